@@ -1,0 +1,36 @@
+"""Where the package's data files are: one small locator for every way it can be installed.
+
+A wheel carries `schemas/` and `fixtures/` as `mockserver/_data/…` (also inside a zip); a checkout,
+an editable install and an sdist have them beside the package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+__all__ = ["folder", "json_files"]
+
+
+@cache
+def folder(name: str) -> Traversable:
+    """The data folder `name` ("schemas" or "fixtures"); FileNotFoundError where it is missing."""
+    checkout = Path(__file__).parent.parent / name
+    packaged = files("mockserver") / "_data" / name
+    for candidate in (packaged, checkout):
+        if candidate.is_dir():
+            return candidate
+    raise FileNotFoundError(f"the data folder {name!r} is neither in the package nor beside it")
+
+
+def json_files(*parts: str) -> Iterator[tuple[str, bytes]]:
+    """(stem, bytes) of each `*.json` file directly in the data folder `parts`, by name."""
+    here = folder(parts[0])
+    for part in parts[1:]:
+        here = here / part
+    for entry in sorted(here.iterdir(), key=lambda each: each.name):
+        if entry.name.endswith(".json"):
+            yield entry.name.removesuffix(".json"), entry.read_bytes()

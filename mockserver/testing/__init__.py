@@ -1,0 +1,1 @@
+"""What downstream tests use."""

@@ -1,0 +1,1 @@
+"""Bytes to values and back; nothing in here knows the API."""

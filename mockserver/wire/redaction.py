@@ -1,0 +1,49 @@
+"""What may be written down: keys never, headers by one allow-list."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+__all__ = ["REDACTED", "redact", "safe_headers"]
+
+REDACTED = "[redacted]"
+
+#: Request headers whose values may be kept. Everything else is kept by name alone.
+_SAFE_HEADERS = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "content-type",
+        "host",
+        "transfer-encoding",
+        "user-agent",
+        "x-dashscope-session-cache",
+        "x-stainless-lang",
+        "x-stainless-package-version",
+        "x-stainless-retry-count",
+    }
+)
+
+#: The forms of the service's keys: `sk-…`, `sk-ws-…`, `sk-sp-…` (error-code page, 2026).
+_KEY = re.compile(r"\bsk-[A-Za-z0-9_-]{4,}")
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """`text` without the given secrets and without anything that has the form of a key."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, REDACTED)
+    return _KEY.sub(REDACTED, text)
+
+
+def safe_headers(headers: Iterable[tuple[bytes, bytes]], secrets: Iterable[str] = ()) -> dict[str, str]:
+    """Header names and values fit to be kept: values off the allow-list are redacted whole."""
+    kept = {}
+    for raw_name, raw_value in headers:
+        name = raw_name.decode("latin-1").lower()
+        value = raw_value.decode("latin-1")
+        kept[name] = redact(value, secrets) if name in _SAFE_HEADERS else REDACTED
+    return kept

@@ -1,0 +1,181 @@
+"""Server-sent events: frames out, frames in.
+
+The decoder follows WHATWG (HTML, section 9.2.6) and is incremental: any chunking of the same bytes
+gives the same frames. Where it says more than WHATWG dispatches, it does so for those who judge:
+a block without data is a frame too (`data` is None), and each frame tells how it was written.
+
+The encoder never writes a frame without data, never a byte order mark, and always ends with a blank
+line; line breaks in a name or id are dropped, so that nothing can be injected.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mockserver.errors import EventTooLarge
+
+__all__ = ["MAX_EVENT_BYTES", "Decoder", "Frame", "comment", "encode"]
+
+#: Longest event the decoder takes, in bytes.
+MAX_EVENT_BYTES = 1 << 20
+
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One block of a stream, from its first line to its blank line."""
+
+    event: str
+    """The `event` field; "" where there was none (WHATWG then says "message")."""
+    data: str | None
+    """The `data` lines joined by newlines; None where there were none: browsers drop such a block."""
+    last_event_id: str
+    """The id in force after this block."""
+    fields: tuple[str, ...] = ()
+    """Names of the fields in the order they came, unknown ones too; comments are none."""
+    comments: tuple[str, ...] = ()
+    """Comment lines of the block, without their colon."""
+    retry: int | None = None
+    """The `retry` field in milliseconds, if it was all digits."""
+    utf8: bool = True
+    """False where a byte of the block was not UTF-8 (it then reads as U+FFFD)."""
+
+    @property
+    def type(self) -> str:
+        """The event's type as a browser names it."""
+        return self.event or "message"
+
+
+def encode(data: str | bytes, *, event: str = "", event_id: str = "", separator: str = ": ") -> bytes:
+    """One frame: `id`, `event` and `data` lines (those that are given) and a blank line.
+
+    `data` may have line breaks (CR, LF or CRLF): each line becomes a `data` line, as WHATWG joins them.
+    """
+    gap = separator.encode()
+    lines = []
+    if event_id:
+        lines.append(b"id" + gap + _one_line(event_id))
+    if event:
+        lines.append(b"event" + gap + _one_line(event))
+    text = data.encode() if isinstance(data, str) else data
+    text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    lines.extend(b"data" + gap + line for line in text.split(b"\n"))
+    return b"\n".join(lines) + b"\n\n"
+
+
+def comment(text: str = "") -> bytes:
+    """A comment block: the keep-alive that no client can trip over."""
+    return b":" + _one_line(text) + b"\n\n"
+
+
+def _one_line(text: str) -> bytes:
+    return text.replace("\r", "").replace("\n", "").replace("\0", "").encode()
+
+
+class Decoder:
+    """Bytes in any chunking to frames."""
+
+    def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+        self._limit = max_event_bytes
+        self._buffer = bytearray()
+        self._at_start = True
+        self._after_cr = False
+        self._last_event_id = ""
+        self._size = 0
+        self._begin_block()
+
+    @property
+    def pending(self) -> bool:
+        """Whether bytes came after the last blank line: at the end of a stream, a cut event."""
+        return bool(self._buffer) or self._started
+
+    def feed(self, chunk: bytes) -> list[Frame]:
+        """The frames that `chunk` completes; EventTooLarge when one grows beyond the limit."""
+        self._buffer += chunk
+        if self._at_start and not self._skip_bom():
+            return []
+        frames: list[Frame] = []
+        start = 0
+        buffer = self._buffer
+        while (end := _line_end(buffer, start)) >= 0:
+            line = bytes(buffer[start:end])
+            # A CR LF pair may come in two chunks: a line feed right after a CR ends no line.
+            if not (self._after_cr and not line and buffer[end] == 0x0A):
+                self._take_line(line, frames)
+            self._after_cr = buffer[end] == 0x0D
+            start = end + 1
+        if start < len(buffer):
+            self._after_cr = False
+        del buffer[:start]
+        if self._size + len(buffer) > self._limit:
+            raise EventTooLarge(self._limit)
+        return frames
+
+    def _skip_bom(self) -> bool:
+        head = bytes(self._buffer[:3])
+        if len(head) < 3 and _BOM.startswith(head):
+            return False
+        if head == _BOM:
+            del self._buffer[:3]
+        self._at_start = False
+        return True
+
+    def _begin_block(self) -> None:
+        self._started = False
+        self._event = ""
+        self._data: list[str] = []
+        self._fields: list[str] = []
+        self._comments: list[str] = []
+        self._retry: int | None = None
+        self._utf8 = True
+        self._size = 0
+
+    def _take_line(self, line: bytes, frames: list[Frame]) -> None:
+        if not line:
+            if self._started:
+                frames.append(self._frame())
+            self._begin_block()
+            return
+        self._started = True
+        self._size += len(line)
+        if self._size > self._limit:
+            raise EventTooLarge(self._limit)
+        try:
+            text = line.decode()
+        except UnicodeDecodeError:
+            text = line.decode(errors="replace")
+            self._utf8 = False
+        name, colon, value = text.partition(":")
+        self._take_field(name, value.removeprefix(" ") if name else value, bool(colon))
+
+    def _take_field(self, name: str, value: str, colon: bool) -> None:
+        if not name and colon:
+            self._comments.append(value)
+            return
+        self._fields.append(name)
+        if name == "data":
+            self._data.append(value)
+        elif name == "event":
+            self._event = value
+        elif name == "id" and "\0" not in value:
+            self._last_event_id = value
+        elif name == "retry" and value.isascii() and value.isdigit():
+            self._retry = int(value)
+
+    def _frame(self) -> Frame:
+        return Frame(
+            event=self._event,
+            data="\n".join(self._data) if self._data else None,
+            last_event_id=self._last_event_id,
+            fields=tuple(self._fields),
+            comments=tuple(self._comments),
+            retry=self._retry,
+            utf8=self._utf8,
+        )
+
+
+def _line_end(buffer: bytearray, start: int) -> int:
+    line_feed = buffer.find(b"\n", start)
+    carriage_return = buffer.find(b"\r", start, line_feed if line_feed >= 0 else len(buffer))
+    return carriage_return if carriage_return >= 0 else line_feed
