@@ -1,0 +1,66 @@
+# `make serve` and `make test` are each the only command a fresh clone needs; both are quick when nothing changed.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+COMPILE := $(BIN)/uv pip compile --no-config --quiet --upgrade --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --custom-compile-command "make lock"
+
+.PHONY: help serve test check format lock clean
+
+help:
+	@echo "make serve    run the mock server (PORT=8080, ARGS='--seed 1')"
+	@echo "make test     run the tests (PYTEST_ARGS='-k stream')"
+	@echo "make check    formatting, lint and types"
+	@echo "make format   format the code and mend what can be mended"
+	@echo "make lock     move every locked version to the newest"
+	@echo "make clean    remove all that these commands made"
+
+serve: $(VENV)/.serves
+	@exec $(BIN)/mockserver serve $(if $(PORT),--port $(PORT)) $(ARGS)
+
+test: $(VENV)/.develops
+	@$(BIN)/python tests/environments/build.py
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/.develops
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/.develops
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# dev.txt is resolved first and holds the others, so one virtual environment serves them all.
+lock: $(VENV)/.develops
+	$(COMPILE) pyproject.toml --extra pytest --group dev --output-file requirements/dev.txt
+	$(COMPILE) pyproject.toml --constraints requirements/dev.txt --output-file requirements/runtime.txt
+	$(COMPILE) pyproject.toml --extra pytest --constraints requirements/dev.txt --output-file requirements/pytest.txt
+	$(COMPILE) --group build --constraints requirements/dev.txt --output-file requirements/build.txt
+	@set -e; for each in tests/environments/*/requirements.in; do \
+		echo "$$each"; $(COMPILE) $$each --output-file $${each%.in}.txt; done
+	@set -e; for each in tests/environments/*/package.json; do echo "$$each"; (cd $${each%/*}; rm -f package-lock.json; \
+		npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund); done
+
+clean:
+	rm -rf $(VENV) .environments dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+supported = $(shell $(PYTHON) -c 'import sys, venv, ensurepip; print(sys.version_info >= (3, 11))' 2>/dev/null)
+
+$(VENV)/.created:
+	$(if $(filter True,$(supported)),,$(error Python 3.11 or newer with its venv module is needed, and \
+	"$(PYTHON)" is not that; name another one with PYTHON=))
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.serves: requirements/runtime.txt requirements/build.txt pyproject.toml mockserver/__init__.py | $(VENV)/.created
+	$(PIP) install -r requirements/runtime.txt -r requirements/build.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.develops: requirements/dev.txt $(VENV)/.serves
+	$(PIP) install -r requirements/dev.txt
+	@touch $@
