@@ -1,0 +1,120 @@
+"""Build what the tests need beside the project's own environment, under `.environments/`.
+
+Each folder beside this script is one client environment, named like the folder and made from its lock:
+
+- `requirements.txt`: a virtual environment, `.environments/<name>/bin/python`
+- `package-lock.json` (with its `package.json`): `.environments/<name>/node_modules`
+
+`.environments/wheelhouse` holds the wheels of `requirements/pytest.txt`, from which a test installs the
+package without a network. Everything is built once and again only when its lock or its tool has changed.
+`make test` runs this; `make lock` refreshes the locks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFINITIONS = Path(__file__).resolve().parent
+ROOT = DEFINITIONS.parent.parent
+ENVIRONMENTS = ROOT / ".environments"
+PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """One folder to make: `build` fills it from `files` with `tool`, which is None where it is missing."""
+
+    name: str
+    files: tuple[Path, ...]
+    tool: str | None
+    build: Callable[[Path, tuple[Path, ...]], None]
+
+    @property
+    def target(self) -> Path:
+        return ENVIRONMENTS / self.name
+
+    @property
+    def stamp(self) -> Path:
+        return self.target / ".built-from"
+
+    def digest(self) -> str:
+        """What the folder is made from: this script, the tool and the definition."""
+        whole = hashlib.sha256(f"{self.tool}\n{self.target}\n".encode())
+        for file in (Path(__file__), *self.files):
+            whole.update(hashlib.sha256(file.read_bytes()).digest())
+        return whole.hexdigest()
+
+    def is_built(self) -> bool:
+        return self.stamp.is_file() and self.stamp.read_text() == self.digest()
+
+
+def environments() -> Iterator[Environment]:
+    """Every environment there is a definition of."""
+    python = f"{sys.executable} {sys.version}"
+    yield Environment("wheelhouse", (ROOT / "requirements" / "pytest.txt",), python, build_wheelhouse)
+    for folder in sorted(each for each in DEFINITIONS.iterdir() if each.is_dir()):
+        locked, packages = folder / "requirements.txt", folder / "package.json"
+        if locked.is_file():
+            yield Environment(folder.name, (locked,), python, build_python)
+        elif packages.is_file():
+            files = (packages, folder / "package-lock.json")
+            yield Environment(folder.name, files, shutil.which("npm"), build_node)
+
+
+def build_wheelhouse(target: Path, files: tuple[Path, ...]) -> None:
+    run(*PIP, "wheel", "--no-deps", "--requirement", str(files[0]), "--wheel-dir", str(target))
+
+
+def build_python(target: Path, files: tuple[Path, ...]) -> None:
+    """A virtual environment without pip: this one's pip fills it, which is quicker."""
+    venv.create(target, symlinks=True)
+    run(*PIP, "--python", str(target), "install", "--no-deps", "--requirement", str(files[0]))
+
+
+def build_node(target: Path, files: tuple[Path, ...]) -> None:
+    for file in files:
+        shutil.copy(file, target)
+    run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error", cwd=target)
+
+
+def run(*command: str, cwd: Path = ROOT) -> None:
+    subprocess.run(command, cwd=cwd, check=True, stdin=subprocess.DEVNULL)
+
+
+def ensure(environment: Environment) -> str | None:
+    """Build the environment unless it is there; what went wrong, in one line."""
+    if environment.tool is None:
+        print(f"{environment.name}: left out, npm is not installed (its tests say so)", flush=True)
+        return None
+    if environment.is_built():
+        return None
+    print(f"{environment.name}: building", flush=True)
+    shutil.rmtree(environment.target, ignore_errors=True)
+    environment.target.mkdir(parents=True)
+    try:
+        environment.build(environment.target, environment.files)
+    except subprocess.CalledProcessError as error:
+        return f"{environment.name}: {' '.join(map(str, error.cmd))} failed ({error.returncode})"
+    environment.stamp.write_text(environment.digest())
+    return None
+
+
+def main() -> int:
+    """Build what is missing, a few at a time; the exit status."""
+    with ThreadPoolExecutor(max_workers=3) as pool:
+        failures = [failure for failure in pool.map(ensure, environments()) if failure]
+    for failure in failures:
+        print(f"error: {failure}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
