@@ -82,7 +82,7 @@ def build_python(target: Path, files: tuple[Path, ...]) -> None:
 def build_node(target: Path, files: tuple[Path, ...]) -> None:
     for file in files:
         shutil.copy(file, target)
-    run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error", cwd=target)
+    run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", cwd=target)
 
 
 def run(*command: str, cwd: Path = ROOT) -> None:
