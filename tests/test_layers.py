@@ -1,0 +1,150 @@
+"""The order of the package's layers: who may import whom.
+
+Read from the sources, so an import inside a function counts as well.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "mockserver"
+
+# From the ground up. A unit imports from the rows before its own; the first row also from itself.
+LAYERS = (
+    ("errors", "resources", "clock", "ids", "profiles"),
+    ("wire",),
+    ("exchanges",),
+    ("contract", "replies"),
+    ("server",),
+    ("live",),
+    ("testing",),
+    ("cli",),
+    ("__main__",),
+)
+ROW = {unit: row for row, units in enumerate(LAYERS) for unit in units}
+NOT_FOR_OTHERS = {"testing", "__main__"}
+ONLY_IMPORTER = {"uvicorn": "mockserver.server.runner"}
+
+
+def sources(package: Path) -> dict[str, ast.Module]:
+    """Module name -> syntax tree, for each module of the package."""
+    modules = {}
+    for file in sorted(package.rglob("*.py")):
+        parts = file.relative_to(package.parent).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        modules[name] = ast.parse(file.read_text(encoding="utf-8"), str(file))
+    return modules
+
+
+def imports(name: str, tree: ast.Module, package: Path) -> Iterator[str]:
+    """The full name of everything the module imports, the imported members included."""
+    is_folder = package.parent.joinpath(*name.split(".")).is_dir()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = name.split(".")
+                kept = parents[: len(parents) - node.level + is_folder]
+                base = ".".join([*kept, node.module] if node.module else kept)
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def module_of(target: str, modules: Mapping[str, ast.Module]) -> str | None:
+    """The module of the package that the imported name is, or is a member of."""
+    while target and target not in modules:
+        target = target.rpartition(".")[0]
+    return target or None
+
+
+def unit_of(module: str) -> str:
+    """The layered part a module belongs to; "" for the package itself."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def complaints(package: Path) -> list[str]:
+    """Every import that breaks the order, in words."""
+    modules = sources(package)
+    found = [f"{each} stands in no layer" for each in modules if unit_of(each) and unit_of(each) not in ROW]
+    graph: dict[str, list[str]] = {}
+    for name, tree in modules.items():
+        for target in imports(name, tree, package):
+            owner = ONLY_IMPORTER.get(target.split(".")[0])
+            if owner not in (None, name):
+                found.append(f"{name} imports {target}, which is left to {owner}")
+            other = module_of(target, modules)
+            if other is None or other == name or target == f"{package.name}.__version__":
+                continue
+            graph.setdefault(name, []).append(other)
+            if not is_allowed(unit_of(name), unit_of(other)):
+                found.append(f"{name} imports {other}")
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        found.append("cycle: " + " -> ".join(reversed(error.args[1])))
+    return found
+
+
+def is_allowed(importer: str, imported: str) -> bool:
+    """Whether one unit may import another; the package itself may expose any of them and serves none."""
+    if importer == imported or not importer:
+        return True
+    if imported in NOT_FOR_OTHERS or imported not in ROW or importer not in ROW:
+        return False
+    return ROW[imported] < ROW[importer] or ROW[imported] == ROW[importer] == 0
+
+
+def test_layers_hold() -> None:
+    assert complaints(PACKAGE) == []
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"wire/json.py": "from mockserver import errors"}, []),
+        ({"server/app.py": "from mockserver import __version__"}, []),
+        ({"profiles.py": "from .errors import MockServerError"}, []),
+        ({"errors.py": "import mockserver.wire"}, ["mockserver.errors imports mockserver.wire"]),
+        ({"wire/sse.py": "def f():\n from .. import cli"}, ["mockserver.wire.sse imports mockserver.cli"]),
+        (
+            {"contract/check.py": "from mockserver.replies.items import message", "replies/items.py": ""},
+            ["mockserver.contract.check imports mockserver.replies.items"],
+        ),
+        (
+            {"replies/items.py": "import mockserver.contract"},
+            ["mockserver.replies.items imports mockserver.contract"],
+        ),
+        ({"cli.py": "from . import testing"}, ["mockserver.cli imports mockserver.testing"]),
+        ({"clock.py": "from mockserver import serve"}, ["mockserver.clock imports mockserver"]),
+        ({"extras.py": ""}, ["mockserver.extras stands in no layer"]),
+        (
+            {"live/client.py": "import uvicorn.server"},
+            ["mockserver.live.client imports uvicorn.server, which is left to mockserver.server.runner"],
+        ),
+        ({"server/runner.py": "import uvicorn"}, []),
+        (
+            {"clock.py": "import mockserver.ids", "ids.py": "def f():\n from mockserver.clock import now"},
+            ["cycle: mockserver.clock -> mockserver.ids -> mockserver.clock"],
+        ),
+    ],
+)
+def test_the_order_is_read_from_every_kind_of_import(
+    tmp_path: Path, files: dict[str, str], expected: list[str]
+) -> None:
+    package = tmp_path / "mockserver"
+    skeleton = [
+        f"{unit}/__init__.py" for unit in ("wire", "contract", "replies", "server", "live", "testing")
+    ]
+    skeleton += ["__init__.py", "errors.py", "clock.py", "cli.py"]
+    for path, text in {**dict.fromkeys(skeleton, ""), **files}.items():
+        file = package / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+
+    assert complaints(package) == expected
