@@ -1,0 +1,162 @@
+"""The built distribution: what is in the wheel, and that it serves where there is no checkout."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import time
+import venv
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from urllib.request import ProxyHandler, Request, build_opener
+
+import pytest
+
+import mockserver
+
+ROOT = Path(__file__).parent.parent.parent
+WHEELHOUSE = ROOT / ".environments" / "wheelhouse"
+METADATA = f"responses_mockserver-{mockserver.__version__}.dist-info"
+
+# Written out, so that a new top-level module or folder is a decision.
+TOP_LEVEL = {
+    "__init__.py", "__main__.py", "py.typed", "_data",
+    "errors.py", "resources.py", "clock.py", "ids.py", "profiles.py", "wire",
+    "exchanges.py", "contract", "replies", "server", "testing", "cli.py",
+}  # fmt: skip
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(120)]
+
+
+def environment() -> dict[str, str]:
+    """This process's environment without what would lead Python or pip back to the checkout or a network."""
+    foreign = ("PYTHON", "PIP_", "VIRTUAL_ENV", "COVERAGE_", "MOCKSERVER_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(foreign)} | {
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_NO_INDEX": "1",
+    }
+
+
+def run(*command: str | Path, cwd: Path) -> None:
+    done = subprocess.run(
+        [*map(str, command)], cwd=cwd, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an sdist of the checkout and the wheel built from that sdist."""
+    folder = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT, cwd=folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(distributions: Path) -> Path:
+    (wheel,) = distributions.glob("*.whl")
+    return wheel
+
+
+def test_the_wheel_holds_the_package_and_its_data_and_nothing_else(wheel: Path) -> None:
+    package = {
+        file.relative_to(ROOT).as_posix()
+        for file in (ROOT / "mockserver").rglob("*")
+        if file.suffix == ".py" or file.name == "py.typed"
+    }
+    data = {
+        f"mockserver/_data/{file.relative_to(ROOT).as_posix()}"
+        for folder in ("schemas", "fixtures")
+        for file in (ROOT / folder).rglob("*.json")
+    }
+    metadata = {
+        f"{METADATA}/{name}"
+        for name in ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
+    }
+
+    names = zipfile.ZipFile(wheel).namelist()
+
+    assert sorted(names) == sorted(package | data | metadata)
+    assert {name.split("/")[1] for name in names if name.startswith("mockserver/")} == TOP_LEVEL
+
+
+def test_the_sdist_holds_what_the_wheel_is_built_from(distributions: Path) -> None:
+    (sdist,) = distributions.glob("*.tar.gz")
+
+    with tarfile.open(sdist) as archive:
+        top_level = {name.split("/")[1] for name in archive.getnames()}
+
+    assert top_level == {
+        ".gitignore", "CHANGELOG.md", "LICENSE", "PKG-INFO", "README.md", "pyproject.toml",
+        "fixtures", "mockserver", "schemas",
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The programs' folder of a fresh virtual environment with the wheel in it, made without a network."""
+    if not WHEELHOUSE.is_dir():
+        pytest.skip("there is no .environments/wheelhouse: `make test` builds it")
+    folder = tmp_path_factory.mktemp("installed") / "venv"
+    venv.create(folder, symlinks=True)
+    pip = (sys.executable, "-m", "pip", "--python", folder)
+    run(*pip, "install", "--no-index", "--find-links", WHEELHOUSE, wheel, cwd=folder)
+    return folder / "bin"
+
+
+@contextmanager
+def serving(program: Path, folder: Path) -> Iterator[str]:
+    """A server started in `folder`, by its base URL."""
+    url_file, log = folder / "url", folder / "log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [program, "serve", "--port", "0", "--url-file", url_file],
+            cwd=folder,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            deadline = time.monotonic() + 30
+            while not (url_file.is_file() and url_file.read_text().strip()):
+                assert server.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.02)
+            yield url_file.read_text().strip()
+        finally:
+            server.terminate()
+            server.wait(10)
+
+
+def test_the_installed_wheel_serves_a_request(installed: Path, tmp_path: Path) -> None:
+    question = {"model": "qwen3-max-2026-01-23", "input": "Hello, please introduce yourself in one sentence."}
+    headers = {"Authorization": "Bearer sk-test", "Content-Type": "application/json"}
+
+    with serving(installed / "mockserver", tmp_path) as url:
+        request = Request(f"{url}/responses", json.dumps(question).encode(), headers)
+        with build_opener(ProxyHandler({})).open(request, timeout=30) as response:
+            status, body = response.status, json.load(response)
+
+    assert status == 200
+    assert body["output"][0]["content"][0]["text"].startswith("Hello! I am Qwen")
+
+
+def test_the_package_is_imported_from_the_wheel(installed: Path, tmp_path: Path) -> None:
+    """Guards the tests above: nothing in them may reach the checkout."""
+    code = "import sys, mockserver; assert mockserver.__file__.startswith(sys.prefix), mockserver.__file__"
+
+    run(installed / "python", "-c", code, cwd=tmp_path)
+
+
+def test_version_is_the_newest_of_the_changelog() -> None:
+    headings = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert headings[0] == mockserver.__version__ == version("responses-mockserver")
