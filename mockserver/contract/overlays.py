@@ -1,0 +1,128 @@
+"""From the union of all ages to one age's schema: patches, ages, one document with `$defs`.
+
+`schemas/core` holds one JSON Schema an object, over all ages of the service. A profile lays RFC 7396
+merge patches over them; members that came later than the profile's age are left out. All functions
+here are pure: they build new schemas and change none.
+
+Annotations of the core's own:
+
+- `x-since`: the age, "2026-05", in which a member or a type first appeared; without it: from the start.
+- `x-dispatch`: the schema is a union, its `allOf` says which schema goes with which `type`.
+- `x-unknown`: the rule that an unknown type of such a union comes under.
+- `x-rule`: the rule that a breach of this schema comes under, where it is not SCH-001.
+- `x-messages`: the service's own words for a breach, by keyword.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+__all__ = ["branches", "flatten", "is_newer", "merge_patch"]
+
+Schema = dict[str, Any]
+
+_SCHEMA = ("items", "additionalProperties", "if", "then", "else", "not")
+_DIALECT = "$schema"
+
+
+def merge_patch(target: Any, patch: Any) -> Any:
+    """`target` with the RFC 7396 merge patch applied: null takes a member away."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = merge_patch(merged.get(name), value)
+    return merged
+
+
+def is_newer(schema: Mapping[str, Any], age: str) -> bool:
+    """Whether what `schema` describes came after `age`."""
+    return str(schema.get("x-since", "")) > age
+
+
+def branches(union: Mapping[str, Any]) -> Iterator[tuple[Any, Schema]]:
+    """(type, branch) of each branch of a union; a union whose type may be absent names None too."""
+    for branch in union["allOf"]:
+        condition = branch["if"]["properties"]["type"]
+        for kind in condition.get("enum", [condition.get("const")]):
+            yield kind, branch
+
+
+def flatten(documents: Mapping[str, Schema], name: str, age: str, *, closed: bool) -> Schema:
+    """`documents[name]` and all it refers to as one document, as of `age`.
+
+    `closed` refuses what is not known: members, and types of unions.
+    """
+    used: dict[str, Schema] = {}
+    waiting = [name]
+    while waiting:
+        each = waiting.pop()
+        if each not in used:
+            used[each] = _aged(documents[each], age, closed)
+            waiting.extend(_references(used[each]))
+    root = used.pop(name)
+    if any(reference == name for schema in [root, *used.values()] for reference in _references(schema)):
+        used[name] = root
+    defs = {each: _pointed(schema) for each, schema in sorted(used.items())}
+    return {**_pointed(root), **({"$defs": defs} if defs else {})}
+
+
+def _aged(schema: Any, age: str, closed: bool) -> Any:
+    if not isinstance(schema, dict):
+        return schema
+    aged = {
+        keyword: _aged(value, age, closed and keyword not in ("if", "then", "else", "not"))
+        if keyword in _SCHEMA
+        else value
+        for keyword, value in schema.items()
+    }
+    if "properties" in schema:
+        _age_members(aged, age, closed)
+    if "allOf" in schema:
+        kept = (branch for branch in schema["allOf"] if not is_newer(branch, age))
+        aged["allOf"] = [_aged(branch, age, False) for branch in kept]
+    if closed and "x-dispatch" in schema:
+        known = [kind for kind, _ in branches(aged)]
+        aged["properties"]["type"] = {**aged["properties"]["type"], "enum": known}
+    return aged
+
+
+def _age_members(aged: Schema, age: str, closed: bool) -> None:
+    members = {}
+    for name, member in aged["properties"].items():
+        if not is_newer(member, age):
+            members[name] = _aged(member, age, closed)
+        elif closed and "null" in member.get("type", ()):
+            # A null stands for absence, in any age: SDKs print members so that the wire does not have.
+            members[name] = {"type": "null"}
+    aged["properties"] = members
+    if "required" in aged:
+        newer = {name for name in aged["required"] if name not in members}
+        aged["required"] = [name for name in aged["required"] if name not in newer]
+    if closed and "x-dispatch" not in aged:
+        aged.setdefault("additionalProperties", False)
+
+
+def _references(schema: Any) -> Iterator[str]:
+    if isinstance(schema, dict):
+        for keyword, value in schema.items():
+            if keyword == "$ref":
+                yield value.removesuffix(".json")
+            else:
+                yield from _references(value)
+    elif isinstance(schema, list):
+        for each in schema:
+            yield from _references(each)
+
+
+def _pointed(schema: Any) -> Any:
+    if isinstance(schema, dict):
+        return {
+            keyword: f"#/$defs/{value.removesuffix('.json')}" if keyword == "$ref" else _pointed(value)
+            for keyword, value in schema.items()
+        }
+    return [_pointed(each) for each in schema] if isinstance(schema, list) else schema

@@ -1,0 +1,110 @@
+"""What is wrong with a value, in words: the slow, exact half of validation.
+
+The reference validator (jsonschema) finds every breach; this module names it by JSON pointer and says
+it in the service's own words where the schema has them. Loaded and run only for values that failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Problem", "explain", "json_type", "pointer_to"]
+
+_JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One breach of a schema."""
+
+    pointer: str
+    """Where; for a missing member, where it should be."""
+    keyword: str
+    """The JSON Schema keyword that was broken."""
+    message: str
+    expected: Any
+    got: Any
+    rule: str | None
+    """The rule that the schema names for it, if any."""
+
+
+def json_type(value: Any) -> str:
+    """The name JSON has for the type of `value`."""
+    return "null" if value is None else _JSON_TYPES.get(type(value), type(value).__name__)
+
+
+def pointer_to(path: Iterable[Any]) -> str:
+    """The JSON pointer (RFC 6901) of a path of names and indices."""
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
+
+
+def explain(document: Mapping[str, Any], value: Any) -> list[Problem]:
+    """Every breach of the schema `document` by `value`, outermost and first members first."""
+    import jsonschema
+    import referencing
+
+    registry: Any = referencing.Registry  # an empty one: never fetch what a schema refers to
+    validator = jsonschema.Draft202012Validator(document, registry=registry())
+    found: dict[tuple[str, str], Problem] = {}
+    for error in validator.iter_errors(value):
+        problem = _problem(error, document.get("x-rule"))
+        found.setdefault((problem.pointer, problem.keyword), problem)
+    return list(found.values())
+
+
+def _problem(error: Any, default_rule: str | None) -> Problem:
+    keyword, schema, path = error.validator, error.schema, list(error.absolute_path)
+    own = schema
+    if keyword == "required":
+        missing = next(name for name in error.validator_value if error.message.startswith(repr(name)))
+        path.append(missing)
+        own = schema.get("properties", {}).get(missing, {})
+    expected = _EXPECTED.get(keyword, _as_is)(error.validator_value)
+    got = None if keyword == "required" else error.instance
+    words = own.get("x-messages", {}).get(keyword) or _words(keyword, _field(path), expected, got)
+    return Problem(pointer_to(path), keyword, words, expected, got, schema.get("x-rule", default_rule))
+
+
+def _field(path: list[Any]) -> str:
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return text.removeprefix(".") or "the body"
+
+
+def _words(keyword: str, field: str, expected: Any, got: Any) -> str:
+    if keyword == "required":
+        return f"{field} is missing"
+    if keyword == "type":
+        return f"{field} must be {expected}, not {json_type(got)}"
+    if keyword in ("minLength", "minItems"):
+        return f"{field} must not be empty"
+    return f"{field} must be {expected}"
+
+
+def _as_is(value: Any) -> str:
+    return str(value)
+
+
+def _types(value: Any) -> str:
+    return value if isinstance(value, str) else " or ".join(value)
+
+
+def _one_of(value: Any) -> str:
+    return "one of " + ", ".join("null" if each is None else str(each) for each in value)
+
+
+_EXPECTED: dict[str, Callable[[Any], Any]] = {
+    "type": _types,
+    "required": lambda _: "a value",
+    "enum": _one_of,
+    "const": lambda value: f'"{value}"',
+    "minimum": lambda value: f"{value} or more",
+    "maximum": lambda value: f"{value} or less",
+    "exclusiveMinimum": lambda value: f"more than {value}",
+    "exclusiveMaximum": lambda value: f"less than {value}",
+    "minLength": lambda value: f"{value} character or more",
+    "minItems": lambda value: f"{value} element or more",
+    "maxItems": lambda value: f"{value} element or less",
+    "pattern": lambda value: f"of the form {value}",
+}

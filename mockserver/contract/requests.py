@@ -1,0 +1,117 @@
+"""The judge of create requests: what the service would refuse, and what it would ignore."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from typing import Any
+
+from mockserver.contract.findings import Finding, Severity
+from mockserver.contract.rules import finding
+from mockserver.contract.schemas import schemas
+from mockserver.contract.shapes import breaches, unknowns
+from mockserver.profiles import Profile
+
+__all__ = ["RequestJudge", "ignored_parameters"]
+
+_NAME = "create_request"
+
+
+def ignored_parameters(value: dict[str, Any], profile: Profile) -> list[str]:
+    """Names of the request's parameters that the service ignores; null is absence.
+
+    Unlisted parameters are ignored, not refused (API reference, 27 January 2026).
+    """
+    listed = profile.parameters
+    return [name for name, given in value.items() if name not in listed and given is not None]
+
+
+class RequestJudge:
+    """Judges the bodies of create requests for one profile.
+
+    `models` are those that may be asked for: a collection, or anything that has `in`; None means the
+    profile's own.
+    """
+
+    def __init__(self, profile: Profile, models: Container[str] | None = None) -> None:
+        self._profile = profile
+        self._models: Container[str] = frozenset(profile.models) if models is None else models
+        self._schemas = schemas(profile.name)
+        self._known = self._schemas.closed_check(_NAME)
+
+    def findings(self, value: Any) -> list[Finding]:
+        """What is wrong with a parsed body, in the order in which the service refuses it.
+
+        Errors first (missing parameters, types and ranges, model, tools), then warnings and infos.
+        The message of an error is fit to be sent to the client: it names the parameter.
+        """
+        if (
+            self._known(value)
+            and value["model"] in self._models
+            and not value.get("tools")
+            and value["input"].__class__ is str
+        ):
+            return []
+        return self._slow(value)
+
+    def _slow(self, value: Any) -> list[Finding]:
+        found = breaches(self._schemas, _NAME, value)
+        if not isinstance(value, dict):
+            return found
+        found += self._model(value)
+        if not found:
+            found += self._tools(value)
+            found += _outputs(value)
+        if not self._known(value):
+            found += self._unknowns(value)
+        return sorted(found, key=_by_severity)
+
+    def _model(self, value: dict[str, Any]) -> Iterator[Finding]:
+        model = value.get("model")
+        if isinstance(model, str) and model and model not in self._models:
+            expected = list(self._models) if isinstance(self._models, frozenset | list | tuple) else None
+            yield finding("REQ-005", "/model", f"Unsupported model: '{model}'.", expected=expected, got=model)
+
+    def _tools(self, value: dict[str, Any]) -> Iterator[Finding]:
+        kinds = [tool.get("type") for tool in value.get("tools") or ()]
+        thinking = value.get("enable_thinking")
+        thinks = self._profile.thinking if thinking is None else thinking
+        for index, kind in enumerate(kinds):
+            tool = self._profile.tools.get(kind)
+            if tool is None:
+                continue
+            pointer = f"/tools/{index}/type"
+            if tool.needs_tool is not None and tool.needs_tool not in kinds:
+                message = tool.needs_tool_message or f"{kind} needs {tool.needs_tool}"
+                yield finding("REQ-003", pointer, message, expected=tool.needs_tool, got=kinds)
+            if tool.needs_thinking_message is not None and not thinks:
+                yield finding("REQ-004", pointer, tool.needs_thinking_message, expected=True, got=thinking)
+
+    def _unknowns(self, value: dict[str, Any]) -> Iterator[Finding]:
+        for each in unknowns(self._schemas, _NAME, value):
+            name = each.pointer[1:]
+            if "/" in name:
+                if each.rule != "SCH-003" or each.got is not None:
+                    yield each
+            elif each.got is not None:
+                message = f"{self._profile.name} ignores the parameter"
+                yield finding("REQ-002", each.pointer, message, got=each.got)
+
+
+def _outputs(value: dict[str, Any]) -> Iterator[Finding]:
+    items = value["input"]
+    if isinstance(items, str) or value.get("previous_response_id") is not None:
+        return
+    called: set[str] = set()
+    for index, item in enumerate(items):
+        kind = item.get("type")
+        if kind == "item_reference":
+            return
+        if kind == "function_call":
+            called.add(item["call_id"])
+        elif kind == "function_call_output" and item["call_id"] not in called:
+            message = f"input[{index}] is the output of a function call that is not in the input before it"
+            yield finding("REQ-007", f"/input/{index}/call_id", message, got=item["call_id"])
+
+
+def _by_severity(each: Finding) -> int:
+    return list(Severity).index(each.severity)

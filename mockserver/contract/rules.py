@@ -1,0 +1,59 @@
+"""The rules of the contract, as data: what each says, how bad a breach is, and who is hurt by it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
+from typing import Any
+
+import orjson
+
+from mockserver import resources
+from mockserver.contract.findings import Finding, Severity, shown
+
+__all__ = ["Rule", "finding", "load_rules"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule of `schemas/rules.json`."""
+
+    id: str
+    """Family and number, "SEQ-003". Families: SSE, SEQ, ITM, TXT, USE, SCH, REQ."""
+    title: str
+    severity: Severity
+    statement: str
+    """What holds in a stream, body or request that keeps the rule."""
+    reason: str
+    """Which client fails, and how, where it is broken."""
+    source: str
+    """Where the rule is from: document and date, or "inferred"."""
+    profiles: tuple[str, ...]
+    """Names of the profiles it is for; "*" stands for all, "qwen-*" for all of that family."""
+
+
+@cache
+def load_rules() -> Mapping[str, Rule]:
+    """All rules by id, in the order of their file."""
+    listed = orjson.loads((resources.folder("schemas") / "rules.json").read_bytes())["rules"]
+    rules = (
+        Rule(**{**each, "severity": Severity(each["severity"]), "profiles": tuple(each["profiles"])})
+        for each in listed
+    )
+    return MappingProxyType({rule.id: rule for rule in rules})
+
+
+def finding(
+    rule: str,
+    pointer: str,
+    message: str,
+    *,
+    event: int | None = None,
+    expected: Any = None,
+    got: Any = None,
+) -> Finding:
+    """A finding by `rule`, with the severity that rule has; long values are cut."""
+    severity = load_rules()[rule].severity
+    return Finding(rule, severity, pointer, event, message, shown(expected), shown(got))

@@ -1,0 +1,116 @@
+"""The schemas of a profile: one document an object, open and closed, compiled when first used.
+
+*Open* is what the contract demands: what a profile does not know is legal. *Closed* refuses unknown
+members and types as well. A value that is closed-valid needs no further look, and nearly all are:
+that is the fast path. Compiled by jsonschema-rs; the reference implementation (jsonschema) is asked
+only for the words, when a value has failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from types import MappingProxyType
+from typing import Any
+
+import orjson
+
+from mockserver import profiles, resources
+from mockserver.contract import overlays, problems
+from mockserver.errors import ConfigurationError, UnknownSchema
+
+__all__ = ["ProfileSchemas", "schemas"]
+
+Check = Callable[[Any], bool]
+
+
+@cache
+def schemas(profile_name: str = profiles.DEFAULT_PROFILE) -> ProfileSchemas:
+    """The schemas of the profile of that name; UnknownProfile where there is none."""
+    profile = profiles.document(profile_name)
+    return ProfileSchemas(profile_name, profile["facts"]["age"]["value"], profile["overlays"])
+
+
+@cache
+def _core() -> Mapping[str, dict[str, Any]]:
+    return MappingProxyType(
+        {name: orjson.loads(data) for name, data in resources.json_files("schemas", "core")}
+    )
+
+
+class ProfileSchemas:
+    """The schemas of one profile, by the name of the object.
+
+    Objects are named `create_request`, `response`, `usage`, `error`, …, items and parts by their
+    `type`, events by theirs ("response.created"); `item`, `event` and `tool` are the unions.
+    """
+
+    def __init__(self, profile: str, age: str, patches: Mapping[str, Any]) -> None:
+        self.profile = profile
+        self.age = age
+        strangers = sorted(patches.keys() - _core().keys())
+        if strangers:
+            raise ConfigurationError(f"profile {profile}: overlays name no schema: {', '.join(strangers)}")
+        self.union: Mapping[str, dict[str, Any]] = MappingProxyType(
+            {name: overlays.merge_patch(core, patches.get(name, {})) for name, core in _core().items()}
+        )
+        """Schemas over all ages, by name, with the profile's patches: what the member walk reads."""
+        self._texts: dict[tuple[str, bool], bytes] = {}
+        self._checks: dict[tuple[str, bool], Check] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all schemas, sorted."""
+        return tuple(sorted(self.union))
+
+    def document(self, name: str, closed: bool = False) -> dict[str, Any]:
+        """The schema as one JSON Schema document with its own `$defs`; UnknownSchema lists the names."""
+        key = (name, closed)
+        if key not in self._texts:
+            if name not in self.union:
+                raise UnknownSchema(
+                    f"profile {self.profile} has no schema {name!r}; there are: {', '.join(self.names)}"
+                )
+            self._texts[key] = orjson.dumps(overlays.flatten(self.union, name, self.age, closed=closed))
+        loaded: dict[str, Any] = orjson.loads(self._texts[key])
+        return loaded
+
+    def check(self, name: str) -> Check:
+        """The open validator as a function: whether a value is legal."""
+        return self._check(name, closed=False)
+
+    def closed_check(self, name: str) -> Check:
+        """The closed validator as a function: whether a value is legal and known throughout."""
+        return self._check(name, closed=True)
+
+    def valid(self, name: str, value: Any) -> bool:
+        """Whether `value` is legal."""
+        return self.check(name)(value)
+
+    def closed_valid(self, name: str, value: Any) -> bool:
+        """Whether `value` is legal and has no member or type that the profile does not know."""
+        return self.closed_check(name)(value)
+
+    def problems(self, name: str, value: Any) -> list[problems.Problem]:
+        """What makes `value` illegal, by the reference validator: slow, so ask `valid` first."""
+        return problems.explain(self.document(name), value)
+
+    def _check(self, name: str, *, closed: bool) -> Check:
+        key = (name, closed)
+        if key not in self._checks:
+            self._checks[key] = _compiled(self.document(name, closed))
+        return self._checks[key]
+
+
+def _compiled(document: dict[str, Any]) -> Check:
+    import jsonschema_rs
+
+    is_valid = jsonschema_rs.Draft202012Validator(document).is_valid
+
+    def check(value: Any) -> bool:
+        try:
+            return is_valid(value)
+        except ValueError:  # not a JSON value at all: a lone surrogate in a name, a set
+            return False
+
+    return check
