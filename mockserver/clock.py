@@ -39,7 +39,7 @@ class SteppedClock:
     START = 1769084048
 
     def __init__(self, start: float = START) -> None:
-        self._now = float(start)
+        self._start = self._now = float(start)
 
     def now(self) -> float:
         return self._now
@@ -52,3 +52,7 @@ class SteppedClock:
         if seconds < 0:
             raise ValueError(f"a clock can not go back: {seconds}")
         self._now += seconds
+
+    def reset(self) -> None:
+        """Go back to the start."""
+        self._now = self._start

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-__all__ = ["REDACTED", "redact", "safe_headers"]
+__all__ = ["REDACTED", "SAFE_HEADERS", "redact", "safe_headers"]
 
 REDACTED = "[redacted]"
 
 #: Request headers whose values may be kept. Everything else is kept by name alone.
-_SAFE_HEADERS = frozenset(
+SAFE_HEADERS = frozenset(
     {
         "accept",
         "accept-encoding",
@@ -45,5 +45,5 @@ def safe_headers(headers: Iterable[tuple[bytes, bytes]], secrets: Iterable[str] 
     for raw_name, raw_value in headers:
         name = raw_name.decode("latin-1").lower()
         value = raw_value.decode("latin-1")
-        kept[name] = redact(value, secrets) if name in _SAFE_HEADERS else REDACTED
+        kept[name] = redact(value, secrets) if name in SAFE_HEADERS else REDACTED
     return kept

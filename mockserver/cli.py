@@ -1,0 +1,151 @@
+"""The command `mockserver`. Each subcommand imports what it needs when it runs, so that all start fast."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tomllib
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from mockserver import __version__
+from mockserver.errors import ConfigurationError, MockServerError
+from mockserver.profiles import DEFAULT_PROFILE
+
+if TYPE_CHECKING:
+    import socket
+
+    from mockserver.server.endpoint import Services
+
+__all__ = ["main"]
+
+
+def _settings() -> dict[str, Any]:
+    """`[tool.mockserver]` of the pyproject.toml in the current folder, as defaults of options."""
+    try:
+        text = Path("pyproject.toml").read_text(encoding="utf-8")
+        table = tomllib.loads(text).get("tool", {}).get("mockserver", {})
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return {}
+    return {name.replace("-", "_"): value for name, value in table.items()}
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="mockserver")
+@click.pass_context
+def main(context: click.Context) -> None:
+    """A mock server and contract-testing kit for Qwen's Responses API.
+
+    Options can also be set in [tool.mockserver] of pyproject.toml or as MOCKSERVER_… variables; the
+    command line wins over variables, and those over the file.
+    """
+    context.default_map = {"serve": _settings()}
+
+
+def _option(*names: str, **about: Any) -> Any:
+    variable = "MOCKSERVER_" + names[-1].lstrip("-").replace("-", "_").upper()
+    return click.option(*names, envvar=variable, show_default=about.pop("show_default", True), **about)
+
+
+@main.command()
+@_option("--host", default="127.0.0.1", help="Address to listen on; beyond loopback a key is required.")
+@_option("--port", default=8080, type=click.IntRange(0, 65535), help="Port to listen on; 0: a free one.")
+@_option("--url-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the base URL to this file.")
+@_option("--profile", default=DEFAULT_PROFILE, help="The age of the service to play.")
+@_option("--rendering", default="wire", help="wire: what the service sends; documented: as its samples look.")
+@_option("--api-key", multiple=True, show_default=False, help="A key to accept; default: any key.")
+@_option("--api-key-env", multiple=True, metavar="NAME", help="A variable that holds a key to accept.")
+@_option("--model", multiple=True, metavar="NAME", help="A model to accept, or 'any'; default: the profile's.")
+@_option("--seed", type=int, help="Repeat a run to the byte: seeds ids and texts, and steps the clock.")
+@_option("--store-size", default=10_000, type=click.IntRange(1), help="Responses kept for the next turn.")
+@_option("--allow-host", multiple=True, metavar="NAME", help="Another name that may stand in the Host header.")
+@_option("--quiet", is_flag=True, help="No line for each request.")
+def serve(host: str, port: int, url_file: Path | None, quiet: bool, **settings: Any) -> None:
+    """Serve the mock in the foreground."""
+    try:
+        keys = _keys(settings["api_key"], settings["api_key_env"])
+        if not keys and not _is_loopback(host):
+            raise ConfigurationError(f"listening on {host} needs a key: add --api-key or --api-key-env")
+        services = _services(host, keys, quiet, **settings)
+    except MockServerError as error:
+        _give_up(str(error), 2)
+    listener = _listen(host, port)
+    _serve(services, listener, url_file, settings["api_key_env"])
+
+
+def _keys(given: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if not os.environ.get(name):
+            raise ConfigurationError(f"--api-key-env {name}: the variable is not set")
+    keys = (*given, *[os.environ[name] for name in names])
+    if not all(key and key.isascii() and key.isprintable() and " " not in key for key in keys):
+        raise ConfigurationError("an API key must be printable ASCII without spaces")
+    return keys
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _services(host: str, keys: tuple[str, ...], quiet: bool, **settings: Any) -> Services:
+    from mockserver.server.access import Hosts, Keys
+    from mockserver.server.endpoint import Services
+    from mockserver.server.logbook import Logbook
+    from mockserver.server.sessions import AnyModel, open_session
+    from mockserver.server.store import MemoryStore
+
+    models = settings["model"]
+    session = open_session(
+        profile=settings["profile"],
+        rendering=settings["rendering"],
+        seed=settings["seed"],
+        models=AnyModel() if "any" in models else frozenset(models) or None,
+    )
+    return Services(
+        session=session,
+        store=MemoryStore(settings["store_size"]),
+        keys=Keys(keys),
+        hosts=Hosts([host if ":" not in host else f"[{host.strip('[]')}]", *settings["allow_host"]]),
+        logbook=Logbook(None if quiet else sys.stderr),
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    from mockserver.server.runner import bind
+
+    try:
+        return bind(host, port)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        hint = "; choose another with --port, or 0 for a free one" if port else ""
+        _give_up(f"can not listen on {host}, port {port}: {reason}{hint}", 1)
+
+
+def _serve(services: Services, listener: socket.socket, url_file: Path | None, key_names: tuple[str, ...]) -> None:
+    from mockserver.server.app import App
+    from mockserver.server.banner import banner
+    from mockserver.server.runner import run_forever, url_of
+
+    url, session = url_of(listener), services.session
+
+    def announce() -> None:
+        print(banner(url, session.profile, session.rendering, key_names, services.keys.any), flush=True)
+        if url_file is not None:
+            part = url_file.with_name(url_file.name + ".part")
+            part.write_text(url + session.profile.base_path, encoding="utf-8")
+            part.replace(url_file)  # whoever waits for the file never reads half of it
+
+    run_forever(App(services), listener, announce)
+
+
+def _give_up(message: str, code: int) -> NoReturn:
+    print(f"mockserver: {message}", file=sys.stderr)
+    raise SystemExit(code)

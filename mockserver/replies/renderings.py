@@ -1,0 +1,83 @@
+"""Renderings: the look of a reply, `wire` or `documented`.
+
+`wire` is what the service sends: integers, absent members absent. `documented` is the look of the
+vendor's samples (January 2026): a stream as openai-python 2.15 prints it, with null members filled in
+and a float `created_at`; a reply with exactly the seven members of the sample. Which members in which
+order is data: the `renderings` part of a profile's file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from mockserver.errors import ConfigurationError
+from mockserver.profiles import document
+
+__all__ = ["Rendering", "load_rendering", "rendering_names"]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Members by kind of object: by its `type`, else by the member that holds it."""
+
+    members: Mapping[str, tuple[str, ...]]
+    fill: bool
+    """True: absent members become null and unlisted ones follow. False: only listed members are kept."""
+
+    def apply(self, name: str, value: Any) -> Any:
+        """`value`, found under the member `name`, in this form."""
+        if isinstance(value, list):
+            return [self.apply(name, each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        inner = {key: self.apply(key, each) for key, each in value.items()}
+        order = self.members.get(value.get("type", name), self.members.get(name))
+        if order is None:
+            return inner
+        if not self.fill:
+            return {key: inner[key] for key in order if key in inner}
+        return {key: inner.get(key) for key in order} | {
+            key: each for key, each in inner.items() if key not in order
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """A rendering of one profile."""
+
+    name: str
+    float_times: bool
+    reply: Form
+    stream: Form
+
+    def time(self, seconds: int) -> bytes:
+        """A `created_at` as JSON."""
+        return b"%d.0" % seconds if self.float_times else b"%d" % seconds
+
+
+def rendering_names(profile: str) -> tuple[str, ...]:
+    """Renderings that a profile has, the default first."""
+    return tuple(document(profile)["renderings"])
+
+
+@cache
+def load_rendering(profile: str, name: str) -> Rendering:
+    """A profile's rendering; ConfigurationError names those there are."""
+    known = document(profile)["renderings"]
+    if name not in known:
+        raise ConfigurationError(f"no rendering {name!r} in {profile}; there are: {', '.join(known)}")
+    data = known[name]
+    return Rendering(
+        name=name,
+        float_times=data["created_at"] == "float",
+        reply=_form(data.get("reply", {})),
+        stream=_form(data.get("stream", {})),
+    )
+
+
+def _form(data: Mapping[str, Any]) -> Form:
+    members = {kind: tuple(order) for kind, order in data.get("members", {}).items()}
+    return Form(members, bool(data.get("fill")))

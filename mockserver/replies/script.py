@@ -1,0 +1,175 @@
+"""Scripts: what the model says, before anything is rendered.
+
+Values only: frozen, hashable, comparable, so that a script can be the key of a compiled template.
+`script_from` reads the form that exchange files carry.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+from mockserver.errors import ConfigurationError
+from mockserver.profiles import Profile
+from mockserver.wire import json
+
+__all__ = [
+    "FunctionCall",
+    "Item",
+    "Message",
+    "Reasoning",
+    "Script",
+    "ScriptError",
+    "ToolCall",
+    "Usage",
+    "chunked",
+    "message",
+    "require_tools",
+    "script_from",
+]
+
+_WORD = re.compile(r"\s*\S+\s*$|\s*\S+|\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An assistant message; each chunk becomes one `response.output_text.delta`."""
+
+    chunks: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return "".join(self.chunks)
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """A thought; each chunk becomes one reasoning delta."""
+
+    chunks: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return "".join(self.chunks)
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCall:
+    """A call of a tool the request declared; `arguments` is JSON text."""
+
+    name: str
+    arguments: str
+    call_id: str | None = None
+    """None: drawn with the reply's other ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A run of a built-in tool: `kind` is the tool's type, `data` its item's own members."""
+
+    kind: str
+    data: Mapping[str, Any] = field(hash=False, compare=False)
+    _key: bytes = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "data", MappingProxyType(dict(self.data)))
+        object.__setattr__(self, "_key", json.canonical(dict(self.data)))
+
+
+Item: TypeAlias = Message | Reasoning | FunctionCall | ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one reply, as far as they are stated; None: estimated."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cached_tokens: int = 0
+    with_context: bool = False
+    """Whether `input_tokens` already counts the turns before."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptError:
+    """Why the model failed: the `error` member of a failed response."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One reply: its output items in order, and how it ends."""
+
+    items: tuple[Item, ...]
+    usage: Usage = Usage()
+    status: str = "completed"
+    error: ScriptError | None = None
+
+
+def chunked(text: str, words: Iterable[int] = ()) -> tuple[str, ...]:
+    """`text` cut behind words: as many in each chunk as `words` says, then one by one; joined it is `text`.
+
+    Scripts written without spaces are cut into pieces of a few characters instead.
+    """
+    tokens = [piece for word in _WORD.findall(text) for piece in _pieces(word)]
+    sizes = iter(words)
+    chunks, at = [], 0
+    while at < len(tokens):
+        size = max(1, next(sizes, 1))
+        chunks.append("".join(tokens[at : at + size]))
+        at += size
+    return tuple(chunks)
+
+
+def _pieces(word: str) -> list[str]:
+    longest = 12 if word.isascii() else 4
+    return [word[at : at + longest] for at in range(0, len(word), longest)]
+
+
+def message(text: str) -> Script:
+    """The script of a reply that is one message."""
+    return Script(items=(Message(chunked(text)),))
+
+
+def script_from(data: Mapping[str, Any]) -> Script:
+    """The script an exchange file describes: `{"items": […], "usage"?: {…}, "status"?, "error"?}`.
+
+    Each item has a `type`: `message` and `reasoning` with `text` or `chunks`; `function_call` with `name`
+    and `arguments` (JSON text, or a value); any built-in tool by its type, its other members being the
+    item's own. ConfigurationError where an item has neither form.
+    """
+    error = data.get("error")
+    return Script(
+        items=tuple(_item_from(item) for item in data.get("items", ())),
+        usage=Usage(**data.get("usage", {})),
+        status=data.get("status", "completed"),
+        error=ScriptError(error["code"], error["message"]) if error else None,
+    )
+
+
+def require_tools(script: Script, profile: Profile) -> None:
+    """ConfigurationError where a script runs a tool that the profile does not have."""
+    for item in script.items:
+        if isinstance(item, ToolCall) and item.kind not in profile.tools:
+            known = ", ".join(profile.tools)
+            raise ConfigurationError(f"{profile.name} has no tool {item.kind!r}; it has: {known}")
+
+
+def _item_from(item: Mapping[str, Any]) -> Item:
+    kind = item.get("type")
+    if kind in ("message", "reasoning"):
+        chunks = tuple(item["chunks"]) if "chunks" in item else chunked(item["text"])
+        return Message(chunks) if kind == "message" else Reasoning(chunks)
+    if kind == "function_call":
+        arguments = item.get("arguments", "{}")
+        text = arguments if isinstance(arguments, str) else json.dumps(arguments).decode()
+        return FunctionCall(item["name"], text, item.get("call_id"))
+    if not isinstance(kind, str):
+        raise ConfigurationError(f"a script's item needs a type: {dict(item)!r}")
+    return ToolCall(kind, {name: value for name, value in item.items() if name != "type"})

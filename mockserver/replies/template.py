@@ -1,0 +1,167 @@
+"""Templates: a script rendered once, filled in for each request.
+
+Builders are called with markers where a request's own values go; the rendered bytes are cut at the
+markers. What is left for each request is one formatting of bytes per event: ids, times, token counts
+and echoes drop into place. A marker carries a random token, so no text can look like one.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any, TypeAlias
+
+from mockserver.profiles import Profile, load_profile
+from mockserver.replies.events import Facts, build_events, build_response
+from mockserver.replies.items import JSONObject
+from mockserver.replies.renderings import Form, Rendering, load_rendering
+from mockserver.replies.script import Script
+from mockserver.replies.usage import usage_object
+from mockserver.wire import json, sse
+
+__all__ = ["Filled", "ReplyTemplate", "StreamTemplate", "Values", "reply_template", "stream_template"]
+
+_TOKEN = secrets.token_hex(8)
+_MARKER = re.compile(rf'"\\u0002{_TOKEN}:(\w+)\\u0002"|\\u0001{_TOKEN}:(\w+)\\u0001'.encode())
+
+#: Slots every reply has; the items' ids follow, then their call ids.
+_SLOTS = ("response_id", "created_at", "input_tokens", "total_tokens", "tools", "tool_choice")
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """What a request puts into a template."""
+
+    response_id: str
+    created_at: int
+    input_tokens: int
+    total_tokens: int
+    tools: bytes
+    """The echoed tools, as JSON."""
+    tool_choice: bytes
+    """The echoed choice, as JSON."""
+    item_ids: Sequence[str]
+    call_ids: Sequence[str]
+
+    def filling(self, rendering: Rendering) -> tuple[bytes, ...]:
+        """The values as bytes, in the order of the slots."""
+        return (
+            self.response_id.encode(),
+            rendering.time(self.created_at),
+            b"%d" % self.input_tokens,
+            b"%d" % self.total_tokens,
+            self.tools,
+            self.tool_choice,
+            *[each.encode() for each in self.item_ids],
+            *[each.encode() for each in self.call_ids],
+        )
+
+
+Filled: TypeAlias = tuple[bytes, ...]
+_Piece: TypeAlias = tuple[bytes, Callable[[Filled], Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyTemplate:
+    """The body of a reply without `stream`."""
+
+    piece: _Piece
+    rendering: Rendering
+
+    def body(self, values: Values) -> bytes:
+        """The body with the values in place."""
+        form, pick = self.piece
+        return form % pick(values.filling(self.rendering))
+
+
+@dataclass(frozen=True, slots=True)
+class StreamTemplate:
+    """The frames of a stream, one per event (and one for the done marker, if the profile has it)."""
+
+    pieces: tuple[_Piece, ...]
+    rendering: Rendering
+
+    def frames(self, values: Values) -> list[bytes]:
+        """One frame of bytes per event, with the values in place."""
+        filled = values.filling(self.rendering)
+        return [form % pick(filled) for form, pick in self.pieces]
+
+
+@lru_cache(maxsize=1024)
+def reply_template(script: Script, profile: str, rendering: str, model: str) -> ReplyTemplate:
+    """The compiled reply; kept for the 1,024 latest."""
+    facts, names = _marked(script, load_profile(profile), model)
+    look = load_rendering(profile, rendering)
+    response = look.reply.apply("response", build_response(script, facts, load_profile(profile)))
+    return ReplyTemplate(_cut(json.dumps(response), names), look)
+
+
+@lru_cache(maxsize=1024)
+def stream_template(script: Script, profile: str, rendering: str, model: str) -> StreamTemplate:
+    """The compiled stream; kept for the 1,024 latest."""
+    facts, names = _marked(script, load_profile(profile), model)
+    about, look = load_profile(profile), load_rendering(profile, rendering)
+    events = build_events(script, facts, about)
+    frames = [_frame(event, look.stream, about) for event in events]
+    if about.done_marker:
+        frames.append(sse.encode(b"[DONE]"))
+    return StreamTemplate(tuple(_cut(frame, names) for frame in frames), look)
+
+
+def _frame(event: JSONObject, form: Form, profile: Profile) -> bytes:
+    data = json.dumps(form.apply("event", event))
+    if profile.framing == "vendor":
+        # id, event, a comment, data, no spaces: raw SSE sample recorded on 26 January 2026.
+        return b"id:%d\nevent:%b\n:HTTP_STATUS/200\ndata:%b\n\n" % (
+            event["sequence_number"] + 1,
+            event["type"].encode(),
+            data,
+        )
+    return sse.encode(data, event=event["type"])
+
+
+def _marked(script: Script, profile: Profile, model: str) -> tuple[Facts, dict[bytes, int]]:
+    count = len(script.items)
+    item_slots = [f"item{at}" for at in range(count)]
+    call_slots = [f"call{at}" for at in range(count)]
+    facts = Facts(
+        response_id=_inside("response_id"),
+        created_at=_raw("created_at"),
+        model=model,
+        item_ids=tuple(_inside(slot) for slot in item_slots),
+        call_ids=tuple(_inside(slot) for slot in call_slots),
+        usage=usage_object(script, _raw("input_tokens"), _raw("total_tokens"), profile),
+        tools=_raw("tools"),
+        tool_choice=_raw("tool_choice"),
+    )
+    slots = (*_SLOTS, *item_slots, *call_slots)
+    return facts, {slot.encode(): at for at, slot in enumerate(slots)}
+
+
+def _inside(slot: str) -> str:
+    """A marker inside a JSON string."""
+    return f"\1{_TOKEN}:{slot}\1"
+
+
+def _raw(slot: str) -> str:
+    """A marker that stands for a whole JSON value."""
+    return f"\2{_TOKEN}:{slot}\2"
+
+
+def _cut(rendered: bytes, names: dict[bytes, int]) -> _Piece:
+    used: list[int] = []
+
+    def replace(match: re.Match[bytes]) -> bytes:
+        used.append(names[match[1] or match[2]])
+        return b"%b"
+
+    form = _MARKER.sub(replace, rendered.replace(b"%", b"%%"))
+    if not used:
+        return form, lambda filled: ()
+    # itemgetter of one index gives the value itself: a tuple is what formatting wants either way.
+    pick = itemgetter(*used) if len(used) > 1 else itemgetter(slice(used[0], used[0] + 1))
+    return form, pick

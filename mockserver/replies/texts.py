@@ -1,0 +1,77 @@
+"""What the model says when nobody scripted it: short texts in the language of the input.
+
+Faker fills a pool for each language once; a reply picks from it, so generated text costs nothing on
+the way of a request. The pools are fixed: which text a request gets is decided by its own draw.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache, lru_cache
+from random import Random
+
+from mockserver.replies.script import Message, Reasoning, chunked
+
+__all__ = ["LANGUAGES", "POOL_SIZE", "language_of", "saying", "text_from_pool", "thought"]
+
+#: Texts in each language's pool.
+POOL_SIZE = 64
+
+#: Faker's locale for each language.
+LANGUAGES = {"en": "en_US", "zh": "zh_CN", "ja": "ja_JP", "ru": "ru_RU", "ar": "ar_AA"}
+
+#: The first script found decides; kana before Han, since Japanese is written in both.
+_SCRIPTS = (
+    ("ja", re.compile(r"[\u3040-\u30ff]")),
+    ("zh", re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")),
+    ("ru", re.compile(r"[\u0400-\u04ff]")),
+    ("ar", re.compile(r"[\u0600-\u06ff]")),
+)
+
+#: How far into an input to look for its language.
+_SAMPLE = 2000
+
+
+def language_of(text: str) -> str:
+    """The language a reply to `text` is in, by its script; English where nothing says otherwise."""
+    sample = text[:_SAMPLE]
+    if sample.isascii():
+        return "en"
+    return next((language for language, script in _SCRIPTS if script.search(sample)), "en")
+
+
+def text_from_pool(language: str, pick: int) -> str:
+    """A few sentences; any whole number picks one."""
+    pool = _pool(language)
+    return pool[pick % len(pool)]
+
+
+@lru_cache(maxsize=1024)
+def saying(language: str, pick: int) -> Message:
+    """A message of that pool, cut into deltas of one to four words."""
+    return Message(chunked(text_from_pool(language, pick), _sizes(pick)))
+
+
+@lru_cache(maxsize=1024)
+def thought(language: str, pick: int) -> Reasoning:
+    """A thought of that pool, cut into deltas of one to four words."""
+    return Reasoning(chunked(text_from_pool(language, pick), _sizes(pick)))
+
+
+def _sizes(pick: int) -> list[int]:
+    chooser = Random(pick)
+    return [chooser.randint(1, 4) for _ in range(64)]
+
+
+@cache
+def _pool(language: str) -> tuple[str, ...]:
+    from faker import Faker  # 0.2 s to import: paid by the first generated text, not by every command
+
+    faker = Faker(LANGUAGES[language])
+    faker.seed_instance(20260127)
+    return tuple(_punctuated(faker.paragraph(nb_sentences=3), language) for _ in range(POOL_SIZE))
+
+
+def _punctuated(text: str, language: str) -> str:
+    """Faker ends Chinese sentences with a Latin full stop."""
+    return text.replace(".", "。") if language == "zh" else text

@@ -1,0 +1,81 @@
+"""Who may ask: keys, and the names this server answers to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from hmac import compare_digest
+
+from mockserver.server.envelopes import ApiError
+
+__all__ = ["Hosts", "Keys"]
+
+_BEARER = re.compile(rb"[Bb]earer +([!-~]+) *")
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([^/]*)", re.IGNORECASE)
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+class Keys:
+    """The API keys that are accepted; none given: any key will do, but there must be one."""
+
+    def __init__(self, keys: Iterable[str] = ()) -> None:
+        self._keys = tuple(key.encode() for key in keys)
+
+    def __repr__(self) -> str:
+        return f"<Keys: {len(self._keys) or 'any'}>"
+
+    @property
+    def any(self) -> bool:
+        """Whether every key is accepted."""
+        return not self._keys
+
+    def check(self, authorization: bytes | None) -> str:
+        """The key in an `Authorization` header; ApiError 401 where there is none or a wrong one.
+
+        Texts: the vendor's error-code page and OpenAPI document (2026).
+        """
+        match = _BEARER.fullmatch(authorization or b"")
+        if match is None and not (authorization or b"").strip().removeprefix(b"Bearer"):
+            raise ApiError(401, "InvalidApiKey", "No API-key provided.")
+        if match is None or not self._known(match[1]):
+            raise ApiError(401, "InvalidApiKey", "Invalid API-key provided.")
+        return match[1].decode("ascii")
+
+    def _known(self, key: bytes) -> bool:
+        # Every key is compared, so that the time taken tells nothing.
+        return self.any or any([compare_digest(key, each) for each in self._keys])
+
+
+class Hosts:
+    """Names that may stand in `Host` and `Origin`: a web page elsewhere must not reach a local server."""
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self._names = _LOOPBACK | {name.lower() for name in names}
+        self._good: set[bytes] = set()
+
+    def check(self, host: bytes | None, origin: bytes | None) -> None:
+        """ApiError 403 for a request that names another host, or comes from another site's page."""
+        if origin is None and host in self._good:
+            return
+        name = _name_of(host or b"")
+        if name not in self._names:
+            shown = (host or b"").decode("latin-1")
+            raise ApiError(
+                403,
+                "AccessDenied",
+                f"The host {shown!r} is not served here. Start the server with --allow-host NAME to add a name.",
+            )
+        if origin is not None and not self._same_site(origin):
+            raise ApiError(403, "AccessDenied", "Requests from pages of another origin are not served here.")
+        if len(self._good) < 1000 and host is not None:
+            self._good.add(host)
+
+    def _same_site(self, origin: bytes) -> bool:
+        match = _ORIGIN.fullmatch(origin.decode("latin-1"))
+        return match is not None and _name_of(match[1].encode("latin-1")) in self._names
+
+
+def _name_of(host: bytes) -> str | None:
+    match = _HOST.fullmatch(host.decode("latin-1"))
+    return match[1].lower() if match else None

@@ -1,0 +1,110 @@
+"""The application: a front door for the hot endpoint, Starlette's router for everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request as StarletteRequest
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from mockserver import __version__
+from mockserver.profiles import Profile, load_profile, profile_names
+from mockserver.server.endpoint import Handler, Request, Services, create_response, guarded
+from mockserver.server.envelopes import ApiError
+from mockserver.server.transmit import send_body
+from mockserver.wire import json
+
+__all__ = ["App"]
+
+
+class App(Starlette):
+    """An ASGI application that answers in the service's place.
+
+    The hot endpoint is looked up by method and path before anything else: no middleware, no routing.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        profile = services.session.profile
+        own = [f"{base}/responses" for base in _bases(profile)]
+        self._hot = frozenset(("POST", path) for path in own)
+        self._elsewhere = _paths_of_other_ages(profile, own)
+        super().__init__(
+            routes=[
+                Route("/health", self._operation(health), methods=["GET"]),
+                *[Route(path, self._operation(create_response), methods=["POST"]) for path in own],
+            ],
+            exception_handlers={404: self._nothing_there, 405: self._wrong_method},
+        )
+        self.router.redirect_slashes = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (scope["method"], scope["path"]) in self._hot:
+            await guarded(create_response, self._services, scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+    def _operation(self, handler: Handler) -> _Operation:
+        return _Operation(handler, self._services)
+
+    def _nothing_there(self, request: StarletteRequest, _: Exception) -> Response:
+        path = request.url.path
+        if path in self._elsewhere:
+            message = f"{path} belongs to the profile {self._elsewhere[path]}."
+        else:
+            served = ", ".join(sorted({path for _, path in self._hot}))
+            message = f"There is nothing at {path}. Requests are answered at {served}."
+        return self._refusal(ApiError(404, "NotFound", message))
+
+    def _wrong_method(self, request: StarletteRequest, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        allowed: Mapping[str, str] = error.headers or {}
+        # Text of the vendor's error-code page (2026).
+        message = f"Request method '{request.method}' is not supported."
+        headers = ((b"allow", allowed.get("Allow", "").encode()),)
+        return self._refusal(ApiError(405, "InvalidParameter", message, headers=headers))
+
+    def _refusal(self, error: ApiError) -> Response:
+        async def refuse(_: Request) -> None:
+            raise error
+
+        return _Operation(refuse, self._services)
+
+
+class _Operation(Response):
+    """A handler as an ASGI application, and as the response to an error of the router's."""
+
+    def __init__(self, handler: Handler, services: Services) -> None:
+        self._handler = handler
+        self._services = services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await guarded(self._handler, self._services, scope, receive, send)
+
+
+async def health(request: Request) -> None:
+    """`GET /health`: what is running; needs no key."""
+    session = request.session
+    about = {
+        "status": "ok",
+        "version": __version__,
+        "profile": session.profile.name,
+        "rendering": session.rendering,
+    }
+    head = [(b"content-type", b"application/json"), (b"date", request.services.date())]
+    await send_body(request.send, 200, head, json.dumps(about))
+
+
+def _bases(profile: Profile) -> Iterable[str]:
+    return (profile.base_path, *profile.aliases)
+
+
+def _paths_of_other_ages(profile: Profile, own: Iterable[str]) -> dict[str, str]:
+    """Endpoints of the other profiles that this one does not have, each with the profile's name."""
+    others = [load_profile(name) for name in profile_names() if name != profile.name]
+    paths = {f"{base}/responses": other.name for other in others for base in _bases(other)}
+    return {path: name for path, name in paths.items() if path not in set(own)}

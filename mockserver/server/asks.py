@@ -1,0 +1,138 @@
+"""What a request asks for: the facts in a valid body that decide its reply."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mockserver.profiles import Profile
+from mockserver.replies.usage import count_tokens
+from mockserver.wire import json
+
+__all__ = ["Ask", "read_ask"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request's facts."""
+
+    model: str
+    stream: bool
+    prompt: str
+    """Text of the last user message of this turn."""
+    input_tokens: int
+    """The estimate for this turn's own input, without the hidden prompt."""
+    thinking: bool
+    tools: tuple[str, ...]
+    """The profile's built-in tools that were declared and may run, in the profile's order."""
+    declared: frozenset[str]
+    """Types of all declared tools."""
+    functions: tuple[Mapping[str, Any], ...]
+    """Declared functions that may be called."""
+    answered: bool
+    """Whether a function's output came after the last user message."""
+    previous: str | None
+    echo_tools: bytes
+    echo_choice: bytes
+
+
+_NO_TOOLS = b"[]"
+_AUTO = b'"auto"'
+
+
+def read_ask(body: Mapping[str, Any], profile: Profile) -> Ask:
+    """The facts of a body that the contract accepts."""
+    content = body["input"]
+    if isinstance(content, str):
+        prompt, tokens, answered = content, count_tokens(content), False
+    else:
+        prompt, tokens, answered = _read_items(content)
+    thinking = body.get("enable_thinking")
+    tools = body.get("tools")
+    choice = body.get("tool_choice")
+    return Ask(
+        model=body["model"],
+        stream=body.get("stream") is True,
+        prompt=prompt,
+        input_tokens=tokens,
+        thinking=profile.thinking if thinking is None else thinking,
+        tools=_runnable(tools, choice, profile) if tools else (),
+        declared=frozenset(_kind(tool) for tool in tools) if tools else frozenset(),
+        functions=_callable(tools, choice) if tools else (),
+        answered=answered,
+        previous=body.get("previous_response_id"),
+        echo_tools=json.dumps(tools) if tools else _NO_TOOLS,
+        echo_choice=_AUTO if choice is None else json.dumps(choice),
+    )
+
+
+def _read_items(items: list[Any]) -> tuple[str, int, bool]:
+    """(text of the last user message, tokens of everything, whether a function's output came after it)."""
+    prompt, tokens, answered = "", 0, False
+    for item in items:
+        text = "\n".join(_texts(item))
+        tokens += count_tokens(text)
+        if _is_user(item):
+            prompt, answered = text, False
+        elif item.get("type") == "function_call_output":
+            answered = True
+    return prompt, tokens, answered
+
+
+def _is_user(item: Mapping[str, Any]) -> bool:
+    return item.get("role") == "user" and item.get("type", "message") == "message"
+
+
+def _texts(item: Mapping[str, Any]) -> Iterator[str]:
+    """The texts of an input item, wherever its type keeps them."""
+    for name in ("content", "summary", "output", "arguments"):
+        value = item.get(name)
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, list):
+            yield from (part["text"] for part in value if _has_text(part))
+
+
+def _has_text(part: Any) -> bool:
+    return isinstance(part, dict) and isinstance(part.get("text"), str)
+
+
+def _kind(tool: Any) -> str:
+    return str(tool.get("type"))
+
+
+def _runnable(tools: list[Any], choice: Any, profile: Profile) -> tuple[str, ...]:
+    if choice == "none" or _named(choice):
+        return ()
+    declared = {_kind(tool) for tool in tools if _allowed(tool, choice)}
+    return tuple(kind for kind in profile.tools if kind in declared)
+
+
+def _callable(tools: list[Any], choice: Any) -> tuple[Mapping[str, Any], ...]:
+    if choice == "none":
+        return ()
+    name = _named(choice)
+    functions = (tool for tool in tools if _kind(tool) == "function" and _allowed(tool, choice))
+    return tuple(tool for tool in functions if name is None or tool.get("name") == name)
+
+
+def _named(choice: Any) -> str | None:
+    """The function that a choice insists on."""
+    if isinstance(choice, dict) and choice.get("type") == "function":
+        name = choice.get("name")
+        return name if isinstance(name, str) else None
+    return None
+
+
+def _allowed(tool: Mapping[str, Any], choice: Any) -> bool:
+    """Whether a choice of the form `allowed_tools` leaves the tool in."""
+    if not (isinstance(choice, dict) and choice.get("type") == "allowed_tools"):
+        return True
+    listed = choice.get("tools")
+    return not isinstance(listed, list) or any(
+        isinstance(each, dict)
+        and each.get("type") == tool.get("type")
+        and each.get("name") == tool.get("name")
+        for each in listed
+    )

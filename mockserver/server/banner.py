@@ -1,0 +1,48 @@
+"""What the server says when it starts: where it is, and how to reach it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mockserver.profiles import Profile
+
+__all__ = ["banner"]
+
+_EXPLAINED = {
+    "wire": "what the service sends",
+    "documented": "the look of the documented samples",
+}
+
+
+def banner(url: str, profile: Profile, rendering: str, key_names: Sequence[str], any_key: bool) -> str:
+    """The lines printed at the start; no key is in them.
+
+    `key_names`: environment variables that hold accepted keys. Where any key will do, one is made up.
+    """
+    base_url = url + profile.base_path
+    if any_key:
+        variable, key, exports = "DASHSCOPE_API_KEY", "sk-mock", ["export DASHSCOPE_API_KEY=sk-mock"]
+    else:
+        variable = key_names[0] if key_names else "DASHSCOPE_API_KEY"
+        key = f"${variable}"
+        exports = [] if key_names else ["export DASHSCOPE_API_KEY=…    # the key given with --api-key"]
+    exports += [f'export OPENAI_API_KEY="${variable}"', f"export OPENAI_BASE_URL={base_url}"]
+    body = f'{{"model": "{profile.models[0]}", "input": "Hello, please introduce yourself in one sentence."}}'
+    curl = (
+        f'curl {base_url}/responses -H "Authorization: Bearer {key}" '
+        f"-H 'Content-Type: application/json' -d '{body}'"
+    )
+    return "\n".join(
+        [
+            f"Serving {profile.title} ({profile.name})",
+            f"  base URL   {base_url}",
+            f"  rendering  {rendering}: {_EXPLAINED.get(rendering, '')}",
+            f"  keys       {'any' if any_key else 'only those given'}",
+            "",
+            *[f"  {line}" for line in exports],
+            "",
+            f"  {curl}",
+            "",
+            "Ctrl-C stops it.",
+        ]
+    )

@@ -1,0 +1,180 @@
+"""The hot endpoint, `POST …/responses`: from the connection to the engine and back.
+
+`guarded` is what every path shares, hot or not: host check, request id, the envelope for refusals, and
+the last resort for a defect of our own.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from typing import TypeAlias
+
+from starlette.types import Receive, Scope, Send
+
+from mockserver.ids import request_digest, uuid
+from mockserver.server.access import Hosts, Keys
+from mockserver.server.bodies import Disconnected, read_body
+from mockserver.server.engine import Answer, respond
+from mockserver.server.envelopes import ApiError, envelope
+from mockserver.server.journal import Entry
+from mockserver.server.logbook import Logbook
+from mockserver.server.sessions import Session
+from mockserver.server.store import MemoryStore, Store
+from mockserver.server.transmit import Headers, send_body, send_pieces, send_steps
+from mockserver.wire.redaction import SAFE_HEADERS, redact
+
+__all__ = ["Handler", "Request", "Services", "create_response", "guarded"]
+
+_SAFE = frozenset(name.encode() for name in SAFE_HEADERS)
+_JSON = (b"content-type", b"application/json")
+#: As recorded on the service's hosts (2026).
+_EVENTS = (b"content-type", b"text/event-stream;charset=UTF-8")
+
+
+@dataclass(slots=True)
+class Services:
+    """What all requests of a server share."""
+
+    session: Session
+    store: Store = field(default_factory=MemoryStore)
+    keys: Keys = field(default_factory=Keys)
+    hosts: Hosts = field(default_factory=Hosts)
+    logbook: Logbook = field(default_factory=Logbook)
+    _date: tuple[int, bytes] = (0, b"")
+
+    def date(self) -> bytes:
+        """The `Date` header, by the session's clock."""
+        now = int(self.session.clock.now())
+        if self._date[0] != now:
+            self._date = (now, formatdate(now, usegmt=True).encode())
+        return self._date[1]
+
+
+@dataclass(slots=True)
+class Request:
+    """One request on its way."""
+
+    scope: Scope
+    receive: Receive
+    send: Send
+    services: Services
+    headers: dict[bytes, bytes]
+    session: Session
+    body: bytes = b""
+    key: str = ""
+    started: bool = False
+
+    async def sender(self, message: dict[str, object]) -> None:
+        """`send`, remembering that an answer has begun."""
+        self.started = True
+        await self.send(message)
+
+    def note(self, entry: Entry, prompt: str = "") -> None:
+        """Into the journal and the log."""
+        self.session.journal.add(entry)
+        if not self.services.logbook.quiet:
+            self.services.logbook.note(entry, prompt, (self.key,))
+
+
+Handler: TypeAlias = Callable[[Request], Awaitable[None]]
+
+
+async def guarded(handler: Handler, services: Services, scope: Scope, receive: Receive, send: Send) -> None:
+    """Run a handler; whatever it refuses or breaks on is answered in the API's own envelope."""
+    request = Request(scope, receive, send, services, dict(scope["headers"]), services.session)
+    try:
+        services.hosts.check(request.headers.get(b"host"), request.headers.get(b"origin"))
+        await handler(request)
+    except Disconnected:
+        return
+    except ApiError as error:
+        await _refuse(request, error)
+    except Exception as error:
+        services.logbook.write(redact(_defect(error), (request.key,)))
+        if request.started:
+            raise ConnectionAbortedError("an answer broke off") from None
+        await _refuse(request, ApiError(500, "InternalError", "An internal error of the mock server."))
+
+
+async def create_response(request: Request) -> None:
+    """`POST …/responses`."""
+    headers = request.headers
+    request.key = request.services.keys.check(headers.get(b"authorization"))
+    _require_json(headers.get(b"content-type"))
+    request.body = await read_body(request.receive, headers.get(b"content-length"))
+    answer = await respond(request.session, request.services.store, request.body)
+    head = [_EVENTS if answer.stream else _JSON, (b"x-request-id", answer.request_id.encode())]
+    head.append((b"date", request.services.date()))
+    request.note(_entry(request, answer), answer.prompt)
+    request.started = True
+    if answer.stream:
+        await send_pieces(request.send, 200, head, answer.pieces)
+    elif answer.steps:
+        own = [*answer.headers, *head[1:]] if answer.headers else head
+        await send_steps(request.scope, request.receive, request.send, answer.status, own, answer.steps)
+    else:
+        await send_body(request.send, answer.status, head, answer.pieces[0])
+
+
+def _require_json(content_type: bytes | None) -> None:
+    kind = (content_type or b"application/json").split(b";")[0].strip().lower()
+    if kind != b"application/json" and not kind.endswith(b"+json"):
+        shown = kind.decode("latin-1")
+        message = "Required body invalid, please check the request body format."
+        raise ApiError(
+            400, "InvalidParameter", f"{message} The content type must be application/json, not {shown!r}."
+        )
+
+
+def _entry(request: Request, answer: Answer) -> Entry:
+    scope = request.scope
+    return Entry(
+        at=request.session.clock.now(),
+        method=scope["method"],
+        path=scope["path"],
+        raw_headers=tuple([header for header in scope["headers"] if header[0] in _SAFE]),
+        body=request.body,
+        status=answer.status,
+        request_id=answer.request_id,
+        reply=answer.pieces,
+        stream=answer.stream,
+        model=answer.model,
+        exchange=answer.exchange,
+        findings=answer.findings,
+        ignored=answer.ignored,
+    )
+
+
+async def _refuse(request: Request, error: ApiError) -> None:
+    """Answer with an error; its id is derived like any other."""
+    scope, session = request.scope, request.session
+    digest = request_digest(scope["method"].encode(), scope.get("raw_path") or b"", request.body)
+    request_id = uuid(session.ids.draw(digest, session.occurrence(digest), 1)[0])
+    error.message = redact(error.message, (request.key,))
+    body = envelope(error, request_id)
+    head: Headers = [_JSON, (b"x-request-id", request_id.encode()), (b"date", request.services.date())]
+    request.note(
+        Entry(
+            at=session.clock.now(),
+            method=scope["method"],
+            path=scope["path"],
+            raw_headers=tuple(header for header in scope["headers"] if header[0] in _SAFE),
+            body=request.body,
+            status=error.status,
+            request_id=request_id,
+            reply=(body,),
+            findings=error.findings,
+            detail=error.detail or error.message,
+        )
+    )
+    await send_body(request.send, error.status, [*head, *error.headers], body)
+
+
+def _defect(error: Exception) -> str:
+    """The traceback without the values of anything: type, and where."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames[-5:]))
+    return f"internal error: {type(error).__name__} in {where}"

@@ -1,0 +1,263 @@
+"""The engine: a request's bytes become an answer; it touches no socket.
+
+    parse → judge → read → find what answers it → fill in the template → remember
+
+Everything a reply needs is derived from the session's seed, the request and its history, never from
+the moment or the order of arrival.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mockserver.contract.findings import Finding, Severity
+from mockserver.contract.requests import ignored_parameters
+from mockserver.errors import InvalidJSON, Unsatisfiable
+from mockserver.exchanges import Exchange, recorded_chunks
+from mockserver.ids import call_id, request_digest, uuid
+from mockserver.profiles import Profile
+from mockserver.replies.answers import Question, answer
+from mockserver.replies.script import Script
+from mockserver.replies.template import Values, reply_template, stream_template
+from mockserver.replies.usage import output_tokens
+from mockserver.server import pacing
+from mockserver.server.asks import Ask, read_ask
+from mockserver.server.envelopes import ApiError, from_finding
+from mockserver.server.sessions import Session
+from mockserver.server.steps import Step
+from mockserver.server.store import Record, Store
+from mockserver.wire import json
+
+__all__ = ["Answer", "respond"]
+
+#: Ids drawn at once: enough for most replies, in one draw.
+_IDS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back to the client, and what the journal keeps of it."""
+
+    request_id: str
+    pieces: tuple[bytes, ...]
+    """The body; for a stream one frame per event."""
+    stream: bool
+    model: str
+    prompt: str
+    status: int = 200
+    exchange: str | None = None
+    findings: tuple[Finding, ...] = ()
+    ignored: tuple[str, ...] = ()
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    """Headers of a recording; empty: the usual ones."""
+    steps: tuple[Step, ...] = ()
+    """How a recording is to be sent; empty: piece by piece."""
+
+
+async def respond(session: Session, store: Store, raw: bytes) -> Answer:
+    """The answer to the body of a create request; ApiError where the API refuses it."""
+    body, findings = _judged(session, raw)
+    ask = read_ask(body, session.profile)
+    parent = await _parent(session, store, ask.previous)
+    digest = request_digest(json.canonical(body))
+    occurrence = session.occurrence(digest)
+    reply = _Reply(session, ask, parent, digest, occurrence)
+    exchange, script = _script(session, ask, parent, reply.pick)
+    facts = {
+        "model": ask.model,
+        "prompt": ask.prompt,
+        "exchange": exchange.name if exchange else None,
+        "findings": findings,
+        "ignored": tuple(ignored_parameters(body, session.profile)),
+    }
+    if script is None:
+        assert exchange is not None
+        return _verbatim(exchange.reply, reply.request_id, facts)
+    values = reply.values(script)
+    if ask.stream:
+        frames = stream_template(script, session.profile.name, session.rendering, ask.model).frames(values)
+        pieces = tuple(frames)
+    else:
+        template = reply_template(script, session.profile.name, session.rendering, ask.model)
+        pieces = (template.body(values),)
+    if script.status == "completed":
+        whole = pieces[0] if not ask.stream and session.rendering == "wire" else None
+        await store.put(reply.record(script, values, facts["exchange"], whole))
+    return Answer(reply.request_id, pieces, ask.stream, **facts)
+
+
+def _judged(session: Session, raw: bytes) -> tuple[dict[str, Any], tuple[Finding, ...]]:
+    try:
+        body = json.loads(raw)
+    except InvalidJSON as error:
+        # Text of the vendor's error-code page (2026); what is wrong follows.
+        message = f"Required body invalid, please check the request body format. The body is not JSON: {error}."
+        raise ApiError(400, "InvalidParameter", message) from None
+    findings = tuple(session.judge.findings(body))
+    if findings:
+        for finding in findings:
+            if finding.severity is Severity.ERROR:
+                raise from_finding(finding, findings)
+    return body, findings
+
+
+async def _parent(session: Session, store: Store, previous: str | None) -> Record | None:
+    if previous is None:
+        return None
+    record = await store.get(session.name, previous)
+    if record is not None and session.clock.now() < record.expires:
+        return record
+    if record is not None:
+        detail = "expired"
+    elif await store.was_evicted(session.name, previous):
+        detail = "evicted: the store was full"
+    else:
+        detail = "unknown"
+    # Envelope and text inferred: the vendor documents them for retrieve and input_items alone (2026).
+    message = f"Response with id '{previous}' not found."
+    raise ApiError(400, "InvalidParameter", message, detail=f"previous_response_id {detail}")
+
+
+def _script(
+    session: Session, ask: Ask, parent: Record | None, pick: int
+) -> tuple[Exchange | None, Script | None]:
+    """(the exchange that answers, if one does; the script, unless the exchange's reply is verbatim)."""
+    if session.stubs:
+        return None, session.stubs.popleft()
+    exchange = session.matcher.find(ask, parent.exchange if parent else None)
+    if exchange is not None:
+        return exchange, session.scripts.get(exchange.name)
+    return None, _unscripted(ask, pick)
+
+
+def _unscripted(ask: Ask, pick: int) -> Script:
+    function = None if ask.answered else _function(ask.functions, ask.prompt)
+    question = Question(
+        prompt=ask.prompt,
+        pick=pick,
+        thinking=ask.thinking,
+        tools=() if ask.answered else ask.tools,
+        function=(function["name"], function.get("parameters")) if function else None,
+    )
+    try:
+        return answer(question)
+    except Unsatisfiable as error:
+        assert function is not None
+        message = (
+            f"[400] invalid_parameter: Invalid 'tools': no arguments can be made up for the function "
+            f"'{function['name']}': parameters{error.pointer}: {error.reason}"
+        )
+        raise ApiError(400, "InvalidParameter", message) from None
+
+
+def _function(functions: tuple[Mapping[str, Any], ...], prompt: str) -> Mapping[str, Any] | None:
+    """The function that the prompt names, else the first."""
+    for function in functions:
+        if re.search(rf"(?<![\w-]){re.escape(function['name'])}(?![\w-])", prompt, re.IGNORECASE):
+            return function
+    return functions[0] if functions else None
+
+
+def _verbatim(reply: Mapping[str, Any], request_id: str, facts: dict[str, Any]) -> Answer:
+    """The answer of an exchange that is not a script: an error, a body or a recording."""
+    if "error" in reply:
+        raise ApiError(reply["error"]["status"], reply["error"]["code"], reply["error"]["message"])
+    if "body" in reply:
+        return Answer(request_id, (json.dumps(reply["body"]),), False, **facts)
+    http = reply["http"]
+    chunks = tuple(recorded_chunks(http))
+    return Answer(
+        request_id,
+        tuple(data for _, data in chunks),
+        False,
+        status=http["status"],
+        headers=_recorded_headers(http.get("headers", {}).items()),
+        steps=tuple(pacing.recorded(chunks)),
+        **facts,
+    )
+
+
+def _recorded_headers(headers: Iterable[tuple[str, str]]) -> tuple[tuple[bytes, bytes], ...]:
+    """A recording's headers without those that belong to the connection it came over."""
+    of_connection = ("content-length", "transfer-encoding", "connection", "keep-alive", "date", "x-request-id")
+    kept = ((name.lower(), value) for name, value in headers if name.lower() not in of_connection)
+    return tuple((name.encode(), value.encode()) for name, value in kept)
+
+
+class _Reply:
+    """The ids, times and token counts of one reply."""
+
+    __slots__ = ("_ask", "_digest", "_digits", "_occurrence", "_parent", "_session", "pick", "request_id")
+
+    def __init__(
+        self, session: Session, ask: Ask, parent: Record | None, digest: bytes, occurrence: int
+    ) -> None:
+        self._session = session
+        self._ask = ask
+        self._parent = parent
+        self._digest = digest
+        self._occurrence = occurrence
+        self._digits = session.ids.draw(digest, occurrence, _IDS)
+        # x-request-id is inside the id of a Chat reply on the same hosts (observed 2026); here, inferred.
+        self.request_id = uuid(self._digits[0])
+        self.pick = int(self._digits[1][:12], 16)
+
+    def values(self, script: Script) -> Values:
+        count = len(script.items)
+        digits = self._digits
+        if 2 * count + 1 > len(digits):
+            digits = self._session.ids.draw(self._digest, self._occurrence, 2 * count + 1)
+        profile = self._session.profile
+        prefix = profile.item_id_prefix
+        input_tokens = self._input_tokens(script, profile)
+        return Values(
+            response_id=self.response_id,
+            created_at=self._session.clock.stamp(self._turn - 1 + self._occurrence),
+            input_tokens=input_tokens,
+            total_tokens=input_tokens + _stated_or_counted(script),
+            tools=self._ask.echo_tools,
+            tool_choice=self._ask.echo_choice,
+            item_ids=[prefix + uuid(each) for each in digits[1 : count + 1]],
+            call_ids=[call_id(each) for each in digits[count + 1 : 2 * count + 1]],
+        )
+
+    @property
+    def response_id(self) -> str:
+        form = self._session.profile.id_form
+        return self.request_id if form == "uuid" else form + self.request_id
+
+    @property
+    def _turn(self) -> int:
+        return self._parent.turn + 1 if self._parent else 1
+
+    def _input_tokens(self, script: Script, profile: Profile) -> int:
+        context = self._parent.context_tokens if self._parent else 0
+        stated = script.usage.input_tokens
+        if stated is None:
+            return context + profile.hidden_prompt_tokens * (not context) + self._ask.input_tokens
+        return stated if script.usage.with_context else context + stated
+
+    def record(self, script: Script, values: Values, exchange: str | None, body: bytes | None) -> Record:
+        session = self._session
+        now = session.clock.now()
+        if body is None:
+            body = reply_template(script, session.profile.name, "wire", self._ask.model).body(values)
+        return Record(
+            id=values.response_id,
+            session=session.name,
+            parent=self._parent.id if self._parent else None,
+            turn=self._turn,
+            created=now,
+            expires=now + session.profile.lifetime_s,
+            exchange=exchange,
+            context_tokens=values.total_tokens,
+            response=body,
+        )
+
+
+def _stated_or_counted(script: Script) -> int:
+    stated = script.usage.output_tokens
+    return output_tokens(script)[0] if stated is None else stated

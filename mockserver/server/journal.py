@@ -1,0 +1,98 @@
+"""The journal: what was asked and answered, bounded and free of keys."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from mockserver.contract.findings import Finding
+from mockserver.wire import json, redaction
+
+__all__ = ["Entry", "Journal"]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Entry:
+    """One request and its answer."""
+
+    at: float
+    """Seconds since the epoch, by the session's clock."""
+    method: str
+    path: str
+    raw_headers: tuple[tuple[bytes, bytes], ...]
+    """Those headers whose values may be kept."""
+    body: bytes
+    """The request's body, whole."""
+    status: int
+    request_id: str
+    reply: tuple[bytes, ...]
+    """The reply's body, in the pieces it was sent in: one event each in a stream."""
+    stream: bool = False
+    model: str = ""
+    exchange: str | None = None
+    """Name of the exchange that answered."""
+    findings: tuple[Finding, ...] = ()
+    """What the contract says of the request."""
+    ignored: tuple[str, ...] = ()
+    """Parameters that the profile does not process."""
+    detail: str = ""
+    """More about an error than the client was told."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Request headers with values that may be kept."""
+        return redaction.safe_headers(self.raw_headers)
+
+    @property
+    def json(self) -> Any:
+        """The request's body as a value; InvalidJSON where it is none."""
+        return json.loads(self.body)
+
+    @property
+    def size(self) -> int:
+        """Bytes that this entry keeps."""
+        return len(self.body) + sum(map(len, self.reply))
+
+    def __repr__(self) -> str:
+        return f"<{self.method} {redaction.redact(self.path)} {self.status} {self.request_id}>"
+
+
+class Journal:
+    """The latest entries: at most 1,000, and 64 MiB of bodies in all."""
+
+    MAX_ENTRIES = 1000
+    MAX_BYTES = 64 << 20
+
+    def __init__(self) -> None:
+        self._entries: deque[Entry] = deque()
+        self._bytes = 0
+
+    def add(self, entry: Entry) -> None:
+        """Append an entry, dropping the oldest where there is no room; one too large alone is not kept."""
+        size = entry.size
+        if size > self.MAX_BYTES:
+            return
+        self._entries.append(entry)
+        self._bytes += size
+        while len(self._entries) > self.MAX_ENTRIES or self._bytes > self.MAX_BYTES:
+            self._bytes -= self._entries.popleft().size
+
+    def clear(self) -> None:
+        self._entries.clear()
+        self._bytes = 0
+
+    @property
+    def last(self) -> Entry:
+        """The newest entry; IndexError where there is none."""
+        return self._entries[-1]
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __getitem__(self, at: int) -> Entry:
+        return self._entries[at]
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(tuple(self._entries))

@@ -1,0 +1,245 @@
+"""Running the application: uvicorn on a bound socket, in the foreground or in a thread.
+
+The only module that touches uvicorn's insides. What differs from uvicorn's own way, and why:
+
+- stopping waits for open requests but never longer than asked, and never polls or sleeps for long
+  (uvicorn: two sleeps of 100 ms, and an open stream holds it for ever);
+- a request that is not HTTP is answered in the API's envelope, not in plain text;
+- each request's scope carries its connection, for the steps that HTTP knows nothing of.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from mockserver.errors import StartError
+from mockserver.server.transmit import CONNECTION
+from mockserver.wire import json
+
+__all__ = ["ThreadedServer", "bind", "run_forever", "url_of"]
+
+#: Seconds that requests under way get to end when the server is stopped.
+GRACE_SECONDS = 2.0
+
+#: Seconds a thread may take to start serving.
+_START_SECONDS = 10.0
+
+_TICK = 0.005
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; OSError where the address can not be had. Port 0: a free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if sys.platform != "win32":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host.strip("[]"), port))
+        listener.listen(2048)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """`http://host:port` of a bound socket, as a client on this machine writes it."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class _Connection(HttpToolsProtocol):
+    """A connection that its requests can get hold of."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {CONNECTION: self}  # type: ignore[typeddict-item]
+
+    def send_400_response(self, msg: str) -> None:
+        message = "Required body invalid, please check the request body format. The request is not HTTP/1.1."
+        body = json.dumps({"code": "InvalidParameter", "message": message, "request_id": ""})
+        self.transport.write(
+            b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
+            b"connection: close\r\n\r\n%b" % (len(body), body)
+        )
+        self.transport.close()
+
+    # The steps beyond HTTP (`transmit.Connection`).
+
+    def raw(self, data: bytes) -> None:
+        self.transport.write(data)
+
+    def close(self) -> None:
+        self._leave()
+        self.transport.close()
+
+    def reset(self) -> None:
+        self._leave()
+        linger = struct.pack("ii", 1, 0)
+        raw_socket = self.transport.get_extra_info("socket")
+        if raw_socket is not None:
+            raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.transport.abort()
+
+    def _leave(self) -> None:
+        # uvicorn takes an answer that breaks off for a defect unless the client has gone.
+        self.cycle.disconnected = True
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server with a start that is announced and a stop that is prompt."""
+
+    def __init__(self, app: ASGIApp, grace: float, on_start: Callable[[], None]) -> None:
+        config = uvicorn.Config(
+            app,
+            http=_Connection,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=75,
+        )
+        super().__init__(config)
+        self._grace = grace
+        self._on_start = on_start
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Begin to stop; must be called in the server's loop."""
+        self._stopping.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals belong to the caller."""
+        yield
+
+    async def main_loop(self) -> None:
+        self._on_start()
+        await self._stopping.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        state = self.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        deadline = time.monotonic() + self._grace
+        while state.tasks and time.monotonic() < deadline:
+            await asyncio.sleep(_TICK)
+        # Whoever is still here does not read or is being kept waiting: end the connection, and its task ends.
+        for connection in list(state.connections):
+            connection.transport.abort()
+        deadline = time.monotonic() + 0.5
+        while (state.tasks or state.connections) and time.monotonic() < deadline:
+            await asyncio.sleep(0)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop
+    except ImportError:  # Windows, PyPy
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
+
+
+def run_forever(app: ASGIApp, listener: socket.socket, on_start: Callable[[], None]) -> None:
+    """Serve in the foreground until SIGINT or SIGTERM; a second signal ends at once."""
+
+    async def main() -> None:
+        server = _Server(app, GRACE_SECONDS, on_start)
+        _on_signals(server)
+        await server.serve(sockets=[listener])
+
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(main())
+
+
+def _on_signals(server: _Server) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, server.stop)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(server.stop))
+
+
+class ThreadedServer:
+    """The application in a thread of its own, on a real socket; start and stop are bounded in time."""
+
+    def __init__(self, app: ASGIApp, host: str = "127.0.0.1", port: int = 0, grace: float = 0.5) -> None:
+        self._app = app
+        self._address = (host, port)
+        self._grace = grace
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+        self._server: _Server | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self.url = ""
+
+    def start(self) -> None:
+        """Bind and serve; StartError says why where that fails."""
+        try:
+            listener = bind(*self._address)
+        except OSError as error:
+            host, port = self._address
+            raise StartError(f"can not listen on {host}:{port}: {error.strerror or error}") from None
+        self.url = url_of(listener)
+        self._thread = threading.Thread(target=self._run, args=(listener,), name="mockserver", daemon=True)
+        self._thread.start()
+        if not self._ready.wait(_START_SECONDS) or self._failure is not None:
+            raise StartError(f"the server did not start: {self._failure or 'no answer in time'}")
+
+    def stop(self) -> None:
+        """Stop and wait for the thread; StartError where it does not end in time."""
+        if self._thread is None or self._loop is None or self._server is None:
+            return
+        with contextlib.suppress(RuntimeError):  # the loop ended by itself
+            self._loop.call_soon_threadsafe(self._server.stop)
+        self._thread.join(self._grace + 5)
+        if self._thread.is_alive():
+            raise StartError("the server's thread did not end in time")
+        self._thread = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread is serving."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def call(self, function: Callable[[], Any]) -> None:
+        """Run a function in the server's loop, soon."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(function)
+
+    def _run(self, listener: socket.socket) -> None:
+        try:
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(self._main(listener))
+        except BaseException as error:
+            self._failure = error
+        finally:
+            listener.close()
+            self._ready.set()
+
+    async def _main(self, listener: socket.socket) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._server = _Server(self._app, self._grace, self._ready.set)
+        await self._server.serve(sockets=[listener])

@@ -1,0 +1,97 @@
+"""Sessions: all mutable state but the store, so that tests side by side do not meet."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from mockserver.clock import Clock, SteppedClock, SystemClock
+from mockserver.contract.requests import RequestJudge
+from mockserver.exchanges import Exchange, packaged_exchanges
+from mockserver.ids import IdSource
+from mockserver.profiles import Profile, load_profile
+from mockserver.replies.renderings import load_rendering
+from mockserver.replies.script import Script, require_tools, script_from
+from mockserver.server.journal import Journal
+from mockserver.server.matching import Matcher
+
+__all__ = ["AnyModel", "Session", "open_session"]
+
+#: Requests whose occurrences are counted, the least recent forgotten first.
+_COUNTED = 100_000
+
+
+class AnyModel:
+    """A container that holds every model."""
+
+    def __contains__(self, model: object) -> bool:
+        return True
+
+
+@dataclass(slots=True)
+class Session:
+    """One conversation partner: a profile, its rendering, and what happened so far."""
+
+    name: str
+    profile: Profile
+    rendering: str
+    models: Container[str]
+    ids: IdSource
+    clock: Clock
+    judge: RequestJudge
+    matcher: Matcher
+    scripts: Mapping[str, Script]
+    """Scripts of those exchanges whose reply is one, by the exchange's name."""
+    stubs: deque[Script] = field(default_factory=deque)
+    """Replies set from code, in order; each answers once, before anything else does."""
+    journal: Journal = field(default_factory=Journal)
+    faults: tuple[str, ...] = ()
+    """Names of the faults in force."""
+    _seen: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
+
+    def occurrence(self, digest: bytes) -> int:
+        """How often a request with this digest came before."""
+        count = self._seen.pop(digest, -1) + 1
+        self._seen[digest] = count
+        if len(self._seen) > _COUNTED:
+            self._seen.popitem(last=False)
+        return count
+
+    def reset(self) -> None:
+        """Forget everything that happened; the settings stay."""
+        self.stubs.clear()
+        self.journal.clear()
+        self._seen.clear()
+        if isinstance(self.clock, SteppedClock):
+            self.clock.reset()
+
+
+def open_session(
+    name: str = "default",
+    *,
+    profile: str,
+    rendering: str = "wire",
+    seed: int | None = None,
+    models: Container[str] | None = None,
+    exchanges: Iterable[Exchange] | None = None,
+) -> Session:
+    """A new session; a seed also starts a stepped clock. UnknownProfile, ConfigurationError."""
+    about = load_profile(profile)
+    load_rendering(profile, rendering)
+    accepted = about.models if models is None else models
+    known = tuple(packaged_exchanges(profile) if exchanges is None else exchanges)
+    scripts = {each.name: script_from(each.reply["script"]) for each in known if "script" in each.reply}
+    for script in scripts.values():
+        require_tools(script, about)
+    return Session(
+        name=name,
+        profile=about,
+        rendering=rendering,
+        models=accepted,
+        ids=IdSource(seed, name),
+        clock=SystemClock() if seed is None else SteppedClock(),
+        judge=RequestJudge(about, accepted),
+        matcher=Matcher(known, about),
+        scripts=scripts,
+    )

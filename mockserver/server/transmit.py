@@ -1,0 +1,87 @@
+"""Transmit: answers onto the connection; the only place that sends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol, TypeAlias
+
+from starlette.types import Receive, Scope, Send as AsgiSend
+
+from mockserver.server.steps import Close, Raw, Reset, Send, Step, Wait
+
+__all__ = ["CONNECTION", "Connection", "Headers", "send_body", "send_pieces", "send_steps"]
+
+Headers: TypeAlias = list[tuple[bytes, bytes]]
+
+#: Key in `scope["extensions"]` under which the runner puts the connection.
+CONNECTION = "mockserver.connection"
+
+
+class Connection(Protocol):
+    """What a step beyond HTTP needs of a connection."""
+
+    def raw(self, data: bytes) -> None:
+        """Put bytes on the socket, outside of HTTP's framing."""
+
+    def close(self) -> None:
+        """Close the connection as it is, after what was written."""
+
+    def reset(self) -> None:
+        """Reset the connection (TCP RST)."""
+
+
+async def send_body(send: AsgiSend, status: int, headers: Headers, body: bytes) -> None:
+    """A whole reply with its length."""
+    headers.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_pieces(send: AsgiSend, status: int, headers: Headers, pieces: Sequence[bytes]) -> None:
+    """A stream, one write for each piece."""
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    for piece in pieces:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def send_steps(
+    scope: Scope, receive: Receive, send: AsgiSend, status: int, headers: Headers, steps: Iterable[Step]
+) -> None:
+    """A reply carried out step by step; ends early, quietly, when the client has gone."""
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    connection: Connection = scope["extensions"][CONNECTION]
+    for step in steps:
+        if isinstance(step, Send):
+            await send({"type": "http.response.body", "body": step.data, "more_body": True})
+        elif isinstance(step, Wait):
+            if await _gone_within(receive, step.seconds):
+                return
+        elif not _beyond_http(connection, step):
+            return
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _beyond_http(connection: Connection, step: Raw | Reset | Close) -> bool:
+    """Carry out a step that HTTP knows nothing of; whether the connection is still there."""
+    if isinstance(step, Raw):
+        connection.raw(step.data)
+        return True
+    if isinstance(step, Reset):
+        connection.reset()
+    else:
+        connection.close()
+    return False
+
+
+async def _gone_within(receive: Receive, seconds: float) -> bool:
+    """Wait; whether the client disconnected meanwhile."""
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                message: dict[str, Any] = dict(await receive())
+                if message["type"] == "http.disconnect":
+                    return True
+    except TimeoutError:
+        return False
