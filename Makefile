@@ -41,8 +41,8 @@ lock: $(VENV)/.develops
 	$(COMPILE) --group build --constraints requirements/dev.txt --output-file requirements/build.txt
 	@set -e; for each in tests/environments/*/requirements.in; do \
 		echo "$$each"; $(COMPILE) $$each --output-file $${each%.in}.txt; done
-	@set -e; for each in tests/environments/*/package.json; do echo "$$each"; (cd $${each%/*}; rm -f package-lock.json; \
-		npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund); done
+	@set -e; for each in tests/environments/*/package.json; do echo "$$each"; (cd $${each%/*}; \
+		npm update --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund --no-update-notifier); done
 
 clean:
 	rm -rf $(VENV) .environments dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
