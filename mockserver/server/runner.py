@@ -18,8 +18,8 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, TypeVar
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -33,6 +33,8 @@ __all__ = ["ThreadedServer", "bind", "run_forever", "url_of"]
 
 #: Seconds that requests under way get to end when the server is stopped.
 GRACE_SECONDS = 2.0
+
+T = TypeVar("T")
 
 #: Seconds a thread may take to start serving.
 _START_SECONDS = 10.0
@@ -224,10 +226,12 @@ class ThreadedServer:
         """Whether the thread is serving."""
         return self._thread is not None and self._thread.is_alive()
 
-    def call(self, function: Callable[[], Any]) -> None:
-        """Run a function in the server's loop, soon."""
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(function)
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the server's loop and wait for its result; StartError where there is no server."""
+        if self._loop is None or not self.alive:
+            work.close()
+            raise StartError(f"the server is not running: {self._failure or 'it was not started'}")
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_START_SECONDS)
 
     def _run(self, listener: socket.socket) -> None:
         try:

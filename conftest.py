@@ -1,0 +1,49 @@
+"""This repository's own recorder: every byte the server emits in any test goes to the judge.
+
+Also: with CI=true a skipped test is a failure, since CI has every program the tests need.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import recording
+
+RECORDER = Path(__file__).parent / "tests" / "recorder"
+
+_crossings: list[recording.Crossing] = []
+
+
+def pytest_configure() -> None:
+    from mockserver.server.app import App
+
+    recording.wrap(App, _crossings.append)
+
+
+@pytest.fixture(autouse=True)
+def _every_byte_is_judged(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[None]:
+    spool = tmp_path_factory.mktemp("spool")
+    monkeypatch.setenv(recording.SPOOL, str(spool))
+    monkeypatch.setenv("PYTHONPATH", str(RECORDER), prepend=os.pathsep)
+    _crossings.clear()
+    yield
+    crossings = [*_crossings, *recording.collect(spool)]
+    problems = [problem for crossing in crossings for problem in recording.judge(crossing)]
+    assert not problems, "\n".join(problems)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Iterator[None]:  # the hook's result passes through
+    report = yield
+    if os.environ.get("CI") == "true" and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which in CI is a failure: {call.excinfo.value if call.excinfo else ''}"
+    return report

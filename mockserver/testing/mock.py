@@ -1,0 +1,83 @@
+"""The mock server for tests: started in a thread on a free port, scripted from code, read through its journal."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from mockserver.errors import ConfigurationError
+from mockserver.profiles import DEFAULT_PROFILE
+from mockserver.replies.script import Script, message, require_tools
+from mockserver.server.access import Keys
+from mockserver.server.app import App
+from mockserver.server.endpoint import Services
+from mockserver.server.journal import Journal
+from mockserver.server.runner import ThreadedServer
+from mockserver.server.sessions import open_session
+
+__all__ = ["MockServer"]
+
+
+class MockServer:
+    """A mock server on loopback, for `with` or `start()` and `stop()`.
+
+    >>> with MockServer(seed=1) as server:
+    ...     server.reply("Hi there!")
+    ...     server.base_url.startswith("http://127.0.0.1:")
+    True
+    """
+
+    #: The one key it accepts.
+    api_key = "sk-mock"
+
+    def __init__(
+        self, *, profile: str = DEFAULT_PROFILE, rendering: str = "wire", seed: int | None = 0
+    ) -> None:
+        self._session = open_session(profile=profile, rendering=rendering, seed=seed)
+        self._services = Services(session=self._session, keys=Keys([self.api_key]))
+        self._server = ThreadedServer(App(self._services))
+
+    def start(self) -> Self:
+        """Start serving; StartError says why where it fails."""
+        self._server.start()
+        return self
+
+    def stop(self) -> None:
+        """Stop serving; harmless where it does not."""
+        self._server.stop()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def base_url(self) -> str:
+        """What goes into a client; `{base_url}/responses` is the endpoint."""
+        return self._server.url + self._session.profile.base_path
+
+    @property
+    def model(self) -> str:
+        """A model that it accepts."""
+        return self._session.profile.models[0]
+
+    @property
+    def journal(self) -> Journal:
+        """What was asked and answered since the last reset."""
+        return self._session.journal
+
+    def reply(self, text: str | Script) -> None:
+        """Answer the next request with this; several wait in line, each answers once."""
+        script = text if isinstance(text, Script) else message(text)
+        if script.status != "completed":
+            raise ConfigurationError(f"a reply can not be {script.status!r} yet")
+        require_tools(script, self._session.profile)
+        self._session.stubs.append(script)
+
+    def reset(self) -> None:
+        """Forget replies, journal and stored responses; the clock goes back to its start."""
+        self._session.reset()
+        self._server.run(self._services.store.clear(self._session.name))

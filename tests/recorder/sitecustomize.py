@@ -1,0 +1,50 @@
+"""Started with every Python process whose path has this folder: records what a mock server in it emits."""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+
+class _Recorder(importlib.abc.MetaPathFinder):
+    """Wraps the application as soon as its module is imported."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if name != "mockserver.server.app":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        assert spec is not None
+        assert spec.loader is not None
+        load = spec.loader.exec_module
+
+        def load_and_wrap(module: ModuleType) -> None:
+            load(module)
+            recording = _recording()
+            recording.wrap(module.App, recording.spool)
+
+        spec.loader.exec_module = load_and_wrap  # type: ignore[method-assign]
+        return spec
+
+
+def _recording() -> ModuleType:
+    file = Path(__file__).resolve().parent.parent / "recording.py"
+    spec = importlib.util.spec_from_file_location("recording", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["recording"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+if os.environ.get("MOCKSERVER_TEST_SPOOL"):
+    sys.meta_path.insert(0, _Recorder())

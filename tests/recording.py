@@ -1,0 +1,127 @@
+"""The recorder: every byte the server emits in a test, and the judge's word on it.
+
+In this process the application is wrapped; in a server process that a test starts, `tests/recorder` does
+the same and leaves what it recorded in a spool folder.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+#: Where server processes leave their recordings.
+SPOOL = "MOCKSERVER_TEST_SPOOL"
+
+
+@dataclass
+class Crossing:
+    """One request and all that came back, as it crossed the application's door."""
+
+    method: str
+    path: str
+    request: bytes = b""
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    complete: bool = False
+
+    def dumps(self) -> str:
+        """One line of JSON."""
+        packed = {
+            name: base64.b64encode(value).decode() if isinstance(value, bytes) else value
+            for name, value in vars(self).items()
+        }
+        return json.dumps(packed)
+
+    @classmethod
+    def loads(cls, line: str) -> Crossing:
+        packed = json.loads(line)
+        return cls(
+            **{
+                name: base64.b64decode(value) if name in ("request", "body") else value
+                for name, value in packed.items()
+            }
+        )
+
+
+def wrap(application: Any, sink: Callable[[Crossing], None]) -> None:
+    """Make the application's door report each crossing."""
+    inner = application.__call__
+
+    async def recorded(self: Any, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await inner(self, scope, receive, send)
+            return
+        crossing = Crossing(scope["method"], scope["path"])
+
+        async def receiving() -> Any:
+            message = await receive()
+            crossing.request += message.get("body", b"")
+            return message
+
+        async def sending(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                crossing.status = message["status"]
+                crossing.headers = {
+                    name.decode("latin-1"): value.decode("latin-1") for name, value in message["headers"]
+                }
+            else:
+                crossing.body += message.get("body", b"")
+                crossing.complete = not message.get("more_body", False)
+            await send(message)
+
+        try:
+            await inner(self, scope, receiving, sending)
+        finally:
+            sink(crossing)
+
+    application.__call__ = recorded
+
+
+def spool(crossing: Crossing) -> None:
+    """Append a crossing to this process's file in the spool folder."""
+    with (Path(os.environ[SPOOL]) / f"{os.getpid()}.jsonl").open("a") as file:
+        file.write(crossing.dumps() + "\n")
+
+
+def collect(folder: Path) -> list[Crossing]:
+    """What server processes left in a spool folder; it is empty afterwards."""
+    crossings = []
+    for file in sorted(folder.glob("*.jsonl")):
+        crossings += [Crossing.loads(line) for line in file.read_text().splitlines()]
+        file.unlink()
+    return crossings
+
+
+def judge(crossing: Crossing) -> list[str]:
+    """What is wrong with a crossing: the contract's errors, and what holds for every answer."""
+    if crossing.status == 0 or crossing.path == "/health":
+        return []
+    problems = [str(finding) for finding in _findings(crossing)]
+    request_id = crossing.headers.get("x-request-id", "")
+    if not request_id:
+        problems.append("no x-request-id")
+    if crossing.status >= 400 and json.loads(crossing.body).get("request_id") != request_id:
+        problems.append("request_id in the body is not the header's")
+    if crossing.status >= 500:
+        problems.append(f"status {crossing.status}")
+    return [f"{crossing.method} {crossing.path} {crossing.status}: {problem}" for problem in problems]
+
+
+def _findings(crossing: Crossing) -> list[Any]:
+    from mockserver.contract.check import check_error, check_response, check_stream
+    from mockserver.contract.findings import errors
+
+    if crossing.status >= 400:
+        return errors(check_error(crossing.body, status=crossing.status))
+    request = json.loads(crossing.request)
+    if request.get("stream"):
+        if not crossing.headers["content-type"].startswith("text/event-stream"):
+            return ["a stream was asked for"]
+        return errors(check_stream(crossing.body, request=request)) if crossing.complete else []
+    return errors(check_response(crossing.body, request=request))
