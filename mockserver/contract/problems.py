@@ -45,8 +45,10 @@ def explain(document: Mapping[str, Any], value: Any) -> list[Problem]:
     import jsonschema
     import referencing
 
-    registry: Any = referencing.Registry  # an empty one: never fetch what a schema refers to
-    validator = jsonschema.Draft202012Validator(document, registry=registry())
+    # An empty registry: what a schema refers to outside itself is never fetched.
+    reference: Any = jsonschema.Draft202012Validator
+    empty: Any = referencing.Registry
+    validator = reference(document, registry=empty())
     found: dict[tuple[str, str], Problem] = {}
     for error in validator.iter_errors(value):
         problem = _problem(error, document.get("x-rule"))
@@ -61,7 +63,8 @@ def _problem(error: Any, default_rule: str | None) -> Problem:
         missing = next(name for name in error.validator_value if error.message.startswith(repr(name)))
         path.append(missing)
         own = schema.get("properties", {}).get(missing, {})
-    expected = _EXPECTED.get(keyword, _as_is)(error.validator_value)
+    name_of: Callable[[Any], Any] = _EXPECTED.get(keyword) or _as_is
+    expected = name_of(error.validator_value)
     got = None if keyword == "required" else error.instance
     words = own.get("x-messages", {}).get(keyword) or _words(keyword, _field(path), expected, got)
     return Problem(pointer_to(path), keyword, words, expected, got, schema.get("x-rule", default_rule))

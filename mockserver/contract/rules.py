@@ -13,7 +13,7 @@ import orjson
 from mockserver import resources
 from mockserver.contract.findings import Finding, Severity, shown
 
-__all__ = ["Rule", "finding", "load_rules"]
+__all__ = ["Report", "Rule", "finding", "load_rules"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +57,18 @@ def finding(
     """A finding by `rule`, with the severity that rule has; long values are cut."""
     severity = load_rules()[rule].severity
     return Finding(rule, severity, pointer, event, message, shown(expected), shown(got))
+
+
+class Report:
+    """Collects findings of one event or body; `say` adds one."""
+
+    __slots__ = ("event", "found")
+
+    def __init__(self, event: int | None = None) -> None:
+        self.event = event
+        """Place of the event that findings are about."""
+        self.found: list[Finding] = []
+
+    def say(self, rule: str, pointer: str, message: str, *, expected: Any = None, got: Any = None) -> None:
+        """Add a finding about the present event."""
+        self.found.append(finding(rule, pointer, message, event=self.event, expected=expected, got=got))

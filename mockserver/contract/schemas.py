@@ -9,7 +9,7 @@ only for the words, when a value has failed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -62,6 +62,12 @@ class ProfileSchemas:
     def names(self) -> tuple[str, ...]:
         """Names of all schemas, sorted."""
         return tuple(sorted(self.union))
+
+    @cached_property
+    def event_types(self) -> tuple[str, ...]:
+        """Types of the events that the profile knows."""
+        known = overlays.branches(self.union["event"])
+        return tuple(kind for kind, branch in known if not overlays.is_newer(branch, self.age))
 
     def document(self, name: str, closed: bool = False) -> dict[str, Any]:
         """The schema as one JSON Schema document with its own `$defs`; UnknownSchema lists the names."""

@@ -1,0 +1,194 @@
+"""Check a body or a stream against the contract: the four functions that everything else calls.
+
+Each takes what crossed the wire (bytes, or the parsed value) and returns findings; none means that the
+contract was kept. Only findings of severity `error` break it: see `contract.findings.errors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator
+from itertools import chain
+from typing import Any
+
+from mockserver.contract.findings import Finding
+from mockserver.contract.frames import FrameChecker
+from mockserver.contract.requests import RequestJudge
+from mockserver.contract.responses import fits_request, output_rules, usage_rules
+from mockserver.contract.rules import Report
+from mockserver.contract.schemas import schemas
+from mockserver.contract.shapes import shape_findings
+from mockserver.contract.stream import StreamChecker
+from mockserver.errors import InvalidJSON
+from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile
+from mockserver.wire import json
+
+__all__ = ["TRIMMED", "check_error", "check_request", "check_response", "check_stream"]
+
+Body = bytes | bytearray | memoryview | Any
+
+#: Rules that are about what is there no longer when a sample was shortened by hand: members, numbers,
+#: events and pieces of text that were left out. A trimmed sample is not judged by them; by all others it is.
+TRIMMED = frozenset(
+    {
+        *("SCH-002", "USE-004"),
+        *("SEQ-002", "SEQ-004", "SEQ-006", "SEQ-008", "SEQ-013"),
+        *("ITM-001", "ITM-002", "ITM-008", "ITM-012", "ITM-013", "ITM-015"),
+        *("TXT-001", "TXT-002", "TXT-003", "TXT-004", "TXT-006"),
+    }
+)
+
+_OVER = frozenset({"completed", "failed", "incomplete"})
+
+
+def check_request(
+    body: Body, profile: str | Profile = DEFAULT_PROFILE, models: Container[str] | None = None
+) -> list[Finding]:
+    """Check the body of a create request.
+
+    `models` are those that may be asked for; None means the profile's own.
+
+    >>> for finding in check_request({"model": "qwen3-max-2026-01-23", "input": []}):
+    ...     print(finding.rule, finding.pointer)
+    REQ-001 /input
+    """
+    value, found = _parsed(body)
+    if found and value is None:
+        return found
+    return found + RequestJudge(_profile(profile), models).findings(value)
+
+
+def check_response(
+    body: Body, profile: str | Profile = DEFAULT_PROFILE, request: Body = None, *, trimmed: bool = False
+) -> list[Finding]:
+    """Check the body of an answer that was not streamed.
+
+    With the `request` (bytes or value) also whether the answer fits it. `trimmed` judges a sample that
+    was shortened by hand for what it still shows: see `TRIMMED`.
+    """
+    profile = _profile(profile)
+    value, found = _parsed(body)
+    if found and value is None:
+        return found
+    report = Report()
+    report.found = found + shape_findings(schemas(profile.name), "response", value)
+    if isinstance(value, dict):
+        _response_rules(value, profile, report)
+        asked = _value(request)
+        fits_request(value, asked, profile, report)
+        if isinstance(asked, dict) and asked.get("stream") is True:
+            report.say("SSE-006", "", "a stream was asked for, and JSON came")
+    return _shown(report.found, trimmed=trimmed)
+
+
+def _response_rules(response: dict[str, Any], profile: Profile, report: Report) -> None:
+    status = response.get("status")
+    if isinstance(status, str) and status not in _OVER:
+        message = "an answer that was not streamed is over"
+        report.say("SEQ-009", "/status", message, expected="completed", got=status)
+    if status == "completed" and response.get("model") == "":
+        report.say("SEQ-011", "/model", "the model has no name at the end", got="")
+    usage_rules(response, profile, report)
+    output_rules(response, report)
+
+
+def check_error(
+    body: Body, profile: str | Profile = DEFAULT_PROFILE, status: int | None = None
+) -> list[Finding]:
+    """Check the body of a refused request: flat, or wrapped in `error`.
+
+    With HTTP `status` 200 a failed response is also taken: the service reports some faults so (API
+    reference, August 2026).
+    """
+    profile = _profile(profile)
+    value, found = _parsed(body)
+    if found and value is None:
+        return found
+    known = schemas(profile.name)
+    if isinstance(value, dict) and value.get("object") == "response":
+        found += shape_findings(known, "response", value)
+        if value.get("status") != "failed" or (status is not None and status >= 400):
+            report = Report()
+            message = "a response object where an error was expected"
+            report.say("SCH-001", "/object", message, got=value.get("status"))
+            found += report.found
+        return found
+    wrapped = isinstance(value, dict) and "error" in value
+    return found + shape_findings(known, "error_wrapped" if wrapped else "error", value)
+
+
+def check_stream(
+    source: bytes | bytearray | memoryview | Iterable[Any],
+    profile: str | Profile = DEFAULT_PROFILE,
+    request: Body = None,
+    *,
+    trimmed: bool = False,
+) -> list[Finding]:
+    """Check a stream: its bytes, an iterable of chunks of bytes, or an iterable of parsed events.
+
+    The findings are in the order of the events. `request` and `trimmed` as in `check_response`.
+
+    >>> events = [{"type": "response.created", "sequence_number": 0}]
+    >>> [finding.rule for finding in check_stream(events)]
+    ['SCH-002', 'SEQ-006']
+    """
+    profile = _profile(profile)
+    if isinstance(source, bytes | bytearray | memoryview):
+        source = [bytes(source)]
+    items = iter(source)
+    first = list(_first(items))
+    checker: FrameChecker | StreamChecker
+    if first and isinstance(first[0], bytes | bytearray | memoryview):
+        checker = framed = FrameChecker(profile)
+        events = framed.events
+    else:
+        checker = events = StreamChecker(profile)
+    found: list[Finding] = []
+    for item in chain(first, items):
+        found += checker.feed(item)
+    found += checker.finish()
+    if request is not None:
+        found += _answers(_value(request), events, profile)
+    return _shown(found, trimmed=trimmed)
+
+
+def _answers(request: Any, events: StreamChecker, profile: Profile) -> list[Finding]:
+    report = Report()
+    if isinstance(request, dict) and request.get("stream") is not True:
+        report.say("SSE-006", "", "no stream was asked for, and one came")
+    if events.response is not None:
+        fits_request(events.response, request, profile, report, "/response")
+    return report.found
+
+
+def _first(items: Iterator[Any]) -> Iterator[Any]:
+    for item in items:
+        yield item
+        return
+
+
+def _profile(profile: str | Profile) -> Profile:
+    return load_profile(profile) if isinstance(profile, str) else profile
+
+
+def _parsed(body: Body) -> tuple[Any, list[Finding]]:
+    """The value of a body, and what its text breaks; None where it has no value."""
+    report = Report()
+    if not isinstance(body, bytes | bytearray | memoryview):
+        return body, report.found
+    data = bytes(body)
+    try:
+        value = json.loads(data)
+    except InvalidJSON as error:
+        report.say("SCH-006", "", f"the body is not JSON: {error}", got=data[:80].decode(errors="replace"))
+        return None, report.found
+    for name in json.duplicate_keys(data):
+        report.say("SCH-007", "", f"the name {name} is there twice", got=name)
+    return value, report.found
+
+
+def _value(body: Body) -> Any:
+    return _parsed(body)[0]
+
+
+def _shown(found: list[Finding], *, trimmed: bool) -> list[Finding]:
+    return [each for each in found if each.rule not in TRIMMED] if trimmed else found
