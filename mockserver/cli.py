@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import tomllib
@@ -143,6 +144,10 @@ def _serve(services: Services, listener: socket.socket, url_file: Path | None, k
             part.write_text(url + session.profile.base_path, encoding="utf-8")
             part.replace(url_file)  # whoever waits for the file never reads half of it
 
+    # What was loaded stays loaded, and what a request leaves is kept on purpose (store, journal): looking
+    # through it all again and again for garbage would cost a fifth of the server's speed.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     run_forever(App(services), listener, announce)
 
 

@@ -15,13 +15,9 @@ __all__ = ["IdSource", "call_id", "request_digest", "uuid"]
 _BYTES_PER_ID = 16
 
 
-def request_digest(*parts: bytes) -> bytes:
-    """16 bytes that stand for a request: its path, its body."""
-    hasher = blake2b(digest_size=16)
-    for part in parts:
-        hasher.update(len(part).to_bytes(8, "big"))
-        hasher.update(part)
-    return hasher.digest()
+def request_digest(request: bytes) -> bytes:
+    """16 bytes that stand for a request."""
+    return blake2b(request, digest_size=16).digest()
 
 
 class IdSource:

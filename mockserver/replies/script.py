@@ -111,6 +111,15 @@ class Script:
     status: str = "completed"
     error: ScriptError | None = None
 
+    @property
+    def open_calls(self) -> list[int]:
+        """Places of the function calls whose `call_id` has to be drawn."""
+        return [
+            at
+            for at, item in enumerate(self.items)
+            if item.__class__ is FunctionCall and item.call_id is None
+        ]
+
 
 def chunked(text: str, words: Iterable[int] = ()) -> tuple[str, ...]:
     """`text` cut behind words: as many in each chunk as `words` says, then one by one; joined it is `text`.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from mockserver.profiles import Profile, load_profile
 from mockserver.replies.events import Facts, build_events, build_response
@@ -32,8 +32,7 @@ _MARKER = re.compile(rf'"\\u0002{_TOKEN}:(\w+)\\u0002"|\\u0001{_TOKEN}:(\w+)\\u0
 _SLOTS = ("response_id", "created_at", "input_tokens", "total_tokens", "tools", "tool_choice")
 
 
-@dataclass(frozen=True, slots=True)
-class Values:
+class Values(NamedTuple):
     """What a request puts into a template."""
 
     response_id: str
@@ -46,6 +45,7 @@ class Values:
     """The echoed choice, as JSON."""
     item_ids: Sequence[str]
     call_ids: Sequence[str]
+    """One for each function call whose id has to be drawn."""
 
     def filling(self, rendering: Rendering) -> tuple[bytes, ...]:
         """The values as bytes, in the order of the slots."""
@@ -125,20 +125,19 @@ def _frame(event: JSONObject, form: Form, profile: Profile) -> bytes:
 
 
 def _marked(script: Script, profile: Profile, model: str) -> tuple[Facts, dict[bytes, int]]:
-    count = len(script.items)
-    item_slots = [f"item{at}" for at in range(count)]
-    call_slots = [f"call{at}" for at in range(count)]
+    item_slots = [f"item{at}" for at in range(len(script.items))]
+    call_slots = {at: f"call{at}" for at in script.open_calls}
     facts = Facts(
         response_id=_inside("response_id"),
         created_at=_raw("created_at"),
         model=model,
         item_ids=tuple(_inside(slot) for slot in item_slots),
-        call_ids=tuple(_inside(slot) for slot in call_slots),
+        call_ids=tuple(_inside(call_slots.get(at, "")) for at in range(len(script.items))),
         usage=usage_object(script, _raw("input_tokens"), _raw("total_tokens"), profile),
         tools=_raw("tools"),
         tool_choice=_raw("tool_choice"),
     )
-    slots = (*_SLOTS, *item_slots, *call_slots)
+    slots = (*_SLOTS, *item_slots, *call_slots.values())
     return facts, {slot.encode(): at for at, slot in enumerate(slots)}
 
 

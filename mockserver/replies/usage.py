@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from mockserver.profiles import Profile
@@ -31,6 +32,7 @@ def count_tokens(text: str) -> int:
     return len(_TOKEN.findall(text))
 
 
+@lru_cache(maxsize=1024)
 def output_tokens(script: Script) -> tuple[int, int]:
     """(all output tokens, those of them spent on reasoning); at least one each where there is text."""
     reasoning = sum(_tokens(item) for item in script.items if isinstance(item, Reasoning))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from mockserver.profiles import Profile
 from mockserver.replies.usage import count_tokens
@@ -13,8 +12,7 @@ from mockserver.wire import json
 __all__ = ["Ask", "read_ask"]
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """A request's facts."""
 
     model: str
@@ -38,6 +36,7 @@ class Ask:
 
 
 _NO_TOOLS = b"[]"
+_NONE: frozenset[str] = frozenset()
 _AUTO = b'"auto"'
 
 
@@ -58,7 +57,7 @@ def read_ask(body: Mapping[str, Any], profile: Profile) -> Ask:
         input_tokens=tokens,
         thinking=profile.thinking if thinking is None else thinking,
         tools=_runnable(tools, choice, profile) if tools else (),
-        declared=frozenset(_kind(tool) for tool in tools) if tools else frozenset(),
+        declared=frozenset(_kind(tool) for tool in tools) if tools else _NONE,
         functions=_callable(tools, choice) if tools else (),
         answered=answered,
         previous=body.get("previous_response_id"),

@@ -66,11 +66,7 @@ class Request:
     body: bytes = b""
     key: str = ""
     started: bool = False
-
-    async def sender(self, message: dict[str, object]) -> None:
-        """`send`, remembering that an answer has begun."""
-        self.started = True
-        await self.send(message)
+    """Whether an answer has begun."""
 
     def note(self, entry: Entry, prompt: str = "") -> None:
         """Into the journal and the log."""
@@ -106,9 +102,12 @@ async def create_response(request: Request) -> None:
     _require_json(headers.get(b"content-type"))
     request.body = await read_body(request.receive, headers.get(b"content-length"))
     answer = await respond(request.session, request.services.store, request.body)
-    head = [_EVENTS if answer.stream else _JSON, (b"x-request-id", answer.request_id.encode())]
-    head.append((b"date", request.services.date()))
-    request.note(_entry(request, answer), answer.prompt)
+    head = [
+        _EVENTS if answer.stream else _JSON,
+        (b"x-request-id", answer.about.request_id.encode()),
+        (b"date", request.services.date()),
+    ]
+    request.note(_entry(request, answer), answer.about.prompt)
     request.started = True
     if answer.stream:
         await send_pieces(request.send, 200, head, answer.pieces)
@@ -130,28 +129,33 @@ def _require_json(content_type: bytes | None) -> None:
 
 
 def _entry(request: Request, answer: Answer) -> Entry:
-    scope = request.scope
+    about = answer.about
     return Entry(
         at=request.session.clock.now(),
-        method=scope["method"],
-        path=scope["path"],
-        raw_headers=tuple([header for header in scope["headers"] if header[0] in _SAFE]),
+        method=request.scope["method"],
+        path=request.scope["path"],
+        raw_headers=_kept_headers(request),
         body=request.body,
         status=answer.status,
-        request_id=answer.request_id,
+        request_id=about.request_id,
         reply=answer.pieces,
         stream=answer.stream,
-        model=answer.model,
-        exchange=answer.exchange,
-        findings=answer.findings,
-        ignored=answer.ignored,
+        model=about.model,
+        exchange=about.exchange,
+        findings=about.findings,
+        ignored=about.ignored,
     )
+
+
+def _kept_headers(request: Request) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple([header for header in request.scope["headers"] if header[0] in _SAFE])
 
 
 async def _refuse(request: Request, error: ApiError) -> None:
     """Answer with an error; its id is derived like any other."""
     scope, session = request.scope, request.session
-    digest = request_digest(scope["method"].encode(), scope.get("raw_path") or b"", request.body)
+    asked = b"%b %b\n%b" % (scope["method"].encode(), scope["path"].encode(errors="replace"), request.body)
+    digest = request_digest(asked)
     request_id = uuid(session.ids.draw(digest, session.occurrence(digest), 1)[0])
     error.message = redact(error.message, (request.key,))
     body = envelope(error, request_id)
@@ -161,7 +165,7 @@ async def _refuse(request: Request, error: ApiError) -> None:
             at=session.clock.now(),
             method=scope["method"],
             path=scope["path"],
-            raw_headers=tuple(header for header in scope["headers"] if header[0] in _SAFE),
+            raw_headers=_kept_headers(request),
             body=request.body,
             status=error.status,
             request_id=request_id,

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from mockserver.contract.findings import Finding, Severity
 from mockserver.contract.requests import ignored_parameters
@@ -33,24 +32,29 @@ from mockserver.wire import json
 
 __all__ = ["Answer", "respond"]
 
-#: Ids drawn at once: enough for most replies, in one draw.
-_IDS = 8
+#: Ids drawn at once: the response's, and enough for a reply of one item.
+_IDS = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What goes back to the client, and what the journal keeps of it."""
+class About(NamedTuple):
+    """What the journal keeps of an answer beside its bytes."""
 
     request_id: str
+    model: str
+    prompt: str
+    exchange: str | None
+    findings: tuple[Finding, ...]
+    ignored: tuple[str, ...]
+
+
+class Answer(NamedTuple):
+    """What goes back to the client."""
+
+    about: About
     pieces: tuple[bytes, ...]
     """The body; for a stream one frame per event."""
     stream: bool
-    model: str
-    prompt: str
     status: int = 200
-    exchange: str | None = None
-    findings: tuple[Finding, ...] = ()
-    ignored: tuple[str, ...] = ()
     headers: tuple[tuple[bytes, bytes], ...] = ()
     """Headers of a recording; empty: the usual ones."""
     steps: tuple[Step, ...] = ()
@@ -66,27 +70,26 @@ async def respond(session: Session, store: Store, raw: bytes) -> Answer:
     occurrence = session.occurrence(digest)
     reply = _Reply(session, ask, parent, digest, occurrence)
     exchange, script = _script(session, ask, parent, reply.pick)
-    facts = {
-        "model": ask.model,
-        "prompt": ask.prompt,
-        "exchange": exchange.name if exchange else None,
-        "findings": findings,
-        "ignored": tuple(ignored_parameters(body, session.profile)),
-    }
-    if script is None:
-        assert exchange is not None
-        return _verbatim(exchange.reply, reply.request_id, facts)
+    about = About(
+        reply.request_id,
+        ask.model,
+        ask.prompt,
+        exchange.name if exchange else None,
+        findings,
+        tuple(ignored_parameters(body, session.profile)),
+    )
+    if exchange is not None and script is None:
+        return _verbatim(exchange.reply, about)
+    assert script is not None
     values = reply.values(script)
+    look = (script, session.profile.name, session.rendering, ask.model)
     if ask.stream:
-        frames = stream_template(script, session.profile.name, session.rendering, ask.model).frames(values)
-        pieces = tuple(frames)
+        pieces = tuple(stream_template(*look).frames(values))
     else:
-        template = reply_template(script, session.profile.name, session.rendering, ask.model)
-        pieces = (template.body(values),)
-    if script.status == "completed":
-        whole = pieces[0] if not ask.stream and session.rendering == "wire" else None
-        await store.put(reply.record(script, values, facts["exchange"], whole))
-    return Answer(reply.request_id, pieces, ask.stream, **facts)
+        pieces = (reply_template(*look).body(values),)
+    whole = pieces[0] if not ask.stream and session.rendering == "wire" else None
+    await store.put(reply.record(script, values, about.exchange, whole))
+    return Answer(about, pieces, ask.stream)
 
 
 def _judged(session: Session, raw: bytes) -> tuple[dict[str, Any], tuple[Finding, ...]]:
@@ -161,22 +164,21 @@ def _function(functions: tuple[Mapping[str, Any], ...], prompt: str) -> Mapping[
     return functions[0] if functions else None
 
 
-def _verbatim(reply: Mapping[str, Any], request_id: str, facts: dict[str, Any]) -> Answer:
+def _verbatim(reply: Mapping[str, Any], about: About) -> Answer:
     """The answer of an exchange that is not a script: an error, a body or a recording."""
     if "error" in reply:
         raise ApiError(reply["error"]["status"], reply["error"]["code"], reply["error"]["message"])
     if "body" in reply:
-        return Answer(request_id, (json.dumps(reply["body"]),), False, **facts)
+        return Answer(about, (json.dumps(reply["body"]),), False)
     http = reply["http"]
     chunks = tuple(recorded_chunks(http))
     return Answer(
-        request_id,
+        about,
         tuple(data for _, data in chunks),
         False,
         status=http["status"],
         headers=_recorded_headers(http.get("headers", {}).items()),
         steps=tuple(pacing.recorded(chunks)),
-        **facts,
     )
 
 
@@ -203,25 +205,25 @@ class _Reply:
         self._digits = session.ids.draw(digest, occurrence, _IDS)
         # x-request-id is inside the id of a Chat reply on the same hosts (observed 2026); here, inferred.
         self.request_id = uuid(self._digits[0])
-        self.pick = int(self._digits[1][:12], 16)
+        self.pick = int(self._digits[1][:12], 16)  # shares its digits with an item id, which tells nobody
 
     def values(self, script: Script) -> Values:
-        count = len(script.items)
+        items, calls = len(script.items), len(script.open_calls)
         digits = self._digits
-        if 2 * count + 1 > len(digits):
-            digits = self._session.ids.draw(self._digest, self._occurrence, 2 * count + 1)
+        if items + calls + 1 > len(digits):
+            digits = self._session.ids.draw(self._digest, self._occurrence, items + calls + 1)
         profile = self._session.profile
         prefix = profile.item_id_prefix
         input_tokens = self._input_tokens(script, profile)
         return Values(
-            response_id=self.response_id,
-            created_at=self._session.clock.stamp(self._turn - 1 + self._occurrence),
-            input_tokens=input_tokens,
-            total_tokens=input_tokens + _stated_or_counted(script),
-            tools=self._ask.echo_tools,
-            tool_choice=self._ask.echo_choice,
-            item_ids=[prefix + uuid(each) for each in digits[1 : count + 1]],
-            call_ids=[call_id(each) for each in digits[count + 1 : 2 * count + 1]],
+            self.response_id,
+            self._session.clock.stamp(self._turn - 1 + self._occurrence),
+            input_tokens,
+            input_tokens + _stated_or_counted(script),
+            self._ask.echo_tools,
+            self._ask.echo_choice,
+            [prefix + uuid(each) for each in digits[1 : items + 1]],
+            [call_id(each) for each in digits[items + 1 :]] if calls else (),
         )
 
     @property

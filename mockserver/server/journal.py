@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from mockserver.contract.findings import Finding
 from mockserver.wire import json, redaction
@@ -13,8 +12,7 @@ from mockserver.wire import json, redaction
 __all__ = ["Entry", "Journal"]
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Entry:
+class Entry(NamedTuple):
     """One request and its answer."""
 
     at: float
@@ -50,11 +48,6 @@ class Entry:
         """The request's body as a value; InvalidJSON where it is none."""
         return json.loads(self.body)
 
-    @property
-    def size(self) -> int:
-        """Bytes that this entry keeps."""
-        return len(self.body) + sum(map(len, self.reply))
-
     def __repr__(self) -> str:
         return f"<{self.method} {redaction.redact(self.path)} {self.status} {self.request_id}>"
 
@@ -67,20 +60,24 @@ class Journal:
 
     def __init__(self) -> None:
         self._entries: deque[Entry] = deque()
+        self._sizes: deque[int] = deque()
         self._bytes = 0
 
     def add(self, entry: Entry) -> None:
         """Append an entry, dropping the oldest where there is no room; one too large alone is not kept."""
-        size = entry.size
+        size = len(entry.body) + sum(map(len, entry.reply))
         if size > self.MAX_BYTES:
             return
         self._entries.append(entry)
+        self._sizes.append(size)
         self._bytes += size
-        while len(self._entries) > self.MAX_ENTRIES or self._bytes > self.MAX_BYTES:
-            self._bytes -= self._entries.popleft().size
+        while len(self._sizes) > self.MAX_ENTRIES or self._bytes > self.MAX_BYTES:
+            self._entries.popleft()
+            self._bytes -= self._sizes.popleft()
 
     def clear(self) -> None:
         self._entries.clear()
+        self._sizes.clear()
         self._bytes = 0
 
     @property

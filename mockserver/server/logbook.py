@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable
 from typing import TextIO
@@ -21,6 +22,8 @@ class Logbook:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
+        self._lines: list[str] = []
+        self._time = ""
 
     @property
     def quiet(self) -> bool:
@@ -32,40 +35,52 @@ class Logbook:
             self.write(line(entry, prompt, secrets))
 
     def write(self, text: str) -> None:
-        """One line as it is, with the time of day; a log that can not be written stops nothing."""
+        """One line as it is, with the time of day.
+
+        Lines of one turn of the event loop go out together: a write costs more than a line.
+        """
+        if self._stream is None:
+            return
+        if not self._lines:
+            self._time = time.strftime("%H:%M:%S")
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._lines.append(f"{self._time} {text}\n")
+
+    def _flush(self) -> None:
+        text = "".join(self._lines)
+        self._lines.clear()
         if self._stream is None:
             return
         try:
-            self._stream.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+            self._stream.write(text)
             self._stream.flush()
         except (OSError, ValueError):
-            self._stream = None
+            self._stream = None  # a log that can not be written stops nothing
 
 
 def line(entry: Entry, prompt: str, secrets: Iterable[str] = ()) -> str:
     """Method, path, model, first words, status, events, verdict, ignored parameters, and what went wrong."""
     words = " ".join(prompt[: 2 * _FIRST_WORDS].split())
-    shown = words if len(words) <= _FIRST_WORDS else words[: _FIRST_WORDS - 1] + "…"
-    parts = [entry.method, entry.path]
-    if entry.model:
-        parts.append(entry.model)
-    if shown:
-        parts.append(f'"{shown}"')
-    parts.append(str(entry.status))
-    if entry.stream:
-        parts.append(f"{len(entry.reply)} events")
-    parts.append(_verdict(entry))
-    if entry.ignored:
-        parts.append(f"ignored: {', '.join(entry.ignored)}")
-    if entry.detail:
-        parts.append(f"({entry.detail})")
-    text = redact(" ".join(parts), secrets)
+    if len(words) > _FIRST_WORDS:
+        words = words[: _FIRST_WORDS - 1] + "…"
+    text = (
+        f"{entry.method} {entry.path}"
+        f"{' ' + entry.model if entry.model else ''}"
+        f"{f' {words!r}' if words else ''}"
+        f" {entry.status}"
+        f"{f' {len(entry.reply)} events' if entry.stream else ''}"
+        f" {_verdict(entry)}"
+        f"{' ignored: ' + ', '.join(entry.ignored) if entry.ignored else ''}"
+        f"{f' ({entry.detail})' if entry.detail else ''}"
+    )
+    text = redact(text, secrets)
     return text if text.isprintable() else "".join(each if each.isprintable() else "?" for each in text)
 
 
 def _verdict(entry: Entry) -> str:
     """What the contract says of the request; of one that was refused for another reason, that it was."""
-    told = [finding.rule for finding in entry.findings if finding.severity is not Severity.INFO]
-    if told:
-        return ", ".join(dict.fromkeys(told))
+    if entry.findings:
+        told = [finding.rule for finding in entry.findings if finding.severity is not Severity.INFO]
+        if told:
+            return ", ".join(dict.fromkeys(told))
     return "ok" if entry.status < 400 else "refused"

@@ -26,6 +26,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mockserver.errors import StartError
+from mockserver.server.bodies import BODY_SECONDS
 from mockserver.server.transmit import CONNECTION
 from mockserver.wire import json
 
@@ -64,12 +65,84 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+class _Corked:
+    """A transport that sends a response's head together with the first piece of its body.
+
+    A write costs more than anything else on the way of a reply; a head that nothing follows at once goes
+    out at the end of the loop's turn.
+    """
+
+    __slots__ = ("_held", "_soon", "_transport", "get_extra_info", "is_closing")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._soon = loop.call_soon
+        self._held = b""
+        self.get_extra_info = transport.get_extra_info
+        self.is_closing = transport.is_closing
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if self._held:
+            held, self._held = self._held, b""
+            self._transport.write(held + data)
+        elif data.startswith(b"HTTP/1.1 "):
+            self._held = data
+            self._soon(self._flush)
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._held:
+            held, self._held = self._held, b""
+            self._transport.write(held)
+
+
 class _Connection(HttpToolsProtocol):
     """A connection that its requests can get hold of."""
+
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.transport = _Corked(transport, self.loop)  # type: ignore[assignment]
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._unwatch()
+        super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["extensions"] = {CONNECTION: self}  # type: ignore[typeddict-item]
+        if self._late is None:
+            self._watch()
+
+    def on_message_complete(self) -> None:
+        self._unwatch()
+        super().on_message_complete()
+
+    def _watch(self) -> None:
+        self._late = self.loop.call_later(BODY_SECONDS, self._time_is_up)
+
+    def _unwatch(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _time_is_up(self) -> None:
+        """A request that is not whole yet: wake up its reader, or hang up where not even its head came."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+            return
+        self.cycle.message_event.set()
+        self._late = self.loop.call_later(1, self._time_is_up)
 
     def send_400_response(self, msg: str) -> None:
         message = "Required body invalid, please check the request body format. The request is not HTTP/1.1."
@@ -115,6 +188,7 @@ class _Server(uvicorn.Server):
             access_log=False,
             server_header=False,
             date_header=False,
+            proxy_headers=False,
             timeout_keep_alive=75,
         )
         super().__init__(config)

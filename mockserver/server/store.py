@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 __all__ = ["MemoryStore", "Record", "Store"]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A response that can be continued."""
 
     id: str
@@ -59,7 +57,7 @@ class MemoryStore:
 
     async def put(self, record: Record) -> None:
         self._records[record.session, record.id] = record
-        while len(self._records) > self._size:
+        if len(self._records) > self._size:
             self._forget(self._records.popitem(last=False)[0])
 
     async def get(self, session: str, response_id: str) -> Record | None:

@@ -36,7 +36,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     for secret in secrets:
         if secret:
             text = text.replace(secret, REDACTED)
-    return _KEY.sub(REDACTED, text)
+    return _KEY.sub(REDACTED, text) if "sk-" in text else text
 
 
 def safe_headers(headers: Iterable[tuple[bytes, bytes]], secrets: Iterable[str] = ()) -> dict[str, str]:

@@ -1,0 +1,207 @@
+"""How much of bare uvicorn's speed is left: our server, everything on, beside a program that does nothing.
+
+    .venv/bin/python benchmarks/throughput.py
+
+Two server processes, one load generator, rounds that alternate between them in one run; what counts is the
+ratio. The bare program reads the body and sends the very bytes that our server sent, a stream event by
+event; it parses, checks, remembers and logs nothing. Ours logs every request to a file.
+
+Goals at 32 connections: reply ≥ 0.50, stream event by event ≥ 0.65 of bare uvicorn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import httpx
+import uvloop
+
+GOALS = {"reply": 0.50, "stream": 0.65}
+
+_BODIES = {
+    "reply": {"model": "qwen3-max-2026-01-23", "input": "Hello, please introduce yourself in one sentence."},
+    "stream": {
+        "model": "qwen3-max-2026-01-23",
+        "input": "Please briefly introduce artificial intelligence.",
+        "stream": True,
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server under load."""
+
+    name: str
+    host: str
+    port: int
+    path: str
+
+    def request(self, body: bytes) -> bytes:
+        """The request as bytes, with the headers an SDK sends."""
+        head = (
+            f"POST {self.path} HTTP/1.1\r\nhost: {self.host}:{self.port}\r\naccept: application/json\r\n"
+            f"content-type: application/json\r\nauthorization: Bearer sk-bench\r\nuser-agent: bench\r\n"
+            f"content-length: {len(body)}\r\n\r\n"
+        )
+        return head.encode() + body
+
+
+class _Worker(asyncio.Protocol):
+    """One connection that asks again as soon as an answer of the expected length is whole."""
+
+    def __init__(self, request: bytes, expected: int, until: float) -> None:
+        self._request = request
+        self._expected = expected
+        self._until = until
+        self._received = 0
+        self.answered = 0
+        self.done = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._transport = transport
+        transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        self._received += len(data)
+        if self._received < self._expected:
+            return
+        if self._received > self._expected:
+            self.done.set_exception(RuntimeError("an answer was longer than the first one"))
+            self._transport.abort()
+            return
+        self._received = 0
+        self.answered += 1
+        if time.perf_counter() < self._until:
+            self._transport.write(self._request)
+        elif not self.done.done():
+            self.done.set_result(None)
+            self._transport.close()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.done.done():
+            self.done.set_exception(error or RuntimeError("the server closed a connection"))
+
+
+async def _rate(target: Target, body: bytes, expected: int, connections: int, seconds: float) -> float:
+    """Answers a second."""
+    loop = asyncio.get_running_loop()
+    begin = time.perf_counter()
+    request = target.request(body)
+    pairs = [
+        await loop.create_connection(
+            lambda: _Worker(request, expected, begin + seconds), target.host, target.port
+        )
+        for _ in range(connections)
+    ]
+    workers = [worker for _, worker in pairs]
+    await asyncio.gather(*[worker.done for worker in workers])
+    return sum(worker.answered for worker in workers) / (time.perf_counter() - begin)
+
+
+async def _length(target: Target, body: bytes) -> int:
+    """Bytes of one whole answer on the wire."""
+    reader, writer = await asyncio.open_connection(target.host, target.port)
+    writer.write(target.request(body))
+    data = b""
+    with contextlib.suppress(TimeoutError):
+        while True:
+            data += await asyncio.wait_for(reader.read(1 << 20), 0.5)
+    writer.close()
+    return len(data)
+
+
+@contextlib.contextmanager
+def _process(arguments: list[str], log: Path) -> Iterator[None]:
+    with log.open("wb") as file:
+        process = subprocess.Popen(arguments, stdout=file, stderr=file)
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def _await_file(path: Path) -> str:
+    deadline = time.monotonic() + 20
+    while not path.exists():
+        if time.monotonic() > deadline:
+            raise SystemExit(f"no server appeared: {path.with_suffix('.log').read_text()}")
+        time.sleep(0.02)
+    return path.read_text()
+
+
+def _target(name: str, url: str) -> Target:
+    parts = httpx.URL(url)
+    return Target(name, parts.host, parts.port or 80, f"{parts.path.rstrip('/')}/responses")
+
+
+def _sample(url: str, folder: Path) -> None:
+    """What our server sends, for the bare program to send the same."""
+    for kind, body in _BODIES.items():
+        reply = httpx.post(f"{url}/responses", json=body, headers={"authorization": "Bearer sk-bench"})
+        pieces = [piece + "\n\n" for piece in reply.text.split("\n\n")[:-1]] if kind == "stream" else [reply.text]
+        wanted = ("content-type", "x-request-id", "date")
+        headers = [[name, reply.headers[name]] for name in wanted]
+        (folder / f"{kind}.json").write_text(json.dumps({"headers": headers, "pieces": pieces}))
+
+
+async def _compare(ours: Target, bare: Target, arguments: argparse.Namespace) -> dict[str, float]:
+    ratios: dict[str, float] = {}
+    for kind, value in _BODIES.items():
+        body = json.dumps(value).encode()
+        rates: dict[str, list[float]] = {"ours": [], "bare": []}
+        lengths = {target.name: await _length(target, body) for target in (ours, bare)}
+        for turn in range(arguments.rounds + 1):
+            for target in (ours, bare) if turn % 2 else (bare, ours):
+                rate = await _rate(
+                    target, body, lengths[target.name], arguments.connections, arguments.seconds
+                )
+                if turn:  # the first round warms up
+                    rates[target.name].append(rate)
+        pairs = zip(rates["ours"], rates["bare"], strict=True)
+        ratios[kind] = median(mine / theirs for mine, theirs in pairs)
+        print(
+            f"{kind:7} ours {median(rates['ours']):8.0f}/s   bare {median(rates['bare']):8.0f}/s   "
+            f"ratio {ratios[kind]:.2f}   goal {GOALS[kind]:.2f}",
+            flush=True,
+        )
+    return ratios
+
+
+def main() -> None:
+    """Run the comparison; exit 1 where a goal is missed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=1.5, help="length of one round")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        folder = Path(name)
+        serve = [sys.executable, "-m", "mockserver", "serve", "--port", "0", "--url-file", str(folder / "ours")]
+        stack.enter_context(_process(serve, folder / "ours.log"))
+        url = _await_file(folder / "ours")
+        _sample(url, folder)
+        bare = [sys.executable, str(Path(__file__).with_name("bare.py")), str(folder)]
+        stack.enter_context(_process(bare, folder / "bare.log"))
+        targets = _target("ours", url), _target("bare", _await_file(folder / "bare"))
+        print(f"{arguments.connections} connections, {arguments.rounds} rounds, {os.cpu_count()} cores")
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            ratios = runner.run(_compare(*targets, arguments))
+    raise SystemExit(any(ratios[kind] < goal for kind, goal in GOALS.items()))
+
+
+if __name__ == "__main__":
+    main()
