@@ -80,8 +80,9 @@ def _part_added(item: OpenItem, event: Event, report: Report) -> None:
     if item.texts and item.texts[-1].stage is not Stage.CLOSED:
         report.say("ITM-013", "", "the part before has had no response.content_part.done")
     part = event.get("part")
-    if isinstance(part, dict) and part.get("text"):
-        report.say("ITM-014", "/part/text", "a part starts with text in it", expected="", got=part["text"])
+    for name in ("text", "annotations"):
+        if isinstance(part, dict) and part.get(name):
+            report.say("ITM-014", f"/part/{name}", "a part starts with something in it", got=part[name])
     item.texts.append(Text())
 
 

@@ -62,4 +62,4 @@ def _text(value: Any) -> str:
     try:
         return orjson.dumps(value).decode()
     except (TypeError, ValueError):
-        return ascii(value)
+        return ascii(value) if isinstance(value, str) else f"a {type(value).__name__} that is not JSON"

@@ -24,7 +24,7 @@ class FrameChecker:
         self.events = StreamChecker(profile)
         self._profile = profile
         self._decoder = sse.Decoder()
-        self._report = Report(0)
+        self._report = Report(profile.name, 0)
         self._head = b""
         self._count = 0
         self._unnamed = False

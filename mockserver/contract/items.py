@@ -26,6 +26,9 @@ _EMPTY_WHEN_ADDED = {
 _CONSTANT = ("type", "id", "call_id", "name", "role", "goal", "urls", "code", "container_id")
 
 
+_ABSENT = object()
+
+
 class Items:
     """The items of one stream by `output_index`."""
 
@@ -49,6 +52,8 @@ class Items:
             self._report.say("ITM-001", "/output_index", message, expected=self._next, got=index)
         if index in self.open or index in self._done:
             return
+        if self.open:
+            self._report.say("ITM-019", "", "the item before is not done", got=sorted(self.open))
         self._next = index + 1
         kind = item.get("type") if isinstance(item, dict) else None
         steps = self._steps.get(kind, ()) if isinstance(kind, str) else ()
@@ -131,9 +136,11 @@ class Items:
     def _ends(self, begun: OpenItem, item: dict[str, Any]) -> None:
         say = self._report.say
         for name in _CONSTANT if not begun.spoiled else ():
-            if begun.added.get(name) != item.get(name):
+            before, now = begun.added.get(name), item.get(name)
+            # Where one of them lacks it, the schema has said so.
+            if before != now and name in begun.added and name in item:
                 message = f"{name} was another in response.output_item.added"
-                say("ITM-005", f"/item/{name}", message, expected=begun.added.get(name), got=item.get(name))
+                say("ITM-005", f"/item/{name}", message, expected=before, got=now)
         status = item.get("status")
         if isinstance(status, str) and status not in FINAL:
             say("ITM-009", "/item/status", "a done item is over", expected="completed", got=status)
@@ -144,6 +151,8 @@ class Items:
         """Take note that an event could not be read: open items can not be compared any more."""
         for item in self.open.values():
             item.spoiled = True
+            for text in item.texts:
+                text.spoiled = True
 
     def final(self, output: Any) -> None:
         """Compare the output of a finished response with the items as they were done."""
@@ -155,19 +164,23 @@ class Items:
         done = [item for _, item in sorted(self._done.items())]
         if len(output) != len(done) + len(self.open):
             message = "has another number of items than were done"
-            self._report.say("ITM-010", "/response/output", message, expected=len(done), got=len(output))
-        if self.open:
+            self._report.say("ITM-020", "/response/output", message, expected=len(done), got=len(output))
+        if len(output) != len(done):
             return
-        for index, (item, last) in enumerate(zip(done, output, strict=False)):
+        for index, (item, last) in enumerate(zip(done, output, strict=True)):
             if item != last:
                 self._differ(item, last, f"/response/output/{index}")
 
     def _differ(self, expected: Any, got: Any, pointer: str) -> None:
-        """Say where two unequal values differ, at the deepest level: ITM-010, for texts TXT-006."""
+        """Say where two unequal values differ, at the deepest level."""
         for name, one, other in _pairs(expected, got):
             if one != other:
                 self._differ(one, other, f"{pointer}/{name}")
                 return
+        if expected is _ABSENT or got is _ABSENT:
+            message = "is not there both in response.output_item.done and at the end"
+            self._report.say("ITM-020", pointer, message)
+            return
         name = pointer.rpartition("/")[2]
         if name in ("text", "arguments") and isinstance(expected, str) and isinstance(got, str):
             pair = difference(expected, got) or ("", "")
@@ -182,7 +195,7 @@ def _pairs(one: Any, other: Any) -> list[tuple[str, Any, Any]]:
     """Members or elements of two values of one kind, side by side; none where they can not be paired."""
     if isinstance(one, dict) and isinstance(other, dict):
         names = [*one, *(name for name in other if name not in one)]
-        return [(name, one.get(name), other.get(name)) for name in names]
+        return [(name, one.get(name, _ABSENT), other.get(name, _ABSENT)) for name in names]
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         return [(str(at), left, right) for at, (left, right) in enumerate(zip(one, other, strict=True))]
     return []

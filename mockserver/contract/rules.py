@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -59,16 +60,24 @@ def finding(
     return Finding(rule, severity, pointer, event, message, shown(expected), shown(got))
 
 
+@cache
+def _silent(profile: str) -> frozenset[str]:
+    rules = load_rules().values()
+    return frozenset(rule.id for rule in rules if not any(fnmatch(profile, each) for each in rule.profiles))
+
+
 class Report:
-    """Collects findings of one event or body; `say` adds one."""
+    """Collects findings about one event or body, by the rules of one profile; `say` adds one."""
 
-    __slots__ = ("event", "found")
+    __slots__ = ("_silent", "event", "found")
 
-    def __init__(self, event: int | None = None) -> None:
+    def __init__(self, profile: str, event: int | None = None) -> None:
+        self._silent = _silent(profile)
         self.event = event
         """Place of the event that findings are about."""
         self.found: list[Finding] = []
 
     def say(self, rule: str, pointer: str, message: str, *, expected: Any = None, got: Any = None) -> None:
-        """Add a finding about the present event."""
-        self.found.append(finding(rule, pointer, message, event=self.event, expected=expected, got=got))
+        """Add a finding about the present event; nothing where the rule is not for this profile."""
+        if rule not in self._silent:
+            self.found.append(finding(rule, pointer, message, event=self.event, expected=expected, got=got))

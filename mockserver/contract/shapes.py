@@ -26,7 +26,9 @@ def breaches(schemas: ProfileSchemas, name: str, value: Any, event: int | None =
     """What the schema forbids."""
     if schemas.valid(name, value):
         return []
-    return [_breach(problem, event) for problem in schemas.problems(name, value)]
+    found = [_breach(problem, event) for problem in schemas.problems(name, value)]
+    # Only the fast validator looks at every name: it refuses values that are no JSON.
+    return found or [finding("SCH-001", "", "the value is not JSON", event=event)]
 
 
 def unknowns(schemas: ProfileSchemas, name: str, value: Any, event: int | None = None) -> list[Finding]:

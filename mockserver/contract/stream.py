@@ -47,19 +47,20 @@ class _Known(NamedTuple):
 class StreamChecker:
     """Judges the events of one stream, one after another.
 
-    `feed` each event, then `finish`; each returns the findings that it brought. Any JSON value may be
-    fed: what is not an event is a finding, never an exception.
+    `feed` each event, then `finish`; each returns the findings that it brought. Any JSON value within
+    the limits of `wire.json` may be fed: what is not an event is a finding, never an exception.
     """
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
         self._schemas = schemas(profile.name)
-        self._report = Report()
+        self._report = Report(profile.name)
         self._items = Items(profile, self._report)
         self._open = self._items.open
         self._known = self._table()
         self._count = 0
         self._next: int | None = None
+        self._repeated = -1
         self._over = False
         self._snapshot: dict[str, Any] | None = None
         self._created_at: int | None = None
@@ -144,7 +145,8 @@ class StreamChecker:
         else:
             report.found += breaches(self._schemas, "event", event, report.event)
             report.found += unknowns(self._schemas, "event", event, report.event)
-            if self._numbered(kind, event.get("sequence_number")) and kind in _TERMINAL:
+            going_on = self._numbered(kind, event.get("sequence_number"))
+            if going_on and isinstance(kind, str) and kind in _TERMINAL:
                 self._terminal(event)
 
     def _fault(self, event: Event) -> None:
@@ -174,9 +176,12 @@ class StreamChecker:
         if not isinstance(number, int) or isinstance(number, bool) or number < 0:
             self._next = expected + 1
             return True
-        if number != expected:
+        # After a repeated number both are right: to go on counting numbers, or events.
+        if number != expected and not (number == expected + 1 and self._repeated == self._count - 1):
             rule = "SEQ-002" if first else "SEQ-003" if number < expected else "SEQ-013"
             say(rule, "/sequence_number", _NUMBERS[rule], expected=expected, got=number)
+            if number < expected:
+                self._repeated = self._count
         self._next = max(expected, number + 1)
         return True
 
