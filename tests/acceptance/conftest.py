@@ -1,0 +1,214 @@
+"""Server processes for the acceptance tests: started from the command line, ended with the test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+ENVIRONMENTS = ROOT / ".environments"
+MODEL = "qwen3-max-2026-01-23"
+KEY = "sk-acceptance"
+
+#: Variables of whoever runs the tests that would change what servers and clients do …
+_FOREIGN = ("MOCKSERVER_", "OPENAI_", "DASHSCOPE_", "NODE_", "CLICOLOR", "CURL_")
+_FOREIGN_NAMES = {"NO_COLOR", "FORCE_COLOR", "COLUMNS", "TERMINAL_WIDTH", "TTY_COMPATIBLE"}
+#: … but for what the recorder needs.
+_OURS = {"MOCKSERVER_TEST_SPOOL"}
+
+
+def server_environment(**extra: str) -> dict[str, str]:
+    """The environment of a server process; the recorder stays in it, so every byte is judged."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in _OURS or not (name.startswith(_FOREIGN) or name in _FOREIGN_NAMES)
+    } | extra
+
+
+def client_environment(**extra: str) -> dict[str, str]:
+    """The environment of a client: nothing in it but what finds programs, and no proxy."""
+    kept = {name: os.environ[name] for name in ("PATH", "TMPDIR", "SYSTEMROOT") if name in os.environ}
+    return kept | {"HOME": os.devnull, "LANG": "C.UTF-8", "PYTHONUTF8": "1"} | extra
+
+
+def wait_until(met: Callable[[], Any], what: str, seconds: float = 20) -> None:
+    """Wait for a condition that nothing announces; AssertionError where it is not met in time."""
+    deadline = time.monotonic() + seconds
+    while not met():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.005)
+
+
+@dataclass
+class Server:
+    """One `mockserver serve` process."""
+
+    process: subprocess.Popen[bytes]
+    stdout: Path
+    stderr: Path
+    base_url: str
+    """What goes into a client."""
+    client: httpx.Client
+    """A client with the key and the base URL; give it absolute URLs for other places."""
+
+    @property
+    def root(self) -> str:
+        """The URL without a path."""
+        return str(httpx.URL(self.base_url).join("/")).rstrip("/")
+
+    @property
+    def address(self) -> tuple[str, int]:
+        url = httpx.URL(self.base_url)
+        assert url.port is not None
+        return url.host, url.port
+
+    @property
+    def printed(self) -> str:
+        """Standard output so far."""
+        return self.stdout.read_text(encoding="utf-8")
+
+    @property
+    def logged(self) -> str:
+        """Standard error so far."""
+        return self.stderr.read_text(encoding="utf-8")
+
+    @property
+    def last_line(self) -> str:
+        """The newest line of the log: a request is logged before it is answered."""
+        return self.logged.splitlines()[-1]
+
+    def ask(self, input: Any, **parameters: Any) -> httpx.Response:  # noqa: A002 - the API's own word
+        """`POST …/responses`; a parameter that is None is left out."""
+        body = {"model": MODEL, "input": input, **parameters}
+        return self.client.post(
+            "/responses", json={name: value for name, value in body.items() if value is not None}
+        )
+
+    def stop(self, number: int = signal.SIGTERM, seconds: float = 10) -> int:
+        """End the process with a signal; its exit status, or AssertionError where it goes on."""
+        self.process.send_signal(number)
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the server goes on {seconds} s after signal {number}") from None
+
+
+Start = Callable[..., Server]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start a server: `start(*options, key=…, env=…, cwd=…)`; several may run, all end with the test."""
+    servers: list[Server] = []
+
+    def run(
+        *options: str | Path,
+        key: str = KEY,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        program: Sequence[str | Path] = (sys.executable, "-m", "mockserver"),
+    ) -> Server:
+        folder = tmp_path / f"server-{len(servers)}"
+        folder.mkdir()
+        url_file, stdout, stderr = folder / "url", folder / "stdout", folder / "stderr"
+        with stdout.open("wb") as output, stderr.open("wb") as errors:
+            process = subprocess.Popen(
+                [*program, "serve", "--port", "0", "--url-file", url_file, *options],
+                cwd=cwd or folder,
+                env=server_environment(**(env or {})),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=errors,
+            )
+        client = httpx.Client(headers={"authorization": f"Bearer {key}"}, timeout=30, trust_env=False)
+        server = Server(process, stdout, stderr, "", client)
+        servers.append(server)
+        wait_until(lambda: url_file.exists() or process.poll() is not None, "the server's URL file")
+        assert process.poll() is None, f"exit {process.poll()}: {server.logged}"
+        server.base_url = url_file.read_text(encoding="utf-8")
+        client.base_url = httpx.URL(server.base_url)
+        return server
+
+    try:
+        yield run
+    finally:
+        for server in servers:
+            _end(server)
+
+
+def _end(server: Server) -> None:
+    server.client.close()
+    if server.process.poll() is not None:
+        return
+    server.process.terminate()
+    try:
+        server.process.wait(10)
+    except subprocess.TimeoutExpired:
+        server.process.kill()
+        server.process.wait()
+        raise
+
+
+@pytest.fixture
+def server(start: Start) -> Server:
+    """A server with no options but a free port: the document's look on the wire, any key."""
+    return start()
+
+
+@pytest.fixture
+def fails(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run `mockserver serve` with options it can not start with, to its end."""
+
+    def run(*options: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "mockserver", "serve", *options],
+            cwd=tmp_path,
+            env=server_environment(**env),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+
+    return run
+
+
+def program(name: str) -> str:
+    """Path of an outside program; the test is skipped where it is missing."""
+    path = shutil.which(name)
+    if path is None:
+        pytest.skip(f"{name} is not installed")
+    return path
+
+
+def environment_python(name: str) -> Path:
+    """The interpreter of a client environment; the test is skipped where it was not built."""
+    python = ENVIRONMENTS / name / "bin" / "python"
+    if not python.exists():
+        pytest.skip(f"there is no .environments/{name}: `make test` builds it")
+    return python
+
+
+@pytest.fixture
+def newest_openai() -> Path:
+    """Python with the newest openai."""
+    return environment_python("openai-newest")
+
+
+@pytest.fixture
+def document_openai() -> Path:
+    """Python with the openai of the document's print-outs, 2.15.0."""
+    return environment_python("openai-2.15.0")
