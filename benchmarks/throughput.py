@@ -152,7 +152,9 @@ def _sample(url: str, folder: Path) -> None:
     """What our server sends, for the bare program to send the same."""
     for kind, body in _BODIES.items():
         reply = httpx.post(f"{url}/responses", json=body, headers={"authorization": "Bearer sk-bench"})
-        pieces = [piece + "\n\n" for piece in reply.text.split("\n\n")[:-1]] if kind == "stream" else [reply.text]
+        pieces = (
+            [piece + "\n\n" for piece in reply.text.split("\n\n")[:-1]] if kind == "stream" else [reply.text]
+        )
         wanted = ("content-type", "x-request-id", "date")
         headers = [[name, reply.headers[name]] for name in wanted]
         (folder / f"{kind}.json").write_text(json.dumps({"headers": headers, "pieces": pieces}))
@@ -190,7 +192,16 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
-        serve = [sys.executable, "-m", "mockserver", "serve", "--port", "0", "--url-file", str(folder / "ours")]
+        serve = [
+            sys.executable,
+            "-m",
+            "mockserver",
+            "serve",
+            "--port",
+            "0",
+            "--url-file",
+            str(folder / "ours"),
+        ]
         stack.enter_context(_process(serve, folder / "ours.log"))
         url = _await_file(folder / "ours")
         _sample(url, folder)

@@ -6,9 +6,10 @@ import gc
 import os
 import sys
 import tomllib
+from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from mockserver.server.endpoint import Services
 
 __all__ = ["main"]
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def _settings() -> dict[str, Any]:
@@ -46,7 +49,7 @@ def main(context: click.Context) -> None:
     context.default_map = {"serve": _settings()}
 
 
-def _option(*names: str, **about: Any) -> Any:
+def _option(*names: str, **about: Any) -> Callable[[_Command], _Command]:
     variable = "MOCKSERVER_" + names[-1].lstrip("-").replace("-", "_").upper()
     return click.option(*names, envvar=variable, show_default=about.pop("show_default", True), **about)
 
@@ -54,15 +57,21 @@ def _option(*names: str, **about: Any) -> Any:
 @main.command()
 @_option("--host", default="127.0.0.1", help="Address to listen on; beyond loopback a key is required.")
 @_option("--port", default=8080, type=click.IntRange(0, 65535), help="Port to listen on; 0: a free one.")
-@_option("--url-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the base URL to this file.")
+@_option(
+    "--url-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the base URL to this file."
+)
 @_option("--profile", default=DEFAULT_PROFILE, help="The age of the service to play.")
 @_option("--rendering", default="wire", help="wire: what the service sends; documented: as its samples look.")
 @_option("--api-key", multiple=True, show_default=False, help="A key to accept; default: any key.")
 @_option("--api-key-env", multiple=True, metavar="NAME", help="A variable that holds a key to accept.")
-@_option("--model", multiple=True, metavar="NAME", help="A model to accept, or 'any'; default: the profile's.")
+@_option(
+    "--model", multiple=True, metavar="NAME", help="A model to accept, or 'any'; default: the profile's."
+)
 @_option("--seed", type=int, help="Repeat a run to the byte: seeds ids and texts, and steps the clock.")
 @_option("--store-size", default=10_000, type=click.IntRange(1), help="Responses kept for the next turn.")
-@_option("--allow-host", multiple=True, metavar="NAME", help="Another name that may stand in the Host header.")
+@_option(
+    "--allow-host", multiple=True, metavar="NAME", help="Another name that may stand in the Host header."
+)
 @_option("--quiet", is_flag=True, help="No line for each request.")
 def serve(host: str, port: int, url_file: Path | None, quiet: bool, **settings: Any) -> None:
     """Serve the mock in the foreground."""
@@ -130,7 +139,9 @@ def _listen(host: str, port: int) -> socket.socket:
         _give_up(f"can not listen on {host}, port {port}: {reason}{hint}", 1)
 
 
-def _serve(services: Services, listener: socket.socket, url_file: Path | None, key_names: tuple[str, ...]) -> None:
+def _serve(
+    services: Services, listener: socket.socket, url_file: Path | None, key_names: tuple[str, ...]
+) -> None:
     from mockserver.server.app import App
     from mockserver.server.banner import banner
     from mockserver.server.runner import run_forever, url_of

@@ -1,16 +1,16 @@
 """Everything this package raises, in one tree.
 
-    MockServerError
-    ├── ConfigurationError (also ValueError)   a setting or argument that can not be used
-    ├── UnknownProfile (also LookupError)      no profile of that name
-    ├── UnknownSchema (also LookupError)       no schema of that name in a profile
-    ├── InvalidJSON (also ValueError)          bytes that are not one JSON value within the limits
-    ├── EventTooLarge (also ValueError)        one server-sent event beyond the size limit
-    ├── InvalidExchange (also ValueError)      an exchange file that breaks the format
-    ├── Unsatisfiable (also ValueError)        a JSON Schema no value can be drawn for
-    └── StartError                             a server that did not start, or died
+MockServerError
+├── ConfigurationError (also ValueError)   a setting or argument that can not be used
+├── UnknownProfile (also LookupError)      no profile of that name
+├── UnknownSchema (also LookupError)       no schema of that name in a profile
+├── InvalidJSON (also ValueError)          bytes that are not one JSON value within the limits
+├── EventTooLarge (also ValueError)        one server-sent event beyond the size limit
+├── InvalidExchange (also ValueError)      an exchange file that breaks the format
+├── Unsatisfiable (also ValueError)        a JSON Schema no value can be drawn for
+└── StartError                             a server that did not start, or died
 
-    ContractError (AssertionError)             the contract was broken: carries the findings
+ContractError (AssertionError)             the contract was broken: carries the findings
 """
 
 from __future__ import annotations

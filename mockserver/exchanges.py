@@ -23,7 +23,15 @@ from mockserver import resources
 from mockserver.errors import InvalidExchange, InvalidJSON
 from mockserver.wire import json
 
-__all__ = ["Exchange", "Match", "Shown", "load_folder", "packaged_exchanges", "parse_exchange", "recorded_chunks"]
+__all__ = [
+    "Exchange",
+    "Match",
+    "Shown",
+    "load_folder",
+    "packaged_exchanges",
+    "parse_exchange",
+    "recorded_chunks",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,4 +122,6 @@ def _distinct(files: Iterable[tuple[str, bytes]]) -> tuple[Exchange, ...]:
 
 @cache
 def _validator() -> jsonschema_rs.Draft202012Validator:
-    return jsonschema_rs.Draft202012Validator(json.loads((resources.folder("schemas") / "exchange.json").read_bytes()))
+    return jsonschema_rs.Draft202012Validator(
+        json.loads((resources.folder("schemas") / "exchange.json").read_bytes())
+    )

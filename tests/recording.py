@@ -40,13 +40,10 @@ class Crossing:
 
     @classmethod
     def loads(cls, line: str) -> Crossing:
-        packed = json.loads(line)
-        return cls(
-            **{
-                name: base64.b64decode(value) if name in ("request", "body") else value
-                for name, value in packed.items()
-            }
-        )
+        crossing = cls("", "")
+        for name, value in json.loads(line).items():
+            setattr(crossing, name, base64.b64decode(value) if name in ("request", "body") else value)
+        return crossing
 
 
 def wrap(application: Any, sink: Callable[[Crossing], None]) -> None:

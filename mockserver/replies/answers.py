@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-
+from mockserver.replies.arguments import draw_arguments
 from mockserver.replies.script import FunctionCall, Item, Script, ToolCall
 from mockserver.replies.texts import POOL_SIZE, language_of, saying, text_from_pool, thought
 
@@ -54,8 +54,6 @@ def _items(question: Question) -> Iterator[Item]:
             yield thought(language, next(picks))
         yield ToolCall(kind, _RUNS.get(kind, _no_data)(question.prompt, language, next(picks)))
     if question.function is not None:
-        from mockserver.replies.arguments import draw_arguments
-
         name, parameters = question.function
         yield FunctionCall(name, draw_arguments(parameters, question.pick))
     else:
@@ -77,7 +75,9 @@ def _web_extractor(prompt: str, language: str, pick: int) -> dict[str, Any]:
     goal = " ".join(prompt.split())[:_QUERY_LENGTH].strip() or "Extract the page"
     found = text_from_pool(language, pick)
     # Heading, "Evidence in page:" and "Summary:" as in recorded extractor output (2026).
-    output = f"Information in {url} for the goal {goal}:\n\nEvidence in page: \n{found}\n\nSummary: \n{found}\n"
+    output = (
+        f"Information in {url} for the goal {goal}:\n\nEvidence in page: \n{found}\n\nSummary: \n{found}\n"
+    )
     return {"goal": goal, "output": output, "urls": [url]}
 
 

@@ -64,7 +64,9 @@ def _events(script: Script, facts: Facts, profile: Profile) -> Iterator[JSONObje
     yield {"type": f"response.{script.status}", "response": _ended(last, script, facts)}
 
 
-def _snapshot(facts: Facts, profile: Profile, status: str, model: str, output: list[JSONObject]) -> JSONObject:
+def _snapshot(
+    facts: Facts, profile: Profile, status: str, model: str, output: list[JSONObject]
+) -> JSONObject:
     return {
         "created_at": facts.created_at,
         "id": facts.response_id,

@@ -55,7 +55,9 @@ def _reasoning(item: Reasoning, item_id: str, call_id: str, profile: Profile, do
     return {"id": item_id, "summary": [summary_text(item.text)] if done else [], "type": "reasoning"}
 
 
-def _function_call(item: FunctionCall, item_id: str, call_id: str, profile: Profile, done: bool) -> JSONObject:
+def _function_call(
+    item: FunctionCall, item_id: str, call_id: str, profile: Profile, done: bool
+) -> JSONObject:
     return {
         "arguments": item.arguments if done else "",
         "call_id": item.call_id or call_id,

@@ -137,7 +137,7 @@ def chunked(text: str, words: Iterable[int] = ()) -> tuple[str, ...]:
 
 
 def _pieces(word: str) -> list[str]:
-    longest = 12 if word.isascii() else 4
+    longest = 12 if max(word) < "\u3040" else 2  # from there on, scripts that put no spaces between words
     return [word[at : at + longest] for at in range(0, len(word), longest)]
 
 

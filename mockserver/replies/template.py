@@ -75,7 +75,8 @@ class ReplyTemplate:
     def body(self, values: Values) -> bytes:
         """The body with the values in place."""
         form, pick = self.piece
-        return form % pick(values.filling(self.rendering))
+        body: bytes = form % pick(values.filling(self.rendering))
+        return body
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class Keys:
 
     def _known(self, key: bytes) -> bool:
         # Every key is compared, so that the time taken tells nothing.
-        return self.any or any([compare_digest(key, each) for each in self._keys])
+        return self.any or sum(compare_digest(key, each) for each in self._keys) > 0
 
 
 class Hosts:
@@ -64,7 +64,7 @@ class Hosts:
             raise ApiError(
                 403,
                 "AccessDenied",
-                f"The host {shown!r} is not served here. Start the server with --allow-host NAME to add a name.",
+                f"The host {shown!r} is not served here; --allow-host NAME adds a name.",
             )
         if origin is not None and not self._same_site(origin):
             raise ApiError(403, "AccessDenied", "Requests from pages of another origin are not served here.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request as StarletteRequest
 from starlette.responses import Response
 from starlette.routing import Route
@@ -61,8 +60,7 @@ class App(Starlette):
         return self._refusal(ApiError(404, "NotFound", message))
 
     def _wrong_method(self, request: StarletteRequest, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        allowed: Mapping[str, str] = error.headers or {}
+        allowed: Mapping[str, str] = getattr(error, "headers", None) or {}
         # Text of the vendor's error-code page (2026).
         message = f"Request method '{request.method}' is not supported."
         headers = ((b"allow", allowed.get("Allow", "").encode()),)

@@ -63,7 +63,7 @@ async def _read_rest(receive: Receive, message: dict[str, Any]) -> bytes:
 
 
 async def _refuse_large(receive: Receive, size: int) -> NoReturn:
-    """Read on and drop, within bounds, then refuse: a client that is still sending would not see an answer."""
+    """Read on and drop, within bounds, then refuse: a client still sending would not see an answer."""
     ended = False
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_DRAIN_SECONDS):

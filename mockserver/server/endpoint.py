@@ -88,7 +88,7 @@ async def guarded(handler: Handler, services: Services, scope: Scope, receive: R
         return
     except ApiError as error:
         await _refuse(request, error)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (the last resort: a defect of ours must not look like a hang)
         services.logbook.write(redact(_defect(error), (request.key,)))
         if request.started:
             raise ConnectionAbortedError("an answer broke off") from None

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from mockserver.contract.findings import Finding, Severity
 from mockserver.contract.requests import ignored_parameters
 from mockserver.errors import InvalidJSON, Unsatisfiable
-from mockserver.exchanges import Exchange, recorded_chunks
+from mockserver.exchanges import recorded_chunks
 from mockserver.ids import call_id, request_digest, uuid
 from mockserver.profiles import Profile
 from mockserver.replies.answers import Question, answer
@@ -70,17 +70,10 @@ async def respond(session: Session, store: Store, raw: bytes) -> Answer:
     occurrence = session.occurrence(digest)
     reply = _Reply(session, ask, parent, digest, occurrence)
     exchange, script = _script(session, ask, parent, reply.pick)
-    about = About(
-        reply.request_id,
-        ask.model,
-        ask.prompt,
-        exchange.name if exchange else None,
-        findings,
-        tuple(ignored_parameters(body, session.profile)),
-    )
-    if exchange is not None and script is None:
-        return _verbatim(exchange.reply, about)
-    assert script is not None
+    ignored = tuple(ignored_parameters(body, session.profile))
+    about = About(reply.request_id, ask.model, ask.prompt, exchange, findings, ignored)
+    if not isinstance(script, Script):
+        return _verbatim(script, about)
     values = reply.values(script)
     look = (script, session.profile.name, session.rendering, ask.model)
     if ask.stream:
@@ -97,7 +90,9 @@ def _judged(session: Session, raw: bytes) -> tuple[dict[str, Any], tuple[Finding
         body = json.loads(raw)
     except InvalidJSON as error:
         # Text of the vendor's error-code page (2026); what is wrong follows.
-        message = f"Required body invalid, please check the request body format. The body is not JSON: {error}."
+        message = (
+            f"Required body invalid, please check the request body format. The body is not JSON: {error}."
+        )
         raise ApiError(400, "InvalidParameter", message) from None
     findings = tuple(session.judge.findings(body))
     if findings:
@@ -126,33 +121,27 @@ async def _parent(session: Session, store: Store, previous: str | None) -> Recor
 
 def _script(
     session: Session, ask: Ask, parent: Record | None, pick: int
-) -> tuple[Exchange | None, Script | None]:
-    """(the exchange that answers, if one does; the script, unless the exchange's reply is verbatim)."""
+) -> tuple[str | None, Script | Mapping[str, Any]]:
+    """(name of the exchange that answers, if one does; its script, or its reply where that is none)."""
     if session.stubs:
         return None, session.stubs.popleft()
     exchange = session.matcher.find(ask, parent.exchange if parent else None)
     if exchange is not None:
-        return exchange, session.scripts.get(exchange.name)
+        return exchange.name, session.scripts.get(exchange.name, exchange.reply)
     return None, _unscripted(ask, pick)
 
 
 def _unscripted(ask: Ask, pick: int) -> Script:
-    function = None if ask.answered else _function(ask.functions, ask.prompt)
-    question = Question(
-        prompt=ask.prompt,
-        pick=pick,
-        thinking=ask.thinking,
-        tools=() if ask.answered else ask.tools,
-        function=(function["name"], function.get("parameters")) if function else None,
-    )
+    if ask.answered:
+        return answer(Question(ask.prompt, pick, ask.thinking))
+    function = _function(ask.functions, ask.prompt)
+    if function is None:
+        return answer(Question(ask.prompt, pick, ask.thinking, ask.tools))
+    name = function["name"]
     try:
-        return answer(question)
+        return answer(Question(ask.prompt, pick, ask.thinking, ask.tools, (name, function.get("parameters"))))
     except Unsatisfiable as error:
-        assert function is not None
-        message = (
-            f"[400] invalid_parameter: Invalid 'tools': no arguments can be made up for the function "
-            f"'{function['name']}': parameters{error.pointer}: {error.reason}"
-        )
+        message = f"No arguments can be made up for the function '{name}': parameters{error}"
         raise ApiError(400, "InvalidParameter", message) from None
 
 
@@ -184,7 +173,14 @@ def _verbatim(reply: Mapping[str, Any], about: About) -> Answer:
 
 def _recorded_headers(headers: Iterable[tuple[str, str]]) -> tuple[tuple[bytes, bytes], ...]:
     """A recording's headers without those that belong to the connection it came over."""
-    of_connection = ("content-length", "transfer-encoding", "connection", "keep-alive", "date", "x-request-id")
+    of_connection = (
+        "content-length",
+        "transfer-encoding",
+        "connection",
+        "keep-alive",
+        "date",
+        "x-request-id",
+    )
     kept = ((name.lower(), value) for name, value in headers if name.lower() not in of_connection)
     return tuple((name.encode(), value.encode()) for name, value in kept)
 

@@ -17,13 +17,12 @@ import socket
 import struct
 import sys
 import threading
-import time
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from mockserver.errors import StartError
 from mockserver.server.bodies import BODY_SECONDS
@@ -40,7 +39,8 @@ T = TypeVar("T")
 #: Seconds a thread may take to start serving.
 _START_SECONDS = 10.0
 
-_TICK = 0.005
+#: Seconds that tasks get to end once their connections are gone.
+_ABORT_SECONDS = 0.5
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -120,7 +120,7 @@ class _Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["extensions"] = {CONNECTION: self}  # type: ignore[typeddict-item]
+        self.scope["extensions"] = {CONNECTION: self}  # type: ignore[dict-item]
         if self._late is None:
             self._watch()
 
@@ -138,10 +138,11 @@ class _Connection(HttpToolsProtocol):
 
     def _time_is_up(self) -> None:
         """A request that is not whole yet: wake up its reader, or hang up where not even its head came."""
-        if self.cycle is None or self.cycle.response_complete:
+        waiting: RequestResponseCycle | None = self.cycle
+        if waiting is None or waiting.response_complete:
             self.transport.close()
             return
-        self.cycle.message_event.set()
+        waiting.message_event.set()
         self._late = self.loop.call_later(1, self._time_is_up)
 
     def send_400_response(self, msg: str) -> None:
@@ -217,15 +218,14 @@ class _Server(uvicorn.Server):
         state = self.server_state
         for connection in list(state.connections):
             connection.shutdown()
-        deadline = time.monotonic() + self._grace
-        while state.tasks and time.monotonic() < deadline:
-            await asyncio.sleep(_TICK)
+        if state.tasks:
+            await asyncio.wait(set(state.tasks), timeout=self._grace)
         # Whoever is still here does not read or is being kept waiting: end the connection, and its task ends.
         for connection in list(state.connections):
             connection.transport.abort()
-        deadline = time.monotonic() + 0.5
-        while (state.tasks or state.connections) and time.monotonic() < deadline:
-            await asyncio.sleep(0)
+        if state.tasks:
+            await asyncio.wait(set(state.tasks), timeout=_ABORT_SECONDS)
+        await asyncio.sleep(0)  # lets closed transports tell their protocols
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -301,7 +301,7 @@ class ThreadedServer:
         return self._thread is not None and self._thread.is_alive()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine in the server's loop and wait for its result; StartError where there is no server."""
+        """Run a coroutine in the server's loop and wait for it; StartError where there is no server."""
         if self._loop is None or not self.alive:
             work.close()
             raise StartError(f"the server is not running: {self._failure or 'it was not started'}")
@@ -311,7 +311,7 @@ class ThreadedServer:
         try:
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(self._main(listener))
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 (told to whoever waits)
             self._failure = error
         finally:
             listener.close()

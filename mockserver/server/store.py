@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 __all__ = ["MemoryStore", "Record", "Store"]
 
@@ -70,9 +70,10 @@ class MemoryStore:
         return self._records.pop((session, response_id), None) is not None
 
     async def clear(self, session: str) -> None:
+        kept: OrderedDict[tuple[str, str], Any]
         for kept in (self._records, self._evicted):
             for key in [key for key in kept if key[0] == session]:
-                del kept[key]  # type: ignore[attr-defined]
+                kept.pop(key)
 
     def _forget(self, key: tuple[str, str]) -> None:
         """Remember that there was a record, for as many ids as records: the log then says why it is gone."""

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, TypeAlias
 
-from starlette.types import Receive, Scope, Send as AsgiSend
+from starlette.types import Receive, Scope
+from starlette.types import Send as AsgiSend
 
 from mockserver.server.steps import Close, Raw, Reset, Send, Step, Wait
 

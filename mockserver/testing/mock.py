@@ -1,4 +1,4 @@
-"""The mock server for tests: started in a thread on a free port, scripted from code, read through its journal."""
+"""The mock server for tests: in a thread, on a free port, scripted from code, read through its journal."""
 
 from __future__ import annotations
 

@@ -23,6 +23,9 @@ def _responses_session_server() -> Iterator[MockServer]:
 
 @pytest.fixture
 def responses_server(_responses_session_server: MockServer) -> MockServer:
-    """A mock server on loopback, reset for each test: `.base_url`, `.api_key`, `.model`, `.reply()`, `.journal`."""
+    """A mock server on loopback, reset for each test.
+
+    It has `.base_url`, `.api_key`, `.model`, `.reply("text")` and `.journal`.
+    """
     _responses_session_server.reset()
     return _responses_session_server

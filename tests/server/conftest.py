@@ -1,0 +1,59 @@
+"""A way to ask the mock server, shared by the tests of the server's rooms."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from mockserver.testing.mock import MockServer
+from mockserver.wire.sse import Decoder
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Posts create requests to a server."""
+
+    server: MockServer
+    client: httpx.Client
+
+    def post(self, body: Any, **headers: str) -> httpx.Response:
+        """Post a body, as JSON unless it is bytes."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        head = {
+            "authorization": f"Bearer {self.server.api_key}",
+            "content-type": "application/json",
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
+        return self.client.post(f"{self.server.base_url}/responses", content=content, headers=head)
+
+    def ask(self, content: Any = "Tell me something.", **members: Any) -> dict[str, Any]:
+        """The response to an input."""
+        reply = self.post({"model": self.server.model, "input": content, **members})
+        assert reply.status_code == 200, reply.text
+        body: dict[str, Any] = reply.json()
+        return body
+
+    def stream(self, content: Any = "Tell me something.", **members: Any) -> list[dict[str, Any]]:
+        """The events of the stream that answers an input."""
+        reply = self.post({"model": self.server.model, "input": content, "stream": True, **members})
+        assert reply.status_code == 200, reply.text
+        return [json.loads(frame.data or "") for frame in Decoder().feed(reply.content)]
+
+    def refused(self, body: Any, **headers: str) -> tuple[int, str, str]:
+        """(status, code, message) of a refusal."""
+        reply = self.post(body, **headers)
+        assert reply.status_code >= 400, reply.text
+        error = reply.json()
+        assert set(error) == {"code", "message", "request_id"}
+        return reply.status_code, error["code"], error["message"]
+
+
+@pytest.fixture
+def asker(responses_server: MockServer) -> Iterator[Asker]:
+    with httpx.Client(trust_env=False) as client:
+        yield Asker(responses_server, client)

@@ -1,0 +1,37 @@
+"""The journal's bounds."""
+
+from __future__ import annotations
+
+import pytest
+
+from mockserver.server.journal import Entry, Journal
+
+
+def entry(number: int, size: int = 10) -> Entry:
+    return Entry(0.0, "POST", f"/{number}", (), b"x" * size, 200, str(number), ())
+
+
+def test_it_keeps_the_latest_thousand() -> None:
+    journal = Journal()
+    for number in range(1005):
+        journal.add(entry(number))
+    assert len(journal) == 1000
+    assert (journal[0].path, journal.last.path) == ("/5", "/1004")
+
+
+def test_it_keeps_64_mebibytes_in_all() -> None:
+    journal = Journal()
+    for number in range(10):
+        journal.add(entry(number, size=10 << 20))
+    assert [each.path for each in journal] == ["/4", "/5", "/6", "/7", "/8", "/9"]
+    journal.add(entry(11, size=65 << 20))
+    assert journal.last.path == "/9"
+
+
+def test_cleared_it_is_empty() -> None:
+    journal = Journal()
+    journal.add(entry(1))
+    journal.clear()
+    assert len(journal) == 0
+    with pytest.raises(IndexError):
+        _ = journal.last

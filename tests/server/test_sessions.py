@@ -1,0 +1,144 @@
+"""Sessions through the engine: chains that end, recordings, seeds."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from mockserver.clock import SteppedClock
+from mockserver.errors import ConfigurationError
+from mockserver.exchanges import Exchange, Match
+from mockserver.server.engine import Answer, respond
+from mockserver.server.envelopes import ApiError
+from mockserver.server.sessions import AnyModel, Session, open_session
+from mockserver.server.steps import Send, Wait
+from mockserver.server.store import MemoryStore, Store
+from mockserver.wire import json
+
+PROFILE = "qwen-2026-01"
+MODEL = "qwen3-max-2026-01-23"
+
+
+def ask(session: Session, store: Store, **members: Any) -> Answer:
+    body = json.dumps({"model": MODEL, "input": "hi", **members})
+    return asyncio.run(respond(session, store, body))
+
+
+def refusal(session: Session, store: Store, **members: Any) -> ApiError:
+    with pytest.raises(ApiError) as caught:
+        ask(session, store, **members)
+    return caught.value
+
+
+def test_ids_end_after_seven_days_by_the_clock() -> None:
+    session, store = open_session(profile=PROFILE, seed=1), MemoryStore(1)
+    first = ask(session, store).about.request_id
+    assert isinstance(session.clock, SteppedClock)
+    session.clock.advance(7 * 24 * 3600 - 1)
+    assert ask(session, MemoryStore(1)).status == 200
+    continued = ask(session, store, previous_response_id=first)
+    assert continued.status == 200
+    session.clock.advance(7 * 24 * 3600)
+    expired = refusal(session, store, previous_response_id=continued.about.request_id)
+    assert expired.message == f"Response with id '{continued.about.request_id}' not found."
+    assert "expired" in expired.detail
+
+
+def test_unknown_and_evicted_are_told_apart_in_the_log_alone() -> None:
+    session, store = open_session(profile=PROFILE, seed=1), MemoryStore(1)
+    first = ask(session, store).about.request_id
+    ask(session, store)
+    evicted = refusal(session, store, previous_response_id=first)
+    unknown = refusal(session, store, previous_response_id="0000")
+    assert ("evicted" in evicted.detail, "unknown" in unknown.detail) == (True, True)
+    assert evicted.message.replace(first, "0000") == unknown.message
+
+
+def test_an_id_of_another_session_is_unknown() -> None:
+    store = MemoryStore()
+    first = ask(open_session("one", profile=PROFILE, seed=1), store).about.request_id
+    other = open_session("two", profile=PROFILE, seed=1)
+    assert "unknown" in refusal(other, store, previous_response_id=first).detail
+
+
+def test_sessions_of_one_seed_have_ids_of_their_own() -> None:
+    one, two = (open_session(name, profile=PROFILE, seed=1) for name in ("one", "two"))
+    assert ask(one, MemoryStore()).about.request_id != ask(two, MemoryStore()).about.request_id
+
+
+def exchange(reply: dict[str, Any], **match: Any) -> Exchange:
+    return Exchange("it", Match(**match), reply)
+
+
+def test_a_recording_is_sent_as_it_was_recorded() -> None:
+    http = {
+        "status": 202,
+        "headers": {"Content-Type": "text/plain", "Transfer-Encoding": "chunked", "X-A": "b"},
+        "chunks": [{"text": "a"}, {"at_ms": 500, "base64": "/w=="}, {"at_ms": 500, "text": "c"}],
+    }
+    session = open_session(profile=PROFILE, exchanges=[exchange({"http": http})])
+    answer = ask(session, MemoryStore())
+    assert answer.status == 202
+    assert answer.headers == ((b"content-type", b"text/plain"), (b"x-a", b"b"))
+    assert answer.steps == (Send(b"a"), Wait(0.5), Send(b"\xff"), Send(b"c"))
+
+
+def test_an_exchange_can_be_an_error_or_a_body() -> None:
+    error = {"status": 429, "code": "Throttling", "message": "Slow down."}
+    session = open_session(profile=PROFILE, exchanges=[exchange({"error": error}, prompt="hi")])
+    refused = refusal(session, MemoryStore())
+    assert (refused.status, refused.code, refused.message) == (429, "Throttling", "Slow down.")
+    session = open_session(profile=PROFILE, exchanges=[exchange({"body": {"b": 1, "a": 2}})])
+    assert ask(session, MemoryStore()).pieces == (b'{"b":1,"a":2}',)
+
+
+def test_an_exchange_answers_only_what_it_matches() -> None:
+    says = {"script": {"items": [{"type": "message", "text": "matched"}]}}
+
+    def matched(match: dict[str, Any], **members: Any) -> bool:
+        session = open_session(profile=PROFILE, seed=1, exchanges=[exchange(says, **match)])
+        return b"matched" in b"".join(ask(session, MemoryStore(), **members).pieces)
+
+    searching = {"tools": [{"type": "web_search"}]}
+    assert matched({"prompt": "hi"})
+    assert not matched({"prompt": "Hi"})
+    assert matched({})
+    assert not matched({}, **searching)
+    assert matched({"tools": frozenset({"web_search"})}, **searching)
+    assert not matched({"tools": frozenset({"web_search", "web_extractor"})}, **searching)
+    assert not matched({}, enable_thinking=True)
+    assert matched({"thinking": True}, enable_thinking=True)
+    assert matched({"stream": True}, stream=True)
+    assert not matched({"stream": True})
+    assert not matched({"after": "it"})
+
+
+def test_the_earlier_of_several_answers() -> None:
+    def says(name: str, match: Match) -> Exchange:
+        return Exchange(name, match, {"script": {"items": [{"type": "message", "text": name}]}})
+
+    both = [says("any", Match()), says("exact", Match(prompt="hi"))]
+    for exchanges in (both, both[::-1]):
+        session = open_session(profile=PROFILE, seed=1, exchanges=exchanges)
+        assert ask(session, MemoryStore()).about.exchange == exchanges[0].name
+
+
+def test_a_tool_that_the_age_does_not_have_is_told_when_the_session_opens() -> None:
+    reply = {"script": {"items": [{"type": "teleport"}]}}
+    with pytest.raises(ConfigurationError, match="teleport"):
+        open_session(profile=PROFILE, exchanges=[exchange(reply)])
+
+
+def test_models_can_be_named_or_any() -> None:
+    named = open_session(profile=PROFILE, models={"mine"})
+    assert ask(named, MemoryStore(), model="mine").status == 200
+    assert "Unsupported model" in refusal(named, MemoryStore()).message
+    everything = open_session(profile=PROFILE, models=AnyModel())
+    assert ask(everything, MemoryStore(), model="whatever").status == 200
+
+
+def test_an_unknown_rendering_is_told() -> None:
+    with pytest.raises(ConfigurationError, match="wire, documented"):
+        open_session(profile=PROFILE, rendering="fancy")

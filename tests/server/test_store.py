@@ -1,0 +1,41 @@
+"""The memory store."""
+
+from __future__ import annotations
+
+import asyncio
+
+from mockserver.server.store import MemoryStore, Record
+
+
+def record(name: str, session: str = "s") -> Record:
+    return Record(name, session, None, 1, 0.0, 10.0, None, 40, b"{}")
+
+
+def test_the_oldest_goes_first_and_is_remembered_as_evicted() -> None:
+    async def main() -> None:
+        store = MemoryStore(size=2)
+        for name in ("a", "b", "c"):
+            await store.put(record(name))
+        assert await store.get("s", "a") is None
+        assert await store.was_evicted("s", "a")
+        assert await store.get("s", "c") == record("c")
+        assert not await store.was_evicted("s", "never")
+        for name in ("d", "e"):
+            await store.put(record(name))
+        assert not await store.was_evicted("s", "a")  # as many are remembered as are kept
+
+    asyncio.run(main())
+
+
+def test_sessions_do_not_see_each_other() -> None:
+    async def main() -> None:
+        store = MemoryStore()
+        await store.put(record("a", "one"))
+        await store.put(record("a", "two"))
+        await store.clear("one")
+        assert await store.get("one", "a") is None
+        assert await store.get("two", "a") is not None
+        assert await store.delete("two", "a")
+        assert not await store.delete("two", "a")
+
+    asyncio.run(main())

@@ -1,0 +1,27 @@
+"""Clocks."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from mockserver.clock import SteppedClock, SystemClock
+
+
+def test_a_stepped_clock_moves_only_when_told() -> None:
+    clock = SteppedClock()
+    start = clock.now()
+    assert (clock.stamp(0), clock.stamp(3)) == (start, start + 3)
+    clock.advance(60)
+    assert clock.now() == start + 60
+    clock.reset()
+    assert clock.now() == start
+    with pytest.raises(ValueError, match="-1"):
+        clock.advance(-1)
+
+
+def test_the_system_clock_is_the_machines() -> None:
+    before = time.time()
+    assert before <= SystemClock().now() <= time.time()
+    assert abs(SystemClock().stamp(5) - before) <= 1

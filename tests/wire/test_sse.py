@@ -1,0 +1,90 @@
+"""Server-sent events: the decoder against WHATWG's cases, the encoder against foreign decoders."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mockserver.errors import EventTooLarge
+from mockserver.wire.sse import Decoder, Frame, comment, encode
+
+CASES = json.loads((Path(__file__).parent.parent / "data" / "sse_cases.json").read_text())["cases"]
+STREAM = b":hi\r\n\r\nid:1\nevent:a\ndata:{}\n\ndata: \xe2\x82\xac\rdata:x\r\n\n\nid:2\ndata:end\n\n"
+
+
+def decode(data: bytes, size: int | None = None, decoder: Decoder | None = None) -> list[Frame]:
+    decoder = decoder or Decoder()
+    step = size or max(len(data), 1)
+    return [frame for at in range(0, len(data), step) for frame in decoder.feed(data[at : at + step])]
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, None])
+@pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
+def test_whatwg(case: dict[str, Any], size: int | None) -> None:
+    frames = decode(base64.b64decode(case["bytes_b64"]), size)
+    assert [
+        {"type": frame.type, "data": frame.data, "last_event_id": frame.last_event_id}
+        for frame in frames
+        if frame.data is not None
+    ] == case["expected"]
+
+
+def test_every_cut_gives_the_same_frames() -> None:
+    whole = decode(STREAM)
+    assert [frame.data for frame in whole] == [None, "{}", "€\nx", "end"]
+    for first in range(len(STREAM)):
+        for second in range(first, len(STREAM)):
+            decoder = Decoder()
+            pieces = (STREAM[:first], STREAM[first:second], STREAM[second:])
+            assert [frame for piece in pieces for frame in decoder.feed(piece)] == whole
+
+
+def test_tells_more_than_whatwg_dispatches() -> None:
+    frames = decode(b":one\nid:7\nevent:x\n\n:two\n\nretry:30\ndata:\xff\n\n")
+    assert [(frame.fields, frame.comments, frame.data) for frame in frames] == [
+        (("id", "event"), ("one",), None),
+        ((), ("two",), None),
+        (("retry", "data"), (), "�"),
+    ]
+    assert (frames[0].utf8, frames[2].utf8, frames[2].retry) == (True, False, 30)
+
+
+def test_tells_a_cut_event() -> None:
+    decoder = Decoder()
+    decoder.feed(b"data:x\n\n")
+    assert not decoder.pending
+    decoder.feed(b"data:y\n")
+    assert decoder.pending
+
+
+@pytest.mark.parametrize("data", [b"data:" + b"x" * 200, (b"data:" + b"x" * 40 + b"\n") * 5])
+@pytest.mark.parametrize("size", [1, 64, 1000])
+def test_an_event_beyond_the_limit_is_refused(data: bytes, size: int) -> None:
+    with pytest.raises(EventTooLarge, match="100 bytes"):
+        decode(data, size, Decoder(max_event_bytes=100))
+
+
+def test_many_small_events_are_no_large_one() -> None:
+    decoder = Decoder(max_event_bytes=100)
+    assert len(decoder.feed(b"data:x\n\n" * 1000)) == 1000
+
+
+@given(st.text(), st.text(), st.text(), st.integers(1, 9))
+def test_what_is_encoded_is_decoded(data: str, name: str, event_id: str, size: int) -> None:
+    """Any text comes back, line breaks as WHATWG joins them; a name can not inject a line."""
+    frames = decode(encode(data, event=name, event_id=event_id) + comment(data) + encode("end"), size)
+    clean = name.replace("\r", "").replace("\n", "").replace("\0", "")
+    assert frames[0].data == data.replace("\r\n", "\n").replace("\r", "\n")
+    assert frames[0].event == clean
+    assert [frame.data for frame in frames[1:]] == [None, "end"]
+
+
+def test_frames_are_laid_out_as_named() -> None:
+    assert encode("a\nb", event="x", event_id="1", separator=":") == b"id:1\nevent:x\ndata:a\ndata:b\n\n"
+    assert encode(b"{}") == b"data: {}\n\n"
