@@ -13,6 +13,8 @@ import pytest
 
 from tests import recording
 
+pytest_plugins = ["pytester"]
+
 RECORDER = Path(__file__).parent / "tests" / "recorder"
 
 _crossings: list[recording.Crossing] = []

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.server.conftest import Asker
+from tests.asking import Asker
 
 MODEL = "qwen3-max-2026-01-23"
 

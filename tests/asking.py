@@ -1,14 +1,12 @@
-"""A way to ask the mock server, shared by the tests of the server's rooms."""
+"""A way to ask the mock server, shared by many tests."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
-import pytest
 
 from mockserver.testing.mock import MockServer
 from mockserver.wire.sse import Decoder
@@ -51,9 +49,3 @@ class Asker:
         error = reply.json()
         assert set(error) == {"code", "message", "request_id"}
         return reply.status_code, error["code"], error["message"]
-
-
-@pytest.fixture
-def asker(responses_server: MockServer) -> Iterator[Asker]:
-    with httpx.Client(trust_env=False) as client:
-        yield Asker(responses_server, client)

@@ -1,0 +1,91 @@
+"""The documented samples: judged for what they show, and reproduced by the server."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from mockserver.contract.check import TRIMMED, check_request, check_response, check_stream
+from mockserver.contract.findings import errors
+from mockserver.exchanges import Exchange, packaged_exchanges
+from tests.asking import Asker
+
+EXCHANGES = packaged_exchanges("qwen-2026-01")
+SHOWN = [exchange for exchange in EXCHANGES if exchange.shown]
+
+
+def named(exchanges: list[Exchange]) -> Any:
+    return pytest.mark.parametrize("exchange", exchanges, ids=[exchange.name for exchange in exchanges])
+
+
+@named(list(EXCHANGES))
+def test_every_documented_request_is_a_good_one(exchange: Exchange) -> None:
+    assert check_request(dict(exchange.request or {})) == []
+
+
+@named(SHOWN)
+def test_every_sample_is_judged_for_what_it_shows(exchange: Exchange) -> None:
+    shown = exchange.shown
+    assert shown
+    if shown.kind == "stream":
+        found = check_stream([json.loads(line) for line in shown.body], trimmed=shown.trimmed)
+    else:
+        found = check_response(shown.body, trimmed=shown.trimmed)
+    assert errors(found) == []
+
+
+@named([exchange for exchange in SHOWN if exchange.shown and exchange.shown.trimmed])
+def test_a_trimmed_sample_would_not_pass_as_a_whole_one(exchange: Exchange) -> None:
+    """So the mark is needed, and only rules about absence are set aside for it."""
+    shown = exchange.shown
+    assert shown
+    if shown.kind == "stream":
+        found = check_stream([json.loads(line) for line in shown.body])
+    else:
+        found = check_response(shown.body)
+    assert errors(found)
+    assert {finding.rule for finding in errors(found)} <= TRIMMED
+
+
+def without_ids(value: Any) -> Any:
+    """A value without what differs from call to call."""
+    if isinstance(value, dict):
+        return {name: without_ids(each) for name, each in value.items() if name not in ("id", "created_at")}
+    return [without_ids(each) for each in value] if isinstance(value, list) else value
+
+
+def shows(whole: Any, part: Any) -> bool:
+    """Whether `whole` has everything that `part` has."""
+    if isinstance(part, dict):
+        return all(name in whole and shows(whole[name], each) for name, each in part.items())
+    if isinstance(part, list):
+        return len(whole) == len(part) and all(map(shows, whole, part))
+    return bool(whole == part)
+
+
+@named([exchange for exchange in SHOWN if exchange.shown and exchange.shown.kind == "response"])
+def test_the_server_gives_the_documents_answer(exchange: Exchange, asker: Asker) -> None:
+    assert exchange.request
+    assert exchange.shown
+    request = dict(exchange.request)
+    if exchange.match.after:
+        first = next(each for each in EXCHANGES if each.name == exchange.match.after)
+        assert first.request
+        request["previous_response_id"] = asker.post(first.request).json()["id"]
+    response = without_ids(asker.post(request).json())
+    assert shows(response, without_ids(exchange.shown.body))
+
+
+def test_the_essay_is_45_events_with_the_shown_deltas_in_their_places(asker: Asker) -> None:
+    events = asker.stream("Please briefly introduce artificial intelligence.")
+    assert [event["sequence_number"] for event in events] == list(range(45))
+    assert sum(event["type"] == "response.output_text.delta" for event in events) == 37
+    exchange = next(each for each in EXCHANGES if each.name == "artificial-intelligence")
+    assert exchange.shown
+    shown = {event["sequence_number"]: event for event in map(json.loads, exchange.shown.body)}
+    for number in (4, 5, 6, 7, 38, 39, 40):
+        assert events[number]["delta"] == shown[number]["delta"]
+    assert {number: events[number]["type"] for number in shown} == {n: e["type"] for n, e in shown.items()}
+    assert events[-1]["response"]["usage"] == shown[44]["response"]["usage"]
