@@ -16,7 +16,7 @@ EXCHANGES = packaged_exchanges("qwen-2026-01")
 SHOWN = [exchange for exchange in EXCHANGES if exchange.shown]
 
 
-def named(exchanges: list[Exchange]) -> Any:
+def named(exchanges: list[Exchange]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("exchange", exchanges, ids=[exchange.name for exchange in exchanges])
 
 

@@ -301,7 +301,7 @@ def test_keys(asker: Asker) -> None:
         assert asker.refused(body, authorization=authorization) == (401, "InvalidApiKey", message)
     url = f"{asker.server.base_url}/responses"
     reply = httpx.post(
-        url, json=body, headers={"authorization": "Bearer schlüssel".encode()}, trust_env=False
+        url, json=body, headers=[(b"authorization", "Bearer schlüssel".encode())], trust_env=False
     )
     assert reply.status_code == 401
     assert httpx.post(url, json=body, trust_env=False).status_code == 401
