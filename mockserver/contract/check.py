@@ -22,7 +22,7 @@ from mockserver.errors import InvalidJSON
 from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile
 from mockserver.wire import json
 
-__all__ = ["TRIMMED", "check_error", "check_request", "check_response", "check_stream"]
+__all__ = ["TRIMMED", "check_error", "check_request", "check_response", "check_stream", "text_findings"]
 
 Body = bytes | bytearray | memoryview | Any
 
@@ -168,6 +168,11 @@ def _first(items: Iterator[Any]) -> Iterator[Any]:
 
 def _profile(profile: str | Profile) -> Profile:
     return load_profile(profile) if isinstance(profile, str) else profile
+
+
+def text_findings(body: bytes) -> list[Finding]:
+    """What the text of a body breaks, whatever its value: not JSON, or a name that is there twice."""
+    return _parsed(body)[1]
 
 
 def _parsed(body: Body) -> tuple[Any, list[Finding]]:

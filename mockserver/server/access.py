@@ -30,8 +30,13 @@ class Keys:
         """Whether every key is accepted."""
         return not self._keys
 
-    def check(self, authorization: bytes | None) -> str:
-        """The key in an `Authorization` header; ApiError 401 where there is none or a wrong one.
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The keys, for redaction alone."""
+        return tuple(key.decode() for key in self._keys)
+
+    def check(self, authorization: bytes | None) -> None:
+        """ApiError 401 where an `Authorization` header has no key, or a wrong one.
 
         Texts: the vendor's error-code page and OpenAPI document (2026).
         """
@@ -40,7 +45,6 @@ class Keys:
             raise ApiError(401, "InvalidApiKey", "No API-key provided.")
         if match is None or not self._known(match[1]):
             raise ApiError(401, "InvalidApiKey", "Invalid API-key provided.")
-        return match[1].decode("ascii")
 
     def _known(self, key: bytes) -> bool:
         # Every key is compared, so that the time taken tells nothing.

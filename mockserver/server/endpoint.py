@@ -23,7 +23,7 @@ from mockserver.server.journal import Entry
 from mockserver.server.logbook import Logbook
 from mockserver.server.sessions import Session
 from mockserver.server.store import MemoryStore, Store
-from mockserver.server.transmit import Headers, send_body, send_pieces, send_steps
+from mockserver.server.transmit import CONNECTION, Headers, send_body, send_pieces, send_steps
 from mockserver.wire.redaction import SAFE_HEADERS, redact
 
 __all__ = ["Handler", "Request", "Services", "create_response", "guarded"]
@@ -43,7 +43,12 @@ class Services:
     keys: Keys = field(default_factory=Keys)
     hosts: Hosts = field(default_factory=Hosts)
     logbook: Logbook = field(default_factory=Logbook)
+    secrets: tuple[str, ...] = ()
+    """The accepted keys, for redaction."""
     _date: tuple[int, bytes] = (0, b"")
+
+    def __post_init__(self) -> None:
+        self.secrets = self.keys.secrets
 
     def date(self) -> bytes:
         """The `Date` header, by the session's clock."""
@@ -63,8 +68,9 @@ class Request:
     services: Services
     headers: dict[bytes, bytes]
     session: Session
+    secrets: tuple[str, ...]
+    """What must not be written down: the keys that are accepted, and whatever was presented as one."""
     body: bytes = b""
-    key: str = ""
     started: bool = False
     """Whether an answer has begun."""
 
@@ -72,7 +78,7 @@ class Request:
         """Into the journal and the log."""
         self.session.journal.add(entry)
         if not self.services.logbook.quiet:
-            self.services.logbook.note(entry, prompt, (self.key,))
+            self.services.logbook.note(entry, prompt, self.secrets)
 
 
 Handler: TypeAlias = Callable[[Request], Awaitable[None]]
@@ -80,7 +86,8 @@ Handler: TypeAlias = Callable[[Request], Awaitable[None]]
 
 async def guarded(handler: Handler, services: Services, scope: Scope, receive: Receive, send: Send) -> None:
     """Run a handler; whatever it refuses or breaks on is answered in the API's own envelope."""
-    request = Request(scope, receive, send, services, dict(scope["headers"]), services.session)
+    headers = dict(scope["headers"])
+    request = Request(scope, receive, send, services, headers, services.session, _secrets(headers, services))
     try:
         services.hosts.check(request.headers.get(b"host"), request.headers.get(b"origin"))
         await handler(request)
@@ -89,16 +96,17 @@ async def guarded(handler: Handler, services: Services, scope: Scope, receive: R
     except ApiError as error:
         await _refuse(request, error)
     except Exception as error:  # noqa: BLE001 (the last resort: a defect of ours must not look like a hang)
-        services.logbook.write(redact(_defect(error), (request.key,)))
+        services.logbook.write(_defect(error))
         if request.started:
-            raise ConnectionAbortedError("an answer broke off") from None
+            scope["extensions"][CONNECTION].close()
+            return
         await _refuse(request, ApiError(500, "InternalError", "An internal error of the mock server."))
 
 
 async def create_response(request: Request) -> None:
     """`POST …/responses`."""
     headers = request.headers
-    request.key = request.services.keys.check(headers.get(b"authorization"))
+    request.services.keys.check(headers.get(b"authorization"))
     _require_json(headers.get(b"content-type"))
     request.body = await read_body(request.receive, headers.get(b"content-length"))
     answer = await respond(request.session, request.services.store, request.body)
@@ -133,7 +141,7 @@ def _entry(request: Request, answer: Answer) -> Entry:
     return Entry(
         at=request.session.clock.now(),
         method=request.scope["method"],
-        path=request.scope["path"],
+        path=redact(request.scope["path"], request.secrets),
         raw_headers=_kept_headers(request),
         body=request.body,
         status=answer.status,
@@ -142,13 +150,24 @@ def _entry(request: Request, answer: Answer) -> Entry:
         stream=answer.stream,
         model=about.model,
         exchange=about.exchange,
-        findings=about.findings,
+        judged=about.findings,
         ignored=about.ignored,
     )
 
 
 def _kept_headers(request: Request) -> tuple[tuple[bytes, bytes], ...]:
-    return tuple([header for header in request.scope["headers"] if header[0] in _SAFE])
+    kept = [header for header in request.scope["headers"] if header[0] in _SAFE]
+    for secret in request.secrets:
+        hidden = secret.encode("latin-1")
+        kept = [header for header in kept if hidden not in header[1]]
+    return tuple(kept)
+
+
+def _secrets(headers: dict[bytes, bytes], services: Services) -> tuple[str, ...]:
+    """A presented key may be wrong, or of another scheme: it is a key to something all the same."""
+    presented = headers.get(b"authorization", b"").decode("latin-1").rpartition(" ")[2]
+    known = services.secrets
+    return (*known, presented) if presented and presented not in known else known
 
 
 async def _refuse(request: Request, error: ApiError) -> None:
@@ -157,20 +176,20 @@ async def _refuse(request: Request, error: ApiError) -> None:
     asked = b"%b %b\n%b" % (scope["method"].encode(), scope["path"].encode(errors="replace"), request.body)
     digest = request_digest(asked)
     request_id = uuid(session.ids.draw(digest, session.occurrence(digest), 1)[0])
-    error.message = redact(error.message, (request.key,))
+    error.message = redact(error.message, request.secrets)
     body = envelope(error, request_id)
     head: Headers = [_JSON, (b"x-request-id", request_id.encode()), (b"date", request.services.date())]
     request.note(
         Entry(
             at=session.clock.now(),
             method=scope["method"],
-            path=scope["path"],
+            path=redact(scope["path"], request.secrets),
             raw_headers=_kept_headers(request),
             body=request.body,
             status=error.status,
             request_id=request_id,
             reply=(body,),
-            findings=error.findings,
+            judged=error.findings,
             detail=error.detail or error.message,
         )
     )

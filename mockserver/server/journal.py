@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from mockserver.contract.check import text_findings
 from mockserver.contract.findings import Finding
 from mockserver.wire import json, redaction
 
@@ -31,8 +32,8 @@ class Entry(NamedTuple):
     model: str = ""
     exchange: str | None = None
     """Name of the exchange that answered."""
-    findings: tuple[Finding, ...] = ()
-    """What the contract says of the request."""
+    judged: tuple[Finding, ...] = ()
+    """What the contract says of the request's value."""
     ignored: tuple[str, ...] = ()
     """Parameters that the profile does not process."""
     detail: str = ""
@@ -42,6 +43,11 @@ class Entry(NamedTuple):
     def headers(self) -> dict[str, str]:
         """Request headers with values that may be kept."""
         return redaction.safe_headers(self.raw_headers)
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What the contract says of the request, its text included (a name that is there twice)."""
+        return [*text_findings(self.body), *self.judged]
 
     @property
     def json(self) -> Any:

@@ -79,8 +79,8 @@ def line(entry: Entry, prompt: str, secrets: Iterable[str] = ()) -> str:
 
 def _verdict(entry: Entry) -> str:
     """What the contract says of the request; of one that was refused for another reason, that it was."""
-    if entry.findings:
-        told = [finding.rule for finding in entry.findings if finding.severity is not Severity.INFO]
+    if entry.judged:
+        told = [finding.rule for finding in entry.judged if finding.severity is not Severity.INFO]
         if told:
             return ", ".join(dict.fromkeys(told))
     return "ok" if entry.status < 400 else "refused"

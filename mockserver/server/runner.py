@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import re
 import signal
 import socket
 import struct
@@ -22,17 +24,31 @@ from typing import Any, TypeVar
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from mockserver.errors import StartError
 from mockserver.server.bodies import BODY_SECONDS
+from mockserver.server.envelopes import ApiError, envelope
 from mockserver.server.transmit import CONNECTION
-from mockserver.wire import json
 
 __all__ = ["ThreadedServer", "bind", "run_forever", "url_of"]
 
 #: Seconds that requests under way get to end when the server is stopped.
 GRACE_SECONDS = 2.0
+
+#: Bytes a request's head may have before it is whole: no real one comes near.
+MAX_HEAD_BYTES = 64 << 10
+
+#: The request id of what never became a request.
+_NO_REQUEST = "00000000-0000-0000-0000-000000000000"
+
+_UPGRADE = re.compile(rb"(\r\n)upgrade:", re.IGNORECASE)
+#: How far into what arrives to look for an upgrade.
+_HEAD_SAMPLE = 4096
+
+_LOGGER = logging.getLogger("mockserver.connection")
+_LOGGER.addHandler(logging.NullHandler())
+_LOGGER.propagate = False
 
 T = TypeVar("T")
 
@@ -104,10 +120,45 @@ class _Corked:
             self._transport.write(held)
 
 
+def _without_upgrade(data: bytes) -> bytes:
+    """The head without its wish to speak another protocol.
+
+    The parser takes a request that has one for a request without a body, and Java's HTTP client has one
+    (h2c) in the first request of a connection. A server is free to ignore it (RFC 9110, section 7.8).
+    """
+    head, end, rest = data.partition(b"\r\n\r\n")
+    return _UPGRADE.sub(rb"\1x-upgrade:", head) + end + rest
+
+
 class _Connection(HttpToolsProtocol):
     """A connection that its requests can get hold of."""
 
     _late: asyncio.TimerHandle | None = None
+    _head: int | None = None
+    """Bytes that came for a head since it began; None: no head is under way."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.logger = _LOGGER  # uvicorn's own would print what it thinks of a client on standard error
+
+    def data_received(self, data: bytes) -> None:
+        under_way = self._head
+        if b"pgrade" in data[:_HEAD_SAMPLE] and (under_way is not None or self.cycle is None or self._idle):
+            data = _without_upgrade(data)
+        super().data_received(data)
+        if under_way is None or self._head is None:
+            return
+        self._head += len(data)
+        if self._head > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self._refuse(431, f"The request's head is longer than {MAX_HEAD_BYTES} bytes.")
+
+    @property
+    def _idle(self) -> bool:
+        return self.cycle.response_complete
+
+    def on_headers_complete(self) -> None:
+        self._head = None
+        super().on_headers_complete()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -120,6 +171,7 @@ class _Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._head = 0
         self.scope["extensions"] = {CONNECTION: self}  # type: ignore[dict-item]
         if self._late is None:
             self._watch()
@@ -146,12 +198,20 @@ class _Connection(HttpToolsProtocol):
         self._late = self.loop.call_later(1, self._time_is_up)
 
     def send_400_response(self, msg: str) -> None:
-        message = "Required body invalid, please check the request body format. The request is not HTTP/1.1."
-        body = json.dumps({"code": "InvalidParameter", "message": message, "request_id": ""})
-        self.transport.write(
-            b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
-            b"connection: close\r\n\r\n%b" % (len(body), body)
-        )
+        self._refuse(400, "The request is not HTTP/1.1.")
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Answer what never became a request, and hang up; who asked properly before is answered first."""
+        waiting: RequestResponseCycle | None = self.cycle
+        if waiting is not None and not waiting.response_complete and not waiting.more_body:
+            waiting.keep_alive = False
+            return
+        if waiting is None or waiting.response_complete or not waiting.response_started:
+            body = envelope(ApiError(status, "InvalidParameter", message), _NO_REQUEST)
+            self.transport.write(
+                b"%bcontent-type: application/json\r\nx-request-id: %b\r\ncontent-length: %d\r\n"
+                b"connection: close\r\n\r\n%b" % (STATUS_LINE[status], _NO_REQUEST.encode(), len(body), body)
+            )
         self.transport.close()
 
     # The steps beyond HTTP (`transmit.Connection`).
