@@ -84,10 +84,12 @@ class Server:
         """Standard error so far."""
         return self.stderr.read_text(encoding="utf-8")
 
-    @property
-    def last_line(self) -> str:
-        """The newest line of the log: a request is logged before it is answered."""
-        return self.logged.splitlines()[-1]
+    def log(self, count: int) -> list[str]:
+        """The log's lines, of which there must be so many: a line may come just after its answer."""
+        wait_until(lambda: self.logged.count("\n") >= count, f"{count} lines in the log", 5)
+        lines = self.logged.splitlines()
+        assert len(lines) == count, lines
+        return lines
 
     def ask(self, input: Any, **parameters: Any) -> httpx.Response:  # noqa: A002 - the API's own word
         """`POST …/responses`; a parameter that is None is left out."""

@@ -208,7 +208,7 @@ def test_an_upgrade_is_not_taken_up_and_the_body_is_read(asker: Asker) -> None:
 
 def flood(line: bytes) -> Iterable[bytes]:
     yield b"POST /v1/responses HTTP/1.1\r\n"
-    for _ in range(runner.MAX_HEAD_BYTES // len(line) + 10):
+    for _ in range(16 * runner.MAX_HEAD_BYTES // len(line)):
         yield line
 
 
