@@ -1,0 +1,808 @@
+"""`mockserver serve` as a person or a script meets it: what it prints, refuses, logs, and how it ends."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import pytest
+
+import mockserver
+from tests.acceptance.conftest import MODEL, Server, Start, client_environment, program, wait_until
+
+pytestmark = pytest.mark.acceptance
+
+BASE_PATH = "/api/v2/apps/protocols/compatible-mode/v1"
+INTRODUCTION = "Hello, please introduce yourself in one sentence."
+ESSAY = "Please briefly introduce artificial intelligence."
+UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+
+#: Printable, and nothing in it tells that it is a key.
+CANARY = "canary.4d0f1c66e2b84e7f"
+
+Fails = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def assert_one_line(text: str) -> None:
+    assert len(text.splitlines()) == 1, text
+    assert text.startswith("mockserver: "), text
+
+
+def assert_refused(response: httpx.Response, status: int, code: str) -> dict[str, str]:
+    """An error in the flat envelope, with the id that the header has; its body."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/json"
+    body: dict[str, str] = response.json()
+    assert set(body) == {"code", "message", "request_id"}
+    assert body["code"] == code
+    assert body["message"]
+    assert re.fullmatch(UUID, body["request_id"])
+    assert response.headers["x-request-id"] == body["request_id"]
+    return body
+
+
+def bash(line: str, **env: str) -> str:
+    """What bash prints when a line is pasted into it."""
+    program("curl")
+    done = subprocess.run(
+        [program("bash"), "-c", line],
+        env=client_environment(**env),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=20,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def lines_with(text: str, word: str) -> list[str]:
+    return [line for line in text.splitlines() if word in line]
+
+
+# What it says when it starts
+
+
+@pytest.mark.parametrize(
+    ("rendering", "described"),
+    [("wire", "what the service sends"), ("documented", "the look of the documented samples")],
+)
+def test_banner_says_where_and_which_rendering(start: Start, rendering: str, described: str) -> None:
+    server = start("--rendering", rendering)
+
+    # The banner comes before the URL file, and is flushed though standard output is no terminal.
+    assert server.base_url.endswith(BASE_PATH)
+    assert lines_with(server.printed, "base URL") == [f"  base URL   {server.base_url}"]
+    assert lines_with(server.printed, "rendering") == [f"  rendering  {rendering}: {described}"]
+    assert f"export OPENAI_BASE_URL={server.base_url}" in server.printed
+    assert "export DASHSCOPE_API_KEY=sk-mock" in server.printed
+    assert server.logged == ""
+
+
+def test_curl_line_works_as_printed(server: Server) -> None:
+    (line,) = lines_with(server.printed, "curl ")
+
+    assert json.loads(bash(line))["output"][0]["content"][0]["text"].startswith("Hello! I am Qwen")
+
+
+@pytest.mark.parametrize(
+    ("options", "environment"),
+    [
+        (["--api-key-env", "TEAM_KEY"], {"TEAM_KEY": CANARY}),
+        (
+            ["--api-key-env", "TEAM_KEY", "--api-key-env", "OTHER_KEY"],
+            {"TEAM_KEY": CANARY, "OTHER_KEY": "x-other"},
+        ),
+        (["--api-key", CANARY], {}),
+    ],
+    ids=["variable", "two variables", "option"],
+)
+def test_curl_line_works_with_keys_and_no_key_is_printed(
+    start: Start, options: list[str], environment: dict[str, str]
+) -> None:
+    server = start(*options, env=environment)
+    (line,) = lines_with(server.printed, "curl ")
+    pasted = environment or {"DASHSCOPE_API_KEY": CANARY}
+
+    assert json.loads(bash(line, **pasted))["status"] == "completed"
+    assert json.loads(bash(line, **dict.fromkeys(pasted, "wrong")))["code"] == "InvalidApiKey"
+    assert CANARY not in server.printed + server.logged
+    assert "x-other" not in server.printed + server.logged
+
+
+@pytest.mark.parametrize("with_key", [False, True])
+def test_export_lines_work_as_printed(start: Start, with_key: bool) -> None:
+    server = start("--api-key-env", "TEAM_KEY", env={"TEAM_KEY": CANARY}) if with_key else start()
+    exports = "\n".join(lines_with(server.printed, "export "))
+    ask = (
+        f"""curl -s "$OPENAI_BASE_URL/responses" -H "Authorization: Bearer $OPENAI_API_KEY" """
+        f"""-d '{{"model": "{MODEL}", "input": "Hello!"}}' -H 'Content-Type: application/json'"""
+    )
+
+    printed = bash(f"{exports}\n{ask}", **({"TEAM_KEY": CANARY} if with_key else {}))
+
+    assert json.loads(printed)["status"] == "completed"
+
+
+def test_url_file_is_whole_and_nothing_else_is_left(server: Server) -> None:
+    assert sorted(file.name for file in server.stdout.parent.iterdir()) == ["stderr", "stdout", "url"]
+    assert re.fullmatch(rf"http://127\.0\.0\.1:[1-9]\d*{BASE_PATH}", server.base_url)
+
+
+def test_servers_on_port_0_do_not_meet(start: Start) -> None:
+    one, other = start(), start()
+
+    assert one.address[1] != other.address[1]
+    assert one.ask("Hello!").json()["id"] != other.ask("Hello!").json()["id"]
+
+
+# What it does not start with
+
+
+def test_port_in_use_is_said_in_one_line(fails: Fails) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = fails("--port", str(taken.getsockname()[1]))
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert_one_line(done.stderr)
+    assert "--port" in done.stderr
+
+
+def test_port_of_a_server_is_in_use(server: Server, fails: Fails) -> None:
+    done = fails("--port", str(server.address[1]))
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert_one_line(done.stderr)
+    assert server.ask("Hello!").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--profile", "qwen-2031-01"], ["qwen-2031-01", "qwen-2026-01"]),
+        (["--rendering", "handwritten"], ["handwritten", "wire", "documented"]),
+        (["--api-key-env", "NOT_SET"], ["NOT_SET"]),
+        (["--api-key", "clé"], ["key"]),
+        (["--host", "0.0.0.0"], ["0.0.0.0", "--api-key"]),  # noqa: S104 - it must not start
+        (["--host", "::"], ["::", "--api-key"]),
+        (["--host", "192.0.2.1"], ["192.0.2.1", "--api-key"]),
+    ],
+    ids=lambda each: each[-1] if isinstance(each, list) and each[0].startswith("--") else "",
+)
+def test_unusable_options_are_said_in_one_line(fails: Fails, options: list[str], named: list[str]) -> None:
+    done = fails("--port", "0", *options)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert_one_line(done.stderr)
+    for word in named:
+        assert word in done.stderr
+    assert "clé" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "options", [["--port", "65536"], ["--port", "http"], ["--store-size", "0"], ["--nope"]]
+)
+def test_malformed_options_are_refused(fails: Fails, options: list[str]) -> None:
+    done = fails(*options)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert options[0] in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_url_file_that_can_not_be_written_is_said_in_one_line(fails: Fails, tmp_path: Path) -> None:
+    done = fails("--port", "0", "--url-file", tmp_path / "missing" / "url")
+
+    assert done.returncode != 0
+    assert_one_line(done.stderr)
+
+
+def test_beyond_loopback_with_a_key(start: Start) -> None:
+    server = start("--host", "0.0.0.0", "--api-key-env", "TEAM_KEY", env={"TEAM_KEY": CANARY}, key=CANARY)  # noqa: S104
+
+    assert server.ask("Hello!").status_code == 200
+    assert_refused(httpx.post(server.base_url + "/responses", json={}, trust_env=False), 401, "InvalidApiKey")
+
+
+# How it ends
+
+
+def connect(server: Server, *, narrow: bool = False) -> socket.socket:
+    """A connection; through a narrow one the server's kernel takes little that is not read."""
+    client = socket.socket()
+    client.settimeout(10)
+    if narrow:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+    client.connect(server.address)
+    return client
+
+
+def request(server: Server, body: bytes, length: int | None = None) -> bytes:
+    """The bytes of a create request; a `length` longer than the body is a promise not kept."""
+    head = (
+        f"POST {BASE_PATH}/responses HTTP/1.1\r\nHost: {server.address[0]}\r\n"
+        "Authorization: Bearer sk-test\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {length or len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def half_a_request(server: Server) -> socket.socket:
+    """A client that promised more than it sends."""
+    client = connect(server)
+    client.sendall(request(server, b"{", length=1000))
+    return client
+
+
+def kept_alive(server: Server) -> socket.socket:
+    """A client that has its answer and stays."""
+    client = connect(server)
+    client.sendall(f"GET /health HTTP/1.1\r\nHost: {server.address[0]}\r\n\r\n".encode())
+    assert client.recv(65536).startswith(b"HTTP/1.1 200")
+    return client
+
+
+def unread_stream(server: Server) -> socket.socket:
+    """A client that does not read a stream, which is large since its snapshots echo a large choice."""
+    client = connect(server, narrow=True)
+    choice = {"type": "allowed_tools", "mode": "auto", "tools": [], "padding": "x" * 900_000}
+    body = {"model": MODEL, "input": ESSAY, "stream": True, "tool_choice": choice}
+    client.sendall(request(server, json.dumps(body).encode()))
+    assert client.recv(12) == b"HTTP/1.1 200"
+    return client
+
+
+def rest_of(client: socket.socket) -> bytes:
+    """All that comes until the connection ends, or until the end of a chunked body."""
+    received = b""
+    try:
+        while not received.endswith(b"\r\n0\r\n\r\n") and (piece := client.recv(1 << 20)):
+            received += piece
+    except ConnectionResetError:
+        pass
+    return received
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_it_within_3_seconds_with_a_stream_open(server: Server, number: int) -> None:
+    with (
+        closing(unread_stream(server)) as client,
+        closing(half_a_request(server)),
+        closing(kept_alive(server)),
+    ):
+        assert server.stop(number, seconds=3) == 0
+
+        assert b"response.completed" not in rest_of(client), "the stream had ended before the signal came"
+    assert "Traceback" not in server.logged
+    assert "error" not in server.logged
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("client", [None, kept_alive])
+def test_signal_ends_it_at_once_when_nothing_is_under_way(
+    server: Server, client: Callable[[Server], socket.socket] | None, number: int
+) -> None:
+    connection = client(server) if client else connect(server)
+    with closing(connection):
+        assert server.stop(number, seconds=1) == 0
+
+
+def test_reply_under_way_is_finished_before_the_end(server: Server) -> None:
+    with closing(unread_stream(server)) as client:
+        server.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: is_refused(server), "the listening socket's end")
+        received = rest_of(client)
+
+    assert received.endswith(b"\r\n0\r\n\r\n")
+    assert received.count(b"\nevent:response.completed\n") == 1
+    assert server.process.wait(3) == 0
+
+
+def is_refused(server: Server) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(server.address) != 0
+
+
+# Who may ask
+
+
+def with_host(
+    server: Server,
+    *hosts: str,
+    path: str = BASE_PATH + "/responses",
+    method: str = "POST",
+    key: str = "sk-test",
+) -> httpx.Response:
+    """The answer to a request with exactly these `Host` headers."""
+    client = http.client.HTTPConnection(*server.address, timeout=10)
+    with closing(client):
+        client.putrequest(method, path, skip_host=True)
+        for host in hosts:
+            client.putheader("Host", host)
+        client.putheader("Authorization", f"Bearer {key}")
+        body = json.dumps({"model": MODEL, "input": "Hello!"}).encode() if method == "POST" else b""
+        client.putheader("Content-Length", str(len(body)))
+        client.endheaders(body)
+        reply = client.getresponse()
+        return httpx.Response(reply.status, headers=reply.getheaders(), content=reply.read())
+
+
+OTHER_HOSTS = [
+    "evil.example",
+    "",
+    "localhost:80@evil",
+    "localhost.evil.example",
+    "evil.example:80",
+    "127.0.0.1.evil",
+    "[::2]",
+]
+
+
+@pytest.mark.parametrize("path", [BASE_PATH + "/responses", "/health", "/nothing"])
+def test_other_hosts_are_refused(server: Server, path: str) -> None:
+    method = "GET" if path == "/health" else "POST"
+    for host in OTHER_HOSTS:
+        assert_refused(with_host(server, host, path=path, method=method), 403, "AccessDenied")
+    assert_refused(with_host(server, path=path, method=method), 403, "AccessDenied")
+
+
+def test_loopback_hosts_are_served(server: Server) -> None:
+    port = server.address[1]
+    for host in (
+        "localhost",
+        "LOCALHOST",
+        f"localhost:{port}",
+        "127.0.0.1",
+        f"127.0.0.1:{port}",
+        f"[::1]:{port}",
+    ):
+        assert with_host(server, host).status_code == 200, host
+
+
+def test_allowed_host_is_served(start: Start) -> None:
+    server = start("--allow-host", "mock.test", "--allow-host", "Other.Test")
+
+    for host in ("mock.test", "MOCK.test:8080", "other.test", "localhost"):
+        assert with_host(server, host).status_code == 200, host
+    assert_refused(with_host(server, "evil.example"), 403, "AccessDenied")
+    assert_refused(with_host(server, "x.mock.test"), 403, "AccessDenied")
+
+
+def test_page_of_another_site_is_refused(server: Server) -> None:
+    for origin in ("https://evil.example", "null", "http://localhost.evil.example"):
+        assert_refused(
+            server.client.get(server.root + "/health", headers={"origin": origin}), 403, "AccessDenied"
+        )
+    page = server.client.get(server.root + "/health", headers={"origin": "http://localhost:3000"})
+    assert page.status_code == 200
+
+
+def test_no_key_is_refused(server: Server) -> None:
+    for authorization in (None, "", "Bearer", "Bearer ", "Basic c2stdGVzdDo=", "sk-test"):
+        assert_refused(with_key(server, authorization), 401, "InvalidApiKey")
+
+
+def test_wrong_key_is_refused(start: Start) -> None:
+    server = start("--api-key", CANARY)
+
+    for key in ("wrong", "clé", "密钥", CANARY[:-1], CANARY + "x", CANARY.upper(), f"{CANARY} x"):
+        body = assert_refused(with_key(server, f"Bearer {key}"), 401, "InvalidApiKey")
+        assert body["message"] == "Invalid API-key provided."
+    assert_refused(with_key(server, None), 401, "InvalidApiKey")
+    assert with_key(server, f"Bearer {CANARY}").status_code == 200
+
+
+def test_key_that_is_not_ascii_is_refused_where_any_key_will_do(server: Server) -> None:
+    for key in ("clé", "密钥", "sk-\xa0"):
+        assert_refused(with_key(server, f"Bearer {key}"), 401, "InvalidApiKey")
+
+
+def with_key(server: Server, authorization: str | None) -> httpx.Response:
+    """A request with exactly this `Authorization` header."""
+    client = http.client.HTTPConnection(*server.address, timeout=10)
+    with closing(client):
+        headers = {} if authorization is None else {"Authorization": authorization.encode()}
+        body = json.dumps({"model": MODEL, "input": "Hello!"})
+        client.request(
+            "POST", BASE_PATH + "/responses", body, {"Content-Type": "application/json", **headers}
+        )
+        reply = client.getresponse()
+        return httpx.Response(reply.status, headers=reply.getheaders(), content=reply.read())
+
+
+def test_several_keys_are_accepted(start: Start) -> None:
+    server = start("--api-key", "one", "--api-key", "two", "--api-key-env", "THREE", env={"THREE": "three"})
+
+    assert [with_key(server, f"Bearer {key}").status_code for key in ("one", "two", "three", "four")] == [
+        200, 200, 200, 401,
+    ]  # fmt: skip
+
+
+# Every answer
+
+
+def test_health_needs_no_key(start: Start) -> None:
+    server = start("--api-key", CANARY, "--rendering", "documented")
+
+    reply = httpx.get(server.root + "/health", trust_env=False)
+
+    assert reply.status_code == 200
+    assert reply.headers["content-type"] == "application/json"
+    about = reply.json()
+    assert about["version"] == mockserver.__version__
+    assert (about["profile"], about["rendering"]) == ("qwen-2026-01", "documented")
+    assert CANARY not in reply.text
+
+
+def test_every_answer_has_a_request_id(server: Server) -> None:
+    client, endpoint = server.client, server.base_url + "/responses"
+    large = b'{"model": "' + b"x" * (11 << 20) + b'"}'
+    replies = {
+        "reply": server.ask("Hello!"),
+        "stream": server.ask("Hello!", stream=True),
+        "health": client.get(server.root + "/health"),
+        "health, head alone": client.head(server.root + "/health"),
+        "bad request": client.post(endpoint, json={}),
+        "no JSON": client.post(endpoint, content=b"{"),
+        "other type": client.post(endpoint, content=b"{}", headers={"content-type": "text/plain"}),
+        "no key": client.post(endpoint, json={}, headers={"authorization": ""}),
+        "other host": with_host(server, "evil.example"),
+        "other path": client.get(server.root + "/nothing"),
+        "other method": client.get(endpoint),
+        "too large": client.post(endpoint, content=large, headers={"content-type": "application/json"}),
+        "not HTTP": not_http(server),
+    }
+    without = [
+        name
+        for name, reply in replies.items()
+        if not re.fullmatch(UUID, reply.headers.get("x-request-id", ""))
+    ]
+    differing = [
+        name
+        for name, reply in replies.items()
+        if reply.status_code >= 400 and reply.json()["request_id"] != reply.headers.get("x-request-id")
+    ]
+    assert (without, differing) == ([], [])
+    ids = [reply.headers["x-request-id"] for reply in replies.values()]
+    assert len(set(ids)) == len(ids)
+
+
+def not_http(server: Server) -> httpx.Response:
+    """The answer to bytes that are not HTTP."""
+    with closing(connect(server)) as client:
+        client.sendall(b"What is this?\r\n\r\n")
+        reply = http.client.HTTPResponse(client)
+        reply.begin()
+        return httpx.Response(reply.status, headers=reply.getheaders(), content=reply.read())
+
+
+UNKNOWN_PATHS = [
+    "/",
+    "/nothing",
+    BASE_PATH,
+    BASE_PATH + "/",
+    BASE_PATH + "/responses/",
+    BASE_PATH + "/chat/completions",
+    "/v1",
+    "/v2/responses",
+    "/%ff",
+    "//v1/responses",
+]
+
+
+def test_unknown_path(server: Server) -> None:
+    for path in UNKNOWN_PATHS:
+        assert_refused(server.client.post(server.root + path, json={}), 404, "NotFound")
+        assert_refused(server.client.get(server.root + path), 404, "NotFound")
+
+
+def test_wrong_method_is_told_the_right_one(server: Server) -> None:
+    for path in (BASE_PATH + "/responses", "/v1/responses"):
+        for method in ("GET", "PUT", "PATCH", "DELETE", "OPTIONS"):
+            reply = server.client.request(method, server.root + path)
+            assert_refused(reply, 405, "InvalidParameter")
+            assert reply.headers["allow"] == "POST"
+
+
+def test_wrong_method_of_health(server: Server) -> None:
+    reply = server.client.post(server.root + "/health")
+
+    assert_refused(reply, 405, "InvalidParameter")
+    assert "GET" in reply.headers["allow"]
+
+
+def test_alias_answers_like_the_documented_path(server: Server) -> None:
+    reply = server.client.post(server.root + "/v1/responses", json={"model": MODEL, "input": INTRODUCTION})
+
+    assert reply.json()["output"][0]["content"][0]["text"].startswith("Hello! I am Qwen")
+
+
+# The log
+
+
+def test_one_line_a_request(server: Server) -> None:
+    server.ask(ESSAY, stream=True, store=True, max_output_tokens=100, metadata=None)
+    server.ask("Hello!")
+    server.client.post("/responses", json={"model": MODEL, "input": []})
+    server.client.get(server.root + "/nothing")
+
+    stream, reply, refused, missing = server.log(4)
+    clock = r"\d\d:\d\d:\d\d "
+    assert re.fullmatch(
+        rf'{clock}POST {BASE_PATH}/responses {MODEL} .Please briefly introduce[^"]*. 200 45 events ok '
+        r"ignored: store, max_output_tokens",
+        stream,
+    )
+    assert re.fullmatch(rf"{clock}POST {BASE_PATH}/responses {MODEL} .Hello!. 200 ok", reply)
+    assert re.match(rf"{clock}POST {BASE_PATH}/responses .*400 [A-Z]{{3}}-\d{{3}}", refused)
+    assert "input" in refused
+    assert re.match(rf"{clock}GET /nothing 404 ", missing)
+
+
+def test_log_shows_the_first_words_on_one_line(server: Server) -> None:
+    server.ask("First\nline\r\n\x1b[31mred\x1b[0m \u2028 \u202e and so on, " + "very long " * 50)
+
+    (line,) = server.log(1)
+    assert line.isprintable()
+    assert "First line" in line
+    assert len(line) < 300
+
+
+def test_refused_request_is_logged_with_its_model_and_words(server: Server) -> None:
+    """Whoever reads the log must find the request that went wrong."""
+    server.ask("Which request was it?", temperature=9)
+
+    (line,) = server.log(1)
+    assert "400" in line
+    assert "emperature" in line
+    assert MODEL in line
+    assert "Which request was it?" in line
+
+
+def test_quiet_logs_nothing(start: Start) -> None:
+    server = start("--quiet")
+
+    assert server.ask("Hello!").status_code == 200
+    assert server.ask("").status_code in (200, 400)
+    assert server.client.get(server.root + "/nothing").status_code == 404
+    assert server.stop() == 0
+    assert server.logged == ""
+
+
+def test_log_that_can_not_be_written_stops_nothing(start: Start) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("there is no /dev/full")
+    server = start(
+        program=["bash", "-c", 'exec "$@" 2>/dev/full', "bash", sys.executable, "-m", "mockserver"]
+    )
+
+    assert server.ask("Hello!").status_code == 200
+    assert server.ask("Hello!").status_code == 200
+
+
+#: One that nothing tells to be a key, and one of the service's form.
+KEYS = {"opaque": CANARY, "ordinary": "sk-4d0f1c66e2b84e7f4d0f1c66"}
+
+
+@pytest.mark.parametrize("configured", [False, True], ids=["any key", "configured"])
+@pytest.mark.parametrize("kind", KEYS)
+def test_key_is_never_printed(start: Start, kind: str, configured: bool) -> None:
+    key = KEYS[kind]
+    options = ["--api-key", key] if configured else []
+    server = start(*options, key=key)
+    client, endpoint = server.client, server.base_url + "/responses"
+
+    assert server.ask("Hello!").status_code == 200
+    assert server.ask(f"My key is {key}, remember it.").status_code == 200
+    assert server.ask(f"My key is {key}, remember it.", stream=True).status_code == 200
+    assert server.ask([{"role": "user", "content": [{"type": "input_text", "text": key}]}]).status_code == 200
+    assert server.ask("Hello!", previous_response_id=key).status_code == 400
+    assert server.ask("Hello!", model=key).status_code == 400
+    assert server.ask("Hello!", **{key: 1}).status_code == 200
+    assert server.ask("Hello!", temperature=key).status_code == 400
+    assert server.ask([{"role": key, "content": "Hello!"}]).status_code == 400
+    assert client.post(endpoint, content=key).status_code == 400
+    assert client.post(endpoint, content="{}", headers={"content-type": f"text/{key}"}).status_code == 400
+    assert (
+        client.post(endpoint + f"?api_key={key}", json={"model": MODEL, "input": "Hello!"}).status_code == 200
+    )
+    assert client.get(server.root + f"/{key}").status_code == 404
+    assert client.get(server.root + f"/v1/responses/{key}?key={key}").status_code == 404
+    assert client.get(endpoint, headers={"x-api-key": key}).status_code == 405
+    assert client.get(server.root + "/health", headers={"user-agent": key}).status_code == 200
+    assert client.get(server.root + "/health", headers={"origin": f"https://{key}"}).status_code == 403
+    assert with_host(server, key, key=key).status_code == 403
+
+    assert server.stop() == 0
+    assert server.printed.count(key) == 0
+    assert lines_with(server.logged, key) == []
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_key_is_not_printed_in_part_where_first_words_are_cut(start: Start, kind: str) -> None:
+    key = KEYS[kind]
+    server = start(key=key)
+    for length in range(90):
+        server.ask("-" * length + " " + key)
+
+    assert lines_with("\n".join(server.log(90)), key[:8]) == []
+
+
+# Settings
+
+
+def test_only_the_documents_model_is_accepted(server: Server) -> None:
+    body = assert_refused(server.ask("Hello!", model="gpt-x"), 400, "InvalidParameter")
+
+    assert "gpt-x" in body["message"]
+
+
+def test_named_models_are_accepted(start: Start) -> None:
+    server = start("--model", "one", "--model", "two")
+
+    assert server.ask("Hello!", model="one").json()["model"] == "one"
+    assert server.ask("Hello!", model="two").json()["model"] == "two"
+    assert_refused(server.ask("Hello!"), 400, "InvalidParameter")
+
+
+def test_any_model_is_accepted(start: Start) -> None:
+    server = start("--model", "any")
+
+    assert server.ask("Hello!", model="gpt-x").json()["model"] == "gpt-x"
+    assert server.ask("Hello!").json()["model"] == MODEL
+    assert_refused(server.ask("Hello!", model=""), 400, "InvalidParameter")
+
+
+def test_log_tells_evicted_from_unknown_and_the_client_is_told_which_id(start: Start) -> None:
+    server = start("--store-size", "1")
+    first, second = (
+        server.ask("My name is John, please remember it.").json()["id"],
+        server.ask("Hello!").json()["id"],
+    )
+
+    evicted = server.ask("Do you remember my name?", previous_response_id=first)
+    unknown = server.ask("Do you remember my name?", previous_response_id="never-given")
+    kept = server.ask("Do you remember my name?", previous_response_id=second)
+
+    *_, evicted_line, unknown_line, _ = server.log(5)
+    assert first in assert_refused(evicted, 400, "InvalidParameter")["message"]
+    assert "never-given" in assert_refused(unknown, 400, "InvalidParameter")["message"]
+    assert "evicted" in evicted_line
+    assert "unknown" not in evicted_line
+    assert "unknown" in unknown_line
+    assert "evicted" not in unknown_line
+    assert kept.status_code == 200
+
+
+def test_context_grows_along_a_chain(server: Server) -> None:
+    previous, counts = None, []
+    for _ in range(4):
+        reply = server.ask("And then?", previous_response_id=previous).json()
+        previous = reply["id"]
+        counts.append(reply["usage"]["input_tokens"])
+
+    assert counts == sorted(set(counts))
+
+
+def rendering_of(server: Server) -> str:
+    rendering: str = server.client.get(server.root + "/health").json()["rendering"]
+    return rendering
+
+
+def written_by_seed(server: Server) -> str:
+    return server.ask("Hello!").headers["x-request-id"]
+
+
+def test_settings_come_from_file_then_variables_then_options(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.mockserver]\nrendering = "documented"\nseed = 1\n')
+    seeded = {seed: written_by_seed(start("--seed", seed)) for seed in ("1", "2", "3")}
+    variables = {"MOCKSERVER_RENDERING": "wire", "MOCKSERVER_SEED": "2"}
+
+    from_file = start(cwd=tmp_path)
+    from_variables = start(cwd=tmp_path, env=variables)
+    from_options = start("--rendering", "documented", "--seed", "3", cwd=tmp_path, env=variables)
+
+    assert (rendering_of(from_file), written_by_seed(from_file)) == ("documented", seeded["1"])
+    assert (rendering_of(from_variables), written_by_seed(from_variables)) == ("wire", seeded["2"])
+    assert (rendering_of(from_options), written_by_seed(from_options)) == ("documented", seeded["3"])
+
+
+def test_every_setting_can_be_in_the_file(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.mockserver]\napi-key-env = ["TEAM_KEY"]\nmodel = ["one", "two"]\nstore-size = 1\n'
+        'allow-host = ["mock.test"]\nquiet = true\nprofile = "qwen-2026-01"\nhost = "localhost"\n'
+    )
+    server = start(cwd=tmp_path, env={"TEAM_KEY": CANARY}, key=CANARY)
+
+    assert server.ask("Hello!", model="two").status_code == 200
+    assert with_key(server, "Bearer other").status_code == 401
+    assert with_host(server, "mock.test").status_code == 401
+    assert server.stop() == 0
+    assert server.logged == ""
+
+
+def test_every_setting_can_be_a_variable(start: Start) -> None:
+    server = start(
+        env={
+            "MOCKSERVER_API_KEY": f"first-key {CANARY}",
+            "MOCKSERVER_MODEL": "one two",
+            "MOCKSERVER_QUIET": "1",
+            "MOCKSERVER_ALLOW_HOST": "mock.test",
+        },
+        key=CANARY,
+    )
+
+    assert server.ask("Hello!", model="two").status_code == 200
+    assert with_key(server, "Bearer other").status_code == 401
+    assert with_host(server, "mock.test").status_code == 401
+    assert server.stop() == 0
+    assert CANARY not in server.printed
+    assert server.logged == ""
+
+
+def test_port_comes_from_a_variable_unless_an_option_says_otherwise(
+    fails: Fails, start: Start, tmp_path: Path
+) -> None:
+    """A taken port tells which one was tried."""
+    with socket.socket() as in_file, socket.socket() as in_variable:
+        for each in (in_file, in_variable):
+            each.bind(("127.0.0.1", 0))
+            each.listen()
+        file_port, variable_port = (str(each.getsockname()[1]) for each in (in_file, in_variable))
+        (tmp_path / "pyproject.toml").write_text(f"[tool.mockserver]\nport = {file_port}\n")
+
+        assert f"port {file_port}" in fails().stderr
+        assert f"port {variable_port}" in fails(MOCKSERVER_PORT=variable_port).stderr
+        server = start(env={"MOCKSERVER_PORT": variable_port}, cwd=tmp_path)  # with --port 0
+
+    assert str(server.address[1]) not in (file_port, variable_port)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ('[tool.mockserver]\nrendering = "nope"\n', "nope"),
+        ('[tool.mockserver]\nport = "http"\n', "port"),
+        ('[tool.mockserver]\nmodel = "any"\n', "--model"),
+    ],
+    ids=["value", "type", "no list"],
+)
+def test_mistake_in_the_file_is_told(fails: Fails, tmp_path: Path, text: str, named: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(text)
+
+    done = fails()
+
+    assert done.returncode == 2
+    assert named in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_module_and_script_are_the_same_command(start: Start) -> None:
+    script = Path(sys.executable).with_name("mockserver")
+    if not script.exists():
+        pytest.skip("the package's script is not installed beside this Python")
+    module = [sys.executable, "-m", "mockserver"]
+
+    for options in (["--version"], ["--help"], ["serve", "--help"]):
+        by_script, by_module = (
+            subprocess.run(
+                [*command, *options], capture_output=True, text=True, timeout=20, check=True
+            ).stdout
+            for command in ([script], module)
+        )
+        assert by_module.replace("python -m mockserver", "mockserver") == by_script
+    assert start(program=[script]).ask("Hello!").status_code == 200
