@@ -7,11 +7,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile --no-config --quiet --upgrade --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 
-.PHONY: help serve test check format lock clean
+.PHONY: help serve test soak check format lock clean
 
 help:
 	@echo "make serve    run the mock server (PORT=8080, ARGS='--seed 1')"
 	@echo "make test     run the tests (PYTEST_ARGS='-k stream')"
+	@echo "make soak     run what takes long: memory over 100,000 requests"
 	@echo "make check    formatting, lint and types"
 	@echo "make format   format the code and mend what can be mended"
 	@echo "make lock     move every locked version to the newest"
@@ -23,6 +24,9 @@ serve: $(VENV)/.serves
 test: $(VENV)/.develops
 	@$(BIN)/python tests/environments/build.py
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+soak: $(VENV)/.develops
+	$(BIN)/python -m pytest -m soak $(PYTEST_ARGS)
 
 check: $(VENV)/.develops
 	$(BIN)/ruff format --check .

@@ -17,13 +17,13 @@ pytest_plugins = ["pytester"]
 
 RECORDER = Path(__file__).parent / "tests" / "recorder"
 
-_crossings: list[recording.Crossing] = []
+_problems: list[str] = []
 
 
 def pytest_configure() -> None:
     from mockserver.server.app import App
 
-    recording.wrap(App, _crossings.append)
+    recording.wrap(App, lambda crossing: _problems.extend(recording.judge(crossing)))
 
 
 @pytest.fixture(autouse=True)
@@ -33,11 +33,11 @@ def _every_byte_is_judged(
     spool = tmp_path_factory.mktemp("spool")
     monkeypatch.setenv(recording.SPOOL, str(spool))
     monkeypatch.setenv("PYTHONPATH", str(RECORDER), prepend=os.pathsep)
-    _crossings.clear()
+    _problems.clear()
     yield
-    crossings = [*_crossings, *recording.collect(spool)]
-    problems = [problem for crossing in crossings for problem in recording.judge(crossing)]
-    assert not problems, "\n".join(problems)
+    for crossing in recording.collect(spool):
+        _problems.extend(recording.judge(crossing))
+    assert not _problems, "\n".join(_problems)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -72,6 +72,12 @@ def _option(*names: str, **about: Any) -> Callable[[_Command], _Command]:
 @_option(
     "--allow-host", multiple=True, metavar="NAME", help="Another name that may stand in the Host header."
 )
+@_option(
+    "--exchanges",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Answer from the exchange files in this folder first.",
+)
 @_option("--quiet", is_flag=True, help="No line for each request.")
 def serve(host: str, port: int, url_file: Path | None, quiet: bool, **settings: Any) -> None:
     """Serve the mock in the foreground."""
@@ -106,18 +112,22 @@ def _is_loopback(host: str) -> bool:
 
 
 def _services(host: str, keys: tuple[str, ...], quiet: bool, **settings: Any) -> Services:
+    from mockserver.exchanges import load_folder, packaged_exchanges
     from mockserver.server.access import Hosts, Keys
     from mockserver.server.endpoint import Services
     from mockserver.server.logbook import Logbook
-    from mockserver.server.sessions import AnyModel, open_session
+    from mockserver.server.sessions import COUNTED, AnyModel, open_session
     from mockserver.server.store import MemoryStore
 
-    models = settings["model"]
+    models, folder = settings["model"], settings["exchanges"]
+    exchanges = load_folder(folder) if folder else ()
     session = open_session(
         profile=settings["profile"],
         rendering=settings["rendering"],
         seed=settings["seed"],
         models=AnyModel() if "any" in models else frozenset(models) or None,
+        exchanges=(*exchanges, *packaged_exchanges(settings["profile"])),
+        counted=max(COUNTED, 2 * settings["store_size"]),
     )
     return Services(
         session=session,

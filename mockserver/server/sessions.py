@@ -16,10 +16,11 @@ from mockserver.replies.script import Script, require_tools, script_from
 from mockserver.server.journal import Journal
 from mockserver.server.matching import Matcher
 
-__all__ = ["AnyModel", "Session", "open_session"]
+__all__ = ["COUNTED", "AnyModel", "Session", "open_session"]
 
-#: Requests whose occurrences are counted, the least recent forgotten first.
-_COUNTED = 100_000
+#: Requests whose occurrences are counted, the least recent forgotten first: more than the store keeps, so
+#: that an id can come again only when its first bearer is long forgotten.
+COUNTED = 20_000
 
 
 class AnyModel:
@@ -48,13 +49,14 @@ class Session:
     journal: Journal = field(default_factory=Journal)
     faults: tuple[str, ...] = ()
     """Names of the faults in force."""
+    counted: int = COUNTED
     _seen: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
 
     def occurrence(self, digest: bytes) -> int:
         """How often a request with this digest came before."""
         count = self._seen.pop(digest, -1) + 1
         self._seen[digest] = count
-        if len(self._seen) > _COUNTED:
+        if len(self._seen) > self.counted:
             self._seen.popitem(last=False)
         return count
 
@@ -75,6 +77,7 @@ def open_session(
     seed: int | None = None,
     models: Container[str] | None = None,
     exchanges: Iterable[Exchange] | None = None,
+    counted: int = COUNTED,
 ) -> Session:
     """A new session; a seed also starts a stepped clock. UnknownProfile, ConfigurationError."""
     about = load_profile(profile)
@@ -94,4 +97,5 @@ def open_session(
         judge=RequestJudge(about, accepted),
         matcher=Matcher(known, about),
         scripts=scripts,
+        counted=counted,
     )

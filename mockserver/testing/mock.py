@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
 from mockserver.errors import ConfigurationError
+from mockserver.exchanges import Exchange, packaged_exchanges
 from mockserver.profiles import DEFAULT_PROFILE
 from mockserver.replies.script import Script, message, require_tools
 from mockserver.server.access import Keys
@@ -31,9 +33,16 @@ class MockServer:
     api_key = "sk-mock"
 
     def __init__(
-        self, *, profile: str = DEFAULT_PROFILE, rendering: str = "wire", seed: int | None = 0
+        self,
+        *,
+        profile: str = DEFAULT_PROFILE,
+        rendering: str = "wire",
+        seed: int | None = 0,
+        exchanges: Iterable[Exchange] = (),
     ) -> None:
-        self._session = open_session(profile=profile, rendering=rendering, seed=seed)
+        """Settings as those of `mockserver serve`; `exchanges` answer before the documented ones."""
+        known = (*exchanges, *packaged_exchanges(profile))
+        self._session = open_session(profile=profile, rendering=rendering, seed=seed, exchanges=known)
         self._services = Services(session=self._session, keys=Keys([self.api_key]))
         self._server = ThreadedServer(App(self._services))
 
