@@ -139,11 +139,13 @@ class _Connection(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self.logger = _LOGGER  # uvicorn's own would print what it thinks of a client on standard error
+        # uvicorn's own loggers would tell the program around us what they think of a client, URLs and all.
+        self.logger = _LOGGER
+        self.access_log = False
 
     def data_received(self, data: bytes) -> None:
         under_way = self._head
-        if b"pgrade" in data[:_HEAD_SAMPLE] and (under_way is not None or self.cycle is None or self._idle):
+        if b"pgrade" in data[:_HEAD_SAMPLE] and (under_way is not None or self._waiting is None):
             data = _without_upgrade(data)
         super().data_received(data)
         if under_way is None or self._head is None:
@@ -153,8 +155,12 @@ class _Connection(HttpToolsProtocol):
             self._refuse(431, f"The request's head is longer than {MAX_HEAD_BYTES} bytes.")
 
     @property
-    def _idle(self) -> bool:
-        return self.cycle.response_complete
+    def _waiting(self) -> RequestResponseCycle | None:
+        """The request that has not been answered whole yet."""
+        cycle: RequestResponseCycle | None = (
+            self.cycle
+        )  # None until the first request, whatever its type says
+        return None if cycle is None or cycle.response_complete else cycle
 
     def on_headers_complete(self) -> None:
         self._head = None
@@ -190,8 +196,8 @@ class _Connection(HttpToolsProtocol):
 
     def _time_is_up(self) -> None:
         """A request that is not whole yet: wake up its reader, or hang up where not even its head came."""
-        waiting: RequestResponseCycle | None = self.cycle
-        if waiting is None or waiting.response_complete:
+        waiting = self._waiting
+        if waiting is None:
             self.transport.close()
             return
         waiting.message_event.set()
@@ -202,11 +208,11 @@ class _Connection(HttpToolsProtocol):
 
     def _refuse(self, status: int, message: str) -> None:
         """Answer what never became a request, and hang up; who asked properly before is answered first."""
-        waiting: RequestResponseCycle | None = self.cycle
-        if waiting is not None and not waiting.response_complete and not waiting.more_body:
+        waiting = self._waiting
+        if waiting is not None and not waiting.more_body:
             waiting.keep_alive = False
             return
-        if waiting is None or waiting.response_complete or not waiting.response_started:
+        if waiting is None or not waiting.response_started:
             body = envelope(ApiError(status, "InvalidParameter", message), _NO_REQUEST)
             self.transport.write(
                 b"%bcontent-type: application/json\r\nx-request-id: %b\r\ncontent-length: %d\r\n"

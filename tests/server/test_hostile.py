@@ -35,7 +35,7 @@ def _answers_as_before(asker: Asker) -> Iterator[None]:
 def raw(server: MockServer, *pieces: bytes, end: bool = False) -> list[tuple[int, Any]]:
     """(status, body) of every answer to bytes on a socket of their own, until the server hangs up."""
     host, port = server.base_url.removeprefix("http://").split("/")[0].split(":")
-    answers = []
+    answers: list[tuple[int, Any]] = []
     with socket.create_connection((host, int(port)), timeout=10) as client:
         for piece in pieces:
             client.sendall(piece)
