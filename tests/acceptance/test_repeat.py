@@ -116,18 +116,21 @@ def refused() -> Iterator[Ask]:
 
 def chained() -> Iterator[Chain]:
     """Conversations: each turn continues the one before."""
-    john, alice, question = (
+    question = create("Do you remember my name?")
+    john = (
         create("My name is John, please remember it."),
-        create("My name is Alice, please remember it."),
-        create("Do you remember my name?"),
+        question,
+        create("And now?"),
+        create("And?", stream=True),
     )
-    yield john, question, create("And now?"), create("And then?", stream=True)
-    yield alice, question
-    yield john, question
+    yield john
+    yield create("My name is Alice, please remember it."), question
     yield (
         create("How is the weather?", tools=[WEATHER]),
         create("Thank you.", tools=[WEATHER], enable_thinking=True),
     )
+    # Once more, to the end: which of two like first turns is gone on with would be up to the order.
+    yield john
 
 
 CHAINS: list[Chain] = [*((ask,) for ask in single()), *((ask,) for ask in refused()), *chained()]
