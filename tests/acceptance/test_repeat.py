@@ -126,10 +126,10 @@ def chained() -> Iterator[Chain]:
     yield john
     yield create("My name is Alice, please remember it."), question
     yield (
-        create("How is the weather?", tools=[WEATHER]),
+        create("Is it warm?", tools=[WEATHER]),
         create("Thank you.", tools=[WEATHER], enable_thinking=True),
     )
-    # Once more, to the end: which of two like first turns is gone on with would be up to the order.
+    # Once more, to its end: which of two first turns that are alike went on would be up to the order.
     yield john
 
 
