@@ -15,7 +15,7 @@ import click
 
 from mockserver import __version__
 from mockserver.errors import ConfigurationError, MockServerError
-from mockserver.profiles import DEFAULT_PROFILE
+from mockserver.profiles import DEFAULT_PROFILE, load_profile
 
 if TYPE_CHECKING:
     import socket
@@ -86,8 +86,12 @@ def serve(host: str, port: int, url_file: Path | None, quiet: bool, **settings: 
         if not keys and not _is_loopback(host):
             raise ConfigurationError(f"listening on {host} needs a key: add --api-key or --api-key-env")
         services = _services(host, keys, quiet, **settings)
+        if url_file is not None:
+            _beside(url_file).touch()
     except MockServerError as error:
         _give_up(str(error), 2)
+    except OSError as error:
+        _give_up(f"can not write {url_file}: {error.strerror or error}", 2)
     listener = _listen(host, port)
     _serve(services, listener, url_file, settings["api_key_env"])
 
@@ -119,6 +123,7 @@ def _services(host: str, keys: tuple[str, ...], quiet: bool, **settings: Any) ->
     from mockserver.server.sessions import COUNTED, AnyModel, open_session
     from mockserver.server.store import MemoryStore
 
+    load_profile(settings["profile"])
     models, folder = settings["model"], settings["exchanges"]
     exchanges = load_folder(folder) if folder else ()
     session = open_session(
@@ -161,15 +166,19 @@ def _serve(
     def announce() -> None:
         print(banner(url, session.profile, session.rendering, key_names, services.keys.any), flush=True)
         if url_file is not None:
-            part = url_file.with_name(url_file.name + ".part")
-            part.write_text(url + session.profile.base_path, encoding="utf-8")
-            part.replace(url_file)  # whoever waits for the file never reads half of it
+            # Whoever waits for the file never reads half of it.
+            _beside(url_file).write_text(url + session.profile.base_path, encoding="utf-8")
+            _beside(url_file).replace(url_file)
 
     # What was loaded stays loaded, and what a request leaves is kept on purpose (store, journal): looking
     # through it all again and again for garbage would cost a fifth of the server's speed.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     run_forever(App(services), listener, announce)
+
+
+def _beside(url_file: Path) -> Path:
+    return url_file.with_name(url_file.name + ".part")
 
 
 def _give_up(message: str, code: int) -> NoReturn:

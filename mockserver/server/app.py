@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from mockserver import __version__
 from mockserver.profiles import Profile, load_profile, profile_names
-from mockserver.server.endpoint import Handler, Request, Services, create_response, guarded
+from mockserver.server.endpoint import Handler, Request, Services, create_response, drawn_id, guarded
 from mockserver.server.envelopes import ApiError
 from mockserver.server.transmit import send_body
 from mockserver.wire import json
@@ -93,7 +93,11 @@ async def health(request: Request) -> None:
         "profile": session.profile.name,
         "rendering": session.rendering,
     }
-    head = [(b"content-type", b"application/json"), (b"date", request.services.date())]
+    head = [
+        (b"content-type", b"application/json"),
+        (b"x-request-id", drawn_id(request, "200").encode()),
+        (b"date", request.services.date()),
+    ]
     await send_body(request.send, 200, head, json.dumps(about))
 
 

@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from starlette.types import Receive, Scope, Send
 
+from mockserver.errors import InvalidJSON
 from mockserver.ids import request_digest, uuid
 from mockserver.server.access import Hosts, Keys
 from mockserver.server.bodies import Disconnected, read_body
@@ -24,9 +25,10 @@ from mockserver.server.logbook import Logbook
 from mockserver.server.sessions import Session
 from mockserver.server.store import MemoryStore, Store
 from mockserver.server.transmit import CONNECTION, Headers, send_body, send_pieces, send_steps
+from mockserver.wire import json
 from mockserver.wire.redaction import SAFE_HEADERS, redact
 
-__all__ = ["Handler", "Request", "Services", "create_response", "guarded"]
+__all__ = ["Handler", "Request", "Services", "create_response", "drawn_id", "guarded"]
 
 _SAFE = frozenset(name.encode() for name in SAFE_HEADERS)
 _JSON = (b"content-type", b"application/json")
@@ -103,13 +105,20 @@ async def guarded(handler: Handler, services: Services, scope: Scope, receive: R
         await _refuse(request, ApiError(500, "InternalError", "An internal error of the mock server."))
 
 
+def drawn_id(request: Request, outcome: str) -> str:
+    """An id for an answer that is no response, from the request and what it came to."""
+    asked = f"{request.scope['method']} {request.scope['path']} {outcome}\n"
+    digest = request_digest(asked.encode(errors="replace") + request.body)
+    return uuid(request.session.ids.draw(digest, request.session.occurrence(digest), 1)[0])
+
+
 async def create_response(request: Request) -> None:
     """`POST …/responses`."""
     headers = request.headers
     request.services.keys.check(headers.get(b"authorization"))
     _require_json(headers.get(b"content-type"))
     request.body = await read_body(request.receive, headers.get(b"content-length"))
-    answer = await respond(request.session, request.services.store, request.body)
+    answer = await respond(request.session, request.services.store, request.scope["path"], request.body)
     head = [
         _EVENTS if answer.stream else _JSON,
         (b"x-request-id", answer.about.request_id.encode()),
@@ -171,14 +180,13 @@ def _secrets(headers: dict[bytes, bytes], services: Services) -> tuple[str, ...]
 
 
 async def _refuse(request: Request, error: ApiError) -> None:
-    """Answer with an error; its id is derived like any other."""
+    """Answer with an error; its id is derived like any other, from the request and what it came to."""
     scope, session = request.scope, request.session
-    asked = b"%b %b\n%b" % (scope["method"].encode(), scope["path"].encode(errors="replace"), request.body)
-    digest = request_digest(asked)
-    request_id = uuid(session.ids.draw(digest, session.occurrence(digest), 1)[0])
+    request_id = drawn_id(request, f"{error.status} {error.message}")
     error.message = redact(error.message, request.secrets)
     body = envelope(error, request_id)
     head: Headers = [_JSON, (b"x-request-id", request_id.encode()), (b"date", request.services.date())]
+    model, prompt = _glimpse(request.body)
     request.note(
         Entry(
             at=session.clock.now(),
@@ -190,10 +198,22 @@ async def _refuse(request: Request, error: ApiError) -> None:
             request_id=request_id,
             reply=(body,),
             judged=error.findings,
+            model=model,
             detail=error.detail or error.message,
-        )
+        ),
+        prompt,
     )
     await send_body(request.send, error.status, [*head, *error.headers], body)
+
+
+def _glimpse(body: bytes) -> tuple[str, str]:
+    """(model, prompt) of a request that was refused, as far as they can be told."""
+    try:
+        value = json.loads(body)
+    except InvalidJSON:
+        return "", ""
+    model, content = (value.get("model"), value.get("input")) if isinstance(value, dict) else ("", "")
+    return model if isinstance(model, str) else "", content if isinstance(content, str) else ""
 
 
 def _defect(error: Exception) -> str:

@@ -61,12 +61,12 @@ class Answer(NamedTuple):
     """How a recording is to be sent; empty: piece by piece."""
 
 
-async def respond(session: Session, store: Store, raw: bytes) -> Answer:
-    """The answer to the body of a create request; ApiError where the API refuses it."""
+async def respond(session: Session, store: Store, path: str, raw: bytes) -> Answer:
+    """The answer to a create request, by its path and body; ApiError where the API refuses it."""
     body, findings = _judged(session, raw)
     ask = read_ask(body, session.profile)
     parent = await _parent(session, store, ask.previous)
-    digest = request_digest(json.canonical(body))
+    digest = request_digest(b"%b %b" % (path.encode(), json.canonical(body)))
     occurrence = session.occurrence(digest)
     reply = _Reply(session, ask, parent, digest, occurrence)
     exchange, script = _script(session, ask, parent, reply.pick)

@@ -16,6 +16,9 @@ __all__ = ["Logbook", "line"]
 #: Characters of a prompt that a line shows.
 _FIRST_WORDS = 40
 
+#: Characters of a prompt that are looked at for keys: more than a key and the first words together.
+_LOOK_AT = 2000
+
 
 class Logbook:
     """Writes lines to a stream, or nowhere."""
@@ -60,7 +63,8 @@ class Logbook:
 
 def line(entry: Entry, prompt: str, secrets: Iterable[str] = ()) -> str:
     """Method, path, model, first words, status, events, verdict, ignored parameters, and what went wrong."""
-    words = " ".join(prompt[: 2 * _FIRST_WORDS].split())
+    # Before it is cut: half a key is a key too.
+    words = " ".join(redact(prompt[:_LOOK_AT], secrets)[: 2 * _FIRST_WORDS].split())
     if len(words) > _FIRST_WORDS:
         words = words[: _FIRST_WORDS - 1] + "…"
     text = (

@@ -23,7 +23,7 @@ MODEL = "qwen3-max-2026-01-23"
 
 def ask(session: Session, store: Store, **members: Any) -> Answer:
     body = json.dumps({"model": MODEL, "input": "hi", **members})
-    return asyncio.run(respond(session, store, body))
+    return asyncio.run(respond(session, store, "/v1/responses", body))
 
 
 def refusal(session: Session, store: Store, **members: Any) -> ApiError:
