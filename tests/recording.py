@@ -55,10 +55,12 @@ def wrap(application: Any, sink: Callable[[Crossing], None]) -> None:
             await inner(self, scope, receive, send)
             return
         crossing = Crossing(scope["method"], scope["path"])
+        asked: list[bytes] = []
+        answered: list[bytes] = []
 
         async def receiving() -> Any:
             message = await receive()
-            crossing.request += message.get("body", b"")
+            asked.append(message.get("body", b""))
             return message
 
         async def sending(message: Any) -> None:
@@ -68,13 +70,14 @@ def wrap(application: Any, sink: Callable[[Crossing], None]) -> None:
                     name.decode("latin-1"): value.decode("latin-1") for name, value in message["headers"]
                 }
             else:
-                crossing.body += message.get("body", b"")
+                answered.append(message.get("body", b""))
                 crossing.complete = not message.get("more_body", False)
             await send(message)
 
         try:
             await inner(self, scope, receiving, sending)
         finally:
+            crossing.request, crossing.body = b"".join(asked), b"".join(answered)
             sink(crossing)
 
     application.__call__ = recorded

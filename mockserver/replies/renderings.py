@@ -15,6 +15,7 @@ from typing import Any
 
 from mockserver.errors import ConfigurationError
 from mockserver.profiles import document
+from mockserver.wire import json
 
 __all__ = ["Rendering", "load_rendering", "rendering_names"]
 
@@ -52,6 +53,13 @@ class Rendering:
     float_times: bool
     reply: Form
     stream: Form
+
+    def echo(self, choice: Any) -> bytes:
+        """The `tool_choice` of a request as JSON; none given is "auto"."""
+        if choice is None:
+            return b'"auto"'
+        order = self.stream.members.get(choice.get("type", ""), ()) if isinstance(choice, dict) else ()
+        return json.dumps({name: choice.get(name) for name in order} | choice if order else choice)
 
     def time(self, seconds: int) -> bytes:
         """A `created_at` as JSON."""

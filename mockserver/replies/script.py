@@ -17,6 +17,7 @@ from mockserver.profiles import Profile
 from mockserver.wire import json
 
 __all__ = [
+    "MAX_SCRIPT_BYTES",
     "FunctionCall",
     "Item",
     "Message",
@@ -27,9 +28,12 @@ __all__ = [
     "Usage",
     "chunked",
     "message",
-    "require_tools",
+    "require_servable",
     "script_from",
 ]
+
+#: Bytes of text that leave room for everything else in an event of 1 MiB.
+MAX_SCRIPT_BYTES = 1_000_000
 
 _WORD = re.compile(r"\s*\S+\s*$|\s*\S+|\s+")
 
@@ -112,6 +116,11 @@ class Script:
     error: ScriptError | None = None
 
     @property
+    def size(self) -> int:
+        """Bytes of what is said, as JSON."""
+        return sum(_size(item) for item in self.items)
+
+    @property
     def open_calls(self) -> list[int]:
         """Places of the function calls whose `call_id` has to be drawn."""
         return [
@@ -119,6 +128,14 @@ class Script:
             for at, item in enumerate(self.items)
             if item.__class__ is FunctionCall and item.call_id is None
         ]
+
+
+def _size(item: Item) -> int:
+    if isinstance(item, Message | Reasoning):
+        return len(json.dumps(item.text))
+    if isinstance(item, FunctionCall):
+        return len(json.dumps(item.arguments))
+    return len(json.dumps(dict(item.data)))
 
 
 def chunked(text: str, words: Iterable[int] = ()) -> tuple[str, ...]:
@@ -162,12 +179,19 @@ def script_from(data: Mapping[str, Any]) -> Script:
     )
 
 
-def require_tools(script: Script, profile: Profile) -> None:
-    """ConfigurationError where a script runs a tool that the profile does not have."""
+def require_servable(script: Script, profile: Profile) -> None:
+    """ConfigurationError where the profile can not serve a script: an unknown tool, or too much to say.
+
+    All that is said stands in the last event once more, and no event may be longer than 1 MiB.
+    """
     for item in script.items:
         if isinstance(item, ToolCall) and item.kind not in profile.tools:
             known = ", ".join(profile.tools)
             raise ConfigurationError(f"{profile.name} has no tool {item.kind!r}; it has: {known}")
+    if script.size > MAX_SCRIPT_BYTES:
+        raise ConfigurationError(
+            f"{script.size} bytes are too many for one event: {MAX_SCRIPT_BYTES} at most"
+        )
 
 
 def _item_from(item: Mapping[str, Any]) -> Item:

@@ -32,12 +32,12 @@ class Ask(NamedTuple):
     """Whether a function's output came after the last user message."""
     previous: str | None
     echo_tools: bytes
-    echo_choice: bytes
+    choice: Any
+    """`tool_choice`; None where there was none."""
 
 
 _NO_TOOLS = b"[]"
 _NONE: frozenset[str] = frozenset()
-_AUTO = b'"auto"'
 
 
 def read_ask(body: Mapping[str, Any], profile: Profile) -> Ask:
@@ -62,7 +62,7 @@ def read_ask(body: Mapping[str, Any], profile: Profile) -> Ask:
         answered=answered,
         previous=body.get("previous_response_id"),
         echo_tools=json.dumps(tools) if tools else _NO_TOOLS,
-        echo_choice=_AUTO if choice is None else json.dumps(choice),
+        choice=choice,
     )
 
 

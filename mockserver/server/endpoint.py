@@ -106,9 +106,14 @@ async def guarded(handler: Handler, services: Services, scope: Scope, receive: R
 
 
 def drawn_id(request: Request, outcome: str) -> str:
-    """An id for an answer that is no response, from the request and what it came to."""
-    asked = f"{request.scope['method']} {request.scope['path']} {outcome}\n"
-    digest = request_digest(asked.encode(errors="replace") + request.body)
+    """An id for an answer that is no response, from the request and what it came to.
+
+    What was refused before its body was read is told apart by method, address, key and outcome alone.
+    """
+    scope = request.scope
+    asked = f"{scope['method']} {scope['path']} {outcome}\n".encode(errors="replace")
+    key = request.headers.get(b"authorization", b"")
+    digest = request_digest(b"%b%b\n%b\n%b" % (asked, scope.get("query_string", b""), key, request.body))
     return uuid(request.session.ids.draw(digest, request.session.occurrence(digest), 1)[0])
 
 

@@ -19,7 +19,8 @@ from mockserver.exchanges import recorded_chunks
 from mockserver.ids import call_id, request_digest, uuid
 from mockserver.profiles import Profile
 from mockserver.replies.answers import Question, answer
-from mockserver.replies.script import Script
+from mockserver.replies.renderings import load_rendering
+from mockserver.replies.script import MAX_SCRIPT_BYTES, Script
 from mockserver.replies.template import Values, reply_template, stream_template
 from mockserver.replies.usage import output_tokens
 from mockserver.server import pacing
@@ -31,6 +32,9 @@ from mockserver.server.store import Record, Store
 from mockserver.wire import json
 
 __all__ = ["Answer", "respond"]
+
+#: Bytes of `tool_choice` that are echoed at the most.
+_MAX_ECHO = 16 << 10
 
 #: Ids drawn at once: the response's, and enough for a reply of one item.
 _IDS = 2
@@ -65,6 +69,9 @@ async def respond(session: Session, store: Store, path: str, raw: bytes) -> Answ
     """The answer to a create request, by its path and body; ApiError where the API refuses it."""
     body, findings = _judged(session, raw)
     ask = read_ask(body, session.profile)
+    if ask.choice.__class__ is dict and len(json.dumps(ask.choice)) > _MAX_ECHO:
+        # Each snapshot of a stream repeats it, and no event may be longer than 1 MiB.
+        raise ApiError(400, "InvalidParameter", f"tool_choice is longer than {_MAX_ECHO} bytes.")
     parent = await _parent(session, store, ask.previous)
     digest = request_digest(b"%b %b" % (path.encode(), json.canonical(body)))
     occurrence = session.occurrence(digest)
@@ -139,10 +146,15 @@ def _unscripted(ask: Ask, pick: int) -> Script:
         return answer(Question(ask.prompt, pick, ask.thinking, ask.tools))
     name = function["name"]
     try:
-        return answer(Question(ask.prompt, pick, ask.thinking, ask.tools, (name, function.get("parameters"))))
+        script = answer(
+            Question(ask.prompt, pick, ask.thinking, ask.tools, (name, function.get("parameters")))
+        )
     except Unsatisfiable as error:
         message = f"No arguments can be made up for the function '{name}': parameters{error}"
         raise ApiError(400, "InvalidParameter", message) from None
+    if script.size > MAX_SCRIPT_BYTES:
+        raise ApiError(400, "InvalidParameter", f"The function '{name}' asks for too large arguments.")
+    return script
 
 
 def _function(functions: tuple[Mapping[str, Any], ...], prompt: str) -> Mapping[str, Any] | None:
@@ -188,12 +200,16 @@ def _recorded_headers(headers: Iterable[tuple[str, str]]) -> tuple[tuple[bytes, 
 class _Reply:
     """The ids, times and token counts of one reply."""
 
-    __slots__ = ("_ask", "_digest", "_digits", "_occurrence", "_parent", "_session", "pick", "request_id")
+    __slots__ = (
+        *("_ask", "_digest", "_digits", "_look", "_occurrence", "_parent", "_session"),
+        *("pick", "request_id"),
+    )
 
     def __init__(
         self, session: Session, ask: Ask, parent: Record | None, digest: bytes, occurrence: int
     ) -> None:
         self._session = session
+        self._look = load_rendering(session.profile.name, session.rendering)
         self._ask = ask
         self._parent = parent
         self._digest = digest
@@ -217,7 +233,7 @@ class _Reply:
             input_tokens,
             input_tokens + _stated_or_counted(script),
             self._ask.echo_tools,
-            self._ask.echo_choice,
+            self._look.echo(self._ask.choice),
             [prefix + uuid(each) for each in digits[1 : items + 1]],
             [call_id(each) for each in digits[items + 1 :]] if calls else (),
         )

@@ -264,7 +264,9 @@ class _Server(uvicorn.Server):
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
-        """Begin to stop; must be called in the server's loop."""
+        """Begin to stop, or, asked again, wait for nobody; must be called in the server's loop."""
+        if self._stopping.is_set():
+            self._abort()
         self._stopping.set()
 
     @contextlib.contextmanager
@@ -287,11 +289,14 @@ class _Server(uvicorn.Server):
         if state.tasks:
             await asyncio.wait(set(state.tasks), timeout=self._grace)
         # Whoever is still here does not read or is being kept waiting: end the connection, and its task ends.
-        for connection in list(state.connections):
-            connection.transport.abort()
+        self._abort()
         if state.tasks:
             await asyncio.wait(set(state.tasks), timeout=_ABORT_SECONDS)
         await asyncio.sleep(0)  # lets closed transports tell their protocols
+
+    def _abort(self) -> None:
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

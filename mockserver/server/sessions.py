@@ -12,7 +12,7 @@ from mockserver.exchanges import Exchange, packaged_exchanges
 from mockserver.ids import IdSource
 from mockserver.profiles import Profile, load_profile
 from mockserver.replies.renderings import load_rendering
-from mockserver.replies.script import Script, require_tools, script_from
+from mockserver.replies.script import Script, require_servable, script_from
 from mockserver.server.journal import Journal
 from mockserver.server.matching import Matcher
 
@@ -86,7 +86,7 @@ def open_session(
     known = tuple(packaged_exchanges(profile) if exchanges is None else exchanges)
     scripts = {each.name: script_from(each.reply["script"]) for each in known if "script" in each.reply}
     for script in scripts.values():
-        require_tools(script, about)
+        require_servable(script, about)
     return Session(
         name=name,
         profile=about,

@@ -9,7 +9,7 @@ from typing import Self
 from mockserver.errors import ConfigurationError
 from mockserver.exchanges import Exchange, packaged_exchanges
 from mockserver.profiles import DEFAULT_PROFILE
-from mockserver.replies.script import Script, message, require_tools
+from mockserver.replies.script import Script, message, require_servable
 from mockserver.server.access import Keys
 from mockserver.server.app import App
 from mockserver.server.endpoint import Services
@@ -83,7 +83,7 @@ class MockServer:
         script = text if isinstance(text, Script) else message(text)
         if script.status != "completed":
             raise ConfigurationError(f"a reply can not be {script.status!r} yet")
-        require_tools(script, self._session.profile)
+        require_servable(script, self._session.profile)
         self._session.stubs.append(script)
 
     def reset(self) -> None:

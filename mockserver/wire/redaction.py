@@ -9,6 +9,9 @@ __all__ = ["REDACTED", "SAFE_HEADERS", "redact", "safe_headers"]
 
 REDACTED = "[redacted]"
 
+#: Characters below which a key is no secret, but a part of many words.
+_SHORTEST = 4
+
 #: Request headers whose values may be kept. Everything else is kept by name alone.
 SAFE_HEADERS = frozenset(
     {
@@ -34,7 +37,7 @@ _KEY = re.compile(r"\bsk-[A-Za-z0-9_-]{4,}")
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """`text` without the given secrets and without anything that has the form of a key."""
     for secret in secrets:
-        if secret:
+        if len(secret) >= _SHORTEST:
             text = text.replace(secret, REDACTED)
     return _KEY.sub(REDACTED, text) if "sk-" in text else text
 

@@ -218,16 +218,11 @@ def test_beyond_loopback_with_a_key(start: Start) -> None:
 
 # How it ends
 
+SLOWLY = "Slowly, please."
 
-def connect(server: Server, *, narrow: bool = False) -> socket.socket:
-    """A connection; through a narrow one the server's kernel takes little that is not read."""
-    client = socket.socket()
-    client.settimeout(10)
-    if narrow:
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
-    client.connect(server.address)
-    return client
+
+def connect(server: Server) -> socket.socket:
+    return socket.create_connection(server.address, timeout=10)
 
 
 def request(server: Server, body: bytes, length: int | None = None) -> bytes:
@@ -255,13 +250,34 @@ def kept_alive(server: Server) -> socket.socket:
     return client
 
 
-def unread_stream(server: Server) -> socket.socket:
-    """A client that does not read a stream, which is large since its snapshots echo a large choice."""
-    client = connect(server, narrow=True)
-    choice = {"type": "allowed_tools", "mode": "auto", "tools": [], "padding": "x" * 900_000}
-    body = {"model": MODEL, "input": ESSAY, "stream": True, "tool_choice": choice}
+@pytest.fixture
+def pausing(start: Start, server: Server, tmp_path: Path) -> Callable[[int], Server]:
+    """A server that makes a pause of so many milliseconds in the stream that answers SLOWLY."""
+
+    def run(milliseconds: int) -> Server:
+        frames = server.ask(ESSAY, stream=True).text.split("\n\n")
+        first, rest = "\n\n".join(frames[:5]) + "\n\n", "\n\n".join(frames[5:])
+        chunks = [{"text": first}, {"at_ms": milliseconds, "text": rest}]
+        headers = {"content-type": "text/event-stream"}
+        reply = {"http": {"status": 200, "headers": headers, "chunks": chunks}}
+        exchange = {"format": 1, "name": "slowly", "match": {"prompt": SLOWLY}, "reply": reply}
+        folder = tmp_path / "exchanges"
+        folder.mkdir()
+        (folder / "slowly.json").write_text(json.dumps(exchange))
+        return start("--exchanges", folder)
+
+    return run
+
+
+def open_stream(server: Server) -> socket.socket:
+    """A client in the middle of a stream."""
+    client = connect(server)
+    body = {"model": MODEL, "input": SLOWLY, "stream": True}
     client.sendall(request(server, json.dumps(body).encode()))
-    assert client.recv(12) == b"HTTP/1.1 200"
+    received = b""
+    while b"event:response.output_text.delta" not in received:
+        received += client.recv(65536)
+    assert received.startswith(b"HTTP/1.1 200")
     return client
 
 
@@ -277,9 +293,12 @@ def rest_of(client: socket.socket) -> bytes:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_ends_it_within_3_seconds_with_a_stream_open(server: Server, number: int) -> None:
+def test_signal_ends_it_within_3_seconds_with_a_stream_open(
+    pausing: Callable[[int], Server], number: int
+) -> None:
+    server = pausing(60_000)
     with (
-        closing(unread_stream(server)) as client,
+        closing(open_stream(server)) as client,
         closing(half_a_request(server)),
         closing(kept_alive(server)),
     ):
@@ -300,8 +319,17 @@ def test_signal_ends_it_at_once_when_nothing_is_under_way(
         assert server.stop(number, seconds=1) == 0
 
 
-def test_reply_under_way_is_finished_before_the_end(server: Server) -> None:
-    with closing(unread_stream(server)) as client:
+def test_second_signal_waits_for_nobody(pausing: Callable[[int], Server]) -> None:
+    server = pausing(60_000)
+    with closing(open_stream(server)):
+        server.process.send_signal(signal.SIGINT)
+        wait_until(lambda: is_refused(server), "the listening socket's end")
+        assert server.stop(signal.SIGINT, seconds=1) == 0
+
+
+def test_reply_under_way_is_finished_before_the_end(pausing: Callable[[int], Server]) -> None:
+    server = pausing(1000)
+    with closing(open_stream(server)) as client:
         server.process.send_signal(signal.SIGTERM)
         wait_until(lambda: is_refused(server), "the listening socket's end")
         received = rest_of(client)
@@ -630,6 +658,13 @@ def test_key_is_never_printed(start: Start, kind: str, configured: bool) -> None
     assert server.stop() == 0
     assert server.printed.count(key) == 0
     assert lines_with(server.logged, key) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").is_file(), reason="the process list is read in /proc")
+def test_key_given_by_a_variable_is_not_in_the_process_list(start: Start) -> None:
+    server = start("--api-key-env", "OUR_KEY", key=CANARY, env={"OUR_KEY": CANARY})
+    assert server.ask("Hello!").status_code == 200
+    assert CANARY.encode() not in Path(f"/proc/{server.process.pid}/cmdline").read_bytes()
 
 
 @pytest.mark.parametrize("kind", KEYS)

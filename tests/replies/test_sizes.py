@@ -1,0 +1,33 @@
+"""No event longer than 1 MiB is ever made."""
+
+from __future__ import annotations
+
+import pytest
+
+from mockserver.errors import ConfigurationError
+from mockserver.replies.script import MAX_SCRIPT_BYTES, message
+from tests.asking import Asker
+
+
+def test_a_reply_that_fits_no_event_is_told_at_once(asker: Asker) -> None:
+    asker.server.reply(message("x" * (MAX_SCRIPT_BYTES - 2)))
+    assert asker.stream("hi")[-1]["type"] == "response.completed"
+    with pytest.raises(ConfigurationError, match="too many for one event"):
+        asker.server.reply(message("\x01" * (MAX_SCRIPT_BYTES // 6)))
+
+
+def test_a_choice_too_large_to_echo_is_refused(asker: Asker) -> None:
+    choice = {"type": "allowed_tools", "mode": "auto", "tools": [], "padding": "x" * 100_000}
+    body = {"model": asker.server.model, "input": "hi", "tool_choice": choice, "stream": True}
+    status, code, message_ = asker.refused(body)
+    assert (status, code) == (400, "InvalidParameter")
+    assert "tool_choice" in message_
+
+
+def test_arguments_too_large_for_an_event_are_refused(asker: Asker) -> None:
+    many = {"type": "array", "minItems": 900, "items": {"type": "string", "minLength": 3000}}
+    tool = {"type": "function", "name": "f", "parameters": {"properties": {"a": many}, "required": ["a"]}}
+    body = {"model": asker.server.model, "input": "hi", "tools": [tool], "stream": True}
+    status, code, message_ = asker.refused(body)
+    assert (status, code) == (400, "InvalidParameter")
+    assert "'f'" in message_
