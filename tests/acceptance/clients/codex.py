@@ -1,0 +1,133 @@
+"""Codex CLI: `codex exec --json` with a provider of its own, in its read-only sandbox.
+
+Codex runs what the mock puts into the arguments of its shell tool; the mock puts harmless commands there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.acceptance.clients.driving import (
+    BASE_URL,
+    CITY_SCHEMA,
+    PROMPTS,
+    UNKNOWN_MODEL,
+    WRONG_KEY,
+    Seen,
+    drive,
+)
+
+SERVED_AT = "http://127.0.0.1:8080/api/v2/apps/protocols/compatible-mode/v1"
+COMMAND = ("codex", "exec", "--json", "--skip-git-repo-check", "--sandbox", "read-only")
+
+#: Codex says this of every model that is not OpenAI's.
+_USUAL = "Model metadata for"
+
+
+def configure(home: Path) -> None:
+    text = Path(__file__).with_name("codex.toml").read_text(encoding="utf-8")
+    assert SERVED_AT in text
+    (home / "config.toml").write_text(text.replace(SERVED_AT, BASE_URL), encoding="utf-8")
+
+
+def started(home: Path, *arguments: str, **env: str) -> subprocess.Popen[str]:
+    work = home / "work"
+    work.mkdir(exist_ok=True)
+    return subprocess.Popen(
+        [*COMMAND, *arguments],
+        cwd=work,
+        env={**os.environ, "HOME": str(home), "CODEX_HOME": str(home), **env},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def run(home: Path, *arguments: str, **env: str) -> Seen:
+    with started(home, *arguments, **env) as process:
+        output, _ = process.communicate(timeout=50)
+    seen = told([json.loads(line) for line in output.splitlines()])
+    return {**seen, "exit": process.returncode}
+
+
+def told(events: list[Seen]) -> Seen:
+    """What the lines say: the last message, the items, the commands that ran, the error."""
+    items = [event["item"] for event in events if event["type"] == "item.completed"]
+    items = [item for item in items if not str(item.get("message")).startswith(_USUAL)]
+    seen: Seen = {"items": [item["type"] for item in items]}
+    for item in items:
+        if item["type"] == "agent_message":
+            seen["text"] = item["text"]
+        elif item["type"] == "command_execution":
+            seen["exit_codes"] = [*seen.get("exit_codes", []), item["exit_code"]]
+    for event in events:
+        if event["type"] == "turn.failed":
+            seen["error"], seen["message"] = "turn.failed", event["error"]["message"]
+    return seen
+
+
+def homes() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="codex-") as folder:
+        configure(Path(folder))
+        yield Path(folder)
+
+
+def basic() -> Seen:
+    (seen,) = [run(home, PROMPTS["basic"]) for home in homes()]
+    return seen
+
+
+def two_turns() -> Seen:
+    for home in homes():
+        run(home, PROMPTS["name"])
+        return run(home, "resume", "--last", PROMPTS["recall"])
+    raise AssertionError
+
+
+def structured() -> Seen:
+    for home in homes():
+        schema = home / "city.json"
+        schema.write_text(json.dumps(CITY_SCHEMA), encoding="utf-8")
+        return run(home, "--output-schema", str(schema), PROMPTS["city"])
+    raise AssertionError
+
+
+def wrong_key() -> Seen:
+    (seen,) = [run(home, "Hello!", OPENAI_API_KEY=WRONG_KEY) for home in homes()]
+    return seen
+
+
+def unknown_model() -> Seen:
+    (seen,) = [run(home, "--model", UNKNOWN_MODEL, "Hello!") for home in homes()]
+    return seen
+
+
+def cancel() -> Seen:
+    """End Codex as soon as its turn has begun, then ask again."""
+    for home in homes():
+        with started(home, PROMPTS["essay"]) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if json.loads(line)["type"] == "item.started":
+                    break
+            process.terminate()
+    return {"deltas": 1, **basic()}
+
+
+if __name__ == "__main__":
+    drive(
+        {
+            "basic": basic,
+            "two_turns": two_turns,
+            "structured": structured,
+            "wrong_key": wrong_key,
+            "unknown_model": unknown_model,
+            "cancel": cancel,
+        }
+    )

@@ -1,0 +1,440 @@
+"""Which client plays which scenario, and what its user sees: the table that the tests and the docs share."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+CLIENTS_FOLDER = Path(__file__).parent
+ENVIRONMENT_DEFINITIONS = CLIENTS_FOLDER.parent.parent / "environments"
+
+#: What each scenario is, in the order of the tables.
+SCENARIOS = {
+    "basic": "one question, one answer",
+    "messages": "an array of messages, with a system message",
+    "two_turns": "a second turn that knows the first",
+    "history": "a second turn that sends the first one along",
+    "stream": "an answer in a stream",
+    "native_stream": "the same, for a model that the client knows to stream",
+    "helper": "the client's own accumulator of a stream",
+    "tools": "web_search, web_extractor and code_interpreter, with thinking",
+    "tools_stream": "the same in a stream",
+    "tools_as_dicts": "the same, by a user who is ready for plain dicts",
+    "native_tools_stream": "the tools in a stream, for a model that the client knows to stream",
+    "helper_tools": "the tools, through the client's own accumulator",
+    "search_stream": "web_search and web_extractor alone, in a stream",
+    "own_tools": "the client's own classes for web_search and code_interpreter",
+    "bind_extractor": "web_extractor by the client's own `bind_tools`",
+    "function": "a function is called, its output sent, an answer comes",
+    "function_stream": "the same in streams",
+    "structured": "structured output by `text.format`",
+    "structured_function": "structured output by a function",
+    "wrong_key": "a key that is not accepted",
+    "unknown_model": "a model that is not served",
+    "cancel": "a stream left at its first delta, then another question",
+    "async": "a reply and a stream at once",
+}
+
+Sees = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """One version of one client, in an environment of its own."""
+
+    environment: str
+    title: str
+    package: str
+    driver: str
+    """File beside this one."""
+    sees: Mapping[str, Sees]
+    """By scenario: what the user sees, with every text that the mock makes up called "generated"."""
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """By scenario: what there is to know about it."""
+    limits: tuple[str, ...] = ()
+    """Other things to know."""
+    snippet: str | None = None
+    """File with the snippet, where it is not the driver."""
+    along: tuple[str, ...] = ()
+    """Other packages whose version matters."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    refusals: int = 1
+    """Requests that a wrong key costs: more than one where the client tries again."""
+
+    @property
+    def version(self) -> str:
+        return locked_version(self.environment, self.package)
+
+
+def locked_version(environment: str, package: str) -> str:
+    """The version of a package in an environment's lock."""
+    folder = ENVIRONMENT_DEFINITIONS / environment
+    lock = folder / "package-lock.json"
+    if lock.exists():
+        packages = json.loads(lock.read_text(encoding="utf-8"))["packages"]
+        return str(packages[f"node_modules/{package}"]["version"])
+    text = (folder / "requirements.txt").read_text(encoding="utf-8")
+    found = re.search(rf"^{re.escape(package)}==(\S+)", text, re.MULTILINE)
+    assert found is not None, f"{package} is not locked in {environment}"
+    return found[1]
+
+
+def said(text: str, items: str, **more: Any) -> Sees:
+    return {"text": text, "items": items.split(), **more}
+
+
+def failed(error: str, message: str, **more: Any) -> Sees:
+    return {"error": error, "message": message, **more}
+
+
+CALLED = ["get_weather(city)"]
+TOOL_ITEMS = "reasoning web_search_call reasoning web_extractor_call reasoning code_interpreter_call message"
+IGNORES_FORMAT = (
+    "January's service ignores `text.format` and answers with plain text, which the client can not read"
+)
+
+_openai: dict[str, Sees] = {
+    "basic": said("introduction", "message"),
+    "messages": said("hello-messages", "message"),
+    "two_turns": said("my-name", "message"),
+    "stream": said("artificial-intelligence", "message"),
+    "helper": said("artificial-intelligence", "message"),
+    "tools": said("generated", TOOL_ITEMS),
+    "tools_stream": said("generated", TOOL_ITEMS),
+    "helper_tools": said("generated", TOOL_ITEMS),
+    "function": said("generated", "message", calls=CALLED),
+    "function_stream": said("generated", "message", calls=CALLED),
+    "cancel": said("introduction", "message", deltas=1),
+    "async": {"texts": ["introduction", "artificial-intelligence"]},
+}
+
+_openai_python: dict[str, Sees] = {
+    **_openai,
+    "structured": failed(
+        "ValidationError",
+        "1 validation error for City Invalid JSON: expected value at line 1 column 1 "
+        "[type=json_invalid, input_value=…, input_type=str]",
+    ),
+}
+_WRONG_KEY = "Invalid API-key provided."
+_UNKNOWN_MODEL = "Unsupported model: 'gpt-5'."
+_REFUSED_IN_SHORT: dict[str, Sees] = {
+    "wrong_key": failed(
+        "AuthenticationError", f"Error code: 401 - {_WRONG_KEY}", status=401, code="InvalidApiKey"
+    ),
+    "unknown_model": failed(
+        "BadRequestError", f"Error code: 400 - {_UNKNOWN_MODEL}", status=400, code="InvalidParameter"
+    ),
+}
+_KEY_BODY = f"{{'code': 'InvalidApiKey', 'message': '{_WRONG_KEY}', 'request_id': '<id>'}}"
+_MODEL_BODY = f"{{'code': 'InvalidParameter', 'message': \"{_UNKNOWN_MODEL}\", 'request_id': '<id>'}}"
+_REFUSED_WITH_BODY: dict[str, Sees] = {
+    "wrong_key": failed(
+        "AuthenticationError", f"Error code: 401 - {_KEY_BODY}", status=401, code="InvalidApiKey"
+    ),
+    "unknown_model": failed(
+        "BadRequestError", f"Error code: 400 - {_MODEL_BODY}", status=400, code="InvalidParameter"
+    ),
+}
+_KEY_JSON = f'{{"code":"InvalidApiKey","message":"{_WRONG_KEY}","request_id":"<id>"}}'
+_MODEL_JSON = f'{{"code":"InvalidParameter","message":"{_UNKNOWN_MODEL}","request_id":"<id>"}}'
+
+_openai_python_notes = {"structured": IGNORES_FORMAT}
+_AS_MESSAGE = (
+    "A `web_extractor_call` comes out as a `ResponseOutputMessage` whose `content` is None, since the client "
+    "does not know the type: look at `item.type`, not at the class. `model_dump` of a reply may warn of it."
+)
+
+_openai_node: dict[str, Sees] = {
+    **_openai,
+    "helper_tools": failed("OpenAIError", "missing content at index 0"),
+    "structured": failed("SyntaxError", "Unexpected token …, … is not valid JSON"),
+}
+_openai_node_notes = {
+    "structured": IGNORES_FORMAT,
+    "helper_tools": "`responses.stream()` demands part events around the deltas of a thought, which the "
+    "service does not send; `create` with `stream: true` reads them",
+}
+
+_agents: dict[str, Sees] = {
+    **{name: sees for name, sees in _openai.items() if not name.startswith("helper")},
+    "function": said("generated", "function_call function_call_output message", calls=CALLED),
+    "function_stream": said("generated", "function_call function_call_output message", calls=CALLED),
+    "structured": failed("ModelBehaviorError", "Invalid JSON when parsing model output"),
+    **_REFUSED_IN_SHORT,
+}
+
+_LANGCHAIN_ITEMS = "reasoning web_search_call reasoning reasoning code_interpreter_call text"
+_langchain: dict[str, Sees] = {
+    "basic": said("introduction", "text"),
+    "messages": said("hello-messages", "text"),
+    "two_turns": said("my-name", "text"),
+    "stream": said("artificial-intelligence", "text"),
+    "tools": said("generated", _LANGCHAIN_ITEMS),
+    "tools_stream": said("generated", _LANGCHAIN_ITEMS),
+    "bind_extractor": failed(
+        "ValueError",
+        "Unsupported function {'type': 'web_extractor'} To use a JSON schema as a function, it must have a "
+        "top-level 'title' key to be used as the function name.",
+    ),
+    "function": said("generated", "text", calls=CALLED),
+    "function_stream": said("generated", "text", calls=CALLED),
+    "structured": _openai_python["structured"],
+    "structured_function": {"value": "City(city, population)"},
+    "wrong_key": {**_REFUSED_IN_SHORT["wrong_key"], "error": "OpenAIAuthenticationError"},
+    "unknown_model": {**_REFUSED_IN_SHORT["unknown_model"], "error": "OpenAIInvalidRequestError"},
+    "cancel": said("introduction", "text", deltas=1),
+    "async": _openai["async"],
+}
+
+_pydantic_ai: dict[str, Sees] = {
+    "basic": said("introduction", "text"),
+    "messages": said("hello-messages", "text"),
+    "two_turns": said("my-name", "text"),
+    "stream": said("artificial-intelligence", "text"),
+    "tools": failed("TypeError", "'NoneType' object is not iterable"),
+    "tools_stream": said(
+        "generated",
+        "thinking builtin-tool-call builtin-tool-return thinking thinking builtin-tool-call "
+        "builtin-tool-return text",
+    ),
+    "function": said("generated", "tool-call text", calls=CALLED),
+    "function_stream": said("generated", "text", calls=CALLED),
+    "structured": failed("UnexpectedModelBehavior", "Exceeded maximum output retries (1)"),
+    "structured_function": {"value": "City(city, population)"},
+    "wrong_key": failed(
+        "ModelAuthenticationError",
+        f"status_code: 401, model_name: qwen3-max-2026-01-23, body: {_KEY_BODY}",
+        status=401,
+    ),
+    "unknown_model": failed(
+        "ModelRequestRejectedError", f"status_code: 400, model_name: gpt-5, body: {_MODEL_BODY}", status=400
+    ),
+    "cancel": said("introduction", "text", deltas=1),
+    "async": _openai["async"],
+}
+
+_litellm: dict[str, Sees] = {
+    **{name: sees for name, sees in _openai.items() if not name.startswith("helper")},
+    "native_stream": _openai["stream"],
+    "tools": failed("AttributeError", "'dict' object has no attribute 'type'"),
+    "tools_as_dicts": said("generated", TOOL_ITEMS, dicts=["web_extractor_call"]),
+    "native_tools_stream": said("generated", TOOL_ITEMS),
+    "structured": said("generated", "message"),
+    "wrong_key": failed(
+        "AuthenticationError",
+        f"litellm.AuthenticationError: AuthenticationError: OpenAIException - {_KEY_JSON}",
+        status=401,
+    ),
+    "unknown_model": failed(
+        "BadRequestError", f"litellm.BadRequestError: OpenAIException - {_MODEL_JSON}", status=400
+    ),
+}
+
+_ai_sdk: dict[str, Sees] = {
+    "basic": said("introduction", "text"),
+    "messages": said("hello-messages", "text"),
+    "two_turns": said("my-name", "text"),
+    "history": said("generated", "text"),
+    "stream": said("artificial-intelligence", "text"),
+    "tools": failed("APICallError", "Invalid JSON response", status=200),
+    "tools_stream": failed(
+        "TypeValidationError", "item.outputs: Invalid input: expected array, received undefined"
+    ),
+    "search_stream": said("generated", "reasoning tool-call tool-result source source reasoning text"),
+    "own_tools": failed("APICallError", "Bad Request", status=400),
+    "function": said("generated", "tool-call tool-result text", calls=CALLED),
+    "function_stream": said("generated", "tool-call tool-result text", calls=CALLED),
+    "structured": failed("NoObjectGeneratedError", "No object generated: could not parse the response."),
+    "wrong_key": failed("APICallError", "Unauthorized", status=401),
+    "unknown_model": failed("APICallError", "Bad Request", status=400),
+    "cancel": said("introduction", "text", deltas=1),
+    "async": _openai["async"],
+}
+
+_RAN = said("generated", "web_search command_execution agent_message", exit_codes=[0], exit=0)
+_codex: dict[str, Sees] = {
+    "basic": _RAN,
+    "two_turns": _RAN,
+    "structured": _RAN,
+    "wrong_key": failed(
+        "turn.failed",
+        f"unexpected status 401 Unauthorized: {_KEY_JSON}, url: <base URL>/responses, request id: <id>",
+        items=[],
+        exit=1,
+    ),
+    "unknown_model": failed("turn.failed", _MODEL_JSON, items=[], exit=1),
+    "cancel": {**_RAN, "deltas": 1},
+}
+
+_LEFT_OPEN = (
+    "Read a stream to its end or `close()` it: one that is left half-read can lock up the whole client when "
+    "it is collected as garbage (in httpcore's connection pool)."
+)
+
+
+_CODEX_RUNS = (
+    "Codex declares its tools with each question, so the mock always calls one: the shell tool, with "
+    "a harmless command, which Codex runs in its read-only sandbox."
+)
+
+
+def _python(environment: str, refused: Mapping[str, Sees], *limits: str) -> Client:
+    return Client(
+        environment,
+        "openai (Python)",
+        "openai",
+        "openai_python.py",
+        {**_openai_python, **refused},
+        _openai_python_notes,
+        (_AS_MESSAGE, *limits),
+    )
+
+
+CLIENTS = (
+    _python(
+        "openai-newest",
+        _REFUSED_IN_SHORT,
+        "It speaks `httpx2`: tools that intercept httpx do not see it. The mock is a server of its own.",
+    ),
+    _python("openai-2", _REFUSED_WITH_BODY),
+    _python("openai-2.15.0", _REFUSED_WITH_BODY),
+    _python("openai-1", _REFUSED_WITH_BODY, _LEFT_OPEN),
+    Client(
+        "node",
+        "openai (Node)",
+        "openai",
+        "openai_node.mjs",
+        {
+            **_openai_node,
+            "wrong_key": failed("AuthenticationError", f"401 {_WRONG_KEY}", status=401, code="InvalidApiKey"),
+            "unknown_model": failed(
+                "BadRequestError", f"400 {_UNKNOWN_MODEL}", status=400, code="InvalidParameter"
+            ),
+        },
+        _openai_node_notes,
+        ("The package asks for Node 22; on Node 20 it runs as well.",),
+    ),
+    Client(
+        "node-6",
+        "openai (Node)",
+        "openai",
+        "openai_node.mjs",
+        {
+            **_openai_node,
+            "wrong_key": failed("AuthenticationError", "401 status code (no body)", status=401),
+            "unknown_model": failed("BadRequestError", "400 status code (no body)", status=400),
+        },
+        {
+            **_openai_node_notes,
+            "wrong_key": "code and message are lost: the client looks for them in a member `error`, and the "
+            "service's envelope is flat",
+            "unknown_model": "as with a wrong key, code and message are lost",
+        },
+    ),
+    Client(
+        "openai-agents",
+        "openai-agents",
+        "openai-agents",
+        "openai_agents.py",
+        _agents,
+        {
+            "structured": IGNORES_FORMAT,
+            "tools": "there is no class for `web_extractor`: the tools go into `extra_body`",
+        },
+        along=("openai",),
+    ),
+    Client(
+        "langchain-openai",
+        "langchain-openai",
+        "langchain-openai",
+        "langchain_openai.py",
+        _langchain,
+        {
+            "structured": IGNORES_FORMAT + '; `method="function_calling"` works',
+            "tools": "the message has no block for `web_extractor_call`: it is left out",
+            "tools_stream": "the message has no block for `web_extractor_call`: it is left out",
+            "bind_extractor": "`bind(tools=[…])` passes it on",
+        },
+        along=("openai",),
+    ),
+    Client(
+        "pydantic-ai",
+        "pydantic-ai",
+        "pydantic-ai-slim",
+        "pydantic_ai.py",
+        _pydantic_ai,
+        {
+            "structured": IGNORES_FORMAT + "; the default, a function, works",
+            "tools": "the client takes a `web_extractor_call` for a message and reads its `content`, which "
+            "is None; in a stream it passes over it",
+            "function_stream": "the parts are those of the last answer",
+        },
+        along=("openai",),
+    ),
+    Client(
+        "litellm",
+        "litellm",
+        "litellm",
+        "litellm.py",
+        _litellm,
+        {
+            "stream": "of a model that it does not know litellm asks for a whole reply and cuts it up itself",
+            "tools_stream": "asked for as a whole reply, too",
+            "tools": "a `web_extractor_call` comes as a plain dict, so `item.type` fails in the user's code",
+            "structured": "the text is handed over as it is; January's service ignores `text.format`",
+        },
+        (
+            "`litellm.responses` needs the package `mcp`, which litellm does not install by itself.",
+            "At import it fetches a price list from the network, unless `LITELLM_LOCAL_MODEL_COST_MAP=True`.",
+        ),
+        env={"LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+    ),
+    Client(
+        "ai-sdk",
+        "Vercel AI SDK",
+        "@ai-sdk/openai",
+        "ai_sdk.mjs",
+        _ai_sdk,
+        {
+            "history": "the first answer goes along as an `item_reference`",
+            "structured": IGNORES_FORMAT,
+            "tools": "the client knows no `web_extractor_call` and refuses the whole reply",
+            "tools_stream": "the client demands `outputs` of a `code_interpreter_call` that has just begun; "
+            "the service sends them when it is done",
+            "own_tools": "the service runs `code_interpreter` with `enable_thinking` only, which the client "
+            "has no option for; a `fetch` of one's own can put it into the body",
+            "wrong_key": "code and message are lost: the client looks for them in a member `error`, and the "
+            "service's envelope is flat",
+            "unknown_model": "as with a wrong key, code and message are lost",
+        },
+        ("The packages ask for Node 22; on Node 20 they run as well.",),
+        along=("ai",),
+    ),
+    Client(
+        "codex",
+        "Codex CLI",
+        "@openai/codex",
+        "codex.py",
+        _codex,
+        {
+            "basic": "a stream with a search and a call of its shell tool, the tool's output in a second "
+            "request, then the answer",
+            "two_turns": "`codex exec resume --last`; Codex sends the whole history itself",
+            "structured": "`--output-schema`: the answer is plain text, printed as it is; January's service "
+            "ignores `text.format`",
+            "wrong_key": "after five retries",
+            "cancel": "Codex is ended in the middle of its turn",
+        },
+        (
+            _CODEX_RUNS,
+            "It always streams; it has no built-in tools of the service but `web_search`.",
+        ),
+        snippet="codex.toml",
+        refusals=6,
+    ),
+)

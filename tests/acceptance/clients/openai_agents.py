@@ -1,0 +1,148 @@
+"""openai-agents: the Agents SDK for Python."""
+
+# ruff: noqa: E402 - what the docs quote comes first
+
+from __future__ import annotations
+
+# snippet
+import os
+
+from agents import Agent, OpenAIResponsesModel, set_tracing_disabled  # type: ignore[import-not-found]
+from openai import AsyncOpenAI
+
+client = AsyncOpenAI(base_url=os.environ["OPENAI_BASE_URL"], api_key=os.environ["OPENAI_API_KEY"])
+agent = Agent(name="Assistant", model=OpenAIResponsesModel("qwen3-max-2026-01-23", client))
+set_tracing_disabled(True)  # traces go to OpenAI, with OpenAI's key
+# end
+import asyncio
+from typing import Any
+
+from agents import ModelSettings, Runner, function_tool
+
+from tests.acceptance.clients.city import City
+from tests.acceptance.clients.driving import (
+    BUILT_IN_TOOLS,
+    MESSAGES,
+    PROMPTS,
+    SUNNY,
+    THINKING,
+    UNKNOWN_MODEL,
+    WRONG_KEY,
+    Seen,
+    drive,
+)
+
+#: One loop for all: the client keeps its connections in it.
+LOOP = asyncio.new_event_loop()
+
+called: list[Seen] = []
+
+
+def get_weather(city: str) -> str:
+    """Current weather of a city."""
+    called.append({"name": "get_weather", "arguments": {"city": city}})
+    return SUNNY
+
+
+def reply(result: Any) -> Seen:
+    types = [
+        item.raw_item.get("type") if isinstance(item.raw_item, dict) else item.raw_item.type
+        for item in result.new_items
+    ]
+    return {"text": result.final_output, "items": types}
+
+
+def run(who: Any, question: Any, **about: Any) -> Seen:
+    return reply(LOOP.run_until_complete(Runner.run(who, question, **about)))
+
+
+async def stream_of(who: Any, question: Any) -> Seen:
+    result = Runner.run_streamed(who, question)
+    text = ""
+    async for event in result.stream_events():
+        if event.type == "raw_response_event" and event.data.type == "response.output_text.delta":
+            text += event.data.delta
+    seen = reply(result)
+    assert seen["text"] == text
+    return seen
+
+
+def with_tools() -> Any:
+    """The SDK has no class for `web_extractor`, so all three go in beside it."""
+    return agent.clone(model_settings=ModelSettings(extra_body={**THINKING, "tools": BUILT_IN_TOOLS}))
+
+
+def with_function() -> Any:
+    called.clear()
+    return agent.clone(tools=[function_tool(get_weather)])
+
+
+def two_turns() -> Seen:
+    async def both() -> Any:
+        first = await Runner.run(agent, PROMPTS["name"])
+        return await Runner.run(agent, PROMPTS["recall"], previous_response_id=first.last_response_id)
+
+    return reply(LOOP.run_until_complete(both()))
+
+
+def structured() -> Seen:
+    result = LOOP.run_until_complete(Runner.run(agent.clone(output_type=City), PROMPTS["city"]))
+    return {"value": result.final_output.model_dump()}
+
+
+def wrong_key() -> Seen:
+    other = OpenAIResponsesModel("qwen3-max-2026-01-23", client.with_options(api_key=WRONG_KEY))
+    return run(agent.clone(model=other), "Hello!")
+
+
+def cancel() -> Seen:
+    """Leave a run at its first delta, then ask again."""
+
+    async def leave() -> int:
+        deltas = 0
+        result = Runner.run_streamed(agent, PROMPTS["essay"])
+        async for event in result.stream_events():
+            if event.type == "raw_response_event" and event.data.type == "response.output_text.delta":
+                deltas += 1
+                result.cancel()
+                break
+        return deltas
+
+    return {"deltas": LOOP.run_until_complete(leave()), **run(agent, PROMPTS["basic"])}
+
+
+def asynchronous() -> Seen:
+    """A reply and a stream at once."""
+
+    async def both() -> list[str]:
+        whole, parts = await asyncio.gather(
+            Runner.run(agent, PROMPTS["basic"]), stream_of(agent, PROMPTS["essay"])
+        )
+        return [whole.final_output, parts["text"]]
+
+    return {"texts": LOOP.run_until_complete(both())}
+
+
+if __name__ == "__main__":
+    drive(
+        {
+            "basic": lambda: run(agent, PROMPTS["basic"]),
+            "messages": lambda: run(agent, MESSAGES),
+            "two_turns": two_turns,
+            "stream": lambda: LOOP.run_until_complete(stream_of(agent, PROMPTS["essay"])),
+            "tools": lambda: run(with_tools(), PROMPTS["tools"]),
+            "tools_stream": lambda: LOOP.run_until_complete(stream_of(with_tools(), PROMPTS["tools"])),
+            "function": lambda: {**run(with_function(), PROMPTS["weather"]), "calls": called},
+            "function_stream": lambda: {
+                **LOOP.run_until_complete(stream_of(with_function(), PROMPTS["weather"])),
+                "calls": called,
+            },
+            "structured": structured,
+            "wrong_key": wrong_key,
+            "unknown_model": lambda: run(
+                agent.clone(model=OpenAIResponsesModel(UNKNOWN_MODEL, client)), "Hello!"
+            ),
+            "cancel": cancel,
+            "async": asynchronous,
+        }
+    )

@@ -1,0 +1,150 @@
+"""Makes `docs/clients.md` from the matrix and the drivers: `python -m tests.acceptance.clients.page`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
+
+from tests.acceptance.clients.matrix import CLIENTS, CLIENTS_FOLDER, SCENARIOS, Client, Sees, locked_version
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "clients.md"
+
+INTRODUCTION = """\
+# Clients
+
+Every client below is run in the tests, each version in an environment of its own, against a running
+`mockserver serve` with the profile `qwen-2026-01`. The tables say what the user of that client sees; the
+tests expect exactly that.
+
+Some clients can not read everything the service sends. The mock sends it all the same, as the service
+does, and the table shows how the client fails: better here than in production. Nothing is made up to please
+a client.
+
+This page is made from `tests/acceptance/clients/matrix.py`, and a test holds it to that. Do not edit it:
+`python -m tests.acceptance.clients.page` writes it.
+
+## Point a client at the mock
+
+A client needs two things: the base URL and a key. The server prints both when it starts.
+
+```sh
+mockserver serve --api-key sk-mock
+export OPENAI_BASE_URL=http://127.0.0.1:8080/api/v2/apps/protocols/compatible-mode/v1
+export OPENAI_API_KEY=sk-mock
+```
+
+Without `--api-key` any key will do. What each client does with them stands in its section; it is the
+beginning of the program that the tests run.
+"""
+
+#: Scenarios that are meant to end in the client's error.
+_MEANT_TO_FAIL = {"wrong_key", "unknown_model"}
+_LANGUAGES = {".py": "python", ".mjs": "js", ".toml": "toml"}
+
+#: Scenarios of the overview: the others belong to one client or two.
+_COMMON = (
+    "basic messages two_turns stream tools tools_stream function function_stream structured wrong_key "
+    "unknown_model cancel async"
+).split()
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [INTRODUCTION, *_overview()]
+    for title, group in groupby(CLIENTS, key=lambda client: client.title):
+        parts += _section(title, list(group))
+    return "\n".join(parts)
+
+
+def _overview() -> Iterator[str]:
+    yield "## Overview\n"
+    yield "✓ the client's user gets what was asked for · ✗ the client can not read the answer, or gets one it"
+    yield "can not use · – the client has no such thing\n"
+    yield _row(["client", "version", *[f"`{name}`" for name in _COMMON]])
+    yield _row(["---"] * (len(_COMMON) + 2))
+    for client in CLIENTS:
+        yield _row([client.title, client.version, *[_mark(client, name) for name in _COMMON]])
+    yield ""
+    yield _row(["scenario", "what it is"])
+    yield _row(["---", "---"])
+    for name, about in SCENARIOS.items():
+        yield _row([f"`{name}`", about])
+    yield ""
+
+
+def _mark(client: Client, scenario: str) -> str:
+    if scenario not in client.sees:
+        return "–"
+    unread = "error" in client.sees[scenario] and scenario not in _MEANT_TO_FAIL
+    # Structured output that comes as prose is none, even where the client does not mind.
+    return "✗" if unread or (scenario == "structured" and "value" not in client.sees[scenario]) else "✓"
+
+
+def _section(title: str, clients: list[Client]) -> Iterator[str]:
+    yield f"## {title}\n"
+    yield _snippet(clients[0])
+    for client in clients:
+        along = [f"{package} {locked_version(client.environment, package)}" for package in client.along]
+        yield f"### {' with '.join([f'{client.package} {client.version}', *along])}\n"
+        yield _row(["scenario", "what its user sees", "to know"])
+        yield _row(["---", "---", "---"])
+        for scenario, sees in _in_order(client):
+            yield _row([f"`{scenario}`", _told(sees), client.notes.get(scenario, "")])
+        yield ""
+        if client.limits:
+            yield "\n".join(f"- {limit}" for limit in client.limits) + "\n"
+
+
+def _in_order(client: Client) -> Iterator[tuple[str, Sees]]:
+    return ((name, client.sees[name]) for name in SCENARIOS if name in client.sees)
+
+
+def _snippet(client: Client) -> str:
+    """How the driver makes its client."""
+    file = CLIENTS_FOLDER / (client.snippet or client.driver)
+    text = file.read_text(encoding="utf-8")
+    comment = "//" if file.suffix == ".mjs" else "#"
+    if client.snippet is None:
+        text = text.split(f"{comment} snippet\n")[1].split(f"{comment} end\n")[0]
+    text = text.replace("  # type: ignore[import-not-found]", "")
+    return f"```{_LANGUAGES[file.suffix]}\n{text.strip()}\n```\n"
+
+
+def _told(sees: Sees) -> str:
+    """What the user sees, in words."""
+    if "error" in sees:
+        about = " ".join(str(sees[name]) for name in ("status", "code") if name in sees)
+        return f"**{sees['error']}**{f' ({about})' if about else ''}: `{sees['message']}`"
+    if "value" in sees:
+        return f"a valid `{sees['value']}`"
+    told = []
+    if "deltas" in sees:
+        told.append("the stream is left; then")
+    if "calls" in sees:
+        told.append(f"`{'`, `'.join(sees['calls'])}` is called;")
+    told.append(" and ".join(_text(text) for text in sees.get("texts", [sees.get("text")])))
+    if "items" in sees:
+        told.append(f"({_run_lengths(sees['items'])})")
+    if "dicts" in sees:
+        told.append(f"with plain dicts: {', '.join(sees['dicts'])}")
+    return " ".join(told)
+
+
+def _text(name: str) -> str:
+    return "a made-up text" if name == "generated" else f"the text of the sample `{name}`"
+
+
+def _run_lengths(items: Iterable[str]) -> str:
+    return ", ".join(
+        f"{name} ×{count}" if (count := len(list(same))) > 1 else name for name, same in groupby(items)
+    )
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+if __name__ == "__main__":
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(page(), encoding="utf-8")

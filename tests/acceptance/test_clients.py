@@ -1,0 +1,199 @@
+"""Real clients against a real server: what the user of each client and version sees, scenario by scenario.
+
+What is expected stands in `clients/matrix.py`, from which `docs/clients.md` is made too. A client that can
+not read what the service sends is expected to fail in its own way: nothing is invented to please it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import recording
+from tests.acceptance.clients.matrix import CLIENTS, CLIENTS_FOLDER, SCENARIOS, Client, Sees
+from tests.acceptance.clients.page import PAGE, page
+from tests.acceptance.conftest import (
+    ENVIRONMENTS,
+    KEY,
+    ROOT,
+    Server,
+    Start,
+    client_environment,
+    environment_python,
+    program,
+)
+
+pytestmark = pytest.mark.acceptance
+
+#: What differs from run to run in a client's message, or belongs to the text that could not be read.
+_MASKS = (
+    (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "<id>"),
+    (re.compile(r"input_value=(['\"]).*?\1, input_type"), "input_value=…, input_type"),
+    (re.compile(r"expected (value|ident) at line 1 column \d"), "expected value at line 1 column 1"),
+    (re.compile(r"Unexpected token '.', .* is not valid JSON"), "Unexpected token …, … is not valid JSON"),
+    (re.compile(r"\s*For further information visit \S+"), ""),
+    (re.compile(r"\s+"), " "),
+)
+
+#: Arguments and values that fit the schemas of the drivers: name and type of each member.
+_SHAPES = {"get_weather": {"city": str}, "City": {"city": str, "population": int}}
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.environment)
+def test_user_of_client_sees(client: Client, start: Start, tmp_path: Path, subtests: pytest.Subtests) -> None:
+    server = start("--api-key", KEY)
+    seen = play(client, server, tmp_path)
+
+    for scenario, expected in client.sees.items():
+        with subtests.test(scenario):
+            assert normalised(seen[scenario], server) == expected
+    with subtests.test("the server goes on"):
+        assert server.ask("Hello!").json()["output"][0]["content"][0]["text"] == _documented()["hello"]
+        assert "Traceback" not in server.logged
+    with subtests.test("what crossed the wire"):
+        assert_crossings(client, crossings())
+
+
+def play(client: Client, server: Server, folder: Path) -> dict[str, Sees]:
+    """Run the client's driver; what its user sees, by scenario."""
+    done = subprocess.run(
+        [*command(client, folder), *client.sees],
+        cwd=folder,
+        env=client_environment(
+            OPENAI_BASE_URL=server.base_url,
+            OPENAI_API_KEY=KEY,
+            PYTHONPATH=str(ROOT),
+            PATH=os.pathsep.join([str(binaries(client)), os.environ["PATH"]]),
+            **client.env,
+        ),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=50,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"scenario"')]
+    assert [line["scenario"] for line in lines] == list(client.sees), done.stderr
+    return {line.pop("scenario"): line for line in lines}
+
+
+def command(client: Client, folder: Path) -> list[str | Path]:
+    """How to run the driver; the test is skipped where its environment is missing."""
+    driver = CLIENTS_FOLDER / client.driver
+    if driver.suffix == ".py":
+        python = environment_python(client.environment) if not binaries(client).exists() else sys.executable
+        return [python, "-m", f"tests.acceptance.clients.{driver.stem}"]
+    for file in (driver, CLIENTS_FOLDER / "driving.mjs", CLIENTS_FOLDER / "prompts.json"):
+        (folder / file.name).write_bytes(file.read_bytes())
+    (folder / "node_modules").symlink_to(binaries(client).parent)
+    return [program("node"), folder / driver.name]
+
+
+def binaries(client: Client) -> Path:
+    return ENVIRONMENTS / client.environment / "node_modules" / ".bin"
+
+
+def normalised(seen: Sees, server: Server) -> Sees:
+    """What was seen, with names for documented texts and "generated" for what the mock makes up."""
+    result = dict(seen)
+    if "text" in seen:
+        result["text"] = _name_of(seen["text"])
+    if "texts" in seen:
+        result["texts"] = [_name_of(text) for text in seen["texts"]]
+    if "calls" in seen:
+        result["calls"] = [_signature(call["name"], call["arguments"]) for call in seen["calls"]]
+    if "value" in seen:
+        result["value"] = _signature("City", seen["value"])
+    if "message" in seen:
+        message = seen["message"].replace(server.base_url, "<base URL>")
+        for pattern, mask in _MASKS:
+            message = pattern.sub(mask, message)
+        result["message"] = message.strip()
+    return result
+
+
+def _name_of(text: str) -> str:
+    names = {known: name for name, known in _documented().items()}
+    assert text.strip()
+    return names.get(text, "generated")
+
+
+@cache
+def _documented() -> Mapping[str, str]:
+    """The texts of the exchanges that come with the package, by their names."""
+    texts = {}
+    for file in (ROOT / "fixtures").glob("*/*.json"):
+        exchange = json.loads(file.read_text(encoding="utf-8"))
+        message = exchange["reply"]["script"]["items"][-1]
+        texts[exchange["name"]] = message.get("text") or "".join(message["chunks"])
+    # One answer for both ways to say hello.
+    assert texts["hello"] == texts["hello-messages"]
+    texts["hello-messages"] = texts.pop("hello")
+    return {"hello": texts["hello-messages"], **texts}
+
+
+def _signature(name: str, members: Mapping[str, Any]) -> str:
+    shape = _SHAPES[name]
+    assert {each: type(value) for each, value in members.items()} == shape
+    return f"{name}({', '.join(shape)})"
+
+
+def crossings() -> list[recording.Crossing]:
+    """What the server of this test recorded so far; the judge reads it again when the test ends."""
+    files = sorted(Path(os.environ[recording.SPOOL]).glob("*.jsonl"))
+    return [recording.Crossing.loads(line) for file in files for line in file.read_text().splitlines()]
+
+
+def assert_crossings(client: Client, crossed: Sequence[recording.Crossing]) -> None:
+    """No request failed but those meant to; the outputs of functions belong to calls that the mock made."""
+    statuses = [each.status for each in crossed]
+    assert set(statuses) <= {200, 400, 401}
+    assert statuses.count(401) == client.refusals
+    replies, round_trips = "", 0
+    for crossing in crossed:
+        for call_id in _answered_calls(crossing):
+            assert crossing.status == 200
+            assert f'"call_id":"{call_id}"' in replies
+            assert '"type":"output_text"' in crossing.body.decode()
+            round_trips += 1
+        replies += crossing.body.decode()
+    functions = ("function", "function_stream") if "function" in client.sees else ("basic", "two_turns")
+    assert round_trips >= len(functions)
+
+
+def _answered_calls(crossing: recording.Crossing) -> list[str]:
+    """The calls whose outputs a request ends with."""
+    # Nothing is read of a request that is refused for its key.
+    content = json.loads(crossing.request or "{}").get("input", "")
+    if isinstance(content, str) or content[-1].get("type") != "function_call_output":
+        return []
+    return [item["call_id"] for item in content if item.get("type") == "function_call_output"]
+
+
+def test_every_scenario_and_note_belongs_somewhere() -> None:
+    for client in CLIENTS:
+        assert set(client.sees) <= set(SCENARIOS), client.environment
+        assert set(client.notes) <= set(client.sees), client.environment
+    assert {name for client in CLIENTS for name in client.sees} == set(SCENARIOS)
+
+
+def test_page_is_current() -> None:
+    """`python -m tests.acceptance.clients.page` writes it."""
+    assert PAGE.read_text(encoding="utf-8") == page()
+
+
+def test_page_has_nothing_of_a_machine() -> None:
+    text = page()
+    assert "/work/" not in text
+    assert "/root" not in text
+    assert set(re.findall(r"https?://([^/\s`\"']+)", text)) <= {"127.0.0.1:8080"}
