@@ -34,6 +34,8 @@ from tests.acceptance.conftest import (
 
 pytestmark = pytest.mark.acceptance
 
+PROMPTS = json.loads((CLIENTS_FOLDER / "prompts.json").read_text(encoding="utf-8"))
+
 #: What differs from run to run in a client's message, or belongs to the text that could not be read.
 _MASKS = (
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "<id>"),
@@ -93,6 +95,8 @@ def command(client: Client, folder: Path) -> list[str | Path]:
     if driver.suffix == ".py":
         python = environment_python(client.environment) if not binaries(client).exists() else sys.executable
         return [python, "-m", f"tests.acceptance.clients.{driver.stem}"]
+    if not binaries(client).parent.is_dir():
+        pytest.skip(f"there is no .environments/{client.environment}: `make test` builds it where npm is")
     for file in (driver, CLIENTS_FOLDER / "driving.mjs", CLIENTS_FOLDER / "prompts.json"):
         (folder / file.name).write_bytes(file.read_bytes())
     (folder / "node_modules").symlink_to(binaries(client).parent)
@@ -159,9 +163,13 @@ def assert_crossings(client: Client, crossed: Sequence[recording.Crossing]) -> N
     statuses = [each.status for each in crossed]
     assert set(statuses) <= {200, 400, 401}
     assert statuses.count(401) == client.refusals
+    assert statuses.count(400) == len({"unknown_model", "own_tools"} & set(client.sees))
+    assert any(_continues(_body(crossing)) for crossing in crossed)
+    if client.streams is not None:
+        assert sum(_body(crossing).get("stream", False) for crossing in crossed) == client.streams
     replies, round_trips = "", 0
     for crossing in crossed:
-        for call_id in _answered_calls(crossing):
+        for call_id in _answered_calls(_body(crossing)):
             assert crossing.status == 200
             assert f'"call_id":"{call_id}"' in replies
             assert '"type":"output_text"' in crossing.body.decode()
@@ -171,13 +179,24 @@ def assert_crossings(client: Client, crossed: Sequence[recording.Crossing]) -> N
     assert round_trips >= len(functions)
 
 
-def _answered_calls(crossing: recording.Crossing) -> list[str]:
+def _body(crossing: recording.Crossing) -> dict[str, Any]:
+    """A request; nothing is read of one that is refused for its key."""
+    body: dict[str, Any] = json.loads(crossing.request or "{}")
+    return body
+
+
+def _answered_calls(body: Mapping[str, Any]) -> list[str]:
     """The calls whose outputs a request ends with."""
-    # Nothing is read of a request that is refused for its key.
-    content = json.loads(crossing.request or "{}").get("input", "")
+    content = body.get("input", "")
     if isinstance(content, str) or content[-1].get("type") != "function_call_output":
         return []
     return [item["call_id"] for item in content if item.get("type") == "function_call_output"]
+
+
+def _continues(body: Mapping[str, Any]) -> bool:
+    """Whether a request asks for the name that the turn before told."""
+    text = json.dumps(body)
+    return PROMPTS["recall"] in text and ("previous_response_id" in body or PROMPTS["name"] in text)
 
 
 def test_every_scenario_and_note_belongs_somewhere() -> None:

@@ -65,6 +65,9 @@ class Client:
     refusals: int = 1
     """Requests that a wrong key costs: more than one where the client tries again."""
 
+    streams: int | None = None
+    """Requests for a stream, where a client does not ask for one whenever its user does."""
+
     @property
     def version(self) -> str:
         return locked_version(self.environment, self.package)
@@ -393,6 +396,7 @@ CLIENTS = (
             "At import it fetches a price list from the network, unless `LITELLM_LOCAL_MODEL_COST_MAP=True`.",
         ),
         env={"LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+        streams=2,
     ),
     Client(
         "ai-sdk",
