@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
 
 __all__ = ["folder", "json_files"]
 
@@ -18,11 +20,16 @@ __all__ = ["folder", "json_files"]
 @cache
 def folder(name: str) -> Traversable:
     """The data folder `name` ("schemas" or "fixtures"); FileNotFoundError where it is missing."""
-    checkout = Path(__file__).parent.parent / name
-    packaged = files("mockserver") / "_data" / name
-    for candidate in (packaged, checkout):
+    here = Path(__file__).parent
+    for candidate in (here / "_data" / name, here.parent / name):
         if candidate.is_dir():
             return candidate
+    # In a zip. Imported only here: it is slow to load, and every command needs a schema.
+    from importlib.resources import files
+
+    packaged = files("mockserver") / "_data" / name
+    if packaged.is_dir():
+        return packaged
     raise FileNotFoundError(f"the data folder {name!r} is neither in the package nor beside it")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from mockserver.contract.findings import Finding
 from mockserver.contract.frames import FrameChecker
+from mockserver.contract.lines import LineChecker
 from mockserver.contract.requests import RequestJudge
 from mockserver.contract.responses import fits_request, output_rules, usage_rules
 from mockserver.contract.rules import Report, finding
@@ -117,38 +118,76 @@ def check_error(
 
 
 def check_stream(
-    source: bytes | bytearray | memoryview | Iterable[Any],
+    source: bytes | bytearray | memoryview | str | Iterable[Any],
     profile: str | Profile = DEFAULT_PROFILE,
     request: Body = None,
     *,
     trimmed: bool = False,
 ) -> list[Finding]:
-    """Check a stream: its bytes, an iterable of chunks of bytes, or an iterable of parsed events.
+    """Check a stream: its bytes or text, or an iterable of chunks of bytes or of parsed events.
 
-    The findings are in the order of the events. `request` and `trimmed` as in `check_response`.
+    Bytes are server-sent events, or JSON Lines: one event a line. The findings are in the order of the
+    events. `request` and `trimmed` as in `check_response`.
 
     >>> events = [{"type": "response.created", "sequence_number": 0}]
     >>> [finding.rule for finding in check_stream(events)]
     ['SCH-002', 'SEQ-006']
     """
     profile = _profile(profile)
+    if isinstance(source, str):
+        source = source.encode(errors="surrogatepass")
     if isinstance(source, bytes | bytearray | memoryview):
-        source = [bytes(source)]
+        source = [source]
     items = iter(source)
     first = list(_first(items))
-    checker: FrameChecker | StreamChecker
-    if first and isinstance(first[0], bytes | bytearray | memoryview):
-        checker = framed = FrameChecker(profile)
-        events = framed.events
-    else:
-        checker = events = StreamChecker(profile)
     found: list[Finding] = []
-    for item in chain(first, items):
-        found += checker.feed(item)
-    found += checker.finish()
+    if first and isinstance(first[0], bytes | bytearray | memoryview):
+        checker = _ByteChecker(profile)
+        for chunk in chain(first, items):
+            found += checker.feed(bytes(chunk))
+        found += checker.finish()
+        events = checker.events
+    else:
+        events = StreamChecker(profile)
+        for item in chain(first, items):
+            found += events.feed(item)
+        found += events.finish()
     if request is not None:
         found += _answers(_value(request), events, profile)
     return _shown(found, trimmed=trimmed)
+
+
+class _ByteChecker:
+    """Frames or lines: the first byte that is no space tells, for a frame never begins with a brace."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._head = b""
+        self._chosen: FrameChecker | LineChecker | None = None
+
+    @property
+    def events(self) -> StreamChecker:
+        """The judge of the events."""
+        return self._choice().events
+
+    def feed(self, chunk: bytes) -> list[Finding]:
+        """The findings that the next bytes bring."""
+        if self._chosen is not None:
+            return self._chosen.feed(chunk)
+        self._head += chunk
+        return self._choice().feed(self._head) if self._head.strip() else []
+
+    def finish(self) -> list[Finding]:
+        """The findings that the end of the bytes brings."""
+        if self._chosen is None:
+            self._choice().feed(self._head)
+        return self._choice().finish()
+
+    def _choice(self) -> FrameChecker | LineChecker:
+        if self._chosen is None:
+            lines = self._head.lstrip().startswith(b"{")
+            self._chosen = LineChecker(self._profile) if lines else FrameChecker(self._profile)
+        return self._chosen
 
 
 def _answers(request: Any, events: StreamChecker, profile: Profile) -> list[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterator
 from typing import Any
 
 from mockserver.contract.findings import Finding, Severity
-from mockserver.contract.rules import finding
+from mockserver.contract.rules import finding, graded
 from mockserver.contract.schemas import schemas
 from mockserver.contract.shapes import breaches, unknowns
 from mockserver.profiles import Profile
@@ -57,13 +57,13 @@ class RequestJudge:
         found = breaches(self._schemas, _NAME, value)
         if not isinstance(value, dict):
             return found
-        found += self._model(value)
+        found += graded(self._model(value), self._profile.name)
         if not found:
             found += self._tools(value)
             found += _outputs(value)
         if not self._known(value):
             found += self._unknowns(value)
-        return sorted(found, key=_by_severity)
+        return sorted(graded(found, self._profile.name), key=_by_severity)
 
     def _model(self, value: dict[str, Any]) -> Iterator[Finding]:
         model = value.get("model")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from functools import cache
 from types import MappingProxyType
@@ -14,7 +14,7 @@ import orjson
 from mockserver import resources
 from mockserver.contract.findings import Finding, Severity, shown
 
-__all__ = ["Report", "Rule", "finding", "load_rules"]
+__all__ = ["Report", "Rule", "finding", "graded", "load_rules"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,12 @@ class Rule:
     """Where the rule is from: document and date, or "inferred"."""
     profiles: tuple[str, ...]
     """Names of the profiles it is for; "*" stands for all, "qwen-*" for all of that family."""
+    severity_in: Mapping[str, Severity] = field(default_factory=dict)
+    """Profiles in which a breach is milder, or worse, than `severity`."""
+
+    def is_for(self, profile: str) -> bool:
+        """Whether the profile of that name is judged by it."""
+        return any(fnmatch(profile, each) for each in self.profiles)
 
 
 @cache
@@ -40,7 +46,14 @@ def load_rules() -> Mapping[str, Rule]:
     """All rules by id, in the order of their file."""
     listed = orjson.loads((resources.folder("schemas") / "rules.json").read_bytes())["rules"]
     rules = (
-        Rule(**{**each, "severity": Severity(each["severity"]), "profiles": tuple(each["profiles"])})
+        Rule(
+            **{
+                **each,
+                "severity": Severity(each["severity"]),
+                "profiles": tuple(each["profiles"]),
+                "severity_in": {name: Severity(mild) for name, mild in each.get("severity_in", {}).items()},
+            }
+        )
         for each in listed
     )
     return MappingProxyType({rule.id: rule for rule in rules})
@@ -55,29 +68,46 @@ def finding(
     expected: Any = None,
     got: Any = None,
 ) -> Finding:
-    """A finding by `rule`, with the severity that rule has; long values are cut."""
+    """A finding by `rule`, with the severity that rule has in general; long values are cut."""
     severity = load_rules()[rule].severity
     return Finding(rule, severity, pointer, event, message, shown(expected), shown(got))
 
 
+def graded(found: Iterable[Finding], profile: str) -> list[Finding]:
+    """The findings that count in a profile, as bad as they are there."""
+    severities = _severities(profile)
+    return [
+        each if each.severity is severities[each.rule] else replace(each, severity=severities[each.rule])
+        for each in found
+        if each.rule in severities
+    ]
+
+
 @cache
-def _silent(profile: str) -> frozenset[str]:
-    rules = load_rules().values()
-    return frozenset(rule.id for rule in rules if not any(fnmatch(profile, each) for each in rule.profiles))
+def _severities(profile: str) -> Mapping[str, Severity]:
+    """The rules that a profile is judged by, and how bad a breach of each is there."""
+    rules = [rule for rule in load_rules().values() if rule.is_for(profile)]
+    return MappingProxyType({rule.id: rule.severity_in.get(profile, rule.severity) for rule in rules})
 
 
 class Report:
     """Collects findings about one event or body, by the rules of one profile; `say` adds one."""
 
-    __slots__ = ("_silent", "event", "found")
+    __slots__ = ("_severities", "event", "found")
 
     def __init__(self, profile: str, event: int | None = None) -> None:
-        self._silent = _silent(profile)
+        self._severities = _severities(profile)
         self.event = event
         """Place of the event that findings are about."""
         self.found: list[Finding] = []
 
     def say(self, rule: str, pointer: str, message: str, *, expected: Any = None, got: Any = None) -> None:
         """Add a finding about the present event; nothing where the rule is not for this profile."""
-        if rule not in self._silent:
-            self.found.append(finding(rule, pointer, message, event=self.event, expected=expected, got=got))
+        severity = self._severities.get(rule)
+        if severity is not None:
+            given, had = shown(expected), shown(got)
+            self.found.append(Finding(rule, severity, pointer, self.event, message, given, had))
+
+    def hears(self, rule: str) -> bool:
+        """Whether the profile is judged by `rule`."""
+        return rule in self._severities

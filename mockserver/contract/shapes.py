@@ -7,7 +7,7 @@ from typing import Any
 from mockserver.contract.findings import Finding
 from mockserver.contract.members import Stranger, strangers
 from mockserver.contract.problems import Problem
-from mockserver.contract.rules import finding
+from mockserver.contract.rules import finding, graded
 from mockserver.contract.schemas import ProfileSchemas
 
 __all__ = ["breaches", "shape_findings", "unknowns"]
@@ -26,14 +26,16 @@ def breaches(schemas: ProfileSchemas, name: str, value: Any, event: int | None =
     """What the schema forbids."""
     if schemas.valid(name, value):
         return []
-    found = [_breach(problem, event) for problem in schemas.problems(name, value)]
+    problems = [_breach(problem, event) for problem in schemas.problems(name, value)]
+    found = graded(problems, schemas.profile)
     # Only the fast validator looks at every name: it refuses values that are no JSON.
-    return found or [finding("SCH-001", "", "the value is not JSON", event=event)]
+    return found if problems else [finding("SCH-001", "", "the value is not JSON", event=event)]
 
 
 def unknowns(schemas: ProfileSchemas, name: str, value: Any, event: int | None = None) -> list[Finding]:
     """What the schema does not know: legal, and said."""
-    return [_unknown(stranger, schemas.profile, event) for stranger in strangers(schemas, name, value)]
+    profile = schemas.profile
+    return graded((_unknown(each, profile, event) for each in strangers(schemas, name, value)), profile)
 
 
 def _breach(problem: Problem, event: int | None) -> Finding:

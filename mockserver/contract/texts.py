@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import Enum
-from hashlib import blake2b
 from typing import Any
 
 __all__ = ["KEPT_CHARACTERS", "Stage", "Text", "difference"]
@@ -63,13 +62,13 @@ class Text:
             return difference("".join(pieces), self.told)
         self._pieces = pieces
         self._fold()
-        if self._hash.digest() == blake2b(_bytes(self.told)).digest():
+        if self._hash.digest() == _hasher(_bytes(self.told)).digest():
             return None
         return ("the deltas", "another text")
 
     def _fold(self) -> None:
         if self._hash is None:
-            self._hash = blake2b()
+            self._hash = _hasher()
         self._hash.update(_bytes("".join(self._pieces)))
         self._pieces = []
         self._size = 0
@@ -87,6 +86,12 @@ def difference(expected: str, got: str) -> tuple[str, str] | None:
 def _around(text: str, at: int) -> str:
     start, end = max(0, at - _CONTEXT), at + _CONTEXT
     return ("…" if start else "") + text[start:end] + ("…" if end < len(text) else "")
+
+
+def _hasher(data: bytes = b"") -> Any:
+    from hashlib import blake2b  # slow to load, and few texts are so long
+
+    return blake2b(data)
 
 
 def _bytes(text: str) -> bytes:

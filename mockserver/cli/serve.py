@@ -1,19 +1,18 @@
-"""The command `mockserver`. Each subcommand imports what it needs when it runs, so that all start fast."""
+"""`mockserver serve`: the mock server in the foreground. Imports what it needs when it runs."""
 
 from __future__ import annotations
 
 import gc
 import os
 import sys
-import tomllib
-from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mockserver import __version__
+from mockserver.cli.options import option
+from mockserver.cli.settings import give_up
 from mockserver.errors import ConfigurationError, MockServerError
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
 
@@ -22,63 +21,30 @@ if TYPE_CHECKING:
 
     from mockserver.server.endpoint import Services
 
-__all__ = ["main"]
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
+__all__ = ["serve"]
 
 
-def _settings() -> dict[str, Any]:
-    """`[tool.mockserver]` of the pyproject.toml in the current folder, as defaults of options."""
-    try:
-        text = Path("pyproject.toml").read_text(encoding="utf-8")
-        table = tomllib.loads(text).get("tool", {}).get("mockserver", {})
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        return {}
-    return {name.replace("-", "_"): value for name, value in table.items()}
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="mockserver")
-@click.pass_context
-def main(context: click.Context) -> None:
-    """A mock server and contract-testing kit for Qwen's Responses API.
-
-    Options can also be set in [tool.mockserver] of pyproject.toml or as MOCKSERVER_… variables; the
-    command line wins over variables, and those over the file.
-    """
-    context.default_map = {"serve": _settings()}
-
-
-def _option(*names: str, **about: Any) -> Callable[[_Command], _Command]:
-    variable = "MOCKSERVER_" + names[-1].lstrip("-").replace("-", "_").upper()
-    return click.option(*names, envvar=variable, show_default=about.pop("show_default", True), **about)
-
-
-@main.command()
-@_option("--host", default="127.0.0.1", help="Address to listen on; beyond loopback a key is required.")
-@_option("--port", default=8080, type=click.IntRange(0, 65535), help="Port to listen on; 0: a free one.")
-@_option(
+@click.command()
+@option("--host", default="127.0.0.1", help="Address to listen on; beyond loopback a key is required.")
+@option("--port", default=8080, type=click.IntRange(0, 65535), help="Port to listen on; 0: a free one.")
+@option(
     "--url-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the base URL to this file."
 )
-@_option("--profile", default=DEFAULT_PROFILE, help="The age of the service to play.")
-@_option("--rendering", default="wire", help="wire: what the service sends; documented: as its samples look.")
-@_option("--api-key", multiple=True, show_default=False, help="A key to accept; default: any key.")
-@_option("--api-key-env", multiple=True, metavar="NAME", help="A variable that holds a key to accept.")
-@_option(
-    "--model", multiple=True, metavar="NAME", help="A model to accept, or 'any'; default: the profile's."
-)
-@_option("--seed", type=int, help="Repeat a run to the byte: seeds ids and texts, and steps the clock.")
-@_option("--store-size", default=10_000, type=click.IntRange(1), help="Responses kept for the next turn.")
-@_option(
-    "--allow-host", multiple=True, metavar="NAME", help="Another name that may stand in the Host header."
-)
-@_option(
+@option("--profile", default=DEFAULT_PROFILE, help="The age of the service to play.")
+@option("--rendering", default="wire", help="wire: what the service sends; documented: as its samples look.")
+@option("--api-key", multiple=True, show_default=False, help="A key to accept; default: any key.")
+@option("--api-key-env", multiple=True, metavar="NAME", help="A variable that holds a key to accept.")
+@option("--model", multiple=True, metavar="NAME", help="A model to accept, or 'any'; default: the profile's.")
+@option("--seed", type=int, help="Repeat a run to the byte: seeds ids and texts, and steps the clock.")
+@option("--store-size", default=10_000, type=click.IntRange(1), help="Responses kept for the next turn.")
+@option("--allow-host", multiple=True, metavar="NAME", help="Another name that may stand in the Host header.")
+@option(
     "--exchanges",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     metavar="DIR",
     help="Answer from the exchange files in this folder first.",
 )
-@_option("--quiet", is_flag=True, help="No line for each request.")
+@option("--quiet", is_flag=True, help="No line for each request.")
 def serve(host: str, port: int, url_file: Path | None, quiet: bool, **settings: Any) -> None:
     """Serve the mock in the foreground."""
     try:
@@ -89,9 +55,9 @@ def serve(host: str, port: int, url_file: Path | None, quiet: bool, **settings: 
         if url_file is not None:
             _beside(url_file).touch()
     except MockServerError as error:
-        _give_up(str(error), 2)
+        give_up(str(error), 2)
     except OSError as error:
-        _give_up(f"can not write {url_file}: {error.strerror or error}", 2)
+        give_up(f"can not write {url_file}: {error.strerror or error}", 2)
     listener = _listen(host, port)
     _serve(services, listener, url_file, settings["api_key_env"])
 
@@ -151,7 +117,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         reason = error.strerror or str(error)
         hint = "; choose another with --port, or 0 for a free one" if port else ""
-        _give_up(f"can not listen on {host}, port {port}: {reason}{hint}", 1)
+        give_up(f"can not listen on {host}, port {port}: {reason}{hint}", 1)
 
 
 def _serve(
@@ -179,8 +145,3 @@ def _serve(
 
 def _beside(url_file: Path) -> Path:
     return url_file.with_name(url_file.name + ".part")
-
-
-def _give_up(message: str, code: int) -> NoReturn:
-    print(f"mockserver: {message}", file=sys.stderr)
-    raise SystemExit(code)

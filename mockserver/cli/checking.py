@@ -1,0 +1,101 @@
+"""How `mockserver check` runs, without click.
+
+Exit status: 0 where nothing was found at or above `--fail-on`, 1 where something was, 2 where an argument
+can not be used or a file not be read.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mockserver.cli.reports import FORMATS, Judged
+from mockserver.cli.settings import give_up, settings
+from mockserver.contract.files import AUTO, Verdict, check_file
+from mockserver.contract.findings import Severity
+from mockserver.contract.rules import load_rules
+from mockserver.profiles import profile_names
+
+__all__ = ["KINDS", "plainly", "run"]
+
+KINDS = (AUTO, "request", "response", "stream", "error")
+
+
+def plainly(arguments: Sequence[str]) -> None:
+    """Run and end the process where there is nothing but files and no setting at all; else return."""
+    is_plain = arguments and all(each == "-" or not each.startswith("-") for each in arguments)
+    if is_plain and not any(name.startswith("MOCKSERVER_") for name in os.environ) and not settings():
+        sys.exit(run(arguments))
+
+
+def run(
+    files: Sequence[str],
+    *,
+    profile: str = AUTO,
+    kind: str = AUTO,
+    style: str = "text",
+    report: Sequence[str] = (),
+    fail_on: str = Severity.ERROR,
+    ignore: Sequence[str] = (),
+) -> int:
+    """Judge the files and write the reports; the exit status."""
+    _require_profile(profile)
+    _require_rules(ignore)
+    targets = [_target(each) for each in report]
+    failing = list(Severity)[: list(Severity).index(Severity(fail_on)) + 1]
+    troubles: list[str] = []
+    judged: list[Judged] = []
+    for file in files:
+        try:
+            verdict = check_file(_read(file), profile, kind)
+        except OSError as error:
+            troubles.append(f"can not read {file}: {error.strerror or error}")
+        else:
+            judged.append(_judged(file, verdict, ignore))
+    _print(FORMATS[style](judged, failing))
+    for name, target in targets:
+        try:
+            target.write_text(FORMATS[name](judged, failing), encoding="utf-8")
+        except OSError as error:
+            troubles.append(f"can not write {target}: {error.strerror or error}")
+    for line in troubles:
+        print(f"mockserver: {line}", file=sys.stderr)
+    if troubles:
+        return 2
+    return int(any(each.severity in failing for one in judged for each in one.findings))
+
+
+def _require_profile(profile: str) -> None:
+    if profile != AUTO and profile not in profile_names():
+        known = ", ".join((AUTO, *profile_names()))
+        give_up(f"--profile {profile}: there is no such profile; there are: {known}", 2)
+
+
+def _require_rules(ignored: Sequence[str]) -> None:
+    for rule in ignored:
+        if rule not in load_rules():
+            give_up(f"--ignore {rule}: there is no such rule; `mockserver rules` lists them", 2)
+
+
+def _target(report: str) -> tuple[str, Path]:
+    name, equals, file = report.partition("=")
+    if not equals or not file or name not in FORMATS:
+        give_up(f"--report {report}: must be FORMAT=FILE, with a format of {', '.join(FORMATS)}", 2)
+    return name, Path(file)
+
+
+def _read(file: str) -> bytes:
+    return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+
+
+def _judged(file: str, verdict: Verdict, ignored: Sequence[str]) -> Judged:
+    kept = tuple(each for each in verdict.findings if each.rule not in ignored)
+    return Judged("standard input" if file == "-" else file, verdict, kept)
+
+
+def _print(text: str) -> None:
+    # Whatever the terminal's encoding is, a report must come out.
+    sys.stdout.buffer.write(text.encode(sys.stdout.encoding or "utf-8", "backslashreplace"))
+    sys.stdout.flush()

@@ -1,0 +1,50 @@
+"""The commands as click has them: one module a subcommand, each loaded when it is asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+from mockserver import __version__
+from mockserver.cli.settings import settings
+
+__all__ = ["group"]
+
+_COMMANDS = {
+    "check": "Judge files against the contract.",
+    "serve": "Serve the mock in the foreground.",
+}
+
+
+class _Group(click.Group):
+    """Knows the names of its commands, and loads the one that is run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"mockserver.cli.{cmd_name}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(_COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        table = settings()
+        ctx.default_map = dict.fromkeys(_COMMANDS, table)
+        return super().invoke(ctx)
+
+
+@click.command("mockserver", cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="mockserver")
+def group() -> None:
+    """A mock server and contract-testing kit for Qwen's Responses API.
+
+    Options can also be set in [tool.mockserver] of pyproject.toml or as MOCKSERVER_… variables; the
+    command line wins over variables, and those over the file.
+    """

@@ -1,0 +1,145 @@
+"""What a file is: a request, a response, an error, a stream or an exchange, told by positive marks.
+
+Taken: JSON of any of them, arrays and JSON Lines of events, raw server-sent events, and each of these
+with the HTTP head that `curl -i` puts before it, chunked or not. What has no mark is of no kind.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from mockserver.contract.lines import is_event
+from mockserver.errors import InvalidJSON
+from mockserver.wire import json
+
+__all__ = ["KINDS", "Detected", "detect"]
+
+#: What a file can be judged as; an exchange is judged by its parts.
+KINDS = ("request", "response", "stream", "error", "exchange")
+
+_STATUS_LINE = re.compile(rb"HTTP/[0-9](?:\.[0-9])? ([1-5][0-9]{2})(?: [^\r\n]*)?\r?\n")
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})(?:;[^\r\n]*)?\r\n")
+_FIELD = re.compile(rb"^(?:(?:data|event|id|retry) *:|:)", re.MULTILINE)
+_BOM = b"\xef\xbb\xbf"
+#: So far into a file the first field of a stream is looked for.
+_SEARCHED = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Detected:
+    """A file's content and what it is."""
+
+    kind: str | None
+    """One of `KINDS`; None where nothing tells."""
+    body: bytes
+    """The content without the HTTP head, chunks put together."""
+    value: Any = None
+    """The JSON value, where the body is one."""
+    is_json: bool = False
+    status: int | None = None
+    """Of the HTTP head, if there is one."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    cut: bool = False
+    """Whether the chunks of the body end without their end."""
+
+
+def detect(data: bytes) -> Detected:
+    """What `data` is."""
+    found = _without_head(data)
+    text = found.body.removeprefix(_BOM).strip()
+    if not text or text[:1] == b"<":
+        # Nothing, or a page: what a stream is when there is no stream. The judge of streams says so.
+        return replace(found, kind="stream")
+    try:
+        value = json.loads(text)
+    except InvalidJSON:
+        return replace(found, kind=_kind_of_text(found, text))
+    return replace(found, kind=_kind_of_value(found, value), value=value, is_json=True)
+
+
+def _without_head(data: bytes) -> Detected:
+    """The body behind any number of HTTP heads (100 Continue, a proxy's 200, redirects, the answer)."""
+    status, headers, rest = None, {}, data
+    while (line := _STATUS_LINE.match(rest)) is not None:
+        status = int(line[1])
+        head, blank, rest = _split_head(rest[line.end() :])
+        headers = _headers(head)
+        if not blank:
+            break
+    if "chunked" in headers.get("transfer-encoding", "") and _CHUNK.match(rest):
+        body, whole = _dechunked(rest)
+        return Detected(None, body, status=status, headers=headers, cut=not whole)
+    return Detected(None, rest, status=status, headers=headers)
+
+
+def _split_head(data: bytes) -> tuple[bytes, bytes, bytes]:
+    blank = re.search(rb"(?:\A|\n)\r?\n", data)
+    return (data, b"", b"") if blank is None else (data[: blank.start()], b"\n", data[blank.end() :])
+
+
+def _headers(head: bytes) -> dict[str, str]:
+    pairs = (line.partition(":") for line in head.decode("latin-1").splitlines())
+    return {name.strip().lower(): value.strip().lower() for name, _, value in pairs}
+
+
+def _dechunked(data: bytes) -> tuple[bytes, bool]:
+    """The chunks put together, and whether the last of them was there."""
+    pieces: list[bytes] = []
+    at = 0
+    while (size := _CHUNK.match(data, at)) is not None:
+        length = int(size[1], 16)
+        if not length:
+            return b"".join(pieces), True
+        pieces.append(data[size.end() : size.end() + length])
+        at = size.end() + length + 2
+    return b"".join(pieces), False
+
+
+def _kind_of_text(found: Detected, text: bytes) -> str | None:
+    """The kind of a body that is not one JSON value."""
+    if text[:1] == b"{":
+        first = _first_value(text)
+        return "stream" if _is_streamed(first) else None
+    if "text/event-stream" in found.headers.get("content-type", "") or _FIELD.search(text[:_SEARCHED]):
+        return "stream"
+    return None
+
+
+def _first_value(text: bytes) -> Any:
+    try:
+        return json.loads(text.partition(b"\n")[0])
+    except InvalidJSON:
+        return None
+
+
+def _kind_of_value(found: Detected, value: Any) -> str | None:
+    if isinstance(value, list):
+        return "stream" if not value or any(map(_is_streamed, value)) else None
+    if not isinstance(value, dict):
+        return None
+    for kind, marked in _MARKS.items():
+        if marked(value):
+            return kind
+    return "error" if found.status is not None and found.status >= 400 else None
+
+
+def _is_streamed(value: Any) -> bool:
+    """Whether a value is an event of a response, and no input item, which has a type too."""
+    return is_event(value) and value["type"].startswith(("response.", "error"))
+
+
+def _is_error(value: dict[str, Any]) -> bool:
+    return isinstance(value.get("error"), dict | str) or ("code" in value and "message" in value)
+
+
+_MARKS = {
+    "exchange": lambda value: "match" in value and "reply" in value,
+    "response": lambda value: value.get("object") == "response" or ("output" in value and "status" in value),
+    "stream": _is_streamed,
+    "request": lambda value: "input" in value or ("model" in value and "id" not in value),
+    "error": _is_error,
+}
+"""What tells each kind of object, in the order in which they are asked."""

@@ -1,0 +1,118 @@
+"""Which profile something is of, told by positive marks: forms of ids, members, types, framing.
+
+The marks are facts of the profiles. What breaks the contract has no part in the choice, so a stream
+never gets a milder judge by being bad; a profile that `yields` is taken only where no other has a mark.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from mockserver.errors import EventTooLarge, InvalidJSON
+from mockserver.profiles import DEFAULT_PROFILE, document, profile_names
+from mockserver.wire import json, sse
+
+__all__ = ["Choice", "choose_profile"]
+
+#: Events, and bytes of a stream, that are looked at.
+_EVENTS = 200
+_BYTES = 1 << 18
+
+Evidence = tuple[str, str]
+"""What kind of mark, and what was there: ("response_id", "resp_0a1b…")."""
+
+
+class Choice(NamedTuple):
+    """A profile, and the words for why it."""
+
+    profile: str
+    why: str
+
+
+def choose_profile(body: bytes, value: Any = None) -> Choice:
+    """The profile whose marks `body` has; the default where it has none. `value`: its JSON, if it is."""
+    evidence = list(dict.fromkeys(_of_text(body) if value is None else _of_value(value)))
+    seen = {name: _marks(name, evidence) for name in profile_names()}
+    strict = {name: marks for name, marks in seen.items() if marks and not _facts(name).get("yields")}
+    marked = strict or {name: marks for name, marks in seen.items() if marks}
+    if not marked:
+        return Choice(DEFAULT_PROFILE, "the default: it has no mark of any profile")
+    name = max(marked, key=lambda each: (len(marked[each]), each == DEFAULT_PROFILE))
+    return Choice(name, "by " + ", ".join(marked[name][:3]))
+
+
+def _facts(profile: str) -> Mapping[str, Any]:
+    facts: Mapping[str, Any] = document(profile)["facts"].get("marks", {"value": {}})["value"]
+    return facts
+
+
+def _marks(profile: str, evidence: list[Evidence]) -> list[str]:
+    facts = _facts(profile)
+    return [
+        f"{kind.replace('_', ' ')} {text[:44]}"
+        for kind, text in evidence
+        if kind in facts and re.match(facts[kind], text)
+    ]
+
+
+def _of_value(value: Any) -> Iterator[Evidence]:
+    for each in value[:_EVENTS] if isinstance(value, list) else [value]:
+        if isinstance(each, dict):
+            yield from _of_object(each)
+
+
+def _of_text(body: bytes) -> Iterator[Evidence]:
+    if body.lstrip()[:1] == b"{":
+        for line in body[:_BYTES].splitlines():
+            yield from _of_line(line)
+        return
+    try:
+        frames = sse.Decoder().feed(body[:_BYTES])
+    except EventTooLarge:
+        return
+    for frame in frames[:_EVENTS]:
+        for comment in frame.comments:
+            yield "framing", f":{comment}"
+        if frame.data is not None:
+            yield from _of_line(frame.data.encode(errors="replace"))
+    if re.search(rb"^data:\{", body[:_BYTES], re.MULTILINE):
+        yield "framing", "data:{"
+
+
+def _of_line(line: bytes) -> Iterator[Evidence]:
+    try:
+        yield from _of_value(json.loads(line))
+    except InvalidJSON:
+        return
+
+
+def _of_object(value: dict[str, Any]) -> Iterator[Evidence]:
+    """Evidence of a request, response, error or event."""
+    yield from (("member", name) for name, member in value.items() if member is not None)
+    yield from _texts("type", value.get("type"))
+    yield from _texts("model", value.get("model"))
+    for tool in _objects(value.get("tools")):
+        yield from _texts("type", tool.get("type"))
+    if value.get("object") == "response":
+        yield from _texts("response_id", value.get("id"))
+    for name in ("response", "item", "usage"):
+        for inner in _objects([value.get(name)]):
+            yield from _of_object(inner) if name != "item" else _of_item(inner)
+    for item in _objects(value.get("output")):
+        yield from _of_item(item)
+
+
+def _of_item(item: dict[str, Any]) -> Iterator[Evidence]:
+    yield from _texts("type", item.get("type"))
+    yield from _texts("item_id", item.get("id"))
+
+
+def _texts(kind: str, value: Any) -> Iterator[Evidence]:
+    if isinstance(value, str):
+        yield kind, value
+
+
+def _objects(values: Any) -> Iterator[dict[str, Any]]:
+    return (each for each in values if isinstance(each, dict)) if isinstance(values, list) else iter(())

@@ -1,0 +1,253 @@
+"""`mockserver check`: what it takes, what it prints, and how it ends."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import jsonschema
+import pytest
+
+from mockserver import resources
+from mockserver.cli import main
+from mockserver.contract.examples import load_examples
+from tests.contract import samples
+
+SCHEMA = json.loads((resources.folder("schemas") / "report.json").read_bytes())
+
+Check = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> Check:
+    """Run `mockserver check` in a folder of its own: (exit status, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["mockserver", "check", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capfdbinary.readouterr()
+        return int(ended.value.code or 0), out.decode(), err.decode()
+
+    return run
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., str]:
+    """Write a file into the folder; its name."""
+
+    def write(name: str, value: Any) -> str:
+        data = value if isinstance(value, bytes) else json.dumps(value).encode()
+        (tmp_path / name).write_bytes(data)
+        return name
+
+    return write
+
+
+Write = Callable[..., str]
+
+
+def report(out: str) -> list[dict[str, Any]]:
+    value: list[dict[str, Any]] = json.loads(out)
+    jsonschema.Draft202012Validator(SCHEMA).validate(value)
+    return value
+
+
+def test_a_good_file(check: Check, write: Write) -> None:
+    code, out, err = check(write("good.sse", samples.framed(samples.text_stream())))
+    assert (code, err) == (0, "")
+    assert out.startswith("good.sse: valid (stream; qwen-2026-01, by framing")
+
+
+def test_the_first_difference_is_shown_in_place(check: Check, write: Write) -> None:
+    events = samples.text_stream()
+    events[7]["text"] = " word0 word! word2"
+    code, out, _ = check(write("bad.json", events))
+    assert code == 1
+    lines = out.splitlines()
+    assert lines[0].startswith("bad.json: invalid, 2 errors (stream; ")
+    at = lines.index("  error TXT-001 event 7 /text: is not what its deltas make")
+    expected, got, caret = lines[at + 1 : at + 4]
+    assert expected.strip() == 'expected  " word0 word1 word2"'
+    assert got.strip() == 'got       " word0 word! word2"'
+    column = caret.index("^")
+    assert (expected[column], got[column]) == ("1", "!")
+    assert lines[-1].startswith("`mockserver rules RULE`")
+
+
+def test_a_difference_far_in_is_shown_too(check: Check, write: Write) -> None:
+    event = {**samples.text_stream()[0], "type": "response." + "x" * 100}
+    code, out, _ = check(write("bad.json", [event]))
+    assert code == 1
+    assert "SEQ-004" in out
+
+
+def test_several_files_and_standard_input(
+    check: Check, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = json.dumps(samples.response()).encode()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    code, out, _ = check(write("a.json", samples.REQUEST), "-", write("b.json", b"{}"))
+    assert code == 1
+    heads = [line for line in out.splitlines() if ": " in line and not line.startswith(" ")]
+    assert [head.split(" (")[0] for head in heads] == [
+        "a.json: valid",
+        "standard input: valid",
+        "b.json: invalid, 1 error",
+    ]
+
+
+def test_fail_on(check: Check, write: Write) -> None:
+    info = write("info.json", {**samples.REQUEST, "store": False})
+    warning = write("warning.json", {**samples.REQUEST, "tools": [{"type": "namespace"}]})
+    for file, levels in ((info, (0, 0, 1)), (warning, (0, 1, 1))):
+        for level, expected in zip(("error", "warning", "info"), levels, strict=True):
+            assert check(file, "--fail-on", level)[0] == expected
+
+
+def test_a_rule_can_be_passed_over(check: Check, write: Write) -> None:
+    file = write("bad.json", {**samples.response(), "usage": None})
+    assert check(file)[0] == 1
+    code, out, _ = check(file, "--ignore", "USE-004", "--format", "json")
+    assert code == 0
+    assert report(out)[0]["valid"]
+    assert check(file, "--ignore", "SSE-001", "--ignore", "USE-004")[0] == 0
+
+
+@pytest.mark.parametrize("rule", load_examples())
+def test_the_json_report_keeps_its_schema(rule: str, check: Check, write: Write) -> None:
+    example = load_examples()[rule]
+    kind = ("--kind", example.kind)
+    code, out, _ = check(write("x", example.data), *kind, "--format", "json", "--fail-on", "info")
+    [about] = report(out)
+    assert list(about) == ["file", "kind", "profile", "valid", "findings"]
+    assert (about["file"], about["profile"]) == ("x", "qwen-2026-01")
+    assert about["valid"] == (check("x", *kind)[0] == 0)
+    assert code == bool(about["findings"])
+    if example.request is None:
+        assert rule in {finding["rule"] for finding in about["findings"]}
+
+
+def test_github_annotations(check: Check, write: Write) -> None:
+    file = write("a,b:%.json", {**samples.response(), "status": "x\r\n::error::y", "output": 3})
+    code, out, _ = check(file, "--format", "github")
+    assert code == 1
+    assert [line.split("::/")[0] for line in out.splitlines()] == [
+        f"::error file=a%2Cb%3A%25.json,title={rule}" for rule in ("SCH-001", "SCH-001", "SEQ-009")
+    ]
+
+
+def test_junit(check: Check, write: Write) -> None:
+    bad = write("bad.json", {**samples.response(), "object": '<&"\x01'})
+    info = write("info.json", {**samples.REQUEST, "store": False})
+    _, out, _ = check(write("good.json", samples.REQUEST), bad, info, "--format", "junit")
+    suites = ET.fromstring(out)  # noqa: S314 (written here)
+    assert [suite.get("failures") for suite in suites] == ["0", "1", "0"]
+    assert [len(suite) for suite in suites] == [1, 1, 1]
+    assert suites.find(".//failure") is not None
+    assert suites.find(".//system-out") is not None
+
+
+def test_reports_to_files(check: Check, write: Write, tmp_path: Path) -> None:
+    code, out, _ = check(
+        write("bad.json", b"{}"), "--report", "json=r.json", "--report", "junit=r.xml", "--format", "github"
+    )
+    assert code == 1
+    assert out.startswith("::error file=bad.json,title=SCH-008::as a whole: ")
+    assert report((tmp_path / "r.json").read_text())[0]["kind"] is None
+    assert (tmp_path / "r.xml").read_text().startswith("<?xml")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["missing.json"], "can not read missing.json: No such file or directory"),
+        (["."], "can not read .: Is a directory"),
+        (["good.json", "--report", "json=no/such/folder.json"], "can not write no/such/folder.json: "),
+        (["good.json", "--report", "pdf=x"], "--report pdf=x: must be FORMAT=FILE, with a format of text, "),
+        (["good.json", "--report", "json"], "--report json: must be FORMAT=FILE"),
+        (["good.json", "--ignore", "XYZ-1"], "--ignore XYZ-1: there is no such rule; `mockserver rules`"),
+        (["good.json", "--profile", "x"], "--profile x: there is no such profile; there are: auto, "),
+        (["good.json", "--kind", "x"], "Invalid value for '--kind'"),
+        (["good.json", "--format", "x"], "Invalid value for '--format'"),
+        ([], "Missing argument"),
+    ],
+)
+def test_what_can_not_be_used_is_2(arguments: list[str], words: str, check: Check, write: Write) -> None:
+    write("good.json", samples.REQUEST)
+    code, _, err = check(*arguments)
+    assert code == 2
+    assert words in err
+    assert "Traceback" not in err
+
+
+def test_the_other_files_are_judged_all_the_same(check: Check, write: Write) -> None:
+    code, out, _ = check("missing.json", write("bad.json", b"{}"))
+    assert code == 2
+    assert out.startswith("bad.json: invalid")
+
+
+def test_settings_come_from_the_project_and_the_environment(
+    check: Check, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write("info.json", {**samples.REQUEST, "store": False})
+    assert check(file)[0] == 0
+    (tmp_path / "pyproject.toml").write_text('[tool.mockserver]\nfail-on = "info"\nport = 8080\n')
+    assert check(file)[0] == 1
+    monkeypatch.setenv("MOCKSERVER_FAIL_ON", "warning")
+    assert check(file)[0] == 0
+    assert check(file, "--fail-on", "info")[0] == 1
+
+
+@pytest.mark.parametrize("style", ["text", "json", "github", "junit"])
+def test_what_a_file_holds_steers_no_terminal_and_forges_no_line(
+    style: str, check: Check, write: Write
+) -> None:
+    hostile = "\x1b[2J\u202e\r\n::error::x\n\x85\x9b31m"
+    response = {**samples.response(), "status": hostile, hostile: 1}
+    code, out, _ = check(write("x.json", response), "--format", style)
+    assert code == 1
+    assert not set(out) & {"\x1b", "\x9b", "\x85", "\r"} or style == "json"
+    assert "\n::error::x" not in out
+    assert "\x1b" not in out
+
+
+HEAVY = {"click", "faker", "httpx", "jsonschema", "rich", "starlette", "uvicorn", "hypothesis", "asyncio"}
+
+
+@pytest.mark.parametrize("kind", ["request", "response", "stream"])
+def test_a_good_file_loads_nothing_heavy(kind: str, tmp_path: Path) -> None:
+    value: Any = {
+        "request": samples.REQUEST,
+        "response": samples.response(),
+        "stream": samples.text_stream(),
+    }[kind]
+    (tmp_path / "small.json").write_text(json.dumps(value))
+    code = (
+        "import sys; sys.argv = ['mockserver', 'check', 'small.json']\n"
+        "import atexit; atexit.register(lambda: print(*sorted(sys.modules)))\n"
+        "from mockserver.cli import main; main()"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True, env={}
+    )
+    loaded = {name.partition(".")[0] for name in ran.stdout.splitlines()[-1].split()}
+    assert "orjson" in loaded
+    assert not loaded & HEAVY
+
+
+def test_as_a_module(tmp_path: Path) -> None:
+    (tmp_path / "small.json").write_text("{}")
+    command = [sys.executable, "-m", "mockserver", "check", "small.json"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env={})
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert "SCH-008" in ran.stdout

@@ -1,0 +1,100 @@
+"""What a file is told to be."""
+
+from __future__ import annotations
+
+import pytest
+
+from mockserver.contract.detect import detect
+from mockserver.wire import json
+from tests.contract import samples
+
+EVENTS = samples.text_stream()
+FRAMES = samples.framed(EVENTS)
+LINES = b"".join(json.dumps(event) + b"\n" for event in EVENTS)
+RESPONSE = json.dumps(samples.response())
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream;charset=UTF-8\r\n"
+
+KINDS = {
+    "request": (json.dumps(samples.REQUEST), "request"),
+    "request without an input": (b'{"model": "qwen3-max"}', "request"),
+    "request of the chat API": (b'{"model": "qwen3-max", "messages": []}', "request"),
+    "response": (RESPONSE, "response"),
+    "response in lines": (json.pretty(samples.response()), "response"),
+    "response without object": (b'{"id": "x", "output": [], "status": "completed"}', "response"),
+    "flat error": (b'{"code": "x", "message": "y", "request_id": "z"}', "error"),
+    "wrapped error": (b'{"error": {"message": "y"}}', "error"),
+    "array of events": (json.dumps(EVENTS), "stream"),
+    "array without events": (b"[]", "stream"),
+    "array of input items": (b'[{"type": "message", "role": "user", "content": "x"}]', None),
+    "lines": (LINES, "stream"),
+    "one line": (LINES.split(b"\n")[0], "stream"),
+    "lines that end early": (LINES[:-30], "stream"),
+    "frames": (FRAMES, "stream"),
+    "frames that end early": (FRAMES[:-30], "stream"),
+    "frames with a byte order mark": (b"\xef\xbb\xbf" + FRAMES, "stream"),
+    "frames after a comment": (b": hello\n\n" + FRAMES, "stream"),
+    "nothing": (b"", "stream"),
+    "blanks": (b" \r\n\n", "stream"),
+    "HTML": (b"<!doctype html><title>502 Bad Gateway</title>", "stream"),
+    "exchange": (b'{"format": 1, "name": "x", "match": {}, "reply": {}}', "exchange"),
+    "cut JSON": (RESPONSE[:-9], None),
+    "prose": (b"Hello!", None),
+    "a number": (b"3", None),
+    "an object without a mark": (b'{"hello": "world"}', None),
+    "bytes": (bytes(range(256)), None),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_kinds(name: str) -> None:
+    data, kind = KINDS[name]
+    assert detect(data).kind == kind
+
+
+@pytest.mark.parametrize("name", [name for name, (data, _) in KINDS.items() if data.strip()])
+def test_a_head_before_it_changes_nothing(name: str) -> None:
+    data, kind = KINDS[name]
+    found = detect(b"HTTP/1.1 200 OK\r\nserver: x\r\n\r\n" + data)
+    assert (found.kind, found.status, found.body) == (kind, 200, data)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/2 200 \r\ncontent-type: text/event-stream\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n" + HEAD + b"\r\n",
+        b"HTTP/1.1 200 Connection established\r\n\r\n" + HEAD + b"\r\n",
+        HEAD.replace(b"\r\n", b"\n") + b"\n",
+    ],
+)
+def test_heads_of_curl(head: bytes) -> None:
+    found = detect(head + FRAMES)
+    assert (found.kind, found.status, found.body) == ("stream", 200, FRAMES)
+    assert found.headers["content-type"].startswith("text/event-stream")
+
+
+def chunked(data: bytes, size: int) -> bytes:
+    pieces = [data[at : at + size] for at in range(0, len(data), size)]
+    return b"".join(b"%x;name=value\r\n%b\r\n" % (len(each), each) for each in pieces) + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize("size", [1, 10, 1000, 1_000_000])
+def test_chunks_are_put_together(size: int) -> None:
+    head = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+    whole = head + chunked(FRAMES, size)
+    found = detect(whole)
+    assert (found.body, found.kind, found.cut) == (FRAMES, "stream", False)
+    assert detect(whole[: -len(b"0\r\n\r\n")]).cut
+    # What curl -i writes: the head says chunked, and curl has put the chunks together.
+    found = detect(head + FRAMES)
+    assert (found.body, found.kind, found.cut) == (FRAMES, "stream", False)
+
+
+def test_a_refusal_is_an_error_whatever_its_form() -> None:
+    assert detect(b'HTTP/1.1 500 Oh\r\n\r\n{"detail": "x"}').kind == "error"
+    assert detect(b"HTTP/1.1 502 Bad Gateway\r\ncontent-type: text/html\r\n\r\n<html>").kind == "stream"
+
+
+def test_a_head_alone_has_no_body() -> None:
+    found = detect(HEAD)
+    assert (found.kind, found.body, found.status) == ("stream", b"", 200)

@@ -1,0 +1,141 @@
+"""Files of every kind, judged."""
+
+from __future__ import annotations
+
+import base64
+import doctest
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mockserver.contract import files as files_module
+from mockserver.contract.files import check_file
+from mockserver.errors import UnknownProfile
+from mockserver.profiles import DEFAULT_PROFILE
+from mockserver.wire import json
+from tests.contract import samples
+
+ROOT = Path(__file__).parent.parent.parent
+EVENTS = samples.text_stream()
+FRAMES = samples.framed(EVENTS)
+RESPONSE = samples.response()
+
+
+def rules(data: bytes, **how: Any) -> list[str]:
+    return [finding.rule for finding in check_file(data, **how).findings]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        json.dumps(samples.REQUEST),
+        json.dumps(RESPONSE),
+        json.dumps(EVENTS),
+        b"\n".join(map(json.dumps, EVENTS)),
+        FRAMES,
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n" + FRAMES,
+        b'HTTP/1.1 400 Bad Request\r\n\r\n{"code": "x", "message": "y", "request_id": "z"}',
+    ],
+)
+def test_good_files(data: bytes) -> None:
+    assert check_file(data).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("data", "rule"),
+    [
+        (b"", "SSE-006"),
+        (b"<html>", "SSE-006"),
+        (b"[]", "SEQ-006"),
+        (FRAMES[:-20], "SSE-003"),
+        (json.dumps(RESPONSE)[:-20], "SCH-006"),
+        (b'[{"type": "response.created"', "SCH-006"),
+        (b'{"hello": "world"}', "SCH-008"),
+        (b"Hello!", "SCH-008"),
+        (b"\xef\xbb\xbf" + json.dumps(RESPONSE), "SCH-006"),
+    ],
+)
+def test_what_is_no_good_file_says_so(data: bytes, rule: str) -> None:
+    assert rule in rules(data)
+
+
+def test_a_kind_can_be_asked_for() -> None:
+    assert rules(json.dumps(RESPONSE), kind="stream") == ["SSE-006"]
+    assert "SCH-002" in rules(json.dumps(RESPONSE), kind="error") + rules(b"{}", kind="error")
+    assert rules(b"{}", kind="request") == ["REQ-001", "REQ-001"]
+    assert rules(FRAMES, kind="response") == ["SCH-006"]
+    assert check_file(b"{}", kind="request").kind == "request"
+
+
+def test_a_lost_last_chunk_is_a_cut_stream() -> None:
+    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    chunk = b"%x\r\n%b\r\n" % (len(FRAMES), FRAMES)
+    assert rules(head + chunk + b"0\r\n\r\n") == []
+    assert rules(head + chunk) == ["SSE-003"]
+
+
+def test_a_profile_can_be_asked_for() -> None:
+    verdict = check_file(FRAMES, DEFAULT_PROFILE)
+    assert (verdict.profile, verdict.why) == (DEFAULT_PROFILE, "as asked")
+    with pytest.raises(UnknownProfile):
+        check_file(FRAMES, "nothing")
+
+
+def exchange(**members: Any) -> bytes:
+    return json.dumps({"format": 1, "name": "x", "match": {}, "reply": {"script": {"items": []}}, **members})
+
+
+def test_exchanges_are_judged_by_their_parts() -> None:
+    broken = {**RESPONSE, "output": 3}
+    lines = [json.dumps(event).decode() for event in EVENTS]
+    shown: dict[str, Any] = {"kind": "stream", "trimmed": False, "body": lines}
+    assert rules(exchange(shown=shown, request=samples.REQUEST, reply={"body": RESPONSE})) == []
+    found = check_file(
+        exchange(
+            request={"model": "gpt", "input": "x"},
+            shown={"kind": "response", "trimmed": False, "body": broken},
+            reply={"body": broken},
+        )
+    ).findings
+    assert [(each.rule, each.pointer) for each in found] == [
+        ("REQ-005", "/request/model"),
+        ("SCH-001", "/shown/body/output"),
+        ("SCH-001", "/reply/body/output"),
+    ]
+    cut = check_file(exchange(shown={**shown, "body": lines[:-1]})).findings
+    assert [(each.rule, each.pointer) for each in cut] == [("SEQ-006", "/shown/body")]
+    assert (
+        rules(exchange(shown={**shown, "body": lines[:2] + lines[-1:], "trimmed": True, "reason": "x"})) == []
+    )
+
+
+def test_recordings_in_exchanges_are_judged() -> None:
+    def recorded(status: int, body: bytes) -> bytes:
+        chunks = [{"base64": base64.b64encode(body).decode()}]
+        return exchange(
+            reply={"http": {"status": status, "headers": {"Content-Type": "x/y"}, "chunks": chunks}}
+        )
+
+    assert rules(recorded(200, FRAMES)) == []
+    assert rules(recorded(200, FRAMES[:-20])) == ["SSE-003", "SEQ-006"]
+    assert rules(recorded(400, b'{"code": "x", "message": "y", "request_id": "z"}')) == []
+    assert rules(recorded(400, b'{"code": "x"}')) == ["SCH-002", "SCH-002"]
+
+
+def test_an_exchange_that_is_none() -> None:
+    [found] = check_file(exchange(name="no such name!")).findings
+    assert (found.rule, found.pointer) == ("SCH-001", "/name")
+    verdict = check_file(exchange(profile="qwen-1999"))
+    assert (verdict.profile, verdict.why) == (DEFAULT_PROFILE, "the default: there is no profile 'qwen-1999'")
+    assert check_file(exchange(profile=DEFAULT_PROFILE)).why == "as the exchange says"
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "fixtures").rglob("*.json")), ids=lambda file: file.stem)
+def test_the_projects_own_exchanges(file: Path) -> None:
+    assert check_file(file.read_bytes()).findings == ()
+
+
+def test_the_examples_in_the_docstrings_hold() -> None:
+    results = doctest.testmod(files_module)
+    assert (results.failed, results.attempted > 0) == (0, True)
