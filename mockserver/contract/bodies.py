@@ -154,6 +154,8 @@ def _not_begun(item: OpenItem, event: Event, report: Report) -> Text | None:
     elif item.texts and item.texts[-1].stage is Stage.OPEN:
         report.say("ITM-013", "", "the text before has had no done event")
     item.texts.append(Text())
+    # What was lost before may have been the first of its deltas.
+    item.texts[-1].spoiled = item.spoiled
     return item.texts[-1]
 
 
@@ -177,6 +179,10 @@ def _arguments_done(item: OpenItem, event: Event, report: Report) -> None:
     if text.stage is not Stage.OPEN:
         report.say("ITM-017", "", "the arguments are done already")
         return
+    name, called = event.get("name"), item.added.get("name")
+    if isinstance(name, str) and isinstance(called, str) and name != called:
+        message = "name was another in response.output_item.added"
+        report.say("ITM-005", "/name", message, expected=called, got=name)
     differs = text.finish(event.get("arguments"))
     if not item.spoiled:
         _differs("TXT-004", "/arguments", "are not what the deltas make", differs, report)

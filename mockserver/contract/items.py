@@ -171,6 +171,12 @@ class Items:
             if item != last:
                 self._differ(item, last, f"/response/output/{index}")
 
+    def failed(self, output: Any) -> None:
+        """Compare the output of a failed response with the items that were done; others need no mention."""
+        for index, last in enumerate(output if isinstance(output, list) else ()):
+            if index in self._done and self._done[index] != last:
+                self._differ(self._done[index], last, f"/response/output/{index}")
+
     def _differ(self, expected: Any, got: Any, pointer: str) -> None:
         """Say where two unequal values differ, at the deepest level."""
         for name, one, other in _pairs(expected, got):

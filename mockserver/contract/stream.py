@@ -140,6 +140,7 @@ class StreamChecker:
         if not isinstance(event, dict):
             report.say("SSE-002", "", "an event is a JSON object", got=event)
             self._next = (self._next or 0) + 1
+            self._items.lost()
         elif "type" not in event and ("code" in event or "error" in event):
             self._fault(event)
         else:
@@ -219,6 +220,7 @@ class StreamChecker:
         response = self._same(event, _TERMINAL[kind])
         self.response = response
         if kind == "response.failed":
+            self._items.failed(response.get("output"))
             return
         say = self._report.say
         if response.get("model") == "":

@@ -201,3 +201,49 @@ def test_the_time_it_takes_grows_with_the_events() -> None:
         return best
 
     assert seconds(40_000) < 30 * seconds(4_000)
+
+
+@pytest.mark.parametrize("lost", [[], None, 7])
+@pytest.mark.parametrize(
+    ("make", "at"), [(samples.thinking_stream, 3), (samples.function_stream, 3), (samples.text_stream, 4)]
+)
+def test_an_event_that_is_none_brings_its_finding_alone(make: Any, at: int, lost: Any) -> None:
+    """The first delta too: what its text lacks then is known already."""
+    events = make()
+    events[at] = lost
+    assert rules(errors(check_stream(events))) == ["SSE-002"]
+
+
+def test_a_first_delta_that_can_not_be_read_brings_its_finding_alone() -> None:
+    whole = samples.framed(samples.thinking_stream())
+    broken = whole.replace(b'data:{"type":"response.reasoning_summary_text.delta"', b"data:{", 1)
+    assert rules(errors(check_stream(broken))) == ["SSE-002"]
+
+
+def failing_stream() -> list[Event]:
+    events = samples.text_stream()
+    failed = {**events[-1]["response"], "status": "failed", "error": {"code": "c", "message": "m"}}
+    return [*events[:-1], {**events[-1], "type": "response.failed", "response": failed}]
+
+
+@pytest.mark.parametrize(("name", "value", "rule"), [("id", "msg_9", "ITM-010"), ("status", None, "ITM-010")])
+def test_a_failed_response_repeats_what_was_done(name: str, value: Any, rule: str) -> None:
+    events = failing_stream()
+    assert check_stream(events) == []
+    events[-1]["response"]["output"][0][name] = value
+    assert rule in rules(check_stream(events))
+
+
+def test_a_failed_response_need_not_have_all_that_was_done() -> None:
+    events = failing_stream()
+    events[-1]["response"]["output"] = []
+    assert check_stream(events) == []
+
+
+def test_the_name_of_a_call_is_the_same_wherever_it_is() -> None:
+    events = samples.function_stream()
+    done = next(event for event in events if event["type"] == "response.function_call_arguments.done")
+    done["name"] = "get_weather"
+    assert check_stream(events) == []
+    done["name"] = "delete_everything"
+    assert rules(check_stream(events)) == ["ITM-005"]
