@@ -40,7 +40,9 @@ beginning of the program that the tests run.
 
 #: Scenarios that are meant to end in the client's error.
 _MEANT_TO_FAIL = {"wrong_key", "unknown_model"}
-_LANGUAGES = {".py": "python", ".mjs": "js", ".toml": "toml"}
+
+#: Not "python": blocks of that name are run with this project's packages alone; these the drivers run.
+_LANGUAGES = {".py": "py", ".mjs": "js", ".toml": "toml"}
 
 #: Scenarios of the overview: the others belong to one client or two.
 _COMMON = (
