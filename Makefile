@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile --no-config --quiet --upgrade --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 
-.PHONY: help serve test soak check format lock clean
+.PHONY: help serve test soak check format docs lock clean
 
 help:
 	@echo "make serve    run the mock server (PORT=8080, ARGS='--seed 1')"
@@ -15,6 +15,7 @@ help:
 	@echo "make soak     run what takes long: memory over 100,000 requests"
 	@echo "make check    formatting, lint and types"
 	@echo "make format   format the code and mend what can be mended"
+	@echo "make docs     write the generated pages of docs/ anew"
 	@echo "make lock     move every locked version to the newest"
 	@echo "make clean    remove all that these commands made"
 
@@ -36,6 +37,9 @@ check: $(VENV)/.develops
 format: $(VENV)/.develops
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/.develops
+	$(BIN)/python docs/generate.py
 
 # dev.txt is resolved first and holds the others, so one virtual environment serves them all.
 lock: $(VENV)/.develops

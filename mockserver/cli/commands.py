@@ -14,6 +14,8 @@ __all__ = ["group"]
 
 _COMMANDS = {
     "check": "Judge files against the contract.",
+    "rules": "List the rules of the contract, or explain one.",
+    "schema": "Print the schemas of a profile, or its OpenAPI document.",
     "serve": "Serve the mock in the foreground.",
 }
 

@@ -15,7 +15,7 @@ from mockserver.contract.files import Verdict
 from mockserver.contract.findings import Finding, Severity
 from mockserver.wire import json
 
-__all__ = ["FORMATS", "Judged"]
+__all__ = ["FORMATS", "Judged", "plain"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def _text(judged: Sequence[Judged], _: Container[Severity]) -> str:
     lines: list[str] = []
     for each in judged:
         about = f"{each.verdict.kind or 'of no known kind'}; {each.verdict.profile}, {each.verdict.why}"
-        lines.append(f"{_plain(each.file)}: {_counted(each)} ({_plain(about)})")
+        lines.append(f"{plain(each.file)}: {_counted(each)} ({plain(about)})")
         for finding in each.findings:
             lines += _shown(finding)
     if any(each.findings for each in judged):
@@ -64,7 +64,7 @@ def _counted(each: Judged) -> str:
 
 
 def _shown(finding: Finding) -> list[str]:
-    lines = [f"  {finding.severity} {finding.rule} {_place(finding)}: {_plain(finding.message)}"]
+    lines = [f"  {finding.severity} {finding.rule} {_place(finding)}: {plain(finding.message)}"]
     values = [("expected", finding.expected), ("got", finding.got)]
     given = [(name, _value(value)) for name, value in values if value is not None]
     if len(given) == 2:
@@ -78,14 +78,14 @@ def _shown(finding: Finding) -> list[str]:
 
 def _place(finding: Finding) -> str:
     event = "" if finding.event is None else f"event {finding.event}"
-    return _plain(f"{event} {finding.pointer}".strip() or "as a whole")
+    return plain(f"{event} {finding.pointer}".strip() or "as a whole")
 
 
 def _value(value: Any) -> str:
     try:
-        return _plain(json.dumps(value).decode())
+        return plain(json.dumps(value).decode())
     except (TypeError, ValueError):
-        return _plain(ascii(value))
+        return plain(ascii(value))
 
 
 def _difference(expected: str, got: str) -> tuple[int, int]:
@@ -100,7 +100,7 @@ def _window(text: str, start: int) -> str:
     return ("…" if start else "") + text[start:end] + ("…" if end < len(text) else "")
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """`text` on one line, with an escape for every character that does not print."""
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
@@ -161,7 +161,7 @@ def _github(judged: Sequence[Judged], _: Container[Severity]) -> str:
 
 
 def _data(text: str) -> str:
-    return _plain(text).replace("%", "%25")
+    return plain(text).replace("%", "%25")
 
 
 def _property(text: str) -> str:
@@ -199,7 +199,7 @@ _ENTITIES = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;"))
 
 
 def _attribute(text: str) -> str:
-    text = "\n".join(_plain(line) for line in text.split("\n"))
+    text = "\n".join(plain(line) for line in text.split("\n"))
     for character, entity in _ENTITIES:
         text = text.replace(character, entity)
     return text

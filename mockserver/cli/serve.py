@@ -140,7 +140,10 @@ def _serve(
     # through it all again and again for garbage would cost a fifth of the server's speed.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-    run_forever(App(services), listener, announce)
+    try:
+        run_forever(App(services), listener, announce)
+    finally:
+        services.logbook.flush()
 
 
 def _beside(url_file: Path) -> Path:

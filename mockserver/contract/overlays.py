@@ -15,15 +15,15 @@ Annotations of the core's own:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["branches", "flatten", "is_newer", "merge_patch"]
+__all__ = ["aged", "branches", "flatten", "is_newer", "merge_patch", "pointed", "reachable"]
 
 Schema = dict[str, Any]
 
 _SCHEMA = ("items", "additionalProperties", "if", "then", "else", "not")
-_DIALECT = "$schema"
+_DEFS = "#/$defs/"
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
@@ -67,8 +67,36 @@ def flatten(documents: Mapping[str, Schema], name: str, age: str, *, closed: boo
     root = used.pop(name)
     if any(reference == name for schema in [root, *used.values()] for reference in _references(schema)):
         used[name] = root
-    defs = {each: _pointed(schema) for each, schema in sorted(used.items())}
-    return {**_pointed(root), **({"$defs": defs} if defs else {})}
+    defs = {each: pointed(schema, _DEFS) for each, schema in sorted(used.items())}
+    return {**pointed(root, _DEFS), **({"$defs": defs} if defs else {})}
+
+
+def aged(schema: Schema, age: str) -> Schema:
+    """`schema` as of `age`, alone: what it refers to stays where it is."""
+    of_age: Schema = _aged(schema, age, closed=False)
+    return of_age
+
+
+def reachable(documents: Mapping[str, Schema], names: Iterable[str], age: str) -> dict[str, Schema]:
+    """The schemas `names`, and all they refer to as of `age`, by name."""
+    found: dict[str, Schema] = {}
+    waiting = list(names)
+    while waiting:
+        each = waiting.pop()
+        if each not in found:
+            found[each] = aged(documents[each], age)
+            waiting.extend(_references(found[each]))
+    return dict(sorted(found.items()))
+
+
+def pointed(schema: Any, base: str) -> Any:
+    """`schema` with its references to files made references under the pointer `base`."""
+    if isinstance(schema, dict):
+        return {
+            keyword: base + value.removesuffix(".json") if keyword == "$ref" else pointed(value, base)
+            for keyword, value in schema.items()
+        }
+    return [pointed(each, base) for each in schema] if isinstance(schema, list) else schema
 
 
 def _aged(schema: Any, age: str, closed: bool) -> Any:
@@ -117,12 +145,3 @@ def _references(schema: Any) -> Iterator[str]:
     elif isinstance(schema, list):
         for each in schema:
             yield from _references(each)
-
-
-def _pointed(schema: Any) -> Any:
-    if isinstance(schema, dict):
-        return {
-            keyword: f"#/$defs/{value.removesuffix('.json')}" if keyword == "$ref" else _pointed(value)
-            for keyword, value in schema.items()
-        }
-    return [_pointed(each) for each in schema] if isinstance(schema, list) else schema

@@ -19,9 +19,12 @@ from mockserver import profiles, resources
 from mockserver.contract import overlays, problems
 from mockserver.errors import ConfigurationError, UnknownSchema
 
-__all__ = ["ProfileSchemas", "schemas"]
+__all__ = ["ROOTS", "ProfileSchemas", "schemas"]
 
 Check = Callable[[Any], bool]
+
+#: What crosses the wire as a whole; everything else is a part of one of these.
+ROOTS = ("create_request", "response", "event", "error", "error_wrapped")
 
 
 @cache
@@ -73,13 +76,19 @@ class ProfileSchemas:
         """The schema as one JSON Schema document with its own `$defs`; UnknownSchema lists the names."""
         key = (name, closed)
         if key not in self._texts:
-            if name not in self.union:
-                raise UnknownSchema(
-                    f"profile {self.profile} has no schema {name!r}; there are: {', '.join(self.names)}"
-                )
+            self._require(name)
             self._texts[key] = orjson.dumps(overlays.flatten(self.union, name, self.age, closed=closed))
         loaded: dict[str, Any] = orjson.loads(self._texts[key])
         return loaded
+
+    def single(self, name: str) -> dict[str, Any]:
+        """The schema alone, its references as file names; UnknownSchema lists the names."""
+        self._require(name)
+        return overlays.aged(self.union[name], self.age)
+
+    def known(self) -> dict[str, dict[str, Any]]:
+        """The schemas that the profile's age has, alone and by name."""
+        return overlays.reachable(self.union, ROOTS, self.age)
 
     def check(self, name: str) -> Check:
         """The open validator as a function: whether a value is legal."""
@@ -100,6 +109,12 @@ class ProfileSchemas:
     def problems(self, name: str, value: Any) -> list[problems.Problem]:
         """What makes `value` illegal, by the reference validator: slow, so ask `valid` first."""
         return problems.explain(self.document(name), value)
+
+    def _require(self, name: str) -> None:
+        if name not in self.union:
+            raise UnknownSchema(
+                f"profile {self.profile} has no schema {name!r}; there are: {', '.join(self.names)}"
+            )
 
     def _check(self, name: str, *, closed: bool) -> Check:
         key = (name, closed)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from urllib.parse import parse_qs
 
 from starlette.applications import Starlette
 from starlette.requests import Request as StarletteRequest
@@ -11,6 +12,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from mockserver import __version__
+from mockserver.errors import ConfigurationError
 from mockserver.profiles import Profile, load_profile, profile_names
 from mockserver.server.endpoint import Handler, Request, Services, create_response, drawn_id, guarded
 from mockserver.server.envelopes import ApiError
@@ -35,6 +37,7 @@ class App(Starlette):
         super().__init__(
             routes=[
                 Route("/health", self._operation(health), methods=["GET"]),
+                Route("/openapi.json", self._operation(openapi), methods=["GET"]),
                 *[Route(path, self._operation(create_response), methods=["POST"]) for path in own],
             ],
             exception_handlers={404: self._nothing_there, 405: self._wrong_method},
@@ -99,6 +102,29 @@ async def health(request: Request) -> None:
         (b"date", request.services.date()),
     ]
     await send_body(request.send, 200, head, json.dumps(about))
+
+
+async def openapi(request: Request) -> None:
+    """`GET /openapi.json`: the OpenAPI document of the session's profile, `?version=3.1` or 3.2.
+
+    Needs no key: generators and testers read it before they have one.
+    """
+    from mockserver.contract.openapi import openapi_document
+
+    asked = parse_qs(request.scope["query_string"].decode("latin-1")).get("version", ["3.2"])
+    models = request.session.models
+    try:
+        document = openapi_document(
+            request.session.profile, asked[-1], models if isinstance(models, Collection) else ()
+        )
+    except ConfigurationError as error:
+        raise ApiError(400, "InvalidParameter", f"version: {error}") from None
+    head = [
+        (b"content-type", b"application/json"),
+        (b"x-request-id", drawn_id(request, "200").encode()),
+        (b"date", request.services.date()),
+    ]
+    await send_body(request.send, 200, head, json.dumps(document))
 
 
 def _bases(profile: Profile) -> Iterable[str]:

@@ -1,0 +1,82 @@
+"""`mockserver rules`: the rules of the contract, and each with its reason and a broken example."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from mockserver.cli.reports import plain
+from mockserver.cli.settings import give_up
+from mockserver.contract.examples import Example, load_examples
+from mockserver.contract.rules import Rule, load_rules
+
+__all__ = ["rules"]
+
+_WIDTH = 118
+
+
+@click.command()
+@click.argument("rule", metavar="[ID]", required=False)
+@click.option("--example", is_flag=True, help="Print the broken example alone, fit for `mockserver check -`.")
+def rules(rule: str | None, example: bool) -> None:
+    """List the rules of the contract, or explain one."""
+    if rule is None:
+        if example:
+            give_up("--example needs the ID of a rule", 2)
+        _table()
+        return
+    known = load_rules()
+    if rule.upper() not in known:
+        give_up(f"there is no rule {rule}; `mockserver rules` lists those there are", 2)
+    about = known[rule.upper()]
+    if example:
+        sys.stdout.buffer.write(load_examples()[about.id].data)
+    else:
+        _explain(about)
+
+
+def _table() -> None:
+    for rule in load_rules().values():
+        print(f"{rule.id}  {rule.severity:7}  {', '.join(rule.profiles):8}  {rule.title}")
+
+
+def _explain(rule: Rule) -> None:
+    print(f"{rule.id}  {rule.title}  ({rule.severity})\n")
+    print(f"  Rule      {rule.statement}")
+    print(f"  Reason    {rule.reason}")
+    print(f"  Source    {rule.source}")
+    print(f"  Profiles  {', '.join(rule.profiles)}")
+    for profile, severity in rule.severity_in.items():
+        print(f"            {profile}: {severity}")
+    example = load_examples()[rule.id]
+    found = [each for each in example.findings() if each.rule == rule.id]
+    print(f"\nBroken, as {'an' if example.kind == 'error' else 'a'} {_kind(example)}:\n")
+    places = {each.event for each in found}
+    for number, line in enumerate(_lines(example)):
+        marked = example.kind == "stream" and number in places
+        print(f"{'>' if marked else ' '} {_cut(line, 8 * _WIDTH if marked else _WIDTH)}")
+    print("\nFound in it:\n")
+    for each in found:
+        print(f"  {plain(str(each))}")
+    if example.request is None:
+        kind = "" if example.kind == "auto" else f" --kind {example.kind}"
+        print(f"\nThe whole of it: mockserver rules {rule.id} --example | mockserver check -{kind}")
+
+
+def _kind(example: Example) -> str:
+    if example.kind == "auto":
+        return "file"
+    return f"{example.kind} that answers {example.request}" if example.request else example.kind
+
+
+def _lines(example: Example) -> list[str]:
+    """The example as text: an event, or a block, a line."""
+    text = example.data[: 1 << 16].decode(errors="backslashreplace")
+    blocks = text.split("\n\n") if "data:" in text[:200] else text.splitlines()
+    return [" ⏎ ".join(block.split("\n")) for block in blocks if block]
+
+
+def _cut(line: str, width: int) -> str:
+    line = plain(line)
+    return line if len(line) <= width else line[: width - 1] + "…"

@@ -1,0 +1,71 @@
+"""`mockserver schema`: the schemas of a profile, and its OpenAPI document."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from mockserver import resources
+from mockserver.cli.options import option
+from mockserver.cli.settings import give_up
+from mockserver.contract.openapi import VERSIONS, openapi_document
+from mockserver.contract.overlays import pointed
+from mockserver.contract.schemas import ProfileSchemas, schemas
+from mockserver.errors import MockServerError
+from mockserver.profiles import DEFAULT_PROFILE
+from mockserver.wire import json
+
+__all__ = ["schema"]
+
+#: Formats of this project's own, the same in every profile.
+_OWN = ("exchange", "report")
+
+
+@click.command()
+@click.argument("name", required=False)
+@option("--profile", default=DEFAULT_PROFILE, help="The age or service.")
+@click.option("--bundle", is_flag=True, help="With all that it refers to, as one document.")
+@click.option("--openapi", type=click.Choice(list(VERSIONS)), help="The OpenAPI document of that version.")
+def schema(name: str | None, profile: str, bundle: bool, openapi: str | None) -> None:
+    """Print a JSON Schema of a profile; without NAME list them, or with --bundle print all.
+
+    exchange and report are the formats of this project's own files.
+    """
+    if openapi is not None and (name is not None or bundle):
+        give_up("--openapi prints the whole document: it takes neither NAME nor --bundle", 2)
+    try:
+        if openapi is not None:
+            _print(openapi_document(profile, openapi))
+        elif name in _OWN:
+            sys.stdout.buffer.write((resources.folder("schemas") / f"{name}.json").read_bytes())
+        elif name is not None:
+            known = schemas(profile)
+            _print(known.document(name) if bundle else known.single(name))
+        elif bundle:
+            _print(_all(schemas(profile)))
+        else:
+            _list(schemas(profile))
+    except MockServerError as error:
+        give_up(str(error), 2)
+
+
+def _print(value: Any) -> None:
+    sys.stdout.buffer.write(json.pretty(value))
+
+
+def _list(known: ProfileSchemas) -> None:
+    for name, each in known.known().items():
+        print(f"{name:48}{each['title']}")
+    for name in _OWN:
+        own = json.loads((resources.folder("schemas") / f"{name}.json").read_bytes())
+        print(f"{name:48}{own['title']}")
+
+
+def _all(known: ProfileSchemas) -> dict[str, Any]:
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"Schemas of {known.profile}",
+        "$defs": {name: pointed(each, "#/$defs/") for name, each in known.known().items()},
+    }

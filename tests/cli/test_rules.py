@@ -1,0 +1,51 @@
+"""`mockserver rules`: all of them, and each with an example that really breaks it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mockserver.contract.examples import load_examples
+from mockserver.contract.rules import load_rules
+from tests.cli.conftest import Run
+
+
+def test_all_rules_are_listed(mockserver: Run) -> None:
+    code, out, _ = mockserver("rules")
+    assert code == 0
+    assert [line.split()[:2] for line in out.splitlines()] == [
+        [rule.id, rule.severity.value] for rule in load_rules().values()
+    ]
+
+
+@pytest.mark.parametrize("rule", load_rules())
+def test_one_rule_is_explained(rule: str, mockserver: Run) -> None:
+    about = load_rules()[rule]
+    code, out, _ = mockserver("rules", rule.lower())
+    assert code == 0
+    for told in (about.statement, about.reason, about.source, about.title):
+        assert told in out
+    assert f"{about.severity} {rule}" in out.partition("Found in it:")[2]
+    assert max(map(len, out.splitlines())) < 1000
+
+
+@pytest.mark.parametrize("rule", [each.rule for each in load_examples().values() if not each.request])
+def test_the_example_can_be_checked(rule: str, mockserver: Run, tmp_path: Path) -> None:
+    _, out, _ = mockserver("rules", rule)
+    how = out.splitlines()[-1].partition("mockserver check -")[2].split()
+    (tmp_path / "example").write_bytes(load_examples()[rule].data)
+    _, out, _ = mockserver("check", "example", *how)
+    assert f"{load_rules()[rule].severity} {rule}" in out
+
+
+def test_the_example_alone_is_its_bytes(mockserver: Run) -> None:
+    code, out, _ = mockserver("rules", "SEQ-003", "--example")
+    assert (code, out.encode()) == (0, load_examples()["SEQ-003"].data)
+
+
+@pytest.mark.parametrize("arguments", [["XYZ-001"], ["--example"]])
+def test_what_there_is_not(arguments: list[str], mockserver: Run) -> None:
+    code, out, err = mockserver("rules", *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("mockserver: ")

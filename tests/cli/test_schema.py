@@ -1,0 +1,67 @@
+"""`mockserver schema`: one, all, and the OpenAPI document."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import pytest
+
+from mockserver.contract.openapi import openapi_document
+from mockserver.contract.schemas import schemas
+from mockserver.profiles import DEFAULT_PROFILE
+from tests.cli.conftest import Run
+from tests.contract import samples
+
+
+def test_the_list(mockserver: Run) -> None:
+    code, out, _ = mockserver("schema")
+    names = [line.split()[0] for line in out.splitlines()]
+    assert code == 0
+    assert names == [*schemas().known(), "exchange", "report"]
+    assert {"create_request", "response", "event", "response.output_text.delta"} <= set(names)
+    assert "response.incomplete" not in names
+
+
+def test_one_schema_names_the_others(mockserver: Run) -> None:
+    code, out, _ = mockserver("schema", "response")
+    assert code == 0
+    value = json.loads(out)
+    assert value["properties"]["usage"]["$ref"] == "usage.json"
+    assert "temperature" not in value["properties"]
+
+
+def test_a_bundle_stands_alone(mockserver: Run) -> None:
+    _, out, _ = mockserver("schema", "response", "--bundle", "--profile", DEFAULT_PROFILE)
+    jsonschema.Draft202012Validator(json.loads(out)).validate(samples.response())
+    _, out, _ = mockserver("schema", "--bundle")
+    whole = json.loads(out)
+    jsonschema.Draft202012Validator({**whole, "$ref": "#/$defs/response"}).validate(samples.response())
+
+
+@pytest.mark.parametrize("name", ["exchange", "report"])
+def test_our_own_formats(name: str, mockserver: Run) -> None:
+    _, out, _ = mockserver("schema", name)
+    jsonschema.Draft202012Validator.check_schema(json.loads(out))
+
+
+@pytest.mark.parametrize("version", ["3.1", "3.2"])
+def test_openapi(version: str, mockserver: Run) -> None:
+    _, out, _ = mockserver("schema", "--openapi", version)
+    assert json.loads(out) == openapi_document(DEFAULT_PROFILE, version)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nothing"], "has no schema 'nothing'; there are: "),
+        (["--profile", "nothing"], "no profile 'nothing'; there are: "),
+        (["response", "--openapi", "3.1"], "--openapi prints the whole document"),
+        (["--bundle", "--openapi", "3.1"], "--openapi prints the whole document"),
+        (["--openapi", "2.0"], "Invalid value for '--openapi'"),
+    ],
+)
+def test_what_there_is_not(arguments: list[str], words: str, mockserver: Run) -> None:
+    code, out, err = mockserver("schema", *arguments)
+    assert (code, out) == (2, "")
+    assert words in err

@@ -1,0 +1,123 @@
+"""The OpenAPI document: valid, complete, and of one mind with the schemas it is made from."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator, OpenAPIV32SpecValidator
+
+from mockserver import resources
+from mockserver.contract.openapi import VERSIONS, openapi_document
+from mockserver.contract.schemas import schemas
+from mockserver.errors import ConfigurationError
+from mockserver.exchanges import packaged_exchanges
+from mockserver.profiles import DEFAULT_PROFILE, load_profile
+from mockserver.wire import json
+from tests.contract import samples
+
+VALIDATORS: dict[str, Any] = {"3.1": OpenAPIV31SpecValidator, "3.2": OpenAPIV32SpecValidator}
+
+
+def document(version: str = "3.2") -> dict[str, Any]:
+    return openapi_document(DEFAULT_PROFILE, version)
+
+
+def created(version: str = "3.2") -> dict[str, Any]:
+    operation: dict[str, Any] = document(version)["paths"]["/responses"]["post"]
+    return operation
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_document_is_valid(version: str) -> None:
+    about = document(version)
+    assert about["openapi"].startswith(version)
+    VALIDATORS[version](about).validate()
+
+
+def test_every_reference_leads_somewhere_and_nothing_is_left_over() -> None:
+    text = json.dumps(document()).decode()
+    told = set(re.findall(r"#/components/schemas/([^\"]+)", text))
+    assert told == set(document()["components"]["schemas"])
+
+
+def test_a_stream_has_a_schema() -> None:
+    for version in VERSIONS:
+        stream = created(version)["responses"]["200"]["content"]["text/event-stream"]
+        if version == "3.1":
+            assert stream == {"schema": {"$ref": "#/components/schemas/event"}}
+        else:
+            data = stream["itemSchema"]["properties"]["data"]
+            assert data["contentSchema"] == {"$ref": "#/components/schemas/event"}
+
+
+def test_who_may_ask_and_what_is_refused() -> None:
+    assert document()["security"] == [{"bearer": []}]
+    assert {status for status in created()["responses"] if status >= "400"} >= {"400", "401", "403", "413"}
+
+
+def test_the_id_of_a_response_leads_on() -> None:
+    [link] = created()["responses"]["200"]["links"].values()
+    assert link["operationId"] == created()["operationId"]
+    assert link["requestBody"] == {"previous_response_id": "$response.body#/id"}
+
+
+def test_the_examples_are_the_documents() -> None:
+    examples = created()["requestBody"]["content"]["application/json"]["examples"]
+    exchanges = packaged_exchanges(DEFAULT_PROFILE)
+    assert examples == {each.name: {"value": each.request} for each in exchanges if each.request}
+    for part in (examples, created()["responses"]["200"]["content"]["application/json"]["examples"]):
+        assert part
+
+
+def test_the_models_are_those_that_may_be_asked_for() -> None:
+    def named(**how: Any) -> Any:
+        about = openapi_document(DEFAULT_PROFILE, **how)
+        return about["components"]["schemas"]["create_request"]["properties"]["model"].get("enum")
+
+    assert named() == list(load_profile().models)
+    assert named(models=["b", "a"]) == ["a", "b"]
+    assert named(models=()) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("response", samples.response(samples.tools_stream())),
+        ("create_request", {**samples.REQUEST, "input": [{"role": "user", "content": "x"}]}),
+        ("create_request", {**samples.REQUEST, "input": [{"type": "custom:note"}]}),
+        *[("event", event) for event in samples.tools_stream() + samples.function_stream()],
+        ("event", {"type": "custom:note"}),
+        ("item", {"type": "message"}),
+        ("input_item", {"type": "function_call"}),
+        ("create_request", {**samples.REQUEST, "input": []}),
+        ("content_part", {"type": "refusal", "refusal": ""}),
+    ],
+)
+def test_components_and_schemas_agree(name: str, value: Any) -> None:
+    components = {"components": {"schemas": document()["components"]["schemas"]}}
+    reference: Any = jsonschema.Draft202012Validator
+    component = reference({**components, "$ref": f"#/components/schemas/{name}"})
+    assert component.is_valid(value) == schemas().valid(name, value)
+
+
+def test_another_version_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"there are: 3\.2, 3\.1"):
+        openapi_document(DEFAULT_PROFILE, "3.0")
+
+
+def test_every_schema_file_is_a_schema(tmp_path: Path) -> None:
+    here = resources.folder("schemas")
+    files = [str(here / name) for name in ("exchange.json", "report.json")]
+    files += [str(here / "core" / f"{name}.json") for name, _ in resources.json_files("schemas", "core")]
+    for name in schemas().known():
+        (tmp_path / f"{name}.json").write_bytes(json.dumps(schemas().document(name, closed=True)))
+        files.append(str(tmp_path / f"{name}.json"))
+    command = [sys.executable, "-m", "check_jsonschema", "--check-metaschema", *files]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr

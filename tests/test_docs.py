@@ -1,0 +1,18 @@
+"""The generated pages are those that the data gives."""
+
+from __future__ import annotations
+
+import pytest
+
+from docs.generate import FOLDER, PAGES
+from mockserver.contract.rules import load_rules
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_page_is_current(page: str) -> None:
+    assert (FOLDER / page).read_text(encoding="utf-8") == PAGES[page], "run `make docs`"
+
+
+def test_every_rule_is_told() -> None:
+    for rule in load_rules():
+        assert f"\n### {rule}\n" in PAGES["rules.md"]
