@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mockserver.testing import strategies
     from mockserver.testing.mock import MockServer
 
 __version__ = "0.1.0"
 
-__all__ = ["MockServer", "__version__"]
+__all__ = ["MockServer", "__version__", "strategies"]
 
 
 def __getattr__(name: str) -> Any:
@@ -18,4 +19,8 @@ def __getattr__(name: str) -> Any:
         from mockserver.testing.mock import MockServer
 
         return MockServer
+    if name == "strategies":
+        from mockserver.testing import strategies
+
+        return strategies
     raise AttributeError(f"module 'mockserver' has no attribute {name!r}")

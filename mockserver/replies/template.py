@@ -18,12 +18,20 @@ from typing import Any, NamedTuple, TypeAlias
 from mockserver.profiles import Profile, load_profile
 from mockserver.replies.events import Facts, build_events, build_response
 from mockserver.replies.items import JSONObject
-from mockserver.replies.renderings import Form, Rendering, load_rendering
+from mockserver.replies.renderings import Rendering, load_rendering
 from mockserver.replies.script import Script
 from mockserver.replies.usage import usage_object
 from mockserver.wire import json, sse
 
-__all__ = ["Filled", "ReplyTemplate", "StreamTemplate", "Values", "reply_template", "stream_template"]
+__all__ = [
+    "Filled",
+    "ReplyTemplate",
+    "StreamTemplate",
+    "Values",
+    "frame",
+    "reply_template",
+    "stream_template",
+]
 
 _TOKEN = secrets.token_hex(8)
 _MARKER = re.compile(rf'"\\u0002{_TOKEN}:(\w+)\\u0002"|\\u0001{_TOKEN}:(\w+)\\u0001'.encode())
@@ -107,14 +115,15 @@ def stream_template(script: Script, profile: str, rendering: str, model: str) ->
     facts, names = _marked(script, load_profile(profile), model)
     about, look = load_profile(profile), load_rendering(profile, rendering)
     events = build_events(script, facts, about)
-    frames = [_frame(event, look.stream, about) for event in events]
+    frames = [frame(look.stream.apply("event", event), about) for event in events]
     if about.done_marker:
         frames.append(sse.encode(b"[DONE]"))
     return StreamTemplate(tuple(_cut(frame, names) for frame in frames), look)
 
 
-def _frame(event: JSONObject, form: Form, profile: Profile) -> bytes:
-    data = json.dumps(form.apply("event", event))
+def frame(event: JSONObject, profile: Profile) -> bytes:
+    """A numbered event as the profile frames it."""
+    data = json.dumps(event)
     if profile.framing == "vendor":
         # id, event, a comment, data, no spaces: raw SSE sample recorded on 26 January 2026.
         return b"id:%d\nevent:%b\n:HTTP_STATUS/200\ndata:%b\n\n" % (
