@@ -1,0 +1,34 @@
+"""Mutants: legal streams, responses, requests and bytes, broken by the id of a rule.
+
+One edit a rule, each breaking that rule and no other where that can be. They know nothing of the judge:
+what a rule says is written down here a second time, so that each can be tested by the other.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile
+from mockserver.replies.mutants import frames, items, requests, shapes, stream, texts
+from mockserver.replies.mutants.registry import SUBJECTS, Mutant, find, rules_for
+
+__all__ = ["SUBJECTS", "Mutant", "break_rule", "find", "rules_for"]
+
+#: The modules whose import registers the mutants.
+FAMILIES = (stream, items, texts, shapes, frames, requests)
+
+
+def break_rule(
+    rule: str, subject: str, value: Any, *, profile: str | Profile = DEFAULT_PROFILE, pick: int = 0
+) -> Any:
+    """A copy of a legal `value` that breaks `rule`; `pick`, from 0, varies the place and the way.
+
+    `subject` says what the value is: "stream" (a list of events), "frames" (a list of bytes, one frame an
+    event), "response", "request", or "body" (the bytes of a response). ConfigurationError where no mutant
+    breaks the rule, listing those there are, and where this value has no place for it.
+
+    >>> break_rule("USE-004", "response", {"status": "completed", "usage": {}})
+    {'status': 'completed', 'usage': None}
+    """
+    about = load_profile(profile) if isinstance(profile, str) else profile
+    return find(subject, rule).apply(value, about, pick)

@@ -1,0 +1,100 @@
+"""Where mutants are registered: what each breaks, in what kind of value, and what it needs to find there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from mockserver.errors import ConfigurationError
+from mockserver.profiles import Profile
+
+__all__ = ["Edit", "Event", "Mutant", "Pick", "breaks", "find", "not_applicable", "rules_for"]
+
+Event: TypeAlias = dict[str, Any]
+Edit: TypeAlias = Callable[[Any, "Pick", Profile], Any]
+
+_Value = TypeVar("_Value")
+
+SUBJECTS = ("stream", "frames", "response", "request", "body")
+
+
+class Pick:
+    """A number that decides among the places and ways of an edit, one choice after the other."""
+
+    def __init__(self, number: int) -> None:
+        self._left = number
+
+    def one(self, choices: Sequence[_Value], wanted: str) -> _Value:
+        """One of `choices`; ConfigurationError, naming what is `wanted`, where there is none."""
+        if not choices:
+            raise not_applicable(wanted)
+        self._left, at = divmod(self._left, len(choices))
+        return choices[at]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """An edit that breaks one rule, and no other where that can be."""
+
+    rule: str
+    subject: str
+    """What is edited: "stream" (a list of events), "frames" (a list of bytes, one frame an event),
+    "response", "request", or "body" (the bytes of a response)."""
+    needs: tuple[str, ...]
+    """Items a reply must have, by kind: "message", "reasoning", "function_call", "tool" (a built-in tool
+    that reports its progress), "item" (any). Twice where two are needed."""
+    edit: Edit
+
+    def apply(self, value: Any, profile: Profile, pick: int = 0) -> Any:
+        """A broken copy of `value`, which has to be legal; any `pick` from 0 varies the place and the way.
+
+        ConfigurationError where `value` has nothing that could be broken so.
+        """
+        try:
+            return self.edit(deepcopy(value), Pick(pick), profile)
+        except _NotApplicable as error:
+            raise ConfigurationError(
+                f"{self.rule} can not be broken in this {self.subject}: {error}"
+            ) from None
+
+
+class _NotApplicable(Exception):
+    """There is no place for an edit."""
+
+
+def not_applicable(wanted: str) -> Exception:
+    """The exception for an edit that misses something, to be raised."""
+    return _NotApplicable(f"it has no {wanted}")
+
+
+_MUTANTS: dict[tuple[str, str], Mutant] = {}
+
+
+def breaks(rule: str, *subjects: str, needs: tuple[str, ...] = ()) -> Callable[[Edit], Edit]:
+    """Register the decorated edit for a rule; ConfigurationError where there is one already."""
+
+    def register(edit: Edit) -> Edit:
+        for subject in subjects:
+            if (subject, rule) in _MUTANTS:
+                raise ConfigurationError(f"two mutants break {rule} in a {subject}")
+            _MUTANTS[subject, rule] = Mutant(rule, subject, needs, edit)
+        return edit
+
+    return register
+
+
+def find(subject: str, rule: str) -> Mutant:
+    """The mutant for a rule; ConfigurationError lists the rules that can be broken there."""
+    mutant = _MUTANTS.get((subject, rule))
+    if mutant is None:
+        known = rules_for(subject)
+        listed = ", ".join(known) if known else f"nothing; subjects are {', '.join(SUBJECTS)}"
+        raise ConfigurationError(f"no mutant breaks {rule!r} in a {subject}; there are: {listed}")
+    return mutant
+
+
+def rules_for(subject: str) -> tuple[str, ...]:
+    """Ids of the rules that can be broken in a subject, sorted."""
+    return tuple(sorted(rule for kind, rule in _MUTANTS if kind == subject))

@@ -1,0 +1,95 @@
+"""Mutants of requests: what the service refuses, and what it ignores."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mockserver.profiles import Profile
+from mockserver.replies.mutants.registry import Event, Pick, breaks, not_applicable
+
+
+@breaks("REQ-001", "request")
+def request_of_another_shape(request: Event, pick: Pick, profile: Profile) -> Event:
+    wrong: list[tuple[str, Any]] = [
+        ("model", None),
+        ("model", ""),
+        ("input", None),
+        ("input", ""),
+        ("input", []),
+        ("input", {"role": "user", "content": "x"}),
+        ("input", [{"role": "robot", "content": "x"}]),
+        ("input", [{"role": "user"}]),
+        ("stream", "yes"),
+        ("tools", {}),
+        ("tools", [{"type": "function"}]),
+        ("tool_choice", "sometimes"),
+        ("temperature", 2),
+        ("temperature", -0.1),
+        ("top_p", 0),
+        ("top_p", "1"),
+        ("enable_thinking", 1),
+        ("previous_response_id", ""),
+    ]
+    gone = pick.one([None, "model", "input"], "way")
+    if gone is not None:
+        del request[gone]
+        return request
+    name, value = pick.one(wrong, "way")
+    return {**request, name: value}
+
+
+@breaks("REQ-002", "request")
+def parameter_that_is_ignored(request: Event, pick: Pick, profile: Profile) -> Event:
+    others: list[tuple[str, Any]] = [("metadata", {"a": "b"}), ("truncation", "auto"), ("x_note", 1)]
+    others = [each for each in others if each[0] not in profile.parameters]
+    name, value = pick.one(others, "parameter to ignore")
+    return {**request, name: value}
+
+
+@breaks("REQ-003", "request")
+def tool_without_the_other(request: Event, pick: Pick, profile: Profile) -> Event:
+    needy = [kind for kind, tool in profile.tools.items() if tool.needs_tool is not None]
+    tool = pick.one(needy, "tool that needs another")
+    other = profile.tools[tool].needs_tool
+    kept = [each for each in request.get("tools") or () if each["type"] not in (tool, other)]
+    return {**request, "tools": [*kept, {"type": tool}], "enable_thinking": True}
+
+
+@breaks("REQ-004", "request")
+def tool_without_thinking(request: Event, pick: Pick, profile: Profile) -> Event:
+    needy = [kind for kind, tool in profile.tools.items() if tool.needs_thinking_message]
+    tool = pick.one(needy, "tool that needs thinking")
+    others = [each for each in (profile.tools[tool].needs_tool,) if each is not None]
+    return {**request, "tools": [{"type": each} for each in (*others, tool)], "enable_thinking": False}
+
+
+@breaks("REQ-005", "request")
+def unknown_model(request: Event, pick: Pick, profile: Profile) -> Event:
+    return {**request, "model": pick.one(["no-such-model", profile.models[0] + "x", " "], "way")}
+
+
+@breaks("REQ-006", "request")
+def unknown_tool(request: Event, pick: Pick, profile: Profile) -> Event:
+    kind = pick.one(["namespace", "custom", "x_tool"], "way")
+    return {**request, "tools": [*(request.get("tools") or ()), {"type": kind}]}
+
+
+@breaks("REQ-007", "request")
+def output_of_no_call(request: Event, pick: Pick, profile: Profile) -> Event:
+    if request.get("previous_response_id") is not None:
+        del request["previous_response_id"]
+    said = request["input"]
+    items = [{"role": "user", "content": said}] if isinstance(said, str) else said
+    if any(item.get("type") == "item_reference" for item in items):
+        raise not_applicable("input without references")
+    output = {"type": "function_call_output", "call_id": "call_of_nobody", "output": "x"}
+    at = pick.one(range(len(items) + 1), "place")
+    return {**request, "input": [*items[:at], output, *items[at:]]}
+
+
+@breaks("SCH-005", "request")
+def unknown_input(request: Event, pick: Pick, profile: Profile) -> Event:
+    said = request["input"]
+    items = [{"role": "user", "content": said}] if isinstance(said, str) else said
+    more = pick.one([{"type": "x_item"}, {"role": "user", "content": [{"type": "x_part"}]}], "way")
+    return {**request, "input": [*items, more]}

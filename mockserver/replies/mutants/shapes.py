@@ -1,0 +1,135 @@
+"""Mutants of the SCH family and of a response's status and model: what schemas demand, and what they know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mockserver.profiles import Profile
+from mockserver.replies.mutants import places
+from mockserver.replies.mutants.registry import Event, Pick, breaks, not_applicable
+
+Events = list[Event]
+
+#: The first member of a response that came after January: completed_at and its like, May 2026.
+_LATER = ("temperature", 1.0, "2026-05")
+
+
+@breaks("SCH-001", "stream")
+def member_of_another_type(events: Events, pick: Pick, profile: Profile) -> Events:
+    places_: list[tuple[Event, str, Any]] = [
+        (event["response"], "object", "thing") for event in places.lifecycle(events)
+    ]
+    places_ += [(event, "delta", None) for event in events if "delta" in event]
+    places_ += [
+        (event["part"], "type", "custom:part")
+        for event in places.of_type(events, "response.content_part.added")
+    ]
+    target, name, value = pick.one(places_, "lifecycle event")
+    target[name] = value
+    return events
+
+
+@breaks("SCH-001", "response")
+def response_of_another_shape(response: Event, pick: Pick, profile: Profile) -> Event:
+    name, value = pick.one(
+        [("object", "thing"), ("created_at", "today"), ("output", None), ("model", None), ("id", "")], "way"
+    )
+    response[name] = value
+    return response
+
+
+@breaks("SCH-002", "stream")
+def member_left_out_of_an_event(events: Events, pick: Pick, profile: Profile) -> Events:
+    missing: list[tuple[Event, str]] = [(event["response"], "object") for event in places.lifecycle(events)]
+    missing += [(event, "item_id") for event in places.children(events) if "output_index" in event]
+    missing += [(event, "sequence_number") for event in events[1:-1]]
+    target, name = pick.one(missing, "lifecycle event")
+    del target[name]
+    return events
+
+
+@breaks("SCH-002", "response")
+def member_left_out(response: Event, pick: Pick, profile: Profile) -> Event:
+    del response[pick.one(["id", "created_at", "object", "output"], "way")]
+    return response
+
+
+@breaks("SCH-003", "stream")
+def unknown_member_of_an_event(events: Events, pick: Pick, profile: Profile) -> Events:
+    pick.one(events, "event")["x_note"] = "x"
+    return events
+
+
+@breaks("SCH-003", "response", "request")
+def unknown_member(value: Event, pick: Pick, profile: Profile) -> Event:
+    if "input" in value:
+        # The service ignores unknown parameters, which is another rule; inside a tool it is this one.
+        value["tools"] = [*(value.get("tools") or ()), {"type": "web_search", "x_note": "x"}]
+    else:
+        value["x_note"] = "x"
+    return value
+
+
+@breaks("SCH-004", "stream", "response")
+def member_of_a_later_age(value: Any, pick: Pick, profile: Profile) -> Any:
+    name, given, since = _LATER
+    if profile.age >= since:
+        raise not_applicable("member of a later age to take")
+    response = places.terminal(value)["response"] if isinstance(value, list) else value
+    response[name] = given
+    return value
+
+
+@breaks("SCH-005", "stream")
+def unknown_item_in_a_stream(events: Events, pick: Pick, profile: Profile) -> Events:
+    response = places.terminal(events)["response"]
+    item = {"id": f"{profile.item_id_prefix}note", "status": "completed", "type": "custom:note"}
+    about = {"output_index": len(response["output"]), "sequence_number": 0}
+    begun = {**about, "type": "response.output_item.added", "item": {**item, "status": "in_progress"}}
+    end = {**about, "type": "response.output_item.done", "item": item}
+    response["output"] = [*response["output"], dict(item)]
+    return places.insert(events, len(events) - 1, begun, end)
+
+
+@breaks("SCH-005", "response")
+def unknown_item(response: Event, pick: Pick, profile: Profile) -> Event:
+    item = {"id": f"{profile.item_id_prefix}note", "status": "completed", "type": "custom:note"}
+    response["output"].insert(pick.one(range(len(response["output"]) + 1), "place"), item)
+    return response
+
+
+@breaks("SEQ-009", "response")
+def not_over(response: Event, pick: Pick, profile: Profile) -> Event:
+    places.completed(response)["status"] = pick.one(["in_progress", "queued"], "way")
+    return response
+
+
+@breaks("SEQ-011", "response")
+def nameless_model(response: Event, pick: Pick, profile: Profile) -> Event:
+    places.completed(response)["model"] = ""
+    return response
+
+
+@breaks("REQ-008", "stream", "response")
+def another_model_than_was_asked(value: Any, pick: Pick, profile: Profile) -> Any:
+    places.completed(value)["model"] += "-other"
+    return value
+
+
+@breaks("REQ-009", "stream", needs=("function_call",))
+def call_of_no_declared_function(events: Events, pick: Pick, profile: Profile) -> Events:
+    calls = [event for event in places.added(events) if event["item"]["type"] == "function_call"]
+    index = pick.one(calls, "function call")["output_index"]
+    for item in places.items(events, index):
+        item["name"] = "undeclared"
+    for event in places.children(events):
+        if event["output_index"] == index and isinstance(event.get("name"), str):
+            event["name"] = "undeclared"
+    return events
+
+
+@breaks("REQ-009", "response", needs=("function_call",))
+def call_of_no_declared_function_at_last(response: Event, pick: Pick, profile: Profile) -> Event:
+    calls = [item for item in response["output"] if item["type"] == "function_call"]
+    pick.one(calls, "function call")["name"] = "undeclared"
+    return response

@@ -1,0 +1,45 @@
+"""Strategies for Hypothesis: everything a client may meet, and everything it must not send.
+
+    from mockserver import strategies
+
+What is legal: `requests`, `responses`, `streams`, `events`, `output_items`, `usages`, `errors`,
+`conversations`, and `scripts` for a mock server. What is not, with the rule it breaks: `invalid_requests`,
+`broken_streams`. As bytes: `sse_bytes`. For clients with a memory: `ConversationMachine`.
+
+Values are plain JSON values. All arguments are by keyword and have defaults; they are looked at when
+something is drawn. Nothing is filtered: what is drawn is built to be legal.
+"""
+
+from __future__ import annotations
+
+from mockserver.testing.strategies.broken import breakable_rules, broken_streams
+from mockserver.testing.strategies.conversations import ConversationMachine, Turn, conversations
+from mockserver.testing.strategies.framing import sse_bytes
+from mockserver.testing.strategies.replies import (
+    errors,
+    events,
+    output_items,
+    responses,
+    streams,
+    usages,
+)
+from mockserver.testing.strategies.requests import invalid_requests, requests
+from mockserver.testing.strategies.scripts import scripts
+
+__all__ = [
+    "ConversationMachine",
+    "Turn",
+    "breakable_rules",
+    "broken_streams",
+    "conversations",
+    "errors",
+    "events",
+    "invalid_requests",
+    "output_items",
+    "requests",
+    "responses",
+    "scripts",
+    "sse_bytes",
+    "streams",
+    "usages",
+]

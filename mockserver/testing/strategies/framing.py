@@ -1,0 +1,99 @@
+"""Bytes: events as frames, cut into chunks in every way a network may cut them."""
+
+from __future__ import annotations
+
+import json as stdlib_json
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.errors import InvalidArgument
+from hypothesis.strategies import DrawFn
+
+from mockserver.profiles import DEFAULT_PROFILE, load_profile
+from mockserver.replies import template
+from mockserver.testing.strategies.values import JSONObject, one_of
+from mockserver.wire import sse
+
+__all__ = ["CHUNKINGS", "FRAMINGS", "frames_of", "sse_bytes"]
+
+#: How bytes can be cut: at will, one event or one byte each, not at all, or within lines and characters.
+CHUNKINGS = ("cuts", "events", "bytes", "whole")
+FRAMINGS = ("profile", "plain", "any")
+
+
+@st.composite
+def sse_bytes(
+    draw: DrawFn,
+    stream: list[JSONObject],
+    *,
+    chunking: str | None = None,
+    framing: str = "profile",
+    profile: str = DEFAULT_PROFILE,
+) -> list[bytes]:
+    """The bytes of a stream (a list of events, not a strategy), as a list of chunks.
+
+    `chunking`: "whole", "events" (one frame each), "bytes" (one byte each) or "cuts" (at drawn places,
+    within lines and characters too); None draws among them. `framing`: "profile" (as the service writes),
+    "plain" (`event` and `data`), or "any", which draws line ends, spaces and comments that the standard for
+    server-sent events allows and means the same by.
+    """
+    how = draw(st.sampled_from(one_of("chunking", None if chunking is None else (chunking,), CHUNKINGS)))
+    if framing not in FRAMINGS:
+        raise InvalidArgument(f"framing={framing!r} is not among {', '.join(FRAMINGS)}")
+    about = load_profile(profile)
+    frames = [_any_frame(draw, event) for event in stream] if framing == "any" else None
+    frames = frames or frames_of(stream, profile if framing == "profile" else None)
+    if about.done_marker:
+        frames.append(sse.encode("[DONE]"))
+    if how == "events":
+        return frames
+    data = b"".join(frames)
+    if how == "bytes":
+        return [data[at : at + 1] for at in range(len(data))]
+    if how == "whole" or not data:
+        return [data]
+    cuts = sorted(set(draw(st.lists(st.integers(1, max(1, len(data) - 1)), max_size=6))))
+    return [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]
+
+
+def frames_of(stream: list[JSONObject], profile: str | None = DEFAULT_PROFILE) -> list[bytes]:
+    """One frame an event: as the profile writes them, or plainly (`event` and `data`) where it is None.
+
+    Takes any event, also a broken one.
+    """
+    return [_frame(event, profile) for event in stream]
+
+
+def _frame(event: Any, profile: str | None) -> bytes:
+    kind = event.get("type") if isinstance(event, dict) else None
+    number = event.get("sequence_number") if isinstance(event, dict) else None
+    if profile is not None and isinstance(kind, str) and number.__class__ is int and _is_unicode(event):
+        return template.frame(event, load_profile(profile))
+    # A payload without a type, or an event that was broken.
+    return sse.encode(_json(event), event=kind if isinstance(kind, str) else "")
+
+
+def _json(value: Any) -> str:
+    try:
+        return stdlib_json.dumps(value, ensure_ascii=not _is_unicode(value), separators=(",", ":"))
+    except UnicodeEncodeError:
+        return stdlib_json.dumps(value, separators=(",", ":"))
+
+
+def _is_unicode(value: Any) -> bool:
+    try:
+        stdlib_json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _any_frame(draw: DrawFn, event: JSONObject) -> bytes:
+    """A frame in some form that the standard allows."""
+    end = draw(st.sampled_from([b"\n", b"\r\n", b"\r"]))
+    gap = draw(st.sampled_from([b" ", b""]))
+    before = draw(st.sampled_from([b"", b": keep-alive" + end + end, b":" + end]))
+    lines = [b"data:" + gap + _json(event).encode()]
+    if "type" in event:
+        lines.insert(draw(st.sampled_from([0, 1])), b"event:" + gap + str(event["type"]).encode())
+    return before + end.join(lines) + end + end

@@ -1,0 +1,353 @@
+"""Replies: responses, items, usage, errors and streams, rendered from drawn scripts.
+
+What is drawn is a script; what comes out of the builder keeps every rule by construction, so nothing is
+ever drawn and thrown away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+
+from mockserver.profiles import DEFAULT_PROFILE
+from mockserver.replies.events import Facts, build_events, build_response
+from mockserver.replies.script import FunctionCall, Script, ToolCall
+from mockserver.replies.usage import output_tokens, usage_object
+from mockserver.testing.strategies.scripts import (
+    ERROR_CODES,
+    item_kinds,
+    script_statuses,
+    scripts,
+    scripts_of,
+)
+from mockserver.testing.strategies.values import (
+    JSONObject,
+    Look,
+    event_types,
+    json_values,
+    look,
+    one_of,
+    texts,
+)
+
+__all__ = [
+    "Reply",
+    "declared",
+    "errors",
+    "events",
+    "output_items",
+    "render_events",
+    "render_response",
+    "responses",
+    "stream_of",
+    "streams",
+    "usages",
+]
+
+#: Seconds since the epoch: a time of January 2026, the first second, and one beyond 32 bits.
+_TIMES = st.sampled_from([1769084048, 1, 1 << 32])
+_CHOICES = st.sampled_from(["auto", "none", "required", {"type": "function", "name": "get_weather"}])
+_REQUEST_ID = "00000000-0000-9000-8000-000000000000"
+
+
+class Reply(NamedTuple):
+    """What is said, and when."""
+
+    script: Script
+    model: str
+    created_at: int
+    tool_choice: Any
+    number: int = 1
+    """Which response of its session it is: its ids count from there."""
+    tools: tuple[JSONObject, ...] = ()
+    input_tokens: int = 30
+
+
+def responses(
+    *,
+    profile: str = DEFAULT_PROFILE,
+    rendering: str = "wire",
+    kinds: Collection[str] | None = None,
+    statuses: Collection[str] | None = None,
+    unknown: bool = False,
+    surrogates: bool = False,
+) -> SearchStrategy[JSONObject]:
+    """Bodies of answers that were not streamed, as JSON values.
+
+    `kinds` and `statuses` as in `scripts`. `unknown` adds members that the profile does not know, which a
+    client has to tolerate.
+    """
+    said = scripts(profile=profile, kinds=kinds, statuses=statuses, surrogates=surrogates)
+    return _responses(profile, rendering, said, unknown)
+
+
+@st.composite
+def _responses(
+    draw: DrawFn, profile: str, rendering: str, said: SearchStrategy[Script], unknown: bool
+) -> JSONObject:
+    here = look(profile, rendering)
+    response = render_response(draw(_replies(here, said)), here)
+    if unknown:
+        for place in [response, *response["output"]]:
+            place.update(draw(_NOTES))
+    return response
+
+
+def output_items(
+    *,
+    profile: str = DEFAULT_PROFILE,
+    rendering: str = "wire",
+    kinds: Collection[str] | None = None,
+    unknown: bool = False,
+    surrogates: bool = False,
+) -> SearchStrategy[JSONObject]:
+    """Items of an output, done; options as in `responses`."""
+    whole = responses(
+        profile=profile,
+        rendering=rendering,
+        kinds=kinds,
+        statuses=("completed",),
+        unknown=unknown,
+        surrogates=surrogates,
+    )
+    return whole.map(lambda response: response["output"][0])
+
+
+@st.composite
+def usages(
+    draw: DrawFn, *, profile: str = DEFAULT_PROFILE, rendering: str = "wire", unknown: bool = False
+) -> JSONObject:
+    """`usage` members of completed responses; the details may be absent or null."""
+    here = look(profile, rendering)
+    given, written = draw(st.integers(0, 100_000)), draw(st.integers(0, 100_000))
+    cached = st.sampled_from([0, given, given // 2])
+    thought = st.sampled_from([0, written, written // 2])
+    counts = {"count": st.integers(1, 9)}
+    tools = st.dictionaries(st.sampled_from(tuple(here.profile.tools)), st.fixed_dictionaries(counts))
+    members: JSONObject = draw(
+        st.fixed_dictionaries(
+            {
+                "input_tokens": st.just(given),
+                "output_tokens": st.just(written),
+                "total_tokens": st.just(given + written),
+            },
+            optional={
+                "input_tokens_details": st.fixed_dictionaries({"cached_tokens": cached}) | st.none(),
+                "output_tokens_details": st.fixed_dictionaries({"reasoning_tokens": thought}) | st.none(),
+                "x_tools": tools if here.profile.tools else st.none(),
+            },
+        )
+    )
+    rendered: JSONObject = here.rendering.stream.apply("usage", members)
+    return {**rendered, **draw(_NOTES)} if unknown else rendered
+
+
+@st.composite
+def errors(
+    draw: DrawFn,
+    *,
+    profile: str = DEFAULT_PROFILE,
+    rendering: str = "wire",
+    unknown: bool = False,
+    surrogates: bool = False,
+) -> JSONObject:
+    """Bodies of failures: flat, wrapped in `error`, or a failed response (which comes with HTTP 200).
+
+    The flat one is also what an untyped payload in a stream is.
+    """
+    look(profile, rendering)
+    message = draw(texts(surrogates))
+    form = draw(st.sampled_from(["flat", "wrapped", "not found", "failed response"]))
+    if form == "flat":
+        code = draw(st.sampled_from(["InvalidParameter", "InvalidApiKey", "Throttling.RateQuota"]))
+        body: JSONObject = {"code": code, "message": message, "request_id": _REQUEST_ID}
+    elif form == "wrapped":
+        inner = {
+            "code": "invalid_api_key",
+            "message": message,
+            "param": None,
+            "type": "invalid_request_error",
+        }
+        body = {"error": inner, "request_id": _REQUEST_ID}
+    elif form == "not found":
+        body = {"error": {"message": message, "type": "invalid_request_error"}}
+    else:
+        # Rate limiting is reported so, without a model (OpenAPI document, August 2026).
+        body = draw(_responses(profile, rendering, scripts(profile=profile, statuses=("failed",)), False))
+        body |= {"error": {"code": draw(st.sampled_from(ERROR_CODES)), "message": message}, "model": ""}
+    return {**body, **draw(_NOTES)} if unknown else body
+
+
+def streams(
+    *,
+    profile: str = DEFAULT_PROFILE,
+    rendering: str = "wire",
+    kinds: Collection[str] | None = None,
+    statuses: Collection[str] | None = None,
+    faults: bool = False,
+    unknown: bool = False,
+    surrogates: bool = False,
+) -> SearchStrategy[list[JSONObject]]:
+    """Streams: lists of events from `response.created` to one terminal event.
+
+    An empty text may have no deltas. `faults` adds streams that fail before they begin: one lone
+    `response.failed`, or one payload without a type. `unknown` adds members and events that the profile
+    does not know. Other options as in `scripts`.
+    """
+    said = scripts(profile=profile, kinds=kinds, statuses=statuses, surrogates=surrogates)
+    whole = stream_of(said, profile=profile, rendering=rendering, unknown=unknown)
+    return whole | _faults(profile, rendering) if faults else whole
+
+
+@st.composite
+def stream_of(
+    draw: DrawFn, said: SearchStrategy[Script], *, profile: str, rendering: str, unknown: bool = False
+) -> list[JSONObject]:
+    """The streams of some scripts."""
+    here = look(profile, rendering)
+    events = render_events(draw(_replies(here, said)), here)
+    return _with_strangers(draw, events) if unknown else events
+
+
+@st.composite
+def _faults(draw: DrawFn, profile: str, rendering: str) -> list[JSONObject]:
+    body = draw(errors(profile=profile, rendering=rendering))
+    if body.get("object") != "response":
+        return [body]
+    failed = scripts(profile=profile, statuses=("failed",))
+    whole = draw(stream_of(failed, profile=profile, rendering=rendering))
+    last = whole[-1]
+    last["response"]["output"] = []
+    return [{**last, "sequence_number": 0}]
+
+
+def events(
+    *,
+    profile: str = DEFAULT_PROFILE,
+    rendering: str = "wire",
+    types: Collection[str] | None = None,
+    unknown: bool = False,
+    surrogates: bool = False,
+) -> SearchStrategy[JSONObject]:
+    """Single events as they stand in some stream; `types` are those wanted, None stands for all."""
+    wanted = types if types is None or isinstance(types, str) else tuple(types)
+    return _events(profile, rendering, wanted, unknown, surrogates)
+
+
+@st.composite
+def _events(
+    draw: DrawFn,
+    profile: str,
+    rendering: str,
+    types: tuple[str, ...] | str | None,
+    unknown: bool,
+    surrogates: bool,
+) -> JSONObject:
+    kind = draw(st.sampled_from(one_of("types", types, event_types(profile))))
+    end = kind.removeprefix("response.")
+    ends = script_statuses(profile)
+    said = scripts_of(
+        profile=profile,
+        kinds=_kinds_with(kind, look(profile, rendering)),
+        statuses=(end if end in ends else "completed",),
+        surrogates=surrogates,
+    )
+    stream = draw(stream_of(said, profile=profile, rendering=rendering, unknown=unknown))
+    return draw(st.sampled_from([event for event in stream if event["type"] == kind]))
+
+
+def _kinds_with(event_type: str, here: Look) -> tuple[str, ...]:
+    """Kinds of items that bring such an event."""
+    for start, kind in _CHILDREN:
+        if event_type.startswith(start):
+            return (kind,)
+    for kind, tool in here.profile.tools.items():
+        if event_type in tool.events:
+            return (kind,)
+    return item_kinds(here.profile.name)
+
+
+_CHILDREN = (
+    ("response.output_text.", "message"),
+    ("response.content_part.", "message"),
+    ("response.reasoning_", "reasoning"),
+    ("response.function_call_arguments.", "function_call"),
+)
+
+
+@st.composite
+def _replies(draw: DrawFn, here: Look, said: SearchStrategy[Script]) -> Reply:
+    script = draw(said)
+    model = draw(st.sampled_from(here.profile.models))
+    tools = declared(script, here)
+    return Reply(script, model, draw(_TIMES), draw(_CHOICES), tools=tools)
+
+
+def declared(script: Script, here: Look) -> tuple[JSONObject, ...]:
+    """The tools that a request for such a reply declares."""
+    kinds = {item.kind for item in script.items if isinstance(item, ToolCall)}
+    kinds |= {other for kind in kinds if (other := here.profile.tools[kind].needs_tool) is not None}
+    names = {item.name for item in script.items if isinstance(item, FunctionCall)}
+    about = {"parameters": {"type": "object"}, "type": "function"}
+    functions = [{"name": name, **about} for name in sorted(names)]
+    return (*({"type": kind} for kind in here.profile.tools if kind in kinds), *functions)
+
+
+def render_response(reply: Reply, here: Look) -> JSONObject:
+    """The body of a reply."""
+    response = build_response(reply.script, _facts(reply, here), here.profile)
+    rendered: JSONObject = here.rendering.reply.apply("response", response)
+    return rendered
+
+
+def render_events(reply: Reply, here: Look) -> list[JSONObject]:
+    """The stream of a reply."""
+    form = here.rendering.stream
+    events = build_events(reply.script, _facts(reply, here), here.profile)
+    return [form.apply("event", event) for event in events]
+
+
+def _facts(reply: Reply, here: Look) -> Facts:
+    script = reply.script
+    before = (reply.number - 1) * 100
+    given = reply.input_tokens if script.usage.input_tokens is None else script.usage.input_tokens
+    stated = script.usage.output_tokens
+    written = output_tokens(script)[0] if stated is None else stated
+    return Facts(
+        response_id=here.response_id(reply.number),
+        created_at=here.time(reply.created_at),
+        model=reply.model,
+        item_ids=tuple(here.item_id(before + at) for at in range(1, len(script.items) + 1)),
+        call_ids=tuple(here.call_id(before + at) for at in range(1, len(script.items) + 1)),
+        usage=usage_object(script, given, given + written, here.profile),
+        tools=list(reply.tools),
+        tool_choice=reply.tool_choice,
+    )
+
+
+#: Members that no profile knows.
+_NOTES = st.fixed_dictionaries({}, optional={"x_note": json_values(), "obfuscation": texts()})
+
+
+def _with_strangers(draw: DrawFn, events: list[JSONObject]) -> list[JSONObject]:
+    """The events with unknown members, and with an unknown event among them."""
+    notes = draw(_NOTES)
+    where = draw(st.sampled_from(["events", "responses", "items", "everywhere"]))
+    for event in events:
+        if where in ("events", "everywhere"):
+            event.update(notes)
+        response = event.get("response")
+        if response is not None and where in ("responses", "everywhere"):
+            response.update(notes)
+        items = response["output"] if response is not None else [event["item"]] if "item" in event else []
+        for item in items if where in ("items", "everywhere") else ():
+            item.update(notes)
+    if draw(st.booleans()):
+        at = draw(st.integers(2, len(events) - 1))
+        events.insert(at, {"sequence_number": at, "type": "vendor:note", **notes})
+        for number, event in enumerate(events):
+            event["sequence_number"] = number
+    return events

@@ -1,0 +1,113 @@
+"""What every strategy is made of: texts, ids from counters, arguments looked at when something is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import cache
+from typing import Any, NamedTuple, TypeAlias
+
+from hypothesis import strategies as st
+from hypothesis.errors import InvalidArgument
+from hypothesis.strategies import SearchStrategy
+
+from mockserver.contract.schemas import schemas
+from mockserver.ids import call_id, uuid
+from mockserver.profiles import Profile, load_profile
+from mockserver.replies.renderings import Rendering, load_rendering
+
+__all__ = ["JSONObject", "Look", "event_types", "json_values", "look", "one_of", "texts"]
+
+JSONObject: TypeAlias = dict[str, Any]
+
+#: Texts that clients have stumbled over; the first is what the others shrink to.
+SNIPPETS = (
+    "a",
+    " word",
+    "\n\n",
+    "\n",
+    "data: [DONE]\n\n",
+    "\r\n",
+    "你好",
+    "é\u0301",
+    "👩‍👩‍👧",
+    "\u2028",
+    "\u0085",
+    "\ufeff",
+    "\x00",
+    '"\\"',
+    "100%",
+    "</p>",
+    "```\n",
+    "مرحبا",
+    "",
+)
+
+_ANY = st.characters(exclude_categories=["Cs"])
+
+
+@cache
+def texts(surrogates: bool = False) -> SearchStrategy[str]:
+    """Short texts: words, what clients have stumbled over, and any characters at all.
+
+    `surrogates` adds halves of surrogate pairs, which are no Unicode text, though Python can hold them and
+    JSON can spell them.
+    """
+    alphabet = st.characters() if surrogates else _ANY
+    snippets = (*SNIPPETS, "\ud800", "\udc00 ") if surrogates else SNIPPETS
+    return st.sampled_from(snippets) | st.text(alphabet, max_size=6)
+
+
+@cache
+def json_values() -> SearchStrategy[Any]:
+    """Small JSON values of every type."""
+    leaves: SearchStrategy[Any] = st.sampled_from([None, True, 0, -1, 1.5, "", "x", [], {}])
+    return leaves | st.lists(leaves, max_size=2) | st.dictionaries(st.sampled_from(["a", "b"]), leaves)
+
+
+class Look(NamedTuple):
+    """What a reply needs beside its script to be rendered."""
+
+    profile: Profile
+    rendering: Rendering
+
+    def response_id(self, number: int) -> str:
+        """The id of a session's response, counted from 1."""
+        form = self.profile.id_form
+        return ("" if form == "uuid" else form) + uuid(f"{number:032x}")
+
+    def item_id(self, number: int) -> str:
+        """The id of an item."""
+        return self.profile.item_id_prefix + uuid(f"{number:032x}")
+
+    def call_id(self, number: int) -> str:
+        """The `call_id` of a function call."""
+        return call_id(f"{number:024x}")
+
+    def time(self, seconds: int) -> int | float:
+        """A `created_at`."""
+        return float(seconds) if self.rendering.float_times else seconds
+
+
+@cache
+def look(profile: str, rendering: str) -> Look:
+    """The profile and rendering of these names; UnknownProfile or ConfigurationError list those there are."""
+    return Look(load_profile(profile), load_rendering(profile, rendering))
+
+
+def one_of(name: str, given: str | Collection[str] | None, known: Collection[str]) -> tuple[str, ...]:
+    """The names given, all of them known; everything known where none is; InvalidArgument otherwise."""
+    if given is None:
+        return tuple(known)
+    if isinstance(given, str):
+        raise InvalidArgument(f"{name}={given!r}: a collection of names is wanted")
+    strangers = sorted(set(given) - set(known))
+    if strangers or not given:
+        listed = ", ".join(known)
+        raise InvalidArgument(f"{name}={given!r}: {strangers or 'nothing'} is not among {listed}")
+    return tuple(each for each in known if each in given)
+
+
+@cache
+def event_types(profile: str) -> tuple[str, ...]:
+    """Types of the events that a profile knows."""
+    return schemas(profile).event_types
