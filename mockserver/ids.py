@@ -14,6 +14,8 @@ __all__ = ["IdSource", "call_id", "request_digest", "uuid"]
 
 _BYTES_PER_ID = 16
 
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
 
 def request_digest(request: bytes) -> bytes:
     """16 bytes that stand for a request."""
@@ -40,8 +42,7 @@ def uuid(digits: str) -> str:
     The third group starts with 9, as in 8 of 12 recorded samples (the rest: 4); the fourth with
     8, 9, a or b.
     """
-    variant = "89ab"[int(digits[16], 16) & 3]
-    return f"{digits[:8]}-{digits[8:12]}-9{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+    return f"{digits[:8]}-{digits[8:12]}-9{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:]}"
 
 
 def call_id(digits: str) -> str:

@@ -55,9 +55,7 @@ class Rendering:
     stream: Form
 
     def echo(self, choice: Any) -> bytes:
-        """The `tool_choice` of a request as JSON; none given is "auto"."""
-        if choice is None:
-            return b'"auto"'
+        """The `tool_choice` of a request as JSON."""
         order = self.stream.members.get(choice.get("type", ""), ()) if isinstance(choice, dict) else ()
         return json.dumps({name: choice.get(name) for name in order} | choice if order else choice)
 

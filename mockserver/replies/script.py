@@ -114,6 +114,13 @@ class Script:
     usage: Usage = Usage()
     status: str = "completed"
     error: ScriptError | None = None
+    _hash: int = field(default=0, init=False, repr=False, compare=False)
+
+    def __hash__(self) -> int:
+        # Asked for with every request, as the key of its template: worked out once.
+        if not self._hash:
+            object.__setattr__(self, "_hash", hash((self.items, self.usage, self.status, self.error)))
+        return self._hash
 
     @property
     def size(self) -> int:

@@ -20,6 +20,9 @@ from mockserver.wire import json
 
 __all__ = ["count_tokens", "output_tokens", "usage_object"]
 
+#: Characters below which a text's count is remembered: conversations repeat themselves.
+_SHORT = 200
+
 _TOKEN = re.compile(
     r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]"  # one character, one token
     r"|[^\W\d_\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]+"  # a word
@@ -29,6 +32,11 @@ _TOKEN = re.compile(
 
 def count_tokens(text: str) -> int:
     """The estimate for a text; linear in its length."""
+    return _count_short(text) if len(text) < _SHORT else len(_TOKEN.findall(text))
+
+
+@lru_cache(maxsize=1024)
+def _count_short(text: str) -> int:
     return len(_TOKEN.findall(text))
 
 

@@ -13,6 +13,9 @@ __all__ = ["Hosts", "Keys"]
 _BEARER = re.compile(rb"[Bb]earer +([!-~]+) *")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([^/]*)", re.IGNORECASE)
+#: Headers that were found good and need no second look.
+_REMEMBERED = 1000
+
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
@@ -21,6 +24,7 @@ class Keys:
 
     def __init__(self, keys: Iterable[str] = ()) -> None:
         self._keys = tuple(key.encode() for key in keys)
+        self._good: set[bytes | None] = set()
 
     def __repr__(self) -> str:
         return f"<Keys: {len(self._keys) or 'any'}>"
@@ -40,11 +44,15 @@ class Keys:
 
         Texts: the vendor's error-code page and OpenAPI document (2026).
         """
+        if authorization in self._good:
+            return
         match = _BEARER.fullmatch(authorization or b"")
         if match is None and not (authorization or b"").strip().removeprefix(b"Bearer"):
             raise ApiError(401, "InvalidApiKey", "No API-key provided.")
         if match is None or not self._known(match[1]):
             raise ApiError(401, "InvalidApiKey", "Invalid API-key provided.")
+        if len(self._good) < _REMEMBERED:
+            self._good.add(authorization)
 
     def _known(self, key: bytes) -> bool:
         # Every key is compared, so that the time taken tells nothing.
@@ -72,7 +80,7 @@ class Hosts:
             )
         if origin is not None and not self._same_site(origin):
             raise ApiError(403, "AccessDenied", "Requests from pages of another origin are not served here.")
-        if len(self._good) < 1000 and host is not None:
+        if len(self._good) < _REMEMBERED and host is not None:
             self._good.add(host)
 
     def _same_site(self, origin: bytes) -> bool:

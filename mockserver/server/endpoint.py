@@ -18,19 +18,18 @@ from mockserver.errors import InvalidJSON
 from mockserver.ids import request_digest, uuid
 from mockserver.server.access import Hosts, Keys
 from mockserver.server.bodies import Disconnected, read_body
-from mockserver.server.engine import Answer, respond
+from mockserver.server.engine import respond
 from mockserver.server.envelopes import ApiError, envelope
-from mockserver.server.journal import Entry
+from mockserver.server.journal import About, Entry, secrets_of
 from mockserver.server.logbook import Logbook
 from mockserver.server.sessions import Session
 from mockserver.server.store import MemoryStore, Store
 from mockserver.server.transmit import CONNECTION, Headers, send_body, send_pieces, send_steps
 from mockserver.wire import json
-from mockserver.wire.redaction import SAFE_HEADERS, redact
+from mockserver.wire.redaction import redact
 
 __all__ = ["Handler", "Request", "Services", "create_response", "drawn_id", "guarded"]
 
-_SAFE = frozenset(name.encode() for name in SAFE_HEADERS)
 _JSON = (b"content-type", b"application/json")
 #: As recorded on the service's hosts (2026).
 _EVENTS = (b"content-type", b"text/event-stream;charset=UTF-8")
@@ -60,27 +59,30 @@ class Services:
         return self._date[1]
 
 
-@dataclass(slots=True)
 class Request:
     """One request on its way."""
 
-    scope: Scope
-    receive: Receive
-    send: Send
-    services: Services
-    headers: dict[bytes, bytes]
-    session: Session
-    secrets: tuple[str, ...]
-    """What must not be written down: the keys that are accepted, and whatever was presented as one."""
-    body: bytes = b""
-    started: bool = False
-    """Whether an answer has begun."""
+    __slots__ = ("body", "headers", "receive", "scope", "send", "services", "session", "started")
 
-    def note(self, entry: Entry, prompt: str = "") -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, services: Services) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+        self.services = services
+        self.session = services.session
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.body = b""
+        self.started = False
+        """Whether an answer has begun."""
+
+    def note(self, status: int, reply: tuple[bytes, ...], stream: bool, about: About) -> None:
         """Into the journal and the log."""
+        scope = self.scope
+        authorization = self.headers.get(b"authorization", b"")
+        sent = (scope["method"], scope["path"], scope["headers"], authorization, self.services.secrets)
+        entry = Entry(self.session.clock.now(), sent, self.body, status, reply, stream, about)
         self.session.journal.add(entry)
-        if not self.services.logbook.quiet:
-            self.services.logbook.note(entry, prompt, self.secrets)
+        self.services.logbook.note(entry)
 
 
 Handler: TypeAlias = Callable[[Request], Awaitable[None]]
@@ -88,8 +90,7 @@ Handler: TypeAlias = Callable[[Request], Awaitable[None]]
 
 async def guarded(handler: Handler, services: Services, scope: Scope, receive: Receive, send: Send) -> None:
     """Run a handler; whatever it refuses or breaks on is answered in the API's own envelope."""
-    headers = dict(scope["headers"])
-    request = Request(scope, receive, send, services, headers, services.session, _secrets(headers, services))
+    request = Request(scope, receive, send, services)
     try:
         services.hosts.check(request.headers.get(b"host"), request.headers.get(b"origin"))
         await handler(request)
@@ -98,7 +99,7 @@ async def guarded(handler: Handler, services: Services, scope: Scope, receive: R
     except ApiError as error:
         await _refuse(request, error)
     except Exception as error:  # noqa: BLE001 (the last resort: a defect of ours must not look like a hang)
-        services.logbook.write(_defect(error))
+        services.logbook.note(_defect(error))
         if request.started:
             scope["extensions"][CONNECTION].close()
             return
@@ -129,7 +130,7 @@ async def create_response(request: Request) -> None:
         (b"x-request-id", answer.about.request_id.encode()),
         (b"date", request.services.date()),
     ]
-    request.note(_entry(request, answer), answer.about.prompt)
+    request.note(answer.status, answer.pieces, answer.stream, answer.about)
     request.started = True
     if answer.stream:
         await send_pieces(request.send, 200, head, answer.pieces)
@@ -150,64 +151,17 @@ def _require_json(content_type: bytes | None) -> None:
         )
 
 
-def _entry(request: Request, answer: Answer) -> Entry:
-    about = answer.about
-    return Entry(
-        at=request.session.clock.now(),
-        method=request.scope["method"],
-        path=redact(request.scope["path"], request.secrets),
-        raw_headers=_kept_headers(request),
-        body=request.body,
-        status=answer.status,
-        request_id=about.request_id,
-        reply=answer.pieces,
-        stream=answer.stream,
-        model=about.model,
-        exchange=about.exchange,
-        judged=about.findings,
-        ignored=about.ignored,
-    )
-
-
-def _kept_headers(request: Request) -> tuple[tuple[bytes, bytes], ...]:
-    kept = [header for header in request.scope["headers"] if header[0] in _SAFE]
-    for secret in request.secrets:
-        hidden = secret.encode("latin-1")
-        kept = [header for header in kept if hidden not in header[1]]
-    return tuple(kept)
-
-
-def _secrets(headers: dict[bytes, bytes], services: Services) -> tuple[str, ...]:
-    """A presented key may be wrong, or of another scheme: it is a key to something all the same."""
-    presented = headers.get(b"authorization", b"").decode("latin-1").rpartition(" ")[2]
-    known = services.secrets
-    return (*known, presented) if presented and presented not in known else known
-
-
 async def _refuse(request: Request, error: ApiError) -> None:
     """Answer with an error; its id is derived like any other, from the request and what it came to."""
-    scope, session = request.scope, request.session
     request_id = drawn_id(request, f"{error.status} {error.message}")
-    error.message = redact(error.message, request.secrets)
-    body = envelope(error, request_id)
-    head: Headers = [_JSON, (b"x-request-id", request_id.encode()), (b"date", request.services.date())]
     model, prompt = _glimpse(request.body)
-    request.note(
-        Entry(
-            at=session.clock.now(),
-            method=scope["method"],
-            path=redact(scope["path"], request.secrets),
-            raw_headers=_kept_headers(request),
-            body=request.body,
-            status=error.status,
-            request_id=request_id,
-            reply=(body,),
-            judged=error.findings,
-            model=model,
-            detail=error.detail or error.message,
-        ),
-        prompt,
-    )
+    detail = error.detail or error.message
+    about = About(request_id, model, prompt, judged=error.findings, detail=detail)
+    authorization = request.headers.get(b"authorization", b"")
+    error.message = redact(error.message, secrets_of(authorization, request.services.secrets))
+    body = envelope(error, request_id)
+    request.note(error.status, (body,), False, about)
+    head: Headers = [_JSON, (b"x-request-id", request_id.encode()), (b"date", request.services.date())]
     await send_body(request.send, error.status, [*head, *error.headers], body)
 
 

@@ -16,7 +16,7 @@ from mockserver.contract.findings import Finding, Severity
 from mockserver.contract.requests import ignored_parameters
 from mockserver.errors import InvalidJSON, Unsatisfiable
 from mockserver.exchanges import recorded_chunks
-from mockserver.ids import call_id, request_digest, uuid
+from mockserver.ids import IdSource, call_id, request_digest, uuid
 from mockserver.profiles import Profile
 from mockserver.replies.answers import Question, answer
 from mockserver.replies.renderings import load_rendering
@@ -26,8 +26,9 @@ from mockserver.replies.usage import output_tokens
 from mockserver.server import pacing
 from mockserver.server.asks import Ask, read_ask
 from mockserver.server.envelopes import ApiError, from_finding
+from mockserver.server.journal import About
 from mockserver.server.sessions import Session
-from mockserver.server.steps import Step
+from mockserver.server.steps import Send, Step
 from mockserver.server.store import Record, Store
 from mockserver.wire import json
 
@@ -38,17 +39,6 @@ _MAX_ECHO = 16 << 10
 
 #: Ids drawn at once: the response's, and enough for a reply of one item.
 _IDS = 2
-
-
-class About(NamedTuple):
-    """What the journal keeps of an answer beside its bytes."""
-
-    request_id: str
-    model: str
-    prompt: str
-    exchange: str | None
-    findings: tuple[Finding, ...]
-    ignored: tuple[str, ...]
 
 
 class Answer(NamedTuple):
@@ -68,27 +58,29 @@ class Answer(NamedTuple):
 async def respond(session: Session, store: Store, path: str, raw: bytes) -> Answer:
     """The answer to a create request, by its path and body; ApiError where the API refuses it."""
     body, findings = _judged(session, raw)
-    ask = read_ask(body, session.profile)
-    if ask.choice.__class__ is dict and len(json.dumps(ask.choice)) > _MAX_ECHO:
-        # Each snapshot of a stream repeats it, and no event may be longer than 1 MiB.
-        raise ApiError(400, "InvalidParameter", f"tool_choice is longer than {_MAX_ECHO} bytes.")
-    parent = await _parent(session, store, ask.previous)
+    profile = session.profile
+    ask = read_ask(body, profile)
+    parent = None if ask.previous is None else await _parent(session, store, ask.previous)
     digest = request_digest(b"%b %b" % (path.encode(), json.canonical(body)))
     occurrence = session.occurrence(digest)
-    reply = _Reply(session, ask, parent, digest, occurrence)
-    exchange, script = _script(session, ask, parent, reply.pick)
-    ignored = tuple(ignored_parameters(body, session.profile))
-    about = About(reply.request_id, ask.model, ask.prompt, exchange, findings, ignored)
+    draw = Draw(session.ids, digest, occurrence)
+    exchange, script = _script(session, ask, parent, draw.pick)
+    # Without a finding there is no parameter that the profile does not know.
+    ignored = tuple(ignored_parameters(body, profile)) if findings else ()
+    about = About(draw.request_id, ask.model, ask.prompt, exchange, findings, ignored)
     if not isinstance(script, Script):
         return _verbatim(script, about)
-    values = reply.values(script)
-    look = (script, session.profile.name, session.rendering, ask.model)
+    values = _values(session, ask, parent, script, draw)
+    look = (script, profile.name, session.rendering, ask.model)
     if ask.stream:
         pieces = tuple(stream_template(*look).frames(values))
     else:
         pieces = (reply_template(*look).body(values),)
-    whole = pieces[0] if not ask.stream and session.rendering == "wire" else None
-    await store.put(reply.record(script, values, about.exchange, whole))
+    if ask.stream or session.rendering != "wire":
+        whole = reply_template(script, profile.name, "wire", ask.model).body(values)
+    else:
+        whole = pieces[0]
+    await store.put(_record(session, parent, values, exchange, whole))
     return Answer(about, pieces, ask.stream)
 
 
@@ -102,16 +94,13 @@ def _judged(session: Session, raw: bytes) -> tuple[dict[str, Any], tuple[Finding
         )
         raise ApiError(400, "InvalidParameter", message) from None
     findings = tuple(session.judge.findings(body))
-    if findings:
-        for finding in findings:
-            if finding.severity is Severity.ERROR:
-                raise from_finding(finding, findings)
+    for finding in findings:
+        if finding.severity is Severity.ERROR:
+            raise from_finding(finding, findings)
     return body, findings
 
 
-async def _parent(session: Session, store: Store, previous: str | None) -> Record | None:
-    if previous is None:
-        return None
+async def _parent(session: Session, store: Store, previous: str) -> Record:
     record = await store.get(session.name, previous)
     if record is not None and session.clock.now() < record.expires:
         return record
@@ -179,7 +168,7 @@ def _verbatim(reply: Mapping[str, Any], about: About) -> Answer:
         False,
         status=http["status"],
         headers=_recorded_headers(http.get("headers", {}).items()),
-        steps=tuple(pacing.recorded(chunks)),
+        steps=tuple(pacing.recorded(chunks)) or (Send(b""),),
     )
 
 
@@ -197,81 +186,81 @@ def _recorded_headers(headers: Iterable[tuple[str, str]]) -> tuple[tuple[bytes, 
     return tuple((name.encode(), value.encode()) for name, value in kept)
 
 
-class _Reply:
-    """The ids, times and token counts of one reply."""
+class Draw:
+    """What chance decides of one reply: its ids, and which of several texts."""
 
-    __slots__ = (
-        *("_ask", "_digest", "_digits", "_look", "_occurrence", "_parent", "_session"),
-        *("pick", "request_id"),
-    )
+    __slots__ = ("_digest", "_digits", "_ids", "_occurrence", "pick", "request_id")
 
-    def __init__(
-        self, session: Session, ask: Ask, parent: Record | None, digest: bytes, occurrence: int
-    ) -> None:
-        self._session = session
-        self._look = load_rendering(session.profile.name, session.rendering)
-        self._ask = ask
-        self._parent = parent
+    def __init__(self, ids: IdSource, digest: bytes, occurrence: int) -> None:
+        self._ids = ids
         self._digest = digest
         self._occurrence = occurrence
-        self._digits = session.ids.draw(digest, occurrence, _IDS)
+        self._digits = digits = ids.draw(digest, occurrence, _IDS)
         # x-request-id is inside the id of a Chat reply on the same hosts (observed 2026); here, inferred.
-        self.request_id = uuid(self._digits[0])
-        self.pick = int(self._digits[1][:12], 16)  # shares its digits with an item id, which tells nobody
-
-    def values(self, script: Script) -> Values:
-        items, calls = len(script.items), len(script.open_calls)
-        digits = self._digits
-        if items + calls + 1 > len(digits):
-            digits = self._session.ids.draw(self._digest, self._occurrence, items + calls + 1)
-        profile = self._session.profile
-        prefix = profile.item_id_prefix
-        input_tokens = self._input_tokens(script, profile)
-        return Values(
-            self.response_id,
-            self._session.clock.stamp(self._turn - 1 + self._occurrence),
-            input_tokens,
-            input_tokens + _stated_or_counted(script),
-            self._ask.echo_tools,
-            self._look.echo(self._ask.choice),
-            [prefix + uuid(each) for each in digits[1 : items + 1]],
-            [call_id(each) for each in digits[items + 1 :]] if calls else (),
-        )
+        self.request_id = uuid(digits[0])
+        self.pick = int(digits[1][:12], 16)  # shares its digits with an item id, which tells nobody
 
     @property
-    def response_id(self) -> str:
-        form = self._session.profile.id_form
-        return self.request_id if form == "uuid" else form + self.request_id
+    def occurrence(self) -> int:
+        """How often the very same request came before."""
+        return self._occurrence
 
-    @property
-    def _turn(self) -> int:
-        return self._parent.turn + 1 if self._parent else 1
-
-    def _input_tokens(self, script: Script, profile: Profile) -> int:
-        context = self._parent.context_tokens if self._parent else 0
-        stated = script.usage.input_tokens
-        if stated is None:
-            return context + profile.hidden_prompt_tokens * (not context) + self._ask.input_tokens
-        return stated if script.usage.with_context else context + stated
-
-    def record(self, script: Script, values: Values, exchange: str | None, body: bytes | None) -> Record:
-        session = self._session
-        now = session.clock.now()
-        if body is None:
-            body = reply_template(script, session.profile.name, "wire", self._ask.model).body(values)
-        return Record(
-            id=values.response_id,
-            session=session.name,
-            parent=self._parent.id if self._parent else None,
-            turn=self._turn,
-            created=now,
-            expires=now + session.profile.lifetime_s,
-            exchange=exchange,
-            context_tokens=values.total_tokens,
-            response=body,
-        )
+    def items(self, count: int) -> list[str]:
+        """32 hex digits for each of so many ids."""
+        if count >= len(self._digits):
+            self._digits = self._ids.draw(self._digest, self._occurrence, count + 1)
+        return self._digits[1 : count + 1]
 
 
-def _stated_or_counted(script: Script) -> int:
+def _values(session: Session, ask: Ask, parent: Record | None, script: Script, draw: Draw) -> Values:
+    profile = session.profile
+    turns = parent.turn if parent else 0
+    items, calls = len(script.items), len(script.open_calls)
+    digits = draw.items(items + calls)
+    input_tokens = _input_tokens(ask, parent, script, profile)
     stated = script.usage.output_tokens
-    return output_tokens(script)[0] if stated is None else stated
+    output = output_tokens(script)[0] if stated is None else stated
+    prefix = profile.item_id_prefix
+    return Values(
+        draw.request_id if profile.id_form == "uuid" else profile.id_form + draw.request_id,
+        session.clock.stamp(turns + draw.occurrence),
+        input_tokens,
+        input_tokens + output,
+        ask.echo_tools,
+        b'"auto"' if ask.choice is None else _echo(ask.choice, session),
+        [prefix + uuid(each) for each in digits[:items]],
+        [call_id(each) for each in digits[items:]],
+    )
+
+
+def _echo(choice: Any, session: Session) -> bytes:
+    echo = load_rendering(session.profile.name, session.rendering).echo(choice)
+    if len(echo) > _MAX_ECHO:
+        # Each snapshot of a stream repeats it, and no event may be longer than 1 MiB.
+        raise ApiError(400, "InvalidParameter", f"tool_choice is longer than {_MAX_ECHO} bytes.")
+    return echo
+
+
+def _input_tokens(ask: Ask, parent: Record | None, script: Script, profile: Profile) -> int:
+    stated = script.usage.input_tokens
+    if stated is None:
+        # The hidden prompt is in the context from the first turn on.
+        return ask.input_tokens + (parent.context_tokens if parent else profile.hidden_prompt_tokens)
+    return stated if parent is None or script.usage.with_context else stated + parent.context_tokens
+
+
+def _record(
+    session: Session, parent: Record | None, values: Values, exchange: str | None, body: bytes
+) -> Record:
+    now = session.clock.now()
+    return Record(
+        values.response_id,
+        session.name,
+        parent.id if parent else None,
+        parent.turn + 1 if parent else 1,
+        now,
+        now + session.profile.lifetime_s,
+        exchange,
+        values.total_tokens,
+        body,
+    )

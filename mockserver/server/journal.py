@@ -3,46 +3,121 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 from mockserver.contract.check import text_findings
 from mockserver.contract.findings import Finding
 from mockserver.wire import json, redaction
 
-__all__ = ["Entry", "Journal"]
+__all__ = ["About", "Entry", "Journal", "Sent", "secrets_of"]
 
 
-class Entry(NamedTuple):
-    """One request and its answer."""
+Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
-    at: float
-    """Seconds since the epoch, by the session's clock."""
-    method: str
-    path: str
-    raw_headers: tuple[tuple[bytes, bytes], ...]
-    """Those headers whose values may be kept."""
-    body: bytes
-    """The request's body, whole."""
-    status: int
+#: Method, path, headers and `Authorization` of a request, as they came, and the accepted keys.
+Sent: TypeAlias = tuple[str, str, Headers, bytes, tuple[str, ...]]
+
+
+def secrets_of(authorization: bytes, keys: tuple[str, ...]) -> tuple[str, ...]:
+    """What must not be written down of a request: the accepted keys, and whatever was presented as one.
+
+    A presented key may be wrong, or of another scheme: it is a key to something all the same.
+    """
+    presented = authorization.decode("latin-1").rpartition(" ")[2]
+    return (*keys, presented) if presented else keys
+
+
+class About(NamedTuple):
+    """What is known of an answer beside its bytes."""
+
     request_id: str
-    reply: tuple[bytes, ...]
-    """The reply's body, in the pieces it was sent in: one event each in a stream."""
-    stream: bool = False
     model: str = ""
+    prompt: str = ""
     exchange: str | None = None
-    """Name of the exchange that answered."""
     judged: tuple[Finding, ...] = ()
-    """What the contract says of the request's value."""
     ignored: tuple[str, ...] = ()
-    """Parameters that the profile does not process."""
     detail: str = ""
-    """More about an error than the client was told."""
+
+
+class Entry:
+    """One request and its answer.
+
+    What was sent is kept as it came and redacted when it is read: few entries ever are.
+    """
+
+    __slots__ = (
+        *("_about", "_authorization", "_headers", "_keys", "_path"),
+        *("at", "body", "method", "reply", "status", "stream"),
+    )
+
+    def __init__(
+        self,
+        at: float,
+        sent: Sent,
+        body: bytes,
+        status: int,
+        reply: tuple[bytes, ...],
+        stream: bool,
+        about: About,
+    ) -> None:
+        self.at = at
+        """Seconds since the epoch, by the session's clock."""
+        self.method, self._path, self._headers, self._authorization, self._keys = sent
+        self.body = body
+        """The request's body, whole."""
+        self.status = status
+        self.reply = reply
+        """The reply's body, in the pieces it was sent in: one event each in a stream."""
+        self.stream = stream
+        self._about = about
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be written down."""
+        return secrets_of(self._authorization, self._keys)
+
+    @property
+    def path(self) -> str:
+        return redaction.redact(self._path, self.secrets)
 
     @property
     def headers(self) -> dict[str, str]:
         """Request headers with values that may be kept."""
-        return redaction.safe_headers(self.raw_headers)
+        return redaction.safe_headers(self._headers, self.secrets)
+
+    @property
+    def request_id(self) -> str:
+        return self._about.request_id
+
+    @property
+    def model(self) -> str:
+        return self._about.model
+
+    @property
+    def prompt(self) -> str:
+        """Text of the last user message, as far as it can be told."""
+        return self._about.prompt
+
+    @property
+    def exchange(self) -> str | None:
+        """Name of the exchange that answered."""
+        return self._about.exchange
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """Parameters that the profile does not process."""
+        return self._about.ignored
+
+    @property
+    def detail(self) -> str:
+        """More about an error than the client was told."""
+        return redaction.redact(self._about.detail, self.secrets) if self._about.detail else ""
+
+    @property
+    def judged(self) -> tuple[Finding, ...]:
+        """What the contract says of the request's value."""
+        return self._about.judged
 
     @property
     def findings(self) -> list[Finding]:
@@ -55,7 +130,7 @@ class Entry(NamedTuple):
         return json.loads(self.body)
 
     def __repr__(self) -> str:
-        return f"<{self.method} {redaction.redact(self.path)} {self.status} {self.request_id}>"
+        return f"<{self.method} {self.path} {self.status} {self.request_id}>"
 
 
 class Journal:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
 from typing import TextIO
 
 from mockserver.contract.findings import Severity
@@ -12,6 +11,9 @@ from mockserver.server.journal import Entry
 from mockserver.wire.redaction import redact
 
 __all__ = ["Logbook", "line"]
+
+#: Seconds that a line may wait for others.
+_PATIENCE = 0.02
 
 #: Characters of a prompt that a line shows.
 _FIRST_WORDS = 40
@@ -21,50 +23,42 @@ _LOOK_AT = 2000
 
 
 class Logbook:
-    """Writes lines to a stream, or nowhere."""
+    """Writes lines to a stream, or nowhere.
+
+    Lines that follow one another closely are made and written together: a write costs more than a line.
+    """
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
-        self._lines: list[str] = []
-        self._time = ""
+        self._waiting: list[Entry | str] = []
 
-    @property
-    def quiet(self) -> bool:
-        return self._stream is None
-
-    def note(self, entry: Entry, prompt: str, secrets: Iterable[str]) -> None:
-        """One line for a request that was answered."""
-        if self._stream is not None:
-            self.write(line(entry, prompt, secrets))
-
-    def write(self, text: str) -> None:
-        """One line as it is, with the time of day.
-
-        Lines of one turn of the event loop go out together: a write costs more than a line.
-        """
+    def note(self, entry: Entry | str) -> None:
+        """A line for a request that was answered, or a line as it is."""
         if self._stream is None:
             return
-        if not self._lines:
-            self._time = time.strftime("%H:%M:%S")
-            asyncio.get_running_loop().call_soon(self._flush)
-        self._lines.append(f"{self._time} {text}\n")
+        if not self._waiting:
+            asyncio.get_running_loop().call_later(_PATIENCE, self.flush)
+        self._waiting.append(entry)
 
-    def _flush(self) -> None:
-        text = "".join(self._lines)
-        self._lines.clear()
-        if self._stream is None:
+    def flush(self) -> None:
+        """Write what is waiting; a log that can not be written stops nothing."""
+        if self._stream is None or not self._waiting:
             return
+        now = time.strftime("%H:%M:%S")
+        lines = [each if isinstance(each, str) else line(each) for each in self._waiting]
+        self._waiting.clear()
         try:
-            self._stream.write(text)
+            self._stream.write("".join([f"{now} {each}\n" for each in lines]))
             self._stream.flush()
         except (OSError, ValueError):
-            self._stream = None  # a log that can not be written stops nothing
+            self._stream = None
 
 
-def line(entry: Entry, prompt: str, secrets: Iterable[str] = ()) -> str:
+def line(entry: Entry) -> str:
     """Method, path, model, first words, status, events, verdict, ignored parameters, and what went wrong."""
-    # Before it is cut: half a key is a key too.
-    words = " ".join(redact(prompt[:_LOOK_AT], secrets)[: 2 * _FIRST_WORDS].split())
+    secrets = entry.secrets
+    # Redacted before it is cut: half a key is a key too.
+    words = " ".join(redact(entry.prompt[:_LOOK_AT], secrets)[: 2 * _FIRST_WORDS].split())
     if len(words) > _FIRST_WORDS:
         words = words[: _FIRST_WORDS - 1] + "…"
     text = (

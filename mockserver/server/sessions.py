@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -50,21 +50,26 @@ class Session:
     faults: tuple[str, ...] = ()
     """Names of the faults in force."""
     counted: int = COUNTED
-    _seen: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
+    # Counts are kept in two halves, of which the older is dropped when the newer is full.
+    _seen: dict[bytes, int] = field(default_factory=dict)
+    _seen_before: dict[bytes, int] = field(default_factory=dict)
 
     def occurrence(self, digest: bytes) -> int:
         """How often a request with this digest came before."""
-        count = self._seen.pop(digest, -1) + 1
-        self._seen[digest] = count
-        if len(self._seen) > self.counted:
-            self._seen.popitem(last=False)
-        return count
+        count = self._seen.get(digest)
+        if count is None:
+            count = self._seen_before.get(digest, -1)
+            if len(self._seen) >= self.counted:
+                self._seen_before, self._seen = self._seen, {}
+        self._seen[digest] = count + 1
+        return count + 1
 
     def reset(self) -> None:
         """Forget everything that happened; the settings stay."""
         self.stubs.clear()
         self.journal.clear()
         self._seen.clear()
+        self._seen_before.clear()
         if isinstance(self.clock, SteppedClock):
             self.clock.reset()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 __all__ = ["MemoryStore", "Record", "Store"]
 
@@ -53,7 +53,9 @@ class MemoryStore:
     def __init__(self, size: int = 10_000) -> None:
         self._size = size
         self._records: OrderedDict[tuple[str, str], Record] = OrderedDict()
-        self._evicted: OrderedDict[tuple[str, str], None] = OrderedDict()
+        # What was evicted is remembered in two halves, of which the older is dropped when the newer is full.
+        self._evicted: set[tuple[str, str]] = set()
+        self._evicted_before: set[tuple[str, str]] = set()
 
     async def put(self, record: Record) -> None:
         self._records[record.session, record.id] = record
@@ -64,19 +66,20 @@ class MemoryStore:
         return self._records.get((session, response_id))
 
     async def was_evicted(self, session: str, response_id: str) -> bool:
-        return (session, response_id) in self._evicted
+        key = (session, response_id)
+        return key in self._evicted or key in self._evicted_before
 
     async def delete(self, session: str, response_id: str) -> bool:
         return self._records.pop((session, response_id), None) is not None
 
     async def clear(self, session: str) -> None:
-        kept: OrderedDict[tuple[str, str], Any]
-        for kept in (self._records, self._evicted):
-            for key in [key for key in kept if key[0] == session]:
-                kept.pop(key)
+        for key in [key for key in self._records if key[0] == session]:
+            del self._records[key]
+        self._evicted = {key for key in self._evicted if key[0] != session}
+        self._evicted_before = {key for key in self._evicted_before if key[0] != session}
 
     def _forget(self, key: tuple[str, str]) -> None:
         """Remember that there was a record, for as many ids as records: the log then says why it is gone."""
-        self._evicted[key] = None
-        if len(self._evicted) > self._size:
-            self._evicted.popitem(last=False)
+        self._evicted.add(key)
+        if len(self._evicted) >= self._size:
+            self._evicted_before, self._evicted = self._evicted, set()

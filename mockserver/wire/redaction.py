@@ -44,9 +44,11 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
 def safe_headers(headers: Iterable[tuple[bytes, bytes]], secrets: Iterable[str] = ()) -> dict[str, str]:
     """Header names and values fit to be kept: values off the allow-list are redacted whole."""
+    secrets = tuple(secrets)
+    lowered = tuple(secret.lower() for secret in secrets)  # as the names are
     kept = {}
     for raw_name, raw_value in headers:
-        name = raw_name.decode("latin-1").lower()
+        name = redact(raw_name.decode("latin-1").lower(), lowered)
         value = raw_value.decode("latin-1")
         kept[name] = redact(value, secrets) if name in SAFE_HEADERS else REDACTED
     return kept

@@ -134,6 +134,19 @@ def test_clients_that_leave_end_their_tasks_without_a_word(
     assert not [record for record in caplog.records if record.exc_info]
 
 
+def test_a_recording_of_nothing_is_an_empty_answer() -> None:
+    http = {"status": 503, "headers": {"retry-after": "1"}, "chunks": []}
+    nothing = Exchange("nothing", Match(), {"http": http})
+    with MockServer(exchanges=[nothing]) as server, socket.create_connection(address(server), 5) as client:
+        client.sendall(request("hi").replace(b"\r\nhost", b"\r\nconnection: close\r\nhost", 1))
+        answer = b""
+        while piece := client.recv(65536):
+            answer += piece
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: 1\r\n" in answer
+    assert answer.endswith(b"\r\n\r\n0\r\n\r\n")
+
+
 def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 

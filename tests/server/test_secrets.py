@@ -38,6 +38,7 @@ class Watched:
 
     def told(self) -> str:
         """Everything that the server wrote or would show."""
+        self.services.logbook.flush()
         journal = self.services.session.journal
         entries = "".join(f"{entry!r}{entry.headers}{entry.path}{entry.detail}" for entry in journal)
         health = httpx.get(f"{self.server.url}/health", trust_env=False).text

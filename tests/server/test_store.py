@@ -20,7 +20,7 @@ def test_the_oldest_goes_first_and_is_remembered_as_evicted() -> None:
         assert await store.was_evicted("s", "a")
         assert await store.get("s", "c") == record("c")
         assert not await store.was_evicted("s", "never")
-        for name in ("d", "e"):
+        for name in ("d", "e", "f", "g"):
             await store.put(record(name))
         assert not await store.was_evicted("s", "a")  # as many are remembered as are kept
 
