@@ -1,7 +1,7 @@
 """The OpenAPI document of a profile, from its schemas: 3.2 with `itemSchema`, or 3.1.
 
-OpenAPI 3.1 has no words for a stream of events: there the schema of the media type is that of one event,
-as the service's vendor-neutral peers publish it. In 3.2 it is the schema of one block: id, event, data.
+A stream is described by the schema of one of its blocks: id, event, and data with the event as JSON. In
+3.2 that is the `itemSchema` of the media type; 3.1 has no word for it, and has it as the `schema`.
 """
 
 from __future__ import annotations
@@ -111,23 +111,22 @@ def _answer(exchanges: Iterable[Exchange], version: str) -> dict[str, Any]:
 
 
 def _events(version: str) -> Schema:
-    if version == "3.1":
-        return {"schema": {"$ref": _BASE + "event"}}
-    return {
-        "itemSchema": {
-            "type": "object",
-            "required": ["data"],
-            "properties": {
-                "id": {"type": "string", "description": "sequence_number plus one."},
-                "event": {"type": "string", "description": "The type of the event."},
-                "data": {
-                    "type": "string",
-                    "contentMediaType": "application/json",
-                    "contentSchema": {"$ref": _BASE + "event"},
-                },
-            },
-        }
-    }
+    return {"itemSchema" if version == "3.2" else "schema": _BLOCK}
+
+
+_BLOCK: Schema = {
+    "type": "object",
+    "required": ["data"],
+    "properties": {
+        "id": {"type": "string", "description": "sequence_number plus one."},
+        "event": {"type": "string", "description": "The type of the event."},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": _BASE + "event"},
+        },
+    },
+}
 
 
 def _refusal(description: str) -> dict[str, Any]:

@@ -1,0 +1,49 @@
+"""Schemathesis against the server and its own OpenAPI document: all phases, nothing found."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import KEY, Start
+
+HOOKS = Path(__file__).with_name("schemathesis_hooks.py")
+
+SETTINGS = """
+[checks]
+# What a schema can not say is refused with 400; `refused_for_a_reason` looks at each.
+positive_data_acceptance.expected-statuses = ["2xx", "400", "401"]
+"""
+
+
+@pytest.mark.acceptance
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("version", ["3.1", "3.2"])
+def test_nothing_is_found(version: str, start: Start, tmp_path: Path) -> None:
+    server = start("--api-key", KEY)
+    (tmp_path / "schemathesis.toml").write_text(SETTINGS)
+    command = [
+        sys.executable,
+        "-m",
+        "schemathesis.cli",
+        "run",
+        f"{server.root}/openapi.json?version={version}",
+    ]
+    command += ["--header", f"Authorization: Bearer {KEY}", "--max-examples", "50", "--seed", "1"]
+    command += ["--generation-database", "none", "--no-color"]
+    environment = {**os.environ, "SCHEMATHESIS_HOOKS": str(HOOKS), "NO_PROXY": "*"}
+    environment.pop("MOCKSERVER_TEST_SPOOL", None)
+
+    ran = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=110, check=False
+    )
+
+    assert ran.returncode == 0, ran.stdout[-8000:] + ran.stderr
+    for phase in ("Examples", "Coverage", "Fuzzing", "Stateful"):
+        assert f"✅ {phase}" in ran.stdout
+    assert "internal error" not in server.logged
