@@ -171,7 +171,7 @@ def errors(
             "param": None,
             "type": "invalid_request_error",
         }
-        body = {"error": inner, "request_id": _REQUEST_ID}
+        body = {"error": inner, "request_id": _REQUEST_ID, "id": draw(st.sampled_from([None, "chatcmpl-1"]))}
     elif form == "not found":
         body = {"error": {"message": message, "type": "invalid_request_error"}}
     else:

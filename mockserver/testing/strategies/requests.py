@@ -81,7 +81,7 @@ def _members(profile: str, surrogates: bool) -> SearchStrategy[JSONObject]:
         },
     )
     kinds = tuple(about.tools)
-    built_in = st.sampled_from(kinds).map(lambda kind: {"type": kind}) if kinds else functions
+    built_in = st.one_of([_built_in(kind) for kind in kinds]) if kinds else functions
     temperature = st.floats(0, 2, exclude_max=True, allow_subnormal=False) | st.sampled_from([0, 1])
     top_p = st.floats(0.001, 1) | st.just(1)
     optional: dict[str, SearchStrategy[Any]] = {
@@ -99,6 +99,23 @@ def _members(profile: str, surrogates: bool) -> SearchStrategy[JSONObject]:
         {"model": st.sampled_from(about.models), "input": words | _conversations(surrogates)},
         optional={name: value for name, value in optional.items() if name in about.parameters},
     )
+
+
+def _built_in(kind: str) -> SearchStrategy[JSONObject]:
+    return st.fixed_dictionaries({"type": st.just(kind)}, optional=_TOOL_OPTIONS.get(kind, {}))
+
+
+#: Options of OpenAI's tools that clients send, without effect (recorded November 2026).
+_TOOL_OPTIONS: dict[str, dict[str, SearchStrategy[Any]]] = {
+    "web_search": {
+        "search_context_size": st.sampled_from(["medium", None]),
+        "user_location": st.sampled_from([{"type": "approximate", "country": "CN"}, None]),
+        "filters": st.sampled_from([{}, None]),
+        "external_web_access": st.booleans() | st.none(),
+    },
+    "web_extractor": dict.fromkeys(("name", "parameters", "strict", "description"), st.none()),
+    "code_interpreter": {"container": st.sampled_from([{"type": "auto"}, "cntr_1", None])},
+}
 
 
 def _identity(tool: JSONObject) -> str:
@@ -185,6 +202,8 @@ _TOOL_MEMBERS: dict[str, dict[str, SearchStrategy[Any]]] = {
         "goal": _ASKED,
         "urls": st.just(["https://www.example.com/"]),
         "output": _ASKED | st.none(),
+        "content": st.none(),
+        "role": st.none(),
     },
     "code_interpreter": {
         "code": _ASKED,

@@ -1,0 +1,233 @@
+"""Planted bugs: the strategies find each in a client, soon, and shrink to something that can be read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import Phase, given, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import run_state_machine_as_test
+
+from mockserver import strategies
+from mockserver.testing.mock import MockServer
+from mockserver.wire import json, sse
+
+Event = dict[str, Any]
+Client = Callable[[list[Event]], Any]
+
+#: No stored failures: each run begins from nothing.
+SOON = settings(max_examples=200, database=None, deadline=None, derandomize=True, report_multiple_bugs=False)
+
+
+def said(stream: list[Event]) -> list[Any]:
+    """What a client is to show: the texts of the final output, item by item."""
+    return [whole(item) for item in stream[-1]["response"]["output"]]
+
+
+def whole(item: Event) -> Any:
+    parts = item.get("content") or item.get("summary") or []
+    return "".join(part["text"] for part in parts)
+
+
+def careful(stream: list[Event]) -> list[Any]:
+    """A client without a bug: gathers the deltas of each item."""
+    texts: list[str] = []
+    for event in stream:
+        if event["type"] == "response.output_item.added":
+            texts.append("")
+        elif event["type"] in ("response.output_text.delta", "response.reasoning_summary_text.delta"):
+            texts[event["output_index"]] += event["delta"]
+    return texts
+
+
+def one_item_only(stream: list[Event]) -> list[Any]:
+    texts = [""]
+    for event in stream:
+        if event["type"] in ("response.output_text.delta", "response.reasoning_summary_text.delta"):
+            texts[0] += event["delta"]
+    return texts
+
+
+def drops_the_last_delta(stream: list[Event]) -> list[Any]:
+    texts: list[str] = []
+    waiting: dict[int, str] = {}
+    for event in stream:
+        if event["type"] == "response.output_item.added":
+            texts.append("")
+        elif event["type"] in ("response.output_text.delta", "response.reasoning_summary_text.delta"):
+            texts[event["output_index"]] += waiting.get(event["output_index"], "")
+            waiting[event["output_index"]] = event["delta"]
+    return texts
+
+
+def splits_text_on_blank_lines(stream: list[Event]) -> list[Any]:
+    return [text.split("\n\n")[0] for text in careful(stream)]
+
+
+def indexes_content_of_reasoning(stream: list[Event]) -> list[Any]:
+    done = [event["item"] for event in stream if event["type"] == "response.output_item.done"]
+    return [item["content"][0]["text"] if item["type"] in ("message", "reasoning") else "" for item in done]
+
+
+def splits_lines_like_python(stream: list[Event]) -> list[Any]:
+    """Reads the bytes by `str.splitlines`, which ends lines where the standard does not."""
+    data = b"".join(sse.encode(json.dumps(event), event=event["type"]) for event in stream).decode()
+    lines = [line.removeprefix("data: ") for line in data.splitlines() if line.startswith("data: ")]
+    return careful([json.loads(line.encode()) for line in lines])
+
+
+BUGS: list[Client] = [
+    one_item_only,
+    drops_the_last_delta,
+    splits_text_on_blank_lines,
+    indexes_content_of_reasoning,
+    splits_lines_like_python,
+]
+
+
+def example_of(client: Client, check: settings = SOON) -> list[Event] | None:
+    """The smallest stream on which a client shows something else than was said; None where none was found."""
+    failed: list[list[Event]] = []
+
+    @check
+    @given(strategies.streams(statuses=["completed"]))
+    def test(stream: list[Event]) -> None:
+        try:
+            assert client(stream) == said(stream)
+        except (AssertionError, LookupError, ValueError):
+            failed.append(stream)
+            raise AssertionError from None
+
+    try:
+        test()
+    except AssertionError:
+        return failed[-1]
+    return None
+
+
+@pytest.mark.parametrize("client", BUGS, ids=lambda client: client.__name__)
+def test_a_planted_bug_is_found_and_shrunk(client: Client) -> None:
+    started = time.perf_counter()
+    smallest = example_of(client)
+    assert smallest is not None
+    assert len(smallest) <= 14
+    assert time.perf_counter() - started < 10
+
+
+@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("client", BUGS, ids=lambda client: client.__name__)
+def test_a_planted_bug_is_found_from_any_start(client: Client, number: int) -> None:
+    found: list[bool] = []
+
+    @seed(number)
+    @settings(SOON, derandomize=False, phases=[Phase.generate])
+    @given(strategies.streams(statuses=["completed"]))
+    def test(stream: list[Event]) -> None:
+        try:
+            found.append(client(stream) != said(stream))
+        except (LookupError, ValueError):
+            found.append(True)
+
+    test()
+    assert any(found)
+
+
+def test_a_client_without_a_bug_is_left_alone() -> None:
+    assert example_of(careful) is None
+
+
+def test_a_bug_in_reading_bytes_is_found() -> None:
+    """A client that takes each chunk for whole events."""
+
+    @settings(SOON, phases=[Phase.generate])
+    @given(data=st.data())
+    def test(data: st.DataObject) -> None:
+        stream = data.draw(strategies.streams())
+        read = [
+            json.loads(block.partition(b"data:")[2])
+            for chunk in data.draw(strategies.sse_bytes(stream))
+            for block in chunk.split(b"\n\n")
+            if b"data:" in block
+        ]
+        assert read == stream
+
+    with pytest.raises((AssertionError, ValueError)):
+        test()
+
+
+class Talker:
+    """One conversation by `previous_response_id`."""
+
+    def __init__(self, server: MockServer) -> None:
+        self.server = server
+        self.previous: str | None = None
+
+    def ask(self, text: str) -> str:
+        headers = {"authorization": f"Bearer {self.server.api_key}"}
+        body = {"model": self.server.model, "input": text, "previous_response_id": self.previous}
+        answer = httpx.post(
+            f"{self.server.base_url}/responses", headers=headers, json=body, trust_env=False
+        ).json()
+        self.previous = answer["id"]
+        return "".join(map(whole, answer["output"]))
+
+
+def machine_of(server_: MockServer, client: type[Talker], *, shared: bool = False) -> type[Any]:
+    class Machine(strategies.ConversationMachine):
+        server = server_
+
+        def open(self) -> Talker:
+            self.one = getattr(self, "one", None) or client(server_)
+            return self.one if shared else client(server_)
+
+        def ask(self, conversation: Talker, text: str) -> str:
+            return conversation.ask(text)
+
+    return Machine
+
+
+STEPS = settings(max_examples=8, stateful_step_count=8, database=None, deadline=None, derandomize=True)
+MORE = settings(STEPS, max_examples=50, phases=[Phase.generate], report_multiple_bugs=False)
+
+
+def test_a_client_with_a_memory_is_left_alone(responses_server: MockServer) -> None:
+    run_state_machine_as_test(machine_of(responses_server, Talker), settings=STEPS)
+
+
+def test_a_client_that_mixes_its_conversations_is_found(responses_server: MockServer) -> None:
+    mixing = machine_of(responses_server, Talker, shared=True)
+    with pytest.raises(AssertionError, match="the request goes on after"):
+        run_state_machine_as_test(mixing, settings=MORE)
+
+
+def test_a_client_that_forgets_is_found(responses_server: MockServer) -> None:
+    class Forgetful(Talker):
+        def ask(self, text: str) -> str:
+            self.previous = None
+            return super().ask(text)
+
+    with pytest.raises(AssertionError, match="neither previous_response_id nor"):
+        run_state_machine_as_test(machine_of(responses_server, Forgetful), settings=MORE)
+
+
+def test_a_client_that_shows_something_else_is_found(responses_server: MockServer) -> None:
+    class Shortening(Talker):
+        def ask(self, text: str) -> str:
+            return super().ask(text).strip()
+
+    with pytest.raises(AssertionError, match="the client shows"):
+        run_state_machine_as_test(machine_of(responses_server, Shortening), settings=MORE)
+
+
+def test_a_machine_has_to_be_written(responses_server: MockServer) -> None:
+    class Unwritten(strategies.ConversationMachine):
+        server = responses_server
+
+    with pytest.raises(NotImplementedError):
+        Unwritten().open()
+    with pytest.raises(NotImplementedError):
+        Unwritten().ask(None, "x")

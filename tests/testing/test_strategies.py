@@ -1,0 +1,344 @@
+"""Strategies: all that is drawn is judged as it claims to be, and all there is gets drawn."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import jsonschema
+import pytest
+import referencing
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import InvalidArgument
+
+import mockserver
+from mockserver import strategies
+from mockserver.contract.check import check_error, check_request, check_response, check_stream
+from mockserver.contract.findings import Finding, Severity, errors
+from mockserver.contract.rules import load_rules
+from mockserver.contract.schemas import schemas
+from mockserver.errors import UnknownProfile
+from mockserver.profiles import DEFAULT_PROFILE
+from mockserver.testing.mock import MockServer
+from mockserver.testing.strategies.scripts import item_kinds
+from mockserver.wire import json, sse
+
+RENDERINGS = ["wire", "documented"]
+KNOWN = schemas(DEFAULT_PROFILE)
+
+#: The same few examples every time; the soak test draws the many.
+FEW = settings(max_examples=80, derandomize=True, database=None, deadline=None)
+#: No shrinking, no stored failures: these only draw.
+MANY = settings(
+    max_examples=10_000,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+def nothing_wrong(found: list[Finding]) -> None:
+    assert errors(found) == []
+
+
+def well_known(found: list[Finding]) -> None:
+    """Not even a hint: what is drawn without `unknown` is known throughout."""
+    assert found == []
+
+
+# --- what is legal
+
+
+@pytest.mark.parametrize("rendering", RENDERINGS)
+def test_streams_keep_the_contract(rendering: str) -> None:
+    @FEW
+    @given(strategies.streams(rendering=rendering))
+    def check(stream: Any) -> None:
+        well_known(check_stream(stream))
+        kinds = [event["type"] for event in stream]
+        assert kinds[0] == "response.created"
+        assert kinds[-1] in ("response.completed", "response.failed")
+
+    check()
+
+
+@pytest.mark.parametrize("rendering", RENDERINGS)
+def test_responses_keep_the_contract(rendering: str) -> None:
+    @FEW
+    @given(strategies.responses(rendering=rendering))
+    def check(response: Any) -> None:
+        well_known(check_response(response))
+
+    check()
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("rendering", RENDERINGS)
+@pytest.mark.parametrize("unknown", [False, True])
+def test_ten_thousand_of_each_keep_the_contract(rendering: str, unknown: bool) -> None:
+    @MANY
+    @given(strategies.streams(rendering=rendering, faults=True, unknown=unknown))
+    def streams(stream: Any) -> None:
+        nothing_wrong(check_stream(stream))
+
+    @MANY
+    @given(strategies.responses(rendering=rendering, unknown=unknown))
+    def responses(response: Any) -> None:
+        nothing_wrong(check_response(response))
+
+    streams()
+    responses()
+
+
+@pytest.mark.parametrize("rendering", RENDERINGS)
+@FEW
+@given(data=st.data())
+def test_what_is_unknown_is_tolerated_and_said(rendering: str, data: st.DataObject) -> None:
+    stream = data.draw(strategies.streams(rendering=rendering, unknown=True, faults=True))
+    found = check_stream(stream)
+    nothing_wrong(found)
+    assert {each.rule for each in found} <= {"SCH-003", "SEQ-012", "SEQ-014"}
+    response = data.draw(strategies.responses(rendering=rendering, unknown=True))
+    assert {each.rule for each in check_response(response)} <= {"SCH-003"}
+    request = data.draw(strategies.requests(unknown=True))
+    assert {each.rule for each in check_request(request)} <= {"REQ-002"}
+
+
+@pytest.mark.parametrize("rendering", RENDERINGS)
+@FEW
+@given(data=st.data())
+def test_errors_items_usages_and_events_keep_the_contract(rendering: str, data: st.DataObject) -> None:
+    error = data.draw(strategies.errors(rendering=rendering))
+    well_known(check_error(error, status=200 if "object" in error else 400))
+    assert KNOWN.closed_valid("item", data.draw(strategies.output_items(rendering=rendering)))
+    usage = data.draw(strategies.usages(rendering=rendering))
+    assert KNOWN.closed_valid("usage", usage)
+    assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
+    event = data.draw(strategies.events(rendering=rendering))
+    assert KNOWN.closed_valid(event["type"], event)
+
+
+@FEW
+@given(strategies.requests())
+def test_requests_keep_the_contract(request: Any) -> None:
+    well_known(check_request(request))
+
+
+@pytest.mark.parametrize("rendering", RENDERINGS)
+@FEW
+@given(data=st.data())
+def test_conversations_hang_together(rendering: str, data: st.DataObject) -> None:
+    turns = data.draw(strategies.conversations(rendering=rendering))
+    ids: list[str] = []
+    spent = 0
+    for request, reply in turns:
+        well_known(check_request(request))
+        streamed = isinstance(reply, list)
+        assert streamed == bool(request.get("stream"))
+        well_known((check_stream if streamed else check_response)(reply, request=request))
+        response = reply[-1]["response"] if streamed else reply
+        previous = request.get("previous_response_id")
+        assert previous == (ids[-1] if previous else None)
+        assert response["usage"]["input_tokens"] > spent
+        spent = response["usage"]["input_tokens"]
+        ids.append(response["id"])
+    assert len(set(ids)) == len(turns)
+
+
+# --- what is not
+
+
+@pytest.mark.parametrize("rendering", RENDERINGS)
+@pytest.mark.parametrize("rule", strategies.breakable_rules())
+def test_a_broken_stream_fails_with_its_rule(rule: str, rendering: str) -> None:
+    severe = load_rules()[rule].severity is Severity.ERROR
+
+    @settings(FEW, max_examples=20, phases=[Phase.generate])
+    @given(strategies.broken_streams(rule=rule, rendering=rendering))
+    def check(drawn: Any) -> None:
+        events, named = drawn
+        found = check_stream(events)
+        assert named == rule
+        assert rule in {each.rule for each in found}
+        assert {each.rule for each in errors(found)} == ({rule} if severe else set())
+
+    check()
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("rendering", RENDERINGS)
+def test_ten_thousand_broken_streams_fail_with_their_rules(rendering: str) -> None:
+    @MANY
+    @given(strategies.broken_streams(rendering=rendering))
+    def check(drawn: Any) -> None:
+        events, rule = drawn
+        assert {each.rule for each in errors(check_stream(events))} == {rule}
+
+    check()
+
+
+@FEW
+@given(strategies.invalid_requests())
+def test_an_invalid_request_fails_with_its_rule(drawn: Any) -> None:
+    request, rule = drawn
+    assert {each.rule for each in errors(check_request(request))} == {rule}
+
+
+# --- bytes
+
+
+@FEW
+@given(data=st.data())
+def test_bytes_are_the_stream_however_they_are_cut(data: st.DataObject) -> None:
+    stream = data.draw(strategies.streams(unknown=True, faults=True))
+    chunks = data.draw(strategies.sse_bytes(stream, framing="any"))
+    nothing_wrong(check_stream(chunks))
+    decoder = sse.Decoder()
+    frames = [frame for chunk in chunks for frame in decoder.feed(chunk)]
+    assert [json.loads(frame.data.encode()) for frame in frames if frame.data is not None] == stream
+
+
+@pytest.mark.parametrize("framing", ["profile", "plain"])
+@FEW
+@given(data=st.data())
+def test_every_chunking_is_drawn_to_the_same_bytes(framing: str, data: st.DataObject) -> None:
+    stream = data.draw(strategies.streams())
+    ways = ["whole", "events", "bytes", "cuts"]
+    drawn = [data.draw(strategies.sse_bytes(stream, chunking=way, framing=framing)) for way in ways]
+    assert len({b"".join(chunks) for chunks in drawn}) == 1
+    assert len(drawn[0]) == 1
+    assert len(drawn[1]) == len(stream)
+    assert {len(chunk) for chunk in drawn[2]} == {1}
+    assert {each.rule for each in check_stream(drawn[3])} <= {"SSE-011"}
+
+
+@FEW
+@given(data=st.data())
+def test_surrogates_come_when_they_are_asked_for(data: st.DataObject) -> None:
+    stream = data.draw(strategies.streams(surrogates=True))
+    assert b"".join(data.draw(strategies.sse_bytes(stream, chunking="whole")))
+
+
+def test_surrogates_are_drawn_at_all() -> None:
+    told: list[str] = []
+
+    @settings(FEW, max_examples=200, phases=[Phase.generate])
+    @given(strategies.streams(surrogates=True))
+    def draw(stream: Any) -> None:
+        told.append(repr(stream))
+
+    draw()
+    assert any("\\ud800" in each for each in told)
+
+
+# --- arguments
+
+
+@pytest.mark.parametrize(
+    ("strategy", "told"),
+    [
+        (strategies.streams(profile="no-such"), "no profile 'no-such'; there are: "),
+        (strategies.responses(rendering="loud"), "no rendering 'loud' in qwen-2026-01; there are: wire, "),
+        (strategies.scripts(kinds=["prose"]), "is not among message, reasoning, function_call, "),
+        (strategies.scripts(kinds="message"), "a collection of names is wanted"),
+        (strategies.scripts(kinds=[]), "nothing is not among"),
+        (strategies.scripts(statuses=["done"]), "is not among completed, failed"),
+        (strategies.scripts(min_items=3, max_items=2), "min_items=3 <= max_items=2 does not hold"),
+        (strategies.events(types=["response.incomplete"]), "is not among response.created, "),
+        (strategies.broken_streams(rule="SSE-001"), "no stream can be made to break it; there are: ITM-001"),
+        (strategies.broken_streams(rule="REQ-008"), "no stream can be made to break it"),
+        (strategies.invalid_requests(rules=["SEQ-001"]), "is not among REQ-001"),
+        (strategies.sse_bytes([], chunking="dust"), "is not among cuts, events, bytes, whole"),
+        (strategies.sse_bytes([], framing="gold"), "is not among profile, plain, any"),
+        (strategies.conversations(min_turns=0), "1 <= min_turns=0"),
+    ],
+)
+def test_arguments_are_looked_at_when_something_is_drawn(strategy: Any, told: str) -> None:
+    @settings(FEW, max_examples=1)
+    @given(strategy)
+    def draw(value: Any) -> None:
+        raise AssertionError("something was drawn")
+
+    with pytest.raises((InvalidArgument, UnknownProfile, ValueError), match=told.replace("(", r"\(")):
+        draw()
+
+
+def test_everything_but_a_stream_is_given_by_keyword() -> None:
+    with pytest.raises(TypeError):
+        strategies.streams("qwen-2026-01")  # type: ignore[call-arg]
+
+
+def test_the_package_alone_loads_no_hypothesis() -> None:
+    code = "import sys, mockserver; assert 'hypothesis' not in sys.modules; mockserver.MockServer"
+    code += (
+        "; assert 'hypothesis' not in sys.modules; mockserver.strategies; assert 'hypothesis' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert mockserver.strategies is strategies
+
+
+def test_scripts_are_what_a_mock_server_replies(responses_server: MockServer) -> None:
+    @settings(FEW, max_examples=10)
+    @given(strategies.scripts(statuses=["completed"]))
+    def reply(script: Any) -> None:
+        responses_server.reply(script)
+
+    reply()
+
+
+# --- all there is
+
+
+def agree(data: st.DataObject) -> None:
+    kind = data.draw(st.sampled_from(["stream", "broken", "response", "request", "invalid"]))
+    if kind in ("stream", "broken"):
+        broken = strategies.broken_streams().map(lambda drawn: drawn[0])
+        events = data.draw(broken if kind == "broken" else strategies.streams(unknown=True))
+        cases = [(event["type"], event) for event in events if event.get("type") in KNOWN.event_types]
+    elif kind == "response":
+        cases = [("response", data.draw(strategies.responses(unknown=True)))]
+    else:
+        invalid = strategies.invalid_requests().map(lambda drawn: drawn[0])
+        cases = [("create_request", data.draw(invalid if kind == "invalid" else strategies.requests()))]
+    for name, value in cases:
+        for closed in (False, True):
+            fast = KNOWN.closed_valid if closed else KNOWN.valid
+            assert fast(name, value) == reference(name, closed).is_valid(value), (name, closed)
+
+
+def reference(name: str, closed: bool) -> Any:
+    if (name, closed) not in _REFERENCES:
+        registry: Any = referencing.Registry
+        validator: Any = jsonschema.Draft202012Validator
+        _REFERENCES[name, closed] = validator(KNOWN.document(name, closed), registry=registry())
+    return _REFERENCES[name, closed]
+
+
+_REFERENCES: dict[tuple[str, bool], Any] = {}
+
+
+def test_both_validators_agree_on_what_is_drawn() -> None:
+    settings(FEW, max_examples=150, phases=[Phase.generate])(given(st.data())(agree))()
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_both_validators_agree_on_ten_thousand() -> None:
+    MANY(given(st.data())(agree))()
+
+
+def test_every_built_in_tool_can_be_drawn() -> None:
+    kinds: set[str] = set()
+
+    @settings(FEW, max_examples=300, phases=[Phase.generate])
+    @given(strategies.scripts())
+    def draw(script: Any) -> None:
+        kinds.update(getattr(item, "kind", type(item).__name__) for item in script.items)
+
+    draw()
+    assert len(kinds) == len(item_kinds(DEFAULT_PROFILE))
