@@ -20,7 +20,7 @@ from mockserver.server.access import Hosts, Keys
 from mockserver.server.bodies import Disconnected, read_body
 from mockserver.server.engine import respond
 from mockserver.server.envelopes import ApiError, envelope
-from mockserver.server.journal import About, Entry, secrets_of
+from mockserver.server.journal import About, Entry, Sent, secrets_of
 from mockserver.server.logbook import Logbook
 from mockserver.server.sessions import Session
 from mockserver.server.store import MemoryStore, Store
@@ -79,7 +79,7 @@ class Request:
         """Into the journal and the log."""
         scope = self.scope
         authorization = self.headers.get(b"authorization", b"")
-        sent = (scope["method"], scope["path"], scope["headers"], authorization, self.services.secrets)
+        sent = Sent(scope["method"], scope["path"], scope["headers"], authorization, self.services.secrets)
         entry = Entry(self.session.clock.now(), sent, self.body, status, reply, stream, about)
         self.session.journal.add(entry)
         self.services.logbook.note(entry)
@@ -142,6 +142,8 @@ async def create_response(request: Request) -> None:
 
 
 def _require_json(content_type: bytes | None) -> None:
+    if content_type == b"application/json":
+        return
     kind = (content_type or b"application/json").split(b";")[0].strip().lower()
     if kind != b"application/json" and not kind.endswith(b"+json"):
         shown = kind.decode("latin-1")

@@ -15,8 +15,15 @@ __all__ = ["About", "Entry", "Journal", "Sent", "secrets_of"]
 
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
-#: Method, path, headers and `Authorization` of a request, as they came, and the accepted keys.
-Sent: TypeAlias = tuple[str, str, Headers, bytes, tuple[str, ...]]
+
+class Sent(NamedTuple):
+    """A request as it came, and the accepted keys: not to be shown before it is redacted."""
+
+    method: str
+    path: str
+    headers: Headers
+    authorization: bytes
+    keys: tuple[str, ...]
 
 
 def secrets_of(authorization: bytes, keys: tuple[str, ...]) -> tuple[str, ...]:
@@ -46,10 +53,7 @@ class Entry:
     What was sent is kept as it came and redacted when it is read: few entries ever are.
     """
 
-    __slots__ = (
-        *("_about", "_authorization", "_headers", "_keys", "_path"),
-        *("at", "body", "method", "reply", "status", "stream"),
-    )
+    __slots__ = ("about", "at", "body", "reply", "sent", "status", "stream")
 
     def __init__(
         self,
@@ -63,61 +67,65 @@ class Entry:
     ) -> None:
         self.at = at
         """Seconds since the epoch, by the session's clock."""
-        self.method, self._path, self._headers, self._authorization, self._keys = sent
+        self.sent = sent
         self.body = body
         """The request's body, whole."""
         self.status = status
         self.reply = reply
         """The reply's body, in the pieces it was sent in: one event each in a stream."""
         self.stream = stream
-        self._about = about
+        self.about = about
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must not be written down."""
-        return secrets_of(self._authorization, self._keys)
+        return secrets_of(self.sent.authorization, self.sent.keys)
+
+    @property
+    def method(self) -> str:
+        return self.sent.method
 
     @property
     def path(self) -> str:
-        return redaction.redact(self._path, self.secrets)
+        return redaction.redact(self.sent.path, self.secrets)
 
     @property
     def headers(self) -> dict[str, str]:
         """Request headers with values that may be kept."""
-        return redaction.safe_headers(self._headers, self.secrets)
+        return redaction.safe_headers(self.sent.headers, self.secrets)
 
     @property
     def request_id(self) -> str:
-        return self._about.request_id
+        return self.about.request_id
 
     @property
     def model(self) -> str:
-        return self._about.model
+        return self.about.model
 
     @property
     def prompt(self) -> str:
         """Text of the last user message, as far as it can be told."""
-        return self._about.prompt
+        return self.about.prompt
 
     @property
     def exchange(self) -> str | None:
         """Name of the exchange that answered."""
-        return self._about.exchange
+        return self.about.exchange
 
     @property
     def ignored(self) -> tuple[str, ...]:
         """Parameters that the profile does not process."""
-        return self._about.ignored
+        return self.about.ignored
 
     @property
     def detail(self) -> str:
         """More about an error than the client was told."""
-        return redaction.redact(self._about.detail, self.secrets) if self._about.detail else ""
+        return redaction.redact(self.about.detail, self.secrets) if self.about.detail else ""
 
     @property
     def judged(self) -> tuple[Finding, ...]:
         """What the contract says of the request's value."""
-        return self._about.judged
+        return self.about.judged
 
     @property
     def findings(self) -> list[Finding]:

@@ -56,20 +56,20 @@ class Logbook:
 
 def line(entry: Entry) -> str:
     """Method, path, model, first words, status, events, verdict, ignored parameters, and what went wrong."""
-    secrets = entry.secrets
+    secrets, sent, about = entry.secrets, entry.sent, entry.about
     # Redacted before it is cut: half a key is a key too.
-    words = " ".join(redact(entry.prompt[:_LOOK_AT], secrets)[: 2 * _FIRST_WORDS].split())
+    words = " ".join(redact(about.prompt[:_LOOK_AT], secrets)[: 2 * _FIRST_WORDS].split())
     if len(words) > _FIRST_WORDS:
         words = words[: _FIRST_WORDS - 1] + "…"
     text = (
-        f"{entry.method} {entry.path}"
-        f"{' ' + entry.model if entry.model else ''}"
+        f"{sent.method} {sent.path}"
+        f"{' ' + about.model if about.model else ''}"
         f"{f' {words!r}' if words else ''}"
         f" {entry.status}"
         f"{f' {len(entry.reply)} events' if entry.stream else ''}"
         f" {_verdict(entry)}"
-        f"{' ignored: ' + ', '.join(entry.ignored) if entry.ignored else ''}"
-        f"{f' ({entry.detail})' if entry.detail else ''}"
+        f"{' ignored: ' + ', '.join(about.ignored) if about.ignored else ''}"
+        f"{f' ({about.detail})' if about.detail else ''}"
     )
     text = redact(text, secrets)
     return text if text.isprintable() else "".join(each if each.isprintable() else "?" for each in text)
@@ -77,8 +77,8 @@ def line(entry: Entry) -> str:
 
 def _verdict(entry: Entry) -> str:
     """What the contract says of the request; of one that was refused for another reason, that it was."""
-    if entry.judged:
-        told = [finding.rule for finding in entry.judged if finding.severity is not Severity.INFO]
+    if entry.about.judged:
+        told = [finding.rule for finding in entry.about.judged if finding.severity is not Severity.INFO]
         if told:
             return ", ".join(dict.fromkeys(told))
     return "ok" if entry.status < 400 else "refused"

@@ -5,7 +5,8 @@ The only module that touches uvicorn's insides. What differs from uvicorn's own 
 - stopping waits for open requests but never longer than asked, and never polls or sleeps for long
   (uvicorn: two sleeps of 100 ms, and an open stream holds it for ever);
 - a request that is not HTTP is answered in the API's envelope, not in plain text;
-- each request's scope carries its connection, for the steps that HTTP knows nothing of.
+- each request's scope carries its connection, for the steps that HTTP knows nothing of;
+- a response's head is written together with what follows it, and headers of our own are not checked again.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any, TypeVar
 
 import uvicorn
@@ -41,6 +42,9 @@ MAX_HEAD_BYTES = 64 << 10
 
 #: The request id of what never became a request.
 _NO_REQUEST = "00000000-0000-0000-0000-000000000000"
+
+#: Statuses of answers without a body.
+_BODILESS = frozenset({204, 304})
 
 _UPGRADE = re.compile(rb"(\r\n)upgrade:", re.IGNORECASE)
 #: How far into what arrives to look for an upgrade.
@@ -81,43 +85,65 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-class _Corked:
-    """A transport that sends a response's head together with the first piece of its body.
+class _Cycle(RequestResponseCycle):
+    """A request and its answer, with a `send` for our own application alone.
 
-    A write costs more than anything else on the way of a reply; a head that nothing follows at once goes
-    out at the end of the loop's turn.
+    It trusts the headers, whose names are lower case and whose values were checked where they came from, and
+    writes a head together with the first piece of the body: a write costs more than anything else.
     """
 
-    __slots__ = ("_held", "_soon", "_transport", "get_extra_info", "is_closing")
+    head = b""
+    """A head that waits for the first piece."""
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._soon = loop.call_soon
-        self._held = b""
-        self.get_extra_info = transport.get_extra_info
-        self.is_closing = transport.is_closing
+    async def send(self, message: Any) -> None:
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected:
+            return
+        if not self.response_started:
+            self._begin(message["status"], message["headers"])
+            return
+        more = message.get("more_body", False)
+        self.flush(self._framed(message["body"], more))
+        if not more:
+            self._end()
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
+    def flush(self, data: bytes = b"") -> None:
+        """Write what follows the head, and the head before it."""
+        if self.head:
+            data, self.head = self.head + data, b""
+        if data:
+            self.transport.write(data)
 
-    def write(self, data: bytes) -> None:
-        if self._held:
-            held, self._held = self._held, b""
-            self._transport.write(held + data)
-        elif data.startswith(b"HTTP/1.1 "):
-            self._held = data
-            self._soon(self._flush)
-        else:
-            self._transport.write(data)
+    def _begin(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        self.response_started = True
+        self.waiting_for_100_continue = False
+        self.chunked_encoding = status not in _BODILESS and self.scope["method"] != "HEAD"
+        lines = [STATUS_LINE[status]]
+        for name, value in headers:
+            if name == b"content-length":
+                self.chunked_encoding = False
+            elif name == b"connection":
+                self.keep_alive = False
+                continue
+            lines += (name, b": ", value, b"\r\n")
+        if not self.keep_alive:
+            lines.append(b"connection: close\r\n")
+        lines.append(b"transfer-encoding: chunked\r\n\r\n" if self.chunked_encoding else b"\r\n")
+        self.head = b"".join(lines)
 
-    def close(self) -> None:
-        self._flush()
-        self._transport.close()
+    def _framed(self, body: bytes, more: bool) -> bytes:
+        if self.chunked_encoding:
+            chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+            return chunk if more else chunk + b"0\r\n\r\n"
+        return b"" if self.scope["method"] == "HEAD" else body
 
-    def _flush(self) -> None:
-        if self._held:
-            held, self._held = self._held, b""
-            self._transport.write(held)
+    def _end(self) -> None:
+        self.response_complete = True
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
 
 
 def _without_upgrade(data: bytes) -> bytes:
@@ -154,6 +180,10 @@ class _Connection(HttpToolsProtocol):
         if self._head > MAX_HEAD_BYTES and not self.transport.is_closing():
             self._refuse(431, f"The request's head is longer than {MAX_HEAD_BYTES} bytes.")
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        cycle.__class__ = _Cycle  # uvicorn makes its own kind and offers no other way
+        super()._start_asgi_task(cycle, app)
+
     @property
     def _waiting(self) -> RequestResponseCycle | None:
         """The request that has not been answered whole yet."""
@@ -168,7 +198,6 @@ class _Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.transport = _Corked(transport, self.loop)  # type: ignore[assignment]
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -223,9 +252,11 @@ class _Connection(HttpToolsProtocol):
     # The steps beyond HTTP (`transmit.Connection`).
 
     def raw(self, data: bytes) -> None:
+        self._flush()
         self.transport.write(data)
 
     def close(self) -> None:
+        self._flush()
         self._leave()
         self.transport.close()
 
@@ -236,6 +267,10 @@ class _Connection(HttpToolsProtocol):
         if raw_socket is not None:
             raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self.transport.abort()
+
+    def _flush(self) -> None:
+        if isinstance(self.cycle, _Cycle):
+            self.cycle.flush()
 
     def _leave(self) -> None:
         # uvicorn takes an answer that breaks off for a defect unless the client has gone.

@@ -57,6 +57,9 @@ async def send_steps(
         if isinstance(step, Send):
             await send({"type": "http.response.body", "body": step.data, "more_body": True})
         elif isinstance(step, Wait):
+            await send(
+                {"type": "http.response.body", "body": b"", "more_body": True}
+            )  # the head does not wait
             if await _gone_within(receive, step.seconds):
                 return
         elif not _beyond_http(connection, step):

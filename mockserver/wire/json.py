@@ -30,7 +30,8 @@ def loads(data: bytes) -> Any:
     except orjson.JSONDecodeError as error:
         raise InvalidJSON(error.msg, error.pos) from None
     # Counting brackets is cheap and an upper bound of the depth: only suspicious texts are measured.
-    if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _depth(data) > MAX_DEPTH:
+    brackets = data.count(b"[") + data.count(b"{") if len(data) > 2 * MAX_DEPTH else 0
+    if brackets > MAX_DEPTH and _depth(data) > MAX_DEPTH:
         raise InvalidJSON(f"more than {MAX_DEPTH} levels deep")
     return value
 

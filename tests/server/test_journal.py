@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from mockserver.server.journal import About, Entry, Journal
+from mockserver.server.journal import About, Entry, Journal, Sent
 
 
 def entry(number: int, size: int = 10) -> Entry:
-    return Entry(0.0, ("POST", f"/{number}", (), b"", ()), b"x" * size, 200, (), False, About(str(number)))
+    return Entry(
+        0.0, Sent("POST", f"/{number}", (), b"", ()), b"x" * size, 200, (), False, About(str(number))
+    )
 
 
 def test_it_keeps_the_latest_thousand() -> None:
