@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -243,6 +244,7 @@ def test_surrogates_are_drawn_at_all() -> None:
     ("strategy", "told"),
     [
         (strategies.streams(profile="no-such"), "no profile 'no-such'; there are: "),
+        (strategies.requests(profile="openai"), "the profile openai is one to judge by, not to play"),
         (strategies.responses(rendering="loud"), "no rendering 'loud' in qwen-2026-01; there are: wire, "),
         (strategies.scripts(kinds=["prose"]), "is not among message, reasoning, function_call, "),
         (strategies.scripts(kinds="message"), "a collection of names is wanted"),
@@ -266,6 +268,13 @@ def test_arguments_are_looked_at_when_something_is_drawn(strategy: Any, told: st
 
     with pytest.raises((InvalidArgument, UnknownProfile, ValueError), match=told.replace("(", r"\(")):
         draw()
+
+
+def test_nothing_is_drawn_and_thrown_away() -> None:
+    folder = Path(strategies.__file__).parent
+    source = "".join(file.read_text(encoding="utf-8") for file in folder.glob("*.py"))
+    assert "def streams(" in source
+    assert not [word for word in (".filter(", "assume(", "unique", "reject(") if word in source]
 
 
 def test_everything_but_a_stream_is_given_by_keyword() -> None:

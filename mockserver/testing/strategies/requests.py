@@ -13,7 +13,7 @@ from mockserver.contract.findings import Severity
 from mockserver.contract.rules import load_rules
 from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile
 from mockserver.replies import mutants
-from mockserver.testing.strategies.values import JSONObject, json_values, one_of, texts
+from mockserver.testing.strategies.values import JSONObject, json_values, look, one_of, texts
 
 __all__ = ["invalid_requests", "requests"]
 
@@ -41,7 +41,7 @@ def requests(
 
 @st.composite
 def _requests(draw: DrawFn, profile: str, stream: bool | None, unknown: bool, surrogates: bool) -> JSONObject:
-    about = load_profile(profile)
+    about = look(profile, "wire").profile
     request: JSONObject = draw(_members(profile, surrogates))
     if stream is not None:
         request["stream"] = stream
@@ -87,7 +87,7 @@ def _members(profile: str, surrogates: bool) -> SearchStrategy[JSONObject]:
     optional: dict[str, SearchStrategy[Any]] = {
         "stream": st.booleans() | st.none(),
         "previous_response_id": st.sampled_from(["resp_1", None]),
-        "tools": st.lists(built_in | functions, max_size=3, unique_by=_identity) | st.none(),
+        "tools": st.lists(built_in | functions, max_size=3).map(_distinct) | st.none(),
         "enable_thinking": st.booleans() | st.none(),
         "tool_choice": st.sampled_from(
             ["auto", "none", "required", {"type": "function", "name": "get_weather"}, None]
@@ -118,8 +118,9 @@ _TOOL_OPTIONS: dict[str, dict[str, SearchStrategy[Any]]] = {
 }
 
 
-def _identity(tool: JSONObject) -> str:
-    return str(tool.get("name", tool["type"]))
+def _distinct(tools: list[JSONObject]) -> list[JSONObject]:
+    """The tools without those that are there already: a built-in one, or a function of the same name."""
+    return [*{(tool["type"], tool.get("name")): tool for tool in tools}.values()]
 
 
 @cache
