@@ -8,7 +8,7 @@ so the judge and the builder share facts without knowing each other.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -75,6 +75,10 @@ class Profile:
     """What the response says of it."""
     echo_tools_in_stream: bool
     """Whether the snapshots of a stream name the request's tools."""
+    opaque: tuple[str, ...] = ()
+    """Members of items that may be another at the end than when the item was done."""
+    streamed: tuple[str, ...] = ()
+    """Members of items, beside texts and arguments, that come by events and not with the added item."""
 
 
 @cache
@@ -104,7 +108,7 @@ def load_profile(name: str = DEFAULT_PROFILE) -> Profile:
     values = {
         each.name: _frozen(facts[each.name]["value"])
         for each in fields(Profile)
-        if each.name not in ("name", "tools")
+        if each.name not in ("name", "tools") and (each.name in facts or each.default is MISSING)
     }
     return Profile(name=name, tools=MappingProxyType(tools), **values)
 

@@ -34,10 +34,12 @@ def folder(name: str) -> Traversable:
 
 
 def json_files(*parts: str) -> Iterator[tuple[str, bytes]]:
-    """(stem, bytes) of each `*.json` file directly in the data folder `parts`, by name."""
+    """(stem, bytes) of each `*.json` file directly in the data folder `parts`, if there is one, by name."""
     here = folder(parts[0])
     for part in parts[1:]:
         here = here / part
+    if not here.is_dir():
+        return
     for entry in sorted(here.iterdir(), key=lambda each: each.name):
         if entry.name.endswith(".json"):
             yield entry.name.removesuffix(".json"), entry.read_bytes()

@@ -1,8 +1,8 @@
 """What may happen between an item's added and done, for each type of item.
 
-    message     { part added, { delta }, text done, part done }
-    reasoning   { { delta }, text done }
-    function    { delta }, arguments done      or nothing: whole arguments in added and done
+    message     { part added, { delta }, text or refusal done, part done }
+    reasoning   { [ part added ], { delta }, text done, [ part done ] }, of the summary and of the content
+    call        { delta }, arguments done      or nothing: whole arguments in added and done
     tool        its progress events in order
 
 Every event of a body is taken by one function of the table `CHILDREN`; `finish` compares what they
@@ -33,7 +33,7 @@ class Parts:
     member: str
     """Member of the item that holds them."""
     announced: bool
-    """Whether part events open and close each text."""
+    """Whether part events must open and close each text; if not they may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,8 @@ class Child:
     kind: str
     """Type of the item."""
     act: Callable[[OpenItem, Event, Report], None]
+    also: str = ""
+    """Another type that it may belong to."""
 
 
 _PARTS: Mapping[str, Parts] = MappingProxyType(
@@ -52,12 +54,23 @@ _PARTS: Mapping[str, Parts] = MappingProxyType(
     }
 )
 _NO_PARTS = Parts("", "", announced=False)
+_REASONED = Parts("content_index", "content", announced=False)
+
+#: Members of items that are streamed as one text, without parts.
+_WHOLE: Mapping[str, str] = MappingProxyType(
+    {
+        "function_call": "arguments",
+        "mcp_call": "arguments",
+        "custom_tool_call": "input",
+        "code_interpreter_call": "code",
+    }
+)
 
 
 class OpenItem:
     """An item that was added and is not done."""
 
-    __slots__ = ("added", "id", "kind", "parts", "spoiled", "step", "steps", "texts")
+    __slots__ = ("added", "content", "id", "kind", "parts", "spoiled", "step", "steps", "texts", "whole")
 
     def __init__(self, added: Any, steps: tuple[str, ...] = ()) -> None:
         self.added: dict[str, Any] = added if isinstance(added, dict) else {}
@@ -65,25 +78,54 @@ class OpenItem:
         self.kind = self.added.get("type")
         self.parts = _PARTS.get(self.kind, _NO_PARTS) if isinstance(self.kind, str) else _NO_PARTS
         self.texts: list[Text] = []
+        self.whole = _WHOLE.get(self.kind, "") if isinstance(self.kind, str) else ""
+        """The member that is streamed as one text."""
+        self.content: OpenItem | None = None
+        """The thoughts themselves, beside their summary."""
         self.steps = steps
         self.step = 0
         """How many of the steps are behind it."""
         self.spoiled = not self.added
         """Something of it could not be read: comparing would only repeat that."""
 
+    def lose(self) -> None:
+        """Take note that an event could not be read, and may have been of this item."""
+        self.spoiled = True
+        for text in self.texts:
+            text.spoiled = True
+        if self.content is not None:
+            self.content.lose()
+
+
+def _reasoned(act: Callable[[OpenItem, Event, Report], None]) -> Callable[[OpenItem, Event, Report], None]:
+    """`act` on the content of a reasoning item; on a message as it is."""
+
+    def inner(item: OpenItem, event: Event, report: Report) -> None:
+        if item.kind == "reasoning":
+            if item.content is None:
+                item.content = OpenItem(item.added)
+                item.content.parts = _REASONED
+            item = item.content
+        act(item, event, report)
+
+    return inner
+
 
 def _part_added(item: OpenItem, event: Event, report: Report) -> None:
-    index = event.get("content_index")
+    name = item.parts.index
+    index = event.get(name)
     if index != len(item.texts):
         message = "is not the number of parts before"
-        report.say("ITM-012", "/content_index", message, expected=len(item.texts), got=index)
+        report.say("ITM-012", f"/{name}", message, expected=len(item.texts), got=index)
     if item.texts and item.texts[-1].stage is not Stage.CLOSED:
-        report.say("ITM-013", "", "the part before has had no response.content_part.done")
+        done = event["type"].replace("added", "done")
+        report.say("ITM-013", "", f"the part before has had no {done}")
     part = event.get("part")
-    for name in ("text", "annotations"):
+    for name in ("text", "refusal", "annotations"):
         if isinstance(part, dict) and part.get(name):
             report.say("ITM-014", f"/part/{name}", "a part starts with something in it", got=part[name])
     item.texts.append(Text())
+    item.texts[-1].announced = True
 
 
 def _delta(item: OpenItem, event: Event, report: Report) -> None:
@@ -107,7 +149,9 @@ def _text_done(item: OpenItem, event: Event, report: Report) -> None:
     if text.stage is not Stage.OPEN:
         report.say("ITM-017", "", "the text is done already")
         return
-    _differs("TXT-001", "/text", "is not what its deltas make", text.finish(event.get("text")), report)
+    member = "refusal" if event["type"] == "response.refusal.done" else "text"
+    differs = text.finish(event.get(member))
+    _differs("TXT-001", f"/{member}", "is not what its deltas make", differs, report)
 
 
 def _part_done(item: OpenItem, event: Event, report: Report) -> None:
@@ -118,14 +162,22 @@ def _part_done(item: OpenItem, event: Event, report: Report) -> None:
         report.say("ITM-017", "", "the part is done already")
         return
     if text.stage is Stage.OPEN:
-        report.say("ITM-013", "", "the part has had no response.output_text.done")
+        report.say("ITM-013", "", "the part has had no done event of its text")
         text.spoiled = True
+    if not (text.announced or item.parts.announced):
+        report.say("ITM-013", "", "the part is closed, and was never opened")
     text.stage = Stage.CLOSED
     text.part = part = event.get("part")
-    told = part.get("text") if isinstance(part, dict) else None
+    member = _member(part)
+    told = part.get(member) if isinstance(part, dict) else None
     if text.told is not None and isinstance(told, str):
-        message = "is not the text of response.output_text.done"
-        _differs("TXT-002", "/part/text", message, difference(text.told, told), report)
+        message = f"is not the {member} of its done event"
+        _differs("TXT-002", f"/part/{member}", message, difference(text.told, told), report)
+
+
+def _member(part: Any) -> str:
+    """The member of a part that holds its text."""
+    return "refusal" if isinstance(part, dict) and "refusal" in part else "text"
 
 
 def _text(item: OpenItem, event: Event, report: Report) -> Text | None:
@@ -162,8 +214,8 @@ def _not_begun(item: OpenItem, event: Event, report: Report) -> Text | None:
 def _arguments_delta(item: OpenItem, event: Event, report: Report) -> None:
     if not item.texts:
         item.texts.append(Text())
-        if item.added.get("arguments"):
-            report.say("ITM-011", "", "the arguments were in the added item already")
+        if item.added.get(item.whole):
+            report.say("ITM-011", "", f"the {item.whole} were in the added item already")
             item.spoiled = True
     if item.texts[0].stage is not Stage.OPEN:
         report.say("ITM-017", "", "a delta of arguments that are done")
@@ -174,7 +226,7 @@ def _arguments_delta(item: OpenItem, event: Event, report: Report) -> None:
 def _arguments_done(item: OpenItem, event: Event, report: Report) -> None:
     if not item.texts:
         item.texts.append(Text())
-        item.texts[0].add(item.added.get("arguments"))
+        item.texts[0].add(item.added.get(item.whole))
     text = item.texts[0]
     if text.stage is not Stage.OPEN:
         report.say("ITM-017", "", "the arguments are done already")
@@ -183,9 +235,9 @@ def _arguments_done(item: OpenItem, event: Event, report: Report) -> None:
     if isinstance(name, str) and isinstance(called, str) and name != called:
         message = "name was another in response.output_item.added"
         report.say("ITM-005", "/name", message, expected=called, got=name)
-    differs = text.finish(event.get("arguments"))
+    differs = text.finish(event.get(item.whole))
     if not item.spoiled:
-        _differs("TXT-004", "/arguments", "are not what the deltas make", differs, report)
+        _differs("TXT-004", f"/{item.whole}", "are not what the deltas make", differs, report)
 
 
 def progress(item: OpenItem, event: Event, report: Report) -> None:
@@ -199,17 +251,29 @@ def progress(item: OpenItem, event: Event, report: Report) -> None:
 
 CHILDREN: Mapping[str, Child] = MappingProxyType(
     {
-        "response.content_part.added": Child("message", _part_added),
+        "response.content_part.added": Child("message", _reasoned(_part_added), also="reasoning"),
         "response.output_text.delta": Child("message", _delta),
         "response.output_text.done": Child("message", _text_done),
-        "response.content_part.done": Child("message", _part_done),
+        "response.refusal.delta": Child("message", _delta),
+        "response.refusal.done": Child("message", _text_done),
+        "response.content_part.done": Child("message", _reasoned(_part_done), also="reasoning"),
+        "response.reasoning_summary_part.added": Child("reasoning", _part_added),
         "response.reasoning_summary_text.delta": Child("reasoning", _delta),
         "response.reasoning_summary_text.done": Child("reasoning", _text_done),
+        "response.reasoning_summary_part.done": Child("reasoning", _part_done),
+        "response.reasoning_text.delta": Child("reasoning", _reasoned(_delta)),
+        "response.reasoning_text.done": Child("reasoning", _reasoned(_text_done)),
         "response.function_call_arguments.delta": Child("function_call", _arguments_delta),
         "response.function_call_arguments.done": Child("function_call", _arguments_done),
+        "response.mcp_call_arguments.delta": Child("mcp_call", _arguments_delta),
+        "response.mcp_call_arguments.done": Child("mcp_call", _arguments_done),
+        "response.custom_tool_call_input.delta": Child("custom_tool_call", _arguments_delta),
+        "response.custom_tool_call_input.done": Child("custom_tool_call", _arguments_done),
+        "response.code_interpreter_call_code.delta": Child("code_interpreter_call", _arguments_delta),
+        "response.code_interpreter_call_code.done": Child("code_interpreter_call", _arguments_done),
     }
 )
-"""Events of a body by type; those of built-in tools come from the profile."""
+"""Events of a body by type; a profile has those it knows, and the progress of its built-in tools."""
 
 
 def finish(item: OpenItem, done: dict[str, Any], report: Report) -> None:
@@ -217,28 +281,30 @@ def finish(item: OpenItem, done: dict[str, Any], report: Report) -> None:
     if item.step < len(item.steps):
         expected = item.steps[item.step]
         report.say("ITM-015", "", "the tool has not reported its end", expected=expected)
-    if item.kind == "function_call":
-        _finish_arguments(item, done, report)
+    if item.kind == "function_call" or (item.whole and item.texts):
+        _finish_whole(item, done, report)
     elif item.parts.member:
         _finish_parts(item, done.get(item.parts.member), report)
+    if item.content is not None:
+        _finish_parts(item.content, done.get(item.content.parts.member), report)
 
 
-def _finish_arguments(item: OpenItem, done: dict[str, Any], report: Report) -> None:
-    told: Any = item.added.get("arguments")
+def _finish_whole(item: OpenItem, done: dict[str, Any], report: Report) -> None:
+    told: Any = item.added.get(item.whole)
     if item.texts:
         told = item.texts[0].told
         if item.texts[0].stage is Stage.OPEN:
-            report.say("ITM-013", "", "there was no response.function_call_arguments.done")
-    arguments = done.get("arguments")
-    if told and isinstance(told, str) and isinstance(arguments, str) and not item.spoiled:
+            report.say("ITM-013", "", f"there was no done event of its {item.whole}")
+    given = done.get(item.whole)
+    if told and isinstance(told, str) and isinstance(given, str) and not item.spoiled:
         message = "are not those that were streamed"
-        _differs("TXT-004", "/item/arguments", message, difference(told, arguments), report)
+        _differs("TXT-004", f"/item/{item.whole}", message, difference(told, given), report)
 
 
 def _finish_parts(item: OpenItem, parts: Any, report: Report) -> None:
-    last = Stage.CLOSED if item.parts.announced else Stage.TOLD
     for text in item.texts:
-        if text.stage is not last:
+        must_close = item.parts.announced or text.announced
+        if text.stage is Stage.OPEN or (must_close and text.stage is not Stage.CLOSED):
             report.say("ITM-013", "", "the item is done before its text is", got=text.stage.name.lower())
             text.spoiled = True
     if item.spoiled or not isinstance(parts, list):
@@ -255,10 +321,11 @@ def _finish_parts(item: OpenItem, parts: Any, report: Report) -> None:
 def _finish_part(text: Text, part: Any, pointer: str, report: Report) -> None:
     if text.spoiled or not isinstance(part, dict):
         return
-    kept = text.part if isinstance(text.part, dict) else {**part, "text": text.told}
-    told, got = kept.get("text"), part.get("text")
+    member = _member(part)
+    kept = text.part if isinstance(text.part, dict) else {**part, member: text.told}
+    told, got = kept.get(member), part.get(member)
     if isinstance(told, str) and isinstance(got, str) and told != got:
-        _differs("TXT-003", f"{pointer}/text", "is not what was streamed", difference(told, got), report)
+        _differs("TXT-003", f"{pointer}/{member}", "is not what was streamed", difference(told, got), report)
     elif kept != part:
         report.say("TXT-003", pointer, "is not the part that was streamed", expected=kept, got=part)
 

@@ -46,9 +46,9 @@ class RequestJudge:
         """
         if (
             self._known(value)
-            and value["model"] in self._models
+            and value.get("model") in self._models
             and not value.get("tools")
-            and value["input"].__class__ is str
+            and value.get("input").__class__ is str
         ):
             return []
         return self._slow(value)
@@ -98,8 +98,9 @@ class RequestJudge:
 
 
 def _outputs(value: dict[str, Any]) -> Iterator[Finding]:
-    items = value["input"]
-    if isinstance(items, str) or value.get("previous_response_id") is not None:
+    items = value.get("input")
+    context = (value.get("previous_response_id"), value.get("conversation"))
+    if not isinstance(items, list) or any(each is not None for each in context):
         return
     called: set[str] = set()
     for index, item in enumerate(items):

@@ -126,9 +126,9 @@ def fits_request(
     declared = [_called(tool) for tool in tools] if isinstance(tools, list) else []
     for index, item in enumerate(output if isinstance(output, list) else ()):
         called = _called_by(item, profile)
-        if called is not None and called not in declared:
+        if called and not any(each in declared for each in called):
             message = "the request declares no such tool"
-            report.say("REQ-009", f"{base}/output/{index}", message, expected=declared, got=called)
+            report.say("REQ-009", f"{base}/output/{index}", message, expected=declared, got=called[0])
 
 
 def _called(tool: Any) -> Any:
@@ -136,11 +136,12 @@ def _called(tool: Any) -> Any:
     return _get(tool, "name") if kind == "function" else kind
 
 
-def _called_by(item: Any, profile: Profile) -> str | None:
+def _called_by(item: Any, profile: Profile) -> list[str]:
+    """The tools, any of which may have left the item; none where it is no call."""
     kind, name = _get(item, "type"), _get(item, "name")
     if kind == "function_call":
-        return name if isinstance(name, str) else None
-    return next((tool for tool, about in profile.tools.items() if about.item == kind), None)
+        return [name] if isinstance(name, str) else []
+    return [tool for tool, about in profile.tools.items() if about.item == kind]
 
 
 def _unique(rule: str, name: str, items: list[Any], report: Report) -> None:

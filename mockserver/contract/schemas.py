@@ -8,7 +8,7 @@ only for the words, when a value has failed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, cached_property
 from types import MappingProxyType
 from typing import Any
@@ -31,13 +31,14 @@ ROOTS = ("create_request", "response", "event", "error", "error_wrapped")
 def schemas(profile_name: str = profiles.DEFAULT_PROFILE) -> ProfileSchemas:
     """The schemas of the profile of that name; UnknownProfile where there is none."""
     profile = profiles.document(profile_name)
-    return ProfileSchemas(profile_name, profile["facts"]["age"]["value"], profile["overlays"])
+    folders = profile.get("schemas", ["core"])
+    return ProfileSchemas(profile_name, profile["facts"]["age"]["value"], profile["overlays"], folders)
 
 
 @cache
-def _core() -> Mapping[str, dict[str, Any]]:
+def _folder(name: str) -> Mapping[str, dict[str, Any]]:
     return MappingProxyType(
-        {name: orjson.loads(data) for name, data in resources.json_files("schemas", "core")}
+        {name: orjson.loads(data) for name, data in resources.json_files("schemas", name)}
     )
 
 
@@ -48,16 +49,22 @@ class ProfileSchemas:
     `type`, events by theirs ("response.created"); `item`, `event` and `tool` are the unions.
     """
 
-    def __init__(self, profile: str, age: str, patches: Mapping[str, Any]) -> None:
+    def __init__(
+        self, profile: str, age: str, patches: Mapping[str, Any], folders: Iterable[str] = ("core",)
+    ) -> None:
         self.profile = profile
         self.age = age
-        strangers = sorted(patches.keys() - _core().keys())
+        base = {name: each for folder in folders for name, each in _folder(folder).items()}
+        strangers = sorted(patches.keys() - base.keys())
         if strangers:
             raise ConfigurationError(f"profile {profile}: overlays name no schema: {', '.join(strangers)}")
         self.union: Mapping[str, dict[str, Any]] = MappingProxyType(
-            {name: overlays.merge_patch(core, patches.get(name, {})) for name, core in _core().items()}
+            {name: overlays.merge_patch(each, patches.get(name, {})) for name, each in base.items()}
         )
-        """Schemas over all ages, by name, with the profile's patches: what the member walk reads."""
+        """Schemas over all ages, by name, with the profile's patches: what the member walk reads.
+
+        Of several folders the later one counts: a service that is not Qwen's has its own unions.
+        """
         self._texts: dict[tuple[str, bool], bytes] = {}
         self._checks: dict[tuple[str, bool], Check] = {}
 

@@ -65,6 +65,7 @@ class StreamChecker:
         self._snapshot: dict[str, Any] | None = None
         self._created_at: int | None = None
         self._in_progress_seen = False
+        self._errored = False
         self.response: dict[str, Any] | None = None
         """The response of the terminal event, once it has come."""
 
@@ -111,7 +112,7 @@ class StreamChecker:
         self._report.event = None
         found: list[Finding] = []
         self._report.found = found
-        if not self._over:
+        if not self._over and not self._errored:
             message = (
                 "the stream ends without a terminal event" if self._count else "there is no event at all"
             )
@@ -122,6 +123,8 @@ class StreamChecker:
         acts: dict[str, Callable[[Event], None]] = {
             "response.created": self._created,
             "response.in_progress": self._in_progress,
+            "response.queued": self._queued,
+            "error": self._error,
             "response.output_item.added": self._items.added,
             "response.output_item.done": self._items.done,
             **dict.fromkeys(_TERMINAL, self._terminal),
@@ -141,7 +144,7 @@ class StreamChecker:
             report.say("SSE-002", "", "an event is a JSON object", got=event)
             self._next = (self._next or 0) + 1
             self._items.lost()
-        elif "type" not in event and ("code" in event or "error" in event):
+        elif "type" not in event and ("code" in event or "error" in event) and report.hears("SEQ-014"):
             self._fault(event)
         else:
             report.found += breaches(self._schemas, "event", event, report.event)
@@ -187,7 +190,7 @@ class StreamChecker:
         return True
 
     def _first(self, kind: Any) -> None:
-        if kind == "response.failed":
+        if kind == "response.failed" and self._report.hears("SEQ-014"):
             self._report.say("SEQ-014", "", "the stream is one lone response.failed")
         elif kind != "response.created":
             message = "the stream does not begin with response.created"
@@ -198,7 +201,16 @@ class StreamChecker:
             self._report.say("SEQ-005", "/type", "a second response.created")
             return
         self._created_at = self._report.event
-        self._early(event, self._profile.created_status)
+        response = event.get("response")
+        waits = isinstance(response, dict) and response.get("background") is True
+        self._early(event, "queued" if waits else self._profile.created_status)
+
+    def _queued(self, event: Event) -> None:
+        self._early(event, "queued")
+
+    def _error(self, event: Event) -> None:
+        """Take an error that has a type: response.failed may follow, and need not."""
+        self._errored = True
 
     def _in_progress(self, event: Event) -> None:
         created = self._created_at

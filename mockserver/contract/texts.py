@@ -26,10 +26,12 @@ class Stage(Enum):
 class Text:
     """One text of an open item: the deltas so far, then the text of its done event."""
 
-    __slots__ = ("_hash", "_pieces", "_size", "part", "spoiled", "stage", "told")
+    __slots__ = ("_hash", "_pieces", "_size", "announced", "part", "spoiled", "stage", "told")
 
     def __init__(self) -> None:
         self.stage = Stage.OPEN
+        self.announced = False
+        """Whether a part event opened it, so that one must close it."""
         self.spoiled = False
         """An event of it could not be read: comparing would only repeat that."""
         self.told: str | None = None

@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 from mockserver.errors import ConfigurationError
-from mockserver.profiles import document
+from mockserver.profiles import document, profile_names
 from mockserver.wire import json
 
 __all__ = ["Rendering", "load_rendering", "rendering_names"]
@@ -73,6 +73,9 @@ def rendering_names(profile: str) -> tuple[str, ...]:
 def load_rendering(profile: str, name: str) -> Rendering:
     """A profile's rendering; ConfigurationError names those there are."""
     known = document(profile)["renderings"]
+    if not known:
+        played = ", ".join(each for each in profile_names() if document(each)["renderings"])
+        raise ConfigurationError(f"the profile {profile} is one to judge by, not to play; to play: {played}")
     if name not in known:
         raise ConfigurationError(f"no rendering {name!r} in {profile}; there are: {', '.join(known)}")
     data = known[name]
