@@ -8,7 +8,6 @@ from typing import Any
 from mockserver.replies.mutants.registry import Event, Pick, not_applicable
 
 __all__ = [
-    "CHILD",
     "added",
     "children",
     "completed",
@@ -22,9 +21,6 @@ __all__ = [
     "same_items",
     "terminal",
 ]
-
-#: Any event of this type prefix that belongs to an item.
-CHILD = ("response.output_text.", "response.content_part.", "response.reasoning_", "response.function_call_")
 
 _TERMINAL = ("response.completed", "response.incomplete", "response.failed")
 
