@@ -97,5 +97,9 @@ def _judged(file: str, verdict: Verdict, ignored: Sequence[str]) -> Judged:
 
 def _print(text: str) -> None:
     # Whatever the terminal's encoding is, a report must come out.
-    sys.stdout.buffer.write(text.encode(sys.stdout.encoding or "utf-8", "backslashreplace"))
-    sys.stdout.flush()
+    try:
+        sys.stdout.buffer.write(text.encode(sys.stdout.encoding or "utf-8", "backslashreplace"))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read has read enough; without this the interpreter complains once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

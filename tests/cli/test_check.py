@@ -240,3 +240,16 @@ def test_as_a_module(tmp_path: Path) -> None:
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env={})
     assert (ran.returncode, ran.stderr) == (1, "")
     assert "SCH-008" in ran.stdout
+
+
+def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text("{}")
+    command = [sys.executable, "-m", "mockserver", "check", *["x.json"] * 2000]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={}
+    ) as ran:
+        assert ran.stdout
+        assert ran.stderr
+        ran.stdout.close()
+        assert ran.stderr.read() == b""
+    assert ran.returncode == 1

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mockserver.contract import files as files_module
 from mockserver.contract.files import check_file
@@ -134,6 +136,34 @@ def test_an_exchange_that_is_none() -> None:
 @pytest.mark.parametrize("file", sorted((ROOT / "fixtures").rglob("*.json")), ids=lambda file: file.stem)
 def test_the_projects_own_exchanges(file: Path) -> None:
     assert check_file(file.read_bytes()).findings == ()
+
+
+PIECES = [
+    b"HTTP/1.1 200 OK\r\n",
+    b"transfer-encoding: chunked\r\n",
+    b"\r\n",
+    b"\n",
+    b"5\r\n",
+    b"0\r\n",
+    b"data: ",
+]
+PIECES += [
+    b"data:{}\n\n",
+    b'{"type":"response.created"}',
+    b"[",
+    b"]",
+    b"{",
+    b'"object":"response"',
+    b"\xef\xbb\xbf",
+]
+PIECES += [b'{"match":{},"reply":{}}', b'{"error":{}}', b"\xff", b"null", b",", b'{"model":3,"input":{}}']
+
+
+@given(st.lists(st.sampled_from(PIECES) | st.binary(max_size=3)).map(b"".join))
+@settings(max_examples=300, deadline=None)
+def test_no_file_makes_it_raise(data: bytes) -> None:
+    for kind in ("auto", "request", "response", "stream", "error"):
+        check_file(data, kind=kind)
 
 
 def test_the_examples_in_the_docstrings_hold() -> None:

@@ -17,7 +17,7 @@ from mockserver.contract.openapi import VERSIONS, openapi_document
 from mockserver.contract.schemas import schemas
 from mockserver.errors import ConfigurationError
 from mockserver.exchanges import packaged_exchanges
-from mockserver.profiles import DEFAULT_PROFILE, load_profile
+from mockserver.profiles import DEFAULT_PROFILE, load_profile, profile_names
 from mockserver.wire import json
 from tests.contract import samples
 
@@ -34,8 +34,9 @@ def created(version: str = "3.2") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_document_is_valid(version: str) -> None:
-    about = document(version)
+@pytest.mark.parametrize("profile", profile_names())
+def test_the_document_is_valid(version: str, profile: str) -> None:
+    about = openapi_document(profile, version)
     assert about["openapi"].startswith(version)
     VALIDATORS[version](about).validate()
 
@@ -112,10 +113,13 @@ def test_another_version_is_refused() -> None:
 def test_every_schema_file_is_a_schema(tmp_path: Path) -> None:
     here = resources.folder("schemas")
     files = [str(here / name) for name in ("exchange.json", "report.json")]
-    files += [str(here / "core" / f"{name}.json") for name, _ in resources.json_files("schemas", "core")]
-    for name in schemas().known():
-        (tmp_path / f"{name}.json").write_bytes(json.dumps(schemas().document(name, closed=True)))
-        files.append(str(tmp_path / f"{name}.json"))
+    for folder in ("core", "openai"):
+        files += [str(here / folder / f"{name}.json") for name, _ in resources.json_files("schemas", folder)]
+    for profile in profile_names():
+        for name in schemas(profile).known():
+            file = tmp_path / f"{profile}-{name}.json"
+            file.write_bytes(json.dumps(schemas(profile).document(name, closed=True)))
+            files.append(str(file))
     command = [sys.executable, "-m", "check_jsonschema", "--check-metaschema", *files]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
