@@ -110,7 +110,7 @@ async def _rate(target: Target, body: bytes, expected: int, connections: int, se
     whole = asyncio.gather(*[worker.done for worker in workers])
     # The generator never sleeps: to wake it up would cost the slower server, and only that one, tens of µs a
     # request on a virtual machine, and hide what is to be measured.
-    while not whole.done():
+    while not whole.done():  # noqa: ASYNC110
         await asyncio.sleep(0)
     await whole
     return sum(worker.answered for worker in workers) / (time.perf_counter() - begin)

@@ -115,6 +115,7 @@ class Script:
     status: str = "completed"
     error: ScriptError | None = None
     _hash: int = field(default=0, init=False, repr=False, compare=False)
+    _open_calls: tuple[int, ...] | None = field(default=None, init=False, repr=False, compare=False)
 
     def __hash__(self) -> int:
         # Asked for with every request, as the key of its template: worked out once.
@@ -128,13 +129,13 @@ class Script:
         return sum(_size(item) for item in self.items)
 
     @property
-    def open_calls(self) -> list[int]:
+    def open_calls(self) -> tuple[int, ...]:
         """Places of the function calls whose `call_id` has to be drawn."""
-        return [
-            at
-            for at, item in enumerate(self.items)
-            if item.__class__ is FunctionCall and item.call_id is None
-        ]
+        if self._open_calls is None:
+            places = enumerate(self.items)
+            drawn = [at for at, item in places if isinstance(item, FunctionCall) and item.call_id is None]
+            object.__setattr__(self, "_open_calls", tuple(drawn))
+        return self._open_calls or ()
 
 
 def _size(item: Item) -> int:

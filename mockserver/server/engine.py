@@ -64,18 +64,18 @@ async def respond(session: Session, store: Store, path: str, raw: bytes) -> Answ
     digest = request_digest(b"%b %b" % (path.encode(), json.canonical(body)))
     occurrence = session.occurrence(digest)
     draw = Draw(session.ids, digest, occurrence)
-    exchange, script = _script(session, ask, parent, draw.pick)
+    exchange, script = _script(session, ask, parent, draw)
     # Without a finding there is no parameter that the profile does not know.
     ignored = tuple(ignored_parameters(body, profile)) if findings else ()
     about = About(draw.request_id, ask.model, ask.prompt, exchange, findings, ignored)
     if not isinstance(script, Script):
         return _verbatim(script, about)
     values = _values(session, ask, parent, script, draw)
-    look = (script, profile.name, session.rendering, ask.model)
     if ask.stream:
-        pieces = tuple(stream_template(*look).frames(values))
+        template = stream_template(script, profile.name, session.rendering, ask.model)
+        pieces = tuple(template.frames(values))
     else:
-        pieces = (reply_template(*look).body(values),)
+        pieces = (reply_template(script, profile.name, session.rendering, ask.model).body(values),)
     if ask.stream or session.rendering != "wire":
         whole = reply_template(script, profile.name, "wire", ask.model).body(values)
     else:
@@ -116,7 +116,7 @@ async def _parent(session: Session, store: Store, previous: str) -> Record:
 
 
 def _script(
-    session: Session, ask: Ask, parent: Record | None, pick: int
+    session: Session, ask: Ask, parent: Record | None, draw: Draw
 ) -> tuple[str | None, Script | Mapping[str, Any]]:
     """(name of the exchange that answers, if one does; its script, or its reply where that is none)."""
     if session.stubs:
@@ -124,7 +124,7 @@ def _script(
     exchange = session.matcher.find(ask, parent.exchange if parent else None)
     if exchange is not None:
         return exchange.name, session.scripts.get(exchange.name, exchange.reply)
-    return None, _unscripted(ask, pick)
+    return None, _unscripted(ask, draw.pick)
 
 
 def _unscripted(ask: Ask, pick: int) -> Script:
@@ -189,26 +189,26 @@ def _recorded_headers(headers: Iterable[tuple[str, str]]) -> tuple[tuple[bytes, 
 class Draw:
     """What chance decides of one reply: its ids, and which of several texts."""
 
-    __slots__ = ("_digest", "_digits", "_ids", "_occurrence", "pick", "request_id")
+    __slots__ = ("_digest", "_digits", "_ids", "occurrence", "request_id")
 
     def __init__(self, ids: IdSource, digest: bytes, occurrence: int) -> None:
         self._ids = ids
         self._digest = digest
-        self._occurrence = occurrence
+        self.occurrence = occurrence
+        """How often the very same request came before."""
         self._digits = digits = ids.draw(digest, occurrence, _IDS)
         # x-request-id is inside the id of a Chat reply on the same hosts (observed 2026); here, inferred.
         self.request_id = uuid(digits[0])
-        self.pick = int(digits[1][:12], 16)  # shares its digits with an item id, which tells nobody
 
     @property
-    def occurrence(self) -> int:
-        """How often the very same request came before."""
-        return self._occurrence
+    def pick(self) -> int:
+        """A number to pick texts by; it shares its digits with an item id, which tells nobody."""
+        return int(self._digits[1][:12], 16)
 
     def items(self, count: int) -> list[str]:
         """32 hex digits for each of so many ids."""
         if count >= len(self._digits):
-            self._digits = self._ids.draw(self._digest, self._occurrence, count + 1)
+            self._digits = self._ids.draw(self._digest, self.occurrence, count + 1)
         return self._digits[1 : count + 1]
 
 

@@ -54,6 +54,9 @@ _LOGGER = logging.getLogger("mockserver.connection")
 _LOGGER.addHandler(logging.NullHandler())
 _LOGGER.propagate = False
 
+#: Seconds a connection may be silent between two requests.
+IDLE_SECONDS = 75.0
+
 T = TypeVar("T")
 
 #: Seconds a thread may take to start serving.
@@ -159,7 +162,9 @@ def _without_upgrade(data: bytes) -> bytes:
 class _Connection(HttpToolsProtocol):
     """A connection that its requests can get hold of."""
 
-    _late: asyncio.TimerHandle | None = None
+    _since: float | None = None
+    """When the request began that is not whole yet."""
+    _idle_since = 0.0
     _head: int | None = None
     """Bytes that came for a head since it began; None: no head is under way."""
 
@@ -187,9 +192,7 @@ class _Connection(HttpToolsProtocol):
     @property
     def _waiting(self) -> RequestResponseCycle | None:
         """The request that has not been answered whole yet."""
-        cycle: RequestResponseCycle | None = (
-            self.cycle
-        )  # None until the first request, whatever its type says
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
         return None if cycle is None or cycle.response_complete else cycle
 
     def on_headers_complete(self) -> None:
@@ -198,39 +201,38 @@ class _Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._watch()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._unwatch()
-        super().connection_lost(exc)
+        self._since = self.loop.time()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._head = 0
         self.scope["extensions"] = {CONNECTION: self}  # type: ignore[dict-item]
-        if self._late is None:
-            self._watch()
+        self._since = self.loop.time()
 
     def on_message_complete(self) -> None:
-        self._unwatch()
+        self._since = None
         super().on_message_complete()
 
-    def _watch(self) -> None:
-        self._late = self.loop.call_later(BODY_SECONDS, self._time_is_up)
-
-    def _unwatch(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
-
-    def _time_is_up(self) -> None:
-        """A request that is not whole yet: wake up its reader, or hang up where not even its head came."""
-        waiting = self._waiting
-        if waiting is None:
-            self.transport.close()
+    def on_response_complete(self) -> None:
+        # As uvicorn's, without a timer for each answer: the server looks after its connections by itself.
+        if self.transport.is_closing():
             return
-        waiting.message_event.set()
-        self._late = self.loop.call_later(1, self._time_is_up)
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._idle_since = self.loop.time()
+
+    def look_after(self, now: float) -> None:
+        """End what takes too long: a head, a body, or a silence between two requests."""
+        waiting = self._waiting
+        if self._since is not None and now - self._since > BODY_SECONDS:
+            if waiting is None:
+                self.transport.close()
+            else:
+                waiting.message_event.set()  # its reader gets an empty piece: time is up
+        elif waiting is None and self._since is None and now - self._idle_since > IDLE_SECONDS:
+            self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, "The request is not HTTP/1.1.")
@@ -291,7 +293,6 @@ class _Server(uvicorn.Server):
             server_header=False,
             date_header=False,
             proxy_headers=False,
-            timeout_keep_alive=75,
         )
         super().__init__(config)
         self._grace = grace
@@ -311,7 +312,14 @@ class _Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         self._on_start()
-        await self._stopping.wait()
+        now = asyncio.get_running_loop().time
+        while not self._stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(1, BODY_SECONDS / 4)):
+                    await self._stopping.wait()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, _Connection):
+                    connection.look_after(now())
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:

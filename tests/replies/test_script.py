@@ -60,7 +60,7 @@ def test_from_a_file() -> None:
         Message(("x", "y")),
     )
     assert script.usage == Usage(input_tokens=5, with_context=True)
-    assert script.open_calls == [2]
+    assert script.open_calls == (2,)
 
 
 def test_an_item_without_a_type_is_told() -> None:
