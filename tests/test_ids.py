@@ -14,7 +14,9 @@ def test_the_same_request_draws_the_same_ids() -> None:
 
 
 def test_a_longer_draw_begins_with_the_shorter() -> None:
-    assert IdSource(7).draw(DIGEST, 0, 5)[:2] == IdSource(7).draw(DIGEST, 0, 2)
+    assert IdSource(7).draw(DIGEST, 0, 9)[:2] == IdSource(7).draw(DIGEST, 0, 2)
+    assert [len(each) for each in IdSource(7).draw(DIGEST, 0, 9)] == [32] * 9
+    assert len(set(IdSource(7).draw(DIGEST, 0, 9))) == 9
 
 
 def test_everything_that_decides_changes_all_ids() -> None:

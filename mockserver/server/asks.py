@@ -22,22 +22,19 @@ class Ask(NamedTuple):
     input_tokens: int
     """The estimate for this turn's own input, without the hidden prompt."""
     thinking: bool
-    tools: tuple[str, ...]
-    """The profile's built-in tools that were declared and may run, in the profile's order."""
-    declared: frozenset[str]
-    """Types of all declared tools."""
-    functions: tuple[Mapping[str, Any], ...]
-    """Declared functions that may be called."""
     answered: bool
     """Whether a function's output came after the last user message."""
     previous: str | None
-    echo_tools: bytes
     choice: Any
     """`tool_choice`; None where there was none."""
-
-
-_NO_TOOLS = b"[]"
-_NONE: frozenset[str] = frozenset()
+    tools: tuple[str, ...] = ()
+    """The profile's built-in tools that were declared and may run, in the profile's order."""
+    declared: frozenset[str] = frozenset()
+    """Types of all declared tools."""
+    functions: tuple[Mapping[str, Any], ...] = ()
+    """Declared functions that may be called."""
+    echo_tools: bytes = b"[]"
+    """The declared tools as JSON."""
 
 
 def read_ask(body: Mapping[str, Any], profile: Profile) -> Ask:
@@ -50,19 +47,23 @@ def read_ask(body: Mapping[str, Any], profile: Profile) -> Ask:
     thinking = body.get("enable_thinking")
     tools = body.get("tools")
     choice = body.get("tool_choice")
-    return Ask(
-        model=body["model"],
-        stream=body.get("stream") is True,
-        prompt=prompt,
-        input_tokens=tokens,
-        thinking=profile.thinking if thinking is None else thinking,
-        tools=_runnable(tools, choice, profile) if tools else (),
-        declared=frozenset(_kind(tool) for tool in tools) if tools else _NONE,
-        functions=_callable(tools, choice) if tools else (),
-        answered=answered,
-        previous=body.get("previous_response_id"),
-        echo_tools=json.dumps(tools) if tools else _NO_TOOLS,
-        choice=choice,
+    ask = Ask(
+        body["model"],
+        body.get("stream") is True,
+        prompt,
+        tokens,
+        profile.thinking if thinking is None else thinking,
+        answered,
+        body.get("previous_response_id"),
+        choice,
+    )
+    if not tools:
+        return ask
+    return ask._replace(
+        tools=_runnable(tools, choice, profile),
+        declared=frozenset(_kind(tool) for tool in tools),
+        functions=_callable(tools, choice),
+        echo_tools=json.dumps(tools),
     )
 
 

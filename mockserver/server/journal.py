@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 from mockserver.contract.check import text_findings
@@ -26,6 +27,7 @@ class Sent(NamedTuple):
     keys: tuple[str, ...]
 
 
+@lru_cache(maxsize=64)
 def secrets_of(authorization: bytes, keys: tuple[str, ...]) -> tuple[str, ...]:
     """What must not be written down of a request: the accepted keys, and whatever was presented as one.
 

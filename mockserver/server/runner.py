@@ -98,6 +98,13 @@ class _Cycle(RequestResponseCycle):
     head = b""
     """A head that waits for the first piece."""
 
+    async def receive(self) -> Any:
+        if self.more_body or self.response_complete or self.disconnected or not self.body:
+            return await super().receive()
+        body, self.body = self.body, bytearray()  # it came with its head, as most do
+        self.message_event.clear()
+        return {"type": "http.request", "body": bytes(body), "more_body": False}
+
     async def send(self, message: Any) -> None:
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
