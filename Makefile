@@ -24,7 +24,7 @@ serve: $(VENV)/.serves
 
 test: $(VENV)/.develops
 	@$(BIN)/python tests/environments/build.py
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
 
 soak: $(VENV)/.develops
 	$(BIN)/python -m pytest -m soak $(PYTEST_ARGS)

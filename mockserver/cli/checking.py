@@ -16,6 +16,7 @@ from mockserver.cli.settings import give_up, settings
 from mockserver.contract.files import AUTO, Verdict, check_file
 from mockserver.contract.findings import Severity
 from mockserver.contract.rules import load_rules
+from mockserver.errors import ConfigurationError
 from mockserver.profiles import profile_names
 
 __all__ = ["KINDS", "plainly", "run"]
@@ -26,7 +27,11 @@ KINDS = (AUTO, "request", "response", "stream", "error")
 def plainly(arguments: Sequence[str]) -> None:
     """Run and end the process where there is nothing but files and no setting at all; else return."""
     is_plain = arguments and all(each == "-" or not each.startswith("-") for each in arguments)
-    if is_plain and not any(name.startswith("MOCKSERVER_") for name in os.environ) and not settings():
+    try:
+        is_set = any(name.startswith("MOCKSERVER_") for name in os.environ) or settings()
+    except ConfigurationError:
+        return  # click's way says so
+    if is_plain and not is_set:
         sys.exit(run(arguments))
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from mockserver import __version__
-from mockserver.cli.settings import settings
+from mockserver.cli.settings import give_up, settings
+from mockserver.errors import ConfigurationError
 
 __all__ = ["group"]
 
@@ -36,8 +37,22 @@ class _Group(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(sorted(_COMMANDS.items()))
 
+    def _require_known(self, ctx: click.Context, table: dict[str, Any]) -> None:
+        """ConfigurationError for a setting that no command has: a slip of the pen would go unseen."""
+        if not table:
+            return
+        commands = [command for name in _COMMANDS if (command := self.get_command(ctx, name))]
+        known = {str(option.name) for command in commands for option in command.params}
+        for name in sorted(table.keys() - known):
+            message = f"pyproject.toml, [tool.mockserver]: there is no setting {name!r}; there are: "
+            raise ConfigurationError(message + ", ".join(sorted(known)))
+
     def invoke(self, ctx: click.Context) -> Any:
-        table = settings()
+        try:
+            table = settings()
+            self._require_known(ctx, table)
+        except ConfigurationError as error:
+            give_up(str(error), 2)
         ctx.default_map = dict.fromkeys(_COMMANDS, table)
         return super().invoke(ctx)
 

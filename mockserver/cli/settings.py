@@ -6,11 +6,16 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
+from mockserver.errors import ConfigurationError
+
 __all__ = ["give_up", "settings"]
 
 
 def settings() -> dict[str, Any]:
-    """`[tool.mockserver]` of the pyproject.toml in the current folder, as defaults of options."""
+    """`[tool.mockserver]` of the pyproject.toml in the current folder, as defaults of options.
+
+    ConfigurationError where the file names mockserver and is no TOML.
+    """
     try:
         text = Path("pyproject.toml").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
@@ -21,8 +26,8 @@ def settings() -> dict[str, Any]:
 
     try:
         table = tomllib.loads(text).get("tool", {}).get("mockserver", {})
-    except tomllib.TOMLDecodeError:
-        return {}
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"pyproject.toml can not be read: {error}") from None
     return {name.replace("-", "_"): value for name, value in table.items()}
 
 

@@ -813,8 +813,10 @@ def test_port_comes_from_a_variable_unless_an_option_says_otherwise(
         ('[tool.mockserver]\nrendering = "nope"\n', "nope"),
         ('[tool.mockserver]\nport = "http"\n', "port"),
         ('[tool.mockserver]\nmodel = "any"\n', "--model"),
+        ("[tool.mockserver]\nrenderings = 1\n", "no setting 'renderings'"),
+        ("[tool.mockserver]\nport = \n", "pyproject.toml can not be read"),
     ],
-    ids=["value", "type", "no list"],
+    ids=["value", "type", "no list", "unknown", "broken"],
 )
 def test_mistake_in_the_file_is_told(fails: Fails, tmp_path: Path, text: str, named: str) -> None:
     (tmp_path / "pyproject.toml").write_text(text)
