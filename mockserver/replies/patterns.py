@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import islice
 
 # A private name, but the only parser of patterns in the standard library (`sre_parse` until 3.11).
-from re import _parser  # type: ignore[attr-defined]
+from re import _parser
 from string import ascii_letters, ascii_lowercase, digits
 from typing import Any
 
