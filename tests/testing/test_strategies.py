@@ -22,9 +22,9 @@ from mockserver.contract.rules import load_rules
 from mockserver.contract.schemas import schemas
 from mockserver.errors import UnknownProfile
 from mockserver.profiles import DEFAULT_PROFILE
-from mockserver.testing.mock import MockServer
 from mockserver.testing.strategies.scripts import item_kinds
 from mockserver.wire import json, sse
+from tests.asking import Asker
 
 RENDERINGS = ["wire", "documented"]
 KNOWN = schemas(DEFAULT_PROFILE)
@@ -48,9 +48,6 @@ def nothing_wrong(found: list[Finding]) -> None:
 def well_known(found: list[Finding]) -> None:
     """Not even a hint: what is drawn without `unknown` is known throughout."""
     assert found == []
-
-
-# --- what is legal
 
 
 @pytest.mark.parametrize("rendering", RENDERINGS)
@@ -150,9 +147,6 @@ def test_conversations_hang_together(rendering: str, data: st.DataObject) -> Non
     assert len(set(ids)) == len(turns)
 
 
-# --- what is not
-
-
 @pytest.mark.parametrize("rendering", RENDERINGS)
 @pytest.mark.parametrize("rule", strategies.breakable_rules())
 def test_a_broken_stream_fails_with_its_rule(rule: str, rendering: str) -> None:
@@ -188,9 +182,6 @@ def test_ten_thousand_broken_streams_fail_with_their_rules(rendering: str) -> No
 def test_an_invalid_request_fails_with_its_rule(drawn: Any) -> None:
     request, rule = drawn
     assert {each.rule for each in errors(check_request(request))} == {rule}
-
-
-# --- bytes
 
 
 @FEW
@@ -235,9 +226,6 @@ def test_surrogates_are_drawn_at_all() -> None:
 
     draw()
     assert any("\\ud800" in each for each in told)
-
-
-# --- arguments
 
 
 @pytest.mark.parametrize(
@@ -291,16 +279,14 @@ def test_the_package_alone_loads_no_hypothesis() -> None:
     assert mockserver.strategies is strategies
 
 
-def test_scripts_are_what_a_mock_server_replies(responses_server: MockServer) -> None:
+def test_scripts_are_what_a_mock_server_replies(asker: Asker) -> None:
     @settings(FEW, max_examples=10)
     @given(strategies.scripts(statuses=["completed"]))
     def reply(script: Any) -> None:
-        responses_server.reply(script)
+        asker.server.reply(script)
+        assert len(asker.ask("hi")["output"]) == len(script.items)
 
     reply()
-
-
-# --- all there is
 
 
 def agree(data: st.DataObject) -> None:
