@@ -137,7 +137,7 @@ def _serve(
             _beside(url_file).replace(url_file)
 
     # What was loaded stays loaded, and what a request leaves is kept on purpose (store, journal): looking
-    # through it all again and again for garbage would cost a fifth of the server's speed.
+    # through it all for garbage as often as usual cost a twentieth of the replies a second.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     try:
