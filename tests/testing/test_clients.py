@@ -195,7 +195,15 @@ MORE = settings(STEPS, max_examples=50, phases=[Phase.generate], report_multiple
 
 
 def test_a_client_with_a_memory_is_left_alone(responses_server: MockServer) -> None:
-    run_state_machine_as_test(machine_of(responses_server, Talker), settings=STEPS)
+    asked = []
+
+    class Counted(Talker):
+        def ask(self, text: str) -> str:
+            asked.append(text)
+            return super().ask(text)
+
+    run_state_machine_as_test(machine_of(responses_server, Counted), settings=STEPS)
+    assert len(asked) > STEPS.max_examples
 
 
 def test_a_client_that_mixes_its_conversations_is_found(responses_server: MockServer) -> None:

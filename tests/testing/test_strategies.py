@@ -318,13 +318,17 @@ _REFERENCES: dict[tuple[str, bool], Any] = {}
 
 
 def test_both_validators_agree_on_what_is_drawn() -> None:
+    _REFERENCES.clear()
     settings(FEW, max_examples=150, phases=[Phase.generate])(given(st.data())(agree))()
+    assert {"response", "create_request", "response.completed"} <= {name for name, _ in _REFERENCES}
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
 def test_both_validators_agree_on_ten_thousand() -> None:
+    _REFERENCES.clear()
     MANY(given(st.data())(agree))()
+    assert {"response", "create_request", "response.completed"} <= {name for name, _ in _REFERENCES}
 
 
 def test_every_built_in_tool_can_be_drawn() -> None:
