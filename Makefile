@@ -65,10 +65,10 @@ $(VENV)/.created:
 	@touch $@
 
 $(VENV)/.serves: requirements/runtime.txt requirements/build.txt pyproject.toml mockserver/__init__.py | $(VENV)/.created
-	$(PIP) install -r requirements/runtime.txt -r requirements/build.txt
+	$(PIP) install --no-deps -r requirements/runtime.txt -r requirements/build.txt
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.develops: requirements/dev.txt $(VENV)/.serves
-	$(PIP) install -r requirements/dev.txt
+	$(PIP) install --no-deps -r requirements/dev.txt
 	@touch $@
