@@ -77,6 +77,8 @@ class Profile:
     """Whether the snapshots of a stream name the request's tools."""
     opaque: tuple[str, ...] = ()
     """Members of items that may be another at the end than when the item was done."""
+    exclusive: tuple[str, ...] = ()
+    """Request parameters of which at most one may be there."""
     streamed: tuple[str, ...] = ()
     """Members of items, beside texts and arguments, that come by events and not with the added item."""
 

@@ -59,6 +59,7 @@ class RequestJudge:
             return found
         found += graded(self._model(value), self._profile.name)
         if not found:
+            found += self._exclusive(value)
             found += self._tools(value)
             found += _outputs(value)
         if not self._known(value):
@@ -70,6 +71,16 @@ class RequestJudge:
         if isinstance(model, str) and model and model not in self._models:
             expected = list(self._models) if isinstance(self._models, frozenset | list | tuple) else None
             yield finding("REQ-005", "/model", f"Unsupported model: '{model}'.", expected=expected, got=model)
+
+    def _exclusive(self, value: dict[str, Any]) -> Iterator[Finding]:
+        given = [name for name in self._profile.exclusive if value.get(name) is not None]
+        if len(given) > 1:
+            # Text of the vendor's Conversations page (June 2026).
+            message = (
+                "[400] INVALID_REQUEST: Mutually exclusive parameters: "
+                f"Ensure you are only providing one of: {' or '.join(given)}."
+            )
+            yield finding("REQ-010", f"/{given[-1]}", message, expected=None, got=value[given[-1]])
 
     def _tools(self, value: dict[str, Any]) -> Iterator[Finding]:
         kinds = [tool.get("type") for tool in value.get("tools") or ()]

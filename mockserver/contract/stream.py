@@ -23,7 +23,7 @@ from mockserver.contract.responses import incomplete_rule, usage_rules
 from mockserver.contract.rules import Report
 from mockserver.contract.schemas import schemas
 from mockserver.contract.shapes import breaches, shape_findings, unknowns
-from mockserver.profiles import Profile
+from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile
 
 __all__ = ["StreamChecker"]
 
@@ -51,7 +51,8 @@ class StreamChecker:
     the limits of `wire.json` may be fed: what is not an event is a finding, never an exception.
     """
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, profile: str | Profile = DEFAULT_PROFILE) -> None:
+        profile = load_profile(profile) if isinstance(profile, str) else profile
         self._profile = profile
         self._schemas = schemas(profile.name)
         self._report = Report(profile.name)

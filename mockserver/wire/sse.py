@@ -55,13 +55,18 @@ def encode(data: str | bytes, *, event: str = "", event_id: str = "", separator:
     gap = separator.encode()
     lines = []
     if event_id:
-        lines.append(b"id" + gap + _one_line(event_id))
+        lines.append(_field(b"id", gap, _one_line(event_id)))
     if event:
-        lines.append(b"event" + gap + _one_line(event))
+        lines.append(_field(b"event", gap, _one_line(event)))
     text = data.encode() if isinstance(data, str) else data
     text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    lines.extend(b"data" + gap + line for line in text.split(b"\n"))
+    lines.extend(_field(b"data", gap, line) for line in text.split(b"\n"))
     return b"\n".join(lines) + b"\n\n"
+
+
+def _field(name: bytes, gap: bytes, value: bytes) -> bytes:
+    # Readers drop one space behind the colon, so a value that begins with one needs another before it.
+    return name + (b": " if value.startswith(b" ") else gap) + value
 
 
 def comment(text: str = "") -> bytes:

@@ -1,6 +1,6 @@
 """Whole streams in the shapes of OpenAI's service, by the types of openai-python 3.54.0.
 
-They are built, not recorded: no recording of that service was at hand.
+They are built, so that each can be damaged at a known place; recordings are judged in `tests/acceptance`.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ from mockserver.contract.files import check_file
 from mockserver.contract.findings import Finding, Severity, errors
 from mockserver.contract.schemas import schemas
 from mockserver.errors import ConfigurationError
-from mockserver.profiles import load_profile
+from mockserver.profiles import DEFAULT_PROFILE, load_profile
+from mockserver.replies import mutants
 from mockserver.replies.renderings import load_rendering
 from mockserver.wire import json, sse
 from tests.contract import openai_samples, samples
@@ -203,6 +204,22 @@ def test_requests() -> None:
         found = check_request(request, NAME)
         assert {each.severity for each in found} <= {Severity.INFO}, found
     assert rules(check_request({"model": 3, "input": "x"}, NAME)) == ["REQ-001"]
+
+
+def test_a_conversation_and_the_turn_before_exclude_each_other() -> None:
+    request = {"model": "gpt-5.1", "input": "x", "previous_response_id": "resp_1", "conversation": None}
+    assert errors(check_request(request, NAME)) == []
+    broken = mutants.break_rule("REQ-010", "request", request, profile=NAME)
+    (found,) = check_request(broken, NAME)
+    assert (found.rule, found.pointer) == ("REQ-010", "/conversation")
+    assert found.message.endswith("only providing one of: previous_response_id or conversation.")
+    with pytest.raises(ConfigurationError, match="it has no parameters that exclude each other"):
+        mutants.break_rule("REQ-010", "request", request, profile=DEFAULT_PROFILE)
+
+
+def test_an_alias_may_be_answered_by_a_dated_model() -> None:
+    request = {"model": "gpt-5.1", "input": "x", "stream": True}
+    assert "REQ-008" not in rules(check_stream(STREAMS["text"], NAME, request))
 
 
 def test_a_request_is_known_by_its_model() -> None:

@@ -4,6 +4,7 @@ Each folder beside this script is one client environment, named like the folder 
 
 - `requirements.txt`: a virtual environment, `.environments/<name>/bin/python`
 - `package-lock.json` (with its `package.json`): `.environments/<name>/node_modules`
+- `sdist.txt`: one source archive, unpacked; a test reads the files in it, nothing of it is installed
 
 `.environments/wheelhouse` holds the wheels of `requirements/pytest.txt`, from which a test installs the
 package without a network. Everything is built once and again only when its lock or its tool has changed.
@@ -16,6 +17,7 @@ import hashlib
 import shutil
 import subprocess
 import sys
+import tarfile
 import venv
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -61,9 +63,13 @@ def environments() -> Iterator[Environment]:
     python = f"{sys.executable} {sys.version}"
     yield Environment("wheelhouse", (ROOT / "requirements" / "pytest.txt",), python, build_wheelhouse)
     for folder in sorted(each for each in DEFINITIONS.iterdir() if each.is_dir()):
-        locked, packages = folder / "requirements.txt", folder / "package.json"
+        locked, packages, archive = (
+            folder / name for name in ("requirements.txt", "package.json", "sdist.txt")
+        )
         if locked.is_file():
             yield Environment(folder.name, (locked,), python, build_python)
+        elif archive.is_file():
+            yield Environment(folder.name, (archive,), python, build_sdist)
         elif packages.is_file():
             files = (packages, folder / "package-lock.json")
             yield Environment(folder.name, files, shutil.which("npm"), build_node)
@@ -77,6 +83,16 @@ def build_python(target: Path, files: tuple[Path, ...]) -> None:
     """A virtual environment without pip: this one's pip fills it, which is quicker."""
     venv.create(target, symlinks=True)
     run(*PIP, "--python", str(target), "install", "--no-deps", "--requirement", str(files[0]))
+
+
+def build_sdist(target: Path, files: tuple[Path, ...]) -> None:
+    """A source archive, unpacked; pip asks its build backend for its name, and hatchling is here."""
+    own = ("--no-deps", "--no-binary", ":all:", "--no-build-isolation", "--require-hashes")
+    run(*PIP, "download", *own, "--requirement", str(files[0]), "--dest", str(target))
+    for archive in target.glob("*.tar.gz"):
+        with tarfile.open(archive) as opened:
+            opened.extractall(target, filter="data")
+        archive.unlink()
 
 
 def build_node(target: Path, files: tuple[Path, ...]) -> None:

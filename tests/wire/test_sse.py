@@ -1,4 +1,7 @@
-"""Server-sent events: the decoder against WHATWG's cases, the encoder against foreign decoders."""
+"""Server-sent events: the decoder against WHATWG's cases, the encoder against the decoder.
+
+Readers of others stand in `tests/acceptance/test_readers.py`.
+"""
 
 from __future__ import annotations
 
@@ -75,10 +78,11 @@ def test_many_small_events_are_no_large_one() -> None:
     assert len(decoder.feed(b"data:x\n\n" * 1000)) == 1000
 
 
-@given(st.text(), st.text(), st.text(), st.integers(1, 9))
-def test_what_is_encoded_is_decoded(data: str, name: str, event_id: str, size: int) -> None:
+@given(st.text(), st.text(), st.text(), st.sampled_from([":", ": "]), st.integers(1, 9))
+def test_what_is_encoded_is_decoded(data: str, name: str, event_id: str, separator: str, size: int) -> None:
     """Any text comes back, line breaks as WHATWG joins them; a name can not inject a line."""
-    frames = decode(encode(data, event=name, event_id=event_id) + comment(data) + encode("end"), size)
+    whole = encode(data, event=name, event_id=event_id, separator=separator)
+    frames = decode(whole + comment(data) + encode("end"), size)
     clean = name.replace("\r", "").replace("\n", "").replace("\0", "")
     assert frames[0].data == data.replace("\r\n", "\n").replace("\r", "\n")
     assert frames[0].event == clean
@@ -88,3 +92,4 @@ def test_what_is_encoded_is_decoded(data: str, name: str, event_id: str, size: i
 def test_frames_are_laid_out_as_named() -> None:
     assert encode("a\nb", event="x", event_id="1", separator=":") == b"id:1\nevent:x\ndata:a\ndata:b\n\n"
     assert encode(b"{}") == b"data: {}\n\n"
+    assert encode(" a", event=" x", separator=":") == b"event:  x\ndata:  a\n\n"

@@ -87,6 +87,13 @@ def output_of_no_call(request: Event, pick: Pick, profile: Profile) -> Event:
     return {**request, "input": [*items[:at], output, *items[at:]]}
 
 
+@breaks("REQ-010", "request")
+def exclusive_parameters(request: Event, pick: Pick, profile: Profile) -> Event:
+    if len(profile.exclusive) < 2:
+        raise not_applicable("parameters that exclude each other")
+    return {**request, **{name: f"{name}_1" for name in profile.exclusive}}
+
+
 @breaks("SCH-005", "request")
 def unknown_input(request: Event, pick: Pick, profile: Profile) -> Event:
     said = request["input"]

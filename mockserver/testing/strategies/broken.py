@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatch
-
 from hypothesis import strategies as st
 from hypothesis.errors import InvalidArgument
 from hypothesis.strategies import DrawFn
@@ -22,10 +20,9 @@ __all__ = ["breakable_rules", "broken_streams"]
 
 def breakable_rules(profile: str = DEFAULT_PROFILE) -> tuple[str, ...]:
     """Rules that a stream alone can break, whatever was asked, by a profile's rules."""
-    about = load_profile(profile)
+    name = load_profile(profile).name
     known = (rule for rule in mutants.rules_for("stream") if not rule.startswith("REQ-"))
-    rules = load_rules()
-    return tuple(rule for rule in known if any(fnmatch(about.name, each) for each in rules[rule].profiles))
+    return tuple(rule for rule in known if load_rules()[rule].is_for(name))
 
 
 @st.composite
