@@ -6,10 +6,10 @@ import sys
 
 import click
 
-from mockserver.cli.reports import plain
 from mockserver.cli.settings import give_up
 from mockserver.contract.examples import Example, load_examples
 from mockserver.contract.rules import Rule, load_rules
+from mockserver.contract.words import plain
 
 __all__ = ["rules"]
 

@@ -5,12 +5,12 @@ What is to be drawn is read from the schemas; what is not drawn stands in a tabl
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
 
 from mockserver import strategies
+from mockserver.contract.coverage import Coverage
 from mockserver.contract.schemas import schemas
 from mockserver.profiles import DEFAULT_PROFILE
 
@@ -46,58 +46,6 @@ NOT_DRAWN = {
 }
 
 
-def possible(schema: Any, name: str, seen: frozenset[str], defs: Any) -> Iterator[str]:
-    """Everything a closed schema lets a value show: members, values of enumerations, branches of unions."""
-    if "$ref" in schema:
-        name = schema["$ref"].rpartition("/")[2]
-        if name in seen:
-            return
-        seen, schema = seen | {name}, defs[name]
-    kinds = [] if "x-dispatch" in schema else schema.get("enum", [])
-    yield from (f"{name}={each}" for each in kinds)
-    if isinstance(schema.get("items"), dict):
-        yield from possible(schema["items"], f"{name}/*", seen, defs)
-    if "x-dispatch" in schema:
-        for kind, branch in branches(schema):
-            yield f"{name}~{kind}"
-            yield from possible(branch["then"], name, seen, defs)
-        return
-    for member, inner in schema.get("properties", {}).items():
-        if inner != {"type": "null"}:  # a member that is always null: absence, in words
-            yield f"{name}.{member}"
-            yield from possible(inner, f"{name}.{member}", seen, defs)
-
-
-def shown(schema: Any, value: Any, name: str, defs: Any) -> Iterator[str]:
-    """What of that a value shows."""
-    if "$ref" in schema:
-        name = schema["$ref"].rpartition("/")[2]
-        schema = defs[name]
-    kinds = [] if "x-dispatch" in schema else schema.get("enum", [])
-    yield from (f"{name}={each}" for each in kinds if each == value and type(each) is type(value))
-    if isinstance(value, list) and isinstance(schema.get("items"), dict):
-        for inner in value:
-            yield from shown(schema["items"], inner, f"{name}/*", defs)
-    if not isinstance(value, dict):
-        return
-    if "x-dispatch" in schema:
-        for kind, branch in branches(schema):
-            if value.get("type") == kind:
-                yield f"{name}~{kind}"
-                yield from shown(branch["then"], value, name, defs)
-        return
-    for member, inner in schema.get("properties", {}).items():
-        if member in value and inner != {"type": "null"}:
-            yield f"{name}.{member}"
-            yield from shown(inner, value[member], f"{name}.{member}", defs)
-
-
-def branches(union: Any) -> Iterator[tuple[Any, Any]]:
-    for branch in union["allOf"]:
-        condition = branch["if"]["properties"]["type"]
-        yield from ((kind, branch) for kind in condition.get("enum", [condition.get("const")]))
-
-
 #: By schema: the strategy that draws its values, and how many of the 5,000 are drawn.
 ROOTS: dict[str, tuple[Any, int]] = {
     "event": (strategies.streams(rendering="documented") | strategies.streams(), 1000),
@@ -113,17 +61,15 @@ def test_everything_there_is_is_drawn() -> None:
     wanted: set[str] = set()
     drawn: set[str] = set()
     for name, (strategy, examples) in ROOTS.items():
-        document = KNOWN.document(name, closed=True)
-        defs = document.get("$defs", {})
-        wanted.update(possible(document, name, frozenset({name}), defs))
-        drawn.update(shown_in(strategy, examples, document, name))
+        coverage = Coverage(KNOWN, [name])
+        draw_into(coverage, strategy, examples, name)
+        wanted |= coverage.possible
+        drawn |= coverage.seen
     assert sum(examples for _, examples in ROOTS.values()) == 5_000
     assert sorted(wanted - drawn) == sorted(NOT_DRAWN)
 
 
-def shown_in(strategy: Any, examples: int, document: Any, name: str) -> set[str]:
-    found: set[str] = set()
-
+def draw_into(coverage: Coverage, strategy: Any, examples: int, name: str) -> None:
     @settings(
         max_examples=examples,
         derandomize=True,
@@ -136,7 +82,6 @@ def shown_in(strategy: Any, examples: int, document: Any, name: str) -> set[str]
     def draw(drawn: Any) -> None:
         for value in drawn if isinstance(drawn, list) else [drawn]:
             if KNOWN.closed_valid(name, value):
-                found.update(shown(document, value, name, document.get("$defs", {})))
+                coverage.add(name, value)
 
     draw()
-    return found

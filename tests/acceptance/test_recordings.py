@@ -1,0 +1,94 @@
+"""Recordings of OpenAI's own service, judged whole: the judge of any server cries no wolf.
+
+They are the cassettes that langchain-openai's tests replay; `make test` unpacks its source archive.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+from mockserver.contract.check import check_request, check_response, check_stream
+from mockserver.contract.files import check_file
+from mockserver.contract.findings import Finding, Severity, errors
+from tests.acceptance.conftest import ENVIRONMENTS
+
+pytestmark = pytest.mark.acceptance
+
+PROFILE = "openai"
+
+
+class Recorded(NamedTuple):
+    """One request and its answer, as they crossed the wire."""
+
+    cassette: str
+    request: bytes
+    body: bytes
+
+    @property
+    def streamed(self) -> bool:
+        return self.body.startswith(b"event: ")
+
+
+@cache
+def recordings() -> tuple[Recorded, ...]:
+    """All answers of the Responses API among the cassettes; the test is skipped where they are missing."""
+    folders = [*(ENVIRONMENTS / "openai-recordings").glob("*/tests/cassettes")]
+    if not folders:
+        pytest.skip("there is no .environments/openai-recordings: `make test` builds it")
+    return tuple(each for path in sorted(folders[0].glob("*.yaml.gz")) for each in _read(path.name, path))
+
+
+def _read(name: str, path: Any) -> Iterator[Recorded]:
+    cassette = yaml.load(gzip.decompress(path.read_bytes()), Loader=yaml.CSafeLoader)
+    for request, response in zip(cassette["requests"], cassette["responses"], strict=True):
+        asked, body = _bytes(request["body"]), _bytes(response["body"]["string"])
+        if response["status"]["code"] == 200 and (
+            b'"object":"response"' in body or b'"object": "response"' in body
+        ):
+            yield Recorded(name, asked, body)
+
+
+def _bytes(body: Any) -> bytes:
+    data = body.encode() if isinstance(body, str) else body or b""
+    return gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
+
+
+def judged(each: Recorded) -> list[Finding]:
+    check = check_stream if each.streamed else check_response
+    return check(each.body, PROFILE, each.request)
+
+
+def test_no_answer_brings_more_than_an_info() -> None:
+    known = recordings()
+    assert sum(each.streamed for each in known) > 100
+    assert sum(not each.streamed for each in known) > 40
+    for each in known:
+        milder = [found for found in judged(each) if found.severity is not Severity.INFO]
+        assert not milder, (each.cassette, [str(found) for found in milder])
+
+
+def test_no_request_brings_an_error() -> None:
+    for each in recordings():
+        assert not errors(check_request(each.request, PROFILE)), each.cassette
+
+
+def test_what_it_is_and_whose_is_told() -> None:
+    for each in recordings():
+        verdict = check_file(each.body)
+        assert verdict.kind == ("stream" if each.streamed else "response"), each.cassette
+        assert verdict.profile == PROFILE, (each.cassette, verdict.why)
+
+
+def test_a_damaged_recording_is_found() -> None:
+    """The other side of it: with an event less, or a delta changed, each stream brings an error."""
+    for each in recordings():
+        if each.streamed:
+            frames = each.body.split(b"\n\n")
+            assert errors(check_stream(b"\n\n".join(frames[:3] + frames[4:]), PROFILE)), each.cassette
+            assert errors(check_stream(each.body[: len(each.body) // 2], PROFILE)), each.cassette
