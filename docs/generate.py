@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mockserver.contract.examples import load_examples
-from mockserver.contract.rules import Rule, load_rules
+from mockserver.contract.rules import Rule, live_rules, load_rules
 
 __all__ = ["PAGES", "rules_page"]
 
@@ -23,6 +23,7 @@ _FAMILIES = {
     "USE": "Usage",
     "SCH": "Shapes",
     "REQ": "Requests, and how an answer fits its request",
+    "LIV": "Endpoints: what only a running one can keep or break",
 }
 
 
@@ -32,8 +33,8 @@ def rules_page() -> str:
 
 
 def _rules_page() -> Iterator[str]:
-    rules = load_rules()
-    yield "<!-- Written by docs/generate.py from schemas/rules.json and schemas/examples: `make docs`. -->"
+    rules = {**load_rules(), **live_rules()}
+    yield "<!-- Written by docs/generate.py from schemas/rules.json, live.json and examples: `make docs`. -->"
     yield "# The rules of the contract\n"
     yield f"There are {len(rules)} rules. Only errors break the contract. `mockserver rules ID` shows the"
     yield "same, and the whole broken example.\n"
@@ -57,6 +58,8 @@ def _rule(rule: Rule) -> Iterator[str]:
     yield f"\n{rule.statement}\n"
     yield f"Where it is broken: {rule.reason}\n"
     yield f"Source: {rule.source}.\n"
+    if rule.id not in load_examples():
+        return
     yield "```text"
     found = [each for each in load_examples()[rule.id].findings() if each.rule == rule.id]
     yield from (str(each) for each in found[:2])

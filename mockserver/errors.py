@@ -8,6 +8,7 @@ MockServerError
 ├── EventTooLarge (also ValueError)        one server-sent event beyond the size limit
 ├── InvalidExchange (also ValueError)      an exchange file that breaks the format
 ├── Unsatisfiable (also ValueError)        a JSON Schema no value can be drawn for
+├── LiveError                              a live endpoint that can not be asked
 └── StartError                             a server that did not start, or died
 
 ContractError (AssertionError)             the contract was broken: carries the findings
@@ -24,6 +25,7 @@ __all__ = [
     "EventTooLarge",
     "InvalidExchange",
     "InvalidJSON",
+    "LiveError",
     "MockServerError",
     "StartError",
     "UnknownProfile",
@@ -82,6 +84,10 @@ class Unsatisfiable(MockServerError, ValueError):
         super().__init__(f"{pointer or '/'}: {reason}")
         self.pointer = pointer
         self.reason = reason
+
+
+class LiveError(MockServerError):
+    """A live endpoint can not be asked: it is not reached, or refuses the key; no key is in the message."""
 
 
 class StartError(MockServerError):

@@ -18,6 +18,7 @@ _COMMANDS = {
     "rules": "List the rules of the contract, or explain one.",
     "schema": "Print the schemas of a profile, or its OpenAPI document.",
     "serve": "Serve the mock in the foreground.",
+    "verify": "Ask a live endpoint whether it keeps the contract.",
 }
 
 

@@ -8,7 +8,7 @@ import click
 
 from mockserver.cli.settings import give_up
 from mockserver.contract.examples import Example, load_examples
-from mockserver.contract.rules import Rule, load_rules
+from mockserver.contract.rules import Rule, live_rules, load_rules
 from mockserver.contract.words import plain
 
 __all__ = ["rules"]
@@ -26,10 +26,12 @@ def rules(rule: str | None, example: bool) -> None:
             give_up("--example needs the ID of a rule", 2)
         _table()
         return
-    known = load_rules()
+    known = {**load_rules(), **live_rules()}
     if rule.upper() not in known:
         give_up(f"there is no rule {rule}; `mockserver rules` lists those there are", 2)
     about = known[rule.upper()]
+    if example and about.id not in load_examples():
+        give_up(f"{about.id} has no example: only a running endpoint can break it", 2)
     if example:
         sys.stdout.buffer.write(load_examples()[about.id].data)
     else:
@@ -37,8 +39,10 @@ def rules(rule: str | None, example: bool) -> None:
 
 
 def _table() -> None:
-    for rule in load_rules().values():
-        print(f"{rule.id}  {rule.severity:7}  {', '.join(rule.profiles):8}  {rule.title}")
+    rules = [*load_rules().values(), *live_rules().values()]
+    width = max(len(", ".join(rule.profiles)) for rule in rules)
+    for rule in rules:
+        print(f"{rule.id}  {rule.severity:7}  {', '.join(rule.profiles):{width}}  {rule.title}")
 
 
 def _explain(rule: Rule) -> None:
@@ -49,6 +53,9 @@ def _explain(rule: Rule) -> None:
     print(f"  Profiles  {', '.join(rule.profiles)}")
     for profile, severity in rule.severity_in.items():
         print(f"            {profile}: {severity}")
+    if rule.id not in load_examples():
+        print("\nOnly a running endpoint can break it: `mockserver verify` asks one.")
+        return
     example = load_examples()[rule.id]
     found = [each for each in example.findings() if each.rule == rule.id]
     print(f"\nBroken, as {'an' if example.kind == 'error' else 'a'} {_kind(example)}:\n")

@@ -20,7 +20,7 @@ from mockserver.wire import json
 __all__ = ["schema"]
 
 #: Formats of this project's own, the same in every profile.
-_OWN = ("exchange", "report")
+_OWN = ("exchange", "report", "verification")
 
 
 @click.command()
@@ -31,7 +31,7 @@ _OWN = ("exchange", "report")
 def schema(name: str | None, profile: str, bundle: bool, openapi: str | None) -> None:
     """Print a JSON Schema of a profile; without NAME list them, or with --bundle print all.
 
-    exchange and report are the formats of this project's own files.
+    exchange, report and verification are formats of this project's own.
     """
     if openapi is not None and (name is not None or bundle):
         give_up("--openapi prints the whole document: it takes neither NAME nor --bundle", 2)

@@ -14,7 +14,7 @@ from mockserver.contract.findings import Finding
 from mockserver.contract.frames import FrameChecker
 from mockserver.contract.lines import LineChecker
 from mockserver.contract.requests import RequestJudge
-from mockserver.contract.responses import fits_request, output_rules, usage_rules
+from mockserver.contract.responses import STATUSES, fits_request, output_rules, usage_rules
 from mockserver.contract.rules import Report, finding
 from mockserver.contract.schemas import schemas
 from mockserver.contract.shapes import shape_findings
@@ -83,7 +83,7 @@ def check_response(
 
 def _response_rules(response: dict[str, Any], profile: Profile, report: Report) -> None:
     status = response.get("status")
-    if isinstance(status, str) and status not in _OVER:
+    if isinstance(status, str) and status in STATUSES - _OVER:
         message = "an answer that was not streamed is over"
         report.say("SEQ-009", "/status", message, expected="completed", got=status)
     if status == "completed" and response.get("model") == "":
@@ -113,6 +113,9 @@ def check_error(
             report.say("SCH-001", "/object", message, got=value.get("status"))
             found += report.found
         return found
+    if isinstance(value, dict) and not value.keys() & {"error", "code", "message"}:
+        message = "no error envelope: neither {request_id, code, message} nor {error}"
+        return [*found, finding("SCH-002", "", message, got=value)]
     wrapped = isinstance(value, dict) and "error" in value
     return found + shape_findings(known, "error_wrapped" if wrapped else "error", value)
 

@@ -59,7 +59,9 @@ class FrameChecker:
             report.say("SSE-006", "", f"not an event stream: {looks_like(self._head)}")
             return report.found
         if self._decoder.pending:
+            # That there is no terminal event then says nothing new: it may have been the one that was cut.
             report.say("SSE-003", "", "the stream ends within an event: what came of it is lost")
+            return report.found
         return report.found + self.events.finish()
 
     def _begin(self, chunk: bytes) -> None:

@@ -43,6 +43,8 @@ class Items:
         self._ids: set[str] = set()
         self._calls: set[str] = set()
         self._strays: set[Any] = set()
+        self._may_have_lost = False
+        """Whether the event that opens the next item may have been one that could not be read."""
 
     def added(self, event: Event) -> None:
         """Take `response.output_item.added`."""
@@ -85,9 +87,12 @@ class Items:
     def stray(self, child: Child, event: Event) -> None:
         """Take an event whose item is not simply the open one at its index."""
         index = self._index(event) if event.get("output_index") is not None else self._index_by_id(event)
-        item = self.open.get(index) if index is not None else None
+        item = self._open_at(index)
         if item is None:
             self._closed_or_never(index)
+            own = self._index_by_id(event)
+            if own is not None:
+                self.open[own].lose()  # its event, at another's index: comparing would only repeat that
             return
         given = event.get("item_id")
         if given != item.id and isinstance(given, str) and item.id is not None:
@@ -126,6 +131,7 @@ class Items:
         index, item = self._index(event), event.get("item")
         if index is None:
             return
+        self._open_at(index)
         begun = self.open.pop(index, None)
         if begun is None:
             self._closed_or_never(index)
@@ -149,8 +155,19 @@ class Items:
         finish(begun, item, self._report)
         arguments_rule(item, self._report, "/item")
 
+    def _open_at(self, index: int | None) -> OpenItem | None:
+        """The open item there; one that nothing is known of where its added event was lost."""
+        if index is None:
+            return None
+        if index == self._next and self._may_have_lost:
+            self._may_have_lost = False
+            self._next = index + 1
+            self.open[index] = OpenItem(None)
+        return self.open.get(index)
+
     def lost(self) -> None:
         """Take note that an event could not be read: open items can not be compared any more."""
+        self._may_have_lost = True
         for item in self.open.values():
             item.lose()
 

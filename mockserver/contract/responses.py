@@ -11,7 +11,10 @@ import orjson
 from mockserver.contract.rules import Report
 from mockserver.profiles import Profile
 
-__all__ = ["arguments_rule", "fits_request", "incomplete_rule", "output_rules", "usage_rules"]
+__all__ = ["STATUSES", "arguments_rule", "fits_request", "incomplete_rule", "output_rules", "usage_rules"]
+
+#: Every status that a response can have (API reference, 2026); any other is refused by its schema.
+STATUSES = frozenset({"completed", "failed", "in_progress", "cancelled", "queued", "incomplete"})
 
 #: Status of an item that nothing more will happen to. Reasoning items have none (null in a print-out).
 FINAL = frozenset({"completed", "incomplete", "failed"})

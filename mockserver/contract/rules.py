@@ -14,7 +14,7 @@ import orjson
 from mockserver import resources
 from mockserver.contract.findings import Finding, Severity, shown
 
-__all__ = ["Report", "Rule", "finding", "graded", "load_rules"]
+__all__ = ["Report", "Rule", "finding", "graded", "live_rules", "load_rules"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,18 @@ class Rule:
 
 @cache
 def load_rules() -> Mapping[str, Rule]:
-    """All rules by id, in the order of their file."""
-    listed = orjson.loads((resources.folder("schemas") / "rules.json").read_bytes())["rules"]
+    """All rules of what crosses the wire by id, in the order of their file."""
+    return _rules_of("rules.json")
+
+
+@cache
+def live_rules() -> Mapping[str, Rule]:
+    """The rules that only a running endpoint can keep or break, by id, in the order of their file."""
+    return _rules_of("live.json")
+
+
+def _rules_of(file: str) -> Mapping[str, Rule]:
+    listed = orjson.loads((resources.folder("schemas") / file).read_bytes())["rules"]
     rules = (
         Rule(
             **{

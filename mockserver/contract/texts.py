@@ -26,7 +26,7 @@ class Stage(Enum):
 class Text:
     """One text of an open item: the deltas so far, then the text of its done event."""
 
-    __slots__ = ("_hash", "_pieces", "_size", "announced", "part", "spoiled", "stage", "told")
+    __slots__ = ("_hash", "_pieces", "_size", "announced", "mistold", "part", "spoiled", "stage", "told")
 
     def __init__(self) -> None:
         self.stage = Stage.OPEN
@@ -35,7 +35,9 @@ class Text:
         self.spoiled = False
         """An event of it could not be read: comparing would only repeat that."""
         self.told: str | None = None
-        """The text of the done event."""
+        """The text of the done event; where the deltas make another, that one."""
+        self.mistold: str | None = None
+        """The text of the done event where the deltas make another: it has been said once."""
         self.part: Any = None
         """The part of `response.content_part.done`."""
         self._pieces: list[str] = []
@@ -61,11 +63,15 @@ class Text:
             self.spoiled = True
             return None
         if self._hash is None:
-            return difference("".join(pieces), self.told)
+            differs = difference(made := "".join(pieces), self.told)
+            if differs is not None:
+                self.told, self.mistold = made, self.told
+            return differs
         self._pieces = pieces
         self._fold()
         if self._hash.digest() == _hasher(_bytes(self.told)).digest():
             return None
+        self.spoiled = True  # the deltas are kept no longer: whatever comes can not be compared with them
         return ("the deltas", "another text")
 
     def _fold(self) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mockserver.contract.examples import load_examples
-from mockserver.contract.rules import load_rules
+from mockserver.contract.rules import live_rules, load_rules
 from tests.cli.conftest import Run
 
 
@@ -15,8 +15,19 @@ def test_all_rules_are_listed(mockserver: Run) -> None:
     code, out, _ = mockserver("rules")
     assert code == 0
     assert [line.split()[:2] for line in out.splitlines()] == [
-        [rule.id, rule.severity.value] for rule in load_rules().values()
+        [rule.id, rule.severity.value] for rule in (*load_rules().values(), *live_rules().values())
     ]
+
+
+@pytest.mark.parametrize("rule", live_rules())
+def test_a_rule_for_endpoints_is_explained_without_an_example(rule: str, mockserver: Run) -> None:
+    about = live_rules()[rule]
+    code, out, _ = mockserver("rules", rule)
+    assert code == 0
+    for told in (about.statement, about.reason, about.source, about.title, "mockserver verify"):
+        assert told in out
+    code, _, err = mockserver("rules", rule, "--example")
+    assert (code, err) == (2, f"mockserver: {rule} has no example: only a running endpoint can break it\n")
 
 
 @pytest.mark.parametrize("rule", load_rules())

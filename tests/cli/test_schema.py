@@ -18,7 +18,7 @@ def test_the_list(mockserver: Run) -> None:
     code, out, _ = mockserver("schema")
     names = [line.split()[0] for line in out.splitlines()]
     assert code == 0
-    assert names == [*schemas().known(), "exchange", "report"]
+    assert names == [*schemas().known(), "exchange", "report", "verification"]
     assert {"create_request", "response", "event", "response.output_text.delta"} <= set(names)
     assert "response.incomplete" not in names
 

@@ -1,0 +1,206 @@
+"""`mockserver verify`: ask a live endpoint whether it keeps the contract."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from mockserver.cli.options import option
+from mockserver.cli.settings import give_up
+from mockserver.errors import MockServerError
+from mockserver.live.asking import Asker, Budget
+from mockserver.live.baseline import read_baseline, write_baseline
+from mockserver.live.client import Client, Limits
+from mockserver.live.forms import FORMS, plan_text
+from mockserver.live.origin import Origin, origin, required_key
+from mockserver.live.probes import Probe, choose
+from mockserver.live.report import report
+from mockserver.live.verify import Run, Verdict, chosen_profile, profile_of_path, run_probes
+from mockserver.profiles import load_profile
+
+__all__ = ["verify"]
+
+AUTO = "auto"
+
+
+@click.command()
+@option("--base-url", required=True, metavar="URL", help="What goes into a client: URL/responses is asked.")
+@option("--api-key-env", default="DASHSCOPE_API_KEY", metavar="NAME", help="The variable that holds the key.")
+@option("--model", default=None, metavar="NAME", help="The model to ask; default: the profile's first.")
+@option("--profile", default=AUTO, help="The age to judge by; auto: as the path and one answer tell.")
+@option("--only", multiple=True, metavar="ID", help="Run this probe alone; may be repeated.")
+@option("--skip", multiple=True, metavar="ID", help="Leave a probe out; may be repeated.")
+@option("--max-requests", default=100, type=click.IntRange(1), help="Requests to send at the most.")
+@option("--max-tokens", default=200_000, type=click.IntRange(0), help="Tokens to spend at the most.")
+@option("--rate", default=2.0, type=click.FloatRange(0), help="Requests a second at the most; 0: no limit.")
+@option("--dry-run", is_flag=True, help="Print the plan and ask nothing.")
+@option("--seed", default=0, type=int, help="Makes this run's questions others than another's.")
+@option(
+    "--timeout", default=120.0, type=click.FloatRange(0.1), help="Seconds that an answer may take in all."
+)
+@option("--stall", default=30.0, type=click.FloatRange(0.1), help="Seconds of silence within an answer.")
+@option("--allow-http", multiple=True, metavar="HOST", help="A host that may be asked over plain http.")
+@option("--baseline", type=click.Path(dir_okay=False, path_type=Path), help="Drift that was accepted.")
+@option("--accept", is_flag=True, help="Write the drift that is found to the baseline.")
+@option(
+    "--fail-on",
+    type=click.Choice(["drift", "fail"]),
+    default="drift",
+    help="The mildest verdict that makes the exit status 1.",
+)
+@option(
+    "--report", "reports", multiple=True, metavar="FORM=FILE", help="Also write a report; may be repeated."
+)
+def verify(base_url: str, api_key_env: str, dry_run: bool, **options: Any) -> None:
+    """Ask a live endpoint whether it keeps the contract.
+
+    First the plan and what it can cost, then the probes. What was not asked is never called passed.
+
+    Exit status: 0 pass, or drift that the baseline has; 1 fail, or new drift; 2 it could not be run.
+    """
+    try:
+        targets = [_target(each) for each in options["reports"]]
+        probes = choose(options["only"], options["skip"])
+        if options["accept"] and options["baseline"] is None:
+            give_up("--accept writes the drift to the file of --baseline, which is missing", 2)
+        baseline = read_baseline(options["baseline"]) if options["baseline"] else frozenset()
+        key = "-" if dry_run else required_key(os.environ, api_key_env)
+        place = origin(base_url, key, api_key_env, options["allow_http"])
+        raise SystemExit(_verify(place, probes, baseline, targets, dry_run, options))
+    except MockServerError as error:
+        give_up(str(error), 2)
+
+
+def _target(given: str) -> tuple[str, Path]:
+    name, equals, file = given.partition("=")
+    if not equals or not file or name not in FORMS:
+        give_up(f"--report {given}: must be FORM=FILE, with a form of {', '.join(FORMS)}", 2)
+    return name, Path(file)
+
+
+def _verify(
+    place: Origin,
+    probes: list[Probe],
+    baseline: frozenset[tuple[str, str]],
+    targets: list[tuple[str, Path]],
+    dry_run: bool,
+    options: dict[str, Any],
+) -> int:
+    client = Client(place, Limits(options["timeout"], options["stall"]))
+    try:
+        budget = Budget(options["max_requests"], options["max_tokens"])
+        asker = Asker(client, budget, options["rate"])
+        profile, why = _profile(place, asker, options["profile"], dry_run)
+        known = load_profile(profile)
+        model = options["model"] or next(iter(known.models), None)
+        if model is None:
+            give_up(f"the profile {profile} names no model: name one with --model", 2)
+        run = Run(place, profile, why, model, options["seed"], tuple(probes), baseline=baseline)
+        rows = [(each.id, each.title, each.requests, each.tokens, each.lacks(known)) for each in probes]
+        sys.stderr.write(plan_text(report(run), rows, (budget.requests, budget.tokens)))
+        if dry_run:
+            return 0
+        return _run(run, asker, targets, options)
+    finally:
+        client.close()
+
+
+def _profile(place: Origin, asker: Asker, asked: str, dry_run: bool) -> tuple[str, str]:
+    if asked != AUTO:
+        return load_profile(asked).name, "as asked"
+    if dry_run:
+        candidates = profile_of_path(place.base_url)
+        if not candidates:
+            give_up(
+                "nothing in the URL tells the profile, and --dry-run asks nothing: name it with --profile", 2
+            )
+        return candidates[-1].name, "by its path, as far as that tells"
+    return chosen_profile(place, asker)
+
+
+def _run(run: Run, asker: Asker, targets: Sequence[tuple[str, Path]], options: dict[str, Any]) -> int:
+    stopped: str | None = None
+    with _progress(run) as (begun, done), _interruptible():
+        try:
+            run_probes(run, asker, begun, lambda: _kept(done, run, targets))
+        except KeyboardInterrupt:
+            run.partial = stopped = "interrupted"
+        except MockServerError as error:
+            run.partial = stopped = str(error)
+    _write(run, targets)
+    sys.stdout.write(FORMS["text"](report(run), run.origin))
+    sys.stdout.flush()
+    if stopped is not None:
+        give_up(stopped, 2)
+    return _status(run, options)
+
+
+def _kept(done: Callable[[], None], run: Run, targets: Sequence[tuple[str, Path]]) -> None:
+    done()
+    _write(run, targets)
+
+
+def _status(run: Run, options: dict[str, Any]) -> int:
+    drift = [each.key for each in run.problems if not each.first.is_fail]
+    if options["accept"]:
+        write_baseline(options["baseline"], {*run.baseline, *drift})
+    new = run.drifted and not options["accept"] and options["fail_on"] == "drift"
+    nothing = all(each.verdict in (Verdict.INCONCLUSIVE, Verdict.NOT_COVERED) for each in run.outcomes)
+    return 2 if nothing else int(run.failed or new)
+
+
+def _write(run: Run, targets: Sequence[tuple[str, Path]]) -> None:
+    """Write the reports anew; whoever looks in the meantime sees a whole one."""
+    value = report(run) if targets else {}
+    for form, target in targets:
+        part = target.with_name(f"{target.name}.part")
+        try:
+            part.write_text(FORMS[form](value, run.origin), encoding="utf-8")
+            part.replace(target)
+        except OSError as error:
+            give_up(f"can not write {target}: {error.strerror or error}", 2)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM ends the run as Ctrl-C does: with a report that says it is partial."""
+
+    def stop(*_: Any) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _progress(run: Run) -> Iterator[tuple[Callable[[Probe], None], Callable[[], None]]]:
+    """(what to call as a probe begins, and as it is done): a bar on a terminal, else a line each."""
+    total = len(run.planned)
+    if not sys.stderr.isatty():
+        yield lambda _: None, lambda: _line(run, total)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description:24}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield (
+            lambda probe: bar.update(task, description=probe.id),
+            lambda: bar.advance(task),
+        )
+
+
+def _line(run: Run, total: int) -> None:
+    last = run.outcomes[-1]
+    print(f"[{len(run.outcomes)}/{total}] {last.probe.id}: {last.verdict}", file=sys.stderr, flush=True)

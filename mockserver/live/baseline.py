@@ -1,0 +1,45 @@
+"""Drift that was looked at and accepted: a file that a project keeps beside its tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from mockserver.errors import ConfigurationError, InvalidJSON
+from mockserver.wire import json
+
+__all__ = ["read_baseline", "write_baseline"]
+
+_FORMAT = 1
+
+Known = frozenset[tuple[str, str]]
+"""Pairs of a rule and a place in the contract."""
+
+
+def read_baseline(path: Path) -> Known:
+    """The accepted drift; none where there is no such file. ConfigurationError where it is not one."""
+    try:
+        value = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return frozenset()
+    except (OSError, InvalidJSON) as error:
+        raise ConfigurationError(f"the baseline {path} can not be read: {error}") from None
+    rows = value.get("drift") if isinstance(value, dict) and value.get("format") == _FORMAT else None
+    if not isinstance(rows, list) or not all(map(_is_row, rows)):
+        raise ConfigurationError(f"{path} is no baseline of format {_FORMAT}: write a new one with --accept")
+    return frozenset((row["rule"], row["place"]) for row in rows)
+
+
+def write_baseline(path: Path, known: Iterable[tuple[str, str]]) -> None:
+    """Write accepted drift, sorted, to be read as it changes; ConfigurationError where it can not be."""
+    rows = [{"rule": rule, "place": place} for rule, place in sorted(set(known))]
+    try:
+        path.write_bytes(json.pretty({"format": _FORMAT, "drift": rows}))
+    except OSError as error:
+        raise ConfigurationError(
+            f"the baseline {path} can not be written: {error.strerror or error}"
+        ) from None
+
+
+def _is_row(row: object) -> bool:
+    return isinstance(row, dict) and isinstance(row.get("rule"), str) and isinstance(row.get("place"), str)

@@ -1,0 +1,313 @@
+"""One request to a live endpoint, and all that came back: raw bytes, when each came, and how it ended."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from mockserver import __version__
+from mockserver.errors import EventTooLarge, InvalidJSON
+from mockserver.live.origin import Origin
+from mockserver.wire import json, sse
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["Ask", "Client", "Crossing", "End", "Limits"]
+
+#: Bytes of an answer that are read at the most.
+MAX_BYTES = 32 << 20
+
+#: Seconds to reach the endpoint.
+_CONNECT_SECONDS = 10.0
+
+
+class End(StrEnum):
+    """How an answer ended."""
+
+    COMPLETE = "complete"
+    STOPPED = "stopped by us"
+    CUT = "cut"
+    STALLED = "stalled"
+    TIMED_OUT = "timed out"
+    TOO_LONG = "too long"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds that an answer may take."""
+
+    whole: float = 120.0
+    """From the request to the last byte."""
+    stall: float = 30.0
+    """Between two pieces, once it has begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request to send."""
+
+    body: Any = None
+    """A JSON value, or bytes as they are; None: no body."""
+    method: str = "POST"
+    path: str = "/responses"
+    """Behind the base URL."""
+    key: str | None = ""
+    """Another key than the origin's; None: none at all; "": the origin's."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    stop_after: int | None = None
+    """Hang up after so many events."""
+    tokens: int = 0
+    """What it is expected to cost."""
+
+    @property
+    def streamed(self) -> bool:
+        """Whether it asks for a stream."""
+        return isinstance(self.body, dict) and self.body.get("stream") is True
+
+    @property
+    def data(self) -> bytes:
+        """The body as it is sent."""
+        if self.body is None:
+            return b""
+        return self.body if isinstance(self.body, bytes) else json.dumps(self.body)
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """A request and what came back; the key is in none of it."""
+
+    ask: Ask
+    url: str
+    status: int | None
+    """None where no answer began."""
+    headers: Mapping[str, str]
+    """By name in lower case."""
+    chunks: tuple[tuple[float, bytes], ...]
+    """Each piece of the body, and the seconds from the request to its arrival."""
+    end: End
+    detail: str
+    """More about an end that is not complete."""
+    seconds: float
+    """From the request to the end."""
+
+    @cached_property
+    def body(self) -> bytes:
+        """The whole body."""
+        return b"".join(data for _, data in self.chunks)
+
+    @cached_property
+    def value(self) -> Any:
+        """The body's JSON value; None where it has none."""
+        try:
+            return json.loads(self.body)
+        except InvalidJSON:
+            return None
+
+    @cached_property
+    def frames(self) -> tuple[sse.Frame, ...]:
+        """The frames of a stream, as far as they came."""
+        try:
+            return tuple(sse.Decoder().feed(self.body))
+        except EventTooLarge:
+            return ()
+
+    @cached_property
+    def events(self) -> tuple[Any, ...]:
+        """The events of a stream in their places; None for one that is not JSON."""
+        texts = (frame.data for frame in self.frames if frame.data is not None)
+        return tuple(_value(text) for text in texts if text.strip() != "[DONE]")
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether events came, whatever was asked for."""
+        return any(isinstance(event, dict) for event in self.events) and not isinstance(self.value, dict)
+
+    @property
+    def response(self) -> dict[str, Any] | None:
+        """The final response object, streamed or not; None where there is none."""
+        if isinstance(self.value, dict):
+            return self.value if self.value.get("object") == "response" or "output" in self.value else None
+        for event in reversed(self.events):
+            if isinstance(event, dict) and isinstance(event.get("response"), dict):
+                found: dict[str, Any] = event["response"]
+                return found
+        return None
+
+    @property
+    def output(self) -> list[dict[str, Any]]:
+        """The items of the final response."""
+        output = (self.response or {}).get("output")
+        return [item for item in output if isinstance(item, dict)] if isinstance(output, list) else []
+
+    @property
+    def tokens(self) -> int:
+        """What it cost: as its usage says, else what was expected of it."""
+        usage = (self.response or {}).get("usage")
+        total = usage.get("total_tokens") if isinstance(usage, dict) else None
+        if isinstance(total, int) and total >= 0:
+            return total
+        return 0 if self.status is None or self.status >= 400 else self.ask.tokens
+
+    @property
+    def first_byte(self) -> float | None:
+        """Seconds to the first piece of the body."""
+        return self.chunks[0][0] if self.chunks else None
+
+    @cached_property
+    def first_token(self) -> float | None:
+        """Seconds to the first delta of a stream."""
+        decoder = sse.Decoder()
+        try:
+            for at, data in self.chunks:
+                for frame in decoder.feed(data):
+                    if frame.data is not None and '.delta"' in frame.data:
+                        return at
+        except EventTooLarge:
+            pass
+        return None
+
+    @property
+    def longest_gap(self) -> float | None:
+        """The longest silence between two pieces, in seconds."""
+        times = [at for at, _ in self.chunks]
+        return max((later - at for at, later in itertools.pairwise(times)), default=None)
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text.encode(errors="replace"))
+    except InvalidJSON:
+        return None
+
+
+class Client:
+    """Sends requests to one origin; follows no redirect, asks no proxy, repeats nothing."""
+
+    def __init__(self, origin: Origin, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+        import httpx
+
+        self._origin = origin
+        self._limits = limits
+        self._clock = clock
+        self._http = httpx.Client(
+            follow_redirects=False,
+            trust_env=False,
+            headers={"accept-encoding": "identity", "user-agent": f"responses-mockserver/{__version__}"},
+        )
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._http.close()
+
+    def send(self, ask: Ask) -> Crossing:
+        """Send a request and read what comes back, to its end or to a limit; never raises for what comes."""
+        return _Reading(self._http, self._origin, self._limits, self._clock, ask).crossing()
+
+
+class _Reading:
+    """The state of one answer while it is read."""
+
+    def __init__(
+        self, http: httpx.Client, origin: Origin, limits: Limits, clock: Callable[[], float], ask: Ask
+    ) -> None:
+        self._http = http
+        self._origin = origin
+        self._limits = limits
+        self._clock = clock
+        self._ask = ask
+        self._chunks: list[tuple[float, bytes]] = []
+        self._status: int | None = None
+        self._headers: Mapping[str, str] = {}
+        self._start = clock()
+
+    def crossing(self) -> Crossing:
+        import httpx
+
+        try:
+            end, detail = self._read(), ""
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
+            end, detail = End.UNREACHABLE, str(error)
+        except httpx.TimeoutException:
+            end = End.TIMED_OUT if self._status is None else End.STALLED
+            detail = f"nothing came for {self._clock() - self._start - self._last:.1f} s"
+        except httpx.HTTPError as error:
+            end, detail = End.CUT, f"{type(error).__name__}: {error}"
+        return Crossing(
+            self._ask,
+            self._origin.base_url + self._ask.path,
+            self._status,
+            self._headers,
+            self._cleaned(),
+            end,
+            self._origin.cleaned(detail),
+            self._clock() - self._start,
+        )
+
+    @property
+    def _last(self) -> float:
+        return self._chunks[-1][0] if self._chunks else 0.0
+
+    def _read(self) -> End:
+        request = self._request()
+        response = self._http.send(request, stream=True)
+        try:
+            self._status = response.status_code
+            self._headers = {
+                name.lower(): self._origin.cleaned(each) for name, each in response.headers.items()
+            }
+            # The same object that the transport looks into before each read: now it is silence that counts.
+            request.extensions["timeout"]["read"] = self._limits.stall
+            return self._body(response.iter_raw())
+        finally:
+            response.close()
+
+    def _request(self) -> httpx.Request:
+        ask, limits = self._ask, self._limits
+        headers = {**ask.headers}
+        if ask.body is not None:
+            headers.setdefault("content-type", "application/json")
+        if ask.key is not None:
+            headers["authorization"] = f"Bearer {ask.key or self._origin.key}"
+        timeout = {
+            "connect": _CONNECT_SECONDS,
+            "read": limits.whole,
+            "write": limits.stall,
+            "pool": limits.stall,
+        }
+        return self._http.build_request(
+            ask.method,
+            self._origin.base_url + ask.path,
+            content=ask.data if ask.body is not None else None,
+            headers=headers,
+            extensions={"timeout": timeout},
+        )
+
+    def _body(self, pieces: Iterator[bytes]) -> End:
+        size, events = 0, 0
+        for data in pieces:
+            at = self._clock() - self._start
+            self._chunks.append((at, data))
+            size += len(data)
+            events += data.count(b"\n\n")
+            if self._ask.stop_after is not None and events >= self._ask.stop_after:
+                return End.STOPPED
+            if size > MAX_BYTES:
+                return End.TOO_LONG
+            if at > self._limits.whole:
+                return End.TIMED_OUT
+        return End.COMPLETE
+
+    def _cleaned(self) -> tuple[tuple[float, bytes], ...]:
+        """The pieces without the key: one that sends it back has sent it in one piece as far as we tell."""
+        key = self._origin.key.encode()
+        body = b"".join(data for _, data in self._chunks)
+        if len(key) < 4 or key not in body:
+            return tuple(self._chunks)
+        return ((self._chunks[0][0], body.replace(key, b"[redacted]")),)

@@ -1,0 +1,188 @@
+"""The forms of a report: for people, for programs, for JUnit readers and for a summary in CI.
+
+All are written from the report's JSON value. What an endpoint said is untrusted: each form escapes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+from mockserver.contract.words import pair_lines, plain, xml_text
+from mockserver.live.origin import Origin
+from mockserver.live.report import as_bytes
+
+__all__ = ["FORMS", "plan_text"]
+
+Report: TypeAlias = Mapping[str, Any]
+Form: TypeAlias = Callable[[Report, Origin], str]
+
+_MARKS = {"pass": "✔", "fail": "✘", "drift": "≠", "inconclusive": "?", "not covered": "-"}
+
+
+def plan_text(
+    report: Report, probes: list[tuple[str, str, int, int, str | None]], budget: tuple[int, int]
+) -> str:
+    """The plan: rows of (id, title, requests, tokens, why not), and what the run can cost."""
+    asked = [row for row in probes if row[4] is None]
+    requests, tokens = sum(row[2] for row in asked), sum(row[3] for row in asked)
+    lines = [
+        f"Verifying {report['base_url']}",
+        f"  profile    {report['profile']}, {report['why']}",
+        f"  model      {report['model']}",
+        f"  plan       {len(asked)} probes, {requests} requests, about {tokens:,} tokens",
+        f"  at most    {budget[0]} requests; no request is sent that could go beyond {budget[1]:,} tokens",
+        "",
+    ]
+    for name, title, count, cost, lacking in probes:
+        about = f"{count} request{'s' if count > 1 else ''}, ~{cost:,} tokens" if lacking is None else lacking
+        lines.append(f"  {name:24}{plain(title)} ({plain(about)})")
+    return "\n".join(lines) + "\n"
+
+
+def _text(report: Report, _: Origin) -> str:
+    lines = [
+        f"{report['base_url']}, model {plain(report['model'])}",
+        f"judged as {report['profile']}, {plain(report['why'])}",
+    ]
+    if report["partial"]:
+        lines.append(f"PARTIAL: {plain(report['partial'])}")
+    lines += ["", *_probe_lines(report), ""]
+    for finding in report["findings"]:
+        lines += [*_finding_lines(finding), ""]
+    lines += ["Learnt:", *_fact_lines(report), "", _coverage_line(report), _summary(report)]
+    return "\n".join(lines) + "\n"
+
+
+def _probe_lines(report: Report) -> Iterator[str]:
+    for probe in report["probes"]:
+        reason = f": {plain(probe['reason'])}" if probe["reason"] else ""
+        yield f"{_MARKS[probe['verdict']]} {probe['id']:24}{probe['verdict']}{reason}{_timing(probe)}"
+
+
+def _timing(probe: Mapping[str, Any]) -> str:
+    """First byte, first token and longest gap of the slowest request: told, never judged."""
+    slowest = max(probe["requests"], key=lambda each: each["total_ms"] or 0, default=None)
+    if slowest is None:
+        return ""
+    named = (
+        ("first_byte_ms", "first byte"),
+        ("first_token_ms", "first token"),
+        ("longest_gap_ms", "longest gap"),
+    )
+    told = [f"{words} {slowest[name]:.0f} ms" for name, words in named if slowest[name] is not None]
+    told.append(f"in all {slowest['total_ms']:.0f} ms")
+    return f"  ({', '.join(told)})"
+
+
+def _finding_lines(finding: Mapping[str, Any]) -> Iterator[str]:
+    known = ", in the baseline" if finding["known"] else ""
+    yield f"{finding['verdict'].upper()} {finding['rule']} {finding['title']}{known}"
+    also = f" (also {', '.join(finding['also'])})" if finding["also"] else ""
+    event = "" if finding["event"] is None else f", event {finding['event']}"
+    where = f"{event} {finding['pointer']}".rstrip()
+    yield plain(f"  probe {finding['probe']}{also}{where}: {finding['message']}")
+    yield from pair_lines(finding["expected"], finding["got"])
+    yield plain(
+        f"  place    {finding['place']}, {finding['count']} time{'s' if finding['count'] > 1 else ''}"
+    )
+    yield f"  breaks   {finding['breaks']}"
+    yield f"  source   {finding['source']}"
+    yield f"  again    {plain(finding['curl'])}"
+
+
+def _fact_lines(report: Report) -> Iterator[str]:
+    for fact in report["facts"]:
+        yield f"  {fact['question']:52}{plain(fact['answer'] or 'not covered')}"
+
+
+def _coverage_line(report: Report) -> str:
+    coverage = report["coverage"]
+    seen, missing = len(coverage["seen"]), len(coverage["not_covered"])
+    rules, unjudged = len(coverage["rules"]), len(coverage["rules_not_covered"])
+    return (
+        f"Coverage: {seen} of {seen + missing} members, types and values seen; "
+        f"{rules} of {rules + unjudged} rules had something to judge. The rest is not covered."
+    )
+
+
+def _summary(report: Report) -> str:
+    counts = ", ".join(f"{count} {name}" for name, count in report["verdicts"].items() if count)
+    spent = report["spent"]
+    return f"{counts or 'nothing'}; {spent['requests']} requests and {spent['tokens']:,} tokens spent"
+
+
+def _json(report: Report, origin: Origin) -> str:
+    return as_bytes(report, origin).decode()
+
+
+def _junit(report: Report, _: Origin) -> str:
+    """A test case a probe; drift that is new is a failure too."""
+    cases = [_case(probe, report) for probe in report["probes"]]
+    failures = sum("<failure" in each for each in cases)
+    skipped = sum("<skipped" in each for each in cases)
+    counts = f'tests="{len(cases)}" failures="{failures}" skipped="{skipped}" errors="0"'
+    return (
+        '<?xml version="1.0" encoding="utf-8"?>\n<testsuites>\n'
+        f'  <testsuite name="{xml_text(report["base_url"])}" {counts}>\n{"".join(cases)}'
+        "  </testsuite>\n</testsuites>\n"
+    )
+
+
+def _case(probe: Mapping[str, Any], report: Report) -> str:
+    seconds = sum(each["total_ms"] or 0 for each in probe["requests"]) / 1000
+    head = (
+        f'    <testcase classname="{xml_text(report["profile"])}" name="{probe["id"]}" time="{seconds:.3f}">'
+    )
+    body = ""
+    shown = [each for each in report["findings"] if probe["id"] in (each["probe"], *each["also"])]
+    new = [each for each in shown if not each["known"]]
+    if probe["verdict"] == "fail" or (probe["verdict"] == "drift" and new):
+        text = "\n".join(line for each in new for line in _finding_lines(each))
+        message = xml_text("; ".join(f"{each['rule']} {each['message']}" for each in new))
+        body = f'<failure type="{probe["verdict"]}" message="{message}">{xml_text(text)}</failure>'
+    elif probe["verdict"] in ("inconclusive", "not covered"):
+        body = f'<skipped message="{xml_text(probe["verdict"] + ": " + (probe["reason"] or ""))}"/>'
+    return f"{head}{body}</testcase>\n"
+
+
+def _markdown(report: Report, _: Origin) -> str:
+    lines = [f"## Contract of {_code(report['base_url'])}", ""]
+    if report["partial"]:
+        lines += [f"**Partial:** {_inline(report['partial'])}", ""]
+    lines += [
+        f"{_inline(_summary(report))}. Judged as {_code(report['profile'])}, {_inline(report['why'])}.",
+        "",
+    ]
+    lines += ["| probe | verdict | |", "|---|---|---|"]
+    for probe in report["probes"]:
+        reason = _inline(probe["reason"] or probe["title"])
+        lines.append(f"| {_code(probe['id'])} | {_MARKS[probe['verdict']]} {probe['verdict']} | {reason} |")
+    for finding in report["findings"]:
+        lines += ["", f"### {finding['verdict']}: {finding['rule']} {finding['title']}", ""]
+        lines += ["```text", *(_fenced(line) for line in _finding_lines(finding)), "```"]
+    lines += ["", "| learnt | |", "|---|---|"]
+    lines += [
+        f"| {each['question']} | {_inline(each['answer'] or 'not covered')} |" for each in report["facts"]
+    ]
+    return "\n".join([*lines, "", _coverage_line(report)]) + "\n"
+
+
+def _inline(text: str) -> str:
+    """`text` in a cell of a table: nothing in it is markup."""
+    return "".join(f"\\{each}" if each in "\\`*_[]<>|#!&~" else each for each in plain(text))
+
+
+def _code(text: str) -> str:
+    return f"`{plain(text).replace('`', '').replace('|', '')}`"
+
+
+def _fenced(line: str) -> str:
+    return line.replace("```", "'''")
+
+
+FORMS: Mapping[str, Form] = MappingProxyType(
+    {"text": _text, "json": _json, "junit": _junit, "markdown": _markdown}
+)
+"""Functions that write a report, by the name of its form."""

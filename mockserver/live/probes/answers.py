@@ -1,0 +1,163 @@
+"""Probes that are to be answered: texts, streams, turns, thoughts, and what a client may leave open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mockserver.contract.rules import load_rules
+from mockserver.live.client import Crossing
+from mockserver.live.probes.registry import probe
+from mockserver.live.talk import Inconclusive, Talk
+from mockserver.profiles import Profile
+
+__all__: list[str] = []
+
+#: A first turn so long that a second, short one counts fewer tokens unless the context goes on.
+_LONG = "Remember these words: " + ", ".join(
+    f"{word} {number}" for number in range(12) for word in ("apple", "river", "stone", "cloud", "lamp")
+)
+
+
+@probe("basic", "a text is answered", tokens=200)
+def basic(talk: Talk) -> None:
+    talk.answer(f"Say hello in one word. ({talk.nonce})")
+
+
+@probe("stream", "a text is answered by a stream of events", tokens=200)
+def stream(talk: Talk) -> None:
+    talk.answer(f"Say hello in three words. ({talk.nonce})", {"stream": True})
+
+
+@probe("message-array", "messages with roles are answered", tokens=200)
+def message_array(talk: Talk) -> None:
+    talk.answer(
+        [
+            {"role": "system", "content": "You answer in one word."},
+            {"role": "user", "content": "Say yes."},
+            {"role": "assistant", "content": "Yes."},
+            {"role": "user", "content": f"Again. ({talk.nonce})"},
+        ]
+    )
+
+
+@probe("two-turns", "a turn with previous_response_id goes on with the context", requests=2, tokens=900)
+def two_turns(talk: Talk) -> None:
+    first = talk.answer(f"{_LONG} ({talk.nonce}). Answer with one word.", tokens=450)
+    response = first.response or {}
+    before = _input_tokens(first)
+    second = talk.answer("And now?", {"previous_response_id": response.get("id")}, tokens=450)
+    after = _input_tokens(second)
+    if before is None or after is None:
+        raise Inconclusive("an answer has no usage to count the context by")
+    if after <= before:
+        message = "the second turn counts fewer tokens than the first, so the context has not gone on"
+        talk.say("LIV-007", second, message, expected=f"more than {before}", got=after)
+
+
+def _takes(name: str) -> Callable[[Profile], str | None]:
+    def lacks(profile: Profile) -> str | None:
+        return None if name in profile.parameters else f"{profile.name} has no {name}"
+
+    return lacks
+
+
+@probe(
+    "thinking",
+    "thoughts come as an item of their own",
+    requests=2,
+    tokens=2000,
+    lacks=_takes("enable_thinking"),
+)
+def thinking(talk: Talk) -> None:
+    for streamed in (False, True):
+        asked = {"enable_thinking": True, **({"stream": True} if streamed else {})}
+        crossing = talk.answer(f"What is 17 times 3? ({talk.nonce})", asked, tokens=1000)
+        if not any(item.get("type") == "reasoning" for item in crossing.output):
+            raise Inconclusive("the model has not thought")
+
+
+def _refuses_unknowns(profile: Profile) -> str | None:
+    ignores = load_rules()["REQ-002"].is_for(profile.name)
+    return None if ignores else f"{profile.name} does not say what becomes of them"
+
+
+@probe(
+    "ignored-parameters",
+    "parameters that the service does not process are ignored",
+    tokens=200,
+    lacks=_refuses_unknowns,
+)
+def ignored_parameters(talk: Talk) -> None:
+    """What the reference does not list is ignored, not refused (API reference, 27 January 2026)."""
+    unlisted = {
+        "metadata": {"probe": "ignored"},
+        "truncation": "auto",
+        "service_tier": "auto",
+        "user": "mockserver",
+        "x_mockserver": {"any": "value"},
+    }
+    asked = {name: value for name, value in unlisted.items() if name not in talk.profile.parameters}
+    talk.answer(f"Say hello in one word. ({talk.nonce})", asked)
+
+
+@probe("bounds", "the bounds of ranges are in them", tokens=200)
+def bounds(talk: Talk) -> None:
+    talk.answer(f"Say hello in one word. ({talk.nonce})", {"temperature": 0, "top_p": 1.0})
+
+
+@probe("nulls", "a null for an optional parameter stands for its absence", tokens=200)
+def nulls(talk: Talk) -> None:
+    """Explicit nulls are what LlamaIndex sends (recorded November 2026)."""
+    absent = dict.fromkeys(("previous_response_id", "temperature", "top_p", "metadata", "user"))
+    talk.answer(f"Say hello in one word. ({talk.nonce})", absent)
+
+
+@probe("text-format", "text.format asks for JSON, and is honoured, ignored or refused", tokens=300)
+def text_format(talk: Talk) -> None:
+    """No document says which; nothing that is answered or refused in form is a fault."""
+    answer = {"type": "object", "properties": {"hello": {"type": "string"}}, "required": ["hello"]}
+    form = {"type": "json_schema", "name": "greeting", "schema": {**answer, "additionalProperties": False}}
+    _answered_or_refused(talk, f"Say hello as JSON. ({talk.nonce})", {"text": {"format": form}})
+
+
+@probe("include", "include is honoured, ignored or refused", tokens=200)
+def include(talk: Talk) -> None:
+    asked = {"include": ["reasoning.encrypted_content"]}
+    _answered_or_refused(talk, f"Say hello in one word. ({talk.nonce})", asked)
+
+
+def _answered_or_refused(talk: Talk, question: str, parameters: Mapping[str, Any]) -> None:
+    before = len(talk.found)
+    try:
+        talk.answer(question, parameters, tokens=300)
+    except Inconclusive:
+        refusal = talk.crossings[-1].status
+        if refusal is None or not 400 <= refusal < 500:
+            raise
+        talk.found[before:] = [each for each in talk.found[before:] if each.finding.rule != "LIV-002"]
+
+
+@probe("cancel", "a client that hangs up in mid-stream does no harm", requests=2, tokens=1200)
+def cancel(talk: Talk) -> None:
+    talk.answer(f"Count from 1 to 200. ({talk.nonce})", {"stream": True}, tokens=1000, stop_after=5)
+    talk.answer(f"Say hello in one word. ({talk.nonce})")
+
+
+@probe(
+    "incomplete",
+    "an answer cut by max_output_tokens is incomplete",
+    tokens=200,
+    lacks=_takes("max_output_tokens"),
+)
+def incomplete(talk: Talk) -> None:
+    crossing = talk.answer(f"Count from 1 to 500. ({talk.nonce})", {"max_output_tokens": 16})
+    status = (crossing.response or {}).get("status")
+    if status != "incomplete":
+        raise Inconclusive(f"the answer has the status {status!r}")
+
+
+def _input_tokens(crossing: Crossing) -> int | None:
+    usage = (crossing.response or {}).get("usage")
+    tokens = usage.get("input_tokens") if isinstance(usage, dict) else None
+    return tokens if isinstance(tokens, int) else None

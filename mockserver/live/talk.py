@@ -1,0 +1,77 @@
+"""What a probe has in hand: it asks, and what comes back is judged at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from mockserver.contract.findings import Finding
+from mockserver.live.asking import Asker
+from mockserver.live.client import Ask, Crossing
+from mockserver.live.judging import Found, answer_findings, live_finding, refusal_findings
+from mockserver.profiles import Profile
+
+__all__ = ["NO_MORE", "Inconclusive", "Talk"]
+
+
+#: No parameters beside model and input.
+NO_MORE: Mapping[str, Any] = MappingProxyType({})
+
+
+class Inconclusive(Exception):
+    """A probe can not tell: the message says why."""
+
+
+class Talk:
+    """One probe's talk with the endpoint."""
+
+    def __init__(self, asker: Asker, profile: Profile, model: str, nonce: str) -> None:
+        self._asker = asker
+        self.profile = profile
+        self.model = model
+        self.nonce = nonce
+        """Letters that make this run's questions others than the last one's, so that no cache answers."""
+        self.crossings: list[Crossing] = []
+        self.found: list[Found] = []
+
+    def body(self, input: Any, parameters: Mapping[str, Any] = NO_MORE) -> dict[str, Any]:  # noqa: A002
+        """The body of a create request."""
+        return {"model": self.model, "input": input, **parameters}
+
+    def send(self, ask: Ask) -> Crossing:
+        """Ask, and leave what comes back unjudged."""
+        return self._asker.ask(ask, self.crossings.append)
+
+    def answer(
+        self,
+        input: Any,  # noqa: A002 (the API's own word)
+        parameters: Mapping[str, Any] = NO_MORE,
+        *,
+        tokens: int = 200,
+        stop_after: int | None = None,
+    ) -> Crossing:
+        """Ask what is to be answered; Inconclusive where nothing more can be told after what came."""
+        crossing = self.send(Ask(self.body(input, parameters), tokens=tokens, stop_after=stop_after))
+        found = answer_findings(crossing, self.profile.name)
+        self.found += found
+        if any(each.finding.rule in ("LIV-001", "LIV-002", "LIV-008") for each in found):
+            raise Inconclusive("what came back is no answer")
+        return crossing
+
+    def refused(self, ask: Ask, rule: str, about: str, statuses: tuple[int, ...] = (400,)) -> Crossing:
+        """Ask what is to be refused, for breaking `rule`; `statuses` are those that the documents give."""
+        crossing = self.send(ask)
+        self.found += refusal_findings(crossing, self.profile.name, rule, about, statuses)
+        return crossing
+
+    def say(
+        self, rule: str, crossing: Crossing, message: str, *, expected: Any = None, got: Any = None
+    ) -> None:
+        """A finding of the probe's own, by a rule of `schemas/live.json`."""
+        finding = live_finding(rule, message, expected=expected, got=got)
+        self.found.append(Found(finding, message, crossing))
+
+    def note(self, findings: list[Finding], crossing: Crossing, place: str) -> None:
+        """Findings of a body that is neither a reply nor a refusal."""
+        self.found += [Found(each, f"{place}{each.pointer}", crossing) for each in findings]

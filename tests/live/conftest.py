@@ -1,0 +1,74 @@
+"""Stand-ins of the service: one process for all that can be wrong with it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mockserver.cli import main
+from mockserver.profiles import DEFAULT_PROFILE, load_profile
+from mockserver.wire import json
+from tests.cli.conftest import mockserver
+
+__all__ = ["mockserver"]
+
+ROOT = Path(__file__).parent.parent.parent
+#: A key that must be found nowhere.
+CANARY = "sk-canary-4f1d2c7b9e"
+
+Verify = Callable[..., tuple[int, dict[str, Any], str]]
+
+
+@pytest.fixture(scope="session")
+def standin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The root URL of the stand-in: what is wrong comes next in the path, then the base path."""
+    folder = tmp_path_factory.mktemp("standin")
+    url_file = folder / "url"
+    command = [sys.executable, "-m", "tests.live.standin", str(url_file), DEFAULT_PROFILE, CANARY]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + 20
+        while not url_file.exists():
+            assert process.poll() is None, (folder / "log").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        yield url_file.read_text()
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture
+def verify(
+    standin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> Verify:
+    """Run `mockserver verify` against a stand-in: (exit status, JSON report, all that was printed)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DASHSCOPE_API_KEY", CANARY)
+
+    def run(wrong: str, *options: str) -> tuple[int, dict[str, Any], str]:
+        target = tmp_path / "report.json"
+        target.unlink(missing_ok=True)
+        url = f"{standin}/{wrong}{load_profile().base_path}"
+        arguments = ["verify", "--base-url", url, "--rate", "0", "--report", f"json={target}", *options]
+        monkeypatch.setattr(sys, "argv", ["mockserver", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capfdbinary.readouterr()
+        value = json.loads(target.read_bytes()) if target.exists() else {}
+        return int(ended.value.code or 0), value, (out + err).decode()
+
+    return run
+
+
+def environment() -> dict[str, str]:
+    """The environment of a child, with the canary for a key."""
+    return {**os.environ, "DASHSCOPE_API_KEY": CANARY}

@@ -1,0 +1,491 @@
+"""A server that plays the service, honestly or with one thing wrong, for `mockserver verify` to find out.
+
+    python -m tests.live.standin URL_FILE PROFILE KEY
+
+The first step of a path names what is wrong: `{url}/numbers-skip{base_path}/responses`. Behind it is the mock
+server, whose honest answers are changed on their way out. What is named here knows nothing of the judge.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mockserver.exchanges import packaged_exchanges
+from mockserver.server.access import Keys
+from mockserver.server.app import App
+from mockserver.server.endpoint import Services
+from mockserver.server.runner import bind, run_forever, url_of
+from mockserver.server.sessions import open_session
+from mockserver.testing.strategies.framing import frames_of
+from mockserver.wire import json, sse
+
+Object = dict[str, Any]
+
+
+@dataclass
+class Answer:
+    """An answer on its way out."""
+
+    asked: Object
+    """The request's body; empty where it is no object."""
+    authorization: str
+    status: int
+    headers: dict[str, str]
+    frames: list[bytes]
+    """The body in pieces: a frame each in a stream."""
+    pauses: list[float] = field(default_factory=list)
+    """Seconds before each piece."""
+    cut: bool = False
+    """Break the connection off after the last piece."""
+
+    @property
+    def streamed(self) -> bool:
+        return self.headers.get("content-type", "").startswith("text/event-stream")
+
+    @property
+    def events(self) -> list[Object]:
+        decoder = sse.Decoder()
+        texts = [frame.data for piece in self.frames for frame in decoder.feed(piece)]
+        return [json.loads(text.encode()) for text in texts if text is not None]
+
+    @events.setter
+    def events(self, events: list[Object]) -> None:
+        self.frames = frames_of(events)
+
+    @property
+    def value(self) -> Any:
+        return json.loads(b"".join(self.frames))
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        self.frames = [json.dumps(value)]
+
+
+Change = Callable[[Answer], None]
+CHANGES: dict[str, Change] = {"honest": lambda answer: None}
+
+
+def change(name: str) -> Callable[[Change], Change]:
+    def register(function: Change) -> Change:
+        CHANGES[name] = function
+        return function
+
+    return register
+
+
+def on_responses(name: str, edit: Callable[[Object], None]) -> None:
+    """Change every response object, in replies and in the snapshots of streams."""
+
+    @change(name)
+    def run(answer: Answer) -> None:
+        if answer.status != 200:
+            return
+        if answer.streamed:
+            events = answer.events
+            for event in events:
+                if "response" in event:
+                    edit(event["response"])
+            answer.events = events
+        else:
+            value = answer.value
+            edit(value)
+            answer.value = value
+
+
+def on_streams(name: str, edit: Callable[[list[Object]], list[Object]]) -> None:
+    """Change the events of every stream."""
+
+    @change(name)
+    def run(answer: Answer) -> None:
+        if answer.streamed:
+            answer.events = edit(answer.events)
+
+
+def on_frames(name: str, edit: Callable[[list[bytes]], list[bytes]]) -> None:
+    """Change the frames of every stream."""
+
+    @change(name)
+    def run(answer: Answer) -> None:
+        if answer.streamed:
+            answer.frames = edit(answer.frames)
+
+
+def on_refusals(name: str, edit: Callable[[Answer], None]) -> None:
+    """Change every refusal but that of a key."""
+
+    @change(name)
+    def run(answer: Answer) -> None:
+        if answer.status >= 400 and answer.status != 401:
+            edit(answer)
+
+
+def numbered(events: list[Object]) -> list[Object]:
+    return [{**event, "sequence_number": number} for number, event in enumerate(events)]
+
+
+# Members removed, retyped, added.
+on_responses("member-removed", lambda response: response.pop("object", None))
+on_responses("member-retyped", lambda response: response.update(created_at=str(response["created_at"])))
+on_responses("member-added", lambda response: response.update(vendor_note="new"))
+on_responses("usage-member-added", lambda response: (response.get("usage") or {}).update(x_new=1))
+
+
+# Statuses, ids, usage.
+on_responses(
+    "status-unknown",
+    lambda response: response.update(status="done") if response["status"] == "completed" else None,
+)
+on_responses(
+    "usage-total",
+    lambda response: response["usage"].update(total_tokens=1) if response.get("usage") else None,
+)
+on_responses("usage-gone", lambda response: response.pop("usage", None))
+
+
+on_responses(
+    "usage-cached",
+    lambda response: (
+        response["usage"]["input_tokens_details"].update(cached_tokens=10**6)
+        if response.get("usage")
+        else None
+    ),
+)
+
+
+def _other_id(events: list[Object]) -> list[Object]:
+    events[-1]["response"]["id"] = "11111111-2222-9333-8444-555555555555"
+    return events
+
+
+on_streams("response-id-changes", _other_id)
+
+
+def _other_item_id(events: list[Object]) -> list[Object]:
+    for event in events:
+        if event["type"] == "response.output_text.delta":
+            event["item_id"] = "msg_another"
+    return events
+
+
+on_streams("item-id-differs", _other_item_id)
+
+
+# Order and numbering.
+on_streams(
+    "numbers-from-one", lambda events: [{**e, "sequence_number": e["sequence_number"] + 1} for e in events]
+)
+on_streams(
+    "numbers-skip",
+    lambda events: [
+        {**e, "sequence_number": e["sequence_number"] + (e["sequence_number"] > 4)} for e in events
+    ],
+)
+on_streams(
+    "numbers-repeat",
+    lambda events: [{**e, "sequence_number": max(0, e["sequence_number"] - 1)} for e in events],
+)
+on_streams("created-missing", lambda events: numbered(events[1:]))
+
+
+def _done_before_part(events: list[Object]) -> list[Object]:
+    kinds = [event["type"] for event in events]
+    if "response.output_text.done" in kinds:
+        at = kinds.index("response.output_text.done")
+        events[at], events[at + 1] = events[at + 1], events[at]
+    return numbered(events)
+
+
+on_streams("text-done-late", _done_before_part)
+on_streams("terminal-missing", lambda events: events[:-1])
+
+
+def _another_text(events: list[Object]) -> list[Object]:
+    for event in events:
+        if event["type"] == "response.output_text.done":
+            event["text"] += " "
+    return events
+
+
+on_streams("text-differs", _another_text)
+on_streams(
+    "index-off",
+    lambda events: [
+        {**e, "output_index": 7} if e["type"] == "response.output_text.delta" else e for e in events
+    ],
+)
+
+
+# New events and items.
+def _with_ping(events: list[Object]) -> list[Object]:
+    return numbered([*events[:2], {"type": "response.heartbeat"}, *events[2:]])
+
+
+on_streams("event-new", _with_ping)
+
+
+@change("item-new")
+def item_new(answer: Answer) -> None:
+    """A new kind of item at the end of every output."""
+    item = {"type": "memory_call", "id": "msg_memory", "status": "completed", "note": "x"}
+    if answer.status != 200:
+        return
+    if not answer.streamed:
+        value = answer.value
+        value["output"].append(item)
+        answer.value = value
+        return
+    events = answer.events
+    at = len(events[-1]["response"]["output"])
+    added = {**item, "status": "in_progress"}
+    events[-1]["response"]["output"].append(item)
+    events[-1:-1] = [
+        {"type": "response.output_item.added", "output_index": at, "item": added},
+        {"type": "response.output_item.done", "output_index": at, "item": item},
+    ]
+    answer.events = numbered(events)
+
+
+# Framing.
+on_frames(
+    "event-name-wrong",
+    lambda frames: [*frames[:-1], frames[-1].replace(b"event:response.completed", b"event:done")],
+)
+on_frames("event-lines-gone", lambda frames: [_without(frame, b"event:") for frame in frames])
+on_frames("end-cut", lambda frames: [*frames[:-1], frames[-1][:-1]])
+on_frames("done-marker", lambda frames: [*frames, b"data: [DONE]\n\n"])
+on_frames("data-broken", lambda frames: [*frames[:2], frames[2].replace(b"data:{", b"data:{,"), *frames[3:]])
+
+
+def _without(frame: bytes, field_name: bytes) -> bytes:
+    return b"\n".join(line for line in frame.split(b"\n") if not line.startswith(field_name))
+
+
+@change("html-for-stream")
+def html_for_stream(answer: Answer) -> None:
+    if answer.streamed:
+        answer.frames = [b"<html><body>Bad gateway</body></html>"]
+
+
+@change("json-for-stream")
+def json_for_stream(answer: Answer) -> None:
+    if answer.streamed:
+        answer.value = answer.events[-1]["response"]
+        answer.headers["content-type"] = "application/json"
+
+
+@change("content-type")
+def content_type(answer: Answer) -> None:
+    if answer.streamed:
+        answer.headers["content-type"] = "text/plain"
+
+
+# Envelope and status.
+@change("envelope")
+def envelope(answer: Answer) -> None:
+    if answer.status >= 400:
+        answer.value = {"detail": answer.value["message"]}
+
+
+on_refusals("refusals-500", lambda answer: setattr(answer, "status", 500))
+
+
+@change("failed-as-200")
+def failed_as_200(answer: Answer) -> None:
+    """What the service documents: a refusal as a failed response at HTTP status 200. No drift."""
+    if answer.status in (400, 404) and not answer.streamed:
+        error = answer.value
+        answer.status = 200
+        failed = {"code": error["code"], "message": error["message"]}
+        answer.value = {
+            "id": "11111111-2222-9333-8444-555555555555",
+            "object": "response",
+            "created_at": 1769084048,
+            "model": "",
+            "status": "failed",
+            "error": failed,
+            "output": [],
+            "parallel_tool_calls": False,
+            "tool_choice": "auto",
+            "tools": [],
+        }
+
+
+# Time and connections.
+@change("slow")
+def slow(answer: Answer) -> None:
+    answer.pauses = [0.01] * len(answer.frames)
+
+
+@change("stalled")
+def stalled(answer: Answer) -> None:
+    if answer.streamed:
+        answer.pauses = [0.0] * 3 + [20.0]
+
+
+@change("closed-early")
+def closed_early(answer: Answer) -> None:
+    if answer.streamed:
+        answer.frames, answer.cut = answer.frames[:4], True
+
+
+@change("redirect")
+def redirect(answer: Answer) -> None:
+    if answer.status == 200:
+        answer.status, answer.headers["location"] = 307, "http://192.0.2.1/elsewhere"
+
+
+@change("compressed")
+def compressed(answer: Answer) -> None:
+    if answer.status == 200:
+        answer.headers["content-encoding"] = "gzip"
+
+
+# What the service says "not now" with.
+@change("throttled")
+def throttled(answer: Answer) -> None:
+    answer.status, answer.headers = 429, {"content-type": "application/json", "retry-after": "0"}
+    message = "Requests rate limit exceeded, please try again later."
+    answer.value = {"request_id": "x", "code": "Throttling.RateQuota", "message": message}
+
+
+_COUNTS: dict[str, int] = {}
+
+
+@change("throttled-once")
+def throttled_once(answer: Answer) -> None:
+    """Every other request, as a failed response at HTTP status 200."""
+    _COUNTS["once"] = _COUNTS.get("once", 0) + 1
+    if _COUNTS["once"] % 2:
+        throttled(answer)
+
+
+@change("key-refused")
+def key_refused(answer: Answer) -> None:
+    answer.status, answer.headers = 401, {"content-type": "application/json"}
+    answer.value = {"request_id": "x", "code": "InvalidApiKey", "message": "Invalid API-key provided."}
+
+
+@change("key-in-body")
+def key_in_body(answer: Answer) -> None:
+    """Hostile: gives the key back wherever it can."""
+    key = answer.authorization.removeprefix("Bearer ")
+    answer.headers["x-note"] = key
+    if answer.status == 200 and not answer.streamed:
+        answer.value = {**answer.value, "note": f"you sent {key}", "object": key}
+    elif answer.streamed:
+        answer.frames = [
+            frame.replace(b'"type":"response', f'"note":"{key}","type":"response'.encode())
+            for frame in answer.frames
+        ]
+
+
+#: Requests that are changed on their way in: the mock is asked something else than was sent.
+ASKED: dict[str, Callable[[Object, dict[bytes, bytes], bytes], object]] = {
+    "wrong-key-accepted": lambda asked, headers, key: (
+        b"authorization" in headers and headers.update({b"authorization": b"Bearer " + key})
+    ),
+    "unknown-id-accepted": lambda asked, headers, key: (
+        asked.pop("previous_response_id", None)
+        if str(asked.get("previous_response_id", "")).endswith("0000-4000-8000-000000000000")
+        else None
+    ),
+    "context-forgotten": lambda asked, headers, key: (
+        asked.pop("previous_response_id", None) if asked.get("input") == "And now?" else None
+    ),
+    "range-ignored": lambda asked, headers, key: asked.pop("temperature", None),
+}
+
+
+class Standin:
+    """The mock server behind a door that changes things."""
+
+    def __init__(self, app: App, key: str) -> None:
+        self._app = app
+        self._key = key.encode()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        _, name, rest = scope["path"].split("/", 2)
+        headers, body = dict(scope["headers"]), await _whole(receive)
+        asked = _object(body)
+        authorization = headers.get(b"authorization", b"").decode()
+        if name in ASKED and asked:
+            ASKED[name](asked, headers, self._key)
+            body = json.dumps(asked)
+            headers[b"content-length"] = str(len(body)).encode()
+        inner = {**scope, "path": f"/{rest}", "raw_path": f"/{rest}".encode(), "headers": [*headers.items()]}
+        answer = await self._honest(inner, body, asked, authorization)
+        CHANGES.get(name, CHANGES["honest"])(answer)
+        await _out(answer, scope, send)
+
+    async def _honest(self, scope: Any, body: bytes, asked: Object, authorization: str) -> Answer:
+        messages: list[Any] = []
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Any) -> None:
+            messages.append(copy.copy(message))
+
+        await self._app(scope, receive, send)
+        names = {name.decode(): value.decode() for name, value in messages[0]["headers"]}
+        names.pop("content-length", None)
+        pieces = [bytes(each["body"]) for each in messages[1:] if each["body"]]
+        return Answer(asked, authorization, messages[0]["status"], names, pieces)
+
+
+async def _whole(receive: Callable[[], Awaitable[Any]]) -> bytes:
+    pieces = []
+    while True:
+        message = await receive()
+        pieces.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(pieces)
+
+
+def _object(body: bytes) -> Object:
+    try:
+        value = json.loads(body)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+async def _out(answer: Answer, scope: Any, send: Any) -> None:
+    headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    for pause, piece in _paced(answer):
+        await asyncio.sleep(pause)
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    if answer.cut:
+        scope["extensions"]["mockserver.connection"].close()
+        return
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _paced(answer: Answer) -> Iterator[tuple[float, bytes]]:
+    pauses = [*answer.pauses, *[0.0] * len(answer.frames)]
+    return zip(pauses, answer.frames, strict=False)
+
+
+def main(url_file: str, profile: str, key: str) -> None:
+    session = open_session(profile=profile, seed=1, exchanges=packaged_exchanges(profile))
+    app = App(Services(session=session, keys=Keys([key])))
+    listener = bind("127.0.0.1", 0)
+    target = Path(url_file)
+
+    def announce() -> None:
+        part = target.with_suffix(".part")
+        part.write_text(url_of(listener), encoding="utf-8")
+        part.replace(target)
+
+    run_forever(Standin(app, key), listener, announce)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
