@@ -1,0 +1,198 @@
+"""The judging pass-through: what goes in comes out, as it comes, and nobody but it has the key."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from mockserver import MockServer
+from mockserver.exchanges import Exchange, parse_exchange
+from mockserver.live.asking import Budget
+from mockserver.live.client import Limits
+from mockserver.live.origin import Origin, origin
+from mockserver.live.relay import Relay
+from mockserver.profiles import load_profile
+from mockserver.server.runner import ThreadedServer
+from mockserver.wire import json
+from tests.contract import samples
+from tests.live.conftest import CANARY
+
+PROFILE = load_profile()
+KEY = "relay-key-1"
+HELLO = {"model": PROFILE.models[0], "input": "Hello!"}
+
+Between = Callable[..., tuple[Relay, httpx.Client]]
+
+
+@pytest.fixture
+def between() -> Iterator[Between]:
+    """Put a relay before an origin: (the relay, a client of it)."""
+    running: list[tuple[ThreadedServer, Relay, httpx.Client]] = []
+
+    def run(
+        place: Origin, budget: Budget | None = None, limits: Limits | None = None
+    ) -> tuple[Relay, httpx.Client]:
+        relay = Relay(place, PROFILE, KEY, budget or Budget(100, 100_000), limits or Limits())
+        server = ThreadedServer(relay)
+        server.start()
+        client = httpx.Client(
+            base_url=server.url + PROFILE.base_path,
+            headers={"authorization": f"Bearer {KEY}"},
+            trust_env=False,
+            timeout=20,
+        )
+        running.append((server, relay, client))
+        return relay, client
+
+    yield run
+    for server, relay, client in running:
+        client.close()
+        server.run(relay.close())
+        server.stop()
+
+
+def settled(relay: Relay, client: httpx.Client) -> None:
+    """Wait until the relay has judged what it passed on."""
+    deadline = time.monotonic() + 5
+    while not relay._idle.is_set():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def mock(**settings: Any) -> MockServer:
+    return MockServer(seed=7, **settings)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"stream": True}])
+def test_the_bytes_are_those_of_the_endpoint(parameters: dict[str, Any], between: Between) -> None:
+    with mock() as first, mock() as second:
+        relay, client = between(origin(first.base_url, first.api_key))
+        through = client.post("/responses", json={**HELLO, **parameters})
+        direct = httpx.post(
+            f"{second.base_url}/responses",
+            json={**HELLO, **parameters},
+            headers={"authorization": f"Bearer {second.api_key}"},
+        )
+        settled(relay, client)
+    assert through.content == direct.content
+    for name in ("content-type", "x-request-id"):
+        assert through.headers[name] == direct.headers[name]
+    entry = relay.journal.last
+    assert b"".join(entry.reply) == direct.content
+    assert entry.findings == relay.answers[entry.request_id] == []
+    assert relay.budget.spent_requests == 1
+    assert relay.budget.spent_tokens > 30
+
+
+def _paused() -> Exchange:
+    data = samples.framed(samples.text_stream()).decode()
+    chunks = [{"at_ms": 0, "text": data[:500]}, {"at_ms": 600, "text": data[500:]}]
+    http = {"status": 200, "headers": {"content-type": "text/event-stream"}, "chunks": chunks}
+    value = {
+        "format": 1,
+        "name": "paused",
+        "source": "made",
+        "profile": PROFILE.name,
+        "match": {"prompt": "Wait!"},
+        "reply": {"http": http},
+    }
+    return parse_exchange(json.dumps(value), "paused")
+
+
+def test_nothing_is_buffered(between: Between) -> None:
+    with mock(exchanges=[_paused()]) as server:
+        _, client = between(origin(server.base_url, server.api_key))
+        with client.stream("POST", "/responses", json={**HELLO, "input": "Wait!", "stream": True}) as answer:
+            times = [time.monotonic() for _ in answer.iter_raw()]
+    assert len(times) >= 2
+    assert times[-1] - times[0] > 0.4
+
+
+def test_each_side_has_its_own_key(between: Between) -> None:
+    with mock() as server:
+        relay, client = between(origin(server.base_url, CANARY))
+        wrong = client.post("/responses", json=HELLO, headers={"authorization": f"Bearer {CANARY}"})
+        assert wrong.status_code == 401
+        assert len(server.journal) == 0
+        refused = client.post("/responses", json=HELLO)  # the mock takes one key, and the canary is not it
+        assert refused.status_code == 401
+        assert len(server.journal) == 1
+        settled(relay, client)
+    assert relay.budget.spent_requests == 1
+    for entry in relay.journal:
+        assert CANARY not in repr(entry) + repr(entry.headers) + entry.detail + str(entry.reply)
+
+
+def test_one_that_gives_the_key_back_is_cleaned(standin: str, between: Between) -> None:
+    relay, client = between(origin(f"{standin}/key-in-body{PROFILE.base_path}", CANARY))
+    for body in (HELLO, {**HELLO, "stream": True}):
+        answer = client.post("/responses", json=body)
+        assert answer.status_code == 200
+        assert CANARY not in answer.text + str(answer.headers)
+    settled(relay, client)
+    assert CANARY not in str([entry.reply for entry in relay.journal])
+
+
+def test_the_budget_is_kept(between: Between) -> None:
+    with mock() as server:
+        for budget in (Budget(1, 10_000), Budget(10, 20)):
+            relay, client = between(origin(server.base_url, server.api_key), budget)
+            assert client.post("/responses", json=HELLO).status_code == 200
+            settled(relay, client)
+            refused = client.post("/responses", json=HELLO)
+            assert (refused.status_code, refused.headers["x-should-retry"]) == (403, "false")
+            assert "no further request is sent" in refused.json()["message"]
+        assert len(server.journal) == 2
+
+
+def test_an_endpoint_that_is_not_there_or_elsewhere(standin: str, between: Between) -> None:
+    _, client = between(origin("http://127.0.0.1:1/v1", CANARY))
+    answer = client.post("/responses", json=HELLO)
+    assert (answer.status_code, answer.json()["code"]) == (502, "BadGateway")
+    _, client = between(origin(f"{standin}/redirect{PROFILE.base_path}", CANARY))
+    answer = client.post("/responses", json=HELLO)
+    assert (answer.status_code, answer.json()["message"]) == (
+        502,
+        "The endpoint redirects, which is not followed.",
+    )
+
+
+def test_a_cut_answer_is_cut(standin: str, between: Between) -> None:
+    relay, client = between(origin(f"{standin}/closed-early{PROFILE.base_path}", CANARY))
+    with pytest.raises(httpx.RemoteProtocolError):
+        client.post("/responses", json={**HELLO, "stream": True})
+    settled(relay, client)
+    assert len(relay.journal) == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "rule"), [("text-differs", "TXT-001"), ("usage-total", "USE-001"), ("envelope", "SCH-002")]
+)
+def test_answers_are_judged(wrong: str, rule: str, standin: str, between: Between) -> None:
+    relay, client = between(origin(f"{standin}/{wrong}{PROFILE.base_path}", CANARY))
+    body = {**HELLO, "model": "no-such-model"} if wrong == "envelope" else {**HELLO, "stream": True}
+    client.post("/responses", json=body)
+    settled(relay, client)
+    [found] = relay.answers.values()
+    assert [each.rule for each in found] == [rule]
+
+
+def test_requests_are_judged(between: Between) -> None:
+    with mock() as server:
+        relay, client = between(origin(server.base_url, server.api_key))
+        client.post("/responses", json={**HELLO, "temperature": 3})
+        client.post("/responses", json={**HELLO, "metadata": {"a": "b"}})
+        settled(relay, client)
+    assert [each.rule for each in relay.journal[0].findings] == ["REQ-001"]
+    assert relay.journal[1].ignored == ("metadata",)
+    assert relay.journal[1].prompt == "Hello!"
+
+
+def test_another_path_is_no_endpoint(between: Between) -> None:
+    with mock() as server:
+        _, client = between(origin(server.base_url, server.api_key))
+        assert client.get(str(client.base_url.join("/elsewhere"))).status_code == 404
