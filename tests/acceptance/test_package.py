@@ -29,7 +29,7 @@ METADATA = f"responses_mockserver-{mockserver.__version__}.dist-info"
 TOP_LEVEL = {
     "__init__.py", "__main__.py", "py.typed", "_data",
     "errors.py", "resources.py", "clock.py", "ids.py", "profiles.py", "wire",
-    "exchanges.py", "contract", "replies", "server", "testing", "cli",
+    "exchanges.py", "contract", "replies", "server", "live", "testing", "cli",
 }  # fmt: skip
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(120)]
