@@ -421,6 +421,13 @@ class ThreadedServer:
         """Whether the thread is serving."""
         return self._thread is not None and self._thread.is_alive()
 
+    @property
+    def died(self) -> str | None:
+        """Why the thread ended although nobody stopped it; None where it did not."""
+        if self._thread is None or self._thread.is_alive():
+            return None
+        return f"{type(self._failure).__name__}: {self._failure}" if self._failure else "it ended by itself"
+
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the server's loop and wait for it; StartError where there is no server."""
         if self._loop is None or not self.alive:

@@ -28,7 +28,7 @@ METADATA = f"responses_mockserver-{mockserver.__version__}.dist-info"
 # Written out, so that a new top-level module or folder is a decision.
 TOP_LEVEL = {
     "__init__.py", "__main__.py", "py.typed", "_data",
-    "errors.py", "resources.py", "clock.py", "ids.py", "profiles.py", "wire",
+    "errors.py", "resources.py", "clock.py", "ids.py", "profiles.py", "settings.py", "wire",
     "exchanges.py", "contract", "replies", "server", "testing", "cli",
 }  # fmt: skip
 
