@@ -43,6 +43,7 @@ class Clients:
         headers = {"authorization": f"Bearer {place.api_key}", **options.pop("headers", {})}
         options = {"base_url": place.base_url, "trust_env": False, **options}
         client = httpx.Client(headers=headers, **options)
+        self._open = [each for each in self._open if not _is_closed(each)]
         self._open.append(client)
         return client
 
@@ -52,6 +53,7 @@ class Clients:
         if "http_client" not in options:
             options["http_client"] = library.DefaultHttpxClient(trust_env=False)
         client = library.OpenAI(**{"base_url": place.base_url, "api_key": place.api_key, **options})
+        self._open = [each for each in self._open if not _is_closed(each)]
         self._open.append(client)
         return client
 
@@ -63,6 +65,7 @@ class Clients:
         headers = {**_CLOSE, **(options.pop("default_headers", None) or {})}
         options = {"base_url": place.base_url, "api_key": place.api_key, **options}
         client = library.AsyncOpenAI(default_headers=headers, **options)
+        self._open_async = [each for each in self._open_async if not _is_closed(each)]
         self._open_async.append(client)
         return client
 
@@ -81,6 +84,12 @@ class Clients:
                     loop.run_until_complete(self._open_async.pop().close())
         finally:
             loop.close()
+
+
+def _is_closed(client: Any) -> bool:
+    """Whether a client is closed: openai's is asked, httpx's says so."""
+    closed = client.is_closed
+    return bool(closed() if callable(closed) else closed)
 
 
 def _openai() -> Any:

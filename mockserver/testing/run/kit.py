@@ -147,8 +147,7 @@ class Kit:
     def end(self, *, passed: bool) -> Outcome:
         """Judge what is left to judge; the outcome has an error where the test passed and must not."""
         watch = self._watch
-        for served in self._all:
-            self._gather(served, passed=passed)
+        self._gather(passed=passed)
         outcome = Outcome(self._data(), self._section())
         broken = watch.since(0)
         died = [served.died for served in self._all if served.died is not None]
@@ -158,16 +157,15 @@ class Kit:
             outcome.error = broken_contract(broken)
         return outcome
 
-    def _gather(self, served: Served, *, passed: bool) -> None:
-        """Judge what is in a journal, once, and what was planned, where the test got to its end."""
-        journal = served.session.journal
-        if journal.leaving is None:
-            return
-        journal.leaving = None
-        if passed:
-            self._watch.note_unused(served.session.stubs.owing)
-        for entry in journal:
-            self._watch.note(entry)
+    def _gather(self, *, passed: bool) -> None:
+        """Judge what is in the journals, once, and what was planned, where the test got to its end."""
+        watched = [each.session for each in self._all if each.session.journal.leaving is not None]
+        for session in watched:
+            session.journal.leaving = None
+            for entry in session.journal:
+                self._watch.note(entry)
+        for session in watched if passed else ():
+            self._watch.note_unused(session.stubs.owing)
 
     def _section(self) -> str:
         parts = [transcript(served.session) for served in self._all]
@@ -211,6 +209,7 @@ class Kit:
 
             @functools.wraps(inner)
             async def example(*arguments: Any, **named: Any) -> Any:
+                __tracebackhide__ = True
                 with self._example():
                     return await inner(*arguments, **named)
 
@@ -218,6 +217,7 @@ class Kit:
 
             @functools.wraps(inner)
             def example(*arguments: Any, **named: Any) -> Any:
+                __tracebackhide__ = True
                 with self._example():
                     return inner(*arguments, **named)
 
@@ -225,6 +225,7 @@ class Kit:
 
     @contextmanager
     def _example(self) -> Iterator[None]:
+        __tracebackhide__ = True
         for served in self._all:
             served.reset()  # what came before the first example is judged now, and told at the end
             served.session.journal.leaving = self._watch.note
@@ -234,8 +235,7 @@ class Kit:
             passed = True
         finally:
             # The journal is left as it is: the last example's is what the report shows.
-            for served in self._all:
-                self._gather(served, passed=passed)
+            self._gather(passed=passed)
             broken = self._watch.since(mark)
         if broken:
             raise broken_contract(broken)

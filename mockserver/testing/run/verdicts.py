@@ -66,9 +66,9 @@ class Watch:
             self._add(self.requests, found)
 
     def note_unused(self, stubs: Iterable[Stub]) -> None:
-        """Judge what was planned and not asked for."""
+        """Judge what was planned and not asked for; where a request broke something, that is why."""
         owing = list(stubs)
-        if not self.policy.strict or UNUSED in self.policy.allow or self.policy.unused == "off":
+        if self._broken or not self.policy.strict or UNUSED in self.policy.allow or self.policy.unused == "off":
             return
         self.unused += len(owing)
         if self.policy.unused == "error":
@@ -107,7 +107,7 @@ class Watch:
 def broken_contract(findings: list[Finding]) -> ContractError:
     """The error that a test fails with."""
     rules = ", ".join(dict.fromkeys(finding.rule for finding in findings))
-    return ContractError(findings, f"requests of this test do not pass ({rules})")
+    return ContractError(findings, f"{rules}: this test can not pass")
 
 
 def _packed(told: _Told) -> dict[str, Any]:

@@ -1,0 +1,45 @@
+"""Runs of pytest inside a test: a project whose tests ask the mock server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+import mockserver.testing.run.kit
+import mockserver.testing.run.summary  # noqa: F401 - else a run in this process would load them again
+
+#: A client for all tests of such a project; what is given beside the text goes into the request.
+PROJECT = '''
+import httpx
+import pytest
+
+@pytest.fixture(scope="session")
+def ask(responses_server):
+    """A careless client: it takes no notice of what comes back."""
+    with httpx.Client(trust_env=False) as client:
+        def ask(text="hi", server=responses_server, key=None, **more):
+            head = {"authorization": f"Bearer {key or server.api_key}"}
+            body = {"model": server.model, "input": text, **more}
+            return client.post(f"{server.base_url}/responses", json=body, headers=head).json()
+        yield ask
+
+def text(reply):
+    return reply["output"][0]["content"][0]["text"]
+'''
+
+Run = Callable[..., pytest.RunResult]
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """`run(code, *options)`: the result of pytest on a file of tests; `text` and fixture `ask` are there."""
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+
+    def run(code: str, *options: str, subprocess: bool = False) -> pytest.RunResult:
+        pytester.makeconftest(PROJECT)
+        pytester.makepyfile("import pytest\nfrom conftest import text\n" + code)
+        start = pytester.runpytest_subprocess if subprocess else pytester.runpytest_inprocess
+        return start("-p", "no:cacheprovider", "-o", "asyncio_default_fixture_loop_scope=function", *options)
+
+    return run
