@@ -155,7 +155,9 @@ def pytest_runtest_makereport(
     if outcome.section:
         report.sections.append(("what the mock server was asked", outcome.section))
     if report.failed and call.excinfo is not None and call.excinfo.value is outcome.error:
-        report.longrepr = call.excinfo.getrepr(style="value")  # where it was raised tells nothing
+        report.longrepr = shown = call.excinfo.getrepr(style="value")  # where it was raised tells nothing
+        if shown.reprcrash is not None:
+            shown.reprcrash.message = str(outcome.error)  # its first line is all that a summary has room for
     return report
 
 

@@ -210,32 +210,39 @@ class Kit:
             @functools.wraps(inner)
             async def example(*arguments: Any, **named: Any) -> Any:
                 __tracebackhide__ = True
-                with self._example():
-                    return await inner(*arguments, **named)
+                mark, passed = self._begin_example(), False
+                try:
+                    result = await inner(*arguments, **named)
+                    passed = True
+                finally:
+                    self._end_example(mark, passed=passed)
+                return result
 
         else:
 
             @functools.wraps(inner)
             def example(*arguments: Any, **named: Any) -> Any:
                 __tracebackhide__ = True
-                with self._example():
-                    return inner(*arguments, **named)
+                mark, passed = self._begin_example(), False
+                try:
+                    result = inner(*arguments, **named)
+                    passed = True
+                finally:
+                    self._end_example(mark, passed=passed)
+                return result
 
         return example
 
-    @contextmanager
-    def _example(self) -> Iterator[None]:
-        __tracebackhide__ = True
+    def _begin_example(self) -> int:
         for served in self._all:
             served.reset()  # what came before the first example is judged now, and told at the end
             served.session.journal.leaving = self._watch.note
-        mark, passed = self._watch.mark, False
-        try:
-            yield
-            passed = True
-        finally:
-            # The journal is left as it is: the last example's is what the report shows.
-            self._gather(passed=passed)
-            broken = self._watch.since(mark)
-        if broken:
+        return self._watch.mark
+
+    def _end_example(self, mark: int, *, passed: bool) -> None:
+        __tracebackhide__ = True
+        # The journals are left as they are: the last example's is what the report shows.
+        self._gather(passed=passed)
+        broken = self._watch.since(mark)
+        if passed and broken:
             raise broken_contract(broken)

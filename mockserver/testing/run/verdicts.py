@@ -68,7 +68,12 @@ class Watch:
     def note_unused(self, stubs: Iterable[Stub]) -> None:
         """Judge what was planned and not asked for; where a request broke something, that is why."""
         owing = list(stubs)
-        if self._broken or not self.policy.strict or UNUSED in self.policy.allow or self.policy.unused == "off":
+        if (
+            self._broken
+            or not self.policy.strict
+            or UNUSED in self.policy.allow
+            or self.policy.unused == "off"
+        ):
             return
         self.unused += len(owing)
         if self.policy.unused == "error":

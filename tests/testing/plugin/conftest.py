@@ -35,6 +35,7 @@ Run = Callable[..., pytest.RunResult]
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     """`run(code, *options)`: the result of pytest on a file of tests; `text` and fixture `ask` are there."""
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    monkeypatch.setenv("COLUMNS", "120")
 
     def run(code: str, *options: str, subprocess: bool = False) -> pytest.RunResult:
         pytester.makeconftest(PROJECT)

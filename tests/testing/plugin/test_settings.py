@@ -9,7 +9,7 @@ from tests.testing.plugin.conftest import Run
 SHOWS = """
 def test_it(ask, responses_server):
     reply = ask()
-    print("rendering:", "wire" if "parallel_tool_calls" in reply else "documented")
+    print("\\nrendering:", "wire" if "parallel_tool_calls" in reply else "documented")
     print("id:", reply["id"])
 """
 
@@ -97,7 +97,10 @@ def test_an_option_that_is_no_choice_ends_the_run(option: str, words: str, run: 
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ("{'profil': 'x'}", "responses_config: there is no setting 'profil' of a server; there are: profile,"),
+        (
+            "{'profil': 'x'}",
+            "responses_config: there is no setting 'profil' of a server; there are: profile,",
+        ),
         ("{'seed': 'x'}", "responses_config: seed can not be 'x'"),
         ("{'profile': 'x'}", "no profile 'x'; there are: "),
         ("{'exchanges': 'nowhere'}", "there is no folder "),
