@@ -344,6 +344,12 @@ class _Server(uvicorn.Server):
             await asyncio.wait(set(state.tasks), timeout=_ABORT_SECONDS)
         await asyncio.sleep(0)  # lets closed transports tell their protocols
 
+    def drop(self) -> None:
+        """Let go of everything at once: whoever waits for an answer need not wait for their own time-out."""
+        for server in getattr(self, "servers", ()):  # there are none before it has begun to serve
+            server.close()
+        self._abort()
+
     def _abort(self) -> None:
         for connection in list(self.server_state.connections):
             connection.transport.abort()
@@ -386,6 +392,8 @@ class ThreadedServer:
         self._address = (host, port)
         self._grace = grace
         self._ready = threading.Event()
+        self._dying = threading.Event()
+        """Set before anybody can see that the thread is about to end."""
         self._failure: BaseException | None = None
         self._server: _Server | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -400,6 +408,9 @@ class ThreadedServer:
             host, port = self._address
             raise StartError(f"can not listen on {host}:{port}: {error.strerror or error}") from None
         self.url = url_of(listener)
+        self._ready.clear()
+        self._dying.clear()
+        self._failure = None
         self._thread = threading.Thread(target=self._run, args=(listener,), name="mockserver", daemon=True)
         self._thread.start()
         if not self._ready.wait(_START_SECONDS) or self._failure is not None:
@@ -419,13 +430,14 @@ class ThreadedServer:
     @property
     def alive(self) -> bool:
         """Whether the thread is serving."""
-        return self._thread is not None and self._thread.is_alive()
+        return self._thread is not None and self._thread.is_alive() and not self._dying.is_set()
 
     @property
     def died(self) -> str | None:
         """Why the thread ended although nobody stopped it; None where it did not."""
-        if self._thread is None or self._thread.is_alive():
+        if self._thread is None or not self._dying.is_set():
             return None
+        self._thread.join(_ABORT_SECONDS)  # which tells why
         return f"{type(self._failure).__name__}: {self._failure}" if self._failure else "it ended by itself"
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -448,4 +460,8 @@ class ThreadedServer:
     async def _main(self, listener: socket.socket) -> None:
         self._loop = asyncio.get_running_loop()
         self._server = _Server(self._app, self._grace, self._ready.set)
-        await self._server.serve(sockets=[listener])
+        try:
+            await self._server.serve(sockets=[listener])
+        finally:
+            self._dying.set()
+            self._server.drop()  # after a stop there is nothing left to drop

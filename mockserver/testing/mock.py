@@ -70,6 +70,9 @@ class MockServer:
 
         await run_sync(self.stop)
 
+    def __repr__(self) -> str:
+        return f"<MockServer {self._served.session.profile.name} {self._served.base_url or 'not started'}>"
+
     @property
     def base_url(self) -> str:
         """What goes into a client; `{base_url}/responses` is the endpoint."""

@@ -97,7 +97,8 @@ class Served:
 
     @property
     def base_url(self) -> str:
-        return self._server.url + self.session.profile.base_path
+        """Empty until it is started."""
+        return self._server.url and self._server.url + self.session.profile.base_path
 
     @property
     def alive(self) -> bool:

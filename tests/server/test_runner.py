@@ -52,6 +52,16 @@ def test_stopping_twice_or_unstarted_is_harmless() -> None:
         server.reset()
 
 
+def test_it_can_be_started_again() -> None:
+    server = MockServer(seed=1)
+    for _ in range(2):
+        with server:
+            connection = http.client.HTTPConnection(*address(server), timeout=5)
+            connection.request("GET", "/health")
+            assert connection.getresponse().status == 200
+            connection.close()
+
+
 def test_an_idle_connection_does_not_hold_the_stop() -> None:
     server = MockServer().start()
     with socket.create_connection(address(server), timeout=5) as idle:

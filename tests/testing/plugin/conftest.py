@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import httpcore  # noqa: F401 - as the others below
 import pytest
 
 import mockserver.testing.run.kit
