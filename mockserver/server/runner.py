@@ -413,8 +413,9 @@ class ThreadedServer:
         self._failure = None
         self._thread = threading.Thread(target=self._run, args=(listener,), name="mockserver", daemon=True)
         self._thread.start()
-        if not self._ready.wait(_START_SECONDS) or self._failure is not None:
-            raise StartError(f"the server did not start: {self._failure or 'no answer in time'}")
+        started = self._ready.wait(_START_SECONDS)
+        if not started or self._dying.is_set():
+            raise StartError(f"the server did not start: {self.died or 'no answer in time'}")
 
     def stop(self) -> None:
         """Stop and wait for the thread; StartError where it does not end in time."""

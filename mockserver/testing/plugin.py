@@ -114,6 +114,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """The verdict is part of the call, so that a test has one outcome."""
+    __tracebackhide__ = True
     stash = item.config.stash
     kit = stash.get(_KIT, None)
     with kit.examples(item) if kit is not None else nullcontext():

@@ -246,6 +246,6 @@ def test_the_plugin_imports_nothing_but_pytest() -> None:
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert told.stdout.splitlines() == [
         "['mockserver']",
-        "['mockserver', 'mockserver.testing', 'mockserver.testing.plugin', 'mockserver.testing.run', "
-        "'mockserver.testing.run.options']",
+        "['mockserver', 'mockserver.testing', 'mockserver.testing.plugin', 'mockserver.testing.run',"
+        " 'mockserver.testing.run.options']",
     ]
