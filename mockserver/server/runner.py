@@ -24,6 +24,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any, TypeVar
 
 import uvicorn
+import uvicorn.lifespan.off  # uvicorn would load it when a server is started
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
@@ -31,6 +32,12 @@ from mockserver.errors import StartError
 from mockserver.server.bodies import BODY_SECONDS
 from mockserver.server.envelopes import ApiError, envelope
 from mockserver.server.transmit import CONNECTION
+
+_new_loop: Callable[[], asyncio.AbstractEventLoop]
+try:
+    from uvloop import new_event_loop as _new_loop
+except ImportError:  # Windows, PyPy
+    _new_loop = asyncio.new_event_loop
 
 __all__ = ["ThreadedServer", "bind", "run_forever", "url_of"]
 
@@ -355,14 +362,6 @@ class _Server(uvicorn.Server):
             connection.transport.abort()
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    try:
-        import uvloop
-    except ImportError:  # Windows, PyPy
-        return asyncio.new_event_loop
-    return uvloop.new_event_loop
-
-
 def run_forever(app: ASGIApp, listener: socket.socket, on_start: Callable[[], None]) -> None:
     """Serve in the foreground until SIGINT or SIGTERM; a second signal ends at once."""
 
@@ -371,7 +370,7 @@ def run_forever(app: ASGIApp, listener: socket.socket, on_start: Callable[[], No
         _on_signals(server)
         await server.serve(sockets=[listener])
 
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=_new_loop) as runner:
         runner.run(main())
 
 
@@ -450,7 +449,7 @@ class ThreadedServer:
 
     def _run(self, listener: socket.socket) -> None:
         try:
-            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            with asyncio.Runner(loop_factory=_new_loop) as runner:
                 runner.run(self._main(listener))
         except BaseException as error:  # noqa: BLE001 (told to whoever waits)
             self._failure = error
