@@ -4,9 +4,9 @@
 
 Three runs of pytest, started in turn, round after round, on one file with one test and no other plugin:
 without this one, with it but unused, and with its fixture used. The last loads the server, the judge and
-their libraries: it is shown, and has no goal. Start and stop of the server are those of `MockServer` in a process
-that has loaded it, so imports are not in them: `first` is the first of its process, `asked` was asked something over
-a connection that is still open when it is stopped.
+their libraries: it is shown, and has no goal. Start and stop of the server are those of `MockServer` in a
+process that has loaded it, so imports are not in them: `first` is the first of its process, `asked` was asked
+something over a connection that is still open when it is stopped.
 
 Goals: start ≤ 10 ms, stop ≤ 30 ms, the unused plugin ≤ 20 ms; all by the median.
 """
