@@ -177,9 +177,8 @@ class Journal:
             self._bytes -= self._sizes.popleft()
 
     def clear(self) -> None:
-        for entry in tuple(self._entries):
-            self._tell(entry)
-        self._entries.clear()
+        while self._entries:
+            self._tell(self._entries.popleft())
         self._sizes.clear()
         self._bytes = 0
 

@@ -93,18 +93,25 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(_Reports(config), "mockserver-reports")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A marker that can not be read ends the run before it begins."""
-    for item in items:
-        if item.get_closest_marker("responses") is not None:
-            from mockserver.testing.run.policy import policy_of, test_settings
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A marker that can not be read ends the run before it begins; in a worker of xdist, its own test."""
+    if not hasattr(config, "workerinput"):
+        for item in items:
+            _require_readable(item)
 
-            policy_of(item)
-            test_settings(item, {})
+
+def _require_readable(item: pytest.Item) -> None:
+    """UsageError where an item's marker can not be used."""
+    if item.get_closest_marker("responses") is not None:
+        from mockserver.testing.run.policy import policy_of, test_settings
+
+        policy_of(item)
+        test_settings(item, {})
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    _require_readable(item)  # before a fixture for the whole run would fail of it
     item.config.stash[_ITEM] = item
     kit = item.config.stash.get(_KIT, None)
     if kit is not None:

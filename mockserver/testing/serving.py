@@ -12,11 +12,11 @@ from mockserver.profiles import DEFAULT_PROFILE
 from mockserver.server.access import Hosts, Keys
 from mockserver.server.app import App
 from mockserver.server.endpoint import Services
-from mockserver.server.runner import ThreadedServer
 from mockserver.server.sessions import COUNTED, AnyModel, open_session
 from mockserver.server.store import MemoryStore
+from mockserver.server.threaded import ThreadedServer
 
-__all__ = ["API_KEY", "Served", "Settings", "checked"]
+__all__ = ["API_KEY", "Served", "Settings", "checked", "loaded"]
 
 #: The key that is accepted where none is given.
 API_KEY = "sk-mock"
@@ -80,7 +80,7 @@ class Served:
             rendering=settings.get("rendering", "wire"),
             seed=settings.get("seed", 0),
             models=AnyModel() if "any" in models else frozenset(models) or None,
-            own=_loaded(settings.get("exchanges", ())),
+            own=loaded(settings.get("exchanges", ())),
             counted=max(COUNTED, 2 * size),
         )
         self.session.strict = strict
@@ -131,9 +131,10 @@ def _several(value: str | Sequence[str]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
 
 
-def _loaded(exchanges: Exchanges) -> Iterable[Exchange]:
+def loaded(exchanges: Exchanges) -> tuple[Exchange, ...]:
+    """The exchanges of a folder, by file name, or those given; InvalidExchange, ConfigurationError."""
     if not isinstance(exchanges, str | Path):
-        return exchanges
+        return tuple(exchanges)
     folder = Path(exchanges)
     if not folder.is_dir():
         raise ConfigurationError(f"exchanges: there is no folder {exchanges}")

@@ -12,6 +12,7 @@ import pytest
 
 from mockserver.errors import StartError
 from mockserver.server import runner
+from mockserver.server.threaded import ThreadedServer
 from mockserver.testing.mock import MockServer
 
 
@@ -38,7 +39,7 @@ def test_a_port_in_use_is_told_at_once() -> None:
     async def application(*_: object) -> None: ...
 
     with pytest.raises(StartError, match=str(port)):
-        runner.ThreadedServer(application, port=port).start()
+        ThreadedServer(application, port=port).start()
     taken.close()
 
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mockserver.contract.rules import load_rules
-from mockserver.errors import ConfigurationError
+from mockserver.errors import ConfigurationError, InvalidExchange
+from mockserver.exchanges import Exchange
 from mockserver.profiles import load_profile
 from mockserver.replies.renderings import load_rendering
 from mockserver.settings import NAMES, project_settings
 from mockserver.testing.run import options
-from mockserver.testing.serving import Settings, checked
+from mockserver.testing.serving import Settings, checked, loaded
 
 __all__ = ["REFUSED", "UNPLANNED", "UNUSED", "Policy", "policy_of", "run_settings", "test_settings"]
 
@@ -69,7 +71,7 @@ def run_settings(config: pytest.Config, given: Mapping[str, Any]) -> Settings:
             **_options(config, ini=False),
         }
         return _usable(config, merged)
-    except (ConfigurationError, LookupError) as error:
+    except (ConfigurationError, InvalidExchange, LookupError) as error:
         raise pytest.UsageError(str(error)) from None
 
 
@@ -93,7 +95,7 @@ def test_settings(item: pytest.Item, run: Settings) -> Settings:
     try:
         own = checked(marked, f"{item.nodeid}: the marker responses")
         return _usable(item.config, {**run, **own})
-    except (ConfigurationError, LookupError) as error:
+    except (ConfigurationError, InvalidExchange, LookupError) as error:
         raise pytest.UsageError(str(error)) from None
 
 
@@ -117,11 +119,17 @@ def _options(config: pytest.Config, *, ini: bool) -> dict[str, Any]:
 
 
 def _usable(config: pytest.Config, settings: Mapping[str, Any]) -> Settings:
-    """Settings with folders made absolute, of a profile and rendering that exist."""
+    """Settings with exchanges that are read, of a profile and rendering that exist."""
     found = dict(settings)
     profile = load_profile(**{"name": found["profile"]} if "profile" in found else {})
     load_rendering(profile.name, found.get("rendering", "wire"))
     folder = found.get("exchanges")
     if isinstance(folder, str | Path):
-        found["exchanges"] = str(config.rootpath / folder)
+        found["exchanges"] = _exchanges(config.rootpath / folder)
     return checked(found, "settings")
+
+
+@cache
+def _exchanges(folder: Path) -> tuple[Exchange, ...]:
+    """The exchanges in a folder, read once in a run."""
+    return loaded(folder)

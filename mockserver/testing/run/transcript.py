@@ -46,9 +46,9 @@ def _entry(number: int, entry: Entry) -> Iterator[str]:
         yield f"   < {_cut(reply, _REPLY, entry)}"
     for finding in judged(entry):
         if finding.severity is not Severity.INFO:
-            yield f"   {redact(str(finding), entry.secrets)}"
+            yield f"   {finding}"
     if entry.ignored:
-        yield f"   ignored: {', '.join(entry.ignored)}"
+        yield redact(f"   ignored: {', '.join(entry.ignored)}", entry.secrets)
 
 
 def _cut(body: bytes, most: int, entry: Entry) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -33,14 +34,36 @@ class _Told(NamedTuple):
 def judged(entry: Entry) -> list[Finding]:
     """All that is to be said of a request: by the contract, or because the mock would not answer."""
     if entry.refusal == REFUSED:
-        message = f"{entry.method} {entry.path} is no call of the API: {entry.detail}"
+        message = redact(f"{entry.method} {entry.path} is no call of the API: {entry.detail}", entry.secrets)
         return [Finding(REFUSED, Severity.ERROR, "", None, message, got=entry.status)]
     if entry.refusal == UNPLANNED:
         about = f" about {entry.prompt!r}" if entry.prompt else ""
         message = f"no reply was planned for this request{about}: plan one, or let one answer more often"
         return [Finding(UNPLANNED, Severity.ERROR, "", None, redact(message, entry.secrets))]
     # Calls without a body have no text to be judged.
-    return entry.findings if entry.method == "POST" and entry.body else [*entry.judged]
+    found = entry.findings if entry.method == "POST" and entry.body else entry.judged
+    return [_without_keys(finding, entry.secrets) for finding in found]
+
+
+def _without_keys(finding: Finding, secrets: tuple[str, ...]) -> Finding:
+    return replace(
+        finding,
+        pointer=redact(finding.pointer, secrets),
+        message=redact(finding.message, secrets),
+        expected=_clean(finding.expected, secrets),
+        got=_clean(finding.got, secrets),
+    )
+
+
+def _clean(value: Any, secrets: tuple[str, ...]) -> Any:
+    """A JSON value without anything that is a key or has the form of one."""
+    if isinstance(value, str):
+        return redact(value, secrets)
+    if isinstance(value, list | tuple):
+        return [_clean(each, secrets) for each in value]
+    if isinstance(value, dict):
+        return {redact(str(name), secrets): _clean(each, secrets) for name, each in value.items()}
+    return value if isinstance(value, int | float | bool | None) else str(value)
 
 
 class Watch:
@@ -62,7 +85,7 @@ class Watch:
         with self._lock:
             self.requests += 1
             if _IGNORED not in self.policy.allow:
-                self.ignored.update(entry.ignored)
+                self.ignored.update(redact(name, entry.secrets) for name in entry.ignored)
             self._add(self.requests, found)
 
     def note_unused(self, stubs: Iterable[Stub]) -> None:
@@ -77,8 +100,8 @@ class Watch:
             return
         self.unused += len(owing)
         if self.policy.unused == "error":
-            message = "a planned reply was not asked for: "
-            self._add(0, [Finding(UNUSED, Severity.ERROR, "", None, f"{message}{stub}") for stub in owing])
+            messages = [redact(f"a planned reply was not asked for: {stub}") for stub in owing]
+            self._add(0, [Finding(UNUSED, Severity.ERROR, "", None, message) for message in messages])
 
     def _add(self, request: int, found: Iterable[Finding]) -> None:
         for finding in found:
@@ -121,20 +144,9 @@ def _packed(told: _Told) -> dict[str, Any]:
         "request": told.request or None,
         "rule": finding.rule,
         "severity": finding.severity.value,
-        "pointer": redact(finding.pointer),
-        "message": redact(finding.message),
-        "expected": _clean(finding.expected),
-        "got": _clean(finding.got),
+        "pointer": finding.pointer,
+        "message": finding.message,
+        "expected": finding.expected,
+        "got": finding.got,
         "allowed": told.allowed,
     }
-
-
-def _clean(value: Any) -> Any:
-    """A JSON value without anything that has the form of a key."""
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, list | tuple):
-        return [_clean(each) for each in value]
-    if isinstance(value, dict):
-        return {redact(str(name)): _clean(each) for name, each in value.items()}
-    return value if isinstance(value, int | float | bool | None) else str(value)

@@ -71,12 +71,35 @@ def test_there_was_one_server_for_each():
         ("strict='no'", "strict is True or False, not 'no'"),
         ("allow=['REQ-05']", "no rule 'REQ-05' to allow"),
         ("exchanges=1", "exchanges can not be 1"),
+        ("exchanges='nowhere'", "there is no folder */nowhere"),
     ],
 )
 def test_a_marker_that_can_not_be_read_ends_the_run(marker: str, words: str, run: Run) -> None:
     result = run(f"@pytest.mark.responses({marker})\ndef test_it(ask):\n    pass\n")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"ERROR: *{words.replace('[', '[[]')}*"])
+
+
+def test_in_a_worker_a_marker_that_can_not_be_read_ends_its_own_test(run: Run) -> None:
+    result = run(
+        """
+@pytest.mark.responses(exchanges="nowhere")
+def test_one(ask):
+    pass
+
+@pytest.mark.responses(profil="x")
+def test_two(ask):
+    pass
+
+def test_three(ask):
+    ask()
+""",
+        "-n1",
+    )
+    result.assert_outcomes(passed=1, errors=2)
+    result.stdout.fnmatch_lines(
+        ["E * there is no folder *nowhere", "E * the marker responses has no argument 'profil'; it has: *"]
+    )
 
 
 @pytest.mark.parametrize(

@@ -154,21 +154,31 @@ def test_allowed(ask):
 
 
 def test_keys_appear_nowhere(run: Run, pytester: pytest.Pytester) -> None:
-    key = "sk-canary0123456789"
     result = run(
-        f"""
+        """
+KEY = "sk-canary" + "0123456789"
+
 @pytest.mark.responses(allow=["refused"])
 def test_wrong_key(ask):
-    ask(key="{key}")
+    ask(KEY, key=KEY)
     raise RuntimeError("by itself")
 
 def test_in_the_text(ask):
-    ask("my key is sk-canary" + "0123456789", model="sk-canary" + "0123456789")
+    ask(f"my key is {KEY}", model=KEY)
+    ask(KEY, **{KEY: KEY})
+
+def test_unplanned(ask, responses_server):
+    responses_server.reply(KEY)
+    ask()
+    ask(KEY)
+
+def test_unused(ask, responses_server):
+    responses_server.reply(KEY)
 """,
         "--responses-report=report.json",
-        "--tb=no",
+        "--responses-ignored=error",
     )
-    result.assert_outcomes(failed=2)
+    result.assert_outcomes(failed=4)
     assert "REQ-005" in result.stdout.str()
     assert "canary0123456789" not in result.stdout.str() + result.stderr.str()
     assert "canary0123456789" not in (pytester.path / "report.json").read_text()
