@@ -130,7 +130,7 @@ def _script(
     if only_planned:
         # Not documented: the service has no such thing. A 400 is what clients do not send again.
         message = "No reply is planned for this request: all planned replies have been given."
-        raise Unplanned(400, "UnplannedRequest", message)
+        raise Unplanned(400, "UnplannedRequest", message, detail=f"planned: {session.stubs}")
     return None, _unscripted(ask, draw.pick)
 
 

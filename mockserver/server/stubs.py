@@ -16,6 +16,8 @@ __all__ = ["Plan", "Stub", "Stubs"]
 
 #: Characters of a text that tell one planned reply from another.
 _SHOWN = 60
+#: Stubs that are listed where all are told, the latest.
+_LISTED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,11 @@ class Stubs:
 
     def __len__(self) -> int:
         return len(self._all)
+
+    def __str__(self) -> str:
+        left_out = len(self._all) - _LISTED
+        told = [f"{left_out} earlier ones"] if left_out > 0 else []
+        return "; ".join([*told, *map(str, self._all[-_LISTED:])])
 
     @property
     def all(self) -> tuple[Stub, ...]:

@@ -91,6 +91,17 @@ def test_a_stub_tells_what_it_says() -> None:
     assert str(stubs.all[0]).endswith("given once)")
 
 
+def test_all_stubs_are_told_together() -> None:
+    stubs = Stubs()
+    stubs.add(ONE)
+    stubs.add(TWO)
+    assert str(stubs) == "'one' (planned once, not given); 'two' (planned once, not given)"
+    for _ in range(5):
+        stubs.add(TWO)
+    assert str(stubs).startswith("2 earlier ones; 'two' (")
+    assert str(stubs).count("two") == 5
+
+
 def test_many_threads_take_each_reply_once() -> None:
     stubs = Stubs()
     scripts = [message(str(number)) for number in range(500)]

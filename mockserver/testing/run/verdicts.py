@@ -38,7 +38,7 @@ def judged(entry: Entry) -> list[Finding]:
         return [Finding(REFUSED, Severity.ERROR, "", None, message, got=entry.status)]
     if entry.refusal == UNPLANNED:
         about = f" about {entry.prompt!r}" if entry.prompt else ""
-        message = f"no reply was planned for this request{about}: plan one, or let one answer more often"
+        message = f"no reply was left for this request{about}; {entry.detail}"
         return [Finding(UNPLANNED, Severity.ERROR, "", None, redact(message, entry.secrets))]
     # Calls without a body have no text to be judged.
     found = entry.findings if entry.method == "POST" and entry.body else entry.judged

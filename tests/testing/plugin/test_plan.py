@@ -58,7 +58,7 @@ def test_allowed(ask, responses_server):
     result.stdout.fnmatch_lines(
         [
             "unplanned: this test can not pass:",
-            "  error unplanned: no reply was planned for this request about 'again?'*",
+            "  error unplanned: no reply was left for this request about 'again?'; planned: 'once' (*",
             "planned: 'once' (planned once, given once)",
         ]
     )

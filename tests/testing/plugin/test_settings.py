@@ -94,7 +94,7 @@ def test_two(ask):
 def test_three(ask):
     ask()
 """,
-        "-n1",
+        workers=1,
     )
     result.assert_outcomes(passed=1, errors=2)
     result.stdout.fnmatch_lines(

@@ -117,7 +117,7 @@ def test_the_report_has_every_test_that_asked(run: Run, pytester: pytest.Pyteste
 
 def test_workers_report_as_one(run: Run, pytester: pytest.Pytester) -> None:
     run(REPORTED, "--responses-report=alone.json")
-    run(REPORTED, "--responses-report=together.json", "-n4")
+    run(REPORTED, "--responses-report=together.json", workers=4)
     alone, together = (read(pytester.path / f"{name}.json") for name in ("alone", "together"))
     assert alone == together
 

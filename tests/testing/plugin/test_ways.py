@@ -28,8 +28,8 @@ def test_broken(ask, number):
 def test_ignored(ask):
     ask(some_parameter=1)
 """,
-        "-n4",
         "--responses-report=report.json",
+        workers=4,
     )
     result.assert_outcomes(passed=41, failed=4)
     result.stdout.fnmatch_lines(["*service ignores parameters that were sent: some_parameter (1 request)"])
