@@ -5,22 +5,42 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mockserver.errors import ContractError
+    from mockserver.replies.script import FunctionCall, Message, Reasoning, Script, ToolCall
     from mockserver.testing import strategies
     from mockserver.testing.mock import MockServer
 
 __version__ = "0.1.0"
 
-__all__ = ["MockServer", "__version__", "strategies"]
+__all__ = [
+    "ContractError",
+    "FunctionCall",
+    "Message",
+    "MockServer",
+    "Reasoning",
+    "Script",
+    "ToolCall",
+    "__version__",
+    "strategies",
+]
+
+_HOMES = {
+    "ContractError": "mockserver.errors",
+    "FunctionCall": "mockserver.replies.script",
+    "Message": "mockserver.replies.script",
+    "MockServer": "mockserver.testing.mock",
+    "Reasoning": "mockserver.replies.script",
+    "Script": "mockserver.replies.script",
+    "ToolCall": "mockserver.replies.script",
+    "strategies": "mockserver.testing",
+}
 
 
 def __getattr__(name: str) -> Any:
     """Load what is asked for when it is: `import mockserver` alone costs nothing."""
-    if name == "MockServer":
-        from mockserver.testing.mock import MockServer
+    if name not in _HOMES:
+        raise AttributeError(f"module 'mockserver' has no attribute {name!r}")
+    from importlib import import_module
 
-        return MockServer
-    if name == "strategies":
-        from mockserver.testing import strategies
-
-        return strategies
-    raise AttributeError(f"module 'mockserver' has no attribute {name!r}")
+    home = import_module(_HOMES[name])
+    return import_module("mockserver.testing.strategies") if name == "strategies" else getattr(home, name)

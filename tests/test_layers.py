@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parent.parent / "mockserver"
 
 # From the ground up. A unit imports from the rows before its own; the first row also from itself.
 LAYERS = (
-    ("errors", "resources", "clock", "ids", "profiles"),
+    ("errors", "resources", "clock", "ids", "profiles", "settings"),
     ("wire",),
     ("exchanges",),
     ("contract", "replies"),

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mockserver.errors import ConfigurationError
+from mockserver.settings import project_settings
 
 __all__ = ["give_up", "settings"]
 
@@ -16,19 +16,7 @@ def settings() -> dict[str, Any]:
 
     ConfigurationError where the file names mockserver and is no TOML.
     """
-    try:
-        text = Path("pyproject.toml").read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return {}
-    if "mockserver" not in text:
-        return {}
-    import tomllib
-
-    try:
-        table = tomllib.loads(text).get("tool", {}).get("mockserver", {})
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"pyproject.toml can not be read: {error}") from None
-    return {name.replace("-", "_"): value for name, value in table.items()}
+    return project_settings(Path())
 
 
 def give_up(message: str, code: int) -> NoReturn:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from hmac import compare_digest
 
-from mockserver.server.envelopes import ApiError
+from mockserver.server.envelopes import Misdirected
 
 __all__ = ["Hosts", "Keys"]
 
@@ -48,9 +48,9 @@ class Keys:
             return
         match = _BEARER.fullmatch(authorization or b"")
         if match is None and not (authorization or b"").strip().removeprefix(b"Bearer"):
-            raise ApiError(401, "InvalidApiKey", "No API-key provided.")
+            raise Misdirected(401, "InvalidApiKey", "No API-key provided.")
         if match is None or not self._known(match[1]):
-            raise ApiError(401, "InvalidApiKey", "Invalid API-key provided.")
+            raise Misdirected(401, "InvalidApiKey", "Invalid API-key provided.")
         if len(self._good) < _REMEMBERED:
             self._good.add(authorization)
 
@@ -73,13 +73,15 @@ class Hosts:
         name = _name_of(host or b"")
         if name not in self._names:
             shown = (host or b"").decode("latin-1")
-            raise ApiError(
+            raise Misdirected(
                 403,
                 "AccessDenied",
                 f"The host {shown!r} is not served here; --allow-host NAME adds a name.",
             )
         if origin is not None and not self._same_site(origin):
-            raise ApiError(403, "AccessDenied", "Requests from pages of another origin are not served here.")
+            raise Misdirected(
+                403, "AccessDenied", "Requests from pages of another origin are not served here."
+            )
         if len(self._good) < _REMEMBERED and host is not None:
             self._good.add(host)
 

@@ -15,7 +15,7 @@ from mockserver import __version__
 from mockserver.errors import ConfigurationError
 from mockserver.profiles import Profile, load_profile, profile_names
 from mockserver.server.endpoint import Handler, Request, Services, create_response, drawn_id, guarded
-from mockserver.server.envelopes import ApiError
+from mockserver.server.envelopes import ApiError, Misdirected
 from mockserver.server.transmit import send_body
 from mockserver.wire import json
 
@@ -60,14 +60,14 @@ class App(Starlette):
         else:
             served = ", ".join(sorted({path for _, path in self._hot}))
             message = f"There is nothing at {path}. Requests are answered at {served}."
-        return self._refusal(ApiError(404, "NotFound", message))
+        return self._refusal(Misdirected(404, "NotFound", message))
 
     def _wrong_method(self, request: StarletteRequest, error: Exception) -> Response:
         allowed: Mapping[str, str] = getattr(error, "headers", None) or {}
         # Text of the vendor's error-code page (2026).
         message = f"Request method '{request.method}' is not supported."
         headers = ((b"allow", allowed.get("Allow", "").encode()),)
-        return self._refusal(ApiError(405, "InvalidParameter", message, headers=headers))
+        return self._refusal(Misdirected(405, "InvalidParameter", message, headers=headers))
 
     def _refusal(self, error: ApiError) -> Response:
         async def refuse(_: Request) -> None:

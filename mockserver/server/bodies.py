@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from starlette.types import Receive
 
-from mockserver.server.envelopes import ApiError
+from mockserver.server.envelopes import Misdirected
 
 __all__ = ["BODY_SECONDS", "MAX_BODY_BYTES", "Disconnected", "read_body"]
 
@@ -58,7 +58,7 @@ async def _read_rest(receive: Receive, message: dict[str, Any]) -> bytes:
         if not pieces[-1]:  # the runner's word that time is up
             # Text of the vendor's error-code page (2026) for a request that takes too long.
             text = "Request timed out, please try again later."
-            raise ApiError(408, "RequestTimeOut", text, headers=_CLOSE)
+            raise Misdirected(408, "RequestTimeOut", text, headers=_CLOSE)
         message = dict(await receive())
 
 
@@ -72,4 +72,4 @@ async def _refuse_large(receive: Receive, size: int) -> NoReturn:
                 size += len(message.get("body", b""))
                 ended = not message.get("more_body", False)
     # Code and text of the vendor's error-code page (2026).
-    raise ApiError(413, "BadRequest.TooLarge", "Payload Too Large.", headers=() if ended else _CLOSE)
+    raise Misdirected(413, "BadRequest.TooLarge", "Payload Too Large.", headers=() if ended else _CLOSE)

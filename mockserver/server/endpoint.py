@@ -19,7 +19,7 @@ from mockserver.ids import request_digest, uuid
 from mockserver.server.access import Hosts, Keys
 from mockserver.server.bodies import Disconnected, read_body
 from mockserver.server.engine import respond
-from mockserver.server.envelopes import ApiError, envelope
+from mockserver.server.envelopes import ApiError, Misdirected, Unplanned, envelope
 from mockserver.server.journal import About, Entry, Sent, secrets_of
 from mockserver.server.logbook import Logbook
 from mockserver.server.sessions import Session
@@ -148,7 +148,7 @@ def _require_json(content_type: bytes | None) -> None:
     if kind != b"application/json" and not kind.endswith(b"+json"):
         shown = kind.decode("latin-1")
         message = "Required body invalid, please check the request body format."
-        raise ApiError(
+        raise Misdirected(
             400, "InvalidParameter", f"{message} The content type must be application/json, not {shown!r}."
         )
 
@@ -158,7 +158,9 @@ async def _refuse(request: Request, error: ApiError) -> None:
     request_id = drawn_id(request, f"{error.status} {error.message}")
     model, prompt = _glimpse(request.body)
     detail = error.detail or error.message
-    about = About(request_id, model, prompt, judged=error.findings, detail=detail)
+    refusal = "refused" if isinstance(error, Misdirected) else ""
+    refusal = "unplanned" if isinstance(error, Unplanned) else refusal
+    about = About(request_id, model, prompt, judged=error.findings, detail=detail, refusal=refusal)
     authorization = request.headers.get(b"authorization", b"")
     error.message = redact(error.message, secrets_of(authorization, request.services.secrets))
     body = envelope(error, request_id)

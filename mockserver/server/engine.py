@@ -25,7 +25,7 @@ from mockserver.replies.template import Values, reply_template, stream_template
 from mockserver.replies.usage import output_tokens
 from mockserver.server import pacing
 from mockserver.server.asks import Ask, read_ask
-from mockserver.server.envelopes import ApiError, from_finding
+from mockserver.server.envelopes import ApiError, Unplanned, from_finding
 from mockserver.server.journal import About
 from mockserver.server.sessions import Session
 from mockserver.server.steps import Send, Step
@@ -119,11 +119,18 @@ def _script(
     session: Session, ask: Ask, parent: Record | None, draw: Draw
 ) -> tuple[str | None, Script | Mapping[str, Any]]:
     """(name of the exchange that answers, if one does; its script, or its reply where that is none)."""
-    if session.stubs:
-        return None, session.stubs.popleft()
-    exchange = session.matcher.find(ask, parent.exchange if parent else None)
+    planned = session.stubs.take()
+    if planned is not None:
+        return None, planned
+    only_planned = session.strict and len(session.stubs) > 0
+    matcher = session.own if only_planned else session.matcher
+    exchange = matcher.find(ask, parent.exchange if parent else None)
     if exchange is not None:
         return exchange.name, session.scripts.get(exchange.name, exchange.reply)
+    if only_planned:
+        # Not documented: the service has no such thing. A 400 is what clients do not send again.
+        message = "No reply is planned for this request: all planned replies have been given."
+        raise Unplanned(400, "UnplannedRequest", message, detail=f"planned: {session.stubs}")
     return None, _unscripted(ask, draw.pick)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from mockserver.contract.findings import Finding
 from mockserver.wire import json
 
-__all__ = ["ApiError", "envelope", "from_finding"]
+__all__ = ["ApiError", "Misdirected", "Unplanned", "envelope", "from_finding"]
 
 
 class ApiError(Exception):
@@ -36,6 +36,14 @@ class ApiError(Exception):
 
     def __repr__(self) -> str:
         return f"ApiError({self.status}, {self.code!r})"
+
+
+class Misdirected(ApiError):
+    """A request that is no call of the API: another path or method, no good key, a body that is none."""
+
+
+class Unplanned(ApiError):
+    """A request that came when only planned ones were to come."""
 
 
 def envelope(error: ApiError, request_id: str) -> bytes:

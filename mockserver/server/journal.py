@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
@@ -47,6 +47,8 @@ class About(NamedTuple):
     judged: tuple[Finding, ...] = ()
     ignored: tuple[str, ...] = ()
     detail: str = ""
+    refusal: str = ""
+    """"unplanned" or "refused" (no call of the API at all) where the mock would not answer; else empty."""
 
 
 class Entry:
@@ -120,6 +122,11 @@ class Entry:
         return self.about.ignored
 
     @property
+    def refusal(self) -> str:
+        """Why the mock would not answer: "unplanned", or "refused" for what is no call of the API at all."""
+        return self.about.refusal
+
+    @property
     def detail(self) -> str:
         """More about an error than the client was told."""
         return redaction.redact(self.about.detail, self.secrets) if self.about.detail else ""
@@ -153,23 +160,31 @@ class Journal:
         self._entries: deque[Entry] = deque()
         self._sizes: deque[int] = deque()
         self._bytes = 0
+        self.leaving: Callable[[Entry], None] | None = None
+        """Is told every entry that leaves, for want of room or at a reset."""
 
     def add(self, entry: Entry) -> None:
         """Append an entry, dropping the oldest where there is no room; one too large alone is not kept."""
         size = len(entry.body) + sum(map(len, entry.reply))
         if size > self.MAX_BYTES:
+            self._tell(entry)
             return
         self._entries.append(entry)
         self._sizes.append(size)
         self._bytes += size
         while len(self._sizes) > self.MAX_ENTRIES or self._bytes > self.MAX_BYTES:
-            self._entries.popleft()
+            self._tell(self._entries.popleft())
             self._bytes -= self._sizes.popleft()
 
     def clear(self) -> None:
-        self._entries.clear()
+        while self._entries:
+            self._tell(self._entries.popleft())
         self._sizes.clear()
         self._bytes = 0
+
+    def _tell(self, entry: Entry) -> None:
+        if self.leaving is not None:
+            self.leaving(entry)
 
     @property
     def last(self) -> Entry:

@@ -1,4 +1,4 @@
-"""Running the application: uvicorn on a bound socket, in the foreground or in a thread.
+"""Running the application: uvicorn on a bound socket.
 
 The only module that touches uvicorn's insides. What differs from uvicorn's own way, and why:
 
@@ -19,20 +19,25 @@ import signal
 import socket
 import struct
 import sys
-import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import uvicorn
+import uvicorn.lifespan.off  # uvicorn would load it when a server is started
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from mockserver.errors import StartError
 from mockserver.server.bodies import BODY_SECONDS
 from mockserver.server.envelopes import ApiError, envelope
 from mockserver.server.transmit import CONNECTION
 
-__all__ = ["ThreadedServer", "bind", "run_forever", "url_of"]
+new_loop: Callable[[], asyncio.AbstractEventLoop]
+try:
+    from uvloop import new_event_loop as new_loop
+except ImportError:  # Windows, PyPy
+    new_loop = asyncio.new_event_loop
+
+__all__ = ["ABORT_SECONDS", "Server", "bind", "new_loop", "run_forever", "url_of"]
 
 #: Seconds that requests under way get to end when the server is stopped.
 GRACE_SECONDS = 2.0
@@ -57,13 +62,8 @@ _LOGGER.propagate = False
 #: Seconds a connection may be silent between two requests.
 IDLE_SECONDS = 75.0
 
-T = TypeVar("T")
-
-#: Seconds a thread may take to start serving.
-_START_SECONDS = 10.0
-
 #: Seconds that tasks get to end once their connections are gone.
-_ABORT_SECONDS = 0.5
+ABORT_SECONDS = 0.5
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -286,7 +286,7 @@ class _Connection(HttpToolsProtocol):
         self.cycle.disconnected = True
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """uvicorn's server with a start that is announced and a stop that is prompt."""
 
     def __init__(self, app: ASGIApp, grace: float, on_start: Callable[[], None]) -> None:
@@ -341,104 +341,36 @@ class _Server(uvicorn.Server):
         # Whoever is still here does not read or is being kept waiting: end the connection, and its task ends.
         self._abort()
         if state.tasks:
-            await asyncio.wait(set(state.tasks), timeout=_ABORT_SECONDS)
+            await asyncio.wait(set(state.tasks), timeout=ABORT_SECONDS)
         await asyncio.sleep(0)  # lets closed transports tell their protocols
+
+    def drop(self) -> None:
+        """Let go of everything at once: whoever waits for an answer need not wait for their own time-out."""
+        for server in getattr(self, "servers", ()):  # there are none before it has begun to serve
+            server.close()
+        self._abort()
 
     def _abort(self) -> None:
         for connection in list(self.server_state.connections):
             connection.transport.abort()
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    try:
-        import uvloop
-    except ImportError:  # Windows, PyPy
-        return asyncio.new_event_loop
-    return uvloop.new_event_loop
-
-
 def run_forever(app: ASGIApp, listener: socket.socket, on_start: Callable[[], None]) -> None:
     """Serve in the foreground until SIGINT or SIGTERM; a second signal ends at once."""
 
     async def main() -> None:
-        server = _Server(app, GRACE_SECONDS, on_start)
+        server = Server(app, GRACE_SECONDS, on_start)
         _on_signals(server)
         await server.serve(sockets=[listener])
 
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(main())
 
 
-def _on_signals(server: _Server) -> None:
+def _on_signals(server: Server) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         try:
             loop.add_signal_handler(number, server.stop)
         except NotImplementedError:  # Windows
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(server.stop))
-
-
-class ThreadedServer:
-    """The application in a thread of its own, on a real socket; start and stop are bounded in time."""
-
-    def __init__(self, app: ASGIApp, host: str = "127.0.0.1", port: int = 0, grace: float = 0.5) -> None:
-        self._app = app
-        self._address = (host, port)
-        self._grace = grace
-        self._ready = threading.Event()
-        self._failure: BaseException | None = None
-        self._server: _Server | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self.url = ""
-
-    def start(self) -> None:
-        """Bind and serve; StartError says why where that fails."""
-        try:
-            listener = bind(*self._address)
-        except OSError as error:
-            host, port = self._address
-            raise StartError(f"can not listen on {host}:{port}: {error.strerror or error}") from None
-        self.url = url_of(listener)
-        self._thread = threading.Thread(target=self._run, args=(listener,), name="mockserver", daemon=True)
-        self._thread.start()
-        if not self._ready.wait(_START_SECONDS) or self._failure is not None:
-            raise StartError(f"the server did not start: {self._failure or 'no answer in time'}")
-
-    def stop(self) -> None:
-        """Stop and wait for the thread; StartError where it does not end in time."""
-        if self._thread is None or self._loop is None or self._server is None:
-            return
-        with contextlib.suppress(RuntimeError):  # the loop ended by itself
-            self._loop.call_soon_threadsafe(self._server.stop)
-        self._thread.join(self._grace + 5)
-        if self._thread.is_alive():
-            raise StartError("the server's thread did not end in time")
-        self._thread = None
-
-    @property
-    def alive(self) -> bool:
-        """Whether the thread is serving."""
-        return self._thread is not None and self._thread.is_alive()
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine in the server's loop and wait for it; StartError where there is no server."""
-        if self._loop is None or not self.alive:
-            work.close()
-            raise StartError(f"the server is not running: {self._failure or 'it was not started'}")
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_START_SECONDS)
-
-    def _run(self, listener: socket.socket) -> None:
-        try:
-            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-                runner.run(self._main(listener))
-        except BaseException as error:  # noqa: BLE001 (told to whoever waits)
-            self._failure = error
-        finally:
-            listener.close()
-            self._ready.set()
-
-    async def _main(self, listener: socket.socket) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._server = _Server(self._app, self._grace, self._ready.set)
-        await self._server.serve(sockets=[listener])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -15,6 +14,7 @@ from mockserver.replies.renderings import load_rendering
 from mockserver.replies.script import Script, require_servable, script_from
 from mockserver.server.journal import Journal
 from mockserver.server.matching import Matcher
+from mockserver.server.stubs import Stubs
 
 __all__ = ["COUNTED", "AnyModel", "Session", "open_session"]
 
@@ -44,8 +44,12 @@ class Session:
     matcher: Matcher
     scripts: Mapping[str, Script]
     """Scripts of those exchanges whose reply is one, by the exchange's name."""
-    stubs: deque[Script] = field(default_factory=deque)
-    """Replies set from code, in order; each answers once, before anything else does."""
+    own: Matcher
+    """Matches the user's own exchanges alone: what was planned as data."""
+    stubs: Stubs = field(default_factory=Stubs)
+    """Replies set from code; they answer before anything else does."""
+    strict: bool = False
+    """Whether, once a reply is set from code, a request that nothing was planned for is refused."""
     journal: Journal = field(default_factory=Journal)
     faults: tuple[str, ...] = ()
     """Names of the faults in force."""
@@ -82,13 +86,18 @@ def open_session(
     seed: int | None = None,
     models: Container[str] | None = None,
     exchanges: Iterable[Exchange] | None = None,
+    own: Iterable[Exchange] = (),
     counted: int = COUNTED,
 ) -> Session:
-    """A new session; a seed also starts a stepped clock. UnknownProfile, ConfigurationError."""
+    """A new session; a seed also starts a stepped clock. UnknownProfile, ConfigurationError.
+
+    `exchanges` answer what no stub does, by default the documented ones; the user's `own` come before them.
+    """
     about = load_profile(profile)
     load_rendering(profile, rendering)
     accepted = about.models if models is None else models
-    known = tuple(packaged_exchanges(profile) if exchanges is None else exchanges)
+    own = tuple(own)
+    known = (*own, *(packaged_exchanges(profile) if exchanges is None else exchanges))
     scripts = {each.name: script_from(each.reply["script"]) for each in known if "script" in each.reply}
     for script in scripts.values():
         require_servable(script, about)
@@ -102,5 +111,6 @@ def open_session(
         judge=RequestJudge(about, accepted),
         matcher=Matcher(known, about),
         scripts=scripts,
+        own=Matcher(own, about),
         counted=counted,
     )

@@ -2,58 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
+from mockserver.clock import SteppedClock
 from mockserver.errors import ConfigurationError
-from mockserver.exchanges import Exchange, packaged_exchanges
-from mockserver.profiles import DEFAULT_PROFILE
-from mockserver.replies.script import Script, message, require_servable
-from mockserver.server.access import Keys
-from mockserver.server.app import App
-from mockserver.server.endpoint import Services
+from mockserver.replies.script import Message, Script, message, require_servable
 from mockserver.server.journal import Journal
-from mockserver.server.runner import ThreadedServer
-from mockserver.server.sessions import open_session
+from mockserver.server.stubs import Stub
+from mockserver.testing.clients import Clients
+from mockserver.testing.serving import Served, Settings, checked
+
+if TYPE_CHECKING:
+    from httpx import Client
+    from openai import AsyncOpenAI, OpenAI
 
 __all__ = ["MockServer"]
 
 
 class MockServer:
-    """A mock server on loopback, for `with` or `start()` and `stop()`.
+    """A mock server on loopback, for `with`, `async with` or `start()` and `stop()`.
+
+    The fixture `responses_server` is one too.
 
     >>> with MockServer(seed=1) as server:
-    ...     server.reply("Hi there!")
+    ...     planned = server.reply("Hi there!")
     ...     server.base_url.startswith("http://127.0.0.1:")
     True
     """
 
-    #: The one key it accepts.
-    api_key = "sk-mock"
+    def __init__(self, *, strict: bool = True, **settings: Unpack[Settings]) -> None:
+        """Settings have the names and values of `[tool.mockserver]`, see `Settings`.
 
-    def __init__(
-        self,
-        *,
-        profile: str = DEFAULT_PROFILE,
-        rendering: str = "wire",
-        seed: int | None = 0,
-        exchanges: Iterable[Exchange] = (),
-    ) -> None:
-        """Settings as those of `mockserver serve`; `exchanges` answer before the documented ones."""
-        known = (*exchanges, *packaged_exchanges(profile))
-        self._session = open_session(profile=profile, rendering=rendering, seed=seed, exchanges=known)
-        self._services = Services(session=self._session, keys=Keys([self.api_key]))
-        self._server = ThreadedServer(App(self._services))
+        `strict`: once a reply is planned, a request that none is planned for is refused (400).
+        """
+        self._served = Served(checked(settings, "MockServer"), strict=strict)
+        self._clients = Clients()
 
     def start(self) -> Self:
         """Start serving; StartError says why where it fails."""
-        self._server.start()
+        self._served.start()
         return self
 
     def stop(self) -> None:
-        """Stop serving; harmless where it does not."""
-        self._server.stop()
+        """Close the clients it gave and stop serving; harmless where it does not."""
+        self._clients.close()
+        self._served.stop()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -63,30 +58,98 @@ class MockServer:
     ) -> None:
         self.stop()
 
+    async def __aenter__(self) -> Self:
+        from anyio.to_thread import run_sync
+
+        return await run_sync(self.start)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        from anyio.to_thread import run_sync
+
+        await run_sync(self.stop)
+
+    def __repr__(self) -> str:
+        return f"<MockServer {self._served.session.profile.name} {self._served.base_url or 'not started'}>"
+
     @property
     def base_url(self) -> str:
         """What goes into a client; `{base_url}/responses` is the endpoint."""
-        return self._server.url + self._session.profile.base_path
+        return self._served.base_url
+
+    @property
+    def api_key(self) -> str:
+        """A key that it accepts."""
+        return self._served.api_key
 
     @property
     def model(self) -> str:
         """A model that it accepts."""
-        return self._session.profile.models[0]
+        return self._served.model
 
     @property
     def journal(self) -> Journal:
-        """What was asked and answered since the last reset."""
-        return self._session.journal
+        """What was asked and answered since the last reset: `len`, `[i]`, `.last`."""
+        return self._served.session.journal
 
-    def reply(self, text: str | Script) -> None:
-        """Answer the next request with this; several wait in line, each answers once."""
-        script = text if isinstance(text, Script) else message(text)
+    @property
+    def clock(self) -> SteppedClock:
+        """The server's clock: `clock.advance(seconds)` lets time pass, `clock.now()` tells it.
+
+        ConfigurationError where it has no clock of its own, but the system's: `seed=None`.
+        """
+        clock = self._served.session.clock
+        if not isinstance(clock, SteppedClock):
+            raise ConfigurationError("without a seed the server has the system's clock, which nobody moves")
+        return clock
+
+    def reply(self, text: str | Script | None = None, *, chunks: Iterable[str] | None = None) -> Stub:
+        """Plan a reply: a text, a text in these chunks (one event each in a stream), or a script.
+
+        Replies are given in the order in which they are planned, each once: `.times(n)` on what is returned
+        makes it n times, `.always()` as often as it is asked. ConfigurationError where it can not be given,
+        StartError where the server has died.
+        """
+        self._served.require_alive()
+        script = _script(text, chunks)
         if script.status != "completed":
             raise ConfigurationError(f"a reply can not be {script.status!r} yet")
-        require_servable(script, self._session.profile)
-        self._session.stubs.append(script)
+        require_servable(script, self._served.session.profile)
+        return self._served.session.stubs.add(script)
+
+    @property
+    def planned(self) -> Sequence[Stub]:
+        """The replies planned since the last reset, with how often each was given."""
+        return self._served.session.stubs.all
+
+    def httpx(self, **options: Any) -> Client:
+        """An `httpx.Client` for this server; `options` are the client's own."""
+        return self._clients.httpx(self, **options)
+
+    def openai(self, **options: Any) -> OpenAI:
+        """An `openai.OpenAI` for this server; ConfigurationError where openai is not installed."""
+        return self._clients.openai(self, **options)
+
+    def async_openai(self, **options: Any) -> AsyncOpenAI:
+        """An `openai.AsyncOpenAI` for this server; ConfigurationError where openai is not installed."""
+        return self._clients.async_openai(self, **options)
 
     def reset(self) -> None:
         """Forget replies, journal and stored responses; the clock goes back to its start."""
-        self._session.reset()
-        self._server.run(self._services.store.clear(self._session.name))
+        self._served.reset()
+
+
+def _script(text: str | Script | None, chunks: Iterable[str] | None) -> Script:
+    if (text is None) == (chunks is None):
+        raise ConfigurationError("a reply is a text, chunks or a script: exactly one of them")
+    if isinstance(text, Script):
+        return text
+    if text is not None:
+        if not isinstance(text, str):
+            raise ConfigurationError(f"a reply is a text or a script, not a {type(text).__name__}")
+        return message(text)
+    pieces = (chunks,) if isinstance(chunks, str) else tuple(chunks or ())
+    if not all(isinstance(each, str) for each in pieces):
+        raise ConfigurationError("chunks are texts")
+    return Script((Message(pieces),))

@@ -43,6 +43,41 @@ def client_environment(**extra: str) -> dict[str, str]:
     return kept | {"HOME": os.devnull, "LANG": "C.UTF-8", "PYTHONUTF8": "1"} | extra
 
 
+def installed_environment() -> dict[str, str]:
+    """This process's environment without what would lead Python or pip back to the checkout or a network."""
+    foreign = ("PYTHON", "PIP_", "VIRTUAL_ENV", "COVERAGE_", "MOCKSERVER_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(foreign)} | {
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_NO_INDEX": "1",
+    }
+
+
+def run(*command: str | Path, cwd: Path) -> None:
+    done = subprocess.run(
+        [*map(str, command)],
+        cwd=cwd,
+        env=installed_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="session")
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an sdist of the checkout and the wheel built from that sdist."""
+    folder = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT, cwd=folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def wheel(distributions: Path) -> Path:
+    (wheel,) = distributions.glob("*.whl")
+    return wheel
+
+
 def wait_until(met: Callable[[], Any], what: str, seconds: float = 20) -> None:
     """Wait for a condition that nothing announces; AssertionError where it is not met in time."""
     deadline = time.monotonic() + seconds

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -20,49 +19,19 @@ from urllib.request import ProxyHandler, Request, build_opener
 import pytest
 
 import mockserver
+from tests.acceptance.conftest import ROOT, installed_environment, run
 
-ROOT = Path(__file__).parent.parent.parent
 WHEELHOUSE = ROOT / ".environments" / "wheelhouse"
 METADATA = f"responses_mockserver-{mockserver.__version__}.dist-info"
 
 # Written out, so that a new top-level module or folder is a decision.
 TOP_LEVEL = {
     "__init__.py", "__main__.py", "py.typed", "_data",
-    "errors.py", "resources.py", "clock.py", "ids.py", "profiles.py", "wire",
+    "errors.py", "resources.py", "clock.py", "ids.py", "profiles.py", "settings.py", "wire",
     "exchanges.py", "contract", "replies", "server", "live", "testing", "cli",
 }  # fmt: skip
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(120)]
-
-
-def environment() -> dict[str, str]:
-    """This process's environment without what would lead Python or pip back to the checkout or a network."""
-    foreign = ("PYTHON", "PIP_", "VIRTUAL_ENV", "COVERAGE_", "MOCKSERVER_")
-    return {name: value for name, value in os.environ.items() if not name.startswith(foreign)} | {
-        "PIP_CONFIG_FILE": os.devnull,
-        "PIP_NO_INDEX": "1",
-    }
-
-
-def run(*command: str | Path, cwd: Path) -> None:
-    done = subprocess.run(
-        [*map(str, command)], cwd=cwd, env=environment(), capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.fixture(scope="module")
-def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of an sdist of the checkout and the wheel built from that sdist."""
-    folder = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT, cwd=folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def wheel(distributions: Path) -> Path:
-    (wheel,) = distributions.glob("*.whl")
-    return wheel
 
 
 def test_the_wheel_holds_the_package_and_its_data_and_nothing_else(wheel: Path) -> None:
@@ -119,7 +88,7 @@ def serving(program: Path, folder: Path) -> Iterator[str]:
         server = subprocess.Popen(
             [program, "serve", "--port", "0", "--url-file", url_file],
             cwd=folder,
-            env=environment(),
+            env=installed_environment(),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

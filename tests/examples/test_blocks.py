@@ -1,44 +1,115 @@
-"""The Python blocks of the README are run as they stand."""
+"""The Python blocks of the README and the pages are run as they stand.
+
+A block that begins with `# name.py` is a file of that name, beside the other files of its page. One that is
+marked `python fails` has tests that fail, in the words of the text block behind it.
+"""
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.acceptance.conftest import environment_python
+
 ROOT = Path(__file__).parent.parent.parent
-BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```python( fails)?\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", re.MULTILINE | re.DOTALL)
+NAME = re.compile(r"# (\w+\.py)\n")
 
 
-def blocks() -> list[tuple[str, int, str]]:
-    """(file, line, code) of each block."""
-    found: list[tuple[str, int, str]] = []
+@dataclass(frozen=True)
+class Block:
+    """One block of code."""
+
+    page: str
+    line: int
+    code: str
+    fails: bool
+    told: str
+    """The text behind it."""
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+    @property
+    def file(self) -> str | None:
+        """The name it gives itself."""
+        match = NAME.match(self.code)
+        return match[1] if match else None
+
+    @property
+    def is_test(self) -> bool:
+        return "def test_" in self.code
+
+
+def blocks() -> list[Block]:
+    found: list[Block] = []
     for file in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
         text = file.read_text(encoding="utf-8")
-        matches = BLOCK.finditer(text)
-        found += [(file.name, text.count("\n", 0, match.start()) + 2, match[1]) for match in matches]
+        for match in BLOCK.finditer(text):
+            line = text.count("\n", 0, match.start()) + 2
+            found.append(Block(file.name, line, match[2], bool(match[1]), match[3] or ""))
     return found
 
 
-SCRIPTS = [block for block in blocks() if "def test_" not in block[2]]
-TESTS = [block for block in blocks() if "def test_" in block[2]]
+BLOCKS = blocks()
+SCRIPTS = [block for block in BLOCKS if not block.is_test and block.file is None]
+TESTS = [block for block in BLOCKS if block.is_test]
+FILES = [block for block in BLOCKS if not block.is_test and block.file is not None]
 
 
-@pytest.mark.parametrize(("file", "line", "code"), SCRIPTS, ids=[f"{f}:{n}" for f, n, _ in SCRIPTS])
-def test_a_script_runs(file: str, line: int, code: str, capsys: pytest.CaptureFixture[str]) -> None:
-    exec(compile("\n" * (line - 1) + code, file, "exec"), {"__name__": "__main__"})  # noqa: S102
+@pytest.mark.parametrize("block", SCRIPTS, ids=str)
+def test_a_script_runs(block: Block, capsys: pytest.CaptureFixture[str]) -> None:
+    code = "\n" * (block.line - 1) + block.code
+    exec(compile(code, block.page, "exec"), {"__name__": "__main__"})  # noqa: S102
     assert capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("file", "line", "code"), TESTS, ids=[f"{f}:{n}" for f, n, _ in TESTS])
-def test_a_test_passes(file: str, line: int, code: str, pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(code)
-    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=code.count("def test_"))
+@pytest.mark.parametrize("block", FILES, ids=str)
+def test_a_file_is_used_by_a_test(block: Block) -> None:
+    module = (block.file or "").removesuffix(".py")
+    assert [test for test in TESTS if test.page == block.page and f"from {module} import" in test.code]
+
+
+@pytest.mark.parametrize("block", TESTS, ids=str)
+def test_a_test_comes_to_what_the_page_says(block: Block, pytester: pytest.Pytester) -> None:
+    for other in FILES:
+        if other.page == block.page:
+            (pytester.path / str(other.file)).write_text(other.code, encoding="utf-8")
+    (pytester.path / (block.file or "test_block.py")).write_text(block.code, encoding="utf-8")
+    outcomes, lines = run_tests(pytester, openai="openai()" in block.code)
+    assert outcomes == {"failed" if block.fails else "passed": block.code.count("def test_")}
+    told = [re.sub("…+", "*", line.replace("[", "[[]")) for line in block.told.splitlines()]
+    assert told or not block.fails
+    pytest.LineMatcher(lines).fnmatch_lines(told)
+
+
+def run_tests(pytester: pytest.Pytester, *, openai: bool) -> tuple[dict[str, int], list[str]]:
+    """Outcomes and output of pytest in the folder, where openai is installed if it is asked for."""
+    options = ("-p", "no:cacheprovider", "-W", "error", "-o", "asyncio_default_fixture_loop_scope=function")
+    if not openai:
+        result = pytester.runpytest_subprocess(*options)
+        return result.parseoutcomes(), result.outlines
+    path = f"{os.environ['PYTHONPATH']}{os.pathsep}{ROOT}"
+    done = subprocess.run(
+        [environment_python("downstream"), "-m", "pytest", "-p", "mockserver.testing.plugin", *options],
+        cwd=pytester.path,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=50,
+        check=False,
+    )
+    lines = done.stdout.splitlines()
+    return pytest.RunResult.parse_summary_nouns(lines), lines
 
 
 def test_the_readme_shows_what_the_stream_really_is(capsys: pytest.CaptureFixture[str]) -> None:
-    code = SCRIPTS[0][2]
+    code = SCRIPTS[0].code
     assert len([line for line in code.splitlines() if line]) == 8
     exec(compile(code, "README.md", "exec"), {"__name__": "__main__"})  # noqa: S102
     assert capsys.readouterr().out.count("event:response.") == 10

@@ -16,7 +16,7 @@ from mockserver.live.client import Limits
 from mockserver.live.origin import Origin, origin
 from mockserver.live.relay import Relay
 from mockserver.profiles import load_profile
-from mockserver.server.runner import ThreadedServer
+from mockserver.server.threaded import ThreadedServer
 from mockserver.wire import json
 from tests.contract import samples
 from tests.live.conftest import CANARY

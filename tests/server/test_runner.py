@@ -12,6 +12,7 @@ import pytest
 
 from mockserver.errors import StartError
 from mockserver.server import runner
+from mockserver.server.threaded import ThreadedServer
 from mockserver.testing.mock import MockServer
 
 
@@ -38,7 +39,7 @@ def test_a_port_in_use_is_told_at_once() -> None:
     async def application(*_: object) -> None: ...
 
     with pytest.raises(StartError, match=str(port)):
-        runner.ThreadedServer(application, port=port).start()
+        ThreadedServer(application, port=port).start()
     taken.close()
 
 
@@ -50,6 +51,16 @@ def test_stopping_twice_or_unstarted_is_harmless() -> None:
     server.stop()
     with pytest.raises(StartError, match="not running"):
         server.reset()
+
+
+def test_it_can_be_started_again() -> None:
+    server = MockServer(seed=1)
+    for _ in range(2):
+        with server:
+            connection = http.client.HTTPConnection(*address(server), timeout=5)
+            connection.request("GET", "/health")
+            assert connection.getresponse().status == 200
+            connection.close()
 
 
 def test_an_idle_connection_does_not_hold_the_stop() -> None:

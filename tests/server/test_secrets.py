@@ -15,8 +15,8 @@ from mockserver.server.access import Keys
 from mockserver.server.app import App
 from mockserver.server.endpoint import Services
 from mockserver.server.logbook import Logbook
-from mockserver.server.runner import ThreadedServer
 from mockserver.server.sessions import open_session
+from mockserver.server.threaded import ThreadedServer
 
 #: One that has the form of the service's keys, one that has not.
 CANARIES = ("sk-canary-0123456789abcdef", "Xq7CanaryWithoutForm9z")

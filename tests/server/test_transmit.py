@@ -11,8 +11,8 @@ import pytest
 from starlette.types import Receive, Scope
 from starlette.types import Send as AsgiSend
 
-from mockserver.server.runner import ThreadedServer
 from mockserver.server.steps import Close, Raw, Reset, Send, Step, Wait
+from mockserver.server.threaded import ThreadedServer
 from mockserver.server.transmit import send_steps
 
 

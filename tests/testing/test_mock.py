@@ -1,32 +1,41 @@
-"""The server for tests, and the fixture that gives it."""
+"""The server for tests, as it is used without pytest's help."""
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import httpx
 import pytest
 
 import mockserver
-from mockserver import MockServer
-from mockserver.errors import ConfigurationError
-from mockserver.replies.script import Message, Script, ScriptError, ToolCall
+from mockserver import FunctionCall, Message, MockServer, Script
+from mockserver.clock import SteppedClock
+from mockserver.errors import ConfigurationError, StartError
+from mockserver.exchanges import Exchange, Match
+from mockserver.replies.script import ScriptError, ToolCall
+from mockserver.server.runner import bind
 
-HEADERS = {"authorization": "Bearer sk-mock"}
+DAY = 86_400
 
 
 def say(server: MockServer, text: str = "hi") -> str:
-    body = {"model": server.model, "input": text}
-    reply = httpx.post(f"{server.base_url}/responses", json=body, headers=HEADERS, trust_env=False)
-    return str(reply.json()["output"][0]["content"][0]["text"])
+    return str(ask(server, text).json()["output"][0]["content"][0]["text"])
+
+
+def ask(server: MockServer, text: str = "hi", **more: object) -> httpx.Response:
+    headers = {"authorization": f"Bearer {server.api_key}"}
+    body = {"model": server.model, "input": text, **more}
+    return httpx.post(f"{server.base_url}/responses", json=body, headers=headers, trust_env=False)
 
 
 def test_replies_are_given_in_order_and_once(responses_server: MockServer) -> None:
     responses_server.reply("one")
     responses_server.reply(Script((Message(("t", "wo")),)))
     assert [say(responses_server) for _ in range(2)] == ["one", "two"]
-    assert say(responses_server) not in ("one", "two")
 
 
 def test_each_test_begins_anew(responses_server: MockServer) -> None:
@@ -43,6 +52,7 @@ def test_the_fixture_has_what_a_client_needs(responses_server: MockServer) -> No
     say(responses_server, "what is asked")
     assert responses_server.journal.last.json["input"] == "what is asked"
     assert responses_server.journal[0].model == responses_server.model
+    assert repr(responses_server) == f"<MockServer qwen-2026-01 {responses_server.base_url}>"
 
 
 def test_two_servers_at_once_do_not_meet() -> None:
@@ -53,15 +63,173 @@ def test_two_servers_at_once_do_not_meet() -> None:
         assert (len(one.journal), len(two.journal)) == (1, 1)
 
 
+def test_chunks_are_the_events_of_a_stream(responses_server: MockServer) -> None:
+    responses_server.reply(chunks=["Hel", "lo", " wor", "ld"])
+    answer = ask(responses_server, stream=True)
+    deltas = [piece for piece in responses_server.journal.last.reply if b"output_text.delta" in piece]
+    assert len(deltas) == 4
+    assert '"delta":" wor"' in answer.text
+
+
 def test_a_reply_that_can_not_be_given_is_told_at_once(responses_server: MockServer) -> None:
     with pytest.raises(ConfigurationError, match="teleport"):
         responses_server.reply(Script((ToolCall("teleport", {}),)))
     with pytest.raises(ConfigurationError, match="failed"):
         responses_server.reply(Script((), status="failed", error=ScriptError("a", "b")))
+    with pytest.raises(ConfigurationError, match="exactly one"):
+        responses_server.reply()
+    with pytest.raises(ConfigurationError, match="exactly one"):
+        responses_server.reply("text", chunks=["text"])
+    with pytest.raises(ConfigurationError, match="not a int"):
+        responses_server.reply(1)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="chunks are texts"):
+        responses_server.reply(chunks=[1])  # type: ignore[list-item]
+    assert responses_server.planned == ()
 
 
-def test_the_package_gives_its_server_and_nothing_else_by_name() -> None:
+def test_a_call_without_an_id_is_called_otherwise_each_time(responses_server: MockServer) -> None:
+    responses_server.reply(Script((FunctionCall("look", "{}"),))).times(2)
+    tools = [{"type": "function", "name": "look"}]
+    calls = [ask(responses_server, tools=tools).json()["output"][0]["call_id"] for _ in range(2)]
+    assert len(set(calls)) == 2
+
+
+def test_the_clock_is_moved_by_the_test(responses_server: MockServer) -> None:
+    """An id can be continued for seven days."""
+    first = ask(responses_server).json()
+    assert first["created_at"] == SteppedClock.START
+    responses_server.clock.advance(7 * DAY - 1)
+    assert ask(responses_server, previous_response_id=first["id"]).status_code == 200
+    responses_server.clock.advance(1)
+    expired = ask(responses_server, previous_response_id=first["id"])
+    assert (expired.status_code, expired.json()["code"]) == (400, "InvalidParameter")
+    assert responses_server.journal.last.detail == "previous_response_id expired"
+    responses_server.reset()
+    assert responses_server.clock.now() == SteppedClock.START
+    with MockServer(seed=None) as unseeded, pytest.raises(ConfigurationError, match="without a seed"):
+        unseeded.clock.advance(1)
+
+
+def test_it_is_strict_unless_told_otherwise() -> None:
+    with MockServer() as strict, MockServer(strict=False) as lenient:
+        for server in (strict, lenient):
+            server.reply("planned")
+            assert say(server) == "planned"
+        refusal = ask(strict)
+        assert (refusal.status_code, refusal.json()["code"]) == (400, "UnplannedRequest")
+        assert strict.journal.last.refusal == "unplanned"
+        assert ask(lenient).status_code == 200
+        strict.reset()
+        assert ask(strict).status_code == 200
+
+
+def test_settings_are_those_of_the_project_file(tmp_path: Path) -> None:
+    with MockServer(
+        model=["one", "two"], api_key="mine", rendering="documented", exchanges=tmp_path, store_size=1
+    ) as server:
+        assert (server.model, server.api_key) == ("one", "mine")
+        assert ask(server, model="two").status_code == 200
+        assert ask(server, model="three").status_code == 400
+        assert "parallel_tool_calls" not in ask(server).json()
+    with MockServer(model="any", api_key=["first", "second"]) as server:
+        assert (server.api_key, ask(server, model="whatever").status_code) == ("first", 200)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"profil": "x"}, "there is no setting 'profil' of a server; there are: profile, rendering"),
+        ({"seed": "1"}, "seed can not be '1'"),
+        ({"port": True}, "port can not be True"),
+        ({"exchanges": "nowhere"}, "there is no folder nowhere"),
+    ],
+)
+def test_settings_that_can_not_be_used(settings: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        MockServer(**settings)  # type: ignore[arg-type]
+
+
+def test_exchanges_may_be_given_as_values() -> None:
+    script = {"script": {"items": [{"type": "message", "text": "mine"}]}}
+    with MockServer(exchanges=[Exchange("mine", Match(prompt="hi"), script)]) as server:
+        assert say(server) == "mine"
+
+
+def test_it_is_used_from_coroutines_as_well() -> None:
+    async def main() -> str:
+        async with MockServer(seed=1) as server, httpx.AsyncClient(trust_env=False) as client:
+            server.reply("hello")
+            headers = {"authorization": f"Bearer {server.api_key}"}
+            body = {"model": server.model, "input": "hi"}
+            answer = await client.post(f"{server.base_url}/responses", json=body, headers=headers)
+            return str(answer.json()["output"][0]["content"][0]["text"])
+
+    assert asyncio.run(main()) == "hello"
+
+
+def test_its_client_needs_nothing_more(responses_server: MockServer) -> None:
+    client = responses_server.httpx(headers={"x-mine": "1"})
+    responses_server.reply("hello")
+    answer = client.post("/responses", json={"model": responses_server.model, "input": "hi"})
+    assert answer.json()["output"][0]["content"][0]["text"] == "hello"
+    assert responses_server.journal.last.headers["x-mine"] == "[redacted]"
+
+
+def test_its_clients_are_closed_with_it() -> None:
+    with MockServer() as server:
+        kept, closed = server.httpx(), server.httpx()
+        closed.close()
+        server.httpx()
+    assert kept.is_closed
+
+
+def test_without_openai_it_says_what_to_install(
+    responses_server: MockServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "openai", None)
+    for make in (responses_server.openai, responses_server.async_openai):
+        with pytest.raises(ConfigurationError, match="pip install openai"):
+            make()
+
+
+def test_a_port_in_use_is_told_at_once() -> None:
+    taken = bind("127.0.0.1", 0)
+    port = taken.getsockname()[1]
+    with pytest.raises(StartError, match=f"can not listen on 127.0.0.1:{port}: Address already in use"):
+        MockServer(port=port).start()
+    taken.close()
+    with MockServer(port=port) as server:
+        assert f":{port}/" in server.base_url
+
+
+def test_a_server_that_died_says_why_within_a_second() -> None:
+    server = MockServer().start()
+    say(server)
+    kill(server)
+    began = time.monotonic()
+    with pytest.raises(httpx.HTTPError):
+        ask(server)
+    for attempt in (lambda: server.reply("x"), server.reset):
+        with pytest.raises(StartError, match="Event loop stopped"):
+            attempt()
+    assert time.monotonic() - began < 1
+    server.stop()
+
+
+def kill(server: MockServer) -> None:
+    """End the server's thread as a defect would."""
+    thread = server._served._server
+    assert thread._loop is not None
+    thread._loop.call_soon_threadsafe(thread._loop.stop)
+    deadline = time.monotonic() + 5
+    while thread.alive:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_the_package_gives_its_members_and_nothing_else_by_name() -> None:
     assert all(getattr(mockserver, name) for name in mockserver.__all__)
+    assert list(mockserver.__all__) == sorted(mockserver.__all__)
     with pytest.raises(AttributeError, match="no attribute 'Other'"):
         _ = mockserver.Other
 
@@ -73,6 +241,9 @@ def test_the_plugin_imports_nothing_but_pytest() -> None:
         "import mockserver.testing.plugin\n"
         "packages = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
         "print(sorted(packages - sys.stdlib_module_names))\n"
+        "print(sorted(name for name in sys.modules if name.startswith('mockserver')))\n"
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "['mockserver']"
+    packages, modules = told.stdout.splitlines()
+    assert packages == "['mockserver']"
+    assert modules.count("'") // 2 == 5, modules  # the package, testing, plugin, run and its options

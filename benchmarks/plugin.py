@@ -1,0 +1,118 @@
+"""What the pytest plugin costs, beside a bare pytest measured in the same run.
+
+    .venv/bin/python benchmarks/plugin.py [--rounds 15]
+
+Three runs of pytest, started in turn, round after round, on one file with one test and no other plugin:
+without this one, with it but unused, and with its fixture used. The last loads the server, the judge and
+their libraries: it is shown, and has no goal. Start and stop of the server are those of `MockServer` in a
+process that has loaded it, so imports are not in them: `first` is the first of its process, `asked` was asked
+something over a connection that is still open when it is stopped.
+
+Goals: start ≤ 10 ms, stop ≤ 30 ms, the unused plugin ≤ 20 ms; all by the median.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+START, STOP, UNUSED = 10.0, 30.0, 20.0
+
+_PLUGIN = ("-p", "mockserver.testing.plugin")
+_EMPTY = "def test_it():\n    pass\n"
+_USED = "def test_it(responses_server):\n    pass\n"
+
+# Starts and stops of one process, in ms: `first start stop` or `asked start stop` a line.
+_LIVES = """
+import sys, time
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
+from mockserver import MockServer
+
+def life(name, ask):
+    server = MockServer(seed=1)
+    began = time.perf_counter()
+    server.start()
+    started = time.perf_counter()
+    if ask:
+        url = urlsplit(server.base_url)
+        client = HTTPConnection(url.hostname, url.port)
+        body = '{"model": "%s", "input": "hi"}' % server.model
+        head = {"authorization": "Bearer sk-mock", "content-type": "application/json"}
+        client.request("POST", url.path + "/responses", body, head)
+        assert client.getresponse().read()
+    ending = time.perf_counter()
+    server.stop()
+    ended = time.perf_counter()
+    print(name, (started - began) * 1000, (ended - ending) * 1000)
+
+life("first", False)
+for _ in range(10):
+    life("later", False)
+    life("asked", True)
+"""
+
+
+def run_of_pytest(file: Path, *options: str) -> float:
+    """How long a run takes from its start to its end, in ms."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, file.name]
+    began = time.perf_counter()
+    subprocess.run(
+        command,
+        cwd=file.parent,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    return (time.perf_counter() - began) * 1000
+
+
+def lives() -> dict[str, list[tuple[float, float]]]:
+    """(start, stop) in ms of servers in a new process, by kind."""
+    told = subprocess.run([sys.executable, "-c", _LIVES], check=True, capture_output=True, text=True)
+    found: dict[str, list[tuple[float, float]]] = {}
+    for name, start, stop in map(str.split, told.stdout.splitlines()):
+        found.setdefault(name, []).append((float(start), float(stop)))
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=15)
+    rounds = parser.parse_args().rounds
+    with tempfile.TemporaryDirectory() as folder:
+        empty, used = Path(folder) / "test_empty.py", Path(folder) / "test_used.py"
+        empty.write_text(_EMPTY)
+        used.write_text(_USED)
+        run_of_pytest(used, *_PLUGIN)  # fills the caches
+        runs = [
+            (run_of_pytest(empty), run_of_pytest(empty, *_PLUGIN), run_of_pytest(used, *_PLUGIN))
+            for _ in range(rounds)
+        ]
+    bare, _, _ = map(median, zip(*runs, strict=True))
+    unused = median(with_it - without for without, with_it, _ in runs)
+    fully = median(with_it - without for without, _, with_it in runs)
+    print(f"pytest, bare                      {bare:7.1f} ms")
+    print(f"  + the plugin, unused            {unused:+7.1f} ms   goal: at most {UNUSED:.0f}")
+    print(f"  + the plugin, its fixture used  {fully:+7.1f} ms")
+    reached = [unused <= UNUSED]
+    gathered: dict[str, list[tuple[float, float]]] = {}
+    for _ in range(rounds):
+        for name, found in lives().items():
+            gathered.setdefault(name, []).extend(found)
+    for name, found in gathered.items():
+        start, stop = (median(each) for each in zip(*found, strict=True))
+        print(f"server, {name:<10}       start {start:7.2f} ms   stop {stop:7.2f} ms")
+        reached += [start <= START, stop <= STOP]
+    print(f"goals: start ≤ {START:.0f} ms, stop ≤ {STOP:.0f} ms: {'reached' if all(reached) else 'missed'}")
+    return 0 if all(reached) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

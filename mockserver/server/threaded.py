@@ -1,0 +1,106 @@
+"""The application in a thread of its own, for tests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from starlette.types import ASGIApp
+
+from mockserver.errors import StartError
+from mockserver.server.runner import ABORT_SECONDS, Server, bind, new_loop, url_of
+
+__all__ = ["ThreadedServer"]
+
+T = TypeVar("T")
+
+#: Seconds a thread may take to start serving.
+_START_SECONDS = 10.0
+
+
+class ThreadedServer:
+    """The application in a thread of its own, on a real socket; start and stop are bounded in time."""
+
+    def __init__(self, app: ASGIApp, host: str = "127.0.0.1", port: int = 0, grace: float = 0.5) -> None:
+        self._app = app
+        self._address = (host, port)
+        self._grace = grace
+        self._ready = threading.Event()
+        self._dying = threading.Event()
+        """Set before anybody can see that the thread is about to end."""
+        self._failure: BaseException | None = None
+        self._server: Server | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self.url = ""
+
+    def start(self) -> None:
+        """Bind and serve; StartError says why where that fails."""
+        try:
+            listener = bind(*self._address)
+        except OSError as error:
+            host, port = self._address
+            raise StartError(f"can not listen on {host}:{port}: {error.strerror or error}") from None
+        self.url = url_of(listener)
+        self._ready.clear()
+        self._dying.clear()
+        self._failure = None
+        self._thread = threading.Thread(target=self._run, args=(listener,), name="mockserver", daemon=True)
+        self._thread.start()
+        started = self._ready.wait(_START_SECONDS)
+        if not started or self._dying.is_set():
+            raise StartError(f"the server did not start: {self.died or 'no answer in time'}")
+
+    def stop(self) -> None:
+        """Stop and wait for the thread; StartError where it does not end in time."""
+        if self._thread is None or self._loop is None or self._server is None:
+            return
+        with contextlib.suppress(RuntimeError):  # the loop ended by itself
+            self._loop.call_soon_threadsafe(self._server.stop)
+        self._thread.join(self._grace + 5)
+        if self._thread.is_alive():
+            raise StartError("the server's thread did not end in time")
+        self._thread = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread is serving."""
+        return self._thread is not None and self._thread.is_alive() and not self._dying.is_set()
+
+    @property
+    def died(self) -> str | None:
+        """Why the thread ended although nobody stopped it; None where it did not."""
+        if self._thread is None or not self._dying.is_set():
+            return None
+        self._thread.join(ABORT_SECONDS)  # which tells why
+        return f"{type(self._failure).__name__}: {self._failure}" if self._failure else "it ended by itself"
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the server's loop and wait for it; StartError where there is no server."""
+        if self._loop is None or not self.alive:
+            work.close()
+            raise StartError(f"the server is not running: {self._failure or 'it was not started'}")
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_START_SECONDS)
+
+    def _run(self, listener: socket.socket) -> None:
+        try:
+            with asyncio.Runner(loop_factory=new_loop) as runner:
+                runner.run(self._main(listener))
+        except BaseException as error:  # noqa: BLE001 (told to whoever waits)
+            self._failure = error
+        finally:
+            listener.close()
+            self._ready.set()
+
+    async def _main(self, listener: socket.socket) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._server = Server(self._app, self._grace, self._ready.set)
+        try:
+            await self._server.serve(sockets=[listener])
+        finally:
+            self._dying.set()
+            self._server.drop()  # after a stop there is nothing left to drop

@@ -1,0 +1,37 @@
+"""Settings of a project: `[tool.mockserver]` of its pyproject.toml, for the commands and for the plugin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mockserver.errors import ConfigurationError
+
+__all__ = ["NAMES", "project_settings"]
+
+#: Every setting there is: the options of the commands, of which each takes its own.
+NAMES = frozenset(
+    "accept allow_host allow_http api_key api_key_env base_url baseline bundle dry_run example exchanges"
+    " fail_on files host ignore kind max_requests max_tokens model name only openapi port profile quiet rate"
+    " rendering report reports rule seed skip stall store_size style timeout url_file".split()
+)
+
+
+def project_settings(folder: Path) -> dict[str, Any]:
+    """`[tool.mockserver]` of the pyproject.toml in a folder, by names with underscores.
+
+    ConfigurationError where the file names mockserver and is no TOML.
+    """
+    try:
+        text = (folder / "pyproject.toml").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return {}
+    if "mockserver" not in text:
+        return {}
+    import tomllib
+
+    try:
+        table = tomllib.loads(text).get("tool", {}).get("mockserver", {})
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"pyproject.toml can not be read: {error}") from None
+    return {name.replace("-", "_"): value for name, value in table.items()}

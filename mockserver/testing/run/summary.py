@@ -1,0 +1,75 @@
+"""The run's summary: one line for the terminal, one file for programs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mockserver import __version__
+from mockserver.wire import json
+
+__all__ = ["FORMAT", "Summary"]
+
+#: Version of the report's format, described by `schemas/pytest_report.json`.
+FORMAT = 1
+
+
+class Summary:
+    """What the tests of a run came to; each adds its own by its report, from whatever process it ran in."""
+
+    def __init__(self) -> None:
+        self._tests: dict[str, dict[str, Any]] = {}
+
+    def add(self, report: pytest.TestReport) -> None:
+        """Take a test's report; of one that is run again the last counts."""
+        self._tests[report.nodeid] = {
+            "id": report.nodeid,
+            "outcome": _outcome(report),
+            **report.responses,
+        }
+
+    def lines(self) -> Iterator[str]:
+        """At most two lines: parameters that are ignored, and replies that nobody asked for."""
+        ignored = self._count("ignored")
+        if ignored:
+            told = ", ".join(f"{name} ({_times(count)})" for name, count in sorted(ignored.items()))
+            yield f"responses: the service ignores parameters that were sent: {told}"
+        unused = sum(test["unused"] for test in self._tests.values() if test["outcome"] != "failed")
+        if unused:
+            yield f"responses: planned replies that were not asked for: {unused}"
+
+    def write(self, file: Path, *, complete: bool) -> None:
+        """Write the report; OSError. `complete`: whether the run came to its end."""
+        tests = [self._tests[name] for name in sorted(self._tests)]
+        found = Counter(each["rule"] for test in tests for each in test["findings"])
+        report = {
+            "format": FORMAT,
+            "version": __version__,
+            "complete": complete,
+            "tests": tests,
+            "requests": sum(test["requests"] for test in tests),
+            "ignored": dict(sorted(self._count("ignored").items())),
+            "rules": dict(sorted(found.items())),
+        }
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(json.dumps(report) + b"\n")
+
+    def _count(self, name: str) -> Counter[str]:
+        counted: Counter[str] = Counter()
+        for test in self._tests.values():
+            counted.update(test[name])
+        return counted
+
+
+def _outcome(report: pytest.TestReport) -> str:
+    if hasattr(report, "wasxfail"):
+        return "xpassed" if report.passed else "xfailed"
+    return str(report.outcome)
+
+
+def _times(count: int) -> str:
+    return "1 request" if count == 1 else f"{count} requests"

@@ -1,0 +1,152 @@
+"""The verdict on a test: what its clients asked, judged request by request."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from threading import Lock
+from typing import Any, NamedTuple
+
+from mockserver.contract.findings import Finding, Severity
+from mockserver.errors import ContractError
+from mockserver.server.journal import Entry
+from mockserver.server.stubs import Stub
+from mockserver.testing.run.policy import REFUSED, UNPLANNED, UNUSED, Policy
+from mockserver.wire.redaction import redact
+
+__all__ = ["Watch", "broken_contract", "judged"]
+
+#: Findings of one test that are kept for the report.
+_KEPT = 100
+
+_IGNORED = "REQ-002"
+
+
+class _Told(NamedTuple):
+    """A finding and the number of its request, from 1; 0: of none."""
+
+    request: int
+    finding: Finding
+    allowed: bool
+
+
+def judged(entry: Entry) -> list[Finding]:
+    """All that is to be said of a request: by the contract, or because the mock would not answer."""
+    if entry.refusal == REFUSED:
+        message = redact(f"{entry.method} {entry.path} is no call of the API: {entry.detail}", entry.secrets)
+        return [Finding(REFUSED, Severity.ERROR, "", None, message, got=entry.status)]
+    if entry.refusal == UNPLANNED:
+        about = f" about {entry.prompt!r}" if entry.prompt else ""
+        message = f"no reply was left for this request{about}; {entry.detail}"
+        return [Finding(UNPLANNED, Severity.ERROR, "", None, redact(message, entry.secrets))]
+    # Calls without a body have no text to be judged.
+    found = entry.findings if entry.method == "POST" and entry.body else entry.judged
+    return [_without_keys(finding, entry.secrets) for finding in found]
+
+
+def _without_keys(finding: Finding, secrets: tuple[str, ...]) -> Finding:
+    return replace(
+        finding,
+        pointer=redact(finding.pointer, secrets),
+        message=redact(finding.message, secrets),
+        expected=_clean(finding.expected, secrets),
+        got=_clean(finding.got, secrets),
+    )
+
+
+def _clean(value: Any, secrets: tuple[str, ...]) -> Any:
+    """A JSON value without anything that is a key or has the form of one."""
+    if isinstance(value, str):
+        return redact(value, secrets)
+    if isinstance(value, list | tuple):
+        return [_clean(each, secrets) for each in value]
+    if isinstance(value, dict):
+        return {redact(str(name), secrets): _clean(each, secrets) for name, each in value.items()}
+    return value if isinstance(value, int | float | bool | None) else str(value)
+
+
+class Watch:
+    """Judges the requests of one test: those that leave a journal at once, the rest at its end."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.requests = 0
+        self.ignored: Counter[str] = Counter()
+        """Ignored parameters, by the number of requests that had them."""
+        self.unused = 0
+        self._told: list[_Told] = []
+        self._broken: list[Finding] = []
+        self._lock = Lock()  # the server's thread tells what leaves, the test's thread asks
+
+    def note(self, entry: Entry) -> None:
+        """Judge one request."""
+        found = judged(entry)
+        with self._lock:
+            self.requests += 1
+            if _IGNORED not in self.policy.allow:
+                self.ignored.update(redact(name, entry.secrets) for name in entry.ignored)
+            self._add(self.requests, found)
+
+    def note_unused(self, stubs: Iterable[Stub]) -> None:
+        """Judge what was planned and not asked for; where a request broke something, that is why."""
+        owing = list(stubs)
+        if (
+            self._broken
+            or not self.policy.strict
+            or UNUSED in self.policy.allow
+            or self.policy.unused == "off"
+        ):
+            return
+        self.unused += len(owing)
+        if self.policy.unused == "error":
+            messages = [redact(f"a planned reply was not asked for: {stub}") for stub in owing]
+            self._add(0, [Finding(UNUSED, Severity.ERROR, "", None, message) for message in messages])
+
+    def _add(self, request: int, found: Iterable[Finding]) -> None:
+        for finding in found:
+            allowed = finding.rule in self.policy.allow
+            if len(self._told) < _KEPT:
+                self._told.append(_Told(request, finding, allowed))
+            if self._breaks(finding) and not allowed:
+                self._broken.append(finding)
+
+    def _breaks(self, finding: Finding) -> bool:
+        if finding.rule == _IGNORED and self.policy.ignored == "error":
+            return True
+        return finding.severity is Severity.ERROR
+
+    @property
+    def mark(self) -> int:
+        """A moment, for `since`."""
+        return len(self._broken)
+
+    def since(self, mark: int) -> list[Finding]:
+        """What broke since a moment; it is forgotten, for whoever asks tells it."""
+        with self._lock:
+            broken, self._broken = self._broken[mark:], self._broken[:mark]
+        return broken
+
+    def findings(self) -> list[dict[str, Any]]:
+        """All that was found, as the report has it."""
+        return [_packed(each) for each in self._told]
+
+
+def broken_contract(findings: list[Finding]) -> ContractError:
+    """The error that a test fails with."""
+    rules = ", ".join(dict.fromkeys(finding.rule for finding in findings))
+    return ContractError(findings, f"{rules}: this test can not pass")
+
+
+def _packed(told: _Told) -> dict[str, Any]:
+    finding = told.finding
+    return {
+        "request": told.request or None,
+        "rule": finding.rule,
+        "severity": finding.severity.value,
+        "pointer": finding.pointer,
+        "message": finding.message,
+        "expected": finding.expected,
+        "got": finding.got,
+        "allowed": told.allowed,
+    }

@@ -1,0 +1,141 @@
+"""One server of a test: its settings, its session, and the thread it runs in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias, TypedDict, cast
+
+from mockserver.errors import ConfigurationError, StartError
+from mockserver.exchanges import Exchange, load_folder
+from mockserver.profiles import DEFAULT_PROFILE
+from mockserver.server.access import Hosts, Keys
+from mockserver.server.app import App
+from mockserver.server.endpoint import Services
+from mockserver.server.sessions import COUNTED, AnyModel, open_session
+from mockserver.server.store import MemoryStore
+from mockserver.server.threaded import ThreadedServer
+
+__all__ = ["API_KEY", "Served", "Settings", "checked", "loaded"]
+
+#: The key that is accepted where none is given.
+API_KEY = "sk-mock"
+
+Exchanges: TypeAlias = str | Path | Iterable[Exchange]
+
+
+class Settings(TypedDict, total=False):
+    """Settings of a server in a test, by the names they have in `[tool.mockserver]`."""
+
+    profile: str
+    rendering: str
+    seed: int | None
+    """None: ids and texts by chance, and the system's clock."""
+    exchanges: Exchanges
+    """A folder of exchange files, or exchanges: they answer before the documented ones."""
+    model: str | Sequence[str]
+    """Names of models to accept, or "any"."""
+    api_key: str | Sequence[str]
+    """Keys to accept; the first is the one that clients are given."""
+    store_size: int
+    allow_host: str | Sequence[str]
+    port: int
+    """0: a free one."""
+
+
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "profile": (str,),
+    "rendering": (str,),
+    "seed": (int, type(None)),
+    "exchanges": (str, Path, list, tuple),
+    "model": (str, list, tuple),
+    "api_key": (str, list, tuple),
+    "store_size": (int,),
+    "allow_host": (str, list, tuple),
+    "port": (int,),
+}
+
+
+def checked(given: Mapping[str, Any], where: str) -> Settings:
+    """`given` as settings; ConfigurationError names the first that is none, and `where` it stands."""
+    for name, value in given.items():
+        if name not in _KINDS:
+            known = ", ".join(_KINDS)
+            raise ConfigurationError(f"{where}: there is no setting {name!r} of a server; there are: {known}")
+        if not isinstance(value, _KINDS[name]) or (isinstance(value, bool)):
+            raise ConfigurationError(f"{where}: {name} can not be {value!r}")
+    return cast("Settings", dict(given))
+
+
+class Served:
+    """A server that can be started and stopped, and the session it serves."""
+
+    def __init__(self, settings: Settings, *, strict: bool = True) -> None:
+        """UnknownProfile, InvalidExchange or ConfigurationError where a setting can not be used."""
+        keys = _several(settings.get("api_key", API_KEY)) or (API_KEY,)
+        models = _several(settings.get("model", ()))
+        size = settings.get("store_size", 10_000)
+        self.session = open_session(
+            profile=settings.get("profile", DEFAULT_PROFILE),
+            rendering=settings.get("rendering", "wire"),
+            seed=settings.get("seed", 0),
+            models=AnyModel() if "any" in models else frozenset(models) or None,
+            own=loaded(settings.get("exchanges", ())),
+            counted=max(COUNTED, 2 * size),
+        )
+        self.session.strict = strict
+        self.api_key = keys[0]
+        self.model = models[0] if models and "any" not in models else self.session.profile.models[0]
+        self._services = Services(
+            session=self.session,
+            store=MemoryStore(size),
+            keys=Keys(keys),
+            hosts=Hosts(_several(settings.get("allow_host", ()))),
+        )
+        self._server = ThreadedServer(App(self._services), port=settings.get("port", 0))
+        self._used = False
+
+    @property
+    def base_url(self) -> str:
+        """Empty until it is started."""
+        return self._server.url and self._server.url + self.session.profile.base_path
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is serving."""
+        return self._server.alive
+
+    @property
+    def died(self) -> str | None:
+        """Why it ended although nobody stopped it; None where it did not."""
+        return self._server.died
+
+    def start(self) -> None:
+        self._server.start()
+
+    def stop(self) -> None:
+        self._server.stop()
+
+    def require_alive(self) -> None:
+        """StartError where it has died."""
+        if self.died is not None:
+            raise StartError(f"the mock server died: {self.died}")
+
+    def reset(self) -> None:
+        """Forget replies, journal and stored responses; the clock goes back to its start."""
+        self.session.reset()
+        self._server.run(self._services.store.clear(self.session.name))
+
+
+def _several(value: str | Sequence[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def loaded(exchanges: Exchanges) -> tuple[Exchange, ...]:
+    """The exchanges of a folder, by file name, or those given; InvalidExchange, ConfigurationError."""
+    if not isinstance(exchanges, str | Path):
+        return tuple(exchanges)
+    folder = Path(exchanges)
+    if not folder.is_dir():
+        raise ConfigurationError(f"exchanges: there is no folder {exchanges}")
+    return load_folder(folder)

@@ -1,0 +1,138 @@
+"""A project that uses the plugin: the example, from the built wheel, without a network, by four workers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from tests import recording
+from tests.acceptance.conftest import ROOT, client_environment, environment_python, run
+
+EXAMPLE = ROOT / "examples" / "downstream"
+RECORDER = ROOT / "tests" / "recorder"
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(180)]
+
+
+@pytest.fixture(scope="module")
+def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel in it and nothing else."""
+    folder = tmp_path_factory.mktemp("site")
+    run(
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--no-deps",
+        "--no-index",
+        "--target",
+        folder,
+        wheel,
+        cwd=folder,
+    )
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """The example, in a folder of its own."""
+    ignored = shutil.ignore_patterns("__pycache__", ".*")
+    return Path(shutil.copytree(EXAMPLE, tmp_path / "project", ignore=ignored))
+
+
+def run_tests(project: Path, site: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run pytest in the project, in an environment that has the wheel and no way out."""
+    nowhere = "http://127.0.0.1:9"
+    python = environment_python("downstream")
+    return subprocess.run(
+        [python, "-m", "pytest", "-n", "4", "-p", "no:cacheprovider", *options],
+        cwd=project,
+        env=client_environment(
+            PYTHONPATH=f"{site}{os.pathsep}{RECORDER}",
+            HTTP_PROXY=nowhere,
+            HTTPS_PROXY=nowhere,
+            NO_PROXY="127.0.0.1",
+            COLUMNS="120",
+            **{recording.SPOOL: os.environ[recording.SPOOL]},
+        ),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=100,
+        check=False,
+    )
+
+
+def passed(done: subprocess.CompletedProcess[str]) -> int:
+    """How many tests passed; AssertionError where any did not."""
+    assert done.returncode == 0, done.stdout + done.stderr
+    last = done.stdout.splitlines()[-1]
+    match = re.search(r" (\d+) passed in ", last)
+    assert match is not None, last
+    return int(match[1])
+
+
+@pytest.mark.parametrize(
+    "repeats",
+    [
+        pytest.param(2, id="short"),
+        pytest.param(20, id="long", marks=[pytest.mark.soak, pytest.mark.timeout(900)]),
+    ],
+)
+def test_the_example_passes_again_and_again(project: Path, site: Path, repeats: int) -> None:
+    counts = {passed(run_tests(project, site, "-W", "error")) for _ in range(repeats)}
+    assert counts == {29}
+
+
+def test_it_is_the_wheel_that_is_tested(project: Path, site: Path) -> None:
+    """Guards the tests here: nothing in them may reach the checkout."""
+    (project / "tests" / "test_place.py").write_text(
+        f"import mockserver\n\ndef test_it():\n    assert mockserver.__file__.startswith({str(site)!r})\n"
+    )
+    assert passed(run_tests(project, site, "tests/test_place.py")) == 1
+
+
+SWALLOWED = '''
+import pytest
+
+
+def careless(server):
+    """Asks for a model that there is not, and shows whatever comes as "no answer"."""
+    body = {"model": "qwen-of-tomorrow", "input": "Hello!"}
+    return server.httpx().post("/responses", json=body).json().get("output", "no answer")
+
+
+def test_swallowed(responses_server):
+    assert careless(responses_server) == "no answer"
+
+
+@pytest.mark.responses(allow=["REQ-005"])
+def test_allowed(responses_server):
+    assert careless(responses_server) == "no answer"
+'''
+
+
+def test_a_swallowed_broken_request_fails_with_its_rule_and_passes_where_allowed(
+    project: Path, site: Path
+) -> None:
+    (project / "tests" / "test_careless.py").write_text(SWALLOWED)
+    done = run_tests(project, site, "--responses-report", "report.json")
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert re.search(r" 1 failed, 30 passed in ", lines[-1])
+    failed = [line for line in lines if line.startswith("FAILED")]
+    assert failed == ["FAILED tests/test_careless.py::test_swallowed - REQ-005: this test can not pass:"]
+    assert "ERROR" not in done.stdout
+    report = json.loads((project / "report.json").read_bytes())
+    jsonschema.validate(report, json.loads((ROOT / "schemas" / "pytest_report.json").read_bytes()))
+    assert report["rules"] == {"REQ-005": 2}
+    outcomes = {test["id"].rpartition("::")[2]: test["outcome"] for test in report["tests"]}
+    assert (outcomes["test_swallowed"], outcomes["test_allowed"]) == ("failed", "passed")

@@ -1,0 +1,57 @@
+"""Runs of pytest inside a test: a project whose tests ask the mock server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import httpcore  # noqa: F401 - as the others below
+import pytest
+
+import mockserver.testing.run.kit
+import mockserver.testing.run.summary  # noqa: F401 - else a run in this process would load them again
+
+#: A client for all tests of such a project; what is given beside the text goes into the request.
+PROJECT = '''
+import httpx
+import pytest
+
+@pytest.fixture(scope="session")
+def ask(responses_server):
+    """A careless client: it takes no notice of what comes back."""
+    with httpx.Client(trust_env=False) as client:
+        def ask(text="hi", server=responses_server, key=None, **more):
+            head = {"authorization": f"Bearer {key or server.api_key}"}
+            body = {"model": server.model, "input": text, **more}
+            return client.post(f"{server.base_url}/responses", json=body, headers=head).json()
+        yield ask
+
+def text(reply):
+    return reply["output"][0]["content"][0]["text"]
+'''
+
+Run = Callable[..., pytest.RunResult]
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """`run(code, *options)`: the result of pytest on a file of tests; `text` and fixture `ask` are there.
+
+    It runs in this process, or in one of its own (`subprocess`), or in workers of pytest-xdist.
+    """
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def run(
+        code: str, *options: str, subprocess: bool = False, workers: int | None = None
+    ) -> pytest.RunResult:
+        if workers is not None:
+            # Without the plugins that have no part in it, a worker starts many times faster.
+            monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+            options = ("-p", "xdist", "-p", "mockserver.testing.plugin", "-n", str(workers), *options)
+            subprocess = True
+        pytester.makeconftest(PROJECT)
+        pytester.makepyfile("import pytest\nfrom conftest import text\n" + code)
+        start = pytester.runpytest_subprocess if subprocess else pytester.runpytest_inprocess
+        return start("-p", "no:cacheprovider", "-o", "asyncio_default_fixture_loop_scope=function", *options)
+
+    return run

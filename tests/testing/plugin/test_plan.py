@@ -1,0 +1,161 @@
+"""Planned replies: what a test gets that asks for more, or for less."""
+
+from __future__ import annotations
+
+from tests.testing.plugin.conftest import Run
+
+
+def test_replies_come_in_order_each_once_unless_said_otherwise(run: Run) -> None:
+    result = run(
+        """
+from mockserver import FunctionCall, Script
+
+def test_it(ask, responses_server):
+    responses_server.reply("one")
+    responses_server.reply(chunks=["t", "wo"]).times(2)
+    responses_server.reply(Script((FunctionCall("look", "{}"),)))
+    responses_server.reply("for ever").always()
+    said = [text(ask()) for _ in range(3)]
+    assert said == ["one", "two", "two"]
+    assert ask(tools=[{"type": "function", "name": "look"}])["output"][0]["name"] == "look"
+    assert {text(ask()) for _ in range(4)} == {"for ever"}
+    assert [stub.given for stub in responses_server.planned] == [1, 2, 1, 4]
+
+def test_always_may_be_never(responses_server):
+    responses_server.reply("if you like").always()
+"""
+    )
+    result.assert_outcomes(passed=2)
+
+
+def test_an_unplanned_request_is_refused_and_fails_the_test(run: Run) -> None:
+    result = run(
+        """
+def test_one_too_many(ask, responses_server):
+    responses_server.reply("once")
+    assert text(ask()) == "once"
+    refusal = ask("again?")
+    assert refusal["code"] == "UnplannedRequest"
+    assert "request_id" in refusal
+
+def test_nothing_planned(ask):
+    assert text(ask("again?"))
+
+@pytest.mark.responses(strict=False)
+def test_not_strict(ask, responses_server):
+    responses_server.reply("once")
+    assert text(ask()) == "once"
+    assert text(ask()) != "once"
+
+@pytest.mark.responses(allow=["unplanned"])
+def test_allowed(ask, responses_server):
+    responses_server.reply("once")
+    ask()
+    assert ask()["code"] == "UnplannedRequest"
+"""
+    )
+    result.assert_outcomes(passed=3, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "unplanned: this test can not pass:",
+            "  error unplanned: no reply was left for this request about 'again?'; planned: 'once' (*",
+            "planned: 'once' (planned once, given once)",
+        ]
+    )
+
+
+def test_an_unplanned_request_is_not_sent_again(run: Run) -> None:
+    """A 400: clients retry 408, 409, 429 and what is 500 or more."""
+    result = run(
+        """
+@pytest.mark.responses(allow=["unplanned"])
+def test_it(responses_server):
+    responses_server.reply("once")
+    client = responses_server.httpx()
+    body = {"model": responses_server.model, "input": "x"}
+    assert [client.post("/responses", json=body).status_code for _ in range(2)] == [200, 400]
+"""
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_a_plan_that_nobody_asks_for_fails_the_test(run: Run) -> None:
+    code = """
+def test_none(responses_server):
+    responses_server.reply("nobody asks")
+
+def test_some(ask, responses_server):
+    responses_server.reply("twice").times(2)
+    ask()
+
+def test_by_itself(responses_server):
+    responses_server.reply("nobody asks")
+    assert 0
+
+@pytest.mark.responses(strict=False)
+def test_not_strict(responses_server):
+    responses_server.reply("nobody asks")
+
+@pytest.mark.responses(allow=["unused"])
+def test_allowed(responses_server):
+    responses_server.reply("nobody asks")
+"""
+    result = run(code)
+    result.assert_outcomes(passed=2, failed=3)
+    result.stdout.fnmatch_lines(
+        [
+            "  error unused: a planned reply was not asked for: 'nobody asks' (planned once, not given)",
+            "  error unused: a planned reply was not asked for: 'twice' (planned 2 times, given once)",
+            "E       assert 0",
+        ]
+    )
+    result = run(code, "--responses-unused=warn")
+    result.assert_outcomes(passed=4, failed=1)
+    result.stdout.fnmatch_lines(["responses: planned replies that were not asked for: 2"])
+    result = run(code, "--responses-unused=off")
+    result.assert_outcomes(passed=4, failed=1)
+    result.stdout.no_fnmatch_line("responses:*")
+
+
+def test_a_refused_request_is_told_and_not_the_reply_it_did_not_get(run: Run) -> None:
+    result = run(
+        """
+def test_it(ask, responses_server):
+    responses_server.reply("never")
+    ask(model="nope")
+"""
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["REQ-005: this test can not pass:"])
+
+
+def test_exchanges_of_ones_own_are_planned(run: Run, pytester: object) -> None:
+    result = run(
+        """
+import json, pathlib
+
+folder = pathlib.Path(__file__).parent / "exchanges"
+folder.mkdir(exist_ok=True)
+(folder / "hi.json").write_text(json.dumps({
+    "format": 1, "name": "hi", "source": "a test", "profile": "qwen-2026-01",
+    "match": {"prompt": "hi"},
+    "reply": {"script": {"items": [{"type": "message", "text": "from a file"}]}},
+}))
+
+@pytest.mark.responses(exchanges="exchanges")
+def test_it(ask, responses_server):
+    responses_server.reply("planned")
+    assert [text(ask()) for _ in range(3)] == ["planned", "from a file", "from a file"]
+
+@pytest.mark.responses(exchanges="exchanges")
+def test_other(ask, responses_server):
+    responses_server.reply("planned")
+    ask("something else")
+    ask("something else")
+
+def test_without(ask):
+    assert text(ask()) != "from a file"
+"""
+    )
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["FAILED *::test_other*unplanned*"])

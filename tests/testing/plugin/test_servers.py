@@ -1,0 +1,181 @@
+"""More servers than one, and servers in trouble, in tests of a project."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from mockserver.server.runner import bind
+from tests.testing.plugin.conftest import Run
+
+KILL = """
+import time
+
+def kill(server):
+    thread = server._served._server
+    thread._loop.call_soon_threadsafe(thread._loop.stop)
+    while thread.alive:
+        time.sleep(0.001)
+"""
+
+
+def test_two_servers_at_once_are_both_judged_and_do_not_meet(run: Run) -> None:
+    result = run(
+        """
+made = []
+
+def test_apart(ask, responses_server, make_responses_server):
+    other = make_responses_server(rendering="documented")
+    made.append(other)
+    assert other.base_url != responses_server.base_url
+    responses_server.reply("one")
+    other.reply("two")
+    assert (text(ask()), text(ask(server=other))) == ("one", "two")
+    assert (len(responses_server.journal), len(other.journal)) == (1, 1)
+
+def test_stopped():
+    assert not made[0]._served.alive
+
+def test_other_is_judged(ask, make_responses_server):
+    ask(server=make_responses_server(), model="nope")
+
+def test_other_is_strict(ask, make_responses_server):
+    other = make_responses_server()
+    other.reply("once")
+    ask(server=other)
+    ask(server=other)
+
+def test_only_others(make_responses_server):
+    a, b = make_responses_server(), make_responses_server(seed=1)
+    ids = [each.httpx().post("/responses", json={"model": each.model, "input": "x"}).json()["id"]
+           for each in (a, b)]
+    assert len(set(ids)) == 2
+
+def test_wrong(make_responses_server):
+    make_responses_server(profil="x")
+"""
+    )
+    result.assert_outcomes(passed=3, failed=3)
+    result.stdout.fnmatch_lines(
+        [
+            "REQ-005: this test can not pass:",
+            "unplanned: this test can not pass:",
+            "E * there is no setting 'profil' of a server; *",
+        ]
+    )
+
+
+def test_a_port_in_use_is_one_clear_error(run: Run) -> None:
+    taken = bind("127.0.0.1", 0)
+    port = taken.getsockname()[1]
+    began = time.monotonic()
+    result = run(
+        f"""
+@pytest.fixture(scope="session")
+def responses_config():
+    return {{"port": {port}}}
+
+def test_it(ask):
+    pass
+
+def test_again(ask):
+    pass
+"""
+    )
+    assert time.monotonic() - began < 5
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines([f"E * can not listen on 127.0.0.1:{port}: Address already in use"])
+    taken.close()
+
+
+def test_a_port_of_ones_choice_serves_every_kind(run: Run) -> None:
+    """One server after the other, where tests want different ones."""
+    free = bind("127.0.0.1", 0)
+    port = free.getsockname()[1]
+    free.close()
+    result = run(
+        f"""
+@pytest.fixture(scope="session")
+def responses_config():
+    return {{"port": {port}}}
+
+def test_wire(ask, responses_server):
+    assert "parallel_tool_calls" in ask()
+    assert ":{port}/" in responses_server.base_url
+
+@pytest.mark.responses(rendering="documented")
+def test_documented(ask, responses_server):
+    assert "parallel_tool_calls" not in ask()
+    assert ":{port}/" in responses_server.base_url
+"""
+    )
+    result.assert_outcomes(passed=2)
+
+
+def test_a_server_that_dies_fails_its_test_and_no_other(run: Run) -> None:
+    result = run(
+        KILL
+        + """
+def test_before(ask):
+    ask()
+
+def test_swallowed(ask, responses_server):
+    ask()
+    kill(responses_server)
+
+def test_new(ask):
+    assert text(ask())
+
+def test_by_itself(ask, responses_server):
+    kill(responses_server)
+    began = time.monotonic()
+    try:
+        ask()
+    finally:
+        assert time.monotonic() - began < 1
+
+def test_told(ask, responses_server):
+    kill(responses_server)
+    responses_server.reply("x")
+
+def test_after(ask):
+    assert text(ask())
+""",
+        "-W",
+        "error",
+    )
+    result.assert_outcomes(passed=3, failed=3)
+    result.stdout.fnmatch_lines(
+        [
+            "*the mock server died during the test: RuntimeError: Event loop stopped before *",
+            "*- what the mock server was asked -*",
+            "the mock server died: RuntimeError: Event loop stopped before Future completed.",
+            "E * the mock server died: RuntimeError: Event loop stopped before Future completed.",
+        ]
+    )
+
+
+@pytest.mark.parametrize("streams", [False, True], ids=["replies", "streams"])
+def test_whoever_waits_for_a_dying_server_waits_no_longer(run: Run, streams: bool) -> None:
+    result = run(
+        KILL
+        + f"""
+import httpx, threading
+from mockserver.exchanges import Exchange, Match
+
+def test_it(make_responses_server):
+    head = {{"content-type": "text/event-stream"}}
+    chunks = [{{"text": "event: x\\n"}}] * {int(streams)} + [{{"at_ms": 60_000, "text": "late"}}]
+    http = {{"status": 200, "headers": head, "chunks": chunks}}
+    server = make_responses_server(exchanges=[Exchange("slow", Match(), {{"http": http}})])
+    threading.Timer(0.3, kill, [server]).start()
+    began = time.monotonic()
+    with pytest.raises(httpx.HTTPError):
+        body = {{"model": server.model, "input": "x", "stream": True}}
+        server.httpx(timeout=30).post("/responses", json=body)
+    assert time.monotonic() - began < 1.3
+"""
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*the mock server died during the test: RuntimeError: Event loop stopped*"])

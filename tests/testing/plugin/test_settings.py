@@ -1,0 +1,180 @@
+"""Where the settings of a run come from, and what becomes of those that can not be used."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.testing.plugin.conftest import Run
+
+SHOWS = """
+def test_it(ask, responses_server):
+    reply = ask()
+    print("\\nrendering:", "wire" if "parallel_tool_calls" in reply else "documented")
+    print("id:", reply["id"])
+"""
+
+
+def shown(result: pytest.RunResult, name: str) -> str:
+    result.assert_outcomes(passed=1)
+    (line,) = [line for line in result.outlines if line.startswith(f"{name}: ")]
+    return line.removeprefix(f"{name}: ")
+
+
+def test_file_then_ini_then_fixture_then_option_then_marker(run: Run, pytester: pytest.Pytester) -> None:
+    """Each is added to the ones before, and wins."""
+    config = "\n@pytest.fixture(scope='session')\ndef responses_config():\n    return {'seed': 3}\n"
+    plain = shown(run(SHOWS, "-s"), "id")
+    project = pytester.path / "pyproject.toml"
+    project.write_text("[tool.mockserver]\nseed = 1\nquiet = true\nport = 1\n")
+    ids = [plain, shown(run(SHOWS, "-s"), "id")]
+    ini = "[tool.pytest.ini_options]\nresponses_seed = 2\n"
+    project.write_text(project.read_text() + ini)
+    ids += [shown(run(SHOWS, "-s"), "id"), shown(run(config + SHOWS, "-s"), "id")]
+    ids += [shown(run(config + SHOWS, "-s", "--responses-seed=4"), "id")]
+    assert len(set(ids)) == 5
+    marked = SHOWS.replace("def test", "@pytest.mark.responses(rendering='documented')\ndef test")
+    assert shown(run(SHOWS, "-s", "--responses-rendering=wire"), "rendering") == "wire"
+    assert shown(run(marked, "-s", "--responses-rendering=wire"), "rendering") == "documented"
+    assert shown(run(SHOWS, "-s", "--responses-rendering=documented"), "rendering") == "documented"
+
+
+def test_servers_of_all_kinds_stand_side_by_side(run: Run) -> None:
+    result = run(
+        """
+urls = set()
+
+@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("rendering", [
+    pytest.param("wire", marks=pytest.mark.responses(rendering="wire")),
+    pytest.param("documented", marks=pytest.mark.responses(rendering="documented")),
+])
+def test_it(ask, responses_server, rendering, number):
+    assert len(responses_server.journal) == 0
+    assert ("parallel_tool_calls" in ask()) == (rendering == "wire")
+    urls.add(responses_server.base_url)
+
+def test_there_was_one_server_for_each():
+    assert len(urls) == 2
+"""
+    )
+    result.assert_outcomes(passed=7)
+
+
+@pytest.mark.parametrize(
+    ("marker", "words"),
+    [
+        ("profil='x'", "no argument 'profil'; it has: profile, rendering, exchanges, strict, allow"),
+        ("'x'", "takes its arguments by name"),
+        ("profile='x'", "no profile 'x'; there are: "),
+        ("profile='openai'", "to judge by, not to play"),
+        ("rendering='x'", "no rendering 'x'"),
+        ("strict='no'", "strict is True or False, not 'no'"),
+        ("allow=['REQ-05']", "no rule 'REQ-05' to allow"),
+        ("exchanges=1", "exchanges can not be 1"),
+        ("exchanges='nowhere'", "there is no folder */nowhere"),
+    ],
+)
+def test_a_marker_that_can_not_be_read_ends_the_run(marker: str, words: str, run: Run) -> None:
+    result = run(f"@pytest.mark.responses({marker})\ndef test_it(ask):\n    pass\n")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: *{words.replace('[', '[[]')}*"])
+
+
+def test_in_a_worker_a_marker_that_can_not_be_read_ends_its_own_test(run: Run) -> None:
+    result = run(
+        """
+@pytest.mark.responses(exchanges="nowhere")
+def test_one(ask):
+    pass
+
+@pytest.mark.responses(profil="x")
+def test_two(ask):
+    pass
+
+def test_three(ask):
+    ask()
+""",
+        workers=1,
+    )
+    result.assert_outcomes(passed=1, errors=2)
+    result.stdout.fnmatch_lines(
+        ["E * there is no folder *nowhere", "E * the marker responses has no argument 'profil'; it has: *"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("--responses-strict=maybe", "invalid choice"),
+        ("--responses-ignored=fatal", "invalid choice"),
+        ("-oresponses_strict=maybe", "responses_strict is 'maybe'; it can be: true, false"),
+        ("-oresponses_ignored=fatal", "responses_ignored is 'fatal'; it can be: warn, error, off"),
+    ],
+)
+def test_an_option_that_is_no_choice_ends_the_run(option: str, words: str, run: Run) -> None:
+    result = run("def test_it():\n    pass\n", option, subprocess=True)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert words in result.stderr.str()
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (
+            "{'profil': 'x'}",
+            "responses_config: there is no setting 'profil' of a server; there are: profile,",
+        ),
+        ("{'seed': 'x'}", "responses_config: seed can not be 'x'"),
+        ("{'profile': 'x'}", "no profile 'x'; there are: "),
+        ("{'exchanges': 'nowhere'}", "there is no folder "),
+    ],
+)
+def test_a_config_that_can_not_be_used_is_one_clear_error(config: str, words: str, run: Run) -> None:
+    code = f"@pytest.fixture(scope='session')\ndef responses_config():\n    return {config}\n"
+    result = run(code + "def test_it(ask):\n    pass\n")
+    result.assert_outcomes(errors=1)
+    assert words in result.stdout.str()
+
+
+def test_a_slip_in_the_project_file_is_told(run: Run, pytester: pytest.Pytester) -> None:
+    (pytester.path / "pyproject.toml").write_text('[tool.mockserver]\nrenderings = "wire"\n')
+    result = run("def test_it(ask):\n    pass\n")
+    result.assert_outcomes(errors=1)
+    assert "[tool.mockserver]: there is no setting 'renderings'" in result.stdout.str()
+
+
+def test_strict_can_be_turned_off_for_the_run(run: Run) -> None:
+    code = """
+def test_it(ask, responses_server):
+    responses_server.reply("once")
+    assert text(ask()) == "once"
+    assert text(ask()) != "once"
+"""
+    run(code).assert_outcomes(failed=1)
+    run(code, "--responses-strict=false").assert_outcomes(passed=1)
+    run(code, "-oresponses_strict=false").assert_outcomes(passed=1)
+    run(code, "-oresponses_strict=false", "--responses-strict=true").assert_outcomes(failed=1)
+
+
+def test_variables_point_clients_to_the_mock_and_are_taken_back(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://example.com")
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("DASHSCOPE_API_KEY", raising=False)
+    result = run(
+        """
+import os
+
+NAMES = ("OPENAI_BASE_URL", "OPENAI_API_KEY", "DASHSCOPE_API_KEY")
+
+def test_set(responses_env, responses_server):
+    expected = [responses_server.base_url, responses_server.api_key, responses_server.api_key]
+    assert [os.environ[name] for name in NAMES] == expected
+    assert dict(responses_env) == dict(zip(NAMES, expected))
+
+def test_back():
+    assert [os.environ.get(name) for name in NAMES] == ["https://example.com", None, None]
+"""
+    )
+    result.assert_outcomes(passed=2)

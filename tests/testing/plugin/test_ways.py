@@ -1,0 +1,303 @@
+"""Ways to run tests: options of pytest, other plugins, properties."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.testing.plugin.conftest import Run
+
+BROKEN = 'ask(model="nope")'
+
+
+def test_four_workers_have_a_server_each(run: Run, pytester: pytest.Pytester) -> None:
+    result = run(
+        f"""
+@pytest.mark.parametrize("number", range(40))
+def test_own(ask, responses_server, number):
+    assert len(responses_server.journal) == 0
+    responses_server.reply(f"for {{number}}")
+    assert text(ask(f"from {{number}}")) == f"for {{number}}"
+    assert [entry.prompt for entry in responses_server.journal] == [f"from {{number}}"]
+
+@pytest.mark.parametrize("number", range(4))
+def test_broken(ask, number):
+    {BROKEN}
+
+def test_ignored(ask):
+    ask(some_parameter=1)
+""",
+        "--responses-report=report.json",
+        workers=4,
+    )
+    result.assert_outcomes(passed=41, failed=4)
+    result.stdout.fnmatch_lines(["*service ignores parameters that were sent: some_parameter (1 request)"])
+    assert result.stdout.str().count("responses: the service ignores") == 1
+    report = json.loads((pytester.path / "report.json").read_bytes())
+    assert (len(report["tests"]), report["requests"], report["complete"]) == (45, 45, True)
+    assert report["rules"] == {"REQ-002": 1, "REQ-005": 4}
+
+
+def test_without_the_plugin_there_is_no_fixture(run: Run) -> None:
+    code = "def test_it(responses_server):\n    pass\n"
+    result = run(code, "-p", "no:mockserver.testing.plugin")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*fixture 'responses_server' not found*"])
+    result = run("def test_it():\n    pass\n", "-p", "no:mockserver.testing.plugin")
+    result.assert_outcomes(passed=1)
+
+
+def test_naming_the_plugin_as_well_changes_nothing(run: Run) -> None:
+    code = "def test_it(ask):\n    ask()\n"
+    run(code, "-p", "mockserver.testing.plugin", subprocess=True).assert_outcomes(passed=1)
+
+
+def test_strict_markers_strict_config_and_warnings_as_errors(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nresponses_ignored = off\nresponses_profile = qwen-2026-01\n")
+    result = run(
+        f"""
+import gc
+
+@pytest.mark.responses(strict=True)
+def test_good(ask):
+    ask()
+
+def test_broken(ask):
+    {BROKEN}
+
+def test_streams(responses_server):
+    responses_server.reply("a few words")
+    client = responses_server.httpx()
+    body = {{"model": responses_server.model, "input": "x", "stream": True}}
+    with client.stream("POST", "/responses", json=body) as answer:
+        assert b"response.created" in next(answer.iter_bytes())
+
+def test_nothing_is_left_open():
+    gc.collect()
+""",
+        "--strict-markers",
+        "--strict-config",
+        "-W",
+        "error",
+        subprocess=True,
+    )
+    result.assert_outcomes(passed=3, failed=1)
+
+
+def test_coroutines_by_pytest_asyncio(run: Run) -> None:
+    result = run(
+        """
+import httpx
+
+async def aask(server, **more):
+    async with httpx.AsyncClient(trust_env=False) as client:
+        head = {"authorization": f"Bearer {server.api_key}"}
+        body = {"model": server.model, "input": "hi", **more}
+        return (await client.post(f"{server.base_url}/responses", json=body, headers=head)).json()
+
+@pytest.mark.asyncio
+async def test_good(responses_server):
+    responses_server.reply("yes")
+    assert text(await aask(responses_server)) == "yes"
+
+@pytest.mark.asyncio
+async def test_broken(responses_server):
+    await aask(responses_server, model="nope")
+
+@pytest.mark.asyncio
+async def test_by_itself(responses_server):
+    await aask(responses_server, model="nope")
+    assert 0
+
+@pytest.fixture(params=["asyncio"])
+def anyio_backend(request):
+    return request.param
+
+@pytest.mark.anyio
+async def test_good_too(responses_server):
+    responses_server.reply("yes")
+    assert text(await aask(responses_server)) == "yes"
+
+@pytest.mark.anyio
+async def test_broken_too(responses_server):
+    await aask(responses_server, model="nope")
+""",
+        "-W",
+        "error",
+    )
+    result.assert_outcomes(passed=2, failed=3)
+    assert result.outlines.count("REQ-005: this test can not pass:") == 2
+    result.stdout.fnmatch_lines(["E       assert 0"])
+
+
+PROPERTIES = """
+import inspect
+from hypothesis import given, settings, strategies as st
+
+QUICK = settings(max_examples=300, database=None, deadline=None)
+numbers = st.integers(0, 10_000)
+seen = []
+"""
+
+
+def test_a_property_is_judged_and_reset_example_by_example(run: Run) -> None:
+    result = run(
+        PROPERTIES
+        + """
+@QUICK
+@given(number=numbers)
+def test_good(ask, responses_server, number):
+    assert len(responses_server.journal) == 0
+    responses_server.reply(str(number))
+    assert text(ask(str(number))) == str(number)
+    responses_server.clock.advance(1)
+    seen.append(responses_server.clock.now())
+
+def test_hundreds():
+    assert len(seen) >= 300
+    assert len(set(seen)) == 1
+
+@QUICK
+@given(number=numbers)
+def test_broken(ask, responses_server, number):
+    seen.append(number)
+    ask(**({"model": "nope"} if number > 1000 else {}))
+
+def test_it_was_shrunk():
+    assert seen[-1] == 1001
+
+@QUICK
+@given(number=numbers)
+def test_unplanned(ask, responses_server, number):
+    responses_server.reply("once")
+    for _ in range(2 if number > 1000 else 1):
+        ask()
+""",
+        "-W",
+        "error",
+    )
+    result.assert_outcomes(passed=3, failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "*ContractError: REQ-005: this test can not pass:",
+            "*- what the mock server was asked -*",
+            '   > {"model":"nope","input":"hi"}',
+            "*ContractError: unplanned: this test can not pass:",
+        ]
+    )
+
+
+def test_properties_that_are_coroutines(run: Run) -> None:
+    code = (
+        PROPERTIES
+        + """
+import httpx
+
+async def aask(server, **more):
+    async with httpx.AsyncClient(trust_env=False) as client:
+        head = {"authorization": f"Bearer {server.api_key}"}
+        body = {"model": server.model, "input": "hi", **more}
+        return (await client.post(f"{server.base_url}/responses", json=body, headers=head)).json()
+
+SOME = settings(QUICK, max_examples=30)
+
+@pytest.mark.asyncio
+@SOME
+@given(number=numbers)
+async def test_good(responses_server, number):
+    assert len(responses_server.journal) == 0
+    responses_server.reply(str(number))
+    assert text(await aask(responses_server)) == str(number)
+
+@pytest.mark.asyncio
+@SOME
+@given(number=numbers)
+async def test_broken(responses_server, number):
+    await aask(responses_server, **({"model": "nope"} if number > 100 else {}))
+
+@pytest.fixture(scope="session")
+def anyio_backend():
+    return "asyncio"
+
+@pytest.mark.anyio
+@SOME
+@given(number=numbers)
+async def test_good_too(responses_server, number):
+    assert len(responses_server.journal) == 0
+    responses_server.reply(str(number))
+    assert text(await aask(responses_server)) == str(number)
+
+@pytest.mark.anyio
+@SOME
+@given(number=numbers)
+async def test_broken_too(responses_server, number):
+    await aask(responses_server, **({"model": "nope"} if number > 100 else {}))
+"""
+    )
+    result = run(code, "-W", "error")
+    result.assert_outcomes(passed=2, failed=2)
+    told = [line for line in result.outlines if line.startswith("E  ") and "ContractError: REQ-005" in line]
+    assert len(told) == 2
+
+
+def test_what_came_before_the_examples_is_judged_too(run: Run) -> None:
+    result = run(
+        PROPERTIES
+        + f"""
+@pytest.fixture(scope="module")
+def early(ask):
+    {BROKEN}
+
+@QUICK
+@given(number=numbers)
+def test_it(early, ask, number):
+    ask()
+"""
+    )
+    result.assert_outcomes(failed=1)
+
+
+def test_a_test_that_runs_again_begins_anew(run: Run) -> None:
+    """As plugins do that run failed tests again: set up, call and tear down once more."""
+    result = run(
+        """
+from _pytest.runner import runtestprotocol
+
+tries = []
+
+def test_it(ask, responses_server):
+    assert len(responses_server.journal) == 0
+    tries.append(1)
+    responses_server.reply("yes")
+    ask(**({"model": "nope"} if len(tries) == 1 else {}))
+
+def test_last(ask):
+    assert tries == [1, 1]
+""",
+        "-p",
+        "again",
+    )
+    result.assert_outcomes(passed=2)
+
+
+@pytest.fixture(autouse=True)
+def again(pytester: pytest.Pytester) -> None:
+    """A plugin that runs each test twice and tells of the second."""
+    pytester.makepyfile(
+        again="""
+import pytest
+from _pytest.runner import runtestprotocol
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item, nextitem):
+    if nextitem is None:
+        return None
+    first = runtestprotocol(item, nextitem=nextitem, log=False)
+    assert [each.outcome for each in first] == ["passed", "failed", "passed"]
+    item._initrequest()
+    runtestprotocol(item, nextitem=nextitem)
+    return True
+"""
+    )
+    pytester.syspathinsert()
