@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -55,11 +55,12 @@ _SETTLE_SECONDS = 10.0
 class Relay:
     """An ASGI application between a client and an endpoint.
 
-    `journal` has each request with its answer and what the contract says of the request; `answers` what it
-    says of the answers, by the id of the request.
+    `journal` gets each request with its answer, and what the contract says of both.
     """
 
-    def __init__(self, origin: Origin, profile: Profile, key: str, budget: Budget, limits: Limits) -> None:
+    def __init__(
+        self, origin: Origin, profile: Profile, key: str, budget: Budget, limits: Limits, journal: Journal
+    ) -> None:
         """`key` is what clients have to present; the endpoint's own is the origin's."""
         self._origin = origin
         self._profile = profile
@@ -72,13 +73,7 @@ class Relay:
         self._idle = asyncio.Event()
         self._idle.set()
         self.budget = budget
-        self.journal = Journal()
-        self.answers: dict[str, list[Finding]] = {}
-
-    def reset(self) -> None:
-        """Forget what was asked and answered; what was spent stays spent."""
-        self.journal.clear()
-        self.answers.clear()
+        self.journal = journal
 
     async def settled(self) -> None:
         """Wait until no answer is under way, so that all of them have been judged."""
@@ -126,9 +121,9 @@ class Relay:
             raise ApiError(403, "BudgetSpent", message, headers=_FINAL)
         self.budget.spent_requests += 1
         passage.sent = True
-        await self._ask(passage, path.removeprefix(self._profile.base_path))
+        await self._ask(passage, path.removeprefix(self._profile.base_path), receive)
 
-    async def _ask(self, passage: _Passage, path: str) -> None:
+    async def _ask(self, passage: _Passage, path: str, receive: Receive) -> None:
         import httpx
 
         query = passage.scope["query_string"].decode("latin-1")
@@ -156,7 +151,7 @@ class Relay:
             request.extensions["timeout"]["read"] = self._limits.stall
             await passage.begin(response.status_code, self._answer_headers(response.headers.raw))
             with suppress(httpx.HTTPError):
-                await passage.go_on(self._cleaned(response.aiter_raw()))
+                await _unless_gone(passage.go_on(self._cleaned(response.aiter_raw())), receive)
         finally:
             await response.aclose()
         await passage.end()
@@ -195,6 +190,7 @@ class Relay:
             asked if isinstance(asked, str) else "",
             judged=judged,
             ignored=ignored,
+            answered=tuple(self._answer_findings(passage, body)) if passage.sent else (),
         )
         scope = passage.scope
         authorization = dict(scope["headers"]).get(b"authorization", b"")
@@ -204,10 +200,9 @@ class Relay:
         whole = (passage.reply.replace(key, b"[redacted]"),)
         pieces = whole if key in passage.reply else tuple(passage.pieces)
         entry = Entry(passage.at, sent, passage.body, passage.status, pieces, passage.is_stream, about)
-        self.journal.add(entry)
         if passage.sent:
-            self.answers[passage.request_id] = self._answer_findings(passage, body)
             self.budget.spent_tokens += _tokens(passage.reply)
+        self.journal.add(entry)
 
     def _judged(self, passage: _Passage, body: Any) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
         if not passage.creates or body is None:
@@ -230,6 +225,22 @@ class Relay:
 
 #: Rules that a stream breaks when its reader hangs up.
 _OF_THE_END = frozenset({"SEQ-006", "SSE-003", "SSE-006"})
+
+
+async def _unless_gone(work: Coroutine[Any, Any, None], receive: Receive) -> None:
+    """Do the work, unless the client goes away before it is done."""
+    doing, going = asyncio.ensure_future(work), asyncio.ensure_future(_gone(receive))
+    await asyncio.wait({doing, going}, return_when=asyncio.FIRST_COMPLETED)
+    for each in (doing, going):
+        each.cancel()
+    await asyncio.wait({doing, going})
+    if not doing.cancelled():
+        doing.result()
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 class _Passage:

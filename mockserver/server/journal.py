@@ -47,6 +47,8 @@ class About(NamedTuple):
     judged: tuple[Finding, ...] = ()
     ignored: tuple[str, ...] = ()
     detail: str = ""
+    answered: tuple[Finding, ...] = ()
+    """What the contract says of an answer that was not the mock's own."""
     refusal: str = ""
     """"unplanned" or "refused" (no call of the API at all) where the mock would not answer; else empty."""
 
@@ -120,6 +122,11 @@ class Entry:
     def ignored(self) -> tuple[str, ...]:
         """Parameters that the profile does not process."""
         return self.about.ignored
+
+    @property
+    def answered(self) -> tuple[Finding, ...]:
+        """What the contract says of the answer, where it is a live endpoint's."""
+        return self.about.answered
 
     @property
     def refusal(self) -> str:

@@ -12,7 +12,7 @@ from mockserver.replies.script import Message, Script, message, require_servable
 from mockserver.server.journal import Journal
 from mockserver.server.stubs import Stub
 from mockserver.testing.clients import Clients
-from mockserver.testing.serving import Served, Settings, checked
+from mockserver.testing.serving import Settings, checked, serve_mock
 
 if TYPE_CHECKING:
     from httpx import Client
@@ -37,7 +37,7 @@ class MockServer:
 
         `strict`: once a reply is planned, a request that none is planned for is refused (400).
         """
-        self._served = Served(checked(settings, "MockServer"), strict=strict)
+        self._served = serve_mock(checked(settings, "MockServer"), strict=strict)
         self._clients = Clients()
 
     def start(self) -> Self:

@@ -113,6 +113,10 @@ def _require_readable(item: pytest.Item) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     _require_readable(item)  # before a fixture for the whole run would fail of it
     item.config.stash[_ITEM] = item
+    if options.is_live(item.config) and item.get_closest_marker("responses") is not None:
+        from mockserver.testing.run.live import skip_scripted
+
+        skip_scripted(item)
     kit = item.config.stash.get(_KIT, None)
     if kit is not None:
         kit.begin(item)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, TypedDict, cast
+
+from starlette.types import ASGIApp
 
 from mockserver.errors import ConfigurationError, StartError
 from mockserver.exchanges import Exchange, load_folder
@@ -12,11 +14,11 @@ from mockserver.profiles import DEFAULT_PROFILE
 from mockserver.server.access import Hosts, Keys
 from mockserver.server.app import App
 from mockserver.server.endpoint import Services
-from mockserver.server.sessions import COUNTED, AnyModel, open_session
+from mockserver.server.sessions import COUNTED, AnyModel, Session, open_session
 from mockserver.server.store import MemoryStore
 from mockserver.server.threaded import ThreadedServer
 
-__all__ = ["API_KEY", "Served", "Settings", "checked", "loaded"]
+__all__ = ["API_KEY", "Served", "Settings", "checked", "loaded", "serve_mock"]
 
 #: The key that is accepted where none is given.
 API_KEY = "sk-mock"
@@ -67,33 +69,39 @@ def checked(given: Mapping[str, Any], where: str) -> Settings:
     return cast("Settings", dict(given))
 
 
-class Served:
-    """A server that can be started and stopped, and the session it serves."""
+Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
-    def __init__(self, settings: Settings, *, strict: bool = True) -> None:
-        """UnknownProfile, InvalidExchange or ConfigurationError where a setting can not be used."""
-        keys = _several(settings.get("api_key", API_KEY)) or (API_KEY,)
-        models = _several(settings.get("model", ()))
-        size = settings.get("store_size", 10_000)
-        self.session = open_session(
-            profile=settings.get("profile", DEFAULT_PROFILE),
-            rendering=settings.get("rendering", "wire"),
-            seed=settings.get("seed", 0),
-            models=AnyModel() if "any" in models else frozenset(models) or None,
-            own=loaded(settings.get("exchanges", ())),
-            counted=max(COUNTED, 2 * size),
-        )
-        self.session.strict = strict
-        self.api_key = keys[0]
-        self.model = models[0] if models and "any" not in models else self.session.profile.models[0]
-        self._services = Services(
-            session=self.session,
-            store=MemoryStore(size),
-            keys=Keys(keys),
-            hosts=Hosts(_several(settings.get("allow_host", ()))),
-        )
-        self._server = ThreadedServer(App(self._services), port=settings.get("port", 0))
-        self._used = False
+
+async def _nothing() -> None:
+    """Nothing is to be done."""
+
+
+class Served:
+    """An application that can be started and stopped in a thread, and the session it serves."""
+
+    def __init__(
+        self,
+        session: Session,
+        app: ASGIApp,
+        *,
+        api_key: str,
+        model: str,
+        port: int = 0,
+        forget: Work = _nothing,
+        settled: Work = _nothing,
+        leave: Work = _nothing,
+    ) -> None:
+        """`forget` drops what the application keeps beside the session; `settled` waits for open answers.
+
+        `leave` comes before the end.
+        """
+        self.session = session
+        self.api_key = api_key
+        self.model = model
+        self._server = ThreadedServer(app, port=port)
+        self._forget = forget
+        self._settled = settled
+        self._leave = leave
 
     @property
     def base_url(self) -> str:
@@ -114,6 +122,8 @@ class Served:
         self._server.start()
 
     def stop(self) -> None:
+        if self.alive:
+            self._server.run(self._leave())
         self._server.stop()
 
     def require_alive(self) -> None:
@@ -123,8 +133,42 @@ class Served:
 
     def reset(self) -> None:
         """Forget replies, journal and stored responses; the clock goes back to its start."""
+        self.settle()
         self.session.reset()
-        self._server.run(self._services.store.clear(self.session.name))
+        self._server.run(self._forget())
+
+    def settle(self) -> None:
+        """Wait until every answer is in the journal."""
+        if self._settled is not _nothing and self.alive:
+            self._server.run(self._settled())
+
+
+def serve_mock(settings: Settings, *, strict: bool = True) -> Served:
+    """The mock with these settings; UnknownProfile, InvalidExchange, ConfigurationError."""
+    keys = _several(settings.get("api_key", API_KEY)) or (API_KEY,)
+    models = _several(settings.get("model", ()))
+    size = settings.get("store_size", 10_000)
+    session = open_session(
+        profile=settings.get("profile", DEFAULT_PROFILE),
+        rendering=settings.get("rendering", "wire"),
+        seed=settings.get("seed", 0),
+        models=AnyModel() if "any" in models else frozenset(models) or None,
+        own=loaded(settings.get("exchanges", ())),
+        counted=max(COUNTED, 2 * size),
+    )
+    session.strict = strict
+    store = MemoryStore(size)
+    services = Services(
+        session=session, store=store, keys=Keys(keys), hosts=Hosts(_several(settings.get("allow_host", ())))
+    )
+    return Served(
+        session,
+        App(services),
+        api_key=keys[0],
+        model=models[0] if models and "any" not in models else session.profile.models[0],
+        port=settings.get("port", 0),
+        forget=lambda: store.clear(session.name),
+    )
 
 
 def _several(value: str | Sequence[str]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from mockserver.live.client import Limits
 from mockserver.live.origin import Origin, origin
 from mockserver.live.relay import Relay
 from mockserver.profiles import load_profile
+from mockserver.server.journal import Journal
 from mockserver.server.threaded import ThreadedServer
 from mockserver.wire import json
 from tests.contract import samples
@@ -36,7 +37,7 @@ def between() -> Iterator[Between]:
     def run(
         place: Origin, budget: Budget | None = None, limits: Limits | None = None
     ) -> tuple[Relay, httpx.Client]:
-        relay = Relay(place, PROFILE, KEY, budget or Budget(100, 100_000), limits or Limits())
+        relay = Relay(place, PROFILE, KEY, budget or Budget(100, 100_000), limits or Limits(), Journal())
         server = ThreadedServer(relay)
         server.start()
         client = httpx.Client(
@@ -83,7 +84,7 @@ def test_the_bytes_are_those_of_the_endpoint(parameters: dict[str, Any], between
         assert through.headers[name] == direct.headers[name]
     entry = relay.journal.last
     assert b"".join(entry.reply) == direct.content
-    assert entry.findings == relay.answers[entry.request_id] == []
+    assert (entry.findings, entry.answered) == ([], ())
     assert relay.budget.spent_requests == 1
     assert relay.budget.spent_tokens > 30
 
@@ -137,6 +138,16 @@ def test_one_that_gives_the_key_back_is_cleaned(standin: str, between: Between) 
     assert CANARY not in str([entry.reply for entry in relay.journal])
 
 
+def test_a_client_that_leaves_is_no_fault_and_costs_no_more(standin: str, between: Between) -> None:
+    """The endpoint has 20 seconds of silence before it: the relay does not wait for it."""
+    relay, client = between(origin(f"{standin}/stalled{PROFILE.base_path}", CANARY))
+    with client.stream("POST", "/responses", json={**HELLO, "stream": True}) as answer:
+        next(answer.iter_raw())
+    settled(relay, client)
+    entry = relay.journal.last
+    assert (entry.status, entry.answered) == (200, ())
+
+
 def test_the_budget_is_kept(between: Between) -> None:
     with mock() as server:
         for budget in (Budget(1, 10_000), Budget(10, 20)):
@@ -177,8 +188,7 @@ def test_answers_are_judged(wrong: str, rule: str, standin: str, between: Betwee
     body = {**HELLO, "model": "no-such-model"} if wrong == "envelope" else {**HELLO, "stream": True}
     client.post("/responses", json=body)
     settled(relay, client)
-    [found] = relay.answers.values()
-    assert [each.rule for each in found] == [rule]
+    assert [each.rule for each in relay.journal.last.answered] == [rule]
 
 
 def test_requests_are_judged(between: Between) -> None:

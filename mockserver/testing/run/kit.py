@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 from mockserver.errors import StartError
 from mockserver.testing.clients import Clients
 from mockserver.testing.mock import MockServer
+from mockserver.testing.run.options import is_live, skip_live
 from mockserver.testing.run.policy import Policy, policy_of, run_settings, test_settings
 from mockserver.testing.run.transcript import transcript
 from mockserver.testing.run.verdicts import Watch, broken_contract
-from mockserver.testing.serving import Served, Settings, checked
+from mockserver.testing.serving import Served, Settings, checked, serve_mock
+
+if TYPE_CHECKING:
+    from mockserver.replies.script import Script
+    from mockserver.server.journal import Journal
+    from mockserver.testing.run.live import LivePlan
 
 __all__ = ["Kit", "Outcome"]
 
@@ -34,6 +40,25 @@ class Shared(MockServer):
 
     def close_clients(self) -> None:
         self._clients.close()
+
+
+class Live(Shared):
+    """The live endpoint in the mock server's place: whatever would script it skips the test."""
+
+    @property
+    def journal(self) -> Journal:
+        self._served.settle()
+        return super().journal
+
+    @property
+    def clock(self) -> NoReturn:
+        skip_live("it moves the server's clock")
+
+    def reply(self, text: str | Script | None = None, *, chunks: Iterable[str] | None = None) -> NoReturn:
+        skip_live("it scripts a reply")
+
+    def reset(self) -> NoReturn:
+        skip_live("it resets the server")
 
 
 class Extra(MockServer):
@@ -59,6 +84,7 @@ class Kit:
 
     def __init__(self, config: pytest.Config, given: Mapping[str, Any]) -> None:
         self.settings = run_settings(config, given)
+        self._live = _live_plan(config) if is_live(config) else None
         self.server: Shared | None = None
         self._pool: list[tuple[Settings, Served]] = []
         self._extra: list[Extra] = []
@@ -70,7 +96,7 @@ class Kit:
     def open(self) -> MockServer:
         """The server of `responses_server`."""
         served = self._serving(self._own)
-        self.server = Shared(served)
+        self.server = Shared(served) if self._live is None else Live(served)
         self._attach(served, fresh=True)
         return self.server
 
@@ -78,7 +104,7 @@ class Kit:
         """Make everything as new for a test, and watch what its clients ask."""
         self._policy = policy_of(item)
         self._watch = Watch(self._policy)
-        self._own = test_settings(item, self.settings)
+        self._own = test_settings(item, self.settings) if self._live is None else self.settings
         if self.server is None:
             return
         named = "responses_server" in getattr(item, "fixturenames", ())
@@ -89,6 +115,8 @@ class Kit:
 
     def make(self, **settings: Any) -> MockServer:
         """One more server, for the test that runs."""
+        if self._live is not None:
+            skip_live("it starts a mock server of its own")
         strict = settings.pop("strict", self._policy.strict)
         own = checked({**self._own, "port": 0, **settings}, "make_responses_server")
         extra = Extra(strict=strict, **own)
@@ -124,7 +152,7 @@ class Kit:
         for known, served in self._pool:
             if known == settings:
                 return served
-        served = Served(settings)
+        served = serve_mock(settings) if self._live is None else _serve_live(self._live)
         served.start()
         self._pool.append((settings, served))
         return served
@@ -159,6 +187,8 @@ class Kit:
 
     def _gather(self, *, passed: bool) -> None:
         """Judge what is in the journals, once, and what was planned, where the test got to its end."""
+        for served in self._all:
+            served.settle()
         watched = [each.session for each in self._all if each.session.journal.leaving is not None]
         for session in watched:
             session.journal.leaving = None
@@ -246,3 +276,18 @@ class Kit:
         broken = self._watch.since(mark)
         if passed and broken:
             raise broken_contract(broken)
+
+
+# What a run against the mock need not load.
+
+
+def _live_plan(config: pytest.Config) -> LivePlan | None:
+    from mockserver.testing.run.live import live_plan
+
+    return live_plan(config)
+
+
+def _serve_live(plan: LivePlan) -> Served:
+    from mockserver.testing.run.live import serve_live
+
+    return serve_live(plan)

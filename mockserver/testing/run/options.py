@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
-__all__ = ["MARKER", "add_options", "chosen", "given", "marked", "report_file", "switched"]
+__all__ = [
+    "MARKER",
+    "add_options",
+    "chosen",
+    "given",
+    "is_live",
+    "marked",
+    "report_file",
+    "skip_live",
+    "switched",
+]
 
 MARKER = (
     "responses(profile=None, rendering=None, exchanges=None, strict=None, allow=[]): "
@@ -43,6 +53,12 @@ _OPTIONS: Mapping[str, tuple[str, str | None, tuple[str, ...] | None, str]] = {
         ("warn", "error", "off"),
         "warn",
     ),
+    "live-url": ("The endpoint for --responses-live: what goes into a client.", "URL", None, ""),
+    "live-api-key-env": ("The variable that holds its key.", "NAME", None, "DASHSCOPE_API_KEY"),
+    "live-model": ("The model to ask there; default: the profile's first.", "NAME", None, ""),
+    "live-profile": ("The age to judge it by; default: as its path tells.", "NAME", None, ""),
+    "live-max-requests": ("Requests to send there at the most (100).", "N", None, "100"),
+    "live-max-tokens": ("No request is sent once so many tokens are spent (100000).", "N", None, "100000"),
     "report": ("Write what the requests of all tests came to, as JSON.", "FILE", None, ""),
 }
 
@@ -50,21 +66,34 @@ _OPTIONS: Mapping[str, tuple[str, str | None, tuple[str, ...] | None, str]] = {
 def add_options(parser: pytest.Parser) -> None:
     """`--responses-NAME` and `responses_NAME` for each option."""
     group = parser.getgroup("responses", "mock server of the Responses API")
+    live = "Run the tests against a live endpoint; those that script replies are skipped."
+    group.addoption("--responses-live", dest="responses_live", action="store_true", default=False, help=live)
+    parser.addini("responses_live", "As --responses-live.", type="bool", default=False)
     for name, (about, metavar, choices, _) in _OPTIONS.items():
         shown: dict[str, Any] = {"choices": choices} if choices else {"metavar": metavar}
-        group.addoption(f"--responses-{name}", dest=f"responses_{name}", default=None, help=about, **shown)
-        parser.addini(f"responses_{name}", f"As --responses-{name}.", default="")
+        group.addoption(f"--responses-{name}", dest=_twin(name), default=None, help=about, **shown)
+        parser.addini(_twin(name), f"As --responses-{name}.", default="")
+
+
+def _twin(name: str) -> str:
+    """The name in pytest's ini file."""
+    return f"responses_{name.replace('-', '_')}"
+
+
+def is_live(config: pytest.Config) -> bool:
+    """Whether the tests are to talk to a live endpoint."""
+    return bool(config.getoption("responses_live") or config.getini("responses_live"))
 
 
 def given(config: pytest.Config, name: str) -> str:
     """What the command line says; empty: nothing."""
-    return str(config.getoption(f"responses_{name}") or "")
+    return str(config.getoption(_twin(name)) or "")
 
 
 def chosen(config: pytest.Config, name: str) -> str:
     """What the command line says, else the ini file, else the default; UsageError for what is no choice."""
     _, _, choices, default = _OPTIONS[name]
-    value = given(config, name) or str(config.getini(f"responses_{name}")) or default
+    value = given(config, name) or str(config.getini(_twin(name))) or default
     if choices and value not in choices:
         raise pytest.UsageError(f"responses_{name} is {value!r}; it can be: {', '.join(choices)}")
     return value
@@ -101,3 +130,8 @@ def marked(item: pytest.Item) -> dict[str, Any]:
             elif value is not None:
                 merged.setdefault(name, value)
     return {**merged, "allow": allowed} if merged or allowed else {}
+
+
+def skip_live(what: str) -> NoReturn:
+    """Skip the test that runs: what it does is the mock's alone."""
+    pytest.skip(f"not against a live endpoint: {what}")

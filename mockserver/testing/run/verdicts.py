@@ -42,7 +42,8 @@ def judged(entry: Entry) -> list[Finding]:
         return [Finding(UNPLANNED, Severity.ERROR, "", None, redact(message, entry.secrets))]
     # Calls without a body have no text to be judged.
     found = entry.findings if entry.method == "POST" and entry.body else entry.judged
-    return [_without_keys(finding, entry.secrets) for finding in found]
+    told = [replace(each, message=f"the endpoint's answer: {each.message}") for each in entry.answered]
+    return [_without_keys(finding, entry.secrets) for finding in (*found, *told)]
 
 
 def _without_keys(finding: Finding, secrets: tuple[str, ...]) -> Finding:

@@ -1,0 +1,98 @@
+"""The same tests against a live endpoint: a judging pass-through stands where the mock would.
+
+Nothing of this happens without `--responses-live`, a URL and a key. What a test scripts is the mock's alone,
+so a test that scripts anything is skipped, and says so.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from secrets import token_hex
+from typing import Any
+
+import pytest
+
+from mockserver.errors import ConfigurationError
+from mockserver.live.asking import Budget
+from mockserver.live.client import Limits
+from mockserver.live.origin import Origin, origin, required_key
+from mockserver.live.relay import Relay
+from mockserver.live.verify import profile_of_path
+from mockserver.profiles import DEFAULT_PROFILE, load_profile
+from mockserver.server.sessions import open_session
+from mockserver.testing.run import options
+from mockserver.testing.serving import Served
+
+__all__ = ["LivePlan", "live_plan", "serve_live", "skip_scripted"]
+
+#: Arguments of the marker that say how the mock is to behave.
+_SCRIPTED = ("exchanges", "rendering")
+
+
+@dataclass(frozen=True, slots=True)
+class LivePlan:
+    """Which endpoint is asked, and what it may cost."""
+
+    origin: Origin
+    profile: str
+    model: str
+    requests: int
+    tokens: int
+
+
+def live_plan(config: pytest.Config) -> LivePlan | None:
+    """What the options say; None where they ask for no endpoint. UsageError where they can not be used.
+
+    Under pytest-xdist each worker may spend its share.
+    """
+    if not options.is_live(config):
+        return None
+    try:
+        return _plan(config)
+    except (ConfigurationError, LookupError) as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _plan(config: pytest.Config) -> LivePlan:
+    url, key_name = options.chosen(config, "live-url"), options.chosen(config, "live-api-key-env")
+    if not url:
+        raise ConfigurationError("--responses-live needs the endpoint: --responses-live-url URL")
+    place = origin(url, required_key(os.environ, key_name), key_name)
+    found = [each.name for each in profile_of_path(url)]
+    profile = load_profile(options.chosen(config, "live-profile") or (found or [DEFAULT_PROFILE])[-1])
+    model = options.chosen(config, "live-model") or next(iter(profile.models), "")
+    if not model:
+        raise ConfigurationError(f"{profile.name} names no model: --responses-live-model NAME")
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    requests, tokens = (_whole(config, name) // workers for name in ("live-max-requests", "live-max-tokens"))
+    return LivePlan(place, profile.name, model, requests, tokens)
+
+
+def _whole(config: pytest.Config, name: str) -> int:
+    value = options.chosen(config, name)
+    if not value.isdecimal():
+        raise ConfigurationError(f"--responses-{name} is a whole number, not {value!r}")
+    return int(value)
+
+
+def serve_live(plan: LivePlan) -> Served:
+    """The pass-through to the endpoint, in the mock's place."""
+    session = open_session("live", profile=plan.profile)
+    key = f"relay-{token_hex(16)}"
+    budget = Budget(plan.requests, plan.tokens)
+    relay = Relay(plan.origin, session.profile, key, budget, Limits(), session.journal)
+    return Served(session, relay, api_key=key, model=plan.model, settled=relay.settled, leave=relay.close)
+
+
+def skip_scripted(item: pytest.Item) -> None:
+    """Skip a test whose marker scripts the mock."""
+    marked = options.marked(item)
+    scripted = [name for name in _SCRIPTED if marked.get(name) is not None]
+    if scripted:
+        options.skip_live(f"its marker sets {scripted[0]}")
+    plan = live_plan(item.config)
+    asked: Any = marked.get("profile")
+    if plan is not None and asked not in (None, plan.profile):
+        told = f"its marker asks for the profile {asked}, and the endpoint is judged as {plan.profile}"
+        options.skip_live(told)
