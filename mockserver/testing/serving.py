@@ -21,6 +21,9 @@ __all__ = ["API_KEY", "Served", "Settings", "checked", "loaded"]
 #: The key that is accepted where none is given.
 API_KEY = "sk-mock"
 
+#: Seconds that requests under way get when a server is stopped: whoever asked is in the same test, and over.
+_GRACE_SECONDS = 0.01
+
 Exchanges: TypeAlias = str | Path | Iterable[Exchange]
 
 
@@ -92,8 +95,7 @@ class Served:
             keys=Keys(keys),
             hosts=Hosts(_several(settings.get("allow_host", ()))),
         )
-        self._server = ThreadedServer(App(self._services), port=settings.get("port", 0))
-        self._used = False
+        self._server = ThreadedServer(App(self._services), port=settings.get("port", 0), grace=_GRACE_SECONDS)
 
     @property
     def base_url(self) -> str:
