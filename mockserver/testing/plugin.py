@@ -5,7 +5,7 @@ Importing it imports only pytest; a test that uses a fixture loads the rest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -96,22 +96,26 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A marker that can not be read ends the run before it begins; in a worker of xdist, its own test."""
     if not hasattr(config, "workerinput"):
-        for item in items:
-            _require_readable(item)
+        _require_readable(config, items)
 
 
-def _require_readable(item: pytest.Item) -> None:
-    """UsageError where an item's marker can not be used."""
-    if item.get_closest_marker("responses") is not None:
-        from mockserver.testing.run.policy import policy_of, test_settings
+def _require_readable(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
+    """UsageError where a marker can not be used."""
+    marked = [item for item in items if item.get_closest_marker("responses") is not None]
+    if not marked:
+        return
+    from mockserver.testing.run.policy import policy_of, run_settings, settings_of
 
+    kit = config.stash.get(_KIT, None)
+    settings = run_settings(config, {}) if kit is None else kit.settings
+    for item in marked:
         policy_of(item)
-        test_settings(item, {})
+        settings_of(item, settings)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    _require_readable(item)  # before a fixture for the whole run would fail of it
+    _require_readable(item.config, [item])  # before a fixture for the whole run would fail of it
     item.config.stash[_ITEM] = item
     if options.is_live(item.config) and item.get_closest_marker("responses") is not None:
         from mockserver.testing.run.live import skip_scripted

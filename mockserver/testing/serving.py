@@ -23,6 +23,9 @@ __all__ = ["API_KEY", "Served", "Settings", "checked", "loaded", "serve_mock"]
 #: The key that is accepted where none is given.
 API_KEY = "sk-mock"
 
+#: Seconds that requests under way get when a server is stopped: whoever asked is in the same test, and over.
+_GRACE_SECONDS = 0.01
+
 Exchanges: TypeAlias = str | Path | Iterable[Exchange]
 
 
@@ -98,7 +101,7 @@ class Served:
         self.session = session
         self.api_key = api_key
         self.model = model
-        self._server = ThreadedServer(app, port=port)
+        self._server = ThreadedServer(app, port=port, grace=_GRACE_SECONDS)
         self._forget = forget
         self._settled = settled
         self._leave = leave

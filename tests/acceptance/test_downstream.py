@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 
 from tests import recording
-from tests.acceptance.conftest import ROOT, client_environment, environment_python, run
+from tests.acceptance.conftest import ROOT, Start, client_environment, environment_python, run
 
 EXAMPLE = ROOT / "examples" / "downstream"
 RECORDER = ROOT / "tests" / "recorder"
@@ -48,12 +48,14 @@ def project(tmp_path: Path) -> Path:
     return Path(shutil.copytree(EXAMPLE, tmp_path / "project", ignore=ignored))
 
 
-def run_tests(project: Path, site: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def run_tests(
+    project: Path, site: Path, *options: str, key: str = "", workers: int = 4
+) -> subprocess.CompletedProcess[str]:
     """Run pytest in the project, in an environment that has the wheel and no way out."""
     nowhere = "http://127.0.0.1:9"
     python = environment_python("downstream")
     return subprocess.run(
-        [python, "-m", "pytest", "-n", "4", "-p", "no:cacheprovider", *options],
+        [python, "-m", "pytest", "-n", str(workers), "-p", "no:cacheprovider", *options],
         cwd=project,
         env=client_environment(
             PYTHONPATH=f"{site}{os.pathsep}{RECORDER}",
@@ -61,6 +63,7 @@ def run_tests(project: Path, site: Path, *options: str) -> subprocess.CompletedP
             HTTPS_PROXY=nowhere,
             NO_PROXY="127.0.0.1",
             COLUMNS="120",
+            DASHSCOPE_API_KEY=key,
             **{recording.SPOOL: os.environ[recording.SPOOL]},
         ),
         stdin=subprocess.DEVNULL,
@@ -89,7 +92,7 @@ def passed(done: subprocess.CompletedProcess[str]) -> int:
 )
 def test_the_example_passes_again_and_again(project: Path, site: Path, repeats: int) -> None:
     counts = {passed(run_tests(project, site, "-W", "error")) for _ in range(repeats)}
-    assert counts == {29}
+    assert counts == {30}
 
 
 def test_it_is_the_wheel_that_is_tested(project: Path, site: Path) -> None:
@@ -127,7 +130,7 @@ def test_a_swallowed_broken_request_fails_with_its_rule_and_passes_where_allowed
     done = run_tests(project, site, "--responses-report", "report.json")
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
     lines = done.stdout.splitlines()
-    assert re.search(r" 1 failed, 30 passed in ", lines[-1])
+    assert re.search(r" 1 failed, 31 passed in ", lines[-1])
     failed = [line for line in lines if line.startswith("FAILED")]
     assert failed == ["FAILED tests/test_careless.py::test_swallowed - REQ-005: this test can not pass:"]
     assert "ERROR" not in done.stdout
@@ -136,3 +139,21 @@ def test_a_swallowed_broken_request_fails_with_its_rule_and_passes_where_allowed
     assert report["rules"] == {"REQ-005": 2}
     outcomes = {test["id"].rpartition("::")[2]: test["outcome"] for test in report["tests"]}
     assert (outcomes["test_swallowed"], outcomes["test_allowed"]) == ("failed", "passed")
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_same_tests_run_against_a_live_endpoint(
+    project: Path, site: Path, workers: int, start: Start
+) -> None:
+    """A server of another process plays the service; not a line of the project is changed."""
+    canary = "sk-canary-77aa01c4"
+    server = start("--api-key", canary)
+    live = ("--responses-live", "--responses-live-url", server.base_url, "--responses-report", "report.json")
+    done = run_tests(project, site, "-rs", *live, key=canary, workers=workers)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r" 2 passed, 28 skipped in ", done.stdout.splitlines()[-1])
+    assert "not against a live endpoint: it scripts a reply" in done.stdout
+    assert server.logged.count(" 200 ok") >= 5
+    report = json.loads((project / "report.json").read_bytes())
+    assert sum(test["requests"] for test in report["tests"]) == server.logged.count(" POST ")
+    assert canary not in done.stdout + done.stderr + json.dumps(report)

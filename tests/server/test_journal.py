@@ -37,3 +37,16 @@ def test_cleared_it_is_empty() -> None:
     assert len(journal) == 0
     with pytest.raises(IndexError):
         _ = journal.last
+
+
+def test_it_tells_of_every_entry_that_leaves() -> None:
+    left: list[str] = []
+    journal = Journal()
+    journal.leaving = lambda entry: left.append(entry.path)
+    for number in range(1002):
+        journal.add(entry(number))
+    assert left == ["/0", "/1"]
+    journal.add(entry(2000, size=65 << 20))
+    assert left[2:] == ["/2000"]
+    journal.clear()
+    assert (len(journal), len(left), left[-1]) == (0, 1003, "/1001")

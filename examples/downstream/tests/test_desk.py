@@ -80,6 +80,15 @@ def test_without_a_plan_the_mock_makes_something_up(desk: Desk) -> None:
     assert desk.ask("What do you do?")
 
 
+def test_a_conversation_whoever_answers(desk: Desk, responses_server: MockServer) -> None:
+    """It scripts nothing, so it runs against the live service too: `pytest --responses-live`."""
+    assert desk.ask("Hello!")
+    assert desk.ask("How is the weather in Oslo?")
+    first, *_, last = responses_server.journal
+    assert first.prompt == "Hello!"
+    assert last.json["previous_response_id"]
+
+
 async def test_pieces(responses_server: MockServer) -> None:
     responses_server.reply(chunks=["It is ", "cle", "ar."])
     client = responses_server.async_openai()

@@ -14,7 +14,7 @@ from mockserver.errors import StartError
 from mockserver.testing.clients import Clients
 from mockserver.testing.mock import MockServer
 from mockserver.testing.run.options import is_live, skip_live
-from mockserver.testing.run.policy import Policy, policy_of, run_settings, test_settings
+from mockserver.testing.run.policy import Policy, policy_of, run_settings, settings_of
 from mockserver.testing.run.transcript import transcript
 from mockserver.testing.run.verdicts import Watch, broken_contract
 from mockserver.testing.serving import Served, Settings, checked, serve_mock
@@ -104,7 +104,7 @@ class Kit:
         """Make everything as new for a test, and watch what its clients ask."""
         self._policy = policy_of(item)
         self._watch = Watch(self._policy)
-        self._own = test_settings(item, self.settings) if self._live is None else self.settings
+        self._own = settings_of(item, self.settings) if self._live is None else self.settings
         if self.server is None:
             return
         named = "responses_server" in getattr(item, "fixturenames", ())

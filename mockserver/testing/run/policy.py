@@ -19,7 +19,7 @@ from mockserver.settings import NAMES, project_settings
 from mockserver.testing.run import options
 from mockserver.testing.serving import Settings, checked, loaded
 
-__all__ = ["REFUSED", "UNPLANNED", "UNUSED", "Policy", "policy_of", "run_settings", "test_settings"]
+__all__ = ["REFUSED", "UNPLANNED", "UNUSED", "Policy", "policy_of", "run_settings", "settings_of"]
 
 #: What a test can fail for beside the rules of the contract, by names that `allow` takes like theirs.
 UNPLANNED, UNUSED, REFUSED = "unplanned", "unused", "refused"
@@ -86,7 +86,7 @@ def _of_project(config: pytest.Config) -> Settings:
     return checked(ours, where)
 
 
-def test_settings(item: pytest.Item, run: Settings) -> Settings:
+def settings_of(item: pytest.Item, run: Settings) -> Settings:
     """The run's settings as a test's marker changes them; UsageError."""
     names = ("profile", "rendering", "exchanges")
     marked = {name: value for name, value in options.marked(item).items() if name in names}
@@ -97,9 +97,6 @@ def test_settings(item: pytest.Item, run: Settings) -> Settings:
         return _usable(item.config, {**run, **own})
     except (ConfigurationError, InvalidExchange, LookupError) as error:
         raise pytest.UsageError(str(error)) from None
-
-
-test_settings.__test__ = False  # type: ignore[attr-defined]
 
 
 def _options(config: pytest.Config, *, ini: bool) -> dict[str, Any]:

@@ -38,6 +38,13 @@ def test_file_then_ini_then_fixture_then_option_then_marker(run: Run, pytester: 
     assert shown(run(SHOWS, "-s", "--responses-rendering=documented"), "rendering") == "documented"
 
 
+def test_a_slip_in_the_project_file_ends_a_run_with_markers(run: Run, pytester: pytest.Pytester) -> None:
+    (pytester.path / "pyproject.toml").write_text('[tool.mockserver]\nprofile = "x"\n')
+    result = run("@pytest.mark.responses(rendering='wire')\ndef test_it(ask):\n    pass\n")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: no profile 'x'; there are: *"])
+
+
 def test_servers_of_all_kinds_stand_side_by_side(run: Run) -> None:
     result = run(
         """

@@ -1,0 +1,128 @@
+"""The tests of a project against a live endpoint: stand-ins play it, honest and not."""
+
+from __future__ import annotations
+
+import pytest
+
+from mockserver.profiles import load_profile
+from tests.live.conftest import CANARY, standin
+from tests.testing.plugin.conftest import Run
+
+__all__ = ["standin"]
+
+ASKS = """
+def test_asks(ask, responses_server):
+    assert text(ask())
+    assert responses_server.journal.last.prompt == "hi"
+"""
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DASHSCOPE_API_KEY", CANARY)
+
+
+def live(root: str, wrong: str = "honest") -> list[str]:
+    return ["--responses-live", f"--responses-live-url={root}/{wrong}{load_profile().base_path}"]
+
+
+def test_what_scripts_nothing_runs(run: Run, standin: str) -> None:
+    result = run(ASKS, *live(standin))
+    result.assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("def test_it(responses_server): responses_server.reply('x')", "it scripts a reply"),
+        ("def test_it(responses_server): responses_server.clock", "it moves the server's clock"),
+        ("def test_it(responses_server): responses_server.reset()", "it resets the server"),
+        ("def test_it(make_responses_server): make_responses_server()", "it starts a mock server of its own"),
+        (
+            "@pytest.mark.responses(rendering='documented')\ndef test_it(responses_server): pass",
+            "its marker sets rendering",
+        ),
+        (
+            "@pytest.mark.responses(exchanges='.')\ndef test_it(responses_server): pass",
+            "its marker sets exchanges",
+        ),
+    ],
+)
+def test_what_scripts_the_mock_is_skipped_and_no_other(
+    code: str, reason: str, run: Run, standin: str
+) -> None:
+    result = run(code + ASKS, "-rs", *live(standin))
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines([f"SKIPPED*not against a live endpoint: {reason}"])
+
+
+def test_an_endpoint_that_breaks_the_contract_fails_the_test(run: Run, standin: str) -> None:
+    result = run(ASKS, *live(standin, "usage-total"))
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["*error USE-001 /usage/total_tokens: the endpoint's answer: total_tokens is not*"]
+    )
+    allowed = "@pytest.mark.responses(allow=['USE-001'])"
+    run(f"{allowed}{ASKS}", *live(standin, "usage-total")).assert_outcomes(passed=1)
+
+
+def test_each_example_is_judged(run: Run, standin: str) -> None:
+    code = """
+from hypothesis import given, settings, strategies as st
+
+@settings(max_examples=20, deadline=None, database=None)
+@given(question=st.text(min_size=1, alphabet="abc"))
+def test_it(ask, responses_server, question):
+    assert text(ask(question))
+    assert [entry.prompt for entry in responses_server.journal] == [question]
+"""
+    run(code, *live(standin)).assert_outcomes(passed=1)
+    result = run(code, *live(standin, "text-differs"))
+    result.assert_outcomes(passed=1)  # it is streams that this one tells wrongly
+    run(code, *live(standin, "usage-gone")).assert_outcomes(failed=1)
+
+
+def test_the_budget_is_not_gone_beyond(run: Run, standin: str) -> None:
+    code = """
+def test_it(ask, responses_server):
+    assert text(ask())
+    assert ask()["code"] == "BudgetSpent"
+"""
+    run(code, *live(standin), "--responses-live-max-requests=1").assert_outcomes(passed=1)
+    run(code, *live(standin), "--responses-live-max-tokens=10").assert_outcomes(passed=1)
+
+
+def test_the_key_is_in_no_output(run: Run, standin: str) -> None:
+    result = run(ASKS.replace('"hi"', '"ho"'), *live(standin, "key-in-body"), "-vv", "--showlocals")
+    result.assert_outcomes(failed=1)
+    assert CANARY not in result.stdout.str() + result.stderr.str()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--responses-live"], "--responses-live needs the endpoint: --responses-live-url URL"),
+        (["--responses-live", "--responses-live-url=http://example.com/v1"], "--allow-http"),
+        (
+            ["--responses-live", "--responses-live-url=https://x/v1", "--responses-live-api-key-env=NO"],
+            "NO is not set",
+        ),
+        (
+            ["--responses-live", "--responses-live-url=https://x/v1", "--responses-live-profile=x"],
+            "no profile 'x'",
+        ),
+        (
+            ["--responses-live", "--responses-live-url=https://x/v1", "--responses-live-max-tokens=many"],
+            "--responses-live-max-tokens is a whole number, not 'many'",
+        ),
+    ],
+)
+def test_what_can_not_be_used_is_said(options: list[str], words: str, run: Run) -> None:
+    result = run(ASKS, *options)
+    assert words in result.stdout.str() + result.stderr.str()
+    assert result.ret != pytest.ExitCode.OK
+
+
+def test_without_the_switch_nothing_leaves(run: Run) -> None:
+    """The address is nobody's: a request there would fail the test."""
+    run(ASKS, "--responses-live-url=http://127.0.0.1:1/v1").assert_outcomes(passed=1)
