@@ -194,8 +194,8 @@ class Kit:
             session.journal.leaving = None
             for entry in session.journal:
                 self._watch.note(entry)
-        for session in watched if passed else ():
-            self._watch.note_unused(session.stubs.owing)
+        if passed:
+            self._watch.note_unused(stub for session in watched for stub in session.stubs.owing)
 
     def _section(self) -> str:
         parts = [transcript(served.session) for served in self._all]
@@ -267,7 +267,7 @@ class Kit:
         for served in self._all:
             served.reset()  # what came before the first example is judged now, and told at the end
             served.session.journal.leaving = self._watch.note
-        return self._watch.mark
+        return self._watch.mark()
 
     def _end_example(self, mark: int, *, passed: bool) -> None:
         __tracebackhide__ = True

@@ -78,6 +78,8 @@ class Watch:
         self.unused = 0
         self._told: list[_Told] = []
         self._broken: list[Finding] = []
+        self._refused = False
+        """Whether a request got another answer than planned, allowed or not: its reply is still there."""
         self._lock = Lock()  # the server's thread tells what leaves, the test's thread asks
 
     def note(self, entry: Entry) -> None:
@@ -87,13 +89,14 @@ class Watch:
             self.requests += 1
             if _IGNORED not in self.policy.allow:
                 self.ignored.update(redact(name, entry.secrets) for name in entry.ignored)
+            self._refused |= any(finding.severity is Severity.ERROR for finding in found)
             self._add(self.requests, found)
 
     def note_unused(self, stubs: Iterable[Stub]) -> None:
-        """Judge what was planned and not asked for; where a request broke something, that is why."""
+        """Judge what was planned and not asked for; where a request was refused, that is why."""
         owing = list(stubs)
         if (
-            self._broken
+            self._refused
             or not self.policy.strict
             or UNUSED in self.policy.allow
             or self.policy.unused == "off"
@@ -117,9 +120,9 @@ class Watch:
             return True
         return finding.severity is Severity.ERROR
 
-    @property
     def mark(self) -> int:
-        """A moment, for `since`."""
+        """The moment at which something new begins, for `since`."""
+        self._refused = False
         return len(self._broken)
 
     def since(self, mark: int) -> list[Finding]:

@@ -129,6 +129,30 @@ def test_it(ask, responses_server):
     result.stdout.fnmatch_lines(["REQ-005: this test can not pass:"])
 
 
+def test_a_reply_that_an_allowed_request_did_not_get_is_no_failure(run: Run) -> None:
+    result = run(
+        """
+@pytest.mark.responses(allow=["REQ-005"])
+def test_it(ask, responses_server):
+    responses_server.reply("never")
+    ask(model="nope")
+"""
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_plans_of_all_servers_are_told(run: Run) -> None:
+    result = run(
+        """
+def test_it(responses_server, make_responses_server):
+    responses_server.reply("one")
+    make_responses_server().reply("two")
+"""
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["  error unused: *: 'one' (planned*", "  error unused: *: 'two' (planned*"])
+
+
 def test_exchanges_of_ones_own_are_planned(run: Run, pytester: object) -> None:
     result = run(
         """
