@@ -35,7 +35,22 @@ def usage_rules(response: dict[str, Any], profile: Profile, report: Report, base
         report.say("USE-001", f"{base}/total_tokens", message, expected=given + written, got=total)
     _part("USE-002", usage, "output_tokens", "reasoning_tokens", report, base)
     _part("USE-003", usage, "input_tokens", "cached_tokens", report, base)
+    rows = usage.get("x_details")
+    for index, row in enumerate(rows if isinstance(rows, list) else ()):
+        _row(row, report, f"{base}/x_details/{index}")
     _tool_counts(response.get("output"), usage.get("x_tools"), profile, report, base)
+
+
+def _row(row: Any, report: Report, base: str) -> None:
+    """A row of the bill adds up as the usage does, and its cache is a part of its input."""
+    given, written, total = (_get(row, f"{name}_tokens") for name in ("input", "output", "total"))
+    if _number(given) and _number(written) and _number(total) and given + written != total:
+        message = "total_tokens is not the sum of input_tokens and output_tokens"
+        report.say("USE-001", f"{base}/total_tokens", message, expected=given + written, got=total)
+    cached = _get(_get(row, "prompt_tokens_details"), "cached_tokens")
+    if _number(cached) and _number(given) and cached > given:
+        pointer = f"{base}/prompt_tokens_details/cached_tokens"
+        report.say("USE-003", pointer, "cached_tokens is more than input_tokens", expected=given, got=cached)
 
 
 def _part(rule: str, usage: dict[str, Any], whole: str, name: str, report: Report, base: str) -> None:
@@ -53,6 +68,8 @@ def _tool_counts(output: Any, x_tools: Any, profile: Profile, report: Report, ba
     ran = Counter(kind for item in output if isinstance(kind := _get(item, "type"), str))
     told = x_tools or {}
     for tool, about in profile.tools.items():
+        if not about.counted:
+            continue
         count = _get(told.get(tool), "count")
         runs = ran[about.item]
         if (count or 0) != runs:
