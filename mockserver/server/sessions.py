@@ -13,6 +13,7 @@ from mockserver.ids import IdSource
 from mockserver.profiles import Profile, load_profile
 from mockserver.replies.renderings import load_rendering
 from mockserver.replies.script import Script, require_servable, script_from
+from mockserver.server.faults import Fault
 from mockserver.server.journal import Journal
 from mockserver.server.matching import Matcher
 
@@ -44,12 +45,14 @@ class Session:
     matcher: Matcher
     scripts: Mapping[str, Script]
     """Scripts of those exchanges whose reply is one, by the exchange's name."""
-    stubs: deque[Script] = field(default_factory=deque)
+    stubs: deque[Script | Fault] = field(default_factory=deque)
     """Replies set from code, in order; each answers once, before anything else does."""
     journal: Journal = field(default_factory=Journal)
     faults: tuple[str, ...] = ()
     """Names of the faults in force."""
     counted: int = COUNTED
+    whole_arguments: bool = False
+    """Whether the arguments of function calls come with their items, and not by events."""
     # Counts are kept in two halves, of which the older is dropped when the newer is full.
     _seen: dict[bytes, int] = field(default_factory=dict)
     _seen_before: dict[bytes, int] = field(default_factory=dict)
@@ -83,6 +86,7 @@ def open_session(
     models: Container[str] | None = None,
     exchanges: Iterable[Exchange] | None = None,
     counted: int = COUNTED,
+    whole_arguments: bool = False,
 ) -> Session:
     """A new session; a seed also starts a stepped clock. UnknownProfile, ConfigurationError."""
     about = load_profile(profile)
@@ -103,4 +107,5 @@ def open_session(
         matcher=Matcher(known, about),
         scripts=scripts,
         counted=counted,
+        whole_arguments=whole_arguments,
     )

@@ -8,16 +8,24 @@ from typing import Self
 
 from mockserver.errors import ConfigurationError
 from mockserver.exchanges import Exchange, packaged_exchanges
-from mockserver.profiles import DEFAULT_PROFILE
+from mockserver.profiles import DEFAULT_PROFILE, LATEST, latest_profile
 from mockserver.replies.script import Script, message, require_servable
 from mockserver.server.access import Keys
 from mockserver.server.app import App
 from mockserver.server.endpoint import Services
+from mockserver.server.faults import find_fault
 from mockserver.server.journal import Journal
 from mockserver.server.runner import ThreadedServer
 from mockserver.server.sessions import open_session
 
 __all__ = ["MockServer"]
+
+
+def choice(setting: str, given: str, known: tuple[str, ...]) -> str:
+    """`given`, which is one of `known`; ConfigurationError where it is not."""
+    if given not in known:
+        raise ConfigurationError(f"{setting}={given!r} is not one of {', '.join(known)}")
+    return given
 
 
 class MockServer:
@@ -39,11 +47,25 @@ class MockServer:
         rendering: str = "wire",
         seed: int | None = 0,
         exchanges: Iterable[Exchange] = (),
+        stream_errors: str = "http",
+        function_arguments: str = "deltas",
     ) -> None:
         """Settings as those of `mockserver serve`; `exchanges` answer before the documented ones."""
+        profile = latest_profile() if profile == LATEST else profile
         known = (*exchanges, *packaged_exchanges(profile))
-        self._session = open_session(profile=profile, rendering=rendering, seed=seed, exchanges=known)
-        self._services = Services(session=self._session, keys=Keys([self.api_key]))
+        self._session = open_session(
+            profile=profile,
+            rendering=rendering,
+            seed=seed,
+            exchanges=known,
+            whole_arguments=choice("function_arguments", function_arguments, ("deltas", "whole")) == "whole",
+        )
+        self._services = Services(
+            session=self._session,
+            keys=Keys([self.api_key]),
+            mock_headers=True,
+            stream_errors=choice("stream_errors", stream_errors, ("http", "inband")),
+        )
         self._server = ThreadedServer(App(self._services))
 
     def start(self) -> Self:
@@ -85,6 +107,13 @@ class MockServer:
             raise ConfigurationError(f"a reply can not be {script.status!r} yet")
         require_servable(script, self._session.profile)
         self._session.stubs.append(script)
+
+    def fail(self, name: str) -> None:
+        """Answer the next request with the service's error of that name, in line with the replies.
+
+        ConfigurationError lists the names, which `docs/profiles.md` explains.
+        """
+        self._session.stubs.append(find_fault(name))
 
     def reset(self) -> None:
         """Forget replies, journal and stored responses; the clock goes back to its start."""
