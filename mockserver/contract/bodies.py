@@ -271,9 +271,7 @@ def _progress(item: OpenItem, event: Event, report: Report) -> None:
 def children(profile: Profile) -> dict[str, Child]:
     """Events of a body by type, as a profile has them: also the progress of its built-in tools."""
     table = dict(_CHILDREN)
-    table |= {
-        name: Child(tool.item, _progress) for tool in profile.tools.values() for name in tool.events
-    }
+    table |= {name: Child(tool.item, _progress) for tool in profile.tools.values() for name in tool.events}
     if _tells_thoughts(profile):
         table["response.reasoning_text.delta"] = Child("reasoning", _delta)
         table["response.reasoning_text.done"] = Child("reasoning", _text_done)

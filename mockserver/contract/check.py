@@ -127,9 +127,10 @@ def check_error(
 
 
 def check_body(body: Body, kind: str, profile: str | Profile = DEFAULT_PROFILE) -> list[Finding]:
-    """Check a body of one of the profile's other operations: "input_items", "conversation", "models" …
+    """Check a body of one of the profile's other operations.
 
-    `kind` is the name of its schema, as `contract.operations` has it; UnknownSchema lists those of the profile.
+    `kind` is the name of its schema, as `contract.operations` has it: "input_items", "conversation",
+    "models" and the like; UnknownSchema lists those of the profile.
 
     >>> check_body({"id": "resp_1", "deleted": True}, "deleted_response", "qwen-2026-05")
     []

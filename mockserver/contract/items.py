@@ -27,7 +27,19 @@ _EMPTY_WHEN_ADDED = {
 }
 
 #: Members that stay as they were when the item was added.
-_CONSTANT = ("type", "id", "call_id", "name", "role", "goal", "urls", "code", "container_id", "queries", "server_label")
+_CONSTANT = (
+    "type",
+    "id",
+    "call_id",
+    "name",
+    "role",
+    "goal",
+    "urls",
+    "code",
+    "container_id",
+    "queries",
+    "server_label",
+)
 
 #: Members that are whole from the start in these types of items, though others stream them.
 _WHOLE_FROM_THE_START = {"web_search_image_call": "arguments", "image_search_call": "arguments"}
@@ -83,9 +95,11 @@ class Items:
             item.spoiled = True
             return
         if item.kind != herald.kind:
-            say("ITM-004", "/item/type", "arguments of another type of item came before", expected=herald.kind)
+            say(
+                "ITM-004", "/item/type", "arguments of another type of item came before", expected=herald.kind
+            )
             return
-        if item.id != herald.id:
+        if item.id != herald.id and isinstance(herald.id, str):
             message = "is not the item_id of the arguments before"
             say("ITM-003", "/item/id", message, expected=herald.id, got=item.id)
         item.texts = herald.texts
@@ -116,7 +130,9 @@ class Items:
         """Take an event whose item is not simply the open one at its index."""
         index = self._index(event) if event.get("output_index") is not None else self._index_by_id(event)
         item = self.open.get(index) if index is not None else None
-        if item is None and index == self._next and (kind := self._before.get(event["type"])) is not None:
+        kind = self._before.get(event["type"])
+        if item is None and kind is not None and index is not None and index not in self._done:
+            # The arguments of a remote tool come before its item (API reference, March 2026).
             item = self._heralds.setdefault(index, OpenItem({"type": kind, "id": event.get("item_id")}))
         if item is None:
             self._closed_or_never(index)
@@ -189,7 +205,7 @@ class Items:
 
     def final(self, output: Any) -> None:
         """Compare the output of a finished response with the items as they were done."""
-        for index in self._heralds:
+        for index in self._heralds.keys() - self._done.keys():
             self._closed_or_never(index)
         for index in self.open:
             message = f"the item at output_index {index} was never done"

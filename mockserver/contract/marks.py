@@ -1,8 +1,9 @@
 """Which profile something is of, told by positive marks: forms of ids, members, types, framing.
 
 The marks are facts of the profiles, and so are the hints: what other services have too, which only tells
-one age from another where marks say that it is one of them. What breaks the contract has no part in the choice, so a stream
-never gets a milder judge by being bad; a profile that `yields` is taken only where no other has a mark.
+one age from another where marks say that it is one of them. What breaks the contract has no part in the
+choice, so a stream never gets a milder judge by being bad; a profile that `yields` is taken only where no
+other has a mark.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ def choose_profile(body: bytes, value: Any = None) -> Choice:
     if not marked:
         return Choice(DEFAULT_PROFILE, "the default: it has no mark of any profile")
     # Of ages that nothing tells apart the newest, but the default before all.
-    name = max(marked, key=lambda each: (*_weight(each, marked[each], evidence), each == DEFAULT_PROFILE, each))
+    name = max(
+        marked, key=lambda each: (*_weight(each, marked[each], evidence), each == DEFAULT_PROFILE, each)
+    )
     return Choice(name, "by " + ", ".join(marked[name][:3]))
 
 

@@ -54,7 +54,7 @@ _ALL = (
     Operation("retrieveResponse", "GET", _RESPONSE, "A response that was stored.", "response"),
     Operation("deleteResponse", "DELETE", _RESPONSE, "Forget a stored response.", "deleted_response"),
     Operation(
-        "listInputItems", "GET", f"{_RESPONSE}/input_items", "What a response was asked, turns before included.",
+        "listInputItems", "GET", f"{_RESPONSE}/input_items", "What a response was asked, and turns before.",
         "input_items", pages=True,
     ),
     Operation(
@@ -82,7 +82,7 @@ _ALL = (
     ),
     Operation("retrieveItem", "GET", _ITEM, "An item of a conversation.", "listed_item", tag="conversations"),
     Operation(
-        "deleteItem", "DELETE", _ITEM, "Take an item out of a conversation.", "deleted_item", tag="conversations"
+        "deleteItem", "DELETE", _ITEM, "Take an item out.", "deleted_item", tag="conversations"
     ),
     Operation("listModels", "GET", "/models", "The models that may be asked.", "models", tag="models"),
 )  # fmt: skip

@@ -1,7 +1,8 @@
 """From the union of all ages to one age's schema: patches, ages, one document with `$defs`.
 
 `schemas/core` holds one JSON Schema an object, over all ages of the service. A profile lays RFC 7396
-merge patches over them; members that came later than the profile's age, or were gone by then, are left out. All functions
+merge patches over them; members that came later than the profile's age, or were gone by then, are left
+out. All functions
 here are pure: they build new schemas and change none.
 
 Annotations of the core's own:

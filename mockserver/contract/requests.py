@@ -35,7 +35,10 @@ def ignored_parameters(value: dict[str, Any], profile: Profile) -> list[str]:
 
 
 def thinks(value: Mapping[str, Any], profile: Profile) -> bool:
-    """Whether the model is to think: `reasoning.effort` says so before `enable_thinking` (API reference, 2026)."""
+    """Whether the model is to think.
+
+    `reasoning.effort` says so before `enable_thinking` does (API reference, April 2026).
+    """
     reasoning = value.get("reasoning") if profile.efforts else None
     effort = reasoning.get("effort") if isinstance(reasoning, dict) else None
     if effort is not None:
@@ -105,7 +108,13 @@ class RequestJudge:
                 message = tool.needs_tool_message or f"{kind} needs {tool.needs_tool}"
                 yield finding("REQ-003", pointer, message, expected=tool.needs_tool, got=kinds)
             if tool.needs_thinking_message is not None and not thinking:
-                yield finding("REQ-004", pointer, tool.needs_thinking_message, expected=True, got=value.get("enable_thinking"))
+                yield finding(
+                    "REQ-004",
+                    pointer,
+                    tool.needs_thinking_message,
+                    expected=True,
+                    got=value.get("enable_thinking"),
+                )
 
     def _unknowns(self, value: dict[str, Any]) -> Iterator[Finding]:
         for each in unknowns(self._schemas, _NAME, value):

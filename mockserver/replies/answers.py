@@ -109,7 +109,9 @@ def _code_interpreter(prompt: str, language: str, pick: int) -> dict[str, Any]:
 def _pictures(language: str, pick: int) -> str:
     """The output of an image tool: JSON text of what was found, counted from 1."""
     title = text_from_pool(language, pick)[:_TITLE_LENGTH].strip()
-    found = [{"title": title, "url": f"{url}{pick % 100}.png", "index": at} for at, url in enumerate(_PICTURES, 1)]
+    found = [
+        {"title": title, "url": f"{url}{pick % 100}.png", "index": at} for at, url in enumerate(_PICTURES, 1)
+    ]
     return json.dumps(found).decode()
 
 

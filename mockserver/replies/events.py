@@ -45,7 +45,7 @@ def build_response(script: Script, facts: Facts, profile: Profile) -> JSONObject
 
 
 def build_failure(facts: Facts, profile: Profile, error: JSONObject) -> JSONObject:
-    """A response that failed before it began: without a model, output or usage (OpenAPI document, August 2026)."""
+    """A response that failed before it began: no model, output or usage (OpenAPI document, August 2026)."""
     failed = _snapshot(facts, profile, "failed", "", [])
     return dict(sorted({**failed, "error": error}.items()))
 

@@ -185,9 +185,7 @@ def payload_frame(code: str, message: str, request_id: str, profile: Profile) ->
     return b"data:%b\n\n" % data if profile.framing == "vendor" else sse.encode(data)
 
 
-def _marked(
-    script: Script, profile: Profile, model: str, shape: Shape
-) -> tuple[Facts, dict[bytes, int]]:
+def _marked(script: Script, profile: Profile, model: str, shape: Shape) -> tuple[Facts, dict[bytes, int]]:
     echoed = (*profile.echoes, *shape.given)
     cached = ("cached", "cache_created") if shape.cache else ()
     item_slots = [f"item{at}" for at in range(len(script.items))]

@@ -18,7 +18,7 @@ from mockserver.server.sessions import Session
 from mockserver.server.store import Conversation, Kept, Record, Store
 from mockserver.wire import json
 
-__all__ = ["SessionCache", "find_parent", "input_list", "item_id", "listed", "remember"]
+__all__ = ["SessionCache", "Told", "find_parent", "input_list", "item_id", "listed", "remember"]
 
 
 async def find_parent(session: Session, store: Store, ask: Ask) -> Record | None:
@@ -94,46 +94,47 @@ class SessionCache(NamedTuple):
         return Cache(self.cached, self.created)
 
 
-async def remember(
-    session: Session,
-    store: Store,
-    ask: Ask,
-    parent: Record | None,
-    values: Values,
-    exchange: str | None,
-    cache: SessionCache | None,
-    request: bytes,
-    response: bytes,
-) -> None:
+class Told(NamedTuple):
+    """A reply as far as it is kept."""
+
+    values: Values
+    exchange: str | None
+    cache: SessionCache | None
+    request: bytes
+    response: bytes
+    """In wire form."""
+
+
+async def remember(session: Session, store: Store, ask: Ask, parent: Record | None, told: Told) -> None:
     """Keep a response for the turns after it, and put it into its conversation."""
     now, profile = session.clock.now(), session.profile
-    kept = 0 if cache is None else cache.kept
+    kept = 0 if told.cache is None else told.cache.kept
     until = now + profile.cache_seconds if kept else 0.0
     if ask.store:
         await store.put(
             Record(
-                values.response_id,
+                told.values.response_id,
                 session.name,
                 (parent.id or None) if parent else None,
                 parent.turn + 1 if parent else 1,
                 now,
                 now + profile.lifetime_s,
-                exchange,
-                values.total_tokens - ask.instruction_tokens,
-                response,
-                request if "listInputItems" in profile.operations else b"",
+                told.exchange,
+                told.values.total_tokens - ask.instruction_tokens,
+                told.response,
+                told.request if "listInputItems" in profile.operations else b"",
                 kept,
                 until,
             )
         )
     if ask.conversation is not None:
-        new = _turn(request, response, values.response_id, now)
+        new = _turn(told.request, told.response, told.values.response_id, now)
 
         def grown(before: Conversation) -> Conversation:
             return before._replace(
                 items=before.items + new,
                 turn=before.turn + 1,
-                exchange=exchange,
+                exchange=told.exchange,
                 cached_tokens=kept,
                 cached_until=until,
             )
@@ -154,7 +155,7 @@ def tokens_of(item: dict[str, Any]) -> int:
 
 
 def input_list(given: Any, owner: str) -> list[dict[str, Any]]:
-    """The `input` of a request as listed items; their ids derive from `owner`, the id of what they belong to."""
+    """The `input` of a request as listed items; their ids derive from `owner`, the id of their response."""
     items = [{"role": "user", "content": given}] if isinstance(given, str) else given
     kept = [item for item in items if item.get("type") != "item_reference"]
     return [listed(item, item_id(owner, at)) for at, item in enumerate(kept)]

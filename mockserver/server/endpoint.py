@@ -199,7 +199,7 @@ def require_json(content_type: bytes | None) -> None:
 async def _refuse(request: Request, error: ApiError) -> None:
     """Answer with an error; its id is derived like any other, from the request and what it came to."""
     request_id = drawn_id(request, f"{error.status} {error.message}")
-    if error.hex_id:
+    if error.envelope.hex_id:
         request_id = request_id.replace("-", "")
     model, prompt = _glimpse(request.body)
     detail = error.detail or error.message

@@ -33,7 +33,7 @@ from mockserver.replies.template import (
 from mockserver.replies.usage import cut_short
 from mockserver.server import pacing
 from mockserver.server.asks import Ask, read_ask
-from mockserver.server.context import SessionCache, find_parent, remember
+from mockserver.server.context import SessionCache, Told, find_parent, remember
 from mockserver.server.envelopes import ApiError, from_finding
 from mockserver.server.faults import Fault
 from mockserver.server.journal import About
@@ -62,9 +62,7 @@ class Answer(NamedTuple):
     """Name of the fault that was asked for."""
 
 
-async def respond(
-    session: Session, store: Store, path: str, raw: bytes, *, cache: bool = False
-) -> Answer:
+async def respond(session: Session, store: Store, path: str, raw: bytes, *, cache: bool = False) -> Answer:
     """The answer to a create request, by its path and body; ApiError where the API refuses it.
 
     `cache`: the session's cache is asked for, by its header.
@@ -92,7 +90,7 @@ async def respond(
     values = values_of(session, ask, body, parent, script, draw, input_tokens, kept)
     pieces, whole = _written(session, ask, script, values, shape_of(session, body, kept))
     if ask.store or ask.conversation is not None:
-        await remember(session, store, ask, parent, values, exchange, kept, raw, whole)
+        await remember(session, store, ask, parent, Told(values, exchange, kept, raw, whole))
     return Answer(about, pieces, ask.stream)
 
 
@@ -142,7 +140,7 @@ def failure(session: Session, fault: Fault, draw: Draw, about: About, *, stream:
 
 
 def in_band(session: Session, path: str, raw: bytes, error: ApiError) -> Answer:
-    """The refusal of a stream as the service reports it within one, with HTTP 200 (live recordings, 2026).
+    """The refusal of a stream, reported within one with HTTP 200 (live recordings, 2026).
 
     An unsupported model is told by a payload without a type, all else by one lone `response.failed`.
     """
@@ -228,7 +226,7 @@ def _impossible(functions: tuple[Mapping[str, Any], ...], error: Unsatisfiable) 
 
 
 def _functions(ask: Ask) -> tuple[Mapping[str, Any], ...]:
-    """The functions that the prompt names, or the first of them where one is enough; else the first there is."""
+    """The functions that the prompt names, the first of them where one is enough; else the first there is."""
     named = [each for each in ask.functions if _is_named(each["name"], ask.prompt)]
     if not ask.parallel:
         named = named[:1]

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from mockserver import resources
 from mockserver.errors import ConfigurationError
-from mockserver.server.envelopes import ApiError
+from mockserver.server.envelopes import FLAT, ApiError, Envelope
 from mockserver.wire import json
 
 __all__ = ["FAULT_HEADER", "Fault", "find_fault", "load_faults"]
@@ -57,8 +57,7 @@ class Fault:
             400 if flat else self.status,
             self.code,
             self.message,
-            envelope="flat" if flat else self.form,
-            kind=self.type,
+            envelope=FLAT if flat else Envelope(self.form, self.type),
             headers=((FAULT_HEADER, self.name.encode()),) if asked_for else (),
             detail=f"fault {self.name}" if asked_for else "",
         )

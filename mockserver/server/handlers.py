@@ -19,9 +19,7 @@ def _answering(handle: Callable[[Request], Awaitable[Any]]) -> Handler:
     """The handler that answers with the JSON value which `handle` gives."""
 
     async def answer(request: Request) -> None:
-        request.services.keys.check(
-            request.headers.get(b"authorization"), request.session.profile.wrong_key
-        )
+        request.services.keys.check(request.headers.get(b"authorization"), request.session.profile.wrong_key)
         fault = asked_fault(request) if request.services.mock_headers else None
         if fault is not None:
             raise fault.refusal()

@@ -104,7 +104,10 @@ class Store(Protocol):
 
 
 class MemoryStore:
-    """In this process: at most `size` records of `max_bytes` in all, and `size` conversations, oldest out first."""
+    """In this process: at most `size` records of `max_bytes` in all, and as many conversations.
+
+    The oldest go first.
+    """
 
     def __init__(self, size: int = 10_000, max_bytes: int = MAX_BYTES) -> None:
         self._size = size

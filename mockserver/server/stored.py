@@ -11,7 +11,7 @@ from typing import Any
 from mockserver.replies.renderings import load_rendering
 from mockserver.server.context import input_list
 from mockserver.server.endpoint import Request
-from mockserver.server.envelopes import ApiError
+from mockserver.server.envelopes import BARE, FLAT, ApiError
 from mockserver.server.listing import page
 from mockserver.server.store import Record
 from mockserver.wire import json
@@ -54,7 +54,7 @@ async def list_input_items(request: Request) -> Any:
     if record is None:
         message = _words(request)
         # This page alone shows an id without dashes.
-        raise ApiError(404, "InvalidParameter", message, hex_id=True)
+        raise ApiError(404, "InvalidParameter", message, envelope=FLAT._replace(hex_id=True))
     items = await _chain(request, record)
     response = json.loads(record.response)
     about = {
@@ -89,7 +89,7 @@ def _words(request: Request) -> str:
 
 def _not_found(request: Request) -> ApiError:
     # The status is inferred: the pages show the body alone.
-    return ApiError(404, "InvalidParameter", _words(request), envelope="bare", kind="InvalidParameter")
+    return ApiError(404, "InvalidParameter", _words(request), envelope=BARE)
 
 
 async def _chain(request: Request, last: Record) -> list[dict[str, Any]]:

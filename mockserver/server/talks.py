@@ -16,7 +16,7 @@ from mockserver.ids import request_digest, uuid
 from mockserver.server.bodies import read_body
 from mockserver.server.context import listed, tokens_of
 from mockserver.server.endpoint import Request, require_json
-from mockserver.server.envelopes import ApiError, from_finding
+from mockserver.server.envelopes import BARE, ApiError, from_finding
 from mockserver.server.listing import page
 from mockserver.server.store import Conversation, Kept
 from mockserver.wire import json
@@ -109,7 +109,9 @@ async def _body(request: Request, kind: str) -> dict[str, Any]:
     try:
         body = json.loads(request.body or b"{}")
     except InvalidJSON as error:
-        message = f"Required body invalid, please check the request body format. The body is not JSON: {error}."
+        message = (
+            f"Required body invalid, please check the request body format. The body is not JSON: {error}."
+        )
         raise ApiError(400, "InvalidParameter", message) from None
     findings = tuple(check_body(body, kind, request.session.profile))
     for finding in findings:
@@ -144,9 +146,7 @@ async def _conversation(request: Request) -> Conversation:
 
 async def _change(request: Request, change: Callable[[Conversation], Conversation]) -> Conversation:
     conversation_id = request.scope["path_params"]["conversation_id"]
-    changed = await request.services.store.update_conversation(
-        request.session.name, conversation_id, change
-    )
+    changed = await request.services.store.update_conversation(request.session.name, conversation_id, change)
     if changed is None:
         raise _not_found("Conversation", conversation_id)
     return changed
@@ -162,7 +162,7 @@ def _item(conversation: Conversation, request: Request) -> Kept:
 
 def _not_found(what: str, given_id: str) -> ApiError:
     message = f"{what} with id '{given_id}' not found."
-    return ApiError(404, "InvalidParameter", message, envelope="bare", kind="InvalidParameter")
+    return ApiError(404, "InvalidParameter", message, envelope=BARE)
 
 
 def _shown(conversation: Conversation) -> dict[str, Any]:

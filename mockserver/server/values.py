@@ -126,7 +126,9 @@ def _echoes(body: Mapping[str, Any], profile: Profile, script: Script) -> tuple[
 def _usual(profile_name: str) -> tuple[frozenset[str], tuple[bytes, ...]]:
     """(names of parameters that an echo depends on, the echoes where a request has none of them)."""
     profile = load_profile(profile_name)
-    echoes = {name: dict(each) if isinstance(each, Mapping) else each for name, each in profile.echoes.items()}
+    echoes = {
+        name: dict(each) if isinstance(each, Mapping) else each for name, each in profile.echoes.items()
+    }
     return frozenset((*echoes, *profile.echoes_if_given)), tuple(json.dumps(each) for each in echoes.values())
 
 

@@ -78,8 +78,9 @@ def unknown_tool(request: Event, pick: Pick, profile: Profile) -> Event:
 
 @breaks("REQ-007", "request")
 def output_of_no_call(request: Event, pick: Pick, profile: Profile) -> Event:
-    if request.get("previous_response_id") is not None:
-        del request["previous_response_id"]
+    for name in ("previous_response_id", "conversation"):
+        if request.get(name) is not None:
+            del request[name]
     said = request["input"]
     items = [{"role": "user", "content": said}] if isinstance(said, str) else said
     if any(item.get("type") == "item_reference" for item in items):

@@ -6,12 +6,20 @@ from typing import Any
 
 from mockserver.profiles import Profile
 from mockserver.replies.mutants import places
-from mockserver.replies.mutants.registry import Event, Pick, breaks, not_applicable
+from mockserver.replies.mutants.registry import Event, Pick, breaks
 
 Events = list[Event]
 
-#: The first member of a response that came after January: completed_at and its like, May 2026.
-_LATER = ("temperature", 1.0, "2026-05")
+#: Members of a response that came after January: (name, value, age).
+_LATER: tuple[tuple[str, Any, str], ...] = (
+    ("temperature", 1.0, "2026-05"),
+    ("max_output_tokens", 16, "2026-08"),
+)
+
+
+def has_later(profile: Profile) -> bool:
+    """Whether there is an age after a profile's with members of its own."""
+    return any(since > profile.age for _, _, since in _LATER)
 
 
 @breaks("SCH-001", "stream")
@@ -72,9 +80,8 @@ def unknown_member(value: Event, pick: Pick, profile: Profile) -> Event:
 
 @breaks("SCH-004", "stream", "response")
 def member_of_a_later_age(value: Any, pick: Pick, profile: Profile) -> Any:
-    name, given, since = _LATER
-    if profile.age >= since:
-        raise not_applicable("member of a later age to take")
+    later = [(name, given) for name, given, since in _LATER if since > profile.age]
+    name, given = pick.one(later, "member of a later age to take")
     response = places.terminal(value)["response"] if isinstance(value, list) else value
     response[name] = given
     return value
