@@ -174,7 +174,7 @@ def _rows(profile: Profile, given: int, written: int) -> SearchStrategy[Any]:
         members["plugins"] = runs | st.none()
     totals = {"input_tokens": given, "output_tokens": written, "total_tokens": given + written}
     fixed = {name: st.just(value) for name, value in {**totals, "x_billing_type": "response_api"}.items()}
-    return st.lists(st.fixed_dictionaries(fixed, optional=members), max_size=1) | st.none()
+    return st.lists(st.fixed_dictionaries(fixed, optional=members), max_size=2) | st.none()
 
 
 @st.composite

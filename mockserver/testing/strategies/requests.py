@@ -15,7 +15,7 @@ from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile
 from mockserver.replies import mutants
 from mockserver.testing.strategies.values import JSONObject, declaration, json_values, look, one_of, texts
 
-__all__ = ["invalid_requests", "requests"]
+__all__ = ["inputs", "invalid_requests", "requests"]
 
 _IDS = st.sampled_from(["msg_1", "msg_2"])
 _CALL_IDS = st.sampled_from(["call_1", "call_2"])
@@ -178,6 +178,11 @@ def _distinct(tools: list[JSONObject]) -> list[JSONObject]:
     return [*{(tool["type"], tool.get("name")): tool for tool in tools}.values()]
 
 
+def inputs(profile: str) -> SearchStrategy[list[JSONObject]]:
+    """Lists of items as the `input` of a request may be."""
+    return _conversations(False, load_profile(profile).age)
+
+
 @cache
 def _conversations(surrogates: bool, age: str) -> SearchStrategy[list[JSONObject]]:
     """Items that end with something to answer."""
@@ -201,7 +206,7 @@ def _messages(surrogates: bool, age: str) -> SearchStrategy[JSONObject]:
     media = [each for since, each in _MEDIA if since <= age]
     parts = {
         role: st.lists(
-            st.one_of([*(_part(kind, said) for kind in kinds), *(media if role == "user" else ())]),
+            st.one_of([_part(kind, said) for kind in kinds]),
             max_size=2,
         )
         for role, kinds in {
@@ -216,10 +221,13 @@ def _messages(surrogates: bool, age: str) -> SearchStrategy[JSONObject]:
         "id": st.none() | _IDS,
         "status": st.none() | _FINAL,
     }
+    contents = {role: said | parts[role] for role in parts}
+    if media:
+        contents["user"] |= st.lists(st.one_of(media), min_size=1, max_size=3)
     return st.one_of(
         [
-            st.fixed_dictionaries({"role": st.just(role), "content": said | parts[role]}, optional=optional)
-            for role in parts
+            st.fixed_dictionaries({"role": st.just(role), "content": content}, optional=optional)
+            for role, content in contents.items()
         ]
     )
 
