@@ -6,7 +6,7 @@ from typing import Any
 
 from mockserver.profiles import Profile
 from mockserver.replies.mutants import places
-from mockserver.replies.mutants.registry import Event, Pick, breaks
+from mockserver.replies.mutants.registry import Event, Pick, breaks, not_applicable
 
 Events = list[Event]
 
@@ -90,6 +90,8 @@ def member_of_a_later_age(value: Any, pick: Pick, profile: Profile) -> Any:
 @breaks("SCH-005", "stream")
 def unknown_item_in_a_stream(events: Events, pick: Pick, profile: Profile) -> Events:
     response = places.terminal(events)["response"]
+    if response["status"] == "incomplete":
+        raise not_applicable("place for an item after an incomplete one")
     item = {"id": f"{profile.item_id_prefix}note", "status": "completed", "type": "custom:note"}
     about = {"output_index": len(response["output"]), "sequence_number": 0}
     begun = {**about, "type": "response.output_item.added", "item": {**item, "status": "in_progress"}}
@@ -101,7 +103,9 @@ def unknown_item_in_a_stream(events: Events, pick: Pick, profile: Profile) -> Ev
 @breaks("SCH-005", "response")
 def unknown_item(response: Event, pick: Pick, profile: Profile) -> Event:
     item = {"id": f"{profile.item_id_prefix}note", "status": "completed", "type": "custom:note"}
-    response["output"].insert(pick.one(range(len(response["output"]) + 1), "place"), item)
+    # Nothing comes after an incomplete item.
+    after = 0 if response["status"] == "incomplete" else 1
+    response["output"].insert(pick.one(range(len(response["output"]) + after), "place"), item)
     return response
 
 
