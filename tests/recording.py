@@ -130,6 +130,15 @@ def _told_id(crossing: Crossing, otherwise: str) -> Any:
     return otherwise if bare else body.get("request_id")
 
 
+def _value(request: bytes) -> dict[str, Any]:
+    """A request's value; none of one that asked for a fault and nothing else."""
+    try:
+        value = json.loads(request)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
 def _findings(crossing: Crossing) -> list[Any]:
     from mockserver.contract.check import check_body, check_error, check_response, check_stream
     from mockserver.contract.findings import errors
@@ -145,7 +154,7 @@ def _findings(crossing: Crossing) -> list[Any]:
         return [f"{profile.name} has no such operation"]
     if operation.name != "createResponse":
         return errors(check_body(crossing.body, operation.reply, profile))
-    request = json.loads(crossing.request)
+    request = _value(crossing.request)
     if request.get("stream"):
         if not crossing.headers["content-type"].startswith("text/event-stream"):
             return ["a stream was asked for"]

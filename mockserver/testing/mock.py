@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
+from mockserver.clock import Clock
 from mockserver.errors import ConfigurationError
 from mockserver.exchanges import Exchange, packaged_exchanges
 from mockserver.profiles import DEFAULT_PROFILE, LATEST, latest_profile
@@ -89,6 +90,16 @@ class MockServer:
     def base_url(self) -> str:
         """What goes into a client; `{base_url}/responses` is the endpoint."""
         return self._server.url + self._session.profile.base_path
+
+    @property
+    def profile(self) -> str:
+        """Name of the age that it plays."""
+        return self._session.profile.name
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of its session; with a seed one that `advance(seconds)` moves."""
+        return self._session.clock
 
     @property
     def model(self) -> str:

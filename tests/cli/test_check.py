@@ -119,7 +119,7 @@ def test_the_json_report_keeps_its_schema(rule: str, check: Check, write: Write)
     code, out, _ = check(write("x", example.data), *kind, "--format", "json", "--fail-on", "info")
     [about] = report(out)
     assert list(about) == ["file", "kind", "profile", "valid", "findings"]
-    assert (about["file"], about["profile"]) == ("x", "qwen-2026-01")
+    assert (about["file"], about["profile"]) == ("x", example.profile)
     assert about["valid"] == (check("x", *kind)[0] == 0)
     assert code == bool(about["findings"])
     if example.request is None:
