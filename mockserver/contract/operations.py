@@ -33,6 +33,11 @@ class Operation:
     """Whether it takes `after`, `limit` and `order`."""
     tag: str = "responses"
 
+    @property
+    def source(self) -> str:
+        """Where it is from: document and date."""
+        return _SOURCES[self.name] if self.name in _SOURCES else _SOURCES[self.tag]
+
     def matches(self, path: str) -> bool:
         """Whether `path`, without the base path, is this operation's."""
         wanted, given = self.path.split("/"), path.split("/")
@@ -41,6 +46,15 @@ class Operation:
             for one, other in zip(wanted, given, strict=True)
         )
 
+
+_SOURCES = {
+    "createResponse": "guide, Basic call, 27 January 2026",
+    "retrieveResponse": "API reference, Retrieve, May 2026",
+    "deleteResponse": "API reference, Delete, May 2026",
+    "listInputItems": "API reference, List input items, May and September 2026",
+    "conversations": "API reference, Conversations, April 2026",
+    "models": "live probes, September 2026; OpenAI's form is inferred",
+}
 
 _RESPONSE = "/responses/{response_id}"
 _CONVERSATION = "/conversations/{conversation_id}"

@@ -59,8 +59,8 @@ def test_of_ages_that_nothing_tells_apart_it_is_the_newest() -> None:
     asked = {"model": "qwen3.5-plus", "input": "x"}
     assert choose_profile(b"", asked).profile == "qwen-2026-09"
     # What January's model is asked proves nothing: its parameters may be ignored.
-    asked = {"model": "qwen3-max-2026-01-23", "input": "x", "store": False}
-    assert choose_profile(b"", asked).profile == DEFAULT_PROFILE
+    stored = {"model": "qwen3-max-2026-01-23", "input": "x", "store": False}
+    assert choose_profile(b"", stored).profile == DEFAULT_PROFILE
 
 
 def test_what_other_services_have_too_is_no_mark() -> None:
