@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from docs.ages import profiles_page
 from mockserver.contract.examples import load_examples
 from mockserver.contract.rules import Rule, live_rules, load_rules
 
@@ -66,7 +67,7 @@ def _rule(rule: Rule) -> Iterator[str]:
     yield "```"
 
 
-PAGES: Mapping[str, str] = {"rules.md": rules_page()}
+PAGES: Mapping[str, str] = {"rules.md": rules_page(), "profiles.md": profiles_page()}
 """The pages as they should be, by file name."""
 
 

@@ -8,7 +8,7 @@ so the judge and the builder share facts without knowing each other.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -18,10 +18,22 @@ import orjson
 from mockserver import resources
 from mockserver.errors import UnknownProfile
 
-__all__ = ["DEFAULT_PROFILE", "Profile", "Tool", "document", "load_profile", "profile_names"]
+__all__ = [
+    "DEFAULT_PROFILE",
+    "LATEST",
+    "Profile",
+    "Tool",
+    "document",
+    "latest_profile",
+    "load_profile",
+    "profile_names",
+]
 
 #: The age of the vendor's document of January 2026.
 DEFAULT_PROFILE = "qwen-2026-01"
+
+#: What stands for the newest age of the service that the mock plays.
+LATEST = "latest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +44,12 @@ class Tool:
     """Type of the output item that a run leaves."""
     events: tuple[str, ...] = ()
     """Its progress events between `output_item.added` and `.done`, in order."""
+    before: tuple[str, ...] = ()
+    """Events of its arguments, delta and done, that come before `output_item.added`."""
+    counted: bool = True
+    """Whether `usage.x_tools` counts its runs."""
+    lists_queries: bool = False
+    """Whether the item's action has `queries` beside `query`."""
     needs_tool: str | None = None
     """Another tool that must be declared with it."""
     needs_tool_message: str | None = None
@@ -75,6 +93,30 @@ class Profile:
     """What the response says of it."""
     echo_tools_in_stream: bool
     """Whether the snapshots of a stream name the request's tools."""
+    hosts: tuple[str, ...] = ()
+    """Where the service of that age is, as documented."""
+    operations: tuple[str, ...] = ("createResponse",)
+    """Its endpoints, by the names in `contract.operations`."""
+    reasoning_events: str = "reasoning_summary_text"
+    """Name of the events that carry thoughts, without `response.` and `.delta`."""
+    efforts: tuple[str, ...] = ()
+    """Levels of `reasoning.effort`; none: the parameter is ignored."""
+    effort: str | None = None
+    """The level where a request does not say."""
+    echoes: Mapping[str, Any] = field(default_factory=dict)
+    """Members of a finished response that echo the request, with what they are where it says nothing."""
+    echoes_if_given: tuple[str, ...] = ()
+    """Members that a finished response has only where the request has them."""
+    x_details: tuple[str, ...] = ()
+    """Members, beside the totals, of the row of the bill in `usage.x_details`; none: there is no row."""
+    counts_thoughts: tuple[str, ...] = ()
+    """Models, by pattern, whose `max_output_tokens` counts thoughts as well as the answer."""
+    wrong_key: str = "invalid-api-key"
+    """What a wrong key is answered with, by its name in the catalogue of errors."""
+    cache_min_tokens: int = 0
+    """Tokens that a context must have for the session cache; 0: there is no such cache."""
+    cache_seconds: int = 0
+    """Seconds that the session cache keeps a context after it was last used."""
     opaque: tuple[str, ...] = ()
     """Members of items that may be another at the end than when the item was done."""
     exclusive: tuple[str, ...] = ()
@@ -87,6 +129,13 @@ class Profile:
 def profile_names() -> tuple[str, ...]:
     """Names of all profiles, by name."""
     return tuple(name for name, _ in resources.json_files("schemas", "profiles"))
+
+
+@cache
+def latest_profile() -> str:
+    """Name of the newest age that can be played."""
+    played = [name for name in profile_names() if document(name)["renderings"]]
+    return max(played, key=lambda name: str(document(name)["facts"]["age"]["value"]))
 
 
 @cache
@@ -104,16 +153,22 @@ def load_profile(name: str = DEFAULT_PROFILE) -> Profile:
     """The profile of that name; UnknownProfile lists the names there are."""
     facts = document(name)["facts"]
     tools = {
-        kind: Tool(**{**about, "events": tuple(about.get("events", ()))})
+        kind: Tool(**{member: _frozen(value) for member, value in about.items()})
         for kind, about in facts["tools"]["value"].items()
     }
     values = {
         each.name: _frozen(facts[each.name]["value"])
         for each in fields(Profile)
-        if each.name not in ("name", "tools") and (each.name in facts or each.default is MISSING)
+        if each.name not in ("name", "tools") and (each.name in facts or _has_no_default(each))
     }
     return Profile(name=name, tools=MappingProxyType(tools), **values)
 
 
+def _has_no_default(each: Field[Any]) -> bool:
+    return each.default is MISSING and each.default_factory is MISSING
+
+
 def _frozen(value: Any) -> Any:
+    if isinstance(value, dict):
+        return MappingProxyType(value)
     return tuple(value) if isinstance(value, list) else value

@@ -29,6 +29,23 @@ class Asker:
         }
         return self.client.post(f"{self.server.base_url}/responses", content=content, headers=head)
 
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
+        """Ask another operation, by its path under the base URL."""
+        head = {
+            "authorization": f"Bearer {self.server.api_key}",
+            **({"content-type": "application/json"} if body is not None else {}),
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
+        content = None if body is None else json.dumps(body).encode()
+        return self.client.request(method, self.server.base_url + path, content=content, headers=head)
+
+    def got(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        """The JSON that an operation answers with 200."""
+        reply = self.call(method, path, body)
+        assert reply.status_code == 200, reply.text
+        value: dict[str, Any] = reply.json()
+        return value
+
     def ask(self, content: Any = "Tell me something.", **members: Any) -> dict[str, Any]:
         """The response to an input."""
         reply = self.post({"model": self.server.model, "input": content, **members})

@@ -29,6 +29,7 @@ class Crossing:
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     complete: bool = False
+    profile: str = "qwen-2026-01"
 
     def dumps(self) -> str:
         """One line of JSON."""
@@ -54,7 +55,7 @@ def wrap(application: Any, sink: Callable[[Crossing], None]) -> None:
         if scope["type"] != "http":
             await inner(self, scope, receive, send)
             return
-        crossing = Crossing(scope["method"], scope["path"])
+        crossing = Crossing(scope["method"], scope["path"], profile=_profile_of(self))
         asked: list[bytes] = []
         answered: list[bytes] = []
 
@@ -81,6 +82,11 @@ def wrap(application: Any, sink: Callable[[Crossing], None]) -> None:
             sink(crossing)
 
     application.__call__ = recorded
+
+
+def _profile_of(application: Any) -> str:
+    name: str = application._services.session.profile.name
+    return name
 
 
 def spool(crossing: Crossing) -> None:
@@ -110,22 +116,47 @@ def judge(crossing: Crossing) -> list[str]:
     request_id = crossing.headers.get("x-request-id", "")
     if not request_id:
         problems.append("no x-request-id")
-    if crossing.status >= 400 and json.loads(crossing.body).get("request_id") != request_id:
+    if crossing.status >= 400 and _told_id(crossing, request_id) != request_id:
         problems.append("request_id in the body is not the header's")
-    if crossing.status >= 500:
+    if crossing.status >= 500 and "x-mock-fault" not in crossing.headers:
         problems.append(f"status {crossing.status}")
     return [f"{crossing.method} {crossing.path} {crossing.status}: {problem}" for problem in problems]
 
 
-def _findings(crossing: Crossing) -> list[Any]:
-    from mockserver.contract.check import check_error, check_response, check_stream
-    from mockserver.contract.findings import errors
+def _told_id(crossing: Crossing, otherwise: str) -> Any:
+    """The request id in an error's body; those of retrieve and delete, and no others, have none."""
+    body = json.loads(crossing.body)
+    bare = set(body) == {"error"} and set(body["error"]) == {"message", "type"}
+    return otherwise if bare else body.get("request_id")
 
+
+def _value(request: bytes) -> dict[str, Any]:
+    """A request's value; none of one that asked for a fault and nothing else."""
+    try:
+        value = json.loads(request)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _findings(crossing: Crossing) -> list[Any]:
+    from mockserver.contract.check import check_body, check_error, check_response, check_stream
+    from mockserver.contract.findings import errors
+    from mockserver.contract.operations import find_operation
+    from mockserver.profiles import load_profile
+
+    profile = load_profile(crossing.profile)
     if crossing.status >= 400:
-        return errors(check_error(crossing.body, status=crossing.status))
-    request = json.loads(crossing.request)
+        return errors(check_error(crossing.body, profile, status=crossing.status))
+    method = "GET" if crossing.method == "HEAD" else crossing.method
+    operation = find_operation(profile, method, crossing.path)
+    if operation is None:
+        return [f"{profile.name} has no such operation"]
+    if operation.name != "createResponse":
+        return errors(check_body(crossing.body, operation.reply, profile))
+    request = _value(crossing.request)
     if request.get("stream"):
         if not crossing.headers["content-type"].startswith("text/event-stream"):
             return ["a stream was asked for"]
-        return errors(check_stream(crossing.body, request=request)) if crossing.complete else []
-    return errors(check_response(crossing.body, request=request))
+        return errors(check_stream(crossing.body, profile, request)) if crossing.complete else []
+    return errors(check_response(crossing.body, profile, request))

@@ -14,7 +14,7 @@ import click
 from mockserver.cli.options import option
 from mockserver.cli.settings import give_up
 from mockserver.errors import ConfigurationError, MockServerError
-from mockserver.profiles import DEFAULT_PROFILE, load_profile
+from mockserver.profiles import DEFAULT_PROFILE, LATEST, latest_profile, load_profile
 
 if TYPE_CHECKING:
     import socket
@@ -30,7 +30,7 @@ __all__ = ["serve"]
 @option(
     "--url-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the base URL to this file."
 )
-@option("--profile", default=DEFAULT_PROFILE, help="The age of the service to play.")
+@option("--profile", default=DEFAULT_PROFILE, help="The age of the service to play; latest: the newest.")
 @option("--rendering", default="wire", help="wire: what the service sends; documented: as its samples look.")
 @option("--api-key", multiple=True, show_default=False, help="A key to accept; default: any key.")
 @option("--api-key-env", multiple=True, metavar="NAME", help="A variable that holds a key to accept.")
@@ -44,6 +44,19 @@ __all__ = ["serve"]
     metavar="DIR",
     help="Answer from the exchange files in this folder first.",
 )
+@option(
+    "--stream-errors",
+    default="http",
+    type=click.Choice(["http", "inband"]),
+    help="http: a stream is refused with a status; inband: with 200 and an error within it.",
+)
+@option(
+    "--function-arguments",
+    default="deltas",
+    type=click.Choice(["deltas", "whole"]),
+    help="How a stream tells a function call's arguments: by events, or whole with the item.",
+)
+@option("--allow-mock-headers", is_flag=True, help="Let requests ask for faults by x-mock-fault: NAME.")
 @option("--quiet", is_flag=True, help="No line for each request.")
 def serve(host: str, port: int, url_file: Path | None, quiet: bool, **settings: Any) -> None:
     """Serve the mock in the foreground."""
@@ -89,6 +102,8 @@ def _services(host: str, keys: tuple[str, ...], quiet: bool, **settings: Any) ->
     from mockserver.server.sessions import COUNTED, AnyModel, open_session
     from mockserver.server.store import MemoryStore
 
+    if settings["profile"] == LATEST:
+        settings["profile"] = latest_profile()
     load_profile(settings["profile"])
     models, folder = settings["model"], settings["exchanges"]
     exchanges = load_folder(folder) if folder else ()
@@ -100,12 +115,15 @@ def _services(host: str, keys: tuple[str, ...], quiet: bool, **settings: Any) ->
         exchanges=(*exchanges, *packaged_exchanges(settings["profile"])),
         counted=max(COUNTED, 2 * settings["store_size"]),
     )
+    session.whole_arguments = settings["function_arguments"] == "whole"
     return Services(
         session=session,
         store=MemoryStore(settings["store_size"]),
         keys=Keys(keys),
         hosts=Hosts([host if ":" not in host else f"[{host.strip('[]')}]", *settings["allow_host"]]),
         logbook=Logbook(None if quiet else sys.stderr),
+        mock_headers=settings["allow_mock_headers"],
+        stream_errors=settings["stream_errors"],
     )
 
 

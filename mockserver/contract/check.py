@@ -1,4 +1,4 @@
-"""Check a body or a stream against the contract: the four functions that everything else calls.
+"""Check a body or a stream against the contract: the five functions that everything else calls.
 
 Each takes what crossed the wire (bytes, or the parsed value) and returns findings; none means that the
 contract was kept. Only findings of severity `error` break it: see `contract.findings.errors`.
@@ -13,17 +13,26 @@ from typing import Any
 from mockserver.contract.findings import Finding
 from mockserver.contract.frames import FrameChecker
 from mockserver.contract.lines import LineChecker
+from mockserver.contract.operations import bodies
 from mockserver.contract.requests import RequestJudge
 from mockserver.contract.responses import STATUSES, fits_request, output_rules, usage_rules
 from mockserver.contract.rules import Report, finding
 from mockserver.contract.schemas import schemas
 from mockserver.contract.shapes import shape_findings
 from mockserver.contract.stream import StreamChecker
-from mockserver.errors import InvalidJSON
+from mockserver.errors import InvalidJSON, UnknownSchema
 from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile
 from mockserver.wire import json
 
-__all__ = ["TRIMMED", "check_error", "check_request", "check_response", "check_stream", "text_findings"]
+__all__ = [
+    "TRIMMED",
+    "check_body",
+    "check_error",
+    "check_request",
+    "check_response",
+    "check_stream",
+    "text_findings",
+]
 
 Body = bytes | bytearray | memoryview | Any
 
@@ -118,6 +127,47 @@ def check_error(
         return [*found, finding("SCH-002", "", message, got=value)]
     wrapped = isinstance(value, dict) and "error" in value
     return found + shape_findings(known, "error_wrapped" if wrapped else "error", value)
+
+
+def check_body(body: Body, kind: str, profile: str | Profile = DEFAULT_PROFILE) -> list[Finding]:
+    """Check a body of one of the profile's other operations.
+
+    `kind` is the name of its schema, as `contract.operations` has it: "input_items", "conversation",
+    "models" and the like; UnknownSchema lists those of the profile.
+
+    >>> check_body({"id": "resp_1", "deleted": True}, "deleted_response", "qwen-2026-05")
+    []
+    """
+    profile = _profile(profile)
+    if kind == "create_request":
+        return check_request(body, profile)
+    if kind == "response":
+        return check_response(body, profile)
+    known = sorted({*bodies(profile)})
+    if kind not in known:
+        raise UnknownSchema(f"{profile.name} has no body {kind!r}; there are: {', '.join(known)}")
+    value, found = _parsed(body)
+    if found and value is None:
+        return found
+    found += shape_findings(schemas(profile.name), kind, value)
+    if isinstance(value, dict) and isinstance(value.get("data"), list) and "first_id" in value:
+        found += _page(value, profile)
+    return found
+
+
+def _page(page: dict[str, Any], profile: Profile) -> list[Finding]:
+    """ITM-006 and SCH-001: no id twice, and first and last are those of the list."""
+    report = Report(profile.name)
+    ids = [each.get("id") for each in page["data"] if isinstance(each, dict)]
+    for name, expected in (("first_id", ids[:1]), ("last_id", ids[-1:])):
+        wanted = expected[0] if expected else None
+        if page.get(name) != wanted:
+            message = "is not the id of that item of the page"
+            report.say("SCH-001", f"/{name}", message, expected=wanted, got=page.get(name))
+    for index, given in enumerate(ids):
+        if given in ids[:index]:
+            report.say("ITM-006", f"/data/{index}/id", "another item has this id", got=given)
+    return report.found
 
 
 def check_stream(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mockserver.contract.bodies import Child, OpenItem, finish
+from mockserver.contract.bodies import Child, OpenItem, finish, parts_of
 from mockserver.contract.responses import FINAL, arguments_rule
 from mockserver.contract.rules import Report
 from mockserver.contract.texts import difference
@@ -20,10 +20,29 @@ _EMPTY_WHEN_ADDED = {
     "reasoning": "summary",
     "web_extractor_call": "output",
     "code_interpreter_call": "outputs",
+    "web_search_image_call": "output",
+    "image_search_call": "output",
+    "mcp_call": "output",
+    "file_search_call": "results",
 }
 
 #: Members that stay as they were when the item was added.
-_CONSTANT = ("type", "id", "call_id", "name", "role", "goal", "urls", "code", "container_id")
+_CONSTANT = (
+    "type",
+    "id",
+    "call_id",
+    "name",
+    "role",
+    "goal",
+    "urls",
+    "code",
+    "container_id",
+    "queries",
+    "server_label",
+)
+
+#: Members that are whole from the start in these types of items, though others stream them.
+_WHOLE_FROM_THE_START = {"web_search_image_call": "arguments", "image_search_call": "arguments"}
 
 
 _ABSENT = object()
@@ -38,7 +57,11 @@ class Items:
         self._report = report
         self._opaque = frozenset(profile.opaque)
         self._constant = [name for name in _CONSTANT if name not in profile.streamed]
+        self._parts = parts_of(profile)
         self._steps = {tool.item: tool.events for tool in profile.tools.values()}
+        self._before = {name: tool.item for tool in profile.tools.values() for name in tool.before}
+        self._heralds: dict[int, OpenItem] = {}
+        """Items whose arguments came before they were added, by the place they are to have."""
         self._next = 0
         self._ids: set[str] = set()
         self._calls: set[str] = set()
@@ -61,9 +84,32 @@ class Items:
         self._next = index + 1
         kind = item.get("type") if isinstance(item, dict) else None
         steps = self._steps.get(kind, ()) if isinstance(kind, str) else ()
-        self.open[index] = OpenItem(item, steps)
+        self.open[index] = OpenItem(item, steps, self._parts)
+        if index in self._heralds:
+            self._heralded(self._heralds.pop(index), self.open[index])
         if isinstance(item, dict):
             self._begins(item, kind)
+
+    def _heralded(self, herald: OpenItem, item: OpenItem) -> None:
+        """Give an item the arguments that came before it."""
+        say = self._report.say
+        if item.spoiled or herald.spoiled:
+            item.spoiled = True
+            return
+        if item.kind != herald.kind:
+            say(
+                "ITM-004", "/item/type", "arguments of another type of item came before", expected=herald.kind
+            )
+            return
+        if item.id != herald.id and isinstance(herald.id, str):
+            message = "is not the item_id of the arguments before"
+            say("ITM-003", "/item/id", message, expected=herald.id, got=item.id)
+        item.texts = herald.texts
+        told, given = item.texts[0].told, item.added.get(item.whole)
+        if given == item.texts[0].mistold:
+            return
+        if told is not None and isinstance(given, str) and (pair := difference(told, given)):
+            say("TXT-004", f"/item/{item.whole}", "are not those before", expected=pair[0], got=pair[1])
 
     def _begins(self, item: dict[str, Any], kind: Any) -> None:
         say = self._report.say
@@ -87,7 +133,12 @@ class Items:
     def stray(self, child: Child, event: Event) -> None:
         """Take an event whose item is not simply the open one at its index."""
         index = self._index(event) if event.get("output_index") is not None else self._index_by_id(event)
-        item = self._open_at(index)
+        kind = self._before.get(event["type"])
+        # An event that comes before its item does not tell that an added event was lost.
+        item = self._open_at(index) if kind is None else self.open.get(-1 if index is None else index)
+        if item is None and kind is not None and index is not None and index not in self._done:
+            # The arguments of a remote tool come before its item (API reference, March 2026).
+            item = self._heralds.setdefault(index, OpenItem({"type": kind, "id": event.get("item_id")}))
         if item is None:
             self._closed_or_never(index)
             own = self._index_by_id(event)
@@ -143,7 +194,8 @@ class Items:
 
     def _ends(self, begun: OpenItem, item: dict[str, Any]) -> None:
         say = self._report.say
-        for name in self._constant if not begun.spoiled else ():
+        whole = [_WHOLE_FROM_THE_START[kind]] if (kind := begun.kind) in _WHOLE_FROM_THE_START else []
+        for name in (*self._constant, *whole) if not begun.spoiled else ():
             before, now = begun.added.get(name), item.get(name)
             # Where one of them lacks it, the schema has said so.
             if before != now and name in begun.added and name in item:
@@ -168,11 +220,13 @@ class Items:
     def lost(self) -> None:
         """Take note that an event could not be read: open items can not be compared any more."""
         self._may_have_lost = True
-        for item in self.open.values():
+        for item in (*self.open.values(), *self._heralds.values()):
             item.lose()
 
     def final(self, output: Any) -> None:
         """Compare the output of a finished response with the items as they were done."""
+        for index in self._heralds.keys() - self._done.keys():
+            self._closed_or_never(index)
         for index in self.open:
             message = f"the item at output_index {index} was never done"
             self._report.say("ITM-008", f"/response/output/{index}", message)

@@ -1,7 +1,9 @@
 """Which profile something is of, told by positive marks: forms of ids, members, types, framing.
 
-The marks are facts of the profiles. What breaks the contract has no part in the choice, so a stream
-never gets a milder judge by being bad; a profile that `yields` is taken only where no other has a mark.
+The marks are facts of the profiles, and so are the hints: what other services have too, which only tells
+one age from another where marks say that it is one of them. What breaks the contract has no part in the
+choice, so a stream never gets a milder judge by being bad; a profile that `yields` is taken only where no
+other has a mark.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from mockserver.errors import EventTooLarge, InvalidJSON
-from mockserver.profiles import DEFAULT_PROFILE, document, profile_names
+from mockserver.profiles import DEFAULT_PROFILE, document, load_profile, profile_names
 from mockserver.wire import json, sse
 
 __all__ = ["Choice", "choose_profile"]
@@ -39,13 +41,25 @@ def choose_profile(body: bytes, value: Any = None) -> Choice:
     marked = strict or {name: marks for name, marks in seen.items() if marks}
     if not marked:
         return Choice(DEFAULT_PROFILE, "the default: it has no mark of any profile")
-    name = max(marked, key=lambda each: (len(marked[each]), each == DEFAULT_PROFILE))
+    # Of ages that nothing tells apart the newest, but the default before all.
+    name = max(
+        marked, key=lambda each: (*_weight(each, marked[each], evidence), each == DEFAULT_PROFILE, each)
+    )
     return Choice(name, "by " + ", ".join(marked[name][:3]))
 
 
 def _facts(profile: str) -> Mapping[str, Any]:
     facts: Mapping[str, Any] = document(profile)["facts"].get("marks", {"value": {}})["value"]
     return facts
+
+
+def _weight(profile: str, marks: list[str], evidence: list[Evidence]) -> tuple[int, int]:
+    """How much speaks for a profile: its marks; where those are as many, models and hints."""
+    hints = document(profile)["facts"].get("hints", {"value": {}})["value"]
+    models = load_profile(profile).models
+    hinted = [text for kind, text in evidence if kind in hints and re.match(hints[kind], text)]
+    listed = [text for kind, text in evidence if kind == "model" and text in models]
+    return len(marks), len(hinted) + len(listed)
 
 
 def _marks(profile: str, evidence: list[Evidence]) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mockserver.contract.overlays import branches, is_newer
+from mockserver.contract.overlays import branches, is_known, is_newer
 from mockserver.contract.problems import pointer_to
 from mockserver.contract.schemas import ProfileSchemas
 
@@ -65,11 +65,12 @@ def _walk(walk: _Walk, schema: Any, value: Any, path: _Path) -> Iterator[Strange
 def _dispatch(walk: _Walk, union: Any, value: dict[str, Any], path: _Path) -> Iterator[Stranger]:
     kind = value.get("type")
     for known, branch in branches(union):
-        if known == kind and not is_newer(branch, walk.age):
+        if known == kind and is_known(branch, walk.age):
             yield from _walk(walk, branch["then"], value, path)
             return
         if known == kind:
-            yield Stranger(pointer_to((*path, "type")), kind, branch["x-since"], union["x-unknown"])
+            since = branch["x-since"] if is_newer(branch, walk.age) else None
+            yield Stranger(pointer_to((*path, "type")), kind, since, union["x-unknown"])
             return
     # Where the union is an enumeration, the schema itself has refused the type already.
     if "enum" not in union["properties"]["type"] and isinstance(kind, str):
@@ -81,7 +82,7 @@ def _members(walk: _Walk, known: Any, value: dict[str, Any], path: _Path) -> Ite
         schema = known.get(name)
         if schema is None:
             yield Stranger(pointer_to((*path, name)), member, None, None)
-        elif not is_newer(schema, walk.age):
+        elif is_known(schema, walk.age):
             yield from _walk(walk, schema, member, (*path, name))
         elif member is not None:
-            yield Stranger(pointer_to((*path, name)), member, schema["x-since"], None)
+            yield Stranger(pointer_to((*path, name)), member, schema.get("x-since"), None)

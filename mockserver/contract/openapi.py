@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mockserver import __version__
+from mockserver.contract.operations import Operation, operations
 from mockserver.contract.overlays import branches, pointed
 from mockserver.contract.schemas import schemas
 from mockserver.errors import ConfigurationError
@@ -50,12 +51,16 @@ def openapi_document(
         },
         "servers": [{"url": base} for base in (profile.base_path, *profile.aliases)],
         "security": [{"bearer": []}],
-        "tags": [{"name": "responses", "description": "Ask the model."}],
-        "paths": {"/responses": {"post": _create(exchanges, version)}},
+        "tags": [{"name": tag, "description": _TAGS[tag]} for tag in _tags(profile)],
+        "paths": _paths(profile, exchanges, version),
         "components": {
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
             "headers": {"request_id": {"description": "Id of the request.", "schema": {"type": "string"}}},
-            "responses": {name: _refusal(words) for name, words in _REFUSALS.values()},
+            "responses": {
+                name: _refusal(words)
+                for status, (name, words) in _REFUSALS.items()
+                if status != "404" or len(operations(profile)) > 1
+            },
             "schemas": parts,
         },
     }
@@ -65,15 +70,86 @@ _REFUSALS = {
     "400": ("BadRequest", "The request breaks a rule; the message names the field."),
     "401": ("Unauthorized", "There is no API key, or a wrong one."),
     "403": ("Forbidden", "The request names a host, or comes from a page, that is not served."),
+    "404": ("NotFound", "There is nothing of that id."),
     "408": ("Timeout", "The body did not come in time."),
     "413": ("TooLarge", "The body is too large."),
     "500": ("InternalError", "An error of the service."),
 }
 
 
-def _create(exchanges: Iterable[Exchange], version: str) -> dict[str, Any]:
+_TAGS = {
+    "responses": "Ask the model.",
+    "conversations": "Conversations that the service remembers.",
+    "models": "What can be asked.",
+}
+
+
+def _tags(profile: Profile) -> list[str]:
+    return list(dict.fromkeys(each.tag for each in operations(profile)))
+
+
+def _paths(profile: Profile, exchanges: Iterable[Exchange], version: str) -> dict[str, Any]:
+    paths: dict[str, Any] = {}
+    for each in operations(profile):
+        about = _create(profile, exchanges, version) if each.name == "createResponse" else _other(each)
+        paths.setdefault(each.path, {})[each.method.lower()] = about
+    return paths
+
+
+def _other(operation: Operation) -> dict[str, Any]:
+    """An operation that takes and gives plain JSON."""
+    about: dict[str, Any] = {
+        "operationId": operation.name,
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "parameters": [*_path_parameters(operation), *(_PAGING if operation.pages else ())],
+        "responses": {
+            "200": {
+                "description": operation.summary,
+                "headers": {"x-request-id": {"$ref": "#/components/headers/request_id"}},
+                "content": {"application/json": {"schema": {"$ref": _BASE + operation.reply}}},
+            },
+            **_refusals(not_found="{" in operation.path),
+        },
+    }
+    if operation.request is not None:
+        schema = {"$ref": _BASE + operation.request}
+        required = operation.name != "createConversation"
+        about["requestBody"] = {"required": required, "content": {"application/json": {"schema": schema}}}
+    return about
+
+
+def _path_parameters(operation: Operation) -> list[Schema]:
+    names = [step[1:-1] for step in operation.path.split("/") if step.startswith("{")]
+    # An id has no slash in it: the path would be another one.
+    schema = {"type": "string", "minLength": 1, "pattern": "^[A-Za-z0-9_-]+$"}
+    return [{"name": name, "in": "path", "required": True, "schema": schema} for name in names]
+
+
+#: API reference, List input items, September 2026.
+_PAGING: tuple[Schema, ...] = (
+    {
+        "name": "after", "in": "query", "schema": {"type": "string"},
+        "description": "Id of the item after which the page begins.",
+    },
+    {
+        "name": "limit", "in": "query", "description": "Items of a page.",
+        "schema": {"type": "integer", "minimum": 1, "maximum": 100, "default": 20},
+    },
+    {
+        "name": "order", "in": "query", "description": "By time: oldest or newest first.",
+        "schema": {"type": "string", "enum": ["asc", "desc"], "default": "desc"},
+    },
+)  # fmt: skip
+
+
+def _refusals(*, not_found: bool) -> dict[str, Any]:
+    named = {status: name for status, (name, _) in _REFUSALS.items() if status != "404" or not_found}
+    return {status: {"$ref": f"#/components/responses/{name}"} for status, name in named.items()}
+
+
+def _create(profile: Profile, exchanges: Iterable[Exchange], version: str) -> dict[str, Any]:
     asked = {each.name: {"value": dict(each.request)} for each in exchanges if each.request}
-    refusals = {status: {"$ref": f"#/components/responses/{name}"} for status, (name, _) in _REFUSALS.items()}
     return {
         "operationId": "createResponse",
         "tags": ["responses"],
@@ -85,11 +161,11 @@ def _create(exchanges: Iterable[Exchange], version: str) -> dict[str, Any]:
                 "application/json": {"schema": {"$ref": _BASE + "create_request"}, "examples": asked}
             },
         },
-        "responses": {"200": _answer(exchanges, version), **refusals},
+        "responses": {"200": _answer(profile, exchanges, version), **_refusals(not_found=False)},
     }
 
 
-def _answer(exchanges: Iterable[Exchange], version: str) -> dict[str, Any]:
+def _answer(profile: Profile, exchanges: Iterable[Exchange], version: str) -> dict[str, Any]:
     shown = {each.name: each.shown for each in exchanges if each.shown and not each.shown.trimmed}
     bodies = {name: {"value": one.body} for name, one in shown.items() if one.kind == "response"}
     content: Schema = {"schema": {"$ref": _BASE + "response"}}
@@ -105,7 +181,16 @@ def _answer(exchanges: Iterable[Exchange], version: str) -> dict[str, Any]:
                 "operationId": "createResponse",
                 "description": "The id of a response continues its conversation.",
                 "requestBody": {"previous_response_id": "$response.body#/id"},
-            }
+            },
+            **{
+                each.name: {
+                    "operationId": each.name,
+                    "description": each.summary,
+                    "parameters": {"response_id": "$response.body#/id"},
+                }
+                for each in operations(profile)
+                if "{response_id}" in each.path
+            },
         },
     }
 

@@ -1,12 +1,14 @@
 """From the union of all ages to one age's schema: patches, ages, one document with `$defs`.
 
 `schemas/core` holds one JSON Schema an object, over all ages of the service. A profile lays RFC 7396
-merge patches over them; members that came later than the profile's age are left out. All functions
+merge patches over them; members that came later than the profile's age, or were gone by then, are left
+out. All functions
 here are pure: they build new schemas and change none.
 
 Annotations of the core's own:
 
 - `x-since`: the age, "2026-05", in which a member or a type first appeared; without it: from the start.
+- `x-until`: the age in which it was gone; without it: it is there still.
 - `x-dispatch`: the schema is a union, its `allOf` says which schema goes with which `type`.
 - `x-unknown`: the rule that an unknown type of such a union comes under.
 - `x-rule`: the rule that a breach of this schema comes under, where it is not SCH-001.
@@ -18,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["aged", "branches", "flatten", "is_newer", "merge_patch", "pointed", "reachable"]
+__all__ = ["aged", "branches", "flatten", "is_known", "is_newer", "merge_patch", "pointed", "reachable"]
 
 Schema = dict[str, Any]
 
@@ -42,6 +44,11 @@ def merge_patch(target: Any, patch: Any) -> Any:
 def is_newer(schema: Mapping[str, Any], age: str) -> bool:
     """Whether what `schema` describes came after `age`."""
     return str(schema.get("x-since", "")) > age
+
+
+def is_known(schema: Mapping[str, Any], age: str) -> bool:
+    """Whether what `schema` describes was there in `age`."""
+    return not is_newer(schema, age) and age < str(schema.get("x-until", "9999"))
 
 
 def branches(union: Mapping[str, Any]) -> Iterator[tuple[Any, Schema]]:
@@ -111,7 +118,7 @@ def _aged(schema: Any, age: str, closed: bool) -> Any:
     if "properties" in schema:
         _age_members(aged, age, closed)
     if "allOf" in schema:
-        kept = (branch for branch in schema["allOf"] if not is_newer(branch, age))
+        kept = (branch for branch in schema["allOf"] if is_known(branch, age))
         aged["allOf"] = [_aged(branch, age, False) for branch in kept]
     if closed and "x-dispatch" in schema:
         known = [kind for kind, _ in branches(aged)]
@@ -122,7 +129,7 @@ def _aged(schema: Any, age: str, closed: bool) -> Any:
 def _age_members(aged: Schema, age: str, closed: bool) -> None:
     members = {}
     for name, member in aged["properties"].items():
-        if not is_newer(member, age):
+        if is_known(member, age):
             members[name] = _aged(member, age, closed)
         elif closed and "null" in member.get("type", ()):
             # A null stands for absence, in any age: SDKs print members so that the wire does not have.

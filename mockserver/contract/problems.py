@@ -82,6 +82,8 @@ def _words(keyword: str, field: str, expected: Any, got: Any) -> str:
         return f"{field} must be {expected}, not {json_type(got)}"
     if keyword in ("minLength", "minItems"):
         return f"{field} must not be empty"
+    if keyword in ("maxLength", "maxItems", "maxProperties"):
+        return f"{field} must have {expected}"
     return f"{field} must be {expected}"
 
 
@@ -108,6 +110,9 @@ _EXPECTED: dict[str, Callable[[Any], Any]] = {
     "exclusiveMaximum": lambda value: f"less than {value}",
     "minLength": lambda value: f"{value} character or more",
     "minItems": lambda value: f"{value} element or more",
-    "maxItems": lambda value: f"{value} element or less",
+    "maxItems": lambda value: f"{value} elements or less",
+    "maxLength": lambda value: f"{value} characters or less",
+    "maxProperties": lambda value: f"{value} members or less",
+    "propertyNames": lambda _: "named by shorter names",
     "pattern": lambda value: f"of the form {value}",
 }

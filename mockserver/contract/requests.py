@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from mockserver.contract.findings import Finding, Severity
@@ -11,9 +11,12 @@ from mockserver.contract.schemas import schemas
 from mockserver.contract.shapes import breaches, unknowns
 from mockserver.profiles import Profile
 
-__all__ = ["RequestJudge", "ignored_parameters"]
+__all__ = ["RequestJudge", "ignored_parameters", "thinks"]
 
 _NAME = "create_request"
+
+#: Parameters that are judged together with others: requests without them need no further look.
+_PAIRED = frozenset({"conversation", "tool_choice"})
 
 
 def ignored_parameters(value: dict[str, Any], profile: Profile) -> list[str]:
@@ -23,6 +26,19 @@ def ignored_parameters(value: dict[str, Any], profile: Profile) -> list[str]:
     """
     listed = profile.parameters
     return [name for name, given in value.items() if name not in listed and given is not None]
+
+
+def thinks(value: Mapping[str, Any], profile: Profile) -> bool:
+    """Whether the model is to think.
+
+    `reasoning.effort` says so before `enable_thinking` does (API reference, April 2026).
+    """
+    reasoning = value.get("reasoning") if profile.efforts else None
+    effort = reasoning.get("effort") if isinstance(reasoning, dict) else None
+    if effort is not None:
+        return bool(effort != "none")
+    thinking = value.get("enable_thinking")
+    return profile.thinking if thinking is None else bool(thinking)
 
 
 class RequestJudge:
@@ -49,6 +65,7 @@ class RequestJudge:
             and value.get("model") in self._models
             and not value.get("tools")
             and value.get("input").__class__ is str
+            and _PAIRED.isdisjoint(value)
         ):
             return []
         return self._slow(value)
@@ -61,6 +78,7 @@ class RequestJudge:
         if not found:
             found += self._exclusive(value)
             found += self._tools(value)
+            found += _forced(value)
             found += _outputs(value)
         if not self._known(value):
             found += self._unknowns(value)
@@ -75,7 +93,7 @@ class RequestJudge:
     def _exclusive(self, value: dict[str, Any]) -> Iterator[Finding]:
         given = [name for name in self._profile.exclusive if value.get(name) is not None]
         if len(given) > 1:
-            # Text of the vendor's Conversations page (June 2026).
+            # Text of the vendor's Conversations page (April 2026).
             message = (
                 "[400] INVALID_REQUEST: Mutually exclusive parameters: "
                 f"Ensure you are only providing one of: {' or '.join(given)}."
@@ -84,8 +102,7 @@ class RequestJudge:
 
     def _tools(self, value: dict[str, Any]) -> Iterator[Finding]:
         kinds = [tool.get("type") for tool in value.get("tools") or ()]
-        thinking = value.get("enable_thinking")
-        thinks = self._profile.thinking if thinking is None else thinking
+        thinking = thinks(value, self._profile)
         for index, kind in enumerate(kinds):
             tool = self._profile.tools.get(kind)
             if tool is None:
@@ -94,8 +111,14 @@ class RequestJudge:
             if tool.needs_tool is not None and tool.needs_tool not in kinds:
                 message = tool.needs_tool_message or f"{kind} needs {tool.needs_tool}"
                 yield finding("REQ-003", pointer, message, expected=tool.needs_tool, got=kinds)
-            if tool.needs_thinking_message is not None and not thinks:
-                yield finding("REQ-004", pointer, tool.needs_thinking_message, expected=True, got=thinking)
+            if tool.needs_thinking_message is not None and not thinking:
+                yield finding(
+                    "REQ-004",
+                    pointer,
+                    tool.needs_thinking_message,
+                    expected=True,
+                    got=value.get("enable_thinking"),
+                )
 
     def _unknowns(self, value: dict[str, Any]) -> Iterator[Finding]:
         for each in unknowns(self._schemas, _NAME, value):
@@ -106,6 +129,14 @@ class RequestJudge:
             elif each.got is not None:
                 message = f"{self._profile.name} ignores the parameter"
                 yield finding("REQ-002", each.pointer, message, got=each.got)
+
+
+def _forced(value: dict[str, Any]) -> Iterator[Finding]:
+    """`required` is for requests with exactly one tool (API reference, April 2026)."""
+    count = len(value.get("tools") or ())
+    if value.get("tool_choice") == "required" and count != 1:
+        message = f"tool_choice can be 'required' only where there is exactly one tool, not {count}."
+        yield finding("REQ-011", "/tool_choice", message, expected=1, got=count)
 
 
 def _outputs(value: dict[str, Any]) -> Iterator[Finding]:

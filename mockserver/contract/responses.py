@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeGuard
 
 import orjson
@@ -38,7 +38,22 @@ def usage_rules(response: dict[str, Any], profile: Profile, report: Report, base
         report.say("USE-001", f"{base}/total_tokens", message, expected=given + written, got=total)
     _part("USE-002", usage, "output_tokens", "reasoning_tokens", report, base)
     _part("USE-003", usage, "input_tokens", "cached_tokens", report, base)
+    rows = usage.get("x_details")
+    for index, row in enumerate(rows if isinstance(rows, list) else ()):
+        _row(row, report, f"{base}/x_details/{index}")
     _tool_counts(response.get("output"), usage.get("x_tools"), profile, report, base)
+
+
+def _row(row: Any, report: Report, base: str) -> None:
+    """A row of the bill adds up as the usage does, and its cache is a part of its input."""
+    given, written, total = (_get(row, f"{name}_tokens") for name in ("input", "output", "total"))
+    if _number(given) and _number(written) and _number(total) and given + written != total:
+        message = "total_tokens is not the sum of input_tokens and output_tokens"
+        report.say("USE-001", f"{base}/total_tokens", message, expected=given + written, got=total)
+    cached = _get(_get(row, "prompt_tokens_details"), "cached_tokens")
+    if _number(cached) and _number(given) and cached > given:
+        pointer = f"{base}/prompt_tokens_details/cached_tokens"
+        report.say("USE-003", pointer, "cached_tokens is more than input_tokens", expected=given, got=cached)
 
 
 def _part(rule: str, usage: dict[str, Any], whole: str, name: str, report: Report, base: str) -> None:
@@ -56,6 +71,8 @@ def _tool_counts(output: Any, x_tools: Any, profile: Profile, report: Report, ba
     ran = Counter(kind for item in output if isinstance(kind := _get(item, "type"), str))
     told = x_tools or {}
     for tool, about in profile.tools.items():
+        if not about.counted:
+            continue
         count = _get(told.get(tool), "count")
         runs = ran[about.item]
         if (count or 0) != runs:
@@ -118,7 +135,7 @@ def arguments_rule(item: Any, report: Report, base: str) -> None:
 def fits_request(
     response: dict[str, Any], request: Any, profile: Profile, report: Report, base: str = ""
 ) -> None:
-    """REQ-008 and REQ-009: the response names the model that was asked, and calls declared tools."""
+    """REQ-008, REQ-009 and REQ-012: the model that was asked, declared tools, and echoes."""
     if not isinstance(request, dict):
         return
     asked, model = request.get("model"), response.get("model")
@@ -132,6 +149,25 @@ def fits_request(
         if called and not any(each in declared for each in called):
             message = "the request declares no such tool"
             report.say("REQ-009", f"{base}/output/{index}", message, expected=declared, got=called[0])
+    if response.get("status") in ("completed", "incomplete"):
+        _echoes(response, request, profile, report, base)
+
+
+def _echoes(
+    response: dict[str, Any], request: dict[str, Any], profile: Profile, report: Report, base: str
+) -> None:
+    """What the response repeats of its request, by the profile's list; null and absence tell nothing."""
+    for name, usual in (("tool_choice", "auto"), *profile.echoes.items()):
+        given, told = request.get(name), response.get(name)
+        expected = given if name in profile.parameters and given is not None else usual
+        # How an object is echoed as tool_choice is not documented.
+        if told is not None and told != expected and (name != "tool_choice" or isinstance(expected, str)):
+            message = "is not what was asked"
+            report.say("REQ-012", f"{base}/{name}", message, expected=_plain(expected), got=told)
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else value
 
 
 def _called(tool: Any) -> Any:

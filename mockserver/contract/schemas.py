@@ -17,13 +17,15 @@ import orjson
 
 from mockserver import profiles, resources
 from mockserver.contract import overlays, problems
+from mockserver.contract.operations import bodies
 from mockserver.errors import ConfigurationError, UnknownSchema
 
 __all__ = ["ROOTS", "ProfileSchemas", "schemas"]
 
 Check = Callable[[Any], bool]
 
-#: What crosses the wire as a whole; everything else is a part of one of these.
+#: What crosses the wire as a whole in every profile, beside the bodies of its operations; everything else
+#: is a part of one of these.
 ROOTS = ("create_request", "response", "event", "error", "error_wrapped")
 
 
@@ -32,7 +34,9 @@ def schemas(profile_name: str = profiles.DEFAULT_PROFILE) -> ProfileSchemas:
     """The schemas of the profile of that name; UnknownProfile where there is none."""
     profile = profiles.document(profile_name)
     folders = profile.get("schemas", ["core"])
-    return ProfileSchemas(profile_name, profile["facts"]["age"]["value"], profile["overlays"], folders)
+    age = profile["facts"]["age"]["value"]
+    roots = (*ROOTS, *bodies(profiles.load_profile(profile_name)))
+    return ProfileSchemas(profile_name, age, profile["overlays"], folders, roots)
 
 
 @cache
@@ -50,10 +54,16 @@ class ProfileSchemas:
     """
 
     def __init__(
-        self, profile: str, age: str, patches: Mapping[str, Any], folders: Iterable[str] = ("core",)
+        self,
+        profile: str,
+        age: str,
+        patches: Mapping[str, Any],
+        folders: Iterable[str] = ("core",),
+        roots: Iterable[str] = ROOTS,
     ) -> None:
         self.profile = profile
         self.age = age
+        self._roots = tuple(dict.fromkeys(roots))
         base = {name: each for folder in folders for name, each in _folder(folder).items()}
         strangers = sorted(patches.keys() - base.keys())
         if strangers:
@@ -77,7 +87,7 @@ class ProfileSchemas:
     def event_types(self) -> tuple[str, ...]:
         """Types of the events that the profile knows."""
         known = overlays.branches(self.union["event"])
-        return tuple(kind for kind, branch in known if not overlays.is_newer(branch, self.age))
+        return tuple(kind for kind, branch in known if overlays.is_known(branch, self.age))
 
     def document(self, name: str, closed: bool = False) -> dict[str, Any]:
         """The schema as one JSON Schema document with its own `$defs`; UnknownSchema lists the names."""
@@ -95,7 +105,7 @@ class ProfileSchemas:
 
     def known(self) -> dict[str, dict[str, Any]]:
         """The schemas that the profile's age has, alone and by name."""
-        return overlays.reachable(self.union, ROOTS, self.age)
+        return overlays.reachable(self.union, self._roots, self.age)
 
     def check(self, name: str) -> Check:
         """The open validator as a function: whether a value is legal."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mockserver.contract.bodies import CHILDREN, Child, progress
+from mockserver.contract.bodies import Child, children
 from mockserver.contract.findings import Finding
 from mockserver.contract.items import Items
 from mockserver.contract.responses import STATUSES, incomplete_rule, usage_rules
@@ -130,11 +130,9 @@ class StreamChecker:
             "response.output_item.done": self._items.done,
             **dict.fromkeys(_TERMINAL, self._terminal),
         }
-        tools = self._profile.tools.values()
-        children = dict(CHILDREN)
-        children |= {name: Child(tool.item, progress) for tool in tools for name in tool.events}
+        bodies = children(self._profile)
         return {
-            kind: _Known(self._schemas.closed_check(kind), children.get(kind), acts.get(kind, _nothing))
+            kind: _Known(self._schemas.closed_check(kind), bodies.get(kind), acts.get(kind, _nothing))
             for kind in self._schemas.event_types
         }
 

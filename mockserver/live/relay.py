@@ -105,7 +105,7 @@ class Relay:
     async def _pass(self, passage: _Passage, receive: Receive) -> None:
         headers = dict(passage.scope["headers"])
         self._hosts.check(headers.get(b"host"), headers.get(b"origin"))
-        self._keys.check(headers.get(b"authorization"))
+        self._keys.check(headers.get(b"authorization"), self._profile.wrong_key)
         path = passage.scope["path"]
         if not path.startswith(self._profile.base_path + "/"):
             raise ApiError(

@@ -1,26 +1,22 @@
 """A script as a response and as the stream of its events, in wire form.
 
 The order of events is the strict grammar: created, in_progress, then item by item added … done, then
-one terminal event. Sources: the vendor's guide, Streaming output (27 January 2026), and the API
+one terminal event. Where an age has it so, the arguments of a remote tool come before its item is added
+(API reference, March 2026). Sources: the vendor's guide, Streaming output (27 January 2026), and the API
 reference's samples of 26 January 2026; deltas of function-call arguments are inferred.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from mockserver.profiles import Profile
-from mockserver.replies.items import (
-    JSONObject,
-    added_item,
-    done_item,
-    output_text,
-)
+from mockserver.replies.items import Identity, JSONObject, added_item, done_item, output_text
 from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, Script, ToolCall, chunked
 
-__all__ = ["Facts", "build_events", "build_response"]
+__all__ = ["Facts", "build_events", "build_failure", "build_response"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +31,10 @@ class Facts:
     usage: JSONObject
     tools: Any
     tool_choice: Any
+    echoes: Mapping[str, Any] = field(default_factory=dict)
+    """Further members of the finished response."""
+    whole_arguments: bool = False
+    """Whether the arguments of function calls come with their items, and not by events."""
 
 
 def build_response(script: Script, facts: Facts, profile: Profile) -> JSONObject:
@@ -42,6 +42,12 @@ def build_response(script: Script, facts: Facts, profile: Profile) -> JSONObject
     response = _snapshot(facts, profile, script.status, facts.model, _output(script, facts, profile))
     response["tools"] = facts.tools
     return _ended(response, script, facts)
+
+
+def build_failure(facts: Facts, profile: Profile, error: JSONObject) -> JSONObject:
+    """A response that failed before it began: no model, output or usage (OpenAPI document, August 2026)."""
+    failed = _snapshot(facts, profile, "failed", "", [])
+    return dict(sorted({**failed, "error": error}.items()))
 
 
 def build_events(script: Script, facts: Facts, profile: Profile) -> list[JSONObject]:
@@ -56,8 +62,8 @@ def build_events(script: Script, facts: Facts, profile: Profile) -> list[JSONObj
 def _events(script: Script, facts: Facts, profile: Profile) -> Iterator[JSONObject]:
     for status, kind in ((profile.created_status, "created"), ("in_progress", "in_progress")):
         yield {"type": f"response.{kind}", "response": _snapshot(facts, profile, status, "", [])}
-    for index, item in enumerate(script.items):
-        yield from _item_events(item, index, facts, profile)
+    for index in range(len(script.items)):
+        yield from _item_events(index, script, facts, profile)
     last = _snapshot(facts, profile, script.status, facts.model, _output(script, facts, profile))
     if profile.echo_tools_in_stream:
         last["tools"] = facts.tools
@@ -73,7 +79,7 @@ def _snapshot(
         "model": model,
         "object": "response",
         "output": output,
-        "parallel_tool_calls": profile.parallel_tool_calls,
+        "parallel_tool_calls": facts.echoes.get("parallel_tool_calls", profile.parallel_tool_calls),
         "status": status,
         "tool_choice": facts.tool_choice,
         "tools": [],
@@ -81,33 +87,67 @@ def _snapshot(
 
 
 def _ended(response: JSONObject, script: Script, facts: Facts) -> JSONObject:
+    response |= facts.echoes
     if script.error is not None:
         response["error"] = {"code": script.error.code, "message": script.error.message}
     else:
         response["usage"] = facts.usage
+        if facts.echoes:  # an age that echoes also says when it was done (retrieve page, May 2026)
+            response["completed_at"] = facts.created_at
+    if script.status == "incomplete":
+        # The only reason that can occur; its words are inferred from OpenAI's.
+        response["incomplete_details"] = {"reason": "max_output_tokens"}
     return dict(sorted(response.items()))
 
 
 def _output(script: Script, facts: Facts, profile: Profile) -> list[JSONObject]:
     return [
-        done_item(item, facts.item_ids[at], facts.call_ids[at], profile)
+        done_item(item, _identity(facts, at, profile), _status(script, at))
         for at, item in enumerate(script.items)
     ]
 
 
-def _item_events(item: Item, index: int, facts: Facts, profile: Profile) -> Iterator[JSONObject]:
-    identity = (facts.item_ids[index], facts.call_ids[index], profile)
-    here = {"output_index": index}
-    yield {"type": "response.output_item.added", "item": added_item(item, *identity), **here}
-    yield from _body(item, {"item_id": facts.item_ids[index], **here}, profile)
-    yield {"type": "response.output_item.done", "item": done_item(item, *identity), **here}
+def _identity(facts: Facts, index: int, profile: Profile) -> Identity:
+    return Identity(facts.item_ids[index], facts.call_ids[index], profile)
+
+
+def _status(script: Script, index: int) -> str:
+    """Status of a done item: the last one of a reply that was cut short is so itself."""
+    last = index == len(script.items) - 1
+    return "incomplete" if last and script.status == "incomplete" else "completed"
+
+
+def _item_events(index: int, script: Script, facts: Facts, profile: Profile) -> Iterator[JSONObject]:
+    item, who = script.items[index], _identity(facts, index, profile)
+    place = {"output_index": index}
+    here = {"item_id": who.item_id, **place}
+    if isinstance(item, ToolCall):
+        yield from _heralds(item, here, profile)
+    added = added_item(item, who, whole_arguments=facts.whole_arguments)
+    yield {"type": "response.output_item.added", "item": added, **place}
+    if not (facts.whole_arguments and isinstance(item, FunctionCall)):
+        yield from _body(item, here, profile)
+    yield {"type": "response.output_item.done", "item": done_item(item, who, _status(script, index)), **place}
+
+
+def _heralds(item: ToolCall, here: JSONObject, profile: Profile) -> Iterator[JSONObject]:
+    """Events of a remote tool's arguments, which come before its item."""
+    before = profile.tools[item.kind].before
+    if not before:
+        return
+    delta, done = before
+    arguments = item.data.get("arguments", "")
+    for chunk in chunked(arguments):
+        yield {"type": delta, "delta": chunk, **here}
+    yield {"type": done, "arguments": arguments, **here}
 
 
 def _body(item: Item, here: JSONObject, profile: Profile) -> Iterator[JSONObject]:
     if isinstance(item, Message):
         yield from _text(item, {**here, "content_index": 0})
     elif isinstance(item, Reasoning):
-        yield from _thought(item, {**here, "summary_index": 0})
+        index = "summary_index" if profile.reasoning_events == "reasoning_summary_text" else "content_index"
+        yield from _thought(item, {**here, index: 0}, f"response.{profile.reasoning_events}")
     elif isinstance(item, FunctionCall):
         yield from _arguments(item, here)
     else:
@@ -122,10 +162,10 @@ def _text(item: Message, here: JSONObject) -> Iterator[JSONObject]:
     yield {"type": "response.content_part.done", "part": output_text(item.text), **here}
 
 
-def _thought(item: Reasoning, here: JSONObject) -> Iterator[JSONObject]:
+def _thought(item: Reasoning, here: JSONObject, name: str) -> Iterator[JSONObject]:
     for chunk in item.chunks:
-        yield {"type": "response.reasoning_summary_text.delta", "delta": chunk, **here}
-    yield {"type": "response.reasoning_summary_text.done", "text": item.text, **here}
+        yield {"type": f"{name}.delta", "delta": chunk, **here}
+    yield {"type": f"{name}.done", "text": item.text, **here}
 
 
 def _arguments(item: FunctionCall, here: JSONObject) -> Iterator[JSONObject]:

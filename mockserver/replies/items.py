@@ -6,13 +6,13 @@ vendor's samples recorded on 26 January 2026. Members in alphabetical order, as 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeAlias
 
 from mockserver.profiles import Profile
 from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, ToolCall
 
-__all__ = ["JSONObject", "added_item", "done_item", "output_text", "summary_text"]
+__all__ = ["Identity", "JSONObject", "added_item", "done_item", "output_text", "summary_text"]
 
 JSONObject: TypeAlias = dict[str, Any]
 
@@ -30,51 +30,71 @@ def summary_text(text: str) -> JSONObject:
     return {"text": text, "type": "summary_text"}
 
 
-def done_item(item: Item, item_id: str, call_id: str, profile: Profile) -> JSONObject:
-    """The finished item."""
-    return _BUILDERS[type(item)](item, item_id, call_id, profile, True)
+class Identity(NamedTuple):
+    """What tells an item from others of its kind."""
+
+    item_id: str
+    call_id: str
+    profile: Profile
 
 
-def added_item(item: Item, item_id: str, call_id: str, profile: Profile) -> JSONObject:
-    """The item as `response.output_item.added` shows it: in progress, with nothing streamed yet."""
-    return _BUILDERS[type(item)](item, item_id, call_id, profile, False)
+def done_item(item: Item, who: Identity, status: str = "completed") -> JSONObject:
+    """The finished item; `status` is "incomplete" for the last of a reply that was cut short."""
+    if isinstance(item, Message):
+        return _message(who, status, [output_text(item.text)])
+    if isinstance(item, Reasoning):
+        return _reasoning(who, [summary_text(item.text)])
+    if isinstance(item, FunctionCall):
+        return _function_call(item, who, status, item.arguments)
+    return _tool_call(item, who, status, item.data)
 
 
-def _message(item: Message, item_id: str, call_id: str, profile: Profile, done: bool) -> JSONObject:
+def added_item(item: Item, who: Identity, *, whole_arguments: bool = False) -> JSONObject:
+    """The item as `response.output_item.added` shows it: in progress, with nothing streamed yet.
+
+    `whole_arguments`: those of a function call are there at once, since no event will bring them.
+    """
+    if isinstance(item, Message):
+        return _message(who, "in_progress", [])
+    if isinstance(item, Reasoning):
+        return _reasoning(who, [])
+    if isinstance(item, FunctionCall):
+        return _function_call(item, who, "in_progress", item.arguments if whole_arguments else "")
+    return _tool_call(item, who, "in_progress", _begun(item))
+
+
+def _message(who: Identity, status: str, content: list[JSONObject]) -> JSONObject:
     return {
-        "content": [output_text(item.text)] if done else [],
-        "id": item_id,
+        "content": content,
+        "id": who.item_id,
         "role": "assistant",
-        "status": _status(done),
+        "status": status,
         "type": "message",
     }
 
 
-def _reasoning(item: Reasoning, item_id: str, call_id: str, profile: Profile, done: bool) -> JSONObject:
+def _reasoning(who: Identity, summary: list[JSONObject]) -> JSONObject:
     # Reasoning items have no status in any age of the service.
-    return {"id": item_id, "summary": [summary_text(item.text)] if done else [], "type": "reasoning"}
+    return {"id": who.item_id, "summary": summary, "type": "reasoning"}
 
 
-def _function_call(
-    item: FunctionCall, item_id: str, call_id: str, profile: Profile, done: bool
-) -> JSONObject:
+def _function_call(item: FunctionCall, who: Identity, status: str, arguments: str) -> JSONObject:
     return {
-        "arguments": item.arguments if done else "",
-        "call_id": item.call_id or call_id,
-        "id": item_id,
+        "arguments": arguments,
+        "call_id": item.call_id or who.call_id,
+        "id": who.item_id,
         "name": item.name,
-        "status": _status(done),
+        "status": status,
         "type": "function_call",
     }
 
 
-def _tool_call(item: ToolCall, item_id: str, call_id: str, profile: Profile, done: bool) -> JSONObject:
-    members = {
-        **(item.data if done else _begun(item)),
-        "id": item_id,
-        "status": _status(done),
-        "type": profile.tools[item.kind].item,
-    }
+def _tool_call(item: ToolCall, who: Identity, status: str, data: Mapping[str, Any]) -> JSONObject:
+    tool = who.profile.tools[item.kind]
+    members = {**data, "id": who.item_id, "status": status, "type": tool.item}
+    if tool.lists_queries and isinstance(action := members.get("action"), dict):
+        listed = {**action, "queries": action.get("queries") or [action.get("query", "")]}
+        members["action"] = dict(sorted(listed.items()))
     return dict(sorted(members.items()))
 
 
@@ -83,15 +103,3 @@ def _begun(item: ToolCall) -> JSONObject:
     if isinstance(action := begun.get("action"), dict):
         begun["action"] = {name: value for name, value in action.items() if name != "sources"}
     return begun
-
-
-def _status(done: bool) -> str:
-    return "completed" if done else "in_progress"
-
-
-_BUILDERS: dict[type, Callable[..., JSONObject]] = {
-    Message: _message,
-    Reasoning: _reasoning,
-    FunctionCall: _function_call,
-    ToolCall: _tool_call,
-}

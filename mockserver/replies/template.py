@@ -16,19 +16,23 @@ from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from mockserver.profiles import Profile, load_profile
-from mockserver.replies.events import Facts, build_events, build_response
+from mockserver.replies.events import Facts, build_events, build_failure, build_response
 from mockserver.replies.items import JSONObject
 from mockserver.replies.renderings import Rendering, load_rendering
 from mockserver.replies.script import Script
-from mockserver.replies.usage import usage_object
+from mockserver.replies.usage import Cache, usage_object
 from mockserver.wire import json, sse
 
 __all__ = [
     "Filled",
     "ReplyTemplate",
+    "Shape",
     "StreamTemplate",
     "Values",
+    "failed_frame",
+    "failed_reply",
     "frame",
+    "payload_frame",
     "reply_template",
     "stream_template",
 ]
@@ -36,7 +40,19 @@ __all__ = [
 _TOKEN = secrets.token_hex(8)
 _MARKER = re.compile(rf'"\\u0002{_TOKEN}:(\w+)\\u0002"|\\u0001{_TOKEN}:(\w+)\\u0001'.encode())
 
-#: Slots every reply has; the items' ids follow, then their call ids.
+
+class Shape(NamedTuple):
+    """What a request changes in the form of its reply: part of what a template is known by."""
+
+    given: tuple[str, ...] = ()
+    """Echoed members that are there only because the request had them."""
+    cache: bool = False
+    """Whether the session's cache is on."""
+    whole_arguments: bool = False
+    """Whether arguments of function calls come with their items, and not by events."""
+
+
+#: Slots every reply has; the echoes follow, what the cache did, the items' ids, then their call ids.
 _SLOTS = ("response_id", "created_at", "input_tokens", "total_tokens", "tools", "tool_choice")
 
 
@@ -54,6 +70,10 @@ class Values(NamedTuple):
     item_ids: Sequence[str]
     call_ids: Sequence[str]
     """One for each function call whose id has to be drawn."""
+    echoes: tuple[bytes, ...] = ()
+    """The profile's echoed members, then those that the request alone has, as JSON."""
+    cache: tuple[bytes, ...] = ()
+    """Tokens that the session's cache gave and took, where it is on."""
 
     def filling(self, rendering: Rendering) -> tuple[bytes, ...]:
         """The values as bytes, in the order of the slots."""
@@ -64,10 +84,15 @@ class Values(NamedTuple):
             b"%d" % self.total_tokens,
             self.tools,
             self.tool_choice,
+            *self.echoes,
+            *self.cache,
             *[each.encode() for each in self.item_ids],
             *[each.encode() for each in self.call_ids],
         )
 
+
+#: Nothing out of the ordinary.
+PLAIN = Shape()
 
 Filled: TypeAlias = tuple[bytes, ...]
 _Piece: TypeAlias = tuple[bytes, Callable[[Filled], Any]]
@@ -101,18 +126,22 @@ class StreamTemplate:
 
 
 @lru_cache(maxsize=1024)
-def reply_template(script: Script, profile: str, rendering: str, model: str) -> ReplyTemplate:
+def reply_template(
+    script: Script, profile: str, rendering: str, model: str, shape: Shape = PLAIN
+) -> ReplyTemplate:
     """The compiled reply; kept for the 1,024 latest."""
-    facts, names = _marked(script, load_profile(profile), model)
+    facts, names = _marked(script, load_profile(profile), model, shape)
     look = load_rendering(profile, rendering)
     response = look.reply.apply("response", build_response(script, facts, load_profile(profile)))
     return ReplyTemplate(_cut(json.dumps(response), names), look)
 
 
 @lru_cache(maxsize=1024)
-def stream_template(script: Script, profile: str, rendering: str, model: str) -> StreamTemplate:
+def stream_template(
+    script: Script, profile: str, rendering: str, model: str, shape: Shape = PLAIN
+) -> StreamTemplate:
     """The compiled stream; kept for the 1,024 latest."""
-    facts, names = _marked(script, load_profile(profile), model)
+    facts, names = _marked(script, load_profile(profile), model, shape)
     about, look = load_profile(profile), load_rendering(profile, rendering)
     events = build_events(script, facts, about)
     frames = [frame(look.stream.apply("event", event), about) for event in events]
@@ -134,7 +163,31 @@ def frame(event: JSONObject, profile: Profile) -> bytes:
     return sse.encode(data, event=event["type"])
 
 
-def _marked(script: Script, profile: Profile, model: str) -> tuple[Facts, dict[bytes, int]]:
+def failed_reply(
+    response_id: str, created_at: int, error: JSONObject, profile: str, rendering: str
+) -> JSONObject:
+    """A response that failed before it began, as it looks; compiled for nobody, since it is rare."""
+    about, look = load_profile(profile), load_rendering(profile, rendering)
+    created: float = float(created_at) if look.float_times else created_at
+    facts = Facts(response_id, created, "", (), (), {}, [], "auto")
+    rendered: JSONObject = look.reply.apply("response", build_failure(facts, about, error))
+    return rendered
+
+
+def failed_frame(response: JSONObject, profile: Profile) -> bytes:
+    """The one event of a stream that failed before it began."""
+    return frame({"response": response, "sequence_number": 0, "type": "response.failed"}, profile)
+
+
+def payload_frame(code: str, message: str, request_id: str, profile: Profile) -> bytes:
+    """An error within a stream that has no type, as the service sends some (client notes, August 2026)."""
+    data = json.dumps({"code": code, "message": message, "request_id": request_id})
+    return b"data:%b\n\n" % data if profile.framing == "vendor" else sse.encode(data)
+
+
+def _marked(script: Script, profile: Profile, model: str, shape: Shape) -> tuple[Facts, dict[bytes, int]]:
+    echoed = (*profile.echoes, *shape.given)
+    cached = ("cached", "cache_created") if shape.cache else ()
     item_slots = [f"item{at}" for at in range(len(script.items))]
     call_slots = {at: f"call{at}" for at in script.open_calls}
     facts = Facts(
@@ -143,11 +196,19 @@ def _marked(script: Script, profile: Profile, model: str) -> tuple[Facts, dict[b
         model=model,
         item_ids=tuple(_inside(slot) for slot in item_slots),
         call_ids=tuple(_inside(call_slots.get(at, "")) for at in range(len(script.items))),
-        usage=usage_object(script, _raw("input_tokens"), _raw("total_tokens"), profile),
+        usage=usage_object(
+            script,
+            _raw("input_tokens"),
+            _raw("total_tokens"),
+            profile,
+            Cache(*map(_raw, cached)) if cached else None,
+        ),
         tools=_raw("tools"),
         tool_choice=_raw("tool_choice"),
+        echoes={name: _raw(f"echo_{name}") for name in echoed},
+        whole_arguments=shape.whole_arguments,
     )
-    slots = (*_SLOTS, *item_slots, *call_slots.values())
+    slots = (*_SLOTS, *(f"echo_{name}" for name in echoed), *cached, *item_slots, *call_slots.values())
     return facts, {slot.encode(): at for at, slot in enumerate(slots)}
 
 

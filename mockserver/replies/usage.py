@@ -11,14 +11,16 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 from mockserver.profiles import Profile
 from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, Script, ToolCall
 from mockserver.wire import json
 
-__all__ = ["count_tokens", "output_tokens", "usage_object"]
+__all__ = ["Cache", "count_tokens", "cut_short", "output_tokens", "usage_object"]
 
 #: Characters below which a text's count is remembered: conversations repeat themselves.
 _SHORT = 200
@@ -57,14 +59,26 @@ def _tokens(item: Item) -> int:
     return count_tokens(json.dumps(dict(item.data)).decode())
 
 
-def usage_object(script: Script, input_tokens: Any, total_tokens: Any, profile: Profile) -> dict[str, Any]:
-    """The `usage` member; the two totals that depend on the conversation may be a template's markers."""
+class Cache(NamedTuple):
+    """Tokens that the session's cache gave, and took; each may be a template's marker."""
+
+    cached: Any
+    created: Any
+
+
+def usage_object(
+    script: Script, input_tokens: Any, total_tokens: Any, profile: Profile, cache: Cache | None = None
+) -> dict[str, Any]:
+    """The `usage` member; what depends on the conversation may be a template's markers.
+
+    `cache` is given where the session's cache is on.
+    """
     estimated, reasoning = output_tokens(script)
     stated = script.usage
     output = estimated if stated.output_tokens is None else stated.output_tokens
     usage: dict[str, Any] = {
         "input_tokens": input_tokens,
-        "input_tokens_details": {"cached_tokens": stated.cached_tokens},
+        "input_tokens_details": {"cached_tokens": stated.cached_tokens if cache is None else cache.cached},
         "output_tokens": output,
         "output_tokens_details": {
             "reasoning_tokens": min(reasoning, output)
@@ -73,11 +87,72 @@ def usage_object(script: Script, input_tokens: Any, total_tokens: Any, profile: 
         },
         "total_tokens": total_tokens,
     }
+    if profile.x_details:
+        usage["x_details"] = [_row(usage, script, profile, cache)]
     if runs := _runs(script.items, profile):
         usage["x_tools"] = runs
     return usage
 
 
+def _row(usage: dict[str, Any], script: Script, profile: Profile, cache: Cache | None) -> dict[str, Any]:
+    """The row of the bill: the same numbers, and what the session's cache did."""
+    details: dict[str, Any] = {"cached_tokens": usage["input_tokens_details"]["cached_tokens"]}
+    if cache is not None:
+        details |= {
+            "cache_creation": {"ephemeral_5m_input_tokens": cache.created},
+            "cache_creation_input_tokens": cache.created,
+            "cache_type": "ephemeral",
+        }
+    row: dict[str, Any] = {name: usage[name] for name in ("input_tokens", "output_tokens", "total_tokens")}
+    row["output_tokens_details"] = usage["output_tokens_details"]
+    row["prompt_tokens_details"] = dict(sorted(details.items()))
+    row["x_billing_type"] = "response_api"
+    if "plugins" in profile.x_details and (runs := _runs(script.items, profile)):
+        row["plugins"] = runs
+    return dict(sorted(row.items()))
+
+
+@lru_cache(maxsize=1024)
+def cut_short(script: Script, limit: int, thoughts: bool) -> Script:
+    """The script as far as `limit` tokens of its answer go; with `thoughts`, those count as well.
+
+    Runs of built-in tools are no part of the answer and cost nothing here. What is cut is incomplete, and
+    nothing comes after it; a script within the limit is given back as it is.
+    """
+    kept: list[Item] = []
+    left = limit
+    for item in script.items:
+        counts = isinstance(item, Message | FunctionCall) or (thoughts and isinstance(item, Reasoning))
+        cost = _tokens(item) if counts else 0
+        if cost > left:
+            kept.append(_cut(item, left))
+            return Script(tuple(kept), replace(script.usage, output_tokens=None), "incomplete")
+        left -= cost
+        kept.append(item)
+    return script
+
+
+def _cut(item: Item, limit: int) -> Item:
+    if isinstance(item, FunctionCall):
+        left = max(0, limit - count_tokens(item.name))
+        return replace(item, arguments=_first_tokens(item.arguments, left))
+    if isinstance(item, ToolCall):
+        raise TypeError("the run of a tool is not cut")
+    left, chunks = len(_first_tokens(item.text, limit)), []
+    for chunk in item.chunks:
+        if left > 0:
+            chunks.append(chunk[:left])
+        left -= len(chunk)
+    return replace(item, chunks=tuple(chunks))
+
+
+def _first_tokens(text: str, limit: int) -> str:
+    """As much of a text as its first `limit` tokens are."""
+    ends = [match.end() for match in islice(_TOKEN.finditer(text), limit)]
+    return text[: ends[-1]] if ends else ""
+
+
 def _runs(items: Iterable[Item], profile: Profile) -> dict[str, dict[str, int]]:
-    counts = Counter(item.kind for item in items if isinstance(item, ToolCall) and item.kind in profile.tools)
+    known = {kind for kind, tool in profile.tools.items() if tool.counted}
+    counts = Counter(item.kind for item in items if isinstance(item, ToolCall) and item.kind in known)
     return {kind: {"count": count} for kind, count in sorted(counts.items())}

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from hmac import compare_digest
 
 from mockserver.server.envelopes import Misdirected
+from mockserver.server.faults import find_fault
 
 __all__ = ["Hosts", "Keys"]
 
@@ -39,18 +40,18 @@ class Keys:
         """The keys, for redaction alone."""
         return tuple(key.decode() for key in self._keys)
 
-    def check(self, authorization: bytes | None) -> None:
+    def check(self, authorization: bytes | None, wrong_key: str) -> None:
         """ApiError 401 where an `Authorization` header has no key, or a wrong one.
 
-        Texts: the vendor's error-code page and OpenAPI document (2026).
+        `wrong_key` is what the profile answers a wrong one with, by its name in the catalogue of faults.
         """
         if authorization in self._good:
             return
         match = _BEARER.fullmatch(authorization or b"")
         if match is None and not (authorization or b"").strip().removeprefix(b"Bearer"):
-            raise Misdirected(401, "InvalidApiKey", "No API-key provided.")
+            raise find_fault("no-api-key").refusal(asked_for=False, kind=Misdirected)
         if match is None or not self._known(match[1]):
-            raise Misdirected(401, "InvalidApiKey", "Invalid API-key provided.")
+            raise find_fault(wrong_key).refusal(asked_for=False, kind=Misdirected)
         if len(self._good) < _REMEMBERED:
             self._good.add(authorization)
 

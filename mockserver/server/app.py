@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from urllib.parse import parse_qs
 
 from starlette.applications import Starlette
@@ -12,10 +12,12 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from mockserver import __version__
+from mockserver.contract.operations import operations
 from mockserver.errors import ConfigurationError
 from mockserver.profiles import Profile, load_profile, profile_names
 from mockserver.server.endpoint import Handler, Request, Services, create_response, drawn_id, guarded
 from mockserver.server.envelopes import ApiError, Misdirected
+from mockserver.server.handlers import HANDLERS
 from mockserver.server.transmit import send_body
 from mockserver.wire import json
 
@@ -38,11 +40,20 @@ class App(Starlette):
             routes=[
                 Route("/health", self._operation(health), methods=["GET"]),
                 Route("/openapi.json", self._operation(openapi), methods=["GET"]),
-                *[Route(path, self._operation(create_response), methods=["POST"]) for path in own],
+                *self._routes(profile),
             ],
             exception_handlers={404: self._nothing_there, 405: self._wrong_method},
         )
         self.router.redirect_slashes = False
+
+    def _routes(self, profile: Profile) -> Iterator[Route]:
+        for base in _bases(profile):
+            methods: dict[str, dict[str, Handler]] = {}
+            for each in operations(profile):
+                methods.setdefault(base + each.path, {})[each.method] = HANDLERS[each.name]
+            for path, handlers in methods.items():
+                operation = _Operation(by_method(handlers), self._services)
+                yield Route(path, operation, methods=list(handlers))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (scope["method"], scope["path"]) in self._hot:
@@ -55,8 +66,9 @@ class App(Starlette):
 
     def _nothing_there(self, request: StarletteRequest, _: Exception) -> Response:
         path = request.url.path
-        if path in self._elsewhere:
-            message = f"{path} belongs to the profile {self._elsewhere[path]}."
+        other = self._elsewhere.get(path) or _profile_of(path, self._services.session.profile)
+        if other is not None:
+            message = f"{path} belongs to the profile {other}."
         else:
             served = ", ".join(sorted({path for _, path in self._hot}))
             message = f"There is nothing at {path}. Requests are answered at {served}."
@@ -74,6 +86,17 @@ class App(Starlette):
             raise error
 
         return _Operation(refuse, self._services)
+
+
+def by_method(handlers: Mapping[str, Handler]) -> Handler:
+    """One handler for a path: a HEAD is answered as the GET that it stands for."""
+    get = handlers.get("GET")
+
+    async def handle(request: Request) -> None:
+        method = request.scope["method"]
+        await (get if method == "HEAD" and get is not None else handlers[method])(request)
+
+    return handle
 
 
 class _Operation(Response):
@@ -129,6 +152,18 @@ async def openapi(request: Request) -> None:
 
 def _bases(profile: Profile) -> Iterable[str]:
     return (profile.base_path, *profile.aliases)
+
+
+def _profile_of(path: str, own: Profile) -> str | None:
+    """Another profile that has an operation at `path`, whose own age has none there."""
+    for name in profile_names():
+        other = load_profile(name)
+        for base in _bases(other) if name != own.name else ():
+            if path.startswith(f"{base}/") and any(
+                each.matches(path.removeprefix(base)) for each in operations(other)
+            ):
+                return name
+    return None
 
 
 def _paths_of_other_ages(profile: Profile, own: Iterable[str]) -> dict[str, str]:

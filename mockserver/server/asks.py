@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from mockserver.contract.requests import thinks
 from mockserver.profiles import Profile
 from mockserver.replies.usage import count_tokens
 from mockserver.wire import json
 
-__all__ = ["Ask", "read_ask"]
+__all__ = ["Ask", "read_ask", "texts_of"]
 
 
 class Ask(NamedTuple):
@@ -35,6 +36,30 @@ class Ask(NamedTuple):
     """Declared functions that may be called."""
     echo_tools: bytes = b"[]"
     """The declared tools as JSON."""
+    conversation: str | None = None
+    store: bool = True
+    """Whether the response can be continued and retrieved."""
+    instruction_tokens: int = 0
+    """Tokens of `instructions`, which no later turn inherits; they are in `input_tokens`."""
+    max_output_tokens: int | None = None
+    form: Mapping[str, Any] | None = None
+    """JSON Schema that the message has to meet."""
+    parallel: bool = False
+    """Whether several functions may be called at once."""
+    server_label: str = ""
+    """Of the first MCP server that was declared."""
+
+
+#: Parameters that most requests do without: those with none of them are read faster.
+_LATER = frozenset(
+    {"conversation", "store", "instructions", "max_output_tokens", "text", "parallel_tool_calls", "metadata"}
+)
+#: What `json_object` asks for: any object, but one with something in it.
+_SOME_OBJECT = {
+    "type": "object",
+    "properties": {"answer": {"type": "string"}},
+    "required": ["answer"],
+}
 
 
 def read_ask(body: Mapping[str, Any], profile: Profile) -> Ask:
@@ -44,7 +69,6 @@ def read_ask(body: Mapping[str, Any], profile: Profile) -> Ask:
         prompt, tokens, answered = content, count_tokens(content), False
     else:
         prompt, tokens, answered = _read_items(content)
-    thinking = body.get("enable_thinking")
     tools = body.get("tools")
     choice = body.get("tool_choice")
     ask = Ask(
@@ -52,11 +76,13 @@ def read_ask(body: Mapping[str, Any], profile: Profile) -> Ask:
         body.get("stream") is True,
         prompt,
         tokens,
-        profile.thinking if thinking is None else thinking,
+        thinks(body, profile),
         answered,
         body.get("previous_response_id"),
         choice,
     )
+    if not _LATER.isdisjoint(body):
+        ask = _with_later(ask, {name: body.get(name) for name in profile.parameters})
     if not tools:
         return ask
     return ask._replace(
@@ -64,14 +90,40 @@ def read_ask(body: Mapping[str, Any], profile: Profile) -> Ask:
         declared=frozenset(_kind(tool) for tool in tools),
         functions=_callable(tools, choice),
         echo_tools=json.dumps(tools),
+        parallel=profile.parallel_tool_calls and body.get("parallel_tool_calls") is not False,
+        server_label=next((str(tool["server_label"]) for tool in tools if _kind(tool) == "mcp"), "")
+        if "mcp" in profile.tools
+        else "",
     )
+
+
+def _with_later(ask: Ask, listed: Mapping[str, Any]) -> Ask:
+    """The ask with what a later age's parameters say; `listed` are those that the profile processes."""
+    instructions = count_tokens(listed.get("instructions") or "")
+    return ask._replace(
+        input_tokens=ask.input_tokens + instructions,
+        instruction_tokens=instructions,
+        conversation=listed.get("conversation"),
+        store=listed.get("store") is not False,
+        max_output_tokens=listed.get("max_output_tokens"),
+        form=_form(listed.get("text")),
+    )
+
+
+def _form(text: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The schema of `text.format`; None where plain text will do."""
+    about = (text or {}).get("format") or {}
+    if about.get("type") == "json_schema":
+        schema: Mapping[str, Any] = about["schema"]
+        return schema
+    return _SOME_OBJECT if about.get("type") == "json_object" else None
 
 
 def _read_items(items: list[Any]) -> tuple[str, int, bool]:
     """(text of the last user message, tokens of everything, whether a function's output came after it)."""
     prompt, tokens, answered = "", 0, False
     for item in items:
-        text = "\n".join(_texts(item))
+        text = "\n".join(texts_of(item))
         tokens += count_tokens(text)
         if _is_user(item):
             prompt, answered = text, False
@@ -84,7 +136,7 @@ def _is_user(item: Mapping[str, Any]) -> bool:
     return item.get("role") == "user" and item.get("type", "message") == "message"
 
 
-def _texts(item: Mapping[str, Any]) -> Iterator[str]:
+def texts_of(item: Mapping[str, Any]) -> Iterator[str]:
     """The texts of an input item, wherever its type keeps them."""
     for name in ("content", "summary", "output", "arguments"):
         value = item.get(name)

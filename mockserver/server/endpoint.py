@@ -14,12 +14,13 @@ from typing import TypeAlias
 
 from starlette.types import Receive, Scope, Send
 
-from mockserver.errors import InvalidJSON
+from mockserver.errors import ConfigurationError, InvalidJSON
 from mockserver.ids import request_digest, uuid
 from mockserver.server.access import Hosts, Keys
 from mockserver.server.bodies import Disconnected, read_body
-from mockserver.server.engine import respond
+from mockserver.server.engine import Answer, fail, in_band, respond
 from mockserver.server.envelopes import ApiError, Misdirected, Unplanned, envelope
+from mockserver.server.faults import FAULT_HEADER, Fault, find_fault
 from mockserver.server.journal import About, Entry, Sent, secrets_of
 from mockserver.server.logbook import Logbook
 from mockserver.server.sessions import Session
@@ -28,9 +29,19 @@ from mockserver.server.transmit import CONNECTION, Headers, send_body, send_piec
 from mockserver.wire import json
 from mockserver.wire.redaction import redact
 
-__all__ = ["Handler", "Request", "Services", "create_response", "drawn_id", "guarded"]
+__all__ = [
+    "Handler",
+    "Request",
+    "Services",
+    "asked_fault",
+    "create_response",
+    "drawn_id",
+    "guarded",
+    "require_json",
+]
 
 _JSON = (b"content-type", b"application/json")
+_SESSION_CACHE = b"x-dashscope-session-cache"
 #: As recorded on the service's hosts (2026).
 _EVENTS = (b"content-type", b"text/event-stream;charset=UTF-8")
 
@@ -46,6 +57,10 @@ class Services:
     logbook: Logbook = field(default_factory=Logbook)
     secrets: tuple[str, ...] = ()
     """The accepted keys, for redaction."""
+    mock_headers: bool = False
+    """Whether requests may ask for faults by header."""
+    stream_errors: str = "http"
+    """How a stream is refused: "http", with a status of its own, or "inband", with 200 and within it."""
     _date: tuple[int, bytes] = (0, b"")
 
     def __post_init__(self) -> None:
@@ -121,15 +136,17 @@ def drawn_id(request: Request, outcome: str) -> str:
 async def create_response(request: Request) -> None:
     """`POST …/responses`."""
     headers = request.headers
-    request.services.keys.check(headers.get(b"authorization"))
-    _require_json(headers.get(b"content-type"))
+    request.services.keys.check(headers.get(b"authorization"), request.session.profile.wrong_key)
+    require_json(headers.get(b"content-type"))
     request.body = await read_body(request.receive, headers.get(b"content-length"))
-    answer = await respond(request.session, request.services.store, request.scope["path"], request.body)
+    answer = await _answer(request)
     head = [
         _EVENTS if answer.stream else _JSON,
         (b"x-request-id", answer.about.request_id.encode()),
         (b"date", request.services.date()),
     ]
+    if answer.fault:
+        head.append((FAULT_HEADER, answer.fault.encode()))
     request.note(answer.status, answer.pieces, answer.stream, answer.about)
     request.started = True
     if answer.stream:
@@ -141,7 +158,33 @@ async def create_response(request: Request) -> None:
         await send_body(request.send, answer.status, head, answer.pieces[0])
 
 
-def _require_json(content_type: bytes | None) -> None:
+async def _answer(request: Request) -> Answer:
+    services, path = request.services, request.scope["path"]
+    fault = asked_fault(request) if services.mock_headers else None
+    if fault is not None:
+        return fail(request.session, path, request.body, fault)
+    cache = request.headers.get(_SESSION_CACHE) == b"enable"
+    try:
+        return await respond(request.session, services.store, path, request.body, cache=cache)
+    except ApiError as error:
+        if error.streamed and services.stream_errors == "inband":
+            return in_band(request.session, path, request.body, error)
+        raise
+
+
+def asked_fault(request: Request) -> Fault | None:
+    """The fault that a request asks for by header; ApiError 400 where there is none of that name."""
+    name = request.headers.get(FAULT_HEADER)
+    if name is None:
+        return None
+    try:
+        return find_fault(name.decode("latin-1"))
+    except ConfigurationError as error:
+        raise ApiError(400, "InvalidParameter", f"x-mock-fault: {error}") from None
+
+
+def require_json(content_type: bytes | None) -> None:
+    """ApiError 400 where a body is something else than JSON by its type."""
     if content_type == b"application/json":
         return
     kind = (content_type or b"application/json").split(b";")[0].strip().lower()
@@ -156,6 +199,8 @@ def _require_json(content_type: bytes | None) -> None:
 async def _refuse(request: Request, error: ApiError) -> None:
     """Answer with an error; its id is derived like any other, from the request and what it came to."""
     request_id = drawn_id(request, f"{error.status} {error.message}")
+    if error.envelope.hex_id:
+        request_id = request_id.replace("-", "")
     model, prompt = _glimpse(request.body)
     detail = error.detail or error.message
     refusal = "refused" if isinstance(error, Misdirected) else ""

@@ -10,35 +10,40 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from mockserver.contract.findings import Finding, Severity
 from mockserver.contract.requests import ignored_parameters
 from mockserver.errors import InvalidJSON, Unsatisfiable
 from mockserver.exchanges import recorded_chunks
-from mockserver.ids import IdSource, call_id, request_digest, uuid
+from mockserver.ids import request_digest
 from mockserver.profiles import Profile
 from mockserver.replies.answers import Question, answer
-from mockserver.replies.renderings import load_rendering
 from mockserver.replies.script import MAX_SCRIPT_BYTES, Script
-from mockserver.replies.template import Values, reply_template, stream_template
-from mockserver.replies.usage import output_tokens
+from mockserver.replies.template import (
+    Shape,
+    Values,
+    failed_frame,
+    failed_reply,
+    payload_frame,
+    reply_template,
+    stream_template,
+)
+from mockserver.replies.usage import cut_short
 from mockserver.server import pacing
 from mockserver.server.asks import Ask, read_ask
+from mockserver.server.context import SessionCache, Told, find_parent, remember
 from mockserver.server.envelopes import ApiError, Unplanned, from_finding
+from mockserver.server.faults import Fault
 from mockserver.server.journal import About
 from mockserver.server.sessions import Session
 from mockserver.server.steps import Send, Step
 from mockserver.server.store import Record, Store
+from mockserver.server.values import Draw, context_tokens, shape_of, values_of
 from mockserver.wire import json
 
-__all__ = ["Answer", "respond"]
-
-#: Bytes of `tool_choice` that are echoed at the most.
-_MAX_ECHO = 16 << 10
-
-#: Ids drawn at once: the response's, and enough for a reply of one item.
-_IDS = 2
+__all__ = ["Answer", "fail", "failure", "in_band", "respond"]
 
 
 class Answer(NamedTuple):
@@ -53,35 +58,111 @@ class Answer(NamedTuple):
     """Headers of a recording; empty: the usual ones."""
     steps: tuple[Step, ...] = ()
     """How a recording is to be sent; empty: piece by piece."""
+    fault: str = ""
+    """Name of the fault that was asked for."""
 
 
-async def respond(session: Session, store: Store, path: str, raw: bytes) -> Answer:
-    """The answer to a create request, by its path and body; ApiError where the API refuses it."""
+async def respond(session: Session, store: Store, path: str, raw: bytes, *, cache: bool = False) -> Answer:
+    """The answer to a create request, by its path and body; ApiError where the API refuses it.
+
+    `cache`: the session's cache is asked for, by its header.
+    """
     body, findings = _judged(session, raw)
     profile = session.profile
     ask = read_ask(body, profile)
-    parent = None if ask.previous is None else await _parent(session, store, ask.previous)
+    waits = ask.previous is not None or ask.conversation is not None
+    parent = await find_parent(session, store, ask) if waits else None
     digest = request_digest(b"%b %b" % (path.encode(), json.canonical(body)))
-    occurrence = session.occurrence(digest)
-    draw = Draw(session.ids, digest, occurrence)
+    draw = Draw(session.ids, digest, session.occurrence(digest))
     exchange, script = _script(session, ask, parent, draw)
     # Without a finding there is no parameter that the profile does not know.
     ignored = tuple(ignored_parameters(body, profile)) if findings else ()
     about = About(draw.request_id, ask.model, ask.prompt, exchange, findings, ignored)
+    if isinstance(script, Fault):
+        return failure(session, script, draw, about, stream=ask.stream)
     if not isinstance(script, Script):
         return _verbatim(script, about)
-    values = _values(session, ask, parent, script, draw)
-    if ask.stream:
-        template = stream_template(script, profile.name, session.rendering, ask.model)
-        pieces = tuple(template.frames(values))
-    else:
-        pieces = (reply_template(script, profile.name, session.rendering, ask.model).body(values),)
-    if ask.stream or session.rendering != "wire":
-        whole = reply_template(script, profile.name, "wire", ask.model).body(values)
-    else:
-        whole = pieces[0]
-    await store.put(_record(session, parent, values, exchange, whole))
+    if ask.max_output_tokens is not None:
+        script = _within(script, ask, profile)
+    input_tokens = context_tokens(ask, parent, script, profile)
+    now = session.clock.now()
+    kept = SessionCache.of(parent, input_tokens, now, profile) if cache and profile.cache_seconds else None
+    values = values_of(session, ask, body, parent, script, draw, input_tokens, kept)
+    pieces, whole = _written(session, ask, script, values, shape_of(session, body, kept))
+    if ask.store or ask.conversation is not None:
+        await remember(session, store, ask, parent, Told(values, exchange, kept, raw, whole))
     return Answer(about, pieces, ask.stream)
+
+
+def _written(
+    session: Session, ask: Ask, script: Script, values: Values, shape: Shape
+) -> tuple[tuple[bytes, ...], bytes]:
+    """(the body in its pieces, the response in wire form, as it is kept)."""
+    profile, rendering = session.profile.name, session.rendering
+    if ask.stream:
+        pieces = tuple(stream_template(script, profile, rendering, ask.model, shape).frames(values))
+    else:
+        pieces = (reply_template(script, profile, rendering, ask.model, shape).body(values),)
+        if rendering == "wire":
+            return pieces, pieces[0]
+    return pieces, reply_template(script, profile, "wire", ask.model, shape).body(values)
+
+
+def _within(script: Script, ask: Ask, profile: Profile) -> Script:
+    """The script within the tokens that the request allows."""
+    stated, limit = script.usage.output_tokens, ask.max_output_tokens or 0
+    if script.status != "completed" or (stated is not None and stated <= limit):
+        return script
+    thoughts = any(fnmatchcase(ask.model, each) for each in profile.counts_thoughts)
+    return cut_short(script, limit, thoughts)
+
+
+def fail(session: Session, path: str, raw: bytes, fault: Fault) -> Answer:
+    """The answer to a create request that asks for a fault; what else it asks is not looked at."""
+    try:
+        body = json.loads(raw)
+    except InvalidJSON:
+        body = None
+    stream = isinstance(body, dict) and body.get("stream") is True
+    digest = request_digest(b"%b %b" % (path.encode(), raw))
+    draw = Draw(session.ids, digest, session.occurrence(digest))
+    return failure(session, fault, draw, About(draw.request_id), stream=stream)
+
+
+def failure(session: Session, fault: Fault, draw: Draw, about: About, *, stream: bool) -> Answer:
+    """A fault as the service reports it; ApiError where it has a status of its own."""
+    form = fault.in_band(stream=stream)
+    if form is None:
+        raise fault.refusal()
+    code = (fault.stream_code if stream else None) or fault.code
+    pieces = _in_band(session, draw, form, code, fault.message, stream=stream)
+    return Answer(about._replace(detail=f"fault {fault.name}"), pieces, stream, fault=fault.name)
+
+
+def in_band(session: Session, path: str, raw: bytes, error: ApiError) -> Answer:
+    """The refusal of a stream, reported within one with HTTP 200 (live recordings, 2026).
+
+    An unsupported model is told by a payload without a type, all else by one lone `response.failed`.
+    """
+    digest = request_digest(b"%b %b" % (path.encode(), raw))
+    draw = Draw(session.ids, digest, session.occurrence(digest))
+    form = "payload" if error.message.startswith("Unsupported model") else "failed"
+    pieces = _in_band(session, draw, form, error.code, error.message, stream=True)
+    about = About(draw.request_id, judged=error.findings, detail=error.detail or error.message)
+    return Answer(about, pieces, True)
+
+
+def _in_band(
+    session: Session, draw: Draw, form: str, code: str, message: str, *, stream: bool
+) -> tuple[bytes, ...]:
+    if form == "payload":
+        return (payload_frame(code, message, draw.request_id, session.profile),)
+    created = session.clock.stamp(draw.occurrence)
+    error = {"code": code, "message": message}
+    failed = failed_reply(
+        draw.response_id(session.profile), created, error, session.profile.name, session.rendering
+    )
+    return (failed_frame(failed, session.profile) if stream else json.dumps(failed),)
 
 
 def _judged(session: Session, raw: bytes) -> tuple[dict[str, Any], tuple[Finding, ...]]:
@@ -96,28 +177,14 @@ def _judged(session: Session, raw: bytes) -> tuple[dict[str, Any], tuple[Finding
     findings = tuple(session.judge.findings(body))
     for finding in findings:
         if finding.severity is Severity.ERROR:
-            raise from_finding(finding, findings)
+            streamed = isinstance(body, dict) and body.get("stream") is True
+            raise from_finding(finding, findings, streamed=streamed)
     return body, findings
-
-
-async def _parent(session: Session, store: Store, previous: str) -> Record:
-    record = await store.get(session.name, previous)
-    if record is not None and session.clock.now() < record.expires:
-        return record
-    if record is not None:
-        detail = "expired"
-    elif await store.was_evicted(session.name, previous):
-        detail = "evicted: the store was full"
-    else:
-        detail = "unknown"
-    # Envelope and text inferred: the vendor documents them for retrieve and input_items alone (2026).
-    message = f"Response with id '{previous}' not found."
-    raise ApiError(400, "InvalidParameter", message, detail=f"previous_response_id {detail}")
 
 
 def _script(
     session: Session, ask: Ask, parent: Record | None, draw: Draw
-) -> tuple[str | None, Script | Mapping[str, Any]]:
+) -> tuple[str | None, Script | Fault | Mapping[str, Any]]:
     """(name of the exchange that answers, if one does; its script, or its reply where that is none)."""
     planned = session.stubs.take()
     if planned is not None:
@@ -135,30 +202,46 @@ def _script(
 
 
 def _unscripted(ask: Ask, pick: int) -> Script:
-    if ask.answered:
-        return answer(Question(ask.prompt, pick, ask.thinking))
-    function = _function(ask.functions, ask.prompt)
-    if function is None:
-        return answer(Question(ask.prompt, pick, ask.thinking, ask.tools))
-    name = function["name"]
+    functions = () if ask.answered else _functions(ask)
     try:
         script = answer(
-            Question(ask.prompt, pick, ask.thinking, ask.tools, (name, function.get("parameters")))
+            Question(
+                ask.prompt,
+                pick,
+                ask.thinking,
+                () if ask.answered else ask.tools,
+                tuple((each["name"], each.get("parameters")) for each in functions),
+                ask.form,
+                ask.server_label,
+            )
         )
     except Unsatisfiable as error:
-        message = f"No arguments can be made up for the function '{name}': parameters{error}"
-        raise ApiError(400, "InvalidParameter", message) from None
+        raise ApiError(400, "InvalidParameter", _impossible(functions, error)) from None
+    if functions and script.size > MAX_SCRIPT_BYTES:
+        names = "', '".join(each["name"] for each in functions)
+        raise ApiError(400, "InvalidParameter", f"The function '{names}' asks for too large arguments.")
     if script.size > MAX_SCRIPT_BYTES:
-        raise ApiError(400, "InvalidParameter", f"The function '{name}' asks for too large arguments.")
+        raise ApiError(400, "InvalidParameter", "text.format asks for too large a message.")
     return script
 
 
-def _function(functions: tuple[Mapping[str, Any], ...], prompt: str) -> Mapping[str, Any] | None:
-    """The function that the prompt names, else the first."""
-    for function in functions:
-        if re.search(rf"(?<![\w-]){re.escape(function['name'])}(?![\w-])", prompt, re.IGNORECASE):
-            return function
-    return functions[0] if functions else None
+def _impossible(functions: tuple[Mapping[str, Any], ...], error: Unsatisfiable) -> str:
+    if not functions:
+        return f"No message can be made up for text.format: schema{error}"
+    names = "', '".join(each["name"] for each in functions)
+    return f"No arguments can be made up for the function '{names}': parameters{error}"
+
+
+def _functions(ask: Ask) -> tuple[Mapping[str, Any], ...]:
+    """The functions that the prompt names, the first of them where one is enough; else the first there is."""
+    named = [each for each in ask.functions if _is_named(each["name"], ask.prompt)]
+    if not ask.parallel:
+        named = named[:1]
+    return tuple(named) or ask.functions[:1]
+
+
+def _is_named(name: str, prompt: str) -> bool:
+    return re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", prompt, re.IGNORECASE) is not None
 
 
 def _verbatim(reply: Mapping[str, Any], about: About) -> Answer:
@@ -191,83 +274,3 @@ def _recorded_headers(headers: Iterable[tuple[str, str]]) -> tuple[tuple[bytes, 
     )
     kept = ((name.lower(), value) for name, value in headers if name.lower() not in of_connection)
     return tuple((name.encode(), value.encode()) for name, value in kept)
-
-
-class Draw:
-    """What chance decides of one reply: its ids, and which of several texts."""
-
-    __slots__ = ("_digest", "_digits", "_ids", "occurrence", "request_id")
-
-    def __init__(self, ids: IdSource, digest: bytes, occurrence: int) -> None:
-        self._ids = ids
-        self._digest = digest
-        self.occurrence = occurrence
-        """How often the very same request came before."""
-        self._digits = digits = ids.draw(digest, occurrence, _IDS)
-        # x-request-id is inside the id of a Chat reply on the same hosts (observed 2026); here, inferred.
-        self.request_id = uuid(digits[0])
-
-    @property
-    def pick(self) -> int:
-        """A number to pick texts by; it shares its digits with an item id, which tells nobody."""
-        return int(self._digits[1][:12], 16)
-
-    def items(self, count: int) -> list[str]:
-        """32 hex digits for each of so many ids."""
-        if count >= len(self._digits):
-            self._digits = self._ids.draw(self._digest, self.occurrence, count + 1)
-        return self._digits[1 : count + 1]
-
-
-def _values(session: Session, ask: Ask, parent: Record | None, script: Script, draw: Draw) -> Values:
-    profile = session.profile
-    turns = parent.turn if parent else 0
-    items, calls = len(script.items), len(script.open_calls)
-    digits = draw.items(items + calls)
-    input_tokens = _input_tokens(ask, parent, script, profile)
-    stated = script.usage.output_tokens
-    output = output_tokens(script)[0] if stated is None else stated
-    prefix = profile.item_id_prefix
-    return Values(
-        draw.request_id if profile.id_form == "uuid" else profile.id_form + draw.request_id,
-        session.clock.stamp(turns + draw.occurrence),
-        input_tokens,
-        input_tokens + output,
-        ask.echo_tools,
-        b'"auto"' if ask.choice is None else _echo(ask.choice, session),
-        [prefix + uuid(each) for each in digits[:items]],
-        [call_id(each) for each in digits[items:]],
-    )
-
-
-def _echo(choice: Any, session: Session) -> bytes:
-    echo = load_rendering(session.profile.name, session.rendering).echo(choice)
-    if len(echo) > _MAX_ECHO:
-        # Each snapshot of a stream repeats it, and no event may be longer than 1 MiB.
-        raise ApiError(400, "InvalidParameter", f"tool_choice is longer than {_MAX_ECHO} bytes.")
-    return echo
-
-
-def _input_tokens(ask: Ask, parent: Record | None, script: Script, profile: Profile) -> int:
-    stated = script.usage.input_tokens
-    if stated is None:
-        # The hidden prompt is in the context from the first turn on.
-        return ask.input_tokens + (parent.context_tokens if parent else profile.hidden_prompt_tokens)
-    return stated if parent is None or script.usage.with_context else stated + parent.context_tokens
-
-
-def _record(
-    session: Session, parent: Record | None, values: Values, exchange: str | None, body: bytes
-) -> Record:
-    now = session.clock.now()
-    return Record(
-        values.response_id,
-        session.name,
-        parent.id if parent else None,
-        parent.turn + 1 if parent else 1,
-        now,
-        now + session.profile.lifetime_s,
-        exchange,
-        values.total_tokens,
-        body,
-    )

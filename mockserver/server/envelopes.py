@@ -1,16 +1,35 @@
-"""Errors as the API sends them: status, code, message, in the envelope of the profile.
+"""Errors as the API sends them: status, code, message, in one of its three envelopes.
 
-January 2026 uses the flat envelope `{request_id, code, message}` throughout (API reference and OpenAPI
-document, 2026). Codes and texts follow the vendor's error-code page where it has one for the case; the
-rest are the judge's own and name the field.
+Nearly all are flat, `{request_id, code, message}` (API reference and OpenAPI document, 2026). The gateway
+wraps its own as Chat does, `{error: {message, type, param, code}, request_id}` (live probes, 2026), and
+what retrieve and delete do not find comes bare, `{error: {message, type}}` (their pages, May 2026). Codes
+and texts follow the vendor's error-code page where it has one for the case; the rest are the judge's own
+and name the field.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from mockserver.contract.findings import Finding
 from mockserver.wire import json
 
-__all__ = ["ApiError", "Misdirected", "Unplanned", "envelope", "from_finding"]
+__all__ = ["BARE", "FLAT", "ApiError", "Envelope", "Misdirected", "Unplanned", "envelope", "from_finding"]
+
+
+class Envelope(NamedTuple):
+    """The form of an error's body."""
+
+    form: str
+    """"flat", "wrapped" (the gateway's, as Chat has it), or "bare" (that of retrieve and delete)."""
+    type: str = "InvalidParameter"
+    """`type` in the latter two."""
+    hex_id: bool = False
+    """Whether the request id is written without dashes, as the page of input_items shows it."""
+
+
+FLAT = Envelope("flat")
+BARE = Envelope("bare")
 
 
 class ApiError(Exception):
@@ -24,6 +43,8 @@ class ApiError(Exception):
         *,
         headers: tuple[tuple[bytes, bytes], ...] = (),
         detail: str = "",
+        envelope: Envelope = FLAT,
+        streamed: bool = False,
         findings: tuple[Finding, ...] = (),
     ) -> None:
         super().__init__(f"{status} {code}")
@@ -32,6 +53,9 @@ class ApiError(Exception):
         self.message = message
         self.headers = headers
         self.detail = detail
+        self.envelope = envelope
+        self.streamed = streamed
+        """Whether a stream was asked for."""
         self.findings = findings
 
     def __repr__(self) -> str:
@@ -48,13 +72,19 @@ class Unplanned(ApiError):
 
 def envelope(error: ApiError, request_id: str) -> bytes:
     """The body of an error reply."""
+    form, kind, _ = error.envelope
+    if form == "bare":
+        return json.dumps({"error": {"message": error.message, "type": kind}})
+    if form == "wrapped":
+        inner = {"message": error.message, "type": kind, "param": None, "code": error.code}
+        return json.dumps({"error": inner, "request_id": request_id})
     return json.dumps({"code": error.code, "message": error.message, "request_id": request_id})
 
 
-def from_finding(finding: Finding, findings: tuple[Finding, ...]) -> ApiError:
+def from_finding(finding: Finding, findings: tuple[Finding, ...], *, streamed: bool = False) -> ApiError:
     """The service's answer to a request the contract refuses: its first error decides."""
     message = finding.message
     if message.startswith("Missing required parameter"):
         # The one shape error whose whole text is documented (OpenAPI document, August 2026).
         message = f"[400] missing_required_parameter: {message}"
-    return ApiError(400, "InvalidParameter", message, findings=findings)
+    return ApiError(400, "InvalidParameter", message, findings=findings, streamed=streamed)

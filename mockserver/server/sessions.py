@@ -54,6 +54,8 @@ class Session:
     faults: tuple[str, ...] = ()
     """Names of the faults in force."""
     counted: int = COUNTED
+    whole_arguments: bool = False
+    """Whether the arguments of function calls come with their items, and not by events."""
     # Counts are kept in two halves, of which the older is dropped when the newer is full.
     _seen: dict[bytes, int] = field(default_factory=dict)
     _seen_before: dict[bytes, int] = field(default_factory=dict)

@@ -1,11 +1,15 @@
-"""Stored responses: what `previous_response_id` continues."""
+"""Stored responses and conversations: what a later request continues, or asks for."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-__all__ = ["MemoryStore", "Record", "Store"]
+__all__ = ["Conversation", "Kept", "MemoryStore", "Record", "Store"]
+
+#: Bytes of requests and responses that are kept at the most.
+MAX_BYTES = 256 << 20
 
 
 class Record(NamedTuple):
@@ -26,6 +30,41 @@ class Record(NamedTuple):
     """Tokens of all turns up to and including this one: chains need no walking."""
     response: bytes
     """The response in wire form, as JSON."""
+    request: bytes = b""
+    """The request's body, where the profile can be asked for its input."""
+    cached_tokens: int = 0
+    """Tokens of its context in the session's cache."""
+    cached_until: float = 0.0
+    """Seconds since the epoch."""
+
+
+class Kept(NamedTuple):
+    """An item of a conversation."""
+
+    id: str
+    created: float
+    """Seconds since the epoch: an item drops out of the context when it is too old."""
+    tokens: int
+    body: bytes
+    """The item as it is listed, as JSON."""
+
+
+class Conversation(NamedTuple):
+    """A conversation: it never expires, its items do."""
+
+    id: str
+    session: str
+    created: float
+    """Seconds since the epoch."""
+    metadata: bytes
+    """The client's notes, as JSON."""
+    items: tuple[Kept, ...] = ()
+    turn: int = 0
+    """Responses so far."""
+    exchange: str | None = None
+    """Name of the exchange that answered last."""
+    cached_tokens: int = 0
+    cached_until: float = 0.0
 
 
 class Store(Protocol):
@@ -43,15 +82,38 @@ class Store(Protocol):
     async def delete(self, session: str, response_id: str) -> bool:
         """Forget a record; whether there was one."""
 
+    async def put_conversation(self, conversation: Conversation) -> None:
+        """Keep a conversation, dropping the oldest where there is no room."""
+
+    async def get_conversation(self, session: str, conversation_id: str) -> Conversation | None:
+        """The conversation, or None where there is none (any more)."""
+
+    async def update_conversation(
+        self, session: str, conversation_id: str, change: Callable[[Conversation], Conversation]
+    ) -> Conversation | None:
+        """Put what `change`, which may be called again, makes of the conversation in its place, at once.
+
+        The conversation as it is then; None where there is none.
+        """
+
+    async def delete_conversation(self, session: str, conversation_id: str) -> bool:
+        """Forget a conversation; whether there was one."""
+
     async def clear(self, session: str) -> None:
-        """Forget all of a session's records."""
+        """Forget all of a session's records and conversations."""
 
 
 class MemoryStore:
-    """Records in this process, at most `size`, oldest out first."""
+    """In this process: at most `size` records of `max_bytes` in all, and as many conversations.
 
-    def __init__(self, size: int = 10_000) -> None:
+    The oldest go first.
+    """
+
+    def __init__(self, size: int = 10_000, max_bytes: int = MAX_BYTES) -> None:
         self._size = size
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._conversations: OrderedDict[tuple[str, str], Conversation] = OrderedDict()
         self._records: OrderedDict[tuple[str, str], Record] = OrderedDict()
         # What was evicted is remembered in two halves, of which the older is dropped when the newer is full.
         self._evicted: set[tuple[str, str]] = set()
@@ -59,8 +121,11 @@ class MemoryStore:
 
     async def put(self, record: Record) -> None:
         self._records[record.session, record.id] = record
-        if len(self._records) > self._size:
-            self._forget(self._records.popitem(last=False)[0])
+        self._bytes += len(record.response) + len(record.request)
+        while len(self._records) > self._size or (self._bytes > self._max_bytes and len(self._records) > 1):
+            key, oldest = self._records.popitem(last=False)
+            self._bytes -= len(oldest.response) + len(oldest.request)
+            self._forget(key)
 
     async def get(self, session: str, response_id: str) -> Record | None:
         return self._records.get((session, response_id))
@@ -70,11 +135,36 @@ class MemoryStore:
         return key in self._evicted or key in self._evicted_before
 
     async def delete(self, session: str, response_id: str) -> bool:
-        return self._records.pop((session, response_id), None) is not None
+        record = self._records.pop((session, response_id), None)
+        if record is not None:
+            self._bytes -= len(record.response) + len(record.request)
+        return record is not None
+
+    async def put_conversation(self, conversation: Conversation) -> None:
+        self._conversations[conversation.session, conversation.id] = conversation
+        if len(self._conversations) > self._size:
+            self._conversations.popitem(last=False)
+
+    async def get_conversation(self, session: str, conversation_id: str) -> Conversation | None:
+        return self._conversations.get((session, conversation_id))
+
+    async def update_conversation(
+        self, session: str, conversation_id: str, change: Callable[[Conversation], Conversation]
+    ) -> Conversation | None:
+        key = (session, conversation_id)
+        before = self._conversations.get(key)
+        if before is not None:
+            self._conversations[key] = change(before)
+        return self._conversations.get(key)
+
+    async def delete_conversation(self, session: str, conversation_id: str) -> bool:
+        return self._conversations.pop((session, conversation_id), None) is not None
 
     async def clear(self, session: str) -> None:
         for key in [key for key in self._records if key[0] == session]:
-            del self._records[key]
+            await self.delete(*key)
+        for key in [key for key in self._conversations if key[0] == session]:
+            del self._conversations[key]
         self._evicted = {key for key in self._evicted if key[0] != session}
         self._evicted_before = {key for key in self._evicted_before if key[0] != session}
 

@@ -11,6 +11,7 @@ from typing import Self
 
 from mockserver.errors import ConfigurationError
 from mockserver.replies.script import FunctionCall, Message, Reasoning, Script
+from mockserver.server.faults import Fault
 
 __all__ = ["Plan", "Stub", "Stubs"]
 
@@ -22,9 +23,9 @@ _LISTED = 5
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a stub was told: the script it answers with, and how often; None: as often as it is asked."""
+    """What a stub was told: what it answers with, and how often; None: as often as it is asked."""
 
-    script: Script
+    script: Script | Fault
     times: int | None = 1
 
 
@@ -99,14 +100,14 @@ class Stubs:
         """Those that were to answer more often than they did."""
         return [stub for stub in self.all if stub.owing]
 
-    def add(self, script: Script) -> Stub:
+    def add(self, script: Script | Fault) -> Stub:
         """Plan one more reply, behind the others."""
         with self._lock:
             stub = Stub(self, len(self._all), Plan(script))
             self._all.append(stub)
         return stub
 
-    def take(self) -> Script | None:
+    def take(self) -> Script | Fault | None:
         """The script that answers now; None where nothing planned is left."""
         if not self._all:
             return None
@@ -135,8 +136,10 @@ class Stubs:
             self._next = 0
 
 
-def _gist(script: Script) -> str:
-    """A script in a few words."""
+def _gist(script: Script | Fault) -> str:
+    """What is answered, in a few words."""
+    if isinstance(script, Fault):
+        return f"the error {script.name}"
     told = []
     for item in script.items:
         if isinstance(item, Message | Reasoning):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from mockserver.clock import SteppedClock
 from mockserver.errors import ConfigurationError
 from mockserver.replies.script import Message, Script, message, require_servable
+from mockserver.server.faults import find_fault
 from mockserver.server.journal import Journal
 from mockserver.server.stubs import Stub
 from mockserver.testing.clients import Clients
@@ -84,6 +85,11 @@ class MockServer:
         return self._served.api_key
 
     @property
+    def profile(self) -> str:
+        """Name of the age that it plays."""
+        return self._served.session.profile.name
+
+    @property
     def model(self) -> str:
         """A model that it accepts."""
         return self._served.model
@@ -117,6 +123,14 @@ class MockServer:
             raise ConfigurationError(f"a reply can not be {script.status!r} yet")
         require_servable(script, self._served.session.profile)
         return self._served.session.stubs.add(script)
+
+    def fail(self, name: str) -> Stub:
+        """Plan the service's error of that name, in line with the replies and returned like them.
+
+        ConfigurationError lists the names, which `docs/profiles.md` explains.
+        """
+        self._served.require_alive()
+        return self._served.session.stubs.add(find_fault(name))
 
     @property
     def planned(self) -> Sequence[Stub]:

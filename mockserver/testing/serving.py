@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 
 from mockserver.errors import ConfigurationError, StartError
 from mockserver.exchanges import Exchange, load_folder
-from mockserver.profiles import DEFAULT_PROFILE
+from mockserver.profiles import DEFAULT_PROFILE, LATEST, latest_profile
 from mockserver.server.access import Hosts, Keys
 from mockserver.server.app import App
 from mockserver.server.endpoint import Services
@@ -46,6 +46,10 @@ class Settings(TypedDict, total=False):
     allow_host: str | Sequence[str]
     port: int
     """0: a free one."""
+    stream_errors: str
+    """How a stream is refused: "http", with a status, or "inband", with 200 and an error within it."""
+    function_arguments: str
+    """How a stream tells the arguments of a call: in "deltas", or "whole" with its item."""
 
 
 _KINDS: Mapping[str, tuple[type, ...]] = {
@@ -58,6 +62,13 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "store_size": (int,),
     "allow_host": (str, list, tuple),
     "port": (int,),
+    "stream_errors": (str,),
+    "function_arguments": (str,),
+}
+
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "stream_errors": ("http", "inband"),
+    "function_arguments": ("deltas", "whole"),
 }
 
 
@@ -69,6 +80,8 @@ def checked(given: Mapping[str, Any], where: str) -> Settings:
             raise ConfigurationError(f"{where}: there is no setting {name!r} of a server; there are: {known}")
         if not isinstance(value, _KINDS[name]) or (isinstance(value, bool)):
             raise ConfigurationError(f"{where}: {name} can not be {value!r}")
+        if name in _CHOICES and value not in _CHOICES[name]:
+            raise ConfigurationError(f"{where}: {name} is {' or '.join(_CHOICES[name])}, not {value!r}")
     return cast("Settings", dict(given))
 
 
@@ -151,8 +164,9 @@ def serve_mock(settings: Settings, *, strict: bool = True) -> Served:
     keys = _several(settings.get("api_key", API_KEY)) or (API_KEY,)
     models = _several(settings.get("model", ()))
     size = settings.get("store_size", 10_000)
+    profile = settings.get("profile", DEFAULT_PROFILE)
     session = open_session(
-        profile=settings.get("profile", DEFAULT_PROFILE),
+        profile=latest_profile() if profile == LATEST else profile,
         rendering=settings.get("rendering", "wire"),
         seed=settings.get("seed", 0),
         models=AnyModel() if "any" in models else frozenset(models) or None,
@@ -160,9 +174,15 @@ def serve_mock(settings: Settings, *, strict: bool = True) -> Served:
         counted=max(COUNTED, 2 * size),
     )
     session.strict = strict
+    session.whole_arguments = settings.get("function_arguments") == "whole"
     store = MemoryStore(size)
     services = Services(
-        session=session, store=store, keys=Keys(keys), hosts=Hosts(_several(settings.get("allow_host", ())))
+        session=session,
+        store=store,
+        keys=Keys(keys),
+        hosts=Hosts(_several(settings.get("allow_host", ()))),
+        mock_headers=True,
+        stream_errors=settings.get("stream_errors", "http"),
     )
     return Served(
         session,

@@ -69,6 +69,37 @@ REQUESTS: dict[str, dict[str, Any]] = {
 }
 
 
+_LATER_TOOLS = [
+    {"type": "web_search"},
+    {"type": "web_search_image"},
+    {"type": "image_search"},
+    {"type": "file_search", "vector_store_ids": ["vs_1"]},
+    {
+        "type": "mcp",
+        "server_protocol": "sse",
+        "server_label": "maps",
+        "server_url": "https://example.invalid/sse",
+    },
+]
+LATER_REQUESTS: dict[str, dict[str, Any]] = {
+    "text": {"input": "Tell me about mountains.", "reasoning": {"effort": "none"}},
+    "thinking": REQUESTS["thinking"],
+    "january's tools": REQUESTS["all tools"],
+    "later tools": {"input": "Look it up.", "tools": _LATER_TOOLS},
+    "function": {**REQUESTS["function"], "parallel_tool_calls": False},
+    "limit": {"input": "Tell me about mountains, at length.", "max_output_tokens": 16},
+    "echoes": {
+        "input": "Be creative.",
+        "instructions": "Be brief.",
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "metadata": {"type": "message", "a": "b"},
+        "store": False,
+        "tool_choice": "none",
+    },
+}
+
+
 def dumped(server: Server, *requests: dict[str, Any]) -> list[list[str]]:
     """What openai-python 2.15.0 prints of the streams of these requests, a line for each event."""
     bodies = [{"model": MODEL, "stream": True, **for_sdk(request)} for request in requests]
@@ -164,6 +195,20 @@ def test_documented_stream_is_what_the_documents_client_prints_of_the_wire(start
 
     assert len(printed) == len(REQUESTS)
     for (name, request), lines in zip(REQUESTS.items(), printed, strict=True):
+        assert raw_lines(documented, request) == lines, name
+
+
+@pytest.mark.parametrize("profile", ["qwen-2026-05", "qwen-2026-09"])
+def test_later_documented_streams_are_what_the_documents_client_prints_of_the_wire(
+    profile: str, start: Start
+) -> None:
+    """The same for the ages after January, with what only they can emit."""
+    wire = start("--seed", "1", "--profile", profile)
+    documented = start("--seed", "1", "--profile", profile, "--rendering", "documented")
+
+    printed = dumped(wire, *LATER_REQUESTS.values())
+
+    for (name, request), lines in zip(LATER_REQUESTS.items(), printed, strict=True):
         assert raw_lines(documented, request) == lines, name
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from mockserver.profiles import DEFAULT_PROFILE
+from mockserver.profiles import DEFAULT_PROFILE, load_profile
 from mockserver.replies.script import FunctionCall, Message, Reasoning, Script, ScriptError, ToolCall, Usage
 from mockserver.testing.strategies.replies import Reply, declared, render_events, render_response
-from mockserver.testing.strategies.values import look
+from mockserver.testing.strategies.scripts import script_statuses
+from mockserver.testing.strategies.values import Look, look
 
 RENDERINGS = ("wire", "documented")
 
@@ -37,25 +38,55 @@ SCRIPTS = {
 }
 
 
-def streams() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+_FOUND = '[{"title":"t","url":"https://www.example.com/a.png","index":1}]'
+
+#: What the ages after January say as well.
+LATER = {
+    "later tools": Script(
+        (
+            ToolCall("web_search_image", {"arguments": "{}", "name": "web_search_image", "output": _FOUND}),
+            ToolCall("image_search", {"arguments": "{}", "name": "image_search", "output": _FOUND}),
+            ToolCall(
+                "file_search",
+                {
+                    "queries": ["q"],
+                    "results": [{"file_id": "f", "filename": "n", "score": 0.5, "text": "t"}],
+                },
+            ),
+            ToolCall(
+                "mcp",
+                {"arguments": '{"a": 1}', "name": "maps-f", "output": "o", "server_label": "MCP Server"},
+            ),
+            Message(("Done", ".")),
+        )
+    ),
+}
+INCOMPLETE = {"incomplete": Script((Reasoning(("Well",)), Message(("Once", " upon"))), status="incomplete")}
+
+
+def scripts(profile: str) -> dict[str, Script]:
+    """What a profile's base streams say, by name."""
+    about = load_profile(profile)
+    later = LATER if "mcp" in about.tools else {}
+    return SCRIPTS | later | (INCOMPLETE if "incomplete" in script_statuses(profile) else {})
+
+
+def streams(profile: str = DEFAULT_PROFILE) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """(name, events) of each base stream."""
     for rendering in RENDERINGS:
-        for name, script in SCRIPTS.items():
-            yield (
-                f"{name}, {rendering}",
-                render_events(_reply(script, rendering), look(DEFAULT_PROFILE, rendering)),
-            )
+        for name, script in scripts(profile).items():
+            here = look(profile, rendering)
+            yield f"{name}, {rendering}", render_events(_reply(script, here), here)
 
 
-def responses() -> Iterator[tuple[str, dict[str, Any]]]:
+def responses(profile: str = DEFAULT_PROFILE) -> Iterator[tuple[str, dict[str, Any]]]:
     """(name, response) of each base answer that was not streamed."""
     for rendering in RENDERINGS:
-        for name, script in SCRIPTS.items():
-            here = look(DEFAULT_PROFILE, rendering)
-            yield f"{name}, {rendering}", render_response(_reply(script, rendering), here)
+        for name, script in scripts(profile).items():
+            here = look(profile, rendering)
+            yield f"{name}, {rendering}", render_response(_reply(script, here), here)
 
 
-def _reply(script: Script, rendering: str) -> Reply:
-    here = look(DEFAULT_PROFILE, rendering)
+def _reply(script: Script, here: Look) -> Reply:
     tools = declared(script, here)
     return Reply(script, here.profile.models[0], 1769084048, "auto", tools=tools)

@@ -7,7 +7,8 @@ out. Ids of earlier responses are replaced by those of the responses just given.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,27 @@ def test_there_are_requests_of_eight_clients() -> None:
     requests = [request for scenario in SCENARIOS for request in scenario]
     assert len({request.client for request in requests}) == 8
     assert len(requests) >= 134
+
+
+@pytest.mark.parametrize(
+    "scenario", SCENARIOS, ids=[f"{each[0].client}-{each[0].scenario}" for each in SCENARIOS]
+)
+def test_a_scenario_is_answered_in_every_age(scenario: list[Captured], later: Asker) -> None:
+    """What use later features (retrieve, delete, input_items) is answered as well."""
+    previous = later.ask("before")["id"]
+    for request in scenario:
+        path = re.sub(r"(?<=/responses/)[^/?]+", previous, request.path)
+        reply = send(later, replace(request, path=path), previous)
+        expected = 200
+        if request.scenario.startswith("err_"):
+            expected = 401 if request.scenario == "err_auth" else 400
+        tools = {tool["type"] for tool in (request.body or {}).get("tools") or ()}
+        if tools & NEED_THINKING and "web_search" not in tools and "web_extractor" in tools:
+            expected = 400
+        assert reply.status_code == expected, (request.method, path, reply.text)
+        if request.method == "POST" and reply.status_code == 200:
+            streamed = request.body.get("stream")
+            previous = f"resp_{reply.headers['x-request-id']}" if streamed else reply.json()["id"]
 
 
 @pytest.mark.parametrize(

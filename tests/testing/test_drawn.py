@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from mockserver import strategies
 from mockserver.contract.coverage import Coverage
+from mockserver.contract.operations import bodies
 from mockserver.contract.schemas import schemas
-from mockserver.profiles import DEFAULT_PROFILE
-
-KNOWN = schemas(DEFAULT_PROFILE)
+from mockserver.profiles import load_profile
 
 _OF_A_RUN = "the program fails inside a completed item (live recordings, 2026); no other end was seen"
 _PROGRESS = "told by an event, never by the item (API reference, sample of 26 January 2026)"
@@ -22,54 +22,106 @@ _HALF = "an item is left unfinished only where the response is: a later age"
 _NO_STATUS = "reasoning items have no status on the wire (API reference, 2026)"
 _OTHER_TOOL = "of a tool that this age does not have"
 
-#: What the service is not known to send in this age, or what a client does not send.
+_NEVER_ENDED = "only runs that end well were seen (API reference, 2026)"
+_OPAQUE = "of other services: taken from a client, and listed as it came"
+
+#: What the service is not known to send in any age, or what a client does not send.
 NOT_DRAWN = {
     "response.status=cancelled": "nothing can be cancelled in any age",
-    "response.status=incomplete": "there is no response.incomplete in this age",
-    "message.status=incomplete": _HALF,
-    "function_call.status=incomplete": _HALF,
     **{f"reasoning.status={each}": _NO_STATUS for each in ("in_progress", "completed", "incomplete")},
     **{
         f"{item}.status={status}": reason
         for item in ("web_search_call", "web_extractor_call", "code_interpreter_call")
         for status, reason in {
             "failed": _OF_A_RUN,
-            "incomplete": _HALF,
             "searching": _PROGRESS,
             "interpreting": _PROGRESS,
         }.items()
     },
+}
+
+#: What comes when responses can be incomplete, in August 2026.
+_WITH_INCOMPLETE = {
+    "response.status=incomplete": "there is no response.incomplete in this age",
     **{
-        f"input_tool_call.{member}": _OTHER_TOOL
-        for member in ("arguments", "name", "queries", "results", "server_label")
+        f"{item}.status=incomplete": _HALF
+        for item in (
+            "message",
+            "function_call",
+            "web_search_call",
+            "web_extractor_call",
+            "code_interpreter_call",
+        )
     },
 }
 
+#: What the tools that came in February and March 2026 have of their own.
+_LATER_TOOLS = {
+    "file_search_call.status=failed": _NEVER_ENDED,
+    "file_search_call.status=searching": _PROGRESS,
+    "named_call.status=failed": _NEVER_ENDED,
+}
 
-#: By schema: the strategy that draws its values, and how many of the 5,000 are drawn.
-ROOTS: dict[str, tuple[Any, int]] = {
-    "event": (strategies.streams(rendering="documented") | strategies.streams(), 1000),
-    "response": (strategies.responses(), 500),
-    "usage": (strategies.usages(), 500),
-    "create_request": (strategies.requests(), 2500),
-    "error": (strategies.errors(), 250),
-    "error_wrapped": (strategies.errors(), 250),
+BY_PROFILE = {
+    "qwen-2026-01": {
+        **NOT_DRAWN,
+        **_WITH_INCOMPLETE,
+        **{
+            f"input_tool_call.{member}": _OTHER_TOOL
+            for member in ("arguments", "name", "queries", "results", "server_label")
+        },
+    },
+    "qwen-2026-05": {
+        **NOT_DRAWN,
+        **_WITH_INCOMPLETE,
+        **_LATER_TOOLS,
+        **{f"{item}.status=incomplete": _HALF for item in ("file_search_call", "named_call")},
+        **{
+            f"listed_part.{member}": "of a part that this age does not read"
+            for member in ("audio_url", "data", "file_url", "format", "fps", "use_multichannel", "video_url")
+        },
+    },
+    "qwen-2026-09": {**NOT_DRAWN, **_LATER_TOOLS},
 }
 
 
-def test_everything_there_is_is_drawn() -> None:
+def roots(profile: str) -> dict[str, tuple[Any, int]]:
+    """By schema: the strategy that draws its values, and how many are drawn."""
+    streams = strategies.streams(profile=profile, rendering="documented") | strategies.streams(
+        profile=profile
+    )
+    errors = strategies.errors(profile=profile)
+    found: dict[str, tuple[Any, int]] = {
+        "event": (streams, 1000),
+        "response": (strategies.responses(profile=profile), 500),
+        "usage": (strategies.usages(profile=profile), 500),
+        "create_request": (strategies.requests(profile=profile), 2500),
+        "error": (errors, 250),
+        "error_wrapped": (errors, 250),
+    }
+    assert sum(examples for _, examples in found.values()) == 5_000
+    for kind in bodies(load_profile(profile)):
+        drawn = strategies.bodies(kind=kind, profile=profile)
+        found.setdefault(kind, (drawn.map(lambda pair: pair[1]), 500))
+    return found
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("profile", BY_PROFILE)
+def test_everything_there_is_is_drawn(profile: str) -> None:
     wanted: set[str] = set()
     drawn: set[str] = set()
-    for name, (strategy, examples) in ROOTS.items():
-        coverage = Coverage(KNOWN, [name])
-        draw_into(coverage, strategy, examples, name)
+    for name, (strategy, examples) in roots(profile).items():
+        coverage = Coverage(schemas(profile), [name])
+        draw_into(coverage, strategy, examples, profile, name)
         wanted |= coverage.possible
         drawn |= coverage.seen
-    assert sum(examples for _, examples in ROOTS.values()) == 5_000
-    assert sorted(wanted - drawn) == sorted(NOT_DRAWN)
+    assert sorted(wanted - drawn) == sorted(BY_PROFILE[profile])
 
 
-def draw_into(coverage: Coverage, strategy: Any, examples: int, name: str) -> None:
+def draw_into(coverage: Coverage, strategy: Any, examples: int, profile: str, name: str) -> None:
+    known = schemas(profile)
+
     @settings(
         max_examples=examples,
         derandomize=True,
@@ -81,7 +133,7 @@ def draw_into(coverage: Coverage, strategy: Any, examples: int, name: str) -> No
     @given(strategy)
     def draw(drawn: Any) -> None:
         for value in drawn if isinstance(drawn, list) else [drawn]:
-            if KNOWN.closed_valid(name, value):
+            if known.closed_valid(name, value):
                 coverage.add(name, value)
 
     draw()

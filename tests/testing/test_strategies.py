@@ -16,18 +16,19 @@ from hypothesis.errors import InvalidArgument
 
 import mockserver
 from mockserver import strategies
-from mockserver.contract.check import check_error, check_request, check_response, check_stream
+from mockserver.contract.check import check_body, check_error, check_request, check_response, check_stream
 from mockserver.contract.findings import Finding, Severity, errors
 from mockserver.contract.rules import load_rules
 from mockserver.contract.schemas import schemas
 from mockserver.errors import UnknownProfile
-from mockserver.profiles import DEFAULT_PROFILE
+from mockserver.profiles import DEFAULT_PROFILE, document, profile_names
 from mockserver.testing.strategies.scripts import item_kinds
 from mockserver.wire import json, sse
 from tests.asking import Asker
 
 RENDERINGS = ["wire", "documented"]
 KNOWN = schemas(DEFAULT_PROFILE)
+PROFILES = [name for name in profile_names() if document(name)["renderings"]]
 
 #: The same few examples every time; the soak test draws the many.
 FEW = settings(max_examples=80, derandomize=True, database=None, deadline=None)
@@ -50,94 +51,109 @@ def well_known(found: list[Finding]) -> None:
     assert found == []
 
 
+@pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("rendering", RENDERINGS)
-def test_streams_keep_the_contract(rendering: str) -> None:
+def test_streams_keep_the_contract(profile: str, rendering: str) -> None:
     @FEW
-    @given(strategies.streams(rendering=rendering))
+    @given(strategies.streams(profile=profile, rendering=rendering))
     def check(stream: Any) -> None:
-        well_known(check_stream(stream))
+        well_known(check_stream(stream, profile))
         kinds = [event["type"] for event in stream]
         assert kinds[0] == "response.created"
-        assert kinds[-1] in ("response.completed", "response.failed")
+        assert kinds[-1] in ("response.completed", "response.failed", "response.incomplete")
 
     check()
 
 
+@pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("rendering", RENDERINGS)
-def test_responses_keep_the_contract(rendering: str) -> None:
+def test_responses_keep_the_contract(profile: str, rendering: str) -> None:
     @FEW
-    @given(strategies.responses(rendering=rendering))
+    @given(strategies.responses(profile=profile, rendering=rendering))
     def check(response: Any) -> None:
-        well_known(check_response(response))
+        well_known(check_response(response, profile))
 
     check()
 
 
+@pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.soak
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("rendering", RENDERINGS)
 @pytest.mark.parametrize("unknown", [False, True])
-def test_ten_thousand_of_each_keep_the_contract(rendering: str, unknown: bool) -> None:
+def test_ten_thousand_of_each_keep_the_contract(profile: str, rendering: str, unknown: bool) -> None:
     @MANY
-    @given(strategies.streams(rendering=rendering, faults=True, unknown=unknown))
+    @given(strategies.streams(profile=profile, rendering=rendering, faults=True, unknown=unknown))
     def streams(stream: Any) -> None:
-        nothing_wrong(check_stream(stream))
+        nothing_wrong(check_stream(stream, profile))
 
     @MANY
-    @given(strategies.responses(rendering=rendering, unknown=unknown))
+    @given(strategies.responses(profile=profile, rendering=rendering, unknown=unknown))
     def responses(response: Any) -> None:
-        nothing_wrong(check_response(response))
+        nothing_wrong(check_response(response, profile))
 
     streams()
     responses()
 
 
+@pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("rendering", RENDERINGS)
 @FEW
 @given(data=st.data())
-def test_what_is_unknown_is_tolerated_and_said(rendering: str, data: st.DataObject) -> None:
-    stream = data.draw(strategies.streams(rendering=rendering, unknown=True, faults=True))
-    found = check_stream(stream)
+def test_what_is_unknown_is_tolerated_and_said(profile: str, rendering: str, data: st.DataObject) -> None:
+    stream = data.draw(strategies.streams(profile=profile, rendering=rendering, unknown=True, faults=True))
+    found = check_stream(stream, profile)
     nothing_wrong(found)
     assert {each.rule for each in found} <= {"SCH-003", "SEQ-012", "SEQ-014"}
-    response = data.draw(strategies.responses(rendering=rendering, unknown=True))
-    assert {each.rule for each in check_response(response)} <= {"SCH-003"}
-    request = data.draw(strategies.requests(unknown=True))
-    assert {each.rule for each in check_request(request)} <= {"REQ-002"}
+    response = data.draw(strategies.responses(profile=profile, rendering=rendering, unknown=True))
+    assert {each.rule for each in check_response(response, profile)} <= {"SCH-003"}
+    request = data.draw(strategies.requests(profile=profile, unknown=True))
+    assert {each.rule for each in check_request(request, profile)} <= {"REQ-002"}
 
 
+@pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("rendering", RENDERINGS)
 @FEW
 @given(data=st.data())
-def test_errors_items_usages_and_events_keep_the_contract(rendering: str, data: st.DataObject) -> None:
-    error = data.draw(strategies.errors(rendering=rendering))
-    well_known(check_error(error, status=200 if "object" in error else 400))
-    assert KNOWN.closed_valid("item", data.draw(strategies.output_items(rendering=rendering)))
-    usage = data.draw(strategies.usages(rendering=rendering))
-    assert KNOWN.closed_valid("usage", usage)
+def test_errors_items_usages_and_events_keep_the_contract(
+    profile: str, rendering: str, data: st.DataObject
+) -> None:
+    known = schemas(profile)
+    error = data.draw(strategies.errors(profile=profile, rendering=rendering))
+    well_known(check_error(error, profile, status=200 if "object" in error else 400))
+    assert known.closed_valid(
+        "item", data.draw(strategies.output_items(profile=profile, rendering=rendering))
+    )
+    usage = data.draw(strategies.usages(profile=profile, rendering=rendering))
+    assert known.closed_valid("usage", usage)
     assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
-    event = data.draw(strategies.events(rendering=rendering))
-    assert KNOWN.closed_valid(event["type"], event)
+    event = data.draw(strategies.events(profile=profile, rendering=rendering))
+    assert known.closed_valid(event["type"], event)
 
 
-@FEW
-@given(strategies.requests())
-def test_requests_keep_the_contract(request: Any) -> None:
-    well_known(check_request(request))
+@pytest.mark.parametrize("profile", PROFILES)
+def test_requests_keep_the_contract(profile: str) -> None:
+    @FEW
+    @given(strategies.requests(profile=profile))
+    def check(request: Any) -> None:
+        well_known(check_request(request, profile))
+
+    check()
 
 
+@pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("rendering", RENDERINGS)
 @FEW
 @given(data=st.data())
-def test_conversations_hang_together(rendering: str, data: st.DataObject) -> None:
-    turns = data.draw(strategies.conversations(rendering=rendering))
+def test_conversations_hang_together(profile: str, rendering: str, data: st.DataObject) -> None:
+    turns = data.draw(strategies.conversations(profile=profile, rendering=rendering))
     ids: list[str] = []
     spent = 0
     for request, reply in turns:
-        well_known(check_request(request))
+        well_known(check_request(request, profile))
         streamed = isinstance(reply, list)
         assert streamed == bool(request.get("stream"))
-        well_known((check_stream if streamed else check_response)(reply, request=request))
+        well_known((check_stream if streamed else check_response)(reply, profile, request))
         response = reply[-1]["response"] if streamed else reply
         previous = request.get("previous_response_id")
         assert previous == (ids[-1] if previous else None)
@@ -147,16 +163,19 @@ def test_conversations_hang_together(rendering: str, data: st.DataObject) -> Non
     assert len(set(ids)) == len(turns)
 
 
+BREAKABLE = [(name, rule) for name in PROFILES for rule in strategies.breakable_rules(name)]
+
+
 @pytest.mark.parametrize("rendering", RENDERINGS)
-@pytest.mark.parametrize("rule", strategies.breakable_rules())
-def test_a_broken_stream_fails_with_its_rule(rule: str, rendering: str) -> None:
+@pytest.mark.parametrize(("profile", "rule"), BREAKABLE)
+def test_a_broken_stream_fails_with_its_rule(profile: str, rule: str, rendering: str) -> None:
     severe = load_rules()[rule].severity is Severity.ERROR
 
     @settings(FEW, max_examples=20, phases=[Phase.generate])
-    @given(strategies.broken_streams(rule=rule, rendering=rendering))
+    @given(strategies.broken_streams(rule=rule, profile=profile, rendering=rendering))
     def check(drawn: Any) -> None:
         events, named = drawn
-        found = check_stream(events)
+        found = check_stream(events, profile)
         assert named == rule
         assert rule in {each.rule for each in found}
         assert {each.rule for each in errors(found)} == ({rule} if severe else set())
@@ -164,24 +183,29 @@ def test_a_broken_stream_fails_with_its_rule(rule: str, rendering: str) -> None:
     check()
 
 
+@pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.soak
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("rendering", RENDERINGS)
-def test_ten_thousand_broken_streams_fail_with_their_rules(rendering: str) -> None:
+def test_ten_thousand_broken_streams_fail_with_their_rules(profile: str, rendering: str) -> None:
     @MANY
-    @given(strategies.broken_streams(rendering=rendering))
+    @given(strategies.broken_streams(profile=profile, rendering=rendering))
     def check(drawn: Any) -> None:
         events, rule = drawn
-        assert {each.rule for each in errors(check_stream(events))} == {rule}
+        assert {each.rule for each in errors(check_stream(events, profile))} == {rule}
 
     check()
 
 
-@FEW
-@given(strategies.invalid_requests())
-def test_an_invalid_request_fails_with_its_rule(drawn: Any) -> None:
-    request, rule = drawn
-    assert {each.rule for each in errors(check_request(request))} == {rule}
+@pytest.mark.parametrize("profile", PROFILES)
+def test_an_invalid_request_fails_with_its_rule(profile: str) -> None:
+    @FEW
+    @given(strategies.invalid_requests(profile=profile))
+    def check(drawn: Any) -> None:
+        request, rule = drawn
+        assert {each.rule for each in errors(check_request(request, profile))} == {rule}
+
+    check()
 
 
 @FEW
@@ -246,6 +270,8 @@ def test_surrogates_are_drawn_at_all() -> None:
         (strategies.sse_bytes([], chunking="dust"), "is not among cuts, events, bytes, whole"),
         (strategies.sse_bytes([], framing="gold"), "is not among profile, plain, any"),
         (strategies.conversations(min_turns=0), "1 <= min_turns=0"),
+        (strategies.bodies(kind="thing"), "is not among create_request, response"),
+        (strategies.bodies(kind="models", profile="qwen-2026-01"), "is not among create_request, response"),
     ],
 )
 def test_arguments_are_looked_at_when_something_is_drawn(strategy: Any, told: str) -> None:
@@ -289,55 +315,89 @@ def test_scripts_are_what_a_mock_server_replies(asker: Asker) -> None:
     reply()
 
 
-def agree(data: st.DataObject) -> None:
-    kind = data.draw(st.sampled_from(["stream", "broken", "response", "request", "invalid"]))
+@pytest.mark.parametrize("profile", PROFILES)
+@FEW
+@given(data=st.data())
+def test_bodies_of_the_other_operations_keep_the_contract(profile: str, data: st.DataObject) -> None:
+    kind, body = data.draw(strategies.bodies(profile=profile))
+    well_known(check_body(body, kind, profile))
+    well_known(check_body(json.dumps(body), kind, profile))
+
+
+def agree(data: st.DataObject, profile: str = DEFAULT_PROFILE) -> None:
+    known = schemas(profile)
+    kind = data.draw(st.sampled_from(["stream", "broken", "response", "request", "invalid", "body"]))
     if kind in ("stream", "broken"):
-        broken = strategies.broken_streams().map(lambda drawn: drawn[0])
-        events = data.draw(broken if kind == "broken" else strategies.streams(unknown=True))
-        cases = [(event["type"], event) for event in events if event.get("type") in KNOWN.event_types]
+        broken = strategies.broken_streams(profile=profile).map(lambda drawn: drawn[0])
+        events = data.draw(broken if kind == "broken" else strategies.streams(profile=profile, unknown=True))
+        cases = [(event["type"], event) for event in events if event.get("type") in known.event_types]
     elif kind == "response":
-        cases = [("response", data.draw(strategies.responses(unknown=True)))]
+        cases = [("response", data.draw(strategies.responses(profile=profile, unknown=True)))]
+    elif kind == "body":
+        cases = [data.draw(strategies.bodies(profile=profile))]
     else:
-        invalid = strategies.invalid_requests().map(lambda drawn: drawn[0])
-        cases = [("create_request", data.draw(invalid if kind == "invalid" else strategies.requests()))]
+        invalid = strategies.invalid_requests(profile=profile).map(lambda drawn: drawn[0])
+        cases = [
+            (
+                "create_request",
+                data.draw(invalid if kind == "invalid" else strategies.requests(profile=profile)),
+            )
+        ]
     for name, value in cases:
         for closed in (False, True):
-            fast = KNOWN.closed_valid if closed else KNOWN.valid
-            assert fast(name, value) == reference(name, closed).is_valid(value), (name, closed)
+            fast = known.closed_valid if closed else known.valid
+            assert fast(name, value) == reference(name, closed, profile).is_valid(value), (name, closed)
 
 
-def reference(name: str, closed: bool) -> Any:
-    if (name, closed) not in _REFERENCES:
+def reference(name: str, closed: bool, profile: str) -> Any:
+    if (profile, name, closed) not in _REFERENCES:
         registry: Any = referencing.Registry
         validator: Any = jsonschema.Draft202012Validator
-        _REFERENCES[name, closed] = validator(KNOWN.document(name, closed), registry=registry())
-    return _REFERENCES[name, closed]
+        _REFERENCES[profile, name, closed] = validator(
+            schemas(profile).document(name, closed), registry=registry()
+        )
+    return _REFERENCES[profile, name, closed]
 
 
-_REFERENCES: dict[tuple[str, bool], Any] = {}
+_REFERENCES: dict[tuple[str, str, bool], Any] = {}
 
 
-def test_both_validators_agree_on_what_is_drawn() -> None:
+@pytest.mark.parametrize("profile", PROFILES)
+def test_both_validators_agree_on_what_is_drawn(profile: str) -> None:
     _REFERENCES.clear()
-    settings(FEW, max_examples=150, phases=[Phase.generate])(given(st.data())(agree))()
-    assert {"response", "create_request", "response.completed"} <= {name for name, _ in _REFERENCES}
+
+    @settings(FEW, max_examples=150, phases=[Phase.generate])
+    @given(st.data())
+    def check(data: st.DataObject) -> None:
+        agree(data, profile)
+
+    check()
+    assert {"response", "create_request", "response.completed"} <= {name for _, name, _ in _REFERENCES}
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
-def test_both_validators_agree_on_ten_thousand() -> None:
+@pytest.mark.parametrize("profile", PROFILES)
+def test_both_validators_agree_on_ten_thousand(profile: str) -> None:
     _REFERENCES.clear()
-    MANY(given(st.data())(agree))()
-    assert {"response", "create_request", "response.completed"} <= {name for name, _ in _REFERENCES}
+
+    @MANY
+    @given(st.data())
+    def check(data: st.DataObject) -> None:
+        agree(data, profile)
+
+    check()
+    assert {"response", "create_request", "response.completed"} <= {name for _, name, _ in _REFERENCES}
 
 
-def test_every_built_in_tool_can_be_drawn() -> None:
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_built_in_tool_can_be_drawn(profile: str) -> None:
     kinds: set[str] = set()
 
     @settings(FEW, max_examples=300, phases=[Phase.generate])
-    @given(strategies.scripts())
+    @given(strategies.scripts(profile=profile))
     def draw(script: Any) -> None:
         kinds.update(getattr(item, "kind", type(item).__name__) for item in script.items)
 
     draw()
-    assert len(kinds) == len(item_kinds(DEFAULT_PROFILE))
+    assert len(kinds) == len(item_kinds(profile))

@@ -11,8 +11,9 @@ from typing import Any
 from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile
 from mockserver.replies.mutants import frames, items, requests, shapes, stream, texts
 from mockserver.replies.mutants.registry import SUBJECTS, Mutant, find, rules_for
+from mockserver.replies.mutants.shapes import has_later
 
-__all__ = ["SUBJECTS", "Mutant", "break_rule", "find", "rules_for"]
+__all__ = ["SUBJECTS", "Mutant", "break_rule", "find", "has_later", "rules_for"]
 
 #: The modules whose import registers the mutants.
 FAMILIES = (stream, items, texts, shapes, frames, requests)

@@ -21,7 +21,9 @@ def another_event_field(frames: Frames, pick: Pick, profile: Profile) -> Frames:
 @breaks("SSE-002", "frames")
 def data_cut(frames: Frames, pick: Pick, profile: Profile) -> Frames:
     # Deltas and the first event: what follows on any other would be missing its beginning.
-    at = pick.one([0, *_with(frames, b'.delta"')], "event")
+    # The arguments of a remote tool come before there is an item that could be known to have missed one.
+    deltas = [each for each in _with(frames, b'.delta"') if b"mcp_call_arguments" not in frames[each]]
+    at = pick.one([0, *deltas], "event")
     data = _data(frames[at])
     new = pick.one([data[: len(data) // 2], b"[]", b"null", b"<html>", data + b","], "way")
     frames[at] = frames[at].replace(data, new)

@@ -36,14 +36,14 @@ def id_of_another_item(events: Events, pick: Pick, profile: Profile) -> Events:
 @breaks("ITM-004", "stream", needs=_ONE)
 def event_of_another_type_of_item(events: Events, pick: Pick, profile: Profile) -> Events:
     begun = pick.one(places.added(events), "item")
-    name = "reasoning_summary" if begun["item"]["type"] != "reasoning" else "output"
+    name = profile.reasoning_events if begun["item"]["type"] != "reasoning" else "output_text"
     event = {
         "delta": "x",
         "item_id": begun["item"]["id"],
         "output_index": begun["output_index"],
-        "summary_index" if name == "reasoning_summary" else "content_index": 0,
+        "summary_index" if name == "reasoning_summary_text" else "content_index": 0,
         "sequence_number": 0,
-        "type": f"response.{name}_text.delta",
+        "type": f"response.{name}.delta",
     }
     return places.insert(events, places.place(events, begun) + 1, event)
 
@@ -132,6 +132,8 @@ def another_item_at_last(events: Events, pick: Pick, profile: Profile) -> Events
 def full_from_the_start(events: Events, pick: Pick, profile: Profile) -> Events:
     members = {"message": "content", "reasoning": "summary", "function_call": "arguments"}
     members |= {"web_extractor_call": "output", "code_interpreter_call": "outputs"}
+    members |= dict.fromkeys(("web_search_image_call", "image_search_call", "mcp_call"), "output")
+    members |= {"file_search_call": "results"}
     ends = [
         event for event in places.done(events) if event["item"].get(members.get(event["item"]["type"], ""))
     ]
@@ -143,15 +145,16 @@ def full_from_the_start(events: Events, pick: Pick, profile: Profile) -> Events:
 
 @breaks("ITM-012", "stream", needs=("message",))
 def part_index_left_out(events: Events, pick: Pick, profile: Profile) -> Events:
-    kinds = ("response.content_part.added", "response.reasoning_summary_text.done")
+    kinds = ("response.content_part.added", f"response.{profile.reasoning_events}.done")
     event = pick.one(places.children(events, *kinds), "part")
-    if "content_index" in event:
+    if "part" in event:
         event["content_index"] += 1
         return events
     # A delta more: one that were moved would be missing where it was.
-    about = {name: value for name, value in event.items() if name != "text"}
+    about = {each: value for each, value in event.items() if each != "text"}
     more = {**about, "type": event["type"].replace(".done", ".delta"), "delta": "x"}
-    return places.insert(events, places.place(events, event), {**more, "summary_index": 7})
+    name = "summary_index" if "summary_index" in event else "content_index"
+    return places.insert(events, places.place(events, event), {**more, name: 7})
 
 
 _CLOSING = (
@@ -166,11 +169,11 @@ _CLOSING = (
 def part_not_whole(events: Events, pick: Pick, profile: Profile) -> Events:
     kinds = set(_CLOSING)
     # A thought without deltas would leave no trace at all.
-    thoughts = places.children(events, "response.reasoning_summary_text.delta")
+    thoughts = places.children(events, f"response.{profile.reasoning_events}.delta")
     whole = {event["output_index"] for event in thoughts}
     last = [
         event
-        for event in places.children(events, "response.reasoning_summary_text.done")
+        for event in places.children(events, f"response.{profile.reasoning_events}.done")
         if event["output_index"] in whole
     ]
     gone = pick.one([*places.children(events, *kinds), *last], "part")
@@ -210,7 +213,7 @@ def after_its_end(events: Events, pick: Pick, profile: Profile) -> Events:
 
 @breaks("ITM-017", "stream", needs=("message",))
 def after_its_text_is_done(events: Events, pick: Pick, profile: Profile) -> Events:
-    kinds = ("output_text", "reasoning_summary_text", "function_call_arguments")
+    kinds = ("output_text", profile.reasoning_events, "function_call_arguments")
     told = places.children(events, *(f"response.{kind}.done" for kind in kinds))
     event = pick.one(told, "text")
     more = event
@@ -239,7 +242,9 @@ def incomplete_in_a_whole_body(response: Event, pick: Pick, profile: Profile) ->
 
 @breaks("ITM-019", "stream", needs=("item", "item"))
 def interleaved(events: Events, pick: Pick, profile: Profile) -> Events:
-    at = places.place(events, pick.one(places.added(events)[1:], "second item"))
+    # An item whose arguments come first begins after those, and may do so at any time.
+    plain = [each for each in places.added(events)[1:] if each["item"]["type"] != "mcp_call"]
+    at = places.place(events, pick.one(plain, "second item"))
     events[at - 1], events[at] = events[at], events[at - 1]
     return places.numbered(events)
 

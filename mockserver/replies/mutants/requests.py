@@ -52,7 +52,8 @@ def tool_without_the_other(request: Event, pick: Pick, profile: Profile) -> Even
     tool = pick.one(needy, "tool that needs another")
     other = profile.tools[tool].needs_tool
     kept = [each for each in request.get("tools") or () if each["type"] not in (tool, other)]
-    return {**request, "tools": [*kept, {"type": tool}], "enable_thinking": True}
+    broken = {**request, "tools": [*kept, {"type": tool}], "enable_thinking": True}
+    return {**broken, "tool_choice": "auto", "reasoning": None} if profile.efforts else broken
 
 
 @breaks("REQ-004", "request")
@@ -60,7 +61,8 @@ def tool_without_thinking(request: Event, pick: Pick, profile: Profile) -> Event
     needy = [kind for kind, tool in profile.tools.items() if tool.needs_thinking_message]
     tool = pick.one(needy, "tool that needs thinking")
     others = [each for each in (profile.tools[tool].needs_tool,) if each is not None]
-    return {**request, "tools": [{"type": each} for each in (*others, tool)], "enable_thinking": False}
+    broken = {**request, "tools": [{"type": each} for each in (*others, tool)], "enable_thinking": False}
+    return {**broken, "tool_choice": "auto", "reasoning": None} if profile.efforts else broken
 
 
 @breaks("REQ-005", "request")
@@ -76,8 +78,9 @@ def unknown_tool(request: Event, pick: Pick, profile: Profile) -> Event:
 
 @breaks("REQ-007", "request")
 def output_of_no_call(request: Event, pick: Pick, profile: Profile) -> Event:
-    if request.get("previous_response_id") is not None:
-        del request["previous_response_id"]
+    for name in ("previous_response_id", "conversation"):
+        if request.get(name) is not None:
+            del request[name]
     said = request["input"]
     items = [{"role": "user", "content": said}] if isinstance(said, str) else said
     if any(item.get("type") == "item_reference" for item in items):
@@ -92,6 +95,14 @@ def exclusive_parameters(request: Event, pick: Pick, profile: Profile) -> Event:
     if len(profile.exclusive) < 2:
         raise not_applicable("parameters that exclude each other")
     return {**request, **{name: f"{name}_1" for name in profile.exclusive}}
+
+
+@breaks("REQ-011", "request")
+def required_with_other_than_one_tool(request: Event, pick: Pick, profile: Profile) -> Event:
+    if not profile.efforts:
+        raise not_applicable("profile that is strict about it")
+    tools: list[Event] = pick.one([[], [{"type": "web_search"}, {"type": "image_search"}]], "way")
+    return {**request, "tools": tools, "tool_choice": "required"}
 
 
 @breaks("SCH-005", "request")

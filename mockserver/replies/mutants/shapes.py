@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from mockserver.profiles import Profile
@@ -10,8 +11,16 @@ from mockserver.replies.mutants.registry import Event, Pick, breaks, not_applica
 
 Events = list[Event]
 
-#: The first member of a response that came after January: completed_at and its like, May 2026.
-_LATER = ("temperature", 1.0, "2026-05")
+#: Members of a response that came after January: (name, value, age).
+_LATER: tuple[tuple[str, Any, str], ...] = (
+    ("temperature", 1.0, "2026-05"),
+    ("max_output_tokens", 16, "2026-08"),
+)
+
+
+def has_later(profile: Profile) -> bool:
+    """Whether there is an age after a profile's with members of its own."""
+    return any(since > profile.age for _, _, since in _LATER)
 
 
 @breaks("SCH-001", "stream")
@@ -72,9 +81,8 @@ def unknown_member(value: Event, pick: Pick, profile: Profile) -> Event:
 
 @breaks("SCH-004", "stream", "response")
 def member_of_a_later_age(value: Any, pick: Pick, profile: Profile) -> Any:
-    name, given, since = _LATER
-    if profile.age >= since:
-        raise not_applicable("member of a later age to take")
+    later = [(name, given) for name, given, since in _LATER if since > profile.age]
+    name, given = pick.one(later, "member of a later age to take")
     response = places.terminal(value)["response"] if isinstance(value, list) else value
     response[name] = given
     return value
@@ -83,6 +91,8 @@ def member_of_a_later_age(value: Any, pick: Pick, profile: Profile) -> Any:
 @breaks("SCH-005", "stream")
 def unknown_item_in_a_stream(events: Events, pick: Pick, profile: Profile) -> Events:
     response = places.terminal(events)["response"]
+    if response["status"] == "incomplete":
+        raise not_applicable("place for an item after an incomplete one")
     item = {"id": f"{profile.item_id_prefix}note", "status": "completed", "type": "custom:note"}
     about = {"output_index": len(response["output"]), "sequence_number": 0}
     begun = {**about, "type": "response.output_item.added", "item": {**item, "status": "in_progress"}}
@@ -94,7 +104,9 @@ def unknown_item_in_a_stream(events: Events, pick: Pick, profile: Profile) -> Ev
 @breaks("SCH-005", "response")
 def unknown_item(response: Event, pick: Pick, profile: Profile) -> Event:
     item = {"id": f"{profile.item_id_prefix}note", "status": "completed", "type": "custom:note"}
-    response["output"].insert(pick.one(range(len(response["output"]) + 1), "place"), item)
+    # Nothing comes after an incomplete item.
+    after = 0 if response["status"] == "incomplete" else 1
+    response["output"].insert(pick.one(range(len(response["output"]) + after), "place"), item)
     return response
 
 
@@ -114,6 +126,26 @@ def nameless_model(response: Event, pick: Pick, profile: Profile) -> Event:
 def another_model_than_was_asked(value: Any, pick: Pick, profile: Profile) -> Any:
     places.completed(value)["model"] += "-other"
     return value
+
+
+@breaks("REQ-012", "stream", "response")
+def echo_of_another_request(value: Any, pick: Pick, profile: Profile) -> Any:
+    response = places.completed(value)
+    others = {"tool_choice": "none", **{name: _other(each) for name, each in profile.echoes.items()}}
+    name = pick.one([name for name in others if response.get(name) is not None], "member that echoes")
+    for each in [value] if value is response else [event["response"] for event in places.lifecycle(value)]:
+        if name in each:
+            each[name] = others[name]
+    return value
+
+
+def _other(value: Any) -> Any:
+    """Another value of the same kind."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, str):
+        return f"{value}-other"
+    return {"other": "x"} if isinstance(value, Mapping) else value + 1
 
 
 @breaks("REQ-009", "stream", needs=("function_call",))

@@ -13,7 +13,7 @@ Events = list[Event]
 
 @breaks("TXT-001", "stream", needs=("message",))
 def deltas_make_another_text(events: Events, pick: Pick, profile: Profile) -> Events:
-    kinds = ("response.output_text.done", "response.reasoning_summary_text.done")
+    kinds = ("response.output_text.done", f"response.{profile.reasoning_events}.done")
     return _another_delta(events, pick, *kinds)
 
 
@@ -131,7 +131,8 @@ def count_that_is_no_number(value: Any, pick: Pick, profile: Profile) -> Any:
 def runs_counted_wrongly(value: Any, pick: Pick, profile: Profile) -> Any:
     usage = _usage(value)
     counts = usage.get("x_tools") or {}
-    tool = pick.one(tuple(profile.tools), "built-in tool")
+    counted = [kind for kind, about in profile.tools.items() if about.counted]
+    tool = pick.one(counted, "built-in tool")
     before = counts.get(tool, {"count": 0})["count"]
     usage["x_tools"] = {**counts, tool: {"count": before + 1}}
     return value

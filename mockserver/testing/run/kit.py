@@ -57,6 +57,9 @@ class Live(Shared):
     def reply(self, text: str | Script | None = None, *, chunks: Iterable[str] | None = None) -> NoReturn:
         skip_live("it scripts a reply")
 
+    def fail(self, name: str) -> NoReturn:
+        skip_live("it scripts an error")
+
     def reset(self) -> NoReturn:
         skip_live("it resets the server")
 

@@ -13,7 +13,7 @@ import pytest
 from mockserver.contract.rules import load_rules
 from mockserver.errors import ConfigurationError, InvalidExchange
 from mockserver.exchanges import Exchange
-from mockserver.profiles import load_profile
+from mockserver.profiles import LATEST, latest_profile, load_profile
 from mockserver.replies.renderings import load_rendering
 from mockserver.settings import NAMES, project_settings
 from mockserver.testing.run import options
@@ -118,6 +118,8 @@ def _options(config: pytest.Config, *, ini: bool) -> dict[str, Any]:
 def _usable(config: pytest.Config, settings: Mapping[str, Any]) -> Settings:
     """Settings with exchanges that are read, of a profile and rendering that exist."""
     found = dict(settings)
+    if found.get("profile") == LATEST:
+        found["profile"] = latest_profile()
     profile = load_profile(**{"name": found["profile"]} if "profile" in found else {})
     load_rendering(profile.name, found.get("rendering", "wire"))
     folder = found.get("exchanges")

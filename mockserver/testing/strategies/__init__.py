@@ -3,8 +3,9 @@
     from mockserver import strategies
 
 What is legal: `requests`, `responses`, `streams`, `events`, `output_items`, `usages`, `errors`,
-`conversations`, and `scripts` for a mock server. What is not, with the rule it breaks: `invalid_requests`,
-`broken_streams`. As bytes: `sse_bytes`. For clients with a memory: `ConversationMachine`.
+`conversations`, `bodies` of the other operations, and `scripts` for a mock server. What is not, with the
+rule it breaks: `invalid_requests`, `broken_streams`. As bytes: `sse_bytes`. For clients with a memory:
+`ConversationMachine`.
 
 Values are plain JSON values. All arguments are by keyword and have defaults; they are looked at when
 something is drawn. Nothing is filtered: what is drawn is built to be legal.
@@ -12,6 +13,7 @@ something is drawn. Nothing is filtered: what is drawn is built to be legal.
 
 from __future__ import annotations
 
+from mockserver.testing.strategies.bodies import bodies
 from mockserver.testing.strategies.broken import breakable_rules, broken_streams
 from mockserver.testing.strategies.conversations import ConversationMachine, Turn, conversations
 from mockserver.testing.strategies.framing import sse_bytes
@@ -29,6 +31,7 @@ from mockserver.testing.strategies.scripts import scripts
 __all__ = [
     "ConversationMachine",
     "Turn",
+    "bodies",
     "breakable_rules",
     "broken_streams",
     "conversations",

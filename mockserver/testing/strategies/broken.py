@@ -20,9 +20,11 @@ __all__ = ["breakable_rules", "broken_streams"]
 
 def breakable_rules(profile: str = DEFAULT_PROFILE) -> tuple[str, ...]:
     """Rules that a stream alone can break, whatever was asked, by a profile's rules."""
-    name = load_profile(profile).name
+    about = load_profile(profile)
     known = (rule for rule in mutants.rules_for("stream") if not rule.startswith("REQ-"))
-    return tuple(rule for rule in known if load_rules()[rule].is_for(name))
+    rules = load_rules()
+    later = [] if mutants.has_later(about) else ["SCH-004"]
+    return tuple(rule for rule in known if rules[rule].is_for(about.name) and rule not in later)
 
 
 @st.composite

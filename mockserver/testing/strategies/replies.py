@@ -6,16 +6,18 @@ ever drawn and thrown away.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from functools import cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from mockserver.profiles import DEFAULT_PROFILE
+from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile
 from mockserver.replies.events import Facts, build_events, build_response
 from mockserver.replies.script import FunctionCall, Script, ToolCall
-from mockserver.replies.usage import output_tokens, usage_object
+from mockserver.replies.usage import Cache, output_tokens, usage_object
 from mockserver.testing.strategies.scripts import (
     ERROR_CODES,
     item_kinds,
@@ -26,6 +28,7 @@ from mockserver.testing.strategies.scripts import (
 from mockserver.testing.strategies.values import (
     JSONObject,
     Look,
+    declaration,
     event_types,
     json_values,
     look,
@@ -64,6 +67,10 @@ class Reply(NamedTuple):
     """Which response of its session it is: its ids count from there."""
     tools: tuple[JSONObject, ...] = ()
     input_tokens: int = 30
+    echoes: Mapping[str, Any] = MappingProxyType({})
+    """What the request has of the members that are echoed."""
+    cached: tuple[int, int] | None = None
+    """Tokens that the session's cache gave, and took, where it is on."""
 
 
 def responses(
@@ -138,11 +145,36 @@ def usages(
                 "input_tokens_details": st.fixed_dictionaries({"cached_tokens": cached}) | st.none(),
                 "output_tokens_details": st.fixed_dictionaries({"reasoning_tokens": thought}) | st.none(),
                 "x_tools": tools if here.profile.tools else st.none(),
+                **({"x_details": _rows(here.profile, given, written)} if here.profile.x_details else {}),
             },
         )
     )
     rendered: JSONObject = here.rendering.stream.apply("usage", members)
     return {**rendered, **draw(_NOTES)} if unknown else rendered
+
+
+def _rows(profile: Profile, given: int, written: int) -> SearchStrategy[Any]:
+    """Rows of the bill, with all that was seen in one."""
+    part, runs = st.sampled_from([0, given // 2]), st.just({"web_search": {"count": 1}})
+    creation = st.fixed_dictionaries({"ephemeral_5m_input_tokens": part})
+    caching = {
+        "cache_creation_input_tokens": part,
+        "cache_creation": creation | st.none(),
+        "cache_type": st.sampled_from(["ephemeral", None]),
+    }
+    of_input = {"text_tokens": part, "image_tokens": part, "audio_tokens": st.just(0)}
+    of_output = {"reasoning_tokens": st.just(0), "text_tokens": st.just(written)}
+    members: dict[str, SearchStrategy[Any]] = {
+        "image_tokens": part,
+        "input_tokens_details": st.fixed_dictionaries({}, optional=of_input) | st.none(),
+        "output_tokens_details": st.fixed_dictionaries({}, optional=of_output) | st.none(),
+        "prompt_tokens_details": st.fixed_dictionaries({"cached_tokens": part}, optional=caching) | st.none(),
+    }
+    if "plugins" in profile.x_details:
+        members["plugins"] = runs | st.none()
+    totals = {"input_tokens": given, "output_tokens": written, "total_tokens": given + written}
+    fixed = {name: st.just(value) for name, value in {**totals, "x_billing_type": "response_api"}.items()}
+    return st.lists(st.fixed_dictionaries(fixed, optional=members), max_size=2) | st.none()
 
 
 @st.composite
@@ -265,7 +297,7 @@ def _kinds_with(event_type: str, here: Look) -> tuple[str, ...]:
         if event_type.startswith(start):
             return (kind,)
     for kind, tool in here.profile.tools.items():
-        if event_type in tool.events:
+        if event_type in (*tool.before, *tool.events):
             return (kind,)
     return item_kinds(here.profile.name)
 
@@ -283,7 +315,29 @@ def _replies(draw: DrawFn, here: Look, said: SearchStrategy[Script]) -> Reply:
     script = draw(said)
     model = draw(st.sampled_from(here.profile.models))
     tools = declared(script, here)
-    return Reply(script, model, draw(_TIMES), draw(_CHOICES), tools=tools)
+    echoes: JSONObject = draw(_echoes(here.profile.name))
+    given = 30 if script.usage.input_tokens is None else script.usage.input_tokens
+    cached = draw(st.sampled_from([None, (0, given), (given, 0)])) if here.profile.cache_seconds else None
+    return Reply(script, model, draw(_TIMES), draw(_CHOICES), tools=tools, echoes=echoes, cached=cached)
+
+
+@cache
+def _echoes(profile: str) -> SearchStrategy[JSONObject]:
+    """Some of what a request may have that its response echoes."""
+    told = {
+        "frequency_penalty": st.sampled_from([0.0, 1.5]),
+        "instructions": texts(),
+        "metadata": st.dictionaries(st.sampled_from(["a", "type"]), texts(), max_size=2),
+        "parallel_tool_calls": st.booleans(),
+        "presence_penalty": st.sampled_from([0.0, -1]),
+        "store": st.booleans(),
+        "temperature": st.sampled_from([0, 0.5]),
+        "top_logprobs": st.integers(0, 5),
+        "top_p": st.sampled_from([0.5, 1]),
+    }
+    about = load_profile(profile)
+    names = (*about.echoes, *about.echoes_if_given)
+    return st.fixed_dictionaries({}, optional={name: told[name] for name in names if name in told})
 
 
 def declared(script: Script, here: Look) -> tuple[JSONObject, ...]:
@@ -293,7 +347,7 @@ def declared(script: Script, here: Look) -> tuple[JSONObject, ...]:
     names = {item.name for item in script.items if isinstance(item, FunctionCall)}
     about = {"parameters": {"type": "object"}, "type": "function"}
     functions = [{"name": name, **about} for name in sorted(names)]
-    return (*({"type": kind} for kind in here.profile.tools if kind in kinds), *functions)
+    return (*(declaration(kind) for kind in here.profile.tools if kind in kinds), *functions)
 
 
 def render_response(reply: Reply, here: Look) -> JSONObject:
@@ -313,6 +367,7 @@ def render_events(reply: Reply, here: Look) -> list[JSONObject]:
 def _facts(reply: Reply, here: Look) -> Facts:
     script = reply.script
     before = (reply.number - 1) * 100
+    echoes = {name: value for name, value in here.profile.echoes.items() if name not in reply.echoes}
     given = reply.input_tokens if script.usage.input_tokens is None else script.usage.input_tokens
     stated = script.usage.output_tokens
     written = output_tokens(script)[0] if stated is None else stated
@@ -322,10 +377,17 @@ def _facts(reply: Reply, here: Look) -> Facts:
         model=reply.model,
         item_ids=tuple(here.item_id(before + at) for at in range(1, len(script.items) + 1)),
         call_ids=tuple(here.call_id(before + at) for at in range(1, len(script.items) + 1)),
-        usage=usage_object(script, given, given + written, here.profile),
+        usage=usage_object(
+            script, given, given + written, here.profile, Cache(*reply.cached) if reply.cached else None
+        ),
         tools=list(reply.tools),
         tool_choice=reply.tool_choice,
+        echoes={**{name: _plain(value) for name, value in echoes.items()}, **reply.echoes},
     )
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else value
 
 
 #: Members that no profile knows.

@@ -13,9 +13,9 @@ from mockserver.contract.findings import Severity
 from mockserver.contract.rules import load_rules
 from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile
 from mockserver.replies import mutants
-from mockserver.testing.strategies.values import JSONObject, json_values, look, one_of, texts
+from mockserver.testing.strategies.values import JSONObject, declaration, json_values, look, one_of, texts
 
-__all__ = ["invalid_requests", "requests"]
+__all__ = ["inputs", "invalid_requests", "requests"]
 
 _IDS = st.sampled_from(["msg_1", "msg_2"])
 _CALL_IDS = st.sampled_from(["call_1", "call_2"])
@@ -43,6 +43,8 @@ def requests(
 def _requests(draw: DrawFn, profile: str, stream: bool | None, unknown: bool, surrogates: bool) -> JSONObject:
     about = look(profile, "wire").profile
     request: JSONObject = draw(_members(profile, surrogates))
+    if request.get("conversation") is not None:
+        request.pop("previous_response_id", None)
     if stream is not None:
         request["stream"] = stream
     _thinks(request, about)
@@ -66,6 +68,10 @@ def _thinks(request: JSONObject, about: Profile) -> None:
             tools.append({"type": tool.needs_tool})
         if tool.needs_thinking_message is not None:
             request["enable_thinking"] = True
+            if (request.get("reasoning") or {}).get("effort") == "none":
+                request["reasoning"] = None
+    if about.efforts and len(tools) != 1 and request.get("tool_choice") == "required":
+        request["tool_choice"] = "auto"
 
 
 @cache
@@ -95,14 +101,59 @@ def _members(profile: str, surrogates: bool) -> SearchStrategy[JSONObject]:
         "temperature": temperature | st.none(),
         "top_p": top_p | st.none(),
     }
+    optional |= _later(about)
     return st.fixed_dictionaries(
-        {"model": st.sampled_from(about.models), "input": words | _conversations(surrogates)},
+        {"model": st.sampled_from(about.models), "input": words | _conversations(surrogates, about.age)},
         optional={name: value for name, value in optional.items() if name in about.parameters},
     )
 
 
+def _later(about: Profile) -> dict[str, SearchStrategy[Any]]:
+    """Parameters that came after January; a profile has those that are in its list."""
+    penalty = st.sampled_from([0, -0.5, 1.5, None])
+    allowed = {"type": "allowed_tools", "tools": [{"type": "web_search"}, {"type": "function", "name": "f"}]}
+    choices = ["auto", "none", "required", {"type": "function", "name": "get_weather"}, None]
+    later: dict[str, SearchStrategy[Any]] = {
+        "instructions": texts() | st.none(),
+        "conversation": st.sampled_from(["conv_1", None]),
+        "store": st.booleans() | st.none(),
+        "reasoning": st.fixed_dictionaries({}, optional={"effort": st.sampled_from([*about.efforts, None])})
+        | st.none(),
+        "parallel_tool_calls": st.booleans() | st.none(),
+        "frequency_penalty": penalty,
+        "presence_penalty": penalty,
+        "top_logprobs": st.integers(0, 5) | st.none(),
+        "metadata": _METADATA | st.none(),
+        "text": st.fixed_dictionaries(
+            {}, optional={"format": _FORMATS, "verbosity": st.sampled_from(["low", None])}
+        )
+        | st.none(),
+        "max_output_tokens": st.integers(16, 4096) | st.none(),
+        "ocr_options": st.just({"task": "document_parsing"}) | st.none(),
+    }
+    if about.efforts:
+        modes = [{**allowed, "mode": mode} for mode in ("auto", "required")]
+        later["tool_choice"] = st.sampled_from([*choices, *modes])
+    return later
+
+
+_FORMATS: SearchStrategy[Any] = st.one_of(
+    st.none(),
+    st.fixed_dictionaries({"type": st.sampled_from(["text", "json_object"])}),
+    st.fixed_dictionaries(
+        {"type": st.just("json_schema"), "schema": st.sampled_from([{"type": "object"}, {}])},
+        optional={
+            "name": st.sampled_from(["City", None]),
+            "description": st.none() | st.just("A city."),
+            "strict": st.booleans() | st.none(),
+        },
+    ),
+)
+
+
 def _built_in(kind: str) -> SearchStrategy[JSONObject]:
-    return st.fixed_dictionaries({"type": st.just(kind)}, optional=_TOOL_OPTIONS.get(kind, {}))
+    needed = {name: st.just(value) for name, value in declaration(kind).items()}
+    return st.fixed_dictionaries(needed, optional=_TOOL_OPTIONS.get(kind, {}))
 
 
 #: Options of OpenAI's tools that clients send, without effect (recorded November 2026).
@@ -115,6 +166,10 @@ _TOOL_OPTIONS: dict[str, dict[str, SearchStrategy[Any]]] = {
     },
     "web_extractor": dict.fromkeys(("name", "parameters", "strict", "description"), st.none()),
     "code_interpreter": {"container": st.sampled_from([{"type": "auto"}, "cntr_1", None])},
+    "mcp": {
+        "server_description": st.sampled_from(["Maps.", None]),
+        "headers": st.sampled_from([{"x-a": "b"}, None]),
+    },
 }
 
 
@@ -123,11 +178,16 @@ def _distinct(tools: list[JSONObject]) -> list[JSONObject]:
     return [*{(tool["type"], tool.get("name")): tool for tool in tools}.values()]
 
 
+def inputs(profile: str) -> SearchStrategy[list[JSONObject]]:
+    """Lists of items as the `input` of a request may be."""
+    return _conversations(False, load_profile(profile).age)
+
+
 @cache
-def _conversations(surrogates: bool) -> SearchStrategy[list[JSONObject]]:
+def _conversations(surrogates: bool, age: str) -> SearchStrategy[list[JSONObject]]:
     """Items that end with something to answer."""
-    before = st.lists(_turns(surrogates), max_size=3).map(_joined)
-    return st.tuples(before, _turns(surrogates)).map(lambda pair: [*pair[0], *pair[1]])
+    before = st.lists(_turns(surrogates, age), max_size=3).map(_joined)
+    return st.tuples(before, _turns(surrogates, age)).map(lambda pair: [*pair[0], *pair[1]])
 
 
 def _joined(turns: list[list[JSONObject]]) -> list[JSONObject]:
@@ -135,14 +195,15 @@ def _joined(turns: list[list[JSONObject]]) -> list[JSONObject]:
 
 
 @cache
-def _turns(surrogates: bool) -> SearchStrategy[list[JSONObject]]:
+def _turns(surrogates: bool, age: str) -> SearchStrategy[list[JSONObject]]:
     """One or two items that belong together: a call is followed by its output."""
-    single = _messages(surrogates) | _earlier_items(surrogates)
+    single = _messages(surrogates, age) | _earlier_items(surrogates, age)
     return single.map(lambda item: [item]) | _calls(surrogates)
 
 
-def _messages(surrogates: bool) -> SearchStrategy[JSONObject]:
+def _messages(surrogates: bool, age: str) -> SearchStrategy[JSONObject]:
     said = texts(surrogates)
+    media = [each for since, each in _MEDIA if since <= age]
     parts = {
         role: st.lists(
             st.one_of([_part(kind, said) for kind in kinds]),
@@ -160,12 +221,48 @@ def _messages(surrogates: bool) -> SearchStrategy[JSONObject]:
         "id": st.none() | _IDS,
         "status": st.none() | _FINAL,
     }
+    contents = {role: said | parts[role] for role in parts}
+    if media:
+        contents["user"] |= st.lists(st.one_of(media), min_size=1, max_size=3)
     return st.one_of(
         [
-            st.fixed_dictionaries({"role": st.just(role), "content": said | parts[role]}, optional=optional)
-            for role in parts
+            st.fixed_dictionaries({"role": st.just(role), "content": content}, optional=optional)
+            for role, content in contents.items()
         ]
     )
+
+
+_LINKS = st.sampled_from(["https://example.invalid/a", "data:text/plain;base64,YQ=="])
+_DETAIL = {"detail": st.sampled_from(["low", None])}
+_SOUND: dict[str, SearchStrategy[Any]] = {"type": st.just("input_audio"), "format": st.just("wav")}
+_STEREO = {"use_multichannel": st.booleans() | st.none()}
+
+#: Parts of a user's message that are no text, each with the age since when it is read.
+_MEDIA: tuple[tuple[str, SearchStrategy[JSONObject]], ...] = (
+    (
+        "2026-03",
+        st.fixed_dictionaries({"type": st.just("input_image"), "image_url": _LINKS}, optional=_DETAIL),
+    ),
+    (
+        "2026-03",
+        st.fixed_dictionaries(
+            {
+                "type": st.just("image_url"),
+                "image_url": _LINKS | st.fixed_dictionaries({"url": _LINKS}, optional=_DETAIL),
+            }
+        ),
+    ),
+    ("2026-08", st.fixed_dictionaries({"type": st.just("input_file"), "file_url": _LINKS})),
+    ("2026-09", st.fixed_dictionaries({**_SOUND, "audio_url": _LINKS}, optional=_STEREO)),
+    ("2026-09", st.fixed_dictionaries({**_SOUND, "data": _LINKS}, optional=_STEREO)),
+    (
+        "2026-09",
+        st.fixed_dictionaries(
+            {"type": st.just("input_video"), "video_url": _LINKS},
+            optional={"fps": st.sampled_from([1, 0.5, None])},
+        ),
+    ),
+)
 
 
 def _part(kind: str, said: SearchStrategy[str]) -> SearchStrategy[JSONObject]:
@@ -175,7 +272,7 @@ def _part(kind: str, said: SearchStrategy[str]) -> SearchStrategy[JSONObject]:
     return st.fixed_dictionaries({"type": st.just(kind), "text": said}, optional=extras)
 
 
-def _earlier_items(surrogates: bool) -> SearchStrategy[JSONObject]:
+def _earlier_items(surrogates: bool, age: str) -> SearchStrategy[JSONObject]:
     """Items of an earlier output, as clients send them back."""
     said = texts(surrogates)
     summary = st.lists(st.fixed_dictionaries({"type": st.just("summary_text"), "text": said}), max_size=1)
@@ -191,27 +288,44 @@ def _earlier_items(surrogates: bool) -> SearchStrategy[JSONObject]:
     )
     calls = [
         st.fixed_dictionaries({"type": st.just(f"{tool}_call")}, optional={**about, **members})
-        for tool, members in _TOOL_MEMBERS.items()
+        for tool, (since, members) in _TOOL_MEMBERS.items()
+        if since <= age
     ]
     reference = st.fixed_dictionaries({"type": st.just("item_reference"), "id": _IDS})
     return st.one_of([thought, reference, *calls])
 
 
-_TOOL_MEMBERS: dict[str, dict[str, SearchStrategy[Any]]] = {
-    "web_search": {"action": st.sampled_from([{"type": "search", "query": "a"}, None])},
-    "web_extractor": {
-        "goal": _ASKED,
-        "urls": st.just(["https://www.example.com/"]),
-        "output": _ASKED | st.none(),
-        "content": st.none(),
-        "role": st.none(),
-    },
-    "code_interpreter": {
-        "code": _ASKED,
-        "container_id": st.just(""),
-        "outputs": st.just([{"type": "logs", "logs": "1"}]) | st.none(),
-    },
+_NAMED: dict[str, SearchStrategy[Any]] = {
+    "name": st.just("f"),
+    "arguments": st.just("{}"),
+    "output": _ASKED | st.none(),
 }
+_TOOL_MEMBERS: dict[str, tuple[str, dict[str, SearchStrategy[Any]]]] = {
+    "web_search": ("2026-01", {"action": st.sampled_from([{"type": "search", "query": "a"}, None])}),
+    "web_extractor": (
+        "2026-01",
+        {
+            "goal": _ASKED,
+            "urls": st.just(["https://www.example.com/"]),
+            "output": _ASKED | st.none(),
+            "content": st.none(),
+            "role": st.none(),
+        },
+    ),
+    "code_interpreter": (
+        "2026-01",
+        {
+            "code": _ASKED,
+            "container_id": st.just(""),
+            "outputs": st.just([{"type": "logs", "logs": "1"}]) | st.none(),
+        },
+    ),
+    "web_search_image": ("2026-02", _NAMED),
+    "image_search": ("2026-02", _NAMED),
+    "file_search": ("2026-02", {"queries": st.just(["a"]), "results": st.none() | st.just([])}),
+    "mcp": ("2026-03", {**_NAMED, "server_label": st.just("maps")}),
+}
+"""Since when there is a tool, and what its item has, as a client sends it back."""
 
 
 def _calls(surrogates: bool) -> SearchStrategy[list[JSONObject]]:
@@ -252,7 +366,7 @@ def invalid_requests(
 def _invalid_requests(
     draw: DrawFn, profile: str, rules: tuple[str, ...] | str | None
 ) -> tuple[JSONObject, str]:
-    known = tuple(rule for rule in mutants.rules_for("request") if load_rules()[rule].is_for(profile))
+    known = [rule for rule in mutants.rules_for("request") if load_rules()[rule].is_for(profile)]
     severe = tuple(rule for rule in known if load_rules()[rule].severity is Severity.ERROR)
     rule = draw(st.sampled_from(severe if rules is None else one_of("rules", rules, known)))
     request = draw(_requests(profile, None, False, False))

@@ -160,11 +160,54 @@ def _code_interpreter() -> SearchStrategy[dict[str, Any]]:
     )
 
 
+def _pictures() -> SearchStrategy[str]:
+    found = st.fixed_dictionaries({"title": texts(), "url": _URLS, "index": st.just(1)})
+    return st.lists(found, max_size=1).map(_json_text)
+
+
+def _web_search_image() -> SearchStrategy[dict[str, Any]]:
+    arguments = st.lists(texts(), min_size=1, max_size=2).map(lambda asked: _json_text({"queries": asked}))
+    return st.fixed_dictionaries(
+        {"arguments": arguments, "name": st.just("web_search_image"), "output": _pictures()}
+    )
+
+
+def _image_search() -> SearchStrategy[dict[str, Any]]:
+    arguments = st.sampled_from(['{"img_idx":0,"bbox":[0,0,1000,1000]}', '{"img_idx":1,"bbox":[0,0,1,1]}'])
+    return st.fixed_dictionaries(
+        {"arguments": arguments, "name": st.just("image_search"), "output": _pictures()}
+    )
+
+
+def _file_search() -> SearchStrategy[dict[str, Any]]:
+    found = st.fixed_dictionaries(
+        {"file_id": st.just("file_1"), "filename": texts(), "score": st.floats(0, 1), "text": texts()}
+    )
+    return st.fixed_dictionaries(
+        {"queries": st.lists(texts(), min_size=1, max_size=2), "results": st.lists(found, max_size=2)}
+    )
+
+
+def _mcp() -> SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(
+        {
+            "arguments": _ARGUMENTS | _drawn_arguments(),
+            "name": st.sampled_from(["amap-maps-maps_weather", "x-f"]),
+            "output": texts(),
+            "server_label": st.just("MCP Server"),
+        }
+    )
+
+
 _DATA: Mapping[str, Callable[[], SearchStrategy[dict[str, Any]]]] = MappingProxyType(
     {
         "web_search": _web_search,
         "web_extractor": _web_extractor,
         "code_interpreter": _code_interpreter,
+        "web_search_image": _web_search_image,
+        "image_search": _image_search,
+        "file_search": _file_search,
+        "mcp": _mcp,
     }
 )
 """Own members of a built-in tool's item, by tool."""

@@ -15,7 +15,7 @@ from mockserver.ids import call_id, uuid
 from mockserver.profiles import Profile, load_profile
 from mockserver.replies.renderings import Rendering, load_rendering
 
-__all__ = ["JSONObject", "Look", "event_types", "json_values", "look", "one_of", "texts"]
+__all__ = ["JSONObject", "Look", "declaration", "event_types", "json_values", "look", "one_of", "texts"]
 
 JSONObject: TypeAlias = dict[str, Any]
 
@@ -105,6 +105,17 @@ def one_of(name: str, given: str | Collection[str] | None, known: Collection[str
         listed = ", ".join(known)
         raise InvalidArgument(f"{name}={given!r}: {strangers or 'nothing'} is not among {listed}")
     return tuple(each for each in known if each in given)
+
+
+def declaration(kind: str) -> JSONObject:
+    """The least that a request has to say of a built-in tool."""
+    return {"type": kind, **_DECLARED.get(kind, {})}
+
+
+_DECLARED: dict[str, JSONObject] = {
+    "file_search": {"vector_store_ids": ["vs_1"]},
+    "mcp": {"server_protocol": "sse", "server_label": "maps", "server_url": "https://example.invalid/sse"},
+}
 
 
 @cache

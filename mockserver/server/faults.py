@@ -1,0 +1,78 @@
+"""Faults: the errors of the service by name, each as it really comes.
+
+The catalogue is data, `schemas/faults.json`: which HTTP status, in which of the service's envelopes, with
+which code and words, and where that is from. Some come with HTTP 200: a response that failed, and, in a
+stream, one lone `response.failed` or one payload without a type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
+
+from mockserver import resources
+from mockserver.errors import ConfigurationError
+from mockserver.server.envelopes import FLAT, ApiError, Envelope
+from mockserver.wire import json
+
+__all__ = ["FAULT_HEADER", "Fault", "find_fault", "load_faults"]
+
+#: The header that asks for a fault, and that tells of one in the answer.
+FAULT_HEADER = b"x-mock-fault"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One error of the service."""
+
+    name: str
+    status: int
+    """HTTP status where no stream was asked for, or where the error comes before one."""
+    form: str
+    """Its body then: "flat", "wrapped" or "bare" (see `envelopes`), or "failed", a response object."""
+    code: str
+    message: str
+    source: str
+    """Document and date; says what is inferred."""
+    type: str = "InvalidParameter"
+    """`type` in a wrapped or bare body."""
+    stream: str | None = None
+    """What a stream is then: "failed", one lone response.failed, or "payload", one without a type; None:
+    there is no stream, the body is as above."""
+    stream_code: str | None = None
+    """The code there, where it is another."""
+
+    def in_band(self, *, stream: bool) -> str | None:
+        """How it comes with HTTP 200: "failed" or "payload"; None where it has a status of its own."""
+        if stream and self.stream is not None:
+            return self.stream
+        return "failed" if self.form == "failed" else None
+
+    def refusal(self, *, asked_for: bool = True, kind: Callable[..., ApiError] = ApiError) -> ApiError:
+        """The error for a status of its own; the answer tells where it was asked for by name."""
+        flat = self.form == "failed"
+        return kind(
+            400 if flat else self.status,
+            self.code,
+            self.message,
+            envelope=FLAT if flat else Envelope(self.form, self.type),
+            headers=((FAULT_HEADER, self.name.encode()),) if asked_for else (),
+            detail=f"fault {self.name}" if asked_for else "",
+        )
+
+
+@cache
+def load_faults() -> Mapping[str, Fault]:
+    """All faults by name, in the order of their file."""
+    listed = json.loads((resources.folder("schemas") / "faults.json").read_bytes())["faults"]
+    return MappingProxyType({about["name"]: Fault(**about) for about in listed})
+
+
+def find_fault(name: str) -> Fault:
+    """The fault of that name; ConfigurationError lists those there are."""
+    fault = load_faults().get(name)
+    if fault is None:
+        raise ConfigurationError(f"no fault {name!r}; there are: {', '.join(load_faults())}")
+    return fault

@@ -1,0 +1,106 @@
+"""Stored responses: retrieved, deleted, and the input that led to them. And the models.
+
+Sources: API reference, Retrieve, Delete and List input items (May to September 2026).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from mockserver.replies.renderings import load_rendering
+from mockserver.server.context import input_list
+from mockserver.server.endpoint import Request
+from mockserver.server.envelopes import BARE, FLAT, ApiError
+from mockserver.server.listing import page
+from mockserver.server.store import Record
+from mockserver.wire import json
+
+__all__ = ["delete_response", "list_input_items", "list_models", "retrieve_response"]
+
+
+#: Members of a response that are the client's own.
+_ECHOED = ("tools", "metadata", "instructions")
+
+
+async def retrieve_response(request: Request) -> Any:
+    """`GET /responses/{response_id}`: the response as it was answered."""
+    record = await _record(request)
+    if record is None:
+        raise _not_found(request)
+    response = json.loads(record.response)
+    rendering = load_rendering(request.session.profile.name, request.session.rendering)
+    if not rendering.float_times:
+        return response
+    response |= {name: float(response[name]) for name in ("created_at", "completed_at") if name in response}
+    # What the client sent is echoed as it came, whatever it looks like.
+    echoes = {name: response[name] for name in _ECHOED if name in response}
+    echoes["tool_choice"] = json.loads(rendering.echo(response["tool_choice"]))
+    rendered = rendering.reply.apply("response", {**response, **dict.fromkeys(echoes)})
+    return {name: echoes.get(name, value) for name, value in rendered.items()}
+
+
+async def delete_response(request: Request) -> Any:
+    """`DELETE /responses/{response_id}`: forgets it; it can be continued no longer."""
+    record = await _record(request)
+    if record is None or not await request.services.store.delete(request.session.name, record.id):
+        raise _not_found(request)
+    return {"deleted": True, "id": record.id}
+
+
+async def list_input_items(request: Request) -> Any:
+    """`GET /responses/{response_id}/input_items`: what was asked, and all turns before it."""
+    record = await _record(request)
+    if record is None:
+        message = _words(request)
+        # This page alone shows an id without dashes.
+        raise ApiError(404, "InvalidParameter", message, envelope=FLAT._replace(hex_id=True))
+    items = await _chain(request, record)
+    response = json.loads(record.response)
+    about = {
+        "created_at": int(response["created_at"]) * 1000,
+        "id": record.id,
+        "model": response["model"],
+        **({"previous_response_id": record.parent} if record.parent else {}),
+    }
+    return dict(sorted({**page(items, request.scope["query_string"]), **about}.items()))
+
+
+async def list_models(request: Request) -> Any:
+    """`GET /models`: what may be asked, in OpenAI's form."""
+    session = request.session
+    models = session.models if isinstance(session.models, Collection) else session.profile.models
+    known = session.profile.models
+    names = sorted(models, key=lambda name: (known.index(name) if name in known else len(known), name))
+    created = int(request.session.clock.now())
+    about = {"created": created, "object": "model", "owned_by": "system"}
+    return {"data": [{"id": name, **about} for name in names], "object": "list"}
+
+
+async def _record(request: Request) -> Record | None:
+    response_id = request.scope["path_params"]["response_id"]
+    record = await request.services.store.get(request.session.name, response_id)
+    return record if record is not None and request.session.clock.now() < record.expires else None
+
+
+def _words(request: Request) -> str:
+    return f"Response with id '{request.scope['path_params']['response_id']}' not found."
+
+
+def _not_found(request: Request) -> ApiError:
+    # The status is inferred: the pages show the body alone.
+    return ApiError(404, "InvalidParameter", _words(request), envelope=BARE)
+
+
+async def _chain(request: Request, last: Record) -> list[dict[str, Any]]:
+    """The items of all turns up to `last`, in the order of time; of those before it the replies as well."""
+    store, name = request.services.store, request.session.name
+    turns = [last]
+    while (before := turns[-1].parent) is not None and (record := await store.get(name, before)) is not None:
+        turns.append(record)
+    items: list[dict[str, Any]] = []
+    for turn in reversed(turns):
+        items += input_list(json.loads(turn.request)["input"], turn.id)
+        if turn is not last:
+            items += json.loads(turn.response)["output"]
+    return items

@@ -1,0 +1,141 @@
+"""Values: what one request puts into the template of its reply."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from mockserver.ids import IdSource, call_id, uuid
+from mockserver.profiles import Profile, load_profile
+from mockserver.replies.renderings import load_rendering
+from mockserver.replies.script import MAX_SCRIPT_BYTES, Script
+from mockserver.replies.template import Shape, Values
+from mockserver.replies.usage import output_tokens
+from mockserver.server.asks import Ask
+from mockserver.server.context import SessionCache
+from mockserver.server.envelopes import ApiError
+from mockserver.server.sessions import Session
+from mockserver.server.store import Record
+from mockserver.wire import json
+
+__all__ = ["Draw", "context_tokens", "shape_of", "values_of"]
+
+#: Bytes of `tool_choice` that are echoed at the most.
+_MAX_ECHO = 16 << 10
+
+#: Ids drawn at once: the response's, and enough for a reply of one item.
+_IDS = 2
+
+
+class Draw:
+    """What chance decides of one reply: its ids, and which of several texts."""
+
+    __slots__ = ("_digest", "_digits", "_ids", "occurrence", "request_id")
+
+    def __init__(self, ids: IdSource, digest: bytes, occurrence: int) -> None:
+        self._ids = ids
+        self._digest = digest
+        self.occurrence = occurrence
+        """How often the very same request came before."""
+        self._digits = digits = ids.draw(digest, occurrence, _IDS)
+        # x-request-id is inside the id of a Chat reply on the same hosts (observed 2026); here, inferred.
+        self.request_id = uuid(digits[0])
+
+    @property
+    def pick(self) -> int:
+        """A number to pick texts by; it shares its digits with an item id, which tells nobody."""
+        return int(self._digits[1][:12], 16)
+
+    def items(self, count: int) -> list[str]:
+        """32 hex digits for each of so many ids."""
+        if count >= len(self._digits):
+            self._digits = self._ids.draw(self._digest, self.occurrence, count + 1)
+        return self._digits[1 : count + 1]
+
+    def response_id(self, profile: Profile) -> str:
+        """The id of the response."""
+        return self.request_id if profile.id_form == "uuid" else profile.id_form + self.request_id
+
+
+def shape_of(session: Session, body: Mapping[str, Any], cache: SessionCache | None) -> Shape:
+    """What the request changes in the form of its reply."""
+    optional = session.profile.echoes_if_given
+    given = tuple(name for name in optional if body.get(name) is not None) if optional else ()
+    return Shape(given, cache is not None, session.whole_arguments)
+
+
+def values_of(
+    session: Session,
+    ask: Ask,
+    body: Mapping[str, Any],
+    parent: Record | None,
+    script: Script,
+    draw: Draw,
+    input_tokens: int,
+    cache: SessionCache | None,
+) -> Values:
+    """The values for a reply to `body`."""
+    profile = session.profile
+    turns = parent.turn if parent else 0
+    items, calls = len(script.items), len(script.open_calls)
+    digits = draw.items(items + calls)
+    stated = script.usage.output_tokens
+    output = output_tokens(script)[0] if stated is None else stated
+    prefix = profile.item_id_prefix
+    return Values(
+        draw.response_id(profile),
+        session.clock.stamp(turns + draw.occurrence),
+        input_tokens,
+        input_tokens + output,
+        ask.echo_tools,
+        b'"auto"' if ask.choice is None else _choice(ask.choice, session),
+        [prefix + uuid(each) for each in digits[:items]],
+        [call_id(each) for each in digits[items:]],
+        _echoes(body, profile, script) if profile.echoes else (),
+        () if cache is None else (b"%d" % cache.cached, b"%d" % cache.created),
+    )
+
+
+def _choice(choice: Any, session: Session) -> bytes:
+    echo = load_rendering(session.profile.name, session.rendering).echo(choice)
+    if len(echo) > _MAX_ECHO:
+        # Each snapshot of a stream repeats it, and no event may be longer than 1 MiB.
+        raise ApiError(400, "InvalidParameter", f"tool_choice is longer than {_MAX_ECHO} bytes.")
+    return echo
+
+
+def _echoes(body: Mapping[str, Any], profile: Profile, script: Script) -> tuple[bytes, ...]:
+    """The echoed members as JSON: those of the profile, then those that are there only if they were given."""
+    names, usual = _usual(profile.name)
+    if names.isdisjoint(body):
+        return usual
+    values = [
+        json.dumps(body[name]) if name in profile.parameters and body.get(name) is not None else default
+        for name, default in zip(profile.echoes, usual, strict=True)
+    ]
+    values += [json.dumps(body[name]) for name in profile.echoes_if_given if body.get(name) is not None]
+    if sum(map(len, values)) > _MAX_ECHO and sum(map(len, values)) + script.size > MAX_SCRIPT_BYTES:
+        listed = " and ".join((*profile.echoes_if_given, "metadata"))
+        # The last event of a stream repeats them, and no event may be longer than 1 MiB.
+        raise ApiError(400, "InvalidParameter", f"{listed} are too long to be echoed beside the answer.")
+    return tuple(values)
+
+
+@cache
+def _usual(profile_name: str) -> tuple[frozenset[str], tuple[bytes, ...]]:
+    """(names of parameters that an echo depends on, the echoes where a request has none of them)."""
+    profile = load_profile(profile_name)
+    echoes = {
+        name: dict(each) if isinstance(each, Mapping) else each for name, each in profile.echoes.items()
+    }
+    return frozenset((*echoes, *profile.echoes_if_given)), tuple(json.dumps(each) for each in echoes.values())
+
+
+def context_tokens(ask: Ask, parent: Record | None, script: Script, profile: Profile) -> int:
+    """Input tokens of a request: its own, and those of the turns before."""
+    stated = script.usage.input_tokens
+    if stated is None:
+        # The hidden prompt is in the context from the first turn on.
+        return ask.input_tokens + (parent.context_tokens if parent else profile.hidden_prompt_tokens)
+    return stated if parent is None or script.usage.with_context else stated + parent.context_tokens

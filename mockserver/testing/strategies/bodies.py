@@ -1,0 +1,105 @@
+"""Bodies of the other operations: stored responses, conversations, models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+
+from mockserver.contract import operations
+from mockserver.profiles import latest_profile
+from mockserver.server.context import input_list
+from mockserver.testing.strategies.replies import output_items, responses
+from mockserver.testing.strategies.requests import inputs, requests
+from mockserver.testing.strategies.values import JSONObject, Look, look, one_of, texts
+
+__all__ = ["bodies"]
+
+_MILLISECONDS = st.sampled_from([1771316949128, 1])
+_METADATA = st.dictionaries(texts().map(lambda text: text[:64]), texts(), max_size=3)
+
+
+@st.composite
+def bodies(draw: DrawFn, *, kind: str | None = None, profile: str | None = None) -> tuple[str, JSONObject]:
+    """(kind, body) of what a profile's operations take and give, as `check_body` judges it.
+
+    `kind` is the one wanted, "input_items" or "conversation" say; None draws among those of the profile,
+    which is the newest unless another is named.
+    """
+    here = look(latest_profile() if profile is None else profile, "wire")
+    known = dict.fromkeys(operations.bodies(here.profile))
+    chosen = draw(st.sampled_from(one_of("kind", None if kind is None else (kind,), tuple(known))))
+    return chosen, draw(_of_kind(chosen, here))
+
+
+def _of_kind(kind: str, here: Look) -> SearchStrategy[JSONObject]:
+    name = here.profile.name
+    if kind == "create_request":
+        return requests(profile=name)
+    if kind == "response":
+        return responses(profile=name)
+    return _KINDS[kind](here)
+
+
+@st.composite
+def _items(draw: DrawFn, here: Look) -> list[JSONObject]:
+    """Items as they are listed: what was asked, and perhaps an answer."""
+    asked = input_list(draw(inputs(here.profile.name)), here.response_id(1))
+    said = draw(st.lists(output_items(profile=here.profile.name), max_size=1))
+    return [*asked, *said]
+
+
+def _page(items: list[JSONObject]) -> JSONObject:
+    first, last = (items[0]["id"], items[-1]["id"]) if items else (None, None)
+    return {"data": items, "first_id": first, "has_more": False, "last_id": last}
+
+
+@st.composite
+def _input_items(draw: DrawFn, here: Look) -> JSONObject:
+    about = {"id": here.response_id(1), "model": here.profile.models[0], "created_at": draw(_MILLISECONDS)}
+    before = draw(st.sampled_from([{}, {"previous_response_id": here.response_id(2)}]))
+    return {**_page(draw(_items(here))), **about, **before}
+
+
+def _deleted(kind: str | None, prefix: str) -> SearchStrategy[JSONObject]:
+    about = {"object": kind} if kind else {}
+    return st.just({"id": f"{prefix}00000000-0000-9000-8000-000000000001", "deleted": True, **about})
+
+
+def _conversation(here: Look) -> SearchStrategy[JSONObject]:
+    return st.fixed_dictionaries(
+        {
+            "id": st.just("conv_00000000-0000-9000-8000-000000000001"),
+            "object": st.just("conversation"),
+            "created_at": _MILLISECONDS,
+            "metadata": _METADATA,
+        }
+    )
+
+
+def _some(here: Look) -> SearchStrategy[list[JSONObject]]:
+    return inputs(here.profile.name).map(lambda items: items[:20])
+
+
+def _models(here: Look) -> SearchStrategy[JSONObject]:
+    about = {"object": "model", "created": 1771316949, "owned_by": "system"}
+    return st.just({"object": "list", "data": [{"id": name, **about} for name in here.profile.models]})
+
+
+_KINDS: dict[str, Callable[[Look], SearchStrategy[JSONObject]]] = {
+    "deleted_response": lambda here: _deleted(None, "resp_"),
+    "input_items": _input_items,
+    "create_conversation": lambda here: st.fixed_dictionaries(
+        {}, optional={"items": _some(here) | st.none(), "metadata": _METADATA | st.none()}
+    ),
+    "update_conversation": lambda here: st.fixed_dictionaries({"metadata": _METADATA}),
+    "create_items": lambda here: st.fixed_dictionaries({"items": _some(here)}),
+    "conversation": _conversation,
+    "deleted_conversation": lambda here: _deleted("conversation.deleted", "conv_"),
+    "added_items": lambda here: _items(here).map(_page),
+    "conversation_items": lambda here: _items(here).map(lambda items: {**_page(items), "object": "list"}),
+    "listed_item": lambda here: output_items(profile=here.profile.name),
+    "deleted_item": lambda here: _deleted("conversation.item.deleted", "msg_"),
+    "models": _models,
+}

@@ -1,0 +1,106 @@
+"""openai for Python with what came after January: stored responses, conversations, a function loop.
+
+OPENAI_BASE_URL=… OPENAI_API_KEY=… python -m tests.acceptance.clients.later stored conversations …
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from openai import OpenAI
+
+from tests.acceptance.clients.city import City
+from tests.acceptance.clients.driving import (
+    API_KEY,
+    BASE_URL,
+    MODEL,
+    PROMPTS,
+    SUNNY,
+    WEATHER_TOOL,
+    Seen,
+    drive,
+)
+
+client = OpenAI(base_url=BASE_URL, api_key=API_KEY)
+
+
+def stored() -> Seen:
+    """A response is retrieved, its input listed, deleted, and then gone."""
+    first = client.responses.create(model=MODEL, input=PROMPTS["name"])
+    second = client.responses.create(model=MODEL, input=PROMPTS["recall"], previous_response_id=first.id)
+    again = client.responses.retrieve(second.id)
+    items = list(client.responses.input_items.list(second.id, order="asc", limit=1))
+    client.responses.delete(second.id)
+    try:
+        client.responses.retrieve(second.id)
+    except Exception as error:  # noqa: BLE001 - whatever the client raises is what its user sees
+        gone = type(error).__name__
+    return {
+        "same": again.output_text == second.output_text,
+        "roles": [item.role for item in items if item.type == "message"],
+        "gone": gone,
+    }
+
+
+def conversations() -> Seen:
+    """All eight operations, and two turns in one conversation."""
+    talk = client.conversations.create(items=[{"role": "user", "content": "Hi."}], metadata={"a": "b"})
+    for prompt in (PROMPTS["name"], PROMPTS["recall"]):
+        client.responses.create(model=MODEL, input=prompt, conversation=talk.id)
+    client.conversations.items.create(talk.id, items=[{"role": "user", "content": "Bye."}])
+    items = list(client.conversations.items.list(talk.id, order="asc", limit=2))
+    last = client.conversations.items.retrieve(items[-1].id, conversation_id=talk.id)
+    client.conversations.items.delete(items[-1].id, conversation_id=talk.id)
+    changed = client.conversations.update(talk.id, metadata={"c": "d"})
+    return {
+        "roles": [item.role for item in items if item.type == "message"],
+        "last": last.content[0].text,
+        "left": len(list(client.conversations.items.list(talk.id))),
+        "metadata": [client.conversations.retrieve(talk.id).metadata, changed.metadata],
+        "deleted": client.conversations.delete(talk.id).deleted,
+    }
+
+
+def loop() -> Seen:
+    """A function is called in a stream, its output sent in another, which answers."""
+
+    def streamed(**members: Any) -> Any:
+        events = client.responses.create(model=MODEL, tools=[WEATHER_TOOL], stream=True, **members)
+        *_, last = events
+        return last.response
+
+    first = streamed(input=PROMPTS["weather"])
+    made = first.output[-1]
+    output = {"type": "function_call_output", "call_id": made.call_id, "output": SUNNY}
+    second = streamed(input=[output], previous_response_id=first.id)
+    return {"called": made.name, "items": [item.type for item in second.output]}
+
+
+def structured() -> Seen:
+    response = client.responses.parse(model=MODEL, input=PROMPTS["city"], text_format=City)
+    return {"city": sorted(response.output_parsed.model_dump())}
+
+
+def limited() -> Seen:
+    """A limit ends the answer; an age that does not know it answers in full."""
+    response = client.responses.create(
+        model=MODEL, input=PROMPTS["essay"], max_output_tokens=16, reasoning={"effort": "none"}
+    )
+    return {"status": response.status}
+
+
+def models() -> Seen:
+    return {"listed": MODEL in [model.id for model in client.models.list()]}
+
+
+if __name__ == "__main__":
+    drive(
+        {
+            "stored": stored,
+            "conversations": conversations,
+            "loop": loop,
+            "structured": structured,
+            "limited": limited,
+            "models": models,
+        }
+    )

@@ -1,0 +1,127 @@
+"""The ages after January from outside: the command's options, and real SDKs with what came later."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.clients.matrix import CLIENTS_FOLDER
+from tests.acceptance.conftest import (
+    ENVIRONMENTS,
+    KEY,
+    ROOT,
+    Server,
+    Start,
+    client_environment,
+    environment_python,
+    program,
+)
+
+pytestmark = pytest.mark.acceptance
+
+LATER = ["qwen-2026-05", "qwen-2026-09"]
+TALK = ["user", "user", "assistant", "user", "assistant", "user"]
+
+#: What the user of an openai client sees of each scenario, whatever the age.
+SEES: dict[str, Any] = {
+    "stored": {"same": True, "roles": ["user", "assistant", "user"], "gone": "NotFoundError"},
+    "conversations": {
+        "roles": TALK, "last": "Bye.", "left": 7, "metadata": [{"c": "d"}, {"c": "d"}], "deleted": True,
+    },
+    "loop": {"called": "get_weather", "items": ["reasoning", "message"]},
+    "structured": {"city": ["city", "population"]},
+    "models": {"listed": True},
+}  # fmt: skip
+LIMITED = {"qwen-2026-05": "completed", "qwen-2026-09": "incomplete"}
+
+
+def expected(profile: str) -> dict[str, Any]:
+    return {**SEES, "limited": {"status": LIMITED[profile]}}
+
+
+def play(command: list[str | Path], folder: Path, server: Server, profile: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [*command, *expected(profile)],
+        cwd=folder,
+        env=client_environment(OPENAI_BASE_URL=server.base_url, OPENAI_API_KEY=KEY, PYTHONPATH=str(ROOT)),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=50,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"scenario"')]
+    return {line.pop("scenario"): line for line in lines}
+
+
+@pytest.mark.parametrize("profile", LATER)
+@pytest.mark.parametrize("environment", ["openai-newest", "openai-2.15.0", "openai-2"])
+def test_openai_for_python(environment: str, profile: str, start: Start, tmp_path: Path) -> None:
+    server = start(
+        "--api-key", KEY, "--profile", profile, "--seed", "3"
+    )  # its essay is long enough to be cut
+    command: list[str | Path] = [environment_python(environment), "-m", "tests.acceptance.clients.later"]
+    assert play(command, tmp_path, server, profile) == expected(profile)
+    assert "internal error" not in server.logged
+
+
+@pytest.mark.parametrize("profile", LATER)
+@pytest.mark.parametrize("environment", ["node", "node-6"])
+def test_openai_for_node(environment: str, profile: str, start: Start, tmp_path: Path) -> None:
+    modules = ENVIRONMENTS / environment / "node_modules"
+    if not modules.is_dir():
+        pytest.skip(f"there is no .environments/{environment}: `make test` builds it where npm is")
+    for name in ("later.mjs", "driving.mjs", "prompts.json"):
+        (tmp_path / name).write_bytes((CLIENTS_FOLDER / name).read_bytes())
+    (tmp_path / "node_modules").symlink_to(modules)
+    server = start(
+        "--api-key", KEY, "--profile", profile, "--seed", "3"
+    )  # its essay is long enough to be cut
+    assert play([program("node"), "later.mjs"], tmp_path, server, profile) == expected(profile)
+
+
+def test_the_newest_age_by_name(start: Start) -> None:
+    server = start("--api-key", KEY, "--profile", "latest")
+    assert server.base_url.endswith("/compatible-mode/v1")
+    health = server.client.get(f"{server.root}/health").json()
+    assert health["profile"] == "qwen-2026-09"
+    assert "qwen-2026-09" in server.printed
+
+
+def test_faults_by_header_only_where_they_are_allowed(start: Start) -> None:
+    asked = {"model": "qwen3-max", "input": "x"}
+    header = {"x-mock-fault": "internal-error"}
+    for options, status in (((), 200), (("--allow-mock-headers",), 500)):
+        server = start("--api-key", KEY, "--profile", "latest", *options)
+        assert server.client.post("responses", json=asked, headers=header).status_code == status
+
+
+@pytest.mark.parametrize("how", ["http", "inband"])
+def test_how_streams_are_refused(how: str, start: Start) -> None:
+    server = start("--api-key", KEY, "--profile", "latest", "--stream-errors", how)
+    reply = server.client.post("responses", json={"model": "gpt-5", "input": "x", "stream": True})
+    assert reply.status_code == (400 if how == "http" else 200)
+    assert "Unsupported model" in reply.text
+
+
+def test_arguments_come_whole_where_it_is_wanted(start: Start) -> None:
+    server = start("--api-key", KEY, "--profile", "latest", "--function-arguments", "whole")
+    tools = [{"type": "function", "name": "f", "description": "F"}]
+    body = {"model": "qwen3-max", "input": "x", "stream": True, "tools": tools}
+    reply = server.client.post("responses", json=body)
+    assert "function_call_arguments" not in reply.text
+    assert '"arguments":"{}"' in reply.text
+
+
+@pytest.mark.parametrize("option", [("--stream-errors", "loud"), ("--function-arguments", "half")])
+def test_a_choice_that_is_none_is_refused(option: tuple[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mockserver", "serve", *option], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert option[1] in done.stderr

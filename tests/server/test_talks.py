@@ -1,0 +1,180 @@
+"""Conversations: eight operations, and create requests that belong to one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mockserver.clock import SteppedClock
+from tests.asking import Asker
+
+MESSAGE = {"role": "user", "content": "My name is John."}
+
+
+def begin(later: Asker, **body: Any) -> dict[str, Any]:
+    return later.got("POST", "/conversations", body)
+
+
+def items_of(later: Asker, conversation_id: str, query: str = "?order=asc") -> list[dict[str, Any]]:
+    data: list[dict[str, Any]] = later.got("GET", f"/conversations/{conversation_id}/items{query}")["data"]
+    return data
+
+
+def test_a_conversation_begins_is_read_changed_and_forgotten(later: Asker) -> None:
+    made = begin(later, metadata={"a": "b"}, items=[MESSAGE])
+    path = f"/conversations/{made['id']}"
+    assert set(made) == {"id", "object", "created_at", "metadata"}
+    assert made["id"].startswith("conv_")
+    assert (made["object"], made["metadata"]) == ("conversation", {"a": "b"})
+    assert made["created_at"] > 10**12
+    assert later.got("GET", path) == made
+    assert later.got("POST", path, {"metadata": {"c": "d"}}) == {**made, "metadata": {"c": "d"}}
+    assert later.got("GET", path)["metadata"] == {"c": "d"}
+    assert later.got("DELETE", path) == {
+        "id": made["id"], "object": "conversation.deleted", "deleted": True,
+    }  # fmt: skip
+    for method, tail in (("GET", ""), ("DELETE", ""), ("GET", "/items"), ("GET", "/items/x")):
+        reply = later.call(method, path + tail)
+        assert reply.status_code == 404
+        assert reply.json()["error"]["message"] == f"Conversation with id '{made['id']}' not found."
+    assert later.call("POST", path, {"metadata": {}}).status_code == 404
+    assert later.call("POST", f"{path}/items", {"items": [MESSAGE]}).status_code == 404
+
+
+def test_nothing_at_all_begins_one_too(later: Asker) -> None:
+    reply = later.call("POST", "/conversations")
+    assert reply.status_code == 200
+    assert reply.json()["metadata"] == {}
+    other = later.call("POST", "/conversations")
+    assert other.json()["id"] != reply.json()["id"]
+
+
+def test_items(later: Asker) -> None:
+    conversation_id = begin(later, items=[MESSAGE])["id"]
+    path = f"/conversations/{conversation_id}/items"
+    added = later.got("POST", path, {"items": [{"role": "assistant", "content": "Hello John."}, MESSAGE]})
+    assert set(added) == {"data", "first_id", "last_id", "has_more"}
+    listed = later.got("GET", path)
+    assert listed["object"] == "list"
+    assert [item["id"] for item in listed["data"]] == [
+        item["id"] for item in reversed(items_of(later, conversation_id))
+    ]
+    assert added["data"][0]["content"] == [{"type": "output_text", "text": "Hello John."}]
+    item_id = added["first_id"]
+    assert later.got("GET", f"{path}/{item_id}") == added["data"][0]
+    assert later.got("DELETE", f"{path}/{item_id}") == {
+        "id": item_id, "object": "conversation.item.deleted", "deleted": True,
+    }  # fmt: skip
+    for method in ("GET", "DELETE"):
+        gone = later.call(method, f"{path}/{item_id}")
+        assert (gone.status_code, gone.json()["error"]["message"]) == (
+            404, f"Item with id '{item_id}' not found.",
+        )  # fmt: skip
+    assert len(items_of(later, conversation_id)) == 2
+    assert len(items_of(later, conversation_id, "?limit=1")) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "told"),
+    [
+        ("", {"items": [MESSAGE] * 21}, "items must have 20 elements or less"),
+        ("/{id}/items", {"items": [MESSAGE] * 21}, "items must have 20 elements or less"),
+        ("/{id}/items", {}, "items is missing"),
+        ("/{id}/items", {"items": []}, "items must not be empty"),
+        ("/{id}/items", {"items": [{"role": "wizard", "content": "x"}]}, "items[0].role"),
+        ("/{id}", {}, "metadata is missing"),
+        ("/{id}", {"metadata": None}, "metadata must be object"),
+        ("", {"metadata": {f"{each}": "x" for each in range(17)}}, "metadata must have 16 members or less"),
+        ("", {"metadata": {"x" * 65: "x"}}, "metadata"),
+        ("", {"metadata": {"x": "x" * 513}}, "metadata.x must have 512 characters or less"),
+        ("", {"metadata": {"x": 1}}, "metadata.x must be string"),
+        ("", [], "object"),
+    ],
+)
+def test_limits(later: Asker, path: str, body: Any, told: str) -> None:
+    path = path.replace("{id}", begin(later)["id"])
+    reply = later.call("POST", f"/conversations{path}", body)
+    assert (reply.status_code, reply.json()["code"]) == (400, "InvalidParameter")
+    assert told in reply.json()["message"]
+
+
+def test_the_limits_themselves_are_within_them(later: Asker) -> None:
+    metadata = {f"{each}".zfill(64): "x" * 512 for each in range(16)}
+    made = begin(later, metadata=metadata, items=[MESSAGE] * 20)
+    assert made["metadata"] == metadata
+    assert len(items_of(later, made["id"])) == 20
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_response_is_added_to_its_conversation(later: Asker, stream: bool) -> None:
+    conversation_id = begin(later)["id"]
+
+    def turn(prompt: str, answer: str) -> dict[str, Any]:
+        later.server.reply(answer)
+        asked = {"conversation": conversation_id}
+        response: dict[str, Any] = (
+            later.stream(prompt, **asked)[-1]["response"] if stream else later.ask(prompt, **asked)
+        )
+        return response
+
+    first, second = turn("one", "First."), turn("two", "Second.")
+    assert second["usage"]["input_tokens"] > first["usage"]["total_tokens"] - 1
+    said = [(item["role"], item["content"][0]["text"]) for item in items_of(later, conversation_id)]
+    assert said == [("user", "one"), ("assistant", "First."), ("user", "two"), ("assistant", "Second.")]
+    assert items_of(later, conversation_id)[1]["id"] == first["output"][0]["id"]
+
+
+def test_items_count_as_context_for_a_week(later: Asker) -> None:
+    conversation_id = begin(later, items=[{"role": "user", "content": "a b c d e f g h"}])["id"]
+
+    def tokens() -> int:
+        asked = later.ask("hi", conversation=conversation_id, store=False)
+        given: int = asked["usage"]["input_tokens"]
+        return given
+
+    fresh = tokens()
+    clock = later.server.clock
+    assert isinstance(clock, SteppedClock)
+    clock.advance(7 * 24 * 3600)
+    assert tokens() <= fresh - 8
+    assert len(items_of(later, conversation_id)) > 4  # they stay, though nobody reads them
+
+
+def test_one_context_at_a_time(later: Asker) -> None:
+    conversation_id, previous = begin(later)["id"], later.ask("hi")["id"]
+    body = {
+        "model": later.server.model, "input": "x", "conversation": conversation_id,
+        "previous_response_id": previous,
+    }  # fmt: skip
+    told = (
+        "[400] INVALID_REQUEST: Mutually exclusive parameters: Ensure you are only providing one of: "
+        "previous_response_id or conversation."
+    )
+    assert later.refused(body) == (400, "InvalidParameter", told)
+
+
+def test_an_unknown_conversation(later: Asker) -> None:
+    body = {"model": later.server.model, "input": "x", "conversation": "conv_nobody"}
+    told = (400, "InvalidParameter", "Conversation with id 'conv_nobody' not found.")
+    assert later.refused(body) == told
+    assert later.refused({**body, "stream": True}) == told
+
+
+def test_a_conversation_has_a_session_cache_too(later: Asker) -> None:
+    conversation_id = begin(later, items=[{"role": "user", "content": "word " * 1100}])["id"]
+    cached = []
+    for _ in range(2):
+        body = {"model": later.server.model, "input": "hi", "conversation": conversation_id}
+        reply = later.post(body, x_dashscope_session_cache="enable").json()
+        cached.append(reply["usage"]["input_tokens_details"]["cached_tokens"])
+    assert cached[0] == 0
+    assert cached[1] > 1100
+
+
+def test_bodies_that_are_no_json(later: Asker) -> None:
+    head = {"authorization": f"Bearer {later.server.api_key}", "content-type": "application/json"}
+    for content in (b"{", b"\xff", b"nul", b'{"items": [}'):
+        reply = later.client.post(f"{later.server.base_url}/conversations", content=content, headers=head)
+        assert (reply.status_code, reply.json()["code"]) == (400, "InvalidParameter")
+        assert "not JSON" in reply.json()["message"]

@@ -1,0 +1,172 @@
+"""Every cell of `docs/profiles.md` is so: what an age has is played and judged, what it lacks is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from docs.ages import PROFILES, Cell, cells
+from mockserver.contract.check import check_body, check_request
+from mockserver.contract.operations import OPERATIONS
+from mockserver.contract.schemas import schemas
+from mockserver.profiles import load_profile
+from mockserver.server.faults import load_faults
+from mockserver.testing.mock import MockServer
+from mockserver.testing.strategies.values import declaration
+from tests.asking import Asker
+from tests.contract import bases
+
+CELLS = list(cells())
+
+
+def of(kind: str) -> list[Any]:
+    return [pytest.param(cell, id=f"{cell.profile} {cell.name}") for cell in CELLS if cell.kind == kind]
+
+
+@pytest.fixture(scope="module")
+def _servers() -> Iterator[dict[str, MockServer]]:
+    servers = {name: MockServer(profile=name).start() for name in PROFILES}
+    yield servers
+    for server in servers.values():
+        server.stop()
+
+
+@pytest.fixture
+def ask(_servers: dict[str, MockServer], cell: Cell) -> Iterator[Asker]:
+    """Asks a server of the cell's age."""
+    server = _servers[cell.profile]
+    server.reset()
+    with httpx.Client(trust_env=False) as client:
+        yield Asker(server, client)
+
+
+MESSAGE = {"role": "user", "content": "x"}
+BODIES: dict[str, Any] = {
+    "createConversation": {"items": [MESSAGE]},
+    "updateConversation": {"metadata": {"a": "b"}},
+    "createItems": {"items": [MESSAGE]},
+}
+
+
+@pytest.mark.parametrize("cell", of("endpoint"))
+def test_endpoints(cell: Cell, ask: Asker) -> None:
+    operation = OPERATIONS[cell.name]
+    path = operation.path.replace("{response_id}", ask.ask("hi")["id"])
+    if cell.there and "{conversation_id}" in path:
+        conversation_id = ask.got("POST", "/conversations", {"items": [MESSAGE]})["id"]
+        item_id = ask.got("GET", f"/conversations/{conversation_id}/items")["first_id"]
+        path = path.replace("{conversation_id}", conversation_id).replace("{item_id}", item_id)
+    body = (
+        {"model": ask.server.model, "input": "x"} if cell.name == "createResponse" else BODIES.get(cell.name)
+    )
+    reply = ask.call(operation.method, path, body)
+    assert reply.status_code == (200 if cell.there else 404)
+    if cell.there:
+        assert check_body(reply.content, operation.reply, cell.profile) == []
+    else:
+        assert reply.json()["code"] == "NotFound"
+
+
+VALUES: dict[str, Any] = {
+    "model": "qwen3-max-2026-01-23", "input": "x", "stream": False, "tools": [], "enable_thinking": True,
+    "tool_choice": "auto", "temperature": 0.5, "top_p": 0.5, "instructions": "Be brief.", "store": True,
+    "reasoning": {"effort": "low"}, "parallel_tool_calls": True, "frequency_penalty": 0.5,
+    "presence_penalty": 0.5, "top_logprobs": 1, "metadata": {"a": "b"}, "max_output_tokens": 4096,
+    "text": {"format": {"type": "text"}}, "ocr_options": {"task": "document_parsing"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("cell", of("parameter"))
+def test_parameters(cell: Cell, ask: Asker) -> None:
+    value = VALUES.get(cell.name)
+    if cell.name == "previous_response_id":
+        value = ask.ask("hi")["id"]
+    elif cell.name == "conversation":
+        value = ask.got("POST", "/conversations")["id"] if cell.there else "conv_1"
+    assert value is not None
+    asked = {"model": ask.server.model, "input": "x", cell.name: value}
+    reply = ask.post(asked)
+    assert reply.status_code == 200, reply.text
+    assert ask.server.journal.last.ignored == (() if cell.there else (cell.name,))
+    assert {each.rule for each in check_request(asked, cell.profile)} == (
+        set() if cell.there else {"REQ-002"}
+    )
+
+
+@pytest.mark.parametrize("cell", of("tool"))
+def test_tools(cell: Cell, ask: Asker) -> None:
+    tool = load_profile(PROFILES[-1]).tools.get(cell.name)
+    declared = [{"type": "function", "name": "f"}] if cell.name == "function" else [declaration(cell.name)]
+    if tool is not None and tool.needs_tool is not None:
+        declared.append(declaration(tool.needs_tool))
+    wanted = "function_call" if tool is None else tool.item
+    asked = {"tools": declared, "enable_thinking": True}
+    for response in (ask.ask("x", **asked), ask.stream("x", **asked)[-1]["response"]):
+        assert (wanted in [item["type"] for item in response["output"]]) == cell.there
+    told = {each.rule for each in ask.server.journal.last.findings}
+    assert told == (set() if cell.there else {"SCH-004"})
+
+
+@pytest.mark.parametrize("cell", of("item"))
+def test_items(cell: Cell, ask: Asker) -> None:
+    assert (cell.name in seen(ask, cell.profile)[0]) == cell.there
+
+
+@pytest.mark.parametrize("cell", of("event"))
+def test_events(cell: Cell, ask: Asker) -> None:
+    assert (cell.name in seen(ask, cell.profile)[1]) == cell.there
+    assert (cell.name in schemas(cell.profile).event_types) == cell.there
+
+
+def seen(ask: Asker, profile: str) -> tuple[set[str], set[str]]:
+    """Types of the items and of the events that a server of the age sends."""
+    if profile not in _SEEN:
+        items: set[str] = set()
+        kinds: set[str] = set()
+        for script in bases.scripts(profile).values():
+            if script.status != "completed":
+                continue
+            ask.server.reply(script)
+            events = ask.stream("x")
+            kinds.update(event["type"] for event in events)
+            items.update(item["type"] for item in events[-1]["response"]["output"])
+        ask.server.reply("word " * 20)
+        kinds.update(event["type"] for event in ask.stream("x", max_output_tokens=16))
+        kinds.update(_failed(ask))
+        _SEEN[profile] = (items, kinds)
+    return _SEEN[profile]
+
+
+def _failed(ask: Asker) -> set[str]:
+    """Types of the events of a stream that fails."""
+    ask.server.fail("rate-limit")
+    return {event["type"] for event in ask.stream("x")}
+
+
+_SEEN: dict[str, tuple[set[str], set[str]]] = {}
+
+ERRORS = [
+    pytest.param(Cell("error", profile, name, True, ""), id=f"{profile} {name}")
+    for profile in PROFILES
+    for name in load_faults()
+]
+
+
+@pytest.mark.parametrize("cell", ERRORS)
+def test_errors(cell: Cell, ask: Asker) -> None:
+    """That each looks as its row says is tested with the catalogue; here, that every age plays it."""
+    for stream in (False, True):
+        body = {"model": ask.server.model, "input": "x", "stream": stream}
+        reply = ask.post(body, x_mock_fault=cell.name)
+        fault = load_faults()[cell.name]
+        assert reply.status_code == (200 if fault.in_band(stream=stream) else fault.status)
+        assert reply.headers["x-mock-fault"] == cell.name
+
+
+def test_every_cell_says_where_it_is_from() -> None:
+    assert {cell.kind for cell in CELLS} == {"endpoint", "parameter", "tool", "item", "event"}
+    for cell in CELLS:
+        assert len(cell.source) > 7, cell
