@@ -51,9 +51,7 @@ class Ask(NamedTuple):
 
 
 #: Parameters that most requests do without: those with none of them are read faster.
-_LATER = frozenset(
-    {"conversation", "store", "instructions", "max_output_tokens", "text", "parallel_tool_calls", "metadata"}
-)
+_LATER = frozenset({"conversation", "store", "instructions", "max_output_tokens", "text"})
 #: What `json_object` asks for: any object, but one with something in it.
 _SOME_OBJECT = {
     "type": "object",

@@ -168,7 +168,7 @@ def item_id(owner: str, place: int) -> str:
 
 def listed(item: dict[str, Any], given_id: str) -> dict[str, Any]:
     """An input item as it is listed: with an id, a type and a status, a text as its part."""
-    kind = item.get("type") or "message"
+    kind = "message" if item.get("type") is None else item["type"]
     shown = {name: value for name, value in item.items() if value is not None}
     shown |= {"id": given_id, "type": kind}
     if kind == "message":
@@ -177,5 +177,6 @@ def listed(item: dict[str, Any], given_id: str) -> dict[str, Any]:
         parts = [{"type": spoken, "text": content}] if isinstance(content, str) else content
         shown["content"] = [{**part, "type": spoken} if part["type"] == "text" else part for part in parts]
     if kind != "reasoning":
-        shown["status"] = item.get("status") or "completed"
+        told = item.get("status")
+        shown["status"] = told if isinstance(told, str) and told else "completed"
     return shown

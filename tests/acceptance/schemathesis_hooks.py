@@ -7,26 +7,39 @@ needs another) or can not know (an id that never was). That is a reason only whe
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import schemathesis
 
-from mockserver.contract.check import check_request
+from mockserver.contract.check import check_body
 from mockserver.contract.findings import errors
+from mockserver.contract.operations import OPERATIONS
+from mockserver.profiles import load_profile
+
+PROFILE = load_profile(os.environ["SCHEMATHESIS_PROFILE"])
+
+#: What a request's body can not tell: an id that nobody has, and a schema that nothing meets.
+REASONS = ("No message can be made up", "No arguments can be made up", "The function '", "text.format asks")
 
 
 @schemathesis.check
 def refused_for_a_reason(
     ctx: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case[Any]
 ) -> None:
-    """A 400 to JSON has an error finding, or an id that is not known."""
+    """A 400 to JSON has an error finding, or a reason that no schema could name."""
     kind = case.headers.get("content-type", case.media_type or "")
     if response.status_code != 400 or not str(kind).startswith("application/json"):
         return
     sent: Any = response.request.body or b""
     body = sent if isinstance(sent, bytes) else sent.encode()
-    if errors(check_request(body)):
+    name = case.operation.definition.raw["operationId"]
+    if errors(check_body(body, OPERATIONS[name].request or "", PROFILE)):
         return
-    previous = json.loads(body).get("previous_response_id")
-    assert previous is not None, response.text
-    assert response.json()["message"] == f"Response with id '{previous}' not found."
+    message = response.json()["message"]
+    asked = json.loads(body)
+    ids = {
+        f"Response with id '{asked.get('previous_response_id')}' not found.",
+        f"Conversation with id '{asked.get('conversation')}' not found.",
+    }
+    assert message in ids or message.startswith(REASONS), response.text

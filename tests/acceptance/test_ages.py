@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.acceptance.clients.ages import CLIENTS, PROFILES, SCENARIOS, sees
 from tests.acceptance.clients.matrix import CLIENTS_FOLDER
 from tests.acceptance.conftest import (
     ENVIRONMENTS,
@@ -24,29 +25,10 @@ from tests.acceptance.conftest import (
 
 pytestmark = pytest.mark.acceptance
 
-LATER = ["qwen-2026-05", "qwen-2026-09"]
-TALK = ["user", "user", "assistant", "user", "assistant", "user"]
 
-#: What the user of an openai client sees of each scenario, whatever the age.
-SEES: dict[str, Any] = {
-    "stored": {"same": True, "roles": ["user", "assistant", "user"], "gone": "NotFoundError"},
-    "conversations": {
-        "roles": TALK, "last": "Bye.", "left": 7, "metadata": [{"c": "d"}, {"c": "d"}], "deleted": True,
-    },
-    "loop": {"called": "get_weather", "items": ["reasoning", "message"]},
-    "structured": {"city": ["city", "population"]},
-    "models": {"listed": True},
-}  # fmt: skip
-LIMITED = {"qwen-2026-05": "completed", "qwen-2026-09": "incomplete"}
-
-
-def expected(profile: str) -> dict[str, Any]:
-    return {**SEES, "limited": {"status": LIMITED[profile]}}
-
-
-def play(command: list[str | Path], folder: Path, server: Server, profile: str) -> dict[str, Any]:
+def play(command: list[str | Path], folder: Path, server: Server) -> dict[str, Any]:
     done = subprocess.run(
-        [*command, *expected(profile)],
+        [*command, *SCENARIOS],
         cwd=folder,
         env=client_environment(OPENAI_BASE_URL=server.base_url, OPENAI_API_KEY=KEY, PYTHONPATH=str(ROOT)),
         capture_output=True,
@@ -59,19 +41,19 @@ def play(command: list[str | Path], folder: Path, server: Server, profile: str) 
     return {line.pop("scenario"): line for line in lines}
 
 
-@pytest.mark.parametrize("profile", LATER)
-@pytest.mark.parametrize("environment", ["openai-newest", "openai-2.15.0", "openai-2"])
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("environment", [name for name, (_, file) in CLIENTS.items() if file == "later.py"])
 def test_openai_for_python(environment: str, profile: str, start: Start, tmp_path: Path) -> None:
     server = start(
         "--api-key", KEY, "--profile", profile, "--seed", "3"
     )  # its essay is long enough to be cut
     command: list[str | Path] = [environment_python(environment), "-m", "tests.acceptance.clients.later"]
-    assert play(command, tmp_path, server, profile) == expected(profile)
+    assert play(command, tmp_path, server) == sees(profile)
     assert "internal error" not in server.logged
 
 
-@pytest.mark.parametrize("profile", LATER)
-@pytest.mark.parametrize("environment", ["node", "node-6"])
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("environment", [name for name, (_, file) in CLIENTS.items() if file == "later.mjs"])
 def test_openai_for_node(environment: str, profile: str, start: Start, tmp_path: Path) -> None:
     modules = ENVIRONMENTS / environment / "node_modules"
     if not modules.is_dir():
@@ -82,7 +64,7 @@ def test_openai_for_node(environment: str, profile: str, start: Start, tmp_path:
     server = start(
         "--api-key", KEY, "--profile", profile, "--seed", "3"
     )  # its essay is long enough to be cut
-    assert play([program("node"), "later.mjs"], tmp_path, server, profile) == expected(profile)
+    assert play([program("node"), "later.mjs"], tmp_path, server) == sees(profile)
 
 
 def test_the_newest_age_by_name(start: Start) -> None:

@@ -178,3 +178,23 @@ def test_bodies_that_are_no_json(later: Asker) -> None:
         reply = later.client.post(f"{later.server.base_url}/conversations", content=content, headers=head)
         assert (reply.status_code, reply.json()["code"]) == (400, "InvalidParameter")
         assert "not JSON" in reply.json()["message"]
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": ""},
+        {"type": "custom:note", "content": ["x", None, {"a": 1}], "role": 7, "status": {}, "id": []},
+        {"type": "reasoning", "content": [1], "status": "odd"},
+        {"type": "web_search_call", "action": 3, "output": [{"text": 1}]},
+        {"role": "user", "content": [{"type": ""}, {"type": "custom", "text": 3}]},
+        {"role": "user", "content": []},
+    ],
+)
+def test_items_of_any_shape_are_kept_as_they_came(later: Asker, item: dict[str, Any]) -> None:
+    conversation_id = begin(later, items=[item])["id"]
+    (kept,) = items_of(later, conversation_id)
+    assert kept["type"] == item.get("type", "message")
+    response = later.ask([{"role": "user", "content": "x"}, item], conversation=conversation_id)
+    assert len(items_of(later, conversation_id)) == 3 + len(response["output"])
+    assert len(later.got("GET", f"/responses/{response['id']}/input_items")["data"]) == 2

@@ -76,10 +76,6 @@ BY_PROFILE = {
         **_WITH_INCOMPLETE,
         **_LATER_TOOLS,
         **{f"{item}.status=incomplete": _HALF for item in ("file_search_call", "named_call")},
-        **{
-            f"listed_part.{member}": "of a part that this age does not read"
-            for member in ("audio_url", "data", "file_url", "format", "fps", "use_multichannel", "video_url")
-        },
     },
     "qwen-2026-09": {**NOT_DRAWN, **_LATER_TOOLS},
 }

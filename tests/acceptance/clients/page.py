@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
+from tests.acceptance.clients import ages
 from tests.acceptance.clients.matrix import CLIENTS, CLIENTS_FOLDER, SCENARIOS, Client, Sees, locked_version
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "clients.md"
@@ -56,7 +57,29 @@ def page() -> str:
     parts = [INTRODUCTION, *_overview()]
     for title, group in groupby(CLIENTS, key=lambda client: client.title):
         parts += _section(title, list(group))
-    return "\n".join(parts)
+    return "\n".join([*parts, *_later()])
+
+
+def _later() -> Iterator[str]:
+    """The ages after January, with those clients that have methods for what came then."""
+    yield "## The ages after January\n"
+    yield f"Played against `{'` and `'.join(ages.PROFILES)}`: base URL `http://127.0.0.1:8080/compatible-mode/v1`."
+    yield "Every one of these clients reads all of it.\n"
+    yield _row(["scenario", "what it is", *[f"{_language(name)} {_locked(name)}" for name in ages.CLIENTS]])
+    yield _row(["---"] * (len(ages.CLIENTS) + 2))
+    for name, about in ages.SCENARIOS.items():
+        yield _row([f"`{name}`", about, *["✓" for _ in ages.CLIENTS]])
+    limited = [f"`{ages.sees(profile)['limited']['status']}` in `{profile}`" for profile in ages.PROFILES]
+    yield f"\nA limit of 16 tokens leaves a response {' and '.join(limited)}, which ignores or honours it.\n"
+
+
+def _language(environment: str) -> str:
+    package, driver = ages.CLIENTS[environment]
+    return f"{package} for {'Python' if driver.endswith('.py') else 'Node'}"
+
+
+def _locked(environment: str) -> str:
+    return locked_version(environment, ages.CLIENTS[environment][0])
 
 
 def _overview() -> Iterator[str]:

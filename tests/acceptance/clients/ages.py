@@ -1,0 +1,49 @@
+"""What the users of openai's clients see of the ages after January: what the tests and the docs share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["CLIENTS", "PROFILES", "SCENARIOS", "sees"]
+
+PROFILES = ("qwen-2026-05", "qwen-2026-09")
+
+#: What each scenario is, in the order of the table.
+SCENARIOS = {
+    "stored": "a response is retrieved, its input listed page by page, deleted, and then gone",
+    "conversations": "all eight operations, and two turns in one conversation",
+    "loop": "a function is called in a stream, its output sent in another, which answers",
+    "structured": "structured output by `text.format`",
+    "limited": "`max_output_tokens` and `reasoning.effort`",
+    "models": "the list of models",
+}
+
+#: Environments, and the driver that plays in each.
+CLIENTS: Mapping[str, tuple[str, str]] = {
+    "openai-newest": ("openai", "later.py"),
+    "openai-2": ("openai", "later.py"),
+    "openai-2.15.0": ("openai", "later.py"),
+    "node": ("openai", "later.mjs"),
+    "node-6": ("openai", "later.mjs"),
+}
+
+_SEES: Mapping[str, Mapping[str, Any]] = {
+    "stored": {"same": True, "roles": ["user", "assistant", "user"], "gone": "NotFoundError"},
+    "conversations": {
+        "roles": ["user", "user", "assistant", "user", "assistant", "user"],
+        "last": "Bye.",
+        "left": 7,
+        "metadata": [{"c": "d"}, {"c": "d"}],
+        "deleted": True,
+    },
+    "loop": {"called": "get_weather", "items": ["reasoning", "message"]},
+    "structured": {"city": ["city", "population"]},
+    "models": {"listed": True},
+}
+_LIMITED = {"qwen-2026-05": "completed", "qwen-2026-09": "incomplete"}
+
+
+def sees(profile: str) -> dict[str, Any]:
+    """By scenario: what the user of any of the clients sees."""
+    return {**_SEES, "limited": {"status": _LIMITED[profile]}}

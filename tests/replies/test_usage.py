@@ -1,0 +1,65 @@
+"""Cutting a script short, and the row of the bill."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+
+from mockserver import strategies
+from mockserver.profiles import load_profile
+from mockserver.replies.script import FunctionCall, Message, Reasoning, Script, ToolCall, Usage
+from mockserver.replies.usage import Cache, count_tokens, cut_short, output_tokens, usage_object
+
+THOUGHT = Reasoning(("one two ", "three"))
+SEARCH = ToolCall("web_search", {"action": {"type": "search", "query": "q"}})
+
+
+def test_a_script_within_its_limit_is_left_alone() -> None:
+    script = Script((THOUGHT, Message(("a b", " c"))))
+    assert cut_short(script, 3, False) == script
+    assert cut_short(script, 6, True) == script
+
+
+def test_what_is_beyond_the_limit_is_gone() -> None:
+    script = Script((THOUGHT, SEARCH, Message(("a b", " c d", " e"))), Usage(output_tokens=99))
+    cut = cut_short(script, 3, False)
+    assert cut.items == (THOUGHT, SEARCH, Message(("a b", " c")))
+    assert (cut.status, cut.usage.output_tokens) == ("incomplete", None)
+    assert cut_short(script, 2, True).items == (Reasoning(("one two",)),)
+    assert cut_short(script, 4, True).items[2] == Message(("a",))
+
+
+def test_arguments_are_cut_as_well() -> None:
+    script = Script((FunctionCall("f", '{"a": 1}'), Message(("x",))))
+    (call,) = cut_short(script, 3, False).items
+    assert isinstance(call, FunctionCall)
+    assert '{"a": 1}'.startswith(call.arguments)
+    assert call.arguments != '{"a": 1}'
+
+
+@settings(max_examples=200, derandomize=True, database=None)
+@given(strategies.scripts(profile="qwen-2026-09", statuses=["completed"], kinds=["message", "reasoning"]))
+def test_no_script_is_longer_than_its_limit(script: Script) -> None:
+    cut = cut_short(script, 2, True)
+    assert output_tokens(cut)[0] <= 2 or cut == script
+    said = "".join(item.text for item in script.items if isinstance(item, Message | Reasoning))
+    kept = "".join(item.text for item in cut.items if isinstance(item, Message | Reasoning))
+    assert said.startswith(kept)
+    assert (cut.status == "incomplete") == (cut != script)
+
+
+def test_the_row_of_the_bill() -> None:
+    script = Script((SEARCH, Message(("a b",))))
+    usage = usage_object(
+        script, 2000, 2000 + output_tokens(script)[0], load_profile("qwen-2026-09"), Cache(5, 7)
+    )
+    (row,) = usage["x_details"]
+    assert usage["input_tokens_details"] == {"cached_tokens": 5}
+    assert row["prompt_tokens_details"] == {
+        "cached_tokens": 5,
+        "cache_creation": {"ephemeral_5m_input_tokens": 7},
+        "cache_creation_input_tokens": 7,
+        "cache_type": "ephemeral",
+    }
+    assert row["plugins"] == usage["x_tools"] == {"web_search": {"count": 1}}
+    assert "x_details" not in usage_object(script, 1, 2, load_profile("qwen-2026-01"))
+    assert count_tokens("a b") == 2
