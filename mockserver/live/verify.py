@@ -194,10 +194,14 @@ def _require_answers(run: Run, asker: Asker) -> None:
 
 
 def profile_of_path(base_url: str) -> list[Profile]:
-    """The profiles whose base path a URL ends with, oldest first; those that are not played have no say."""
+    """The profiles whose base path a URL ends with, oldest first; those that are not played have no say.
+
+    Where one base path is the end of another, the longer one counts.
+    """
     known = [load_profile(name) for name in profile_names()]
-    played = [each for each in known if each.models]
-    return [each for each in played if base_url.endswith(each.base_path) and each.base_path]
+    fitting = [each for each in known if each.models and base_url.endswith(each.base_path)]
+    longest = max((len(each.base_path) for each in fitting), default=0)
+    return [each for each in fitting if len(each.base_path) == longest]
 
 
 def chosen_profile(origin: Origin, asker: Asker) -> tuple[str, str]:
@@ -207,12 +211,14 @@ def chosen_profile(origin: Origin, asker: Asker) -> tuple[str, str]:
         return candidates[0].name, "by its path"
     models = (candidates[-1:] or [load_profile(DEFAULT_PROFILE)])[0].models
     try:
-        crossing = asker.ask(Ask({"model": models[0], "input": "Hello!"}, tokens=200), lambda _: None)
+        # A stream shows more than a reply: the ages name the events of thoughts differently.
+        hello = {"model": models[0], "input": "Hello!", "stream": True}
+        crossing = asker.ask(Ask(hello, tokens=500), lambda _: None)
     except (OutOfBudget, Throttled, Unreachable) as error:
         raise LiveError(
             f"{origin.base_url} can not be asked what it is: {error}; name it with --profile"
         ) from None
-    choice = choose_profile(crossing.body, crossing.value)
+    choice = choose_profile(crossing.body)
     if candidates and choice.profile not in [each.name for each in candidates]:
         return candidates[-1].name, "the newest with its path"
     return choice.profile, choice.why

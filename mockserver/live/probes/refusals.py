@@ -64,7 +64,7 @@ def ranges(talk: Talk) -> None:
 @probe("unknown-previous", "a previous_response_id that nobody knows is refused", tokens=_TOKENS)
 def unknown_previous(talk: Talk) -> None:
     """The documents give the refusal no status: 400 as for any parameter, or 404 as for retrieve."""
-    ask = _ask(talk, {"previous_response_id": _unknown_id(talk.profile)})
+    ask = _ask(talk, {"previous_response_id": talk.unknown_id})
     talk.refused(ask, "REQ-001", "a previous_response_id that nobody knows", (400, 404))
 
 
@@ -145,8 +145,3 @@ def few_tokens(talk: Talk) -> None:
     talk.refused(
         _ask(talk, {"max_output_tokens": 15}), "REQ-001", "a max_output_tokens of 15, which is too few"
     )
-
-
-def _unknown_id(profile: Profile) -> str:
-    nobody = "00000000-0000-4000-8000-000000000000"
-    return nobody if profile.id_form == "uuid" else profile.id_form + nobody

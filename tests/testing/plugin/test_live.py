@@ -46,6 +46,10 @@ def test_what_scripts_nothing_runs(run: Run, standin: str) -> None:
             "@pytest.mark.responses(exchanges='.')\ndef test_it(responses_server): pass",
             "its marker sets exchanges",
         ),
+        (
+            "@pytest.mark.responses(profile='qwen-2026-09')\\ndef test_it(responses_server): pass",
+            "its marker asks for the profile qwen-2026-09, and the endpoint is judged as qwen-2026-01",
+        ),
     ],
 )
 def test_what_scripts_the_mock_is_skipped_and_no_other(
