@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from mockserver.profiles import load_profile
-from tests.live.conftest import CANARY, standin
+from tests.live.conftest import CANARY, standin, standins
 from tests.testing.plugin.conftest import Run
 
-__all__ = ["standin"]
+__all__ = ["standin", "standins"]
 
 ASKS = """
 def test_asks(ask, responses_server):
