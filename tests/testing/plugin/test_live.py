@@ -47,7 +47,7 @@ def test_what_scripts_nothing_runs(run: Run, standin: str) -> None:
             "its marker sets exchanges",
         ),
         (
-            "@pytest.mark.responses(profile='qwen-2026-09')\\ndef test_it(responses_server): pass",
+            "@pytest.mark.responses(profile='qwen-2026-09')\ndef test_it(responses_server): pass",
             "its marker asks for the profile qwen-2026-09, and the endpoint is judged as qwen-2026-01",
         ),
     ],
