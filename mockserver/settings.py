@@ -13,8 +13,8 @@ __all__ = ["NAMES", "project_settings"]
 NAMES = frozenset(
     "accept allow_host allow_http allow_mock_headers api_key api_key_env base_url baseline bundle"
     " dry_run example exchanges fail_on files function_arguments host ignore kind max_requests"
-    " max_tokens model name only openapi port profile quiet rate rendering report reports rule seed"
-    " skip stall store_size stream_errors style timeout url_file".split()
+    " max_tokens mcp_server model name only openapi port profile quiet rate rendering report reports"
+    " rule seed skip stall store_size stream_errors style timeout url_file vector_store".split()
 )
 
 

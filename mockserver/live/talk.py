@@ -17,7 +17,7 @@ from mockserver.live.judging import (
 )
 from mockserver.profiles import Profile
 
-__all__ = ["NO_MORE", "Inconclusive", "Talk"]
+__all__ = ["NO_MORE", "Inconclusive", "NotAsked", "Talk"]
 
 
 #: No parameters beside model and input.
@@ -28,15 +28,23 @@ class Inconclusive(Exception):
     """A probe can not tell: the message says why."""
 
 
+class NotAsked(Exception):
+    """A probe is left out: the message says what is missing."""
+
+
 class Talk:
     """One probe's talk with the endpoint."""
 
-    def __init__(self, asker: Asker, profile: Profile, model: str, nonce: str) -> None:
+    def __init__(
+        self, asker: Asker, profile: Profile, model: str, nonce: str, own: Mapping[str, str] = NO_MORE
+    ) -> None:
         self._asker = asker
         self.profile = profile
         self.model = model
         self.nonce = nonce
         """Letters that make this run's questions others than the last one's, so that no cache answers."""
+        self.own = own
+        """What the user has named of their own: "vector_store", "mcp_server"."""
         self.crossings: list[Crossing] = []
         self.found: list[Found] = []
 

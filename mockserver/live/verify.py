@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -19,7 +19,7 @@ from mockserver.live.facts import learn
 from mockserver.live.judging import Found
 from mockserver.live.origin import Origin
 from mockserver.live.probes import Probe
-from mockserver.live.talk import Inconclusive, Talk
+from mockserver.live.talk import Inconclusive, NotAsked, Talk
 from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile, profile_names
 
 __all__ = [
@@ -98,6 +98,8 @@ class Run:
     partial: str = "the run goes on"
     """Why it is not whole; empty: it is."""
     baseline: frozenset[tuple[str, str]] = frozenset()
+    own: Mapping[str, str] = field(default_factory=dict)
+    """What the user has named of their own, for the tools that need it."""
     spent_requests: int = 0
     spent_tokens: int = 0
 
@@ -151,7 +153,7 @@ def run_probes(
     nonce = f"{chance.getrandbits(24):06x}"
     for probe in run.planned:
         begun(probe)
-        run.outcomes.append(_outcome(probe, asker, Talk(asker, profile, run.model, nonce)))
+        run.outcomes.append(_outcome(probe, asker, Talk(asker, profile, run.model, nonce, run.own)))
         run.spent_requests, run.spent_tokens = asker.budget.spent_requests, asker.budget.spent_tokens
         _require_answers(run, asker)
         done()
@@ -165,7 +167,7 @@ def _outcome(probe: Probe, asker: Asker, talk: Talk) -> Outcome:
     verdict, reason = Verdict.PASS, ""
     try:
         probe.run(talk)
-    except OutOfBudget as error:
+    except (OutOfBudget, NotAsked) as error:
         verdict, reason = Verdict.NOT_COVERED, str(error)
     except Throttled as error:
         verdict, reason = Verdict.INCONCLUSIVE, f"the service does not answer now: {error}"

@@ -268,6 +268,14 @@ def _without(frame: bytes, field_name: bytes) -> bytes:
     return b"\n".join(line for line in frame.split(b"\n") if not line.startswith(field_name))
 
 
+on_frames("zero-events", lambda frames: [])
+
+
+@change("silent")
+def silent(answer: Answer) -> None:
+    answer.pauses = [20.0]
+
+
 @change("html-for-stream")
 def html_for_stream(answer: Answer) -> None:
     if answer.streamed:

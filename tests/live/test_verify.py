@@ -19,6 +19,8 @@ import pytest
 from mockserver import resources
 from mockserver.contract.files import check_file
 from mockserver.contract.rules import load_rules
+from mockserver.live.client import Client, Limits
+from mockserver.live.origin import origin
 from mockserver.live.probes import all_probes
 from mockserver.profiles import load_profile, profile_names
 from mockserver.wire import json
@@ -77,6 +79,7 @@ WRONG = {
     "end-cut": ("fail", "SSE-003", "stream"),
     "done-marker": ("drift", "SSE-010", "stream"),
     "data-broken": ("fail", "SSE-002", "stream"),
+    "zero-events": ("fail", "SSE-006", "stream"),
     "html-for-stream": ("fail", "SSE-006", "stream"),
     "json-for-stream": ("fail", "SSE-006", "stream"),
     "content-type": ("drift", "LIV-006", "text/event-stream"),
@@ -126,12 +129,28 @@ def test_what_is_slow_or_documented_is_no_finding(verify: Verify) -> None:
     assert facts["unknown-previous"].startswith("200, a failed response: InvalidParameter")
 
 
+def test_an_answer_that_does_not_come_is_not_waited_for_for_ever(verify: Verify) -> None:
+    status, report, _ = verify("silent", "--only", "basic", "--timeout", "0.5")
+    assert (status, findings(report)) == (1, [("fail", "LIV-001", "reply: timed out")])
+
+
+def test_tools_that_need_something_of_the_users_are_asked_where_it_is_named(verify: Verify) -> None:
+    only = ("--only", "tool-file-search", "--only", "tool-mcp", "--only", "tool-image-search")
+    _, report, _ = verify("honest", *only, profile="qwen-2026-09")
+    assert [probe["verdict"] for probe in report["probes"]] == ["pass", "not covered", "not covered"]
+    own = ("--vector-store", "vs_1", "--mcp-server", "https://example.com/sse")
+    status, report, printed = verify("honest", *only, *own, profile="qwen-2026-09")
+    assert status == 0, printed
+    assert {probe["verdict"] for probe in report["probes"]} == {"pass"}
+
+
 def test_another_status_of_a_refusal_is_told_for_each_refusal(verify: Verify) -> None:
     status, report, _ = verify("refusals-500")
     assert status == 1
     assert {(each["rule"], each["expected"], each["got"]) for each in report["findings"]} == {
         ("LIV-004", "400", 500),
         ("LIV-004", "400 or 404", 500),
+        ("LIV-004", "400 or 404 or 405", 500),
     }
     assert len(report["findings"]) == len({each["place"] for each in report["findings"]})
 
@@ -251,6 +270,17 @@ def test_junit_and_markdown(verify: Verify, tmp_path: Path) -> None:
     markdown = (tmp_path / "m.md").read_text()
     assert "### drift: SCH-003 unknown member" in markdown
     assert "| `basic` | ≠ drift |" in markdown
+
+
+def test_the_key_is_in_no_repr() -> None:
+    place = origin("https://example.com/v1", CANARY)
+    client = Client(place, Limits())
+    try:
+        assert CANARY not in repr(place) + repr(client) + repr(
+            vars(place) if hasattr(place, "__dict__") else ""
+        )
+    finally:
+        client.close()
 
 
 def test_the_key_is_nowhere(verify: Verify, tmp_path: Path) -> None:

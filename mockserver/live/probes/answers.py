@@ -8,17 +8,12 @@ from typing import Any
 from mockserver.contract.check import check_request
 from mockserver.contract.rules import load_rules
 from mockserver.live.client import Crossing
+from mockserver.live.probes.pictures import PICTURE
 from mockserver.live.probes.registry import probe
 from mockserver.live.talk import Inconclusive, Talk
 from mockserver.profiles import Profile
 
 __all__: list[str] = []
-
-#: A red square of 16 by 16 pixels: the service reads none under 10 (limits page, 2026).
-_PICTURE = (
-    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAIAAACQkWg2AAAAFklEQVR42mM4oKBAEmIY"
-    "1TCqYfhqAAC6CAAQxbtsJAAAAABJRU5ErkJggg=="
-)
 
 #: A first turn so long that a second, short one counts fewer tokens unless the context goes on.
 _LONG = "Remember these words: " + ", ".join(
@@ -175,9 +170,9 @@ def _pictures() -> list[list[dict[str, Any]]]:
     """One question about a picture, in each of the spellings that the documents have."""
     question = {"type": "input_text", "text": "Which colour is it? One word."}
     parts: list[dict[str, Any]] = [
-        {"type": "input_image", "image_url": _PICTURE},
-        {"type": "image_url", "image_url": _PICTURE},
-        {"type": "image_url", "image_url": {"url": _PICTURE}},
+        {"type": "input_image", "image_url": PICTURE},
+        {"type": "image_url", "image_url": PICTURE},
+        {"type": "image_url", "image_url": {"url": PICTURE}},
     ]
     return [[{"role": "user", "content": [question, part]}] for part in parts]
 

@@ -55,6 +55,12 @@ def _other_ranges(profile: Profile) -> str | None:
     return None if refused else f"{profile.name} has other ranges"
 
 
+@probe("wrong-method", "a method that the endpoint does not have is refused")
+def wrong_method(talk: Talk) -> None:
+    """The error catalogue lists it under 400; 405 is HTTP's own (error catalogue, 2026; RFC 9110)."""
+    talk.refused(Ask(method="PUT"), "LIV-003", "a PUT", (400, 404, 405))
+
+
 @probe("ranges", "values out of range are refused", requests=2, tokens=2 * _TOKENS, lacks=_other_ranges)
 def ranges(talk: Talk) -> None:
     talk.refused(_ask(talk, {"temperature": 2.0}), "REQ-001", "a temperature of 2, which is out of range")

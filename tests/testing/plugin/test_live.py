@@ -35,6 +35,7 @@ def test_what_scripts_nothing_runs(run: Run, standin: str) -> None:
     ("code", "reason"),
     [
         ("def test_it(responses_server): responses_server.reply('x')", "it scripts a reply"),
+        ("def test_it(responses_server): responses_server.fail('rate-limit')", "it scripts an error"),
         ("def test_it(responses_server): responses_server.clock", "it moves the server's clock"),
         ("def test_it(responses_server): responses_server.reset()", "it resets the server"),
         ("def test_it(make_responses_server): make_responses_server()", "it starts a mock server of its own"),
