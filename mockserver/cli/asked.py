@@ -79,9 +79,12 @@ class Tally(Logbook):
             if entry.status >= 400 and len(self._refused) < _MAX_KINDS:
                 self._refused[f"{entry.method} {entry.path} {entry.status} {entry.detail}".strip()] += 1
             return
-        kind = (entry.path, *((each.rule, each.pointer, each.message) for each in findings))
+        kind: tuple[object, ...] = (
+            entry.path,
+            *((each.rule, each.pointer, each.message) for each in findings),
+        )
         if kind not in self._found and len(self._found) >= _MAX_KINDS:
-            kind = next(reversed(self._found))
+            kind = list(self._found)[-1]
         self._counts[kind] += 1
         self._found.setdefault(kind, (f"request {self._requests}, {entry.method} {entry.path}", findings))
 
