@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mockserver.testing import strategies
+    from mockserver.testing.conformance import assert_client_conforms, client_contract
     from mockserver.testing.mock import MockServer
 
 __version__ = "0.1.0"
 
-__all__ = ["MockServer", "__version__", "strategies"]
+__all__ = ["MockServer", "__version__", "assert_client_conforms", "client_contract", "strategies"]
 
 
 def __getattr__(name: str) -> Any:
@@ -23,4 +24,8 @@ def __getattr__(name: str) -> Any:
         from mockserver.testing import strategies
 
         return strategies
+    if name in ("assert_client_conforms", "client_contract"):
+        from mockserver.testing import conformance
+
+        return getattr(conformance, name)
     raise AttributeError(f"module 'mockserver' has no attribute {name!r}")

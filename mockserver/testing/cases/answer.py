@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -21,8 +21,9 @@ from mockserver.wire import json, sse
 
 __all__ = ["Answer", "answer", "said"]
 
-#: Seconds between two writes that a client is to read one by one.
-PAUSE = 0.004
+#: Seconds between two writes that a client is to read one by one, and all pauses of an answer at the most.
+PAUSE = 0.02
+PAUSES = 0.25
 
 #: Seconds of a silence that no client outlasts.
 SILENCE = 3600.0
@@ -72,12 +73,17 @@ class Answer:
     """The length that is promised, which may be more than comes; None: none is."""
 
 
-def said(plan: Plan, here: Look, request: Mapping[str, Any] | None = None) -> list[JSONObject]:
-    """The events of a plan's stream, or its one response; what a fault keeps back is among them."""
+def said(
+    plan: Plan, here: Look, request: Mapping[str, Any] | None = None, number: int = 1
+) -> list[JSONObject]:
+    """The events of a plan's stream, or its one response; what a fault keeps back is among them.
+
+    `number` is which response of its conversation it is; its ids count from there.
+    """
     asked = request or {}
     model = asked.get("model") or here.profile.models[0]
     tools = tuple(asked.get("tools") or ())
-    reply = Reply(_script(plan), model, _TIME, asked.get("tool_choice") or "auto", tools=tools)
+    reply = Reply(_script(plan), model, _TIME, asked.get("tool_choice") or "auto", number, tools)
     values = render_events(reply, here) if plan.stream else [render_response(reply, here)]
     if plan.unknown_members:
         _add_members(values)
@@ -85,13 +91,13 @@ def said(plan: Plan, here: Look, request: Mapping[str, Any] | None = None) -> li
     return _with_stranger(values) if plan.unknown_event and plan.stream else values
 
 
-def answer(plan: Plan, here: Look, request: Mapping[str, Any]) -> Answer:
+def answer(plan: Plan, here: Look, request: Mapping[str, Any], number: int = 1) -> Answer:
     """The answer to a request, in the form it asks for; ApiError where the plan is to refuse it."""
     plan = _as_asked(plan, request.get("stream") is True)
     if plan.fault == "refused":
         status, code, message = REFUSALS[plan.at % len(REFUSALS)]
         raise ApiError(status, code, message)
-    values = said(plan, here, request)
+    values = said(plan, here, request, number)
     if plan.stream:
         return Answer(tuple(_stream_steps(plan, values, here)), stream=True)
     body = json.dumps(values[0])
@@ -230,6 +236,8 @@ def _writes(plan: Plan, frames: list[bytes]) -> Iterator[Step]:
     data = b"".join(frames)
     if plan.cut == "events":
         yield from map(Send, frames)
+    elif plan.cut == "apart":
+        yield from _paused(frames)
     elif plan.cut == "whole":
         yield Send(data)
     elif plan.cut == "lines":
@@ -260,8 +268,10 @@ def _halves(data: bytes) -> tuple[bytes, bytes]:
     return data[:at], data[at:]
 
 
-def _paused(pieces: Any) -> Iterator[Step]:
-    for number, piece in enumerate(pieces):
+def _paused(pieces: Iterable[bytes]) -> Iterator[Step]:
+    listed = list(pieces)
+    pause = Wait(min(PAUSE, PAUSES / len(listed)))
+    for number, piece in enumerate(listed):
         if number:
-            yield Wait(PAUSE)
+            yield pause
         yield Send(piece)

@@ -142,16 +142,18 @@ def _of_the_bytes(plan: Plan) -> Iterator[Control]:
         return
     if plan.cut == "middle":
         yield "each read is decoded by itself: a character that falls into two reads is lost", _ascii(plan)
-    yield _CUTS[plan.cut], joined
+    if plan.cut in _CUTS:
+        yield _CUTS[plan.cut], joined
+    yield _ONE_EVENT, replace(plan, cut="apart")
     yield "lines are taken to end with \\n alone, not with \\r\\n or \\r", replace(plan, end="LF")
     if plan.end == "CR":
         yield "lines are taken to end with \\n or \\r\\n, not with \\r alone", replace(plan, end="CRLF")
     yield "a comment, which keeps a connection alive, is taken for an event", replace(plan, comments=False)
 
 
+_ONE_EVENT = "one read is taken for one event: it may hold more"
 _CUTS = {
-    "events": "",
-    "whole": "one read is taken for one event: what else is in it is lost",
+    "whole": _ONE_EVENT,
     "lines": "one read is taken for a whole event: it may be less",
     "blank": "one read is taken to end with the event: its last line break may come later",
     "middle": "one read is taken for whole lines: it may end within one",
@@ -170,7 +172,7 @@ def _of_the_items(plan: Plan) -> Iterator[Control]:
     items = plan.script.items
     if len(items) < 2:
         return
-    yield "only the first output item is read, or only one", _with(plan, items[-1:])
+    yield "only the first output item is read: with the last one alone it passes", _with(plan, items[-1:])
     for kind, words in _KINDS.items():
         kept = tuple(item for item in items if not isinstance(item, kind))
         if kept and kept != items:

@@ -74,14 +74,14 @@ class Case:
     left: threading.Event = field(default_factory=threading.Event)
     """Set when a client has gone before its answer was whole."""
 
-    def next_plan(self, asked: bytes) -> Plan:
-        """The plan that answers a question."""
+    def next_plan(self, asked: bytes) -> tuple[Plan, int]:
+        """The plan that answers a question, and which response of the conversation that is."""
         if self.first is None:
             self.first = asked
-            return self.plan
+            return self.plan, 1
         if asked != self.first:
-            return _AGAIN
-        return Plan(self.plan.script) if self.plan.once else self.plan
+            return _AGAIN, len(self.received)
+        return Plan(self.plan.script) if self.plan.once else self.plan, 1
 
 
 class Door:
@@ -137,7 +137,8 @@ class Door:
             raise
         request.body = await read_body(request.receive, request.headers.get(b"content-length"))
         value = self._judged(case, request)
-        reply = answer(case.next_plan(json.canonical(value)), self.look, value)
+        plan, number = case.next_plan(json.canonical(value))
+        reply = answer(plan, self.look, value, number)
         await self._send(request, reply, case)
 
     def _case(self, request: Request) -> Case:

@@ -15,13 +15,13 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from mockserver.profiles import DEFAULT_PROFILE, Profile
 from mockserver.replies.arguments import draw_arguments
-from mockserver.replies.script import FunctionCall, Item, Message, Script
+from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, Script
 from mockserver.testing.cases.door import Received
 from mockserver.testing.cases.plan import CUTS, ENDS, FAULTS, Plan
 from mockserver.testing.strategies.scripts import items
 from mockserver.testing.strategies.values import texts
 
-__all__ = ["Asking", "asking_of", "plans"]
+__all__ = ["Asking", "asking_of", "classics", "plans"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,44 @@ def asking_of(received: Collection[Received], profile: Profile) -> Asking:
     )
 
 
+def classics(asking: Asking, without: Collection[str] = ()) -> list[Plan]:
+    """What clients stumble over most, one thing a case, and as small as can be; each fault, in each form."""
+    legal = (
+        [Plan(**odd) for oddity, odd in _CLASSICS if oddity not in without] if True in asking.streams else []
+    )
+    faults = [
+        Plan(stream=stream, fault=fault, at=500)
+        for stream in asking.streams
+        for fault, forms in FAULTS.items()
+        if forms[stream] and fault not in {*without, "stalled"}
+    ]
+    return [*legal, *faults]
+
+
+_A = Message(("a",))
+_CLASSICS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("", {"script": Script((Reasoning(("b",)), _A))}),
+    ("", {"script": Script((Message(()), _A))}),
+    ("", {"script": Script((Message(("a", "b")),))}),
+    ("", {"script": Script((Message(("\u2028",)),))}),
+    ("", {"script": Script((Message(("é\n",)),))}),
+    ("cuts", {"cut": "whole"}),
+    ("cuts", {"cut": "lines"}),
+    ("cuts", {"cut": "blank"}),
+    ("cuts", {"cut": "middle"}),
+    ("cuts", {"cut": "middle", "script": Script((Message(("é",)),))}),
+    ("framing", {"plain": True}),
+    ("framing", {"end": "CRLF"}),
+    ("framing", {"end": "CR"}),
+    ("framing", {"comments": True}),
+    ("unknown", {"unknown_event": True}),
+    ("unknown", {"unknown_members": True}),
+    ("members", {"members": "null"}),
+    ("members", {"members": "absent"}),
+    ("long", {"long": True}),
+)
+
+
 @st.composite
 def plans(draw: DrawFn, asking: Asking, without: Collection[str] = ()) -> Plan:
     """Plans for a client; `without` names faults and oddities to leave out.
@@ -62,12 +100,13 @@ def plans(draw: DrawFn, asking: Asking, without: Collection[str] = ()) -> Plan:
     A third has a fault. "stalled" is never drawn: each would cost a client all its time.
     """
     # Everything is drawn for every plan, needed or not: so a case can shrink from one form into the other.
-    stream = draw(st.sampled_from(asking.streams))
+    # Streams have more in which a client can err.
+    stream = draw(st.sampled_from([asking.streams[0]] * 3 + list(asking.streams)))
     script = draw(_scripts(asking))
     fault = draw(_faults(stream, frozenset(without)))
     at = draw(st.integers(0, 999))
     framed = "framing" not in without
-    odd = {
+    odd: dict[str, Any] = {
         "cut": draw(st.sampled_from(tuple(CUTS))) if "cuts" not in without else "events",
         "plain": _rarely(draw, "framing", without),
         "end": draw(st.sampled_from(["LF", *ENDS])) if framed else "LF",

@@ -25,7 +25,8 @@ __all__ = ["CUTS", "FAULTS", "ODDITIES", "Plan", "plan_from"]
 #: How a stream's bytes fall into reads, the usual way first.
 CUTS: Mapping[str, str] = MappingProxyType(
     {
-        "events": "each event comes in a read of its own",
+        "events": "each event is written by itself",
+        "apart": "each event comes in a read of its own",
         "whole": "all events come in one read",
         "lines": "each line comes in a read of its own",
         "blank": "the line break that ends an event comes with the next one",

@@ -1,4 +1,4 @@
-"""The search: kept cases, plain ones, drawn ones, silence at last; what fails first is made small.
+"""The search: kept cases, known traps, drawn ones, silence at last; what fails first is made small.
 
 How a case is played is the caller's: a command or a callable.
 """
@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from mockserver.profiles import Profile
 from mockserver.replies.script import message
 from mockserver.testing.cases.door import Received
-from mockserver.testing.cases.drawing import Asking, asking_of, plans
+from mockserver.testing.cases.drawing import Asking, asking_of, classics, plans
 from mockserver.testing.cases.plan import FAULTS, Plan
 from mockserver.testing.cases.verdicts import Failure, Outcome, judge
 
@@ -72,27 +72,34 @@ class Search:
     slowest: float = 0.0
     """Seconds that the slowest case took which ended."""
     asking: Asking = field(default_factory=Asking)
-    _known: dict[Plan, Failure | None] = field(default_factory=dict)
+    _total: int = 0
+    known: dict[Plan, Failure | None] = field(default_factory=dict)
+    """What was wrong with each plan that was played."""
 
     def run(self, kept: Iterable[Plan] = ()) -> Found | None:
         """The first case that fails, made small; None where none does."""
         again = list(dict.fromkeys(kept))
-        total = len(again) + 2 + self.examples + 2
-        return (
-            self._first(again, total)
-            or self._scout(total)
-            or self._first(self._drawn(), total, small=self._small)
-            or self._first(self._silences(), total)
-        )
+        self._total = len(again) + 2 + self.examples
+        found = self._first(again) or self._scout()
+        if found is not None:
+            return found
+        known = classics(self.asking, self.without)
+        silent = self._silences()
+        self._total = self.played + len(known) + self.examples + len(silent)
+        return self._first(known) or self.drawn() or self._first(silent)
 
-    def _scout(self, total: int) -> Found | None:
+    def drawn(self) -> Found | None:
+        """The first drawn case that fails, made small; what is known already is not played again."""
+        return self._first([plan for plan in self._drawn() if plan not in self.known], self._small)
+
+    def _scout(self) -> Found | None:
         """Play the plainest case in both forms, and see what the client asks for."""
         received: list[Received] = []
         for stream in (True, False):
             plan = Plan(message("Hello!"), stream)
             outcome = self.play(plan)
             received += outcome.received
-            found = self._judged(plan, outcome, total)
+            found = self._judged(plan, outcome)
             if found is not None:
                 return found
         self.asking = asking_of(received, self.profile)
@@ -105,23 +112,23 @@ class Search:
         return [Plan(stream=stream, fault="stalled", at=500) for stream in forms]
 
     def _first(
-        self, chosen: Sequence[Plan], total: int, small: Callable[[Found], Found] = lambda found: found
+        self, chosen: Sequence[Plan], small: Callable[[Found], Found] = lambda found: found
     ) -> Found | None:
         """The first of some plans that fails, in their order however many run at once."""
         with ThreadPoolExecutor(max_workers=self.jobs) as pool:
             for plan, future in _ahead(pool, self.play, chosen, self.jobs):
-                found = self._judged(plan, future.result(), total)
+                found = self._judged(plan, future.result())
                 if found is not None:
                     pool.shutdown(cancel_futures=True)
                     return small(found)
         return None
 
-    def _judged(self, plan: Plan, outcome: Outcome, total: int) -> Found | None:
+    def _judged(self, plan: Plan, outcome: Outcome) -> Found | None:
         self.played += 1
-        self.progress(self.played, total)
+        self.progress(self.played, self._total)
         if outcome.ended and plan.fault != "stalled":
             self.slowest = max(self.slowest, outcome.seconds)
-        failure = self._known[plan] = judge(plan, outcome)
+        failure = self.known[plan] = judge(plan, outcome)
         return None if failure is None else Found(plan, outcome, failure, self.played)
 
     def _drawn(self) -> list[Plan]:
@@ -158,10 +165,6 @@ class Search:
             self._explore(shrinking.look, (Phase.generate, Phase.shrink))
         return shrinking.confirmed()
 
-    def known(self, plan: Plan) -> Failure | None:
-        """What is known of a plan that was played; KeyError where it was not."""
-        return self._known[plan]
-
 
 class _Shrinking:
     """Looks at the plans that Hypothesis proposes, and remembers the smallest that fails alike."""
@@ -185,13 +188,8 @@ class _Shrinking:
             raise _Broken
 
     def _played(self, plan: Plan) -> Found | None:
-        try:
-            self._search.known(plan)  # it is not the first that failed: it passed, or came later
-        except KeyError:
-            if time.monotonic() > self._until:
-                return None
-        else:
-            return None
+        if plan in self._search.known or time.monotonic() > self._until:
+            return None  # what is known passed, or failed in another way
         self._runs += 1
         outcome = self._search.play(plan, self._seconds)
         failure = judge(plan, outcome)
