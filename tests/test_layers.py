@@ -122,10 +122,6 @@ def test_layers_hold() -> None:
         ),
         ({"cli.py": "from . import testing"}, []),
         ({"live/a.py": "from mockserver import testing"}, ["mockserver.live.a imports mockserver.testing"]),
-        (
-            {"testing/a.py": "import mockserver.__main__"},
-            ["mockserver.testing.a imports mockserver.__main__"],
-        ),
         ({"clock.py": "from mockserver import serve"}, ["mockserver.clock imports mockserver"]),
         ({"extras.py": ""}, ["mockserver.extras stands in no layer"]),
         (

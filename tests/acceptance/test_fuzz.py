@@ -1,4 +1,4 @@
-"""`mockserver fuzz` and the small clients of `examples/fuzz`: planted defects are found, repaired ones pass."""
+"""`mockserver fuzz` and the clients of `examples/fuzz`: planted defects are found, repaired ones pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mockserver run`: a command, whatever it is written in, against the mock; every request it sends is judged."""
+"""`mockserver run`: a command in any language against the mock; every request it sends is judged."""
 
 from __future__ import annotations
 
