@@ -25,6 +25,10 @@ __all__ = ["Answer", "answer", "said"]
 PAUSE = 0.02
 PAUSES = 0.25
 
+#: The same where it has to be certain that the client did read one by one, however busy its machine is.
+APART = 0.1
+APART_IN_ALL = 1.5
+
 #: Seconds of a silence that no client outlasts.
 SILENCE = 3600.0
 
@@ -237,7 +241,7 @@ def _writes(plan: Plan, frames: list[bytes]) -> Iterator[Step]:
     if plan.cut == "events":
         yield from map(Send, frames)
     elif plan.cut == "apart":
-        yield from _paused(frames)
+        yield from _paused(frames, APART, APART_IN_ALL)
     elif plan.cut == "whole":
         yield Send(data)
     elif plan.cut == "lines":
@@ -268,9 +272,9 @@ def _halves(data: bytes) -> tuple[bytes, bytes]:
     return data[:at], data[at:]
 
 
-def _paused(pieces: Iterable[bytes]) -> Iterator[Step]:
+def _paused(pieces: Iterable[bytes], each: float = PAUSE, in_all: float = PAUSES) -> Iterator[Step]:
     listed = list(pieces)
-    pause = Wait(min(PAUSE, PAUSES / len(listed)))
+    pause = Wait(min(each, in_all / len(listed)))
     for number, piece in enumerate(listed):
         if number:
             yield pause

@@ -6,7 +6,7 @@ streamed or not, that they ask for.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +69,14 @@ def classics(asking: Asking, without: Collection[str] = ()) -> list[Plan]:
     return [*legal, *faults]
 
 
+def _befalls_bodies(odd: Mapping[str, Any]) -> bool:
+    """Whether something unusual can befall an answer that is not streamed."""
+    return odd.keys() <= _OF_BODIES and odd.get("cut") in (None, "middle")
+
+
+#: "apart" is easier to read than the usual way: a control, no trap.
+_CUTS = tuple(cut for cut in CUTS if cut != "apart")
+_OF_BODIES = {"script", "cut", "unknown_members", "members", "long"}
 _A = Message(("a",))
 _CLASSICS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("", {"script": Script((Reasoning(("b",)), _A))}),
@@ -107,7 +115,7 @@ def plans(draw: DrawFn, asking: Asking, without: Collection[str] = ()) -> Plan:
     at = draw(st.integers(0, 999))
     framed = "framing" not in without
     odd: dict[str, Any] = {
-        "cut": draw(st.sampled_from(tuple(CUTS))) if "cuts" not in without else "events",
+        "cut": draw(st.sampled_from(_CUTS)) if "cuts" not in without else "events",
         "plain": _rarely(draw, "framing", without),
         "end": draw(st.sampled_from(["LF", *ENDS])) if framed else "LF",
         "comments": _rarely(draw, "framing", without),
@@ -119,7 +127,7 @@ def plans(draw: DrawFn, asking: Asking, without: Collection[str] = ()) -> Plan:
     if fault is not None:
         return Plan(script, stream, fault, at)
     if not stream:
-        odd = {name: odd[name] for name in ("cut", "unknown_members", "members", "long")}
+        odd = {name: value for name, value in odd.items() if name in _OF_BODIES}
         odd["cut"] = "events" if odd["cut"] == "events" else "middle"
     return Plan(script, stream, **odd)
 

@@ -26,7 +26,7 @@ __all__ = ["CUTS", "FAULTS", "ODDITIES", "Plan", "plan_from"]
 CUTS: Mapping[str, str] = MappingProxyType(
     {
         "events": "each event is written by itself",
-        "apart": "each event comes in a read of its own",
+        "apart": "each event comes a while after the one before",
         "whole": "all events come in one read",
         "lines": "each line comes in a read of its own",
         "blank": "the line break that ends an event comes with the next one",
