@@ -14,6 +14,7 @@ from mockserver.errors import ConfigurationError
 from mockserver.testing.cases.door import Case, Door
 from mockserver.testing.cases.plan import Plan
 from mockserver.testing.cases.verdicts import Outcome
+from mockserver.wire.redaction import redact
 
 __all__ = ["CallablePlay"]
 
@@ -74,7 +75,7 @@ class CallablePlay:
             if result is _LATE:
                 return _outcome(case, False, False, None, f"still going on after {took:.1f} s", took)
             if isinstance(result, BaseException):
-                first = (str(result).splitlines() or [""])[0]
+                first = redact((str(result).splitlines() or [""])[0], [self.door.key])
                 return _outcome(case, True, False, None, f"{type(result).__name__}: {first}"[:300], took)
             return _outcome(case, True, True, result, "it returned an answer", took)
 

@@ -14,6 +14,7 @@ from mockserver.testing.cases.door import Door
 from mockserver.testing.cases.plan import Plan
 from mockserver.testing.cases.verdicts import Outcome
 from mockserver.testing.children import Children, Ended, client_environment
+from mockserver.wire.redaction import redact
 
 __all__ = ["INPUT", "CommandPlay"]
 
@@ -58,7 +59,9 @@ class CommandPlay:
             accepted=ended.status == 0,
             text=_printed(plan, ended) if self.with_text else None,
             how=_how(ended),
-            said="\n".join(ended.stderr.decode(errors="replace").splitlines()[-_TAIL:]),
+            said=redact(
+                "\n".join(ended.stderr.decode(errors="replace").splitlines()[-_TAIL:]), [self.door.key]
+            ),
             seconds=ended.seconds,
         )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -183,4 +182,3 @@ def test_a_suite_of_vitest_is_held_to_the_contract(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 passed" in done.stdout
     assert "4 requests judged, nothing found" in done.stderr
-    assert os.environ.get("OPENAI_API_KEY", "") not in done.stdout or not os.environ.get("OPENAI_API_KEY")

@@ -9,6 +9,7 @@ from mockserver.contract.rules import load_rules
 from mockserver.contract.words import lines_of, plain
 from mockserver.testing.cases.door import NEXT, Received
 from mockserver.testing.cases.plan import Plan
+from mockserver.wire.redaction import redact
 
 __all__ = ["Failure", "Outcome", "judge"]
 
@@ -121,4 +122,4 @@ def _texts(plan: Plan, received: Sequence[Received]) -> tuple[str, ...]:
 
 def _shown(text: str) -> str:
     cut = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text):,} characters)"
-    return f'"{plain(cut)}"'
+    return f'"{plain(redact(cut))}"'
