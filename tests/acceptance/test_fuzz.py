@@ -96,7 +96,7 @@ def test_a_repaired_client_passes(file: str, tmp_path: Path) -> None:
 
     ran = fuzz(
         tmp_path,
-        *("--expect", "text", "--seed", "1", "--examples", "25", "--jobs", "2", "--timeout", "6"),
+        *("--expect", "text", "--seed", "1", "--examples", "12", "--jobs", "2", "--timeout", "6"),
         *("--", *command),
         seconds=150,
     )

@@ -14,7 +14,7 @@ from mockserver import assert_client_conforms, client_contract
 from mockserver.errors import ConfigurationError, ContractError
 from tests.testing.clients_for_conformance import Sound
 
-QUICK: dict[str, Any] = {"examples": 10, "seconds": 5.0, "skip": ["stalled"]}
+QUICK: dict[str, Any] = {"examples": 4, "seconds": 5.0, "skip": ["stalled"]}
 
 
 def test_a_sound_client_passes_and_is_told_what_it_can_do() -> None:
