@@ -15,7 +15,9 @@ __all__ = ["group"]
 
 _COMMANDS = {
     "check": "Judge files against the contract.",
+    "fuzz": "Find the smallest stream that breaks a client, in any language.",
     "rules": "List the rules of the contract, or explain one.",
+    "run": "Run a command against the mock and judge every request it sends.",
     "schema": "Print the schemas of a profile, or its OpenAPI document.",
     "serve": "Serve the mock in the foreground.",
     "verify": "Ask a live endpoint whether it keeps the contract.",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from mockserver.server.endpoint import Services
 
-__all__ = ["serve"]
+__all__ = ["accepted_keys", "open_services", "serve"]
 
 
 @click.command()
@@ -61,10 +61,10 @@ __all__ = ["serve"]
 def serve(host: str, port: int, url_file: Path | None, quiet: bool, **settings: Any) -> None:
     """Serve the mock in the foreground."""
     try:
-        keys = _keys(settings["api_key"], settings["api_key_env"])
+        keys = accepted_keys(settings["api_key"], settings["api_key_env"])
         if not keys and not _is_loopback(host):
             raise ConfigurationError(f"listening on {host} needs a key: add --api-key or --api-key-env")
-        services = _services(host, keys, quiet, **settings)
+        services = open_services(host, keys, quiet, **settings)
         if url_file is not None:
             _beside(url_file).touch()
     except MockServerError as error:
@@ -75,7 +75,8 @@ def serve(host: str, port: int, url_file: Path | None, quiet: bool, **settings: 
     _serve(services, listener, url_file, settings["api_key_env"])
 
 
-def _keys(given: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
+def accepted_keys(given: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
+    """The keys of `--api-key` and `--api-key-env`; ConfigurationError where one can not be used."""
     for name in names:
         if not os.environ.get(name):
             raise ConfigurationError(f"--api-key-env {name}: the variable is not set")
@@ -94,7 +95,8 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _services(host: str, keys: tuple[str, ...], quiet: bool, **settings: Any) -> Services:
+def open_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: Any) -> Services:
+    """What the options of `serve` describe; MockServerError says what of them can not be used."""
     from mockserver.exchanges import load_folder, packaged_exchanges
     from mockserver.server.access import Hosts, Keys
     from mockserver.server.endpoint import Services
