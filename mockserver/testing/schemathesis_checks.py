@@ -5,7 +5,8 @@
 or, in hooks of their own, `import mockserver.testing.schemathesis_checks`. Answers of `POST …/responses` are
 then judged as everywhere here: their shapes, and of streams also the numbering, the order, the texts and how
 they fit their request. Schemathesis reads no more than `max-stream-events` of a stream: set it higher than
-your streams are long, and their ends are judged too. MOCKSERVER_PROFILE names the profile to judge by; without it, the answer's marks tell.
+your streams are long, and their ends are judged too. MOCKSERVER_PROFILE names the profile to judge by;
+without it, the answer's marks tell.
 """
 
 from __future__ import annotations
