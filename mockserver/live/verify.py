@@ -10,6 +10,7 @@ from enum import StrEnum
 from mockserver.contract.coverage import Coverage
 from mockserver.contract.examples import load_examples
 from mockserver.contract.marks import choose_profile
+from mockserver.contract.operations import bodies, find_operation
 from mockserver.contract.rules import live_rules, load_rules
 from mockserver.contract.schemas import schemas
 from mockserver.errors import LiveError
@@ -227,16 +228,17 @@ def chosen_profile(origin: Origin, asker: Asker) -> tuple[str, str]:
 
 
 def _covered(profile: str, crossings: Iterable[Crossing]) -> Covered:
-    coverage = Coverage(schemas(profile), ("create_request", "response", "event", "error", "error_wrapped"))
+    about = load_profile(profile)
+    names = {"create_request", "response", "event", "error", "error_wrapped", *bodies(about)}
+    coverage = Coverage(schemas(profile), sorted(names))
     kinds = set()
     for crossing in crossings:
-        for name, kind, value in _values(crossing):
+        for name, kind, value in _values(crossing, about):
             kinds.add(kind)
             coverage.add(name, value)
     rules = {name for name, rule in load_rules().items() if rule.is_for(profile)}
-    judged = {name for name in rules if load_examples()[name].kind in kinds} | (
-        live_rules().keys() if kinds else set()
-    )
+    judged = {name for name in rules if load_examples()[name].kind in kinds}
+    judged |= live_rules().keys() if kinds else set()
     possible = coverage.possible
     return Covered(
         tuple(sorted(coverage.seen)),
@@ -246,14 +248,20 @@ def _covered(profile: str, crossings: Iterable[Crossing]) -> Covered:
     )
 
 
-def _values(crossing: Crossing) -> Iterator[tuple[str, str, object]]:
+def _values(crossing: Crossing, profile: Profile) -> Iterator[tuple[str, str, object]]:
     """(schema, kind of thing, value) of all that crossed."""
-    if isinstance(crossing.ask.body, dict) and (crossing.status or 0) < 400:
-        yield "create_request", "request", crossing.ask.body
+    operation = find_operation(profile, crossing.ask.method, profile.base_path + crossing.ask.path)
+    good, value = (crossing.status or 0) < 400, crossing.value
+    if (
+        operation is not None
+        and operation.request is not None
+        and good
+        and isinstance(crossing.ask.body, dict)
+    ):
+        yield operation.request, "request", crossing.ask.body
     if crossing.is_stream:
         yield from (("event", "stream", event) for event in crossing.events)
-    elif isinstance(crossing.value, dict):
-        if crossing.response is not None:
-            yield "response", "response", crossing.value
-        else:
-            yield "error_wrapped" if "error" in crossing.value else "error", "error", crossing.value
+    elif isinstance(value, dict) and (not good or operation is None):
+        yield "error_wrapped" if "error" in value else "error", "error", value
+    elif isinstance(value, dict) and operation is not None:
+        yield operation.reply, "response", value

@@ -349,6 +349,12 @@ def retrieved_another(answer: Answer) -> None:
         answer.value = {**answer.value, "id": "resp_11111111-2222-9333-8444-555555555555"}
 
 
+@change("retrieved-untyped")
+def retrieved_untyped(answer: Answer) -> None:
+    if answer.method == "GET" and answer.status == 200 and answer.value.get("object") == "response":
+        answer.value = {**answer.value, "created_at": "yesterday"}
+
+
 on_responses(
     "echo-lost",
     lambda response: response.update(temperature=0.5) if "temperature" in response else None,

@@ -380,3 +380,18 @@ def test_a_terminal_sees_a_bar(standin: str) -> None:
     assert "━" in shown.decode()
     assert b"[1/1]" not in shown
     assert b"1 pass" in out
+
+
+def test_coverage_says_what_was_seen_and_what_was_not(verify: Verify) -> None:
+    _, report, _ = verify("honest", "--only", "basic", profile="qwen-2026-09")
+    coverage = report["coverage"]
+    assert {"response.id", "item~message", "response.status=completed"} <= set(coverage["seen"])
+    assert {"event~response.created", "input_items.data", "response.status=failed"} <= set(
+        coverage["not_covered"]
+    )
+    assert not set(coverage["seen"]) & set(coverage["not_covered"])
+    assert "USE-001" in coverage["rules"]
+    assert "SEQ-001" in coverage["rules_not_covered"]
+    _, report, _ = verify("honest", "--only", "stream", "--only", "input-items", profile="qwen-2026-09")
+    assert {"event~response.created", "input_items.data"} <= set(report["coverage"]["seen"])
+    assert "SEQ-001" in report["coverage"]["rules"]
