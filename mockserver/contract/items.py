@@ -194,7 +194,9 @@ class Items:
 
     def _ends(self, begun: OpenItem, item: dict[str, Any]) -> None:
         say = self._report.say
-        whole = [_WHOLE_FROM_THE_START[kind]] if (kind := begun.kind) in _WHOLE_FROM_THE_START else []
+        kind: Any = begun.kind
+        known = isinstance(kind, str) and kind in _WHOLE_FROM_THE_START
+        whole = [_WHOLE_FROM_THE_START[kind]] if known else []
         for name in (*self._constant, *whole) if not begun.spoiled else ():
             before, now = begun.added.get(name), item.get(name)
             # Where one of them lacks it, the schema has said so.

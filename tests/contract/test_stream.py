@@ -71,6 +71,16 @@ VALUES = st.sampled_from(
 ).map(copy.deepcopy)
 
 
+@pytest.mark.parametrize("strange", [[], {}, None, 7, True])
+@pytest.mark.parametrize("member", ["type", "id", "status", "call_id", "name"])
+def test_an_item_of_any_make_is_judged(member: str, strange: Any) -> None:
+    for stream in (samples.tools_stream(), samples.function_stream()):
+        for event in stream:
+            if "item" in event:
+                event["item"][member] = strange
+        assert errors(check_stream(stream))
+
+
 @given(st.lists(JSON | st.dictionaries(st.sampled_from(MEMBERS), JSON | VALUES, max_size=8), max_size=12))
 @settings(max_examples=150, deadline=None)
 def test_no_list_of_values_makes_it_raise(values: list[Any]) -> None:
