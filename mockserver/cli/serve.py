@@ -56,7 +56,20 @@ __all__ = ["serve"]
     type=click.Choice(["deltas", "whole"]),
     help="How a stream tells a function call's arguments: by events, or whole with the item.",
 )
-@option("--allow-mock-headers", is_flag=True, help="Let requests ask for faults by x-mock-fault: NAME.")
+@option(
+    "--fault",
+    multiple=True,
+    metavar="NAME[:PROBABILITY]",
+    show_default=False,
+    help="A fault for every request, or for some: see `mockserver faults`.",
+)
+@option("--pace", default="none", help="none, fixed:MS or model:TTFT,TPS[,JITTER]: how fast answers come.")
+@option("--chunking", default="event", help="event, coalesced, bytes:N or random: how bodies are cut.")
+@option(
+    "--allow-mock-headers",
+    is_flag=True,
+    help="Let requests ask for faults by x-mock-fault: NAME[,OPTION=VALUE].",
+)
 @option("--quiet", is_flag=True, help="No line for each request.")
 def serve(host: str, port: int, url_file: Path | None, quiet: bool, **settings: Any) -> None:
     """Serve the mock in the foreground."""
@@ -97,7 +110,9 @@ def _is_loopback(host: str) -> bool:
 def _services(host: str, keys: tuple[str, ...], quiet: bool, **settings: Any) -> Services:
     from mockserver.exchanges import load_folder, packaged_exchanges
     from mockserver.server.access import Hosts, Keys
+    from mockserver.server.delivery import Delivery
     from mockserver.server.endpoint import Services
+    from mockserver.server.faults import parse_fault
     from mockserver.server.logbook import Logbook
     from mockserver.server.sessions import COUNTED, AnyModel, open_session
     from mockserver.server.store import MemoryStore
@@ -116,6 +131,8 @@ def _services(host: str, keys: tuple[str, ...], quiet: bool, **settings: Any) ->
         counted=max(COUNTED, 2 * settings["store_size"]),
     )
     session.whole_arguments = settings["function_arguments"] == "whole"
+    session.faults = tuple(parse_fault(each) for each in settings["fault"])
+    session.delivery = Delivery(pace=settings["pace"], chunking=settings["chunking"])
     return Services(
         session=session,
         store=MemoryStore(settings["store_size"]),

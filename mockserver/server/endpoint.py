@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from typing import TypeAlias
 
@@ -18,12 +18,15 @@ from mockserver.errors import ConfigurationError, InvalidJSON
 from mockserver.ids import request_digest, uuid
 from mockserver.server.access import Hosts, Keys
 from mockserver.server.bodies import Disconnected, read_body
+from mockserver.server.delivery import Delivery, broken, timed
 from mockserver.server.engine import Answer, fail, in_band, respond
 from mockserver.server.envelopes import ApiError, Misdirected, Unplanned, envelope
-from mockserver.server.faults import FAULT_HEADER, Fault, find_fault
+from mockserver.server.faults import FAULT_HEADER, AskedFault, Fault, Outgoing, parse_fault
 from mockserver.server.journal import About, Entry, Sent, secrets_of
 from mockserver.server.logbook import Logbook
 from mockserver.server.sessions import Session
+from mockserver.server.steps import Raw
+from mockserver.server.steps import Send as SendStep
 from mockserver.server.store import MemoryStore, Store
 from mockserver.server.transmit import CONNECTION, Headers, send_body, send_pieces, send_steps
 from mockserver.wire import json
@@ -90,7 +93,7 @@ class Request:
         self.started = False
         """Whether an answer has begun."""
 
-    def note(self, status: int, reply: tuple[bytes, ...], stream: bool, about: About) -> None:
+    def note(self, status: int, reply: tuple[bytes, ...], stream: bool, about: About) -> Entry:
         """Into the journal and the log."""
         scope = self.scope
         authorization = self.headers.get(b"authorization", b"")
@@ -98,6 +101,7 @@ class Request:
         entry = Entry(self.session.clock.now(), sent, self.body, status, reply, stream, about)
         self.session.journal.add(entry)
         self.services.logbook.note(entry)
+        return entry
 
 
 Handler: TypeAlias = Callable[[Request], Awaitable[None]]
@@ -147,6 +151,10 @@ async def create_response(request: Request) -> None:
     ]
     if answer.fault:
         head.append((FAULT_HEADER, answer.fault.encode()))
+    delivery = answer.delivery.over(request.session.delivery)
+    if not delivery.is_plain:
+        await _deliver(request, answer, head, delivery)
+        return
     request.note(answer.status, answer.pieces, answer.stream, answer.about)
     request.started = True
     if answer.stream:
@@ -158,29 +166,71 @@ async def create_response(request: Request) -> None:
         await send_body(request.send, answer.status, head, answer.pieces[0])
 
 
+async def _deliver(request: Request, answer: Answer, head: Headers, delivery: Delivery) -> None:
+    """Send an answer otherwise than at once and whole; the journal has what is really sent."""
+    about = answer.about
+    own = [*answer.headers, *head[1:]] if answer.headers else head
+    steps = answer.steps or tuple(SendStep(piece) for piece in answer.pieces)
+    outgoing = Outgoing(answer.status, tuple(own), steps, answer.stream)
+    if delivery.fault is not None:
+        outgoing = _broken(request, outgoing, delivery.fault, about.request_id)
+        about = about._replace(detail=f"fault {delivery.fault}")
+    pieces = tuple(step.data for step in outgoing.steps if isinstance(step, SendStep | Raw))
+    outgoing = timed(outgoing, delivery, about.request_id.encode())
+    entry = request.note(outgoing.status, pieces, answer.stream, about)
+    request.started = True
+    headers = list(outgoing.headers)
+    if not answer.stream and outgoing.is_whole:
+        headers.append((b"content-length", b"%d" % sum(map(len, pieces))))
+    entry.left = not await send_steps(
+        request.scope, request.receive, request.send, outgoing.status, headers, outgoing.steps
+    )
+
+
+def _broken(request: Request, outgoing: Outgoing, asked: AskedFault, seed: str) -> Outgoing:
+    """The answer with its fault; ApiError 400 where it has no place for it."""
+    pick = int(seed.replace("-", "")[:8], 16)
+    try:
+        return broken(outgoing, asked, request.session.profile, pick)
+    except ConfigurationError as error:
+        if FAULT_HEADER not in request.headers and asked in request.session.faults:
+            return outgoing  # in force for all requests: this one's answer has no place for it
+        raise ApiError(400, "InvalidParameter", f"fault: {error}") from None
+
+
 async def _answer(request: Request) -> Answer:
-    services, path = request.services, request.scope["path"]
-    fault = asked_fault(request) if services.mock_headers else None
-    if fault is not None:
-        return fail(request.session, path, request.body, fault)
+    services, session, path = request.services, request.session, request.scope["path"]
+    fault = asked_fault(request)
+    if fault is not None and isinstance(fault.what, Fault):
+        return fail(session, path, request.body, fault)
     cache = request.headers.get(_SESSION_CACHE) == b"enable"
     try:
-        return await respond(request.session, services.store, path, request.body, cache=cache)
+        answer = await respond(
+            session, services.store, path, request.body, cache=cache, headers=request.headers
+        )
     except ApiError as error:
         if error.streamed and services.stream_errors == "inband":
-            return in_band(request.session, path, request.body, error)
+            return in_band(session, path, request.body, error)
         raise
+    if fault is None:
+        return answer
+    return answer._replace(delivery=replace(answer.delivery, fault=fault))
 
 
-def asked_fault(request: Request) -> Fault | None:
-    """The fault that a request asks for by header; ApiError 400 where there is none of that name."""
-    name = request.headers.get(FAULT_HEADER)
-    if name is None:
-        return None
+def asked_fault(request: Request) -> AskedFault | None:
+    """The fault that a request asks for by header, or that one in force gives it.
+
+    ApiError 400 where the header asks for one that there is not.
+    """
+    session, path = request.session, request.scope["path"]
+    asked = request.headers.get(FAULT_HEADER) if request.services.mock_headers else None
+    if asked is None:
+        return session.struck(path, request.body) if session.faults else None
     try:
-        return find_fault(name.decode("latin-1"))
+        fault = parse_fault(asked.decode("latin-1"))
     except ConfigurationError as error:
         raise ApiError(400, "InvalidParameter", f"x-mock-fault: {error}") from None
+    return session.struck_by(fault, path, request.body)
 
 
 def require_json(content_type: bytes | None) -> None:

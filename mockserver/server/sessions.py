@@ -8,15 +8,17 @@ from dataclasses import dataclass, field
 from mockserver.clock import Clock, SteppedClock, SystemClock
 from mockserver.contract.requests import RequestJudge
 from mockserver.exchanges import Exchange, packaged_exchanges
-from mockserver.ids import IdSource
+from mockserver.ids import IdSource, request_digest
 from mockserver.profiles import Profile, load_profile
 from mockserver.replies.renderings import load_rendering
 from mockserver.replies.script import Script, require_servable, script_from
+from mockserver.server.delivery import PLAIN, Delivery
+from mockserver.server.faults import AskedFault, parse_fault
 from mockserver.server.journal import Journal
 from mockserver.server.matching import Matcher
 from mockserver.server.stubs import Stubs
 
-__all__ = ["COUNTED", "AnyModel", "Session", "open_session"]
+__all__ = ["COUNTED", "AnyModel", "Session", "delivery_from", "open_session"]
 
 #: Requests whose occurrences are counted, the least recent forgotten first: more than the store keeps, so
 #: that an id can come again only when its first bearer is long forgotten.
@@ -51,8 +53,12 @@ class Session:
     strict: bool = False
     """Whether, once a reply is set from code, a request that nothing was planned for is refused."""
     journal: Journal = field(default_factory=Journal)
-    faults: tuple[str, ...] = ()
-    """Names of the faults in force."""
+    faults: tuple[AskedFault, ...] = ()
+    """The faults in force: each breaks a request by its probability."""
+    delivery: Delivery = PLAIN
+    """How answers go out where nothing else was said."""
+    deliveries: Mapping[str, Delivery] = field(default_factory=dict)
+    """How those of exchanges go out, by the exchange's name."""
     counted: int = COUNTED
     whole_arguments: bool = False
     """Whether the arguments of function calls come with their items, and not by events."""
@@ -70,10 +76,25 @@ class Session:
         self._seen[digest] = count + 1
         return count + 1
 
+    def struck(self, path: str, body: bytes) -> AskedFault | None:
+        """The fault in force that breaks this request, the first whose turn it is."""
+        return next((fault for fault in self.faults if self.struck_by(fault, path, body)), None)
+
+    def struck_by(self, fault: AskedFault, path: str, body: bytes) -> AskedFault | None:
+        """The fault, where it breaks this request: by its probability, and by how often that came before."""
+        if fault.always:
+            return fault
+        digest = request_digest(b"fault %b %b %b" % (fault.name.encode(), path.encode(), body))
+        occurrence = self.occurrence(digest)
+        drawn = self.ids.draw(digest, occurrence, 1)[0]
+        return fault if fault.strikes(occurrence, int(drawn[:12], 16) / (1 << 48)) else None
+
     def reset(self) -> None:
         """Forget everything that happened; the settings stay."""
         self.stubs.clear()
         self.journal.clear()
+        self.matcher.reset()
+        self.own.reset()
         self._seen.clear()
         self._seen_before.clear()
         if isinstance(self.clock, SteppedClock):
@@ -103,6 +124,7 @@ def open_session(
     scripts = {each.name: script_from(each.reply["script"]) for each in known if "script" in each.reply}
     for script in scripts.values():
         require_servable(script, about)
+    deliveries = {each.name: delivery_from(each.delivery) for each in known if each.delivery}
     return Session(
         name=name,
         profile=about,
@@ -115,4 +137,11 @@ def open_session(
         scripts=scripts,
         own=Matcher(own, about),
         counted=counted,
+        deliveries=deliveries,
     )
+
+
+def delivery_from(data: Mapping[str, str]) -> Delivery:
+    """What `{"fault"?, "pace"?, "chunking"?}` says; ConfigurationError."""
+    fault = parse_fault(data["fault"]) if "fault" in data else None
+    return Delivery(fault, data.get("pace"), data.get("chunking"))
