@@ -7,9 +7,16 @@ server.when(contains="weather").reply(FunctionCall("get_weather", "{}")).times(2
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, Self, TypeAlias, TypedDict, Unpack
+from uuid import UUID
 
+from mockserver.clock import SteppedClock
+from mockserver.contract.check import check_response
+from mockserver.contract.findings import errors
 from mockserver.errors import ConfigurationError
+from mockserver.profiles import Profile, load_profile
+from mockserver.replies.answers import made_up
 from mockserver.replies.script import (
     FunctionCall,
     Item,
@@ -22,6 +29,8 @@ from mockserver.replies.script import (
     require_servable,
     script_from,
 )
+from mockserver.replies.template import Values, reply_template
+from mockserver.replies.usage import output_tokens
 from mockserver.server.conditions import ANY, Condition, Incoming
 from mockserver.server.delivery import Delivery
 from mockserver.server.faults import AskedFault, Fault, asked_fault, parse_fault
@@ -29,7 +38,19 @@ from mockserver.server.sessions import Session
 from mockserver.server.stubs import Stub
 from mockserver.wire import json as wire_json
 
-__all__ = ["NOTHING", "Delivered", "Like", "More", "Planned", "Planner", "Said", "When", "named", "script_of"]
+__all__ = [
+    "NOTHING",
+    "Delivered",
+    "Like",
+    "More",
+    "Planned",
+    "Planner",
+    "Said",
+    "When",
+    "named",
+    "require_legal",
+    "script_of",
+]
 
 #: No value at all, where None is one.
 NOTHING: Final[Any] = object()
@@ -153,6 +174,7 @@ class Planner:
             if script.status not in ("completed", "incomplete"):
                 raise ConfigurationError(f"a reply can not be {script.status!r}: fail() plans an error")
             require_servable(script, self._session.profile)
+            require_legal(script, self._session.profile, self._session.rendering)
             return self._add(script, how, name)
         if len(said) > 1 or (more is not None and more != More()):
             raise ConfigurationError("a function of the request says the whole reply: it is planned alone")
@@ -200,14 +222,49 @@ def script_of(said: Iterable[Said], more: More) -> Script:
     return Script((*thought, *told), _usage(more.usage), status)
 
 
+def require_legal(script: Script, profile: Profile, rendering: str) -> None:
+    """ConfigurationError where what a script says of tools breaks the contract; texts can not."""
+    if not any(isinstance(item, ToolCall | FunctionCall) for item in script.items):
+        return
+    broken = _broken(script, profile.name, rendering)
+    if broken:
+        raise ConfigurationError(f"this reply breaks the contract; violate= does so on purpose: {broken}")
+
+
+@lru_cache(maxsize=256)
+def _broken(script: Script, profile: str, rendering: str) -> str:
+    count = len(script.items)
+    ids = [str(UUID(int=number)) for number in range(1, 2 * count + 2)]
+    about = load_profile(profile)
+    values = Values(
+        ids[0] if about.id_form == "uuid" else about.id_form + ids[0],
+        SteppedClock.START,
+        1,
+        1 + output_tokens(script)[0],
+        b"[]",
+        b'"auto"',
+        [about.item_id_prefix + each for each in ids[:count]],
+        ids[count : 2 * count],
+        tuple(wire_json.dumps(_plain(each)) for each in about.echoes.values()),
+    )
+    body = reply_template(script, profile, rendering, about.models[0]).body(values)
+    return "; ".join(str(finding) for finding in errors(check_response(body, profile)))
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else value
+
+
 def _item(said: Said) -> Item:
     if isinstance(said, str):
         return Message(chunked(said))
-    if isinstance(said, Message | Reasoning | FunctionCall | ToolCall):
+    if isinstance(said, ToolCall):
+        return made_up(said)
+    if isinstance(said, Message | Reasoning | FunctionCall):
         return said
     if isinstance(said, Mapping):
         try:
-            return script_from({"items": [said]}).items[0]
+            return _item(script_from({"items": [said]}).items[0])
         except (KeyError, TypeError) as error:
             raise ConfigurationError(f"an item lacks {error}: {dict(said)!r}") from None
     raise ConfigurationError(f"a reply is a text or a script, not a {type(said).__name__}")
