@@ -175,7 +175,7 @@ def _asked_for(crossing: Crossing, found: list[Any]) -> list[Any]:
     from mockserver.contract.findings import errors
     from mockserver.contract.rules import load_rules
 
-    rule = crossing.headers.get("x-mock-fault")
+    rule = crossing.headers.get("x-mock-fault", "")
     if rule not in load_rules():
         return errors(found)
     # An answer whose own members were changed no longer says what its request said: that is no second breach.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import socket
 
     from mockserver.server.endpoint import Services
+    from mockserver.server.sessions import Session
 
 __all__ = ["serve"]
 
@@ -64,6 +66,13 @@ __all__ = ["serve"]
     help="A fault for every request, or for some: see `mockserver faults`.",
 )
 @option("--pace", default="none", help="none, fixed:MS or model:TTFT,TPS[,JITTER]: how fast answers come.")
+@option(
+    "--limit",
+    multiple=True,
+    metavar="NAME=N",
+    show_default=False,
+    help="requests=N or tokens=N a minute, burst=N a second, concurrency=N, context=N tokens, context-error.",
+)
 @option("--chunking", default="event", help="event, coalesced, bytes:N or random: how bodies are cut.")
 @option(
     "--allow-mock-headers",
@@ -110,9 +119,7 @@ def _is_loopback(host: str) -> bool:
 def _services(host: str, keys: tuple[str, ...], quiet: bool, **settings: Any) -> Services:
     from mockserver.exchanges import load_folder, packaged_exchanges
     from mockserver.server.access import Hosts, Keys
-    from mockserver.server.delivery import Delivery
     from mockserver.server.endpoint import Services
-    from mockserver.server.faults import parse_fault
     from mockserver.server.logbook import Logbook
     from mockserver.server.sessions import COUNTED, AnyModel, open_session
     from mockserver.server.store import MemoryStore
@@ -131,8 +138,7 @@ def _services(host: str, keys: tuple[str, ...], quiet: bool, **settings: Any) ->
         counted=max(COUNTED, 2 * settings["store_size"]),
     )
     session.whole_arguments = settings["function_arguments"] == "whole"
-    session.faults = tuple(parse_fault(each) for each in settings["fault"])
-    session.delivery = Delivery(pace=settings["pace"], chunking=settings["chunking"])
+    _behave(session, settings)
     return Services(
         session=session,
         store=MemoryStore(settings["store_size"]),
@@ -142,6 +148,18 @@ def _services(host: str, keys: tuple[str, ...], quiet: bool, **settings: Any) ->
         mock_headers=settings["allow_mock_headers"],
         stream_errors=settings["stream_errors"],
     )
+
+
+def _behave(session: Session, settings: Mapping[str, Any]) -> None:
+    """Faults, pace and limits of a session, as the options say."""
+    from mockserver.server.delivery import Delivery
+    from mockserver.server.faults import parse_fault
+    from mockserver.server.limits import Limiter, parse_limits
+
+    limits = parse_limits(settings["limit"])
+    session.limiter = Limiter(limits) if limits else None
+    session.faults = tuple(parse_fault(each) for each in settings["fault"])
+    session.delivery = Delivery(pace=settings["pace"], chunking=settings["chunking"])
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -143,6 +143,19 @@ async def create_response(request: Request) -> None:
     request.services.keys.check(headers.get(b"authorization"), request.session.profile.wrong_key)
     require_json(headers.get(b"content-type"))
     request.body = await read_body(request.receive, headers.get(b"content-length"))
+    limiter = request.session.limiter
+    if limiter is None:
+        await _respond(request)
+        return
+    key = headers.get(b"authorization", b"")
+    limiter.enter(key)
+    try:
+        await _respond(request)
+    finally:
+        limiter.leave(key)
+
+
+async def _respond(request: Request) -> None:
     answer = await _answer(request)
     head = [
         _EVENTS if answer.stream else _JSON,

@@ -42,7 +42,7 @@ from mockserver.server.faults import AskedFault, Fault
 from mockserver.server.journal import About
 from mockserver.server.sessions import Session
 from mockserver.server.steps import Send, Step
-from mockserver.server.store import Store
+from mockserver.server.store import Record, Store
 from mockserver.server.values import Draw, context_tokens, shape_of, values_of
 from mockserver.wire import json
 
@@ -101,6 +101,8 @@ async def respond(
     ask = read_ask(body, profile)
     waits = ask.previous is not None or ask.conversation is not None
     parent = await find_parent(session, store, ask) if waits else None
+    if session.limiter is not None:
+        _admit(session, ask, parent, headers)
     digest = request_digest(b"%b %b" % (path.encode(), json.canonical(body)))
     draw = Draw(session.ids, digest, session.occurrence(digest))
     incoming = Incoming(
@@ -119,13 +121,26 @@ async def respond(
     if ask.max_output_tokens is not None:
         script = _within(script, ask, profile)
     input_tokens = context_tokens(ask, parent, script, profile)
+    if session.limiter is not None:
+        input_tokens = session.limiter.fitting(input_tokens)
     now = session.clock.now()
     kept = SessionCache.of(parent, input_tokens, now, profile) if cache and profile.cache_seconds else None
     values = values_of(session, ask, body, parent, script, draw, input_tokens, kept)
+    if session.limiter is not None:
+        spent = values.total_tokens - values.input_tokens
+        session.limiter.spend(headers.get(b"authorization", b""), ask.model, spent)
     pieces, whole = _written(session, ask, script, values, shape_of(session, body, kept))
     if ask.store or ask.conversation is not None:
         await remember(session, store, ask, parent, Told(values, exchange, kept, raw, whole))
     return Answer(about, pieces, ask.stream, delivery=delivery)
+
+
+def _admit(session: Session, ask: Ask, parent: Record | None, headers: Mapping[bytes, bytes]) -> None:
+    """Count a request against the limits; ApiError where it is one too many."""
+    before = parent.context_tokens if parent else session.profile.hidden_prompt_tokens
+    key, now = headers.get(b"authorization", b""), session.clock.now()
+    if session.limiter is not None:
+        session.limiter.admit(key, ask.model, ask.input_tokens + before, now)
 
 
 def _written(

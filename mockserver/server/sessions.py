@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from mockserver.clock import Clock, SteppedClock, SystemClock
 from mockserver.contract.requests import RequestJudge
+from mockserver.errors import ConfigurationError
 from mockserver.exchanges import Exchange, packaged_exchanges
 from mockserver.ids import IdSource, request_digest
 from mockserver.profiles import Profile, load_profile
@@ -15,6 +16,7 @@ from mockserver.replies.script import Script, require_servable, script_from
 from mockserver.server.delivery import PLAIN, Delivery
 from mockserver.server.faults import AskedFault, parse_fault
 from mockserver.server.journal import Journal
+from mockserver.server.limits import Limiter
 from mockserver.server.matching import Matcher
 from mockserver.server.stubs import Stubs
 
@@ -55,6 +57,8 @@ class Session:
     journal: Journal = field(default_factory=Journal)
     faults: tuple[AskedFault, ...] = ()
     """The faults in force: each breaks a request by its probability."""
+    limiter: Limiter | None = None
+    """Counts what is asked, where there are limits."""
     delivery: Delivery = PLAIN
     """How answers go out where nothing else was said."""
     deliveries: Mapping[str, Delivery] = field(default_factory=dict)
@@ -94,6 +98,8 @@ class Session:
         self.stubs.clear()
         self.journal.clear()
         self.matcher.reset()
+        if self.limiter is not None:
+            self.limiter.reset()
         self.own.reset()
         self._seen.clear()
         self._seen_before.clear()
@@ -124,7 +130,7 @@ def open_session(
     scripts = {each.name: script_from(each.reply["script"]) for each in known if "script" in each.reply}
     for script in scripts.values():
         require_servable(script, about)
-    deliveries = {each.name: delivery_from(each.delivery) for each in known if each.delivery}
+    deliveries = {each.name: _delivery_of(each) for each in known if each.delivery}
     return Session(
         name=name,
         profile=about,
@@ -139,6 +145,13 @@ def open_session(
         counted=counted,
         deliveries=deliveries,
     )
+
+
+def _delivery_of(exchange: Exchange) -> Delivery:
+    try:
+        return delivery_from(exchange.delivery or {})
+    except ConfigurationError as error:
+        raise ConfigurationError(f"the exchange {exchange.name}, /delivery: {error}") from None
 
 
 def delivery_from(data: Mapping[str, str]) -> Delivery:

@@ -16,6 +16,7 @@ from mockserver.server.app import App
 from mockserver.server.delivery import Delivery
 from mockserver.server.endpoint import Services
 from mockserver.server.faults import parse_fault
+from mockserver.server.limits import Limiter, parse_limits
 from mockserver.server.sessions import COUNTED, AnyModel, Session, open_session
 from mockserver.server.store import MemoryStore
 from mockserver.server.threaded import ThreadedServer
@@ -54,6 +55,8 @@ class Settings(TypedDict, total=False):
     """How a stream tells the arguments of a call: in "deltas", or "whole" with its item."""
     fault: str | Sequence[str]
     """Faults in force, `NAME[,OPTION=VALUE…][:PROBABILITY]`."""
+    limit: str | Sequence[str]
+    """Limits, `NAME=N`: requests and tokens a minute, burst, concurrency, context (or `context-error`)."""
     pace: str
     """none, fixed:MS or model:TTFT,TPS[,JITTER]."""
     chunking: str
@@ -73,6 +76,7 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "stream_errors": (str,),
     "function_arguments": (str,),
     "fault": (str, list, tuple),
+    "limit": (str, list, tuple),
     "pace": (str,),
     "chunking": (str,),
 }
@@ -187,6 +191,8 @@ def serve_mock(settings: Settings, *, strict: bool = True) -> Served:
     session.strict = strict
     session.whole_arguments = settings.get("function_arguments") == "whole"
     session.faults = tuple(parse_fault(each) for each in _several(settings.get("fault", ())))
+    limits = parse_limits(_several(settings.get("limit", ())))
+    session.limiter = Limiter(limits) if limits else None
     session.delivery = Delivery(pace=settings.get("pace"), chunking=settings.get("chunking"))
     store = MemoryStore(size)
     services = Services(
