@@ -15,6 +15,7 @@ __all__ = ["group"]
 
 _COMMANDS = {
     "check": "Judge files against the contract.",
+    "exchanges": "Check exchange files, or write new ones.",
     "faults": "List the faults that can be asked for by name.",
     "rules": "List the rules of the contract, or explain one.",
     "schema": "Print the schemas of a profile, or its OpenAPI document.",

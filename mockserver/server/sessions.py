@@ -126,7 +126,9 @@ def open_session(
     load_rendering(profile, rendering)
     accepted = about.models if models is None else models
     own = tuple(own)
-    known = (*own, *(packaged_exchanges(profile) if exchanges is None else exchanges))
+    further = packaged_exchanges(profile) if exchanges is None else exchanges
+    # The first of a name stands: a file of the user's own takes the place of a documented sample's.
+    known = tuple({each.name: each for each in reversed((*own, *further))}.values())[::-1]
     scripts = {each.name: script_from(each.reply["script"]) for each in known if "script" in each.reply}
     for script in scripts.values():
         require_servable(script, about)
