@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import socket
 
     from mockserver.server.endpoint import Services
+    from mockserver.server.reloading import Folder
     from mockserver.server.sessions import Session
 
 __all__ = ["serve"]
@@ -86,7 +87,8 @@ def serve(host: str, port: int, url_file: Path | None, quiet: bool, **settings: 
         keys = _keys(settings["api_key"], settings["api_key_env"])
         if not keys and not _is_loopback(host):
             raise ConfigurationError(f"listening on {host} needs a key: add --api-key or --api-key-env")
-        services = _services(host, keys, quiet, **settings)
+        folder = _folder(settings["exchanges"])
+        services = _services(host, keys, quiet, folder, **settings)
         if url_file is not None:
             _beside(url_file).touch()
     except MockServerError as error:
@@ -94,7 +96,7 @@ def serve(host: str, port: int, url_file: Path | None, quiet: bool, **settings: 
     except OSError as error:
         give_up(f"can not write {url_file}: {error.strerror or error}", 2)
     listener = _listen(host, port)
-    _serve(services, listener, url_file, settings["api_key_env"])
+    _serve(services, listener, url_file, settings["api_key_env"], _reloading(services, folder))
 
 
 def _keys(given: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
@@ -116,8 +118,33 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _services(host: str, keys: tuple[str, ...], quiet: bool, **settings: Any) -> Services:
-    from mockserver.exchanges import load_folder, packaged_exchanges
+def _folder(path: Path | None) -> Folder | None:
+    from mockserver.server.reloading import Folder
+
+    return Folder(path) if path else None
+
+
+def _reloading(services: Services, folder: Folder | None) -> Callable[[], None] | None:
+    """What looks for changed exchange files, and says so in the log."""
+    from mockserver.exchanges import packaged_exchanges
+    from mockserver.server.sessions import use_exchanges
+
+    if folder is None:
+        return None
+    session = services.session
+
+    def reload() -> None:
+        documented = packaged_exchanges(session.profile.name)
+        if told := folder.renew(lambda found: use_exchanges(session, (*found, *documented))):
+            services.logbook.note(told)
+
+    return reload
+
+
+def _services(
+    host: str, keys: tuple[str, ...], quiet: bool, folder: Folder | None, **settings: Any
+) -> Services:
+    from mockserver.exchanges import packaged_exchanges
     from mockserver.server.access import Hosts, Keys
     from mockserver.server.endpoint import Services
     from mockserver.server.logbook import Logbook
@@ -127,8 +154,8 @@ def _services(host: str, keys: tuple[str, ...], quiet: bool, **settings: Any) ->
     if settings["profile"] == LATEST:
         settings["profile"] = latest_profile()
     load_profile(settings["profile"])
-    models, folder = settings["model"], settings["exchanges"]
-    exchanges = load_folder(folder) if folder else ()
+    models = settings["model"]
+    exchanges = folder.exchanges if folder else ()
     session = open_session(
         profile=settings["profile"],
         rendering=settings["rendering"],
@@ -174,7 +201,11 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _serve(
-    services: Services, listener: socket.socket, url_file: Path | None, key_names: tuple[str, ...]
+    services: Services,
+    listener: socket.socket,
+    url_file: Path | None,
+    key_names: tuple[str, ...],
+    on_tick: Callable[[], None] | None,
 ) -> None:
     from mockserver.server.app import App
     from mockserver.server.banner import banner
@@ -194,7 +225,7 @@ def _serve(
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     try:
-        run_forever(App(services), listener, announce)
+        run_forever(App(services), listener, announce, on_tick)
     finally:
         services.logbook.flush()
 

@@ -20,7 +20,7 @@ from mockserver.server.limits import Limiter
 from mockserver.server.matching import Matcher
 from mockserver.server.stubs import Stubs
 
-__all__ = ["COUNTED", "AnyModel", "Session", "delivery_from", "open_session"]
+__all__ = ["COUNTED", "AnyModel", "Session", "delivery_from", "open_session", "use_exchanges"]
 
 #: Requests whose occurrences are counted, the least recent forgotten first: more than the store keeps, so
 #: that an id can come again only when its first bearer is long forgotten.
@@ -125,15 +125,7 @@ def open_session(
     about = load_profile(profile)
     load_rendering(profile, rendering)
     accepted = about.models if models is None else models
-    own = tuple(own)
-    further = packaged_exchanges(profile) if exchanges is None else exchanges
-    # The first of a name stands: a file of the user's own takes the place of a documented sample's.
-    known = tuple({each.name: each for each in reversed((*own, *further))}.values())[::-1]
-    scripts = {each.name: script_from(each.reply["script"]) for each in known if "script" in each.reply}
-    for script in scripts.values():
-        require_servable(script, about)
-    deliveries = {each.name: _delivery_of(each) for each in known if each.delivery}
-    return Session(
+    session = Session(
         name=name,
         profile=about,
         rendering=rendering,
@@ -141,12 +133,29 @@ def open_session(
         ids=IdSource(seed, name),
         clock=SystemClock() if seed is None else SteppedClock(),
         judge=RequestJudge(about, accepted),
-        matcher=Matcher(known, about),
-        scripts=scripts,
-        own=Matcher(own, about),
+        matcher=Matcher((), about),
+        scripts={},
+        own=Matcher((), about),
         counted=counted,
-        deliveries=deliveries,
     )
+    use_exchanges(session, packaged_exchanges(profile) if exchanges is None else exchanges, own)
+    return session
+
+
+def use_exchanges(session: Session, exchanges: Iterable[Exchange], own: Iterable[Exchange] = ()) -> None:
+    """Answer from these from now on, all at once or, where one can not be served, not at all.
+
+    ConfigurationError says which and why.
+    """
+    own, about = tuple(own), session.profile
+    # The first of a name stands: a file of the user's own takes the place of a documented sample's.
+    known = tuple({each.name: each for each in reversed((*own, *exchanges))}.values())[::-1]
+    scripts = {each.name: script_from(each.reply["script"]) for each in known if "script" in each.reply}
+    for script in scripts.values():
+        require_servable(script, about)
+    deliveries = {each.name: _delivery_of(each) for each in known if each.delivery}
+    session.scripts, session.deliveries = scripts, deliveries
+    session.matcher, session.own = Matcher(known, about), Matcher(own, about)
 
 
 def _delivery_of(exchange: Exchange) -> Delivery:
