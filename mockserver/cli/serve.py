@@ -78,7 +78,7 @@ __all__ = ["serve"]
 @option(
     "--allow-mock-headers",
     is_flag=True,
-    help="Let requests ask for faults by x-mock-fault: NAME[,OPTION=VALUE].",
+    help="Let requests ask by x-mock-fault: NAME[,OPTION=VALUE] and x-mock-delay: MILLISECONDS.",
 )
 @option("--quiet", is_flag=True, help="No line for each request.")
 def serve(host: str, port: int, url_file: Path | None, quiet: bool, **settings: Any) -> None:

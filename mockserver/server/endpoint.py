@@ -6,6 +6,7 @@ the last resort for a defect of our own.
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -44,6 +45,8 @@ __all__ = [
 ]
 
 _JSON = (b"content-type", b"application/json")
+_DELAY = b"x-mock-delay"
+_LONGEST_DELAY_MS = 600_000
 _SESSION_CACHE = b"x-dashscope-session-cache"
 #: As recorded on the service's hosts (2026).
 _EVENTS = (b"content-type", b"text/event-stream;charset=UTF-8")
@@ -157,6 +160,8 @@ async def create_response(request: Request) -> None:
 
 async def _respond(request: Request) -> None:
     answer = await _answer(request)
+    if request.services.mock_headers and _DELAY in request.headers:
+        await asyncio.sleep(_delay(request.headers[_DELAY]))
     head = [
         _EVENTS if answer.stream else _JSON,
         (b"x-request-id", answer.about.request_id.encode()),
@@ -198,6 +203,15 @@ async def _deliver(request: Request, answer: Answer, head: Headers, delivery: De
     entry.left = not await send_steps(
         request.scope, request.receive, request.send, outgoing.status, headers, outgoing.steps
     )
+
+
+def _delay(header: bytes) -> float:
+    """Seconds that an answer is to wait, of `x-mock-delay: MILLISECONDS`; ApiError 400."""
+    if not header.isdigit() or int(header) > _LONGEST_DELAY_MS:
+        shown = header.decode("latin-1")[:40]
+        message = f"x-mock-delay: milliseconds from 0 to {_LONGEST_DELAY_MS}, not {shown!r}"
+        raise ApiError(400, "InvalidParameter", message)
+    return int(header) / 1000
 
 
 def _broken(request: Request, outgoing: Outgoing, asked: AskedFault, seed: str) -> Outgoing:

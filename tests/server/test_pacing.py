@@ -114,3 +114,14 @@ def test_a_client_that_does_not_wait_is_in_the_journal() -> None:
             client.post("/responses", json={"model": server.model, "input": "x", "stream": True})
         server.stop()
         assert server.journal.last.left
+
+
+def test_a_request_can_ask_for_a_delay() -> None:
+    with MockServer(strict=False) as server, server.httpx() as client:
+        body = {"model": server.model, "input": "x"}
+        reply = client.post("/responses", json=body, headers={"x-mock-delay": "80"})
+        assert reply.elapsed.total_seconds() >= 0.08
+        for wrong in ("-1", "soon", "9999999"):
+            refused = client.post("/responses", json=body, headers={"x-mock-delay": wrong})
+            assert refused.status_code == 400
+            assert refused.json()["message"].startswith("x-mock-delay: milliseconds from 0 to 600000, not ")
