@@ -11,7 +11,7 @@ __all__ = ["NAMES", "project_settings"]
 
 #: Every setting there is: the options of the commands, of which each takes its own.
 NAMES = frozenset(
-    "accept allow_host allow_http allow_mock_headers api_key api_key_env base_url baseline bundle"
+    "accept admin allow_host allow_http allow_mock_headers api_key api_key_env base_url baseline bundle"
     " chunking dry_run example exchanges fail_on fault files function_arguments host ignore kind limit"
     " max_requests max_tokens model name only openapi pace port profile quiet rate rendering report"
     " reports rule seed skip stall store_size stream_errors style timeout url_file".split()

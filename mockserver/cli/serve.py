@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -80,6 +81,7 @@ __all__ = ["serve"]
     is_flag=True,
     help="Let requests ask by x-mock-fault: NAME[,OPTION=VALUE] and x-mock-delay: MILLISECONDS.",
 )
+@option("--admin", is_flag=True, help="Plan, break, read and reset over HTTP; the token is printed.")
 @option("--quiet", is_flag=True, help="No line for each request.")
 def serve(host: str, port: int, url_file: Path | None, quiet: bool, **settings: Any) -> None:
     """Serve the mock in the foreground."""
@@ -174,6 +176,7 @@ def _services(
         logbook=Logbook(None if quiet else sys.stderr),
         mock_headers=settings["allow_mock_headers"],
         stream_errors=settings["stream_errors"],
+        admin_token=token_urlsafe(24) if settings["admin"] else "",
     )
 
 
@@ -215,6 +218,8 @@ def _serve(
 
     def announce() -> None:
         print(banner(url, session.profile, session.rendering, key_names, services.keys.any), flush=True)
+        if services.admin_token:
+            print(f"  admin      {url}/_mock/  x-mock-admin-token: {services.admin_token}", flush=True)
         if url_file is not None:
             # Whoever waits for the file never reads half of it.
             _beside(url_file).write_text(url + session.profile.base_path, encoding="utf-8")

@@ -61,16 +61,18 @@ class Services:
     keys: Keys = field(default_factory=Keys)
     hosts: Hosts = field(default_factory=Hosts)
     logbook: Logbook = field(default_factory=Logbook)
-    secrets: tuple[str, ...] = ()
-    """The accepted keys, for redaction."""
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """The accepted keys, and the admin token, for redaction."""
     mock_headers: bool = False
     """Whether requests may ask for faults by header."""
+    admin_token: str = field(default="", repr=False)
+    """What opens the admin API; empty: there is none."""
     stream_errors: str = "http"
     """How a stream is refused: "http", with a status of its own, or "inband", with 200 and within it."""
     _date: tuple[int, bytes] = (0, b"")
 
     def __post_init__(self) -> None:
-        self.secrets = self.keys.secrets
+        self.secrets = (*self.keys.secrets, *([self.admin_token] if self.admin_token else []))
 
     def date(self) -> bytes:
         """The `Date` header, by the session's clock."""

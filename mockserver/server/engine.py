@@ -244,7 +244,7 @@ def _chosen(session: Session, incoming: Incoming, draw: Draw) -> Chosen:
         return Chosen(stub.name, _unplanned(session, incoming, draw, strict=False).reply, plan.delivery)
     if isinstance(plan.script, Fault):
         return Chosen(stub.name, AskedFault(plan.script))
-    if isinstance(plan.script, Script | AskedFault):
+    if isinstance(plan.script, Script | AskedFault | Mapping):
         return Chosen(stub.name, plan.script, plan.delivery)
     return Chosen(stub.name, _said_by(plan.script, incoming, session), plan.delivery)
 

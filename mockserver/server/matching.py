@@ -13,14 +13,14 @@ from mockserver.exchanges import Exchange, Match
 from mockserver.profiles import Profile
 from mockserver.server.conditions import Condition, Incoming, condition
 
-__all__ = ["Matcher"]
+__all__ = ["CONDITIONS", "Matcher"]
 
-#: Members of a match that a condition has too; `prompt`, `stream` and `after` are looked at before.
-_MORE = tuple(
-    each.name
-    for each in fields(Match)
-    if each.name in {known.name for known in fields(Condition)} - {"prompt", "stream", "after"}
+#: Members of a match that a condition has too.
+CONDITIONS = tuple(
+    each.name for each in fields(Match) if each.name in {known.name for known in fields(Condition)}
 )
+#: Those that are looked at beside the others: the rest is looked up, or decided at once.
+_MORE = tuple(name for name in CONDITIONS if name not in ("prompt", "stream", "after"))
 
 
 class Matcher:

@@ -5,7 +5,7 @@ A test plans in its own thread while the server takes in another, so both go thr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 from threading import Lock
@@ -26,8 +26,9 @@ _LISTED = 5
 #: Stubs that are looked at for the nearest to a request that none is for, the latest.
 _LOOKED_AT = 1000
 
-Said: TypeAlias = Script | AskedFault | Fault | Callable[[Incoming], Script] | None
-"""A script, an error of the service, a function of the request; None: what would answer anyhow."""
+Said: TypeAlias = Script | AskedFault | Fault | Mapping[str, Any] | Callable[[Incoming], Script] | None
+"""A script, an error of the service, an exchange's reply of another kind, a function of the request; None:
+what would answer anyhow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +240,8 @@ def _gist(plan: Plan) -> str:
         return f"whatever answers{broken}"
     if isinstance(script, Fault | AskedFault):
         return f"the error {script.name}"
+    if isinstance(script, Mapping):
+        return f"a reply as {next(iter(script))}{broken}"
     if not isinstance(script, Script):
         return f"what {getattr(script, '__name__', 'a function')} says{broken}"
     told = []

@@ -74,3 +74,15 @@ def test_the_same_seed_is_the_same_run_over_a_hundred_seeds() -> None:
     runs = [run(seed) for seed in range(100)]
     assert runs == [run(seed) for seed in range(100)]
     assert len({tuple(each) for each in runs}) == 100
+
+
+def test_the_admin_token_is_printed_and_opens_the_admin_api(start: Start) -> None:
+    server = start("--admin", "--seed", "1")
+    token = server.printed.partition("x-mock-admin-token: ")[2].split()[0]
+    head = {"x-mock-admin-token": token}
+    reply = {"script": {"items": [{"type": "message", "text": "Planned over HTTP."}]}}
+    plan = {"format": 1, "name": "it", "match": {}, "reply": reply}
+    assert server.client.post(f"{server.root}/_mock/stubs", json=plan, headers=head).status_code == 200
+    assert "Planned over HTTP." in server.ask("Hi").text
+    assert server.client.get(f"{server.root}/_mock/journal").status_code == 401
+    assert token not in server.logged
