@@ -19,7 +19,7 @@ _SHOWN = 80
 class Incoming(NamedTuple):
     """A request that waits for its reply: what predicates and functions of the request are given."""
 
-    body: Mapping[str, Any]
+    body: dict[str, Any]
     """As it was sent, valid by the contract."""
     ask: Ask
     raw_headers: Mapping[bytes, bytes]

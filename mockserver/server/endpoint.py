@@ -242,7 +242,9 @@ async def _answer(request: Request) -> Answer:
             return in_band(session, path, request.body, error)
         raise
     if fault is None:
-        return answer
+        planned = answer.delivery.fault
+        if planned is None or session.struck_by(planned, path, request.body):
+            return answer
     return answer._replace(delivery=replace(answer.delivery, fault=fault))
 
 

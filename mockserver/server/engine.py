@@ -109,11 +109,7 @@ async def respond(
         body, ask, headers, parent.exchange if parent else None, parent.turn + 1 if parent else 1
     )
     exchange, script, delivery = _chosen(session, incoming, draw)
-    # Without a finding there is no parameter that the profile does not know.
-    ignored = tuple(ignored_parameters(body, profile)) if findings else ()
-    about = About(draw.request_id, ask.model, ask.prompt, exchange, findings, ignored)
-    if parent is not None:
-        about = about._replace(after=incoming.after, turn=incoming.turn)
+    about = _about(incoming, draw, exchange, findings, profile)
     if isinstance(script, AskedFault):
         return failure(session, script, draw, about, stream=ask.stream)
     if not isinstance(script, Script):
@@ -133,6 +129,17 @@ async def respond(
     if ask.store or ask.conversation is not None:
         await remember(session, store, ask, parent, Told(values, exchange, kept, raw, whole))
     return Answer(about, pieces, ask.stream, delivery=delivery)
+
+
+def _about(
+    request: Incoming, draw: Draw, exchange: str | None, findings: tuple[Finding, ...], profile: Profile
+) -> About:
+    # Without a finding there is no parameter that the profile does not know.
+    ignored = tuple(ignored_parameters(request.body, profile)) if findings else ()
+    about = About(draw.request_id, request.ask.model, request.ask.prompt, exchange, findings, ignored)
+    if request.turn == 1:
+        return about
+    return about._replace(after=request.after, turn=request.turn)
 
 
 def _admit(session: Session, ask: Ask, parent: Record | None, headers: Mapping[bytes, bytes]) -> None:

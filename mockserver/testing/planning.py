@@ -184,6 +184,10 @@ class Planner:
         """Plan a fault."""
         asked = parse_fault(name) if "," in name or ":" in name else asked_fault(name, options)
         if isinstance(asked.what, Fault):
+            if not asked.always:
+                raise ConfigurationError(
+                    f"{asked.name} is planned in line: .times(n) says how often it comes"
+                )
             return self._add(asked, Delivery(), "")
         return self._add(None, Delivery(fault=asked), "")
 

@@ -223,3 +223,11 @@ def test_the_server_goes_on_after_each_fault(asker: Asker) -> None:
         with contextlib.suppress(httpx.HTTPError):
             asker.post(body, x_mock_fault=name + SHORT.get(name, ""))
         assert asker.ask()["status"] == "completed"
+
+
+def test_a_planned_fault_that_is_not_for_every_request(asker: Asker) -> None:
+    asker.server.reply("One two three.", fault="cut-after,after=2,first=2").always()
+    body = {"model": asker.server.model, "input": "x", "stream": True}
+    assert [asker.post(body).text.count("data:") > 2 for _ in range(4)] == [False, False, True, True]
+    with pytest.raises(ConfigurationError, match="says how often"):
+        asker.server.fail("internal-error", first=2)
