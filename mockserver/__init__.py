@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from mockserver.errors import ContractError
     from mockserver.replies.script import FunctionCall, Message, Reasoning, Script, ToolCall
     from mockserver.testing import strategies
+    from mockserver.testing.conformance import assert_client_conforms, client_contract
     from mockserver.testing.mock import MockServer
 
 __version__ = "0.1.0"
@@ -21,6 +22,8 @@ __all__ = [
     "Script",
     "ToolCall",
     "__version__",
+    "assert_client_conforms",
+    "client_contract",
     "strategies",
 ]
 
@@ -32,6 +35,8 @@ _HOMES = {
     "Reasoning": "mockserver.replies.script",
     "Script": "mockserver.replies.script",
     "ToolCall": "mockserver.replies.script",
+    "assert_client_conforms": "mockserver.testing.conformance",
+    "client_contract": "mockserver.testing.conformance",
     "strategies": "mockserver.testing",
 }
 

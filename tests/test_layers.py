@@ -27,7 +27,7 @@ LAYERS = (
     ("__main__",),
 )
 ROW = {unit: row for row, units in enumerate(LAYERS) for unit in units}
-NOT_FOR_OTHERS = {"testing", "__main__"}
+NOT_FOR_OTHERS = {"__main__"}
 ONLY_IMPORTER = {"uvicorn": "mockserver.server.runner"}
 
 
@@ -120,7 +120,8 @@ def test_layers_hold() -> None:
             {"replies/items.py": "import mockserver.contract"},
             ["mockserver.replies.items imports mockserver.contract"],
         ),
-        ({"cli.py": "from . import testing"}, ["mockserver.cli imports mockserver.testing"]),
+        ({"cli.py": "from . import testing"}, []),
+        ({"live/a.py": "from mockserver import testing"}, ["mockserver.live.a imports mockserver.testing"]),
         ({"clock.py": "from mockserver import serve"}, ["mockserver.clock imports mockserver"]),
         ({"extras.py": ""}, ["mockserver.extras stands in no layer"]),
         (

@@ -19,7 +19,7 @@ from mockserver.contract.rules import load_rules
 from mockserver.errors import ConfigurationError
 from mockserver.profiles import profile_names
 
-__all__ = ["KINDS", "plainly", "run"]
+__all__ = ["KINDS", "plainly", "report_target", "require_rules", "run"]
 
 KINDS = (AUTO, "request", "response", "stream", "error")
 
@@ -47,8 +47,8 @@ def run(
 ) -> int:
     """Judge the files and write the reports; the exit status."""
     _require_profile(profile)
-    _require_rules(ignore)
-    targets = [_target(each) for each in report]
+    require_rules(ignore)
+    targets = [report_target(each) for each in report]
     failing = list(Severity)[: list(Severity).index(Severity(fail_on)) + 1]
     troubles: list[str] = []
     judged: list[Judged] = []
@@ -78,13 +78,15 @@ def _require_profile(profile: str) -> None:
         give_up(f"--profile {profile}: there is no such profile; there are: {known}", 2)
 
 
-def _require_rules(ignored: Sequence[str]) -> None:
+def require_rules(ignored: Sequence[str]) -> None:
+    """End where a rule of `--ignore` is none."""
     for rule in ignored:
         if rule not in load_rules():
             give_up(f"--ignore {rule}: there is no such rule; `mockserver rules` lists them", 2)
 
 
-def _target(report: str) -> tuple[str, Path]:
+def report_target(report: str) -> tuple[str, Path]:
+    """Format and file of a `--report`; ends where it is none."""
     name, equals, file = report.partition("=")
     if not equals or not file or name not in FORMATS:
         give_up(f"--report {report}: must be FORMAT=FILE, with a format of {', '.join(FORMATS)}", 2)

@@ -15,7 +15,7 @@ from mockserver.contract.findings import Finding, Severity
 from mockserver.contract.words import as_json, lines_of, place_of, plain, sound, value_text, xml_text
 from mockserver.wire import json
 
-__all__ = ["FORMATS", "Judged"]
+__all__ = ["FORMATS", "Format", "Judged"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,10 +22,9 @@ if TYPE_CHECKING:
     import socket
 
     from mockserver.server.endpoint import Services
-    from mockserver.server.reloading import Folder
     from mockserver.server.sessions import Session
 
-__all__ = ["serve"]
+__all__ = ["accepted_keys", "open_services", "serve"]
 
 
 @click.command()
@@ -86,11 +85,10 @@ __all__ = ["serve"]
 def serve(host: str, port: int, url_file: Path | None, quiet: bool, **settings: Any) -> None:
     """Serve the mock in the foreground."""
     try:
-        keys = _keys(settings["api_key"], settings["api_key_env"])
+        keys = accepted_keys(settings["api_key"], settings["api_key_env"])
         if not keys and not _is_loopback(host):
             raise ConfigurationError(f"listening on {host} needs a key: add --api-key or --api-key-env")
-        folder = _folder(settings["exchanges"])
-        services = _services(host, keys, quiet, folder, **settings)
+        services = open_services(host, keys, quiet, **settings)
         if url_file is not None:
             _beside(url_file).touch()
     except MockServerError as error:
@@ -98,10 +96,11 @@ def serve(host: str, port: int, url_file: Path | None, quiet: bool, **settings: 
     except OSError as error:
         give_up(f"can not write {url_file}: {error.strerror or error}", 2)
     listener = _listen(host, port)
-    _serve(services, listener, url_file, settings["api_key_env"], _reloading(services, folder))
+    _serve(services, listener, url_file, settings["api_key_env"], _reloading(services))
 
 
-def _keys(given: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
+def accepted_keys(given: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
+    """The keys of `--api-key` and `--api-key-env`; ConfigurationError where one can not be used."""
     for name in names:
         if not os.environ.get(name):
             raise ConfigurationError(f"--api-key-env {name}: the variable is not set")
@@ -120,20 +119,14 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _folder(path: Path | None) -> Folder | None:
-    from mockserver.server.reloading import Folder
-
-    return Folder(path) if path else None
-
-
-def _reloading(services: Services, folder: Folder | None) -> Callable[[], None] | None:
+def _reloading(services: Services) -> Callable[[], None] | None:
     """What looks for changed exchange files, and says so in the log."""
     from mockserver.exchanges import packaged_exchanges
     from mockserver.server.sessions import use_exchanges
 
+    session, folder = services.session, services.folder
     if folder is None:
         return None
-    session = services.session
 
     def reload() -> None:
         documented = packaged_exchanges(session.profile.name)
@@ -143,13 +136,13 @@ def _reloading(services: Services, folder: Folder | None) -> Callable[[], None] 
     return reload
 
 
-def _services(
-    host: str, keys: tuple[str, ...], quiet: bool, folder: Folder | None, **settings: Any
-) -> Services:
+def open_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: Any) -> Services:
+    """What the options of `serve` describe; MockServerError says what of them can not be used."""
     from mockserver.exchanges import packaged_exchanges
     from mockserver.server.access import Hosts, Keys
     from mockserver.server.endpoint import Services
     from mockserver.server.logbook import Logbook
+    from mockserver.server.reloading import Folder
     from mockserver.server.sessions import COUNTED, AnyModel, open_session
     from mockserver.server.store import MemoryStore
 
@@ -157,6 +150,7 @@ def _services(
         settings["profile"] = latest_profile()
     load_profile(settings["profile"])
     models = settings["model"]
+    folder = Folder(settings["exchanges"]) if settings["exchanges"] else None
     exchanges = folder.exchanges if folder else ()
     session = open_session(
         profile=settings["profile"],
@@ -176,7 +170,8 @@ def _services(
         logbook=Logbook(None if quiet else sys.stderr),
         mock_headers=settings["allow_mock_headers"],
         stream_errors=settings["stream_errors"],
-        admin_token=token_urlsafe(24) if settings["admin"] else "",
+        admin_token=token_urlsafe(24) if settings.get("admin") else "",
+        folder=folder,
     )
 
 
@@ -186,10 +181,10 @@ def _behave(session: Session, settings: Mapping[str, Any]) -> None:
     from mockserver.server.faults import parse_fault
     from mockserver.server.limits import Limiter, parse_limits
 
-    limits = parse_limits(settings["limit"])
+    limits = parse_limits(settings.get("limit", ()))
     session.limiter = Limiter(limits) if limits else None
-    session.faults = tuple(parse_fault(each) for each in settings["fault"])
-    session.delivery = Delivery(pace=settings["pace"], chunking=settings["chunking"])
+    session.faults = tuple(parse_fault(each) for each in settings.get("fault", ()))
+    session.delivery = Delivery(pace=settings.get("pace"), chunking=settings.get("chunking"))
 
 
 def _listen(host: str, port: int) -> socket.socket:

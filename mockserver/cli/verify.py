@@ -46,6 +46,8 @@ AUTO = "auto"
     "--timeout", default=120.0, type=click.FloatRange(0.1), help="Seconds that an answer may take in all."
 )
 @option("--stall", default=30.0, type=click.FloatRange(0.1), help="Seconds of silence within an answer.")
+@option("--vector-store", default=None, metavar="ID", help="A vector store of yours, for file_search.")
+@option("--mcp-server", default=None, metavar="URL", help="An MCP server of yours, for mcp.")
 @option("--allow-http", multiple=True, metavar="HOST", help="A host that may be asked over plain http.")
 @option("--baseline", type=click.Path(dir_okay=False, path_type=Path), help="Drift that was accepted.")
 @option("--accept", is_flag=True, help="Write the drift that is found to the baseline.")
@@ -102,7 +104,8 @@ def _verify(
         model = options["model"] or next(iter(known.models), None)
         if model is None:
             give_up(f"the profile {profile} names no model: name one with --model", 2)
-        run = Run(place, profile, why, model, options["seed"], tuple(probes), baseline=baseline)
+        own = {name: options[name] for name in ("vector_store", "mcp_server") if options[name]}
+        run = Run(place, profile, why, model, options["seed"], tuple(probes), baseline=baseline, own=own)
         rows = [(each.id, each.title, each.requests, each.tokens, each.lacks(known)) for each in probes]
         sys.stderr.write(plan_text(report(run), rows, (budget.requests, budget.tokens)))
         if dry_run:

@@ -213,6 +213,37 @@ def _format(crossing: Crossing) -> str | None:
     return "honoured" if re.fullmatch(r'\s*\{\s*"hello"\s*:\s*".*"\s*\}\s*', text, re.DOTALL) else "ignored"
 
 
+def _spelling(crossing: Crossing) -> str | None:
+    """Which spelling of an image part came to what."""
+    body = crossing.ask.body
+    content = (
+        body["input"][0]["content"] if isinstance(body, dict) and isinstance(body["input"], list) else []
+    )
+    part = next((each for each in content if "image_url" in each), None)
+    if part is None:
+        return None
+    form = "an object" if isinstance(part["image_url"], dict) else "a string"
+    return f"{part['type']} with {form}: {_accepted(crossing)}"
+
+
+def _cached(crossing: Crossing) -> str | None:
+    usage = (crossing.response or {}).get("usage")
+    details = usage.get("input_tokens_details") if isinstance(usage, dict) else None
+    cached = details.get("cached_tokens") if isinstance(details, dict) else None
+    if cached is None:
+        return None
+    turn = "the turn after" if "previous_response_id" in crossing.ask.body else "the first turn"
+    return f"{turn}: {cached} of {(usage or {}).get('input_tokens')} tokens"
+
+
+def _missing(crossing: Crossing) -> str | None:
+    return (
+        _refusal(crossing)
+        if crossing.ask.method == "GET" and crossing.ask.path.startswith("/responses/")
+        else None
+    )
+
+
 def _accepted(crossing: Crossing) -> str | None:
     return "answered" if _answered(crossing) is not None else _refusal(crossing)
 
@@ -252,6 +283,14 @@ FACTS: tuple[Fact, ...] = (
         _refusal_text,
         ("unknown-previous",),
     ),
+    Fact(
+        "not-found",
+        "How is a response that is not there refused?",
+        _missing,
+        ("unknown-response", "delete", "not-stored"),
+    ),
+    Fact("image-spelling", "How may a picture be spelled?", _spelling, ("image-spellings",)),
+    Fact("session-cache", "What does the session cache save?", _cached, ("session-cache",)),
     Fact("unknown-model", "How is an unknown model refused?", _refusal, ("unknown-model",)),
     Fact(
         "refusal-in-stream",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from mockserver.contract.check import check_error, check_response, check_stream
+from mockserver.contract.check import check_body, check_error, check_response, check_stream
 from mockserver.contract.findings import Finding, Severity, shown
 from mockserver.contract.rules import live_rules
 from mockserver.live.client import Crossing, End
 from mockserver.live.places import place_in_contract
 
-__all__ = ["Found", "answer_findings", "live_finding", "placed", "refusal_findings"]
+__all__ = ["Found", "answer_findings", "body_findings", "live_finding", "placed", "refusal_findings"]
 
 #: Findings that say of a documented peculiarity that it was there: no news.
 _DOCUMENTED = frozenset({"SEQ-014", "REQ-002"})
@@ -65,6 +65,20 @@ def answer_findings(crossing: Crossing, profile: str) -> list[Found]:
     return found
 
 
+def body_findings(crossing: Crossing, profile: str, kind: str) -> list[Found]:
+    """What is wrong with the answer of another operation, whose body is of that `kind`."""
+    broken = _transport(crossing)
+    if broken is not None:
+        return [Found(broken, _broken_place(broken, crossing), crossing)]
+    if crossing.status != 200:
+        got = f"{crossing.status}: {_glimpse(crossing)}"
+        refused = live_finding("LIV-002", "a good request is refused", expected=200, got=got)
+        return [Found(refused, f"{kind}: {crossing.status}", crossing)]
+    found = check_body(crossing.body, kind, profile)
+    places = [place_in_contract(each, kind, crossing.value) for each in found]
+    return [Found(each, place, crossing) for each, place in zip(found, places, strict=True)]
+
+
 def refusal_findings(
     crossing: Crossing, profile: str, rule: str, about: str, statuses: tuple[int, ...]
 ) -> list[Found]:
@@ -94,7 +108,7 @@ def _refused_in_band(
     if untyped or (response is not None and response.get("status") == "failed"):
         check = check_stream if crossing.is_stream else check_error
         return placed(check(crossing.body, profile), crossing)
-    name = "LIV-005" if rule == "LIV-005" else "LIV-003"
+    name = rule if rule.startswith("LIV-") else "LIV-003"
     message = (
         f"{about}: it was answered, though {rule} is broken" if name != rule else f"{about}: it was answered"
     )

@@ -15,8 +15,9 @@ from uuid import uuid4
 
 from starlette.types import Receive, Scope, Send
 
-from mockserver.contract.check import check_error, check_response, check_stream
+from mockserver.contract.check import check_body, check_error, check_response, check_stream
 from mockserver.contract.findings import Finding
+from mockserver.contract.operations import find_operation
 from mockserver.contract.requests import RequestJudge, ignored_parameters
 from mockserver.errors import InvalidJSON
 from mockserver.live.asking import Budget
@@ -212,10 +213,13 @@ class Relay:
 
     def _answer_findings(self, passage: _Passage, body: Any) -> list[Finding]:
         reply, profile = passage.reply, self._profile.name
-        if not passage.creates or not passage.status:
+        operation = find_operation(self._profile, passage.scope["method"], passage.scope["path"])
+        if operation is None or not passage.status:
             return []
         if passage.status != 200:
             return check_error(reply, profile, passage.status)
+        if operation.name != "createResponse":
+            return check_body(reply, operation.reply, profile) if passage.complete else []
         if isinstance(body, dict) and body.get("stream") is True:
             found = check_stream(reply, profile, body)
             # Whoever hangs up has seen no end, and there may be none.

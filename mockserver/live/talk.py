@@ -6,13 +6,18 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from mockserver.contract.findings import Finding
 from mockserver.live.asking import Asker
 from mockserver.live.client import Ask, Crossing
-from mockserver.live.judging import Found, answer_findings, live_finding, refusal_findings
+from mockserver.live.judging import (
+    Found,
+    answer_findings,
+    body_findings,
+    live_finding,
+    refusal_findings,
+)
 from mockserver.profiles import Profile
 
-__all__ = ["NO_MORE", "Inconclusive", "Talk"]
+__all__ = ["NO_MORE", "Inconclusive", "NotAsked", "Talk"]
 
 
 #: No parameters beside model and input.
@@ -23,17 +28,31 @@ class Inconclusive(Exception):
     """A probe can not tell: the message says why."""
 
 
+class NotAsked(Exception):
+    """A probe is left out: the message says what is missing."""
+
+
 class Talk:
     """One probe's talk with the endpoint."""
 
-    def __init__(self, asker: Asker, profile: Profile, model: str, nonce: str) -> None:
+    def __init__(
+        self, asker: Asker, profile: Profile, model: str, nonce: str, own: Mapping[str, str] = NO_MORE
+    ) -> None:
         self._asker = asker
         self.profile = profile
         self.model = model
         self.nonce = nonce
         """Letters that make this run's questions others than the last one's, so that no cache answers."""
+        self.own = own
+        """What the user has named of their own: "vector_store", "mcp_server"."""
         self.crossings: list[Crossing] = []
         self.found: list[Found] = []
+
+    @property
+    def unknown_id(self) -> str:
+        """An id of the profile's form that nobody has."""
+        nobody = "00000000-0000-4000-8000-000000000000"
+        return nobody if self.profile.id_form == "uuid" else self.profile.id_form + nobody
 
     def body(self, input: Any, parameters: Mapping[str, Any] = NO_MORE) -> dict[str, Any]:  # noqa: A002
         """The body of a create request."""
@@ -50,14 +69,29 @@ class Talk:
         *,
         tokens: int = 200,
         stop_after: int | None = None,
+        headers: Mapping[str, str] = NO_MORE,
     ) -> Crossing:
         """Ask what is to be answered; Inconclusive where nothing more can be told after what came."""
-        crossing = self.send(Ask(self.body(input, parameters), tokens=tokens, stop_after=stop_after))
+        body = self.body(input, parameters)
+        crossing = self.send(Ask(body, tokens=tokens, stop_after=stop_after, headers=headers))
         found = answer_findings(crossing, self.profile.name)
         self.found += found
         if any(each.finding.rule in ("LIV-001", "LIV-002", "LIV-008") for each in found):
             raise Inconclusive("what came back is no answer")
         return crossing
+
+    def got(self, path: str, kind: str, method: str = "GET", body: Any = None) -> dict[str, Any]:
+        """The value that another operation answers with, judged as a body of that `kind`."""
+        crossing = self.send(Ask(body, method=method, path=path))
+        found = body_findings(crossing, self.profile.name, kind)
+        self.found += found
+        if any(each.finding.rule in ("LIV-001", "LIV-002", "LIV-008") for each in found):
+            raise Inconclusive("what came back is no answer")
+        return crossing.value if isinstance(crossing.value, dict) else {}
+
+    def missing(self, path: str, about: str) -> Crossing:
+        """Ask for what is not there; that it is 404 is inferred, so 400 is taken as well."""
+        return self.refused(Ask(method="GET", path=path), "LIV-009", about, (404, 400))
 
     def refused(self, ask: Ask, rule: str, about: str, statuses: tuple[int, ...] = (400,)) -> Crossing:
         """Ask what is to be refused, for breaking `rule`; `statuses` are those that the documents give."""
@@ -71,7 +105,3 @@ class Talk:
         """A finding of the probe's own, by a rule of `schemas/live.json`."""
         finding = live_finding(rule, message, expected=expected, got=got)
         self.found.append(Found(finding, message, crossing))
-
-    def note(self, findings: list[Finding], crossing: Crossing, place: str) -> None:
-        """Findings of a body that is neither a reply nor a refusal."""
-        self.found += [Found(each, f"{place}{each.pointer}", crossing) for each in findings]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from mockserver.contract.coverage import Coverage
 from mockserver.contract.examples import load_examples
 from mockserver.contract.marks import choose_profile
+from mockserver.contract.operations import bodies, find_operation
 from mockserver.contract.rules import live_rules, load_rules
 from mockserver.contract.schemas import schemas
 from mockserver.errors import LiveError
@@ -19,7 +20,7 @@ from mockserver.live.facts import learn
 from mockserver.live.judging import Found
 from mockserver.live.origin import Origin
 from mockserver.live.probes import Probe
-from mockserver.live.talk import Inconclusive, Talk
+from mockserver.live.talk import Inconclusive, NotAsked, Talk
 from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile, profile_names
 
 __all__ = [
@@ -98,6 +99,8 @@ class Run:
     partial: str = "the run goes on"
     """Why it is not whole; empty: it is."""
     baseline: frozenset[tuple[str, str]] = frozenset()
+    own: Mapping[str, str] = field(default_factory=dict)
+    """What the user has named of their own, for the tools that need it."""
     spent_requests: int = 0
     spent_tokens: int = 0
 
@@ -151,7 +154,7 @@ def run_probes(
     nonce = f"{chance.getrandbits(24):06x}"
     for probe in run.planned:
         begun(probe)
-        run.outcomes.append(_outcome(probe, asker, Talk(asker, profile, run.model, nonce)))
+        run.outcomes.append(_outcome(probe, asker, Talk(asker, profile, run.model, nonce, run.own)))
         run.spent_requests, run.spent_tokens = asker.budget.spent_requests, asker.budget.spent_tokens
         _require_answers(run, asker)
         done()
@@ -165,7 +168,7 @@ def _outcome(probe: Probe, asker: Asker, talk: Talk) -> Outcome:
     verdict, reason = Verdict.PASS, ""
     try:
         probe.run(talk)
-    except OutOfBudget as error:
+    except (OutOfBudget, NotAsked) as error:
         verdict, reason = Verdict.NOT_COVERED, str(error)
     except Throttled as error:
         verdict, reason = Verdict.INCONCLUSIVE, f"the service does not answer now: {error}"
@@ -194,10 +197,14 @@ def _require_answers(run: Run, asker: Asker) -> None:
 
 
 def profile_of_path(base_url: str) -> list[Profile]:
-    """The profiles whose base path a URL ends with, oldest first; those that are not played have no say."""
+    """The profiles whose base path a URL ends with, oldest first; those that are not played have no say.
+
+    Where one base path is the end of another, the longer one counts.
+    """
     known = [load_profile(name) for name in profile_names()]
-    played = [each for each in known if each.models]
-    return [each for each in played if base_url.endswith(each.base_path) and each.base_path]
+    fitting = [each for each in known if each.models and base_url.endswith(each.base_path)]
+    longest = max((len(each.base_path) for each in fitting), default=0)
+    return [each for each in fitting if len(each.base_path) == longest]
 
 
 def chosen_profile(origin: Origin, asker: Asker) -> tuple[str, str]:
@@ -207,28 +214,31 @@ def chosen_profile(origin: Origin, asker: Asker) -> tuple[str, str]:
         return candidates[0].name, "by its path"
     models = (candidates[-1:] or [load_profile(DEFAULT_PROFILE)])[0].models
     try:
-        crossing = asker.ask(Ask({"model": models[0], "input": "Hello!"}, tokens=200), lambda _: None)
+        # A stream shows more than a reply: the ages name the events of thoughts differently.
+        hello = {"model": models[0], "input": "Hello!", "stream": True}
+        crossing = asker.ask(Ask(hello, tokens=500), lambda _: None)
     except (OutOfBudget, Throttled, Unreachable) as error:
         raise LiveError(
             f"{origin.base_url} can not be asked what it is: {error}; name it with --profile"
         ) from None
-    choice = choose_profile(crossing.body, crossing.value)
+    choice = choose_profile(crossing.body)
     if candidates and choice.profile not in [each.name for each in candidates]:
         return candidates[-1].name, "the newest with its path"
     return choice.profile, choice.why
 
 
 def _covered(profile: str, crossings: Iterable[Crossing]) -> Covered:
-    coverage = Coverage(schemas(profile), ("create_request", "response", "event", "error", "error_wrapped"))
+    about = load_profile(profile)
+    names = {"create_request", "response", "event", "error", "error_wrapped", *bodies(about)}
+    coverage = Coverage(schemas(profile), sorted(names))
     kinds = set()
     for crossing in crossings:
-        for name, kind, value in _values(crossing):
+        for name, kind, value in _values(crossing, about):
             kinds.add(kind)
             coverage.add(name, value)
     rules = {name for name, rule in load_rules().items() if rule.is_for(profile)}
-    judged = {name for name in rules if load_examples()[name].kind in kinds} | (
-        live_rules().keys() if kinds else set()
-    )
+    judged = {name for name in rules if load_examples()[name].kind in kinds}
+    judged |= live_rules().keys() if kinds else set()
     possible = coverage.possible
     return Covered(
         tuple(sorted(coverage.seen)),
@@ -238,14 +248,20 @@ def _covered(profile: str, crossings: Iterable[Crossing]) -> Covered:
     )
 
 
-def _values(crossing: Crossing) -> Iterator[tuple[str, str, object]]:
+def _values(crossing: Crossing, profile: Profile) -> Iterator[tuple[str, str, object]]:
     """(schema, kind of thing, value) of all that crossed."""
-    if isinstance(crossing.ask.body, dict) and (crossing.status or 0) < 400:
-        yield "create_request", "request", crossing.ask.body
+    operation = find_operation(profile, crossing.ask.method, profile.base_path + crossing.ask.path)
+    good, value = (crossing.status or 0) < 400, crossing.value
+    if (
+        operation is not None
+        and operation.request is not None
+        and good
+        and isinstance(crossing.ask.body, dict)
+    ):
+        yield operation.request, "request", crossing.ask.body
     if crossing.is_stream:
         yield from (("event", "stream", event) for event in crossing.events)
-    elif isinstance(crossing.value, dict):
-        if crossing.response is not None:
-            yield "response", "response", crossing.value
-        else:
-            yield "error_wrapped" if "error" in crossing.value else "error", "error", crossing.value
+    elif isinstance(value, dict) and (not good or operation is None):
+        yield "error_wrapped" if "error" in value else "error", "error", value
+    elif isinstance(value, dict) and operation is not None:
+        yield operation.reply, "response", value

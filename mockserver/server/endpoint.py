@@ -25,6 +25,7 @@ from mockserver.server.envelopes import ApiError, Misdirected, Unplanned, envelo
 from mockserver.server.faults import FAULT_HEADER, AskedFault, Fault, Outgoing, parse_fault
 from mockserver.server.journal import About, Entry, Sent, secrets_of
 from mockserver.server.logbook import Logbook
+from mockserver.server.reloading import Folder
 from mockserver.server.sessions import Session
 from mockserver.server.steps import Raw
 from mockserver.server.steps import Send as SendStep
@@ -67,6 +68,8 @@ class Services:
     """Whether requests may ask for faults by header."""
     admin_token: str = field(default="", repr=False)
     """What opens the admin API; empty: there is none."""
+    folder: Folder | None = None
+    """The folder of the user's own exchange files, which is read again when it changes."""
     stream_errors: str = "http"
     """How a stream is refused: "http", with a status of its own, or "inband", with 200 and within it."""
     _date: tuple[int, bytes] = (0, b"")

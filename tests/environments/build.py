@@ -6,6 +6,7 @@ Each folder beside this script is one client environment, named like the folder 
 - `package-lock.json` (with its `package.json`): `.environments/<name>/node_modules`
 - `sdist.txt`: one source archive, unpacked; a test reads the files in it, nothing of it is installed
 
+`.environments/example-node` holds what `examples/node` needs, by that folder's lock.
 `.environments/wheelhouse` holds the wheels of `requirements/pytest.txt`, from which a test installs the
 package without a network. Everything is built once and again only when its lock or its tool has changed.
 `make test` runs this; `make lock` refreshes the locks.
@@ -73,6 +74,9 @@ def environments() -> Iterator[Environment]:
         elif packages.is_file():
             files = (packages, folder / "package-lock.json")
             yield Environment(folder.name, files, shutil.which("npm"), build_node)
+    example = ROOT / "examples" / "node"
+    files = (example / "package.json", example / "package-lock.json")
+    yield Environment("example-node", files, shutil.which("npm"), build_node)
 
 
 def build_wheelhouse(target: Path, files: tuple[Path, ...]) -> None:

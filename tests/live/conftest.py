@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +28,10 @@ CANARY = "sk-canary-4f1d2c7b9e"
 Verify = Callable[..., tuple[int, dict[str, Any], str]]
 
 
-@pytest.fixture(scope="session")
-def standin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The root URL of the stand-in: what is wrong comes next in the path, then the base path."""
-    folder = tmp_path_factory.mktemp("standin")
+@contextmanager
+def _running(profile: str, folder: Path) -> Iterator[str]:
     url_file = folder / "url"
-    command = [sys.executable, "-m", "tests.live.standin", str(url_file), DEFAULT_PROFILE, CANARY]
+    command = [sys.executable, "-m", "tests.live.standin", str(url_file), profile, CANARY]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
@@ -46,18 +46,39 @@ def standin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process.wait(10)
 
 
+@pytest.fixture(scope="session")
+def standins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
+    """The root URL of the stand-in of a profile: what is wrong comes next in the path, then the base path."""
+    with ExitStack() as stack:
+
+        @cache
+        def start(profile: str) -> str:
+            return stack.enter_context(_running(profile, tmp_path_factory.mktemp("standin")))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def standin(standins: Callable[[str], str]) -> str:
+    """The stand-in of January's profile."""
+    return standins(DEFAULT_PROFILE)
+
+
 @pytest.fixture
 def verify(
-    standin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+    standins: Callable[[str], str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfdbinary: pytest.CaptureFixture[bytes],
 ) -> Verify:
     """Run `mockserver verify` against a stand-in: (exit status, JSON report, all that was printed)."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DASHSCOPE_API_KEY", CANARY)
 
-    def run(wrong: str, *options: str) -> tuple[int, dict[str, Any], str]:
+    def run(wrong: str, *options: str, profile: str = DEFAULT_PROFILE) -> tuple[int, dict[str, Any], str]:
         target = tmp_path / "report.json"
         target.unlink(missing_ok=True)
-        url = f"{standin}/{wrong}{load_profile().base_path}"
+        url = f"{standins(profile)}/{wrong}{load_profile(profile).base_path}"
         arguments = ["verify", "--base-url", url, "--rate", "0", "--report", f"json={target}", *options]
         monkeypatch.setattr(sys, "argv", ["mockserver", *arguments])
         with pytest.raises(SystemExit) as ended:

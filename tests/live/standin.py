@@ -32,6 +32,7 @@ Object = dict[str, Any]
 class Answer:
     """An answer on its way out."""
 
+    method: str
     asked: Object
     """The request's body; empty where it is no object."""
     authorization: str
@@ -94,7 +95,8 @@ def on_responses(name: str, edit: Callable[[Object], None]) -> None:
             answer.events = events
         else:
             value = answer.value
-            edit(value)
+            if value.get("object") == "response":
+                edit(value)
             answer.value = value
 
 
@@ -266,6 +268,14 @@ def _without(frame: bytes, field_name: bytes) -> bytes:
     return b"\n".join(line for line in frame.split(b"\n") if not line.startswith(field_name))
 
 
+on_frames("zero-events", lambda frames: [])
+
+
+@change("silent")
+def silent(answer: Answer) -> None:
+    answer.pauses = [20.0]
+
+
 @change("html-for-stream")
 def html_for_stream(answer: Answer) -> None:
     if answer.streamed:
@@ -289,7 +299,7 @@ def content_type(answer: Answer) -> None:
 @change("envelope")
 def envelope(answer: Answer) -> None:
     if answer.status >= 400:
-        answer.value = {"detail": answer.value["message"]}
+        answer.value = {"detail": "no"}
 
 
 on_refusals("refusals-500", lambda answer: setattr(answer, "status", 500))
@@ -314,6 +324,41 @@ def failed_as_200(answer: Answer) -> None:
             "tool_choice": "auto",
             "tools": [],
         }
+
+
+@change("deleted-kept")
+def deleted_kept(answer: Answer) -> None:
+    """What was deleted can be had all the same."""
+    if answer.method == "GET" and answer.status == 404 and _COUNTS.get("deleted"):
+        answer.status = 200
+        answer.value = _KEPT
+    elif answer.method == "DELETE":
+        _COUNTS["deleted"] = 1
+    elif answer.method == "POST" and answer.status == 200 and not answer.streamed:
+        _KEPT.clear()
+        _KEPT.update(answer.value)
+        _COUNTS["deleted"] = 0
+
+
+_KEPT: Object = {}
+
+
+@change("retrieved-another")
+def retrieved_another(answer: Answer) -> None:
+    if answer.method == "GET" and answer.status == 200 and answer.value.get("object") == "response":
+        answer.value = {**answer.value, "id": "resp_11111111-2222-9333-8444-555555555555"}
+
+
+@change("retrieved-untyped")
+def retrieved_untyped(answer: Answer) -> None:
+    if answer.method == "GET" and answer.status == 200 and answer.value.get("object") == "response":
+        answer.value = {**answer.value, "created_at": "yesterday"}
+
+
+on_responses(
+    "echo-lost",
+    lambda response: response.update(temperature=0.5) if "temperature" in response else None,
+)
 
 
 # Time and connections.
@@ -436,7 +481,7 @@ class Standin:
         names = {name.decode(): value.decode() for name, value in messages[0]["headers"]}
         names.pop("content-length", None)
         pieces = [bytes(each["body"]) for each in messages[1:] if each["body"]]
-        return Answer(asked, authorization, messages[0]["status"], names, pieces)
+        return Answer(scope["method"], asked, authorization, messages[0]["status"], names, pieces)
 
 
 async def _whole(receive: Callable[[], Awaitable[Any]]) -> bytes:

@@ -15,7 +15,7 @@ from mockserver.live.asking import Budget
 from mockserver.live.client import Limits
 from mockserver.live.origin import Origin, origin
 from mockserver.live.relay import Relay
-from mockserver.profiles import load_profile
+from mockserver.profiles import Profile, load_profile
 from mockserver.server.journal import Journal
 from mockserver.server.threaded import ThreadedServer
 from mockserver.wire import json
@@ -35,13 +35,13 @@ def between() -> Iterator[Between]:
     running: list[tuple[ThreadedServer, Relay, httpx.Client]] = []
 
     def run(
-        place: Origin, budget: Budget | None = None, limits: Limits | None = None
+        place: Origin, budget: Budget | None = None, profile: Profile = PROFILE
     ) -> tuple[Relay, httpx.Client]:
-        relay = Relay(place, PROFILE, KEY, budget or Budget(100, 100_000), limits or Limits(), Journal())
+        relay = Relay(place, profile, KEY, budget or Budget(100, 100_000), Limits(), Journal())
         server = ThreadedServer(relay)
         server.start()
         client = httpx.Client(
-            base_url=server.url + PROFILE.base_path,
+            base_url=server.url + profile.base_path,
             headers={"authorization": f"Bearer {KEY}"},
             trust_env=False,
             timeout=20,
@@ -189,6 +189,17 @@ def test_answers_are_judged(wrong: str, rule: str, standin: str, between: Betwee
     client.post("/responses", json=body)
     settled(relay, client)
     assert [each.rule for each in relay.journal.last.answered] == [rule]
+
+
+def test_answers_of_other_operations_are_judged(standins: Callable[[str], str], between: Between) -> None:
+    later = load_profile("qwen-2026-09")
+    for wrong, rules in (("honest", []), ("retrieved-untyped", ["SCH-001"])):
+        place = origin(f"{standins(later.name)}/{wrong}{later.base_path}", CANARY)
+        relay, client = between(place, profile=later)
+        made = client.post("/responses", json={"model": later.models[0], "input": "Hello!"}).json()
+        assert client.get(f"/responses/{made['id']}").status_code == 200
+        settled(relay, client)
+        assert [each.rule for each in relay.journal.last.answered] == rules
 
 
 def test_requests_are_judged(between: Between) -> None:

@@ -19,8 +19,10 @@ import pytest
 from mockserver import resources
 from mockserver.contract.files import check_file
 from mockserver.contract.rules import load_rules
+from mockserver.live.client import Client, Limits
+from mockserver.live.origin import origin
 from mockserver.live.probes import all_probes
-from mockserver.profiles import load_profile
+from mockserver.profiles import load_profile, profile_names
 from mockserver.wire import json
 from tests.acceptance.conftest import wait_until
 from tests.cli.conftest import Run
@@ -31,12 +33,19 @@ def findings(report: dict[str, Any]) -> list[tuple[str, str, str]]:
     return [(each["verdict"], each["rule"], each["place"]) for each in report["findings"]]
 
 
-def test_an_honest_endpoint_passes(verify: Verify) -> None:
-    status, report, printed = verify("honest")
+PLAYED = [name for name in profile_names() if load_profile(name).models]
+
+
+@pytest.mark.parametrize("profile", PLAYED)
+def test_an_honest_endpoint_passes(profile: str, verify: Verify) -> None:
+    status, report, printed = verify("honest", profile=profile)
     assert status == 0, printed
     assert report["findings"] == []
+    assert report["profile"] == profile
     verdicts = {each["id"]: each["verdict"] for each in report["probes"]}
-    assert set(verdicts.values()) == {"pass", "not covered"}
+    unsure = {name for name, verdict in verdicts.items() if verdict == "inconclusive"}
+    assert unsure <= {"incomplete"}  # the mock has said all it had to say
+    assert {verdicts[name] for name in verdicts.keys() - unsure} == {"pass", "not covered"}
     assert report["partial"] is None
 
 
@@ -70,6 +79,7 @@ WRONG = {
     "end-cut": ("fail", "SSE-003", "stream"),
     "done-marker": ("drift", "SSE-010", "stream"),
     "data-broken": ("fail", "SSE-002", "stream"),
+    "zero-events": ("fail", "SSE-006", "stream"),
     "html-for-stream": ("fail", "SSE-006", "stream"),
     "json-for-stream": ("fail", "SSE-006", "stream"),
     "content-type": ("drift", "LIV-006", "text/event-stream"),
@@ -90,6 +100,25 @@ def test_what_is_wrong_is_found_once_and_nothing_else(wrong: str, verify: Verify
     assert status == 1, printed
 
 
+#: As above, by what only the later ages have or do otherwise.
+WRONG_LATER = {
+    "member-added": ("drift", "SCH-003", "response/vendor_note"),
+    "text-differs": ("fail", "TXT-001", "response.output_text.done/text"),
+    "envelope": ("fail", "SCH-002", "error"),
+    "numbers-skip": ("fail", "SEQ-013", "stream"),
+    "deleted-kept": ("fail", "LIV-009", "a response that was deleted"),
+    "retrieved-another": ("fail", "LIV-009", "id is another than when it was created"),
+    "echo-lost": ("drift", "REQ-012", "response/temperature"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_LATER)
+def test_what_is_wrong_in_the_newest_age(wrong: str, verify: Verify) -> None:
+    status, report, printed = verify(wrong, profile="qwen-2026-09")
+    assert findings(report) == [WRONG_LATER[wrong]]
+    assert status == 1, printed
+
+
 def test_what_is_slow_or_documented_is_no_finding(verify: Verify) -> None:
     for wrong in ("slow", "failed-as-200"):
         status, report, printed = verify(wrong)
@@ -100,12 +129,28 @@ def test_what_is_slow_or_documented_is_no_finding(verify: Verify) -> None:
     assert facts["unknown-previous"].startswith("200, a failed response: InvalidParameter")
 
 
+def test_an_answer_that_does_not_come_is_not_waited_for_for_ever(verify: Verify) -> None:
+    status, report, _ = verify("silent", "--only", "basic", "--timeout", "0.5")
+    assert (status, findings(report)) == (1, [("fail", "LIV-001", "reply: timed out")])
+
+
+def test_tools_that_need_something_of_the_users_are_asked_where_it_is_named(verify: Verify) -> None:
+    only = ("--only", "tool-file-search", "--only", "tool-mcp", "--only", "tool-image-search")
+    _, report, _ = verify("honest", *only, profile="qwen-2026-09")
+    assert [probe["verdict"] for probe in report["probes"]] == ["pass", "not covered", "not covered"]
+    own = ("--vector-store", "vs_1", "--mcp-server", "https://example.com/sse")
+    status, report, printed = verify("honest", *only, *own, profile="qwen-2026-09")
+    assert status == 0, printed
+    assert {probe["verdict"] for probe in report["probes"]} == {"pass"}
+
+
 def test_another_status_of_a_refusal_is_told_for_each_refusal(verify: Verify) -> None:
     status, report, _ = verify("refusals-500")
     assert status == 1
     assert {(each["rule"], each["expected"], each["got"]) for each in report["findings"]} == {
         ("LIV-004", "400", 500),
         ("LIV-004", "400 or 404", 500),
+        ("LIV-004", "400 or 404 or 405", 500),
     }
     assert len(report["findings"]) == len({each["place"] for each in report["findings"]})
 
@@ -227,6 +272,17 @@ def test_junit_and_markdown(verify: Verify, tmp_path: Path) -> None:
     assert "| `basic` | ≠ drift |" in markdown
 
 
+def test_the_key_is_in_no_repr() -> None:
+    place = origin("https://example.com/v1", CANARY)
+    client = Client(place, Limits())
+    try:
+        assert CANARY not in repr(place) + repr(client) + repr(
+            vars(place) if hasattr(place, "__dict__") else ""
+        )
+    finally:
+        client.close()
+
+
 def test_the_key_is_nowhere(verify: Verify, tmp_path: Path) -> None:
     """Against one that gives it back wherever it can, and one that is not there."""
     forms = [
@@ -324,3 +380,18 @@ def test_a_terminal_sees_a_bar(standin: str) -> None:
     assert "━" in shown.decode()
     assert b"[1/1]" not in shown
     assert b"1 pass" in out
+
+
+def test_coverage_says_what_was_seen_and_what_was_not(verify: Verify) -> None:
+    _, report, _ = verify("honest", "--only", "basic", profile="qwen-2026-09")
+    coverage = report["coverage"]
+    assert {"response.id", "item~message", "response.status=completed"} <= set(coverage["seen"])
+    assert {"event~response.created", "input_items.data", "response.status=failed"} <= set(
+        coverage["not_covered"]
+    )
+    assert not set(coverage["seen"]) & set(coverage["not_covered"])
+    assert "USE-001" in coverage["rules"]
+    assert "SEQ-001" in coverage["rules_not_covered"]
+    _, report, _ = verify("honest", "--only", "stream", "--only", "input-items", profile="qwen-2026-09")
+    assert {"event~response.created", "input_items.data"} <= set(report["coverage"]["seen"])
+    assert "SEQ-001" in report["coverage"]["rules"]

@@ -179,7 +179,5 @@ def test_streams_are_refused_in_band_where_it_is_wanted(members: dict[str, Any],
 def test_a_setting_that_can_not_be_is_told() -> None:
     with pytest.raises(ConfigurationError, match="MockServer: stream_errors is http or inband, not 'loud'"):
         MockServer(stream_errors="loud")
-    with pytest.raises(
-        ConfigurationError, match="MockServer: function_arguments is deltas or whole, not 'half'"
-    ):
+    with pytest.raises(ConfigurationError, match="function_arguments is deltas or whole, not 'half'"):
         MockServer(function_arguments="half")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mockserver.live.probes import answers, refusals, tools
+from mockserver.live.probes import answers, refusals, stored, tools
 from mockserver.live.probes.registry import Probe, all_probes, choose
 
 __all__ = ["FAMILIES", "Probe", "all_probes", "choose"]
 
 #: The modules whose import registers the probes: cheap ones first, those of tools last.
-FAMILIES = (answers, refusals, tools)
+FAMILIES = (answers, refusals, stored, tools)

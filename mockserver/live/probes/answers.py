@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mockserver.contract.check import check_request
 from mockserver.contract.rules import load_rules
 from mockserver.live.client import Crossing
+from mockserver.live.probes.pictures import PICTURE
 from mockserver.live.probes.registry import probe
 from mockserver.live.talk import Inconclusive, Talk
 from mockserver.profiles import Profile
@@ -127,7 +129,7 @@ def include(talk: Talk) -> None:
     _answered_or_refused(talk, f"Say hello in one word. ({talk.nonce})", asked)
 
 
-def _answered_or_refused(talk: Talk, question: str, parameters: Mapping[str, Any]) -> None:
+def _answered_or_refused(talk: Talk, question: Any, parameters: Mapping[str, Any]) -> None:
     before = len(talk.found)
     try:
         talk.answer(question, parameters, tokens=300)
@@ -155,6 +157,51 @@ def incomplete(talk: Talk) -> None:
     status = (crossing.response or {}).get("status")
     if status != "incomplete":
         raise Inconclusive(f"the answer has the status {status!r}")
+
+
+def _reads_no_images(profile: Profile) -> str | None:
+    found = check_request(
+        {"model": profile.models[0] if profile.models else "x", "input": _pictures()[0]}, profile
+    )
+    return f"{profile.name} reads no images" if found else None
+
+
+def _pictures() -> list[list[dict[str, Any]]]:
+    """One question about a picture, in each of the spellings that the documents have."""
+    question = {"type": "input_text", "text": "Which colour is it? One word."}
+    parts: list[dict[str, Any]] = [
+        {"type": "input_image", "image_url": PICTURE},
+        {"type": "image_url", "image_url": PICTURE},
+        {"type": "image_url", "image_url": {"url": PICTURE}},
+    ]
+    return [[{"role": "user", "content": [question, part]}] for part in parts]
+
+
+@probe(
+    "image-spellings",
+    "a picture is read; how it may be spelled is a fact",
+    requests=3,
+    tokens=1200,
+    lacks=_reads_no_images,
+)
+def image_spellings(talk: Talk) -> None:
+    """The pages of March and August 2026 have three spellings of an image part."""
+    for picture in _pictures():
+        _answered_or_refused(talk, picture, {})
+
+
+def _no_cache(profile: Profile) -> str | None:
+    return None if profile.cache_min_tokens else f"{profile.name} has no session cache"
+
+
+@probe("session-cache", "the session cache is told of in usage", requests=2, tokens=5000, lacks=_no_cache)
+def session_cache(talk: Talk) -> None:
+    """What exactly is cached the documents tell in two ways (API reference, September 2026): a fact."""
+    enable = {"x-dashscope-session-cache": "enable"}
+    words = " ".join(f"{talk.nonce}{number}" for number in range(talk.profile.cache_min_tokens))
+    first = talk.answer(f"Say yes. {words}", tokens=2500, headers=enable)
+    previous = {"previous_response_id": (first.response or {}).get("id")}
+    talk.answer("Once more.", previous, tokens=2500, headers=enable)
 
 
 def _input_tokens(crossing: Crossing) -> int | None:

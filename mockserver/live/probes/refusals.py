@@ -55,6 +55,12 @@ def _other_ranges(profile: Profile) -> str | None:
     return None if refused else f"{profile.name} has other ranges"
 
 
+@probe("wrong-method", "a method that the endpoint does not have is refused")
+def wrong_method(talk: Talk) -> None:
+    """The error catalogue lists it under 400; 405 is HTTP's own (error catalogue, 2026; RFC 9110)."""
+    talk.refused(Ask(method="PUT"), "LIV-003", "a PUT", (400, 404, 405))
+
+
 @probe("ranges", "values out of range are refused", requests=2, tokens=2 * _TOKENS, lacks=_other_ranges)
 def ranges(talk: Talk) -> None:
     talk.refused(_ask(talk, {"temperature": 2.0}), "REQ-001", "a temperature of 2, which is out of range")
@@ -64,7 +70,7 @@ def ranges(talk: Talk) -> None:
 @probe("unknown-previous", "a previous_response_id that nobody knows is refused", tokens=_TOKENS)
 def unknown_previous(talk: Talk) -> None:
     """The documents give the refusal no status: 400 as for any parameter, or 404 as for retrieve."""
-    ask = _ask(talk, {"previous_response_id": _unknown_id(talk.profile)})
+    ask = _ask(talk, {"previous_response_id": talk.unknown_id})
     talk.refused(ask, "REQ-001", "a previous_response_id that nobody knows", (400, 404))
 
 
@@ -145,8 +151,3 @@ def few_tokens(talk: Talk) -> None:
     talk.refused(
         _ask(talk, {"max_output_tokens": 15}), "REQ-001", "a max_output_tokens of 15, which is too few"
     )
-
-
-def _unknown_id(profile: Profile) -> str:
-    nobody = "00000000-0000-4000-8000-000000000000"
-    return nobody if profile.id_form == "uuid" else profile.id_form + nobody

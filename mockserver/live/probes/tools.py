@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from mockserver.live.client import Crossing
+from mockserver.live.probes.pictures import PICTURE
 from mockserver.live.probes.registry import probe
-from mockserver.live.talk import Inconclusive, Talk
+from mockserver.live.talk import Inconclusive, NotAsked, Talk
 from mockserver.profiles import Profile
 
 __all__: list[str] = []
@@ -29,13 +30,14 @@ _QUESTIONS = {
     "code_interpreter": "Compute 2 to the power of 100 with code.",
     "web_search_image": "Find a picture of the Great Wall.",
     "image_search": "Find pictures like this one.",
+    "file_search": "What do the files say? Search them.",
+    "mcp": "Use the tools of the server to answer: what can it do?",
 }
 
-#: Tools that need something of the user's own: a store of files, a server, a picture.
+#: What the user has to name for a tool to be asked, by the member of its declaration.
 _OWN = {
-    "file_search": "it needs the id of a vector store of yours",
-    "mcp": "it needs an MCP server of yours",
-    "image_search": "it needs a picture of yours",
+    "file_search": ("vector_store", "it needs a vector store of yours: --vector-store ID"),
+    "mcp": ("mcp_server", "it needs an MCP server of yours: --mcp-server URL"),
 }
 
 
@@ -77,20 +79,37 @@ def _runs(kind: str, tokens: int) -> None:
     )
     def run(talk: Talk) -> None:
         tool = talk.profile.tools[kind]
-        asked: dict[str, Any] = {"tools": [{"type": each} for each in (tool.needs_tool, kind) if each]}
+        if kind in _OWN and not talk.own.get(_OWN[kind][0]):
+            raise NotAsked(_OWN[kind][1])
+        asked: dict[str, Any] = {"tools": [_declared(each, talk) for each in (tool.needs_tool, kind) if each]}
         if tool.needs_thinking_message:
             asked["enable_thinking"] = True
         for parameters in (asked, {**asked, "stream": True}):
-            crossing = talk.answer(f"{_QUESTIONS[kind]} ({talk.nonce})", parameters, tokens=tokens)
+            crossing = talk.answer(_question(kind, talk), parameters, tokens=tokens)
             if not any(item.get("type") == tool.item for item in crossing.output):
                 raise Inconclusive(f"the model has not used {kind}")
 
 
+def _declared(kind: str, talk: Talk) -> dict[str, Any]:
+    if kind == "file_search":
+        return {"type": kind, "vector_store_ids": [talk.own["vector_store"]]}
+    if kind == "mcp":
+        server = {"server_protocol": "sse", "server_label": "probe", "server_url": talk.own["mcp_server"]}
+        return {"type": kind, **server}
+    return {"type": kind}
+
+
+def _question(kind: str, talk: Talk) -> Any:
+    text = f"{_QUESTIONS[kind]} ({talk.nonce})"
+    if kind != "image_search":
+        return text
+    parts = [{"type": "input_text", "text": text}, {"type": "input_image", "image_url": PICTURE}]
+    return [{"role": "user", "content": parts}]
+
+
 def _has_not(kind: str) -> Callable[[Profile], str | None]:
     def lacks(profile: Profile) -> str | None:
-        if kind not in profile.tools:
-            return f"{profile.name} has no {kind}"
-        return _OWN.get(kind)
+        return None if kind in profile.tools else f"{profile.name} has no {kind}"
 
     return lacks
 

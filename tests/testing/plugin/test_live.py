@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from mockserver.profiles import load_profile
-from tests.live.conftest import CANARY, standin
+from tests.live.conftest import CANARY, standin, standins
 from tests.testing.plugin.conftest import Run
 
-__all__ = ["standin"]
+__all__ = ["standin", "standins"]
 
 ASKS = """
 def test_asks(ask, responses_server):
@@ -35,6 +35,7 @@ def test_what_scripts_nothing_runs(run: Run, standin: str) -> None:
     ("code", "reason"),
     [
         ("def test_it(responses_server): responses_server.reply('x')", "it scripts a reply"),
+        ("def test_it(responses_server): responses_server.fail('rate-limit')", "it scripts an error"),
         ("def test_it(responses_server): responses_server.clock", "it moves the server's clock"),
         ("def test_it(responses_server): responses_server.reset()", "it resets the server"),
         ("def test_it(make_responses_server): make_responses_server()", "it starts a mock server of its own"),
@@ -45,6 +46,10 @@ def test_what_scripts_nothing_runs(run: Run, standin: str) -> None:
         (
             "@pytest.mark.responses(exchanges='.')\ndef test_it(responses_server): pass",
             "its marker sets exchanges",
+        ),
+        (
+            "@pytest.mark.responses(profile='qwen-2026-09')\ndef test_it(responses_server): pass",
+            "its marker asks for the profile qwen-2026-09, and the endpoint is judged as qwen-2026-01",
         ),
     ],
 )

@@ -1,0 +1,194 @@
+"""`mockserver fuzz`: find the smallest answer that breaks a client, whatever it is written in."""
+
+from __future__ import annotations
+
+import random
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mockserver.cli.options import option
+from mockserver.cli.settings import give_up
+from mockserver.contract.words import plain
+from mockserver.errors import MockServerError
+from mockserver.profiles import DEFAULT_PROFILE, load_profile
+
+if TYPE_CHECKING:
+    from mockserver.testing.cases.search import Found, Search
+    from mockserver.testing.fuzz import CommandPlay
+
+__all__ = ["fuzz"]
+
+#: Seconds between two lines of progress where there is no terminal.
+_LINE_SECONDS = 5.0
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND…")
+@option("--profile", default=DEFAULT_PROFILE, help="The age of the service to play.")
+@option("--rendering", default="wire", help="wire: what the service sends; documented: as its samples look.")
+@option("--model", default=None, metavar="NAME", help="The model to ask for; default: the profile's first.")
+@option("--examples", default=100, type=click.IntRange(1), help="Cases to draw.")
+@option("--seed", type=int, help="Draw the same cases again; default: others each time.")
+@option("--jobs", default=1, type=click.IntRange(1, 64), help="Commands to run at once.")
+@option("--timeout", default=10.0, type=click.FloatRange(0.1), help="Seconds that a command may take.")
+@option(
+    "--expect",
+    type=click.Choice(["exit", "text"]),
+    default="exit",
+    help="exit: status 0 is understanding; text: standard output must be the answer's text, too.",
+)
+@option("--skip", multiple=True, metavar="KIND", help="Leave out a kind of case; may be repeated.")
+@option(
+    "--cases",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".mockserver/cases"),
+    help="Where failures are kept.",
+)
+@click.option("--replay", metavar="ID", help="Play one kept case again, by its id or the path of its file.")
+def fuzz(command: tuple[str, ...], **options: Any) -> None:
+    """Find the smallest answer that breaks a client.
+
+    For each case the command is run with OPENAI_BASE_URL, OPENAI_API_KEY, DASHSCOPE_API_KEY,
+    MOCKSERVER_MODEL, MOCKSERVER_INPUT, MOCKSERVER_STREAM (0 or 1), MOCKSERVER_CASE and
+    MOCKSERVER_TIMEOUT (seconds it has). It must send a request, and end in time. Exit status 0 means "I
+    understood": right for a legal answer, wrong for one that is cut, failed, refused or never ends. The
+    requests it sends are judged, too.
+
+    Kinds of cases, for --skip: failed, cut, closed, error, dropped, reset, empty, refused, stalled; cuts,
+    framing, unknown, members, long.
+
+    Exit status: 0 nothing found, 1 a case that breaks the client, 2 it could not be run.
+    """
+    try:
+        from mockserver.testing.cases.plan import FAULTS, ODDITIES
+    except ImportError as error:
+        give_up(f"{error.name} is missing: pip install 'responses-mockserver[pytest]'", 2)
+    unknown = sorted(set(options["skip"]) - {*FAULTS, *ODDITIES})
+    if unknown:
+        give_up(f"--skip {unknown[0]}: there are: {', '.join((*FAULTS, *ODDITIES))}", 2)
+    try:
+        raise SystemExit(_fuzz(command, options))
+    except MockServerError as error:
+        give_up(str(error), 2)
+    except OSError as error:
+        give_up(f"can not keep a case in {options['cases']}: {error.strerror or error}", 2)
+    except KeyboardInterrupt:
+        give_up("interrupted", 130)
+
+
+def _fuzz(command: Sequence[str], options: dict[str, Any]) -> int:
+    from mockserver.server.sessions import AnyModel
+    from mockserver.testing.cases.door import Door
+    from mockserver.testing.children import Children
+    from mockserver.testing.fuzz import CommandPlay
+
+    profile, model = load_profile(options["profile"]), options["model"] or ""
+    children = Children()
+    models = AnyModel() if model not in ("", *profile.models) else None
+    with Door(profile=profile.name, rendering=options["rendering"], models=models) as door:
+        play = CommandPlay(command, door, children, options["timeout"], options["expect"] == "text", model)
+        try:
+            if options["replay"]:
+                return _replay(play, options)
+            return _search(play, options)
+        finally:
+            children.close()
+
+
+def _replay(play: CommandPlay, options: dict[str, Any]) -> int:
+    from mockserver.testing.cases.kept import read_case
+    from mockserver.testing.cases.search import Found
+    from mockserver.testing.cases.verdicts import judge
+    from mockserver.testing.cases.words import case_lines
+
+    plan = read_case(options["cases"], options["replay"], play.door.look.profile.name)
+    outcome = play(plan)
+    failure = judge(plan, outcome)
+    if failure is None:
+        print(f"passed: case {plan.id}, {outcome.how}")
+        print("\n".join(case_lines(plan, play.door.look)))
+        return 0
+    _print(Found(plan, outcome, failure), play, options)
+    return 1
+
+
+def _search(play: CommandPlay, options: dict[str, Any]) -> int:
+    from mockserver.testing.cases.kept import keep, kept
+    from mockserver.testing.cases.search import Search
+    from mockserver.testing.cases.words import events_of
+
+    profile = play.door.look.profile
+    number = random.randrange(1 << 32) if options["seed"] is None else options["seed"]
+    search = Search(play, profile, options["examples"], number, options["jobs"], options["skip"])
+    begun = time.monotonic()
+    with _progress(search):
+        found = search.run(kept(options["cases"], profile.name))
+    if found is None:
+        print(f"nothing found: {search.played} cases in {time.monotonic() - begun:.1f} s, seed {number}")
+        return 0
+    shown = events_of(found.plan, play.door.look)
+    keep(options["cases"], found.plan, found.failure, profile.name, shown)
+    _print(found, play, options)
+    took = f"{found.cases} cases to find it, {found.shrunk} to make it small"
+    print(f"{took}; {time.monotonic() - begun:.1f} s, seed {number}")
+    return 1
+
+
+def _print(found: Found, play: CommandPlay, options: dict[str, Any]) -> None:
+    from mockserver.testing.cases.controls import diagnosis
+    from mockserver.testing.cases.words import case_lines
+
+    print(f"FAILED: {found.failure.message}")
+    print(f"Broke:  {diagnosis(found, play)}")
+    for line in found.failure.details:
+        print(f"  {line}")
+    print("\n".join(case_lines(found.plan, play.door.look)))
+    if found.outcome.said:
+        print("Its standard error ends with:")
+        print("\n".join(f"  {plain(line)}" for line in found.outcome.said.splitlines()))
+    print(f"Replay: {_command_line(found.plan.id, play.command, options)}")
+
+
+def _command_line(case: str, command: Sequence[str], options: dict[str, Any]) -> str:
+    """What plays a case again."""
+    named = (("profile", DEFAULT_PROFILE), ("rendering", "wire"), ("model", None), ("expect", "exit"))
+    told = [f"--{name}={options[name]}" for name, usual in named if options[name] != usual]
+    told += [f"--timeout={options['timeout']:g}"] if options["timeout"] != 10 else []
+    told += [f"--cases={options['cases']}"] if options["cases"] != Path(".mockserver/cases") else []
+    return shlex.join(["mockserver", "fuzz", *told, "--replay", case, "--", *command])
+
+
+@contextmanager
+def _progress(search: Search) -> Iterator[None]:
+    """A bar on a terminal, else a line now and then."""
+    if not sys.stderr.isatty():
+        search.progress = _lines()
+        yield
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("cases"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        search.progress = lambda done, total: bar.update(task, completed=done, total=total)
+        yield
+
+
+def _lines() -> Callable[[int, int], None]:
+    last = time.monotonic()
+
+    def line(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _LINE_SECONDS:
+            last = time.monotonic()
+            print(f"[{done}/{total}]", file=sys.stderr, flush=True)
+
+    return line

@@ -1,0 +1,190 @@
+"""The door: one server for all cases, each answered under a path of its own.
+
+A case is asked at `{root}/_case/{number}{base_path}/responses`. What a request may be is judged as ever; what
+is refused for that is answered as the mock always does. For the rest:
+
+- the first question gets the case's answer, in the form it asks for (`stream` or not);
+- the same question again, a retry, gets the same answer, unless the plan says that its fault comes once;
+- another question, a second turn, gets the short text `NEXT`.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import threading
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from starlette.types import Receive, Scope, Send
+
+from mockserver.contract.findings import Finding, errors
+from mockserver.errors import InvalidJSON
+from mockserver.profiles import DEFAULT_PROFILE
+from mockserver.replies.script import message
+from mockserver.server.access import Keys
+from mockserver.server.bodies import read_body
+from mockserver.server.endpoint import Request, Services, drawn_id, guarded
+from mockserver.server.envelopes import ApiError, from_finding
+from mockserver.server.sessions import open_session
+from mockserver.server.threaded import ThreadedServer
+from mockserver.server.transmit import Headers, send_body, send_steps
+from mockserver.testing.cases.answer import Answer, answer
+from mockserver.testing.cases.plan import Plan
+from mockserver.testing.strategies.values import look
+from mockserver.wire import json
+
+__all__ = ["NEXT", "Case", "Door", "Received"]
+
+#: What is said when a conversation goes on after its case.
+NEXT = "Done."
+
+_PATH = re.compile(r"/_case/([0-9]+)(/.*)")
+_AGAIN = Plan(script=message(NEXT))
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A request of a case."""
+
+    body: bytes
+    value: Any
+    """The body's value; None where it has none."""
+    findings: tuple[Finding, ...]
+    refusal: str = ""
+    """Why it was not answered by the case: "401 Invalid API-key provided."."""
+
+    @property
+    def broken(self) -> list[Finding]:
+        """What in it breaks the contract."""
+        return errors(self.findings)
+
+
+@dataclass(slots=True)
+class Case:
+    """A plan that is being played, and what was asked so far."""
+
+    plan: Plan
+    base_url: str
+    received: list[Received] = field(default_factory=list)
+    first: bytes | None = None
+    """The first question, in canonical form."""
+    left: threading.Event = field(default_factory=threading.Event)
+    """Set when a client has gone before its answer was whole."""
+
+    def next_plan(self, asked: bytes) -> tuple[Plan, int]:
+        """The plan that answers a question, and which response of the conversation that is."""
+        if self.first is None:
+            self.first = asked
+            return self.plan, 1
+        if asked != self.first:
+            return _AGAIN, len(self.received)
+        return Plan(self.plan.script) if self.plan.once else self.plan, 1
+
+
+class Door:
+    """A server on loopback, for `with`; `play` opens a case."""
+
+    def __init__(
+        self,
+        *,
+        profile: str = DEFAULT_PROFILE,
+        rendering: str = "wire",
+        models: Container[str] | None = None,
+    ) -> None:
+        self.look = look(profile, rendering)
+        self.key = f"sk-mock-{secrets.token_hex(12)}"
+        session = open_session(profile=profile, rendering=rendering, models=models, exchanges=())
+        self._services = Services(session=session, keys=Keys([self.key]))
+        self._server = ThreadedServer(self)
+        self._cases: dict[int, Case] = {}
+        self._number = 0
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        self._server.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.stop()
+
+    @contextmanager
+    def play(self, plan: Plan) -> Iterator[Case]:
+        """A case with a base URL of its own, until the end of the block."""
+        with self._lock:
+            self._number += 1
+            number = self._number
+        url = f"{self._server.url}/_case/{number}{self.look.profile.base_path}"
+        case = self._cases[number] = Case(plan, url)
+        try:
+            yield case
+        finally:
+            del self._cases[number]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI application."""
+        await guarded(self._handle, self._services, scope, receive, send)
+
+    async def _handle(self, request: Request) -> None:
+        case = self._case(request)
+        try:
+            wrong = request.session.profile.wrong_key
+            request.services.keys.check(request.headers.get(b"authorization"), wrong)
+            _require_post(request.scope["method"])
+        except ApiError as error:
+            case.received.append(Received(b"", None, (), f"{error.status} {error.message}"))
+            raise
+        request.body = await read_body(request.receive, request.headers.get(b"content-length"))
+        value = self._judged(case, request)
+        plan, number = case.next_plan(json.canonical(value))
+        reply = answer(plan, self.look, value, number)
+        await self._send(request, reply, case)
+
+    def _case(self, request: Request) -> Case:
+        match = _PATH.fullmatch(request.scope["path"])
+        case = self._cases.get(int(match[1])) if match else None
+        if case is None or match is None:
+            raise ApiError(404, "NotFound", "There is no such case (any more).")
+        if match[2] != f"{self.look.profile.base_path}/responses":
+            error = ApiError(404, "NotFound", f"There is nothing at {match[2]}.")
+            case.received.append(Received(b"", None, (), f"404 {error.message}"))
+            raise error
+        return case
+
+    def _judged(self, case: Case, request: Request) -> dict[str, Any]:
+        try:
+            value = json.loads(request.body)
+        except InvalidJSON as error:
+            case.received.append(Received(request.body, None, (), f"400 the body is not JSON: {error}"))
+            raise ApiError(400, "InvalidParameter", f"The body is not JSON: {error}.") from None
+        findings = tuple(request.session.judge.findings(value))
+        case.received.append(Received(request.body, value, findings))
+        for finding in errors(findings):
+            raise from_finding(finding, findings)
+        body: dict[str, Any] = value
+        return body
+
+    async def _send(self, request: Request, reply: Answer, case: Case) -> None:
+        kind = b"text/event-stream;charset=UTF-8" if reply.stream else b"application/json"
+        head: Headers = [
+            (b"content-type", kind),
+            (b"x-request-id", drawn_id(request, "200").encode()),
+            (b"date", request.services.date()),
+        ]
+        request.started = True
+        if not reply.steps and not reply.stream:
+            await send_body(request.send, 200, head, b"")
+            return
+        if reply.length is not None:
+            head.append((b"content-length", b"%d" % reply.length))
+        await send_steps(request.scope, request.receive, request.send, 200, head, reply.steps)
+        if case.plan.fault == "stalled":
+            case.left.set()  # nothing else ends this silence
+
+
+def _require_post(method: str) -> None:
+    if method != "POST":
+        # Text of the vendor's error-code page (2026).
+        raise ApiError(405, "InvalidParameter", f"Request method '{method}' is not supported.")

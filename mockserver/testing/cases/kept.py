@@ -1,0 +1,71 @@
+"""Kept cases: each a JSON file that people can read and programs replay; tried first the next time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from mockserver import __version__
+from mockserver.errors import ConfigurationError, InvalidJSON
+from mockserver.testing.cases.plan import Plan, plan_from
+from mockserver.testing.cases.verdicts import Failure
+from mockserver.testing.strategies.values import JSONObject
+from mockserver.wire import json
+
+__all__ = ["DEFAULT_FOLDER", "keep", "kept", "read_case"]
+
+DEFAULT_FOLDER = Path(".mockserver/cases")
+
+#: Kept cases that are tried again, the newest first.
+MOST = 50
+
+_ID = re.compile(r"[0-9a-f]{12}")
+
+
+def keep(folder: Path, plan: Plan, failure: Failure, profile: str, shown: list[JSONObject]) -> Path:
+    """Write a case down; OSError where that fails. `shown` is for its readers alone."""
+    value = {
+        "format": 1,
+        "version": __version__,
+        "profile": profile,
+        "failure": failure.message,
+        "plan": plan.value(),
+        "shown": shown,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{plan.id}.json"
+    part = file.with_suffix(".part")
+    part.write_bytes(json.pretty(value))
+    part.replace(file)
+    return file
+
+
+def kept(folder: Path, profile: str) -> Iterator[Plan]:
+    """The plans kept for a profile, the newest first; ConfigurationError names a file that is none."""
+    files = sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime_ns, reverse=True)
+    plans = (_read(file) for file in files[:MOST])
+    yield from (plan for plan, own in plans if own == profile)
+
+
+def read_case(folder: Path, name: str, profile: str) -> Plan:
+    """The plan of a kept case, by its id or the path of its file; ConfigurationError where there is none."""
+    file = folder / f"{name}.json" if _ID.fullmatch(name) else Path(name)
+    if not file.is_file():
+        known = ", ".join(sorted(each.stem for each in folder.glob("*.json"))) or "none"
+        raise ConfigurationError(f"there is no case {name}; kept in {folder}: {known}")
+    plan, own = _read(file)
+    if own != profile:
+        raise ConfigurationError(f"{file} is a case of the profile {own}, not of {profile}")
+    return plan
+
+
+def _read(file: Path) -> tuple[Plan, str]:
+    try:
+        value = json.loads(file.read_bytes())
+        if isinstance(value, dict) and value.get("format") == 1:
+            return plan_from(value["plan"]), str(value["profile"])
+        reason = "it is no case of format 1"
+    except (InvalidJSON, ConfigurationError, KeyError) as error:
+        reason = str(error)
+    raise ConfigurationError(f"{file} can not be replayed: {reason}")

@@ -1,0 +1,148 @@
+"""Plans: what one case answers, and how, as a value: drawn, shrunk, written down and read again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from types import MappingProxyType
+from typing import Any
+
+from mockserver.errors import ConfigurationError
+from mockserver.replies.script import (
+    FunctionCall,
+    Message,
+    Reasoning,
+    Script,
+    ToolCall,
+    message,
+    script_from,
+)
+from mockserver.wire import json
+
+__all__ = ["CUTS", "FAULTS", "ODDITIES", "Plan", "plan_from"]
+
+#: How a stream's bytes fall into reads, the usual way first.
+CUTS: Mapping[str, str] = MappingProxyType(
+    {
+        "events": "each event is written by itself",
+        "apart": "each event comes a while after the one before",
+        "whole": "all events come in one read",
+        "lines": "each line comes in a read of its own",
+        "blank": "the line break that ends an event comes with the next one",
+        "middle": "a read ends in the middle of each event, within a character where it has one beyond ASCII",
+    }
+)
+
+#: What a sound client refuses, and whether it befalls (answers, streams).
+FAULTS: Mapping[str, tuple[bool, bool]] = MappingProxyType(
+    {
+        "failed": (True, True),
+        "cut": (True, True),
+        "closed": (False, True),
+        "error": (False, True),
+        "dropped": (False, True),
+        "reset": (True, True),
+        "empty": (True, True),
+        "refused": (True, True),
+        "stalled": (True, True),
+    }
+)
+
+#: Names of what is legal and unusual, fit for `--skip` as the faults are.
+ODDITIES = ("cuts", "framing", "unknown", "members", "long")
+
+#: What a line ends with, by the name in a plan's file.
+ENDS: Mapping[str, bytes] = MappingProxyType({"LF": b"\n", "CRLF": b"\r\n", "CR": b"\r"})
+
+
+_SAID = message("a")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One case. The default of each member is the plainest: what is not plain stands out."""
+
+    script: Script = _SAID
+    stream: bool = True
+    fault: str | None = None
+    """One of FAULTS; None: a legal answer."""
+    at: int = 0
+    """Where the fault comes, in thousandths of the answer; of a refusal, which one it is."""
+    once: bool = False
+    """Whether the fault is over when the same is asked again."""
+    cut: str = "events"
+    plain: bool = False
+    """Whether frames are plain (`event: ` and `data: `), not as the profile's service writes them."""
+    end: str = "LF"
+    comments: bool = False
+    """Whether keep-alives come between the events."""
+    unknown_event: bool = False
+    unknown_members: bool = False
+    members: str = ""
+    """"null": members that may be null are; "absent": those that may be missing do."""
+    long: bool = False
+    """Whether the last message goes on for LONG characters."""
+
+    @property
+    def text(self) -> str:
+        """What a client is to show: the texts of all messages."""
+        said = "".join(item.text for item in self.script.items if isinstance(item, Message))
+        return said + LONG * self.long
+
+    @property
+    def id(self) -> str:
+        """A name that stays the same wherever the case is run."""
+        return hashlib.sha256(json.canonical(self.value())).hexdigest()[:12]
+
+    def value(self) -> dict[str, Any]:
+        """The plan as JSON, without what is plain; the script in the words of an exchange file."""
+        given = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "script"}
+        told = {name: value for name, value in given.items() if value != getattr(_PLAIN, name)}
+        return {"script": _script_value(self.script), **told}
+
+
+#: A text that makes lines longer than the 64 KiB at which many a reader gives up.
+LONG = "long " * 14_000
+
+_PLAIN = Plan()
+_KINDS: Mapping[str, tuple[object, ...]] = {
+    "fault": (None, *FAULTS),
+    "cut": tuple(CUTS),
+    "end": tuple(ENDS),
+    "members": ("", "null", "absent"),
+}
+
+
+def plan_from(value: Mapping[str, Any]) -> Plan:
+    """The plan that `Plan.value` wrote; ConfigurationError where it is none."""
+    try:
+        plan = Plan(**{**value, "script": script_from(value["script"])})
+    except (KeyError, TypeError) as error:
+        raise ConfigurationError(f"no plan of a case: {error}") from None
+    for each in fields(plan):
+        given, plain = getattr(plan, each.name), getattr(_PLAIN, each.name)
+        known = _KINDS.get(each.name)
+        if given not in known if known else given.__class__ is not plain.__class__:
+            raise ConfigurationError(f"no plan of a case: {each.name} can not be {given!r}")
+    if not 0 <= plan.at < 1000:
+        raise ConfigurationError(f"no plan of a case: at must be from 0 to 999, not {plan.at}")
+    if plan.long and not (plan.script.items and isinstance(plan.script.items[-1], Message)):
+        raise ConfigurationError("no plan of a case: what is long must end with a message")
+    return plan
+
+
+def _script_value(script: Script) -> dict[str, Any]:
+    value: dict[str, Any] = {"items": [_item_value(item) for item in script.items]}
+    usage = asdict(script.usage)
+    usage = {name: each for name, each in usage.items() if each is not None and each != 0}
+    return {**value, "usage": usage} if usage else value
+
+
+def _item_value(item: Any) -> dict[str, Any]:
+    if isinstance(item, Message | Reasoning):
+        return {"type": type(item).__name__.lower(), "chunks": list(item.chunks)}
+    if isinstance(item, FunctionCall):
+        return {"type": "function_call", "name": item.name, "arguments": item.arguments}
+    assert isinstance(item, ToolCall)  # noqa: S101 - the last kind of item
+    return {**item.data, "type": item.kind}

@@ -1,0 +1,334 @@
+"""Conformance of Python clients: a callable is played all that a client meets; what it can do is told.
+
+    from mockserver import assert_client_conforms
+
+    print(assert_client_conforms(ask))
+
+`ask(base_url, api_key)` asks one question of the server there, and returns the answer's text, the result of
+its client (anything with `output_text`), or an iterator over the pieces of the text; it may be `async`. What
+else its parameters name it gets too:
+
+- `model`, `input`: what to ask for, and what to say;
+- `stream`: whether to ask for a stream (without it, the client does as it likes);
+- `timeout`: the seconds that a case may take, for a client that would wait longer;
+- `follow_up`: what to say next in the same conversation, or None; then the last answer is what is returned.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, overload
+
+from mockserver.errors import ConfigurationError, ContractError
+from mockserver.exchanges import packaged_exchanges
+from mockserver.profiles import DEFAULT_PROFILE
+from mockserver.replies.arguments import draw_arguments
+from mockserver.replies.renderings import load_rendering
+from mockserver.replies.script import FunctionCall, Message, Script, script_from
+from mockserver.testing.calling import CallablePlay
+from mockserver.testing.cases.controls import diagnosis
+from mockserver.testing.cases.door import NEXT, Door
+from mockserver.testing.cases.drawing import Asking, asking_of, classics
+from mockserver.testing.cases.plan import FAULTS, ODDITIES, Plan
+from mockserver.testing.cases.search import Found, Search
+from mockserver.testing.cases.verdicts import Failure, Outcome, judge
+from mockserver.testing.cases.words import case_lines
+
+__all__ = ["Broken", "Capabilities", "Capability", "assert_client_conforms", "client_contract"]
+
+#: Broken cases that a failure shows whole.
+_SHOWN = 5
+
+#: Refusals that a client may try again after: 429, 500 and 503 (`cases.answer.REFUSALS`).
+_PASSING = {"429": 1, "500": 2, "503": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """One thing that clients can or can not do, and what was seen of it."""
+
+    name: str
+    """text, stream, multi-turn, tools, errors, retries or cancellation."""
+    verdict: str
+    """"yes", "no", "in part", or "not tried"."""
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a client is capable of; printed, it is a table."""
+
+    rows: tuple[Capability, ...]
+
+    def __getitem__(self, name: str) -> Capability:
+        """The row of that name; KeyError where there is none."""
+        for row in self.rows:
+            if row.name == name:
+                return row
+        raise KeyError(name)
+
+    def __str__(self) -> str:
+        return "\n".join(f"{row.name:13}{row.verdict:11}{row.detail}" for row in self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A case that broke the client: one finding of the failure."""
+
+    plan: Plan
+    failure: Failure
+    cause: str
+    """The assumption that broke."""
+    case: str
+    """The case in words."""
+
+    def __str__(self) -> str:
+        lines = [
+            self.failure.message,
+            f"  broke: {self.cause}",
+            *(f"  {each}" for each in self.failure.details),
+        ]
+        return "\n".join([*lines, *(f"  {line}" for line in self.case.splitlines())]).replace("\n", "\n  ")
+
+
+def assert_client_conforms(
+    call: Callable[..., Any],
+    *,
+    profile: str = DEFAULT_PROFILE,
+    rendering: str = "wire",
+    examples: int = 50,
+    seed: int = 0,
+    seconds: float = 10.0,
+    skip: Collection[str] = (),
+) -> Capabilities:
+    """Play a client everything it has to understand or to refuse; what it is capable of.
+
+    Played are the documented exchanges in every rendering, the known traps and `examples` drawn answers
+    (hostile chunkings, keep-alives, unknown events, null and absent members …), and every fault, which a
+    sound client reports: it raises. No case may take longer than `seconds`. `skip` names faults and
+    oddities to leave out, as `mockserver fuzz --skip` does. ContractError shows what broke, with the
+    smallest of the drawn answers that breaks it; ConfigurationError: what `call` returns is no answer.
+    """
+    unknown = sorted(set(skip) - {*FAULTS, *ODDITIES})
+    if unknown:
+        raise ConfigurationError(f"skip={unknown[0]!r} is not among {', '.join((*FAULTS, *ODDITIES))}")
+    with Door(profile=profile, rendering=rendering) as door:
+        trial = _Trial(CallablePlay(call, door, seconds), door, skip)
+        trial.plain()
+        trial.documented(rendering)
+        trial.all_of([plan for plan in classics(trial.asking, skip) if plan not in trial.done])
+        trial.drawn(examples, seed)
+        trial.all_of(trial.silences())
+        extras = (trial.multi_turn(), trial.tools(), trial.errors(), trial.retries(), trial.cancellation())
+        table = Capabilities((trial.form("text", False), trial.form("stream", True), *extras))
+        if trial.broken:
+            raise _failure(trial, table)
+    return table
+
+
+@overload
+def client_contract(call: Callable[..., Any], /) -> Callable[[], None]: ...
+@overload
+def client_contract(**options: Any) -> Callable[[Callable[..., Any]], Callable[[], None]]: ...
+def client_contract(call: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a test of a client: the decorated function is played by `assert_client_conforms`.
+
+    Options are those of `assert_client_conforms`. What the client is capable of stands in the test's
+    attribute `capabilities` once it passed.
+    """
+    if call is None:
+        return functools.partial(_as_test, options=options)
+    return _as_test(call, options=options)
+
+
+def _as_test(call: Callable[..., Any], options: dict[str, Any]) -> Callable[[], None]:
+    def test() -> None:
+        test.capabilities = assert_client_conforms(call, **options)  # type: ignore[attr-defined]
+
+    # Not `functools.wraps`: pytest would take the parameters of `call` for fixtures.
+    test.__name__, test.__qualname__ = call.__name__, call.__qualname__
+    test.__doc__, test.__module__ = call.__doc__, call.__module__
+    return test
+
+
+def _failure(trial: _Trial, table: Capabilities) -> ContractError:
+    more = len(trial.broken) - _SHOWN
+    title = f"{len(trial.broken)} of {len(trial.done)} cases broke the client"
+    title += f", of which {_SHOWN} are shown" if more > 0 else ""
+    error = ContractError(trial.broken[:_SHOWN], title)
+    error.findings = tuple(trial.broken)
+    error.args = (f"{error.args[0]}\n{table}",)
+    return error
+
+
+@dataclass
+class _Trial:
+    """What a client was played so far, and what it did."""
+
+    play: CallablePlay
+    door: Door
+    skip: Collection[str]
+    done: dict[Plan, Failure | None] = field(default_factory=dict)
+    broken: list[Broken] = field(default_factory=list)
+    asking: Asking = field(default_factory=Asking)
+
+    def plain(self) -> None:
+        """The plainest case in both forms: what the client asks for."""
+        received = [
+            each
+            for stream in (True, False)
+            for each in self.one(Plan(Script((Message(("Hello!",)),)), stream)).received
+        ]
+        self.asking = asking_of(received, self.door.look.profile)
+        if not self.asking.streams:
+            raise _failure(self, Capabilities(()))
+
+    def one(self, plan: Plan, play: CallablePlay | None = None) -> Outcome:
+        """Play a case and judge it."""
+        outcome = (play or self.play)(plan)
+        failure = judge(plan, outcome)
+        self.done[plan] = self.done.get(plan) or failure
+        if failure is not None:
+            self._note(Found(plan, outcome, failure), play or self.play)
+        return outcome
+
+    def all_of(self, plans: Sequence[Plan]) -> None:
+        for plan in plans:
+            self.one(plan)
+
+    def documented(self, rendering: str) -> None:
+        """The documented exchanges, in each rendering there is."""
+        profile = self.door.look.profile.name
+        exchanges = [each for each in packaged_exchanges(profile) if "script" in each.reply]
+        plans = [
+            Plan(script_from(each.reply["script"]), stream)
+            for each in exchanges
+            for stream in self.asking.streams
+        ]
+        for name in dict.fromkeys((rendering, *_renderings(profile))):
+            with Door(profile=profile, rendering=name) as door:
+                play = CallablePlay(self.play.call, door, self.play.seconds)
+                for plan in plans:
+                    if _fits(plan, self.asking):
+                        self.one(plan, play)
+
+    def drawn(self, examples: int, seed: int) -> None:
+        """Drawn answers, to the first that breaks the client; it is made small."""
+        search = Search(self.play, self.door.look.profile, examples, seed, without=self.skip)
+        search.asking, search.known = self.asking, self.done
+        found = search.drawn()
+        if found is not None:
+            self._note(found, self.play)
+
+    def silences(self) -> list[Plan]:
+        if "stalled" in self.skip:
+            return []
+        return [Plan(stream=stream, fault="stalled", at=500) for stream in self.asking.streams]
+
+    def form(self, name: str, stream: bool) -> Capability:
+        """Whether legal answers of a form are understood."""
+        if stream not in self.asking.streams:
+            return Capability(name, "not tried", "it never asks for this form")
+        kept = [
+            failure is None
+            for plan, failure in self.done.items()
+            if plan.stream is stream and plan.fault is None
+        ]
+        return _share(name, kept, "legal answers understood")
+
+    def errors(self) -> Capability:
+        kept = [
+            failure is None for plan, failure in self.done.items() if plan.fault is not None and not plan.once
+        ]
+        return _share("errors", kept, "faults reported")
+
+    def multi_turn(self) -> Capability:
+        if "follow_up" not in self.play.takes:
+            return Capability("multi-turn", "not tried", "the callable takes no `follow_up`")
+        plan = Plan(Script((Message(("Remember this.",)),)), self.asking.streams[0])
+        outcome = self.play.following(plan)
+        failure = _of_the_next_turn(outcome, self.door)
+        if failure is None:
+            return Capability("multi-turn", "yes", "the next turn knows the one before")
+        self._note(Found(plan, outcome, failure), self.play)
+        return Capability("multi-turn", "no", failure.message)
+
+    def tools(self) -> Capability:
+        if not self.asking.functions:
+            return Capability("tools", "not tried", "its requests declare no function")
+        name, parameters = self.asking.functions[0]
+        plan = Plan(Script((FunctionCall(name, draw_arguments(parameters, 1)),)), self.asking.streams[0])
+        outcome = self.one(plan)
+        if '"function_call_output"' in "".join(each.body.decode() for each in outcome.received[1:]):
+            return Capability("tools", "yes", f"{name} is called and its output sent")
+        return Capability("tools", "no", f"the call of {name} is not answered ({outcome.how})")
+
+    def retries(self) -> Capability:
+        """Whether a fault that passes is tried again: the client's choice, so never a defect."""
+        if "refused" in self.skip:
+            return Capability("retries", "not tried", "refused is skipped")
+        stream = self.asking.streams[0]
+        plans = {
+            name: Plan(stream=stream, fault="refused", at=at, once=True) for name, at in _PASSING.items()
+        }
+        again = [name for name, plan in plans.items() if self._tries_again(plan)]
+        verdict = "yes" if len(again) == len(plans) else "in part" if again else "no"
+        return Capability("retries", verdict, f"after {', '.join(again)}" if again else "raises at once")
+
+    def _tries_again(self, plan: Plan) -> bool:
+        outcome = self.one(plan)
+        return outcome.accepted and len(outcome.received) > 1 and self.done[plan] is None
+
+    def cancellation(self) -> Capability:
+        """Whether a stream that is left is hung up on."""
+        plan = Plan(Script((Message(("a", "b", "c", "d")),)), fault="stalled", at=700)
+        left = self.play.left(plan) if True in self.asking.streams else None
+        if left is None:
+            return Capability("cancellation", "not tried", "the callable returns no iterator over a stream")
+        return Capability("cancellation", "yes" if left.accepted else "no", left.how)
+
+    def _note(self, found: Found, play: CallablePlay) -> None:
+        cause = diagnosis(found, play)
+        case = "\n".join(case_lines(found.plan, play.door.look))
+        self.broken.append(Broken(found.plan, found.failure, cause, case))
+
+
+def _of_the_next_turn(outcome: Outcome, door: Door) -> Failure | None:
+    """What is wrong with two turns of a conversation."""
+    if not outcome.ended or not outcome.accepted or len(outcome.received) < 2:
+        return Failure("multi-turn", f"the next turn did not come: {outcome.how}")
+    second = outcome.received[-1].value
+    first_id = door.look.response_id(1)
+    if second.get("previous_response_id") != first_id and "Remember this." not in str(second.get("input")):
+        return Failure("multi-turn", "the next turn has neither the id of the one before nor what was said")
+    if outcome.text not in (None, NEXT):
+        details = (f"expected  {NEXT!r}", f"got       {outcome.text!r}")
+        return Failure("multi-turn", "the next turn's text is not returned", details)
+    return None
+
+
+def _fits(plan: Plan, asking: Asking) -> bool:
+    """Whether a client that asks so may get what a plan says: no runs of tools that it does not declare."""
+    kinds = {getattr(item, "kind", None) for item in plan.script.items} - {None}
+    return kinds <= set(asking.tools) and not any(
+        isinstance(item, FunctionCall) for item in plan.script.items
+    )
+
+
+def _renderings(profile: str) -> Iterator[str]:
+    for name in ("wire", "documented"):
+        try:
+            load_rendering(profile, name)
+        except ConfigurationError:
+            continue
+        yield name
+
+
+def _share(name: str, kept: Sequence[bool], what: str) -> Capability:
+    if not kept:
+        return Capability(name, "not tried", "nothing of it was played")
+    count = sum(kept)
+    verdict = "yes" if count == len(kept) else "in part" if count else "no"
+    return Capability(name, verdict, f"{count} of {len(kept)} {what}")

@@ -1,0 +1,219 @@
+"""`mockserver fuzz` and the clients of `examples/fuzz`: planted defects are found, repaired ones pass."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import ROOT, client_environment, program
+
+CLIENTS = ROOT / "examples" / "fuzz"
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
+
+
+def client(file: str, folder: Path) -> list[str]:
+    """The command that runs an example; the test is skipped where its language is missing."""
+    path = CLIENTS / file
+    if path.suffix == ".py":
+        return [sys.executable, str(path)]
+    if path.suffix == ".mjs":
+        return [program("node"), str(path)]
+    if path.suffix == ".sh":
+        program("curl")
+        program("jq")
+        return [str(path)]
+    binary = folder / "client"
+    # Debian's Go keeps what it compiled under the home folder, which these tests have none of.
+    environment = client_environment(GOCACHE=str(folder / "go"), GOFLAGS="-mod=mod", GO111MODULE="off")
+    build = [program("go"), "build", "-o", str(binary), str(path / "main.go")]
+    subprocess.run(build, env=environment, check=True, timeout=120)
+    return [str(binary)]
+
+
+def fuzz(folder: Path, *arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+    """Run `mockserver fuzz` in a folder, with no setting of whoever runs the tests."""
+    return subprocess.run(
+        [sys.executable, "-m", "mockserver", "fuzz", *arguments],
+        cwd=folder,
+        env=client_environment(PYTHONPATH=str(ROOT)),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=seconds,
+        check=False,
+    )
+
+
+def events_of(printed: str) -> int:
+    match = re.search(r"^The stream, (\d+) event", printed, re.MULTILINE)
+    assert match is not None, printed
+    return int(match[1])
+
+
+PLANTED = {
+    "python/first_item.py": "only the first output item is read",
+    "python/splitlines.py": "characters that Unicode calls line ends",
+    "python/deltas.py": "an answer that says it failed is taken for a good one",
+    "node/read_is_event.mjs": "one read is taken for one event",
+    "node/split_character.mjs": "each read is decoded by itself",
+    "shell/deltas.sh": "an answer that says it failed is taken for a good one",
+    "go/scanner": "a line of more than 64 KiB is not read",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", PLANTED)
+def test_a_planted_defect_is_found_within_a_minute(file: str, tmp_path: Path) -> None:
+    command = client(file, tmp_path)
+
+    found = fuzz(tmp_path, "--expect", "text", "--seed", "1", "--", *command)
+
+    assert found.returncode == 1, found.stdout + found.stderr
+    assert re.search(rf"^Broke:  {PLANTED[file]}", found.stdout, re.MULTILINE), found.stdout
+    assert events_of(found.stdout) <= 14
+
+    (kept,) = (tmp_path / ".mockserver" / "cases").glob("*.json")
+    replayed = fuzz(tmp_path, "--expect", "text", "--replay", kept.stem, "--", *command)
+    assert replayed.returncode == 1
+    assert f"--replay {kept.stem} -- " in replayed.stdout
+
+
+REPAIRED = ("python/repaired.py", "node/repaired.mjs", "shell/repaired.sh", "go/repaired")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", REPAIRED)
+def test_a_repaired_client_passes(file: str, tmp_path: Path) -> None:
+    command = client(file, tmp_path)
+
+    ran = fuzz(
+        tmp_path,
+        *("--expect", "text", "--seed", "1", "--examples", "12", "--jobs", "2", "--timeout", "6"),
+        *("--", *command),
+        seconds=150,
+    )
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.stdout.startswith("nothing found: ")
+    assert not (tmp_path / ".mockserver").exists()
+
+
+def script(folder: Path, body: str) -> Sequence[str]:
+    """A client in Python whose request is made by `ask`; what it does with the answer is `body`."""
+    file = folder / "client.py"
+    file.write_text(
+        "import json, os, subprocess, sys, time, urllib.request\n"
+        "def ask(**more):\n"
+        "    body = {'model': os.environ['MOCKSERVER_MODEL'], 'input': 'a', **more}\n"
+        "    head = {'authorization': 'Bearer ' + os.environ['OPENAI_API_KEY'],\n"
+        "            'content-type': 'application/json'}\n"
+        "    url = os.environ['OPENAI_BASE_URL'] + '/responses'\n"
+        "    request = urllib.request.Request(url, json.dumps(body).encode(), head)\n"
+        "    return urllib.request.urlopen(request).read()\n" + body,
+        encoding="utf-8",
+    )
+    return (sys.executable, str(file))
+
+
+def test_a_client_that_hangs_is_killed_with_all_it_started(tmp_path: Path) -> None:
+    marker = tmp_path / "pid"
+    command = script(
+        tmp_path,
+        "ask()\n"
+        "child = subprocess.Popen(['sleep', '300'])\n"
+        f"open({str(marker)!r}, 'w').write(str(child.pid))\n"
+        "child.wait()\n",
+    )
+
+    ran = fuzz(tmp_path, "--timeout", "2", "--", *command)
+
+    assert ran.returncode == 1, ran.stderr
+    assert "FAILED: did not end: killed after 2." in ran.stdout
+    status = Path(f"/proc/{marker.read_text()}/status")
+    assert not status.exists() or "State:\tZ" in status.read_text()
+
+
+def test_what_a_client_sends_is_judged(tmp_path: Path) -> None:
+    command = script(tmp_path, "ask(temperature=9)\n")
+
+    ran = fuzz(tmp_path, "--", *command)
+
+    assert ran.returncode == 1
+    assert "FAILED: a request breaks the contract" in ran.stdout
+    assert "/temperature" in ran.stdout
+
+
+def test_a_client_that_asks_nobody_is_told(tmp_path: Path) -> None:
+    ran = fuzz(tmp_path, "--", sys.executable, "-c", "")
+
+    assert ran.returncode == 1
+    assert "no request came to OPENAI_BASE_URL" in ran.stdout
+
+
+def test_the_key_of_the_mock_is_told_to_the_client_alone(tmp_path: Path) -> None:
+    body = "key = os.environ['DASHSCOPE_API_KEY']\nopen('key', 'w').write(key)\nask()\n"
+    command = script(tmp_path, body + "print(key)\nsys.exit('no good: ' + key)\n")
+
+    ran = fuzz(tmp_path, "--", *command)
+
+    key = (tmp_path / "key").read_text(encoding="utf-8")
+    (kept,) = (tmp_path / ".mockserver" / "cases").glob("*.json")
+    assert key.startswith("sk-mock-")
+    assert key not in ran.stdout + ran.stderr + kept.read_text(encoding="utf-8")
+
+
+def test_what_failed_is_tried_first_the_next_time(tmp_path: Path) -> None:
+    command = script(tmp_path, "answer = ask(stream=True)\nsys.exit(3 if b'x_note' in answer else 0)\n")
+    skipped = [argument for kind in FAULTS for argument in ("--skip", kind)]
+    first = fuzz(tmp_path, *skipped, "--", *command)
+    assert first.returncode == 1, first.stdout + first.stderr
+    assert "Broke:  a member that it does not know is not passed over" in first.stdout
+
+    again = fuzz(tmp_path, *skipped, "--", *command)
+
+    assert again.returncode == 1
+    assert "\n1 cases to find it, 0 to make it small" in again.stdout
+
+
+FAULTS = ("failed", "cut", "closed", "error", "dropped", "reset", "empty", "refused", "stalled")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--skip", "nothing", "--", "true"), "--skip nothing: there are: failed, cut"),
+        (("--replay", "0123456789ab", "--", "true"), "there is no case 0123456789ab"),
+        (("--profile", "none", "--", "true"), "none"),
+        (("--", "no-such-program"), "can not run no-such-program: No such file or directory"),
+        ((), "Missing argument"),
+    ],
+)
+def test_what_can_not_be_used_is_told(arguments: tuple[str, ...], told: str, tmp_path: Path) -> None:
+    ran = fuzz(tmp_path, *arguments)
+
+    assert ran.returncode == 2
+    assert told in ran.stderr
+
+
+def test_a_case_is_a_file_that_people_can_read(tmp_path: Path) -> None:
+    command = script(tmp_path, "ask()\nsys.exit(1)\n")
+    fuzz(tmp_path, "--", *command)
+    (kept,) = (tmp_path / ".mockserver" / "cases").glob("*.json")
+
+    value = json.loads(kept.read_bytes())
+
+    assert value["format"] == 1
+    assert value["failure"] == "exit status 1, though the answer is legal"
+    assert value["plan"] == {"script": {"items": [{"type": "message", "chunks": ["Hello!"]}]}}
+    assert value["shown"][0]["type"] == "response.created"
+    replay = partial(fuzz, tmp_path, "--replay", str(kept))
+    assert replay("--", *command).returncode == 1
+    assert replay("--", *script(tmp_path, "ask()\n")).returncode == 0
