@@ -7,6 +7,7 @@ server.when(contains="weather").reply(FunctionCall("get_weather", "{}")).times(2
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, Self, TypeAlias, TypedDict, Unpack
 from uuid import UUID
@@ -230,7 +231,9 @@ def require_legal(script: Script, profile: Profile, rendering: str) -> None:
     """ConfigurationError where what a script says of tools breaks the contract; texts can not."""
     if not any(isinstance(item, ToolCall | FunctionCall) for item in script.items):
         return
-    broken = _broken(script, profile.name, rendering)
+    broken = _broken(
+        replace(script, usage=Usage()), profile.name, rendering
+    )  # its numbers come with a request
     if broken:
         raise ConfigurationError(f"this reply breaks the contract; violate= does so on purpose: {broken}")
 
