@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from docs.ages import profiles_page
+from docs.faults_page import faults_page
 from mockserver.contract.examples import load_examples
 from mockserver.contract.rules import Rule, live_rules, load_rules
 
@@ -67,7 +68,11 @@ def _rule(rule: Rule) -> Iterator[str]:
     yield "```"
 
 
-PAGES: Mapping[str, str] = {"rules.md": rules_page(), "profiles.md": profiles_page()}
+PAGES: Mapping[str, str] = {
+    "rules.md": rules_page(),
+    "profiles.md": profiles_page(),
+    "faults.md": faults_page(),
+}
 """The pages as they should be, by file name."""
 
 

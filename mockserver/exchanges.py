@@ -39,11 +39,21 @@ class Match:
     """What a request must be like; None: any."""
 
     prompt: str | None = None
-    tools: frozenset[str] = frozenset()
+    tools: frozenset[str] | None = frozenset()
+    """Exactly these types are declared; None: any, as where `tool` or `tool_output` says more."""
     thinking: bool | None = None
     """None: as the profile does when a request does not say."""
     stream: bool | None = None
     after: str | None = None
+    contains: str | None = None
+    ignore_case: bool = False
+    instructions: str | None = None
+    model: str | None = None
+    tool: str | None = None
+    tool_output: str | None = None
+    turn: int | None = None
+    header: Mapping[str, str] | None = None
+    json_subset: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +78,10 @@ class Exchange:
     profile: str | None = None
     request: Mapping[str, Any] | None = None
     shown: Shown | None = None
+    delivery: Mapping[str, str] | None = None
+    """How the reply goes out: `fault`, `pace`, `chunking`."""
+    times: int | None = None
+    """How often it answers; None: as often as it is asked."""
 
 
 def parse_exchange(data: bytes, file: str) -> Exchange:
@@ -83,13 +97,21 @@ def parse_exchange(data: bytes, file: str) -> Exchange:
     shown = value.get("shown")
     return Exchange(
         name=value["name"],
-        match=Match(**{**match, "tools": frozenset(match.get("tools", ()))}),
+        match=Match(**{**match, "tools": _declared(match)}),
         reply=value["reply"],
         source=value.get("source", ""),
         profile=value.get("profile"),
         request=value.get("request"),
         shown=Shown(**shown) if shown else None,
+        delivery=value.get("delivery"),
+        times=value.get("times"),
     )
+
+
+def _declared(match: Mapping[str, Any]) -> frozenset[str] | None:
+    if "tools" in match:
+        return frozenset(match["tools"])
+    return None if {"tool", "tool_output", "json_subset"} & match.keys() else frozenset()
 
 
 def load_folder(folder: Path) -> tuple[Exchange, ...]:

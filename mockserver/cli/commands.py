@@ -15,6 +15,8 @@ __all__ = ["group"]
 
 _COMMANDS = {
     "check": "Judge files against the contract.",
+    "exchanges": "Check exchange files, or write new ones.",
+    "faults": "List the faults that can be asked for by name.",
     "fuzz": "Find the smallest stream that breaks a client, in any language.",
     "rules": "List the rules of the contract, or explain one.",
     "run": "Run a command against the mock and judge every request it sends.",

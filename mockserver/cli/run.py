@@ -33,7 +33,7 @@ __all__ = ["run"]
 _HOST = "127.0.0.1"
 
 #: Options of `serve` that have no meaning where the server lives as long as a command.
-_LEFT_OUT = {"host", "port", "url_file", "quiet", "allow_host"}
+_LEFT_OUT = {"admin", "host", "port", "url_file", "quiet", "allow_host"}
 
 
 @click.command(context_settings={"allow_interspersed_args": False})

@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     import socket
 
     from mockserver.server.endpoint import Services
+    from mockserver.server.sessions import Session
 
 __all__ = ["accepted_keys", "open_services", "serve"]
 
@@ -56,7 +59,28 @@ __all__ = ["accepted_keys", "open_services", "serve"]
     type=click.Choice(["deltas", "whole"]),
     help="How a stream tells a function call's arguments: by events, or whole with the item.",
 )
-@option("--allow-mock-headers", is_flag=True, help="Let requests ask for faults by x-mock-fault: NAME.")
+@option(
+    "--fault",
+    multiple=True,
+    metavar="NAME[:PROBABILITY]",
+    show_default=False,
+    help="A fault for every request, or for some: see `mockserver faults`.",
+)
+@option("--pace", default="none", help="none, fixed:MS or model:TTFT,TPS[,JITTER]: how fast answers come.")
+@option(
+    "--limit",
+    multiple=True,
+    metavar="NAME=N",
+    show_default=False,
+    help="requests=N or tokens=N a minute, burst=N a second, concurrency=N, context=N tokens, context-error.",
+)
+@option("--chunking", default="event", help="event, coalesced, bytes:N or random: how bodies are cut.")
+@option(
+    "--allow-mock-headers",
+    is_flag=True,
+    help="Let requests ask by x-mock-fault: NAME[,OPTION=VALUE] and x-mock-delay: MILLISECONDS.",
+)
+@option("--admin", is_flag=True, help="Plan, break, read and reset over HTTP; the token is printed.")
 @option("--quiet", is_flag=True, help="No line for each request.")
 def serve(host: str, port: int, url_file: Path | None, quiet: bool, **settings: Any) -> None:
     """Serve the mock in the foreground."""
@@ -72,7 +96,7 @@ def serve(host: str, port: int, url_file: Path | None, quiet: bool, **settings: 
     except OSError as error:
         give_up(f"can not write {url_file}: {error.strerror or error}", 2)
     listener = _listen(host, port)
-    _serve(services, listener, url_file, settings["api_key_env"])
+    _serve(services, listener, url_file, settings["api_key_env"], _reloading(services))
 
 
 def accepted_keys(given: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
@@ -95,20 +119,39 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+def _reloading(services: Services) -> Callable[[], None] | None:
+    """What looks for changed exchange files, and says so in the log."""
+    from mockserver.exchanges import packaged_exchanges
+    from mockserver.server.sessions import use_exchanges
+
+    session, folder = services.session, services.folder
+    if folder is None:
+        return None
+
+    def reload() -> None:
+        documented = packaged_exchanges(session.profile.name)
+        if told := folder.renew(lambda found: use_exchanges(session, (*found, *documented))):
+            services.logbook.note(told)
+
+    return reload
+
+
 def open_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: Any) -> Services:
     """What the options of `serve` describe; MockServerError says what of them can not be used."""
-    from mockserver.exchanges import load_folder, packaged_exchanges
+    from mockserver.exchanges import packaged_exchanges
     from mockserver.server.access import Hosts, Keys
     from mockserver.server.endpoint import Services
     from mockserver.server.logbook import Logbook
+    from mockserver.server.reloading import Folder
     from mockserver.server.sessions import COUNTED, AnyModel, open_session
     from mockserver.server.store import MemoryStore
 
     if settings["profile"] == LATEST:
         settings["profile"] = latest_profile()
     load_profile(settings["profile"])
-    models, folder = settings["model"], settings["exchanges"]
-    exchanges = load_folder(folder) if folder else ()
+    models = settings["model"]
+    folder = Folder(settings["exchanges"]) if settings["exchanges"] else None
+    exchanges = folder.exchanges if folder else ()
     session = open_session(
         profile=settings["profile"],
         rendering=settings["rendering"],
@@ -118,6 +161,7 @@ def open_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: Any
         counted=max(COUNTED, 2 * settings["store_size"]),
     )
     session.whole_arguments = settings["function_arguments"] == "whole"
+    _behave(session, settings)
     return Services(
         session=session,
         store=MemoryStore(settings["store_size"]),
@@ -126,7 +170,21 @@ def open_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: Any
         logbook=Logbook(None if quiet else sys.stderr),
         mock_headers=settings["allow_mock_headers"],
         stream_errors=settings["stream_errors"],
+        admin_token=token_urlsafe(24) if settings.get("admin") else "",
+        folder=folder,
     )
+
+
+def _behave(session: Session, settings: Mapping[str, Any]) -> None:
+    """Faults, pace and limits of a session, as the options say."""
+    from mockserver.server.delivery import Delivery
+    from mockserver.server.faults import parse_fault
+    from mockserver.server.limits import Limiter, parse_limits
+
+    limits = parse_limits(settings.get("limit", ()))
+    session.limiter = Limiter(limits) if limits else None
+    session.faults = tuple(parse_fault(each) for each in settings.get("fault", ()))
+    session.delivery = Delivery(pace=settings.get("pace"), chunking=settings.get("chunking"))
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -141,7 +199,11 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _serve(
-    services: Services, listener: socket.socket, url_file: Path | None, key_names: tuple[str, ...]
+    services: Services,
+    listener: socket.socket,
+    url_file: Path | None,
+    key_names: tuple[str, ...],
+    on_tick: Callable[[], None] | None,
 ) -> None:
     from mockserver.server.app import App
     from mockserver.server.banner import banner
@@ -151,6 +213,8 @@ def _serve(
 
     def announce() -> None:
         print(banner(url, session.profile, session.rendering, key_names, services.keys.any), flush=True)
+        if services.admin_token:
+            print(f"  admin      {url}/_mock/  x-mock-admin-token: {services.admin_token}", flush=True)
         if url_file is not None:
             # Whoever waits for the file never reads half of it.
             _beside(url_file).write_text(url + session.profile.base_path, encoding="utf-8")
@@ -161,7 +225,7 @@ def _serve(
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     try:
-        run_forever(App(services), listener, announce)
+        run_forever(App(services), listener, announce, on_tick)
     finally:
         services.logbook.flush()
 

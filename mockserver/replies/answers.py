@@ -18,7 +18,7 @@ from mockserver.replies.script import FunctionCall, Item, Message, Script, ToolC
 from mockserver.replies.texts import POOL_SIZE, language_of, saying, text_from_pool, thought
 from mockserver.wire import json
 
-__all__ = ["Question", "answer"]
+__all__ = ["Question", "answer", "made_up"]
 
 #: Addresses that can never be anybody's (RFC 2606).
 _SOURCES = ("https://www.example.com/", "https://www.example.org/guide")
@@ -73,6 +73,11 @@ def _items(question: Question) -> Iterator[Item]:
         yield Message(chunked(json.dumps(value).decode()))
     elif not question.functions:
         yield saying(language, next(picks))
+
+
+def made_up(call: ToolCall) -> ToolCall:
+    """A tool's run with made-up data where nothing was said of a member."""
+    return ToolCall(call.kind, {**_RUNS.get(call.kind, _no_data)("", "en", 0), **call.data})
 
 
 def _no_data(prompt: str, language: str, pick: int) -> dict[str, Any]:

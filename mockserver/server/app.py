@@ -41,6 +41,7 @@ class App(Starlette):
                 Route("/health", self._operation(health), methods=["GET"]),
                 Route("/openapi.json", self._operation(openapi), methods=["GET"]),
                 *self._routes(profile),
+                *(self._admin_routes() if services.admin_token else ()),
             ],
             exception_handlers={404: self._nothing_there, 405: self._wrong_method},
         )
@@ -54,6 +55,12 @@ class App(Starlette):
             for path, handlers in methods.items():
                 operation = _Operation(by_method(handlers), self._services)
                 yield Route(path, operation, methods=list(handlers))
+
+    def _admin_routes(self) -> Iterator[Route]:
+        from mockserver.server.admin import ADMIN
+
+        for path, handlers in ADMIN.items():
+            yield Route(path, _Operation(by_method(handlers), self._services), methods=list(handlers))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (scope["method"], scope["path"]) in self._hot:

@@ -6,9 +6,10 @@ the last resort for a defect of our own.
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from typing import TypeAlias
 
@@ -18,12 +19,16 @@ from mockserver.errors import ConfigurationError, InvalidJSON
 from mockserver.ids import request_digest, uuid
 from mockserver.server.access import Hosts, Keys
 from mockserver.server.bodies import Disconnected, read_body
+from mockserver.server.delivery import Delivery, broken, timed
 from mockserver.server.engine import Answer, fail, in_band, respond
 from mockserver.server.envelopes import ApiError, Misdirected, Unplanned, envelope
-from mockserver.server.faults import FAULT_HEADER, Fault, find_fault
+from mockserver.server.faults import FAULT_HEADER, AskedFault, Fault, Outgoing, parse_fault
 from mockserver.server.journal import About, Entry, Sent, secrets_of
 from mockserver.server.logbook import Logbook
+from mockserver.server.reloading import Folder
 from mockserver.server.sessions import Session
+from mockserver.server.steps import Raw
+from mockserver.server.steps import Send as SendStep
 from mockserver.server.store import MemoryStore, Store
 from mockserver.server.transmit import CONNECTION, Headers, send_body, send_pieces, send_steps
 from mockserver.wire import json
@@ -41,6 +46,8 @@ __all__ = [
 ]
 
 _JSON = (b"content-type", b"application/json")
+_DELAY = b"x-mock-delay"
+_LONGEST_DELAY_MS = 600_000
 _SESSION_CACHE = b"x-dashscope-session-cache"
 #: As recorded on the service's hosts (2026).
 _EVENTS = (b"content-type", b"text/event-stream;charset=UTF-8")
@@ -55,16 +62,20 @@ class Services:
     keys: Keys = field(default_factory=Keys)
     hosts: Hosts = field(default_factory=Hosts)
     logbook: Logbook = field(default_factory=Logbook)
-    secrets: tuple[str, ...] = ()
-    """The accepted keys, for redaction."""
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """The accepted keys, and the admin token, for redaction."""
     mock_headers: bool = False
     """Whether requests may ask for faults by header."""
+    admin_token: str = field(default="", repr=False)
+    """What opens the admin API; empty: there is none."""
+    folder: Folder | None = None
+    """The folder of the user's own exchange files, which is read again when it changes."""
     stream_errors: str = "http"
     """How a stream is refused: "http", with a status of its own, or "inband", with 200 and within it."""
     _date: tuple[int, bytes] = (0, b"")
 
     def __post_init__(self) -> None:
-        self.secrets = self.keys.secrets
+        self.secrets = (*self.keys.secrets, *([self.admin_token] if self.admin_token else []))
 
     def date(self) -> bytes:
         """The `Date` header, by the session's clock."""
@@ -90,7 +101,7 @@ class Request:
         self.started = False
         """Whether an answer has begun."""
 
-    def note(self, status: int, reply: tuple[bytes, ...], stream: bool, about: About) -> None:
+    def note(self, status: int, reply: tuple[bytes, ...], stream: bool, about: About) -> Entry:
         """Into the journal and the log."""
         scope = self.scope
         authorization = self.headers.get(b"authorization", b"")
@@ -98,6 +109,7 @@ class Request:
         entry = Entry(self.session.clock.now(), sent, self.body, status, reply, stream, about)
         self.session.journal.add(entry)
         self.services.logbook.note(entry)
+        return entry
 
 
 Handler: TypeAlias = Callable[[Request], Awaitable[None]]
@@ -139,7 +151,22 @@ async def create_response(request: Request) -> None:
     request.services.keys.check(headers.get(b"authorization"), request.session.profile.wrong_key)
     require_json(headers.get(b"content-type"))
     request.body = await read_body(request.receive, headers.get(b"content-length"))
+    limiter = request.session.limiter
+    if limiter is None:
+        await _respond(request)
+        return
+    key = headers.get(b"authorization", b"")
+    limiter.enter(key)
+    try:
+        await _respond(request)
+    finally:
+        limiter.leave(key)
+
+
+async def _respond(request: Request) -> None:
     answer = await _answer(request)
+    if request.services.mock_headers and _DELAY in request.headers:
+        await asyncio.sleep(_delay(request.headers[_DELAY]))
     head = [
         _EVENTS if answer.stream else _JSON,
         (b"x-request-id", answer.about.request_id.encode()),
@@ -147,6 +174,10 @@ async def create_response(request: Request) -> None:
     ]
     if answer.fault:
         head.append((FAULT_HEADER, answer.fault.encode()))
+    delivery = answer.delivery.over(request.session.delivery)
+    if not delivery.is_plain:
+        await _deliver(request, answer, head, delivery)
+        return
     request.note(answer.status, answer.pieces, answer.stream, answer.about)
     request.started = True
     if answer.stream:
@@ -158,29 +189,82 @@ async def create_response(request: Request) -> None:
         await send_body(request.send, answer.status, head, answer.pieces[0])
 
 
+async def _deliver(request: Request, answer: Answer, head: Headers, delivery: Delivery) -> None:
+    """Send an answer otherwise than at once and whole; the journal has what is really sent."""
+    about = answer.about
+    own = [*answer.headers, *head[1:]] if answer.headers else head
+    steps = answer.steps or tuple(SendStep(piece) for piece in answer.pieces)
+    outgoing = Outgoing(answer.status, tuple(own), steps, answer.stream)
+    if delivery.fault is not None:
+        outgoing = _broken(request, outgoing, delivery.fault, about.request_id)
+        about = about._replace(detail=f"fault {delivery.fault}")
+    pieces = tuple(step.data for step in outgoing.steps if isinstance(step, SendStep | Raw))
+    outgoing = timed(outgoing, delivery, about.request_id.encode())
+    entry = request.note(outgoing.status, pieces, answer.stream, about)
+    request.started = True
+    headers = list(outgoing.headers)
+    if not answer.stream and outgoing.is_whole:
+        headers.append((b"content-length", b"%d" % sum(map(len, pieces))))
+    entry.left = not await send_steps(
+        request.scope, request.receive, request.send, outgoing.status, headers, outgoing.steps
+    )
+
+
+def _delay(header: bytes) -> float:
+    """Seconds that an answer is to wait, of `x-mock-delay: MILLISECONDS`; ApiError 400."""
+    if not header.isdigit() or int(header) > _LONGEST_DELAY_MS:
+        shown = header.decode("latin-1")[:40]
+        message = f"x-mock-delay: milliseconds from 0 to {_LONGEST_DELAY_MS}, not {shown!r}"
+        raise ApiError(400, "InvalidParameter", message)
+    return int(header) / 1000
+
+
+def _broken(request: Request, outgoing: Outgoing, asked: AskedFault, seed: str) -> Outgoing:
+    """The answer with its fault; ApiError 400 where it has no place for it."""
+    pick = int(seed.replace("-", "")[:8], 16)
+    try:
+        return broken(outgoing, asked, request.session.profile, pick)
+    except ConfigurationError as error:
+        if FAULT_HEADER not in request.headers and asked in request.session.faults:
+            return outgoing  # in force for all requests: this one's answer has no place for it
+        raise ApiError(400, "InvalidParameter", f"fault: {error}") from None
+
+
 async def _answer(request: Request) -> Answer:
-    services, path = request.services, request.scope["path"]
-    fault = asked_fault(request) if services.mock_headers else None
-    if fault is not None:
-        return fail(request.session, path, request.body, fault)
+    services, session, path = request.services, request.session, request.scope["path"]
+    fault = asked_fault(request)
+    if fault is not None and isinstance(fault.what, Fault):
+        return fail(session, path, request.body, fault)
     cache = request.headers.get(_SESSION_CACHE) == b"enable"
     try:
-        return await respond(request.session, services.store, path, request.body, cache=cache)
+        answer = await respond(
+            session, services.store, path, request.body, cache=cache, headers=request.headers
+        )
     except ApiError as error:
         if error.streamed and services.stream_errors == "inband":
-            return in_band(request.session, path, request.body, error)
+            return in_band(session, path, request.body, error)
         raise
+    if fault is None:
+        planned = answer.delivery.fault
+        if planned is None or session.struck_by(planned, path, request.body):
+            return answer
+    return answer._replace(delivery=replace(answer.delivery, fault=fault))
 
 
-def asked_fault(request: Request) -> Fault | None:
-    """The fault that a request asks for by header; ApiError 400 where there is none of that name."""
-    name = request.headers.get(FAULT_HEADER)
-    if name is None:
-        return None
+def asked_fault(request: Request) -> AskedFault | None:
+    """The fault that a request asks for by header, or that one in force gives it.
+
+    ApiError 400 where the header asks for one that there is not.
+    """
+    session, path = request.session, request.scope["path"]
+    asked = request.headers.get(FAULT_HEADER) if request.services.mock_headers else None
+    if asked is None:
+        return session.struck(path, request.body) if session.faults else None
     try:
-        return find_fault(name.decode("latin-1"))
+        fault = parse_fault(asked.decode("latin-1"))
     except ConfigurationError as error:
         raise ApiError(400, "InvalidParameter", f"x-mock-fault: {error}") from None
+    return session.struck_by(fault, path, request.body)
 
 
 def require_json(content_type: bytes | None) -> None:

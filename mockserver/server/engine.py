@@ -9,8 +9,9 @@ the moment or the order of arrival.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from mockserver.contract.findings import Finding, Severity
@@ -20,7 +21,7 @@ from mockserver.exchanges import recorded_chunks
 from mockserver.ids import request_digest
 from mockserver.profiles import Profile
 from mockserver.replies.answers import Question, answer
-from mockserver.replies.script import MAX_SCRIPT_BYTES, Script
+from mockserver.replies.script import MAX_SCRIPT_BYTES, Script, require_servable
 from mockserver.replies.template import (
     Shape,
     Values,
@@ -33,9 +34,11 @@ from mockserver.replies.template import (
 from mockserver.replies.usage import cut_short
 from mockserver.server import pacing
 from mockserver.server.asks import Ask, read_ask
+from mockserver.server.conditions import Incoming
 from mockserver.server.context import SessionCache, Told, find_parent, remember
+from mockserver.server.delivery import PLAIN, Delivery
 from mockserver.server.envelopes import ApiError, Unplanned, from_finding
-from mockserver.server.faults import Fault
+from mockserver.server.faults import AskedFault, Fault
 from mockserver.server.journal import About
 from mockserver.server.sessions import Session
 from mockserver.server.steps import Send, Step
@@ -43,7 +46,23 @@ from mockserver.server.store import Record, Store
 from mockserver.server.values import Draw, context_tokens, shape_of, values_of
 from mockserver.wire import json
 
+#: Characters of a prompt that is repeated where a stub for it is proposed.
+_LONGEST_PROMPT = 200
+
 __all__ = ["Answer", "fail", "failure", "in_band", "respond"]
+
+
+_NO_HEADERS: Mapping[bytes, bytes] = MappingProxyType({})
+
+
+class Chosen(NamedTuple):
+    """What answers a request."""
+
+    name: str | None
+    """Of the exchange or the stub."""
+    reply: Script | AskedFault | Mapping[str, Any]
+    """A script, an error of the service, or an exchange's reply of another kind."""
+    delivery: Delivery = PLAIN
 
 
 class Answer(NamedTuple):
@@ -59,39 +78,76 @@ class Answer(NamedTuple):
     steps: tuple[Step, ...] = ()
     """How a recording is to be sent; empty: piece by piece."""
     fault: str = ""
-    """Name of the fault that was asked for."""
+    """Name of the error that was asked for."""
+    delivery: Delivery = PLAIN
+    """How it was planned to go out."""
 
 
-async def respond(session: Session, store: Store, path: str, raw: bytes, *, cache: bool = False) -> Answer:
+async def respond(
+    session: Session,
+    store: Store,
+    path: str,
+    raw: bytes,
+    *,
+    cache: bool = False,
+    headers: Mapping[bytes, bytes] = _NO_HEADERS,
+) -> Answer:
     """The answer to a create request, by its path and body; ApiError where the API refuses it.
 
-    `cache`: the session's cache is asked for, by its header.
+    `cache`: the session's cache is asked for, by its header. `headers` are for the conditions of stubs.
     """
     body, findings = _judged(session, raw)
     profile = session.profile
     ask = read_ask(body, profile)
     waits = ask.previous is not None or ask.conversation is not None
     parent = await find_parent(session, store, ask) if waits else None
+    if session.limiter is not None:
+        _admit(session, ask, parent, headers)
     digest = request_digest(b"%b %b" % (path.encode(), json.canonical(body)))
     draw = Draw(session.ids, digest, session.occurrence(digest))
-    exchange, script = _script(session, ask, parent, draw)
-    # Without a finding there is no parameter that the profile does not know.
-    ignored = tuple(ignored_parameters(body, profile)) if findings else ()
-    about = About(draw.request_id, ask.model, ask.prompt, exchange, findings, ignored)
-    if isinstance(script, Fault):
+    incoming = Incoming(
+        body, ask, headers, parent.exchange if parent else None, parent.turn + 1 if parent else 1
+    )
+    exchange, script, delivery = _chosen(session, incoming, draw)
+    about = _about(incoming, draw, exchange, findings, profile)
+    if isinstance(script, AskedFault):
         return failure(session, script, draw, about, stream=ask.stream)
     if not isinstance(script, Script):
-        return _verbatim(script, about)
+        return _verbatim(script, about)._replace(delivery=delivery)
     if ask.max_output_tokens is not None:
         script = _within(script, ask, profile)
     input_tokens = context_tokens(ask, parent, script, profile)
+    if session.limiter is not None:
+        input_tokens = session.limiter.fitting(input_tokens)
     now = session.clock.now()
     kept = SessionCache.of(parent, input_tokens, now, profile) if cache and profile.cache_seconds else None
     values = values_of(session, ask, body, parent, script, draw, input_tokens, kept)
+    if session.limiter is not None:
+        spent = values.total_tokens - values.input_tokens
+        session.limiter.spend(headers.get(b"authorization", b""), ask.model, spent)
     pieces, whole = _written(session, ask, script, values, shape_of(session, body, kept))
     if ask.store or ask.conversation is not None:
         await remember(session, store, ask, parent, Told(values, exchange, kept, raw, whole))
-    return Answer(about, pieces, ask.stream)
+    return Answer(about, pieces, ask.stream, delivery=delivery)
+
+
+def _about(
+    request: Incoming, draw: Draw, exchange: str | None, findings: tuple[Finding, ...], profile: Profile
+) -> About:
+    # Without a finding there is no parameter that the profile does not know.
+    ignored = tuple(ignored_parameters(request.body, profile)) if findings else ()
+    about = About(draw.request_id, request.ask.model, request.ask.prompt, exchange, findings, ignored)
+    if request.turn == 1:
+        return about
+    return about._replace(after=request.after, turn=request.turn)
+
+
+def _admit(session: Session, ask: Ask, parent: Record | None, headers: Mapping[bytes, bytes]) -> None:
+    """Count a request against the limits; ApiError where it is one too many."""
+    before = parent.context_tokens if parent else session.profile.hidden_prompt_tokens
+    key, now = headers.get(b"authorization", b""), session.clock.now()
+    if session.limiter is not None:
+        session.limiter.admit(key, ask.model, ask.input_tokens + before, now)
 
 
 def _written(
@@ -117,7 +173,7 @@ def _within(script: Script, ask: Ask, profile: Profile) -> Script:
     return cut_short(script, limit, thoughts)
 
 
-def fail(session: Session, path: str, raw: bytes, fault: Fault) -> Answer:
+def fail(session: Session, path: str, raw: bytes, fault: AskedFault) -> Answer:
     """The answer to a create request that asks for a fault; what else it asks is not looked at."""
     try:
         body = json.loads(raw)
@@ -129,11 +185,14 @@ def fail(session: Session, path: str, raw: bytes, fault: Fault) -> Answer:
     return failure(session, fault, draw, About(draw.request_id), stream=stream)
 
 
-def failure(session: Session, fault: Fault, draw: Draw, about: About, *, stream: bool) -> Answer:
-    """A fault as the service reports it; ApiError where it has a status of its own."""
+def failure(session: Session, asked: AskedFault, draw: Draw, about: About, *, stream: bool) -> Answer:
+    """An error of the service as it reports it; ApiError where it has a status of its own."""
+    fault = asked.what
+    if not isinstance(fault, Fault):
+        raise TypeError("no error of the service")
     form = fault.in_band(stream=stream)
     if form is None:
-        raise fault.refusal()
+        raise fault.refusal(headers=asked.headers)
     code = (fault.stream_code if stream else None) or fault.code
     pieces = _in_band(session, draw, form, code, fault.message, stream=stream)
     return Answer(about._replace(detail=f"fault {fault.name}"), pieces, stream, fault=fault.name)
@@ -182,23 +241,62 @@ def _judged(session: Session, raw: bytes) -> tuple[dict[str, Any], tuple[Finding
     return body, findings
 
 
-def _script(
-    session: Session, ask: Ask, parent: Record | None, draw: Draw
-) -> tuple[str | None, Script | Fault | Mapping[str, Any]]:
-    """(name of the exchange that answers, if one does; its script, or its reply where that is none)."""
-    planned = session.stubs.take()
-    if planned is not None:
-        return None, planned
-    only_planned = session.strict and len(session.stubs) > 0
+def _chosen(session: Session, incoming: Incoming, draw: Draw) -> Chosen:
+    """What answers: a stub, else an exchange, else something made up."""
+    stub = session.stubs.take(incoming)
+    if stub is None:
+        return _unplanned(session, incoming, draw)
+    plan = stub.plan
+    if plan.script is None:
+        return Chosen(stub.name, _unplanned(session, incoming, draw, strict=False).reply, plan.delivery)
+    if isinstance(plan.script, Fault):
+        return Chosen(stub.name, AskedFault(plan.script))
+    if isinstance(plan.script, Script | AskedFault | Mapping):
+        return Chosen(stub.name, plan.script, plan.delivery)
+    return Chosen(stub.name, _said_by(plan.script, incoming, session), plan.delivery)
+
+
+def _said_by(function: Callable[[Incoming], Script], incoming: Incoming, session: Session) -> Script:
+    """What a function of the request says; Unplanned where it fails: a test is told, and nothing hangs."""
+    name = getattr(function, "__name__", "a function")
+    try:
+        script = function(incoming)
+        require_servable(script, session.profile)
+    except Exception as error:  # noqa: BLE001 (code of a test: whatever it raises is its own)
+        message = f"The reply's function {name} failed: {type(error).__name__}: {error}"
+        raise Unplanned(400, "ReplyFunctionFailed", message, detail=message) from None
+    return script
+
+
+def _unplanned(session: Session, incoming: Incoming, draw: Draw, *, strict: bool = True) -> Chosen:
+    only_planned = strict and session.strict and len(session.stubs) > 0
     matcher = session.own if only_planned else session.matcher
-    exchange = matcher.find(ask, parent.exchange if parent else None)
+    exchange = matcher.find(incoming)
     if exchange is not None:
-        return exchange.name, session.scripts.get(exchange.name, exchange.reply)
+        reply = session.scripts.get(exchange.name, exchange.reply)
+        return Chosen(exchange.name, reply, session.deliveries.get(exchange.name, PLAIN))
     if only_planned:
         # Not documented: the service has no such thing. A 400 is what clients do not send again.
+        raise Unplanned(
+            400, "UnplannedRequest", _missed(session, incoming), detail=f"planned: {session.stubs}"
+        )
+    return Chosen(None, _unscripted(incoming.ask, draw.pick))
+
+
+def _missed(session: Session, incoming: Incoming) -> str:
+    """What is told where no stub is for a request: the nearest, what it lacks, and what would be one."""
+    stubs = session.stubs
+    if all(stub.spent for stub in stubs.all):
         message = "No reply is planned for this request: all planned replies have been given."
-        raise Unplanned(400, "UnplannedRequest", message, detail=f"planned: {session.stubs}")
-    return None, _unscripted(ask, draw.pick)
+    else:
+        message = "No reply is planned for this request."
+    nearest = stubs.nearest(incoming)
+    if nearest is not None:
+        stub, lacking = nearest
+        message += f" The nearest is {stub.name}, {stub}: {'; '.join(lacking)}."
+    prompt = incoming.prompt if len(incoming.prompt) <= _LONGEST_PROMPT else ""
+    when = f"when(prompt={prompt!r})." if prompt else ""
+    return f'{message} This line would answer it: server.{when}reply("…")'
 
 
 def _unscripted(ask: Ask, pick: int) -> Script:

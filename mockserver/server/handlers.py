@@ -8,6 +8,8 @@ from typing import Any
 
 from mockserver.server import stored, talks
 from mockserver.server.endpoint import Handler, Request, asked_fault, create_response, drawn_id
+from mockserver.server.envelopes import ApiError
+from mockserver.server.faults import FAULT_HEADER, AskedFault, Fault
 from mockserver.server.journal import About
 from mockserver.server.transmit import Headers, send_body
 from mockserver.wire import json
@@ -20,9 +22,9 @@ def _answering(handle: Callable[[Request], Awaitable[Any]]) -> Handler:
 
     async def answer(request: Request) -> None:
         request.services.keys.check(request.headers.get(b"authorization"), request.session.profile.wrong_key)
-        fault = asked_fault(request) if request.services.mock_headers else None
-        if fault is not None:
-            raise fault.refusal()
+        fault = asked_fault(request)
+        if fault is not None and (isinstance(fault.what, Fault) or FAULT_HEADER in request.headers):
+            raise _refusal(fault)
         body = json.dumps(await handle(request))
         request_id = drawn_id(request, "200")
         head: Headers = [
@@ -35,6 +37,13 @@ def _answering(handle: Callable[[Request], Awaitable[Any]]) -> Handler:
         await send_body(request.send, 200, head, body)
 
     return answer
+
+
+def _refusal(fault: AskedFault) -> ApiError:
+    """The fault as it comes where no response is made: only errors of the service do."""
+    if isinstance(fault.what, Fault):
+        return fault.what.refusal(headers=fault.headers)
+    return ApiError(400, "InvalidParameter", f"x-mock-fault: {fault.name} breaks responses alone.")
 
 
 HANDLERS: Mapping[str, Handler] = MappingProxyType(

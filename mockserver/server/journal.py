@@ -49,6 +49,9 @@ class About(NamedTuple):
     detail: str = ""
     answered: tuple[Finding, ...] = ()
     """What the contract says of an answer that was not the mock's own."""
+    after: str | None = None
+    """Name of what answered the turn before."""
+    turn: int = 1
     refusal: str = ""
     """"unplanned" or "refused" (no call of the API at all) where the mock would not answer; else empty."""
 
@@ -59,7 +62,7 @@ class Entry:
     What was sent is kept as it came and redacted when it is read: few entries ever are.
     """
 
-    __slots__ = ("about", "at", "body", "reply", "sent", "status", "stream")
+    __slots__ = ("about", "at", "body", "left", "reply", "sent", "status", "stream")
 
     def __init__(
         self,
@@ -81,6 +84,8 @@ class Entry:
         """The reply's body, in the pieces it was sent in: one event each in a stream."""
         self.stream = stream
         self.about = about
+        self.left = False
+        """Whether the client went away in the middle of an answer that came slowly."""
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -115,7 +120,7 @@ class Entry:
 
     @property
     def exchange(self) -> str | None:
-        """Name of the exchange that answered."""
+        """Name of the exchange, or of the planned reply, that answered."""
         return self.about.exchange
 
     @property

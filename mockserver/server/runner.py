@@ -289,7 +289,13 @@ class _Connection(HttpToolsProtocol):
 class Server(uvicorn.Server):
     """uvicorn's server with a start that is announced and a stop that is prompt."""
 
-    def __init__(self, app: ASGIApp, grace: float, on_start: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        grace: float,
+        on_start: Callable[[], None],
+        on_tick: Callable[[], None] | None = None,
+    ) -> None:
         config = uvicorn.Config(
             app,
             http=_Connection,
@@ -304,6 +310,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._grace = grace
         self._on_start = on_start
+        self._on_tick = on_tick
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -327,6 +334,8 @@ class Server(uvicorn.Server):
             for connection in list(self.server_state.connections):
                 if isinstance(connection, _Connection):
                     connection.look_after(now())
+            if self._on_tick is not None:
+                self._on_tick()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
@@ -355,11 +364,19 @@ class Server(uvicorn.Server):
             connection.transport.abort()
 
 
-def run_forever(app: ASGIApp, listener: socket.socket, on_start: Callable[[], None]) -> None:
-    """Serve in the foreground until SIGINT or SIGTERM; a second signal ends at once."""
+def run_forever(
+    app: ASGIApp,
+    listener: socket.socket,
+    on_start: Callable[[], None],
+    on_tick: Callable[[], None] | None = None,
+) -> None:
+    """Serve in the foreground until SIGINT or SIGTERM; a second signal ends at once.
+
+    `on_tick` is called about once a second.
+    """
 
     async def main() -> None:
-        server = Server(app, GRACE_SECONDS, on_start)
+        server = Server(app, GRACE_SECONDS, on_start, on_tick)
         _on_signals(server)
         await server.serve(sockets=[listener])
 

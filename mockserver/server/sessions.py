@@ -7,16 +7,20 @@ from dataclasses import dataclass, field
 
 from mockserver.clock import Clock, SteppedClock, SystemClock
 from mockserver.contract.requests import RequestJudge
+from mockserver.errors import ConfigurationError
 from mockserver.exchanges import Exchange, packaged_exchanges
-from mockserver.ids import IdSource
+from mockserver.ids import IdSource, request_digest
 from mockserver.profiles import Profile, load_profile
 from mockserver.replies.renderings import load_rendering
 from mockserver.replies.script import Script, require_servable, script_from
+from mockserver.server.delivery import PLAIN, Delivery
+from mockserver.server.faults import AskedFault, parse_fault
 from mockserver.server.journal import Journal
+from mockserver.server.limits import Limiter
 from mockserver.server.matching import Matcher
 from mockserver.server.stubs import Stubs
 
-__all__ = ["COUNTED", "AnyModel", "Session", "open_session"]
+__all__ = ["COUNTED", "AnyModel", "Session", "delivery_from", "open_session", "use_exchanges"]
 
 #: Requests whose occurrences are counted, the least recent forgotten first: more than the store keeps, so
 #: that an id can come again only when its first bearer is long forgotten.
@@ -51,8 +55,14 @@ class Session:
     strict: bool = False
     """Whether, once a reply is set from code, a request that nothing was planned for is refused."""
     journal: Journal = field(default_factory=Journal)
-    faults: tuple[str, ...] = ()
-    """Names of the faults in force."""
+    faults: tuple[AskedFault, ...] = ()
+    """The faults in force: each breaks a request by its probability."""
+    limiter: Limiter | None = None
+    """Counts what is asked, where there are limits."""
+    delivery: Delivery = PLAIN
+    """How answers go out where nothing else was said."""
+    deliveries: Mapping[str, Delivery] = field(default_factory=dict)
+    """How those of exchanges go out, by the exchange's name."""
     counted: int = COUNTED
     whole_arguments: bool = False
     """Whether the arguments of function calls come with their items, and not by events."""
@@ -70,10 +80,27 @@ class Session:
         self._seen[digest] = count + 1
         return count + 1
 
+    def struck(self, path: str, body: bytes) -> AskedFault | None:
+        """The fault in force that breaks this request, the first whose turn it is."""
+        return next((fault for fault in self.faults if self.struck_by(fault, path, body)), None)
+
+    def struck_by(self, fault: AskedFault, path: str, body: bytes) -> AskedFault | None:
+        """The fault, where it breaks this request: by its probability, and by how often that came before."""
+        if fault.always:
+            return fault
+        digest = request_digest(b"fault %b %b %b" % (fault.name.encode(), path.encode(), body))
+        occurrence = self.occurrence(digest)
+        drawn = self.ids.draw(digest, occurrence, 1)[0]
+        return fault if fault.strikes(occurrence, int(drawn[:12], 16) / (1 << 48)) else None
+
     def reset(self) -> None:
         """Forget everything that happened; the settings stay."""
         self.stubs.clear()
         self.journal.clear()
+        self.matcher.reset()
+        if self.limiter is not None:
+            self.limiter.reset()
+        self.own.reset()
         self._seen.clear()
         self._seen_before.clear()
         if isinstance(self.clock, SteppedClock):
@@ -98,12 +125,7 @@ def open_session(
     about = load_profile(profile)
     load_rendering(profile, rendering)
     accepted = about.models if models is None else models
-    own = tuple(own)
-    known = (*own, *(packaged_exchanges(profile) if exchanges is None else exchanges))
-    scripts = {each.name: script_from(each.reply["script"]) for each in known if "script" in each.reply}
-    for script in scripts.values():
-        require_servable(script, about)
-    return Session(
+    session = Session(
         name=name,
         profile=about,
         rendering=rendering,
@@ -111,8 +133,39 @@ def open_session(
         ids=IdSource(seed, name),
         clock=SystemClock() if seed is None else SteppedClock(),
         judge=RequestJudge(about, accepted),
-        matcher=Matcher(known, about),
-        scripts=scripts,
-        own=Matcher(own, about),
+        matcher=Matcher((), about),
+        scripts={},
+        own=Matcher((), about),
         counted=counted,
     )
+    use_exchanges(session, packaged_exchanges(profile) if exchanges is None else exchanges, own)
+    return session
+
+
+def use_exchanges(session: Session, exchanges: Iterable[Exchange], own: Iterable[Exchange] = ()) -> None:
+    """Answer from these from now on, all at once or, where one can not be served, not at all.
+
+    ConfigurationError says which and why.
+    """
+    own, about = tuple(own), session.profile
+    # The first of a name stands: a file of the user's own takes the place of a documented sample's.
+    known = tuple({each.name: each for each in reversed((*own, *exchanges))}.values())[::-1]
+    scripts = {each.name: script_from(each.reply["script"]) for each in known if "script" in each.reply}
+    for script in scripts.values():
+        require_servable(script, about)
+    deliveries = {each.name: _delivery_of(each) for each in known if each.delivery}
+    session.scripts, session.deliveries = scripts, deliveries
+    session.matcher, session.own = Matcher(known, about), Matcher(own, about)
+
+
+def _delivery_of(exchange: Exchange) -> Delivery:
+    try:
+        return delivery_from(exchange.delivery or {})
+    except ConfigurationError as error:
+        raise ConfigurationError(f"the exchange {exchange.name}, /delivery: {error}") from None
+
+
+def delivery_from(data: Mapping[str, str]) -> Delivery:
+    """What `{"fault"?, "pace"?, "chunking"?}` says; ConfigurationError."""
+    fault = parse_fault(data["fault"]) if "fault" in data else None
+    return Delivery(fault, data.get("pace"), data.get("chunking"))

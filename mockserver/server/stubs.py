@@ -5,28 +5,42 @@ A test plans in its own thread while the server takes in another, so both go thr
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from threading import Lock
-from typing import Self
+from typing import Any, Self, TypeAlias, TypeVar
 
 from mockserver.errors import ConfigurationError
 from mockserver.replies.script import FunctionCall, Message, Reasoning, Script
-from mockserver.server.faults import Fault
+from mockserver.server.conditions import ANY, Condition, Incoming
+from mockserver.server.delivery import PLAIN, Delivery
+from mockserver.server.faults import AskedFault, Fault
 
-__all__ = ["Plan", "Stub", "Stubs"]
+__all__ = ["Plan", "Said", "Stub", "Stubs"]
 
 #: Characters of a text that tell one planned reply from another.
 _SHOWN = 60
 #: Stubs that are listed where all are told, the latest.
 _LISTED = 5
+#: Stubs that are looked at for the nearest to a request that none is for, the latest.
+_LOOKED_AT = 1000
+
+Said: TypeAlias = Script | AskedFault | Fault | Mapping[str, Any] | Callable[[Incoming], Script] | None
+"""A script, an error of the service, an exchange's reply of another kind, a function of the request; None:
+what would answer anyhow."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a stub was told: what it answers with, and how often; None: as often as it is asked."""
+    """What a stub was told: what it answers with, to whom, how, and how often; None: as often as asked."""
 
-    script: Script | Fault
+    script: Said
     times: int | None = 1
+    condition: Condition = ANY
+    delivery: Delivery = PLAIN
+    name: str = ""
+    """What later turns and the journal call it."""
 
 
 class Stub:
@@ -41,12 +55,21 @@ class Stub:
         self.given = 0
         """How often it has answered."""
 
+    @property
+    def name(self) -> str:
+        """What later turns (`after=`) and the journal call it."""
+        return self.plan.name
+
     def times(self, count: int) -> Self:
         """Answer `count` requests in a row; ConfigurationError where that is no number from 1 on."""
         if type(count) is not int or count < 1:
             raise ConfigurationError(f"times() takes a number from 1 on, not {count!r}")
         self._line.alter(self, self._place, count)
         return self
+
+    def once(self) -> Self:
+        """Answer one request, which is what it does unless told otherwise."""
+        return self.times(1)
 
     def always(self) -> Self:
         """Answer every request from here on, none included."""
@@ -67,19 +90,54 @@ class Stub:
         planned = "always" if self.plan.times is None else f"{self.plan.times} times"
         planned = "once" if self.plan.times == 1 else planned
         given = "not given" if self.given == 0 else f"given {self.given} times"
-        return f"{_gist(self.plan.script)} (planned {planned}, {'given once' if self.given == 1 else given})"
+        when = f" when {self.plan.condition}" if self.plan.condition is not ANY else ""
+        about = f"{_gist(self.plan)}{when}"
+        return f"{about} (planned {planned}, {'given once' if self.given == 1 else given})"
 
     def __repr__(self) -> str:
         return f"<Stub {self}>"
 
 
+_Stub = TypeVar("_Stub", bound=Stub)
+
+
+class _Row:
+    """Stubs in the order in which they were planned, those at its beginning that are spent left out."""
+
+    __slots__ = ("_next", "_stubs")
+
+    def __init__(self) -> None:
+        self._stubs: list[tuple[int, Stub]] = []
+        self._next = 0
+
+    def add(self, place: int, stub: Stub) -> None:
+        self._stubs.append((place, stub))
+
+    def again(self) -> None:
+        """Look at all once more: one of them has something to give again."""
+        self._next = 0
+
+    def first(self, request: Incoming | None) -> tuple[int, Stub] | None:
+        """(place, stub) of the first that is not spent and fits."""
+        while self._next < len(self._stubs) and self._stubs[self._next][1].spent:
+            self._next += 1
+        for at in range(self._next, len(self._stubs)):
+            place, stub = self._stubs[at]
+            condition = stub.plan.condition
+            if not stub.spent and (condition is ANY or (request is not None and condition.fits(request))):
+                return place, stub
+        return None
+
+
 class Stubs:
-    """The stubs of a session, first come first."""
+    """The stubs of a session, first come first; those for an exact prompt are looked up by it."""
 
     def __init__(self) -> None:
         self._all: list[Stub] = []
-        self._next = 0
-        """Place of the first that may have something left to give."""
+        self._by_prompt: dict[str, _Row] = {}
+        self._folded: dict[str, _Row] = {}
+        self._other = _Row()
+        self._names: set[str] = set()
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -100,25 +158,39 @@ class Stubs:
         """Those that were to answer more often than they did."""
         return [stub for stub in self.all if stub.owing]
 
-    def add(self, script: Script | Fault) -> Stub:
-        """Plan one more reply, behind the others."""
+    def add(self, script: Said, **plan: Any) -> Stub:
+        """Plan one more reply, behind the others; `plan` has the members of `Plan`. ConfigurationError."""
+        return self.make(Stub, script, **plan)
+
+    def make(self, kind: type[_Stub], script: Said, **plan: Any) -> _Stub:
+        """As `add`, for a kind of stub that can do more."""
         with self._lock:
-            stub = Stub(self, len(self._all), Plan(script))
+            place = len(self._all)
+            name = plan.pop("name", "") or f"stub-{place + 1}"
+            if name in self._names:
+                raise ConfigurationError(f"another reply has the name {name!r}")
+            self._names.add(name)
+            stub = kind(self, place, Plan(script, name=name, **plan))
             self._all.append(stub)
+            self._row(stub, create=True).add(place, stub)
         return stub
 
-    def take(self) -> Script | Fault | None:
-        """The script that answers now; None where nothing planned is left."""
+    def take(self, request: Incoming | None = None) -> Stub | None:
+        """The stub that answers a request, which counts it; None where nothing planned is for it."""
         if not self._all:
             return None
         with self._lock:
-            while self._next < len(self._all):
-                stub = self._all[self._next]
-                if not stub.spent:
-                    stub.given += 1
-                    return stub.plan.script
-                self._next += 1
-        return None
+            found = [each for row in self._rows(request) if (each := row.first(request)) is not None]
+            if not found:
+                return None
+            _, stub = min(found, key=lambda each: each[0])
+            stub.given += 1
+            return stub
+
+    def nearest(self, request: Incoming) -> tuple[Stub, list[str]] | None:
+        """The stub that lacks least of being for a request, and what it lacks; a spent one lacks that."""
+        told = [(stub, list(_lacking(stub, request))) for stub in self._all[-_LOOKED_AT:]]
+        return min(told, key=lambda each: len(each[1]), default=None)
 
     def alter(self, stub: Stub, place: int, times: int | None) -> None:
         """Plan a stub anew; one that had nothing left to give has its place again."""
@@ -127,19 +199,51 @@ class Stubs:
                 raise ConfigurationError(f"it has answered {stub.given} times, which is more than {times}")
             stub.plan = replace(stub.plan, times=times)
             if place < len(self._all) and self._all[place] is stub:
-                self._next = min(self._next, place)
+                self._row(stub).again()
 
     def clear(self) -> None:
         """Forget all."""
         with self._lock:
             self._all = []
-            self._next = 0
+            self._by_prompt, self._folded, self._other, self._names = {}, {}, _Row(), set()
+
+    def _rows(self, request: Incoming | None) -> Iterator[_Row]:
+        if request is not None:
+            prompt = request.ask.prompt
+            if (row := self._by_prompt.get(prompt)) is not None:
+                yield row
+            if self._folded and (row := self._folded.get(prompt.casefold())) is not None:
+                yield row
+        yield self._other
+
+    def _row(self, stub: Stub, *, create: bool = False) -> _Row:
+        condition = stub.plan.condition
+        if condition.prompt is None:
+            return self._other
+        folds = condition.ignore_case
+        rows, key = (
+            (self._folded, condition.prompt.casefold()) if folds else (self._by_prompt, condition.prompt)
+        )
+        return rows.setdefault(key, _Row()) if create else rows[key]
 
 
-def _gist(script: Script | Fault) -> str:
+def _lacking(stub: Stub, request: Incoming) -> Iterable[str]:
+    spent = [f"it has answered as often as planned ({stub.plan.times})"] if stub.spent else []
+    return chain(spent, stub.plan.condition.differences(request))
+
+
+def _gist(plan: Plan) -> str:
     """What is answered, in a few words."""
-    if isinstance(script, Fault):
+    script, fault = plan.script, plan.delivery.fault
+    broken = f", with the fault {fault}" if fault is not None else ""
+    if script is None:
+        return f"whatever answers{broken}"
+    if isinstance(script, Fault | AskedFault):
         return f"the error {script.name}"
+    if isinstance(script, Mapping):
+        return f"a reply as {next(iter(script))}{broken}"
+    if not isinstance(script, Script):
+        return f"what {getattr(script, '__name__', 'a function')} says{broken}"
     told = []
     for item in script.items:
         if isinstance(item, Message | Reasoning):
@@ -147,4 +251,4 @@ def _gist(script: Script | Fault) -> str:
             told.append(repr(text) if isinstance(item, Message) else "a thought")
         else:
             told.append(f"a call of {item.name}" if isinstance(item, FunctionCall) else f"a {item.kind}")
-    return ", ".join(told) or "nothing"
+    return (", ".join(told) or "nothing") + broken

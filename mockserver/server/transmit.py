@@ -49,22 +49,26 @@ async def send_pieces(send: AsgiSend, status: int, headers: Headers, pieces: Seq
 
 async def send_steps(
     scope: Scope, receive: Receive, send: AsgiSend, status: int, headers: Headers, steps: Iterable[Step]
-) -> None:
-    """A reply carried out step by step; ends early, quietly, when the client has gone."""
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+) -> bool:
+    """A reply carried out step by step; ends early, quietly, when the client has gone: False then.
+
+    Status 0: no head, for steps that end with a close or a reset.
+    """
+    if status:
+        await send({"type": "http.response.start", "status": status, "headers": headers})
     connection: Connection = scope["extensions"][CONNECTION]
     for step in steps:
         if isinstance(step, Send):
             await send({"type": "http.response.body", "body": step.data, "more_body": True})
         elif isinstance(step, Wait):
-            await send(
-                {"type": "http.response.body", "body": b"", "more_body": True}
-            )  # the head does not wait
+            if status:  # the head does not wait
+                await send({"type": "http.response.body", "body": b"", "more_body": True})
             if await _gone_within(receive, step.seconds):
-                return
+                return False
         elif not _beyond_http(connection, step):
-            return
+            return True
     await send({"type": "http.response.body", "body": b""})
+    return True
 
 
 def _beyond_http(connection: Connection, step: Raw | Reset | Close) -> bool:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from mockserver.clock import SteppedClock
 from mockserver.errors import ConfigurationError
-from mockserver.replies.script import Message, Script, message, require_servable
-from mockserver.server.faults import find_fault
-from mockserver.server.journal import Journal
+from mockserver.server.conditions import condition
+from mockserver.server.journal import Entry, Journal
 from mockserver.server.stubs import Stub
+from mockserver.testing.asserting import assert_requested
 from mockserver.testing.clients import Clients
+from mockserver.testing.planning import NOTHING, Delivered, Like, More, Planned, Planner, Said, When, named
 from mockserver.testing.serving import Settings, checked, serve_mock
 
 if TYPE_CHECKING:
@@ -110,27 +111,71 @@ class MockServer:
             raise ConfigurationError("without a seed the server has the system's clock, which nobody moves")
         return clock
 
-    def reply(self, text: str | Script | None = None, *, chunks: Iterable[str] | None = None) -> Stub:
-        """Plan a reply: a text, a text in these chunks (one event each in a stream), or a script.
+    def reply(
+        self,
+        *said: Said,
+        chunks: Iterable[str] | None = None,
+        json: Any = NOTHING,
+        reasoning: str | None = None,
+        usage: Mapping[str, Any] | None = None,
+        incomplete: bool = False,
+        **delivery: Unpack[Delivered],
+    ) -> Planned:
+        """Plan a reply: a text, items, a script, or a function of the request that gives one of these.
+
+        `chunks`: a text in these pieces, one event each in a stream; `json`: a value as the message's text;
+        `reasoning`: a thought before it; `usage`: token counts that are not estimated; `incomplete`: the last
+        item was cut short. `fault`, `violate`, `pace`, `chunking` and `name` are as in `Delivered`.
 
         Replies are given in the order in which they are planned, each once: `.times(n)` on what is returned
-        makes it n times, `.always()` as often as it is asked. ConfigurationError where it can not be given,
-        StartError where the server has died.
+        makes it n times, `.always()` as often as it is asked, `.then(…)` plans the next. ConfigurationError
+        where it can not be given, StartError where the server has died.
         """
-        self._served.require_alive()
-        script = _script(text, chunks)
-        if script.status != "completed":
-            raise ConfigurationError(f"a reply can not be {script.status!r} yet")
-        require_servable(script, self._served.session.profile)
-        return self._served.session.stubs.add(script)
+        more = More(chunks, json, reasoning, usage, incomplete)
+        return self._planner().reply(*said, more=more, **delivery)
 
-    def fail(self, name: str) -> Stub:
+    def when(self, prompt: str | None = None, **like: Unpack[Like]) -> When:
+        """The requests that are like that: `.reply(…)`, `.fail(…)` and `.fault(…)` on it are for them alone.
+
+        `prompt` is the whole text of the last user message; for the others see `Like`. Of several plans that
+        fit a request, the earlier answers. ConfigurationError names what can not be used.
+        """
+        return When(self._planner(), condition(**named(prompt, like)))
+
+    def fail(self, name: str, **options: Any) -> Planned:
         """Plan the service's error of that name, in line with the replies and returned like them.
 
-        ConfigurationError lists the names, which `docs/profiles.md` explains.
+        Options set `retry_after`, `retry_after_ms` and `should_retry`. ConfigurationError lists the names,
+        which `mockserver faults` explains.
         """
+        return self._planner().fault(name, options)
+
+    def fault(self, name: str, **options: Any) -> Planned:
+        """Plan a fault by its name in `mockserver faults`, in line with the replies and returned like them.
+
+        What it breaks is the answer that would come anyhow; `reply(…, fault=NAME)` breaks that reply.
+        `violate(rule)` is the same for a rule of the contract.
+        """
+        return self._planner().fault(name, options)
+
+    def violate(self, rule: str, **options: Any) -> Planned:
+        """Plan an answer that breaks this rule of the contract, and no other: `violate("SEQ-004")`."""
+        return self._planner().fault(rule, options)
+
+    def assert_requested(
+        self, prompt: str | None = None, *, times: int | None = None, **like: Unpack[Like]
+    ) -> list[Entry]:
+        """The requests that were like that, by the names of `when()`; AssertionError shows what there was.
+
+        `times` is how many there must be; without it, at least one. A failing one names, for the nearest
+        requests, what about them was otherwise.
+        """
+        __tracebackhide__ = True
+        return assert_requested(self.journal, self._served.session.profile, times, named(prompt, like))
+
+    def _planner(self) -> Planner:
         self._served.require_alive()
-        return self._served.session.stubs.add(find_fault(name))
+        return Planner(self._served.session)
 
     @property
     def planned(self) -> Sequence[Stub]:
@@ -152,18 +197,3 @@ class MockServer:
     def reset(self) -> None:
         """Forget replies, journal and stored responses; the clock goes back to its start."""
         self._served.reset()
-
-
-def _script(text: str | Script | None, chunks: Iterable[str] | None) -> Script:
-    if (text is None) == (chunks is None):
-        raise ConfigurationError("a reply is a text, chunks or a script: exactly one of them")
-    if isinstance(text, Script):
-        return text
-    if text is not None:
-        if not isinstance(text, str):
-            raise ConfigurationError(f"a reply is a text or a script, not a {type(text).__name__}")
-        return message(text)
-    pieces = (chunks,) if isinstance(chunks, str) else tuple(chunks or ())
-    if not all(isinstance(each, str) for each in pieces):
-        raise ConfigurationError("chunks are texts")
-    return Script((Message(pieces),))

@@ -13,7 +13,10 @@ from mockserver.exchanges import Exchange, load_folder
 from mockserver.profiles import DEFAULT_PROFILE, LATEST, latest_profile
 from mockserver.server.access import Hosts, Keys
 from mockserver.server.app import App
+from mockserver.server.delivery import Delivery
 from mockserver.server.endpoint import Services
+from mockserver.server.faults import parse_fault
+from mockserver.server.limits import Limiter, parse_limits
 from mockserver.server.sessions import COUNTED, AnyModel, Session, open_session
 from mockserver.server.store import MemoryStore
 from mockserver.server.threaded import ThreadedServer
@@ -50,6 +53,14 @@ class Settings(TypedDict, total=False):
     """How a stream is refused: "http", with a status, or "inband", with 200 and an error within it."""
     function_arguments: str
     """How a stream tells the arguments of a call: in "deltas", or "whole" with its item."""
+    fault: str | Sequence[str]
+    """Faults in force, `NAME[,OPTION=VALUE…][:PROBABILITY]`."""
+    limit: str | Sequence[str]
+    """Limits, `NAME=N`: requests and tokens a minute, burst, concurrency, context (or `context-error`)."""
+    pace: str
+    """none, fixed:MS or model:TTFT,TPS[,JITTER]."""
+    chunking: str
+    """event, coalesced, bytes:N or random."""
 
 
 _KINDS: Mapping[str, tuple[type, ...]] = {
@@ -64,6 +75,10 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "port": (int,),
     "stream_errors": (str,),
     "function_arguments": (str,),
+    "fault": (str, list, tuple),
+    "limit": (str, list, tuple),
+    "pace": (str,),
+    "chunking": (str,),
 }
 
 _CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -175,6 +190,10 @@ def serve_mock(settings: Settings, *, strict: bool = True) -> Served:
     )
     session.strict = strict
     session.whole_arguments = settings.get("function_arguments") == "whole"
+    session.faults = tuple(parse_fault(each) for each in _several(settings.get("fault", ())))
+    limits = parse_limits(_several(settings.get("limit", ())))
+    session.limiter = Limiter(limits) if limits else None
+    session.delivery = Delivery(pace=settings.get("pace"), chunking=settings.get("chunking"))
     store = MemoryStore(size)
     services = Services(
         session=session,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -20,7 +20,6 @@ from mockserver.testing.run.verdicts import Watch, broken_contract
 from mockserver.testing.serving import Served, Settings, checked, serve_mock
 
 if TYPE_CHECKING:
-    from mockserver.replies.script import Script
     from mockserver.server.journal import Journal
     from mockserver.testing.run.live import LivePlan
 
@@ -54,11 +53,20 @@ class Live(Shared):
     def clock(self) -> NoReturn:
         skip_live("it moves the server's clock")
 
-    def reply(self, text: str | Script | None = None, *, chunks: Iterable[str] | None = None) -> NoReturn:
+    def reply(self, *said: Any, **about: Any) -> NoReturn:
         skip_live("it scripts a reply")
 
-    def fail(self, name: str) -> NoReturn:
+    def when(self, *said: Any, **about: Any) -> NoReturn:
+        skip_live("it scripts a reply")
+
+    def fail(self, name: str, **options: Any) -> NoReturn:
         skip_live("it scripts an error")
+
+    def fault(self, name: str, **options: Any) -> NoReturn:
+        skip_live("it scripts a fault")
+
+    def violate(self, rule: str, **options: Any) -> NoReturn:
+        skip_live("it breaks a rule on purpose")
 
     def reset(self) -> NoReturn:
         skip_live("it resets the server")

@@ -27,7 +27,7 @@ from mockserver.testing.serving import Served
 __all__ = ["LivePlan", "live_plan", "serve_live", "skip_scripted"]
 
 #: Arguments of the marker that say how the mock is to behave.
-_SCRIPTED = ("exchanges", "rendering")
+_SCRIPTED = ("exchanges", "rendering", "fault", "limit", "pace", "chunking")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json as stdlib_json
-from typing import Any
-
 from hypothesis import strategies as st
 from hypothesis.errors import InvalidArgument
 from hypothesis.strategies import DrawFn
 
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
-from mockserver.replies import template
+from mockserver.replies.framing import frames_of, json_text
 from mockserver.testing.strategies.values import JSONObject, one_of
 from mockserver.wire import sse
 
@@ -56,44 +53,12 @@ def sse_bytes(
     return [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]
 
 
-def frames_of(stream: list[JSONObject], profile: str | None = DEFAULT_PROFILE) -> list[bytes]:
-    """One frame an event: as the profile writes them, or plainly (`event` and `data`) where it is None.
-
-    Takes any event, also a broken one.
-    """
-    return [_frame(event, profile) for event in stream]
-
-
-def _frame(event: Any, profile: str | None) -> bytes:
-    kind = event.get("type") if isinstance(event, dict) else None
-    number = event.get("sequence_number") if isinstance(event, dict) else None
-    if profile is not None and isinstance(kind, str) and number.__class__ is int and _is_unicode(event):
-        return template.frame(event, load_profile(profile))
-    # A payload without a type, or an event that was broken.
-    return sse.encode(_json(event), event=kind if isinstance(kind, str) else "")
-
-
-def _json(value: Any) -> str:
-    try:
-        return stdlib_json.dumps(value, ensure_ascii=not _is_unicode(value), separators=(",", ":"))
-    except UnicodeEncodeError:
-        return stdlib_json.dumps(value, separators=(",", ":"))
-
-
-def _is_unicode(value: Any) -> bool:
-    try:
-        stdlib_json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _any_frame(draw: DrawFn, event: JSONObject) -> bytes:
     """A frame in some form that the standard allows."""
     end = draw(st.sampled_from([b"\n", b"\r\n", b"\r"]))
     gap = draw(st.sampled_from([b" ", b""]))
     before = draw(st.sampled_from([b"", b": keep-alive" + end + end, b":" + end]))
-    lines = [b"data:" + gap + _json(event).encode()]
+    lines = [b"data:" + gap + json_text(event).encode()]
     if "type" in event:
         lines.insert(draw(st.sampled_from([0, 1])), b"event:" + gap + str(event["type"]).encode())
     return before + end.join(lines) + end + end

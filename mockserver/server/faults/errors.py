@@ -50,15 +50,21 @@ class Fault:
             return self.stream
         return "failed" if self.form == "failed" else None
 
-    def refusal(self, *, asked_for: bool = True, kind: Callable[..., ApiError] = ApiError) -> ApiError:
-        """The error for a status of its own; the answer tells where it was asked for by name."""
+    def refusal(
+        self,
+        *,
+        asked_for: bool = True,
+        kind: Callable[..., ApiError] = ApiError,
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+    ) -> ApiError:
+        """The error for a status of its own, with more `headers`; it tells where it was asked for by name."""
         flat = self.form == "failed"
         return kind(
             400 if flat else self.status,
             self.code,
             self.message,
             envelope=FLAT if flat else Envelope(self.form, self.type),
-            headers=((FAULT_HEADER, self.name.encode()),) if asked_for else (),
+            headers=((FAULT_HEADER, self.name.encode()), *headers) if asked_for else headers,
             detail=f"fault {self.name}" if asked_for else "",
         )
 

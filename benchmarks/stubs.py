@@ -1,0 +1,78 @@
+"""What many planned replies cost: a request among 10,000 exact prompts beside one among 10, in the same run.
+
+    .venv/bin/python benchmarks/stubs.py
+
+What counts is the ratio, of finding the reply alone and of the whole request. Goal: at most 1.3.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable
+from statistics import median
+
+from mockserver.replies.script import message
+from mockserver.server.asks import read_ask
+from mockserver.server.conditions import Incoming, condition
+from mockserver.server.engine import respond
+from mockserver.server.sessions import Session, open_session
+from mockserver.server.store import MemoryStore
+
+GOAL = 1.3
+FEW, MANY = 10, 10_000
+ROUNDS, REQUESTS = 15, 2_000
+
+
+def planned(count: int) -> Session:
+    """A session with so many stubs, each for a prompt of its own."""
+    session = open_session(profile="qwen-2026-01", seed=0)
+    for number in range(count):
+        stub = session.stubs.add(message(f"Answer {number % FEW}."), condition=condition(prompt=str(number)))
+        stub.always()
+    return session
+
+
+def main() -> int:
+    sessions = {count: planned(count) for count in (FEW, MANY)}
+    reached = True
+    for name, work in (("finding the reply", finding), ("the whole request", answering)):
+        times: dict[int, list[float]] = {count: [] for count in sessions}
+        for _ in range(ROUNDS):
+            for count, session in sessions.items():
+                times[count].append(timed(work, session, count))
+        few, many = median(times[FEW]), median(times[MANY])
+        reached &= many / few <= GOAL
+        print(f"{name:<20} {few:7.2f} µs of {FEW}, {many:7.2f} µs of {MANY:,}: {many / few:.2f}")
+    print(f"goal: at most {GOAL}: {'reached' if reached else 'missed'}")
+    return 0 if reached else 1
+
+
+def timed(work: Callable[[Session, int], None], session: Session, count: int) -> float:
+    """Microseconds a request."""
+    started = time.perf_counter()
+    work(session, count)
+    return (time.perf_counter() - started) / REQUESTS * 1e6
+
+
+def finding(session: Session, count: int) -> None:
+    body = {"model": "qwen3-max-2026-01-23", "input": ""}
+    ask = read_ask(body, session.profile)
+    for number in range(REQUESTS):
+        asked = ask._replace(prompt=str(number * 7919 % count))
+        assert session.stubs.take(Incoming(body, asked, {})) is not None
+
+
+def answering(session: Session, count: int) -> None:
+    async def ask() -> None:
+        store = MemoryStore()
+        for number in range(REQUESTS):
+            body = b'{"model":"qwen3-max-2026-01-23","input":"%d"}' % (number * 7919 % count)
+            await respond(session, store, "/v1/responses", body)
+
+    asyncio.run(ask())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""`mockserver exchanges check|new`: exchange files, judged or drafted."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import IO
+
+import click
+
+from mockserver.cli.drafting import drafts
+from mockserver.cli.settings import give_up
+from mockserver.errors import ConfigurationError, InvalidExchange
+from mockserver.exchanges import Exchange, load_folder
+from mockserver.profiles import DEFAULT_PROFILE
+from mockserver.server.sessions import open_session
+
+__all__ = ["exchanges"]
+
+
+@click.group()
+def exchanges() -> None:
+    """Check exchange files, or write new ones."""
+
+
+@exchanges.command()
+@click.argument(
+    "folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
+def check(folders: tuple[Path, ...]) -> None:
+    """Load folders as the server would: exit status 1 with file and pointer where one can not be served."""
+    for folder in folders:
+        try:
+            loaded = load_folder(folder)
+            for exchange in loaded:
+                _open(exchange)
+        except (InvalidExchange, ConfigurationError) as error:
+            give_up(f"{folder}: {error}", 1)
+        print(f"{folder}: {len(loaded)} exchanges, all good")
+
+
+def _open(exchange: Exchange) -> None:
+    open_session(profile=exchange.profile or DEFAULT_PROFILE, own=[exchange])
+
+
+@exchanges.command()
+@click.argument("source", type=click.File("rb"), default="-")
+@click.option("--name", default="new", show_default=True, help="The exchange's name, and its file's.")
+@click.option("--prompt", help="What the user says, where the source is a reply alone.")
+@click.option(
+    "--out", type=click.Path(exists=True, file_okay=False, path_type=Path), help="The folder to write to."
+)
+def new(source: IO[bytes], name: str, prompt: str | None, out: Path | None) -> None:
+    """Draft exchanges from a curl line, a HAR file, or a reply as it was recorded; - reads standard input."""
+    try:
+        made = drafts(source.read(), name, prompt)
+    except (ConfigurationError, InvalidExchange) as error:
+        give_up(str(error), 2)
+    for exchange in made:
+        text = json.dumps(exchange, indent=2, ensure_ascii=False) + "\n"
+        if out is None:
+            sys.stdout.write(text)
+            continue
+        file = out / f"{exchange['name']}.json"
+        try:
+            # Nothing is overwritten, and no link is followed.
+            handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        except OSError as error:
+            give_up(f"can not write {file}: {error.strerror or error}", 1)
+        with os.fdopen(handle, "w", encoding="utf-8") as target:
+            target.write(text)
+        print(file)

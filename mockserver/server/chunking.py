@@ -1,0 +1,81 @@
+"""Chunking: how a body is cut into writes; pure functions from steps to steps.
+
+event       one write an event
+coalesced   everything in one write
+bytes:N     N bytes a write, through lines and characters
+random      as above, 1 to 200 bytes, drawn from the seed
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from itertools import repeat
+from random import Random
+
+from mockserver.errors import ConfigurationError
+from mockserver.server.steps import Send, Step, Wait
+
+__all__ = ["cut", "parse_chunking"]
+
+_BYTES = re.compile(r"bytes:([0-9]{1,8})")
+_LONGEST = 200
+
+
+@lru_cache(maxsize=256)
+def parse_chunking(text: str) -> str | None:
+    """The chunking that a text names, None for `event`; ConfigurationError where it names none."""
+    match = _BYTES.fullmatch(text)
+    if text not in ("event", "coalesced", "random") and not (match and int(match[1]) > 0):
+        raise ConfigurationError(f"a chunking is event, coalesced, bytes:N or random, not {text!r}")
+    return None if text == "event" else text
+
+
+def cut(steps: Iterable[Step], chunking: str, seed: int) -> Iterator[Step]:
+    """The steps with their bytes in other writes.
+
+    Pauses stay where they are, but for `coalesced`, where all come first; what is held back is sent before
+    anything beyond HTTP happens.
+    """
+    if chunking == "coalesced":
+        yield from _coalesced(steps)
+        return
+    sizes = _sizes(chunking, seed)
+    held, size = bytearray(), next(sizes)
+    for step in steps:
+        if isinstance(step, Send):
+            held += step.data
+            while len(held) >= size:
+                yield Send(bytes(held[:size]))
+                del held[:size]
+                size = next(sizes)
+            continue
+        if held and not isinstance(step, Wait):
+            yield Send(bytes(held))
+            held.clear()
+        yield step
+    if held:
+        yield Send(bytes(held))
+
+
+def _sizes(chunking: str, seed: int) -> Iterator[int]:
+    match = _BYTES.fullmatch(chunking)
+    if match:
+        return repeat(int(match[1]))
+    draw = Random(seed)
+    return iter(lambda: draw.randint(1, _LONGEST), None)
+
+
+def _coalesced(steps: Iterable[Step]) -> Iterator[Step]:
+    held = bytearray()
+    for step in steps:
+        if isinstance(step, Send):
+            held += step.data
+            continue
+        if held and not isinstance(step, Wait):
+            yield Send(bytes(held))
+            held.clear()
+        yield step
+    if held:
+        yield Send(bytes(held))

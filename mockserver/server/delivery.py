@@ -1,0 +1,79 @@
+"""Delivery: how an answer goes out: what is broken about it, how it is cut, and how fast it comes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+
+from mockserver.errors import ConfigurationError
+from mockserver.profiles import Profile
+from mockserver.server.chunking import cut, parse_chunking
+from mockserver.server.faults import FAULT_HEADER, AskedFault, Fault, Outgoing, Violation
+from mockserver.server.pacing import paced, parse_pace
+
+__all__ = ["PLAIN", "Delivery", "broken", "timed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What was said of how an answer goes out; None: as the session has it."""
+
+    fault: AskedFault | None = None
+    pace: str | None = None
+    chunking: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.pace is not None:
+            parse_pace(self.pace)
+        if self.chunking is not None:
+            parse_chunking(self.chunking)
+
+    def over(self, other: Delivery) -> Delivery:
+        """This one, and `other` where it says nothing."""
+        if self is PLAIN:
+            return other
+        return Delivery(
+            self.fault or other.fault,
+            other.pace if self.pace is None else self.pace,
+            other.chunking if self.chunking is None else self.chunking,
+        )
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the answer goes out as it is: at once, one write an event."""
+        return self.fault is None and self.pace in (None, "none") and self.chunking in (None, "event")
+
+
+#: Nothing was said.
+PLAIN = Delivery()
+
+
+def broken(outgoing: Outgoing, asked: AskedFault, profile: Profile, seed: int) -> Outgoing:
+    """The answer with a fault of the wire, or with a rule broken, as its head tells.
+
+    ConfigurationError where the answer has no place for it.
+    """
+    what = asked.what
+    if isinstance(what, Fault):
+        raise TypeError("an error of the service is an answer of its own")
+    options = dict(asked.options)
+    if isinstance(what, Violation):
+        outgoing = what.apply(outgoing, profile, options.get("pick", seed))
+    else:
+        if not what.fits(stream=outgoing.stream):
+            kind = "streams" if what.on == "stream" else "bodies"
+            raise ConfigurationError(f"{what.name} breaks {kind} alone")
+        outgoing = what.apply(outgoing, options)
+    return replace(outgoing, headers=(*outgoing.headers, (FAULT_HEADER, asked.name.encode())))
+
+
+def timed(outgoing: Outgoing, delivery: Delivery, seed: bytes) -> Outgoing:
+    """The answer with its pauses and its cuts, which follow from the seed."""
+    number = int.from_bytes(blake2b(seed, digest_size=8).digest(), "big")
+    steps = outgoing.steps
+    pace, chunking = parse_pace(delivery.pace or "none"), parse_chunking(delivery.chunking or "event")
+    if pace is not None:
+        steps = tuple(paced(steps, pace, number))
+    if chunking is not None:
+        steps = tuple(cut(steps, chunking, number))
+    return replace(outgoing, steps=steps)

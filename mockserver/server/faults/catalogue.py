@@ -1,0 +1,98 @@
+"""The catalogue: every fault there is, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from types import MappingProxyType
+from typing import NamedTuple
+
+from mockserver.server.faults import connections, streams
+from mockserver.server.faults.errors import Fault, find_fault, load_faults
+from mockserver.server.faults.registry import REGISTERED, WireFault
+
+__all__ = ["Listed", "StatusFault", "catalogue", "status_faults", "wire_faults"]
+
+#: The modules whose import registers the faults of the wire.
+FAMILIES = (connections, streams)
+
+#: Headers that tell a client when to ask again, as the option that sets each is called.
+RETRY_HEADERS = {"retry-after": b"retry-after", "retry-after-ms": b"retry-after-ms",
+                 "should-retry": b"x-should-retry"}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class StatusFault:
+    """A status, with headers about asking again: the client's side of it, whatever the service sends."""
+
+    name: str
+    summary: str
+    error: Fault
+    headers: Mapping[str, str]
+    """Values by option."""
+
+    def with_status(self, status: int) -> StatusFault:
+        """The same with another status."""
+        return replace(self, error=replace(self.error, status=status))
+
+
+class Listed(NamedTuple):
+    """One line of the list."""
+
+    name: str
+    kind: str
+    """"connection or body", "stream", "status", "error" (of the service) or "rule"."""
+    summary: str
+    options: Mapping[str, object]
+
+
+def wire_faults() -> Mapping[str, WireFault]:
+    """All faults of the wire by name."""
+    return MappingProxyType(REGISTERED)
+
+
+@cache
+def status_faults() -> Mapping[str, StatusFault]:
+    """Statuses by name; which clients ask again after them is in `docs/faults.md`."""
+    plain = Fault("http-status", 503, "flat", "HttpStatus", "A status that was asked for.", "the mock's own")
+    rate, quota = find_fault("throttling"), find_fault("insufficient-quota")
+    listed = (
+        StatusFault("http-status", "Any status from 400 on, in the service's envelope.", plain, {}),
+        StatusFault(
+            "rate-429",
+            "429 for too many requests, with Retry-After: clients ask again.",
+            replace(rate, name="rate-429"),
+            {"retry-after": "1"},
+        ),
+        StatusFault(
+            "quota-429",
+            "429 for a spent quota, with x-should-retry: false: clients do not ask again.",
+            replace(quota, name="quota-429"),
+            {"should-retry": "false"},
+        ),
+    )
+    return MappingProxyType({each.name: each for each in listed})
+
+
+def catalogue() -> list[Listed]:
+    """Every fault: of the wire, statuses, the service's errors, and the rules that can be broken."""
+    from mockserver.server.faults.violations import breakable
+
+    retry: dict[str, object] = dict.fromkeys(RETRY_HEADERS, "")
+    kinds = {"any": "connection or body", "body": "connection or body", "stream": "stream"}
+    return [
+        *(
+            Listed(each.name, kinds[each.on], each.summary, each.options)
+            for each in sorted(REGISTERED.values(), key=lambda each: kinds[each.on])
+        ),
+        *(
+            Listed(each.name, "status", each.summary, {"status": each.error.status, **retry, **each.headers})
+            for each in status_faults().values()
+        ),
+        *(
+            Listed(each.name, "error", f"{each.status} {each.code}: {each.message}", retry)
+            for each in load_faults().values()
+        ),
+        *(Listed(rule, "rule", f"Breaks {rule}: see `mockserver rules`.", {}) for rule in breakable()),
+    ]

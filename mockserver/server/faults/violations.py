@@ -1,0 +1,82 @@
+"""Rules broken on purpose: an answer that keeps the whole contract but for one rule, named by its id."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+from mockserver.errors import ConfigurationError
+from mockserver.profiles import Profile
+from mockserver.replies.framing import frames_of
+from mockserver.server.faults.registry import Outgoing, bodies
+from mockserver.server.steps import Send
+from mockserver.wire import json, sse
+
+__all__ = ["Violation", "breakable", "find_violation"]
+
+#: What of an answer can be edited, in the order in which it is tried.
+_STREAM, _BODY = ("stream", "frames"), ("response", "body")
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One rule of the contract, to be broken."""
+
+    rule: str
+
+    @property
+    def name(self) -> str:
+        return self.rule
+
+    def apply(self, outgoing: Outgoing, profile: Profile, pick: int) -> Outgoing:
+        """The broken answer; `pick` varies place and way. ConfigurationError where it has no place for it."""
+        from mockserver.replies import mutants
+
+        subjects = _STREAM if outgoing.stream else _BODY
+        known = [each for each in subjects if self.rule in mutants.rules_for(each)]
+        if not known:
+            kind = "stream" if outgoing.stream else "response"
+            raise ConfigurationError(f"{self.rule} can not be broken in a {kind}")
+        edit = _edit_stream if outgoing.stream else _edit_body
+        steps = tuple(map(Send, edit(known[0], self.rule, bodies(outgoing), profile, pick)))
+        return replace(outgoing, steps=steps)
+
+
+def breakable() -> tuple[str, ...]:
+    """Ids of the rules that an answer can break."""
+    from mockserver.replies import mutants
+
+    return tuple(sorted({rule for each in (*_STREAM, *_BODY) for rule in mutants.rules_for(each)}))
+
+
+@cache
+def find_violation(rule: str) -> Violation:
+    """The violation of a rule; ConfigurationError lists those there are."""
+    if rule not in breakable():
+        raise ConfigurationError(
+            f"no answer can be made to break the rule {rule!r}; there are: {', '.join(breakable())}"
+        )
+    return Violation(rule)
+
+
+def _edit_stream(subject: str, rule: str, pieces: list[bytes], profile: Profile, pick: int) -> list[bytes]:
+    from mockserver.replies import mutants
+
+    if subject == "frames":
+        broken: list[bytes] = mutants.break_rule(rule, subject, pieces, profile=profile, pick=pick)
+        return broken
+    read = [frame.data or "" for frame in sse.Decoder(1 << 24).feed(b"".join(pieces))]
+    marker = [sse.encode(each) for each in read if each == "[DONE]"]
+    events: list[Any] = [json.loads(each.encode()) for each in read if each != "[DONE]"]
+    edited = mutants.break_rule(rule, subject, events, profile=profile, pick=pick)
+    return [*frames_of(edited, profile.name), *marker]
+
+
+def _edit_body(subject: str, rule: str, pieces: list[bytes], profile: Profile, pick: int) -> list[bytes]:
+    from mockserver.replies import mutants
+
+    body = b"".join(pieces)
+    value: Any = body if subject == "body" else json.loads(body)
+    edited = mutants.break_rule(rule, subject, value, profile=profile, pick=pick)
+    return [edited if isinstance(edited, bytes) else json.dumps(edited)]

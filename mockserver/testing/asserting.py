@@ -1,0 +1,58 @@
+"""Asserting: what was asked of a server, with a readable account where it was otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mockserver.errors import InvalidJSON
+from mockserver.profiles import Profile
+from mockserver.server.asks import read_ask
+from mockserver.server.conditions import Condition, Incoming, condition
+from mockserver.server.journal import Entry, Journal
+from mockserver.wire.redaction import redact
+
+__all__ = ["assert_requested"]
+
+#: Requests that a failure tells of, the nearest.
+_TOLD = 5
+
+
+def assert_requested(
+    journal: Journal, profile: Profile, times: int | None, like: Mapping[str, Any]
+) -> list[Entry]:
+    """The entries that are like that; AssertionError where there are not as many as there must be."""
+    wanted = condition(**like)
+    asked = [(entry, _incoming(entry, profile)) for entry in journal if entry.method == "POST"]
+    found = [entry for entry, request in asked if request is not None and wanted.fits(request)]
+    if len(found) == times or (times is None and found):
+        return found
+    raise AssertionError("\n".join(_account(wanted, asked, len(found), times)))
+
+
+def _incoming(entry: Entry, profile: Profile) -> Incoming | None:
+    """The request of an entry, where it is one that the contract takes."""
+    try:
+        body = entry.json
+        ask = read_ask(body, profile)
+    except (InvalidJSON, KeyError, TypeError, AttributeError):
+        return None
+    return Incoming(body, ask, dict(entry.sent.headers), entry.about.after, entry.about.turn)
+
+
+def _account(
+    wanted: Condition, asked: list[tuple[Entry, Incoming | None]], found: int, times: int | None
+) -> Iterator[str]:
+    must = "at least one request" if times is None else f"{times} request{'' if times == 1 else 's'}"
+    yield f"{must} expected with {str(wanted) or 'anything'}; there were {found}, among {len(asked)} in all"
+    told = [
+        (list(wanted.differences(request)) if request else ["it is no request of the API"], number, entry)
+        for number, (entry, request) in enumerate(asked, start=1)
+    ]
+    for lacking, number, entry in sorted(told, key=lambda each: (len(each[0]), each[1]))[:_TOLD]:
+        head = f"  {number}. {entry.method} {entry.path} -> {entry.status}"
+        yield redact(f"{head} {entry.prompt[:200]!r}", entry.secrets)
+        for each in lacking:
+            yield redact(f"     {each}", entry.secrets)
+        if not lacking:
+            yield "     it is like that"

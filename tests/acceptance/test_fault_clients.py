@@ -1,0 +1,95 @@
+"""Every fault × real clients: what is raised, and after how many attempts; published in `docs/faults.md`.
+
+What is expected stands in `tests/data/faults.json`. A client that hangs or says nothing is expected to:
+nothing is invented to please it.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mockserver.server.faults import wire_faults
+from mockserver.testing.mock import MockServer
+from tests.acceptance.clients.matrix import CLIENTS_FOLDER
+from tests.acceptance.conftest import ENVIRONMENTS, client_environment, environment_python, program
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(120)]
+
+EXPECTED = Path(__file__).parent.parent / "data" / "faults.json"
+CLIENTS = ("openai-python 3", "openai-python 2", "openai-node", "httpx")
+
+STATUSES = [
+    *(f"http-status,status={each}" for each in (400, 401, 403, 404, 408, 409, 413, 422)),
+    *(f"http-status,status={each}" for each in (429, 500, 502, 503, 504, 529)),
+    "http-status,status=400,should-retry=true",
+    "internal-error,should-retry=false",
+    "rate-429,retry-after-ms=10",
+    "rate-429,retry-after=0.01",
+    "throttling,retry-after=121",
+    "quota-429",
+    "internal-error,first=2",
+    "rate-limit",
+]  # fmt: skip
+QUICK = {"slow-drip": "slow-drip,bytes=500,ms=1"}
+
+
+def cases() -> list[str]:
+    """Every fault of the wire and what there is of statuses, with a stream and without."""
+    listed = []
+    for mode in ("stream", "body"):
+        fitting = [each.name for each in wire_faults().values() if each.fits(stream=mode == "stream")]
+        listed += [f"{mode} {QUICK.get(each, each)}" for each in (*fitting, *STATUSES)]
+    return [*listed, "stream untyped-error", "stream SEQ-004", "stream SEQ-006,pick=0", "body USE-004"]
+
+
+@pytest.fixture
+def server() -> Iterator[MockServer]:
+    with MockServer(model="any", strict=False) as server:
+        server.reply("One two three four.").always()
+        yield server
+
+
+def command(client: str) -> list[str | Path]:
+    if client == "openai-node":
+        return [program("node"), "faults.mjs"]
+    if client == "httpx":
+        return [sys.executable, CLIENTS_FOLDER / "faults.py", "httpx"]
+    environment = "openai-newest" if client.endswith("3") else "openai-2"
+    return [environment_python(environment), CLIENTS_FOLDER / "faults.py", "openai"]
+
+
+def measured(client: str, server: MockServer, folder: Path) -> dict[str, list[Any]]:
+    """(what the client's user sees, attempts) by case."""
+    if client == "openai-node":
+        modules = ENVIRONMENTS / "node" / "node_modules"
+        if not modules.is_dir():
+            pytest.skip("there is no .environments/node: `make test` builds it")
+        (folder / "node_modules").symlink_to(modules)
+        (folder / "faults.mjs").write_bytes((CLIENTS_FOLDER / "faults.mjs").read_bytes())
+    asked = cases()
+    done = subprocess.run(
+        [*map(str, command(client)), *asked],
+        cwd=folder,
+        env=client_environment(OPENAI_BASE_URL=server.base_url, OPENAI_API_KEY=server.api_key),
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    attempts = Counter(int(dict(entry.sent.headers).get(b"x-case", b"-1")) for entry in server.journal)
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    return {case: [seen, attempts[number]] for number, (case, seen) in enumerate(told)}
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_what_a_client_makes_of_each_fault(client: str, server: MockServer, tmp_path: Path) -> None:
+    assert measured(client, server, tmp_path) == json.loads(EXPECTED.read_text(encoding="utf-8"))[client]

@@ -1,0 +1,129 @@
+"""`mockserver exchanges`: files checked as the server would, and drafted from what is at hand."""
+
+from __future__ import annotations
+
+import json
+import sys
+from io import BytesIO, TextIOWrapper
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mockserver.testing.mock import MockServer
+from tests.cli.conftest import Run
+
+KEY = "sk-0123456789abcdef0123456789abcdef"
+CURL = f"""curl -X POST https://example.com/v1/responses \\
+  -H "Authorization: Bearer {KEY}" -H "Content-Type: application/json" \\
+  -d '{{"model": "qwen3-max-2026-01-23", "input": "Hello!", "tools": [{{"type": "web_search"}}]}}'
+"""
+
+
+def ask(server: MockServer, content: str, **members: Any) -> Any:
+    with server.httpx() as client:
+        return client.post("/responses", json={"model": server.model, "input": content, **members})
+
+
+def given(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(data)))
+
+
+def test_a_curl_line_becomes_a_file_that_is_served(
+    mockserver: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    given(monkeypatch, CURL.encode())
+    code, out, err = mockserver("exchanges", "new", "--name", "hello", "--out", "out")
+    assert (code, out, err) == (0, "out/hello.json\n", "")
+    text = (tmp_path / "out" / "hello.json").read_text()
+    assert KEY not in text
+    assert mockserver("exchanges", "check", "out") == (0, "out: 1 exchanges, all good\n", "")
+    with MockServer(exchanges=tmp_path / "out") as server:
+        assert "Say here" in ask(server, "Hello!", tools=[{"type": "web_search"}]).text
+
+
+def test_a_recording_is_served_as_it_was(
+    mockserver: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with MockServer(seed=9, strict=False) as server:
+        recorded = ask(server, "Hello!", stream=True).content
+    given(monkeypatch, recorded)
+    code, out, _ = mockserver("exchanges", "new", "--prompt", "Hello!")
+    assert code == 0
+    (tmp_path / "new.json").write_text(out)
+    with MockServer(exchanges=tmp_path) as server:
+        reply = ask(server, "Hello!", stream=True)
+        assert reply.content == recorded
+        assert server.journal.last.exchange == "new"
+
+
+def test_a_har_file_becomes_one_exchange_a_call(mockserver: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = {"model": "qwen3-max-2026-01-23", "input": [{"role": "user", "content": "Hi"}]}
+    call = {
+        "request": {
+            "method": "POST",
+            "url": "https://example.com/v1/responses?x=1",
+            "headers": [{"name": "authorization", "value": f"Bearer {KEY}"}],
+            "postData": {"text": json.dumps(body)},
+        },
+        "response": {
+            "status": 429,
+            "content": {"mimeType": "application/json", "text": f'{{"message":"{KEY}"}}'},
+        },
+    }
+    other = {"request": {"method": "GET", "url": "https://example.com/"}, "response": {}}
+    given(monkeypatch, json.dumps({"log": {"entries": [other, call, call]}}).encode())
+    code, out, _ = mockserver("exchanges", "new", "--name", "har")
+    assert code == 0
+    assert KEY not in out
+    assert [name in out for name in ('"har"', '"har-2"', '"prompt": "Hi"', '"status": 429')] == [True] * 4
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/x", "", ".x", "a/b", "x" * 101, "a\nb"])
+def test_hostile_names_are_refused(
+    name: str, mockserver: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given(monkeypatch, CURL.encode())
+    code, out, err = mockserver("exchanges", "new", "--name", name, "--out", ".")
+    assert (code, out) == (2, "")
+    assert "is no name" in err
+    file = {"format": 1, "name": name, "match": {}, "reply": {"script": {"items": []}}}
+    (tmp_path / "it.json").write_text(json.dumps(file))
+    code, _, err = mockserver("exchanges", "check", ".")
+    assert code == 1
+    assert "it.json#/name" in err
+
+
+def test_nothing_is_overwritten(mockserver: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    target = tmp_path / "mine"
+    (tmp_path / "new.json").symlink_to(target)
+    given(monkeypatch, CURL.encode())
+    code, _, err = mockserver("exchanges", "new", "--out", ".")
+    assert code == 1
+    assert "can not write new.json" in err
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    "data", ["", "curl", "curl -d '{'", "curl -d '[1]'", "curl 'x", '{"log":{"entries":[]}}', "x"]
+)
+def test_what_nothing_can_be_made_of(data: str, mockserver: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, data.encode())
+    code, out, err = mockserver("exchanges", "new")
+    assert (code, out) == (2, "")
+    assert err.startswith("mockserver: ")
+
+
+def test_a_delivery_that_can_not_be_is_told(mockserver: Run, tmp_path: Path) -> None:
+    file = {
+        "format": 1,
+        "name": "it",
+        "match": {},
+        "reply": {"script": {"items": []}},
+        "delivery": {"pace": "fast"},
+    }
+    (tmp_path / "it.json").write_text(json.dumps(file))
+    code, _, err = mockserver("exchanges", "check", ".")
+    assert code == 1
+    assert "the exchange it, /delivery: a pace is none" in err

@@ -1,0 +1,45 @@
+"""`mockserver faults`, and the options of `serve` that break, pace and limit."""
+
+from __future__ import annotations
+
+import pytest
+
+from mockserver.server.faults import catalogue
+from tests.cli.conftest import Run
+
+
+def test_every_fault_has_a_line(mockserver: Run) -> None:
+    code, out, err = mockserver("faults")
+    assert (code, err) == (0, "")
+    assert [line.split()[0] for line in out.splitlines()] == [each.name for each in catalogue()]
+    assert "stall" in out
+
+
+def test_one_is_explained_with_its_options(mockserver: Run) -> None:
+    code, out, _ = mockserver("faults", "stall")
+    assert code == 0
+    assert out.startswith("stall  (connection or body)\n")
+    assert "after=3" in out
+
+
+def test_one_that_there_is_not(mockserver: Run) -> None:
+    code, out, err = mockserver("faults", "no-such")
+    assert (code, out) == (2, "")
+    assert "there is no fault no-such" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--fault", "no-such"], "no fault 'no-such'"),
+        (["--fault", "stall:7"], "a probability is from 0 to 1"),
+        (["--pace", "fast"], "a pace is none, fixed:MS or model:TTFT,TPS[,JITTER], not 'fast'"),
+        (["--chunking", "words"], "a chunking is event, coalesced, bytes:N or random, not 'words'"),
+        (["--limit", "speed=1"], "a limit is NAME=N"),
+    ],
+)
+def test_what_can_not_be_served_is_one_line(options: list[str], words: str, mockserver: Run) -> None:
+    code, out, err = mockserver("serve", "--port", "0", *options)
+    assert (code, out) == (2, "")
+    assert words in err
+    assert err.count("\n") == 1

@@ -1,0 +1,111 @@
+"""The admin API: the same as in Python, over HTTP, and nothing of it without its token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from mockserver.server.access import Keys
+from mockserver.server.app import App
+from mockserver.server.endpoint import Services
+from mockserver.server.sessions import open_session
+from mockserver.server.threaded import ThreadedServer
+from mockserver.testing.mock import MockServer
+
+TOKEN = "a-token-of-this-test"
+KEY = "sk-0123456789abcdef0123456789abcdef"
+
+
+@pytest.fixture
+def client() -> Iterator[httpx.Client]:
+    """A client with the token and a key, for a server that has both."""
+    session = open_session(profile="qwen-2026-01", seed=0)
+    session.strict = True
+    services = Services(session=session, keys=Keys([KEY]), admin_token=TOKEN)
+    server = ThreadedServer(App(services))
+    server.start()
+    headers = {"x-mock-admin-token": TOKEN, "authorization": f"Bearer {KEY}"}
+    with httpx.Client(base_url=server.url, headers=headers, trust_env=False) as client:
+        yield client
+    assert TOKEN not in repr(services)
+    server.stop()
+
+
+def ask(client: httpx.Client, content: str = "Hi", **members: Any) -> httpx.Response:
+    body = {"model": "qwen3-max-2026-01-23", "input": content, **members}
+    return client.post("/v1/responses", json=body)
+
+
+def exchange(**more: Any) -> dict[str, Any]:
+    reply = {"script": {"items": [{"type": "message", "text": "Planned."}]}}
+    return {"format": 1, "name": "it", "match": {}, "reply": reply, **more}
+
+
+def test_a_plan_says_the_same_bytes_as_one_in_python(client: httpx.Client) -> None:
+    delivery: Any = {"fault": "doubled-event,after=2", "chunking": "bytes:9"}
+    plan = exchange(match={"contains": "HI", "ignore_case": True}, delivery=delivery)
+    assert client.post("/_mock/stubs", json=plan).json() == {"name": "it"}
+    over_http = ask(client, stream=True)
+    with MockServer() as server, server.httpx() as other:
+        server.when(contains="HI", ignore_case=True).reply("Planned.", **delivery)
+        other.base_url = httpx.URL(str(other.base_url).partition("/api")[0])
+        assert ask(other, stream=True).content == over_http.content
+    assert ask(client).status_code == 400
+    (told,) = client.get("/_mock/stubs").json()["stubs"]
+    assert (told["name"], told["times"], told["given"]) == ("it", 1, 1)
+
+
+def test_replies_of_other_kinds_can_be_planned(client: httpx.Client) -> None:
+    error = {"error": {"status": 418, "code": "Teapot", "message": "Short and stout."}}
+    client.post("/_mock/stubs", json=exchange(reply=error, times=2))
+    assert [ask(client).status_code for _ in range(3)] == [418, 418, 400]
+
+
+def test_faults_clock_journal_and_reset(client: httpx.Client) -> None:
+    client.post("/_mock/stubs", json=exchange(times=9))
+    assert client.put("/_mock/faults", json=["internal-error,first=1"]).status_code == 200
+    assert [ask(client).status_code for _ in range(2)] == [500, 200]
+    before = client.post("/_mock/clock", json={"advance": 0}).json()["now"]
+    assert client.post("/_mock/clock", json={"advance": 90.5}).json()["now"] == before + 90.5
+    journal = client.get("/_mock/journal")
+    assert KEY not in journal.text
+    assert TOKEN not in journal.text
+    assert [entry["status"] for entry in journal.json()["entries"]] == [500, 200]
+    assert journal.json()["entries"][1]["exchange"] == "it"
+    assert client.post("/_mock/reset", json={}).json() == {"reset": True}
+    assert client.get("/_mock/journal").json() == {"entries": []}
+    assert client.get("/_mock/stubs").json() == {"stubs": []}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "words"),
+    [
+        ("POST", "/_mock/stubs", {}, "body: "),
+        ("POST", "/_mock/stubs", exchange(match={"tools": ["web_search"]}), "/match: "),
+        ("POST", "/_mock/stubs", exchange(delivery={"pace": "fast"}), "a pace is"),
+        ("POST", "/_mock/stubs", exchange(profile="qwen-2026-09"), "this server plays qwen-2026-01"),
+        ("PUT", "/_mock/faults", {"stall": 1}, "a list of texts"),
+        ("PUT", "/_mock/faults", ["no-such"], "no fault 'no-such'"),
+        ("POST", "/_mock/clock", {"advance": -1}, "the clock is moved by"),
+        ("POST", "/_mock/clock", [], "the clock is moved by"),
+    ],
+)
+def test_what_can_not_be_used_is_told(
+    client: httpx.Client, method: str, path: str, body: Any, words: str
+) -> None:
+    reply = client.request(method, path, json=body)
+    assert (reply.status_code, reply.json()["code"]) == (400, "InvalidParameter")
+    assert words in reply.json()["message"]
+
+
+def test_nothing_of_it_is_there_without_the_token(client: httpx.Client) -> None:
+    for token in ("", "wrong", TOKEN[:-1]):
+        for method, path in (("GET", "/_mock/journal"), ("POST", "/_mock/reset"), ("PUT", "/_mock/faults")):
+            reply = client.request(method, path, headers={"x-mock-admin-token": token}, json=[])
+            assert (reply.status_code, reply.json()["code"]) == (401, "InvalidApiKey")
+    with MockServer() as server, httpx.Client(trust_env=False) as other:
+        url = str(httpx.URL(server.base_url).join("/_mock/journal"))
+        assert other.get(url, headers={"x-mock-admin-token": ""}).status_code == 404

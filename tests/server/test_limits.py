@@ -1,0 +1,109 @@
+"""Limits: what is too much, told as the service tells it, by a clock that only the test moves."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from mockserver.errors import ConfigurationError
+from mockserver.server.limits import Limits, parse_limits
+from mockserver.testing.mock import MockServer
+
+
+def ask(server: MockServer, content: str = "Hello", **members: Any) -> httpx.Response:
+    key = members.pop("key", server.api_key)
+    with server.httpx(headers={"authorization": f"Bearer {key}"}) as client:
+        return client.post("/responses", json={"model": server.model, "input": content, **members})
+
+
+def codes(server: MockServer, count: int) -> list[str]:
+    return [ask(server).json().get("code", "") for _ in range(count)]
+
+
+def test_requests_of_a_minute_and_of_a_second() -> None:
+    with MockServer(strict=False, limit="requests=120") as server:
+        assert codes(server, 3) == ["", "", "Throttling.RateQuota"]
+        server.clock.advance(1)
+        assert codes(server, 3) == ["", "", "Throttling.RateQuota"]
+        for _ in range(58):
+            server.clock.advance(1)
+            assert codes(server, 2) == ["", ""]
+        server.clock.advance(1)
+        assert codes(server, 2) == ["", ""]
+
+
+def test_the_minute_holds_where_the_second_would_not() -> None:
+    with MockServer(strict=False, limit="requests=2") as server:
+        for _ in range(2):
+            assert codes(server, 1) == [""]
+            server.clock.advance(2)
+        assert codes(server, 1) == ["Throttling.RateQuota"]
+        server.clock.advance(57)
+        assert codes(server, 1) == [""]
+
+
+def test_tokens_in_and_out_count() -> None:
+    with MockServer(strict=False, limit="tokens=6000") as server:
+        first = ask(server)
+        total = first.json()["usage"]["total_tokens"]
+        server.clock.advance(2)
+        assert ask(server, "word " * (6001 - total)).json()["code"] == "Throttling.AllocationQuota"
+        assert ask(server).status_code == 200
+
+
+def test_a_burst_meets_a_guard_of_its_own() -> None:
+    with MockServer(strict=False, limit=["burst=2", "requests=6000"]) as server:
+        assert codes(server, 3) == ["", "", "Throttling.BurstRate"]
+        reply = ask(server)
+        assert (reply.status_code, "x-mock-fault" in reply.headers) == (429, False)
+        server.clock.advance(1)
+        assert codes(server, 1) == [""]
+
+
+def test_each_key_and_each_model_has_its_own() -> None:
+    with MockServer(strict=False, limit="requests=1", api_key=["sk-one", "sk-two"], model="any") as server:
+        assert [ask(server, key=key).status_code for key in ("sk-one", "sk-one", "sk-two")] == [200, 429, 200]
+        assert ask(server, key="sk-one", model="another").status_code == 200
+
+
+def test_so_many_at_once() -> None:
+    with (
+        MockServer(strict=False, limit="concurrency=2", pace="fixed:300") as server,
+        ThreadPoolExecutor(4) as pool,
+    ):
+        told = [reply.status_code for reply in pool.map(lambda _: ask(server), range(4))]
+        assert sorted(told) == [200, 200, 429, 429]
+        assert ask(server).status_code == 200
+
+
+def test_a_context_is_cut_without_a_word_or_refused() -> None:
+    long = "word " * 5000
+    with MockServer(strict=False, limit="context=1000") as server:
+        assert ask(server, long).json()["usage"]["input_tokens"] == 800
+        assert ask(server, "Hello").json()["usage"]["input_tokens"] < 800
+    with MockServer(strict=False, limit=["context=1000", "context-error"]) as server:
+        reply = ask(server, long)
+        assert (reply.status_code, reply.json()["message"]) == (
+            400,
+            "Range of input length should be [1, 800]",
+        )
+
+
+def test_a_reset_forgets_what_was_asked() -> None:
+    with MockServer(strict=False, limit="requests=1") as server:
+        assert codes(server, 2) == ["", "Throttling.RateQuota"]
+        server.reset()
+        assert codes(server, 1) == [""]
+
+
+@pytest.mark.parametrize(
+    "text", ["requests", "requests=0", "requests=x", "speed=1", "context_error=1", "context-error"]
+)
+def test_no_limit(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="limit"):
+        parse_limits([text])
+    assert parse_limits([]) is None
+    assert parse_limits(["tokens=5", "context=9"]) == Limits(tokens=5, context=9)

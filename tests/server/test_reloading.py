@@ -1,0 +1,47 @@
+"""Exchange files that change while they are served."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mockserver.exchanges import Exchange
+from mockserver.server.reloading import Folder
+from mockserver.server.sessions import open_session, use_exchanges
+
+
+def write(folder: Path, name: str, text: str, **more: object) -> None:
+    reply = {"script": {"items": [{"type": "message", "text": text}]}}
+    file = {"format": 1, "name": name, "match": {"prompt": "Hi"}, "reply": reply, **more}
+    (folder / f"{name}.json").write_text(json.dumps(file))
+
+
+def test_what_changed_is_given_on_and_told_once(tmp_path: Path) -> None:
+    write(tmp_path, "one", "first")
+    folder = Folder(tmp_path)
+    given: list[tuple[Exchange, ...]] = []
+    assert folder.renew(given.append) == ""
+    write(tmp_path, "one", "second, and longer")
+    write(tmp_path, "two", "x")
+    assert folder.renew(given.append) == f"{tmp_path}: 2 exchanges reloaded"
+    assert folder.renew(given.append) == ""
+    (tmp_path / "one.json").unlink()
+    assert folder.renew(given.append) == f"{tmp_path}: 1 exchanges reloaded"
+    assert [[each.name for each in found] for found in given] == [["one", "two"], ["two"]]
+
+
+def test_a_broken_file_changes_nothing_and_is_told_with_its_place(tmp_path: Path) -> None:
+    write(tmp_path, "one", "first")
+    folder = Folder(tmp_path)
+    session = open_session(profile="qwen-2026-01", exchanges=folder.exchanges)
+    before = session.matcher
+    write(tmp_path, "two", "x", times=0)
+    told = folder.renew(lambda found: use_exchanges(session, found))
+    assert told.startswith(f"{tmp_path}: nothing is reloaded: two.json#/times: ")
+    write(tmp_path, "two", "x", delivery={"pace": "fast"})
+    told = folder.renew(lambda found: use_exchanges(session, found))
+    assert "the exchange two, /delivery: a pace is none" in told
+    assert session.matcher is before
+    write(tmp_path, "two", "fine again")
+    assert "2 exchanges reloaded" in folder.renew(lambda found: use_exchanges(session, found))
+    assert session.matcher is not before

@@ -1,0 +1,233 @@
+"""Faults of the wire, on real sockets: what exactly arrives, and that the judge sees what can be seen."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from mockserver.contract.check import check_response, check_stream
+from mockserver.contract.findings import errors
+from mockserver.errors import ConfigurationError
+from mockserver.server.faults import catalogue, parse_fault, wire_faults
+from mockserver.testing.mock import MockServer
+from tests.asking import Asker
+
+#: Milliseconds in place of the hour for which a client is kept waiting.
+SHORT = {"no-answer": ",ms=60", "stall": ",ms=60", "slow-drip": ",bytes=500,ms=1"}
+#: What leaves a stream or a body as valid as it was: the way it comes is what is wrong.
+HARMLESS = {"comment-storm", "slow-drip", "failed-event"}
+STREAMS = [each.name for each in wire_faults().values() if each.fits(stream=True)]
+BODIES = [each.name for each in wire_faults().values() if each.fits(stream=False)]
+
+
+def raw(server: MockServer, fault: str, *, stream: bool) -> bytes:
+    """All bytes that a request gets, from the socket; ConnectionResetError where it is reset."""
+    url = urlsplit(server.base_url)
+    body = json.dumps({"model": server.model, "input": "Tell me.", "stream": stream}).encode()
+    head = (
+        f"POST {url.path}/responses HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {server.api_key}\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\nx-mock-fault: {fault}\r\n"
+        "connection: close\r\n\r\n"
+    )
+    data = b""
+    with socket.create_connection((url.hostname or "", url.port or 0), timeout=10) as client:
+        client.sendall(head.encode() + body)
+        while piece := client.recv(1 << 16):
+            data += piece
+    return data
+
+
+def unchunked(data: bytes) -> bytes:
+    """The body of an answer as far as its chunks are whole."""
+    rest, body = data.partition(b"\r\n\r\n")[2], b""
+    while rest:
+        size, _, rest = rest.partition(b"\r\n")
+        try:
+            length = int(size, 16)
+        except ValueError:
+            break
+        body, rest = body + rest[:length], rest[length + 2 :]
+    return body
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_stream_breaks_as_its_fault_says(asker: Asker, name: str) -> None:
+    spec = name + SHORT.get(name, "")
+    if name in ("reset", "reset-midway"):
+        with pytest.raises(ConnectionResetError):
+            raw(asker.server, spec, stream=True)
+        return
+    data = raw(asker.server, spec, stream=True)
+    if name in ("empty", "no-answer"):
+        assert data == b""
+        return
+    if name == "garbage":
+        assert not data.startswith(b"HTTP/")
+        return
+    assert data.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"x-mock-fault: " + name.encode() in data
+    found = check_stream(unchunked(data), asker.server.profile)
+    if name not in {
+        "bom",
+        "no-data",
+        "id-only",
+        "retry-only",
+    }:  # legal, and what clients trip over: told as info
+        found = errors(found)
+    assert bool(found) == (name not in HARMLESS)
+    ends_properly = data.endswith(b"0\r\n\r\n") or b"content-length: 0" in data
+    assert ends_properly == (name not in {"bad-chunk", "cut-body", "stall", "close-midway", "cut-character"})
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_a_body_breaks_as_its_fault_says(asker: Asker, name: str) -> None:
+    spec = name + SHORT.get(name, "")
+    if name in ("reset", "reset-midway"):
+        with pytest.raises(ConnectionResetError):
+            raw(asker.server, spec, stream=False)
+        return
+    data = raw(asker.server, spec, stream=False)
+    if name in ("empty", "no-answer", "garbage"):
+        assert data[:5] != b"HTTP/"
+        return
+    head, _, body = data.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    if name in ("cut-body", "stall"):
+        promised = int(head.partition(b"content-length: ")[2].split()[0])
+        assert len(body) == promised // 2
+    elif name == "bad-chunk":
+        assert b"zz\r\n" in body
+    else:
+        assert bool(errors(check_response(body, asker.server.profile))) == (name not in HARMLESS)
+
+
+def test_after_is_where_a_stream_breaks(asker: Asker) -> None:
+    for count in (0, 1, 5):
+        body = unchunked(raw(asker.server, f"cut-after,after={count}", stream=True))
+        assert body.count(b"data:") == count
+    # There is always something left out.
+    asker.server.reply("One two three.").always()
+    whole = asker.stream("Tell me.")
+    body = unchunked(raw(asker.server, "cut-after,after=100000", stream=True))
+    assert body.count(b"data:") == len(whole) - 1
+
+
+def test_a_fault_is_planned_from_code_alone_or_with_a_reply(asker: Asker) -> None:
+    asker.server.fault("cut-after", after=2)
+    asker.server.reply("One two three.", fault="bom")
+    body: dict[str, Any] = {"model": asker.server.model, "input": "x", "stream": True}
+    assert asker.post(body).text.count("data:") == 2
+    second = asker.post(body)
+    assert second.content.startswith(b"\xef\xbb\xbf")
+    assert second.headers["x-mock-fault"] == "bom"
+    assert "three." in second.text
+
+
+def test_a_request_fails_so_many_times_and_then_succeeds(asker: Asker) -> None:
+    body = {"model": asker.server.model, "input": "again"}
+    asked = [asker.post(body, x_mock_fault="internal-error,first=2").status_code for _ in range(4)]
+    assert asked == [500, 500, 200, 200]
+    other = {**body, "input": "another"}
+    assert asker.post(other, x_mock_fault="internal-error,first=2").status_code == 500
+
+
+def test_statuses_and_what_they_say_of_asking_again(asker: Asker) -> None:
+    body = {"model": asker.server.model, "input": "x"}
+    for status in (408, 422, 504, 529):
+        reply = asker.post(body, x_mock_fault=f"http-status,status={status}")
+        assert reply.status_code == status
+        assert set(reply.json()) == {"code", "message", "request_id"}
+    reply = asker.post(body, x_mock_fault="internal-error,retry-after=2,retry-after-ms=30,should-retry=true")
+    said = {name: reply.headers[name] for name in ("retry-after", "retry-after-ms", "x-should-retry")}
+    assert said == {"retry-after": "2", "retry-after-ms": "30", "x-should-retry": "true"}
+    assert asker.post(body, x_mock_fault="rate-429").headers["retry-after"] == "1"
+    assert asker.post(body, x_mock_fault="quota-429").headers["x-should-retry"] == "false"
+    asker.server.fail("throttling", retry_after=3)
+    assert asker.post(body).headers["retry-after"] == "3"
+
+
+def test_a_probability_follows_the_seed_and_not_the_order() -> None:
+    def statuses(seed: int, order: range) -> dict[int, int]:
+        with (
+            MockServer(seed=seed, strict=False, fault="internal-error:0.5") as server,
+            server.httpx() as client,
+        ):
+            return {
+                number: client.post(
+                    "/responses", json={"model": server.model, "input": str(number)}
+                ).status_code
+                for number in order
+            }
+
+    first = statuses(1, range(40))
+    assert statuses(1, range(39, -1, -1)) == first
+    assert statuses(2, range(40)) != first
+    assert 8 <= list(first.values()).count(500) <= 32
+
+
+def test_a_fault_in_force_leaves_alone_what_it_can_not_break() -> None:
+    with MockServer(strict=False, fault=["bom", "SEQ-004"]) as server, server.httpx() as client:
+        body = {"model": server.model, "input": "x"}
+        assert client.post("/responses", json=body).json()["status"] == "completed"
+        assert client.post("/responses", json={**body, "stream": True}).content.startswith(b"\xef\xbb\xbf")
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("no-such", "no fault 'no-such'; there are: "),
+        ("stall,after", "'after' is no OPTION=VALUE"),
+        ("stall,after=x", "after is a whole number"),
+        ("stall,before=1", "stall has no option 'before'; it has: after, ms, first"),
+        ("stall:2", "a probability is from 0 to 1, not '2'"),
+        ("stall:nan", "a probability is from 0 to 1"),
+        ("http-status,status=200", "status is from 400 to 599"),
+        ("internal-error,retry-after=a\r\nb", "retry-after can not be"),
+        ("SEQ-999", "no answer can be made to break the rule 'SEQ-999'"),
+        ("", "no fault ''"),
+    ],
+)
+def test_what_asks_for_no_fault_is_told(spec: str, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(words)):
+        parse_fault(spec)
+
+
+def test_a_fault_for_streams_is_none_for_a_body(asker: Asker) -> None:
+    status, code, message = asker.refused({"model": asker.server.model, "input": "x"}, x_mock_fault="bom")
+    assert (status, code) == (400, "InvalidParameter")
+    assert message == "fault: bom breaks streams alone"
+    reply = asker.call("GET", "/responses", x_mock_fault="bom")
+    assert reply.status_code >= 400
+
+
+def test_the_catalogue_lists_each_once_with_a_line() -> None:
+    listed = catalogue()
+    names = [each.name for each in listed]
+    assert len(names) == len(set(names))
+    assert {"stall", "rate-429", "throttling", "SEQ-004"} <= set(names)
+    assert all(each.summary and "\n" not in each.summary for each in listed)
+    for each in listed:
+        parse_fault(each.name)
+
+
+def test_the_server_goes_on_after_each_fault(asker: Asker) -> None:
+    body = {"model": asker.server.model, "input": "x", "stream": True}
+    for name in STREAMS:
+        with contextlib.suppress(httpx.HTTPError):
+            asker.post(body, x_mock_fault=name + SHORT.get(name, ""))
+        assert asker.ask()["status"] == "completed"
+
+
+def test_a_planned_fault_that_is_not_for_every_request(asker: Asker) -> None:
+    asker.server.reply("One two three.", fault="cut-after,after=2,first=2").always()
+    body = {"model": asker.server.model, "input": "x", "stream": True}
+    assert [asker.post(body).text.count("data:") > 2 for _ in range(4)] == [False, False, True, True]
+    with pytest.raises(ConfigurationError, match="says how often"):
+        asker.server.fail("internal-error", first=2)

@@ -1,0 +1,264 @@
+"""Everything that can be said of a reply, in every profile: judged byte by byte; and to whom it is said."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from mockserver.contract.check import check_response, check_stream
+from mockserver.contract.findings import errors
+from mockserver.contract.rules import load_rules
+from mockserver.errors import ConfigurationError
+from mockserver.profiles import load_profile
+from mockserver.replies import mutants
+from mockserver.replies.script import FunctionCall, Message, Reasoning, Script, ToolCall
+from mockserver.testing.mock import MockServer
+
+PROFILES = ("qwen-2026-01", "qwen-2026-05", "qwen-2026-09")
+FUNCTION = {"type": "function", "name": "get_weather", "parameters": {"type": "object"}}
+
+#: Replies, as the arguments of `reply()`.
+REPLIES: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
+    "a text": (("Hi there!",), {}),
+    "chunks": ((), {"chunks": ["Hi ", "there", "!"]}),
+    "a thought": (("Hi!",), {"reasoning": "They greet me."}),
+    "JSON": ((), {"json": {"city": "Paris", "degrees": [1, 2.5, None]}}),
+    "a call": ((FunctionCall("get_weather", '{"city":"Paris"}'),), {}),
+    "a call in wire words": (({"type": "function_call", "name": "get_weather", "arguments": {"a": 1}},), {}),
+    "several items": ((Reasoning(("Hm.",)), "One.", Message(("Two.",))), {}),
+    "stated usage": (("Hi!",), {"usage": {"input_tokens": 7, "output_tokens": 9}}),
+    "nothing": ((Script(()),), {}),
+    "not English": (("Größe 你好 🎉",), {}),
+}
+
+
+@pytest.fixture(params=PROFILES)
+def server(request: pytest.FixtureRequest) -> Iterator[MockServer]:
+    with MockServer(profile=request.param) as server:
+        yield server
+
+
+def ask(server: MockServer, content: Any = "x", **members: Any) -> httpx.Response:
+    with server.httpx() as client:
+        return client.post("/responses", json={"model": server.model, "input": content, **members})
+
+
+def text(reply: httpx.Response) -> str:
+    assert reply.status_code == 200, reply.text
+    return "".join(
+        part["text"] for item in reply.json()["output"] for part in item.get("content", ()) if "text" in part
+    )
+
+
+@pytest.mark.parametrize("said", REPLIES)
+def test_a_reply_is_legal(server: MockServer, said: str) -> None:
+    items, more = REPLIES[said]
+    server.reply(*items, **more).times(2)
+    request = {"model": server.model, "input": "x", "tools": [FUNCTION]}
+    whole, stream = ask(server, tools=[FUNCTION]), ask(server, tools=[FUNCTION], stream=True)
+    assert errors(check_response(whole.content, server.profile, request)) == []
+    assert errors(check_stream(stream.content, server.profile, {**request, "stream": True})) == []
+
+
+def test_every_tool_of_the_profile_can_be_said_to_have_run(server: MockServer) -> None:
+    about = load_profile(server.profile)
+    for kind in about.tools:
+        server.reply(ToolCall(kind, {}), "Done.").times(2)
+        assert text(ask(server)) == "Done."
+        assert ask(server, stream=True).status_code == 200
+
+
+def test_a_reply_that_was_cut_short(server: MockServer) -> None:
+    server.reply("Once upon a", incomplete=True).times(2)
+    reply = ask(server).json()
+    assert (reply["status"], reply["incomplete_details"]) == ("incomplete", {"reason": "max_output_tokens"})
+    assert "response.incomplete" in ask(server, stream=True).text
+
+
+def test_replies_follow_one_another(server: MockServer) -> None:
+    server.reply("a").times(2).then("b").then("c")
+    assert [text(ask(server)) for _ in range(4 - 1)] == ["a", "a", "b"]
+    assert text(ask(server)) == "c"
+    assert ask(server).status_code == 400
+
+
+def test_a_function_of_the_request(server: MockServer) -> None:
+    server.reply(lambda request: f"{request.prompt}!" + "?" * request.stream).always()
+    assert text(ask(server, "Hi")) == "Hi!"
+    assert text(ask(server, "Ho")) == "Ho!"
+
+
+def test_a_function_that_fails_is_told_and_nothing_hangs(server: MockServer) -> None:
+    def broken(request: Any) -> str:
+        raise KeyError(request.prompt)
+
+    server.reply(broken)
+    reply = ask(server, "Hi")
+    assert (reply.status_code, reply.json()["code"]) == (400, "ReplyFunctionFailed")
+    assert reply.json()["message"] == "The reply's function broken failed: KeyError: 'Hi'"
+
+
+def rules(profile: str, *subjects: str) -> list[str]:
+    """Rules that an answer to any request can break."""
+    known = {rule for each in subjects for rule in mutants.rules_for(each)}
+    kept = (rule for rule in sorted(known) if not rule.startswith("REQ-"))
+    return [rule for rule in kept if load_rules()[rule].is_for(profile)]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_rule_is_broken_by_its_id_and_no_other(server: MockServer, stream: bool) -> None:
+    broken = 0
+    about = load_profile(server.profile)
+    tool = ToolCall(next(kind for kind, each in about.tools.items() if each.events), {})
+    subjects = ("stream", "frames") if stream else ("response", "body")
+    for rule in rules(server.profile, *subjects):
+        server.reset()
+        call = FunctionCall("get_weather", '{"city":"Paris"}')
+        items = (
+            Reasoning(("Hm, ", "well.")),
+            tool,
+            call,
+            call,
+            Message(("One ", "two.")),
+            Message(("Three.",)),
+        )
+        server.reply(*items, violate=rule)
+        reply = ask(server, stream=stream, tools=[FUNCTION])
+        if reply.status_code == 400:
+            assert "can not be broken in this" in reply.json()["message"]
+            continue
+        assert reply.headers["x-mock-fault"] == rule
+        check = check_stream if stream else check_response
+        found = {each.rule for each in check(reply.content, server.profile)}
+        # An error without a type has no name that could stand in its `event` field.
+        assert found - ({"SSE-011"} if rule in ("SEQ-014", "SEQ-015") else set()) == {rule}
+        broken += 1
+    assert broken >= (40 if stream else 15)
+
+
+def test_conditions(server: MockServer) -> None:
+    server.when("Hello").reply("exact")
+    server.when("hELLO", ignore_case=True).reply("folded")
+    server.when(contains="WEATHER", ignore_case=True).reply("contains")
+    server.when(tool="get_weather").reply("tool")
+    server.when(tool_output="sunny").reply("output")
+    server.when(header={"X-Team": "blue"}).reply("header")
+    server.when(json_subset={"metadata": {"a": "1"}}).reply("subset")
+    server.when(predicate=lambda request: len(request.prompt) > 50).reply("long")
+    server.when(stream=True).reply("stream")
+    output = [
+        {"type": "function_call", "call_id": "c", "name": "get_weather", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c", "output": "It is sunny."},
+    ]
+    assert text(ask(server, "x" * 51)) == "long"
+    assert text(ask(server, "The weather?")) == "contains"
+    assert text(ask(server, "Hello")) == "exact"
+    assert text(ask(server, "HELLO")) == "folded"
+    assert text(ask(server, [{"role": "user", "content": "x"}, *output])) == "output"
+    assert text(ask(server, tools=[FUNCTION])) == "tool"
+    assert text(ask(server, metadata={"a": "1", "b": "2"})) == "subset"
+    with server.httpx(headers={"x-team": "blue"}) as client:
+        assert text(client.post("/responses", json={"model": server.model, "input": "x"})) == "header"
+    assert "stream" in ask(server, stream=True).text
+    assert ask(server, "Hello").status_code == 400
+
+
+def test_instructions_are_a_condition(server: MockServer) -> None:
+    server.when(instructions="pirate").reply("Arr.")
+    assert text(ask(server, instructions="Talk like a pirate.")) == "Arr."
+
+
+def test_turns(server: MockServer) -> None:
+    first = server.reply("Hi, Alice.")
+    server.when(after=first).reply("Alice.")
+    server.when(turn=3).reply("Third.")
+    one = ask(server, "I am Alice.").json()
+    two = ask(server, "Who am I?", previous_response_id=one["id"])
+    assert text(two) == "Alice."
+    assert text(ask(server, "x", previous_response_id=two.json()["id"])) == "Third."
+
+
+def test_of_several_that_fit_the_earlier_answers(server: MockServer) -> None:
+    server.when(contains="a").reply("one")
+    server.when("ab").reply("two")
+    server.reply("any")
+    assert [text(ask(server, "ab")) for _ in range(3)] == ["one", "two", "any"]
+
+
+def test_a_miss_names_the_nearest_and_the_line_that_would_answer(server: MockServer) -> None:
+    server.when("Hello", stream=True).reply("one")
+    server.when("Helo").reply("two", name="greeting")
+    message = ask(server, "Hello!").json()["message"]
+    assert "The nearest is greeting, 'two' when prompt='Helo' (planned once, not given)" in message
+    assert "prompt: planned 'Helo', got 'Hello!'" in message
+    assert message.endswith("""This line would answer it: server.when(prompt='Hello!').reply("…")""")
+    assert "x-should-retry" not in ask(server, "Hello!").headers
+
+
+@pytest.mark.parametrize(
+    ("said", "more", "words"),
+    [
+        ((), {"usage": {"tokens": 1}}, "exactly one"),
+        (("x",), {"usage": {"tokens": 1}}, "usage: tokens can not be 1"),
+        (("x",), {"fault": "no-such"}, "no fault 'no-such'"),
+        (("x",), {"fault": "internal-error"}, "an error in place of a reply"),
+        (("x",), {"speed": 1}, "there is no 'speed'"),
+        (("x",), {"fault": "bom", "violate": "SEQ-004"}, "one fault"),
+        (({"type": "function_call"},), {}, "an item lacks 'name'"),
+        ((), {"json": object()}, "json= is no JSON value"),
+        ((str.upper, "x"), {}, "planned alone"),
+    ],
+)
+def test_what_can_not_be_planned_is_told_at_once(
+    server: MockServer, said: Any, more: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        server.reply(*said, **more)
+    with pytest.raises(ConfigurationError, match="violate= does so on purpose: error SCH-"):
+        server.reply(ToolCall("web_search", {"action": 1}))
+    with pytest.raises(ConfigurationError, match="turn can not be"):
+        server.when(turn=True)
+    with pytest.raises(ConfigurationError, match="there is no 'wether'"):
+        server.when(wether=1)  # type: ignore[call-arg]
+    assert len(server.planned) == 0
+
+
+def test_what_was_asked_can_be_asserted(server: MockServer) -> None:
+    server.reply("Hi!").times(2)
+    ask(server, "Hello Alice", stream=True)
+    ask(server, "Hello Bob")
+    assert [entry.prompt for entry in server.assert_requested(contains="Hello", times=2)] == [
+        "Hello Alice",
+        "Hello Bob",
+    ]
+    server.assert_requested("Hello Bob", stream=False)
+    server.assert_requested(times=0, contains="Carol")
+    with pytest.raises(AssertionError) as failed:
+        server.assert_requested(contains="Carol", model="other", times=1)
+    told = str(failed.value)
+    assert told.startswith("1 request expected with contains='Carol', model='other'; there were 0, among 2")
+    assert "contains: planned 'Carol', got 'Hello Alice'" in told
+    assert server.journal.last.exchange == "stub-1"
+
+
+def test_the_same_in_python_and_in_a_file_gives_the_same_bytes(tmp_path: Any) -> None:
+    delivery: Any = {"fault": "doubled-event,after=2", "chunking": "bytes:11", "pace": "fixed:0.1"}
+    file = {
+        "format": 1,
+        "name": "it",
+        "match": {"contains": "HELLO", "ignore_case": True},
+        "reply": {"script": {"items": [{"type": "message", "text": "Hi there!"}]}},
+        "delivery": delivery,
+        "times": 1,
+    }
+    (tmp_path / "it.json").write_text(json.dumps(file))
+    with MockServer(exchanges=tmp_path) as server:
+        from_file = ask(server, "hello", stream=True)
+        assert "Hi there!" not in ask(server, "hello", stream=True).text
+    with MockServer() as server:
+        server.when(contains="HELLO", ignore_case=True).reply("Hi there!", **delivery, name="it")
+        assert ask(server, "hello", stream=True).content == from_file.content
