@@ -119,12 +119,10 @@ async def respond(
     input_tokens = context_tokens(ask, parent, script, profile)
     if session.limiter is not None:
         input_tokens = session.limiter.fitting(input_tokens)
-    now = session.clock.now()
-    kept = SessionCache.of(parent, input_tokens, now, profile) if cache and profile.cache_seconds else None
+    kept = _cached(session, parent, input_tokens) if cache else None
     values = values_of(session, ask, body, parent, script, draw, input_tokens, kept)
     if session.limiter is not None:
-        spent = values.total_tokens - values.input_tokens
-        session.limiter.spend(headers.get(b"authorization", b""), ask.model, spent)
+        _spend(session, ask, values, headers)
     pieces, whole = _written(session, ask, script, values, shape_of(session, body, kept))
     if ask.store or ask.conversation is not None:
         await remember(session, store, ask, parent, Told(values, exchange, kept, raw, whole))
@@ -148,6 +146,20 @@ def _admit(session: Session, ask: Ask, parent: Record | None, headers: Mapping[b
     key, now = headers.get(b"authorization", b""), session.clock.now()
     if session.limiter is not None:
         session.limiter.admit(key, ask.model, ask.input_tokens + before, now)
+
+
+def _spend(session: Session, ask: Ask, values: Values, headers: Mapping[bytes, bytes]) -> None:
+    """Count what the answer writes against the limits of the requests to come."""
+    if session.limiter is not None:
+        written = values.total_tokens - values.input_tokens
+        session.limiter.spend(headers.get(b"authorization", b""), ask.model, written)
+
+
+def _cached(session: Session, parent: Record | None, input_tokens: int) -> SessionCache | None:
+    """What the session's cache does for a request that asks for it; None where its age has no cache."""
+    if not session.profile.cache_seconds:
+        return None
+    return SessionCache.of(parent, input_tokens, session.clock.now(), session.profile)
 
 
 def _written(

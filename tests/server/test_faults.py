@@ -81,6 +81,7 @@ def test_january_has_them_as_well(asker: Asker) -> None:
         for stream in (False, True):
             reply = asker.post(body(asker, stream), x_mock_fault=name)
             as_it_comes(reply, load_faults()[name], "qwen-2026-01", stream)
+            assert reply.headers["x-mock-fault"] == name
 
 
 def test_the_catalogue_says_where_each_is_from() -> None:
