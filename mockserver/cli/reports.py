@@ -1,4 +1,4 @@
-"""Reports of what was found in files: for people, for programs, for GitHub and for JUnit readers.
+"""Reports of what was found in files: for people, for programs, for GitHub, for JUnit readers, to look at.
 
 What a file holds is untrusted: each format escapes it, so that no report can be forged or a terminal
 be steered.
@@ -26,6 +26,8 @@ class Judged:
     verdict: Verdict
     findings: tuple[Finding, ...]
     """Those that were not passed over."""
+    data: bytes = b""
+    """What the file holds, for reports that show it."""
 
     @property
     def valid(self) -> bool:
@@ -123,7 +125,13 @@ def _case(file: str, finding: Finding, failing: Container[Severity]) -> str:
     return f"{head}{body}</testcase>\n"
 
 
+def _html(judged: Sequence[Judged], failing: Container[Severity]) -> str:
+    from mockserver.cli.pages import page
+
+    return page(judged, failing)
+
+
 FORMATS: Mapping[str, Format] = MappingProxyType(
-    {"text": _text, "json": _json, "github": _github, "junit": _junit}
+    {"text": _text, "json": _json, "github": _github, "junit": _junit, "html": _html}
 )
 """Functions that write a report, by the name of its format."""
