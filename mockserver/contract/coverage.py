@@ -49,6 +49,8 @@ def covered(profile: str, crossed: Iterable[Crossed], also: Iterable[str] = ()) 
     kinds = set()
     for schema, kind, value in crossed:
         kinds.add(kind)
+        if kind == "stream" and isinstance(value, dict) and isinstance(value.get("response"), dict):
+            kinds.add("response")  # its usage and output are judged as those of a reply are
         coverage.add(schema, value)
     others = frozenset(also)
     rules = {name for name, rule in load_rules().items() if rule.is_for(profile)}

@@ -21,6 +21,7 @@ class Inspector {
     this.at = 0;
     this.zoom = 1;
     this.marked = this.markedEvents();
+    built.querySelector('[data-do="finding"]').hidden = !this.marked.size;
     this.sums = this.growth();
     this.listen(built);
     const first = this.marked.keys().next();

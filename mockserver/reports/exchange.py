@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from mockserver.contract.findings import Finding, Severity
-from mockserver.contract.words import pair_lines, place_of
+from mockserver.contract.words import pair_lines, place_of, value_text
 from mockserver.reports import timeline
 from mockserver.reports.markup import Markup, data_block, join, tag
 from mockserver.reports.model import Body, Exchange, Kind, Mark, Stream
@@ -16,6 +17,9 @@ __all__ = ["badge", "exchange", "exchanges", "glyph"]
 
 #: Findings of one exchange that are told one by one.
 _FINDINGS = 500
+#: Characters of a value that has room beside another.
+_SHORT = 48
+_WHOLE = "as a whole"
 
 
 def exchange(told: Exchange, number: int, *, is_open: bool) -> Markup:
@@ -85,7 +89,9 @@ def _inside(told: Exchange, name: str) -> Iterator[Markup | None]:
 
 
 def _findings(marks: Sequence[Mark]) -> Markup:
-    rows = [_finding(mark) for mark in marks[:_FINDINGS]]
+    order = list(Severity)
+    worst_first = sorted(marks, key=lambda mark: order.index(mark.finding.severity))
+    rows = [_finding(mark) for mark in worst_first[:_FINDINGS]]
     beyond = len(marks) - len(rows)
     more = tag("p", f"and {counted(beyond, 'finding')} more", class_="note") if beyond else None
     return tag(
@@ -113,15 +119,24 @@ def _finding(mark: Mark) -> Markup:
 
 
 def _place(mark: Mark) -> Markup:
-    text = place_of(mark.finding)
-    named = f"{mark.part}, {text}" if mark.part in ("request", "reply") else text
-    return tag("button", named, type="button", class_="place") if mark.part else tag("span", text)
+    text = place_of(replace(mark.finding, pointer=mark.pointer))
+    if not mark.part:
+        return tag("span", text)
+    named = text if mark.part == "stream" else f"{mark.part} {'' if text == _WHOLE else text}".strip()
+    return tag("button", named, type="button", class_="place")
 
 
 def _pair(found: Finding) -> Markup | None:
-    """Expected and got, with a mark under the first difference."""
+    """Expected and got: beside each other where they are short, else with a mark where they differ."""
+    given = [
+        (name, value_text(value))
+        for name, value in (("expected", found.expected), ("got", found.got))
+        if value is not None
+    ]
+    if all(len(text) <= _SHORT for _, text in given):
+        return tag("p", *(tag("span", f"{name} ", tag("code", text)) for name, text in given), class_="pair")
     lines = [line.strip("\n")[6:] for line in pair_lines(found.expected, found.got)]
-    return tag("pre", "\n".join(lines), class_="pair") if lines else None
+    return tag("pre", "\n".join(lines), class_="pair")
 
 
 # A stream.

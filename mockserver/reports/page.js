@@ -134,6 +134,7 @@ const KEYS = {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey || help.open) return;
+  if (event.target === sieve) return;
   if (event.target === filter) {
     if (event.key === "Escape") { filter.value = ""; sift(); filter.blur(); event.preventDefault(); }
     if (event.key === "Enter") { sift(); move(1); event.preventDefault(); }
@@ -179,3 +180,29 @@ function key(cell) {
 }
 
 document.querySelectorAll("table.sortable").forEach(sortable);
+
+// The sieve of the coverage: what fits stays, and opens.
+
+function strain(sieve) {
+  const word = sieve.value.trim().toLowerCase();
+  for (const row of document.querySelectorAll(".covered tbody tr")) {
+    const details = row.querySelector("details");
+    const whole = details.querySelector("summary").textContent.toLowerCase().includes(word);
+    let some = false;
+    for (const name of details.querySelectorAll("li")) {
+      name.hidden = !whole && !name.textContent.toLowerCase().includes(word);
+      some ||= !name.hidden;
+    }
+    for (const list of details.querySelectorAll(".seen, .unseen")) {
+      list.hidden = !list.querySelector("li:not([hidden])");
+    }
+    row.hidden = !some;
+    details.open = word !== "" && some && !whole;
+  }
+}
+
+const sieve = document.querySelector(".sieve");
+if (sieve) {
+  sieve.hidden = false;
+  sieve.addEventListener("input", () => strain(sieve));
+}

@@ -158,7 +158,7 @@ def _sections(page: Page) -> Iterator[tuple[str, str, Markup]]:
     if page.coverage:
         found = Counter(mark.finding.rule for each in page.exchanges for mark in each.marks)
         parts = [coverage(name, covered, found) for name, covered in page.coverage.items()]
-        yield "coverage", "Coverage", _section("coverage", "Coverage of the contract", *parts)
+        yield "coverage", "Coverage", _section("coverage", "Coverage of the contract", _sieve(), *parts)
 
 
 def _section(name: str, title: str, *children: Markup | None) -> Markup:
@@ -168,8 +168,8 @@ def _section(name: str, title: str, *children: Markup | None) -> Markup:
 
 
 def _table(table: Table) -> Markup:
-    columns = zip(table.head, zip(*table.rows, strict=True), strict=True)
-    head = tag("tr", *(_column(name, cells) for name, cells in columns))
+    columns = [[row[at] for row in table.rows] for at in range(len(table.head))]
+    head = tag("tr", *(_column(name, cells) for name, cells in zip(table.head, columns, strict=True)))
     rows = [tag("tr", *(_cell(each) for each in row)) for row in table.rows]
     return tag("div", tag("table", tag("thead", head), tag("tbody", *rows), class_="sortable"), class_="wide")
 
@@ -246,6 +246,18 @@ def _filters(page: Page) -> Markup:
         tag("output", for_="filter"),
         tag("button", "Keys ?", type="button", class_="help"),
         class_="filters",
+        hidden=True,
+    )
+
+
+def _sieve() -> Markup:
+    return tag(
+        "input",
+        type="search",
+        class_="sieve",
+        placeholder="Filter the coverage",
+        aria_label="Filter the coverage",
+        autocomplete="off",
         hidden=True,
     )
 

@@ -19,19 +19,19 @@ __all__ = ["HEIGHTS", "Scale", "legend", "picture", "scale_of", "shapes"]
 
 #: Units of a lane's own width: more than any screen has pixels, so that nothing is lost at a zoom.
 WIDTH = 10_000
-LANE = 40
+LANE = 36
 #: From one lane to the next, its label included.
-STEP = 66
-_LABEL = 14
-_PLOT = 20
+STEP = 64
+_LABEL = 13
+_PLOT = 25
 
 #: How high the tick of each kind is, of a lane's height: what kind it is shows without colour too.
 HEIGHTS: Mapping[Kind, int] = {
-    Kind.LIFECYCLE: 40,
-    Kind.FAILURE: 40,
-    Kind.STRUCTURE: 28,
-    Kind.TOOL: 22,
-    Kind.OTHER: 34,
+    Kind.LIFECYCLE: 36,
+    Kind.FAILURE: 36,
+    Kind.STRUCTURE: 26,
+    Kind.TOOL: 20,
+    Kind.OTHER: 31,
     Kind.TEXT: 14,
     Kind.REASONING: 14,
     Kind.ARGUMENTS: 14,
@@ -41,6 +41,7 @@ HEIGHTS: Mapping[Kind, int] = {
 _PLACES = 160
 #: Points of a line of growing text.
 _POINTS = 1_500
+_TERMINAL = frozenset({"error", *(f"response.{end}" for end in ("completed", "incomplete", "failed"))})
 _STEPS = (1, 2, 2.5, 5)
 
 
@@ -106,7 +107,7 @@ def _lane(stream: Stream, scale: Scale, index: int) -> Markup:
     lane = stream.lanes[index]
     events = [(x, event) for x, event in zip(scale.at, stream.events, strict=True) if event.lane == index]
     top = index * STEP
-    count = counted(len(lane.text), "character") if lane.text else ""
+    count = _ended(stream) if not index else counted(len(lane.text), "character") if lane.text else ""
     plot = tag(
         "svg",
         _growth(events, len(lane.text)),
@@ -125,6 +126,12 @@ def _lane(stream: Stream, scale: Scale, index: int) -> Markup:
         tag("text", count, class_="count", x="100%", y=str(top + _LABEL)) if count else None,
         plot,
     )
+
+
+def _ended(stream: Stream) -> str:
+    """How the stream ended, in the words of its terminal event."""
+    ends = [event.type for event in stream.events if event.type in _TERMINAL]
+    return ends[-1].removeprefix("response.") if ends else "no terminal event"
 
 
 def _ticks(events: Iterable[tuple[float, Event]]) -> Iterator[tuple[Kind, str]]:
