@@ -11,7 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mockserver.cli.reports import FORMATS, Judged
+from mockserver.cli.judged import Judged
+from mockserver.cli.reports import FORMATS
 from mockserver.cli.settings import give_up, settings
 from mockserver.contract.files import AUTO, Verdict, check_file
 from mockserver.contract.findings import Severity

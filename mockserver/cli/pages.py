@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Sequence
-from typing import TYPE_CHECKING
 
+from mockserver.cli.judged import Judged
 from mockserver.contract.findings import Severity
 from mockserver.reports.model import Page, made_now
 from mockserver.reports.page import html
 from mockserver.reports.reading import coverage_of, read_file
 from mockserver.reports.texts import counted
 from mockserver.wire.redaction import redact
-
-if TYPE_CHECKING:
-    from mockserver.cli.reports import Judged
 
 __all__ = ["page"]
 

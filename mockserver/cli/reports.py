@@ -7,32 +7,14 @@ be steered.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 
-from mockserver.contract.files import Verdict
+from mockserver.cli.judged import Judged
 from mockserver.contract.findings import Finding, Severity
 from mockserver.contract.words import as_json, lines_of, place_of, plain, sound, value_text, xml_text
 from mockserver.wire import json
 
-__all__ = ["FORMATS", "Format", "Judged"]
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """One file and what is reported of it."""
-
-    file: str
-    verdict: Verdict
-    findings: tuple[Finding, ...]
-    """Those that were not passed over."""
-    data: bytes = b""
-    """What the file holds, for reports that show it."""
-
-    @property
-    def valid(self) -> bool:
-        """Whether there is no error among them."""
-        return not any(each.severity is Severity.ERROR for each in self.findings)
+__all__ = ["FORMATS", "Format"]
 
 
 Format = Callable[[Sequence[Judged], Container[Severity]], str]

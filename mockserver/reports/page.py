@@ -42,7 +42,7 @@ KEYS = (
     ("n N", "next and previous finding"),
     ("← →", "event by event, in a timeline"),
     ("Page Up, Page Down", "ten events on"),
-    ("Home End", "first and last event"),
+    ("Home, End", "first and last event"),
     ("+ −", "stretch the timeline"),
     ("Esc", "clear the filter, close this"),
     ("?", "this"),
