@@ -7,9 +7,10 @@ from collections.abc import Container, Sequence
 
 from mockserver.cli.judged import Judged
 from mockserver.contract.findings import Severity
-from mockserver.reports.model import Page, made_now
+from mockserver.reports.covering import coverage_of
+from mockserver.reports.model import Exchange, Page, made_now
 from mockserver.reports.page import html
-from mockserver.reports.reading import coverage_of, read_file
+from mockserver.reports.reading import read_file
 from mockserver.reports.texts import counted
 from mockserver.wire.redaction import redact
 
@@ -20,6 +21,7 @@ def page(judged: Sequence[Judged], failing: Container[Severity]) -> str:
     """The files, each with what it holds and what was found in it."""
     broken = sum(any(found.severity in failing for found in each.findings) for each in judged)
     profiles = Counter(each.verdict.profile for each in judged)
+    exchanges = tuple(_exchange(each) for each in judged)
     facts = [
         ("judged by", ", ".join(profiles) or "nothing"),
         ("size", f"{sum(len(each.data) for each in judged) / 1000:,.1f} kB"),
@@ -31,15 +33,15 @@ def page(judged: Sequence[Judged], failing: Container[Severity]) -> str:
         good=not broken,
         made=made_now(),
         facts=tuple(facts),
-        exchanges=tuple(
-            read_file(
-                each.file, each.data, each.verdict.kind, each.findings, each.verdict.profile, each.verdict.why
-            )
-            for each in judged
-        ),
-        coverage=coverage_of((each.verdict.profile, each.verdict.kind, each.data) for each in judged),
+        exchanges=exchanges,
+        coverage=coverage_of(exchanges),
     )
     return html(told)
+
+
+def _exchange(judged: Judged) -> Exchange:
+    verdict = judged.verdict
+    return read_file(judged.file, judged.data, verdict.kind, judged.findings, verdict.profile, verdict.why)
 
 
 def _verdict(broken: int, files: int) -> str:

@@ -75,6 +75,8 @@ class Body:
     is_json: bool = False
     head: tuple[tuple[str, str], ...] = ()
     """Headers, with values that may be shown."""
+    schema: str = ""
+    """The schema that its value is an instance of, "create_request"; empty: of none that is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import Any, TypeAlias
 
-from mockserver.contract.coverage import Covered, Crossed, covered
 from mockserver.contract.detect import Detected, detect
 from mockserver.contract.findings import Finding
 from mockserver.contract.operations import find_operation
-from mockserver.contract.words import without_keys
+from mockserver.contract.words import as_json, without_keys
 from mockserver.errors import InvalidExchange, InvalidJSON
 from mockserver.exchanges import Exchange as ExchangeFile
 from mockserver.exchanges import parse_exchange, recorded_chunks
@@ -21,7 +19,12 @@ from mockserver.reports.model import Body, Exchange, Mark, Stream
 from mockserver.wire import json
 from mockserver.wire.redaction import REDACTED, redact
 
-__all__ = ["Asked", "coverage_of", "crossed_in", "read_asked", "read_file"]
+__all__ = ["Asked", "read_asked", "read_file"]
+
+#: What files of each kind are instances of.
+_SCHEMAS = {"request": "create_request", "response": "response", "error": "error"}
+#: Where findings are, by the kind of file; those in an exchange tell it by their pointers.
+_PARTS = {"request": "request", "stream": "stream", "exchange": ""}
 
 Head: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -45,13 +48,14 @@ def read_file(
 
 def _of_file(name: str, data: bytes, kind: str | None, findings: Iterable[Finding]) -> Exchange:
     found = detect(data)
-    marks = tuple(_placed(each, kind) for each in findings)
+    marks = tuple(_marks(findings, _PARTS.get(kind or "", "reply")))
     if kind == "exchange":
         try:
             return _exchange(redact(name), parse_exchange(data, name), marks)
         except InvalidExchange:
             pass  # the finding says why
-    body = _body(_title(found), found.body, _headers(found.headers))
+    schema = _SCHEMAS.get(kind or "", "")
+    body = _body(_title(found), found.body, _headers(found.headers), schema=schema)
     if kind == "stream":
         stream = _stream(found, [(None, found.body)])
         whole = body if not stream.events else _final(stream, _title(found), body.head)
@@ -63,10 +67,11 @@ def _of_file(name: str, data: bytes, kind: str | None, findings: Iterable[Findin
     return Exchange(redact(name), kind or "of no known kind", marks=marks, reply=body)
 
 
-def _placed(finding: Finding, kind: str | None) -> Mark:
-    part = {"request": "request", "stream": "stream", "exchange": ""}.get(kind or "", "reply")
-    clean = without_keys(finding)
-    return Mark(clean, part, clean.pointer)
+def _marks(findings: Iterable[Finding], part: str, secrets: Sequence[str] = ()) -> Iterator[Mark]:
+    """The findings in a part, with nothing in them that may not be written down."""
+    for each in findings:
+        told = {**as_json(without_keys(each, secrets)), "severity": each.severity}
+        yield Mark(Finding(**told), part, told["pointer"])
 
 
 def _title(found: Detected) -> str:
@@ -79,14 +84,16 @@ def _stream(found: Detected, pieces: Iterable[Piece], secrets: Sequence[str] = (
     return read_stream(pieces, secrets)
 
 
-def _body(
-    title: str, data: bytes, head: tuple[tuple[str, str], ...] = (), secrets: Sequence[str] = ()
-) -> Body:
+def _body(title: str, data: bytes, head: Head = (), secrets: Sequence[str] = (), schema: str = "") -> Body:
+    """Bytes as a body; of the `schema` where they are a JSON object, and an error of either form."""
     try:
-        json.loads(data)
+        value = json.loads(data)
     except InvalidJSON:
         return Body(title, redact(data.decode(errors="replace"), secrets), head=head)
-    return Body(title, redact(data.decode(), secrets), is_json=True, head=head)
+    known = schema if isinstance(value, dict) else ""
+    if known == "error" and "error" in value:
+        known = "error_wrapped"
+    return Body(title, redact(data.decode(), secrets), is_json=True, head=head, schema=known)
 
 
 def _headers(headers: Mapping[str, str], secrets: Sequence[str] = ()) -> Head:
@@ -120,7 +127,9 @@ def _value(data: bytes) -> Any:
 
 def _exchange(name: str, file: ExchangeFile, marks: Iterable[Mark]) -> Exchange:
     about = [("exchange", file.name), ("source", file.source)]
-    request = None if file.request is None else _body("Request", json.dumps(file.request))
+    request = (
+        None if file.request is None else _body("Request", json.dumps(file.request), schema="create_request")
+    )
     reply, stream, root = _reply_of(file)
     parts = {"/request": "request", root: "stream" if stream else "reply", "/reply/body": "reply"}
     return Exchange(
@@ -139,7 +148,8 @@ def _reply_of(file: ExchangeFile) -> tuple[Body, Stream | None, str]:
     form, given = next(iter(file.reply.items()))
     if form == "http":
         return *_recorded(given), "/reply/http"
-    body = _body("Reply" if form == "body" else f"Reply · as {form}", json.dumps(given))
+    schema = _kind_schema(json.dumps(given)) if form == "body" else ""
+    body = _body("Reply" if form == "body" else f"Reply · as {form}", json.dumps(given), schema=schema)
     if file.shown is None:
         return body, None, "/reply/body"
     if file.shown.kind == "stream":
@@ -147,7 +157,12 @@ def _reply_of(file: ExchangeFile) -> tuple[Body, Stream | None, str]:
         return body, read_stream([(None, lines)]), "/shown/body"
     if form == "body":
         return body, None, "/reply/body"
-    return _body("Reply · the sample shown", json.dumps(file.shown.body)), None, "/shown/body"
+    sample = _body("Reply · the sample shown", json.dumps(file.shown.body), schema="response")
+    return sample, None, "/shown/body"
+
+
+def _kind_schema(data: bytes) -> str:
+    return _SCHEMAS.get(detect(data).kind or "", "")
 
 
 def _recorded(http: Mapping[str, Any]) -> tuple[Body, Stream | None]:
@@ -158,7 +173,7 @@ def _recorded(http: Mapping[str, Any]) -> tuple[Body, Stream | None]:
     title = f"Reply · {http['status']}"
     stream = _stream(found, pieces) if found.kind == "stream" else None
     if stream is None or not stream.events:
-        return _body(title, whole, head), None
+        return _body(title, whole, head, schema=_SCHEMAS.get(found.kind or "", "")), None
     return _final(stream, title, head), stream
 
 
@@ -180,7 +195,7 @@ class Asked:
     profile: str
     method: str
     path: str
-    """Under the profile's base path, or with it."""
+    """With the base path."""
     status: int | None
     """None where no answer began."""
     request: bytes
@@ -209,7 +224,9 @@ def read_asked(given: Asked) -> Exchange:
     stream = None
     status = "no answer" if given.status is None else str(given.status)
     title, head = f"Reply · {status}", _headers(given.headers or {}, secrets)
-    reply = _body(title, body, head, secrets)
+    operation = find_operation(load_profile(given.profile), given.method, given.path)
+    good = operation is not None and (given.status or 0) < 400
+    reply = _body(title, body, head, secrets, operation.reply if operation and good else "error")
     if found is not None and found.kind == "stream":
         read = _stream(found, given.pieces, secrets)
         if read.events:
@@ -225,83 +242,9 @@ def read_asked(given: Asked) -> Exchange:
             *_marks(given.asked, "request", secrets),
             *_marks(given.findings, part, secrets),
         ),
-        _body(call, given.request, (), secrets),
+        _body(call, given.request, (), secrets, (operation.request or "") if operation and good else ""),
         reply,
         stream,
-        given.about,
+        tuple((what, redact(value, secrets)) for what, value in given.about),
         given.seconds,
     )
-
-
-def _marks(findings: Iterable[Finding], part: str, secrets: Sequence[str]) -> Iterator[Mark]:
-    for each in findings:
-        clean = without_keys(each, secrets)
-        yield Mark(clean, part, clean.pointer)
-
-
-# Coverage.
-
-
-def coverage_of(files: Iterable[tuple[str, str | None, bytes]]) -> dict[str, Covered]:
-    """What of the contract files show, by profile: each as (profile, kind it was judged as, content)."""
-    by_profile: dict[str, list[Iterator[Crossed]]] = {}
-    for profile, kind, data in files:
-        by_profile.setdefault(profile, []).append(_crossed(kind, data))
-    return {name: covered(name, chain.from_iterable(each)) for name, each in sorted(by_profile.items())}
-
-
-def _crossed(kind: str | None, data: bytes) -> Iterator[Crossed]:
-    found = detect(data)
-    if kind == "stream":
-        yield from _events(_stream(found, [(None, found.body)]))
-    elif kind == "exchange":
-        yield from _of_exchange(data)
-    elif isinstance(found.value, dict) and kind in _SCHEMAS:
-        yield Crossed(_error(found.value) if kind == "error" else _SCHEMAS[kind], kind, found.value)
-
-
-_SCHEMAS = {"request": "create_request", "response": "response", "error": "error"}
-
-
-def _error(value: Mapping[str, Any]) -> str:
-    return "error_wrapped" if "error" in value else "error"
-
-
-def _events(stream: Stream) -> Iterator[Crossed]:
-    for event in stream.events:
-        if event.number is not None:
-            yield Crossed("event", "stream", _value(event.data.encode(errors="replace")))
-
-
-def _of_exchange(data: bytes) -> Iterator[Crossed]:
-    try:
-        file = parse_exchange(data, "exchange")
-    except InvalidExchange:
-        return
-    if file.request is not None:
-        yield Crossed("create_request", "request", file.request)
-    replies = [json.dumps(file.reply["body"])] if "body" in file.reply else []
-    if "http" in file.reply:
-        replies.append(b"".join(data for _, data in recorded_chunks(file.reply["http"])))
-    if file.shown is not None:
-        shown = file.shown
-        replies.append("\n".join(shown.body).encode() if shown.kind == "stream" else json.dumps(shown.body))
-    for reply in replies:
-        yield from _crossed(detect(reply).kind, reply)
-
-
-def crossed_in(asked: Asked) -> Iterator[Crossed]:
-    """The values of a request and its reply, as far as the contract has a schema for them."""
-    profile = load_profile(asked.profile)
-    operation = find_operation(profile, asked.method, asked.path)
-    request, reply = _value(asked.request), _value(asked.body)
-    good = asked.status is not None and asked.status < 400
-    if operation is not None and operation.request is not None and good and isinstance(request, dict):
-        yield Crossed(operation.request, "request", request)
-    if isinstance(reply, dict):
-        if operation is None or not good:
-            yield Crossed(_error(reply), "error", reply)
-        else:
-            yield Crossed(operation.reply, "response", reply)
-    elif asked.body:
-        yield from _events(read_stream(asked.pieces))
