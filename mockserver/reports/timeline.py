@@ -32,10 +32,10 @@ HEIGHTS: Mapping[Kind, int] = {
     Kind.STRUCTURE: 26,
     Kind.TOOL: 20,
     Kind.OTHER: 31,
-    Kind.TEXT: 14,
-    Kind.REASONING: 14,
-    Kind.ARGUMENTS: 14,
-    Kind.FRAMING: 7,
+    Kind.TEXT: 10,
+    Kind.REASONING: 10,
+    Kind.ARGUMENTS: 10,
+    Kind.FRAMING: 5,
 }
 #: Places along the time where findings are told apart; those closer together share a mark.
 _PLACES = 160

@@ -56,7 +56,7 @@ class Kept:
 def _exchange(
     test: str, number: int, profile: str, entry: Entry, about: tuple[tuple[str, str], ...]
 ) -> Exchange:
-    told = [("answered by", entry.exchange or ""), ("more", entry.detail)]
+    told = [("answered by", entry.exchange or ""), ("the server says", entry.detail)]
     told.append(("the client", "went away in the middle of the answer" if entry.left else ""))
     return read_asked(
         Asked(
