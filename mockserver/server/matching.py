@@ -7,6 +7,7 @@ answers.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import fields
 
 from mockserver.exchanges import Exchange, Match
@@ -27,17 +28,38 @@ class Matcher:
     """The exchanges of a session, by prompt."""
 
     def __init__(self, exchanges: Iterable[Exchange], profile: Profile) -> None:
+        self.exchanges = tuple(exchanges)
+        """All it was given, those of other ages too."""
         self._profile = profile
         self._by_prompt: dict[str | None, list[tuple[int, Exchange]]] = {}
         self._more: dict[str, Condition] = {}
         self._given: dict[str, int] = {}
-        for place, exchange in enumerate(exchanges):
+        self._named: dict[str, Exchange] = {}
+        self._scenarios: dict[str, list[Exchange]] = {}
+        for place, exchange in enumerate(self.exchanges):
             if exchange.profile in (None, profile.name):
-                match = exchange.match
-                prompt = None if match.ignore_case else match.prompt
-                self._by_prompt.setdefault(prompt, []).append((place, exchange))
-                if more := _further(match):
-                    self._more[exchange.name] = more
+                self._add(place, exchange)
+
+    def _add(self, place: int, exchange: Exchange) -> None:
+        self._named[exchange.name] = exchange
+        if exchange.scenario is not None:
+            self._scenarios.setdefault(exchange.scenario, []).append(exchange)
+            return
+        match = exchange.match
+        prompt = None if match.ignore_case else match.prompt
+        self._by_prompt.setdefault(prompt, []).append((place, exchange))
+        if more := _further(match):
+            self._more[exchange.name] = more
+
+    @property
+    def scenarios(self) -> set[str]:
+        """Names that a request may ask for: of exchanges, and of scenarios."""
+        return {*self._named, *self._scenarios}
+
+    def step(self, name: str) -> Exchange | None:
+        """The exchange of that name, or the scenario's next step, which counts it; None: none is left."""
+        steps = self._scenarios.get(name) or [self._named[name]] * (name in self._named)
+        return next((each for each in steps if self._has_left(each)), None)
 
     def find(self, request: Incoming) -> Exchange | None:
         """The exchange for a request, which counts for those that answer so many times."""
@@ -49,16 +71,24 @@ class Matcher:
                 return exchange
         return None
 
+    def again(self) -> Matcher:
+        """The same exchanges for another session, with counts of their own."""
+        other = copy(self)
+        other._given = {}  # noqa: SLF001 (it is one of these)
+        return other
+
     def reset(self) -> None:
         """Begin to count anew."""
         self._given.clear()
 
     def _has_left(self, exchange: Exchange) -> bool:
-        if exchange.times is None:
+        # A scenario goes on: its steps come once unless told otherwise.
+        times = 1 if exchange.times is None and exchange.scenario is not None else exchange.times
+        if times is None:
             return True
         given = self._given.get(exchange.name, 0)
         self._given[exchange.name] = given + 1
-        return given < exchange.times
+        return given < times
 
     def _fits(self, exchange: Exchange, request: Incoming) -> bool:
         match, ask = exchange.match, request.ask
