@@ -162,7 +162,7 @@ class Directory:
         }
         for session in self:
             ready = made[session.profile.name]
-            session.replies, session.deliveries = ready.replies, ready.deliveries
+            session.replies = ready.replies
             session.matcher, session.own = ready.matcher.again(), ready.own.again()
         self._own = own
 
@@ -196,4 +196,4 @@ def _made_anew(session: Session, profile: str, rendering: str, own: tuple[Exchan
     made = open_session(session.name, profile=profile, rendering=rendering, models=models, own=own)
     session.profile, session.rendering, session.models = made.profile, made.rendering, made.models
     session.judge, session.matcher, session.own = made.judge, made.matcher, made.own
-    session.replies, session.deliveries = made.replies, made.deliveries
+    session.replies = made.replies

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from mockserver.contract.findings import Finding, Severity
 from mockserver.contract.requests import ignored_parameters
 from mockserver.errors import InvalidJSON, Unsatisfiable
-from mockserver.exchanges import Exchange, recorded_chunks
+from mockserver.exchanges import recorded_chunks
 from mockserver.ids import request_digest
 from mockserver.profiles import Profile
 from mockserver.replies.answers import Question, answer
@@ -36,13 +36,12 @@ from mockserver.replies.usage import cut_short
 from mockserver.server import pacing
 from mockserver.server.asks import Ask, read_ask
 from mockserver.server.conditions import Incoming
-from mockserver.server.context import SessionCache, Told, find_parent, remember
+from mockserver.server.context import SessionCache, converse, find_parent, record_of
 from mockserver.server.delivery import PLAIN, Delivery
 from mockserver.server.envelopes import ApiError, Unplanned, from_finding
 from mockserver.server.faults import AskedFault, Fault
 from mockserver.server.journal import About
-from mockserver.server.saying import Reply
-from mockserver.server.sessions import Session
+from mockserver.server.sessions import Chosen, Session
 from mockserver.server.steps import Send, Step
 from mockserver.server.store import Record, Store
 from mockserver.server.stubs import Stub
@@ -58,15 +57,6 @@ __all__ = ["Answer", "fail", "failure", "in_band", "respond"]
 
 
 _NO_HEADERS: Mapping[bytes, bytes] = MappingProxyType({})
-
-
-class Chosen(NamedTuple):
-    """What answers a request."""
-
-    name: str | None
-    """Of the exchange or the stub."""
-    reply: Reply
-    delivery: Delivery = PLAIN
 
 
 class Answer(NamedTuple):
@@ -114,11 +104,21 @@ async def respond(
     incoming = Incoming(
         body, ask, headers, parent.exchange if parent else None, parent.turn + 1 if parent else 1
     )
-    if scenario is None:
-        exchange, script, delivery = _chosen(session, incoming, draw)
-    else:
-        exchange, script, delivery = _asked_by_name(session, incoming, draw, scenario)
-    about = _about(incoming, draw, exchange, findings, profile)
+    exchange, script, delivery = _chosen(session, incoming, draw, scenario)
+    # Without a finding there is no parameter that the profile does not know.
+    ignored = tuple(ignored_parameters(body, profile)) if findings else ()
+    about = About(
+        draw.request_id,
+        ask.model,
+        ask.prompt,
+        exchange,
+        findings,
+        ignored,
+        "",
+        (),
+        incoming.after,
+        incoming.turn,
+    )
     if isinstance(script, AskedFault):
         return failure(session, script, draw, about, stream=ask.stream, delivery=delivery)
     if not isinstance(script, Script):
@@ -134,19 +134,12 @@ async def respond(
         _spend(session, ask, values, headers)
     pieces, whole = _written(session, ask, script, values, shape_of(session, body, kept))
     if ask.store or ask.conversation is not None:
-        await remember(session, store, ask, parent, Told(values, exchange, kept, raw, whole))
+        record = record_of(session, ask, parent, values, exchange, kept, raw, whole)
+        if ask.store:
+            await store.put(record)
+        if ask.conversation is not None:
+            await converse(store, ask.conversation, record, raw)
     return Answer(about, pieces, ask.stream, delivery=delivery)
-
-
-def _about(
-    request: Incoming, draw: Draw, exchange: str | None, findings: tuple[Finding, ...], profile: Profile
-) -> About:
-    # Without a finding there is no parameter that the profile does not know.
-    ignored = tuple(ignored_parameters(request.body, profile)) if findings else ()
-    about = About(draw.request_id, request.ask.model, request.ask.prompt, exchange, findings, ignored)
-    if request.turn == 1:
-        return about
-    return about._replace(after=request.after, turn=request.turn)
 
 
 def _admit(session: Session, ask: Ask, parent: Record | None, headers: Mapping[bytes, bytes]) -> None:
@@ -269,7 +262,7 @@ def _judged(session: Session, raw: bytes) -> tuple[dict[str, Any], tuple[Finding
             f"Required body invalid, please check the request body format. The body is not JSON: {error}."
         )
         raise ApiError(400, "InvalidParameter", message) from None
-    findings = tuple(session.judge.findings(body))
+    findings = tuple(found) if (found := session.judge.findings(body)) else ()
     for finding in findings:
         if finding.severity is Severity.ERROR:
             streamed = isinstance(body, dict) and body.get("stream") is True
@@ -277,8 +270,10 @@ def _judged(session: Session, raw: bytes) -> tuple[dict[str, Any], tuple[Finding
     return body, findings
 
 
-def _chosen(session: Session, incoming: Incoming, draw: Draw) -> Chosen:
-    """What answers: a stub, else an exchange, else something made up."""
+def _chosen(session: Session, incoming: Incoming, draw: Draw, scenario: str | None) -> Chosen:
+    """What answers: what was asked for by name, else a stub, else an exchange, else something made up."""
+    if scenario is not None:
+        return _asked_by_name(session, incoming, draw, scenario)
     stub = session.stubs.take(incoming)
     return _unplanned(session, incoming, draw) if stub is None else _planned(session, stub, incoming, draw)
 
@@ -302,7 +297,7 @@ def _asked_by_name(session: Session, incoming: Incoming, draw: Draw, name: str) 
         return _planned(session, stub, incoming, draw)
     exchange = None if name in session.stubs.scenarios else session.matcher.step(name)
     if exchange is not None:
-        return _told_by(session, exchange)
+        return session.replies[exchange.name]
     known = session.stubs.scenarios | session.matcher.scenarios
     if name in known:
         message = f"x-mock-scenario: {name} has answered as often as planned."
@@ -311,11 +306,6 @@ def _asked_by_name(session: Session, incoming: Incoming, draw: Draw, name: str) 
     told = f"the nearest is {nearest[0]}" if nearest else "there is none at all"
     message = f"x-mock-scenario: there is no exchange and no scenario {name[:_LONGEST_NAME]!r}; {told}."
     raise ApiError(400, "InvalidParameter", message)
-
-
-def _told_by(session: Session, exchange: Exchange) -> Chosen:
-    """What an exchange answers."""
-    return Chosen(exchange.name, session.replies[exchange.name], session.deliveries.get(exchange.name, PLAIN))
 
 
 def _said_by(function: Callable[[Incoming], Script], incoming: Incoming, session: Session) -> Script:
@@ -335,7 +325,7 @@ def _unplanned(session: Session, incoming: Incoming, draw: Draw, *, strict: bool
     matcher = session.own if only_planned else session.matcher
     exchange = matcher.find(incoming)
     if exchange is not None:
-        return _told_by(session, exchange)
+        return session.replies[exchange.name]
     if only_planned:
         # Not documented: the service has no such thing. A 400 is what clients do not send again.
         raise Unplanned(

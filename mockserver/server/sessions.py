@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from mockserver.clock import Clock, SteppedClock, SystemClock
 from mockserver.contract.requests import RequestJudge
@@ -22,7 +23,7 @@ from mockserver.server.matching import Matcher
 from mockserver.server.saying import Reply, ready_delivery, ready_reply
 from mockserver.server.stubs import Stubs
 
-__all__ = ["COUNTED", "FIRST", "AnyModel", "Session", "open_session", "sibling", "use_exchanges"]
+__all__ = ["COUNTED", "FIRST", "AnyModel", "Chosen", "Session", "open_session", "sibling", "use_exchanges"]
 
 #: Name of the session that a server has to begin with, and of what is for no session by name.
 FIRST = "default"
@@ -30,6 +31,15 @@ FIRST = "default"
 #: Requests whose occurrences are counted, the least recent forgotten first: more than the store keeps, so
 #: that an id can come again only when its first bearer is long forgotten.
 COUNTED = 20_000
+
+
+class Chosen(NamedTuple):
+    """What answers a request."""
+
+    name: str | None
+    """Of the exchange or the stub."""
+    reply: Reply
+    delivery: Delivery = PLAIN
 
 
 class AnyModel:
@@ -51,8 +61,8 @@ class Session:
     clock: Clock
     judge: RequestJudge
     matcher: Matcher
-    replies: Mapping[str, Reply]
-    """What each exchange answers with, by its name."""
+    replies: Mapping[str, Chosen]
+    """What the exchanges answer, by their names."""
     own: Matcher
     """Matches the user's own exchanges alone: what was planned as data."""
     stubs: Stubs = field(default_factory=Stubs)
@@ -66,8 +76,6 @@ class Session:
     """Counts what is asked, where there are limits."""
     delivery: Delivery = PLAIN
     """How answers go out where nothing else was said."""
-    deliveries: Mapping[str, Delivery] = field(default_factory=dict)
-    """How those of exchanges go out, by the exchange's name."""
     counted: int = COUNTED
     whole_arguments: bool = False
     """Whether the arguments of function calls come with their items, and not by events."""
@@ -169,7 +177,6 @@ def sibling(session: Session, name: str, seed: int | None = None) -> Session:
         faults=session.faults,
         limiter=Limiter(session.limiter.limits) if session.limiter else None,
         delivery=session.delivery,
-        deliveries=session.deliveries,
         counted=session.counted,
         whole_arguments=session.whole_arguments,
     )
@@ -185,9 +192,12 @@ def use_exchanges(session: Session, exchanges: Iterable[Exchange], own: Iterable
     known = tuple({each.name: each for each in reversed((*own, *exchanges))}.values())[::-1]
     served = [each for each in known if each.profile in (None, about.name)]
     mine = {id(each) for each in own}
-    replies = {
-        each.name: ready_reply(each, about, session.rendering, judged=id(each) in mine) for each in served
+    session.replies = {
+        each.name: Chosen(
+            each.name,
+            ready_reply(each, about, session.rendering, judged=id(each) in mine),
+            ready_delivery(each),
+        )
+        for each in served
     }
-    deliveries = {each.name: ready_delivery(each) for each in served if each.delivery}
-    session.replies, session.deliveries = replies, deliveries
     session.matcher, session.own = Matcher(known, about), Matcher(own, about)
