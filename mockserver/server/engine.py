@@ -49,7 +49,7 @@ from mockserver.wire import json
 #: Characters of a prompt that is repeated where a stub for it is proposed.
 _LONGEST_PROMPT = 200
 
-__all__ = ["Answer", "fail", "failure", "in_band", "respond"]
+__all__ = ["Answer", "Chosen", "chosen", "fail", "failure", "in_band", "respond"]
 
 
 _NO_HEADERS: Mapping[bytes, bytes] = MappingProxyType({})
@@ -108,7 +108,7 @@ async def respond(
     incoming = Incoming(
         body, ask, headers, parent.exchange if parent else None, parent.turn + 1 if parent else 1
     )
-    exchange, script, delivery = _chosen(session, incoming, draw)
+    exchange, script, delivery = chosen(session, incoming, draw)
     about = _about(incoming, draw, exchange, findings, profile)
     if isinstance(script, AskedFault):
         return failure(session, script, draw, about, stream=ask.stream)
@@ -253,8 +253,8 @@ def _judged(session: Session, raw: bytes) -> tuple[dict[str, Any], tuple[Finding
     return body, findings
 
 
-def _chosen(session: Session, incoming: Incoming, draw: Draw) -> Chosen:
-    """What answers: a stub, else an exchange, else something made up."""
+def chosen(session: Session, incoming: Incoming, draw: Draw) -> Chosen:
+    """What answers, whichever API it is asked by: a stub, else an exchange, else something made up."""
     stub = session.stubs.take(incoming)
     if stub is None:
         return _unplanned(session, incoming, draw)
