@@ -34,6 +34,8 @@ class IdSource:
         """`count` strings of 32 hex digits for the `occurrence`-th request with this digest."""
         material = self._prefix + digest + occurrence.to_bytes(8, "big")
         digits = blake2b(material).hexdigest()
+        if count <= _IDS_PER_BLOCK:
+            return [digits[:32], digits[32:64], digits[64:96], digits[96:]][:count]
         for block in range(1, -(-count // _IDS_PER_BLOCK)):
             digits += blake2b(material + block.to_bytes(4, "big")).hexdigest()
         return [digits[at : at + 32] for at in range(0, 32 * count, 32)]

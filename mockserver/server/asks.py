@@ -50,6 +50,8 @@ class Ask(NamedTuple):
     """Of the first MCP server that was declared."""
 
 
+#: Those that say whether the model is to think.
+_THINKING = frozenset({"reasoning", "enable_thinking"})
 #: Parameters that most requests do without: those with none of them are read faster.
 _LATER = frozenset({"conversation", "store", "instructions", "max_output_tokens", "text"})
 #: What `json_object` asks for: any object, but one with something in it.
@@ -74,7 +76,7 @@ def read_ask(body: Mapping[str, Any], profile: Profile) -> Ask:
         body.get("stream") is True,
         prompt,
         tokens,
-        thinks(body, profile),
+        profile.thinking if _THINKING.isdisjoint(body) else thinks(body, profile),
         answered,
         body.get("previous_response_id"),
         choice,

@@ -19,7 +19,7 @@ from mockserver.errors import ConfigurationError, InvalidJSON
 from mockserver.ids import request_digest, uuid
 from mockserver.server.access import Hosts, Keys
 from mockserver.server.bodies import Disconnected, read_body
-from mockserver.server.delivery import Delivery, broken, timed
+from mockserver.server.delivery import PLAIN, Delivery, broken, timed
 from mockserver.server.engine import Answer, fail, in_band, respond
 from mockserver.server.envelopes import ApiError, Misdirected, Unplanned, envelope
 from mockserver.server.faults import FAULT_HEADER, AskedFault, Fault, Outgoing, parse_fault
@@ -170,31 +170,31 @@ def creating(answering: Answering) -> Handler:
         request.body = await read_body(request.receive, headers.get(b"content-length"))
         limiter = request.session.limiter
         if limiter is None:
-            await _respond(request, answering)
+            await _send(request, await answering(request))
             return
         key = headers.get(b"authorization", b"")
         limiter.enter(key)
         try:
-            await _respond(request, answering)
+            await _send(request, await answering(request))
         finally:
             limiter.leave(key)
 
     return create
 
 
-async def _respond(request: Request, answering: Answering) -> None:
-    answer = await answering(request)
-    if request.services.mock_headers and _DELAY in request.headers:
+async def _send(request: Request, answer: Answer) -> None:
+    services, session = request.services, request.session
+    if services.mock_headers and _DELAY in request.headers:
         await asyncio.sleep(_delay(request.headers[_DELAY]))
     head = [
         _EVENTS if answer.stream else _JSON,
         (b"x-request-id", answer.about.request_id.encode()),
-        (b"date", request.services.date()),
+        (b"date", services.date()),
     ]
     if answer.fault:
         head.append((FAULT_HEADER, answer.fault.encode()))
-    delivery = answer.delivery.over(request.session.delivery)
-    if not delivery.is_plain:
+    delivery = session.delivery if answer.delivery is PLAIN else answer.delivery.over(session.delivery)
+    if delivery is not PLAIN and not delivery.is_plain:
         await _deliver(request, answer, head, delivery)
         return
     request.note(answer.status, answer.pieces, answer.stream, answer.about)
@@ -251,7 +251,7 @@ def _broken(request: Request, outgoing: Outgoing, asked: AskedFault, seed: str) 
 
 async def _answer(request: Request) -> Answer:
     services, session, path = request.services, request.session, request.scope["path"]
-    fault = asked_fault(request)
+    fault = asked_fault(request) if services.mock_headers or session.faults else None
     if fault is not None and isinstance(fault.what, Fault):
         return fail(session, path, request.body, fault)
     cache = request.headers.get(_SESSION_CACHE) == b"enable"
@@ -263,10 +263,9 @@ async def _answer(request: Request) -> Answer:
         if error.streamed and services.stream_errors == "inband":
             return in_band(session, path, request.body, error)
         raise
-    if fault is None:
-        planned = answer.delivery.fault
-        if planned is None or session.struck_by(planned, path, request.body):
-            return answer
+    planned = answer.delivery.fault
+    if fault is None and (planned is None or session.struck_by(planned, path, request.body)):
+        return answer
     return answer._replace(delivery=replace(answer.delivery, fault=fault))
 
 

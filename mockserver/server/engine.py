@@ -35,12 +35,12 @@ from mockserver.replies.usage import cut_short
 from mockserver.server import pacing
 from mockserver.server.asks import Ask, read_ask
 from mockserver.server.conditions import Incoming
-from mockserver.server.context import SessionCache, Told, find_parent, remember
+from mockserver.server.context import SessionCache, converse, find_parent, record_of
 from mockserver.server.delivery import PLAIN, Delivery
 from mockserver.server.envelopes import ApiError, Unplanned, from_finding
 from mockserver.server.faults import AskedFault, Fault
 from mockserver.server.journal import About
-from mockserver.server.sessions import Session
+from mockserver.server.sessions import Chosen, Session
 from mockserver.server.steps import Send, Step
 from mockserver.server.store import Record, Store
 from mockserver.server.values import Draw, context_tokens, shape_of, values_of
@@ -53,16 +53,6 @@ __all__ = ["Answer", "Chosen", "chosen", "fail", "failure", "in_band", "respond"
 
 
 _NO_HEADERS: Mapping[bytes, bytes] = MappingProxyType({})
-
-
-class Chosen(NamedTuple):
-    """What answers a request."""
-
-    name: str | None
-    """Of the exchange or the stub."""
-    reply: Script | AskedFault | Mapping[str, Any]
-    """A script, an error of the service, or an exchange's reply of another kind."""
-    delivery: Delivery = PLAIN
 
 
 class Answer(NamedTuple):
@@ -97,47 +87,47 @@ async def respond(
     `cache`: the session's cache is asked for, by its header. `headers` are for the conditions of stubs.
     """
     body, findings = _judged(session, raw)
-    profile = session.profile
-    ask = read_ask(body, profile)
+    ask = read_ask(body, session.profile)
     waits = ask.previous is not None or ask.conversation is not None
     parent = await find_parent(session, store, ask) if waits else None
     if session.limiter is not None:
         _admit(session, ask, parent, headers)
     digest = request_digest(b"%b %b" % (path.encode(), json.canonical(body)))
     draw = Draw(session.ids, digest, session.occurrence(digest))
-    incoming = Incoming(
-        body, ask, headers, parent.exchange if parent else None, parent.turn + 1 if parent else 1
-    )
+    after, turn = (parent.exchange, parent.turn + 1) if parent else (None, 1)
+    incoming = Incoming(body, ask, headers, after, turn)
     exchange, script, delivery = chosen(session, incoming, draw)
-    about = _about(incoming, draw, exchange, findings, profile)
+    about = _about(incoming, draw, exchange, findings, session.profile)
     if isinstance(script, AskedFault):
         return failure(session, script, draw, about, stream=ask.stream)
     if not isinstance(script, Script):
         return _verbatim(script, about)._replace(delivery=delivery)
     if ask.max_output_tokens is not None:
-        script = _within(script, ask, profile)
-    input_tokens = context_tokens(ask, parent, script, profile)
+        script = _within(script, ask, session.profile)
+    tokens = context_tokens(ask, parent, script, session.profile)
     if session.limiter is not None:
-        input_tokens = session.limiter.fitting(input_tokens)
-    kept = _cached(session, parent, input_tokens) if cache else None
-    values = values_of(session, ask, body, parent, script, draw, input_tokens, kept)
+        tokens = session.limiter.fitting(tokens)
+    kept = _cached(session, parent, tokens) if cache else None
+    values = values_of(session, ask, body, parent, script, draw, tokens, kept)
     if session.limiter is not None:
         _spend(session, ask, values, headers)
     pieces, whole = _written(session, ask, script, values, shape_of(session, body, kept))
-    if ask.store or ask.conversation is not None:
-        await remember(session, store, ask, parent, Told(values, exchange, kept, raw, whole))
+    record = record_of(session, ask, parent, values, exchange, kept, raw, whole)
+    if ask.store:
+        await store.put(record)
+    if ask.conversation is not None:
+        await converse(store, ask.conversation, record, raw)
     return Answer(about, pieces, ask.stream, delivery=delivery)
 
 
 def _about(
     request: Incoming, draw: Draw, exchange: str | None, findings: tuple[Finding, ...], profile: Profile
 ) -> About:
+    ask = request.ask
     # Without a finding there is no parameter that the profile does not know.
     ignored = tuple(ignored_parameters(request.body, profile)) if findings else ()
-    about = About(draw.request_id, request.ask.model, request.ask.prompt, exchange, findings, ignored)
-    if request.turn == 1:
-        return about
-    return about._replace(after=request.after, turn=request.turn)
+    about = About(draw.request_id, ask.model, ask.prompt, exchange, findings, ignored)
+    return about if request.turn == 1 else about._replace(after=request.after, turn=request.turn)
 
 
 def _admit(session: Session, ask: Ask, parent: Record | None, headers: Mapping[bytes, bytes]) -> None:
@@ -245,7 +235,7 @@ def _judged(session: Session, raw: bytes) -> tuple[dict[str, Any], tuple[Finding
             f"Required body invalid, please check the request body format. The body is not JSON: {error}."
         )
         raise ApiError(400, "InvalidParameter", message) from None
-    findings = tuple(session.judge.findings(body))
+    findings = tuple(found) if (found := session.judge.findings(body)) else ()
     for finding in findings:
         if finding.severity is Severity.ERROR:
             streamed = isinstance(body, dict) and body.get("stream") is True
@@ -285,8 +275,7 @@ def _unplanned(session: Session, incoming: Incoming, draw: Draw, *, strict: bool
     matcher = session.own if only_planned else session.matcher
     exchange = matcher.find(incoming)
     if exchange is not None:
-        reply = session.scripts.get(exchange.name, exchange.reply)
-        return Chosen(exchange.name, reply, session.deliveries.get(exchange.name, PLAIN))
+        return session.replies[exchange.name]
     if only_planned:
         # Not documented: the service has no such thing. A 400 is what clients do not send again.
         raise Unplanned(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from mockserver.clock import Clock, SteppedClock, SystemClock
 from mockserver.contract.requests import RequestJudge
@@ -20,11 +21,21 @@ from mockserver.server.limits import Limiter
 from mockserver.server.matching import Matcher
 from mockserver.server.stubs import Stubs
 
-__all__ = ["COUNTED", "AnyModel", "Session", "delivery_from", "open_session", "use_exchanges"]
+__all__ = ["COUNTED", "AnyModel", "Chosen", "Session", "delivery_from", "open_session", "use_exchanges"]
 
 #: Requests whose occurrences are counted, the least recent forgotten first: more than the store keeps, so
 #: that an id can come again only when its first bearer is long forgotten.
 COUNTED = 20_000
+
+
+class Chosen(NamedTuple):
+    """What answers a request."""
+
+    name: str | None
+    """Of the exchange or the stub."""
+    reply: Script | AskedFault | Mapping[str, Any]
+    """A script, an error of the service, or an exchange's reply of another kind."""
+    delivery: Delivery = PLAIN
 
 
 class AnyModel:
@@ -46,8 +57,8 @@ class Session:
     clock: Clock
     judge: RequestJudge
     matcher: Matcher
-    scripts: Mapping[str, Script]
-    """Scripts of those exchanges whose reply is one, by the exchange's name."""
+    replies: Mapping[str, Chosen]
+    """What the exchanges answer, by their names."""
     own: Matcher
     """Matches the user's own exchanges alone: what was planned as data."""
     stubs: Stubs = field(default_factory=Stubs)
@@ -61,8 +72,6 @@ class Session:
     """Counts what is asked, where there are limits."""
     delivery: Delivery = PLAIN
     """How answers go out where nothing else was said."""
-    deliveries: Mapping[str, Delivery] = field(default_factory=dict)
-    """How those of exchanges go out, by the exchange's name."""
     counted: int = COUNTED
     whole_arguments: bool = False
     """Whether the arguments of function calls come with their items, and not by events."""
@@ -134,7 +143,7 @@ def open_session(
         clock=SystemClock() if seed is None else SteppedClock(),
         judge=RequestJudge(about, accepted),
         matcher=Matcher((), about),
-        scripts={},
+        replies={},
         own=Matcher((), about),
         counted=counted,
     )
@@ -150,12 +159,16 @@ def use_exchanges(session: Session, exchanges: Iterable[Exchange], own: Iterable
     own, about = tuple(own), session.profile
     # The first of a name stands: a file of the user's own takes the place of a documented sample's.
     known = tuple({each.name: each for each in reversed((*own, *exchanges))}.values())[::-1]
-    scripts = {each.name: script_from(each.reply["script"]) for each in known if "script" in each.reply}
-    for script in scripts.values():
-        require_servable(script, about)
-    deliveries = {each.name: _delivery_of(each) for each in known if each.delivery}
-    session.scripts, session.deliveries = scripts, deliveries
+    session.replies = {each.name: _reply_of(each, about) for each in known}
     session.matcher, session.own = Matcher(known, about), Matcher(own, about)
+
+
+def _reply_of(exchange: Exchange, profile: Profile) -> Chosen:
+    reply: Script | Mapping[str, Any] = exchange.reply
+    if "script" in exchange.reply:
+        reply = script_from(exchange.reply["script"])
+        require_servable(reply, profile)
+    return Chosen(exchange.name, reply, _delivery_of(exchange) if exchange.delivery else PLAIN)
 
 
 def _delivery_of(exchange: Exchange) -> Delivery:
