@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, TypedDict, cast
 
 from starlette.types import ASGIApp
 
+from mockserver.contract.chat.schemas import CHAT_BASE
 from mockserver.errors import ConfigurationError, StartError
 from mockserver.exchanges import Exchange, load_folder
 from mockserver.profiles import DEFAULT_PROFILE, LATEST, latest_profile
@@ -138,6 +139,11 @@ class Served:
     def base_url(self) -> str:
         """Empty until it is started."""
         return self._server.url and self._server.url + self.session.profile.base_path
+
+    @property
+    def chat_base_url(self) -> str:
+        """As above, for Chat Completions."""
+        return self._server.url and self._server.url + CHAT_BASE
 
     @property
     def alive(self) -> bool:

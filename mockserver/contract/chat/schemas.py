@@ -7,7 +7,7 @@ from functools import cache
 from mockserver.contract.schemas import ProfileSchemas
 from mockserver.profiles import load_profile, profile_names
 
-__all__ = ["CHAT", "CHAT_PATHS", "ROOTS", "chat_models", "chat_schemas", "is_chat_path"]
+__all__ = ["CHAT", "CHAT_BASE", "CHAT_BASES", "CHAT_PATHS", "ROOTS", "chat_models", "chat_schemas"]
 
 #: What rules call it where they name profiles.
 CHAT = "qwen-chat"
@@ -18,9 +18,13 @@ _AGE = "2026-11"
 #: What crosses the wire as a whole.
 ROOTS = ("chat_request", "chat_completion", "chat_chunk", "chat_error")
 
-#: Where it is asked: the service's path (guide, Migrate from the Chat Completions API, 27 January 2026), and
-#: the mock's own short one.
-CHAT_PATHS = ("/compatible-mode/v1/chat/completions", "/v1/chat/completions")
+#: The base path of the service (guide, Migrate from the Chat Completions API, 27 January 2026).
+CHAT_BASE = "/compatible-mode/v1"
+
+#: Base paths that it is asked under: the service's, and the mock's own short one.
+CHAT_BASES = (CHAT_BASE, "/v1")
+
+CHAT_PATHS = tuple(f"{base}/chat/completions" for base in CHAT_BASES)
 
 
 @cache
@@ -33,8 +37,3 @@ def chat_schemas() -> ProfileSchemas:
 def chat_models() -> frozenset[str]:
     """Models that any age of the Responses API lists: Chat had each of them no later (inferred)."""
     return frozenset(model for name in profile_names() for model in load_profile(name).models)
-
-
-def is_chat_path(path: str) -> bool:
-    """Whether Chat Completions is asked there."""
-    return path in CHAT_PATHS

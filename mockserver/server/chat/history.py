@@ -39,7 +39,9 @@ def _plans(session: Session) -> Iterator[tuple[str, Script]]:
     for stub in reversed(session.stubs.all):
         if isinstance(stub.plan.script, Script):
             yield stub.name, stub.plan.script
-    yield from session.scripts.items()
+    for name, answer in session.replies.items():
+        if isinstance(answer.reply, Script):
+            yield name, answer.reply
 
 
 def _told(message: Mapping[str, Any]) -> Told:

@@ -48,6 +48,7 @@ def in_chat_words(error: ApiError) -> ApiError:
         return error
     code, kind = _PAIRS.get(error.code, (error.code, error.code))
     message = _WRONG_KEY if error.message == "Invalid API-key provided." else error.message
+    message = message.replace("text.format", "response_format")
     return type(error)(
         error.status,
         code,
