@@ -116,10 +116,13 @@ _ADMIN = "/_mock/"
 
 def judge(crossing: Crossing) -> list[str]:
     """What is wrong with a crossing: the contract's errors, and what holds for every answer."""
+    from mockserver.contract.chat.schemas import CHAT_PATHS
+
     own = crossing.path in _OWN or crossing.path.startswith(_ADMIN)
     if crossing.status == 0 or (own and crossing.status < 400):
         return []
-    problems = [] if _is_broken(crossing) else [str(finding) for finding in _findings(crossing)]
+    find = _chat_findings if crossing.path in CHAT_PATHS else _findings
+    problems = [] if _is_broken(crossing) else [str(finding) for finding in find(crossing)]
     request_id = crossing.headers.get("x-request-id", "")
     if not request_id:
         problems.append("no x-request-id")
@@ -175,6 +178,21 @@ def _findings(crossing: Crossing) -> list[Any]:
         found = check_stream(crossing.body, profile, request) if crossing.complete else []
         return _asked_for(crossing, found) if crossing.complete else []
     return _asked_for(crossing, check_response(crossing.body, profile, request))
+
+
+def _chat_findings(crossing: Crossing) -> list[Any]:
+    from mockserver.contract.chat import check
+    from mockserver.contract.findings import errors
+
+    if crossing.status >= 400:
+        return errors(check.check_chat_error(crossing.body))
+    request = _value(crossing.request)
+    if not request.get("stream"):
+        return _asked_for(crossing, check.check_chat_completion(crossing.body, request))
+    if not crossing.headers["content-type"].startswith("text/event-stream"):
+        return ["a stream was asked for"]
+    found = check.check_chat_stream(crossing.body, request) if crossing.complete else []
+    return _asked_for(crossing, found) if crossing.complete else []
 
 
 def _asked_for(crossing: Crossing, found: list[Any]) -> list[Any]:
