@@ -116,7 +116,7 @@ def _names(title: str, names: Iterable[str], row: Row, found: Mapping[str, int])
         return None
     return tag(
         "div",
-        tag("h5", title),
+        tag("h4", title),
         tag("ul", *shown, class_="names"),
         class_="seen" if title == "seen" else "unseen",
     )

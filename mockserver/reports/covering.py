@@ -27,8 +27,9 @@ def _crossed(told: Exchange) -> Iterator[Crossed]:
     yield from _of_body(told.request, "request")
     yield from _of_body(told.reply, "response")
     for event in told.stream.events if told.stream is not None else ():
-        if event.number is not None:
-            yield Crossed("event", "stream", _value(event.data))
+        value = _value(event.data) if event.number is not None else None
+        if isinstance(value, dict) and "type" in value:
+            yield Crossed("event", "stream", value)
 
 
 def _of_body(body: Body | None, kind: str) -> Iterator[Crossed]:

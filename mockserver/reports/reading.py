@@ -225,8 +225,9 @@ def read_asked(given: Asked) -> Exchange:
     status = "no answer" if given.status is None else str(given.status)
     title, head = f"Reply · {status}", _headers(given.headers or {}, secrets)
     operation = find_operation(load_profile(given.profile), given.method, given.path)
-    good = operation is not None and (given.status or 0) < 400
-    reply = _body(title, body, head, secrets, operation.reply if operation and good else "error")
+    good = (given.status or 0) < 400
+    schema = "error" if not good else operation.reply if operation else ""
+    reply = _body(title, body, head, secrets, schema)
     if found is not None and found.kind == "stream":
         read = _stream(found, given.pieces, secrets)
         if read.events:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from mockserver.contract.findings import Severity
+from mockserver.reports.events import FINISH
 from mockserver.reports.markup import Markup, tag
 from mockserver.reports.model import Event, Kind, Mark, Stream
 from mockserver.reports.texts import counted, milliseconds
@@ -130,7 +131,7 @@ def _lane(stream: Stream, scale: Scale, index: int) -> Markup:
 
 def _ended(stream: Stream) -> str:
     """How the stream ended, in the words of its terminal event."""
-    ends = [event.type for event in stream.events if event.type in _TERMINAL]
+    ends = [event.type for event in stream.events if event.type in _TERMINAL or event.type.startswith(FINISH)]
     return ends[-1].removeprefix("response.") if ends else "no terminal event"
 
 

@@ -57,6 +57,9 @@ def _exchange(
     test: str, number: int, profile: str, entry: Entry, about: tuple[tuple[str, str], ...]
 ) -> Exchange:
     told = [("answered by", entry.exchange or ""), ("the server says", entry.detail)]
+    told.append(
+        ("left out", f"{counted(entry.left_out, 'byte')}, too many to keep" if entry.left_out else "")
+    )
     told.append(("the client", "went away in the middle of the answer" if entry.left else ""))
     return read_asked(
         Asked(
