@@ -134,7 +134,6 @@ const KEYS = {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey || help.open) return;
-  if (event.target === sieve) return;
   if (event.target === filter) {
     if (event.key === "Escape") { filter.value = ""; sift(); filter.blur(); event.preventDefault(); }
     if (event.key === "Enter") { sift(); move(1); event.preventDefault(); }
@@ -205,4 +204,8 @@ const sieve = document.querySelector(".sieve");
 if (sieve) {
   sieve.hidden = false;
   sieve.addEventListener("input", () => strain(sieve));
+  sieve.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") { sieve.value = ""; strain(sieve); }
+    event.stopPropagation();
+  });
 }
