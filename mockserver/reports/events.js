@@ -3,6 +3,8 @@
 const SVG = "http://www.w3.org/2000/svg";
 const AROUND = 6;
 const WIDEST = 64;
+// Characters of the text so far that are shown before the newest: all of it would be laid out anew each time.
+const TAIL = 1500;
 
 class Inspector {
   constructor(section, findings) {
@@ -11,7 +13,10 @@ class Inspector {
     this.scroller = section.querySelector(".scroller");
     this.canvas = section.querySelector(".canvas");
     this.picture = section.querySelector("svg.timeline");
-    this.cursor = section.querySelector(".cursor");
+    const track = make("div", "cursor-track");
+    this.cursor = make("div", "cursor");
+    track.append(this.cursor);
+    this.canvas.append(track);
     const built = document.getElementById("inspector").content.cloneNode(true).firstElementChild;
     section.querySelector("figure").append(built);
     this.output = built.querySelector("output");
@@ -130,9 +135,7 @@ class Inspector {
   show(row, follow = true) {
     const data = this.data;
     this.at = row = Math.min(this.count - 1, Math.max(0, row));
-    const place = `${data.x[row] * 100}%`;
-    this.cursor.setAttribute("x1", place);
-    this.cursor.setAttribute("x2", place);
+    this.cursor.style.left = `${data.x[row] * 100}%`;
     const told = this.told(row);
     this.output.textContent = told;
     this.scroller.setAttribute("aria-valuenow", String(row + 1));
@@ -201,8 +204,10 @@ class Inspector {
     const lane = this.data.lanes[this.data.lane[row]];
     const end = this.sums[row];
     const start = end - this.data.grown[row];
+    const first = Math.max(0, start - TAIL);
+    const cut = first ? `… ${first.toLocaleString("en")} characters …\n` : "";
     const added = make("ins", "", lane.text.slice(start, end));
-    this.soFar.replaceChildren(document.createTextNode(visible(lane.text.slice(0, start))), added);
+    this.soFar.replaceChildren(document.createTextNode(cut + visible(lane.text.slice(first, start))), added);
     this.soFar.scrollTop = this.soFar.scrollHeight;
   }
 }

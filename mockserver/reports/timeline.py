@@ -86,7 +86,6 @@ def picture(stream: Stream, scale: Scale, marks: Sequence[Mark]) -> Markup:
         *_axis(scale, len(stream.events), height),
         *lanes,
         *_findings(stream, scale, marks),
-        tag("line", class_="cursor", x1="-9", x2="-9", y1="0", y2=str(height - 18)),
         class_="timeline",
         role="img",
         width="100%",

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -155,6 +156,13 @@ class Tab:
         told = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in told, told["exceptionDetails"]
         return told["result"].get("value")
+
+    def until(self, expression: str) -> None:
+        """Wait until an expression holds."""
+        deadline = time.monotonic() + _PATIENCE
+        while not self.eval(expression):
+            assert time.monotonic() < deadline, f"never true: {expression}"
+            self.eval("new Promise(done => setTimeout(done, 10))")
 
     def press(self, key: str) -> None:
         """Press and release a key."""
