@@ -28,7 +28,7 @@ def page(judged: Sequence[Judged], failing: Container[Severity]) -> str:
     ]
     told = Page(
         title="Contract check",
-        subject=redact(judged[0].file) if len(judged) == 1 else counted(len(judged), "file"),
+        subject=redact(judged[0].file) if len(judged) == 1 else counted(len(judged), "exchange"),
         verdict=_verdict(broken, len(judged)),
         good=not broken,
         made=made_now(),
