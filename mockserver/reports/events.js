@@ -104,7 +104,27 @@ class Inspector {
   stretch(by) {
     this.zoom = Math.min(WIDEST, Math.max(1, this.zoom * by));
     this.canvas.style.width = `${this.zoom * 100}%`;
+    this.axis();
     this.scrollTo();
+  }
+
+  // As many times along the axis as the stretched picture has room for.
+  axis() {
+    const old = [...this.picture.querySelectorAll(".time")];
+    const whole = this.data.timed ? Math.max(...this.data.at) : this.count - 1;
+    if (!(whole > 0)) return;
+    const least = whole / (6 * this.zoom);
+    const tens = 10 ** Math.floor(Math.log10(least));
+    let step = tens * [1, 2, 5, 10].find((each) => each * tens >= least);
+    if (!this.data.timed) step = Math.max(1, Math.round(step));
+    for (let at = 0; at <= whole; at += step) {
+      const label = old[0].cloneNode();
+      label.setAttribute("x", `${at / whole * 100}%`);
+      label.setAttribute("text-anchor", at ? at / whole > 1 - 0.04 / this.zoom ? "end" : "middle" : "start");
+      label.textContent = this.data.timed ? (at ? time(Number(at.toPrecision(6))) : "0") : String(at);
+      this.picture.append(label);
+    }
+    old.forEach((each) => each.remove());
   }
 
   // The event that is nearest to a point: in the lane under it, where that has one close by.

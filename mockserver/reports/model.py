@@ -106,6 +106,8 @@ class Exchange:
     about: tuple[tuple[str, str], ...] = ()
     """More of it, as names and values."""
     seconds: float | None = None
+    operation: str = ""
+    """Which of the service's operations it is, by its name; empty: none that the profile has."""
 
     @property
     def worst(self) -> Severity | None:

@@ -43,7 +43,8 @@ def read_file(
     """A file that was judged as a kind by a profile, as `contract.files` does; `why` it is that profile."""
     told = _of_file(name, data, kind, findings)
     about = (("judged by", f"{profile}, {redact(why)}"),) if profile else ()
-    return replace(told, profile=profile, about=(*told.about, *about))
+    operation = "createResponse" if kind in (*_PARTS, "response") else ""
+    return replace(told, profile=profile, about=(*told.about, *about), operation=operation)
 
 
 def _of_file(name: str, data: bytes, kind: str | None, findings: Iterable[Finding]) -> Exchange:
@@ -248,4 +249,5 @@ def read_asked(given: Asked) -> Exchange:
         stream,
         tuple((what, redact(value, secrets)) for what, value in given.about),
         given.seconds,
+        operation.name if operation else "",
     )

@@ -200,6 +200,7 @@ def test_the_coverage_is_filtered_and_sorted(show: Open) -> None:
         ".map(each => each.querySelector('summary').textContent)"
     )
     every = tab.eval(rows)
+    assert {"operations", "events", "item types", "rules SEQ", "create_request"} <= {*every}
     tab.eval("document.querySelector('.sieve').focus()")
     for key in "TXT-0":
         tab.press(key)
@@ -305,7 +306,11 @@ def test_ten_thousand_events_are_as_light_as_a_few(show: Open) -> None:
         for key in ("End", *("ArrowLeft",) * 20):
             tab.press(key)
         assert text(tab, ".bar-of-events output").startswith(f"event {last - 20} · ")
-        tab.eval("document.querySelector('[data-do=wider]').click()")
+        labels = "document.querySelectorAll('.timeline .time').length"
+        few = tab.eval(labels)
+        tab.press("+")
+        tab.press("+")
+        assert tab.eval(labels) >= 2 * few
         # Twenty from the end, of which the last four are no deltas; of a long text the end is shown.
         so_far = tab.eval("document.querySelector('.so-far').textContent")
         assert so_far.endswith(" word word")

@@ -83,11 +83,12 @@ class Gallery:
     """The exchanges of all tests; each adds its own by its report, from whatever process it ran in."""
 
     def __init__(self) -> None:
-        self._tests: dict[str, tuple[str, list[str]]] = {}
+        self._tests: dict[str, tuple[str, int, list[str]]] = {}
 
     def add(self, report: pytest.TestReport) -> None:
         """Take a test's exchanges; of one that is run again the last count."""
-        self._tests[report.nodeid] = outcome_of(report), getattr(report, "responses_shown", [])
+        requests = getattr(report, "responses", {}).get("requests", 0)
+        self._tests[report.nodeid] = outcome_of(report), requests, getattr(report, "responses_shown", [])
 
     def write(self, file: Path, *, complete: bool) -> None:
         """Write the page; OSError. `complete`: whether the run came to its end."""
@@ -95,14 +96,14 @@ class Gallery:
         file.write_text(html(self._page(complete=complete)), encoding="utf-8")
 
     def _page(self, *, complete: bool) -> Page:
-        outcomes = Counter(outcome for outcome, _ in self._tests.values())
+        outcomes = Counter(outcome for outcome, *_ in self._tests.values())
         shown = self._shown()
-        every = sum(len(texts) for _, texts in self._tests.values())
+        every = sum(requests for _, requests, _ in self._tests.values())
         facts = [("tests that asked a server", f"{len(self._tests):,}")]
         if not complete:
             facts.append(("partial", "the run did not come to its end"))
         if len(shown) < every:
-            facts.append(("left out", f"{counted(every - len(shown), 'exchange')} of tests that passed"))
+            facts.append(("left out", counted(every - len(shown), "exchange")))
         return Page(
             title="Test run",
             subject=counted(len(self._tests), "test"),
@@ -119,7 +120,7 @@ class Gallery:
     def _shown(self) -> list[Exchange]:
         """As many as there is room for: those of failed tests first, else by the tests' ids."""
         order = sorted(self._tests, key=lambda name: (self._tests[name][0] != "failed", name))
-        texts = [text for name in order for text in self._tests[name][1]]
+        texts = [text for name in order for text in self._tests[name][2]]
         return [unpacked(text) for text in texts[:_OF_A_RUN]]
 
     def _tables(self, shown: Iterable[Exchange]) -> Iterator[Table]:
@@ -127,8 +128,8 @@ class Gallery:
         for each in shown:
             found[each.group] += len(each.marks)
         rows = [
-            (redact(name), outcome, f"{len(texts):,}", f"{found[name]:,}")
-            for name, (outcome, texts) in sorted(self._tests.items())
+            (redact(name), outcome, f"{requests:,}", f"{found[name]:,}")
+            for name, (outcome, requests, _) in sorted(self._tests.items())
         ]
         if rows:
             yield Table("Tests", ("test", "outcome", "requests", "findings"), tuple(rows))

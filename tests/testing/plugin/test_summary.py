@@ -160,6 +160,7 @@ def test_a_page_shows_what_the_tests_asked(run: Run, pytester: pytest.Pytester) 
     page = page_of(pytester.path / "out" / "page.html")
     assert page.count('<details class="exchange"') == 2 + 1 + 1 + 1 + 51
     assert "2 failed, 3 passed" in page
+    assert "<dt>left out</dt><dd>20 exchanges</dd>" in page
     assert page.count('<code class="rule">REQ-001</code>') == 3
     assert "<dt>the test allows</dt><dd>REQ-001</dd>" in page
     assert "Hi &lt;there&gt;!" in page
