@@ -14,7 +14,7 @@ NAMES = frozenset(
     "accept admin allow_host allow_http allow_mock_headers api_key api_key_env base_url baseline"
     " bundle cases chunking command dry_run example examples exchanges expect fail_on fault files"
     " function_arguments host ignore jobs kind limit max_requests max_tokens mcp_server model name"
-    " only openapi pace port profile quiet rate rendering replay report reports rule"
+    " only openapi pace pauses port profile quiet rate rendering replay report reports rule"
     " seed skip stall store_size stream_errors style timeout url_file vector_store".split()
 )
 

@@ -6,7 +6,6 @@ the last resort for a defect of our own.
 
 from __future__ import annotations
 
-import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -32,6 +31,7 @@ from mockserver.server.sessions import Session
 from mockserver.server.steps import Raw
 from mockserver.server.steps import Send as SendStep
 from mockserver.server.store import MemoryStore, Store
+from mockserver.server.timing import Timer
 from mockserver.server.transmit import CONNECTION, ENTRY, Headers, send_body, send_pieces, send_steps
 from mockserver.wire import json
 from mockserver.wire.redaction import redact
@@ -108,7 +108,7 @@ class Services:
 class Request:
     """One request on its way."""
 
-    __slots__ = ("body", "headers", "receive", "scope", "send", "services", "session", "started")
+    __slots__ = ("body", "headers", "receive", "scope", "send", "services", "session", "started", "timer")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, services: Services) -> None:
         self.scope = scope
@@ -120,13 +120,16 @@ class Request:
         self.body = b""
         self.started = False
         """Whether an answer has begun."""
+        self.timer: Timer | None = None
+        """Keeps the time of an answer that is held back."""
 
     def note(self, status: int, reply: tuple[bytes, ...], stream: bool, about: About) -> Entry:
         """Into the journal and the log."""
         scope, session = self.scope, self.session
         authorization, secrets = self.headers.get(b"authorization", b""), self.services.secrets
         sent = Sent(scope["method"], scope["path"], scope["headers"], authorization, secrets, session.name)
-        entry = scope[ENTRY] = Entry(session.clock.now(), sent, self.body, status, reply, stream, about)
+        at = session.clock.now() if self.timer is None else self.timer.began
+        entry = scope[ENTRY] = Entry(at, sent, self.body, status, reply, stream, about)
         session.journal.add(entry)
         self.services.logbook.note(entry)
         return entry
@@ -217,7 +220,8 @@ async def create_response(request: Request) -> None:
 async def _send(request: Request, answer: Answer) -> None:
     services, session = request.services, request.session
     if services.mock_headers and _DELAY in request.headers:
-        await asyncio.sleep(_delay(request.headers[_DELAY]))
+        request.timer = timer = session.timer()
+        await timer.pause(_delay(request.headers[_DELAY]))
     head = [
         _EVENTS if answer.stream else _JSON,
         (b"x-request-id", answer.about.request_id.encode()),
@@ -229,13 +233,15 @@ async def _send(request: Request, answer: Answer) -> None:
     if delivery is not PLAIN and not delivery.is_plain:
         await _deliver(request, answer, head, delivery)
         return
+    if answer.steps:
+        own = [*answer.headers, *head[1:]] if answer.headers else head
+        outgoing = Outgoing(answer.status, tuple(own), answer.steps, answer.stream)
+        await _carry_out(request, outgoing, answer.pieces, answer.about)
+        return
     request.note(answer.status, answer.pieces, answer.stream, answer.about)
     request.started = True
     if answer.stream:
         await send_pieces(request.send, 200, head, answer.pieces)
-    elif answer.steps:
-        own = [*answer.headers, *head[1:]] if answer.headers else head
-        await send_steps(request.scope, request.receive, request.send, answer.status, own, answer.steps)
     else:
         await send_body(request.send, answer.status, head, answer.pieces[0])
 
@@ -251,14 +257,26 @@ async def _deliver(request: Request, answer: Answer, head: Headers, delivery: De
         about = about._replace(detail=f"fault {delivery.fault}")
     pieces = tuple(step.data for step in outgoing.steps if isinstance(step, SendStep | Raw))
     outgoing = timed(outgoing, delivery, about.request_id.encode())
-    entry = request.note(outgoing.status, pieces, answer.stream, about)
-    request.started = True
-    headers = list(outgoing.headers)
     if not answer.stream and outgoing.is_whole:
-        headers.append((b"content-length", b"%d" % sum(map(len, pieces))))
-    entry.left = not await send_steps(
-        request.scope, request.receive, request.send, outgoing.status, headers, outgoing.steps
-    )
+        length = (b"content-length", b"%d" % sum(map(len, pieces)))
+        outgoing = replace(outgoing, headers=(*outgoing.headers, length))
+    await _carry_out(request, outgoing, pieces, about)
+
+
+async def _carry_out(request: Request, outgoing: Outgoing, pieces: tuple[bytes, ...], about: About) -> None:
+    """Send an answer step by step; the journal has when its bytes went out, and whether the client left."""
+    timer = request.timer or request.session.timer()
+    entry = request.note(outgoing.status, pieces, outgoing.stream, about)
+    entry.times = None, None
+    request.started = True
+    scope, head = request.scope, list(outgoing.headers)
+    try:
+        whole = await send_steps(
+            scope, request.receive, request.send, outgoing.status, head, outgoing.steps, timer
+        )
+        entry.left = entry.left or not whole
+    finally:
+        entry.times = timer.first, timer.now()
 
 
 def _delay(header: bytes) -> float:

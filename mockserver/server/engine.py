@@ -93,53 +93,47 @@ async def respond(
     `scenario` names what is to answer, whatever else would.
     """
     body, findings = _judged(session, raw)
-    profile = session.profile
-    ask = read_ask(body, profile)
+    ask = read_ask(body, session.profile)
     waits = ask.previous is not None or ask.conversation is not None
     parent = await find_parent(session, store, ask) if waits else None
     if session.limiter is not None:
         _admit(session, ask, parent, headers)
     digest = request_digest(b"%b %b" % (path.encode(), json.canonical(body)))
     draw = Draw(session.ids, digest, session.occurrence(digest))
-    incoming = Incoming(
-        body, ask, headers, parent.exchange if parent else None, parent.turn + 1 if parent else 1
-    )
+    after, turn = (parent.exchange, parent.turn + 1) if parent else (None, 1)
+    incoming = Incoming(body, ask, headers, after, turn)
     exchange, script, delivery = _chosen(session, incoming, draw, scenario)
-    # Without a finding there is no parameter that the profile does not know.
-    ignored = tuple(ignored_parameters(body, profile)) if findings else ()
-    about = About(
-        draw.request_id,
-        ask.model,
-        ask.prompt,
-        exchange,
-        findings,
-        ignored,
-        "",
-        (),
-        incoming.after,
-        incoming.turn,
-    )
+    about = _about(incoming, draw, exchange, findings, session.profile)
     if isinstance(script, AskedFault):
         return failure(session, script, draw, about, stream=ask.stream, delivery=delivery)
     if not isinstance(script, Script):
         return _verbatim(script, about, delivery)
     if ask.max_output_tokens is not None:
-        script = _within(script, ask, profile)
-    input_tokens = context_tokens(ask, parent, script, profile)
+        script = _within(script, ask, session.profile)
+    tokens = context_tokens(ask, parent, script, session.profile)
     if session.limiter is not None:
-        input_tokens = session.limiter.fitting(input_tokens)
-    kept = _cached(session, parent, input_tokens) if cache else None
-    values = values_of(session, ask, body, parent, script, draw, input_tokens, kept)
+        tokens = session.limiter.fitting(tokens)
+    kept = _cached(session, parent, tokens) if cache else None
+    values = values_of(session, ask, body, parent, script, draw, tokens, kept)
     if session.limiter is not None:
         _spend(session, ask, values, headers)
     pieces, whole = _written(session, ask, script, values, shape_of(session, body, kept))
-    if ask.store or ask.conversation is not None:
-        record = record_of(session, ask, parent, values, exchange, kept, raw, whole)
-        if ask.store:
-            await store.put(record)
-        if ask.conversation is not None:
-            await converse(store, ask.conversation, record, raw)
+    record = record_of(session, ask, parent, values, exchange, kept, raw, whole)
+    if ask.store:
+        await store.put(record)
+    if ask.conversation is not None:
+        await converse(store, ask.conversation, record, raw)
     return Answer(about, pieces, ask.stream, delivery=delivery)
+
+
+def _about(
+    request: Incoming, draw: Draw, exchange: str | None, findings: tuple[Finding, ...], profile: Profile
+) -> About:
+    ask = request.ask
+    # Without a finding there is no parameter that the profile does not know.
+    ignored = tuple(ignored_parameters(request.body, profile)) if findings else ()
+    about = About(draw.request_id, ask.model, ask.prompt, exchange, findings, ignored)
+    return about if request.turn == 1 else about._replace(after=request.after, turn=request.turn)
 
 
 def _admit(session: Session, ask: Ask, parent: Record | None, headers: Mapping[bytes, bytes]) -> None:

@@ -64,6 +64,8 @@ class Settings(TypedDict, total=False):
     """none, fixed:MS or model:TTFT,TPS[,JITTER]."""
     chunking: str
     """event, coalesced, bytes:N or random."""
+    pauses: str
+    """By which clock the pauses of an answer pass: the "machine"'s, or the server's own, which tests move."""
 
 
 _KINDS: Mapping[str, tuple[type, ...]] = {
@@ -82,12 +84,14 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "limit": (str, list, tuple),
     "pace": (str,),
     "chunking": (str,),
+    "pauses": (str,),
     "strict": (bool,),
 }
 
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "stream_errors": ("http", "inband"),
     "function_arguments": ("deltas", "whole"),
+    "pauses": ("machine", "clock"),
 }
 
 
@@ -241,6 +245,9 @@ def serve_mock(settings: Settings, *, strict: bool = True) -> Served:
     )
     session.strict = strict
     session.whole_arguments = settings.get("function_arguments") == "whole"
+    session.pauses_by_clock = settings.get("pauses") == "clock"
+    if session.pauses_by_clock and settings.get("seed", 0) is None:
+        raise ConfigurationError("pauses: a server without a seed has no clock of its own to pause by")
     session.faults = tuple(parse_fault(each) for each in several(settings.get("fault", ())))
     limits = parse_limits(several(settings.get("limit", ())))
     session.limiter = Limiter(limits) if limits else None

@@ -40,7 +40,7 @@ def test_a_broken_file_changes_nothing_and_is_told_with_its_place(tmp_path: Path
     assert told.startswith(f"{tmp_path}: nothing is reloaded: two.json#/times: ")
     write(tmp_path, "two", "x", delivery={"pace": "fast"})
     told = folder.renew(lambda found: use_exchanges(session, found))
-    assert "the exchange two, /delivery: a pace is none" in told
+    assert "two.json#/delivery/pace: a pace is none" in told
     assert session.matcher is before
     write(tmp_path, "two", "fine again")
     assert "2 exchanges reloaded" in folder.renew(lambda found: use_exchanges(session, found))
