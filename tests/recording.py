@@ -109,17 +109,19 @@ def collect(folder: Path) -> list[Crossing]:
     return crossings
 
 
-#: Paths that are the mock's own: what they answer is no part of the contract, but what they refuse is.
+#: Paths that are the mock's own: what they answer is no part of the contract, but what they refuse is; the
+#: admin API has schemas of its own.
 _OWN = ("/health", "/openapi.json")
 _ADMIN = "/_mock/"
 
 
 def judge(crossing: Crossing) -> list[str]:
     """What is wrong with a crossing: the contract's errors, and what holds for every answer."""
-    own = crossing.path in _OWN or crossing.path.startswith(_ADMIN)
-    if crossing.status == 0 or (own and crossing.status < 400):
+    if crossing.status == 0 or (crossing.path in _OWN and crossing.status < 400):
         return []
-    problems = [] if _is_broken(crossing) else [str(finding) for finding in _findings(crossing)]
+    admin = crossing.path.startswith(_ADMIN) and crossing.status < 400
+    judge_body = _admin_problems if admin else _findings
+    problems = [] if _is_broken(crossing) else [str(finding) for finding in judge_body(crossing)]
     request_id = crossing.headers.get("x-request-id", "")
     if not request_id:
         problems.append("no x-request-id")
@@ -175,6 +177,28 @@ def _findings(crossing: Crossing) -> list[Any]:
         found = check_stream(crossing.body, profile, request) if crossing.complete else []
         return _asked_for(crossing, found) if crossing.complete else []
     return _asked_for(crossing, check_response(crossing.body, profile, request))
+
+
+def _admin_problems(crossing: Crossing) -> list[Any]:
+    """What the schemas of the admin API say of an answer of its, by the reference validator."""
+    import jsonschema
+
+    from mockserver import resources
+    from mockserver.server.admin.operations import OPERATIONS
+
+    steps = crossing.path.split("/")
+    replies = [
+        each.reply
+        for each in OPERATIONS
+        if each.method == ("GET" if crossing.method == "HEAD" else crossing.method)
+        and len(each.path.split("/")) == len(steps)
+        and all(one in (other, "{session}") for one, other in zip(each.path.split("/"), steps, strict=True))
+    ]
+    if len(replies) != 1:
+        return [f"the admin API has no such operation: {replies}"]
+    schema = json.loads((resources.folder("schemas") / "admin.json").read_bytes())
+    judge = jsonschema.Draft202012Validator({**schema, "$ref": f"#/$defs/{replies[0]}"})
+    return [f"{each.json_path}: {each.message}" for each in judge.iter_errors(json.loads(crossing.body))]
 
 
 def _asked_for(crossing: Crossing, found: list[Any]) -> list[Any]:

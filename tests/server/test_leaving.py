@@ -40,7 +40,7 @@ def test_a_reset_behind_an_answer_that_was_sent_at_once(stream: bool) -> None:
 
 def test_a_close_before_all_could_be_sent() -> None:
     with MockServer() as server:
-        server.reply("x" * 900_000).always()
+        server.reply(chunks=["x" * 900_000])
         client = connected(server, stream=True)
         client.recv(100)
         until(lambda: len(server.journal) == 1)
