@@ -253,7 +253,7 @@ async def _deliver(request: Request, answer: Answer, head: Headers, delivery: De
     steps = answer.steps or tuple(SendStep(piece) for piece in answer.pieces)
     outgoing = Outgoing(answer.status, tuple(own), steps, answer.stream)
     if delivery.fault is not None:
-        outgoing = _broken(request, outgoing, delivery.fault, about.request_id)
+        outgoing = _broken(request, outgoing, delivery.fault, about)
         about = about._replace(detail=f"fault {delivery.fault}")
     pieces = tuple(step.data for step in outgoing.steps if isinstance(step, SendStep | Raw))
     outgoing = timed(outgoing, delivery, about.request_id.encode())
@@ -288,15 +288,17 @@ def _delay(header: bytes) -> float:
     return int(header) / 1000
 
 
-def _broken(request: Request, outgoing: Outgoing, asked: AskedFault, seed: str) -> Outgoing:
+def _broken(request: Request, outgoing: Outgoing, asked: AskedFault, about: About) -> Outgoing:
     """The answer with its fault; ApiError 400 where it has no place for it."""
-    pick = int(seed.replace("-", "")[:8], 16)
+    pick = int(about.request_id.replace("-", "")[:8], 16)
     try:
         return broken(outgoing, asked, request.session.profile, pick)
     except ConfigurationError as error:
         if FAULT_HEADER not in request.headers and asked in request.session.faults:
             return outgoing  # in force for all requests: this one's answer has no place for it
-        raise ApiError(400, "InvalidParameter", f"fault: {error}") from None
+        refusal = ApiError(400, "InvalidParameter", f"fault: {error}")
+        refusal.exchange = about.exchange
+        raise refusal from None
 
 
 async def _answer(request: Request) -> Answer:

@@ -188,7 +188,8 @@ def fail(session: Session, path: str, raw: bytes, fault: AskedFault) -> Answer:
     except InvalidJSON:
         body = None
     stream = isinstance(body, dict) and body.get("stream") is True
-    digest = request_digest(b"%b %b" % (path.encode(), raw))
+    asked = raw if body is None else json.canonical(body)
+    digest = request_digest(b"%b %b" % (path.encode(), asked))
     draw = Draw(session.ids, digest, session.occurrence(digest))
     return failure(session, fault, draw, About(draw.request_id), stream=stream)
 

@@ -115,7 +115,7 @@ class Scripted(ABC):
         """
         return When(self._planner(), condition(**named(prompt, like)))
 
-    def fail(self, name: str, **options: Any) -> Planned:
+    def fail(self, name: str, /, **options: Any) -> Planned:
         """Plan the service's error of that name, in line with the replies and returned like them.
 
         Options set `retry_after`, `retry_after_ms` and `should_retry`. ConfigurationError lists the names,
@@ -123,7 +123,7 @@ class Scripted(ABC):
         """
         return self._planner().fault(name, options)
 
-    def fault(self, name: str, **options: Any) -> Planned:
+    def fault(self, name: str, /, **options: Any) -> Planned:
         """Plan a fault by its name in `mockserver faults`, in line with the replies and returned like them.
 
         What it breaks is the answer that would come anyhow; `reply(…, fault=NAME)` breaks that reply.
@@ -131,7 +131,7 @@ class Scripted(ABC):
         """
         return self._planner().fault(name, options)
 
-    def violate(self, rule: str, **options: Any) -> Planned:
+    def violate(self, rule: str, /, **options: Any) -> Planned:
         """Plan an answer that breaks this rule of the contract, and no other: `violate("SEQ-004")`."""
         return self._planner().fault(rule, options)
 

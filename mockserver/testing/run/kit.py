@@ -59,10 +59,10 @@ class Live(Shared):
     def when(self, *said: Any, **about: Any) -> NoReturn:
         skip_live("it scripts a reply")
 
-    def fail(self, name: str, **options: Any) -> NoReturn:
+    def fail(self, name: str, /, **options: Any) -> NoReturn:
         skip_live("it scripts an error")
 
-    def fault(self, name: str, **options: Any) -> NoReturn:
+    def fault(self, name: str, /, **options: Any) -> NoReturn:
         skip_live("it scripts a fault")
 
     def scenario(self, name: str) -> NoReturn:
@@ -71,7 +71,7 @@ class Live(Shared):
     def session(self, name: str, **otherwise: Any) -> NoReturn:
         skip_live("it opens a session of the server")
 
-    def violate(self, rule: str, **options: Any) -> NoReturn:
+    def violate(self, rule: str, /, **options: Any) -> NoReturn:
         skip_live("it breaks a rule on purpose")
 
     def reset(self) -> NoReturn:
