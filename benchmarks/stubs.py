@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/stubs.py
 
 Finding the reply is measured alone, for prompts that are planned; and with the whole request, for which both
-are asked the same 2,000 prompts, no two alike, so that what a new prompt costs anyhow (its tokens are counted)
+are asked the same 2,000 prompts, no two alike, so that what a new prompt costs anyhow (to count its tokens)
 is in both: among the ten, one more stub for any prompt answers the rest. What counts are the ratios, of the
 processor's time. Goal: at most 1.3.
 """

@@ -117,11 +117,14 @@ _ADMIN = "/_mock/"
 
 def judge(crossing: Crossing) -> list[str]:
     """What is wrong with a crossing: the contract's errors, and what holds for every answer."""
+    from mockserver.contract.chat.schemas import CHAT_PATHS
+
     if crossing.status == 0 or (crossing.path in _OWN and crossing.status < 400):
         return []
-    admin = crossing.path.startswith(_ADMIN) and crossing.status < 400
-    judge_body = _admin_problems if admin else _findings
-    problems = [] if _is_broken(crossing) else [str(finding) for finding in judge_body(crossing)]
+    find = _chat_findings if crossing.path in CHAT_PATHS else _findings
+    if crossing.path.startswith(_ADMIN) and crossing.status < 400:
+        find = _admin_problems
+    problems = [] if _is_broken(crossing) else [str(finding) for finding in find(crossing)]
     request_id = crossing.headers.get("x-request-id", "")
     if not request_id:
         problems.append("no x-request-id")
@@ -199,6 +202,21 @@ def _admin_problems(crossing: Crossing) -> list[Any]:
     schema = json.loads((resources.folder("schemas") / "admin.json").read_bytes())
     judge = jsonschema.Draft202012Validator({**schema, "$ref": f"#/$defs/{replies[0]}"})
     return [f"{each.json_path}: {each.message}" for each in judge.iter_errors(json.loads(crossing.body))]
+
+
+def _chat_findings(crossing: Crossing) -> list[Any]:
+    from mockserver.contract.chat import check
+    from mockserver.contract.findings import errors
+
+    if crossing.status >= 400:
+        return errors(check.check_chat_error(crossing.body))
+    request = _value(crossing.request)
+    if not request.get("stream"):
+        return _asked_for(crossing, check.check_chat_completion(crossing.body, request))
+    if not crossing.headers["content-type"].startswith("text/event-stream"):
+        return ["a stream was asked for"]
+    found = check.check_chat_stream(crossing.body, request) if crossing.complete else []
+    return _asked_for(crossing, found) if crossing.complete else []
 
 
 def _asked_for(crossing: Crossing, found: list[Any]) -> list[Any]:

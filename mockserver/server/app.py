@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from urllib.parse import parse_qs
 
 from starlette.applications import Starlette
@@ -12,9 +12,12 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from mockserver import __version__
+from mockserver.contract.chat.schemas import CHAT_PATHS
 from mockserver.contract.operations import operations
 from mockserver.errors import ConfigurationError
 from mockserver.profiles import Profile, load_profile, profile_names
+from mockserver.server.chat.door import chat_completions
+from mockserver.server.chat.words import in_chat_words
 from mockserver.server.directory import PREFIX
 from mockserver.server.endpoint import Handler, Request, Services, create_response, drawn_id, guarded
 from mockserver.server.envelopes import ApiError, Misdirected
@@ -90,6 +93,7 @@ class _Age(Starlette):
                 Route("/health", self._operation(health), methods=["GET"]),
                 Route("/openapi.json", self._operation(openapi), methods=["GET"]),
                 *self._routes(profile),
+                *self._chat_routes(),
                 *(self._admin_routes() if services.admin_token else ()),
             ],
             exception_handlers={404: self._nothing_there, 405: self._wrong_method},
@@ -103,6 +107,11 @@ class _Age(Starlette):
                 methods.setdefault(base + each.path, {})[each.method] = HANDLERS[each.name]
             for path, handlers in methods.items():
                 yield Route(path, self._operation(by_method(handlers)), methods=list(handlers))
+
+    def _chat_routes(self) -> Iterator[Route]:
+        """Chat Completions, whatever the profile; all methods, for it refuses in words of its own."""
+        for path in CHAT_PATHS:
+            yield Route(path, _Operation(chat_completions, self._services, in_chat_words))
 
     def _admin_routes(self) -> Iterator[Route]:
         from mockserver.server.admin import ADMIN
@@ -118,6 +127,9 @@ class _Age(Starlette):
         other = self._elsewhere.get(path) or _profile_of(path, self._profile)
         if other is not None:
             message = f"{path} belongs to the profile {other}."
+        elif path.endswith("/chat/completions"):
+            served = " and ".join(CHAT_PATHS)
+            message = f"There is nothing at {path}. Chat Completions is asked at {served}."
         else:
             served = ", ".join(sorted({path for _, path in self.hot}))
             message = f"There is nothing at {path}. Requests are answered at {served}."
@@ -151,12 +163,19 @@ def by_method(handlers: Mapping[str, Handler]) -> Handler:
 class _Operation(Response):
     """A handler as an ASGI application, and as the response to an error of the router's."""
 
-    def __init__(self, handler: Handler, services: Services) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        services: Services,
+        worded: Callable[[ApiError], ApiError] | None = None,
+    ) -> None:
         self._handler = handler
         self._services = services
+        self._worded = worded
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await guarded(self._handler, self._services, scope, receive, send, scope.get(_NAMED, ""))
+        prefix = scope.get(_NAMED, "")
+        await guarded(self._handler, self._services, scope, receive, send, prefix, self._worded)
 
 
 async def health(request: Request) -> None:

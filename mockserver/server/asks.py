@@ -10,7 +10,7 @@ from mockserver.profiles import Profile
 from mockserver.replies.usage import count_tokens
 from mockserver.wire import json
 
-__all__ = ["Ask", "read_ask", "texts_of"]
+__all__ = ["Ask", "form_of", "read_ask", "texts_of"]
 
 
 class Ask(NamedTuple):
@@ -106,11 +106,11 @@ def _with_later(ask: Ask, listed: Mapping[str, Any]) -> Ask:
         conversation=listed.get("conversation"),
         store=listed.get("store") is not False,
         max_output_tokens=listed.get("max_output_tokens"),
-        form=_form(listed.get("text")),
+        form=form_of(listed.get("text")),
     )
 
 
-def _form(text: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+def form_of(text: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """The schema of `text.format`; None where plain text will do."""
     about = (text or {}).get("format") or {}
     if about.get("type") == "json_schema":

@@ -42,6 +42,7 @@ __all__ = [
     "Services",
     "asked_fault",
     "create_response",
+    "creating",
     "drawn_id",
     "guarded",
     "require_json",
@@ -139,11 +140,18 @@ Handler: TypeAlias = Callable[[Request], Awaitable[None]]
 
 
 async def guarded(
-    handler: Handler, services: Services, scope: Scope, receive: Receive, send: Send, prefix: str = ""
+    handler: Handler,
+    services: Services,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    prefix: str = "",
+    worded: Callable[[ApiError], ApiError] | None = None,
 ) -> None:
     """Run a handler; whatever it refuses or breaks on is answered in the API's own envelope.
 
-    `prefix` is the session that the path named.
+    `prefix` is the session that the path named; `worded` says a refusal in the words of another API than
+    Responses.
     """
     request = Request(scope, receive, send, services)
     try:
@@ -154,13 +162,14 @@ async def guarded(
     except Disconnected:
         return
     except ApiError as error:
-        await _refuse(request, error)
+        await _refuse(request, worded(error) if worded else error)
     except Exception as error:  # noqa: BLE001 (the last resort: a defect of ours must not look like a hang)
         services.logbook.note(_defect(error))
         if request.started:
             scope["extensions"][CONNECTION].close()
             return
-        await _refuse(request, ApiError(500, "InternalError", "An internal error of the mock server."))
+        defect = ApiError(500, "InternalError", "An internal error of the mock server.")
+        await _refuse(request, worded(defect) if worded else defect)
 
 
 async def _enter(request: Request, prefix: str, *, hot: bool) -> None:
@@ -199,22 +208,29 @@ def drawn_id(request: Request, outcome: str) -> str:
     return uuid(request.session.ids.draw(digest, request.session.occurrence(digest), 1)[0])
 
 
-async def create_response(request: Request) -> None:
-    """`POST …/responses`."""
-    headers = request.headers
-    request.services.keys.check(headers.get(b"authorization"), request.session.profile.wrong_key)
-    require_json(headers.get(b"content-type"))
-    request.body = await read_body(request.receive, headers.get(b"content-length"))
-    limiter = request.session.limiter
-    if limiter is None:
-        await _send(request, await _answer(request))
-        return
-    key = headers.get(b"authorization", b"")
-    limiter.enter(key)
-    try:
-        await _send(request, await _answer(request))
-    finally:
-        limiter.leave(key)
+Answering: TypeAlias = Callable[[Request], Awaitable[Answer]]
+
+
+def creating(answering: Answering) -> Handler:
+    """The handler of an endpoint that makes answers: who asks, how much, what is said, how it goes out."""
+
+    async def create(request: Request) -> None:
+        headers = request.headers
+        request.services.keys.check(headers.get(b"authorization"), request.session.profile.wrong_key)
+        require_json(headers.get(b"content-type"))
+        request.body = await read_body(request.receive, headers.get(b"content-length"))
+        limiter = request.session.limiter
+        if limiter is None:
+            await _send(request, await answering(request))
+            return
+        key = headers.get(b"authorization", b"")
+        limiter.enter(key)
+        try:
+            await _send(request, await answering(request))
+        finally:
+            limiter.leave(key)
+
+    return create
 
 
 async def _send(request: Request, answer: Answer) -> None:
@@ -327,6 +343,10 @@ async def _answer(request: Request) -> Answer:
     if fault is None and (planned is None or session.struck_by(planned, path, request.body)):
         return answer
     return answer._replace(delivery=replace(answer.delivery, fault=fault))
+
+
+create_response: Handler = creating(_answer)
+"""`POST …/responses`."""
 
 
 def asked_fault(request: Request) -> AskedFault | None:

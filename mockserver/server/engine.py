@@ -53,7 +53,7 @@ _LONGEST_PROMPT = 200
 #: Characters of a name that is repeated where there is nothing of that name.
 _LONGEST_NAME = 100
 
-__all__ = ["Answer", "fail", "failure", "in_band", "respond"]
+__all__ = ["Answer", "Chosen", "chosen", "fail", "failure", "in_band", "respond"]
 
 
 _NO_HEADERS: Mapping[bytes, bytes] = MappingProxyType({})
@@ -102,7 +102,7 @@ async def respond(
     draw = Draw(session.ids, digest, session.occurrence(digest))
     after, turn = (parent.exchange, parent.turn + 1) if parent else (None, 1)
     incoming = Incoming(body, ask, headers, after, turn)
-    exchange, script, delivery = _chosen(session, incoming, draw, scenario)
+    exchange, script, delivery = chosen(session, incoming, draw, scenario)
     about = _about(incoming, draw, exchange, findings, session.profile)
     if isinstance(script, AskedFault):
         return failure(session, script, draw, about, stream=ask.stream, delivery=delivery)
@@ -265,8 +265,11 @@ def _judged(session: Session, raw: bytes) -> tuple[dict[str, Any], tuple[Finding
     return body, findings
 
 
-def _chosen(session: Session, incoming: Incoming, draw: Draw, scenario: str | None) -> Chosen:
-    """What answers: what was asked for by name, else a stub, else an exchange, else something made up."""
+def chosen(session: Session, incoming: Incoming, draw: Draw, scenario: str | None = None) -> Chosen:
+    """What answers, whichever API it is asked by.
+
+    What was asked for by name, else a stub, else an exchange, else something made up.
+    """
     if scenario is not None:
         return _asked_by_name(session, incoming, draw, scenario)
     stub = session.stubs.take(incoming)
