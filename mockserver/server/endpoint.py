@@ -41,6 +41,7 @@ __all__ = [
     "Request",
     "Services",
     "asked_fault",
+    "asked_scenario",
     "create_response",
     "creating",
     "drawn_id",
@@ -323,8 +324,6 @@ async def _answer(request: Request) -> Answer:
     if fault is not None and isinstance(fault.what, Fault):
         return fail(session, path, request.body, fault)
     cache = request.headers.get(_SESSION_CACHE) == b"enable"
-    named = request.headers.get(_SCENARIO) if services.mock_headers else None
-    scenario = None if named is None else named.decode("latin-1")
     try:
         answer = await respond(
             session,
@@ -333,7 +332,7 @@ async def _answer(request: Request) -> Answer:
             request.body,
             cache=cache,
             headers=request.headers,
-            scenario=scenario,
+            scenario=asked_scenario(request),
         )
     except ApiError as error:
         if error.streamed and services.stream_errors == "inband":
@@ -347,6 +346,12 @@ async def _answer(request: Request) -> Answer:
 
 create_response: Handler = creating(_answer)
 """`POST …/responses`."""
+
+
+def asked_scenario(request: Request) -> str | None:
+    """The exchange, the plan or the scenario that a request asks for by header."""
+    named = request.headers.get(_SCENARIO) if request.services.mock_headers else None
+    return None if named is None else named.decode("latin-1")
 
 
 def asked_fault(request: Request) -> AskedFault | None:

@@ -101,3 +101,14 @@ def test_an_error_planned_with_a_delivery(server: MockServer) -> None:
     for fault in ("SEQ-004", "cut-after", "rate-429"):
         with pytest.raises(ConfigurationError, match=r"breaks responses, and an error is none|in place of a"):
             server.fail("internal-error", fault=fault)
+
+
+def test_chat_names_them_too(server: MockServer) -> None:
+    server.scenario("retry").fail("internal-error").then("At last.")
+    url = str(server.base_url).partition("/api")[0] + "/compatible-mode/v1/chat/completions"
+    body = {"model": server.model, "messages": [{"role": "user", "content": "Hi"}]}
+    with server.httpx() as client:
+        told = [client.post(url, json=body, headers={"x-mock-scenario": "retry"}) for _ in range(2)]
+    assert [reply.status_code for reply in told] == [500, 200]
+    assert told[1].json()["choices"][0]["message"]["content"] == "At last."
+    assert [entry.exchange for entry in server.journal] == ["stub-1", "stub-2"]
