@@ -35,6 +35,7 @@ def _table(name: str) -> Iterator[str]:
         if row.chat == "history":
             continue  # told in a section of its own
         there = "—" if row.responses is None else f"`{row.responses}`"
-        words = row.words[:1].upper() + row.words[1:]
+        # What is told behind "has no counterpart:" begins small.
+        words = row.words if row.responses else row.words[:1].upper() + row.words[1:]
         yield f"| `{row.chat}` | {there} | {words} ({row.source}) |"
     yield "<!-- end of table -->"
