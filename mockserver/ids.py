@@ -26,9 +26,15 @@ def request_digest(request: bytes) -> bytes:
 class IdSource:
     """Draws ids for one session; without a seed from the system's randomness."""
 
-    def __init__(self, seed: int | None = None, session: str = "") -> None:
-        root = os.urandom(16) if seed is None else str(seed).encode()
-        self._prefix = b"%d:%b|%b|" % (len(root), root, session.encode())
+    def __init__(self, seed: int | bytes | None = None, session: str = "") -> None:
+        if not isinstance(seed, bytes):
+            seed = os.urandom(16) if seed is None else str(seed).encode()
+        self._root = seed
+        self._prefix = b"%d:%b|%b|" % (len(seed), seed, session.encode())
+
+    def named(self, session: str) -> IdSource:
+        """The source of another session of the same seed."""
+        return IdSource(self._root, session)
 
     def draw(self, digest: bytes, occurrence: int, count: int) -> list[str]:
         """`count` strings of 32 hex digits for the `occurrence`-th request with this digest."""

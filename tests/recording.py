@@ -55,7 +55,7 @@ def wrap(application: Any, sink: Callable[[Crossing], None]) -> None:
         if scope["type"] != "http":
             await inner(self, scope, receive, send)
             return
-        crossing = Crossing(scope["method"], scope["path"], profile=_profile_of(self))
+        crossing = Crossing(scope["method"], scope["path"])
         asked: list[bytes] = []
         answered: list[bytes] = []
 
@@ -79,13 +79,18 @@ def wrap(application: Any, sink: Callable[[Crossing], None]) -> None:
             await inner(self, scope, receiving, sending)
         finally:
             crossing.request, crossing.body = b"".join(asked), b"".join(answered)
+            # Below a session's path the application takes the path for what comes behind that.
+            crossing.path, crossing.profile = scope["path"], _profile_of(self, scope)
             sink(crossing)
 
     application.__call__ = recorded
 
 
-def _profile_of(application: Any) -> str:
-    name: str = application._services.session.profile.name
+def _profile_of(application: Any, scope: Any) -> str:
+    """The age that the session plays which answered."""
+    sessions, entry = application._services.sessions, scope.get("mockserver.entry")
+    session = (sessions.get(entry.session) if entry else None) or sessions.first
+    name: str = session.profile.name
     return name
 
 

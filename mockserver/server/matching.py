@@ -7,6 +7,7 @@ answers.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import fields
 from operator import itemgetter
 from typing import NamedTuple
@@ -47,16 +48,37 @@ class Matcher:
     """The exchanges of a session, by prompt."""
 
     def __init__(self, exchanges: Iterable[Exchange], profile: Profile) -> None:
+        self.exchanges = tuple(exchanges)
+        """All it was given, those of other ages too."""
         self._by_prompt: dict[str, list[_Wanted]] = {}
         self._of_any_prompt: list[_Wanted] = []
         self._given: dict[str, int] = {}
-        for place, exchange in enumerate(exchanges):
+        self._named: dict[str, Exchange] = {}
+        self._scenarios: dict[str, list[Exchange]] = {}
+        for place, exchange in enumerate(self.exchanges):
             if exchange.profile in (None, profile.name):
-                wanted, prompt = _wanted(place, exchange, profile), exchange.match.prompt
-                if prompt is None or exchange.match.ignore_case:
-                    self._of_any_prompt.append(wanted)
-                else:
-                    self._by_prompt.setdefault(prompt, []).append(wanted)
+                self._add(_wanted(place, exchange, profile))
+
+    def _add(self, wanted: _Wanted) -> None:
+        exchange = wanted.exchange
+        self._named[exchange.name] = exchange
+        prompt = exchange.match.prompt
+        if exchange.scenario is not None:
+            self._scenarios.setdefault(exchange.scenario, []).append(exchange)
+        elif prompt is None or exchange.match.ignore_case:
+            self._of_any_prompt.append(wanted)
+        else:
+            self._by_prompt.setdefault(prompt, []).append(wanted)
+
+    @property
+    def scenarios(self) -> set[str]:
+        """Names that a request may ask for: of exchanges, and of scenarios."""
+        return {*self._named, *self._scenarios}
+
+    def step(self, name: str) -> Exchange | None:
+        """The exchange of that name, or the scenario's next step, which counts it; None: none is left."""
+        steps = self._scenarios.get(name) or [self._named[name]] * (name in self._named)
+        return next((each for each in steps if self._gives(each)), None)
 
     def find(self, request: Incoming) -> Exchange | None:
         """The exchange for a request, which counts for those that answer so many times."""
@@ -77,9 +99,20 @@ class Matcher:
                 return exchange
         return None
 
+    def again(self) -> Matcher:
+        """The same exchanges for another session, with counts of their own."""
+        other = copy(self)
+        other._given = {}  # noqa: SLF001 (it is one of these)
+        return other
+
     def reset(self) -> None:
         """Begin to count anew."""
         self._given.clear()
+
+    def _gives(self, exchange: Exchange) -> bool:
+        # A scenario goes on: its steps come once unless told otherwise.
+        times = 1 if exchange.times is None and exchange.scenario is not None else exchange.times
+        return times is None or self._has_left(exchange.name, times)
 
     def _has_left(self, name: str, times: int) -> bool:
         given = self._given.get(name, 0)
