@@ -95,6 +95,9 @@ def test_a_chat_request_is_told_in_its_responses_form(check: Check, write: Write
     assert "::notice file=chat.json,title=Responses API::/stop has no counterpart" in github
     junit = ET.fromstring(check("--format", "junit", name)[1])  # noqa: S314
     assert "max_output_tokens" in (junit.findtext("testsuite/system-out") or "")
+    page = check("--format", "html", name)[1]
+    assert "Its form for the Responses API" in page
+    assert "cut the text yourself" in page
 
 
 def test_a_chat_request_that_is_none_has_no_responses_form(check: Check, write: Write) -> None:
