@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from mockserver import FunctionCall, Message, MockServer, Reasoning, Script
 from mockserver.contract.chat.migration import load_migration, responses_form
 from mockserver.contract.chat.schemas import chat_schemas
 from mockserver.profiles import load_profile
 from tests.acceptance.conftest import ROOT, Start
 from tests.acceptance.test_document import execute
+from tests.asking import Asker
 
 PAGE = (ROOT / "docs" / "migrate.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(js|sh)\n(.*?)^```\n\n```text\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -91,3 +95,62 @@ def test_a_row_is_what_becomes_of_the_member(row: Any) -> None:
     else:
         assert place in after.body
         assert {*after.body} - {*before.body} <= {place}
+
+
+def paths(value: Any, before: str = "") -> Iterator[str]:
+    """The members of an object, those of objects within them too; of a list the first element's."""
+    for name, each in value.items():
+        if isinstance(each, list) and each and name != "tool_calls":
+            yield from paths(each[0], f"{before}{name}[0].")
+        elif isinstance(each, dict):
+            yield from paths(each, f"{before}{name}.")
+        else:
+            yield f"{before}{name}"
+
+
+@pytest.fixture(scope="module")
+def answers() -> dict[str, Any]:
+    """The same said by both APIs, whole and in pieces, and refused by both."""
+    tool = {"name": "f", "parameters": {"type": "object"}}
+    script = Script((Reasoning(("Hm.",)), Message(("Hi.",)), FunctionCall("f", "{}")))
+    with MockServer() as server, httpx.Client(trust_env=False) as client:
+        server.reply(script).always()
+        ask = Asker(server, client)
+        chat = {"tools": [{"type": "function", "function": tool}]}
+        here = {"tools": [{"type": "function", **tool}]}
+        return {
+            "completion": ask.completion("x", **chat),
+            "chunks": ask.chunks("x", stream_options={"include_usage": True}, **chat),
+            "response": ask.ask("x", **here),
+            "events": ask.stream("x", **here),
+            "refusal": ask.chat("x", temperature=9).json(),
+            "refusal there": ask.post({"model": server.model, "input": "x", "temperature": 9}).json(),
+        }
+
+
+def test_the_answer_is_as_the_table_has_it(answers: dict[str, Any]) -> None:
+    rows = load_migration()["response"]
+    told = {*paths(answers["completion"])} - {"choices[0].index", "choices[0].message.role"}
+    assert {row.chat for row in rows} == told
+    there = {*paths(answers["response"])}
+    kinds = {item["type"] for item in answers["response"]["output"]}
+    for row in rows:
+        place, _, kind = (row.responses or "id").partition("[]: ")
+        assert kind in kinds if kind else place in there, row.responses
+
+
+def test_the_stream_is_as_the_table_has_it(answers: dict[str, Any]) -> None:
+    rows = {row.chat: row.responses for row in load_migration()["stream"]}
+    deltas = [choice["delta"] for chunk in answers["chunks"] for choice in chunk["choices"]]
+    names = {f"delta.{name}" for delta in deltas for name in delta}
+    told = {name.partition("[")[0] for name in rows if name.startswith("delta.")}
+    assert told == names
+    events = {event["type"] for event in answers["events"]}
+    named = {each for each in rows.values() if each and each.startswith("response.")}
+    assert named <= events
+
+
+def test_the_refusal_is_as_the_table_has_it(answers: dict[str, Any]) -> None:
+    rows = [row for row in load_migration()["errors"] if not row.chat.startswith("status")]
+    assert {row.chat for row in rows} == {*paths(answers["refusal"])}
+    assert {row.responses for row in rows if row.responses} == {*answers["refusal there"]}
