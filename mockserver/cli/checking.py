@@ -22,7 +22,9 @@ from mockserver.profiles import profile_names
 
 __all__ = ["KINDS", "plainly", "report_target", "require_rules", "run"]
 
-KINDS = (AUTO, "request", "response", "stream", "error")
+KINDS = (
+    AUTO, "request", "response", "stream", "error", "chat_request", "chat_completion", "chat_stream"
+)  # fmt: skip
 
 
 def plainly(arguments: Sequence[str]) -> None:
