@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from mockserver.contract.requests import thinks
 from mockserver.profiles import Profile
 from mockserver.replies.usage import count_tokens
+from mockserver.server.echoes import echoed_tools
 from mockserver.wire import json
 
 __all__ = ["Ask", "read_ask", "texts_of"]
@@ -87,7 +88,7 @@ def read_ask(body: Mapping[str, Any], profile: Profile) -> Ask:
         tools=_runnable(tools, choice, profile),
         declared=frozenset(_kind(tool) for tool in tools),
         functions=_callable(tools, choice),
-        echo_tools=json.dumps(tools),
+        echo_tools=json.dumps(echoed_tools(tools, profile)),
         parallel=profile.parallel_tool_calls and body.get("parallel_tool_calls") is not False,
         server_label=next((str(tool["server_label"]) for tool in tools if _kind(tool) == "mcp"), "")
         if "mcp" in profile.tools

@@ -292,7 +292,7 @@ async def _refuse(request: Request, error: ApiError) -> None:
     about = About(request_id, model, prompt, judged=error.findings, detail=detail, refusal=refusal)
     authorization = request.headers.get(b"authorization", b"")
     error.message = redact(error.message, secrets_of(authorization, request.services.secrets))
-    body = envelope(error, request_id)
+    body = envelope(error, request_id, request.session.profile)
     request.note(error.status, (body,), False, about)
     head: Headers = [_JSON, (b"x-request-id", request_id.encode()), (b"date", request.services.date())]
     await send_body(request.send, error.status, [*head, *error.headers], body)

@@ -25,7 +25,7 @@ from mockserver.replies.script import MAX_SCRIPT_BYTES, Script, require_servable
 from mockserver.replies.template import (
     Shape,
     Values,
-    failed_frame,
+    failed_frames,
     failed_reply,
     payload_frame,
     reply_template,
@@ -226,14 +226,12 @@ def in_band(session: Session, path: str, raw: bytes, error: ApiError) -> Answer:
 def _in_band(
     session: Session, draw: Draw, form: str, code: str, message: str, *, stream: bool
 ) -> tuple[bytes, ...]:
-    if form == "payload":
+    if form == "payload" and not session.profile.error_types:
         return (payload_frame(code, message, draw.request_id, session.profile),)
     created = session.clock.stamp(draw.occurrence)
     error = {"code": code, "message": message}
-    failed = failed_reply(
-        draw.response_id(session.profile), created, error, session.profile.name, session.rendering
-    )
-    return (failed_frame(failed, session.profile) if stream else json.dumps(failed),)
+    about = (draw.response_id(session.profile), created, error, session.profile.name, session.rendering)
+    return failed_frames(*about) if stream else (json.dumps(failed_reply(*about)),)
 
 
 def _judged(session: Session, raw: bytes) -> tuple[dict[str, Any], tuple[Finding, ...]]:

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mockserver.clock import Clock, SteppedClock, SystemClock
-from mockserver.contract.requests import RequestJudge
+from mockserver.contract.requests import AnyModel, RequestJudge
 from mockserver.errors import ConfigurationError
 from mockserver.exchanges import Exchange, packaged_exchanges
 from mockserver.ids import IdSource, request_digest
@@ -25,13 +25,6 @@ __all__ = ["COUNTED", "AnyModel", "Session", "delivery_from", "open_session", "u
 #: Requests whose occurrences are counted, the least recent forgotten first: more than the store keeps, so
 #: that an id can come again only when its first bearer is long forgotten.
 COUNTED = 20_000
-
-
-class AnyModel:
-    """A container that holds every model."""
-
-    def __contains__(self, model: object) -> bool:
-        return True
 
 
 @dataclass(slots=True)
@@ -124,7 +117,7 @@ def open_session(
     """
     about = load_profile(profile)
     load_rendering(profile, rendering)
-    accepted = about.models if models is None else models
+    accepted = models if models is not None else AnyModel() if about.any_model else about.models
     session = Session(
         name=name,
         profile=about,
