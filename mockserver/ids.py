@@ -49,7 +49,7 @@ def uuid(digits: str) -> str:
 
 
 def short_id(digits: str, length: int) -> str:
-    """32 hex digits in the form of a profile's ids: a UUID, or the first `length` of them where that is set."""
+    """32 hex digits in the form of a profile's ids: a UUID, or the first `length` of them."""
     return digits[:length] if length else uuid(digits)
 
 

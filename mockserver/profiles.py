@@ -135,6 +135,8 @@ class Profile:
     completed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What is filled in where an echoed object lacks a member: `tools` (functions), `reasoning`, `text`, and
     by their type `allowed_tools` and `json_schema`; none: everything is echoed as it came."""
+    greedy: bool = False
+    """Whether what nobody scripted is the same text whenever chance is ruled out, streamed or not."""
     phases: bool = False
     """Whether messages say if they are a comment on the way or the answer."""
     item_status: bool = False

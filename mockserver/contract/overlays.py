@@ -11,7 +11,7 @@ Annotations of the core's own:
 - `x-until`: the age in which it was gone; without it: it is there still.
 - `x-dispatch`: the schema is a union, its `allOf` says which schema goes with which `type`.
 - `x-unknown`: the rule that an unknown type of such a union comes under.
-- `x-extension`: the pattern of types that are someone's own extension of such a union: legal, and not unknown.
+- `x-extension`: the pattern of types that are someone's own extension of such a union, and not unknown.
 - `x-rule`: the rule that a breach of this schema comes under, where it is not SCH-001.
 - `x-messages`: the service's own words for a breach, by keyword.
 """

@@ -9,6 +9,7 @@ from mockserver.contract.requests import thinks
 from mockserver.profiles import Profile
 from mockserver.replies.usage import count_tokens
 from mockserver.server.echoes import echoed_tools
+from mockserver.server.envelopes import ApiError
 from mockserver.wire import json
 
 __all__ = ["Ask", "read_ask", "texts_of"]
@@ -52,7 +53,8 @@ class Ask(NamedTuple):
 
 
 #: Parameters that most requests do without: those with none of them are read faster.
-_LATER = frozenset({"conversation", "store", "instructions", "max_output_tokens", "text"})
+_LATER = frozenset({"conversation", "store", "instructions", "max_output_tokens", "text", "background"})
+_NO_BACKGROUND = "background: nothing runs in the background here; leave it out, or say false."
 #: What `json_object` asks for: any object, but one with something in it.
 _SOME_OBJECT = {
     "type": "object",
@@ -97,7 +99,12 @@ def read_ask(body: Mapping[str, Any], profile: Profile) -> Ask:
 
 
 def _with_later(ask: Ask, listed: Mapping[str, Any]) -> Ask:
-    """The ask with what a later age's parameters say; `listed` are those that the profile processes."""
+    """The ask with what a later age's parameters say; `listed` are those that the profile processes.
+
+    ApiError 400 where it is to be answered later: there is no operation that would fetch the answer.
+    """
+    if listed.get("background") is True:
+        raise ApiError(400, "UnsupportedParameter", _NO_BACKGROUND).about("background")
     instructions = count_tokens(listed.get("instructions") or "")
     return ask._replace(
         input_tokens=ask.input_tokens + instructions,

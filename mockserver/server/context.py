@@ -46,15 +46,8 @@ async def _previous(session: Session, store: Store, previous: str, stream: bool)
     # Envelope and text inferred: the vendor documents them for retrieve and input_items alone (2026).
     message = f"Response with id '{previous}' not found."
     detail = f"previous_response_id {detail}"
-    raise ApiError(
-        400,
-        "InvalidParameter",
-        message,
-        detail=detail,
-        streamed=stream,
-        param="previous_response_id",
-        common_code="previous_response_not_found",
-    )
+    error = ApiError(400, "InvalidParameter", message, detail=detail, streamed=stream)
+    raise error.about("previous_response_id", "previous_response_not_found")
 
 
 def _record_of(conversation: Conversation, session: Session) -> Record:

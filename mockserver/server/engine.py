@@ -43,7 +43,7 @@ from mockserver.server.journal import About
 from mockserver.server.sessions import Session
 from mockserver.server.steps import Send, Step
 from mockserver.server.store import Record, Store
-from mockserver.server.values import Draw, context_tokens, shape_of, values_of
+from mockserver.server.values import Draw, context_tokens, pick_of, shape_of, values_of
 from mockserver.wire import json
 
 #: Characters of a prompt that is repeated where a stub for it is proposed.
@@ -290,7 +290,7 @@ def _unplanned(session: Session, incoming: Incoming, draw: Draw, *, strict: bool
         raise Unplanned(
             400, "UnplannedRequest", _missed(session, incoming), detail=f"planned: {session.stubs}"
         )
-    return Chosen(None, _unscripted(incoming.ask, draw.pick))
+    return Chosen(None, _unscripted(incoming.ask, pick_of(incoming.body, draw, session)))
 
 
 def _missed(session: Session, incoming: Incoming) -> str:

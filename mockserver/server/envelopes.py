@@ -55,8 +55,6 @@ class ApiError(Exception):
         envelope: Envelope = FLAT,
         streamed: bool = False,
         findings: tuple[Finding, ...] = (),
-        param: str | None = None,
-        common_code: str | None = None,
     ) -> None:
         super().__init__(f"{status} {code}")
         self.status = status
@@ -68,10 +66,15 @@ class ApiError(Exception):
         self.streamed = streamed
         """Whether a stream was asked for."""
         self.findings = findings
-        self.param = param
+        self.param: str | None = None
         """The parameter at fault, where that is told."""
-        self.common_code = common_code
+        self.common_code: str | None = None
         """The code in the form that is common to all errors, where it is not the same word."""
+
+    def about(self, param: str | None, code: str | None = None) -> ApiError:
+        """This error, with what the common form alone tells: the parameter at fault, and its own code."""
+        self.param, self.common_code = param, code
+        return self
 
     def __repr__(self) -> str:
         return f"ApiError({self.status}, {self.code!r})"
@@ -117,9 +120,8 @@ def from_finding(finding: Finding, findings: tuple[Finding, ...], *, streamed: b
     if message.startswith("Missing required parameter"):
         # The one shape error whose whole text is documented (OpenAPI document, August 2026).
         message = f"[400] missing_required_parameter: {message}"
-    return ApiError(
-        400, "InvalidParameter", message, findings=findings, streamed=streamed, param=_named(finding.pointer)
-    )
+    error = ApiError(400, "InvalidParameter", message, findings=findings, streamed=streamed)
+    return error.about(_named(finding.pointer))
 
 
 def _named(pointer: str) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from mockserver.ids import IdSource, call_id, short_id, uuid
+from mockserver.ids import IdSource, call_id, request_digest, short_id, uuid
 from mockserver.profiles import Profile, load_profile
 from mockserver.replies.renderings import load_rendering
 from mockserver.replies.script import MAX_SCRIPT_BYTES, Script, kind_of
@@ -20,10 +20,15 @@ from mockserver.server.sessions import Session
 from mockserver.server.store import Record
 from mockserver.wire import json
 
-__all__ = ["Draw", "context_tokens", "item_ids", "shape_of", "values_of"]
+__all__ = ["Draw", "context_tokens", "item_ids", "pick_of", "shape_of", "values_of"]
 
 #: Bytes of `tool_choice` that are echoed at the most.
 _MAX_ECHO = 16 << 10
+
+#: Below this, `top_p` leaves one token to choose from.
+_NEXT_TO_NOTHING = 0.01
+#: Parameters that say how an answer comes, not what it is.
+_DELIVERY = ("stream", "stream_options")
 
 #: Ids drawn at once: the response's, and enough for a reply of one item.
 _IDS = 2
@@ -59,6 +64,19 @@ class Draw:
         if profile.id_digits:
             return profile.id_form + short_id(self._digits[0], profile.id_digits)
         return self.request_id if profile.id_form == "uuid" else profile.id_form + self.request_id
+
+
+def pick_of(body: Mapping[str, Any], draw: Draw, session: Session) -> int:
+    """The number to pick texts by; where a request rules chance out, what is asked alone decides."""
+    if not session.profile.greedy or not _is_greedy(body):
+        return draw.pick
+    asked = {name: value for name, value in body.items() if name not in _DELIVERY}
+    return Draw(session.ids, request_digest(json.canonical(asked)), 0).pick
+
+
+def _is_greedy(body: Mapping[str, Any]) -> bool:
+    top_p = body.get("top_p")
+    return body.get("temperature") == 0 or (top_p is not None and top_p < _NEXT_TO_NOTHING)
 
 
 def shape_of(session: Session, body: Mapping[str, Any], cache: SessionCache | None) -> Shape:

@@ -7,6 +7,7 @@ ever drawn and thrown away.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -16,8 +17,9 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile
 from mockserver.replies.events import Facts, build_events, build_response
-from mockserver.replies.script import FunctionCall, Script, ToolCall
+from mockserver.replies.script import FunctionCall, Script, ToolCall, kind_of
 from mockserver.replies.usage import Cache, output_tokens, usage_object
+from mockserver.testing.strategies import neighbours
 from mockserver.testing.strategies.scripts import (
     ERROR_CODES,
     item_kinds,
@@ -132,6 +134,11 @@ def usages(
     given, written = draw(st.integers(0, 100_000)), draw(st.integers(0, 100_000))
     cached = st.sampled_from([0, given, given // 2])
     thought = st.sampled_from([0, written, written // 2])
+    details: dict[str, SearchStrategy[Any]] = {
+        "input_tokens_details": st.fixed_dictionaries({"cached_tokens": cached}),
+        "output_tokens_details": st.fixed_dictionaries({"reasoning_tokens": thought}),
+    }
+    one_form = neighbours.is_neighbour(here.profile)
     counts = {"count": st.integers(1, 9)}
     tools = st.dictionaries(st.sampled_from(tuple(here.profile.tools)), st.fixed_dictionaries(counts))
     members: JSONObject = draw(
@@ -140,11 +147,11 @@ def usages(
                 "input_tokens": st.just(given),
                 "output_tokens": st.just(written),
                 "total_tokens": st.just(given + written),
+                **(details if one_form else {}),
             },
             optional={
-                "input_tokens_details": st.fixed_dictionaries({"cached_tokens": cached}) | st.none(),
-                "output_tokens_details": st.fixed_dictionaries({"reasoning_tokens": thought}) | st.none(),
-                "x_tools": tools if here.profile.tools else st.none(),
+                **({} if one_form else {name: each | st.none() for name, each in details.items()}),
+                **({} if one_form else {"x_tools": tools if here.profile.tools else st.none()}),
                 **({"x_details": _rows(here.profile, given, written)} if here.profile.x_details else {}),
             },
         )
@@ -190,12 +197,16 @@ def errors(
 
     The flat one is also what an untyped payload in a stream is.
     """
-    look(profile, rendering)
+    here = look(profile, rendering)
     message = draw(texts(surrogates))
-    form = draw(st.sampled_from(["flat", "wrapped", "not found", "failed response"]))
-    if form == "flat":
+    one_form = neighbours.is_neighbour(here.profile)
+    forms = ["common"] if one_form else ["flat", "wrapped", "not found"]
+    form = draw(st.sampled_from([*forms, "failed response"]))
+    if form == "common":
+        body: JSONObject = draw(neighbours.error_bodies(profile, surrogates))
+    elif form == "flat":
         code = draw(st.sampled_from(["InvalidParameter", "InvalidApiKey", "Throttling.RateQuota"]))
-        body: JSONObject = {"code": code, "message": message, "request_id": _REQUEST_ID}
+        body = {"code": code, "message": message, "request_id": _REQUEST_ID}
     elif form == "wrapped":
         inner = {
             "code": "invalid_api_key",
@@ -246,6 +257,10 @@ def stream_of(
 
 @st.composite
 def _faults(draw: DrawFn, profile: str, rendering: str) -> list[JSONObject]:
+    if neighbours.is_neighbour(load_profile(profile)):
+        said = scripts(profile=profile, statuses=("failed",))
+        nothing = said.map(lambda script: replace(script, items=()))
+        return draw(stream_of(nothing, profile=profile, rendering=rendering))
     body = draw(errors(profile=profile, rendering=rendering))
     if body.get("object") != "response":
         return [body]
@@ -350,6 +365,12 @@ def declared(script: Script, here: Look) -> tuple[JSONObject, ...]:
     return (*(declaration(kind) for kind in here.profile.tools if kind in kinds), *functions)
 
 
+def _echoed(tools: tuple[JSONObject, ...], here: Look) -> list[JSONObject]:
+    """The tools as a response repeats them."""
+    lacking = here.profile.completed.get("tools", {})
+    return [{**lacking, **tool} if tool["type"] == "function" else tool for tool in tools]
+
+
 def render_response(reply: Reply, here: Look) -> JSONObject:
     """The body of a reply."""
     response = build_response(reply.script, _facts(reply, here), here.profile)
@@ -375,12 +396,12 @@ def _facts(reply: Reply, here: Look) -> Facts:
         response_id=here.response_id(reply.number),
         created_at=here.time(reply.created_at),
         model=reply.model,
-        item_ids=tuple(here.item_id(before + at) for at in range(1, len(script.items) + 1)),
+        item_ids=tuple(here.item_id(before + at, kind_of(item)) for at, item in enumerate(script.items, 1)),
         call_ids=tuple(here.call_id(before + at) for at in range(1, len(script.items) + 1)),
         usage=usage_object(
             script, given, given + written, here.profile, Cache(*reply.cached) if reply.cached else None
         ),
-        tools=list(reply.tools),
+        tools=_echoed(reply.tools, here),
         tool_choice=reply.tool_choice,
         echoes={**{name: _plain(value) for name, value in echoes.items()}, **reply.echoes},
     )
