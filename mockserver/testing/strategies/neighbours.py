@@ -13,6 +13,7 @@ from hypothesis.strategies import SearchStrategy
 
 from mockserver.profiles import Profile, load_profile
 from mockserver.testing.strategies.values import JSONObject, texts
+from mockserver.testing.strategies.variants import CITATION
 
 __all__ = ["error_bodies", "is_neighbour", "items", "members"]
 
@@ -125,7 +126,7 @@ def _messages(said: SearchStrategy[str]) -> SearchStrategy[JSONObject]:
     written = st.fixed_dictionaries(
         {"type": st.just("output_text"), "text": said},
         optional={
-            "annotations": st.sampled_from([None, [], [_CITATION]]),
+            "annotations": st.sampled_from([None, [], [CITATION]]),
             "logprobs": st.sampled_from([None, []]),
         },
     )
@@ -147,11 +148,6 @@ def _messages(said: SearchStrategy[str]) -> SearchStrategy[JSONObject]:
             for role, parts in contents.items()
         ]
     )
-
-
-_CITATION = {
-    "type": "url_citation", "url": "https://www.example.com/", "title": "t", "start_index": 0, "end_index": 1,
-}  # fmt: skip
 
 
 def _text(kind: str, said: SearchStrategy[str]) -> SearchStrategy[JSONObject]:

@@ -19,7 +19,7 @@ from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile
 from mockserver.replies.events import Facts, build_events, build_response
 from mockserver.replies.script import FunctionCall, Script, ToolCall, kind_of
 from mockserver.replies.usage import Cache, output_tokens, usage_object
-from mockserver.testing.strategies import neighbours
+from mockserver.testing.strategies import neighbours, variants
 from mockserver.testing.strategies.scripts import (
     ERROR_CODES,
     item_kinds,
@@ -98,7 +98,10 @@ def _responses(
     draw: DrawFn, profile: str, rendering: str, said: SearchStrategy[Script], unknown: bool
 ) -> JSONObject:
     here = look(profile, rendering)
-    response = render_response(draw(_replies(here, said)), here)
+    reply = draw(_replies(here, said))
+    response = render_response(reply, here)
+    if neighbours.is_neighbour(here.profile) and (names := draw(variants.ways())):
+        response = variants.rewritten(render_events(reply, here), names)[-1]["response"]
     if unknown:
         for place in [response, *response["output"]]:
             place.update(draw(_NOTES))
@@ -241,17 +244,28 @@ def streams(
     does not know. Other options as in `scripts`.
     """
     said = scripts(profile=profile, kinds=kinds, statuses=statuses, surrogates=surrogates)
-    whole = stream_of(said, profile=profile, rendering=rendering, unknown=unknown)
+    whole = stream_of(said, profile=profile, rendering=rendering, unknown=unknown, varied=True)
     return whole | _faults(profile, rendering) if faults else whole
 
 
 @st.composite
 def stream_of(
-    draw: DrawFn, said: SearchStrategy[Script], *, profile: str, rendering: str, unknown: bool = False
+    draw: DrawFn,
+    said: SearchStrategy[Script],
+    *,
+    profile: str,
+    rendering: str,
+    unknown: bool = False,
+    varied: bool = False,
+    way: str | None = None,
 ) -> list[JSONObject]:
-    """The streams of some scripts."""
+    """The streams of some scripts; `varied` and `way` also what other servers of the profile may say."""
     here = look(profile, rendering)
     events = render_events(draw(_replies(here, said)), here)
+    if way is not None:
+        events = variants.rewritten(events, (way,))
+    elif varied and neighbours.is_neighbour(here.profile):
+        events = variants.rewritten(events, draw(variants.ways()))
     return _with_strangers(draw, events) if unknown else events
 
 
@@ -296,18 +310,22 @@ def _events(
     kind = draw(st.sampled_from(one_of("types", types, event_types(profile))))
     end = kind.removeprefix("response.")
     ends = script_statuses(profile)
+    end = "failed" if kind == "error" else end
     said = scripts_of(
         profile=profile,
         kinds=_kinds_with(kind, look(profile, rendering)),
         statuses=(end if end in ends else "completed",),
         surrogates=surrogates,
     )
-    stream = draw(stream_of(said, profile=profile, rendering=rendering, unknown=unknown))
+    way, _ = variants.EVENTS.get(kind, (None, ""))
+    stream = draw(stream_of(said, profile=profile, rendering=rendering, unknown=unknown, way=way))
     return draw(st.sampled_from([event for event in stream if event["type"] == kind]))
 
 
 def _kinds_with(event_type: str, here: Look) -> tuple[str, ...]:
     """Kinds of items that bring such an event."""
+    if event_type in variants.EVENTS:
+        return (variants.EVENTS[event_type][1],)
     for start, kind in _CHILDREN:
         if event_type.startswith(start):
             return (kind,)
