@@ -150,6 +150,8 @@ def texts_of(item: Mapping[str, Any]) -> Iterator[str]:
             yield value
         elif isinstance(value, list):
             yield from (part["text"] for part in value if _has_text(part))
+    if item.get("type") == "compaction":
+        yield item["encrypted_content"]
 
 
 def _has_text(part: Any) -> bool:

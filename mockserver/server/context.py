@@ -18,7 +18,20 @@ from mockserver.server.sessions import Session
 from mockserver.server.store import Conversation, Kept, Record, Store
 from mockserver.wire import json
 
-__all__ = ["SessionCache", "Told", "find_parent", "input_list", "item_id", "listed", "remember"]
+__all__ = [
+    "SessionCache",
+    "Told",
+    "find_parent",
+    "input_list",
+    "item_id",
+    "known_record",
+    "listed",
+    "remember",
+]
+
+
+#: Operations that read again what was asked.
+_REREAD = frozenset({"listInputItems", "compactResponse"})
 
 
 async def find_parent(session: Session, store: Store, ask: Ask) -> Record | None:
@@ -30,10 +43,12 @@ async def find_parent(session: Session, store: Store, ask: Ask) -> Record | None
             message = f"Conversation with id '{ask.conversation}' not found."
             raise ApiError(400, "InvalidParameter", message, streamed=ask.stream)
         return _record_of(conversation, session)
-    return None if ask.previous is None else await _previous(session, store, ask.previous, ask.stream)
+    previous = ask.previous
+    return None if previous is None else await known_record(session, store, previous, stream=ask.stream)
 
 
-async def _previous(session: Session, store: Store, previous: str, stream: bool) -> Record:
+async def known_record(session: Session, store: Store, previous: str, *, stream: bool) -> Record:
+    """The response that `previous_response_id` names; ApiError 400 where it is not known (any more)."""
     record = await store.get(session.name, previous)
     if record is not None and session.clock.now() < record.expires:
         return record
@@ -123,7 +138,7 @@ async def remember(session: Session, store: Store, ask: Ask, parent: Record | No
                 told.exchange,
                 told.values.total_tokens - ask.instruction_tokens,
                 told.response,
-                told.request if "listInputItems" in profile.operations else b"",
+                told.request if _REREAD.intersection(profile.operations) else b"",
                 kept,
                 until,
             )

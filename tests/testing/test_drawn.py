@@ -78,6 +78,7 @@ BY_PROFILE = {
         **{f"{item}.status=incomplete": _HALF for item in ("file_search_call", "named_call")},
     },
     "qwen-2026-09": {**NOT_DRAWN, **_LATER_TOOLS},
+    "openresponses-2026-04": {},
 }
 
 
@@ -92,7 +93,7 @@ def roots(profile: str) -> dict[str, tuple[Any, int]]:
         "response": (strategies.responses(profile=profile), 500),
         "usage": (strategies.usages(profile=profile), 500),
         "create_request": (strategies.requests(profile=profile), 2500),
-        "error": (errors, 250),
+        "error": (streams if load_profile(profile).error_types else errors, 250),
         "error_wrapped": (errors, 250),
     }
     assert sum(examples for _, examples in found.values()) == 5_000
