@@ -15,7 +15,7 @@ from mockserver.profiles import Profile, load_profile
 from mockserver.testing.strategies.values import JSONObject, texts
 from mockserver.testing.strategies.variants import CITATION
 
-__all__ = ["error_bodies", "is_neighbour", "items", "members"]
+__all__ = ["echoes", "error_bodies", "is_neighbour", "items", "members"]
 
 _IDS = st.none() | st.sampled_from(["msg_1", "msg_2"])
 _STATUSES = st.none() | st.sampled_from(["completed", "incomplete", "in_progress"])
@@ -155,12 +155,11 @@ def _text(kind: str, said: SearchStrategy[str]) -> SearchStrategy[JSONObject]:
 
 
 def _media() -> list[SearchStrategy[JSONObject]]:
-    detail = st.sampled_from(["low", "high", "auto", None])
     link = st.none() | _LINKS
+    looks = [{"type": "input_image", "detail": each} for each in ("low", "high", "auto", None)]
+    picture = st.sampled_from([{"type": "input_image"}, *looks])
     return [
-        st.fixed_dictionaries(
-            {"type": st.just("input_image")}, optional={"image_url": link, "detail": detail}
-        ),
+        st.tuples(picture, link).map(lambda drawn: {**drawn[0], "image_url": drawn[1]}),
         st.fixed_dictionaries(
             {"type": st.just("input_file")},
             optional={"filename": st.none() | st.just("a.txt"), "file_data": link, "file_url": link},
@@ -203,6 +202,29 @@ def _calls(said: SearchStrategy[str]) -> SearchStrategy[list[JSONObject]]:
     return st.tuples(ids, call, output).map(
         lambda drawn: [{**drawn[1], "call_id": drawn[0]}, {**drawn[2], "call_id": drawn[0]}]
     )
+
+
+@cache
+def echoes() -> SearchStrategy[JSONObject]:
+    """Some of what a response repeats, as it repeats it: with all members."""
+    schema: JSONObject = {"type": "object"}
+    forms = [{"type": "json_schema", "name": "a", "description": None, "schema": schema, "strict": False}]
+    formats = st.sampled_from([{"type": "text"}, {"type": "json_object"}, *forms])
+    efforts = st.sampled_from(["none", "low", "medium", "high", "xhigh", None])
+    summaries = st.sampled_from(["concise", "detailed", "auto", None])
+    verbosity = {"verbosity": st.sampled_from(["low", "medium", "high"])}
+    told: dict[str, SearchStrategy[Any]] = {
+        "reasoning": st.none() | st.fixed_dictionaries({"effort": efforts, "summary": summaries}),
+        "text": st.fixed_dictionaries({"format": formats}, optional=verbosity),
+        "truncation": st.sampled_from(["auto", "disabled"]),
+        "instructions": st.none() | texts(),
+        "metadata": st.dictionaries(st.sampled_from(["a", "b"]), texts(), max_size=2),
+        "max_output_tokens": st.integers(16, 4096) | st.none(),
+        "service_tier": st.sampled_from(["default", "flex"]),
+        "temperature": st.sampled_from([0, 0.5]),
+        "parallel_tool_calls": st.booleans(),
+    }
+    return st.fixed_dictionaries({}, optional=told)
 
 
 @cache

@@ -348,7 +348,8 @@ def _replies(draw: DrawFn, here: Look, said: SearchStrategy[Script]) -> Reply:
     script = draw(said)
     model = draw(st.sampled_from(here.profile.models))
     tools = declared(script, here)
-    echoes: JSONObject = draw(_echoes(here.profile.name))
+    one_form = neighbours.is_neighbour(here.profile)
+    echoes: JSONObject = draw(neighbours.echoes() if one_form else _echoes(here.profile.name))
     given = 30 if script.usage.input_tokens is None else script.usage.input_tokens
     cached = draw(st.sampled_from([None, (0, given), (given, 0)])) if here.profile.cache_seconds else None
     return Reply(script, model, draw(_TIMES), draw(_CHOICES), tools=tools, echoes=echoes, cached=cached)

@@ -1,7 +1,7 @@
 """What a server of Open Responses may say and the mock does not: drawn by rewriting what the mock says.
 
 Each way takes the events of a whole stream, and gives those of another that is as legal: a queued response,
-a refusal, thoughts beside their summary, a citation, an item that is no message. Source: Open Responses
+probabilities, a refusal, thoughts beside their summary, a citation, an item that is no message. Source: Open Responses
 OpenAPI document, 2026-04-24.
 """
 
@@ -29,6 +29,17 @@ _LIKELIEST: JSONObject = {"token": "b", "logprob": -1, "bytes": [98]}
 def _queued(events: Events) -> Events:
     waiting = {**events[0]["response"], "status": "queued"}
     return [events[0], {**events[0], "type": "response.queued", "response": waiting}, *events[1:]]
+
+
+def _padded(events: Events) -> Events:
+    likely = {"logprobs": [{**_PROBABILITY, "top_logprobs": [dict(_LIKELIEST)]}]}
+    texts = "response.output_text.delta"
+    return [
+        {**event, "obfuscation": "Wd6S", **(likely if event["type"] == texts else {})}
+        if event["type"].endswith(".delta") and "refusal" not in event["type"]
+        else event
+        for event in events
+    ]
 
 
 def _refused(events: Events) -> Events:
@@ -86,7 +97,11 @@ def _cited(events: Events) -> Events:
 
 
 def _annotated(part: JSONObject) -> JSONObject:
-    return {**part, "annotations": [dict(CITATION)], "logprobs": [{**_PROBABILITY}]}
+    return {
+        **part,
+        "annotations": [dict(CITATION)],
+        "logprobs": [{**_PROBABILITY, "top_logprobs": [dict(_LIKELIEST)]}],
+    }
 
 
 def _compacted(events: Events) -> Events:
@@ -145,6 +160,7 @@ def _changed(events: Events, index: int, change: Callable[[JSONObject], JSONObje
 WAYS: Mapping[str, Callable[[Events], Events]] = MappingProxyType(
     {
         "queued": _queued,
+        "padded": _padded,
         "refused": _refused,
         "thought": _thought,
         "cited": _cited,
@@ -171,7 +187,9 @@ EVENTS: Mapping[str, tuple[str, str]] = MappingProxyType(
 def ways() -> SearchStrategy[tuple[str, ...]]:
     """Some ways that go together; most often none."""
     alone = [(name,) for name in WAYS]
-    return st.sampled_from([(), (), (), (), *alone, ("queued", "thought", "refused"), ("thought", "cited")])
+    return st.sampled_from(
+        [(), (), (), (), *alone, ("queued", "thought", "refused"), ("thought", "cited", "padded")]
+    )
 
 
 def rewritten(events: Events, names: tuple[str, ...]) -> Events:
