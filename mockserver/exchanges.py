@@ -82,6 +82,15 @@ class Exchange:
     """How the reply goes out: `fault`, `pace`, `chunking`."""
     times: int | None = None
     """How often it answers; None: as often as it is asked."""
+    scenario: str | None = None
+    """The scenario that it is a step of: then it answers those requests alone that name the scenario."""
+    file: str = ""
+    """Where it was read from."""
+
+    @property
+    def where(self) -> str:
+        """What an error calls it."""
+        return self.file or f"the exchange {self.name}"
 
 
 def parse_exchange(data: bytes, file: str) -> Exchange:
@@ -105,6 +114,8 @@ def parse_exchange(data: bytes, file: str) -> Exchange:
         shown=Shown(**shown) if shown else None,
         delivery=value.get("delivery"),
         times=value.get("times"),
+        scenario=value.get("scenario"),
+        file=file,
     )
 
 

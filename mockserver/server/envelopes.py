@@ -13,7 +13,7 @@ specification, April 2026): the type goes by the status, the code is the same wo
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mockserver.contract.findings import Finding
 from mockserver.profiles import Profile
@@ -70,6 +70,10 @@ class ApiError(Exception):
         """The parameter at fault, where that is told."""
         self.common_code: str | None = None
         """The code in the form that is common to all errors, where it is not the same word."""
+        self.exchange: str | None = None
+        """Name of what planned it."""
+        self.delivery: Any = None
+        """How it was planned to go out, a `delivery.Delivery`; None: as all errors do."""
 
     def about(self, param: str | None, code: str | None = None) -> ApiError:
         """This error, with what the common form alone tells: the parameter at fault, and its own code."""

@@ -10,7 +10,7 @@ from mockserver.ids import IdSource, call_id, request_digest, short_id, uuid
 from mockserver.profiles import Profile, load_profile
 from mockserver.replies.renderings import load_rendering
 from mockserver.replies.script import MAX_SCRIPT_BYTES, Script, kind_of
-from mockserver.replies.template import Shape, Values
+from mockserver.replies.template import USUAL, Shape, Values
 from mockserver.replies.usage import output_tokens
 from mockserver.server.asks import Ask
 from mockserver.server.context import SessionCache
@@ -82,6 +82,8 @@ def _is_greedy(body: Mapping[str, Any]) -> bool:
 def shape_of(session: Session, body: Mapping[str, Any], cache: SessionCache | None) -> Shape:
     """What the request changes in the form of its reply."""
     optional = session.profile.echoes_if_given
+    if not optional and cache is None and not session.whole_arguments:
+        return USUAL
     given = tuple(name for name in optional if body.get(name) is not None) if optional else ()
     return Shape(given, cache is not None, session.whole_arguments)
 
@@ -99,8 +101,8 @@ def values_of(
     """The values for a reply to `body`."""
     profile = session.profile
     turns = parent.turn if parent else 0
-    items, calls = len(script.items), len(script.open_calls)
-    digits = draw.items(items + calls)
+    items = len(script.items)
+    digits = draw.items(items + len(script.open_calls))
     stated = script.usage.output_tokens
     output = output_tokens(script)[0] if stated is None else stated
     return Values(
@@ -111,7 +113,7 @@ def values_of(
         ask.echo_tools,
         b'"auto"' if ask.choice is None else _choice(ask.choice, session),
         item_ids(script, digits[:items], profile),
-        [call_id(each) for each in digits[items:]],
+        [call_id(each) for each in digits[items:]] if len(digits) > items else (),
         _echoes(body, profile, script) if profile.echoes else (),
         () if cache is None else (b"%d" % cache.cached, b"%d" % cache.created),
     )
@@ -119,13 +121,11 @@ def values_of(
 
 def item_ids(script: Script, digits: list[str], profile: Profile) -> list[str]:
     """The ids of a script's items, made of 32 hex digits each."""
-    prefix, prefixes = profile.item_id_prefix, profile.item_id_prefixes
-    if not prefixes:
-        return [prefix + short_id(each, profile.id_digits) for each in digits]
-    return [
-        prefixes.get(kind_of(item), prefix) + short_id(each, profile.id_digits)
-        for item, each in zip(script.items, digits, strict=True)
-    ]
+    prefix, length = profile.item_id_prefix, profile.id_digits
+    if not length:
+        return [prefix + uuid(each) for each in digits]
+    named = [profile.item_id_prefixes.get(kind_of(item), prefix) for item in script.items]
+    return [name + short_id(each, length) for name, each in zip(named, digits, strict=True)]
 
 
 def _choice(choice: Any, session: Session) -> bytes:

@@ -46,7 +46,7 @@ def test_january_has_one() -> None:
 def test_every_operation_is_in_the_openapi_document(profile: str) -> None:
     paths = openapi_document(profile)["paths"]
     told = {about["operationId"] for path in paths.values() for about in path.values()}
-    assert told == set(OPERATIONS)
+    assert told == set(OPERATIONS) - {"compactResponse"}  # another service's
     assert len(told) == 13
     page = paths["/responses/{response_id}/input_items"]["get"]["parameters"]
     assert [each["name"] for each in page] == ["response_id", "after", "limit", "order"]

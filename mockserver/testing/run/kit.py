@@ -65,6 +65,12 @@ class Live(Shared):
     def fault(self, name: str, **options: Any) -> NoReturn:
         skip_live("it scripts a fault")
 
+    def scenario(self, name: str) -> NoReturn:
+        skip_live("it scripts a scenario")
+
+    def session(self, name: str, **otherwise: Any) -> NoReturn:
+        skip_live("it opens a session of the server")
+
     def violate(self, rule: str, **options: Any) -> NoReturn:
         skip_live("it breaks a rule on purpose")
 
@@ -172,7 +178,8 @@ class Kit:
         """Put a server under the watch; `fresh` resets it even if nobody asked it anything."""
         session = served.session
         session.journal.leaving = None
-        if served.alive and (fresh or len(session.journal) or len(session.stubs)):
+        asked = len(session.journal) or len(session.stubs) or len(served.sessions) > 1
+        if served.alive and (fresh or asked):
             served.reset()
         session.strict = self._policy.strict if strict is None else strict
         session.journal.leaving = self._watch.note
@@ -200,7 +207,12 @@ class Kit:
         """Judge what is in the journals, once, and what was planned, where the test got to its end."""
         for served in self._all:
             served.settle()
-        watched = [each.session for each in self._all if each.session.journal.leaving is not None]
+        watched = [
+            session
+            for served in self._all
+            if served.session.journal.leaving is not None
+            for session in served.sessions
+        ]
         for session in watched:
             session.journal.leaving = None
             for entry in session.journal:
@@ -209,7 +221,7 @@ class Kit:
             self._watch.note_unused(stub for session in watched for stub in session.stubs.owing)
 
     def _section(self) -> str:
-        parts = [transcript(served.session) for served in self._all]
+        parts = [transcript(session) for served in self._all for session in served.sessions]
         parts += [f"the mock server died: {served.died}" for served in self._all if served.died is not None]
         return "\n\n".join(part for part in parts if part)
 
@@ -217,7 +229,7 @@ class Kit:
         watch = self._watch
         if not watch.requests and not watch.unused:
             return {}
-        sessions = [served.session for served in self._all if len(served.session.journal)]
+        sessions = [each for served in self._all for each in served.sessions if len(each.journal)]
         return {
             "profiles": sorted({session.profile.name for session in sessions}),
             "requests": watch.requests,

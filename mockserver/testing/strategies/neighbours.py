@@ -123,13 +123,10 @@ def items(surrogates: bool) -> SearchStrategy[list[JSONObject]]:
 
 def _messages(said: SearchStrategy[str]) -> SearchStrategy[JSONObject]:
     text = _text("input_text", said)
-    written = st.fixed_dictionaries(
-        {"type": st.just("output_text"), "text": said},
-        optional={
-            "annotations": st.sampled_from([None, [], [CITATION]]),
-            "logprobs": st.sampled_from([None, []]),
-        },
+    extras = st.sampled_from(
+        [{}, {"annotations": None, "logprobs": None}, {"annotations": [CITATION], "logprobs": []}]
     )
+    written = st.tuples(_text("output_text", said), extras).map(lambda drawn: {**drawn[0], **drawn[1]})
     refused = st.fixed_dictionaries({"type": st.just("refusal"), "refusal": said})
     contents = {
         "user": st.lists(st.one_of(text, *_media()), max_size=3),
@@ -156,8 +153,10 @@ def _text(kind: str, said: SearchStrategy[str]) -> SearchStrategy[JSONObject]:
 
 def _media() -> list[SearchStrategy[JSONObject]]:
     link = st.none() | _LINKS
-    looks = [{"type": "input_image", "detail": each} for each in ("low", "high", "auto", None)]
-    picture = st.sampled_from([{"type": "input_image"}, *looks])
+    looks: list[JSONObject] = [
+        {"type": "input_image", "detail": each} for each in ("low", "high", "auto", None)
+    ]
+    picture: SearchStrategy[JSONObject] = st.sampled_from([{"type": "input_image"}, *looks])
     return [
         st.tuples(picture, link).map(lambda drawn: {**drawn[0], "image_url": drawn[1]}),
         st.fixed_dictionaries(

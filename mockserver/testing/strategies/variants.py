@@ -1,8 +1,8 @@
 """What a server of Open Responses may say and the mock does not: drawn by rewriting what the mock says.
 
 Each way takes the events of a whole stream, and gives those of another that is as legal: a queued response,
-probabilities, a refusal, thoughts beside their summary, a citation, an item that is no message. Source: Open Responses
-OpenAPI document, 2026-04-24.
+probabilities, a refusal, thoughts beside their summary, a citation, an item that is no message. Source: Open
+Responses OpenAPI document, 2026-04-24.
 """
 
 from __future__ import annotations
