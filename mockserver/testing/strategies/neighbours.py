@@ -123,7 +123,7 @@ def items(surrogates: bool) -> SearchStrategy[list[JSONObject]]:
 
 def _messages(said: SearchStrategy[str]) -> SearchStrategy[JSONObject]:
     text = _text("input_text", said)
-    extras = st.sampled_from(
+    extras: SearchStrategy[JSONObject] = st.sampled_from(
         [{}, {"annotations": None, "logprobs": None}, {"annotations": [CITATION], "logprobs": []}]
     )
     written = st.tuples(_text("output_text", said), extras).map(lambda drawn: {**drawn[0], **drawn[1]})
