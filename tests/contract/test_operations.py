@@ -47,7 +47,7 @@ def test_january_has_one() -> None:
 def test_every_operation_is_in_the_openapi_document(profile: str) -> None:
     paths = openapi_document(profile)["paths"]
     told = {about["operationId"] for path in paths.values() for about in path.values()}
-    assert told == {*OPERATIONS, CHAT_OPERATION}
+    assert told == {*OPERATIONS, CHAT_OPERATION} - {"compactResponse"}  # another service's
     assert len(told) == 14
     page = paths["/responses/{response_id}/input_items"]["get"]["parameters"]
     assert [each["name"] for each in page] == ["response_id", "after", "limit", "order"]
