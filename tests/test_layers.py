@@ -22,6 +22,7 @@ LAYERS = (
     ("contract", "replies"),
     ("server",),
     ("live",),
+    ("recordings",),
     ("testing",),
     ("cli",),
     ("__main__",),

@@ -32,7 +32,8 @@ class Matcher:
         self._more: dict[str, Condition] = {}
         self._given: dict[str, int] = {}
         for place, exchange in enumerate(exchanges):
-            if exchange.profile in (None, profile.name):
+            creates = exchange.recorded is None or exchange.recorded.creates
+            if exchange.profile in (None, profile.name) and creates:
                 match = exchange.match
                 prompt = None if match.ignore_case else match.prompt
                 self._by_prompt.setdefault(prompt, []).append((place, exchange))
