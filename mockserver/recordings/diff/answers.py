@@ -16,7 +16,6 @@ _CAUSES = frozenset(
     " error-code-changed member-removed member-optional type-changed null-appeared value-new item-added"
     " part-added event-added event-removed order-changed framing-changed id-form-changed".split()
 )
-)
 
 
 def answer_changes(before: Picture, after: Picture) -> list[Change]:
