@@ -34,16 +34,17 @@ class Playback:
     """Plays a deck: what it has no recording for is refused, and told."""
 
     def __init__(self, deck: Deck, speed: Speed = INSTANT, timer: Timer | None = None) -> None:
-        self._deck = deck
+        self.deck = deck
+        """May be changed for another between requests."""
         self._speed = speed
         self._timer = timer
 
     async def play(self, passage: Passage, receive: Receive) -> bool:
         """Answer a request whose `path` and `body` are known; Unplanned where nothing is recorded for it."""
-        request = self._deck.asked(passage.scope["method"], passage.path, passage.body)
-        exchange = self._deck.take(request)
+        request = self.deck.asked(passage.scope["method"], passage.path, passage.body)
+        exchange = self.deck.take(request)
         if exchange is None:
-            message = self._deck.missed(request)
+            message = self.deck.missed(request)
             raise Unplanned(400, "UnrecordedRequest", message, headers=_FINAL, detail=message)
         passage.ask()
         await play(exchange, passage, receive, self._speed, self._timer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 
 from mockserver.errors import UnknownProfile
 from mockserver.exchanges import Exchange
@@ -13,16 +14,30 @@ from mockserver.recordings.diff.answers import answer_changes
 from mockserver.recordings.diff.changes import Change, change, merged
 from mockserver.recordings.diff.pictures import Answer, Picture, picture
 
-__all__ = ["answer_of", "by_chance", "compared", "pairs", "profile_of", "recording_changes"]
+__all__ = [
+    "answer_of",
+    "by_chance",
+    "compared",
+    "pair_changes",
+    "pairs",
+    "pairs_in_order",
+    "profile_of",
+    "recording_changes",
+]
 
 Pair = tuple[Exchange | None, Exchange | None]
 
 
 def recording_changes(before: Sequence[Exchange], after: Sequence[Exchange]) -> list[Change]:
     """What changed between two folders; requests that only one of them has are told, and not compared."""
+    return pair_changes(pairs(before, after))
+
+
+def pair_changes(paired: Iterable[Pair]) -> list[Change]:
+    """What changed within pairs of recordings."""
     found: list[Change] = []
     seen: list[tuple[Picture, Picture]] = []
-    for old, new in pairs(before, after):
+    for old, new in paired:
         if old is not None and new is not None:
             was, now = compared(old), compared(new)
             seen.append((was, now))
@@ -55,6 +70,17 @@ def pairs(before: Iterable[Exchange], after: Iterable[Exchange]) -> list[Pair]:
         same = left.get(asked_by(each).digest)
         found.append((each, same.pop(0) if same else None))
     return found + [(None, each) for same in left.values() for each in same]
+
+
+def pairs_in_order(before: Sequence[Exchange], after: Sequence[Exchange]) -> list[Pair]:
+    """Recordings of the same requests, then what is left, in the order in which it came.
+
+    A request that names what an answer before it named is another in each run.
+    """
+    found = pairs(before, after)
+    old = [one for one, other in found if other is None]
+    new = [other for one, other in found if one is None]
+    return [each for each in found if None not in each] + [*zip_longest(old, new)]
 
 
 def compared(exchange: Exchange) -> Picture:

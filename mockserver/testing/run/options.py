@@ -10,6 +10,7 @@ import pytest
 
 __all__ = [
     "MARKER",
+    "RECORD_MODES",
     "add_options",
     "chosen",
     "given",
@@ -21,12 +22,15 @@ __all__ = [
 ]
 
 MARKER = (
-    "responses(profile=None, rendering=None, exchanges=None, strict=None, allow=[]): "
+    "responses(profile=None, rendering=None, exchanges=None, strict=None, allow=[], recorded=None): "
     "how the servers of this test behave, and what its requests may break (ids of rules, or 'unplanned', "
-    "'unused', 'refused')."
+    "'unused', 'refused', 'drifted'); recorded=True: it needs recordings, False: it has none."
 )
 
-_MARKED = ("profile", "rendering", "exchanges", "strict", "allow")
+_MARKED = ("profile", "rendering", "exchanges", "strict", "allow", "recorded")
+
+#: What `--responses-record-mode` can be, as in vcrpy and pytest-recording, and one more.
+RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite", "verify")
 
 _TRUTH = {"true": True, "false": False}
 
@@ -59,6 +63,12 @@ _OPTIONS: Mapping[str, tuple[str, str | None, tuple[str, ...] | None, str]] = {
     "live-profile": ("The age to judge it by; default: as its path tells.", "NAME", None, ""),
     "live-max-requests": ("Requests to send there at the most (100).", "N", None, "100"),
     "live-max-tokens": ("No request is sent once so many tokens are spent (100000).", "N", None, "100000"),
+    "record-mode": (
+        "none plays recordings; once, new_episodes, all and rewrite make them; verify compares (none).",
+        None,
+        RECORD_MODES,
+        "none",
+    ),
     "report": ("Write what the requests of all tests came to, as JSON.", "FILE", None, ""),
 }
 
