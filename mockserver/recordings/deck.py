@@ -14,6 +14,8 @@ __all__ = ["Deck", "asked_by", "body_of"]
 
 #: Differences of the nearest recording that are told.
 _TOLD = 5
+#: Differences that are counted.
+_FARTHEST = 100
 
 
 def asked_by(exchange: Exchange, masks: Iterable[str] = ()) -> Asked:
@@ -90,7 +92,7 @@ class Deck:
             return f"This request was recorded {times}, and comes once more."
         nearest = min(
             self._asked.items(),
-            key=lambda each: sum(1 for _ in islice(each[1].differences(request), 100)),
+            key=lambda each: _distance(each[1], request),
             default=None,
         )
         if nearest is None:
@@ -98,6 +100,13 @@ class Deck:
         name, recorded = nearest
         told = "; ".join(islice(recorded.differences(request), _TOLD))
         return f"There is no recording of this request. The nearest is {name}: {told}."
+
+
+def _distance(recorded: Asked, request: Asked) -> int:
+    """How much is otherwise; what was asked elsewhere is farther than anything asked here."""
+    if (recorded.method, recorded.path) != (request.method, request.path):
+        return _FARTHEST
+    return sum(1 for _ in islice(recorded.differences(request), _FARTHEST - 1))
 
 
 def body_of(exchange: Exchange) -> bytes:

@@ -54,7 +54,7 @@ def _inner_changes(before: Picture, after: Picture) -> Iterator[Change]:
     elif before.code != after.code:
         yield change("error-code-changed", "error.code", before.code, after.code)
     yield from _framing(before, after)
-    if before.tools != after.tools:
+    if before.tools != after.tools and before.end == after.end:
         yield change("tools-changed", "tools called", _listed(before.tools), _listed(after.tools))
     for place in sorted(before.ids.keys() & after.ids.keys()):
         if new := after.ids[place] - before.ids[place]:
@@ -89,12 +89,16 @@ def _kinds(before: Picture, after: Picture) -> Iterator[Change]:
     called = {name for name in before.tools ^ after.tools if name.endswith("_call")} | {"function_call"}
     items = before.items ^ after.items
     hidden = items & called if before.tools != after.tools else set()
-    for name, old, new in (("item", before.items, after.items), ("part", before.parts, after.parts)):
-        for kind in sorted(new - old - hidden):
-            yield change(f"{name}-added", kind)
-        for kind in sorted(old - new - hidden):
-            yield change(f"{name}-removed", kind)
-    if items or before.parts != after.parts:
+    for kind in sorted(after.items - before.items - hidden):
+        yield change("item-added", kind)
+    for kind in sorted(before.items - after.items - hidden):
+        yield change("item-removed", kind)
+    for kind in sorted(before.parts.keys() ^ after.parts.keys()):
+        # With a kind of item come and go those of its parts.
+        owners = before.parts.get(kind, set()) | after.parts.get(kind, set())
+        if not owners or not owners <= items:
+            yield change("part-added" if kind in after.parts else "part-removed", kind)
+    if items or before.parts.keys() != after.parts.keys():
         return  # with the kinds of items and parts, those of their events come and go
     for kind in sorted({*after.events} - {*before.events}):
         yield change("event-added", kind)

@@ -113,7 +113,8 @@ class Picture:
     events: tuple[str, ...] = ()
     """Kinds of events, in the order in which each first came."""
     items: set[str] = field(default_factory=set)
-    parts: set[str] = field(default_factory=set)
+    parts: dict[str, set[str]] = field(default_factory=dict)
+    """Kinds of parts, with the types of the items that have them, as far as that is told."""
     orders: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """By type of item: its kinds of events, in the order in which each first came."""
     tools: set[str] = field(default_factory=set)
@@ -178,7 +179,7 @@ def _see_stream(found: Picture, answer: Answer) -> None:
         if isinstance(item, dict):
             _see_item(found, item, name)
         if isinstance(event.get("part"), dict):
-            _see_part(found, event["part"], name)
+            _see_part(found, event["part"], name, None)
         if name == "an event without a type":
             found.code = str(event.get("code", ""))
     found.events = tuple(kinds)
@@ -240,12 +241,12 @@ def _see_item(found: Picture, item: Mapping[str, Any], context: str) -> None:
         parts = item.get(member)
         for part in parts if isinstance(parts, list) else ():
             if isinstance(part, dict):
-                _see_part(found, part, context)
+                _see_part(found, part, context, name)
 
 
-def _see_part(found: Picture, part: Mapping[str, Any], context: str) -> None:
+def _see_part(found: Picture, part: Mapping[str, Any], context: str, owner: str | None) -> None:
     name = str(part.get("type", "a part without a type"))
-    found.parts.add(name)
+    found.parts.setdefault(name, set()).update([owner] if owner else [])
     _see(found, part, context, name, frozenset())
 
 
@@ -283,7 +284,8 @@ def _broken(answer: Answer, profile: Profile) -> Iterator[tuple[str, str, str]]:
     """(rule, place, message) of what breaks the contract."""
     for each in _findings(answer, profile):
         if each.severity is not Severity.INFO:
-            yield each.rule, re.sub(r"/[0-9]+(?=/|$)", "/*", each.pointer), each.message
+            place = each.pointer if each.event is None else each.pointer.removeprefix("/response")
+            yield each.rule, re.sub(r"/[0-9]+(?=/|$)", "/*", place), each.message
 
 
 def _findings(answer: Answer, profile: Profile) -> list[Any]:
