@@ -25,6 +25,7 @@ _FAMILIES = {
     "USE": "Usage",
     "SCH": "Shapes",
     "REQ": "Requests, and how an answer fits its request",
+    "CHT": "Chat Completions",
     "LIV": "Endpoints: what only a running one can keep or break",
 }
 

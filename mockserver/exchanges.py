@@ -112,8 +112,17 @@ class Exchange:
     """How the reply goes out: `fault`, `pace`, `chunking`."""
     times: int | None = None
     """How often it answers; None: as often as it is asked."""
+    scenario: str | None = None
+    """The scenario that it is a step of: then it answers those requests alone that name the scenario."""
+    file: str = ""
+    """Where it was read from."""
     recorded: Recorded | None = None
     """None: it was written by hand."""
+
+    @property
+    def where(self) -> str:
+        """What an error calls it."""
+        return self.file or f"the exchange {self.name}"
 
 
 def parse_exchange(data: bytes, file: str) -> Exchange:
@@ -153,6 +162,8 @@ def _exchange(value: Any, file: str, place: str) -> Exchange:
         shown=Shown(**shown) if shown else None,
         delivery=value.get("delivery"),
         times=value.get("times"),
+        scenario=value.get("scenario"),
+        file=file,
         recorded=_recorded(value["recorded"]) if "recorded" in value else None,
     )
 

@@ -26,14 +26,22 @@ def request_digest(request: bytes) -> bytes:
 class IdSource:
     """Draws ids for one session; without a seed from the system's randomness."""
 
-    def __init__(self, seed: int | None = None, session: str = "") -> None:
-        root = os.urandom(16) if seed is None else str(seed).encode()
-        self._prefix = b"%d:%b|%b|" % (len(root), root, session.encode())
+    def __init__(self, seed: int | bytes | None = None, session: str = "") -> None:
+        if not isinstance(seed, bytes):
+            seed = os.urandom(16) if seed is None else str(seed).encode()
+        self._root = seed
+        self._prefix = b"%d:%b|%b|" % (len(seed), seed, session.encode())
+
+    def named(self, session: str) -> IdSource:
+        """The source of another session of the same seed."""
+        return IdSource(self._root, session)
 
     def draw(self, digest: bytes, occurrence: int, count: int) -> list[str]:
         """`count` strings of 32 hex digits for the `occurrence`-th request with this digest."""
         material = self._prefix + digest + occurrence.to_bytes(8, "big")
         digits = blake2b(material).hexdigest()
+        if count <= _IDS_PER_BLOCK:
+            return [digits[:32], digits[32:64], digits[64:96], digits[96:]][:count]
         for block in range(1, -(-count // _IDS_PER_BLOCK)):
             digits += blake2b(material + block.to_bytes(4, "big")).hexdigest()
         return [digits[at : at + 32] for at in range(0, 32 * count, 32)]

@@ -59,6 +59,37 @@ class Asker:
         assert reply.status_code == 200, reply.text
         return [json.loads(frame.data or "") for frame in Decoder().feed(reply.content)]
 
+    def chat(self, messages: Any, **members: Any) -> httpx.Response:
+        """Ask Chat Completions: messages, or the text of one."""
+        given = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
+        return self.post_chat({"model": self.server.model, "messages": given, **members})
+
+    def post_chat(self, body: Any, **headers: str) -> httpx.Response:
+        """Post a chat request, as JSON unless it is bytes."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        head = {
+            "authorization": f"Bearer {self.server.api_key}",
+            "content-type": "application/json",
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
+        url = f"{self.server.chat_base_url}/chat/completions"
+        return self.client.post(url, content=content, headers=head)
+
+    def completion(self, messages: Any, **members: Any) -> dict[str, Any]:
+        """The completion for messages."""
+        reply = self.chat(messages, **members)
+        assert reply.status_code == 200, reply.text
+        body: dict[str, Any] = reply.json()
+        return body
+
+    def chunks(self, messages: Any, **members: Any) -> list[dict[str, Any]]:
+        """The chunks for messages, without the marker at their end."""
+        reply = self.chat(messages, stream=True, **members)
+        assert reply.status_code == 200, reply.text
+        told = [frame.data or "" for frame in Decoder().feed(reply.content)]
+        assert told.pop() == "[DONE]"
+        return [json.loads(each) for each in told]
+
     def refused(self, body: Any, **headers: str) -> tuple[int, str, str]:
         """(status, code, message) of a refusal."""
         reply = self.post(body, **headers)

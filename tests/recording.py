@@ -55,7 +55,7 @@ def wrap(application: Any, sink: Callable[[Crossing], None]) -> None:
         if scope["type"] != "http":
             await inner(self, scope, receive, send)
             return
-        crossing = Crossing(scope["method"], scope["path"], profile=_profile_of(self))
+        crossing = Crossing(scope["method"], scope["path"])
         asked: list[bytes] = []
         answered: list[bytes] = []
 
@@ -79,13 +79,18 @@ def wrap(application: Any, sink: Callable[[Crossing], None]) -> None:
             await inner(self, scope, receiving, sending)
         finally:
             crossing.request, crossing.body = b"".join(asked), b"".join(answered)
+            # Below a session's path the application takes the path for what comes behind that.
+            crossing.path, crossing.profile = scope["path"], _profile_of(self, scope)
             sink(crossing)
 
     application.__call__ = recorded
 
 
-def _profile_of(application: Any) -> str:
-    name: str = application._services.session.profile.name
+def _profile_of(application: Any, scope: Any) -> str:
+    """The age that the session plays which answered."""
+    sessions, entry = application._services.sessions, scope.get("mockserver.entry")
+    session = (sessions.get(entry.session) if entry else None) or sessions.first
+    name: str = session.profile.name
     return name
 
 
@@ -111,10 +116,13 @@ _ADMIN = "/_mock/"
 
 def judge(crossing: Crossing) -> list[str]:
     """What is wrong with a crossing: the contract's errors, and what holds for every answer."""
+    from mockserver.contract.chat.schemas import CHAT_PATHS
+
     own = crossing.path in _OWN or crossing.path.startswith(_ADMIN)
     if crossing.status == 0 or (own and crossing.status < 400):
         return []
-    problems = [] if _is_broken(crossing) else [str(finding) for finding in _findings(crossing)]
+    find = _chat_findings if crossing.path in CHAT_PATHS else _findings
+    problems = [] if _is_broken(crossing) else [str(finding) for finding in find(crossing)]
     request_id = crossing.headers.get("x-request-id", "")
     if not request_id:
         problems.append("no x-request-id")
@@ -170,6 +178,21 @@ def _findings(crossing: Crossing) -> list[Any]:
         found = check_stream(crossing.body, profile, request) if crossing.complete else []
         return _asked_for(crossing, found) if crossing.complete else []
     return _asked_for(crossing, check_response(crossing.body, profile, request))
+
+
+def _chat_findings(crossing: Crossing) -> list[Any]:
+    from mockserver.contract.chat import check
+    from mockserver.contract.findings import errors
+
+    if crossing.status >= 400:
+        return errors(check.check_chat_error(crossing.body))
+    request = _value(crossing.request)
+    if not request.get("stream"):
+        return _asked_for(crossing, check.check_chat_completion(crossing.body, request))
+    if not crossing.headers["content-type"].startswith("text/event-stream"):
+        return ["a stream was asked for"]
+    found = check.check_chat_stream(crossing.body, request) if crossing.complete else []
+    return _asked_for(crossing, found) if crossing.complete else []
 
 
 def _asked_for(crossing: Crossing, found: list[Any]) -> list[Any]:

@@ -20,6 +20,7 @@ LAYERS = (
     ("wire",),
     ("exchanges",),
     ("contract", "replies"),
+    ("reports",),
     ("server",),
     ("live",),
     ("recordings",),

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass
 
-from mockserver.cli.reports import Format, Judged
+from mockserver.cli.judged import Judged
+from mockserver.cli.reports import Format
 from mockserver.contract.files import Verdict
 from mockserver.contract.findings import Finding, Severity
 from mockserver.contract.words import plain

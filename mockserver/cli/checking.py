@@ -11,7 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mockserver.cli.reports import FORMATS, Judged
+from mockserver.cli.judged import Judged
+from mockserver.cli.reports import FORMATS
 from mockserver.cli.settings import give_up, settings
 from mockserver.contract.files import AUTO, Verdict, check_file
 from mockserver.contract.findings import Severity
@@ -54,11 +55,12 @@ def run(
     judged: list[Judged] = []
     for file in files:
         try:
-            verdict = check_file(_read(file), profile, kind)
+            data = _read(file)
+            verdict = check_file(data, profile, kind)
         except OSError as error:
             troubles.append(f"can not read {file}: {error.strerror or error}")
         else:
-            judged.append(_judged(file, verdict, ignore))
+            judged.append(_judged(file, data, verdict, ignore))
     _print(FORMATS[style](judged, failing))
     for name, target in targets:
         try:
@@ -97,9 +99,9 @@ def _read(file: str) -> bytes:
     return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
 
 
-def _judged(file: str, verdict: Verdict, ignored: Sequence[str]) -> Judged:
+def _judged(file: str, data: bytes, verdict: Verdict, ignored: Sequence[str]) -> Judged:
     kept = tuple(each for each in verdict.findings if each.rule not in ignored)
-    return Judged("standard input" if file == "-" else file, verdict, kept)
+    return Judged("standard input" if file == "-" else file, verdict, kept, data)
 
 
 def _print(text: str) -> None:

@@ -1,4 +1,4 @@
-"""Reports of what was found in files: for people, for programs, for GitHub and for JUnit readers.
+"""Reports of what was found in files: for people, for programs, for GitHub, for JUnit readers, to look at.
 
 What a file holds is untrusted: each format escapes it, so that no report can be forged or a terminal
 be steered.
@@ -7,30 +7,14 @@ be steered.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 
-from mockserver.contract.files import Verdict
+from mockserver.cli.judged import Judged
 from mockserver.contract.findings import Finding, Severity
 from mockserver.contract.words import as_json, lines_of, place_of, plain, sound, value_text, xml_text
 from mockserver.wire import json
 
-__all__ = ["FORMATS", "Format", "Judged"]
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """One file and what is reported of it."""
-
-    file: str
-    verdict: Verdict
-    findings: tuple[Finding, ...]
-    """Those that were not passed over."""
-
-    @property
-    def valid(self) -> bool:
-        """Whether there is no error among them."""
-        return not any(each.severity is Severity.ERROR for each in self.findings)
+__all__ = ["FORMATS", "Format"]
 
 
 Format = Callable[[Sequence[Judged], Container[Severity]], str]
@@ -123,7 +107,13 @@ def _case(file: str, finding: Finding, failing: Container[Severity]) -> str:
     return f"{head}{body}</testcase>\n"
 
 
+def _html(judged: Sequence[Judged], failing: Container[Severity]) -> str:
+    from mockserver.cli.pages import page
+
+    return page(judged, failing)
+
+
 FORMATS: Mapping[str, Format] = MappingProxyType(
-    {"text": _text, "json": _json, "github": _github, "junit": _junit}
+    {"text": _text, "json": _json, "github": _github, "junit": _junit, "html": _html}
 )
 """Functions that write a report, by the name of its format."""

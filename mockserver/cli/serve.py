@@ -122,16 +122,12 @@ def _is_loopback(host: str) -> bool:
 
 def _reloading(services: Services) -> Callable[[], None] | None:
     """What looks for changed exchange files, and says so in the log."""
-    from mockserver.exchanges import packaged_exchanges
-    from mockserver.server.sessions import use_exchanges
-
-    session, folder = services.session, services.folder
+    folder = services.folder
     if folder is None:
         return None
 
     def reload() -> None:
-        documented = packaged_exchanges(session.profile.name)
-        if told := folder.renew(lambda found: use_exchanges(session, (*found, *documented))):
+        if told := folder.renew(services.sessions.use_exchanges):
             services.logbook.note(told)
 
     return reload
@@ -139,7 +135,6 @@ def _reloading(services: Services) -> Callable[[], None] | None:
 
 def open_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: Any) -> Services:
     """What the options of `serve` describe; MockServerError says what of them can not be used."""
-    from mockserver.exchanges import packaged_exchanges
     from mockserver.server.access import Hosts, Keys
     from mockserver.server.endpoint import Services
     from mockserver.server.logbook import Logbook
@@ -152,13 +147,12 @@ def open_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: Any
     load_profile(settings["profile"])
     models = settings["model"]
     folder = Folder(settings["exchanges"]) if settings["exchanges"] else None
-    exchanges = folder.exchanges if folder else ()
     session = open_session(
         profile=settings["profile"],
         rendering=settings["rendering"],
         seed=settings["seed"],
         models=AnyModel() if "any" in models else frozenset(models) or None,
-        exchanges=(*exchanges, *packaged_exchanges(settings["profile"])),
+        own=folder.exchanges if folder else (),
         counted=max(COUNTED, 2 * settings["store_size"]),
     )
     session.whole_arguments = settings["function_arguments"] == "whole"

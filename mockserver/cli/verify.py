@@ -148,7 +148,7 @@ def _run(run: Run, asker: Asker, targets: Sequence[tuple[str, Path]], options: d
         except MockServerError as error:
             run.partial = stopped = str(error)
     _write(run, targets)
-    sys.stdout.write(FORMS["text"](report(run), run.origin))
+    sys.stdout.write(FORMS["text"](report(run), run))
     sys.stdout.flush()
     if stopped is not None:
         give_up(stopped, 2)
@@ -175,7 +175,7 @@ def _write(run: Run, targets: Sequence[tuple[str, Path]]) -> None:
     for form, target in targets:
         part = target.with_name(f"{target.name}.part")
         try:
-            part.write_text(FORMS[form](value, run.origin), encoding="utf-8")
+            part.write_text(FORMS[form](value, run), encoding="utf-8")
             part.replace(target)
         except OSError as error:
             give_up(f"can not write {target}: {error.strerror or error}", 2)

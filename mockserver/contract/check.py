@@ -14,15 +14,15 @@ from mockserver.contract.findings import Finding
 from mockserver.contract.frames import FrameChecker
 from mockserver.contract.lines import LineChecker
 from mockserver.contract.operations import bodies
+from mockserver.contract.parsing import Body, parsed, value_of
 from mockserver.contract.requests import RequestJudge
 from mockserver.contract.responses import STATUSES, fits_request, output_rules, usage_rules
 from mockserver.contract.rules import Report, finding
 from mockserver.contract.schemas import schemas
 from mockserver.contract.shapes import shape_findings
 from mockserver.contract.stream import StreamChecker
-from mockserver.errors import InvalidJSON, UnknownSchema
+from mockserver.errors import UnknownSchema
 from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile
-from mockserver.wire import json
 
 __all__ = [
     "TRIMMED",
@@ -33,8 +33,6 @@ __all__ = [
     "check_stream",
     "text_findings",
 ]
-
-Body = bytes | bytearray | memoryview | Any
 
 #: Rules that are about what is there no longer when a sample was shortened by hand: members, numbers,
 #: events and pieces of text that were left out. A trimmed sample is not judged by them; by all others it is.
@@ -61,7 +59,7 @@ def check_request(
     ...     print(finding.rule, finding.pointer)
     REQ-001 /input
     """
-    value, found = _parsed(body)
+    value, found = parsed(body)
     if found and value is None:
         return found
     return found + RequestJudge(_profile(profile), models).findings(value)
@@ -76,14 +74,14 @@ def check_response(
     was shortened by hand for what it still shows: see `TRIMMED`.
     """
     profile = _profile(profile)
-    value, found = _parsed(body)
+    value, found = parsed(body)
     if found and value is None:
         return found
     report = Report(profile.name)
     report.found = found + shape_findings(schemas(profile.name), "response", value)
     if isinstance(value, dict):
         _response_rules(value, profile, report)
-        asked = _value(request)
+        asked = value_of(request)
         fits_request(value, asked, profile, report)
         if isinstance(asked, dict) and asked.get("stream") is True:
             report.say("SSE-006", "", "a stream was asked for, and JSON came")
@@ -110,7 +108,7 @@ def check_error(
     reference, August 2026).
     """
     profile = _profile(profile)
-    value, found = _parsed(body)
+    value, found = parsed(body)
     if found and value is None:
         return found
     known = schemas(profile.name)
@@ -146,7 +144,7 @@ def check_body(body: Body, kind: str, profile: str | Profile = DEFAULT_PROFILE) 
     known = sorted({*bodies(profile)})
     if kind not in known:
         raise UnknownSchema(f"{profile.name} has no body {kind!r}; there are: {', '.join(known)}")
-    value, found = _parsed(body)
+    value, found = parsed(body)
     if found and value is None:
         return found
     found += shape_findings(schemas(profile.name), kind, value)
@@ -206,7 +204,7 @@ def check_stream(
             found += events.feed(item)
         found += events.finish()
     if request is not None:
-        found += _answers(_value(request), events, profile)
+        found += _answers(value_of(request), events, profile)
     return _shown(found, trimmed=trimmed)
 
 
@@ -264,25 +262,7 @@ def _profile(profile: str | Profile) -> Profile:
 
 def text_findings(body: bytes) -> list[Finding]:
     """What the text of a body breaks, whatever its value: not JSON, or a name that is there twice."""
-    return _parsed(body)[1]
-
-
-def _parsed(body: Body) -> tuple[Any, list[Finding]]:
-    """The value of a body, and what its text breaks; None where it has no value."""
-    if not isinstance(body, bytes | bytearray | memoryview):
-        return body, []
-    data = bytes(body)
-    try:
-        value = json.loads(data)
-    except InvalidJSON as error:
-        got = data[:80].decode(errors="replace")
-        return None, [finding("SCH-006", "", f"the body is not JSON: {error}", got=got)]
-    names = json.duplicate_keys(data)
-    return value, [finding("SCH-007", "", f"the name {name} is there twice", got=name) for name in names]
-
-
-def _value(body: Body) -> Any:
-    return _parsed(body)[0]
+    return parsed(body)[1]
 
 
 def _shown(found: list[Finding], *, trimmed: bool) -> list[Finding]:

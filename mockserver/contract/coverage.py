@@ -6,14 +6,62 @@ Names are the schemas' own: "message.role", "response.status=failed", "item~reas
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
+from mockserver.contract.examples import load_examples
+from mockserver.contract.operations import bodies
 from mockserver.contract.overlays import branches
-from mockserver.contract.schemas import ProfileSchemas
+from mockserver.contract.rules import load_rules
+from mockserver.contract.schemas import ProfileSchemas, schemas
+from mockserver.profiles import load_profile
 
-__all__ = ["Coverage", "possible", "shown"]
+__all__ = ["Coverage", "Covered", "Crossed", "covered", "possible", "shown"]
 
 Schema = Mapping[str, Any]
+
+
+class Crossed(NamedTuple):
+    """A value that crossed the wire."""
+
+    schema: str
+    """What it is an instance of: "create_request", "event" and the like."""
+    kind: str
+    """request, response, stream or error: what rules are about."""
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """What of the contract a run has seen."""
+
+    seen: tuple[str, ...]
+    missing: tuple[str, ...]
+    rules: tuple[str, ...]
+    """Rules that had something to judge."""
+    rules_missing: tuple[str, ...]
+
+
+def covered(profile: str, crossed: Iterable[Crossed], also: Iterable[str] = ()) -> Covered:
+    """What of a profile's contract was seen; `also`: rules of another kind, judged with anything at all."""
+    names = {"create_request", "response", "event", "error", "error_wrapped", *bodies(load_profile(profile))}
+    coverage = Coverage(schemas(profile), sorted(names))
+    kinds = set()
+    for schema, kind, value in crossed:
+        kinds.add(kind)
+        if kind == "stream" and isinstance(value, dict) and isinstance(value.get("response"), dict):
+            kinds.add("response")  # its usage and output are judged as those of a reply are
+        coverage.add(schema, value)
+    others = frozenset(also)
+    rules = {name for name, rule in load_rules().items() if rule.is_for(profile)}
+    judged = {name for name in rules if load_examples()[name].kind in kinds}
+    judged |= others if kinds else set()
+    return Covered(
+        tuple(sorted(coverage.seen)),
+        tuple(sorted(coverage.possible - coverage.seen)),
+        tuple(sorted(judged)),
+        tuple(sorted((rules | others) - judged)),
+    )
 
 
 class Coverage:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from mockserver import resources
+from mockserver.contract.chat.check import check_chat_completion, check_chat_request, check_chat_stream
 from mockserver.contract.check import check_error, check_request, check_response, check_stream
 from mockserver.contract.files import AUTO, check_file
 from mockserver.contract.findings import Finding
@@ -37,6 +38,11 @@ class Example:
             return check_request(self.data, self.profile)
         if self.kind == "error":
             return check_error(self.data, self.profile)
+        if self.kind == "chat_request":
+            return check_chat_request(self.data, self.profile)
+        if self.kind.startswith("chat_"):
+            chat = check_chat_stream if self.kind == "chat_stream" else check_chat_completion
+            return chat(self.data, self.request)
         if self.kind == AUTO:
             return list(check_file(self.data, self.profile).findings)
         check = check_stream if self.kind == "stream" else check_response

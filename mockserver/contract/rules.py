@@ -22,7 +22,7 @@ class Rule:
     """One rule of `schemas/rules.json`."""
 
     id: str
-    """Family and number, "SEQ-003". Families: SSE, SEQ, ITM, TXT, USE, SCH, REQ."""
+    """Family and number, "SEQ-003". Families: SSE, SEQ, ITM, TXT, USE, SCH, REQ, CHT."""
     title: str
     severity: Severity
     statement: str
@@ -32,7 +32,8 @@ class Rule:
     source: str
     """Where the rule is from: document and date, or "inferred"."""
     profiles: tuple[str, ...]
-    """Names of the profiles it is for; "*" stands for all, "qwen-*" for all of that family."""
+    """Names of the profiles it is for; "*" stands for all, "qwen-*" for all of that family,
+    "qwen-chat" for Chat Completions, which is no profile and is judged alike in all ages."""
     severity_in: Mapping[str, Severity] = field(default_factory=dict)
     """Profiles in which a breach is milder, or worse, than `severity`."""
 

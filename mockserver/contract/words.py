@@ -6,12 +6,25 @@ forged and no terminal be steered.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from mockserver.contract.findings import Finding
 from mockserver.wire import json
+from mockserver.wire.redaction import redact
 
-__all__ = ["as_json", "lines_of", "pair_lines", "place_of", "plain", "sound", "value_text", "xml_text"]
+__all__ = [
+    "as_json",
+    "lines_of",
+    "pair_lines",
+    "place_of",
+    "plain",
+    "sound",
+    "value_text",
+    "without_keys",
+    "xml_text",
+]
 
 _INDENT = "      "
 #: Characters of a value that are shown before the place where it differs.
@@ -81,6 +94,28 @@ def as_json(finding: Finding) -> dict[str, Any]:
         "expected": _json_or_text(finding.expected),
         "got": _json_or_text(finding.got),
     }
+
+
+def without_keys(finding: Finding, secrets: Sequence[str] = ()) -> Finding:
+    """A finding without the secrets, and without anything that has the form of a key."""
+    return replace(
+        finding,
+        pointer=redact(finding.pointer, secrets),
+        message=redact(finding.message, secrets),
+        expected=_clean(finding.expected, secrets),
+        got=_clean(finding.got, secrets),
+    )
+
+
+def _clean(value: Any, secrets: Sequence[str]) -> Any:
+    """A JSON value without anything that is a key or has the form of one."""
+    if isinstance(value, str):
+        return redact(value, secrets)
+    if isinstance(value, list | tuple):
+        return [_clean(each, secrets) for each in value]
+    if isinstance(value, dict):
+        return {redact(str(name), secrets): _clean(each, secrets) for name, each in value.items()}
+    return value if isinstance(value, int | float | bool | None) else str(value)
 
 
 def _json_or_text(value: Any) -> Any:

@@ -1,6 +1,7 @@
-"""The forms of a report: for people, for programs, for JUnit readers and for a summary in CI.
+"""The forms of a report: for people, for programs, for JUnit readers, for a summary in CI, to look at.
 
-All are written from the report's JSON value. What an endpoint said is untrusted: each form escapes it.
+All but the page are written from the report's JSON value alone. What an endpoint said is untrusted:
+each form escapes it.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from mockserver.contract.words import pair_lines, plain, xml_text
-from mockserver.live.origin import Origin
 from mockserver.live.report import as_bytes
+from mockserver.live.verify import Run
 
 __all__ = ["FORMS", "plan_text"]
 
 Report: TypeAlias = Mapping[str, Any]
-Form: TypeAlias = Callable[[Report, Origin], str]
+Form: TypeAlias = Callable[[Report, Run], str]
 
 _MARKS = {"pass": "✔", "fail": "✘", "drift": "≠", "inconclusive": "?", "not covered": "-"}
 
@@ -41,7 +42,7 @@ def plan_text(
     return "\n".join(lines) + "\n"
 
 
-def _text(report: Report, _: Origin) -> str:
+def _text(report: Report, _: Run) -> str:
     lines = [
         f"{report['base_url']}, model {plain(report['model'])}",
         f"judged as {report['profile']}, {plain(report['why'])}",
@@ -113,11 +114,11 @@ def _summary(report: Report) -> str:
     return f"{counts or 'nothing'}; {spent['requests']} requests and {spent['tokens']:,} tokens spent"
 
 
-def _json(report: Report, origin: Origin) -> str:
-    return as_bytes(report, origin).decode()
+def _json(report: Report, run: Run) -> str:
+    return as_bytes(report, run.origin).decode()
 
 
-def _junit(report: Report, _: Origin) -> str:
+def _junit(report: Report, _: Run) -> str:
     """A test case a probe; drift that is new is a failure too."""
     cases = [_case(probe, report) for probe in report["probes"]]
     failures = sum("<failure" in each for each in cases)
@@ -147,7 +148,7 @@ def _case(probe: Mapping[str, Any], report: Report) -> str:
     return f"{head}{body}</testcase>\n"
 
 
-def _markdown(report: Report, _: Origin) -> str:
+def _markdown(report: Report, _: Run) -> str:
     lines = [f"## Contract of {_code(report['base_url'])}", ""]
     if report["partial"]:
         lines += [f"**Partial:** {_inline(report['partial'])}", ""]
@@ -182,7 +183,13 @@ def _fenced(line: str) -> str:
     return line.replace("```", "'''")
 
 
+def _html(report: Report, run: Run) -> str:
+    from mockserver.live.page import page
+
+    return page(report, run)
+
+
 FORMS: Mapping[str, Form] = MappingProxyType(
-    {"text": _text, "json": _json, "junit": _junit, "markdown": _markdown}
+    {"text": _text, "json": _json, "junit": _junit, "markdown": _markdown, "html": _html}
 )
 """Functions that write a report, by the name of its form."""

@@ -7,12 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from mockserver.contract.coverage import Coverage
-from mockserver.contract.examples import load_examples
+from mockserver.contract.coverage import Covered, Crossed, covered
 from mockserver.contract.marks import choose_profile
-from mockserver.contract.operations import bodies, find_operation
-from mockserver.contract.rules import live_rules, load_rules
-from mockserver.contract.schemas import schemas
+from mockserver.contract.operations import find_operation
+from mockserver.contract.rules import live_rules
 from mockserver.errors import LiveError
 from mockserver.live.asking import Asker, OutOfBudget, Throttled, Unreachable
 from mockserver.live.client import Ask, Crossing
@@ -24,7 +22,6 @@ from mockserver.live.talk import Inconclusive, NotAsked, Talk
 from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile, profile_names
 
 __all__ = [
-    "Covered",
     "Outcome",
     "Problem",
     "Run",
@@ -71,17 +68,6 @@ class Problem:
     def key(self) -> tuple[str, str]:
         """The rule and the place in the contract: what a baseline keeps."""
         return self.first.finding.rule, self.first.place
-
-
-@dataclass(frozen=True, slots=True)
-class Covered:
-    """What of the contract the run has seen."""
-
-    seen: tuple[str, ...]
-    missing: tuple[str, ...]
-    rules: tuple[str, ...]
-    """Rules that had something to judge."""
-    rules_missing: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -229,27 +215,11 @@ def chosen_profile(origin: Origin, asker: Asker) -> tuple[str, str]:
 
 def _covered(profile: str, crossings: Iterable[Crossing]) -> Covered:
     about = load_profile(profile)
-    names = {"create_request", "response", "event", "error", "error_wrapped", *bodies(about)}
-    coverage = Coverage(schemas(profile), sorted(names))
-    kinds = set()
-    for crossing in crossings:
-        for name, kind, value in _values(crossing, about):
-            kinds.add(kind)
-            coverage.add(name, value)
-    rules = {name for name, rule in load_rules().items() if rule.is_for(profile)}
-    judged = {name for name in rules if load_examples()[name].kind in kinds}
-    judged |= live_rules().keys() if kinds else set()
-    possible = coverage.possible
-    return Covered(
-        tuple(sorted(coverage.seen)),
-        tuple(sorted(possible - coverage.seen)),
-        tuple(sorted(judged)),
-        tuple(sorted((rules | live_rules().keys()) - judged)),
-    )
+    return covered(profile, (each for one in crossings for each in _values(one, about)), live_rules())
 
 
-def _values(crossing: Crossing, profile: Profile) -> Iterator[tuple[str, str, object]]:
-    """(schema, kind of thing, value) of all that crossed."""
+def _values(crossing: Crossing, profile: Profile) -> Iterator[Crossed]:
+    """All the values that crossed, as far as the contract has a schema for them."""
     operation = find_operation(profile, crossing.ask.method, profile.base_path + crossing.ask.path)
     good, value = (crossing.status or 0) < 400, crossing.value
     if (
@@ -258,10 +228,10 @@ def _values(crossing: Crossing, profile: Profile) -> Iterator[tuple[str, str, ob
         and good
         and isinstance(crossing.ask.body, dict)
     ):
-        yield operation.request, "request", crossing.ask.body
+        yield Crossed(operation.request, "request", crossing.ask.body)
     if crossing.is_stream:
-        yield from (("event", "stream", event) for event in crossing.events)
+        yield from (Crossed("event", "stream", event) for event in crossing.events)
     elif isinstance(value, dict) and (not good or operation is None):
-        yield "error_wrapped" if "error" in value else "error", "error", value
+        yield Crossed("error_wrapped" if "error" in value else "error", "error", value)
     elif isinstance(value, dict) and operation is not None:
-        yield operation.reply, "response", value
+        yield Crossed(operation.reply, "response", value)

@@ -24,6 +24,7 @@ from mockserver.replies.usage import Cache, usage_object
 from mockserver.wire import json, sse
 
 __all__ = [
+    "USUAL",
     "Filled",
     "ReplyTemplate",
     "Shape",
@@ -77,7 +78,7 @@ class Values(NamedTuple):
 
     def filling(self, rendering: Rendering) -> tuple[bytes, ...]:
         """The values as bytes, in the order of the slots."""
-        return (
+        filled = (
             self.response_id.encode(),
             rendering.time(self.created_at),
             b"%d" % self.input_tokens,
@@ -86,13 +87,13 @@ class Values(NamedTuple):
             self.tool_choice,
             *self.echoes,
             *self.cache,
-            *[each.encode() for each in self.item_ids],
-            *[each.encode() for each in self.call_ids],
+            *map(str.encode, self.item_ids),
         )
+        return (*filled, *map(str.encode, self.call_ids)) if self.call_ids else filled
 
 
 #: Nothing out of the ordinary.
-PLAIN = Shape()
+USUAL = Shape()
 
 Filled: TypeAlias = tuple[bytes, ...]
 _Piece: TypeAlias = tuple[bytes, Callable[[Filled], Any]]
@@ -127,7 +128,7 @@ class StreamTemplate:
 
 @lru_cache(maxsize=1024)
 def reply_template(
-    script: Script, profile: str, rendering: str, model: str, shape: Shape = PLAIN
+    script: Script, profile: str, rendering: str, model: str, shape: Shape = USUAL
 ) -> ReplyTemplate:
     """The compiled reply; kept for the 1,024 latest."""
     facts, names = _marked(script, load_profile(profile), model, shape)
@@ -138,7 +139,7 @@ def reply_template(
 
 @lru_cache(maxsize=1024)
 def stream_template(
-    script: Script, profile: str, rendering: str, model: str, shape: Shape = PLAIN
+    script: Script, profile: str, rendering: str, model: str, shape: Shape = USUAL
 ) -> StreamTemplate:
     """The compiled stream; kept for the 1,024 latest."""
     facts, names = _marked(script, load_profile(profile), model, shape)

@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterable
 from hmac import compare_digest
 
+from mockserver.errors import ConfigurationError
 from mockserver.server.envelopes import Misdirected
 from mockserver.server.faults import find_fault
 
-__all__ = ["Hosts", "Keys"]
+__all__ = ["Hosts", "Keys", "key_of", "require_key"]
 
 _BEARER = re.compile(rb"[Bb]earer +([!-~]+) *")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
@@ -25,6 +26,7 @@ class Keys:
 
     def __init__(self, keys: Iterable[str] = ()) -> None:
         self._keys = tuple(key.encode() for key in keys)
+        self._lent: tuple[bytes, ...] = ()
         self._good: set[bytes | None] = set()
 
     def __repr__(self) -> str:
@@ -37,8 +39,13 @@ class Keys:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The keys, for redaction alone."""
-        return tuple(key.decode() for key in self._keys)
+        """The keys, those lent included, for redaction alone."""
+        return tuple(key.decode() for key in (*self._keys, *self._lent))
+
+    def lend(self, keys: Iterable[str]) -> None:
+        """Accept these as well, and no others that were lent before: keys that belong to sessions."""
+        self._lent = tuple(key.encode() for key in keys)
+        self._good.clear()
 
     def check(self, authorization: bytes | None, wrong_key: str) -> None:
         """ApiError 401 where an `Authorization` header has no key, or a wrong one.
@@ -57,7 +64,7 @@ class Keys:
 
     def _known(self, key: bytes) -> bool:
         # Every key is compared, so that the time taken tells nothing.
-        return self.any or sum(compare_digest(key, each) for each in self._keys) > 0
+        return self.any or sum(compare_digest(key, each) for each in (*self._keys, *self._lent)) > 0
 
 
 class Hosts:
@@ -89,6 +96,19 @@ class Hosts:
     def _same_site(self, origin: bytes) -> bool:
         match = _ORIGIN.fullmatch(origin.decode("latin-1"))
         return match is not None and _name_of(match[1].encode("latin-1")) in self._names
+
+
+def key_of(authorization: bytes | None) -> str:
+    """The key in an `Authorization` header; empty where there is none."""
+    match = _BEARER.fullmatch(authorization or b"")
+    return match[1].decode() if match else ""
+
+
+def require_key(key: str) -> str:
+    """The key; ConfigurationError where no client could send it."""
+    if not (key and key.isascii() and key.isprintable() and " " not in key):
+        raise ConfigurationError("an API key must be printable ASCII without spaces")
+    return key
 
 
 def _name_of(host: bytes) -> str | None:

@@ -10,7 +10,7 @@ from mockserver.profiles import Profile
 from mockserver.replies.usage import count_tokens
 from mockserver.wire import json
 
-__all__ = ["Ask", "read_ask", "texts_of"]
+__all__ = ["Ask", "form_of", "read_ask", "texts_of"]
 
 
 class Ask(NamedTuple):
@@ -50,6 +50,8 @@ class Ask(NamedTuple):
     """Of the first MCP server that was declared."""
 
 
+#: Those that say whether the model is to think.
+_THINKING = frozenset({"reasoning", "enable_thinking"})
 #: Parameters that most requests do without: those with none of them are read faster.
 _LATER = frozenset({"conversation", "store", "instructions", "max_output_tokens", "text"})
 #: What `json_object` asks for: any object, but one with something in it.
@@ -74,7 +76,7 @@ def read_ask(body: Mapping[str, Any], profile: Profile) -> Ask:
         body.get("stream") is True,
         prompt,
         tokens,
-        thinks(body, profile),
+        profile.thinking if _THINKING.isdisjoint(body) else thinks(body, profile),
         answered,
         body.get("previous_response_id"),
         choice,
@@ -104,11 +106,11 @@ def _with_later(ask: Ask, listed: Mapping[str, Any]) -> Ask:
         conversation=listed.get("conversation"),
         store=listed.get("store") is not False,
         max_output_tokens=listed.get("max_output_tokens"),
-        form=_form(listed.get("text")),
+        form=form_of(listed.get("text")),
     )
 
 
-def _form(text: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+def form_of(text: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """The schema of `text.format`; None where plain text will do."""
     about = (text or {}).get("format") or {}
     if about.get("type") == "json_schema":

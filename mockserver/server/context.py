@@ -18,7 +18,7 @@ from mockserver.server.sessions import Session
 from mockserver.server.store import Conversation, Kept, Record, Store
 from mockserver.wire import json
 
-__all__ = ["SessionCache", "Told", "find_parent", "input_list", "item_id", "listed", "remember"]
+__all__ = ["SessionCache", "converse", "find_parent", "input_list", "item_id", "listed", "record_of"]
 
 
 async def find_parent(session: Session, store: Store, ask: Ask) -> Record | None:
@@ -94,52 +94,49 @@ class SessionCache(NamedTuple):
         return Cache(self.cached, self.created)
 
 
-class Told(NamedTuple):
-    """A reply as far as it is kept."""
-
-    values: Values
-    exchange: str | None
-    cache: SessionCache | None
-    request: bytes
-    response: bytes
-    """In wire form."""
-
-
-async def remember(session: Session, store: Store, ask: Ask, parent: Record | None, told: Told) -> None:
-    """Keep a response for the turns after it, and put it into its conversation."""
+def record_of(
+    session: Session,
+    ask: Ask,
+    parent: Record | None,
+    values: Values,
+    exchange: str | None,
+    cache: SessionCache | None,
+    request: bytes,
+    response: bytes,
+) -> Record:
+    """A response, in wire form, as it is kept for the turns after it."""
     now, profile = session.clock.now(), session.profile
-    kept = 0 if told.cache is None else told.cache.kept
-    until = now + profile.cache_seconds if kept else 0.0
-    if ask.store:
-        await store.put(
-            Record(
-                told.values.response_id,
-                session.name,
-                (parent.id or None) if parent else None,
-                parent.turn + 1 if parent else 1,
-                now,
-                now + profile.lifetime_s,
-                told.exchange,
-                told.values.total_tokens - ask.instruction_tokens,
-                told.response,
-                told.request if "listInputItems" in profile.operations else b"",
-                kept,
-                until,
-            )
+    kept = 0 if cache is None else cache.kept
+    return Record(
+        values.response_id,
+        session.name,
+        (parent.id or None) if parent else None,
+        parent.turn + 1 if parent else 1,
+        now,
+        now + profile.lifetime_s,
+        exchange,
+        values.total_tokens - ask.instruction_tokens,
+        response,
+        request if "listInputItems" in profile.operations else b"",
+        kept,
+        now + profile.cache_seconds if kept else 0.0,
+    )
+
+
+async def converse(store: Store, conversation: str, record: Record, request: bytes) -> None:
+    """Put a turn, as it would be kept, into its conversation."""
+    new = _turn(request, record.response, record.id, record.created)
+
+    def grown(before: Conversation) -> Conversation:
+        return before._replace(
+            items=before.items + new,
+            turn=before.turn + 1,
+            exchange=record.exchange,
+            cached_tokens=record.cached_tokens,
+            cached_until=record.cached_until,
         )
-    if ask.conversation is not None:
-        new = _turn(told.request, told.response, told.values.response_id, now)
 
-        def grown(before: Conversation) -> Conversation:
-            return before._replace(
-                items=before.items + new,
-                turn=before.turn + 1,
-                exchange=told.exchange,
-                cached_tokens=kept,
-                cached_until=until,
-            )
-
-        await store.update_conversation(session.name, ask.conversation, grown)
+    await store.update_conversation(record.session, conversation, grown)
 
 
 def _turn(request: bytes, response: bytes, response_id: str, now: float) -> tuple[Kept, ...]:

@@ -30,8 +30,6 @@ class Delivery:
 
     def over(self, other: Delivery) -> Delivery:
         """This one, and `other` where it says nothing."""
-        if self is PLAIN:
-            return other
         return Delivery(
             self.fault or other.fault,
             other.pace if self.pace is None else self.pace,

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from email.utils import formatdate
+from hmac import compare_digest
 from typing import TypeAlias
 
 from starlette.types import Receive, Scope, Send
@@ -19,7 +20,8 @@ from mockserver.errors import ConfigurationError, InvalidJSON
 from mockserver.ids import request_digest, uuid
 from mockserver.server.access import Hosts, Keys
 from mockserver.server.bodies import Disconnected, read_body
-from mockserver.server.delivery import Delivery, broken, timed
+from mockserver.server.delivery import PLAIN, Delivery, broken, timed
+from mockserver.server.directory import PREFIX, SESSION_HEADER, Directory
 from mockserver.server.engine import Answer, fail, in_band, respond
 from mockserver.server.envelopes import ApiError, Misdirected, Unplanned, envelope
 from mockserver.server.faults import FAULT_HEADER, AskedFault, Fault, Outgoing, parse_fault
@@ -30,7 +32,7 @@ from mockserver.server.sessions import Session
 from mockserver.server.steps import Raw
 from mockserver.server.steps import Send as SendStep
 from mockserver.server.store import MemoryStore, Store
-from mockserver.server.transmit import CONNECTION, Headers, send_body, send_pieces, send_steps
+from mockserver.server.transmit import CONNECTION, ENTRY, Headers, send_body, send_pieces, send_steps
 from mockserver.wire import json
 from mockserver.wire.redaction import redact
 
@@ -40,6 +42,7 @@ __all__ = [
     "Services",
     "asked_fault",
     "create_response",
+    "creating",
     "drawn_id",
     "guarded",
     "require_json",
@@ -47,6 +50,8 @@ __all__ = [
 
 _JSON = (b"content-type", b"application/json")
 _DELAY = b"x-mock-delay"
+_SCENARIO = b"x-mock-scenario"
+ADMIN_HEADER = b"x-mock-admin-token"
 _LONGEST_DELAY_MS = 600_000
 _SESSION_CACHE = b"x-dashscope-session-cache"
 #: As recorded on the service's hosts (2026).
@@ -72,14 +77,30 @@ class Services:
     """The folder of the user's own exchange files, which is read again when it changes."""
     stream_errors: str = "http"
     """How a stream is refused: "http", with a status of its own, or "inband", with 200 and within it."""
+    sessions: Directory = field(init=False)
+    """All sessions: `session`, and those that are named."""
     _date: tuple[int, bytes] = (0, b"")
 
     def __post_init__(self) -> None:
+        self.sessions = Directory(self.session, self.store, self.keys)
+        self.sessions.told = self.logbook.note
+        self.sessions.lent = self._know
+        self._know()
+
+    def _know(self) -> None:
         self.secrets = (*self.keys.secrets, *([self.admin_token] if self.admin_token else []))
 
-    def date(self) -> bytes:
-        """The `Date` header, by the session's clock."""
-        now = int(self.session.clock.now())
+    def is_admin(self, token: bytes) -> bool:
+        """Whether that is the admin API's token."""
+        return self.admin_token != "" and compare_digest(token, self.admin_token.encode())
+
+    def allows_header(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether a request may name its session by header: as it may ask for faults, or with the token."""
+        return self.mock_headers or self.is_admin(headers.get(ADMIN_HEADER, b""))
+
+    def date(self, session: Session | None = None) -> bytes:
+        """The `Date` header, by a session's clock."""
+        now = int((session or self.session).clock.now())
         if self._date[0] != now:
             self._date = (now, formatdate(now, usegmt=True).encode())
         return self._date[1]
@@ -103,11 +124,11 @@ class Request:
 
     def note(self, status: int, reply: tuple[bytes, ...], stream: bool, about: About) -> Entry:
         """Into the journal and the log."""
-        scope = self.scope
-        authorization = self.headers.get(b"authorization", b"")
-        sent = Sent(scope["method"], scope["path"], scope["headers"], authorization, self.services.secrets)
-        entry = Entry(self.session.clock.now(), sent, self.body, status, reply, stream, about)
-        self.session.journal.add(entry)
+        scope, session = self.scope, self.session
+        authorization, secrets = self.headers.get(b"authorization", b""), self.services.secrets
+        sent = Sent(scope["method"], scope["path"], scope["headers"], authorization, secrets, session.name)
+        entry = scope[ENTRY] = Entry(session.clock.now(), sent, self.body, status, reply, stream, about)
+        session.journal.add(entry)
         self.services.logbook.note(entry)
         return entry
 
@@ -115,22 +136,61 @@ class Request:
 Handler: TypeAlias = Callable[[Request], Awaitable[None]]
 
 
-async def guarded(handler: Handler, services: Services, scope: Scope, receive: Receive, send: Send) -> None:
-    """Run a handler; whatever it refuses or breaks on is answered in the API's own envelope."""
+async def guarded(
+    handler: Handler,
+    services: Services,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    prefix: str = "",
+    worded: Callable[[ApiError], ApiError] | None = None,
+) -> None:
+    """Run a handler; whatever it refuses or breaks on is answered in the API's own envelope.
+
+    `prefix` is the session that the path named; `worded` says a refusal in the words of another API than
+    Responses.
+    """
     request = Request(scope, receive, send, services)
     try:
         services.hosts.check(request.headers.get(b"host"), request.headers.get(b"origin"))
+        if SESSION_HEADER in request.headers or prefix or services.sessions.keys:
+            await _enter(request, prefix, hot=handler is create_response)
         await handler(request)
     except Disconnected:
         return
     except ApiError as error:
-        await _refuse(request, error)
+        await _refuse(request, worded(error) if worded else error)
     except Exception as error:  # noqa: BLE001 (the last resort: a defect of ours must not look like a hang)
         services.logbook.note(_defect(error))
         if request.started:
             scope["extensions"][CONNECTION].close()
             return
-        await _refuse(request, ApiError(500, "InternalError", "An internal error of the mock server."))
+        defect = ApiError(500, "InternalError", "An internal error of the mock server.")
+        await _refuse(request, worded(defect) if worded else defect)
+
+
+async def _enter(request: Request, prefix: str, *, hot: bool) -> None:
+    """Put a request into the session that it names; ApiError where it can not be called that.
+
+    `hot`: it came to the server's own endpoint, and the session may play another age.
+    """
+    services, headers = request.services, request.headers
+    try:
+        name = services.sessions.name_of(headers, prefix, by_header=services.allows_header(headers))
+    except ConfigurationError as error:
+        where = "x-mock-session" if SESSION_HEADER in headers else f"{PREFIX}NAME/"
+        raise Misdirected(400, "InvalidParameter", f"{where}: {error}") from None
+    session = services.sessions.get(name)
+    if session is None:
+        if not services.is_admin(headers.get(ADMIN_HEADER, b"")):
+            # Whoever has no key makes no session, and so drives out none.
+            services.keys.check(headers.get(b"authorization"), services.session.profile.wrong_key)
+        session = await services.sessions.open(name)
+    request.session = session
+    path, own = request.scope["path"], (session.profile.base_path, *session.profile.aliases)
+    if hot and not any(path == f"{base}/responses" for base in own):
+        message = f"{path} belongs to the profile {services.session.profile.name}."
+        raise Misdirected(404, "NotFound", f"{message} The session {name} plays {session.profile.name}.")
 
 
 def drawn_id(request: Request, outcome: str) -> str:
@@ -145,37 +205,44 @@ def drawn_id(request: Request, outcome: str) -> str:
     return uuid(request.session.ids.draw(digest, request.session.occurrence(digest), 1)[0])
 
 
-async def create_response(request: Request) -> None:
-    """`POST …/responses`."""
-    headers = request.headers
-    request.services.keys.check(headers.get(b"authorization"), request.session.profile.wrong_key)
-    require_json(headers.get(b"content-type"))
-    request.body = await read_body(request.receive, headers.get(b"content-length"))
-    limiter = request.session.limiter
-    if limiter is None:
-        await _respond(request)
-        return
-    key = headers.get(b"authorization", b"")
-    limiter.enter(key)
-    try:
-        await _respond(request)
-    finally:
-        limiter.leave(key)
+Answering: TypeAlias = Callable[[Request], Awaitable[Answer]]
 
 
-async def _respond(request: Request) -> None:
-    answer = await _answer(request)
-    if request.services.mock_headers and _DELAY in request.headers:
+def creating(answering: Answering) -> Handler:
+    """The handler of an endpoint that makes answers: who asks, how much, what is said, how it goes out."""
+
+    async def create(request: Request) -> None:
+        headers = request.headers
+        request.services.keys.check(headers.get(b"authorization"), request.session.profile.wrong_key)
+        require_json(headers.get(b"content-type"))
+        request.body = await read_body(request.receive, headers.get(b"content-length"))
+        limiter = request.session.limiter
+        if limiter is None:
+            await _send(request, await answering(request))
+            return
+        key = headers.get(b"authorization", b"")
+        limiter.enter(key)
+        try:
+            await _send(request, await answering(request))
+        finally:
+            limiter.leave(key)
+
+    return create
+
+
+async def _send(request: Request, answer: Answer) -> None:
+    services, session = request.services, request.session
+    if services.mock_headers and _DELAY in request.headers:
         await asyncio.sleep(_delay(request.headers[_DELAY]))
     head = [
         _EVENTS if answer.stream else _JSON,
         (b"x-request-id", answer.about.request_id.encode()),
-        (b"date", request.services.date()),
+        (b"date", services.date(session)),
     ]
     if answer.fault:
         head.append((FAULT_HEADER, answer.fault.encode()))
-    delivery = answer.delivery.over(request.session.delivery)
-    if not delivery.is_plain:
+    delivery = session.delivery if answer.delivery is PLAIN else answer.delivery.over(session.delivery)
+    if delivery is not PLAIN and not delivery.is_plain:
         await _deliver(request, answer, head, delivery)
         return
     request.note(answer.status, answer.pieces, answer.stream, answer.about)
@@ -232,23 +299,34 @@ def _broken(request: Request, outgoing: Outgoing, asked: AskedFault, seed: str) 
 
 async def _answer(request: Request) -> Answer:
     services, session, path = request.services, request.session, request.scope["path"]
-    fault = asked_fault(request)
+    fault = asked_fault(request) if services.mock_headers or session.faults else None
     if fault is not None and isinstance(fault.what, Fault):
         return fail(session, path, request.body, fault)
     cache = request.headers.get(_SESSION_CACHE) == b"enable"
+    named = request.headers.get(_SCENARIO) if services.mock_headers else None
+    scenario = None if named is None else named.decode("latin-1")
     try:
         answer = await respond(
-            session, services.store, path, request.body, cache=cache, headers=request.headers
+            session,
+            services.store,
+            path,
+            request.body,
+            cache=cache,
+            headers=request.headers,
+            scenario=scenario,
         )
     except ApiError as error:
         if error.streamed and services.stream_errors == "inband":
             return in_band(session, path, request.body, error)
         raise
-    if fault is None:
-        planned = answer.delivery.fault
-        if planned is None or session.struck_by(planned, path, request.body):
-            return answer
+    planned = answer.delivery.fault
+    if fault is None and (planned is None or session.struck_by(planned, path, request.body)):
+        return answer
     return answer._replace(delivery=replace(answer.delivery, fault=fault))
+
+
+create_response: Handler = creating(_answer)
+"""`POST …/responses`."""
 
 
 def asked_fault(request: Request) -> AskedFault | None:
@@ -289,13 +367,21 @@ async def _refuse(request: Request, error: ApiError) -> None:
     detail = error.detail or error.message
     refusal = "refused" if isinstance(error, Misdirected) else ""
     refusal = "unplanned" if isinstance(error, Unplanned) else refusal
-    about = About(request_id, model, prompt, judged=error.findings, detail=detail, refusal=refusal)
+    about = About(request_id, model, prompt, error.exchange, error.findings, detail=detail, refusal=refusal)
     authorization = request.headers.get(b"authorization", b"")
     error.message = redact(error.message, secrets_of(authorization, request.services.secrets))
     body = envelope(error, request_id)
+    head: Headers = [
+        _JSON,
+        (b"x-request-id", request_id.encode()),
+        (b"date", request.services.date(request.session)),
+    ]
+    head += error.headers
+    if error.delivery is not None:
+        await _deliver(request, Answer(about, (body,), False, error.status), head, error.delivery)
+        return
     request.note(error.status, (body,), False, about)
-    head: Headers = [_JSON, (b"x-request-id", request_id.encode()), (b"date", request.services.date())]
-    await send_body(request.send, error.status, [*head, *error.headers], body)
+    await send_body(request.send, error.status, head, body)
 
 
 def _glimpse(body: bytes) -> tuple[str, str]:

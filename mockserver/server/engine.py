@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -35,34 +36,27 @@ from mockserver.replies.usage import cut_short
 from mockserver.server import pacing
 from mockserver.server.asks import Ask, read_ask
 from mockserver.server.conditions import Incoming
-from mockserver.server.context import SessionCache, Told, find_parent, remember
+from mockserver.server.context import SessionCache, converse, find_parent, record_of
 from mockserver.server.delivery import PLAIN, Delivery
 from mockserver.server.envelopes import ApiError, Unplanned, from_finding
 from mockserver.server.faults import AskedFault, Fault
 from mockserver.server.journal import About
-from mockserver.server.sessions import Session
+from mockserver.server.sessions import Chosen, Session
 from mockserver.server.steps import Send, Step
 from mockserver.server.store import Record, Store
+from mockserver.server.stubs import Stub
 from mockserver.server.values import Draw, context_tokens, shape_of, values_of
 from mockserver.wire import json
 
 #: Characters of a prompt that is repeated where a stub for it is proposed.
 _LONGEST_PROMPT = 200
+#: Characters of a name that is repeated where there is nothing of that name.
+_LONGEST_NAME = 100
 
-__all__ = ["Answer", "fail", "failure", "in_band", "respond"]
+__all__ = ["Answer", "Chosen", "chosen", "fail", "failure", "in_band", "respond"]
 
 
 _NO_HEADERS: Mapping[bytes, bytes] = MappingProxyType({})
-
-
-class Chosen(NamedTuple):
-    """What answers a request."""
-
-    name: str | None
-    """Of the exchange or the stub."""
-    reply: Script | AskedFault | Mapping[str, Any]
-    """A script, an error of the service, or an exchange's reply of another kind."""
-    delivery: Delivery = PLAIN
 
 
 class Answer(NamedTuple):
@@ -91,53 +85,55 @@ async def respond(
     *,
     cache: bool = False,
     headers: Mapping[bytes, bytes] = _NO_HEADERS,
+    scenario: str | None = None,
 ) -> Answer:
     """The answer to a create request, by its path and body; ApiError where the API refuses it.
 
     `cache`: the session's cache is asked for, by its header. `headers` are for the conditions of stubs.
+    `scenario` names what is to answer, whatever else would.
     """
     body, findings = _judged(session, raw)
-    profile = session.profile
-    ask = read_ask(body, profile)
+    ask = read_ask(body, session.profile)
     waits = ask.previous is not None or ask.conversation is not None
     parent = await find_parent(session, store, ask) if waits else None
     if session.limiter is not None:
         _admit(session, ask, parent, headers)
     digest = request_digest(b"%b %b" % (path.encode(), json.canonical(body)))
     draw = Draw(session.ids, digest, session.occurrence(digest))
-    incoming = Incoming(
-        body, ask, headers, parent.exchange if parent else None, parent.turn + 1 if parent else 1
-    )
-    exchange, script, delivery = _chosen(session, incoming, draw)
-    about = _about(incoming, draw, exchange, findings, profile)
+    after, turn = (parent.exchange, parent.turn + 1) if parent else (None, 1)
+    incoming = Incoming(body, ask, headers, after, turn)
+    exchange, script, delivery = chosen(session, incoming, draw, scenario)
+    about = _about(incoming, draw, exchange, findings, session.profile)
     if isinstance(script, AskedFault):
-        return failure(session, script, draw, about, stream=ask.stream)
+        return failure(session, script, draw, about, stream=ask.stream, delivery=delivery)
     if not isinstance(script, Script):
-        return _verbatim(script, about)._replace(delivery=delivery)
+        return _verbatim(script, about, delivery)
     if ask.max_output_tokens is not None:
-        script = _within(script, ask, profile)
-    input_tokens = context_tokens(ask, parent, script, profile)
+        script = _within(script, ask, session.profile)
+    tokens = context_tokens(ask, parent, script, session.profile)
     if session.limiter is not None:
-        input_tokens = session.limiter.fitting(input_tokens)
-    kept = _cached(session, parent, input_tokens) if cache else None
-    values = values_of(session, ask, body, parent, script, draw, input_tokens, kept)
+        tokens = session.limiter.fitting(tokens)
+    kept = _cached(session, parent, tokens) if cache else None
+    values = values_of(session, ask, body, parent, script, draw, tokens, kept)
     if session.limiter is not None:
         _spend(session, ask, values, headers)
     pieces, whole = _written(session, ask, script, values, shape_of(session, body, kept))
-    if ask.store or ask.conversation is not None:
-        await remember(session, store, ask, parent, Told(values, exchange, kept, raw, whole))
+    record = record_of(session, ask, parent, values, exchange, kept, raw, whole)
+    if ask.store:
+        await store.put(record)
+    if ask.conversation is not None:
+        await converse(store, ask.conversation, record, raw)
     return Answer(about, pieces, ask.stream, delivery=delivery)
 
 
 def _about(
     request: Incoming, draw: Draw, exchange: str | None, findings: tuple[Finding, ...], profile: Profile
 ) -> About:
+    ask = request.ask
     # Without a finding there is no parameter that the profile does not know.
     ignored = tuple(ignored_parameters(request.body, profile)) if findings else ()
-    about = About(draw.request_id, request.ask.model, request.ask.prompt, exchange, findings, ignored)
-    if request.turn == 1:
-        return about
-    return about._replace(after=request.after, turn=request.turn)
+    about = About(draw.request_id, ask.model, ask.prompt, exchange, findings, ignored)
+    return about if request.turn == 1 else about._replace(after=request.after, turn=request.turn)
 
 
 def _admit(session: Session, ask: Ask, parent: Record | None, headers: Mapping[bytes, bytes]) -> None:
@@ -197,17 +193,32 @@ def fail(session: Session, path: str, raw: bytes, fault: AskedFault) -> Answer:
     return failure(session, fault, draw, About(draw.request_id), stream=stream)
 
 
-def failure(session: Session, asked: AskedFault, draw: Draw, about: About, *, stream: bool) -> Answer:
+def failure(
+    session: Session,
+    asked: AskedFault,
+    draw: Draw,
+    about: About,
+    *,
+    stream: bool,
+    delivery: Delivery = PLAIN,
+) -> Answer:
     """An error of the service as it reports it; ApiError where it has a status of its own."""
     fault = asked.what
     if not isinstance(fault, Fault):
         raise TypeError("no error of the service")
     form = fault.in_band(stream=stream)
     if form is None:
-        raise fault.refusal(headers=asked.headers)
+        raise _going_out(fault.refusal(headers=asked.headers), about, delivery)
     code = (fault.stream_code if stream else None) or fault.code
     pieces = _in_band(session, draw, form, code, fault.message, stream=stream)
-    return Answer(about._replace(detail=f"fault {fault.name}"), pieces, stream, fault=fault.name)
+    about = about._replace(detail=f"fault {fault.name}")
+    return Answer(about, pieces, stream, fault=fault.name, delivery=delivery)
+
+
+def _going_out(error: ApiError, about: About, delivery: Delivery) -> ApiError:
+    """An error that was planned, with what planned it, and how it goes out."""
+    error.exchange, error.delivery = about.exchange, None if delivery.is_plain else delivery
+    return error
 
 
 def in_band(session: Session, path: str, raw: bytes, error: ApiError) -> Answer:
@@ -245,7 +256,7 @@ def _judged(session: Session, raw: bytes) -> tuple[dict[str, Any], tuple[Finding
             f"Required body invalid, please check the request body format. The body is not JSON: {error}."
         )
         raise ApiError(400, "InvalidParameter", message) from None
-    findings = tuple(session.judge.findings(body))
+    findings = tuple(found) if (found := session.judge.findings(body)) else ()
     for finding in findings:
         if finding.severity is Severity.ERROR:
             streamed = isinstance(body, dict) and body.get("stream") is True
@@ -253,19 +264,45 @@ def _judged(session: Session, raw: bytes) -> tuple[dict[str, Any], tuple[Finding
     return body, findings
 
 
-def _chosen(session: Session, incoming: Incoming, draw: Draw) -> Chosen:
-    """What answers: a stub, else an exchange, else something made up."""
+def chosen(session: Session, incoming: Incoming, draw: Draw, scenario: str | None = None) -> Chosen:
+    """What answers, whichever API it is asked by.
+
+    What was asked for by name, else a stub, else an exchange, else something made up.
+    """
+    if scenario is not None:
+        return _asked_by_name(session, incoming, draw, scenario)
     stub = session.stubs.take(incoming)
-    if stub is None:
-        return _unplanned(session, incoming, draw)
+    return _unplanned(session, incoming, draw) if stub is None else _planned(session, stub, incoming, draw)
+
+
+def _planned(session: Session, stub: Stub, incoming: Incoming, draw: Draw) -> Chosen:
+    """What a stub answers."""
     plan = stub.plan
     if plan.script is None:
         return Chosen(stub.name, _unplanned(session, incoming, draw, strict=False).reply, plan.delivery)
     if isinstance(plan.script, Fault):
-        return Chosen(stub.name, AskedFault(plan.script))
+        return Chosen(stub.name, AskedFault(plan.script), plan.delivery)
     if isinstance(plan.script, Script | AskedFault | Mapping):
         return Chosen(stub.name, plan.script, plan.delivery)
     return Chosen(stub.name, _said_by(plan.script, incoming, session), plan.delivery)
+
+
+def _asked_by_name(session: Session, incoming: Incoming, draw: Draw, name: str) -> Chosen:
+    """What answers by its name; ApiError 400 where there is none, or where it has no more to give."""
+    stub = session.stubs.step(name)
+    if stub is not None:
+        return _planned(session, stub, incoming, draw)
+    exchange = None if name in session.stubs.scenarios else session.matcher.step(name)
+    if exchange is not None:
+        return session.replies[exchange.name]
+    known = session.stubs.scenarios | session.matcher.scenarios
+    if name in known:
+        message = f"x-mock-scenario: {name} has answered as often as planned."
+        raise Unplanned(400, "UnplannedRequest", message, detail=f"planned: {session.stubs}")
+    nearest = get_close_matches(name, sorted(known), 1, 0.0)
+    told = f"the nearest is {nearest[0]}" if nearest else "there is none at all"
+    message = f"x-mock-scenario: there is no exchange and no scenario {name[:_LONGEST_NAME]!r}; {told}."
+    raise ApiError(400, "InvalidParameter", message)
 
 
 def _said_by(function: Callable[[Incoming], Script], incoming: Incoming, session: Session) -> Script:
@@ -285,8 +322,7 @@ def _unplanned(session: Session, incoming: Incoming, draw: Draw, *, strict: bool
     matcher = session.own if only_planned else session.matcher
     exchange = matcher.find(incoming)
     if exchange is not None:
-        reply = session.scripts.get(exchange.name, exchange.reply)
-        return Chosen(exchange.name, reply, session.deliveries.get(exchange.name, PLAIN))
+        return session.replies[exchange.name]
     if only_planned:
         # Not documented: the service has no such thing. A 400 is what clients do not send again.
         raise Unplanned(
@@ -354,12 +390,13 @@ def _is_named(name: str, prompt: str) -> bool:
     return re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", prompt, re.IGNORECASE) is not None
 
 
-def _verbatim(reply: Mapping[str, Any], about: About) -> Answer:
+def _verbatim(reply: Mapping[str, Any], about: About, delivery: Delivery) -> Answer:
     """The answer of an exchange that is not a script: an error, a body or a recording."""
     if "error" in reply:
-        raise ApiError(reply["error"]["status"], reply["error"]["code"], reply["error"]["message"])
+        told = reply["error"]
+        raise _going_out(ApiError(told["status"], told["code"], told["message"]), about, delivery)
     if "body" in reply:
-        return Answer(about, (json.dumps(reply["body"]),), False)
+        return Answer(about, (json.dumps(reply["body"]),), False, delivery=delivery)
     http = reply["http"]
     chunks = tuple(recorded_chunks(http))
     return Answer(
@@ -369,6 +406,7 @@ def _verbatim(reply: Mapping[str, Any], about: About) -> Answer:
         status=http["status"],
         headers=_recorded_headers(http.get("headers", {}).items()),
         steps=tuple(pacing.recorded(chunks)) or (Send(b""),),
+        delivery=delivery,
     )
 
 

@@ -9,7 +9,7 @@ and name the field.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mockserver.contract.findings import Finding
 from mockserver.wire import json
@@ -57,6 +57,10 @@ class ApiError(Exception):
         self.streamed = streamed
         """Whether a stream was asked for."""
         self.findings = findings
+        self.exchange: str | None = None
+        """Name of what planned it."""
+        self.delivery: Any = None
+        """How it was planned to go out, a `delivery.Delivery`; None: as all errors do."""
 
     def __repr__(self) -> str:
         return f"ApiError({self.status}, {self.code!r})"

@@ -30,7 +30,7 @@ def _answering(handle: Callable[[Request], Awaitable[Any]]) -> Handler:
         head: Headers = [
             (b"content-type", b"application/json"),
             (b"x-request-id", request_id.encode()),
-            (b"date", request.services.date()),
+            (b"date", request.services.date(request.session)),
         ]
         request.note(200, (body,), False, About(request_id))
         request.started = True

@@ -11,7 +11,7 @@ from mockserver.contract.check import text_findings
 from mockserver.contract.findings import Finding
 from mockserver.wire import json, redaction
 
-__all__ = ["About", "Entry", "Journal", "Sent", "secrets_of"]
+__all__ = ["About", "Entry", "Journal", "Sent", "Shelf", "secrets_of"]
 
 
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
@@ -25,6 +25,8 @@ class Sent(NamedTuple):
     headers: Headers
     authorization: bytes
     keys: tuple[str, ...]
+    session: str = ""
+    """Name of the session that answered."""
 
 
 @lru_cache(maxsize=64)
@@ -62,7 +64,7 @@ class Entry:
     What was sent is kept as it came and redacted when it is read: few entries ever are.
     """
 
-    __slots__ = ("about", "at", "body", "left", "reply", "sent", "status", "stream")
+    __slots__ = ("about", "at", "body", "left", "left_out", "reply", "sent", "status", "stream", "times")
 
     def __init__(
         self,
@@ -75,7 +77,7 @@ class Entry:
         about: About,
     ) -> None:
         self.at = at
-        """Seconds since the epoch, by the session's clock."""
+        """When the request came, in seconds since the epoch, by the session's clock."""
         self.sent = sent
         self.body = body
         """The request's body, whole."""
@@ -85,7 +87,36 @@ class Entry:
         self.stream = stream
         self.about = about
         self.left = False
-        """Whether the client went away in the middle of an answer that came slowly."""
+        """Whether the client went away before it had the whole answer, as far as a server is told.
+
+        It is where the connection ended before all was sent, or was reset behind it. A client that takes no
+        more, but closes in order once all is in the machine's buffers, is told from no other.
+        """
+        self.left_out = 0
+        """Bytes of bodies that were too many to keep: request and answer were judged, and are not here."""
+        self.times: tuple[float | None, float | None] | None = None
+        """When the first byte of the body was sent and when the last, None: not yet; of an answer that is
+        sent at once there is nothing to tell."""
+
+    @property
+    def first_byte(self) -> float | None:
+        """When the first byte of the answer's body was sent, by the session's clock; None: never (yet)."""
+        return self.at if self.times is None else self.times[0]
+
+    @property
+    def end(self) -> float | None:
+        """When the answer ended, for whatever reason, by the session's clock; None: it has not."""
+        return self.at if self.times is None else self.times[1]
+
+    @property
+    def session(self) -> str:
+        """Name of the session that answered."""
+        return self.sent.session
+
+    def leave_out(self, size: int) -> None:
+        """Judge what is there now, and keep the verdict without the bodies."""
+        self.about = self.about._replace(judged=tuple(self.findings))
+        self.body, self.reply, self.left_out = b"", (), size
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -151,7 +182,7 @@ class Entry:
     @property
     def findings(self) -> list[Finding]:
         """What the contract says of the request, its text included (a name that is there twice)."""
-        return [*text_findings(self.body), *self.judged]
+        return list(self.judged) if self.left_out else [*text_findings(self.body), *self.judged]
 
     @property
     def json(self) -> Any:
@@ -162,41 +193,78 @@ class Entry:
         return f"<{self.method} {self.path} {self.status} {self.request_id}>"
 
 
+class Shelf:
+    """The room that the journals of a server share: 64 MiB of bodies in all."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self.journals: list[Journal] = []
+
+    def make_room(self, newest: Journal) -> None:
+        """Drop the oldest entries of whichever journal takes most room, but the one that has just come."""
+        while self.bytes > Journal.MAX_BYTES:
+            others = (each for each in self.journals if len(each) > (each is newest))
+            max(others, key=lambda each: each.bytes).drop()
+
+
 class Journal:
-    """The latest entries: at most 1,000, and 64 MiB of bodies in all."""
+    """The latest entries of a session: at most 1,000, and 64 MiB of bodies in all sessions of a server."""
 
     MAX_ENTRIES = 1000
     MAX_BYTES = 64 << 20
 
-    def __init__(self) -> None:
+    def __init__(self, shelf: Shelf | None = None) -> None:
         self._entries: deque[Entry] = deque()
         self._sizes: deque[int] = deque()
-        self._bytes = 0
+        self._shelf = shelf or Shelf()
+        self._shelf.journals.append(self)
+        self.bytes = 0
+        """Bytes of the bodies that are kept."""
+        self.dropped = 0
+        """Entries that there were before the first, since the last reset."""
         self.leaving: Callable[[Entry], None] | None = None
         """Is told every entry that leaves, for want of room or at a reset."""
 
+    def again(self) -> Journal:
+        """A journal for another session, on the same shelf, that tells the same what leaves."""
+        other = Journal(self._shelf)
+        other.leaving = self.leaving
+        return other
+
     def add(self, entry: Entry) -> None:
-        """Append an entry, dropping the oldest where there is no room; one too large alone is not kept."""
+        """Append an entry, dropping the oldest where there is no room; of one too large alone, the bodies."""
         size = len(entry.body) + sum(map(len, entry.reply))
         if size > self.MAX_BYTES:
-            self._tell(entry)
-            return
+            entry.leave_out(size)
+            size = 0
         self._entries.append(entry)
         self._sizes.append(size)
-        self._bytes += size
-        while len(self._sizes) > self.MAX_ENTRIES or self._bytes > self.MAX_BYTES:
-            self._tell(self._entries.popleft())
-            self._bytes -= self._sizes.popleft()
+        self.bytes += size
+        self._shelf.bytes += size
+        if len(self._sizes) > self.MAX_ENTRIES:
+            self.drop()
+        if self._shelf.bytes > self.MAX_BYTES:
+            self._shelf.make_room(self)
 
-    def clear(self) -> None:
-        while self._entries:
-            self._tell(self._entries.popleft())
-        self._sizes.clear()
-        self._bytes = 0
-
-    def _tell(self, entry: Entry) -> None:
+    def drop(self) -> None:
+        """Let the oldest entry go."""
+        entry, size = self._entries.popleft(), self._sizes.popleft()
+        self.bytes -= size
+        self._shelf.bytes -= size
+        self.dropped += 1
         if self.leaving is not None:
             self.leaving(entry)
+
+    def clear(self) -> None:
+        """Let all entries go; numbers begin anew."""
+        while self._entries:
+            self.drop()
+        self.dropped = 0
+
+    def close(self) -> None:
+        """Let all entries go, and the journal's place on the shelf."""
+        self.clear()
+        self._shelf.journals.remove(self)
 
     @property
     def last(self) -> Entry:

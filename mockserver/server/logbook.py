@@ -8,6 +8,7 @@ from typing import TextIO
 
 from mockserver.contract.findings import Severity
 from mockserver.server.journal import Entry
+from mockserver.server.sessions import FIRST
 from mockserver.wire.redaction import redact
 
 __all__ = ["Logbook", "line"]
@@ -62,6 +63,7 @@ def line(entry: Entry) -> str:
     if len(words) > _FIRST_WORDS:
         words = words[: _FIRST_WORDS - 1] + "…"
     text = (
+        f"{'' if sent.session in ('', FIRST) else f'[{sent.session}] '}"
         f"{sent.method} {sent.path}"
         f"{' ' + about.model if about.model else ''}"
         f"{f' {words!r}' if words else ''}"

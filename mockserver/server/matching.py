@@ -6,8 +6,11 @@ answers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import fields
+from operator import itemgetter
+from typing import NamedTuple
 
 from mockserver.exchanges import Exchange, Match
 from mockserver.profiles import Profile
@@ -22,57 +25,114 @@ CONDITIONS = tuple(
 #: Those that are looked at beside the others: the rest is looked up, or decided at once.
 _MORE = tuple(name for name in CONDITIONS if name not in ("prompt", "stream", "after"))
 
+_NONE: Sequence[_Wanted] = ()
+
+
+class _Wanted(NamedTuple):
+    """An exchange, and what a request must be like for it beside its prompt; None: anything."""
+
+    place: int
+    """Among all exchanges: the earlier answers."""
+    exchange: Exchange
+    thinking: bool
+    answered: bool
+    """Whether a function's output is the last word."""
+    tools: frozenset[str] | None
+    stream: bool | None
+    after: str | None
+    more: Condition | None
+    """What is seldom asked."""
+
 
 class Matcher:
     """The exchanges of a session, by prompt."""
 
     def __init__(self, exchanges: Iterable[Exchange], profile: Profile) -> None:
-        self._profile = profile
-        self._by_prompt: dict[str | None, list[tuple[int, Exchange]]] = {}
-        self._more: dict[str, Condition] = {}
+        self.exchanges = tuple(exchanges)
+        """All it was given, those of other ages too."""
+        self._by_prompt: dict[str, list[_Wanted]] = {}
+        self._of_any_prompt: list[_Wanted] = []
         self._given: dict[str, int] = {}
-        for place, exchange in enumerate(exchanges):
+        self._named: dict[str, Exchange] = {}
+        self._scenarios: dict[str, list[Exchange]] = {}
+        for place, exchange in enumerate(self.exchanges):
             creates = exchange.recorded is None or exchange.recorded.creates
             if exchange.profile in (None, profile.name) and creates:
-                match = exchange.match
-                prompt = None if match.ignore_case else match.prompt
-                self._by_prompt.setdefault(prompt, []).append((place, exchange))
-                if more := _further(match):
-                    self._more[exchange.name] = more
+                self._add(_wanted(place, exchange, profile))
+
+    def _add(self, wanted: _Wanted) -> None:
+        exchange = wanted.exchange
+        self._named[exchange.name] = exchange
+        prompt = exchange.match.prompt
+        if exchange.scenario is not None:
+            self._scenarios.setdefault(exchange.scenario, []).append(exchange)
+        elif prompt is None or exchange.match.ignore_case:
+            self._of_any_prompt.append(wanted)
+        else:
+            self._by_prompt.setdefault(prompt, []).append(wanted)
+
+    @property
+    def scenarios(self) -> set[str]:
+        """Names that a request may ask for: of exchanges, and of scenarios."""
+        return {*self._named, *self._scenarios}
+
+    def step(self, name: str) -> Exchange | None:
+        """The exchange of that name, or the scenario's next step, which counts it; None: none is left."""
+        steps = self._scenarios.get(name) or [self._named[name]] * (name in self._named)
+        return next((each for each in steps if self._gives(each)), None)
 
     def find(self, request: Incoming) -> Exchange | None:
         """The exchange for a request, which counts for those that answer so many times."""
-        candidates = self._by_prompt.get(request.ask.prompt, ())
-        if None in self._by_prompt:
-            candidates = sorted((*candidates, *self._by_prompt[None]), key=lambda each: each[0])
-        for _, exchange in candidates:
-            if self._fits(exchange, request) and self._has_left(exchange):
+        ask = request.ask
+        candidates = self._by_prompt.get(ask.prompt, _NONE)
+        if self._of_any_prompt:
+            candidates = sorted((*candidates, *self._of_any_prompt), key=itemgetter(0))
+        for _, exchange, thinking, answered, tools, stream, after, more in candidates:
+            if (
+                thinking is ask.thinking
+                and answered is ask.answered
+                and (tools is None or tools == ask.declared)
+                and (stream is None or stream is ask.stream)
+                and (after is None or after == request.after)
+                and (more is None or more.fits(request))
+                and (exchange.times is None or self._has_left(exchange.name, exchange.times))
+            ):
                 return exchange
         return None
+
+    def again(self) -> Matcher:
+        """The same exchanges for another session, with counts of their own."""
+        other = copy(self)
+        other._given = {}  # noqa: SLF001 (it is one of these)
+        return other
 
     def reset(self) -> None:
         """Begin to count anew."""
         self._given.clear()
 
-    def _has_left(self, exchange: Exchange) -> bool:
-        if exchange.times is None:
-            return True
-        given = self._given.get(exchange.name, 0)
-        self._given[exchange.name] = given + 1
-        return given < exchange.times
+    def _gives(self, exchange: Exchange) -> bool:
+        # A scenario goes on: its steps come once unless told otherwise.
+        times = 1 if exchange.times is None and exchange.scenario is not None else exchange.times
+        return times is None or self._has_left(exchange.name, times)
 
-    def _fits(self, exchange: Exchange, request: Incoming) -> bool:
-        match, ask = exchange.match, request.ask
-        thinking = self._profile.thinking if match.thinking is None else match.thinking
-        more = self._more.get(exchange.name)
-        return (
-            match.tools in (None, ask.declared)
-            and thinking == ask.thinking
-            and match.stream in (None, ask.stream)
-            and match.after in (None, request.after)
-            and ask.answered == (match.tool_output is not None)
-            and (more is None or more.fits(request))
-        )
+    def _has_left(self, name: str, times: int) -> bool:
+        given = self._given.get(name, 0)
+        self._given[name] = given + 1
+        return given < times
+
+
+def _wanted(place: int, exchange: Exchange, profile: Profile) -> _Wanted:
+    match = exchange.match
+    return _Wanted(
+        place,
+        exchange,
+        profile.thinking if match.thinking is None else match.thinking,
+        match.tool_output is not None,
+        match.tools,
+        match.stream,
+        match.after,
+        _further(match),
+    )
 
 
 def _further(match: Match) -> Condition | None:

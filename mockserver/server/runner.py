@@ -29,7 +29,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from mockserver.server.bodies import BODY_SECONDS
 from mockserver.server.envelopes import ApiError, envelope
-from mockserver.server.transmit import CONNECTION
+from mockserver.server.transmit import CONNECTION, ENTRY
 
 new_loop: Callable[[], asyncio.AbstractEventLoop]
 try:
@@ -210,6 +210,14 @@ class _Connection(HttpToolsProtocol):
         super().connection_made(transport)
         self._since = self.loop.time()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and (exc is not None or not cycle.response_complete):
+            entry: Any = cycle.scope.get(ENTRY)
+            if entry is not None:
+                entry.left = True
+        super().connection_lost(exc)
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._head = 0
@@ -284,6 +292,7 @@ class _Connection(HttpToolsProtocol):
     def _leave(self) -> None:
         # uvicorn takes an answer that breaks off for a defect unless the client has gone.
         self.cycle.disconnected = True
+        self.cycle.scope.pop(ENTRY, None)  # type: ignore[misc] # who breaks it off is the server
 
 
 class Server(uvicorn.Server):

@@ -1,30 +1,45 @@
-"""Sessions: all mutable state but the store, so that tests side by side do not meet."""
+"""Sessions: all mutable state but the store, so that tests side by side do not meet.
+
+A server has one to begin with; `directory` has those that are named.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from mockserver.clock import Clock, SteppedClock, SystemClock
 from mockserver.contract.requests import RequestJudge
-from mockserver.errors import ConfigurationError
 from mockserver.exchanges import Exchange, packaged_exchanges
 from mockserver.ids import IdSource, request_digest
 from mockserver.profiles import Profile, load_profile
 from mockserver.replies.renderings import load_rendering
-from mockserver.replies.script import Script, require_servable, script_from
 from mockserver.server.delivery import PLAIN, Delivery
-from mockserver.server.faults import AskedFault, parse_fault
+from mockserver.server.faults import AskedFault
 from mockserver.server.journal import Journal
 from mockserver.server.limits import Limiter
 from mockserver.server.matching import Matcher
+from mockserver.server.saying import Reply, ready_delivery, ready_reply
 from mockserver.server.stubs import Stubs
 
-__all__ = ["COUNTED", "AnyModel", "Session", "delivery_from", "open_session", "use_exchanges"]
+__all__ = ["COUNTED", "FIRST", "AnyModel", "Chosen", "Session", "open_session", "sibling", "use_exchanges"]
+
+#: Name of the session that a server has to begin with, and of what is for no session by name.
+FIRST = "default"
 
 #: Requests whose occurrences are counted, the least recent forgotten first: more than the store keeps, so
 #: that an id can come again only when its first bearer is long forgotten.
 COUNTED = 20_000
+
+
+class Chosen(NamedTuple):
+    """What answers a request."""
+
+    name: str | None
+    """Of the exchange or the stub."""
+    reply: Reply
+    delivery: Delivery = PLAIN
 
 
 class AnyModel:
@@ -46,8 +61,8 @@ class Session:
     clock: Clock
     judge: RequestJudge
     matcher: Matcher
-    scripts: Mapping[str, Script]
-    """Scripts of those exchanges whose reply is one, by the exchange's name."""
+    replies: Mapping[str, Chosen]
+    """What the exchanges answer, by their names."""
     own: Matcher
     """Matches the user's own exchanges alone: what was planned as data."""
     stubs: Stubs = field(default_factory=Stubs)
@@ -61,8 +76,6 @@ class Session:
     """Counts what is asked, where there are limits."""
     delivery: Delivery = PLAIN
     """How answers go out where nothing else was said."""
-    deliveries: Mapping[str, Delivery] = field(default_factory=dict)
-    """How those of exchanges go out, by the exchange's name."""
     counted: int = COUNTED
     whole_arguments: bool = False
     """Whether the arguments of function calls come with their items, and not by events."""
@@ -108,7 +121,7 @@ class Session:
 
 
 def open_session(
-    name: str = "default",
+    name: str = FIRST,
     *,
     profile: str,
     rendering: str = "wire",
@@ -134,7 +147,7 @@ def open_session(
         clock=SystemClock() if seed is None else SteppedClock(),
         judge=RequestJudge(about, accepted),
         matcher=Matcher((), about),
-        scripts={},
+        replies={},
         own=Matcher((), about),
         counted=counted,
     )
@@ -142,30 +155,49 @@ def open_session(
     return session
 
 
+def sibling(session: Session, name: str, seed: int | None = None) -> Session:
+    """A new session with the settings of another, and ids of its own, from the same seed unless one is given.
+
+    Exchanges are shared; nothing that happened in one is seen in the other.
+    """
+    stepped = seed is not None or isinstance(session.clock, SteppedClock)
+    return Session(
+        name=name,
+        profile=session.profile,
+        rendering=session.rendering,
+        models=session.models,
+        ids=session.ids.named(name) if seed is None else IdSource(seed, name),
+        clock=SteppedClock() if stepped else SystemClock(),
+        judge=session.judge,
+        matcher=session.matcher.again(),
+        replies=session.replies,
+        own=session.own.again(),
+        strict=session.strict,
+        journal=session.journal.again(),
+        faults=session.faults,
+        limiter=Limiter(session.limiter.limits) if session.limiter else None,
+        delivery=session.delivery,
+        counted=session.counted,
+        whole_arguments=session.whole_arguments,
+    )
+
+
 def use_exchanges(session: Session, exchanges: Iterable[Exchange], own: Iterable[Exchange] = ()) -> None:
     """Answer from these from now on, all at once or, where one can not be served, not at all.
 
-    ConfigurationError says which and why.
+    InvalidExchange says which, where and why. The user's `own` are held against the contract.
     """
     own, about = tuple(own), session.profile
     # The first of a name stands: a file of the user's own takes the place of a documented sample's.
     known = tuple({each.name: each for each in reversed((*own, *exchanges))}.values())[::-1]
-    scripts = {each.name: script_from(each.reply["script"]) for each in known if "script" in each.reply}
-    for script in scripts.values():
-        require_servable(script, about)
-    deliveries = {each.name: _delivery_of(each) for each in known if each.delivery}
-    session.scripts, session.deliveries = scripts, deliveries
+    served = [each for each in known if each.profile in (None, about.name)]
+    mine = {id(each) for each in own}
+    session.replies = {
+        each.name: Chosen(
+            each.name,
+            ready_reply(each, about, session.rendering, judged=id(each) in mine),
+            ready_delivery(each),
+        )
+        for each in served
+    }
     session.matcher, session.own = Matcher(known, about), Matcher(own, about)
-
-
-def _delivery_of(exchange: Exchange) -> Delivery:
-    try:
-        return delivery_from(exchange.delivery or {})
-    except ConfigurationError as error:
-        raise ConfigurationError(f"the exchange {exchange.name}, /delivery: {error}") from None
-
-
-def delivery_from(data: Mapping[str, str]) -> Delivery:
-    """What `{"fault"?, "pace"?, "chunking"?}` says; ConfigurationError."""
-    fault = parse_fault(data["fault"]) if "fault" in data else None
-    return Delivery(fault, data.get("pace"), data.get("chunking"))

@@ -41,6 +41,8 @@ class Plan:
     delivery: Delivery = PLAIN
     name: str = ""
     """What later turns and the journal call it."""
+    scenario: str = ""
+    """The scenario that it is a step of: then it answers those requests alone that name the scenario."""
 
 
 class Stub:
@@ -91,6 +93,7 @@ class Stub:
         planned = "once" if self.plan.times == 1 else planned
         given = "not given" if self.given == 0 else f"given {self.given} times"
         when = f" when {self.plan.condition}" if self.plan.condition is not ANY else ""
+        when = f" in the scenario {self.plan.scenario}" if self.plan.scenario else when
         about = f"{_gist(self.plan)}{when}"
         return f"{about} (planned {planned}, {'given once' if self.given == 1 else given})"
 
@@ -137,7 +140,8 @@ class Stubs:
         self._by_prompt: dict[str, _Row] = {}
         self._folded: dict[str, _Row] = {}
         self._other = _Row()
-        self._names: set[str] = set()
+        self._scenarios: dict[str, _Row] = {}
+        self._names: dict[str, Stub] = {}
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -169,8 +173,7 @@ class Stubs:
             name = plan.pop("name", "") or f"stub-{place + 1}"
             if name in self._names:
                 raise ConfigurationError(f"another reply has the name {name!r}")
-            self._names.add(name)
-            stub = kind(self, place, Plan(script, name=name, **plan))
+            stub = self._names[name] = kind(self, place, Plan(script, name=name, **plan))
             self._all.append(stub)
             self._row(stub, create=True).add(place, stub)
         return stub
@@ -187,9 +190,27 @@ class Stubs:
             stub.given += 1
             return stub
 
+    @property
+    def scenarios(self) -> set[str]:
+        """Names that a request may ask for: of plans, and of scenarios."""
+        return {*self._names, *self._scenarios}
+
+    def step(self, name: str) -> Stub | None:
+        """The stub of that name, or the scenario's next step, which counts it; None where none is left."""
+        with self._lock:
+            row, stub = self._scenarios.get(name), self._names.get(name)
+            if row is not None:
+                found = row.first(None)
+                stub = found[1] if found is not None else None
+            if stub is None or stub.spent:
+                return None
+            stub.given += 1
+            return stub
+
     def nearest(self, request: Incoming) -> tuple[Stub, list[str]] | None:
         """The stub that lacks least of being for a request, and what it lacks; a spent one lacks that."""
-        told = [(stub, list(_lacking(stub, request))) for stub in self._all[-_LOOKED_AT:]]
+        asked_for = [stub for stub in self._all[-_LOOKED_AT:] if not stub.plan.scenario]
+        told = [(stub, list(_lacking(stub, request))) for stub in asked_for]
         return min(told, key=lambda each: len(each[1]), default=None)
 
     def alter(self, stub: Stub, place: int, times: int | None) -> None:
@@ -205,7 +226,8 @@ class Stubs:
         """Forget all."""
         with self._lock:
             self._all = []
-            self._by_prompt, self._folded, self._other, self._names = {}, {}, _Row(), set()
+            self._by_prompt, self._folded, self._other = {}, {}, _Row()
+            self._scenarios, self._names = {}, {}
 
     def _rows(self, request: Incoming | None) -> Iterator[_Row]:
         if request is not None:
@@ -217,13 +239,14 @@ class Stubs:
         yield self._other
 
     def _row(self, stub: Stub, *, create: bool = False) -> _Row:
-        condition = stub.plan.condition
-        if condition.prompt is None:
+        condition, scenario = stub.plan.condition, stub.plan.scenario
+        if condition.prompt is None and not scenario:
             return self._other
-        folds = condition.ignore_case
-        rows, key = (
-            (self._folded, condition.prompt.casefold()) if folds else (self._by_prompt, condition.prompt)
-        )
+        rows, key = self._by_prompt, condition.prompt or ""
+        if scenario:
+            rows, key = self._scenarios, scenario
+        elif condition.ignore_case:
+            rows, key = self._folded, key.casefold()
         return rows.setdefault(key, _Row()) if create else rows[key]
 
 

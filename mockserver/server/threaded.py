@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from starlette.types import ASGIApp
@@ -25,8 +25,17 @@ _START_SECONDS = 10.0
 class ThreadedServer:
     """The application in a thread of its own, on a real socket; start and stop are bounded in time."""
 
-    def __init__(self, app: ASGIApp, host: str = "127.0.0.1", port: int = 0, grace: float = 0.5) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        grace: float = 0.5,
+        on_tick: Callable[[], None] | None = None,
+    ) -> None:
+        """`on_tick` is called in the thread about once a second."""
         self._app = app
+        self._on_tick = on_tick
         self._address = (host, port)
         self._grace = grace
         self._ready = threading.Event()
@@ -98,7 +107,7 @@ class ThreadedServer:
 
     async def _main(self, listener: socket.socket) -> None:
         self._loop = asyncio.get_running_loop()
-        self._server = Server(self._app, self._grace, self._ready.set)
+        self._server = Server(self._app, self._grace, self._ready.set, self._on_tick)
         try:
             await self._server.serve(sockets=[listener])
         finally:

@@ -11,12 +11,14 @@ from starlette.types import Send as AsgiSend
 
 from mockserver.server.steps import Close, Raw, Reset, Send, Step, Wait
 
-__all__ = ["CONNECTION", "Connection", "Headers", "send_body", "send_pieces", "send_steps"]
+__all__ = ["CONNECTION", "ENTRY", "Connection", "Headers", "send_body", "send_pieces", "send_steps"]
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 
 #: Key in `scope["extensions"]` under which the runner puts the connection.
 CONNECTION = "mockserver.connection"
+#: Key in the scope under which the endpoint puts the journal's entry: the runner tells it if the client left.
+ENTRY = "mockserver.entry"
 
 
 class Connection(Protocol):

@@ -10,7 +10,7 @@ from mockserver.ids import IdSource, call_id, uuid
 from mockserver.profiles import Profile, load_profile
 from mockserver.replies.renderings import load_rendering
 from mockserver.replies.script import MAX_SCRIPT_BYTES, Script
-from mockserver.replies.template import Shape, Values
+from mockserver.replies.template import USUAL, Shape, Values
 from mockserver.replies.usage import output_tokens
 from mockserver.server.asks import Ask
 from mockserver.server.context import SessionCache
@@ -61,6 +61,8 @@ class Draw:
 def shape_of(session: Session, body: Mapping[str, Any], cache: SessionCache | None) -> Shape:
     """What the request changes in the form of its reply."""
     optional = session.profile.echoes_if_given
+    if not optional and cache is None and not session.whole_arguments:
+        return USUAL
     given = tuple(name for name in optional if body.get(name) is not None) if optional else ()
     return Shape(given, cache is not None, session.whole_arguments)
 
@@ -78,8 +80,8 @@ def values_of(
     """The values for a reply to `body`."""
     profile = session.profile
     turns = parent.turn if parent else 0
-    items, calls = len(script.items), len(script.open_calls)
-    digits = draw.items(items + calls)
+    items = len(script.items)
+    digits = draw.items(items + len(script.open_calls))
     stated = script.usage.output_tokens
     output = output_tokens(script)[0] if stated is None else stated
     prefix = profile.item_id_prefix
@@ -91,7 +93,7 @@ def values_of(
         ask.echo_tools,
         b'"auto"' if ask.choice is None else _choice(ask.choice, session),
         [prefix + uuid(each) for each in digits[:items]],
-        [call_id(each) for each in digits[items:]],
+        [call_id(each) for each in digits[items:]] if len(digits) > items else (),
         _echoes(body, profile, script) if profile.echoes else (),
         () if cache is None else (b"%d" % cache.cached, b"%d" % cache.created),
     )

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mockserver.contract.chat.schemas import CHAT_PATHS
 from mockserver.errors import InvalidJSON
 from mockserver.profiles import Profile
 from mockserver.server.asks import read_ask
+from mockserver.server.chat.engine import chat_incoming
 from mockserver.server.conditions import Condition, Incoming, condition
 from mockserver.server.journal import Entry, Journal
 from mockserver.wire.redaction import redact
@@ -34,10 +36,18 @@ def _incoming(entry: Entry, profile: Profile) -> Incoming | None:
     """The request of an entry, where it is one that the contract takes."""
     try:
         body = entry.json
+        if entry.sent.path in CHAT_PATHS:
+            return _chat(entry, body, profile)
         ask = read_ask(body, profile)
     except (InvalidJSON, KeyError, TypeError, AttributeError):
         return None
     return Incoming(body, ask, dict(entry.sent.headers), entry.about.after, entry.about.turn)
+
+
+def _chat(entry: Entry, body: Any, profile: Profile) -> Incoming:
+    """A chat request as its Responses form, which is what plans are made for."""
+    request = chat_incoming(body, profile, dict(entry.sent.headers))
+    return request._replace(after=entry.about.after)
 
 
 def _account(

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import Any, Self, TypedDict, Unpack
 
-from mockserver.clock import SteppedClock
-from mockserver.errors import ConfigurationError
-from mockserver.server.conditions import condition
-from mockserver.server.journal import Entry, Journal
-from mockserver.server.stubs import Stub
-from mockserver.testing.asserting import assert_requested
+from mockserver.server.directory import PREFIX, SESSION_HEADER, Terms
+from mockserver.server.sessions import Session
 from mockserver.testing.clients import Clients
-from mockserver.testing.planning import NOTHING, Delivered, Like, More, Planned, Planner, Said, When, named
-from mockserver.testing.serving import Settings, checked, serve_mock
+from mockserver.testing.scripting import Scripted
+from mockserver.testing.serving import Served, Settings, checked, serve_mock, several
 
-if TYPE_CHECKING:
-    from httpx import Client
-    from openai import AsyncOpenAI, OpenAI
-
-__all__ = ["MockServer"]
+__all__ = ["MockServer", "MockSession"]
 
 
-class MockServer:
+class MockServer(Scripted):
     """A mock server on loopback, for `with`, `async with` or `start()` and `stop()`.
 
     The fixture `responses_server` is one too.
@@ -81,14 +73,14 @@ class MockServer:
         return self._served.base_url
 
     @property
+    def chat_base_url(self) -> str:
+        """What goes into a client of Chat Completions; `{chat_base_url}/chat/completions` is the endpoint."""
+        return self._served.chat_base_url
+
+    @property
     def api_key(self) -> str:
         """A key that it accepts."""
         return self._served.api_key
-
-    @property
-    def profile(self) -> str:
-        """Name of the age that it plays."""
-        return self._served.session.profile.name
 
     @property
     def model(self) -> str:
@@ -96,104 +88,93 @@ class MockServer:
         return self._served.model
 
     @property
-    def journal(self) -> Journal:
-        """What was asked and answered since the last reset: `len`, `[i]`, `.last`."""
-        return self._served.session.journal
+    def _session(self) -> Session:
+        return self._served.session
 
-    @property
-    def clock(self) -> SteppedClock:
-        """The server's clock: `clock.advance(seconds)` lets time pass, `clock.now()` tells it.
-
-        ConfigurationError where it has no clock of its own, but the system's: `seed=None`.
-        """
-        clock = self._served.session.clock
-        if not isinstance(clock, SteppedClock):
-            raise ConfigurationError("without a seed the server has the system's clock, which nobody moves")
-        return clock
-
-    def reply(
-        self,
-        *said: Said,
-        chunks: Iterable[str] | None = None,
-        json: Any = NOTHING,
-        reasoning: str | None = None,
-        usage: Mapping[str, Any] | None = None,
-        incomplete: bool = False,
-        **delivery: Unpack[Delivered],
-    ) -> Planned:
-        """Plan a reply: a text, items, a script, or a function of the request that gives one of these.
-
-        `chunks`: a text in these pieces, one event each in a stream; `json`: a value as the message's text;
-        `reasoning`: a thought before it; `usage`: token counts that are not estimated; `incomplete`: the last
-        item was cut short. `fault`, `violate`, `pace`, `chunking` and `name` are as in `Delivered`.
-
-        Replies are given in the order in which they are planned, each once: `.times(n)` on what is returned
-        makes it n times, `.always()` as often as it is asked, `.then(…)` plans the next. ConfigurationError
-        where it can not be given, StartError where the server has died.
-        """
-        more = More(chunks, json, reasoning, usage, incomplete)
-        return self._planner().reply(*said, more=more, **delivery)
-
-    def when(self, prompt: str | None = None, **like: Unpack[Like]) -> When:
-        """The requests that are like that: `.reply(…)`, `.fail(…)` and `.fault(…)` on it are for them alone.
-
-        `prompt` is the whole text of the last user message; for the others see `Like`. Of several plans that
-        fit a request, the earlier answers. ConfigurationError names what can not be used.
-        """
-        return When(self._planner(), condition(**named(prompt, like)))
-
-    def fail(self, name: str, **options: Any) -> Planned:
-        """Plan the service's error of that name, in line with the replies and returned like them.
-
-        Options set `retry_after`, `retry_after_ms` and `should_retry`. ConfigurationError lists the names,
-        which `mockserver faults` explains.
-        """
-        return self._planner().fault(name, options)
-
-    def fault(self, name: str, **options: Any) -> Planned:
-        """Plan a fault by its name in `mockserver faults`, in line with the replies and returned like them.
-
-        What it breaks is the answer that would come anyhow; `reply(…, fault=NAME)` breaks that reply.
-        `violate(rule)` is the same for a rule of the contract.
-        """
-        return self._planner().fault(name, options)
-
-    def violate(self, rule: str, **options: Any) -> Planned:
-        """Plan an answer that breaks this rule of the contract, and no other: `violate("SEQ-004")`."""
-        return self._planner().fault(rule, options)
-
-    def assert_requested(
-        self, prompt: str | None = None, *, times: int | None = None, **like: Unpack[Like]
-    ) -> list[Entry]:
-        """The requests that were like that, by the names of `when()`; AssertionError shows what there was.
-
-        `times` is how many there must be; without it, at least one. A failing one names, for the nearest
-        requests, what about them was otherwise.
-        """
-        __tracebackhide__ = True
-        return assert_requested(self.journal, self._served.session.profile, times, named(prompt, like))
-
-    def _planner(self) -> Planner:
+    def _require_alive(self) -> None:
         self._served.require_alive()
-        return Planner(self._served.session)
+
+    def reset(self) -> None:
+        """Forget replies, journal, stored responses and named sessions; the clock goes back to its start."""
+        self._served.reset()
+
+    def session(self, name: str, **otherwise: Unpack[Otherwise]) -> MockSession:
+        """The session of that name: plans, journal, clock, faults and stored responses of its own.
+
+        A request is in it that has `x-mock-session: NAME`, asks below `/s/NAME/`, or presents its key. It has
+        the settings of the server unless it is said otherwise, which begins it anew. A reset of the server
+        forgets it. ConfigurationError where it can not be called that.
+        """
+        given = checked(otherwise, "session()", frozenset(Otherwise.__annotations__))
+        if given:
+            self._served.open(name, _terms(given))
+        return MockSession(self._served, self._clients, name)
+
+
+class Otherwise(TypedDict, total=False):
+    """What is otherwise about a session than about its server."""
+
+    profile: str
+    rendering: str
+    seed: int
+    strict: bool
+    fault: str | Sequence[str]
+    limit: str | Sequence[str]
+    pace: str
+    chunking: str
+    api_key: str
+    """A key that belongs to it: whoever presents it is in this session."""
+
+
+def _terms(given: Mapping[str, Any]) -> Terms:
+    lists = {name: several(given[name]) for name in ("fault", "limit") if name in given}
+    return Terms(**{**given, **lists})
+
+
+class MockSession(Scripted):
+    """A named session of a server, as `MockServer.session` gives it."""
+
+    def __init__(self, served: Served, clients: Clients, name: str) -> None:
+        self.name = name
+        self._served = served
+        self._clients = clients
+        served.open(name)
+
+    def __repr__(self) -> str:
+        return f"<MockSession {self.name} {self.base_url or 'not started'}>"
 
     @property
-    def planned(self) -> Sequence[Stub]:
-        """The replies planned since the last reset, with how often each was given."""
-        return self._served.session.stubs.all
+    def _session(self) -> Session:
+        return self._served.open(self.name)
 
-    def httpx(self, **options: Any) -> Client:
-        """An `httpx.Client` for this server; `options` are the client's own."""
-        return self._clients.httpx(self, **options)
+    def _require_alive(self) -> None:
+        self._served.require_alive()
 
-    def openai(self, **options: Any) -> OpenAI:
-        """An `openai.OpenAI` for this server; ConfigurationError where openai is not installed."""
-        return self._clients.openai(self, **options)
+    @property
+    def base_url(self) -> str:
+        """What goes into a client that is to be in this session, whatever else it sends."""
+        return self._served.url and f"{self._served.url}{PREFIX}{self.name}{self._session.profile.base_path}"
 
-    def async_openai(self, **options: Any) -> AsyncOpenAI:
-        """An `openai.AsyncOpenAI` for this server; ConfigurationError where openai is not installed."""
-        return self._clients.async_openai(self, **options)
+    @property
+    def headers(self) -> dict[str, str]:
+        """What puts a request to the server's own base URL into this session."""
+        return {SESSION_HEADER.decode(): self.name}
+
+    @property
+    def api_key(self) -> str:
+        """A key that it accepts: its own, where one belongs to it, else the server's."""
+        return self._served.key_of(self.name)
+
+    @property
+    def model(self) -> str:
+        """A model that it accepts."""
+        same = self._session.profile is self._served.session.profile
+        return self._served.model if same else self._session.profile.models[0]
 
     def reset(self) -> None:
         """Forget replies, journal and stored responses; the clock goes back to its start."""
-        self._served.reset()
+        self._served.reset_session(self._session)
+
+    def close(self) -> None:
+        """Forget the session; one of that name begins anew."""
+        self._served.close(self.name)

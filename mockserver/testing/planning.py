@@ -6,17 +6,12 @@ server.when(contains="weather").reply(FunctionCall("get_weather", "{}")).times(2
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any, Final, NamedTuple, Self, TypeAlias, TypedDict, Unpack
-from uuid import UUID
 
-from mockserver.clock import SteppedClock
-from mockserver.contract.check import check_response
-from mockserver.contract.findings import errors
 from mockserver.errors import ConfigurationError
-from mockserver.profiles import Profile, load_profile
 from mockserver.replies.answers import made_up
 from mockserver.replies.script import (
     FunctionCall,
@@ -30,11 +25,10 @@ from mockserver.replies.script import (
     require_servable,
     script_from,
 )
-from mockserver.replies.template import Values, reply_template
-from mockserver.replies.usage import output_tokens
 from mockserver.server.conditions import ANY, Condition, Incoming
 from mockserver.server.delivery import Delivery
-from mockserver.server.faults import AskedFault, Fault, asked_fault, parse_fault
+from mockserver.server.faults import Fault, asked_fault, parse_fault
+from mockserver.server.saying import delivered, require_legal
 from mockserver.server.sessions import Session
 from mockserver.server.stubs import Stub
 from mockserver.wire import json as wire_json
@@ -47,11 +41,17 @@ __all__ = [
     "Planned",
     "Planner",
     "Said",
+    "Scenario",
     "When",
     "named",
-    "require_legal",
     "script_of",
 ]
+
+#: As exchange files have it.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+#: Options of an error that say how it goes out.
+_OF_DELIVERY = ("fault", "pace", "chunking")
 
 #: No value at all, where None is one.
 NOTHING: Final[Any] = object()
@@ -154,16 +154,65 @@ class When:
         return self._planner.fault(rule, options)
 
 
+class Scenario:
+    """A scenario: steps for those requests that name it."""
+
+    def __init__(self, planner: Planner, name: str) -> None:
+        """ConfigurationError where it can not be called that."""
+        if not _NAME.fullmatch(name):
+            raise ConfigurationError(
+                "a scenario's name is 1 to 100 letters, digits, '.', '_' and '-', a letter or digit first,"
+                f" not {name[:40]!r}"
+            )
+        self.name = name
+        self._planner = planner.within(name)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a request has that names the scenario."""
+        return {"x-mock-scenario": self.name}
+
+    def reply(
+        self,
+        *said: Said,
+        chunks: Iterable[str] | None = None,
+        json: Any = NOTHING,
+        reasoning: str | None = None,
+        usage: Mapping[str, Any] | None = None,
+        incomplete: bool = False,
+        **delivery: Unpack[Delivered],
+    ) -> Planned:
+        """As `MockServer.reply`, the scenario's next step."""
+        return self._planner.reply(*said, more=More(chunks, json, reasoning, usage, incomplete), **delivery)
+
+    def fail(self, name: str, **options: Any) -> Planned:
+        """As `MockServer.fail`, the scenario's next step."""
+        return self._planner.fault(name, options)
+
+    def fault(self, name: str, **options: Any) -> Planned:
+        """As `MockServer.fault`, the scenario's next step."""
+        return self._planner.fault(name, options)
+
+    def violate(self, rule: str, **options: Any) -> Planned:
+        """As `MockServer.violate`, the scenario's next step."""
+        return self._planner.fault(rule, options)
+
+
 class Planner:
     """Puts stubs into a session's line."""
 
-    def __init__(self, session: Session, condition: Condition = ANY) -> None:
+    def __init__(self, session: Session, condition: Condition = ANY, scenario: str = "") -> None:
         self._session = session
         self._condition = condition
+        self._scenario = scenario
 
     def only(self, condition: Condition) -> Self:
         """A planner for the requests of a condition."""
         return type(self)(self._session, condition)
+
+    def within(self, scenario: str) -> Self:
+        """A planner for the requests that name a scenario."""
+        return type(self)(self._session, ANY, scenario)
 
     def reply(self, *said: Said, more: More | None = None, **delivery: Unpack[Delivered]) -> Planned:
         """Plan what is said."""
@@ -183,17 +232,26 @@ class Planner:
 
     def fault(self, name: str, options: Mapping[str, Any]) -> Planned:
         """Plan a fault."""
-        asked = parse_fault(name) if "," in name or ":" in name else asked_fault(name, options)
-        if isinstance(asked.what, Fault):
-            if not asked.always:
-                raise ConfigurationError(
-                    f"{asked.name} is planned in line: .times(n) says how often it comes"
-                )
-            return self._add(asked, Delivery(), "")
-        return self._add(None, Delivery(fault=asked), "")
+        given = {each: options[each] for each in _OF_DELIVERY if each in options}
+        own = {each: value for each, value in options.items() if each not in given}
+        called = own.pop("name", "")
+        asked = parse_fault(name) if "," in name or ":" in name else asked_fault(name, own)
+        if not isinstance(asked.what, Fault):
+            how = _delivery(given)
+            if how.fault is not None:
+                raise ConfigurationError("a reply has one fault, or breaks one rule")
+            return self._add(None, replace(how, fault=asked), called)
+        if not asked.always:
+            raise ConfigurationError(f"{asked.name} is planned in line: .times(n) says how often it comes")
+        return self._add(asked, _delivery(given, is_error=True), called)
 
     def _add(self, said: Any, delivery: Delivery, name: str) -> Planned:
-        plan = {"name": name, "condition": self._condition, "delivery": delivery}
+        plan = {
+            "name": name,
+            "condition": self._condition,
+            "delivery": delivery,
+            "scenario": self._scenario,
+        }
         stub = self._session.stubs.make(Planned, said, **plan)
         stub._planner = self  # noqa: SLF001 (what makes it)
         return stub
@@ -225,41 +283,6 @@ def script_of(said: Iterable[Said], more: More) -> Script:
     told += [Message(chunked(_json(more.json)))] if more.json is not NOTHING else []
     status = "incomplete" if more.incomplete else "completed"
     return Script((*thought, *told), _usage(more.usage), status)
-
-
-def require_legal(script: Script, profile: Profile, rendering: str) -> None:
-    """ConfigurationError where what a script says of tools breaks the contract; texts can not."""
-    if not any(isinstance(item, ToolCall | FunctionCall) for item in script.items):
-        return
-    broken = _broken(
-        replace(script, usage=Usage()), profile.name, rendering
-    )  # its numbers come with a request
-    if broken:
-        raise ConfigurationError(f"this reply breaks the contract; violate= does so on purpose: {broken}")
-
-
-@lru_cache(maxsize=256)
-def _broken(script: Script, profile: str, rendering: str) -> str:
-    count = len(script.items)
-    ids = [str(UUID(int=number)) for number in range(1, 2 * count + 2)]
-    about = load_profile(profile)
-    values = Values(
-        ids[0] if about.id_form == "uuid" else about.id_form + ids[0],
-        SteppedClock.START,
-        1,
-        1 + output_tokens(script)[0],
-        b"[]",
-        b'"auto"',
-        [about.item_id_prefix + each for each in ids[:count]],
-        ids[count : 2 * count],
-        tuple(wire_json.dumps(_plain(each)) for each in about.echoes.values()),
-    )
-    body = reply_template(script, profile, rendering, about.models[0]).body(values)
-    return "; ".join(str(finding) for finding in errors(check_response(body, profile)))
-
-
-def _plain(value: Any) -> Any:
-    return dict(value) if isinstance(value, Mapping) else value
 
 
 def _item(said: Said) -> Item:
@@ -311,15 +334,12 @@ def _calling(function: Callable[[Incoming], Any]) -> Callable[[Incoming], Script
     return said
 
 
-def _delivery(given: Mapping[str, Any]) -> Delivery:
+def _delivery(given: Mapping[str, Any], *, is_error: bool = False) -> Delivery:
     known = ", ".join(sorted(Delivered.__annotations__))
     for name in given:
         if name not in Delivered.__annotations__:
             raise ConfigurationError(f"reply(): there is no {name!r}; there are: {known}")
     if "fault" in given and "violate" in given:
         raise ConfigurationError("a reply has one fault, or breaks one rule")
-    asked = given.get("fault") or given.get("violate")
-    fault: AskedFault | None = parse_fault(asked) if asked else None
-    if fault is not None and isinstance(fault.what, Fault):
-        raise ConfigurationError(f"{fault.name} is an error in place of a reply: fail({fault.name!r})")
-    return Delivery(fault, given.get("pace"), given.get("chunking"))
+    rule = {"fault": given["violate"]} if "violate" in given else {}
+    return delivered({**given, **rule}, is_error=is_error)

@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias, TypedDict, cast
+from typing import Any, TypeAlias, TypedDict, TypeVar, cast
 
-from starlette.types import ASGIApp
-
+from mockserver.contract.chat.schemas import CHAT_BASE
 from mockserver.errors import ConfigurationError, StartError
 from mockserver.exchanges import Exchange, load_folder
 from mockserver.profiles import DEFAULT_PROFILE, LATEST, latest_profile
 from mockserver.server.access import Hosts, Keys
 from mockserver.server.app import App
 from mockserver.server.delivery import Delivery
+from mockserver.server.directory import Directory, Terms
 from mockserver.server.endpoint import Services
 from mockserver.server.faults import parse_fault
 from mockserver.server.limits import Limiter, parse_limits
+from mockserver.server.reloading import Folder
 from mockserver.server.sessions import COUNTED, AnyModel, Session, open_session
 from mockserver.server.store import MemoryStore
 from mockserver.server.threaded import ThreadedServer
 
-__all__ = ["API_KEY", "Served", "Settings", "checked", "loaded", "serve_mock"]
+__all__ = ["API_KEY", "GRACE_SECONDS", "Served", "Settings", "checked", "loaded", "serve_mock", "several"]
 
 #: The key that is accepted where none is given.
 API_KEY = "sk-mock"
 
 #: Seconds that requests under way get when a server is stopped: whoever asked is in the same test, and over.
-_GRACE_SECONDS = 0.01
+GRACE_SECONDS = 0.01
+
+T = TypeVar("T")
 
 Exchanges: TypeAlias = str | Path | Iterable[Exchange]
 
@@ -79,6 +83,7 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "limit": (str, list, tuple),
     "pace": (str,),
     "chunking": (str,),
+    "strict": (bool,),
 }
 
 _CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -87,13 +92,17 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def checked(given: Mapping[str, Any], where: str) -> Settings:
-    """`given` as settings; ConfigurationError names the first that is none, and `where` it stands."""
+def checked(given: Mapping[str, Any], where: str, known: Collection[str] | None = None) -> Settings:
+    """`given` as settings; ConfigurationError names the first that is none, and `where` it stands.
+
+    `known` are the names that can be given, where those are not all.
+    """
+    names = list(Settings.__annotations__) if known is None else sorted(known)
     for name, value in given.items():
-        if name not in _KINDS:
-            known = ", ".join(_KINDS)
-            raise ConfigurationError(f"{where}: there is no setting {name!r} of a server; there are: {known}")
-        if not isinstance(value, _KINDS[name]) or (isinstance(value, bool)):
+        if name not in names:
+            told = ", ".join(names)
+            raise ConfigurationError(f"{where}: there is no setting {name!r} of a server; there are: {told}")
+        if not isinstance(value, _KINDS[name]) or (isinstance(value, bool) and bool not in _KINDS[name]):
             raise ConfigurationError(f"{where}: {name} can not be {value!r}")
         if name in _CHOICES and value not in _CHOICES[name]:
             raise ConfigurationError(f"{where}: {name} is {' or '.join(_CHOICES[name])}, not {value!r}")
@@ -113,24 +122,23 @@ class Served:
     def __init__(
         self,
         session: Session,
-        app: ASGIApp,
+        server: ThreadedServer,
         *,
         api_key: str,
         model: str,
-        port: int = 0,
-        forget: Work = _nothing,
         settled: Work = _nothing,
         leave: Work = _nothing,
+        sessions: Directory | None = None,
     ) -> None:
-        """`forget` drops what the application keeps beside the session; `settled` waits for open answers.
+        """`settled` waits for open answers, `leave` comes before the end.
 
-        `leave` comes before the end.
+        `sessions` are all that there are, where there can be others than `session`.
         """
         self.session = session
         self.api_key = api_key
         self.model = model
-        self._server = ThreadedServer(app, port=port, grace=_GRACE_SECONDS)
-        self._forget = forget
+        self._server = server
+        self._sessions = sessions
         self._settled = settled
         self._leave = leave
 
@@ -138,6 +146,41 @@ class Served:
     def base_url(self) -> str:
         """Empty until it is started."""
         return self._server.url and self._server.url + self.session.profile.base_path
+
+    @property
+    def url(self) -> str:
+        """`http://host:port`; empty until it is started."""
+        return self._server.url
+
+    @property
+    def sessions(self) -> tuple[Session, ...]:
+        """The session it has to begin with, and those that were named since the last reset."""
+        return (self.session,) if self._sessions is None else tuple(self._sessions)
+
+    def open(self, name: str, terms: Terms | None = None) -> Session:
+        """The session of a name; with terms a new one. ConfigurationError."""
+        if self._sessions is None:
+            raise ConfigurationError("an endpoint that is asked through has no sessions")
+        known = self._sessions.get(name) if terms is None else None
+        return known or self._do(self._sessions.open(name, terms))
+
+    def key_of(self, name: str) -> str:
+        """A key for the session of a name: its own, or the first that is accepted."""
+        keys = {} if self._sessions is None else self._sessions.keys
+        return next((key for key, owner in keys.items() if owner == name), self.api_key)
+
+    def close(self, name: str) -> bool:
+        """Forget the session of a name; whether there was one."""
+        return self._sessions is not None and self._do(self._sessions.close(name))
+
+    def _do(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run what belongs into the server's loop, or, where there is none (any more), here."""
+        return self._server.run(work) if self.alive else asyncio.run(work)
+
+    @property
+    def chat_base_url(self) -> str:
+        """As above, for Chat Completions."""
+        return self._server.url and self._server.url + CHAT_BASE
 
     @property
     def alive(self) -> bool:
@@ -163,10 +206,22 @@ class Served:
             raise StartError(f"the mock server died: {self.died}")
 
     def reset(self) -> None:
-        """Forget replies, journal and stored responses; the clock goes back to its start."""
+        """Forget replies, journal, stored responses and named sessions; the clock goes back to its start."""
         self.settle()
         self.session.reset()
-        self._server.run(self._forget())
+        if self._sessions is not None:
+            self._server.run(self._forget(self._sessions))
+
+    async def _forget(self, sessions: Directory) -> None:
+        await sessions.close_all()
+        await sessions.reset(self.session)
+
+    def reset_session(self, session: Session) -> None:
+        """Forget what happened in one session."""
+        if self._sessions is None:
+            session.reset()
+        else:
+            self._do(self._sessions.reset(session))
 
     def settle(self) -> None:
         """Wait until every answer is in the journal."""
@@ -176,44 +231,55 @@ class Served:
 
 def serve_mock(settings: Settings, *, strict: bool = True) -> Served:
     """The mock with these settings; UnknownProfile, InvalidExchange, ConfigurationError."""
-    keys = _several(settings.get("api_key", API_KEY)) or (API_KEY,)
-    models = _several(settings.get("model", ()))
+    keys = several(settings.get("api_key", API_KEY)) or (API_KEY,)
+    models = several(settings.get("model", ()))
     size = settings.get("store_size", 10_000)
     profile = settings.get("profile", DEFAULT_PROFILE)
+    exchanges = settings.get("exchanges", ())
+    folder = Folder(_existing(exchanges)) if isinstance(exchanges, str | Path) else None
     session = open_session(
         profile=latest_profile() if profile == LATEST else profile,
         rendering=settings.get("rendering", "wire"),
         seed=settings.get("seed", 0),
         models=AnyModel() if "any" in models else frozenset(models) or None,
-        own=loaded(settings.get("exchanges", ())),
+        own=loaded(exchanges) if folder is None else folder.exchanges,
         counted=max(COUNTED, 2 * size),
     )
     session.strict = strict
     session.whole_arguments = settings.get("function_arguments") == "whole"
-    session.faults = tuple(parse_fault(each) for each in _several(settings.get("fault", ())))
-    limits = parse_limits(_several(settings.get("limit", ())))
+    session.faults = tuple(parse_fault(each) for each in several(settings.get("fault", ())))
+    limits = parse_limits(several(settings.get("limit", ())))
     session.limiter = Limiter(limits) if limits else None
     session.delivery = Delivery(pace=settings.get("pace"), chunking=settings.get("chunking"))
-    store = MemoryStore(size)
     services = Services(
         session=session,
-        store=store,
+        store=MemoryStore(size),
         keys=Keys(keys),
-        hosts=Hosts(_several(settings.get("allow_host", ()))),
+        hosts=Hosts(several(settings.get("allow_host", ()))),
         mock_headers=True,
         stream_errors=settings.get("stream_errors", "http"),
     )
     return Served(
         session,
-        App(services),
+        ThreadedServer(
+            App(services),
+            port=settings.get("port", 0),
+            grace=GRACE_SECONDS,
+            on_tick=None if folder is None else lambda: _renew(folder, services),
+        ),
         api_key=keys[0],
         model=models[0] if models and "any" not in models else session.profile.models[0],
-        port=settings.get("port", 0),
-        forget=lambda: store.clear(session.name),
+        sessions=services.sessions,
     )
 
 
-def _several(value: str | Sequence[str]) -> tuple[str, ...]:
+def _renew(folder: Folder, services: Services) -> None:
+    """Read the exchange files again where one has changed; where one can not be served, all stays."""
+    folder.renew(services.sessions.use_exchanges)
+
+
+def several(value: str | Sequence[str]) -> tuple[str, ...]:
+    """One text, or several."""
     return (value,) if isinstance(value, str) else tuple(value)
 
 
@@ -221,7 +287,11 @@ def loaded(exchanges: Exchanges) -> tuple[Exchange, ...]:
     """The exchanges of a folder, by file name, or those given; InvalidExchange, ConfigurationError."""
     if not isinstance(exchanges, str | Path):
         return tuple(exchanges)
+    return load_folder(_existing(exchanges))
+
+
+def _existing(exchanges: str | Path) -> Path:
     folder = Path(exchanges)
     if not folder.is_dir():
         raise ConfigurationError(f"exchanges: there is no folder {exchanges}")
-    return load_folder(folder)
+    return folder

@@ -12,9 +12,21 @@ from urllib.parse import quote
 
 from mockserver.wire import json
 
-__all__ = ["REDACTED", "SAFE_HEADERS", "covered", "covered_keys", "redact", "safe_headers", "spellings"]
+__all__ = [
+    "REDACTED",
+    "SAFE_HEADERS",
+    "covered",
+    "covered_keys",
+    "masked",
+    "redact",
+    "safe_headers",
+    "spellings",
+]
 
 REDACTED = "[redacted]"
+
+#: Stands for a character of a key.
+_MASK = "•"
 
 #: Characters below which a key is no secret, but a part of many words.
 _SHORTEST = 4
@@ -49,6 +61,14 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
         if len(secret) >= _SHORTEST:
             text = text.replace(secret, REDACTED)
     return _KEY.sub(REDACTED, text) if "sk-" in text else text
+
+
+def masked(text: str, secrets: Iterable[str] = ()) -> str:
+    """As `redact`, but as long as `text` is: every other character stays in its place."""
+    for secret in secrets:
+        if len(secret) >= _SHORTEST:
+            text = text.replace(secret, _MASK * len(secret))
+    return _KEY.sub(lambda match: _MASK * len(match[0]), text) if "sk-" in text else text
 
 
 def safe_headers(headers: Iterable[tuple[bytes, bytes]], secrets: Iterable[str] = ()) -> dict[str, str]:

@@ -17,7 +17,7 @@ from tests.contract.samples import Event
 Events = list[Event]
 
 RULES = load_rules()
-FAMILIES = ("SSE", "SEQ", "ITM", "TXT", "USE", "SCH", "REQ")
+FAMILIES = ("SSE", "SEQ", "ITM", "TXT", "USE", "SCH", "REQ", "CHT")
 
 EXAMPLES = load_examples()
 

@@ -76,7 +76,8 @@ def test_faults_clock_journal_and_reset(client: httpx.Client) -> None:
     assert [entry["status"] for entry in journal.json()["entries"]] == [500, 200]
     assert journal.json()["entries"][1]["exchange"] == "it"
     assert client.post("/_mock/reset", json={}).json() == {"reset": True}
-    assert client.get("/_mock/journal").json() == {"entries": []}
+    empty: Any = {"entries": [], "first": None, "last": None, "has_more": False}
+    assert client.get("/_mock/journal").json() == empty
     assert client.get("/_mock/stubs").json() == {"stubs": []}
 
 
@@ -84,13 +85,32 @@ def test_faults_clock_journal_and_reset(client: httpx.Client) -> None:
     ("method", "path", "body", "words"),
     [
         ("POST", "/_mock/stubs", {}, "body: "),
-        ("POST", "/_mock/stubs", exchange(match={"tools": ["web_search"]}), "/match: "),
-        ("POST", "/_mock/stubs", exchange(delivery={"pace": "fast"}), "a pace is"),
-        ("POST", "/_mock/stubs", exchange(profile="qwen-2026-09"), "this server plays qwen-2026-01"),
-        ("PUT", "/_mock/faults", {"stall": 1}, "a list of texts"),
+        ("POST", "/_mock/stubs", exchange(match={"tools": ["web_search"]}), "body#/match/tools: "),
+        ("POST", "/_mock/stubs", exchange(delivery={"pace": "fast"}), "body#/delivery/pace: a pace is"),
+        ("POST", "/_mock/stubs", exchange(profile="qwen-2026-09"), "body#/profile: this session plays"),
+        ("POST", "/_mock/stubs", exchange(reply={"error": {"name": "stall"}}), "body#/reply/error: "),
+        (
+            "POST",
+            "/_mock/stubs",
+            exchange(delivery={"fault": "not-found"}),
+            "body#/delivery/fault: not-found",
+        ),
+        ("PUT", "/_mock/faults", {"stall": 1}, "body: "),
+        ("PUT", "/_mock/faults", ["stall", 1], "body#/1: "),
         ("PUT", "/_mock/faults", ["no-such"], "no fault 'no-such'"),
-        ("POST", "/_mock/clock", {"advance": -1}, "the clock is moved by"),
-        ("POST", "/_mock/clock", [], "the clock is moved by"),
+        ("POST", "/_mock/clock", {"advance": -1}, "body#/advance: "),
+        ("POST", "/_mock/clock", {"advance": True}, "body#/advance: "),
+        ("POST", "/_mock/clock", {"advance": 1, "to": 2}, "body: "),
+        ("POST", "/_mock/clock", [], "body: "),
+        ("POST", "/_mock/reset", {"all": True}, "body: "),
+        ("GET", "/_mock/journal?limit=0", None, "limit: a whole number from 1 to 1000, not '0'"),
+        ("GET", "/_mock/journal?after=x", None, "after: a whole number from 0 to "),
+        ("PUT", "/_mock/sessions/alice", {"pace": "fast"}, "a pace is"),
+        ("PUT", "/_mock/sessions/alice", {"seed": "1"}, "body#/seed: "),
+        ("PUT", "/_mock/sessions/alice", {"profile": "qwen-1999-01"}, "qwen-1999-01"),
+        ("PUT", "/_mock/sessions/default", {}, "the session 'default' is as its server was started"),
+        ("PUT", "/_mock/sessions/-x", {}, "a session's name is 1 to 64 letters"),
+        ("DELETE", "/_mock/sessions/default", None, "can be reset, and not be deleted"),
     ],
 )
 def test_what_can_not_be_used_is_told(

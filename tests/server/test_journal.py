@@ -26,8 +26,40 @@ def test_it_keeps_64_mebibytes_in_all() -> None:
     for number in range(10):
         journal.add(entry(number, size=10 << 20))
     assert [each.path for each in journal] == ["/4", "/5", "/6", "/7", "/8", "/9"]
-    journal.add(entry(11, size=65 << 20))
-    assert journal.last.path == "/9"
+
+
+def test_sessions_share_the_room_and_whoever_takes_most_of_it_gives_way() -> None:
+    large = Journal()
+    small = large.again()
+    small.add(entry(1, size=3 << 20))
+    for number in range(7):
+        large.add(entry(number, size=10 << 20))
+    small.add(entry(2, size=3 << 20))
+    assert [each.path for each in small] == ["/1", "/2"]
+    assert [each.path for each in large] == ["/2", "/3", "/4", "/5", "/6"]
+    assert (large.dropped, small.dropped) == (2, 0)
+    large.close()
+    assert len(large) == 0
+    for number in range(6):
+        small.add(entry(number, size=10 << 20))
+    assert len(small) == 7
+
+
+def test_what_is_too_large_to_keep_is_judged_on_arrival() -> None:
+    journal = Journal()
+    twice = Entry(
+        0.0,
+        Sent("POST", "/1", (), b"", ()),
+        b'{"model":"a","model":"b"}',
+        200,
+        (b"x" * (65 << 20),),
+        False,
+        About("1"),
+    )
+    journal.add(twice)
+    assert [str(finding.rule) for finding in journal.last.findings] == ["TXT-003"]
+    assert (journal.last.body, journal.last.reply, journal.last.status) == (b"", (), 200)
+    assert journal.last.left_out == (65 << 20) + 25
 
 
 def test_cleared_it_is_empty() -> None:
@@ -46,7 +78,5 @@ def test_it_tells_of_every_entry_that_leaves() -> None:
     for number in range(1002):
         journal.add(entry(number))
     assert left == ["/0", "/1"]
-    journal.add(entry(2000, size=65 << 20))
-    assert left[2:] == ["/2000"]
     journal.clear()
-    assert (len(journal), len(left), left[-1]) == (0, 1003, "/1001")
+    assert (len(journal), len(left), left[-1], journal.dropped) == (0, 1002, "/1001", 0)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mockserver.clock import SteppedClock
-from mockserver.errors import ConfigurationError
+from mockserver.errors import ConfigurationError, InvalidExchange
 from mockserver.exchanges import Exchange, Match
 from mockserver.server.engine import Answer, respond
 from mockserver.server.envelopes import ApiError
@@ -127,7 +127,7 @@ def test_the_earlier_of_several_answers() -> None:
 
 def test_a_tool_that_the_age_does_not_have_is_told_when_the_session_opens() -> None:
     reply = {"script": {"items": [{"type": "teleport"}]}}
-    with pytest.raises(ConfigurationError, match="teleport"):
+    with pytest.raises(InvalidExchange, match=r"the exchange it#/reply/script: .*teleport"):
         open_session(profile=PROFILE, exchanges=[exchange(reply)])
 
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile
-from mockserver.replies.mutants import frames, items, requests, shapes, stream, texts
-from mockserver.replies.mutants.registry import SUBJECTS, Mutant, find, rules_for
+from mockserver.replies.mutants import chat, frames, items, requests, shapes, stream, texts
+from mockserver.replies.mutants.registry import CHAT_SUBJECTS, SUBJECTS, Mutant, find, rules_for
 from mockserver.replies.mutants.shapes import has_later
 
-__all__ = ["SUBJECTS", "Mutant", "break_rule", "find", "has_later", "rules_for"]
+__all__ = ["CHAT_SUBJECTS", "SUBJECTS", "Mutant", "break_rule", "find", "has_later", "rules_for"]
 
 #: The modules whose import registers the mutants.
-FAMILIES = (stream, items, texts, shapes, frames, requests)
+FAMILIES = (stream, items, texts, shapes, frames, requests, chat)
 
 
 def break_rule(
@@ -25,7 +25,8 @@ def break_rule(
     """A copy of a legal `value` that breaks `rule`; `pick`, from 0, varies the place and the way.
 
     `subject` says what the value is: "stream" (a list of events), "frames" (a list of bytes, one frame an
-    event), "response", "request", or "body" (the bytes of a response). ConfigurationError where no mutant
+    event), "response", "request", or "body" (the bytes of a response); of Chat Completions "chat_request",
+    "chat_completion", "chat_stream" and "chat_frames". ConfigurationError where no mutant
     breaks the rule, listing those there are, and where this value has no place for it.
 
     >>> break_rule("USE-004", "response", {"status": "completed", "usage": {}})

@@ -10,7 +10,18 @@ from typing import Any, TypeAlias, TypeVar
 from mockserver.errors import ConfigurationError
 from mockserver.profiles import Profile
 
-__all__ = ["Edit", "Event", "Mutant", "Pick", "breaks", "find", "not_applicable", "rules_for"]
+__all__ = [
+    "CHAT_SUBJECTS",
+    "SUBJECTS",
+    "Edit",
+    "Event",
+    "Mutant",
+    "Pick",
+    "breaks",
+    "find",
+    "not_applicable",
+    "rules_for",
+]
 
 Event: TypeAlias = dict[str, Any]
 Edit: TypeAlias = Callable[[Any, "Pick", Profile], Any]
@@ -18,6 +29,7 @@ Edit: TypeAlias = Callable[[Any, "Pick", Profile], Any]
 _Value = TypeVar("_Value")
 
 SUBJECTS = ("stream", "frames", "response", "request", "body")
+CHAT_SUBJECTS = ("chat_stream", "chat_frames", "chat_completion", "chat_request")
 
 
 class Pick:
@@ -90,7 +102,9 @@ def find(subject: str, rule: str) -> Mutant:
     mutant = _MUTANTS.get((subject, rule))
     if mutant is None:
         known = rules_for(subject)
-        listed = ", ".join(known) if known else f"nothing; subjects are {', '.join(SUBJECTS)}"
+        listed = (
+            ", ".join(known) if known else f"nothing; subjects are {', '.join((*SUBJECTS, *CHAT_SUBJECTS))}"
+        )
         raise ConfigurationError(f"no mutant breaks {rule!r} in a {subject}; there are: {listed}")
     return mutant
 

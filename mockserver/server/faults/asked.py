@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from mockserver.errors import ConfigurationError
@@ -43,6 +43,8 @@ class AskedFault:
     first: int | None = None
     """Only this often for the very same request; None: always."""
     probability: float = 1.0
+    said: str = field(default="", compare=False)
+    """The text that it was asked for with."""
 
     @property
     def name(self) -> str:
@@ -73,7 +75,7 @@ def parse_fault(text: str) -> AskedFault:
         if not equals or option in given:
             raise ConfigurationError(f"{text!r}: {pair!r} is no OPTION=VALUE, or there twice")
         given[option] = value
-    return asked_fault(name, given, float(odds) if colon else 1.0)
+    return replace(asked_fault(name, given, float(odds) if colon else 1.0), said=text)
 
 
 def asked_fault(name: str, given: Mapping[str, Any], probability: float = 1.0) -> AskedFault:

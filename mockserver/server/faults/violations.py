@@ -8,6 +8,7 @@ from typing import Any
 
 from mockserver.errors import ConfigurationError
 from mockserver.profiles import Profile
+from mockserver.replies.chat import framed_chunks
 from mockserver.replies.framing import frames_of
 from mockserver.server.faults.registry import Outgoing, bodies
 from mockserver.server.steps import Send
@@ -17,6 +18,7 @@ __all__ = ["Violation", "breakable", "find_violation"]
 
 #: What of an answer can be edited, in the order in which it is tried.
 _STREAM, _BODY = ("stream", "frames"), ("response", "body")
+_CHAT_STREAM, _CHAT_BODY = ("chat_stream", "chat_frames"), ("chat_completion",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Violation:
         """The broken answer; `pick` varies place and way. ConfigurationError where it has no place for it."""
         from mockserver.replies import mutants
 
-        subjects = _STREAM if outgoing.stream else _BODY
+        subjects = self._subjects(outgoing)
         known = [each for each in subjects if self.rule in mutants.rules_for(each)]
         if not known:
             kind = "stream" if outgoing.stream else "response"
@@ -42,12 +44,20 @@ class Violation:
         steps = tuple(map(Send, edit(known[0], self.rule, bodies(outgoing), profile, pick)))
         return replace(outgoing, steps=steps)
 
+    def _subjects(self, outgoing: Outgoing) -> tuple[str, ...]:
+        if self.rule.startswith("CHT-"):
+            return _CHAT_STREAM if outgoing.stream else _CHAT_BODY
+        return _STREAM if outgoing.stream else _BODY
+
 
 def breakable() -> tuple[str, ...]:
     """Ids of the rules that an answer can break."""
     from mockserver.replies import mutants
 
-    return tuple(sorted({rule for each in (*_STREAM, *_BODY) for rule in mutants.rules_for(each)}))
+    return tuple(sorted({rule for each in _EDITED for rule in mutants.rules_for(each)}))
+
+
+_EDITED = (*_STREAM, *_BODY, *_CHAT_STREAM, *_CHAT_BODY)
 
 
 @cache
@@ -63,13 +73,15 @@ def find_violation(rule: str) -> Violation:
 def _edit_stream(subject: str, rule: str, pieces: list[bytes], profile: Profile, pick: int) -> list[bytes]:
     from mockserver.replies import mutants
 
-    if subject == "frames":
+    if subject.endswith("frames"):
         broken: list[bytes] = mutants.break_rule(rule, subject, pieces, profile=profile, pick=pick)
         return broken
     read = [frame.data or "" for frame in sse.Decoder(1 << 24).feed(b"".join(pieces))]
     marker = [sse.encode(each) for each in read if each == "[DONE]"]
     events: list[Any] = [json.loads(each.encode()) for each in read if each != "[DONE]"]
     edited = mutants.break_rule(rule, subject, events, profile=profile, pick=pick)
+    if subject == "chat_stream":
+        return list(framed_chunks(edited))
     return [*frames_of(edited, profile.name), *marker]
 
 

@@ -13,7 +13,7 @@ import pytest
 from mockserver.clock import SteppedClock
 from mockserver.errors import StartError
 from mockserver.testing.clients import Clients
-from mockserver.testing.mock import MockServer
+from mockserver.testing.mock import MockServer, MockSession
 from mockserver.testing.run.options import is_live, skip_live
 from mockserver.testing.run.policy import Policy, policy_of, run_settings, settings_of
 from mockserver.testing.run.taping import Taping
@@ -24,7 +24,7 @@ from mockserver.testing.serving import Served, Settings, checked, serve_mock
 if TYPE_CHECKING:
     from mockserver.live.relay import Relay
     from mockserver.server.journal import Journal
-    from mockserver.testing.planning import Planned, When
+    from mockserver.testing.planning import Planned, Scenario, When
     from mockserver.testing.run.live import LivePlan
 
 __all__ = ["Kit", "Outcome"]
@@ -78,6 +78,14 @@ class Shared(MockServer):
     def fault(self, name: str, **options: Any) -> Planned:
         self._require_mock("it scripts a fault")
         return super().fault(name, **options)
+
+    def scenario(self, name: str) -> Scenario:
+        self._require_mock("it scripts a scenario")
+        return super().scenario(name)
+
+    def session(self, name: str, **otherwise: Any) -> MockSession:
+        self._require_mock("it opens a session of the server")
+        return super().session(name, **otherwise)
 
     def violate(self, rule: str, **options: Any) -> Planned:
         self._require_mock("it breaks a rule on purpose")
@@ -210,7 +218,8 @@ class Kit:
         """Put a server under the watch; `fresh` resets it even if nobody asked it anything."""
         session = served.session
         session.journal.leaving = None
-        if served.alive and (fresh or len(session.journal) or len(session.stubs)):
+        asked = len(session.journal) or len(session.stubs) or len(served.sessions) > 1
+        if served.alive and (fresh or asked):
             served.reset()
         session.strict = self._policy.strict if strict is None else strict
         session.journal.leaving = self._watch.note
@@ -245,7 +254,12 @@ class Kit:
         """Judge what is in the journals, once, and what was planned, where the test got to its end."""
         for served in self._all:
             served.settle()
-        watched = [each.session for each in self._all if each.session.journal.leaving is not None]
+        watched = [
+            session
+            for served in self._all
+            if served.session.journal.leaving is not None
+            for session in served.sessions
+        ]
         for session in watched:
             session.journal.leaving = None
             for entry in session.journal:
@@ -255,7 +269,7 @@ class Kit:
 
     def _section(self, told: str) -> str:
         parts = [told] if told else []
-        parts += [transcript(served.session) for served in self._all]
+        parts += [transcript(session) for served in self._all for session in served.sessions]
         parts += [f"the mock server died: {served.died}" for served in self._all if served.died is not None]
         return "\n\n".join(part for part in parts if part)
 
@@ -263,7 +277,7 @@ class Kit:
         watch = self._watch
         if not watch.requests and not watch.unused and self._taping.tape is None:
             return {}
-        sessions = [served.session for served in self._all if len(served.session.journal)]
+        sessions = [each for served in self._all for each in served.sessions if len(each.journal)]
         return {
             "profiles": sorted({session.profile.name for session in sessions}),
             "requests": watch.requests,

@@ -21,8 +21,9 @@ from mockserver.live.relay import Relay
 from mockserver.live.verify import profile_of_path
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
 from mockserver.server.sessions import open_session
+from mockserver.server.threaded import ThreadedServer
 from mockserver.testing.run import options
-from mockserver.testing.serving import Served
+from mockserver.testing.serving import GRACE_SECONDS, Served
 
 __all__ = ["LivePlan", "live_plan", "serve_live", "skip_scripted"]
 
@@ -82,7 +83,8 @@ def serve_live(plan: LivePlan) -> tuple[Served, Relay]:
     key = f"relay-{token_hex(16)}"
     budget = Budget(plan.requests, plan.tokens)
     relay = Relay(plan.origin, session.profile, key, budget, Limits(), session.journal)
-    served = Served(session, relay, api_key=key, model=plan.model, settled=relay.settled, leave=relay.close)
+    server = ThreadedServer(relay, grace=GRACE_SECONDS)
+    served = Served(session, server, api_key=key, model=plan.model, settled=relay.settled, leave=relay.close)
     return served, relay
 
 

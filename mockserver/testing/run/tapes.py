@@ -24,8 +24,9 @@ from mockserver.recordings.playing import INSTANT, play
 from mockserver.recordings.replay import Playback, Replay, base_paths
 from mockserver.recordings.writing import Ticket, exchange_of, ticket_of
 from mockserver.server.sessions import open_session
+from mockserver.server.threaded import ThreadedServer
 from mockserver.settings import project_settings
-from mockserver.testing.serving import API_KEY, Served
+from mockserver.testing.serving import API_KEY, GRACE_SECONDS, Served
 from mockserver.wire import json
 
 if TYPE_CHECKING:
@@ -132,7 +133,8 @@ class Played:
         self._playback = Playback(Deck(()))
         about = self._session.profile
         app = Replay(self._playback, about, base_paths((), about), self._session.journal)
-        self.served = Served(self._session, app, api_key=API_KEY, model=(*about.models, "")[0])
+        server = ThreadedServer(app, grace=GRACE_SECONDS)
+        self.served = Served(self._session, server, api_key=API_KEY, model=(*about.models, "")[0])
 
     def use(self, tape: Tape) -> Served:
         """The server with a tape in it."""

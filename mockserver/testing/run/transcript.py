@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from mockserver.contract.findings import Severity
 from mockserver.server.journal import Entry
-from mockserver.server.sessions import Session
+from mockserver.server.sessions import FIRST, Session
 from mockserver.testing.run.verdicts import judged
 from mockserver.wire.redaction import redact
 
@@ -27,7 +27,8 @@ def transcript(session: Session) -> str:
 def _lines(session: Session) -> Iterator[str]:
     entries = list(session.journal)
     if entries or session.stubs.all:
-        yield f"profile {session.profile.name}, rendering {session.rendering}"
+        name = "" if session.name == FIRST else f"session {session.name}, "
+        yield f"{name}profile {session.profile.name}, rendering {session.rendering}"
     for stub in session.stubs.all[-_ENTRIES:]:
         yield redact(f"planned: {stub}")
     hidden = max(0, len(entries) - _ENTRIES)

@@ -9,6 +9,7 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 from mockserver.contract.findings import Finding, Severity
+from mockserver.contract.words import without_keys
 from mockserver.errors import ContractError
 from mockserver.server.journal import Entry
 from mockserver.server.stubs import Stub
@@ -43,28 +44,7 @@ def judged(entry: Entry) -> list[Finding]:
     # Calls without a body have no text to be judged.
     found = entry.findings if entry.method == "POST" and entry.body else entry.judged
     told = [replace(each, message=f"the endpoint's answer: {each.message}") for each in entry.answered]
-    return [_without_keys(finding, entry.secrets) for finding in (*found, *told)]
-
-
-def _without_keys(finding: Finding, secrets: tuple[str, ...]) -> Finding:
-    return replace(
-        finding,
-        pointer=redact(finding.pointer, secrets),
-        message=redact(finding.message, secrets),
-        expected=_clean(finding.expected, secrets),
-        got=_clean(finding.got, secrets),
-    )
-
-
-def _clean(value: Any, secrets: tuple[str, ...]) -> Any:
-    """A JSON value without anything that is a key or has the form of one."""
-    if isinstance(value, str):
-        return redact(value, secrets)
-    if isinstance(value, list | tuple):
-        return [_clean(each, secrets) for each in value]
-    if isinstance(value, dict):
-        return {redact(str(name), secrets): _clean(each, secrets) for name, each in value.items()}
-    return value if isinstance(value, int | float | bool | None) else str(value)
+    return [without_keys(finding, entry.secrets) for finding in (*found, *told)]
 
 
 class Watch:

@@ -1,0 +1,27 @@
+"""A file that was judged: what every report is written from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mockserver.contract.files import Verdict
+from mockserver.contract.findings import Finding, Severity
+
+__all__ = ["Judged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One file and what is reported of it."""
+
+    file: str
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    """Those that were not passed over."""
+    data: bytes = b""
+    """What the file holds, for reports that show it."""
+
+    @property
+    def valid(self) -> bool:
+        """Whether there is no error among them."""
+        return not any(each.severity is Severity.ERROR for each in self.findings)

@@ -1,0 +1,48 @@
+"""The report of judged files as a page one looks at."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Container, Sequence
+
+from mockserver.cli.judged import Judged
+from mockserver.contract.findings import Severity
+from mockserver.reports.model import Page, made_now
+from mockserver.reports.page import html
+from mockserver.reports.reading import coverage_of, read_file
+from mockserver.reports.texts import counted
+from mockserver.wire.redaction import redact
+
+__all__ = ["page"]
+
+
+def page(judged: Sequence[Judged], failing: Container[Severity]) -> str:
+    """The files, each with what it holds and what was found in it."""
+    broken = sum(any(found.severity in failing for found in each.findings) for each in judged)
+    profiles = Counter(each.verdict.profile for each in judged)
+    facts = [
+        ("judged by", ", ".join(profiles) or "nothing"),
+        ("size", f"{sum(len(each.data) for each in judged) / 1000:,.1f} kB"),
+    ]
+    told = Page(
+        title="Contract check",
+        subject=redact(judged[0].file) if len(judged) == 1 else counted(len(judged), "file"),
+        verdict=_verdict(broken, len(judged)),
+        good=not broken,
+        made=made_now(),
+        facts=tuple(facts),
+        exchanges=tuple(
+            read_file(
+                each.file, each.data, each.verdict.kind, each.findings, each.verdict.profile, each.verdict.why
+            )
+            for each in judged
+        ),
+        coverage=coverage_of((each.verdict.profile, each.verdict.kind, each.data) for each in judged),
+    )
+    return html(told)
+
+
+def _verdict(broken: int, files: int) -> str:
+    if not broken:
+        return "keeps the contract" if files == 1 else "all keep the contract"
+    return "breaks the contract" if files == 1 else f"{broken} of {files} break the contract"

@@ -1,0 +1,133 @@
+"""What of the contract was seen: by event, item, object and rule, a line each that opens to its members."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from mockserver.contract.coverage import Covered
+from mockserver.contract.rules import live_rules, load_rules
+from mockserver.reports.markup import Markup, tag
+
+__all__ = ["Row", "coverage", "rows_of"]
+
+_END_OF_NAME = re.compile(r"[.=~/]")
+_UNIONS = {"event": "events", "item": "item types", "input_item": "input types", "tool": "tool types"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A part of the contract, and what of it was seen."""
+
+    name: str
+    kind: str
+    """union, object or rules."""
+    seen: tuple[str, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def share(self) -> float:
+        """How much was seen, from 0 to 1."""
+        return len(self.seen) / max(1, len(self.seen) + len(self.missing))
+
+
+def rows_of(covered: Covered) -> list[Row]:
+    """Unions first, then rules by their family, then objects by name."""
+    parts: dict[str, tuple[list[str], list[str]]] = {}
+    for names, at in ((covered.seen, 0), (covered.missing, 1)):
+        for name in names:
+            parts.setdefault(_END_OF_NAME.split(name, maxsplit=1)[0], ([], []))[at].append(name)
+    rows = [
+        Row(_UNIONS.get(name, name), "union" if name in _UNIONS else "object", tuple(seen), tuple(missing))
+        for name, (seen, missing) in parts.items()
+    ]
+    rows += _rules(covered)
+    order = ("union", "rules", "object")
+    return sorted(rows, key=lambda row: (order.index(row.kind), row.name))
+
+
+def _rules(covered: Covered) -> Iterator[Row]:
+    families = dict.fromkeys(name[:3] for name in (*covered.rules, *covered.rules_missing))
+    for family in families:
+        yield Row(
+            f"rules {family}",
+            "rules",
+            tuple(name for name in covered.rules if name.startswith(family)),
+            tuple(name for name in covered.rules_missing if name.startswith(family)),
+        )
+
+
+def coverage(profile: str, covered: Covered, found: Mapping[str, int]) -> Markup:
+    """The table of a profile; `found`: how many findings there are of each rule."""
+    rows = rows_of(covered)
+    seen, whole = len(covered.seen), len(covered.seen) + len(covered.missing)
+    rules, all_rules = len(covered.rules), len(covered.rules) + len(covered.rules_missing)
+    about = (
+        f"{seen:,} of {whole:,} members, types and values seen; "
+        f"{rules} of {all_rules} rules had something to judge."
+    )
+    head = tag(
+        "tr",
+        *(_column(name, kind) for name, kind in (("part of the contract", "text"), ("seen", "number"))),
+        _column("of", "number"),
+        _column("share", "number"),
+    )
+    return tag(
+        "section",
+        tag("h3", profile),
+        tag("p", about, class_="note"),
+        tag(
+            "table", tag("thead", head), tag("tbody", *(_row(row, found) for row in rows)), class_="sortable"
+        ),
+        class_="covered",
+    )
+
+
+def _column(name: str, kind: str) -> Markup:
+    return tag("th", name, scope="col", class_=kind)
+
+
+def _row(row: Row, found: Mapping[str, int]) -> Markup:
+    lists = [_names("seen", row.seen, row, found), _names("not seen", row.missing, row, found)]
+    name = tag("details", tag("summary", row.name), *lists)
+    whole = len(row.seen) + len(row.missing)
+    bar = tag(
+        "svg",
+        tag("rect", class_="track", width="100%", height="6", rx="3"),
+        tag("rect", class_="fill", width=f"{row.share:.1%}", height="6", rx="3") if row.seen else None,
+        class_="bar",
+        width="100%",
+        height="6",
+        aria_hidden="true",
+    )
+    return tag(
+        "tr",
+        tag("th", name, scope="row"),
+        tag("td", str(len(row.seen)), class_="number"),
+        tag("td", str(whole), class_="number"),
+        tag("td", bar, tag("span", f"{row.share:.0%}", class_="percent"), class_="share"),
+    )
+
+
+def _names(title: str, names: Iterable[str], row: Row, found: Mapping[str, int]) -> Markup | None:
+    shown = [_name(each, row, found) for each in names]
+    if not shown:
+        return None
+    return tag(
+        "div",
+        tag("h5", title),
+        tag("ul", *shown, class_="names"),
+        class_="seen" if title == "seen" else "unseen",
+    )
+
+
+def _name(name: str, row: Row, found: Mapping[str, int]) -> Markup:
+    if row.kind == "union":
+        return tag("li", tag("code", name.partition("~")[2] or name))
+    if row.kind == "object":
+        return tag("li", tag("code", name))
+    rule = live_rules()[name] if name in live_rules() else load_rules()[name]
+    count = found.get(name, 0)
+    told = tag("strong", f" {count:,} found") if count else None
+    return tag("li", tag("code", name), f" {rule.title}", told, class_="rule-name")

@@ -1,0 +1,223 @@
+// A stream under its picture: the event at the cursor, those around it, and the text as it was by then.
+
+const SVG = "http://www.w3.org/2000/svg";
+const AROUND = 6;
+const WIDEST = 64;
+
+class Inspector {
+  constructor(section, findings) {
+    this.data = JSON.parse(section.querySelector("script.events").textContent);
+    this.findings = findings;
+    this.scroller = section.querySelector(".scroller");
+    this.canvas = section.querySelector(".canvas");
+    this.picture = section.querySelector("svg.timeline");
+    this.cursor = section.querySelector(".cursor");
+    const built = document.getElementById("inspector").content.cloneNode(true).firstElementChild;
+    section.querySelector("figure").append(built);
+    this.output = built.querySelector("output");
+    this.near = built.querySelector(".near");
+    this.event = built.querySelector(".event");
+    this.soFar = built.querySelector(".so-far");
+    this.at = 0;
+    this.zoom = 1;
+    this.marked = this.markedEvents();
+    built.querySelector('[data-do="finding"]').hidden = !this.marked.size;
+    this.sums = this.growth();
+    this.listen(built);
+    const first = this.marked.keys().next();
+    this.show(first.done ? 0 : first.value, false);
+  }
+
+  get count() { return this.data.x.length; }
+
+  markedEvents() {
+    const rows = new Map();
+    this.data.number.forEach((number, row) => { if (number >= 0) rows.set(number, row); });
+    const marked = new Map();
+    const found = this.findings.filter((each) => each.part === "stream")
+      .map((each) => [each.event === null ? this.count - 1 : rows.get(each.event) ?? this.count - 1, each]);
+    for (const [row, each] of found.sort((one, other) => one[0] - other[0])) {
+      if (!marked.has(row)) marked.set(row, []);
+      marked.get(row).push(each);
+    }
+    return marked;
+  }
+
+  // How much text its lane has after each event.
+  growth() {
+    const sums = this.data.lanes.map(() => 0);
+    return this.data.grown.map((grown, row) => (sums[this.data.lane[row]] += grown));
+  }
+
+  listen(built) {
+    const scroller = this.scroller;
+    scroller.tabIndex = 0;
+    scroller.setAttribute("role", "slider");
+    scroller.setAttribute("aria-label", "Event");
+    scroller.setAttribute("aria-valuemin", "1");
+    scroller.setAttribute("aria-valuemax", String(this.count));
+    scroller.addEventListener("keydown", (event) => this.key(event));
+    let waiting = false;
+    scroller.addEventListener("pointermove", (event) => {
+      if (event.pointerType === "touch" || waiting) return;
+      waiting = true;
+      requestAnimationFrame(() => { waiting = false; this.show(this.nearest(event), false); });
+    });
+    scroller.addEventListener("click", (event) => this.show(this.nearest(event), false));
+    built.addEventListener("click", (event) => {
+      const button = event.target.closest("[data-do]");
+      if (button) this.act(button.dataset.do);
+      const row = event.target.closest("[data-row]");
+      if (row) this.show(Number(row.dataset.row));
+    });
+  }
+
+  key(event) {
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    const moves = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -1, ArrowDown: 1, PageUp: -10, PageDown: 10 };
+    const stretch = { "+": "wider", "=": "wider", "-": "narrower", "−": "narrower" }[event.key];
+    if (event.key in moves) this.show(this.at + moves[event.key]);
+    else if (event.key === "Home") this.show(0);
+    else if (event.key === "End") this.show(this.count - 1);
+    else if (stretch) this.act(stretch);
+    else return;
+    event.preventDefault();
+  }
+
+  act(what) {
+    if (what === "previous") this.show(this.at - 1);
+    else if (what === "next") this.show(this.at + 1);
+    else if (what === "finding") this.nextFinding();
+    else this.stretch(what === "wider" ? 2 : 0.5);
+  }
+
+  nextFinding() {
+    const rows = [...this.marked.keys()];
+    if (rows.length) this.show(rows.find((row) => row > this.at) ?? rows[0]);
+  }
+
+  stretch(by) {
+    this.zoom = Math.min(WIDEST, Math.max(1, this.zoom * by));
+    this.canvas.style.width = `${this.zoom * 100}%`;
+    this.scrollTo();
+  }
+
+  // The event that is nearest to a point: in the lane under it, where that has one close by.
+  nearest(event) {
+    const box = this.picture.getBoundingClientRect();
+    const x = (event.clientX - box.left) / box.width;
+    const lane = Math.floor((event.clientY - box.top) / this.data.step);
+    const reach = 12 / box.width;
+    let [low, high] = [0, this.count];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.data.x[middle] < x) low = middle + 1; else high = middle;
+    }
+    let best = Math.min(low, this.count - 1);
+    let distance = Infinity;
+    for (let row = low; row < this.count && this.data.x[row] - x <= reach; row += 1) consider(this.data, row);
+    for (let row = low - 1; row >= 0 && x - this.data.x[row] <= reach; row -= 1) consider(this.data, row);
+    function consider(data, row) {
+      const away = Math.abs(data.x[row] - x) + (data.lane[row] === lane ? 0 : reach);
+      if (away < distance) [best, distance] = [row, away];
+    }
+    if (distance === Infinity && low > 0 && (low === this.count || x - this.data.x[low - 1] < this.data.x[low] - x)) {
+      best = low - 1;
+    }
+    return best;
+  }
+
+  show(row, follow = true) {
+    const data = this.data;
+    this.at = row = Math.min(this.count - 1, Math.max(0, row));
+    const place = `${data.x[row] * 100}%`;
+    this.cursor.setAttribute("x1", place);
+    this.cursor.setAttribute("x2", place);
+    const told = this.told(row);
+    this.output.textContent = told;
+    this.scroller.setAttribute("aria-valuenow", String(row + 1));
+    this.scroller.setAttribute("aria-valuetext", told);
+    this.around(row);
+    this.json(row);
+    this.text(row);
+    if (follow) this.scrollTo();
+  }
+
+  scrollTo() {
+    if (this.zoom === 1) return;
+    const wanted = this.data.x[this.at] * this.canvas.clientWidth;
+    const left = this.scroller.scrollLeft;
+    const width = this.scroller.clientWidth;
+    if (wanted < left + 40 || wanted > left + width - 40) this.scroller.scrollLeft = wanted - width / 2;
+  }
+
+  told(row) {
+    const data = this.data;
+    const number = data.number[row] < 0 ? "no event" : `event ${data.number[row]}`;
+    const at = data.at[row] === null ? "" : ` · at ${time(data.at[row])}`;
+    return `${number} · ${visible(data.types[data.type[row]])}${at} · ${visible(data.lanes[data.lane[row]].label)}`;
+  }
+
+  around(row) {
+    const first = Math.max(0, Math.min(row - AROUND, this.count - 2 * AROUND - 1));
+    const last = Math.min(this.count, first + 2 * AROUND + 1);
+    const rows = [];
+    for (let each = first; each < last; each += 1) rows.push(this.row(each, each === row));
+    this.near.replaceChildren(...rows);
+  }
+
+  row(row, isCurrent) {
+    const data = this.data;
+    const item = make("li");
+    item.dataset.row = String(row);
+    if (isCurrent) item.setAttribute("aria-current", "true");
+    item.append(make("span", "place-number", data.number[row] < 0 ? "–" : String(data.number[row])));
+    item.append(drawing("path", `tick ${data.kinds[data.kind[row]]}`, { d: "M3 14V2" }));
+    item.append(make("span", "type", data.types[data.type[row]].replace(/^response\./, "")));
+    const worst = this.marked.get(row);
+    if (worst) {
+      const icon = drawing("use", "", { href: `#mark-${worst[0].severity}`, width: "12", height: "12" });
+      icon.setAttribute("class", `glyph ${worst[0].severity}`);
+      item.append(icon);
+    }
+    if (row && data.at[row] !== null && data.at[row - 1] !== null) {
+      item.append(make("span", "since", `+${time(data.at[row] - data.at[row - 1])}`));
+    }
+    return item;
+  }
+
+  json(row) {
+    const text = this.data.data[row];
+    if (!isJSON(text)) {
+      this.event.classList.remove("tree");
+      this.event.textContent = visible(text);
+      return;
+    }
+    const places = tree(this.event, text);
+    pin(places, (this.marked.get(row) || []).filter((each) => each.event !== null));
+  }
+
+  text(row) {
+    const lane = this.data.lanes[this.data.lane[row]];
+    const end = this.sums[row];
+    const start = end - this.data.grown[row];
+    const added = make("ins", "", lane.text.slice(start, end));
+    this.soFar.replaceChildren(document.createTextNode(visible(lane.text.slice(0, start))), added);
+    this.soFar.scrollTop = this.soFar.scrollHeight;
+  }
+}
+
+function drawing(name, className, attributes) {
+  const svg = document.createElementNS(SVG, "svg");
+  const shape = document.createElementNS(SVG, name);
+  if (className) shape.setAttribute("class", className);
+  for (const [key, each] of Object.entries(attributes)) shape.setAttribute(key, each);
+  svg.setAttribute("aria-hidden", "true");
+  svg.append(shape);
+  return svg;
+}
+
+function time(ms) {
+  if (ms >= 1000) return `${(ms / 1000).toFixed(2)} s`;
+  return `${ms >= 100 ? ms.toFixed(0) : Number(ms.toPrecision(3))} ms`;
+}

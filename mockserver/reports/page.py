@@ -1,0 +1,293 @@
+"""The whole file: a page with its style and script in it, and a policy that lets nothing else run or load."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+
+from mockserver import __version__
+from mockserver.contract.findings import Severity
+from mockserver.contract.rules import live_rules, load_rules
+from mockserver.reports.coverage import coverage
+from mockserver.reports.exchange import badge, exchanges, glyph
+from mockserver.reports.markup import Markup, join, raw, tag
+from mockserver.reports.model import Exchange, Page, Table
+from mockserver.reports.texts import counted
+from mockserver.reports.timeline import shapes
+
+__all__ = ["html", "policy", "script", "style"]
+
+_SCRIPTS = ("tree.js", "events.js", "page.js")
+
+#: Words of a table that show a mark too.
+_GLYPHS = {
+    **{each.value: each for each in Severity},
+    "fail": Severity.ERROR,
+    "failed": Severity.ERROR,
+    "drift": Severity.WARNING,
+    "inconclusive": Severity.INFO,
+    "pass": None,
+    "passed": None,
+}
+
+#: What the keys do; the dialog behind `?` is made of it.
+KEYS = (
+    ("j k", "next and previous exchange"),
+    ("Enter", "open or close it"),
+    ("/", "filter the exchanges"),
+    ("n N", "next and previous finding"),
+    ("← →", "event by event, in a timeline"),
+    ("Page Up, Page Down", "ten events on"),
+    ("Home, End", "first and last event"),
+    ("+ −", "stretch the timeline"),
+    ("Esc", "clear the filter, close this"),
+    ("?", "this"),
+)
+
+
+def html(page: Page) -> str:
+    """The report as one HTML file that needs no other."""
+    return "<!doctype html>\n" + tag("html", _head(page), _body(page), lang="en") + "\n"
+
+
+@cache
+def style() -> str:
+    """The style sheet."""
+    return _resource("page.css")
+
+
+@cache
+def script() -> str:
+    """The script, of its parts."""
+    return '"use strict";\n' + "".join(_resource(name) for name in _SCRIPTS)
+
+
+def _resource(name: str) -> str:
+    return (files("mockserver.reports") / name).read_text(encoding="utf-8")
+
+
+@cache
+def policy() -> str:
+    """The content security policy: this style and this script by their hashes, and nothing else whatever."""
+    rules = (
+        "default-src 'none'",
+        f"script-src '{_hash(script())}'",
+        f"style-src '{_hash(style())}'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    )
+    return "; ".join(rules)
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
+
+
+def _head(page: Page) -> Markup:
+    return tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=policy()),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("meta", name="generator", content=f"responses-mockserver {__version__}"),
+        tag("meta", name="referrer", content="no-referrer"),
+        tag("title", f"{page.title}: {page.verdict}"),
+        raw("style", style()),
+    )
+
+
+def _body(page: Page) -> Markup:
+    sections = [*_sections(page)]
+    links = [tag("a", title, href=f"#{name}") for name, title, _ in sections]
+    return tag(
+        "body",
+        tag("a", "Skip to the exchanges", class_="skip", href="#exchanges"),
+        shapes(),
+        tag("header", *_masthead(page), tag("nav", *links, aria_label="Sections")),
+        tag("main", *(section for *_, section in sections)),
+        tag("footer", f"responses-mockserver {__version__}. ", _made(page)),
+        _help(),
+        _inspector(),
+        raw("script", script()),
+    )
+
+
+def _made(page: Page) -> Markup:
+    return tag("time", f"{page.made:%Y-%m-%d %H:%M} UTC", datetime=page.made.isoformat(timespec="seconds"))
+
+
+def _masthead(page: Page) -> Iterator[Markup]:
+    yield tag("p", page.title, " · ", _made(page), class_="kicker")
+    yield tag("h1", page.subject)
+    severities = Counter(mark.finding.severity for each in page.exchanges for mark in each.marks)
+    badges = [badge(each, severities[each]) for each in Severity if severities[each]]
+    yield tag(
+        "p",
+        tag("strong", page.verdict, class_="good" if page.good else "bad"),
+        *badges,
+        class_="verdict-line",
+    )
+    facts = [("exchanges", f"{len(page.exchanges):,}"), *_streams(page), *page.facts]
+    yield tag("dl", *(tag("div", tag("dt", what), tag("dd", value)) for what, value in facts), class_="facts")
+
+
+def _streams(page: Page) -> Iterator[tuple[str, str]]:
+    streams = [each.stream for each in page.exchanges if each.stream is not None]
+    if streams:
+        events = sum(event.number is not None for each in streams for event in each.events)
+        yield "events", f"{events:,} in {counted(len(streams), 'stream')}"
+
+
+def _sections(page: Page) -> Iterator[tuple[str, str, Markup]]:
+    """(id, title, element) of each section."""
+    for at, table in enumerate(page.tables):
+        name = f"table-{at + 1}"
+        yield name, table.title, _section(name, table.title, _table(table))
+    rules = _by_rule(page)
+    if rules.rows:
+        yield "findings", "Findings", _section("findings", "Findings by rule", _table(rules))
+    title = f"Exchanges ({len(page.exchanges):,})"
+    yield "exchanges", title, _section("exchanges", "Exchanges", _filters(page), exchanges(page.exchanges))
+    if page.coverage:
+        found = Counter(mark.finding.rule for each in page.exchanges for mark in each.marks)
+        parts = [coverage(name, covered, found) for name, covered in page.coverage.items()]
+        yield "coverage", "Coverage", _section("coverage", "Coverage of the contract", _sieve(), *parts)
+
+
+def _section(name: str, title: str, *children: Markup | None) -> Markup:
+    return tag(
+        "section", tag("h2", title, id=f"{name}-title"), *children, id=name, aria_labelledby=f"{name}-title"
+    )
+
+
+def _table(table: Table) -> Markup:
+    columns = [[row[at] for row in table.rows] for at in range(len(table.head))]
+    head = tag("tr", *(_column(name, cells) for name, cells in zip(table.head, columns, strict=True)))
+    rows = [tag("tr", *(_cell(each) for each in row)) for row in table.rows]
+    return tag("div", tag("table", tag("thead", head), tag("tbody", *rows), class_="sortable"), class_="wide")
+
+
+def _column(name: str, cells: Sequence[str]) -> Markup:
+    return tag("th", name, scope="col", class_="number" if all(map(_is_number, cells)) else None)
+
+
+def _cell(text: str) -> Markup:
+    if text in _GLYPHS:
+        return tag("td", glyph(_GLYPHS[text]), " ", text, class_="worded")
+    return tag("td", text, class_="number" if _is_number(text) else None)
+
+
+def _is_number(text: str) -> bool:
+    return text.replace(",", "").replace(".", "").isdecimal()
+
+
+def _by_rule(page: Page) -> Table:
+    """How often each rule was broken, and in how many exchanges; the worst first."""
+    found: dict[tuple[Severity, str], list[Exchange]] = {}
+    for each in page.exchanges:
+        for mark in each.marks:
+            found.setdefault((mark.finding.severity, mark.finding.rule), []).append(each)
+    order = list(Severity)
+    keys = sorted(found, key=lambda key: (order.index(key[0]), -len(found[key]), key[1]))
+    rows = [
+        (
+            rule,
+            _title(rule),
+            severity.value,
+            f"{len(found[severity, rule]):,}",
+            f"{len({id(e) for e in found[severity, rule]}):,}",
+        )
+        for severity, rule in keys
+    ]
+    return Table("Findings", ("rule", "", "severity", "findings", "exchanges"), tuple(rows))
+
+
+def _title(rule: str) -> str:
+    known = {**load_rules(), **live_rules()}.get(rule)
+    return known.title if known else ""
+
+
+def _filters(page: Page) -> Markup:
+    """Shown by the script, which is what filters."""
+    worst = Counter(each.worst for each in page.exchanges)
+    choices = [
+        tag(
+            "button",
+            glyph(severity),
+            f"{count:,}",
+            type="button",
+            aria_pressed="false",
+            data_severity=severity.value if severity else "clean",
+        )
+        for severity in (*Severity, None)
+        if (count := worst[severity])
+    ]
+    search = tag(
+        "input", type="search", id="filter", placeholder="Filter by name, rule or text  /", autocomplete="off"
+    )
+    return tag(
+        "div",
+        tag("label", "Filter the exchanges", for_="filter", class_="unseen-label"),
+        search,
+        tag(
+            "span",
+            *choices,
+            class_="choices",
+            role="group",
+            aria_label="Only exchanges whose worst finding is",
+        ),
+        tag("output", for_="filter"),
+        tag("button", "Keys ?", type="button", class_="help"),
+        class_="filters",
+        hidden=True,
+    )
+
+
+def _sieve() -> Markup:
+    return tag(
+        "input",
+        type="search",
+        class_="sieve",
+        placeholder="Filter the coverage",
+        aria_label="Filter the coverage",
+        autocomplete="off",
+        hidden=True,
+    )
+
+
+def _help() -> Markup:
+    pairs = [tag("div", tag("dt", *_keys(keys)), tag("dd", what)) for keys, what in KEYS]
+    close = tag("form", tag("button", "Close"), method="dialog")
+    return tag("dialog", tag("h2", "Keys", id="keys"), tag("dl", *pairs), close, aria_labelledby="keys")
+
+
+def _keys(keys: str) -> Iterator[Markup | str]:
+    for each in keys.split(", ") if ", " in keys or len(keys) > 4 else keys.split():
+        yield tag("kbd", each)
+        yield " "
+
+
+def _inspector() -> Markup:
+    """What shows an event; the script puts one under each timeline that is opened."""
+    buttons = [
+        tag("button", text, type="button", data_do=what, aria_label=label)
+        for what, text, label in (
+            ("previous", "←", "Previous event"),
+            ("next", "→", "Next event"),
+            ("finding", "Next finding", None),
+            ("narrower", "−", "Narrower timeline"),
+            ("wider", "+", "Wider timeline"),
+        )
+    ]
+    near = tag("ol", class_="near", aria_label="Events around it")
+    event = tag("div", tag("h5", "Event"), tag("pre", class_="event"), class_="pane")
+    text = tag("div", tag("h5", "Text so far"), tag("p", class_="so-far"), class_="pane")
+    bar = tag("div", join(buttons), tag("output"), class_="bar-of-events")
+    return tag("template", tag("div", bar, near, event, text, class_="inspector"), id="inspector")

@@ -1,0 +1,113 @@
+// JSON text as a tree that folds. It is shown as it was written: no number and no name is lost on the way.
+
+const UNSEEN =
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff]|\udb40[\udc00-\udc7f]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/gs;
+const CLOSING = { "{": "}", "[": "]" };
+
+// The only ways anything gets onto the page: elements by name, and text as text.
+function make(name, className, text) {
+  const element = document.createElement(name);
+  if (className) element.className = className;
+  if (text !== undefined) element.textContent = visible(text);
+  return element;
+}
+
+function visible(text) {
+  return text.replace(UNSEEN, (each) => [...Array(each.length).keys()]
+    .map((at) => "\\u" + each.charCodeAt(at).toString(16).padStart(4, "0")).join(""));
+}
+
+function value(token) {
+  return make("span", token.startsWith('"') ? "string" : "literal", token);
+}
+
+function isJSON(text) {
+  try { JSON.parse(text); return true; } catch { return false; }
+}
+
+// A JSON string token as the name that it stands for, for pointers.
+function named(token) {
+  try { return JSON.parse(token); } catch { return token; }
+}
+
+function step(name) {
+  return "/" + String(name).replaceAll("~", "~0").replaceAll("/", "~1");
+}
+
+// Fills `target` with the tree of `text`; returns its places by JSON pointer.
+function tree(target, text) {
+  const places = new Map();
+  const tokens = text.match(TOKEN) || [];
+  let holder = { element: target, pointer: "", count: 0, list: false };
+  const holders = [];
+  let name = null;
+  target.replaceChildren();
+  target.classList.add("tree");
+  tokens.forEach((token, at) => {
+    if (token === ":" || token === ",") return;
+    if (token === "}" || token === "]") {
+      if (holders.length) holder = close(holders, holder, token, tokens[at + 1] === ",");
+      return;
+    }
+    if (name === null && !holder.list && holders.length && tokens[at + 1] === ":") { name = token; return; }
+    const own = holders.length ? holder.pointer + step(name === null ? holder.count : named(name)) : "";
+    const label = name === null ? [] : [make("span", "name", name), document.createTextNode(": ")];
+    name = null;
+    holder.count += 1;
+    if (token in CLOSING && tokens[at + 1] !== CLOSING[token]) {
+      const branch = make("details", "branch");
+      const summary = make("summary");
+      summary.append(...label, document.createTextNode(token));
+      const members = make("div", "members");
+      branch.open = true;
+      branch.append(summary, members);
+      holder.element.append(branch);
+      places.set(own, summary);
+      holders.push(holder);
+      holder = { element: members, pointer: own, count: 0, list: token === "[", branch, summary };
+      return;
+    }
+    const leaf = make("span", "leaf");
+    const empty = token in CLOSING ? document.createTextNode(token + CLOSING[token]) : value(token);
+    const after = token in CLOSING ? tokens[at + 2] : tokens[at + 1];
+    leaf.append(...label, empty, after === "," ? "," : "");
+    holder.element.append(leaf);
+    places.set(own, leaf);
+    if (token in CLOSING) { holders.push(holder); holder = { empty: true }; }
+  });
+  return places;
+}
+
+function close(holders, holder, token, comma) {
+  const outer = holders.pop();
+  if (holder.empty) return outer;
+  holder.summary.dataset.folded = ` … ${token}${comma ? "," : ""}  ${holder.count}`;
+  holder.branch.append(make("span", "leaf", token + (comma ? "," : "")));
+  return outer;
+}
+
+// Puts findings where they point: to their place, or the nearest that is there.
+function pin(places, findings) {
+  for (const each of findings) {
+    let pointer = each.pointer;
+    while (pointer && !places.has(pointer)) pointer = pointer.slice(0, pointer.lastIndexOf("/"));
+    const place = places.get(pointer);
+    if (!place) continue;
+    place.classList.add("pinned", each.severity);
+    const badge = make("span", `pin badge ${each.severity}`, each.rule);
+    badge.title = visible(each.message);
+    place.append(badge);
+    each.place = place;
+  }
+}
+
+// Opens whatever hides an element, and shows it.
+function reveal(element) {
+  for (let outer = element.parentElement; outer; outer = outer.parentElement) {
+    if (outer.tagName === "DETAILS") outer.open = true;
+  }
+  document.querySelectorAll(".reached").forEach((each) => each.classList.remove("reached"));
+  element.classList.add("reached");
+  element.scrollIntoView({ block: "nearest" });
+}

@@ -1,0 +1,58 @@
+"""Which turn a chat is at, and what answered the turn before: its messages tell.
+
+Chat keeps nothing: a client sends back what was said. So a plan that follows another by its name is found by
+what that one says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from mockserver.replies.script import FunctionCall, Message, Script
+from mockserver.server.sessions import Session
+
+__all__ = ["Told", "told_before", "turn_of"]
+
+
+class Told(NamedTuple):
+    """What an assistant's message says: its text, and its calls by name and arguments."""
+
+    text: str
+    calls: tuple[tuple[str, str], ...]
+
+
+def turn_of(messages: list[Mapping[str, Any]]) -> int:
+    """The number of the turn, from 1: each message of the assistant ended one."""
+    return 1 + sum(1 for message in messages if message["role"] == "assistant")
+
+
+def told_before(session: Session, messages: list[Mapping[str, Any]]) -> str | None:
+    """Name of the plan, the latest first, or of the exchange that says what the assistant said last."""
+    said = next((_told(each) for each in reversed(messages) if each["role"] == "assistant"), None)
+    if said is None:
+        return None
+    return next((name for name, script in _plans(session) if _said_by(script) == said), None)
+
+
+def _plans(session: Session) -> Iterator[tuple[str, Script]]:
+    for stub in reversed(session.stubs.all):
+        if isinstance(stub.plan.script, Script):
+            yield stub.name, stub.plan.script
+    for name, answer in session.replies.items():
+        if isinstance(answer.reply, Script):
+            yield name, answer.reply
+
+
+def _told(message: Mapping[str, Any]) -> Told:
+    content = message.get("content") or ""
+    if isinstance(content, list):
+        content = "".join(part["text"] for part in content if part["type"] == "text")
+    functions = [call["function"] for call in message.get("tool_calls") or ()]
+    return Told(content, tuple((each["name"], each["arguments"]) for each in functions))
+
+
+def _said_by(script: Script) -> Told:
+    text = "".join(item.text for item in script.items if isinstance(item, Message))
+    calls = [item for item in script.items if isinstance(item, FunctionCall)]
+    return Told(text, tuple((each.name, each.arguments) for each in calls))

@@ -1,0 +1,149 @@
+"""Chat Completions: requests that the service takes, and what it answers, whole or in chunks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+
+from mockserver.ids import call_id, uuid
+from mockserver.profiles import DEFAULT_PROFILE
+from mockserver.replies.chat import ChatFacts, chat_chunks
+from mockserver.replies.chat import chat_completion as told
+from mockserver.testing.strategies.scripts import scripts
+from mockserver.testing.strategies.values import JSONObject, look, texts
+
+__all__ = ["chat_completions", "chat_requests", "chat_streams"]
+
+_FUNCTIONS = ("get_weather", "add", "look-up")
+_PARAMETERS: tuple[JSONObject, ...] = (
+    {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"enum": [1, None, "x"]}}},
+    {},
+)
+_ARGUMENTS = st.sampled_from(["{}", '{"city":"Hangzhou"}', '{ "a": [1, "é"] }'])
+_IMAGE: JSONObject = {"type": "image_url", "image_url": {"url": "https://www.example.com/cat.png"}}
+
+
+def chat_requests(
+    *, profile: str = DEFAULT_PROFILE, stream: bool | None = None
+) -> SearchStrategy[JSONObject]:
+    """Bodies of chat requests that the service takes, with whole conversations in their messages.
+
+    `profile` says which models there are; `stream` whether a stream is asked for, None draws either.
+    """
+    return _requests(profile, stream)
+
+
+def chat_completions(*, profile: str = DEFAULT_PROFILE) -> SearchStrategy[JSONObject]:
+    """Completions that are not streamed."""
+    return st.tuples(_scripts(profile), _facts(profile)).map(lambda pair: told(pair[0], _ids(*pair)))
+
+
+def chat_streams(*, profile: str = DEFAULT_PROFILE) -> SearchStrategy[list[JSONObject]]:
+    """The chunks of streamed completions, without the marker at their end."""
+    return st.tuples(_scripts(profile), _facts(profile)).map(
+        lambda pair: [*chat_chunks(pair[0], _ids(*pair))]
+    )
+
+
+def _scripts(profile: str) -> SearchStrategy[Any]:
+    return scripts(profile=profile, statuses=("completed",))
+
+
+@st.composite
+def _facts(draw: DrawFn, profile: str) -> ChatFacts:
+    return ChatFacts(
+        f"chatcmpl-{uuid(f'{draw(st.integers(1, 9)):032x}')}",
+        draw(st.integers(1_700_000_000, 1_800_000_000)),
+        draw(st.sampled_from(look(profile, "wire").profile.models)),
+        draw(st.integers(1, 500)),
+        (),
+        draw(st.integers(1, 2)),
+        draw(st.booleans()),
+    )
+
+
+def _ids(script: Any, facts: ChatFacts) -> ChatFacts:
+    drawn = tuple(call_id(f"{number:024x}") for number in range(len(script.items)))
+    return replace(facts, call_ids=drawn)
+
+
+@st.composite
+def _requests(draw: DrawFn, profile: str, stream: bool | None) -> JSONObject:
+    request: JSONObject = {
+        "model": draw(st.sampled_from(look(profile, "wire").profile.models)),
+        "messages": [*draw(_beginnings), *draw(_turns), *draw(_ends)],
+        **draw(st.fixed_dictionaries({}, optional=_MEMBERS)),
+    }
+    if stream is not None:
+        request["stream"] = stream
+    if request.get("enable_thinking") and (request.get("response_format") or {}).get("type") == "json_object":
+        del request["response_format"]
+    return request
+
+
+def _message(role: str, content: SearchStrategy[Any]) -> SearchStrategy[JSONObject]:
+    return content.map(lambda given: {"role": role, "content": given})
+
+
+_SAID = texts().map(lambda text: text or "a")
+_PARTS = st.lists(_SAID.map(lambda text: {"type": "text", "text": text}), min_size=1, max_size=2)
+_USER = _message("user", _SAID | _PARTS | st.just([_IMAGE, {"type": "text", "text": "What is it?"}]))
+_CALLED = st.lists(st.tuples(st.sampled_from(_FUNCTIONS), _ARGUMENTS), min_size=1, max_size=2)
+
+
+def _calling(calls: list[tuple[str, str]]) -> list[JSONObject]:
+    """An assistant's calls, and what came of them."""
+    ids = [f"call_{number}" for number in range(len(calls))]
+    made = [
+        {"id": each, "type": "function", "function": {"name": name, "arguments": arguments}}
+        for each, (name, arguments) in zip(ids, calls, strict=True)
+    ]
+    answers = [{"role": "tool", "tool_call_id": each, "content": "sunny"} for each in ids]
+    return [{"role": "assistant", "content": None, "tool_calls": made}, *answers]
+
+
+_beginnings = st.lists(_message("system", _SAID), max_size=1)
+_CALLS = _CALLED.map(_calling)
+_ends = st.tuples(_USER, st.just([]) | _CALLS).map(lambda pair: [pair[0], *pair[1]])
+_turns = st.lists(
+    st.tuples(_USER, st.just([]) | _CALLS, _message("assistant", _SAID)).map(
+        lambda turn: [turn[0], *turn[1], turn[2]]
+    ),
+    max_size=2,
+).map(lambda turns: [message for turn in turns for message in turn])
+
+_TOOLS = st.lists(st.sampled_from(_FUNCTIONS), min_size=1, max_size=2, unique=True).flatmap(
+    lambda names: st.tuples(*(st.sampled_from(_PARAMETERS) for _ in names)).map(
+        lambda schemas: [
+            {"type": "function", "function": {"name": name, "description": name, "parameters": schema}}
+            for name, schema in zip(names, schemas, strict=True)
+        ]
+    )
+)
+_SCHEMA: JSONObject = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+_FORMATS: tuple[JSONObject, ...] = (
+    {"type": "text"},
+    {"type": "json_object"},
+    {"type": "json_schema", "json_schema": {"name": "number", "schema": _SCHEMA, "strict": True}},
+)
+_MEMBERS: dict[str, SearchStrategy[Any]] = {
+    "stream": st.booleans(),
+    "stream_options": st.fixed_dictionaries({}, optional={"include_usage": st.booleans()}),
+    "temperature": st.floats(0, 1.9),
+    "top_p": st.floats(0.1, 1),
+    "max_tokens": st.integers(1, 40),
+    "max_completion_tokens": st.integers(1, 40),
+    "n": st.none() | st.integers(1, 2),
+    "seed": st.integers(0, 9),
+    "stop": st.sampled_from(["x", ["x"]]),
+    "response_format": st.sampled_from(_FORMATS),
+    "tools": _TOOLS,
+    "tool_choice": st.sampled_from(["auto", "none", None]),
+    "parallel_tool_calls": st.booleans(),
+    "enable_thinking": st.none() | st.booleans(),
+    "user": st.just("somebody"),
+}

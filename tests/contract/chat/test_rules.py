@@ -1,0 +1,232 @@
+"""The rules of Chat Completions, each broken by a mutant that brings it and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from mockserver.contract.chat.check import check_chat_completion, check_chat_request, check_chat_stream
+from mockserver.contract.findings import Finding
+from mockserver.contract.rules import load_rules
+from mockserver.errors import ConfigurationError
+from mockserver.profiles import load_profile
+from mockserver.replies import mutants
+from mockserver.replies.chat import ChatFacts, chat_chunks, chat_completion, framed_chunks
+from mockserver.replies.script import FunctionCall, Message, Reasoning, Script
+
+PROFILE = load_profile()
+
+FUNCTIONS = [{"type": "function", "function": {"name": name}} for name in ("f", "g")]
+REQUEST: dict[str, Any] = {
+    "model": "qwen3-max-2026-01-23",
+    "messages": [{"role": "user", "content": "Hi"}],
+    "tools": FUNCTIONS,
+}
+SCRIPTS = (
+    Script((Message(("Hello", " there!")),)),
+    Script((Message(()),)),
+    Script((Reasoning(("Hm", ".")), Message(("Hello!",)))),
+    Script((FunctionCall("f", '{"a":1}', "call_1"), FunctionCall("g", "{}", "call_2"))),
+    Script((Reasoning(("Hm.",)), Message(("Wait.",)), FunctionCall("f", "{}"))),
+    Script((Message(("Cut",)), FunctionCall("f", '{"a')), status="incomplete"),
+)
+
+
+def facts(script: Script, **members: Any) -> ChatFacts:
+    drawn = tuple(f"call_drawn_{number}" for number in range(len(script.items)))
+    return ChatFacts("chatcmpl-1", 1769084048, REQUEST["model"], 30, drawn, **members)
+
+
+def legal(subject: str) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Legal values, each with the request that it answers."""
+    if subject == "chat_request":
+        yield REQUEST, REQUEST
+        yield {**REQUEST, "tool_choice": "auto", "response_format": {"type": "json_object"}}, REQUEST
+        return
+    for script in SCRIPTS:
+        for choices in (1, 2):
+            for usage in (False, True):
+                about = facts(script, choices=choices, include_usage=usage)
+                request = {**REQUEST, "n": choices, "stream_options": {"include_usage": usage}}
+                if subject == "chat_completion":
+                    yield chat_completion(script, about), request
+                else:
+                    chunks = list(chat_chunks(script, about))
+                    value = list(framed_chunks(chunks)) if subject == "chat_frames" else chunks
+                    yield value, {**request, "stream": True}
+
+
+def found_in(subject: str, value: Any, request: dict[str, Any]) -> list[Finding]:
+    if subject == "chat_request":
+        return check_chat_request(value)
+    if subject == "chat_completion":
+        return check_chat_completion(value, request)
+    return check_chat_stream(b"".join(value) if subject == "chat_frames" else value, request)
+
+
+@pytest.mark.parametrize("subject", mutants.CHAT_SUBJECTS)
+def test_what_is_legal_brings_nothing(subject: str) -> None:
+    for value, request in legal(subject):
+        assert found_in(subject, value, request) == []
+
+
+NAMED = [(subject, rule) for subject in mutants.CHAT_SUBJECTS for rule in mutants.rules_for(subject)]
+
+
+@pytest.mark.parametrize(("subject", "rule"), NAMED, ids=[" ".join(each) for each in NAMED])
+def test_a_mutant_brings_its_rule_and_nothing_else(subject: str, rule: str) -> None:
+    made = 0
+    for value, request in legal(subject):
+        for pick in range(0, 60, 7):
+            try:
+                broken = mutants.break_rule(rule, subject, value, pick=pick)
+            except ConfigurationError:
+                break
+            made += 1
+            assert {each.rule for each in found_in(subject, broken, request)} == {rule}, (pick, broken)
+    assert made
+
+
+def test_every_rule_of_chat_has_a_mutant() -> None:
+    own = {rule for rule in load_rules() if rule.startswith("CHT-")}
+    assert {rule for _, rule in NAMED} == own
+    assert all(load_rules()[rule].profiles == ("qwen-chat",) for rule in own)
+
+
+def test_a_mutant_of_chat_needs_chat() -> None:
+    with pytest.raises(ConfigurationError, match="it has no chunks"):
+        mutants.break_rule("CHT-001", "chat_stream", [{"type": "response.created"}])
+
+
+def completion(**members: Any) -> dict[str, Any]:
+    script = SCRIPTS[3]
+    return {**chat_completion(script, facts(script)), **members}
+
+
+def usage(**members: Any) -> dict[str, Any]:
+    return {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3, **members}
+
+
+def calls(**changed: Any) -> list[dict[str, Any]]:
+    value = completion()["choices"]
+    call = value[0]["message"]["tool_calls"][1]
+    for name, each in changed.items():
+        (call["function"] if name in ("name", "arguments") else call)[name] = each
+    found: list[dict[str, Any]] = value
+    return found
+
+
+@pytest.mark.parametrize(
+    ("value", "rule", "pointer"),
+    [
+        (completion(usage=usage(total_tokens=4)), "USE-001", "/usage/total_tokens"),
+        (completion(usage=usage(completion_tokens_details={"reasoning_tokens": 3})), "USE-002",
+         "/usage/completion_tokens_details/reasoning_tokens"),
+        (completion(usage=usage(prompt_tokens_details={"cached_tokens": 2})), "USE-003",
+         "/usage/prompt_tokens_details/cached_tokens"),
+        (completion(usage=None), "USE-004", "/usage"),
+        (completion(model="another"), "REQ-008", "/model"),
+        (completion(object="response"), "SCH-001", "/object"),
+        (completion(choices=[]), "SCH-001", "/choices"),
+        (completion(choices=calls(name="h")), "REQ-009", ""),
+        (completion(choices=calls(arguments="{")), "TXT-005", "/choices/0/message/tool_calls/1"),
+        (completion(choices=calls(arguments="[]")), "TXT-005", "/choices/0/message/tool_calls/1"),
+        (completion(choices=calls(id="call_1")), "ITM-007", "/choices/0/message/tool_calls/1"),
+        (completion(choices=calls(index=0)), "CHT-003", "/choices/0/message/tool_calls/1/index"),
+    ],
+)  # fmt: skip
+def test_a_completion_that_breaks_a_rule(value: dict[str, Any], rule: str, pointer: str) -> None:
+    [found] = check_chat_completion(value, REQUEST)
+    assert (found.rule, found.pointer) == (rule, pointer)
+    assert [each.rule for each in check_chat_completion(json.dumps(value).encode(), REQUEST)] == [rule]
+
+
+def test_what_came_is_what_was_asked_for() -> None:
+    streamed = list(chat_chunks(SCRIPTS[0], facts(SCRIPTS[0])))
+    assert [each.rule for each in check_chat_stream(streamed, REQUEST)] == ["SSE-006"]
+    whole = chat_completion(SCRIPTS[0], facts(SCRIPTS[0]))
+    assert [each.rule for each in check_chat_completion(whole, {**REQUEST, "stream": True})] == ["SSE-006"]
+
+
+def frames(*edits: tuple[bytes, bytes]) -> bytes:
+    data = b"".join(framed_chunks(chat_chunks(SCRIPTS[0], facts(SCRIPTS[0]))))
+    for old, new in edits:
+        assert old in data
+        data = data.replace(old, new, 1)
+    return data
+
+
+@pytest.mark.parametrize(
+    ("data", "rules"),
+    [
+        (frames((b'"content":"Hello"', b'"content":"Hello')), ["SSE-002"]),
+        (frames((b'"content":"Hello"', b'"content":"a","content":"Hello"')), ["SCH-007"]),
+        (frames()[:-2], ["SSE-003"]),
+        (b"", ["SSE-006"]),
+        (b"<html>", ["SSE-006"]),
+        (b"\xef\xbb\xbf" + frames(), ["SSE-007"]),
+        (frames((b"Hello", b"H\xff")), ["SSE-009"]),
+        (frames((b"data: [DONE]", b"event: ping\n\ndata: [DONE]")), ["SSE-005"]),
+        (frames((b"data: [DONE]", b"data: " + b"x" * (1 << 21))), ["SSE-004"]),
+        (frames((b'"object":"chat.completion.chunk"', b'"object":"response"')), ["SCH-001"]),
+        (b'data: {"error":{"message":"No.","type":"x","param":null,"code":"x"}}\n\n', []),
+        (b'data: {"error":{"message":"No."}}\n\n', ["SCH-002", "SCH-002"]),
+        (b"data: [DONE]\n\n", ["SSE-006"]),
+    ],
+)  # fmt: skip
+def test_a_stream_of_bytes(data: bytes, rules: list[str]) -> None:
+    assert [each.rule for each in check_chat_stream(data)] == rules
+
+
+def test_lines_are_judged_like_events() -> None:
+    chunks = list(chat_chunks(SCRIPTS[0], facts(SCRIPTS[0])))
+    lines = b"\n".join(json.dumps(chunk).encode() for chunk in chunks)
+    assert check_chat_stream(lines) == []
+    assert check_chat_stream(lines.decode()) == []
+    assert [each.rule for each in check_chat_stream(lines[:-4])] == ["SSE-002"]
+    assert [each.rule for each in check_chat_stream([])] == ["CHT-004"]
+
+
+@pytest.mark.parametrize(
+    ("members", "rule", "pointer", "message"),
+    [
+        ({"model": ""}, "REQ-001", "/model", "you must provide a model parameter"),
+        ({"messages": []}, "REQ-001", "/messages", "[] is too short"),
+        ({"messages": [{"role": "user"}]}, "REQ-001", "/messages/0/content", "The content field"),
+        ({"messages": [{"role": "assistant"}]}, "REQ-001", "/messages/0/content", "The content field"),
+        ({"messages": [{"role": "king", "content": ""}]}, "REQ-001", "/messages/0/role", "one of"),
+        ({"messages": [{"role": "tool", "tool_call_id": "c", "content": "x"}]}, "REQ-007",
+         "/messages/0/tool_call_id", "preceeding"),
+        ({"messages": [{"role": "user", "content": [{"type": "file"}]}]}, "REQ-001",
+         "/messages/0/content/0/type", "one of"),
+        ({"temperature": 2}, "REQ-001", "/temperature", "Temperature should be"),
+        ({"max_tokens": 0}, "REQ-001", "/max_tokens", "Range of max_tokens"),
+        ({"n": 5}, "REQ-001", "/n", "Range of n"),
+        ({"tools": [{"type": "web_search"}]}, "REQ-001", "/tools/0/type", "function"),
+        ({"tool_choice": "any"}, "REQ-001", "/tool_choice", "tool_choice is one of"),
+        ({"response_format": {"type": "json_schema"}}, "REQ-001", "/response_format/json_schema", ""),
+        ({"user": "x"}, "REQ-002", "/user", "ignores"),
+    ],
+)  # fmt: skip
+def test_a_request_that_breaks_a_rule(members: dict[str, Any], rule: str, pointer: str, message: str) -> None:
+    found = check_chat_request({**REQUEST, **members})
+    assert (rule, pointer) in {(each.rule, each.pointer) for each in found}
+    assert any(message in each.message for each in found)
+    assert {each.rule for each in found} == {rule}
+
+
+def test_a_model_is_only_judged_where_there_is_a_list() -> None:
+    assert check_chat_request({**REQUEST, "model": "qwen-turbo"}) == []
+    [found] = check_chat_request({**REQUEST, "model": "qwen-turbo"}, models=["qwen-plus"])
+    assert found.rule == "REQ-005"
+
+
+@pytest.mark.parametrize(
+    "value", [None, [], "x", {"messages": 1, "model": []}, b"{", b"[]", b'{"a":1,"a":2}']
+)
+def test_anything_can_be_judged(value: Any) -> None:
+    assert check_chat_request(value)
+    assert check_chat_completion(value)

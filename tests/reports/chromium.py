@@ -1,0 +1,194 @@
+"""Chromium without a window, driven by its DevTools protocol over a pipe (`--remote-debugging-pipe`)."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from base64 import b64decode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from select import select
+from typing import Any
+
+__all__ = ["Browser", "Tab", "chromium", "find_chromium"]
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+_FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"),
+    *("--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    *("--disable-extensions", "--force-color-profile=srgb", "--remote-debugging-pipe"),
+)
+#: Seconds that one answer of the browser may take.
+_PATIENCE = 30.0
+
+#: key -> (code, Windows virtual key code, text)
+_KEYS = {
+    "ArrowLeft": ("ArrowLeft", 37, ""),
+    "ArrowRight": ("ArrowRight", 39, ""),
+    "Home": ("Home", 36, ""),
+    "End": ("End", 35, ""),
+    "Enter": ("Enter", 13, "\r"),
+    "Escape": ("Escape", 27, ""),
+    "Tab": ("Tab", 9, ""),
+}
+
+
+def find_chromium() -> str | None:
+    """The program; None where there is none."""
+    return next((path for name in _NAMES if (path := shutil.which(name))), None)
+
+
+class Browser:
+    """The process, and the pipe to it."""
+
+    def __init__(self, program: str, folder: Path) -> None:
+        to_browser, self._out = os.pipe()
+        self._in, from_browser = os.pipe()
+        # The browser reads its file descriptor 3 and writes to its 4; a shell puts ours there.
+        self._process = subprocess.Popen(
+            ["sh", "-c", f'exec "$@" 3<&{to_browser} 4>&{from_browser}', "sh", program, *_FLAGS,
+             f"--user-data-dir={folder}", "about:blank"],
+            pass_fds=(to_browser, from_browser),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        os.close(to_browser)
+        os.close(from_browser)
+        self._count = 0
+        self._buffer = b""
+        self.events: list[dict[str, Any]] = []
+
+    def call(self, method: str, session: str | None = None, **params: Any) -> dict[str, Any]:
+        """What the browser answers to a command; events that come before are kept."""
+        self._count += 1
+        message: dict[str, Any] = {"id": self._count, "method": method, "params": params}
+        if session:
+            message["sessionId"] = session
+        os.write(self._out, json.dumps(message).encode() + b"\0")
+        while True:
+            told = self._read()
+            if told.get("id") == self._count:
+                assert "error" not in told, f"{method}: {told['error']}"
+                result: dict[str, Any] = told["result"]
+                return result
+            self.events.append(told)
+
+    def wait(self, method: str, session: str) -> None:
+        """Wait for an event of a session; what came before it is kept."""
+        while not any(
+            each.get("method") == method for each in self.events if each.get("sessionId") == session
+        ):
+            self.events.append(self._read())
+
+    def _read(self) -> dict[str, Any]:
+        while b"\0" not in self._buffer:
+            ready, _, _ = select([self._in], [], [], _PATIENCE)
+            assert ready, f"the browser says nothing for {_PATIENCE} s"
+            piece = os.read(self._in, 1 << 20)
+            assert piece, "the browser has ended"
+            self._buffer += piece
+        text, _, self._buffer = self._buffer.partition(b"\0")
+        told: dict[str, Any] = json.loads(text)
+        return told
+
+    def close(self) -> None:
+        """End the browser."""
+        os.close(self._out)  # it ends when nobody drives it
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(5)
+        os.close(self._in)
+
+
+class Tab:
+    """A page in the browser."""
+
+    def __init__(self, browser: Browser, width: int = 1280, height: int = 900, *, dark: bool = False) -> None:
+        self._browser = browser
+        self._target = browser.call("Target.createTarget", url="about:blank")["targetId"]
+        attached = browser.call("Target.attachToTarget", targetId=self._target, flatten=True)
+        self._session = attached["sessionId"]
+        for domain in ("Page", "Runtime", "Network", "Log", "Performance"):
+            self.call(f"{domain}.enable")
+        self.resize(width, height)
+        self.media(dark=dark)
+
+    def call(self, method: str, **params: Any) -> dict[str, Any]:
+        """What this page answers to a command."""
+        return self._browser.call(method, self._session, **params)
+
+    def resize(self, width: int, height: int) -> None:
+        """Make the window as large as a screen's."""
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width, height=height, deviceScaleFactor=1, mobile=width < 500,
+        )  # fmt: skip
+
+    def media(self, *, dark: bool = False, media: str = "") -> None:
+        """Prefer a colour scheme; `media`: "print" or the screen."""
+        scheme = "dark" if dark else "light"
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.call("Emulation.setEmulatedMedia", media=media, features=features)
+
+    def open(self, file: Path) -> None:
+        """Load a file, whole."""
+        self.call("Page.navigate", url=file.as_uri())
+        self._browser.wait("Page.loadEventFired", self._session)
+
+    def eval(self, expression: str) -> Any:
+        """The value of an expression, awaited where it is a promise."""
+        told = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in told, told["exceptionDetails"]
+        return told["result"].get("value")
+
+    def press(self, key: str) -> None:
+        """Press and release a key."""
+        code, number, text = _KEYS.get(key, ("", ord(key[0].upper()), key))
+        about = {"key": key, "code": code, "windowsVirtualKeyCode": number}
+        kind = "keyDown" if text else "rawKeyDown"
+        self.call("Input.dispatchKeyEvent", type=kind, text=text, **about)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **about)
+
+    def picture(self, file: Path, *, whole: bool = False) -> None:
+        """Write a screenshot."""
+        shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
+        file.write_bytes(b64decode(shot["data"]))
+
+    @property
+    def requests(self) -> list[str]:
+        """Addresses that were asked for."""
+        return [each["params"]["request"]["url"] for each in self._told("Network.requestWillBeSent")]
+
+    @property
+    def complaints(self) -> list[str]:
+        """What the console holds: errors of scripts, and what the policy has refused."""
+        found = [each["params"]["entry"]["text"] for each in self._told("Log.entryAdded")]
+        found += [str(each["params"]["exceptionDetails"]) for each in self._told("Runtime.exceptionThrown")]
+        return found
+
+    def _told(self, method: str) -> Iterator[dict[str, Any]]:
+        return (
+            each
+            for each in self._browser.events
+            if each.get("method") == method and each.get("sessionId") == self._session
+        )
+
+    def close(self) -> None:
+        """Close the page."""
+        self._browser.call("Target.closeTarget", targetId=self._target)
+
+
+@contextmanager
+def chromium(program: str, folder: Path) -> Iterator[Browser]:
+    """The browser with a profile of its own in `folder`."""
+    browser = Browser(program, folder)
+    try:
+        yield browser
+    finally:
+        browser.close()

@@ -1,0 +1,285 @@
+"""Both APIs are answered by the same: stubs, exchanges, and what is made up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from mockserver import FunctionCall, MockServer, strategies
+from mockserver.contract.chat.migration import responses_form
+from mockserver.exchanges import packaged_exchanges, parse_exchange
+from mockserver.profiles import load_profile
+from mockserver.replies.script import Script, ScriptError
+from tests.asking import Asker
+
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    },
+}
+
+PROFILES = ("qwen-2026-01", "qwen-2026-09")
+
+
+@pytest.fixture(scope="module")
+def askers() -> Iterator[dict[str, Asker]]:
+    servers = {profile: MockServer(profile=profile).start() for profile in PROFILES}
+    with httpx.Client(trust_env=False) as client:
+        yield {profile: Asker(server, client) for profile, server in servers.items()}
+    for server in servers.values():
+        server.stop()
+
+
+def said(completion: dict[str, Any]) -> tuple[str, str, list[tuple[str, str]]]:
+    """(text, thoughts, calls) of a completion."""
+    message = completion["choices"][0]["message"]
+    calls = [each["function"] for each in message.get("tool_calls") or ()]
+    told = [(each["name"], each["arguments"]) for each in calls]
+    return message["content"], message.get("reasoning_content") or "", told
+
+
+def said_there(response: dict[str, Any]) -> tuple[str, str, list[tuple[str, str]]]:
+    """The same of a response."""
+    items = response["output"]
+    parts = [part["text"] for item in items if item["type"] == "message" for part in item["content"]]
+    thoughts = [part["text"] for item in items if item["type"] == "reasoning" for part in item["summary"]]
+    calls = [item for item in items if item["type"] == "function_call"]
+    return "".join(parts), "".join(thoughts), [(each["name"], each["arguments"]) for each in calls]
+
+
+def put_together(chunks: list[dict[str, Any]]) -> dict[str, Any]:
+    """The completion that the chunks of one choice make."""
+    message: dict[str, Any] = {"content": "", "reasoning_content": "", "tool_calls": []}
+    for chunk in chunks:
+        for choice in chunk["choices"]:
+            delta = choice["delta"]
+            message["content"] += delta.get("content") or ""
+            message["reasoning_content"] += delta.get("reasoning_content") or ""
+            for call in delta.get("tool_calls") or ():
+                if call["index"] == len(message["tool_calls"]):
+                    message["tool_calls"].append(call)
+                else:
+                    begun = message["tool_calls"][call["index"]]["function"]
+                    begun["arguments"] += call["function"]["arguments"]
+    return {"choices": [{"message": message}]}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_same_messages_get_the_same_by_either_api(profile: str, askers: dict[str, Asker]) -> None:
+    ask = askers[profile]
+    about = load_profile(profile)
+    # What cuts an answer short counts otherwise there, and several answers are none there.
+    others = {"max_tokens", "max_completion_tokens", "n"} | ({"text"} - {*about.parameters})
+    others |= set() if "text" in about.parameters else {"response_format"}
+
+    @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+    @given(strategies.chat_requests(profile=profile))
+    def check(drawn: dict[str, Any]) -> None:
+        ask.server.reset()
+        request = {name: value for name, value in drawn.items() if name not in others}
+        form = responses_form(request, about).body
+        reply = ask.post_chat(request)
+        assert reply.status_code == 200, reply.text
+        there = ask.post(form)
+        assert there.status_code == 200, there.text
+        if request.get("stream"):
+            lines = [line[6:] for line in reply.text.splitlines() if line.startswith("data: {")]
+            told = put_together([json.loads(line) for line in lines])
+            response = json.loads(
+                [line for line in there.text.splitlines() if line.startswith("data:")][-1][5:]
+            )
+            assert said(told) == said_there(response["response"])
+            return
+        told, response = reply.json(), there.json()
+        assert said(told) == said_there(response)
+        assert told["usage"]["prompt_tokens"] == response["usage"]["input_tokens"]
+        assert told["usage"]["completion_tokens"] == response["usage"]["output_tokens"]
+
+    check()
+
+
+def test_a_stream_says_what_the_whole_does(asker: Asker) -> None:
+    for members in ({}, {"tools": [WEATHER]}, {"enable_thinking": True}):
+        asker.server.reset()
+        asker.server.when("Hi").reply("Hello there!", reasoning="Hm.").always()
+        whole = asker.completion("Hi", **members)
+        assert said(put_together(asker.chunks("Hi", **members))) == said(whole)
+
+
+@pytest.mark.parametrize(
+    "exchange",
+    [
+        each
+        for each in packaged_exchanges("qwen-2026-01")
+        # Chat has no built-in tools by type; a later turn is tested below.
+        if each.request and "tools" not in each.request and each.match.after is None
+    ],
+    ids=lambda each: each.name,
+)
+def test_an_exchange_answers_both(exchange: Any, asker: Asker) -> None:
+    request = {**exchange.request, "stream": False}
+    given = request.pop("input")
+    messages = [{"role": "user", "content": given}] if isinstance(given, str) else given
+    completion = asker.completion(messages, **request)
+    response = asker.ask(given, **request)
+    assert said(completion) == said_there(response)
+    names = [entry.exchange for entry in asker.server.journal]
+    assert names[0] == names[1] is not None
+    assert completion["usage"]["total_tokens"] == response["usage"]["total_tokens"]
+
+
+def test_a_later_turn_is_found_by_what_was_said(asker: Asker) -> None:
+    messages = [{"role": "user", "content": "My name is John, please remember it."}]
+    first = asker.completion(messages)["choices"][0]["message"]["content"]
+    messages += [
+        {"role": "assistant", "content": first},
+        {"role": "user", "content": "Do you remember my name?"},
+    ]
+    assert asker.completion(messages)["choices"][0]["message"]["content"].startswith("Yes, John!")
+    assert [entry.exchange for entry in asker.server.journal] == ["remember-my-name", "my-name"]
+
+
+def test_a_stub_answers_chat_and_the_journal_shows_it(asker: Asker) -> None:
+    server = asker.server
+    server.when(prompt="Weather?").reply(FunctionCall("get_weather", '{"city":"Oslo"}'), name="call")
+    server.when(tool_output="rain", after="call").reply("It rains.", usage={"output_tokens": 7})
+    messages: list[dict[str, Any]] = [{"role": "user", "content": "Weather?"}]
+    choice = asker.completion(messages, tools=[WEATHER])["choices"][0]
+    assert choice["finish_reason"] == "tool_calls"
+    [call] = choice["message"]["tool_calls"]
+    assert call["function"] == {"name": "get_weather", "arguments": '{"city":"Oslo"}'}
+    messages += [choice["message"], {"role": "tool", "tool_call_id": call["id"], "content": "rain"}]
+    second = asker.completion(messages, tools=[WEATHER])
+    assert second["choices"][0]["message"] == {"role": "assistant", "content": "It rains."}
+    assert second["usage"]["completion_tokens"] == 7
+    assert [entry.path for entry in server.journal] == ["/compatible-mode/v1/chat/completions"] * 2
+    assert len(server.assert_requested("Weather?", times=2, tool="get_weather")) == 2
+    assert len(server.assert_requested(turn=2, after="call", tool_output="rain")) == 1
+
+
+def test_what_is_not_planned_is_refused_in_its_own_words(asker: Asker) -> None:
+    asker.server.when("A").reply("B")
+    reply = asker.chat("C")
+    assert reply.status_code == 400
+    assert reply.json()["error"]["code"] == "unplanned_request"
+    assert "A" in reply.json()["error"]["message"]
+    assert asker.server.journal.last.refusal == "unplanned"
+
+
+def test_a_function_of_the_request_sees_its_responses_form(asker: Asker) -> None:
+    asker.server.reply(lambda request: f"{request.prompt} in {len(request.body['input'])}")
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
+    assert asker.completion(messages)["choices"][0]["message"]["content"] == "Hi in 2"
+
+
+RESPONSE: dict[str, Any] = {
+    "object": "response",
+    "status": "completed",
+    "output": [
+        {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm."}]},
+        {"type": "web_search_call", "action": {}},
+        {"type": "message", "content": [{"type": "output_text", "text": "Recorded."}]},
+        {"type": "function_call", "name": "f", "arguments": "{}", "call_id": "call_9"},
+    ],
+    "usage": {"input_tokens": 50, "output_tokens": 8, "total_tokens": 58},
+}
+
+
+def streamed(*events: dict[str, Any]) -> dict[str, Any]:
+    text = "".join(f"event: {each['type']}\ndata: {json.dumps(each)}\n\n" for each in events)
+    return {"http": {"status": 200, "headers": {}, "chunks": [{"text": text}]}}
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"body": RESPONSE},
+        {"http": {"status": 200, "chunks": [{"text": json.dumps(RESPONSE)}]}},
+        streamed({"type": "response.created"}, {"type": "response.completed", "response": RESPONSE}),
+    ],
+    ids=["body", "recording", "recorded stream"],
+)
+def test_a_recorded_response_is_told_as_a_completion(reply: dict[str, Any]) -> None:
+    exchange = {"format": 1, "name": "recorded", "match": {"prompt": "Again"}, "reply": reply}
+    own = [parse_exchange(json.dumps(exchange).encode(), "recorded.json")]
+    with MockServer(exchanges=own) as server, httpx.Client(trust_env=False) as client:
+        completion = Asker(server, client).completion("Again")
+        assert said(completion) == ("Recorded.", "Hm.", [("f", "{}")])
+        assert completion["usage"]["total_tokens"] == 58
+        assert said(put_together(Asker(server, client).chunks("Again"))) == said(completion)
+
+
+@pytest.mark.parametrize(
+    ("reply", "status", "code"),
+    [
+        ({"error": {"status": 403, "code": "AccessDenied", "message": "No."}}, 403, "access_denied"),
+        ({"http": {"status": 400, "chunks": [{"text": '{"code":"InvalidParameter","message":"Bad."}'}]}},
+         400, "invalid_parameter_error"),
+        ({"body": {"any": "thing"}}, 400, "invalid_parameter_error"),
+        (streamed({"type": "response.failed", "response": {"object": "response", "status": "failed",
+          "error": {"code": "DataInspectionFailed", "message": "No."}}}), 400, "data_inspection_failed"),
+    ],
+)  # fmt: skip
+def test_what_fails_there_fails_here_in_other_words(reply: dict[str, Any], status: int, code: str) -> None:
+    exchange = {"format": 1, "name": "failing", "match": {"prompt": "Fail"}, "reply": reply}
+    own = [parse_exchange(json.dumps(exchange).encode(), "failing.json")]
+    with MockServer(exchanges=own) as server, httpx.Client(trust_env=False) as client:
+        refused = Asker(server, client).chat("Fail")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (status, code)
+
+
+def test_a_reply_that_fails_is_a_refusal(asker: Asker) -> None:
+    limit = "Operation model request rate limit exceeded, please try again later."
+    asker.server.reply(lambda _: Script((), status="failed", error=ScriptError("server_error", limit)))
+    refused = asker.chat("x")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "limit_requests")
+
+
+def test_limits_of_tokens_cut_an_answer_short(asker: Asker) -> None:
+    asker.server.reply("one two three four", reasoning="a b c").always()
+    answer = asker.completion("x", max_tokens=2)["choices"][0]
+    assert (answer["message"]["content"], answer["finish_reason"]) == ("one two", "length")
+    assert answer["message"]["reasoning_content"] == "a b c"
+    both = asker.completion("x", max_completion_tokens=2)
+    assert both["choices"][0]["message"] == {"role": "assistant", "content": "", "reasoning_content": "a b"}
+    assert both["usage"]["completion_tokens"] == 2
+
+
+def test_several_answers(asker: Asker) -> None:
+    asker.server.reply("Hi!", usage={"output_tokens": 3}).always()
+    completion = asker.completion("x", n=3)
+    assert [each["index"] for each in completion["choices"]] == [0, 1, 2]
+    assert completion["usage"]["completion_tokens"] == 9
+    options = {"include_usage": True}
+    assert asker.chunks("x", n=2, stream_options=options)[-1]["usage"]["completion_tokens"] == 6
+
+
+def test_usage_comes_where_it_is_asked_for(asker: Asker) -> None:
+    assert all(chunk["choices"] and chunk["usage"] is None for chunk in asker.chunks("Hello!"))
+    *chunks, last = asker.chunks("Hello!", stream_options={"include_usage": True})
+    assert last["choices"] == []
+    assert last["usage"]["total_tokens"] == asker.completion("Hello!")["usage"]["total_tokens"]
+    assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
+
+
+def test_a_form_is_kept_in_any_age(asker: Asker) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    form = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
+    content = asker.completion("A number, please.", response_format=form)["choices"][0]["message"]["content"]
+    assert type(json.loads(content)["n"]) is int
+
+
+def test_the_same_is_said_again_and_ids_differ(asker: Asker) -> None:
+    first, second = asker.chat("Tell me more."), asker.chat("Tell me more.")
+    asker.server.reset()
+    again = asker.chat("Tell me more.")
+    assert first.content == again.content
+    assert first.json()["id"] != second.json()["id"]
+    assert first.json()["id"] == f"chatcmpl-{first.headers['x-request-id']}"

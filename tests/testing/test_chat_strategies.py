@@ -1,0 +1,42 @@
+"""What is drawn of Chat Completions is legal, and what it becomes for Responses is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from mockserver import strategies
+from mockserver.contract.chat.check import check_chat_completion, check_chat_request, check_chat_stream
+from mockserver.contract.chat.migration import responses_form
+from mockserver.contract.check import check_request
+from mockserver.contract.findings import errors
+from mockserver.profiles import load_profile
+from mockserver.replies.chat import framed_chunks
+
+
+@given(strategies.chat_requests())
+def test_requests_are_legal(request: dict[str, Any]) -> None:
+    assert errors(check_chat_request(request)) == []
+
+
+@given(strategies.chat_completions())
+def test_completions_are_legal(completion: dict[str, Any]) -> None:
+    assert check_chat_completion(completion) == []
+
+
+@given(strategies.chat_streams())
+def test_streams_are_legal(chunks: list[dict[str, Any]]) -> None:
+    assert check_chat_stream(chunks) == []
+    assert check_chat_stream(b"".join(framed_chunks(chunks))) == []
+
+
+@pytest.mark.parametrize("profile", ["qwen-2026-05", "qwen-2026-09"])
+def test_their_responses_form_is_legal(profile: str) -> None:
+    @given(strategies.chat_requests(profile=profile))
+    def check(request: dict[str, Any]) -> None:
+        body = responses_form(request, load_profile(profile)).body
+        assert errors(check_request(body, profile)) == []
+
+    check()
