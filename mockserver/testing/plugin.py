@@ -92,6 +92,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", options.MARKER)
     for name in ("strict", "unused", "ignored", "record-mode"):
         options.chosen(config, name)
+    options.require_endpoint(config)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Reports(config), "mockserver-reports")
 
@@ -140,6 +141,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     __tracebackhide__ = True
     stash = item.config.stash
     kit = stash.get(_KIT, None)
+    if kit is not None:
+        kit.require_tape()
     with kit.examples(item) if kit is not None else nullcontext():
         try:
             result = yield

@@ -166,6 +166,12 @@ class Kit:
             return self._taping.bar
         return None if self._live is None else skip_live
 
+    def require_tape(self) -> None:
+        """Fail the test that runs where its recordings can not be had."""
+        __tracebackhide__ = True
+        if self._taping.trouble:
+            pytest.fail(self._taping.trouble, pytrace=False)
+
     def make(self, **settings: Any) -> MockServer:
         """One more server, for the test that runs."""
         if self._live is not None:

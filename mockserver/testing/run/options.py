@@ -17,6 +17,7 @@ __all__ = [
     "is_live",
     "marked",
     "report_file",
+    "require_endpoint",
     "skip_live",
     "switched",
 ]
@@ -93,6 +94,16 @@ def _twin(name: str) -> str:
 def is_live(config: pytest.Config) -> bool:
     """Whether the tests are to talk to a live endpoint."""
     return bool(config.getoption("responses_live") or config.getini("responses_live"))
+
+
+def require_endpoint(config: pytest.Config) -> None:
+    """UsageError where recordings are to be made or compared, and no endpoint is named for it."""
+    mode = chosen(config, "record-mode")
+    if mode not in ("none", "once") and not is_live(config):
+        raise pytest.UsageError(
+            f"--responses-record-mode={mode} asks an endpoint: "
+            "it needs --responses-live and --responses-live-url"
+        )
 
 
 def given(config: pytest.Config, name: str) -> str:

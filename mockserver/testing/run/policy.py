@@ -48,6 +48,8 @@ def policy_of(item: pytest.Item) -> Policy:
     strict = marked.get("strict", options.switched(config, "strict"))
     if not isinstance(strict, bool):
         raise pytest.UsageError(f"{item.nodeid}: strict is True or False, not {strict!r}")
+    if marked.get("recorded") not in (None, True, False):
+        raise pytest.UsageError(f"{item.nodeid}: recorded is True or False, not {marked['recorded']!r}")
     allow = frozenset(marked.get("allow", ()))
     if allow:
         unknown = sorted(allow - load_rules().keys() - {*_NAMES})

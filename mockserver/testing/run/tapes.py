@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from starlette.types import Receive
 
-from mockserver.errors import ConfigurationError, InvalidExchange, MockServerError, UnknownProfile
+from mockserver.errors import ConfigurationError, MockServerError
 from mockserver.exchanges import Exchange, parse_exchange
 from mockserver.live.passages import Passage
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
@@ -156,18 +156,18 @@ class Tapes:
             raise pytest.UsageError(str(error)) from None
 
     def begin(self, file: Path, *, needed: bool) -> Tape | None:
-        """The tape of a test; None where it has none and makes none. UsageError where it can not be read."""
+        """The tape of a test; None where it has none and makes none.
+
+        ConfigurationError where it lacks what it needs, InvalidExchange where that can not be read.
+        """
         there = file.exists()
         if needed and not there and (self._mode in ("none", "verify") or self._plan is None):
-            raise pytest.UsageError(
+            raise ConfigurationError(
                 f"{file} is not there: --responses-live and --responses-record-mode=once record it"
             )
         if not there and self._plan is None:
             return None
-        try:
-            known = folder.load(file) if there else ()
-        except (ConfigurationError, InvalidExchange) as error:
-            raise pytest.UsageError(str(error)) from None
+        known = folder.load(file) if there else ()
         mode = self._mode if self._plan is not None else "none"
         if self._plan is None:
             return Tape(file, mode, known=known, profile=_profile_of(known))
@@ -194,10 +194,7 @@ class Tapes:
 
 def _profile_of(known: Sequence[Exchange]) -> str:
     name = next((each.profile for each in known if each.profile), DEFAULT_PROFILE)
-    try:
-        return load_profile(name).name
-    except UnknownProfile as error:
-        raise pytest.UsageError(f"{known[0].name}: {error}") from None
+    return load_profile(name).name
 
 
 def breaking(changes: Sequence[Change]) -> list[tuple[str, str, str, str]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
+from mockserver.errors import MockServerError
 from mockserver.testing.run import options
 from mockserver.testing.run.places import recording_file
 
@@ -43,11 +44,8 @@ class Taping:
         self._plan = plan
         self._tapes: Tapes | None = None
         self.tape: Tape | None = None
-        if self._mode in ("new_episodes", "all", "rewrite", "verify") and plan is None:
-            raise pytest.UsageError(
-                f"--responses-record-mode={self._mode} asks an endpoint: "
-                "it needs --responses-live and --responses-live-url"
-            )
+        self.trouble = ""
+        """Why the test that runs can not have its recordings: it fails of that, and no other does."""
 
     @property
     def is_playing(self) -> bool:
@@ -56,10 +54,8 @@ class Taping:
 
     def begin(self, item: pytest.Item) -> None:
         """Take up the tape of a test, if it has one or makes one."""
-        self.tape = None
+        self.tape, self.trouble = None, ""
         wanted = options.marked(item).get("recorded")
-        if wanted not in (None, True, False):
-            raise pytest.UsageError(f"{item.nodeid}: recorded is True or False, not {wanted!r}")
         if wanted is False or "responses_server" not in getattr(item, "fixturenames", ()):
             return
         file = recording_file(item)
@@ -67,7 +63,10 @@ class Taping:
             return
         if self._plan is not None and self._mode == "none":
             return  # the endpoint answers, and nothing is kept
-        self.tape = self._loaded().begin(file, needed=wanted is True)
+        try:
+            self.tape = self._loaded().begin(file, needed=wanted is True)
+        except MockServerError as error:
+            self.trouble = str(error)
 
     def _loaded(self) -> Tapes:
         if self._tapes is None:
