@@ -128,7 +128,9 @@ def _record(
     relay = Relay(
         place, profile, keys, Budget(sys.maxsize, sys.maxsize), Limits(600, 300), Journal(), door=door
     )
-    relay.taker = recorder = Recorder(out, place.base_url, profile, masks, summary.tell)
+    relay.taker = recorder = Recorder(
+        out, place.base_url, profile, masks, summary.tell, () if door.passes_keys else keys
+    )
 
     relay.warm()
     # Judging goes on beside the answers: what waits to be passed on is not to wait long for its turn.
@@ -145,6 +147,8 @@ def _record(
     finally:
         recorder.close()
     sys.stderr.write(summary.text())
+    if recorder.defects:
+        give_up(f"internal errors, and as many recordings less: {', '.join(recorder.defects)}", 2)
     return int(summary.breaks(options["fail_on"]))
 
 

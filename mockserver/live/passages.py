@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 from starlette.types import Receive, Scope, Send
@@ -22,7 +23,10 @@ from mockserver.server.journal import About, Entry, Sent
 from mockserver.server.sessions import AnyModel
 from mockserver.wire import json
 
-__all__ = ["Passage", "Witness", "unless_gone"]
+__all__ = ["Passage", "Witness", "path_below", "unless_gone"]
+
+#: What a path or a query may have in it as it stands (RFC 3986); all else is written in hexadecimal digits.
+_PLAIN = "%/?:@!$&'()*+,;=~-._[]|{}^"
 
 #: Rules that a stream breaks when its reader hangs up.
 _OF_THE_END = frozenset({"SEQ-006", "SSE-003", "SSE-006"})
@@ -138,6 +142,17 @@ class Passage:
 
     def _elapsed(self) -> float:
         return time.perf_counter() - self._begun
+
+
+def path_below(scope: Scope, base: str) -> str | None:
+    """What is asked for behind a base path, with the query, as it was written; None where it is elsewhere."""
+    path: str = scope["path"]
+    if not path.startswith(f"{base}/"):
+        return None
+    raw = scope.get("raw_path", b"").decode("latin-1")
+    below = raw.removeprefix(base) if raw.startswith(f"{base}/") else path.removeprefix(base)
+    query = scope["query_string"].decode("latin-1")
+    return quote(f"{below}?{query}" if query else below, safe=_PLAIN, encoding="latin-1", errors="replace")
 
 
 async def unless_gone(passage: Passage, work: Coroutine[Any, Any, None], receive: Receive) -> None:

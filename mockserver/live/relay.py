@@ -20,7 +20,7 @@ from mockserver.live.asking import Budget
 from mockserver.live.client import Limits
 from mockserver.live.headers import passed_down, passed_up
 from mockserver.live.origin import Origin
-from mockserver.live.passages import Passage, Witness, unless_gone
+from mockserver.live.passages import Passage, Witness, path_below, unless_gone
 from mockserver.profiles import Profile
 from mockserver.server.access import Hosts, Keys
 from mockserver.server.bodies import Disconnected, read_body
@@ -139,6 +139,9 @@ class Relay:
             return
         except ApiError as error:
             await passage.refuse(error)
+        except asyncio.CancelledError:
+            passage.left = True  # the relay stops: it is not the endpoint that breaks off
+            raise
         finally:
             self._note(passage)
             self._open -= 1
@@ -149,11 +152,11 @@ class Relay:
         headers = dict(passage.scope["headers"])
         self._hosts.check(headers.get(b"host"), headers.get(b"origin"))
         self._keys.check(headers.get(b"authorization"), self._profile.wrong_key)
-        path = passage.scope["path"]
-        if not path.startswith(self._base + "/"):
-            raise ApiError(404, "NotFound", f"There is nothing at {path}. Requests go to {self._base}.")
-        query = passage.scope["query_string"].decode("latin-1")
-        passage.path = path.removeprefix(self._base) + (f"?{query}" if query else "")
+        below = path_below(passage.scope, self._base)
+        if below is None:
+            message = f"There is nothing at {passage.scope['path']}. Requests go to {self._base or '/'}."
+            raise ApiError(404, "NotFound", message)
+        passage.path = below
         passage.body = await read_body(receive, headers.get(b"content-length"))
         if self.player is not None and await self.player.play(passage, receive):
             return

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from starlette.types import Receive, Scope, Send
 
 from mockserver.exchanges import Exchange
-from mockserver.live.passages import Passage, Witness
+from mockserver.live.passages import Passage, Witness, path_below
 from mockserver.profiles import Profile
 from mockserver.recordings.deck import Deck
 from mockserver.recordings.playing import INSTANT, Speed, Timer, play
@@ -96,12 +96,11 @@ class Replay:
         headers = dict(passage.scope["headers"])
         self._hosts.check(headers.get(b"host"), headers.get(b"origin"))
         self._keys.check(headers.get(b"authorization"), self._profile.wrong_key)
-        path = passage.scope["path"]
-        base = next((each for each in self._bases if path.startswith(f"{each}/")), None)
-        if base is None:
-            message = f"There is nothing at {path}. Requests go to {self._bases[0]}."
+        found = (path_below(passage.scope, each) for each in self._bases)
+        below = next((each for each in found if each is not None), None)
+        if below is None:
+            message = f"There is nothing at {passage.scope['path']}. Requests go to {self._bases[0]}."
             raise ApiError(404, "NotFound", message, headers=_FINAL)
-        query = passage.scope["query_string"].decode("latin-1")
-        passage.path = path.removeprefix(base) + (f"?{query}" if query else "")
+        passage.path = below
         passage.body = await read_body(receive, headers.get(b"content-length"))
         await self._playback.play(passage, receive)

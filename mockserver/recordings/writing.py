@@ -11,15 +11,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mockserver import __version__
+from mockserver.exchanges import parse_exchange
 from mockserver.live.passages import Passage
 from mockserver.recordings.requests import Asked, asked
+from mockserver.wire import json
 from mockserver.wire.redaction import SAFE_HEADERS, covered, covered_keys, redact, spellings
 
-__all__ = ["Ticket", "exchange_of", "part_of", "ticket_of"]
+__all__ = ["Ticket", "exchange_of", "part_of", "ticket_of", "unrecorded"]
 
 #: Request headers that a recording keeps beside those of the service.
 _KEPT = SAFE_HEADERS - {"accept-encoding", "connection", "content-length", "host", "transfer-encoding"}
 _TEXT = re.compile(r"[^a-z0-9]+")
+_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 _VALUE = re.compile(r"[ -~]*")
 
 
@@ -65,8 +68,22 @@ def _ascii(text: str) -> str:
     return _TEXT.sub("-", plain.lower()).strip("-")
 
 
+def unrecorded(passage: Passage) -> str:
+    """Why a passage is not recorded; empty: it is."""
+    if passage.refused or not passage.status:
+        return "the endpoint gave no answer"
+    if passage.overflowed:
+        return "the answer is longer than 32 MiB"
+    if dict(passage.headers).get(b"content-encoding", b"identity") != b"identity":
+        return "the answer is compressed, so that a key in it would not be seen"
+    return ""
+
+
 def exchange_of(passage: Passage, ticket: Ticket, upstream: str, profile: str) -> dict[str, Any]:
-    """The exchange of a passage that has been answered, as it goes into a file."""
+    """The exchange of a passage that has been answered, as it goes into a file.
+
+    InvalidExchange where it could not be read again: a request may be as odd as it likes.
+    """
     request = ticket.asked
     recorded = _recorded(passage, ticket, upstream)
     exchange: dict[str, Any] = {
@@ -82,6 +99,7 @@ def exchange_of(passage: Passage, ticket: Ticket, upstream: str, profile: str) -
     exchange["match"] = _match(request)
     exchange["reply"] = {"http": _http(passage, ticket)}
     exchange["recorded"] = recorded
+    parse_exchange(json.dumps(exchange), ticket.name)
     return exchange
 
 
@@ -134,7 +152,7 @@ def _headers(pairs: Sequence[tuple[bytes, bytes]], ticket: Ticket, keeps: Any) -
     kept = {}
     for raw_name, raw_value in pairs:
         name, value = raw_name.decode("latin-1"), redact(raw_value.decode("latin-1"), ticket.secrets)
-        if keeps(name) and _VALUE.fullmatch(value):
+        if keeps(name) and _NAME.fullmatch(name) and _VALUE.fullmatch(value):
             kept[name] = value
     return kept
 

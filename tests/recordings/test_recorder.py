@@ -207,3 +207,32 @@ def test_a_key_across_pieces_is_covered_in_place(record: Record) -> None:
     assert len(body) == len(answer.content)
     assert body.count(b"Yours is [redacted]**********!") == answer.text.count(f"Yours is {CANARY}!") > 1
     assert {len(data) for _, data in recorded_chunks(exchange.reply["http"])} <= {5, len(body) % 5}
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/responses/a%20b", "/responses/%e4?x=%C3%A9&y=a b", "/responses/a%2Fb", f"/responses/{'x' * 5000}"],
+)
+def test_odd_paths_go_on_as_they_were_written(path: str, record: Record) -> None:
+    with mock() as server, record(server.base_url) as session:
+        answer = session.client.get(path)
+        direct = server.httpx().get(path)
+    assert (answer.status_code, answer.json()["code"]) == (direct.status_code, direct.json()["code"])
+    if len(path) > 4000:
+        assert session.told[0].trouble.startswith("not recorded: ")
+        assert [*session.folder.iterdir()] == []
+        return
+    (exchange,) = session.recordings
+    assert exchange.recorded is not None
+    assert exchange.recorded.path == path.replace(" ", "%20")
+
+
+def test_a_compressed_answer_is_passed_on_and_not_recorded(standin: str, record: Record) -> None:
+    """A key within it would not be seen. The stand-in only says that it is compressed."""
+    with (
+        record(f"{standin}/compressed{PROFILE.base_path}") as session,
+        session.client.stream("POST", "/responses", json=HELLO) as answer,
+    ):
+        assert b"".join(answer.iter_raw()).startswith(b"{")
+    assert "is compressed" in session.told[0].trouble
+    assert [*session.folder.iterdir()] == []

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from starlette.types import Receive
 
-from mockserver.errors import ConfigurationError, MockServerError
+from mockserver.errors import ConfigurationError, InvalidExchange, MockServerError
 from mockserver.exchanges import Exchange, parse_exchange
 from mockserver.live.passages import Passage
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
@@ -22,7 +22,7 @@ from mockserver.recordings.diff.changes import Change, Grade
 from mockserver.recordings.diff.recordings import pair_changes, pairs_in_order
 from mockserver.recordings.playing import INSTANT, play
 from mockserver.recordings.replay import Playback, Replay, base_paths
-from mockserver.recordings.writing import Ticket, exchange_of, ticket_of
+from mockserver.recordings.writing import Ticket, exchange_of, ticket_of, unrecorded
 from mockserver.server.sessions import open_session
 from mockserver.server.threaded import ThreadedServer
 from mockserver.settings import project_settings
@@ -53,6 +53,8 @@ class Tape:
         self._tickets: dict[Passage, tuple[int, Ticket]] = {}
         self._numbers = Counter(each.name.rpartition("-")[0] for each in self.known)
         self._came = 0
+        self.trouble = ""
+        """Why a request was not recorded."""
 
     @property
     def plays(self) -> bool:
@@ -82,15 +84,19 @@ class Tape:
         self._came += 1
         self._numbers[ticket.stem] += 1
         number = self._numbers[ticket.stem]
-        self._tickets[passage] = self._came, Ticket(ticket.asked, number, ticket.secrets, ticket.masked)
+        self._tickets[passage] = self._came, replace(ticket, number=number)
 
     def done(self, passage: Passage) -> None:
         """It was answered, or was not."""
         if passage not in self._tickets:
             return
         place, ticket = self._tickets.pop(passage)
-        if passage.status and not passage.refused and not passage.overflowed:
+        if unrecorded(passage):
+            return
+        try:
             self.taken[place] = exchange_of(passage, ticket, self.upstream, self.profile)
+        except InvalidExchange as error:
+            self.trouble = f"a request can not be recorded: {error.reason}"
 
     @property
     def _fresh(self) -> list[dict[str, Any]]:
@@ -208,6 +214,8 @@ def breaking(changes: Sequence[Change]) -> list[tuple[str, str, str, str]]:
 
 def kept(tape: Tape) -> tuple[int, str]:
     """(recordings that were written, why none could be)."""
+    if tape.trouble:
+        return 0, tape.trouble
     try:
         return tape.keep(), ""
     except (OSError, MockServerError) as error:
