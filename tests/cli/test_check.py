@@ -327,3 +327,22 @@ def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
         ran.stdout.close()
         assert ran.stderr.read() == b""
     assert ran.returncode == 1
+
+
+def test_each_exchange_of_a_file_of_several_is_judged(check: Check, write: Write) -> None:
+    """As the recordings of a test are kept."""
+    request = {"model": "qwen3-max-2026-01-23", "input": "Hello!"}
+    both = [
+        {
+            "format": 1,
+            "name": name,
+            "request": {**request, **more},
+            "match": {},
+            "reply": {"script": {"items": []}},
+        }
+        for name, more in (("good", {}), ("bad", {"temperature": 9}))
+    ]
+    code, out, _ = check(write("test_it.json", both))
+    assert code == 1
+    assert "test_it.json#/0: valid (exchange" in out
+    assert "test_it.json#/1: invalid, 1 error (exchange" in out
