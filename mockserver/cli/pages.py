@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Sequence
+from dataclasses import replace
 
 from mockserver.cli.judged import Judged
 from mockserver.contract.findings import Severity
 from mockserver.reports.covering import coverage_of
-from mockserver.reports.model import Exchange, Page, made_now
+from mockserver.reports.model import Body, Exchange, Page, made_now
 from mockserver.reports.page import html
 from mockserver.reports.reading import read_file
 from mockserver.reports.texts import counted
+from mockserver.wire import json
 from mockserver.wire.redaction import redact
 
 __all__ = ["page"]
@@ -39,9 +41,16 @@ def page(judged: Sequence[Judged], failing: Container[Severity]) -> str:
     return html(told)
 
 
-def _exchange(judged: Judged) -> Exchange:
-    verdict = judged.verdict
-    return read_file(judged.file, judged.data, verdict.kind, judged.findings, verdict.profile, verdict.why)
+def _exchange(each: Judged) -> Exchange:
+    """A file; of a chat request also what it is for the Responses API."""
+    verdict = each.verdict
+    told = read_file(each.file, each.data, verdict.kind, each.findings, verdict.profile, verdict.why)
+    form = verdict.responses
+    if form is None:
+        return told
+    body = Body("Its form for the Responses API", redact(json.dumps(form.body).decode()), is_json=True)
+    notes = tuple((redact(note.member), redact(note.words)) for note in form.notes)
+    return replace(told, reply=body, about=(*told.about, *notes))
 
 
 def _verdict(broken: int, files: int) -> str:

@@ -12,7 +12,7 @@ from mockserver.contract.operations import find_operation
 from mockserver.contract.words import as_json, without_keys
 from mockserver.errors import InvalidExchange, InvalidJSON
 from mockserver.exchanges import Exchange as ExchangeFile
-from mockserver.exchanges import parse_exchange, recorded_chunks
+from mockserver.exchanges import Recorded, parse_exchange, recorded_chunks
 from mockserver.profiles import load_profile
 from mockserver.reports.events import Piece, read_stream, values_stream
 from mockserver.reports.model import Body, Exchange, Mark, Stream
@@ -23,8 +23,13 @@ __all__ = ["Asked", "read_asked", "read_file"]
 
 #: What files of each kind are instances of.
 _SCHEMAS = {"request": "create_request", "response": "response", "error": "error"}
+_STREAMS = frozenset({"stream", "chat_stream"})
 #: Where findings are, by the kind of file; those in an exchange tell it by their pointers.
-_PARTS = {"request": "request", "stream": "stream", "exchange": ""}
+_PARTS = {
+    **dict.fromkeys(("request", "chat_request"), "request"),
+    **dict.fromkeys(("stream", "chat_stream"), "stream"),
+    "exchange": "",
+}
 
 Head: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -43,7 +48,7 @@ def read_file(
     """A file that was judged as a kind by a profile, as `contract.files` does; `why` it is that profile."""
     told = _of_file(name, data, kind, findings)
     about = (("judged by", f"{profile}, {redact(why)}"),) if profile else ()
-    operation = "createResponse" if kind in (*_PARTS, "response") else ""
+    operation = "createResponse" if kind in ("request", "response", "stream", "exchange") else ""
     return replace(told, profile=profile, about=(*told.about, *about), operation=operation)
 
 
@@ -57,13 +62,13 @@ def _of_file(name: str, data: bytes, kind: str | None, findings: Iterable[Findin
             pass  # the finding says why
     schema = _SCHEMAS.get(kind or "", "")
     body = _body(_title(found), found.body, _headers(found.headers), schema=schema)
-    if kind == "stream":
+    if kind in _STREAMS:
         stream = _stream(found, [(None, found.body)])
         whole = body if not stream.events else _final(stream, _title(found), body.head)
         return Exchange(
             redact(name), kind, marks=marks, reply=whole, stream=stream if stream.events else None
         )
-    if kind == "request":
+    if kind in ("request", "chat_request"):
         return Exchange(redact(name), kind, marks=marks, request=replace(body, title="Request"))
     return Exchange(redact(name), kind or "of no known kind", marks=marks, reply=body)
 
@@ -127,7 +132,7 @@ def _value(data: bytes) -> Any:
 
 
 def _exchange(name: str, file: ExchangeFile, marks: Iterable[Mark]) -> Exchange:
-    about = [("exchange", file.name), ("source", file.source)]
+    about = [("exchange", file.name), ("source", file.source), *_recording(file.recorded)]
     request = (
         None if file.request is None else _body("Request", json.dumps(file.request), schema="create_request")
     )
@@ -141,7 +146,22 @@ def _exchange(name: str, file: ExchangeFile, marks: Iterable[Mark]) -> Exchange:
         reply=reply,
         stream=stream,
         about=tuple((what, redact(value)) for what, value in about if value),
+        seconds=file.recorded.end_ms / 1000 if file.recorded else None,
     )
+
+
+def _recording(told: Recorded | None) -> list[tuple[str, str]]:
+    """How a recording was taken."""
+    if told is None:
+        return []
+    ended = {"cut": "the endpoint broke it off", "left": "the client went away"}.get(told.end, told.end)
+    return [
+        ("asked", f"{told.method} {told.path}"),
+        ("of", told.upstream),
+        ("recorded", told.at),
+        ("ended", ended),
+        ("masked", ", ".join(told.masked)),
+    ]
 
 
 def _reply_of(file: ExchangeFile) -> tuple[Body, Stream | None, str]:
@@ -172,7 +192,7 @@ def _recorded(http: Mapping[str, Any]) -> tuple[Body, Stream | None]:
     whole = b"".join(data for _, data in pieces)
     found, head = detect(whole), _headers(http.get("headers", {}))
     title = f"Reply · {http['status']}"
-    stream = _stream(found, pieces) if found.kind == "stream" else None
+    stream = _stream(found, pieces) if found.kind in _STREAMS else None
     if stream is None or not stream.events:
         return _body(title, whole, head, schema=_SCHEMAS.get(found.kind or "", "")), None
     return _final(stream, title, head), stream
@@ -229,7 +249,7 @@ def read_asked(given: Asked) -> Exchange:
     good = (given.status or 0) < 400
     schema = "error" if not good else operation.reply if operation else ""
     reply = _body(title, body, head, secrets, schema)
-    if found is not None and found.kind == "stream":
+    if found is not None and found.kind in _STREAMS:
         read = _stream(found, given.pieces, secrets)
         if read.events:
             stream, reply = read, _final(read, title, head)
