@@ -77,6 +77,21 @@ def test_a_recording_has_times_and_each_finding_its_part() -> None:
     assert set(places(told)) >= {("REQ-001", "request", "/temperature"), ("TXT-001", "stream", "/text")}
 
 
+def test_how_a_recording_was_taken_is_told() -> None:
+    recorded = {
+        "at": "2026-11-25T16:30:00.000000Z",
+        "method": "POST",
+        "path": "/responses",
+        "end": "cut",
+        "upstream": "https://example.com/v1",
+        "end_ms": 1500,
+    }
+    told = read(exchange_file([{"at_ms": 1, "text": "data: {}"}], recorded=recorded))
+    about = dict(told.about)
+    assert (about["asked"], about["ended"]) == ("POST /responses", "the endpoint broke it off")
+    assert told.seconds == 1.5
+
+
 def test_a_recording_without_times_says_nothing_of_them() -> None:
     chunks = [{"text": framed(samples.text_stream()).decode()}]
     told = read(exchange_file(chunks))
