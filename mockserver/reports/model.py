@@ -75,6 +75,8 @@ class Body:
     is_json: bool = False
     head: tuple[tuple[str, str], ...] = ()
     """Headers, with values that may be shown."""
+    event: int | None = None
+    """The number of the event whose response it is."""
     schema: str = ""
     """The schema that its value is an instance of, "create_request"; empty: of none that is known."""
 

@@ -117,7 +117,7 @@ def _final(stream: Stream, title: str, head: Head) -> Body:
             value = _value(event.data.encode(errors="replace"))
             if isinstance(value, dict) and isinstance(value.get("response"), dict):
                 text = json.dumps(value["response"]).decode()
-                return Body(f"{title} · as of {event.type}", text, is_json=True, head=head)
+                return Body(f"{title} · as of {event.type}", text, True, head, event.number)
     return Body(f"{title} · a stream without a response", "", head=head)
 
 

@@ -127,6 +127,16 @@ def test_findings_stand_at_their_pointers(show: Open) -> None:
     alone(tab)
 
 
+def test_a_finding_in_the_last_response_stands_in_the_reply_too(show: Open) -> None:
+    events = samples.text_stream()
+    events[-1]["response"]["usage"]["total_tokens"] += 1
+    tab = show({"usage.sse": framed(events)})
+    assert "USE-001" in text(tab, ".reply .pinned")
+    tab.eval("[...document.querySelectorAll('.place')].find(e => e.textContent.includes('usage')).click()")
+    assert "USE-001" in text(tab, ".event .pinned")
+    alone(tab)
+
+
 def test_keys_go_from_exchange_to_exchange_and_through_events(show: Open) -> None:
     tab = show(FILES)
     focused = "document.activeElement.closest('.exchange')?.querySelector('h3').textContent"
