@@ -88,10 +88,11 @@ def neighbour() -> Iterator[str]:
         yield f"| {words} | {_shown(getattr(about, fact))} | {facts[fact]['source']} |"
     yield "\nEndpoints: " + ", ".join(f"`{each.method} {each.path}`" for each in operations(about)) + ".\n"
     yield f"Parameters: {', '.join(f'`{name}`' for name in about.parameters)}; others are ignored.\n"
-    yield f"Events that the mock sends: {_listed(each for each in known.event_types if each not in EVENTS)}.\n"
-    yield f"Events that only the judge takes and the strategies draw: {_listed(EVENTS)}; so are, of the"
-    yield "items, `compaction` in a response and `function_call_output`. Types of items, events and tools with a"
-    yield "name and a colon before them (`acme:search`) are someone's extension: legal, and known to nobody.\n"
+    sent = (each for each in known.event_types if each not in EVENTS)
+    yield f"Events that the mock sends: {_listed(sent)}.\n"
+    yield f"Events that only the judge takes and the strategies draw: {_listed(EVENTS)};"
+    yield "so are, of the items, `compaction` in a response and `function_call_output`. Types of items, events"
+    yield "and tools with a name before them (`acme:search`) are someone's extension: legal, and unknown.\n"
     yield "## What is left out\n"
     yield from (f"- {what}: {why}." for what, why in LEFT_OUT.items())
     yield "\n## What llmprobe asks beyond the specification\n"
