@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +12,14 @@ import httpx
 
 from mockserver.testing.mock import MockServer
 from mockserver.wire.sse import Decoder
+
+
+def until(true: Callable[[], object], seconds: float = 10) -> None:
+    """Wait for what another thread does."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come about in time"
+        time.sleep(0.001)
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,8 @@ class Matcher:
         self._named: dict[str, Exchange] = {}
         self._scenarios: dict[str, list[Exchange]] = {}
         for place, exchange in enumerate(self.exchanges):
-            if exchange.profile in (None, profile.name):
+            creates = exchange.recorded is None or exchange.recorded.creates
+            if exchange.profile in (None, profile.name) and creates:
                 self._add(_wanted(place, exchange, profile))
 
     def _add(self, wanted: _Wanted) -> None:
@@ -77,7 +78,7 @@ class Matcher:
 
     def step(self, name: str) -> Exchange | None:
         """The exchange of that name, or the scenario's next step, which counts it; None: none is left."""
-        steps = self._scenarios.get(name) or [self._named[name]] * (name in self._named)
+        steps = self._scenarios.get(name) or ([self._named[name]] if name in self._named else [])
         return next((each for each in steps if self._gives(each)), None)
 
     def find(self, request: Incoming) -> Exchange | None:
