@@ -92,7 +92,7 @@ def neighbour() -> Iterator[str]:
     yield f"Events that the mock sends: {_listed(sent)}.\n"
     yield f"Events that only the judge takes and the strategies draw: {_listed(EVENTS)};"
     yield "so are, of the items, `compaction` in a response and `function_call_output`. Types of items,"
-    yield "events and tools with a name before them (`acme:search`) are someone's extension: legal, and unknown.\n"
+    yield "events and tools with a name before them (`acme:search`) are extensions: legal, and unknown.\n"
     yield "## What is left out\n"
     yield from (f"- {what}: {why}." for what, why in LEFT_OUT.items())
     yield "\n## What llmprobe asks beyond the specification\n"
