@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from docs.neighbours import neighbour
 from mockserver.contract.operations import OPERATIONS
 from mockserver.contract.overlays import branches, is_known
 from mockserver.contract.schemas import ProfileSchemas, schemas
@@ -93,7 +94,7 @@ def _page() -> Iterator[str]:
     yield "<!-- Written by docs/generate.py from the files of schemas: `make docs`. -->"
     yield "# The ages of the service\n"
     yield "A profile is one age of the service. `mockserver serve --profile NAME` plays it, and so does"
-    yield "`MockServer(profile=NAME)`; `latest` is the newest."
+    yield "`MockServer(profile=NAME)`; `latest` is the newest. One profile is another service: see the end."
     yield "Every cell of these tables is exercised by a test, and what comes of it is judged.\n"
     yield f"| | {' | '.join(f'`{name}`' for name in PROFILES)} |"
     yield "|---|" + "---|" * len(PROFILES)
@@ -104,6 +105,7 @@ def _page() -> Iterator[str]:
         yield from _table(kind, words, [cell for cell in table if cell.kind == kind])
     yield from _models()
     yield from _errors()
+    yield from neighbour()
 
 
 _FACTS = {

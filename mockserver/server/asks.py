@@ -50,6 +50,8 @@ class Ask(NamedTuple):
     """Whether several functions may be called at once."""
     server_label: str = ""
     """Of the first MCP server that was declared."""
+    most_calls: int | None = None
+    """How many functions may be called; None: any number."""
 
 
 #: Those that say whether the model is to think.
@@ -92,6 +94,7 @@ def read_ask(body: Mapping[str, Any], profile: Profile) -> Ask:
         tools=_runnable(tools, choice, profile),
         declared=frozenset(_kind(tool) for tool in tools),
         functions=_callable(tools, choice),
+        most_calls=_most_calls(body, profile),
         echo_tools=json.dumps(echoed_tools(tools, profile)),
         parallel=profile.parallel_tool_calls and body.get("parallel_tool_calls") is not False,
         server_label=next((str(tool["server_label"]) for tool in tools if _kind(tool) == "mcp"), "")
@@ -177,6 +180,12 @@ def _callable(tools: list[Any], choice: Any) -> tuple[Mapping[str, Any], ...]:
     name = _named(choice)
     functions = (tool for tool in tools if _kind(tool) == "function" and _allowed(tool, choice))
     return tuple(tool for tool in functions if name is None or tool.get("name") == name)
+
+
+def _most_calls(body: Mapping[str, Any], profile: Profile) -> int | None:
+    """How many functions may be called, where the profile's requests can say so."""
+    most: int | None = body.get("max_tool_calls") if "max_tool_calls" in profile.parameters else None
+    return most
 
 
 def _named(choice: Any) -> str | None:

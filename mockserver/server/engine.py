@@ -382,7 +382,7 @@ def _functions(ask: Ask) -> tuple[Mapping[str, Any], ...]:
     named = [each for each in ask.functions if _is_named(each["name"], ask.prompt)]
     if not ask.parallel:
         named = named[:1]
-    return tuple(named) or ask.functions[:1]
+    return (tuple(named) or ask.functions[:1])[: ask.most_calls]
 
 
 def _is_named(name: str, prompt: str) -> bool:

@@ -91,6 +91,15 @@ def test_a_response_that_was_cut_short(ask: Asker) -> None:
     assert response["usage"]["output_tokens"] == 16
 
 
+def test_no_more_tools_are_called_than_may_be(ask: Asker) -> None:
+    tools = [{"type": "function", "name": name} for name in ("f", "g", "h")]
+    called = {
+        most: [item["name"] for item in ask.ask("Call g and h.", tools=tools, max_tool_calls=most)["output"]]
+        for most in (None, 1, 9)
+    }
+    assert called == {None: ["g", "h"], 1: ["g"], 9: ["g", "h"]}
+
+
 @pytest.mark.parametrize("chance", [{"temperature": 0}, {"temperature": 1, "top_p": 1e-6}])
 def test_without_chance_the_text_is_the_same(ask: Asker, chance: dict[str, Any]) -> None:
     texts = {ask.ask("Say something.", **chance)["output"][0]["content"][0]["text"] for _ in range(3)}

@@ -36,7 +36,17 @@ def no_input(talk: Talk) -> None:
     talk.refused(_ask(talk, without="input"), "REQ-001", "a request without an input")
 
 
-@probe("unknown-model", "a model that does not exist is refused", requests=2, tokens=2 * _TOKENS)
+def _any_model(profile: Profile) -> str | None:
+    return f"{profile.name} takes any name of a model" if profile.any_model else None
+
+
+@probe(
+    "unknown-model",
+    "a model that does not exist is refused",
+    requests=2,
+    tokens=2 * _TOKENS,
+    lacks=_any_model,
+)
 def unknown_model(talk: Talk) -> None:
     """400 by the documents; 404 where the error catalogue's ModelNotFound is used (2026)."""
     for streamed in _BOTH:

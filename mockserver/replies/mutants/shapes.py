@@ -136,7 +136,8 @@ def another_model_than_was_asked(value: Any, pick: Pick, profile: Profile) -> An
 @breaks("REQ-012", "stream", "response")
 def echo_of_another_request(value: Any, pick: Pick, profile: Profile) -> Any:
     response = places.completed(value)
-    others = {"tool_choice": "none", **{name: _other(each) for name, each in profile.echoes.items()}}
+    told = {name: each for name, each in profile.echoes.items() if each is not None}
+    others = {"tool_choice": "none", **{name: _other(each) for name, each in told.items()}}
     name = pick.one([name for name in others if response.get(name) is not None], "member that echoes")
     for each in [value] if value is response else [event["response"] for event in places.lifecycle(value)]:
         if name in each:

@@ -156,7 +156,8 @@ def _failed_event(outgoing: Outgoing, options: Options) -> Outgoing:
 def _json_for_stream(outgoing: Outgoing, options: Options) -> Outgoing:
     """One JSON object with status 200 where a stream was asked for."""
     headers = [header for header in outgoing.headers if header[0] != b"content-type"]
-    frame = sse.Decoder().feed(bodies(outgoing)[-1])[0]
-    body = json.dumps(json.loads((frame.data or "{}").encode()).get("response"))
+    told = [frame.data or "{}" for frame in sse.Decoder(1 << 24).feed(b"".join(bodies(outgoing)))]
+    last = next(data for data in reversed(told) if data != "[DONE]")
+    body = json.dumps(json.loads(last.encode()).get("response"))
     head = ((b"content-type", b"application/json"), *headers)
     return replace(outgoing, headers=head, steps=(Send(body),))
