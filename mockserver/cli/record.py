@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from mockserver.cli.listening import listen, url_written
+from mockserver.cli.listening import listen, require_writable, url_written
 from mockserver.cli.options import option
 from mockserver.cli.settings import give_up
 from mockserver.cli.taken import Summary
@@ -80,6 +80,7 @@ def record(upstream: str, out: Path, port: int, url_file: Path | None, **options
         key = required_key(os.environ, name) if name else ""
         place = origin(upstream, key, name or "DASHSCOPE_API_KEY", options["allow_http"])
         profile = _profile(place, options["profile"])
+        require_writable(url_file)
         listener = listen("127.0.0.1", port)
         raise SystemExit(_record(place, profile, out, listener, url_file, options))
     except MockServerError as error:

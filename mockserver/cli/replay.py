@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mockserver.cli.listening import listen, url_written
+from mockserver.cli.listening import listen, require_writable, url_written
 from mockserver.cli.options import option
 from mockserver.cli.settings import give_up
 from mockserver.errors import MockServerError
@@ -58,6 +58,7 @@ def replay(recordings: Path, port: int, url_file: Path | None, quiet: bool, **op
         playback = Playback(Deck(found, once=options["once"]), parse_speed(options["speed"]))
     except MockServerError as error:
         give_up(str(error), 2)
+    require_writable(url_file)
     for line in warnings(found, age.name, options["max_age"]):
         print(f"mockserver: warning: {line}", file=sys.stderr, flush=True)
     bases = base_paths(found, age)
