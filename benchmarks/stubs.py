@@ -2,7 +2,10 @@
 
     .venv/bin/python benchmarks/stubs.py
 
-What counts is the ratio, of finding the reply alone and of the whole request. Goal: at most 1.3.
+Finding the reply is measured alone, for prompts that are planned; and with the whole request, for which both
+are asked the same 2,000 prompts, no two alike, so that what a new prompt costs anyhow (to count its tokens)
+is in both: among the ten, one more stub for any prompt answers the rest. What counts are the ratios, of the
+processor's time. Goal: at most 1.3.
 """
 
 from __future__ import annotations
@@ -11,7 +14,6 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable
-from statistics import median
 
 from mockserver.replies.script import message
 from mockserver.server.asks import read_ask
@@ -25,12 +27,20 @@ FEW, MANY = 10, 10_000
 ROUNDS, REQUESTS = 15, 2_000
 
 
+def prompt(number: int) -> str:
+    """One as long as any other."""
+    return f"What is the weather in city {number:05}?"
+
+
 def planned(count: int) -> Session:
     """A session with so many stubs, each for a prompt of its own."""
     session = open_session(profile="qwen-2026-01", seed=0)
     for number in range(count):
-        stub = session.stubs.add(message(f"Answer {number % FEW}."), condition=condition(prompt=str(number)))
+        stub = session.stubs.add(
+            message(f"Answer {number % FEW}."), condition=condition(prompt=prompt(number))
+        )
         stub.always()
+    session.stubs.add(message("Any answer.")).always()
     return session
 
 
@@ -41,35 +51,37 @@ def main() -> int:
         times: dict[int, list[float]] = {count: [] for count in sessions}
         for _ in range(ROUNDS):
             for count, session in sessions.items():
-                times[count].append(timed(work, session, count))
-        few, many = median(times[FEW]), median(times[MANY])
+                times[count].append(timed(work, session))
+        few, many = min(times[FEW]), min(times[MANY])
         reached &= many / few <= GOAL
         print(f"{name:<20} {few:7.2f} µs of {FEW}, {many:7.2f} µs of {MANY:,}: {many / few:.2f}")
     print(f"goal: at most {GOAL}: {'reached' if reached else 'missed'}")
     return 0 if reached else 1
 
 
-def timed(work: Callable[[Session, int], None], session: Session, count: int) -> float:
-    """Microseconds a request."""
-    started = time.perf_counter()
-    work(session, count)
-    return (time.perf_counter() - started) / REQUESTS * 1e6
+def timed(work: Callable[[Session], None], session: Session) -> float:
+    """Microseconds of the processor's time a request: what else the machine does is no part of it."""
+    started = time.process_time()
+    work(session)
+    return (time.process_time() - started) / REQUESTS * 1e6
 
 
-def finding(session: Session, count: int) -> None:
+def finding(session: Session) -> None:
+    count = len(session.stubs) - 1
     body = {"model": "qwen3-max-2026-01-23", "input": ""}
     ask = read_ask(body, session.profile)
     for number in range(REQUESTS):
-        asked = ask._replace(prompt=str(number * 7919 % count))
+        asked = ask._replace(prompt=prompt(number * 7919 % count))
         assert session.stubs.take(Incoming(body, asked, {})) is not None
 
 
-def answering(session: Session, count: int) -> None:
+def answering(session: Session) -> None:
     async def ask() -> None:
         store = MemoryStore()
         for number in range(REQUESTS):
-            body = b'{"model":"qwen3-max-2026-01-23","input":"%d"}' % (number * 7919 % count)
-            await respond(session, store, "/v1/responses", body)
+            body = b'{"model":"qwen3-max-2026-01-23","input":"%b"}'
+            asked = prompt(number * 7919 % MANY).encode()
+            await respond(session, store, "/v1/responses", body % asked)
 
     asyncio.run(ask())
 

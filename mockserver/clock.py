@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from threading import Lock
 from typing import Protocol
 
 __all__ = ["Clock", "SteppedClock", "SystemClock"]
@@ -40,6 +42,8 @@ class SteppedClock:
 
     def __init__(self, start: float = START) -> None:
         self._start = self._now = float(start)
+        self._waiting: list[tuple[float, asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        self._lock = Lock()  # a test moves it in another thread than the server's, which waits
 
     def now(self) -> float:
         return self._now
@@ -51,8 +55,39 @@ class SteppedClock:
         """Move the clock forward; ValueError for a negative number."""
         if seconds < 0:
             raise ValueError(f"a clock can not go back: {seconds}")
-        self._now += seconds
+        with self._lock:
+            self._now += seconds
+            due = [each for each in self._waiting if each[0] <= self._now]
+            self._waiting = [each for each in self._waiting if each[0] > self._now]
+        for _, loop, future in due:
+            loop.call_soon_threadsafe(_end, future)
+
+    @property
+    def waiting(self) -> int:
+        """How many pauses wait for it to move."""
+        return len(self._waiting)
+
+    async def reach(self, moment: float) -> None:
+        """Wait until it has been moved to a moment, in seconds since the epoch."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        with self._lock:
+            if moment <= self._now:
+                return
+            entry = (moment, loop, future)
+            self._waiting.append(entry)
+        try:
+            await future
+        finally:
+            with self._lock:
+                if entry in self._waiting:
+                    self._waiting.remove(entry)
 
     def reset(self) -> None:
         """Go back to the start."""
         self._now = self._start
+
+
+def _end(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +12,14 @@ import httpx
 
 from mockserver.testing.mock import MockServer
 from mockserver.wire.sse import Decoder
+
+
+def until(true: Callable[[], object], seconds: float = 10) -> None:
+    """Wait for what another thread does."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come about in time"
+        time.sleep(0.001)
 
 
 @dataclass(frozen=True)
@@ -57,7 +67,8 @@ class Asker:
         """The events of the stream that answers an input."""
         reply = self.post({"model": self.server.model, "input": content, "stream": True, **members})
         assert reply.status_code == 200, reply.text
-        return [json.loads(frame.data or "") for frame in Decoder().feed(reply.content)]
+        told = (frame.data or "" for frame in Decoder().feed(reply.content))
+        return [json.loads(data) for data in told if data != "[DONE]"]
 
     def chat(self, messages: Any, **members: Any) -> httpx.Response:
         """Ask Chat Completions: messages, or the text of one."""

@@ -109,7 +109,8 @@ def collect(folder: Path) -> list[Crossing]:
     return crossings
 
 
-#: Paths that are the mock's own: what they answer is no part of the contract, but what they refuse is.
+#: Paths that are the mock's own: what they answer is no part of the contract, but what they refuse is; the
+#: admin API has schemas of its own.
 _OWN = ("/health", "/openapi.json")
 _ADMIN = "/_mock/"
 
@@ -118,15 +119,16 @@ def judge(crossing: Crossing) -> list[str]:
     """What is wrong with a crossing: the contract's errors, and what holds for every answer."""
     from mockserver.contract.chat.schemas import CHAT_PATHS
 
-    own = crossing.path in _OWN or crossing.path.startswith(_ADMIN)
-    if crossing.status == 0 or (own and crossing.status < 400):
+    if crossing.status == 0 or (crossing.path in _OWN and crossing.status < 400):
         return []
     find = _chat_findings if crossing.path in CHAT_PATHS else _findings
+    if crossing.path.startswith(_ADMIN) and crossing.status < 400:
+        find = _admin_problems
     problems = [] if _is_broken(crossing) else [str(finding) for finding in find(crossing)]
     request_id = crossing.headers.get("x-request-id", "")
     if not request_id:
         problems.append("no x-request-id")
-    if crossing.status >= 400 and _told_id(crossing, request_id) != request_id:
+    if crossing.status >= 400 and not _is_broken(crossing) and _told_id(crossing, request_id) != request_id:
         problems.append("request_id in the body is not the header's")
     if crossing.status >= 500 and "x-mock-fault" not in crossing.headers:
         problems.append(f"status {crossing.status}")
@@ -137,13 +139,18 @@ def _is_broken(crossing: Crossing) -> bool:
     """Whether the answer was broken on the wire by name; one that breaks a rule must break just that."""
     from mockserver.server.faults import wire_faults
 
-    return crossing.status < 400 and crossing.headers.get("x-mock-fault") in wire_faults()
+    return crossing.headers.get("x-mock-fault") in wire_faults()
 
 
 def _told_id(crossing: Crossing, otherwise: str) -> Any:
-    """The request id in an error's body; those of retrieve and delete, and no others, have none."""
+    """The request id in an error's body; those of retrieve, delete and of other services have none."""
+    from mockserver.profiles import load_profile
+
     body = json.loads(crossing.body)
-    bare = set(body) == {"error"} and set(body["error"]) == {"message", "type"}
+    members = {"message", "type"} | (
+        {"param", "code"} if load_profile(crossing.profile).error_types else set()
+    )
+    bare = set(body) == {"error"} and set(body["error"]) == members
     return otherwise if bare else body.get("request_id")
 
 
@@ -178,6 +185,28 @@ def _findings(crossing: Crossing) -> list[Any]:
         found = check_stream(crossing.body, profile, request) if crossing.complete else []
         return _asked_for(crossing, found) if crossing.complete else []
     return _asked_for(crossing, check_response(crossing.body, profile, request))
+
+
+def _admin_problems(crossing: Crossing) -> list[Any]:
+    """What the schemas of the admin API say of an answer of its, by the reference validator."""
+    import jsonschema
+
+    from mockserver import resources
+    from mockserver.server.admin.operations import OPERATIONS
+
+    steps = crossing.path.split("/")
+    replies = [
+        each.reply
+        for each in OPERATIONS
+        if each.method == ("GET" if crossing.method == "HEAD" else crossing.method)
+        and len(each.path.split("/")) == len(steps)
+        and all(one in (other, "{session}") for one, other in zip(each.path.split("/"), steps, strict=True))
+    ]
+    if len(replies) != 1:
+        return [f"the admin API has no such operation: {replies}"]
+    schema = json.loads((resources.folder("schemas") / "admin.json").read_bytes())
+    judge = jsonschema.Draft202012Validator({**schema, "$ref": f"#/$defs/{replies[0]}"})
+    return [f"{each.json_path}: {each.message}" for each in judge.iter_errors(json.loads(crossing.body))]
 
 
 def _chat_findings(crossing: Crossing) -> list[Any]:

@@ -24,7 +24,9 @@ from mockserver.wire import json
 
 __all__ = ["KINDS", "plainly", "report_target", "require_rules", "run"]
 
-KINDS = (AUTO, "request", "response", "stream", "error")
+KINDS = (
+    AUTO, "request", "response", "stream", "error", "chat_request", "chat_completion", "chat_stream"
+)  # fmt: skip
 
 
 def plainly(arguments: Sequence[str]) -> None:

@@ -6,7 +6,6 @@ the last resort for a defect of our own.
 
 from __future__ import annotations
 
-import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -32,6 +31,7 @@ from mockserver.server.sessions import Session
 from mockserver.server.steps import Raw
 from mockserver.server.steps import Send as SendStep
 from mockserver.server.store import MemoryStore, Store
+from mockserver.server.timing import Timer
 from mockserver.server.transmit import CONNECTION, ENTRY, Headers, send_body, send_pieces, send_steps
 from mockserver.wire import json
 from mockserver.wire.redaction import redact
@@ -41,6 +41,7 @@ __all__ = [
     "Request",
     "Services",
     "asked_fault",
+    "asked_scenario",
     "create_response",
     "creating",
     "drawn_id",
@@ -109,7 +110,7 @@ class Services:
 class Request:
     """One request on its way."""
 
-    __slots__ = ("body", "headers", "receive", "scope", "send", "services", "session", "started")
+    __slots__ = ("body", "headers", "receive", "scope", "send", "services", "session", "started", "timer")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, services: Services) -> None:
         self.scope = scope
@@ -121,13 +122,16 @@ class Request:
         self.body = b""
         self.started = False
         """Whether an answer has begun."""
+        self.timer: Timer | None = None
+        """Keeps the time of an answer that is held back."""
 
     def note(self, status: int, reply: tuple[bytes, ...], stream: bool, about: About) -> Entry:
         """Into the journal and the log."""
         scope, session = self.scope, self.session
         authorization, secrets = self.headers.get(b"authorization", b""), self.services.secrets
         sent = Sent(scope["method"], scope["path"], scope["headers"], authorization, secrets, session.name)
-        entry = scope[ENTRY] = Entry(session.clock.now(), sent, self.body, status, reply, stream, about)
+        at = session.clock.now() if self.timer is None else self.timer.began
+        entry = scope[ENTRY] = Entry(at, sent, self.body, status, reply, stream, about)
         session.journal.add(entry)
         self.services.logbook.note(entry)
         return entry
@@ -233,7 +237,8 @@ def creating(answering: Answering) -> Handler:
 async def _send(request: Request, answer: Answer) -> None:
     services, session = request.services, request.session
     if services.mock_headers and _DELAY in request.headers:
-        await asyncio.sleep(_delay(request.headers[_DELAY]))
+        request.timer = timer = session.timer()
+        await timer.pause(_delay(request.headers[_DELAY]))
     head = [
         _EVENTS if answer.stream else _JSON,
         (b"x-request-id", answer.about.request_id.encode()),
@@ -245,13 +250,15 @@ async def _send(request: Request, answer: Answer) -> None:
     if delivery is not PLAIN and not delivery.is_plain:
         await _deliver(request, answer, head, delivery)
         return
+    if answer.steps:
+        own = [*answer.headers, *head[1:]] if answer.headers else head
+        outgoing = Outgoing(answer.status, tuple(own), answer.steps, answer.stream)
+        await _carry_out(request, outgoing, answer.pieces, answer.about)
+        return
     request.note(answer.status, answer.pieces, answer.stream, answer.about)
     request.started = True
     if answer.stream:
         await send_pieces(request.send, 200, head, answer.pieces)
-    elif answer.steps:
-        own = [*answer.headers, *head[1:]] if answer.headers else head
-        await send_steps(request.scope, request.receive, request.send, answer.status, own, answer.steps)
     else:
         await send_body(request.send, answer.status, head, answer.pieces[0])
 
@@ -263,18 +270,30 @@ async def _deliver(request: Request, answer: Answer, head: Headers, delivery: De
     steps = answer.steps or tuple(SendStep(piece) for piece in answer.pieces)
     outgoing = Outgoing(answer.status, tuple(own), steps, answer.stream)
     if delivery.fault is not None:
-        outgoing = _broken(request, outgoing, delivery.fault, about.request_id)
+        outgoing = _broken(request, outgoing, delivery.fault, about)
         about = about._replace(detail=f"fault {delivery.fault}")
     pieces = tuple(step.data for step in outgoing.steps if isinstance(step, SendStep | Raw))
     outgoing = timed(outgoing, delivery, about.request_id.encode())
-    entry = request.note(outgoing.status, pieces, answer.stream, about)
-    request.started = True
-    headers = list(outgoing.headers)
     if not answer.stream and outgoing.is_whole:
-        headers.append((b"content-length", b"%d" % sum(map(len, pieces))))
-    entry.left = not await send_steps(
-        request.scope, request.receive, request.send, outgoing.status, headers, outgoing.steps
-    )
+        length = (b"content-length", b"%d" % sum(map(len, pieces)))
+        outgoing = replace(outgoing, headers=(*outgoing.headers, length))
+    await _carry_out(request, outgoing, pieces, about)
+
+
+async def _carry_out(request: Request, outgoing: Outgoing, pieces: tuple[bytes, ...], about: About) -> None:
+    """Send an answer step by step; the journal has when its bytes went out, and whether the client left."""
+    timer = request.timer or request.session.timer()
+    entry = request.note(outgoing.status, pieces, outgoing.stream, about)
+    entry.times = None, None
+    request.started = True
+    scope, head = request.scope, list(outgoing.headers)
+    try:
+        whole = await send_steps(
+            scope, request.receive, request.send, outgoing.status, head, outgoing.steps, timer
+        )
+        entry.left = entry.left or not whole
+    finally:
+        entry.times = timer.first, timer.now()
 
 
 def _delay(header: bytes) -> float:
@@ -286,15 +305,17 @@ def _delay(header: bytes) -> float:
     return int(header) / 1000
 
 
-def _broken(request: Request, outgoing: Outgoing, asked: AskedFault, seed: str) -> Outgoing:
+def _broken(request: Request, outgoing: Outgoing, asked: AskedFault, about: About) -> Outgoing:
     """The answer with its fault; ApiError 400 where it has no place for it."""
-    pick = int(seed.replace("-", "")[:8], 16)
+    pick = int(about.request_id.replace("-", "")[:8], 16)
     try:
         return broken(outgoing, asked, request.session.profile, pick)
     except ConfigurationError as error:
         if FAULT_HEADER not in request.headers and asked in request.session.faults:
             return outgoing  # in force for all requests: this one's answer has no place for it
-        raise ApiError(400, "InvalidParameter", f"fault: {error}") from None
+        refusal = ApiError(400, "InvalidParameter", f"fault: {error}")
+        refusal.exchange = about.exchange
+        raise refusal from None
 
 
 async def _answer(request: Request) -> Answer:
@@ -303,8 +324,6 @@ async def _answer(request: Request) -> Answer:
     if fault is not None and isinstance(fault.what, Fault):
         return fail(session, path, request.body, fault)
     cache = request.headers.get(_SESSION_CACHE) == b"enable"
-    named = request.headers.get(_SCENARIO) if services.mock_headers else None
-    scenario = None if named is None else named.decode("latin-1")
     try:
         answer = await respond(
             session,
@@ -313,7 +332,7 @@ async def _answer(request: Request) -> Answer:
             request.body,
             cache=cache,
             headers=request.headers,
-            scenario=scenario,
+            scenario=asked_scenario(request),
         )
     except ApiError as error:
         if error.streamed and services.stream_errors == "inband":
@@ -327,6 +346,12 @@ async def _answer(request: Request) -> Answer:
 
 create_response: Handler = creating(_answer)
 """`POST …/responses`."""
+
+
+def asked_scenario(request: Request) -> str | None:
+    """The exchange, the plan or the scenario that a request asks for by header."""
+    named = request.headers.get(_SCENARIO) if request.services.mock_headers else None
+    return None if named is None else named.decode("latin-1")
 
 
 def asked_fault(request: Request) -> AskedFault | None:
@@ -370,7 +395,7 @@ async def _refuse(request: Request, error: ApiError) -> None:
     about = About(request_id, model, prompt, error.exchange, error.findings, detail=detail, refusal=refusal)
     authorization = request.headers.get(b"authorization", b"")
     error.message = redact(error.message, secrets_of(authorization, request.services.secrets))
-    body = envelope(error, request_id)
+    body = envelope(error, request_id, request.session.profile)
     head: Headers = [
         _JSON,
         (b"x-request-id", request_id.encode()),

@@ -26,7 +26,7 @@ from mockserver.replies.script import MAX_SCRIPT_BYTES, Script, require_servable
 from mockserver.replies.template import (
     Shape,
     Values,
-    failed_frame,
+    failed_frames,
     failed_reply,
     payload_frame,
     reply_template,
@@ -45,7 +45,7 @@ from mockserver.server.sessions import Chosen, Session
 from mockserver.server.steps import Send, Step
 from mockserver.server.store import Record, Store
 from mockserver.server.stubs import Stub
-from mockserver.server.values import Draw, context_tokens, shape_of, values_of
+from mockserver.server.values import Draw, context_tokens, pick_of, shape_of, values_of
 from mockserver.wire import json
 
 #: Characters of a prompt that is repeated where a stub for it is proposed.
@@ -53,7 +53,7 @@ _LONGEST_PROMPT = 200
 #: Characters of a name that is repeated where there is nothing of that name.
 _LONGEST_NAME = 100
 
-__all__ = ["Answer", "Chosen", "chosen", "fail", "failure", "in_band", "respond"]
+__all__ = ["Answer", "Chosen", "chosen", "fail", "failure", "in_band", "planned_error", "respond"]
 
 
 _NO_HEADERS: Mapping[bytes, bytes] = MappingProxyType({})
@@ -188,7 +188,8 @@ def fail(session: Session, path: str, raw: bytes, fault: AskedFault) -> Answer:
     except InvalidJSON:
         body = None
     stream = isinstance(body, dict) and body.get("stream") is True
-    digest = request_digest(b"%b %b" % (path.encode(), raw))
+    asked = raw if body is None else json.canonical(body)
+    digest = request_digest(b"%b %b" % (path.encode(), asked))
     draw = Draw(session.ids, digest, session.occurrence(digest))
     return failure(session, fault, draw, About(draw.request_id), stream=stream)
 
@@ -208,16 +209,16 @@ def failure(
         raise TypeError("no error of the service")
     form = fault.in_band(stream=stream)
     if form is None:
-        raise _going_out(fault.refusal(headers=asked.headers), about, delivery)
+        raise planned_error(fault.refusal(headers=asked.headers), about.exchange, delivery)
     code = (fault.stream_code if stream else None) or fault.code
     pieces = _in_band(session, draw, form, code, fault.message, stream=stream)
     about = about._replace(detail=f"fault {fault.name}")
     return Answer(about, pieces, stream, fault=fault.name, delivery=delivery)
 
 
-def _going_out(error: ApiError, about: About, delivery: Delivery) -> ApiError:
+def planned_error(error: ApiError, exchange: str | None, delivery: Delivery) -> ApiError:
     """An error that was planned, with what planned it, and how it goes out."""
-    error.exchange, error.delivery = about.exchange, None if delivery.is_plain else delivery
+    error.exchange, error.delivery = exchange, None if delivery.is_plain else delivery
     return error
 
 
@@ -237,14 +238,12 @@ def in_band(session: Session, path: str, raw: bytes, error: ApiError) -> Answer:
 def _in_band(
     session: Session, draw: Draw, form: str, code: str, message: str, *, stream: bool
 ) -> tuple[bytes, ...]:
-    if form == "payload":
+    if form == "payload" and not session.profile.error_types:
         return (payload_frame(code, message, draw.request_id, session.profile),)
     created = session.clock.stamp(draw.occurrence)
     error = {"code": code, "message": message}
-    failed = failed_reply(
-        draw.response_id(session.profile), created, error, session.profile.name, session.rendering
-    )
-    return (failed_frame(failed, session.profile) if stream else json.dumps(failed),)
+    about = (draw.response_id(session.profile), created, error, session.profile.name, session.rendering)
+    return failed_frames(*about) if stream else (json.dumps(failed_reply(*about)),)
 
 
 def _judged(session: Session, raw: bytes) -> tuple[dict[str, Any], tuple[Finding, ...]]:
@@ -328,7 +327,7 @@ def _unplanned(session: Session, incoming: Incoming, draw: Draw, *, strict: bool
         raise Unplanned(
             400, "UnplannedRequest", _missed(session, incoming), detail=f"planned: {session.stubs}"
         )
-    return Chosen(None, _unscripted(incoming.ask, draw.pick))
+    return Chosen(None, _unscripted(incoming.ask, pick_of(incoming.body, draw, session)))
 
 
 def _missed(session: Session, incoming: Incoming) -> str:
@@ -394,7 +393,8 @@ def _verbatim(reply: Mapping[str, Any], about: About, delivery: Delivery) -> Ans
     """The answer of an exchange that is not a script: an error, a body or a recording."""
     if "error" in reply:
         told = reply["error"]
-        raise _going_out(ApiError(told["status"], told["code"], told["message"]), about, delivery)
+        error = ApiError(told["status"], told["code"], told["message"])
+        raise planned_error(error, about.exchange, delivery)
     if "body" in reply:
         return Answer(about, (json.dumps(reply["body"]),), False, delivery=delivery)
     http = reply["http"]

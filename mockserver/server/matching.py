@@ -78,7 +78,7 @@ class Matcher:
 
     def step(self, name: str) -> Exchange | None:
         """The exchange of that name, or the scenario's next step, which counts it; None: none is left."""
-        steps = self._scenarios.get(name) or [self._named[name]] * (name in self._named)
+        steps = self._scenarios.get(name) or ([self._named[name]] if name in self._named else [])
         return next((each for each in steps if self._gives(each)), None)
 
     def find(self, request: Incoming) -> Exchange | None:

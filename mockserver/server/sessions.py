@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from mockserver.clock import Clock, SteppedClock, SystemClock
-from mockserver.contract.requests import RequestJudge
+from mockserver.contract.requests import AnyModel, RequestJudge
 from mockserver.exchanges import Exchange, packaged_exchanges
 from mockserver.ids import IdSource, request_digest
 from mockserver.profiles import Profile, load_profile
@@ -22,6 +22,7 @@ from mockserver.server.limits import Limiter
 from mockserver.server.matching import Matcher
 from mockserver.server.saying import Reply, ready_delivery, ready_reply
 from mockserver.server.stubs import Stubs
+from mockserver.server.timing import Timer
 
 __all__ = ["COUNTED", "FIRST", "AnyModel", "Chosen", "Session", "open_session", "sibling", "use_exchanges"]
 
@@ -40,13 +41,6 @@ class Chosen(NamedTuple):
     """Of the exchange or the stub."""
     reply: Reply
     delivery: Delivery = PLAIN
-
-
-class AnyModel:
-    """A container that holds every model."""
-
-    def __contains__(self, model: object) -> bool:
-        return True
 
 
 @dataclass(slots=True)
@@ -77,6 +71,8 @@ class Session:
     delivery: Delivery = PLAIN
     """How answers go out where nothing else was said."""
     counted: int = COUNTED
+    pauses_by_clock: bool = False
+    """Whether the pauses of an answer end when the session's clock is moved, and not by themselves."""
     whole_arguments: bool = False
     """Whether the arguments of function calls come with their items, and not by events."""
     # Counts are kept in two halves, of which the older is dropped when the newer is full.
@@ -92,6 +88,10 @@ class Session:
                 self._seen_before, self._seen = self._seen, {}
         self._seen[digest] = count + 1
         return count + 1
+
+    def timer(self) -> Timer:
+        """What keeps the time of an answer."""
+        return Timer(self.clock, by_clock=self.pauses_by_clock)
 
     def struck(self, path: str, body: bytes) -> AskedFault | None:
         """The fault in force that breaks this request, the first whose turn it is."""
@@ -137,7 +137,7 @@ def open_session(
     """
     about = load_profile(profile)
     load_rendering(profile, rendering)
-    accepted = about.models if models is None else models
+    accepted = models if models is not None else AnyModel() if about.any_model else about.models
     session = Session(
         name=name,
         profile=about,
@@ -179,6 +179,7 @@ def sibling(session: Session, name: str, seed: int | None = None) -> Session:
         delivery=session.delivery,
         counted=session.counted,
         whole_arguments=session.whole_arguments,
+        pauses_by_clock=session.pauses_by_clock,
     )
 
 

@@ -5,7 +5,7 @@ A test plans in its own thread while the server takes in another, so both go thr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 from threading import Lock
@@ -48,14 +48,25 @@ class Plan:
 class Stub:
     """One planned reply; it answers once unless told otherwise."""
 
-    __slots__ = ("_line", "_place", "given", "plan")
+    __slots__ = ("_line", "_times", "after", "given", "more", "place", "plan")
 
     def __init__(self, line: Stubs, place: int, plan: Plan) -> None:
         self._line = line
-        self._place = place
+        self._times = plan.times  # what is looked at for each request is kept together
+        self.place = place
+        """Among all that are planned: the earlier answers."""
+        self.more = _beside_prompt(plan)
+        """What a request must be like beside its prompt, by which stubs are looked up; None: anything."""
+        self.after: Stub | None = None
+        """The next one that is looked up in the same way."""
         self.plan = plan
         self.given = 0
         """How often it has answered."""
+
+    def planned(self, times: int | None) -> None:
+        """Answer so often from now on: the line's own way of planning it anew."""
+        self.plan = replace(self.plan, times=times)
+        self._times = times
 
     @property
     def name(self) -> str:
@@ -66,7 +77,7 @@ class Stub:
         """Answer `count` requests in a row; ConfigurationError where that is no number from 1 on."""
         if type(count) is not int or count < 1:
             raise ConfigurationError(f"times() takes a number from 1 on, not {count!r}")
-        self._line.alter(self, self._place, count)
+        self._line.alter(self, count)
         return self
 
     def once(self) -> Self:
@@ -75,13 +86,13 @@ class Stub:
 
     def always(self) -> Self:
         """Answer every request from here on, none included."""
-        self._line.alter(self, self._place, None)
+        self._line.alter(self, None)
         return self
 
     @property
     def spent(self) -> bool:
         """Whether it has answered as often as planned."""
-        return self.plan.times is not None and self.given >= self.plan.times
+        return self._times is not None and self.given >= self._times
 
     @property
     def owing(self) -> bool:
@@ -105,30 +116,41 @@ _Stub = TypeVar("_Stub", bound=Stub)
 
 
 class _Row:
-    """Stubs in the order in which they were planned, those at its beginning that are spent left out."""
+    """Stubs in the order in which they were planned, those at its beginning that are spent left out.
 
-    __slots__ = ("_next", "_stubs")
+    They are chained, not listed: of many rows with one stub each, only the row and the stub are touched.
+    """
+
+    __slots__ = ("_begin", "_end", "_next")
 
     def __init__(self) -> None:
-        self._stubs: list[tuple[int, Stub]] = []
-        self._next = 0
+        self._begin: Stub | None = None
+        self._next: Stub | None = None
+        self._end: Stub | None = None
 
-    def add(self, place: int, stub: Stub) -> None:
-        self._stubs.append((place, stub))
+    def add(self, stub: Stub) -> None:
+        if self._end is None:
+            self._begin = stub
+        else:
+            self._end.after = stub
+        self._end = stub
+        if self._next is None:
+            self._next = stub
 
     def again(self) -> None:
         """Look at all once more: one of them has something to give again."""
-        self._next = 0
+        self._next = self._begin
 
-    def first(self, request: Incoming | None) -> tuple[int, Stub] | None:
-        """(place, stub) of the first that is not spent and fits."""
-        while self._next < len(self._stubs) and self._stubs[self._next][1].spent:
-            self._next += 1
-        for at in range(self._next, len(self._stubs)):
-            place, stub = self._stubs[at]
-            condition = stub.plan.condition
-            if not stub.spent and (condition is ANY or (request is not None and condition.fits(request))):
-                return place, stub
+    def first(self, request: Incoming | None) -> Stub | None:
+        """The first that is not spent and fits."""
+        stub = self._next
+        while stub is not None and stub.spent:
+            stub = self._next = stub.after
+        while stub is not None:
+            more = stub.more
+            if not stub.spent and (more is None or (request is not None and more.fits(request))):
+                return stub
+            stub = stub.after
         return None
 
 
@@ -142,6 +164,7 @@ class Stubs:
         self._other = _Row()
         self._scenarios: dict[str, _Row] = {}
         self._names: dict[str, Stub] = {}
+        self._scripts: dict[Script, Script] = {}
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -170,12 +193,15 @@ class Stubs:
         """As `add`, for a kind of stub that can do more."""
         with self._lock:
             place = len(self._all)
+            if isinstance(script, Script):
+                # The same words are one script: its template is found at once where it is the very same.
+                script = self._scripts.setdefault(script, script)
             name = plan.pop("name", "") or f"stub-{place + 1}"
             if name in self._names:
                 raise ConfigurationError(f"another reply has the name {name!r}")
             stub = self._names[name] = kind(self, place, Plan(script, name=name, **plan))
             self._all.append(stub)
-            self._row(stub, create=True).add(place, stub)
+            self._row(stub, create=True).add(stub)
         return stub
 
     def take(self, request: Incoming | None = None) -> Stub | None:
@@ -183,12 +209,15 @@ class Stubs:
         if not self._all:
             return None
         with self._lock:
-            found = [each for row in self._rows(request) if (each := row.first(request)) is not None]
-            if not found:
-                return None
-            _, stub = min(found, key=lambda each: each[0])
-            stub.given += 1
-            return stub
+            chosen = self._other.first(request)
+            if request is not None:
+                prompt = request.ask.prompt
+                chosen = _earlier(chosen, self._by_prompt.get(prompt), request)
+                if self._folded:
+                    chosen = _earlier(chosen, self._folded.get(prompt.casefold()), request)
+            if chosen is not None:
+                chosen.given += 1
+            return chosen
 
     @property
     def scenarios(self) -> set[str]:
@@ -200,8 +229,7 @@ class Stubs:
         with self._lock:
             row, stub = self._scenarios.get(name), self._names.get(name)
             if row is not None:
-                found = row.first(None)
-                stub = found[1] if found is not None else None
+                stub = row.first(None)
             if stub is None or stub.spent:
                 return None
             stub.given += 1
@@ -213,13 +241,13 @@ class Stubs:
         told = [(stub, list(_lacking(stub, request))) for stub in asked_for]
         return min(told, key=lambda each: len(each[1]), default=None)
 
-    def alter(self, stub: Stub, place: int, times: int | None) -> None:
+    def alter(self, stub: Stub, times: int | None) -> None:
         """Plan a stub anew; one that had nothing left to give has its place again."""
         with self._lock:
             if times is not None and stub.given > times:
                 raise ConfigurationError(f"it has answered {stub.given} times, which is more than {times}")
-            stub.plan = replace(stub.plan, times=times)
-            if place < len(self._all) and self._all[place] is stub:
+            stub.planned(times)
+            if stub.place < len(self._all) and self._all[stub.place] is stub:
                 self._row(stub).again()
 
     def clear(self) -> None:
@@ -227,16 +255,7 @@ class Stubs:
         with self._lock:
             self._all = []
             self._by_prompt, self._folded, self._other = {}, {}, _Row()
-            self._scenarios, self._names = {}, {}
-
-    def _rows(self, request: Incoming | None) -> Iterator[_Row]:
-        if request is not None:
-            prompt = request.ask.prompt
-            if (row := self._by_prompt.get(prompt)) is not None:
-                yield row
-            if self._folded and (row := self._folded.get(prompt.casefold())) is not None:
-                yield row
-        yield self._other
+            self._scenarios, self._names, self._scripts = {}, {}, {}
 
     def _row(self, stub: Stub, *, create: bool = False) -> _Row:
         condition, scenario = stub.plan.condition, stub.plan.scenario
@@ -248,6 +267,18 @@ class Stubs:
         elif condition.ignore_case:
             rows, key = self._folded, key.casefold()
         return rows.setdefault(key, _Row()) if create else rows[key]
+
+
+def _earlier(chosen: Stub | None, row: _Row | None, request: Incoming) -> Stub | None:
+    """The stub that was chosen, or an earlier one of a row."""
+    found = None if row is None else row.first(request)
+    return chosen if found is None or (chosen is not None and chosen.place < found.place) else found
+
+
+def _beside_prompt(plan: Plan) -> Condition | None:
+    """What a request must be like for a plan beside its prompt, by which it is looked up; None: anything."""
+    exact = Condition(prompt=plan.condition.prompt, ignore_case=plan.condition.ignore_case)
+    return None if plan.scenario or plan.condition in (ANY, exact) else plan.condition
 
 
 def _lacking(stub: Stub, request: Incoming) -> Iterable[str]:

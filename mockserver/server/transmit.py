@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from starlette.types import Receive, Scope
 from starlette.types import Send as AsgiSend
 
+from mockserver.clock import SystemClock
 from mockserver.server.steps import Close, Raw, Reset, Send, Step, Wait
+from mockserver.server.timing import Timer
 
 __all__ = ["CONNECTION", "ENTRY", "Connection", "Headers", "send_body", "send_pieces", "send_steps"]
 
@@ -50,22 +51,31 @@ async def send_pieces(send: AsgiSend, status: int, headers: Headers, pieces: Seq
 
 
 async def send_steps(
-    scope: Scope, receive: Receive, send: AsgiSend, status: int, headers: Headers, steps: Iterable[Step]
+    scope: Scope,
+    receive: Receive,
+    send: AsgiSend,
+    status: int,
+    headers: Headers,
+    steps: Iterable[Step],
+    timer: Timer | None = None,
 ) -> bool:
     """A reply carried out step by step; ends early, quietly, when the client has gone: False then.
 
-    Status 0: no head, for steps that end with a close or a reset.
+    Status 0: no head, for steps that end with a close or a reset. `timer` keeps its time; without it pauses
+    are by the machine's clock.
     """
+    timer = timer or Timer(SystemClock())
     if status:
         await send({"type": "http.response.start", "status": status, "headers": headers})
     connection: Connection = scope["extensions"][CONNECTION]
     for step in steps:
         if isinstance(step, Send):
+            timer.sent()
             await send({"type": "http.response.body", "body": step.data, "more_body": True})
         elif isinstance(step, Wait):
             if status:  # the head does not wait
                 await send({"type": "http.response.body", "body": b"", "more_body": True})
-            if await _gone_within(receive, step.seconds):
+            if await timer.gone_within(receive, step.seconds):
                 return False
         elif not _beyond_http(connection, step):
             return True
@@ -83,15 +93,3 @@ def _beyond_http(connection: Connection, step: Raw | Reset | Close) -> bool:
     else:
         connection.close()
     return False
-
-
-async def _gone_within(receive: Receive, seconds: float) -> bool:
-    """Wait; whether the client disconnected meanwhile."""
-    try:
-        async with asyncio.timeout(seconds):
-            while True:
-                message: dict[str, Any] = dict(await receive())
-                if message["type"] == "http.disconnect":
-                    return True
-    except TimeoutError:
-        return False

@@ -141,15 +141,15 @@ class When:
         """As `MockServer.reply`, for these requests alone."""
         return self._planner.reply(*said, more=More(chunks, json, reasoning, usage, incomplete), **delivery)
 
-    def fail(self, name: str, **options: Any) -> Planned:
+    def fail(self, name: str, /, **options: Any) -> Planned:
         """As `MockServer.fail`, for these requests alone."""
         return self._planner.fault(name, options)
 
-    def fault(self, name: str, **options: Any) -> Planned:
+    def fault(self, name: str, /, **options: Any) -> Planned:
         """As `MockServer.fault`, for these requests alone."""
         return self._planner.fault(name, options)
 
-    def violate(self, rule: str, **options: Any) -> Planned:
+    def violate(self, rule: str, /, **options: Any) -> Planned:
         """As `MockServer.violate`, for these requests alone."""
         return self._planner.fault(rule, options)
 
@@ -185,15 +185,15 @@ class Scenario:
         """As `MockServer.reply`, the scenario's next step."""
         return self._planner.reply(*said, more=More(chunks, json, reasoning, usage, incomplete), **delivery)
 
-    def fail(self, name: str, **options: Any) -> Planned:
+    def fail(self, name: str, /, **options: Any) -> Planned:
         """As `MockServer.fail`, the scenario's next step."""
         return self._planner.fault(name, options)
 
-    def fault(self, name: str, **options: Any) -> Planned:
+    def fault(self, name: str, /, **options: Any) -> Planned:
         """As `MockServer.fault`, the scenario's next step."""
         return self._planner.fault(name, options)
 
-    def violate(self, rule: str, **options: Any) -> Planned:
+    def violate(self, rule: str, /, **options: Any) -> Planned:
         """As `MockServer.violate`, the scenario's next step."""
         return self._planner.fault(rule, options)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from mockserver.clock import SteppedClock
+from mockserver.contract.chat.schemas import CHAT_BASE
 from mockserver.errors import ConfigurationError
 from mockserver.server.conditions import condition
 from mockserver.server.journal import Entry, Journal
@@ -52,6 +53,12 @@ class Scripted(ABC):
     @abstractmethod
     def base_url(self) -> str:
         """What goes into a client; `{base_url}/responses` is the endpoint."""
+
+    @property
+    def chat_base_url(self) -> str:
+        """What goes into a client of Chat Completions; `{chat_base_url}/chat/completions` is the endpoint."""
+        own = self._session.profile.base_path
+        return self.base_url and self.base_url.removesuffix(own) + CHAT_BASE
 
     @property
     @abstractmethod
@@ -115,7 +122,7 @@ class Scripted(ABC):
         """
         return When(self._planner(), condition(**named(prompt, like)))
 
-    def fail(self, name: str, **options: Any) -> Planned:
+    def fail(self, name: str, /, **options: Any) -> Planned:
         """Plan the service's error of that name, in line with the replies and returned like them.
 
         Options set `retry_after`, `retry_after_ms` and `should_retry`. ConfigurationError lists the names,
@@ -123,7 +130,7 @@ class Scripted(ABC):
         """
         return self._planner().fault(name, options)
 
-    def fault(self, name: str, **options: Any) -> Planned:
+    def fault(self, name: str, /, **options: Any) -> Planned:
         """Plan a fault by its name in `mockserver faults`, in line with the replies and returned like them.
 
         What it breaks is the answer that would come anyhow; `reply(…, fault=NAME)` breaks that reply.
@@ -131,7 +138,7 @@ class Scripted(ABC):
         """
         return self._planner().fault(name, options)
 
-    def violate(self, rule: str, **options: Any) -> Planned:
+    def violate(self, rule: str, /, **options: Any) -> Planned:
         """Plan an answer that breaks this rule of the contract, and no other: `violate("SEQ-004")`."""
         return self._planner().fault(rule, options)
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, 
 from pathlib import Path
 from typing import Any, TypeAlias, TypedDict, TypeVar, cast
 
-from mockserver.contract.chat.schemas import CHAT_BASE
 from mockserver.errors import ConfigurationError, StartError
 from mockserver.exchanges import Exchange, load_folder
 from mockserver.profiles import DEFAULT_PROFILE, LATEST, latest_profile
@@ -65,6 +64,8 @@ class Settings(TypedDict, total=False):
     """none, fixed:MS or model:TTFT,TPS[,JITTER]."""
     chunking: str
     """event, coalesced, bytes:N or random."""
+    pauses: str
+    """By which clock the pauses of an answer pass: the "machine"'s, or the server's own, which tests move."""
 
 
 _KINDS: Mapping[str, tuple[type, ...]] = {
@@ -83,12 +84,14 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "limit": (str, list, tuple),
     "pace": (str,),
     "chunking": (str,),
+    "pauses": (str,),
     "strict": (bool,),
 }
 
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "stream_errors": ("http", "inband"),
     "function_arguments": ("deltas", "whole"),
+    "pauses": ("machine", "clock"),
 }
 
 
@@ -178,11 +181,6 @@ class Served:
         return self._server.run(work) if self.alive else asyncio.run(work)
 
     @property
-    def chat_base_url(self) -> str:
-        """As above, for Chat Completions."""
-        return self._server.url and self._server.url + CHAT_BASE
-
-    @property
     def alive(self) -> bool:
         """Whether it is serving."""
         return self._server.alive
@@ -247,6 +245,9 @@ def serve_mock(settings: Settings, *, strict: bool = True) -> Served:
     )
     session.strict = strict
     session.whole_arguments = settings.get("function_arguments") == "whole"
+    session.pauses_by_clock = settings.get("pauses") == "clock"
+    if session.pauses_by_clock and settings.get("seed", 0) is None:
+        raise ConfigurationError("pauses: a server without a seed has no clock of its own to pause by")
     session.faults = tuple(parse_fault(each) for each in several(settings.get("fault", ())))
     limits = parse_limits(several(settings.get("limit", ())))
     session.limiter = Limiter(limits) if limits else None

@@ -126,4 +126,4 @@ def test_a_delivery_that_can_not_be_is_told(mockserver: Run, tmp_path: Path) -> 
     (tmp_path / "it.json").write_text(json.dumps(file))
     code, _, err = mockserver("exchanges", "check", ".")
     assert code == 1
-    assert "the exchange it, /delivery: a pace is none" in err
+    assert "it.json#/delivery/pace: a pace is none" in err

@@ -9,11 +9,14 @@ import httpx
 import pytest
 
 from mockserver.server.access import Keys
+from mockserver.server.admin.judging import definitions
+from mockserver.server.admin.operations import OPERATIONS
 from mockserver.server.app import App
 from mockserver.server.endpoint import Services
 from mockserver.server.sessions import open_session
 from mockserver.server.threaded import ThreadedServer
 from mockserver.testing.mock import MockServer
+from tests.contract.test_openapi import VALIDATORS
 
 TOKEN = "a-token-of-this-test"
 KEY = "sk-0123456789abcdef0123456789abcdef"
@@ -24,7 +27,7 @@ def client() -> Iterator[httpx.Client]:
     """A client with the token and a key, for a server that has both."""
     session = open_session(profile="qwen-2026-01", seed=0)
     session.strict = True
-    services = Services(session=session, keys=Keys([KEY]), admin_token=TOKEN)
+    services = Services(session=session, keys=Keys([KEY]), admin_token=TOKEN, mock_headers=True)
     server = ThreadedServer(App(services))
     server.start()
     headers = {"x-mock-admin-token": TOKEN, "authorization": f"Bearer {KEY}"}
@@ -129,3 +132,106 @@ def test_nothing_of_it_is_there_without_the_token(client: httpx.Client) -> None:
     with MockServer() as server, httpx.Client(trust_env=False) as other:
         url = str(httpx.URL(server.base_url).join("/_mock/journal"))
         assert other.get(url, headers={"x-mock-admin-token": ""}).status_code == 404
+
+
+def test_sessions_are_opened_read_and_deleted(client: httpx.Client) -> None:
+    terms = {"profile": "qwen-2026-09", "seed": 7, "strict": False, "limit": ["requests=600"]}
+    opened = client.put("/_mock/sessions/alice", json=terms).json()
+    assert opened["path"] == "/s/alice/compatible-mode/v1"
+    assert client.get("/_mock/sessions/alice").json() == opened
+    assert ask(client).status_code == 200
+    body = {"model": "qwen3.8-max", "input": "Hi"}
+    assert client.post(f"{opened['path']}/responses", json=body).status_code == 200
+    listed = client.get("/_mock/sessions").json()["sessions"]
+    assert [(each["name"], each["requests"]) for each in listed] == [("default", 1), ("alice", 1)]
+    assert client.delete("/_mock/sessions/alice").json() == {"deleted": 1}
+    assert client.delete("/_mock/sessions/alice").json() == {"deleted": 0}
+    missing = client.get("/_mock/sessions/alice")
+    assert (missing.status_code, missing.json()["code"]) == (404, "NotFound")
+    client.put("/_mock/sessions/bob", json={})
+    assert client.delete("/_mock/sessions").json() == {"deleted": 1}
+
+
+def test_each_call_is_for_the_session_it_names(client: httpx.Client) -> None:
+    alice = {"x-mock-session": "alice"}
+    client.post("/_mock/stubs", json=exchange(), headers=alice)
+    client.post("/s/bob/_mock/stubs", json=exchange(name="his"))
+    assert client.get("/_mock/stubs").json() == {"stubs": []}
+    assert [each["name"] for each in client.get("/_mock/stubs", headers=alice).json()["stubs"]] == ["it"]
+    assert [each["name"] for each in client.get("/s/bob/_mock/stubs").json()["stubs"]] == ["his"]
+    assert client.put("/_mock/faults", json=["html"], headers=alice).json() == {"faults": ["html"]}
+    assert client.get("/_mock/faults").json() == {"faults": []}
+    before = client.get("/_mock/clock").json()
+    client.post("/_mock/clock", json={"advance": 5}, headers=alice)
+    assert client.get("/_mock/clock").json() == before
+    body = {"model": "qwen3-max-2026-01-23", "input": "Hi"}
+    assert (
+        client.post("/s/bob/v1/responses", json=body).json()["output"][0]["content"][0]["text"] == "Planned."
+    )
+    client.post("/_mock/reset", headers=alice, json={})
+    assert client.get("/_mock/stubs", headers=alice).json() == {"stubs": []}
+    (entry,) = client.get("/s/bob/_mock/journal").json()["entries"]
+    assert (entry["session"], entry["path"], entry["exchange"]) == ("bob", "/v1/responses", "his")
+    assert client.delete("/s/bob/_mock/stubs").json() == {"deleted": 1}
+
+
+def test_a_session_of_a_key_and_the_key_in_no_answer(client: httpx.Client) -> None:
+    key = "canary-0123456789"
+    assert key not in client.put("/_mock/sessions/alice", json={"api_key": key}).text
+    with httpx.Client(base_url=client.base_url, trust_env=False) as other:
+        other.headers["authorization"] = f"Bearer {key}"
+        assert ask(other).status_code == 200
+    refused = client.put("/_mock/sessions/alice", json={"api_key": "canary other"})
+    assert refused.status_code == 400
+    told = refused.text + client.get("/_mock/sessions").text
+    for name in ("alice", "default"):
+        told += client.get("/_mock/journal", headers={"x-mock-session": name}).text
+    assert "canary" not in told
+    assert '"session":"alice"' in told
+
+
+def test_the_journal_comes_in_pages(client: httpx.Client) -> None:
+    client.post("/_mock/stubs", json=exchange(times=5))
+    for number in range(5):
+        ask(client, str(number))
+    first = client.get("/_mock/journal?limit=2").json()
+    assert ([each["prompt"] for each in first["entries"]], first["has_more"]) == (["0", "1"], True)
+    second = client.get(f"/_mock/journal?limit=2&after={first['last']}").json()
+    assert ([each["number"] for each in second["entries"]], second["has_more"]) == ([3, 4], True)
+    last = client.get(f"/_mock/journal?after={second['last']}").json()
+    assert ([each["prompt"] for each in last["entries"]], last["has_more"]) == (["4"], False)
+    assert client.get("/_mock/journal?after=5").json()["entries"] == []
+
+
+def test_a_scenario_over_http(client: httpx.Client) -> None:
+    steps = [
+        exchange(name="first", scenario="retry", reply={"error": {"name": "internal-error"}}),
+        exchange(name="second", scenario="retry"),
+    ]
+    for step in steps:
+        client.post("/_mock/stubs", json=step)
+    assert [each["scenario"] for each in client.get("/_mock/stubs").json()["stubs"]] == ["retry", "retry"]
+    assert ask(client).status_code == 400
+    body, named = {"model": "qwen3-max-2026-01-23", "input": "Hi"}, {"x-mock-scenario": "retry"}
+    told = [client.post("/v1/responses", json=body, headers=named).status_code for _ in range(3)]
+    assert told == [500, 200, 400]
+
+
+def test_the_openapi_document_has_it_where_there_is_one(client: httpx.Client) -> None:
+    for version in ("3.1", "3.2"):
+        document = client.get(f"/openapi.json?version={version}").json()
+        VALIDATORS[version](document).validate()
+        assert set(document["paths"]) >= {each.path for each in OPERATIONS}
+    with MockServer() as server, httpx.Client(trust_env=False) as other:
+        plain = other.get(str(httpx.URL(server.base_url).join("/openapi.json"))).json()
+    assert not [path for path in plain["paths"] if path.startswith("/_mock")]
+
+
+def test_every_property_says_what_it_is() -> None:
+    def bare(schema: Any, where: str) -> Iterator[str]:
+        for name, each in schema.get("properties", {}).items():
+            if not {"description", "$ref"} & each.keys():
+                yield f"{where}/{name}"
+
+    assert [found for name, each in definitions().items() for found in bare(each, name)] == []
+    assert [name for name, each in definitions().items() if "description" not in each] == []

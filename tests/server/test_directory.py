@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import pytest
@@ -179,7 +179,7 @@ class Plain:
         )
         self.server = ThreadedServer(App(self.services))
 
-    def __enter__(self) -> Plain:
+    def __enter__(self) -> Self:
         self.server.start()
         return self
 

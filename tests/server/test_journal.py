@@ -57,7 +57,7 @@ def test_what_is_too_large_to_keep_is_judged_on_arrival() -> None:
         About("1"),
     )
     journal.add(twice)
-    assert [str(finding.rule) for finding in journal.last.findings] == ["TXT-003"]
+    assert [str(finding.rule) for finding in journal.last.findings] == ["SCH-007"]
     assert (journal.last.body, journal.last.reply, journal.last.status) == (b"", (), 200)
     assert journal.last.left_out == (65 << 20) + 25
 

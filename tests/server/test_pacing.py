@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -12,6 +14,7 @@ from mockserver.server.pacing import Pace, paced, parse_pace
 from mockserver.server.steps import Close, Send, Step, Wait
 from mockserver.testing.mock import MockServer
 from mockserver.wire import sse
+from tests.asking import until
 
 
 def delta(text: str) -> Send:
@@ -105,15 +108,74 @@ def test_a_reply_has_a_pace_of_its_own() -> None:
             server.reply("x", pace="slow")
 
 
-def test_a_client_that_does_not_wait_is_in_the_journal() -> None:
-    import httpx
+def read_up_to(pieces: Iterator[bytes], end: bytes) -> bytes:
+    """What comes up to something, and with it."""
+    read = b""
+    while end not in read:
+        read += next(pieces)
+    return read
 
-    with MockServer(pace="fixed:60000") as server, server.httpx(timeout=0.3) as client:
+
+BODY = {"model": "qwen3-max-2026-01-23", "input": "x", "stream": True}
+
+
+def test_each_piece_comes_when_the_clock_is_moved() -> None:
+    with MockServer(pace="model:2000,1", pauses="clock") as server, server.httpx() as client:
+        server.reply(chunks=["One", "two three", "four"])
+        start = server.clock.now()
+        with client.stream("POST", "/responses", json=BODY) as reply:
+            pieces = reply.iter_raw()
+            assert b".delta" not in read_up_to(pieces, b"response.content_part.added")
+            server.clock.advance(1.999)
+            until(lambda: server.clock.waiting == 1)
+            server.clock.advance(0.001)
+            assert b'"delta":"two' not in read_up_to(pieces, b'"delta":"One"')
+            server.clock.advance(2)
+            assert b'"delta":"four"' not in read_up_to(pieces, b'"delta":"two three"')
+            server.clock.advance(1000)
+            assert b"response.completed" in b"".join(pieces)
+        entry = server.journal.last
+        until(lambda: entry.end is not None)
+        assert (entry.at, entry.first_byte, entry.end) == (start, start, start + 1004)
+        assert not entry.left
+
+
+def test_a_body_and_a_delay_wait_for_the_clock_too() -> None:
+    with (
+        MockServer(pace="fixed:30000", pauses="clock") as server,
+        server.httpx() as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
         server.reply("Slow.")
-        with pytest.raises(httpx.ReadTimeout):
-            client.post("/responses", json={"model": server.model, "input": "x", "stream": True})
-        server.stop()
-        assert server.journal.last.left
+        start = server.clock.now()
+        body, headers = {**BODY, "stream": False}, {"x-mock-delay": "10000"}
+        reply = pool.submit(client.post, "/responses", json=body, headers=headers)
+        until(lambda: server.clock.waiting == 1)
+        server.clock.advance(10)
+        until(lambda: len(server.journal) == 1 and server.clock.waiting == 1)
+        assert not reply.done()
+        server.clock.advance(30)
+        assert reply.result().status_code == 200
+        entry = server.journal.last
+        until(lambda: entry.end is not None)
+        assert (entry.at, entry.first_byte, entry.end) == (start, start + 40, start + 40)
+
+
+def test_a_client_that_does_not_wait_is_in_the_journal() -> None:
+    with MockServer(pace="fixed:60000", pauses="clock") as server, server.httpx() as client:
+        server.reply("Slow.")
+        with client.stream("POST", "/responses", json=BODY):
+            pass
+        entry = server.journal.last
+        until(lambda: entry.left and entry.end is not None)
+        assert (entry.first_byte, server.clock.waiting) == (None, 0)
+
+
+def test_without_a_seed_there_is_no_clock_to_pause_by() -> None:
+    with pytest.raises(ConfigurationError, match="no clock of its own to pause by"):
+        MockServer(seed=None, pauses="clock")
+    with pytest.raises(ConfigurationError, match="pauses is machine or clock, not 'none'"):
+        MockServer(pauses="none")
 
 
 def test_a_request_can_ask_for_a_delay() -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from mockserver.exchanges import Exchange
 from mockserver.server.reloading import Folder
 from mockserver.server.sessions import open_session, use_exchanges
+from mockserver.testing.mock import MockServer
+from tests.asking import until
 
 
 def write(folder: Path, name: str, text: str, **more: object) -> None:
@@ -40,8 +42,25 @@ def test_a_broken_file_changes_nothing_and_is_told_with_its_place(tmp_path: Path
     assert told.startswith(f"{tmp_path}: nothing is reloaded: two.json#/times: ")
     write(tmp_path, "two", "x", delivery={"pace": "fast"})
     told = folder.renew(lambda found: use_exchanges(session, found))
-    assert "the exchange two, /delivery: a pace is none" in told
+    assert "two.json#/delivery/pace: a pace is none" in told
     assert session.matcher is before
     write(tmp_path, "two", "fine again")
     assert "2 exchanges reloaded" in folder.renew(lambda found: use_exchanges(session, found))
     assert session.matcher is not before
+
+
+def test_a_server_of_a_test_reads_its_folder_again_in_every_session(tmp_path: Path) -> None:
+    write(tmp_path, "one", "first")
+    with MockServer(exchanges=tmp_path) as server, server.httpx() as client:
+        urls = [each.base_url + "/responses" for each in (server, server.session("alice"))]
+
+        def told(words: str) -> bool:
+            body = {"model": server.model, "input": "Hi"}
+            return all(words in client.post(url, json=body).text for url in urls)
+
+        assert told('"text":"first"')
+        write(tmp_path, "one", "second, and longer")
+        until(lambda: told('"text":"second, and longer"'))
+        (tmp_path / "one.json").write_text("{")
+        (tmp_path / "two.json").write_text("{}")
+        assert told("second, and longer")

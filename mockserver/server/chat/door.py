@@ -7,7 +7,7 @@ from dataclasses import replace
 from mockserver.server.chat.engine import respond_chat
 from mockserver.server.chat.faults import fits_chat, refusal_of
 from mockserver.server.chat.words import wrong_method
-from mockserver.server.endpoint import Handler, Request, asked_fault, creating
+from mockserver.server.endpoint import Handler, Request, asked_fault, asked_scenario, creating
 from mockserver.server.engine import Answer
 from mockserver.server.envelopes import ApiError
 from mockserver.server.faults import FAULT_HEADER, AskedFault, Fault
@@ -28,7 +28,8 @@ async def _answer(request: Request) -> Answer:
     fault = asked_fault(request)
     if fault is not None and isinstance(fault.what, Fault):
         raise refusal_of(fault)
-    answer = respond_chat(session, path, request.body, request.headers)
+    scenario = asked_scenario(request)
+    answer = respond_chat(session, path, request.body, request.headers, scenario)
     if fault is None and answer.delivery.fault is not None:
         fault = session.struck_by(answer.delivery.fault, path, request.body)
     return answer._replace(delivery=replace(answer.delivery, fault=_fitting(request, fault)))

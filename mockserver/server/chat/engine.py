@@ -27,7 +27,7 @@ from mockserver.server.chat.history import told_before, turn_of
 from mockserver.server.chat.scripts import failed_script, script_of
 from mockserver.server.chat.words import chat_refusal
 from mockserver.server.conditions import Incoming
-from mockserver.server.engine import Answer, Chosen, chosen
+from mockserver.server.engine import Answer, Chosen, chosen, planned_error
 from mockserver.server.envelopes import ApiError
 from mockserver.server.faults import AskedFault
 from mockserver.server.journal import About
@@ -38,15 +38,20 @@ from mockserver.wire import json
 __all__ = ["chat_incoming", "respond_chat"]
 
 
-def respond_chat(session: Session, path: str, raw: bytes, headers: Mapping[bytes, bytes]) -> Answer:
-    """The answer to a chat request; ApiError where the API refuses it, in the words of Responses."""
+def respond_chat(
+    session: Session, path: str, raw: bytes, headers: Mapping[bytes, bytes], scenario: str | None = None
+) -> Answer:
+    """The answer to a chat request; ApiError where the API refuses it, in the words of Responses.
+
+    `scenario` names what is to answer, whatever else would.
+    """
     body, findings = _judged(session, raw)
     incoming = chat_incoming(body, session.profile, headers, session)
     key = headers.get(b"authorization", b"")
     _admit(session, incoming, key)
     digest = request_digest(b"%b %b" % (path.encode(), json.canonical(body)))
     draw = Draw(session.ids, digest, session.occurrence(digest))
-    found = chosen(session, incoming, _told(session, incoming, draw))
+    found = chosen(session, incoming, _told(session, incoming, draw), scenario)
     about = About(
         draw.request_id,
         incoming.model,
@@ -123,11 +128,14 @@ def _told(session: Session, incoming: Incoming, draw: Draw) -> Draw:
 
 
 def _script(found: Chosen) -> Script:
-    if isinstance(found.reply, AskedFault):
-        raise refusal_of(found.reply)
-    script = found.reply if isinstance(found.reply, Script) else script_of(found.reply)
-    if script.status == "failed":
-        raise failed_script(script)
+    try:
+        if isinstance(found.reply, AskedFault):
+            raise refusal_of(found.reply)
+        script = found.reply if isinstance(found.reply, Script) else script_of(found.reply)
+        if script.status == "failed":
+            raise failed_script(script)
+    except ApiError as error:
+        raise planned_error(error, found.name, found.delivery) from None
     return script
 
 

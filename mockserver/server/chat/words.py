@@ -49,7 +49,7 @@ def in_chat_words(error: ApiError) -> ApiError:
     code, kind = _PAIRS.get(error.code, (error.code, error.code))
     message = _WRONG_KEY if error.message == "Invalid API-key provided." else error.message
     message = message.replace("text.format", "response_format")
-    return type(error)(
+    told = type(error)(
         error.status,
         code,
         message,
@@ -58,6 +58,8 @@ def in_chat_words(error: ApiError) -> ApiError:
         envelope=Envelope("wrapped", kind),
         findings=error.findings,
     )
+    told.exchange, told.delivery = error.exchange, error.delivery
+    return told
 
 
 def chat_refusal(finding: Finding, findings: tuple[Finding, ...]) -> ApiError:

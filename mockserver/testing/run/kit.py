@@ -71,11 +71,11 @@ class Shared(MockServer):
         self._require_mock("it scripts a reply")
         return super().when(*said, **about)
 
-    def fail(self, name: str, **options: Any) -> Planned:
+    def fail(self, name: str, /, **options: Any) -> Planned:
         self._require_mock("it scripts an error")
         return super().fail(name, **options)
 
-    def fault(self, name: str, **options: Any) -> Planned:
+    def fault(self, name: str, /, **options: Any) -> Planned:
         self._require_mock("it scripts a fault")
         return super().fault(name, **options)
 
@@ -87,7 +87,7 @@ class Shared(MockServer):
         self._require_mock("it opens a session of the server")
         return super().session(name, **otherwise)
 
-    def violate(self, rule: str, **options: Any) -> Planned:
+    def violate(self, rule: str, /, **options: Any) -> Planned:
         self._require_mock("it breaks a rule on purpose")
         return super().violate(rule, **options)
 

@@ -239,3 +239,77 @@ class Cases(unittest.TestCase):
 """
     )
     result.assert_outcomes(passed=1, failed=1)
+
+
+def test_chat_completions_are_judged_and_counted_too(run: Run) -> None:
+    result = run(
+        """
+import httpx
+
+def chat(server, messages):
+    head = {"authorization": f"Bearer {server.api_key}"}
+    body = {"model": server.model, "messages": messages}
+    url = f"{server.chat_base_url}/chat/completions"
+    return httpx.post(url, json=body, headers=head, trust_env=False)
+
+def test_good(responses_server):
+    responses_server.when("hi").reply("Hello!")
+    reply = chat(responses_server, [{"role": "user", "content": "hi"}])
+    assert reply.json()["choices"][0]["message"]["content"] == "Hello!"
+    responses_server.assert_requested("hi", times=1)
+
+def test_bad(responses_server):
+    chat(responses_server, [])
+
+def test_unused(responses_server):
+    responses_server.when("another").reply("Hello!")
+    chat(responses_server, [{"role": "user", "content": "hi"}])
+"""
+    )
+    result.assert_outcomes(passed=1, failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "  error REQ-001 /messages: [[]] is too short*",
+            "1. POST /compatible-mode/v1/chat/completions -> 400",
+        ]
+    )
+
+
+def test_what_is_asked_in_named_sessions_is_judged_too(run: Run) -> None:
+    result = run(
+        """
+def test_fine(ask, responses_server):
+    alice = responses_server.session("alice")
+    alice.reply("planned")
+    assert text(ask(server=alice)) == "planned"
+    alice.assert_requested("hi", times=1)
+
+def test_broken(ask, responses_server):
+    alice = responses_server.session("alice")
+    assert (len(alice.journal), len(alice.planned)) == (0, 0)
+    ask(server=alice, model="nope")
+
+def test_unused(ask, responses_server):
+    responses_server.session("bob").reply("never asked for")
+
+def test_unplanned(ask, responses_server):
+    bob = responses_server.session("bob")
+    bob.reply("once")
+    [ask(server=bob) for _ in range(2)]
+
+@pytest.mark.responses(strict=False)
+def test_as_the_marker_says(ask, responses_server):
+    bob = responses_server.session("bob")
+    bob.reply("once")
+    [ask(server=bob) for _ in range(2)]
+"""
+    )
+    result.assert_outcomes(passed=2, failed=3)
+    result.stdout.fnmatch_lines_random(
+        [
+            "REQ-005: this test can not pass:*",
+            "session alice, profile qwen-2026-01, rendering wire",
+            "unused: this test can not pass:*",
+            "unplanned: this test can not pass:*",
+        ]
+    )

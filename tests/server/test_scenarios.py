@@ -1,0 +1,114 @@
+"""Scenarios: what answers because a request names it, whatever else would."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from mockserver.errors import ConfigurationError
+from mockserver.testing.mock import MockServer
+from mockserver.wire import json
+
+
+@pytest.fixture(scope="module")
+def _server() -> Iterator[MockServer]:
+    with MockServer() as server:
+        yield server
+
+
+@pytest.fixture
+def server(_server: MockServer) -> MockServer:
+    _server.reset()
+    return _server
+
+
+def ask(
+    server: MockServer, scenario: str | None = None, content: str = "Hi", **members: Any
+) -> httpx.Response:
+    headers = {} if scenario is None else {"x-mock-scenario": scenario}
+    with server.httpx() as client:
+        body = {"model": server.model, "input": content, **members}
+        return client.post("/responses", json=body, headers=headers)
+
+
+def text(reply: httpx.Response) -> str:
+    assert reply.status_code == 200, reply.text
+    said: str = reply.json()["output"][0]["content"][0]["text"]
+    return said
+
+
+def test_its_steps_come_in_order_and_to_those_alone_who_name_it(server: MockServer) -> None:
+    retry = server.scenario("retry")
+    retry.fail("internal-error").times(2).then("At last.")
+    server.reply("Plain.").always()
+    statuses = [ask(server, "retry").status_code for _ in range(2)]
+    assert (statuses, text(ask(server))) == ([500, 500], "Plain.")
+    assert text(ask(server, "retry")) == "At last."
+    spent = ask(server, "retry")
+    assert spent.status_code == 400
+    assert spent.json()["message"] == "x-mock-scenario: retry has answered as often as planned."
+    assert server.journal.last.refusal == "unplanned"
+    assert retry.headers == {"x-mock-scenario": "retry"}
+    with pytest.raises(ConfigurationError, match="a scenario's name is"):
+        server.scenario("a b")
+
+
+def test_an_exchange_and_a_plan_answer_by_name_whatever_else_would(server: MockServer) -> None:
+    server.when("Never asked").reply("By name.", name="mine").times(2)
+    server.reply("First in line.").always()
+    assert [text(ask(server, "mine")) for _ in range(2)] == ["By name.", "By name."]
+    assert ask(server, "mine").status_code == 400
+    documented = ask(server, "hello")
+    assert "exchange" not in documented.text
+    assert server.journal.last.exchange == "hello"
+
+
+def test_an_unknown_name_is_told_the_nearest(server: MockServer) -> None:
+    server.scenario("checkout").reply("x")
+    for name, nearest in (("chekout", "checkout"), ("helo", "hello")):
+        refused = ask(server, name)
+        assert (refused.status_code, refused.json()["code"]) == (400, "InvalidParameter")
+        assert refused.json()["message"] == (
+            f"x-mock-scenario: there is no exchange and no scenario {name!r}; the nearest is {nearest}."
+        )
+    assert ask(server, "x" * 5000).status_code == 400
+    assert ask(server, "../../etc/passwd").status_code == 400
+
+
+def test_files_tell_scenarios_too(tmp_path: Path) -> None:
+    for number, said in enumerate(("One.", "Two.")):
+        reply = {"script": {"items": [{"type": "message", "text": said}]}}
+        step = {"format": 1, "name": f"s{number}", "match": {}, "scenario": "steps", "reply": reply}
+        (tmp_path / f"{number}.json").write_bytes(json.dumps(step))
+    with MockServer(exchanges=tmp_path, strict=False) as server:
+        assert text(ask(server)) not in ("One.", "Two.")
+        assert [text(ask(server, "steps")) for _ in range(2)] == ["One.", "Two."]
+        assert ask(server, "steps").status_code == 400
+        assert text(ask(server.session("other"), "steps")) == "One."  # type: ignore[arg-type]
+        server.reset()
+        assert text(ask(server, "steps")) == "One."
+
+
+def test_an_error_planned_with_a_delivery(server: MockServer) -> None:
+    server.fail("internal-error", fault="cut-body")
+    with server.httpx() as client, pytest.raises(httpx.RemoteProtocolError):
+        client.post("/responses", json={"model": server.model, "input": "Hi"})
+    assert server.journal.last.exchange == "stub-1"
+    for fault in ("SEQ-004", "cut-after", "rate-429"):
+        with pytest.raises(ConfigurationError, match=r"breaks responses, and an error is none|in place of a"):
+            server.fail("internal-error", fault=fault)
+
+
+def test_chat_names_them_too(server: MockServer) -> None:
+    server.scenario("retry").fail("internal-error").then("At last.")
+    url = str(server.base_url).partition("/api")[0] + "/compatible-mode/v1/chat/completions"
+    body = {"model": server.model, "messages": [{"role": "user", "content": "Hi"}]}
+    with server.httpx() as client:
+        told = [client.post(url, json=body, headers={"x-mock-scenario": "retry"}) for _ in range(2)]
+    assert [reply.status_code for reply in told] == [500, 200]
+    assert told[1].json()["choices"][0]["message"]["content"] == "At last."
+    assert [entry.exchange for entry in server.journal] == ["stub-1", "stub-2"]
