@@ -98,15 +98,22 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(_Reports(config), "mockserver-reports")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A marker that can not be read ends the run before it begins; in a worker of xdist, its own test."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None, object, object]:
+    """A marker that can not be read ends the run before it begins; in a worker of xdist, its own test.
+
+    Before any test is left out it is told which recordings are no test's.
+    """
     stale = [] if any("::" in each for each in config.args) else [*map(str, places.stale_files(items))]
     if hasattr(config, "workerinput"):
         config.workeroutput[_STALE] = stale  # type: ignore[attr-defined] # of a worker of xdist
-        return
+        return (yield)
     config.stash[_STALE_FILES] = stale
+    result = yield
     _require_readable(config, items)
+    return result
 
 
 def _require_readable(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
