@@ -81,7 +81,9 @@ class Exchange:
     delivery: Mapping[str, str] | None = None
     """How the reply goes out: `fault`, `pace`, `chunking`."""
     times: int | None = None
-    """How often it answers; None: as often as it is asked."""
+    """How often it answers; None: it does not say."""
+    always: bool = False
+    """Whether it says that it answers as often as it is asked, also where that goes not without saying."""
     scenario: str | None = None
     """The scenario that it is a step of: then it answers those requests alone that name the scenario."""
     file: str = ""
@@ -113,7 +115,8 @@ def parse_exchange(data: bytes, file: str) -> Exchange:
         request=value.get("request"),
         shown=Shown(**shown) if shown else None,
         delivery=value.get("delivery"),
-        times=value.get("times"),
+        times=None if value.get("times") == "always" else value.get("times"),
+        always=value.get("times") == "always",
         scenario=value.get("scenario"),
         file=file,
     )
