@@ -13,9 +13,9 @@ from mockserver.server.faults import Fault, load_faults
 
 __all__ = ["PROFILES", "Cell", "cells", "profiles_page"]
 
-#: The profiles that can be played, by age.
+#: The ages of the service that can be played; the other profiles are other services.
 PROFILES = sorted(
-    (name for name in profile_names() if document(name)["renderings"]),
+    (name for name in profile_names() if document(name)["renderings"] and name.startswith("qwen-")),
     key=lambda name: str(document(name)["facts"]["age"]["value"]),
 )
 
@@ -44,6 +44,8 @@ def cells() -> Iterator[Cell]:
     for profile in PROFILES:
         about, known = load_profile(profile), schemas(profile)
         for name, operation in OPERATIONS.items():
+            if not any(name in load_profile(each).operations for each in PROFILES):
+                continue
             yield Cell("endpoint", profile, name, name in about.operations, operation.source)
         for name in _parameters():
             source = _source(known.union["create_request"]["properties"][name])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from docs.ages import profiles_page
 from docs.faults_page import faults_page
+from docs.migrate_page import migrate_page
 from mockserver.contract.examples import load_examples
 from mockserver.contract.rules import Rule, live_rules, load_rules
 
@@ -73,6 +74,7 @@ PAGES: Mapping[str, str] = {
     "rules.md": rules_page(),
     "profiles.md": profiles_page(),
     "faults.md": faults_page(),
+    "migrate.md": migrate_page(),
 }
 """The pages as they should be, by file name."""
 

@@ -4,15 +4,16 @@
      "reply": {script | error | body | http}, "shown": {…}}
 
 The format is described by `schemas/exchange.json`, and every file is checked against it when loaded.
-`match.after` ties a turn to the one before; `shown` is the literal sample of the source, judged for
-what it shows.
+A file holds one exchange, or an array of them. `match.after` ties a turn to the one before; `shown` is the
+literal sample of the source, judged for what it shows; `recorded` tells how a recording was taken.
 """
 
 from __future__ import annotations
 
+import binascii
 from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,13 @@ from mockserver.wire import json
 __all__ = [
     "Exchange",
     "Match",
+    "Recorded",
     "Shown",
+    "bytes_of",
     "load_folder",
     "packaged_exchanges",
     "parse_exchange",
+    "parse_exchanges",
     "recorded_chunks",
 ]
 
@@ -68,6 +72,32 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
+class Recorded:
+    """How a recording was taken."""
+
+    at: str
+    """When the request came: "2026-11-25T16:30:00.123456Z"."""
+    method: str
+    path: str
+    """Behind the base URL, with the query."""
+    end: str
+    """"complete"; "cut": the endpoint broke it off; "left": the client went away in the middle."""
+    upstream: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    """The request's body where it is no JSON object."""
+    head_ms: float = 0
+    end_ms: float = 0
+    masked: tuple[str, ...] = ()
+    tool: str = ""
+
+    @property
+    def creates(self) -> bool:
+        """Whether it is a create request's."""
+        return self.method == "POST" and self.path.partition("?")[0] == "/responses"
+
+
+@dataclass(frozen=True, slots=True)
 class Exchange:
     """One exchange; `reply` has exactly one member: script, error, body or http."""
 
@@ -88,6 +118,10 @@ class Exchange:
     """The scenario that it is a step of: then it answers those requests alone that name the scenario."""
     file: str = ""
     """Where it was read from."""
+    place: str = ""
+    """Pointer to it there, where a file has several."""
+    recorded: Recorded | None = None
+    """None: it was written by hand."""
 
     @property
     def where(self) -> str:
@@ -97,13 +131,29 @@ class Exchange:
 
 def parse_exchange(data: bytes, file: str) -> Exchange:
     """The exchange in a file's bytes; InvalidExchange names the file and the place in it."""
+    return _exchange(_value(data, file), file, "")
+
+
+def parse_exchanges(data: bytes, file: str) -> tuple[Exchange, ...]:
+    """The exchanges in a file that holds one, or an array of them; InvalidExchange."""
+    value = _value(data, file)
+    if not isinstance(value, list):
+        return (_exchange(value, file, ""),)
+    return tuple(_exchange(each, file, f"/{place}") for place, each in enumerate(value))
+
+
+def _value(data: bytes, file: str) -> Any:
     try:
-        value = json.loads(data)
+        return json.loads(data)
     except InvalidJSON as error:
         raise InvalidExchange(file, "", f"not JSON: {error}") from None
+
+
+def _exchange(value: Any, file: str, place: str) -> Exchange:
     for problem in _validator().iter_errors(value):
         pointer = "".join(f"/{step}" for step in problem.instance_path)
-        raise InvalidExchange(file, pointer, problem.message)
+        raise InvalidExchange(file, place + pointer, problem.message)
+    _require_bytes(value, file, place)
     match = value["match"]
     shown = value.get("shown")
     return Exchange(
@@ -119,7 +169,27 @@ def parse_exchange(data: bytes, file: str) -> Exchange:
         always=value.get("times") == "always",
         scenario=value.get("scenario"),
         file=file,
+        place=place,
+        recorded=_recorded(value["recorded"]) if "recorded" in value else None,
     )
+
+
+def _recorded(told: Mapping[str, Any]) -> Recorded:
+    body = bytes_of(told["body"]) if "body" in told else None
+    return Recorded(**{**told, "body": body, "masked": tuple(told.get("masked", ()))})
+
+
+def _require_bytes(value: Mapping[str, Any], file: str, place: str) -> None:
+    """InvalidExchange where something is no base64, which a pattern alone does not tell."""
+    chunks = value["reply"].get("http", {}).get("chunks", ())
+    places = [(f"/reply/http/chunks/{number}", chunk) for number, chunk in enumerate(chunks)]
+    if body := value.get("recorded", {}).get("body"):
+        places.append(("/recorded/body", body))
+    for pointer, part in places:
+        try:
+            bytes_of(part)
+        except (binascii.Error, UnicodeEncodeError) as error:
+            raise InvalidExchange(file, place + pointer, f"can not be read: {error}") from None
 
 
 def _declared(match: Mapping[str, Any]) -> frozenset[str] | None:
@@ -142,17 +212,23 @@ def packaged_exchanges(profile: str) -> tuple[Exchange, ...]:
 def recorded_chunks(http: Mapping[str, Any]) -> Iterator[tuple[float, bytes]]:
     """(seconds since the request, bytes) for each chunk of an `http` reply."""
     for chunk in http["chunks"]:
-        data = chunk["text"].encode() if "text" in chunk else b64decode(chunk["base64"])
-        yield chunk.get("at_ms", 0) / 1000, data
+        yield chunk.get("at_ms", 0) / 1000, bytes_of(chunk)
+
+
+def bytes_of(part: Mapping[str, Any]) -> bytes:
+    """The bytes of a chunk or a body: its `text`, or its `base64`."""
+    return part["text"].encode() if "text" in part else b64decode(part["base64"], validate=True)
 
 
 def _distinct(files: Iterable[tuple[str, bytes]]) -> tuple[Exchange, ...]:
     exchanges: dict[str, Exchange] = {}
     for file, data in files:
-        exchange = parse_exchange(data, file)
-        if exchange.name in exchanges:
-            raise InvalidExchange(file, "/name", f"another file already has the name {exchange.name!r}")
-        exchanges[exchange.name] = exchange
+        for exchange in parse_exchanges(data, file):
+            if exchange.name in exchanges:
+                raise InvalidExchange(
+                    file, "/name", f"another exchange already has the name {exchange.name!r}"
+                )
+            exchanges[exchange.name] = exchange
     return tuple(exchanges.values())
 
 

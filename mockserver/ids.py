@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from hashlib import blake2b
 
-__all__ = ["IdSource", "call_id", "request_digest", "uuid"]
+__all__ = ["IdSource", "call_id", "request_digest", "short_id", "uuid"]
 
 #: A BLAKE2b digest is 64 bytes, an id 16.
 _IDS_PER_BLOCK = 4
@@ -54,6 +54,11 @@ def uuid(digits: str) -> str:
     8, 9, a or b.
     """
     return f"{digits[:8]}-{digits[8:12]}-9{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:]}"
+
+
+def short_id(digits: str, length: int) -> str:
+    """32 hex digits in the form of a profile's ids: a UUID, or the first `length` of them."""
+    return digits[:length] if length else uuid(digits)
 
 
 def call_id(digits: str) -> str:

@@ -123,6 +123,29 @@ class Profile:
     """Request parameters of which at most one may be there."""
     streamed: tuple[str, ...] = ()
     """Members of items, beside texts and arguments, that come by events and not with the added item."""
+    any_model: bool = False
+    """Whether any name of a model is taken; `models` are then the mock's own examples."""
+    id_digits: int = 0
+    """Hexadecimal digits of an id behind its prefix; 0: it is a UUID."""
+    item_id_prefixes: Mapping[str, str] = field(default_factory=dict)
+    """By type of item, where it is another than `item_id_prefix`."""
+    blank: Mapping[str, Any] = field(default_factory=dict)
+    """Members that every response has, with what they are as long as nothing is known; none: a response,
+    and each snapshot of a stream, has the members that it has something to say of."""
+    completed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What is filled in where an echoed object lacks a member: `tools` (functions), `reasoning`, `text`, and
+    by their type `allowed_tools` and `json_schema`; none: everything is echoed as it came."""
+    greedy: bool = False
+    """Whether what nobody scripted is the same text whenever chance is ruled out, streamed or not."""
+    phases: bool = False
+    """Whether messages say if they are a comment on the way or the answer."""
+    item_status: bool = False
+    """Whether every item has a status, thoughts too."""
+    summary_parts: bool = False
+    """Whether events of their own open and close the parts of a summary."""
+    error_types: Mapping[str, str] = field(default_factory=dict)
+    """`type` of an error by HTTP status, where all errors have one form, `{error: {message, type, param,
+    code}}`, and within a stream an event of their own; none: the service's own forms."""
 
 
 @cache

@@ -11,11 +11,12 @@ __all__ = ["NAMES", "project_settings"]
 
 #: Every setting there is: the options of the commands, of which each takes its own.
 NAMES = frozenset(
-    "accept admin allow_host allow_http allow_mock_headers api_key api_key_env base_url baseline"
-    " bundle cases chunking command dry_run example examples exchanges expect fail_on fault files"
-    " function_arguments host ignore jobs kind limit max_requests max_tokens mcp_server model name"
-    " only openapi pace pauses port profile quiet rate rendering replay report reports rule"
-    " seed skip stall store_size stream_errors style timeout url_file vector_store".split()
+    "accept admin after allow_header allow_host allow_http allow_mock_headers api_key api_key_env"
+    " base_url baseline before bundle cases chunking command dry_run example examples exchanges expect"
+    " fail_on fault files function_arguments host ignore jobs kind limit mask max_age max_requests"
+    " max_tokens mcp_server model name once only openapi out pace pauses port profile quiet rate"
+    " recordings rendering replay report reports rule seed skip speed stall store_size stream_errors"
+    " style timeout upstream upstream_key_env url_file vector_store".split()
 )
 
 

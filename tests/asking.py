@@ -67,7 +67,8 @@ class Asker:
         """The events of the stream that answers an input."""
         reply = self.post({"model": self.server.model, "input": content, "stream": True, **members})
         assert reply.status_code == 200, reply.text
-        return [json.loads(frame.data or "") for frame in Decoder().feed(reply.content)]
+        told = (frame.data or "" for frame in Decoder().feed(reply.content))
+        return [json.loads(data) for data in told if data != "[DONE]"]
 
     def chat(self, messages: Any, **members: Any) -> httpx.Response:
         """Ask Chat Completions: messages, or the text of one."""

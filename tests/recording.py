@@ -143,9 +143,14 @@ def _is_broken(crossing: Crossing) -> bool:
 
 
 def _told_id(crossing: Crossing, otherwise: str) -> Any:
-    """The request id in an error's body; those of retrieve and delete, and no others, have none."""
+    """The request id in an error's body; those of retrieve, delete and of other services have none."""
+    from mockserver.profiles import load_profile
+
     body = json.loads(crossing.body)
-    bare = set(body) == {"error"} and set(body["error"]) == {"message", "type"}
+    members = {"message", "type"} | (
+        {"param", "code"} if load_profile(crossing.profile).error_types else set()
+    )
+    bare = set(body) == {"error"} and set(body["error"]) == members
     return otherwise if bare else body.get("request_id")
 
 

@@ -23,6 +23,7 @@ LAYERS = (
     ("reports",),
     ("server",),
     ("live",),
+    ("recordings",),
     ("testing",),
     ("cli",),
     ("__main__",),

@@ -36,6 +36,9 @@ def check(files: tuple[str, ...], **options: Any) -> None:
     FILE may be JSON, an array or JSON Lines of events, raw server-sent events, each with or without the
     HTTP head of `curl -i`, or an exchange; - is standard input. `mockserver rules` explains each rule.
 
+    Requests, completions and streams of Chat Completions are judged too; of such a request it is told what
+    its Responses form is, and what of it has none.
+
     Exit status: 0 nothing found, 1 a finding at or above --fail-on, 2 unusable arguments or files.
     """
     raise SystemExit(run(files, **options))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from mockserver.cli.judged import Judged
@@ -17,12 +18,15 @@ from mockserver.cli.settings import give_up, settings
 from mockserver.contract.files import AUTO, Verdict, check_file
 from mockserver.contract.findings import Severity
 from mockserver.contract.rules import load_rules
-from mockserver.errors import ConfigurationError
+from mockserver.errors import ConfigurationError, InvalidJSON
 from mockserver.profiles import profile_names
+from mockserver.wire import json
 
 __all__ = ["KINDS", "plainly", "report_target", "require_rules", "run"]
 
-KINDS = (AUTO, "request", "response", "stream", "error")
+KINDS = (
+    AUTO, "request", "response", "stream", "error", "chat_request", "chat_completion", "chat_stream"
+)  # fmt: skip
 
 
 def plainly(arguments: Sequence[str]) -> None:
@@ -56,11 +60,11 @@ def run(
     for file in files:
         try:
             data = _read(file)
-            verdict = check_file(data, profile, kind)
         except OSError as error:
             troubles.append(f"can not read {file}: {error.strerror or error}")
-        else:
-            judged.append(_judged(file, data, verdict, ignore))
+            continue
+        for place, part in _parts(data) if kind == AUTO else [("", data)]:
+            judged.append(_judged(file, place, part, check_file(part, profile, kind), ignore))
     _print(FORMATS[style](judged, failing))
     for name, target in targets:
         try:
@@ -99,9 +103,21 @@ def _read(file: str) -> bytes:
     return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
 
 
-def _judged(file: str, data: bytes, verdict: Verdict, ignored: Sequence[str]) -> Judged:
+def _parts(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """(place, content) of each exchange in a file of several, as recordings of tests are; else the file."""
+    value = None
+    if data.lstrip()[:1] == b"[" and b'"reply"' in data:
+        with suppress(InvalidJSON):
+            value = json.loads(data)
+    if isinstance(value, list) and all(isinstance(each, dict) and "reply" in each for each in value):
+        yield from ((f"#/{number}", json.dumps(each)) for number, each in enumerate(value))
+    else:
+        yield "", data
+
+
+def _judged(file: str, place: str, data: bytes, verdict: Verdict, ignored: Sequence[str]) -> Judged:
     kept = tuple(each for each in verdict.findings if each.rule not in ignored)
-    return Judged("standard input" if file == "-" else file, verdict, kept, data)
+    return Judged(f"{'standard input' if file == '-' else file}{place}", verdict, kept, data)
 
 
 def _print(text: str) -> None:

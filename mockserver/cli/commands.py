@@ -15,9 +15,12 @@ __all__ = ["group"]
 
 _COMMANDS = {
     "check": "Judge files against the contract.",
+    "diff": "Tell what changed in the contract between two recordings, reports or profiles.",
     "exchanges": "Check exchange files, or write new ones.",
     "faults": "List the faults that can be asked for by name.",
     "fuzz": "Find the smallest stream that breaks a client, in any language.",
+    "record": "Pass on what clients ask an endpoint, judge it, and keep it as files.",
+    "replay": "Serve recordings: the same bytes, at the same pace or at once.",
     "rules": "List the rules of the contract, or explain one.",
     "run": "Run a command against the mock and judge every request it sends.",
     "schema": "Print the schemas of a profile, or its OpenAPI document.",

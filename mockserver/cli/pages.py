@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Sequence
+from dataclasses import replace
 
 from mockserver.cli.judged import Judged
 from mockserver.contract.findings import Severity
-from mockserver.reports.model import Page, made_now
+from mockserver.reports.model import Body, Exchange, Page, made_now
 from mockserver.reports.page import html
 from mockserver.reports.reading import coverage_of, read_file
 from mockserver.reports.texts import counted
+from mockserver.wire import json
 from mockserver.wire.redaction import redact
 
 __all__ = ["page"]
@@ -31,15 +33,22 @@ def page(judged: Sequence[Judged], failing: Container[Severity]) -> str:
         good=not broken,
         made=made_now(),
         facts=tuple(facts),
-        exchanges=tuple(
-            read_file(
-                each.file, each.data, each.verdict.kind, each.findings, each.verdict.profile, each.verdict.why
-            )
-            for each in judged
-        ),
+        exchanges=tuple(map(_exchange, judged)),
         coverage=coverage_of((each.verdict.profile, each.verdict.kind, each.data) for each in judged),
     )
     return html(told)
+
+
+def _exchange(each: Judged) -> Exchange:
+    """A file; of a chat request also what it is for the Responses API."""
+    verdict = each.verdict
+    told = read_file(each.file, each.data, verdict.kind, each.findings, verdict.profile, verdict.why)
+    form = verdict.responses
+    if form is None:
+        return told
+    body = Body("Its form for the Responses API", redact(json.dumps(form.body).decode()), is_json=True)
+    notes = tuple((redact(note.member), redact(note.words)) for note in form.notes)
+    return replace(told, reply=body, about=(*told.about, *notes))
 
 
 def _verdict(broken: int, files: int) -> str:

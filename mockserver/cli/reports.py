@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 from mockserver.cli.judged import Judged
+from mockserver.contract.files import ResponsesForm, Verdict
 from mockserver.contract.findings import Finding, Severity
 from mockserver.contract.words import as_json, lines_of, place_of, plain, sound, value_text, xml_text
 from mockserver.wire import json
@@ -27,6 +29,8 @@ def _text(judged: Sequence[Judged], _: Container[Severity]) -> str:
         lines.append(f"{plain(each.file)}: {_counted(each)} ({plain(about)})")
         for finding in each.findings:
             lines += lines_of(finding)
+        if each.verdict.responses is not None:
+            lines += form_lines(each.verdict.responses, each.verdict.profile)
     if any(each.findings for each in judged):
         lines.append("`mockserver rules RULE` tells why a rule is one, and shows it broken.")
     return "".join(f"{line}\n" for line in lines)
@@ -50,10 +54,28 @@ def _json(judged: Sequence[Judged], _: Container[Severity]) -> str:
             "profile": each.verdict.profile,
             "valid": each.valid,
             "findings": [as_json(finding) for finding in each.findings],
+            **_form_json(each.verdict.responses),
         }
         for each in judged
     ]
     return json.pretty(value).decode()
+
+
+def form_lines(form: ResponsesForm, profile: str) -> list[str]:
+    """The Responses form of a chat request for people."""
+    lines = [f"  its form for the Responses API, {profile}:"]
+    lines += [f"    {plain(line)}" for line in json.pretty(form.body).decode().splitlines()]
+    lines += [f"  {plain(note.member)} {plain(note.words)}" for note in form.notes]
+    for finding in form.findings:
+        lines += [f"  in that form:{line[1:]}" if line[2] != " " else line for line in lines_of(finding)]
+    return lines
+
+
+def _form_json(form: ResponsesForm | None) -> dict[str, Any]:
+    if form is None:
+        return {}
+    notes = [{"member": sound(note.member), "words": sound(note.words)} for note in form.notes]
+    return {"responses": {"body": form.body, "notes": notes, "findings": [*map(as_json, form.findings)]}}
 
 
 _GITHUB = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
@@ -69,6 +91,9 @@ def _github(judged: Sequence[Judged], _: Container[Severity]) -> str:
             for name, value in (("expected", finding.expected), ("got", finding.got)):
                 message += "" if value is None else f"; {name} {value_text(value)}"
             lines.append(f"::{_GITHUB[finding.severity]} {properties}::{_data(message)}\n")
+        for note in each.verdict.responses.notes if each.verdict.responses else ():
+            properties = f"file={_property(each.file)},title=Responses API"
+            lines.append(f"::notice {properties}::{_data(f'{note.member} {note.words}')}\n")
     return "".join(lines)
 
 
@@ -92,7 +117,14 @@ def _suite(each: Judged, failing: Container[Severity]) -> str:
     cases = [_case(name, finding, failing) for finding in each.findings]
     cases = cases or [f'    <testcase classname="{name}" name="{each.verdict.kind}"/>\n']
     head = f'  <testsuite name="{name}" tests="{len(cases)}" failures="{failures}" errors="0">\n'
-    return head + "".join(cases) + "  </testsuite>\n"
+    return head + "".join(cases) + _form_xml(each.verdict) + "  </testsuite>\n"
+
+
+def _form_xml(verdict: Verdict) -> str:
+    if verdict.responses is None:
+        return ""
+    text = xml_text("\n".join(form_lines(verdict.responses, verdict.profile)))
+    return f"    <system-out>{text}</system-out>\n"
 
 
 def _case(file: str, finding: Finding, failing: Container[Severity]) -> str:

@@ -10,6 +10,7 @@ import click
 from mockserver import resources
 from mockserver.cli.options import option
 from mockserver.cli.settings import give_up
+from mockserver.contract.chat.schemas import chat_schemas
 from mockserver.contract.openapi import VERSIONS, openapi_document
 from mockserver.contract.overlays import pointed
 from mockserver.contract.schemas import ProfileSchemas, schemas
@@ -31,7 +32,8 @@ _OWN = ("exchange", "report", "verification")
 def schema(name: str | None, profile: str, bundle: bool, openapi: str | None) -> None:
     """Print a JSON Schema of a profile; without NAME list them, or with --bundle print all.
 
-    exchange, report and verification are formats of this project's own.
+    exchange, report and verification are formats of this project's own; chat_… is of Chat Completions, alike
+    in every profile.
     """
     if openapi is not None and (name is not None or bundle):
         give_up("--openapi prints the whole document: it takes neither NAME nor --bundle", 2)
@@ -41,7 +43,7 @@ def schema(name: str | None, profile: str, bundle: bool, openapi: str | None) ->
         elif name in _OWN:
             sys.stdout.buffer.write((resources.folder("schemas") / f"{name}.json").read_bytes())
         elif name is not None:
-            known = schemas(profile)
+            known = chat_schemas() if name in chat_schemas().names else schemas(profile)
             _print(known.document(name) if bundle else known.single(name))
         elif bundle:
             _print(_all(schemas(profile)))
@@ -57,6 +59,8 @@ def _print(value: Any) -> None:
 
 def _list(known: ProfileSchemas) -> None:
     for name, each in known.known().items():
+        print(f"{name:48}{each['title']}")
+    for name, each in chat_schemas().known().items():
         print(f"{name:48}{each['title']}")
     for name in _OWN:
         own = json.loads((resources.folder("schemas") / f"{name}.json").read_bytes())

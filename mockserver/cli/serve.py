@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mockserver.cli.listening import listen, url_written
 from mockserver.cli.options import option
 from mockserver.cli.settings import give_up
 from mockserver.errors import ConfigurationError, MockServerError
@@ -90,12 +91,12 @@ def serve(host: str, port: int, url_file: Path | None, quiet: bool, **settings: 
             raise ConfigurationError(f"listening on {host} needs a key: add --api-key or --api-key-env")
         services = open_services(host, keys, quiet, **settings)
         if url_file is not None:
-            _beside(url_file).touch()
+            url_file.with_name(url_file.name + ".part").touch()
     except MockServerError as error:
         give_up(str(error), 2)
     except OSError as error:
         give_up(f"can not write {url_file}: {error.strerror or error}", 2)
-    listener = _listen(host, port)
+    listener = listen(host, port)
     _serve(services, listener, url_file, settings["api_key_env"], _reloading(services))
 
 
@@ -181,17 +182,6 @@ def _behave(session: Session, settings: Mapping[str, Any]) -> None:
     session.delivery = Delivery(pace=settings.get("pace"), chunking=settings.get("chunking"))
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    from mockserver.server.runner import bind
-
-    try:
-        return bind(host, port)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        hint = "; choose another with --port, or 0 for a free one" if port else ""
-        give_up(f"can not listen on {host}, port {port}: {reason}{hint}", 1)
-
-
 def _serve(
     services: Services,
     listener: socket.socket,
@@ -210,9 +200,7 @@ def _serve(
         if services.admin_token:
             print(f"  admin      {url}/_mock/  x-mock-admin-token: {services.admin_token}", flush=True)
         if url_file is not None:
-            # Whoever waits for the file never reads half of it.
-            _beside(url_file).write_text(url + session.profile.base_path, encoding="utf-8")
-            _beside(url_file).replace(url_file)
+            url_written(url_file, url + session.profile.base_path)
 
     # What was loaded stays loaded, and what a request leaves is kept on purpose (store, journal): looking
     # through it all for garbage as often as usual cost a twentieth of the replies a second.
@@ -222,7 +210,3 @@ def _serve(
         run_forever(App(services), listener, announce, on_tick)
     finally:
         services.logbook.flush()
-
-
-def _beside(url_file: Path) -> Path:
-    return url_file.with_name(url_file.name + ".part")

@@ -14,6 +14,7 @@ import click
 
 from mockserver.cli.options import option
 from mockserver.cli.settings import give_up
+from mockserver.cli.verifying_again import replayed
 from mockserver.errors import MockServerError
 from mockserver.live.asking import Asker, Budget
 from mockserver.live.baseline import read_baseline, write_baseline
@@ -58,12 +59,19 @@ AUTO = "auto"
     help="The mildest verdict that makes the exit status 1.",
 )
 @option(
+    "--replay",
+    type=click.Path(exists=True, path_type=Path),
+    metavar="DIR",
+    help="Instead of the probes, send what was recorded there, and compare by meaning.",
+)
+@option(
     "--report", "reports", multiple=True, metavar="FORM=FILE", help="Also write a report; may be repeated."
 )
 def verify(base_url: str, api_key_env: str, dry_run: bool, **options: Any) -> None:
     """Ask a live endpoint whether it keeps the contract.
 
-    First the plan and what it can cost, then the probes. What was not asked is never called passed.
+    First the plan and what it can cost, then the probes. What was not asked is never called passed. With
+    --replay, the requests of recordings take the place of probes, and their answers that of the contract.
 
     Exit status: 0 pass, or drift that the baseline has; 1 fail, or new drift; 2 it could not be run.
     """
@@ -75,6 +83,8 @@ def verify(base_url: str, api_key_env: str, dry_run: bool, **options: Any) -> No
         baseline = read_baseline(options["baseline"]) if options["baseline"] else frozenset()
         key = "-" if dry_run else required_key(os.environ, api_key_env)
         place = origin(base_url, key, api_key_env, options["allow_http"])
+        if options["replay"] is not None:
+            raise SystemExit(replayed(place, targets, options, dry_run=dry_run))
         raise SystemExit(_verify(place, probes, baseline, targets, dry_run, options))
     except MockServerError as error:
         give_up(str(error), 2)

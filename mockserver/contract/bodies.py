@@ -292,6 +292,8 @@ _CHILDREN: Mapping[str, Child] = MappingProxyType(
         "response.reasoning_summary_text.delta": Child("reasoning", _delta),
         "response.reasoning_summary_text.done": Child("reasoning", _text_done),
         "response.reasoning_summary_part.done": Child("reasoning", _part_done),
+        "response.reasoning.delta": Child("reasoning", _reasoned(_delta)),
+        "response.reasoning.done": Child("reasoning", _reasoned(_text_done)),
         "response.reasoning_text.delta": Child("reasoning", _reasoned(_delta)),
         "response.reasoning_text.done": Child("reasoning", _reasoned(_text_done)),
         "response.function_call_arguments.delta": Child("function_call", _arguments_delta),

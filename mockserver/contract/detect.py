@@ -1,7 +1,8 @@
 """What a file is: a request, a response, an error, a stream or an exchange, told by positive marks.
 
-Taken: JSON of any of them, arrays and JSON Lines of events, raw server-sent events, and each of these
-with the HTTP head that `curl -i` puts before it, chunked or not. What has no mark is of no kind.
+Also what comes from Chat Completions: its requests, completions and streams. Taken: JSON of any of them,
+arrays and JSON Lines of events, raw server-sent events, and each of these with the HTTP head that `curl -i`
+puts before it, chunked or not. What has no mark is of no kind.
 """
 
 from __future__ import annotations
@@ -18,11 +19,21 @@ from mockserver.wire import json
 __all__ = ["KINDS", "Detected", "detect"]
 
 #: What a file can be judged as; an exchange is judged by its parts.
-KINDS = ("request", "response", "stream", "error", "exchange")
+KINDS = (
+    "request",
+    "response",
+    "stream",
+    "error",
+    "exchange",
+    "chat_request",
+    "chat_completion",
+    "chat_stream",
+)
 
 _STATUS_LINE = re.compile(rb"HTTP/[0-9](?:\.[0-9])? ([1-5][0-9]{2})(?: [^\r\n]*)?\r?\n")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})(?:;[^\r\n]*)?\r\n")
 _FIELD = re.compile(rb"^(?:(?:data|event|id|retry) *:|:)", re.MULTILINE)
+_CHUNKS = re.compile(rb'^data: ?\{.*"object": ?"chat\.completion\.chunk"', re.MULTILINE)
 _BOM = b"\xef\xbb\xbf"
 #: So far into a file the first field of a stream is looked for.
 _SEARCHED = 1 << 16
@@ -102,7 +113,11 @@ def _kind_of_text(found: Detected, text: bytes) -> str | None:
     """The kind of a body that is not one JSON value."""
     if text[:1] == b"{":
         first = _first_value(text)
+        if _is_chunk(first):
+            return "chat_stream"
         return "stream" if _is_streamed(first) else None
+    if _CHUNKS.search(text[:_SEARCHED]):
+        return "chat_stream"
     if "text/event-stream" in found.headers.get("content-type", "") or _FIELD.search(text[:_SEARCHED]):
         return "stream"
     return None
@@ -117,6 +132,8 @@ def _first_value(text: bytes) -> Any:
 
 def _kind_of_value(found: Detected, value: Any) -> str | None:
     if isinstance(value, list):
+        if any(map(_is_chunk, value)):
+            return "chat_stream"
         return "stream" if not value or any(map(_is_streamed, value)) else None
     if not isinstance(value, dict):
         return None
@@ -131,12 +148,20 @@ def _is_streamed(value: Any) -> bool:
     return is_event(value) and value["type"].startswith(("response.", "error"))
 
 
+def _is_chunk(value: Any) -> bool:
+    """Whether a value is a chunk of Chat Completions."""
+    return isinstance(value, dict) and value.get("object") == "chat.completion.chunk"
+
+
 def _is_error(value: dict[str, Any]) -> bool:
     return isinstance(value.get("error"), dict | str) or ("code" in value and "message" in value)
 
 
 _MARKS = {
     "exchange": lambda value: "match" in value and "reply" in value,
+    "chat_stream": _is_chunk,
+    "chat_completion": lambda value: value.get("object") == "chat.completion",
+    "chat_request": lambda value: "messages" in value and "input" not in value,
     "response": lambda value: value.get("object") == "response" or ("output" in value and "status" in value),
     "stream": _is_streamed,
     "request": lambda value: "input" in value or ("model" in value and "id" not in value),

@@ -6,18 +6,31 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mockserver.contract.chat.check import check_chat_completion, check_chat_request, check_chat_stream
+from mockserver.contract.chat.migration import Note, responses_form
 from mockserver.contract.check import check_error, check_request, check_response, check_stream
 from mockserver.contract.detect import Detected, detect
-from mockserver.contract.findings import Finding
+from mockserver.contract.findings import Finding, errors
 from mockserver.contract.marks import Choice, choose_profile
 from mockserver.contract.rules import finding
 from mockserver.errors import InvalidExchange
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, profile_names
 
-__all__ = ["AUTO", "Verdict", "check_file"]
+__all__ = ["AUTO", "ResponsesForm", "Verdict", "check_file"]
 
 #: Stands for a profile or kind that the file itself is to tell.
 AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class ResponsesForm:
+    """What a chat request is for the Responses API."""
+
+    body: dict[str, Any]
+    notes: tuple[Note, ...]
+    """What of the chat request has no counterpart, or is otherwise there, and what to do."""
+    findings: tuple[Finding, ...]
+    """What the contract of the profile says of the body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +38,13 @@ class Verdict:
     """What was found in one file."""
 
     kind: str | None
-    """request, response, stream, error or exchange; None where nothing tells."""
+    """One of `detect.KINDS`; None where nothing tells."""
     profile: str
     why: str
     """Why it was judged by this profile, in a few words."""
     findings: tuple[Finding, ...]
+    responses: ResponsesForm | None = None
+    """Of a chat request that its judge takes."""
 
 
 def check_file(data: bytes, profile: str = AUTO, kind: str = AUTO) -> Verdict:
@@ -45,10 +60,20 @@ def check_file(data: bytes, profile: str = AUTO, kind: str = AUTO) -> Verdict:
     choice = Choice(profile, "as asked") if profile != AUTO else _chosen(found)
     load_profile(choice.profile)
     findings = _JUDGES[found.kind](found, choice.profile)
-    return Verdict(found.kind, choice.profile, choice.why, tuple(findings))
+    form = None
+    if found.kind == "chat_request" and not errors(findings):
+        form = _responses_form(found.value, choice.profile)
+    return Verdict(found.kind, choice.profile, choice.why, tuple(findings), form)
+
+
+def _responses_form(value: dict[str, Any], profile: str) -> ResponsesForm:
+    body, notes = responses_form(value, load_profile(profile))
+    return ResponsesForm(body, notes, tuple(check_request(body, profile)))
 
 
 def _chosen(found: Detected) -> Choice:
+    if found.kind is not None and found.kind.startswith("chat_"):
+        return _chosen_for_chat(found.value)
     if found.kind == "exchange" and isinstance(found.value, dict):
         named = found.value.get("profile")
         if named in profile_names():
@@ -57,6 +82,27 @@ def _chosen(found: Detected) -> Choice:
             return Choice(DEFAULT_PROFILE, f"the default: there is no profile {named!r}")
         return choose_profile(b"", found.value.get("request"))
     return choose_profile(found.body, found.value)
+
+
+def _chosen_for_chat(value: Any) -> Choice:
+    """Chat Completions is judged alike in all ages: which one is for its Responses form to know."""
+    model = value.get("model") if isinstance(value, dict) else None
+    listing = [each for each in map(load_profile, profile_names()) if model in each.models]
+    if not listing:
+        return Choice(DEFAULT_PROFILE, "the default: no age lists its model")
+    return Choice(min(listing, key=lambda each: each.age).name, f"the first age that lists {model}")
+
+
+def _chat_request(found: Detected, profile: str) -> list[Finding]:
+    return check_chat_request(found.body, profile)
+
+
+def _chat_completion(found: Detected, profile: str) -> list[Finding]:
+    return check_chat_completion(found.body)
+
+
+def _chat_stream(found: Detected, profile: str) -> list[Finding]:
+    return check_chat_stream(found.value if isinstance(found.value, list) else found.body)
 
 
 def _request(found: Detected, profile: str) -> list[Finding]:
@@ -138,5 +184,8 @@ _JUDGES: dict[str | None, Callable[[Detected, str], list[Finding]]] = {
     "error": _error,
     "stream": _stream,
     "exchange": _exchange,
+    "chat_request": _chat_request,
+    "chat_completion": _chat_completion,
+    "chat_stream": _chat_stream,
     None: _untold,
 }

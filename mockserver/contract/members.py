@@ -5,6 +5,7 @@ Run only where the closed validator refused: for nearly all values it never is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -73,8 +74,13 @@ def _dispatch(walk: _Walk, union: Any, value: dict[str, Any], path: _Path) -> It
             yield Stranger(pointer_to((*path, "type")), kind, since, union["x-unknown"])
             return
     # Where the union is an enumeration, the schema itself has refused the type already.
-    if "enum" not in union["properties"]["type"] and isinstance(kind, str):
+    if "enum" not in union["properties"]["type"] and isinstance(kind, str) and not _extends(union, kind):
         yield Stranger(pointer_to((*path, "type")), kind, None, union["x-unknown"])
+
+
+def _extends(union: Any, kind: str) -> bool:
+    """Whether a type is someone's own, by the form that the union has for such."""
+    return "x-extension" in union and re.match(union["x-extension"], kind) is not None
 
 
 def _members(walk: _Walk, known: Any, value: dict[str, Any], path: _Path) -> Iterator[Stranger]:

@@ -10,12 +10,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mockserver import __version__
+from mockserver.contract.chat.openapi import CHAT_TAG, chat_path
+from mockserver.contract.chat.schemas import chat_models, chat_schemas
 from mockserver.contract.operations import Operation, operations
 from mockserver.contract.overlays import branches, pointed
 from mockserver.contract.schemas import schemas
 from mockserver.errors import ConfigurationError
 from mockserver.exchanges import Exchange, packaged_exchanges
-from mockserver.profiles import Profile, load_profile
+from mockserver.profiles import Profile, document, load_profile
 
 __all__ = ["VERSIONS", "openapi_document"]
 
@@ -40,7 +42,11 @@ def openapi_document(
     exchanges = packaged_exchanges(profile.name)
     known = schemas(profile.name)
     parts = {name: _component(schema, version) for name, schema in known.known().items()}
-    _name_models(parts["create_request"], profile.models if models is None else models)
+    named = frozenset(profile.models if models is None else models)
+    _name_models(parts["create_request"], named)
+    if _has_chat(profile):
+        parts |= {name: _component(schema, version) for name, schema in chat_schemas().known().items()}
+        _name_models(parts["chat_request"], named | chat_models() if named else named)
     return {
         "openapi": VERSIONS[version],
         "info": {
@@ -81,11 +87,18 @@ _TAGS = {
     "responses": "Ask the model.",
     "conversations": "Conversations that the service remembers.",
     "models": "What can be asked.",
+    CHAT_TAG[0]: CHAT_TAG[1],
 }
 
 
+def _has_chat(profile: Profile) -> bool:
+    """Whether the mock plays the profile: Chat Completions is beside each of those."""
+    return bool(document(profile.name)["renderings"])
+
+
 def _tags(profile: Profile) -> list[str]:
-    return list(dict.fromkeys(each.tag for each in operations(profile)))
+    tags = list(dict.fromkeys(each.tag for each in operations(profile)))
+    return [*tags, CHAT_TAG[0]] if _has_chat(profile) else tags
 
 
 def _paths(profile: Profile, exchanges: Iterable[Exchange], version: str) -> dict[str, Any]:
@@ -93,6 +106,8 @@ def _paths(profile: Profile, exchanges: Iterable[Exchange], version: str) -> dic
     for each in operations(profile):
         about = _create(profile, exchanges, version) if each.name == "createResponse" else _other(each)
         paths.setdefault(each.path, {})[each.method.lower()] = about
+    if _has_chat(profile):
+        paths["/chat/completions"] = chat_path(_BASE, _keyword(version))
     return paths
 
 
@@ -196,7 +211,12 @@ def _answer(profile: Profile, exchanges: Iterable[Exchange], version: str) -> di
 
 
 def _events(version: str) -> Schema:
-    return {"itemSchema" if version == "3.2" else "schema": _BLOCK}
+    return {_keyword(version): _BLOCK}
+
+
+def _keyword(version: str) -> str:
+    """What says of a stream what one of its blocks is."""
+    return "itemSchema" if version == "3.2" else "schema"
 
 
 _BLOCK: Schema = {

@@ -1,7 +1,8 @@
 """The operations of the service: what can be asked where, and what is sent back.
 
 Paths are under a base path of the profile. Sources: API reference, Create (January 2026), Conversations
-(April 2026), Retrieve, Delete, List input items (May 2026); `GET /models`: live probes, September 2026.
+(April 2026), Retrieve, Delete, List input items (May 2026); `GET /models`: live probes, September 2026;
+Compact: Open Responses OpenAPI document, 2026-04-24.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class Operation:
 _SOURCES = {
     "createResponse": "guide, Basic call, 27 January 2026",
     "retrieveResponse": "API reference, Retrieve, May 2026",
+    "compactResponse": "Open Responses OpenAPI document, 2026-04-24",
     "deleteResponse": "API reference, Delete, May 2026",
     "listInputItems": "API reference, List input items, May and September 2026",
     "conversations": "API reference, Conversations, April 2026",
@@ -64,6 +66,10 @@ _ALL = (
     Operation(
         "createResponse", "POST", "/responses", "Ask the model, or go on with a conversation.",
         "response", "create_request",
+    ),
+    Operation(
+        "compactResponse", "POST", "/responses/compact", "Make a conversation short.",
+        "compact_response", "compact_request",
     ),
     Operation("retrieveResponse", "GET", _RESPONSE, "A response that was stored.", "response"),
     Operation("deleteResponse", "DELETE", _RESPONSE, "Forget a stored response.", "deleted_response"),

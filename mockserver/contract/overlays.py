@@ -11,6 +11,7 @@ Annotations of the core's own:
 - `x-until`: the age in which it was gone; without it: it is there still.
 - `x-dispatch`: the schema is a union, its `allOf` says which schema goes with which `type`.
 - `x-unknown`: the rule that an unknown type of such a union comes under.
+- `x-extension`: the pattern of types that are someone's own extension of such a union, and not unknown.
 - `x-rule`: the rule that a breach of this schema comes under, where it is not SCH-001.
 - `x-messages`: the service's own words for a breach, by keyword.
 """
@@ -52,9 +53,14 @@ def is_known(schema: Mapping[str, Any], age: str) -> bool:
 
 
 def branches(union: Mapping[str, Any]) -> Iterator[tuple[Any, Schema]]:
-    """(type, branch) of each branch of a union; a union whose type may be absent names None too."""
+    """(type, branch) of each branch of a union; a union whose type may be absent names None too.
+
+    The branch of extensions, which is known by a pattern, is no type's.
+    """
     for branch in union["allOf"]:
         condition = branch["if"]["properties"]["type"]
+        if "pattern" in condition:
+            continue
         for kind in condition.get("enum", [condition.get("const")]):
             yield kind, branch
 

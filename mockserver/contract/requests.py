@@ -11,7 +11,7 @@ from mockserver.contract.schemas import schemas
 from mockserver.contract.shapes import breaches, unknowns
 from mockserver.profiles import Profile
 
-__all__ = ["RequestJudge", "ignored_parameters", "thinks"]
+__all__ = ["AnyModel", "RequestJudge", "ignored_parameters", "thinks"]
 
 _NAME = "create_request"
 
@@ -37,8 +37,15 @@ def thinks(value: Mapping[str, Any], profile: Profile) -> bool:
     effort = reasoning.get("effort") if isinstance(reasoning, dict) else None
     if effort is not None:
         return bool(effort != "none")
-    thinking = value.get("enable_thinking")
+    thinking = value.get("enable_thinking") if "enable_thinking" in profile.parameters else None
     return profile.thinking if thinking is None else bool(thinking)
+
+
+class AnyModel:
+    """A container that holds every model."""
+
+    def __contains__(self, model: object) -> bool:
+        return True
 
 
 class RequestJudge:
@@ -50,7 +57,7 @@ class RequestJudge:
 
     def __init__(self, profile: Profile, models: Container[str] | None = None) -> None:
         self._profile = profile
-        self._models: Container[str] = frozenset(profile.models) if models is None else models
+        self._models: Container[str] = _models(profile) if models is None else models
         self._schemas = schemas(profile.name)
         self._known = self._schemas.closed_check(_NAME)
 
@@ -129,6 +136,11 @@ class RequestJudge:
             elif each.got is not None:
                 message = f"{self._profile.name} ignores the parameter"
                 yield finding("REQ-002", each.pointer, message, got=each.got)
+
+
+def _models(profile: Profile) -> Container[str]:
+    """The models that a profile knows; some profiles take any."""
+    return AnyModel() if profile.any_model else frozenset(profile.models)
 
 
 def _forced(value: dict[str, Any]) -> Iterator[Finding]:

@@ -113,7 +113,7 @@ class StreamChecker:
         self._report.event = None
         found: list[Finding] = []
         self._report.found = found
-        if not self._over and not self._errored:
+        if not self._over and not (self._errored and not self._profile.error_types):
             message = (
                 "the stream ends without a terminal event" if self._count else "there is no event at all"
             )
@@ -208,7 +208,7 @@ class StreamChecker:
         self._early(event, "queued")
 
     def _error(self, event: Event) -> None:
-        """Take an error that has a type: response.failed may follow, and need not."""
+        """Take an error that has a type: response.failed follows; with some services it need not."""
         self._errored = True
 
     def _in_progress(self, event: Event) -> None:
@@ -228,6 +228,9 @@ class StreamChecker:
     def _terminal(self, event: Event) -> None:
         self._over = True
         kind = event["type"]
+        if self._errored and kind != "response.failed":
+            message = "after an error the stream ends with response.failed"
+            self._report.say("SEQ-007", "/type", message, expected="response.failed", got=kind)
         response = self._same(event, _TERMINAL[kind])
         self.response = response
         if kind == "response.failed":

@@ -36,6 +36,8 @@ class Identity(NamedTuple):
     item_id: str
     call_id: str
     profile: Profile
+    phase: str | None = None
+    """Of a message, where the profile's messages have one."""
 
 
 def done_item(item: Item, who: Identity, status: str = "completed") -> JSONObject:
@@ -43,7 +45,7 @@ def done_item(item: Item, who: Identity, status: str = "completed") -> JSONObjec
     if isinstance(item, Message):
         return _message(who, status, [output_text(item.text)])
     if isinstance(item, Reasoning):
-        return _reasoning(who, [summary_text(item.text)])
+        return _reasoning(who, status, [summary_text(item.text)])
     if isinstance(item, FunctionCall):
         return _function_call(item, who, status, item.arguments)
     return _tool_call(item, who, status, item.data)
@@ -57,7 +59,7 @@ def added_item(item: Item, who: Identity, *, whole_arguments: bool = False) -> J
     if isinstance(item, Message):
         return _message(who, "in_progress", [])
     if isinstance(item, Reasoning):
-        return _reasoning(who, [])
+        return _reasoning(who, "in_progress", [])
     if isinstance(item, FunctionCall):
         return _function_call(item, who, "in_progress", item.arguments if whole_arguments else "")
     return _tool_call(item, who, "in_progress", _begun(item))
@@ -67,15 +69,17 @@ def _message(who: Identity, status: str, content: list[JSONObject]) -> JSONObjec
     return {
         "content": content,
         "id": who.item_id,
+        **({} if who.phase is None else {"phase": who.phase}),
         "role": "assistant",
         "status": status,
         "type": "message",
     }
 
 
-def _reasoning(who: Identity, summary: list[JSONObject]) -> JSONObject:
+def _reasoning(who: Identity, status: str, summary: list[JSONObject]) -> JSONObject:
     # Reasoning items have no status in any age of the service.
-    return {"id": who.item_id, "summary": summary, "type": "reasoning"}
+    told = {"status": status} if who.profile.item_status else {}
+    return {"id": who.item_id, **told, "summary": summary, "type": "reasoning"}
 
 
 def _function_call(item: FunctionCall, who: Identity, status: str, arguments: str) -> JSONObject:

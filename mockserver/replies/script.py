@@ -27,6 +27,7 @@ __all__ = [
     "ToolCall",
     "Usage",
     "chunked",
+    "kind_of",
     "message",
     "require_servable",
     "script_from",
@@ -136,6 +137,16 @@ class Script:
             drawn = [at for at, item in places if isinstance(item, FunctionCall) and item.call_id is None]
             object.__setattr__(self, "_open_calls", tuple(drawn))
         return self._open_calls or ()
+
+
+def kind_of(item: Item) -> str:
+    """The kind of an item: message, reasoning, function_call, or the built-in tool."""
+    return item.kind if isinstance(item, ToolCall) else _KINDS[type(item)]
+
+
+_KINDS: Mapping[type, str] = MappingProxyType(
+    {Message: "message", Reasoning: "reasoning", FunctionCall: "function_call"}
+)
 
 
 def _size(item: Item) -> int:

@@ -9,14 +9,20 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from mockserver.profiles import Profile, load_profile
-from mockserver.replies.events import Facts, build_events, build_failure, build_response
+from mockserver.replies.events import (
+    Facts,
+    build_events,
+    build_failed_stream,
+    build_failure,
+    build_response,
+)
 from mockserver.replies.items import JSONObject
 from mockserver.replies.renderings import Rendering, load_rendering
 from mockserver.replies.script import Script
@@ -30,7 +36,7 @@ __all__ = [
     "Shape",
     "StreamTemplate",
     "Values",
-    "failed_frame",
+    "failed_frames",
     "failed_reply",
     "frame",
     "payload_frame",
@@ -170,14 +176,31 @@ def failed_reply(
     """A response that failed before it began, as it looks; compiled for nobody, since it is rare."""
     about, look = load_profile(profile), load_rendering(profile, rendering)
     created: float = float(created_at) if look.float_times else created_at
-    facts = Facts(response_id, created, "", (), (), {}, [], "auto")
-    rendered: JSONObject = look.reply.apply("response", build_failure(facts, about, error))
+    rendered: JSONObject = look.reply.apply(
+        "response", build_failure(_bare(response_id, created, about), about, error)
+    )
     return rendered
 
 
-def failed_frame(response: JSONObject, profile: Profile) -> bytes:
-    """The one event of a stream that failed before it began."""
-    return frame({"response": response, "sequence_number": 0, "type": "response.failed"}, profile)
+def failed_frames(
+    response_id: str, created_at: int, error: JSONObject, profile: str, rendering: str
+) -> tuple[bytes, ...]:
+    """A stream that failed before it began: one event, or all that there are where errors have their own."""
+    about, look = load_profile(profile), load_rendering(profile, rendering)
+    if not about.error_types:
+        response = failed_reply(response_id, created_at, error, profile, rendering)
+        return (frame({"response": response, "sequence_number": 0, "type": "response.failed"}, about),)
+    events = build_failed_stream(_bare(response_id, created_at, about), about, error)
+    frames = [frame(look.stream.apply("event", event), about) for event in events]
+    return (*frames, *([sse.encode(b"[DONE]")] if about.done_marker else ()))
+
+
+def _bare(response_id: str, created_at: float, profile: Profile) -> Facts:
+    """What is known of a response that never began."""
+    usual = {
+        name: dict(value) if isinstance(value, Mapping) else value for name, value in profile.echoes.items()
+    }
+    return Facts(response_id, created_at, "", (), (), {}, [], "auto", usual if profile.blank else {})
 
 
 def payload_frame(code: str, message: str, request_id: str, profile: Profile) -> bytes:

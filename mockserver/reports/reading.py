@@ -58,13 +58,15 @@ def _of_file(name: str, data: bytes, kind: str | None, findings: Iterable[Findin
         return Exchange(
             redact(name), kind, marks=marks, reply=whole, stream=stream if stream.events else None
         )
-    if kind == "request":
+    if kind in ("request", "chat_request"):
         return Exchange(redact(name), kind, marks=marks, request=replace(body, title="Request"))
     return Exchange(redact(name), kind or "of no known kind", marks=marks, reply=body)
 
 
 def _placed(finding: Finding, kind: str | None) -> Mark:
-    part = {"request": "request", "stream": "stream", "exchange": ""}.get(kind or "", "reply")
+    part = {"request": "request", "chat_request": "request", "stream": "stream", "exchange": ""}.get(
+        kind or "", "reply"
+    )
     clean = without_keys(finding)
     return Mark(clean, part, clean.pointer)
 

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from mockserver.contract.requests import thinks
 from mockserver.profiles import Profile
 from mockserver.replies.usage import count_tokens
+from mockserver.server.echoes import echoed_tools
+from mockserver.server.envelopes import ApiError
 from mockserver.wire import json
 
 __all__ = ["Ask", "form_of", "read_ask", "texts_of"]
@@ -53,7 +55,8 @@ class Ask(NamedTuple):
 #: Those that say whether the model is to think.
 _THINKING = frozenset({"reasoning", "enable_thinking"})
 #: Parameters that most requests do without: those with none of them are read faster.
-_LATER = frozenset({"conversation", "store", "instructions", "max_output_tokens", "text"})
+_LATER = frozenset({"conversation", "store", "instructions", "max_output_tokens", "text", "background"})
+_NO_BACKGROUND = "background: nothing runs in the background here; leave it out, or say false."
 #: What `json_object` asks for: any object, but one with something in it.
 _SOME_OBJECT = {
     "type": "object",
@@ -89,7 +92,7 @@ def read_ask(body: Mapping[str, Any], profile: Profile) -> Ask:
         tools=_runnable(tools, choice, profile),
         declared=frozenset(_kind(tool) for tool in tools),
         functions=_callable(tools, choice),
-        echo_tools=json.dumps(tools),
+        echo_tools=json.dumps(echoed_tools(tools, profile)),
         parallel=profile.parallel_tool_calls and body.get("parallel_tool_calls") is not False,
         server_label=next((str(tool["server_label"]) for tool in tools if _kind(tool) == "mcp"), "")
         if "mcp" in profile.tools
@@ -98,7 +101,12 @@ def read_ask(body: Mapping[str, Any], profile: Profile) -> Ask:
 
 
 def _with_later(ask: Ask, listed: Mapping[str, Any]) -> Ask:
-    """The ask with what a later age's parameters say; `listed` are those that the profile processes."""
+    """The ask with what a later age's parameters say; `listed` are those that the profile processes.
+
+    ApiError 400 where it is to be answered later: there is no operation that would fetch the answer.
+    """
+    if listed.get("background") is True:
+        raise ApiError(400, "UnsupportedParameter", _NO_BACKGROUND).about("background")
     instructions = count_tokens(listed.get("instructions") or "")
     return ask._replace(
         input_tokens=ask.input_tokens + instructions,
@@ -144,6 +152,8 @@ def texts_of(item: Mapping[str, Any]) -> Iterator[str]:
             yield value
         elif isinstance(value, list):
             yield from (part["text"] for part in value if _has_text(part))
+    if item.get("type") == "compaction":
+        yield item["encrypted_content"]
 
 
 def _has_text(part: Any) -> bool:

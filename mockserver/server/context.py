@@ -18,7 +18,19 @@ from mockserver.server.sessions import Session
 from mockserver.server.store import Conversation, Kept, Record, Store
 from mockserver.wire import json
 
-__all__ = ["SessionCache", "converse", "find_parent", "input_list", "item_id", "listed", "record_of"]
+__all__ = [
+    "SessionCache",
+    "converse",
+    "find_parent",
+    "input_list",
+    "item_id",
+    "known_record",
+    "listed",
+    "record_of",
+]
+
+#: Operations that read again what was asked.
+_REREAD = frozenset({"listInputItems", "compactResponse"})
 
 
 async def find_parent(session: Session, store: Store, ask: Ask) -> Record | None:
@@ -30,10 +42,12 @@ async def find_parent(session: Session, store: Store, ask: Ask) -> Record | None
             message = f"Conversation with id '{ask.conversation}' not found."
             raise ApiError(400, "InvalidParameter", message, streamed=ask.stream)
         return _record_of(conversation, session)
-    return None if ask.previous is None else await _previous(session, store, ask.previous, ask.stream)
+    previous = ask.previous
+    return None if previous is None else await known_record(session, store, previous, stream=ask.stream)
 
 
-async def _previous(session: Session, store: Store, previous: str, stream: bool) -> Record:
+async def known_record(session: Session, store: Store, previous: str, *, stream: bool) -> Record:
+    """The response that `previous_response_id` names; ApiError 400 where it is not known (any more)."""
     record = await store.get(session.name, previous)
     if record is not None and session.clock.now() < record.expires:
         return record
@@ -46,7 +60,8 @@ async def _previous(session: Session, store: Store, previous: str, stream: bool)
     # Envelope and text inferred: the vendor documents them for retrieve and input_items alone (2026).
     message = f"Response with id '{previous}' not found."
     detail = f"previous_response_id {detail}"
-    raise ApiError(400, "InvalidParameter", message, detail=detail, streamed=stream)
+    error = ApiError(400, "InvalidParameter", message, detail=detail, streamed=stream)
+    raise error.about("previous_response_id", "previous_response_not_found")
 
 
 def _record_of(conversation: Conversation, session: Session) -> Record:
@@ -117,7 +132,7 @@ def record_of(
         exchange,
         values.total_tokens - ask.instruction_tokens,
         response,
-        request if "listInputItems" in profile.operations else b"",
+        request if _REREAD.intersection(profile.operations) else b"",
         kept,
         now + profile.cache_seconds if kept else 0.0,
     )

@@ -192,7 +192,8 @@ class Directory:
 
 def _made_anew(session: Session, profile: str, rendering: str, own: tuple[Exchange, ...]) -> None:
     """Put a session into another age or rendering: what depends on them is made anew."""
-    models = None if session.models is session.profile.models else session.models
+    usual = session.models is session.profile.models or session.profile.any_model
+    models = None if usual else session.models
     made = open_session(session.name, profile=profile, rendering=rendering, models=models, own=own)
     session.profile, session.rendering, session.models = made.profile, made.rendering, made.models
     session.judge, session.matcher, session.own = made.judge, made.matcher, made.own

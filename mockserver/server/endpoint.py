@@ -395,7 +395,7 @@ async def _refuse(request: Request, error: ApiError) -> None:
     about = About(request_id, model, prompt, error.exchange, error.findings, detail=detail, refusal=refusal)
     authorization = request.headers.get(b"authorization", b"")
     error.message = redact(error.message, secrets_of(authorization, request.services.secrets))
-    body = envelope(error, request_id)
+    body = envelope(error, request_id, request.session.profile)
     head: Headers = [
         _JSON,
         (b"x-request-id", request_id.encode()),

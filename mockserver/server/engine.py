@@ -26,7 +26,7 @@ from mockserver.replies.script import MAX_SCRIPT_BYTES, Script, require_servable
 from mockserver.replies.template import (
     Shape,
     Values,
-    failed_frame,
+    failed_frames,
     failed_reply,
     payload_frame,
     reply_template,
@@ -45,7 +45,7 @@ from mockserver.server.sessions import Chosen, Session
 from mockserver.server.steps import Send, Step
 from mockserver.server.store import Record, Store
 from mockserver.server.stubs import Stub
-from mockserver.server.values import Draw, context_tokens, shape_of, values_of
+from mockserver.server.values import Draw, context_tokens, pick_of, shape_of, values_of
 from mockserver.wire import json
 
 #: Characters of a prompt that is repeated where a stub for it is proposed.
@@ -250,14 +250,12 @@ def in_band(session: Session, path: str, raw: bytes, error: ApiError) -> Answer:
 def _in_band(
     session: Session, draw: Draw, form: str, code: str, message: str, *, stream: bool
 ) -> tuple[bytes, ...]:
-    if form == "payload":
+    if form == "payload" and not session.profile.error_types:
         return (payload_frame(code, message, draw.request_id, session.profile),)
     created = session.clock.stamp(draw.occurrence)
     error = {"code": code, "message": message}
-    failed = failed_reply(
-        draw.response_id(session.profile), created, error, session.profile.name, session.rendering
-    )
-    return (failed_frame(failed, session.profile) if stream else json.dumps(failed),)
+    about = (draw.response_id(session.profile), created, error, session.profile.name, session.rendering)
+    return failed_frames(*about) if stream else (json.dumps(failed_reply(*about)),)
 
 
 def _judged(session: Session, raw: bytes) -> tuple[dict[str, Any], tuple[Finding, ...]]:
@@ -341,7 +339,7 @@ def _unplanned(session: Session, incoming: Incoming, draw: Draw, *, strict: bool
         raise Unplanned(
             400, "UnplannedRequest", _missed(session, incoming), detail=f"planned: {session.stubs}"
         )
-    return Chosen(None, _unscripted(incoming.ask, draw.pick))
+    return Chosen(None, _unscripted(incoming.ask, pick_of(incoming.body, draw, session)))
 
 
 def _missed(session: Session, incoming: Incoming) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from mockserver.server import stored, talks
+from mockserver.server import compacting, stored, talks
 from mockserver.server.endpoint import Handler, Request, asked_fault, create_response, drawn_id
 from mockserver.server.envelopes import ApiError
 from mockserver.server.faults import FAULT_HEADER, AskedFault, Fault
@@ -49,6 +49,7 @@ def _refusal(fault: AskedFault) -> ApiError:
 HANDLERS: Mapping[str, Handler] = MappingProxyType(
     {
         "createResponse": create_response,
+        "compactResponse": _answering(compacting.compact_response),
         "retrieveResponse": _answering(stored.retrieve_response),
         "deleteResponse": _answering(stored.delete_response),
         "listInputItems": _answering(stored.list_input_items),

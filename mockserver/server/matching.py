@@ -56,7 +56,8 @@ class Matcher:
         self._named: dict[str, Exchange] = {}
         self._scenarios: dict[str, list[Exchange]] = {}
         for place, exchange in enumerate(self.exchanges):
-            if exchange.profile in (None, profile.name):
+            creates = exchange.recorded is None or exchange.recorded.creates
+            if exchange.profile in (None, profile.name) and creates:
                 self._add(_wanted(place, exchange, profile))
 
     def _add(self, wanted: _Wanted) -> None:

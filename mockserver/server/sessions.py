@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from mockserver.clock import Clock, SteppedClock, SystemClock
-from mockserver.contract.requests import RequestJudge
+from mockserver.contract.requests import AnyModel, RequestJudge
 from mockserver.exchanges import Exchange, packaged_exchanges
 from mockserver.ids import IdSource, request_digest
 from mockserver.profiles import Profile, load_profile
@@ -41,13 +41,6 @@ class Chosen(NamedTuple):
     """Of the exchange or the stub."""
     reply: Reply
     delivery: Delivery = PLAIN
-
-
-class AnyModel:
-    """A container that holds every model."""
-
-    def __contains__(self, model: object) -> bool:
-        return True
 
 
 @dataclass(slots=True)
@@ -144,7 +137,7 @@ def open_session(
     """
     about = load_profile(profile)
     load_rendering(profile, rendering)
-    accepted = about.models if models is None else models
+    accepted = models if models is not None else AnyModel() if about.any_model else about.models
     session = Session(
         name=name,
         profile=about,

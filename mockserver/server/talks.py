@@ -9,14 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mockserver.contract.check import check_body
-from mockserver.contract.findings import Severity
-from mockserver.errors import InvalidJSON
-from mockserver.ids import request_digest, uuid
-from mockserver.server.bodies import read_body
+from mockserver.ids import uuid
 from mockserver.server.context import listed, tokens_of
-from mockserver.server.endpoint import Request, require_json
-from mockserver.server.envelopes import BARE, ApiError, from_finding
+from mockserver.server.endpoint import Request
+from mockserver.server.envelopes import BARE, ApiError
+from mockserver.server.judged import drawn_digits, judged_body
 from mockserver.server.listing import page
 from mockserver.server.store import Conversation, Kept
 from mockserver.wire import json
@@ -35,9 +32,9 @@ __all__ = [
 
 async def create_conversation(request: Request) -> Any:
     """`POST /conversations`, with up to 20 items to begin with."""
-    body = await _body(request, "create_conversation")
+    body = await judged_body(request, "create_conversation")
     session = request.session
-    digits = _draw(request, 1)[0]
+    digits = drawn_digits(request, 1)[0]
     conversation = Conversation(
         id=f"conv_{uuid(digits)}",
         session=session.name,
@@ -56,7 +53,7 @@ async def retrieve_conversation(request: Request) -> Any:
 
 async def update_conversation(request: Request) -> Any:
     """`POST /conversations/{conversation_id}`: its notes are replaced, all of them."""
-    body = await _body(request, "update_conversation")
+    body = await judged_body(request, "update_conversation")
     metadata = json.dumps(body["metadata"])
     return _shown(await _change(request, lambda before: before._replace(metadata=metadata)))
 
@@ -71,7 +68,7 @@ async def delete_conversation(request: Request) -> Any:
 
 async def create_items(request: Request) -> Any:
     """`POST /conversations/{conversation_id}/items`, up to 20."""
-    body = await _body(request, "create_items")
+    body = await judged_body(request, "create_items")
     new = _kept(request, body["items"])
     await _change(request, lambda before: before._replace(items=before.items + new))
     items = [json.loads(item.body) for item in new]
@@ -102,36 +99,10 @@ async def delete_item(request: Request) -> Any:
     return {"deleted": True, "id": gone.id, "object": "conversation.item.deleted"}
 
 
-async def _body(request: Request, kind: str) -> dict[str, Any]:
-    """The body, judged by its schema; ApiError 400 where the contract refuses it. None at all is `{}`."""
-    require_json(request.headers.get(b"content-type"))
-    request.body = await read_body(request.receive, request.headers.get(b"content-length"))
-    try:
-        body = json.loads(request.body or b"{}")
-    except InvalidJSON as error:
-        message = (
-            f"Required body invalid, please check the request body format. The body is not JSON: {error}."
-        )
-        raise ApiError(400, "InvalidParameter", message) from None
-    findings = tuple(check_body(body, kind, request.session.profile))
-    for finding in findings:
-        if finding.severity is Severity.ERROR:
-            raise from_finding(finding, findings)
-    known: dict[str, Any] = body
-    return known
-
-
-def _draw(request: Request, count: int) -> list[str]:
-    """32 hex digits for each of so many ids, from what is asked."""
-    asked = f"{request.scope['method']} {request.scope['path']}\n".encode(errors="replace")
-    digest = request_digest(asked + request.body)
-    return request.session.ids.draw(digest, request.session.occurrence(digest), count)
-
-
 def _kept(request: Request, items: list[dict[str, Any]]) -> tuple[Kept, ...]:
     now, prefix = request.session.clock.now(), request.session.profile.item_id_prefix
     given = [item for item in items if item.get("type") != "item_reference"]
-    ids = _draw(request, len(given) or 1)
+    ids = drawn_digits(request, len(given) or 1)
     shown = [listed(item, prefix + uuid(digits)) for item, digits in zip(given, ids, strict=False)]
     return tuple(Kept(item["id"], now, tokens_of(item), json.dumps(item)) for item in shown)
 

@@ -6,23 +6,29 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from mockserver.ids import IdSource, call_id, uuid
+from mockserver.ids import IdSource, call_id, request_digest, short_id, uuid
 from mockserver.profiles import Profile, load_profile
 from mockserver.replies.renderings import load_rendering
-from mockserver.replies.script import MAX_SCRIPT_BYTES, Script
+from mockserver.replies.script import MAX_SCRIPT_BYTES, Script, kind_of
 from mockserver.replies.template import USUAL, Shape, Values
 from mockserver.replies.usage import output_tokens
 from mockserver.server.asks import Ask
 from mockserver.server.context import SessionCache
+from mockserver.server.echoes import echo_of
 from mockserver.server.envelopes import ApiError
 from mockserver.server.sessions import Session
 from mockserver.server.store import Record
 from mockserver.wire import json
 
-__all__ = ["Draw", "context_tokens", "shape_of", "values_of"]
+__all__ = ["Draw", "context_tokens", "item_ids", "pick_of", "shape_of", "values_of"]
 
 #: Bytes of `tool_choice` that are echoed at the most.
 _MAX_ECHO = 16 << 10
+
+#: Below this, `top_p` leaves one token to choose from.
+_NEXT_TO_NOTHING = 0.01
+#: Parameters that say how an answer comes, not what it is.
+_DELIVERY = ("stream", "stream_options")
 
 #: Ids drawn at once: the response's, and enough for a reply of one item.
 _IDS = 2
@@ -55,7 +61,22 @@ class Draw:
 
     def response_id(self, profile: Profile) -> str:
         """The id of the response."""
+        if profile.id_digits:
+            return profile.id_form + short_id(self._digits[0], profile.id_digits)
         return self.request_id if profile.id_form == "uuid" else profile.id_form + self.request_id
+
+
+def pick_of(body: Mapping[str, Any], draw: Draw, session: Session) -> int:
+    """The number to pick texts by; where a request rules chance out, what is asked alone decides."""
+    if not session.profile.greedy or not _is_greedy(body):
+        return draw.pick
+    asked = {name: value for name, value in body.items() if name not in _DELIVERY}
+    return Draw(session.ids, request_digest(json.canonical(asked)), 0).pick
+
+
+def _is_greedy(body: Mapping[str, Any]) -> bool:
+    top_p = body.get("top_p")
+    return body.get("temperature") == 0 or (top_p is not None and top_p < _NEXT_TO_NOTHING)
 
 
 def shape_of(session: Session, body: Mapping[str, Any], cache: SessionCache | None) -> Shape:
@@ -84,7 +105,6 @@ def values_of(
     digits = draw.items(items + len(script.open_calls))
     stated = script.usage.output_tokens
     output = output_tokens(script)[0] if stated is None else stated
-    prefix = profile.item_id_prefix
     return Values(
         draw.response_id(profile),
         session.clock.stamp(turns + draw.occurrence),
@@ -92,15 +112,25 @@ def values_of(
         input_tokens + output,
         ask.echo_tools,
         b'"auto"' if ask.choice is None else _choice(ask.choice, session),
-        [prefix + uuid(each) for each in digits[:items]],
+        item_ids(script, digits[:items], profile),
         [call_id(each) for each in digits[items:]] if len(digits) > items else (),
         _echoes(body, profile, script) if profile.echoes else (),
         () if cache is None else (b"%d" % cache.cached, b"%d" % cache.created),
     )
 
 
+def item_ids(script: Script, digits: list[str], profile: Profile) -> list[str]:
+    """The ids of a script's items, made of 32 hex digits each."""
+    prefix, length = profile.item_id_prefix, profile.id_digits
+    if not length:
+        return [prefix + uuid(each) for each in digits]
+    named = [profile.item_id_prefixes.get(kind_of(item), prefix) for item in script.items]
+    return [name + short_id(each, length) for name, each in zip(named, digits, strict=True)]
+
+
 def _choice(choice: Any, session: Session) -> bytes:
-    echo = load_rendering(session.profile.name, session.rendering).echo(choice)
+    asked = echo_of("tool_choice", choice, session.profile)
+    echo = load_rendering(session.profile.name, session.rendering).echo(asked)
     if len(echo) > _MAX_ECHO:
         # Each snapshot of a stream repeats it, and no event may be longer than 1 MiB.
         raise ApiError(400, "InvalidParameter", f"tool_choice is longer than {_MAX_ECHO} bytes.")
@@ -113,7 +143,9 @@ def _echoes(body: Mapping[str, Any], profile: Profile, script: Script) -> tuple[
     if names.isdisjoint(body):
         return usual
     values = [
-        json.dumps(body[name]) if name in profile.parameters and body.get(name) is not None else default
+        json.dumps(echo_of(name, body[name], profile))
+        if name in profile.parameters and body.get(name) is not None
+        else default
         for name, default in zip(profile.echoes, usual, strict=True)
     ]
     values += [json.dumps(body[name]) for name in profile.echoes_if_given if body.get(name) is not None]

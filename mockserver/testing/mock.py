@@ -73,11 +73,6 @@ class MockServer(Scripted):
         return self._served.base_url
 
     @property
-    def chat_base_url(self) -> str:
-        """What goes into a client of Chat Completions; `{chat_base_url}/chat/completions` is the endpoint."""
-        return self._served.chat_base_url
-
-    @property
     def api_key(self) -> str:
         """A key that it accepts."""
         return self._served.api_key

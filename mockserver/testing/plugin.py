@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mockserver.testing.run import options
+from mockserver.testing.run import options, places
 
 if TYPE_CHECKING:
     from mockserver.testing.mock import MockServer
@@ -24,6 +24,9 @@ _ITEM = pytest.StashKey[pytest.Item]()
 """The test that runs."""
 _KIT = pytest.StashKey["Kit"]()
 _OUTCOME = pytest.StashKey["Outcome"]()
+_STALE_FILES = pytest.StashKey[list[str]]()
+#: … and under pytest-xdist the name under which a worker tells them.
+_STALE = "responses_stale"
 
 
 @pytest.fixture(scope="session")
@@ -87,16 +90,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", options.MARKER)
-    for name in ("strict", "unused", "ignored"):
+    for name in ("strict", "unused", "ignored", "record-mode"):
         options.chosen(config, name)
+    options.require_endpoint(config)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Reports(config), "mockserver-reports")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A marker that can not be read ends the run before it begins; in a worker of xdist, its own test."""
-    if not hasattr(config, "workerinput"):
-        _require_readable(config, items)
+    stale = [] if any("::" in each for each in config.args) else [*map(str, places.stale_files(items))]
+    if hasattr(config, "workerinput"):
+        config.workeroutput[_STALE] = stale  # type: ignore[attr-defined] # of a worker of xdist
+        return
+    config.stash[_STALE_FILES] = stale
+    _require_readable(config, items)
 
 
 def _require_readable(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
@@ -132,6 +141,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     __tracebackhide__ = True
     stash = item.config.stash
     kit = stash.get(_KIT, None)
+    if kit is not None:
+        kit.require_tape()
     with kit.examples(item) if kit is not None else nullcontext():
         try:
             result = yield
@@ -206,6 +217,11 @@ class _Reports:
         if report.when == "call" and hasattr(report, "responses"):
             self.summary.add(report)
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """A worker of xdist has ended: it has told which recordings are no test's."""
+        self._config.stash[_STALE_FILES] = getattr(node, "workeroutput", {}).get(_STALE, [])
+
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         file = options.report_file(self._config)
@@ -220,6 +236,9 @@ class _Reports:
             pytest.exit(reason, pytest.ExitCode.USAGE_ERROR)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if stale := self._config.stash.get(_STALE_FILES, []):
+            root = f"{self._config.rootpath}/"
+            self.summary.stale = [each.removeprefix(root) for each in stale]
         if self._summary is not None:
             for line in self._summary.lines():
                 terminalreporter.write_line(line)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from mockserver.clock import SteppedClock
+from mockserver.contract.chat.schemas import CHAT_BASE
 from mockserver.errors import ConfigurationError
 from mockserver.server.conditions import condition
 from mockserver.server.journal import Entry, Journal
@@ -52,6 +53,12 @@ class Scripted(ABC):
     @abstractmethod
     def base_url(self) -> str:
         """What goes into a client; `{base_url}/responses` is the endpoint."""
+
+    @property
+    def chat_base_url(self) -> str:
+        """What goes into a client of Chat Completions; `{chat_base_url}/chat/completions` is the endpoint."""
+        own = self._session.profile.base_path
+        return self.base_url and self.base_url.removesuffix(own) + CHAT_BASE
 
     @property
     @abstractmethod

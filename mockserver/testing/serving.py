@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, 
 from pathlib import Path
 from typing import Any, TypeAlias, TypedDict, TypeVar, cast
 
-from mockserver.contract.chat.schemas import CHAT_BASE
 from mockserver.errors import ConfigurationError, StartError
 from mockserver.exchanges import Exchange, load_folder
 from mockserver.profiles import DEFAULT_PROFILE, LATEST, latest_profile
@@ -180,11 +179,6 @@ class Served:
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
         """Run what belongs into the server's loop, or, where there is none (any more), here."""
         return self._server.run(work) if self.alive else asyncio.run(work)
-
-    @property
-    def chat_base_url(self) -> str:
-        """As above, for Chat Completions."""
-        return self._server.url and self._server.url + CHAT_BASE
 
     @property
     def alive(self) -> bool:

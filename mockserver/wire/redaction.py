@@ -1,11 +1,27 @@
-"""What may be written down: keys never, headers by one allow-list."""
+"""What may be written down: keys never, headers by one allow-list.
+
+What is taken out of bytes is covered by as many bytes, so that their length, the boundaries of their pieces
+and every place in them stay what they were.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from urllib.parse import quote
 
-__all__ = ["REDACTED", "SAFE_HEADERS", "masked", "redact", "safe_headers"]
+from mockserver.wire import json
+
+__all__ = [
+    "REDACTED",
+    "SAFE_HEADERS",
+    "covered",
+    "covered_keys",
+    "masked",
+    "redact",
+    "safe_headers",
+    "spellings",
+]
 
 REDACTED = "[redacted]"
 
@@ -35,6 +51,8 @@ SAFE_HEADERS = frozenset(
 
 #: The forms of the service's keys: `sk-…`, `sk-ws-…`, `sk-sp-…` (error-code page, 2026).
 _KEY = re.compile(r"\bsk-[A-Za-z0-9_-]{4,}")
+#: … and in what a service says: longer than the names of packages and tasks in a text.
+_LONG_KEY = re.compile(rb"\bsk-[A-Za-z0-9_-]{16,}")
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
@@ -63,3 +81,39 @@ def safe_headers(headers: Iterable[tuple[bytes, bytes]], secrets: Iterable[str] 
         value = raw_value.decode("latin-1")
         kept[name] = redact(value, secrets) if name in SAFE_HEADERS else REDACTED
     return kept
+
+
+def spellings(secrets: Iterable[str]) -> tuple[bytes, ...]:
+    """The bytes that secrets have on the wire: as they are, within JSON, and within a URL; longest first."""
+    found: set[bytes] = set()
+    for secret in secrets:
+        if len(secret) >= _SHORTEST:
+            text = secret.encode(errors="replace")
+            inner = json.dumps(text.decode())[1:-1]
+            found |= {text, inner, inner.replace(b"/", b"\\/"), quote(secret, safe="").encode()}
+    return tuple(sorted(found, key=lambda each: (-len(each), each)))
+
+
+def covered(pieces: Sequence[bytes], secrets: Iterable[bytes]) -> list[bytes]:
+    """The pieces, in the same lengths, without secrets: in one piece, or across several."""
+    whole = clean = b"".join(pieces)
+    for secret in secrets:
+        clean = clean.replace(secret, _cover(len(secret)))
+    return [*pieces] if clean == whole else _cut(clean, pieces)
+
+
+def covered_keys(pieces: Sequence[bytes]) -> list[bytes]:
+    """The pieces, in the same lengths, without what has the form of a whole key."""
+    return _cut(_LONG_KEY.sub(lambda match: _cover(len(match[0])), b"".join(pieces)), pieces)
+
+
+def _cut(whole: bytes, pieces: Sequence[bytes]) -> list[bytes]:
+    cut, at = [], 0
+    for piece in pieces:
+        cut.append(whole[at : at + len(piece)])
+        at += len(piece)
+    return cut
+
+
+def _cover(length: int) -> bytes:
+    return REDACTED.encode().ljust(length, b"*")[:length]

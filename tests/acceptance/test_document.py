@@ -29,6 +29,7 @@ pytestmark = pytest.mark.acceptance
 CLIENTS = Path(__file__).parent / "clients"
 DOCUMENT_URL = "https://dashscope-intl.aliyuncs.com/api/v2/apps/protocols/compatible-mode/v1"
 LANGUAGES = ["python", "node", "curl"]
+NAMES = ("basic", "multi-turn", "streaming", "tools")
 
 INTRODUCTION = (
     "Hello! I am Qwen, a large-scale language model developed by Tongyi Lab. I can answer questions, create "
@@ -289,12 +290,32 @@ def test_migrated_call_with_curl(run: Run) -> None:
     assert reply["output"][0]["content"][0]["text"].startswith("Hello")
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_migrate_whole(language: str, server: Server, tmp_path: Path) -> None:
+    """The section as one program: one client for both APIs, and of curl another path for each."""
+    names = ("migrate-chat", "migrate-messages", "migrate-concise")
+    texts = [CLIENTS / f"{name}.{language}" for name in names]
+    text = SETUP.get(language, "") + "".join(each.read_text() for each in texts if each.exists())
+    if language == "curl":
+        printed = execute(
+            text.replace("https://dashscope-intl.aliyuncs.com", server.root), language, tmp_path
+        )
+        chat, response = printed.split('}{"', 1)
+        assert json.loads(chat + "}")["choices"][0]["message"]["content"].startswith("Hello")
+        assert json.loads('{"' + response)["output"][0]["content"][0]["text"].startswith("Hello")
+        return
+    printed = execute(text.replace(DOCUMENT_URL, f"{server.root}/v1"), language, tmp_path)
+    said = [line for line in printed.splitlines() if line]
+    assert said == [said[0]] * 3
+    assert said[0].startswith("Hello")
+
+
 def test_every_sample_is_run() -> None:
     """Guards this file: a sample that is added to the folder needs a test."""
     samples = {file.name for file in CLIENTS.iterdir() if file.suffix.removeprefix(".") in LANGUAGES}
 
     assert samples == {
         f"{name}.{language}"
-        for name in ("basic", "multi-turn", "streaming", "tools", "migrate-messages", "migrate-concise")
+        for name in (*NAMES, "migrate-chat", "migrate-messages", "migrate-concise")
         for language in LANGUAGES
     } - {"migrate-messages.curl"}

@@ -157,3 +157,27 @@ def test_the_same_tests_run_against_a_live_endpoint(
     report = json.loads((project / "report.json").read_bytes())
     assert sum(test["requests"] for test in report["tests"]) == server.logged.count(" POST ")
     assert canary not in done.stdout + done.stderr + json.dumps(report)
+
+
+def test_the_same_tests_are_recorded_and_played(project: Path, site: Path, start: Start) -> None:
+    """Not a line of the project is changed; when they are played there is neither a key nor an endpoint."""
+    canary = "sk-canary-77aa01c4"
+    server = start("--api-key", canary)
+    live = ("--responses-live", "--responses-live-url", server.base_url, "--responses-record-mode", "once")
+    done = run_tests(project, site, *live, key=canary, workers=0)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r" 2 passed, 28 skipped in ", done.stdout.splitlines()[-1])
+    count = re.search(r"^responses: recordings: 0 played, (\d+) written$", done.stdout, re.MULTILINE)
+    assert count is not None, done.stdout
+    assert int(count[1]) == server.logged.count(" POST ") > 2
+    kept = sorted((project / "tests" / "recordings" / "test_desk").glob("*.json"))
+    names = ["test_a_conversation_whoever_answers", "test_without_a_plan_the_mock_makes_something_up"]
+    assert [file.stem for file in kept] == names
+    assert server.stop() == 0
+    played = run_tests(project, site, "-W", "error", workers=2)
+    assert passed(played) == 30
+    assert f"responses: recordings: {count[1]} played, 0 written" in played.stdout
+    written = "".join(
+        file.read_text() for file in project.rglob("*") if file.suffix in (".json", ".py", ".toml")
+    )
+    assert canary not in written + done.stdout + done.stderr + played.stdout + played.stderr

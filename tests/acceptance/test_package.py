@@ -28,7 +28,7 @@ METADATA = f"responses_mockserver-{mockserver.__version__}.dist-info"
 TOP_LEVEL = {
     "__init__.py", "__main__.py", "py.typed", "_data",
     "errors.py", "resources.py", "clock.py", "ids.py", "profiles.py", "settings.py", "wire",
-    "exchanges.py", "contract", "replies", "server", "live", "testing", "cli",
+    "exchanges.py", "contract", "replies", "server", "live", "recordings", "testing", "cli",
 }  # fmt: skip
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(120)]

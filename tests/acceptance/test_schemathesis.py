@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import KEY, Start
+from mockserver.contract.chat.openapi import CHAT_OPERATION
+from tests.acceptance.conftest import KEY, Server, Start
 
 HOOKS = Path(__file__).with_name("schemathesis_hooks.py")
 
@@ -36,15 +37,30 @@ positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "404"]
 def test_nothing_is_found(profile: str, version: str, start: Start, tmp_path: Path) -> None:
     server = start("--api-key", KEY, "--profile", profile)
     (tmp_path / "schemathesis.toml").write_text(SETTINGS if profile == "qwen-2026-01" else LATER_SETTINGS)
-    command = [
-        sys.executable,
-        "-m",
-        "schemathesis.cli",
-        "run",
-        f"{server.root}/openapi.json?version={version}",
-    ]
+    told = run(server, profile, tmp_path, f"?version={version}", "--exclude-operation-id", CHAT_OPERATION)
+    # The documented samples are January's: other ages have no examples to try.
+    for phase in ("Examples", "Coverage", "Fuzzing", "Stateful")[profile != "qwen-2026-01" :]:
+        assert f"✅ {phase}" in told
+    assert "internal error" not in server.logged
+
+
+@pytest.mark.acceptance
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_nothing_is_found_in_chat_completions(start: Start, tmp_path: Path) -> None:
+    server = start("--api-key", KEY)
+    (tmp_path / "schemathesis.toml").write_text(SETTINGS)
+    only = ("--include-operation-id", CHAT_OPERATION, "--phases", "fuzzing")
+    told = run(server, "qwen-2026-01", tmp_path, "", *only)
+    assert "✅ Fuzzing" in told
+    assert "internal error" not in server.logged
+
+
+def run(server: Server, profile: str, folder: Path, query: str, *options: str) -> str:
+    """Run Schemathesis in a folder; what it printed, or AssertionError where it found something."""
+    command = [sys.executable, "-m", "schemathesis.cli", "run", f"{server.root}/openapi.json{query}"]
     command += ["--header", f"Authorization: Bearer {KEY}", "--max-examples", "50", "--seed", "1"]
-    command += ["--generation-database", "none", "--no-color"]
+    command += ["--generation-database", "none", "--no-color", *options]
     environment = {
         **os.environ,
         "SCHEMATHESIS_HOOKS": str(HOOKS),
@@ -52,13 +68,8 @@ def test_nothing_is_found(profile: str, version: str, start: Start, tmp_path: Pa
         "NO_PROXY": "*",
     }
     environment.pop("MOCKSERVER_TEST_SPOOL", None)
-
     ran = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=110, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=110, check=False
     )
-
     assert ran.returncode == 0, ran.stdout[-8000:] + ran.stderr
-    # The documented samples are January's: other ages have no examples to try.
-    for phase in ("Examples", "Coverage", "Fuzzing", "Stateful")[profile != "qwen-2026-01" :]:
-        assert f"✅ {phase}" in ran.stdout
-    assert "internal error" not in server.logged
+    return ran.stdout

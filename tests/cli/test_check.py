@@ -57,6 +57,80 @@ def test_a_good_file(check: Check, write: Write) -> None:
     assert out.startswith("good.sse: valid (stream; qwen-2026-01, by framing")
 
 
+CHAT = {
+    "model": "qwen3-max-2026-01-23",
+    "messages": [{"role": "user", "content": "Hi\u202e"}],
+    "max_tokens": 5,
+    "stop": "x",
+    "n": 1,
+    "user": "me",
+}
+
+
+def test_a_chat_request_is_told_in_its_responses_form(check: Check, write: Write) -> None:
+    name = write("chat.json", CHAT)
+    code, out, _ = check(name)
+    assert code == 0
+    assert out.startswith(
+        "chat.json: valid, 1 info (chat_request; qwen-2026-01, the first age that lists qwen3-max-2026-01-23)"
+    )
+    shown = out[out.index("    {") : out.index("\n  /max_tokens")]
+    body = {"model": CHAT["model"], "input": CHAT["messages"], "max_output_tokens": 16}
+    assert json.loads(shown) == body
+    assert "\u202e" not in out
+    assert "  /max_tokens becomes max_output_tokens, which qwen-2026-01 ignores." in out
+    assert "  /stop has no counterpart: cut the text yourself" in out
+    assert "  /user is ignored by Chat Completions; neither API has it." in out
+    assert "/n " not in out
+    [told] = report(check("--format", "json", name)[1])
+    assert told["responses"]["body"] == body
+    assert [note["member"] for note in told["responses"]["notes"]] == [
+        "/max_tokens",
+        "/stop",
+        "/user",
+        "/messages",
+    ]
+    assert [each["rule"] for each in told["responses"]["findings"]] == ["REQ-002"]
+    github = check("--format", "github", name)[1]
+    assert "::notice file=chat.json,title=Responses API::/stop has no counterpart" in github
+    junit = ET.fromstring(check("--format", "junit", name)[1])  # noqa: S314
+    assert "max_output_tokens" in (junit.findtext("testsuite/system-out") or "")
+    page = check("--format", "html", name)[1]
+    assert "Its form for the Responses API" in page
+    assert "cut the text yourself" in page
+
+
+def test_a_chat_request_that_is_none_has_no_responses_form(check: Check, write: Write) -> None:
+    code, out, _ = check("--format", "json", write("chat.json", {**CHAT, "messages": []}))
+    [told] = report(out)
+    assert code == 1
+    assert (told["kind"], told["valid"]) == ("chat_request", False)
+    assert "responses" not in told
+
+
+def test_the_form_is_that_of_the_profile(check: Check, write: Write) -> None:
+    name = write("chat.json", CHAT)
+    [told] = report(check("--format", "json", "--profile", "qwen-2026-09", name)[1])
+    words = {note["member"]: note["words"] for note in told["responses"]["notes"]}
+    assert words["/max_tokens"] == "is at least 16 there."
+    assert told["responses"]["findings"] == []
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (b'{"object":"chat.completion"}', "chat_completion"),
+        (b'data: {"object":"chat.completion.chunk"}\n\n', "chat_stream"),
+    ],
+)
+def test_answers_of_chat_are_judged(value: bytes, kind: str, check: Check, write: Write) -> None:
+    code, out, _ = check("--format", "json", write("file", value))
+    [told] = report(out)
+    assert (code, told["kind"], told["valid"]) == (1, kind, False)
+    code, out, _ = check("--format", "json", "--kind", kind, write("file", value))
+    assert report(out) == [told]
+
+
 def test_the_first_difference_is_shown_in_place(check: Check, write: Write) -> None:
     events = samples.text_stream()
     events[7]["text"] = " word0 word! word2"
@@ -253,3 +327,22 @@ def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
         ran.stdout.close()
         assert ran.stderr.read() == b""
     assert ran.returncode == 1
+
+
+def test_each_exchange_of_a_file_of_several_is_judged(check: Check, write: Write) -> None:
+    """As the recordings of a test are kept."""
+    request = {"model": "qwen3-max-2026-01-23", "input": "Hello!"}
+    both = [
+        {
+            "format": 1,
+            "name": name,
+            "request": {**request, **more},
+            "match": {},
+            "reply": {"script": {"items": []}},
+        }
+        for name, more in (("good", {}), ("bad", {"temperature": 9}))
+    ]
+    code, out, _ = check(write("test_it.json", both))
+    assert code == 1
+    assert "test_it.json#/0: valid (exchange" in out
+    assert "test_it.json#/1: invalid, 1 error (exchange" in out

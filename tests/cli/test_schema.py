@@ -7,6 +7,7 @@ import json
 import jsonschema
 import pytest
 
+from mockserver.contract.chat.schemas import chat_schemas
 from mockserver.contract.openapi import openapi_document
 from mockserver.contract.schemas import schemas
 from mockserver.profiles import DEFAULT_PROFILE
@@ -18,7 +19,7 @@ def test_the_list(mockserver: Run) -> None:
     code, out, _ = mockserver("schema")
     names = [line.split()[0] for line in out.splitlines()]
     assert code == 0
-    assert names == [*schemas().known(), "exchange", "report", "verification"]
+    assert names == [*schemas().known(), *chat_schemas().known(), "exchange", "report", "verification"]
     assert {"create_request", "response", "event", "response.output_text.delta"} <= set(names)
     assert "response.incomplete" not in names
 
@@ -29,6 +30,12 @@ def test_one_schema_names_the_others(mockserver: Run) -> None:
     value = json.loads(out)
     assert value["properties"]["usage"]["$ref"] == "usage.json"
     assert "temperature" not in value["properties"]
+
+
+def test_chat_has_schemas_too(mockserver: Run) -> None:
+    _, out, _ = mockserver("schema", "chat_completion", "--bundle")
+    alone = jsonschema.Draft202012Validator(json.loads(out))
+    assert not alone.is_valid({"object": "chat.completion"})
 
 
 def test_a_bundle_stands_alone(mockserver: Run) -> None:

@@ -12,7 +12,7 @@ from tests.cli.conftest import Run
     [
         (
             ["--profile", "openai"],
-            "the profile openai is one to judge by, not to play; to play: qwen-2026-01",
+            "the profile openai is one to judge by, not to play; to play: openresponses-2026-04",
         ),
         (["--profile", "nothing"], "no profile 'nothing'; there are: "),
         (["--rendering", "nothing"], "no rendering 'nothing' in qwen-2026-01; there are: "),

@@ -67,8 +67,12 @@ INCOMPLETE = {"incomplete": Script((Reasoning(("Well",)), Message(("Once", " upo
 def scripts(profile: str) -> dict[str, Script]:
     """What a profile's base streams say, by name."""
     about = load_profile(profile)
-    later = LATER if "mcp" in about.tools else {}
-    return SCRIPTS | later | (INCOMPLETE if "incomplete" in script_statuses(profile) else {})
+    every = SCRIPTS | LATER | (INCOMPLETE if "incomplete" in script_statuses(profile) else {})
+    return {name: script for name, script in every.items() if _tools(script) <= about.tools.keys()}
+
+
+def _tools(script: Script) -> set[str]:
+    return {item.kind for item in script.items if isinstance(item, ToolCall)}
 
 
 def streams(profile: str = DEFAULT_PROFILE) -> Iterator[tuple[str, list[dict[str, Any]]]]:

@@ -14,10 +14,19 @@ LINES = b"".join(json.dumps(event) + b"\n" for event in EVENTS)
 RESPONSE = json.dumps(samples.response())
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream;charset=UTF-8\r\n"
 
+CHUNK = b'{"choices":[],"object":"chat.completion.chunk","usage":null}'
+
 KINDS = {
     "request": (json.dumps(samples.REQUEST), "request"),
     "request without an input": (b'{"model": "qwen3-max"}', "request"),
-    "request of the chat API": (b'{"model": "qwen3-max", "messages": []}', "request"),
+    "chat request": (b'{"model": "qwen3-max", "messages": []}', "chat_request"),
+    "request that has both": (b'{"model": "qwen3-max", "messages": [], "input": "x"}', "request"),
+    "chat completion": (b'{"object": "chat.completion", "choices": []}', "chat_completion"),
+    "chunk": (CHUNK, "chat_stream"),
+    "array of chunks": (b"[" + CHUNK + b"]", "chat_stream"),
+    "lines of chunks": (CHUNK + b"\n" + CHUNK, "chat_stream"),
+    "frames of chunks": (b"data: " + CHUNK + b"\n\ndata: [DONE]\n\n", "chat_stream"),
+    "frames of chunks without spaces": (b": hi\n\ndata:" + CHUNK + b"\n\n", "chat_stream"),
     "response": (RESPONSE, "response"),
     "response in lines": (json.pretty(samples.response()), "response"),
     "response without object": (b'{"id": "x", "output": [], "status": "completed"}', "response"),

@@ -33,7 +33,10 @@ CUT = ("empty text, wire", "failed, wire")
 #: Rules that no mutant breaks in any subject, and why.
 UNBREAKABLE = {"SCH-008": "says that a file is of no kind at all: nothing legal could be edited into that"}
 #: As above, in one profile alone.
-UNBREAKABLE_IN = {"qwen-2026-09": {"SCH-004": "there is no later age yet"}}
+UNBREAKABLE_IN = {
+    "qwen-2026-09": {"SCH-004": "there is no later age yet"},
+    "openresponses-2026-04": {"SCH-004": "there is one version that any server plays"},
+}
 
 
 def rules(profile: str) -> list[str]:
@@ -61,13 +64,10 @@ def found_in(subject: str, value: Any, rule: str, profile: str) -> list[Finding]
 
 def legal(subject: str, profile: str) -> Iterator[Any]:
     if subject == "request":
-        model = load_profile(profile).models[0]
-        yield {"model": model, "input": "x"}
-        yield {
-            "model": model,
-            "input": [{"role": "user", "content": "x"}],
-            "tools": [{"type": "web_search"}],
-        }
+        about = load_profile(profile)
+        tool = {"type": "web_search"} if about.tools else {"type": "function", "name": "f"}
+        yield {"model": about.models[0], "input": "x"}
+        yield {"model": about.models[0], "input": [{"role": "user", "content": "x"}], "tools": [tool]}
     elif subject in ("response", "body"):
         for _, each in bases.responses(profile):
             yield json.dumps(each) if subject == "body" else each

@@ -266,6 +266,7 @@ def test_every_schema_of_its_own_tells_its_source(name: str) -> None:
 def test_it_is_not_played() -> None:
     assert load_profile(NAME).models == ()
     with pytest.raises(
-        ConfigurationError, match="the profile openai is one to judge by, not to play; to play: qwen"
+        ConfigurationError,
+        match="the profile openai is one to judge by, not to play; to play: openresponses-2026-04, qwen",
     ):
         load_rendering(NAME, "wire")

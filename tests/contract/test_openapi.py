@@ -113,7 +113,7 @@ def test_another_version_is_refused() -> None:
 def test_every_schema_file_is_a_schema(tmp_path: Path) -> None:
     here = resources.folder("schemas")
     files = [str(here / name) for name in ("admin.json", "exchange.json", "report.json", "verification.json")]
-    for folder in ("core", "openai"):
+    for folder in ("core", "openai", "chat"):
         files += [str(here / folder / f"{name}.json") for name, _ in resources.json_files("schemas", folder)]
     for profile in profile_names():
         for name in schemas(profile).known():

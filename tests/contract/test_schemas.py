@@ -17,6 +17,7 @@ from mockserver.wire import json
 from tests.contract import samples
 
 CORE = {name: json.loads(data) for name, data in resources.json_files("schemas", "core")}
+CHAT = {name: json.loads(data) for name, data in resources.json_files("schemas", "chat")}
 
 SOURCE = re.compile(
     r"Source: (guide|API reference|live recording|live probes|error catalogue|retrieve page|inferred"
@@ -34,18 +35,20 @@ def members(schema: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]
             yield from members(schema[keyword], f"{path}/{keyword}")
 
 
-@pytest.mark.parametrize("name", CORE)
+@pytest.mark.parametrize("name", [*CORE, *CHAT])
 def test_every_schema_is_one_and_tells_its_sources(name: str) -> None:
-    jsonschema.Draft202012Validator.check_schema(CORE[name])
-    assert CORE[name]["title"]
-    assert CORE[name]["description"]
-    for path, member in members(CORE[name]):
+    schema = {**CORE, **CHAT}[name]
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert schema["title"]
+    assert schema["description"]
+    for path, member in members(schema):
         assert SOURCE.search(member.get("description", "")), path
         assert re.fullmatch(r"20\d\d-\d\d", member.get("x-since", "2026-01")), path
 
 
 def test_nothing_the_two_validators_read_differently() -> None:
-    text = b"".join(data for _, data in resources.json_files("schemas", "core")).decode()
+    files = [*resources.json_files("schemas", "core"), *resources.json_files("schemas", "chat")]
+    text = b"".join(data for _, data in files).decode()
     assert "multipleOf" not in text
     assert r"\\d" not in text
     assert r"\\w" not in text

@@ -23,6 +23,8 @@ _NO_STATUS = "reasoning items have no status on the wire (API reference, 2026)"
 _OTHER_TOOL = "of a tool that this age does not have"
 
 _NEVER_ENDED = "only runs that end well were seen (API reference, 2026)"
+_WHOLE = "an item that other servers send alone, and whole"
+_SENT = "of messages that were sent: what is streamed is written"
 _OPAQUE = "of other services: taken from a client, and listed as it came"
 
 #: What the service is not known to send in any age, or what a client does not send.
@@ -78,6 +80,12 @@ BY_PROFILE = {
         **{f"{item}.status=incomplete": _HALF for item in ("file_search_call", "named_call")},
     },
     "qwen-2026-09": {**NOT_DRAWN, **_LATER_TOOLS},
+    "openresponses-2026-04": {
+        "response.status=cancelled": "nothing can be cancelled: the specification has no operation for it",
+        "error.error.headers": "the headers of an error come with its status, not in a stream",
+        **{f"{item}.status=incomplete": _WHOLE for item in ("compaction", "function_call_output")},
+        **{f"content_part~{kind}": _SENT for kind in ("input_file", "input_image", "input_text", "text")},
+    },
 }
 
 
@@ -92,7 +100,7 @@ def roots(profile: str) -> dict[str, tuple[Any, int]]:
         "response": (strategies.responses(profile=profile), 500),
         "usage": (strategies.usages(profile=profile), 500),
         "create_request": (strategies.requests(profile=profile), 2500),
-        "error": (errors, 250),
+        "error": (streams if load_profile(profile).error_types else errors, 250),
         "error_wrapped": (errors, 250),
     }
     assert sum(examples for _, examples in found.values()) == 5_000

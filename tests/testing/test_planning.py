@@ -18,7 +18,7 @@ from mockserver.replies import mutants
 from mockserver.replies.script import FunctionCall, Message, Reasoning, Script, ToolCall
 from mockserver.testing.mock import MockServer
 
-PROFILES = ("qwen-2026-01", "qwen-2026-05", "qwen-2026-09")
+PROFILES = ("qwen-2026-01", "qwen-2026-05", "qwen-2026-09", "openresponses-2026-04")
 FUNCTION = {"type": "function", "name": "get_weather", "parameters": {"type": "object"}}
 
 #: Replies, as the arguments of `reply()`.

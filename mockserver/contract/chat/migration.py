@@ -199,7 +199,7 @@ def _words(name: str, value: Any, row: Row | None, body: Mapping[str, Any], prof
         told = "the Responses API has it" if name in profile.parameters else "neither API has it"
         return f"is ignored by Chat Completions; {told}."
     if row.responses is None:
-        return "" if value in _NOTHING else f"has no counterpart: {row.words}"
+        return "" if value in _NOTHING or (name, value) == ("n", 1) else f"has no counterpart: {row.words}"
     top = row.responses.partition(".")[0].partition("[")[0]
     if top in body and top not in profile.parameters:
         return f"becomes {top}, which {profile.name} ignores. {row.words}"
@@ -217,3 +217,5 @@ def _message_notes(messages: list[Any]) -> Iterator[Note]:
                 yield Note(f"/messages/{at}/{name}", f"has no counterpart: {row.words}")
     if any(message["role"] == "assistant" for message in messages):
         yield Note("/messages", rows["history"].words)
+    if [message["role"] for message in messages] == ["user"] and isinstance(messages[0]["content"], str):
+        yield Note("/messages", "may be shorter: input can be the text itself.")

@@ -9,6 +9,7 @@ from mockserver.replies.mutants.registry import Event, Pick, breaks
 Events = list[Event]
 
 _ONE = ("item",)
+_CITATION = {"type": "url_citation", "url": "u", "title": "t", "start_index": 0, "end_index": 1}
 
 
 @breaks("ITM-001", "stream", needs=_ONE)
@@ -183,7 +184,7 @@ def part_not_whole(events: Events, pick: Pick, profile: Profile) -> Events:
 @breaks("ITM-014", "stream", needs=("message",))
 def part_full_from_the_start(events: Events, pick: Pick, profile: Profile) -> Events:
     event = pick.one(places.children(events, "response.content_part.added"), "part")
-    name, value = pick.one([("text", "x"), ("annotations", [{"type": "url_citation"}])], "way")
+    name, value = pick.one([("text", "x"), ("annotations", [dict(_CITATION)])], "way")
     event["part"][name] = value
     return events
 

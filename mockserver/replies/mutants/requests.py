@@ -14,8 +14,6 @@ def request_of_another_shape(request: Event, pick: Pick, profile: Profile) -> Ev
         ("model", None),
         ("model", ""),
         ("input", None),
-        ("input", ""),
-        ("input", []),
         ("input", {"role": "user", "content": "x"}),
         ("input", [{"role": "robot", "content": "x"}]),
         ("input", [{"role": "user"}]),
@@ -23,12 +21,9 @@ def request_of_another_shape(request: Event, pick: Pick, profile: Profile) -> Ev
         ("tools", {}),
         ("tools", [{"type": "function"}]),
         ("tool_choice", "sometimes"),
-        ("temperature", 2),
         ("temperature", -0.1),
-        ("top_p", 0),
         ("top_p", "1"),
-        ("enable_thinking", 1),
-        ("previous_response_id", ""),
+        *(_NEIGHBOURS if profile.error_types else _OWN),
     ]
     gone = pick.one([None, "model", "input"], "way")
     if gone is not None:
@@ -36,6 +31,28 @@ def request_of_another_shape(request: Event, pick: Pick, profile: Profile) -> Ev
         return request
     name, value = pick.one(wrong, "way")
     return {**request, name: value}
+
+
+#: What this service alone refuses.
+_OWN: tuple[tuple[str, Any], ...] = (
+    ("input", ""),
+    ("input", []),
+    ("temperature", 2),
+    ("top_p", 0),
+    ("enable_thinking", 1),
+    ("previous_response_id", ""),
+)
+#: What Open Responses refuses beside (its OpenAPI document, 2026-04-24).
+_NEIGHBOURS: tuple[tuple[str, Any], ...] = (
+    ("max_output_tokens", 15),
+    ("max_tool_calls", 0),
+    ("top_logprobs", 21),
+    ("reasoning", {"effort": "max"}),
+    ("truncation", "never"),
+    ("safety_identifier", "x" * 65),
+    ("metadata", {"a": 1}),
+    ("input", [{"type": "reasoning"}]),
+)
 
 
 @breaks("REQ-002", "request")

@@ -20,7 +20,12 @@ _LATER: tuple[tuple[str, Any, str], ...] = (
 
 def has_later(profile: Profile) -> bool:
     """Whether there is an age after a profile's with members of its own."""
-    return any(since > profile.age for _, _, since in _LATER)
+    return bool(_later(profile))
+
+
+def _later(profile: Profile) -> list[tuple[str, Any]]:
+    """Members of the ages after a profile's; where every member is always there, there are none."""
+    return [(name, given) for name, given, since in _LATER if since > profile.age and not profile.blank]
 
 
 @breaks("SCH-001", "stream")
@@ -30,7 +35,7 @@ def member_of_another_type(events: Events, pick: Pick, profile: Profile) -> Even
     ]
     places_ += [(event, "delta", None) for event in events if "delta" in event]
     places_ += [
-        (event["part"], "type", "custom:part")
+        (event["part"], "type", "custom_part")
         for event in places.of_type(events, "response.content_part.added")
     ]
     target, name, value = pick.one(places_, "lifecycle event")
@@ -73,7 +78,8 @@ def unknown_member_of_an_event(events: Events, pick: Pick, profile: Profile) -> 
 def unknown_member(value: Event, pick: Pick, profile: Profile) -> Event:
     if "input" in value:
         # The service ignores unknown parameters, which is another rule; inside a tool it is this one.
-        value["tools"] = [*(value.get("tools") or ()), {"type": "web_search", "x_note": "x"}]
+        known = {"type": "web_search"} if profile.tools else {"type": "function", "name": "f"}
+        value["tools"] = [*(value.get("tools") or ()), {**known, "x_note": "x"}]
     else:
         value["x_note"] = "x"
     return value
@@ -81,8 +87,7 @@ def unknown_member(value: Event, pick: Pick, profile: Profile) -> Event:
 
 @breaks("SCH-004", "stream", "response")
 def member_of_a_later_age(value: Any, pick: Pick, profile: Profile) -> Any:
-    later = [(name, given) for name, given, since in _LATER if since > profile.age]
-    name, given = pick.one(later, "member of a later age to take")
+    name, given = pick.one(_later(profile), "member of a later age to take")
     response = places.terminal(value)["response"] if isinstance(value, list) else value
     response[name] = given
     return value
@@ -93,7 +98,7 @@ def unknown_item_in_a_stream(events: Events, pick: Pick, profile: Profile) -> Ev
     response = places.terminal(events)["response"]
     if response["status"] == "incomplete":
         raise not_applicable("place for an item after an incomplete one")
-    item = {"id": f"{profile.item_id_prefix}note", "status": "completed", "type": "custom:note"}
+    item = {"id": f"{profile.item_id_prefix}note", "status": "completed", "type": "custom_note"}
     about = {"output_index": len(response["output"]), "sequence_number": 0}
     begun = {**about, "type": "response.output_item.added", "item": {**item, "status": "in_progress"}}
     end = {**about, "type": "response.output_item.done", "item": item}
@@ -103,7 +108,7 @@ def unknown_item_in_a_stream(events: Events, pick: Pick, profile: Profile) -> Ev
 
 @breaks("SCH-005", "response")
 def unknown_item(response: Event, pick: Pick, profile: Profile) -> Event:
-    item = {"id": f"{profile.item_id_prefix}note", "status": "completed", "type": "custom:note"}
+    item = {"id": f"{profile.item_id_prefix}note", "status": "completed", "type": "custom_note"}
     # Nothing comes after an incomplete item.
     after = 0 if response["status"] == "incomplete" else 1
     response["output"].insert(pick.one(range(len(response["output"]) + after), "place"), item)

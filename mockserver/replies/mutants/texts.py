@@ -109,7 +109,8 @@ def more_cached_than_input(value: Any, pick: Pick, profile: Profile) -> Any:
 def completed_without_usage(value: Any, pick: Pick, profile: Profile) -> Any:
     _usage(value)
     response = places.completed(value)
-    if pick.one(["null", "absent"], "way") == "null":
+    # Where every member is always there, its absence is another breach.
+    if profile.blank or pick.one(["null", "absent"], "way") == "null":
         response["usage"] = None
     else:
         del response["usage"]

@@ -10,39 +10,48 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
+from mockserver.clock import SteppedClock
 from mockserver.errors import StartError
 from mockserver.testing.clients import Clients
-from mockserver.testing.mock import MockServer
+from mockserver.testing.mock import MockServer, MockSession
 from mockserver.testing.run.options import is_live, skip_live
 from mockserver.testing.run.policy import Policy, policy_of, run_settings, settings_of
+from mockserver.testing.run.taping import Taping
 from mockserver.testing.run.transcript import transcript
 from mockserver.testing.run.verdicts import Watch, broken_contract
 from mockserver.testing.serving import Served, Settings, checked, serve_mock
 
 if TYPE_CHECKING:
+    from mockserver.live.relay import Relay
     from mockserver.server.journal import Journal
+    from mockserver.testing.planning import Planned, Scenario, When
     from mockserver.testing.run.live import LivePlan
 
 __all__ = ["Kit", "Outcome"]
 
 
 class Shared(MockServer):
-    """The server of `responses_server`: one object in all tests, whichever server is behind it."""
+    """The server of `responses_server`: one object in all tests, whichever server is behind it.
+
+    Where an endpoint or a recording is, there is no mock that could be scripted: `bar` ends the test then.
+    """
 
     def __init__(self, served: Served) -> None:
         self._served = served
         self._clients = Clients()
+        self._bar: Callable[[str], NoReturn] | None = None
 
-    def show(self, served: Served) -> None:
+    def show(self, served: Served, bar: Callable[[str], NoReturn] | None) -> None:
         """Be this server from now on."""
         self._served = served
+        self._bar = bar
 
     def close_clients(self) -> None:
         self._clients.close()
 
-
-class Live(Shared):
-    """The live endpoint in the mock server's place: whatever would script it skips the test."""
+    def _require_mock(self, what: str) -> None:
+        if self._bar is not None:
+            self._bar(what)
 
     @property
     def journal(self) -> Journal:
@@ -50,32 +59,41 @@ class Live(Shared):
         return super().journal
 
     @property
-    def clock(self) -> NoReturn:
-        skip_live("it moves the server's clock")
+    def clock(self) -> SteppedClock:
+        self._require_mock("it moves the server's clock")
+        return super().clock
 
-    def reply(self, *said: Any, **about: Any) -> NoReturn:
-        skip_live("it scripts a reply")
+    def reply(self, *said: Any, **about: Any) -> Planned:
+        self._require_mock("it scripts a reply")
+        return super().reply(*said, **about)
 
-    def when(self, *said: Any, **about: Any) -> NoReturn:
-        skip_live("it scripts a reply")
+    def when(self, *said: Any, **about: Any) -> When:
+        self._require_mock("it scripts a reply")
+        return super().when(*said, **about)
 
-    def fail(self, name: str, /, **options: Any) -> NoReturn:
-        skip_live("it scripts an error")
+    def fail(self, name: str, /, **options: Any) -> Planned:
+        self._require_mock("it scripts an error")
+        return super().fail(name, **options)
 
-    def fault(self, name: str, /, **options: Any) -> NoReturn:
-        skip_live("it scripts a fault")
+    def fault(self, name: str, /, **options: Any) -> Planned:
+        self._require_mock("it scripts a fault")
+        return super().fault(name, **options)
 
-    def scenario(self, name: str) -> NoReturn:
-        skip_live("it scripts a scenario")
+    def scenario(self, name: str) -> Scenario:
+        self._require_mock("it scripts a scenario")
+        return super().scenario(name)
 
-    def session(self, name: str, **otherwise: Any) -> NoReturn:
-        skip_live("it opens a session of the server")
+    def session(self, name: str, **otherwise: Any) -> MockSession:
+        self._require_mock("it opens a session of the server")
+        return super().session(name, **otherwise)
 
-    def violate(self, rule: str, /, **options: Any) -> NoReturn:
-        skip_live("it breaks a rule on purpose")
+    def violate(self, rule: str, /, **options: Any) -> Planned:
+        self._require_mock("it breaks a rule on purpose")
+        return super().violate(rule, **options)
 
-    def reset(self) -> NoReturn:
-        skip_live("it resets the server")
+    def reset(self) -> None:
+        self._require_mock("it resets the server")
+        super().reset()
 
 
 class Extra(MockServer):
@@ -102,6 +120,8 @@ class Kit:
     def __init__(self, config: pytest.Config, given: Mapping[str, Any]) -> None:
         self.settings = run_settings(config, given)
         self._live = _live_plan(config) if is_live(config) else None
+        self._relay: Relay | None = None
+        self._taping = Taping(config, self._live)
         self.server: Shared | None = None
         self._pool: list[tuple[Settings, Served]] = []
         self._extra: list[Extra] = []
@@ -112,8 +132,9 @@ class Kit:
 
     def open(self) -> MockServer:
         """The server of `responses_server`."""
-        served = self._serving(self._own)
-        self.server = Shared(served) if self._live is None else Live(served)
+        served = self._current()
+        self.server = Shared(served)
+        self.server.show(served, self._bar)
         self._attach(served, fresh=True)
         return self.server
 
@@ -122,13 +143,34 @@ class Kit:
         self._policy = policy_of(item)
         self._watch = Watch(self._policy)
         self._own = settings_of(item, self.settings) if self._live is None else self.settings
+        self._taping.begin(item)
         if self.server is None:
             return
         named = "responses_server" in getattr(item, "fixturenames", ())
-        current = self._serving(self._own)
-        self.server.show(current)
-        for _, served in self._pool:
+        current = self._current()
+        self.server.show(current, self._bar)
+        for served in self._shared:
             self._attach(served, fresh=named and served is current)
+
+    def _current(self) -> Served:
+        """The server that answers the test that runs: one that plays its recordings, where it has some."""
+        played = self._taping.playing()
+        current = played or self._serving(self._own)
+        if self._relay is not None:
+            self._relay.taker = self._relay.player = self._taping.tape
+        return current
+
+    @property
+    def _bar(self) -> Callable[[str], NoReturn] | None:
+        if self._taping.is_playing:
+            return self._taping.bar
+        return None if self._live is None else skip_live
+
+    def require_tape(self) -> None:
+        """Fail the test that runs where its recordings can not be had."""
+        __tracebackhide__ = True
+        if self._taping.trouble:
+            pytest.fail(self._taping.trouble, pytrace=False)
 
     def make(self, **settings: Any) -> MockServer:
         """One more server, for the test that runs."""
@@ -156,6 +198,7 @@ class Kit:
         """Stop every server."""
         self.finish()
         self.dismiss()
+        self._taping.stop()
         while self._pool:
             self._pool.pop()[1].stop()
 
@@ -169,7 +212,10 @@ class Kit:
         for known, served in self._pool:
             if known == settings:
                 return served
-        served = serve_mock(settings) if self._live is None else _serve_live(self._live)
+        if self._live is None:
+            served = serve_mock(settings)
+        else:
+            served, self._relay = _serve_live(self._live)
         served.start()
         self._pool.append((settings, served))
         return served
@@ -185,8 +231,12 @@ class Kit:
         session.journal.leaving = self._watch.note
 
     @property
+    def _shared(self) -> list[Served]:
+        return [*(served for _, served in self._pool), *self._taping.served]
+
+    @property
     def _all(self) -> list[Served]:
-        return [*(served for _, served in self._pool), *(extra.served for extra in self._extra)]
+        return [*self._shared, *(extra.served for extra in self._extra)]
 
     # The end of a test.
 
@@ -194,13 +244,16 @@ class Kit:
         """Judge what is left to judge; the outcome has an error where the test passed and must not."""
         watch = self._watch
         self._gather(passed=passed)
-        outcome = Outcome(self._data(), self._section())
+        recorded = self._taping.end(watch, passed=passed)
+        outcome = Outcome({**self._data(), **recorded.data}, self._section(recorded.told))
         broken = watch.since(0)
         died = [served.died for served in self._all if served.died is not None]
         if passed and died:
             outcome.error = StartError(f"the mock server died during the test: {died[0]}")
         elif passed and broken:
             outcome.error = broken_contract(broken)
+        elif passed and recorded.trouble:
+            outcome.error = StartError(recorded.trouble)
         return outcome
 
     def _gather(self, *, passed: bool) -> None:
@@ -220,14 +273,15 @@ class Kit:
         if passed:
             self._watch.note_unused(stub for session in watched for stub in session.stubs.owing)
 
-    def _section(self) -> str:
-        parts = [transcript(session) for served in self._all for session in served.sessions]
+    def _section(self, told: str) -> str:
+        parts = [told] if told else []
+        parts += [transcript(session) for served in self._all for session in served.sessions]
         parts += [f"the mock server died: {served.died}" for served in self._all if served.died is not None]
         return "\n\n".join(part for part in parts if part)
 
     def _data(self) -> dict[str, Any]:
         watch = self._watch
-        if not watch.requests and not watch.unused:
+        if not watch.requests and not watch.unused and self._taping.tape is None:
             return {}
         sessions = [each for served in self._all for each in served.sessions if len(each.journal)]
         return {
@@ -287,6 +341,7 @@ class Kit:
         return example
 
     def _begin_example(self) -> int:
+        self._taping.again()
         for served in self._all:
             served.reset()  # what came before the first example is judged now, and told at the end
             served.session.journal.leaving = self._watch.note
@@ -310,7 +365,7 @@ def _live_plan(config: pytest.Config) -> LivePlan | None:
     return live_plan(config)
 
 
-def _serve_live(plan: LivePlan) -> Served:
+def _serve_live(plan: LivePlan) -> tuple[Served, Relay]:
     from mockserver.testing.run.live import serve_live
 
     return serve_live(plan)

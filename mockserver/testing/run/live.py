@@ -77,14 +77,15 @@ def _whole(config: pytest.Config, name: str) -> int:
     return int(value)
 
 
-def serve_live(plan: LivePlan) -> Served:
-    """The pass-through to the endpoint, in the mock's place."""
+def serve_live(plan: LivePlan) -> tuple[Served, Relay]:
+    """The pass-through to the endpoint, in the mock's place, and what it serves."""
     session = open_session("live", profile=plan.profile)
     key = f"relay-{token_hex(16)}"
     budget = Budget(plan.requests, plan.tokens)
     relay = Relay(plan.origin, session.profile, key, budget, Limits(), session.journal)
     server = ThreadedServer(relay, grace=GRACE_SECONDS)
-    return Served(session, server, api_key=key, model=plan.model, settled=relay.settled, leave=relay.close)
+    served = Served(session, server, api_key=key, model=plan.model, settled=relay.settled, leave=relay.close)
+    return served, relay
 
 
 def skip_scripted(item: pytest.Item) -> None:

@@ -10,23 +10,28 @@ import pytest
 
 __all__ = [
     "MARKER",
+    "RECORD_MODES",
     "add_options",
     "chosen",
     "given",
     "is_live",
     "marked",
     "report_file",
+    "require_endpoint",
     "skip_live",
     "switched",
 ]
 
 MARKER = (
-    "responses(profile=None, rendering=None, exchanges=None, strict=None, allow=[]): "
+    "responses(profile=None, rendering=None, exchanges=None, strict=None, allow=[], recorded=None): "
     "how the servers of this test behave, and what its requests may break (ids of rules, or 'unplanned', "
-    "'unused', 'refused')."
+    "'unused', 'refused', 'drifted'); recorded=True: it needs recordings, False: it has none."
 )
 
-_MARKED = ("profile", "rendering", "exchanges", "strict", "allow")
+_MARKED = ("profile", "rendering", "exchanges", "strict", "allow", "recorded")
+
+#: What `--responses-record-mode` can be, as in vcrpy and pytest-recording, and one more.
+RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite", "verify")
 
 _TRUTH = {"true": True, "false": False}
 
@@ -59,6 +64,12 @@ _OPTIONS: Mapping[str, tuple[str, str | None, tuple[str, ...] | None, str]] = {
     "live-profile": ("The age to judge it by; default: as its path tells.", "NAME", None, ""),
     "live-max-requests": ("Requests to send there at the most (100).", "N", None, "100"),
     "live-max-tokens": ("No request is sent once so many tokens are spent (100000).", "N", None, "100000"),
+    "record-mode": (
+        "none plays recordings; once, new_episodes, all and rewrite make them; verify compares (none).",
+        None,
+        RECORD_MODES,
+        "none",
+    ),
     "report": ("Write what the requests of all tests came to, as JSON.", "FILE", None, ""),
 }
 
@@ -83,6 +94,16 @@ def _twin(name: str) -> str:
 def is_live(config: pytest.Config) -> bool:
     """Whether the tests are to talk to a live endpoint."""
     return bool(config.getoption("responses_live") or config.getini("responses_live"))
+
+
+def require_endpoint(config: pytest.Config) -> None:
+    """UsageError where recordings are to be made or compared, and no endpoint is named for it."""
+    mode = chosen(config, "record-mode")
+    if mode not in ("none", "once") and not is_live(config):
+        raise pytest.UsageError(
+            f"--responses-record-mode={mode} asks an endpoint: "
+            "it needs --responses-live and --responses-live-url"
+        )
 
 
 def given(config: pytest.Config, name: str) -> str:

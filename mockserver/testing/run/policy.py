@@ -19,10 +19,11 @@ from mockserver.settings import NAMES, project_settings
 from mockserver.testing.run import options
 from mockserver.testing.serving import Settings, checked, loaded
 
-__all__ = ["REFUSED", "UNPLANNED", "UNUSED", "Policy", "policy_of", "run_settings", "settings_of"]
+__all__ = ["DRIFTED", "REFUSED", "UNPLANNED", "UNUSED", "Policy", "policy_of", "run_settings", "settings_of"]
 
 #: What a test can fail for beside the rules of the contract, by names that `allow` takes like theirs.
-UNPLANNED, UNUSED, REFUSED = "unplanned", "unused", "refused"
+UNPLANNED, UNUSED, REFUSED, DRIFTED = "unplanned", "unused", "refused", "drifted"
+_NAMES = (UNPLANNED, UNUSED, REFUSED, DRIFTED)
 
 _OF_SERVER = frozenset(Settings.__annotations__)
 
@@ -47,13 +48,15 @@ def policy_of(item: pytest.Item) -> Policy:
     strict = marked.get("strict", options.switched(config, "strict"))
     if not isinstance(strict, bool):
         raise pytest.UsageError(f"{item.nodeid}: strict is True or False, not {strict!r}")
+    if marked.get("recorded") not in (None, True, False):
+        raise pytest.UsageError(f"{item.nodeid}: recorded is True or False, not {marked['recorded']!r}")
     allow = frozenset(marked.get("allow", ()))
     if allow:
-        unknown = sorted(allow - load_rules().keys() - {UNPLANNED, UNUSED, REFUSED})
+        unknown = sorted(allow - load_rules().keys() - {*_NAMES})
         if unknown:
             raise pytest.UsageError(
                 f"{item.nodeid}: there is no rule {unknown[0]!r} to allow; `mockserver rules` lists them; "
-                f"beside them there are: {UNPLANNED}, {UNUSED}, {REFUSED}"
+                f"beside them there are: {', '.join(_NAMES)}"
             )
     return Policy(strict, options.chosen(config, "unused"), options.chosen(config, "ignored"), allow)
 

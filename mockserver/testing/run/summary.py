@@ -23,6 +23,8 @@ class Summary:
 
     def __init__(self) -> None:
         self._tests: dict[str, dict[str, Any]] = {}
+        self.stale: list[str] = []
+        """Files of recordings that no test has."""
 
     def add(self, report: pytest.TestReport) -> None:
         """Take a test's report; of one that is run again the last counts."""
@@ -33,7 +35,7 @@ class Summary:
         }
 
     def lines(self) -> Iterator[str]:
-        """At most two lines: parameters that are ignored, and replies that nobody asked for."""
+        """A line each: ignored parameters, replies that nobody asked for, and what came of recordings."""
         ignored = self._count("ignored")
         if ignored:
             told = ", ".join(f"{name} ({_times(count)})" for name, count in sorted(ignored.items()))
@@ -41,6 +43,19 @@ class Summary:
         unused = sum(test["unused"] for test in self._tests.values() if test["outcome"] != "failed")
         if unused:
             yield f"responses: planned replies that were not asked for: {unused}"
+        yield from self._recordings()
+
+    def _recordings(self) -> Iterator[str]:
+        tapes = [test["recordings"] for test in self._tests.values() if "recordings" in test]
+        played, written = (sum(tape[name] for tape in tapes) for name in ("played", "written"))
+        if played or written:
+            yield f"responses: recordings: {played} played, {written} written"
+        for tape in tapes:
+            if tape["unplayed"]:
+                names = ", ".join(tape["unplayed"])
+                yield f"responses: recordings that were not asked for: {tape['file']}: {names}"
+        for file in self.stale:
+            yield f"responses: recordings that are no test's: {file}"
 
     def write(self, file: Path, *, complete: bool) -> None:
         """Write the report; OSError. `complete`: whether the run came to its end."""

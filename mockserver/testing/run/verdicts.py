@@ -13,7 +13,7 @@ from mockserver.contract.words import without_keys
 from mockserver.errors import ContractError
 from mockserver.server.journal import Entry
 from mockserver.server.stubs import Stub
-from mockserver.testing.run.policy import REFUSED, UNPLANNED, UNUSED, Policy
+from mockserver.testing.run.policy import DRIFTED, REFUSED, UNPLANNED, UNUSED, Policy
 from mockserver.wire.redaction import redact
 
 __all__ = ["Watch", "broken_contract", "judged"]
@@ -87,6 +87,14 @@ class Watch:
             messages = [redact(f"a planned reply was not asked for: {stub}") for stub in owing]
             self._add(0, [Finding(UNUSED, Severity.ERROR, "", None, message) for message in messages])
 
+    def note_drift(self, told: Iterable[tuple[str, str, str, str]]) -> None:
+        """Judge what an endpoint says otherwise than it did: (place, message, before, after) of each."""
+        found = [
+            Finding(DRIFTED, Severity.ERROR, "", None, f"{place}: {message}", before or None, after or None)
+            for place, message, before, after in told
+        ]
+        self._add(0, found)
+
     def _add(self, request: int, found: Iterable[Finding]) -> None:
         for finding in found:
             allowed = finding.rule in self.policy.allow
@@ -99,6 +107,11 @@ class Watch:
         if finding.rule == _IGNORED and self.policy.ignored == "error":
             return True
         return finding.severity is Severity.ERROR
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether something broke that is not allowed."""
+        return bool(self._broken)
 
     def mark(self) -> int:
         """The moment at which something new begins, for `since`."""

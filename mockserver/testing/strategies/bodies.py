@@ -10,7 +10,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 from mockserver.contract import operations
 from mockserver.profiles import latest_profile
 from mockserver.server.context import input_list
-from mockserver.testing.strategies.replies import output_items, responses
+from mockserver.testing.strategies.replies import output_items, responses, usages
 from mockserver.testing.strategies.requests import inputs, requests
 from mockserver.testing.strategies.values import JSONObject, Look, look, one_of, texts
 
@@ -87,6 +87,44 @@ def _models(here: Look) -> SearchStrategy[JSONObject]:
     return st.just({"object": "list", "data": [{"id": name, **about} for name in here.profile.models]})
 
 
+@st.composite
+def _compacted(draw: DrawFn, here: Look) -> JSONObject:
+    """A conversation made short: what was said, and the item that stands for the rest."""
+    item = {"type": "compaction", "id": here.item_id(2, "compaction"), "encrypted_content": draw(texts())}
+    parts = [*map(dict, draw(st.lists(st.sampled_from(_SHOWN), max_size=2)))]
+    about = {"id": here.item_id(1), "role": draw(st.sampled_from(["user", "system", "developer"]))}
+    said = {**about, "status": "completed", "type": "message", "content": parts}
+    return {
+        "id": here.response_id(1),
+        "object": "response.compaction",
+        "created_at": 1771316949,
+        "output": [said, {**item, **draw(st.sampled_from([{}, {"status": "completed"}]))}],
+        "usage": draw(usages(profile=here.profile.name)),
+    }
+
+
+#: Parts of messages that were sent, as items show them (Open Responses OpenAPI document, 2026-04-24).
+_SHOWN: tuple[JSONObject, ...] = (
+    {"type": "input_text", "text": "x"},
+    *({"type": each, "text": "x"} for each in ("text", "summary_text", "reasoning_text")),
+    *({"type": "input_image", "image_url": None, "detail": each} for each in ("low", "high", "auto")),
+    {"type": "input_file", "filename": "a.txt", "file_data": "YQ==", "file_url": "https://example.invalid/a"},
+    {"type": "input_video", "video_url": "https://example.invalid/v"},
+)
+
+
+def _compact_request(here: Look) -> SearchStrategy[JSONObject]:
+    return st.fixed_dictionaries(
+        {"model": st.just("any-model")},
+        optional={
+            "input": texts() | inputs(here.profile.name) | st.none(),
+            "previous_response_id": st.sampled_from(["resp_1", None]),
+            "instructions": texts() | st.none(),
+            "prompt_cache_key": st.sampled_from(["key-1", None]),
+        },
+    )
+
+
 _KINDS: dict[str, Callable[[Look], SearchStrategy[JSONObject]]] = {
     "deleted_response": lambda here: _deleted(None, "resp_"),
     "input_items": _input_items,
@@ -102,4 +140,6 @@ _KINDS: dict[str, Callable[[Look], SearchStrategy[JSONObject]]] = {
     "listed_item": lambda here: output_items(profile=here.profile.name),
     "deleted_item": lambda here: _deleted("conversation.item.deleted", "msg_"),
     "models": _models,
+    "compact_request": _compact_request,
+    "compact_response": _compacted,
 }

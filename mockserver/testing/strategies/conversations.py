@@ -85,7 +85,8 @@ class _Talk:
             request["input"] = [*self.history, *_answered(self.output, new)]
             self.history = request["input"]
         request |= {"stream": True} if stream else {}
-        request |= {"tools": [*self.tools], "enable_thinking": True} if self.tools else {}
+        thinks = {"enable_thinking": True} if "enable_thinking" in self.here.profile.parameters else {}
+        request |= {"tools": [*self.tools], **thinks} if self.tools else {}
         return Turn(request, self._reply(number, script, stream))
 
     def _reply(self, number: int, script: Script, stream: bool) -> Any:

@@ -7,6 +7,7 @@ ever drawn and thrown away.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -16,8 +17,9 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile
 from mockserver.replies.events import Facts, build_events, build_response
-from mockserver.replies.script import FunctionCall, Script, ToolCall
+from mockserver.replies.script import FunctionCall, Script, ToolCall, kind_of
 from mockserver.replies.usage import Cache, output_tokens, usage_object
+from mockserver.testing.strategies import neighbours, variants
 from mockserver.testing.strategies.scripts import (
     ERROR_CODES,
     item_kinds,
@@ -96,7 +98,10 @@ def _responses(
     draw: DrawFn, profile: str, rendering: str, said: SearchStrategy[Script], unknown: bool
 ) -> JSONObject:
     here = look(profile, rendering)
-    response = render_response(draw(_replies(here, said)), here)
+    reply = draw(_replies(here, said))
+    response = render_response(reply, here)
+    if neighbours.is_neighbour(here.profile) and (names := draw(variants.ways())):
+        response = variants.rewritten(render_events(reply, here), names)[-1]["response"]
     if unknown:
         for place in [response, *response["output"]]:
             place.update(draw(_NOTES))
@@ -132,6 +137,11 @@ def usages(
     given, written = draw(st.integers(0, 100_000)), draw(st.integers(0, 100_000))
     cached = st.sampled_from([0, given, given // 2])
     thought = st.sampled_from([0, written, written // 2])
+    details: dict[str, SearchStrategy[Any]] = {
+        "input_tokens_details": st.fixed_dictionaries({"cached_tokens": cached}),
+        "output_tokens_details": st.fixed_dictionaries({"reasoning_tokens": thought}),
+    }
+    one_form = neighbours.is_neighbour(here.profile)
     counts = {"count": st.integers(1, 9)}
     tools = st.dictionaries(st.sampled_from(tuple(here.profile.tools)), st.fixed_dictionaries(counts))
     members: JSONObject = draw(
@@ -140,11 +150,11 @@ def usages(
                 "input_tokens": st.just(given),
                 "output_tokens": st.just(written),
                 "total_tokens": st.just(given + written),
+                **(details if one_form else {}),
             },
             optional={
-                "input_tokens_details": st.fixed_dictionaries({"cached_tokens": cached}) | st.none(),
-                "output_tokens_details": st.fixed_dictionaries({"reasoning_tokens": thought}) | st.none(),
-                "x_tools": tools if here.profile.tools else st.none(),
+                **({} if one_form else {name: each | st.none() for name, each in details.items()}),
+                **({} if one_form else {"x_tools": tools if here.profile.tools else st.none()}),
                 **({"x_details": _rows(here.profile, given, written)} if here.profile.x_details else {}),
             },
         )
@@ -190,12 +200,16 @@ def errors(
 
     The flat one is also what an untyped payload in a stream is.
     """
-    look(profile, rendering)
+    here = look(profile, rendering)
     message = draw(texts(surrogates))
-    form = draw(st.sampled_from(["flat", "wrapped", "not found", "failed response"]))
-    if form == "flat":
+    one_form = neighbours.is_neighbour(here.profile)
+    forms = ["common"] if one_form else ["flat", "wrapped", "not found"]
+    form = draw(st.sampled_from([*forms, "failed response"]))
+    if form == "common":
+        body: JSONObject = draw(neighbours.error_bodies(profile, surrogates))
+    elif form == "flat":
         code = draw(st.sampled_from(["InvalidParameter", "InvalidApiKey", "Throttling.RateQuota"]))
-        body: JSONObject = {"code": code, "message": message, "request_id": _REQUEST_ID}
+        body = {"code": code, "message": message, "request_id": _REQUEST_ID}
     elif form == "wrapped":
         inner = {
             "code": "invalid_api_key",
@@ -230,22 +244,37 @@ def streams(
     does not know. Other options as in `scripts`.
     """
     said = scripts(profile=profile, kinds=kinds, statuses=statuses, surrogates=surrogates)
-    whole = stream_of(said, profile=profile, rendering=rendering, unknown=unknown)
+    whole = stream_of(said, profile=profile, rendering=rendering, unknown=unknown, varied=True)
     return whole | _faults(profile, rendering) if faults else whole
 
 
 @st.composite
 def stream_of(
-    draw: DrawFn, said: SearchStrategy[Script], *, profile: str, rendering: str, unknown: bool = False
+    draw: DrawFn,
+    said: SearchStrategy[Script],
+    *,
+    profile: str,
+    rendering: str,
+    unknown: bool = False,
+    varied: bool = False,
+    way: str | None = None,
 ) -> list[JSONObject]:
-    """The streams of some scripts."""
+    """The streams of some scripts; `varied` and `way` also what other servers of the profile may say."""
     here = look(profile, rendering)
     events = render_events(draw(_replies(here, said)), here)
+    if way is not None:
+        events = variants.rewritten(events, (way,))
+    elif varied and neighbours.is_neighbour(here.profile):
+        events = variants.rewritten(events, draw(variants.ways()))
     return _with_strangers(draw, events) if unknown else events
 
 
 @st.composite
 def _faults(draw: DrawFn, profile: str, rendering: str) -> list[JSONObject]:
+    if neighbours.is_neighbour(load_profile(profile)):
+        said = scripts(profile=profile, statuses=("failed",))
+        nothing = said.map(lambda script: replace(script, items=()))
+        return draw(stream_of(nothing, profile=profile, rendering=rendering))
     body = draw(errors(profile=profile, rendering=rendering))
     if body.get("object") != "response":
         return [body]
@@ -281,18 +310,22 @@ def _events(
     kind = draw(st.sampled_from(one_of("types", types, event_types(profile))))
     end = kind.removeprefix("response.")
     ends = script_statuses(profile)
+    end = "failed" if kind == "error" else end
     said = scripts_of(
         profile=profile,
         kinds=_kinds_with(kind, look(profile, rendering)),
         statuses=(end if end in ends else "completed",),
         surrogates=surrogates,
     )
-    stream = draw(stream_of(said, profile=profile, rendering=rendering, unknown=unknown))
+    way, _ = variants.EVENTS.get(kind, (None, ""))
+    stream = draw(stream_of(said, profile=profile, rendering=rendering, unknown=unknown, way=way))
     return draw(st.sampled_from([event for event in stream if event["type"] == kind]))
 
 
 def _kinds_with(event_type: str, here: Look) -> tuple[str, ...]:
     """Kinds of items that bring such an event."""
+    if event_type in variants.EVENTS:
+        return (variants.EVENTS[event_type][1],)
     for start, kind in _CHILDREN:
         if event_type.startswith(start):
             return (kind,)
@@ -315,7 +348,8 @@ def _replies(draw: DrawFn, here: Look, said: SearchStrategy[Script]) -> Reply:
     script = draw(said)
     model = draw(st.sampled_from(here.profile.models))
     tools = declared(script, here)
-    echoes: JSONObject = draw(_echoes(here.profile.name))
+    one_form = neighbours.is_neighbour(here.profile)
+    echoes: JSONObject = draw(neighbours.echoes() if one_form else _echoes(here.profile.name))
     given = 30 if script.usage.input_tokens is None else script.usage.input_tokens
     cached = draw(st.sampled_from([None, (0, given), (given, 0)])) if here.profile.cache_seconds else None
     return Reply(script, model, draw(_TIMES), draw(_CHOICES), tools=tools, echoes=echoes, cached=cached)
@@ -350,6 +384,12 @@ def declared(script: Script, here: Look) -> tuple[JSONObject, ...]:
     return (*(declaration(kind) for kind in here.profile.tools if kind in kinds), *functions)
 
 
+def _echoed(tools: tuple[JSONObject, ...], here: Look) -> list[JSONObject]:
+    """The tools as a response repeats them."""
+    lacking = here.profile.completed.get("tools", {})
+    return [{**lacking, **tool} if tool["type"] == "function" else tool for tool in tools]
+
+
 def render_response(reply: Reply, here: Look) -> JSONObject:
     """The body of a reply."""
     response = build_response(reply.script, _facts(reply, here), here.profile)
@@ -375,12 +415,12 @@ def _facts(reply: Reply, here: Look) -> Facts:
         response_id=here.response_id(reply.number),
         created_at=here.time(reply.created_at),
         model=reply.model,
-        item_ids=tuple(here.item_id(before + at) for at in range(1, len(script.items) + 1)),
+        item_ids=tuple(here.item_id(before + at, kind_of(item)) for at, item in enumerate(script.items, 1)),
         call_ids=tuple(here.call_id(before + at) for at in range(1, len(script.items) + 1)),
         usage=usage_object(
             script, given, given + written, here.profile, Cache(*reply.cached) if reply.cached else None
         ),
-        tools=list(reply.tools),
+        tools=_echoed(reply.tools, here),
         tool_choice=reply.tool_choice,
         echoes={**{name: _plain(value) for name, value in echoes.items()}, **reply.echoes},
     )

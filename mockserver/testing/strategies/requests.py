@@ -13,6 +13,7 @@ from mockserver.contract.findings import Severity
 from mockserver.contract.rules import load_rules
 from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile
 from mockserver.replies import mutants
+from mockserver.testing.strategies import neighbours
 from mockserver.testing.strategies.values import JSONObject, declaration, json_values, look, one_of, texts
 
 __all__ = ["inputs", "invalid_requests", "requests"]
@@ -70,13 +71,20 @@ def _thinks(request: JSONObject, about: Profile) -> None:
             request["enable_thinking"] = True
             if (request.get("reasoning") or {}).get("effort") == "none":
                 request["reasoning"] = None
-    if about.efforts and len(tools) != 1 and request.get("tool_choice") == "required":
+    if (
+        "enable_thinking" in about.parameters
+        and about.efforts
+        and len(tools) != 1
+        and request.get("tool_choice") == "required"
+    ):
         request["tool_choice"] = "auto"
 
 
 @cache
 def _members(profile: str, surrogates: bool) -> SearchStrategy[JSONObject]:
     about = load_profile(profile)
+    if neighbours.is_neighbour(about):
+        return neighbours.members(profile, surrogates)
     words = texts(surrogates).map(lambda text: text or "a")
     functions = st.fixed_dictionaries(
         {"type": st.just("function"), "name": st.sampled_from(["get_weather", "f", "Look-up_2"])},
@@ -180,7 +188,8 @@ def _distinct(tools: list[JSONObject]) -> list[JSONObject]:
 
 def inputs(profile: str) -> SearchStrategy[list[JSONObject]]:
     """Lists of items as the `input` of a request may be."""
-    return _conversations(False, load_profile(profile).age)
+    about = load_profile(profile)
+    return neighbours.items(False) if neighbours.is_neighbour(about) else _conversations(False, about.age)
 
 
 @cache

@@ -74,11 +74,16 @@ class Look(NamedTuple):
     def response_id(self, number: int) -> str:
         """The id of a session's response, counted from 1."""
         form = self.profile.id_form
-        return ("" if form == "uuid" else form) + uuid(f"{number:032x}")
+        return ("" if form == "uuid" else form) + self._digits(number)
 
-    def item_id(self, number: int) -> str:
-        """The id of an item."""
-        return self.profile.item_id_prefix + uuid(f"{number:032x}")
+    def item_id(self, number: int, kind: str = "message") -> str:
+        """The id of an item of a kind."""
+        prefix = self.profile.item_id_prefixes.get(kind, self.profile.item_id_prefix)
+        return prefix + self._digits(number)
+
+    def _digits(self, number: int) -> str:
+        digits = self.profile.id_digits
+        return f"{number:0{digits}x}" if digits else uuid(f"{number:032x}")
 
     def call_id(self, number: int) -> str:
         """The `call_id` of a function call."""

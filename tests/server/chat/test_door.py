@@ -215,3 +215,18 @@ def test_the_journal_tells_of_it(asker: Asker) -> None:
     assert [each.rule for each in entry.findings] == ["REQ-002"]
     asker.post_chat({**BODY, "messages": []})
     assert [each.rule for each in asker.server.journal.last.findings] == ["REQ-001"]
+
+
+def test_a_named_session_has_its_own_plans(asker: Asker) -> None:
+    session = asker.server.session("apart")
+    session.reply("From there.")
+    asker.server.reply("From here.")
+    there = asker.client.post(
+        f"{session.chat_base_url}/chat/completions",
+        json=BODY,
+        headers={"authorization": f"Bearer {session.api_key}"},
+    )
+    assert there.json()["choices"][0]["message"]["content"] == "From there."
+    assert asker.completion("x")["choices"][0]["message"]["content"] == "From here."
+    assert len(session.assert_requested("Hello!")) == 1
+    assert error(asker.post_chat(BODY, x_mock_session="/"))[:2] == (400, "invalid_parameter_error")

@@ -79,7 +79,7 @@ def test_the_same_messages_get_the_same_by_either_api(profile: str, askers: dict
     others = {"max_tokens", "max_completion_tokens", "n"} | ({"text"} - {*about.parameters})
     others |= set() if "text" in about.parameters else {"response_format"}
 
-    @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+    @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
     @given(strategies.chat_requests(profile=profile))
     def check(drawn: dict[str, Any]) -> None:
         ask.server.reset()

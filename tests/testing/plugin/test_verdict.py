@@ -241,6 +241,40 @@ class Cases(unittest.TestCase):
     result.assert_outcomes(passed=1, failed=1)
 
 
+def test_chat_completions_are_judged_and_counted_too(run: Run) -> None:
+    result = run(
+        """
+import httpx
+
+def chat(server, messages):
+    head = {"authorization": f"Bearer {server.api_key}"}
+    body = {"model": server.model, "messages": messages}
+    url = f"{server.chat_base_url}/chat/completions"
+    return httpx.post(url, json=body, headers=head, trust_env=False)
+
+def test_good(responses_server):
+    responses_server.when("hi").reply("Hello!")
+    reply = chat(responses_server, [{"role": "user", "content": "hi"}])
+    assert reply.json()["choices"][0]["message"]["content"] == "Hello!"
+    responses_server.assert_requested("hi", times=1)
+
+def test_bad(responses_server):
+    chat(responses_server, [])
+
+def test_unused(responses_server):
+    responses_server.when("another").reply("Hello!")
+    chat(responses_server, [{"role": "user", "content": "hi"}])
+"""
+    )
+    result.assert_outcomes(passed=1, failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "  error REQ-001 /messages: [[]] is too short*",
+            "1. POST /compatible-mode/v1/chat/completions -> 400",
+        ]
+    )
+
+
 def test_what_is_asked_in_named_sessions_is_judged_too(run: Run) -> None:
     result = run(
         """

@@ -1,0 +1,41 @@
+"""The page about migrating from Chat Completions: its tables are filled in from the data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from mockserver.contract.chat.migration import load_migration
+
+__all__ = ["migrate_page"]
+
+PAGE = Path(__file__).parent / "migrate.md"
+
+_TABLE = re.compile(r"<!-- table: (\w+) -->\n.*?<!-- end of table -->", re.DOTALL)
+_HEADS = {
+    "request": "member of the request",
+    "messages": "member of a message",
+    "response": "member of the completion",
+    "stream": "in the stream",
+    "errors": "in the refusal",
+}
+
+
+def migrate_page() -> str:
+    """The page with its tables as the data has them now."""
+    return _TABLE.sub(lambda match: "\n".join(_table(match[1])), PAGE.read_text(encoding="utf-8"))
+
+
+def _table(name: str) -> Iterator[str]:
+    yield f"<!-- table: {name} -->"
+    yield f"| {_HEADS[name]} | Responses | |"
+    yield "|---|---|---|"
+    for row in load_migration()[name]:
+        if row.chat == "history":
+            continue  # told in a section of its own
+        there = "—" if row.responses is None else f"`{row.responses}`"
+        # What is told behind "has no counterpart:" begins small.
+        words = row.words if row.responses else row.words[:1].upper() + row.words[1:]
+        yield f"| `{row.chat}` | {there} | {words} ({row.source}) |"
+    yield "<!-- end of table -->"

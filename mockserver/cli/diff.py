@@ -1,0 +1,93 @@
+"""`mockserver diff`: what changed in the contract between two recordings, reports or profiles."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mockserver.cli.options import option
+from mockserver.cli.settings import give_up
+from mockserver.errors import ConfigurationError, InvalidJSON, MockServerError
+from mockserver.profiles import LATEST, latest_profile, profile_names
+from mockserver.wire import json
+
+if TYPE_CHECKING:
+    from mockserver.recordings.diff.changes import Change
+
+__all__ = ["diff"]
+
+
+@click.command()
+@click.argument("before", metavar="A")
+@click.argument("after", metavar="B")
+@option("style", "--format", type=click.Choice(["text", "json"]), default="text", help="What to print.")
+@option(
+    "--fail-on",
+    type=click.Choice(["breaking", "warning", "info"]),
+    default="breaking",
+    help="The mildest change that makes the exit status 1.",
+)
+def diff(before: str, after: str, style: str, fail_on: str) -> None:
+    """Tell what changed in the contract between two recordings, reports or profiles.
+
+    A and B are folders or files of recordings, JSON reports of `mockserver verify`, or names of profiles;
+    both of one kind. Texts are not compared: shapes, kinds, order, ids, statuses, rules and tools are.
+
+    Exit status: 0 nothing changed that is as bad as --fail-on, 1 something did, 2 unusable arguments.
+    """
+    from mockserver.recordings.diff.forms import as_json, as_text, worst
+
+    try:
+        what, changes = _compared(before, after)
+    except MockServerError as error:
+        give_up(str(error), 2)
+    text = as_text(changes) if style == "text" else as_json(changes, before, after, what)
+    sys.stdout.buffer.write(text.encode(sys.stdout.encoding or "utf-8", "backslashreplace"))
+    sys.stdout.flush()
+    raise SystemExit(int(worst(changes, fail_on)))
+
+
+def _compared(before: str, after: str) -> tuple[str, list[Change]]:
+    kinds = [_kind(each) for each in (before, after)]
+    if kinds[0] != kinds[1]:
+        raise ConfigurationError(
+            f"{before} is {kinds[0]}, and {after} is {kinds[1]}: they can not be compared"
+        )
+    if kinds[0] == "a profile":
+        from mockserver.recordings.diff.profiles import profile_changes
+
+        return "profiles", profile_changes(_named(before), _named(after))
+    if kinds[0] == "a report":
+        from mockserver.recordings.diff.reports import read_report, report_changes
+
+        return "reports", report_changes(read_report(Path(before)), read_report(Path(after)))
+    from mockserver.recordings.diff.recordings import recording_changes
+    from mockserver.recordings.folder import load
+
+    return "recordings", recording_changes(load(Path(before)), load(Path(after)))
+
+
+def _named(name: str) -> str:
+    return latest_profile() if name == LATEST else name
+
+
+def _kind(name: str) -> str:
+    """What an argument names: a file or a folder comes before a profile of the same name."""
+    from mockserver.recordings.diff.reports import is_report
+
+    place = Path(name)
+    if place.is_dir():
+        return "a recording"
+    if not place.exists():
+        if name == LATEST or name in profile_names():
+            return "a profile"
+        raise ConfigurationError(
+            f"{name} is neither a file nor a profile; there are: {', '.join(profile_names())}"
+        )
+    try:
+        return "a report" if is_report(json.loads(place.read_bytes())) else "a recording"
+    except (OSError, InvalidJSON) as error:
+        raise ConfigurationError(f"{name} can not be read: {error}") from None

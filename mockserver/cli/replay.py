@@ -1,0 +1,111 @@
+"""`mockserver replay`: serve recordings, the same bytes at the same pace or at once."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mockserver.cli.listening import listen, url_written
+from mockserver.cli.options import option
+from mockserver.cli.settings import give_up
+from mockserver.errors import MockServerError
+from mockserver.profiles import LATEST, latest_profile, load_profile
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mockserver.exchanges import Exchange
+    from mockserver.profiles import Profile
+
+__all__ = ["replay"]
+
+AUTO = "auto"
+
+
+@click.command()
+@click.argument("recordings", type=click.Path(exists=True, path_type=Path), metavar="DIR")
+@option("--speed", default="instant", help="realtime, instant, or a factor: 2x is twice as fast as it came.")
+@option("--port", default=8080, type=click.IntRange(0, 65535), help="Port to listen on; 0: a free one.")
+@option(
+    "--url-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the base URL to this file."
+)
+@option("--profile", default=AUTO, help="The age to judge requests by; auto: that of the recordings.")
+@option("--once", is_flag=True, help="Give each recording once; else the last of a request is repeated.")
+@option("--max-age", default=30, type=click.IntRange(0), metavar="DAYS", help="Warn of older recordings.")
+@option("--quiet", is_flag=True, help="No line for each request.")
+def replay(
+    recordings: Path,
+    speed: str,
+    port: int,
+    url_file: Path | None,
+    profile: str,
+    once: bool,
+    max_age: int,
+    quiet: bool,
+) -> None:
+    """Serve recordings: the same bytes, at the same pace or at once.
+
+    DIR is a folder that `mockserver record` wrote, or one of its files. The n-th of the same request gets
+    the n-th recording of it; one that was not recorded is refused, and told what the nearest was. Any key
+    will do.
+    """
+    from mockserver.recordings.ages import warnings
+    from mockserver.recordings.deck import Deck
+    from mockserver.recordings.folder import load
+    from mockserver.recordings.playing import parse_speed
+    from mockserver.recordings.replay import Playback, Replay, base_paths
+    from mockserver.server.journal import Journal
+    from mockserver.server.logbook import Logbook
+    from mockserver.server.runner import run_forever, url_of
+
+    try:
+        found = load(recordings)
+        age = _profile(found, profile)
+        playback = Playback(deck := Deck(found, once=once), parse_speed(speed))
+    except MockServerError as error:
+        give_up(str(error), 2)
+    bases = base_paths(found, age)
+    for line in warnings(found, age.name, max_age):
+        print(f"mockserver: warning: {line}", file=sys.stderr, flush=True)
+    listener = listen("127.0.0.1", port)
+    logbook = Logbook(None if quiet else sys.stderr)
+
+    def announce() -> None:
+        base_url = url_of(listener) + bases[0]
+        print(_banner(base_url, found, age, speed), flush=True)
+        if url_file is not None:
+            url_written(url_file, base_url)
+
+    try:
+        run_forever(Replay(playback, age, bases, Journal(), tell=logbook.note), listener, announce)
+    finally:
+        logbook.flush()
+    if unplayed := len(deck.unplayed):
+        print(f"mockserver: {unplayed} of {len(found)} recordings were not asked for", file=sys.stderr)
+
+
+def _profile(found: Sequence[Exchange], asked: str) -> Profile:
+    """The profile that is asked for, else that of most recordings."""
+    if asked == LATEST:
+        return load_profile(latest_profile())
+    if asked != AUTO:
+        return load_profile(asked)
+    named = Counter(each.profile for each in found if each.profile)
+    return load_profile(named.most_common(1)[0][0]) if named else load_profile()
+
+
+def _banner(base_url: str, found: Sequence[Exchange], profile: Profile, speed: str) -> str:
+    lines = [
+        f"Replaying {len(found)} recordings ({speed}), judged as {profile.name}",
+        f"  base URL   {base_url}",
+        "",
+        "  export OPENAI_API_KEY=sk-mock",
+        f"  export OPENAI_BASE_URL={base_url}",
+        "",
+        "Ctrl-C stops it.",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,100 @@
+"""Requests as recordings know them: what makes two the same, and what one lacks of another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mockserver.errors import InvalidJSON
+from mockserver.ids import request_digest
+from mockserver.recordings.cleaning import ALWAYS_MASKED, cleaned, masked
+from mockserver.wire import json
+from mockserver.wire.redaction import redact
+
+__all__ = ["Asked", "asked"]
+
+#: Characters of a value that a difference shows.
+_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request without what must not be kept of it."""
+
+    method: str
+    path: str
+    """Behind the base URL, with the query."""
+    value: Any
+    """The body's JSON value; its text where it is none; None where there is no body."""
+    digest: bytes
+    """The same for the same request, however its JSON is written."""
+
+    @property
+    def body(self) -> bytes:
+        """The body, as JSON."""
+        if isinstance(self.value, str):
+            return self.value.encode()
+        return b"" if self.value is None else json.dumps(self.value)
+
+    @property
+    def prompt(self) -> str:
+        """What the user says; empty where the request does not tell."""
+        content = self.value.get("input") if isinstance(self.value, dict) else None
+        if isinstance(content, str):
+            return content
+        items = [each for each in content if isinstance(each, dict)] if isinstance(content, list) else []
+        users = [each.get("content") for each in items if each.get("role") == "user"]
+        if not users:
+            return ""
+        parts = users[-1] if isinstance(users[-1], list) else [{"text": users[-1]}]
+        texts = [each.get("text") for each in parts if isinstance(each, dict)]
+        return "\n".join(text for text in texts if isinstance(text, str))
+
+    def differences(self, other: Asked) -> Iterator[str]:
+        """What about `other` is otherwise, each in words."""
+        if (self.method, self.path) != (other.method, other.path):
+            yield f"{other.method} {other.path} instead of {self.method} {self.path}"
+        elif isinstance(self.value, dict) and isinstance(other.value, dict):
+            yield from _differences(self.value, other.value, "")
+        elif self.value != other.value:
+            yield f"the body: recorded {_shown(self.value)}, got {_shown(other.value)}"
+
+
+def asked(
+    method: str, path: str, body: bytes, masks: Iterable[str] = (), secrets: Sequence[str] = ()
+) -> tuple[Asked, list[str]]:
+    """(the request without keys and masked members, the texts of those members)."""
+    path = redact(path, secrets)
+    taken: list[str] = []
+    try:
+        value: Any = json.loads(body) if body else None
+        value, taken = masked(value, (*ALWAYS_MASKED, *masks))
+        value = cleaned(value, (*secrets, *taken))
+        digest = json.canonical(value) if body else b""
+    except InvalidJSON:
+        value = redact(body.decode(errors="replace"), secrets)
+        digest = value.encode()
+    return Asked(method, path, value, request_digest(f"{method} {path}\n".encode() + digest)), taken
+
+
+def _differences(recorded: Any, got: Any, where: str) -> Iterator[str]:
+    if isinstance(recorded, dict) and isinstance(got, dict):
+        for name in dict.fromkeys((*recorded, *got)):
+            place = f"{where}/{name}"
+            if name not in got:
+                yield f"{place}: recorded {_shown(recorded[name])}, and not there"
+            elif name not in recorded:
+                yield f"{place}: not recorded, and is {_shown(got[name])}"
+            else:
+                yield from _differences(recorded[name], got[name], place)
+    elif isinstance(recorded, list) and isinstance(got, list) and len(recorded) == len(got):
+        for number, (one, other) in enumerate(zip(recorded, got, strict=True)):
+            yield from _differences(one, other, f"{where}/{number}")
+    elif recorded != got or type(recorded) is not type(got):
+        yield f"{where}: recorded {_shown(recorded)}, got {_shown(got)}"
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value).decode()
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -1,0 +1,51 @@
+"""Where the recordings of a test are: `recordings/<module>/<test>.json` beside it. Imports only pytest."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from hashlib import blake2b
+from pathlib import Path
+
+import pytest
+
+__all__ = ["FOLDER", "recording_file", "stale_files"]
+
+FOLDER = "recordings"
+
+_ODD = re.compile(r"[^a-z0-9._-]+")
+#: Characters of a name that are kept: with a digest and a suffix it is one that every file system takes.
+_LONGEST = 100
+
+
+def recording_file(item: pytest.Item) -> Path:
+    """The file of a test's recordings, whether it is there or not.
+
+    A name with anything but small letters, digits, `.`, `_` and `-` in it gets a digest of its own: so no two
+    tests share a file, not even where case does not count.
+    """
+    name = ".".join(each for each in item.nodeid.partition("::")[2].split("::") if each != "()")
+    return item.path.parent / FOLDER / _safe(item.path.stem) / f"{_safe(name)}.json"
+
+
+def _safe(name: str) -> str:
+    plain = _ODD.sub("-", name.lower()).strip("-.")[:_LONGEST]
+    if plain == name:
+        return name
+    digest = blake2b(name.encode(errors="surrogatepass"), digest_size=4).hexdigest()
+    return f"{plain or 'test'}-{digest}"
+
+
+def stale_files(items: Iterable[pytest.Item]) -> Iterator[Path]:
+    """Recordings that are no test's: of the modules of these tests, which must be all that they have."""
+    expected: dict[Path, set[Path]] = {}
+    for item in items:
+        file = recording_file(item)
+        expected.setdefault(file.parent, set()).add(file)
+    for folder, files in sorted(expected.items()):
+        yield from (file for file in sorted(folder.glob("*.json")) if file not in files)
+    for root in sorted({folder.parent for folder in expected}):
+        modules = {_safe(module.stem) for module in root.parent.glob("*.py")}
+        gone = (each for each in sorted(root.glob("*")) if each.is_dir() and each.name not in modules)
+        for folder in gone:
+            yield from sorted(folder.glob("*.json"))

@@ -1,0 +1,101 @@
+"""Real SDKs ask Chat Completions: whole, streamed, by their helpers, with tools, and refused."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.conftest import (
+    ENVIRONMENTS,
+    KEY,
+    MODEL,
+    Start,
+    client_environment,
+    environment_python,
+    program,
+)
+
+pytestmark = pytest.mark.acceptance
+
+CLIENTS = Path(__file__).parent / "clients"
+
+CALL = {"type": "function_call", "name": "weather", "arguments": {"city": "Oslo"}}
+EXCHANGES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
+    "hi": ({"prompt": "Hi"}, [{"type": "message", "text": "Hello there!"}]),
+    "rain": ({"prompt": "Rain?", "tool": "weather"}, [CALL]),
+    "umbrella": (
+        {"prompt": "Rain?", "tool_output": "Rain in Oslo.", "after": "rain"},
+        [{"type": "message", "text": "Take an umbrella."}],
+    ),
+    "thought": (
+        {"prompt": "Think.", "thinking": True},
+        [{"type": "reasoning", "text": "Hm."}, {"type": "message", "text": "Yes."}],
+    ),
+}
+
+
+def ask(command: Sequence[str | Path], start: Start, folder: Path) -> list[Any]:
+    """What a client prints that asks a server with these exchanges."""
+    for name, (match, items) in EXCHANGES.items():
+        exchange = {"format": 1, "name": name, "match": match, "reply": {"script": {"items": items}}}
+        (folder / f"{name}.json").write_text(json.dumps(exchange), encoding="utf-8")
+    server = start("--exchanges", folder, "--seed", "1", "--allow-mock-headers")
+    url = f"{server.root}/compatible-mode/v1"
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=client_environment(OPENAI_BASE_URL=url, OPENAI_API_KEY=KEY, MODEL=MODEL),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    printed: list[Any] = json.loads(done.stdout)
+    return printed
+
+
+@pytest.mark.parametrize("name", ["openai-newest", "openai-2"])
+def test_openai_python(name: str, start: Start, tmp_path: Path) -> None:
+    command: list[str | Path] = [environment_python(name), "-W", "error", CLIENTS / "chat_python.py"]
+    assert ask(command, start, tmp_path) == [
+        "Hello there!",
+        ["Hello there!", True],
+        ['{"city":"Oslo"}', True],
+        ["tool_calls", "weather", "Take an umbrella."],
+        "Weather",
+        "Hm.",
+        [
+            ["NotFoundError", "model_not_found", True],
+            ["BadRequestError", "invalid_parameter_error", True],
+            ["RateLimitError", "limit_requests", True],
+        ],
+    ]
+
+
+def test_openai_node(start: Start, tmp_path: Path) -> None:
+    packages = ENVIRONMENTS / "node" / "node_modules"
+    if not packages.is_dir():
+        pytest.skip("there is no .environments/node: `make test` builds it where npm is installed")
+    (tmp_path / "node_modules").symlink_to(packages)
+    (tmp_path / "chat.mjs").write_text((CLIENTS / "chat_node.mjs").read_text())
+    assert ask([program("node"), "chat.mjs"], start, tmp_path) == [
+        "Hello there!",
+        ["Hello there!", True],
+        "Hello there!",
+        "Take an umbrella.",
+        ["NotFoundError", "model_not_found"],
+    ]
+
+
+def test_langchain_openai(start: Start, tmp_path: Path) -> None:
+    # Beside the programs of this folder one has the name of the package.
+    (tmp_path / "chat.py").write_text((CLIENTS / "chat_langchain.py").read_text())
+    command: list[str | Path] = [environment_python("langchain-openai"), "chat.py"]
+    assert ask(command, start, tmp_path) == [["Hello there!", True], "Hello there!", "Weather", "Weather"]

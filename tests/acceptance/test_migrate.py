@@ -1,0 +1,156 @@
+"""`docs/migrate.md`: its Node and curl blocks run as they stand but for the host, and print what it shows."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from mockserver import FunctionCall, Message, MockServer, Reasoning, Script
+from mockserver.contract.chat.migration import load_migration, responses_form
+from mockserver.contract.chat.schemas import chat_schemas
+from mockserver.profiles import load_profile
+from tests.acceptance.conftest import ROOT, Start
+from tests.acceptance.test_document import execute
+from tests.asking import Asker
+
+PAGE = (ROOT / "docs" / "migrate.md").read_text(encoding="utf-8")
+BLOCK = re.compile(r"^```(js|sh)\n(.*?)^```\n\n```text\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCKS = BLOCK.findall(PAGE)
+HOST = "https://dashscope-intl.aliyuncs.com"
+
+
+def test_every_block_has_its_output() -> None:
+    assert len(BLOCKS) == PAGE.count("```js\n") + PAGE.count("```sh\n") == 6
+
+
+@pytest.mark.acceptance
+@pytest.mark.parametrize(
+    ("language", "text", "told"), BLOCKS, ids=[f"{each[0]} {at}" for at, each in enumerate(BLOCKS)]
+)
+def test_a_block_prints_what_follows_it(
+    language: str, text: str, told: str, start: Start, tmp_path: Path
+) -> None:
+    server = start("--seed", "1")
+    assert HOST in text
+    program = text.replace(HOST, server.root)
+    printed = execute(program, "node" if language == "js" else "curl", tmp_path)
+    wanted = [re.sub("…+", "*", line.replace("[", "[[]")) for line in told.splitlines()]
+    pytest.LineMatcher(printed.splitlines()).fnmatch_lines(wanted)
+
+
+def test_the_check_on_the_page_is_what_is_printed(tmp_path: Path, capsysbinary: Any) -> None:
+    from mockserver.cli.checking import run
+
+    block = PAGE.partition("$ mockserver check chat.json\n")[2].partition("```")[0]
+    body = json.loads(re.search(r"^    \{.*?^    \}", block, re.MULTILINE | re.DOTALL)[0])  # type: ignore[index]
+    chat = {"model": body["model"], "messages": body["input"], "stop": "\n"}
+    file = tmp_path / "chat.json"
+    file.write_text(json.dumps(chat))
+    assert run([str(file)]) == 0
+    printed = capsysbinary.readouterr().out.decode()
+    assert printed.replace(str(file), "chat.json") == block
+
+
+def test_every_member_of_chat_is_on_the_page() -> None:
+    """As the schemas have them: a member that is added needs its row."""
+    union = chat_schemas().union
+    rows = load_migration()
+    assert {row.chat for row in rows["request"]} == set(union["chat_request"]["properties"])
+    told = {row.chat.removeprefix("messages[].").partition("[")[0] for row in rows["messages"]}
+    # Null in what an SDK prints of a message: nobody sends anything else.
+    printed = {"refusal", "annotations", "audio", "function_call"}
+    assert told - {"history"} == set(union["chat_message"]["properties"]) - printed
+    kinds = {row.chat.rpartition(": ")[2] for row in rows["messages"] if "[]: " in row.chat}
+    assert kinds == set(union["chat_part"]["properties"]["type"]["enum"])
+
+
+@pytest.mark.parametrize("row", load_migration()["request"], ids=lambda row: row.chat)
+def test_a_row_is_what_becomes_of_the_member(row: Any) -> None:
+    given: dict[str, Any] = {
+        "model": "qwen3-max-2026-01-23",
+        "messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}],
+    }
+    values: dict[str, Any] = {
+        "tools": [{"type": "function", "function": {"name": "f"}}],
+        "tool_choice": {"type": "function", "function": {"name": "f"}},
+        "response_format": {"type": "json_object"},
+        "stream_options": {"include_usage": True},
+        "max_tokens": 500,
+        "max_completion_tokens": 500,
+    }
+    profile = load_profile("qwen-2026-09")
+    before = responses_form(given, profile)
+    value = values.get(row.chat, given.get(row.chat, 2))
+    after = responses_form({**given, row.chat: value}, profile)
+    place = (row.responses or "").partition(".")[0].partition("[")[0]
+    if row.responses is None:
+        assert after.body == before.body
+        assert [note.member for note in after.notes if note not in before.notes] == [f"/{row.chat}"]
+    else:
+        assert place in after.body
+        assert {*after.body} - {*before.body} <= {place}
+
+
+def paths(value: Any, before: str = "") -> Iterator[str]:
+    """The members of an object, those of objects within them too; of a list the first element's."""
+    for name, each in value.items():
+        if isinstance(each, list) and each and name != "tool_calls":
+            yield from paths(each[0], f"{before}{name}[0].")
+        elif isinstance(each, dict):
+            yield from paths(each, f"{before}{name}.")
+        else:
+            yield f"{before}{name}"
+
+
+@pytest.fixture(scope="module")
+def answers() -> dict[str, Any]:
+    """The same said by both APIs, whole and in pieces, and refused by both."""
+    tool = {"name": "f", "parameters": {"type": "object"}}
+    script = Script((Reasoning(("Hm.",)), Message(("Hi.",)), FunctionCall("f", "{}")))
+    with MockServer() as server, httpx.Client(trust_env=False) as client:
+        server.reply(script).always()
+        ask = Asker(server, client)
+        chat = {"tools": [{"type": "function", "function": tool}]}
+        here = {"tools": [{"type": "function", **tool}]}
+        return {
+            "completion": ask.completion("x", **chat),
+            "chunks": ask.chunks("x", stream_options={"include_usage": True}, **chat),
+            "response": ask.ask("x", **here),
+            "events": ask.stream("x", **here),
+            "refusal": ask.chat("x", temperature=9).json(),
+            "refusal there": ask.post({"model": server.model, "input": "x", "temperature": 9}).json(),
+        }
+
+
+def test_the_answer_is_as_the_table_has_it(answers: dict[str, Any]) -> None:
+    rows = load_migration()["response"]
+    told = {*paths(answers["completion"])} - {"choices[0].index", "choices[0].message.role"}
+    assert {row.chat for row in rows} == told
+    there = {*paths(answers["response"])}
+    kinds = {item["type"] for item in answers["response"]["output"]}
+    for row in rows:
+        place, _, kind = (row.responses or "id").partition("[]: ")
+        assert kind in kinds if kind else place in there, row.responses
+
+
+def test_the_stream_is_as_the_table_has_it(answers: dict[str, Any]) -> None:
+    rows = {row.chat: row.responses for row in load_migration()["stream"]}
+    deltas = [choice["delta"] for chunk in answers["chunks"] for choice in chunk["choices"]]
+    names = {f"delta.{name}" for delta in deltas for name in delta}
+    told = {name.partition("[")[0] for name in rows if name.startswith("delta.")}
+    assert told == names
+    events = {event["type"] for event in answers["events"]}
+    named = {each for each in rows.values() if each and each.startswith("response.")}
+    assert named <= events
+
+
+def test_the_refusal_is_as_the_table_has_it(answers: dict[str, Any]) -> None:
+    rows = [row for row in load_migration()["errors"] if not row.chat.startswith("status")]
+    assert {row.chat for row in rows} == {*paths(answers["refusal"])}
+    assert {row.responses for row in rows if row.responses} == {*answers["refusal there"]}

@@ -1,0 +1,329 @@
+"""The profile of Open Responses against suites and clients that were not written here.
+
+`test_what_the_compliance_suite_asks` stands for the HTTP tests of the specification's own compliance suite
+(basic-response, assistant-phase, streaming-response, system-prompt, tool-calling, image-input, multi-turn).
+That suite is in no package registry, so requests of the same kinds are sent, all at once as it sends them,
+and what it looks at is looked at here: the status, every member of the response and of each event by the
+schema, an output, an item of the type that was wanted. llmprobe is run as it is published.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from mockserver.contract.check import check_body, check_response, check_stream
+from tests.acceptance.conftest import (
+    ENVIRONMENTS,
+    Server,
+    Start,
+    client_environment,
+    environment_python,
+    program,
+)
+
+pytestmark = pytest.mark.acceptance
+
+PROFILE = "openresponses-2026-04"
+MODEL = "a-model-of-anybody"
+
+#: The required members of ResponseResource (Open Responses OpenAPI document, 2026-04-24).
+MEMBERS = frozenset(
+    "id object created_at completed_at status incomplete_details model previous_response_id instructions "
+    "output error tools tool_choice truncation parallel_tool_calls text top_p presence_penalty "
+    "frequency_penalty top_logprobs temperature reasoning usage max_output_tokens max_tool_calls store "
+    "background service_tier metadata safety_identifier prompt_cache_key".split()
+)
+
+_PIXEL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGA"
+    "hKmMIQAAAABJRU5ErkJggg=="
+)
+
+
+def said(role: str, content: Any, **members: Any) -> dict[str, Any]:
+    return {"type": "message", "role": role, "content": content, **members}
+
+
+WEATHER = {
+    "type": "function",
+    "name": "get_weather",
+    "description": "The weather at a place.",
+    "parameters": {
+        "type": "object",
+        "properties": {"location": {"type": "string", "description": "A city."}},
+        "required": ["location"],
+    },
+}
+
+REQUESTS: dict[str, dict[str, Any]] = {
+    "basic-response": {"input": [said("user", "Greet me in three words.")]},
+    "assistant-phase": {
+        "input": [
+            said("user", "What is the tallest mountain?"),
+            said("assistant", "I look it up.", phase="commentary"),
+            said("assistant", "Mount Everest.", phase="final_answer"),
+            said("user", "And the second?"),
+        ]
+    },
+    "streaming-response": {"input": [said("user", "Count to five.")], "stream": True},
+    "system-prompt": {
+        "input": [said("system", "You are a pirate, and talk like one."), said("user", "Say hello.")]
+    },
+    "tool-calling": {"input": [said("user", "How is the weather in Paris?")], "tools": [WEATHER]},
+    "image-input": {
+        "input": [
+            said(
+                "user",
+                [
+                    {"type": "input_text", "text": "What is in this picture?"},
+                    {"type": "input_image", "image_url": _PIXEL},
+                ],
+            )
+        ]
+    },
+    "multi-turn": {
+        "input": [
+            said("user", "My name is Alice."),
+            said("assistant", "Hello Alice!"),
+            said("user", "What is my name?"),
+        ]
+    },
+}
+
+
+@pytest.fixture
+def server(start: Start) -> Server:
+    return start("--profile", PROFILE)
+
+
+def test_what_the_compliance_suite_asks(server: Server) -> None:
+    def ask(name: str) -> httpx.Response:
+        return server.client.post("/responses", json={"model": MODEL, "stream": False, **REQUESTS[name]})
+
+    with ThreadPoolExecutor(len(REQUESTS)) as pool:
+        replies = dict(zip(REQUESTS, pool.map(ask, REQUESTS), strict=True))
+    for name, reply in replies.items():
+        assert reply.status_code == 200, (name, reply.text)
+        response = streamed(reply) if REQUESTS[name].get("stream") else reply.json()
+        if not REQUESTS[name].get("stream"):
+            assert check_response(reply.content, PROFILE, REQUESTS[name]) == []
+        holds_for_a_response(response)
+        assert response["status"] == "completed"
+        assert response["model"] == MODEL
+        kinds = [item["type"] for item in response["output"]]
+        assert ("function_call" if name == "tool-calling" else "message") in kinds, name
+    [message] = replies["assistant-phase"].json()["output"]
+    assert message["phase"] == "final_answer"
+    [call] = replies["tool-calling"].json()["output"]
+    assert set(json.loads(call["arguments"])) == {"location"}
+
+
+def holds_for_a_response(response: dict[str, Any]) -> None:
+    """What the suite's schema looks at, beside what ours says."""
+    assert response.keys() >= MEMBERS
+    assert type(response["created_at"]) is int
+    assert isinstance(response["metadata"], dict)
+    for item in response["output"]:
+        assert item["id"]
+        assert item["type"] in ("message", "function_call", "function_call_output", "reasoning", "compaction")
+        for part in item.get("content", []):
+            assert isinstance(part["annotations"], list)
+            assert "logprobs" not in part or isinstance(part["logprobs"], list)
+
+
+def streamed(reply: httpx.Response) -> dict[str, Any]:
+    """The response at the end of a stream, whose every line is as the specification has it."""
+    assert reply.headers["content-type"].startswith("text/event-stream")
+    assert check_stream(reply.content, PROFILE, {"model": MODEL, "stream": True}) == []
+    assert b"\r" not in reply.content
+    *blocks, done, after = reply.text.split("\n\n")
+    assert (done, after) == ("data: [DONE]", "")
+    events = []
+    for block in blocks:
+        named, data = block.split("\n")
+        event = json.loads(data.removeprefix("data: "))
+        assert named == f"event: {event['type']}"
+        events.append(event)
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    snapshots = [event["response"] for event in events if "response" in event]
+    assert len(snapshots) == 3
+    for snapshot in snapshots:
+        holds_for_a_response(snapshot)
+    final: dict[str, Any] = snapshots[-1]
+    return final
+
+
+def test_an_error_is_told_before_the_response_fails(start: Start) -> None:
+    server = start("--profile", PROFILE, "--allow-mock-headers")
+    asked = {"model": MODEL, "input": "x", "stream": True}
+    reply = server.client.post("/responses", json=asked, headers={"x-mock-fault": "rate-limit"})
+    assert reply.status_code == 200
+    assert check_stream(reply.content, PROFILE) == []
+    told = re.findall(r"^event: (.+)$", reply.text, re.MULTILINE)
+    assert told == ["response.created", "response.in_progress", "error", "response.failed"]
+    assert reply.text.endswith("data: [DONE]\n\n")
+
+
+def test_a_conversation_is_made_short_and_goes_on(server: Server) -> None:
+    first = server.client.post("/responses", json={"model": MODEL, "input": "Remember the sea."}).json()
+    asked = {"model": MODEL, "previous_response_id": first["id"], "input": "And the mountains."}
+    short = server.client.post("/responses/compact", json=asked)
+    assert check_body(short.content, "compact_response", PROFILE) == []
+    output = short.json()["output"]
+    assert [item["type"] for item in output] == ["message", "message", "compaction"]
+    assert [item["content"][0]["text"] for item in output[:2]] == ["Remember the sea.", "And the mountains."]
+    then = {"model": MODEL, "input": [*output, said("user", "What did I say?")]}
+    assert server.client.post("/responses", json=then).json()["status"] == "completed"
+
+
+#: What llmprobe calls a failure though the specification has it otherwise, and why: see docs/profiles.md.
+AGAINST_THE_SPECIFICATION = {
+    "responses-finish-present": "asks for 1 token, where max_output_tokens is 16 at least",
+}
+
+#: llmprobe looks whether a model remembers: the mock says what it was told to say.
+MEMORY = {
+    "format": 1,
+    "name": "memory",
+    "source": "what llmprobe 0.6.12 wants to hear",
+    "profile": PROFILE,
+    "match": {"prompt": "What is my name? Reply with just the name.", "thinking": True},
+    "reply": {"script": {"items": [{"type": "message", "text": "Ada"}]}},
+}
+
+
+LLMPROBE = ("--json", "--no-bench", "--no-save", "--no-color")
+
+
+def test_llmprobe_finds_nothing_that_must_be_otherwise(start: Start, tmp_path: Path) -> None:
+    probe = ENVIRONMENTS / "llmprobe" / "node_modules" / "llmprobe" / "bin" / "dist" / "llmprobe.mjs"
+    if not probe.exists():
+        pytest.skip("there is no .environments/llmprobe: `make test` builds it where npm is installed")
+    (tmp_path / "exchanges").mkdir()
+    (tmp_path / "exchanges" / "memory.json").write_text(json.dumps(MEMORY))
+    server = start("--profile", PROFILE, "--exchanges", tmp_path / "exchanges")
+    done = subprocess.run(
+        [program("node"), probe, server.base_url, "-m", MODEL, "-k", "sk-any", *LLMPROBE],
+        env=client_environment(HOME=str(tmp_path)),
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    report = json.loads(done.stdout)
+    results = [each for each in report["conformance"]["results"] if each["surface"] == "responses"]
+    failed = {
+        failure["id"]
+        for each in results
+        for failure in each.get("failures", ())
+        if failure["severity"] == "MUST"
+    }
+    assert failed == set(AGAINST_THE_SPECIFICATION)
+    passed = {each["id"] for each in results if each["outcome"] == "pass"}
+    assert passed >= {
+        *("responses-basic", "responses-streaming", "responses-parity", "responses-usage"),
+        *("responses-errors", "responses-unicode", "responses-vision", "responses-event-order"),
+        *("responses-tool-serialization", "responses-tool-stream-reassembly", "responses-tool-result-turn"),
+        *("responses-json-mode", "responses-structured-outputs", "responses-reasoning"),
+        *("responses-previous-response-id", "responses-top-p", "responses-reasoning-cap"),
+    }
+    assert {each["id"] for each in results if each["outcome"] == "inconclusive"} <= {
+        "responses-parallel-tools"  # the mock calls one function
+    }
+    assert report["conformance"]["passed"] == report["conformance"]["total"] - len(failed) > 55
+
+
+PYTHON = """
+import json, os, sys
+import openai
+
+client = openai.OpenAI(base_url=sys.argv[1], api_key="sk-any", max_retries=0)
+response = client.responses.create(model="any", input="Say hello.", reasoning={"effort": "low"})
+kinds = [item.type for item in response.output]
+with client.responses.stream(model="any", input="Say hello.", reasoning={"effort": "low"}) as stream:
+    deltas = "".join(event.delta for event in stream if event.type == "response.output_text.delta")
+    final = stream.get_final_response()
+class Answer(__import__("pydantic").BaseModel):
+    city: str
+    population: int
+parsed = client.responses.parse(model="any", input="Name a city.", text_format=Answer).output_parsed
+try:
+    client.responses.create(model="any", input="x", max_output_tokens=1)
+    refused = None
+except openai.BadRequestError as error:
+    refused = [error.type, error.param]
+json.dump({"kinds": kinds, "same": deltas == final.output_text != "", "status": final.status,
+           "parsed": sorted(parsed.model_dump()), "refused": refused}, sys.stdout)
+"""
+
+NODE = """
+import OpenAI from "openai";
+
+const client = new OpenAI({ baseURL: process.argv[1], apiKey: "sk-any", maxRetries: 0 });
+const asked = { model: "any", input: "Say hello.", reasoning: { effort: "low" } };
+const response = await client.responses.create(asked);
+const stream = client.responses.stream(asked);
+let deltas = "";
+for await (const event of stream) if (event.type === "response.output_text.delta") deltas += event.delta;
+const final = await stream.finalResponse();
+const schema = { type: "object", properties: { city: { type: "string" }, population: { type: "integer" } },
+  required: ["city", "population"] };
+const format = { type: "json_schema", name: "city", schema };
+const parsed = await client.responses.parse({ model: "any", input: "Name a city.", text: { format } });
+let refused = null;
+try {
+  await client.responses.create({ model: "any", input: "x", max_output_tokens: 1 });
+} catch (error) {
+  refused = [error.type, error.param];
+}
+console.log(JSON.stringify({ kinds: response.output.map((item) => item.type),
+  same: deltas === final.output_text && deltas !== "", status: final.status,
+  parsed: Object.keys(JSON.parse(parsed.output_text)).sort(), refused }));
+"""
+
+SEEN = {
+    "kinds": ["reasoning", "message"],
+    "same": True,
+    "status": "completed",
+    "parsed": ["city", "population"],
+    "refused": ["invalid_request", "max_output_tokens"],
+}
+
+
+def test_openai_python_creates_streams_and_parses(server: Server) -> None:
+    assert played([environment_python("openai-newest"), "-c", PYTHON, server.base_url], None) == SEEN
+
+
+def test_openai_node_creates_streams_and_parses(server: Server) -> None:
+    folder = ENVIRONMENTS / "node"
+    if not folder.is_dir():
+        pytest.skip("there is no .environments/node: `make test` builds it where npm is installed")
+    command = [program("node"), "--input-type=module", "-e", NODE, server.base_url]
+    assert played(command, folder) == SEEN
+
+
+def played(command: Sequence[str | Path], folder: Path | None) -> Any:
+    """What a client's program printed."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=client_environment(HOME=os.devnull),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)

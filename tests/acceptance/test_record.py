@@ -1,0 +1,158 @@
+"""Record and replay as commands, with real clients: they can not tell a replay from the original."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.acceptance.clients.matrix import CLIENTS, Client
+from tests.acceptance.conftest import KEY, MODEL, Server, Start, server_environment, wait_until
+from tests.acceptance.test_clients import play
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(180)]
+
+#: Clients of one kind each, in Python and in Node.
+PLAYED = [each for each in CLIENTS if each.environment in ("openai-newest", "node")]
+HELLO = {"model": MODEL, "input": "Hello!"}
+
+
+@contextmanager
+def running(folder: Path, *command: str | Path, **env: str) -> Iterator[Server]:
+    """A command of ours that serves, until the block is left."""
+    folder.mkdir()
+    url_file, stdout, stderr = (folder / name for name in ("url", "stdout", "stderr"))
+    with stdout.open("wb") as output, stderr.open("wb") as errors:
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "mockserver",
+                *map(str, command),
+                "--port",
+                "0",
+                "--url-file",
+                str(url_file),
+            ],
+            cwd=folder,
+            env=server_environment(**env),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=errors,
+        )
+    with httpx.Client(headers={"authorization": f"Bearer {KEY}"}, timeout=30, trust_env=False) as client:
+        server = Server(process, stdout, stderr, "", client)
+        try:
+            wait_until(lambda: url_file.exists() or process.poll() is not None, "the URL file")
+            assert process.poll() is None, server.logged
+            server.base_url = url_file.read_text(encoding="utf-8")
+            client.base_url = httpx.URL(server.base_url)
+            yield server
+        finally:
+            if process.poll() is None:
+                server.stop(signal.SIGINT, 30)
+
+
+def written(folder: Path) -> bytes:
+    """All that is in a folder, names and all."""
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    return b"\n".join(str(file).encode() + b"\n" + file.read_bytes() for file in files)
+
+
+@pytest.mark.parametrize("client", PLAYED, ids=lambda client: client.environment)
+def test_clients_see_the_same_in_a_replay(client: Client, start: Start, tmp_path: Path) -> None:
+    upstream = start("--api-key", KEY, "--seed", "7")
+    seen = []
+    folders = [tmp_path / name for name in ("asking", "asking-again", "work")]
+    for folder in folders:
+        folder.mkdir()
+    with running(
+        tmp_path / "record", "record", "--upstream", upstream.base_url, "--out", folders[2]
+    ) as server:
+        seen.append(play(client, server, folders[0]))
+        server.client.close()
+    assert "Traceback" not in server.logged
+    assert server.process.returncode == 0
+    with running(tmp_path / "replay", "replay", folders[2], "--once") as replayed:
+        seen.append(play(client, replayed, folders[1]))
+    first, second = ({name: str(each) for name, each in one.items()} for one in seen)
+    assert {name: text.replace(replayed.base_url, server.base_url) for name, text in second.items()} == first
+    assert len(first) > 10
+    assert "were not asked for" not in replayed.logged
+    # The driver's own folder is not looked at: it is the client's, which has the key.
+    for place in (folders[2], tmp_path / "record", tmp_path / "replay"):
+        assert KEY.encode() not in written(place)
+
+
+@pytest.fixture
+def recorded(start: Start, tmp_path: Path) -> Callable[..., tuple[Server, Path]]:
+    """Record two answers with options: (the recorder, stopped; its folder)."""
+
+    def run(*options: str | Path, key: str = KEY, **env: str) -> tuple[Server, Path]:
+        upstream = start("--api-key", KEY)
+        folder = tmp_path / "recordings"
+        command = ("record", "--upstream", upstream.base_url, "--out", folder, *options)
+        with running(tmp_path / "record", *command, **env) as server:
+            server.client.headers["authorization"] = f"Bearer {key}"
+            for body in (HELLO, {**HELLO, "stream": True, "temperature": 9}):
+                server.client.post("/responses", json=body)
+        return server, folder
+
+    return run
+
+
+def test_the_key_of_a_variable_is_added_and_clients_have_another(
+    recorded: Callable[..., tuple[Server, Path]], tmp_path: Path
+) -> None:
+    options = ("--upstream-key-env", "UPSTREAM_KEY", "--api-key", "of-clients-only", "--fail-on", "error")
+    server, folder = recorded(*options, key="of-clients-only", UPSTREAM_KEY=KEY)
+    assert server.process.returncode == 1
+    assert len([*folder.glob("*.json")]) == 2
+    assert "keys       that of UPSTREAM_KEY, added" in server.printed
+    lines = server.logged.splitlines()
+    assert lines[0].startswith("POST /responses 200 first byte ")
+    assert "hello-reply-" in lines[0]
+    assert "  error REQ-001 /temperature: " in server.logged
+    assert "mockserver: 2 requests, 2 recordings in " in server.logged
+    text = written(folder) + written(tmp_path / "record")
+    assert KEY.encode() not in text
+    assert b"of-clients-only" not in written(folder) + server.logged.encode()
+
+
+def test_who_presents_the_endpoints_key_to_a_recorder_that_has_it_is_refused(
+    recorded: Callable[..., tuple[Server, Path]], tmp_path: Path
+) -> None:
+    server, folder = recorded("--upstream-key-env", "UPSTREAM_KEY", UPSTREAM_KEY=KEY)
+    assert [*folder.glob("*.json")] == []
+    assert "refused: not sent on: 2" in server.logged
+    assert KEY.encode() not in written(folder) + written(tmp_path / "record")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--upstream", "http://example.com/v1"), "--allow-http example.com allows it"),
+        (("--upstream", "https://u:p@example.com/v1"), "a base URL has neither a user nor"),
+        (("--upstream", "ftp://example.com"), "is no base URL"),
+        (("--upstream", "https://example.com/v1", "--upstream-key-env", "NO_SUCH"), "NO_SUCH is not set"),
+        (("--upstream", "https://example.com/v1", "--mask", "user"), "a JSON pointer begins with /"),
+        (
+            ("--upstream", "https://example.com/v1", "--allow-header", "Cookie"),
+            "no header that can be passed on",
+        ),
+        (("--upstream", "https://example.com/v1", "--profile", "no-such"), "no profile 'no-such'"),
+    ],
+)
+def test_what_can_not_be_recorded_is_told(options: tuple[str, ...], told: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mockserver", "record", "--out", "x", "--port", "0", *options]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2, done.stderr
+    assert told in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "x").exists() or not [*(tmp_path / "x").iterdir()]

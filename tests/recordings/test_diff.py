@@ -1,0 +1,504 @@
+"""What changed between two recordings: each of these drifts is told as what it is, and nothing else is."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from mockserver import MockServer
+from mockserver.exchanges import Exchange, parse_exchange
+from mockserver.profiles import profile_names
+from mockserver.recordings.diff.changes import KINDS, Change, Grade
+from mockserver.recordings.diff.forms import as_json, as_text, worst
+from mockserver.recordings.diff.profiles import profile_changes
+from mockserver.recordings.diff.recordings import recording_changes
+from mockserver.recordings.diff.reports import report_changes
+from mockserver.testing.strategies.framing import frames_of
+from mockserver.wire import json, sse
+from tests.recordings.conftest import HELLO, MODEL
+
+ROOT = Path(__file__).parent.parent.parent
+Object = dict[str, Any]
+
+SEARCH = {"model": MODEL, "input": "What is new?", "tools": [{"type": "web_search"}], "enable_thinking": True}
+TOOLS = [{"type": "function", "name": name} for name in ("look", "listen")]
+BODIES: tuple[Object, ...] = (
+    HELLO,
+    {**HELLO, "stream": True},
+    SEARCH,
+    {**SEARCH, "stream": True},
+    {**HELLO, "input": "Please look!", "tools": TOOLS},
+    {**HELLO, "input": "Please look!", "tools": TOOLS, "stream": True},
+    {**HELLO, "temperature": 9},
+)
+
+
+class Taken:
+    """One answer, to be changed: a value or events, and what is around them."""
+
+    def __init__(self, asked: Object, status: int, body: bytes, content_type: str) -> None:
+        self.asked, self.status = asked, status
+        self.headers = {"content-type": content_type, "x-request-id": "1"}
+        self.end = "complete"
+        self.frames: Callable[[list[bytes]], list[bytes]] = lambda frames: frames
+        self.events: list[Object] = []
+        self.value: Any = None
+        if content_type.startswith("text/event-stream"):
+            frames = sse.Decoder().feed(body)
+            self.events = [json.loads(frame.data.encode()) for frame in frames if frame.data is not None]
+        else:
+            self.value = json.loads(body)
+
+    @property
+    def streamed(self) -> bool:
+        return self.value is None
+
+    @property
+    def responses(self) -> list[Object]:
+        """Every response object of the answer."""
+        if self.streamed:
+            return [event["response"] for event in self.events if "response" in event]
+        return [self.value] if self.status == 200 else []
+
+    @property
+    def items(self) -> list[Object]:
+        """Every item, wherever it is told."""
+        told = [event["item"] for event in self.events if "item" in event]
+        return told + [item for response in self.responses for item in response["output"]]
+
+    def exchange(self, number: int) -> Exchange:
+        body = json.dumps(self.value)
+        pieces = self.frames(frames_of(self.events)) if self.streamed else [body]
+        chunks = [{"at_ms": at, "text": piece.decode()} for at, piece in enumerate(pieces)]
+        about = {
+            "format": 1,
+            "name": f"recording-{number}",
+            "profile": "qwen-2026-01",
+            "request": self.asked,
+            "match": {},
+            "reply": {"http": {"status": self.status, "headers": self.headers, "chunks": chunks}},
+            "recorded": {
+                "at": "2026-11-25T12:00:00Z",
+                "method": "POST",
+                "path": "/responses",
+                "end": self.end,
+            },
+        }
+        return parse_exchange(json.dumps(about), "x")
+
+
+@cache
+def _answers() -> tuple[tuple[int, bytes, str], ...]:
+    with MockServer(seed=5) as server, server.httpx() as client:
+        given = [client.post("/responses", json=body) for body in BODIES]
+    return tuple((each.status_code, each.content, each.headers["content-type"]) for each in given)
+
+
+def taken() -> list[Taken]:
+    return [Taken(copy.deepcopy(body), *answer) for body, answer in zip(BODIES, _answers(), strict=True)]
+
+
+def exchanges(answers: list[Taken]) -> list[Exchange]:
+    return [each.exchange(number) for number, each in enumerate(answers)]
+
+
+def numbered(events: list[Object]) -> list[Object]:
+    return [{**event, "sequence_number": number} for number, event in enumerate(events)]
+
+
+def on_responses(edit: Callable[[Object], object]) -> Callable[[Taken], None]:
+    def run(answer: Taken) -> None:
+        for each in answer.responses:
+            edit(each)
+
+    return run
+
+
+def on_items(edit: Callable[[Object], object]) -> Callable[[Taken], None]:
+    def run(answer: Taken) -> None:
+        for each in answer.items:
+            edit(each)
+
+    return run
+
+
+def on_events(edit: Callable[[list[Object]], list[Object]]) -> Callable[[Taken], None]:
+    def change(answer: Taken) -> None:
+        if answer.streamed:
+            answer.events = numbered(edit(answer.events))
+
+    return change
+
+
+def on_frames(edit: Callable[[list[bytes]], list[bytes]]) -> Callable[[Taken], None]:
+    return lambda answer: setattr(answer, "frames", edit)
+
+
+def on_errors(edit: Callable[[Taken], object]) -> Callable[[Taken], object]:
+    return lambda answer: edit(answer) if answer.status >= 400 else None
+
+
+def _status(answer: Taken) -> None:
+    answer.status = 422
+
+
+def _wrapped(answer: Taken) -> None:
+    value = answer.value
+    inner = {"message": value["message"], "type": "InvalidParameter", "param": None, "code": value["code"]}
+    answer.value = {"error": inner, "request_id": value["request_id"]}
+
+
+def _only_streams(change: Callable[[Taken], object]) -> Callable[[Taken], object]:
+    return lambda answer: change(answer) if answer.streamed else None
+
+
+def _as_json(answer: Taken) -> None:
+    answer.value, answer.events = answer.responses[-1], []
+
+
+def _swapped(events: list[Object]) -> list[Object]:
+    kinds = [event["type"] for event in events]
+    for at in [at for at, kind in enumerate(kinds) if kind == "response.output_text.done"]:
+        events[at], events[at + 1] = events[at + 1], events[at]
+    return events
+
+
+def _heartbeat(events: list[Object]) -> list[Object]:
+    return [*events[:2], {"type": "response.heartbeat"}, *events[2:]]
+
+
+def _memory(answer: Taken) -> None:
+    item = {"type": "memory", "id": "msg_00000000-0000-9000-8000-000000000000", "status": "completed"}
+    if answer.status != 200:
+        return
+    answer.responses[-1]["output"].append(item)
+    if answer.streamed:
+        at = len(answer.responses[-1]["output"]) - 1
+        pair = [
+            {"type": f"response.output_item.{when}", "output_index": at, "item": item}
+            for when in ("added", "done")
+        ]
+        answer.events = numbered([*answer.events[:-1], *pair, answer.events[-1]])
+
+
+def _no_thoughts(answer: Taken) -> None:
+    """Items of thoughts, and all events of theirs, are there no longer."""
+    gone = {
+        event["output_index"] for event in answer.events if event.get("item", {}).get("type") == "reasoning"
+    }
+    answer.events = numbered([event for event in answer.events if event.get("output_index") not in gone])
+    for event in answer.events:
+        if "output_index" in event:
+            event["output_index"] -= sum(each < event["output_index"] for each in gone)
+    for response in answer.responses:
+        response["output"] = [item for item in response["output"] if item["type"] != "reasoning"]
+
+
+def _listens(answer: Taken) -> None:
+    for item in answer.items:
+        if item["type"] == "function_call":
+            item["name"] = "listen"
+    for event in answer.events:
+        if event["type"] == "response.function_call_arguments.done" and "name" in event:
+            event["name"] = "listen"
+
+
+def _item_ids(answer: Taken) -> None:
+    for item in answer.items:
+        item["id"] = item["id"].replace("msg_", "item_")
+    for event in answer.events:
+        if "item_id" in event:
+            event["item_id"] = event["item_id"].replace("msg_", "item_")
+
+
+def _cut(answer: Taken) -> None:
+    answer.end, answer.events = "cut", answer.events[:6]
+
+
+def _refused(code: str) -> Callable[[Taken], object]:
+    return on_errors(lambda answer: answer.value.update(code=code))
+
+
+def _annotations(answer: Taken) -> None:
+    for item in answer.items:
+        for part in item.get("content") or ():
+            part.pop("annotations", None)
+    for event in answer.events:
+        event.get("part", {}).pop("annotations", None)
+
+
+DRIFTS: tuple[tuple[str, Callable[[Taken], object], str, str], ...] = (
+    ("member removed", on_responses(lambda r: r.pop("object", None)), "member-removed", "response.object"),
+    ("member of a part removed", _annotations, "member-removed", "output_text.annotations"),
+    (
+        "member added",
+        on_responses(lambda r: r.update(vendor_note="x")),
+        "member-added",
+        "response.vendor_note",
+    ),
+    (
+        "member of usage added",
+        on_responses(lambda r: (r.get("usage") or {}).update(x_new=1) if r.get("usage") else None),
+        "member-added",
+        "usage.x_new",
+    ),
+    (
+        "number becomes text",
+        on_responses(lambda r: r.update(created_at=str(r["created_at"]))),
+        "type-changed",
+        "response.created_at",
+    ),
+    (
+        "number becomes a fraction",
+        on_responses(lambda r: r.update(created_at=r["created_at"] + 0.5)),
+        "type-changed",
+        "response.created_at",
+    ),
+    (
+        "null where there was none",
+        on_items(lambda i: i.update(role=None) if i["type"] == "message" else None),
+        "null-appeared",
+        "message.role",
+    ),
+    (
+        "another word",
+        on_items(lambda i: i.update(role="model") if i["type"] == "message" else None),
+        "value-new",
+        "message.role",
+    ),
+    ("another HTTP status", on_errors(_status), "status-changed", "HTTP status"),
+    ("another error code", _refused("BadParameter"), "error-code-changed", "error.code"),
+    ("another envelope", on_errors(_wrapped), "envelope-changed", "error"),
+    ("JSON instead of a stream", _only_streams(_as_json), "form-changed", "answer"),
+    (
+        "another content type",
+        _only_streams(lambda a: a.headers.update({"content-type": "text/plain"})),
+        "content-type-changed",
+        "content-type",
+    ),
+    ("a stream that breaks off", _only_streams(_cut), "end-changed", "answer"),
+    ("events in another order", on_events(_swapped), "order-changed", "message events"),
+    ("a new event", on_events(_heartbeat), "event-added", "response.heartbeat"),
+    (
+        "an event less",
+        on_events(lambda events: [e for e in events if e["type"] != "response.content_part.done"]),
+        "event-removed",
+        "response.content_part.done",
+    ),
+    ("a new item", _memory, "item-added", "memory"),
+    ("no thoughts", _no_thoughts, "item-removed", "reasoning"),
+    ("another tool called", _listens, "tools-changed", "tools called"),
+    ("item ids of another form", _item_ids, "id-form-changed", "item.id"),
+    (
+        "response ids of another form",
+        on_responses(lambda r: r.update(id=f"resp_{r['id']}")),
+        "id-form-changed",
+        "response.id",
+    ),
+    (
+        "no event lines",
+        on_frames(lambda fs: [b"\n".join(x for x in f.split(b"\n") if x[:6] != b"event:") for f in fs]),
+        "framing-changed",
+        "event: lines",
+    ),
+    ("[DONE] at the end", on_frames(lambda fs: [*fs, b"data: [DONE]\n\n"]), "framing-changed", "[DONE]"),
+    (
+        "usage that does not add up",
+        on_responses(lambda r: r["usage"].update(total_tokens=1) if r.get("usage") else None),
+        "rule-broken",
+        "USE-001 /usage/total_tokens",
+    ),
+    (
+        "a header less",
+        on_errors(lambda answer: answer.headers.pop("x-request-id")),
+        "header-removed",
+        "x-request-id",
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("drift", "kind", "place"), [each[1:] for each in DRIFTS], ids=[e[0] for e in DRIFTS]
+)
+def test_each_drift_is_told_as_what_it_is_and_nothing_else(
+    drift: Callable[[Taken], object], kind: str, place: str
+) -> None:
+    after = taken()
+    for each in after:
+        drift(each)
+    found = recording_changes(exchanges(taken()), exchanges(after))
+    assert [(each.kind, each.place) for each in found] == [(kind, place)]
+
+
+def test_at_least_twenty_drifts_are_told_apart() -> None:
+    assert len({each[2:] for each in DRIFTS}) >= 20
+
+
+def test_the_same_is_no_change() -> None:
+    assert recording_changes(exchanges(taken()), exchanges(taken())) == []
+
+
+def test_texts_ids_and_times_are_no_change() -> None:
+    bodies = [each for each in BODIES if "tools" not in each]
+    with MockServer(seed=5, strict=False) as one, MockServer(seed=77, strict=False) as other:
+        other.reply("Quite another answer, and a longer one. 你好!").always()
+        sides = []
+        for server in (one, other):
+            with server.httpx() as client:
+                given = [client.post("/responses", json=body) for body in bodies]
+            sides.append(
+                [
+                    Taken(b, a.status_code, a.content, a.headers["content-type"])
+                    for b, a in zip(bodies, given, strict=True)
+                ]
+            )
+    assert recording_changes(exchanges(sides[0]), exchanges(sides[1])) == []
+
+
+def test_what_a_change_breaks_is_told_with_it() -> None:
+    after = taken()
+    for each in after:
+        on_events(_swapped)(each)
+    (found,) = recording_changes(exchanges(taken()), exchanges(after))
+    assert found.breaks
+    assert found.shown_by[0].startswith("recording-")
+    assert f"breaks {', '.join(found.breaks)}" in as_text([found])
+
+
+def test_requests_of_one_side_are_told() -> None:
+    both = exchanges(taken())
+    found = recording_changes(both, both[1:])
+    assert [(each.kind, each.place) for each in found] == [("recording-removed", "POST /responses 'Hello!'")]
+    (found_too,) = recording_changes(both[1:], both)
+    assert found_too.kind == "recording-added"
+
+
+# The command, its forms, and what else it compares.
+
+
+def diff(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mockserver", "diff", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+
+
+def written(folder: Path, found: list[Taken]) -> Path:
+    from mockserver.recordings.deck import body_of
+
+    folder.mkdir()
+    for number, each in enumerate(found):
+        exchange = each.exchange(number)
+        assert body_of(exchange)
+        value = {
+            "format": 1,
+            "name": exchange.name,
+            "request": dict(exchange.request or {}),
+            "match": {},
+            "reply": dict(exchange.reply),
+        }
+        (folder / f"{number}.json").write_bytes(json.dumps(value))
+    return folder
+
+
+def test_the_command_prints_text_or_json_and_says_how_bad_it_is(tmp_path: Path) -> None:
+    after = taken()
+    for each in after:
+        on_responses(lambda r: r.update(vendor_note="\x1b[31mx"))(each)
+    before, behind = written(tmp_path / "a", taken()), written(tmp_path / "b", after)
+    done = diff(before, behind)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("1 info\n  info member-added response.vendor_note: there is a new member\n")
+    assert diff(before, behind, "--fail-on", "info").returncode == 1
+    value = json.loads(diff(before, behind, "--format", "json").stdout.encode())
+    jsonschema.validate(value, json.loads((ROOT / "schemas" / "changes.json").read_bytes()))
+    assert value["counts"] == {"breaking": 0, "warning": 0, "info": 1}
+    assert diff(before, before).stdout == "no change of the contract\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("qwen-2026-01", "qwen-1999"), "is neither a file nor a profile"),
+        (("qwen-2026-01", "tests/data"), "can not be compared"),
+        (("README.md", "README.md"), "can not be read"),
+        (("fixtures", "fixtures"), "is no recording"),
+    ],
+)
+def test_what_can_not_be_compared_is_told(arguments: tuple[str, str], told: str) -> None:
+    done = diff(*arguments)
+    assert done.returncode == 2
+    assert told in done.stderr
+
+
+def test_profiles_are_compared() -> None:
+    found = {(each.kind, each.place): each for each in profile_changes("qwen-2026-01", "qwen-2026-09")}
+    assert found["profile-changed", "base_path"].grade is Grade.BREAKING
+    assert found["schema-removed", "response.reasoning_summary_text.delta"].grade is Grade.BREAKING
+    assert ("member-added", "create_request.instructions") in found
+    for name in profile_names():
+        assert profile_changes(name, name) == []
+    assert diff("qwen-2026-01", "qwen-2026-05").returncode == 1
+
+
+def report(**more: Any) -> Object:
+    probe: Object = {"id": "stream", "title": "x", "verdict": "pass", "reason": None, "requests": []}
+    about: Object = {"profile": "qwen-2026-01", "probes": [probe], "findings": [], "facts": []}
+    return {**about, "coverage": {"seen": ["response.id"]}, **more}
+
+
+FOUND = {"rule": "TXT-001", "place": "x", "verdict": "fail", "message": "m", "probe": "stream", "also": []}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ({}, {}, []),
+        ({}, {"findings": [FOUND]}, [("finding-added", "TXT-001 x")]),
+        ({"findings": [FOUND]}, {}, [("finding-removed", "TXT-001 x")]),
+        ({}, {"findings": [{**FOUND, "verdict": "drift"}]}, [("drift-added", "TXT-001 x")]),
+        ({}, {"coverage": {"seen": []}}, [("coverage-removed", "response.id")]),
+        (
+            {"facts": [{"id": "f", "answer": "a"}]},
+            {"facts": [{"id": "f", "answer": "b"}]},
+            [("fact-changed", "f")],
+        ),
+        ({"facts": [{"id": "f", "answer": None}]}, {"facts": [{"id": "f", "answer": "b"}]}, []),
+        (
+            {},
+            {"probes": [{"id": "stream", "verdict": "inconclusive"}]},
+            [("verdict-worse", "stream")],
+        ),
+        (
+            {"probes": [{"id": "stream", "verdict": "fail"}]},
+            {},
+            [("verdict-better", "stream")],
+        ),
+    ],
+)
+def test_reports_are_compared(before: Object, after: Object, told: list[tuple[str, str]]) -> None:
+    found = report_changes(report(**before), report(**after))
+    assert [(each.kind, each.place) for each in found] == told
+
+
+def test_what_comes_from_recordings_steers_no_terminal() -> None:
+    change = Change("member-added", "response.\x1b[2J", Grade.INFO, after="\x07", shown_by=("\u202e",))
+    assert not set("\x1b\x07\u202e") & set(as_text([change]))
+    assert (
+        json.loads(as_json([change], "a\ud800", "b", "recordings").encode())["changes"][0]["kind"]
+        == "member-added"
+    )
+    assert not worst([change], "warning")
+    assert worst([change], "info")
+
+
+def test_every_kind_of_change_is_explained() -> None:
+    page = (ROOT / "docs" / "record.md").read_text(encoding="utf-8")
+    for kind, (grade, message) in KINDS.items():
+        assert f"| `{kind}` | {grade} | {message} |" in page

@@ -1,0 +1,238 @@
+"""Recording: the bytes, the pieces and the times of what came, and never a key."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from mockserver import MockServer
+from mockserver.contract.findings import Severity
+from mockserver.exchanges import recorded_chunks
+from mockserver.recordings.deck import body_of
+from tests.recordings.conftest import CANARY, HELLO, PROFILE, Record
+
+STREAM = {**HELLO, "stream": True}
+
+
+def mock(**settings: Any) -> MockServer:
+    return MockServer(seed=3, api_key=CANARY, strict=False, **settings)
+
+
+def everything(folder: Path) -> str:
+    """All that was written, names and all."""
+    return "\n".join(
+        f"{file}\n{file.read_text(errors='replace')}" for file in folder.rglob("*") if file.is_file()
+    )
+
+
+@pytest.mark.parametrize("chunking", ["event", "coalesced", "bytes:7"])
+def test_a_recording_has_the_bytes_in_the_pieces_they_came_in(chunking: str, record: Record) -> None:
+    with mock(chunking=chunking) as server, record(server.base_url) as session:
+        server.reply("你好，世界。 Ça va?")
+        answer = session.client.post("/responses", json=STREAM)
+    (exchange,) = session.recordings
+    assert body_of(exchange) == answer.content == b"".join(server.journal.last.reply)
+    sizes = [len(data) for _, data in recorded_chunks(exchange.reply["http"])]
+    if chunking == "bytes:7":
+        assert set(sizes[:-1]) == {7}
+        assert any("base64" in chunk for chunk in exchange.reply["http"]["chunks"])
+    else:
+        assert len(sizes) == (1 if chunking == "coalesced" else answer.text.count("\n\n"))
+    assert exchange.recorded is not None
+    assert exchange.recorded.end == "complete"
+    assert exchange.profile == PROFILE.name
+
+
+def test_times_are_those_of_arrival(record: Record) -> None:
+    with mock(pace="fixed:30") as server, record(server.base_url) as session:
+        session.client.post("/responses", json=STREAM)
+    (exchange,) = session.recordings
+    times = [at for at, _ in recorded_chunks(exchange.reply["http"])]
+    assert times == sorted(times)
+    assert times[-1] - times[0] >= 0.03 * (len(times) - 1) - 0.02
+    recorded = exchange.recorded
+    assert recorded is not None
+    assert recorded.end_ms >= times[-1] * 1000 - 0.01
+
+
+def test_nothing_is_held_back(standin: str, record: Record) -> None:
+    """The first pieces are there while the endpoint is silent: it has 20 seconds of that before the next."""
+    with record(f"{standin}/stalled{PROFILE.base_path}") as session:
+        began = time.monotonic()
+        with session.client.stream("POST", "/responses", json=STREAM) as answer:
+            pieces = answer.iter_raw()
+            assert [next(pieces)[:3] for _ in range(3)] == [b"id:"] * 3
+        assert time.monotonic() - began < 10
+
+
+def test_names_tell_the_request_and_do_not_collide(record: Record, tmp_path: Path) -> None:
+    names: list[list[str]] = []
+    for number in range(2):
+        with mock() as server, record(server.base_url, folder=tmp_path / str(number)) as session:
+            requests = [asking({**STREAM, "input": f"Say {each % 3}!"}) for each in range(18)]
+            url = f"{session.url}/responses"
+            threads = [threading.Thread(target=httpx.post, args=(url,), kwargs=each) for each in requests]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(30)
+        assert not [*session.folder.glob(".*")]
+        names.append(sorted(each.name for each in session.recordings))
+    assert names[0] == names[1]
+    stems = sorted({name.rpartition("-")[0] for name in names[0]})
+    assert names[0] == [f"{stem}-{number:03}" for stem in stems for number in range(1, 7)]
+    assert [stem.rpartition("-")[0] for stem in stems] == [f"say-{each}-stream" for each in range(3)]
+
+
+def asking(body: dict[str, Any]) -> dict[str, Any]:
+    return {"json": body, "headers": {"authorization": f"Bearer {CANARY}"}, "timeout": 30, "trust_env": False}
+
+
+def test_a_second_run_goes_on_counting(record: Record) -> None:
+    for _ in range(2):
+        with mock() as server, record(server.base_url) as session:
+            session.client.post("/responses", json=HELLO)
+    assert [each.name.rpartition("-")[2] for each in session.recordings] == ["001", "002"]
+
+
+@pytest.mark.parametrize(("wrong", "end"), [("closed-early", "cut"), ("stalled", "left")])
+def test_what_breaks_off_is_recorded_as_what_it_is(
+    wrong: str, end: str, standin: str, record: Record
+) -> None:
+    with (
+        record(f"{standin}/{wrong}{PROFILE.base_path}") as session,
+        session.client.stream("POST", "/responses", json=STREAM) as answer,
+    ):
+        pieces = answer.iter_raw()
+        first = next(pieces)
+        if end == "cut":
+            with pytest.raises(httpx.RemoteProtocolError):
+                list(pieces)
+    (exchange,) = session.recordings
+    assert exchange.recorded is not None
+    assert exchange.recorded.end == end
+    assert body_of(exchange).startswith(first)
+    assert session.told[0].trouble == (
+        "the endpoint broke off" if end == "cut" else "the client went away before the end"
+    )
+
+
+def test_redirects_are_passed_on_without_where_they_lead(standin: str, record: Record) -> None:
+    with record(f"{standin}/redirect{PROFILE.base_path}") as session:
+        answer = session.client.post("/responses", json=HELLO)
+    assert (answer.status_code, answer.headers.get("location")) == (307, None)
+    (exchange,) = session.recordings
+    assert exchange.reply["http"]["status"] == 307
+    assert "location" not in exchange.reply["http"]["headers"]
+
+
+def test_an_endpoint_that_is_not_there_leaves_no_recording(record: Record, tmp_path: Path) -> None:
+    with record("http://127.0.0.1:9/v1") as session:
+        assert session.client.post("/responses", json=HELLO).status_code == 502
+    assert session.told[0].trouble == "not recorded: the endpoint gave no answer"
+    assert [*session.folder.iterdir()] == []
+
+
+def test_headers_pass_by_a_list_both_ways(record: Record) -> None:
+    with mock() as server, record(server.base_url) as session:
+        headers = {"cookie": "a=b", "x-secret": "c", "x-dashscope-session-cache": "enable"}
+        session.client.post("/responses", json=HELLO, headers=headers)
+        asked = server.journal.last.headers
+    assert "x-dashscope-session-cache" in asked
+    assert not {"cookie", "x-secret"} & asked.keys()
+    (exchange,) = session.recordings
+    assert exchange.recorded is not None
+    assert not {"authorization", "cookie", "x-secret", "host"} & exchange.recorded.headers.keys()
+
+
+def test_a_header_that_is_named_passes_too(record: Record) -> None:
+    named = frozenset({b"x-tenant"})
+    with mock() as server, record(server.base_url, headers=named) as session:
+        session.client.post("/responses", json=HELLO, headers={"x-tenant": "blue"})
+        assert "x-tenant" in server.journal.last.headers
+
+
+def test_what_is_found_is_told(standin: str, record: Record) -> None:
+    with record(f"{standin}/usage-total{PROFILE.base_path}") as session:
+        session.client.post("/responses", json={**HELLO, "temperature": 1, "no_such": 1})
+    found = {each.rule: each.severity for each in session.told[0].findings}
+    assert found["USE-001"] is Severity.ERROR
+    assert found["REQ-002"] is Severity.INFO
+
+
+SECRETS = ("sk-mcp-0123456789abcdef", "a-quiet-secret-99", "sk-of-somebody-else-4711aa")
+
+
+def test_no_key_is_written_whoever_sends_it(standin: str, record: Record, tmp_path: Path) -> None:
+    """The endpoint sends the key back in headers and bodies, whole and cut into pieces."""
+    tools = [
+        {"type": "mcp", "server_label": "s", "headers": {"X-Api": SECRETS[0]}, "authorization": SECRETS[1]}
+    ]
+    body = {
+        **HELLO,
+        "input": f"My key is {CANARY}, and {SECRETS[2]}",
+        "tools": tools,
+        "user": "private-person",
+    }
+    with record(f"{standin}/key-in-body{PROFILE.base_path}", masks=("/user",)) as session:
+        for stream in (False, True):
+            answer = session.client.post("/responses", json={**body, "stream": stream})
+            assert answer.status_code == 200
+            assert CANARY not in answer.text + str(answer.headers)
+        session.client.get(f"/responses/{CANARY}?note={SECRETS[2]}")
+    text = everything(tmp_path)
+    for secret in (CANARY, *SECRETS, "private-person"):
+        assert secret not in text
+        assert secret.lower() not in str([*tmp_path.rglob("*")]).lower()
+    first = session.recordings[0]
+    assert first.request is not None
+    assert first.request["user"] == "[masked]"
+    assert first.request["tools"][0]["authorization"] == "[masked]"
+    assert len(session.recordings) == 3
+
+
+def test_a_key_across_pieces_is_covered_in_place(record: Record) -> None:
+    with mock(chunking="bytes:5") as server, record(server.base_url) as session:
+        server.reply(chunks=[f"Yours is {CANARY}!"])
+        answer = session.client.post("/responses", json={**STREAM, "input": "Which key?"})
+    (exchange,) = session.recordings
+    body = body_of(exchange)
+    assert CANARY.encode() in answer.content
+    assert CANARY.encode() not in body
+    assert len(body) == len(answer.content)
+    assert body.count(b"Yours is [redacted]**********!") == answer.text.count(f"Yours is {CANARY}!") > 1
+    assert {len(data) for _, data in recorded_chunks(exchange.reply["http"])} <= {5, len(body) % 5}
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/responses/a%20b", "/responses/%e4?x=%C3%A9&y=a b", "/responses/a%2Fb", f"/responses/{'x' * 5000}"],
+)
+def test_odd_paths_go_on_as_they_were_written(path: str, record: Record) -> None:
+    with mock() as server, record(server.base_url) as session:
+        answer = session.client.get(path)
+        direct = server.httpx().get(path)
+    assert (answer.status_code, answer.json()["code"]) == (direct.status_code, direct.json()["code"])
+    if len(path) > 4000:
+        assert session.told[0].trouble.startswith("not recorded: ")
+        assert [*session.folder.iterdir()] == []
+        return
+    (exchange,) = session.recordings
+    assert exchange.recorded is not None
+    assert exchange.recorded.path == path.replace(" ", "%20")
+
+
+def test_a_compressed_answer_is_passed_on_and_not_recorded(standin: str, record: Record) -> None:
+    """A key within it would not be seen. The stand-in only says that it is compressed."""
+    with (
+        record(f"{standin}/compressed{PROFILE.base_path}") as session,
+        session.client.stream("POST", "/responses", json=HELLO) as answer,
+    ):
+        assert b"".join(answer.iter_raw()).startswith(b"{")
+    assert "is compressed" in session.told[0].trouble
+    assert [*session.folder.iterdir()] == []

@@ -1,0 +1,361 @@
+"""Replay: byte by byte what was recorded, at its own pace or another, and to the right request."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import httpx
+import pytest
+from starlette.types import Receive
+
+from mockserver import MockServer
+from mockserver.errors import ConfigurationError, InvalidExchange
+from mockserver.exchanges import Exchange, Recorded, parse_exchange, recorded_chunks
+from mockserver.live.passages import Passage
+from mockserver.recordings.ages import warnings
+from mockserver.recordings.deck import body_of
+from mockserver.recordings.folder import load
+from mockserver.recordings.playing import INSTANT, REALTIME, Speed, Timer, parse_speed, play
+from mockserver.wire import json
+from tests.recordings.conftest import CANARY, HELLO, MODEL, PROFILE, Record, replaying
+
+STREAM = {**HELLO, "stream": True}
+
+
+def pieces(client: httpx.Client, body: Any = STREAM) -> list[tuple[float, bytes]]:
+    """The pieces of an answer, and the seconds from the request to each."""
+    began = time.perf_counter()
+    with client.stream("POST", "/responses", json=body) as answer:
+        return [(time.perf_counter() - began, piece) for piece in answer.iter_raw()]
+
+
+def recorded(at: float = 0, end: str = "complete", head: float = 0, **more: Any) -> Recorded:
+    return Recorded("2026-11-25T12:00:00Z", "POST", "/responses", end, head_ms=head, end_ms=at, **more)
+
+
+def exchange(*chunks: tuple[float, str], name: str = "one", **more: Any) -> Exchange:
+    about = {
+        "format": 1,
+        "name": name,
+        "request": STREAM,
+        "match": {},
+        "reply": {
+            "http": {"status": 200, "chunks": [{"at_ms": at, "text": text} for at, text in chunks]},
+        },
+    }
+    last = max([at for at, _ in chunks], default=0)
+    return replace(parse_exchange(json.dumps(about), name), recorded=more.get("recorded") or recorded(last))
+
+
+@pytest.mark.parametrize("chunking", ["event", "bytes:11", "random"])
+def test_what_was_recorded_is_replayed_to_the_byte(chunking: str, record: Record, tmp_path: Path) -> None:
+    """Recorded once more from its replay, it has the same pieces."""
+    with MockServer(seed=3, chunking=chunking, api_key=CANARY) as server, record(server.base_url) as session:
+        server.reply("你好，世界。")
+        first = session.client.post("/responses", json=STREAM)
+    with replaying(session.recordings) as (client, url):
+        assert client.post("/responses", json=STREAM).content == first.content
+        with record(url, folder=tmp_path / "again") as again:
+            second = again.client.post("/responses", json=STREAM)
+    assert second.content == first.content
+    once, twice = (
+        [data for _, data in recorded_chunks(each.reply["http"])]
+        for each in (*session.recordings, *again.recordings)
+    )
+    assert once == twice
+    for name in ("content-type", "x-request-id", "date"):
+        assert second.headers[name] == first.headers[name]
+
+
+@pytest.mark.parametrize(("body", "status"), [(HELLO, 200), ({**HELLO, "temperature": 9}, 400)])
+def test_an_answer_in_one_piece_keeps_its_length(body: Any, status: int, record: Record) -> None:
+    with MockServer(seed=3, api_key=CANARY) as server, record(server.base_url) as session:
+        first = session.client.post("/responses", json=body)
+    with replaying(session.recordings) as (client, _):
+        second = client.post("/responses", json=body)
+    assert (second.status_code, second.content) == (first.status_code, first.content)
+    assert second.status_code == status
+    assert second.headers == first.headers
+
+
+class Clock:
+    """A clock that only goes on when it is waited for; each piece that is sent takes it 3 ms of work."""
+
+    def __init__(self) -> None:
+        self.time = 100.0
+        self.sent: list[float] = []
+
+    async def send(self, message: Any) -> None:
+        if message.get("body"):
+            self.sent.append(self.time - 100.0)
+            self.time += 0.003
+
+    async def gone_until(self, receive: Receive, deadline: float) -> bool:
+        self.time = max(self.time, deadline)
+        return False
+
+    def play(self, each: Exchange, speed: Speed) -> list[float]:
+        """When each piece is sent, in seconds since the request."""
+
+        async def receive() -> Any:
+            return {"type": "http.request"}
+
+        async def run() -> None:
+            scope = {
+                "type": "http",
+                "method": "POST",
+                "path": "/v1/responses",
+                "headers": [],
+                "extensions": {},
+            }
+            timer = Timer(lambda: self.time, self.gone_until)
+            await play(each, Passage(scope, self.send), receive, speed, timer)
+
+        asyncio.run(run())
+        return self.sent
+
+
+GAPS = [0.5, 0.02, 0.02, 0.3, 0.02, 1.25, *[0.01] * 200]
+
+
+@pytest.mark.parametrize(("speed", "factor"), [(REALTIME, 1.0), (Speed(2), 0.5), (Speed(0.5), 2.0)])
+def test_each_gap_is_kept_and_no_delay_adds_up(speed: Speed, factor: float) -> None:
+    at = [*itertools.accumulate(GAPS)]
+    sent = Clock().play(exchange(*[(each * 1000, f"data:{n}\n\n") for n, each in enumerate(at)]), speed)
+    gaps = [later - earlier for earlier, later in itertools.pairwise([0.0, *sent])]
+    assert all(abs(gap - wanted * factor) < 0.02 for gap, wanted in zip(gaps, GAPS, strict=True))
+    assert abs(sent[-1] - at[-1] * factor) < 0.02
+
+
+def test_at_once_is_at_once() -> None:
+    clock = Clock()
+    clock.play(exchange((5_000, "a"), (9_000, "b"), recorded=recorded(9_000, head=4_000)), INSTANT)
+    assert clock.sent == [0.0, pytest.approx(0.003)]
+
+
+def test_gaps_on_a_real_connection() -> None:
+    """The median of many, which a busy machine does not move; `soak` looks at each."""
+    found = exchange(*[(20.0 * n, f"data:{n}\n\n") for n in range(1, 41)])
+    with replaying((found,), REALTIME) as (client, _):
+        times = [at for at, _ in pieces(client)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert abs(median(gaps) - 0.02) < 0.02
+    assert times[-1] >= 0.8
+
+
+@pytest.mark.soak
+def test_each_gap_on_a_real_connection() -> None:
+    found = exchange(*[(100.0 * n, f"data:{n}\n\n") for n in range(1, 101)])
+    with replaying((found,), REALTIME) as (client, _):
+        times = [at for at, _ in pieces(client)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert all(abs(gap - 0.1) < 0.02 for gap in gaps)
+
+
+def test_the_nth_of_a_request_gets_the_nth_recording(record: Record) -> None:
+    with MockServer(seed=3, api_key=CANARY, strict=False) as server, record(server.base_url) as session:
+        bodies = [HELLO, STREAM, HELLO, {**HELLO, "input": "Bye!"}]
+        answers = [session.client.post("/responses", json=body).content for body in bodies]
+    assert answers[0] != answers[2]
+    for once in (False, True):
+        with replaying(session.recordings, once=once) as (client, _):
+            order = [3, 0, 2, 1]
+            assert [client.post("/responses", json=bodies[each]).content for each in order] == [
+                answers[each] for each in order
+            ]
+            more = client.post("/responses", json=HELLO)
+            assert more.content == answers[2] if not once else more.json()["code"] == "UnrecordedRequest"
+
+
+def test_a_request_is_the_same_however_its_json_is_written(record: Record) -> None:
+    with MockServer(seed=3, api_key=CANARY) as server, record(server.base_url) as session:
+        first = session.client.post("/responses", json=HELLO)
+    with replaying(session.recordings) as (client, _):
+        head = {"content-type": "application/json"}
+        text = f'{{ "input": "Hello\\u0021",\n "model": "{MODEL}" }}'
+        assert client.post("/responses", content=text, headers=head).content == first.content
+
+
+def test_what_was_not_recorded_is_refused_with_the_nearest(record: Record) -> None:
+    with MockServer(seed=3, api_key=CANARY) as server, record(server.base_url) as session:
+        session.client.post("/responses", json=STREAM)
+        session.client.get("/responses/abc")
+    with replaying(session.recordings) as (client, _):
+        refused = client.post("/responses", json={**STREAM, "input": "Hallo!", "top_p": 0.5})
+        assert (refused.status_code, refused.headers["x-should-retry"]) == (400, "false")
+        message = refused.json()["message"]
+        assert "The nearest is hello-stream-" in message
+        assert '/input: recorded "Hello!", got "Hallo!"; /top_p: not recorded, and is 0.5' in message
+        assert client.get("/responses/abc").status_code == 404
+        assert client.post("/elsewhere", json=STREAM).status_code == 400
+        assert client.get(str(client.base_url.join("/nowhere"))).status_code == 404
+
+
+def test_masked_members_make_no_other_request(record: Record) -> None:
+    masks = ("/metadata/*",)
+    with (
+        MockServer(seed=3, api_key=CANARY) as server,
+        record(server.base_url, masks=masks) as session,
+    ):
+        body = {**HELLO, "metadata": {"user": "Ann"}}
+        first = session.client.post("/responses", json=body)
+    with replaying(session.recordings) as (client, _):
+        again = client.post("/responses", json={**HELLO, "metadata": {"user": "Bob"}})
+        assert again.content == first.content
+        assert client.post("/responses", json={**HELLO, "metadata": {"name": "Bob"}}).status_code == 400
+
+
+@pytest.mark.parametrize("end", ["cut", "left"])
+def test_what_broke_off_breaks_off(end: str) -> None:
+    found = exchange((0, "data:1\n\n"), recorded=recorded(1, end))
+    with (
+        replaying((found,)) as (client, _),
+        client.stream("POST", "/responses", json=STREAM) as answer,
+    ):
+        parts = answer.iter_raw()
+        assert next(parts) == b"data:1\n\n"
+        with pytest.raises(httpx.RemoteProtocolError):
+            next(parts)
+
+
+def test_a_client_that_leaves_stops_the_replay() -> None:
+    found = exchange((0, "data:1\n\n"), (60_000, "data:2\n\n"))
+    began = time.monotonic()
+    with (
+        replaying((found,), REALTIME) as (client, _),
+        client.stream("POST", "/responses", json=STREAM) as answer,
+    ):
+        next(answer.iter_raw())
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize(
+    ("text", "factor"), [("realtime", 1), ("instant", 0), ("2x", 2), ("0.5", 0.5), ("10×", 10)]
+)
+def test_speeds(text: str, factor: float) -> None:
+    assert parse_speed(text) == Speed(factor)
+
+
+@pytest.mark.parametrize("text", ["", "fast", "0", "-1x", "1e3", "x2", "nan", "0.0x", "9" * 20])
+def test_no_speeds(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="--speed is"):
+        parse_speed(text)
+
+
+CHUNK = {"text": "x"}
+
+
+@pytest.mark.parametrize(
+    ("about", "pointer"),
+    [
+        ({"chunks": [{"base64": "A"}]}, "/reply/http/chunks/0"),
+        ({"chunks": [{"text": "x", "at_ms": -1}]}, "/reply/http/chunks/0/at_ms"),
+        ({"chunks": [{"text": "x", "at_ms": 1e12}]}, "/reply/http/chunks"),
+        ({"chunks": [CHUNK], "headers": {"a": "b\r\nset-cookie: c"}}, "/reply/http/headers/a"),
+        ({"chunks": [CHUNK], "status": 99}, "/reply/http/status"),
+    ],
+)
+def test_hostile_files_are_refused(about: dict[str, Any], pointer: str, tmp_path: Path) -> None:
+    value = {
+        "format": 1,
+        "name": "x",
+        "request": {},
+        "match": {},
+        "reply": {"http": {"status": 200, **about}},
+    }
+    for form in (value, [value]):
+        (tmp_path / "one.json").write_bytes(json.dumps(form))
+        with pytest.raises(InvalidExchange) as refused:
+            load(tmp_path)
+        assert refused.value.pointer.endswith(pointer)
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"path": "http://elsewhere/"},
+        {"path": "/a b"},
+        {"method": "get"},
+        {"end": "perhaps"},
+        {"upstream": "file:///etc"},
+        {"masked": ["x"]},
+        {"headers": {"a b": "c"}},
+        {"unknown": 1},
+        {"at": "yesterday"},
+    ],
+)
+def test_hostile_accounts_of_recordings_are_refused(about: dict[str, Any], tmp_path: Path) -> None:
+    told = {"at": "2026-11-25T12:00:00Z", "method": "POST", "path": "/responses", "end": "complete", **about}
+    value = {"format": 1, "name": "x", "match": {}, "reply": {"http": {"status": 200, "chunks": []}}}
+    (tmp_path / "one.json").write_bytes(json.dumps({**value, "recorded": told}))
+    with pytest.raises(InvalidExchange):
+        load(tmp_path)
+
+
+def test_a_length_that_is_not_the_bodys_is_left_out() -> None:
+    found = exchange((0, "data:1\n\n"))
+    http_ = {**found.reply["http"], "headers": {"content-length": "3", "transfer-encoding": "chunked"}}
+    with replaying((replace(found, reply={"http": http_}),)) as (client, _):
+        assert client.post("/responses", json=STREAM).content == b"data:1\n\n"
+
+
+def test_what_is_no_recording_is_not_replayed(tmp_path: Path) -> None:
+    value = {"format": 1, "name": "x", "match": {}, "reply": {"script": {"items": []}}}
+    (tmp_path / "x.json").write_bytes(json.dumps(value))
+    with pytest.raises(InvalidExchange, match="is no recording: `mockserver serve --exchanges` serves it"):
+        load(tmp_path)
+    (tmp_path / "x.json").unlink()
+    with pytest.raises(ConfigurationError, match="there are no recordings"):
+        load(tmp_path)
+
+
+def test_recordings_are_exchanges_that_the_mock_serves(record: Record) -> None:
+    """… where they are of create requests: by prompt, tools and stream, as all exchanges are."""
+    with MockServer(seed=3, api_key=CANARY) as server, record(server.base_url) as session:
+        first = session.client.post("/responses", json=STREAM)
+        session.client.get("/responses/abc")
+    with MockServer(exchanges=session.folder) as server, server.httpx() as client:
+        assert client.post("/responses", json={**STREAM, "temperature": 1}).content == first.content
+        assert client.post("/responses", json={**HELLO, "input": "Else?"}).json()["status"] == "completed"
+
+
+def test_ages_are_told() -> None:
+    from datetime import UTC, datetime
+
+    now = datetime(2026, 12, 30, 12, tzinfo=UTC)
+    old = replace(exchange(name="old"), profile="qwen-2026-09")
+    cut = replace(old, name="cut", recorded=recorded(end="cut"))
+    new = replace(old, name="new", recorded=replace(recorded(), at="2026-12-30T11:00:00.123456Z"))
+    none = replace(old, name="none", recorded=None)
+    january = replace(new, name="january", profile=PROFILE.name)
+    strange = replace(new, name="strange", profile="qwen-1999")
+    ask = "`mockserver verify --replay` tells whether the service still says that"
+    assert [*warnings([new], "qwen-2026-09", now=now)] == []
+    assert [*warnings([old, cut, new, none, january, strange], "qwen-2026-09", now=now)] == [
+        f"2 recordings older than 30 days, the oldest 35: {ask}",
+        "1 recording without a date",
+        "1 recording of the profile qwen-1999, which there is not",
+        "1 recording of the profile qwen-2026-01, judged by qwen-2026-09",
+        "1 recording of an answer that the endpoint broke off: it breaks off again",
+    ]
+    assert [*warnings([january], PROFILE.name, now=now)] == [
+        "1 recording of qwen-2026-01, an age before qwen-2026-09"
+    ]
+
+
+def test_a_body_that_is_no_json_is_recorded_and_replayed(record: Record) -> None:
+    with MockServer(seed=3, api_key=CANARY) as server, record(server.base_url) as session:
+        head = {"content-type": "application/json"}
+        bodies = [b'{"model": ', b"[1,2]", b"\xff\xfe", b""]
+        answers = [session.client.post("/responses", content=each, headers=head) for each in bodies]
+    assert {each.status_code for each in answers} == {400}
+    with replaying(session.recordings) as (client, _):
+        again = [client.post("/responses", content=each, headers=head).content for each in bodies]
+    assert again == [each.content for each in answers]
+    assert [body_of(each) for each in session.recordings] == again

@@ -1,0 +1,172 @@
+"""The mock as a server of Open Responses: echoes, ids, phases, errors, and what chance has no part in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from mockserver.contract.check import check_body
+from mockserver.replies.script import FunctionCall, Message, Reasoning, Script
+from mockserver.testing.mock import MockServer
+from tests.asking import Asker
+
+NAME = "openresponses-2026-04"
+
+
+@pytest.fixture(scope="module")
+def _server() -> Iterator[MockServer]:
+    with MockServer(profile=NAME, seed=1) as server:
+        yield server
+
+
+@pytest.fixture
+def ask(_server: MockServer) -> Iterator[Asker]:
+    _server.reset()
+    with httpx.Client(trust_env=False) as client:
+        yield Asker(_server, client)
+
+
+def test_any_model_is_taken(ask: Asker) -> None:
+    assert ask.ask("x", model="qwen3-max")["model"] == "qwen3-max"
+    assert {event["response"]["model"] for event in ask.stream("x", model="m") if "response" in event} == {
+        "m"
+    }
+
+
+ECHOES: list[tuple[str, Any, Any]] = [
+    ("reasoning", {"effort": "low"}, {"effort": "low", "summary": None}),
+    ("text", {"verbosity": "low"}, {"format": {"type": "text"}, "verbosity": "low"}),
+    ("text", {"format": None}, {"format": {"type": "text"}}),
+    (
+        "text",
+        {"format": {"type": "json_schema", "name": "a", "schema": {"type": "object"}}},
+        {"format": {"type": "json_schema", "name": "a", "schema": {"type": "object"}, "description": None,
+                    "strict": False}},
+    ),
+    ("tool_choice", {"type": "function", "name": "f"}, {"type": "function", "name": "f"}),
+    (
+        "tool_choice",
+        {"type": "allowed_tools", "tools": [{"type": "function", "name": "f"}]},
+        {"type": "allowed_tools", "tools": [{"type": "function", "name": "f"}], "mode": "auto"},
+    ),
+    ("metadata", {"type": "json_schema"}, {"type": "json_schema"}),
+    ("max_tool_calls", 3, 3),
+    ("temperature", None, 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "asked", "told"), ECHOES)
+def test_what_is_asked_is_repeated_with_all_its_members(ask: Asker, name: str, asked: Any, told: Any) -> None:
+    function = {"type": "function", "name": "f"}
+    assert ask.ask("x", tools=[function], **{name: asked})[name] == told
+    events = ask.stream("x", tools=[function], **{name: asked})
+    snapshots = [event["response"] for event in events if "response" in event]
+    assert [snapshot[name] for snapshot in snapshots] == [told] * 3
+    whole = {**function, "description": None, "parameters": None, "strict": None}
+    assert [snapshot["tools"] for snapshot in snapshots] == [[whole]] * 3
+
+
+def test_messages_say_what_they_are(ask: Asker) -> None:
+    items = (Reasoning(("Well.",)), Message(("Let me see.",)), FunctionCall("f", "{}"), Message(("Done.",)))
+    ask.server.reply(Script(items)).times(2)
+    tools = [{"type": "function", "name": "f"}]
+    output = ask.ask("x", tools=tools)["output"]
+    assert [item.get("phase") for item in output] == [None, "commentary", None, "final_answer"]
+    assert [item["id"][:3] for item in output] == ["rs_", "msg", "fc_", "msg"]
+    assert {item["status"] for item in output} == {"completed"}
+    added = [event["item"] for event in ask.stream("x", tools=tools) if event["type"].endswith("item.added")]
+    assert [item.get("phase") for item in added] == [None, "commentary", None, "final_answer"]
+
+
+def test_a_response_that_was_cut_short(ask: Asker) -> None:
+    ask.server.reply(Script((Reasoning(("a " * 30,)), Message(("Never said.",)))))
+    response = ask.ask("x", max_output_tokens=16)
+    assert (response["status"], response["completed_at"]) == ("incomplete", None)
+    assert response["incomplete_details"] == {"reason": "max_output_tokens"}
+    # What may be written are thoughts as well.
+    assert [item["type"] for item in response["output"]] == ["reasoning"]
+    assert response["usage"]["output_tokens"] == 16
+
+
+@pytest.mark.parametrize("chance", [{"temperature": 0}, {"temperature": 1, "top_p": 1e-6}])
+def test_without_chance_the_text_is_the_same(ask: Asker, chance: dict[str, Any]) -> None:
+    texts = {ask.ask("Say something.", **chance)["output"][0]["content"][0]["text"] for _ in range(3)}
+    streamed = ask.stream("Say something.", **chance)[-1]["response"]["output"][0]["content"][0]["text"]
+    assert texts == {streamed}
+
+
+def test_with_chance_it_is_another(ask: Asker) -> None:
+    assert len({ask.ask("Say something.")["output"][0]["content"][0]["text"] for _ in range(5)}) > 1
+
+
+def refusal(
+    ask: Asker, method: str, path: str, body: Any = None, **headers: str
+) -> tuple[int, dict[str, Any]]:
+    reply = ask.call(method, path, body, **headers)
+    error = reply.json()["error"]
+    assert error.keys() == {"message", "type", "param", "code"}
+    assert reply.headers["x-request-id"]
+    return reply.status_code, error
+
+
+def test_every_refusal_has_one_form(ask: Asker) -> None:
+    missing = (400, "invalid_request", "missing_required_parameter")
+    wrong, unknown = (400, "invalid_request", "invalid_parameter"), (404, "not_found", "not_found", None)
+    asked: dict[str, Any] = {"model": "m", "input": "x"}
+    lost = (400, "invalid_request", "previous_response_not_found", "previous_response_id")
+    later = (400, "invalid_request", "unsupported_parameter", "background")
+    robot = [{"role": "robot", "content": ""}]
+    for method, path, body, expected in (
+        ("POST", "/responses", {"model": "m"}, (*missing, "input")),
+        ("POST", "/responses", {"input": "x"}, (*missing, "model")),
+        ("POST", "/responses", {"model": "m", "input": robot}, (*wrong, "input[0].role")),
+        ("POST", "/responses", {**asked, "previous_response_id": "resp_0"}, lost),
+        ("POST", "/responses", {**asked, "background": True}, later),
+        ("POST", "/responses", {**asked, "max_output_tokens": 15}, (*wrong, "max_output_tokens")),
+        ("POST", "/responses/compact", {}, (*missing, "model")),
+        ("POST", "/responses/compact", {"model": "m"}, (*missing, "input")),
+        ("GET", "/responses/resp_0", None, unknown),
+        ("GET", "/responses", None, (405, "invalid_request", "invalid_parameter", None)),
+    ):
+        status, error = refusal(ask, method, path, body)
+        assert (status, error["type"], error["code"], error["param"]) == expected, (path, body)
+    status, error = refusal(ask, "POST", "/responses", asked, authorization="Bearer wrong")
+    assert (status, error["type"], error["code"]) == (401, "invalid_request", "invalid_api_key")
+
+
+def test_an_error_of_the_service_by_name_comes_in_the_same_form(ask: Asker) -> None:
+    body = {"model": "m", "input": "x"}
+    status, error = refusal(ask, "POST", "/responses", body, x_mock_fault="throttling")
+    assert (status, error["type"], error["code"]) == (429, "too_many_requests", "throttling")
+    status, error = refusal(ask, "POST", "/responses", body, x_mock_fault="internal-error")
+    assert (status, error["type"]) == (500, "server_error")
+    status, error = refusal(ask, "POST", "/responses/compact", body, x_mock_fault="throttling")
+    assert (status, error["type"]) == (429, "too_many_requests")
+
+
+def test_a_chain_is_made_short(ask: Asker) -> None:
+    first = ask.ask([{"role": "user", "content": "one"}, {"role": "assistant", "content": "two"}])
+    second = ask.ask("three", previous_response_id=first["id"])
+    asked = {"model": "m", "previous_response_id": second["id"], "instructions": "Be short."}
+    short = ask.got("POST", "/responses/compact", asked)
+    assert check_body(short, "compact_response", NAME) == []
+    assert [item["type"] for item in short["output"]] == ["message", "message", "compaction"]
+    assert [item["content"][0]["text"] for item in short["output"][:-1]] == ["one", "three"]
+    assert short["usage"]["input_tokens"] == second["usage"]["total_tokens"] + 3
+    # What stands for the rest costs what it took to write.
+    then = ask.ask([short["output"][-1]])
+    assert then["usage"]["input_tokens"] == short["usage"]["output_tokens"]
+
+
+def test_a_seed_repeats_all_of_it() -> None:
+    told = []
+    for _ in range(2):
+        with MockServer(profile=NAME, seed=5) as server, httpx.Client(trust_env=False) as client:
+            own = Asker(server, client)
+            asked = {"model": "m", "input": "x"}
+            told.append([own.ask("x"), own.ask("x"), own.got("POST", "/responses/compact", asked)])
+    assert told[0] == told[1]
+    assert told[0][0]["id"] != told[0][1]["id"]
