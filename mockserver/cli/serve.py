@@ -79,7 +79,7 @@ __all__ = ["accepted_keys", "open_services", "serve"]
 @option(
     "--allow-mock-headers",
     is_flag=True,
-    help="Let requests ask by x-mock-fault: NAME[,OPTION=VALUE] and x-mock-delay: MILLISECONDS.",
+    help="Let requests ask by header: x-mock-fault, x-mock-delay, x-mock-scenario, x-mock-session.",
 )
 @option("--admin", is_flag=True, help="Plan, break, read and reset over HTTP; the token is printed.")
 @option("--quiet", is_flag=True, help="No line for each request.")
