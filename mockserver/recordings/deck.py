@@ -39,7 +39,8 @@ class Deck:
         self.all: list[Exchange] = []
         self._masks: tuple[str, ...] = ()
         self._by_request: dict[bytes, list[Exchange]] = {}
-        self._asked: dict[str, Asked] = {}
+        self._asked: list[tuple[str, Asked]] = []
+        """The names of the recordings, with their requests; files of several tests may share names."""
         self._given: dict[bytes, int] = {}
         exchanges = tuple(exchanges)
         for exchange in exchanges:
@@ -52,7 +53,7 @@ class Deck:
         """One more recording, the last of its request."""
         request = asked_by(exchange, self._masks)
         self.all.append(exchange)
-        self._asked[exchange.name] = request
+        self._asked.append((exchange.name, request))
         self._by_request.setdefault(request.digest, []).append(exchange)
 
     def asked(self, method: str, path: str, body: bytes) -> Asked:
@@ -73,11 +74,11 @@ class Deck:
     def unplayed(self) -> list[Exchange]:
         """The recordings that nobody asked for, in the order in which they were taken."""
         left = {
-            each.name
+            id(each)
             for digest, known in self._by_request.items()
             for each in known[self._given.get(digest, 0) :]
         }
-        return [each for each in self.all if each.name in left]
+        return [each for each in self.all if id(each) in left]
 
     def reset(self) -> None:
         """Give everything out anew."""
@@ -91,7 +92,7 @@ class Deck:
             times = "once" if len(known) == 1 else f"{len(known)} times"
             return f"This request was recorded {times}, and comes once more."
         nearest = min(
-            self._asked.items(),
+            self._asked,
             key=lambda each: _distance(each[1], request),
             default=None,
         )

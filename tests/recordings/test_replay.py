@@ -19,7 +19,7 @@ from mockserver.errors import ConfigurationError, InvalidExchange
 from mockserver.exchanges import Exchange, Recorded, parse_exchange, recorded_chunks
 from mockserver.live.passages import Passage
 from mockserver.recordings.ages import warnings
-from mockserver.recordings.deck import body_of
+from mockserver.recordings.deck import Deck, body_of
 from mockserver.recordings.folder import load
 from mockserver.recordings.playing import INSTANT, REALTIME, Speed, Timer, parse_speed, play
 from mockserver.wire import json
@@ -171,6 +171,13 @@ def test_the_nth_of_a_request_gets_the_nth_recording(record: Record) -> None:
             ]
             more = client.post("/responses", json=HELLO)
             assert more.content == answers[2] if not once else more.json()["code"] == "UnrecordedRequest"
+
+
+def test_recordings_of_several_files_may_share_a_name() -> None:
+    one, other = exchange((0, "a")), exchange((0, "b"))
+    deck = Deck((one, replace(other, request=HELLO)))
+    assert deck.take(deck.asked("POST", "/responses", json.dumps(HELLO))) is not None
+    assert deck.unplayed == [one]
 
 
 def test_a_request_is_the_same_however_its_json_is_written(record: Record) -> None:

@@ -163,11 +163,17 @@ def test_conversations_hang_together(profile: str, rendering: str, data: st.Data
     assert len(set(ids)) == len(turns)
 
 
-BREAKABLE = [(name, rule) for name in PROFILES for rule in strategies.breakable_rules(name)]
+#: Profiles whose renderings differ in the order of members alone: one of them is enough.
+ORDER_ALONE = ["openresponses-2026-04"]
+BREAKABLE = [
+    (name, rule, rendering)
+    for name in PROFILES
+    for rule in strategies.breakable_rules(name)
+    for rendering in (RENDERINGS[:1] if name in ORDER_ALONE else RENDERINGS)
+]
 
 
-@pytest.mark.parametrize("rendering", RENDERINGS)
-@pytest.mark.parametrize(("profile", "rule"), BREAKABLE)
+@pytest.mark.parametrize(("profile", "rule", "rendering"), BREAKABLE)
 def test_a_broken_stream_fails_with_its_rule(profile: str, rule: str, rendering: str) -> None:
     severe = load_rules()[rule].severity is Severity.ERROR
 

@@ -114,9 +114,8 @@ def _echoed(about: Profile) -> dict[str, SearchStrategy[Any]]:
 def items(surrogates: bool) -> SearchStrategy[list[JSONObject]]:
     """Lists of items as the `input` of a request may be; a call is followed by its output."""
     said = texts(surrogates)
-    single = st.one_of(_messages(said), _thoughts(said), _compactions(), _references()).map(
-        lambda item: [item]
-    )
+    alone = (_messages(said), _pictures(), _thoughts(said), _compactions(), _references())
+    single = st.one_of(alone).map(lambda item: [item])
     turns = st.lists(single | _calls(said), max_size=3)
     return turns.map(lambda each: [item for turn in each for item in turn])
 
@@ -151,19 +150,27 @@ def _text(kind: str, said: SearchStrategy[str]) -> SearchStrategy[JSONObject]:
     return st.fixed_dictionaries({"type": st.just(kind), "text": said})
 
 
+_LOOKS: list[JSONObject] = [
+    {"type": "input_image"},
+    *({"type": "input_image", "detail": each} for each in ("low", "high", "auto", None)),
+]
+
+
 def _media() -> list[SearchStrategy[JSONObject]]:
     link = st.none() | _LINKS
-    looks: list[JSONObject] = [
-        {"type": "input_image", "detail": each} for each in ("low", "high", "auto", None)
-    ]
-    picture: SearchStrategy[JSONObject] = st.sampled_from([{"type": "input_image"}, *looks])
     return [
-        st.tuples(picture, link).map(lambda drawn: {**drawn[0], "image_url": drawn[1]}),
+        st.tuples(st.sampled_from(_LOOKS), link).map(lambda drawn: {**drawn[0], "image_url": drawn[1]}),
         st.fixed_dictionaries(
             {"type": st.just("input_file")},
             optional={"filename": st.none() | st.just("a.txt"), "file_data": link, "file_url": link},
         ),
     ]
+
+
+def _pictures() -> SearchStrategy[JSONObject]:
+    """Messages that are one picture."""
+    shown = [{**look, "image_url": "https://example.invalid/a"} for look in _LOOKS]
+    return st.sampled_from(shown).map(lambda part: {"role": "user", "content": [part]})
 
 
 def _thoughts(said: SearchStrategy[str]) -> SearchStrategy[JSONObject]:
