@@ -111,11 +111,15 @@ class Exchange:
     delivery: Mapping[str, str] | None = None
     """How the reply goes out: `fault`, `pace`, `chunking`."""
     times: int | None = None
-    """How often it answers; None: as often as it is asked."""
+    """How often it answers; None: it does not say."""
+    always: bool = False
+    """Whether it says that it answers as often as it is asked, also where that goes not without saying."""
     scenario: str | None = None
     """The scenario that it is a step of: then it answers those requests alone that name the scenario."""
     file: str = ""
     """Where it was read from."""
+    place: str = ""
+    """Pointer to it there, where a file has several."""
     recorded: Recorded | None = None
     """None: it was written by hand."""
 
@@ -161,9 +165,11 @@ def _exchange(value: Any, file: str, place: str) -> Exchange:
         request=value.get("request"),
         shown=Shown(**shown) if shown else None,
         delivery=value.get("delivery"),
-        times=value.get("times"),
+        times=None if value.get("times") == "always" else value.get("times"),
+        always=value.get("times") == "always",
         scenario=value.get("scenario"),
         file=file,
+        place=place,
         recorded=_recorded(value["recorded"]) if "recorded" in value else None,
     )
 

@@ -47,6 +47,10 @@ def test_a_good_one() -> None:
         ),
         ({"shown": {"kind": "response", "trimmed": True, "body": {}}}, "/shown"),
         ({"extra": 1}, ""),
+        ({"times": 0}, "/times"),
+        ({"times": "never"}, "/times"),
+        ({"scenario": "../x"}, "/scenario"),
+        ({"reply": {"error": {"name": "internal-error", "status": 500}}}, "/reply/error"),
     ],
 )
 def test_a_bad_one_is_told_with_file_and_pointer(changes: dict[str, Any], pointer: str) -> None:

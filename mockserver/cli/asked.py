@@ -13,11 +13,16 @@ from mockserver.contract.findings import Finding, Severity
 from mockserver.contract.words import plain
 from mockserver.server.journal import Entry
 from mockserver.server.logbook import Logbook
+from mockserver.wire.redaction import redact
 
 __all__ = ["Asked", "Tally"]
 
 #: Ways to break the contract that are told apart; whatever comes beyond is counted with the last.
 _MAX_KINDS = 1_000
+
+
+#: Longest body, in bytes, that is kept to be shown.
+_MAX_BODY = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,7 @@ class Tally(Logbook):
         self._profile = profile
         self._ignored = frozenset(ignored)
         self._requests = 0
-        self._found: dict[tuple[object, ...], tuple[str, tuple[Finding, ...]]] = {}
+        self._found: dict[tuple[object, ...], tuple[str, tuple[Finding, ...], bytes]] = {}
         self._counts: Counter[tuple[object, ...]] = Counter()
         self._refused: Counter[str] = Counter()
 
@@ -87,24 +92,32 @@ class Tally(Logbook):
         if kind not in self._found and len(self._found) >= _MAX_KINDS:
             kind = list(self._found)[-1]
         self._counts[kind] += 1
-        self._found.setdefault(kind, (f"request {self._requests}, {entry.method} {entry.path}", findings))
+        if kind not in self._found:
+            name = f"request {self._requests}, {entry.method} {entry.path}"
+            self._found[kind] = name, findings, _kept(entry)
 
     def asked(self) -> Asked:
         """What came so far."""
         judged = [
-            self._judged(name + _more(self._counts[kind]), found)
-            for kind, (name, found) in self._found.items()
+            self._judged(name + _more(self._counts[kind]), found, data)
+            for kind, (name, found, data) in self._found.items()
         ]
         if not judged and self._requests:
             judged = [self._judged(f"{self._requests} requests", ())]
         return Asked(self._requests, tuple(judged), tuple(self._refused.most_common()))
 
-    def _judged(self, name: str, findings: tuple[Finding, ...]) -> Judged:
-        return Judged(name, Verdict("request", self._profile, "the server's own", findings), findings)
+    def _judged(self, name: str, findings: tuple[Finding, ...], data: bytes = b"") -> Judged:
+        return Judged(name, Verdict("request", self._profile, "the server's own", findings), findings, data)
 
 
 #: Paths of the mock's own, which tell nothing of the contract.
 _OWN = frozenset({"/health", "/openapi.json"})
+
+
+def _kept(entry: Entry) -> bytes:
+    """The request's body for reports that show it, without keys; nothing where it is too long to be kept."""
+    body = entry.body if len(entry.body) <= _MAX_BODY else b""
+    return redact(body.decode(errors="replace"), entry.secrets).encode()
 
 
 def _more(count: int) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
@@ -21,6 +22,10 @@ from mockserver.wire.redaction import redact
 __all__ = ["drafts"]
 
 _DATA = ("-d", "--data", "--data-raw", "--data-binary", "--json")
+#: `$'…'`, and what a backslash means in it.
+_ANSI_C = re.compile(r"\$'((?:[^'\\]|\\.)*)'", re.DOTALL)
+_ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|.)", re.DOTALL)
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\n": ""}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _PLACEHOLDER = {"script": {"items": [{"type": "message", "text": "Say here what the model says."}]}}
 
@@ -68,13 +73,25 @@ def _made(data: bytes, prompt: str | None) -> Iterator[tuple[dict[str, Any] | No
 
 def _of_curl(text: str) -> dict[str, Any]:
     try:
-        words = shlex.split(text.replace("\\\n", " "))
+        words = shlex.split(_ANSI_C.sub(_as_plain, text.replace("\\\n", " ")))
     except ValueError as error:
         raise ConfigurationError(f"the curl line can not be read: {error}") from None
-    for option, value in pairwise(words):
+    for option, value in pairwise([*words, ""]):
         if option in _DATA:
             return _object(value)
+        if option.startswith("-d") and len(option) > len("-d"):
+            return _object(option.removeprefix("-d"))
     raise ConfigurationError("the curl line sends no data")
+
+
+def _as_plain(quoted: re.Match[str]) -> str:
+    """A word in the quotes of ANSI C, which browsers copy, in those that every shell has."""
+
+    def meant(escape: re.Match[str]) -> str:
+        code = escape[1]
+        return chr(int(code[1:], 16)) if code[0] in "ux" and len(code) > 1 else _ESCAPES.get(code, code)
+
+    return shlex.quote(_ESCAPE.sub(meant, quoted[1]))
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -95,9 +112,13 @@ def _of_har(log: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, 
                 continue
             content = response["content"]
             kind = str(content.get("mimeType", "application/json")).partition(";")[0]
-            yield _object(request["postData"]["text"]), _recorded(response["status"], kind, content["text"])
-        except (KeyError, TypeError) as error:
-            raise ConfigurationError(f"an entry of the HAR file lacks {error}") from None
+            body = content["text"]
+            if content.get("encoding") == "base64":
+                body = b64decode(body).decode(errors="replace")
+            yield _object(request["postData"]["text"]), _recorded(response["status"], kind, body)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            what = f"lacks {error}" if isinstance(error, KeyError) else f"can not be read: {error}"
+            raise ConfigurationError(f"an entry of the HAR file {what}") from None
 
 
 def _recorded(status: int, kind: str, body: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import click
 
 from mockserver.cli.drafting import drafts
 from mockserver.cli.settings import give_up
-from mockserver.errors import ConfigurationError, InvalidExchange
+from mockserver.errors import ConfigurationError, InvalidExchange, MockServerError
 from mockserver.exchanges import Exchange, load_folder
 from mockserver.profiles import DEFAULT_PROFILE
 from mockserver.server.sessions import open_session
@@ -36,7 +36,7 @@ def check(folders: tuple[Path, ...]) -> None:
             loaded = load_folder(folder)
             for exchange in loaded:
                 _open(exchange)
-        except (InvalidExchange, ConfigurationError) as error:
+        except MockServerError as error:
             give_up(f"{folder}: {error}", 1)
         print(f"{folder}: {len(loaded)} exchanges, all good")
 

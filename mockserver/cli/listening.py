@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mockserver.cli.settings import give_up
 
-__all__ = ["listen", "url_written"]
+__all__ = ["listen", "require_writable", "url_written"]
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -22,8 +22,21 @@ def listen(host: str, port: int) -> socket.socket:
         give_up(f"can not listen on {host}, port {port}: {reason}{hint}", 1)
 
 
+def require_writable(url_file: Path | None) -> None:
+    """End where a file for the URL, if one is wanted, could not be written once the server runs."""
+    if url_file is None:
+        return
+    try:
+        _part(url_file).touch()
+    except OSError as error:
+        give_up(f"can not write {url_file}: {error.strerror or error}", 2)
+
+
 def url_written(url_file: Path, url: str) -> None:
     """Write a URL so that whoever waits for the file never reads half of it."""
-    part = url_file.with_name(url_file.name + ".part")
-    part.write_text(url, encoding="utf-8")
-    part.replace(url_file)
+    _part(url_file).write_text(url, encoding="utf-8")
+    _part(url_file).replace(url_file)
+
+
+def _part(url_file: Path) -> Path:
+    return url_file.with_name(url_file.name + ".part")

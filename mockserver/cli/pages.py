@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from mockserver.cli.judged import Judged
 from mockserver.contract.findings import Severity
+from mockserver.reports.covering import coverage_of
 from mockserver.reports.model import Body, Exchange, Page, made_now
 from mockserver.reports.page import html
-from mockserver.reports.reading import coverage_of, read_file
+from mockserver.reports.reading import read_file
 from mockserver.reports.texts import counted
 from mockserver.wire import json
 from mockserver.wire.redaction import redact
@@ -22,19 +23,20 @@ def page(judged: Sequence[Judged], failing: Container[Severity]) -> str:
     """The files, each with what it holds and what was found in it."""
     broken = sum(any(found.severity in failing for found in each.findings) for each in judged)
     profiles = Counter(each.verdict.profile for each in judged)
+    exchanges = tuple(_exchange(each) for each in judged)
     facts = [
         ("judged by", ", ".join(profiles) or "nothing"),
         ("size", f"{sum(len(each.data) for each in judged) / 1000:,.1f} kB"),
     ]
     told = Page(
         title="Contract check",
-        subject=redact(judged[0].file) if len(judged) == 1 else counted(len(judged), "file"),
+        subject=redact(judged[0].file) if len(judged) == 1 else counted(len(judged), "exchange"),
         verdict=_verdict(broken, len(judged)),
         good=not broken,
         made=made_now(),
         facts=tuple(facts),
-        exchanges=tuple(map(_exchange, judged)),
-        coverage=coverage_of((each.verdict.profile, each.verdict.kind, each.data) for each in judged),
+        exchanges=exchanges,
+        coverage=coverage_of(exchanges),
     )
     return html(told)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections import Counter
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
@@ -13,18 +12,18 @@ from urllib.parse import urlsplit
 
 import click
 
-from mockserver.cli.listening import listen, url_written
+from mockserver.cli.listening import listen, require_writable, url_written
 from mockserver.cli.options import option
 from mockserver.cli.settings import give_up
+from mockserver.cli.taken import Summary
 from mockserver.contract.findings import Severity
-from mockserver.contract.words import lines_of, plain
 from mockserver.errors import ConfigurationError, MockServerError
-from mockserver.wire.redaction import redact
 
 if TYPE_CHECKING:
     from mockserver.live.origin import Origin
+    from mockserver.live.relay import Relay
     from mockserver.profiles import Profile
-    from mockserver.recordings.recorder import Told
+    from mockserver.recordings.recorder import Recorder
 
 __all__ = ["record"]
 
@@ -81,6 +80,7 @@ def record(upstream: str, out: Path, port: int, url_file: Path | None, **options
         key = required_key(os.environ, name) if name else ""
         place = origin(upstream, key, name or "DASHSCOPE_API_KEY", options["allow_http"])
         profile = _profile(place, options["profile"])
+        require_writable(url_file)
         listener = listen("127.0.0.1", port)
         raise SystemExit(_record(place, profile, out, listener, url_file, options))
     except MockServerError as error:
@@ -105,40 +105,21 @@ def _record(
     url_file: Path | None,
     options: dict[str, Any],
 ) -> int:
-    from mockserver.live.asking import Budget
-    from mockserver.live.client import Limits
-    from mockserver.live.relay import Door, Relay
-    from mockserver.recordings.cleaning import parse_mask
     from mockserver.recordings.folder import made
-    from mockserver.recordings.recorder import Recorder
-    from mockserver.server.journal import Journal
     from mockserver.server.runner import run_forever, url_of
 
-    masks = [parse_mask(each) for each in options["mask"]]
     keys = options["api_key"] or (f"record-{token_hex(16)}",)
+    path = urlsplit(place.base_url).path
+    summary = Summary(out, quiet=options["quiet"])
+    relay, recorder = _relay(place, profile, out, keys, summary, options)
     made(out)
-    summary = _Summary(out, quiet=options["quiet"])
-    door = Door(
-        urlsplit(place.base_url).path,
-        passes_keys=not place.key,
-        passes_redirects=True,
-        headers=_names(options["allow_header"]),
-        judges=False,
-    )
-    relay = Relay(
-        place, profile, keys, Budget(sys.maxsize, sys.maxsize), Limits(600, 300), Journal(), door=door
-    )
-    relay.taker = recorder = Recorder(
-        out, place.base_url, profile, masks, summary.tell, () if door.passes_keys else keys
-    )
-
     relay.warm()
     # Judging goes on beside the answers: what waits to be passed on is not to wait long for its turn.
     sys.setswitchinterval(_SWITCH_SECONDS)
 
     def announce() -> None:
-        base_url = url_of(listener) + (door.base_path or "")
-        print(_banner(base_url, place, profile, out, None if door.passes_keys else keys[0]), flush=True)
+        base_url = url_of(listener) + path
+        print(_banner(base_url, place, profile, out, keys[0] if place.key else None), flush=True)
         if url_file is not None:
             url_written(url_file, base_url)
 
@@ -150,6 +131,38 @@ def _record(
     if recorder.defects:
         give_up(f"internal errors, and as many recordings less: {', '.join(recorder.defects)}", 2)
     return int(summary.breaks(options["fail_on"]))
+
+
+def _relay(
+    place: Origin,
+    profile: Profile,
+    out: Path,
+    keys: tuple[str, ...],
+    summary: Summary,
+    options: dict[str, Any],
+) -> tuple[Relay, Recorder]:
+    """The pass-through, and what takes what passes; ConfigurationError."""
+    from mockserver.live.asking import Budget
+    from mockserver.live.client import Limits
+    from mockserver.live.relay import Door, Relay
+    from mockserver.recordings.cleaning import parse_mask
+    from mockserver.recordings.recorder import Recorder
+    from mockserver.server.journal import Journal
+
+    door = Door(
+        urlsplit(place.base_url).path,
+        passes_keys=not place.key,
+        passes_redirects=True,
+        headers=_names(options["allow_header"]),
+        judges=False,
+    )
+    masks = [parse_mask(each) for each in options["mask"]]
+    boundless = Budget(sys.maxsize, sys.maxsize)
+    relay = Relay(place, profile, keys, boundless, Limits(600, 300), Journal(), door=door)
+    secrets = keys if place.key else ()
+    recorder = Recorder(out, place.base_url, profile, masks, summary.tell, secrets)
+    relay.taker = recorder
+    return relay, recorder
 
 
 def _names(given: tuple[str, ...]) -> frozenset[bytes]:
@@ -182,53 +195,3 @@ def _banner(base_url: str, place: Origin, profile: Profile, out: Path, key: str 
     if key is not None:
         lines.append(f"  export OPENAI_API_KEY={key}")
     return "\n".join([*lines, "", "Ctrl-C stops it."])
-
-
-class _Summary:
-    """A line for each request as it is over, and what all came to."""
-
-    def __init__(self, out: Path, *, quiet: bool) -> None:
-        self._out = out
-        self._quiet = quiet
-        self._count = 0
-        self._files = 0
-        self._found: Counter[tuple[str, str, str]] = Counter()
-        self._troubles: Counter[str] = Counter()
-        self._severities: Counter[Severity] = Counter()
-
-    def tell(self, told: Told) -> None:
-        """Take note of a request, and print what was found."""
-        self._count += 1
-        self._files += told.file is not None
-        if told.trouble:
-            self._troubles[told.trouble] += 1
-        for finding in told.findings:
-            self._severities[finding.severity] += 1
-            message = redact(finding.message, told.secrets)
-            self._found[finding.severity.value, finding.rule, message] += 1
-        if self._quiet:
-            return
-        name = told.file.name if told.file else "-"
-        first = "" if told.first is None else f" first byte {told.first * 1000:.0f} ms,"
-        line = f"{told.method} {told.path} {told.status or '-'}{first} {told.seconds * 1000:.0f} ms  {name}"
-        lines = [line + (f"  ({told.trouble})" if told.trouble else "")]
-        for finding in told.findings:
-            if finding.severity is not Severity.INFO:
-                lines += lines_of(finding)
-        print(*(redact(plain(each), told.secrets) for each in lines), sep="\n", file=sys.stderr, flush=True)
-
-    def text(self) -> str:
-        """What all requests came to."""
-        lines = [f"mockserver: {self._count} requests, {self._files} recordings in {self._out}"]
-        lines += [f"  {what}: {count}" for what, count in sorted(self._troubles.items())]
-        order = [each.value for each in Severity]
-        found = sorted(self._found.items(), key=lambda each: (order.index(each[0][0]), each[0]))
-        lines += [f"  {severity} {rule}: {plain(text)} ({count})" for (severity, rule, text), count in found]
-        return "".join(f"{line}\n" for line in lines)
-
-    def breaks(self, fail_on: str) -> bool:
-        """Whether something was found that is bad enough."""
-        if fail_on == "never":
-            return False
-        failing = list(Severity)[: list(Severity).index(Severity(fail_on)) + 1]
-        return any(self._severities[each] for each in failing)

@@ -5,21 +5,23 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mockserver.cli.listening import listen, url_written
+from mockserver.cli.listening import listen, require_writable, url_written
 from mockserver.cli.options import option
 from mockserver.cli.settings import give_up
 from mockserver.errors import MockServerError
 from mockserver.profiles import LATEST, latest_profile, load_profile
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import socket
+    from collections.abc import Callable, Sequence
 
     from mockserver.exchanges import Exchange
     from mockserver.profiles import Profile
+    from mockserver.recordings.replay import Playback
 
 __all__ = ["replay"]
 
@@ -37,16 +39,7 @@ AUTO = "auto"
 @option("--once", is_flag=True, help="Give each recording once; else the last of a request is repeated.")
 @option("--max-age", default=30, type=click.IntRange(0), metavar="DAYS", help="Warn of older recordings.")
 @option("--quiet", is_flag=True, help="No line for each request.")
-def replay(
-    recordings: Path,
-    speed: str,
-    port: int,
-    url_file: Path | None,
-    profile: str,
-    once: bool,
-    max_age: int,
-    quiet: bool,
-) -> None:
+def replay(recordings: Path, port: int, url_file: Path | None, quiet: bool, **options: Any) -> None:
     """Serve recordings: the same bytes, at the same pace or at once.
 
     DIR is a folder that `mockserver record` wrote, or one of its files. The n-th of the same request gets
@@ -57,35 +50,43 @@ def replay(
     from mockserver.recordings.deck import Deck
     from mockserver.recordings.folder import load
     from mockserver.recordings.playing import parse_speed
-    from mockserver.recordings.replay import Playback, Replay, base_paths
+    from mockserver.recordings.replay import Playback, base_paths
+
+    try:
+        found = load(recordings)
+        age = _profile(found, options["profile"])
+        playback = Playback(Deck(found, once=options["once"]), parse_speed(options["speed"]))
+    except MockServerError as error:
+        give_up(str(error), 2)
+    require_writable(url_file)
+    for line in warnings(found, age.name, options["max_age"]):
+        print(f"mockserver: warning: {line}", file=sys.stderr, flush=True)
+    bases = base_paths(found, age)
+    told = f"{len(found)} recordings ({options['speed']}), judged as {age.name}"
+    _serve(playback, age, bases, listen("127.0.0.1", port), lambda url: _announce(url, told, url_file), quiet)
+    if unplayed := len(playback.deck.unplayed):
+        print(f"mockserver: {unplayed} of {len(found)} recordings were not asked for", file=sys.stderr)
+
+
+def _serve(
+    playback: Playback,
+    profile: Profile,
+    bases: tuple[str, ...],
+    listener: socket.socket,
+    announce: Callable[[str], None],
+    quiet: bool,
+) -> None:
+    from mockserver.recordings.replay import Replay
     from mockserver.server.journal import Journal
     from mockserver.server.logbook import Logbook
     from mockserver.server.runner import run_forever, url_of
 
-    try:
-        found = load(recordings)
-        age = _profile(found, profile)
-        playback = Playback(deck := Deck(found, once=once), parse_speed(speed))
-    except MockServerError as error:
-        give_up(str(error), 2)
-    bases = base_paths(found, age)
-    for line in warnings(found, age.name, max_age):
-        print(f"mockserver: warning: {line}", file=sys.stderr, flush=True)
-    listener = listen("127.0.0.1", port)
     logbook = Logbook(None if quiet else sys.stderr)
-
-    def announce() -> None:
-        base_url = url_of(listener) + bases[0]
-        print(_banner(base_url, found, age, speed), flush=True)
-        if url_file is not None:
-            url_written(url_file, base_url)
-
+    app = Replay(playback, profile, bases, Journal(), tell=logbook.note)
     try:
-        run_forever(Replay(playback, age, bases, Journal(), tell=logbook.note), listener, announce)
+        run_forever(app, listener, lambda: announce(url_of(listener) + bases[0]))
     finally:
         logbook.flush()
-    if unplayed := len(deck.unplayed):
-        print(f"mockserver: {unplayed} of {len(found)} recordings were not asked for", file=sys.stderr)
 
 
 def _profile(found: Sequence[Exchange], asked: str) -> Profile:
@@ -98,9 +99,9 @@ def _profile(found: Sequence[Exchange], asked: str) -> Profile:
     return load_profile(named.most_common(1)[0][0]) if named else load_profile()
 
 
-def _banner(base_url: str, found: Sequence[Exchange], profile: Profile, speed: str) -> str:
+def _announce(base_url: str, told: str, url_file: Path | None) -> None:
     lines = [
-        f"Replaying {len(found)} recordings ({speed}), judged as {profile.name}",
+        f"Replaying {told}",
         f"  base URL   {base_url}",
         "",
         "  export OPENAI_API_KEY=sk-mock",
@@ -108,4 +109,6 @@ def _banner(base_url: str, found: Sequence[Exchange], profile: Profile, speed: s
         "",
         "Ctrl-C stops it.",
     ]
-    return "\n".join(lines)
+    print("\n".join(lines), flush=True)
+    if url_file is not None:
+        url_written(url_file, base_url)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mockserver.cli.listening import listen, url_written
+from mockserver.cli.listening import listen, require_writable, url_written
 from mockserver.cli.options import option
 from mockserver.cli.settings import give_up
 from mockserver.errors import ConfigurationError, MockServerError
@@ -79,7 +79,7 @@ __all__ = ["accepted_keys", "open_services", "serve"]
 @option(
     "--allow-mock-headers",
     is_flag=True,
-    help="Let requests ask by x-mock-fault: NAME[,OPTION=VALUE] and x-mock-delay: MILLISECONDS.",
+    help="Let requests ask by header: x-mock-fault, x-mock-delay, x-mock-scenario, x-mock-session.",
 )
 @option("--admin", is_flag=True, help="Plan, break, read and reset over HTTP; the token is printed.")
 @option("--quiet", is_flag=True, help="No line for each request.")
@@ -90,12 +90,9 @@ def serve(host: str, port: int, url_file: Path | None, quiet: bool, **settings: 
         if not keys and not _is_loopback(host):
             raise ConfigurationError(f"listening on {host} needs a key: add --api-key or --api-key-env")
         services = open_services(host, keys, quiet, **settings)
-        if url_file is not None:
-            url_file.with_name(url_file.name + ".part").touch()
-    except MockServerError as error:
+    except (MockServerError, OSError) as error:
         give_up(str(error), 2)
-    except OSError as error:
-        give_up(f"can not write {url_file}: {error.strerror or error}", 2)
+    require_writable(url_file)
     listener = listen(host, port)
     _serve(services, listener, url_file, settings["api_key_env"], _reloading(services))
 

@@ -9,6 +9,7 @@ from mockserver.contract.coverage import Covered
 from mockserver.live.client import Crossing
 from mockserver.live.origin import Origin
 from mockserver.live.verify import Outcome, Run
+from mockserver.profiles import load_profile
 from mockserver.reports.model import Exchange, Page, Table, made_now
 from mockserver.reports.page import html
 from mockserver.reports.reading import Asked, read_asked
@@ -75,7 +76,7 @@ def _exchanges(outcome: Outcome, run: Run) -> Iterator[Exchange]:
                 name=f"{outcome.probe.title}{more}",
                 profile=run.profile,
                 method=crossing.ask.method,
-                path=crossing.ask.path,
+                path=load_profile(run.profile).base_path + crossing.ask.path,
                 status=crossing.status,
                 request=crossing.ask.data,
                 pieces=crossing.chunks,

@@ -8,14 +8,22 @@ February to June 2026). Runs of built-in tools leave nothing here but their toke
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from mockserver.replies.script import FunctionCall, Message, Reasoning, Script, chunked
+from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, Script, chunked
 from mockserver.replies.usage import output_tokens
 from mockserver.wire import json, sse
 
-__all__ = ["ChatFacts", "chat_chunks", "chat_completion", "chat_frames", "chat_usage", "framed_chunks"]
+__all__ = [
+    "ChatFacts",
+    "chat_chunks",
+    "chat_completion",
+    "chat_frames",
+    "chat_usage",
+    "framed_chunks",
+    "stopped_at",
+]
 
 JSONObject = dict[str, Any]
 
@@ -81,6 +89,27 @@ def chat_usage(script: Script, facts: ChatFacts) -> JSONObject:
     if thought:
         usage["completion_tokens_details"] = {"reasoning_tokens": thought * facts.choices}
     return usage
+
+
+def stopped_at(script: Script, stops: Iterable[str]) -> Script:
+    """The script as far as the first of these texts in what is said; one that has none is given back."""
+    kept: list[Item] = []
+    for item in script.items:
+        text = item.text if isinstance(item, Message) else ""
+        ends = [at for stop in stops if stop and (at := text.find(stop)) >= 0]
+        if isinstance(item, Message) and ends:
+            kept.append(Message(tuple(_first(item.chunks, min(ends)))))
+            return Script(tuple(kept), replace(script.usage, output_tokens=None))
+        kept.append(item)
+    return script
+
+
+def _first(chunks: Iterable[str], size: int) -> Iterator[str]:
+    """The chunks as far as so many characters go."""
+    for chunk in chunks:
+        if size > 0:
+            yield chunk[:size]
+        size -= len(chunk)
 
 
 def _whole(kind: str, choices: list[JSONObject], usage: JSONObject | None, facts: ChatFacts) -> JSONObject:

@@ -2,6 +2,8 @@
 
     model       what a report tells, as frozen values
     reading     bytes of a file, or of a request and its answer, as such values
+    covering    what of the contract they show
+    packing     exchanges as text, from one process to another
     events      a stream's bytes as events with times, lanes and the text they add
     timeline    a stream as a picture: SVG of a few paths, however many events there are
     exchange    one exchange: findings, picture, request and reply side by side

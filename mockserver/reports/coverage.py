@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from mockserver.contract.coverage import Covered
+from mockserver.contract.operations import operations
 from mockserver.contract.rules import live_rules, load_rules
+from mockserver.profiles import load_profile
 from mockserver.reports.markup import Markup, tag
 
 __all__ = ["Row", "coverage", "rows_of"]
@@ -32,17 +34,20 @@ class Row:
         return len(self.seen) / max(1, len(self.seen) + len(self.missing))
 
 
-def rows_of(covered: Covered) -> list[Row]:
-    """Unions first, then rules by their family, then objects by name."""
+def rows_of(profile: str, covered: Covered, asked: Container[str]) -> list[Row]:
+    """Operations and unions first, then rules by their family, then objects by name."""
     parts: dict[str, tuple[list[str], list[str]]] = {}
-    for names, at in ((covered.seen, 0), (covered.missing, 1)):
-        for name in names:
+    for each, at in ((covered.seen, 0), (covered.missing, 1)):
+        for name in each:
             parts.setdefault(_END_OF_NAME.split(name, maxsplit=1)[0], ([], []))[at].append(name)
     rows = [
         Row(_UNIONS.get(name, name), "union" if name in _UNIONS else "object", tuple(seen), tuple(missing))
         for name, (seen, missing) in parts.items()
     ]
     rows += _rules(covered)
+    names = [each.name for each in operations(load_profile(profile))]
+    seen_names = tuple(name for name in names if name in asked)
+    rows.append(Row("operations", "union", seen_names, tuple(name for name in names if name not in asked)))
     order = ("union", "rules", "object")
     return sorted(rows, key=lambda row: (order.index(row.kind), row.name))
 
@@ -58,9 +63,9 @@ def _rules(covered: Covered) -> Iterator[Row]:
         )
 
 
-def coverage(profile: str, covered: Covered, found: Mapping[str, int]) -> Markup:
-    """The table of a profile; `found`: how many findings there are of each rule."""
-    rows = rows_of(covered)
+def coverage(profile: str, covered: Covered, asked: Container[str], found: Mapping[str, int]) -> Markup:
+    """The table of a profile; `asked`: its operations, `found`: how many findings there are of each rule."""
+    rows = rows_of(profile, covered, asked)
     seen, whole = len(covered.seen), len(covered.seen) + len(covered.missing)
     rules, all_rules = len(covered.rules), len(covered.rules) + len(covered.rules_missing)
     about = (
@@ -116,7 +121,7 @@ def _names(title: str, names: Iterable[str], row: Row, found: Mapping[str, int])
         return None
     return tag(
         "div",
-        tag("h5", title),
+        tag("h4", title),
         tag("ul", *shown, class_="names"),
         class_="seen" if title == "seen" else "unseen",
     )

@@ -3,6 +3,8 @@
 const SVG = "http://www.w3.org/2000/svg";
 const AROUND = 6;
 const WIDEST = 64;
+// Characters of the text so far that are shown before the newest: all of it would be laid out anew each time.
+const TAIL = 1500;
 
 class Inspector {
   constructor(section, findings) {
@@ -11,7 +13,10 @@ class Inspector {
     this.scroller = section.querySelector(".scroller");
     this.canvas = section.querySelector(".canvas");
     this.picture = section.querySelector("svg.timeline");
-    this.cursor = section.querySelector(".cursor");
+    const track = make("div", "cursor-track");
+    this.cursor = make("div", "cursor");
+    track.append(this.cursor);
+    this.canvas.append(track);
     const built = document.getElementById("inspector").content.cloneNode(true).firstElementChild;
     section.querySelector("figure").append(built);
     this.output = built.querySelector("output");
@@ -99,7 +104,27 @@ class Inspector {
   stretch(by) {
     this.zoom = Math.min(WIDEST, Math.max(1, this.zoom * by));
     this.canvas.style.width = `${this.zoom * 100}%`;
+    this.axis();
     this.scrollTo();
+  }
+
+  // As many times along the axis as the stretched picture has room for.
+  axis() {
+    const old = [...this.picture.querySelectorAll(".time")];
+    const whole = this.data.timed ? Math.max(...this.data.at) : this.count - 1;
+    if (!(whole > 0)) return;
+    const least = whole / (6 * this.zoom);
+    const tens = 10 ** Math.floor(Math.log10(least));
+    let step = tens * [1, 2, 5, 10].find((each) => each * tens >= least);
+    if (!this.data.timed) step = Math.max(1, Math.round(step));
+    for (let at = 0; at <= whole; at += step) {
+      const label = old[0].cloneNode();
+      label.setAttribute("x", `${at / whole * 100}%`);
+      label.setAttribute("text-anchor", at ? at / whole > 1 - 0.04 / this.zoom ? "end" : "middle" : "start");
+      label.textContent = this.data.timed ? (at ? time(Number(at.toPrecision(6))) : "0") : String(at);
+      this.picture.append(label);
+    }
+    old.forEach((each) => each.remove());
   }
 
   // The event that is nearest to a point: in the lane under it, where that has one close by.
@@ -130,9 +155,7 @@ class Inspector {
   show(row, follow = true) {
     const data = this.data;
     this.at = row = Math.min(this.count - 1, Math.max(0, row));
-    const place = `${data.x[row] * 100}%`;
-    this.cursor.setAttribute("x1", place);
-    this.cursor.setAttribute("x2", place);
+    this.cursor.style.left = `${data.x[row] * 100}%`;
     const told = this.told(row);
     this.output.textContent = told;
     this.scroller.setAttribute("aria-valuenow", String(row + 1));
@@ -201,8 +224,10 @@ class Inspector {
     const lane = this.data.lanes[this.data.lane[row]];
     const end = this.sums[row];
     const start = end - this.data.grown[row];
+    const first = Math.max(0, start - TAIL);
+    const cut = first ? `… ${first.toLocaleString("en")} characters …\n` : "";
     const added = make("ins", "", lane.text.slice(start, end));
-    this.soFar.replaceChildren(document.createTextNode(visible(lane.text.slice(0, start))), added);
+    this.soFar.replaceChildren(document.createTextNode(cut + visible(lane.text.slice(first, start))), added);
     this.soFar.scrollTop = this.soFar.scrollHeight;
   }
 }

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from mockserver.errors import EventTooLarge, InvalidJSON
 from mockserver.reports.model import Event, Kind, Lane, Stream
 from mockserver.wire import json, sse
-from mockserver.wire.redaction import masked, redact
+from mockserver.wire.redaction import REDACTED, masked, redact
 
-__all__ = ["MAX_LANES", "Piece", "kind_of", "read_stream", "values_stream"]
+__all__ = ["FINISH", "MAX_LANES", "Piece", "kind_of", "read_stream", "values_stream"]
 
 #: Lanes that are drawn; items beyond share the last one.
 MAX_LANES = 24
@@ -27,6 +27,10 @@ _LIFECYCLE = frozenset(
 )
 _FAILURES = frozenset({"error", "response.error", "response.failed"})
 _STRUCTURE = (".added", ".done")
+#: What the type of a chat's last chunk begins with.
+FINISH = "finish_reason "
+_CHUNK = "chat.completion.chunk"
+_OF_CHUNKS = {"content": Kind.TEXT, "reasoning_content": Kind.REASONING, "tool_calls": Kind.ARGUMENTS}
 _CALLS = ("_call.", "_call_", "mcp_list_tools.")
 
 
@@ -127,6 +131,36 @@ def kind_of(kind: str) -> Kind:
     return Kind.TOOL if any(each in kind for each in _CALLS) else Kind.OTHER
 
 
+def _told(value: dict[str, Any], named: str) -> tuple[str, Kind, str]:
+    """(type, kind, added text) of an event, or of a chunk of a chat completion."""
+    told = value.get("type")
+    if told is None and value.get("object") == _CHUNK:
+        return _of_chunk(value)
+    kind = told if isinstance(told, str) else named
+    delta = value.get("delta")
+    grown = delta if isinstance(delta, str) and kind.endswith("delta") else ""
+    return kind or "without a type", kind_of(kind), grown
+
+
+def _of_chunk(value: dict[str, Any]) -> tuple[str, Kind, str]:
+    choice = _first_of(value.get("choices"))
+    delta = choice.get("delta")
+    delta = delta if isinstance(delta, dict) else {}
+    call = _first_of(delta.get("tool_calls")).get("function")
+    said = {**delta, "tool_calls": call.get("arguments") if isinstance(call, dict) else None}
+    for name, kind in _OF_CHUNKS.items():
+        if isinstance(said.get(name), str) and said[name]:
+            return name, kind, said[name]
+    if choice.get("finish_reason"):
+        return f"{FINISH}{choice['finish_reason']}", Kind.LIFECYCLE, ""
+    return ("usage" if value.get("usage") else _CHUNK), Kind.STRUCTURE, ""
+
+
+def _first_of(values: Any) -> dict[str, Any]:
+    first = values[0] if isinstance(values, list) and values else None
+    return first if isinstance(first, dict) else {}
+
+
 class _Lanes:
     """Gives each event its lane: the item at its `output_index`, else the response's own."""
 
@@ -160,17 +194,15 @@ class _Lanes:
         if not isinstance(value, dict):
             named = "not JSON" if value is None else "no object"
             return Event(number, read.at, named, Kind.FAILURE, 0, data)
-        told = value.get("type")
-        kind = told if isinstance(told, str) else read.named
+        named, kind, grown = _told(value, read.named)
         lane = self._lane(value)
-        delta = value.get("delta")
-        grown = delta if isinstance(delta, str) and kind.endswith("delta") else ""
         self._texts[lane].append(grown)
-        shown = redact(kind, self._secrets) or "without a type"
-        return Event(number, read.at, shown, kind_of(kind), lane, data, grown)
+        return Event(number, read.at, redact(named, self._secrets), kind, lane, data, grown)
 
     def _lane(self, value: dict[str, Any]) -> int:
         index, item = value.get("output_index"), value.get("item")
+        if value.get("object") == _CHUNK and value.get("choices"):
+            index, item = _first_of(value["choices"]).get("index"), {"type": "choice"}
         ids = (value.get("item_id"), item.get("id") if isinstance(item, dict) else None)
         names = [each for each in ids if isinstance(each, str)]
         if isinstance(index, bool) or not isinstance(index, int):
@@ -210,5 +242,6 @@ def _without_split_keys(stream: Stream, secrets: Sequence[str]) -> Stream:
 
 
 def _regrown(event: Event, grown: str) -> Event:
-    value = {**json.loads(event.data.encode()), "delta": grown}
-    return replace(event, grown=grown, data=json.dumps(value).decode())
+    before, after = (json.dumps(each).decode() for each in (event.grown, grown))
+    data = event.data.replace(before, after) if before in event.data else REDACTED
+    return replace(event, grown=grown, data=data)

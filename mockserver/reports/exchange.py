@@ -208,6 +208,7 @@ def _body(body: Body, name: str, part: str) -> Markup:
         class_=f"side {part}",
         id=name,
         data_part=part,
+        data_event=None if body.event is None else str(body.event),
     )
 
 

@@ -56,8 +56,8 @@ def raw(name: str, content: str, /, **attributes: str) -> Markup:
 
 def data_block(value: object, /, **attributes: str) -> Markup:
     """JSON for the page's script: a script element that is data, with nothing in it that could end it."""
-    text = orjson.dumps(value).decode()
-    for character in "<>&\u2028\u2029":
+    text = visible(orjson.dumps(value).decode())
+    for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return raw("script", text, type="application/json", **attributes)
 

@@ -75,6 +75,10 @@ class Body:
     is_json: bool = False
     head: tuple[tuple[str, str], ...] = ()
     """Headers, with values that may be shown."""
+    event: int | None = None
+    """The number of the event whose response it is."""
+    schema: str = ""
+    """The schema that its value is an instance of, "create_request"; empty: of none that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,8 @@ class Exchange:
     about: tuple[tuple[str, str], ...] = ()
     """More of it, as names and values."""
     seconds: float | None = None
+    operation: str = ""
+    """Which of the service's operations it is, by its name; empty: none that the profile has."""
 
     @property
     def worst(self) -> Severity | None:

@@ -18,6 +18,14 @@ function findingsOf(exchange) {
   }));
 }
 
+// The findings in a body; those in the response of a stream's event stand in the reply that is made of it, too.
+function findingsIn(side, findings) {
+  const within = (each) => each.part === "stream" && side.dataset.event === String(each.event)
+    && each.pointer.startsWith("/response");
+  return findings.filter((each) => each.part === side.dataset.part)
+    .concat(findings.filter(within).map((each) => ({ ...each, pointer: each.pointer.slice("/response".length) })));
+}
+
 // What is inside an exchange becomes alive when it is first opened.
 function build(exchange) {
   if (inspectors.has(exchange)) return;
@@ -26,7 +34,7 @@ function build(exchange) {
   inspectors.set(exchange, built);
   for (const side of exchange.querySelectorAll(".side")) {
     const pre = side.querySelector("pre.json");
-    if (pre) pin(tree(pre, pre.textContent), findings.filter((each) => each.part === side.dataset.part));
+    if (pre) pin(tree(pre, pre.textContent), findingsIn(side, findings));
   }
   const stream = exchange.querySelector(".stream");
   if (stream) built.inspector = new Inspector(stream, findings);
@@ -134,7 +142,6 @@ const KEYS = {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey || help.open) return;
-  if (event.target === sieve) return;
   if (event.target === filter) {
     if (event.key === "Escape") { filter.value = ""; sift(); filter.blur(); event.preventDefault(); }
     if (event.key === "Enter") { sift(); move(1); event.preventDefault(); }
@@ -205,4 +212,8 @@ const sieve = document.querySelector(".sieve");
 if (sieve) {
   sieve.hidden = false;
   sieve.addEventListener("input", () => strain(sieve));
+  sieve.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") { sieve.value = ""; strain(sieve); }
+    event.stopPropagation();
+  });
 }

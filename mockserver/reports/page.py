@@ -157,7 +157,11 @@ def _sections(page: Page) -> Iterator[tuple[str, str, Markup]]:
     yield "exchanges", title, _section("exchanges", "Exchanges", _filters(page), exchanges(page.exchanges))
     if page.coverage:
         found = Counter(mark.finding.rule for each in page.exchanges for mark in each.marks)
-        parts = [coverage(name, covered, found) for name, covered in page.coverage.items()]
+        asked = {(each.profile, each.operation) for each in page.exchanges}
+        parts = [
+            coverage(name, covered, {what for profile, what in asked if profile == name}, found)
+            for name, covered in page.coverage.items()
+        ]
         yield "coverage", "Coverage", _section("coverage", "Coverage of the contract", _sieve(), *parts)
 
 

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import Any, TypeAlias
 
-from mockserver.contract.coverage import Covered, Crossed, covered
 from mockserver.contract.detect import Detected, detect
 from mockserver.contract.findings import Finding
 from mockserver.contract.operations import find_operation
-from mockserver.contract.words import without_keys
+from mockserver.contract.words import as_json, without_keys
 from mockserver.errors import InvalidExchange, InvalidJSON
 from mockserver.exchanges import Exchange as ExchangeFile
-from mockserver.exchanges import parse_exchange, recorded_chunks
+from mockserver.exchanges import Recorded, parse_exchange, recorded_chunks
 from mockserver.profiles import load_profile
 from mockserver.reports.events import Piece, read_stream, values_stream
 from mockserver.reports.model import Body, Exchange, Mark, Stream
 from mockserver.wire import json
 from mockserver.wire.redaction import REDACTED, redact
 
-__all__ = ["Asked", "coverage_of", "crossed_in", "read_asked", "read_file"]
+__all__ = ["Asked", "read_asked", "read_file"]
+
+#: What files of each kind are instances of.
+_SCHEMAS = {"request": "create_request", "response": "response", "error": "error"}
+_STREAMS = frozenset({"stream", "chat_stream"})
+#: Where findings are, by the kind of file; those in an exchange tell it by their pointers.
+_PARTS = {
+    **dict.fromkeys(("request", "chat_request"), "request"),
+    **dict.fromkeys(("stream", "chat_stream"), "stream"),
+    "exchange": "",
+}
 
 Head: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -40,19 +48,21 @@ def read_file(
     """A file that was judged as a kind by a profile, as `contract.files` does; `why` it is that profile."""
     told = _of_file(name, data, kind, findings)
     about = (("judged by", f"{profile}, {redact(why)}"),) if profile else ()
-    return replace(told, profile=profile, about=(*told.about, *about))
+    operation = "createResponse" if kind in ("request", "response", "stream", "exchange") else ""
+    return replace(told, profile=profile, about=(*told.about, *about), operation=operation)
 
 
 def _of_file(name: str, data: bytes, kind: str | None, findings: Iterable[Finding]) -> Exchange:
     found = detect(data)
-    marks = tuple(_placed(each, kind) for each in findings)
+    marks = tuple(_marks(findings, _PARTS.get(kind or "", "reply")))
     if kind == "exchange":
         try:
             return _exchange(redact(name), parse_exchange(data, name), marks)
         except InvalidExchange:
             pass  # the finding says why
-    body = _body(_title(found), found.body, _headers(found.headers))
-    if kind == "stream":
+    schema = _SCHEMAS.get(kind or "", "")
+    body = _body(_title(found), found.body, _headers(found.headers), schema=schema)
+    if kind in _STREAMS:
         stream = _stream(found, [(None, found.body)])
         whole = body if not stream.events else _final(stream, _title(found), body.head)
         return Exchange(
@@ -63,12 +73,11 @@ def _of_file(name: str, data: bytes, kind: str | None, findings: Iterable[Findin
     return Exchange(redact(name), kind or "of no known kind", marks=marks, reply=body)
 
 
-def _placed(finding: Finding, kind: str | None) -> Mark:
-    part = {"request": "request", "chat_request": "request", "stream": "stream", "exchange": ""}.get(
-        kind or "", "reply"
-    )
-    clean = without_keys(finding)
-    return Mark(clean, part, clean.pointer)
+def _marks(findings: Iterable[Finding], part: str, secrets: Sequence[str] = ()) -> Iterator[Mark]:
+    """The findings in a part, with nothing in them that may not be written down."""
+    for each in findings:
+        told = {**as_json(without_keys(each, secrets)), "severity": each.severity}
+        yield Mark(Finding(**told), part, told["pointer"])
 
 
 def _title(found: Detected) -> str:
@@ -81,14 +90,16 @@ def _stream(found: Detected, pieces: Iterable[Piece], secrets: Sequence[str] = (
     return read_stream(pieces, secrets)
 
 
-def _body(
-    title: str, data: bytes, head: tuple[tuple[str, str], ...] = (), secrets: Sequence[str] = ()
-) -> Body:
+def _body(title: str, data: bytes, head: Head = (), secrets: Sequence[str] = (), schema: str = "") -> Body:
+    """Bytes as a body; of the `schema` where they are a JSON object, and an error of either form."""
     try:
-        json.loads(data)
+        value = json.loads(data)
     except InvalidJSON:
         return Body(title, redact(data.decode(errors="replace"), secrets), head=head)
-    return Body(title, redact(data.decode(), secrets), is_json=True, head=head)
+    known = schema if isinstance(value, dict) else ""
+    if known == "error" and "error" in value:
+        known = "error_wrapped"
+    return Body(title, redact(data.decode(), secrets), is_json=True, head=head, schema=known)
 
 
 def _headers(headers: Mapping[str, str], secrets: Sequence[str] = ()) -> Head:
@@ -106,7 +117,7 @@ def _final(stream: Stream, title: str, head: Head) -> Body:
             value = _value(event.data.encode(errors="replace"))
             if isinstance(value, dict) and isinstance(value.get("response"), dict):
                 text = json.dumps(value["response"]).decode()
-                return Body(f"{title} · as of {event.type}", text, is_json=True, head=head)
+                return Body(f"{title} · as of {event.type}", text, True, head, event.number)
     return Body(f"{title} · a stream without a response", "", head=head)
 
 
@@ -121,8 +132,10 @@ def _value(data: bytes) -> Any:
 
 
 def _exchange(name: str, file: ExchangeFile, marks: Iterable[Mark]) -> Exchange:
-    about = [("exchange", file.name), ("source", file.source)]
-    request = None if file.request is None else _body("Request", json.dumps(file.request))
+    about = [("exchange", file.name), ("source", file.source), *_recording(file.recorded)]
+    request = (
+        None if file.request is None else _body("Request", json.dumps(file.request), schema="create_request")
+    )
     reply, stream, root = _reply_of(file)
     parts = {"/request": "request", root: "stream" if stream else "reply", "/reply/body": "reply"}
     return Exchange(
@@ -133,7 +146,22 @@ def _exchange(name: str, file: ExchangeFile, marks: Iterable[Mark]) -> Exchange:
         reply=reply,
         stream=stream,
         about=tuple((what, redact(value)) for what, value in about if value),
+        seconds=file.recorded.end_ms / 1000 if file.recorded else None,
     )
+
+
+def _recording(told: Recorded | None) -> list[tuple[str, str]]:
+    """How a recording was taken."""
+    if told is None:
+        return []
+    ended = {"cut": "the endpoint broke it off", "left": "the client went away"}.get(told.end, told.end)
+    return [
+        ("asked", f"{told.method} {told.path}"),
+        ("of", told.upstream),
+        ("recorded", told.at),
+        ("ended", ended),
+        ("masked", ", ".join(told.masked)),
+    ]
 
 
 def _reply_of(file: ExchangeFile) -> tuple[Body, Stream | None, str]:
@@ -141,7 +169,8 @@ def _reply_of(file: ExchangeFile) -> tuple[Body, Stream | None, str]:
     form, given = next(iter(file.reply.items()))
     if form == "http":
         return *_recorded(given), "/reply/http"
-    body = _body("Reply" if form == "body" else f"Reply · as {form}", json.dumps(given))
+    schema = _kind_schema(json.dumps(given)) if form == "body" else ""
+    body = _body("Reply" if form == "body" else f"Reply · as {form}", json.dumps(given), schema=schema)
     if file.shown is None:
         return body, None, "/reply/body"
     if file.shown.kind == "stream":
@@ -149,7 +178,12 @@ def _reply_of(file: ExchangeFile) -> tuple[Body, Stream | None, str]:
         return body, read_stream([(None, lines)]), "/shown/body"
     if form == "body":
         return body, None, "/reply/body"
-    return _body("Reply · the sample shown", json.dumps(file.shown.body)), None, "/shown/body"
+    sample = _body("Reply · the sample shown", json.dumps(file.shown.body), schema="response")
+    return sample, None, "/shown/body"
+
+
+def _kind_schema(data: bytes) -> str:
+    return _SCHEMAS.get(detect(data).kind or "", "")
 
 
 def _recorded(http: Mapping[str, Any]) -> tuple[Body, Stream | None]:
@@ -158,9 +192,9 @@ def _recorded(http: Mapping[str, Any]) -> tuple[Body, Stream | None]:
     whole = b"".join(data for _, data in pieces)
     found, head = detect(whole), _headers(http.get("headers", {}))
     title = f"Reply · {http['status']}"
-    stream = _stream(found, pieces) if found.kind == "stream" else None
+    stream = _stream(found, pieces) if found.kind in _STREAMS else None
     if stream is None or not stream.events:
-        return _body(title, whole, head), None
+        return _body(title, whole, head, schema=_SCHEMAS.get(found.kind or "", "")), None
     return _final(stream, title, head), stream
 
 
@@ -182,7 +216,7 @@ class Asked:
     profile: str
     method: str
     path: str
-    """Under the profile's base path, or with it."""
+    """With the base path."""
     status: int | None
     """None where no answer began."""
     request: bytes
@@ -211,8 +245,11 @@ def read_asked(given: Asked) -> Exchange:
     stream = None
     status = "no answer" if given.status is None else str(given.status)
     title, head = f"Reply · {status}", _headers(given.headers or {}, secrets)
-    reply = _body(title, body, head, secrets)
-    if found is not None and found.kind == "stream":
+    operation = find_operation(load_profile(given.profile), given.method, given.path)
+    good = (given.status or 0) < 400
+    schema = "error" if not good else operation.reply if operation else ""
+    reply = _body(title, body, head, secrets, schema)
+    if found is not None and found.kind in _STREAMS:
         read = _stream(found, given.pieces, secrets)
         if read.events:
             stream, reply = read, _final(read, title, head)
@@ -227,83 +264,10 @@ def read_asked(given: Asked) -> Exchange:
             *_marks(given.asked, "request", secrets),
             *_marks(given.findings, part, secrets),
         ),
-        _body(call, given.request, (), secrets),
+        _body(call, given.request, (), secrets, (operation.request or "") if operation and good else ""),
         reply,
         stream,
-        given.about,
+        tuple((what, redact(value, secrets)) for what, value in given.about),
         given.seconds,
+        operation.name if operation else "",
     )
-
-
-def _marks(findings: Iterable[Finding], part: str, secrets: Sequence[str]) -> Iterator[Mark]:
-    for each in findings:
-        clean = without_keys(each, secrets)
-        yield Mark(clean, part, clean.pointer)
-
-
-# Coverage.
-
-
-def coverage_of(files: Iterable[tuple[str, str | None, bytes]]) -> dict[str, Covered]:
-    """What of the contract files show, by profile: each as (profile, kind it was judged as, content)."""
-    by_profile: dict[str, list[Iterator[Crossed]]] = {}
-    for profile, kind, data in files:
-        by_profile.setdefault(profile, []).append(_crossed(kind, data))
-    return {name: covered(name, chain.from_iterable(each)) for name, each in sorted(by_profile.items())}
-
-
-def _crossed(kind: str | None, data: bytes) -> Iterator[Crossed]:
-    found = detect(data)
-    if kind == "stream":
-        yield from _events(_stream(found, [(None, found.body)]))
-    elif kind == "exchange":
-        yield from _of_exchange(data)
-    elif isinstance(found.value, dict) and kind in _SCHEMAS:
-        yield Crossed(_error(found.value) if kind == "error" else _SCHEMAS[kind], kind, found.value)
-
-
-_SCHEMAS = {"request": "create_request", "response": "response", "error": "error"}
-
-
-def _error(value: Mapping[str, Any]) -> str:
-    return "error_wrapped" if "error" in value else "error"
-
-
-def _events(stream: Stream) -> Iterator[Crossed]:
-    for event in stream.events:
-        if event.number is not None:
-            yield Crossed("event", "stream", _value(event.data.encode(errors="replace")))
-
-
-def _of_exchange(data: bytes) -> Iterator[Crossed]:
-    try:
-        file = parse_exchange(data, "exchange")
-    except InvalidExchange:
-        return
-    if file.request is not None:
-        yield Crossed("create_request", "request", file.request)
-    replies = [json.dumps(file.reply["body"])] if "body" in file.reply else []
-    if "http" in file.reply:
-        replies.append(b"".join(data for _, data in recorded_chunks(file.reply["http"])))
-    if file.shown is not None:
-        shown = file.shown
-        replies.append("\n".join(shown.body).encode() if shown.kind == "stream" else json.dumps(shown.body))
-    for reply in replies:
-        yield from _crossed(detect(reply).kind, reply)
-
-
-def crossed_in(asked: Asked) -> Iterator[Crossed]:
-    """The values of a request and its reply, as far as the contract has a schema for them."""
-    profile = load_profile(asked.profile)
-    operation = find_operation(profile, asked.method, asked.path)
-    request, reply = _value(asked.request), _value(asked.body)
-    good = asked.status is not None and asked.status < 400
-    if operation is not None and operation.request is not None and good and isinstance(request, dict):
-        yield Crossed(operation.request, "request", request)
-    if isinstance(reply, dict):
-        if operation is None or not good:
-            yield Crossed(_error(reply), "error", reply)
-        else:
-            yield Crossed(operation.reply, "response", reply)
-    elif asked.body:
-        yield from _events(read_stream(asked.pieces))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from mockserver.contract.findings import Severity
+from mockserver.reports.events import FINISH
 from mockserver.reports.markup import Markup, tag
 from mockserver.reports.model import Event, Kind, Mark, Stream
 from mockserver.reports.texts import counted, milliseconds
@@ -32,10 +33,10 @@ HEIGHTS: Mapping[Kind, int] = {
     Kind.STRUCTURE: 26,
     Kind.TOOL: 20,
     Kind.OTHER: 31,
-    Kind.TEXT: 14,
-    Kind.REASONING: 14,
-    Kind.ARGUMENTS: 14,
-    Kind.FRAMING: 7,
+    Kind.TEXT: 10,
+    Kind.REASONING: 10,
+    Kind.ARGUMENTS: 10,
+    Kind.FRAMING: 5,
 }
 #: Places along the time where findings are told apart; those closer together share a mark.
 _PLACES = 160
@@ -85,7 +86,6 @@ def picture(stream: Stream, scale: Scale, marks: Sequence[Mark]) -> Markup:
         *_axis(scale, len(stream.events), height),
         *lanes,
         *_findings(stream, scale, marks),
-        tag("line", class_="cursor", x1="-9", x2="-9", y1="0", y2=str(height - 18)),
         class_="timeline",
         role="img",
         width="100%",
@@ -130,7 +130,7 @@ def _lane(stream: Stream, scale: Scale, index: int) -> Markup:
 
 def _ended(stream: Stream) -> str:
     """How the stream ended, in the words of its terminal event."""
-    ends = [event.type for event in stream.events if event.type in _TERMINAL]
+    ends = [event.type for event in stream.events if event.type in _TERMINAL or event.type.startswith(FINISH)]
     return ends[-1].removeprefix("response.") if ends else "no terminal event"
 
 

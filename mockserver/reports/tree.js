@@ -3,6 +3,7 @@
 const UNSEEN =
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff]|\udb40[\udc00-\udc7f]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/gs;
+const LONG = 2000;
 const CLOSING = { "{": "}", "[": "]" };
 
 // The only ways anything gets onto the page: elements by name, and text as text.
@@ -18,8 +19,15 @@ function visible(text) {
     .map((at) => "\\u" + each.charCodeAt(at).toString(16).padStart(4, "0")).join(""));
 }
 
+// A long string shows its start: the rest comes when it is asked for.
 function value(token) {
-  return make("span", token.startsWith('"') ? "string" : "literal", token);
+  if (token.length <= LONG) return make("span", token.startsWith('"') ? "string" : "literal", token);
+  const whole = make("span", "string", token.slice(0, LONG));
+  const rest = make("button", "more", `… ${(token.length - LONG).toLocaleString("en")} more characters`);
+  rest.type = "button";
+  rest.addEventListener("click", () => whole.replaceChildren(document.createTextNode(visible(token))));
+  whole.append(rest);
+  return whole;
 }
 
 function isJSON(text) {

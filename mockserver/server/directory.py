@@ -120,19 +120,20 @@ class Directory:
             raise ConfigurationError(f"the session {FIRST!r} is as its server was started")
         session = self._made(name, terms or Terms())
         await self.close(name)
-        while len(self._named) >= self._most:
-            oldest = next(iter(self._named))
-            await self.close(oldest)
-            self.told(f"session {oldest} is forgotten: {self._most} others were asked for since")
+        # From here on whoever names it gets this one: nothing is waited for before.
         self._named[name] = session
         if terms is not None and terms.api_key is not None:
             self._lend({**self.keys, terms.api_key: name})
+        while len(self._named) > self._most:
+            oldest = next(iter(self._named))
+            await self.close(oldest)
+            self.told(f"session {oldest} is forgotten: {self._most} others were asked for since")
         return session
 
     async def close(self, name: str) -> bool:
         """Forget a session with all that happened in it; whether there was one."""
         session = self._named.pop(name, None)
-        if session is None:
+        if session is None:  # and nothing is waited for
             return False
         if name in self.keys.values():
             self._lend({key: owner for key, owner in self.keys.items() if owner != name})
@@ -192,7 +193,8 @@ class Directory:
 
 def _made_anew(session: Session, profile: str, rendering: str, own: tuple[Exchange, ...]) -> None:
     """Put a session into another age or rendering: what depends on them is made anew."""
-    models = None if session.models is session.profile.models else session.models
+    usual = session.models is session.profile.models or session.profile.any_model
+    models = None if usual else session.models
     made = open_session(session.name, profile=profile, rendering=rendering, models=models, own=own)
     session.profile, session.rendering, session.models = made.profile, made.rendering, made.models
     session.judge, session.matcher, session.own = made.judge, made.matcher, made.own

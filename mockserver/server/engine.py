@@ -104,10 +104,8 @@ async def respond(
     incoming = Incoming(body, ask, headers, after, turn)
     exchange, script, delivery = chosen(session, incoming, draw, scenario)
     about = _about(incoming, draw, exchange, findings, session.profile)
-    if isinstance(script, AskedFault):
-        return failure(session, script, draw, about, stream=ask.stream, delivery=delivery)
     if not isinstance(script, Script):
-        return _verbatim(script, about, delivery)
+        return _unscripted_answer(session, script, draw, about, delivery, ask.stream)
     if ask.max_output_tokens is not None:
         script = _within(script, ask, session.profile)
     tokens = context_tokens(ask, parent, script, session.profile)
@@ -179,6 +177,20 @@ def _within(script: Script, ask: Ask, profile: Profile) -> Script:
         return script
     thoughts = any(fnmatchcase(ask.model, each) for each in profile.counts_thoughts)
     return cut_short(script, limit, thoughts)
+
+
+def _unscripted_answer(
+    session: Session,
+    reply: AskedFault | Mapping[str, Any],
+    draw: Draw,
+    about: About,
+    delivery: Delivery,
+    stream: bool,
+) -> Answer:
+    """The answer where no script was planned: an error of the service, or what an exchange has instead."""
+    if isinstance(reply, AskedFault):
+        return failure(session, reply, draw, about, stream=stream, delivery=delivery)
+    return _verbatim(reply, about, delivery)
 
 
 def fail(session: Session, path: str, raw: bytes, fault: AskedFault) -> Answer:

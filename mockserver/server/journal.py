@@ -262,9 +262,11 @@ class Journal:
         self.dropped = 0
 
     def close(self) -> None:
-        """Let all entries go, and the journal's place on the shelf."""
+        """Let all entries go, and the place on the shelf; what still comes takes none of its room."""
         self.clear()
         self._shelf.journals.remove(self)
+        self._shelf = Shelf()
+        self._shelf.journals.append(self)
 
     @property
     def last(self) -> Entry:

@@ -112,7 +112,8 @@ class Matcher:
 
     def _gives(self, exchange: Exchange) -> bool:
         # A scenario goes on: its steps come once unless told otherwise.
-        times = 1 if exchange.times is None and exchange.scenario is not None else exchange.times
+        once = exchange.scenario is not None and not exchange.always
+        times = 1 if exchange.times is None and once else exchange.times
         return times is None or self._has_left(exchange.name, times)
 
     def _has_left(self, name: str, times: int) -> bool:

@@ -49,7 +49,9 @@ def ready_reply(exchange: Exchange, profile: Profile, rendering: str, *, judged:
         error = exchange.reply.get("error")
         return _error_named(error["name"]) if error is not None and "name" in error else exchange.reply
     except ConfigurationError as error:
-        raise InvalidExchange(exchange.where, f"/reply/{next(iter(exchange.reply))}", str(error)) from None
+        raise InvalidExchange(
+            exchange.where, f"{exchange.place}/reply/{next(iter(exchange.reply))}", str(error)
+        ) from None
 
 
 def _error_named(text: str) -> AskedFault:
@@ -70,7 +72,7 @@ def ready_delivery(exchange: Exchange) -> Delivery:
         try:
             delivered({name: given[name]}, is_error="error" in exchange.reply)
         except ConfigurationError as error:
-            raise InvalidExchange(exchange.where, f"/delivery/{name}", str(error)) from None
+            raise InvalidExchange(exchange.where, f"{exchange.place}/delivery/{name}", str(error)) from None
     return delivered(given, is_error="error" in exchange.reply)
 
 

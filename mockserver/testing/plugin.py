@@ -15,6 +15,7 @@ from mockserver.testing.run import options, places
 
 if TYPE_CHECKING:
     from mockserver.testing.mock import MockServer
+    from mockserver.testing.run.gallery import Gallery
     from mockserver.testing.run.kit import Kit, Outcome
     from mockserver.testing.run.summary import Summary
 
@@ -97,15 +98,22 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(_Reports(config), "mockserver-reports")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A marker that can not be read ends the run before it begins; in a worker of xdist, its own test."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None, object, object]:
+    """A marker that can not be read ends the run before it begins; in a worker of xdist, its own test.
+
+    Before any test is left out it is told which recordings are no test's.
+    """
     stale = [] if any("::" in each for each in config.args) else [*map(str, places.stale_files(items))]
     if hasattr(config, "workerinput"):
         config.workeroutput[_STALE] = stale  # type: ignore[attr-defined] # of a worker of xdist
-        return
+        return (yield)
     config.stash[_STALE_FILES] = stale
+    result = yield
     _require_readable(config, items)
+    return result
 
 
 def _require_readable(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
@@ -179,6 +187,7 @@ def pytest_runtest_makereport(
     del item.stash[_OUTCOME]
     if outcome.data:
         report.responses = outcome.data  # type: ignore[attr-defined] # xdist carries it along
+        report.responses_shown = outcome.shown  # type: ignore[attr-defined]
     if outcome.section:
         report.sections.append(("what the mock server was asked", outcome.section))
     if report.failed and call.excinfo is not None and call.excinfo.value is outcome.error:
@@ -204,6 +213,7 @@ class _Reports:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._summary: Summary | None = None
+        self._gallery: Gallery | None = None
 
     @property
     def summary(self) -> Summary:
@@ -213,9 +223,19 @@ class _Reports:
             self._summary = Summary()
         return self._summary
 
+    @property
+    def gallery(self) -> Gallery:
+        if self._gallery is None:
+            from mockserver.testing.run.gallery import Gallery
+
+            self._gallery = Gallery()
+        return self._gallery
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call" and hasattr(report, "responses"):
             self.summary.add(report)
+            if options.report_file(self._config, "html") is not None:
+                self.gallery.add(report)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
@@ -224,16 +244,16 @@ class _Reports:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
-        file = options.report_file(self._config)
-        if file is None:
-            return
-        try:
-            self.summary.write(
-                file, complete=exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
-            )
-        except OSError as error:
-            reason = f"responses_report: can not write {file}: {error.strerror or error}"
-            pytest.exit(reason, pytest.ExitCode.USAGE_ERROR)
+        complete = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+        for name in ("report", "html"):
+            file = options.report_file(self._config, name)
+            if file is None:
+                continue
+            try:
+                (self.summary if name == "report" else self.gallery).write(file, complete=complete)
+            except OSError as error:
+                reason = f"responses_{name}: can not write {file}: {error.strerror or error}"
+                pytest.exit(reason, pytest.ExitCode.USAGE_ERROR)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if stale := self._config.stash.get(_STALE_FILES, []):

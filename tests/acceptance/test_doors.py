@@ -60,6 +60,10 @@ def said(*what: Any, times: int = 2, when: dict[str, Any] | None = None, **how: 
     return plan
 
 
+def always(server: MockServer) -> Any:
+    return server.reply(HI_TEXT, name="it").always()
+
+
 def failing(name: str, **how: Any) -> Callable[..., Any]:
     return lambda server: server.fail(name, name="it", **how).times(2)
 
@@ -167,6 +171,7 @@ CASES: dict[str, Case] = {
         exchange={"match": {"json_subset": {"metadata": {"a": "b"}}, "model": MODEL, "instructions": "kind"}},
         request={"metadata": {"a": "b", "c": "d"}, "instructions": "Be kind."},
     ),
+    "always": Case(always, [text("Hi there, this is a text.")], exchange={"times": "always"}),
     "turn": Case(said(HI_TEXT, when={"turn": 1}), HI, exchange={"match": {"turn": 1}}),
 }
 

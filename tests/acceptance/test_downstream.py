@@ -174,7 +174,7 @@ def test_the_same_tests_are_recorded_and_played(project: Path, site: Path, start
     names = ["test_a_conversation_whoever_answers", "test_without_a_plan_the_mock_makes_something_up"]
     assert [file.stem for file in kept] == names
     assert server.stop() == 0
-    played = run_tests(project, site, "-W", "error", workers=2)
+    played = run_tests(project, site, "-W", "error", workers=0)
     assert passed(played) == 30
     assert f"responses: recordings: {count[1]} played, 0 written" in played.stdout
     written = "".join(

@@ -28,7 +28,7 @@ METADATA = f"responses_mockserver-{mockserver.__version__}.dist-info"
 TOP_LEVEL = {
     "__init__.py", "__main__.py", "py.typed", "_data",
     "errors.py", "resources.py", "clock.py", "ids.py", "profiles.py", "settings.py", "wire",
-    "exchanges.py", "contract", "replies", "server", "live", "recordings", "testing", "cli",
+    "exchanges.py", "contract", "replies", "reports", "server", "live", "recordings", "testing", "cli",
 }  # fmt: skip
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(120)]
@@ -38,7 +38,7 @@ def test_the_wheel_holds_the_package_and_its_data_and_nothing_else(wheel: Path) 
     package = {
         file.relative_to(ROOT).as_posix()
         for file in (ROOT / "mockserver").rglob("*")
-        if file.suffix == ".py" or file.name == "py.typed"
+        if file.suffix in (".py", ".css", ".js") or file.name == "py.typed"
     }
     data = {
         f"mockserver/_data/{file.relative_to(ROOT).as_posix()}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -90,48 +90,31 @@ def test_clients_see_the_same_in_a_replay(client: Client, start: Start, tmp_path
         assert KEY.encode() not in written(place)
 
 
-@pytest.fixture
-def recorded(start: Start, tmp_path: Path) -> Callable[..., tuple[Server, Path]]:
-    """Record two answers with options: (the recorder, stopped; its folder)."""
-
-    def run(*options: str | Path, key: str = KEY, **env: str) -> tuple[Server, Path]:
-        upstream = start("--api-key", KEY)
-        folder = tmp_path / "recordings"
-        command = ("record", "--upstream", upstream.base_url, "--out", folder, *options)
-        with running(tmp_path / "record", *command, **env) as server:
-            server.client.headers["authorization"] = f"Bearer {key}"
-            for body in (HELLO, {**HELLO, "stream": True, "temperature": 9}):
-                server.client.post("/responses", json=body)
-        return server, folder
-
-    return run
-
-
-def test_the_key_of_a_variable_is_added_and_clients_have_another(
-    recorded: Callable[..., tuple[Server, Path]], tmp_path: Path
-) -> None:
+def test_the_key_of_a_variable_is_added_and_clients_have_another(start: Start, tmp_path: Path) -> None:
+    """Whoever presents the endpoint's own is refused: a client that has it needs no recorder to add it."""
+    upstream = start("--api-key", KEY)
+    folder = tmp_path / "recordings"
     options = ("--upstream-key-env", "UPSTREAM_KEY", "--api-key", "of-clients-only", "--fail-on", "error")
-    server, folder = recorded(*options, key="of-clients-only", UPSTREAM_KEY=KEY)
+    command = ("record", "--upstream", upstream.base_url, "--out", folder, *options)
+    with running(tmp_path / "record", *command, UPSTREAM_KEY=KEY) as server:
+        assert server.client.post("/responses", json=HELLO).status_code == 401
+        server.client.headers["authorization"] = "Bearer of-clients-only"
+        statuses = [
+            server.client.post("/responses", json={**HELLO, **more}).status_code
+            for more in ({}, {"stream": True, "temperature": 9})
+        ]
+        assert statuses == [200, 400]
     assert server.process.returncode == 1
     assert len([*folder.glob("*.json")]) == 2
     assert "keys       that of UPSTREAM_KEY, added" in server.printed
-    lines = server.logged.splitlines()
-    assert lines[0].startswith("POST /responses 200 first byte ")
-    assert "hello-reply-" in lines[0]
+    first, second = server.logged.splitlines()[:2]
+    assert first.endswith("(refused: not sent on)")
+    assert second.startswith("POST /responses 200 first byte ")
+    assert "hello-reply-" in second
     assert "  error REQ-001 /temperature: " in server.logged
-    assert "mockserver: 2 requests, 2 recordings in " in server.logged
-    text = written(folder) + written(tmp_path / "record")
-    assert KEY.encode() not in text
-    assert b"of-clients-only" not in written(folder) + server.logged.encode()
-
-
-def test_who_presents_the_endpoints_key_to_a_recorder_that_has_it_is_refused(
-    recorded: Callable[..., tuple[Server, Path]], tmp_path: Path
-) -> None:
-    server, folder = recorded("--upstream-key-env", "UPSTREAM_KEY", UPSTREAM_KEY=KEY)
-    assert [*folder.glob("*.json")] == []
-    assert "refused: not sent on: 2" in server.logged
+    assert "mockserver: 3 requests, 2 recordings in " in server.logged
     assert KEY.encode() not in written(folder) + written(tmp_path / "record")
+    assert b"of-clients-only" not in written(folder) + server.logged.encode()
 
 
 @pytest.mark.parametrize(

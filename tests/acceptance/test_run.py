@@ -84,7 +84,7 @@ def test_the_mildest_finding_that_counts_can_be_chosen_and_rules_be_passed_over(
 
 
 def test_reports_are_written(tmp_path: Path) -> None:
-    reports = ("--report", "junit=report.xml", "--report", "json=report.json")
+    reports = ("--report", "junit=report.xml", "--report", "json=report.json", "--report", "html=page.html")
 
     run(tmp_path, *reports, *client("ask(input=[])"))
 
@@ -92,6 +92,7 @@ def test_reports_are_written(tmp_path: Path) -> None:
     assert judged["kind"] == "request"
     assert judged["findings"][0]["rule"] == "REQ-001"
     assert 'failures="1"' in (tmp_path / "report.xml").read_text(encoding="utf-8")
+    assert "&quot;input&quot;: []" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 def test_no_request_at_all_is_no_success(tmp_path: Path) -> None:

@@ -220,6 +220,26 @@ def test_junit(check: Check, write: Write) -> None:
     assert suites.find(".//system-out") is not None
 
 
+def test_a_page_shows_what_the_files_hold(check: Check, write: Write, tmp_path: Path) -> None:
+    events = samples.text_stream()
+    events[7]["text"] = "another"
+    files = [
+        write("bad.sse", samples.framed(events)),
+        write("request.json", {"model": 1, "input": "sk-canary-1"}),
+    ]
+    code, out, _ = check(*files, "--report", "html=page.html", "--ignore", "SEQ-012")
+    assert code == 1
+    page = (tmp_path / "page.html").read_text()
+    assert page.startswith("<!doctype html>")
+    assert page.count('<details class="exchange"') == 2
+    assert "2 of 2 break the contract" in page
+    assert page.count('<code class="rule">') == out.count("\n  error ") + out.count("\n  info ")
+    assert "sk-canary-1" not in page
+    code, out, _ = check("request.json", "--format", "html")
+    assert code == 1
+    assert out.rstrip().endswith("</html>")
+
+
 def test_reports_to_files(check: Check, write: Write, tmp_path: Path) -> None:
     code, out, _ = check(
         write("bad.json", b"{}"), "--report", "json=r.json", "--report", "junit=r.xml", "--format", "github"

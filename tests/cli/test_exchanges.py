@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
 from io import BytesIO, TextIOWrapper
@@ -78,6 +79,38 @@ def test_a_har_file_becomes_one_exchange_a_call(mockserver: Run, monkeypatch: py
     assert code == 0
     assert KEY not in out
     assert [name in out for name in ('"har"', '"har-2"', '"prompt": "Hi"', '"status": 429')] == [True] * 4
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        """curl https://x/v1/responses -d'{"model": "m", "input": "It\\u0027s me"}'""",
+        """curl 'https://x/v1/responses' --data-raw $'{"model": "m", "input": "It\\'s me"}'""",
+        """curl 'https://x' \\\n --data-raw $'{"model": "m", "input": "It\\u0027s me"}' --compressed""",
+        """curl --json "{\\"model\\": \\"m\\", \\"input\\": \\"It's me\\"}" https://x/v1/responses""",
+    ],
+)
+def test_curl_lines_of_every_quoting(line: str, mockserver: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, line.encode())
+    code, out, err = mockserver("exchanges", "new")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["match"] == {"prompt": "It's me", "stream": False}
+
+
+def test_a_har_file_may_have_its_bodies_in_base64(mockserver: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def entries(content: object) -> bytes:
+        request = {"method": "POST", "url": "https://x/v1/responses", "postData": {"text": '{"input":"Hi"}'}}
+        entry = {"request": request, "response": {"status": 200, "content": content}}
+        return json.dumps({"log": {"entries": [entry]}}).encode()
+
+    text = base64.b64encode("data: é\n\n".encode()).decode()
+    given(monkeypatch, entries({"mimeType": "text/event-stream", "encoding": "base64", "text": text}))
+    _, out, _ = mockserver("exchanges", "new")
+    assert json.loads(out)["reply"]["http"]["chunks"] == [{"text": "data: é\n\n"}]
+    for content, told in (({}, "lacks 'text'"), ({"encoding": "base64", "text": "é"}, "can not be read")):
+        given(monkeypatch, entries(content))
+        code, _, err = mockserver("exchanges", "new")
+        assert (code, told in err) == (2, True)
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/x", "", ".x", "a/b", "x" * 101, "a\nb"])

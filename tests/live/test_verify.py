@@ -283,16 +283,33 @@ def test_the_key_is_in_no_repr() -> None:
         client.close()
 
 
+def test_the_page_shows_every_request_of_every_probe(verify: Verify, tmp_path: Path) -> None:
+    options = ("--only", "basic", "--only", "stream", "--only", "retrieve", "--report", "html=page.html")
+    _, value, _ = verify("usage-total", *options)
+    page = (tmp_path / "page.html").read_text()
+    requests = [request for probe in value["probes"] for request in probe["requests"]]
+    assert page.count('<details class="exchange"') == len(requests) == 2
+    for probe in value["probes"]:
+        assert f">{probe['id']}<" in page
+    for finding in value["findings"]:
+        assert f'<code class="rule">{finding["rule"]}</code>' in page
+    assert len(value["findings"]) > 0
+    assert "Gaps are to scale" in page
+    assert f"{len(value['coverage']['seen'])} of " in page
+
+
 def test_the_key_is_nowhere(verify: Verify, tmp_path: Path) -> None:
     """Against one that gives it back wherever it can, and one that is not there."""
     forms = [
-        option for form in ("text", "junit", "markdown") for option in ("--report", f"{form}={form}.out")
+        option
+        for form in ("text", "junit", "markdown", "html")
+        for option in ("--report", f"{form}={form}.out")
     ]
     _, _, printed = verify("key-in-body", *forms)
     assert "[redacted]" in printed
     assert CANARY not in printed
     files = [each for each in tmp_path.rglob("*") if each.is_file()]
-    assert len(files) == 4
+    assert len(files) == 5
     assert not [each for each in files if CANARY.encode() in each.read_bytes()]
 
 

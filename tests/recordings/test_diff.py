@@ -373,6 +373,21 @@ def test_what_a_change_breaks_is_told_with_it() -> None:
     assert f"breaks {', '.join(found.breaks)}" in as_text([found])
 
 
+def test_two_drifts_at_once_are_both_told() -> None:
+    """A slight cause explains no text that is wrong, and what breaks a rule is breaking."""
+    after = taken()
+    for each in after:
+        for name in ("item ids of another form", "usage that does not add up", "another word"):
+            next(drift for told, drift, *_ in DRIFTS if told == name)(each)
+    found = recording_changes(exchanges(taken()), exchanges(after))
+    assert {(each.kind, each.place) for each in found} == {
+        ("rule-broken", "USE-001 /usage/total_tokens"),
+        ("value-new", "message.role"),
+        ("id-form-changed", "item.id"),
+    }
+    assert all(each.grade is Grade.BREAKING for each in found if each.breaks)
+
+
 def test_requests_of_one_side_are_told() -> None:
     both = exchanges(taken())
     found = recording_changes(both, both[1:])

@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import subprocess
+import sys
+import time
 from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +25,15 @@ _FLAGS = (
 )
 #: Seconds that one answer of the browser may take.
 _PATIENCE = 30.0
+
+#: The browser reads its file descriptor 3 and writes to its 4: these two are put there.
+_START = """
+import fcntl, os, sys
+read, write = (fcntl.fcntl(int(each), fcntl.F_DUPFD, 10) for each in sys.argv[1:3])
+os.dup2(read, 3)
+os.dup2(write, 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 #: key -> (code, Windows virtual key code, text)
 _KEYS = {
@@ -47,10 +58,9 @@ class Browser:
     def __init__(self, program: str, folder: Path) -> None:
         to_browser, self._out = os.pipe()
         self._in, from_browser = os.pipe()
-        # The browser reads its file descriptor 3 and writes to its 4; a shell puts ours there.
         self._process = subprocess.Popen(
-            ["sh", "-c", f'exec "$@" 3<&{to_browser} 4>&{from_browser}', "sh", program, *_FLAGS,
-             f"--user-data-dir={folder}", "about:blank"],
+            [sys.executable, "-c", _START, str(to_browser), str(from_browser),
+             program, *_FLAGS, f"--user-data-dir={folder}", "about:blank"],
             pass_fds=(to_browser, from_browser),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -146,6 +156,13 @@ class Tab:
         told = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in told, told["exceptionDetails"]
         return told["result"].get("value")
+
+    def until(self, expression: str) -> None:
+        """Wait until an expression holds."""
+        deadline = time.monotonic() + _PATIENCE
+        while not self.eval(expression):
+            assert time.monotonic() < deadline, f"never true: {expression}"
+            self.eval("new Promise(done => setTimeout(done, 10))")
 
     def press(self, key: str) -> None:
         """Press and release a key."""

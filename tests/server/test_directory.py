@@ -250,6 +250,24 @@ def test_the_one_that_nobody_asked_for_longest_is_forgotten() -> None:
     assert told == ["session b is forgotten: 3 others were asked for since"]
 
 
+class Slow(MemoryStore):
+    """A store that has to be waited for, as one elsewhere would be."""
+
+    async def clear(self, session: str) -> None:
+        await asyncio.sleep(0)
+        await super().clear(session)
+
+
+def test_who_comes_at_once_comes_into_the_same_session() -> None:
+    async def scenario() -> list[Session]:
+        sessions = Directory(open_session(profile="qwen-2026-01", seed=0), Slow(), Keys(), 1)
+        await sessions.open("old")
+        return await asyncio.gather(*(sessions.open("new") for _ in range(5)))
+
+    opened = asyncio.run(scenario())
+    assert all(each is opened[0] for each in opened)
+
+
 def test_what_comes_after_a_close_is_another_session() -> None:
     async def scenario() -> tuple[Session, Session, bool, bool]:
         sessions = directory()

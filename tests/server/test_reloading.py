@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
+from mockserver.errors import InvalidExchange
 from mockserver.exchanges import Exchange
 from mockserver.server.reloading import Folder
 from mockserver.server.sessions import open_session, use_exchanges
@@ -64,3 +67,13 @@ def test_a_server_of_a_test_reads_its_folder_again_in_every_session(tmp_path: Pa
         (tmp_path / "one.json").write_text("{")
         (tmp_path / "two.json").write_text("{}")
         assert told("second, and longer")
+
+
+def test_what_can_not_be_served_of_several_in_a_file_is_told_with_its_place(tmp_path: Path) -> None:
+    write(tmp_path, "one", "first")
+    one = json.loads((tmp_path / "one.json").read_text())
+    (tmp_path / "one.json").write_text(
+        json.dumps([one, {**one, "name": "two", "delivery": {"pace": "fast"}}])
+    )
+    with pytest.raises(InvalidExchange, match=r"one\.json#/1/delivery/pace: a pace is none"):
+        MockServer(exchanges=tmp_path)

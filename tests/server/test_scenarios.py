@@ -84,10 +84,14 @@ def test_files_tell_scenarios_too(tmp_path: Path) -> None:
         reply = {"script": {"items": [{"type": "message", "text": said}]}}
         step = {"format": 1, "name": f"s{number}", "match": {}, "scenario": "steps", "reply": reply}
         (tmp_path / f"{number}.json").write_bytes(json.dumps(step))
+        more: dict[str, Any] = {"times": "always"} if number else {}
+        other = {**step, "name": f"o{number}", "scenario": "goes-on", **more}
+        (tmp_path / f"1{number}.json").write_bytes(json.dumps(other))
     with MockServer(exchanges=tmp_path, strict=False) as server:
         assert text(ask(server)) not in ("One.", "Two.")
         assert [text(ask(server, "steps")) for _ in range(2)] == ["One.", "Two."]
         assert ask(server, "steps").status_code == 400
+        assert [text(ask(server, "goes-on")) for _ in range(3)] == ["One.", "Two.", "Two."]
         assert text(ask(server.session("other"), "steps")) == "One."  # type: ignore[arg-type]
         server.reset()
         assert text(ask(server, "steps")) == "One."

@@ -129,7 +129,7 @@ def _picked(value: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 
 def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": "function", **tool["function"]}
+    return {"type": "function", **_picked(tool["function"], "name", "description", "parameters", "strict")}
 
 
 def _built_in(given: Mapping[str, Any]) -> Iterator[dict[str, str]]:

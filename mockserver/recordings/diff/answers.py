@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from mockserver.recordings.diff.changes import Change, Grade, change
-from mockserver.recordings.diff.pictures import Member, Picture, Shape
+from mockserver.recordings.diff.pictures import Broken, Member, Picture, Shape
 
 __all__ = ["answer_changes"]
 
-#: What explains that a rule is broken: then the rule is told with it, and not once more.
+#: What explains that rules are broken: then they are told with it, and not once more …
 _CAUSES = frozenset(
     "status-changed content-type-changed form-changed end-changed envelope-changed outcome-changed"
-    " error-code-changed member-removed member-optional type-changed null-appeared value-new item-added"
-    " part-added event-added event-removed order-changed framing-changed id-form-changed".split()
+    " error-code-changed member-removed type-changed event-removed order-changed".split()
 )
+#: … and what explains only that shapes, order and framing are others than they should be.
+_SLIGHT_CAUSES = frozenset(
+    "member-optional null-appeared value-new item-added part-added event-added framing-changed"
+    " id-form-changed".split()
+)
+_OF_SHAPES = ("SCH-", "SEQ-", "SSE-", "ITM-")
 
 
 def answer_changes(before: Picture, after: Picture) -> list[Change]:
@@ -23,15 +28,32 @@ def answer_changes(before: Picture, after: Picture) -> list[Change]:
     found = [*_outer_changes(before, after)]
     if not any(each.kind in ("form-changed", "envelope-changed", "status-changed") for each in found):
         found += _inner_changes(before, after)
-    broken = {key: text for key, text in after.rules.items() if key not in before.rules}
-    if any(each.kind in _CAUSES for each in found):
-        rules = tuple(sorted({rule for rule, _ in broken}))
-        return [replace(each, breaks=rules) if each.kind in _CAUSES else each for each in found]
-    found += [
-        change("rule-broken", f"{rule} {place}".strip(), after=text) for (rule, place), text in broken.items()
-    ]
-    kept = before.rules.keys() - after.rules.keys()
-    return found + [change("rule-kept", f"{rule} {place}".strip()) for rule, place in sorted(kept)]
+    broken = {key: how for key, how in after.rules.items() if key not in before.rules}
+    kinds = {each.kind for each in found}
+    if kinds & _CAUSES:
+        explained, causes = broken, _CAUSES | _SLIGHT_CAUSES
+    else:
+        explained = {key: how for key, how in broken.items() if key[0].startswith(_OF_SHAPES)}
+        explained, causes = (explained, _SLIGHT_CAUSES) if kinds & _SLIGHT_CAUSES else ({}, frozenset())
+    found = [_breaking(each, explained) if each.kind in causes else each for each in found]
+    found += _rules(broken, explained)
+    kept = [] if kinds & (_CAUSES | _SLIGHT_CAUSES) else sorted(before.rules.keys() - after.rules.keys())
+    return found + [change("rule-kept", f"{rule} {place}".strip()) for rule, place in kept]
+
+
+def _breaking(each: Change, explained: Mapping[tuple[str, str], Broken]) -> Change:
+    """A change with the rules that are broken for it: then it is a breaking one."""
+    grade = Grade.BREAKING if any(how.is_error for how in explained.values()) else each.grade
+    return replace(each, breaks=tuple(sorted({rule for rule, _ in explained})), grade=grade)
+
+
+def _rules(
+    broken: Mapping[tuple[str, str], Broken], explained: Mapping[tuple[str, str], Broken]
+) -> Iterator[Change]:
+    for key, how in broken.items():
+        if key not in explained:
+            grade = Grade.BREAKING if how.is_error else Grade.WARNING
+            yield change("rule-broken", " ".join(key).strip(), after=how.message, grade=grade)
 
 
 def _outer_changes(before: Picture, after: Picture) -> Iterator[Change]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from mockserver.contract.check import check_body, check_error, check_response, check_stream
 from mockserver.contract.findings import Severity
@@ -15,7 +15,7 @@ from mockserver.errors import EventTooLarge, InvalidJSON
 from mockserver.profiles import Profile
 from mockserver.wire import json, sse
 
-__all__ = ["Answer", "Member", "Picture", "Shape", "picture"]
+__all__ = ["Answer", "Broken", "Member", "Picture", "Shape", "picture"]
 
 #: Members whose own members are the user's, or follow from what was asked.
 _OPAQUE = frozenset(
@@ -94,6 +94,14 @@ class Shape:
     members: dict[str, Member] = field(default_factory=dict)
 
 
+class Broken(NamedTuple):
+    """A rule that is broken."""
+
+    message: str
+    is_error: bool
+    """Else it is a warning."""
+
+
 @dataclass
 class Picture:
     """What an answer shows."""
@@ -121,8 +129,8 @@ class Picture:
     """Functions by name, and types of built-in calls."""
     ids: dict[str, set[str]] = field(default_factory=dict)
     """Forms of ids, by whose they are."""
-    rules: dict[tuple[str, str], str] = field(default_factory=dict)
-    """Rules that are broken, by rule and place, with the message."""
+    rules: dict[tuple[str, str], Broken] = field(default_factory=dict)
+    """Rules that are broken, by rule and place."""
 
 
 def picture(answer: Answer, profile: Profile) -> Picture:
@@ -141,8 +149,8 @@ def picture(answer: Answer, profile: Profile) -> Picture:
         _see_error(found, value)
     elif isinstance(value, dict):
         _see_body(found, value, "")
-    for rule, place, message in _broken(answer, profile):
-        found.rules.setdefault((rule, place), message)
+    for rule, place, broken in _broken(answer, profile):
+        found.rules.setdefault((rule, place), broken)
     return found
 
 
@@ -280,12 +288,13 @@ def _type(value: Any) -> str:
     return "null" if value is None else names[type(value)]
 
 
-def _broken(answer: Answer, profile: Profile) -> Iterator[tuple[str, str, str]]:
-    """(rule, place, message) of what breaks the contract."""
+def _broken(answer: Answer, profile: Profile) -> Iterator[tuple[str, str, Broken]]:
+    """What breaks the contract: rule, place, and how."""
     for each in _findings(answer, profile):
         if each.severity is not Severity.INFO:
             place = each.pointer if each.event is None else each.pointer.removeprefix("/response")
-            yield each.rule, re.sub(r"/[0-9]+(?=/|$)", "/*", place), each.message
+            broken = Broken(each.message, each.severity is Severity.ERROR)
+            yield each.rule, re.sub(r"/[0-9]+(?=/|$)", "/*", place), broken
 
 
 def _findings(answer: Answer, profile: Profile) -> list[Any]:

@@ -28,7 +28,7 @@ def plan_exchange(session: Session, exchange: Exchange) -> Stub:
         delivery=ready_delivery(exchange),
         scenario=exchange.scenario or "",
     )
-    return stub.times(exchange.times or 1)
+    return stub.always() if exchange.always else stub.times(exchange.times or 1)
 
 
 def _condition(exchange: Exchange) -> Condition:

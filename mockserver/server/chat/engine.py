@@ -18,7 +18,7 @@ from mockserver.contract.findings import Finding, Severity
 from mockserver.errors import InvalidJSON
 from mockserver.ids import call_id, request_digest
 from mockserver.profiles import Profile
-from mockserver.replies.chat import ChatFacts, chat_completion, chat_frames
+from mockserver.replies.chat import ChatFacts, chat_completion, chat_frames, stopped_at
 from mockserver.replies.script import Script
 from mockserver.replies.usage import cut_short, output_tokens
 from mockserver.server.asks import form_of, read_ask
@@ -140,11 +140,14 @@ def _script(found: Chosen) -> Script:
 
 
 def _within(script: Script, body: Mapping[str, Any]) -> Script:
-    """The script within the tokens that the request allows.
+    """The script as far as the request lets it go: to a text at which it ends, within so many tokens.
 
     `max_tokens` limits the answer alone, `max_completion_tokens` thoughts as well (compatibility notice,
     November 2026).
     """
+    stop = body.get("stop")
+    if stop:
+        script = stopped_at(script, [stop] if isinstance(stop, str) else stop)
     for name, thoughts in (("max_tokens", False), ("max_completion_tokens", True)):
         limit = body.get(name)
         stated = script.usage.output_tokens

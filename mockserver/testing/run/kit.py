@@ -14,7 +14,7 @@ from mockserver.clock import SteppedClock
 from mockserver.errors import StartError
 from mockserver.testing.clients import Clients
 from mockserver.testing.mock import MockServer, MockSession
-from mockserver.testing.run.options import is_live, skip_live
+from mockserver.testing.run.options import is_live, report_file, skip_live
 from mockserver.testing.run.policy import Policy, policy_of, run_settings, settings_of
 from mockserver.testing.run.taping import Taping
 from mockserver.testing.run.transcript import transcript
@@ -23,8 +23,10 @@ from mockserver.testing.serving import Served, Settings, checked, serve_mock
 
 if TYPE_CHECKING:
     from mockserver.live.relay import Relay
-    from mockserver.server.journal import Journal
+    from mockserver.server.journal import Entry, Journal
+    from mockserver.server.sessions import Session
     from mockserver.testing.planning import Planned, Scenario, When
+    from mockserver.testing.run.gallery import Kept
     from mockserver.testing.run.live import LivePlan
 
 __all__ = ["Kit", "Outcome"]
@@ -110,6 +112,8 @@ class Outcome:
     def __init__(self, data: dict[str, Any], section: str) -> None:
         self.data = data
         self.section = section
+        self.shown: list[str] = []
+        """Its exchanges, where a page is asked for."""
         self.error: BaseException | None = None
         """The verdict, where it is what the test fails with."""
 
@@ -126,9 +130,11 @@ class Kit:
         self._pool: list[tuple[Settings, Served]] = []
         self._extra: list[Extra] = []
         self._own = self.settings
+        self._test = ""
         """Settings of the test that runs."""
         self._policy = Policy()
         self._watch = Watch(self._policy)
+        self._kept = _kept(config)
 
     def open(self) -> MockServer:
         """The server of `responses_server`."""
@@ -141,6 +147,7 @@ class Kit:
     def begin(self, item: pytest.Item) -> None:
         """Make everything as new for a test, and watch what its clients ask."""
         self._policy = policy_of(item)
+        self._test = item.nodeid
         self._watch = Watch(self._policy)
         self._own = settings_of(item, self.settings) if self._live is None else self.settings
         self._taping.begin(item)
@@ -228,7 +235,19 @@ class Kit:
         if served.alive and (fresh or asked):
             served.reset()
         session.strict = self._policy.strict if strict is None else strict
-        session.journal.leaving = self._watch.note
+        session.journal.leaving = self._noting(session)
+
+    def _noting(self, session: Session) -> Callable[[Entry], None]:
+        """What is told each request to a session."""
+        note, kept = self._watch.note, self._kept
+        if kept is None:
+            return note
+
+        def note_and_keep(entry: Entry) -> None:
+            kept.add(session.profile.name, entry)
+            note(entry)
+
+        return note_and_keep
 
     @property
     def _shared(self) -> list[Served]:
@@ -246,6 +265,8 @@ class Kit:
         self._gather(passed=passed)
         recorded = self._taping.end(watch, passed=passed)
         outcome = Outcome({**self._data(), **recorded.data}, self._section(recorded.told))
+        if self._kept is not None:
+            outcome.shown = self._kept.texts(self._test, self._policy.allow)
         broken = watch.since(0)
         died = [served.died for served in self._all if served.died is not None]
         if passed and died:
@@ -268,8 +289,9 @@ class Kit:
         ]
         for session in watched:
             session.journal.leaving = None
+            note = self._noting(session)
             for entry in session.journal:
-                self._watch.note(entry)
+                note(entry)
         if passed:
             self._watch.note_unused(stub for session in watched for stub in session.stubs.owing)
 
@@ -344,7 +366,7 @@ class Kit:
         self._taping.again()
         for served in self._all:
             served.reset()  # what came before the first example is judged now, and told at the end
-            served.session.journal.leaving = self._watch.note
+            served.session.journal.leaving = self._noting(served.session)
         return self._watch.mark()
 
     def _end_example(self, mark: int, *, passed: bool) -> None:
@@ -356,7 +378,15 @@ class Kit:
             raise broken_contract(broken)
 
 
-# What a run against the mock need not load.
+# What most runs need not load.
+
+
+def _kept(config: pytest.Config) -> Kept | None:
+    if report_file(config, "html") is None:
+        return None
+    from mockserver.testing.run.gallery import Kept
+
+    return Kept()
 
 
 def _live_plan(config: pytest.Config) -> LivePlan | None:

@@ -28,7 +28,7 @@ from mockserver.testing.serving import GRACE_SECONDS, Served
 __all__ = ["LivePlan", "live_plan", "serve_live", "skip_scripted"]
 
 #: Arguments of the marker that say how the mock is to behave.
-_SCRIPTED = ("exchanges", "rendering", "fault", "limit", "pace", "chunking")
+_SCRIPTED = ("exchanges", "rendering", "fault", "limit", "pace", "chunking", "pauses")
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,7 @@ _OPTIONS: Mapping[str, tuple[str, str | None, tuple[str, ...] | None, str]] = {
     "live-profile": ("The age to judge it by; default: as its path tells.", "NAME", None, ""),
     "live-max-requests": ("Requests to send there at the most (100).", "N", None, "100"),
     "live-max-tokens": ("No request is sent once so many tokens are spent (100000).", "N", None, "100000"),
+    "html": ("Write what the requests of all tests came to, as a page to look at.", "FILE", None, ""),
     "record-mode": (
         "none plays recordings; once, new_episodes, all and rewrite make them; verify compares (none).",
         None,
@@ -125,11 +126,11 @@ def switched(config: pytest.Config, name: str) -> bool:
     return _TRUTH[chosen(config, name)]
 
 
-def report_file(config: pytest.Config) -> Path | None:
-    """Where the report goes: below the folder pytest was started in; by the ini file, below the root."""
-    if told := given(config, "report"):
+def report_file(config: pytest.Config, name: str = "report") -> Path | None:
+    """Where a report goes: below the folder pytest was started in; by the ini file, below the root."""
+    if told := given(config, name):
         return config.invocation_params.dir / told
-    told = chosen(config, "report")
+    told = chosen(config, name)
     return config.rootpath / told if told else None
 
 

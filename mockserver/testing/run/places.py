@@ -43,9 +43,16 @@ def stale_files(items: Iterable[pytest.Item]) -> Iterator[Path]:
         file = recording_file(item)
         expected.setdefault(file.parent, set()).add(file)
     for folder, files in sorted(expected.items()):
-        yield from (file for file in sorted(folder.glob("*.json")) if file not in files)
+        yield from (file for file in sorted(folder.glob("*.json")) if file not in files and _is_ours(file))
     for root in sorted({folder.parent for folder in expected}):
         modules = {_safe(module.stem) for module in root.parent.glob("*.py")}
         gone = (each for each in sorted(root.glob("*")) if each.is_dir() and each.name not in modules)
-        for folder in gone:
-            yield from sorted(folder.glob("*.json"))
+        yield from (file for folder in gone for file in sorted(folder.glob("*.json")) if _is_ours(file))
+
+
+def _is_ours(file: Path) -> bool:
+    """Whether a file looks like recordings: other folders may have that name too."""
+    try:
+        return b'"recorded"' in file.read_bytes()
+    except OSError:
+        return False

@@ -12,7 +12,7 @@ import pytest
 from mockserver import __version__
 from mockserver.wire import json
 
-__all__ = ["FORMAT", "Summary"]
+__all__ = ["FORMAT", "Summary", "outcome_of"]
 
 #: Version of the report's format, described by `schemas/pytest_report.json`.
 FORMAT = 1
@@ -30,7 +30,7 @@ class Summary:
         """Take a test's report; of one that is run again the last counts."""
         self._tests[report.nodeid] = {
             "id": report.nodeid,
-            "outcome": _outcome(report),
+            "outcome": outcome_of(report),
             **report.responses,
         }
 
@@ -80,7 +80,8 @@ class Summary:
         return counted
 
 
-def _outcome(report: pytest.TestReport) -> str:
+def outcome_of(report: pytest.TestReport) -> str:
+    """What a test came to, in a word."""
     if hasattr(report, "wasxfail"):
         return "xpassed" if report.passed else "xfailed"
     return str(report.outcome)

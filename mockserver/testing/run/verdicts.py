@@ -16,7 +16,7 @@ from mockserver.server.stubs import Stub
 from mockserver.testing.run.policy import DRIFTED, REFUSED, UNPLANNED, UNUSED, Policy
 from mockserver.wire.redaction import redact
 
-__all__ = ["Watch", "broken_contract", "judged"]
+__all__ = ["Watch", "broken_contract", "judged", "of_request"]
 
 #: Findings of one test that are kept for the report.
 _KEPT = 100
@@ -33,7 +33,15 @@ class _Told(NamedTuple):
 
 
 def judged(entry: Entry) -> list[Finding]:
-    """All that is to be said of a request: by the contract, or because the mock would not answer."""
+    """All that is to be said of a request and its answer."""
+    if entry.refusal in (REFUSED, UNPLANNED):
+        return of_request(entry)
+    told = [replace(each, message=f"the endpoint's answer: {each.message}") for each in entry.answered]
+    return [*of_request(entry), *(without_keys(finding, entry.secrets) for finding in told)]
+
+
+def of_request(entry: Entry) -> list[Finding]:
+    """What is to be said of a request alone: by the contract, or because the mock would not answer."""
     if entry.refusal == REFUSED:
         message = redact(f"{entry.method} {entry.path} is no call of the API: {entry.detail}", entry.secrets)
         return [Finding(REFUSED, Severity.ERROR, "", None, message, got=entry.status)]
@@ -43,8 +51,7 @@ def judged(entry: Entry) -> list[Finding]:
         return [Finding(UNPLANNED, Severity.ERROR, "", None, redact(message, entry.secrets))]
     # Calls without a body have no text to be judged.
     found = entry.findings if entry.method == "POST" and entry.body else entry.judged
-    told = [replace(each, message=f"the endpoint's answer: {each.message}") for each in entry.answered]
-    return [without_keys(finding, entry.secrets) for finding in (*found, *told)]
+    return [without_keys(finding, entry.secrets) for finding in found]
 
 
 class Watch:

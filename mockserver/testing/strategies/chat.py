@@ -116,7 +116,7 @@ _turns = st.lists(
     max_size=2,
 ).map(lambda turns: [message for turn in turns for message in turn])
 
-_TOOLS = st.lists(st.sampled_from(_FUNCTIONS), min_size=1, max_size=2, unique=True).flatmap(
+_TOOLS = st.sampled_from([_FUNCTIONS[:1], _FUNCTIONS[1:], _FUNCTIONS[::-2]]).flatmap(
     lambda names: st.tuples(*(st.sampled_from(_PARAMETERS) for _ in names)).map(
         lambda schemas: [
             {"type": "function", "function": {"name": name, "description": name, "parameters": schema}}

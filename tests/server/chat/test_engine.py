@@ -76,7 +76,7 @@ def test_the_same_messages_get_the_same_by_either_api(profile: str, askers: dict
     ask = askers[profile]
     about = load_profile(profile)
     # What cuts an answer short counts otherwise there, and several answers are none there.
-    others = {"max_tokens", "max_completion_tokens", "n"} | ({"text"} - {*about.parameters})
+    others = {"max_tokens", "max_completion_tokens", "n", "stop"} | ({"text"} - {*about.parameters})
     others |= set() if "text" in about.parameters else {"response_format"}
 
     @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
@@ -250,6 +250,23 @@ def test_limits_of_tokens_cut_an_answer_short(asker: Asker) -> None:
     both = asker.completion("x", max_completion_tokens=2)
     assert both["choices"][0]["message"] == {"role": "assistant", "content": "", "reasoning_content": "a b"}
     assert both["usage"]["completion_tokens"] == 2
+
+
+@pytest.mark.parametrize(
+    ("stop", "text"),
+    [("three", "one two "), (["x", "wo t"], "one t"), (["four", "one"], ""), ("five", "one two three four"),
+     ("", "one two three four"), ([], "one two three four")],
+)  # fmt: skip
+def test_a_text_at_which_the_answer_ends(stop: Any, text: str, asker: Asker) -> None:
+    asker.server.reply("one two three four", FunctionCall("f", "{}"), usage={"output_tokens": 99}).always()
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    completion = asker.completion("x", stop=stop, tools=tools)
+    answer = completion["choices"][0]
+    assert answer["message"]["content"] == text
+    cut = text != "one two three four"
+    assert answer["finish_reason"] == ("stop" if cut else "tool_calls")
+    assert (completion["usage"]["completion_tokens"] == 99) is not cut
+    assert put_together(asker.chunks("x", stop=stop, tools=tools))["choices"][0]["message"]["content"] == text
 
 
 def test_several_answers(asker: Asker) -> None:

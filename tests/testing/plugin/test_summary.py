@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,58 @@ def test_workers_report_as_one(run: Run, pytester: pytest.Pytester) -> None:
     run(REPORTED, "--responses-report=together.json", workers=4)
     alone, together = (read(pytester.path / f"{name}.json") for name in ("alone", "together"))
     assert alone == together
+
+
+PAGED = """
+def test_good(ask, responses_server):
+    responses_server.reply("Hi <there>!").always()
+    ask("sk-canary-0001", stream=False)
+    ask("two")
+
+def test_broken(ask):
+    ask(temperature=9)
+
+@pytest.mark.responses(allow=["REQ-001"])
+def test_allowed(ask):
+    ask(temperature=9)
+
+@pytest.mark.responses(allow=["refused"])
+def test_refused(ask):
+    ask(key="not-the-key-2")
+
+def test_many(ask):
+    for _ in range(70):
+        ask()
+    ask(temperature=9)
+
+def test_silent():
+    pass
+"""
+
+
+def page_of(file: Path) -> str:
+    """The page of a run without what is of the moment."""
+    return re.sub(r"\d{4}-\d\d-\d\d[T ][\d:+]+", "", file.read_text(encoding="utf-8"))
+
+
+def test_a_page_shows_what_the_tests_asked(run: Run, pytester: pytest.Pytester) -> None:
+    run(PAGED, "--responses-html=out/page.html", "--responses-report=report.json")
+    page = page_of(pytester.path / "out" / "page.html")
+    assert page.count('<details class="exchange"') == 2 + 1 + 1 + 1 + 51
+    assert "2 failed, 3 passed" in page
+    assert "<dt>left out</dt><dd>20 exchanges</dd>" in page
+    assert page.count('<code class="rule">REQ-001</code>') == 3
+    assert "<dt>the test allows</dt><dd>REQ-001</dd>" in page
+    assert "Hi &lt;there&gt;!" in page
+    assert not re.search("sk-canary-0001|not-the-key-2", page)
+    assert "test_silent" not in page
+    assert "responses_shown" not in (pytester.path / "report.json").read_text()
+
+
+def test_workers_make_one_page(run: Run, pytester: pytest.Pytester) -> None:
+    run(PAGED, "--responses-html=alone.html")
+    run(PAGED, "--responses-html=together.html", workers=2)
+    assert page_of(pytester.path / "together.html") == page_of(pytester.path / "alone.html")
 
 
 def test_the_file_of_the_ini_file_lies_below_the_root(run: Run, pytester: pytest.Pytester) -> None:

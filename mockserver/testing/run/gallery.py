@@ -1,0 +1,135 @@
+"""What the tests of a run asked and were told, for the page of `--responses-html`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from threading import Lock
+
+import pytest
+
+from mockserver.reports.covering import coverage_of
+from mockserver.reports.model import Exchange, Page, Table, made_now
+from mockserver.reports.packing import packed, unpacked
+from mockserver.reports.page import html
+from mockserver.reports.reading import Asked, read_asked
+from mockserver.reports.texts import counted
+from mockserver.server.journal import Entry
+from mockserver.testing.run.summary import outcome_of
+from mockserver.testing.run.verdicts import of_request
+from mockserver.wire.redaction import redact
+
+__all__ = ["Gallery", "Kept"]
+
+#: Requests of one test that are shown, the first; of those with findings as many again.
+_OF_A_TEST = 50
+#: Exchanges of a run that are shown.
+_OF_A_RUN = 2_000
+
+
+class Kept:
+    """The requests of one test, with their answers."""
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[str, Entry]] = []
+        self._found = 0
+        self._lock = Lock()  # the server's thread tells what leaves, the test's thread asks
+
+    def add(self, profile: str, entry: Entry) -> None:
+        """Take an entry of a journal, unless there are too many."""
+        with self._lock:
+            if len(self._entries) - self._found < _OF_A_TEST:
+                self._entries.append((profile, entry))
+            elif self._found < _OF_A_TEST and (of_request(entry) or entry.answered):
+                self._found += 1
+                self._entries.append((profile, entry))
+
+    def texts(self, test: str, allowed: Iterable[str]) -> list[str]:
+        """The exchanges, packed and without keys."""
+        about = tuple(("the test allows", each) for each in sorted(allowed))
+        with self._lock:
+            entries, self._entries, self._found = self._entries, [], 0
+        return [packed(_exchange(test, number, *each, about)) for number, each in enumerate(entries, start=1)]
+
+
+def _exchange(
+    test: str, number: int, profile: str, entry: Entry, about: tuple[tuple[str, str], ...]
+) -> Exchange:
+    told = [("answered by", entry.exchange or ""), ("the server says", entry.detail)]
+    told.append(
+        ("left out", f"{counted(entry.left_out, 'byte')}, too many to keep" if entry.left_out else "")
+    )
+    told.append(("the client", "went away in the middle of the answer" if entry.left else ""))
+    return read_asked(
+        Asked(
+            name=f"request {number}{': ' + entry.prompt[:80] if entry.prompt else ''}",
+            profile=profile,
+            method=entry.method,
+            path=entry.path,
+            status=entry.status or None,
+            request=entry.body,
+            pieces=tuple((None, piece) for piece in entry.reply),
+            findings=entry.answered,
+            asked=tuple(of_request(entry)),
+            secrets=entry.secrets,
+            group=test,
+            about=(*about, *((what, value) for what, value in told if value)),
+        )
+    )
+
+
+class Gallery:
+    """The exchanges of all tests; each adds its own by its report, from whatever process it ran in."""
+
+    def __init__(self) -> None:
+        self._tests: dict[str, tuple[str, int, list[str]]] = {}
+
+    def add(self, report: pytest.TestReport) -> None:
+        """Take a test's exchanges; of one that is run again the last count."""
+        requests = getattr(report, "responses", {}).get("requests", 0)
+        self._tests[report.nodeid] = outcome_of(report), requests, getattr(report, "responses_shown", [])
+
+    def write(self, file: Path, *, complete: bool) -> None:
+        """Write the page; OSError. `complete`: whether the run came to its end."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(html(self._page(complete=complete)), encoding="utf-8")
+
+    def _page(self, *, complete: bool) -> Page:
+        outcomes = Counter(outcome for outcome, *_ in self._tests.values())
+        shown = self._shown()
+        every = sum(requests for _, requests, _ in self._tests.values())
+        facts = [("tests that asked a server", f"{len(self._tests):,}")]
+        if not complete:
+            facts.append(("partial", "the run did not come to its end"))
+        if len(shown) < every:
+            facts.append(("left out", counted(every - len(shown), "exchange")))
+        return Page(
+            title="Test run",
+            subject=counted(len(self._tests), "test"),
+            verdict=", ".join(f"{count} {name}" for name, count in sorted(outcomes.items()))
+            or "nothing asked",
+            good=complete and not outcomes["failed"],
+            made=made_now(),
+            facts=tuple(facts),
+            exchanges=tuple(shown),
+            coverage=coverage_of(shown),
+            tables=tuple(self._tables(shown)),
+        )
+
+    def _shown(self) -> list[Exchange]:
+        """As many as there is room for: those of failed tests first, else by the tests' ids."""
+        order = sorted(self._tests, key=lambda name: (self._tests[name][0] != "failed", name))
+        texts = [text for name in order for text in self._tests[name][2]]
+        return [unpacked(text) for text in texts[:_OF_A_RUN]]
+
+    def _tables(self, shown: Iterable[Exchange]) -> Iterator[Table]:
+        found: Counter[str] = Counter()
+        for each in shown:
+            found[each.group] += len(each.marks)
+        rows = [
+            (redact(name), outcome, f"{requests:,}", f"{found[name]:,}")
+            for name, (outcome, requests, _) in sorted(self._tests.items())
+        ]
+        if rows:
+            yield Table("Tests", ("test", "outcome", "requests", "findings"), tuple(rows))

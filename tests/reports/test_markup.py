@@ -1,0 +1,71 @@
+"""The builder of HTML: everything that is not markup is text."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mockserver.reports.markup import data_block, raw, tag
+from mockserver.reports.texts import visible
+
+ANY_TEXT = st.text(st.characters(exclude_categories=()))
+
+
+class Reader(HTMLParser):
+    """Takes note of elements, attributes and text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: dict[str, str | None] = {}
+        self.text = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes.update(attrs)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@given(ANY_TEXT, ANY_TEXT)
+def test_text_and_attributes_are_text(text: str, attribute: str) -> None:
+    read = Reader(tag("p", text, title=attribute))
+    assert read.tags == ["p"]
+    assert (read.text, read.attributes) == (visible(text), {"title": visible(attribute)})
+
+
+@given(ANY_TEXT)
+def test_data_can_not_end_its_element(text: str) -> None:
+    sound = text.encode("utf-16", "replace").decode("utf-16", "replace")
+    block = data_block({"text": sound}, class_="events")
+    inside = block.removeprefix('<script type="application/json" class="events">').removesuffix("</script>")
+    assert not set(inside) & {"<", ">", "&", "\u2028"}
+    assert json.loads(inside) == {"text": sound}
+
+
+def test_children_that_are_markup_stay_and_nothing_is_left_out() -> None:
+    assert tag("p", tag("b", "1"), None, "<", class_="x", hidden=True, open=False, id=None) == (
+        '<p class="x" hidden><b>1</b>&lt;</p>'
+    )
+    assert tag("meta", charset="utf-8") == '<meta charset="utf-8">'
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [{"onclick": "x"}, {"style": "x"}, {"ONLOAD": "x"}, {"href": "https://example.com"}, {"src": "x.js"}],
+)
+def test_what_runs_or_leads_out_can_not_be_written(attributes: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"no attribute|leads out"):
+        tag("a", "x", **attributes)
+
+
+def test_content_that_would_end_its_element_is_refused() -> None:
+    with pytest.raises(ValueError, match="would end it"):
+        raw("script", "x = '</script>'")

@@ -1,0 +1,173 @@
+"""The page as a file: one that needs no other, lets nothing run, and can be read in both themes."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from dataclasses import replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from itertools import pairwise
+
+import pytest
+
+from mockserver.contract.findings import Finding, Severity
+from mockserver.reports.covering import coverage_of
+from mockserver.reports.events import read_stream
+from mockserver.reports.model import Body, Exchange, Mark, Page, Table, made_now
+from mockserver.reports.page import html, policy, script, style
+from tests.contract import samples
+from tests.reports.making import framed
+from tests.reports.test_markup import Reader
+
+MADE = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+
+#: (text, ground) pairs of the style sheet's colours, and the least contrast (WCAG 2.2: 1.4.3, 1.4.11).
+TEXT_PAIRS = [
+    *((text, ground) for text in ("ink", "soft", "accent") for ground in ("ground", "paper", "sunk", "mark")),
+    *((kind, f"{kind}-wash") for kind in ("error", "warning", "info", "good")),
+    *((kind, "paper") for kind in ("error", "warning", "info", "good")),
+    *((text, "sunk") for text in ("string", "number", "name")),
+    *((text, "error-wash") for text in ("string", "number", "name")),
+    *((text, "warning-wash") for text in ("string", "number", "name")),
+    *((text, "info-wash") for text in ("string", "number", "name")),
+    ("soft", "gap"),
+]  # fmt: skip
+SHAPE_PAIRS = [
+    *(
+        (kind, "paper")
+        for kind in (
+            *("lifecycle", "failure", "structure", "text", "reasoning", "arguments", "tool", "other"),
+            "framing",
+        )
+    ),
+    ("accent", "line"),
+    ("text", "growth"),
+]
+
+
+def page(*exchanges: Exchange) -> Page:
+    return Page(
+        title="Contract check",
+        subject="a file",
+        verdict="breaks the contract",
+        good=False,
+        made=MADE,
+        exchanges=exchanges,
+        coverage=coverage_of(exchanges),
+        tables=(Table("Tests", ("test", "outcome"), (("test_a", "passed"),)),),
+    )
+
+
+def stream_exchange() -> Exchange:
+    stream = read_stream([(None, framed(samples.text_stream()))])
+    mark = Mark(Finding("SEQ-003", Severity.ERROR, "/x", 3, "told", "a", "b"), "stream", "/x")
+    body = Body("Request", '{"input":"Hello!"}', is_json=True, schema="create_request")
+    return Exchange("one", "stream", "qwen-2026-01", marks=(mark,), request=body, stream=stream)
+
+
+def hashed(text: str) -> str:
+    return b64encode(sha256(text.encode()).digest()).decode()
+
+
+def test_nothing_is_loaded_and_only_our_own_runs() -> None:
+    text = html(page(stream_exchange()))
+    assert not re.findall(r'\b(?:src|srcset|href|action|formaction|data)="(?!#)', text)
+    assert not re.findall(r"url\(|@import|https?://(?!www\.w3\.org/2000/svg)", text)
+    found = re.findall(r"<(script|style)(?: [^>]*)?>(.*?)</\1>", text, re.DOTALL)
+    running = [(name, content) for name, content in found if not content.startswith("{")]
+    assert running == [("style", style()), ("script", script())]
+    for name, content in running:
+        assert f"{name}-src 'sha256-{hashed(content)}'" in policy()
+    assert policy().startswith("default-src 'none'; ")
+    assert "unsafe" not in policy()
+
+
+def test_the_script_makes_no_markup_of_text() -> None:
+    assert not re.findall(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|Function\(|setTimeout\(['\"]",
+        script(),
+    )
+
+
+def test_the_same_values_give_the_same_page() -> None:
+    assert html(page(stream_exchange())) == html(page(stream_exchange()))
+
+
+def test_the_time_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    assert made_now().isoformat() == "2023-11-14T22:13:20+00:00"
+
+
+def test_a_page_of_nothing() -> None:
+    text = html(replace(page(), tables=(), coverage={}))
+    assert Reader(text).tags.count("section") == 1
+
+
+def test_it_has_landmarks_and_headings_in_order() -> None:
+    text = html(page(stream_exchange()))
+    read = Reader(re.sub(r"<template.*</template>", "", text))  # its headings go under that of a timeline
+    assert {"header", "nav", "main", "footer", "h1"} <= {*read.tags}
+    levels = [int(each[1]) for each in read.tags if re.fullmatch(r"h[1-6]", each)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def test_hostile_text_is_text() -> None:
+    hostile = "</script><img src=x onerror=alert(1)>\x00\x1b[31m\u202e"
+    finding = Finding(hostile, Severity.ERROR, hostile, None, hostile, hostile, {hostile: hostile})
+    body = Body(hostile, hostile, head=((hostile, hostile),))
+    told = Exchange(hostile, hostile, "qwen-2026-01", hostile, (Mark(finding, "reply"),), body, body)
+    data = framed([{"type": hostile, "output_index": 0, "item": {"type": hostile}, "delta": hostile}])
+    told = replace(told, stream=read_stream([(None, data)]), about=((hostile, hostile),))
+    given = replace(
+        page(told), title=hostile, subject=hostile, verdict=hostile, facts=((hostile, hostile),),
+        tables=(Table(hostile, (hostile,), ((hostile,),)),),
+    )  # fmt: skip
+    text = html(given)
+    assert "img" not in Reader(text).tags
+    assert not {"\x00", "\x1b", "\u202e"} & {*text}
+
+
+def colours(dark: bool) -> dict[str, str]:
+    light, night = style().split("@media (prefers-color-scheme: dark)", 1)
+    found = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", light))
+    return (
+        {**found, **dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", night.split("}", 1)[0]))}
+        if dark
+        else found
+    )
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (
+        each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_the_colours_can_be_told_apart(dark: bool) -> None:
+    palette = colours(dark)
+    assert contrast("#000000", "#ffffff") == 21
+    pairs = [(pair, 4.5) for pair in TEXT_PAIRS] + [(pair, 3.0) for pair in SHAPE_PAIRS]
+    low = {
+        pair: round(found, 2)
+        for pair, least in pairs
+        if (found := contrast(palette[pair[0]], palette[pair[1]])) < least
+    }
+    assert low == {}
+
+
+def test_both_themes_have_all_colours() -> None:
+    night = style().split("@media (prefers-color-scheme: dark)", 1)[1].split("}", 1)[0]
+    assert set(re.findall(r"--([a-z-]+):", night)) == {*colours(False)}
+    used = set(re.findall(r"var\(--([a-z-]+)\)", style()))
+    assert used == {*colours(False)}
