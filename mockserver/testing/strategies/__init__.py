@@ -25,10 +25,10 @@ from mockserver.testing.strategies.replies import (
     output_items,
     responses,
     streams,
-    usages,
 )
 from mockserver.testing.strategies.requests import invalid_requests, requests
 from mockserver.testing.strategies.scripts import scripts
+from mockserver.testing.strategies.usages import usages
 
 __all__ = [
     "ConversationMachine",

@@ -10,8 +10,9 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 from mockserver.contract import operations
 from mockserver.profiles import latest_profile
 from mockserver.server.context import input_list
-from mockserver.testing.strategies.replies import output_items, responses, usages
+from mockserver.testing.strategies.replies import output_items, responses
 from mockserver.testing.strategies.requests import inputs, requests
+from mockserver.testing.strategies.usages import usages
 from mockserver.testing.strategies.values import JSONObject, Look, look, one_of, texts
 
 __all__ = ["bodies"]

@@ -199,10 +199,12 @@ def _calls(said: SearchStrategy[str]) -> SearchStrategy[list[JSONObject]]:
         {"type": st.just("function_call"), "name": _NAMES, "arguments": st.sampled_from(["{}", '{"a":1}'])},
         optional=_REPLAYED,
     )
-    video = st.just({"type": "input_video", "video_url": "https://example.invalid/v"})
+    link = "https://example.invalid/v"
+    video: SearchStrategy[JSONObject] = st.just({"type": "input_video", "video_url": link})
+    every = [{"type": "input_text", "text": "x"}, _LOOKS[0], {"type": "input_file", "file_url": link}]
     parts = st.lists(st.one_of(_text("input_text", said), video, *_media()), max_size=2)
     output = st.fixed_dictionaries(
-        {"type": st.just("function_call_output"), "output": said | parts}, optional=_REPLAYED
+        {"type": st.just("function_call_output"), "output": said | parts | st.just(every)}, optional=_REPLAYED
     )
     ids = st.sampled_from(["call_1", "call_2"])
     return st.tuples(ids, call, output).map(

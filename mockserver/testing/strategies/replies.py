@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile
+from mockserver.profiles import DEFAULT_PROFILE, load_profile
 from mockserver.replies.events import Facts, build_events, build_response
 from mockserver.replies.script import FunctionCall, Script, ToolCall, kind_of
 from mockserver.replies.usage import Cache, output_tokens, usage_object
@@ -28,11 +28,11 @@ from mockserver.testing.strategies.scripts import (
     scripts_of,
 )
 from mockserver.testing.strategies.values import (
+    NOTES,
     JSONObject,
     Look,
     declaration,
     event_types,
-    json_values,
     look,
     one_of,
     texts,
@@ -49,7 +49,6 @@ __all__ = [
     "responses",
     "stream_of",
     "streams",
-    "usages",
 ]
 
 #: Seconds since the epoch: a time of January 2026, the first second, and one beyond 32 bits.
@@ -104,7 +103,7 @@ def _responses(
         response = variants.rewritten(render_events(reply, here), names)[-1]["response"]
     if unknown:
         for place in [response, *response["output"]]:
-            place.update(draw(_NOTES))
+            place.update(draw(NOTES))
     return response
 
 
@@ -126,65 +125,6 @@ def output_items(
         surrogates=surrogates,
     )
     return whole.map(lambda response: response["output"][0])
-
-
-@st.composite
-def usages(
-    draw: DrawFn, *, profile: str = DEFAULT_PROFILE, rendering: str = "wire", unknown: bool = False
-) -> JSONObject:
-    """`usage` members of completed responses; the details may be absent or null."""
-    here = look(profile, rendering)
-    given, written = draw(st.integers(0, 100_000)), draw(st.integers(0, 100_000))
-    cached = st.sampled_from([0, given, given // 2])
-    thought = st.sampled_from([0, written, written // 2])
-    details: dict[str, SearchStrategy[Any]] = {
-        "input_tokens_details": st.fixed_dictionaries({"cached_tokens": cached}),
-        "output_tokens_details": st.fixed_dictionaries({"reasoning_tokens": thought}),
-    }
-    one_form = neighbours.is_neighbour(here.profile)
-    counts = {"count": st.integers(1, 9)}
-    tools = st.dictionaries(st.sampled_from(tuple(here.profile.tools)), st.fixed_dictionaries(counts))
-    members: JSONObject = draw(
-        st.fixed_dictionaries(
-            {
-                "input_tokens": st.just(given),
-                "output_tokens": st.just(written),
-                "total_tokens": st.just(given + written),
-                **(details if one_form else {}),
-            },
-            optional={
-                **({} if one_form else {name: each | st.none() for name, each in details.items()}),
-                **({} if one_form else {"x_tools": tools if here.profile.tools else st.none()}),
-                **({"x_details": _rows(here.profile, given, written)} if here.profile.x_details else {}),
-            },
-        )
-    )
-    rendered: JSONObject = here.rendering.stream.apply("usage", members)
-    return {**rendered, **draw(_NOTES)} if unknown else rendered
-
-
-def _rows(profile: Profile, given: int, written: int) -> SearchStrategy[Any]:
-    """Rows of the bill, with all that was seen in one."""
-    part, runs = st.sampled_from([0, given // 2]), st.just({"web_search": {"count": 1}})
-    creation = st.fixed_dictionaries({"ephemeral_5m_input_tokens": part})
-    caching = {
-        "cache_creation_input_tokens": part,
-        "cache_creation": creation | st.none(),
-        "cache_type": st.sampled_from(["ephemeral", None]),
-    }
-    of_input = {"text_tokens": part, "image_tokens": part, "audio_tokens": st.just(0)}
-    of_output = {"reasoning_tokens": st.just(0), "text_tokens": st.just(written)}
-    members: dict[str, SearchStrategy[Any]] = {
-        "image_tokens": part,
-        "input_tokens_details": st.fixed_dictionaries({}, optional=of_input) | st.none(),
-        "output_tokens_details": st.fixed_dictionaries({}, optional=of_output) | st.none(),
-        "prompt_tokens_details": st.fixed_dictionaries({"cached_tokens": part}, optional=caching) | st.none(),
-    }
-    if "plugins" in profile.x_details:
-        members["plugins"] = runs | st.none()
-    totals = {"input_tokens": given, "output_tokens": written, "total_tokens": given + written}
-    fixed = {name: st.just(value) for name, value in {**totals, "x_billing_type": "response_api"}.items()}
-    return st.lists(st.fixed_dictionaries(fixed, optional=members), max_size=2) | st.none()
 
 
 @st.composite
@@ -224,7 +164,7 @@ def errors(
         # Rate limiting is reported so, without a model (OpenAPI document, August 2026).
         body = draw(_responses(profile, rendering, scripts(profile=profile, statuses=("failed",)), False))
         body |= {"error": {"code": draw(st.sampled_from(ERROR_CODES)), "message": message}, "model": ""}
-    return {**body, **draw(_NOTES)} if unknown else body
+    return {**body, **draw(NOTES)} if unknown else body
 
 
 def streams(
@@ -430,13 +370,9 @@ def _plain(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else value
 
 
-#: Members that no profile knows.
-_NOTES = st.fixed_dictionaries({}, optional={"x_note": json_values(), "obfuscation": texts()})
-
-
 def _with_strangers(draw: DrawFn, events: list[JSONObject]) -> list[JSONObject]:
     """The events with unknown members, and with an unknown event among them."""
-    notes = draw(_NOTES)
+    notes = draw(NOTES)
     where = draw(st.sampled_from(["events", "responses", "items", "everywhere"]))
     for event in events:
         if where in ("events", "everywhere"):

@@ -15,7 +15,17 @@ from mockserver.ids import call_id, uuid
 from mockserver.profiles import Profile, load_profile
 from mockserver.replies.renderings import Rendering, load_rendering
 
-__all__ = ["JSONObject", "Look", "declaration", "event_types", "json_values", "look", "one_of", "texts"]
+__all__ = [
+    "NOTES",
+    "JSONObject",
+    "Look",
+    "declaration",
+    "event_types",
+    "json_values",
+    "look",
+    "one_of",
+    "texts",
+]
 
 JSONObject: TypeAlias = dict[str, Any]
 
@@ -63,6 +73,10 @@ def json_values() -> SearchStrategy[Any]:
     """Small JSON values of every type."""
     leaves: SearchStrategy[Any] = st.sampled_from([None, True, 0, -1, 1.5, "", "x", [], {}])
     return leaves | st.lists(leaves, max_size=2) | st.dictionaries(st.sampled_from(["a", "b"]), leaves)
+
+
+#: Members that no profile knows.
+NOTES = st.fixed_dictionaries({}, optional={"x_note": json_values(), "obfuscation": texts()})
 
 
 class Look(NamedTuple):

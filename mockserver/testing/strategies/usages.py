@@ -1,0 +1,73 @@
+"""Usage: what a response says of its tokens, drawn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+
+from mockserver.profiles import DEFAULT_PROFILE, Profile
+from mockserver.testing.strategies import neighbours
+from mockserver.testing.strategies.values import NOTES, JSONObject, look
+
+__all__ = ["usages"]
+
+
+@st.composite
+def usages(
+    draw: DrawFn, *, profile: str = DEFAULT_PROFILE, rendering: str = "wire", unknown: bool = False
+) -> JSONObject:
+    """`usage` members of completed responses; the details may be absent or null."""
+    here = look(profile, rendering)
+    given, written = draw(st.integers(0, 100_000)), draw(st.integers(0, 100_000))
+    cached = st.sampled_from([0, given, given // 2])
+    thought = st.sampled_from([0, written, written // 2])
+    details: dict[str, SearchStrategy[Any]] = {
+        "input_tokens_details": st.fixed_dictionaries({"cached_tokens": cached}),
+        "output_tokens_details": st.fixed_dictionaries({"reasoning_tokens": thought}),
+    }
+    one_form = neighbours.is_neighbour(here.profile)
+    counts = {"count": st.integers(1, 9)}
+    tools = st.dictionaries(st.sampled_from(tuple(here.profile.tools)), st.fixed_dictionaries(counts))
+    members: JSONObject = draw(
+        st.fixed_dictionaries(
+            {
+                "input_tokens": st.just(given),
+                "output_tokens": st.just(written),
+                "total_tokens": st.just(given + written),
+                **(details if one_form else {}),
+            },
+            optional={
+                **({} if one_form else {name: each | st.none() for name, each in details.items()}),
+                **({} if one_form else {"x_tools": tools if here.profile.tools else st.none()}),
+                **({"x_details": _rows(here.profile, given, written)} if here.profile.x_details else {}),
+            },
+        )
+    )
+    rendered: JSONObject = here.rendering.stream.apply("usage", members)
+    return {**rendered, **draw(NOTES)} if unknown else rendered
+
+
+def _rows(profile: Profile, given: int, written: int) -> SearchStrategy[Any]:
+    """Rows of the bill, with all that was seen in one."""
+    part, runs = st.sampled_from([0, given // 2]), st.just({"web_search": {"count": 1}})
+    creation = st.fixed_dictionaries({"ephemeral_5m_input_tokens": part})
+    caching = {
+        "cache_creation_input_tokens": part,
+        "cache_creation": creation | st.none(),
+        "cache_type": st.sampled_from(["ephemeral", None]),
+    }
+    of_input = {"text_tokens": part, "image_tokens": part, "audio_tokens": st.just(0)}
+    of_output = {"reasoning_tokens": st.just(0), "text_tokens": st.just(written)}
+    members: dict[str, SearchStrategy[Any]] = {
+        "image_tokens": part,
+        "input_tokens_details": st.fixed_dictionaries({}, optional=of_input) | st.none(),
+        "output_tokens_details": st.fixed_dictionaries({}, optional=of_output) | st.none(),
+        "prompt_tokens_details": st.fixed_dictionaries({"cached_tokens": part}, optional=caching) | st.none(),
+    }
+    if "plugins" in profile.x_details:
+        members["plugins"] = runs | st.none()
+    totals = {"input_tokens": given, "output_tokens": written, "total_tokens": given + written}
+    fixed = {name: st.just(value) for name, value in {**totals, "x_billing_type": "response_api"}.items()}
+    return st.lists(st.fixed_dictionaries(fixed, optional=members), max_size=2) | st.none()
