@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from typing import Any
 
 from mockserver.errors import ConfigurationError
 from mockserver.profiles import Profile
@@ -46,8 +47,14 @@ class Delivery:
 PLAIN = Delivery()
 
 
-def broken(outgoing: Outgoing, asked: AskedFault, profile: Profile, seed: int) -> Outgoing:
-    """The answer with a fault of the wire, or with a rule broken, as its head tells.
+def broken(
+    outgoing: Outgoing,
+    asked: AskedFault,
+    profile: Profile,
+    seed: int,
+    request: dict[str, Any] | None = None,
+) -> Outgoing:
+    """The answer to a request with a fault of the wire, or with a rule broken, as its head tells.
 
     ConfigurationError where the answer has no place for it.
     """
@@ -56,7 +63,7 @@ def broken(outgoing: Outgoing, asked: AskedFault, profile: Profile, seed: int) -
         raise TypeError("an error of the service is an answer of its own")
     options = dict(asked.options)
     if isinstance(what, Violation):
-        outgoing = what.apply(outgoing, profile, options.get("pick", seed))
+        outgoing = what.apply(outgoing, profile, options.get("pick", seed), request)
     else:
         if not what.fits(stream=outgoing.stream):
             kind = "streams" if what.on == "stream" else "bodies"

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from hmac import compare_digest
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from starlette.types import Receive, Scope, Send
 
@@ -309,7 +309,7 @@ def _broken(request: Request, outgoing: Outgoing, asked: AskedFault, about: Abou
     """The answer with its fault; ApiError 400 where it has no place for it."""
     pick = int(about.request_id.replace("-", "")[:8], 16)
     try:
-        return broken(outgoing, asked, request.session.profile, pick)
+        return broken(outgoing, asked, request.session.profile, pick, _value_of(request.body))
     except ConfigurationError as error:
         if FAULT_HEADER not in request.headers and asked in request.session.faults:
             return outgoing  # in force for all requests: this one's answer has no place for it
@@ -407,6 +407,15 @@ async def _refuse(request: Request, error: ApiError) -> None:
         return
     request.note(error.status, (body,), False, about)
     await send_body(request.send, error.status, head, body)
+
+
+def _value_of(body: bytes) -> dict[str, Any] | None:
+    """The object in a body; None where there is none."""
+    try:
+        value = json.loads(body)
+    except InvalidJSON:
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _glimpse(body: bytes) -> tuple[str, str]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
+from mockserver.contract.check import check_response, check_stream
+from mockserver.contract.findings import errors
 from mockserver.errors import ConfigurationError
 from mockserver.profiles import Profile
 from mockserver.replies.chat import framed_chunks
@@ -19,6 +21,9 @@ __all__ = ["Violation", "breakable", "find_violation"]
 #: What of an answer can be edited, in the order in which it is tried.
 _STREAM, _BODY = ("stream", "frames"), ("response", "body")
 _CHAT_STREAM, _CHAT_BODY = ("chat_stream", "chat_frames"), ("chat_completion",)
+_CHAT = frozenset({*_CHAT_STREAM, *_CHAT_BODY})
+#: Places and ways that are tried.
+_TRIES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +36,14 @@ class Violation:
     def name(self) -> str:
         return self.rule
 
-    def apply(self, outgoing: Outgoing, profile: Profile, pick: int) -> Outgoing:
-        """The broken answer; `pick` varies place and way. ConfigurationError where it has no place for it."""
+    def apply(
+        self, outgoing: Outgoing, profile: Profile, pick: int, request: dict[str, Any] | None = None
+    ) -> Outgoing:
+        """The broken answer; `pick` varies place and way. ConfigurationError where it has no place for it.
+
+        The judge has the last word, with the `request` that is answered: no age holds every rule, and what
+        breaks one in an age may break another as well. Other places and ways are tried, then it is told.
+        """
         from mockserver.replies import mutants
 
         subjects = self._subjects(outgoing)
@@ -41,13 +52,25 @@ class Violation:
             kind = "stream" if outgoing.stream else "response"
             raise ConfigurationError(f"{self.rule} can not be broken in a {kind}")
         edit = _edit_stream if outgoing.stream else _edit_body
-        steps = tuple(map(Send, edit(known[0], self.rule, bodies(outgoing), profile, pick)))
-        return replace(outgoing, steps=steps)
+        for tried in range(_TRIES):
+            pieces = edit(known[0], self.rule, bodies(outgoing), profile, pick + tried)
+            whole = b"".join(pieces)
+            if known[0] in _CHAT or _is_just(self.rule, whole, outgoing.stream, profile, request):
+                return replace(outgoing, steps=tuple(map(Send, pieces)))
+        raise ConfigurationError(f"{self.rule} can not be broken by itself in this answer of {profile.name}")
 
     def _subjects(self, outgoing: Outgoing) -> tuple[str, ...]:
         if self.rule.startswith("CHT-"):
             return _CHAT_STREAM if outgoing.stream else _CHAT_BODY
         return _STREAM if outgoing.stream else _BODY
+
+
+def _is_just(rule: str, data: bytes, stream: bool, profile: Profile, request: dict[str, Any] | None) -> bool:
+    """Whether an answer breaks that rule and no other."""
+    found = [*(check_stream if stream else check_response)(data, profile, request)]
+    # An answer that was changed no longer says what its request said: that follows, and is no other breach.
+    others = (each for each in errors(found) if each.rule != rule and not each.rule.startswith("REQ-"))
+    return any(each.rule == rule for each in found) and next(others, None) is None
 
 
 def breakable() -> tuple[str, ...]:
