@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mockserver.testing.run import options, places
+from mockserver.testing.run import options
 
 if TYPE_CHECKING:
     from mockserver.testing.mock import MockServer
@@ -106,7 +106,7 @@ def pytest_collection_modifyitems(
 
     Before any test is left out it is told which recordings are no test's.
     """
-    stale = [] if any("::" in each for each in config.args) else [*map(str, places.stale_files(items))]
+    stale = [] if any("::" in each for each in config.args) else _stale(items)
     if hasattr(config, "workerinput"):
         config.workeroutput[_STALE] = stale  # type: ignore[attr-defined] # of a worker of xdist
         return (yield)
@@ -114,6 +114,16 @@ def pytest_collection_modifyitems(
     result = yield
     _require_readable(config, items)
     return result
+
+
+def _stale(items: Iterable[pytest.Item]) -> list[str]:
+    """Files of recordings that are no test's; most projects have no recordings, and need not pay for this."""
+    folders = {item.path.parent for item in items}
+    if not any((folder / options.RECORDINGS).is_dir() for folder in folders):
+        return []
+    from mockserver.testing.run.places import stale_files
+
+    return [*map(str, stale_files(items))]
 
 
 def _require_readable(config: pytest.Config, items: Iterable[pytest.Item]) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 __all__ = [
     "MARKER",
+    "RECORDINGS",
     "RECORD_MODES",
     "add_options",
     "chosen",
@@ -32,6 +33,9 @@ _MARKED = ("profile", "rendering", "exchanges", "strict", "allow", "recorded")
 
 #: What `--responses-record-mode` can be, as in vcrpy and pytest-recording, and one more.
 RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite", "verify")
+
+#: The folder beside a test's module that its recordings are in.
+RECORDINGS = "recordings"
 
 _TRUTH = {"true": True, "false": False}
 

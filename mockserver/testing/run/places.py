@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["FOLDER", "recording_file", "stale_files"]
+from mockserver.testing.run.options import RECORDINGS
 
-FOLDER = "recordings"
+__all__ = ["recording_file", "stale_files"]
 
 _ODD = re.compile(r"[^a-z0-9._-]+")
 #: Characters of a name that are kept: with a digest and a suffix it is one that every file system takes.
@@ -25,7 +25,7 @@ def recording_file(item: pytest.Item) -> Path:
     tests share a file, not even where case does not count.
     """
     name = ".".join(each for each in item.nodeid.partition("::")[2].split("::") if each != "()")
-    return item.path.parent / FOLDER / _safe(item.path.stem) / f"{_safe(name)}.json"
+    return item.path.parent / RECORDINGS / _safe(item.path.stem) / f"{_safe(name)}.json"
 
 
 def _safe(name: str) -> str:
