@@ -38,7 +38,7 @@ class Covered:
     seen: tuple[str, ...]
     missing: tuple[str, ...]
     rules: tuple[str, ...]
-    """Rules that had something to judge."""
+    """Rules about a kind of body that was seen: of those, whether they hold was judged."""
     rules_missing: tuple[str, ...]
 
 

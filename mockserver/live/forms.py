@@ -104,7 +104,7 @@ def _coverage_line(report: Report) -> str:
     rules, unjudged = len(coverage["rules"]), len(coverage["rules_not_covered"])
     return (
         f"Coverage: {seen} of {seen + missing} members, types and values seen; "
-        f"{rules} of {rules + unjudged} rules had something to judge. The rest is not covered."
+        f"{rules} of {rules + unjudged} rules judge a kind of body that was seen. The rest is not covered."
     )
 
 

@@ -70,7 +70,7 @@ def coverage(profile: str, covered: Covered, asked: Container[str], found: Mappi
     rules, all_rules = len(covered.rules), len(covered.rules) + len(covered.rules_missing)
     about = (
         f"{seen:,} of {whole:,} members, types and values seen; "
-        f"{rules} of {all_rules} rules had something to judge."
+        f"{rules} of {all_rules} rules judge a kind of body that was seen."
     )
     head = tag(
         "tr",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mockserver.contract.chat.schemas import CHAT_BASE
 from mockserver.profiles import Profile
 
 __all__ = ["banner"]
@@ -36,6 +37,7 @@ def banner(url: str, profile: Profile, rendering: str, key_names: Sequence[str],
         [
             f"Serving {profile.title} ({profile.name})",
             f"  base URL   {base_url}",
+            f"  Chat URL   {url}{CHAT_BASE}",
             f"  rendering  {rendering}: {_EXPLAINED.get(rendering, '')}",
             f"  keys       {'any' if any_key else 'only those given'}",
             "",
