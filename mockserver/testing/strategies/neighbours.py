@@ -57,7 +57,7 @@ def _how(about: Profile) -> dict[str, SearchStrategy[Any]]:
     summaries = ["concise", "detailed", "auto", None]
     return {
         "previous_response_id": st.sampled_from(["resp_1", None]),
-        "tools": st.lists(functions, max_size=2, unique_by=lambda tool: str(tool["name"])) | st.none(),
+        "tools": st.lists(functions, max_size=2).map(_by_name) | st.none(),
         "tool_choice": st.sampled_from(["auto", "none", "required", named, allowed, *modes, None]),
         "text": st.none()
         | st.fixed_dictionaries(
@@ -84,6 +84,11 @@ def _how(about: Profile) -> dict[str, SearchStrategy[Any]]:
     }
 
 
+def _by_name(tools: list[JSONObject]) -> list[JSONObject]:
+    """The tools, of those with the same name the last: a request has each name once."""
+    return [*{tool["name"]: tool for tool in tools}.values()]
+
+
 def _forms() -> list[JSONObject]:
     form: JSONObject = {"type": "json_schema", "name": "answer", "schema": {"type": "object"}}
     return [form, {**form, "strict": True, "description": "An answer."}, {**form, "strict": None}]
@@ -91,7 +96,7 @@ def _forms() -> list[JSONObject]:
 
 def _echoed(about: Profile) -> dict[str, SearchStrategy[Any]]:
     """Parameters that are repeated and decide nothing."""
-    notes = st.dictionaries(st.sampled_from(["a", "type"]), texts(), max_size=2)
+    notes = st.fixed_dictionaries({}, optional={"a": texts(), "type": texts()})
     told: dict[str, SearchStrategy[Any]] = {
         "metadata": notes | st.none(),
         "temperature": st.sampled_from([0, 0.5, 2, None]),
