@@ -36,7 +36,8 @@ def members(profile: str, surrogates: bool) -> SearchStrategy[JSONObject]:
     """Bodies of create requests."""
     about = load_profile(profile)
     said = texts(surrogates)
-    needed = {"model": st.sampled_from([*about.models, "any-model"]), "input": said | items(surrogates)}
+    asked = said | items(surrogates) | _pictures().map(lambda message: [message])
+    needed = {"model": st.sampled_from([*about.models, "any-model"]), "input": asked}
     return st.fixed_dictionaries(needed, optional={**_how(about), **_echoed(about)})
 
 
@@ -119,7 +120,7 @@ def _echoed(about: Profile) -> dict[str, SearchStrategy[Any]]:
 def items(surrogates: bool) -> SearchStrategy[list[JSONObject]]:
     """Lists of items as the `input` of a request may be; a call is followed by its output."""
     said = texts(surrogates)
-    alone = (_messages(said), _pictures(), _thoughts(said), _compactions(), _references())
+    alone = (_messages(said), _thoughts(said), _compactions(), _references())
     single = st.one_of(alone).map(lambda item: [item])
     turns = st.lists(single | _calls(said), max_size=3)
     return turns.map(lambda each: [item for turn in each for item in turn])
