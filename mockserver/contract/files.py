@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mockserver.contract.chat.check import check_chat_completion, check_chat_request, check_chat_stream
-from mockserver.contract.chat.migration import Note, responses_form
 from mockserver.contract.check import check_error, check_request, check_response, check_stream
 from mockserver.contract.detect import Detected, detect
 from mockserver.contract.findings import Finding, errors
@@ -15,6 +13,9 @@ from mockserver.contract.marks import Choice, choose_profile
 from mockserver.contract.rules import finding
 from mockserver.errors import InvalidExchange
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, profile_names
+
+if TYPE_CHECKING:
+    from mockserver.contract.chat.migration import Note
 
 __all__ = ["AUTO", "ResponsesForm", "Verdict", "check_file"]
 
@@ -67,6 +68,8 @@ def check_file(data: bytes, profile: str = AUTO, kind: str = AUTO) -> Verdict:
 
 
 def _responses_form(value: dict[str, Any], profile: str) -> ResponsesForm:
+    from mockserver.contract.chat.migration import responses_form
+
     body, notes = responses_form(value, load_profile(profile))
     return ResponsesForm(body, notes, tuple(check_request(body, profile)))
 
@@ -93,15 +96,14 @@ def _chosen_for_chat(value: Any) -> Choice:
     return Choice(min(listing, key=lambda each: each.age).name, f"the first age that lists {model}")
 
 
-def _chat_request(found: Detected, profile: str) -> list[Finding]:
-    return check_chat_request(found.body, profile)
+def _chat(found: Detected, profile: str) -> list[Finding]:
+    # A second contract, loaded for its own files alone: most are of the first, and wait for nothing.
+    from mockserver.contract.chat.check import check_chat_completion, check_chat_request, check_chat_stream
 
-
-def _chat_completion(found: Detected, profile: str) -> list[Finding]:
-    return check_chat_completion(found.body)
-
-
-def _chat_stream(found: Detected, profile: str) -> list[Finding]:
+    if found.kind == "chat_request":
+        return check_chat_request(found.body, profile)
+    if found.kind == "chat_completion":
+        return check_chat_completion(found.body)
     return check_chat_stream(found.value if isinstance(found.value, list) else found.body)
 
 
@@ -184,8 +186,8 @@ _JUDGES: dict[str | None, Callable[[Detected, str], list[Finding]]] = {
     "error": _error,
     "stream": _stream,
     "exchange": _exchange,
-    "chat_request": _chat_request,
-    "chat_completion": _chat_completion,
-    "chat_stream": _chat_stream,
+    "chat_request": _chat,
+    "chat_completion": _chat,
+    "chat_stream": _chat,
     None: _untold,
 }
