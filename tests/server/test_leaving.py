@@ -36,16 +36,20 @@ def test_a_reset_behind_an_answer_that_was_sent_at_once(stream: bool) -> None:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER)
         client.close()
         until(lambda: server.journal.last.left)
+        assert server.journal.last.status == 200
 
 
 def test_a_close_before_all_could_be_sent() -> None:
     with MockServer() as server:
         server.reply(chunks=["x" * 900_000])
         client = connected(server, stream=True)
-        client.recv(100)
+        received = client.recv(100)
         until(lambda: len(server.journal) == 1)
+        assert not server.journal.last.left
         client.close()
         until(lambda: server.journal.last.left)
+        assert received.startswith(b"HTTP/1.1 200 ")
+        assert sum(map(len, server.journal.last.reply)) > 900_000  # more than was read
 
 
 def test_a_close_in_order_behind_an_answer_that_was_read() -> None:

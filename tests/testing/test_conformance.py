@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -120,9 +121,19 @@ def test_what_is_no_answer_is_told() -> None:
         assert_client_conforms(Sound().ask, skip=["fire"])
 
 
-@client_contract(**QUICK)
-def test_the_decorator_makes_a_test_of_a_client(base_url: str, api_key: str, stream: bool) -> str:
-    return Sound().ask(base_url, api_key, stream=stream)
+def test_the_decorator_makes_a_test_of_a_client() -> None:
+    @client_contract(**QUICK)
+    def test_sound(base_url: str, api_key: str, stream: bool) -> str:
+        return Sound().ask(base_url, api_key, stream=stream)
+
+    made: Any = test_sound
+    assert not inspect.signature(made).parameters  # pytest would take them for fixtures
+    assert made.__name__ == "test_sound"
+    made()
+    assert {name: made.capabilities[name].verdict for name in ("text", "stream")} == {
+        "text": "yes",
+        "stream": "yes",
+    }
 
 
 def test_a_decorated_test_fails_and_passes_as_the_client_does() -> None:
