@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from mockserver.contract.findings import Finding
 from mockserver.contract.rules import Report
@@ -11,23 +11,32 @@ from mockserver.errors import EventTooLarge, InvalidJSON
 from mockserver.profiles import Profile
 from mockserver.wire import json, sse
 
-__all__ = ["FrameChecker", "looks_like"]
+__all__ = ["DONE", "FrameChecker", "Framing", "looks_like"]
 
+#: The data of the frame that some services end a stream with.
+DONE = "[DONE]"
 _BOM = b"\xef\xbb\xbf"
-_DONE = "[DONE]"
 
 
-class FrameChecker:
-    """Judges one stream as bytes in any chunking: `feed` the chunks, then `finish`."""
+class Carried(Protocol):
+    """Judges what the frames carry, one value after the other."""
 
-    def __init__(self, profile: Profile) -> None:
-        self.events = StreamChecker(profile)
-        self._profile = profile
+    def feed(self, event: Any, /) -> list[Finding]: ...
+
+    def lost(self) -> None: ...
+
+    def finish(self) -> list[Finding]: ...
+
+
+class Framing:
+    """Judges one stream as bytes in any chunking, whichever API's: `feed` the chunks, then `finish`."""
+
+    def __init__(self, profile: str, carried: Carried) -> None:
+        self._carried = carried
         self._decoder = sse.Decoder()
-        self._report = Report(profile.name, 0)
+        self._report = Report(profile, 0)
         self._head = b""
         self._count = 0
-        self._unnamed = False
         self._broken = False
 
     def feed(self, chunk: bytes) -> list[Finding]:
@@ -62,7 +71,8 @@ class FrameChecker:
             # That there is no terminal event then says nothing new: it may have been the one that was cut.
             report.say("SSE-003", "", "the stream ends within an event: what came of it is lost")
             return report.found
-        return report.found + self.events.finish()
+        self._end()
+        return report.found + self._carried.finish()
 
     def _begin(self, chunk: bytes) -> None:
         before = self._head
@@ -75,36 +85,57 @@ class FrameChecker:
         report.event = self._count
         if not frame.utf8:
             report.say("SSE-009", "", "bytes that are not UTF-8")
-        if frame.data is None:
-            if frame.fields:
-                report.say("SSE-005", "", "a block without data", got=list(frame.fields))
-        elif frame.data.strip() == _DONE:
+        if frame.data is not None:
+            self._data(frame, frame.data)
+        elif frame.fields:
+            report.say("SSE-005", "", "a block without data", got=list(frame.fields))
+
+    def _data(self, frame: sse.Frame, text: str) -> None:
+        if text.strip() == DONE:
             self._done()
-        else:
-            self._count += 1
-            self._event(frame, frame.data)
-
-    def _done(self) -> None:
-        if not self._profile.done_marker:
-            self._report.say("SSE-010", "", f"{self._profile.name} sends no {_DONE}")
-
-    def _event(self, frame: sse.Frame, text: str) -> None:
+            return
+        self._count += 1
         report = self._report
         try:
             data = text.encode()
-            event = json.loads(data)
+            value = json.loads(data)
         except (InvalidJSON, UnicodeEncodeError) as error:
             report.say("SSE-002", "", f"data is not JSON: {error}", got=text)
-            self.events.lost()
+            self._carried.lost()
             return
         for name in json.duplicate_keys(data):
             report.say("SCH-007", "", f"the name {name} is there twice", got=name)
-        if isinstance(event, dict):
-            self._names(frame, event)
-        report.found += self.events.feed(event)
+        if isinstance(value, dict):
+            self._names(frame, value)
+        report.found += self._carried.feed(value)
 
-    def _names(self, frame: sse.Frame, event: dict[str, Any]) -> None:
-        report, kind, number = self._report, event.get("type"), event.get("sequence_number")
+    # What is particular to an API.
+
+    def _done(self) -> None:
+        """The marker came."""
+
+    def _names(self, frame: sse.Frame, value: dict[str, Any]) -> None:
+        """A frame's fields, beside what it carries."""
+
+    def _end(self) -> None:
+        """The stream ended between two frames."""
+
+
+class FrameChecker(Framing):
+    """Judges one stream of the Responses API."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.events = StreamChecker(profile)
+        super().__init__(profile.name, self.events)
+        self._profile = profile
+        self._unnamed = False
+
+    def _done(self) -> None:
+        if not self._profile.done_marker:
+            self._report.say("SSE-010", "", f"{self._profile.name} sends no {DONE}")
+
+    def _names(self, frame: sse.Frame, value: dict[str, Any]) -> None:
+        report, kind, number = self._report, value.get("type"), value.get("sequence_number")
         if frame.event and isinstance(kind, str) and frame.event != kind:
             report.say("SSE-001", "/type", "is not the event field", expected=frame.event, got=kind)
         if not frame.event and not self._unnamed:
