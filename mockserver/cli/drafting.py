@@ -57,10 +57,7 @@ def _made(data: bytes, prompt: str | None) -> Iterator[tuple[dict[str, Any] | No
     if text.startswith("curl"):
         yield _of_curl(text), _PLACEHOLDER
         return
-    try:
-        value = json.loads(data)
-    except InvalidJSON:
-        value = None
+    value = json.value_or_none(data)
     if isinstance(value, dict) and isinstance(value.get("log"), dict):
         yield from _of_har(value["log"])
         return

@@ -124,10 +124,7 @@ def _kind_of_text(found: Detected, text: bytes) -> str | None:
 
 
 def _first_value(text: bytes) -> Any:
-    try:
-        return json.loads(text.partition(b"\n")[0])
-    except InvalidJSON:
-        return None
+    return json.value_or_none(text.partition(b"\n")[0])
 
 
 def _kind_of_value(found: Detected, value: Any) -> str | None:

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mockserver import __version__
-from mockserver.errors import EventTooLarge, InvalidJSON
+from mockserver.errors import EventTooLarge
 from mockserver.live.origin import Origin
 from mockserver.wire import json, sse
 
@@ -105,24 +105,18 @@ class Crossing:
     @cached_property
     def value(self) -> Any:
         """The body's JSON value; None where it has none."""
-        try:
-            return json.loads(self.body)
-        except InvalidJSON:
-            return None
+        return json.value_or_none(self.body)
 
     @cached_property
     def frames(self) -> tuple[sse.Frame, ...]:
         """The frames of a stream, as far as they came."""
-        try:
-            return tuple(sse.Decoder().feed(self.body))
-        except EventTooLarge:
-            return ()
+        return sse.frames_of(self.body)
 
     @cached_property
     def events(self) -> tuple[Any, ...]:
         """The events of a stream in their places; None for one that is not JSON."""
         texts = (frame.data for frame in self.frames if frame.data is not None)
-        return tuple(_value(text) for text in texts if text.strip() != "[DONE]")
+        return tuple(json.value_or_none(text) for text in texts if text.strip() != "[DONE]")
 
     @property
     def is_stream(self) -> bool:
@@ -178,13 +172,6 @@ class Crossing:
         """The longest silence between two pieces, in seconds."""
         times = [at for at, _ in self.chunks]
         return max((later - at for at, later in itertools.pairwise(times)), default=None)
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text.encode(errors="replace"))
-    except InvalidJSON:
-        return None
 
 
 class Client:

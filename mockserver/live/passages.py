@@ -15,7 +15,6 @@ from mockserver.contract.check import check_body, check_error, check_response, c
 from mockserver.contract.findings import Finding
 from mockserver.contract.operations import find_operation
 from mockserver.contract.requests import RequestJudge, ignored_parameters
-from mockserver.errors import InvalidJSON
 from mockserver.live.client import MAX_BYTES
 from mockserver.profiles import Profile
 from mockserver.server.envelopes import ApiError, envelope
@@ -79,10 +78,7 @@ class Passage:
     @property
     def value(self) -> Any:
         """The request's JSON value; None where it has none."""
-        try:
-            return json.loads(self.body)
-        except InvalidJSON:
-            return None
+        return json.value_or_none(self.body)
 
     @property
     def reply(self) -> bytes:

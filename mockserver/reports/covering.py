@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from mockserver.contract.coverage import Covered, Crossed, covered
-from mockserver.errors import InvalidJSON
 from mockserver.reports.model import Body, Exchange
 from mockserver.wire import json
 
@@ -27,18 +26,13 @@ def _crossed(told: Exchange) -> Iterator[Crossed]:
     yield from _of_body(told.request, "request")
     yield from _of_body(told.reply, "response")
     for event in told.stream.events if told.stream is not None else ():
-        value = _value(event.data) if event.number is not None else None
+        value = json.value_or_none(event.data) if event.number is not None else None
         if isinstance(value, dict) and "type" in value:
             yield Crossed("event", "stream", value)
 
 
 def _of_body(body: Body | None, kind: str) -> Iterator[Crossed]:
     if body is not None and body.schema:
-        yield Crossed(body.schema, "error" if body.schema.startswith("error") else kind, _value(body.text))
-
-
-def _value(text: str) -> object:
-    try:
-        return json.loads(text.encode(errors="replace"))
-    except InvalidJSON:
-        return None
+        yield Crossed(
+            body.schema, "error" if body.schema.startswith("error") else kind, json.value_or_none(body.text)
+        )

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from mockserver.errors import EventTooLarge, InvalidJSON
+from mockserver.errors import EventTooLarge
 from mockserver.reports.model import Event, Kind, Lane, Stream
 from mockserver.wire import json, sse
 from mockserver.wire.redaction import REDACTED, masked, redact
@@ -92,7 +92,7 @@ def _of_frame(at: float | None, frame: sse.Frame) -> Iterator[_Read]:
     elif frame.data.strip() == "[DONE]":
         yield _Read(at, frame.data, None, "[DONE]", is_event=False)
     else:
-        yield _Read(at, frame.data, _value(frame.data.encode(errors="replace")), frame.event)
+        yield _Read(at, frame.data, json.value_or_none(frame.data.encode(errors="replace")), frame.event)
 
 
 def _lines(pieces: Iterable[Piece]) -> Iterator[_Read]:
@@ -106,14 +106,7 @@ def _lines(pieces: Iterable[Piece]) -> Iterator[_Read]:
 
 
 def _of_line(at: float | None, line: bytes) -> _Read:
-    return _Read(at, line.decode(errors="replace").strip(), _value(line))
-
-
-def _value(data: bytes) -> Any:
-    try:
-        return json.loads(data)
-    except InvalidJSON:
-        return None
+    return _Read(at, line.decode(errors="replace").strip(), json.value_or_none(line))
 
 
 def kind_of(kind: str) -> Kind:

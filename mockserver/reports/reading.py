@@ -114,18 +114,11 @@ def _final(stream: Stream, title: str, head: Head) -> Body:
     """The response as the last event has it that has one: what the reply came to."""
     for event in reversed(stream.events):
         if event.number is not None and '"response"' in event.data:
-            value = _value(event.data.encode(errors="replace"))
+            value = json.value_or_none(event.data.encode(errors="replace"))
             if isinstance(value, dict) and isinstance(value.get("response"), dict):
                 text = json.dumps(value["response"]).decode()
                 return Body(f"{title} · as of {event.type}", text, True, head, event.number)
     return Body(f"{title} · a stream without a response", "", head=head)
-
-
-def _value(data: bytes) -> Any:
-    try:
-        return json.loads(data)
-    except InvalidJSON:
-        return None
 
 
 # Exchange files.

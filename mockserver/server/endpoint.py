@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from starlette.types import Receive, Scope, Send
 
-from mockserver.errors import ConfigurationError, InvalidJSON
+from mockserver.errors import ConfigurationError
 from mockserver.ids import request_digest, uuid
 from mockserver.server.access import Hosts, Keys
 from mockserver.server.bodies import Disconnected, read_body
@@ -411,20 +411,14 @@ async def _refuse(request: Request, error: ApiError) -> None:
 
 def _value_of(body: bytes) -> dict[str, Any] | None:
     """The object in a body; None where there is none."""
-    try:
-        value = json.loads(body)
-    except InvalidJSON:
-        return None
+    value = json.value_or_none(body)
     return value if isinstance(value, dict) else None
 
 
 def _glimpse(body: bytes) -> tuple[str, str]:
     """(model, prompt) of a request that was refused, as far as they can be told."""
-    try:
-        value = json.loads(body)
-    except InvalidJSON:
-        return "", ""
-    model, content = (value.get("model"), value.get("input")) if isinstance(value, dict) else ("", "")
+    value = _value_of(body) or {}
+    model, content = value.get("model"), value.get("input")
     return model if isinstance(model, str) else "", content if isinstance(content, str) else ""
 
 

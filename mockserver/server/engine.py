@@ -195,10 +195,7 @@ def _unscripted_answer(
 
 def fail(session: Session, path: str, raw: bytes, fault: AskedFault) -> Answer:
     """The answer to a create request that asks for a fault; what else it asks is not looked at."""
-    try:
-        body = json.loads(raw)
-    except InvalidJSON:
-        body = None
+    body = json.value_or_none(raw)
     stream = isinstance(body, dict) and body.get("stream") is True
     asked = raw if body is None else json.canonical(body)
     digest = request_digest(b"%b %b" % (path.encode(), asked))

@@ -122,11 +122,11 @@ class Planned(Stub):
         return self._planner.reply(*said, **delivery)
 
 
-class When:
-    """Requests of a kind, for which replies can be planned."""
+class _Plans:
+    """Replies to some of the requests, each planned as at the server itself."""
 
-    def __init__(self, planner: Planner, condition: Condition) -> None:
-        self._planner = planner.only(condition)
+    def __init__(self, planner: Planner) -> None:
+        self._planner = planner
 
     def reply(
         self,
@@ -154,8 +154,15 @@ class When:
         return self._planner.fault(rule, options)
 
 
-class Scenario:
-    """A scenario: steps for those requests that name it."""
+class When(_Plans):
+    """Requests of a kind, for which replies can be planned."""
+
+    def __init__(self, planner: Planner, condition: Condition) -> None:
+        super().__init__(planner.only(condition))
+
+
+class Scenario(_Plans):
+    """A scenario: each reply is a step, for those requests that name it."""
 
     def __init__(self, planner: Planner, name: str) -> None:
         """ConfigurationError where it can not be called that."""
@@ -165,37 +172,12 @@ class Scenario:
                 f" not {name[:40]!r}"
             )
         self.name = name
-        self._planner = planner.within(name)
+        super().__init__(planner.within(name))
 
     @property
     def headers(self) -> dict[str, str]:
         """What a request has that names the scenario."""
         return {"x-mock-scenario": self.name}
-
-    def reply(
-        self,
-        *said: Said,
-        chunks: Iterable[str] | None = None,
-        json: Any = NOTHING,
-        reasoning: str | None = None,
-        usage: Mapping[str, Any] | None = None,
-        incomplete: bool = False,
-        **delivery: Unpack[Delivered],
-    ) -> Planned:
-        """As `MockServer.reply`, the scenario's next step."""
-        return self._planner.reply(*said, more=More(chunks, json, reasoning, usage, incomplete), **delivery)
-
-    def fail(self, name: str, /, **options: Any) -> Planned:
-        """As `MockServer.fail`, the scenario's next step."""
-        return self._planner.fault(name, options)
-
-    def fault(self, name: str, /, **options: Any) -> Planned:
-        """As `MockServer.fault`, the scenario's next step."""
-        return self._planner.fault(name, options)
-
-    def violate(self, rule: str, /, **options: Any) -> Planned:
-        """As `MockServer.violate`, the scenario's next step."""
-        return self._planner.fault(rule, options)
 
 
 class Planner:

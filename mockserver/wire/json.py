@@ -15,7 +15,7 @@ import orjson
 
 from mockserver.errors import InvalidJSON
 
-__all__ = ["MAX_DEPTH", "canonical", "dumps", "duplicate_keys", "loads", "pretty"]
+__all__ = ["MAX_DEPTH", "canonical", "dumps", "duplicate_keys", "loads", "pretty", "value_or_none"]
 
 #: Levels of arrays and objects a value may be nested; deeper is refused.
 MAX_DEPTH = 100
@@ -34,6 +34,14 @@ def loads(data: bytes) -> Any:
     if brackets > MAX_DEPTH and _depth(data) > MAX_DEPTH:
         raise InvalidJSON(f"more than {MAX_DEPTH} levels deep")
     return value
+
+
+def value_or_none(data: bytes | str) -> Any:
+    """The one JSON value in `data`; None where it is null, or none at all."""
+    try:
+        return loads(data if isinstance(data, bytes) else data.encode(errors="replace"))
+    except InvalidJSON:
+        return None
 
 
 def dumps(value: Any) -> bytes:

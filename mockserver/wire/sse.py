@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from mockserver.errors import EventTooLarge
 
-__all__ = ["MAX_EVENT_BYTES", "Decoder", "Frame", "comment", "encode"]
+__all__ = ["MAX_EVENT_BYTES", "Decoder", "Frame", "comment", "encode", "frames_of"]
 
 #: Longest event the decoder takes, in bytes.
 MAX_EVENT_BYTES = 1 << 20
@@ -178,6 +178,14 @@ class Decoder:
             retry=self._retry,
             utf8=self._utf8,
         )
+
+
+def frames_of(body: bytes) -> tuple[Frame, ...]:
+    """The frames of a whole stream; none where it has an event that the decoder does not take."""
+    try:
+        return tuple(Decoder().feed(body))
+    except EventTooLarge:
+        return ()
 
 
 def _line_end(buffer: bytearray, start: int) -> int:

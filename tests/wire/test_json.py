@@ -53,3 +53,11 @@ def test_a_duplicate_key_is_legal_and_can_be_found() -> None:
 
 def test_equal_values_have_equal_canonical_bytes() -> None:
     assert json.canonical({"b": 1, "a": {"d": 1, "c": 2}}) == json.canonical({"a": {"c": 2, "d": 1}, "b": 1})
+
+
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [(b'{"a": 1}', {"a": 1}), ("[2]", [2]), (b"null", None), (b"{", None), (b"\xff", None), ("\ud800", None)],
+)
+def test_a_value_is_had_where_there_is_one(data: bytes | str, value: object) -> None:
+    assert json.value_or_none(data) == value

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mockserver.errors import EventTooLarge
-from mockserver.wire.sse import Decoder, Frame, comment, encode
+from mockserver.wire.sse import MAX_EVENT_BYTES, Decoder, Frame, comment, encode, frames_of
 
 CASES = json.loads((Path(__file__).parent.parent / "data" / "sse_cases.json").read_text())["cases"]
 STREAM = b":hi\r\n\r\nid:1\nevent:a\ndata:{}\n\ndata: \xe2\x82\xac\rdata:x\r\n\n\nid:2\ndata:end\n\n"
@@ -93,3 +93,8 @@ def test_frames_are_laid_out_as_named() -> None:
     assert encode("a\nb", event="x", event_id="1", separator=":") == b"id:1\nevent:x\ndata:a\ndata:b\n\n"
     assert encode(b"{}") == b"data: {}\n\n"
     assert encode(" a", event=" x", separator=":") == b"event:  x\ndata:  a\n\n"
+
+
+def test_a_whole_stream_has_its_frames_and_one_with_an_event_beyond_the_limit_none() -> None:
+    assert [frame.data for frame in frames_of(encode("a") + encode("b"))] == ["a", "b"]
+    assert frames_of(encode("a") + encode("x" * (MAX_EVENT_BYTES + 1))) == ()

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from mockserver.contract.check import check_body, check_error, check_response, check_stream
 from mockserver.contract.findings import Severity
 from mockserver.contract.operations import find_operation
-from mockserver.errors import EventTooLarge, InvalidJSON
 from mockserver.profiles import Profile
 from mockserver.wire import json, sse
 
@@ -48,18 +47,12 @@ class Answer:
     @cached_property
     def value(self) -> Any:
         """The body's JSON value; None where it is none."""
-        try:
-            return json.loads(self.body)
-        except InvalidJSON:
-            return None
+        return json.value_or_none(self.body)
 
     @cached_property
     def frames(self) -> tuple[sse.Frame, ...]:
         """The frames of a stream."""
-        try:
-            return tuple(sse.Decoder().feed(self.body))
-        except EventTooLarge:
-            return ()
+        return sse.frames_of(self.body)
 
     @cached_property
     def events(self) -> tuple[dict[str, Any], ...]:
@@ -70,10 +63,7 @@ class Answer:
 
 
 def _event(data: str | None) -> dict[str, Any] | None:
-    try:
-        value = json.loads((data or "").encode(errors="replace"))
-    except InvalidJSON:
-        return None
+    value = json.value_or_none(data or "")
     return value if isinstance(value, dict) else None
 
 
