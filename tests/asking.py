@@ -22,6 +22,13 @@ def until(true: Callable[[], object], seconds: float = 10) -> None:
         time.sleep(0.001)
 
 
+def text(reply: httpx.Response) -> str:
+    """The text of the first item that a reply has."""
+    assert reply.status_code == 200, reply.text
+    said: str = reply.json()["output"][0]["content"][0]["text"]
+    return said
+
+
 @dataclass(frozen=True)
 class Asker:
     """Posts create requests to a server."""

@@ -9,6 +9,7 @@ random      as above, 1 to 200 bytes, drawn from the seed
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import repeat
@@ -38,9 +39,6 @@ def cut(steps: Iterable[Step], chunking: str, seed: int) -> Iterator[Step]:
     Pauses stay where they are, but for `coalesced`, where all come first; what is held back is sent before
     anything beyond HTTP happens.
     """
-    if chunking == "coalesced":
-        yield from _coalesced(steps)
-        return
     sizes = _sizes(chunking, seed)
     held, size = bytearray(), next(sizes)
     for step in steps:
@@ -60,22 +58,10 @@ def cut(steps: Iterable[Step], chunking: str, seed: int) -> Iterator[Step]:
 
 
 def _sizes(chunking: str, seed: int) -> Iterator[int]:
+    if chunking == "coalesced":
+        return repeat(sys.maxsize)
     match = _BYTES.fullmatch(chunking)
     if match:
         return repeat(int(match[1]))
     draw = Random(seed)
     return iter(lambda: draw.randint(1, _LONGEST), None)
-
-
-def _coalesced(steps: Iterable[Step]) -> Iterator[Step]:
-    held = bytearray()
-    for step in steps:
-        if isinstance(step, Send):
-            held += step.data
-            continue
-        if held and not isinstance(step, Wait):
-            yield Send(bytes(held))
-            held.clear()
-        yield step
-    if held:
-        yield Send(bytes(held))

@@ -23,6 +23,7 @@ from mockserver.server.store import MemoryStore
 from mockserver.server.threaded import ThreadedServer
 from mockserver.testing.mock import MockServer
 from mockserver.testing.scripting import Scripted
+from tests.asking import text
 
 LATER = "qwen-2026-09"
 
@@ -43,12 +44,6 @@ def ask(place: Scripted, content: str = "Hi", headers: Any = None, **members: An
     with place.httpx() as client:
         body = {"model": place.model, "input": content, **members}
         return client.post("/responses", json=body, headers=headers)
-
-
-def text(reply: httpx.Response) -> str:
-    assert reply.status_code == 200, reply.text
-    said: str = reply.json()["output"][0]["content"][0]["text"]
-    return said
 
 
 def test_each_way_leads_into_a_session_of_its_own(server: MockServer) -> None:

@@ -12,6 +12,7 @@ import pytest
 from mockserver.errors import ConfigurationError
 from mockserver.testing.mock import MockServer
 from mockserver.wire import json
+from tests.asking import text
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +34,6 @@ def ask(
     with server.httpx() as client:
         body = {"model": server.model, "input": content, **members}
         return client.post("/responses", json=body, headers=headers)
-
-
-def text(reply: httpx.Response) -> str:
-    assert reply.status_code == 200, reply.text
-    said: str = reply.json()["output"][0]["content"][0]["text"]
-    return said
 
 
 def test_its_steps_come_in_order_and_to_those_alone_who_name_it(server: MockServer) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from mockserver import resources
+from mockserver.contract.operations import Operation
 from mockserver.server.admin.judging import definitions
-from mockserver.server.admin.operations import EXCHANGE, OPERATIONS, Operation
+from mockserver.server.admin.operations import EXCHANGE, OPERATIONS
 from mockserver.wire import json
 
 __all__ = ["with_admin"]

@@ -8,10 +8,11 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from mockserver.clock import SteppedClock
+from mockserver.contract.operations import Operation
 from mockserver.errors import ConfigurationError, MockServerError
 from mockserver.exchanges import parse_exchange
 from mockserver.server.admin.judging import judged
-from mockserver.server.admin.operations import EXCHANGE, OPERATIONS, Operation
+from mockserver.server.admin.operations import EXCHANGE, OPERATIONS
 from mockserver.server.admin.planning import plan_exchange
 from mockserver.server.bodies import read_body
 from mockserver.server.directory import PREFIX, Terms, require_name

@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from mockserver.contract.operations import Operation
 
-__all__ = ["EXCHANGE", "OPERATIONS", "Operation"]
+__all__ = ["EXCHANGE", "OPERATIONS"]
 
 #: The one schema that is a file of its own.
 EXCHANGE = "exchange"
 
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One thing that can be asked."""
-
-    name: str
-    """Its `operationId`."""
-    method: str
-    path: str
-    summary: str
-    reply: str
-    """The schema of the body of a 200, by its name in `schemas/admin.json`."""
-    request: str | None = None
-    """The schema of the request's body, or `EXCHANGE`; None: it has none."""
-    pages: bool = False
-    """Whether it takes `after` and `limit`."""
-
-
+#: Paths are whole; replies and requests are named as in `schemas/admin.json`, or `EXCHANGE`.
 OPERATIONS = (
     Operation("listStubs", "GET", "/_mock/stubs", "What is planned, and how often each was given.", "stubs"),
     Operation(
