@@ -15,6 +15,7 @@ from mockserver.cli.settings import give_up
 from mockserver.errors import ConfigurationError, InvalidExchange, MockServerError
 from mockserver.exchanges import Exchange, load_folder
 from mockserver.profiles import DEFAULT_PROFILE
+from mockserver.reports.texts import counted
 from mockserver.server.sessions import open_session
 
 __all__ = ["exchanges"]
@@ -38,7 +39,7 @@ def check(folders: tuple[Path, ...]) -> None:
                 _open(exchange)
         except MockServerError as error:
             give_up(f"{folder}: {error}", 1)
-        print(f"{folder}: {len(loaded)} exchanges, all good")
+        print(f"{folder}: {counted(len(loaded), 'exchange')}, all good")
 
 
 def _open(exchange: Exchange) -> None:

@@ -39,7 +39,7 @@ def test_a_curl_line_becomes_a_file_that_is_served(
     assert (code, out, err) == (0, "out/hello.json\n", "")
     text = (tmp_path / "out" / "hello.json").read_text()
     assert KEY not in text
-    assert mockserver("exchanges", "check", "out") == (0, "out: 1 exchanges, all good\n", "")
+    assert mockserver("exchanges", "check", "out") == (0, "out: 1 exchange, all good\n", "")
     with MockServer(exchanges=tmp_path / "out") as server:
         assert "Say here" in ask(server, "Hello!", tools=[{"type": "web_search"}]).text
 
