@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable
 
 from mockserver.replies.script import message
-from mockserver.server.asks import read_ask
-from mockserver.server.conditions import Incoming, condition
+from mockserver.server.asks import parse_request
+from mockserver.server.conditions import IncomingRequest, build_matcher
 from mockserver.server.engine import respond
 from mockserver.server.sessions import Session, open_session
 from mockserver.server.store import MemoryStore
@@ -37,7 +37,7 @@ def planned(count: int) -> Session:
     session = open_session(profile="qwen-2026-01", seed=0)
     for number in range(count):
         stub = session.stubs.add(
-            message(f"Answer {number % FEW}."), condition=condition(prompt=prompt(number))
+            message(f"Answer {number % FEW}."), condition=build_matcher(prompt=prompt(number))
         )
         stub.always()
     session.stubs.add(message("Any answer.")).always()
@@ -69,10 +69,10 @@ def timed(work: Callable[[Session], None], session: Session) -> float:
 def finding(session: Session) -> None:
     count = len(session.stubs) - 1
     body = {"model": "qwen3-max-2026-01-23", "input": ""}
-    ask = read_ask(body, session.profile)
+    ask = parse_request(body, session.profile)
     for number in range(REQUESTS):
         asked = ask._replace(prompt=prompt(number * 7919 % count))
-        assert session.stubs.take(Incoming(body, asked, {})) is not None
+        assert session.stubs.take(IncomingRequest(body, asked, {})) is not None
 
 
 def answering(session: Session) -> None:

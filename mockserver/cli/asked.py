@@ -12,7 +12,7 @@ from mockserver.contract.files import Verdict
 from mockserver.contract.findings import Finding, Severity
 from mockserver.contract.words import plain
 from mockserver.server.journal import Entry
-from mockserver.server.logbook import Logbook
+from mockserver.server.logbook import AccessLog
 from mockserver.wire.redaction import redact
 
 __all__ = ["Asked", "Tally"]
@@ -63,7 +63,7 @@ def _times(count: int) -> str:
     return f" ({count} times)" if count > 1 else ""
 
 
-class Tally(Logbook):
+class Tally(AccessLog):
     """Takes a log's place: looks at each request when it is answered, and keeps what is to be told."""
 
     def __init__(self, profile: str, ignored: Collection[str] = ()) -> None:

@@ -38,16 +38,16 @@ def diff(before: str, after: str, style: str, fail_on: str) -> None:
 
     Exit status: 0 nothing changed that is as bad as --fail-on, 1 something did, 2 unusable arguments.
     """
-    from mockserver.recordings.diff.forms import as_json, as_text, worst
+    from mockserver.recordings.diff.forms import changes_json, changes_text, reaches_severity
 
     try:
         what, changes = _compared(before, after)
     except MockServerError as error:
         give_up(str(error), 2)
-    text = as_text(changes) if style == "text" else as_json(changes, before, after, what)
+    text = changes_text(changes) if style == "text" else changes_json(changes, before, after, what)
     sys.stdout.buffer.write(text.encode(sys.stdout.encoding or "utf-8", "backslashreplace"))
     sys.stdout.flush()
-    raise SystemExit(int(worst(changes, fail_on)))
+    raise SystemExit(int(reaches_severity(changes, fail_on)))
 
 
 def _compared(before: str, after: str) -> tuple[str, list[Change]]:
@@ -61,13 +61,15 @@ def _compared(before: str, after: str) -> tuple[str, list[Change]]:
 
         return "profiles", profile_changes(_named(before), _named(after))
     if kinds[0] == "a report":
-        from mockserver.recordings.diff.reports import read_report, report_changes
+        from mockserver.recordings.diff.reports import read_verification_report, report_changes
 
-        return "reports", report_changes(read_report(Path(before)), read_report(Path(after)))
+        return "reports", report_changes(
+            read_verification_report(Path(before)), read_verification_report(Path(after))
+        )
     from mockserver.recordings.diff.recordings import recording_changes
-    from mockserver.recordings.folder import load
+    from mockserver.recordings.folder import load_recordings
 
-    return "recordings", recording_changes(load(Path(before)), load(Path(after)))
+    return "recordings", recording_changes(load_recordings(Path(before)), load_recordings(Path(after)))
 
 
 def _named(name: str) -> str:
@@ -76,7 +78,7 @@ def _named(name: str) -> str:
 
 def _kind(name: str) -> str:
     """What an argument names: a file or a folder comes before a profile of the same name."""
-    from mockserver.recordings.diff.reports import is_report
+    from mockserver.recordings.diff.reports import is_verification_report
 
     place = Path(name)
     if place.is_dir():
@@ -88,6 +90,6 @@ def _kind(name: str) -> str:
             f"{name} is neither a file nor a profile; there are: {', '.join(profile_names())}"
         )
     try:
-        return "a report" if is_report(json.loads(place.read_bytes())) else "a recording"
+        return "a report" if is_verification_report(json.loads(place.read_bytes())) else "a recording"
     except (OSError, InvalidJSON) as error:
         raise ConfigurationError(f"{name} can not be read: {error}") from None

@@ -15,7 +15,7 @@ from typing import Any
 from mockserver.contract.detect import detect
 from mockserver.errors import ConfigurationError, InvalidJSON
 from mockserver.exchanges import parse_exchange
-from mockserver.server.asks import texts_of
+from mockserver.server.asks import item_texts
 from mockserver.wire import json
 from mockserver.wire.redaction import redact
 
@@ -143,4 +143,4 @@ def _prompt(content: Any) -> str:
     if isinstance(content, str):
         return content
     users = [each for each in content or () if isinstance(each, dict) and each.get("role") == "user"]
-    return "\n".join(texts_of(users[-1])) if users else ""
+    return "\n".join(item_texts(users[-1])) if users else ""

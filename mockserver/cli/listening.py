@@ -12,10 +12,10 @@ __all__ = ["listen", "require_writable", "url_written"]
 
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens; the command ends where there is none to have."""
-    from mockserver.server.runner import bind
+    from mockserver.server.runner import bind_socket
 
     try:
-        return bind(host, port)
+        return bind_socket(host, port)
     except OSError as error:
         reason = error.strerror or str(error)
         hint = "; choose another with --port, or 0 for a free one" if port else ""

@@ -20,7 +20,7 @@ from mockserver.contract.findings import Severity
 from mockserver.errors import ConfigurationError, MockServerError
 
 if TYPE_CHECKING:
-    from mockserver.live.origin import Origin
+    from mockserver.live.origin import Endpoint
     from mockserver.live.relay import Relay
     from mockserver.profiles import Profile
     from mockserver.recordings.recorder import Recorder
@@ -73,12 +73,12 @@ def record(upstream: str, out: Path, port: int, url_file: Path | None, **options
 
     Exit status: 0; 1 where something was found at or above --fail-on; 2 unusable options.
     """
-    from mockserver.live.origin import origin, required_key
+    from mockserver.live.origin import api_key_from_env, parse_endpoint
 
     try:
         name = options["upstream_key_env"]
-        key = required_key(os.environ, name) if name else ""
-        place = origin(upstream, key, name or "DASHSCOPE_API_KEY", options["allow_http"])
+        key = api_key_from_env(os.environ, name) if name else ""
+        place = parse_endpoint(upstream, key, name or "DASHSCOPE_API_KEY", options["allow_http"])
         profile = _profile(place, options["profile"])
         require_writable(url_file)
         listener = listen("127.0.0.1", port)
@@ -87,39 +87,39 @@ def record(upstream: str, out: Path, port: int, url_file: Path | None, **options
         give_up(str(error), 2)
 
 
-def _profile(place: Origin, asked: str) -> Profile:
-    from mockserver.live.verify import profile_of_path
+def _profile(place: Endpoint, asked: str) -> Profile:
+    from mockserver.live.verify import profiles_for_path
     from mockserver.profiles import DEFAULT_PROFILE, LATEST, latest_profile, load_profile
 
     if asked != AUTO:
         return load_profile(latest_profile() if asked == LATEST else asked)
-    found = profile_of_path(place.base_url)
+    found = profiles_for_path(place.base_url)
     return found[-1] if found else load_profile(DEFAULT_PROFILE)
 
 
 def _record(
-    place: Origin,
+    place: Endpoint,
     profile: Profile,
     out: Path,
     listener: socket.socket,
     url_file: Path | None,
     options: dict[str, Any],
 ) -> int:
-    from mockserver.recordings.folder import made
-    from mockserver.server.runner import run_forever, url_of
+    from mockserver.recordings.folder import create_folder
+    from mockserver.server.runner import listener_url, run_forever
 
     keys = options["api_key"] or (f"record-{token_hex(16)}",)
     path = urlsplit(place.base_url).path
     summary = Summary(out, quiet=options["quiet"])
     relay, recorder = _relay(place, profile, out, keys, summary, options)
-    made(out)
-    relay.warm()
+    create_folder(out)
+    relay.warm_up()
     # Judging goes on beside the answers: what waits to be passed on is not to wait long for its turn.
     sys.setswitchinterval(_SWITCH_SECONDS)
 
     def announce() -> None:
-        base_url = url_of(listener) + path
-        print(_banner(base_url, place, profile, out, keys[0] if place.key else None), flush=True)
+        base_url = listener_url(listener) + path
+        print(_banner(base_url, place, profile, out, keys[0] if place.api_key else None), flush=True)
         if url_file is not None:
             url_written(url_file, base_url)
 
@@ -128,13 +128,13 @@ def _record(
     finally:
         recorder.close()
     sys.stderr.write(summary.text())
-    if recorder.defects:
-        give_up(f"internal errors, and as many recordings less: {', '.join(recorder.defects)}", 2)
+    if recorder.internal_errors:
+        give_up(f"internal errors, and as many recordings less: {', '.join(recorder.internal_errors)}", 2)
     return int(summary.breaks(options["fail_on"]))
 
 
 def _relay(
-    place: Origin,
+    place: Endpoint,
     profile: Profile,
     out: Path,
     keys: tuple[str, ...],
@@ -143,25 +143,25 @@ def _relay(
 ) -> tuple[Relay, Recorder]:
     """The pass-through, and what takes what passes; ConfigurationError."""
     from mockserver.live.asking import Budget
-    from mockserver.live.client import Limits
-    from mockserver.live.relay import Door, Relay
+    from mockserver.live.client import Timeouts
+    from mockserver.live.relay import Relay, RelayOptions
     from mockserver.recordings.cleaning import parse_mask
     from mockserver.recordings.recorder import Recorder
     from mockserver.server.journal import Journal
 
-    door = Door(
+    door = RelayOptions(
         urlsplit(place.base_url).path,
-        passes_keys=not place.key,
-        passes_redirects=True,
-        headers=_names(options["allow_header"]),
-        judges=False,
+        forward_keys=not place.api_key,
+        forward_redirects=True,
+        extra_headers=_names(options["allow_header"]),
+        check_traffic=False,
     )
     masks = [parse_mask(each) for each in options["mask"]]
     boundless = Budget(sys.maxsize, sys.maxsize)
-    relay = Relay(place, profile, keys, boundless, Limits(600, 300), Journal(), door=door)
-    secrets = keys if place.key else ()
+    relay = Relay(place, profile, keys, boundless, Timeouts(600, 300), Journal(), options=door)
+    secrets = keys if place.api_key else ()
     recorder = Recorder(out, place.base_url, profile, masks, summary.tell, secrets)
-    relay.taker = recorder
+    relay.listener = recorder
     return relay, recorder
 
 
@@ -184,11 +184,11 @@ def _names(given: tuple[str, ...]) -> frozenset[bytes]:
     return frozenset(name.encode() for name in names)
 
 
-def _banner(base_url: str, place: Origin, profile: Profile, out: Path, key: str | None) -> str:
+def _banner(base_url: str, place: Endpoint, profile: Profile, out: Path, key: str | None) -> str:
     lines = [
         f"Recording {place.base_url} to {out}, judged as {profile.name}",
         f"  base URL   {base_url}",
-        f"  keys       {'of clients, passed on' if key is None else f'that of {place.key_name}, added'}",
+        f"  keys       {'of clients, passed on' if key is None else f'that of {place.api_key_env}, added'}",
         "",
         f"  export OPENAI_BASE_URL={base_url}",
     ]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from mockserver.exchanges import Exchange
     from mockserver.profiles import Profile
-    from mockserver.recordings.replay import Playback
+    from mockserver.recordings.replay import RecordingPlayer
 
 __all__ = ["replay"]
 
@@ -46,45 +46,45 @@ def replay(recordings: Path, port: int, url_file: Path | None, quiet: bool, **op
     the n-th recording of it; one that was not recorded is refused, and told what the nearest was. Any key
     will do.
     """
-    from mockserver.recordings.ages import warnings
-    from mockserver.recordings.deck import Deck
-    from mockserver.recordings.folder import load
+    from mockserver.recordings.ages import recording_warnings
+    from mockserver.recordings.deck import PlaybackQueue
+    from mockserver.recordings.folder import load_recordings
     from mockserver.recordings.playing import parse_speed
-    from mockserver.recordings.replay import Playback, base_paths
+    from mockserver.recordings.replay import RecordingPlayer, client_base_paths
 
     try:
-        found = load(recordings)
+        found = load_recordings(recordings)
         age = _profile(found, options["profile"])
-        playback = Playback(Deck(found, once=options["once"]), parse_speed(options["speed"]))
+        playback = RecordingPlayer(PlaybackQueue(found, once=options["once"]), parse_speed(options["speed"]))
     except MockServerError as error:
         give_up(str(error), 2)
     require_writable(url_file)
-    for line in warnings(found, age.name, options["max_age"]):
+    for line in recording_warnings(found, age.name, options["max_age"]):
         print(f"mockserver: warning: {line}", file=sys.stderr, flush=True)
-    bases = base_paths(found, age)
+    bases = client_base_paths(found, age)
     told = f"{len(found)} recordings ({options['speed']}), judged as {age.name}"
     _serve(playback, age, bases, listen("127.0.0.1", port), lambda url: _announce(url, told, url_file), quiet)
-    if unplayed := len(playback.deck.unplayed):
+    if unplayed := len(playback.queue.unplayed):
         print(f"mockserver: {unplayed} of {len(found)} recordings were not asked for", file=sys.stderr)
 
 
 def _serve(
-    playback: Playback,
+    playback: RecordingPlayer,
     profile: Profile,
     bases: tuple[str, ...],
     listener: socket.socket,
     announce: Callable[[str], None],
     quiet: bool,
 ) -> None:
-    from mockserver.recordings.replay import Replay
+    from mockserver.recordings.replay import ReplayApp
     from mockserver.server.journal import Journal
-    from mockserver.server.logbook import Logbook
-    from mockserver.server.runner import run_forever, url_of
+    from mockserver.server.logbook import AccessLog
+    from mockserver.server.runner import listener_url, run_forever
 
-    logbook = Logbook(None if quiet else sys.stderr)
-    app = Replay(playback, profile, bases, Journal(), tell=logbook.note)
+    logbook = AccessLog(None if quiet else sys.stderr)
+    app = ReplayApp(playback, profile, bases, Journal(), on_entry=logbook.add)
     try:
-        run_forever(app, listener, lambda: announce(url_of(listener) + bases[0]))
+        run_forever(app, listener, lambda: announce(listener_url(listener) + bases[0]))
     finally:
         logbook.flush()
 

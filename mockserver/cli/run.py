@@ -66,7 +66,7 @@ def run(
         services = open_services(_HOST, keys, True, **settings, allow_host=())
     except MockServerError as error:
         give_up(str(error), 2)
-    tally = services.logbook = Tally(services.session.profile.name, ignore)
+    tally = services.access_log = Tally(services.default_session.profile.name, ignore)
     key = keys[0] if keys else f"sk-mock-{secrets.token_hex(12)}"
     status = _run(command, services, key)
     asked = tally.asked()

@@ -119,22 +119,22 @@ def _is_loopback(host: str) -> bool:
 
 def _reloading(services: Services) -> Callable[[], None] | None:
     """What looks for changed exchange files, and says so in the log."""
-    folder = services.folder
+    folder = services.exchange_folder
     if folder is None:
         return None
 
     def reload() -> None:
         if told := folder.renew(services.sessions.use_exchanges):
-            services.logbook.note(told)
+            services.access_log.add(told)
 
     return reload
 
 
 def open_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: Any) -> Services:
     """What the options of `serve` describe; MockServerError says what of them can not be used."""
-    from mockserver.server.access import Hosts, Keys
+    from mockserver.server.access import AllowedHosts, ApiKeys
     from mockserver.server.endpoint import Services
-    from mockserver.server.logbook import Logbook
+    from mockserver.server.logbook import AccessLog
     from mockserver.server.reloading import Folder
     from mockserver.server.sessions import COUNTED, AnyModel, open_session
     from mockserver.server.store import MemoryStore
@@ -155,15 +155,15 @@ def open_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: Any
     session.whole_arguments = settings["function_arguments"] == "whole"
     _behave(session, settings)
     return Services(
-        session=session,
+        default_session=session,
         store=MemoryStore(settings["store_size"]),
-        keys=Keys(keys),
-        hosts=Hosts([host if ":" not in host else f"[{host.strip('[]')}]", *settings["allow_host"]]),
-        logbook=Logbook(None if quiet else sys.stderr),
+        keys=ApiKeys(keys),
+        hosts=AllowedHosts([host if ":" not in host else f"[{host.strip('[]')}]", *settings["allow_host"]]),
+        access_log=AccessLog(None if quiet else sys.stderr),
         mock_headers=settings["allow_mock_headers"],
         stream_errors=settings["stream_errors"],
         admin_token=token_urlsafe(24) if settings.get("admin") else "",
-        folder=folder,
+        exchange_folder=folder,
     )
 
 
@@ -187,13 +187,16 @@ def _serve(
     on_tick: Callable[[], None] | None,
 ) -> None:
     from mockserver.server.app import App
-    from mockserver.server.banner import banner
-    from mockserver.server.runner import run_forever, url_of
+    from mockserver.server.banner import startup_banner
+    from mockserver.server.runner import listener_url, run_forever
 
-    url, session = url_of(listener), services.session
+    url, session = listener_url(listener), services.default_session
 
     def announce() -> None:
-        print(banner(url, session.profile, session.rendering, key_names, services.keys.any), flush=True)
+        print(
+            startup_banner(url, session.profile, session.rendering, key_names, services.keys.accepts_any),
+            flush=True,
+        )
         if services.admin_token:
             print(f"  admin      {url}/_mock/  x-mock-admin-token: {services.admin_token}", flush=True)
         if url_file is not None:
@@ -206,4 +209,4 @@ def _serve(
     try:
         run_forever(App(services), listener, announce, on_tick)
     finally:
-        services.logbook.flush()
+        services.access_log.flush()

@@ -12,7 +12,7 @@ from mockserver.contract.words import lines_of, plain
 from mockserver.wire.redaction import redact
 
 if TYPE_CHECKING:
-    from mockserver.recordings.recorder import Told
+    from mockserver.recordings.recorder import RecordingResult
 
 __all__ = ["Summary"]
 
@@ -29,12 +29,12 @@ class Summary:
         self._troubles: Counter[str] = Counter()
         self._severities: Counter[Severity] = Counter()
 
-    def tell(self, told: Told) -> None:
+    def tell(self, told: RecordingResult) -> None:
         """Take note of a request, and print what was found."""
         self._count += 1
         self._files += told.file is not None
-        if told.trouble:
-            self._troubles[told.trouble] += 1
+        if told.problem:
+            self._troubles[told.problem] += 1
         for finding in told.findings:
             self._severities[finding.severity] += 1
             message = redact(finding.message, told.secrets)
@@ -42,9 +42,11 @@ class Summary:
         if self._quiet:
             return
         name = told.file.name if told.file else "-"
-        first = "" if told.first is None else f" first byte {told.first * 1000:.0f} ms,"
-        line = f"{told.method} {told.path} {told.status or '-'}{first} {told.seconds * 1000:.0f} ms  {name}"
-        lines = [line + (f"  ({told.trouble})" if told.trouble else "")]
+        first = (
+            "" if told.time_to_first_byte is None else f" first byte {told.time_to_first_byte * 1000:.0f} ms,"
+        )
+        line = f"{told.method} {told.path} {told.status or '-'}{first} {told.duration * 1000:.0f} ms  {name}"
+        lines = [line + (f"  ({told.problem})" if told.problem else "")]
         for finding in told.findings:
             if finding.severity is not Severity.INFO:
                 lines += lines_of(finding)

@@ -16,14 +16,20 @@ from mockserver.cli.options import option
 from mockserver.cli.settings import give_up
 from mockserver.cli.verifying_again import replayed
 from mockserver.errors import MockServerError
-from mockserver.live.asking import Asker, Budget
+from mockserver.live.asking import Budget, BudgetedClient
 from mockserver.live.baseline import read_baseline, write_baseline
-from mockserver.live.client import Client, Limits
-from mockserver.live.forms import FORMS, plan_text
-from mockserver.live.origin import Origin, origin, required_key
-from mockserver.live.probes import Probe, choose
-from mockserver.live.report import report
-from mockserver.live.verify import Run, Verdict, chosen_profile, profile_of_path, run_probes
+from mockserver.live.client import Client, Timeouts
+from mockserver.live.forms import REPORT_FORMATS, write_plan
+from mockserver.live.origin import Endpoint, api_key_from_env, parse_endpoint
+from mockserver.live.probes import Probe, select_probes
+from mockserver.live.report import build_report
+from mockserver.live.verify import (
+    Verdict,
+    VerificationRun,
+    profile_for_endpoint,
+    profiles_for_path,
+    run_probes,
+)
 from mockserver.profiles import load_profile
 
 __all__ = ["verify"]
@@ -77,12 +83,12 @@ def verify(base_url: str, api_key_env: str, dry_run: bool, **options: Any) -> No
     """
     try:
         targets = [_target(each) for each in options["reports"]]
-        probes = choose(options["only"], options["skip"])
+        probes = select_probes(options["only"], options["skip"])
         if options["accept"] and options["baseline"] is None:
             give_up("--accept writes the drift to the file of --baseline, which is missing", 2)
         baseline = read_baseline(options["baseline"]) if options["baseline"] else frozenset()
-        key = "-" if dry_run else required_key(os.environ, api_key_env)
-        place = origin(base_url, key, api_key_env, options["allow_http"])
+        key = "-" if dry_run else api_key_from_env(os.environ, api_key_env)
+        place = parse_endpoint(base_url, key, api_key_env, options["allow_http"])
         if options["replay"] is not None:
             raise SystemExit(replayed(place, targets, options, dry_run=dry_run))
         raise SystemExit(_verify(place, probes, baseline, targets, dry_run, options))
@@ -92,32 +98,34 @@ def verify(base_url: str, api_key_env: str, dry_run: bool, **options: Any) -> No
 
 def _target(given: str) -> tuple[str, Path]:
     name, equals, file = given.partition("=")
-    if not equals or not file or name not in FORMS:
-        give_up(f"--report {given}: must be FORM=FILE, with a form of {', '.join(FORMS)}", 2)
+    if not equals or not file or name not in REPORT_FORMATS:
+        give_up(f"--report {given}: must be FORM=FILE, with a form of {', '.join(REPORT_FORMATS)}", 2)
     return name, Path(file)
 
 
 def _verify(
-    place: Origin,
+    place: Endpoint,
     probes: list[Probe],
     baseline: frozenset[tuple[str, str]],
     targets: list[tuple[str, Path]],
     dry_run: bool,
     options: dict[str, Any],
 ) -> int:
-    client = Client(place, Limits(options["timeout"], options["stall"]))
+    client = Client(place, Timeouts(options["timeout"], options["stall"]))
     try:
         budget = Budget(options["max_requests"], options["max_tokens"])
-        asker = Asker(client, budget, options["rate"])
+        asker = BudgetedClient(client, budget, options["rate"])
         profile, why = _profile(place, asker, options["profile"], dry_run)
         known = load_profile(profile)
         model = options["model"] or next(iter(known.models), None)
         if model is None:
             give_up(f"the profile {profile} names no model: name one with --model", 2)
         own = {name: options[name] for name in ("vector_store", "mcp_server") if options[name]}
-        run = Run(place, profile, why, model, options["seed"], tuple(probes), baseline=baseline, own=own)
-        rows = [(each.id, each.title, each.requests, each.tokens, each.lacks(known)) for each in probes]
-        sys.stderr.write(plan_text(report(run), rows, (budget.requests, budget.tokens)))
+        run = VerificationRun(
+            place, profile, why, model, options["seed"], tuple(probes), baseline=baseline, user_resources=own
+        )
+        rows = [(each.id, each.title, each.requests, each.tokens, each.skip_reason(known)) for each in probes]
+        sys.stderr.write(write_plan(build_report(run), rows, (budget.max_requests, budget.max_tokens)))
         if dry_run:
             return 0
         return _run(run, asker, targets, options)
@@ -125,57 +133,59 @@ def _verify(
         client.close()
 
 
-def _profile(place: Origin, asker: Asker, asked: str, dry_run: bool) -> tuple[str, str]:
+def _profile(place: Endpoint, asker: BudgetedClient, asked: str, dry_run: bool) -> tuple[str, str]:
     if asked != AUTO:
         return load_profile(asked).name, "as asked"
     if dry_run:
-        candidates = profile_of_path(place.base_url)
+        candidates = profiles_for_path(place.base_url)
         if not candidates:
             give_up(
                 "nothing in the URL tells the profile, and --dry-run asks nothing: name it with --profile", 2
             )
         return candidates[-1].name, "by its path, as far as that tells"
-    return chosen_profile(place, asker)
+    return profile_for_endpoint(place, asker)
 
 
-def _run(run: Run, asker: Asker, targets: Sequence[tuple[str, Path]], options: dict[str, Any]) -> int:
+def _run(
+    run: VerificationRun, asker: BudgetedClient, targets: Sequence[tuple[str, Path]], options: dict[str, Any]
+) -> int:
     stopped: str | None = None
     with _progress(run) as (begun, done), _interruptible():
         try:
             run_probes(run, asker, begun, lambda: _kept(done, run, targets))
         except KeyboardInterrupt:
-            run.partial = stopped = "interrupted"
+            run.partial_reason = stopped = "interrupted"
         except MockServerError as error:
-            run.partial = stopped = str(error)
+            run.partial_reason = stopped = str(error)
     _write(run, targets)
-    sys.stdout.write(FORMS["text"](report(run), run))
+    sys.stdout.write(REPORT_FORMATS["text"](build_report(run), run))
     sys.stdout.flush()
     if stopped is not None:
         give_up(stopped, 2)
     return _status(run, options)
 
 
-def _kept(done: Callable[[], None], run: Run, targets: Sequence[tuple[str, Path]]) -> None:
+def _kept(done: Callable[[], None], run: VerificationRun, targets: Sequence[tuple[str, Path]]) -> None:
     done()
     _write(run, targets)
 
 
-def _status(run: Run, options: dict[str, Any]) -> int:
-    drift = [each.key for each in run.problems if not each.first.is_fail]
+def _status(run: VerificationRun, options: dict[str, Any]) -> int:
+    drift = [each.key for each in run.findings if not each.first.is_failure]
     if options["accept"]:
         write_baseline(options["baseline"], {*run.baseline, *drift})
-    new = run.drifted and not options["accept"] and options["fail_on"] == "drift"
-    nothing = all(each.verdict in (Verdict.INCONCLUSIVE, Verdict.NOT_COVERED) for each in run.outcomes)
-    return 2 if nothing else int(run.failed or new)
+    new = run.has_new_drift and not options["accept"] and options["fail_on"] == "drift"
+    nothing = all(each.verdict in (Verdict.INCONCLUSIVE, Verdict.NOT_COVERED) for each in run.results)
+    return 2 if nothing else int(run.has_failures or new)
 
 
-def _write(run: Run, targets: Sequence[tuple[str, Path]]) -> None:
+def _write(run: VerificationRun, targets: Sequence[tuple[str, Path]]) -> None:
     """Write the reports anew; whoever looks in the meantime sees a whole one."""
-    value = report(run) if targets else {}
+    value = build_report(run) if targets else {}
     for form, target in targets:
         part = target.with_name(f"{target.name}.part")
         try:
-            part.write_text(FORMS[form](value, run), encoding="utf-8")
+            part.write_text(REPORT_FORMATS[form](value, run), encoding="utf-8")
             part.replace(target)
         except OSError as error:
             give_up(f"can not write {target}: {error.strerror or error}", 2)
@@ -196,9 +206,9 @@ def _interruptible() -> Iterator[None]:
 
 
 @contextmanager
-def _progress(run: Run) -> Iterator[tuple[Callable[[Probe], None], Callable[[], None]]]:
+def _progress(run: VerificationRun) -> Iterator[tuple[Callable[[Probe], None], Callable[[], None]]]:
     """(what to call as a probe begins, and as it is done): a bar on a terminal, else a line each."""
-    total = len(run.planned)
+    total = len(run.probes)
     if not sys.stderr.isatty():
         yield lambda _: None, lambda: _line(run, total)
         return
@@ -214,6 +224,6 @@ def _progress(run: Run) -> Iterator[tuple[Callable[[Probe], None], Callable[[], 
         )
 
 
-def _line(run: Run, total: int) -> None:
-    last = run.outcomes[-1]
-    print(f"[{len(run.outcomes)}/{total}] {last.probe.id}: {last.verdict}", file=sys.stderr, flush=True)
+def _line(run: VerificationRun, total: int) -> None:
+    last = run.results[-1]
+    print(f"[{len(run.results)}/{total}] {last.probe.id}: {last.verdict}", file=sys.stderr, flush=True)

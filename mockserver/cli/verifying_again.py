@@ -11,16 +11,21 @@ from typing import Any
 from mockserver.cli.settings import give_up
 from mockserver.errors import ConfigurationError
 from mockserver.exchanges import Exchange
-from mockserver.live.asking import Asker, Budget, Unreachable
-from mockserver.live.client import Client, Limits
-from mockserver.live.origin import Origin
+from mockserver.live.asking import Budget, BudgetedClient, EndpointUnreachable
+from mockserver.live.client import Client, Timeouts
+from mockserver.live.origin import Endpoint
 from mockserver.profiles import load_profile
-from mockserver.recordings.again import Again, ask_again, expected_tokens, replay_changes
-from mockserver.recordings.ages import warnings
+from mockserver.recordings.again import (
+    ReverificationResult,
+    expected_tokens,
+    reverification_changes,
+    reverify,
+)
+from mockserver.recordings.ages import recording_warnings
 from mockserver.recordings.diff.changes import Change
-from mockserver.recordings.diff.forms import as_json, as_text, worst
-from mockserver.recordings.diff.recordings import profile_of
-from mockserver.recordings.folder import load
+from mockserver.recordings.diff.forms import changes_json, changes_text, reaches_severity
+from mockserver.recordings.diff.recordings import recording_profile
+from mockserver.recordings.folder import load_recordings
 
 __all__ = ["replayed"]
 
@@ -29,58 +34,62 @@ _FAILING = {"drift": "warning", "fail": "breaking"}
 
 
 def replayed(
-    place: Origin, targets: Sequence[tuple[str, Path]], options: dict[str, Any], *, dry_run: bool
+    place: Endpoint, targets: Sequence[tuple[str, Path]], options: dict[str, Any], *, dry_run: bool
 ) -> int:
     """Ask again, print what changed and write the reports; the exit status."""
     for form, _ in targets:
         if form not in ("text", "json"):
             raise ConfigurationError(f"--report {form}=…: with --replay there are text and json")
-    found = load(options["replay"])
-    profile = profile_of(found[0]) if options["profile"] == "auto" else load_profile(options["profile"])
+    found = load_recordings(options["replay"])
+    profile = (
+        recording_profile(found[0]) if options["profile"] == "auto" else load_profile(options["profile"])
+    )
     _plan(found, place, profile.name, options)
     if dry_run:
         return 0
-    client = Client(place, Limits(options["timeout"], options["stall"]))
+    client = Client(place, Timeouts(options["timeout"], options["stall"]))
     try:
         budget = Budget(options["max_requests"], options["max_tokens"])
-        asker = Asker(client, budget, options["rate"])
-        outcomes = [*_told(ask_again(found, asker, profile), len(found))]
-    except Unreachable as error:
-        give_up(f"{place.base_url}: the endpoint is not reached: {place.cleaned(str(error))}", 2)
+        asker = BudgetedClient(client, budget, options["rate"])
+        outcomes = [*_told(reverify(found, asker, profile), len(found))]
+    except EndpointUnreachable as error:
+        give_up(f"{place.base_url}: the endpoint is not reached: {place.redact(str(error))}", 2)
     finally:
         client.close()
-    changes = replay_changes(outcomes)
+    changes = reverification_changes(outcomes)
     _write(changes, place, targets, options)
     return _status(outcomes, changes, options)
 
 
-def _plan(found: Sequence[Exchange], place: Origin, profile: str, options: dict[str, Any]) -> None:
+def _plan(found: Sequence[Exchange], place: Endpoint, profile: str, options: dict[str, Any]) -> None:
     tokens = sum(map(expected_tokens, found))
     lines = [
         f"{len(found)} recorded requests, about {tokens} tokens, to {place.base_url}, judged as {profile}"
     ]
-    lines += [f"warning: {line}" for line in warnings(found, profile)]
+    lines += [f"warning: {line}" for line in recording_warnings(found, profile)]
     if len(found) > options["max_requests"] or tokens > options["max_tokens"]:
         lines.append("warning: that is more than --max-requests or --max-tokens: the last are not asked")
     print(*(f"mockserver: {line}" for line in lines), sep="\n", file=sys.stderr, flush=True)
 
 
-def _told(outcomes: Iterator[Again], total: int) -> Iterator[Again]:
+def _told(outcomes: Iterator[ReverificationResult], total: int) -> Iterator[ReverificationResult]:
     for number, each in enumerate(outcomes, start=1):
         worst_of = min(
-            (change.grade for change in each.changes), key=["breaking", "warning", "info"].index, default=""
+            (change.severity for change in each.changes),
+            key=["breaking", "warning", "info"].index,
+            default="",
         )
-        verdict = f"not asked: {each.not_asked}" if each.not_asked else worst_of or "the same"
+        verdict = f"not asked: {each.skip_reason}" if each.skip_reason else worst_of or "the same"
         print(f"[{number}/{total}] {each.exchange.name}: {verdict}", file=sys.stderr, flush=True)
         yield each
 
 
 def _write(
-    changes: Sequence[Change], place: Origin, targets: Sequence[tuple[str, Path]], options: dict[str, Any]
+    changes: Sequence[Change], place: Endpoint, targets: Sequence[tuple[str, Path]], options: dict[str, Any]
 ) -> None:
     texts = {
-        "text": place.cleaned(as_text(changes)),
-        "json": place.cleaned(as_json(changes, str(options["replay"]), place.base_url, "replay")),
+        "text": place.redact(changes_text(changes)),
+        "json": place.redact(changes_json(changes, str(options["replay"]), place.base_url, "replay")),
     }
     sys.stdout.write(texts["text"])
     sys.stdout.flush()
@@ -91,10 +100,12 @@ def _write(
             give_up(f"can not write {target}: {error.strerror or error}", 2)
 
 
-def _status(outcomes: Sequence[Again], changes: Sequence[Change], options: dict[str, Any]) -> int:
-    not_asked = Counter(each.not_asked for each in outcomes if each.not_asked)
+def _status(
+    outcomes: Sequence[ReverificationResult], changes: Sequence[Change], options: dict[str, Any]
+) -> int:
+    not_asked = Counter(each.skip_reason for each in outcomes if each.skip_reason)
     for why, count in not_asked.items():
         print(f"mockserver: {count} not asked: {why}", file=sys.stderr)
     if not_asked.total() == len(outcomes):
         return 2
-    return int(worst(changes, _FAILING[options["fail_on"]]))
+    return int(reaches_severity(changes, _FAILING[options["fail_on"]]))

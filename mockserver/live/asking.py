@@ -7,32 +7,46 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from mockserver.live.client import Ask, Client, Crossing, End
+from mockserver.live.client import Client, Interaction, LiveRequest, ReplyEnd
 
-__all__ = ["Asker", "Budget", "OutOfBudget", "Throttled", "Unreachable", "is_throttled"]
+__all__ = [
+    "BudgetedClient",
+    "Budget",
+    "BudgetExceeded",
+    "RateLimited",
+    "EndpointUnreachable",
+    "is_rate_limited",
+]
 
 #: Seconds to wait where the service says "later" and not when; it recovers in about a minute
 #: (rate-limit page, June 2026).
-WAITS = (5.0, 20.0, 60.0)
+RETRY_WAITS = (5.0, 20.0, 60.0)
 
 #: Longest wait that the service may ask for, in seconds.
-_LONGEST = 120.0
+_MAX_RETRY_AFTER = 120.0
 
 #: Words of the service's texts for a limit that time lifts (error catalogue and OpenAPI document, 2026).
-_LIMITED = ("rate limit", "too many", "request limit", "requests list", "increased too quickly", "throttl")
+_RATE_LIMIT_PHRASES = (
+    "rate limit",
+    "too many",
+    "request limit",
+    "requests list",
+    "increased too quickly",
+    "throttl",
+)
 #: … and for one that it does not.
-_QUOTA = ("quota", "billing", "arrearage", "overdue")
+_QUOTA_PHRASES = ("quota", "billing", "arrearage", "overdue")
 
 
-class OutOfBudget(Exception):
+class BudgetExceeded(Exception):
     """A request is not sent: it could cost more than is left; the message says what of."""
 
 
-class Throttled(Exception):
+class RateLimited(Exception):
     """The service keeps saying "not now"."""
 
 
-class Unreachable(Exception):
+class EndpointUnreachable(Exception):
     """The endpoint is not there."""
 
 
@@ -40,26 +54,28 @@ class Unreachable(Exception):
 class Budget:
     """What a run may spend, and what it has spent."""
 
-    requests: int
-    tokens: int
+    max_requests: int
+    max_tokens: int
     spent_requests: int = 0
     spent_tokens: int = 0
 
-    def require(self, ask: Ask) -> None:
+    def require(self, request: LiveRequest) -> None:
         """OutOfBudget where the request does not fit into what is left."""
-        if self.spent_requests >= self.requests:
-            raise OutOfBudget(f"all {self.requests} requests are spent (--max-requests)")
-        if self.spent_tokens + ask.tokens > self.tokens:
-            left = self.tokens - self.spent_tokens
-            raise OutOfBudget(f"about {ask.tokens} tokens are needed, and {left} are left (--max-tokens)")
+        if self.spent_requests >= self.max_requests:
+            raise BudgetExceeded(f"all {self.max_requests} requests are spent (--max-requests)")
+        if self.spent_tokens + request.expected_tokens > self.max_tokens:
+            left = self.max_tokens - self.spent_tokens
+            raise BudgetExceeded(
+                f"about {request.expected_tokens} tokens are needed, and {left} are left (--max-tokens)"
+            )
 
-    def spend(self, crossing: Crossing) -> None:
+    def spend(self, interaction: Interaction) -> None:
         """Take note of what a request has cost."""
         self.spent_requests += 1
-        self.spent_tokens += crossing.tokens
+        self.spent_tokens += interaction.tokens
 
 
-class Asker:
+class BudgetedClient:
     """Sends requests one after another, within a budget and a rate; waits where the service asks for it."""
 
     def __init__(
@@ -67,72 +83,72 @@ class Asker:
         client: Client,
         budget: Budget,
         rate: float = 0.0,
-        waits: tuple[float, ...] = WAITS,
+        retry_waits: tuple[float, ...] = RETRY_WAITS,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """`rate`: requests a second at the most; 0: as fast as they are answered."""
         self._client = client
         self.budget = budget
-        self._pause = 1 / rate if rate else 0.0
-        self._waits = waits
+        self._request_interval = 1 / rate if rate else 0.0
+        self._retry_waits = retry_waits
         self._sleep = sleep
-        self._next = 0.0
-        self.reached = False
+        self._next_request_at = 0.0
+        self.has_reply = False
         """Whether the endpoint has ever answered."""
 
-    def ask(self, ask: Ask, note: Callable[[Crossing], None]) -> Crossing:
+    def send(self, request: LiveRequest, on_interaction: Callable[[Interaction], None]) -> Interaction:
         """Send a request; `note` gets every answer, those to wait after too.
 
         OutOfBudget, Throttled, Unreachable.
         """
-        for wait in (*self._waits, None):
-            self.budget.require(ask)
-            self._keep_pace()
-            crossing = self._client.send(ask)
+        for wait in (*self._retry_waits, None):
+            self.budget.require(request)
+            self._wait_for_rate()
+            crossing = self._client.send(request)
             self.budget.spend(crossing)
-            note(crossing)
-            if crossing.end is End.UNREACHABLE:
-                raise Unreachable(crossing.detail)
-            self.reached = True
-            if not is_throttled(crossing):
+            on_interaction(crossing)
+            if crossing.end is ReplyEnd.UNREACHABLE:
+                raise EndpointUnreachable(crossing.detail)
+            self.has_reply = True
+            if not is_rate_limited(crossing):
                 return crossing
-            if wait is None or _is_quota(crossing):
+            if wait is None or _is_quota_exhausted(crossing):
                 break
-            self._wait(crossing, wait)
-        raise Throttled(_message(crossing) or f"HTTP status {crossing.status}")
+            self._wait_before_retry(crossing, wait)
+        raise RateLimited(_error_message(crossing) or f"HTTP status {crossing.status}")
 
-    def _keep_pace(self) -> None:
+    def _wait_for_rate(self) -> None:
         now = time.monotonic()
-        if now < self._next:
-            self._sleep(self._next - now)
-        self._next = max(now, self._next) + self._pause
+        if now < self._next_request_at:
+            self._sleep(self._next_request_at - now)
+        self._next_request_at = max(now, self._next_request_at) + self._request_interval
 
-    def _wait(self, crossing: Crossing, wait: float) -> None:
-        asked = _asked_wait(crossing)
-        if asked is not None and asked > _LONGEST:
-            raise Throttled(f"the service asks to come back in {asked:.0f} s")
+    def _wait_before_retry(self, interaction: Interaction, wait: float) -> None:
+        asked = _retry_after(interaction)
+        if asked is not None and asked > _MAX_RETRY_AFTER:
+            raise RateLimited(f"the service asks to come back in {asked:.0f} s")
         self._sleep(wait if asked is None else asked)
 
 
-def is_throttled(crossing: Crossing) -> bool:
+def is_rate_limited(interaction: Interaction) -> bool:
     """Whether the service says that there were too many requests: with 429, or as a failed response.
 
     The service also says so with HTTP status 200 (its OpenAPI document, August 2026).
     """
-    if crossing.status == 429 or (crossing.status == 503 and "retry-after" in crossing.headers):
+    if interaction.status == 429 or (interaction.status == 503 and "retry-after" in interaction.headers):
         return True
-    response = crossing.response
-    failed = crossing.status == 200 and response is not None and response.get("status") == "failed"
-    return failed and any(word in _message(crossing).lower() for word in _LIMITED)
+    response = interaction.response
+    failed = interaction.status == 200 and response is not None and response.get("status") == "failed"
+    return failed and any(word in _error_message(interaction).lower() for word in _RATE_LIMIT_PHRASES)
 
 
-def _is_quota(crossing: Crossing) -> bool:
-    return any(word in _message(crossing).lower() for word in _QUOTA)
+def _is_quota_exhausted(interaction: Interaction) -> bool:
+    return any(word in _error_message(interaction).lower() for word in _QUOTA_PHRASES)
 
 
-def _message(crossing: Crossing) -> str:
+def _error_message(interaction: Interaction) -> str:
     """The text of an error, whatever envelope it came in."""
-    holders = [crossing.value, crossing.response]
+    holders = [interaction.value, interaction.response]
     holders += [holder.get("error") for holder in holders if isinstance(holder, dict)]
     for holder in reversed(holders):
         if isinstance(holder, dict) and isinstance(holder.get("message"), str):
@@ -140,12 +156,12 @@ def _message(crossing: Crossing) -> str:
     return ""
 
 
-def _asked_wait(crossing: Crossing) -> float | None:
+def _retry_after(interaction: Interaction) -> float | None:
     """Seconds that the headers ask to wait, in any of their three forms."""
-    milliseconds = crossing.headers.get("retry-after-ms", "")
+    milliseconds = interaction.headers.get("retry-after-ms", "")
     if milliseconds.replace(".", "", 1).isdecimal():
         return float(milliseconds) / 1000
-    after = crossing.headers.get("retry-after", "")
+    after = interaction.headers.get("retry-after", "")
     if after.replace(".", "", 1).isdecimal():
         return float(after)
     try:

@@ -10,13 +10,13 @@ from mockserver.wire import json
 
 __all__ = ["read_baseline", "write_baseline"]
 
-_FORMAT = 1
+_FORMAT_VERSION = 1
 
-Known = frozenset[tuple[str, str]]
+AcceptedDrift = frozenset[tuple[str, str]]
 """Pairs of a rule and a place in the contract."""
 
 
-def read_baseline(path: Path) -> Known:
+def read_baseline(path: Path) -> AcceptedDrift:
     """The accepted drift; none where there is no such file. ConfigurationError where it is not one."""
     try:
         value = json.loads(path.read_bytes())
@@ -24,17 +24,19 @@ def read_baseline(path: Path) -> Known:
         return frozenset()
     except (OSError, InvalidJSON) as error:
         raise ConfigurationError(f"the baseline {path} can not be read: {error}") from None
-    rows = value.get("drift") if isinstance(value, dict) and value.get("format") == _FORMAT else None
+    rows = value.get("drift") if isinstance(value, dict) and value.get("format") == _FORMAT_VERSION else None
     if not isinstance(rows, list) or not all(map(_is_row, rows)):
-        raise ConfigurationError(f"{path} is no baseline of format {_FORMAT}: write a new one with --accept")
+        raise ConfigurationError(
+            f"{path} is no baseline of format {_FORMAT_VERSION}: write a new one with --accept"
+        )
     return frozenset((row["rule"], row["place"]) for row in rows)
 
 
-def write_baseline(path: Path, known: Iterable[tuple[str, str]]) -> None:
+def write_baseline(path: Path, accepted: Iterable[tuple[str, str]]) -> None:
     """Write accepted drift, sorted, to be read as it changes; ConfigurationError where it can not be."""
-    rows = [{"rule": rule, "place": place} for rule, place in sorted(set(known))]
+    rows = [{"rule": rule, "place": place} for rule, place in sorted(set(accepted))]
     try:
-        path.write_bytes(json.pretty({"format": _FORMAT, "drift": rows}))
+        path.write_bytes(json.pretty({"format": _FORMAT_VERSION, "drift": rows}))
     except OSError as error:
         raise ConfigurationError(
             f"the baseline {path} can not be written: {error.strerror or error}"

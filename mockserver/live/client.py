@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 from mockserver import __version__
 from mockserver.errors import EventTooLarge
-from mockserver.live.origin import Origin
+from mockserver.live.origin import Endpoint
 from mockserver.wire import json, sse
 
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Ask", "Client", "Crossing", "End", "Limits"]
+__all__ = ["LiveRequest", "Client", "Interaction", "ReplyEnd", "Timeouts"]
 
 #: Bytes of an answer that are read at the most.
-MAX_BYTES = 32 << 20
+MAX_REPLY_BYTES = 32 << 20
 
 #: Seconds to reach the endpoint.
-_CONNECT_SECONDS = 10.0
+_CONNECT_TIMEOUT = 10.0
 
 
-class End(StrEnum):
+class ReplyEnd(StrEnum):
     """How an answer ended."""
 
     COMPLETE = "complete"
@@ -40,17 +40,17 @@ class End(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class Timeouts:
     """Seconds that an answer may take."""
 
-    whole: float = 120.0
+    total: float = 120.0
     """From the request to the last byte."""
     stall: float = 30.0
     """Between two pieces, once it has begun."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class LiveRequest:
     """One request to send."""
 
     body: Any = None
@@ -58,12 +58,12 @@ class Ask:
     method: str = "POST"
     path: str = "/responses"
     """Behind the base URL."""
-    key: str | None = ""
+    api_key: str | None = ""
     """Another key than the origin's; None: none at all; "": the origin's."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    stop_after: int | None = None
+    stop_after_events: int | None = None
     """Hang up after so many events."""
-    tokens: int = 0
+    expected_tokens: int = 0
     """What it is expected to cost."""
 
     @property
@@ -72,7 +72,7 @@ class Ask:
         return isinstance(self.body, dict) and self.body.get("stream") is True
 
     @property
-    def data(self) -> bytes:
+    def content(self) -> bytes:
         """The body as it is sent."""
         if self.body is None:
             return b""
@@ -80,10 +80,10 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Crossing:
+class Interaction:
     """A request and what came back; the key is in none of it."""
 
-    ask: Ask
+    request: LiveRequest
     url: str
     status: int | None
     """None where no answer began."""
@@ -91,10 +91,10 @@ class Crossing:
     """By name in lower case."""
     chunks: tuple[tuple[float, bytes], ...]
     """Each piece of the body, and the seconds from the request to its arrival."""
-    end: End
+    end: ReplyEnd
     detail: str
     """More about an end that is not complete."""
-    seconds: float
+    duration: float
     """From the request to the end."""
 
     @cached_property
@@ -147,15 +147,15 @@ class Crossing:
         total = usage.get("total_tokens") if isinstance(usage, dict) else None
         if isinstance(total, int) and total >= 0:
             return total
-        return 0 if self.status is None or self.status >= 400 else self.ask.tokens
+        return 0 if self.status is None or self.status >= 400 else self.request.expected_tokens
 
     @property
-    def first_byte(self) -> float | None:
+    def time_to_first_byte(self) -> float | None:
         """Seconds to the first piece of the body."""
         return self.chunks[0][0] if self.chunks else None
 
     @cached_property
-    def first_token(self) -> float | None:
+    def time_to_first_token(self) -> float | None:
         """Seconds to the first delta of a stream."""
         decoder = sse.Decoder()
         try:
@@ -177,11 +177,13 @@ class Crossing:
 class Client:
     """Sends requests to one origin; follows no redirect, asks no proxy, repeats nothing."""
 
-    def __init__(self, origin: Origin, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, endpoint: Endpoint, timeouts: Timeouts, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         import httpx
 
-        self._origin = origin
-        self._limits = limits
+        self._endpoint = endpoint
+        self._timeouts = timeouts
         self._clock = clock
         self._http = httpx.Client(
             follow_redirects=False,
@@ -193,107 +195,112 @@ class Client:
         """Close its connections."""
         self._http.close()
 
-    def send(self, ask: Ask) -> Crossing:
+    def send(self, request: LiveRequest) -> Interaction:
         """Send a request and read what comes back, to its end or to a limit; never raises for what comes."""
-        return _Reading(self._http, self._origin, self._limits, self._clock, ask).crossing()
+        return _ReplyReader(self._http, self._endpoint, self._timeouts, self._clock, request).read()
 
 
-class _Reading:
+class _ReplyReader:
     """The state of one answer while it is read."""
 
     def __init__(
-        self, http: httpx.Client, origin: Origin, limits: Limits, clock: Callable[[], float], ask: Ask
+        self,
+        http: httpx.Client,
+        endpoint: Endpoint,
+        timeouts: Timeouts,
+        clock: Callable[[], float],
+        request: LiveRequest,
     ) -> None:
         self._http = http
-        self._origin = origin
-        self._limits = limits
+        self._endpoint = endpoint
+        self._timeouts = timeouts
         self._clock = clock
-        self._ask = ask
+        self._request = request
         self._chunks: list[tuple[float, bytes]] = []
         self._status: int | None = None
         self._headers: Mapping[str, str] = {}
         self._start = clock()
 
-    def crossing(self) -> Crossing:
+    def read(self) -> Interaction:
         import httpx
 
         try:
             end, detail = self._read(), ""
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
-            end, detail = End.UNREACHABLE, str(error)
+            end, detail = ReplyEnd.UNREACHABLE, str(error)
         except httpx.TimeoutException:
-            end = End.TIMED_OUT if self._status is None else End.STALLED
-            detail = f"nothing came for {self._clock() - self._start - self._last:.1f} s"
+            end = ReplyEnd.TIMED_OUT if self._status is None else ReplyEnd.STALLED
+            detail = f"nothing came for {self._clock() - self._start - self._last_chunk_at:.1f} s"
         except httpx.HTTPError as error:
-            end, detail = End.CUT, f"{type(error).__name__}: {error}"
-        return Crossing(
-            self._ask,
-            self._origin.base_url + self._ask.path,
+            end, detail = ReplyEnd.CUT, f"{type(error).__name__}: {error}"
+        return Interaction(
+            self._request,
+            self._endpoint.base_url + self._request.path,
             self._status,
             self._headers,
-            self._cleaned(),
+            self._redacted_chunks(),
             end,
-            self._origin.cleaned(detail),
+            self._endpoint.redact(detail),
             self._clock() - self._start,
         )
 
     @property
-    def _last(self) -> float:
+    def _last_chunk_at(self) -> float:
         return self._chunks[-1][0] if self._chunks else 0.0
 
-    def _read(self) -> End:
-        request = self._request()
+    def _read(self) -> ReplyEnd:
+        request = self._build_request()
         response = self._http.send(request, stream=True)
         try:
             self._status = response.status_code
             self._headers = {
-                name.lower(): self._origin.cleaned(each) for name, each in response.headers.items()
+                name.lower(): self._endpoint.redact(each) for name, each in response.headers.items()
             }
             # The same object that the transport looks into before each read: now it is silence that counts.
-            request.extensions["timeout"]["read"] = self._limits.stall
-            return self._body(response.iter_raw())
+            request.extensions["timeout"]["read"] = self._timeouts.stall
+            return self._read_body(response.iter_raw())
         finally:
             response.close()
 
-    def _request(self) -> httpx.Request:
-        ask, limits = self._ask, self._limits
+    def _build_request(self) -> httpx.Request:
+        ask, limits = self._request, self._timeouts
         headers = {**ask.headers}
         if ask.body is not None:
             headers.setdefault("content-type", "application/json")
-        if ask.key is not None:
-            headers["authorization"] = f"Bearer {ask.key or self._origin.key}"
+        if ask.api_key is not None:
+            headers["authorization"] = f"Bearer {ask.api_key or self._endpoint.api_key}"
         timeout = {
-            "connect": _CONNECT_SECONDS,
-            "read": limits.whole,
+            "connect": _CONNECT_TIMEOUT,
+            "read": limits.total,
             "write": limits.stall,
             "pool": limits.stall,
         }
         return self._http.build_request(
             ask.method,
-            self._origin.base_url + ask.path,
-            content=ask.data if ask.body is not None else None,
+            self._endpoint.base_url + ask.path,
+            content=ask.content if ask.body is not None else None,
             headers=headers,
             extensions={"timeout": timeout},
         )
 
-    def _body(self, pieces: Iterator[bytes]) -> End:
+    def _read_body(self, chunks: Iterator[bytes]) -> ReplyEnd:
         size, events = 0, 0
-        for data in pieces:
+        for data in chunks:
             at = self._clock() - self._start
             self._chunks.append((at, data))
             size += len(data)
             events += data.count(b"\n\n")
-            if self._ask.stop_after is not None and events >= self._ask.stop_after:
-                return End.STOPPED
-            if size > MAX_BYTES:
-                return End.TOO_LONG
-            if at > self._limits.whole:
-                return End.TIMED_OUT
-        return End.COMPLETE
+            if self._request.stop_after_events is not None and events >= self._request.stop_after_events:
+                return ReplyEnd.STOPPED
+            if size > MAX_REPLY_BYTES:
+                return ReplyEnd.TOO_LONG
+            if at > self._timeouts.total:
+                return ReplyEnd.TIMED_OUT
+        return ReplyEnd.COMPLETE
 
-    def _cleaned(self) -> tuple[tuple[float, bytes], ...]:
+    def _redacted_chunks(self) -> tuple[tuple[float, bytes], ...]:
         """The pieces without the key: one that sends it back has sent it in one piece as far as we tell."""
-        key = self._origin.key.encode()
+        key = self._endpoint.api_key.encode()
         body = b"".join(data for _, data in self._chunks)
         if len(key) < 4 or key not in body:
             return tuple(self._chunks)

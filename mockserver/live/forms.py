@@ -11,18 +11,18 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from mockserver.contract.words import pair_lines, plain, xml_text
-from mockserver.live.report import as_bytes
-from mockserver.live.verify import Run
+from mockserver.live.report import report_bytes
+from mockserver.live.verify import VerificationRun
 
-__all__ = ["FORMS", "plan_text"]
+__all__ = ["REPORT_FORMATS", "write_plan"]
 
 Report: TypeAlias = Mapping[str, Any]
-Form: TypeAlias = Callable[[Report, Run], str]
+ReportWriter: TypeAlias = Callable[[Report, VerificationRun], str]
 
-_MARKS = {"pass": "✔", "fail": "✘", "drift": "≠", "inconclusive": "?", "not covered": "-"}
+_VERDICT_SYMBOLS = {"pass": "✔", "fail": "✘", "drift": "≠", "inconclusive": "?", "not covered": "-"}
 
 
-def plan_text(
+def write_plan(
     report: Report, probes: list[tuple[str, str, int, int, str | None]], budget: tuple[int, int]
 ) -> str:
     """The plan: rows of (id, title, requests, tokens, why not), and what the run can cost."""
@@ -42,7 +42,7 @@ def plan_text(
     return "\n".join(lines) + "\n"
 
 
-def _text(report: Report, _: Run) -> str:
+def _write_text(report: Report, _: VerificationRun) -> str:
     lines = [
         f"{report['base_url']}, model {plain(report['model'])}",
         f"judged as {report['profile']}, {plain(report['why'])}",
@@ -52,17 +52,17 @@ def _text(report: Report, _: Run) -> str:
     lines += ["", *_probe_lines(report), ""]
     for finding in report["findings"]:
         lines += [*_finding_lines(finding), ""]
-    lines += ["Learnt:", *_fact_lines(report), "", _coverage_line(report), _summary(report)]
+    lines += ["Learnt:", *_observation_lines(report), "", _coverage_line(report), _summary_line(report)]
     return "\n".join(lines) + "\n"
 
 
 def _probe_lines(report: Report) -> Iterator[str]:
     for probe in report["probes"]:
         reason = f": {plain(probe['reason'])}" if probe["reason"] else ""
-        yield f"{_MARKS[probe['verdict']]} {probe['id']:24}{probe['verdict']}{reason}{_timing(probe)}"
+        yield f"{_VERDICT_SYMBOLS[probe['verdict']]} {probe['id']:24}{probe['verdict']}{reason}{_probe_timing(probe)}"
 
 
-def _timing(probe: Mapping[str, Any]) -> str:
+def _probe_timing(probe: Mapping[str, Any]) -> str:
     """First byte, first token and longest gap of the slowest request: told, never judged."""
     slowest = max(probe["requests"], key=lambda each: each["total_ms"] or 0, default=None)
     if slowest is None:
@@ -93,7 +93,7 @@ def _finding_lines(finding: Mapping[str, Any]) -> Iterator[str]:
     yield f"  again    {plain(finding['curl'])}"
 
 
-def _fact_lines(report: Report) -> Iterator[str]:
+def _observation_lines(report: Report) -> Iterator[str]:
     for fact in report["facts"]:
         yield f"  {fact['question']:52}{plain(fact['answer'] or 'not covered')}"
 
@@ -108,19 +108,19 @@ def _coverage_line(report: Report) -> str:
     )
 
 
-def _summary(report: Report) -> str:
+def _summary_line(report: Report) -> str:
     counts = ", ".join(f"{count} {name}" for name, count in report["verdicts"].items() if count)
     spent = report["spent"]
     return f"{counts or 'nothing'}; {spent['requests']} requests and {spent['tokens']:,} tokens spent"
 
 
-def _json(report: Report, run: Run) -> str:
-    return as_bytes(report, run.origin).decode()
+def _write_json(report: Report, run: VerificationRun) -> str:
+    return report_bytes(report, run.endpoint).decode()
 
 
-def _junit(report: Report, _: Run) -> str:
+def _write_junit(report: Report, _: VerificationRun) -> str:
     """A test case a probe; drift that is new is a failure too."""
-    cases = [_case(probe, report) for probe in report["probes"]]
+    cases = [_junit_case(probe, report) for probe in report["probes"]]
     failures = sum("<failure" in each for each in cases)
     skipped = sum("<skipped" in each for each in cases)
     counts = f'tests="{len(cases)}" failures="{failures}" skipped="{skipped}" errors="0"'
@@ -131,7 +131,7 @@ def _junit(report: Report, _: Run) -> str:
     )
 
 
-def _case(probe: Mapping[str, Any], report: Report) -> str:
+def _junit_case(probe: Mapping[str, Any], report: Report) -> str:
     seconds = sum(each["total_ms"] or 0 for each in probe["requests"]) / 1000
     head = (
         f'    <testcase classname="{xml_text(report["profile"])}" name="{probe["id"]}" time="{seconds:.3f}">'
@@ -148,48 +148,57 @@ def _case(probe: Mapping[str, Any], report: Report) -> str:
     return f"{head}{body}</testcase>\n"
 
 
-def _markdown(report: Report, _: Run) -> str:
-    lines = [f"## Contract of {_code(report['base_url'])}", ""]
+def _write_markdown(report: Report, _: VerificationRun) -> str:
+    lines = [f"## Contract of {_markdown_code(report['base_url'])}", ""]
     if report["partial"]:
-        lines += [f"**Partial:** {_inline(report['partial'])}", ""]
+        lines += [f"**Partial:** {_escape_markdown(report['partial'])}", ""]
     lines += [
-        f"{_inline(_summary(report))}. Judged as {_code(report['profile'])}, {_inline(report['why'])}.",
+        f"{_escape_markdown(_summary_line(report))}. Judged as {_markdown_code(report['profile'])}, {_escape_markdown(report['why'])}.",
         "",
     ]
     lines += ["| probe | verdict | |", "|---|---|---|"]
     for probe in report["probes"]:
-        reason = _inline(probe["reason"] or probe["title"])
-        lines.append(f"| {_code(probe['id'])} | {_MARKS[probe['verdict']]} {probe['verdict']} | {reason} |")
+        reason = _escape_markdown(probe["reason"] or probe["title"])
+        lines.append(
+            f"| {_markdown_code(probe['id'])} | {_VERDICT_SYMBOLS[probe['verdict']]} {probe['verdict']} | {reason} |"
+        )
     for finding in report["findings"]:
         lines += ["", f"### {finding['verdict']}: {finding['rule']} {finding['title']}", ""]
-        lines += ["```text", *(_fenced(line) for line in _finding_lines(finding)), "```"]
+        lines += ["```text", *(_escape_fence(line) for line in _finding_lines(finding)), "```"]
     lines += ["", "| learnt | |", "|---|---|"]
     lines += [
-        f"| {each['question']} | {_inline(each['answer'] or 'not covered')} |" for each in report["facts"]
+        f"| {each['question']} | {_escape_markdown(each['answer'] or 'not covered')} |"
+        for each in report["facts"]
     ]
     return "\n".join([*lines, "", _coverage_line(report)]) + "\n"
 
 
-def _inline(text: str) -> str:
+def _escape_markdown(text: str) -> str:
     """`text` in a cell of a table: nothing in it is markup."""
     return "".join(f"\\{each}" if each in "\\`*_[]<>|#!&~" else each for each in plain(text))
 
 
-def _code(text: str) -> str:
+def _markdown_code(text: str) -> str:
     return f"`{plain(text).replace('`', '').replace('|', '')}`"
 
 
-def _fenced(line: str) -> str:
+def _escape_fence(line: str) -> str:
     return line.replace("```", "'''")
 
 
-def _html(report: Report, run: Run) -> str:
-    from mockserver.live.page import page
+def _write_html(report: Report, run: VerificationRun) -> str:
+    from mockserver.live.page import render_report_page
 
-    return page(report, run)
+    return render_report_page(report, run)
 
 
-FORMS: Mapping[str, Form] = MappingProxyType(
-    {"text": _text, "json": _json, "junit": _junit, "markdown": _markdown, "html": _html}
+REPORT_FORMATS: Mapping[str, ReportWriter] = MappingProxyType(
+    {
+        "text": _write_text,
+        "json": _write_json,
+        "junit": _write_junit,
+        "markdown": _write_markdown,
+        "html": _write_html,
+    }
 )
 """Functions that write a report, by the name of its form."""

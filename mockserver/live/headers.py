@@ -9,42 +9,46 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-__all__ = ["passed_down", "passed_up"]
+__all__ = ["forwarded_reply_headers", "forwarded_request_headers"]
 
-Pairs = list[tuple[bytes, bytes]]
+RawHeaders = list[tuple[bytes, bytes]]
 
-_UP = frozenset(
+_REQUEST_HEADERS = frozenset(
     {
         *(b"accept", b"accept-language", b"content-encoding", b"content-type"),
         *(b"idempotency-key", b"user-agent", b"originator"),
     }
 )
-_UP_PREFIXES = (b"x-dashscope-", b"x-stainless-", b"openai-")
+_REQUEST_HEADER_PREFIXES = (b"x-dashscope-", b"x-stainless-", b"openai-")
 
-_DOWN = frozenset(
+_REPLY_HEADERS = frozenset(
     {
         *(b"cache-control", b"content-encoding", b"content-language", b"content-length", b"content-type"),
         *(b"date", b"retry-after", b"retry-after-ms", b"server", b"vary", b"x-request-id", b"x-should-retry"),
         *(b"req-arrive-time", b"req-cost-time", b"resp-start-time", b"x-envoy-upstream-service-time"),
     }
 )
-_DOWN_PREFIXES = (b"x-dashscope-", b"x-ratelimit-", b"openai-")
+_REPLY_HEADER_PREFIXES = (b"x-dashscope-", b"x-ratelimit-", b"openai-")
 
 
-def passed_up(headers: Iterable[tuple[bytes, bytes]], also: Collection[bytes] = ()) -> Pairs:
+def forwarded_request_headers(
+    headers: Iterable[tuple[bytes, bytes]], extra: Collection[bytes] = ()
+) -> RawHeaders:
     """What of a request's headers goes on to the endpoint; `also` names more of them, in lower case."""
     return [
         (name, value)
         for name, value in headers
-        if name in _UP or name in also or name.startswith(_UP_PREFIXES)
+        if name in _REQUEST_HEADERS or name in extra or name.startswith(_REQUEST_HEADER_PREFIXES)
     ]
 
 
-def passed_down(headers: Iterable[tuple[bytes, bytes]], also: Collection[bytes] = ()) -> Pairs:
+def forwarded_reply_headers(
+    headers: Iterable[tuple[bytes, bytes]], extra: Collection[bytes] = ()
+) -> RawHeaders:
     """What of an answer's headers goes on to the client, names in lower case."""
     lowered = ((name.lower(), value) for name, value in headers)
     return [
         (name, value)
         for name, value in lowered
-        if name in _DOWN or name in also or name.startswith(_DOWN_PREFIXES)
+        if name in _REPLY_HEADERS or name in extra or name.startswith(_REPLY_HEADER_PREFIXES)
     ]

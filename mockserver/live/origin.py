@@ -10,27 +10,27 @@ from urllib.parse import urlsplit
 from mockserver.errors import ConfigurationError
 from mockserver.wire.redaction import redact
 
-__all__ = ["Origin", "origin", "required_key"]
+__all__ = ["Endpoint", "parse_endpoint", "api_key_from_env"]
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class Endpoint:
     """A base URL and the key for it; the key goes nowhere else, and no text of ours shows it."""
 
     base_url: str
     """Without a slash at its end; `{base_url}/responses` is the endpoint."""
-    key: str = field(repr=False)
-    key_name: str = "DASHSCOPE_API_KEY"
+    api_key: str = field(repr=False)
+    api_key_env: str = "DASHSCOPE_API_KEY"
     """The variable that the key came from: what a command to paste names in its place."""
 
-    def cleaned(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """`text` without the key, or anything that has the form of one."""
-        return redact(text, (self.key,))
+        return redact(text, (self.api_key,))
 
 
-def origin(
-    base_url: str, key: str, key_name: str = "DASHSCOPE_API_KEY", allow_http: Collection[str] = ()
-) -> Origin:
+def parse_endpoint(
+    base_url: str, api_key: str, api_key_env: str = "DASHSCOPE_API_KEY", allow_http: Collection[str] = ()
+) -> Endpoint:
     """The origin of a base URL; ConfigurationError where a key must not be sent there.
 
     Taken: https; http to a loopback address; http to a host that `allow_http` names.
@@ -39,21 +39,21 @@ def origin(
     host = url.hostname
     if url.scheme not in ("http", "https") or not host:
         raise ConfigurationError(
-            f"{_shown(base_url)} is no base URL: it must begin with https:// and name a host"
+            f"{_display_url(base_url)} is no base URL: it must begin with https:// and name a host"
         )
     if url.username is not None or url.query or url.fragment:
         raise ConfigurationError(
-            f"{_shown(base_url)}: a base URL has neither a user nor a query nor a fragment"
+            f"{_display_url(base_url)}: a base URL has neither a user nor a query nor a fragment"
         )
     if url.scheme == "http" and not _is_loopback(host) and host not in allow_http:
         raise ConfigurationError(
-            f"{_shown(base_url)}: a key is sent over https, or to this machine; "
+            f"{_display_url(base_url)}: a key is sent over https, or to this machine; "
             f"--allow-http {host} allows it all the same"
         )
-    return Origin(base_url.rstrip("/"), key, key_name)
+    return Endpoint(base_url.rstrip("/"), api_key, api_key_env)
 
 
-def required_key(environment: Mapping[str, str], name: str) -> str:
+def api_key_from_env(environment: Mapping[str, str], name: str) -> str:
     """The key that a variable holds; ConfigurationError where it holds none that can be sent."""
     key = environment.get(name, "")
     if not key:
@@ -74,7 +74,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _shown(base_url: str) -> str:
+def _display_url(base_url: str) -> str:
     """The URL without what may stand before an @: it could be a password."""
     scheme, _, rest = redact(base_url).partition("//")
     return ascii(f"{scheme}//{rest.rpartition('@')[2]}" if rest else scheme)

@@ -6,95 +6,97 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mockserver.contract.coverage import Covered
-from mockserver.live.client import Crossing
-from mockserver.live.origin import Origin
-from mockserver.live.verify import Outcome, Run
+from mockserver.live.client import Interaction
+from mockserver.live.origin import Endpoint
+from mockserver.live.verify import ProbeResult, VerificationRun
 from mockserver.profiles import load_profile
 from mockserver.reports.model import Exchange, Page, Table, made_now
 from mockserver.reports.page import html
 from mockserver.reports.reading import Asked, read_asked
 from mockserver.reports.texts import counted, milliseconds
 
-__all__ = ["page"]
+__all__ = ["render_report_page"]
 
 
-def page(report: Mapping[str, Any], run: Run) -> str:
+def render_report_page(report: Mapping[str, Any], run: VerificationRun) -> str:
     """The run as HTML, whole or as far as it has come; once more without the key, as every form."""
-    seconds = sum(each.seconds for one in run.outcomes for each in one.crossings)
+    seconds = sum(each.duration for one in run.results for each in one.interactions)
     spent = report["spent"]
     facts = [
-        ("judged as", f"{run.profile}, {run.why}"),
+        ("judged as", f"{run.profile}, {run.profile_reason}"),
         ("model", run.model),
         ("spent", f"{counted(spent['requests'], 'request')}, {counted(spent['tokens'], 'token')}"),
         ("time of the answers", milliseconds(seconds)),
     ]
-    if run.partial:
-        facts.append(("partial", run.partial))
+    if run.partial_reason:
+        facts.append(("partial", run.partial_reason))
     told = Page(
         title="Verification",
-        subject=run.origin.base_url,
+        subject=run.endpoint.base_url,
         verdict=", ".join(f"{count} {name}" for name, count in report["verdicts"].items() if count)
         or "nothing",
-        good=not (run.failed or run.drifted or run.partial),
+        good=not (run.has_failures or run.has_new_drift or run.partial_reason),
         made=made_now(),
-        facts=tuple((what, run.origin.cleaned(value)) for what, value in facts),
-        exchanges=tuple(each for outcome in run.outcomes for each in _exchanges(outcome, run)),
+        facts=tuple((what, run.endpoint.redact(value)) for what, value in facts),
+        exchanges=tuple(each for outcome in run.results for each in _exchanges(outcome, run)),
         coverage={run.profile: Covered(*(tuple(names) for names in report["coverage"].values()))},
-        tables=_tables(report, run.origin),
+        tables=_tables(report, run.endpoint),
     )
-    return run.origin.cleaned(html(told))
+    return run.endpoint.redact(html(told))
 
 
-def _tables(report: Mapping[str, Any], origin: Origin) -> tuple[Table, ...]:
+def _tables(report: Mapping[str, Any], endpoint: Endpoint) -> tuple[Table, ...]:
     probes = [
         (
             each["id"],
             each["verdict"],
-            origin.cleaned(each["reason"] or each["title"]),
-            _time(each["requests"]),
+            endpoint.redact(each["reason"] or each["title"]),
+            _total_milliseconds(each["requests"]),
         )
         for each in report["probes"]
     ]
-    learnt = [(each["question"], origin.cleaned(each["answer"] or "not covered")) for each in report["facts"]]
+    learnt = [
+        (each["question"], endpoint.redact(each["answer"] or "not covered")) for each in report["facts"]
+    ]
     return (
         Table("Probes", ("probe", "verdict", "", "ms"), tuple(probes)),
         Table("Learnt", ("question", "answer"), tuple(learnt)),
     )
 
 
-def _time(requests: list[dict[str, Any]]) -> str:
+def _total_milliseconds(requests: list[dict[str, Any]]) -> str:
     times = [each["total_ms"] for each in requests if each["total_ms"] is not None]
     return f"{sum(times):,.0f}" if times else ""
 
 
-def _exchanges(outcome: Outcome, run: Run) -> Iterator[Exchange]:
-    for number, crossing in enumerate(outcome.crossings, start=1):
-        more = f" {number}" if len(outcome.crossings) > 1 else ""
-        findings = tuple(each.finding for each in outcome.found if each.crossing is crossing)
+def _exchanges(result: ProbeResult, run: VerificationRun) -> Iterator[Exchange]:
+    for number, crossing in enumerate(result.interactions, start=1):
+        more = f" {number}" if len(result.interactions) > 1 else ""
+        findings = tuple(each.finding for each in result.findings if each.interaction is crossing)
         yield read_asked(
             Asked(
-                name=f"{outcome.probe.title}{more}",
+                name=f"{result.probe.title}{more}",
                 profile=run.profile,
-                method=crossing.ask.method,
-                path=load_profile(run.profile).base_path + crossing.ask.path,
+                method=crossing.request.method,
+                path=load_profile(run.profile).base_path + crossing.request.path,
                 status=crossing.status,
-                request=crossing.ask.data,
+                request=crossing.request.content,
                 pieces=crossing.chunks,
                 findings=findings,
                 headers=crossing.headers,
                 secrets=_secrets(crossing, run),
-                group=outcome.probe.id,
-                seconds=crossing.seconds,
-                about=_about(outcome, crossing),
+                group=result.probe.id,
+                seconds=crossing.duration,
+                about=_exchange_details(result, crossing),
             )
         )
 
 
-def _secrets(crossing: Crossing, run: Run) -> tuple[str, ...]:
-    return tuple(each for each in (run.origin.key, crossing.ask.key) if each)
+def _secrets(interaction: Interaction, run: VerificationRun) -> tuple[str, ...]:
+    return tuple(each for each in (run.endpoint.api_key, interaction.request.api_key) if each)
 
 
-def _about(outcome: Outcome, crossing: Crossing) -> tuple[tuple[str, str], ...]:
-    verdict = f"{outcome.verdict}: {outcome.reason}" if outcome.reason else str(outcome.verdict)
-    end = f"{crossing.end}: {crossing.detail}" if crossing.detail else str(crossing.end)
+def _exchange_details(result: ProbeResult, interaction: Interaction) -> tuple[tuple[str, str], ...]:
+    verdict = f"{result.verdict}: {result.reason}" if result.reason else str(result.verdict)
+    end = f"{interaction.end}: {interaction.detail}" if interaction.detail else str(interaction.end)
     return (("verdict", verdict), ("end of the answer", end))

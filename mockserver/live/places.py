@@ -7,37 +7,37 @@ from typing import Any
 
 from mockserver.contract.findings import Finding
 
-__all__ = ["place_in_contract"]
+__all__ = ["contract_location"]
 
 #: Families of rules that are about a stream as a whole: at which event they are broken is chance.
-_OF_STREAMS = ("SSE-", "SEQ-")
+_STREAM_RULE_PREFIXES = ("SSE-", "SEQ-")
 #: Rules that tell of a type which is not known: the type is the place.
-_OF_TYPES = frozenset({"SEQ-012", "SCH-005", "REQ-006"})
+_UNKNOWN_TYPE_RULES = frozenset({"SEQ-012", "SCH-005", "REQ-006"})
 
 
-def place_in_contract(finding: Finding, root: str, value: Any) -> str:
+def contract_location(finding: Finding, root: str, value: Any) -> str:
     """A place without indices: "usage/total_tokens", "response.output_text.delta/logprobs".
 
     `root` names what the finding's pointer goes into, `value` is that. Where the pointer passes a
     response, an item or a part, the place begins anew with its name: it is the same thing, streamed or not.
     """
-    if finding.rule in _OF_TYPES:
+    if finding.rule in _UNKNOWN_TYPE_RULES:
         return str(finding.got)
-    if finding.rule.startswith(_OF_STREAMS):
+    if finding.rule.startswith(_STREAM_RULE_PREFIXES):
         return "stream"
-    return "/".join(_steps(root, finding.pointer, value))
+    return "/".join(_location_steps(root, finding.pointer, value))
 
 
-def _steps(root: str, pointer: str, value: Any) -> list[str]:
+def _location_steps(root: str, pointer: str, value: Any) -> list[str]:
     steps = [root]
-    for token in _tokens(pointer):
+    for token in _pointer_tokens(pointer):
         value = _child(value, token)
-        name = _name(token, value)
+        name = _contract_name(token, value)
         steps = [name] if name else [*steps, "*" if token.isdecimal() else token]
     return steps
 
 
-def _name(token: str, value: Any) -> str | None:
+def _contract_name(token: str, value: Any) -> str | None:
     """What a value is called in the contract, where it has a name of its own."""
     if not isinstance(value, dict):
         return None
@@ -55,5 +55,5 @@ def _child(value: Any, token: str) -> Any:
     return None
 
 
-def _tokens(pointer: str) -> Iterator[str]:
+def _pointer_tokens(pointer: str) -> Iterator[str]:
     return (each.replace("~1", "/").replace("~0", "~") for each in pointer.split("/")[1:])

@@ -9,42 +9,44 @@ from typing import Any
 from mockserver import __version__
 from mockserver.contract.rules import Rule, live_rules, load_rules
 from mockserver.contract.words import as_json
-from mockserver.live.client import Ask, Crossing
-from mockserver.live.facts import FACTS
-from mockserver.live.judging import Found
-from mockserver.live.origin import Origin
-from mockserver.live.verify import Outcome, Problem, Run, Verdict
+from mockserver.live.client import Interaction, LiveRequest
+from mockserver.live.facts import OPEN_QUESTIONS
+from mockserver.live.judging import LocatedFinding
+from mockserver.live.origin import Endpoint
+from mockserver.live.verify import MergedFinding, ProbeResult, Verdict, VerificationRun
 from mockserver.wire import json
 
-__all__ = ["FORMAT", "as_bytes", "curl", "report"]
+__all__ = ["REPORT_FORMAT_VERSION", "report_bytes", "curl_command", "build_report"]
 
 #: Version of the report's format; a new number where something is taken away or means another thing.
-FORMAT = 1
+REPORT_FORMAT_VERSION = 1
 
 #: Characters of a sample that are kept.
-_SAMPLE = 4_000
+_MAX_SAMPLE_CHARS = 4_000
 
 
-def report(run: Run) -> dict[str, Any]:
+def build_report(run: VerificationRun) -> dict[str, Any]:
     """The run as a JSON value, whole or as far as it has come; no key is in it."""
-    covered = run.covered()
-    facts = run.facts
+    covered = run.coverage()
+    facts = run.observations
     return {
-        "format": FORMAT,
+        "format": REPORT_FORMAT_VERSION,
         "tool": f"responses-mockserver {__version__}",
-        "base_url": run.origin.base_url,
+        "base_url": run.endpoint.base_url,
         "profile": run.profile,
-        "why": run.why,
+        "why": run.profile_reason,
         "model": run.model,
         "seed": run.seed,
-        "partial": run.partial or None,
+        "partial": run.partial_reason or None,
         "spent": {"requests": run.spent_requests, "tokens": run.spent_tokens},
         "verdicts": {
-            verdict.value: sum(each.verdict is verdict for each in run.outcomes) for verdict in Verdict
+            verdict.value: sum(each.verdict is verdict for each in run.results) for verdict in Verdict
         },
-        "probes": [_probe(each) for each in run.outcomes] + _not_run(run),
-        "findings": [_problem(each, run.origin) for each in run.problems],
-        "facts": [{"id": each.id, "question": each.question, "answer": facts[each.id]} for each in FACTS],
+        "probes": [_probe_row(each) for each in run.results] + _pending_probe_rows(run),
+        "findings": [_finding_row(each, run.endpoint) for each in run.findings],
+        "facts": [
+            {"id": each.id, "question": each.question, "answer": facts[each.id]} for each in OPEN_QUESTIONS
+        ],
         "coverage": {
             "seen": list(covered.seen),
             "not_covered": list(covered.missing),
@@ -54,24 +56,24 @@ def report(run: Run) -> dict[str, Any]:
     }
 
 
-def as_bytes(report: Mapping[str, Any], origin: Origin) -> bytes:
+def report_bytes(report: Mapping[str, Any], endpoint: Endpoint) -> bytes:
     """The report as JSON text; once more without the key, wherever it may have come from."""
-    return origin.cleaned(json.pretty(dict(report)).decode()).encode()
+    return endpoint.redact(json.pretty(dict(report)).decode()).encode()
 
 
-def _probe(outcome: Outcome) -> dict[str, Any]:
+def _probe_row(result: ProbeResult) -> dict[str, Any]:
     return {
-        "id": outcome.probe.id,
-        "title": outcome.probe.title,
-        "verdict": outcome.verdict.value,
-        "reason": outcome.reason or None,
-        "requests": [_request(each) for each in outcome.crossings],
+        "id": result.probe.id,
+        "title": result.probe.title,
+        "verdict": result.verdict.value,
+        "reason": result.reason or None,
+        "requests": [_request_row(each) for each in result.interactions],
     }
 
 
-def _not_run(run: Run) -> list[dict[str, Any]]:
+def _pending_probe_rows(run: VerificationRun) -> list[dict[str, Any]]:
     """The probes that the run has not come to: not covered, and never called passed."""
-    reason = f"not run: {run.partial}"
+    reason = f"not run: {run.partial_reason}"
     return [
         {
             "id": each.id,
@@ -80,78 +82,78 @@ def _not_run(run: Run) -> list[dict[str, Any]]:
             "reason": reason,
             "requests": [],
         }
-        for each in run.planned[len(run.outcomes) :]
+        for each in run.probes[len(run.results) :]
     ]
 
 
-def _request(crossing: Crossing) -> dict[str, Any]:
+def _request_row(interaction: Interaction) -> dict[str, Any]:
     return {
-        "method": crossing.ask.method,
-        "path": crossing.ask.path,
-        "stream": crossing.ask.streamed,
-        "status": crossing.status,
-        "end": crossing.end.value,
-        "bytes": len(crossing.body),
-        "tokens": crossing.tokens,
-        "first_byte_ms": _ms(crossing.first_byte),
-        "first_token_ms": _ms(crossing.first_token),
-        "longest_gap_ms": _ms(crossing.longest_gap),
-        "total_ms": _ms(crossing.seconds),
+        "method": interaction.request.method,
+        "path": interaction.request.path,
+        "stream": interaction.request.streamed,
+        "status": interaction.status,
+        "end": interaction.end.value,
+        "bytes": len(interaction.body),
+        "tokens": interaction.tokens,
+        "first_byte_ms": _milliseconds(interaction.time_to_first_byte),
+        "first_token_ms": _milliseconds(interaction.time_to_first_token),
+        "longest_gap_ms": _milliseconds(interaction.longest_gap),
+        "total_ms": _milliseconds(interaction.duration),
     }
 
 
-def _ms(seconds: float | None) -> float | None:
+def _milliseconds(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1000, 1)
 
 
-def _problem(problem: Problem, origin: Origin) -> dict[str, Any]:
-    found = problem.first
+def _finding_row(merged: MergedFinding, endpoint: Endpoint) -> dict[str, Any]:
+    found = merged.first
     rule = _rule(found)
     return {
-        "verdict": "fail" if found.is_fail else "drift",
+        "verdict": "fail" if found.is_failure else "drift",
         "title": rule.title,
         **as_json(found.finding),
-        "place": problem.key[1],
-        "known": problem.known,
-        "probe": problem.probes[0],
-        "also": list(problem.probes[1:]),
-        "count": problem.count,
+        "place": merged.key[1],
+        "known": merged.in_baseline,
+        "probe": merged.probe_ids[0],
+        "also": list(merged.probe_ids[1:]),
+        "count": merged.count,
         "breaks": rule.reason,
         "source": rule.source,
         "sample": _sample(found),
-        "curl": curl(found.crossing.ask, origin),
+        "curl": curl_command(found.interaction.request, endpoint),
     }
 
 
-def _rule(found: Found) -> Rule:
-    name = found.finding.rule
+def _rule(located: LocatedFinding) -> Rule:
+    name = located.finding.rule
     return live_rules()[name] if name in live_rules() else load_rules()[name]
 
 
-def _sample(found: Found) -> str:
+def _sample(located: LocatedFinding) -> str:
     """What shows it: the event, or the body, as far as there is room."""
-    crossing, at = found.crossing, found.finding.event
+    crossing, at = located.interaction, located.finding.event
     texts = [frame.data for frame in crossing.frames if frame.data is not None]
     data = texts[at] if at is not None and at < len(texts) else crossing.body.decode(errors="replace")
-    return data if len(data) <= _SAMPLE else f"{data[:_SAMPLE]}…"
+    return data if len(data) <= _MAX_SAMPLE_CHARS else f"{data[:_MAX_SAMPLE_CHARS]}…"
 
 
-def curl(ask: Ask, origin: Origin) -> str:
+def curl_command(request: LiveRequest, endpoint: Endpoint) -> str:
     """A command line that asks the same, the key left to its variable: it runs as it is pasted."""
-    words = ["curl", "-sS", "-i", *(["-N"] if ask.streamed else [])]
-    words += [] if ask.method == "POST" else ["-X", ask.method]
-    line = [*words, shlex.quote(origin.base_url + ask.path)]
-    if ask.key == "":
-        line += ["-H", f'"Authorization: Bearer ${origin.key_name}"']
-    elif ask.key is not None:
-        line += ["-H", shlex.quote(f"Authorization: Bearer {ask.key}")]
-    for name, value in ask.headers.items():
+    words = ["curl", "-sS", "-i", *(["-N"] if request.streamed else [])]
+    words += [] if request.method == "POST" else ["-X", request.method]
+    line = [*words, shlex.quote(endpoint.base_url + request.path)]
+    if request.api_key == "":
+        line += ["-H", f'"Authorization: Bearer ${endpoint.api_key_env}"']
+    elif request.api_key is not None:
+        line += ["-H", shlex.quote(f"Authorization: Bearer {request.api_key}")]
+    for name, value in request.headers.items():
         line += ["-H", shlex.quote(f"{name}: {value}")]
-    if ask.body is not None:
+    if request.body is not None:
         line += [
             "-H",
             "'Content-Type: application/json'",
             "-d",
-            shlex.quote(ask.data.decode(errors="replace")),
+            shlex.quote(request.content.decode(errors="replace")),
         ]
     return " ".join(line)

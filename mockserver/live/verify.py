@@ -12,22 +12,22 @@ from mockserver.contract.marks import choose_profile
 from mockserver.contract.operations import find_operation
 from mockserver.contract.rules import live_rules
 from mockserver.errors import LiveError
-from mockserver.live.asking import Asker, OutOfBudget, Throttled, Unreachable
-from mockserver.live.client import Ask, Crossing
-from mockserver.live.facts import learn
-from mockserver.live.judging import Found
-from mockserver.live.origin import Origin
+from mockserver.live.asking import BudgetedClient, BudgetExceeded, EndpointUnreachable, RateLimited
+from mockserver.live.client import Interaction, LiveRequest
+from mockserver.live.facts import observed_answers
+from mockserver.live.judging import LocatedFinding
+from mockserver.live.origin import Endpoint
 from mockserver.live.probes import Probe
-from mockserver.live.talk import Inconclusive, NotAsked, Talk
+from mockserver.live.talk import ProbeContext, ProbeInconclusive, ProbeSkipped
 from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile, profile_names
 
 __all__ = [
-    "Outcome",
-    "Problem",
-    "Run",
+    "ProbeResult",
+    "MergedFinding",
+    "VerificationRun",
     "Verdict",
-    "chosen_profile",
-    "profile_of_path",
+    "profile_for_endpoint",
+    "profiles_for_path",
     "run_probes",
 ]
 
@@ -43,94 +43,94 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ProbeResult:
     """One probe's verdict and why."""
 
     probe: Probe
     verdict: Verdict
     reason: str = ""
     """Why it is inconclusive or not covered."""
-    crossings: tuple[Crossing, ...] = ()
-    found: tuple[Found, ...] = ()
+    interactions: tuple[Interaction, ...] = ()
+    findings: tuple[LocatedFinding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class MergedFinding:
     """A finding once, however often it came: its first sample, and every probe that shows it."""
 
-    first: Found
-    probes: tuple[str, ...]
+    first: LocatedFinding
+    probe_ids: tuple[str, ...]
     count: int
-    known: bool = False
+    in_baseline: bool = False
     """Drift that the baseline has."""
 
     @property
     def key(self) -> tuple[str, str]:
         """The rule and the place in the contract: what a baseline keeps."""
-        return self.first.finding.rule, self.first.place
+        return self.first.finding.rule, self.first.contract_location
 
 
 @dataclass(slots=True)
-class Run:
+class VerificationRun:
     """A run as far as it has come."""
 
-    origin: Origin
+    endpoint: Endpoint
     profile: str
-    why: str
+    profile_reason: str
     """Why it is judged by this profile."""
     model: str
     seed: int
-    planned: tuple[Probe, ...]
-    outcomes: list[Outcome] = field(default_factory=list)
-    partial: str = "the run goes on"
+    probes: tuple[Probe, ...]
+    results: list[ProbeResult] = field(default_factory=list)
+    partial_reason: str = "the run goes on"
     """Why it is not whole; empty: it is."""
     baseline: frozenset[tuple[str, str]] = frozenset()
-    own: Mapping[str, str] = field(default_factory=dict)
+    user_resources: Mapping[str, str] = field(default_factory=dict)
     """What the user has named of their own, for the tools that need it."""
     spent_requests: int = 0
     spent_tokens: int = 0
 
     @property
-    def problems(self) -> list[Problem]:
+    def findings(self) -> list[MergedFinding]:
         """Every finding once: fails first, then drift, each in the order in which they were met."""
-        merged: dict[tuple[str, str], Problem] = {}
-        for outcome in self.outcomes:
-            for found in outcome.found:
-                key = found.finding.rule, found.place
+        merged: dict[tuple[str, str], MergedFinding] = {}
+        for outcome in self.results:
+            for found in outcome.findings:
+                key = found.finding.rule, found.contract_location
                 before = merged.get(key)
                 if before is None:
-                    known = not found.is_fail and key in self.baseline
-                    merged[key] = Problem(found, (outcome.probe.id,), 1, known)
+                    known = not found.is_failure and key in self.baseline
+                    merged[key] = MergedFinding(found, (outcome.probe.id,), 1, known)
                 else:
-                    names = dict.fromkeys((*before.probes, outcome.probe.id))
-                    merged[key] = replace(before, probes=tuple(names), count=before.count + 1)
-        return sorted(merged.values(), key=lambda each: not each.first.is_fail)
+                    names = dict.fromkeys((*before.probe_ids, outcome.probe.id))
+                    merged[key] = replace(before, probe_ids=tuple(names), count=before.count + 1)
+        return sorted(merged.values(), key=lambda each: not each.first.is_failure)
 
     @property
-    def facts(self) -> dict[str, str | None]:
+    def observations(self) -> dict[str, str | None]:
         """Answers to what the documents leave open."""
-        return learn({each.probe.id: each.crossings for each in self.outcomes})
+        return observed_answers({each.probe.id: each.interactions for each in self.results})
 
     @property
-    def failed(self) -> bool:
+    def has_failures(self) -> bool:
         """Whether a probe failed."""
-        return any(each.verdict is Verdict.FAIL for each in self.outcomes)
+        return any(each.verdict is Verdict.FAIL for each in self.results)
 
     @property
-    def drifted(self) -> bool:
+    def has_new_drift(self) -> bool:
         """Whether there is drift that the baseline does not have."""
-        return any(not each.first.is_fail and not each.known for each in self.problems)
+        return any(not each.first.is_failure and not each.in_baseline for each in self.findings)
 
-    def covered(self) -> Covered:
+    def coverage(self) -> Covered:
         """What of the contract was seen."""
-        return _covered(self.profile, [each for one in self.outcomes for each in one.crossings])
+        return _contract_coverage(self.profile, [each for one in self.results for each in one.interactions])
 
 
 def run_probes(
-    run: Run,
-    asker: Asker,
-    begun: Callable[[Probe], None] = lambda _: None,
-    done: Callable[[], None] = lambda: None,
+    run: VerificationRun,
+    client: BudgetedClient,
+    on_probe_start: Callable[[Probe], None] = lambda _: None,
+    on_probe_end: Callable[[], None] = lambda: None,
 ) -> None:
     """Run every planned probe; `run` holds what came so far at each call of `begun` and `done`.
 
@@ -138,51 +138,53 @@ def run_probes(
     """
     profile, chance = load_profile(run.profile), random.Random(run.seed)
     nonce = f"{chance.getrandbits(24):06x}"
-    for probe in run.planned:
-        begun(probe)
-        run.outcomes.append(_outcome(probe, asker, Talk(asker, profile, run.model, nonce, run.own)))
-        run.spent_requests, run.spent_tokens = asker.budget.spent_requests, asker.budget.spent_tokens
-        _require_answers(run, asker)
-        done()
-    run.partial = ""
+    for probe in run.probes:
+        on_probe_start(probe)
+        run.results.append(
+            _run_probe(probe, client, ProbeContext(client, profile, run.model, nonce, run.user_resources))
+        )
+        run.spent_requests, run.spent_tokens = client.budget.spent_requests, client.budget.spent_tokens
+        _require_usable_endpoint(run, client)
+        on_probe_end()
+    run.partial_reason = ""
 
 
-def _outcome(probe: Probe, asker: Asker, talk: Talk) -> Outcome:
-    lacking = probe.lacks(talk.profile)
+def _run_probe(probe: Probe, client: BudgetedClient, context: ProbeContext) -> ProbeResult:
+    lacking = probe.skip_reason(context.profile)
     if lacking is not None:
-        return Outcome(probe, Verdict.NOT_COVERED, lacking)
+        return ProbeResult(probe, Verdict.NOT_COVERED, lacking)
     verdict, reason = Verdict.PASS, ""
     try:
-        probe.run(talk)
-    except (OutOfBudget, NotAsked) as error:
+        probe.run(context)
+    except (BudgetExceeded, ProbeSkipped) as error:
         verdict, reason = Verdict.NOT_COVERED, str(error)
-    except Throttled as error:
+    except RateLimited as error:
         verdict, reason = Verdict.INCONCLUSIVE, f"the service does not answer now: {error}"
-    except Unreachable as error:
+    except EndpointUnreachable as error:
         verdict, reason = Verdict.INCONCLUSIVE, f"the endpoint is not reached: {error}"
-    except Inconclusive as error:
+    except ProbeInconclusive as error:
         verdict, reason = Verdict.INCONCLUSIVE, str(error)
-    if any(each.is_fail for each in talk.found):
+    if any(each.is_failure for each in context.findings):
         verdict, reason = Verdict.FAIL, ""
-    elif talk.found and verdict is Verdict.PASS:
+    elif context.findings and verdict is Verdict.PASS:
         verdict = Verdict.DRIFT
-    return Outcome(probe, verdict, reason, tuple(talk.crossings), tuple(talk.found))
+    return ProbeResult(probe, verdict, reason, tuple(context.interactions), tuple(context.findings))
 
 
-def _require_answers(run: Run, asker: Asker) -> None:
+def _require_usable_endpoint(run: VerificationRun, client: BudgetedClient) -> None:
     """LiveError where going on would only repeat that nobody is there, or that the key is not taken."""
-    last = run.outcomes[-1]
-    if not asker.reached and last.verdict is Verdict.INCONCLUSIVE:
-        raise LiveError(f"{run.origin.base_url}: {last.reason}")
-    for crossing in last.crossings:
-        if crossing.status == 401 and crossing.ask.key == "":
+    last = run.results[-1]
+    if not client.has_reply and last.verdict is Verdict.INCONCLUSIVE:
+        raise LiveError(f"{run.endpoint.base_url}: {last.reason}")
+    for crossing in last.interactions:
+        if crossing.status == 401 and crossing.request.api_key == "":
             raise LiveError(
-                f"{run.origin.base_url} refuses the key in {run.origin.key_name} (HTTP status 401); "
+                f"{run.endpoint.base_url} refuses the key in {run.endpoint.api_key_env} (HTTP status 401); "
                 "is it a key of that region?"
             )
 
 
-def profile_of_path(base_url: str) -> list[Profile]:
+def profiles_for_path(base_url: str) -> list[Profile]:
     """The profiles whose base path a URL ends with, oldest first; those that are not played have no say.
 
     Where one base path is the end of another, the longer one counts.
@@ -193,19 +195,19 @@ def profile_of_path(base_url: str) -> list[Profile]:
     return [each for each in fitting if len(each.base_path) == longest]
 
 
-def chosen_profile(origin: Origin, asker: Asker) -> tuple[str, str]:
+def profile_for_endpoint(endpoint: Endpoint, client: BudgetedClient) -> tuple[str, str]:
     """(profile, why) by the URL's path, and where several have it, by the marks of one answer."""
-    candidates = profile_of_path(origin.base_url)
+    candidates = profiles_for_path(endpoint.base_url)
     if len(candidates) == 1:
         return candidates[0].name, "by its path"
     models = (candidates[-1:] or [load_profile(DEFAULT_PROFILE)])[0].models
     try:
         # A stream shows more than a reply: the ages name the events of thoughts differently.
         hello = {"model": models[0], "input": "Hello!", "stream": True}
-        crossing = asker.ask(Ask(hello, tokens=500), lambda _: None)
-    except (OutOfBudget, Throttled, Unreachable) as error:
+        crossing = client.send(LiveRequest(hello, expected_tokens=500), lambda _: None)
+    except (BudgetExceeded, RateLimited, EndpointUnreachable) as error:
         raise LiveError(
-            f"{origin.base_url} can not be asked what it is: {error}; name it with --profile"
+            f"{endpoint.base_url} can not be asked what it is: {error}; name it with --profile"
         ) from None
     choice = choose_profile(crossing.body)
     if candidates and choice.profile not in [each.name for each in candidates]:
@@ -213,24 +215,28 @@ def chosen_profile(origin: Origin, asker: Asker) -> tuple[str, str]:
     return choice.profile, choice.why
 
 
-def _covered(profile: str, crossings: Iterable[Crossing]) -> Covered:
+def _contract_coverage(profile: str, interactions: Iterable[Interaction]) -> Covered:
     about = load_profile(profile)
-    return covered(profile, (each for one in crossings for each in _values(one, about)), live_rules())
+    return covered(
+        profile, (each for one in interactions for each in _values_on_the_wire(one, about)), live_rules()
+    )
 
 
-def _values(crossing: Crossing, profile: Profile) -> Iterator[Crossed]:
+def _values_on_the_wire(interaction: Interaction, profile: Profile) -> Iterator[Crossed]:
     """All the values that crossed, as far as the contract has a schema for them."""
-    operation = find_operation(profile, crossing.ask.method, profile.base_path + crossing.ask.path)
-    good, value = (crossing.status or 0) < 400, crossing.value
+    operation = find_operation(
+        profile, interaction.request.method, profile.base_path + interaction.request.path
+    )
+    good, value = (interaction.status or 0) < 400, interaction.value
     if (
         operation is not None
         and operation.request is not None
         and good
-        and isinstance(crossing.ask.body, dict)
+        and isinstance(interaction.request.body, dict)
     ):
-        yield Crossed(operation.request, "request", crossing.ask.body)
-    if crossing.is_stream:
-        yield from (Crossed("event", "stream", event) for event in crossing.events)
+        yield Crossed(operation.request, "request", interaction.request.body)
+    if interaction.is_stream:
+        yield from (Crossed("event", "stream", event) for event in interaction.events)
     elif isinstance(value, dict) and (not good or operation is None):
         yield Crossed("error_wrapped" if "error" in value else "error", "error", value)
     elif isinstance(value, dict) and operation is not None:

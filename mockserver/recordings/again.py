@@ -11,94 +11,98 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mockserver.exchanges import Exchange
-from mockserver.live.asking import Asker, OutOfBudget, Throttled
-from mockserver.live.client import Ask, Crossing, End
+from mockserver.live.asking import BudgetedClient, BudgetExceeded, RateLimited
+from mockserver.live.client import Interaction, LiveRequest, ReplyEnd
 from mockserver.profiles import Profile
-from mockserver.recordings.cleaning import MASKED
-from mockserver.recordings.deck import asked_by
-from mockserver.recordings.diff.answers import answer_changes
-from mockserver.recordings.diff.changes import Change, change, merged
-from mockserver.recordings.diff.pictures import Answer, Picture, picture
-from mockserver.recordings.diff.recordings import answer_of, by_chance
-from mockserver.recordings.requests import Asked
+from mockserver.recordings.cleaning import MASK
+from mockserver.recordings.deck import request_of
+from mockserver.recordings.diff.answers import reply_changes
+from mockserver.recordings.diff.changes import Change, merge_changes, new_change
+from mockserver.recordings.diff.pictures import ComparedReply, StructuralSummary, summarize
+from mockserver.recordings.diff.recordings import recorded_reply, without_chance_changes
+from mockserver.recordings.requests import CanonicalRequest
 from mockserver.wire import json
 from mockserver.wire.redaction import REDACTED
 
-__all__ = ["Again", "ask_again", "expected_tokens", "replay_changes"]
+__all__ = ["ReverificationResult", "reverify", "expected_tokens", "reverification_changes"]
 
 #: Tokens that a request is taken to cost where its recording does not say.
-_TOKENS = 500
+_DEFAULT_TOKENS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class ReverificationResult:
     """One recorded request, sent again."""
 
     exchange: Exchange
-    not_asked: str = ""
+    skip_reason: str = ""
     """Why it was not sent."""
-    before: Picture | None = None
-    after: Picture | None = None
+    before: StructuralSummary | None = None
+    after: StructuralSummary | None = None
     changes: tuple[Change, ...] = ()
 
 
-def ask_again(exchanges: Sequence[Exchange], asker: Asker, profile: Profile) -> Iterator[Again]:
+def reverify(
+    exchanges: Sequence[Exchange], client: BudgetedClient, profile: Profile
+) -> Iterator[ReverificationResult]:
     """Send the requests in the order in which they were recorded, and compare what comes.
 
     Unreachable where nobody is there; what the budget does not allow is not sent, and said.
     """
     names: dict[str, str | None] = {}
     for exchange in exchanges:
-        request = asked_by(exchange)
-        lacking = _lacking(request, names)
+        request = request_of(exchange)
+        lacking = _skip_reason(request, names)
         if lacking:
-            yield Again(exchange, lacking)
-            _forget(answer_of(exchange), names)
+            yield ReverificationResult(exchange, lacking)
+            _forget_ids(recorded_reply(exchange), names)
             continue
         try:
-            crossing = asker.ask(_ask(exchange, request, names), lambda _: None)
-        except (OutOfBudget, Throttled) as error:
-            yield Again(exchange, str(error))
-            _forget(answer_of(exchange), names)
+            crossing = client.send(_build_request(exchange, request, names), lambda _: None)
+        except (BudgetExceeded, RateLimited) as error:
+            yield ReverificationResult(exchange, str(error))
+            _forget_ids(recorded_reply(exchange), names)
             continue
-        yield _compared(exchange, crossing, profile)
-        names |= _renamed(answer_of(exchange), _answer(crossing))
+        yield _compare(exchange, crossing, profile)
+        names |= _id_replacements(recorded_reply(exchange), _live_reply(crossing))
 
 
-def replay_changes(outcomes: Sequence[Again]) -> list[Change]:
+def reverification_changes(results: Sequence[ReverificationResult]) -> list[Change]:
     """What changed, each once."""
     seen = [
-        (each.before, each.after) for each in outcomes if each.before is not None and each.after is not None
+        (each.before, each.after) for each in results if each.before is not None and each.after is not None
     ]
-    found = [replace(one, shown_by=(each.exchange.name,)) for each in outcomes for one in each.changes]
-    return merged(by_chance(found, seen))
+    found = [replace(one, shown_by=(each.exchange.name,)) for each in results for one in each.changes]
+    return merge_changes(without_chance_changes(found, seen))
 
 
 def expected_tokens(exchange: Exchange) -> int:
     """What a request is expected to cost: what it cost when it was recorded."""
-    response = _response(answer_of(exchange))
+    response = _final_object(recorded_reply(exchange))
     usage = response.get("usage")
     total = usage.get("total_tokens") if isinstance(usage, dict) else None
-    return total if isinstance(total, int) and total >= 0 else _TOKENS
+    return total if isinstance(total, int) and total >= 0 else _DEFAULT_TOKENS
 
 
-def _lacking(request: Asked, names: Mapping[str, str | None]) -> str:
+def _skip_reason(request: CanonicalRequest, ids: Mapping[str, str | None]) -> str:
     """Why a request can not be sent; empty: it can."""
     text = f"{request.path} {json.dumps(request.value).decode()}"
-    if MASKED in text or REDACTED in text:
+    if MASK in text or REDACTED in text:
         return "a part of the request was masked when it was recorded"
-    if any(name in text and new is None for name, new in names.items()):
+    if any(name in text and new is None for name, new in ids.items()):
         return "it goes on from an answer that was not given this time"
     return ""
 
 
-def _forget(answer: Answer, names: dict[str, str | None]) -> None:
-    names |= dict.fromkeys(_ids(answer))
+def _forget_ids(reply: ComparedReply, ids: dict[str, str | None]) -> None:
+    ids |= dict.fromkeys(_reply_ids(reply))
 
 
-def _ask(exchange: Exchange, request: Asked, names: Mapping[str, str | None]) -> Ask:
-    known = {old: new for old, new in names.items() if new is not None}
-    value = _with_names(request.value, known)
+def _build_request(
+    exchange: Exchange, request: CanonicalRequest, ids: Mapping[str, str | None]
+) -> LiveRequest:
+    known = {old: new for old, new in ids.items() if new is not None}
+    value = _replace_ids(request.value, known)
     path = request.path
     for old, new in known.items():
         path = path.replace(old, new)
@@ -108,43 +112,45 @@ def _ask(exchange: Exchange, request: Asked, names: Mapping[str, str | None]) ->
         for name, each in (exchange.recorded.headers if exchange.recorded else {}).items()
         if name.startswith("x-dashscope-") or name == "content-type"
     }
-    return Ask(body, request.method, path, headers=headers, tokens=expected_tokens(exchange))
+    return LiveRequest(body, request.method, path, headers=headers, expected_tokens=expected_tokens(exchange))
 
 
-def _with_names(value: Any, names: Mapping[str, str]) -> Any:
+def _replace_ids(value: Any, ids: Mapping[str, str]) -> Any:
     if isinstance(value, str):
-        return names.get(value, value)
+        return ids.get(value, value)
     if isinstance(value, list):
-        return [_with_names(each, names) for each in value]
+        return [_replace_ids(each, ids) for each in value]
     if isinstance(value, dict):
-        return {name: _with_names(each, names) for name, each in value.items()}
+        return {name: _replace_ids(each, ids) for name, each in value.items()}
     return value
 
 
-def _compared(exchange: Exchange, crossing: Crossing, profile: Profile) -> Again:
-    before = picture(answer_of(exchange), profile)
-    if crossing.status is None:
-        told = change("end-changed", "answer", before.end, crossing.detail or crossing.end.value)
-        return Again(exchange, changes=(told,))
-    after = picture(_answer(crossing), profile)
-    return Again(exchange, "", before, after, tuple(answer_changes(before, after)))
+def _compare(exchange: Exchange, interaction: Interaction, profile: Profile) -> ReverificationResult:
+    before = summarize(recorded_reply(exchange), profile)
+    if interaction.status is None:
+        told = new_change("end-changed", "answer", before.end, interaction.detail or interaction.end.value)
+        return ReverificationResult(exchange, changes=(told,))
+    after = summarize(_live_reply(interaction), profile)
+    return ReverificationResult(exchange, "", before, after, tuple(reply_changes(before, after)))
 
 
-def _answer(crossing: Crossing) -> Answer:
-    end = "complete" if crossing.end is End.COMPLETE else "cut"
-    ask = crossing.ask
-    return Answer(ask.method, ask.path, ask.body, crossing.status or 0, crossing.headers, crossing.body, end)
+def _live_reply(interaction: Interaction) -> ComparedReply:
+    end = "complete" if interaction.end is ReplyEnd.COMPLETE else "cut"
+    ask = interaction.request
+    return ComparedReply(
+        ask.method, ask.path, ask.body, interaction.status or 0, interaction.headers, interaction.body, end
+    )
 
 
-def _renamed(before: Answer, after: Answer) -> dict[str, str | None]:
+def _id_replacements(before: ComparedReply, after: ComparedReply) -> dict[str, str | None]:
     """What the old answer named, by what the new one names in its place; None: nothing is."""
-    old, new = _response(before), _response(after)
-    names: dict[str, str | None] = dict.fromkeys(_ids(before))
+    old, new = _final_object(before), _final_object(after)
+    names: dict[str, str | None] = dict.fromkeys(_reply_ids(before))
     if isinstance(old.get("id"), str) and isinstance(new.get("id"), str):
         names[old["id"]] = new["id"]
-    items = [*_items(new)]
-    for item in _items(old):
-        same = next((each for each in items if _like(each) == _like(item)), None)
+    items = [*_output_items(new)]
+    for item in _output_items(old):
+        same = next((each for each in items if _item_key(each) == _item_key(item)), None)
         if same is None:
             continue
         items.remove(same)
@@ -154,28 +160,28 @@ def _renamed(before: Answer, after: Answer) -> dict[str, str | None]:
     return names
 
 
-def _like(item: Mapping[str, Any]) -> tuple[Any, Any]:
+def _item_key(item: Mapping[str, Any]) -> tuple[Any, Any]:
     return item.get("type"), item.get("name") if item.get("type") == "function_call" else None
 
 
-def _ids(answer: Answer) -> Iterator[str]:
-    response = _response(answer)
-    for holder in (response, *_items(response)):
+def _reply_ids(reply: ComparedReply) -> Iterator[str]:
+    response = _final_object(reply)
+    for holder in (response, *_output_items(response)):
         yield from (
             holder[name] for name in ("id", "call_id") if isinstance(holder.get(name), str) and holder[name]
         )
 
 
-def _items(response: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _output_items(response: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     output = response.get("output", response.get("data"))
     yield from (each for each in output if isinstance(each, dict)) if isinstance(output, list) else ()
 
 
-def _response(answer: Answer) -> Mapping[str, Any]:
+def _final_object(reply: ComparedReply) -> Mapping[str, Any]:
     """The final object of an answer, streamed or not."""
-    if isinstance(answer.value, dict):
-        return answer.value
-    for event in reversed(answer.events):
+    if isinstance(reply.value, dict):
+        return reply.value
+    for event in reversed(reply.events):
         if isinstance(event.get("response"), dict):
             found: dict[str, Any] = event["response"]
             return found

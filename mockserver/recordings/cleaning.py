@@ -8,13 +8,13 @@ from typing import Any
 from mockserver.errors import ConfigurationError
 from mockserver.wire.redaction import redact
 
-__all__ = ["ALWAYS_MASKED", "MASKED", "cleaned", "masked", "parse_mask"]
+__all__ = ["DEFAULT_MASKS", "MASK", "redact_value", "mask_members", "parse_mask"]
 
-MASKED = "[masked]"
+MASK = "[masked]"
 
 #: Members of requests that hold keys of others: what a client sends on to its MCP servers (API reference,
 #: tools, August 2026).
-ALWAYS_MASKED = ("/tools/*/headers/*", "/tools/*/authorization")
+DEFAULT_MASKS = ("/tools/*/headers/*", "/tools/*/authorization")
 
 
 def parse_mask(pointer: str) -> str:
@@ -24,49 +24,50 @@ def parse_mask(pointer: str) -> str:
     return pointer
 
 
-def masked(value: Any, pointers: Iterable[str]) -> tuple[Any, list[str]]:
+def mask_members(value: Any, pointers: Iterable[str]) -> tuple[Any, list[str]]:
     """(the value without what the pointers name, the texts that were there)."""
     taken: list[str] = []
     for pointer in pointers:
         steps = [each.replace("~1", "/").replace("~0", "~") for each in pointer.split("/")[1:]]
-        value = _masked(value, steps, taken)
+        value = _mask_at(value, steps, taken)
     return value, taken
 
 
-def _masked(value: Any, steps: Sequence[str], taken: list[str]) -> Any:
+def _mask_at(value: Any, steps: Sequence[str], removed: list[str]) -> Any:
     if not steps:
-        taken += [each for each in _texts(value) if each != MASKED]
-        return MASKED
+        removed += [each for each in _strings_in(value) if each != MASK]
+        return MASK
     step, rest = steps[0], steps[1:]
     if isinstance(value, dict):
         return {
-            name: _masked(each, rest, taken) if step in ("*", name) else each for name, each in value.items()
+            name: _mask_at(each, rest, removed) if step in ("*", name) else each
+            for name, each in value.items()
         }
     if isinstance(value, list):
         return [
-            _masked(each, rest, taken) if step in ("*", str(place)) else each
+            _mask_at(each, rest, removed) if step in ("*", str(place)) else each
             for place, each in enumerate(value)
         ]
     return value
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _strings_in(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):
         for each in value:
-            yield from _texts(each)
+            yield from _strings_in(each)
     elif isinstance(value, dict):
         for each in value.values():
-            yield from _texts(each)
+            yield from _strings_in(each)
 
 
-def cleaned(value: Any, secrets: Sequence[str]) -> Any:
+def redact_value(value: Any, secrets: Sequence[str]) -> Any:
     """A JSON value without keys, in its texts and in its names."""
     if isinstance(value, str):
         return redact(value, secrets)
     if isinstance(value, list):
-        return [cleaned(each, secrets) for each in value]
+        return [redact_value(each, secrets) for each in value]
     if isinstance(value, Mapping):
-        return {redact(name, secrets): cleaned(each, secrets) for name, each in value.items()}
+        return {redact(name, secrets): redact_value(each, secrets) for name, each in value.items()}
     return value

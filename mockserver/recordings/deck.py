@@ -7,18 +7,18 @@ from collections.abc import Iterable
 from itertools import islice
 
 from mockserver.exchanges import Exchange, bytes_of
-from mockserver.recordings.requests import Asked, asked
+from mockserver.recordings.requests import CanonicalRequest, canonicalize_request
 from mockserver.wire import json
 
-__all__ = ["Deck", "asked_by", "body_of"]
+__all__ = ["PlaybackQueue", "request_of", "reply_body"]
 
 #: Differences of the nearest recording that are told.
-_TOLD = 5
+_MAX_SHOWN_DIFFERENCES = 5
 #: Differences that are counted.
-_FARTHEST = 100
+_MAX_DISTANCE = 100
 
 
-def asked_by(exchange: Exchange, masks: Iterable[str] = ()) -> Asked:
+def request_of(exchange: Exchange, masks: Iterable[str] = ()) -> CanonicalRequest:
     """The request of a recording."""
     recorded = exchange.recorded
     if exchange.request is not None:
@@ -26,22 +26,22 @@ def asked_by(exchange: Exchange, masks: Iterable[str] = ()) -> Asked:
     else:
         body = (recorded.body or b"") if recorded else b""
     method, path = (recorded.method, recorded.path) if recorded else ("POST", "/responses")
-    return asked(method, path, body, masks)[0]
+    return canonicalize_request(method, path, body, masks)[0]
 
 
-class Deck:
+class PlaybackQueue:
     """Recordings by their requests, and how many of each were given."""
 
     def __init__(self, exchanges: Iterable[Exchange], *, once: bool = False) -> None:
         """`once`: each is given once; else the last of a request is given to all that come after it."""
         self._once = once
         self._lock = threading.Lock()
-        self.all: list[Exchange] = []
+        self.recordings: list[Exchange] = []
         self._masks: tuple[str, ...] = ()
         self._by_request: dict[bytes, list[Exchange]] = {}
-        self._asked: list[tuple[str, Asked]] = []
+        self._named_requests: list[tuple[str, CanonicalRequest]] = []
         """The names of the recordings, with their requests; files of several tests may share names."""
-        self._given: dict[bytes, int] = {}
+        self._play_counts: dict[bytes, int] = {}
         exchanges = tuple(exchanges)
         for exchange in exchanges:
             if exchange.recorded is not None:
@@ -51,23 +51,23 @@ class Deck:
 
     def add(self, exchange: Exchange) -> None:
         """One more recording, the last of its request."""
-        request = asked_by(exchange, self._masks)
-        self.all.append(exchange)
-        self._asked.append((exchange.name, request))
+        request = request_of(exchange, self._masks)
+        self.recordings.append(exchange)
+        self._named_requests.append((exchange.name, request))
         self._by_request.setdefault(request.digest, []).append(exchange)
 
-    def asked(self, method: str, path: str, body: bytes) -> Asked:
+    def canonicalize(self, method: str, path: str, body: bytes) -> CanonicalRequest:
         """A request as the deck knows requests."""
-        return asked(method, path, body, self._masks)[0]
+        return canonicalize_request(method, path, body, self._masks)[0]
 
-    def take(self, request: Asked) -> Exchange | None:
+    def take(self, request: CanonicalRequest) -> Exchange | None:
         """The recording for a request; None where there is none, or none is left."""
         with self._lock:
             known = self._by_request.get(request.digest, [])
-            given = self._given.get(request.digest, 0)
+            given = self._play_counts.get(request.digest, 0)
             if not known or (self._once and given >= len(known)):
                 return None
-            self._given[request.digest] = given + 1
+            self._play_counts[request.digest] = given + 1
             return known[min(given, len(known) - 1)]
 
     @property
@@ -76,40 +76,40 @@ class Deck:
         left = {
             id(each)
             for digest, known in self._by_request.items()
-            for each in known[self._given.get(digest, 0) :]
+            for each in known[self._play_counts.get(digest, 0) :]
         }
-        return [each for each in self.all if id(each) in left]
+        return [each for each in self.recordings if id(each) in left]
 
     def reset(self) -> None:
         """Give everything out anew."""
         with self._lock:
-            self._given.clear()
+            self._play_counts.clear()
 
-    def missed(self, request: Asked) -> str:
+    def explain_miss(self, request: CanonicalRequest) -> str:
         """Why there is no recording for a request: the nearest, and what about it is otherwise."""
         known = self._by_request.get(request.digest)
         if known:
             times = "once" if len(known) == 1 else f"{len(known)} times"
             return f"This request was recorded {times}, and comes once more."
         nearest = min(
-            self._asked,
+            self._named_requests,
             key=lambda each: _distance(each[1], request),
             default=None,
         )
         if nearest is None:
             return "There are no recordings."
         name, recorded = nearest
-        told = "; ".join(islice(recorded.differences(request), _TOLD))
+        told = "; ".join(islice(recorded.differences(request), _MAX_SHOWN_DIFFERENCES))
         return f"There is no recording of this request. The nearest is {name}: {told}."
 
 
-def _distance(recorded: Asked, request: Asked) -> int:
+def _distance(recorded: CanonicalRequest, request: CanonicalRequest) -> int:
     """How much is otherwise; what was asked elsewhere is farther than anything asked here."""
     if (recorded.method, recorded.path) != (request.method, request.path):
-        return _FARTHEST
-    return sum(1 for _ in islice(recorded.differences(request), _FARTHEST - 1))
+        return _MAX_DISTANCE
+    return sum(1 for _ in islice(recorded.differences(request), _MAX_DISTANCE - 1))
 
 
-def body_of(exchange: Exchange) -> bytes:
+def reply_body(exchange: Exchange) -> bytes:
     """The body of a recording's answer."""
     return b"".join(bytes_of(chunk) for chunk in exchange.reply["http"]["chunks"])

@@ -13,31 +13,31 @@ from mockserver.errors import ConfigurationError, InvalidExchange
 from mockserver.exchanges import Exchange, parse_exchanges
 from mockserver.wire import json
 
-__all__ = ["add", "highest", "load", "made", "replace"]
+__all__ = ["add_recording", "highest_number", "load_recordings", "create_folder", "replace_file"]
 
 #: The longest time that is played, in milliseconds: a day.
-_LONGEST_MS = 86_400_000
+_MAX_CHUNK_MS = 86_400_000
 
-_PARTS = count()
+_PARTIAL_FILE_NUMBERS = count()
 
 
-def add(folder: Path, stem: str, number: int, exchange: Mapping[str, Any]) -> Path:
+def add_recording(folder: Path, stem: str, number: int, exchange: Mapping[str, Any]) -> Path:
     """Write an exchange as `{stem}-{number}.json`, or under the next number that is free; OSError."""
     while True:
         name = f"{stem}-{number:03}"
-        part = _part(folder / name, {**exchange, "name": name})
+        part = _write_partial_file(folder / name, {**exchange, "name": name})
         try:
-            if _placed(part, folder / f"{name}.json"):
+            if _publish(part, folder / f"{name}.json"):
                 return folder / f"{name}.json"
         finally:
             part.unlink(missing_ok=True)
         number += 1
 
 
-def replace(file: Path, value: Any) -> None:
+def replace_file(file: Path, value: Any) -> None:
     """Write a file anew; whoever looks meanwhile sees the old one or the new one, whole. OSError."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = _part(file, value)
+    part = _write_partial_file(file, value)
     try:
         part.replace(file)
     except OSError:
@@ -45,9 +45,9 @@ def replace(file: Path, value: Any) -> None:
         raise
 
 
-def _part(file: Path, value: Any) -> Path:
+def _write_partial_file(file: Path, value: Any) -> Path:
     """A file beside `file` that no reader takes for a recording."""
-    part = file.with_name(f".{file.name[:80]}.{os.getpid()}.{next(_PARTS)}.part")
+    part = file.with_name(f".{file.name[:80]}.{os.getpid()}.{next(_PARTIAL_FILE_NUMBERS)}.part")
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     try:
         with os.fdopen(handle, "wb") as target:
@@ -58,7 +58,7 @@ def _part(file: Path, value: Any) -> Path:
     return part
 
 
-def _placed(part: Path, file: Path) -> bool:
+def _publish(part: Path, file: Path) -> bool:
     """Give a whole file its name; False where another has it."""
     try:
         os.link(part, file)
@@ -71,31 +71,31 @@ def _placed(part: Path, file: Path) -> bool:
     return True
 
 
-def highest(folder: Path, stem: str) -> int:
+def highest_number(folder: Path, stem: str) -> int:
     """The highest number among a folder's files of that stem; 0 where there is none."""
     numbers = (file.stem.removeprefix(f"{stem}-") for file in folder.glob(f"{stem}-*.json"))
     return max((int(each) for each in numbers if each.isdecimal()), default=0)
 
 
-def load(place: Path) -> tuple[Exchange, ...]:
+def load_recordings(path: Path) -> tuple[Exchange, ...]:
     """The recordings in a file, or in a folder and those below it, in the order in which they were taken.
 
     InvalidExchange names the first file that is none; ConfigurationError where there is nothing.
     """
-    files = sorted(place.rglob("*.json")) if place.is_dir() else [place]
+    files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
     found: list[Exchange] = []
     for file in files:
         try:
             data = file.read_bytes()
         except OSError as error:
             raise ConfigurationError(f"{file} can not be read: {error.strerror or error}") from None
-        found += _recordings(data, str(file))
+        found += _parse_recordings(data, str(file))
     if not found:
-        raise ConfigurationError(f"there are no recordings in {place}")
+        raise ConfigurationError(f"there are no recordings in {path}")
     return tuple(sorted(found, key=lambda each: (each.recorded.at if each.recorded else "", each.name)))
 
 
-def _recordings(data: bytes, file: str) -> Iterator[Exchange]:
+def _parse_recordings(data: bytes, file: str) -> Iterator[Exchange]:
     for exchange in parse_exchanges(data, file):
         if "http" not in exchange.reply or (exchange.recorded is None and exchange.request is None):
             raise InvalidExchange(
@@ -104,16 +104,16 @@ def _recordings(data: bytes, file: str) -> Iterator[Exchange]:
         times = [0.0, *(chunk.get("at_ms", 0) for chunk in exchange.reply["http"]["chunks"])]
         if exchange.recorded is not None:
             times += [exchange.recorded.head_ms, exchange.recorded.end_ms]
-        if max(times) > _LONGEST_MS:
+        if max(times) > _MAX_CHUNK_MS:
             raise InvalidExchange(file, "/reply/http/chunks", "a chunk that comes after more than a day")
         yield exchange
 
 
-def made(folder: Path) -> None:
+def create_folder(folder: Path) -> None:
     """Make a folder, unless it is there; ConfigurationError where it can not be written to."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
-            _part(folder / "probe", {}).unlink()
+            _write_partial_file(folder / "probe", {}).unlink()
     except OSError as error:
         raise ConfigurationError(f"can not write to {folder}: {error.strerror or error}") from None

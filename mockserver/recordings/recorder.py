@@ -14,30 +14,35 @@ from pathlib import Path
 
 from mockserver.contract.findings import Finding
 from mockserver.errors import InvalidExchange
-from mockserver.live.passages import Passage, Witness
+from mockserver.live.passages import PassThroughChecker, PassThroughExchange
 from mockserver.profiles import Profile
 from mockserver.recordings import folder
-from mockserver.recordings.writing import Ticket, exchange_of, ticket_of, unrecorded
+from mockserver.recordings.writing import (
+    PendingRecording,
+    build_exchange,
+    pending_recording,
+    unrecorded_reason,
+)
 from mockserver.server.journal import Entry
 
-__all__ = ["Recorder", "Told"]
+__all__ = ["Recorder", "RecordingResult"]
 
 
 #: Characters that are told of what is wrong with an exchange.
-_REASON = 120
+_MAX_REASON_CHARS = 120
 
 
-class Told:
+class RecordingResult:
     """What came of one request: for the log, and for the summary."""
 
-    def __init__(self, passage: Passage, entry: Entry) -> None:
+    def __init__(self, pass_through: PassThroughExchange, entry: Entry) -> None:
         self.method = entry.method
-        self.path = passage.path.partition("?")[0] or entry.path
+        self.path = pass_through.path.partition("?")[0] or entry.path
         self.status = entry.status
-        self.seconds = passage.ended_at
-        self.first = passage.times[0] if passage.times else None
+        self.duration = pass_through.end_time
+        self.time_to_first_byte = pass_through.chunk_times[0] if pass_through.chunk_times else None
         self.file: Path | None = None
-        self.trouble = ""
+        self.problem = ""
         """Why it was not recorded, or what is odd about it."""
         self.findings: list[Finding] = []
         """Of the request, then of the answer."""
@@ -49,82 +54,87 @@ class Recorder:
 
     def __init__(
         self,
-        target: Path,
+        folder: Path,
         upstream: str,
         profile: Profile,
         masks: Sequence[str] = (),
-        tell: Callable[[Told], None] = lambda told: None,
+        on_result: Callable[[RecordingResult], None] = lambda told: None,
         secrets: Sequence[str] = (),
     ) -> None:
         """`tell` is called in the recorder's thread, for one request after another.
 
         `secrets` must not be written, beside the keys that requests bring along.
         """
-        self._target = target
+        self._folder = folder
         self._upstream = upstream
         self._profile = profile
         self._masks = tuple(masks)
-        self._tell = tell
+        self._on_result = on_result
         self._secrets = tuple(secrets)
-        self._witness = Witness(profile)
+        self._checker = PassThroughChecker(profile)
         # What follows is the thread's own. It does one thing after another, so that the first that comes is
         # the first that is counted.
-        self._thread = ThreadPoolExecutor(1, "recorder")
-        self._tickets: dict[Passage, Ticket] = {}
-        self._numbers: Counter[str] = Counter()
-        self.defects: list[str] = []
+        self._executor = ThreadPoolExecutor(1, "recorder")
+        self._pending: dict[PassThroughExchange, PendingRecording] = {}
+        self._last_numbers: Counter[str] = Counter()
+        self.internal_errors: list[str] = []
         """Errors of our own, by type and place."""
 
-    def arrived(self, passage: Passage) -> None:
+    def on_request(self, pass_through: PassThroughExchange) -> None:
         """A request goes on to the endpoint: its number is its own from now on."""
-        self._thread.submit(self._guarded, self._arrive, passage)
+        self._executor.submit(self._run_guarded, self._number_request, pass_through)
 
-    def done(self, passage: Passage) -> None:
+    def on_complete(self, pass_through: PassThroughExchange) -> None:
         """It was answered, or was not."""
-        self._thread.submit(self._guarded, self._take, passage)
+        self._executor.submit(self._run_guarded, self._write_recording, pass_through)
 
     def close(self) -> None:
         """Wait until all is written."""
-        self._thread.shutdown(wait=True)
+        self._executor.shutdown(wait=True)
 
-    def _guarded(self, work: Callable[[Passage], None], passage: Passage) -> None:
+    def _run_guarded(
+        self, work: Callable[[PassThroughExchange], None], pass_through: PassThroughExchange
+    ) -> None:
         try:
-            work(passage)
+            work(pass_through)
         except Exception as error:  # noqa: BLE001 (the last resort: a recording that is missing must be told)
             frame = traceback.extract_tb(error.__traceback__)[-1]
-            self.defects.append(f"{type(error).__name__} in {frame.name}:{frame.lineno}")
+            self.internal_errors.append(f"{type(error).__name__} in {frame.name}:{frame.lineno}")
 
-    def _arrive(self, passage: Passage) -> None:
-        ticket = ticket_of(passage, self._masks, 0, self._secrets)
-        if ticket.stem not in self._numbers:
-            self._numbers[ticket.stem] = folder.highest(self._target, ticket.stem)
-        self._numbers[ticket.stem] += 1
-        self._tickets[passage] = replace(ticket, number=self._numbers[ticket.stem])
+    def _number_request(self, pass_through: PassThroughExchange) -> None:
+        ticket = pending_recording(pass_through, self._masks, 0, self._secrets)
+        if ticket.stem not in self._last_numbers:
+            self._last_numbers[ticket.stem] = folder.highest_number(self._folder, ticket.stem)
+        self._last_numbers[ticket.stem] += 1
+        self._pending[pass_through] = replace(ticket, number=self._last_numbers[ticket.stem])
 
-    def _take(self, passage: Passage) -> None:
-        ticket = self._tickets.pop(passage, None)
-        entry = self._witness.entry(passage, (passage.key, *self._secrets) if passage.key else self._secrets)
-        told = Told(passage, entry)
-        if entry.method == "POST" and entry.body and passage.creates:
+    def _write_recording(self, pass_through: PassThroughExchange) -> None:
+        ticket = self._pending.pop(pass_through, None)
+        entry = self._checker.journal_entry(
+            pass_through,
+            (pass_through.endpoint_key, *self._secrets) if pass_through.endpoint_key else self._secrets,
+        )
+        told = RecordingResult(pass_through, entry)
+        if entry.method == "POST" and entry.body and pass_through.is_create_request:
             told.findings = list(entry.findings)
         told.findings += entry.answered
-        told.trouble = _trouble(passage, ticket)
-        if ticket is not None and not unrecorded(passage):
+        told.problem = _problem(pass_through, ticket)
+        if ticket is not None and not unrecorded_reason(pass_through):
             try:
-                exchange = exchange_of(passage, ticket, self._upstream, self._profile.name)
-                told.file = folder.add(self._target, ticket.stem, ticket.number, exchange)
+                exchange = build_exchange(pass_through, ticket, self._upstream, self._profile.name)
+                told.file = folder.add_recording(self._folder, ticket.stem, ticket.number, exchange)
             except OSError as error:
-                told.trouble = f"not recorded: {error.strerror or error}"
+                told.problem = f"not recorded: {error.strerror or error}"
             except InvalidExchange as error:
-                told.trouble = f"not recorded: {error.reason[:_REASON]}"
-        self._tell(told)
+                told.problem = f"not recorded: {error.reason[:_MAX_REASON_CHARS]}"
+        self._on_result(told)
 
 
-def _trouble(passage: Passage, ticket: Ticket | None) -> str:
-    if ticket is None:
+def _problem(pass_through: PassThroughExchange, pending: PendingRecording | None) -> str:
+    if pending is None:
         return "refused: not sent on"
-    if why := unrecorded(passage):
+    if why := unrecorded_reason(pass_through):
         return f"not recorded: {why}"
-    if passage.left:
+    if pass_through.client_disconnected:
         return "the client went away before the end"
-    return "" if passage.complete else "the endpoint broke off"
+    return "" if pass_through.complete else "the endpoint broke off"

@@ -8,18 +8,18 @@ from typing import Any
 
 from mockserver.errors import InvalidJSON
 from mockserver.ids import request_digest
-from mockserver.recordings.cleaning import ALWAYS_MASKED, cleaned, masked
+from mockserver.recordings.cleaning import DEFAULT_MASKS, mask_members, redact_value
 from mockserver.wire import json
 from mockserver.wire.redaction import redact
 
-__all__ = ["Asked", "asked"]
+__all__ = ["CanonicalRequest", "canonicalize_request"]
 
 #: Characters of a value that a difference shows.
-_SHOWN = 60
+_MAX_VALUE_CHARS = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CanonicalRequest:
     """A request without what must not be kept of it."""
 
     method: str
@@ -51,50 +51,52 @@ class Asked:
         texts = [each.get("text") for each in parts if isinstance(each, dict)]
         return "\n".join(text for text in texts if isinstance(text, str))
 
-    def differences(self, other: Asked) -> Iterator[str]:
+    def differences(self, other: CanonicalRequest) -> Iterator[str]:
         """What about `other` is otherwise, each in words."""
         if (self.method, self.path) != (other.method, other.path):
             yield f"{other.method} {other.path} instead of {self.method} {self.path}"
         elif isinstance(self.value, dict) and isinstance(other.value, dict):
             yield from _differences(self.value, other.value, "")
         elif self.value != other.value:
-            yield f"the body: recorded {_shown(self.value)}, got {_shown(other.value)}"
+            yield f"the body: recorded {_shorten_value(self.value)}, got {_shorten_value(other.value)}"
 
 
-def asked(
+def canonicalize_request(
     method: str, path: str, body: bytes, masks: Iterable[str] = (), secrets: Sequence[str] = ()
-) -> tuple[Asked, list[str]]:
+) -> tuple[CanonicalRequest, list[str]]:
     """(the request without keys and masked members, the texts of those members)."""
     path = redact(path, secrets)
     taken: list[str] = []
     try:
         value: Any = json.loads(body) if body else None
-        value, taken = masked(value, (*ALWAYS_MASKED, *masks))
-        value = cleaned(value, (*secrets, *taken))
+        value, taken = mask_members(value, (*DEFAULT_MASKS, *masks))
+        value = redact_value(value, (*secrets, *taken))
         digest = json.canonical(value) if body else b""
     except InvalidJSON:
         value = redact(body.decode(errors="replace"), secrets)
         digest = value.encode()
-    return Asked(method, path, value, request_digest(f"{method} {path}\n".encode() + digest)), taken
+    return CanonicalRequest(
+        method, path, value, request_digest(f"{method} {path}\n".encode() + digest)
+    ), taken
 
 
-def _differences(recorded: Any, got: Any, where: str) -> Iterator[str]:
+def _differences(recorded: Any, got: Any, pointer: str) -> Iterator[str]:
     if isinstance(recorded, dict) and isinstance(got, dict):
         for name in dict.fromkeys((*recorded, *got)):
-            place = f"{where}/{name}"
+            place = f"{pointer}/{name}"
             if name not in got:
-                yield f"{place}: recorded {_shown(recorded[name])}, and not there"
+                yield f"{place}: recorded {_shorten_value(recorded[name])}, and not there"
             elif name not in recorded:
-                yield f"{place}: not recorded, and is {_shown(got[name])}"
+                yield f"{place}: not recorded, and is {_shorten_value(got[name])}"
             else:
                 yield from _differences(recorded[name], got[name], place)
     elif isinstance(recorded, list) and isinstance(got, list) and len(recorded) == len(got):
         for number, (one, other) in enumerate(zip(recorded, got, strict=True)):
-            yield from _differences(one, other, f"{where}/{number}")
+            yield from _differences(one, other, f"{pointer}/{number}")
     elif recorded != got or type(recorded) is not type(got):
-        yield f"{where}: recorded {_shown(recorded)}, got {_shown(got)}"
+        yield f"{pointer}: recorded {_shorten_value(recorded)}, got {_shorten_value(got)}"
 
 
-def _shown(value: Any) -> str:
+def _shorten_value(value: Any) -> str:
     text = json.dumps(value).decode()
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return text if len(text) <= _MAX_VALUE_CHARS else f"{text[:_MAX_VALUE_CHARS]}…"

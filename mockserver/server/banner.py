@@ -7,26 +7,28 @@ from collections.abc import Sequence
 from mockserver.contract.chat.schemas import CHAT_BASE
 from mockserver.profiles import Profile
 
-__all__ = ["banner"]
+__all__ = ["startup_banner"]
 
-_EXPLAINED = {
+_RENDERING_NOTES = {
     "wire": "what the service sends",
     "documented": "the look of the documented samples",
 }
 
 
-def banner(url: str, profile: Profile, rendering: str, key_names: Sequence[str], any_key: bool) -> str:
+def startup_banner(
+    url: str, profile: Profile, rendering: str, key_variables: Sequence[str], accepts_any_key: bool
+) -> str:
     """The lines printed at the start; no key is in them.
 
     `key_names`: environment variables that hold accepted keys. Where any key will do, one is made up.
     """
     base_url = url + profile.base_path
-    if any_key:
+    if accepts_any_key:
         variable, key, exports = "DASHSCOPE_API_KEY", "sk-mock", ["export DASHSCOPE_API_KEY=sk-mock"]
     else:
-        variable = key_names[0] if key_names else "DASHSCOPE_API_KEY"
+        variable = key_variables[0] if key_variables else "DASHSCOPE_API_KEY"
         key = f"${variable}"
-        exports = [] if key_names else ["export DASHSCOPE_API_KEY=…    # the key given with --api-key"]
+        exports = [] if key_variables else ["export DASHSCOPE_API_KEY=…    # the key given with --api-key"]
     exports += [f'export OPENAI_API_KEY="${variable}"', f"export OPENAI_BASE_URL={base_url}"]
     body = f'{{"model": "{profile.models[0]}", "input": "Hello, please introduce yourself in one sentence."}}'
     curl = (
@@ -38,8 +40,8 @@ def banner(url: str, profile: Profile, rendering: str, key_names: Sequence[str],
             f"Serving {profile.title} ({profile.name})",
             f"  base URL   {base_url}",
             f"  Chat URL   {url}{CHAT_BASE}",
-            f"  rendering  {rendering}: {_EXPLAINED.get(rendering, '')}",
-            f"  keys       {'any' if any_key else 'only those given'}",
+            f"  rendering  {rendering}: {_RENDERING_NOTES.get(rendering, '')}",
+            f"  keys       {'any' if accepts_any_key else 'only those given'}",
             "",
             *[f"  {line}" for line in exports],
             "",

@@ -8,25 +8,25 @@ from typing import Any, NoReturn
 
 from starlette.types import Receive
 
-from mockserver.server.envelopes import Misdirected
+from mockserver.server.envelopes import NotAnApiRequest
 
-__all__ = ["BODY_SECONDS", "MAX_BODY_BYTES", "Disconnected", "read_body"]
+__all__ = ["BODY_TIMEOUT_SECONDS", "MAX_BODY_BYTES", "ClientDisconnected", "read_body"]
 
 #: Largest body that is processed.
 MAX_BODY_BYTES = 10 << 20
 
 #: Seconds a body may take to arrive. The runner wakes up whoever waits longer, with an empty piece.
-BODY_SECONDS = 30.0
+BODY_TIMEOUT_SECONDS = 30.0
 
 #: Of a body that is too large, so much is read and dropped, so that ordinary clients see the answer …
-_DRAIN_BYTES = 64 << 20
+_MAX_DRAINED_BYTES = 64 << 20
 #: … for so many seconds.
-_DRAIN_SECONDS = 5.0
+_DRAIN_TIMEOUT_SECONDS = 5.0
 
-_CLOSE = ((b"connection", b"close"),)
+_CONNECTION_CLOSE = ((b"connection", b"close"),)
 
 
-class Disconnected(Exception):
+class ClientDisconnected(Exception):
     """The client went away before its request was whole."""
 
 
@@ -36,7 +36,7 @@ async def read_body(receive: Receive, content_length: bytes | None) -> bytes:
     A body that came with its head, as most do, costs no timer.
     """
     if content_length is not None and len(content_length) > 7 and int(content_length) > MAX_BODY_BYTES:
-        await _refuse_large(receive, 0)
+        await _reject_too_large(receive, 0)
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body"):
         body: bytes = message.get("body", b"")
@@ -48,28 +48,30 @@ async def _read_rest(receive: Receive, message: dict[str, Any]) -> bytes:
     pieces, size = [], 0
     while True:
         if message["type"] == "http.disconnect":
-            raise Disconnected
+            raise ClientDisconnected
         pieces.append(message.get("body", b""))
         size += len(pieces[-1])
         if size > MAX_BODY_BYTES:
-            await _refuse_large(receive, size)
+            await _reject_too_large(receive, size)
         if not message.get("more_body"):
             return b"".join(pieces)
         if not pieces[-1]:  # the runner's word that time is up
             # Text of the vendor's error-code page (2026) for a request that takes too long.
             text = "Request timed out, please try again later."
-            raise Misdirected(408, "RequestTimeOut", text, headers=_CLOSE)
+            raise NotAnApiRequest(408, "RequestTimeOut", text, headers=_CONNECTION_CLOSE)
         message = dict(await receive())
 
 
-async def _refuse_large(receive: Receive, size: int) -> NoReturn:
+async def _reject_too_large(receive: Receive, size: int) -> NoReturn:
     """Read on and drop, within bounds, then refuse: a client still sending would not see an answer."""
     ended = False
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_DRAIN_SECONDS):
-            while size <= _DRAIN_BYTES and not ended:
+        async with asyncio.timeout(_DRAIN_TIMEOUT_SECONDS):
+            while size <= _MAX_DRAINED_BYTES and not ended:
                 message = await receive()
                 size += len(message.get("body", b""))
                 ended = not message.get("more_body", False)
     # Code and text of the vendor's error-code page (2026).
-    raise Misdirected(413, "BadRequest.TooLarge", "Payload Too Large.", headers=() if ended else _CLOSE)
+    raise NotAnApiRequest(
+        413, "BadRequest.TooLarge", "Payload Too Large.", headers=() if ended else _CONNECTION_CLOSE
+    )

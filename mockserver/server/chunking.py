@@ -18,28 +18,28 @@ from random import Random
 from mockserver.errors import ConfigurationError
 from mockserver.server.steps import Send, Step, Wait
 
-__all__ = ["cut", "parse_chunking"]
+__all__ = ["apply_chunking", "parse_chunking"]
 
-_BYTES = re.compile(r"bytes:([0-9]{1,8})")
-_LONGEST = 200
+_FIXED_SIZE = re.compile(r"bytes:([0-9]{1,8})")
+_MAX_RANDOM_BYTES = 200
 
 
 @lru_cache(maxsize=256)
 def parse_chunking(text: str) -> str | None:
     """The chunking that a text names, None for `event`; ConfigurationError where it names none."""
-    match = _BYTES.fullmatch(text)
+    match = _FIXED_SIZE.fullmatch(text)
     if text not in ("event", "coalesced", "random") and not (match and int(match[1]) > 0):
         raise ConfigurationError(f"a chunking is event, coalesced, bytes:N or random, not {text!r}")
     return None if text == "event" else text
 
 
-def cut(steps: Iterable[Step], chunking: str, seed: int) -> Iterator[Step]:
+def apply_chunking(steps: Iterable[Step], chunking: str, seed: int) -> Iterator[Step]:
     """The steps with their bytes in other writes.
 
     Pauses stay where they are, but for `coalesced`, where all come first; what is held back is sent before
     anything beyond HTTP happens.
     """
-    sizes = _sizes(chunking, seed)
+    sizes = _chunk_sizes(chunking, seed)
     held, size = bytearray(), next(sizes)
     for step in steps:
         if isinstance(step, Send):
@@ -57,11 +57,11 @@ def cut(steps: Iterable[Step], chunking: str, seed: int) -> Iterator[Step]:
         yield Send(bytes(held))
 
 
-def _sizes(chunking: str, seed: int) -> Iterator[int]:
+def _chunk_sizes(chunking: str, seed: int) -> Iterator[int]:
     if chunking == "coalesced":
         return repeat(sys.maxsize)
-    match = _BYTES.fullmatch(chunking)
+    match = _FIXED_SIZE.fullmatch(chunking)
     if match:
         return repeat(int(match[1]))
     draw = Random(seed)
-    return iter(lambda: draw.randint(1, _LONGEST), None)
+    return iter(lambda: draw.randint(1, _MAX_RANDOM_BYTES), None)

@@ -14,9 +14,9 @@ from typing import Any
 from mockserver.ids import request_digest, short_id
 from mockserver.profiles import Profile
 from mockserver.replies.usage import count_tokens
-from mockserver.server.asks import texts_of
-from mockserver.server.context import input_list, known_record
-from mockserver.server.endpoint import Request
+from mockserver.server.asks import item_texts
+from mockserver.server.context import get_previous_response, to_input_items
+from mockserver.server.endpoint import HttpRequest
 from mockserver.server.envelopes import ApiError
 from mockserver.server.judged import drawn_digits, judged_body
 from mockserver.server.store import Record
@@ -25,52 +25,54 @@ from mockserver.wire import json
 __all__ = ["compact_response"]
 
 #: 32 hexadecimal digits each: the id of the compaction, that of its item, and four that are its content.
-_DRAWN = 6
+_ID_COUNT = 6
 
 
-async def compact_response(request: Request) -> Any:
+async def compact_response(request: HttpRequest) -> Any:
     """`POST /responses/compact`: the items that stand for a conversation."""
     body = await judged_body(request, "compact_request")
     session, profile = request.session, request.session.profile
-    turns = await _turns(request, body.get("previous_response_id"))
+    turns = await _stored_turns(request, body.get("previous_response_id"))
     given = body.get("input")
     if not turns and not given:
         # Which of the two there must be is inferred: there is nothing to make short.
         message = "Missing required parameter: 'input', or 'previous_response_id'."
-        raise ApiError(400, "MissingRequiredParameter", message).about("input")
-    own, item, *content = drawn_digits(request, _DRAWN)
-    asked = [each for turn in turns for each in input_list(json.loads(turn.request)["input"], turn.id)]
-    new = input_list(given or [], own)
+        raise ApiError(400, "MissingRequiredParameter", message).with_parameter("input")
+    own, item, *content = drawn_digits(request, _ID_COUNT)
+    asked = [each for turn in turns for each in to_input_items(json.loads(turn.request)["input"], turn.id)]
+    new = to_input_items(given or [], own)
     short = base64.b64encode(bytes.fromhex("".join(content))).decode()
-    tokens = sum(count_tokens("\n".join(texts_of(each))) for each in new)
+    tokens = sum(count_tokens("\n".join(item_texts(each))) for each in new)
     before = turns[-1].context_tokens if turns else profile.hidden_prompt_tokens
     return {
         "created_at": int(session.clock.now()),
         "id": profile.id_form + short_id(own, profile.id_digits),
         "object": "response.compaction",
-        "output": [*_kept([*asked, *new], profile), _compaction(item, short, profile)],
-        "usage": _usage(before + tokens + count_tokens(body.get("instructions") or ""), count_tokens(short)),
+        "output": [*_user_messages([*asked, *new], profile), _compaction_item(item, short, profile)],
+        "usage": _usage_object(
+            before + tokens + count_tokens(body.get("instructions") or ""), count_tokens(short)
+        ),
     }
 
 
-async def _turns(request: Request, last: str | None) -> list[Record]:
+async def _stored_turns(request: HttpRequest, response_id: str | None) -> list[Record]:
     """The stored turns up to the response `last`, the oldest first; ApiError 400 where it is not known."""
-    if last is None:
+    if response_id is None:
         return []
     session, store = request.session, request.services.store
-    turns = [await known_record(session, store, last, stream=False)]
+    turns = [await get_previous_response(session, store, response_id, stream=False)]
     while (before := turns[-1].parent) is not None and (record := await store.get(session.name, before)):
         turns.append(record)
     return turns[::-1]
 
 
-def _kept(items: list[dict[str, Any]], profile: Profile) -> list[dict[str, Any]]:
+def _user_messages(items: list[dict[str, Any]], profile: Profile) -> list[dict[str, Any]]:
     """The messages of the user, as items of an output."""
     said = (item for item in items if item["type"] == "message" and item["role"] == "user")
-    return [_shown(item, profile) for item in said]
+    return [_output_message(item, profile) for item in said]
 
 
-def _shown(item: dict[str, Any], profile: Profile) -> dict[str, Any]:
+def _output_message(item: dict[str, Any], profile: Profile) -> dict[str, Any]:
     """A message that was sent as an item: its pictures say how closely they are looked at."""
     pictures = {"detail": "auto", "image_url": None}
     content = [
@@ -84,17 +86,17 @@ def _shown(item: dict[str, Any], profile: Profile) -> dict[str, Any]:
     return {**about, "content": content}
 
 
-def _compaction(digits: str, content: str, profile: Profile) -> dict[str, Any]:
+def _compaction_item(digits: str, content: str, profile: Profile) -> dict[str, Any]:
     prefix = profile.item_id_prefixes.get("compaction", profile.item_id_prefix)
     item_id = prefix + short_id(digits, profile.id_digits)
     return {"encrypted_content": content, "id": item_id, "status": "completed", "type": "compaction"}
 
 
-def _usage(given: int, written: int) -> dict[str, Any]:
+def _usage_object(input_tokens: int, output_tokens: int) -> dict[str, Any]:
     return {
-        "input_tokens": given,
+        "input_tokens": input_tokens,
         "input_tokens_details": {"cached_tokens": 0},
-        "output_tokens": written,
+        "output_tokens": output_tokens,
         "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": given + written,
+        "total_tokens": input_tokens + output_tokens,
     }

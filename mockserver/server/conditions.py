@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from mockserver.errors import ConfigurationError
-from mockserver.server.asks import Ask, texts_of
+from mockserver.server.asks import RequestFacts, item_texts
 from mockserver.wire.redaction import safe_headers
 
-__all__ = ["ANY", "Condition", "Incoming", "condition"]
+__all__ = ["ANY_REQUEST", "Matcher", "IncomingRequest", "build_matcher"]
 
 #: Characters of a value that a difference shows.
-_SHOWN = 80
+_MAX_SHOWN = 80
 
 
-class Incoming(NamedTuple):
+class IncomingRequest(NamedTuple):
     """A request that waits for its reply: what predicates and functions of the request are given."""
 
     body: dict[str, Any]
     """As it was sent, valid by the contract."""
-    ask: Ask
+    facts: RequestFacts
     raw_headers: Mapping[bytes, bytes]
     after: str | None = None
     """Name of the reply that answered the turn before."""
@@ -31,15 +31,15 @@ class Incoming(NamedTuple):
     @property
     def prompt(self) -> str:
         """Text of the last user message."""
-        return self.ask.prompt
+        return self.facts.prompt
 
     @property
     def model(self) -> str:
-        return self.ask.model
+        return self.facts.model
 
     @property
     def stream(self) -> bool:
-        return self.ask.stream
+        return self.facts.stream
 
     @property
     def instructions(self) -> str:
@@ -50,7 +50,7 @@ class Incoming(NamedTuple):
     def tools(self) -> tuple[str, ...]:
         """Types of the declared tools, and names of the declared functions."""
         names = [str(each["name"]) for each in self.body.get("tools") or () if _is_function(each)]
-        return (*sorted(self.ask.declared), *names)
+        return (*sorted(self.facts.declared_tool_types), *names)
 
     @property
     def tool_outputs(self) -> tuple[str, ...]:
@@ -58,7 +58,7 @@ class Incoming(NamedTuple):
         items = self.body.get("input")
         found = [each for each in items if isinstance(each, dict)] if isinstance(items, list) else []
         outputs = (each for each in found if each.get("type") == "function_call_output")
-        return tuple("\n".join(texts_of(each)) for each in outputs)
+        return tuple("\n".join(item_texts(each)) for each in outputs)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -71,7 +71,7 @@ def _is_function(tool: Any) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class Matcher:
     """What a request must be like; None: anything."""
 
     prompt: str | None = None
@@ -93,37 +93,43 @@ class Condition:
     header: Mapping[str, str] | None = None
     json_subset: Mapping[str, Any] | None = None
     """Members that the request has, objects within them by the same rule."""
-    predicate: Callable[[Incoming], bool] | None = None
+    predicate: Callable[[IncomingRequest], bool] | None = None
 
-    def fits(self, request: Incoming) -> bool:
+    def matches(self, request: IncomingRequest) -> bool:
         """Whether the request is like that."""
-        return self is ANY or next(self.differences(request), None) is None
+        return self is ANY_REQUEST or next(self.differences(request), None) is None
 
-    def differences(self, request: Incoming) -> Iterator[str]:
+    def differences(self, request: IncomingRequest) -> Iterator[str]:
         """What about the request is otherwise, each in words."""
-        yield from self._texts(request)
-        yield from _unequal("model", self.model, request.model)
-        yield from _unequal("turn", self.turn, request.turn)
-        yield from _unequal("after", self.after, request.after)
-        yield from _unequal("stream", self.stream, request.stream)
+        yield from self._prompt_differences(request)
+        yield from _difference("model", self.model, request.model)
+        yield from _difference("turn", self.turn, request.turn)
+        yield from _difference("after", self.after, request.after)
+        yield from _difference("stream", self.stream, request.stream)
         if self.instructions is not None and self.instructions not in request.instructions:
-            yield _told("instructions", f"with {self.instructions!r} in it", request.instructions)
+            yield _describe_difference(
+                "instructions", f"with {self.instructions!r} in it", request.instructions
+            )
         if self.tool is not None and self.tool not in request.tools:
-            yield _told("tool", self.tool, request.tools)
+            yield _describe_difference("tool", self.tool, request.tools)
         if self.tool_output is not None:
             last = request.tool_outputs[-1:]
             if not last or self.tool_output not in last[0]:
-                yield _told("tool_output", f"with {self.tool_output!r} in it", last[0] if last else None)
+                yield _describe_difference(
+                    "tool_output", f"with {self.tool_output!r} in it", last[0] if last else None
+                )
         for name, value in (self.header or {}).items():
             got = request.raw_headers.get(name.lower().encode("latin-1", "replace"))
             if got is None or got.decode("latin-1") != value:
                 yield f"header: {name} is another" if got is not None else f"header: there is no {name}"
-        for pointer, wanted, found in _beyond(self.json_subset or {}, request.body, ""):
-            yield _told(f"json_subset: {pointer}", wanted, found)
+        for pointer, wanted, found in _subset_differences(self.json_subset or {}, request.body, ""):
+            yield _describe_difference(f"json_subset: {pointer}", wanted, found)
         if self.predicate is not None:
-            yield from self._asked(self.predicate, request)
+            yield from self._predicate_differences(self.predicate, request)
 
-    def _asked(self, predicate: Callable[[Incoming], bool], request: Incoming) -> Iterator[str]:
+    def _predicate_differences(
+        self, predicate: Callable[[IncomingRequest], bool], request: IncomingRequest
+    ) -> Iterator[str]:
         name = getattr(predicate, "__name__", "it")
         try:
             if not predicate(request):
@@ -131,12 +137,12 @@ class Condition:
         except Exception as error:  # noqa: BLE001 (code of a test: a request it can not read is none it is for)
             yield f"predicate: {name} failed: {type(error).__name__}: {error}"
 
-    def _texts(self, request: Incoming) -> Iterator[str]:
+    def _prompt_differences(self, request: IncomingRequest) -> Iterator[str]:
         fold = str.casefold if self.ignore_case else str
         if self.prompt is not None and fold(self.prompt) != fold(request.prompt):
-            yield _told("prompt", self.prompt, request.prompt)
+            yield _describe_difference("prompt", self.prompt, request.prompt)
         if self.contains is not None and fold(self.contains) not in fold(request.prompt):
-            yield _told("contains", self.contains, request.prompt)
+            yield _describe_difference("contains", self.contains, request.prompt)
 
     def __str__(self) -> str:
         said = [
@@ -148,9 +154,9 @@ class Condition:
 
 
 #: Every request.
-ANY = Condition()
+ANY_REQUEST = Matcher()
 
-_KINDS: Mapping[str, tuple[type, ...]] = {
+_MEMBER_TYPES: Mapping[str, tuple[type, ...]] = {
     "prompt": (str,),
     "contains": (str,),
     "ignore_case": (bool,),
@@ -166,40 +172,44 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
 }
 
 
-def condition(**given: Any) -> Condition:
+def build_matcher(**members: Any) -> Matcher:
     """A condition of what is given by name; ConfigurationError names the first that can not be used."""
-    said = {name: value for name, value in given.items() if value is not None}
+    said = {name: value for name, value in members.items() if value is not None}
     for name, value in said.items():
         if name == "predicate":
             if not callable(value):
                 raise ConfigurationError(f"when(): predicate is a function of the request, not {value!r}")
-        elif name not in _KINDS:
-            known = ", ".join((*_KINDS, "predicate"))
+        elif name not in _MEMBER_TYPES:
+            known = ", ".join((*_MEMBER_TYPES, "predicate"))
             raise ConfigurationError(f"when(): there is no {name!r}; there are: {known}")
-        elif not isinstance(value, _KINDS[name]) or (isinstance(value, bool) and bool not in _KINDS[name]):
+        elif not isinstance(value, _MEMBER_TYPES[name]) or (
+            isinstance(value, bool) and bool not in _MEMBER_TYPES[name]
+        ):
             raise ConfigurationError(f"when(): {name} can not be {value!r}")
-    return Condition(**said) if said else ANY
+    return Matcher(**said) if said else ANY_REQUEST
 
 
-def _unequal(name: str, wanted: Any, got: Any) -> Iterator[str]:
-    if wanted is not None and wanted != got:
-        yield _told(name, wanted, got)
+def _difference(name: str, expected: Any, actual: Any) -> Iterator[str]:
+    if expected is not None and expected != actual:
+        yield _describe_difference(name, expected, actual)
 
 
-def _told(name: str, wanted: Any, got: Any) -> str:
-    return f"{name}: planned {_short(wanted)}, got {_short(got)}"
+def _describe_difference(name: str, expected: Any, actual: Any) -> str:
+    return f"{name}: planned {_shorten(expected)}, got {_shorten(actual)}"
 
 
-def _short(value: Any) -> str:
+def _shorten(value: Any) -> str:
     text = value if isinstance(value, str) and value.startswith("with '") else repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
 
 
-def _beyond(wanted: Mapping[str, Any], got: Mapping[str, Any], where: str) -> Iterator[tuple[str, Any, Any]]:
+def _subset_differences(
+    expected: Mapping[str, Any], actual: Mapping[str, Any], pointer: str
+) -> Iterator[tuple[str, Any, Any]]:
     """(pointer, wanted, got) of each member that is missing or another."""
-    for name, value in wanted.items():
-        found = got.get(name)
+    for name, value in expected.items():
+        found = actual.get(name)
         if isinstance(value, dict) and isinstance(found, dict):
-            yield from _beyond(value, found, f"{where}/{name}")
+            yield from _subset_differences(value, found, f"{pointer}/{name}")
         elif found != value or type(found) is not type(value):
-            yield f"{where}/{name}", value, found
+            yield f"{pointer}/{name}", value, found

@@ -12,7 +12,7 @@ from mockserver.ids import request_digest, uuid
 from mockserver.profiles import Profile
 from mockserver.replies.template import Values
 from mockserver.replies.usage import Cache, count_tokens
-from mockserver.server.asks import Ask, texts_of
+from mockserver.server.asks import RequestFacts, item_texts
 from mockserver.server.envelopes import ApiError
 from mockserver.server.sessions import Session
 from mockserver.server.store import Conversation, Kept, Record, Store
@@ -20,51 +20,57 @@ from mockserver.wire import json
 
 __all__ = [
     "SessionCache",
-    "converse",
+    "append_turn",
     "find_parent",
-    "input_list",
-    "item_id",
-    "known_record",
-    "listed",
-    "record_of",
+    "to_input_items",
+    "derive_item_id",
+    "get_previous_response",
+    "to_listed_item",
+    "build_record",
 ]
 
 #: Operations that read again what was asked.
-_REREAD = frozenset({"listInputItems", "compactResponse"})
+_OPERATIONS_READING_REQUESTS = frozenset({"listInputItems", "compactResponse"})
 
 
-async def find_parent(session: Session, store: Store, ask: Ask) -> Record | None:
+async def find_parent(session: Session, store: Store, facts: RequestFacts) -> Record | None:
     """What a request goes on from; ApiError 400 where it is not known (any more)."""
-    if ask.conversation is not None:
-        conversation = await store.get_conversation(session.name, ask.conversation)
+    if facts.conversation_id is not None:
+        conversation = await store.get_conversation(session.name, facts.conversation_id)
         if conversation is None:
             # Envelope and text inferred, as for responses.
-            message = f"Conversation with id '{ask.conversation}' not found."
-            raise ApiError(400, "InvalidParameter", message, streamed=ask.stream)
-        return _record_of(conversation, session)
-    previous = ask.previous
-    return None if previous is None else await known_record(session, store, previous, stream=ask.stream)
+            message = f"Conversation with id '{facts.conversation_id}' not found."
+            raise ApiError(400, "InvalidParameter", message, stream_requested=facts.stream)
+        return _record_from_conversation(conversation, session)
+    previous = facts.previous_response_id
+    return (
+        None
+        if previous is None
+        else await get_previous_response(session, store, previous, stream=facts.stream)
+    )
 
 
-async def known_record(session: Session, store: Store, previous: str, *, stream: bool) -> Record:
+async def get_previous_response(
+    session: Session, store: Store, previous_response_id: str, *, stream: bool
+) -> Record:
     """The response that `previous_response_id` names; ApiError 400 where it is not known (any more)."""
-    record = await store.get(session.name, previous)
+    record = await store.get(session.name, previous_response_id)
     if record is not None and session.clock.now() < record.expires:
         return record
     if record is not None:
         detail = "expired"
-    elif await store.was_evicted(session.name, previous):
+    elif await store.was_evicted(session.name, previous_response_id):
         detail = "evicted: the store was full"
     else:
         detail = "unknown"
     # Envelope and text inferred: the vendor documents them for retrieve and input_items alone (2026).
-    message = f"Response with id '{previous}' not found."
+    message = f"Response with id '{previous_response_id}' not found."
     detail = f"previous_response_id {detail}"
-    error = ApiError(400, "InvalidParameter", message, detail=detail, streamed=stream)
-    raise error.about("previous_response_id", "previous_response_not_found")
+    error = ApiError(400, "InvalidParameter", message, detail=detail, stream_requested=stream)
+    raise error.with_parameter("previous_response_id", "previous_response_not_found")
 
 
-def _record_of(conversation: Conversation, session: Session) -> Record:
+def _record_from_conversation(conversation: Conversation, session: Session) -> Record:
     """A conversation as the response that its next turn goes on from; old items are out of its context."""
     now, profile = session.clock.now(), session.profile
     fresh = sum(item.tokens for item in conversation.items if now < item.created + profile.lifetime_s)
@@ -90,13 +96,15 @@ class SessionCache(NamedTuple):
     there, and the time begins anew.
     """
 
-    cached: int
-    created: int
-    kept: int
+    cached_tokens: int
+    created_tokens: int
+    stored_tokens: int
     """Tokens that are in the cache afterwards."""
 
     @classmethod
-    def of(cls, parent: Record | None, input_tokens: int, now: float, profile: Profile) -> SessionCache:
+    def for_context(
+        cls, parent: Record | None, input_tokens: int, now: float, profile: Profile
+    ) -> SessionCache:
         """What it does for a context of so many tokens that goes on from `parent`."""
         alive = parent is not None and now < parent.cached_until
         cached = min(parent.cached_tokens, input_tokens) if alive and parent is not None else 0
@@ -106,22 +114,22 @@ class SessionCache(NamedTuple):
 
     @property
     def usage(self) -> Cache:
-        return Cache(self.cached, self.created)
+        return Cache(self.cached_tokens, self.created_tokens)
 
 
-def record_of(
+def build_record(
     session: Session,
-    ask: Ask,
+    facts: RequestFacts,
     parent: Record | None,
     values: Values,
-    exchange: str | None,
+    stub_name: str | None,
     cache: SessionCache | None,
-    request: bytes,
-    response: bytes,
+    request_body: bytes,
+    response_body: bytes,
 ) -> Record:
     """A response, in wire form, as it is kept for the turns after it."""
     now, profile = session.clock.now(), session.profile
-    kept = 0 if cache is None else cache.kept
+    kept = 0 if cache is None else cache.stored_tokens
     return Record(
         values.response_id,
         session.name,
@@ -129,18 +137,18 @@ def record_of(
         parent.turn + 1 if parent else 1,
         now,
         now + profile.lifetime_s,
-        exchange,
-        values.total_tokens - ask.instruction_tokens,
-        response,
-        request if _REREAD.intersection(profile.operations) else b"",
+        stub_name,
+        values.total_tokens - facts.instruction_tokens,
+        response_body,
+        request_body if _OPERATIONS_READING_REQUESTS.intersection(profile.operations) else b"",
         kept,
         now + profile.cache_seconds if kept else 0.0,
     )
 
 
-async def converse(store: Store, conversation: str, record: Record, request: bytes) -> None:
+async def append_turn(store: Store, conversation_id: str, record: Record, request_body: bytes) -> None:
     """Put a turn, as it would be kept, into its conversation."""
-    new = _turn(request, record.response, record.id, record.created)
+    new = _turn_items(request_body, record.response, record.id, record.created)
 
     def grown(before: Conversation) -> Conversation:
         return before._replace(
@@ -151,38 +159,38 @@ async def converse(store: Store, conversation: str, record: Record, request: byt
             cached_until=record.cached_until,
         )
 
-    await store.update_conversation(record.session, conversation, grown)
+    await store.update_conversation(record.session, conversation_id, grown)
 
 
-def _turn(request: bytes, response: bytes, response_id: str, now: float) -> tuple[Kept, ...]:
+def _turn_items(request_body: bytes, response_body: bytes, response_id: str, now: float) -> tuple[Kept, ...]:
     """The items that a turn adds to its conversation: what was asked, and what came of it."""
-    asked = input_list(json.loads(request)["input"], response_id)
-    items = [*asked, *json.loads(response)["output"]]
-    return tuple(Kept(item["id"], now, tokens_of(item), json.dumps(item)) for item in items)
+    asked = to_input_items(json.loads(request_body)["input"], response_id)
+    items = [*asked, *json.loads(response_body)["output"]]
+    return tuple(Kept(item["id"], now, count_item_tokens(item), json.dumps(item)) for item in items)
 
 
-def tokens_of(item: dict[str, Any]) -> int:
+def count_item_tokens(item: dict[str, Any]) -> int:
     """The estimate for an item's texts."""
-    return count_tokens("\n".join(texts_of(item)))
+    return count_tokens("\n".join(item_texts(item)))
 
 
-def input_list(given: Any, owner: str) -> list[dict[str, Any]]:
+def to_input_items(input_value: Any, response_id: str) -> list[dict[str, Any]]:
     """The `input` of a request as listed items; their ids derive from `owner`, the id of their response."""
-    items = [{"role": "user", "content": given}] if isinstance(given, str) else given
+    items = [{"role": "user", "content": input_value}] if isinstance(input_value, str) else input_value
     kept = [item for item in items if item.get("type") != "item_reference"]
-    return [listed(item, item_id(owner, at)) for at, item in enumerate(kept)]
+    return [to_listed_item(item, derive_item_id(response_id, at)) for at, item in enumerate(kept)]
 
 
-def item_id(owner: str, place: int) -> str:
+def derive_item_id(response_id: str, index: int) -> str:
     """The id of an item that came without one that is sure to be its own."""
-    return "msg_" + uuid(request_digest(f"{owner} {place}".encode()).hex())
+    return "msg_" + uuid(request_digest(f"{response_id} {index}".encode()).hex())
 
 
-def listed(item: dict[str, Any], given_id: str) -> dict[str, Any]:
+def to_listed_item(item: dict[str, Any], item_id: str) -> dict[str, Any]:
     """An input item as it is listed: with an id, a type and a status, a text as its part."""
     kind = "message" if item.get("type") is None else item["type"]
     shown = {name: value for name, value in item.items() if value is not None}
-    shown |= {"id": given_id, "type": kind}
+    shown |= {"id": item_id, "type": kind}
     if kind == "message":
         spoken = "output_text" if item["role"] == "assistant" else "input_text"
         content = item["content"]

@@ -8,11 +8,11 @@ from typing import Any
 
 from mockserver.errors import ConfigurationError
 from mockserver.profiles import Profile
-from mockserver.server.chunking import cut, parse_chunking
+from mockserver.server.chunking import apply_chunking, parse_chunking
 from mockserver.server.faults import FAULT_HEADER, AskedFault, Fault, Outgoing, Violation
-from mockserver.server.pacing import paced, parse_pace
+from mockserver.server.pacing import apply_pace, parse_pace
 
-__all__ = ["PLAIN", "Delivery", "broken", "timed"]
+__all__ = ["DEFAULT_DELIVERY", "Delivery", "apply_fault", "apply_timing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,56 +29,56 @@ class Delivery:
         if self.chunking is not None:
             parse_chunking(self.chunking)
 
-    def over(self, other: Delivery) -> Delivery:
+    def with_defaults(self, defaults: Delivery) -> Delivery:
         """This one, and `other` where it says nothing."""
         return Delivery(
-            self.fault or other.fault,
-            other.pace if self.pace is None else self.pace,
-            other.chunking if self.chunking is None else self.chunking,
+            self.fault or defaults.fault,
+            defaults.pace if self.pace is None else self.pace,
+            defaults.chunking if self.chunking is None else self.chunking,
         )
 
     @property
-    def is_plain(self) -> bool:
+    def is_immediate(self) -> bool:
         """Whether the answer goes out as it is: at once, one write an event."""
         return self.fault is None and self.pace in (None, "none") and self.chunking in (None, "event")
 
 
 #: Nothing was said.
-PLAIN = Delivery()
+DEFAULT_DELIVERY = Delivery()
 
 
-def broken(
+def apply_fault(
     outgoing: Outgoing,
-    asked: AskedFault,
+    requested_fault: AskedFault,
     profile: Profile,
-    seed: int,
-    request: dict[str, Any] | None = None,
+    default_pick: int,
+    request_value: dict[str, Any] | None = None,
 ) -> Outgoing:
     """The answer to a request with a fault of the wire, or with a rule broken, as its head tells.
 
     ConfigurationError where the answer has no place for it.
     """
-    what = asked.what
+    what = requested_fault.what
     if isinstance(what, Fault):
         raise TypeError("an error of the service is an answer of its own")
-    options = dict(asked.options)
+    options = dict(requested_fault.options)
     if isinstance(what, Violation):
-        outgoing = what.apply(outgoing, profile, options.get("pick", seed), request)
+        outgoing = what.apply(outgoing, profile, options.get("pick", default_pick), request_value)
     else:
         if not what.fits(stream=outgoing.stream):
             kind = "streams" if what.on == "stream" else "bodies"
             raise ConfigurationError(f"{what.name} breaks {kind} alone")
         outgoing = what.apply(outgoing, options)
-    return replace(outgoing, headers=(*outgoing.headers, (FAULT_HEADER, asked.name.encode())))
+    return replace(outgoing, headers=(*outgoing.headers, (FAULT_HEADER, requested_fault.name.encode())))
 
 
-def timed(outgoing: Outgoing, delivery: Delivery, seed: bytes) -> Outgoing:
+def apply_timing(outgoing: Outgoing, delivery: Delivery, seed: bytes) -> Outgoing:
     """The answer with its pauses and its cuts, which follow from the seed."""
     number = int.from_bytes(blake2b(seed, digest_size=8).digest(), "big")
     steps = outgoing.steps
     pace, chunking = parse_pace(delivery.pace or "none"), parse_chunking(delivery.chunking or "event")
     if pace is not None:
-        steps = tuple(paced(steps, pace, number))
+        steps = tuple(apply_pace(steps, pace, number))
     if chunking is not None:
-        steps = tuple(cut(steps, chunking, number))
+        steps = tuple(apply_chunking(steps, chunking, number))
     return replace(outgoing, steps=steps)

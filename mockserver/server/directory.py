@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from mockserver.errors import ConfigurationError
 from mockserver.exchanges import Exchange
 from mockserver.profiles import LATEST, latest_profile
-from mockserver.server.access import Keys, key_of, require_key
+from mockserver.server.access import ApiKeys, parse_bearer_key, require_sendable_key
 from mockserver.server.delivery import Delivery
 from mockserver.server.faults import parse_fault
 from mockserver.server.limits import Limiter, parse_limits
@@ -65,7 +65,7 @@ def require_name(name: str) -> str:
 class Directory:
     """Sessions by name."""
 
-    def __init__(self, first: Session, store: Store, keys: Keys, most: int = MOST) -> None:
+    def __init__(self, first: Session, store: Store, keys: ApiKeys, most: int = MOST) -> None:
         self.first = first
         self.keys: dict[str, str] = {}
         """Names of sessions by the keys that belong to them."""
@@ -98,7 +98,7 @@ class Directory:
             return require_name(said.decode("latin-1"))
         if prefix:
             return require_name(prefix)
-        return self.keys.get(key_of(headers.get(b"authorization")), FIRST) if self.keys else FIRST
+        return self.keys.get(parse_bearer_key(headers.get(b"authorization")), FIRST) if self.keys else FIRST
 
     def get(self, name: str) -> Session | None:
         """The session of a name, which has been asked for now; None where there is none (any more)."""
@@ -180,14 +180,14 @@ class Directory:
             session.limiter = Limiter(limits) if limits else None
         if terms.strict is not None:
             session.strict = terms.strict
-        session.delivery = Delivery(pace=terms.pace, chunking=terms.chunking).over(session.delivery)
-        if terms.api_key is not None and self.keys.get(require_key(terms.api_key), name) != name:
+        session.delivery = Delivery(pace=terms.pace, chunking=terms.chunking).with_defaults(session.delivery)
+        if terms.api_key is not None and self.keys.get(require_sendable_key(terms.api_key), name) != name:
             raise ConfigurationError("that key belongs to another session")
         return session
 
     def _lend(self, keys: dict[str, str]) -> None:
         self.keys = keys
-        self._accepted.lend(keys)
+        self._accepted.set_session_keys(keys)
         self.lent()
 
 

@@ -34,35 +34,44 @@ from mockserver.replies.template import (
 )
 from mockserver.replies.usage import cut_short
 from mockserver.server import pacing
-from mockserver.server.asks import Ask, read_ask
-from mockserver.server.conditions import Incoming
-from mockserver.server.context import SessionCache, converse, find_parent, record_of
-from mockserver.server.delivery import PLAIN, Delivery
-from mockserver.server.envelopes import ApiError, Unplanned, from_finding
+from mockserver.server.asks import RequestFacts, parse_request
+from mockserver.server.conditions import IncomingRequest
+from mockserver.server.context import SessionCache, append_turn, build_record, find_parent
+from mockserver.server.delivery import DEFAULT_DELIVERY, Delivery
+from mockserver.server.envelopes import ApiError, UnmatchedRequest, error_from_finding
 from mockserver.server.faults import AskedFault, Fault
 from mockserver.server.journal import About
 from mockserver.server.sessions import Chosen, Session
 from mockserver.server.steps import Send, Step
 from mockserver.server.store import Record, Store
 from mockserver.server.stubs import Stub
-from mockserver.server.values import Draw, context_tokens, pick_of, shape_of, values_of
+from mockserver.server.values import ReplySeed, build_shape, build_values, count_input_tokens, text_seed_for
 from mockserver.wire import json
 
 #: Characters of a prompt that is repeated where a stub for it is proposed.
-_LONGEST_PROMPT = 200
+_MAX_SUGGESTED_PROMPT = 200
 #: Characters of a name that is repeated where there is nothing of that name.
-_LONGEST_NAME = 100
+_MAX_SHOWN_NAME = 100
 
-__all__ = ["Answer", "Chosen", "chosen", "fail", "failure", "in_band", "planned_error", "respond"]
+__all__ = [
+    "RenderedReply",
+    "Chosen",
+    "select_reply",
+    "respond_with_fault",
+    "render_fault",
+    "render_in_band_error",
+    "mark_stub_error",
+    "respond",
+]
 
 
 _NO_HEADERS: Mapping[bytes, bytes] = MappingProxyType({})
 
 
-class Answer(NamedTuple):
+class RenderedReply(NamedTuple):
     """What goes back to the client."""
 
-    about: About
+    details: About
     pieces: tuple[bytes, ...]
     """The body; for a stream one frame per event."""
     stream: bool
@@ -71,9 +80,9 @@ class Answer(NamedTuple):
     """Headers of a recording; empty: the usual ones."""
     steps: tuple[Step, ...] = ()
     """How a recording is to be sent; empty: piece by piece."""
-    fault: str = ""
+    fault_name: str = ""
     """Name of the error that was asked for."""
-    delivery: Delivery = PLAIN
+    delivery: Delivery = DEFAULT_DELIVERY
     """How it was planned to go out."""
 
 
@@ -81,183 +90,191 @@ async def respond(
     session: Session,
     store: Store,
     path: str,
-    raw: bytes,
+    raw_body: bytes,
     *,
-    cache: bool = False,
+    session_cache: bool = False,
     headers: Mapping[bytes, bytes] = _NO_HEADERS,
     scenario: str | None = None,
-) -> Answer:
+) -> RenderedReply:
     """The answer to a create request, by its path and body; ApiError where the API refuses it.
 
     `cache`: the session's cache is asked for, by its header. `headers` are for the conditions of stubs.
     `scenario` names what is to answer, whatever else would.
     """
-    body, findings = _judged(session, raw)
-    ask = read_ask(body, session.profile)
-    waits = ask.previous is not None or ask.conversation is not None
+    body, findings = _parse_and_check(session, raw_body)
+    ask = parse_request(body, session.profile)
+    waits = ask.previous_response_id is not None or ask.conversation_id is not None
     parent = await find_parent(session, store, ask) if waits else None
     if session.limiter is not None:
-        _admit(session, ask, parent, headers)
+        _count_request(session, ask, parent, headers)
     digest = request_digest(b"%b %b" % (path.encode(), json.canonical(body)))
-    draw = Draw(session.ids, digest, session.occurrence(digest))
+    draw = ReplySeed(session.ids, digest, session.occurrence(digest))
     after, turn = (parent.exchange, parent.turn + 1) if parent else (None, 1)
-    incoming = Incoming(body, ask, headers, after, turn)
-    exchange, script, delivery = chosen(session, incoming, draw, scenario)
-    about = _about(incoming, draw, exchange, findings, session.profile)
+    incoming = IncomingRequest(body, ask, headers, after, turn)
+    exchange, script, delivery = select_reply(session, incoming, draw, scenario)
+    about = _entry_details(incoming, draw, exchange, findings, session.profile)
     if not isinstance(script, Script):
-        return _unscripted_answer(session, script, draw, about, delivery, ask.stream)
+        return _render_unscripted(session, script, draw, about, delivery, ask.stream)
     if ask.max_output_tokens is not None:
-        script = _within(script, ask, session.profile)
-    tokens = context_tokens(ask, parent, script, session.profile)
+        script = _limit_output_tokens(script, ask, session.profile)
+    tokens = count_input_tokens(ask, parent, script, session.profile)
     if session.limiter is not None:
         tokens = session.limiter.fitting(tokens)
-    kept = _cached(session, parent, tokens) if cache else None
-    values = values_of(session, ask, body, parent, script, draw, tokens, kept)
+    kept = _session_cache_for(session, parent, tokens) if session_cache else None
+    values = build_values(session, ask, body, parent, script, draw, tokens, kept)
     if session.limiter is not None:
-        _spend(session, ask, values, headers)
-    pieces, whole = _written(session, ask, script, values, shape_of(session, body, kept))
-    record = record_of(session, ask, parent, values, exchange, kept, raw, whole)
+        _count_output(session, ask, values, headers)
+    pieces, whole = _render_pieces(session, ask, script, values, build_shape(session, body, kept))
+    record = build_record(session, ask, parent, values, exchange, kept, raw_body, whole)
     if ask.store:
         await store.put(record)
-    if ask.conversation is not None:
-        await converse(store, ask.conversation, record, raw)
-    return Answer(about, pieces, ask.stream, delivery=delivery)
+    if ask.conversation_id is not None:
+        await append_turn(store, ask.conversation_id, record, raw_body)
+    return RenderedReply(about, pieces, ask.stream, delivery=delivery)
 
 
-def _about(
-    request: Incoming, draw: Draw, exchange: str | None, findings: tuple[Finding, ...], profile: Profile
+def _entry_details(
+    request: IncomingRequest,
+    reply_seed: ReplySeed,
+    exchange: str | None,
+    findings: tuple[Finding, ...],
+    profile: Profile,
 ) -> About:
-    ask = request.ask
+    ask = request.facts
     # Without a finding there is no parameter that the profile does not know.
     ignored = tuple(ignored_parameters(request.body, profile)) if findings else ()
-    about = About(draw.request_id, ask.model, ask.prompt, exchange, findings, ignored)
+    about = About(reply_seed.request_id, ask.model, ask.prompt, exchange, findings, ignored)
     return about if request.turn == 1 else about._replace(after=request.after, turn=request.turn)
 
 
-def _admit(session: Session, ask: Ask, parent: Record | None, headers: Mapping[bytes, bytes]) -> None:
+def _count_request(
+    session: Session, facts: RequestFacts, parent: Record | None, headers: Mapping[bytes, bytes]
+) -> None:
     """Count a request against the limits; ApiError where it is one too many."""
     before = parent.context_tokens if parent else session.profile.hidden_prompt_tokens
     key, now = headers.get(b"authorization", b""), session.clock.now()
     if session.limiter is not None:
-        session.limiter.admit(key, ask.model, ask.input_tokens + before, now)
+        session.limiter.admit(key, facts.model, facts.input_tokens + before, now)
 
 
-def _spend(session: Session, ask: Ask, values: Values, headers: Mapping[bytes, bytes]) -> None:
+def _count_output(
+    session: Session, facts: RequestFacts, values: Values, headers: Mapping[bytes, bytes]
+) -> None:
     """Count what the answer writes against the limits of the requests to come."""
     if session.limiter is not None:
         written = values.total_tokens - values.input_tokens
-        session.limiter.spend(headers.get(b"authorization", b""), ask.model, written)
+        session.limiter.spend(headers.get(b"authorization", b""), facts.model, written)
 
 
-def _cached(session: Session, parent: Record | None, input_tokens: int) -> SessionCache | None:
+def _session_cache_for(session: Session, parent: Record | None, input_tokens: int) -> SessionCache | None:
     """What the session's cache does for a request that asks for it; None where its age has no cache."""
     if not session.profile.cache_seconds:
         return None
-    return SessionCache.of(parent, input_tokens, session.clock.now(), session.profile)
+    return SessionCache.for_context(parent, input_tokens, session.clock.now(), session.profile)
 
 
-def _written(
-    session: Session, ask: Ask, script: Script, values: Values, shape: Shape
+def _render_pieces(
+    session: Session, facts: RequestFacts, script: Script, values: Values, shape: Shape
 ) -> tuple[tuple[bytes, ...], bytes]:
     """(the body in its pieces, the response in wire form, as it is kept)."""
     profile, rendering = session.profile.name, session.rendering
-    if ask.stream:
-        pieces = tuple(stream_template(script, profile, rendering, ask.model, shape).frames(values))
+    if facts.stream:
+        pieces = tuple(stream_template(script, profile, rendering, facts.model, shape).frames(values))
     else:
-        pieces = (reply_template(script, profile, rendering, ask.model, shape).body(values),)
+        pieces = (reply_template(script, profile, rendering, facts.model, shape).body(values),)
         if rendering == "wire":
             return pieces, pieces[0]
-    return pieces, reply_template(script, profile, "wire", ask.model, shape).body(values)
+    return pieces, reply_template(script, profile, "wire", facts.model, shape).body(values)
 
 
-def _within(script: Script, ask: Ask, profile: Profile) -> Script:
+def _limit_output_tokens(script: Script, facts: RequestFacts, profile: Profile) -> Script:
     """The script within the tokens that the request allows."""
-    stated, limit = script.usage.output_tokens, ask.max_output_tokens or 0
+    stated, limit = script.usage.output_tokens, facts.max_output_tokens or 0
     if script.status != "completed" or (stated is not None and stated <= limit):
         return script
-    thoughts = any(fnmatchcase(ask.model, each) for each in profile.counts_thoughts)
+    thoughts = any(fnmatchcase(facts.model, each) for each in profile.counts_thoughts)
     return cut_short(script, limit, thoughts)
 
 
-def _unscripted_answer(
+def _render_unscripted(
     session: Session,
     reply: AskedFault | Mapping[str, Any],
-    draw: Draw,
-    about: About,
+    reply_seed: ReplySeed,
+    details: About,
     delivery: Delivery,
     stream: bool,
-) -> Answer:
+) -> RenderedReply:
     """The answer where no script was planned: an error of the service, or what an exchange has instead."""
     if isinstance(reply, AskedFault):
-        return failure(session, reply, draw, about, stream=stream, delivery=delivery)
-    return _verbatim(reply, about, delivery)
+        return render_fault(session, reply, reply_seed, details, stream=stream, delivery=delivery)
+    return _render_exchange_reply(reply, details, delivery)
 
 
-def fail(session: Session, path: str, raw: bytes, fault: AskedFault) -> Answer:
+def respond_with_fault(session: Session, path: str, raw_body: bytes, fault: AskedFault) -> RenderedReply:
     """The answer to a create request that asks for a fault; what else it asks is not looked at."""
-    body = json.value_or_none(raw)
+    body = json.value_or_none(raw_body)
     stream = isinstance(body, dict) and body.get("stream") is True
-    asked = raw if body is None else json.canonical(body)
+    asked = raw_body if body is None else json.canonical(body)
     digest = request_digest(b"%b %b" % (path.encode(), asked))
-    draw = Draw(session.ids, digest, session.occurrence(digest))
-    return failure(session, fault, draw, About(draw.request_id), stream=stream)
+    draw = ReplySeed(session.ids, digest, session.occurrence(digest))
+    return render_fault(session, fault, draw, About(draw.request_id), stream=stream)
 
 
-def failure(
+def render_fault(
     session: Session,
-    asked: AskedFault,
-    draw: Draw,
-    about: About,
+    requested_fault: AskedFault,
+    reply_seed: ReplySeed,
+    details: About,
     *,
     stream: bool,
-    delivery: Delivery = PLAIN,
-) -> Answer:
+    delivery: Delivery = DEFAULT_DELIVERY,
+) -> RenderedReply:
     """An error of the service as it reports it; ApiError where it has a status of its own."""
-    fault = asked.what
+    fault = requested_fault.what
     if not isinstance(fault, Fault):
         raise TypeError("no error of the service")
     form = fault.in_band(stream=stream)
     if form is None:
-        raise planned_error(fault.refusal(headers=asked.headers), about.exchange, delivery)
+        raise mark_stub_error(fault.refusal(headers=requested_fault.headers), details.exchange, delivery)
     code = (fault.stream_code if stream else None) or fault.code
-    pieces = _in_band(session, draw, form, code, fault.message, stream=stream)
-    about = about._replace(detail=f"fault {fault.name}")
-    return Answer(about, pieces, stream, fault=fault.name, delivery=delivery)
+    pieces = _in_band_pieces(session, reply_seed, form, code, fault.message, stream=stream)
+    details = details._replace(detail=f"fault {fault.name}")
+    return RenderedReply(details, pieces, stream, fault_name=fault.name, delivery=delivery)
 
 
-def planned_error(error: ApiError, exchange: str | None, delivery: Delivery) -> ApiError:
+def mark_stub_error(error: ApiError, exchange: str | None, delivery: Delivery) -> ApiError:
     """An error that was planned, with what planned it, and how it goes out."""
-    error.exchange, error.delivery = exchange, None if delivery.is_plain else delivery
+    error.exchange, error.delivery = exchange, None if delivery.is_immediate else delivery
     return error
 
 
-def in_band(session: Session, path: str, raw: bytes, error: ApiError) -> Answer:
+def render_in_band_error(session: Session, path: str, raw_body: bytes, error: ApiError) -> RenderedReply:
     """The refusal of a stream, reported within one with HTTP 200 (live recordings, 2026).
 
     An unsupported model is told by a payload without a type, all else by one lone `response.failed`.
     """
-    digest = request_digest(b"%b %b" % (path.encode(), raw))
-    draw = Draw(session.ids, digest, session.occurrence(digest))
+    digest = request_digest(b"%b %b" % (path.encode(), raw_body))
+    draw = ReplySeed(session.ids, digest, session.occurrence(digest))
     form = "payload" if error.message.startswith("Unsupported model") else "failed"
-    pieces = _in_band(session, draw, form, error.code, error.message, stream=True)
+    pieces = _in_band_pieces(session, draw, form, error.code, error.message, stream=True)
     about = About(draw.request_id, judged=error.findings, detail=error.detail or error.message)
-    return Answer(about, pieces, True)
+    return RenderedReply(about, pieces, True)
 
 
-def _in_band(
-    session: Session, draw: Draw, form: str, code: str, message: str, *, stream: bool
+def _in_band_pieces(
+    session: Session, reply_seed: ReplySeed, form: str, code: str, message: str, *, stream: bool
 ) -> tuple[bytes, ...]:
     if form == "payload" and not session.profile.error_types:
-        return (payload_frame(code, message, draw.request_id, session.profile),)
-    created = session.clock.stamp(draw.occurrence)
+        return (payload_frame(code, message, reply_seed.request_id, session.profile),)
+    created = session.clock.stamp(reply_seed.occurrence)
     error = {"code": code, "message": message}
-    about = (draw.response_id(session.profile), created, error, session.profile.name, session.rendering)
+    about = (reply_seed.response_id(session.profile), created, error, session.profile.name, session.rendering)
     return failed_frames(*about) if stream else (json.dumps(failed_reply(*about)),)
 
 
-def _judged(session: Session, raw: bytes) -> tuple[dict[str, Any], tuple[Finding, ...]]:
+def _parse_and_check(session: Session, raw_body: bytes) -> tuple[dict[str, Any], tuple[Finding, ...]]:
     try:
-        body = json.loads(raw)
+        body = json.loads(raw_body)
     except InvalidJSON as error:
         # Text of the vendor's error-code page (2026); what is wrong follows.
         message = (
@@ -268,109 +285,121 @@ def _judged(session: Session, raw: bytes) -> tuple[dict[str, Any], tuple[Finding
     for finding in findings:
         if finding.severity is Severity.ERROR:
             streamed = isinstance(body, dict) and body.get("stream") is True
-            raise from_finding(finding, findings, streamed=streamed)
+            raise error_from_finding(finding, findings, stream_requested=streamed)
     return body, findings
 
 
-def chosen(session: Session, incoming: Incoming, draw: Draw, scenario: str | None = None) -> Chosen:
+def select_reply(
+    session: Session, request: IncomingRequest, reply_seed: ReplySeed, scenario: str | None = None
+) -> Chosen:
     """What answers, whichever API it is asked by.
 
     What was asked for by name, else a stub, else an exchange, else something made up.
     """
     if scenario is not None:
-        return _asked_by_name(session, incoming, draw, scenario)
-    stub = session.stubs.take(incoming)
-    return _unplanned(session, incoming, draw) if stub is None else _planned(session, stub, incoming, draw)
+        return _reply_by_name(session, request, reply_seed, scenario)
+    stub = session.stubs.take(request)
+    return (
+        _fallback_reply(session, request, reply_seed)
+        if stub is None
+        else _reply_from_stub(session, stub, request, reply_seed)
+    )
 
 
-def _planned(session: Session, stub: Stub, incoming: Incoming, draw: Draw) -> Chosen:
+def _reply_from_stub(session: Session, stub: Stub, request: IncomingRequest, reply_seed: ReplySeed) -> Chosen:
     """What a stub answers."""
     plan = stub.plan
     if plan.script is None:
-        return Chosen(stub.name, _unplanned(session, incoming, draw, strict=False).reply, plan.delivery)
+        return Chosen(
+            stub.name, _fallback_reply(session, request, reply_seed, strict=False).reply, plan.delivery
+        )
     if isinstance(plan.script, Fault):
         return Chosen(stub.name, AskedFault(plan.script), plan.delivery)
     if isinstance(plan.script, Script | AskedFault | Mapping):
         return Chosen(stub.name, plan.script, plan.delivery)
-    return Chosen(stub.name, _said_by(plan.script, incoming, session), plan.delivery)
+    return Chosen(stub.name, _call_reply_function(plan.script, request, session), plan.delivery)
 
 
-def _asked_by_name(session: Session, incoming: Incoming, draw: Draw, name: str) -> Chosen:
+def _reply_by_name(session: Session, request: IncomingRequest, reply_seed: ReplySeed, name: str) -> Chosen:
     """What answers by its name; ApiError 400 where there is none, or where it has no more to give."""
     stub = session.stubs.step(name)
     if stub is not None:
-        return _planned(session, stub, incoming, draw)
+        return _reply_from_stub(session, stub, request, reply_seed)
     exchange = None if name in session.stubs.scenarios else session.matcher.step(name)
     if exchange is not None:
         return session.replies[exchange.name]
     known = session.stubs.scenarios | session.matcher.scenarios
     if name in known:
         message = f"x-mock-scenario: {name} has answered as often as planned."
-        raise Unplanned(400, "UnplannedRequest", message, detail=f"planned: {session.stubs}")
+        raise UnmatchedRequest(400, "UnplannedRequest", message, detail=f"planned: {session.stubs}")
     nearest = get_close_matches(name, sorted(known), 1, 0.0)
     told = f"the nearest is {nearest[0]}" if nearest else "there is none at all"
-    message = f"x-mock-scenario: there is no exchange and no scenario {name[:_LONGEST_NAME]!r}; {told}."
+    message = f"x-mock-scenario: there is no exchange and no scenario {name[:_MAX_SHOWN_NAME]!r}; {told}."
     raise ApiError(400, "InvalidParameter", message)
 
 
-def _said_by(function: Callable[[Incoming], Script], incoming: Incoming, session: Session) -> Script:
+def _call_reply_function(
+    function: Callable[[IncomingRequest], Script], request: IncomingRequest, session: Session
+) -> Script:
     """What a function of the request says; Unplanned where it fails: a test is told, and nothing hangs."""
     name = getattr(function, "__name__", "a function")
     try:
-        script = function(incoming)
+        script = function(request)
         require_servable(script, session.profile)
     except Exception as error:  # noqa: BLE001 (code of a test: whatever it raises is its own)
         message = f"The reply's function {name} failed: {type(error).__name__}: {error}"
-        raise Unplanned(400, "ReplyFunctionFailed", message, detail=message) from None
+        raise UnmatchedRequest(400, "ReplyFunctionFailed", message, detail=message) from None
     return script
 
 
-def _unplanned(session: Session, incoming: Incoming, draw: Draw, *, strict: bool = True) -> Chosen:
+def _fallback_reply(
+    session: Session, request: IncomingRequest, reply_seed: ReplySeed, *, strict: bool = True
+) -> Chosen:
     only_planned = strict and session.strict and len(session.stubs) > 0
     matcher = session.own if only_planned else session.matcher
-    exchange = matcher.find(incoming)
+    exchange = matcher.find(request)
     if exchange is not None:
         return session.replies[exchange.name]
     if only_planned:
         # Not documented: the service has no such thing. A 400 is what clients do not send again.
-        raise Unplanned(
-            400, "UnplannedRequest", _missed(session, incoming), detail=f"planned: {session.stubs}"
+        raise UnmatchedRequest(
+            400, "UnplannedRequest", _unmatched_message(session, request), detail=f"planned: {session.stubs}"
         )
-    return Chosen(None, _unscripted(incoming.ask, pick_of(incoming.body, draw, session)))
+    return Chosen(None, _generate_script(request.facts, text_seed_for(request.body, reply_seed, session)))
 
 
-def _missed(session: Session, incoming: Incoming) -> str:
+def _unmatched_message(session: Session, request: IncomingRequest) -> str:
     """What is told where no stub is for a request: the nearest, what it lacks, and what would be one."""
     stubs = session.stubs
     if all(stub.spent for stub in stubs.all):
         message = "No reply is planned for this request: all planned replies have been given."
     else:
         message = "No reply is planned for this request."
-    nearest = stubs.nearest(incoming)
+    nearest = stubs.nearest(request)
     if nearest is not None:
         stub, lacking = nearest
         message += f" The nearest is {stub.name}, {stub}: {'; '.join(lacking)}."
-    prompt = incoming.prompt if len(incoming.prompt) <= _LONGEST_PROMPT else ""
+    prompt = request.prompt if len(request.prompt) <= _MAX_SUGGESTED_PROMPT else ""
     when = f"when(prompt={prompt!r})." if prompt else ""
     return f'{message} This line would answer it: server.{when}reply("…")'
 
 
-def _unscripted(ask: Ask, pick: int) -> Script:
-    functions = () if ask.answered else _functions(ask)
+def _generate_script(facts: RequestFacts, text_seed: int) -> Script:
+    functions = () if facts.has_function_output else _functions_to_call(facts)
     try:
         script = answer(
             Question(
-                ask.prompt,
-                pick,
-                ask.thinking,
-                () if ask.answered else ask.tools,
+                facts.prompt,
+                text_seed,
+                facts.thinking,
+                () if facts.has_function_output else facts.builtin_tools,
                 tuple((each["name"], each.get("parameters")) for each in functions),
-                ask.form,
-                ask.server_label,
+                facts.output_schema,
+                facts.mcp_server_label,
             )
         )
     except Unsatisfiable as error:
-        raise ApiError(400, "InvalidParameter", _impossible(functions, error)) from None
+        raise ApiError(400, "InvalidParameter", _unsatisfiable_message(functions, error)) from None
     if functions and script.size > MAX_SCRIPT_BYTES:
         names = "', '".join(each["name"] for each in functions)
         raise ApiError(400, "InvalidParameter", f"The function '{names}' asks for too large arguments.")
@@ -379,47 +408,47 @@ def _unscripted(ask: Ask, pick: int) -> Script:
     return script
 
 
-def _impossible(functions: tuple[Mapping[str, Any], ...], error: Unsatisfiable) -> str:
+def _unsatisfiable_message(functions: tuple[Mapping[str, Any], ...], error: Unsatisfiable) -> str:
     if not functions:
         return f"No message can be made up for text.format: schema{error}"
     names = "', '".join(each["name"] for each in functions)
     return f"No arguments can be made up for the function '{names}': parameters{error}"
 
 
-def _functions(ask: Ask) -> tuple[Mapping[str, Any], ...]:
+def _functions_to_call(facts: RequestFacts) -> tuple[Mapping[str, Any], ...]:
     """The functions that the prompt names, the first of them where one is enough; else the first there is."""
-    named = [each for each in ask.functions if _is_named(each["name"], ask.prompt)]
-    if not ask.parallel:
+    named = [each for each in facts.callable_functions if _is_mentioned(each["name"], facts.prompt)]
+    if not facts.parallel_tool_calls:
         named = named[:1]
-    return (tuple(named) or ask.functions[:1])[: ask.most_calls]
+    return (tuple(named) or facts.callable_functions[:1])[: facts.max_tool_calls]
 
 
-def _is_named(name: str, prompt: str) -> bool:
+def _is_mentioned(name: str, prompt: str) -> bool:
     return re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", prompt, re.IGNORECASE) is not None
 
 
-def _verbatim(reply: Mapping[str, Any], about: About, delivery: Delivery) -> Answer:
+def _render_exchange_reply(reply: Mapping[str, Any], details: About, delivery: Delivery) -> RenderedReply:
     """The answer of an exchange that is not a script: an error, a body or a recording."""
     if "error" in reply:
         told = reply["error"]
         error = ApiError(told["status"], told["code"], told["message"])
-        raise planned_error(error, about.exchange, delivery)
+        raise mark_stub_error(error, details.exchange, delivery)
     if "body" in reply:
-        return Answer(about, (json.dumps(reply["body"]),), False, delivery=delivery)
+        return RenderedReply(details, (json.dumps(reply["body"]),), False, delivery=delivery)
     http = reply["http"]
     chunks = tuple(recorded_chunks(http))
-    return Answer(
-        about,
+    return RenderedReply(
+        details,
         tuple(data for _, data in chunks),
         False,
         status=http["status"],
-        headers=_recorded_headers(http.get("headers", {}).items()),
-        steps=tuple(pacing.recorded(chunks)) or (Send(b""),),
+        headers=_without_connection_headers(http.get("headers", {}).items()),
+        steps=tuple(pacing.recorded_steps(chunks)) or (Send(b""),),
         delivery=delivery,
     )
 
 
-def _recorded_headers(headers: Iterable[tuple[str, str]]) -> tuple[tuple[bytes, bytes], ...]:
+def _without_connection_headers(headers: Iterable[tuple[str, str]]) -> tuple[tuple[bytes, bytes], ...]:
     """A recording's headers without those that belong to the connection it came over."""
     of_connection = (
         "content-length",

@@ -7,61 +7,67 @@ from types import MappingProxyType
 from typing import Any
 
 from mockserver.server import compacting, stored, talks
-from mockserver.server.endpoint import Handler, Request, asked_fault, create_response, drawn_id
+from mockserver.server.endpoint import (
+    Handler,
+    HttpRequest,
+    create_response,
+    derive_request_id,
+    fault_for_request,
+)
 from mockserver.server.envelopes import ApiError
 from mockserver.server.faults import FAULT_HEADER, AskedFault, Fault
 from mockserver.server.journal import About
 from mockserver.server.transmit import Headers, send_body
 from mockserver.wire import json
 
-__all__ = ["HANDLERS"]
+__all__ = ["OPERATION_HANDLERS"]
 
 
-def _answering(handle: Callable[[Request], Awaitable[Any]]) -> Handler:
+def _json_handler(operation: Callable[[HttpRequest], Awaitable[Any]]) -> Handler:
     """The handler that answers with the JSON value which `handle` gives."""
 
-    async def answer(request: Request) -> None:
+    async def answer(request: HttpRequest) -> None:
         request.services.keys.check(request.headers.get(b"authorization"), request.session.profile.wrong_key)
-        fault = asked_fault(request)
+        fault = fault_for_request(request)
         if fault is not None and (isinstance(fault.what, Fault) or FAULT_HEADER in request.headers):
-            raise _refusal(fault)
-        body = json.dumps(await handle(request))
-        request_id = drawn_id(request, "200")
+            raise _error_from_fault(fault)
+        body = json.dumps(await operation(request))
+        request_id = derive_request_id(request, "200")
         head: Headers = [
             (b"content-type", b"application/json"),
             (b"x-request-id", request_id.encode()),
-            (b"date", request.services.date(request.session)),
+            (b"date", request.services.date_header(request.session)),
         ]
-        request.note(200, (body,), False, About(request_id))
-        request.started = True
+        request.record(200, (body,), False, About(request_id))
+        request.response_started = True
         await send_body(request.send, 200, head, body)
 
     return answer
 
 
-def _refusal(fault: AskedFault) -> ApiError:
+def _error_from_fault(fault: AskedFault) -> ApiError:
     """The fault as it comes where no response is made: only errors of the service do."""
     if isinstance(fault.what, Fault):
         return fault.what.refusal(headers=fault.headers)
     return ApiError(400, "InvalidParameter", f"x-mock-fault: {fault.name} breaks responses alone.")
 
 
-HANDLERS: Mapping[str, Handler] = MappingProxyType(
+OPERATION_HANDLERS: Mapping[str, Handler] = MappingProxyType(
     {
         "createResponse": create_response,
-        "compactResponse": _answering(compacting.compact_response),
-        "retrieveResponse": _answering(stored.retrieve_response),
-        "deleteResponse": _answering(stored.delete_response),
-        "listInputItems": _answering(stored.list_input_items),
-        "createConversation": _answering(talks.create_conversation),
-        "retrieveConversation": _answering(talks.retrieve_conversation),
-        "updateConversation": _answering(talks.update_conversation),
-        "deleteConversation": _answering(talks.delete_conversation),
-        "createItems": _answering(talks.create_items),
-        "listItems": _answering(talks.list_items),
-        "retrieveItem": _answering(talks.retrieve_item),
-        "deleteItem": _answering(talks.delete_item),
-        "listModels": _answering(stored.list_models),
+        "compactResponse": _json_handler(compacting.compact_response),
+        "retrieveResponse": _json_handler(stored.retrieve_response),
+        "deleteResponse": _json_handler(stored.delete_response),
+        "listInputItems": _json_handler(stored.list_input_items),
+        "createConversation": _json_handler(talks.create_conversation),
+        "retrieveConversation": _json_handler(talks.retrieve_conversation),
+        "updateConversation": _json_handler(talks.update_conversation),
+        "deleteConversation": _json_handler(talks.delete_conversation),
+        "createItems": _json_handler(talks.create_items),
+        "listItems": _json_handler(talks.list_items),
+        "retrieveItem": _json_handler(talks.retrieve_item),
+        "deleteItem": _json_handler(talks.delete_item),
+        "listModels": _json_handler(stored.list_models),
     }
 )
 """What answers each operation of `contract.operations`."""

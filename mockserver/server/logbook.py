@@ -11,19 +11,19 @@ from mockserver.server.journal import Entry
 from mockserver.server.sessions import FIRST
 from mockserver.wire.redaction import redact
 
-__all__ = ["Logbook", "line"]
+__all__ = ["AccessLog", "format_entry"]
 
 #: Seconds that a line may wait for others.
-_PATIENCE = 0.02
+_FLUSH_DELAY_SECONDS = 0.02
 
 #: Characters of a prompt that a line shows.
-_FIRST_WORDS = 40
+_MAX_PROMPT_SHOWN = 40
 
 #: Characters of a prompt that are looked at for keys: more than a key and the first words together.
-_LOOK_AT = 2000
+_MAX_PROMPT_REDACTED = 2000
 
 
-class Logbook:
+class AccessLog:
     """Writes lines to a stream, or nowhere.
 
     Lines that follow one another closely are made and written together: a write costs more than a line.
@@ -31,23 +31,23 @@ class Logbook:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
-        self._waiting: list[Entry | str] = []
+        self._pending: list[Entry | str] = []
 
-    def note(self, entry: Entry | str) -> None:
+    def add(self, entry: Entry | str) -> None:
         """A line for a request that was answered, or a line as it is."""
         if self._stream is None:
             return
-        if not self._waiting:
-            asyncio.get_running_loop().call_later(_PATIENCE, self.flush)
-        self._waiting.append(entry)
+        if not self._pending:
+            asyncio.get_running_loop().call_later(_FLUSH_DELAY_SECONDS, self.flush)
+        self._pending.append(entry)
 
     def flush(self) -> None:
         """Write what is waiting; a log that can not be written stops nothing."""
-        if self._stream is None or not self._waiting:
+        if self._stream is None or not self._pending:
             return
         now = time.strftime("%H:%M:%S")
-        lines = [each if isinstance(each, str) else line(each) for each in self._waiting]
-        self._waiting.clear()
+        lines = [each if isinstance(each, str) else format_entry(each) for each in self._pending]
+        self._pending.clear()
         try:
             self._stream.write("".join([f"{now} {each}\n" for each in lines]))
             self._stream.flush()
@@ -55,13 +55,13 @@ class Logbook:
             self._stream = None
 
 
-def line(entry: Entry) -> str:
+def format_entry(entry: Entry) -> str:
     """Method, path, model, first words, status, events, verdict, ignored parameters, and what went wrong."""
     secrets, sent, about = entry.secrets, entry.sent, entry.about
     # Redacted before it is cut: half a key is a key too.
-    words = " ".join(redact(about.prompt[:_LOOK_AT], secrets)[: 2 * _FIRST_WORDS].split())
-    if len(words) > _FIRST_WORDS:
-        words = words[: _FIRST_WORDS - 1] + "…"
+    words = " ".join(redact(about.prompt[:_MAX_PROMPT_REDACTED], secrets)[: 2 * _MAX_PROMPT_SHOWN].split())
+    if len(words) > _MAX_PROMPT_SHOWN:
+        words = words[: _MAX_PROMPT_SHOWN - 1] + "…"
     text = (
         f"{'' if sent.session in ('', FIRST) else f'[{sent.session}] '}"
         f"{sent.method} {sent.path}"

@@ -14,13 +14,13 @@ from typing import NamedTuple
 
 from mockserver.exchanges import Exchange, Match
 from mockserver.profiles import Profile
-from mockserver.server.conditions import Condition, Incoming, condition
+from mockserver.server.conditions import IncomingRequest, Matcher, build_matcher
 
-__all__ = ["CONDITIONS", "Matcher"]
+__all__ = ["CONDITIONS", "ExchangeMatcher"]
 
 #: Members of a match that a condition has too.
 CONDITIONS = tuple(
-    each.name for each in fields(Match) if each.name in {known.name for known in fields(Condition)}
+    each.name for each in fields(Match) if each.name in {known.name for known in fields(Matcher)}
 )
 #: Those that are looked at beside the others: the rest is looked up, or decided at once.
 _MORE = tuple(name for name in CONDITIONS if name not in ("prompt", "stream", "after"))
@@ -40,11 +40,11 @@ class _Wanted(NamedTuple):
     tools: frozenset[str] | None
     stream: bool | None
     after: str | None
-    more: Condition | None
+    more: Matcher | None
     """What is seldom asked."""
 
 
-class Matcher:
+class ExchangeMatcher:
     """The exchanges of a session, by prompt."""
 
     def __init__(self, exchanges: Iterable[Exchange], profile: Profile) -> None:
@@ -81,26 +81,26 @@ class Matcher:
         steps = self._scenarios.get(name) or ([self._named[name]] if name in self._named else [])
         return next((each for each in steps if self._gives(each)), None)
 
-    def find(self, request: Incoming) -> Exchange | None:
+    def find(self, request: IncomingRequest) -> Exchange | None:
         """The exchange for a request, which counts for those that answer so many times."""
-        ask = request.ask
+        ask = request.facts
         candidates = self._by_prompt.get(ask.prompt, _NONE)
         if self._of_any_prompt:
             candidates = sorted((*candidates, *self._of_any_prompt), key=itemgetter(0))
         for _, exchange, thinking, answered, tools, stream, after, more in candidates:
             if (
                 thinking is ask.thinking
-                and answered is ask.answered
-                and (tools is None or tools == ask.declared)
+                and answered is ask.has_function_output
+                and (tools is None or tools == ask.declared_tool_types)
                 and (stream is None or stream is ask.stream)
                 and (after is None or after == request.after)
-                and (more is None or more.fits(request))
+                and (more is None or more.matches(request))
                 and (exchange.times is None or self._has_left(exchange.name, exchange.times))
             ):
                 return exchange
         return None
 
-    def again(self) -> Matcher:
+    def again(self) -> ExchangeMatcher:
         """The same exchanges for another session, with counts of their own."""
         other = copy(self)
         other._given = {}  # noqa: SLF001 (it is one of these)
@@ -136,10 +136,10 @@ def _wanted(place: int, exchange: Exchange, profile: Profile) -> _Wanted:
     )
 
 
-def _further(match: Match) -> Condition | None:
+def _further(match: Match) -> Matcher | None:
     """What a match says beyond what is looked at anyhow."""
     said: Mapping[str, object] = {name: getattr(match, name) for name in _MORE}
     given = {name: value for name, value in said.items() if value not in (None, False)}
     if match.ignore_case and match.prompt is not None:
         given["prompt"] = match.prompt
-    return condition(**given) if given else None
+    return build_matcher(**given) if given else None

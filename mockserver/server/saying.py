@@ -21,7 +21,7 @@ from mockserver.replies.answers import made_up
 from mockserver.replies.script import FunctionCall, Script, ToolCall, Usage, require_servable, script_from
 from mockserver.replies.template import Values, reply_template
 from mockserver.replies.usage import output_tokens
-from mockserver.server.delivery import PLAIN, Delivery
+from mockserver.server.delivery import DEFAULT_DELIVERY, Delivery
 from mockserver.server.faults import AskedFault, Fault, WireFault, parse_fault
 from mockserver.wire import json
 
@@ -67,7 +67,7 @@ def ready_delivery(exchange: Exchange) -> Delivery:
     """How an exchange's reply goes out; InvalidExchange names file and place where it can not."""
     given = exchange.delivery or {}
     if not given:
-        return PLAIN
+        return DEFAULT_DELIVERY
     for name in given:
         try:
             delivered({name: given[name]}, is_error="error" in exchange.reply)

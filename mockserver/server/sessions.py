@@ -15,11 +15,11 @@ from mockserver.exchanges import Exchange, packaged_exchanges
 from mockserver.ids import IdSource, request_digest
 from mockserver.profiles import Profile, load_profile
 from mockserver.replies.renderings import load_rendering
-from mockserver.server.delivery import PLAIN, Delivery
+from mockserver.server.delivery import DEFAULT_DELIVERY, Delivery
 from mockserver.server.faults import AskedFault
 from mockserver.server.journal import Journal
 from mockserver.server.limits import Limiter
-from mockserver.server.matching import Matcher
+from mockserver.server.matching import ExchangeMatcher
 from mockserver.server.saying import Reply, ready_delivery, ready_reply
 from mockserver.server.stubs import Stubs
 from mockserver.server.timing import Timer
@@ -40,7 +40,7 @@ class Chosen(NamedTuple):
     name: str | None
     """Of the exchange or the stub."""
     reply: Reply
-    delivery: Delivery = PLAIN
+    delivery: Delivery = DEFAULT_DELIVERY
 
 
 @dataclass(slots=True)
@@ -54,10 +54,10 @@ class Session:
     ids: IdSource
     clock: Clock
     judge: RequestJudge
-    matcher: Matcher
+    matcher: ExchangeMatcher
     replies: Mapping[str, Chosen]
     """What the exchanges answer, by their names."""
-    own: Matcher
+    own: ExchangeMatcher
     """Matches the user's own exchanges alone: what was planned as data."""
     stubs: Stubs = field(default_factory=Stubs)
     """Replies set from code; they answer before anything else does."""
@@ -68,7 +68,7 @@ class Session:
     """The faults in force: each breaks a request by its probability."""
     limiter: Limiter | None = None
     """Counts what is asked, where there are limits."""
-    delivery: Delivery = PLAIN
+    delivery: Delivery = DEFAULT_DELIVERY
     """How answers go out where nothing else was said."""
     counted: int = COUNTED
     pauses_by_clock: bool = False
@@ -146,9 +146,9 @@ def open_session(
         ids=IdSource(seed, name),
         clock=SystemClock() if seed is None else SteppedClock(),
         judge=RequestJudge(about, accepted),
-        matcher=Matcher((), about),
+        matcher=ExchangeMatcher((), about),
         replies={},
-        own=Matcher((), about),
+        own=ExchangeMatcher((), about),
         counted=counted,
     )
     use_exchanges(session, packaged_exchanges(profile) if exchanges is None else exchanges, own)
@@ -201,4 +201,4 @@ def use_exchanges(session: Session, exchanges: Iterable[Exchange], own: Iterable
         )
         for each in served
     }
-    session.matcher, session.own = Matcher(known, about), Matcher(own, about)
+    session.matcher, session.own = ExchangeMatcher(known, about), ExchangeMatcher(own, about)

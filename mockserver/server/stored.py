@@ -9,10 +9,10 @@ from collections.abc import Collection
 from typing import Any
 
 from mockserver.replies.renderings import load_rendering
-from mockserver.server.context import input_list
-from mockserver.server.endpoint import Request
-from mockserver.server.envelopes import BARE, FLAT, ApiError
-from mockserver.server.listing import page
+from mockserver.server.context import to_input_items
+from mockserver.server.endpoint import HttpRequest
+from mockserver.server.envelopes import BARE_ENVELOPE, FLAT_ENVELOPE, ApiError
+from mockserver.server.listing import paginate
 from mockserver.server.store import Record
 from mockserver.wire import json
 
@@ -23,7 +23,7 @@ __all__ = ["delete_response", "list_input_items", "list_models", "retrieve_respo
 _ECHOED = ("tools", "metadata", "instructions")
 
 
-async def retrieve_response(request: Request) -> Any:
+async def retrieve_response(request: HttpRequest) -> Any:
     """`GET /responses/{response_id}`: the response as it was answered."""
     record = await _record(request)
     if record is None:
@@ -40,7 +40,7 @@ async def retrieve_response(request: Request) -> Any:
     return {name: echoes.get(name, value) for name, value in rendered.items()}
 
 
-async def delete_response(request: Request) -> Any:
+async def delete_response(request: HttpRequest) -> Any:
     """`DELETE /responses/{response_id}`: forgets it; it can be continued no longer."""
     record = await _record(request)
     if record is None or not await request.services.store.delete(request.session.name, record.id):
@@ -48,13 +48,15 @@ async def delete_response(request: Request) -> Any:
     return {"deleted": True, "id": record.id}
 
 
-async def list_input_items(request: Request) -> Any:
+async def list_input_items(request: HttpRequest) -> Any:
     """`GET /responses/{response_id}/input_items`: what was asked, and all turns before it."""
     record = await _record(request)
     if record is None:
         message = _words(request)
         # This page alone shows an id without dashes.
-        raise ApiError(404, "InvalidParameter", message, envelope=FLAT._replace(hex_id=True))
+        raise ApiError(
+            404, "InvalidParameter", message, envelope=FLAT_ENVELOPE._replace(undashed_request_id=True)
+        )
     items = await _chain(request, record)
     response = json.loads(record.response)
     about = {
@@ -63,10 +65,10 @@ async def list_input_items(request: Request) -> Any:
         "model": response["model"],
         **({"previous_response_id": record.parent} if record.parent else {}),
     }
-    return dict(sorted({**page(items, request.scope["query_string"]), **about}.items()))
+    return dict(sorted({**paginate(items, request.scope["query_string"]), **about}.items()))
 
 
-async def list_models(request: Request) -> Any:
+async def list_models(request: HttpRequest) -> Any:
     """`GET /models`: what may be asked, in OpenAI's form."""
     session = request.session
     models = session.models if isinstance(session.models, Collection) else session.profile.models
@@ -77,22 +79,22 @@ async def list_models(request: Request) -> Any:
     return {"data": [{"id": name, **about} for name in names], "object": "list"}
 
 
-async def _record(request: Request) -> Record | None:
+async def _record(request: HttpRequest) -> Record | None:
     response_id = request.scope["path_params"]["response_id"]
     record = await request.services.store.get(request.session.name, response_id)
     return record if record is not None and request.session.clock.now() < record.expires else None
 
 
-def _words(request: Request) -> str:
+def _words(request: HttpRequest) -> str:
     return f"Response with id '{request.scope['path_params']['response_id']}' not found."
 
 
-def _not_found(request: Request) -> ApiError:
+def _not_found(request: HttpRequest) -> ApiError:
     # The status is inferred: the pages show the body alone.
-    return ApiError(404, "InvalidParameter", _words(request), envelope=BARE)
+    return ApiError(404, "InvalidParameter", _words(request), envelope=BARE_ENVELOPE)
 
 
-async def _chain(request: Request, last: Record) -> list[dict[str, Any]]:
+async def _chain(request: HttpRequest, last: Record) -> list[dict[str, Any]]:
     """The items of all turns up to `last`, in the order of time; of those before it the replies as well."""
     store, name = request.services.store, request.session.name
     turns = [last]
@@ -100,7 +102,7 @@ async def _chain(request: Request, last: Record) -> list[dict[str, Any]]:
         turns.append(record)
     items: list[dict[str, Any]] = []
     for turn in reversed(turns):
-        items += input_list(json.loads(turn.request)["input"], turn.id)
+        items += to_input_items(json.loads(turn.request)["input"], turn.id)
         if turn is not last:
             items += json.loads(turn.response)["output"]
     return items

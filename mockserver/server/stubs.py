@@ -13,8 +13,8 @@ from typing import Any, Self, TypeAlias, TypeVar
 
 from mockserver.errors import ConfigurationError
 from mockserver.replies.script import FunctionCall, Message, Reasoning, Script
-from mockserver.server.conditions import ANY, Condition, Incoming
-from mockserver.server.delivery import PLAIN, Delivery
+from mockserver.server.conditions import ANY_REQUEST, IncomingRequest, Matcher
+from mockserver.server.delivery import DEFAULT_DELIVERY, Delivery
 from mockserver.server.faults import AskedFault, Fault
 
 __all__ = ["Plan", "Said", "Stub", "Stubs"]
@@ -26,7 +26,7 @@ _LISTED = 5
 #: Stubs that are looked at for the nearest to a request that none is for, the latest.
 _LOOKED_AT = 1000
 
-Said: TypeAlias = Script | AskedFault | Fault | Mapping[str, Any] | Callable[[Incoming], Script] | None
+Said: TypeAlias = Script | AskedFault | Fault | Mapping[str, Any] | Callable[[IncomingRequest], Script] | None
 """A script, an error of the service, an exchange's reply of another kind, a function of the request; None:
 what would answer anyhow."""
 
@@ -37,8 +37,8 @@ class Plan:
 
     script: Said
     times: int | None = 1
-    condition: Condition = ANY
-    delivery: Delivery = PLAIN
+    condition: Matcher = ANY_REQUEST
+    delivery: Delivery = DEFAULT_DELIVERY
     name: str = ""
     """What later turns and the journal call it."""
     scenario: str = ""
@@ -103,7 +103,7 @@ class Stub:
         planned = "always" if self.plan.times is None else f"{self.plan.times} times"
         planned = "once" if self.plan.times == 1 else planned
         given = "not given" if self.given == 0 else f"given {self.given} times"
-        when = f" when {self.plan.condition}" if self.plan.condition is not ANY else ""
+        when = f" when {self.plan.condition}" if self.plan.condition is not ANY_REQUEST else ""
         when = f" in the scenario {self.plan.scenario}" if self.plan.scenario else when
         about = f"{_gist(self.plan)}{when}"
         return f"{about} (planned {planned}, {'given once' if self.given == 1 else given})"
@@ -141,14 +141,14 @@ class _Row:
         """Look at all once more: one of them has something to give again."""
         self._next = self._begin
 
-    def first(self, request: Incoming | None) -> Stub | None:
+    def first(self, request: IncomingRequest | None) -> Stub | None:
         """The first that is not spent and fits."""
         stub = self._next
         while stub is not None and stub.spent:
             stub = self._next = stub.after
         while stub is not None:
             more = stub.more
-            if not stub.spent and (more is None or (request is not None and more.fits(request))):
+            if not stub.spent and (more is None or (request is not None and more.matches(request))):
                 return stub
             stub = stub.after
         return None
@@ -204,14 +204,14 @@ class Stubs:
             self._row(stub, create=True).add(stub)
         return stub
 
-    def take(self, request: Incoming | None = None) -> Stub | None:
+    def take(self, request: IncomingRequest | None = None) -> Stub | None:
         """The stub that answers a request, which counts it; None where nothing planned is for it."""
         if not self._all:
             return None
         with self._lock:
             chosen = self._other.first(request)
             if request is not None:
-                prompt = request.ask.prompt
+                prompt = request.facts.prompt
                 chosen = _earlier(chosen, self._by_prompt.get(prompt), request)
                 if self._folded:
                     chosen = _earlier(chosen, self._folded.get(prompt.casefold()), request)
@@ -235,7 +235,7 @@ class Stubs:
             stub.given += 1
             return stub
 
-    def nearest(self, request: Incoming) -> tuple[Stub, list[str]] | None:
+    def nearest(self, request: IncomingRequest) -> tuple[Stub, list[str]] | None:
         """The stub that lacks least of being for a request, and what it lacks; a spent one lacks that."""
         asked_for = [stub for stub in self._all[-_LOOKED_AT:] if not stub.plan.scenario]
         told = [(stub, list(_lacking(stub, request))) for stub in asked_for]
@@ -269,19 +269,19 @@ class Stubs:
         return rows.setdefault(key, _Row()) if create else rows[key]
 
 
-def _earlier(chosen: Stub | None, row: _Row | None, request: Incoming) -> Stub | None:
+def _earlier(chosen: Stub | None, row: _Row | None, request: IncomingRequest) -> Stub | None:
     """The stub that was chosen, or an earlier one of a row."""
     found = None if row is None else row.first(request)
     return chosen if found is None or (chosen is not None and chosen.place < found.place) else found
 
 
-def _beside_prompt(plan: Plan) -> Condition | None:
+def _beside_prompt(plan: Plan) -> Matcher | None:
     """What a request must be like for a plan beside its prompt, by which it is looked up; None: anything."""
-    exact = Condition(prompt=plan.condition.prompt, ignore_case=plan.condition.ignore_case)
-    return None if plan.scenario or plan.condition in (ANY, exact) else plan.condition
+    exact = Matcher(prompt=plan.condition.prompt, ignore_case=plan.condition.ignore_case)
+    return None if plan.scenario or plan.condition in (ANY_REQUEST, exact) else plan.condition
 
 
-def _lacking(stub: Stub, request: Incoming) -> Iterable[str]:
+def _lacking(stub: Stub, request: IncomingRequest) -> Iterable[str]:
     spent = [f"it has answered as often as planned ({stub.plan.times})"] if stub.spent else []
     return chain(spent, stub.plan.condition.differences(request))
 

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 from mockserver.ids import uuid
-from mockserver.server.context import listed, tokens_of
-from mockserver.server.endpoint import Request
-from mockserver.server.envelopes import BARE, ApiError
+from mockserver.server.context import count_item_tokens, to_listed_item
+from mockserver.server.endpoint import HttpRequest
+from mockserver.server.envelopes import BARE_ENVELOPE, ApiError
 from mockserver.server.judged import drawn_digits, judged_body
-from mockserver.server.listing import page
+from mockserver.server.listing import paginate
 from mockserver.server.store import Conversation, Kept
 from mockserver.wire import json
 
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 
-async def create_conversation(request: Request) -> Any:
+async def create_conversation(request: HttpRequest) -> Any:
     """`POST /conversations`, with up to 20 items to begin with."""
     body = await judged_body(request, "create_conversation")
     session = request.session
@@ -46,19 +46,19 @@ async def create_conversation(request: Request) -> Any:
     return _shown(conversation)
 
 
-async def retrieve_conversation(request: Request) -> Any:
+async def retrieve_conversation(request: HttpRequest) -> Any:
     """`GET /conversations/{conversation_id}`."""
     return _shown(await _conversation(request))
 
 
-async def update_conversation(request: Request) -> Any:
+async def update_conversation(request: HttpRequest) -> Any:
     """`POST /conversations/{conversation_id}`: its notes are replaced, all of them."""
     body = await judged_body(request, "update_conversation")
     metadata = json.dumps(body["metadata"])
     return _shown(await _change(request, lambda before: before._replace(metadata=metadata)))
 
 
-async def delete_conversation(request: Request) -> Any:
+async def delete_conversation(request: HttpRequest) -> Any:
     """`DELETE /conversations/{conversation_id}`: responses that were given in it stay."""
     conversation = await _conversation(request)
     if not await request.services.store.delete_conversation(request.session.name, conversation.id):
@@ -66,7 +66,7 @@ async def delete_conversation(request: Request) -> Any:
     return {"deleted": True, "id": conversation.id, "object": "conversation.deleted"}
 
 
-async def create_items(request: Request) -> Any:
+async def create_items(request: HttpRequest) -> Any:
     """`POST /conversations/{conversation_id}/items`, up to 20."""
     body = await judged_body(request, "create_items")
     new = _kept(request, body["items"])
@@ -76,20 +76,20 @@ async def create_items(request: Request) -> Any:
     return {"data": items, "first_id": first, "has_more": False, "last_id": last}
 
 
-async def list_items(request: Request) -> Any:
+async def list_items(request: HttpRequest) -> Any:
     """`GET /conversations/{conversation_id}/items`, a page of them."""
     conversation = await _conversation(request)
     items = [json.loads(item.body) for item in conversation.items]
-    return {**page(items, request.scope["query_string"]), "object": "list"}
+    return {**paginate(items, request.scope["query_string"]), "object": "list"}
 
 
-async def retrieve_item(request: Request) -> Any:
+async def retrieve_item(request: HttpRequest) -> Any:
     """`GET /conversations/{conversation_id}/items/{item_id}`."""
     conversation = await _conversation(request)
     return json.loads(_item(conversation, request).body)
 
 
-async def delete_item(request: Request) -> Any:
+async def delete_item(request: HttpRequest) -> Any:
     """`DELETE /conversations/{conversation_id}/items/{item_id}`: it is in the context no longer."""
     gone = _item(await _conversation(request), request)
     await _change(
@@ -99,15 +99,15 @@ async def delete_item(request: Request) -> Any:
     return {"deleted": True, "id": gone.id, "object": "conversation.item.deleted"}
 
 
-def _kept(request: Request, items: list[dict[str, Any]]) -> tuple[Kept, ...]:
+def _kept(request: HttpRequest, items: list[dict[str, Any]]) -> tuple[Kept, ...]:
     now, prefix = request.session.clock.now(), request.session.profile.item_id_prefix
     given = [item for item in items if item.get("type") != "item_reference"]
     ids = drawn_digits(request, len(given) or 1)
-    shown = [listed(item, prefix + uuid(digits)) for item, digits in zip(given, ids, strict=False)]
-    return tuple(Kept(item["id"], now, tokens_of(item), json.dumps(item)) for item in shown)
+    shown = [to_listed_item(item, prefix + uuid(digits)) for item, digits in zip(given, ids, strict=False)]
+    return tuple(Kept(item["id"], now, count_item_tokens(item), json.dumps(item)) for item in shown)
 
 
-async def _conversation(request: Request) -> Conversation:
+async def _conversation(request: HttpRequest) -> Conversation:
     conversation_id = request.scope["path_params"]["conversation_id"]
     conversation = await request.services.store.get_conversation(request.session.name, conversation_id)
     if conversation is None:
@@ -115,7 +115,7 @@ async def _conversation(request: Request) -> Conversation:
     return conversation
 
 
-async def _change(request: Request, change: Callable[[Conversation], Conversation]) -> Conversation:
+async def _change(request: HttpRequest, change: Callable[[Conversation], Conversation]) -> Conversation:
     conversation_id = request.scope["path_params"]["conversation_id"]
     changed = await request.services.store.update_conversation(request.session.name, conversation_id, change)
     if changed is None:
@@ -123,7 +123,7 @@ async def _change(request: Request, change: Callable[[Conversation], Conversatio
     return changed
 
 
-def _item(conversation: Conversation, request: Request) -> Kept:
+def _item(conversation: Conversation, request: HttpRequest) -> Kept:
     item_id = request.scope["path_params"]["item_id"]
     for item in conversation.items:
         if item.id == item_id:
@@ -133,7 +133,7 @@ def _item(conversation: Conversation, request: Request) -> Kept:
 
 def _not_found(what: str, given_id: str) -> ApiError:
     message = f"{what} with id '{given_id}' not found."
-    return ApiError(404, "InvalidParameter", message, envelope=BARE)
+    return ApiError(404, "InvalidParameter", message, envelope=BARE_ENVELOPE)
 
 
 def _shown(conversation: Conversation) -> dict[str, Any]:

@@ -12,20 +12,28 @@ from mockserver.clock import SystemClock
 from mockserver.server.steps import Close, Raw, Reset, Send, Step, Wait
 from mockserver.server.timing import Timer
 
-__all__ = ["CONNECTION", "ENTRY", "Connection", "Headers", "send_body", "send_pieces", "send_steps"]
+__all__ = [
+    "CONNECTION_EXTENSION",
+    "ENTRY_SCOPE_KEY",
+    "Connection",
+    "Headers",
+    "send_body",
+    "send_pieces",
+    "send_steps",
+]
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 
 #: Key in `scope["extensions"]` under which the runner puts the connection.
-CONNECTION = "mockserver.connection"
+CONNECTION_EXTENSION = "mockserver.connection"
 #: Key in the scope under which the endpoint puts the journal's entry: the runner tells it if the client left.
-ENTRY = "mockserver.entry"
+ENTRY_SCOPE_KEY = "mockserver.entry"
 
 
 class Connection(Protocol):
     """What a step beyond HTTP needs of a connection."""
 
-    def raw(self, data: bytes) -> None:
+    def write_raw(self, data: bytes) -> None:
         """Put bytes on the socket, outside of HTTP's framing."""
 
     def close(self) -> None:
@@ -67,26 +75,26 @@ async def send_steps(
     timer = timer or Timer(SystemClock())
     if status:
         await send({"type": "http.response.start", "status": status, "headers": headers})
-    connection: Connection = scope["extensions"][CONNECTION]
+    connection: Connection = scope["extensions"][CONNECTION_EXTENSION]
     for step in steps:
         if isinstance(step, Send):
-            timer.sent()
+            timer.mark_sent()
             await send({"type": "http.response.body", "body": step.data, "more_body": True})
         elif isinstance(step, Wait):
             if status:  # the head does not wait
                 await send({"type": "http.response.body", "body": b"", "more_body": True})
-            if await timer.gone_within(receive, step.seconds):
+            if await timer.disconnected_within(receive, step.seconds):
                 return False
-        elif not _beyond_http(connection, step):
+        elif not _apply_connection_step(connection, step):
             return True
     await send({"type": "http.response.body", "body": b""})
     return True
 
 
-def _beyond_http(connection: Connection, step: Raw | Reset | Close) -> bool:
+def _apply_connection_step(connection: Connection, step: Raw | Reset | Close) -> bool:
     """Carry out a step that HTTP knows nothing of; whether the connection is still there."""
     if isinstance(step, Raw):
-        connection.raw(step.data)
+        connection.write_raw(step.data)
         return True
     if isinstance(step, Reset):
         connection.reset()

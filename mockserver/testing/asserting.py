@@ -8,9 +8,9 @@ from typing import Any
 from mockserver.contract.chat.schemas import CHAT_PATHS
 from mockserver.errors import InvalidJSON
 from mockserver.profiles import Profile
-from mockserver.server.asks import read_ask
-from mockserver.server.chat.engine import chat_incoming
-from mockserver.server.conditions import Condition, Incoming, condition
+from mockserver.server.asks import parse_request
+from mockserver.server.chat.engine import incoming_chat_request
+from mockserver.server.conditions import IncomingRequest, Matcher, build_matcher
 from mockserver.server.journal import Entry, Journal
 from mockserver.wire.redaction import redact
 
@@ -24,34 +24,34 @@ def assert_requested(
     journal: Journal, profile: Profile, times: int | None, like: Mapping[str, Any]
 ) -> list[Entry]:
     """The entries that are like that; AssertionError where there are not as many as there must be."""
-    wanted = condition(**like)
+    wanted = build_matcher(**like)
     asked = [(entry, _incoming(entry, profile)) for entry in journal if entry.method == "POST"]
-    found = [entry for entry, request in asked if request is not None and wanted.fits(request)]
+    found = [entry for entry, request in asked if request is not None and wanted.matches(request)]
     if len(found) == times or (times is None and found):
         return found
     raise AssertionError("\n".join(_account(wanted, asked, len(found), times)))
 
 
-def _incoming(entry: Entry, profile: Profile) -> Incoming | None:
+def _incoming(entry: Entry, profile: Profile) -> IncomingRequest | None:
     """The request of an entry, where it is one that the contract takes."""
     try:
         body = entry.json
         if entry.sent.path in CHAT_PATHS:
             return _chat(entry, body, profile)
-        ask = read_ask(body, profile)
+        ask = parse_request(body, profile)
     except (InvalidJSON, KeyError, TypeError, AttributeError):
         return None
-    return Incoming(body, ask, dict(entry.sent.headers), entry.about.after, entry.about.turn)
+    return IncomingRequest(body, ask, dict(entry.sent.headers), entry.about.after, entry.about.turn)
 
 
-def _chat(entry: Entry, body: Any, profile: Profile) -> Incoming:
+def _chat(entry: Entry, body: Any, profile: Profile) -> IncomingRequest:
     """A chat request as its Responses form, which is what plans are made for."""
-    request = chat_incoming(body, profile, dict(entry.sent.headers))
+    request = incoming_chat_request(body, profile, dict(entry.sent.headers))
     return request._replace(after=entry.about.after)
 
 
 def _account(
-    wanted: Condition, asked: list[tuple[Entry, Incoming | None]], found: int, times: int | None
+    wanted: Matcher, asked: list[tuple[Entry, IncomingRequest | None]], found: int, times: int | None
 ) -> Iterator[str]:
     must = "at least one request" if times is None else f"{times} request{'' if times == 1 else 's'}"
     yield f"{must} expected with {str(wanted) or 'anything'}; there were {found}, among {len(asked)} in all"

@@ -25,7 +25,7 @@ from mockserver.replies.script import (
     require_servable,
     script_from,
 )
-from mockserver.server.conditions import ANY, Condition, Incoming
+from mockserver.server.conditions import ANY_REQUEST, IncomingRequest, Matcher
 from mockserver.server.delivery import Delivery
 from mockserver.server.faults import Fault, asked_fault, parse_fault
 from mockserver.server.saying import delivered, require_legal
@@ -57,7 +57,7 @@ _OF_DELIVERY = ("fault", "pace", "chunking")
 NOTHING: Final[Any] = object()
 
 Piece: TypeAlias = str | Item | Mapping[str, Any]
-Said: TypeAlias = Piece | Script | Callable[[Incoming], Any] | None
+Said: TypeAlias = Piece | Script | Callable[[IncomingRequest], Any] | None
 
 
 class Delivered(TypedDict, total=False):
@@ -97,7 +97,7 @@ class Like(TypedDict, total=False):
     header: Mapping[str, str]
     json_subset: Mapping[str, Any]
     """Members that the request has, objects within them by the same rule."""
-    predicate: Callable[[Incoming], bool]
+    predicate: Callable[[IncomingRequest], bool]
 
 
 class More(NamedTuple):
@@ -157,7 +157,7 @@ class _Plans:
 class When(_Plans):
     """Requests of a kind, for which replies can be planned."""
 
-    def __init__(self, planner: Planner, condition: Condition) -> None:
+    def __init__(self, planner: Planner, condition: Matcher) -> None:
         super().__init__(planner.only(condition))
 
 
@@ -183,18 +183,18 @@ class Scenario(_Plans):
 class Planner:
     """Puts stubs into a session's line."""
 
-    def __init__(self, session: Session, condition: Condition = ANY, scenario: str = "") -> None:
+    def __init__(self, session: Session, condition: Matcher = ANY_REQUEST, scenario: str = "") -> None:
         self._session = session
         self._condition = condition
         self._scenario = scenario
 
-    def only(self, condition: Condition) -> Self:
+    def only(self, condition: Matcher) -> Self:
         """A planner for the requests of a condition."""
         return type(self)(self._session, condition)
 
     def within(self, scenario: str) -> Self:
         """A planner for the requests that name a scenario."""
-        return type(self)(self._session, ANY, scenario)
+        return type(self)(self._session, ANY_REQUEST, scenario)
 
     def reply(self, *said: Said, more: More | None = None, **delivery: Unpack[Delivered]) -> Planned:
         """Plan what is said."""
@@ -306,8 +306,8 @@ def _usage(given: Mapping[str, Any] | None) -> Usage:
     return Usage(**(given or {}))
 
 
-def _calling(function: Callable[[Incoming], Any]) -> Callable[[Incoming], Script]:
-    def said(request: Incoming) -> Script:
+def _calling(function: Callable[[IncomingRequest], Any]) -> Callable[[IncomingRequest], Script]:
+    def said(request: IncomingRequest) -> Script:
         answer = function(request)
         several = answer if isinstance(answer, list | tuple) else [answer]
         return script_of(several, More())

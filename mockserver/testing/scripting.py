@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from mockserver.clock import SteppedClock
 from mockserver.contract.chat.schemas import CHAT_BASE
 from mockserver.errors import ConfigurationError
-from mockserver.server.conditions import condition
+from mockserver.server.conditions import build_matcher
 from mockserver.server.journal import Entry, Journal
 from mockserver.server.sessions import Session
 from mockserver.server.stubs import Stub
@@ -120,7 +120,7 @@ class Scripted(ABC):
         `prompt` is the whole text of the last user message; for the others see `Like`. Of several plans that
         fit a request, the earlier answers. ConfigurationError names what can not be used.
         """
-        return When(self._planner(), condition(**named(prompt, like)))
+        return When(self._planner(), build_matcher(**named(prompt, like)))
 
     def fail(self, name: str, /, **options: Any) -> Planned:
         """Plan the service's error of that name, in line with the replies and returned like them.

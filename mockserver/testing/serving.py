@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypedDict, TypeVar, cast
 from mockserver.errors import ConfigurationError, StartError
 from mockserver.exchanges import Exchange, load_folder
 from mockserver.profiles import DEFAULT_PROFILE, LATEST, latest_profile
-from mockserver.server.access import Hosts, Keys
+from mockserver.server.access import AllowedHosts, ApiKeys
 from mockserver.server.app import App
 from mockserver.server.delivery import Delivery
 from mockserver.server.directory import Directory, Terms
@@ -183,12 +183,12 @@ class Served:
     @property
     def alive(self) -> bool:
         """Whether it is serving."""
-        return self._server.alive
+        return self._server.is_running
 
     @property
     def died(self) -> str | None:
         """Why it ended although nobody stopped it; None where it did not."""
-        return self._server.died
+        return self._server.crash_reason
 
     def start(self) -> None:
         self._server.start()
@@ -253,10 +253,10 @@ def serve_mock(settings: Settings, *, strict: bool = True) -> Served:
     session.limiter = Limiter(limits) if limits else None
     session.delivery = Delivery(pace=settings.get("pace"), chunking=settings.get("chunking"))
     services = Services(
-        session=session,
+        default_session=session,
         store=MemoryStore(size),
-        keys=Keys(keys),
-        hosts=Hosts(several(settings.get("allow_host", ()))),
+        keys=ApiKeys(keys),
+        hosts=AllowedHosts(several(settings.get("allow_host", ()))),
         mock_headers=True,
         stream_errors=settings.get("stream_errors", "http"),
     )
@@ -265,7 +265,7 @@ def serve_mock(settings: Settings, *, strict: bool = True) -> Served:
         ThreadedServer(
             App(services),
             port=settings.get("port", 0),
-            grace=GRACE_SECONDS,
+            grace_seconds=GRACE_SECONDS,
             on_tick=None if folder is None else lambda: _renew(folder, services),
         ),
         api_key=keys[0],

@@ -205,7 +205,7 @@ def server() -> Iterator[MockServer]:
 def admin() -> Iterator[httpx.Client]:
     session = open_session(profile=PROFILE, seed=SEED)
     session.strict = True
-    services = Services(session=session, admin_token=TOKEN, mock_headers=True)
+    services = Services(default_session=session, admin_token=TOKEN, mock_headers=True)
     served = ThreadedServer(App(services))
     served.start()
     headers = {"authorization": "Bearer sk-mock", "x-mock-admin-token": TOKEN}

@@ -23,15 +23,15 @@ __all__ = ["mockserver"]
 
 ROOT = Path(__file__).parent.parent.parent
 #: A key that must be found nowhere.
-CANARY = "sk-canary-4f1d2c7b9e"
+CANARY_KEY = "sk-canary-4f1d2c7b9e"
 
 Verify = Callable[..., tuple[int, dict[str, Any], str]]
 
 
 @contextmanager
-def _running(profile: str, folder: Path) -> Iterator[str]:
+def _running_endpoint(profile: str, folder: Path) -> Iterator[str]:
     url_file = folder / "url"
-    command = [sys.executable, "-m", "tests.live.standin", str(url_file), profile, CANARY]
+    command = [sys.executable, "-m", "tests.live.standin", str(url_file), profile, CANARY_KEY]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
@@ -47,19 +47,19 @@ def _running(profile: str, folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def standins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
+def fake_endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
     """The root URL of the stand-in of a profile: what is wrong comes next in the path, then the base path."""
     with ExitStack() as stack:
 
         @cache
         def start(profile: str) -> str:
-            return stack.enter_context(_running(profile, tmp_path_factory.mktemp("standin")))
+            return stack.enter_context(_running_endpoint(profile, tmp_path_factory.mktemp("standin")))
 
         yield start
 
 
 @pytest.fixture(scope="session")
-def standin(standins: Callable[[str], str]) -> str:
+def fake_endpoint(standins: Callable[[str], str]) -> str:
     """The stand-in of January's profile."""
     return standins(DEFAULT_PROFILE)
 
@@ -73,12 +73,12 @@ def verify(
 ) -> Verify:
     """Run `mockserver verify` against a stand-in: (exit status, JSON report, all that was printed)."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DASHSCOPE_API_KEY", CANARY)
+    monkeypatch.setenv("DASHSCOPE_API_KEY", CANARY_KEY)
 
-    def run(wrong: str, *options: str, profile: str = DEFAULT_PROFILE) -> tuple[int, dict[str, Any], str]:
+    def run(deviation: str, *options: str, profile: str = DEFAULT_PROFILE) -> tuple[int, dict[str, Any], str]:
         target = tmp_path / "report.json"
         target.unlink(missing_ok=True)
-        url = f"{standins(profile)}/{wrong}{load_profile(profile).base_path}"
+        url = f"{standins(profile)}/{deviation}{load_profile(profile).base_path}"
         arguments = ["verify", "--base-url", url, "--rate", "0", "--report", f"json={target}", *options]
         monkeypatch.setattr(sys, "argv", ["mockserver", *arguments])
         with pytest.raises(SystemExit) as ended:
@@ -90,6 +90,6 @@ def verify(
     return run
 
 
-def environment() -> dict[str, str]:
+def child_environment() -> dict[str, str]:
     """The environment of a child, with the canary for a key."""
-    return {**os.environ, "DASHSCOPE_API_KEY": CANARY}
+    return {**os.environ, "DASHSCOPE_API_KEY": CANARY_KEY}

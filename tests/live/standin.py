@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from mockserver.exchanges import packaged_exchanges
-from mockserver.server.access import Keys
+from mockserver.server.access import ApiKeys
 from mockserver.server.app import App
 from mockserver.server.endpoint import Services
-from mockserver.server.runner import bind, run_forever, url_of
+from mockserver.server.runner import bind_socket, listener_url, run_forever
 from mockserver.server.sessions import open_session
 from mockserver.testing.strategies.framing import frames_of
 from mockserver.wire import json, sse
@@ -29,11 +29,11 @@ Object = dict[str, Any]
 
 
 @dataclass
-class Answer:
+class OutgoingReply:
     """An answer on its way out."""
 
     method: str
-    asked: Object
+    request: Object
     """The request's body; empty where it is no object."""
     authorization: str
     status: int
@@ -42,7 +42,7 @@ class Answer:
     """The body in pieces: a frame each in a stream."""
     pauses: list[float] = field(default_factory=list)
     """Seconds before each piece."""
-    cut: bool = False
+    closed_early: bool = False
     """Break the connection off after the last piece."""
 
     @property
@@ -68,13 +68,13 @@ class Answer:
         self.frames = [json.dumps(value)]
 
 
-Change = Callable[[Answer], None]
-CHANGES: dict[str, Change] = {"honest": lambda answer: None}
+Deviate = Callable[[OutgoingReply], None]
+DEVIATIONS: dict[str, Deviate] = {"honest": lambda answer: None}
 
 
-def change(name: str) -> Callable[[Change], Change]:
-    def register(function: Change) -> Change:
-        CHANGES[name] = function
+def deviation(name: str) -> Callable[[Deviate], Deviate]:
+    def register(function: Deviate) -> Deviate:
+        DEVIATIONS[name] = function
         return function
 
     return register
@@ -83,8 +83,8 @@ def change(name: str) -> Callable[[Change], Change]:
 def on_responses(name: str, edit: Callable[[Object], None]) -> None:
     """Change every response object, in replies and in the snapshots of streams."""
 
-    @change(name)
-    def run(answer: Answer) -> None:
+    @deviation(name)
+    def run(answer: OutgoingReply) -> None:
         if answer.status != 200:
             return
         if answer.streamed:
@@ -103,8 +103,8 @@ def on_responses(name: str, edit: Callable[[Object], None]) -> None:
 def on_streams(name: str, edit: Callable[[list[Object]], list[Object]]) -> None:
     """Change the events of every stream."""
 
-    @change(name)
-    def run(answer: Answer) -> None:
+    @deviation(name)
+    def run(answer: OutgoingReply) -> None:
         if answer.streamed:
             answer.events = edit(answer.events)
 
@@ -112,17 +112,17 @@ def on_streams(name: str, edit: Callable[[list[Object]], list[Object]]) -> None:
 def on_frames(name: str, edit: Callable[[list[bytes]], list[bytes]]) -> None:
     """Change the frames of every stream."""
 
-    @change(name)
-    def run(answer: Answer) -> None:
+    @deviation(name)
+    def run(answer: OutgoingReply) -> None:
         if answer.streamed:
             answer.frames = edit(answer.frames)
 
 
-def on_refusals(name: str, edit: Callable[[Answer], None]) -> None:
+def on_refusals(name: str, edit: Callable[[OutgoingReply], None]) -> None:
     """Change every refusal but that of a key."""
 
-    @change(name)
-    def run(answer: Answer) -> None:
+    @deviation(name)
+    def run(answer: OutgoingReply) -> None:
         if answer.status >= 400 and answer.status != 401:
             edit(answer)
 
@@ -195,7 +195,7 @@ on_streams(
 on_streams("created-missing", lambda events: numbered(events[1:]))
 
 
-def _done_before_part(events: list[Object]) -> list[Object]:
+def _swap_text_and_part_done(events: list[Object]) -> list[Object]:
     kinds = [event["type"] for event in events]
     if "response.output_text.done" in kinds:
         at = kinds.index("response.output_text.done")
@@ -203,7 +203,7 @@ def _done_before_part(events: list[Object]) -> list[Object]:
     return numbered(events)
 
 
-on_streams("text-done-late", _done_before_part)
+on_streams("text-done-late", _swap_text_and_part_done)
 on_streams("terminal-missing", lambda events: events[:-1])
 
 
@@ -224,15 +224,15 @@ on_streams(
 
 
 # New events and items.
-def _with_ping(events: list[Object]) -> list[Object]:
+def _with_unknown_event(events: list[Object]) -> list[Object]:
     return numbered([*events[:2], {"type": "response.heartbeat"}, *events[2:]])
 
 
-on_streams("event-new", _with_ping)
+on_streams("event-new", _with_unknown_event)
 
 
-@change("item-new")
-def item_new(answer: Answer) -> None:
+@deviation("item-new")
+def item_new(answer: OutgoingReply) -> None:
     """A new kind of item at the end of every output."""
     item = {"type": "memory_call", "id": "msg_memory", "status": "completed", "note": "x"}
     if answer.status != 200:
@@ -258,46 +258,46 @@ on_frames(
     "event-name-wrong",
     lambda frames: [*frames[:-1], frames[-1].replace(b"event:response.completed", b"event:done")],
 )
-on_frames("event-lines-gone", lambda frames: [_without(frame, b"event:") for frame in frames])
+on_frames("event-lines-gone", lambda frames: [_without_field(frame, b"event:") for frame in frames])
 on_frames("end-cut", lambda frames: [*frames[:-1], frames[-1][:-1]])
 on_frames("done-marker", lambda frames: [*frames, b"data: [DONE]\n\n"])
 on_frames("data-broken", lambda frames: [*frames[:2], frames[2].replace(b"data:{", b"data:{,"), *frames[3:]])
 
 
-def _without(frame: bytes, field_name: bytes) -> bytes:
+def _without_field(frame: bytes, field_name: bytes) -> bytes:
     return b"\n".join(line for line in frame.split(b"\n") if not line.startswith(field_name))
 
 
 on_frames("zero-events", lambda frames: [])
 
 
-@change("silent")
-def silent(answer: Answer) -> None:
+@deviation("silent")
+def silent(answer: OutgoingReply) -> None:
     answer.pauses = [20.0]
 
 
-@change("html-for-stream")
-def html_for_stream(answer: Answer) -> None:
+@deviation("html-for-stream")
+def html_for_stream(answer: OutgoingReply) -> None:
     if answer.streamed:
         answer.frames = [b"<html><body>Bad gateway</body></html>"]
 
 
-@change("json-for-stream")
-def json_for_stream(answer: Answer) -> None:
+@deviation("json-for-stream")
+def json_for_stream(answer: OutgoingReply) -> None:
     if answer.streamed:
         answer.value = answer.events[-1]["response"]
         answer.headers["content-type"] = "application/json"
 
 
-@change("content-type")
-def content_type(answer: Answer) -> None:
+@deviation("content-type")
+def content_type(answer: OutgoingReply) -> None:
     if answer.streamed:
         answer.headers["content-type"] = "text/plain"
 
 
 # Envelope and status.
-@change("envelope")
-def envelope(answer: Answer) -> None:
+@deviation("envelope")
+def envelope(answer: OutgoingReply) -> None:
     if answer.status >= 400:
         answer.value = {"detail": "no"}
 
@@ -305,8 +305,8 @@ def envelope(answer: Answer) -> None:
 on_refusals("refusals-500", lambda answer: setattr(answer, "status", 500))
 
 
-@change("failed-as-200")
-def failed_as_200(answer: Answer) -> None:
+@deviation("failed-as-200")
+def failed_as_200(answer: OutgoingReply) -> None:
     """What the service documents: a refusal as a failed response at HTTP status 200. No drift."""
     if answer.status in (400, 404) and not answer.streamed:
         error = answer.value
@@ -326,31 +326,31 @@ def failed_as_200(answer: Answer) -> None:
         }
 
 
-@change("deleted-kept")
-def deleted_kept(answer: Answer) -> None:
+@deviation("deleted-kept")
+def deleted_kept(answer: OutgoingReply) -> None:
     """What was deleted can be had all the same."""
     if answer.method == "GET" and answer.status == 404 and _COUNTS.get("deleted"):
         answer.status = 200
-        answer.value = _KEPT
+        answer.value = _LAST_RESPONSE
     elif answer.method == "DELETE":
         _COUNTS["deleted"] = 1
     elif answer.method == "POST" and answer.status == 200 and not answer.streamed:
-        _KEPT.clear()
-        _KEPT.update(answer.value)
+        _LAST_RESPONSE.clear()
+        _LAST_RESPONSE.update(answer.value)
         _COUNTS["deleted"] = 0
 
 
-_KEPT: Object = {}
+_LAST_RESPONSE: Object = {}
 
 
-@change("retrieved-another")
-def retrieved_another(answer: Answer) -> None:
+@deviation("retrieved-another")
+def retrieved_another(answer: OutgoingReply) -> None:
     if answer.method == "GET" and answer.status == 200 and answer.value.get("object") == "response":
         answer.value = {**answer.value, "id": "resp_11111111-2222-9333-8444-555555555555"}
 
 
-@change("retrieved-untyped")
-def retrieved_untyped(answer: Answer) -> None:
+@deviation("retrieved-untyped")
+def retrieved_untyped(answer: OutgoingReply) -> None:
     if answer.method == "GET" and answer.status == 200 and answer.value.get("object") == "response":
         answer.value = {**answer.value, "created_at": "yesterday"}
 
@@ -362,38 +362,38 @@ on_responses(
 
 
 # Time and connections.
-@change("slow")
-def slow(answer: Answer) -> None:
+@deviation("slow")
+def slow(answer: OutgoingReply) -> None:
     answer.pauses = [0.01] * len(answer.frames)
 
 
-@change("stalled")
-def stalled(answer: Answer) -> None:
+@deviation("stalled")
+def stalled(answer: OutgoingReply) -> None:
     if answer.streamed:
         answer.pauses = [0.0] * 3 + [20.0]
 
 
-@change("closed-early")
-def closed_early(answer: Answer) -> None:
+@deviation("closed-early")
+def closed_early(answer: OutgoingReply) -> None:
     if answer.streamed:
-        answer.frames, answer.cut = answer.frames[:4], True
+        answer.frames, answer.closed_early = answer.frames[:4], True
 
 
-@change("redirect")
-def redirect(answer: Answer) -> None:
+@deviation("redirect")
+def redirect(answer: OutgoingReply) -> None:
     if answer.status == 200:
         answer.status, answer.headers["location"] = 307, "http://192.0.2.1/elsewhere"
 
 
-@change("compressed")
-def compressed(answer: Answer) -> None:
+@deviation("compressed")
+def compressed(answer: OutgoingReply) -> None:
     if answer.status == 200:
         answer.headers["content-encoding"] = "gzip"
 
 
 # What the service says "not now" with.
-@change("throttled")
-def throttled(answer: Answer) -> None:
+@deviation("throttled")
+def throttled(answer: OutgoingReply) -> None:
     answer.status, answer.headers = 429, {"content-type": "application/json", "retry-after": "0"}
     message = "Requests rate limit exceeded, please try again later."
     answer.value = {"request_id": "x", "code": "Throttling.RateQuota", "message": message}
@@ -402,22 +402,22 @@ def throttled(answer: Answer) -> None:
 _COUNTS: dict[str, int] = {}
 
 
-@change("throttled-once")
-def throttled_once(answer: Answer) -> None:
+@deviation("throttled-once")
+def throttled_once(answer: OutgoingReply) -> None:
     """Every other request, as a failed response at HTTP status 200."""
     _COUNTS["once"] = _COUNTS.get("once", 0) + 1
     if _COUNTS["once"] % 2:
         throttled(answer)
 
 
-@change("key-refused")
-def key_refused(answer: Answer) -> None:
+@deviation("key-refused")
+def key_refused(answer: OutgoingReply) -> None:
     answer.status, answer.headers = 401, {"content-type": "application/json"}
     answer.value = {"request_id": "x", "code": "InvalidApiKey", "message": "Invalid API-key provided."}
 
 
-@change("key-in-body")
-def key_in_body(answer: Answer) -> None:
+@deviation("key-in-body")
+def key_in_body(answer: OutgoingReply) -> None:
     """Hostile: gives the key back wherever it can."""
     key = answer.authorization.removeprefix("Bearer ")
     answer.headers["x-note"] = key
@@ -431,7 +431,7 @@ def key_in_body(answer: Answer) -> None:
 
 
 #: Requests that are changed on their way in: the mock is asked something else than was sent.
-ASKED: dict[str, Callable[[Object, dict[bytes, bytes], bytes], object]] = {
+REQUEST_DEVIATIONS: dict[str, Callable[[Object, dict[bytes, bytes], bytes], object]] = {
     "wrong-key-accepted": lambda asked, headers, key: (
         b"authorization" in headers and headers.update({b"authorization": b"Bearer " + key})
     ),
@@ -447,7 +447,7 @@ ASKED: dict[str, Callable[[Object, dict[bytes, bytes], bytes], object]] = {
 }
 
 
-class Standin:
+class FakeEndpoint:
     """The mock server behind a door that changes things."""
 
     def __init__(self, app: App, key: str) -> None:
@@ -456,19 +456,19 @@ class Standin:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         _, name, rest = scope["path"].split("/", 2)
-        headers, body = dict(scope["headers"]), await _whole(receive)
-        asked = _object(body)
+        headers, body = dict(scope["headers"]), await _read_request_body(receive)
+        asked = _parse_object(body)
         authorization = headers.get(b"authorization", b"").decode()
-        if name in ASKED and asked:
-            ASKED[name](asked, headers, self._key)
+        if name in REQUEST_DEVIATIONS and asked:
+            REQUEST_DEVIATIONS[name](asked, headers, self._key)
             body = json.dumps(asked)
             headers[b"content-length"] = str(len(body)).encode()
         inner = {**scope, "path": f"/{rest}", "raw_path": f"/{rest}".encode(), "headers": [*headers.items()]}
-        answer = await self._honest(inner, body, asked, authorization)
-        CHANGES.get(name, CHANGES["honest"])(answer)
-        await _out(answer, scope, send)
+        answer = await self._mock_reply(inner, body, asked, authorization)
+        DEVIATIONS.get(name, DEVIATIONS["honest"])(answer)
+        await _send_reply(answer, scope, send)
 
-    async def _honest(self, scope: Any, body: bytes, asked: Object, authorization: str) -> Answer:
+    async def _mock_reply(self, scope: Any, body: bytes, asked: Object, authorization: str) -> OutgoingReply:
         messages: list[Any] = []
 
         async def receive() -> Any:
@@ -481,10 +481,10 @@ class Standin:
         names = {name.decode(): value.decode() for name, value in messages[0]["headers"]}
         names.pop("content-length", None)
         pieces = [bytes(each["body"]) for each in messages[1:] if each["body"]]
-        return Answer(scope["method"], asked, authorization, messages[0]["status"], names, pieces)
+        return OutgoingReply(scope["method"], asked, authorization, messages[0]["status"], names, pieces)
 
 
-async def _whole(receive: Callable[[], Awaitable[Any]]) -> bytes:
+async def _read_request_body(receive: Callable[[], Awaitable[Any]]) -> bytes:
     pieces = []
     while True:
         message = await receive()
@@ -493,7 +493,7 @@ async def _whole(receive: Callable[[], Awaitable[Any]]) -> bytes:
             return b"".join(pieces)
 
 
-def _object(body: bytes) -> Object:
+def _parse_object(body: bytes) -> Object:
     try:
         value = json.loads(body)
     except ValueError:
@@ -501,35 +501,35 @@ def _object(body: bytes) -> Object:
     return value if isinstance(value, dict) else {}
 
 
-async def _out(answer: Answer, scope: Any, send: Any) -> None:
+async def _send_reply(answer: OutgoingReply, scope: Any, send: Any) -> None:
     headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    for pause, piece in _paced(answer):
+    for pause, piece in _frames_with_pauses(answer):
         await asyncio.sleep(pause)
         await send({"type": "http.response.body", "body": piece, "more_body": True})
-    if answer.cut:
+    if answer.closed_early:
         scope["extensions"]["mockserver.connection"].close()
         return
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def _paced(answer: Answer) -> Iterator[tuple[float, bytes]]:
+def _frames_with_pauses(answer: OutgoingReply) -> Iterator[tuple[float, bytes]]:
     pauses = [*answer.pauses, *[0.0] * len(answer.frames)]
     return zip(pauses, answer.frames, strict=False)
 
 
 def main(url_file: str, profile: str, key: str) -> None:
     session = open_session(profile=profile, seed=1, exchanges=packaged_exchanges(profile))
-    app = App(Services(session=session, keys=Keys([key])))
-    listener = bind("127.0.0.1", 0)
+    app = App(Services(default_session=session, keys=ApiKeys([key])))
+    listener = bind_socket("127.0.0.1", 0)
     target = Path(url_file)
 
     def announce() -> None:
         part = target.with_suffix(".part")
-        part.write_text(url_of(listener), encoding="utf-8")
+        part.write_text(listener_url(listener), encoding="utf-8")
         part.replace(target)
 
-    run_forever(Standin(app, key), listener, announce)
+    run_forever(FakeEndpoint(app, key), listener, announce)
 
 
 if __name__ == "__main__":

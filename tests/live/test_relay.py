@@ -12,37 +12,37 @@ import pytest
 from mockserver import MockServer
 from mockserver.exchanges import Exchange, parse_exchange
 from mockserver.live.asking import Budget
-from mockserver.live.client import Limits
-from mockserver.live.origin import Origin, origin
+from mockserver.live.client import Timeouts
+from mockserver.live.origin import Endpoint, parse_endpoint
 from mockserver.live.relay import Relay
 from mockserver.profiles import Profile, load_profile
 from mockserver.server.journal import Journal
 from mockserver.server.threaded import ThreadedServer
 from mockserver.wire import json
 from tests.contract import samples
-from tests.live.conftest import CANARY
+from tests.live.conftest import CANARY_KEY
 
 PROFILE = load_profile()
-KEY = "relay-key-1"
+RELAY_KEY = "relay-key-1"
 HELLO = {"model": PROFILE.models[0], "input": "Hello!"}
 
-Between = Callable[..., tuple[Relay, httpx.Client]]
+StartRelay = Callable[..., tuple[Relay, httpx.Client]]
 
 
 @pytest.fixture
-def between() -> Iterator[Between]:
+def start_relay() -> Iterator[StartRelay]:
     """Put a relay before an origin: (the relay, a client of it)."""
     running: list[tuple[ThreadedServer, Relay, httpx.Client]] = []
 
     def run(
-        place: Origin, budget: Budget | None = None, profile: Profile = PROFILE
+        endpoint: Endpoint, budget: Budget | None = None, profile: Profile = PROFILE
     ) -> tuple[Relay, httpx.Client]:
-        relay = Relay(place, profile, KEY, budget or Budget(100, 100_000), Limits(), Journal())
+        relay = Relay(endpoint, profile, RELAY_KEY, budget or Budget(100, 100_000), Timeouts(), Journal())
         server = ThreadedServer(relay)
         server.start()
         client = httpx.Client(
             base_url=server.url + profile.base_path,
-            headers={"authorization": f"Bearer {KEY}"},
+            headers={"authorization": f"Bearer {RELAY_KEY}"},
             trust_env=False,
             timeout=20,
         )
@@ -56,7 +56,7 @@ def between() -> Iterator[Between]:
         server.stop()
 
 
-def settled(relay: Relay, client: httpx.Client) -> None:
+def wait_until_idle(relay: Relay, client: httpx.Client) -> None:
     """Wait until the relay has judged what it passed on."""
     deadline = time.monotonic() + 5
     while not relay._idle.is_set():
@@ -64,21 +64,21 @@ def settled(relay: Relay, client: httpx.Client) -> None:
         time.sleep(0.002)
 
 
-def mock(**settings: Any) -> MockServer:
+def seeded_mock(**settings: Any) -> MockServer:
     return MockServer(seed=7, **settings)
 
 
 @pytest.mark.parametrize("parameters", [{}, {"stream": True}])
-def test_the_bytes_are_those_of_the_endpoint(parameters: dict[str, Any], between: Between) -> None:
-    with mock() as first, mock() as second:
-        relay, client = between(origin(first.base_url, first.api_key))
+def test_the_bytes_are_those_of_the_endpoint(parameters: dict[str, Any], between: StartRelay) -> None:
+    with seeded_mock() as first, seeded_mock() as second:
+        relay, client = between(parse_endpoint(first.base_url, first.api_key))
         through = client.post("/responses", json={**HELLO, **parameters})
         direct = httpx.post(
             f"{second.base_url}/responses",
             json={**HELLO, **parameters},
             headers={"authorization": f"Bearer {second.api_key}"},
         )
-        settled(relay, client)
+        wait_until_idle(relay, client)
     assert through.content == direct.content
     for name in ("content-type", "x-request-id"):
         assert through.headers[name] == direct.headers[name]
@@ -89,7 +89,7 @@ def test_the_bytes_are_those_of_the_endpoint(parameters: dict[str, Any], between
     assert relay.budget.spent_tokens > 30
 
 
-def _paused() -> Exchange:
+def _exchange_with_pause() -> Exchange:
     data = samples.framed(samples.text_stream()).decode()
     chunks = [{"at_ms": 0, "text": data[:500]}, {"at_ms": 600, "text": data[500:]}]
     http = {"status": 200, "headers": {"content-type": "text/event-stream"}, "chunks": chunks}
@@ -104,67 +104,67 @@ def _paused() -> Exchange:
     return parse_exchange(json.dumps(value), "paused")
 
 
-def test_nothing_is_buffered(between: Between) -> None:
-    with mock(exchanges=[_paused()]) as server:
-        _, client = between(origin(server.base_url, server.api_key))
+def test_nothing_is_buffered(between: StartRelay) -> None:
+    with seeded_mock(exchanges=[_exchange_with_pause()]) as server:
+        _, client = between(parse_endpoint(server.base_url, server.api_key))
         with client.stream("POST", "/responses", json={**HELLO, "input": "Wait!", "stream": True}) as answer:
             times = [time.monotonic() for _ in answer.iter_raw()]
     assert len(times) >= 2
     assert times[-1] - times[0] > 0.4
 
 
-def test_each_side_has_its_own_key(between: Between) -> None:
-    with mock() as server:
-        relay, client = between(origin(server.base_url, CANARY))
-        wrong = client.post("/responses", json=HELLO, headers={"authorization": f"Bearer {CANARY}"})
+def test_each_side_has_its_own_key(between: StartRelay) -> None:
+    with seeded_mock() as server:
+        relay, client = between(parse_endpoint(server.base_url, CANARY_KEY))
+        wrong = client.post("/responses", json=HELLO, headers={"authorization": f"Bearer {CANARY_KEY}"})
         assert wrong.status_code == 401
         assert len(server.journal) == 0
         refused = client.post("/responses", json=HELLO)  # the mock takes one key, and the canary is not it
         assert refused.status_code == 401
         assert len(server.journal) == 1
-        settled(relay, client)
+        wait_until_idle(relay, client)
     assert relay.budget.spent_requests == 1
     for entry in relay.journal:
-        assert CANARY not in repr(entry) + repr(entry.headers) + entry.detail + str(entry.reply)
+        assert CANARY_KEY not in repr(entry) + repr(entry.headers) + entry.detail + str(entry.reply)
 
 
-def test_one_that_gives_the_key_back_is_cleaned(standin: str, between: Between) -> None:
-    relay, client = between(origin(f"{standin}/key-in-body{PROFILE.base_path}", CANARY))
+def test_one_that_gives_the_key_back_is_cleaned(standin: str, between: StartRelay) -> None:
+    relay, client = between(parse_endpoint(f"{standin}/key-in-body{PROFILE.base_path}", CANARY_KEY))
     for body in (HELLO, {**HELLO, "stream": True}):
         answer = client.post("/responses", json=body)
         assert answer.status_code == 200
-        assert CANARY not in answer.text + str(answer.headers)
-    settled(relay, client)
-    assert CANARY not in str([entry.reply for entry in relay.journal])
+        assert CANARY_KEY not in answer.text + str(answer.headers)
+    wait_until_idle(relay, client)
+    assert CANARY_KEY not in str([entry.reply for entry in relay.journal])
 
 
-def test_a_client_that_leaves_is_no_fault_and_costs_no_more(standin: str, between: Between) -> None:
+def test_a_client_that_leaves_is_no_fault_and_costs_no_more(standin: str, between: StartRelay) -> None:
     """The endpoint has 20 seconds of silence before it: the relay does not wait for it."""
-    relay, client = between(origin(f"{standin}/stalled{PROFILE.base_path}", CANARY))
+    relay, client = between(parse_endpoint(f"{standin}/stalled{PROFILE.base_path}", CANARY_KEY))
     with client.stream("POST", "/responses", json={**HELLO, "stream": True}) as answer:
         next(answer.iter_raw())
-    settled(relay, client)
+    wait_until_idle(relay, client)
     entry = relay.journal.last
     assert (entry.status, entry.answered) == (200, ())
 
 
-def test_the_budget_is_kept(between: Between) -> None:
-    with mock() as server:
+def test_the_budget_is_kept(between: StartRelay) -> None:
+    with seeded_mock() as server:
         for budget in (Budget(1, 10_000), Budget(10, 20)):
-            relay, client = between(origin(server.base_url, server.api_key), budget)
+            relay, client = between(parse_endpoint(server.base_url, server.api_key), budget)
             assert client.post("/responses", json=HELLO).status_code == 200
-            settled(relay, client)
+            wait_until_idle(relay, client)
             refused = client.post("/responses", json=HELLO)
             assert (refused.status_code, refused.headers["x-should-retry"]) == (403, "false")
             assert "no further request is sent" in refused.json()["message"]
         assert len(server.journal) == 2
 
 
-def test_an_endpoint_that_is_not_there_or_elsewhere(standin: str, between: Between) -> None:
-    _, client = between(origin("http://127.0.0.1:1/v1", CANARY))
+def test_an_endpoint_that_is_not_there_or_elsewhere(standin: str, between: StartRelay) -> None:
+    _, client = between(parse_endpoint("http://127.0.0.1:1/v1", CANARY_KEY))
     answer = client.post("/responses", json=HELLO)
     assert (answer.status_code, answer.json()["code"]) == (502, "BadGateway")
-    _, client = between(origin(f"{standin}/redirect{PROFILE.base_path}", CANARY))
+    _, client = between(parse_endpoint(f"{standin}/redirect{PROFILE.base_path}", CANARY_KEY))
     answer = client.post("/responses", json=HELLO)
     assert (answer.status_code, answer.json()["message"]) == (
         502,
@@ -172,48 +172,48 @@ def test_an_endpoint_that_is_not_there_or_elsewhere(standin: str, between: Betwe
     )
 
 
-def test_a_cut_answer_is_cut(standin: str, between: Between) -> None:
-    relay, client = between(origin(f"{standin}/closed-early{PROFILE.base_path}", CANARY))
+def test_a_cut_answer_is_cut(standin: str, between: StartRelay) -> None:
+    relay, client = between(parse_endpoint(f"{standin}/closed-early{PROFILE.base_path}", CANARY_KEY))
     with pytest.raises(httpx.RemoteProtocolError):
         client.post("/responses", json={**HELLO, "stream": True})
-    settled(relay, client)
+    wait_until_idle(relay, client)
     assert len(relay.journal) == 1
 
 
 @pytest.mark.parametrize(
     ("wrong", "rule"), [("text-differs", "TXT-001"), ("usage-total", "USE-001"), ("envelope", "SCH-002")]
 )
-def test_answers_are_judged(wrong: str, rule: str, standin: str, between: Between) -> None:
-    relay, client = between(origin(f"{standin}/{wrong}{PROFILE.base_path}", CANARY))
+def test_answers_are_judged(wrong: str, rule: str, standin: str, between: StartRelay) -> None:
+    relay, client = between(parse_endpoint(f"{standin}/{wrong}{PROFILE.base_path}", CANARY_KEY))
     body = {**HELLO, "model": "no-such-model"} if wrong == "envelope" else {**HELLO, "stream": True}
     client.post("/responses", json=body)
-    settled(relay, client)
+    wait_until_idle(relay, client)
     assert [each.rule for each in relay.journal.last.answered] == [rule]
 
 
-def test_answers_of_other_operations_are_judged(standins: Callable[[str], str], between: Between) -> None:
+def test_answers_of_other_operations_are_judged(standins: Callable[[str], str], between: StartRelay) -> None:
     later = load_profile("qwen-2026-09")
     for wrong, rules in (("honest", []), ("retrieved-untyped", ["SCH-001"])):
-        place = origin(f"{standins(later.name)}/{wrong}{later.base_path}", CANARY)
+        place = parse_endpoint(f"{standins(later.name)}/{wrong}{later.base_path}", CANARY_KEY)
         relay, client = between(place, profile=later)
         made = client.post("/responses", json={"model": later.models[0], "input": "Hello!"}).json()
         assert client.get(f"/responses/{made['id']}").status_code == 200
-        settled(relay, client)
+        wait_until_idle(relay, client)
         assert [each.rule for each in relay.journal.last.answered] == rules
 
 
-def test_requests_are_judged(between: Between) -> None:
-    with mock() as server:
-        relay, client = between(origin(server.base_url, server.api_key))
+def test_requests_are_judged(between: StartRelay) -> None:
+    with seeded_mock() as server:
+        relay, client = between(parse_endpoint(server.base_url, server.api_key))
         client.post("/responses", json={**HELLO, "temperature": 3})
         client.post("/responses", json={**HELLO, "metadata": {"a": "b"}})
-        settled(relay, client)
+        wait_until_idle(relay, client)
     assert [each.rule for each in relay.journal[0].findings] == ["REQ-001"]
     assert relay.journal[1].ignored == ("metadata",)
     assert relay.journal[1].prompt == "Hello!"
 
 
-def test_another_path_is_no_endpoint(between: Between) -> None:
-    with mock() as server:
-        _, client = between(origin(server.base_url, server.api_key))
+def test_another_path_is_no_endpoint(between: StartRelay) -> None:
+    with seeded_mock() as server:
+        _, client = between(parse_endpoint(server.base_url, server.api_key))
         assert client.get(str(client.base_url.join("/elsewhere"))).status_code == 404

@@ -19,24 +19,24 @@ import pytest
 from mockserver import resources
 from mockserver.contract.files import check_file
 from mockserver.contract.rules import load_rules
-from mockserver.live.client import Client, Limits
-from mockserver.live.origin import origin
+from mockserver.live.client import Client, Timeouts
+from mockserver.live.origin import parse_endpoint
 from mockserver.live.probes import all_probes
 from mockserver.profiles import load_profile, profile_names
 from mockserver.wire import json
 from tests.acceptance.conftest import wait_until
 from tests.cli.conftest import Run
-from tests.live.conftest import CANARY, Verify, environment
+from tests.live.conftest import CANARY_KEY, Verify, child_environment
 
 
-def findings(report: dict[str, Any]) -> list[tuple[str, str, str]]:
+def finding_keys(report: dict[str, Any]) -> list[tuple[str, str, str]]:
     return [(each["verdict"], each["rule"], each["place"]) for each in report["findings"]]
 
 
-PLAYED = [name for name in profile_names() if load_profile(name).models]
+PLAYABLE_PROFILES = [name for name in profile_names() if load_profile(name).models]
 
 
-@pytest.mark.parametrize("profile", PLAYED)
+@pytest.mark.parametrize("profile", PLAYABLE_PROFILES)
 def test_an_honest_endpoint_passes(profile: str, verify: Verify) -> None:
     status, report, printed = verify("honest", profile=profile)
     assert status == 0, printed
@@ -52,7 +52,7 @@ def test_an_honest_endpoint_passes(profile: str, verify: Verify) -> None:
 TEXT_DELTA = "response.output_text.delta"
 
 #: What is wrong, and the one finding that tells: verdict, rule, place in the contract.
-WRONG = {
+EXPECTED_FINDINGS = {
     "member-removed": ("fail", "SCH-002", "response/object"),
     "member-retyped": ("fail", "SCH-001", "response/created_at"),
     "member-added": ("drift", "SCH-003", "response/vendor_note"),
@@ -93,15 +93,15 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("wrong", WRONG)
+@pytest.mark.parametrize("wrong", EXPECTED_FINDINGS)
 def test_what_is_wrong_is_found_once_and_nothing_else(wrong: str, verify: Verify) -> None:
     status, report, printed = verify(wrong, "--stall", "0.4", "--skip", "cancel")
-    assert findings(report) == [WRONG[wrong]]
+    assert finding_keys(report) == [EXPECTED_FINDINGS[wrong]]
     assert status == 1, printed
 
 
 #: As above, by what only the later ages have or do otherwise.
-WRONG_LATER = {
+EXPECTED_FINDINGS_LATEST = {
     "member-added": ("drift", "SCH-003", "response/vendor_note"),
     "text-differs": ("fail", "TXT-001", "response.output_text.done/text"),
     "envelope": ("fail", "SCH-002", "error"),
@@ -112,10 +112,10 @@ WRONG_LATER = {
 }
 
 
-@pytest.mark.parametrize("wrong", WRONG_LATER)
+@pytest.mark.parametrize("wrong", EXPECTED_FINDINGS_LATEST)
 def test_what_is_wrong_in_the_newest_age(wrong: str, verify: Verify) -> None:
     status, report, printed = verify(wrong, profile="qwen-2026-09")
-    assert findings(report) == [WRONG_LATER[wrong]]
+    assert finding_keys(report) == [EXPECTED_FINDINGS_LATEST[wrong]]
     assert status == 1, printed
 
 
@@ -131,7 +131,7 @@ def test_what_is_slow_or_documented_is_no_finding(verify: Verify) -> None:
 
 def test_an_answer_that_does_not_come_is_not_waited_for_for_ever(verify: Verify) -> None:
     status, report, _ = verify("silent", "--only", "basic", "--timeout", "0.5")
-    assert (status, findings(report)) == (1, [("fail", "LIV-001", "reply: timed out")])
+    assert (status, finding_keys(report)) == (1, [("fail", "LIV-001", "reply: timed out")])
 
 
 def test_tools_that_need_something_of_the_users_are_asked_where_it_is_named(verify: Verify) -> None:
@@ -174,7 +174,7 @@ def test_the_command_of_a_finding_runs_as_it_is_pasted(verify: Verify) -> None:
     _, report, _ = verify("text-differs", "--only", "stream")
     [finding] = report["findings"]
     ran = subprocess.run(
-        ["bash", "-c", finding["curl"]], capture_output=True, env=environment(), timeout=20, check=True
+        ["bash", "-c", finding["curl"]], capture_output=True, env=child_environment(), timeout=20, check=True
     )
     found = check_file(ran.stdout).findings
     assert [each.rule for each in found] == ["TXT-001"]
@@ -273,10 +273,10 @@ def test_junit_and_markdown(verify: Verify, tmp_path: Path) -> None:
 
 
 def test_the_key_is_in_no_repr() -> None:
-    place = origin("https://example.com/v1", CANARY)
-    client = Client(place, Limits())
+    place = parse_endpoint("https://example.com/v1", CANARY_KEY)
+    client = Client(place, Timeouts())
     try:
-        assert CANARY not in repr(place) + repr(client) + repr(
+        assert CANARY_KEY not in repr(place) + repr(client) + repr(
             vars(place) if hasattr(place, "__dict__") else ""
         )
     finally:
@@ -307,10 +307,10 @@ def test_the_key_is_nowhere(verify: Verify, tmp_path: Path) -> None:
     ]
     _, _, printed = verify("key-in-body", *forms)
     assert "[redacted]" in printed
-    assert CANARY not in printed
+    assert CANARY_KEY not in printed
     files = [each for each in tmp_path.rglob("*") if each.is_file()]
     assert len(files) == 5
-    assert not [each for each in files if CANARY.encode() in each.read_bytes()]
+    assert not [each for each in files if CANARY_KEY.encode() in each.read_bytes()]
 
 
 @pytest.mark.parametrize(
@@ -331,11 +331,11 @@ def test_the_key_is_nowhere(verify: Verify, tmp_path: Path) -> None:
 def test_what_can_not_be_run_is_2(
     options: list[str], words: str, mockserver: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DASHSCOPE_API_KEY", CANARY)
+    monkeypatch.setenv("DASHSCOPE_API_KEY", CANARY_KEY)
     status, out, err = mockserver("verify", *options)
     assert status == 2
     assert words in err
-    assert CANARY not in out + err
+    assert CANARY_KEY not in out + err
     assert "secret" not in err
 
 
@@ -347,13 +347,13 @@ def test_an_interrupted_run_leaves_a_report(standin: str, tmp_path: Path) -> Non
         command = [sys.executable, "-m", "mockserver", "verify", "--base-url", url, "--rate", "0"]
         process = subprocess.Popen(
             [*command, "--report", f"json={target}"],
-            env=environment(),
+            env=child_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
         wait_until(target.exists, "the first probe's report")
-        assert CANARY.encode() not in Path(f"/proc/{process.pid}/cmdline").read_bytes()
+        assert CANARY_KEY.encode() not in Path(f"/proc/{process.pid}/cmdline").read_bytes()
         time.sleep(0.2)
         process.send_signal(number)
         out, err = process.communicate(timeout=20)
@@ -386,7 +386,7 @@ def test_a_terminal_sees_a_bar(standin: str) -> None:
     ]
     own, theirs = pty.openpty()
     with os.fdopen(own, "rb") as terminal:
-        process = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=theirs)
+        process = subprocess.Popen(command, env=child_environment(), stdout=subprocess.PIPE, stderr=theirs)
         os.close(theirs)
         shown = b""
         with contextlib.suppress(OSError):  # how a terminal says that its other end is closed

@@ -14,20 +14,20 @@ import pytest
 
 from mockserver.exchanges import Exchange
 from mockserver.live.asking import Budget
-from mockserver.live.client import Limits
-from mockserver.live.origin import origin
-from mockserver.live.relay import Door, Relay
+from mockserver.live.client import Timeouts
+from mockserver.live.origin import parse_endpoint
+from mockserver.live.relay import Relay, RelayOptions
 from mockserver.profiles import Profile, load_profile
-from mockserver.recordings.deck import Deck
-from mockserver.recordings.folder import load
+from mockserver.recordings.deck import PlaybackQueue
+from mockserver.recordings.folder import load_recordings
 from mockserver.recordings.playing import INSTANT, Speed
-from mockserver.recordings.recorder import Recorder, Told
-from mockserver.recordings.replay import Playback, Replay, base_paths
+from mockserver.recordings.recorder import Recorder, RecordingResult
+from mockserver.recordings.replay import RecordingPlayer, ReplayApp, client_base_paths
 from mockserver.server.journal import Journal
 from mockserver.server.threaded import ThreadedServer
-from tests.live.conftest import CANARY, standin, standins
+from tests.live.conftest import CANARY_KEY, fake_endpoint, fake_endpoints
 
-__all__ = ["CANARY", "HELLO", "MODEL", "standin", "standins"]
+__all__ = ["CANARY_KEY", "HELLO", "MODEL", "fake_endpoint", "fake_endpoints"]
 
 PROFILE = load_profile()
 MODEL = PROFILE.models[0]
@@ -35,44 +35,46 @@ HELLO = {"model": MODEL, "input": "Hello!"}
 
 
 @dataclass
-class Session:
+class RecordingSession:
     """A recorder that runs."""
 
     client: httpx.Client
     url: str
     folder: Path
-    told: list[Told]
+    results: list[RecordingResult]
 
     @property
     def recordings(self) -> tuple[Exchange, ...]:
         """What was written, in the order in which it was asked: when the recorder has ended."""
-        return load(self.folder)
+        return load_recordings(self.folder)
 
 
-Record = Callable[..., AbstractContextManager[Session]]
+Record = Callable[..., AbstractContextManager[RecordingSession]]
 
 
 @contextmanager
 def recording(
-    upstream: str, folder: Path, key: str = CANARY, profile: Profile = PROFILE, **options: Any
-) -> Iterator[Session]:
+    upstream: str, folder: Path, key: str = CANARY_KEY, profile: Profile = PROFILE, **options: Any
+) -> Iterator[RecordingSession]:
     """Record what is asked of `upstream`; the client's key is the endpoint's, as the command has it."""
-    told: list[Told] = []
-    place = origin(upstream, "")
+    told: list[RecordingResult] = []
+    place = parse_endpoint(upstream, "")
     folder.mkdir(exist_ok=True)
     recorder = Recorder(folder, place.base_url, profile, options.pop("masks", ()), told.append)
-    door = Door(urlsplit(upstream).path, passes_keys=True, passes_redirects=True, judges=False, **options)
-    relay = Relay(place, profile, (), Budget(1000, 10**9), Limits(), Journal(), door=door)
-    relay.taker = recorder
+    door = RelayOptions(
+        urlsplit(upstream).path, forward_keys=True, forward_redirects=True, check_traffic=False, **options
+    )
+    relay = Relay(place, profile, (), Budget(1000, 10**9), Timeouts(), Journal(), options=door)
+    relay.listener = recorder
     server = ThreadedServer(relay)
     server.start()
     url = server.url + (door.base_path or "")
     try:
         with httpx.Client(base_url=url, timeout=20, trust_env=False) as client:
             client.headers["authorization"] = f"Bearer {key}"
-            yield Session(client, url, folder, told)
+            yield RecordingSession(client, url, folder, told)
     finally:
-        server.run(relay.settled())
+        server.run(relay.wait_until_idle())
         server.run(relay.close())
         server.stop()
         recorder.close()
@@ -83,8 +85,8 @@ def replaying(
     exchanges: tuple[Exchange, ...], speed: Speed = INSTANT, *, once: bool = False
 ) -> Iterator[tuple[httpx.Client, str]]:
     """(a client of a server that plays the recordings, its base URL)."""
-    bases = base_paths(exchanges, PROFILE)
-    app = Replay(Playback(Deck(exchanges, once=once), speed), PROFILE, bases, Journal())
+    bases = client_base_paths(exchanges, PROFILE)
+    app = ReplayApp(RecordingPlayer(PlaybackQueue(exchanges, once=once), speed), PROFILE, bases, Journal())
     server = ThreadedServer(app)
     server.start()
     try:
@@ -100,7 +102,7 @@ def replaying(
 def record(tmp_path: Path) -> Record:
     """A recorder before an upstream, for a `with` block; what it records is in a folder of the test's own."""
 
-    def start(upstream: str, **options: Any) -> AbstractContextManager[Session]:
+    def start(upstream: str, **options: Any) -> AbstractContextManager[RecordingSession]:
         folder = options.pop("folder", tmp_path / "recordings")
         return recording(upstream, folder, **options)
 

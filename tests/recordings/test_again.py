@@ -9,10 +9,10 @@ import pytest
 
 from mockserver.profiles import load_profile
 from mockserver.wire import json
-from tests.live.conftest import CANARY, Verify, verify
-from tests.recordings.conftest import HELLO, MODEL, PROFILE, Record, standin, standins
+from tests.live.conftest import CANARY_KEY, Verify, verify
+from tests.recordings.conftest import HELLO, MODEL, PROFILE, Record, fake_endpoint, fake_endpoints
 
-__all__ = ["standin", "standins", "verify"]
+__all__ = ["fake_endpoint", "fake_endpoints", "verify"]
 
 ROOT = Path(__file__).parent.parent.parent
 TOOLS = [{"type": "function", "name": "look"}]
@@ -38,7 +38,7 @@ def test_turns_go_on_from_what_is_answered_now(recordings: Path, verify: Verify)
     jsonschema.validate(value, json.loads((ROOT / "schemas" / "changes.json").read_bytes()))
     assert told.count(": the same\n") == 3
     assert told.endswith("no change of the contract\n") or "no change of the contract\n" in told
-    assert CANARY not in told + str(value)
+    assert CANARY_KEY not in told + str(value)
 
 
 @pytest.mark.parametrize(

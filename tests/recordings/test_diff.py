@@ -16,8 +16,8 @@ import pytest
 from mockserver import MockServer
 from mockserver.exchanges import Exchange, parse_exchange
 from mockserver.profiles import profile_names
-from mockserver.recordings.diff.changes import KINDS, Change, Grade
-from mockserver.recordings.diff.forms import as_json, as_text, worst
+from mockserver.recordings.diff.changes import CHANGE_KINDS, Change, ChangeSeverity
+from mockserver.recordings.diff.forms import changes_json, changes_text, reaches_severity
 from mockserver.recordings.diff.profiles import profile_changes
 from mockserver.recordings.diff.recordings import recording_changes
 from mockserver.recordings.diff.reports import report_changes
@@ -41,14 +41,14 @@ BODIES: tuple[Object, ...] = (
 )
 
 
-class Taken:
+class EditableReply:
     """One answer, to be changed: a value or events, and what is around them."""
 
     def __init__(self, asked: Object, status: int, body: bytes, content_type: str) -> None:
-        self.asked, self.status = asked, status
+        self.request, self.status = asked, status
         self.headers = {"content-type": content_type, "x-request-id": "1"}
-        self.end = "complete"
-        self.frames: Callable[[list[bytes]], list[bytes]] = lambda frames: frames
+        self.ended = "complete"
+        self.edit_frames: Callable[[list[bytes]], list[bytes]] = lambda frames: frames
         self.events: list[Object] = []
         self.value: Any = None
         if content_type.startswith("text/event-stream"):
@@ -76,37 +76,40 @@ class Taken:
 
     def exchange(self, number: int) -> Exchange:
         body = json.dumps(self.value)
-        pieces = self.frames(frames_of(self.events)) if self.streamed else [body]
+        pieces = self.edit_frames(frames_of(self.events)) if self.streamed else [body]
         chunks = [{"at_ms": at, "text": piece.decode()} for at, piece in enumerate(pieces)]
         about = {
             "format": 1,
             "name": f"recording-{number}",
             "profile": "qwen-2026-01",
-            "request": self.asked,
+            "request": self.request,
             "match": {},
             "reply": {"http": {"status": self.status, "headers": self.headers, "chunks": chunks}},
             "recorded": {
                 "at": "2026-11-25T12:00:00Z",
                 "method": "POST",
                 "path": "/responses",
-                "end": self.end,
+                "end": self.ended,
             },
         }
         return parse_exchange(json.dumps(about), "x")
 
 
 @cache
-def _answers() -> tuple[tuple[int, bytes, str], ...]:
+def _recorded_answers() -> tuple[tuple[int, bytes, str], ...]:
     with MockServer(seed=5) as server, server.httpx() as client:
         given = [client.post("/responses", json=body) for body in BODIES]
     return tuple((each.status_code, each.content, each.headers["content-type"]) for each in given)
 
 
-def taken() -> list[Taken]:
-    return [Taken(copy.deepcopy(body), *answer) for body, answer in zip(BODIES, _answers(), strict=True)]
+def editable_replies() -> list[EditableReply]:
+    return [
+        EditableReply(copy.deepcopy(body), *answer)
+        for body, answer in zip(BODIES, _recorded_answers(), strict=True)
+    ]
 
 
-def exchanges(answers: list[Taken]) -> list[Exchange]:
+def as_exchanges(answers: list[EditableReply]) -> list[Exchange]:
     return [each.exchange(number) for number, each in enumerate(answers)]
 
 
@@ -114,68 +117,68 @@ def numbered(events: list[Object]) -> list[Object]:
     return [{**event, "sequence_number": number} for number, event in enumerate(events)]
 
 
-def on_responses(edit: Callable[[Object], object]) -> Callable[[Taken], None]:
-    def run(answer: Taken) -> None:
+def on_responses(edit: Callable[[Object], object]) -> Callable[[EditableReply], None]:
+    def run(answer: EditableReply) -> None:
         for each in answer.responses:
             edit(each)
 
     return run
 
 
-def on_items(edit: Callable[[Object], object]) -> Callable[[Taken], None]:
-    def run(answer: Taken) -> None:
+def on_items(edit: Callable[[Object], object]) -> Callable[[EditableReply], None]:
+    def run(answer: EditableReply) -> None:
         for each in answer.items:
             edit(each)
 
     return run
 
 
-def on_events(edit: Callable[[list[Object]], list[Object]]) -> Callable[[Taken], None]:
-    def change(answer: Taken) -> None:
+def on_events(edit: Callable[[list[Object]], list[Object]]) -> Callable[[EditableReply], None]:
+    def change(answer: EditableReply) -> None:
         if answer.streamed:
             answer.events = numbered(edit(answer.events))
 
     return change
 
 
-def on_frames(edit: Callable[[list[bytes]], list[bytes]]) -> Callable[[Taken], None]:
+def on_frames(edit: Callable[[list[bytes]], list[bytes]]) -> Callable[[EditableReply], None]:
     return lambda answer: setattr(answer, "frames", edit)
 
 
-def on_errors(edit: Callable[[Taken], object]) -> Callable[[Taken], object]:
+def on_errors(edit: Callable[[EditableReply], object]) -> Callable[[EditableReply], object]:
     return lambda answer: edit(answer) if answer.status >= 400 else None
 
 
-def _status(answer: Taken) -> None:
+def _change_status(answer: EditableReply) -> None:
     answer.status = 422
 
 
-def _wrapped(answer: Taken) -> None:
+def _wrap_error(answer: EditableReply) -> None:
     value = answer.value
     inner = {"message": value["message"], "type": "InvalidParameter", "param": None, "code": value["code"]}
     answer.value = {"error": inner, "request_id": value["request_id"]}
 
 
-def _only_streams(change: Callable[[Taken], object]) -> Callable[[Taken], object]:
+def _only_streams(change: Callable[[EditableReply], object]) -> Callable[[EditableReply], object]:
     return lambda answer: change(answer) if answer.streamed else None
 
 
-def _as_json(answer: Taken) -> None:
+def _json_for_stream(answer: EditableReply) -> None:
     answer.value, answer.events = answer.responses[-1], []
 
 
-def _swapped(events: list[Object]) -> list[Object]:
+def _swap_done_events(events: list[Object]) -> list[Object]:
     kinds = [event["type"] for event in events]
     for at in [at for at, kind in enumerate(kinds) if kind == "response.output_text.done"]:
         events[at], events[at + 1] = events[at + 1], events[at]
     return events
 
 
-def _heartbeat(events: list[Object]) -> list[Object]:
+def _add_heartbeat(events: list[Object]) -> list[Object]:
     return [*events[:2], {"type": "response.heartbeat"}, *events[2:]]
 
 
-def _memory(answer: Taken) -> None:
+def _add_memory_item(answer: EditableReply) -> None:
     item = {"type": "memory", "id": "msg_00000000-0000-9000-8000-000000000000", "status": "completed"}
     if answer.status != 200:
         return
@@ -189,7 +192,7 @@ def _memory(answer: Taken) -> None:
         answer.events = numbered([*answer.events[:-1], *pair, answer.events[-1]])
 
 
-def _no_thoughts(answer: Taken) -> None:
+def _remove_reasoning(answer: EditableReply) -> None:
     """Items of thoughts, and all events of theirs, are there no longer."""
     gone = {
         event["output_index"] for event in answer.events if event.get("item", {}).get("type") == "reasoning"
@@ -202,7 +205,7 @@ def _no_thoughts(answer: Taken) -> None:
         response["output"] = [item for item in response["output"] if item["type"] != "reasoning"]
 
 
-def _listens(answer: Taken) -> None:
+def _call_other_function(answer: EditableReply) -> None:
     for item in answer.items:
         if item["type"] == "function_call":
             item["name"] = "listen"
@@ -211,7 +214,7 @@ def _listens(answer: Taken) -> None:
             event["name"] = "listen"
 
 
-def _item_ids(answer: Taken) -> None:
+def _change_item_ids(answer: EditableReply) -> None:
     for item in answer.items:
         item["id"] = item["id"].replace("msg_", "item_")
     for event in answer.events:
@@ -219,15 +222,15 @@ def _item_ids(answer: Taken) -> None:
             event["item_id"] = event["item_id"].replace("msg_", "item_")
 
 
-def _cut(answer: Taken) -> None:
-    answer.end, answer.events = "cut", answer.events[:6]
+def _cut_stream(answer: EditableReply) -> None:
+    answer.ended, answer.events = "cut", answer.events[:6]
 
 
-def _refused(code: str) -> Callable[[Taken], object]:
+def _change_error_code(code: str) -> Callable[[EditableReply], object]:
     return on_errors(lambda answer: answer.value.update(code=code))
 
 
-def _annotations(answer: Taken) -> None:
+def _remove_annotations(answer: EditableReply) -> None:
     for item in answer.items:
         for part in item.get("content") or ():
             part.pop("annotations", None)
@@ -235,9 +238,9 @@ def _annotations(answer: Taken) -> None:
         event.get("part", {}).pop("annotations", None)
 
 
-DRIFTS: tuple[tuple[str, Callable[[Taken], object], str, str], ...] = (
+DRIFTS: tuple[tuple[str, Callable[[EditableReply], object], str, str], ...] = (
     ("member removed", on_responses(lambda r: r.pop("object", None)), "member-removed", "response.object"),
-    ("member of a part removed", _annotations, "member-removed", "output_text.annotations"),
+    ("member of a part removed", _remove_annotations, "member-removed", "output_text.annotations"),
     (
         "member added",
         on_responses(lambda r: r.update(vendor_note="x")),
@@ -274,29 +277,29 @@ DRIFTS: tuple[tuple[str, Callable[[Taken], object], str, str], ...] = (
         "value-new",
         "message.role",
     ),
-    ("another HTTP status", on_errors(_status), "status-changed", "HTTP status"),
-    ("another error code", _refused("BadParameter"), "error-code-changed", "error.code"),
-    ("another envelope", on_errors(_wrapped), "envelope-changed", "error"),
-    ("JSON instead of a stream", _only_streams(_as_json), "form-changed", "answer"),
+    ("another HTTP status", on_errors(_change_status), "status-changed", "HTTP status"),
+    ("another error code", _change_error_code("BadParameter"), "error-code-changed", "error.code"),
+    ("another envelope", on_errors(_wrap_error), "envelope-changed", "error"),
+    ("JSON instead of a stream", _only_streams(_json_for_stream), "form-changed", "answer"),
     (
         "another content type",
         _only_streams(lambda a: a.headers.update({"content-type": "text/plain"})),
         "content-type-changed",
         "content-type",
     ),
-    ("a stream that breaks off", _only_streams(_cut), "end-changed", "answer"),
-    ("events in another order", on_events(_swapped), "order-changed", "message events"),
-    ("a new event", on_events(_heartbeat), "event-added", "response.heartbeat"),
+    ("a stream that breaks off", _only_streams(_cut_stream), "end-changed", "answer"),
+    ("events in another order", on_events(_swap_done_events), "order-changed", "message events"),
+    ("a new event", on_events(_add_heartbeat), "event-added", "response.heartbeat"),
     (
         "an event less",
         on_events(lambda events: [e for e in events if e["type"] != "response.content_part.done"]),
         "event-removed",
         "response.content_part.done",
     ),
-    ("a new item", _memory, "item-added", "memory"),
-    ("no thoughts", _no_thoughts, "item-removed", "reasoning"),
-    ("another tool called", _listens, "tools-changed", "tools called"),
-    ("item ids of another form", _item_ids, "id-form-changed", "item.id"),
+    ("a new item", _add_memory_item, "item-added", "memory"),
+    ("no thoughts", _remove_reasoning, "item-removed", "reasoning"),
+    ("another tool called", _call_other_function, "tools-changed", "tools called"),
+    ("item ids of another form", _change_item_ids, "id-form-changed", "item.id"),
     (
         "response ids of another form",
         on_responses(lambda r: r.update(id=f"resp_{r['id']}")),
@@ -329,13 +332,13 @@ DRIFTS: tuple[tuple[str, Callable[[Taken], object], str, str], ...] = (
     ("drift", "kind", "place"), [each[1:] for each in DRIFTS], ids=[e[0] for e in DRIFTS]
 )
 def test_each_drift_is_told_as_what_it_is_and_nothing_else(
-    drift: Callable[[Taken], object], kind: str, place: str
+    drift: Callable[[EditableReply], object], kind: str, place: str
 ) -> None:
-    after = taken()
+    after = editable_replies()
     for each in after:
         drift(each)
-    found = recording_changes(exchanges(taken()), exchanges(after))
-    assert [(each.kind, each.place) for each in found] == [(kind, place)]
+    found = recording_changes(as_exchanges(editable_replies()), as_exchanges(after))
+    assert [(each.kind, each.location) for each in found] == [(kind, place)]
 
 
 def test_at_least_twenty_drifts_are_told_apart() -> None:
@@ -343,7 +346,7 @@ def test_at_least_twenty_drifts_are_told_apart() -> None:
 
 
 def test_the_same_is_no_change() -> None:
-    assert recording_changes(exchanges(taken()), exchanges(taken())) == []
+    assert recording_changes(as_exchanges(editable_replies()), as_exchanges(editable_replies())) == []
 
 
 def test_texts_ids_and_times_are_no_change() -> None:
@@ -356,42 +359,44 @@ def test_texts_ids_and_times_are_no_change() -> None:
                 given = [client.post("/responses", json=body) for body in bodies]
             sides.append(
                 [
-                    Taken(b, a.status_code, a.content, a.headers["content-type"])
+                    EditableReply(b, a.status_code, a.content, a.headers["content-type"])
                     for b, a in zip(bodies, given, strict=True)
                 ]
             )
-    assert recording_changes(exchanges(sides[0]), exchanges(sides[1])) == []
+    assert recording_changes(as_exchanges(sides[0]), as_exchanges(sides[1])) == []
 
 
 def test_what_a_change_breaks_is_told_with_it() -> None:
-    after = taken()
+    after = editable_replies()
     for each in after:
-        on_events(_swapped)(each)
-    (found,) = recording_changes(exchanges(taken()), exchanges(after))
-    assert found.breaks
+        on_events(_swap_done_events)(each)
+    (found,) = recording_changes(as_exchanges(editable_replies()), as_exchanges(after))
+    assert found.broken_rules
     assert found.shown_by[0].startswith("recording-")
-    assert f"breaks {', '.join(found.breaks)}" in as_text([found])
+    assert f"breaks {', '.join(found.broken_rules)}" in changes_text([found])
 
 
 def test_two_drifts_at_once_are_both_told() -> None:
     """A slight cause explains no text that is wrong, and what breaks a rule is breaking."""
-    after = taken()
+    after = editable_replies()
     for each in after:
         for name in ("item ids of another form", "usage that does not add up", "another word"):
             next(drift for told, drift, *_ in DRIFTS if told == name)(each)
-    found = recording_changes(exchanges(taken()), exchanges(after))
-    assert {(each.kind, each.place) for each in found} == {
+    found = recording_changes(as_exchanges(editable_replies()), as_exchanges(after))
+    assert {(each.kind, each.location) for each in found} == {
         ("rule-broken", "USE-001 /usage/total_tokens"),
         ("value-new", "message.role"),
         ("id-form-changed", "item.id"),
     }
-    assert all(each.grade is Grade.BREAKING for each in found if each.breaks)
+    assert all(each.severity is ChangeSeverity.BREAKING for each in found if each.broken_rules)
 
 
 def test_requests_of_one_side_are_told() -> None:
-    both = exchanges(taken())
+    both = as_exchanges(editable_replies())
     found = recording_changes(both, both[1:])
-    assert [(each.kind, each.place) for each in found] == [("recording-removed", "POST /responses 'Hello!'")]
+    assert [(each.kind, each.location) for each in found] == [
+        ("recording-removed", "POST /responses 'Hello!'")
+    ]
     (found_too,) = recording_changes(both[1:], both)
     assert found_too.kind == "recording-added"
 
@@ -399,18 +404,18 @@ def test_requests_of_one_side_are_told() -> None:
 # The command, its forms, and what else it compares.
 
 
-def diff(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+def run_diff(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "mockserver", "diff", *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
 
 
-def written(folder: Path, found: list[Taken]) -> Path:
-    from mockserver.recordings.deck import body_of
+def write_recordings(folder: Path, found: list[EditableReply]) -> Path:
+    from mockserver.recordings.deck import reply_body
 
     folder.mkdir()
     for number, each in enumerate(found):
         exchange = each.exchange(number)
-        assert body_of(exchange)
+        assert reply_body(exchange)
         value = {
             "format": 1,
             "name": exchange.name,
@@ -423,18 +428,21 @@ def written(folder: Path, found: list[Taken]) -> Path:
 
 
 def test_the_command_prints_text_or_json_and_says_how_bad_it_is(tmp_path: Path) -> None:
-    after = taken()
+    after = editable_replies()
     for each in after:
         on_responses(lambda r: r.update(vendor_note="\x1b[31mx"))(each)
-    before, behind = written(tmp_path / "a", taken()), written(tmp_path / "b", after)
-    done = diff(before, behind)
+    before, behind = (
+        write_recordings(tmp_path / "a", editable_replies()),
+        write_recordings(tmp_path / "b", after),
+    )
+    done = run_diff(before, behind)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("1 info\n  info member-added response.vendor_note: there is a new member\n")
-    assert diff(before, behind, "--fail-on", "info").returncode == 1
-    value = json.loads(diff(before, behind, "--format", "json").stdout.encode())
+    assert run_diff(before, behind, "--fail-on", "info").returncode == 1
+    value = json.loads(run_diff(before, behind, "--format", "json").stdout.encode())
     jsonschema.validate(value, json.loads((ROOT / "schemas" / "changes.json").read_bytes()))
     assert value["counts"] == {"breaking": 0, "warning": 0, "info": 1}
-    assert diff(before, before).stdout == "no change of the contract\n"
+    assert run_diff(before, before).stdout == "no change of the contract\n"
 
 
 @pytest.mark.parametrize(
@@ -447,37 +455,46 @@ def test_the_command_prints_text_or_json_and_says_how_bad_it_is(tmp_path: Path) 
     ],
 )
 def test_what_can_not_be_compared_is_told(arguments: tuple[str, str], told: str) -> None:
-    done = diff(*arguments)
+    done = run_diff(*arguments)
     assert done.returncode == 2
     assert told in done.stderr
 
 
 def test_profiles_are_compared() -> None:
-    found = {(each.kind, each.place): each for each in profile_changes("qwen-2026-01", "qwen-2026-09")}
-    assert found["profile-changed", "base_path"].grade is Grade.BREAKING
-    assert found["schema-removed", "response.reasoning_summary_text.delta"].grade is Grade.BREAKING
+    found = {(each.kind, each.location): each for each in profile_changes("qwen-2026-01", "qwen-2026-09")}
+    assert found["profile-changed", "base_path"].severity is ChangeSeverity.BREAKING
+    assert (
+        found["schema-removed", "response.reasoning_summary_text.delta"].severity is ChangeSeverity.BREAKING
+    )
     assert ("member-added", "create_request.instructions") in found
     for name in profile_names():
         assert profile_changes(name, name) == []
-    assert diff("qwen-2026-01", "qwen-2026-05").returncode == 1
+    assert run_diff("qwen-2026-01", "qwen-2026-05").returncode == 1
 
 
-def report(**more: Any) -> Object:
+def verification_report(**more: Any) -> Object:
     probe: Object = {"id": "stream", "title": "x", "verdict": "pass", "reason": None, "requests": []}
     about: Object = {"profile": "qwen-2026-01", "probes": [probe], "findings": [], "facts": []}
     return {**about, "coverage": {"seen": ["response.id"]}, **more}
 
 
-FOUND = {"rule": "TXT-001", "place": "x", "verdict": "fail", "message": "m", "probe": "stream", "also": []}
+REPORT_FINDING = {
+    "rule": "TXT-001",
+    "place": "x",
+    "verdict": "fail",
+    "message": "m",
+    "probe": "stream",
+    "also": [],
+}
 
 
 @pytest.mark.parametrize(
     ("before", "after", "told"),
     [
         ({}, {}, []),
-        ({}, {"findings": [FOUND]}, [("finding-added", "TXT-001 x")]),
-        ({"findings": [FOUND]}, {}, [("finding-removed", "TXT-001 x")]),
-        ({}, {"findings": [{**FOUND, "verdict": "drift"}]}, [("drift-added", "TXT-001 x")]),
+        ({}, {"findings": [REPORT_FINDING]}, [("finding-added", "TXT-001 x")]),
+        ({"findings": [REPORT_FINDING]}, {}, [("finding-removed", "TXT-001 x")]),
+        ({}, {"findings": [{**REPORT_FINDING, "verdict": "drift"}]}, [("drift-added", "TXT-001 x")]),
         ({}, {"coverage": {"seen": []}}, [("coverage-removed", "response.id")]),
         (
             {"facts": [{"id": "f", "answer": "a"}]},
@@ -498,22 +515,24 @@ FOUND = {"rule": "TXT-001", "place": "x", "verdict": "fail", "message": "m", "pr
     ],
 )
 def test_reports_are_compared(before: Object, after: Object, told: list[tuple[str, str]]) -> None:
-    found = report_changes(report(**before), report(**after))
-    assert [(each.kind, each.place) for each in found] == told
+    found = report_changes(verification_report(**before), verification_report(**after))
+    assert [(each.kind, each.location) for each in found] == told
 
 
 def test_what_comes_from_recordings_steers_no_terminal() -> None:
-    change = Change("member-added", "response.\x1b[2J", Grade.INFO, after="\x07", shown_by=("\u202e",))
-    assert not set("\x1b\x07\u202e") & set(as_text([change]))
+    change = Change(
+        "member-added", "response.\x1b[2J", ChangeSeverity.INFO, after="\x07", shown_by=("\u202e",)
+    )
+    assert not set("\x1b\x07\u202e") & set(changes_text([change]))
     assert (
-        json.loads(as_json([change], "a\ud800", "b", "recordings").encode())["changes"][0]["kind"]
+        json.loads(changes_json([change], "a\ud800", "b", "recordings").encode())["changes"][0]["kind"]
         == "member-added"
     )
-    assert not worst([change], "warning")
-    assert worst([change], "info")
+    assert not reaches_severity([change], "warning")
+    assert reaches_severity([change], "info")
 
 
 def test_every_kind_of_change_is_explained() -> None:
     page = (ROOT / "docs" / "record.md").read_text(encoding="utf-8")
-    for kind, (grade, message) in KINDS.items():
+    for kind, (grade, message) in CHANGE_KINDS.items():
         assert f"| `{kind}` | {grade} | {message} |" in page

@@ -23,17 +23,17 @@ EXCHANGE: dict[str, Any] = {
 
 
 def test_a_name_that_is_taken_is_not_taken_again(tmp_path: Path) -> None:
-    names = [folder.add(tmp_path, "hello", 1, EXCHANGE).name for _ in range(3)]
+    names = [folder.add_recording(tmp_path, "hello", 1, EXCHANGE).name for _ in range(3)]
     assert names == ["hello-001.json", "hello-002.json", "hello-003.json"]
-    assert [each.name for each in folder.load(tmp_path)] == ["hello-001", "hello-002", "hello-003"]
-    assert folder.highest(tmp_path, "hello") == 3
-    assert folder.highest(tmp_path, "hell") == 0
+    assert [each.name for each in folder.load_recordings(tmp_path)] == ["hello-001", "hello-002", "hello-003"]
+    assert folder.highest_number(tmp_path, "hello") == 3
+    assert folder.highest_number(tmp_path, "hell") == 0
 
 
 def test_many_writers_at_once_leave_whole_files(tmp_path: Path) -> None:
     def write() -> None:
         for _ in range(10):
-            folder.add(tmp_path, "hello", 1, EXCHANGE)
+            folder.add_recording(tmp_path, "hello", 1, EXCHANGE)
 
     threads = [threading.Thread(target=write) for _ in range(4)]
     for thread in threads:
@@ -41,7 +41,7 @@ def test_many_writers_at_once_leave_whole_files(tmp_path: Path) -> None:
     while any(thread.is_alive() for thread in threads):
         for file in tmp_path.glob("*.json"):
             json.loads(file.read_bytes())  # whoever reads meanwhile reads all of it
-    assert len(folder.load(tmp_path)) == 40
+    assert len(folder.load_recordings(tmp_path)) == 40
     assert len([*tmp_path.iterdir()]) == 40
 
 
@@ -50,7 +50,7 @@ def test_a_file_system_without_links_will_do(tmp_path: Path, monkeypatch: pytest
         raise PermissionError
 
     monkeypatch.setattr(os, "link", refuse)
-    assert [folder.add(tmp_path, "hello", 1, EXCHANGE).name for _ in range(2)] == [
+    assert [folder.add_recording(tmp_path, "hello", 1, EXCHANGE).name for _ in range(2)] == [
         "hello-001.json",
         "hello-002.json",
     ]
@@ -59,16 +59,16 @@ def test_a_file_system_without_links_will_do(tmp_path: Path, monkeypatch: pytest
 
 def test_what_fails_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "kept.json"
-    folder.replace(file, ["old"])
+    folder.replace_file(file, ["old"])
 
     def full(value: Any) -> bytes:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(json, "pretty", full)
     with pytest.raises(OSError, match="No space"):
-        folder.add(tmp_path, "hello", 1, EXCHANGE)
+        folder.add_recording(tmp_path, "hello", 1, EXCHANGE)
     with pytest.raises(OSError, match="No space"):
-        folder.replace(file, ["new"])
+        folder.replace_file(file, ["new"])
     assert [each.name for each in tmp_path.iterdir()] == ["kept.json"]
     assert json.loads(file.read_bytes()) == ["old"]
 
@@ -76,6 +76,6 @@ def test_what_fails_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.
 def test_a_folder_that_can_not_be_written_to_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match="can not write to"):
-        folder.made(tmp_path / "file" / "below")
-    folder.made(tmp_path / "new" / "folder")
+        folder.create_folder(tmp_path / "file" / "below")
+    folder.create_folder(tmp_path / "new" / "folder")
     assert [*(tmp_path / "new" / "folder").iterdir()] == []

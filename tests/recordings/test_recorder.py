@@ -13,17 +13,17 @@ import pytest
 from mockserver import MockServer
 from mockserver.contract.findings import Severity
 from mockserver.exchanges import recorded_chunks
-from mockserver.recordings.deck import body_of
-from tests.recordings.conftest import CANARY, HELLO, PROFILE, Record
+from mockserver.recordings.deck import reply_body
+from tests.recordings.conftest import CANARY_KEY, HELLO, PROFILE, Record
 
 STREAM = {**HELLO, "stream": True}
 
 
-def mock(**settings: Any) -> MockServer:
-    return MockServer(seed=3, api_key=CANARY, strict=False, **settings)
+def seeded_mock(**settings: Any) -> MockServer:
+    return MockServer(seed=3, api_key=CANARY_KEY, strict=False, **settings)
 
 
-def everything(folder: Path) -> str:
+def all_written_text(folder: Path) -> str:
     """All that was written, names and all."""
     return "\n".join(
         f"{file}\n{file.read_text(errors='replace')}" for file in folder.rglob("*") if file.is_file()
@@ -32,11 +32,11 @@ def everything(folder: Path) -> str:
 
 @pytest.mark.parametrize("chunking", ["event", "coalesced", "bytes:7"])
 def test_a_recording_has_the_bytes_in_the_pieces_they_came_in(chunking: str, record: Record) -> None:
-    with mock(chunking=chunking) as server, record(server.base_url) as session:
+    with seeded_mock(chunking=chunking) as server, record(server.base_url) as session:
         server.reply("你好，世界。 Ça va?")
         answer = session.client.post("/responses", json=STREAM)
     (exchange,) = session.recordings
-    assert body_of(exchange) == answer.content == b"".join(server.journal.last.reply)
+    assert reply_body(exchange) == answer.content == b"".join(server.journal.last.reply)
     sizes = [len(data) for _, data in recorded_chunks(exchange.reply["http"])]
     if chunking == "bytes:7":
         assert set(sizes[:-1]) == {7}
@@ -49,7 +49,7 @@ def test_a_recording_has_the_bytes_in_the_pieces_they_came_in(chunking: str, rec
 
 
 def test_times_are_those_of_arrival(record: Record) -> None:
-    with mock(pace="fixed:30") as server, record(server.base_url) as session:
+    with seeded_mock(pace="fixed:30") as server, record(server.base_url) as session:
         session.client.post("/responses", json=STREAM)
     (exchange,) = session.recordings
     times = [at for at, _ in recorded_chunks(exchange.reply["http"])]
@@ -73,8 +73,8 @@ def test_nothing_is_held_back(standin: str, record: Record) -> None:
 def test_names_tell_the_request_and_do_not_collide(record: Record, tmp_path: Path) -> None:
     names: list[list[str]] = []
     for number in range(2):
-        with mock() as server, record(server.base_url, folder=tmp_path / str(number)) as session:
-            requests = [asking({**STREAM, "input": f"Say {each % 3}!"}) for each in range(18)]
+        with seeded_mock() as server, record(server.base_url, folder=tmp_path / str(number)) as session:
+            requests = [post_arguments({**STREAM, "input": f"Say {each % 3}!"}) for each in range(18)]
             url = f"{session.url}/responses"
             threads = [threading.Thread(target=httpx.post, args=(url,), kwargs=each) for each in requests]
             for thread in threads:
@@ -89,13 +89,18 @@ def test_names_tell_the_request_and_do_not_collide(record: Record, tmp_path: Pat
     assert [stem.rpartition("-")[0] for stem in stems] == [f"say-{each}-stream" for each in range(3)]
 
 
-def asking(body: dict[str, Any]) -> dict[str, Any]:
-    return {"json": body, "headers": {"authorization": f"Bearer {CANARY}"}, "timeout": 30, "trust_env": False}
+def post_arguments(body: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "json": body,
+        "headers": {"authorization": f"Bearer {CANARY_KEY}"},
+        "timeout": 30,
+        "trust_env": False,
+    }
 
 
 def test_a_second_run_goes_on_counting(record: Record) -> None:
     for _ in range(2):
-        with mock() as server, record(server.base_url) as session:
+        with seeded_mock() as server, record(server.base_url) as session:
             session.client.post("/responses", json=HELLO)
     assert [each.name.rpartition("-")[2] for each in session.recordings] == ["001", "002"]
 
@@ -116,8 +121,8 @@ def test_what_breaks_off_is_recorded_as_what_it_is(
     (exchange,) = session.recordings
     assert exchange.recorded is not None
     assert exchange.recorded.end == end
-    assert body_of(exchange).startswith(first)
-    assert session.told[0].trouble == (
+    assert reply_body(exchange).startswith(first)
+    assert session.results[0].problem == (
         "the endpoint broke off" if end == "cut" else "the client went away before the end"
     )
 
@@ -134,12 +139,12 @@ def test_redirects_are_passed_on_without_where_they_lead(standin: str, record: R
 def test_an_endpoint_that_is_not_there_leaves_no_recording(record: Record, tmp_path: Path) -> None:
     with record("http://127.0.0.1:9/v1") as session:
         assert session.client.post("/responses", json=HELLO).status_code == 502
-    assert session.told[0].trouble == "not recorded: the endpoint gave no answer"
+    assert session.results[0].problem == "not recorded: the endpoint gave no answer"
     assert [*session.folder.iterdir()] == []
 
 
 def test_headers_pass_by_a_list_both_ways(record: Record) -> None:
-    with mock() as server, record(server.base_url) as session:
+    with seeded_mock() as server, record(server.base_url) as session:
         headers = {"cookie": "a=b", "x-secret": "c", "x-dashscope-session-cache": "enable"}
         session.client.post("/responses", json=HELLO, headers=headers)
         asked = server.journal.last.headers
@@ -152,7 +157,7 @@ def test_headers_pass_by_a_list_both_ways(record: Record) -> None:
 
 def test_a_header_that_is_named_passes_too(record: Record) -> None:
     named = frozenset({b"x-tenant"})
-    with mock() as server, record(server.base_url, headers=named) as session:
+    with seeded_mock() as server, record(server.base_url, headers=named) as session:
         session.client.post("/responses", json=HELLO, headers={"x-tenant": "blue"})
         assert "x-tenant" in server.journal.last.headers
 
@@ -160,7 +165,7 @@ def test_a_header_that_is_named_passes_too(record: Record) -> None:
 def test_what_is_found_is_told(standin: str, record: Record) -> None:
     with record(f"{standin}/usage-total{PROFILE.base_path}") as session:
         session.client.post("/responses", json={**HELLO, "temperature": 1, "no_such": 1})
-    found = {each.rule: each.severity for each in session.told[0].findings}
+    found = {each.rule: each.severity for each in session.results[0].findings}
     assert found["USE-001"] is Severity.ERROR
     assert found["REQ-002"] is Severity.INFO
 
@@ -175,7 +180,7 @@ def test_no_key_is_written_whoever_sends_it(standin: str, record: Record, tmp_pa
     ]
     body = {
         **HELLO,
-        "input": f"My key is {CANARY}, and {SECRETS[2]}",
+        "input": f"My key is {CANARY_KEY}, and {SECRETS[2]}",
         "tools": tools,
         "user": "private-person",
     }
@@ -183,10 +188,10 @@ def test_no_key_is_written_whoever_sends_it(standin: str, record: Record, tmp_pa
         for stream in (False, True):
             answer = session.client.post("/responses", json={**body, "stream": stream})
             assert answer.status_code == 200
-            assert CANARY not in answer.text + str(answer.headers)
-        session.client.get(f"/responses/{CANARY}?note={SECRETS[2]}")
-    text = everything(tmp_path)
-    for secret in (CANARY, *SECRETS, "private-person"):
+            assert CANARY_KEY not in answer.text + str(answer.headers)
+        session.client.get(f"/responses/{CANARY_KEY}?note={SECRETS[2]}")
+    text = all_written_text(tmp_path)
+    for secret in (CANARY_KEY, *SECRETS, "private-person"):
         assert secret not in text
         assert secret.lower() not in str([*tmp_path.rglob("*")]).lower()
     first = session.recordings[0]
@@ -197,15 +202,15 @@ def test_no_key_is_written_whoever_sends_it(standin: str, record: Record, tmp_pa
 
 
 def test_a_key_across_pieces_is_covered_in_place(record: Record) -> None:
-    with mock(chunking="bytes:5") as server, record(server.base_url) as session:
-        server.reply(chunks=[f"Yours is {CANARY}!"])
+    with seeded_mock(chunking="bytes:5") as server, record(server.base_url) as session:
+        server.reply(chunks=[f"Yours is {CANARY_KEY}!"])
         answer = session.client.post("/responses", json={**STREAM, "input": "Which key?"})
     (exchange,) = session.recordings
-    body = body_of(exchange)
-    assert CANARY.encode() in answer.content
-    assert CANARY.encode() not in body
+    body = reply_body(exchange)
+    assert CANARY_KEY.encode() in answer.content
+    assert CANARY_KEY.encode() not in body
     assert len(body) == len(answer.content)
-    assert body.count(b"Yours is [redacted]**********!") == answer.text.count(f"Yours is {CANARY}!") > 1
+    assert body.count(b"Yours is [redacted]**********!") == answer.text.count(f"Yours is {CANARY_KEY}!") > 1
     assert {len(data) for _, data in recorded_chunks(exchange.reply["http"])} <= {5, len(body) % 5}
 
 
@@ -214,12 +219,12 @@ def test_a_key_across_pieces_is_covered_in_place(record: Record) -> None:
     ["/responses/a%20b", "/responses/%e4?x=%C3%A9&y=a b", "/responses/a%2Fb", f"/responses/{'x' * 5000}"],
 )
 def test_odd_paths_go_on_as_they_were_written(path: str, record: Record) -> None:
-    with mock() as server, record(server.base_url) as session:
+    with seeded_mock() as server, record(server.base_url) as session:
         answer = session.client.get(path)
         direct = server.httpx().get(path)
     assert (answer.status_code, answer.json()["code"]) == (direct.status_code, direct.json()["code"])
     if len(path) > 4000:
-        assert session.told[0].trouble.startswith("not recorded: ")
+        assert session.results[0].problem.startswith("not recorded: ")
         assert [*session.folder.iterdir()] == []
         return
     (exchange,) = session.recordings
@@ -234,5 +239,5 @@ def test_a_compressed_answer_is_passed_on_and_not_recorded(standin: str, record:
         session.client.stream("POST", "/responses", json=HELLO) as answer,
     ):
         assert b"".join(answer.iter_raw()).startswith(b"{")
-    assert "is compressed" in session.told[0].trouble
+    assert "is compressed" in session.results[0].problem
     assert [*session.folder.iterdir()] == []

@@ -17,18 +17,18 @@ from starlette.types import Receive
 from mockserver import MockServer
 from mockserver.errors import ConfigurationError, InvalidExchange
 from mockserver.exchanges import Exchange, Recorded, parse_exchange, recorded_chunks
-from mockserver.live.passages import Passage
-from mockserver.recordings.ages import warnings
-from mockserver.recordings.deck import Deck, body_of
-from mockserver.recordings.folder import load
-from mockserver.recordings.playing import INSTANT, REALTIME, Speed, Timer, parse_speed, play
+from mockserver.live.passages import PassThroughExchange
+from mockserver.recordings.ages import recording_warnings
+from mockserver.recordings.deck import PlaybackQueue, reply_body
+from mockserver.recordings.folder import load_recordings
+from mockserver.recordings.playing import INSTANT, REALTIME, PlaybackTimer, Speed, parse_speed, play_recording
 from mockserver.wire import json
-from tests.recordings.conftest import CANARY, HELLO, MODEL, PROFILE, Record, replaying
+from tests.recordings.conftest import CANARY_KEY, HELLO, MODEL, PROFILE, Record, replaying
 
 STREAM = {**HELLO, "stream": True}
 
 
-def pieces(client: httpx.Client, body: Any = STREAM) -> list[tuple[float, bytes]]:
+def timed_chunks(client: httpx.Client, body: Any = STREAM) -> list[tuple[float, bytes]]:
     """The pieces of an answer, and the seconds from the request to each."""
     began = time.perf_counter()
     with client.stream("POST", "/responses", json=body) as answer:
@@ -56,7 +56,10 @@ def exchange(*chunks: tuple[float, str], name: str = "one", **more: Any) -> Exch
 @pytest.mark.parametrize("chunking", ["event", "bytes:11", "random"])
 def test_what_was_recorded_is_replayed_to_the_byte(chunking: str, record: Record, tmp_path: Path) -> None:
     """Recorded once more from its replay, it has the same pieces."""
-    with MockServer(seed=3, chunking=chunking, api_key=CANARY) as server, record(server.base_url) as session:
+    with (
+        MockServer(seed=3, chunking=chunking, api_key=CANARY_KEY) as server,
+        record(server.base_url) as session,
+    ):
         server.reply("你好，世界。")
         first = session.client.post("/responses", json=STREAM)
     with replaying(session.recordings) as (client, url):
@@ -75,7 +78,7 @@ def test_what_was_recorded_is_replayed_to_the_byte(chunking: str, record: Record
 
 @pytest.mark.parametrize(("body", "status"), [(HELLO, 200), ({**HELLO, "temperature": 9}, 400)])
 def test_an_answer_in_one_piece_keeps_its_length(body: Any, status: int, record: Record) -> None:
-    with MockServer(seed=3, api_key=CANARY) as server, record(server.base_url) as session:
+    with MockServer(seed=3, api_key=CANARY_KEY) as server, record(server.base_url) as session:
         first = session.client.post("/responses", json=body)
     with replaying(session.recordings) as (client, _):
         second = client.post("/responses", json=body)
@@ -84,7 +87,7 @@ def test_an_answer_in_one_piece_keeps_its_length(body: Any, status: int, record:
     assert second.headers == first.headers
 
 
-class Clock:
+class FakeTimer:
     """A clock that only goes on when it is waited for; each piece that is sent takes it 3 ms of work."""
 
     def __init__(self) -> None:
@@ -96,7 +99,7 @@ class Clock:
             self.sent.append(self.time - 100.0)
             self.time += 0.003
 
-    async def gone_until(self, receive: Receive, deadline: float) -> bool:
+    async def wait_for_disconnect(self, receive: Receive, deadline: float) -> bool:
         self.time = max(self.time, deadline)
         return False
 
@@ -114,8 +117,8 @@ class Clock:
                 "headers": [],
                 "extensions": {},
             }
-            timer = Timer(lambda: self.time, self.gone_until)
-            await play(each, Passage(scope, self.send), receive, speed, timer)
+            timer = PlaybackTimer(lambda: self.time, self.wait_for_disconnect)
+            await play_recording(each, PassThroughExchange(scope, self.send), receive, speed, timer)
 
         asyncio.run(run())
         return self.sent
@@ -127,14 +130,14 @@ GAPS = [0.5, 0.02, 0.02, 0.3, 0.02, 1.25, *[0.01] * 200]
 @pytest.mark.parametrize(("speed", "factor"), [(REALTIME, 1.0), (Speed(2), 0.5), (Speed(0.5), 2.0)])
 def test_each_gap_is_kept_and_no_delay_adds_up(speed: Speed, factor: float) -> None:
     at = [*itertools.accumulate(GAPS)]
-    sent = Clock().play(exchange(*[(each * 1000, f"data:{n}\n\n") for n, each in enumerate(at)]), speed)
+    sent = FakeTimer().play(exchange(*[(each * 1000, f"data:{n}\n\n") for n, each in enumerate(at)]), speed)
     gaps = [later - earlier for earlier, later in itertools.pairwise([0.0, *sent])]
     assert all(abs(gap - wanted * factor) < 0.02 for gap, wanted in zip(gaps, GAPS, strict=True))
     assert abs(sent[-1] - at[-1] * factor) < 0.02
 
 
 def test_at_once_is_at_once() -> None:
-    clock = Clock()
+    clock = FakeTimer()
     clock.play(exchange((5_000, "a"), (9_000, "b"), recorded=recorded(9_000, head=4_000)), INSTANT)
     assert clock.sent == [0.0, pytest.approx(0.003)]
 
@@ -143,7 +146,7 @@ def test_gaps_on_a_real_connection() -> None:
     """The median of many, which a busy machine does not move; `soak` looks at each."""
     found = exchange(*[(20.0 * n, f"data:{n}\n\n") for n in range(1, 41)])
     with replaying((found,), REALTIME) as (client, _):
-        times = [at for at, _ in pieces(client)]
+        times = [at for at, _ in timed_chunks(client)]
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert abs(median(gaps) - 0.02) < 0.02
     assert times[-1] >= 0.8
@@ -153,13 +156,13 @@ def test_gaps_on_a_real_connection() -> None:
 def test_each_gap_on_a_real_connection() -> None:
     found = exchange(*[(100.0 * n, f"data:{n}\n\n") for n in range(1, 101)])
     with replaying((found,), REALTIME) as (client, _):
-        times = [at for at, _ in pieces(client)]
+        times = [at for at, _ in timed_chunks(client)]
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert all(abs(gap - 0.1) < 0.02 for gap in gaps)
 
 
 def test_the_nth_of_a_request_gets_the_nth_recording(record: Record) -> None:
-    with MockServer(seed=3, api_key=CANARY, strict=False) as server, record(server.base_url) as session:
+    with MockServer(seed=3, api_key=CANARY_KEY, strict=False) as server, record(server.base_url) as session:
         bodies = [HELLO, STREAM, HELLO, {**HELLO, "input": "Bye!"}]
         answers = [session.client.post("/responses", json=body).content for body in bodies]
     assert answers[0] != answers[2]
@@ -175,13 +178,13 @@ def test_the_nth_of_a_request_gets_the_nth_recording(record: Record) -> None:
 
 def test_recordings_of_several_files_may_share_a_name() -> None:
     one, other = exchange((0, "a")), exchange((0, "b"))
-    deck = Deck((one, replace(other, request=HELLO)))
-    assert deck.take(deck.asked("POST", "/responses", json.dumps(HELLO))) is not None
+    deck = PlaybackQueue((one, replace(other, request=HELLO)))
+    assert deck.take(deck.canonicalize("POST", "/responses", json.dumps(HELLO))) is not None
     assert deck.unplayed == [one]
 
 
 def test_a_request_is_the_same_however_its_json_is_written(record: Record) -> None:
-    with MockServer(seed=3, api_key=CANARY) as server, record(server.base_url) as session:
+    with MockServer(seed=3, api_key=CANARY_KEY) as server, record(server.base_url) as session:
         first = session.client.post("/responses", json=HELLO)
     with replaying(session.recordings) as (client, _):
         head = {"content-type": "application/json"}
@@ -190,7 +193,7 @@ def test_a_request_is_the_same_however_its_json_is_written(record: Record) -> No
 
 
 def test_what_was_not_recorded_is_refused_with_the_nearest(record: Record) -> None:
-    with MockServer(seed=3, api_key=CANARY) as server, record(server.base_url) as session:
+    with MockServer(seed=3, api_key=CANARY_KEY) as server, record(server.base_url) as session:
         session.client.post("/responses", json=STREAM)
         session.client.get("/responses/abc")
     with replaying(session.recordings) as (client, _):
@@ -207,7 +210,7 @@ def test_what_was_not_recorded_is_refused_with_the_nearest(record: Record) -> No
 def test_masked_members_make_no_other_request(record: Record) -> None:
     masks = ("/metadata/*",)
     with (
-        MockServer(seed=3, api_key=CANARY) as server,
+        MockServer(seed=3, api_key=CANARY_KEY) as server,
         record(server.base_url, masks=masks) as session,
     ):
         body = {**HELLO, "metadata": {"user": "Ann"}}
@@ -279,7 +282,7 @@ def test_hostile_files_are_refused(about: dict[str, Any], pointer: str, tmp_path
     for form in (value, [value]):
         (tmp_path / "one.json").write_bytes(json.dumps(form))
         with pytest.raises(InvalidExchange) as refused:
-            load(tmp_path)
+            load_recordings(tmp_path)
         assert refused.value.pointer.endswith(pointer)
 
 
@@ -302,7 +305,7 @@ def test_hostile_accounts_of_recordings_are_refused(about: dict[str, Any], tmp_p
     value = {"format": 1, "name": "x", "match": {}, "reply": {"http": {"status": 200, "chunks": []}}}
     (tmp_path / "one.json").write_bytes(json.dumps({**value, "recorded": told}))
     with pytest.raises(InvalidExchange):
-        load(tmp_path)
+        load_recordings(tmp_path)
 
 
 def test_a_length_that_is_not_the_bodys_is_left_out() -> None:
@@ -316,15 +319,15 @@ def test_what_is_no_recording_is_not_replayed(tmp_path: Path) -> None:
     value = {"format": 1, "name": "x", "match": {}, "reply": {"script": {"items": []}}}
     (tmp_path / "x.json").write_bytes(json.dumps(value))
     with pytest.raises(InvalidExchange, match="is no recording: `mockserver serve --exchanges` serves it"):
-        load(tmp_path)
+        load_recordings(tmp_path)
     (tmp_path / "x.json").unlink()
     with pytest.raises(ConfigurationError, match="there are no recordings"):
-        load(tmp_path)
+        load_recordings(tmp_path)
 
 
 def test_recordings_are_exchanges_that_the_mock_serves(record: Record) -> None:
     """… where they are of create requests: by prompt, tools and stream, as all exchanges are."""
-    with MockServer(seed=3, api_key=CANARY) as server, record(server.base_url) as session:
+    with MockServer(seed=3, api_key=CANARY_KEY) as server, record(server.base_url) as session:
         first = session.client.post("/responses", json=STREAM)
         session.client.get("/responses/abc")
     with MockServer(exchanges=session.folder) as server, server.httpx() as client:
@@ -343,21 +346,21 @@ def test_ages_are_told() -> None:
     january = replace(new, name="january", profile=PROFILE.name)
     strange = replace(new, name="strange", profile="qwen-1999")
     ask = "`mockserver verify --replay` tells whether the service still says that"
-    assert [*warnings([new], "qwen-2026-09", now=now)] == []
-    assert [*warnings([old, cut, new, none, january, strange], "qwen-2026-09", now=now)] == [
+    assert [*recording_warnings([new], "qwen-2026-09", now=now)] == []
+    assert [*recording_warnings([old, cut, new, none, january, strange], "qwen-2026-09", now=now)] == [
         f"2 recordings older than 30 days, the oldest 35: {ask}",
         "1 recording without a date",
         "1 recording of the profile qwen-1999, which there is not",
         "1 recording of the profile qwen-2026-01, judged by qwen-2026-09",
         "1 recording of an answer that the endpoint broke off: it breaks off again",
     ]
-    assert [*warnings([january], PROFILE.name, now=now)] == [
+    assert [*recording_warnings([january], PROFILE.name, now=now)] == [
         "1 recording of qwen-2026-01, an age before qwen-2026-09"
     ]
 
 
 def test_a_body_that_is_no_json_is_recorded_and_replayed(record: Record) -> None:
-    with MockServer(seed=3, api_key=CANARY) as server, record(server.base_url) as session:
+    with MockServer(seed=3, api_key=CANARY_KEY) as server, record(server.base_url) as session:
         head = {"content-type": "application/json"}
         bodies = [b'{"model": ', b"[1,2]", b"\xff\xfe", b""]
         answers = [session.client.post("/responses", content=each, headers=head) for each in bodies]
@@ -365,4 +368,4 @@ def test_a_body_that_is_no_json_is_recorded_and_replayed(record: Record) -> None
     with replaying(session.recordings) as (client, _):
         again = [client.post("/responses", content=each, headers=head).content for each in bodies]
     assert again == [each.content for each in answers]
-    assert [body_of(each) for each in session.recordings] == again
+    assert [reply_body(each) for each in session.recordings] == again

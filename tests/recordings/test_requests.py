@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from mockserver.errors import ConfigurationError
-from mockserver.recordings.cleaning import masked, parse_mask
-from mockserver.recordings.requests import Asked, asked
+from mockserver.recordings.cleaning import mask_members, parse_mask
+from mockserver.recordings.requests import CanonicalRequest, canonicalize_request
 from mockserver.wire import json
 
 VALUE = {"a": {"b": ["x", {"c": "secret"}], "~/": "odd"}, "list": [{"k": "1"}, {"k": 2}]}
@@ -26,7 +26,7 @@ VALUE = {"a": {"b": ["x", {"c": "secret"}], "~/": "odd"}, "list": [{"k": "1"}, {
     ],
 )
 def test_pointers_mask(pointer: str, value: Any, taken: list[str]) -> None:
-    assert masked(VALUE, [pointer]) == (value, taken)
+    assert mask_members(VALUE, [pointer]) == (value, taken)
 
 
 @pytest.mark.parametrize("pointer", ["", "user", "user/name", "/a\x00"])
@@ -35,8 +35,8 @@ def test_what_is_no_pointer_is_refused(pointer: str) -> None:
         parse_mask(pointer)
 
 
-def request(value: Any, path: str = "/responses") -> Asked:
-    return asked("POST", path, value if isinstance(value, bytes) else json.dumps(value))[0]
+def canonical_request(value: Any, path: str = "/responses") -> CanonicalRequest:
+    return canonicalize_request("POST", path, value if isinstance(value, bytes) else json.dumps(value))[0]
 
 
 @pytest.mark.parametrize(
@@ -52,21 +52,21 @@ def request(value: Any, path: str = "/responses") -> Asked:
     ],
 )
 def test_the_prompt(value: Any, prompt: str) -> None:
-    assert request(value).prompt == prompt
+    assert canonical_request(value).prompt == prompt
 
 
 def test_the_same_and_another() -> None:
-    one = request({"a": 1, "b": [1.5, None]})
-    assert request(b'{"b": [1.5, null], "a": 1}').digest == one.digest
+    one = canonical_request({"a": 1, "b": [1.5, None]})
+    assert canonical_request(b'{"b": [1.5, null], "a": 1}').digest == one.digest
     for other in ({"a": 1}, {"a": 1.0, "b": [1.5, None]}, {"a": True, "b": [1.5, None]}):
-        assert request(other).digest != one.digest
-    assert request({"a": 1, "b": [1.5, None]}, "/conversations").digest != one.digest
+        assert canonical_request(other).digest != one.digest
+    assert canonical_request({"a": 1, "b": [1.5, None]}, "/conversations").digest != one.digest
 
 
 def test_differences_are_told_by_place() -> None:
     one, other = (
-        request({"a": {"b": 1}, "c": [1, 2], "d": 0}),
-        request({"a": {"b": True}, "c": [1, 3], "e": "x" * 99}),
+        canonical_request({"a": {"b": 1}, "c": [1, 2], "d": 0}),
+        canonical_request({"a": {"b": True}, "c": [1, 3], "e": "x" * 99}),
     )
     assert [*one.differences(other)] == [
         "/a/b: recorded 1, got true",
@@ -75,5 +75,9 @@ def test_differences_are_told_by_place() -> None:
         f'/e: not recorded, and is "{"x" * 59}…',
     ]
     assert [*one.differences(one)] == []
-    assert [*request(b"{", "/a").differences(request(b"{", "/b"))] == ["POST /b instead of POST /a"]
-    assert [*request(b"{").differences(request(b"["))] == ['the body: recorded "{", got "["']
+    assert [*canonical_request(b"{", "/a").differences(canonical_request(b"{", "/b"))] == [
+        "POST /b instead of POST /a"
+    ]
+    assert [*canonical_request(b"{").differences(canonical_request(b"["))] == [
+        'the body: recorded "{", got "["'
+    ]

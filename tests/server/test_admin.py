@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from mockserver.server.access import Keys
+from mockserver.server.access import ApiKeys
 from mockserver.server.admin.judging import definitions
 from mockserver.server.admin.operations import OPERATIONS
 from mockserver.server.app import App
@@ -27,7 +27,7 @@ def client() -> Iterator[httpx.Client]:
     """A client with the token and a key, for a server that has both."""
     session = open_session(profile="qwen-2026-01", seed=0)
     session.strict = True
-    services = Services(session=session, keys=Keys([KEY]), admin_token=TOKEN, mock_headers=True)
+    services = Services(default_session=session, keys=ApiKeys([KEY]), admin_token=TOKEN, mock_headers=True)
     server = ThreadedServer(App(services))
     server.start()
     headers = {"x-mock-admin-token": TOKEN, "authorization": f"Bearer {KEY}"}

@@ -12,12 +12,12 @@ import pytest
 
 from mockserver.errors import ConfigurationError
 from mockserver.exchanges import Exchange, Match
-from mockserver.server.access import Keys
+from mockserver.server.access import ApiKeys
 from mockserver.server.app import App
 from mockserver.server.directory import Directory, Terms
 from mockserver.server.endpoint import Services
 from mockserver.server.faults import parse_fault
-from mockserver.server.logbook import Logbook
+from mockserver.server.logbook import AccessLog
 from mockserver.server.sessions import Session, open_session
 from mockserver.server.store import MemoryStore
 from mockserver.server.threaded import ThreadedServer
@@ -170,7 +170,7 @@ class Plain:
         self.log = io.StringIO()
         session = open_session(profile="qwen-2026-01", seed=0)
         self.services = Services(
-            session=session, keys=Keys(["sk-right"]), logbook=Logbook(self.log), **settings
+            default_session=session, keys=ApiKeys(["sk-right"]), access_log=AccessLog(self.log), **settings
         )
         self.server = ThreadedServer(App(self.services))
 
@@ -199,7 +199,7 @@ def test_the_header_is_only_heard_where_headers_are_allowed_and_the_path_always(
         assert plain.names == ["default"]
         assert plain.ask("/s/alice").status_code == 200
         assert plain.names == ["default", "alice"]
-        plain.services.logbook.flush()
+        plain.services.access_log.flush()
         assert " [alice] POST /v1/responses " in plain.log.getvalue()
     with Plain(mock_headers=True) as plain:
         assert plain.ask(x_mock_session="alice").status_code == 200
@@ -227,7 +227,7 @@ def test_a_key_that_was_lent_is_good_as_long_as_its_session() -> None:
 
 def directory(most: int = 3) -> Directory:
     session = open_session(profile="qwen-2026-01", seed=0)
-    return Directory(session, MemoryStore(), Keys(), most)
+    return Directory(session, MemoryStore(), ApiKeys(), most)
 
 
 def test_the_one_that_nobody_asked_for_longest_is_forgotten() -> None:
@@ -255,7 +255,7 @@ class Slow(MemoryStore):
 
 def test_who_comes_at_once_comes_into_the_same_session() -> None:
     async def scenario() -> list[Session]:
-        sessions = Directory(open_session(profile="qwen-2026-01", seed=0), Slow(), Keys(), 1)
+        sessions = Directory(open_session(profile="qwen-2026-01", seed=0), Slow(), ApiKeys(), 1)
         await sessions.open("old")
         return await asyncio.gather(*(sessions.open("new") for _ in range(5)))
 
@@ -279,7 +279,7 @@ def test_settings_are_those_the_server_was_started_with() -> None:
     async def scenario() -> Session:
         first = open_session(profile="qwen-2026-01", seed=0)
         first.faults, first.strict = (parse_fault("stall"),), True
-        sessions = Directory(first, MemoryStore(), Keys())
+        sessions = Directory(first, MemoryStore(), ApiKeys())
         first.faults = ()
         return await sessions.open("a")
 

@@ -12,7 +12,7 @@ import pytest
 from mockserver.contract.check import check_error, check_response, check_stream
 from mockserver.contract.findings import errors
 from mockserver.errors import ConfigurationError
-from mockserver.server.access import Keys
+from mockserver.server.access import ApiKeys
 from mockserver.server.app import App
 from mockserver.server.endpoint import Services
 from mockserver.server.faults import Fault, load_faults
@@ -131,7 +131,7 @@ def test_what_is_asked_beside_a_fault_is_not_looked_at(later: Asker) -> None:
 def plain() -> Iterator[str]:
     """The base URL of a server that was not told to listen to such headers."""
     session = open_session(profile="qwen-2026-09", seed=1)
-    server = ThreadedServer(App(Services(session=session, keys=Keys())))
+    server = ThreadedServer(App(Services(default_session=session, keys=ApiKeys())))
     server.start()
     yield server.url + session.profile.base_path
     server.stop()

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mockserver.errors import ConfigurationError
-from mockserver.server.chunking import cut, parse_chunking
-from mockserver.server.pacing import Pace, paced, parse_pace
+from mockserver.server.chunking import apply_chunking, parse_chunking
+from mockserver.server.pacing import Pace, apply_pace, parse_pace
 from mockserver.server.steps import Close, Send, Step, Wait
 from mockserver.testing.mock import MockServer
 from mockserver.wire import sse
@@ -37,33 +37,33 @@ def pace(text: str) -> Pace:
 
 
 def test_fixed_waits_before_each_event() -> None:
-    assert waits([*paced(STREAM, pace("fixed:20"), 0)]) == [20, 20, 20, 20]
+    assert waits([*apply_pace(STREAM, pace("fixed:20"), 0)]) == [20, 20, 20, 20]
     assert parse_pace("none") is None
 
 
 def test_a_model_takes_its_time_for_the_first_text_and_then_for_each_token() -> None:
-    steps = [*paced(STREAM, pace("model:300,50"), 0)]
+    steps = [*apply_pace(STREAM, pace("model:300,50"), 0)]
     assert waits(steps) == [300, 20]
     assert steps[:2] == [CREATED, Wait(0.3)]
 
 
 def test_jitter_follows_the_seed() -> None:
-    one, again, two = (waits([*paced(STREAM * 5, pace("model:100,50,0.5"), seed)]) for seed in (1, 1, 2))
+    one, again, two = (waits([*apply_pace(STREAM * 5, pace("model:100,50,0.5"), seed)]) for seed in (1, 1, 2))
     assert one == again != two
     assert all(10 <= each <= 150 for each in one)
 
 
 def test_a_body_waits_once() -> None:
     body = Send(b'{"usage":{"output_tokens":10}}')
-    assert waits([*paced([body], pace("fixed:7"), 0)]) == [7]
-    assert waits([*paced([body], Pace(token=5), 0)]) == [50]
+    assert waits([*apply_pace([body], pace("fixed:7"), 0)]) == [7]
+    assert waits([*apply_pace([body], Pace(per_token_ms=5), 0)]) == [50]
 
 
 @pytest.mark.parametrize("text", ["bytes:1", "bytes:7", "random", "coalesced"])
 def test_cutting_loses_nothing(text: str) -> None:
     chunking = parse_chunking(text)
     assert chunking is not None
-    steps = [*cut([*STREAM, Wait(1), delta("é"), Close()], chunking, 3)]
+    steps = [*apply_chunking([*STREAM, Wait(1), delta("é"), Close()], chunking, 3)]
     whole = b"".join(step.data for step in [*STREAM, delta("é")])
     assert b"".join(step.data for step in steps if isinstance(step, Send)) == whole
     assert steps[-1] == Close()
@@ -72,7 +72,7 @@ def test_cutting_loses_nothing(text: str) -> None:
     if text.startswith("bytes"):
         assert set(sizes[:-1]) == {int(text[6:])}
     assert (len(sizes) == 1) == (text == "coalesced")
-    assert steps == [*cut([*STREAM, Wait(1), delta("é"), Close()], chunking, 3)]
+    assert steps == [*apply_chunking([*STREAM, Wait(1), delta("é"), Close()], chunking, 3)]
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_it_starts_and_stops_without_a_trace() -> None:
 
 
 def test_a_port_in_use_is_told_at_once() -> None:
-    taken = runner.bind("127.0.0.1", 0)
+    taken = runner.bind_socket("127.0.0.1", 0)
     port = taken.getsockname()[1]
 
     async def application(*_: object) -> None: ...
@@ -84,7 +84,7 @@ def test_what_is_not_http_gets_the_envelope() -> None:
 
 
 def test_a_body_that_does_not_end_is_timed_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(runner, "BODY_TIMEOUT_SECONDS", 0.2)
     with MockServer() as server, socket.create_connection(address(server), timeout=5) as client:
         client.sendall(
             b"POST /v1/responses HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer sk-mock\r\n"
@@ -98,14 +98,14 @@ def test_a_body_that_does_not_end_is_timed_out(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_head_that_does_not_end_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(runner, "BODY_TIMEOUT_SECONDS", 0.2)
     with MockServer() as server, socket.create_connection(address(server), timeout=5) as client:
         client.sendall(b"POST /v1/responses HTTP/1.1\r\nhost: local")
         assert client.recv(1) == b""
 
 
 def test_a_kept_connection_outlives_the_time_for_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(runner, "BODY_TIMEOUT_SECONDS", 0.2)
     with MockServer() as server:
         connection = http.client.HTTPConnection(*address(server), timeout=5)
         for _ in range(2):

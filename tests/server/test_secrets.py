@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from mockserver.server import engine
-from mockserver.server.access import Keys
+from mockserver.server.access import ApiKeys
 from mockserver.server.app import App
 from mockserver.server.endpoint import Services
-from mockserver.server.logbook import Logbook
+from mockserver.server.logbook import AccessLog
 from mockserver.server.sessions import open_session
 from mockserver.server.threaded import ThreadedServer
 
@@ -29,7 +29,9 @@ class Watched:
     def __init__(self, key: str) -> None:
         self.log = io.StringIO()
         self.services = Services(
-            session=open_session(profile="qwen-2026-01"), keys=Keys([key]), logbook=Logbook(self.log)
+            default_session=open_session(profile="qwen-2026-01"),
+            keys=ApiKeys([key]),
+            access_log=AccessLog(self.log),
         )
         self.server = ThreadedServer(App(self.services))
 
@@ -38,8 +40,8 @@ class Watched:
 
     def told(self) -> str:
         """Everything that the server wrote or would show."""
-        self.services.logbook.flush()
-        journal = self.services.session.journal
+        self.services.access_log.flush()
+        journal = self.services.default_session.journal
         entries = "".join(f"{entry!r}{entry.headers}{entry.path}{entry.detail}" for entry in journal)
         health = httpx.get(f"{self.server.url}/health", trust_env=False).text
         return f"{self.log.getvalue()}{entries}{health}{self.services.keys!r}{self.server!r}"
@@ -91,7 +93,7 @@ def test_wherever_it_is_sent_it_is_not_told(
     assert canary not in "".join(capfd.readouterr())
     ours = [record for record in caplog.records if not record.name.startswith(("httpx", "httpcore"))]
     assert canary not in "".join(f"{record.name}{record.getMessage()}{record.exc_info}" for record in ours)
-    assert len(watched.services.session.journal) == len(replies)
+    assert len(watched.services.default_session.journal) == len(replies)
 
 
 def test_a_defect_of_our_own_tells_no_key_either(
@@ -100,7 +102,7 @@ def test_a_defect_of_our_own_tells_no_key_either(
     def broken(*arguments: object) -> None:
         raise RuntimeError(f"{arguments} {canary}")
 
-    monkeypatch.setattr(engine, "read_ask", broken)
+    monkeypatch.setattr(engine, "parse_request", broken)
     monkeypatch.setattr("tests.recording.judge", lambda _: [])  # a 500, on purpose
     reply = watched.post(authorization=f"Bearer {canary}")
     assert (reply.status_code, reply.json()["code"]) == (500, "InternalError")

@@ -10,7 +10,7 @@ import pytest
 from mockserver.clock import SteppedClock
 from mockserver.errors import ConfigurationError, InvalidExchange
 from mockserver.exchanges import Exchange, Match
-from mockserver.server.engine import Answer, respond
+from mockserver.server.engine import RenderedReply, respond
 from mockserver.server.envelopes import ApiError
 from mockserver.server.sessions import AnyModel, Session, open_session
 from mockserver.server.steps import Send, Wait
@@ -21,7 +21,7 @@ PROFILE = "qwen-2026-01"
 MODEL = "qwen3-max-2026-01-23"
 
 
-def ask(session: Session, store: Store, **members: Any) -> Answer:
+def ask(session: Session, store: Store, **members: Any) -> RenderedReply:
     body = json.dumps({"model": MODEL, "input": "hi", **members})
     return asyncio.run(respond(session, store, "/v1/responses", body))
 
@@ -34,21 +34,21 @@ def refusal(session: Session, store: Store, **members: Any) -> ApiError:
 
 def test_ids_end_after_seven_days_by_the_clock() -> None:
     session, store = open_session(profile=PROFILE, seed=1), MemoryStore(1)
-    first = ask(session, store).about.request_id
+    first = ask(session, store).details.request_id
     assert isinstance(session.clock, SteppedClock)
     session.clock.advance(7 * 24 * 3600 - 1)
     assert ask(session, MemoryStore(1)).status == 200
     continued = ask(session, store, previous_response_id=first)
     assert continued.status == 200
     session.clock.advance(7 * 24 * 3600)
-    expired = refusal(session, store, previous_response_id=continued.about.request_id)
-    assert expired.message == f"Response with id '{continued.about.request_id}' not found."
+    expired = refusal(session, store, previous_response_id=continued.details.request_id)
+    assert expired.message == f"Response with id '{continued.details.request_id}' not found."
     assert "expired" in expired.detail
 
 
 def test_unknown_and_evicted_are_told_apart_in_the_log_alone() -> None:
     session, store = open_session(profile=PROFILE, seed=1), MemoryStore(1)
-    first = ask(session, store).about.request_id
+    first = ask(session, store).details.request_id
     ask(session, store)
     evicted = refusal(session, store, previous_response_id=first)
     unknown = refusal(session, store, previous_response_id="0000")
@@ -58,14 +58,14 @@ def test_unknown_and_evicted_are_told_apart_in_the_log_alone() -> None:
 
 def test_an_id_of_another_session_is_unknown() -> None:
     store = MemoryStore()
-    first = ask(open_session("one", profile=PROFILE, seed=1), store).about.request_id
+    first = ask(open_session("one", profile=PROFILE, seed=1), store).details.request_id
     other = open_session("two", profile=PROFILE, seed=1)
     assert "unknown" in refusal(other, store, previous_response_id=first).detail
 
 
 def test_sessions_of_one_seed_have_ids_of_their_own() -> None:
     one, two = (open_session(name, profile=PROFILE, seed=1) for name in ("one", "two"))
-    assert ask(one, MemoryStore()).about.request_id != ask(two, MemoryStore()).about.request_id
+    assert ask(one, MemoryStore()).details.request_id != ask(two, MemoryStore()).details.request_id
 
 
 def exchange(reply: dict[str, Any], **match: Any) -> Exchange:
@@ -122,7 +122,7 @@ def test_the_earlier_of_several_answers() -> None:
     both = [says("any", Match()), says("exact", Match(prompt="hi"))]
     for exchanges in (both, both[::-1]):
         session = open_session(profile=PROFILE, seed=1, exchanges=exchanges)
-        assert ask(session, MemoryStore()).about.exchange == exchanges[0].name
+        assert ask(session, MemoryStore()).details.exchange == exchanges[0].name
 
 
 def test_a_tool_that_the_age_does_not_have_is_told_when_the_session_opens() -> None:

@@ -17,7 +17,7 @@ from mockserver.clock import SteppedClock
 from mockserver.errors import ConfigurationError, StartError
 from mockserver.exchanges import Exchange, Match
 from mockserver.replies.script import ScriptError, ToolCall
-from mockserver.server.runner import bind
+from mockserver.server.runner import bind_socket
 
 DAY = 86_400
 
@@ -193,7 +193,7 @@ def test_without_openai_it_says_what_to_install(
 
 
 def test_a_port_in_use_is_told_at_once() -> None:
-    taken = bind("127.0.0.1", 0)
+    taken = bind_socket("127.0.0.1", 0)
     port = taken.getsockname()[1]
     with pytest.raises(StartError, match=f"can not listen on 127.0.0.1:{port}: Address already in use"):
         MockServer(port=port).start()
@@ -222,7 +222,7 @@ def kill(server: MockServer) -> None:
     assert thread._loop is not None
     thread._loop.call_soon_threadsafe(thread._loop.stop)
     deadline = time.monotonic() + 5
-    while thread.alive:
+    while thread.is_running:
         assert time.monotonic() < deadline
         time.sleep(0.001)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from mockserver.live.probes import answers, refusals, stored, tools
-from mockserver.live.probes.registry import Probe, all_probes, choose
+from mockserver.live.probes.registry import Probe, all_probes, select_probes
 
-__all__ = ["FAMILIES", "Probe", "all_probes", "choose"]
+__all__ = ["PROBE_MODULES", "Probe", "all_probes", "select_probes"]
 
 #: The modules whose import registers the probes: cheap ones first, those of tools last.
-FAMILIES = (answers, refusals, stored, tools)
+PROBE_MODULES = (answers, refusals, stored, tools)

@@ -8,12 +8,12 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from mockserver.errors import ConfigurationError
-from mockserver.live.talk import Talk
+from mockserver.live.talk import ProbeContext
 from mockserver.profiles import Profile
 
-__all__ = ["Probe", "all_probes", "choose", "probe"]
+__all__ = ["Probe", "all_probes", "select_probes", "probe"]
 
-Run: TypeAlias = Callable[[Talk], None]
+ProbeFunction: TypeAlias = Callable[[ProbeContext], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +27,15 @@ class Probe:
     """How many it sends where all goes well."""
     tokens: int
     """About what they cost together, input and output."""
-    lacks: Callable[[Profile], str | None]
+    skip_reason: Callable[[Profile], str | None]
     """Why a profile can not be asked; None where it can."""
-    run: Run
+    run: ProbeFunction
 
 
 _PROBES: dict[str, Probe] = {}
 
 
-def _nothing(_: Profile) -> str | None:
+def _never_skipped(_: Profile) -> str | None:
     return None
 
 
@@ -45,14 +45,14 @@ def probe(
     *,
     requests: int = 1,
     tokens: int = 0,
-    lacks: Callable[[Profile], str | None] = _nothing,
-) -> Callable[[Run], Run]:
+    skip_reason: Callable[[Profile], str | None] = _never_skipped,
+) -> Callable[[ProbeFunction], ProbeFunction]:
     """Register the decorated function as a probe; ConfigurationError where its id is taken."""
 
-    def register(run: Run) -> Run:
+    def register(run: ProbeFunction) -> ProbeFunction:
         if id in _PROBES:
             raise ConfigurationError(f"two probes are called {id}")
-        _PROBES[id] = Probe(id, title, requests, tokens, lacks, run)
+        _PROBES[id] = Probe(id, title, requests, tokens, skip_reason, run)
         return run
 
     return register
@@ -63,7 +63,7 @@ def all_probes() -> Mapping[str, Probe]:
     return MappingProxyType(_PROBES)
 
 
-def choose(only: Iterable[str] = (), skip: Iterable[str] = ()) -> list[Probe]:
+def select_probes(only: Iterable[str] = (), skip: Iterable[str] = ()) -> list[Probe]:
     """The probes that were asked for; ConfigurationError lists those there are."""
     only, skip = tuple(only), tuple(skip)
     unknown = [name for name in (*only, *skip) if name not in _PROBES]

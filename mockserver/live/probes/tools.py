@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mockserver.live.client import Crossing
-from mockserver.live.probes.pictures import PICTURE
+from mockserver.live.client import Interaction
+from mockserver.live.probes.pictures import TEST_IMAGE
 from mockserver.live.probes.registry import probe
-from mockserver.live.talk import Inconclusive, NotAsked, Talk
+from mockserver.live.talk import ProbeContext, ProbeInconclusive, ProbeSkipped
 from mockserver.profiles import Profile
 
 __all__: list[str] = []
 
-_WEATHER = {
+_WEATHER_TOOL = {
     "type": "function",
     "name": "get_weather",
     "description": "The weather in a city. Always use it when asked for the weather.",
@@ -35,83 +35,93 @@ _QUESTIONS = {
 }
 
 #: What the user has to name for a tool to be asked, by the member of its declaration.
-_OWN = {
+_USER_RESOURCES = {
     "file_search": ("vector_store", "it needs a vector store of yours: --vector-store ID"),
     "mcp": ("mcp_server", "it needs an MCP server of yours: --mcp-server URL"),
 }
 
 
 @probe("function-loop", "a function is called, and its output answered", requests=2, tokens=1200)
-def function_loop(talk: Talk) -> None:
-    question = {"role": "user", "content": f"What is the weather in Paris? ({talk.nonce})"}
-    first = talk.answer([question], {"tools": [_WEATHER]}, tokens=600)
-    call = _call(first)
+def function_loop(context: ProbeContext) -> None:
+    question = {"role": "user", "content": f"What is the weather in Paris? ({context.nonce})"}
+    first = context.create_response([question], {"tools": [_WEATHER_TOOL]}, expected_tokens=600)
+    call = _function_call(first)
     outputs = [
         call,
         {"type": "function_call_output", "call_id": call.get("call_id"), "output": '{"sky":"clear"}'},
     ]
-    talk.answer([question, *outputs], {"tools": [_WEATHER]}, tokens=600)
+    context.create_response([question, *outputs], {"tools": [_WEATHER_TOOL]}, expected_tokens=600)
 
 
 @probe("function-stream", "a function call is streamed", tokens=600)
-def function_stream(talk: Talk) -> None:
-    question = f"What is the weather in Rome? ({talk.nonce})"
-    _call(talk.answer(question, {"tools": [_WEATHER], "stream": True}, tokens=600))
+def function_stream(context: ProbeContext) -> None:
+    question = f"What is the weather in Rome? ({context.nonce})"
+    _function_call(
+        context.create_response(question, {"tools": [_WEATHER_TOOL], "stream": True}, expected_tokens=600)
+    )
 
 
-def _call(crossing: Crossing) -> dict[str, Any]:
-    call = next((item for item in crossing.output if item.get("type") == "function_call"), None)
+def _function_call(interaction: Interaction) -> dict[str, Any]:
+    call = next((item for item in interaction.output if item.get("type") == "function_call"), None)
     if call is None:
-        raise Inconclusive("the model has not called the function")
+        raise ProbeInconclusive("the model has not called the function")
     kept = ("type", "name", "arguments", "call_id", "id", "status")
     return {name: value for name, value in call.items() if name in kept}
 
 
-def _runs(kind: str, tokens: int) -> None:
+def _register_tool_probe(tool_type: str, expected_tokens: int) -> None:
     """Register the probe of a built-in tool."""
 
     @probe(
-        f"tool-{kind.replace('_', '-')}",
-        f"{kind} runs, as a reply and as a stream",
+        f"tool-{tool_type.replace('_', '-')}",
+        f"{tool_type} runs, as a reply and as a stream",
         requests=2,
-        tokens=2 * tokens,
-        lacks=_has_not(kind),
+        tokens=2 * expected_tokens,
+        skip_reason=_requires_tool(tool_type),
     )
-    def run(talk: Talk) -> None:
-        tool = talk.profile.tools[kind]
-        if kind in _OWN and not talk.own.get(_OWN[kind][0]):
-            raise NotAsked(_OWN[kind][1])
-        asked: dict[str, Any] = {"tools": [_declared(each, talk) for each in (tool.needs_tool, kind) if each]}
+    def run(context: ProbeContext) -> None:
+        tool = context.profile.tools[tool_type]
+        if tool_type in _USER_RESOURCES and not context.user_resources.get(_USER_RESOURCES[tool_type][0]):
+            raise ProbeSkipped(_USER_RESOURCES[tool_type][1])
+        asked: dict[str, Any] = {
+            "tools": [_tool_declaration(each, context) for each in (tool.needs_tool, tool_type) if each]
+        }
         if tool.needs_thinking_message:
             asked["enable_thinking"] = True
         for parameters in (asked, {**asked, "stream": True}):
-            crossing = talk.answer(_question(kind, talk), parameters, tokens=tokens)
+            crossing = context.create_response(
+                _tool_question(tool_type, context), parameters, expected_tokens=expected_tokens
+            )
             if not any(item.get("type") == tool.item for item in crossing.output):
-                raise Inconclusive(f"the model has not used {kind}")
+                raise ProbeInconclusive(f"the model has not used {tool_type}")
 
 
-def _declared(kind: str, talk: Talk) -> dict[str, Any]:
-    if kind == "file_search":
-        return {"type": kind, "vector_store_ids": [talk.own["vector_store"]]}
-    if kind == "mcp":
-        server = {"server_protocol": "sse", "server_label": "probe", "server_url": talk.own["mcp_server"]}
-        return {"type": kind, **server}
-    return {"type": kind}
+def _tool_declaration(tool_type: str, context: ProbeContext) -> dict[str, Any]:
+    if tool_type == "file_search":
+        return {"type": tool_type, "vector_store_ids": [context.user_resources["vector_store"]]}
+    if tool_type == "mcp":
+        server = {
+            "server_protocol": "sse",
+            "server_label": "probe",
+            "server_url": context.user_resources["mcp_server"],
+        }
+        return {"type": tool_type, **server}
+    return {"type": tool_type}
 
 
-def _question(kind: str, talk: Talk) -> Any:
-    text = f"{_QUESTIONS[kind]} ({talk.nonce})"
-    if kind != "image_search":
+def _tool_question(tool_type: str, context: ProbeContext) -> Any:
+    text = f"{_QUESTIONS[tool_type]} ({context.nonce})"
+    if tool_type != "image_search":
         return text
-    parts = [{"type": "input_text", "text": text}, {"type": "input_image", "image_url": PICTURE}]
+    parts = [{"type": "input_text", "text": text}, {"type": "input_image", "image_url": TEST_IMAGE}]
     return [{"role": "user", "content": parts}]
 
 
-def _has_not(kind: str) -> Callable[[Profile], str | None]:
-    def lacks(profile: Profile) -> str | None:
-        return None if kind in profile.tools else f"{profile.name} has no {kind}"
+def _requires_tool(tool_type: str) -> Callable[[Profile], str | None]:
+    def skip_reason(profile: Profile) -> str | None:
+        return None if tool_type in profile.tools else f"{profile.name} has no {tool_type}"
 
-    return lacks
+    return skip_reason
 
 
 # About what the documents' samples cost: a search reads some ten pages (guide, 27 January 2026: 40,836).
@@ -124,4 +134,4 @@ for _kind, _tokens in {
     "web_search": 12_000,
     "web_extractor": 42_000,
 }.items():
-    _runs(_kind, _tokens)
+    _register_tool_probe(_kind, _tokens)

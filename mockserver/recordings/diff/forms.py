@@ -7,74 +7,78 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mockserver.contract.words import plain, sound
-from mockserver.recordings.diff.changes import Change, Grade
+from mockserver.recordings.diff.changes import Change, ChangeSeverity
 from mockserver.wire import json
 
-__all__ = ["FORMAT", "as_json", "as_text", "worst"]
+__all__ = ["CHANGES_FORMAT_VERSION", "changes_json", "changes_text", "reaches_severity"]
 
 #: Version of the JSON form, described by `schemas/changes.json`.
-FORMAT = 1
+CHANGES_FORMAT_VERSION = 1
 
 #: Names of recordings that a line shows.
-_NAMES = 3
-_LONGEST = 100
+_MAX_NAMES = 3
+_MAX_VALUE_CHARS = 100
 
 
-def as_json(changes: Sequence[Change], before: str, after: str, what: str) -> str:
+def changes_json(changes: Sequence[Change], before: str, after: str, compared: str) -> str:
     """The changes for programs: `schemas/changes.json`."""
-    counted = Counter(each.grade for each in changes)
+    counted = Counter(each.severity for each in changes)
     value: Mapping[str, Any] = {
-        "format": FORMAT,
-        "compared": what,
+        "format": CHANGES_FORMAT_VERSION,
+        "compared": compared,
         "before": sound(before),
         "after": sound(after),
-        "counts": {grade.value: counted[grade] for grade in Grade},
-        "changes": [_packed(each) for each in changes],
+        "counts": {grade.value: counted[grade] for grade in ChangeSeverity},
+        "changes": [_change_object(each) for each in changes],
     }
     return json.pretty(value).decode()
 
 
-def _packed(each: Change) -> dict[str, Any]:
+def _change_object(change: Change) -> dict[str, Any]:
     return {
-        "severity": each.grade.value,
-        "kind": each.kind,
-        "place": sound(each.place),
-        "message": each.message,
-        "before": sound(each.before),
-        "after": sound(each.after),
-        "shown_by": [sound(name) for name in each.shown_by],
-        "breaks": list(each.breaks),
+        "severity": change.severity.value,
+        "kind": change.kind,
+        "place": sound(change.location),
+        "message": change.message,
+        "before": sound(change.before),
+        "after": sound(change.after),
+        "shown_by": [sound(name) for name in change.shown_by],
+        "breaks": list(change.broken_rules),
     }
 
 
-def as_text(changes: Sequence[Change]) -> str:
+def changes_text(changes: Sequence[Change]) -> str:
     """The changes for people."""
     if not changes:
         return "no change of the contract\n"
-    counted = Counter(each.grade for each in changes)
-    head = ", ".join(f"{counted[grade]} {grade}" for grade in Grade if counted[grade])
-    return "".join(f"{line}\n" for line in (head, *(line for each in changes for line in _lines(each))))
+    counted = Counter(each.severity for each in changes)
+    head = ", ".join(f"{counted[grade]} {grade}" for grade in ChangeSeverity if counted[grade])
+    return "".join(
+        f"{line}\n" for line in (head, *(line for each in changes for line in _change_lines(each)))
+    )
 
 
-def _lines(each: Change) -> list[str]:
-    lines = [f"  {each.grade} {each.kind} {plain(each.place)}: {each.message}"]
-    if each.before or each.after:
-        lines.append(f"      {plain(_cut(each.before) or '-')} -> {plain(_cut(each.after) or '-')}")
-    if each.breaks:
-        lines.append(f"      breaks {', '.join(each.breaks)}")
-    if each.shown_by:
-        more = len(each.shown_by) - _NAMES
-        names = ", ".join(plain(name) for name in each.shown_by[:_NAMES])
+def _change_lines(change: Change) -> list[str]:
+    lines = [f"  {change.severity} {change.kind} {plain(change.location)}: {change.message}"]
+    if change.before or change.after:
+        lines.append(
+            f"      {plain(_shorten(change.before) or '-')} -> {plain(_shorten(change.after) or '-')}"
+        )
+    if change.broken_rules:
+        lines.append(f"      breaks {', '.join(change.broken_rules)}")
+    if change.shown_by:
+        more = len(change.shown_by) - _MAX_NAMES
+        names = ", ".join(plain(name) for name in change.shown_by[:_MAX_NAMES])
         lines.append(f"      in {names}{f' and {more} more' if more > 0 else ''}")
     return lines
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+def _shorten(text: str) -> str:
+    return text if len(text) <= _MAX_VALUE_CHARS else f"{text[:_MAX_VALUE_CHARS]}…"
 
 
-def worst(changes: Sequence[Change], fail_on: str) -> bool:
+def reaches_severity(changes: Sequence[Change], fail_on: str) -> bool:
     """Whether there is a change as bad as that, or worse."""
-    grades = [*Grade]
-    failing = grades[: grades.index(Grade(fail_on)) + 1]
-    return any(each.grade in failing for each in changes)
+    grades = [*ChangeSeverity]
+    failing = grades[: grades.index(ChangeSeverity(fail_on)) + 1]
+    return any(each.severity in failing for each in changes)

@@ -14,28 +14,28 @@ from mockserver.contract.operations import find_operation
 from mockserver.profiles import Profile
 from mockserver.wire import json, sse
 
-__all__ = ["Answer", "Broken", "Member", "Picture", "Shape", "picture"]
+__all__ = ["ComparedReply", "BrokenRule", "MemberSummary", "StructuralSummary", "ObjectSummary", "summarize"]
 
 #: Members whose own members are the user's, or follow from what was asked.
-_OPAQUE = frozenset(
+_OPAQUE_MEMBERS = frozenset(
     "metadata tools parameters schema headers x_tools attributes arguments format variables".split()
 )
 #: Members whose values are words of the contract.
-_WORDS = frozenset({"object", "role", "status", "phase", "service_tier", "truncation"})
+_ENUM_MEMBERS = frozenset({"object", "role", "status", "phase", "service_tier", "truncation"})
 #: Headers whose coming and going is told.
-_HEADERS = ("retry-after", "retry-after-ms", "x-request-id", "x-should-retry", "content-encoding")
+_COMPARED_HEADERS = ("retry-after", "retry-after-ms", "x-request-id", "x-should-retry", "content-encoding")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _HEX = re.compile(r"[0-9a-f]{8,}")
-_FINAL = frozenset({"response.completed", "response.failed", "response.incomplete"})
+_TERMINAL_EVENTS = frozenset({"response.completed", "response.failed", "response.incomplete"})
 
 
 @dataclass(frozen=True)
-class Answer:
+class ComparedReply:
     """What came, wherever it is from."""
 
     method: str
     path: str
-    asked: Any
+    request: Any
     """The request's JSON value."""
     status: int
     headers: Mapping[str, str]
@@ -59,32 +59,32 @@ class Answer:
         """The events of a stream; none where it is a JSON value."""
         if self.value is not None:
             return ()
-        return tuple(event for frame in self.frames if (event := _event(frame.data)) is not None)
+        return tuple(event for frame in self.frames if (event := _parse_event(frame.data)) is not None)
 
 
-def _event(data: str | None) -> dict[str, Any] | None:
+def _parse_event(data: str | None) -> dict[str, Any] | None:
     value = json.value_or_none(data or "")
     return value if isinstance(value, dict) else None
 
 
 @dataclass
-class Member:
+class MemberSummary:
     """A member of a shape."""
 
     count: int = 0
     types: set[str] = field(default_factory=set)
-    words: set[str] = field(default_factory=set)
+    enum_values: set[str] = field(default_factory=set)
 
 
 @dataclass
-class Shape:
+class ObjectSummary:
     """Objects of one kind in one place of an answer."""
 
     count: int = 0
-    members: dict[str, Member] = field(default_factory=dict)
+    members: dict[str, MemberSummary] = field(default_factory=dict)
 
 
-class Broken(NamedTuple):
+class BrokenRule(NamedTuple):
     """A rule that is broken."""
 
     message: str
@@ -93,75 +93,75 @@ class Broken(NamedTuple):
 
 
 @dataclass
-class Picture:
+class StructuralSummary:
     """What an answer shows."""
 
     status: int
     content_type: str
     end: str
-    form: str
+    kind: str
     """stream, response, error, json, or other."""
     envelope: str = ""
-    code: str = ""
-    outcome: str = ""
+    error_code: str = ""
+    response_status: str = ""
     framing: dict[str, bool] = field(default_factory=dict)
     headers: frozenset[str] = frozenset()
-    shapes: dict[tuple[str, str], Shape] = field(default_factory=dict)
+    objects: dict[tuple[str, str], ObjectSummary] = field(default_factory=dict)
     """By the event (or "") and the name of the shape."""
-    events: tuple[str, ...] = ()
+    event_types: tuple[str, ...] = ()
     """Kinds of events, in the order in which each first came."""
-    items: set[str] = field(default_factory=set)
-    parts: dict[str, set[str]] = field(default_factory=dict)
+    item_types: set[str] = field(default_factory=set)
+    part_types: dict[str, set[str]] = field(default_factory=dict)
     """Kinds of parts, with the types of the items that have them, as far as that is told."""
-    orders: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    event_orders: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """By type of item: its kinds of events, in the order in which each first came."""
-    tools: set[str] = field(default_factory=set)
+    called_tools: set[str] = field(default_factory=set)
     """Functions by name, and types of built-in calls."""
-    ids: dict[str, set[str]] = field(default_factory=dict)
+    id_forms: dict[str, set[str]] = field(default_factory=dict)
     """Forms of ids, by whose they are."""
-    rules: dict[tuple[str, str], Broken] = field(default_factory=dict)
+    broken_rules: dict[tuple[str, str], BrokenRule] = field(default_factory=dict)
     """Rules that are broken, by rule and place."""
 
 
-def picture(answer: Answer, profile: Profile) -> Picture:
+def summarize(reply: ComparedReply, profile: Profile) -> StructuralSummary:
     """The picture of an answer, judged by a profile."""
-    value = answer.value
-    found = Picture(
-        answer.status,
-        answer.headers.get("content-type", "").partition(";")[0].strip().lower(),
-        answer.end,
-        _form(answer),
-        headers=frozenset(each for each in _HEADERS if each in answer.headers),
+    value = reply.value
+    found = StructuralSummary(
+        reply.status,
+        reply.headers.get("content-type", "").partition(";")[0].strip().lower(),
+        reply.end,
+        _reply_kind(reply),
+        headers=frozenset(each for each in _COMPARED_HEADERS if each in reply.headers),
     )
-    if found.form == "stream":
-        _see_stream(found, answer)
-    elif found.form == "error":
-        _see_error(found, value)
+    if found.kind == "stream":
+        _add_stream(found, reply)
+    elif found.kind == "error":
+        _add_error(found, value)
     elif isinstance(value, dict):
-        _see_body(found, value, "")
-    for rule, place, broken in _broken(answer, profile):
-        found.rules.setdefault((rule, place), broken)
+        _add_body(found, value, "")
+    for rule, place, broken in _broken_rules(reply, profile):
+        found.broken_rules.setdefault((rule, place), broken)
     return found
 
 
-def _form(answer: Answer) -> str:
-    value = answer.value
+def _reply_kind(reply: ComparedReply) -> str:
+    value = reply.value
     if isinstance(value, dict):
         if value.get("object") == "response" or isinstance(value.get("output"), list):
             return "response"
-        is_error = answer.status >= 400 or (value.keys() & {"error", "code"} and "object" not in value)
+        is_error = reply.status >= 400 or (value.keys() & {"error", "code"} and "object" not in value)
         return "error" if is_error else "json"
-    if answer.events:
+    if reply.events:
         return "stream"
     return "json" if value is not None else "other"
 
 
-def _see_stream(found: Picture, answer: Answer) -> None:
-    found.framing = _framing(answer)
+def _add_stream(summary: StructuralSummary, reply: ComparedReply) -> None:
+    summary.framing = _framing_features(reply)
     kinds: dict[str, None] = {}
     orders: dict[Any, dict[str, None]] = {}
     types: dict[Any, str] = {}
-    for event in answer.events:
+    for event in reply.events:
         kind = event.get("type")
         name = kind if isinstance(kind, str) else "an event without a type"
         kinds[name] = None
@@ -171,22 +171,22 @@ def _see_stream(found: Picture, answer: Answer) -> None:
         item = event.get("item")
         if isinstance(item, dict):
             types.setdefault(index, str(item.get("type")))
-        _see(found, event, name, name, frozenset({"response", "item", "part"}))
+        _add_object(summary, event, name, name, frozenset({"response", "item", "part"}))
         if isinstance(event.get("response"), dict):
-            _see_body(found, event["response"], name)
+            _add_body(summary, event["response"], name)
         if isinstance(item, dict):
-            _see_item(found, item, name)
+            _add_item(summary, item, name)
         if isinstance(event.get("part"), dict):
-            _see_part(found, event["part"], name, None)
+            _add_part(summary, event["part"], name, None)
         if name == "an event without a type":
-            found.code = str(event.get("code", ""))
-    found.events = tuple(kinds)
+            summary.error_code = str(event.get("code", ""))
+    summary.event_types = tuple(kinds)
     for index, order in orders.items():
-        found.orders.setdefault(types.get(index, "an unknown item"), tuple(order))
+        summary.event_orders.setdefault(types.get(index, "an unknown item"), tuple(order))
 
 
-def _framing(answer: Answer) -> dict[str, bool]:
-    body = answer.body
+def _framing_features(reply: ComparedReply) -> dict[str, bool]:
+    body = reply.body
     return {
         "event: lines": b"\nevent:" in b"\n" + body,
         "id: lines": b"\nid:" in b"\n" + body,
@@ -197,108 +197,112 @@ def _framing(answer: Answer) -> dict[str, bool]:
     }
 
 
-def _see_error(found: Picture, value: Mapping[str, Any]) -> None:
+def _add_error(summary: StructuralSummary, value: Mapping[str, Any]) -> None:
     inner = value.get("error")
-    found.envelope = "wrapped in error" if isinstance(inner, dict) else "flat"
+    summary.envelope = "wrapped in error" if isinstance(inner, dict) else "flat"
     told = inner if isinstance(inner, dict) else value
-    found.code = str(told.get("code", told.get("type", "")))
-    _see(found, value, "", "error", frozenset({"error"}))
+    summary.error_code = str(told.get("code", told.get("type", "")))
+    _add_object(summary, value, "", "error", frozenset({"error"}))
     if isinstance(inner, dict):
-        _see(found, inner, "", "error", frozenset())
-    _see_id(found, "error.request_id", value.get("request_id"))
+        _add_object(summary, inner, "", "error", frozenset())
+    _add_id_form(summary, "error.request_id", value.get("request_id"))
 
 
-def _see_body(found: Picture, value: Mapping[str, Any], context: str) -> None:
+def _add_body(summary: StructuralSummary, value: Mapping[str, Any], context: str) -> None:
     is_response = value.get("object") == "response" or "output" in value or context
     name = "response" if is_response else str(value.get("object", "body"))
-    _see(found, value, context, name, frozenset({"output", "data", "items"}))
-    _see_id(found, f"{name}.id", value.get("id"))
-    if is_response and (context in _FINAL or not context):
-        found.outcome = str(value.get("status", ""))
+    _add_object(summary, value, context, name, frozenset({"output", "data", "items"}))
+    _add_id_form(summary, f"{name}.id", value.get("id"))
+    if is_response and (context in _TERMINAL_EVENTS or not context):
+        summary.response_status = str(value.get("status", ""))
         error = value.get("error")
-        found.code = str(error.get("code", "")) if isinstance(error, dict) else ""
+        summary.error_code = str(error.get("code", "")) if isinstance(error, dict) else ""
     for member in ("output", "data", "items"):
         items = value.get(member)
         for item in items if isinstance(items, list) else ():
             if isinstance(item, dict):
-                _see_item(found, item, context)
+                _add_item(summary, item, context)
 
 
-def _see_item(found: Picture, item: Mapping[str, Any], context: str) -> None:
+def _add_item(summary: StructuralSummary, item: Mapping[str, Any], context: str) -> None:
     kind = item.get("type", item.get("object", "an item without a type"))
     name = str(kind)
-    found.items.add(name)
+    summary.item_types.add(name)
     if name == "function_call":
-        found.tools.add(str(item.get("name")))
+        summary.called_tools.add(str(item.get("name")))
     elif name.endswith("_call"):
-        found.tools.add(name)
-    _see(found, item, context, name, frozenset({"content", "summary"}))
-    _see_id(found, "item.id", item.get("id"))
-    _see_id(found, "call_id", item.get("call_id"))
+        summary.called_tools.add(name)
+    _add_object(summary, item, context, name, frozenset({"content", "summary"}))
+    _add_id_form(summary, "item.id", item.get("id"))
+    _add_id_form(summary, "call_id", item.get("call_id"))
     for member in ("content", "summary"):
         parts = item.get(member)
         for part in parts if isinstance(parts, list) else ():
             if isinstance(part, dict):
-                _see_part(found, part, context, name)
+                _add_part(summary, part, context, name)
 
 
-def _see_part(found: Picture, part: Mapping[str, Any], context: str, owner: str | None) -> None:
+def _add_part(
+    summary: StructuralSummary, part: Mapping[str, Any], context: str, item_type: str | None
+) -> None:
     name = str(part.get("type", "a part without a type"))
-    found.parts.setdefault(name, set()).update([owner] if owner else [])
-    _see(found, part, context, name, frozenset())
+    summary.part_types.setdefault(name, set()).update([item_type] if item_type else [])
+    _add_object(summary, part, context, name, frozenset())
 
 
-def _see(found: Picture, value: Mapping[str, Any], context: str, name: str, apart: frozenset[str]) -> None:
+def _add_object(
+    summary: StructuralSummary, value: Mapping[str, Any], context: str, name: str, excluded: frozenset[str]
+) -> None:
     """Take note of an object's members; those `apart` are looked at by themselves."""
-    shape = found.shapes.setdefault((context, name), Shape())
+    shape = summary.objects.setdefault((context, name), ObjectSummary())
     shape.count += 1
     for member, inner in value.items():
-        seen = shape.members.setdefault(member, Member())
+        seen = shape.members.setdefault(member, MemberSummary())
         seen.count += 1
-        seen.types.add(_type(inner))
-        if member in _WORDS and isinstance(inner, str):
-            seen.words.add(inner)
-        if member in apart or member in _OPAQUE:
+        seen.types.add(_json_type(inner))
+        if member in _ENUM_MEMBERS and isinstance(inner, str):
+            seen.enum_values.add(inner)
+        if member in excluded or member in _OPAQUE_MEMBERS:
             continue
         inner_name = member if member in ("usage", "error") else f"{name}.{member}"
         for each in inner if isinstance(inner, list) else [inner]:
             if isinstance(each, dict):
-                _see(found, each, context, inner_name, frozenset())
+                _add_object(summary, each, context, inner_name, frozenset())
 
 
-def _see_id(found: Picture, place: str, value: Any) -> None:
+def _add_id_form(summary: StructuralSummary, location: str, value: Any) -> None:
     if isinstance(value, str):
         form = _HEX.sub("<hex>", _UUID.sub("<uuid>", value))
         form = form if "<" in form else re.sub(r"[A-Za-z0-9-]{6,}$", "<text>", form)
-        found.ids.setdefault(place, set()).add(form)
+        summary.id_forms.setdefault(location, set()).add(form)
 
 
-def _type(value: Any) -> str:
+def _json_type(value: Any) -> str:
     names = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", float: "number"}
     return "null" if value is None else names[type(value)]
 
 
-def _broken(answer: Answer, profile: Profile) -> Iterator[tuple[str, str, Broken]]:
+def _broken_rules(reply: ComparedReply, profile: Profile) -> Iterator[tuple[str, str, BrokenRule]]:
     """What breaks the contract: rule, place, and how."""
-    for each in _findings(answer, profile):
+    for each in _findings(reply, profile):
         if each.severity is not Severity.INFO:
             place = each.pointer if each.event is None else each.pointer.removeprefix("/response")
-            broken = Broken(each.message, each.severity is Severity.ERROR)
+            broken = BrokenRule(each.message, each.severity is Severity.ERROR)
             yield each.rule, re.sub(r"/[0-9]+(?=/|$)", "/*", place), broken
 
 
-def _findings(answer: Answer, profile: Profile) -> list[Any]:
-    path = profile.base_path + answer.path.partition("?")[0]
-    operation = find_operation(profile, answer.method, path)
-    if operation is None or 300 <= answer.status < 400:
+def _findings(reply: ComparedReply, profile: Profile) -> list[Any]:
+    path = profile.base_path + reply.path.partition("?")[0]
+    operation = find_operation(profile, reply.method, path)
+    if operation is None or 300 <= reply.status < 400:
         return []
-    if answer.status != 200:
-        return check_error(answer.body, profile, answer.status)
+    if reply.status != 200:
+        return check_error(reply.body, profile, reply.status)
     if operation.name != "createResponse":
-        return check_body(answer.body, operation.reply, profile)
-    streamed = isinstance(answer.asked, dict) and answer.asked.get("stream") is True
+        return check_body(reply.body, operation.reply, profile)
+    streamed = isinstance(reply.request, dict) and reply.request.get("stream") is True
     check = check_stream if streamed else check_response
-    found = check(answer.body, profile, answer.asked)
-    if answer.end == "complete":
+    found = check(reply.body, profile, reply.request)
+    if reply.end == "complete":
         return found
     return [each for each in found if each.rule not in ("SEQ-006", "SSE-003", "ITM-008", "SSE-006")]

@@ -9,99 +9,108 @@ from typing import Any
 from mockserver.contract.operations import bodies
 from mockserver.contract.schemas import ProfileSchemas, schemas
 from mockserver.profiles import Profile, load_profile
-from mockserver.recordings.diff.changes import Change, Grade, change, merged
+from mockserver.recordings.diff.changes import Change, ChangeSeverity, merge_changes, new_change
 
 __all__ = ["profile_changes"]
 
 _BREAKING_FACTS = frozenset({"base_path"})
 #: What tells profiles apart, and is no change of the contract.
-_NAMES = frozenset({"name", "title", "age"})
+_IDENTITY_FIELDS = frozenset({"name", "title", "age"})
 
 
 def profile_changes(before: str, after: str) -> list[Change]:
     """What changed from one profile to the other; UnknownProfile."""
-    return merged((*_facts(load_profile(before), load_profile(after)), *_schemas(before, after)))
+    return merge_changes(
+        (*_fact_changes(load_profile(before), load_profile(after)), *_schema_set_changes(before, after))
+    )
 
 
-def _facts(before: Profile, after: Profile) -> Iterator[Change]:
+def _fact_changes(before: Profile, after: Profile) -> Iterator[Change]:
     for each in fields(Profile):
-        was, now = _plain(getattr(before, each.name)), _plain(getattr(after, each.name))
-        if each.name in _NAMES or was == now:
+        was, now = _comparable(getattr(before, each.name)), _comparable(getattr(after, each.name))
+        if each.name in _IDENTITY_FIELDS or was == now:
             continue
-        grade = Grade.BREAKING if each.name in _BREAKING_FACTS else None
+        grade = ChangeSeverity.BREAKING if each.name in _BREAKING_FACTS else None
         if isinstance(was, list) and isinstance(now, list):
             was, now = [one for one in was if one not in now], [one for one in now if one not in was]
-        yield change("profile-changed", each.name, _told(was), _told(now), grade)
+        yield new_change("profile-changed", each.name, _format_value(was), _format_value(now), grade)
 
 
-def _plain(value: Any) -> Any:
+def _comparable(value: Any) -> Any:
     if isinstance(value, tuple):
         return [*value]
     return [*value] if isinstance(value, Mapping) else value
 
 
-def _told(value: Any) -> str:
+def _format_value(value: Any) -> str:
     return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
 
 
-def _schemas(before: str, after: str) -> Iterator[Change]:
+def _schema_set_changes(before: str, after: str) -> Iterator[Change]:
     old, new = schemas(before).known(), schemas(after).known()
-    asked = _asked(before) | _asked(after)
+    asked = _request_schemas(before) | _request_schemas(after)
     for name in sorted(old.keys() - new.keys()):
-        yield change("schema-removed", name)
+        yield new_change("schema-removed", name)
     for name in sorted(new.keys() - old.keys()):
-        yield change("schema-added", name)
+        yield new_change("schema-added", name)
     for name in sorted(old.keys() & new.keys()):
-        yield from _schema(name, old[name], new[name], asked=name in asked)
+        yield from _schema_changes(name, old[name], new[name], in_requests=name in asked)
 
 
-def _asked(profile: str) -> set[str]:
+def _request_schemas(profile: str) -> set[str]:
     """Schemas of what clients send, and no service."""
     known, about = schemas(profile), load_profile(profile)
-    given = {name for name in (*bodies(about), "response", "event") if not _is_request(name)}
-    sent = {name for name in (*bodies(about), "create_request") if _is_request(name)}
-    return _within(known, sent) - _within(known, given)
+    given = {name for name in (*bodies(about), "response", "event") if not _is_request_schema(name)}
+    sent = {name for name in (*bodies(about), "create_request") if _is_request_schema(name)}
+    return _with_definitions(known, sent) - _with_definitions(known, given)
 
 
-def _is_request(name: str) -> bool:
+def _is_request_schema(name: str) -> bool:
     return name.startswith(("create_", "update_"))
 
 
-def _within(known: ProfileSchemas, roots: set[str]) -> set[str]:
+def _with_definitions(known: ProfileSchemas, roots: set[str]) -> set[str]:
     found = set(roots)
     for root in roots:
         found |= known.document(root).get("$defs", {}).keys()
     return found
 
 
-def _schema(place: str, old: Any, new: Any, *, asked: bool) -> Iterator[Change]:
+def _schema_changes(location: str, old: Any, new: Any, *, in_requests: bool) -> Iterator[Change]:
     """Changes of one schema, and of those written within it."""
-    was, now = (_kinds(each) for each in (old, new))
+    was, now = (_json_types(each) for each in (old, new))
     if was and now and was != now:
         grown = was < now and now - was == {"null"}
-        yield change("null-appeared" if grown else "type-changed", place, _told([*was]), _told([*now]))
+        yield new_change(
+            "null-appeared" if grown else "type-changed",
+            location,
+            _format_value([*was]),
+            _format_value([*now]),
+        )
     first, second = ([*map(str, each.get("enum", ()))] for each in (old, new))
     if first and (unknown := [each for each in second if each not in first]):
-        yield change("value-new", place, _told(first), _told(unknown))
+        yield new_change("value-new", location, _format_value(first), _format_value(unknown))
     if second and (gone := [each for each in first if each not in second]):
-        yield change("value-removed", place, _told(gone), _told(second))
+        yield new_change("value-removed", location, _format_value(gone), _format_value(second))
     required = [set(each.get("required", ())) for each in (old, new)]
     members = [each.get("properties", {}) for each in (old, new)]
     for name in sorted(members[0].keys() - members[1].keys()):
-        yield change("member-removed", f"{place}.{name}")
+        yield new_change("member-removed", f"{location}.{name}")
     for name in sorted(members[1].keys() - members[0].keys()):
-        must = asked and name in required[1]
-        yield change("required-added" if must else "member-added", f"{place}.{name}")
+        must = in_requests and name in required[1]
+        yield new_change("required-added" if must else "member-added", f"{location}.{name}")
     for name in sorted(members[0].keys() & members[1].keys()):
-        if asked and name in required[1] - required[0]:
-            yield change("required-added", f"{place}.{name}")
-        if not asked and name in required[0] - required[1]:
-            yield change("required-removed", f"{place}.{name}")
-        yield from _schema(f"{place}.{name}", members[0][name], members[1][name], asked=asked)
+        if in_requests and name in required[1] - required[0]:
+            yield new_change("required-added", f"{location}.{name}")
+        if not in_requests and name in required[0] - required[1]:
+            yield new_change("required-removed", f"{location}.{name}")
+        yield from _schema_changes(
+            f"{location}.{name}", members[0][name], members[1][name], in_requests=in_requests
+        )
     if isinstance(old.get("items"), dict) and isinstance(new.get("items"), dict):
-        yield from _schema(f"{place}.*", old["items"], new["items"], asked=asked)
+        yield from _schema_changes(f"{location}.*", old["items"], new["items"], in_requests=in_requests)
 
 
-def _kinds(schema: Mapping[str, Any]) -> set[str]:
+def _json_types(schema: Mapping[str, Any]) -> set[str]:
     kind = schema.get("type", [])
     return {kind} if isinstance(kind, str) else set(kind)

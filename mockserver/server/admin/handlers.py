@@ -16,8 +16,14 @@ from mockserver.server.admin.operations import EXCHANGE, OPERATIONS
 from mockserver.server.admin.planning import plan_exchange
 from mockserver.server.bodies import read_body
 from mockserver.server.directory import PREFIX, Terms, require_name
-from mockserver.server.endpoint import ADMIN_HEADER, Handler, Request, drawn_id, require_json
-from mockserver.server.envelopes import ApiError, Misdirected
+from mockserver.server.endpoint import (
+    ADMIN_TOKEN_HEADER,
+    Handler,
+    HttpRequest,
+    derive_request_id,
+    require_json_content_type,
+)
+from mockserver.server.envelopes import ApiError, NotAnApiRequest
 from mockserver.server.faults import parse_fault
 from mockserver.server.journal import Entry
 from mockserver.server.sessions import FIRST, Session
@@ -30,10 +36,10 @@ __all__ = ["ADMIN"]
 #: Entries of a page of the journal, unless the query says otherwise, and at the most.
 _PAGE, _LARGEST_PAGE = 100, 1_000
 
-Work = Callable[[Request, Any], Awaitable[Any]]
+Work = Callable[[HttpRequest, Any], Awaitable[Any]]
 
 
-async def _list_stubs(request: Request, _: Any) -> Any:
+async def _list_stubs(request: HttpRequest, _: Any) -> Any:
     stubs = request.session.stubs.all
     return {
         "stubs": [
@@ -49,26 +55,26 @@ async def _list_stubs(request: Request, _: Any) -> Any:
     }
 
 
-async def _plan_reply(request: Request, _: Any) -> Any:
+async def _plan_reply(request: HttpRequest, _: Any) -> Any:
     return {"name": plan_exchange(request.session, parse_exchange(request.body, "body")).name}
 
 
-async def _delete_stubs(request: Request, _: Any) -> Any:
+async def _delete_stubs(request: HttpRequest, _: Any) -> Any:
     count = len(request.session.stubs)
     request.session.stubs.clear()
     return {"deleted": count}
 
 
-async def _list_faults(request: Request, _: Any) -> Any:
+async def _list_faults(request: HttpRequest, _: Any) -> Any:
     return {"faults": [each.said for each in request.session.faults]}
 
 
-async def _set_faults(request: Request, given: Any) -> Any:
+async def _set_faults(request: HttpRequest, given: Any) -> Any:
     request.session.faults = tuple(map(parse_fault, given))
     return await _list_faults(request, None)
 
 
-async def _read_journal(request: Request, _: Any) -> Any:
+async def _read_journal(request: HttpRequest, _: Any) -> Any:
     asked = parse_qs(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
     after = _number(asked, "after", 0, (0, 1 << 53))
     limit = _number(asked, "limit", _PAGE, (1, _LARGEST_PAGE))
@@ -93,11 +99,11 @@ def _number(asked: Mapping[str, list[str]], name: str, otherwise: int, bounds: t
     return int(text)
 
 
-async def _read_clock(request: Request, _: Any) -> Any:
+async def _read_clock(request: HttpRequest, _: Any) -> Any:
     return {"now": request.session.clock.now()}
 
 
-async def _advance_clock(request: Request, given: Any) -> Any:
+async def _advance_clock(request: HttpRequest, given: Any) -> Any:
     clock = request.session.clock
     if not isinstance(clock, SteppedClock):
         raise ConfigurationError("without a seed the server has the system's clock, which nobody moves")
@@ -105,20 +111,20 @@ async def _advance_clock(request: Request, given: Any) -> Any:
     return {"now": clock.now()}
 
 
-async def _reset_session(request: Request, _: Any) -> Any:
+async def _reset_session(request: HttpRequest, _: Any) -> Any:
     await request.services.sessions.reset(request.session)
     return {"reset": True}
 
 
-async def _list_sessions(request: Request, _: Any) -> Any:
+async def _list_sessions(request: HttpRequest, _: Any) -> Any:
     return {"sessions": [_described(each) for each in request.services.sessions]}
 
 
-async def _delete_sessions(request: Request, _: Any) -> Any:
+async def _delete_sessions(request: HttpRequest, _: Any) -> Any:
     return {"deleted": await request.services.sessions.close_all()}
 
 
-async def _read_session(request: Request, _: Any) -> Any:
+async def _read_session(request: HttpRequest, _: Any) -> Any:
     name = _name(request)
     session = request.services.sessions.get(name)
     if session is None:
@@ -126,19 +132,19 @@ async def _read_session(request: Request, _: Any) -> Any:
     return _described(session)
 
 
-async def _open_session(request: Request, given: Any) -> Any:
+async def _open_session(request: HttpRequest, given: Any) -> Any:
     lists = {name: tuple(given[name]) for name in ("fault", "limit") if name in given}
     return _described(await request.services.sessions.open(_name(request), Terms(**{**given, **lists})))
 
 
-async def _delete_session(request: Request, _: Any) -> Any:
+async def _delete_session(request: HttpRequest, _: Any) -> Any:
     name = _name(request)
     if name == FIRST:
         raise ConfigurationError(f"the session {FIRST!r} can be reset, and not be deleted")
     return {"deleted": int(await request.services.sessions.close(name))}
 
 
-def _name(request: Request) -> str:
+def _name(request: HttpRequest) -> str:
     return require_name(request.scope["path_params"]["session"])
 
 
@@ -188,9 +194,9 @@ def _told(number: int, entry: Entry) -> dict[str, Any]:
 def _admitted(operation: Operation, work: Work) -> Handler:
     """The handler that asks for the token, and tells what can not be used in the API's envelope."""
 
-    async def answer(request: Request) -> None:
-        if not request.services.is_admin(request.headers.get(ADMIN_HEADER, b"")):
-            raise Misdirected(401, "InvalidApiKey", "The admin API needs its token: x-mock-admin-token.")
+    async def answer(request: HttpRequest) -> None:
+        if not request.services.is_admin_token(request.headers.get(ADMIN_TOKEN_HEADER, b"")):
+            raise NotAnApiRequest(401, "InvalidApiKey", "The admin API needs its token: x-mock-admin-token.")
         try:
             body = json.dumps(await work(request, await _sent(request, operation)))
         except MockServerError as error:
@@ -198,19 +204,19 @@ def _admitted(operation: Operation, work: Work) -> Handler:
             raise ApiError(400, "InvalidParameter", str(error)) from None
         head = [
             (b"content-type", b"application/json"),
-            (b"x-request-id", drawn_id(request, "200").encode()),
-            (b"date", request.services.date(request.session)),
+            (b"x-request-id", derive_request_id(request, "200").encode()),
+            (b"date", request.services.date_header(request.session)),
         ]
         await send_body(request.send, 200, head, body)
 
     return answer
 
 
-async def _sent(request: Request, operation: Operation) -> Any:
+async def _sent(request: HttpRequest, operation: Operation) -> Any:
     """The value that a request sends, which its schema is for."""
     if operation.request is None:
         return None
-    require_json(request.headers.get(b"content-type"))
+    require_json_content_type(request.headers.get(b"content-type"))
     request.body = await read_body(request.receive, request.headers.get(b"content-length"))
     if operation.request == "nothing" and not request.body:
         return {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mockserver.errors import InvalidExchange
 from mockserver.exchanges import Exchange
-from mockserver.server.conditions import ANY, Condition, condition
+from mockserver.server.conditions import ANY_REQUEST, Matcher, build_matcher
 from mockserver.server.matching import CONDITIONS
 from mockserver.server.saying import ready_delivery, ready_reply
 from mockserver.server.sessions import Session
@@ -24,18 +24,18 @@ def plan_exchange(session: Session, exchange: Exchange) -> Stub:
     stub = session.stubs.add(
         reply,
         name=exchange.name,
-        condition=ANY if exchange.scenario else _condition(exchange),
+        condition=ANY_REQUEST if exchange.scenario else _condition(exchange),
         delivery=ready_delivery(exchange),
         scenario=exchange.scenario or "",
     )
     return stub.always() if exchange.always else stub.times(exchange.times or 1)
 
 
-def _condition(exchange: Exchange) -> Condition:
+def _condition(exchange: Exchange) -> Matcher:
     match = exchange.match
     if match.tools or match.thinking is not None:
         pointer = "/match/tools" if match.tools else "/match/thinking"
         raise InvalidExchange(exchange.where, pointer, "a plan has `tool` for what is declared, and not this")
     said = {name: getattr(match, name) for name in CONDITIONS}
     given = {name: value for name, value in said.items() if value not in (None, False) or name == "stream"}
-    return condition(**given)
+    return build_matcher(**given)

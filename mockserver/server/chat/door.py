@@ -5,43 +5,49 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mockserver.server.chat.engine import respond_chat
-from mockserver.server.chat.faults import fits_chat, refusal_of
-from mockserver.server.chat.words import wrong_method
-from mockserver.server.endpoint import Handler, Request, asked_fault, asked_scenario, creating
-from mockserver.server.engine import Answer
+from mockserver.server.chat.faults import can_break_chat, chat_error_from_fault
+from mockserver.server.chat.words import method_not_allowed
+from mockserver.server.endpoint import (
+    Handler,
+    HttpRequest,
+    fault_for_request,
+    reply_handler,
+    requested_scenario,
+)
+from mockserver.server.engine import RenderedReply
 from mockserver.server.envelopes import ApiError
 from mockserver.server.faults import FAULT_HEADER, AskedFault, Fault
 
 __all__ = ["chat_completions"]
 
 
-async def chat_completions(request: Request) -> None:
+async def chat_completions(request: HttpRequest) -> None:
     """`POST …/chat/completions`; any other method is refused."""
     method = request.scope["method"]
     if method != "POST":
-        raise wrong_method(method)
+        raise method_not_allowed(method)
     await _create(request)
 
 
-async def _answer(request: Request) -> Answer:
+async def _make_reply(request: HttpRequest) -> RenderedReply:
     session, path = request.session, request.scope["path"]
-    fault = asked_fault(request)
+    fault = fault_for_request(request)
     if fault is not None and isinstance(fault.what, Fault):
-        raise refusal_of(fault)
-    scenario = asked_scenario(request)
+        raise chat_error_from_fault(fault)
+    scenario = requested_scenario(request)
     answer = respond_chat(session, path, request.body, request.headers, scenario)
     if fault is None and answer.delivery.fault is not None:
         fault = session.struck_by(answer.delivery.fault, path, request.body)
-    return answer._replace(delivery=replace(answer.delivery, fault=_fitting(request, fault)))
+    return answer._replace(delivery=replace(answer.delivery, fault=_supported_fault(request, fault)))
 
 
-def _fitting(request: Request, fault: AskedFault | None) -> AskedFault | None:
+def _supported_fault(request: HttpRequest, fault: AskedFault | None) -> AskedFault | None:
     """The fault, if it can break an answer of this API; ApiError 400 where it was asked for and can not."""
-    if fault is None or fits_chat(fault):
+    if fault is None or can_break_chat(fault):
         return fault
     if FAULT_HEADER not in request.headers and fault in request.session.faults:
         return None  # in force for all requests: this one's answer has no place for it
     raise ApiError(400, "InvalidParameter", f"fault: {fault.name} breaks responses alone.")
 
 
-_create: Handler = creating(_answer)
+_create: Handler = reply_handler(_make_reply)

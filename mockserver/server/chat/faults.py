@@ -5,10 +5,10 @@ from __future__ import annotations
 from mockserver.server.envelopes import ApiError
 from mockserver.server.faults import AskedFault, Fault, Violation
 
-__all__ = ["fits_chat", "refusal_of"]
+__all__ = ["can_break_chat", "chat_error_from_fault"]
 
 #: Faults that are about events of Responses.
-_RESPONSES_ALONE = frozenset(
+_RESPONSES_ONLY = frozenset(
     {
         "wrong-event-name",
         "huge-event",
@@ -20,19 +20,19 @@ _RESPONSES_ALONE = frozenset(
 )
 
 
-def fits_chat(asked: AskedFault) -> bool:
+def can_break_chat(requested_fault: AskedFault) -> bool:
     """Whether a fault can break an answer of Chat Completions."""
-    if isinstance(asked.what, Violation):
-        return asked.name.startswith("CHT-")
-    return asked.name not in _RESPONSES_ALONE
+    if isinstance(requested_fault.what, Violation):
+        return requested_fault.name.startswith("CHT-")
+    return requested_fault.name not in _RESPONSES_ONLY
 
 
-def refusal_of(asked: AskedFault) -> ApiError:
+def chat_error_from_fault(requested_fault: AskedFault) -> ApiError:
     """An error of the service as it comes here: always with a status of its own."""
-    fault = asked.what
+    fault = requested_fault.what
     if not isinstance(fault, Fault):
         raise TypeError("no error of the service")
-    error = fault.refusal(headers=asked.headers)
+    error = fault.refusal(headers=requested_fault.headers)
     if fault.form == "failed":  # a response with HTTP 200 on the other side: the limit of requests
         error.status, error.code = 429, "Throttling.RateQuota"
     return error

@@ -12,30 +12,32 @@ from typing import Any, NamedTuple
 from mockserver.replies.script import FunctionCall, Message, Script
 from mockserver.server.sessions import Session
 
-__all__ = ["Told", "told_before", "turn_of"]
+__all__ = ["AssistantTurn", "previous_reply_name", "turn_number"]
 
 
-class Told(NamedTuple):
+class AssistantTurn(NamedTuple):
     """What an assistant's message says: its text, and its calls by name and arguments."""
 
     text: str
     calls: tuple[tuple[str, str], ...]
 
 
-def turn_of(messages: list[Mapping[str, Any]]) -> int:
+def turn_number(messages: list[Mapping[str, Any]]) -> int:
     """The number of the turn, from 1: each message of the assistant ended one."""
     return 1 + sum(1 for message in messages if message["role"] == "assistant")
 
 
-def told_before(session: Session, messages: list[Mapping[str, Any]]) -> str | None:
+def previous_reply_name(session: Session, messages: list[Mapping[str, Any]]) -> str | None:
     """Name of the plan, the latest first, or of the exchange that says what the assistant said last."""
-    said = next((_told(each) for each in reversed(messages) if each["role"] == "assistant"), None)
+    said = next(
+        (_turn_from_message(each) for each in reversed(messages) if each["role"] == "assistant"), None
+    )
     if said is None:
         return None
-    return next((name for name, script in _plans(session) if _said_by(script) == said), None)
+    return next((name for name, script in _named_scripts(session) if _turn_from_script(script) == said), None)
 
 
-def _plans(session: Session) -> Iterator[tuple[str, Script]]:
+def _named_scripts(session: Session) -> Iterator[tuple[str, Script]]:
     for stub in reversed(session.stubs.all):
         if isinstance(stub.plan.script, Script):
             yield stub.name, stub.plan.script
@@ -44,15 +46,15 @@ def _plans(session: Session) -> Iterator[tuple[str, Script]]:
             yield name, answer.reply
 
 
-def _told(message: Mapping[str, Any]) -> Told:
+def _turn_from_message(message: Mapping[str, Any]) -> AssistantTurn:
     content = message.get("content") or ""
     if isinstance(content, list):
         content = "".join(part["text"] for part in content if part["type"] == "text")
     functions = [call["function"] for call in message.get("tool_calls") or ()]
-    return Told(content, tuple((each["name"], each["arguments"]) for each in functions))
+    return AssistantTurn(content, tuple((each["name"], each["arguments"]) for each in functions))
 
 
-def _said_by(script: Script) -> Told:
+def _turn_from_script(script: Script) -> AssistantTurn:
     text = "".join(item.text for item in script.items if isinstance(item, Message))
     calls = [item for item in script.items if isinstance(item, FunctionCall)]
-    return Told(text, tuple((each.name, each.arguments) for each in calls))
+    return AssistantTurn(text, tuple((each.name, each.arguments) for each in calls))

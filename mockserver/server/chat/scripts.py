@@ -11,35 +11,35 @@ from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, Sc
 from mockserver.server.envelopes import ApiError
 from mockserver.wire import json, sse
 
-__all__ = ["failed_script", "script_of"]
+__all__ = ["error_from_failed_script", "script_from_reply"]
 
 #: Events that end a stream, and have the whole response.
-_TERMINAL = ("response.completed", "response.incomplete", "response.failed")
+_TERMINAL_EVENTS = ("response.completed", "response.incomplete", "response.failed")
 
 
-def script_of(reply: Mapping[str, Any]) -> Script:
+def script_from_reply(reply: Mapping[str, Any]) -> Script:
     """What an exchange's reply says; ApiError where it is an error, or nothing that Chat could tell."""
     if "error" in reply:
         raise ApiError(reply["error"]["status"], reply["error"]["code"], reply["error"]["message"])
-    status, value = (200, reply["body"]) if "body" in reply else _recorded(reply["http"])
+    status, value = (200, reply["body"]) if "body" in reply else _recorded_value(reply["http"])
     if not isinstance(value, Mapping) or (status < 400 and value.get("object") != "response"):
         message = "The exchange for this request has no response: Chat Completions can not tell it."
         raise ApiError(400, "InvalidParameter", message)
     error = value.get("error") or (value if status >= 400 else None)
     if error is not None:
         told = error if isinstance(error, Mapping) else {}
-        raise _failure(str(told.get("code")), str(told.get("message")), status)
-    return _script(value)
+        raise _chat_failure(str(told.get("code")), str(told.get("message")), status)
+    return _script_from_response(value)
 
 
-def failed_script(script: Script) -> ApiError:
+def error_from_failed_script(script: Script) -> ApiError:
     """The refusal in place of a script that fails: Chat has no completion that failed."""
     error = script.error
     code, message = (error.code, error.message) if error else ("server_error", "The model failed.")
-    return _failure(code, message, 200)
+    return _chat_failure(code, message, 200)
 
 
-def _failure(code: str, message: str, status: int) -> ApiError:
+def _chat_failure(code: str, message: str, status: int) -> ApiError:
     if status >= 400:
         return ApiError(status, code, message)
     if "rate limit" in message:
@@ -47,46 +47,46 @@ def _failure(code: str, message: str, status: int) -> ApiError:
     return ApiError(400, "InvalidParameter" if code == "server_error" else code, message)
 
 
-def _recorded(http: Mapping[str, Any]) -> tuple[int, Any]:
+def _recorded_value(http: Mapping[str, Any]) -> tuple[int, Any]:
     """(status, value) of a recording: its JSON, or the response that its stream ends with."""
     body = b"".join(data for _, data in recorded_chunks(http))
     try:
         return http["status"], json.loads(body)
     except InvalidJSON:
-        return http["status"], _streamed(body)
+        return http["status"], _final_response(body)
 
 
-def _streamed(body: bytes) -> Any:
+def _final_response(body: bytes) -> Any:
     try:
         frames = sse.Decoder().feed(body)
         events = [json.loads(frame.data.encode()) for frame in frames if frame.data not in (None, "[DONE]")]
     except (InvalidJSON, EventTooLarge, UnicodeEncodeError):
         return None
-    ends = (each for each in events if isinstance(each, dict) and each.get("type") in _TERMINAL)
+    ends = (each for each in events if isinstance(each, dict) and each.get("type") in _TERMINAL_EVENTS)
     return next((each.get("response") for each in ends), None)
 
 
-def _script(response: Mapping[str, Any]) -> Script:
+def _script_from_response(response: Mapping[str, Any]) -> Script:
     output, usage = response.get("output"), response.get("usage")
-    items = tuple(item for each in output for item in _items(each)) if isinstance(output, list) else ()
+    items = tuple(item for each in output for item in _script_items(each)) if isinstance(output, list) else ()
     status = "incomplete" if response.get("status") == "incomplete" else "completed"
     return Script(items, _usage(usage) if isinstance(usage, Mapping) else Usage(), status)
 
 
-def _items(item: Any) -> Iterator[Item]:
+def _script_items(item: Any) -> Iterator[Item]:
     if not isinstance(item, Mapping):
         return
     if item.get("type") == "message":
-        yield Message(chunked(_text(item.get("content"))))
+        yield Message(chunked(_joined_text(item.get("content"))))
     elif item.get("type") == "reasoning":
-        yield Reasoning(chunked(_text(item.get("summary"))))
+        yield Reasoning(chunked(_joined_text(item.get("summary"))))
     elif item.get("type") == "function_call":
         call_id = item.get("call_id")
         arguments, name = str(item.get("arguments")), str(item.get("name"))
         yield FunctionCall(name, arguments, call_id if isinstance(call_id, str) and call_id else None)
 
 
-def _text(parts: Any) -> str:
+def _joined_text(parts: Any) -> str:
     told = (
         [part.get("text") for part in parts if isinstance(part, Mapping)] if isinstance(parts, list) else []
     )
@@ -97,8 +97,8 @@ def _usage(usage: Mapping[str, Any]) -> Usage:
     given, written = usage.get("input_tokens"), usage.get("output_tokens")
     details = usage.get("output_tokens_details")
     thought = details.get("reasoning_tokens") if isinstance(details, Mapping) else None
-    return Usage(_count(given), _count(written), _count(thought), with_context=True)
+    return Usage(_token_count(given), _token_count(written), _token_count(thought), with_context=True)
 
 
-def _count(value: Any) -> int | None:
+def _token_count(value: Any) -> int | None:
     return value if type(value) is int and value >= 0 else None

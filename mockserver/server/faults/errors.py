@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from mockserver import resources
 from mockserver.errors import ConfigurationError
-from mockserver.server.envelopes import FLAT, ApiError, Envelope
+from mockserver.server.envelopes import FLAT_ENVELOPE, ApiError, ErrorEnvelope
 from mockserver.wire import json
 
 __all__ = ["FAULT_HEADER", "Fault", "find_fault", "load_faults"]
@@ -63,7 +63,7 @@ class Fault:
             400 if flat else self.status,
             self.code,
             self.message,
-            envelope=FLAT if flat else Envelope(self.form, self.type),
+            envelope=FLAT_ENVELOPE if flat else ErrorEnvelope(self.form, self.type),
             headers=((FAULT_HEADER, self.name.encode()), *headers) if asked_for else headers,
             detail=f"fault {self.name}" if asked_for else "",
         )

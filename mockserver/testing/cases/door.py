@@ -24,10 +24,10 @@ from mockserver.contract.findings import Finding, errors
 from mockserver.errors import InvalidJSON
 from mockserver.profiles import DEFAULT_PROFILE
 from mockserver.replies.script import message
-from mockserver.server.access import Keys
+from mockserver.server.access import ApiKeys
 from mockserver.server.bodies import read_body
-from mockserver.server.endpoint import Request, Services, drawn_id, guarded
-from mockserver.server.envelopes import ApiError, from_finding
+from mockserver.server.endpoint import HttpRequest, Services, derive_request_id, run_handler
+from mockserver.server.envelopes import ApiError, error_from_finding
 from mockserver.server.sessions import open_session
 from mockserver.server.threaded import ThreadedServer
 from mockserver.server.transmit import Headers, send_body, send_steps
@@ -97,7 +97,7 @@ class Door:
         self.look = look(profile, rendering)
         self.key = f"sk-mock-{secrets.token_hex(12)}"
         session = open_session(profile=profile, rendering=rendering, models=models, exchanges=())
-        self._services = Services(session=session, keys=Keys([self.key]))
+        self._services = Services(default_session=session, keys=ApiKeys([self.key]))
         self._server = ThreadedServer(self)
         self._cases: dict[int, Case] = {}
         self._number = 0
@@ -125,9 +125,9 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI application."""
-        await guarded(self._handle, self._services, scope, receive, send)
+        await run_handler(self._handle, self._services, scope, receive, send)
 
-    async def _handle(self, request: Request) -> None:
+    async def _handle(self, request: HttpRequest) -> None:
         case = self._case(request)
         try:
             wrong = request.session.profile.wrong_key
@@ -142,7 +142,7 @@ class Door:
         reply = answer(plan, self.look, value, number)
         await self._send(request, reply, case)
 
-    def _case(self, request: Request) -> Case:
+    def _case(self, request: HttpRequest) -> Case:
         match = _PATH.fullmatch(request.scope["path"])
         case = self._cases.get(int(match[1])) if match else None
         if case is None or match is None:
@@ -153,7 +153,7 @@ class Door:
             raise error
         return case
 
-    def _judged(self, case: Case, request: Request) -> dict[str, Any]:
+    def _judged(self, case: Case, request: HttpRequest) -> dict[str, Any]:
         try:
             value = json.loads(request.body)
         except InvalidJSON as error:
@@ -162,18 +162,18 @@ class Door:
         findings = tuple(request.session.judge.findings(value))
         case.received.append(Received(request.body, value, findings))
         for finding in errors(findings):
-            raise from_finding(finding, findings)
+            raise error_from_finding(finding, findings)
         body: dict[str, Any] = value
         return body
 
-    async def _send(self, request: Request, reply: Answer, case: Case) -> None:
+    async def _send(self, request: HttpRequest, reply: Answer, case: Case) -> None:
         kind = b"text/event-stream;charset=UTF-8" if reply.stream else b"application/json"
         head: Headers = [
             (b"content-type", kind),
-            (b"x-request-id", drawn_id(request, "200").encode()),
-            (b"date", request.services.date()),
+            (b"x-request-id", derive_request_id(request, "200").encode()),
+            (b"date", request.services.date_header()),
         ]
-        request.started = True
+        request.response_started = True
         if not reply.steps and not reply.stream:
             await send_body(request.send, 200, head, b"")
             return

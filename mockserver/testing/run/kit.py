@@ -164,7 +164,7 @@ class Kit:
         played = self._taping.playing()
         current = played or self._serving(self._own)
         if self._relay is not None:
-            self._relay.taker = self._relay.player = self._taping.tape
+            self._relay.listener = self._relay.player = self._taping.tape
         return current
 
     @property

@@ -15,10 +15,10 @@ import pytest
 
 from mockserver.errors import ConfigurationError
 from mockserver.live.asking import Budget
-from mockserver.live.client import Limits
-from mockserver.live.origin import Origin, origin, required_key
+from mockserver.live.client import Timeouts
+from mockserver.live.origin import Endpoint, api_key_from_env, parse_endpoint
 from mockserver.live.relay import Relay
-from mockserver.live.verify import profile_of_path
+from mockserver.live.verify import profiles_for_path
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
 from mockserver.server.sessions import open_session
 from mockserver.server.threaded import ThreadedServer
@@ -35,7 +35,7 @@ _SCRIPTED = ("exchanges", "rendering", "fault", "limit", "pace", "chunking", "pa
 class LivePlan:
     """Which endpoint is asked, and what it may cost."""
 
-    origin: Origin
+    origin: Endpoint
     profile: str
     model: str
     requests: int
@@ -59,8 +59,8 @@ def _plan(config: pytest.Config) -> LivePlan:
     url, key_name = options.chosen(config, "live-url"), options.chosen(config, "live-api-key-env")
     if not url:
         raise ConfigurationError("--responses-live needs the endpoint: --responses-live-url URL")
-    place = origin(url, required_key(os.environ, key_name), key_name)
-    found = [each.name for each in profile_of_path(url)]
+    place = parse_endpoint(url, api_key_from_env(os.environ, key_name), key_name)
+    found = [each.name for each in profiles_for_path(url)]
     profile = load_profile(options.chosen(config, "live-profile") or (found or [DEFAULT_PROFILE])[-1])
     model = options.chosen(config, "live-model") or next(iter(profile.models), "")
     if not model:
@@ -82,9 +82,11 @@ def serve_live(plan: LivePlan) -> tuple[Served, Relay]:
     session = open_session("live", profile=plan.profile)
     key = f"relay-{token_hex(16)}"
     budget = Budget(plan.requests, plan.tokens)
-    relay = Relay(plan.origin, session.profile, key, budget, Limits(), session.journal)
-    server = ThreadedServer(relay, grace=GRACE_SECONDS)
-    served = Served(session, server, api_key=key, model=plan.model, settled=relay.settled, leave=relay.close)
+    relay = Relay(plan.origin, session.profile, key, budget, Timeouts(), session.journal)
+    server = ThreadedServer(relay, grace_seconds=GRACE_SECONDS)
+    served = Served(
+        session, server, api_key=key, model=plan.model, settled=relay.wait_until_idle, leave=relay.close
+    )
     return served, relay
 
 

@@ -13,16 +13,21 @@ from starlette.types import Receive
 
 from mockserver.errors import ConfigurationError, InvalidExchange, MockServerError
 from mockserver.exchanges import Exchange, parse_exchange
-from mockserver.live.passages import Passage
+from mockserver.live.passages import PassThroughExchange
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
 from mockserver.recordings import folder
 from mockserver.recordings.cleaning import parse_mask
-from mockserver.recordings.deck import Deck, asked_by
-from mockserver.recordings.diff.changes import Change, Grade
-from mockserver.recordings.diff.recordings import pair_changes, pairs_in_order
-from mockserver.recordings.playing import INSTANT, play
-from mockserver.recordings.replay import Playback, Replay, base_paths
-from mockserver.recordings.writing import Ticket, exchange_of, ticket_of, unrecorded
+from mockserver.recordings.deck import PlaybackQueue, request_of
+from mockserver.recordings.diff.changes import Change, ChangeSeverity
+from mockserver.recordings.diff.recordings import changes_in_pairs, pair_recordings_in_order
+from mockserver.recordings.playing import INSTANT, play_recording
+from mockserver.recordings.replay import RecordingPlayer, ReplayApp, client_base_paths
+from mockserver.recordings.writing import (
+    PendingRecording,
+    build_exchange,
+    pending_recording,
+    unrecorded_reason,
+)
 from mockserver.server.sessions import open_session
 from mockserver.server.threaded import ThreadedServer
 from mockserver.settings import project_settings
@@ -49,8 +54,8 @@ class Tape:
     """What was recorded, by the order in which it was asked."""
 
     def __post_init__(self) -> None:
-        self.deck = Deck(self.known, once=True)
-        self._tickets: dict[Passage, tuple[int, Ticket]] = {}
+        self.deck = PlaybackQueue(self.known, once=True)
+        self._tickets: dict[PassThroughExchange, tuple[int, PendingRecording]] = {}
         self._numbers = Counter(each.name.rpartition("-")[0] for each in self.known)
         self._came = 0
         self.trouble = ""
@@ -67,34 +72,36 @@ class Tape:
         models = (each.request.get("model") for each in self.known if each.request)
         return next((each for each in models if isinstance(each, str)), None)
 
-    async def play(self, passage: Passage, receive: Receive) -> bool:
+    async def play(self, pass_through: PassThroughExchange, receive: Receive) -> bool:
         """Answer with a recording, where the mode says so and there is one."""
         if self.mode != "new_episodes":
             return False
-        exchange = self.deck.take(self.deck.asked(passage.scope["method"], passage.path, passage.body))
+        exchange = self.deck.take(
+            self.deck.canonicalize(pass_through.scope["method"], pass_through.path, pass_through.request_body)
+        )
         if exchange is None:
             return False
-        passage.ask()
-        await play(exchange, passage, receive, INSTANT)
+        pass_through.mark_forwarded()
+        await play_recording(exchange, pass_through, receive, INSTANT)
         return True
 
-    def arrived(self, passage: Passage) -> None:
+    def on_request(self, pass_through: PassThroughExchange) -> None:
         """A request goes on to the endpoint."""
-        ticket = ticket_of(passage, self.masks, 0)
+        ticket = pending_recording(pass_through, self.masks, 0)
         self._came += 1
         self._numbers[ticket.stem] += 1
         number = self._numbers[ticket.stem]
-        self._tickets[passage] = self._came, replace(ticket, number=number)
+        self._tickets[pass_through] = self._came, replace(ticket, number=number)
 
-    def done(self, passage: Passage) -> None:
+    def on_complete(self, pass_through: PassThroughExchange) -> None:
         """It was answered, or was not."""
-        if passage not in self._tickets:
+        if pass_through not in self._tickets:
             return
-        place, ticket = self._tickets.pop(passage)
-        if unrecorded(passage):
+        place, ticket = self._tickets.pop(pass_through)
+        if unrecorded_reason(pass_through):
             return
         try:
-            self.taken[place] = exchange_of(passage, ticket, self.upstream, self.profile)
+            self.taken[place] = build_exchange(pass_through, ticket, self.upstream, self.profile)
         except InvalidExchange as error:
             self.trouble = f"a request can not be recorded: {error.reason}"
 
@@ -105,7 +112,7 @@ class Tape:
     def changes(self) -> list[Change]:
         """What the endpoint says now otherwise than it was recorded."""
         fresh = [parse_exchange(json.dumps(each), each["name"]) for each in self._fresh]
-        return pair_changes(pairs_in_order(self.known, fresh))
+        return changes_in_pairs(pair_recordings_in_order(self.known, fresh))
 
     def keep(self) -> int:
         """Write what the mode says is to be kept; how many recordings are new. OSError."""
@@ -115,7 +122,7 @@ class Tape:
         if self.mode in ("none", "verify") or not fresh:
             return 0
         kept = [] if self.mode == "rewrite" else self._as_they_were(fresh)
-        folder.replace(self.file, [*kept, *fresh])
+        folder.replace_file(self.file, [*kept, *fresh])
         return len(fresh)
 
     def _as_they_were(self, fresh: Sequence[Mapping[str, Any]]) -> list[Any]:
@@ -126,8 +133,8 @@ class Tape:
         held = value if isinstance(value, list) else [value]
         if self.mode != "all":
             return held
-        made = {asked_by(parse_exchange(json.dumps(each), each["name"])).digest for each in fresh}
-        stay = {each.name for each in self.known if asked_by(each).digest not in made}
+        made = {request_of(parse_exchange(json.dumps(each), each["name"])).digest for each in fresh}
+        stay = {each.name for each in self.known if request_of(each).digest not in made}
         return [each for each in held if each["name"] in stay]
 
 
@@ -136,15 +143,15 @@ class Played:
 
     def __init__(self, profile: str) -> None:
         self._session = open_session("recorded", profile=profile)
-        self._playback = Playback(Deck(()))
+        self._playback = RecordingPlayer(PlaybackQueue(()))
         about = self._session.profile
-        app = Replay(self._playback, about, base_paths((), about), self._session.journal)
-        server = ThreadedServer(app, grace=GRACE_SECONDS)
+        app = ReplayApp(self._playback, about, client_base_paths((), about), self._session.journal)
+        server = ThreadedServer(app, grace_seconds=GRACE_SECONDS)
         self.served = Served(self._session, server, api_key=API_KEY, model=(*about.models, "")[0])
 
     def use(self, tape: Tape) -> Served:
         """The server with a tape in it."""
-        self._playback.deck = tape.deck
+        self._playback.queue = tape.deck
         self.served.model = tape.model or self.served.model
         return self.served
 
@@ -173,7 +180,7 @@ class Tapes:
             )
         if not there and self._plan is None:
             return None
-        known = folder.load(file) if there else ()
+        known = folder.load_recordings(file) if there else ()
         mode = self._mode if self._plan is not None else "none"
         if self._plan is None:
             return Tape(file, mode, known=known, profile=_profile_of(known))
@@ -206,9 +213,9 @@ def _profile_of(known: Sequence[Exchange]) -> str:
 def breaking(changes: Sequence[Change]) -> list[tuple[str, str, str, str]]:
     """Those that a test fails for, in words: (place, message, before, after)."""
     return [
-        (each.place, f"{each.message} ({each.kind})", each.before, each.after)
+        (each.location, f"{each.message} ({each.kind})", each.before, each.after)
         for each in changes
-        if each.grade is Grade.BREAKING
+        if each.severity is ChangeSeverity.BREAKING
     ]
 
 

@@ -110,13 +110,15 @@ class Taping:
         told = [f"recordings: {tape.file}"]
         if not whole and tape.taken and tape.mode != "verify":
             told.append("the test failed: its recordings are left as they were")
-        told += [f"{each.grade} {each.kind} {each.place}: {each.before} -> {each.after}" for each in changes]
+        told += [
+            f"{each.severity} {each.kind} {each.location}: {each.before} -> {each.after}" for each in changes
+        ]
         data = {
             "file": _below(self._config, tape),
             "played": len(tape.known) - len(tape.deck.unplayed) if tape.mode in _PLAYING else 0,
             "written": written,
             "unplayed": [each.name for each in tape.deck.unplayed] if tape.plays else [],
-            "changes": [f"{each.grade} {each.kind} {each.place}" for each in changes],
+            "changes": [f"{each.severity} {each.kind} {each.location}" for each in changes],
         }
         return Taped({"recordings": data}, "\n".join(told), trouble)
 

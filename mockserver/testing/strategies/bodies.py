@@ -9,7 +9,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from mockserver.contract import operations
 from mockserver.profiles import latest_profile
-from mockserver.server.context import input_list
+from mockserver.server.context import to_input_items
 from mockserver.testing.strategies.replies import output_items, responses
 from mockserver.testing.strategies.requests import inputs, requests
 from mockserver.testing.strategies.usages import usages
@@ -46,7 +46,7 @@ def _of_kind(kind: str, here: Look) -> SearchStrategy[JSONObject]:
 @st.composite
 def _items(draw: DrawFn, here: Look) -> list[JSONObject]:
     """Items as they are listed: what was asked, and perhaps an answer."""
-    asked = input_list(draw(inputs(here.profile.name)), here.response_id(1))
+    asked = to_input_items(draw(inputs(here.profile.name)), here.response_id(1))
     said = draw(st.lists(output_items(profile=here.profile.name), max_size=1))
     return [*asked, *said]
 

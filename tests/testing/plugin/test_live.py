@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from mockserver.profiles import load_profile
-from tests.live.conftest import CANARY, standin, standins
+from tests.live.conftest import CANARY_KEY, fake_endpoint, fake_endpoints
 from tests.testing.plugin.conftest import Run
 
-__all__ = ["standin", "standins"]
+__all__ = ["fake_endpoint", "fake_endpoints"]
 
 ASKS = """
 def test_asks(ask, responses_server):
@@ -19,7 +19,7 @@ def test_asks(ask, responses_server):
 
 @pytest.fixture(autouse=True)
 def _key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DASHSCOPE_API_KEY", CANARY)
+    monkeypatch.setenv("DASHSCOPE_API_KEY", CANARY_KEY)
 
 
 def live(root: str, wrong: str = "honest") -> list[str]:
@@ -100,7 +100,7 @@ def test_it(ask, responses_server):
 def test_the_key_is_in_no_output(run: Run, standin: str) -> None:
     result = run(ASKS.replace('"hi"', '"ho"'), *live(standin, "key-in-body"), "-vv", "--showlocals")
     result.assert_outcomes(failed=1)
-    assert CANARY not in result.stdout.str() + result.stderr.str()
+    assert CANARY_KEY not in result.stdout.str() + result.stderr.str()
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from mockserver import MockServer
 from mockserver.exchanges import Exchange, parse_exchanges
 from mockserver.testing.run.places import recording_file
-from tests.live.conftest import CANARY
+from tests.live.conftest import CANARY_KEY
 from tests.testing.plugin.conftest import Run
 
 ROOT = Path(__file__).parent.parent.parent.parent
@@ -31,8 +31,8 @@ NAME = "test_what_a_mode_does"
 
 @pytest.fixture
 def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[MockServer]:
-    monkeypatch.setenv("DASHSCOPE_API_KEY", CANARY)
-    with MockServer(api_key=CANARY, seed=None, strict=False) as server:
+    monkeypatch.setenv("DASHSCOPE_API_KEY", CANARY_KEY)
+    with MockServer(api_key=CANARY_KEY, seed=None, strict=False) as server:
         yield server
 
 
@@ -80,7 +80,7 @@ def test_a_test_is_recorded_once_and_then_played(
     report = json.loads((pytester.path / "report.json").read_bytes())
     jsonschema.validate(report, json.loads((ROOT / "schemas" / "pytest_report.json").read_bytes()))
     assert report["tests"][0]["recordings"]["played"] == 1
-    assert CANARY not in file.read_text() + json.dumps(report)
+    assert CANARY_KEY not in file.read_text() + json.dumps(report)
 
 
 def test_a_played_answer_is_the_recorded_one(

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from mockserver.server.runner import bind
+from mockserver.server.runner import bind_socket
 from tests.testing.plugin.conftest import Run
 
 KILL = """
@@ -67,7 +67,7 @@ def test_wrong(make_responses_server):
 
 
 def test_a_port_in_use_is_one_clear_error(run: Run) -> None:
-    taken = bind("127.0.0.1", 0)
+    taken = bind_socket("127.0.0.1", 0)
     port = taken.getsockname()[1]
     began = time.monotonic()
     result = run(
@@ -91,7 +91,7 @@ def test_again(ask):
 
 def test_a_port_of_ones_choice_serves_every_kind(run: Run) -> None:
     """One server after the other, where tests want different ones."""
-    free = bind("127.0.0.1", 0)
+    free = bind_socket("127.0.0.1", 0)
     port = free.getsockname()[1]
     free.close()
     result = run(
