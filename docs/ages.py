@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from docs.neighbours import neighbour
 from mockserver.contract.operations import OPERATIONS
-from mockserver.contract.overlays import branches, is_known
-from mockserver.contract.schemas import ProfileSchemas, schemas
+from mockserver.contract.overlays import is_known, union_branches
+from mockserver.contract.schemas import ProfileSchemas, load_schemas
 from mockserver.profiles import document, load_profile, profile_names
 from mockserver.server.faults import Fault, load_faults
 
@@ -43,13 +43,13 @@ class Cell(NamedTuple):
 def cells() -> Iterator[Cell]:
     """Every cell but those of the errors, which are the same in all profiles."""
     for profile in PROFILES:
-        about, known = load_profile(profile), schemas(profile)
+        about, known = load_profile(profile), load_schemas(profile)
         for name, operation in OPERATIONS.items():
             if not any(name in load_profile(each).operations for each in PROFILES):
                 continue
             yield Cell("endpoint", profile, name, name in about.operations, operation.source)
         for name in _parameters():
-            source = _source(known.union["create_request"]["properties"][name])
+            source = _source(known.undated["create_request"]["properties"][name])
             yield Cell("parameter", profile, name, name in about.parameters, source)
         for name in _tools():
             there = name == "function" or name in about.tools
@@ -59,15 +59,15 @@ def cells() -> Iterator[Cell]:
 
 
 def _types(union: str, profile: str, known: ProfileSchemas) -> Iterator[Cell]:
-    for kind, branch in branches(known.union[union]):
+    for kind, branch in union_branches(known.undated[union]):
         name = branch["then"]["$ref"].removesuffix(".json")
-        source = _source(known.union[name]["properties"]["type"])
-        yield Cell(union, profile, kind, is_known(branch, known.age), source)
+        source = _source(known.undated[name]["properties"]["type"])
+        yield Cell(union, profile, kind, is_known(branch, known.date), source)
 
 
 def _tool_source(known: ProfileSchemas, name: str) -> str:
-    kinds = {kind: branch["then"]["$ref"] for kind, branch in branches(known.union["tool"])}
-    schema = known.union[kinds[name].removesuffix(".json")]
+    kinds = {kind: branch["then"]["$ref"] for kind, branch in union_branches(known.undated["tool"])}
+    schema = known.undated[kinds[name].removesuffix(".json")]
     return _source(schema["properties"]["type"])
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from docs.ages import profiles_page
 from docs.faults_page import faults_page
 from docs.migrate_page import migrate_page
-from mockserver.contract.examples import load_examples
-from mockserver.contract.rules import Rule, live_rules, load_rules
+from mockserver.contract.examples import load_rule_examples
+from mockserver.contract.rules import Rule, load_live_rules, load_rules
 
 __all__ = ["PAGES", "rules_page"]
 
@@ -37,7 +37,7 @@ def rules_page() -> str:
 
 
 def _rules_page() -> Iterator[str]:
-    rules = {**load_rules(), **live_rules()}
+    rules = {**load_rules(), **load_live_rules()}
     yield "<!-- Written by docs/generate.py from schemas/rules.json, live.json and examples: `make docs`. -->"
     yield "# The rules of the contract\n"
     yield f"There are {len(rules)} rules. Only errors break the contract. `mockserver rules ID` shows the"
@@ -62,10 +62,10 @@ def _rule(rule: Rule) -> Iterator[str]:
     yield f"\n{rule.statement}\n"
     yield f"Where it is broken: {rule.reason}\n"
     yield f"Source: {rule.source}.\n"
-    if rule.id not in load_examples():
+    if rule.id not in load_rule_examples():
         return
     yield "```text"
-    found = [each for each in load_examples()[rule.id].findings() if each.rule == rule.id]
+    found = [each for each in load_rule_examples()[rule.id].check() if each.rule == rule.id]
     yield from (str(each) for each in found[:2])
     yield "```"
 

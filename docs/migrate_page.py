@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from mockserver.contract.chat.migration import load_migration
+from mockserver.contract.chat.migration import load_migration_tables
 
 __all__ = ["migrate_page"]
 
@@ -31,7 +31,7 @@ def _table(name: str) -> Iterator[str]:
     yield f"<!-- table: {name} -->"
     yield f"| {_HEADS[name]} | Responses | |"
     yield "|---|---|---|"
-    for row in load_migration()[name]:
+    for row in load_migration_tables()[name]:
         if row.chat == "history":
             continue  # told in a section of its own
         there = "—" if row.responses is None else f"`{row.responses}`"

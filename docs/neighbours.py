@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from mockserver.contract.operations import operations
-from mockserver.contract.schemas import schemas
+from mockserver.contract.operations import profile_operations
+from mockserver.contract.schemas import load_schemas
 from mockserver.profiles import document, load_profile
 from mockserver.testing.strategies.variants import EVENTS
 
@@ -82,11 +82,15 @@ LLMPROBE: Mapping[str, str] = {
 
 def neighbour() -> Iterator[str]:
     """The lines about Open Responses."""
-    about, facts, known = load_profile(NAME), document(NAME)["facts"], schemas(NAME)
+    about, facts, known = load_profile(NAME), document(NAME)["facts"], load_schemas(NAME)
     yield _ABOUT
     for words, fact in _FACTS.items():
         yield f"| {words} | {_shown(getattr(about, fact))} | {facts[fact]['source']} |"
-    yield "\nEndpoints: " + ", ".join(f"`{each.method} {each.path}`" for each in operations(about)) + ".\n"
+    yield (
+        "\nEndpoints: "
+        + ", ".join(f"`{each.method} {each.path}`" for each in profile_operations(about))
+        + ".\n"
+    )
     yield f"Parameters: {', '.join(f'`{name}`' for name in about.parameters)}; others are ignored.\n"
     sent = (each for each in known.event_types if each not in EVENTS)
     yield f"Events that the mock sends: {_listed(sent)}.\n"

@@ -177,7 +177,7 @@ def _findings(crossing: Crossing) -> list[Any]:
     if operation is None:
         return [f"{profile.name} has no such operation"]
     if operation.name != "createResponse":
-        return errors(check_body(crossing.body, operation.reply, profile))
+        return errors(check_body(crossing.body, operation.response_schema, profile))
     request = _value(crossing.request)
     if request.get("stream"):
         if not crossing.headers["content-type"].startswith("text/event-stream"):
@@ -196,7 +196,7 @@ def _admin_problems(crossing: Crossing) -> list[Any]:
 
     steps = crossing.path.split("/")
     replies = [
-        each.reply
+        each.response_schema
         for each in OPERATIONS
         if each.method == ("GET" if crossing.method == "HEAD" else crossing.method)
         and len(each.path.split("/")) == len(steps)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from docs.generate import FOLDER, PAGES
-from mockserver.contract.rules import live_rules, load_rules
+from mockserver.contract.rules import load_live_rules, load_rules
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -14,5 +14,5 @@ def test_the_page_is_current(page: str) -> None:
 
 
 def test_every_rule_is_told() -> None:
-    for rule in (*load_rules(), *live_rules()):
+    for rule in (*load_rules(), *load_live_rules()):
         assert f"\n### {rule}\n" in PAGES["rules.md"]

@@ -11,7 +11,7 @@ import pytest
 from docs.ages import PROFILES, Cell, cells
 from mockserver.contract.check import check_body, check_request
 from mockserver.contract.operations import OPERATIONS
-from mockserver.contract.schemas import schemas
+from mockserver.contract.schemas import load_schemas
 from mockserver.profiles import load_profile
 from mockserver.server.faults import load_faults
 from mockserver.testing.mock import MockServer
@@ -65,7 +65,7 @@ def test_endpoints(cell: Cell, ask: Asker) -> None:
     reply = ask.call(operation.method, path, body)
     assert reply.status_code == (200 if cell.there else 404)
     if cell.there:
-        assert check_body(reply.content, operation.reply, cell.profile) == []
+        assert check_body(reply.content, operation.response_schema, cell.profile) == []
     else:
         assert reply.json()["code"] == "NotFound"
 
@@ -118,7 +118,7 @@ def test_items(cell: Cell, ask: Asker) -> None:
 @pytest.mark.parametrize("cell", of("event"))
 def test_events(cell: Cell, ask: Asker) -> None:
     assert (cell.name in seen(ask, cell.profile)[1]) == cell.there
-    assert (cell.name in schemas(cell.profile).event_types) == cell.there
+    assert (cell.name in load_schemas(cell.profile).event_types) == cell.there
 
 
 def seen(ask: Asker, profile: str) -> tuple[set[str], set[str]]:
@@ -126,7 +126,7 @@ def seen(ask: Asker, profile: str) -> tuple[set[str], set[str]]:
     if profile not in _SEEN:
         items: set[str] = set()
         kinds: set[str] = set()
-        for script in bases.scripts(profile).values():
+        for script in bases.profile_scripts(profile).values():
             if script.status != "completed":
                 continue
             ask.server.reply(script)

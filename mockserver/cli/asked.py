@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from mockserver.cli.judged import Judged
 from mockserver.cli.reports import Format
-from mockserver.contract.files import Verdict
+from mockserver.contract.files import CheckResult
 from mockserver.contract.findings import Finding, Severity
-from mockserver.contract.words import plain
+from mockserver.contract.words import escape_unprintable
 from mockserver.server.journal import Entry
 from mockserver.server.logbook import AccessLog
 from mockserver.wire.redaction import redact
@@ -45,7 +45,7 @@ class Asked:
         lines = [f"mockserver: {_counted(self.requests, found)}"]
         if not self.requests:
             lines[0] += ": does the command read OPENAI_BASE_URL?"
-        lines += [f"  refused: {plain(what)}{_times(count)}" for what, count in self.refused]
+        lines += [f"  refused: {escape_unprintable(what)}{_times(count)}" for what, count in self.refused]
         return "".join(f"{line}\n" for line in lines) + (form(found, failing) if found else "")
 
 
@@ -107,7 +107,9 @@ class Tally(AccessLog):
         return Asked(self._requests, tuple(judged), tuple(self._refused.most_common()))
 
     def _judged(self, name: str, findings: tuple[Finding, ...], data: bytes = b"") -> Judged:
-        return Judged(name, Verdict("request", self._profile, "the server's own", findings), findings, data)
+        return Judged(
+            name, CheckResult("request", self._profile, "the server's own", findings), findings, data
+        )
 
 
 #: Paths of the mock's own, which tell nothing of the contract.

@@ -15,7 +15,7 @@ from pathlib import Path
 from mockserver.cli.judged import Judged
 from mockserver.cli.reports import FORMATS
 from mockserver.cli.settings import give_up, settings
-from mockserver.contract.files import AUTO, Verdict, check_file
+from mockserver.contract.files import AUTO, CheckResult, check_file
 from mockserver.contract.findings import Severity
 from mockserver.contract.rules import load_rules
 from mockserver.errors import ConfigurationError, InvalidJSON
@@ -115,7 +115,7 @@ def _parts(data: bytes) -> Iterator[tuple[str, bytes]]:
         yield "", data
 
 
-def _judged(file: str, place: str, data: bytes, verdict: Verdict, ignored: Sequence[str]) -> Judged:
+def _judged(file: str, place: str, data: bytes, verdict: CheckResult, ignored: Sequence[str]) -> Judged:
     kept = tuple(each for each in verdict.findings if each.rule not in ignored)
     return Judged(f"{'standard input' if file == '-' else file}{place}", verdict, kept, data)
 

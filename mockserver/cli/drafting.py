@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
-from mockserver.contract.detect import detect
+from mockserver.contract.detect import detect_content
 from mockserver.errors import ConfigurationError, InvalidJSON
 from mockserver.exchanges import parse_exchange
 from mockserver.server.asks import item_texts
@@ -61,7 +61,7 @@ def _made(data: bytes, prompt: str | None) -> Iterator[tuple[dict[str, Any] | No
     if isinstance(value, dict) and isinstance(value.get("log"), dict):
         yield from _of_har(value["log"])
         return
-    found = detect(data)
+    found = detect_content(data)
     if not text or found.kind not in ("stream", "response", "error"):
         raise ConfigurationError("neither a curl line, a HAR file, a stream nor a response")
     kind = "text/event-stream" if found.kind == "stream" else "application/json"

@@ -15,7 +15,7 @@ import click
 
 from mockserver.cli.options import option
 from mockserver.cli.settings import give_up
-from mockserver.contract.words import plain
+from mockserver.contract.words import escape_unprintable
 from mockserver.errors import MockServerError
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
 
@@ -152,7 +152,7 @@ def _print(found: Found, play: CommandPlay, options: dict[str, Any]) -> None:
     print("\n".join(case_lines(found.plan, play.door.look)))
     if found.outcome.said:
         print("Its standard error ends with:")
-        print("\n".join(f"  {plain(line)}" for line in found.outcome.said.splitlines()))
+        print("\n".join(f"  {escape_unprintable(line)}" for line in found.outcome.said.splitlines()))
     print(f"Replay: {_command_line(found.plan.id, play.command, options)}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mockserver.contract.files import Verdict
+from mockserver.contract.files import CheckResult
 from mockserver.contract.findings import Finding, Severity
 
 __all__ = ["Judged"]
@@ -15,7 +15,7 @@ class Judged:
     """One file and what is reported of it."""
 
     file: str
-    verdict: Verdict
+    verdict: CheckResult
     findings: tuple[Finding, ...]
     """Those that were not passed over."""
     data: bytes = b""

@@ -44,12 +44,14 @@ def page(judged: Sequence[Judged], failing: Container[Severity]) -> str:
 def _exchange(each: Judged) -> Exchange:
     """A file; of a chat request also what it is for the Responses API."""
     verdict = each.verdict
-    told = read_file(each.file, each.data, verdict.kind, each.findings, verdict.profile, verdict.why)
-    form = verdict.responses
+    told = read_file(
+        each.file, each.data, verdict.kind, each.findings, verdict.profile, verdict.profile_reason
+    )
+    form = verdict.migration
     if form is None:
         return told
     body = Body("Its form for the Responses API", redact(json.dumps(form.body).decode()), is_json=True)
-    notes = tuple((redact(note.member), redact(note.words)) for note in form.notes)
+    notes = tuple((redact(note.pointer), redact(note.message)) for note in form.notes)
     return replace(told, reply=body, about=(*told.about, *notes))
 
 

@@ -7,9 +7,9 @@ import sys
 import click
 
 from mockserver.cli.settings import give_up
-from mockserver.contract.examples import Example, load_examples
-from mockserver.contract.rules import Rule, live_rules, load_rules
-from mockserver.contract.words import plain
+from mockserver.contract.examples import RuleExample, load_rule_examples
+from mockserver.contract.rules import Rule, load_live_rules, load_rules
+from mockserver.contract.words import escape_unprintable
 
 __all__ = ["rules"]
 
@@ -26,20 +26,20 @@ def rules(rule: str | None, example: bool) -> None:
             give_up("--example needs the ID of a rule", 2)
         _table()
         return
-    known = {**load_rules(), **live_rules()}
+    known = {**load_rules(), **load_live_rules()}
     if rule.upper() not in known:
         give_up(f"there is no rule {rule}; `mockserver rules` lists those there are", 2)
     about = known[rule.upper()]
-    if example and about.id not in load_examples():
+    if example and about.id not in load_rule_examples():
         give_up(f"{about.id} has no example: only a running endpoint can break it", 2)
     if example:
-        sys.stdout.buffer.write(load_examples()[about.id].data)
+        sys.stdout.buffer.write(load_rule_examples()[about.id].data)
     else:
         _explain(about)
 
 
 def _table() -> None:
-    rules = [*load_rules().values(), *live_rules().values()]
+    rules = [*load_rules().values(), *load_live_rules().values()]
     width = max(len(", ".join(rule.profiles)) for rule in rules)
     for rule in rules:
         print(f"{rule.id}  {rule.severity:7}  {', '.join(rule.profiles):{width}}  {rule.title}")
@@ -53,11 +53,11 @@ def _explain(rule: Rule) -> None:
     print(f"  Profiles  {', '.join(rule.profiles)}")
     for profile, severity in rule.severity_in.items():
         print(f"            {profile}: {severity}")
-    if rule.id not in load_examples():
+    if rule.id not in load_rule_examples():
         print("\nOnly a running endpoint can break it: `mockserver verify` asks one.")
         return
-    example = load_examples()[rule.id]
-    found = [each for each in example.findings() if each.rule == rule.id]
+    example = load_rule_examples()[rule.id]
+    found = [each for each in example.check() if each.rule == rule.id]
     print(f"\nBroken, as {'an' if example.kind == 'error' else 'a'} {_kind(example)}:\n")
     places = {each.event for each in found}
     for number, line in enumerate(_lines(example)):
@@ -65,19 +65,19 @@ def _explain(rule: Rule) -> None:
         print(f"{'>' if marked else ' '} {_cut(line, 8 * _WIDTH if marked else _WIDTH)}")
     print("\nFound in it:\n")
     for each in found:
-        print(f"  {plain(str(each))}")
+        print(f"  {escape_unprintable(str(each))}")
     if example.request is None:
         kind = "" if example.kind == "auto" else f" --kind {example.kind}"
         print(f"\nThe whole of it: mockserver rules {rule.id} --example | mockserver check -{kind}")
 
 
-def _kind(example: Example) -> str:
+def _kind(example: RuleExample) -> str:
     if example.kind == "auto":
         return "file"
     return f"{example.kind} that answers {example.request}" if example.request else example.kind
 
 
-def _lines(example: Example) -> list[str]:
+def _lines(example: RuleExample) -> list[str]:
     """The example as text: an event, or a block, a line."""
     text = example.data[: 1 << 16].decode(errors="backslashreplace")
     blocks = text.split("\n\n") if "data:" in text[:200] else text.splitlines()
@@ -85,5 +85,5 @@ def _lines(example: Example) -> list[str]:
 
 
 def _cut(line: str, width: int) -> str:
-    line = plain(line)
+    line = escape_unprintable(line)
     return line if len(line) <= width else line[: width - 1] + "…"

@@ -10,10 +10,10 @@ import click
 from mockserver import resources
 from mockserver.cli.options import option
 from mockserver.cli.settings import give_up
-from mockserver.contract.chat.schemas import chat_schemas
-from mockserver.contract.openapi import VERSIONS, openapi_document
-from mockserver.contract.overlays import pointed
-from mockserver.contract.schemas import ProfileSchemas, schemas
+from mockserver.contract.chat.schemas import load_chat_schemas
+from mockserver.contract.openapi import OPENAPI_VERSIONS, openapi_document
+from mockserver.contract.overlays import rewrite_references
+from mockserver.contract.schemas import ProfileSchemas, load_schemas
 from mockserver.errors import MockServerError
 from mockserver.profiles import DEFAULT_PROFILE
 from mockserver.wire import json
@@ -28,7 +28,9 @@ _OWN = ("exchange", "report", "verification")
 @click.argument("name", required=False)
 @option("--profile", default=DEFAULT_PROFILE, help="The age or service.")
 @click.option("--bundle", is_flag=True, help="With all that it refers to, as one document.")
-@click.option("--openapi", type=click.Choice(list(VERSIONS)), help="The OpenAPI document of that version.")
+@click.option(
+    "--openapi", type=click.Choice(list(OPENAPI_VERSIONS)), help="The OpenAPI document of that version."
+)
 def schema(name: str | None, profile: str, bundle: bool, openapi: str | None) -> None:
     """Print a JSON Schema of a profile; without NAME list them, or with --bundle print all.
 
@@ -43,12 +45,12 @@ def schema(name: str | None, profile: str, bundle: bool, openapi: str | None) ->
         elif name in _OWN:
             sys.stdout.buffer.write((resources.folder("schemas") / f"{name}.json").read_bytes())
         elif name is not None:
-            known = chat_schemas() if name in chat_schemas().names else schemas(profile)
-            _print(known.document(name) if bundle else known.single(name))
+            known = load_chat_schemas() if name in load_chat_schemas().names else load_schemas(profile)
+            _print(known.document(name) if bundle else known.schema(name))
         elif bundle:
-            _print(_all(schemas(profile)))
+            _print(_all(load_schemas(profile)))
         else:
-            _list(schemas(profile))
+            _list(load_schemas(profile))
     except MockServerError as error:
         give_up(str(error), 2)
 
@@ -58,9 +60,9 @@ def _print(value: Any) -> None:
 
 
 def _list(known: ProfileSchemas) -> None:
-    for name, each in known.known().items():
+    for name, each in known.all_schemas().items():
         print(f"{name:48}{each['title']}")
-    for name, each in chat_schemas().known().items():
+    for name, each in load_chat_schemas().all_schemas().items():
         print(f"{name:48}{each['title']}")
     for name in _OWN:
         own = json.loads((resources.folder("schemas") / f"{name}.json").read_bytes())
@@ -71,5 +73,5 @@ def _all(known: ProfileSchemas) -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"Schemas of {known.profile}",
-        "$defs": {name: pointed(each, "#/$defs/") for name, each in known.known().items()},
+        "$defs": {name: rewrite_references(each, "#/$defs/") for name, each in known.all_schemas().items()},
     }

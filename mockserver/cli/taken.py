@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mockserver.contract.findings import Severity
-from mockserver.contract.words import lines_of, plain
+from mockserver.contract.words import escape_unprintable, finding_lines
 from mockserver.wire.redaction import redact
 
 if TYPE_CHECKING:
@@ -49,8 +49,13 @@ class Summary:
         lines = [line + (f"  ({told.problem})" if told.problem else "")]
         for finding in told.findings:
             if finding.severity is not Severity.INFO:
-                lines += lines_of(finding)
-        print(*(redact(plain(each), told.secrets) for each in lines), sep="\n", file=sys.stderr, flush=True)
+                lines += finding_lines(finding)
+        print(
+            *(redact(escape_unprintable(each), told.secrets) for each in lines),
+            sep="\n",
+            file=sys.stderr,
+            flush=True,
+        )
 
     def text(self) -> str:
         """What all requests came to."""
@@ -58,7 +63,10 @@ class Summary:
         lines += [f"  {what}: {count}" for what, count in sorted(self._troubles.items())]
         order = [each.value for each in Severity]
         found = sorted(self._found.items(), key=lambda each: (order.index(each[0][0]), each[0]))
-        lines += [f"  {severity} {rule}: {plain(text)} ({count})" for (severity, rule, text), count in found]
+        lines += [
+            f"  {severity} {rule}: {escape_unprintable(text)} ({count})"
+            for (severity, rule, text), count in found
+        ]
         return "".join(f"{line}\n" for line in lines)
 
     def breaks(self, fail_on: str) -> bool:

@@ -11,32 +11,32 @@ from itertools import chain
 from typing import Any
 
 from mockserver.contract.findings import Finding
-from mockserver.contract.frames import FrameChecker
-from mockserver.contract.lines import LineChecker
-from mockserver.contract.operations import bodies
-from mockserver.contract.parsing import Body, parsed, value_of
-from mockserver.contract.requests import RequestJudge
-from mockserver.contract.responses import STATUSES, fits_request, output_rules, usage_rules
-from mockserver.contract.rules import Report, finding
-from mockserver.contract.schemas import schemas
-from mockserver.contract.shapes import shape_findings
-from mockserver.contract.stream import StreamChecker
+from mockserver.contract.frames import ResponsesFramingChecker
+from mockserver.contract.lines import JSONLinesChecker
+from mockserver.contract.operations import body_schemas
+from mockserver.contract.parsing import Body, body_value, parse_body
+from mockserver.contract.requests import RequestChecker
+from mockserver.contract.responses import RESPONSE_STATUSES, check_against_request, check_output, check_usage
+from mockserver.contract.rules import Report, make_finding
+from mockserver.contract.schemas import load_schemas
+from mockserver.contract.shapes import schema_findings
+from mockserver.contract.stream import EventSequenceChecker
 from mockserver.errors import UnknownSchema
 from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile
 
 __all__ = [
-    "TRIMMED",
+    "RULES_SKIPPED_WHEN_TRIMMED",
     "check_body",
     "check_error",
     "check_request",
     "check_response",
     "check_stream",
-    "text_findings",
+    "check_json_text",
 ]
 
 #: Rules that are about what is there no longer when a sample was shortened by hand: members, numbers,
 #: events and pieces of text that were left out. A trimmed sample is not judged by them; by all others it is.
-TRIMMED = frozenset(
+RULES_SKIPPED_WHEN_TRIMMED = frozenset(
     {
         *("SCH-002", "USE-004"),
         *("SEQ-002", "SEQ-004", "SEQ-006", "SEQ-008", "SEQ-013"),
@@ -45,7 +45,7 @@ TRIMMED = frozenset(
     }
 )
 
-_OVER = frozenset({"completed", "failed", "incomplete"})
+_FINAL_STATUSES = frozenset({"completed", "failed", "incomplete"})
 
 
 def check_request(
@@ -59,10 +59,10 @@ def check_request(
     ...     print(finding.rule, finding.pointer)
     REQ-001 /input
     """
-    value, found = parsed(body)
+    value, found = parse_body(body)
     if found and value is None:
         return found
-    return found + RequestJudge(_profile(profile), models).findings(value)
+    return found + RequestChecker(_resolve_profile(profile), models).check(value)
 
 
 def check_response(
@@ -73,30 +73,30 @@ def check_response(
     With the `request` (bytes or value) also whether the answer fits it. `trimmed` judges a sample that
     was shortened by hand for what it still shows: see `TRIMMED`.
     """
-    profile = _profile(profile)
-    value, found = parsed(body)
+    profile = _resolve_profile(profile)
+    value, found = parse_body(body)
     if found and value is None:
         return found
     report = Report(profile.name)
-    report.found = found + shape_findings(schemas(profile.name), "response", value)
+    report.findings = found + schema_findings(load_schemas(profile.name), "response", value)
     if isinstance(value, dict):
-        _response_rules(value, profile, report)
-        asked = value_of(request)
-        fits_request(value, asked, profile, report)
+        _check_response_rules(value, profile, report)
+        asked = body_value(request)
+        check_against_request(value, asked, profile, report)
         if isinstance(asked, dict) and asked.get("stream") is True:
-            report.say("SSE-006", "", "a stream was asked for, and JSON came")
-    return _shown(report.found, trimmed=trimmed)
+            report.add("SSE-006", "", "a stream was asked for, and JSON came")
+    return _filter_trimmed(report.findings, trimmed=trimmed)
 
 
-def _response_rules(response: dict[str, Any], profile: Profile, report: Report) -> None:
+def _check_response_rules(response: dict[str, Any], profile: Profile, report: Report) -> None:
     status = response.get("status")
-    if isinstance(status, str) and status in STATUSES - _OVER:
+    if isinstance(status, str) and status in RESPONSE_STATUSES - _FINAL_STATUSES:
         message = "an answer that was not streamed is over"
-        report.say("SEQ-009", "/status", message, expected="completed", got=status)
+        report.add("SEQ-009", "/status", message, expected="completed", got=status)
     if status == "completed" and response.get("model") == "":
-        report.say("SEQ-011", "/model", "the model has no name at the end", got="")
-    usage_rules(response, profile, report)
-    output_rules(response, report)
+        report.add("SEQ-011", "/model", "the model has no name at the end", got="")
+    check_usage(response, profile, report)
+    check_output(response, report)
 
 
 def check_error(
@@ -107,27 +107,27 @@ def check_error(
     With HTTP `status` 200 a failed response is also taken: the service reports some faults so (API
     reference, August 2026).
     """
-    profile = _profile(profile)
-    value, found = parsed(body)
+    profile = _resolve_profile(profile)
+    value, found = parse_body(body)
     if found and value is None:
         return found
-    known = schemas(profile.name)
+    known = load_schemas(profile.name)
     if isinstance(value, dict) and value.get("object") == "response":
-        found += shape_findings(known, "response", value)
+        found += schema_findings(known, "response", value)
         if value.get("status") != "failed" or (status is not None and status >= 400):
             report = Report(profile.name)
             message = "a response object where an error was expected"
-            report.say("SCH-001", "/object", message, got=value.get("status"))
-            found += report.found
+            report.add("SCH-001", "/object", message, got=value.get("status"))
+            found += report.findings
         return found
     if isinstance(value, dict) and not value.keys() & {"error", "code", "message"}:
         message = "no error envelope: neither {request_id, code, message} nor {error}"
-        return [*found, finding("SCH-002", "", message, got=value)]
+        return [*found, make_finding("SCH-002", "", message, got=value)]
     wrapped = isinstance(value, dict) and "error" in value
-    return found + shape_findings(known, "error_wrapped" if wrapped else "error", value)
+    return found + schema_findings(known, "error_wrapped" if wrapped else "error", value)
 
 
-def check_body(body: Body, kind: str, profile: str | Profile = DEFAULT_PROFILE) -> list[Finding]:
+def check_body(body: Body, schema_name: str, profile: str | Profile = DEFAULT_PROFILE) -> list[Finding]:
     """Check a body of one of the profile's other operations.
 
     `kind` is the name of its schema, as `contract.operations` has it: "input_items", "conversation",
@@ -136,24 +136,24 @@ def check_body(body: Body, kind: str, profile: str | Profile = DEFAULT_PROFILE) 
     >>> check_body({"id": "resp_1", "deleted": True}, "deleted_response", "qwen-2026-05")
     []
     """
-    profile = _profile(profile)
-    if kind == "create_request":
+    profile = _resolve_profile(profile)
+    if schema_name == "create_request":
         return check_request(body, profile)
-    if kind == "response":
+    if schema_name == "response":
         return check_response(body, profile)
-    known = sorted({*bodies(profile)})
-    if kind not in known:
-        raise UnknownSchema(f"{profile.name} has no body {kind!r}; there are: {', '.join(known)}")
-    value, found = parsed(body)
+    known = sorted({*body_schemas(profile)})
+    if schema_name not in known:
+        raise UnknownSchema(f"{profile.name} has no body {schema_name!r}; there are: {', '.join(known)}")
+    value, found = parse_body(body)
     if found and value is None:
         return found
-    found += shape_findings(schemas(profile.name), kind, value)
+    found += schema_findings(load_schemas(profile.name), schema_name, value)
     if isinstance(value, dict) and isinstance(value.get("data"), list) and "first_id" in value:
-        found += _page(value, profile)
+        found += _check_page(value, profile)
     return found
 
 
-def _page(page: dict[str, Any], profile: Profile) -> list[Finding]:
+def _check_page(page: dict[str, Any], profile: Profile) -> list[Finding]:
     """ITM-006 and SCH-001: no id twice, and first and last are those of the list."""
     report = Report(profile.name)
     ids = [each.get("id") for each in page["data"] if isinstance(each, dict)]
@@ -161,11 +161,11 @@ def _page(page: dict[str, Any], profile: Profile) -> list[Finding]:
         wanted = expected[0] if expected else None
         if page.get(name) != wanted:
             message = "is not the id of that item of the page"
-            report.say("SCH-001", f"/{name}", message, expected=wanted, got=page.get(name))
+            report.add("SCH-001", f"/{name}", message, expected=wanted, got=page.get(name))
     for index, given in enumerate(ids):
         if given in ids[:index]:
-            report.say("ITM-006", f"/data/{index}/id", "another item has this id", got=given)
-    return report.found
+            report.add("ITM-006", f"/data/{index}/id", "another item has this id", got=given)
+    return report.findings
 
 
 def check_stream(
@@ -184,28 +184,28 @@ def check_stream(
     >>> [finding.rule for finding in check_stream(events)]
     ['SCH-002', 'SEQ-006']
     """
-    profile = _profile(profile)
+    profile = _resolve_profile(profile)
     if isinstance(source, str):
         source = source.encode(errors="surrogatepass")
     if isinstance(source, bytes | bytearray | memoryview):
         source = [source]
     items = iter(source)
-    first = list(_first(items))
+    first = list(_first_item(items))
     found: list[Finding] = []
     if first and isinstance(first[0], bytes | bytearray | memoryview):
         checker = _ByteChecker(profile)
         for chunk in chain(first, items):
             found += checker.feed(bytes(chunk))
         found += checker.finish()
-        events = checker.events
+        events = checker.event_checker
     else:
-        events = StreamChecker(profile)
+        events = EventSequenceChecker(profile)
         for item in chain(first, items):
             found += events.feed(item)
         found += events.finish()
     if request is not None:
-        found += _answers(value_of(request), events, profile)
-    return _shown(found, trimmed=trimmed)
+        found += _check_stream_against_request(body_value(request), events, profile)
+    return _filter_trimmed(found, trimmed=trimmed)
 
 
 class _ByteChecker:
@@ -213,57 +213,61 @@ class _ByteChecker:
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
-        self._head = b""
-        self._chosen: FrameChecker | LineChecker | None = None
+        self._undecided = b""
+        self._checker: ResponsesFramingChecker | JSONLinesChecker | None = None
 
     @property
-    def events(self) -> StreamChecker:
+    def event_checker(self) -> EventSequenceChecker:
         """The judge of the events."""
-        return self._choice().events
+        return self._select_checker().event_checker
 
     def feed(self, chunk: bytes) -> list[Finding]:
         """The findings that the next bytes bring."""
-        if self._chosen is not None:
-            return self._chosen.feed(chunk)
-        self._head += chunk
-        return self._choice().feed(self._head) if self._head.strip() else []
+        if self._checker is not None:
+            return self._checker.feed(chunk)
+        self._undecided += chunk
+        return self._select_checker().feed(self._undecided) if self._undecided.strip() else []
 
     def finish(self) -> list[Finding]:
         """The findings that the end of the bytes brings."""
-        if self._chosen is None:
-            self._choice().feed(self._head)
-        return self._choice().finish()
+        if self._checker is None:
+            self._select_checker().feed(self._undecided)
+        return self._select_checker().finish()
 
-    def _choice(self) -> FrameChecker | LineChecker:
-        if self._chosen is None:
-            lines = self._head.lstrip().startswith(b"{")
-            self._chosen = LineChecker(self._profile) if lines else FrameChecker(self._profile)
-        return self._chosen
+    def _select_checker(self) -> ResponsesFramingChecker | JSONLinesChecker:
+        if self._checker is None:
+            lines = self._undecided.lstrip().startswith(b"{")
+            self._checker = (
+                JSONLinesChecker(self._profile) if lines else ResponsesFramingChecker(self._profile)
+            )
+        return self._checker
 
 
-def _answers(request: Any, events: StreamChecker, profile: Profile) -> list[Finding]:
+def _check_stream_against_request(
+    request: Any, event_checker: EventSequenceChecker, profile: Profile
+) -> list[Finding]:
     report = Report(profile.name)
     if isinstance(request, dict) and request.get("stream") is not True:
-        report.say("SSE-006", "", "no stream was asked for, and one came")
-    if events.response is not None:
-        fits_request(events.response, request, profile, report, "/response")
-    return report.found
+        report.add("SSE-006", "", "no stream was asked for, and one came")
+    if event_checker.final_response is not None:
+        check_against_request(event_checker.final_response, request, profile, report, "/response")
+    return report.findings
 
 
-def _first(items: Iterator[Any]) -> Iterator[Any]:
+def _first_item(items: Iterator[Any]) -> Iterator[Any]:
     for item in items:
         yield item
         return
 
 
-def _profile(profile: str | Profile) -> Profile:
+def _resolve_profile(profile: str | Profile) -> Profile:
     return load_profile(profile) if isinstance(profile, str) else profile
 
 
-def text_findings(body: bytes) -> list[Finding]:
+def check_json_text(body: bytes) -> list[Finding]:
     """What the text of a body breaks, whatever its value: not JSON, or a name that is there twice."""
-    return parsed(body)[1]
+    return parse_body(body)[1]
 
 
-def _shown(found: list[Finding], *, trimmed: bool) -> list[Finding]:
-    return [each for each in found if each.rule not in TRIMMED] if trimmed else found
+def _filter_trimmed(findings: list[Finding], *, trimmed: bool) -> list[Finding]:
+    return [each for each in findings if each.rule not in RULES_SKIPPED_WHEN_TRIMMED] if trimmed else findings

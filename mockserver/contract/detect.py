@@ -16,7 +16,7 @@ from mockserver.contract.lines import is_event
 from mockserver.errors import InvalidJSON
 from mockserver.wire import json
 
-__all__ = ["KINDS", "Detected", "detect"]
+__all__ = ["KINDS", "DetectedContent", "detect_content"]
 
 #: What a file can be judged as; an exchange is judged by its parts.
 KINDS = (
@@ -31,16 +31,16 @@ KINDS = (
 )
 
 _STATUS_LINE = re.compile(rb"HTTP/[0-9](?:\.[0-9])? ([1-5][0-9]{2})(?: [^\r\n]*)?\r?\n")
-_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})(?:;[^\r\n]*)?\r\n")
-_FIELD = re.compile(rb"^(?:(?:data|event|id|retry) *:|:)", re.MULTILINE)
-_CHUNKS = re.compile(rb'^data: ?\{.*"object": ?"chat\.completion\.chunk"', re.MULTILINE)
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})(?:;[^\r\n]*)?\r\n")
+_SSE_FIELD = re.compile(rb"^(?:(?:data|event|id|retry) *:|:)", re.MULTILINE)
+_CHAT_CHUNK = re.compile(rb'^data: ?\{.*"object": ?"chat\.completion\.chunk"', re.MULTILINE)
 _BOM = b"\xef\xbb\xbf"
 #: So far into a file the first field of a stream is looked for.
-_SEARCHED = 1 << 16
+_MAX_SEARCHED_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class Detected:
+class DetectedContent:
     """A file's content and what it is."""
 
     kind: str | None
@@ -53,13 +53,13 @@ class Detected:
     status: int | None = None
     """Of the HTTP head, if there is one."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    cut: bool = False
+    truncated: bool = False
     """Whether the chunks of the body end without their end."""
 
 
-def detect(data: bytes) -> Detected:
+def detect_content(data: bytes) -> DetectedContent:
     """What `data` is."""
-    found = _without_head(data)
+    found = _strip_http_heads(data)
     text = found.body.removeprefix(_BOM).strip()
     if not text or text[:1] == b"<":
         # Nothing, or a page: what a stream is when there is no stream. The judge of streams says so.
@@ -71,19 +71,19 @@ def detect(data: bytes) -> Detected:
     return replace(found, kind=_kind_of_value(found, value), value=value, is_json=True)
 
 
-def _without_head(data: bytes) -> Detected:
+def _strip_http_heads(data: bytes) -> DetectedContent:
     """The body behind any number of HTTP heads (100 Continue, a proxy's 200, redirects, the answer)."""
     status, headers, rest = None, {}, data
     while (line := _STATUS_LINE.match(rest)) is not None:
         status = int(line[1])
         head, blank, rest = _split_head(rest[line.end() :])
-        headers = _headers(head)
+        headers = _parse_headers(head)
         if not blank:
             break
-    if "chunked" in headers.get("transfer-encoding", "") and _CHUNK.match(rest):
-        body, whole = _dechunked(rest)
-        return Detected(None, body, status=status, headers=headers, cut=not whole)
-    return Detected(None, rest, status=status, headers=headers)
+    if "chunked" in headers.get("transfer-encoding", "") and _CHUNK_SIZE.match(rest):
+        body, whole = _join_chunks(rest)
+        return DetectedContent(None, body, status=status, headers=headers, truncated=not whole)
+    return DetectedContent(None, rest, status=status, headers=headers)
 
 
 def _split_head(data: bytes) -> tuple[bytes, bytes, bytes]:
@@ -91,16 +91,16 @@ def _split_head(data: bytes) -> tuple[bytes, bytes, bytes]:
     return (data, b"", b"") if blank is None else (data[: blank.start()], b"\n", data[blank.end() :])
 
 
-def _headers(head: bytes) -> dict[str, str]:
+def _parse_headers(head: bytes) -> dict[str, str]:
     pairs = (line.partition(":") for line in head.decode("latin-1").splitlines())
     return {name.strip().lower(): value.strip().lower() for name, _, value in pairs}
 
 
-def _dechunked(data: bytes) -> tuple[bytes, bool]:
+def _join_chunks(data: bytes) -> tuple[bytes, bool]:
     """The chunks put together, and whether the last of them was there."""
     pieces: list[bytes] = []
     at = 0
-    while (size := _CHUNK.match(data, at)) is not None:
+    while (size := _CHUNK_SIZE.match(data, at)) is not None:
         length = int(size[1], 16)
         if not length:
             return b"".join(pieces), True
@@ -109,59 +109,61 @@ def _dechunked(data: bytes) -> tuple[bytes, bool]:
     return b"".join(pieces), False
 
 
-def _kind_of_text(found: Detected, text: bytes) -> str | None:
+def _kind_of_text(detected: DetectedContent, text: bytes) -> str | None:
     """The kind of a body that is not one JSON value."""
     if text[:1] == b"{":
-        first = _first_value(text)
-        if _is_chunk(first):
+        first = _first_line_value(text)
+        if _is_chat_chunk(first):
             return "chat_stream"
-        return "stream" if _is_streamed(first) else None
-    if _CHUNKS.search(text[:_SEARCHED]):
+        return "stream" if _is_response_event(first) else None
+    if _CHAT_CHUNK.search(text[:_MAX_SEARCHED_BYTES]):
         return "chat_stream"
-    if "text/event-stream" in found.headers.get("content-type", "") or _FIELD.search(text[:_SEARCHED]):
+    if "text/event-stream" in detected.headers.get("content-type", "") or _SSE_FIELD.search(
+        text[:_MAX_SEARCHED_BYTES]
+    ):
         return "stream"
     return None
 
 
-def _first_value(text: bytes) -> Any:
+def _first_line_value(text: bytes) -> Any:
     return json.value_or_none(text.partition(b"\n")[0])
 
 
-def _kind_of_value(found: Detected, value: Any) -> str | None:
+def _kind_of_value(detected: DetectedContent, value: Any) -> str | None:
     if isinstance(value, list):
-        if any(map(_is_chunk, value)):
+        if any(map(_is_chat_chunk, value)):
             return "chat_stream"
-        return "stream" if not value or any(map(_is_streamed, value)) else None
+        return "stream" if not value or any(map(_is_response_event, value)) else None
     if not isinstance(value, dict):
         return None
-    for kind, marked in _MARKS.items():
+    for kind, marked in _KIND_SIGNALS.items():
         if marked(value):
             return kind
-    return "error" if found.status is not None and found.status >= 400 else None
+    return "error" if detected.status is not None and detected.status >= 400 else None
 
 
-def _is_streamed(value: Any) -> bool:
+def _is_response_event(value: Any) -> bool:
     """Whether a value is an event of a response, and no input item, which has a type too."""
     return is_event(value) and value["type"].startswith(("response.", "error"))
 
 
-def _is_chunk(value: Any) -> bool:
+def _is_chat_chunk(value: Any) -> bool:
     """Whether a value is a chunk of Chat Completions."""
     return isinstance(value, dict) and value.get("object") == "chat.completion.chunk"
 
 
-def _is_error(value: dict[str, Any]) -> bool:
+def _is_error_body(value: dict[str, Any]) -> bool:
     return isinstance(value.get("error"), dict | str) or ("code" in value and "message" in value)
 
 
-_MARKS = {
+_KIND_SIGNALS = {
     "exchange": lambda value: "match" in value and "reply" in value,
-    "chat_stream": _is_chunk,
+    "chat_stream": _is_chat_chunk,
     "chat_completion": lambda value: value.get("object") == "chat.completion",
     "chat_request": lambda value: "messages" in value and "input" not in value,
     "response": lambda value: value.get("object") == "response" or ("output" in value and "status" in value),
-    "stream": _is_streamed,
+    "stream": _is_response_event,
     "request": lambda value: "input" in value or ("model" in value and "id" not in value),
-    "error": _is_error,
+    "error": _is_error_body,
 }
 """What tells each kind of object, in the order in which they are asked."""

@@ -16,11 +16,11 @@ from mockserver.contract.findings import Finding
 from mockserver.profiles import DEFAULT_PROFILE
 from mockserver.wire import json
 
-__all__ = ["Example", "load_examples"]
+__all__ = ["RuleExample", "load_rule_examples"]
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class RuleExample:
     """One broken request, response, error or stream; its files are `schemas/examples/<rule>.json`."""
 
     rule: str
@@ -32,7 +32,7 @@ class Example:
     """What it answers, where the rule is about that."""
     profile: str = DEFAULT_PROFILE
 
-    def findings(self) -> list[Finding]:
+    def check(self) -> list[Finding]:
         """What the judge says of it."""
         if self.kind == "request":
             return check_request(self.data, self.profile)
@@ -50,21 +50,21 @@ class Example:
 
 
 @cache
-def load_examples() -> Mapping[str, Example]:
+def load_rule_examples() -> Mapping[str, RuleExample]:
     """The examples by rule."""
     files = resources.json_files("schemas", "examples")
-    return MappingProxyType({name: _example(json.loads(data)) for name, data in files})
+    return MappingProxyType({name: _parse_example(json.loads(data)) for name, data in files})
 
 
-def _example(about: dict[str, Any]) -> Example:
-    if "text" in about:
-        filler = about.get("filler", {"text": "", "count": 0})
-        data = about["text"].encode() + filler["text"].encode() * filler["count"]
-    elif "latin1" in about:  # bytes that are not UTF-8
-        data = about["latin1"].encode("latin-1")
-    elif isinstance(about["value"], list):
-        data = b"".join(json.dumps(event) + b"\n" for event in about["value"])
+def _parse_example(content: dict[str, Any]) -> RuleExample:
+    if "text" in content:
+        filler = content.get("filler", {"text": "", "count": 0})
+        data = content["text"].encode() + filler["text"].encode() * filler["count"]
+    elif "latin1" in content:  # bytes that are not UTF-8
+        data = content["latin1"].encode("latin-1")
+    elif isinstance(content["value"], list):
+        data = b"".join(json.dumps(event) + b"\n" for event in content["value"])
     else:
-        data = json.dumps(about["value"]) + b"\n"
-    profile = about.get("profile", DEFAULT_PROFILE)
-    return Example(about["rule"], about["kind"], data, about.get("request"), profile)
+        data = json.dumps(content["value"]) + b"\n"
+    profile = content.get("profile", DEFAULT_PROFILE)
+    return RuleExample(content["rule"], content["kind"], data, content.get("request"), profile)

@@ -7,154 +7,154 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mockserver.contract.check import check_error, check_request, check_response, check_stream
-from mockserver.contract.detect import Detected, detect
+from mockserver.contract.detect import DetectedContent, detect_content
 from mockserver.contract.findings import Finding, errors
-from mockserver.contract.marks import Choice, choose_profile
-from mockserver.contract.rules import finding
+from mockserver.contract.marks import ProfileChoice, detect_profile
+from mockserver.contract.rules import make_finding
 from mockserver.errors import InvalidExchange
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, profile_names
 
 if TYPE_CHECKING:
-    from mockserver.contract.chat.migration import Note
+    from mockserver.contract.chat.migration import MigrationNote
 
-__all__ = ["AUTO", "ResponsesForm", "Verdict", "check_file"]
+__all__ = ["AUTO", "CheckedMigration", "CheckResult", "check_file"]
 
 #: Stands for a profile or kind that the file itself is to tell.
 AUTO = "auto"
 
 
 @dataclass(frozen=True, slots=True)
-class ResponsesForm:
+class CheckedMigration:
     """What a chat request is for the Responses API."""
 
     body: dict[str, Any]
-    notes: tuple[Note, ...]
+    notes: tuple[MigrationNote, ...]
     """What of the chat request has no counterpart, or is otherwise there, and what to do."""
     findings: tuple[Finding, ...]
     """What the contract of the profile says of the body."""
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CheckResult:
     """What was found in one file."""
 
     kind: str | None
     """One of `detect.KINDS`; None where nothing tells."""
     profile: str
-    why: str
+    profile_reason: str
     """Why it was judged by this profile, in a few words."""
     findings: tuple[Finding, ...]
-    responses: ResponsesForm | None = None
+    migration: CheckedMigration | None = None
     """Of a chat request that its judge takes."""
 
 
-def check_file(data: bytes, profile: str = AUTO, kind: str = AUTO) -> Verdict:
+def check_file(data: bytes, profile: str = AUTO, kind: str = AUTO) -> CheckResult:
     """Judge the content of a file; `auto`: as what it shows itself to be. UnknownProfile.
 
     >>> verdict = check_file(b'{"model": "qwen3-max-2026-01-23", "input": "Hello!"}')
     >>> verdict.kind, verdict.profile, verdict.findings
     ('request', 'qwen-2026-01', ())
     """
-    found = detect(data)
+    found = detect_content(data)
     if kind != AUTO:
         found = replace(found, kind=kind)
-    choice = Choice(profile, "as asked") if profile != AUTO else _chosen(found)
+    choice = ProfileChoice(profile, "as asked") if profile != AUTO else _choose_profile(found)
     load_profile(choice.profile)
-    findings = _JUDGES[found.kind](found, choice.profile)
+    findings = _CHECKS[found.kind](found, choice.profile)
     form = None
     if found.kind == "chat_request" and not errors(findings):
-        form = _responses_form(found.value, choice.profile)
-    return Verdict(found.kind, choice.profile, choice.why, tuple(findings), form)
+        form = _check_migration(found.value, choice.profile)
+    return CheckResult(found.kind, choice.profile, choice.reason, tuple(findings), form)
 
 
-def _responses_form(value: dict[str, Any], profile: str) -> ResponsesForm:
-    from mockserver.contract.chat.migration import responses_form
+def _check_migration(value: dict[str, Any], profile: str) -> CheckedMigration:
+    from mockserver.contract.chat.migration import migrate_request
 
-    body, notes = responses_form(value, load_profile(profile))
-    return ResponsesForm(body, notes, tuple(check_request(body, profile)))
+    body, notes = migrate_request(value, load_profile(profile))
+    return CheckedMigration(body, notes, tuple(check_request(body, profile)))
 
 
-def _chosen(found: Detected) -> Choice:
-    if found.kind is not None and found.kind.startswith("chat_"):
-        return _chosen_for_chat(found.value)
-    if found.kind == "exchange" and isinstance(found.value, dict):
-        named = found.value.get("profile")
+def _choose_profile(detected: DetectedContent) -> ProfileChoice:
+    if detected.kind is not None and detected.kind.startswith("chat_"):
+        return _choose_chat_profile(detected.value)
+    if detected.kind == "exchange" and isinstance(detected.value, dict):
+        named = detected.value.get("profile")
         if named in profile_names():
-            return Choice(str(named), "as the exchange says")
+            return ProfileChoice(str(named), "as the exchange says")
         if named is not None:
-            return Choice(DEFAULT_PROFILE, f"the default: there is no profile {named!r}")
-        return choose_profile(b"", found.value.get("request"))
-    return choose_profile(found.body, found.value)
+            return ProfileChoice(DEFAULT_PROFILE, f"the default: there is no profile {named!r}")
+        return detect_profile(b"", detected.value.get("request"))
+    return detect_profile(detected.body, detected.value)
 
 
-def _chosen_for_chat(value: Any) -> Choice:
+def _choose_chat_profile(value: Any) -> ProfileChoice:
     """Chat Completions is judged alike in all ages: which one is for its Responses form to know."""
     model = value.get("model") if isinstance(value, dict) else None
     listing = [each for each in map(load_profile, profile_names()) if model in each.models]
     if not listing:
-        return Choice(DEFAULT_PROFILE, "the default: no age lists its model")
-    return Choice(min(listing, key=lambda each: each.age).name, f"the first age that lists {model}")
+        return ProfileChoice(DEFAULT_PROFILE, "the default: no age lists its model")
+    return ProfileChoice(min(listing, key=lambda each: each.age).name, f"the first age that lists {model}")
 
 
-def _chat(found: Detected, profile: str) -> list[Finding]:
+def _check_chat(detected: DetectedContent, profile: str) -> list[Finding]:
     # A second contract, loaded for its own files alone: most are of the first, and wait for nothing.
     from mockserver.contract.chat.check import check_chat_completion, check_chat_request, check_chat_stream
 
-    if found.kind == "chat_request":
-        return check_chat_request(found.body, profile)
-    if found.kind == "chat_completion":
-        return check_chat_completion(found.body)
-    return check_chat_stream(found.value if isinstance(found.value, list) else found.body)
+    if detected.kind == "chat_request":
+        return check_chat_request(detected.body, profile)
+    if detected.kind == "chat_completion":
+        return check_chat_completion(detected.body)
+    return check_chat_stream(detected.value if isinstance(detected.value, list) else detected.body)
 
 
-def _request(found: Detected, profile: str) -> list[Finding]:
-    return check_request(found.body, profile)
+def _check_request(detected: DetectedContent, profile: str) -> list[Finding]:
+    return check_request(detected.body, profile)
 
 
-def _response(found: Detected, profile: str) -> list[Finding]:
-    return check_response(found.body, profile)
+def _check_response(detected: DetectedContent, profile: str) -> list[Finding]:
+    return check_response(detected.body, profile)
 
 
-def _error(found: Detected, profile: str) -> list[Finding]:
-    return check_error(found.body, profile, found.status)
+def _check_error(detected: DetectedContent, profile: str) -> list[Finding]:
+    return check_error(detected.body, profile, detected.status)
 
 
-def _stream(found: Detected, profile: str) -> list[Finding]:
-    source = found.value if isinstance(found.value, list) else found.body
+def _check_stream(detected: DetectedContent, profile: str) -> list[Finding]:
+    source = detected.value if isinstance(detected.value, list) else detected.body
     findings = check_stream(source, profile)
-    if found.cut and not any(each.rule == "SSE-003" for each in findings):
-        findings.append(finding("SSE-003", "", "the last chunk is missing: the connection was cut"))
+    if detected.truncated and not any(each.rule == "SSE-003" for each in findings):
+        findings.append(make_finding("SSE-003", "", "the last chunk is missing: the connection was cut"))
     return findings
 
 
-def _untold(found: Detected, profile: str) -> list[Finding]:
+def _check_undetected(detected: DetectedContent, profile: str) -> list[Finding]:
     """What to say of a file that nothing tells the kind of; for broken JSON that it is broken."""
-    if not found.is_json and found.body.lstrip()[:1] in (b"{", b"["):
-        return check_response(found.body, profile)
+    if not detected.is_json and detected.body.lstrip()[:1] in (b"{", b"["):
+        return check_response(detected.body, profile)
     message = "can not be told to be a request, response, error, stream or exchange; name it with --kind"
-    shown = found.body[:80].decode(errors="replace")
-    return [finding("SCH-008", "", message, got=shown)]
+    shown = detected.body[:80].decode(errors="replace")
+    return [make_finding("SCH-008", "", message, got=shown)]
 
 
-def _exchange(found: Detected, profile: str) -> list[Finding]:
+def _check_exchange(detected: DetectedContent, profile: str) -> list[Finding]:
     from mockserver.exchanges import parse_exchange
 
     try:
-        exchange = parse_exchange(found.body, "exchange")
+        exchange = parse_exchange(detected.body, "exchange")
     except InvalidExchange as error:
-        return [finding("SCH-001", error.pointer, error.reason)]
+        return [make_finding("SCH-001", error.pointer, error.reason)]
     findings = []
     if exchange.request is not None:
-        findings += _under("/request", check_request(dict(exchange.request), profile))
+        findings += _prefix_pointers("/request", check_request(dict(exchange.request), profile))
     if exchange.shown is not None:
         shown = exchange.shown
         judge: Callable[..., list[Finding]] = check_stream if shown.kind == "stream" else check_response
         source = shown.body if shown.kind != "stream" else "\n".join(shown.body)
-        findings += _under("/shown/body", judge(source, profile, trimmed=shown.trimmed))
-    return findings + _reply(dict(exchange.reply), profile)
+        findings += _prefix_pointers("/shown/body", judge(source, profile, trimmed=shown.trimmed))
+    return findings + _check_reply(dict(exchange.reply), profile)
 
 
-def _reply(reply: dict[str, Any], profile: str) -> list[Finding]:
+def _check_reply(reply: dict[str, Any], profile: str) -> list[Finding]:
     """Judge a reply that is wire data; scripts and errors become it only when they are served."""
     from mockserver.exchanges import recorded_chunks
     from mockserver.wire import json
@@ -164,30 +164,32 @@ def _reply(reply: dict[str, Any], profile: str) -> list[Finding]:
         names = reply["http"].get("headers", {}).items()
         lines = "".join(f"{name}: {value}\r\n" for name, value in names if name != "transfer-encoding")
         body = b"".join(data for _, data in recorded_chunks(reply["http"]))
-        return _under("/reply/http", _part(f"{head}{lines}\r\n".encode() + body, profile))
+        return _prefix_pointers("/reply/http", _check_embedded(f"{head}{lines}\r\n".encode() + body, profile))
     if "body" in reply:
-        return _under("/reply/body", _part(json.dumps(reply["body"]), profile))
+        return _prefix_pointers("/reply/body", _check_embedded(json.dumps(reply["body"]), profile))
     return []
 
 
-def _part(data: bytes, profile: str) -> list[Finding]:
-    found = detect(data)
-    return _JUDGES[found.kind](found, profile) if found.kind != "exchange" else _untold(found, profile)
+def _check_embedded(data: bytes, profile: str) -> list[Finding]:
+    found = detect_content(data)
+    return (
+        _CHECKS[found.kind](found, profile) if found.kind != "exchange" else _check_undetected(found, profile)
+    )
 
 
-def _under(pointer: str, findings: Iterable[Finding]) -> list[Finding]:
+def _prefix_pointers(pointer: str, findings: Iterable[Finding]) -> list[Finding]:
     """The findings as of a part: in a stream their pointer goes on into the event."""
     return [replace(each, pointer=pointer + each.pointer) for each in findings]
 
 
-_JUDGES: dict[str | None, Callable[[Detected, str], list[Finding]]] = {
-    "request": _request,
-    "response": _response,
-    "error": _error,
-    "stream": _stream,
-    "exchange": _exchange,
-    "chat_request": _chat,
-    "chat_completion": _chat,
-    "chat_stream": _chat,
-    None: _untold,
+_CHECKS: dict[str | None, Callable[[DetectedContent, str], list[Finding]]] = {
+    "request": _check_request,
+    "response": _check_response,
+    "error": _check_error,
+    "stream": _check_stream,
+    "exchange": _check_exchange,
+    "chat_request": _check_chat,
+    "chat_completion": _check_chat,
+    "chat_stream": _check_chat,
+    None: _check_undetected,
 }

@@ -9,10 +9,10 @@ from typing import Any
 
 import orjson
 
-__all__ = ["Finding", "Severity", "errors", "shown"]
+__all__ = ["Finding", "Severity", "errors", "truncate_value"]
 
 #: Longest value, in characters of its JSON text, that a finding shows whole.
-SHOWN_CHARACTERS = 120
+MAX_VALUE_CHARACTERS = 120
 
 
 class Severity(StrEnum):
@@ -43,7 +43,7 @@ class Finding:
         place = "" if self.event is None else f" event {self.event}"
         pointer = f" {self.pointer}" if self.pointer else ""
         pairs = (("expected", self.expected), ("got", self.got))
-        told = ", ".join(f"{name} {_text(value)}" for name, value in pairs if value is not None)
+        told = ", ".join(f"{name} {_json_text(value)}" for name, value in pairs if value is not None)
         return f"{self.severity} {self.rule}{place}{pointer}: {self.message}{f' ({told})' if told else ''}"
 
 
@@ -52,13 +52,13 @@ def errors(findings: Iterable[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.severity is Severity.ERROR]
 
 
-def shown(value: Any) -> Any:
+def truncate_value(value: Any) -> Any:
     """`value` as a finding shows it: itself where it is short, else the start of its JSON text."""
-    text = _text(value)
-    return value if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…"
+    text = _json_text(value)
+    return value if len(text) <= MAX_VALUE_CHARACTERS else text[:MAX_VALUE_CHARACTERS] + "…"
 
 
-def _text(value: Any) -> str:
+def _json_text(value: Any) -> str:
     try:
         return orjson.dumps(value).decode()
     except (TypeError, ValueError):

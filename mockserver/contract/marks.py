@@ -16,117 +16,119 @@ from mockserver.errors import EventTooLarge, InvalidJSON
 from mockserver.profiles import DEFAULT_PROFILE, document, load_profile, profile_names
 from mockserver.wire import json, sse
 
-__all__ = ["Choice", "choose_profile"]
+__all__ = ["ProfileChoice", "detect_profile"]
 
 #: Events, and bytes of a stream, that are looked at.
-_EVENTS = 200
-_BYTES = 1 << 18
+_MAX_EVENTS = 200
+_MAX_BYTES = 1 << 18
 
-Evidence = tuple[str, str]
+Signal = tuple[str, str]
 """What kind of mark, and what was there: ("response_id", "resp_0a1b…")."""
 
 
-class Choice(NamedTuple):
+class ProfileChoice(NamedTuple):
     """A profile, and the words for why it."""
 
     profile: str
-    why: str
+    reason: str
 
 
-def choose_profile(body: bytes, value: Any = None) -> Choice:
+def detect_profile(body: bytes, value: Any = None) -> ProfileChoice:
     """The profile whose marks `body` has; the default where it has none. `value`: its JSON, if it is."""
-    evidence = list(dict.fromkeys(_of_text(body) if value is None else _of_value(value)))
-    seen = {name: _marks(name, evidence) for name in profile_names()}
-    strict = {name: marks for name, marks in seen.items() if marks and not _facts(name).get("yields")}
+    evidence = list(dict.fromkeys(_signals_of_text(body) if value is None else _signals_of_value(value)))
+    seen = {name: _matching_signals(name, evidence) for name in profile_names()}
+    strict = {
+        name: marks for name, marks in seen.items() if marks and not _signal_patterns(name).get("yields")
+    }
     marked = strict or {name: marks for name, marks in seen.items() if marks}
     if not marked:
-        return Choice(DEFAULT_PROFILE, "the default: it has no mark of any profile")
+        return ProfileChoice(DEFAULT_PROFILE, "the default: it has no mark of any profile")
     # Of ages that nothing tells apart the newest, but the default before all.
     name = max(
-        marked, key=lambda each: (*_weight(each, marked[each], evidence), each == DEFAULT_PROFILE, each)
+        marked, key=lambda each: (*_score(each, marked[each], evidence), each == DEFAULT_PROFILE, each)
     )
-    return Choice(name, "by " + ", ".join(marked[name][:3]))
+    return ProfileChoice(name, "by " + ", ".join(marked[name][:3]))
 
 
-def _facts(profile: str) -> Mapping[str, Any]:
+def _signal_patterns(profile: str) -> Mapping[str, Any]:
     facts: Mapping[str, Any] = document(profile)["facts"].get("marks", {"value": {}})["value"]
     return facts
 
 
-def _weight(profile: str, marks: list[str], evidence: list[Evidence]) -> tuple[int, int]:
+def _score(profile: str, matching: list[str], signals: list[Signal]) -> tuple[int, int]:
     """How much speaks for a profile: its marks; where those are as many, models and hints."""
     hints = document(profile)["facts"].get("hints", {"value": {}})["value"]
     models = load_profile(profile).models
-    hinted = [text for kind, text in evidence if kind in hints and re.match(hints[kind], text)]
-    listed = [text for kind, text in evidence if kind == "model" and text in models]
-    return len(marks), len(hinted) + len(listed)
+    hinted = [text for kind, text in signals if kind in hints and re.match(hints[kind], text)]
+    listed = [text for kind, text in signals if kind == "model" and text in models]
+    return len(matching), len(hinted) + len(listed)
 
 
-def _marks(profile: str, evidence: list[Evidence]) -> list[str]:
-    facts = _facts(profile)
+def _matching_signals(profile: str, signals: list[Signal]) -> list[str]:
+    facts = _signal_patterns(profile)
     return [
         f"{kind.replace('_', ' ')} {text[:44]}"
-        for kind, text in evidence
+        for kind, text in signals
         if kind in facts and re.match(facts[kind], text)
     ]
 
 
-def _of_value(value: Any) -> Iterator[Evidence]:
-    for each in value[:_EVENTS] if isinstance(value, list) else [value]:
+def _signals_of_value(value: Any) -> Iterator[Signal]:
+    for each in value[:_MAX_EVENTS] if isinstance(value, list) else [value]:
         if isinstance(each, dict):
-            yield from _of_object(each)
+            yield from _signals_of_object(each)
 
 
-def _of_text(body: bytes) -> Iterator[Evidence]:
+def _signals_of_text(body: bytes) -> Iterator[Signal]:
     if body.lstrip()[:1] == b"{":
-        for line in body[:_BYTES].splitlines():
-            yield from _of_line(line)
+        for line in body[:_MAX_BYTES].splitlines():
+            yield from _signals_of_line(line)
         return
     try:
-        frames = sse.Decoder().feed(body[:_BYTES])
+        frames = sse.Decoder().feed(body[:_MAX_BYTES])
     except EventTooLarge:
         return
-    for frame in frames[:_EVENTS]:
+    for frame in frames[:_MAX_EVENTS]:
         for comment in frame.comments:
             yield "framing", f":{comment}"
         if frame.data is not None:
-            yield from _of_line(frame.data.encode(errors="replace"))
-    if re.search(rb"^data:\{", body[:_BYTES], re.MULTILINE):
+            yield from _signals_of_line(frame.data.encode(errors="replace"))
+    if re.search(rb"^data:\{", body[:_MAX_BYTES], re.MULTILINE):
         yield "framing", "data:{"
 
 
-def _of_line(line: bytes) -> Iterator[Evidence]:
+def _signals_of_line(line: bytes) -> Iterator[Signal]:
     try:
-        yield from _of_value(json.loads(line))
+        yield from _signals_of_value(json.loads(line))
     except InvalidJSON:
         return
 
 
-def _of_object(value: dict[str, Any]) -> Iterator[Evidence]:
+def _signals_of_object(value: dict[str, Any]) -> Iterator[Signal]:
     """Evidence of a request, response, error or event."""
     yield from (("member", name) for name, member in value.items() if member is not None)
-    yield from _texts("type", value.get("type"))
-    yield from _texts("model", value.get("model"))
-    for tool in _objects(value.get("tools")):
-        yield from _texts("type", tool.get("type"))
+    yield from _text_signal("type", value.get("type"))
+    yield from _text_signal("model", value.get("model"))
+    for tool in _dicts(value.get("tools")):
+        yield from _text_signal("type", tool.get("type"))
     if value.get("object") == "response":
-        yield from _texts("response_id", value.get("id"))
+        yield from _text_signal("response_id", value.get("id"))
     for name in ("response", "item", "usage"):
-        for inner in _objects([value.get(name)]):
-            yield from _of_object(inner) if name != "item" else _of_item(inner)
-    for item in _objects(value.get("output")):
-        yield from _of_item(item)
+        for inner in _dicts([value.get(name)]):
+            yield from _signals_of_object(inner) if name != "item" else _signals_of_item(inner)
+    for item in _dicts(value.get("output")):
+        yield from _signals_of_item(item)
 
 
-def _of_item(item: dict[str, Any]) -> Iterator[Evidence]:
-    yield from _texts("type", item.get("type"))
-    yield from _texts("item_id", item.get("id"))
+def _signals_of_item(item: dict[str, Any]) -> Iterator[Signal]:
+    yield from _text_signal("type", item.get("type"))
+    yield from _text_signal("item_id", item.get("id"))
 
 
-def _texts(kind: str, value: Any) -> Iterator[Evidence]:
+def _text_signal(kind: str, value: Any) -> Iterator[Signal]:
     if isinstance(value, str):
         yield kind, value
 
 
-def _objects(values: Any) -> Iterator[dict[str, Any]]:
+def _dicts(values: Any) -> Iterator[dict[str, Any]]:
     return (each for each in values if isinstance(each, dict)) if isinstance(values, list) else iter(())

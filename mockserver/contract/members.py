@@ -10,15 +10,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mockserver.contract.overlays import branches, is_known, is_newer
-from mockserver.contract.problems import pointer_to
+from mockserver.contract.overlays import is_known, is_newer, union_branches
+from mockserver.contract.problems import json_pointer
 from mockserver.contract.schemas import ProfileSchemas
 
-__all__ = ["Stranger", "strangers"]
+__all__ = ["UnknownMember", "find_unknown_members"]
 
 
 @dataclass(frozen=True, slots=True)
-class Stranger:
+class UnknownMember:
     """A member, or an object's type, that the profile does not know."""
 
     pointer: str
@@ -29,66 +29,70 @@ class Stranger:
     """For a type: the rule its union names. None for a member."""
 
 
-def strangers(schemas: ProfileSchemas, name: str, value: Any) -> list[Stranger]:
+def find_unknown_members(schemas: ProfileSchemas, name: str, value: Any) -> list[UnknownMember]:
     """What `value` has that `name` does not know, in the order it has it.
 
     Looks into nothing that is itself unknown. A null in a member of a later age is no finding: it
     stands for absence.
     """
-    return list(_walk(_Walk(schemas.union, schemas.age), schemas.union[name], value, ()))
+    return list(_walk(_WalkContext(schemas.undated, schemas.date), schemas.undated[name], value, ()))
 
 
 @dataclass(frozen=True, slots=True)
-class _Walk:
+class _WalkContext:
     documents: Mapping[str, dict[str, Any]]
-    age: str
+    date: str
 
 
 _Path = tuple[str | int, ...]
 
 
-def _walk(walk: _Walk, schema: Any, value: Any, path: _Path) -> Iterator[Stranger]:
+def _walk(context: _WalkContext, schema: Any, value: Any, path: _Path) -> Iterator[UnknownMember]:
     if "$ref" in schema:
-        schema = walk.documents[schema["$ref"].removesuffix(".json")]
+        schema = context.documents[schema["$ref"].removesuffix(".json")]
     if isinstance(value, list) and "items" in schema:
         for index, element in enumerate(value):
-            yield from _walk(walk, schema["items"], element, (*path, index))
+            yield from _walk(context, schema["items"], element, (*path, index))
     elif isinstance(value, dict):
         if "x-dispatch" in schema:
-            yield from _dispatch(walk, schema, value, path)
+            yield from _walk_union(context, schema, value, path)
         elif "properties" in schema:
-            yield from _members(walk, schema["properties"], value, path)
+            yield from _walk_members(context, schema["properties"], value, path)
         elif isinstance(schema.get("additionalProperties"), dict):
             for name, member in value.items():
-                yield from _walk(walk, schema["additionalProperties"], member, (*path, name))
+                yield from _walk(context, schema["additionalProperties"], member, (*path, name))
 
 
-def _dispatch(walk: _Walk, union: Any, value: dict[str, Any], path: _Path) -> Iterator[Stranger]:
+def _walk_union(
+    context: _WalkContext, union: Any, value: dict[str, Any], path: _Path
+) -> Iterator[UnknownMember]:
     kind = value.get("type")
-    for known, branch in branches(union):
-        if known == kind and is_known(branch, walk.age):
-            yield from _walk(walk, branch["then"], value, path)
+    for known, branch in union_branches(union):
+        if known == kind and is_known(branch, context.date):
+            yield from _walk(context, branch["then"], value, path)
             return
         if known == kind:
-            since = branch["x-since"] if is_newer(branch, walk.age) else None
-            yield Stranger(pointer_to((*path, "type")), kind, since, union["x-unknown"])
+            since = branch["x-since"] if is_newer(branch, context.date) else None
+            yield UnknownMember(json_pointer((*path, "type")), kind, since, union["x-unknown"])
             return
     # Where the union is an enumeration, the schema itself has refused the type already.
-    if "enum" not in union["properties"]["type"] and isinstance(kind, str) and not _extends(union, kind):
-        yield Stranger(pointer_to((*path, "type")), kind, None, union["x-unknown"])
+    if "enum" not in union["properties"]["type"] and isinstance(kind, str) and not _is_extension(union, kind):
+        yield UnknownMember(json_pointer((*path, "type")), kind, None, union["x-unknown"])
 
 
-def _extends(union: Any, kind: str) -> bool:
+def _is_extension(union: Any, kind: str) -> bool:
     """Whether a type is someone's own, by the form that the union has for such."""
     return "x-extension" in union and re.match(union["x-extension"], kind) is not None
 
 
-def _members(walk: _Walk, known: Any, value: dict[str, Any], path: _Path) -> Iterator[Stranger]:
+def _walk_members(
+    context: _WalkContext, properties: Any, value: dict[str, Any], path: _Path
+) -> Iterator[UnknownMember]:
     for name, member in value.items():
-        schema = known.get(name)
+        schema = properties.get(name)
         if schema is None:
-            yield Stranger(pointer_to((*path, name)), member, None, None)
-        elif is_known(schema, walk.age):
-            yield from _walk(walk, schema, member, (*path, name))
+            yield UnknownMember(json_pointer((*path, name)), member, None, None)
+        elif is_known(schema, context.date):
+            yield from _walk(context, schema, member, (*path, name))
         elif member is not None:
-            yield Stranger(pointer_to((*path, name)), member, schema.get("x-since"), None)
+            yield UnknownMember(json_pointer((*path, name)), member, schema.get("x-since"), None)

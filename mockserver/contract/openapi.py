@@ -10,23 +10,23 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mockserver import __version__
-from mockserver.contract.chat.openapi import CHAT_TAG, chat_path
-from mockserver.contract.chat.schemas import chat_models, chat_schemas
-from mockserver.contract.operations import Operation, operations
-from mockserver.contract.overlays import branches, pointed
-from mockserver.contract.schemas import schemas
+from mockserver.contract.chat.openapi import CHAT_TAG, chat_path_item
+from mockserver.contract.chat.schemas import chat_models, load_chat_schemas
+from mockserver.contract.operations import Operation, profile_operations
+from mockserver.contract.overlays import rewrite_references, union_branches
+from mockserver.contract.schemas import load_schemas
 from mockserver.errors import ConfigurationError
 from mockserver.exchanges import Exchange, packaged_exchanges
 from mockserver.profiles import Profile, document, load_profile
 
-__all__ = ["VERSIONS", "openapi_document"]
+__all__ = ["OPENAPI_VERSIONS", "openapi_document"]
 
 #: Versions of the OpenAPI specification that a document can be had in.
-VERSIONS: Mapping[str, str] = {"3.2": "3.2.0", "3.1": "3.1.1"}
+OPENAPI_VERSIONS: Mapping[str, str] = {"3.2": "3.2.0", "3.1": "3.1.1"}
 
 Schema = dict[str, Any]
 
-_BASE = "#/components/schemas/"
+_SCHEMAS_POINTER = "#/components/schemas/"
 
 
 def openapi_document(
@@ -36,19 +36,21 @@ def openapi_document(
 
     `models` are those that may be asked for: None means the profile's own, none at all means any.
     """
-    if version not in VERSIONS:
-        raise ConfigurationError(f"no OpenAPI {version}; there are: {', '.join(VERSIONS)}")
+    if version not in OPENAPI_VERSIONS:
+        raise ConfigurationError(f"no OpenAPI {version}; there are: {', '.join(OPENAPI_VERSIONS)}")
     profile = load_profile(profile) if isinstance(profile, str) else profile
     exchanges = packaged_exchanges(profile.name)
-    known = schemas(profile.name)
-    parts = {name: _component(schema, version) for name, schema in known.known().items()}
+    known = load_schemas(profile.name)
+    parts = {name: _component(schema, version) for name, schema in known.all_schemas().items()}
     named = frozenset(profile.models if models is None else models)
-    _name_models(parts["create_request"], named)
+    _restrict_models(parts["create_request"], named)
     if _has_chat(profile):
-        parts |= {name: _component(schema, version) for name, schema in chat_schemas().known().items()}
-        _name_models(parts["chat_request"], named | chat_models() if named else named)
+        parts |= {
+            name: _component(schema, version) for name, schema in load_chat_schemas().all_schemas().items()
+        }
+        _restrict_models(parts["chat_request"], named | chat_models() if named else named)
     return {
-        "openapi": VERSIONS[version],
+        "openapi": OPENAPI_VERSIONS[version],
         "info": {
             "title": profile.title,
             "version": __version__,
@@ -57,22 +59,22 @@ def openapi_document(
         },
         "servers": [{"url": base} for base in (profile.base_path, *profile.aliases)],
         "security": [{"bearer": []}],
-        "tags": [{"name": tag, "description": _TAGS[tag]} for tag in _tags(profile)],
+        "tags": [{"name": tag, "description": _TAG_DESCRIPTIONS[tag]} for tag in _profile_tags(profile)],
         "paths": _paths(profile, exchanges, version),
         "components": {
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
             "headers": {"request_id": {"description": "Id of the request.", "schema": {"type": "string"}}},
             "responses": {
-                name: _refusal(words)
-                for status, (name, words) in _REFUSALS.items()
-                if status != "404" or len(operations(profile)) > 1
+                name: _error_response(words)
+                for status, (name, words) in _ERROR_RESPONSES.items()
+                if status != "404" or len(profile_operations(profile)) > 1
             },
             "schemas": parts,
         },
     }
 
 
-_REFUSALS = {
+_ERROR_RESPONSES = {
     "400": ("BadRequest", "The request breaks a rule; the message names the field."),
     "401": ("Unauthorized", "There is no API key, or a wrong one."),
     "403": ("Forbidden", "The request names a host, or comes from a page, that is not served."),
@@ -83,7 +85,7 @@ _REFUSALS = {
 }
 
 
-_TAGS = {
+_TAG_DESCRIPTIONS = {
     "responses": "Ask the model.",
     "conversations": "Conversations that the service remembers.",
     "models": "What can be asked.",
@@ -96,39 +98,45 @@ def _has_chat(profile: Profile) -> bool:
     return bool(document(profile.name)["renderings"])
 
 
-def _tags(profile: Profile) -> list[str]:
-    tags = list(dict.fromkeys(each.tag for each in operations(profile)))
+def _profile_tags(profile: Profile) -> list[str]:
+    tags = list(dict.fromkeys(each.tag for each in profile_operations(profile)))
     return [*tags, CHAT_TAG[0]] if _has_chat(profile) else tags
 
 
 def _paths(profile: Profile, exchanges: Iterable[Exchange], version: str) -> dict[str, Any]:
     paths: dict[str, Any] = {}
-    for each in operations(profile):
-        about = _create(profile, exchanges, version) if each.name == "createResponse" else _other(each)
+    for each in profile_operations(profile):
+        about = (
+            _create_operation(profile, exchanges, version)
+            if each.name == "createResponse"
+            else _json_operation(each)
+        )
         paths.setdefault(each.path, {})[each.method.lower()] = about
     if _has_chat(profile):
-        paths["/chat/completions"] = chat_path(_BASE, _keyword(version))
+        paths["/chat/completions"] = chat_path_item(_SCHEMAS_POINTER, _stream_keyword(version))
     return paths
 
 
-def _other(operation: Operation) -> dict[str, Any]:
+def _json_operation(operation: Operation) -> dict[str, Any]:
     """An operation that takes and gives plain JSON."""
     about: dict[str, Any] = {
         "operationId": operation.name,
         "tags": [operation.tag],
         "summary": operation.summary,
-        "parameters": [*_path_parameters(operation), *(_PAGING if operation.pages else ())],
+        "parameters": [*_path_parameters(operation), *(_PAGE_PARAMETERS if operation.paginated else ())],
         "responses": {
             "200": {
                 "description": operation.summary,
                 "headers": {"x-request-id": {"$ref": "#/components/headers/request_id"}},
-                "content": {"application/json": {"schema": {"$ref": _BASE + operation.reply}}},
+                "content": {
+                    "application/json": {"schema": {"$ref": _SCHEMAS_POINTER + operation.response_schema}}
+                },
             },
-            **_refusals(not_found="{" in operation.path),
+            **_error_references(not_found="{" in operation.path),
         },
     }
-    if operation.request is not None:
-        schema = {"$ref": _BASE + operation.request}
+    if operation.request_schema is not None:
+        schema = {"$ref": _SCHEMAS_POINTER + operation.request_schema}
         required = operation.name != "createConversation"
         about["requestBody"] = {"required": required, "content": {"application/json": {"schema": schema}}}
     return about
@@ -142,7 +150,7 @@ def _path_parameters(operation: Operation) -> list[Schema]:
 
 
 #: API reference, List input items, September 2026.
-_PAGING: tuple[Schema, ...] = (
+_PAGE_PARAMETERS: tuple[Schema, ...] = (
     {
         "name": "after", "in": "query", "schema": {"type": "string"},
         "description": "Id of the item after which the page begins.",
@@ -158,12 +166,12 @@ _PAGING: tuple[Schema, ...] = (
 )  # fmt: skip
 
 
-def _refusals(*, not_found: bool) -> dict[str, Any]:
-    named = {status: name for status, (name, _) in _REFUSALS.items() if status != "404" or not_found}
+def _error_references(*, not_found: bool) -> dict[str, Any]:
+    named = {status: name for status, (name, _) in _ERROR_RESPONSES.items() if status != "404" or not_found}
     return {status: {"$ref": f"#/components/responses/{name}"} for status, name in named.items()}
 
 
-def _create(profile: Profile, exchanges: Iterable[Exchange], version: str) -> dict[str, Any]:
+def _create_operation(profile: Profile, exchanges: Iterable[Exchange], version: str) -> dict[str, Any]:
     asked = {each.name: {"value": dict(each.request)} for each in exchanges if each.request}
     return {
         "operationId": "createResponse",
@@ -173,23 +181,29 @@ def _create(profile: Profile, exchanges: Iterable[Exchange], version: str) -> di
         "requestBody": {
             "required": True,
             "content": {
-                "application/json": {"schema": {"$ref": _BASE + "create_request"}, "examples": asked}
+                "application/json": {
+                    "schema": {"$ref": _SCHEMAS_POINTER + "create_request"},
+                    "examples": asked,
+                }
             },
         },
-        "responses": {"200": _answer(profile, exchanges, version), **_refusals(not_found=False)},
+        "responses": {
+            "200": _create_response(profile, exchanges, version),
+            **_error_references(not_found=False),
+        },
     }
 
 
-def _answer(profile: Profile, exchanges: Iterable[Exchange], version: str) -> dict[str, Any]:
+def _create_response(profile: Profile, exchanges: Iterable[Exchange], version: str) -> dict[str, Any]:
     shown = {each.name: each.shown for each in exchanges if each.shown and not each.shown.trimmed}
     bodies = {name: {"value": one.body} for name, one in shown.items() if one.kind == "response"}
-    content: Schema = {"schema": {"$ref": _BASE + "response"}}
+    content: Schema = {"schema": {"$ref": _SCHEMAS_POINTER + "response"}}
     return {
         "description": "The response, or its events.",
         "headers": {"x-request-id": {"$ref": "#/components/headers/request_id"}},
         "content": {
             "application/json": {**content, **({"examples": bodies} if bodies else {})},
-            "text/event-stream": _events(version),
+            "text/event-stream": _event_stream(version),
         },
         "links": {
             "next_turn": {
@@ -203,23 +217,23 @@ def _answer(profile: Profile, exchanges: Iterable[Exchange], version: str) -> di
                     "description": each.summary,
                     "parameters": {"response_id": "$response.body#/id"},
                 }
-                for each in operations(profile)
+                for each in profile_operations(profile)
                 if "{response_id}" in each.path
             },
         },
     }
 
 
-def _events(version: str) -> Schema:
-    return {_keyword(version): _BLOCK}
+def _event_stream(version: str) -> Schema:
+    return {_stream_keyword(version): _SSE_EVENT_SCHEMA}
 
 
-def _keyword(version: str) -> str:
+def _stream_keyword(version: str) -> str:
     """What says of a stream what one of its blocks is."""
     return "itemSchema" if version == "3.2" else "schema"
 
 
-_BLOCK: Schema = {
+_SSE_EVENT_SCHEMA: Schema = {
     "type": "object",
     "required": ["data"],
     "properties": {
@@ -228,25 +242,30 @@ _BLOCK: Schema = {
         "data": {
             "type": "string",
             "contentMediaType": "application/json",
-            "contentSchema": {"$ref": _BASE + "event"},
+            "contentSchema": {"$ref": _SCHEMAS_POINTER + "event"},
         },
     },
 }
 
 
-def _refusal(description: str) -> dict[str, Any]:
+def _error_response(description: str) -> dict[str, Any]:
     return {
         "description": description,
         "headers": {"x-request-id": {"$ref": "#/components/headers/request_id"}},
         "content": {
             "application/json": {
-                "schema": {"anyOf": [{"$ref": _BASE + "error"}, {"$ref": _BASE + "error_wrapped"}]}
+                "schema": {
+                    "anyOf": [
+                        {"$ref": _SCHEMAS_POINTER + "error"},
+                        {"$ref": _SCHEMAS_POINTER + "error_wrapped"},
+                    ]
+                }
             }
         },
     }
 
 
-def _name_models(request: Schema, models: Iterable[str]) -> None:
+def _restrict_models(request: Schema, models: Iterable[str]) -> None:
     names = sorted(models)
     if names:
         request["properties"]["model"] = {**request["properties"]["model"], "enum": names}
@@ -254,27 +273,27 @@ def _name_models(request: Schema, models: Iterable[str]) -> None:
 
 def _component(schema: Schema, version: str) -> Schema:
     """A schema of ours as a component: without our own annotations, a union as OpenAPI has unions."""
-    union = _union(schema, version) if "x-dispatch" in schema else schema
-    component: Schema = pointed(_plain(union), _BASE)
+    union = _union_component(schema, version) if "x-dispatch" in schema else schema
+    component: Schema = rewrite_references(_without_annotations(union), _SCHEMAS_POINTER)
     return component
 
 
-def _plain(schema: Any) -> Any:
+def _without_annotations(schema: Any) -> Any:
     if isinstance(schema, dict):
         return {
-            name: _plain(value)
+            name: _without_annotations(value)
             for name, value in schema.items()
             if not (name == "$schema" or name.startswith("x-"))
         }
-    return [_plain(each) for each in schema] if isinstance(schema, list) else schema
+    return [_without_annotations(each) for each in schema] if isinstance(schema, list) else schema
 
 
-def _union(schema: Schema, version: str) -> Schema:
+def _union_component(schema: Schema, version: str) -> Schema:
     """One of the known types, or, where those are not all there can be, an object of another type."""
     kinds: dict[str, list[Any]] = {}
-    for kind, branch in branches(schema):
+    for kind, branch in union_branches(schema):
         kinds.setdefault(branch["then"]["$ref"], []).append(kind)
-    options = [_option(reference, types) for reference, types in kinds.items()]
+    options = [_union_option(reference, types) for reference, types in kinds.items()]
     told = [kind for types in kinds.values() for kind in types]
     open_ended = "enum" not in schema["properties"]["type"]
     if open_ended:
@@ -284,13 +303,15 @@ def _union(schema: Schema, version: str) -> Schema:
     union["oneOf"] = options
     if not open_ended and None not in told:
         mapping = {
-            kind: pointed({"$ref": ref}, _BASE)["$ref"] for ref, types in kinds.items() for kind in types
+            kind: rewrite_references({"$ref": ref}, _SCHEMAS_POINTER)["$ref"]
+            for ref, types in kinds.items()
+            for kind in types
         }
         union["discriminator"] = {"propertyName": "type", "mapping": mapping}
     return union
 
 
-def _option(reference: str, kinds: list[Any]) -> Schema:
+def _union_option(reference: str, kinds: list[Any]) -> Schema:
     option: Schema = {"$ref": reference, "properties": {"type": {"enum": kinds}}}
     if None not in kinds:
         option["required"] = ["type"]

@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from mockserver.profiles import Profile
 
-__all__ = ["OPERATIONS", "Operation", "bodies", "find_operation", "operations"]
+__all__ = ["OPERATIONS", "Operation", "body_schemas", "find_operation", "profile_operations"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +26,11 @@ class Operation:
     path: str
     """Under the base path, with `{response_id}` and the like in it."""
     summary: str
-    reply: str
+    response_schema: str
     """The schema of the body of a 200."""
-    request: str | None = None
+    request_schema: str | None = None
     """The schema of the request's body, where it has one."""
-    pages: bool = False
+    paginated: bool = False
     """Whether it takes `after`, `limit` and `order`."""
     tag: str = "responses"
 
@@ -58,11 +58,11 @@ _SOURCES = {
     "models": "live probes, September 2026; OpenAI's form is inferred",
 }
 
-_RESPONSE = "/responses/{response_id}"
-_CONVERSATION = "/conversations/{conversation_id}"
-_ITEM = f"{_CONVERSATION}/items/{{item_id}}"
+_RESPONSE_PATH = "/responses/{response_id}"
+_CONVERSATION_PATH = "/conversations/{conversation_id}"
+_ITEM_PATH = f"{_CONVERSATION_PATH}/items/{{item_id}}"
 
-_ALL = (
+_OPERATIONS = (
     Operation(
         "createResponse", "POST", "/responses", "Ask the model, or go on with a conversation.",
         "response", "create_request",
@@ -71,62 +71,62 @@ _ALL = (
         "compactResponse", "POST", "/responses/compact", "Make a conversation short.",
         "compact_response", "compact_request",
     ),
-    Operation("retrieveResponse", "GET", _RESPONSE, "A response that was stored.", "response"),
-    Operation("deleteResponse", "DELETE", _RESPONSE, "Forget a stored response.", "deleted_response"),
+    Operation("retrieveResponse", "GET", _RESPONSE_PATH, "A response that was stored.", "response"),
+    Operation("deleteResponse", "DELETE", _RESPONSE_PATH, "Forget a stored response.", "deleted_response"),
     Operation(
-        "listInputItems", "GET", f"{_RESPONSE}/input_items", "What a response was asked, and turns before.",
-        "input_items", pages=True,
+        "listInputItems", "GET", f"{_RESPONSE_PATH}/input_items", "What a response was asked, and turns before.",
+        "input_items", paginated=True,
     ),
     Operation(
         "createConversation", "POST", "/conversations", "Begin a conversation.",
         "conversation", "create_conversation", tag="conversations",
     ),
     Operation(
-        "retrieveConversation", "GET", _CONVERSATION, "A conversation.", "conversation", tag="conversations"
+        "retrieveConversation", "GET", _CONVERSATION_PATH, "A conversation.", "conversation", tag="conversations"
     ),
     Operation(
-        "updateConversation", "POST", _CONVERSATION, "Replace the notes of a conversation.",
+        "updateConversation", "POST", _CONVERSATION_PATH, "Replace the notes of a conversation.",
         "conversation", "update_conversation", tag="conversations",
     ),
     Operation(
-        "deleteConversation", "DELETE", _CONVERSATION, "Forget a conversation.",
+        "deleteConversation", "DELETE", _CONVERSATION_PATH, "Forget a conversation.",
         "deleted_conversation", tag="conversations",
     ),
     Operation(
-        "createItems", "POST", f"{_CONVERSATION}/items", "Add items to a conversation.",
+        "createItems", "POST", f"{_CONVERSATION_PATH}/items", "Add items to a conversation.",
         "added_items", "create_items", tag="conversations",
     ),
     Operation(
-        "listItems", "GET", f"{_CONVERSATION}/items", "The items of a conversation.",
-        "conversation_items", pages=True, tag="conversations",
+        "listItems", "GET", f"{_CONVERSATION_PATH}/items", "The items of a conversation.",
+        "conversation_items", paginated=True, tag="conversations",
     ),
-    Operation("retrieveItem", "GET", _ITEM, "An item of a conversation.", "listed_item", tag="conversations"),
+    Operation("retrieveItem", "GET", _ITEM_PATH, "An item of a conversation.", "listed_item", tag="conversations"),
     Operation(
-        "deleteItem", "DELETE", _ITEM, "Take an item out.", "deleted_item", tag="conversations"
+        "deleteItem", "DELETE", _ITEM_PATH, "Take an item out.", "deleted_item", tag="conversations"
     ),
     Operation("listModels", "GET", "/models", "The models that may be asked.", "models", tag="models"),
 )  # fmt: skip
 
 #: All operations of all ages by name.
-OPERATIONS: Mapping[str, Operation] = MappingProxyType({each.name: each for each in _ALL})
+OPERATIONS: Mapping[str, Operation] = MappingProxyType({each.name: each for each in _OPERATIONS})
 
 
-def operations(profile: Profile) -> tuple[Operation, ...]:
+def profile_operations(profile: Profile) -> tuple[Operation, ...]:
     """The operations that a profile has, in the order of the table."""
-    return tuple(each for each in _ALL if each.name in profile.operations)
+    return tuple(each for each in _OPERATIONS if each.name in profile.operations)
 
 
-def bodies(profile: Profile) -> Iterator[str]:
+def body_schemas(profile: Profile) -> Iterator[str]:
     """Names of the schemas of all bodies that a profile's operations take and give."""
-    for each in operations(profile):
-        yield from (name for name in (each.request, each.reply) if name is not None)
+    for each in profile_operations(profile):
+        yield from (name for name in (each.request_schema, each.response_schema) if name is not None)
 
 
 def find_operation(profile: Profile, method: str, path: str) -> Operation | None:
     """The operation at `path`, base path and all; None where the profile has none there."""
     for base in (profile.base_path, *profile.aliases):
         if path.startswith(f"{base}/"):
-            for each in operations(profile):
+            for each in profile_operations(profile):
                 if each.method == method and each.matches(path.removeprefix(base)):
                     return each
     return None

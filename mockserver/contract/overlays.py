@@ -21,12 +21,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["aged", "branches", "flatten", "is_known", "is_newer", "merge_patch", "pointed", "reachable"]
+__all__ = [
+    "schema_as_of",
+    "union_branches",
+    "bundle_schema",
+    "is_known",
+    "is_newer",
+    "merge_patch",
+    "rewrite_references",
+    "reachable_schemas",
+]
 
 Schema = dict[str, Any]
 
-_SCHEMA = ("items", "additionalProperties", "if", "then", "else", "not")
-_DEFS = "#/$defs/"
+_SUBSCHEMA_KEYWORDS = ("items", "additionalProperties", "if", "then", "else", "not")
+_DEFS_POINTER = "#/$defs/"
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
@@ -42,17 +51,17 @@ def merge_patch(target: Any, patch: Any) -> Any:
     return merged
 
 
-def is_newer(schema: Mapping[str, Any], age: str) -> bool:
+def is_newer(schema: Mapping[str, Any], date: str) -> bool:
     """Whether what `schema` describes came after `age`."""
-    return str(schema.get("x-since", "")) > age
+    return str(schema.get("x-since", "")) > date
 
 
-def is_known(schema: Mapping[str, Any], age: str) -> bool:
+def is_known(schema: Mapping[str, Any], date: str) -> bool:
     """Whether what `schema` describes was there in `age`."""
-    return not is_newer(schema, age) and age < str(schema.get("x-until", "9999"))
+    return not is_newer(schema, date) and date < str(schema.get("x-until", "9999"))
 
 
-def branches(union: Mapping[str, Any]) -> Iterator[tuple[Any, Schema]]:
+def union_branches(union: Mapping[str, Any]) -> Iterator[tuple[Any, Schema]]:
     """(type, branch) of each branch of a union; a union whose type may be absent names None too.
 
     The branch of extensions, which is known by a pattern, is no type's.
@@ -65,7 +74,7 @@ def branches(union: Mapping[str, Any]) -> Iterator[tuple[Any, Schema]]:
             yield kind, branch
 
 
-def flatten(documents: Mapping[str, Schema], name: str, age: str, *, closed: bool) -> Schema:
+def bundle_schema(documents: Mapping[str, Schema], name: str, date: str, *, closed: bool) -> Schema:
     """`documents[name]` and all it refers to as one document, as of `age`.
 
     `closed` refuses what is not known: members, and types of unions.
@@ -75,77 +84,79 @@ def flatten(documents: Mapping[str, Schema], name: str, age: str, *, closed: boo
     while waiting:
         each = waiting.pop()
         if each not in used:
-            used[each] = _aged(documents[each], age, closed)
+            used[each] = _as_of(documents[each], date, closed)
             waiting.extend(_references(used[each]))
     root = used.pop(name)
     if any(reference == name for schema in [root, *used.values()] for reference in _references(schema)):
         used[name] = root
-    defs = {each: pointed(schema, _DEFS) for each, schema in sorted(used.items())}
-    return {**pointed(root, _DEFS), **({"$defs": defs} if defs else {})}
+    defs = {each: rewrite_references(schema, _DEFS_POINTER) for each, schema in sorted(used.items())}
+    return {**rewrite_references(root, _DEFS_POINTER), **({"$defs": defs} if defs else {})}
 
 
-def aged(schema: Schema, age: str) -> Schema:
+def schema_as_of(schema: Schema, date: str) -> Schema:
     """`schema` as of `age`, alone: what it refers to stays where it is."""
-    of_age: Schema = _aged(schema, age, closed=False)
+    of_age: Schema = _as_of(schema, date, closed=False)
     return of_age
 
 
-def reachable(documents: Mapping[str, Schema], names: Iterable[str], age: str) -> dict[str, Schema]:
+def reachable_schemas(documents: Mapping[str, Schema], names: Iterable[str], date: str) -> dict[str, Schema]:
     """The schemas `names`, and all they refer to as of `age`, by name."""
     found: dict[str, Schema] = {}
     waiting = list(names)
     while waiting:
         each = waiting.pop()
         if each not in found:
-            found[each] = aged(documents[each], age)
+            found[each] = schema_as_of(documents[each], date)
             waiting.extend(_references(found[each]))
     return dict(sorted(found.items()))
 
 
-def pointed(schema: Any, base: str) -> Any:
+def rewrite_references(schema: Any, base_pointer: str) -> Any:
     """`schema` with its references to files made references under the pointer `base`."""
     if isinstance(schema, dict):
         return {
-            keyword: base + value.removesuffix(".json") if keyword == "$ref" else pointed(value, base)
+            keyword: base_pointer + value.removesuffix(".json")
+            if keyword == "$ref"
+            else rewrite_references(value, base_pointer)
             for keyword, value in schema.items()
         }
-    return [pointed(each, base) for each in schema] if isinstance(schema, list) else schema
+    return [rewrite_references(each, base_pointer) for each in schema] if isinstance(schema, list) else schema
 
 
-def _aged(schema: Any, age: str, closed: bool) -> Any:
+def _as_of(schema: Any, date: str, closed: bool) -> Any:
     if not isinstance(schema, dict):
         return schema
     aged = {
-        keyword: _aged(value, age, closed and keyword not in ("if", "then", "else", "not"))
-        if keyword in _SCHEMA
+        keyword: _as_of(value, date, closed and keyword not in ("if", "then", "else", "not"))
+        if keyword in _SUBSCHEMA_KEYWORDS
         else value
         for keyword, value in schema.items()
     }
     if "properties" in schema:
-        _age_members(aged, age, closed)
+        _filter_members(aged, date, closed)
     if "allOf" in schema:
-        kept = (branch for branch in schema["allOf"] if is_known(branch, age))
-        aged["allOf"] = [_aged(branch, age, False) for branch in kept]
+        kept = (branch for branch in schema["allOf"] if is_known(branch, date))
+        aged["allOf"] = [_as_of(branch, date, False) for branch in kept]
     if closed and "x-dispatch" in schema:
-        known = [kind for kind, _ in branches(aged)]
+        known = [kind for kind, _ in union_branches(aged)]
         aged["properties"]["type"] = {**aged["properties"]["type"], "enum": known}
     return aged
 
 
-def _age_members(aged: Schema, age: str, closed: bool) -> None:
+def _filter_members(dated: Schema, date: str, closed: bool) -> None:
     members = {}
-    for name, member in aged["properties"].items():
-        if is_known(member, age):
-            members[name] = _aged(member, age, closed)
+    for name, member in dated["properties"].items():
+        if is_known(member, date):
+            members[name] = _as_of(member, date, closed)
         elif closed and "null" in member.get("type", ()):
             # A null stands for absence, in any age: SDKs print members so that the wire does not have.
             members[name] = {"type": "null"}
-    aged["properties"] = members
-    if "required" in aged:
-        newer = {name for name in aged["required"] if name not in members}
-        aged["required"] = [name for name in aged["required"] if name not in newer]
-    if closed and "x-dispatch" not in aged:
-        aged.setdefault("additionalProperties", False)
+    dated["properties"] = members
+    if "required" in dated:
+        newer = {name for name in dated["required"] if name not in members}
+        dated["required"] = [name for name in dated["required"] if name not in newer]
+    if closed and "x-dispatch" not in dated:
+        dated.setdefault("additionalProperties", False)
 
 
 def _references(schema: Any) -> Iterator[str]:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from mockserver.contract.findings import Finding
-from mockserver.contract.rules import finding
+from mockserver.contract.rules import make_finding
 from mockserver.errors import InvalidJSON
 from mockserver.wire import json
 
-__all__ = ["Body", "parsed", "value_of"]
+__all__ = ["Body", "parse_body", "body_value"]
 
 Body: TypeAlias = bytes | bytearray | memoryview | Any
 
 
-def parsed(body: Body) -> tuple[Any, list[Finding]]:
+def parse_body(body: Body) -> tuple[Any, list[Finding]]:
     """The value of a body, and what its text breaks; None where it has no value."""
     if not isinstance(body, bytes | bytearray | memoryview):
         return body, []
@@ -23,11 +23,11 @@ def parsed(body: Body) -> tuple[Any, list[Finding]]:
         value = json.loads(data)
     except InvalidJSON as error:
         got = data[:80].decode(errors="replace")
-        return None, [finding("SCH-006", "", f"the body is not JSON: {error}", got=got)]
+        return None, [make_finding("SCH-006", "", f"the body is not JSON: {error}", got=got)]
     names = json.duplicate_keys(data)
-    return value, [finding("SCH-007", "", f"the name {name} is there twice", got=name) for name in names]
+    return value, [make_finding("SCH-007", "", f"the name {name} is there twice", got=name) for name in names]
 
 
-def value_of(body: Body) -> Any:
+def body_value(body: Body) -> Any:
     """The value of a body; None where it has none."""
-    return parsed(body)[0]
+    return parse_body(body)[0]

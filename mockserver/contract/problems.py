@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Problem", "explain", "json_type", "pointer_to"]
+__all__ = ["SchemaViolation", "find_violations", "json_type", "json_pointer"]
 
 _JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class SchemaViolation:
     """One breach of a schema."""
 
     pointer: str
@@ -35,12 +35,12 @@ def json_type(value: Any) -> str:
     return "null" if value is None else _JSON_TYPES.get(type(value), type(value).__name__)
 
 
-def pointer_to(path: Iterable[Any]) -> str:
+def json_pointer(path: Iterable[Any]) -> str:
     """The JSON pointer (RFC 6901) of a path of names and indices."""
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
 
 
-def explain(document: Mapping[str, Any], value: Any) -> list[Problem]:
+def find_violations(document: Mapping[str, Any], value: Any) -> list[SchemaViolation]:
     """Every breach of the schema `document` by `value`, outermost and first members first."""
     import jsonschema
     import referencing
@@ -49,33 +49,37 @@ def explain(document: Mapping[str, Any], value: Any) -> list[Problem]:
     reference: Any = jsonschema.Draft202012Validator
     empty: Any = referencing.Registry
     validator = reference(document, registry=empty())
-    found: dict[tuple[str, str], Problem] = {}
+    found: dict[tuple[str, str], SchemaViolation] = {}
     for error in validator.iter_errors(value):
-        problem = _problem(error, document.get("x-rule"))
+        problem = _to_violation(error, document.get("x-rule"))
         found.setdefault((problem.pointer, problem.keyword), problem)
     return list(found.values())
 
 
-def _problem(error: Any, default_rule: str | None) -> Problem:
+def _to_violation(error: Any, default_rule: str | None) -> SchemaViolation:
     keyword, schema, path = error.validator, error.schema, list(error.absolute_path)
     own = schema
     if keyword == "required":
         missing = next(name for name in error.validator_value if error.message.startswith(repr(name)))
         path.append(missing)
         own = schema.get("properties", {}).get(missing, {})
-    name_of: Callable[[Any], Any] = _EXPECTED.get(keyword) or _as_is
+    name_of: Callable[[Any], Any] = _EXPECTED_TEXTS.get(keyword) or _to_text
     expected = name_of(error.validator_value)
     got = None if keyword == "required" else error.instance
-    words = own.get("x-messages", {}).get(keyword) or _words(keyword, _field(path), expected, got)
-    return Problem(pointer_to(path), keyword, words, expected, got, schema.get("x-rule", default_rule))
+    words = own.get("x-messages", {}).get(keyword) or _default_message(
+        keyword, _field_path(path), expected, got
+    )
+    return SchemaViolation(
+        json_pointer(path), keyword, words, expected, got, schema.get("x-rule", default_rule)
+    )
 
 
-def _field(path: list[Any]) -> str:
+def _field_path(path: list[Any]) -> str:
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return text.removeprefix(".") or "the body"
 
 
-def _words(keyword: str, field: str, expected: Any, got: Any) -> str:
+def _default_message(keyword: str, field: str, expected: Any, got: Any) -> str:
     if keyword == "required":
         return f"{field} is missing"
     if keyword == "type":
@@ -87,22 +91,22 @@ def _words(keyword: str, field: str, expected: Any, got: Any) -> str:
     return f"{field} must be {expected}"
 
 
-def _as_is(value: Any) -> str:
+def _to_text(value: Any) -> str:
     return str(value)
 
 
-def _types(value: Any) -> str:
+def _type_names(value: Any) -> str:
     return value if isinstance(value, str) else " or ".join(value)
 
 
-def _one_of(value: Any) -> str:
+def _enum_text(value: Any) -> str:
     return "one of " + ", ".join("null" if each is None else str(each) for each in value)
 
 
-_EXPECTED: dict[str, Callable[[Any], Any]] = {
-    "type": _types,
+_EXPECTED_TEXTS: dict[str, Callable[[Any], Any]] = {
+    "type": _type_names,
     "required": lambda _: "a value",
-    "enum": _one_of,
+    "enum": _enum_text,
     "const": lambda value: f'"{value}"',
     "minimum": lambda value: f"{value} or more",
     "maximum": lambda value: f"{value} or less",

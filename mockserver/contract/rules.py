@@ -12,9 +12,9 @@ from typing import Any
 import orjson
 
 from mockserver import resources
-from mockserver.contract.findings import Finding, Severity, shown
+from mockserver.contract.findings import Finding, Severity, truncate_value
 
-__all__ = ["Report", "Rule", "finding", "graded", "live_rules", "load_rules"]
+__all__ = ["Report", "Rule", "make_finding", "findings_for_profile", "load_live_rules", "load_rules"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Rule:
     severity_in: Mapping[str, Severity] = field(default_factory=dict)
     """Profiles in which a breach is milder, or worse, than `severity`."""
 
-    def is_for(self, profile: str) -> bool:
+    def applies_to(self, profile: str) -> bool:
         """Whether the profile of that name is judged by it."""
         return any(fnmatch(profile, each) for each in self.profiles)
 
@@ -45,16 +45,16 @@ class Rule:
 @cache
 def load_rules() -> Mapping[str, Rule]:
     """All rules of what crosses the wire by id, in the order of their file."""
-    return _rules_of("rules.json")
+    return _load_rule_file("rules.json")
 
 
 @cache
-def live_rules() -> Mapping[str, Rule]:
+def load_live_rules() -> Mapping[str, Rule]:
     """The rules that only a running endpoint can keep or break, by id, in the order of their file."""
-    return _rules_of("live.json")
+    return _load_rule_file("live.json")
 
 
-def _rules_of(file: str) -> Mapping[str, Rule]:
+def _load_rule_file(file: str) -> Mapping[str, Rule]:
     listed = orjson.loads((resources.folder("schemas") / file).read_bytes())["rules"]
     rules = (
         Rule(
@@ -70,7 +70,7 @@ def _rules_of(file: str) -> Mapping[str, Rule]:
     return MappingProxyType({rule.id: rule for rule in rules})
 
 
-def finding(
+def make_finding(
     rule: str,
     pointer: str,
     message: str,
@@ -81,44 +81,44 @@ def finding(
 ) -> Finding:
     """A finding by `rule`, with the severity that rule has in general; long values are cut."""
     severity = load_rules()[rule].severity
-    return Finding(rule, severity, pointer, event, message, shown(expected), shown(got))
+    return Finding(rule, severity, pointer, event, message, truncate_value(expected), truncate_value(got))
 
 
-def graded(found: Iterable[Finding], profile: str) -> list[Finding]:
+def findings_for_profile(findings: Iterable[Finding], profile: str) -> list[Finding]:
     """The findings that count in a profile, as bad as they are there."""
-    severities = _severities(profile)
+    severities = _profile_severities(profile)
     return [
         each if each.severity is severities[each.rule] else replace(each, severity=severities[each.rule])
-        for each in found
+        for each in findings
         if each.rule in severities
     ]
 
 
 @cache
-def _severities(profile: str) -> Mapping[str, Severity]:
+def _profile_severities(profile: str) -> Mapping[str, Severity]:
     """The rules that a profile is judged by, and how bad a breach of each is there."""
-    rules = [rule for rule in load_rules().values() if rule.is_for(profile)]
+    rules = [rule for rule in load_rules().values() if rule.applies_to(profile)]
     return MappingProxyType({rule.id: rule.severity_in.get(profile, rule.severity) for rule in rules})
 
 
 class Report:
     """Collects findings about one event or body, by the rules of one profile; `say` adds one."""
 
-    __slots__ = ("_severities", "event", "found")
+    __slots__ = ("_severities", "event", "findings")
 
     def __init__(self, profile: str, event: int | None = None) -> None:
-        self._severities = _severities(profile)
+        self._severities = _profile_severities(profile)
         self.event = event
         """Place of the event that findings are about."""
-        self.found: list[Finding] = []
+        self.findings: list[Finding] = []
 
-    def say(self, rule: str, pointer: str, message: str, *, expected: Any = None, got: Any = None) -> None:
+    def add(self, rule: str, pointer: str, message: str, *, expected: Any = None, got: Any = None) -> None:
         """Add a finding about the present event; nothing where the rule is not for this profile."""
         severity = self._severities.get(rule)
         if severity is not None:
-            given, had = shown(expected), shown(got)
-            self.found.append(Finding(rule, severity, pointer, self.event, message, given, had))
+            given, had = truncate_value(expected), truncate_value(got)
+            self.findings.append(Finding(rule, severity, pointer, self.event, message, given, had))
 
-    def hears(self, rule: str) -> bool:
+    def applies(self, rule: str) -> bool:
         """Whether the profile is judged by `rule`."""
         return rule in self._severities

@@ -17,30 +17,30 @@ import orjson
 
 from mockserver import profiles, resources
 from mockserver.contract import overlays, problems
-from mockserver.contract.operations import bodies
+from mockserver.contract.operations import body_schemas
 from mockserver.errors import ConfigurationError, UnknownSchema
 
-__all__ = ["ROOTS", "ProfileSchemas", "schemas"]
+__all__ = ["ROOT_SCHEMAS", "ProfileSchemas", "load_schemas"]
 
-Check = Callable[[Any], bool]
+Validator = Callable[[Any], bool]
 
 #: What crosses the wire as a whole in every profile, beside the bodies of its operations; everything else
 #: is a part of one of these.
-ROOTS = ("create_request", "response", "event", "error", "error_wrapped")
+ROOT_SCHEMAS = ("create_request", "response", "event", "error", "error_wrapped")
 
 
 @cache
-def schemas(profile_name: str = profiles.DEFAULT_PROFILE) -> ProfileSchemas:
+def load_schemas(profile_name: str = profiles.DEFAULT_PROFILE) -> ProfileSchemas:
     """The schemas of the profile of that name; UnknownProfile where there is none."""
     profile = profiles.document(profile_name)
     folders = profile.get("schemas", ["core"])
     age = profile["facts"]["age"]["value"]
-    roots = (*ROOTS, *bodies(profiles.load_profile(profile_name)))
+    roots = (*ROOT_SCHEMAS, *body_schemas(profiles.load_profile(profile_name)))
     return ProfileSchemas(profile_name, age, profile["overlays"], folders, roots)
 
 
 @cache
-def _folder(name: str) -> Mapping[str, dict[str, Any]]:
+def _load_folder(name: str) -> Mapping[str, dict[str, Any]]:
     return MappingProxyType(
         {name: orjson.loads(data) for name, data in resources.json_files("schemas", name)}
     )
@@ -56,91 +56,93 @@ class ProfileSchemas:
     def __init__(
         self,
         profile: str,
-        age: str,
+        date: str,
         patches: Mapping[str, Any],
         folders: Iterable[str] = ("core",),
-        roots: Iterable[str] = ROOTS,
+        roots: Iterable[str] = ROOT_SCHEMAS,
     ) -> None:
         self.profile = profile
-        self.age = age
+        self.date = date
         self._roots = tuple(dict.fromkeys(roots))
-        base = {name: each for folder in folders for name, each in _folder(folder).items()}
+        base = {name: each for folder in folders for name, each in _load_folder(folder).items()}
         strangers = sorted(patches.keys() - base.keys())
         if strangers:
             raise ConfigurationError(f"profile {profile}: overlays name no schema: {', '.join(strangers)}")
-        self.union: Mapping[str, dict[str, Any]] = MappingProxyType(
+        self.undated: Mapping[str, dict[str, Any]] = MappingProxyType(
             {name: overlays.merge_patch(each, patches.get(name, {})) for name, each in base.items()}
         )
         """Schemas over all ages, by name, with the profile's patches: what the member walk reads.
 
         Of several folders the later one counts: a service that is not Qwen's has its own unions.
         """
-        self._texts: dict[tuple[str, bool], bytes] = {}
-        self._checks: dict[tuple[str, bool], Check] = {}
+        self._documents: dict[tuple[str, bool], bytes] = {}
+        self._validators: dict[tuple[str, bool], Validator] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of all schemas, sorted."""
-        return tuple(sorted(self.union))
+        return tuple(sorted(self.undated))
 
     @cached_property
     def event_types(self) -> tuple[str, ...]:
         """Types of the events that the profile knows."""
-        known = overlays.branches(self.union["event"])
-        return tuple(kind for kind, branch in known if overlays.is_known(branch, self.age))
+        known = overlays.union_branches(self.undated["event"])
+        return tuple(kind for kind, branch in known if overlays.is_known(branch, self.date))
 
     def document(self, name: str, closed: bool = False) -> dict[str, Any]:
         """The schema as one JSON Schema document with its own `$defs`; UnknownSchema lists the names."""
         key = (name, closed)
-        if key not in self._texts:
-            self._require(name)
-            self._texts[key] = orjson.dumps(overlays.flatten(self.union, name, self.age, closed=closed))
-        loaded: dict[str, Any] = orjson.loads(self._texts[key])
+        if key not in self._documents:
+            self._require_name(name)
+            self._documents[key] = orjson.dumps(
+                overlays.bundle_schema(self.undated, name, self.date, closed=closed)
+            )
+        loaded: dict[str, Any] = orjson.loads(self._documents[key])
         return loaded
 
-    def single(self, name: str) -> dict[str, Any]:
+    def schema(self, name: str) -> dict[str, Any]:
         """The schema alone, its references as file names; UnknownSchema lists the names."""
-        self._require(name)
-        return overlays.aged(self.union[name], self.age)
+        self._require_name(name)
+        return overlays.schema_as_of(self.undated[name], self.date)
 
-    def known(self) -> dict[str, dict[str, Any]]:
+    def all_schemas(self) -> dict[str, dict[str, Any]]:
         """The schemas that the profile's age has, alone and by name."""
-        return overlays.reachable(self.union, self._roots, self.age)
+        return overlays.reachable_schemas(self.undated, self._roots, self.date)
 
-    def check(self, name: str) -> Check:
+    def validator(self, name: str) -> Validator:
         """The open validator as a function: whether a value is legal."""
-        return self._check(name, closed=False)
+        return self._validator(name, closed=False)
 
-    def closed_check(self, name: str) -> Check:
+    def closed_validator(self, name: str) -> Validator:
         """The closed validator as a function: whether a value is legal and known throughout."""
-        return self._check(name, closed=True)
+        return self._validator(name, closed=True)
 
-    def valid(self, name: str, value: Any) -> bool:
+    def is_valid(self, name: str, value: Any) -> bool:
         """Whether `value` is legal."""
-        return self.check(name)(value)
+        return self.validator(name)(value)
 
-    def closed_valid(self, name: str, value: Any) -> bool:
+    def is_closed_valid(self, name: str, value: Any) -> bool:
         """Whether `value` is legal and has no member or type that the profile does not know."""
-        return self.closed_check(name)(value)
+        return self.closed_validator(name)(value)
 
-    def problems(self, name: str, value: Any) -> list[problems.Problem]:
+    def violations(self, name: str, value: Any) -> list[problems.SchemaViolation]:
         """What makes `value` illegal, by the reference validator: slow, so ask `valid` first."""
-        return problems.explain(self.document(name), value)
+        return problems.find_violations(self.document(name), value)
 
-    def _require(self, name: str) -> None:
-        if name not in self.union:
+    def _require_name(self, name: str) -> None:
+        if name not in self.undated:
             raise UnknownSchema(
                 f"profile {self.profile} has no schema {name!r}; there are: {', '.join(self.names)}"
             )
 
-    def _check(self, name: str, *, closed: bool) -> Check:
+    def _validator(self, name: str, *, closed: bool) -> Validator:
         key = (name, closed)
-        if key not in self._checks:
-            self._checks[key] = _compiled(self.document(name, closed))
-        return self._checks[key]
+        if key not in self._validators:
+            self._validators[key] = _compile(self.document(name, closed))
+        return self._validators[key]
 
 
-def _compiled(document: dict[str, Any]) -> Check:
+def _compile(document: dict[str, Any]) -> Validator:
     import jsonschema_rs
 
     is_valid = jsonschema_rs.Draft202012Validator(document).is_valid

@@ -5,102 +5,114 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
-__all__ = ["KEPT_CHARACTERS", "Stage", "Text", "difference"]
+__all__ = ["MAX_BUFFERED_CHARACTERS", "TextStage", "StreamedText", "text_difference"]
 
 #: Characters of an unfinished text that are kept as they are; longer ones are kept as a hash.
-KEPT_CHARACTERS = 1 << 16
+MAX_BUFFERED_CHARACTERS = 1 << 16
 
-_CONTEXT = 20
+_CONTEXT_CHARACTERS = 20
 
 
-class Stage(Enum):
+class TextStage(Enum):
     """How far a text is."""
 
     OPEN = 1
-    TOLD = 2
+    DONE = 2
     """Its done event has come."""
     CLOSED = 3
     """The done event of its part has come."""
 
 
-class Text:
+class StreamedText:
     """One text of an open item: the deltas so far, then the text of its done event."""
 
-    __slots__ = ("_hash", "_pieces", "_size", "announced", "mistold", "part", "spoiled", "stage", "told")
+    __slots__ = (
+        "_hash",
+        "_deltas",
+        "_buffered_characters",
+        "has_part_event",
+        "conflicting_done_text",
+        "done_part",
+        "incomparable",
+        "stage",
+        "expected_text",
+    )
 
     def __init__(self) -> None:
-        self.stage = Stage.OPEN
-        self.announced = False
+        self.stage = TextStage.OPEN
+        self.has_part_event = False
         """Whether a part event opened it, so that one must close it."""
-        self.spoiled = False
+        self.incomparable = False
         """An event of it could not be read: comparing would only repeat that."""
-        self.told: str | None = None
+        self.expected_text: str | None = None
         """The text of the done event; where the deltas make another, that one."""
-        self.mistold: str | None = None
+        self.conflicting_done_text: str | None = None
         """The text of the done event where the deltas make another: it has been said once."""
-        self.part: Any = None
+        self.done_part: Any = None
         """The part of `response.content_part.done`."""
-        self._pieces: list[str] = []
-        self._size = 0
+        self._deltas: list[str] = []
+        self._buffered_characters = 0
         self._hash: Any = None
 
-    def add(self, piece: Any) -> None:
+    def add_delta(self, delta: Any) -> None:
         """Take one delta."""
-        if piece.__class__ is not str:
-            self.spoiled = True
+        if delta.__class__ is not str:
+            self.incomparable = True
             return
-        self._pieces.append(piece)
-        self._size += len(piece)
-        if self._size > KEPT_CHARACTERS:
-            self._fold()
+        self._deltas.append(delta)
+        self._buffered_characters += len(delta)
+        if self._buffered_characters > MAX_BUFFERED_CHARACTERS:
+            self._fold_into_hash()
 
-    def finish(self, whole: Any) -> tuple[str, str] | None:
+    def finish(self, done_text: Any) -> tuple[str, str] | None:
         """Take the text of the done event; what differs from the deltas, as (expected, got), or None."""
-        self.stage = Stage.TOLD
-        self.told = whole if isinstance(whole, str) else None
-        pieces, self._pieces = self._pieces, []
-        if self.told is None or self.spoiled:
-            self.spoiled = True
+        self.stage = TextStage.DONE
+        self.expected_text = done_text if isinstance(done_text, str) else None
+        pieces, self._deltas = self._deltas, []
+        if self.expected_text is None or self.incomparable:
+            self.incomparable = True
             return None
         if self._hash is None:
-            differs = difference(made := "".join(pieces), self.told)
+            differs = text_difference(made := "".join(pieces), self.expected_text)
             if differs is not None:
-                self.told, self.mistold = made, self.told
+                self.expected_text, self.conflicting_done_text = made, self.expected_text
             return differs
-        self._pieces = pieces
-        self._fold()
-        if self._hash.digest() == _hasher(_bytes(self.told)).digest():
+        self._deltas = pieces
+        self._fold_into_hash()
+        if self._hash.digest() == _new_hash(_encode(self.expected_text)).digest():
             return None
-        self.spoiled = True  # the deltas are kept no longer: whatever comes can not be compared with them
+        self.incomparable = (
+            True  # the deltas are kept no longer: whatever comes can not be compared with them
+        )
         return ("the deltas", "another text")
 
-    def _fold(self) -> None:
+    def _fold_into_hash(self) -> None:
         if self._hash is None:
-            self._hash = _hasher()
-        self._hash.update(_bytes("".join(self._pieces)))
-        self._pieces = []
-        self._size = 0
+            self._hash = _new_hash()
+        self._hash.update(_encode("".join(self._deltas)))
+        self._deltas = []
+        self._buffered_characters = 0
 
 
-def difference(expected: str, got: str) -> tuple[str, str] | None:
+def text_difference(expected: str, got: str) -> tuple[str, str] | None:
     """Both texts around the first character in which they differ, or None where they are equal."""
     if expected == got:
         return None
     shorter = min(len(expected), len(got))
     at = next((i for i in range(shorter) if expected[i] != got[i]), shorter)
-    return _around(expected, at), _around(got, at)
+    return _excerpt(expected, at), _excerpt(got, at)
 
 
-def _around(text: str, at: int) -> str:
-    start, end = max(0, at - _CONTEXT), at + _CONTEXT
+def _excerpt(text: str, at: int) -> str:
+    start, end = max(0, at - _CONTEXT_CHARACTERS), at + _CONTEXT_CHARACTERS
     return ("…" if start else "") + text[start:end] + ("…" if end < len(text) else "")
 
 
-def _hasher(data: bytes = b"") -> Any:
+def _new_hash(data: bytes = b"") -> Any:
     from hashlib import blake2b  # slow to load, and few texts are so long
 
     return blake2b(data)
 
 
-def _bytes(text: str) -> bytes:
+def _encode(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")

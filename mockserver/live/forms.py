@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from mockserver.contract.words import pair_lines, plain, xml_text
+from mockserver.contract.words import comparison_lines, escape_unprintable, escape_xml
 from mockserver.live.report import report_bytes
 from mockserver.live.verify import VerificationRun
 
@@ -38,17 +38,17 @@ def write_plan(
     ]
     for name, title, count, cost, lacking in probes:
         about = f"{count} request{'s' if count > 1 else ''}, ~{cost:,} tokens" if lacking is None else lacking
-        lines.append(f"  {name:24}{plain(title)} ({plain(about)})")
+        lines.append(f"  {name:24}{escape_unprintable(title)} ({escape_unprintable(about)})")
     return "\n".join(lines) + "\n"
 
 
 def _write_text(report: Report, _: VerificationRun) -> str:
     lines = [
-        f"{report['base_url']}, model {plain(report['model'])}",
-        f"judged as {report['profile']}, {plain(report['why'])}",
+        f"{report['base_url']}, model {escape_unprintable(report['model'])}",
+        f"judged as {report['profile']}, {escape_unprintable(report['why'])}",
     ]
     if report["partial"]:
-        lines.append(f"PARTIAL: {plain(report['partial'])}")
+        lines.append(f"PARTIAL: {escape_unprintable(report['partial'])}")
     lines += ["", *_probe_lines(report), ""]
     for finding in report["findings"]:
         lines += [*_finding_lines(finding), ""]
@@ -58,7 +58,7 @@ def _write_text(report: Report, _: VerificationRun) -> str:
 
 def _probe_lines(report: Report) -> Iterator[str]:
     for probe in report["probes"]:
-        reason = f": {plain(probe['reason'])}" if probe["reason"] else ""
+        reason = f": {escape_unprintable(probe['reason'])}" if probe["reason"] else ""
         yield f"{_VERDICT_SYMBOLS[probe['verdict']]} {probe['id']:24}{probe['verdict']}{reason}{_probe_timing(probe)}"
 
 
@@ -83,19 +83,19 @@ def _finding_lines(finding: Mapping[str, Any]) -> Iterator[str]:
     also = f" (also {', '.join(finding['also'])})" if finding["also"] else ""
     event = "" if finding["event"] is None else f", event {finding['event']}"
     where = f"{event} {finding['pointer']}".rstrip()
-    yield plain(f"  probe {finding['probe']}{also}{where}: {finding['message']}")
-    yield from pair_lines(finding["expected"], finding["got"])
-    yield plain(
+    yield escape_unprintable(f"  probe {finding['probe']}{also}{where}: {finding['message']}")
+    yield from comparison_lines(finding["expected"], finding["got"])
+    yield escape_unprintable(
         f"  place    {finding['place']}, {finding['count']} time{'s' if finding['count'] > 1 else ''}"
     )
     yield f"  breaks   {finding['breaks']}"
     yield f"  source   {finding['source']}"
-    yield f"  again    {plain(finding['curl'])}"
+    yield f"  again    {escape_unprintable(finding['curl'])}"
 
 
 def _observation_lines(report: Report) -> Iterator[str]:
     for fact in report["facts"]:
-        yield f"  {fact['question']:52}{plain(fact['answer'] or 'not covered')}"
+        yield f"  {fact['question']:52}{escape_unprintable(fact['answer'] or 'not covered')}"
 
 
 def _coverage_line(report: Report) -> str:
@@ -126,25 +126,23 @@ def _write_junit(report: Report, _: VerificationRun) -> str:
     counts = f'tests="{len(cases)}" failures="{failures}" skipped="{skipped}" errors="0"'
     return (
         '<?xml version="1.0" encoding="utf-8"?>\n<testsuites>\n'
-        f'  <testsuite name="{xml_text(report["base_url"])}" {counts}>\n{"".join(cases)}'
+        f'  <testsuite name="{escape_xml(report["base_url"])}" {counts}>\n{"".join(cases)}'
         "  </testsuite>\n</testsuites>\n"
     )
 
 
 def _junit_case(probe: Mapping[str, Any], report: Report) -> str:
     seconds = sum(each["total_ms"] or 0 for each in probe["requests"]) / 1000
-    head = (
-        f'    <testcase classname="{xml_text(report["profile"])}" name="{probe["id"]}" time="{seconds:.3f}">'
-    )
+    head = f'    <testcase classname="{escape_xml(report["profile"])}" name="{probe["id"]}" time="{seconds:.3f}">'
     body = ""
     shown = [each for each in report["findings"] if probe["id"] in (each["probe"], *each["also"])]
     new = [each for each in shown if not each["known"]]
     if probe["verdict"] == "fail" or (probe["verdict"] == "drift" and new):
         text = "\n".join(line for each in new for line in _finding_lines(each))
-        message = xml_text("; ".join(f"{each['rule']} {each['message']}" for each in new))
-        body = f'<failure type="{probe["verdict"]}" message="{message}">{xml_text(text)}</failure>'
+        message = escape_xml("; ".join(f"{each['rule']} {each['message']}" for each in new))
+        body = f'<failure type="{probe["verdict"]}" message="{message}">{escape_xml(text)}</failure>'
     elif probe["verdict"] in ("inconclusive", "not covered"):
-        body = f'<skipped message="{xml_text(probe["verdict"] + ": " + (probe["reason"] or ""))}"/>'
+        body = f'<skipped message="{escape_xml(probe["verdict"] + ": " + (probe["reason"] or ""))}"/>'
     return f"{head}{body}</testcase>\n"
 
 
@@ -175,11 +173,11 @@ def _write_markdown(report: Report, _: VerificationRun) -> str:
 
 def _escape_markdown(text: str) -> str:
     """`text` in a cell of a table: nothing in it is markup."""
-    return "".join(f"\\{each}" if each in "\\`*_[]<>|#!&~" else each for each in plain(text))
+    return "".join(f"\\{each}" if each in "\\`*_[]<>|#!&~" else each for each in escape_unprintable(text))
 
 
 def _markdown_code(text: str) -> str:
-    return f"`{plain(text).replace('`', '').replace('|', '')}`"
+    return f"`{escape_unprintable(text).replace('`', '').replace('|', '')}`"
 
 
 def _escape_fence(line: str) -> str:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mockserver.contract.check import check_body, check_error, check_response, check_stream
-from mockserver.contract.findings import Finding, Severity, shown
-from mockserver.contract.rules import live_rules
+from mockserver.contract.findings import Finding, Severity, truncate_value
+from mockserver.contract.rules import load_live_rules
 from mockserver.live.client import Interaction, ReplyEnd
 from mockserver.live.places import contract_location
 
@@ -40,7 +40,15 @@ class LocatedFinding:
 
 def live_rule_finding(rule: str, message: str, *, expected: Any = None, got: Any = None) -> Finding:
     """A finding by a rule of `schemas/live.json`."""
-    return Finding(rule, live_rules()[rule].severity, "", None, message, shown(expected), shown(got))
+    return Finding(
+        rule,
+        load_live_rules()[rule].severity,
+        "",
+        None,
+        message,
+        truncate_value(expected),
+        truncate_value(got),
+    )
 
 
 def response_findings(interaction: Interaction, profile: str) -> list[LocatedFinding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mockserver.contract.coverage import Covered
+from mockserver.contract.coverage import ContractCoverage
 from mockserver.live.client import Interaction
 from mockserver.live.origin import Endpoint
 from mockserver.live.verify import ProbeResult, VerificationRun
@@ -39,7 +39,7 @@ def render_report_page(report: Mapping[str, Any], run: VerificationRun) -> str:
         made=made_now(),
         facts=tuple((what, run.endpoint.redact(value)) for what, value in facts),
         exchanges=tuple(each for outcome in run.results for each in _exchanges(outcome, run)),
-        coverage={run.profile: Covered(*(tuple(names) for names in report["coverage"].values()))},
+        coverage={run.profile: ContractCoverage(*(tuple(names) for names in report["coverage"].values()))},
         tables=_tables(report, run.endpoint),
     )
     return run.endpoint.redact(html(told))

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from mockserver.contract.check import check_body, check_error, check_response, check_stream
 from mockserver.contract.findings import Finding
 from mockserver.contract.operations import find_operation
-from mockserver.contract.requests import RequestJudge, ignored_parameters
+from mockserver.contract.requests import RequestChecker, ignored_parameters
 from mockserver.live.client import MAX_REPLY_BYTES
 from mockserver.profiles import Profile
 from mockserver.server.envelopes import ApiError, render_error
@@ -180,13 +180,13 @@ class PassThroughChecker:
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
-        self._request_checker = RequestJudge(profile, AnyModel())
+        self._request_checker = RequestChecker(profile, AnyModel())
 
     def warm_up(self) -> None:
         """Load what judging needs, so that the first request does not wait for it."""
         check_stream(b"", self._profile)
         check_response({}, self._profile)
-        self._request_checker.findings({})
+        self._request_checker.check({})
 
     def journal_entry(self, pass_through: PassThroughExchange, secrets: tuple[str, ...]) -> Entry:
         """The entry of a passage, `keys` being those that are not to be written down."""
@@ -223,7 +223,7 @@ class PassThroughChecker:
         if not pass_through.is_create_request or body is None:
             return (), ()
         ignored = ignored_parameters(body, self._profile) if isinstance(body, dict) else ()
-        return tuple(self._request_checker.findings(body)), tuple(ignored)
+        return tuple(self._request_checker.check(body)), tuple(ignored)
 
     def _reply_findings(self, pass_through: PassThroughExchange, body: Any) -> list[Finding]:
         reply, profile = pass_through.reply_body, self._profile.name
@@ -237,7 +237,7 @@ class PassThroughChecker:
         if pass_through.status != 200:
             return check_error(reply, profile, pass_through.status)
         if operation.name != "createResponse":
-            return check_body(reply, operation.reply, profile) if pass_through.complete else []
+            return check_body(reply, operation.response_schema, profile) if pass_through.complete else []
         if isinstance(body, dict) and body.get("stream") is True:
             found = check_stream(reply, profile, body)
             # Whoever hangs up has seen no end, and there may be none.

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from mockserver import __version__
-from mockserver.contract.rules import Rule, live_rules, load_rules
-from mockserver.contract.words import as_json
+from mockserver.contract.rules import Rule, load_live_rules, load_rules
+from mockserver.contract.words import finding_to_json
 from mockserver.live.client import Interaction, LiveRequest
 from mockserver.live.facts import OPEN_QUESTIONS
 from mockserver.live.judging import LocatedFinding
@@ -50,8 +50,8 @@ def build_report(run: VerificationRun) -> dict[str, Any]:
         "coverage": {
             "seen": list(covered.seen),
             "not_covered": list(covered.missing),
-            "rules": list(covered.rules),
-            "rules_not_covered": list(covered.rules_missing),
+            "rules": list(covered.rules_checked),
+            "rules_not_covered": list(covered.rules_not_checked),
         },
     }
 
@@ -112,7 +112,7 @@ def _finding_row(merged: MergedFinding, endpoint: Endpoint) -> dict[str, Any]:
     return {
         "verdict": "fail" if found.is_failure else "drift",
         "title": rule.title,
-        **as_json(found.finding),
+        **finding_to_json(found.finding),
         "place": merged.key[1],
         "known": merged.in_baseline,
         "probe": merged.probe_ids[0],
@@ -127,7 +127,7 @@ def _finding_row(merged: MergedFinding, endpoint: Endpoint) -> dict[str, Any]:
 
 def _rule(located: LocatedFinding) -> Rule:
     name = located.finding.rule
-    return live_rules()[name] if name in live_rules() else load_rules()[name]
+    return load_live_rules()[name] if name in load_live_rules() else load_rules()[name]
 
 
 def _sample(located: LocatedFinding) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from mockserver.contract.coverage import Covered, Crossed, covered
-from mockserver.contract.marks import choose_profile
+from mockserver.contract.coverage import ContractCoverage, WireValue, measure_coverage
+from mockserver.contract.marks import detect_profile
 from mockserver.contract.operations import find_operation
-from mockserver.contract.rules import live_rules
+from mockserver.contract.rules import load_live_rules
 from mockserver.errors import LiveError
 from mockserver.live.asking import BudgetedClient, BudgetExceeded, EndpointUnreachable, RateLimited
 from mockserver.live.client import Interaction, LiveRequest
@@ -121,7 +121,7 @@ class VerificationRun:
         """Whether there is drift that the baseline does not have."""
         return any(not each.first.is_failure and not each.in_baseline for each in self.findings)
 
-    def coverage(self) -> Covered:
+    def coverage(self) -> ContractCoverage:
         """What of the contract was seen."""
         return _contract_coverage(self.profile, [each for one in self.results for each in one.interactions])
 
@@ -209,20 +209,20 @@ def profile_for_endpoint(endpoint: Endpoint, client: BudgetedClient) -> tuple[st
         raise LiveError(
             f"{endpoint.base_url} can not be asked what it is: {error}; name it with --profile"
         ) from None
-    choice = choose_profile(crossing.body)
+    choice = detect_profile(crossing.body)
     if candidates and choice.profile not in [each.name for each in candidates]:
         return candidates[-1].name, "the newest with its path"
-    return choice.profile, choice.why
+    return choice.profile, choice.reason
 
 
-def _contract_coverage(profile: str, interactions: Iterable[Interaction]) -> Covered:
+def _contract_coverage(profile: str, interactions: Iterable[Interaction]) -> ContractCoverage:
     about = load_profile(profile)
-    return covered(
-        profile, (each for one in interactions for each in _values_on_the_wire(one, about)), live_rules()
+    return measure_coverage(
+        profile, (each for one in interactions for each in _values_on_the_wire(one, about)), load_live_rules()
     )
 
 
-def _values_on_the_wire(interaction: Interaction, profile: Profile) -> Iterator[Crossed]:
+def _values_on_the_wire(interaction: Interaction, profile: Profile) -> Iterator[WireValue]:
     """All the values that crossed, as far as the contract has a schema for them."""
     operation = find_operation(
         profile, interaction.request.method, profile.base_path + interaction.request.path
@@ -230,14 +230,14 @@ def _values_on_the_wire(interaction: Interaction, profile: Profile) -> Iterator[
     good, value = (interaction.status or 0) < 400, interaction.value
     if (
         operation is not None
-        and operation.request is not None
+        and operation.request_schema is not None
         and good
         and isinstance(interaction.request.body, dict)
     ):
-        yield Crossed(operation.request, "request", interaction.request.body)
+        yield WireValue(operation.request_schema, "request", interaction.request.body)
     if interaction.is_stream:
-        yield from (Crossed("event", "stream", event) for event in interaction.events)
+        yield from (WireValue("event", "stream", event) for event in interaction.events)
     elif isinstance(value, dict) and (not good or operation is None):
-        yield Crossed("error_wrapped" if "error" in value else "error", "error", value)
+        yield WireValue("error_wrapped" if "error" in value else "error", "error", value)
     elif isinstance(value, dict) and operation is not None:
-        yield Crossed(operation.reply, "response", value)
+        yield WireValue(operation.response_schema, "response", value)

@@ -6,9 +6,9 @@ import re
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from mockserver.contract.coverage import Covered
-from mockserver.contract.operations import operations
-from mockserver.contract.rules import live_rules, load_rules
+from mockserver.contract.coverage import ContractCoverage
+from mockserver.contract.operations import profile_operations
+from mockserver.contract.rules import load_live_rules, load_rules
 from mockserver.profiles import load_profile
 from mockserver.reports.markup import Markup, tag
 
@@ -34,7 +34,7 @@ class Row:
         return len(self.seen) / max(1, len(self.seen) + len(self.missing))
 
 
-def rows_of(profile: str, covered: Covered, asked: Container[str]) -> list[Row]:
+def rows_of(profile: str, covered: ContractCoverage, asked: Container[str]) -> list[Row]:
     """Operations and unions first, then rules by their family, then objects by name."""
     parts: dict[str, tuple[list[str], list[str]]] = {}
     for each, at in ((covered.seen, 0), (covered.missing, 1)):
@@ -45,29 +45,31 @@ def rows_of(profile: str, covered: Covered, asked: Container[str]) -> list[Row]:
         for name, (seen, missing) in parts.items()
     ]
     rows += _rules(covered)
-    names = [each.name for each in operations(load_profile(profile))]
+    names = [each.name for each in profile_operations(load_profile(profile))]
     seen_names = tuple(name for name in names if name in asked)
     rows.append(Row("operations", "union", seen_names, tuple(name for name in names if name not in asked)))
     order = ("union", "rules", "object")
     return sorted(rows, key=lambda row: (order.index(row.kind), row.name))
 
 
-def _rules(covered: Covered) -> Iterator[Row]:
-    families = dict.fromkeys(name[:3] for name in (*covered.rules, *covered.rules_missing))
+def _rules(covered: ContractCoverage) -> Iterator[Row]:
+    families = dict.fromkeys(name[:3] for name in (*covered.rules_checked, *covered.rules_not_checked))
     for family in families:
         yield Row(
             f"rules {family}",
             "rules",
-            tuple(name for name in covered.rules if name.startswith(family)),
-            tuple(name for name in covered.rules_missing if name.startswith(family)),
+            tuple(name for name in covered.rules_checked if name.startswith(family)),
+            tuple(name for name in covered.rules_not_checked if name.startswith(family)),
         )
 
 
-def coverage(profile: str, covered: Covered, asked: Container[str], found: Mapping[str, int]) -> Markup:
+def coverage(
+    profile: str, covered: ContractCoverage, asked: Container[str], found: Mapping[str, int]
+) -> Markup:
     """The table of a profile; `asked`: its operations, `found`: how many findings there are of each rule."""
     rows = rows_of(profile, covered, asked)
     seen, whole = len(covered.seen), len(covered.seen) + len(covered.missing)
-    rules, all_rules = len(covered.rules), len(covered.rules) + len(covered.rules_missing)
+    rules, all_rules = len(covered.rules_checked), len(covered.rules_checked) + len(covered.rules_not_checked)
     about = (
         f"{seen:,} of {whole:,} members, types and values seen; "
         f"{rules} of {all_rules} rules judge a kind of body that was seen."
@@ -132,7 +134,7 @@ def _name(name: str, row: Row, found: Mapping[str, int]) -> Markup:
         return tag("li", tag("code", name.partition("~")[2] or name))
     if row.kind == "object":
         return tag("li", tag("code", name))
-    rule = live_rules()[name] if name in live_rules() else load_rules()[name]
+    rule = load_live_rules()[name] if name in load_live_rules() else load_rules()[name]
     count = found.get(name, 0)
     told = tag("strong", f" {count:,} found") if count else None
     return tag("li", tag("code", name), f" {rule.title}", told, class_="rule-name")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from mockserver.contract.findings import Finding, Severity
-from mockserver.contract.words import pair_lines, place_of, value_text
+from mockserver.contract.words import comparison_lines, format_location, format_value
 from mockserver.reports import timeline
 from mockserver.reports.markup import Markup, data_block, join, tag
 from mockserver.reports.model import Body, Exchange, Kind, Mark, Stream
@@ -119,7 +119,7 @@ def _finding(mark: Mark) -> Markup:
 
 
 def _place(mark: Mark) -> Markup:
-    text = place_of(replace(mark.finding, pointer=mark.pointer))
+    text = format_location(replace(mark.finding, pointer=mark.pointer))
     if not mark.part:
         return tag("span", text)
     named = text if mark.part == "stream" else f"{mark.part} {'' if text == _WHOLE else text}".strip()
@@ -129,13 +129,13 @@ def _place(mark: Mark) -> Markup:
 def _pair(found: Finding) -> Markup | None:
     """Expected and got: beside each other where they are short, else with a mark where they differ."""
     given = [
-        (name, value_text(value))
+        (name, format_value(value))
         for name, value in (("expected", found.expected), ("got", found.got))
         if value is not None
     ]
     if all(len(text) <= _SHORT for _, text in given):
         return tag("p", *(tag("span", f"{name} ", tag("code", text)) for name, text in given), class_="pair")
-    lines = [line.strip("\n")[6:] for line in pair_lines(found.expected, found.got)]
+    lines = [line.strip("\n")[6:] for line in comparison_lines(found.expected, found.got)]
     return tag("pre", "\n".join(lines), class_="pair")
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from mockserver.contract.coverage import Covered
+from mockserver.contract.coverage import ContractCoverage
 from mockserver.contract.findings import Finding, Severity
 
 __all__ = ["Body", "Event", "Exchange", "Kind", "Lane", "Mark", "Page", "Stream", "Table", "made_now"]
@@ -140,7 +140,7 @@ class Page:
     made: datetime
     facts: tuple[tuple[str, str], ...] = ()
     exchanges: tuple[Exchange, ...] = ()
-    coverage: Mapping[str, Covered] = field(default_factory=dict)
+    coverage: Mapping[str, ContractCoverage] = field(default_factory=dict)
     """By profile."""
     tables: tuple[Table, ...] = ()
 

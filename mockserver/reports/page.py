@@ -11,7 +11,7 @@ from importlib.resources import files
 
 from mockserver import __version__
 from mockserver.contract.findings import Severity
-from mockserver.contract.rules import live_rules, load_rules
+from mockserver.contract.rules import load_live_rules, load_rules
 from mockserver.reports.coverage import coverage
 from mockserver.reports.exchange import badge, exchanges, glyph
 from mockserver.reports.markup import Markup, join, raw, tag
@@ -214,7 +214,7 @@ def _by_rule(page: Page) -> Table:
 
 
 def _title(rule: str) -> str:
-    known = {**load_rules(), **live_rules()}.get(rule)
+    known = {**load_rules(), **load_live_rules()}.get(rule)
     return known.title if known else ""
 
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from mockserver.contract.detect import Detected, detect
+from mockserver.contract.detect import DetectedContent, detect_content
 from mockserver.contract.findings import Finding
 from mockserver.contract.operations import find_operation
-from mockserver.contract.words import as_json, without_keys
+from mockserver.contract.words import finding_to_json, redact_finding
 from mockserver.errors import InvalidExchange, InvalidJSON
 from mockserver.exchanges import Exchange as ExchangeFile
 from mockserver.exchanges import Recorded, parse_exchange, recorded_chunks
@@ -53,7 +53,7 @@ def read_file(
 
 
 def _of_file(name: str, data: bytes, kind: str | None, findings: Iterable[Finding]) -> Exchange:
-    found = detect(data)
+    found = detect_content(data)
     marks = tuple(_marks(findings, _PARTS.get(kind or "", "reply")))
     if kind == "exchange":
         try:
@@ -76,15 +76,15 @@ def _of_file(name: str, data: bytes, kind: str | None, findings: Iterable[Findin
 def _marks(findings: Iterable[Finding], part: str, secrets: Sequence[str] = ()) -> Iterator[Mark]:
     """The findings in a part, with nothing in them that may not be written down."""
     for each in findings:
-        told = {**as_json(without_keys(each, secrets)), "severity": each.severity}
+        told = {**finding_to_json(redact_finding(each, secrets)), "severity": each.severity}
         yield Mark(Finding(**told), part, told["pointer"])
 
 
-def _title(found: Detected) -> str:
+def _title(found: DetectedContent) -> str:
     return "Reply" if found.status is None else f"Reply · {found.status}"
 
 
-def _stream(found: Detected, pieces: Iterable[Piece], secrets: Sequence[str] = ()) -> Stream:
+def _stream(found: DetectedContent, pieces: Iterable[Piece], secrets: Sequence[str] = ()) -> Stream:
     if isinstance(found.value, list):
         return values_stream(found.value, secrets)
     return read_stream(pieces, secrets)
@@ -176,14 +176,14 @@ def _reply_of(file: ExchangeFile) -> tuple[Body, Stream | None, str]:
 
 
 def _kind_schema(data: bytes) -> str:
-    return _SCHEMAS.get(detect(data).kind or "", "")
+    return _SCHEMAS.get(detect_content(data).kind or "", "")
 
 
 def _recorded(http: Mapping[str, Any]) -> tuple[Body, Stream | None]:
     is_timed = any("at_ms" in chunk for chunk in http["chunks"])
     pieces: list[Piece] = [(at if is_timed else None, data) for at, data in recorded_chunks(http)]
     whole = b"".join(data for _, data in pieces)
-    found, head = detect(whole), _headers(http.get("headers", {}))
+    found, head = detect_content(whole), _headers(http.get("headers", {}))
     title = f"Reply · {http['status']}"
     stream = _stream(found, pieces) if found.kind in _STREAMS else None
     if stream is None or not stream.events:
@@ -234,13 +234,13 @@ def read_asked(given: Asked) -> Exchange:
     """A request and its reply as a report shows them."""
     secrets = given.secrets
     body = given.body
-    found = detect(body) if body else None
+    found = detect_content(body) if body else None
     stream = None
     status = "no answer" if given.status is None else str(given.status)
     title, head = f"Reply · {status}", _headers(given.headers or {}, secrets)
     operation = find_operation(load_profile(given.profile), given.method, given.path)
     good = (given.status or 0) < 400
-    schema = "error" if not good else operation.reply if operation else ""
+    schema = "error" if not good else operation.response_schema if operation else ""
     reply = _body(title, body, head, secrets, schema)
     if found is not None and found.kind in _STREAMS:
         read = _stream(found, given.pieces, secrets)
@@ -257,7 +257,9 @@ def read_asked(given: Asked) -> Exchange:
             *_marks(given.asked, "request", secrets),
             *_marks(given.findings, part, secrets),
         ),
-        _body(call, given.request, (), secrets, (operation.request or "") if operation and good else ""),
+        _body(
+            call, given.request, (), secrets, (operation.request_schema or "") if operation and good else ""
+        ),
         reply,
         stream,
         tuple((what, redact(value, secrets)) for what, value in given.about),

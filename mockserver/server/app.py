@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from mockserver import __version__
 from mockserver.contract.chat.schemas import CHAT_PATHS
-from mockserver.contract.operations import operations
+from mockserver.contract.operations import profile_operations
 from mockserver.errors import ConfigurationError
 from mockserver.profiles import Profile, load_profile, profile_names
 from mockserver.server.chat.door import chat_completions
@@ -112,7 +112,7 @@ class _ProfileApp(Starlette):
     def _routes(self, profile: Profile) -> Iterator[Route]:
         for base in base_paths(profile):
             methods: dict[str, dict[str, Handler]] = {}
-            for each in operations(profile):
+            for each in profile_operations(profile):
                 methods.setdefault(base + each.path, {})[each.method] = OPERATION_HANDLERS[each.name]
             for path, handlers in methods.items():
                 yield Route(path, self._endpoint(dispatch_by_method(handlers)), methods=list(handlers))
@@ -242,7 +242,7 @@ def _profile_serving(path: str, served_profile: Profile) -> str | None:
         other = load_profile(name)
         for base in base_paths(other) if name != served_profile.name else ():
             if path.startswith(f"{base}/") and any(
-                each.matches(path.removeprefix(base)) for each in operations(other)
+                each.matches(path.removeprefix(base)) for each in profile_operations(other)
             ):
                 return name
     return None

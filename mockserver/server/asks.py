@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from mockserver.contract.requests import thinks
+from mockserver.contract.requests import is_thinking_enabled
 from mockserver.profiles import Profile
 from mockserver.replies.usage import count_tokens
 from mockserver.server.echoes import echo_declared_tools
@@ -83,7 +83,7 @@ def parse_request(body: Mapping[str, Any], profile: Profile) -> RequestFacts:
         body.get("stream") is True,
         prompt,
         tokens,
-        profile.thinking if _THINKING_PARAMETERS.isdisjoint(body) else thinks(body, profile),
+        profile.thinking if _THINKING_PARAMETERS.isdisjoint(body) else is_thinking_enabled(body, profile),
         answered,
         body.get("previous_response_id"),
         choice,

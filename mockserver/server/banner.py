@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mockserver.contract.chat.schemas import CHAT_BASE
+from mockserver.contract.chat.schemas import CHAT_BASE_PATH
 from mockserver.profiles import Profile
 
 __all__ = ["startup_banner"]
@@ -39,7 +39,7 @@ def startup_banner(
         [
             f"Serving {profile.title} ({profile.name})",
             f"  base URL   {base_url}",
-            f"  Chat URL   {url}{CHAT_BASE}",
+            f"  Chat URL   {url}{CHAT_BASE_PATH}",
             f"  rendering  {rendering}: {_RENDERING_NOTES.get(rendering, '')}",
             f"  keys       {'any' if accepts_any_key else 'only those given'}",
             "",

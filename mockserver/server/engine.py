@@ -281,7 +281,7 @@ def _parse_and_check(session: Session, raw_body: bytes) -> tuple[dict[str, Any],
             f"Required body invalid, please check the request body format. The body is not JSON: {error}."
         )
         raise ApiError(400, "InvalidParameter", message) from None
-    findings = tuple(found) if (found := session.judge.findings(body)) else ()
+    findings = tuple(found) if (found := session.judge.check(body)) else ()
     for finding in findings:
         if finding.severity is Severity.ERROR:
             streamed = isinstance(body, dict) and body.get("stream") is True

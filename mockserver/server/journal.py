@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
-from mockserver.contract.check import text_findings
+from mockserver.contract.check import check_json_text
 from mockserver.contract.findings import Finding
 from mockserver.wire import json, redaction
 
@@ -182,7 +182,7 @@ class Entry:
     @property
     def findings(self) -> list[Finding]:
         """What the contract says of the request, its text included (a name that is there twice)."""
-        return list(self.judged) if self.left_out else [*text_findings(self.body), *self.judged]
+        return list(self.judged) if self.left_out else [*check_json_text(self.body), *self.judged]
 
     @property
     def json(self) -> Any:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from mockserver.clock import Clock, SteppedClock, SystemClock
-from mockserver.contract.requests import AnyModel, RequestJudge
+from mockserver.contract.requests import AnyModel, RequestChecker
 from mockserver.exchanges import Exchange, packaged_exchanges
 from mockserver.ids import IdSource, request_digest
 from mockserver.profiles import Profile, load_profile
@@ -53,7 +53,7 @@ class Session:
     models: Container[str]
     ids: IdSource
     clock: Clock
-    judge: RequestJudge
+    judge: RequestChecker
     matcher: ExchangeMatcher
     replies: Mapping[str, Chosen]
     """What the exchanges answer, by their names."""
@@ -145,7 +145,7 @@ def open_session(
         models=accepted,
         ids=IdSource(seed, name),
         clock=SystemClock() if seed is None else SteppedClock(),
-        judge=RequestJudge(about, accepted),
+        judge=RequestChecker(about, accepted),
         matcher=ExchangeMatcher((), about),
         replies={},
         own=ExchangeMatcher((), about),

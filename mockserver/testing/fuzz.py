@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mockserver.contract.words import plain
+from mockserver.contract.words import escape_unprintable
 from mockserver.testing.cases.door import Door
 from mockserver.testing.cases.plan import Plan
 from mockserver.testing.cases.verdicts import Outcome
@@ -77,4 +77,4 @@ def _how(ended: Ended) -> str:
         return f"killed after {ended.seconds:.1f} s"
     if ended.status < 0:
         return f"ended by signal {-ended.status}"
-    return plain(f"exit status {ended.status}")
+    return escape_unprintable(f"exit status {ended.status}")

@@ -18,7 +18,7 @@ import schemathesis
 
 from mockserver.contract.check import check_error, check_response, check_stream
 from mockserver.contract.findings import Finding, errors
-from mockserver.contract.marks import choose_profile
+from mockserver.contract.marks import detect_profile
 from mockserver.errors import ContractError
 
 __all__ = ["responses_contract"]
@@ -48,7 +48,7 @@ def _stopped(response: schemathesis.Response) -> bool:
 
 def _findings(response: schemathesis.Response, asked: Any) -> list[Finding]:
     body = response.content
-    profile = os.environ.get("MOCKSERVER_PROFILE") or choose_profile(body).profile
+    profile = os.environ.get("MOCKSERVER_PROFILE") or detect_profile(body).profile
     if response.status_code >= 400:
         return check_error(body, profile, response.status_code)
     request = asked.encode() if isinstance(asked, str) else asked

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from mockserver.clock import SteppedClock
-from mockserver.contract.chat.schemas import CHAT_BASE
+from mockserver.contract.chat.schemas import CHAT_BASE_PATH
 from mockserver.errors import ConfigurationError
 from mockserver.server.conditions import build_matcher
 from mockserver.server.journal import Entry, Journal
@@ -58,7 +58,7 @@ class Scripted(ABC):
     def chat_base_url(self) -> str:
         """What goes into a client of Chat Completions; `{chat_base_url}/chat/completions` is the endpoint."""
         own = self._session.profile.base_path
-        return self.base_url and self.base_url.removesuffix(own) + CHAT_BASE
+        return self.base_url and self.base_url.removesuffix(own) + CHAT_BASE_PATH
 
     @property
     @abstractmethod

@@ -13,7 +13,7 @@ from typing import Any
 import schemathesis
 
 from mockserver.contract.chat.check import check_chat_request
-from mockserver.contract.chat.openapi import CHAT_OPERATION
+from mockserver.contract.chat.openapi import CHAT_OPERATION_ID
 from mockserver.contract.check import check_body
 from mockserver.contract.findings import errors
 from mockserver.contract.operations import OPERATIONS
@@ -36,11 +36,11 @@ def refused_for_a_reason(
     sent: Any = response.request.body or b""
     body = sent if isinstance(sent, bytes) else sent.encode()
     name = case.operation.definition.raw["operationId"]
-    if name == CHAT_OPERATION:
+    if name == CHAT_OPERATION_ID:
         message = response.json()["error"]["message"]
         assert errors(check_chat_request(body, PROFILE)) or message.startswith(REASONS), response.text
         return
-    if errors(check_body(body, OPERATIONS[name].request or "", PROFILE)):
+    if errors(check_body(body, OPERATIONS[name].request_schema or "", PROFILE)):
         return
     message = response.json()["message"]
     asked = json.loads(body)

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from mockserver import FunctionCall, Message, MockServer, Reasoning, Script
-from mockserver.contract.chat.migration import load_migration, responses_form
-from mockserver.contract.chat.schemas import chat_schemas
+from mockserver.contract.chat.migration import load_migration_tables, migrate_request
+from mockserver.contract.chat.schemas import load_chat_schemas
 from mockserver.profiles import load_profile
 from tests.acceptance.conftest import ROOT, Start
 from tests.acceptance.test_document import execute
@@ -59,8 +59,8 @@ def test_the_check_on_the_page_is_what_is_printed(tmp_path: Path, capsysbinary: 
 
 def test_every_member_of_chat_is_on_the_page() -> None:
     """As the schemas have them: a member that is added needs its row."""
-    union = chat_schemas().union
-    rows = load_migration()
+    union = load_chat_schemas().undated
+    rows = load_migration_tables()
     assert {row.chat for row in rows["request"]} == set(union["chat_request"]["properties"])
     told = {row.chat.removeprefix("messages[].").partition("[")[0] for row in rows["messages"]}
     # Null in what an SDK prints of a message: nobody sends anything else.
@@ -70,7 +70,7 @@ def test_every_member_of_chat_is_on_the_page() -> None:
     assert kinds == set(union["chat_part"]["properties"]["type"]["enum"])
 
 
-@pytest.mark.parametrize("row", load_migration()["request"], ids=lambda row: row.chat)
+@pytest.mark.parametrize("row", load_migration_tables()["request"], ids=lambda row: row.chat)
 def test_a_row_is_what_becomes_of_the_member(row: Any) -> None:
     given: dict[str, Any] = {
         "model": "qwen3-max-2026-01-23",
@@ -85,13 +85,13 @@ def test_a_row_is_what_becomes_of_the_member(row: Any) -> None:
         "max_completion_tokens": 500,
     }
     profile = load_profile("qwen-2026-09")
-    before = responses_form(given, profile)
+    before = migrate_request(given, profile)
     value = values.get(row.chat, given.get(row.chat, 2))
-    after = responses_form({**given, row.chat: value}, profile)
+    after = migrate_request({**given, row.chat: value}, profile)
     place = (row.responses or "").partition(".")[0].partition("[")[0]
     if row.responses is None:
         assert after.body == before.body
-        assert [note.member for note in after.notes if note not in before.notes] == [f"/{row.chat}"]
+        assert [note.pointer for note in after.notes if note not in before.notes] == [f"/{row.chat}"]
     else:
         assert place in after.body
         assert {*after.body} - {*before.body} <= {place}
@@ -129,7 +129,7 @@ def answers() -> dict[str, Any]:
 
 
 def test_the_answer_is_as_the_table_has_it(answers: dict[str, Any]) -> None:
-    rows = load_migration()["response"]
+    rows = load_migration_tables()["response"]
     told = {*paths(answers["completion"])} - {"choices[0].index", "choices[0].message.role"}
     assert {row.chat for row in rows} == told
     there = {*paths(answers["response"])}
@@ -140,7 +140,7 @@ def test_the_answer_is_as_the_table_has_it(answers: dict[str, Any]) -> None:
 
 
 def test_the_stream_is_as_the_table_has_it(answers: dict[str, Any]) -> None:
-    rows = {row.chat: row.responses for row in load_migration()["stream"]}
+    rows = {row.chat: row.responses for row in load_migration_tables()["stream"]}
     deltas = [choice["delta"] for chunk in answers["chunks"] for choice in chunk["choices"]]
     names = {f"delta.{name}" for delta in deltas for name in delta}
     told = {name.partition("[")[0] for name in rows if name.startswith("delta.")}
@@ -151,6 +151,6 @@ def test_the_stream_is_as_the_table_has_it(answers: dict[str, Any]) -> None:
 
 
 def test_the_refusal_is_as_the_table_has_it(answers: dict[str, Any]) -> None:
-    rows = [row for row in load_migration()["errors"] if not row.chat.startswith("status")]
+    rows = [row for row in load_migration_tables()["errors"] if not row.chat.startswith("status")]
     assert {row.chat for row in rows} == {*paths(answers["refusal"])}
     assert {row.responses for row in rows if row.responses} == {*answers["refusal there"]}

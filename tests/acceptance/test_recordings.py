@@ -82,7 +82,7 @@ def test_what_it_is_and_whose_is_told() -> None:
     for each in recordings():
         verdict = check_file(each.body)
         assert verdict.kind == ("stream" if each.streamed else "response"), each.cassette
-        assert verdict.profile == PROFILE, (each.cassette, verdict.why)
+        assert verdict.profile == PROFILE, (each.cassette, verdict.profile_reason)
 
 
 def test_a_damaged_recording_is_found() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mockserver.contract.chat.openapi import CHAT_OPERATION
+from mockserver.contract.chat.openapi import CHAT_OPERATION_ID
 from tests.acceptance.conftest import KEY, Server, Start
 
 HOOKS = Path(__file__).with_name("schemathesis_hooks.py")
@@ -37,7 +37,7 @@ positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "404"]
 def test_nothing_is_found(profile: str, version: str, start: Start, tmp_path: Path) -> None:
     server = start("--api-key", KEY, "--profile", profile)
     (tmp_path / "schemathesis.toml").write_text(SETTINGS if profile == "qwen-2026-01" else LATER_SETTINGS)
-    told = run(server, profile, tmp_path, f"?version={version}", "--exclude-operation-id", CHAT_OPERATION)
+    told = run(server, profile, tmp_path, f"?version={version}", "--exclude-operation-id", CHAT_OPERATION_ID)
     # The documented samples are January's: other ages have no examples to try.
     for phase in ("Examples", "Coverage", "Fuzzing", "Stateful")[profile != "qwen-2026-01" :]:
         assert f"✅ {phase}" in told
@@ -50,7 +50,7 @@ def test_nothing_is_found(profile: str, version: str, start: Start, tmp_path: Pa
 def test_nothing_is_found_in_chat_completions(start: Start, tmp_path: Path) -> None:
     server = start("--api-key", KEY)
     (tmp_path / "schemathesis.toml").write_text(SETTINGS)
-    only = ("--include-operation-id", CHAT_OPERATION, "--phases", "fuzzing")
+    only = ("--include-operation-id", CHAT_OPERATION_ID, "--phases", "fuzzing")
     told = run(server, "qwen-2026-01", tmp_path, "", *only)
     assert "✅ Fuzzing" in told
     assert "internal error" not in server.logged

@@ -16,7 +16,7 @@ import jsonschema
 import pytest
 
 from mockserver import resources
-from mockserver.contract.examples import load_examples
+from mockserver.contract.examples import load_rule_examples
 from tests.contract import samples
 
 SCHEMA = json.loads((resources.folder("schemas") / "report.json").read_bytes())
@@ -52,7 +52,7 @@ def report(out: str) -> list[dict[str, Any]]:
 
 
 def test_a_good_file(check: Check, write: Write) -> None:
-    code, out, err = check(write("good.sse", samples.framed(samples.text_stream())))
+    code, out, err = check(write("good.sse", samples.service_frames(samples.text_stream())))
     assert (code, err) == (0, "")
     assert out.startswith("good.sse: valid (stream; qwen-2026-01, by framing")
 
@@ -186,9 +186,9 @@ def test_a_rule_can_be_passed_over(check: Check, write: Write) -> None:
     assert check(file, "--ignore", "SSE-001", "--ignore", "USE-004")[0] == 0
 
 
-@pytest.mark.parametrize("rule", load_examples())
+@pytest.mark.parametrize("rule", load_rule_examples())
 def test_the_json_report_keeps_its_schema(rule: str, check: Check, write: Write) -> None:
-    example = load_examples()[rule]
+    example = load_rule_examples()[rule]
     kind = ("--kind", example.kind)
     code, out, _ = check(write("x", example.data), *kind, "--format", "json", "--fail-on", "info")
     [about] = report(out)
@@ -224,7 +224,7 @@ def test_a_page_shows_what_the_files_hold(check: Check, write: Write, tmp_path: 
     events = samples.text_stream()
     events[7]["text"] = "another"
     files = [
-        write("bad.sse", samples.framed(events)),
+        write("bad.sse", samples.service_frames(events)),
         write("request.json", {"model": 1, "input": "sk-canary-1"}),
     ]
     code, out, _ = check(*files, "--report", "html=page.html", "--ignore", "SEQ-012")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mockserver.contract.examples import load_examples
-from mockserver.contract.rules import live_rules, load_rules
+from mockserver.contract.examples import load_rule_examples
+from mockserver.contract.rules import load_live_rules, load_rules
 from tests.cli.conftest import Run
 
 
@@ -15,13 +15,13 @@ def test_all_rules_are_listed(mockserver: Run) -> None:
     code, out, _ = mockserver("rules")
     assert code == 0
     assert [line.split()[:2] for line in out.splitlines()] == [
-        [rule.id, rule.severity.value] for rule in (*load_rules().values(), *live_rules().values())
+        [rule.id, rule.severity.value] for rule in (*load_rules().values(), *load_live_rules().values())
     ]
 
 
-@pytest.mark.parametrize("rule", live_rules())
+@pytest.mark.parametrize("rule", load_live_rules())
 def test_a_rule_for_endpoints_is_explained_without_an_example(rule: str, mockserver: Run) -> None:
-    about = live_rules()[rule]
+    about = load_live_rules()[rule]
     code, out, _ = mockserver("rules", rule)
     assert code == 0
     for told in (about.statement, about.reason, about.source, about.title, "mockserver verify"):
@@ -41,18 +41,18 @@ def test_one_rule_is_explained(rule: str, mockserver: Run) -> None:
     assert max(map(len, out.splitlines())) < 1000
 
 
-@pytest.mark.parametrize("rule", [each.rule for each in load_examples().values() if not each.request])
+@pytest.mark.parametrize("rule", [each.rule for each in load_rule_examples().values() if not each.request])
 def test_the_example_can_be_checked(rule: str, mockserver: Run, tmp_path: Path) -> None:
     _, out, _ = mockserver("rules", rule)
     how = out.splitlines()[-1].partition("mockserver check -")[2].split()
-    (tmp_path / "example").write_bytes(load_examples()[rule].data)
+    (tmp_path / "example").write_bytes(load_rule_examples()[rule].data)
     _, out, _ = mockserver("check", "example", *how)
     assert f"{load_rules()[rule].severity} {rule}" in out
 
 
 def test_the_example_alone_is_its_bytes(mockserver: Run) -> None:
     code, out, _ = mockserver("rules", "SEQ-003", "--example")
-    assert (code, out.encode()) == (0, load_examples()["SEQ-003"].data)
+    assert (code, out.encode()) == (0, load_rule_examples()["SEQ-003"].data)
 
 
 @pytest.mark.parametrize("arguments", [["XYZ-001"], ["--example"]])

@@ -7,9 +7,9 @@ import json
 import jsonschema
 import pytest
 
-from mockserver.contract.chat.schemas import chat_schemas
+from mockserver.contract.chat.schemas import load_chat_schemas
 from mockserver.contract.openapi import openapi_document
-from mockserver.contract.schemas import schemas
+from mockserver.contract.schemas import load_schemas
 from mockserver.profiles import DEFAULT_PROFILE
 from tests.cli.conftest import Run
 from tests.contract import samples
@@ -19,7 +19,13 @@ def test_the_list(mockserver: Run) -> None:
     code, out, _ = mockserver("schema")
     names = [line.split()[0] for line in out.splitlines()]
     assert code == 0
-    assert names == [*schemas().known(), *chat_schemas().known(), "exchange", "report", "verification"]
+    assert names == [
+        *load_schemas().all_schemas(),
+        *load_chat_schemas().all_schemas(),
+        "exchange",
+        "report",
+        "verification",
+    ]
     assert {"create_request", "response", "event", "response.output_text.delta"} <= set(names)
     assert "response.incomplete" not in names
 

@@ -38,14 +38,16 @@ SCRIPTS = {
 }
 
 
-_FOUND = '[{"title":"t","url":"https://www.example.com/a.png","index":1}]'
+_FOUND_IMAGES = '[{"title":"t","url":"https://www.example.com/a.png","index":1}]'
 
 #: What the ages after January say as well.
-LATER = {
+LATER_SCRIPTS = {
     "later tools": Script(
         (
-            ToolCall("web_search_image", {"arguments": "{}", "name": "web_search_image", "output": _FOUND}),
-            ToolCall("image_search", {"arguments": "{}", "name": "image_search", "output": _FOUND}),
+            ToolCall(
+                "web_search_image", {"arguments": "{}", "name": "web_search_image", "output": _FOUND_IMAGES}
+            ),
+            ToolCall("image_search", {"arguments": "{}", "name": "image_search", "output": _FOUND_IMAGES}),
             ToolCall(
                 "file_search",
                 {
@@ -61,24 +63,26 @@ LATER = {
         )
     ),
 }
-INCOMPLETE = {"incomplete": Script((Reasoning(("Well",)), Message(("Once", " upon"))), status="incomplete")}
+INCOMPLETE_SCRIPTS = {
+    "incomplete": Script((Reasoning(("Well",)), Message(("Once", " upon"))), status="incomplete")
+}
 
 
-def scripts(profile: str) -> dict[str, Script]:
+def profile_scripts(profile: str) -> dict[str, Script]:
     """What a profile's base streams say, by name."""
     about = load_profile(profile)
-    every = SCRIPTS | LATER | (INCOMPLETE if "incomplete" in script_statuses(profile) else {})
-    return {name: script for name, script in every.items() if _tools(script) <= about.tools.keys()}
+    every = SCRIPTS | LATER_SCRIPTS | (INCOMPLETE_SCRIPTS if "incomplete" in script_statuses(profile) else {})
+    return {name: script for name, script in every.items() if _tool_kinds(script) <= about.tools.keys()}
 
 
-def _tools(script: Script) -> set[str]:
+def _tool_kinds(script: Script) -> set[str]:
     return {item.kind for item in script.items if isinstance(item, ToolCall)}
 
 
 def streams(profile: str = DEFAULT_PROFILE) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """(name, events) of each base stream."""
     for rendering in RENDERINGS:
-        for name, script in scripts(profile).items():
+        for name, script in profile_scripts(profile).items():
             here = look(profile, rendering)
             yield f"{name}, {rendering}", render_events(_reply(script, here), here)
 
@@ -86,7 +90,7 @@ def streams(profile: str = DEFAULT_PROFILE) -> Iterator[tuple[str, list[dict[str
 def responses(profile: str = DEFAULT_PROFILE) -> Iterator[tuple[str, dict[str, Any]]]:
     """(name, response) of each base answer that was not streamed."""
     for rendering in RENDERINGS:
-        for name, script in scripts(profile).items():
+        for name, script in profile_scripts(profile).items():
             here = look(profile, rendering)
             yield f"{name}, {rendering}", render_response(_reply(script, here), here)
 

@@ -7,25 +7,25 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from mockserver.wire import json
-from tests.contract.samples import Event, numbered
+from tests.contract.samples import Event, renumber
 
 Path = tuple[str | int, ...]
 
 
-class Blind(NamedTuple):
+class BlindMutant(NamedTuple):
     """One damage: what was done, to which type of event ("" for a response), where, and what came of it."""
 
-    what: str
-    kind: str
+    edit: str
+    event_type: str
     pointer: str
     value: Any
 
     def __str__(self) -> str:
         """What it has in common with the same damage elsewhere: the kinds of things, not their places."""
-        return " ".join(part for part in (self.what, self.kind, self.pointer) if part)
+        return " ".join(part for part in (self.edit, self.event_type, self.pointer) if part)
 
 
-def of_stream(events: list[Event]) -> Iterator[Blind]:
+def stream_mutants(events: list[Event]) -> Iterator[BlindMutant]:
     """Each event dropped, doubled and swapped with the next, numbers kept or made anew; each leaf damaged."""
     for at, event in enumerate(events):
         kind = event["type"]
@@ -36,30 +36,30 @@ def of_stream(events: list[Event]) -> Iterator[Blind]:
         if at + 1 < len(events):
             ways["swapped"] = [*events[:at], events[at + 1], event, *events[at + 2 :]]
         for what, broken in ways.items():
-            yield Blind(what, kind, "", broken)
-            yield Blind(f"{what}, renumbered", kind, "", numbered(broken))
-        for each in of_value(event):
-            yield Blind(each.what, kind, each.pointer, [*events[:at], each.value, *events[at + 1 :]])
+            yield BlindMutant(what, kind, "", broken)
+            yield BlindMutant(f"{what}, renumbered", kind, "", renumber(broken))
+        for each in value_mutants(event):
+            yield BlindMutant(each.edit, kind, each.pointer, [*events[:at], each.value, *events[at + 1 :]])
 
 
-def of_value(value: Any) -> Iterator[Blind]:
+def value_mutants(value: Any) -> Iterator[BlindMutant]:
     """Each leaf removed, nulled, retyped and altered."""
-    for path in [*_leaves(value, ())]:
-        pointer = _named(value, path)
-        leaf = _at(value, path)
-        for what, new in (("nulled", None), ("retyped", _retyped(leaf)), ("altered", _altered(leaf))):
+    for path in [*_leaf_paths(value, ())]:
+        pointer = _path_text(value, path)
+        leaf = _value_at(value, path)
+        for what, new in (("nulled", None), ("retyped", _other_type(leaf)), ("altered", _other_value(leaf))):
             if new.__class__ is not leaf.__class__ or new != leaf:
-                yield Blind(what, "", pointer, _with(value, path, new))
-        yield Blind("removed", "", pointer, _without(value, path))
+                yield BlindMutant(what, "", pointer, _replace(value, path, new))
+        yield BlindMutant("removed", "", pointer, _remove(value, path))
 
 
-def of_bytes(data: bytes) -> Iterator[bytes]:
+def truncations(data: bytes) -> Iterator[bytes]:
     """The bytes cut off at each place."""
     for end in range(len(data)):
         yield data[:end]
 
 
-def _leaves(value: Any, path: Path) -> Iterator[Path]:
+def _leaf_paths(value: Any, path: Path) -> Iterator[Path]:
     """Paths of all values that hold no other, and of empty lists and objects."""
     pairs: list[tuple[str | int, Any]] = []
     if isinstance(value, dict):
@@ -69,10 +69,10 @@ def _leaves(value: Any, path: Path) -> Iterator[Path]:
     if not pairs:
         yield path
     for step, inner in pairs:
-        yield from _leaves(inner, (*path, step))
+        yield from _leaf_paths(inner, (*path, step))
 
 
-def _named(value: Any, path: Path) -> str:
+def _path_text(value: Any, path: Path) -> str:
     """A path in words: "/item:message/content/output_text/text"; an element goes by its type."""
     steps = []
     for step in path:
@@ -82,25 +82,25 @@ def _named(value: Any, path: Path) -> str:
     return "".join(f"/{step}" for step in steps)
 
 
-def _at(value: Any, path: Path) -> Any:
+def _value_at(value: Any, path: Path) -> Any:
     for step in path:
         value = value[step]
     return value
 
 
-def _with(value: Any, path: Path, new: Any) -> Any:
+def _replace(value: Any, path: Path, new: Any) -> Any:
     broken = copy.deepcopy(value)
-    _at(broken, path[:-1])[path[-1]] = new
+    _value_at(broken, path[:-1])[path[-1]] = new
     return broken
 
 
-def _without(value: Any, path: Path) -> Any:
+def _remove(value: Any, path: Path) -> Any:
     broken = copy.deepcopy(value)
-    del _at(broken, path[:-1])[path[-1]]
+    del _value_at(broken, path[:-1])[path[-1]]
     return broken
 
 
-def _retyped(leaf: Any) -> Any:
+def _other_type(leaf: Any) -> Any:
     if isinstance(leaf, str):
         return 7
     if isinstance(leaf, bool) or leaf is None:
@@ -110,7 +110,7 @@ def _retyped(leaf: Any) -> Any:
     return {} if isinstance(leaf, list) else []
 
 
-def _altered(leaf: Any) -> Any:
+def _other_value(leaf: Any) -> Any:
     if isinstance(leaf, bool):
         return not leaf
     if isinstance(leaf, str):

@@ -122,7 +122,7 @@ def reasoning(index: int, summaries: list[list[str]]) -> Iterator[Event]:
     yield done(index, {**item, "encrypted_content": "gAAAA2", "summary": parts})
 
 
-def thought(index: int, pieces: list[str], *, parts: bool) -> Iterator[Event]:
+def clear_reasoning(index: int, pieces: list[str], *, parts: bool) -> Iterator[Event]:
     """A reasoning item with its text in clear, as servers of open models send it."""
     item: Event = {"id": f"rs_{index}{HEX[1:]}", "type": "reasoning", "summary": []}
     about = {"item_id": item["id"], "output_index": index, "content_index": 0}
@@ -138,7 +138,9 @@ def thought(index: int, pieces: list[str], *, parts: bool) -> Iterator[Event]:
     yield done(index, {**item, "content": [part]})
 
 
-def call(index: int, kind: str, member: str, event: str, pieces: list[str], **more: Any) -> Iterator[Event]:
+def streamed_call(
+    index: int, kind: str, member: str, event: str, pieces: list[str], **more: Any
+) -> Iterator[Event]:
     """An item whose arguments, input or code is streamed."""
     text = "".join(pieces)
     item = {"id": f"fc_{index}{HEX[1:]}", "type": kind, **more}
@@ -174,15 +176,15 @@ def stream(*items: Iterator[Event], end: str = "completed", **more: Any) -> list
         *body,
         {"type": f"response.{end}", "response": snapshot(end, final, **more)},
     ]
-    whole: list[Event] = json.loads(json.dumps(numbered(events)))
+    whole: list[Event] = json.loads(json.dumps(renumber(events)))
     return whole
 
 
-def numbered(events: list[Event]) -> list[Event]:
+def renumber(events: list[Event]) -> list[Event]:
     return [{**event, "sequence_number": number} for number, event in enumerate(events)]
 
 
-def interpreter() -> Iterator[Event]:
+def code_interpreter() -> Iterator[Event]:
     """The code comes by events, between the tool's own."""
     code = ["print(", "1)"]
     item = {"id": f"ci_{HEX}", "type": "code_interpreter_call", "container_id": "cntr_1", "outputs": None}
@@ -216,7 +218,7 @@ def remote_tool() -> Iterator[Event]:
 
 def failed() -> list[Event]:
     error = {"code": "server_error", "message": "The server had an error."}
-    return numbered(
+    return renumber(
         [
             {"type": "response.created", "response": snapshot("in_progress")},
             {"type": "response.in_progress", "response": snapshot("in_progress")},
@@ -232,14 +234,20 @@ def background() -> list[Event]:
         event["response"]["background"] = True
     events[0]["response"]["status"] = "queued"
     queued = {"type": "response.queued", "response": events[0]["response"]}
-    return numbered([events[0], queued, *events[1:]])
+    return renumber([events[0], queued, *events[1:]])
 
 
-CITED = {"type": "url_citation", "start_index": 0, "end_index": 3, "title": "T", "url": "https://example.com"}
-SEARCHED = {"action": {"type": "search", "query": "x", "queries": ["x"]}}
-OPENED = {"action": {"type": "open_page", "url": "https://example.com"}}
-SEARCHING = ("in_progress", "searching", "completed")
-PICTURE = ("in_progress", "generating", "partial_image", "completed")
+CITATION = {
+    "type": "url_citation",
+    "start_index": 0,
+    "end_index": 3,
+    "title": "T",
+    "url": "https://example.com",
+}
+SEARCH_ACTION = {"action": {"type": "search", "query": "x", "queries": ["x"]}}
+OPEN_PAGE_ACTION = {"action": {"type": "open_page", "url": "https://example.com"}}
+SEARCH_STEPS = ("in_progress", "searching", "completed")
+IMAGE_STEPS = ("in_progress", "generating", "partial_image", "completed")
 
 STREAMS: Mapping[str, list[Event]] = {
     "text": stream(message(0, ["Hi", " there", "!"])),
@@ -247,11 +255,11 @@ STREAMS: Mapping[str, list[Event]] = {
         reasoning(0, [["**Think", "ing**"], ["More"]]), message(1, ["Yes."], phase="final_answer")
     ),
     "thought without summary": stream(reasoning(0, []), message(1, ["Yes."])),
-    "thought in clear": stream(thought(0, ["Hm", "."], parts=False), message(1, ["Yes."])),
-    "thought in clear, in parts": stream(thought(0, ["Hm", "."], parts=True), message(1, ["Yes."])),
+    "thought in clear": stream(clear_reasoning(0, ["Hm", "."], parts=False), message(1, ["Yes."])),
+    "thought in clear, in parts": stream(clear_reasoning(0, ["Hm", "."], parts=True), message(1, ["Yes."])),
     "functions": stream(
         *(
-            call(
+            streamed_call(
                 index,
                 "function_call",
                 "arguments",
@@ -264,24 +272,26 @@ STREAMS: Mapping[str, list[Event]] = {
         )
     ),
     "custom tool": stream(
-        call(0, "custom_tool_call", "input", "custom_tool_call_input", ["a", "b"], call_id="c", name="n")
+        streamed_call(
+            0, "custom_tool_call", "input", "custom_tool_call_input", ["a", "b"], call_id="c", name="n"
+        )
     ),
     "web search": stream(
-        tool(0, "web_search_call", SEARCHING, {"action": {"type": "search"}}, SEARCHED),
-        tool(1, "web_search_call", SEARCHING, OPENED, OPENED),
-        message(2, ["See it."], annotations=[CITED]),
+        tool(0, "web_search_call", SEARCH_STEPS, {"action": {"type": "search"}}, SEARCH_ACTION),
+        tool(1, "web_search_call", SEARCH_STEPS, OPEN_PAGE_ACTION, OPEN_PAGE_ACTION),
+        message(2, ["See it."], annotations=[CITATION]),
     ),
     "file search": stream(
         tool(
             0,
             "file_search_call",
-            SEARCHING,
+            SEARCH_STEPS,
             {"queries": [], "results": None},
             {"queries": ["x"], "results": None},
         )
     ),
-    "image": stream(tool(0, "image_generation_call", PICTURE, {"result": None}, {"result": "aaaa"})),
-    "code interpreter": stream(interpreter()),
+    "image": stream(tool(0, "image_generation_call", IMAGE_STEPS, {"result": None}, {"result": "aaaa"})),
+    "code interpreter": stream(code_interpreter()),
     "remote tool": stream(remote_tool()),
     "refusal": stream(refusal(0, ["I'm sorry,", " no."])),
     "cut short": stream(

@@ -103,11 +103,11 @@ def stream(*items: Iterator[Event], **usage: Any) -> list[Event]:
         {"type": "response.completed", "response": snapshot("completed", output, usage={**USAGE, **usage})},
     ]
     # By way of text, so that no two events share a value: a test breaks one place alone.
-    whole: list[Event] = json.loads(json.dumps(numbered(events)))
+    whole: list[Event] = json.loads(json.dumps(renumber(events)))
     return whole
 
 
-def numbered(events: list[Event], first: int = 0) -> list[Event]:
+def renumber(events: list[Event], first: int = 0) -> list[Event]:
     """The events with fresh sequence numbers."""
     return [{**event, "sequence_number": number} for number, event in enumerate(events, first)]
 
@@ -171,7 +171,7 @@ def response(events: list[Event] | None = None) -> dict[str, Any]:
     return body
 
 
-def framed(events: list[Event]) -> bytes:
+def service_frames(events: list[Event]) -> bytes:
     """The events as the service writes them: id, event, a comment, data, no space after the colons."""
     frames = (
         b"id:%d\nevent:%b\n:HTTP_STATUS/200\ndata:%b\n\n"
@@ -181,6 +181,6 @@ def framed(events: list[Event]) -> bytes:
     return b"".join(frames)
 
 
-def plainly_framed(events: list[Event]) -> bytes:
+def plain_frames(events: list[Event]) -> bytes:
     """The events in the usual form: event and data."""
     return b"".join(sse.encode(json.dumps(event), event=event["type"]) for event in events)

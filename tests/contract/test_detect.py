@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from mockserver.contract.detect import detect
+from mockserver.contract.detect import detect_content
 from mockserver.wire import json
 from tests.contract import samples
 
 EVENTS = samples.text_stream()
-FRAMES = samples.framed(EVENTS)
-LINES = b"".join(json.dumps(event) + b"\n" for event in EVENTS)
+FRAMES = samples.service_frames(EVENTS)
+JSON_LINES = b"".join(json.dumps(event) + b"\n" for event in EVENTS)
 RESPONSE = json.dumps(samples.response())
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream;charset=UTF-8\r\n"
+HTTP_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream;charset=UTF-8\r\n"
 
-CHUNK = b'{"choices":[],"object":"chat.completion.chunk","usage":null}'
+CHAT_CHUNK = b'{"choices":[],"object":"chat.completion.chunk","usage":null}'
 
 KINDS = {
     "request": (json.dumps(samples.REQUEST), "request"),
@@ -22,11 +22,11 @@ KINDS = {
     "chat request": (b'{"model": "qwen3-max", "messages": []}', "chat_request"),
     "request that has both": (b'{"model": "qwen3-max", "messages": [], "input": "x"}', "request"),
     "chat completion": (b'{"object": "chat.completion", "choices": []}', "chat_completion"),
-    "chunk": (CHUNK, "chat_stream"),
-    "array of chunks": (b"[" + CHUNK + b"]", "chat_stream"),
-    "lines of chunks": (CHUNK + b"\n" + CHUNK, "chat_stream"),
-    "frames of chunks": (b"data: " + CHUNK + b"\n\ndata: [DONE]\n\n", "chat_stream"),
-    "frames of chunks without spaces": (b": hi\n\ndata:" + CHUNK + b"\n\n", "chat_stream"),
+    "chunk": (CHAT_CHUNK, "chat_stream"),
+    "array of chunks": (b"[" + CHAT_CHUNK + b"]", "chat_stream"),
+    "lines of chunks": (CHAT_CHUNK + b"\n" + CHAT_CHUNK, "chat_stream"),
+    "frames of chunks": (b"data: " + CHAT_CHUNK + b"\n\ndata: [DONE]\n\n", "chat_stream"),
+    "frames of chunks without spaces": (b": hi\n\ndata:" + CHAT_CHUNK + b"\n\n", "chat_stream"),
     "response": (RESPONSE, "response"),
     "response in lines": (json.pretty(samples.response()), "response"),
     "response without object": (b'{"id": "x", "output": [], "status": "completed"}', "response"),
@@ -35,9 +35,9 @@ KINDS = {
     "array of events": (json.dumps(EVENTS), "stream"),
     "array without events": (b"[]", "stream"),
     "array of input items": (b'[{"type": "message", "role": "user", "content": "x"}]', None),
-    "lines": (LINES, "stream"),
-    "one line": (LINES.split(b"\n")[0], "stream"),
-    "lines that end early": (LINES[:-30], "stream"),
+    "lines": (JSON_LINES, "stream"),
+    "one line": (JSON_LINES.split(b"\n")[0], "stream"),
+    "lines that end early": (JSON_LINES[:-30], "stream"),
     "frames": (FRAMES, "stream"),
     "frames that end early": (FRAMES[:-30], "stream"),
     "frames with a byte order mark": (b"\xef\xbb\xbf" + FRAMES, "stream"),
@@ -55,15 +55,15 @@ KINDS = {
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_kinds(name: str) -> None:
+def test_the_kind_of_content_is_detected(name: str) -> None:
     data, kind = KINDS[name]
-    assert detect(data).kind == kind
+    assert detect_content(data).kind == kind
 
 
 @pytest.mark.parametrize("name", [name for name, (data, _) in KINDS.items() if data.strip()])
-def test_a_head_before_it_changes_nothing(name: str) -> None:
+def test_an_http_head_does_not_change_the_kind(name: str) -> None:
     data, kind = KINDS[name]
-    found = detect(b"HTTP/1.1 200 OK\r\nserver: x\r\n\r\n" + data)
+    found = detect_content(b"HTTP/1.1 200 OK\r\nserver: x\r\n\r\n" + data)
     assert (found.kind, found.status, found.body) == (kind, 200, data)
 
 
@@ -71,13 +71,13 @@ def test_a_head_before_it_changes_nothing(name: str) -> None:
     "head",
     [
         b"HTTP/2 200 \r\ncontent-type: text/event-stream\r\n\r\n",
-        b"HTTP/1.1 100 Continue\r\n\r\n" + HEAD + b"\r\n",
-        b"HTTP/1.1 200 Connection established\r\n\r\n" + HEAD + b"\r\n",
-        HEAD.replace(b"\r\n", b"\n") + b"\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n" + HTTP_HEAD + b"\r\n",
+        b"HTTP/1.1 200 Connection established\r\n\r\n" + HTTP_HEAD + b"\r\n",
+        HTTP_HEAD.replace(b"\r\n", b"\n") + b"\n",
     ],
 )
-def test_heads_of_curl(head: bytes) -> None:
-    found = detect(head + FRAMES)
+def test_http_heads_written_by_curl(head: bytes) -> None:
+    found = detect_content(head + FRAMES)
     assert (found.kind, found.status, found.body) == ("stream", 200, FRAMES)
     assert found.headers["content-type"].startswith("text/event-stream")
 
@@ -88,22 +88,24 @@ def chunked(data: bytes, size: int) -> bytes:
 
 
 @pytest.mark.parametrize("size", [1, 10, 1000, 1_000_000])
-def test_chunks_are_put_together(size: int) -> None:
-    head = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+def test_a_chunked_body_is_joined(size: int) -> None:
+    head = HTTP_HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
     whole = head + chunked(FRAMES, size)
-    found = detect(whole)
-    assert (found.body, found.kind, found.cut) == (FRAMES, "stream", False)
-    assert detect(whole[: -len(b"0\r\n\r\n")]).cut
+    found = detect_content(whole)
+    assert (found.body, found.kind, found.truncated) == (FRAMES, "stream", False)
+    assert detect_content(whole[: -len(b"0\r\n\r\n")]).truncated
     # What curl -i writes: the head says chunked, and curl has put the chunks together.
-    found = detect(head + FRAMES)
-    assert (found.body, found.kind, found.cut) == (FRAMES, "stream", False)
+    found = detect_content(head + FRAMES)
+    assert (found.body, found.kind, found.truncated) == (FRAMES, "stream", False)
 
 
-def test_a_refusal_is_an_error_whatever_its_form() -> None:
-    assert detect(b'HTTP/1.1 500 Oh\r\n\r\n{"detail": "x"}').kind == "error"
-    assert detect(b"HTTP/1.1 502 Bad Gateway\r\ncontent-type: text/html\r\n\r\n<html>").kind == "stream"
+def test_a_json_body_with_an_error_status_is_an_error() -> None:
+    assert detect_content(b'HTTP/1.1 500 Oh\r\n\r\n{"detail": "x"}').kind == "error"
+    assert (
+        detect_content(b"HTTP/1.1 502 Bad Gateway\r\ncontent-type: text/html\r\n\r\n<html>").kind == "stream"
+    )
 
 
 def test_a_head_alone_has_no_body() -> None:
-    found = detect(HEAD)
+    found = detect_content(HTTP_HEAD)
     assert (found.kind, found.body, found.status) == ("stream", b"", 200)

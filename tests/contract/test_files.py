@@ -20,12 +20,12 @@ from tests.contract import samples
 
 ROOT = Path(__file__).parent.parent.parent
 EVENTS = samples.text_stream()
-FRAMES = samples.framed(EVENTS)
+FRAMES = samples.service_frames(EVENTS)
 RESPONSE = samples.response()
 
 
-def rules(data: bytes, **how: Any) -> list[str]:
-    return [finding.rule for finding in check_file(data, **how).findings]
+def rule_ids(data: bytes, **options: Any) -> list[str]:
+    return [finding.rule for finding in check_file(data, **options).findings]
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def rules(data: bytes, **how: Any) -> list[str]:
         b'HTTP/1.1 400 Bad Request\r\n\r\n{"code": "x", "message": "y", "request_id": "z"}',
     ],
 )
-def test_good_files(data: bytes) -> None:
+def test_valid_files_have_no_findings(data: bytes) -> None:
     assert check_file(data).findings == ()
 
 
@@ -58,43 +58,43 @@ def test_good_files(data: bytes) -> None:
         (b"\xef\xbb\xbf" + json.dumps(RESPONSE), "SCH-006"),
     ],
 )
-def test_what_is_no_good_file_says_so(data: bytes, rule: str) -> None:
-    assert rule in rules(data)
+def test_an_invalid_file_brings_its_rule(data: bytes, rule: str) -> None:
+    assert rule in rule_ids(data)
 
 
-def test_a_kind_can_be_asked_for() -> None:
-    assert rules(json.dumps(RESPONSE), kind="stream") == ["SSE-006"]
-    assert "SCH-002" in rules(json.dumps(RESPONSE), kind="error") + rules(b"{}", kind="error")
-    assert rules(b"{}", kind="request") == ["REQ-001", "REQ-001"]
-    assert rules(FRAMES, kind="response") == ["SCH-006"]
+def test_the_kind_can_be_given() -> None:
+    assert rule_ids(json.dumps(RESPONSE), kind="stream") == ["SSE-006"]
+    assert "SCH-002" in rule_ids(json.dumps(RESPONSE), kind="error") + rule_ids(b"{}", kind="error")
+    assert rule_ids(b"{}", kind="request") == ["REQ-001", "REQ-001"]
+    assert rule_ids(FRAMES, kind="response") == ["SCH-006"]
     assert check_file(b"{}", kind="request").kind == "request"
 
 
-def test_a_lost_last_chunk_is_a_cut_stream() -> None:
+def test_a_missing_last_chunk_is_a_truncated_stream() -> None:
     head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
     chunk = b"%x\r\n%b\r\n" % (len(FRAMES), FRAMES)
-    assert rules(head + chunk + b"0\r\n\r\n") == []
-    assert rules(head + chunk) == ["SSE-003"]
+    assert rule_ids(head + chunk + b"0\r\n\r\n") == []
+    assert rule_ids(head + chunk) == ["SSE-003"]
 
 
-def test_a_profile_can_be_asked_for() -> None:
+def test_the_profile_can_be_given() -> None:
     verdict = check_file(FRAMES, DEFAULT_PROFILE)
-    assert (verdict.profile, verdict.why) == (DEFAULT_PROFILE, "as asked")
+    assert (verdict.profile, verdict.profile_reason) == (DEFAULT_PROFILE, "as asked")
     with pytest.raises(UnknownProfile):
         check_file(FRAMES, "nothing")
 
 
-def exchange(**members: Any) -> bytes:
+def exchange_file(**members: Any) -> bytes:
     return json.dumps({"format": 1, "name": "x", "match": {}, "reply": {"script": {"items": []}}, **members})
 
 
-def test_exchanges_are_judged_by_their_parts() -> None:
+def test_the_parts_of_an_exchange_are_checked() -> None:
     broken = {**RESPONSE, "output": 3}
     lines = [json.dumps(event).decode() for event in EVENTS]
     shown: dict[str, Any] = {"kind": "stream", "trimmed": False, "body": lines}
-    assert rules(exchange(shown=shown, request=samples.REQUEST, reply={"body": RESPONSE})) == []
+    assert rule_ids(exchange_file(shown=shown, request=samples.REQUEST, reply={"body": RESPONSE})) == []
     found = check_file(
-        exchange(
+        exchange_file(
             request={"model": "gpt", "input": "x"},
             shown={"kind": "response", "trimmed": False, "body": broken},
             reply={"body": broken},
@@ -105,36 +105,42 @@ def test_exchanges_are_judged_by_their_parts() -> None:
         ("SCH-001", "/shown/body/output"),
         ("SCH-001", "/reply/body/output"),
     ]
-    cut = check_file(exchange(shown={**shown, "body": lines[:-1]})).findings
+    cut = check_file(exchange_file(shown={**shown, "body": lines[:-1]})).findings
     assert [(each.rule, each.pointer) for each in cut] == [("SEQ-006", "/shown/body")]
     assert (
-        rules(exchange(shown={**shown, "body": lines[:2] + lines[-1:], "trimmed": True, "reason": "x"})) == []
+        rule_ids(
+            exchange_file(shown={**shown, "body": lines[:2] + lines[-1:], "trimmed": True, "reason": "x"})
+        )
+        == []
     )
 
 
-def test_recordings_in_exchanges_are_judged() -> None:
+def test_a_recorded_reply_of_an_exchange_is_checked() -> None:
     def recorded(status: int, body: bytes) -> bytes:
         chunks = [{"base64": base64.b64encode(body).decode()}]
-        return exchange(
+        return exchange_file(
             reply={"http": {"status": status, "headers": {"Content-Type": "x/y"}, "chunks": chunks}}
         )
 
-    assert rules(recorded(200, FRAMES)) == []
-    assert rules(recorded(200, FRAMES[:-20])) == ["SSE-003"]
-    assert rules(recorded(400, b'{"code": "x", "message": "y", "request_id": "z"}')) == []
-    assert rules(recorded(400, b'{"code": "x"}')) == ["SCH-002", "SCH-002"]
+    assert rule_ids(recorded(200, FRAMES)) == []
+    assert rule_ids(recorded(200, FRAMES[:-20])) == ["SSE-003"]
+    assert rule_ids(recorded(400, b'{"code": "x", "message": "y", "request_id": "z"}')) == []
+    assert rule_ids(recorded(400, b'{"code": "x"}')) == ["SCH-002", "SCH-002"]
 
 
-def test_an_exchange_that_is_none() -> None:
-    [found] = check_file(exchange(name="no such name!")).findings
+def test_an_invalid_exchange() -> None:
+    [found] = check_file(exchange_file(name="no such name!")).findings
     assert (found.rule, found.pointer) == ("SCH-001", "/name")
-    verdict = check_file(exchange(profile="qwen-1999"))
-    assert (verdict.profile, verdict.why) == (DEFAULT_PROFILE, "the default: there is no profile 'qwen-1999'")
-    assert check_file(exchange(profile=DEFAULT_PROFILE)).why == "as the exchange says"
+    verdict = check_file(exchange_file(profile="qwen-1999"))
+    assert (verdict.profile, verdict.profile_reason) == (
+        DEFAULT_PROFILE,
+        "the default: there is no profile 'qwen-1999'",
+    )
+    assert check_file(exchange_file(profile=DEFAULT_PROFILE)).profile_reason == "as the exchange says"
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "fixtures").rglob("*.json")), ids=lambda file: file.stem)
-def test_the_projects_own_exchanges(file: Path) -> None:
+def test_the_packaged_exchanges_have_no_findings(file: Path) -> None:
     assert check_file(file.read_bytes()).findings == ()
 
 
@@ -161,7 +167,7 @@ PIECES += [b'{"match":{},"reply":{}}', b'{"error":{}}', b"\xff", b"null", b",", 
 
 @given(st.lists(st.sampled_from(PIECES) | st.binary(max_size=3)).map(b"".join))
 @settings(max_examples=300, deadline=None)
-def test_no_file_makes_it_raise(data: bytes) -> None:
+def test_check_file_never_raises(data: bytes) -> None:
     for kind in ("auto", "request", "response", "stream", "error"):
         check_file(data, kind=kind)
 

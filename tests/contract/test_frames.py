@@ -7,15 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mockserver.contract.check import check_stream
-from mockserver.contract.frames import looks_like
+from mockserver.contract.frames import describe_content
 from mockserver.wire import sse
 from tests.contract import samples
 
-STREAM = samples.framed(samples.tools_stream())
+STREAM = samples.service_frames(samples.tools_stream())
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 1000])
-def test_chunks_make_no_difference(size: int) -> None:
+def test_chunking_does_not_change_the_findings(size: int) -> None:
     broken = STREAM.replace(b"event:response.completed", b"event:done")
     for data in (STREAM, broken, STREAM[:-30], b"\xef\xbb\xbf" + STREAM):
         chunks = [data[at : at + size] for at in range(0, len(data), size)]
@@ -23,7 +23,7 @@ def test_chunks_make_no_difference(size: int) -> None:
 
 
 @pytest.mark.parametrize("line_end", [b"\r\n", b"\r"])
-def test_line_ends_and_comments_are_free(line_end: bytes) -> None:
+def test_any_line_end_and_comments_are_valid(line_end: bytes) -> None:
     assert check_stream(STREAM.replace(b"\n", line_end)) == []
     assert check_stream(b": hello\n\n" + STREAM + b":\n\n") == []
 
@@ -39,31 +39,31 @@ def test_line_ends_and_comments_are_free(line_end: bytes) -> None:
         (b'data: {"type"', "no whole event"),
     ],
 )
-def test_what_is_no_event_stream_says_what_it_is(data: bytes, words: str) -> None:
+def test_content_that_is_not_an_event_stream_is_described(data: bytes, words: str) -> None:
     [finding] = [each for each in check_stream(data) if each.severity == "error"]
     assert finding.rule == "SSE-006"
     assert words in finding.message
-    assert words in looks_like(data)
+    assert words in describe_content(data)
 
 
-def test_an_event_beyond_the_limit_ends_the_judgement() -> None:
+def test_an_event_beyond_the_limit_ends_the_check() -> None:
     chunks = [STREAM[:500], b"data:" + b"x" * sse.MAX_EVENT_BYTES, b"x", STREAM]
     assert [finding.rule for finding in check_stream(chunks)] == ["SSE-004"]
 
 
-def test_data_of_another_kind() -> None:
+def test_data_that_is_not_an_object_or_repeats_a_name() -> None:
     found = check_stream(sse.encode("[]") + sse.encode('{"type":"x","type":"y"}'))
     assert [finding.rule for finding in found][:2] == ["SSE-002", "SCH-007"]
 
 
-def test_the_marker_is_no_event() -> None:
+def test_the_done_marker_is_not_an_event() -> None:
     data = STREAM + sse.encode("[DONE]")
     assert [finding.rule for finding in check_stream(data)] == ["SSE-010"]
 
 
 @given(st.integers(0, len(STREAM)), st.integers(0, 40), st.binary(max_size=30), st.integers(1, len(STREAM)))
 @settings(deadline=None)
-def test_no_bytes_make_it_raise(at: int, gone: int, put: bytes, cut: int) -> None:
+def test_check_stream_never_raises_on_bytes(at: int, gone: int, put: bytes, cut: int) -> None:
     data = STREAM[:at] + put + STREAM[at + gone :]
     found = check_stream(data)
     assert all(str(each) for each in found)

@@ -6,18 +6,20 @@ from typing import Any
 
 import pytest
 
-from mockserver.contract.members import strangers
-from mockserver.contract.schemas import schemas
+from mockserver.contract.members import find_unknown_members
+from mockserver.contract.schemas import load_schemas
 from tests.contract import samples
 
 
-def named(name: str, value: Any) -> list[tuple[str, str | None, str | None]]:
-    return [(each.pointer, each.since, each.rule) for each in strangers(schemas(), name, value)]
+def unknown_members(name: str, value: Any) -> list[tuple[str, str | None, str | None]]:
+    return [
+        (each.pointer, each.since, each.rule) for each in find_unknown_members(load_schemas(), name, value)
+    ]
 
 
-def test_a_known_value_has_none() -> None:
+def test_a_known_value_has_no_unknown_members() -> None:
     for event in samples.tools_stream():
-        assert named("event", event) == []
+        assert unknown_members("event", event) == []
 
 
 @pytest.mark.parametrize(
@@ -33,13 +35,15 @@ def test_a_known_value_has_none() -> None:
         ({"tools": [{"type": "web_search", "x": 1}]}, ("/tools/0/x", None, None)),
     ],
 )
-def test_strangers(change: dict[str, Any], expected: tuple[str, str | None, str | None]) -> None:
-    assert named("response", {**samples.response(), **change}) == [expected]
+def test_unknown_members_are_named(
+    change: dict[str, Any], expected: tuple[str, str | None, str | None]
+) -> None:
+    assert unknown_members("response", {**samples.response(), **change}) == [expected]
 
 
-def test_null_in_a_later_member_is_absence() -> None:
-    assert named("response", {**samples.response(), "temperature": None}) == []
+def test_null_in_a_later_member_counts_as_absent() -> None:
+    assert unknown_members("response", {**samples.response(), "temperature": None}) == []
 
 
-def test_nothing_is_looked_for_in_what_is_unknown() -> None:
-    assert named("response", {"x": {"y": {"z": 1}}}) == [("/x", None, None)]
+def test_unknown_values_are_not_searched() -> None:
+    assert unknown_members("response", {"x": {"y": {"z": 1}}}) == [("/x", None, None)]

@@ -14,7 +14,7 @@ import referencing
 from mockserver.contract.check import check_request, check_response, check_stream
 from mockserver.contract.findings import Finding, errors
 from mockserver.contract.rules import load_rules
-from mockserver.contract.schemas import schemas
+from mockserver.contract.schemas import load_schemas
 from mockserver.errors import ConfigurationError
 from mockserver.profiles import DEFAULT_PROFILE, document, load_profile, profile_names
 from mockserver.replies import mutants
@@ -28,7 +28,7 @@ SURVIVORS = Path(__file__).parent.parent / "data" / "survivors"
 PICKS = range(0, 120, 7)
 
 #: Streams that are cut at every byte: short ones, for each cut is a judgement of its own.
-CUT = ("empty text, wire", "failed, wire")
+TRUNCATED_STREAMS = ("empty text, wire", "failed, wire")
 
 #: Rules that no mutant breaks in any subject, and why.
 UNBREAKABLE = {"SCH-008": "says that a file is of no kind at all: nothing legal could be edited into that"}
@@ -39,22 +39,22 @@ UNBREAKABLE_IN = {
 }
 
 
-def rules(profile: str) -> list[str]:
-    return [name for name, rule in load_rules().items() if rule.is_for(profile)]
+def profile_rules(profile: str) -> list[str]:
+    return [name for name, rule in load_rules().items() if rule.applies_to(profile)]
 
 
-def asked(profile: str) -> dict[str, Any]:
+def response_request(profile: str) -> dict[str, Any]:
     about = load_profile(profile)
     tools = [{"type": "function", "name": "get_weather"}, *(declaration(each) for each in about.tools)]
     return {"model": about.models[0], "input": "x", "tools": tools}
 
 
-def streamed(profile: str) -> dict[str, Any]:
-    return {**asked(profile), "stream": True}
+def stream_request(profile: str) -> dict[str, Any]:
+    return {**response_request(profile), "stream": True}
 
 
-def found_in(subject: str, value: Any, rule: str, profile: str) -> list[Finding]:
-    request = asked(profile) if rule.startswith("REQ-") else None
+def check_subject(subject: str, value: Any, rule: str, profile: str) -> list[Finding]:
+    request = response_request(profile) if rule.startswith("REQ-") else None
     if subject == "request":
         return check_request(value, profile)
     if subject in ("response", "body"):
@@ -62,7 +62,7 @@ def found_in(subject: str, value: Any, rule: str, profile: str) -> list[Finding]
     return check_stream(value, profile, {**request, "stream": True} if request else None)
 
 
-def legal(subject: str, profile: str) -> Iterator[Any]:
+def valid_values(subject: str, profile: str) -> Iterator[Any]:
     if subject == "request":
         about = load_profile(profile)
         tool = {"type": "web_search"} if about.tools else {"type": "function", "name": "f"}
@@ -76,81 +76,87 @@ def legal(subject: str, profile: str) -> Iterator[Any]:
             yield frames_of(events, profile) if subject == "frames" else events
 
 
-NAMED = [
+RULE_MUTANTS = [
     (profile, subject, rule)
     for profile in PROFILES
     for subject in mutants.SUBJECTS
     for rule in mutants.rules_for(subject)
-    if rule in rules(profile) and rule not in UNBREAKABLE_IN.get(profile, {})
+    if rule in profile_rules(profile) and rule not in UNBREAKABLE_IN.get(profile, {})
 ]
 
 
-@pytest.mark.parametrize(("profile", "subject", "rule"), NAMED, ids=[" ".join(each) for each in NAMED])
-def test_a_mutant_brings_its_rule_and_nothing_else(profile: str, subject: str, rule: str) -> None:
+@pytest.mark.parametrize(
+    ("profile", "subject", "rule"), RULE_MUTANTS, ids=[" ".join(each) for each in RULE_MUTANTS]
+)
+def test_a_mutant_breaks_only_its_rule(profile: str, subject: str, rule: str) -> None:
     mutant = mutants.find(subject, rule)
     made = 0
-    for value in legal(subject, profile):
+    for value in valid_values(subject, profile):
         for pick in PICKS:
             try:
                 broken = mutant.apply(value, load_profile(profile), pick)
             except ConfigurationError:
                 break
             made += 1
-            found = {finding.rule for finding in found_in(subject, broken, rule, profile)}
+            found = {finding.rule for finding in check_subject(subject, broken, rule, profile)}
             assert found == {rule}, (pick, broken)
     assert made
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_every_rule_can_be_broken_or_is_said_why_not(profile: str) -> None:
-    breakable = {rule for name, _, rule in NAMED if name == profile}
+def test_every_rule_has_a_mutant_or_a_reason_for_none(profile: str) -> None:
+    breakable = {rule for name, _, rule in RULE_MUTANTS if name == profile}
     excused = {*UNBREAKABLE, *UNBREAKABLE_IN.get(profile, {})}
-    assert breakable | excused == set(rules(profile))
+    assert breakable | excused == set(profile_rules(profile))
     assert not breakable & excused
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_the_mutants_start_from_what_is_legal(profile: str) -> None:
+def test_mutants_start_from_valid_values(profile: str) -> None:
     for subject in mutants.SUBJECTS:
         assert not [
-            value for value in legal(subject, profile) if errors(found_in(subject, value, "", profile))
+            value
+            for value in valid_values(subject, profile)
+            if errors(check_subject(subject, value, "", profile))
         ]
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_blind_mutants_of_streams_are_found_or_reviewed(profile: str) -> None:
-    made = [each for _, events in bases.streams(profile) for each in blind.of_stream(events)]
+    made = [each for _, events in bases.streams(profile) for each in blind.stream_mutants(events)]
     survived = Counter(
-        str(each) for each in made if not errors(check_stream(each.value, profile, streamed(profile)))
+        str(each) for each in made if not errors(check_stream(each.value, profile, stream_request(profile)))
     )
-    assert survived == reviewed(profile, "streams")
+    assert survived == reviewed_survivors(profile, "streams")
     # What the table excuses aside, all are found; what it excuses is legal, or a warning.
     assert len(made) > 7000
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_blind_mutants_of_responses_are_found_or_reviewed(profile: str) -> None:
-    made = [each for _, response in bases.responses(profile) for each in blind.of_value(response)]
+    made = [each for _, response in bases.responses(profile) for each in blind.value_mutants(response)]
     survived = Counter(
-        str(each) for each in made if not errors(check_response(each.value, profile, asked(profile)))
+        str(each)
+        for each in made
+        if not errors(check_response(each.value, profile, response_request(profile)))
     )
-    assert survived == reviewed(profile, "responses")
+    assert survived == reviewed_survivors(profile, "responses")
     assert len(made) > 1000
 
 
-def test_blind_damage_to_what_the_service_sends_is_named_nearly_always() -> None:
+def test_nearly_all_blind_mutants_of_wire_values_are_found() -> None:
     """What is on the wire, events, leaves and bytes alike: at least 99 of 100 damages bring a finding.
 
     So in January's age. The later ones have many members that may be left out: see their tables.
     """
     named = made = 0
-    profile, request = DEFAULT_PROFILE, streamed(DEFAULT_PROFILE)
+    profile, request = DEFAULT_PROFILE, stream_request(DEFAULT_PROFILE)
     for name, events in bases.streams(profile):
         if name.endswith(", wire"):
             before = Counter(each.rule for each in check_stream(events, profile, request))
-            damaged = [each.value for each in blind.of_stream(events)]
-            if name in CUT:
-                damaged += blind.of_bytes(b"".join(frames_of(events, profile)))
+            damaged = [each.value for each in blind.stream_mutants(events)]
+            if name in TRUNCATED_STREAMS:
+                damaged += blind.truncations(b"".join(frames_of(events, profile)))
             for value in damaged:
                 after = Counter(each.rule for each in check_stream(value, profile, request))
                 made += 1
@@ -159,7 +165,7 @@ def test_blind_damage_to_what_the_service_sends_is_named_nearly_always() -> None
     assert named / made >= 0.99
 
 
-def reviewed(profile: str, subject: str) -> Counter[str]:
+def reviewed_survivors(profile: str, subject: str) -> Counter[str]:
     """The survivors of the profile's table: how many of each."""
     rows = json.loads((SURVIVORS / f"{profile}.json").read_bytes())[subject]
     counted = Counter({name: count for row in rows for name, count in row["survivors"].items()})
@@ -168,29 +174,29 @@ def reviewed(profile: str, subject: str) -> Counter[str]:
     return counted
 
 
-def test_a_cut_is_found_wherever_it_is() -> None:
+def test_truncation_is_found_at_every_byte() -> None:
     for name, events in bases.streams():
-        if name in CUT:
-            for data in blind.of_bytes(b"".join(frames_of(events))):
+        if name in TRUNCATED_STREAMS:
+            for data in blind.truncations(b"".join(frames_of(events))):
                 assert errors(check_stream(data))
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
-def test_a_cut_is_found_wherever_it_is_in_any_stream() -> None:
+def test_truncation_is_found_at_every_byte_of_every_stream() -> None:
     for _, events in bases.streams():
         for framing in (DEFAULT_PROFILE, None):
-            for data in blind.of_bytes(b"".join(frames_of(events, framing))):
+            for data in blind.truncations(b"".join(frames_of(events, framing))):
                 assert errors(check_stream(data))
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_both_validators_agree_on_blind_mutants(profile: str) -> None:
-    known = schemas(profile)
+    known = load_schemas(profile)
     registry: Any = referencing.Registry
     for _, events in [*bases.streams(profile)][:6]:
         for event in events:
             kind = event["type"]
             reference: Any = jsonschema.Draft202012Validator(known.document(kind), registry=registry())
-            for each in blind.of_value(event):
-                assert known.valid(kind, each.value) == reference.is_valid(each.value), str(each)
+            for each in blind.value_mutants(event):
+                assert known.is_valid(kind, each.value) == reference.is_valid(each.value), str(each)

@@ -15,7 +15,7 @@ from mockserver import resources
 from mockserver.contract.check import check_error, check_request, check_response, check_stream
 from mockserver.contract.files import check_file
 from mockserver.contract.findings import Finding, Severity, errors
-from mockserver.contract.schemas import schemas
+from mockserver.contract.schemas import load_schemas
 from mockserver.errors import ConfigurationError
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
 from mockserver.replies import mutants
@@ -26,50 +26,50 @@ from tests.contract.openai_samples import STREAMS, Event
 
 NAME = "openai"
 ENVIRONMENTS = Path(__file__).parent.parent.parent / ".environments"
-OWN = {name: json.loads(data) for name, data in resources.json_files("schemas", NAME)}
+SCHEMAS = {name: json.loads(data) for name, data in resources.json_files("schemas", NAME)}
 
 
-def rules(found: list[Finding]) -> list[str]:
+def rule_ids(found: list[Finding]) -> list[str]:
     return [finding.rule for finding in found]
 
 
-def framed(events: list[Event], end: bytes = b"") -> bytes:
+def frames(events: list[Event], end: bytes = b"") -> bytes:
     return b"".join(sse.encode(json.dumps(event), event=event["type"]) for event in events) + end
 
 
 @pytest.mark.parametrize("name", STREAMS)
-def test_a_whole_stream_brings_nothing(name: str) -> None:
+def test_a_valid_stream_has_no_errors(name: str) -> None:
     events = STREAMS[name]
     found = check_stream(events, NAME)
     assert errors(found) == []
     assert {each.severity for each in found} <= {Severity.INFO}
     for end in (b"", sse.encode("[DONE]")):
-        assert check_stream(framed(events, end), NAME) == found
+        assert check_stream(frames(events, end), NAME) == found
 
 
 @pytest.mark.parametrize("name", STREAMS)
-def test_a_whole_stream_is_known_for_what_it_is(name: str) -> None:
-    verdict = check_file(framed(STREAMS[name]))
+def test_a_valid_stream_is_detected(name: str) -> None:
+    verdict = check_file(frames(STREAMS[name]))
     assert verdict.profile == NAME
     assert errors(verdict.findings) == []
 
 
 @pytest.mark.parametrize("name", STREAMS)
-def test_the_final_answer_brings_nothing(name: str) -> None:
+def test_the_final_response_has_no_errors(name: str) -> None:
     assert errors(check_response(STREAMS[name][-1]["response"], NAME)) == []
 
 
 @pytest.mark.acceptance
-def test_the_streams_are_of_the_sdks_types() -> None:
+def test_the_streams_validate_with_the_sdk() -> None:
     python = ENVIRONMENTS / "openai-newest" / "bin" / "python"
     if not python.exists():
         pytest.skip("there is no .environments/openai-newest: `make test` builds it")
     lines = b"\n".join(json.dumps(event) for events in STREAMS.values() for event in events)
-    ran = subprocess.run([python, "-c", BY_TYPE], input=lines, capture_output=True, check=False)
+    ran = subprocess.run([python, "-c", VALIDATE_WITH_SDK], input=lines, capture_output=True, check=False)
     assert ran.returncode == 0, ran.stderr.decode()[-2000:]
 
 
-BY_TYPE = """
+VALIDATE_WITH_SDK = """
 import json, sys, typing
 from openai.types import responses
 known = {}
@@ -86,7 +86,7 @@ MOVES = ("dropped", "doubled", "swapped")
 
 @pytest.mark.parametrize("name", sorted(set(STREAMS) - {"failed", "no output"}))
 @pytest.mark.parametrize("move", MOVES)
-def test_the_order_of_events_is_judged_in_full(name: str, move: str) -> None:
+def test_every_change_of_the_event_order_is_found(name: str, move: str) -> None:
     """Every event dropped, doubled or swapped with the next, the numbers made good again."""
     whole = STREAMS[name]
     silent = []
@@ -98,19 +98,23 @@ def test_the_order_of_events_is_judged_in_full(name: str, move: str) -> None:
             events.insert(at, events[at])
         else:
             events[at], events[at + 1] = events[at + 1], events[at]
-        if not errors(check_stream(openai_samples.numbered(events), NAME)):
+        if not errors(check_stream(openai_samples.renumber(events), NAME)):
             silent.append((whole[at]["type"], whole[at + 1]["type"] if move == "swapped" else ""))
-    assert [pair for pair in silent if not any(map(FREE.fullmatch, pair)) and pair != INTERLEAVED] == []
+    assert [
+        pair
+        for pair in silent
+        if not any(map(UNORDERED_EVENTS.fullmatch, pair)) and pair != INTERLEAVED_EVENTS
+    ] == []
 
 
 # What no rule for all servers says the place or number of: progress, and what only adds to a text.
-FREE = re.compile(
+UNORDERED_EVENTS = re.compile(
     r"response\.(in_progress|queued|output_text\.annotation\.added"
     r"|(code_interpreter|file_search|web_search|image_generation|mcp)_call\.\w+)"
 )
 
 # Several items may be open at once.
-INTERLEAVED = ("response.output_item.done", "response.output_item.added")
+INTERLEAVED_EVENTS = ("response.output_item.done", "response.output_item.added")
 
 
 @pytest.mark.parametrize(
@@ -144,7 +148,7 @@ INTERLEAVED = ("response.output_item.done", "response.output_item.added")
         ("in the background", 1, "response/status", "SEQ-009"),
     ],
 )
-def test_what_is_streamed_is_compared(name: str, at: int, path: str, rule: str) -> None:
+def test_streamed_values_are_compared(name: str, at: int, path: str, rule: str) -> None:
     events = copy.deepcopy(STREAMS[name])
     *parents, last = path.split("/")
     target: Any = events[at]
@@ -153,23 +157,23 @@ def test_what_is_streamed_is_compared(name: str, at: int, path: str, rule: str) 
     target[last] = 7 if last == "summary_index" else "queued" if path == "response/status" else "other"
     if name == "in the background":
         target[last] = "in_progress"
-    assert rule in rules(errors(check_stream(events, NAME)))
+    assert rule in rule_ids(errors(check_stream(events, NAME)))
 
 
-def test_what_is_sealed_may_change() -> None:
+def test_encrypted_content_may_change() -> None:
     events = copy.deepcopy(STREAMS["thought and answer"])
     final = events[-1]["response"]["output"][0]
     final["fingerprint"] = "x"
     final["encrypted_content"] = "another"
     assert errors(check_stream(events, NAME)) == []
     final["summary"][0]["text"] = "another"
-    assert rules(errors(check_stream(events, NAME))) == ["TXT-006"]
+    assert rule_ids(errors(check_stream(events, NAME))) == ["TXT-006"]
     final["summary"][0]["text"] = events[12]["item"]["summary"][0]["text"]
     final["id"] = "another"
-    assert rules(errors(check_stream(events, NAME))) == ["ITM-010"]
+    assert rule_ids(errors(check_stream(events, NAME))) == ["ITM-010"]
 
 
-def test_everything_unknown_is_an_info() -> None:
+def test_unknown_events_and_members_are_infos() -> None:
     events = copy.deepcopy(STREAMS["text"])
     item = {"type": "apply_patch_call", "id": "apc_1", "status": "completed"}
     events[-1:-1] = [
@@ -180,21 +184,21 @@ def test_everything_unknown_is_an_info() -> None:
     ]
     events[-1]["response"]["output"].append(item)
     events[-1]["response"]["vendor"] = {"x": 1}
-    found = check_stream(openai_samples.numbered(events), NAME)
+    found = check_stream(openai_samples.renumber(events), NAME)
     assert {each.severity for each in found} == {Severity.INFO}
-    assert {"SEQ-012", "SCH-003", "SCH-005"} == set(rules(found))
+    assert {"SEQ-012", "SCH-003", "SCH-005"} == set(rule_ids(found))
 
 
-def test_an_error_event_may_be_the_end() -> None:
+def test_a_stream_may_end_with_an_error_event() -> None:
     events = openai_samples.failed()
     assert errors(check_stream(events[:-1], NAME)) == []
     nested = {"type": "error", "sequence_number": 2, "error": {"type": "tokens", "message": "limit"}}
     assert errors(check_stream([*events[:2], nested], NAME)) == []
-    assert rules(errors(check_stream(events[:2], NAME))) == ["SEQ-006"]
-    assert rules(errors(check_stream(events[3:], NAME))) == ["SEQ-004", "SEQ-002"]
+    assert rule_ids(errors(check_stream(events[:2], NAME))) == ["SEQ-006"]
+    assert rule_ids(errors(check_stream(events[3:], NAME))) == ["SEQ-004", "SEQ-002"]
 
 
-def test_requests() -> None:
+def test_valid_requests() -> None:
     for request in (
         {"model": "gpt-5.1", "input": "x", "temperature": 2, "store": False, "include": []},
         {"prompt": {"id": "pmpt_1"}},
@@ -203,10 +207,10 @@ def test_requests() -> None:
     ):
         found = check_request(request, NAME)
         assert {each.severity for each in found} <= {Severity.INFO}, found
-    assert rules(check_request({"model": 3, "input": "x"}, NAME)) == ["REQ-001"]
+    assert rule_ids(check_request({"model": 3, "input": "x"}, NAME)) == ["REQ-001"]
 
 
-def test_a_conversation_and_the_turn_before_exclude_each_other() -> None:
+def test_conversation_excludes_previous_response_id() -> None:
     request = {"model": "gpt-5.1", "input": "x", "previous_response_id": "resp_1", "conversation": None}
     assert errors(check_request(request, NAME)) == []
     broken = mutants.break_rule("REQ-010", "request", request, profile=NAME)
@@ -219,15 +223,15 @@ def test_a_conversation_and_the_turn_before_exclude_each_other() -> None:
 
 def test_an_alias_may_be_answered_by_a_dated_model() -> None:
     request = {"model": "gpt-5.1", "input": "x", "stream": True}
-    assert "REQ-008" not in rules(check_stream(STREAMS["text"], NAME, request))
+    assert "REQ-008" not in rule_ids(check_stream(STREAMS["text"], NAME, request))
 
 
-def test_a_request_is_known_by_its_model() -> None:
+def test_a_request_is_detected_by_its_model() -> None:
     assert check_file(b'{"model": "gpt-5.1", "input": "x"}').profile == NAME
     assert check_file(b'{"model": "qwen3-max", "input": "x"}').profile != NAME
 
 
-def test_a_mark_of_qwen_counts_more() -> None:
+def test_a_signal_of_qwen_takes_precedence() -> None:
     """A milder judge is never taken for what may be the service's own."""
     events = copy.deepcopy(STREAMS["text"])
     events[-1]["response"]["usage"]["x_details"] = []
@@ -236,9 +240,9 @@ def test_a_mark_of_qwen_counts_more() -> None:
         assert check_file(json.dumps(broken)).profile != NAME
 
 
-def test_errors() -> None:
+def test_error_bodies() -> None:
     assert check_error({"error": {"message": "no", "type": "x", "param": None, "code": None}}, NAME) == []
-    assert rules(check_error({"error": {"type": "x"}}, NAME)) == ["SCH-002"]
+    assert rule_ids(check_error({"error": {"type": "x"}}, NAME)) == ["SCH-002"]
 
 
 def test_a_call_may_be_of_any_tool_that_leaves_its_item() -> None:
@@ -247,23 +251,23 @@ def test_a_call_may_be_of_any_tool_that_leaves_its_item() -> None:
     for kind in ("web_search", "web_search_preview"):
         assert errors(check_stream(events, NAME, {**request, "tools": [{"type": kind}]})) == []
         found = check_stream(events, NAME, {**request, "tools": [{"type": kind}]})
-        assert "REQ-009" not in rules(found)
-    assert "REQ-009" in rules(check_stream(events, NAME, request))
+        assert "REQ-009" not in rule_ids(found)
+    assert "REQ-009" in rule_ids(check_stream(events, NAME, request))
 
 
-@pytest.mark.parametrize("name", OWN)
-def test_every_schema_of_its_own_tells_its_source(name: str) -> None:
-    jsonschema.Draft202012Validator.check_schema(OWN[name])
-    assert OWN[name]["title"]
-    for member, about in OWN[name].get("properties", {}).items():
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_every_openai_schema_names_its_source(name: str) -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMAS[name])
+    assert SCHEMAS[name]["title"]
+    for member, about in SCHEMAS[name].get("properties", {}).items():
         assert re.search(r"Source: (types of openai-python|Open Responses|guide)", about["description"]), (
             member
         )
     for closed in (False, True):
-        jsonschema.Draft202012Validator.check_schema(schemas(NAME).document(name, closed))
+        jsonschema.Draft202012Validator.check_schema(load_schemas(NAME).document(name, closed))
 
 
-def test_it_is_not_played() -> None:
+def test_the_profile_cannot_be_served() -> None:
     assert load_profile(NAME).models == ()
     with pytest.raises(
         ConfigurationError,

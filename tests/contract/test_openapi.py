@@ -13,8 +13,8 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator, OpenAPIV32SpecValidator
 
 from mockserver import resources
-from mockserver.contract.openapi import VERSIONS, openapi_document
-from mockserver.contract.schemas import schemas
+from mockserver.contract.openapi import OPENAPI_VERSIONS, openapi_document
+from mockserver.contract.schemas import load_schemas
 from mockserver.errors import ConfigurationError
 from mockserver.exchanges import packaged_exchanges
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, profile_names
@@ -28,12 +28,12 @@ def document(version: str = "3.2") -> dict[str, Any]:
     return openapi_document(DEFAULT_PROFILE, version)
 
 
-def created(version: str = "3.2") -> dict[str, Any]:
+def create_operation(version: str = "3.2") -> dict[str, Any]:
     operation: dict[str, Any] = document(version)["paths"]["/responses"]["post"]
     return operation
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", OPENAPI_VERSIONS)
 @pytest.mark.parametrize("profile", profile_names())
 def test_the_document_is_valid(version: str, profile: str) -> None:
     about = openapi_document(profile, version)
@@ -41,7 +41,7 @@ def test_the_document_is_valid(version: str, profile: str) -> None:
     VALIDATORS[version](about).validate()
 
 
-def test_every_reference_leads_somewhere_and_nothing_is_left_over() -> None:
+def test_every_reference_resolves_and_every_component_is_used() -> None:
     text = json.dumps(document()).decode()
     told = set(re.findall(r"#/components/schemas/([^\"]+)", text))
     assert told == set(document()["components"]["schemas"])
@@ -49,32 +49,37 @@ def test_every_reference_leads_somewhere_and_nothing_is_left_over() -> None:
 
 @pytest.mark.parametrize(("version", "keyword"), [("3.1", "schema"), ("3.2", "itemSchema")])
 def test_a_stream_is_described_by_its_events(version: str, keyword: str) -> None:
-    stream = created(version)["responses"]["200"]["content"]["text/event-stream"]
+    stream = create_operation(version)["responses"]["200"]["content"]["text/event-stream"]
     assert list(stream) == [keyword]
     data = stream[keyword]["properties"]["data"]
     assert data["contentSchema"] == {"$ref": "#/components/schemas/event"}
 
 
-def test_who_may_ask_and_what_is_refused() -> None:
+def test_security_and_error_responses() -> None:
     assert document()["security"] == [{"bearer": []}]
-    assert {status for status in created()["responses"] if status >= "400"} >= {"400", "401", "403", "413"}
+    assert {status for status in create_operation()["responses"] if status >= "400"} >= {
+        "400",
+        "401",
+        "403",
+        "413",
+    }
 
 
-def test_the_id_of_a_response_leads_on() -> None:
-    [link] = created()["responses"]["200"]["links"].values()
-    assert link["operationId"] == created()["operationId"]
+def test_the_response_id_links_to_the_next_turn() -> None:
+    [link] = create_operation()["responses"]["200"]["links"].values()
+    assert link["operationId"] == create_operation()["operationId"]
     assert link["requestBody"] == {"previous_response_id": "$response.body#/id"}
 
 
-def test_the_examples_are_the_documents() -> None:
-    examples = created()["requestBody"]["content"]["application/json"]["examples"]
+def test_the_examples_are_the_packaged_exchanges() -> None:
+    examples = create_operation()["requestBody"]["content"]["application/json"]["examples"]
     exchanges = packaged_exchanges(DEFAULT_PROFILE)
     assert examples == {each.name: {"value": each.request} for each in exchanges if each.request}
-    for part in (examples, created()["responses"]["200"]["content"]["application/json"]["examples"]):
+    for part in (examples, create_operation()["responses"]["200"]["content"]["application/json"]["examples"]):
         assert part
 
 
-def test_the_models_are_those_that_may_be_asked_for() -> None:
+def test_the_model_enum_lists_the_accepted_models() -> None:
     def named(**how: Any) -> Any:
         about = openapi_document(DEFAULT_PROFILE, **how)
         return about["components"]["schemas"]["create_request"]["properties"]["model"].get("enum")
@@ -102,10 +107,10 @@ def test_components_and_schemas_agree(name: str, value: Any) -> None:
     components = {"components": {"schemas": document()["components"]["schemas"]}}
     reference: Any = jsonschema.Draft202012Validator
     component = reference({**components, "$ref": f"#/components/schemas/{name}"})
-    assert component.is_valid(value) == schemas().valid(name, value)
+    assert component.is_valid(value) == load_schemas().is_valid(name, value)
 
 
-def test_another_version_is_refused() -> None:
+def test_an_unknown_openapi_version_is_an_error() -> None:
     with pytest.raises(ConfigurationError, match=r"there are: 3\.2, 3\.1"):
         openapi_document(DEFAULT_PROFILE, "3.0")
 
@@ -116,9 +121,9 @@ def test_every_schema_file_is_a_schema(tmp_path: Path) -> None:
     for folder in ("core", "openai", "chat"):
         files += [str(here / folder / f"{name}.json") for name, _ in resources.json_files("schemas", folder)]
     for profile in profile_names():
-        for name in schemas(profile).known():
+        for name in load_schemas(profile).all_schemas():
             file = tmp_path / f"{profile}-{name}.json"
-            file.write_bytes(json.dumps(schemas(profile).document(name, closed=True)))
+            file.write_bytes(json.dumps(load_schemas(profile).document(name, closed=True)))
             files.append(str(file))
     command = [sys.executable, "-m", "check_jsonschema", "--check-metaschema", *files]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -11,22 +11,22 @@ import pytest
 from mockserver import resources
 from mockserver.contract.check import check_error, check_request, check_response, check_stream
 from mockserver.contract.findings import errors
-from mockserver.contract.marks import choose_profile
-from mockserver.contract.schemas import schemas
+from mockserver.contract.marks import detect_profile
+from mockserver.contract.schemas import load_schemas
 from mockserver.testing.strategies.framing import frames_of
 from mockserver.wire import json
 from tests.contract import bases
-from tests.contract.test_schemas import members
+from tests.contract.test_schemas import schema_members
 
 NAME = "openresponses-2026-04"
-OWN = {name: json.loads(data) for name, data in resources.json_files("schemas", "openresponses")}
+SCHEMAS = {name: json.loads(data) for name, data in resources.json_files("schemas", "openresponses")}
 
 SOURCE = re.compile(
     r"Source: (Open Responses (OpenAPI document, 2026-04-24|specification, April 2026)|sent by clients)"
 )
 
 
-def base(name: str) -> list[dict[str, Any]]:
+def wire_stream(name: str) -> list[dict[str, Any]]:
     return dict(bases.streams(NAME))[f"{name}, wire"]
 
 
@@ -34,17 +34,17 @@ def response() -> dict[str, Any]:
     return dict(bases.responses(NAME))["text, wire"]
 
 
-@pytest.mark.parametrize("name", OWN)
-def test_every_schema_is_one_and_tells_its_sources(name: str) -> None:
-    jsonschema.Draft202012Validator.check_schema(OWN[name])
-    assert OWN[name]["title"]
-    assert OWN[name]["description"]
-    for path, member in members(OWN[name]):
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_every_schema_is_valid_and_names_its_sources(name: str) -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMAS[name])
+    assert SCHEMAS[name]["title"]
+    assert SCHEMAS[name]["description"]
+    for path, member in schema_members(SCHEMAS[name]):
         assert SOURCE.search(member.get("description", "")), path
 
 
 def test_it_has_the_events_and_items_of_the_document() -> None:
-    known = schemas(NAME)
+    known = load_schemas(NAME)
     assert len(known.event_types) == 24
     kinds = known.document("item", closed=True)["properties"]["type"]["enum"]
     assert sorted(kinds) == ["compaction", "function_call", "function_call_output", "message", "reasoning"]
@@ -72,21 +72,21 @@ def test_every_member_of_a_response_is_required() -> None:
         ("usage", {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}),
     ],
 )
-def test_a_member_of_another_form_is_an_error(name: str, value: Any) -> None:
+def test_a_member_of_the_wrong_type_is_an_error(name: str, value: Any) -> None:
     assert errors(check_response({**response(), name: value}, NAME))
 
 
-def test_null_probabilities_are_an_error() -> None:
+def test_null_logprobs_are_an_error() -> None:
     broken = response()
     broken["output"][0]["content"][0]["logprobs"] = None
     [found] = check_response(broken, NAME)
     assert (found.rule, found.pointer) == ("SCH-001", "/output/0/content/0/logprobs")
 
 
-def test_extensions_with_a_name_before_them_are_legal() -> None:
+def test_prefixed_extensions_are_valid() -> None:
     item = {"type": "acme:search_call", "id": "sc_1", "status": "completed", "hits": [1]}
     assert check_response({**response(), "output": [item]}, NAME) == []
-    events = base("text")
+    events = wire_stream("text")
     events.insert(2, {"type": "acme:trace_event", "sequence_number": 0, "note": "x"})
     for number, event in enumerate(events):
         event["sequence_number"] = number
@@ -95,7 +95,7 @@ def test_extensions_with_a_name_before_them_are_legal() -> None:
     assert check_request(asked, NAME) == []
 
 
-def test_what_has_no_name_before_it_is_told() -> None:
+def test_unprefixed_extensions_are_reported() -> None:
     item = {"type": "search_call", "id": "sc_1", "status": "completed"}
     assert [each.rule for each in check_response({**response(), "output": [item]}, NAME)] == ["SCH-005"]
     asked = {"model": "any", "input": "x", "tools": [{"type": "web_search"}]}
@@ -103,25 +103,29 @@ def test_what_has_no_name_before_it_is_told() -> None:
 
 
 @pytest.mark.parametrize("missing", ["id", "status"])
-def test_an_extension_says_which_it_is_and_how_far(missing: str) -> None:
+def test_an_extension_item_needs_id_and_status(missing: str) -> None:
     item = {"type": "acme:search_call", "id": "sc_1", "status": "completed"}
     del item[missing]
     found = check_response({**response(), "output": [item]}, NAME)
     assert [(each.rule, each.pointer) for each in found] == [("SCH-002", f"/output/0/{missing}")]
 
 
-def test_an_error_ends_in_a_response_that_failed() -> None:
-    events = base("failed")
+def test_an_error_event_is_followed_by_response_failed() -> None:
+    events = wire_stream("failed")
     assert [event["type"] for event in events][-2:] == ["error", "response.failed"]
     assert check_stream(events, NAME) == []
     assert [each.rule for each in check_stream(events[:-1], NAME)] == ["SEQ-006"]
     told = {**events[-2], "sequence_number": 2}
-    rest = base("text")[2:]
-    mixed = [*base("text")[:2], told, *({**each, "sequence_number": 3 + at} for at, each in enumerate(rest))]
+    rest = wire_stream("text")[2:]
+    mixed = [
+        *wire_stream("text")[:2],
+        told,
+        *({**each, "sequence_number": 3 + at} for at, each in enumerate(rest)),
+    ]
     assert "SEQ-007" in {each.rule for each in errors(check_stream(mixed, NAME))}
 
 
-def test_the_forms_of_its_errors() -> None:
+def test_error_bodies() -> None:
     error = {"message": "x", "type": "invalid_request", "param": "model", "code": None}
     assert check_error({"error": error}, NAME, status=400) == []
     for wrong in (
@@ -133,16 +137,16 @@ def test_the_forms_of_its_errors() -> None:
 
 
 @pytest.mark.parametrize("rendering", ["wire", "documented"])
-def test_it_is_told_from_the_others(rendering: str) -> None:
+def test_the_profile_is_detected(rendering: str) -> None:
     events = dict(bases.streams(NAME))[f"thinking, {rendering}"]
-    assert choose_profile(json.dumps(events), events).profile == NAME
-    assert choose_profile(b"".join(frames_of(events, NAME))).profile == NAME
-    assert choose_profile(b"", dict(bases.responses(NAME))[f"functions, {rendering}"]).profile == NAME
+    assert detect_profile(json.dumps(events), events).profile == NAME
+    assert detect_profile(b"".join(frames_of(events, NAME))).profile == NAME
+    assert detect_profile(b"", dict(bases.responses(NAME))[f"functions, {rendering}"]).profile == NAME
 
 
-def test_what_another_server_of_it_sends_is_told_too() -> None:
+def test_extensions_of_other_servers_are_detected() -> None:
     for kind in ("acme:trace_event", "response.reasoning.delta"):
         event = {"type": kind, "sequence_number": 3}
-        assert choose_profile(json.dumps(event), event).profile == NAME
+        assert detect_profile(json.dumps(event), event).profile == NAME
     item = {"id": "sc_1", "type": "acme:search_call", "status": "completed"}
-    assert choose_profile(b"", {**response(), "id": "r", "output": [item]}).profile == NAME
+    assert detect_profile(b"", {**response(), "id": "r", "output": [item]}).profile == NAME

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from mockserver.contract.chat.openapi import CHAT_OPERATION
+from mockserver.contract.chat.openapi import CHAT_OPERATION_ID
 from mockserver.contract.check import check_body
 from mockserver.contract.openapi import openapi_document
-from mockserver.contract.operations import OPERATIONS, bodies, find_operation, operations
-from mockserver.contract.schemas import schemas
+from mockserver.contract.operations import OPERATIONS, body_schemas, find_operation, profile_operations
+from mockserver.contract.schemas import load_schemas
 from mockserver.errors import UnknownSchema
 from mockserver.profiles import load_profile
 
-LATER = ["qwen-2026-05", "qwen-2026-09"]
+LATER_PROFILES = ["qwen-2026-05", "qwen-2026-09"]
 
 
 @pytest.mark.parametrize(
@@ -38,29 +38,29 @@ def test_an_operation_is_found_by_method_and_path(method: str, path: str, name: 
     assert (found and found.name) == name
 
 
-def test_january_has_one() -> None:
-    assert [each.name for each in operations(load_profile("qwen-2026-01"))] == ["createResponse"]
+def test_the_january_profile_has_one_operation() -> None:
+    assert [each.name for each in profile_operations(load_profile("qwen-2026-01"))] == ["createResponse"]
     assert find_operation(load_profile(), "GET", "/v1/responses/x") is None
 
 
-@pytest.mark.parametrize("profile", LATER)
+@pytest.mark.parametrize("profile", LATER_PROFILES)
 def test_every_operation_is_in_the_openapi_document(profile: str) -> None:
     paths = openapi_document(profile)["paths"]
     told = {about["operationId"] for path in paths.values() for about in path.values()}
-    assert told == {*OPERATIONS, CHAT_OPERATION} - {"compactResponse"}  # another service's
+    assert told == {*OPERATIONS, CHAT_OPERATION_ID} - {"compactResponse"}  # another service's
     assert len(told) == 14
     page = paths["/responses/{response_id}/input_items"]["get"]["parameters"]
     assert [each["name"] for each in page] == ["response_id", "after", "limit", "order"]
     assert page[2]["schema"] == {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}
 
 
-@pytest.mark.parametrize("profile", LATER)
+@pytest.mark.parametrize("profile", LATER_PROFILES)
 def test_every_body_has_a_schema_of_the_profile(profile: str) -> None:
-    assert set(bodies(load_profile(profile))) <= set(schemas(profile).known())
-    assert "conversation" not in schemas("qwen-2026-01").known()
+    assert set(body_schemas(load_profile(profile))) <= set(load_schemas(profile).all_schemas())
+    assert "conversation" not in load_schemas("qwen-2026-01").all_schemas()
 
 
-def test_a_body_that_an_age_does_not_have_is_told() -> None:
+def test_a_body_that_the_profile_lacks_is_an_error() -> None:
     with pytest.raises(UnknownSchema, match="qwen-2026-01 has no body 'models'; there are: create_request"):
         check_body({}, "models", "qwen-2026-01")
 
@@ -88,7 +88,7 @@ PAGE: dict[str, Any] = {
         ({"data": [{"id": "msg_1", "type": "message"}], "last_id": "msg_1"}, "SCH-002", "/data/0/role"),
     ],
 )
-def test_a_page_is_judged(members: dict[str, Any], rule: str | None, pointer: str) -> None:
+def test_a_page_is_checked(members: dict[str, Any], rule: str | None, pointer: str) -> None:
     found = check_body({**PAGE, **members}, "conversation_items", "qwen-2026-05")
     assert bool(found) == (rule is not None)
     assert rule is None or (rule, pointer) in [(each.rule, each.pointer) for each in found]
@@ -110,5 +110,5 @@ def test_a_page_is_judged(members: dict[str, Any], rule: str | None, pointer: st
         ("response", {}, "SCH-002"),
     ],
 )
-def test_bodies_are_judged(kind: str, body: Any, rule: str) -> None:
+def test_bodies_are_checked(kind: str, body: Any, rule: str) -> None:
     assert check_body(body, kind, "qwen-2026-05")[0].rule == rule

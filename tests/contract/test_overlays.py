@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mockserver.contract.overlays import branches, flatten, is_newer, merge_patch
+from mockserver.contract.overlays import bundle_schema, is_newer, merge_patch, union_branches
 
 
 # RFC 7396, appendix A.
@@ -55,16 +55,16 @@ CORE: dict[str, dict[str, Any]] = {
 }
 
 
-def test_what_came_later_is_left_out() -> None:
-    document = flatten(CORE, "box", "2026-01", closed=False)
+def test_later_members_are_left_out() -> None:
+    document = bundle_schema(CORE, "box", "2026-01", closed=False)
     assert document["properties"].keys() == {"old"}
     assert document["required"] == ["old"]
     assert document["$defs"].keys() == {"a", "box", "thing"}
-    assert flatten(CORE, "box", "2026-05", closed=False)["required"] == ["old", "new"]
+    assert bundle_schema(CORE, "box", "2026-05", closed=False)["required"] == ["old", "new"]
 
 
-def test_closed_refuses_the_unknown() -> None:
-    document = flatten(CORE, "box", "2026-01", closed=True)
+def test_a_closed_schema_rejects_unknown_members() -> None:
+    document = bundle_schema(CORE, "box", "2026-01", closed=True)
     assert document["additionalProperties"] is False
     assert document["properties"]["nullable"] == {"type": "null"}
     thing = document["$defs"]["thing"]
@@ -72,14 +72,14 @@ def test_closed_refuses_the_unknown() -> None:
     assert "additionalProperties" not in thing
 
 
-def test_nothing_given_is_changed() -> None:
+def test_the_input_is_not_modified() -> None:
     before = repr(CORE)
-    flatten(CORE, "box", "2026-01", closed=True)
+    bundle_schema(CORE, "box", "2026-01", closed=True)
     assert repr(CORE) == before
 
 
-def test_branches_and_ages() -> None:
-    assert [kind for kind, _ in branches(CORE["thing"])] == ["a", "b"]
+def test_union_branches_and_dates() -> None:
+    assert [kind for kind, _ in union_branches(CORE["thing"])] == ["a", "b"]
     assert is_newer({"x-since": "2026-05"}, "2026-01")
     assert not is_newer({"x-since": "2026-05"}, "2026-05")
     assert not is_newer({}, "2026-01")

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from mockserver.contract.check import check_response, check_stream
-from mockserver.contract.examples import load_examples
+from mockserver.contract.examples import load_rule_examples
 from mockserver.contract.findings import Severity, errors
-from mockserver.contract.rules import Report, finding, graded, load_rules
+from mockserver.contract.rules import Report, findings_for_profile, load_rules, make_finding
 from tests.contract import samples
 from tests.contract.samples import Event
 
@@ -19,13 +19,13 @@ Events = list[Event]
 RULES = load_rules()
 FAMILIES = ("SSE", "SEQ", "ITM", "TXT", "USE", "SCH", "REQ", "CHT")
 
-EXAMPLES = load_examples()
+EXAMPLES = load_rule_examples()
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_broken_example_brings_its_rule_and_no_other_error(rule: str) -> None:
+def test_the_example_of_a_rule_breaks_only_that_rule(rule: str) -> None:
     assert EXAMPLES[rule].rule == rule
-    found = EXAMPLES[rule].findings()
+    found = EXAMPLES[rule].check()
     assert rule in {each.rule for each in found}
     assert {each.rule for each in errors(found)} <= {rule}
     for each in found:
@@ -36,14 +36,14 @@ def test_a_broken_example_brings_its_rule_and_no_other_error(rule: str) -> None:
 @pytest.mark.parametrize(
     "make", [samples.text_stream, samples.thinking_stream, samples.function_stream, samples.tools_stream]
 )
-def test_a_good_example_brings_nothing(make: Callable[[], Events]) -> None:
+def test_a_valid_stream_has_no_findings(make: Callable[[], Events]) -> None:
     assert check_stream(make()) == []
-    assert check_stream(samples.framed(make())) == []
-    assert check_stream(samples.plainly_framed(make())) == []
+    assert check_stream(samples.service_frames(make())) == []
+    assert check_stream(samples.plain_frames(make())) == []
     assert check_response(samples.response(make())) == []
 
 
-def test_the_rules_are_told_in_full() -> None:
+def test_every_rule_is_fully_documented() -> None:
     assert set(EXAMPLES) == set(RULES)
     for rule in RULES.values():
         assert re.fullmatch(rf"({'|'.join(FAMILIES)})-\d{{3}}", rule.id)
@@ -56,18 +56,18 @@ def test_the_rules_are_told_in_full() -> None:
     assert order == sorted(order)
 
 
-def test_a_rule_of_another_profile_is_silent() -> None:
+def test_a_rule_of_another_profile_does_not_apply() -> None:
     assert RULES["SEQ-008"].profiles == ("qwen-*",)
     report = Report("openai")
-    report.say("SEQ-008", "", "x")
-    report.say("SEQ-007", "", "x")
-    assert [(each.rule, each.severity) for each in report.found] == [("SEQ-007", Severity.ERROR)]
+    report.add("SEQ-008", "", "x")
+    report.add("SEQ-007", "", "x")
+    assert [(each.rule, each.severity) for each in report.findings] == [("SEQ-007", Severity.ERROR)]
 
 
 def test_a_rule_may_be_milder_in_a_profile() -> None:
-    found = [finding(rule, "", "x") for rule in ("SEQ-012", "SEQ-008", "SEQ-007")]
-    assert [(each.rule, each.severity) for each in graded(found, "openai")] == [
+    found = [make_finding(rule, "", "x") for rule in ("SEQ-012", "SEQ-008", "SEQ-007")]
+    assert [(each.rule, each.severity) for each in findings_for_profile(found, "openai")] == [
         ("SEQ-012", Severity.INFO),
         ("SEQ-007", Severity.ERROR),
     ]
-    assert graded(found, "qwen-2026-01") == found
+    assert findings_for_profile(found, "qwen-2026-01") == found

@@ -59,14 +59,14 @@ def fake_endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callabl
 
 
 @pytest.fixture(scope="session")
-def fake_endpoint(standins: Callable[[str], str]) -> str:
+def fake_endpoint(fake_endpoints: Callable[[str], str]) -> str:
     """The stand-in of January's profile."""
-    return standins(DEFAULT_PROFILE)
+    return fake_endpoints(DEFAULT_PROFILE)
 
 
 @pytest.fixture
 def verify(
-    standins: Callable[[str], str],
+    fake_endpoints: Callable[[str], str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfdbinary: pytest.CaptureFixture[bytes],
@@ -78,7 +78,7 @@ def verify(
     def run(deviation: str, *options: str, profile: str = DEFAULT_PROFILE) -> tuple[int, dict[str, Any], str]:
         target = tmp_path / "report.json"
         target.unlink(missing_ok=True)
-        url = f"{standins(profile)}/{deviation}{load_profile(profile).base_path}"
+        url = f"{fake_endpoints(profile)}/{deviation}{load_profile(profile).base_path}"
         arguments = ["verify", "--base-url", url, "--rate", "0", "--report", f"json={target}", *options]
         monkeypatch.setattr(sys, "argv", ["mockserver", *arguments])
         with pytest.raises(SystemExit) as ended:

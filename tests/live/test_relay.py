@@ -69,9 +69,9 @@ def seeded_mock(**settings: Any) -> MockServer:
 
 
 @pytest.mark.parametrize("parameters", [{}, {"stream": True}])
-def test_the_bytes_are_those_of_the_endpoint(parameters: dict[str, Any], between: StartRelay) -> None:
+def test_the_bytes_are_those_of_the_endpoint(parameters: dict[str, Any], start_relay: StartRelay) -> None:
     with seeded_mock() as first, seeded_mock() as second:
-        relay, client = between(parse_endpoint(first.base_url, first.api_key))
+        relay, client = start_relay(parse_endpoint(first.base_url, first.api_key))
         through = client.post("/responses", json={**HELLO, **parameters})
         direct = httpx.post(
             f"{second.base_url}/responses",
@@ -90,7 +90,7 @@ def test_the_bytes_are_those_of_the_endpoint(parameters: dict[str, Any], between
 
 
 def _exchange_with_pause() -> Exchange:
-    data = samples.framed(samples.text_stream()).decode()
+    data = samples.service_frames(samples.text_stream()).decode()
     chunks = [{"at_ms": 0, "text": data[:500]}, {"at_ms": 600, "text": data[500:]}]
     http = {"status": 200, "headers": {"content-type": "text/event-stream"}, "chunks": chunks}
     value = {
@@ -104,18 +104,18 @@ def _exchange_with_pause() -> Exchange:
     return parse_exchange(json.dumps(value), "paused")
 
 
-def test_nothing_is_buffered(between: StartRelay) -> None:
+def test_nothing_is_buffered(start_relay: StartRelay) -> None:
     with seeded_mock(exchanges=[_exchange_with_pause()]) as server:
-        _, client = between(parse_endpoint(server.base_url, server.api_key))
+        _, client = start_relay(parse_endpoint(server.base_url, server.api_key))
         with client.stream("POST", "/responses", json={**HELLO, "input": "Wait!", "stream": True}) as answer:
             times = [time.monotonic() for _ in answer.iter_raw()]
     assert len(times) >= 2
     assert times[-1] - times[0] > 0.4
 
 
-def test_each_side_has_its_own_key(between: StartRelay) -> None:
+def test_each_side_has_its_own_key(start_relay: StartRelay) -> None:
     with seeded_mock() as server:
-        relay, client = between(parse_endpoint(server.base_url, CANARY_KEY))
+        relay, client = start_relay(parse_endpoint(server.base_url, CANARY_KEY))
         wrong = client.post("/responses", json=HELLO, headers={"authorization": f"Bearer {CANARY_KEY}"})
         assert wrong.status_code == 401
         assert len(server.journal) == 0
@@ -128,8 +128,8 @@ def test_each_side_has_its_own_key(between: StartRelay) -> None:
         assert CANARY_KEY not in repr(entry) + repr(entry.headers) + entry.detail + str(entry.reply)
 
 
-def test_one_that_gives_the_key_back_is_cleaned(standin: str, between: StartRelay) -> None:
-    relay, client = between(parse_endpoint(f"{standin}/key-in-body{PROFILE.base_path}", CANARY_KEY))
+def test_one_that_gives_the_key_back_is_cleaned(fake_endpoint: str, start_relay: StartRelay) -> None:
+    relay, client = start_relay(parse_endpoint(f"{fake_endpoint}/key-in-body{PROFILE.base_path}", CANARY_KEY))
     for body in (HELLO, {**HELLO, "stream": True}):
         answer = client.post("/responses", json=body)
         assert answer.status_code == 200
@@ -138,9 +138,9 @@ def test_one_that_gives_the_key_back_is_cleaned(standin: str, between: StartRela
     assert CANARY_KEY not in str([entry.reply for entry in relay.journal])
 
 
-def test_a_client_that_leaves_is_no_fault_and_costs_no_more(standin: str, between: StartRelay) -> None:
+def test_a_client_that_leaves_is_no_fault_and_costs_no_more(fake_endpoint: str, start_relay: StartRelay) -> None:
     """The endpoint has 20 seconds of silence before it: the relay does not wait for it."""
-    relay, client = between(parse_endpoint(f"{standin}/stalled{PROFILE.base_path}", CANARY_KEY))
+    relay, client = start_relay(parse_endpoint(f"{fake_endpoint}/stalled{PROFILE.base_path}", CANARY_KEY))
     with client.stream("POST", "/responses", json={**HELLO, "stream": True}) as answer:
         next(answer.iter_raw())
     wait_until_idle(relay, client)
@@ -148,10 +148,10 @@ def test_a_client_that_leaves_is_no_fault_and_costs_no_more(standin: str, betwee
     assert (entry.status, entry.answered) == (200, ())
 
 
-def test_the_budget_is_kept(between: StartRelay) -> None:
+def test_the_budget_is_kept(start_relay: StartRelay) -> None:
     with seeded_mock() as server:
         for budget in (Budget(1, 10_000), Budget(10, 20)):
-            relay, client = between(parse_endpoint(server.base_url, server.api_key), budget)
+            relay, client = start_relay(parse_endpoint(server.base_url, server.api_key), budget)
             assert client.post("/responses", json=HELLO).status_code == 200
             wait_until_idle(relay, client)
             refused = client.post("/responses", json=HELLO)
@@ -160,11 +160,11 @@ def test_the_budget_is_kept(between: StartRelay) -> None:
         assert len(server.journal) == 2
 
 
-def test_an_endpoint_that_is_not_there_or_elsewhere(standin: str, between: StartRelay) -> None:
-    _, client = between(parse_endpoint("http://127.0.0.1:1/v1", CANARY_KEY))
+def test_an_endpoint_that_is_not_there_or_elsewhere(fake_endpoint: str, start_relay: StartRelay) -> None:
+    _, client = start_relay(parse_endpoint("http://127.0.0.1:1/v1", CANARY_KEY))
     answer = client.post("/responses", json=HELLO)
     assert (answer.status_code, answer.json()["code"]) == (502, "BadGateway")
-    _, client = between(parse_endpoint(f"{standin}/redirect{PROFILE.base_path}", CANARY_KEY))
+    _, client = start_relay(parse_endpoint(f"{fake_endpoint}/redirect{PROFILE.base_path}", CANARY_KEY))
     answer = client.post("/responses", json=HELLO)
     assert (answer.status_code, answer.json()["message"]) == (
         502,
@@ -172,8 +172,8 @@ def test_an_endpoint_that_is_not_there_or_elsewhere(standin: str, between: Start
     )
 
 
-def test_a_cut_answer_is_cut(standin: str, between: StartRelay) -> None:
-    relay, client = between(parse_endpoint(f"{standin}/closed-early{PROFILE.base_path}", CANARY_KEY))
+def test_a_cut_answer_is_cut(fake_endpoint: str, start_relay: StartRelay) -> None:
+    relay, client = start_relay(parse_endpoint(f"{fake_endpoint}/closed-early{PROFILE.base_path}", CANARY_KEY))
     with pytest.raises(httpx.RemoteProtocolError):
         client.post("/responses", json={**HELLO, "stream": True})
     wait_until_idle(relay, client)
@@ -183,28 +183,28 @@ def test_a_cut_answer_is_cut(standin: str, between: StartRelay) -> None:
 @pytest.mark.parametrize(
     ("wrong", "rule"), [("text-differs", "TXT-001"), ("usage-total", "USE-001"), ("envelope", "SCH-002")]
 )
-def test_answers_are_judged(wrong: str, rule: str, standin: str, between: StartRelay) -> None:
-    relay, client = between(parse_endpoint(f"{standin}/{wrong}{PROFILE.base_path}", CANARY_KEY))
+def test_answers_are_judged(wrong: str, rule: str, fake_endpoint: str, start_relay: StartRelay) -> None:
+    relay, client = start_relay(parse_endpoint(f"{fake_endpoint}/{wrong}{PROFILE.base_path}", CANARY_KEY))
     body = {**HELLO, "model": "no-such-model"} if wrong == "envelope" else {**HELLO, "stream": True}
     client.post("/responses", json=body)
     wait_until_idle(relay, client)
     assert [each.rule for each in relay.journal.last.answered] == [rule]
 
 
-def test_answers_of_other_operations_are_judged(standins: Callable[[str], str], between: StartRelay) -> None:
+def test_answers_of_other_operations_are_judged(fake_endpoints: Callable[[str], str], start_relay: StartRelay) -> None:
     later = load_profile("qwen-2026-09")
     for wrong, rules in (("honest", []), ("retrieved-untyped", ["SCH-001"])):
-        place = parse_endpoint(f"{standins(later.name)}/{wrong}{later.base_path}", CANARY_KEY)
-        relay, client = between(place, profile=later)
+        place = parse_endpoint(f"{fake_endpoints(later.name)}/{wrong}{later.base_path}", CANARY_KEY)
+        relay, client = start_relay(place, profile=later)
         made = client.post("/responses", json={"model": later.models[0], "input": "Hello!"}).json()
         assert client.get(f"/responses/{made['id']}").status_code == 200
         wait_until_idle(relay, client)
         assert [each.rule for each in relay.journal.last.answered] == rules
 
 
-def test_requests_are_judged(between: StartRelay) -> None:
+def test_requests_are_judged(start_relay: StartRelay) -> None:
     with seeded_mock() as server:
-        relay, client = between(parse_endpoint(server.base_url, server.api_key))
+        relay, client = start_relay(parse_endpoint(server.base_url, server.api_key))
         client.post("/responses", json={**HELLO, "temperature": 3})
         client.post("/responses", json={**HELLO, "metadata": {"a": "b"}})
         wait_until_idle(relay, client)
@@ -213,7 +213,7 @@ def test_requests_are_judged(between: StartRelay) -> None:
     assert relay.journal[1].prompt == "Hello!"
 
 
-def test_another_path_is_no_endpoint(between: StartRelay) -> None:
+def test_another_path_is_no_endpoint(start_relay: StartRelay) -> None:
     with seeded_mock() as server:
-        _, client = between(parse_endpoint(server.base_url, server.api_key))
+        _, client = start_relay(parse_endpoint(server.base_url, server.api_key))
         assert client.get(str(client.base_url.join("/elsewhere"))).status_code == 404

@@ -339,11 +339,11 @@ def test_what_can_not_be_run_is_2(
     assert "secret" not in err
 
 
-def test_an_interrupted_run_leaves_a_report(standin: str, tmp_path: Path) -> None:
+def test_an_interrupted_run_leaves_a_report(fake_endpoint: str, tmp_path: Path) -> None:
     """SIGTERM and Ctrl-C alike, in the middle of an answer."""
     for number in (signal.SIGTERM, signal.SIGINT):
         target = tmp_path / f"{number}.json"
-        url = f"{standin}/stalled{load_profile().base_path}"
+        url = f"{fake_endpoint}/stalled{load_profile().base_path}"
         command = [sys.executable, "-m", "mockserver", "verify", "--base-url", url, "--rate", "0"]
         process = subprocess.Popen(
             [*command, "--report", f"json={target}"],
@@ -370,8 +370,8 @@ def test_the_profile_is_told_by_the_path(verify: Verify) -> None:
     assert (report["profile"], report["why"]) == ("qwen-2026-01", "by its path")
 
 
-def test_a_terminal_sees_a_bar(standin: str) -> None:
-    url = f"{standin}/honest{load_profile().base_path}"
+def test_a_terminal_sees_a_bar(fake_endpoint: str) -> None:
+    url = f"{fake_endpoint}/honest{load_profile().base_path}"
     command = [
         sys.executable,
         "-m",

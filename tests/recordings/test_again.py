@@ -19,9 +19,9 @@ TOOLS = [{"type": "function", "name": "look"}]
 
 
 @pytest.fixture
-def recordings(standin: str, record: Record) -> Path:
+def recordings(fake_endpoint: str, record: Record) -> Path:
     """A conversation with a tool, streamed and not, and a request that is refused."""
-    with record(f"{standin}/honest{PROFILE.base_path}") as session:
+    with record(f"{fake_endpoint}/honest{PROFILE.base_path}") as session:
         ask = session.client.post
         first = ask("/responses", json={**HELLO, "input": "Please look!", "tools": TOOLS}).json()
         call = next(item for item in first["output"] if item["type"] == "function_call")
@@ -75,8 +75,8 @@ def test_a_turn_that_can_not_be_asked_is_told(recordings: Path, verify: Verify) 
     assert status == 1
 
 
-def test_what_was_masked_is_not_asked(standin: str, record: Record, verify: Verify) -> None:
-    with record(f"{standin}/honest{PROFILE.base_path}", masks=("/input",)) as session:
+def test_what_was_masked_is_not_asked(fake_endpoint: str, record: Record, verify: Verify) -> None:
+    with record(f"{fake_endpoint}/honest{PROFILE.base_path}", masks=("/input",)) as session:
         session.client.post("/responses", json=HELLO)
     status, _, told = verify("honest", "--replay", str(session.folder))
     assert status == 2

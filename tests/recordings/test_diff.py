@@ -142,7 +142,7 @@ def on_events(edit: Callable[[list[Object]], list[Object]]) -> Callable[[Editabl
 
 
 def on_frames(edit: Callable[[list[bytes]], list[bytes]]) -> Callable[[EditableReply], None]:
-    return lambda answer: setattr(answer, "frames", edit)
+    return lambda answer: setattr(answer, "edit_frames", edit)
 
 
 def on_errors(edit: Callable[[EditableReply], object]) -> Callable[[EditableReply], object]:

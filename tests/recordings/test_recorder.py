@@ -60,9 +60,9 @@ def test_times_are_those_of_arrival(record: Record) -> None:
     assert recorded.end_ms >= times[-1] * 1000 - 0.01
 
 
-def test_nothing_is_held_back(standin: str, record: Record) -> None:
+def test_nothing_is_held_back(fake_endpoint: str, record: Record) -> None:
     """The first pieces are there while the endpoint is silent: it has 20 seconds of that before the next."""
-    with record(f"{standin}/stalled{PROFILE.base_path}") as session:
+    with record(f"{fake_endpoint}/stalled{PROFILE.base_path}") as session:
         began = time.monotonic()
         with session.client.stream("POST", "/responses", json=STREAM) as answer:
             pieces = answer.iter_raw()
@@ -107,10 +107,10 @@ def test_a_second_run_goes_on_counting(record: Record) -> None:
 
 @pytest.mark.parametrize(("wrong", "end"), [("closed-early", "cut"), ("stalled", "left")])
 def test_what_breaks_off_is_recorded_as_what_it_is(
-    wrong: str, end: str, standin: str, record: Record
+    wrong: str, end: str, fake_endpoint: str, record: Record
 ) -> None:
     with (
-        record(f"{standin}/{wrong}{PROFILE.base_path}") as session,
+        record(f"{fake_endpoint}/{wrong}{PROFILE.base_path}") as session,
         session.client.stream("POST", "/responses", json=STREAM) as answer,
     ):
         pieces = answer.iter_raw()
@@ -127,8 +127,8 @@ def test_what_breaks_off_is_recorded_as_what_it_is(
     )
 
 
-def test_redirects_are_passed_on_without_where_they_lead(standin: str, record: Record) -> None:
-    with record(f"{standin}/redirect{PROFILE.base_path}") as session:
+def test_redirects_are_passed_on_without_where_they_lead(fake_endpoint: str, record: Record) -> None:
+    with record(f"{fake_endpoint}/redirect{PROFILE.base_path}") as session:
         answer = session.client.post("/responses", json=HELLO)
     assert (answer.status_code, answer.headers.get("location")) == (307, None)
     (exchange,) = session.recordings
@@ -157,13 +157,13 @@ def test_headers_pass_by_a_list_both_ways(record: Record) -> None:
 
 def test_a_header_that_is_named_passes_too(record: Record) -> None:
     named = frozenset({b"x-tenant"})
-    with seeded_mock() as server, record(server.base_url, headers=named) as session:
+    with seeded_mock() as server, record(server.base_url, extra_headers=named) as session:
         session.client.post("/responses", json=HELLO, headers={"x-tenant": "blue"})
         assert "x-tenant" in server.journal.last.headers
 
 
-def test_what_is_found_is_told(standin: str, record: Record) -> None:
-    with record(f"{standin}/usage-total{PROFILE.base_path}") as session:
+def test_what_is_found_is_told(fake_endpoint: str, record: Record) -> None:
+    with record(f"{fake_endpoint}/usage-total{PROFILE.base_path}") as session:
         session.client.post("/responses", json={**HELLO, "temperature": 1, "no_such": 1})
     found = {each.rule: each.severity for each in session.results[0].findings}
     assert found["USE-001"] is Severity.ERROR
@@ -173,7 +173,7 @@ def test_what_is_found_is_told(standin: str, record: Record) -> None:
 SECRETS = ("sk-mcp-0123456789abcdef", "a-quiet-secret-99", "sk-of-somebody-else-4711aa")
 
 
-def test_no_key_is_written_whoever_sends_it(standin: str, record: Record, tmp_path: Path) -> None:
+def test_no_key_is_written_whoever_sends_it(fake_endpoint: str, record: Record, tmp_path: Path) -> None:
     """The endpoint sends the key back in headers and bodies, whole and cut into pieces."""
     tools = [
         {"type": "mcp", "server_label": "s", "headers": {"X-Api": SECRETS[0]}, "authorization": SECRETS[1]}
@@ -184,7 +184,7 @@ def test_no_key_is_written_whoever_sends_it(standin: str, record: Record, tmp_pa
         "tools": tools,
         "user": "private-person",
     }
-    with record(f"{standin}/key-in-body{PROFILE.base_path}", masks=("/user",)) as session:
+    with record(f"{fake_endpoint}/key-in-body{PROFILE.base_path}", masks=("/user",)) as session:
         for stream in (False, True):
             answer = session.client.post("/responses", json={**body, "stream": stream})
             assert answer.status_code == 200
@@ -232,10 +232,10 @@ def test_odd_paths_go_on_as_they_were_written(path: str, record: Record) -> None
     assert exchange.recorded.path == path.replace(" ", "%20")
 
 
-def test_a_compressed_answer_is_passed_on_and_not_recorded(standin: str, record: Record) -> None:
+def test_a_compressed_answer_is_passed_on_and_not_recorded(fake_endpoint: str, record: Record) -> None:
     """A key within it would not be seen. The stand-in only says that it is compressed."""
     with (
-        record(f"{standin}/compressed{PROFILE.base_path}") as session,
+        record(f"{fake_endpoint}/compressed{PROFILE.base_path}") as session,
         session.client.stream("POST", "/responses", json=HELLO) as answer,
     ):
         assert b"".join(answer.iter_raw()).startswith(b"{")

@@ -25,7 +25,7 @@ ANSWERING = "/api/v2/apps/protocols/compatible-mode/v1/responses"
 
 def read(data: bytes, kind: str = "auto") -> Exchange:
     verdict = check_file(data, kind=kind)
-    return read_file("a file", data, verdict.kind, verdict.findings, verdict.profile, verdict.why)
+    return read_file("a file", data, verdict.kind, verdict.findings, verdict.profile, verdict.profile_reason)
 
 
 def places(told: Exchange) -> list[tuple[str, str, str]]:
@@ -178,6 +178,6 @@ def test_coverage_is_of_what_crossed() -> None:
     assert covered.seen == ("error.code", "error.message")
     (covered,) = coverage_of([stream]).values()
     assert {"create_request.stream", "event~response.completed", "message.role"} <= {*covered.seen}
-    assert {"TXT-001", "REQ-001", "USE-001"} <= {*covered.rules}
+    assert {"TXT-001", "REQ-001", "USE-001"} <= {*covered.rules_checked}
     (covered,) = coverage_of([elsewhere]).values()
-    assert (covered.seen, covered.rules) == ((), ())
+    assert (covered.seen, covered.rules_checked) == ((), ())

@@ -9,7 +9,7 @@ from hypothesis import given
 
 from mockserver import strategies
 from mockserver.contract.chat.check import check_chat_completion, check_chat_request, check_chat_stream
-from mockserver.contract.chat.migration import responses_form
+from mockserver.contract.chat.migration import migrate_request
 from mockserver.contract.check import check_request
 from mockserver.contract.findings import errors
 from mockserver.profiles import load_profile
@@ -36,7 +36,7 @@ def test_streams_are_legal(chunks: list[dict[str, Any]]) -> None:
 def test_their_responses_form_is_legal(profile: str) -> None:
     @given(strategies.chat_requests(profile=profile))
     def check(request: dict[str, Any]) -> None:
-        body = responses_form(request, load_profile(profile)).body
+        body = migrate_request(request, load_profile(profile)).body
         assert errors(check_request(body, profile)) == []
 
     check()

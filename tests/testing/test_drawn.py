@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from mockserver import strategies
-from mockserver.contract.coverage import Coverage
-from mockserver.contract.operations import bodies
-from mockserver.contract.schemas import schemas
+from mockserver.contract.coverage import SchemaCoverage
+from mockserver.contract.operations import body_schemas
+from mockserver.contract.schemas import load_schemas
 from mockserver.profiles import load_profile
 
 _OF_A_RUN = "the program fails inside a completed item (live recordings, 2026); no other end was seen"
@@ -105,7 +105,7 @@ def roots(profile: str) -> dict[str, tuple[Any, int]]:
         "error_wrapped": (errors, 250),
     }
     assert sum(examples for _, examples in found.values()) == (4_000 if one_form else 5_000)
-    for kind in bodies(load_profile(profile)):
+    for kind in body_schemas(load_profile(profile)):
         drawn = strategies.bodies(kind=kind, profile=profile)
         found.setdefault(kind, (drawn.map(lambda pair: pair[1]), 500))
     return found
@@ -117,15 +117,15 @@ def test_everything_there_is_is_drawn(profile: str) -> None:
     wanted: set[str] = set()
     drawn: set[str] = set()
     for name, (strategy, examples) in roots(profile).items():
-        coverage = Coverage(schemas(profile), [name])
+        coverage = SchemaCoverage(load_schemas(profile), [name])
         draw_into(coverage, strategy, examples, profile, name)
         wanted |= coverage.possible
         drawn |= coverage.seen
     assert sorted(wanted - drawn) == sorted(BY_PROFILE[profile])
 
 
-def draw_into(coverage: Coverage, strategy: Any, examples: int, profile: str, name: str) -> None:
-    known = schemas(profile)
+def draw_into(coverage: SchemaCoverage, strategy: Any, examples: int, profile: str, name: str) -> None:
+    known = load_schemas(profile)
 
     @settings(
         max_examples=examples,
@@ -138,7 +138,7 @@ def draw_into(coverage: Coverage, strategy: Any, examples: int, profile: str, na
     @given(strategy)
     def draw(drawn: Any) -> None:
         for value in drawn if isinstance(drawn, list) else [drawn]:
-            if known.closed_valid(name, value):
+            if known.is_closed_valid(name, value):
                 coverage.add(name, value)
 
     draw()

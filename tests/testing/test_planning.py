@@ -106,7 +106,7 @@ def rules(profile: str, *subjects: str) -> list[str]:
     """Rules that an answer to any request can break."""
     known = {rule for each in subjects for rule in mutants.rules_for(each)}
     kept = (rule for rule in sorted(known) if not rule.startswith("REQ-"))
-    return [rule for rule in kept if load_rules()[rule].is_for(profile)]
+    return [rule for rule in kept if load_rules()[rule].applies_to(profile)]
 
 
 @pytest.mark.parametrize("stream", [True, False])

@@ -19,7 +19,7 @@ from mockserver import strategies
 from mockserver.contract.check import check_body, check_error, check_request, check_response, check_stream
 from mockserver.contract.findings import Finding, Severity, errors
 from mockserver.contract.rules import load_rules
-from mockserver.contract.schemas import schemas
+from mockserver.contract.schemas import load_schemas
 from mockserver.errors import UnknownProfile
 from mockserver.profiles import DEFAULT_PROFILE, document, profile_names
 from mockserver.testing.strategies.scripts import item_kinds
@@ -27,7 +27,7 @@ from mockserver.wire import json, sse
 from tests.asking import Asker
 
 RENDERINGS = ["wire", "documented"]
-KNOWN = schemas(DEFAULT_PROFILE)
+KNOWN = load_schemas(DEFAULT_PROFILE)
 PROFILES = [name for name in profile_names() if document(name)["renderings"]]
 
 #: The same few examples every time; the soak test draws the many.
@@ -118,17 +118,17 @@ def test_what_is_unknown_is_tolerated_and_said(profile: str, rendering: str, dat
 def test_errors_items_usages_and_events_keep_the_contract(
     profile: str, rendering: str, data: st.DataObject
 ) -> None:
-    known = schemas(profile)
+    known = load_schemas(profile)
     error = data.draw(strategies.errors(profile=profile, rendering=rendering))
     well_known(check_error(error, profile, status=200 if "object" in error else 400))
-    assert known.closed_valid(
+    assert known.is_closed_valid(
         "item", data.draw(strategies.output_items(profile=profile, rendering=rendering))
     )
     usage = data.draw(strategies.usages(profile=profile, rendering=rendering))
-    assert known.closed_valid("usage", usage)
+    assert known.is_closed_valid("usage", usage)
     assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
     event = data.draw(strategies.events(profile=profile, rendering=rendering))
-    assert known.closed_valid(event["type"], event)
+    assert known.is_closed_valid(event["type"], event)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -331,7 +331,7 @@ def test_bodies_of_the_other_operations_keep_the_contract(profile: str, data: st
 
 
 def agree(data: st.DataObject, profile: str = DEFAULT_PROFILE) -> None:
-    known = schemas(profile)
+    known = load_schemas(profile)
     kind = data.draw(st.sampled_from(["stream", "broken", "response", "request", "invalid", "body"]))
     if kind in ("stream", "broken"):
         broken = strategies.broken_streams(profile=profile).map(lambda drawn: drawn[0])
@@ -351,7 +351,7 @@ def agree(data: st.DataObject, profile: str = DEFAULT_PROFILE) -> None:
         ]
     for name, value in cases:
         for closed in (False, True):
-            fast = known.closed_valid if closed else known.valid
+            fast = known.is_closed_valid if closed else known.is_valid
             assert fast(name, value) == reference(name, closed, profile).is_valid(value), (name, closed)
 
 
@@ -360,7 +360,7 @@ def reference(name: str, closed: bool, profile: str) -> Any:
         registry: Any = referencing.Registry
         validator: Any = jsonschema.Draft202012Validator
         _REFERENCES[profile, name, closed] = validator(
-            schemas(profile).document(name, closed), registry=registry()
+            load_schemas(profile).document(name, closed), registry=registry()
         )
     return _REFERENCES[profile, name, closed]
 

@@ -9,15 +9,15 @@ from collections.abc import Container, Iterable
 from itertools import chain, islice
 from typing import Any
 
-from mockserver.contract.chat.completions import completion_rules
-from mockserver.contract.chat.frames import ChatFrameChecker
+from mockserver.contract.chat.completions import check_completion
+from mockserver.contract.chat.frames import ChatFramingChecker
 from mockserver.contract.chat.requests import chat_request_findings
-from mockserver.contract.chat.schemas import CHAT, chat_schemas
-from mockserver.contract.chat.stream import ChatStreamChecker
+from mockserver.contract.chat.schemas import CHAT_PROFILE, load_chat_schemas
+from mockserver.contract.chat.stream import ChunkSequenceChecker
 from mockserver.contract.findings import Finding, errors
-from mockserver.contract.parsing import Body, parsed, value_of
-from mockserver.contract.rules import Report, finding
-from mockserver.contract.shapes import shape_findings
+from mockserver.contract.parsing import Body, body_value, parse_body
+from mockserver.contract.rules import Report, make_finding
+from mockserver.contract.shapes import schema_findings
 from mockserver.errors import InvalidJSON
 from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile
 from mockserver.wire import json
@@ -34,7 +34,7 @@ def check_chat_request(
     ...     print(finding.rule, finding.pointer, finding.message)
     REQ-001 /messages [] is too short - 'messages'
     """
-    value, found = parsed(body)
+    value, found = parse_body(body)
     if found and value is None:
         return found
     about = load_profile(profile) if isinstance(profile, str) else profile
@@ -43,25 +43,25 @@ def check_chat_request(
 
 def check_chat_completion(body: Body, request: Body = None) -> list[Finding]:
     """Check the body of a completion that was not streamed; with the `request` also whether it fits that."""
-    value, found = parsed(body)
+    value, found = parse_body(body)
     if found and value is None:
         return found
-    shape = shape_findings(chat_schemas(), "chat_completion", value)
-    report = Report(CHAT)
-    asked = value_of(request)
+    shape = schema_findings(load_chat_schemas(), "chat_completion", value)
+    report = Report(CHAT_PROFILE)
+    asked = body_value(request)
     if not errors(shape):
-        completion_rules(value, asked, report)
+        check_completion(value, asked, report)
     if isinstance(asked, dict) and asked.get("stream") is True:
-        report.say("SSE-006", "", "a stream was asked for, and JSON came")
-    return found + shape + report.found
+        report.add("SSE-006", "", "a stream was asked for, and JSON came")
+    return found + shape + report.findings
 
 
 def check_chat_error(body: Body) -> list[Finding]:
     """Check the body of a refused chat request: `{error: {message, type, param, code}, request_id}`."""
-    value, found = parsed(body)
+    value, found = parse_body(body)
     if found and value is None:
         return found
-    return found + shape_findings(chat_schemas(), "chat_error", value)
+    return found + schema_findings(load_chat_schemas(), "chat_error", value)
 
 
 def check_chat_stream(
@@ -72,7 +72,7 @@ def check_chat_stream(
     Bytes are server-sent events, or JSON Lines: one chunk a line. The marker `[DONE]` is looked for in
     server-sent events alone.
     """
-    asked = value_of(request)
+    asked = body_value(request)
     if isinstance(source, str):
         source = source.encode(errors="surrogatepass")
     if isinstance(source, bytes | bytearray | memoryview):
@@ -81,34 +81,34 @@ def check_chat_stream(
     first = list(islice(items, 1))
     if first and isinstance(first[0], bytes | bytearray | memoryview):
         data = b"".join(bytes(each) for each in chain(first, items))
-        found = _of_lines(data, asked) if data.lstrip().startswith(b"{") else _of_bytes(data, asked)
+        found = _check_lines(data, asked) if data.lstrip().startswith(b"{") else _check_framed(data, asked)
     else:
-        found = _of_chunks(chain(first, items), asked)
+        found = _check_chunks(chain(first, items), asked)
     if isinstance(asked, dict) and asked.get("stream") is not True:
-        found.append(finding("SSE-006", "", "no stream was asked for, and one came"))
+        found.append(make_finding("SSE-006", "", "no stream was asked for, and one came"))
     return found
 
 
-def _of_bytes(data: bytes, request: Any) -> list[Finding]:
-    checker = ChatFrameChecker(request)
+def _check_framed(data: bytes, request: Any) -> list[Finding]:
+    checker = ChatFramingChecker(request)
     return checker.feed(data) + checker.finish()
 
 
-def _of_chunks(chunks: Iterable[Any], request: Any) -> list[Finding]:
-    checker = ChatStreamChecker(request)
+def _check_chunks(chunks: Iterable[Any], request: Any) -> list[Finding]:
+    checker = ChunkSequenceChecker(request)
     found = [each for chunk in chunks for each in checker.feed(chunk)]
     return found + checker.finish()
 
 
-def _of_lines(data: bytes, request: Any) -> list[Finding]:
+def _check_lines(data: bytes, request: Any) -> list[Finding]:
     """Findings of chunks that were kept one a line."""
-    checker = ChatStreamChecker(request)
+    checker = ChunkSequenceChecker(request)
     found: list[Finding] = []
     for at, line in enumerate(filter(None, map(bytes.strip, data.splitlines()))):
         try:
             found += checker.feed(json.loads(line))
         except InvalidJSON as error:
             got = line[:80].decode(errors="replace")
-            found.append(finding("SSE-002", "", f"the line is not JSON: {error}", event=at, got=got))
-            checker.lost()
+            found.append(make_finding("SSE-002", "", f"the line is not JSON: {error}", event=at, got=got))
+            checker.mark_unreadable()
     return found + checker.finish()

@@ -17,16 +17,16 @@ from mockserver import resources
 from mockserver.profiles import Profile
 from mockserver.wire import json
 
-__all__ = ["Note", "Row", "Translated", "load_migration", "responses_form"]
+__all__ = ["MigrationNote", "MigrationRow", "MigratedRequest", "load_migration_tables", "migrate_request"]
 
 #: Values that ask for nothing.
-_NOTHING: tuple[Any, ...] = (None, False, [], {})
+_EMPTY_VALUES: tuple[Any, ...] = (None, False, [], {})
 #: Least that `max_output_tokens` may be (API reference, August 2026).
-_LEAST_OUTPUT = 16
+_MIN_OUTPUT_TOKENS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class MigrationRow:
     """What becomes of one member."""
 
     chat: str
@@ -38,70 +38,76 @@ class Row:
     source: str
 
 
-class Note(NamedTuple):
+class MigrationNote(NamedTuple):
     """What one who migrates has to know of a member of the request."""
 
-    member: str
+    pointer: str
     """JSON pointer into the chat request."""
-    words: str
+    message: str
 
 
-class Translated(NamedTuple):
+class MigratedRequest(NamedTuple):
     """A chat request as a request of the Responses API."""
 
     body: dict[str, Any]
-    notes: tuple[Note, ...]
+    notes: tuple[MigrationNote, ...]
     """What has no counterpart, or is otherwise there."""
 
 
 @cache
-def load_migration() -> Mapping[str, tuple[Row, ...]]:
+def load_migration_tables() -> Mapping[str, tuple[MigrationRow, ...]]:
     """The tables by name: "request", "messages", "response", "stream" and "errors"."""
     tables = json.loads((resources.folder("schemas") / "migration.json").read_bytes())["tables"]
-    return MappingProxyType({name: tuple(Row(**row) for row in rows) for name, rows in tables.items()})
+    return MappingProxyType(
+        {name: tuple(MigrationRow(**row) for row in rows) for name, rows in tables.items()}
+    )
 
 
-def responses_form(chat: Mapping[str, Any], profile: Profile) -> Translated:
+def migrate_request(chat_request: Mapping[str, Any], profile: Profile) -> MigratedRequest:
     """The request that asks the Responses API for the same; the chat request is one that its judge takes.
 
     What the profile's age ignores is there all the same, and told.
     """
-    given = {name: value for name, value in chat.items() if value is not None}
-    body: dict[str, Any] = {"model": given["model"], "input": list(_items(given["messages"]))}
+    given = {name: value for name, value in chat_request.items() if value is not None}
+    body: dict[str, Any] = {"model": given["model"], "input": list(_input_items(given["messages"]))}
     for name, value in given.items():
-        if name in _MEMBERS:
-            body |= _MEMBERS[name](value)
-    tools = [*map(_tool, given.get("tools") or ()), *_built_in(given)]
+        if name in _MEMBER_CONVERSIONS:
+            body |= _MEMBER_CONVERSIONS[name](value)
+    tools = [*map(_function_tool, given.get("tools") or ()), *_built_in_tools(given)]
     if tools:
         body["tools"] = tools
-    return Translated(body, tuple(_notes(given, body, profile)))
+    return MigratedRequest(body, tuple(_migration_notes(given, body, profile)))
 
 
-def _items(messages: list[Any]) -> Iterator[dict[str, Any]]:
+def _input_items(messages: list[Any]) -> Iterator[dict[str, Any]]:
     for message in messages:
         role, content = message["role"], message.get("content")
         if role == "tool":
             yield {
                 "type": "function_call_output",
                 "call_id": message["tool_call_id"],
-                "output": _text_of(content),
+                "output": _tool_output_text(content),
             }
             continue
         calls = message.get("tool_calls") or ()
         if content or not calls:
-            yield {"role": role, "content": _content(role, content)}
+            yield {"role": role, "content": _message_content(role, content)}
         for call in calls:
             function = call["function"]
-            yield {"type": "function_call", "call_id": call["id"], **_picked(function, "name", "arguments")}
+            yield {
+                "type": "function_call",
+                "call_id": call["id"],
+                **_pick_members(function, "name", "arguments"),
+            }
 
 
-def _content(role: str, content: Any) -> Any:
+def _message_content(role: str, content: Any) -> Any:
     if not isinstance(content, list):
         return content or ""
-    return [piece for part in content for piece in _parts(role, part)]
+    return [piece for part in content for piece in _content_parts(role, part)]
 
 
-def _parts(role: str, part: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _content_parts(role: str, part: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     kind = part["type"]
     if kind == "text":
         yield {"type": "output_text" if role == "assistant" else "input_text", "text": part["text"]}
@@ -110,29 +116,32 @@ def _parts(role: str, part: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     elif kind == "video":
         yield from ({"type": "input_image", "image_url": url} for url in part["video"])
     elif kind == "video_url":
-        yield {"type": "input_video", "video_url": part["video_url"]["url"], **_picked(part, "fps")}
+        yield {"type": "input_video", "video_url": part["video_url"]["url"], **_pick_members(part, "fps")}
     else:
         sound = part["input_audio"]
         name = "data" if sound["data"].startswith("data:") else "audio_url"
-        yield {"type": "input_audio", name: sound["data"], **_picked(sound, "format")}
+        yield {"type": "input_audio", name: sound["data"], **_pick_members(sound, "format")}
 
 
-def _text_of(content: Any) -> str:
+def _tool_output_text(content: Any) -> str:
     """A tool's answer as one text: parts that are no texts have no place in it."""
     if isinstance(content, list):
         return "\n".join(part["text"] for part in content if part["type"] == "text")
     return str(content)
 
 
-def _picked(value: Mapping[str, Any], *names: str) -> dict[str, Any]:
+def _pick_members(value: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: value[name] for name in names if value.get(name) is not None}
 
 
-def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": "function", **_picked(tool["function"], "name", "description", "parameters", "strict")}
+def _function_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "function",
+        **_pick_members(tool["function"], "name", "description", "parameters", "strict"),
+    }
 
 
-def _built_in(given: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+def _built_in_tools(given: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     """What Chat switches on is a tool there."""
     if given.get("enable_search"):
         yield {"type": "web_search"}
@@ -140,82 +149,90 @@ def _built_in(given: Mapping[str, Any]) -> Iterator[dict[str, str]]:
         yield {"type": "code_interpreter"}
 
 
-def _choice(choice: Any) -> dict[str, Any]:
+def _tool_choice(choice: Any) -> dict[str, Any]:
     named = isinstance(choice, dict)
     return {"tool_choice": {"type": "function", "name": choice["function"]["name"]} if named else choice}
 
 
-def _limit(tokens: int) -> dict[str, Any]:
-    return {"max_output_tokens": max(tokens, _LEAST_OUTPUT)}
+def _max_output_tokens(tokens: int) -> dict[str, Any]:
+    return {"max_output_tokens": max(tokens, _MIN_OUTPUT_TOKENS)}
 
 
-def _format(form: Mapping[str, Any]) -> dict[str, Any]:
+def _text_format(form: Mapping[str, Any]) -> dict[str, Any]:
     if form["type"] != "json_schema":
         return {"text": {"format": {"type": form["type"]}}}
-    about = _picked(form["json_schema"], "name", "description", "schema", "strict")
+    about = _pick_members(form["json_schema"], "name", "description", "schema", "strict")
     return {"text": {"format": {"type": "json_schema", **about}}}
 
 
-def _effort(effort: str) -> dict[str, Any]:
+def _reasoning_effort(effort: str) -> dict[str, Any]:
     return {"reasoning": {"effort": effort}}
 
 
-def _same(name: str) -> Any:
+def _unchanged(name: str) -> Any:
     return lambda value: {name: value}
 
 
 #: Members that become another, or stay what they are; both limits may be given: the later one counts.
-_MEMBERS: Mapping[str, Any] = MappingProxyType(
+_MEMBER_CONVERSIONS: Mapping[str, Any] = MappingProxyType(
     {
         **{
-            name: _same(name)
+            name: _unchanged(name)
             for name in ("stream", "temperature", "top_p", "presence_penalty", "top_logprobs")
         },
-        "parallel_tool_calls": _same("parallel_tool_calls"),
-        "enable_thinking": _same("enable_thinking"),
-        "reasoning_effort": _effort,
-        "tool_choice": _choice,
-        "max_tokens": _limit,
-        "max_completion_tokens": _limit,
-        "response_format": _format,
+        "parallel_tool_calls": _unchanged("parallel_tool_calls"),
+        "enable_thinking": _unchanged("enable_thinking"),
+        "reasoning_effort": _reasoning_effort,
+        "tool_choice": _tool_choice,
+        "max_tokens": _max_output_tokens,
+        "max_completion_tokens": _max_output_tokens,
+        "response_format": _text_format,
     }
 )
 
 
-def _notes(given: Mapping[str, Any], body: Mapping[str, Any], profile: Profile) -> Iterator[Note]:
-    rows = {row.chat: row for row in load_migration()["request"]}
+def _migration_notes(
+    given: Mapping[str, Any], body: Mapping[str, Any], profile: Profile
+) -> Iterator[MigrationNote]:
+    rows = {row.chat: row for row in load_migration_tables()["request"]}
     for name, value in given.items():
-        words = _words(name, value, rows.get(name), body, profile)
+        words = _note_message(name, value, rows.get(name), body, profile)
         if words:
-            yield Note(f"/{name}", words)
+            yield MigrationNote(f"/{name}", words)
     if given["model"] not in profile.models:
-        yield Note("/model", f"{profile.name} does not list {given['model']}: {', '.join(profile.models)}.")
+        yield MigrationNote(
+            "/model", f"{profile.name} does not list {given['model']}: {', '.join(profile.models)}."
+        )
     yield from _message_notes(given["messages"])
 
 
-def _words(name: str, value: Any, row: Row | None, body: Mapping[str, Any], profile: Profile) -> str:
+def _note_message(
+    name: str, value: Any, row: MigrationRow | None, body: Mapping[str, Any], profile: Profile
+) -> str:
     """What is to be told of a member; nothing where it simply comes along."""
     if row is None:
         told = "the Responses API has it" if name in profile.parameters else "neither API has it"
         return f"is ignored by Chat Completions; {told}."
     if row.responses is None:
-        return "" if value in _NOTHING or (name, value) == ("n", 1) else f"has no counterpart: {row.words}"
+        return (
+            "" if value in _EMPTY_VALUES or (name, value) == ("n", 1) else f"has no counterpart: {row.words}"
+        )
     top = row.responses.partition(".")[0].partition("[")[0]
     if top in body and top not in profile.parameters:
         return f"becomes {top}, which {profile.name} ignores. {row.words}"
-    if top == "max_output_tokens" and value < _LEAST_OUTPUT:
-        return f"is at least {_LEAST_OUTPUT} there."
+    if top == "max_output_tokens" and value < _MIN_OUTPUT_TOKENS:
+        return f"is at least {_MIN_OUTPUT_TOKENS} there."
     return ""
 
 
-def _message_notes(messages: list[Any]) -> Iterator[Note]:
-    rows = {row.chat: row for row in load_migration()["messages"]}
+def _message_notes(messages: list[Any]) -> Iterator[MigrationNote]:
+    rows = {row.chat: row for row in load_migration_tables()["messages"]}
     for at, message in enumerate(messages):
         for name, value in message.items():
             row = rows.get(f"messages[].{name}")
-            if row is not None and row.responses is None and value not in _NOTHING:
-                yield Note(f"/messages/{at}/{name}", f"has no counterpart: {row.words}")
+            if row is not None and row.responses is None and value not in _EMPTY_VALUES:
+                yield MigrationNote(f"/messages/{at}/{name}", f"has no counterpart: {row.words}")
     if any(message["role"] == "assistant" for message in messages):
-        yield Note("/messages", rows["history"].words)
+        yield MigrationNote("/messages", rows["history"].words)
     if [message["role"] for message in messages] == ["user"] and isinstance(messages[0]["content"], str):
-        yield Note("/messages", "may be shorter: input can be the text itself.")
+        yield MigrationNote("/messages", "may be shorter: input can be the text itself.")

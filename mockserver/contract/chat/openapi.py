@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from mockserver.contract.chat.schemas import CHAT_BASES
+from mockserver.contract.chat.schemas import CHAT_BASE_PATHS
 
-__all__ = ["CHAT_OPERATION", "CHAT_TAG", "chat_path"]
+__all__ = ["CHAT_OPERATION_ID", "CHAT_TAG", "chat_path_item"]
 
-CHAT_OPERATION = "createChatCompletion"
+CHAT_OPERATION_ID = "createChatCompletion"
 
 #: (name, description) of its tag.
 CHAT_TAG = ("chat", "Ask the model as Chat Completions does, for those who come from there.")
 
-_REFUSALS = {
+_ERROR_RESPONSES = {
     "400": "The request breaks a rule; the message names the field.",
     "401": "There is no API key, or a wrong one.",
     "403": "The request names a host, or comes from a page, that is not served.",
@@ -25,44 +25,54 @@ _REFUSALS = {
 _HEADERS = {"x-request-id": {"$ref": "#/components/headers/request_id"}}
 
 
-def chat_path(base: str, keyword: str) -> dict[str, Any]:
+def chat_path_item(schemas_pointer: str, stream_keyword: str) -> dict[str, Any]:
     """The path item of `/chat/completions`.
 
     `base` is where the components' schemas are; `keyword` says what one block of a stream is.
     """
     return {
         "post": {
-            "servers": [{"url": each} for each in CHAT_BASES],
-            "operationId": CHAT_OPERATION,
+            "servers": [{"url": each} for each in CHAT_BASE_PATHS],
+            "operationId": CHAT_OPERATION_ID,
             "tags": [CHAT_TAG[0]],
             "summary": "Ask the model.",
             "description": "With `stream: true` the answer is a stream of server-sent events.",
-            "requestBody": {"required": True, "content": _json(base, "chat_request")},
+            "requestBody": {"required": True, "content": _json_content(schemas_pointer, "chat_request")},
             "responses": {
                 "200": {
                     "description": "The completion, or its chunks.",
                     "headers": _HEADERS,
                     "content": {
-                        **_json(base, "chat_completion"),
-                        "text/event-stream": {keyword: _block(base)},
+                        **_json_content(schemas_pointer, "chat_completion"),
+                        "text/event-stream": {stream_keyword: _sse_event_schema(schemas_pointer)},
                     },
                 },
-                **{status: _refusal(base, words) for status, words in _REFUSALS.items()},
+                **{
+                    status: _error_response(schemas_pointer, words)
+                    for status, words in _ERROR_RESPONSES.items()
+                },
             },
         },
     }
 
 
-def _json(base: str, name: str) -> dict[str, Any]:
-    return {"application/json": {"schema": {"$ref": base + name}}}
+def _json_content(schemas_pointer: str, name: str) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": schemas_pointer + name}}}
 
 
-def _refusal(base: str, words: str) -> dict[str, Any]:
-    return {"description": words, "headers": _HEADERS, "content": _json(base, "chat_error")}
+def _error_response(schemas_pointer: str, description: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "headers": _HEADERS,
+        "content": _json_content(schemas_pointer, "chat_error"),
+    }
 
 
-def _block(base: str) -> dict[str, Any]:
+def _sse_event_schema(schemas_pointer: str) -> dict[str, Any]:
     """One block of a stream; the last has the marker `[DONE]` in place of a chunk."""
-    chunk = {"contentMediaType": "application/json", "contentSchema": {"$ref": f"{base}chat_chunk"}}
+    chunk = {
+        "contentMediaType": "application/json",
+        "contentSchema": {"$ref": f"{schemas_pointer}chat_chunk"},
+    }
     data = {"type": "string", "anyOf": [{"const": "[DONE]"}, chunk]}
     return {"type": "object", "required": ["data"], "properties": {"data": data}}

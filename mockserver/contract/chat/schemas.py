@@ -7,30 +7,38 @@ from functools import cache
 from mockserver.contract.schemas import ProfileSchemas
 from mockserver.profiles import load_profile, profile_names
 
-__all__ = ["CHAT", "CHAT_BASE", "CHAT_BASES", "CHAT_PATHS", "ROOTS", "chat_models", "chat_schemas"]
+__all__ = [
+    "CHAT_PROFILE",
+    "CHAT_BASE_PATH",
+    "CHAT_BASE_PATHS",
+    "CHAT_PATHS",
+    "CHAT_ROOT_SCHEMAS",
+    "chat_models",
+    "load_chat_schemas",
+]
 
 #: What rules call it where they name profiles.
-CHAT = "qwen-chat"
+CHAT_PROFILE = "qwen-chat"
 
 #: The month of the newest source.
-_AGE = "2026-11"
+_DATE = "2026-11"
 
 #: What crosses the wire as a whole.
-ROOTS = ("chat_request", "chat_completion", "chat_chunk", "chat_error")
+CHAT_ROOT_SCHEMAS = ("chat_request", "chat_completion", "chat_chunk", "chat_error")
 
 #: The base path of the service (guide, Migrate from the Chat Completions API, 27 January 2026).
-CHAT_BASE = "/compatible-mode/v1"
+CHAT_BASE_PATH = "/compatible-mode/v1"
 
 #: Base paths that it is asked under: the service's, and the mock's own short one.
-CHAT_BASES = (CHAT_BASE, "/v1")
+CHAT_BASE_PATHS = (CHAT_BASE_PATH, "/v1")
 
-CHAT_PATHS = tuple(f"{base}/chat/completions" for base in CHAT_BASES)
+CHAT_PATHS = tuple(f"{base}/chat/completions" for base in CHAT_BASE_PATHS)
 
 
 @cache
-def chat_schemas() -> ProfileSchemas:
+def load_chat_schemas() -> ProfileSchemas:
     """The schemas of Chat Completions."""
-    return ProfileSchemas(CHAT, _AGE, {}, ("chat",), ROOTS)
+    return ProfileSchemas(CHAT_PROFILE, _DATE, {}, ("chat",), CHAT_ROOT_SCHEMAS)
 
 
 @cache

@@ -86,7 +86,7 @@ def thinking(context: ProbeContext) -> None:
 
 
 def _requires_ignored_parameters(profile: Profile) -> str | None:
-    ignores = load_rules()["REQ-002"].is_for(profile.name)
+    ignores = load_rules()["REQ-002"].applies_to(profile.name)
     return None if ignores else f"{profile.name} does not say what becomes of them"
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mockserver.contract.words import plain, sound
+from mockserver.contract.words import escape_surrogates, escape_unprintable
 from mockserver.recordings.diff.changes import Change, ChangeSeverity
 from mockserver.wire import json
 
@@ -26,8 +26,8 @@ def changes_json(changes: Sequence[Change], before: str, after: str, compared: s
     value: Mapping[str, Any] = {
         "format": CHANGES_FORMAT_VERSION,
         "compared": compared,
-        "before": sound(before),
-        "after": sound(after),
+        "before": escape_surrogates(before),
+        "after": escape_surrogates(after),
         "counts": {grade.value: counted[grade] for grade in ChangeSeverity},
         "changes": [_change_object(each) for each in changes],
     }
@@ -38,11 +38,11 @@ def _change_object(change: Change) -> dict[str, Any]:
     return {
         "severity": change.severity.value,
         "kind": change.kind,
-        "place": sound(change.location),
+        "place": escape_surrogates(change.location),
         "message": change.message,
-        "before": sound(change.before),
-        "after": sound(change.after),
-        "shown_by": [sound(name) for name in change.shown_by],
+        "before": escape_surrogates(change.before),
+        "after": escape_surrogates(change.after),
+        "shown_by": [escape_surrogates(name) for name in change.shown_by],
         "breaks": list(change.broken_rules),
     }
 
@@ -59,16 +59,16 @@ def changes_text(changes: Sequence[Change]) -> str:
 
 
 def _change_lines(change: Change) -> list[str]:
-    lines = [f"  {change.severity} {change.kind} {plain(change.location)}: {change.message}"]
+    lines = [f"  {change.severity} {change.kind} {escape_unprintable(change.location)}: {change.message}"]
     if change.before or change.after:
         lines.append(
-            f"      {plain(_shorten(change.before) or '-')} -> {plain(_shorten(change.after) or '-')}"
+            f"      {escape_unprintable(_shorten(change.before) or '-')} -> {escape_unprintable(_shorten(change.after) or '-')}"
         )
     if change.broken_rules:
         lines.append(f"      breaks {', '.join(change.broken_rules)}")
     if change.shown_by:
         more = len(change.shown_by) - _MAX_NAMES
-        names = ", ".join(plain(name) for name in change.shown_by[:_MAX_NAMES])
+        names = ", ".join(escape_unprintable(name) for name in change.shown_by[:_MAX_NAMES])
         lines.append(f"      in {names}{f' and {more} more' if more > 0 else ''}")
     return lines
 

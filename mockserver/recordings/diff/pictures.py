@@ -299,7 +299,7 @@ def _findings(reply: ComparedReply, profile: Profile) -> list[Any]:
     if reply.status != 200:
         return check_error(reply.body, profile, reply.status)
     if operation.name != "createResponse":
-        return check_body(reply.body, operation.reply, profile)
+        return check_body(reply.body, operation.response_schema, profile)
     streamed = isinstance(reply.request, dict) and reply.request.get("stream") is True
     check = check_stream if streamed else check_response
     found = check(reply.body, profile, reply.request)

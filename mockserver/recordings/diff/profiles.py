@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
-from mockserver.contract.operations import bodies
-from mockserver.contract.schemas import ProfileSchemas, schemas
+from mockserver.contract.operations import body_schemas
+from mockserver.contract.schemas import ProfileSchemas, load_schemas
 from mockserver.profiles import Profile, load_profile
 from mockserver.recordings.diff.changes import Change, ChangeSeverity, merge_changes, new_change
 
@@ -47,7 +47,7 @@ def _format_value(value: Any) -> str:
 
 
 def _schema_set_changes(before: str, after: str) -> Iterator[Change]:
-    old, new = schemas(before).known(), schemas(after).known()
+    old, new = load_schemas(before).all_schemas(), load_schemas(after).all_schemas()
     asked = _request_schemas(before) | _request_schemas(after)
     for name in sorted(old.keys() - new.keys()):
         yield new_change("schema-removed", name)
@@ -59,9 +59,9 @@ def _schema_set_changes(before: str, after: str) -> Iterator[Change]:
 
 def _request_schemas(profile: str) -> set[str]:
     """Schemas of what clients send, and no service."""
-    known, about = schemas(profile), load_profile(profile)
-    given = {name for name in (*bodies(about), "response", "event") if not _is_request_schema(name)}
-    sent = {name for name in (*bodies(about), "create_request") if _is_request_schema(name)}
+    known, about = load_schemas(profile), load_profile(profile)
+    given = {name for name in (*body_schemas(about), "response", "event") if not _is_request_schema(name)}
+    sent = {name for name in (*body_schemas(about), "create_request") if _is_request_schema(name)}
     return _with_definitions(known, sent) - _with_definitions(known, given)
 
 

@@ -48,19 +48,19 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "tags": [_TAG],
         "summary": operation.summary,
         "security": [{"admin": []}],
-        "parameters": [*_IN_PATH * ("{session}" in operation.path), _SESSION, *_PAGING * operation.pages],
+        "parameters": [*_IN_PATH * ("{session}" in operation.path), _SESSION, *_PAGING * operation.paginated],
         "responses": {
             "200": {
                 "description": operation.summary,
                 "headers": {"x-request-id": {"$ref": "#/components/headers/request_id"}},
-                "content": _json(f"admin_{operation.reply}"),
+                "content": _json(f"admin_{operation.response_schema}"),
             },
             **{status: {"$ref": f"#/components/responses/{name}"} for status, name in refusals.items()},
         },
     }
-    if operation.request is not None:
-        name = EXCHANGE if operation.request == EXCHANGE else f"admin_{operation.request}"
-        about["requestBody"] = {"required": operation.request != "nothing", "content": _json(name)}
+    if operation.request_schema is not None:
+        name = EXCHANGE if operation.request_schema == EXCHANGE else f"admin_{operation.request_schema}"
+        about["requestBody"] = {"required": operation.request_schema != "nothing", "content": _json(name)}
     return about
 
 

@@ -214,13 +214,13 @@ def _admitted(operation: Operation, work: Work) -> Handler:
 
 async def _sent(request: HttpRequest, operation: Operation) -> Any:
     """The value that a request sends, which its schema is for."""
-    if operation.request is None:
+    if operation.request_schema is None:
         return None
     require_json_content_type(request.headers.get(b"content-type"))
     request.body = await read_body(request.receive, request.headers.get(b"content-length"))
-    if operation.request == "nothing" and not request.body:
+    if operation.request_schema == "nothing" and not request.body:
         return {}
-    return None if operation.request == EXCHANGE else judged(request.body, operation.request)
+    return None if operation.request_schema == EXCHANGE else judged(request.body, operation.request_schema)
 
 
 _WORK: Mapping[str, Work] = {

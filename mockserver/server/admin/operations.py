@@ -25,7 +25,7 @@ OPERATIONS = (
     ),
     Operation(
         "readJournal", "GET", "/_mock/journal", "What was asked and answered, without keys.",
-        "journal", pages=True,
+        "journal", paginated=True,
     ),
     Operation("readClock", "GET", "/_mock/clock", "The session's time.", "clock"),
     Operation("advanceClock", "POST", "/_mock/clock", "Let time pass.", "clock", "advance"),

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from typing import Any
 
-from mockserver.contract.chat.migration import responses_form
-from mockserver.contract.chat.requests import chat_request_findings, ignored_members
+from mockserver.contract.chat.migration import migrate_request
+from mockserver.contract.chat.requests import chat_request_findings, ignored_chat_parameters
 from mockserver.contract.chat.schemas import chat_models
 from mockserver.contract.findings import Finding, Severity
 from mockserver.errors import InvalidJSON
@@ -58,7 +58,7 @@ def respond_chat(
         incoming.prompt,
         found.name,
         findings,
-        ignored_members(body) if findings else (),
+        ignored_chat_parameters(body) if findings else (),
         after=incoming.after,
         turn=incoming.turn,
     )
@@ -82,7 +82,7 @@ def incoming_chat_request(
 
     With the `session` also which of its plans and exchanges answered the turn before.
     """
-    form = responses_form(body, profile).body
+    form = migrate_request(body, profile).body
     # A form is asked for in any age of Chat, even where Responses ignores it.
     ask = parse_request(form, profile)._replace(output_schema=output_schema_of(form.get("text")))
     messages = body["messages"]

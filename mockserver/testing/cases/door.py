@@ -159,7 +159,7 @@ class Door:
         except InvalidJSON as error:
             case.received.append(Received(request.body, None, (), f"400 the body is not JSON: {error}"))
             raise ApiError(400, "InvalidParameter", f"The body is not JSON: {error}.") from None
-        findings = tuple(request.session.judge.findings(value))
+        findings = tuple(request.session.judge.check(value))
         case.received.append(Received(request.body, value, findings))
         for finding in errors(findings):
             raise error_from_finding(finding, findings)

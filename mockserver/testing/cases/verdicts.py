@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mockserver.contract.rules import load_rules
-from mockserver.contract.words import lines_of, plain
+from mockserver.contract.words import escape_unprintable, finding_lines
 from mockserver.testing.cases.door import NEXT, Received
 from mockserver.testing.cases.plan import Plan
 from mockserver.wire.redaction import redact
@@ -67,7 +67,7 @@ def _request(_: Plan, outcome: Outcome) -> Failure | None:
         for finding in received.broken:
             title = load_rules()[finding.rule].title
             message = f"a request breaks the contract, {finding.rule} ({title})"
-            return Failure(f"request {finding.rule}", message, tuple(lines_of(finding)))
+            return Failure(f"request {finding.rule}", message, tuple(finding_lines(finding)))
     return None
 
 
@@ -122,4 +122,4 @@ def _texts(plan: Plan, received: Sequence[Received]) -> tuple[str, ...]:
 
 def _shown(text: str) -> str:
     cut = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text):,} characters)"
-    return f'"{plain(redact(cut))}"'
+    return f'"{escape_unprintable(redact(cut))}"'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from mockserver.contract.words import plain, value_text
+from mockserver.contract.words import escape_unprintable, format_value
 from mockserver.testing.cases.answer import REFUSALS, said
 from mockserver.testing.cases.plan import CUTS, Plan
 from mockserver.testing.cases.verdicts import FAULT_WORDS
@@ -42,7 +42,7 @@ def case_lines(plan: Plan, here: Look) -> Iterator[str]:
         yield from (f"  {number:>2}  {_event(event)}" for number, event in enumerate(events))
     else:
         yield "The response:"
-        yield from (f"  {_cut(value_text(_short(value)))}" for value in events)
+        yield from (f"  {_cut(format_value(_short(value)))}" for value in events)
     yield from (f"  {each}" for each in oddities(plan))
 
 
@@ -68,7 +68,7 @@ def oddities(plan: Plan) -> Iterator[str]:
 
 def _event(event: JSONObject) -> str:
     kind = event.get("type", "an error without a type")
-    return _cut(f"{plain(kind)} {value_text(_short({**event, 'type': None}))}")
+    return _cut(f"{escape_unprintable(kind)} {format_value(_short({**event, 'type': None}))}")
 
 
 def _short(value: Any) -> Any:

@@ -9,7 +9,7 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 from mockserver.contract.findings import Finding, Severity
-from mockserver.contract.words import without_keys
+from mockserver.contract.words import redact_finding
 from mockserver.errors import ContractError
 from mockserver.server.journal import Entry
 from mockserver.server.stubs import Stub
@@ -37,7 +37,7 @@ def judged(entry: Entry) -> list[Finding]:
     if entry.refusal in (REFUSED, UNPLANNED):
         return of_request(entry)
     told = [replace(each, message=f"the endpoint's answer: {each.message}") for each in entry.answered]
-    return [*of_request(entry), *(without_keys(finding, entry.secrets) for finding in told)]
+    return [*of_request(entry), *(redact_finding(finding, entry.secrets) for finding in told)]
 
 
 def of_request(entry: Entry) -> list[Finding]:
@@ -51,7 +51,7 @@ def of_request(entry: Entry) -> list[Finding]:
         return [Finding(UNPLANNED, Severity.ERROR, "", None, redact(message, entry.secrets))]
     # Calls without a body have no text to be judged.
     found = entry.findings if entry.method == "POST" and entry.body else entry.judged
-    return [without_keys(finding, entry.secrets) for finding in found]
+    return [redact_finding(finding, entry.secrets) for finding in found]
 
 
 class Watch:

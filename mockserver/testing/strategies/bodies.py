@@ -29,7 +29,7 @@ def bodies(draw: DrawFn, *, kind: str | None = None, profile: str | None = None)
     which is the newest unless another is named.
     """
     here = look(latest_profile() if profile is None else profile, "wire")
-    known = dict.fromkeys(operations.bodies(here.profile))
+    known = dict.fromkeys(operations.body_schemas(here.profile))
     chosen = draw(st.sampled_from(one_of("kind", None if kind is None else (kind,), tuple(known))))
     return chosen, draw(_of_kind(chosen, here))
 

@@ -24,7 +24,7 @@ def breakable_rules(profile: str = DEFAULT_PROFILE) -> tuple[str, ...]:
     known = (rule for rule in mutants.rules_for("stream") if not rule.startswith("REQ-"))
     rules = load_rules()
     later = [] if mutants.has_later(about) else ["SCH-004"]
-    return tuple(rule for rule in known if rules[rule].is_for(about.name) and rule not in later)
+    return tuple(rule for rule in known if rules[rule].applies_to(about.name) and rule not in later)
 
 
 @st.composite

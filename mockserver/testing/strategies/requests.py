@@ -375,7 +375,7 @@ def invalid_requests(
 def _invalid_requests(
     draw: DrawFn, profile: str, rules: tuple[str, ...] | str | None
 ) -> tuple[JSONObject, str]:
-    known = [rule for rule in mutants.rules_for("request") if load_rules()[rule].is_for(profile)]
+    known = [rule for rule in mutants.rules_for("request") if load_rules()[rule].applies_to(profile)]
     severe = tuple(rule for rule in known if load_rules()[rule].severity is Severity.ERROR)
     rule = draw(st.sampled_from(severe if rules is None else one_of("rules", rules, known)))
     request = draw(_requests(profile, None, False, False))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import InvalidArgument
 from hypothesis.strategies import SearchStrategy
 
-from mockserver.contract.schemas import schemas
+from mockserver.contract.schemas import load_schemas
 from mockserver.ids import call_id, uuid
 from mockserver.profiles import Profile, load_profile
 from mockserver.replies.renderings import Rendering, load_rendering
@@ -141,4 +141,4 @@ _DECLARED: dict[str, JSONObject] = {
 @cache
 def event_types(profile: str) -> tuple[str, ...]:
     """Types of the events that a profile knows."""
-    return schemas(profile).event_types
+    return load_schemas(profile).event_types

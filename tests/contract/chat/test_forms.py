@@ -9,11 +9,11 @@ import pytest
 import referencing
 
 from mockserver.contract.chat.check import check_chat_completion, check_chat_stream
-from mockserver.contract.chat.schemas import chat_schemas
-from mockserver.contract.shapes import shape_findings
+from mockserver.contract.chat.schemas import load_chat_schemas
+from mockserver.contract.shapes import schema_findings
 from mockserver.replies.chat import chat_chunks, chat_completion
 from tests.contract import blind
-from tests.contract.chat.test_rules import REQUEST, SCRIPTS, facts
+from tests.contract.chat.test_rules import REQUEST, SCRIPTS, chat_facts
 
 
 def chunk(*choices: dict[str, Any], **members: Any) -> dict[str, Any]:
@@ -29,34 +29,36 @@ def chunk(*choices: dict[str, Any], **members: Any) -> dict[str, Any]:
     }
 
 
-def piece(delta: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
+def choice_delta(delta: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
     return {"delta": delta, "finish_reason": reason, "index": 0, "logprobs": None}
 
 
-def call(**members: Any) -> dict[str, Any]:
+def call_delta(**members: Any) -> dict[str, Any]:
     return {"content": None, "reasoning_content": None, "tool_calls": [{"index": 0, **members}]}
 
 
 #: As recorded in April and June 2026; texts are others.
-THOUGHTS_AND_A_CALL = [
-    chunk(piece({"content": None, "reasoning_content": "Here", "role": "assistant"})),
-    chunk(piece({"content": None, "reasoning_content": " goes."})),
-    chunk(piece(call(id="call_1", type="function", function={"name": "weather", "arguments": ""}))),
-    chunk(piece(call(id="", type="function", function={"arguments": '{"city": "Oslo'}))),
-    chunk(piece(call(id="", type="function", function={"arguments": '"}'}))),
+REASONING_AND_CALL = [
+    chunk(choice_delta({"content": None, "reasoning_content": "Here", "role": "assistant"})),
+    chunk(choice_delta({"content": None, "reasoning_content": " goes."})),
+    chunk(
+        choice_delta(call_delta(id="call_1", type="function", function={"name": "weather", "arguments": ""}))
+    ),
+    chunk(choice_delta(call_delta(id="", type="function", function={"arguments": '{"city": "Oslo'}))),
+    chunk(choice_delta(call_delta(id="", type="function", function={"arguments": '"}'}))),
     # One that says nothing, and leaves out what the others have.
     chunk({"delta": {"tool_calls": [{"function": {"arguments": ""}, "index": 0, "id": ""}]}, "index": 0}),
-    chunk(piece({"content": "", "reasoning_content": None}, "tool_calls")),
+    chunk(choice_delta({"content": "", "reasoning_content": None}, "tool_calls")),
     chunk(usage={"prompt_tokens": 10, "completion_tokens": 360, "total_tokens": 370}),
 ]
 
 
-def test_a_recorded_stream_keeps_the_rules() -> None:
-    assert check_chat_stream(THOUGHTS_AND_A_CALL) == []
+def test_a_recorded_stream_has_no_findings() -> None:
+    assert check_chat_stream(REASONING_AND_CALL) == []
 
 
 #: As openai-python prints a completion: with nulls that are not on the wire.
-PRINTED = {
+SDK_PRINTOUT = {
     "id": "chatcmpl-1",
     "object": "chat.completion",
     "created": 1735120033,
@@ -89,14 +91,14 @@ PRINTED = {
 }
 
 
-def test_what_an_sdk_prints_keeps_the_rules() -> None:
-    assert check_chat_completion(PRINTED) == []
+def test_an_sdk_printout_has_no_findings() -> None:
+    assert check_chat_completion(SDK_PRINTOUT) == []
 
 
 VALUES = [
     ("chat_request", {**REQUEST, "temperature": 0.5, "tool_choice": "auto", "stream": False}),
-    ("chat_completion", chat_completion(SCRIPTS[3], facts(SCRIPTS[3]))),
-    *[("chat_chunk", each) for each in chat_chunks(SCRIPTS[4], facts(SCRIPTS[4], include_usage=True))],
+    ("chat_completion", chat_completion(SCRIPTS[3], chat_facts(SCRIPTS[3]))),
+    *[("chat_chunk", each) for each in chat_chunks(SCRIPTS[4], chat_facts(SCRIPTS[4], include_usage=True))],
 ]
 
 
@@ -104,11 +106,11 @@ VALUES = [
 def test_both_validators_agree_on_blind_mutants(name: str, value: Any) -> None:
     registry: Any = referencing.Registry
     for closed in (False, True):
-        document = chat_schemas().document(name, closed)
+        document = load_chat_schemas().document(name, closed)
         reference: Any = jsonschema.Draft202012Validator(document, registry=registry())
-        fast = chat_schemas().closed_valid if closed else chat_schemas().valid
+        fast = load_chat_schemas().is_closed_valid if closed else load_chat_schemas().is_valid
         assert fast(name, value)
-        for each in blind.of_value(value):
+        for each in blind.value_mutants(value):
             assert fast(name, each.value) == reference.is_valid(each.value), str(each)
             if not closed and not fast(name, each.value):
-                assert shape_findings(chat_schemas(), name, each.value)
+                assert schema_findings(load_chat_schemas(), name, each.value)

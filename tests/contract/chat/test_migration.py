@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mockserver.contract.chat.migration import responses_form
+from mockserver.contract.chat.migration import migrate_request
 from mockserver.contract.check import check_request
 from mockserver.contract.findings import errors
 from mockserver.profiles import load_profile
@@ -16,15 +16,15 @@ MODEL = "qwen3.8-max"
 USER = {"role": "user", "content": "Hi"}
 
 
-def form(*messages: dict[str, Any], **members: Any) -> dict[str, Any]:
-    body = responses_form({"model": MODEL, "messages": [*messages] or [USER], **members}, LATEST).body
+def migrated_body(*messages: dict[str, Any], **members: Any) -> dict[str, Any]:
+    body = migrate_request({"model": MODEL, "messages": [*messages] or [USER], **members}, LATEST).body
     assert body["model"] == MODEL
     return body
 
 
 def test_messages_stay_what_they_are() -> None:
     messages = [{"role": "system", "content": "Be brief."}, USER, {"role": "assistant", "content": "Hello!"}]
-    assert form(*messages)["input"] == messages
+    assert migrated_body(*messages)["input"] == messages
 
 
 @pytest.mark.parametrize(
@@ -56,16 +56,16 @@ def test_messages_stay_what_they_are() -> None:
         ),
     ],
 )
-def test_parts(part: dict[str, Any], becomes: list[dict[str, Any]]) -> None:
-    body = form({"role": "user", "content": [part]})
+def test_content_parts_become_input_parts(part: dict[str, Any], becomes: list[dict[str, Any]]) -> None:
+    body = migrated_body({"role": "user", "content": [part]})
     assert body["input"] == [{"role": "user", "content": becomes}]
     assert errors(check_request(body, LATEST)) == []
 
 
-def test_calls_and_their_answers_are_items() -> None:
+def test_calls_and_tool_messages_become_items() -> None:
     call = {"id": "call_1", "type": "function", "index": 0, "function": {"name": "f", "arguments": "{}"}}
     answer = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
-    body = form(
+    body = migrated_body(
         USER,
         {"role": "assistant", "content": "Wait.", "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "call_1", "content": answer},
@@ -80,13 +80,13 @@ def test_calls_and_their_answers_are_items() -> None:
 
 def test_tools_are_not_wrapped_and_switches_become_tools() -> None:
     function = {"name": "f", "description": "d", "parameters": {}, "strict": False, "type": "x", "y": 1}
-    body = form(tools=[{"type": "function", "function": function}], enable_search=True)
+    body = migrated_body(tools=[{"type": "function", "function": function}], enable_search=True)
     assert body["tools"] == [
         {"type": "function", "name": "f", "description": "d", "parameters": {}, "strict": False},
         {"type": "web_search"},
     ]
-    assert form(enable_code_interpreter=True)["tools"] == [{"type": "code_interpreter"}]
-    assert "tools" not in form(enable_search=False)
+    assert migrated_body(enable_code_interpreter=True)["tools"] == [{"type": "code_interpreter"}]
+    assert "tools" not in migrated_body(enable_search=False)
 
 
 @pytest.mark.parametrize(
@@ -108,20 +108,20 @@ def test_tools_are_not_wrapped_and_switches_become_tools() -> None:
         ({"temperature": None, "instructions": "x", "previous_response_id": "x", "seed": 1}, {}),
     ],
 )
-def test_members(members: dict[str, Any], becomes: dict[str, Any]) -> None:
-    assert form(**members) == {"model": MODEL, "input": [USER], **becomes}
+def test_members_become_their_counterparts(members: dict[str, Any], becomes: dict[str, Any]) -> None:
+    assert migrated_body(**members) == {"model": MODEL, "input": [USER], **becomes}
 
 
-def test_what_is_told_of_messages() -> None:
+def test_notes_about_messages() -> None:
     messages = [
         {"role": "user", "content": "x", "name": "Bob"},
         {"role": "assistant", "content": "y", "reasoning_content": "Hm.", "refusal": None, "partial": False},
     ]
-    notes = responses_form({"model": "none", "messages": messages}, LATEST).notes
-    assert [note.member for note in notes] == [
+    notes = migrate_request({"model": "none", "messages": messages}, LATEST).notes
+    assert [note.pointer for note in notes] == [
         "/model",
         "/messages/0/name",
         "/messages/1/reasoning_content",
         "/messages",
     ]
-    assert "previous_response_id" in notes[-1].words
+    assert "previous_response_id" in notes[-1].message

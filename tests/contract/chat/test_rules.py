@@ -35,12 +35,12 @@ SCRIPTS = (
 )
 
 
-def facts(script: Script, **members: Any) -> ChatFacts:
+def chat_facts(script: Script, **members: Any) -> ChatFacts:
     drawn = tuple(f"call_drawn_{number}" for number in range(len(script.items)))
     return ChatFacts("chatcmpl-1", 1769084048, REQUEST["model"], 30, drawn, **members)
 
 
-def legal(subject: str) -> Iterator[tuple[Any, dict[str, Any]]]:
+def valid_values(subject: str) -> Iterator[tuple[Any, dict[str, Any]]]:
     """Legal values, each with the request that it answers."""
     if subject == "chat_request":
         yield REQUEST, REQUEST
@@ -49,7 +49,7 @@ def legal(subject: str) -> Iterator[tuple[Any, dict[str, Any]]]:
     for script in SCRIPTS:
         for choices in (1, 2):
             for usage in (False, True):
-                about = facts(script, choices=choices, include_usage=usage)
+                about = chat_facts(script, choices=choices, include_usage=usage)
                 request = {**REQUEST, "n": choices, "stream_options": {"include_usage": usage}}
                 if subject == "chat_completion":
                     yield chat_completion(script, about), request
@@ -59,7 +59,7 @@ def legal(subject: str) -> Iterator[tuple[Any, dict[str, Any]]]:
                     yield value, {**request, "stream": True}
 
 
-def found_in(subject: str, value: Any, request: dict[str, Any]) -> list[Finding]:
+def check_subject(subject: str, value: Any, request: dict[str, Any]) -> list[Finding]:
     if subject == "chat_request":
         return check_chat_request(value)
     if subject == "chat_completion":
@@ -68,49 +68,49 @@ def found_in(subject: str, value: Any, request: dict[str, Any]) -> list[Finding]
 
 
 @pytest.mark.parametrize("subject", mutants.CHAT_SUBJECTS)
-def test_what_is_legal_brings_nothing(subject: str) -> None:
-    for value, request in legal(subject):
-        assert found_in(subject, value, request) == []
+def test_valid_values_have_no_findings(subject: str) -> None:
+    for value, request in valid_values(subject):
+        assert check_subject(subject, value, request) == []
 
 
-NAMED = [(subject, rule) for subject in mutants.CHAT_SUBJECTS for rule in mutants.rules_for(subject)]
+RULE_MUTANTS = [(subject, rule) for subject in mutants.CHAT_SUBJECTS for rule in mutants.rules_for(subject)]
 
 
-@pytest.mark.parametrize(("subject", "rule"), NAMED, ids=[" ".join(each) for each in NAMED])
-def test_a_mutant_brings_its_rule_and_nothing_else(subject: str, rule: str) -> None:
+@pytest.mark.parametrize(("subject", "rule"), RULE_MUTANTS, ids=[" ".join(each) for each in RULE_MUTANTS])
+def test_a_mutant_breaks_only_its_rule(subject: str, rule: str) -> None:
     made = 0
-    for value, request in legal(subject):
+    for value, request in valid_values(subject):
         for pick in range(0, 60, 7):
             try:
                 broken = mutants.break_rule(rule, subject, value, pick=pick)
             except ConfigurationError:
                 break
             made += 1
-            assert {each.rule for each in found_in(subject, broken, request)} == {rule}, (pick, broken)
+            assert {each.rule for each in check_subject(subject, broken, request)} == {rule}, (pick, broken)
     assert made
 
 
 def test_every_rule_of_chat_has_a_mutant() -> None:
     own = {rule for rule in load_rules() if rule.startswith("CHT-")}
-    assert {rule for _, rule in NAMED} == own
+    assert {rule for _, rule in RULE_MUTANTS} == own
     assert all(load_rules()[rule].profiles == ("qwen-chat",) for rule in own)
 
 
-def test_a_mutant_of_chat_needs_chat() -> None:
+def test_a_chat_mutant_needs_chat_chunks() -> None:
     with pytest.raises(ConfigurationError, match="it has no chunks"):
         mutants.break_rule("CHT-001", "chat_stream", [{"type": "response.created"}])
 
 
 def completion(**members: Any) -> dict[str, Any]:
     script = SCRIPTS[3]
-    return {**chat_completion(script, facts(script)), **members}
+    return {**chat_completion(script, chat_facts(script)), **members}
 
 
 def usage(**members: Any) -> dict[str, Any]:
     return {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3, **members}
 
 
-def calls(**changed: Any) -> list[dict[str, Any]]:
+def choices_with_calls(**changed: Any) -> list[dict[str, Any]]:
     value = completion()["choices"]
     call = value[0]["message"]["tool_calls"][1]
     for name, each in changed.items():
@@ -131,11 +131,11 @@ def calls(**changed: Any) -> list[dict[str, Any]]:
         (completion(model="another"), "REQ-008", "/model"),
         (completion(object="response"), "SCH-001", "/object"),
         (completion(choices=[]), "SCH-001", "/choices"),
-        (completion(choices=calls(name="h")), "REQ-009", ""),
-        (completion(choices=calls(arguments="{")), "TXT-005", "/choices/0/message/tool_calls/1"),
-        (completion(choices=calls(arguments="[]")), "TXT-005", "/choices/0/message/tool_calls/1"),
-        (completion(choices=calls(id="call_1")), "ITM-007", "/choices/0/message/tool_calls/1"),
-        (completion(choices=calls(index=0)), "CHT-003", "/choices/0/message/tool_calls/1/index"),
+        (completion(choices=choices_with_calls(name="h")), "REQ-009", ""),
+        (completion(choices=choices_with_calls(arguments="{")), "TXT-005", "/choices/0/message/tool_calls/1"),
+        (completion(choices=choices_with_calls(arguments="[]")), "TXT-005", "/choices/0/message/tool_calls/1"),
+        (completion(choices=choices_with_calls(id="call_1")), "ITM-007", "/choices/0/message/tool_calls/1"),
+        (completion(choices=choices_with_calls(index=0)), "CHT-003", "/choices/0/message/tool_calls/1/index"),
     ],
 )  # fmt: skip
 def test_a_completion_that_breaks_a_rule(value: dict[str, Any], rule: str, pointer: str) -> None:
@@ -144,15 +144,15 @@ def test_a_completion_that_breaks_a_rule(value: dict[str, Any], rule: str, point
     assert [each.rule for each in check_chat_completion(json.dumps(value).encode(), REQUEST)] == [rule]
 
 
-def test_what_came_is_what_was_asked_for() -> None:
-    streamed = list(chat_chunks(SCRIPTS[0], facts(SCRIPTS[0])))
+def test_the_stream_parameter_decides_the_format() -> None:
+    streamed = list(chat_chunks(SCRIPTS[0], chat_facts(SCRIPTS[0])))
     assert [each.rule for each in check_chat_stream(streamed, REQUEST)] == ["SSE-006"]
-    whole = chat_completion(SCRIPTS[0], facts(SCRIPTS[0]))
+    whole = chat_completion(SCRIPTS[0], chat_facts(SCRIPTS[0]))
     assert [each.rule for each in check_chat_completion(whole, {**REQUEST, "stream": True})] == ["SSE-006"]
 
 
 def frames(*edits: tuple[bytes, bytes]) -> bytes:
-    data = b"".join(framed_chunks(chat_chunks(SCRIPTS[0], facts(SCRIPTS[0]))))
+    data = b"".join(framed_chunks(chat_chunks(SCRIPTS[0], chat_facts(SCRIPTS[0]))))
     for old, new in edits:
         assert old in data
         data = data.replace(old, new, 1)
@@ -181,8 +181,8 @@ def test_a_stream_of_bytes(data: bytes, rules: list[str]) -> None:
     assert [each.rule for each in check_chat_stream(data)] == rules
 
 
-def test_lines_are_judged_like_events() -> None:
-    chunks = list(chat_chunks(SCRIPTS[0], facts(SCRIPTS[0])))
+def test_json_lines_are_checked_like_events() -> None:
+    chunks = list(chat_chunks(SCRIPTS[0], chat_facts(SCRIPTS[0])))
     lines = b"\n".join(json.dumps(chunk).encode() for chunk in chunks)
     assert check_chat_stream(lines) == []
     assert check_chat_stream(lines.decode()) == []
@@ -218,7 +218,7 @@ def test_a_request_that_breaks_a_rule(members: dict[str, Any], rule: str, pointe
     assert {each.rule for each in found} == {rule}
 
 
-def test_a_model_is_only_judged_where_there_is_a_list() -> None:
+def test_a_model_is_only_checked_against_a_given_list() -> None:
     assert check_chat_request({**REQUEST, "model": "qwen-turbo"}) == []
     [found] = check_chat_request({**REQUEST, "model": "qwen-turbo"}, models=["qwen-plus"])
     assert found.rule == "REQ-005"
@@ -227,6 +227,6 @@ def test_a_model_is_only_judged_where_there_is_a_list() -> None:
 @pytest.mark.parametrize(
     "value", [None, [], "x", {"messages": 1, "model": []}, b"{", b"[]", b'{"a":1,"a":2}']
 )
-def test_anything_can_be_judged(value: Any) -> None:
+def test_any_value_can_be_checked(value: Any) -> None:
     assert check_chat_request(value)
     assert check_chat_completion(value)

@@ -106,12 +106,17 @@ def test_a_body_that_is_too_large(asker: Asker) -> None:
     "value", [None, True, -1, 1e400, "", "\x00", [], [None], {}, {"type": None}, {"function": []}, [{}], [[]]]
 )
 def test_no_value_of_any_member_breaks_it(value: Any, asker: Asker) -> None:
-    from mockserver.contract.chat.schemas import chat_schemas
+    from mockserver.contract.chat.schemas import load_chat_schemas
 
-    for name in (*chat_schemas().union["chat_request"]["properties"], "instructions", "input", "store"):
+    for name in (
+        *load_chat_schemas().undated["chat_request"]["properties"],
+        "instructions",
+        "input",
+        "store",
+    ):
         body = json.dumps({**BODY, name: value}).replace("Infinity", "1e400").encode()
         assert asker.post_chat(body).status_code in (200, 400, 404)
-    for name in chat_schemas().union["chat_message"]["properties"]:
+    for name in load_chat_schemas().undated["chat_message"]["properties"]:
         for role in ("user", "assistant", "tool"):
             message = {"role": role, "content": "x", name: value}
             body = json.dumps({**BODY, "messages": [message]}).replace("Infinity", "1e400").encode()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from mockserver import FunctionCall, MockServer, strategies
-from mockserver.contract.chat.migration import responses_form
+from mockserver.contract.chat.migration import migrate_request
 from mockserver.exchanges import packaged_exchanges, parse_exchange
 from mockserver.profiles import load_profile
 from mockserver.replies.script import Script, ScriptError
@@ -84,7 +84,7 @@ def test_the_same_messages_get_the_same_by_either_api(profile: str, askers: dict
     def check(drawn: dict[str, Any]) -> None:
         ask.server.reset()
         request = {name: value for name, value in drawn.items() if name not in others}
-        form = responses_form(request, about).body
+        form = migrate_request(request, about).body
         reply = ask.post_chat(request)
         assert reply.status_code == 200, reply.text
         there = ask.post(form)

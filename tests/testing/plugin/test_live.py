@@ -26,8 +26,8 @@ def live(root: str, wrong: str = "honest") -> list[str]:
     return ["--responses-live", f"--responses-live-url={root}/{wrong}{load_profile().base_path}"]
 
 
-def test_what_scripts_nothing_runs(run: Run, standin: str) -> None:
-    result = run(ASKS, *live(standin))
+def test_what_scripts_nothing_runs(run: Run, fake_endpoint: str) -> None:
+    result = run(ASKS, *live(fake_endpoint))
     result.assert_outcomes(passed=1)
 
 
@@ -54,24 +54,24 @@ def test_what_scripts_nothing_runs(run: Run, standin: str) -> None:
     ],
 )
 def test_what_scripts_the_mock_is_skipped_and_no_other(
-    code: str, reason: str, run: Run, standin: str
+    code: str, reason: str, run: Run, fake_endpoint: str
 ) -> None:
-    result = run(code + ASKS, "-rs", *live(standin))
+    result = run(code + ASKS, "-rs", *live(fake_endpoint))
     result.assert_outcomes(passed=1, skipped=1)
     result.stdout.fnmatch_lines([f"SKIPPED*not against a live endpoint: {reason}"])
 
 
-def test_an_endpoint_that_breaks_the_contract_fails_the_test(run: Run, standin: str) -> None:
-    result = run(ASKS, *live(standin, "usage-total"))
+def test_an_endpoint_that_breaks_the_contract_fails_the_test(run: Run, fake_endpoint: str) -> None:
+    result = run(ASKS, *live(fake_endpoint, "usage-total"))
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         ["*error USE-001 /usage/total_tokens: the endpoint's answer: total_tokens is not*"]
     )
     allowed = "@pytest.mark.responses(allow=['USE-001'])"
-    run(f"{allowed}{ASKS}", *live(standin, "usage-total")).assert_outcomes(passed=1)
+    run(f"{allowed}{ASKS}", *live(fake_endpoint, "usage-total")).assert_outcomes(passed=1)
 
 
-def test_each_example_is_judged(run: Run, standin: str) -> None:
+def test_each_example_is_judged(run: Run, fake_endpoint: str) -> None:
     code = """
 from hypothesis import given, settings, strategies as st
 
@@ -81,24 +81,24 @@ def test_it(ask, responses_server, question):
     assert text(ask(question))
     assert [entry.prompt for entry in responses_server.journal] == [question]
 """
-    run(code, *live(standin)).assert_outcomes(passed=1)
-    result = run(code, *live(standin, "text-differs"))
+    run(code, *live(fake_endpoint)).assert_outcomes(passed=1)
+    result = run(code, *live(fake_endpoint, "text-differs"))
     result.assert_outcomes(passed=1)  # it is streams that this one tells wrongly
-    run(code, *live(standin, "usage-gone")).assert_outcomes(failed=1)
+    run(code, *live(fake_endpoint, "usage-gone")).assert_outcomes(failed=1)
 
 
-def test_the_budget_is_not_gone_beyond(run: Run, standin: str) -> None:
+def test_the_budget_is_not_gone_beyond(run: Run, fake_endpoint: str) -> None:
     code = """
 def test_it(ask, responses_server):
     assert text(ask())
     assert ask()["code"] == "BudgetSpent"
 """
-    run(code, *live(standin), "--responses-live-max-requests=1").assert_outcomes(passed=1)
-    run(code, *live(standin), "--responses-live-max-tokens=10").assert_outcomes(passed=1)
+    run(code, *live(fake_endpoint), "--responses-live-max-requests=1").assert_outcomes(passed=1)
+    run(code, *live(fake_endpoint), "--responses-live-max-tokens=10").assert_outcomes(passed=1)
 
 
-def test_the_key_is_in_no_output(run: Run, standin: str) -> None:
-    result = run(ASKS.replace('"hi"', '"ho"'), *live(standin, "key-in-body"), "-vv", "--showlocals")
+def test_the_key_is_in_no_output(run: Run, fake_endpoint: str) -> None:
+    result = run(ASKS.replace('"hi"', '"ho"'), *live(fake_endpoint, "key-in-body"), "-vv", "--showlocals")
     result.assert_outcomes(failed=1)
     assert CANARY_KEY not in result.stdout.str() + result.stderr.str()
 
