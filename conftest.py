@@ -21,7 +21,7 @@ _problems: list[str] = []
 
 
 def pytest_configure() -> None:
-    from mockserver.server.app import App
+    from mockserver.server.http.app import App
 
     recording.wrap(App, lambda crossing: _problems.extend(recording.judge(crossing)))
 

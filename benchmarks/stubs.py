@@ -16,9 +16,9 @@ import time
 from collections.abc import Callable
 
 from mockserver.replies.script import message
-from mockserver.server.asks import parse_request
-from mockserver.server.conditions import IncomingRequest, build_matcher
-from mockserver.server.engine import respond
+from mockserver.server.request_facts import parse_request
+from mockserver.server.stubs.matchers import IncomingRequest, build_matcher
+from mockserver.server.engine.pipeline import respond
 from mockserver.server.sessions import Session, open_session
 from mockserver.server.store import MemoryStore
 

@@ -7,17 +7,17 @@ from typing import Any, NamedTuple
 
 from docs.neighbours import neighbour
 from mockserver.contract.operations import OPERATIONS
-from mockserver.contract.overlays import is_known, union_branches
-from mockserver.contract.schemas import ProfileSchemas, load_schemas
-from mockserver.profiles import document, load_profile, profile_names
-from mockserver.server.faults import Fault, load_faults
+from mockserver.contract.schema.overlays import is_known, union_branches
+from mockserver.contract.schema.registry import ProfileSchemas, load_schemas
+from mockserver.profiles import load_profile_document, load_profile, profile_names
+from mockserver.server.faults import ServiceFault, load_service_faults
 
 __all__ = ["PROFILES", "Cell", "cells", "profiles_page"]
 
 #: The ages of the service that can be played; the other profiles are other services.
 PROFILES = sorted(
-    (name for name in profile_names() if document(name)["renderings"] and name.startswith("qwen-")),
-    key=lambda name: str(document(name)["facts"]["age"]["value"]),
+    (name for name in profile_names() if load_profile_document(name)["renderings"] and name.startswith("qwen-")),
+    key=lambda name: str(load_profile_document(name)["facts"]["age"]["value"]),
 )
 
 _WORDS = {
@@ -156,7 +156,7 @@ def _models() -> Iterator[str]:
         models = load_profile(profile).models
         new = ", ".join(f"`{name}`" for name in models if name not in before)
         before |= set(models)
-        yield f"- `{profile}`: {new}. Source: {document(profile)['facts']['models']['source']}."
+        yield f"- `{profile}`: {new}. Source: {load_profile_document(profile)['facts']['models']['source']}."
 
 
 _ABOUT_ERRORS = """
@@ -176,7 +176,7 @@ before they begin.
 
 def _errors() -> Iterator[str]:
     yield _ABOUT_ERRORS
-    for fault in load_faults().values():
+    for fault in load_service_faults().values():
         about = [
             f"`{fault.name}`",
             f"{fault.status} {fault.form}",
@@ -188,7 +188,7 @@ def _errors() -> Iterator[str]:
         yield f"| {' | '.join(about)} |"
 
 
-def _in_stream(fault: Fault) -> str:
+def _in_stream(fault: ServiceFault) -> str:
     code = f", `{fault.stream_code}`" if fault.stream_code else ""
     return f"200 {fault.stream}{code}" if fault.stream else "the same"
 

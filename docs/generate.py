@@ -11,7 +11,7 @@ from pathlib import Path
 from docs.ages import profiles_page
 from docs.faults_page import faults_page
 from docs.migrate_page import migrate_page
-from mockserver.contract.examples import load_rule_examples
+from mockserver.contract.rule_examples import load_rule_examples
 from mockserver.contract.rules import Rule, load_live_rules, load_rules
 
 __all__ = ["PAGES", "rules_page"]

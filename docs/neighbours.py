@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from mockserver.contract.operations import profile_operations
-from mockserver.contract.schemas import load_schemas
-from mockserver.profiles import document, load_profile
+from mockserver.contract.schema.registry import load_schemas
+from mockserver.profiles import load_profile_document, load_profile
 from mockserver.testing.strategies.variants import EVENTS
 
 __all__ = ["LEFT_OUT", "LLMPROBE", "NAME", "neighbour"]
@@ -82,7 +82,7 @@ LLMPROBE: Mapping[str, str] = {
 
 def neighbour() -> Iterator[str]:
     """The lines about Open Responses."""
-    about, facts, known = load_profile(NAME), document(NAME)["facts"], load_schemas(NAME)
+    about, facts, known = load_profile(NAME), load_profile_document(NAME)["facts"], load_schemas(NAME)
     yield _ABOUT
     for words, fact in _FACTS.items():
         yield f"| {words} | {_shown(getattr(about, fact))} | {facts[fact]['source']} |"

@@ -27,7 +27,7 @@ __all__ = [
     "strategies",
 ]
 
-_HOMES = {
+_LAZY_MODULES = {
     "ContractError": "mockserver.errors",
     "FunctionCall": "mockserver.replies.script",
     "Message": "mockserver.replies.script",
@@ -43,9 +43,9 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Load what is asked for when it is: `import mockserver` alone costs nothing."""
-    if name not in _HOMES:
+    if name not in _LAZY_MODULES:
         raise AttributeError(f"module 'mockserver' has no attribute {name!r}")
     from importlib import import_module
 
-    home = import_module(_HOMES[name])
+    home = import_module(_LAZY_MODULES[name])
     return import_module("mockserver.testing.strategies") if name == "strategies" else getattr(home, name)

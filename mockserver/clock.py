@@ -16,7 +16,7 @@ class Clock(Protocol):
     def now(self) -> float:
         """The present moment, in seconds since the epoch."""
 
-    def stamp(self, step: int) -> int:
+    def reply_timestamp(self, step: int) -> int:
         """Whole seconds to write into a reply that is `step` steps into its conversation."""
 
 
@@ -26,7 +26,7 @@ class SystemClock:
     def now(self) -> float:
         return time.time()
 
-    def stamp(self, step: int) -> int:
+    def reply_timestamp(self, step: int) -> int:
         return int(time.time())
 
 
@@ -42,13 +42,13 @@ class SteppedClock:
 
     def __init__(self, start: float = START) -> None:
         self._start = self._now = float(start)
-        self._waiting: list[tuple[float, asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        self._waiters: list[tuple[float, asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
         self._lock = Lock()  # a test moves it in another thread than the server's, which waits
 
     def now(self) -> float:
         return self._now
 
-    def stamp(self, step: int) -> int:
+    def reply_timestamp(self, step: int) -> int:
         return int(self._now) + step
 
     def advance(self, seconds: float) -> None:
@@ -57,17 +57,17 @@ class SteppedClock:
             raise ValueError(f"a clock can not go back: {seconds}")
         with self._lock:
             self._now += seconds
-            due = [each for each in self._waiting if each[0] <= self._now]
-            self._waiting = [each for each in self._waiting if each[0] > self._now]
+            due = [each for each in self._waiters if each[0] <= self._now]
+            self._waiters = [each for each in self._waiters if each[0] > self._now]
         for _, loop, future in due:
-            loop.call_soon_threadsafe(_end, future)
+            loop.call_soon_threadsafe(_resolve, future)
 
     @property
-    def waiting(self) -> int:
+    def waiter_count(self) -> int:
         """How many pauses wait for it to move."""
-        return len(self._waiting)
+        return len(self._waiters)
 
-    async def reach(self, moment: float) -> None:
+    async def wait_until(self, moment: float) -> None:
         """Wait until it has been moved to a moment, in seconds since the epoch."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
@@ -75,19 +75,19 @@ class SteppedClock:
             if moment <= self._now:
                 return
             entry = (moment, loop, future)
-            self._waiting.append(entry)
+            self._waiters.append(entry)
         try:
             await future
         finally:
             with self._lock:
-                if entry in self._waiting:
-                    self._waiting.remove(entry)
+                if entry in self._waiters:
+                    self._waiters.remove(entry)
 
     def reset(self) -> None:
         """Go back to the start."""
         self._now = self._start
 
 
-def _end(future: asyncio.Future[None]) -> None:
+def _resolve(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)

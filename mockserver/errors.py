@@ -30,7 +30,7 @@ __all__ = [
     "StartError",
     "UnknownProfile",
     "UnknownSchema",
-    "Unsatisfiable",
+    "UnsatisfiableSchema",
 ]
 
 
@@ -77,7 +77,7 @@ class InvalidExchange(MockServerError, ValueError):
         self.reason = reason
 
 
-class Unsatisfiable(MockServerError, ValueError):
+class UnsatisfiableSchema(MockServerError, ValueError):
     """No value can be drawn for a JSON Schema; `pointer` names the keyword at fault."""
 
     def __init__(self, pointer: str, reason: str) -> None:

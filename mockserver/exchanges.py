@@ -27,10 +27,10 @@ from mockserver.wire import json
 __all__ = [
     "Exchange",
     "Match",
-    "Recorded",
-    "Shown",
-    "bytes_of",
-    "load_folder",
+    "RecordingMetadata",
+    "DocumentedSample",
+    "decode_content",
+    "load_exchange_folder",
     "packaged_exchanges",
     "parse_exchange",
     "parse_exchanges",
@@ -61,7 +61,7 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class DocumentedSample:
     """The literal sample of the source."""
 
     kind: str
@@ -72,7 +72,7 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordingMetadata:
     """How a recording was taken."""
 
     at: str
@@ -92,7 +92,7 @@ class Recorded:
     tool: str = ""
 
     @property
-    def creates(self) -> bool:
+    def is_create_request(self) -> bool:
         """Whether it is a create request's."""
         return self.method == "POST" and self.path.partition("?")[0] == "/responses"
 
@@ -107,7 +107,7 @@ class Exchange:
     source: str = ""
     profile: str | None = None
     request: Mapping[str, Any] | None = None
-    shown: Shown | None = None
+    shown: DocumentedSample | None = None
     delivery: Mapping[str, str] | None = None
     """How the reply goes out: `fault`, `pace`, `chunking`."""
     times: int | None = None
@@ -118,68 +118,68 @@ class Exchange:
     """The scenario that it is a step of: then it answers those requests alone that name the scenario."""
     file: str = ""
     """Where it was read from."""
-    place: str = ""
+    pointer: str = ""
     """Pointer to it there, where a file has several."""
-    recorded: Recorded | None = None
+    recorded: RecordingMetadata | None = None
     """None: it was written by hand."""
 
     @property
-    def where(self) -> str:
+    def location(self) -> str:
         """What an error calls it."""
         return self.file or f"the exchange {self.name}"
 
 
 def parse_exchange(data: bytes, file: str) -> Exchange:
     """The exchange in a file's bytes; InvalidExchange names the file and the place in it."""
-    return _exchange(_value(data, file), file, "")
+    return _build_exchange(_parse_json(data, file), file, "")
 
 
 def parse_exchanges(data: bytes, file: str) -> tuple[Exchange, ...]:
     """The exchanges in a file that holds one, or an array of them; InvalidExchange."""
-    value = _value(data, file)
+    value = _parse_json(data, file)
     if not isinstance(value, list):
-        return (_exchange(value, file, ""),)
-    return tuple(_exchange(each, file, f"/{place}") for place, each in enumerate(value))
+        return (_build_exchange(value, file, ""),)
+    return tuple(_build_exchange(each, file, f"/{place}") for place, each in enumerate(value))
 
 
-def _value(data: bytes, file: str) -> Any:
+def _parse_json(data: bytes, file: str) -> Any:
     try:
         return json.loads(data)
     except InvalidJSON as error:
         raise InvalidExchange(file, "", f"not JSON: {error}") from None
 
 
-def _exchange(value: Any, file: str, place: str) -> Exchange:
+def _build_exchange(value: Any, file: str, base_pointer: str) -> Exchange:
     for problem in _validator().iter_errors(value):
         pointer = "".join(f"/{step}" for step in problem.instance_path)
-        raise InvalidExchange(file, place + pointer, problem.message)
-    _require_bytes(value, file, place)
+        raise InvalidExchange(file, base_pointer + pointer, problem.message)
+    _require_valid_base64(value, file, base_pointer)
     match = value["match"]
     shown = value.get("shown")
     return Exchange(
         name=value["name"],
-        match=Match(**{**match, "tools": _declared(match)}),
+        match=Match(**{**match, "tools": _required_tool_types(match)}),
         reply=value["reply"],
         source=value.get("source", ""),
         profile=value.get("profile"),
         request=value.get("request"),
-        shown=Shown(**shown) if shown else None,
+        shown=DocumentedSample(**shown) if shown else None,
         delivery=value.get("delivery"),
         times=None if value.get("times") == "always" else value.get("times"),
         always=value.get("times") == "always",
         scenario=value.get("scenario"),
         file=file,
-        place=place,
-        recorded=_recorded(value["recorded"]) if "recorded" in value else None,
+        pointer=base_pointer,
+        recorded=_build_recording_metadata(value["recorded"]) if "recorded" in value else None,
     )
 
 
-def _recorded(told: Mapping[str, Any]) -> Recorded:
-    body = bytes_of(told["body"]) if "body" in told else None
-    return Recorded(**{**told, "body": body, "masked": tuple(told.get("masked", ()))})
+def _build_recording_metadata(members: Mapping[str, Any]) -> RecordingMetadata:
+    body = decode_content(members["body"]) if "body" in members else None
+    return RecordingMetadata(**{**members, "body": body, "masked": tuple(members.get("masked", ()))})
 
 
-def _require_bytes(value: Mapping[str, Any], file: str, place: str) -> None:
+def _require_valid_base64(value: Mapping[str, Any], file: str, base_pointer: str) -> None:
     """InvalidExchange where something is no base64, which a pattern alone does not tell."""
     chunks = value["reply"].get("http", {}).get("chunks", ())
     places = [(f"/reply/http/chunks/{number}", chunk) for number, chunk in enumerate(chunks)]
@@ -187,40 +187,40 @@ def _require_bytes(value: Mapping[str, Any], file: str, place: str) -> None:
         places.append(("/recorded/body", body))
     for pointer, part in places:
         try:
-            bytes_of(part)
+            decode_content(part)
         except (binascii.Error, UnicodeEncodeError) as error:
-            raise InvalidExchange(file, place + pointer, f"can not be read: {error}") from None
+            raise InvalidExchange(file, base_pointer + pointer, f"can not be read: {error}") from None
 
 
-def _declared(match: Mapping[str, Any]) -> frozenset[str] | None:
+def _required_tool_types(match: Mapping[str, Any]) -> frozenset[str] | None:
     if "tools" in match:
         return frozenset(match["tools"])
     return None if {"tool", "tool_output", "json_subset"} & match.keys() else frozenset()
 
 
-def load_folder(folder: Path) -> tuple[Exchange, ...]:
+def load_exchange_folder(folder: Path) -> tuple[Exchange, ...]:
     """All exchanges in a folder's `*.json` files, by file name; InvalidExchange for the first bad one."""
-    return _distinct((path.name, path.read_bytes()) for path in sorted(folder.glob("*.json")))
+    return _parse_unique_exchanges((path.name, path.read_bytes()) for path in sorted(folder.glob("*.json")))
 
 
 @cache
 def packaged_exchanges(profile: str) -> tuple[Exchange, ...]:
     """The documented samples of a profile."""
-    return _distinct((f"{name}.json", data) for name, data in resources.json_files("fixtures", profile))
+    return _parse_unique_exchanges((f"{name}.json", data) for name, data in resources.json_files("fixtures", profile))
 
 
 def recorded_chunks(http: Mapping[str, Any]) -> Iterator[tuple[float, bytes]]:
     """(seconds since the request, bytes) for each chunk of an `http` reply."""
     for chunk in http["chunks"]:
-        yield chunk.get("at_ms", 0) / 1000, bytes_of(chunk)
+        yield chunk.get("at_ms", 0) / 1000, decode_content(chunk)
 
 
-def bytes_of(part: Mapping[str, Any]) -> bytes:
+def decode_content(part: Mapping[str, Any]) -> bytes:
     """The bytes of a chunk or a body: its `text`, or its `base64`."""
     return part["text"].encode() if "text" in part else b64decode(part["base64"], validate=True)
 
 
-def _distinct(files: Iterable[tuple[str, bytes]]) -> tuple[Exchange, ...]:
+def _parse_unique_exchanges(files: Iterable[tuple[str, bytes]]) -> tuple[Exchange, ...]:
     exchanges: dict[str, Exchange] = {}
     for file, data in files:
         for exchange in parse_exchanges(data, file):
@@ -235,5 +235,5 @@ def _distinct(files: Iterable[tuple[str, bytes]]) -> tuple[Exchange, ...]:
 @cache
 def _validator() -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator(
-        json.loads((resources.folder("schemas") / "exchange.json").read_bytes())
+        json.loads((resources.data_folder("schemas") / "exchange.json").read_bytes())
     )

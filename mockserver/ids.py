@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 from hashlib import blake2b
 
-__all__ = ["IdSource", "call_id", "request_digest", "short_id", "uuid"]
+__all__ = ["IdSource", "format_call_id", "request_digest", "format_id", "format_uuid"]
 
 #: A BLAKE2b digest is 64 bytes, an id 16.
 _IDS_PER_BLOCK = 4
 
-_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+_VARIANT_DIGITS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 def request_digest(request: bytes) -> bytes:
@@ -29,16 +29,16 @@ class IdSource:
     def __init__(self, seed: int | bytes | None = None, session: str = "") -> None:
         if not isinstance(seed, bytes):
             seed = os.urandom(16) if seed is None else str(seed).encode()
-        self._root = seed
-        self._prefix = b"%d:%b|%b|" % (len(seed), seed, session.encode())
+        self._seed = seed
+        self._key_material = b"%d:%b|%b|" % (len(seed), seed, session.encode())
 
-    def named(self, session: str) -> IdSource:
+    def for_session(self, session: str) -> IdSource:
         """The source of another session of the same seed."""
-        return IdSource(self._root, session)
+        return IdSource(self._seed, session)
 
     def draw(self, digest: bytes, occurrence: int, count: int) -> list[str]:
         """`count` strings of 32 hex digits for the `occurrence`-th request with this digest."""
-        material = self._prefix + digest + occurrence.to_bytes(8, "big")
+        material = self._key_material + digest + occurrence.to_bytes(8, "big")
         digits = blake2b(material).hexdigest()
         if count <= _IDS_PER_BLOCK:
             return [digits[:32], digits[32:64], digits[64:96], digits[96:]][:count]
@@ -47,20 +47,20 @@ class IdSource:
         return [digits[at : at + 32] for at in range(0, 32 * count, 32)]
 
 
-def uuid(digits: str) -> str:
+def format_uuid(digits: str) -> str:
     """32 hex digits in the form of the service's ids.
 
     The third group starts with 9, as in 8 of 12 recorded samples (the rest: 4); the fourth with
     8, 9, a or b.
     """
-    return f"{digits[:8]}-{digits[8:12]}-9{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:]}"
+    return f"{digits[:8]}-{digits[8:12]}-9{digits[13:16]}-{_VARIANT_DIGITS[digits[16]]}{digits[17:20]}-{digits[20:]}"
 
 
-def short_id(digits: str, length: int) -> str:
+def format_id(digits: str, length: int) -> str:
     """32 hex digits in the form of a profile's ids: a UUID, or the first `length` of them."""
-    return digits[:length] if length else uuid(digits)
+    return digits[:length] if length else format_uuid(digits)
 
 
-def call_id(digits: str) -> str:
+def format_call_id(digits: str) -> str:
     """32 hex digits as a `call_id` (`call_…` in the vendor's examples, 2026)."""
     return f"call_{digits[:24]}"

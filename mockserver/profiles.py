@@ -22,9 +22,9 @@ __all__ = [
     "DEFAULT_PROFILE",
     "LATEST",
     "Profile",
-    "Tool",
-    "document",
-    "latest_profile",
+    "BuiltinTool",
+    "load_profile_document",
+    "latest_profile_name",
     "load_profile",
     "profile_names",
 ]
@@ -37,7 +37,7 @@ LATEST = "latest"
 
 
 @dataclass(frozen=True, slots=True)
-class Tool:
+class BuiltinTool:
     """A built-in tool of an age."""
 
     item: str
@@ -64,7 +64,7 @@ class Profile:
 
     name: str
     title: str
-    age: str
+    date: str
     """Year and month from which it holds, "2026-01"."""
     base_path: str
     aliases: tuple[str, ...]
@@ -81,7 +81,7 @@ class Profile:
     """Status in `response.created`."""
     parameters: tuple[str, ...]
     """Request parameters that are processed; all others are ignored, not refused."""
-    tools: Mapping[str, Tool]
+    tools: Mapping[str, BuiltinTool]
     """Built-in tools by their `type`, in the order in which the model runs them."""
     thinking: bool
     """Whether the model thinks when the request does not say."""
@@ -155,14 +155,14 @@ def profile_names() -> tuple[str, ...]:
 
 
 @cache
-def latest_profile() -> str:
+def latest_profile_name() -> str:
     """Name of the newest age that can be played."""
-    played = [name for name in profile_names() if document(name)["renderings"]]
-    return max(played, key=lambda name: str(document(name)["facts"]["age"]["value"]))
+    played = [name for name in profile_names() if load_profile_document(name)["renderings"]]
+    return max(played, key=lambda name: str(load_profile_document(name)["facts"]["age"]["value"]))
 
 
 @cache
-def document(name: str) -> Mapping[str, Any]:
+def load_profile_document(name: str) -> Mapping[str, Any]:
     """A profile's whole file; UnknownProfile lists the names there are."""
     for each, data in resources.json_files("schemas", "profiles"):
         if each == name:
@@ -174,9 +174,9 @@ def document(name: str) -> Mapping[str, Any]:
 @cache
 def load_profile(name: str = DEFAULT_PROFILE) -> Profile:
     """The profile of that name; UnknownProfile lists the names there are."""
-    facts = document(name)["facts"]
+    facts = load_profile_document(name)["facts"]
     tools = {
-        kind: Tool(**{member: _frozen(value) for member, value in about.items()})
+        kind: BuiltinTool(**{member: _frozen(value) for member, value in about.items()})
         for kind, about in facts["tools"]["value"].items()
     }
     values = {

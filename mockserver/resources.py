@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
-__all__ = ["folder", "json_files"]
+__all__ = ["data_folder", "json_files"]
 
 
 @cache
-def folder(name: str) -> Traversable:
+def data_folder(name: str) -> Traversable:
     """The data folder `name` ("schemas" or "fixtures"); FileNotFoundError where it is missing."""
     here = Path(__file__).parent
     for candidate in (here / "_data" / name, here.parent / name):
@@ -35,7 +35,7 @@ def folder(name: str) -> Traversable:
 
 def json_files(*parts: str) -> Iterator[tuple[str, bytes]]:
     """(stem, bytes) of each `*.json` file directly in the data folder `parts`, if there is one, by name."""
-    here = folder(parts[0])
+    here = data_folder(parts[0])
     for part in parts[1:]:
         here = here / part
     if not here.is_dir():

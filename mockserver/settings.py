@@ -7,10 +7,10 @@ from typing import Any
 
 from mockserver.errors import ConfigurationError
 
-__all__ = ["NAMES", "project_settings"]
+__all__ = ["SETTING_NAMES", "load_project_settings"]
 
 #: Every setting there is: the options of the commands, of which each takes its own.
-NAMES = frozenset(
+SETTING_NAMES = frozenset(
     "accept admin after allow_header allow_host allow_http allow_mock_headers api_key api_key_env"
     " base_url baseline before bundle cases chunking command dry_run example examples exchanges expect"
     " fail_on fault files function_arguments host ignore jobs kind limit mask max_age max_requests"
@@ -20,7 +20,7 @@ NAMES = frozenset(
 )
 
 
-def project_settings(folder: Path) -> dict[str, Any]:
+def load_project_settings(folder: Path) -> dict[str, Any]:
     """`[tool.mockserver]` of the pyproject.toml in a folder, by names with underscores.
 
     ConfigurationError where the file names mockserver and is no TOML.

@@ -117,7 +117,7 @@ _ADMIN = "/_mock/"
 
 def judge(crossing: Crossing) -> list[str]:
     """What is wrong with a crossing: the contract's errors, and what holds for every answer."""
-    from mockserver.contract.chat.schemas import CHAT_PATHS
+    from mockserver.contract.chat.service import CHAT_PATHS
 
     if crossing.status == 0 or (crossing.path in _OWN and crossing.status < 400):
         return []
@@ -204,7 +204,7 @@ def _admin_problems(crossing: Crossing) -> list[Any]:
     ]
     if len(replies) != 1:
         return [f"the admin API has no such operation: {replies}"]
-    schema = json.loads((resources.folder("schemas") / "admin.json").read_bytes())
+    schema = json.loads((resources.data_folder("schemas") / "admin.json").read_bytes())
     judge = jsonschema.Draft202012Validator({**schema, "$ref": f"#/$defs/{replies[0]}"})
     return [f"{each.json_path}: {each.message}" for each in judge.iter_errors(json.loads(crossing.body))]
 

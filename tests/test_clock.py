@@ -9,10 +9,10 @@ import pytest
 from mockserver.clock import SteppedClock, SystemClock
 
 
-def test_a_stepped_clock_moves_only_when_told() -> None:
+def test_a_stepped_clock_moves_only_when_advanced() -> None:
     clock = SteppedClock()
     start = clock.now()
-    assert (clock.stamp(0), clock.stamp(3)) == (start, start + 3)
+    assert (clock.reply_timestamp(0), clock.reply_timestamp(3)) == (start, start + 3)
     clock.advance(60)
     assert clock.now() == start + 60
     clock.reset()
@@ -21,7 +21,7 @@ def test_a_stepped_clock_moves_only_when_told() -> None:
         clock.advance(-1)
 
 
-def test_the_system_clock_is_the_machines() -> None:
+def test_the_system_clock_returns_the_machine_time() -> None:
     before = time.time()
     assert before <= SystemClock().now() <= time.time()
-    assert abs(SystemClock().stamp(5) - before) <= 1
+    assert abs(SystemClock().reply_timestamp(5) - before) <= 1

@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 
 from mockserver.errors import InvalidExchange
-from mockserver.exchanges import load_folder, packaged_exchanges, parse_exchange, recorded_chunks
+from mockserver.exchanges import load_exchange_folder, packaged_exchanges, parse_exchange, recorded_chunks
 
-GOOD: dict[str, Any] = {"format": 1, "name": "a", "match": {"prompt": "hi"}, "reply": {"body": {}}}
-
-
-def written(**changes: Any) -> bytes:
-    return json.dumps({**GOOD, **changes}).encode()
+VALID_EXCHANGE: dict[str, Any] = {"format": 1, "name": "a", "match": {"prompt": "hi"}, "reply": {"body": {}}}
 
 
-def test_a_good_one() -> None:
-    exchange = parse_exchange(written(), "a.json")
+def exchange_bytes(**changes: Any) -> bytes:
+    return json.dumps({**VALID_EXCHANGE, **changes}).encode()
+
+
+def test_a_valid_exchange_is_parsed() -> None:
+    exchange = parse_exchange(exchange_bytes(), "a.json")
     assert (exchange.name, exchange.match.prompt, exchange.reply) == ("a", "hi", {"body": {}})
 
 
@@ -53,34 +53,34 @@ def test_a_good_one() -> None:
         ({"reply": {"error": {"name": "internal-error", "status": 500}}}, "/reply/error"),
     ],
 )
-def test_a_bad_one_is_told_with_file_and_pointer(changes: dict[str, Any], pointer: str) -> None:
+def test_an_invalid_exchange_is_reported_with_file_and_pointer(changes: dict[str, Any], pointer: str) -> None:
     with pytest.raises(InvalidExchange) as caught:
-        parse_exchange(written(**changes), "bad.json")
+        parse_exchange(exchange_bytes(**changes), "bad.json")
     assert caught.value.file == "bad.json"
     assert caught.value.pointer == pointer
 
 
-def test_what_is_not_json_is_told_too() -> None:
+def test_a_file_that_is_not_json_is_an_invalid_exchange() -> None:
     with pytest.raises(InvalidExchange, match=r"bad\.json: not JSON"):
         parse_exchange(b"{", "bad.json")
 
 
-def test_a_folder_has_each_name_once(tmp_path: Path) -> None:
-    (tmp_path / "1.json").write_bytes(written())
-    (tmp_path / "2.json").write_bytes(written(name="b"))
-    assert [exchange.name for exchange in load_folder(tmp_path)] == ["a", "b"]
-    (tmp_path / "3.json").write_bytes(written())
+def test_names_are_unique_within_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "1.json").write_bytes(exchange_bytes())
+    (tmp_path / "2.json").write_bytes(exchange_bytes(name="b"))
+    assert [exchange.name for exchange in load_exchange_folder(tmp_path)] == ["a", "b"]
+    (tmp_path / "3.json").write_bytes(exchange_bytes())
     with pytest.raises(InvalidExchange, match=r"3\.json#/name"):
-        load_folder(tmp_path)
+        load_exchange_folder(tmp_path)
 
 
-def test_chunks_of_a_recording_are_text_or_bytes() -> None:
+def test_recorded_chunks_are_text_or_base64() -> None:
     encoded = base64.b64encode(b"\xff").decode()
     http = {"status": 200, "chunks": [{"text": "é"}, {"at_ms": 1500, "base64": encoded}]}
     assert list(recorded_chunks(http)) == [(0.0, "é".encode()), (1.5, b"\xff")]
 
 
-def test_every_packaged_exchange_says_where_it_comes_from() -> None:
+def test_every_packaged_exchange_names_its_source() -> None:
     exchanges = packaged_exchanges("qwen-2026-01")
     assert len(exchanges) == 7
     for exchange in exchanges:

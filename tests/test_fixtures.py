@@ -13,20 +13,20 @@ from mockserver.exchanges import Exchange, packaged_exchanges
 from tests.asking import Asker
 
 EXCHANGES = packaged_exchanges("qwen-2026-01")
-SHOWN = [exchange for exchange in EXCHANGES if exchange.shown]
+WITH_SAMPLE = [exchange for exchange in EXCHANGES if exchange.shown]
 
 
-def named(exchanges: list[Exchange]) -> pytest.MarkDecorator:
+def each_exchange(exchanges: list[Exchange]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("exchange", exchanges, ids=[exchange.name for exchange in exchanges])
 
 
-@named(list(EXCHANGES))
-def test_every_documented_request_is_a_good_one(exchange: Exchange) -> None:
+@each_exchange(list(EXCHANGES))
+def test_every_documented_request_is_valid(exchange: Exchange) -> None:
     assert check_request(dict(exchange.request or {})) == []
 
 
-@named(SHOWN)
-def test_every_sample_is_judged_for_what_it_shows(exchange: Exchange) -> None:
+@each_exchange(WITH_SAMPLE)
+def test_every_sample_keeps_the_contract(exchange: Exchange) -> None:
     shown = exchange.shown
     assert shown
     if shown.kind == "stream":
@@ -36,8 +36,8 @@ def test_every_sample_is_judged_for_what_it_shows(exchange: Exchange) -> None:
     assert errors(found) == []
 
 
-@named([exchange for exchange in SHOWN if exchange.shown and exchange.shown.trimmed])
-def test_a_trimmed_sample_would_not_pass_as_a_whole_one(exchange: Exchange) -> None:
+@each_exchange([exchange for exchange in WITH_SAMPLE if exchange.shown and exchange.shown.trimmed])
+def test_a_trimmed_sample_fails_when_checked_as_complete(exchange: Exchange) -> None:
     """So the mark is needed, and only rules about absence are set aside for it."""
     shown = exchange.shown
     assert shown
@@ -56,17 +56,17 @@ def without_ids(value: Any) -> Any:
     return [without_ids(each) for each in value] if isinstance(value, list) else value
 
 
-def shows(whole: Any, part: Any) -> bool:
+def contains(whole: Any, part: Any) -> bool:
     """Whether `whole` has everything that `part` has."""
     if isinstance(part, dict):
-        return all(name in whole and shows(whole[name], each) for name, each in part.items())
+        return all(name in whole and contains(whole[name], each) for name, each in part.items())
     if isinstance(part, list):
-        return len(whole) == len(part) and all(map(shows, whole, part))
+        return len(whole) == len(part) and all(map(contains, whole, part))
     return bool(whole == part)
 
 
-@named([exchange for exchange in SHOWN if exchange.shown and exchange.shown.kind == "response"])
-def test_the_server_gives_the_documents_answer(exchange: Exchange, asker: Asker) -> None:
+@each_exchange([exchange for exchange in WITH_SAMPLE if exchange.shown and exchange.shown.kind == "response"])
+def test_the_server_reproduces_the_documented_response(exchange: Exchange, asker: Asker) -> None:
     assert exchange.request
     assert exchange.shown
     request = dict(exchange.request)
@@ -75,10 +75,10 @@ def test_the_server_gives_the_documents_answer(exchange: Exchange, asker: Asker)
         assert first.request
         request["previous_response_id"] = asker.post(first.request).json()["id"]
     response = without_ids(asker.post(request).json())
-    assert shows(response, without_ids(exchange.shown.body))
+    assert contains(response, without_ids(exchange.shown.body))
 
 
-def test_the_essay_is_45_events_with_the_shown_deltas_in_their_places(asker: Asker) -> None:
+def test_the_documented_stream_has_45_events_with_the_shown_deltas(asker: Asker) -> None:
     events = asker.stream("Please briefly introduce artificial intelligence.")
     assert [event["sequence_number"] for event in events] == list(range(45))
     assert sum(event["type"] == "response.output_text.delta" for event in events) == 37

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mockserver.ids import IdSource, call_id, request_digest, uuid
+from mockserver.ids import IdSource, format_call_id, format_uuid, request_digest
 
 DIGEST = request_digest(b"request")
 
@@ -19,7 +19,7 @@ def test_a_longer_draw_begins_with_the_shorter() -> None:
     assert len(set(IdSource(7).draw(DIGEST, 0, 9))) == 9
 
 
-def test_everything_that_decides_changes_all_ids() -> None:
+def test_seed_session_request_and_occurrence_each_change_all_ids() -> None:
     draws = [
         IdSource(7, "a").draw(DIGEST, 0, 2),
         IdSource(8, "a").draw(DIGEST, 0, 2),
@@ -32,7 +32,7 @@ def test_everything_that_decides_changes_all_ids() -> None:
     assert len({each for draw in draws for each in draw}) == 2 * len(draws)
 
 
-def test_forms() -> None:
+def test_id_formats() -> None:
     digits = IdSource(1).draw(DIGEST, 0, 1)[0]
-    assert re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-9[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", uuid(digits))
-    assert re.fullmatch(r"call_[0-9a-f]{24}", call_id(digits))
+    assert re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-9[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", format_uuid(digits))
+    assert re.fullmatch(r"call_[0-9a-f]{24}", format_call_id(digits))

@@ -30,7 +30,7 @@ LAYERS = (
 )
 ROW = {unit: row for row, units in enumerate(LAYERS) for unit in units}
 NOT_FOR_OTHERS = {"__main__"}
-ONLY_IMPORTER = {"uvicorn": "mockserver.server.runner"}
+ONLY_IMPORTER = {"uvicorn": "mockserver.server.http.uvicorn_runner"}
 
 
 def sources(package: Path) -> dict[str, ast.Module]:
@@ -128,9 +128,11 @@ def test_layers_hold() -> None:
         ({"extras.py": ""}, ["mockserver.extras stands in no layer"]),
         (
             {"live/client.py": "import uvicorn.server"},
-            ["mockserver.live.client imports uvicorn.server, which is left to mockserver.server.runner"],
+            [
+                "mockserver.live.client imports uvicorn.server, which is left to mockserver.server.http.uvicorn_runner"
+            ],
         ),
-        ({"server/runner.py": "import uvicorn"}, []),
+        ({"server/http/uvicorn_runner.py": "import uvicorn"}, []),
         (
             {"clock.py": "import mockserver.ids", "ids.py": "def f():\n from mockserver.clock import now"},
             ["cycle: mockserver.clock -> mockserver.ids -> mockserver.clock"],

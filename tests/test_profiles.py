@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 
 from mockserver.errors import UnknownProfile
-from mockserver.profiles import DEFAULT_PROFILE, document, load_profile, profile_names
+from mockserver.profiles import DEFAULT_PROFILE, load_profile, load_profile_document, profile_names
 
 
-def test_an_unknown_name_is_told_with_those_there_are() -> None:
+def test_an_unknown_profile_error_lists_the_profiles() -> None:
     with pytest.raises(UnknownProfile, match=DEFAULT_PROFILE):
         load_profile("qwen-1999-12")
 
 
 @pytest.mark.parametrize("name", profile_names())
 def test_every_fact_and_rendering_has_a_source(name: str) -> None:
-    about = document(name)
+    about = load_profile_document(name)
     for fact, told in about["facts"].items():
         assert set(told) == {"value", "source"}, fact
         assert len(told["source"]) > 10, fact
@@ -23,7 +23,7 @@ def test_every_fact_and_rendering_has_a_source(name: str) -> None:
     assert about["name"] == name
 
 
-def test_january_2026() -> None:
+def test_facts_of_the_january_2026_profile() -> None:
     profile = load_profile("qwen-2026-01")
     assert profile.base_path == "/api/v2/apps/protocols/compatible-mode/v1"
     assert profile.models == ("qwen3-max-2026-01-23",)

@@ -11,18 +11,18 @@ import pytest
 from docs.ages import PROFILES, Cell, cells
 from mockserver.contract.check import check_body, check_request
 from mockserver.contract.operations import OPERATIONS
-from mockserver.contract.schemas import load_schemas
+from mockserver.contract.schema.registry import load_schemas
 from mockserver.profiles import load_profile
-from mockserver.server.faults import load_faults
+from mockserver.server.faults import load_service_faults
 from mockserver.testing.mock import MockServer
 from mockserver.testing.strategies.values import declaration
 from tests.asking import Asker
-from tests.contract import bases
+from tests.contract import rendered_samples
 
 CELLS = list(cells())
 
 
-def of(kind: str) -> list[Any]:
+def cells_of_kind(kind: str) -> list[Any]:
     return [pytest.param(cell, id=f"{cell.profile} {cell.name}") for cell in CELLS if cell.kind == kind]
 
 
@@ -51,7 +51,7 @@ BODIES: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("cell", of("endpoint"))
+@pytest.mark.parametrize("cell", cells_of_kind("endpoint"))
 def test_endpoints(cell: Cell, ask: Asker) -> None:
     operation = OPERATIONS[cell.name]
     path = operation.path.replace("{response_id}", ask.ask("hi")["id"])
@@ -79,7 +79,7 @@ VALUES: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("cell", of("parameter"))
+@pytest.mark.parametrize("cell", cells_of_kind("parameter"))
 def test_parameters(cell: Cell, ask: Asker) -> None:
     value = VALUES.get(cell.name)
     if cell.name == "previous_response_id":
@@ -96,7 +96,7 @@ def test_parameters(cell: Cell, ask: Asker) -> None:
     )
 
 
-@pytest.mark.parametrize("cell", of("tool"))
+@pytest.mark.parametrize("cell", cells_of_kind("tool"))
 def test_tools(cell: Cell, ask: Asker) -> None:
     tool = load_profile(PROFILES[-1]).tools.get(cell.name)
     declared = [{"type": "function", "name": "f"}] if cell.name == "function" else [declaration(cell.name)]
@@ -110,23 +110,23 @@ def test_tools(cell: Cell, ask: Asker) -> None:
     assert told == (set() if cell.there else {"SCH-004"})
 
 
-@pytest.mark.parametrize("cell", of("item"))
+@pytest.mark.parametrize("cell", cells_of_kind("item"))
 def test_items(cell: Cell, ask: Asker) -> None:
-    assert (cell.name in seen(ask, cell.profile)[0]) == cell.there
+    assert (cell.name in sent_types(ask, cell.profile)[0]) == cell.there
 
 
-@pytest.mark.parametrize("cell", of("event"))
+@pytest.mark.parametrize("cell", cells_of_kind("event"))
 def test_events(cell: Cell, ask: Asker) -> None:
-    assert (cell.name in seen(ask, cell.profile)[1]) == cell.there
+    assert (cell.name in sent_types(ask, cell.profile)[1]) == cell.there
     assert (cell.name in load_schemas(cell.profile).event_types) == cell.there
 
 
-def seen(ask: Asker, profile: str) -> tuple[set[str], set[str]]:
+def sent_types(ask: Asker, profile: str) -> tuple[set[str], set[str]]:
     """Types of the items and of the events that a server of the age sends."""
-    if profile not in _SEEN:
+    if profile not in _SENT_TYPES:
         items: set[str] = set()
         kinds: set[str] = set()
-        for script in bases.profile_scripts(profile).values():
+        for script in rendered_samples.profile_scripts(profile).values():
             if script.status != "completed":
                 continue
             ask.server.reply(script)
@@ -135,23 +135,23 @@ def seen(ask: Asker, profile: str) -> tuple[set[str], set[str]]:
             items.update(item["type"] for item in events[-1]["response"]["output"])
         ask.server.reply("word " * 20)
         kinds.update(event["type"] for event in ask.stream("x", max_output_tokens=16))
-        kinds.update(_failed(ask))
-        _SEEN[profile] = (items, kinds)
-    return _SEEN[profile]
+        kinds.update(_failed_stream_types(ask))
+        _SENT_TYPES[profile] = (items, kinds)
+    return _SENT_TYPES[profile]
 
 
-def _failed(ask: Asker) -> set[str]:
+def _failed_stream_types(ask: Asker) -> set[str]:
     """Types of the events of a stream that fails."""
     ask.server.fail("rate-limit")
     return {event["type"] for event in ask.stream("x")}
 
 
-_SEEN: dict[str, tuple[set[str], set[str]]] = {}
+_SENT_TYPES: dict[str, tuple[set[str], set[str]]] = {}
 
 ERRORS = [
     pytest.param(Cell("error", profile, name, True, ""), id=f"{profile} {name}")
     for profile in PROFILES
-    for name in load_faults()
+    for name in load_service_faults()
 ]
 
 
@@ -161,12 +161,12 @@ def test_errors(cell: Cell, ask: Asker) -> None:
     for stream in (False, True):
         body = {"model": ask.server.model, "input": "x", "stream": stream}
         reply = ask.post(body, x_mock_fault=cell.name)
-        fault = load_faults()[cell.name]
-        assert reply.status_code == (200 if fault.in_band(stream=stream) else fault.status)
+        fault = load_service_faults()[cell.name]
+        assert reply.status_code == (200 if fault.in_band_form(stream=stream) else fault.status)
         assert reply.headers["x-mock-fault"] == cell.name
 
 
-def test_every_cell_says_where_it_is_from() -> None:
+def test_every_cell_names_its_source() -> None:
     assert {cell.kind for cell in CELLS} == {"endpoint", "parameter", "tool", "item", "event"}
     for cell in CELLS:
         assert len(cell.source) > 7, cell

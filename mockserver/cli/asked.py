@@ -10,9 +10,9 @@ from mockserver.cli.judged import Judged
 from mockserver.cli.reports import Format
 from mockserver.contract.files import CheckResult
 from mockserver.contract.findings import Finding, Severity
-from mockserver.contract.words import escape_unprintable
+from mockserver.contract.formatting import escape_unprintable
+from mockserver.server.http.access_log import AccessLog
 from mockserver.server.journal import Entry
-from mockserver.server.logbook import AccessLog
 from mockserver.wire.redaction import redact
 
 __all__ = ["Asked", "Tally"]

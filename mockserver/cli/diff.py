@@ -11,7 +11,7 @@ import click
 from mockserver.cli.options import option
 from mockserver.cli.settings import give_up
 from mockserver.errors import ConfigurationError, InvalidJSON, MockServerError
-from mockserver.profiles import LATEST, latest_profile, profile_names
+from mockserver.profiles import LATEST, latest_profile_name, profile_names
 from mockserver.wire import json
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def diff(before: str, after: str, style: str, fail_on: str) -> None:
 
     Exit status: 0 nothing changed that is as bad as --fail-on, 1 something did, 2 unusable arguments.
     """
-    from mockserver.recordings.diff.forms import changes_json, changes_text, reaches_severity
+    from mockserver.recordings.diff.formats import changes_json, changes_text, reaches_severity
 
     try:
         what, changes = _compared(before, after)
@@ -61,24 +61,24 @@ def _compared(before: str, after: str) -> tuple[str, list[Change]]:
 
         return "profiles", profile_changes(_named(before), _named(after))
     if kinds[0] == "a report":
-        from mockserver.recordings.diff.reports import read_verification_report, report_changes
+        from mockserver.recordings.diff.verification_reports import read_verification_report, report_changes
 
         return "reports", report_changes(
             read_verification_report(Path(before)), read_verification_report(Path(after))
         )
     from mockserver.recordings.diff.recordings import recording_changes
-    from mockserver.recordings.folder import load_recordings
+    from mockserver.recordings.recording_folder import load_recordings
 
     return "recordings", recording_changes(load_recordings(Path(before)), load_recordings(Path(after)))
 
 
 def _named(name: str) -> str:
-    return latest_profile() if name == LATEST else name
+    return latest_profile_name() if name == LATEST else name
 
 
 def _kind(name: str) -> str:
     """What an argument names: a file or a folder comes before a profile of the same name."""
-    from mockserver.recordings.diff.reports import is_verification_report
+    from mockserver.recordings.diff.verification_reports import is_verification_report
 
     place = Path(name)
     if place.is_dir():

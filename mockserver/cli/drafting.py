@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
-from mockserver.contract.detect import detect_content
+from mockserver.contract.detection import detect_content
 from mockserver.errors import ConfigurationError, InvalidJSON
 from mockserver.exchanges import parse_exchange
-from mockserver.server.asks import item_texts
+from mockserver.server.request_facts import item_texts
 from mockserver.wire import json
 from mockserver.wire.redaction import redact
 
@@ -57,7 +57,7 @@ def _made(data: bytes, prompt: str | None) -> Iterator[tuple[dict[str, Any] | No
     if text.startswith("curl"):
         yield _of_curl(text), _PLACEHOLDER
         return
-    value = json.value_or_none(data)
+    value = json.loads_or_none(data)
     if isinstance(value, dict) and isinstance(value.get("log"), dict):
         yield from _of_har(value["log"])
         return

@@ -13,7 +13,7 @@ import click
 from mockserver.cli.drafting import drafts
 from mockserver.cli.settings import give_up
 from mockserver.errors import ConfigurationError, InvalidExchange, MockServerError
-from mockserver.exchanges import Exchange, load_folder
+from mockserver.exchanges import Exchange, load_exchange_folder
 from mockserver.profiles import DEFAULT_PROFILE
 from mockserver.reports.texts import counted
 from mockserver.server.sessions import open_session
@@ -34,7 +34,7 @@ def check(folders: tuple[Path, ...]) -> None:
     """Load folders as the server would: exit status 1 with file and pointer where one can not be served."""
     for folder in folders:
         try:
-            loaded = load_folder(folder)
+            loaded = load_exchange_folder(folder)
             for exchange in loaded:
                 _open(exchange)
         except MockServerError as error:
@@ -43,7 +43,7 @@ def check(folders: tuple[Path, ...]) -> None:
 
 
 def _open(exchange: Exchange) -> None:
-    open_session(profile=exchange.profile or DEFAULT_PROFILE, own=[exchange])
+    open_session(profile=exchange.profile or DEFAULT_PROFILE, user_exchanges=[exchange])
 
 
 @exchanges.command()

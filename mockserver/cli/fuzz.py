@@ -15,7 +15,7 @@ import click
 
 from mockserver.cli.options import option
 from mockserver.cli.settings import give_up
-from mockserver.contract.words import escape_unprintable
+from mockserver.contract.formatting import escape_unprintable
 from mockserver.errors import MockServerError
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
 

@@ -12,7 +12,7 @@ __all__ = ["listen", "require_writable", "url_written"]
 
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens; the command ends where there is none to have."""
-    from mockserver.server.runner import bind_socket
+    from mockserver.server.http.uvicorn_runner import bind_socket
 
     try:
         return bind_socket(host, port)

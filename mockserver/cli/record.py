@@ -20,7 +20,7 @@ from mockserver.contract.findings import Severity
 from mockserver.errors import ConfigurationError, MockServerError
 
 if TYPE_CHECKING:
-    from mockserver.live.origin import Endpoint
+    from mockserver.live.endpoint import Endpoint
     from mockserver.live.relay import Relay
     from mockserver.profiles import Profile
     from mockserver.recordings.recorder import Recorder
@@ -73,7 +73,7 @@ def record(upstream: str, out: Path, port: int, url_file: Path | None, **options
 
     Exit status: 0; 1 where something was found at or above --fail-on; 2 unusable options.
     """
-    from mockserver.live.origin import api_key_from_env, parse_endpoint
+    from mockserver.live.endpoint import api_key_from_env, parse_endpoint
 
     try:
         name = options["upstream_key_env"]
@@ -88,11 +88,11 @@ def record(upstream: str, out: Path, port: int, url_file: Path | None, **options
 
 
 def _profile(place: Endpoint, asked: str) -> Profile:
-    from mockserver.live.verify import profiles_for_path
-    from mockserver.profiles import DEFAULT_PROFILE, LATEST, latest_profile, load_profile
+    from mockserver.live.verification import profiles_for_path
+    from mockserver.profiles import DEFAULT_PROFILE, LATEST, latest_profile_name, load_profile
 
     if asked != AUTO:
-        return load_profile(latest_profile() if asked == LATEST else asked)
+        return load_profile(latest_profile_name() if asked == LATEST else asked)
     found = profiles_for_path(place.base_url)
     return found[-1] if found else load_profile(DEFAULT_PROFILE)
 
@@ -105,8 +105,8 @@ def _record(
     url_file: Path | None,
     options: dict[str, Any],
 ) -> int:
-    from mockserver.recordings.folder import create_folder
-    from mockserver.server.runner import listener_url, run_forever
+    from mockserver.recordings.recording_folder import create_folder
+    from mockserver.server.http.uvicorn_runner import listener_url, run_forever
 
     keys = options["api_key"] or (f"record-{token_hex(16)}",)
     path = urlsplit(place.base_url).path
@@ -142,10 +142,10 @@ def _relay(
     options: dict[str, Any],
 ) -> tuple[Relay, Recorder]:
     """The pass-through, and what takes what passes; ConfigurationError."""
-    from mockserver.live.asking import Budget
+    from mockserver.live.budgeted_client import Budget
     from mockserver.live.client import Timeouts
     from mockserver.live.relay import Relay, RelayOptions
-    from mockserver.recordings.cleaning import parse_mask
+    from mockserver.recordings.canonical_requests import parse_mask
     from mockserver.recordings.recorder import Recorder
     from mockserver.server.journal import Journal
 

@@ -13,7 +13,7 @@ from mockserver.cli.listening import listen, require_writable, url_written
 from mockserver.cli.options import option
 from mockserver.cli.settings import give_up
 from mockserver.errors import MockServerError
-from mockserver.profiles import LATEST, latest_profile, load_profile
+from mockserver.profiles import LATEST, latest_profile_name, load_profile
 
 if TYPE_CHECKING:
     import socket
@@ -46,11 +46,10 @@ def replay(recordings: Path, port: int, url_file: Path | None, quiet: bool, **op
     the n-th recording of it; one that was not recorded is refused, and told what the nearest was. Any key
     will do.
     """
-    from mockserver.recordings.ages import recording_warnings
-    from mockserver.recordings.deck import PlaybackQueue
-    from mockserver.recordings.folder import load_recordings
-    from mockserver.recordings.playing import parse_speed
-    from mockserver.recordings.replay import RecordingPlayer, client_base_paths
+    from mockserver.recordings.playback_queue import PlaybackQueue
+    from mockserver.recordings.recording_folder import load_recordings
+    from mockserver.recordings.recording_warnings import recording_warnings
+    from mockserver.recordings.replay import RecordingPlayer, client_base_paths, parse_speed
 
     try:
         found = load_recordings(recordings)
@@ -77,9 +76,9 @@ def _serve(
     quiet: bool,
 ) -> None:
     from mockserver.recordings.replay import ReplayApp
+    from mockserver.server.http.access_log import AccessLog
+    from mockserver.server.http.uvicorn_runner import listener_url, run_forever
     from mockserver.server.journal import Journal
-    from mockserver.server.logbook import AccessLog
-    from mockserver.server.runner import listener_url, run_forever
 
     logbook = AccessLog(None if quiet else sys.stderr)
     app = ReplayApp(playback, profile, bases, Journal(), on_entry=logbook.add)
@@ -92,7 +91,7 @@ def _serve(
 def _profile(found: Sequence[Exchange], asked: str) -> Profile:
     """The profile that is asked for, else that of most recordings."""
     if asked == LATEST:
-        return load_profile(latest_profile())
+        return load_profile(latest_profile_name())
     if asked != AUTO:
         return load_profile(asked)
     named = Counter(each.profile for each in found if each.profile)

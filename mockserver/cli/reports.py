@@ -13,7 +13,7 @@ from typing import Any
 from mockserver.cli.judged import Judged
 from mockserver.contract.files import CheckedMigration, CheckResult
 from mockserver.contract.findings import Finding, Severity
-from mockserver.contract.words import (
+from mockserver.contract.formatting import (
     escape_surrogates,
     escape_unprintable,
     escape_xml,

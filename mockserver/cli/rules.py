@@ -7,9 +7,9 @@ import sys
 import click
 
 from mockserver.cli.settings import give_up
-from mockserver.contract.examples import RuleExample, load_rule_examples
+from mockserver.contract.formatting import escape_unprintable
+from mockserver.contract.rule_examples import RuleExample, load_rule_examples
 from mockserver.contract.rules import Rule, load_live_rules, load_rules
-from mockserver.contract.words import escape_unprintable
 
 __all__ = ["rules"]
 

@@ -89,8 +89,8 @@ def _broken(asked: Asked, failing: Sequence[Severity]) -> int:
 
 def _run(command: Sequence[str], services: Any, key: str) -> int:
     """The exit status of the command, run while a server does."""
-    from mockserver.server.app import App
-    from mockserver.server.threaded import ThreadedServer
+    from mockserver.server.http.app import App
+    from mockserver.server.http.threaded_server import ThreadedServer
 
     server = ThreadedServer(App(services), _HOST)
     try:

@@ -10,10 +10,10 @@ import click
 from mockserver import resources
 from mockserver.cli.options import option
 from mockserver.cli.settings import give_up
-from mockserver.contract.chat.schemas import load_chat_schemas
-from mockserver.contract.openapi import OPENAPI_VERSIONS, openapi_document
-from mockserver.contract.overlays import rewrite_references
-from mockserver.contract.schemas import ProfileSchemas, load_schemas
+from mockserver.contract.chat.service import load_chat_schemas
+from mockserver.contract.openapi.document import OPENAPI_VERSIONS, openapi_document
+from mockserver.contract.schema.overlays import rewrite_references
+from mockserver.contract.schema.registry import ProfileSchemas, load_schemas
 from mockserver.errors import MockServerError
 from mockserver.profiles import DEFAULT_PROFILE
 from mockserver.wire import json
@@ -43,7 +43,7 @@ def schema(name: str | None, profile: str, bundle: bool, openapi: str | None) ->
         if openapi is not None:
             _print(openapi_document(profile, openapi))
         elif name in _OWN:
-            sys.stdout.buffer.write((resources.folder("schemas") / f"{name}.json").read_bytes())
+            sys.stdout.buffer.write((resources.data_folder("schemas") / f"{name}.json").read_bytes())
         elif name is not None:
             known = load_chat_schemas() if name in load_chat_schemas().names else load_schemas(profile)
             _print(known.document(name) if bundle else known.schema(name))
@@ -65,7 +65,7 @@ def _list(known: ProfileSchemas) -> None:
     for name, each in load_chat_schemas().all_schemas().items():
         print(f"{name:48}{each['title']}")
     for name in _OWN:
-        own = json.loads((resources.folder("schemas") / f"{name}.json").read_bytes())
+        own = json.loads((resources.data_folder("schemas") / f"{name}.json").read_bytes())
         print(f"{name:48}{own['title']}")
 
 

@@ -17,12 +17,12 @@ from mockserver.cli.listening import listen, require_writable, url_written
 from mockserver.cli.options import option
 from mockserver.cli.settings import give_up
 from mockserver.errors import ConfigurationError, MockServerError
-from mockserver.profiles import DEFAULT_PROFILE, LATEST, latest_profile, load_profile
+from mockserver.profiles import DEFAULT_PROFILE, LATEST, latest_profile_name, load_profile
 
 if TYPE_CHECKING:
     import socket
 
-    from mockserver.server.endpoint import Services
+    from mockserver.server.http.responses_endpoint import Services
     from mockserver.server.sessions import Session
 
 __all__ = ["accepted_keys", "open_services", "serve"]
@@ -124,7 +124,7 @@ def _reloading(services: Services) -> Callable[[], None] | None:
         return None
 
     def reload() -> None:
-        if told := folder.renew(services.sessions.use_exchanges):
+        if told := folder.reload_if_changed(services.sessions.use_exchanges):
             services.access_log.add(told)
 
     return reload
@@ -133,24 +133,24 @@ def _reloading(services: Services) -> Callable[[], None] | None:
 def open_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: Any) -> Services:
     """What the options of `serve` describe; MockServerError says what of them can not be used."""
     from mockserver.server.access import AllowedHosts, ApiKeys
-    from mockserver.server.endpoint import Services
-    from mockserver.server.logbook import AccessLog
-    from mockserver.server.reloading import Folder
-    from mockserver.server.sessions import COUNTED, AnyModel, open_session
+    from mockserver.server.http.access_log import AccessLog
+    from mockserver.server.http.responses_endpoint import Services
+    from mockserver.server.reloading import ExchangeFolder
+    from mockserver.server.sessions import MAX_COUNTED_REQUESTS, AnyModel, open_session
     from mockserver.server.store import MemoryStore
 
     if settings["profile"] == LATEST:
-        settings["profile"] = latest_profile()
+        settings["profile"] = latest_profile_name()
     load_profile(settings["profile"])
     models = settings["model"]
-    folder = Folder(settings["exchanges"]) if settings["exchanges"] else None
+    folder = ExchangeFolder(settings["exchanges"]) if settings["exchanges"] else None
     session = open_session(
         profile=settings["profile"],
         rendering=settings["rendering"],
         seed=settings["seed"],
         models=AnyModel() if "any" in models else frozenset(models) or None,
-        own=folder.exchanges if folder else (),
-        counted=max(COUNTED, 2 * settings["store_size"]),
+        user_exchanges=folder.exchanges if folder else (),
+        max_counted_requests=max(MAX_COUNTED_REQUESTS, 2 * settings["store_size"]),
     )
     session.whole_arguments = settings["function_arguments"] == "whole"
     _behave(session, settings)
@@ -169,12 +169,12 @@ def open_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: Any
 
 def _behave(session: Session, settings: Mapping[str, Any]) -> None:
     """Faults, pace and limits of a session, as the options say."""
-    from mockserver.server.delivery import Delivery
+    from mockserver.server.delivery.delivery import Delivery
     from mockserver.server.faults import parse_fault
-    from mockserver.server.limits import Limiter, parse_limits
+    from mockserver.server.limits import RateLimiter, parse_limits
 
     limits = parse_limits(settings.get("limit", ()))
-    session.limiter = Limiter(limits) if limits else None
+    session.limiter = RateLimiter(limits) if limits else None
     session.faults = tuple(parse_fault(each) for each in settings.get("fault", ()))
     session.delivery = Delivery(pace=settings.get("pace"), chunking=settings.get("chunking"))
 
@@ -186,9 +186,9 @@ def _serve(
     key_names: tuple[str, ...],
     on_tick: Callable[[], None] | None,
 ) -> None:
-    from mockserver.server.app import App
-    from mockserver.server.banner import startup_banner
-    from mockserver.server.runner import listener_url, run_forever
+    from mockserver.server.http.app import App
+    from mockserver.server.http.banner import startup_banner
+    from mockserver.server.http.uvicorn_runner import listener_url, run_forever
 
     url, session = listener_url(listener), services.default_session
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mockserver.settings import project_settings
+from mockserver.settings import load_project_settings
 
 __all__ = ["give_up", "settings"]
 
@@ -16,7 +16,7 @@ def settings() -> dict[str, Any]:
 
     ConfigurationError where the file names mockserver and is no TOML.
     """
-    return project_settings(Path())
+    return load_project_settings(Path())
 
 
 def give_up(message: str, code: int) -> NoReturn:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mockserver.contract.findings import Severity
-from mockserver.contract.words import escape_unprintable, finding_lines
+from mockserver.contract.formatting import escape_unprintable, finding_lines
 from mockserver.wire.redaction import redact
 
 if TYPE_CHECKING:

@@ -16,14 +16,14 @@ from mockserver.cli.options import option
 from mockserver.cli.settings import give_up
 from mockserver.cli.verifying_again import replayed
 from mockserver.errors import MockServerError
-from mockserver.live.asking import Budget, BudgetedClient
 from mockserver.live.baseline import read_baseline, write_baseline
+from mockserver.live.budgeted_client import Budget, BudgetedClient
 from mockserver.live.client import Client, Timeouts
-from mockserver.live.forms import REPORT_FORMATS, write_plan
-from mockserver.live.origin import Endpoint, api_key_from_env, parse_endpoint
+from mockserver.live.endpoint import Endpoint, api_key_from_env, parse_endpoint
 from mockserver.live.probes import Probe, select_probes
 from mockserver.live.report import build_report
-from mockserver.live.verify import (
+from mockserver.live.report_formats import REPORT_FORMATS, write_plan
+from mockserver.live.verification import (
     Verdict,
     VerificationRun,
     profile_for_endpoint,

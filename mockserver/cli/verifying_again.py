@@ -11,21 +11,21 @@ from typing import Any
 from mockserver.cli.settings import give_up
 from mockserver.errors import ConfigurationError
 from mockserver.exchanges import Exchange
-from mockserver.live.asking import Budget, BudgetedClient, EndpointUnreachable
+from mockserver.live.budgeted_client import Budget, BudgetedClient, EndpointUnreachable
 from mockserver.live.client import Client, Timeouts
-from mockserver.live.origin import Endpoint
+from mockserver.live.endpoint import Endpoint
 from mockserver.profiles import load_profile
-from mockserver.recordings.again import (
+from mockserver.recordings.diff.changes import Change
+from mockserver.recordings.diff.formats import changes_json, changes_text, reaches_severity
+from mockserver.recordings.diff.recordings import recording_profile
+from mockserver.recordings.recording_folder import load_recordings
+from mockserver.recordings.recording_warnings import recording_warnings
+from mockserver.recordings.reverification import (
     ReverificationResult,
     expected_tokens,
     reverification_changes,
     reverify,
 )
-from mockserver.recordings.ages import recording_warnings
-from mockserver.recordings.diff.changes import Change
-from mockserver.recordings.diff.forms import changes_json, changes_text, reaches_severity
-from mockserver.recordings.diff.recordings import recording_profile
-from mockserver.recordings.folder import load_recordings
 
 __all__ = ["replayed"]
 

@@ -10,17 +10,22 @@ from collections.abc import Container, Iterable, Iterator
 from itertools import chain
 from typing import Any
 
+from mockserver.contract.bodies.parsing import Body, body_value, parse_body
+from mockserver.contract.bodies.requests import RequestChecker
+from mockserver.contract.bodies.responses import (
+    RESPONSE_STATUSES,
+    check_against_request,
+    check_output,
+    check_usage,
+)
 from mockserver.contract.findings import Finding
-from mockserver.contract.frames import ResponsesFramingChecker
-from mockserver.contract.lines import JSONLinesChecker
 from mockserver.contract.operations import body_schemas
-from mockserver.contract.parsing import Body, body_value, parse_body
-from mockserver.contract.requests import RequestChecker
-from mockserver.contract.responses import RESPONSE_STATUSES, check_against_request, check_output, check_usage
 from mockserver.contract.rules import Report, make_finding
-from mockserver.contract.schemas import load_schemas
-from mockserver.contract.shapes import schema_findings
-from mockserver.contract.stream import EventSequenceChecker
+from mockserver.contract.schema.registry import load_schemas
+from mockserver.contract.schema.validation import schema_findings
+from mockserver.contract.stream.event_sequence import EventSequenceChecker
+from mockserver.contract.stream.framing import ResponsesFramingChecker
+from mockserver.contract.stream.json_lines import JSONLinesChecker
 from mockserver.errors import UnknownSchema
 from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile
 

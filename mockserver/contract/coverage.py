@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from mockserver.contract.examples import load_rule_examples
 from mockserver.contract.operations import body_schemas
-from mockserver.contract.overlays import union_branches
+from mockserver.contract.rule_examples import load_rule_examples
 from mockserver.contract.rules import load_rules
-from mockserver.contract.schemas import ProfileSchemas, load_schemas
+from mockserver.contract.schema.overlays import union_branches
+from mockserver.contract.schema.registry import ProfileSchemas, load_schemas
 from mockserver.profiles import load_profile
 
 __all__ = [

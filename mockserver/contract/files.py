@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mockserver.contract.check import check_error, check_request, check_response, check_stream
-from mockserver.contract.detect import DetectedContent, detect_content
+from mockserver.contract.detection import DetectedContent, ProfileChoice, detect_content, detect_profile
 from mockserver.contract.findings import Finding, errors
-from mockserver.contract.marks import ProfileChoice, detect_profile
 from mockserver.contract.rules import make_finding
 from mockserver.errors import InvalidExchange
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, profile_names
@@ -93,7 +92,7 @@ def _choose_chat_profile(value: Any) -> ProfileChoice:
     listing = [each for each in map(load_profile, profile_names()) if model in each.models]
     if not listing:
         return ProfileChoice(DEFAULT_PROFILE, "the default: no age lists its model")
-    return ProfileChoice(min(listing, key=lambda each: each.age).name, f"the first age that lists {model}")
+    return ProfileChoice(min(listing, key=lambda each: each.date).name, f"the first age that lists {model}")
 
 
 def _check_chat(detected: DetectedContent, profile: str) -> list[Finding]:

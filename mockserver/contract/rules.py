@@ -55,7 +55,7 @@ def load_live_rules() -> Mapping[str, Rule]:
 
 
 def _load_rule_file(file: str) -> Mapping[str, Rule]:
-    listed = orjson.loads((resources.folder("schemas") / file).read_bytes())["rules"]
+    listed = orjson.loads((resources.data_folder("schemas") / file).read_bytes())["rules"]
     rules = (
         Rule(
             **{

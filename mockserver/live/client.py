@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mockserver import __version__
 from mockserver.errors import EventTooLarge
-from mockserver.live.origin import Endpoint
+from mockserver.live.endpoint import Endpoint
 from mockserver.wire import json, sse
 
 if TYPE_CHECKING:
@@ -105,18 +105,18 @@ class Interaction:
     @cached_property
     def value(self) -> Any:
         """The body's JSON value; None where it has none."""
-        return json.value_or_none(self.body)
+        return json.loads_or_none(self.body)
 
     @cached_property
     def frames(self) -> tuple[sse.Frame, ...]:
         """The frames of a stream, as far as they came."""
-        return sse.frames_of(self.body)
+        return sse.decode_frames(self.body)
 
     @cached_property
     def events(self) -> tuple[Any, ...]:
         """The events of a stream in their places; None for one that is not JSON."""
         texts = (frame.data for frame in self.frames if frame.data is not None)
-        return tuple(json.value_or_none(text) for text in texts if text.strip() != "[DONE]")
+        return tuple(json.loads_or_none(text) for text in texts if text.strip() != "[DONE]")
 
     @property
     def is_stream(self) -> bool:

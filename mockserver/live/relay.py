@@ -1,4 +1,10 @@
-"""A judging pass-through: asks an endpoint what a client asks, and passes on what comes as it comes.
+"""Headers that pass between a client and an endpoint: those of one list each way, and no others.
+
+What a client sends beside them (cookies, keys of others, traces of its own) is no affair of the endpoint's,
+and what an endpoint sends beside them none of the client's. Names as observed on the service's hosts and in
+its reference (2025 and 2026), and those that the SDKs send and read.
+
+A judging pass-through: asks an endpoint what a client asks, and passes on what comes as it comes.
 
 Where the relay has the endpoint's key, the client does not: it has one of the relay's own, so that nobody
 else on this machine can spend with it. Nothing is buffered, followed or repeated; headers pass by a list;
@@ -8,7 +14,7 @@ requests and answers are judged.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,11 +22,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from starlette.types import Receive, Scope, Send
 
 from mockserver.errors import InvalidJSON
-from mockserver.live.asking import Budget
+from mockserver.live.budgeted_client import Budget
 from mockserver.live.client import Timeouts
-from mockserver.live.headers import forwarded_reply_headers, forwarded_request_headers
-from mockserver.live.origin import Endpoint
-from mockserver.live.passages import (
+from mockserver.live.endpoint import Endpoint
+from mockserver.live.pass_through import (
     PassThroughChecker,
     PassThroughExchange,
     relative_path,
@@ -28,16 +33,66 @@ from mockserver.live.passages import (
 )
 from mockserver.profiles import Profile
 from mockserver.server.access import AllowedHosts, ApiKeys
-from mockserver.server.bodies import ClientDisconnected, read_body
-from mockserver.server.envelopes import ApiError
+from mockserver.server.errors import ApiError
+from mockserver.server.http.request_body import ClientDisconnected, read_body
 from mockserver.server.journal import Journal
 from mockserver.wire import json
-from mockserver.wire.redaction import covered
+from mockserver.wire.redaction import mask_secrets
 
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["RelayOptions", "Player", "Relay", "PassThroughListener"]
+__all__ = [
+    "PassThroughListener",
+    "Player",
+    "Relay",
+    "RelayOptions",
+    "forwarded_reply_headers",
+    "forwarded_request_headers",
+]
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+_REQUEST_HEADERS = frozenset(
+    {
+        *(b"accept", b"accept-language", b"content-encoding", b"content-type"),
+        *(b"idempotency-key", b"user-agent", b"originator"),
+    }
+)
+_REQUEST_HEADER_PREFIXES = (b"x-dashscope-", b"x-stainless-", b"openai-")
+
+_REPLY_HEADERS = frozenset(
+    {
+        *(b"cache-control", b"content-encoding", b"content-language", b"content-length", b"content-type"),
+        *(b"date", b"retry-after", b"retry-after-ms", b"server", b"vary", b"x-request-id", b"x-should-retry"),
+        *(b"req-arrive-time", b"req-cost-time", b"resp-start-time", b"x-envoy-upstream-service-time"),
+    }
+)
+_REPLY_HEADER_PREFIXES = (b"x-dashscope-", b"x-ratelimit-", b"openai-")
+
+
+def forwarded_request_headers(
+    headers: Iterable[tuple[bytes, bytes]], extra: Collection[bytes] = ()
+) -> RawHeaders:
+    """What of a request's headers goes on to the endpoint; `also` names more of them, in lower case."""
+    return [
+        (name, value)
+        for name, value in headers
+        if name in _REQUEST_HEADERS or name in extra or name.startswith(_REQUEST_HEADER_PREFIXES)
+    ]
+
+
+def forwarded_reply_headers(
+    headers: Iterable[tuple[bytes, bytes]], extra: Collection[bytes] = ()
+) -> RawHeaders:
+    """What of an answer's headers goes on to the client, names in lower case."""
+    lowered = ((name.lower(), value) for name, value in headers)
+    return [
+        (name, value)
+        for name, value in lowered
+        if name in _REPLY_HEADERS or name in extra or name.startswith(_REPLY_HEADER_PREFIXES)
+    ]
+
 
 #: Refusals of the relay's own are not to be tried again.
 _NO_RETRY = ((b"x-should-retry", b"false"),)
@@ -243,7 +298,7 @@ class Relay:
     def _record_exchange(self, pass_through: PassThroughExchange) -> None:
         """Into the journal, with what the contract says of the request and of the answer."""
         if pass_through.endpoint_key:
-            pass_through.reply_chunks = covered(
+            pass_through.reply_chunks = mask_secrets(
                 pass_through.reply_chunks, (pass_through.endpoint_key.encode(),)
             )
         if self._options.check_traffic:
@@ -261,7 +316,7 @@ class Relay:
 async def _redacted_chunks(chunks: AsyncIterator[bytes], key: bytes) -> AsyncIterator[bytes]:
     """The pieces without the key, should the endpoint send it back."""
     async for piece in chunks:
-        yield covered((piece,), (key,))[0] if key in piece else piece
+        yield mask_secrets((piece,), (key,))[0] if key in piece else piece
 
 
 def _total_tokens(reply: bytes) -> int:

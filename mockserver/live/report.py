@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from mockserver import __version__
+from mockserver.contract.formatting import finding_to_json
 from mockserver.contract.rules import Rule, load_live_rules, load_rules
-from mockserver.contract.words import finding_to_json
 from mockserver.live.client import Interaction, LiveRequest
-from mockserver.live.facts import OPEN_QUESTIONS
-from mockserver.live.judging import LocatedFinding
-from mockserver.live.origin import Endpoint
-from mockserver.live.verify import MergedFinding, ProbeResult, Verdict, VerificationRun
+from mockserver.live.endpoint import Endpoint
+from mockserver.live.findings import LocatedFinding
+from mockserver.live.observations import OPEN_QUESTIONS
+from mockserver.live.verification import MergedFinding, ProbeResult, Verdict, VerificationRun
 from mockserver.wire import json
 
 __all__ = ["REPORT_FORMAT_VERSION", "report_bytes", "curl_command", "build_report"]

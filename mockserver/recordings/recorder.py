@@ -14,10 +14,10 @@ from pathlib import Path
 
 from mockserver.contract.findings import Finding
 from mockserver.errors import InvalidExchange
-from mockserver.live.passages import PassThroughChecker, PassThroughExchange
+from mockserver.live.pass_through import PassThroughChecker, PassThroughExchange
 from mockserver.profiles import Profile
-from mockserver.recordings import folder
-from mockserver.recordings.writing import (
+from mockserver.recordings import recording_folder
+from mockserver.recordings.recorded_exchanges import (
     PendingRecording,
     build_exchange,
     pending_recording,
@@ -104,7 +104,7 @@ class Recorder:
     def _number_request(self, pass_through: PassThroughExchange) -> None:
         ticket = pending_recording(pass_through, self._masks, 0, self._secrets)
         if ticket.stem not in self._last_numbers:
-            self._last_numbers[ticket.stem] = folder.highest_number(self._folder, ticket.stem)
+            self._last_numbers[ticket.stem] = recording_folder.highest_number(self._folder, ticket.stem)
         self._last_numbers[ticket.stem] += 1
         self._pending[pass_through] = replace(ticket, number=self._last_numbers[ticket.stem])
 
@@ -117,12 +117,12 @@ class Recorder:
         told = RecordingResult(pass_through, entry)
         if entry.method == "POST" and entry.body and pass_through.is_create_request:
             told.findings = list(entry.findings)
-        told.findings += entry.answered
+        told.findings += entry.reply_findings
         told.problem = _problem(pass_through, ticket)
         if ticket is not None and not unrecorded_reason(pass_through):
             try:
                 exchange = build_exchange(pass_through, ticket, self._upstream, self._profile.name)
-                told.file = folder.add_recording(self._folder, ticket.stem, ticket.number, exchange)
+                told.file = recording_folder.add_recording(self._folder, ticket.stem, ticket.number, exchange)
             except OSError as error:
                 told.problem = f"not recorded: {error.strerror or error}"
             except InvalidExchange as error:

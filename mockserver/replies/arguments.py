@@ -14,7 +14,7 @@ from fractions import Fraction
 from itertools import chain, islice, product
 from typing import Any
 
-from mockserver.errors import InvalidJSON, Unsatisfiable
+from mockserver.errors import InvalidJSON, UnsatisfiableSchema
 from mockserver.replies import harmless, patterns
 from mockserver.replies.bounded import BoundedSchema, Node, pointer
 from mockserver.replies.demands import (
@@ -66,7 +66,7 @@ def draw_value(schema: Any, name: str = "", pick: int = 0) -> Any:
 
 def _drawn(schema: Any, name: str, pick: int, also: list[Node]) -> Any:
     bounded = BoundedSchema(schema)
-    failure: Unsatisfiable | None = None
+    failure: UnsatisfiableSchema | None = None
     # Members that are not required make a call look real, and can be what makes it fail.
     for optional, choice, steps in ((True, pick, 900), (False, pick, 400), (True, pick + 1, 100)):
         try:
@@ -76,11 +76,11 @@ def _drawn(schema: Any, name: str, pick: int, also: list[Node]) -> Any:
             if fault is None:
                 return json.loads(json.dumps(value))
         except (InvalidJSON, RecursionError):
-            fault = Unsatisfiable("", "the value would be nested too deeply")
-        except Unsatisfiable as error:
+            fault = UnsatisfiableSchema("", "the value would be nested too deeply")
+        except UnsatisfiableSchema as error:
             fault = error
         failure = failure or fault
-    raise failure or Unsatisfiable("", "no value was found")
+    raise failure or UnsatisfiableSchema("", "no value was found")
 
 
 # Keywords that a value can break although it was made for its schema.
@@ -115,28 +115,28 @@ class _Draw:
     def step(self, node: Node) -> None:
         self.steps_left -= 1
         if self.steps_left < 0:
-            raise Unsatisfiable(node.pointer, "too many alternatives to search")
+            raise UnsatisfiableSchema(node.pointer, "too many alternatives to search")
 
     def value(self, nodes: list[Node], name: str, turn: int = 0) -> Any:
         """The first candidate that meets all of `nodes`."""
-        failure: Unsatisfiable | None = None
+        failure: UnsatisfiableSchema | None = None
         for way in islice(self.ways(nodes), _MAX_WAYS):
             try:
                 return self.along(way, nodes, name, turn)
-            except Unsatisfiable as error:
+            except UnsatisfiableSchema as error:
                 failure = failure or error
-        raise failure or Unsatisfiable(nodes[0].pointer, "nothing is valid here")
+        raise failure or UnsatisfiableSchema(nodes[0].pointer, "nothing is valid here")
 
     def along(self, way: list[Node], nodes: list[Node], name: str, turn: int) -> Any:
         key = frozenset(node.pointer for node in way if not node.schema.keys() <= _SILENT)
         # If a value has to contain one of its own kind, the inner one would do in its place: so would none.
         if (key and key in self.active) or len(self.active) >= _MAX_NESTING:
-            raise Unsatisfiable(where(way, "$ref"), "can only be met by nesting without end")
+            raise UnsatisfiableSchema(where(way, "$ref"), "can only be met by nesting without end")
         self.active.append(key)
         try:
             checked = asked(nodes)
             careful = any(not _CHECKED.isdisjoint(node.schema) for node in way)
-            fault: Unsatisfiable | None = None
+            fault: UnsatisfiableSchema | None = None
             for candidate in islice(self.candidates(way, name, turn), _MAX_CANDIDATES):
                 self.step(way[-1])
                 found = self.schema.part_fault(checked, candidate) if careful else None
@@ -145,7 +145,7 @@ class _Draw:
                 fault = fault or found
         finally:
             self.active.pop()
-        raise fault or Unsatisfiable(
+        raise fault or UnsatisfiableSchema(
             where(way, "type", "enum", "const"), "no type or value meets all of this"
         )
 
@@ -154,7 +154,7 @@ class _Draw:
     def ways(self, nodes: list[Node]) -> Iterator[list[Node]]:
         """Lists of plain nodes, references resolved and branches chosen, that a value could meet."""
         todo: list[tuple[list[Node], dict[str, Node]]] = [(nodes, {})]
-        refused: Unsatisfiable | None = None
+        refused: UnsatisfiableSchema | None = None
         while todo:
             waiting, done = todo.pop()
             if not waiting:
@@ -163,7 +163,7 @@ class _Draw:
             node, *rest = waiting
             self.step(node)
             if node.schema is False:
-                refused = refused or Unsatisfiable(node.pointer, "nothing is valid here")
+                refused = refused or UnsatisfiableSchema(node.pointer, "nothing is valid here")
                 continue
             if node.schema is True:
                 node = Node({}, node.pointer)
@@ -180,7 +180,7 @@ class _Draw:
         schema = node.schema
         parts = len(schema.get("allOf", ()))
         if parts > self.steps_left:
-            raise Unsatisfiable(where([node], "allOf"), "too many parts")
+            raise UnsatisfiableSchema(where([node], "allOf"), "too many parts")
         always = [node.below("allOf", place) for place in range(parts)]
         if "$ref" in schema:
             always.insert(0, self.schema.resolve(node))
@@ -215,11 +215,11 @@ class _Draw:
         if given:
             yield from (value for value in self.given(given[0], name, turn) if is_of(value, types))
             return
-        failure: Unsatisfiable | None = None
+        failure: UnsatisfiableSchema | None = None
         for kind in types:
             try:
                 yield from _BY_TYPE[kind](self, way, name, turn)
-            except Unsatisfiable as error:
+            except UnsatisfiableSchema as error:
                 failure = failure or error
         yield from _stated(way, types, name, default=False)
         if failure:
@@ -247,7 +247,7 @@ class _Draw:
                         # `^/tmp/` or `^rm -rf /` should name a thing that is not there, not the whole.
                         yield from (written + "null", written) if harmless.guarded(name) else (written,)
                 except patterns.UnsupportedPattern as error:
-                    raise Unsatisfiable(pointer(("pattern",), node.pointer), str(error)) from None
+                    raise UnsatisfiableSchema(pointer(("pattern",), node.pointer), str(error)) from None
         # What `not` or a second branch of oneOf may want: other texts, long ones, none at all.
         yield from harmless.fitting(name, least, most, turn + 1)
         yield from harmless.fitting(name, int(min(most, max(least, 40))), most, turn)
@@ -275,9 +275,9 @@ class _Draw:
         least, most = limits(way, "minProperties", "maxProperties", _MAX_MEMBERS)
         required = names_with(way, [])
         if len(required) > _MAX_ITEMS:
-            raise Unsatisfiable(where(way, "required", "dependentRequired"), "more members than are drawn")
+            raise UnsatisfiableSchema(where(way, "required", "dependentRequired"), "more members than are drawn")
         if len(required) > most:
-            raise Unsatisfiable(where(way, "maxProperties"), "more members are required")
+            raise UnsatisfiableSchema(where(way, "maxProperties"), "more members are required")
         listed = list(dict.fromkeys(name for node in way for name in node.schema.get("properties", ())))
         wished = listed if self.optional and not required else []
         plans = [wished, [], listed] if self.optional else [[]]
@@ -287,7 +287,7 @@ class _Draw:
                 # Objects of nothing but members of our own differ by their number.
                 self.fill(way, members, listed, least if listed else int(min(least + turn, most)), turn)
                 yield members
-        with suppress(Unsatisfiable):
+        with suppress(UnsatisfiableSchema):
             more = self.members(way, required, [], turn, most)
             self.fill(way, more, listed, int(min(len(more) + 3, most)), turn)
             yield more
@@ -305,7 +305,7 @@ class _Draw:
                         for new in names
                         if new not in members
                     }
-                except Unsatisfiable:
+                except UnsatisfiableSchema:
                     continue
                 members.update(added)
         return members
@@ -315,7 +315,7 @@ class _Draw:
     ) -> None:
         """Add members until there are `least`: listed ones first, then ones with names of our own."""
         names = chain(listed, self.new_names(way)) if len(members) < least else ()
-        failure: Unsatisfiable | None = None
+        failure: UnsatisfiableSchema | None = None
         for name in islice(names, 2 * least + _MAX_OPTIONAL):
             if len(members) >= least:
                 return
@@ -323,11 +323,11 @@ class _Draw:
                 for new in names_with(way, [*members, name]):
                     if new not in members:
                         members[new] = self.value(self.member(way, new), new, turn)
-            except Unsatisfiable as error:
+            except UnsatisfiableSchema as error:
                 failure = failure or error
         if len(members) < least:
             reason = f"no more members can be added ({failure.reason})" if failure else "no more members"
-            raise Unsatisfiable(where(way, "minProperties"), reason)
+            raise UnsatisfiableSchema(where(way, "minProperties"), reason)
 
     def member(self, way: list[Node], name: str, asked: str = "") -> list[Node]:
         """The nodes that apply to the member `name`."""
@@ -358,19 +358,19 @@ class _Draw:
         least, most = limits(way, "minItems", "maxItems", _MAX_ITEMS)
         wanted = [below for node in way for below in self.contained(node)]
         if len(wanted) > min(most, _MAX_ITEMS):
-            raise Unsatisfiable(
+            raise UnsatisfiableSchema(
                 where(way, "minContains", "contains"), "more items than an array here may have"
             )
         listed = max((len(node.schema.get("prefixItems", ())) for node in way), default=0)
         typical = max(listed, 1 if any("items" in node.schema for node in way) else 0)
-        failure: Unsatisfiable | None = None
+        failure: UnsatisfiableSchema | None = None
         # Among the first items, behind the listed ones, or met by those without our doing.
         for besides in (wanted, [*[None] * listed, *wanted], []) if wanted else ([],):
             count = int(min(max(least, len(besides)), most))
             for number in (typical, count) if self.optional and count < typical <= most else (count,):
                 try:
                     yield self.items(way, besides, number, name, turn)
-                except Unsatisfiable as error:
+                except UnsatisfiableSchema as error:
                     failure = failure or error
         if failure:
             raise failure
@@ -406,7 +406,7 @@ class _Draw:
             if key not in seen:
                 seen.add(key)
                 return value
-        raise Unsatisfiable(where(way, "uniqueItems"), "not enough different items")
+        raise UnsatisfiableSchema(where(way, "uniqueItems"), "not enough different items")
 
 
 _BY_TYPE: dict[str, Callable[[_Draw, list[Node], str, int], Iterator[Any]]] = {

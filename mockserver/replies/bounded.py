@@ -14,7 +14,7 @@ from itertools import product
 from typing import Any
 from urllib.parse import quote, unquote
 
-from mockserver.errors import Unsatisfiable
+from mockserver.errors import UnsatisfiableSchema
 from mockserver.replies.patterns import weight
 
 __all__ = ["BoundedSchema", "Node", "pointer"]
@@ -79,7 +79,7 @@ class BoundedSchema:
             self.root = {name: value for name, value in self.root.items() if name not in {"$schema", "$id"}}
         try:
             self._whole = _validator(self.root)
-        except Unsatisfiable as error:
+        except UnsatisfiableSchema as error:
             # Of references that lead nowhere the validator says what, not where.
             for node, keyword in () if error.pointer else scan.references:
                 self.resolve(node, keyword)
@@ -90,7 +90,7 @@ class BoundedSchema:
         reference = node.schema[keyword]
         fragment = unquote(reference.removeprefix("#"))
         if not reference.startswith("#"):
-            raise Unsatisfiable(
+            raise UnsatisfiableSchema(
                 pointer((keyword,), node.pointer), "only references within the schema are followed"
             )
         if fragment in self.anchors:
@@ -101,22 +101,22 @@ class BoundedSchema:
                 name = step.replace("~1", "/").replace("~0", "~")
                 found = found.below(int(name) if isinstance(found.schema, list) else name)
         except (KeyError, IndexError, TypeError, ValueError):
-            raise Unsatisfiable(pointer((keyword,), node.pointer), "the reference leads nowhere") from None
+            raise UnsatisfiableSchema(pointer((keyword,), node.pointer), "the reference leads nowhere") from None
         return found
 
-    def fault(self, value: Any) -> Unsatisfiable | None:
+    def fault(self, value: Any) -> UnsatisfiableSchema | None:
         """Why `value` is not valid under the whole schema, naming the keyword; None if it is valid."""
         self._visits = 0
         if self._cost(Node(self.root, ""), value) > _MAX_EVALUATIONS:
-            return Unsatisfiable("", "too much to check")
+            return UnsatisfiableSchema("", "too much to check")
         return None if self._whole.is_valid(value) else _first_fault(self._whole, value)
 
-    def part_fault(self, nodes: Iterable[Node], value: Any) -> Unsatisfiable | None:
+    def part_fault(self, nodes: Iterable[Node], value: Any) -> UnsatisfiableSchema | None:
         """Like `fault` for parts of the schema, as long as checks are affordable; then None."""
         for node in nodes:
             if isinstance(node.schema, bool):
                 if not node.schema:
-                    return Unsatisfiable(node.pointer, "nothing is valid here")
+                    return UnsatisfiableSchema(node.pointer, "nothing is valid here")
                 continue
             if not self._affordable(node, value):
                 return None
@@ -125,7 +125,7 @@ class BoundedSchema:
                 # The library's errors carry those of all branches: dear, and only the first are read.
                 self._faults += 1
                 few = self._faults <= _MAX_FAULTS
-                return _first_fault(part, value) if few else Unsatisfiable(node.pointer, "no value was found")
+                return _first_fault(part, value) if few else UnsatisfiableSchema(node.pointer, "no value was found")
         return None
 
     def matches(self, pattern: str, text: str) -> bool:
@@ -143,7 +143,7 @@ class BoundedSchema:
             return False
         try:
             self._evaluations += self._cost(node, value)
-        except Unsatisfiable:
+        except UnsatisfiableSchema:
             # Whether that is in the way of a value is for the check of the whole to say.
             self._evaluations = _MAX_EVALUATIONS
         if node.pointer not in self._parts:
@@ -169,10 +169,10 @@ class BoundedSchema:
         key = (id(schema), id(value))
         if key in seen:
             if not seen[key]:
-                raise Unsatisfiable(near, "a $ref that leads back to itself")
+                raise UnsatisfiableSchema(near, "a $ref that leads back to itself")
             return seen[key]
         if self._visits > _MAX_VISITS or depth > _MAX_NESTING:
-            raise Unsatisfiable(near, "nested too widely or too deeply")
+            raise UnsatisfiableSchema(near, "nested too widely or too deeply")
         seen[key] = 0
         total = 1 + len(schema) + _own_effort(schema, value)
         for keyword in _REFERENCES:
@@ -361,8 +361,8 @@ class _Scan:
 _NOTED = {*_REFERENCES, "$anchor", "$dynamicAnchor", "pattern", "patternProperties"}
 
 
-def _refusal(way: _Way, reason: str) -> Unsatisfiable:
-    return Unsatisfiable(pointer(_steps(way)), reason)
+def _refusal(way: _Way, reason: str) -> UnsatisfiableSchema:
+    return UnsatisfiableSchema(pointer(_steps(way)), reason)
 
 
 def _steps(way: _Way) -> list[str | int]:
@@ -394,9 +394,9 @@ def _validator(schema: Any, registry: Any = None) -> Any:
     try:
         return library.Draft202012Validator(schema, registry=registry, **options)
     except library.ValidationError as error:
-        raise Unsatisfiable(pointer(error.instance_path), _said(error.message)) from None
+        raise UnsatisfiableSchema(pointer(error.instance_path), _said(error.message)) from None
     except ValueError as error:
-        raise Unsatisfiable("", _said(str(error))) from None
+        raise UnsatisfiableSchema("", _said(str(error))) from None
 
 
 def _registry(root: Any) -> Any:
@@ -405,14 +405,14 @@ def _registry(root: Any) -> Any:
         resources = [(_ROOT, root)]
         return library.Registry(resources, draft=library.Draft202012, retriever=options["retriever"])
     except ValueError as error:
-        raise Unsatisfiable("", _said(str(error))) from None
+        raise UnsatisfiableSchema("", _said(str(error))) from None
 
 
-def _first_fault(validator: Any, value: Any) -> Unsatisfiable:
+def _first_fault(validator: Any, value: Any) -> UnsatisfiableSchema:
     error = next(iter(validator.iter_errors(value)), None)
     if error is None:
-        return Unsatisfiable("", "not valid")
-    return Unsatisfiable(pointer(error.schema_path), _said(error.message))
+        return UnsatisfiableSchema("", "not valid")
+    return UnsatisfiableSchema(pointer(error.schema_path), _said(error.message))
 
 
 def _said(message: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any
 
-from mockserver.errors import Unsatisfiable
+from mockserver.errors import UnsatisfiableSchema
 from mockserver.replies.bounded import Node, pointer
 
 __all__ = [
@@ -96,9 +96,9 @@ def limits(way: list[Node], least: str, most: str, bound: int) -> tuple[int, flo
     low = max((math.ceil(node.schema.get(least, 0)) for node in way), default=0)
     high = min((node.schema.get(most, math.inf) for node in way), default=math.inf)
     if low > bound:
-        raise Unsatisfiable(where(way, least), f"more than {bound} is not drawn")
+        raise UnsatisfiableSchema(where(way, least), f"more than {bound} is not drawn")
     if low > high:
-        raise Unsatisfiable(where(way, most), f"less than {least} asks for")
+        raise UnsatisfiableSchema(where(way, most), f"less than {least} asks for")
     return low, high
 
 
@@ -110,7 +110,7 @@ def interval(way: list[Node]) -> tuple[Fraction, Fraction]:
         high = min(high, *_fractions(node, "maximum", "exclusiveMaximum"), _HUGE)
     if low > high:
         keywords = ("maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum")
-        raise Unsatisfiable(where(way, *keywords), "no number is large and small enough")
+        raise UnsatisfiableSchema(where(way, *keywords), "no number is large and small enough")
     return low, high
 
 
@@ -159,7 +159,7 @@ def common_multiple(way: list[Node], *, whole: bool) -> Fraction | None:
         numerator = math.lcm(common.numerator, step.numerator)
         common = Fraction(numerator, math.gcd(common.denominator, step.denominator))
         if numerator.bit_length() > 1_000:
-            raise Unsatisfiable(where(way, "multipleOf"), "no multiple is small enough")
+            raise UnsatisfiableSchema(where(way, "multipleOf"), "no multiple is small enough")
     return common
 
 

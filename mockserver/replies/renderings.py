@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 from mockserver.errors import ConfigurationError
-from mockserver.profiles import document, profile_names
+from mockserver.profiles import load_profile_document, profile_names
 from mockserver.wire import json
 
 __all__ = ["Rendering", "load_rendering", "rendering_names"]
@@ -66,15 +66,15 @@ class Rendering:
 
 def rendering_names(profile: str) -> tuple[str, ...]:
     """Renderings that a profile has, the default first."""
-    return tuple(document(profile)["renderings"])
+    return tuple(load_profile_document(profile)["renderings"])
 
 
 @cache
 def load_rendering(profile: str, name: str) -> Rendering:
     """A profile's rendering; ConfigurationError names those there are."""
-    known = document(profile)["renderings"]
+    known = load_profile_document(profile)["renderings"]
     if not known:
-        played = ", ".join(each for each in profile_names() if document(each)["renderings"])
+        played = ", ".join(each for each in profile_names() if load_profile_document(each)["renderings"])
         raise ConfigurationError(f"the profile {profile} is one to judge by, not to play; to play: {played}")
     if name not in known:
         raise ConfigurationError(f"no rendering {name!r} in {profile}; there are: {', '.join(known)}")

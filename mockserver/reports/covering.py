@@ -26,7 +26,7 @@ def _crossed(told: Exchange) -> Iterator[WireValue]:
     yield from _of_body(told.request, "request")
     yield from _of_body(told.reply, "response")
     for event in told.stream.events if told.stream is not None else ():
-        value = json.value_or_none(event.data) if event.number is not None else None
+        value = json.loads_or_none(event.data) if event.number is not None else None
         if isinstance(value, dict) and "type" in value:
             yield WireValue("event", "stream", value)
 
@@ -34,5 +34,5 @@ def _crossed(told: Exchange) -> Iterator[WireValue]:
 def _of_body(body: Body | None, kind: str) -> Iterator[WireValue]:
     if body is not None and body.schema:
         yield WireValue(
-            body.schema, "error" if body.schema.startswith("error") else kind, json.value_or_none(body.text)
+            body.schema, "error" if body.schema.startswith("error") else kind, json.loads_or_none(body.text)
         )

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from mockserver.errors import EventTooLarge
 from mockserver.reports.model import Event, Kind, Lane, Stream
 from mockserver.wire import json, sse
-from mockserver.wire.redaction import REDACTED, masked, redact
+from mockserver.wire.redaction import REDACTED, mask, redact
 
 __all__ = ["FINISH", "MAX_LANES", "Piece", "kind_of", "read_stream", "values_stream"]
 
@@ -92,7 +92,7 @@ def _of_frame(at: float | None, frame: sse.Frame) -> Iterator[_Read]:
     elif frame.data.strip() == "[DONE]":
         yield _Read(at, frame.data, None, "[DONE]", is_event=False)
     else:
-        yield _Read(at, frame.data, json.value_or_none(frame.data.encode(errors="replace")), frame.event)
+        yield _Read(at, frame.data, json.loads_or_none(frame.data.encode(errors="replace")), frame.event)
 
 
 def _lines(pieces: Iterable[Piece]) -> Iterator[_Read]:
@@ -106,7 +106,7 @@ def _lines(pieces: Iterable[Piece]) -> Iterator[_Read]:
 
 
 def _of_line(at: float | None, line: bytes) -> _Read:
-    return _Read(at, line.decode(errors="replace").strip(), json.value_or_none(line))
+    return _Read(at, line.decode(errors="replace").strip(), json.loads_or_none(line))
 
 
 def kind_of(kind: str) -> Kind:
@@ -220,7 +220,7 @@ class _Lanes:
 
 def _without_split_keys(stream: Stream, secrets: Sequence[str]) -> Stream:
     """The stream without keys that came in pieces: whole in no event, and whole again in the lane's text."""
-    clean = [masked(lane.text, secrets) for lane in stream.lanes]
+    clean = [mask(lane.text, secrets) for lane in stream.lanes]
     if all(text == lane.text for text, lane in zip(clean, stream.lanes, strict=True)):
         return stream
     at = [0] * len(clean)

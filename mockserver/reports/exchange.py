@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from mockserver.contract.findings import Finding, Severity
-from mockserver.contract.words import comparison_lines, format_location, format_value
+from mockserver.contract.formatting import comparison_lines, format_location, format_value
 from mockserver.reports import timeline
 from mockserver.reports.markup import Markup, data_block, join, tag
 from mockserver.reports.model import Body, Exchange, Kind, Mark, Stream

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from mockserver.contract.detect import DetectedContent, detect_content
+from mockserver.contract.detection import DetectedContent, detect_content
 from mockserver.contract.findings import Finding
+from mockserver.contract.formatting import finding_to_json, redact_finding
 from mockserver.contract.operations import find_operation
-from mockserver.contract.words import finding_to_json, redact_finding
 from mockserver.errors import InvalidExchange, InvalidJSON
 from mockserver.exchanges import Exchange as ExchangeFile
-from mockserver.exchanges import Recorded, parse_exchange, recorded_chunks
+from mockserver.exchanges import RecordingMetadata, parse_exchange, recorded_chunks
 from mockserver.profiles import load_profile
 from mockserver.reports.events import Piece, read_stream, values_stream
 from mockserver.reports.model import Body, Exchange, Mark, Stream
@@ -114,7 +114,7 @@ def _final(stream: Stream, title: str, head: Head) -> Body:
     """The response as the last event has it that has one: what the reply came to."""
     for event in reversed(stream.events):
         if event.number is not None and '"response"' in event.data:
-            value = json.value_or_none(event.data.encode(errors="replace"))
+            value = json.loads_or_none(event.data.encode(errors="replace"))
             if isinstance(value, dict) and isinstance(value.get("response"), dict):
                 text = json.dumps(value["response"]).decode()
                 return Body(f"{title} · as of {event.type}", text, True, head, event.number)
@@ -143,7 +143,7 @@ def _exchange(name: str, file: ExchangeFile, marks: Iterable[Mark]) -> Exchange:
     )
 
 
-def _recording(told: Recorded | None) -> list[tuple[str, str]]:
+def _recording(told: RecordingMetadata | None) -> list[tuple[str, str]]:
     """How a recording was taken."""
     if told is None:
         return []

@@ -14,26 +14,26 @@ from dataclasses import dataclass
 
 from mockserver.errors import ConfigurationError
 from mockserver.exchanges import Exchange
-from mockserver.profiles import LATEST, latest_profile
+from mockserver.profiles import LATEST, latest_profile_name
 from mockserver.server.access import ApiKeys, parse_bearer_key, require_sendable_key
-from mockserver.server.delivery import Delivery
+from mockserver.server.delivery.delivery import Delivery
 from mockserver.server.faults import parse_fault
-from mockserver.server.limits import Limiter, parse_limits
-from mockserver.server.sessions import FIRST, Session, open_session, sibling
+from mockserver.server.limits import RateLimiter, parse_limits
+from mockserver.server.sessions import DEFAULT_SESSION_NAME, Session, derive_session, open_session
 from mockserver.server.store import Store
 
-__all__ = ["MOST", "PREFIX", "SESSION_HEADER", "Directory", "Terms", "require_name"]
+__all__ = ["MAX_NAMED_SESSIONS", "SESSION_PATH_PREFIX", "SESSION_HEADER", "SessionRegistry", "SessionOverrides", "require_session_name"]
 
 SESSION_HEADER = b"x-mock-session"
-PREFIX = "/s/"
+SESSION_PATH_PREFIX = "/s/"
 #: Sessions beside the first that are kept at once.
-MOST = 1_000
+MAX_NAMED_SESSIONS = 1_000
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class SessionOverrides:
     """What is otherwise about a session than about its server; None: nothing."""
 
     profile: str | None = None
@@ -52,9 +52,9 @@ class Terms:
         return f"Terms({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
 
-def require_name(name: str) -> str:
+def require_session_name(name: str) -> str:
     """The name; ConfigurationError where a session can not be called that."""
-    if not _NAME.fullmatch(name):
+    if not _NAME_PATTERN.fullmatch(name):
         raise ConfigurationError(
             "a session's name is 1 to 64 letters, digits, '.', '_' and '-', a letter or digit first,"
             f" not {name[:40]!r}"
@@ -62,88 +62,88 @@ def require_name(name: str) -> str:
     return name
 
 
-class Directory:
+class SessionRegistry:
     """Sessions by name."""
 
-    def __init__(self, first: Session, store: Store, keys: ApiKeys, most: int = MOST) -> None:
-        self.first = first
-        self.keys: dict[str, str] = {}
+    def __init__(self, default_session: Session, store: Store, api_keys: ApiKeys, max_sessions: int = MAX_NAMED_SESSIONS) -> None:
+        self.default_session = default_session
+        self.names_by_key: dict[str, str] = {}
         """Names of sessions by the keys that belong to them."""
-        self.told: Callable[[str], None] = lambda _: None
+        self.on_evicted: Callable[[str], None] = lambda _: None
         """Is told which session is forgotten for want of room."""
-        self.lent: Callable[[], None] = lambda: None
+        self.on_keys_changed: Callable[[], None] = lambda: None
         """Is told when other keys belong to sessions."""
         self._store = store
-        self._accepted = keys
-        self._most = most
+        self._api_keys = api_keys
+        self._max_sessions = max_sessions
         # What the server was started with: what is set in force later is the first session's own affair.
-        self._faults = first.faults
-        self._own: tuple[Exchange, ...] = first.own.exchanges
-        self._named: OrderedDict[str, Session] = OrderedDict()
+        self._initial_faults = default_session.faults
+        self._user_exchanges: tuple[Exchange, ...] = default_session.user_exchange_index.exchanges
+        self._named_sessions: OrderedDict[str, Session] = OrderedDict()
 
     def __iter__(self) -> Iterator[Session]:
         """The first, and then all that are named, those asked for last at the end."""
-        return iter((self.first, *self._named.values()))
+        return iter((self.default_session, *self._named_sessions.values()))
 
     def __len__(self) -> int:
-        return 1 + len(self._named)
+        return 1 + len(self._named_sessions)
 
-    def name_of(self, headers: Mapping[bytes, bytes], prefix: str, *, by_header: bool) -> str:
+    def resolve_name(self, headers: Mapping[bytes, bytes], path_session: str, *, allow_header: bool) -> str:
         """Name of the session that a request is for; ConfigurationError where that can be none.
 
         `by_header`: the header may say it. `prefix` is what the path says, if anything.
         """
-        said = headers.get(SESSION_HEADER) if by_header else None
+        said = headers.get(SESSION_HEADER) if allow_header else None
         if said is not None:
-            return require_name(said.decode("latin-1"))
-        if prefix:
-            return require_name(prefix)
-        return self.keys.get(parse_bearer_key(headers.get(b"authorization")), FIRST) if self.keys else FIRST
+            return require_session_name(said.decode("latin-1"))
+        if path_session:
+            return require_session_name(path_session)
+        return self.names_by_key.get(parse_bearer_key(headers.get(b"authorization")), DEFAULT_SESSION_NAME) if self.names_by_key else DEFAULT_SESSION_NAME
 
     def get(self, name: str) -> Session | None:
         """The session of a name, which has been asked for now; None where there is none (any more)."""
-        if name == FIRST:
-            return self.first
-        session = self._named.get(name)
+        if name == DEFAULT_SESSION_NAME:
+            return self.default_session
+        session = self._named_sessions.get(name)
         if session is not None:
-            self._named.move_to_end(name)
+            self._named_sessions.move_to_end(name)
         return session
 
-    async def open(self, name: str, terms: Terms | None = None) -> Session:
+    async def open(self, name: str, overrides: SessionOverrides | None = None) -> Session:
         """The session of a name, a new one where there is none, and also where terms are given.
 
         ConfigurationError where it can not be called that, or the terms can not be used.
         """
-        if terms is None and (known := self.get(name)) is not None:
+        if overrides is None and (known := self.get(name)) is not None:
             return known
-        if require_name(name) == FIRST:
-            raise ConfigurationError(f"the session {FIRST!r} is as its server was started")
-        session = self._made(name, terms or Terms())
+        if require_session_name(name) == DEFAULT_SESSION_NAME:
+            raise ConfigurationError(f"the session {DEFAULT_SESSION_NAME!r} is as its server was started")
+        session = self._create_session(name, overrides or SessionOverrides())
         await self.close(name)
         # From here on whoever names it gets this one: nothing is waited for before.
-        self._named[name] = session
-        if terms is not None and terms.api_key is not None:
-            self._lend({**self.keys, terms.api_key: name})
-        while len(self._named) > self._most:
-            oldest = next(iter(self._named))
+        self._named_sessions[name] = session
+        if overrides is not None and overrides.api_key is not None:
+            self._set_session_keys({**self.names_by_key, overrides.api_key: name})
+        while len(self._named_sessions) > self._max_sessions:
+            oldest = next(iter(self._named_sessions))
             await self.close(oldest)
-            self.told(f"session {oldest} is forgotten: {self._most} others were asked for since")
+            self.on_evicted(f"session {oldest} is forgotten: {self._max_sessions} others were asked for since")
         return session
 
     async def close(self, name: str) -> bool:
         """Forget a session with all that happened in it; whether there was one."""
-        session = self._named.pop(name, None)
+        session = self._named_sessions.pop(name, None)
         if session is None:  # and nothing is waited for
             return False
-        if name in self.keys.values():
-            self._lend({key: owner for key, owner in self.keys.items() if owner != name})
+        if name in self.names_by_key.values():
+            self._set_session_keys({key: owner for key, owner in self.names_by_key.items() if owner != name})
         session.journal.close()
         await self._store.clear(name)
         return True
 
     async def close_all(self) -> int:
         """Forget every session but the first; how many there were."""
-        names = [*self._named]
+        names = [*self._named_sessions]
         for name in names:
             await self.close(name)
         return len(names)
@@ -153,49 +153,49 @@ class Directory:
         session.reset()
         await self._store.clear(session.name)
 
-    def use_exchanges(self, own: Iterable[Exchange]) -> None:
+    def use_exchanges(self, user_exchanges: Iterable[Exchange]) -> None:
         """Answer from these of the user's from now on, in every session; InvalidExchange, and all stays."""
-        own = tuple(own)
+        user_exchanges = tuple(user_exchanges)
         fresh = {each.profile.name: each for each in self}
         made = {
-            name: open_session(profile=name, rendering=each.rendering, own=own)
+            name: open_session(profile=name, rendering=each.rendering, user_exchanges=user_exchanges)
             for name, each in fresh.items()
         }
         for session in self:
             ready = made[session.profile.name]
-            session.replies = ready.replies
-            session.matcher, session.own = ready.matcher.again(), ready.own.again()
-        self._own = own
+            session.exchange_replies = ready.exchange_replies
+            session.exchange_index, session.user_exchange_index = ready.exchange_index.for_new_session(), ready.user_exchange_index.for_new_session()
+        self._user_exchanges = user_exchanges
 
-    def _made(self, name: str, terms: Terms) -> Session:
-        first = self.first
-        profile = latest_profile() if terms.profile == LATEST else terms.profile or first.profile.name
-        rendering = terms.rendering or first.rendering
-        session = sibling(first, name, terms.seed)
+    def _create_session(self, name: str, overrides: SessionOverrides) -> Session:
+        first = self.default_session
+        profile = latest_profile_name() if overrides.profile == LATEST else overrides.profile or first.profile.name
+        rendering = overrides.rendering or first.rendering
+        session = derive_session(first, name, overrides.seed)
         if (profile, rendering) != (first.profile.name, first.rendering):
-            _made_anew(session, profile, rendering, self._own)
-        session.faults = self._faults if terms.fault is None else tuple(map(parse_fault, terms.fault))
-        if terms.limit is not None:
-            limits = parse_limits(terms.limit)
-            session.limiter = Limiter(limits) if limits else None
-        if terms.strict is not None:
-            session.strict = terms.strict
-        session.delivery = Delivery(pace=terms.pace, chunking=terms.chunking).with_defaults(session.delivery)
-        if terms.api_key is not None and self.keys.get(require_sendable_key(terms.api_key), name) != name:
+            _switch_profile(session, profile, rendering, self._user_exchanges)
+        session.faults = self._initial_faults if overrides.fault is None else tuple(map(parse_fault, overrides.fault))
+        if overrides.limit is not None:
+            limits = parse_limits(overrides.limit)
+            session.limiter = RateLimiter(limits) if limits else None
+        if overrides.strict is not None:
+            session.strict = overrides.strict
+        session.delivery = Delivery(pace=overrides.pace, chunking=overrides.chunking).with_defaults(session.delivery)
+        if overrides.api_key is not None and self.names_by_key.get(require_sendable_key(overrides.api_key), name) != name:
             raise ConfigurationError("that key belongs to another session")
         return session
 
-    def _lend(self, keys: dict[str, str]) -> None:
-        self.keys = keys
-        self._accepted.set_session_keys(keys)
-        self.lent()
+    def _set_session_keys(self, names_by_key: dict[str, str]) -> None:
+        self.names_by_key = names_by_key
+        self._api_keys.set_session_keys(names_by_key)
+        self.on_keys_changed()
 
 
-def _made_anew(session: Session, profile: str, rendering: str, own: tuple[Exchange, ...]) -> None:
+def _switch_profile(session: Session, profile: str, rendering: str, user_exchanges: tuple[Exchange, ...]) -> None:
     """Put a session into another age or rendering: what depends on them is made anew."""
     usual = session.models is session.profile.models or session.profile.any_model
     models = None if usual else session.models
-    made = open_session(session.name, profile=profile, rendering=rendering, models=models, own=own)
+    made = open_session(session.name, profile=profile, rendering=rendering, models=models, user_exchanges=user_exchanges)
     session.profile, session.rendering, session.models = made.profile, made.rendering, made.models
-    session.judge, session.matcher, session.own = made.judge, made.matcher, made.own
-    session.replies = made.replies
+    session.request_checker, session.exchange_index, session.user_exchange_index = made.request_checker, made.exchange_index, made.user_exchange_index
+    session.exchange_replies = made.exchange_replies

@@ -8,15 +8,15 @@ from mockserver.contract.check import check_body
 from mockserver.contract.findings import Severity
 from mockserver.errors import InvalidJSON
 from mockserver.ids import request_digest
-from mockserver.server.bodies import read_body
-from mockserver.server.endpoint import HttpRequest, require_json_content_type
-from mockserver.server.envelopes import ApiError, error_from_finding
+from mockserver.server.errors import ApiError, error_from_finding
+from mockserver.server.http.request_body import read_body
+from mockserver.server.http.responses_endpoint import HttpRequest, require_json_content_type
 from mockserver.wire import json
 
-__all__ = ["drawn_digits", "judged_body"]
+__all__ = ["derive_id_digits", "read_validated_body"]
 
 
-async def judged_body(request: HttpRequest, kind: str) -> dict[str, Any]:
+async def read_validated_body(request: HttpRequest, schema_name: str) -> dict[str, Any]:
     """The body, judged by its schema; ApiError 400 where the contract refuses it. None at all is `{}`."""
     require_json_content_type(request.headers.get(b"content-type"))
     request.body = await read_body(request.receive, request.headers.get(b"content-length"))
@@ -27,7 +27,7 @@ async def judged_body(request: HttpRequest, kind: str) -> dict[str, Any]:
             f"Required body invalid, please check the request body format. The body is not JSON: {error}."
         )
         raise ApiError(400, "InvalidParameter", message) from None
-    findings = tuple(check_body(body, kind, request.session.profile))
+    findings = tuple(check_body(body, schema_name, request.session.profile))
     for finding in findings:
         if finding.severity is Severity.ERROR:
             raise error_from_finding(finding, findings)
@@ -35,8 +35,8 @@ async def judged_body(request: HttpRequest, kind: str) -> dict[str, Any]:
     return known
 
 
-def drawn_digits(request: HttpRequest, count: int) -> list[str]:
+def derive_id_digits(request: HttpRequest, count: int) -> list[str]:
     """32 hex digits for each of so many ids, from what is asked."""
     asked = f"{request.scope['method']} {request.scope['path']}\n".encode(errors="replace")
     digest = request_digest(asked + request.body)
-    return request.session.ids.draw(digest, request.session.occurrence(digest), count)
+    return request.session.ids.draw(digest, request.session.next_occurrence(digest), count)

@@ -14,14 +14,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 
 from mockserver.errors import ConfigurationError
-from mockserver.server.faults import find_fault
+from mockserver.server.faults import find_service_fault
 
-__all__ = ["Limiter", "Limits", "parse_limits"]
+__all__ = ["RateLimiter", "Limits", "parse_limits"]
 
 _MINUTE, _SECOND = 60.0, 1.0
-_USABLE = 0.8
+_USABLE_SHARE = 0.8
 #: Pairs of key and model that are counted, the least recent forgotten first.
-_COUNTED = 10_000
+_MAX_COUNTERS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,100 +60,100 @@ def parse_limits(texts: Iterable[str]) -> Limits | None:
 
 
 @dataclass(slots=True)
-class _Use:
+class _UsageCounter:
     """What one key asked of one model within the last minute."""
 
-    asked: deque[tuple[float, int]] = field(default_factory=deque)
+    requests: deque[tuple[float, int]] = field(default_factory=deque)
     """(when, tokens), oldest first."""
     tokens: int = 0
 
-    def forget(self, before: float) -> None:
-        while self.asked and self.asked[0][0] <= before:
-            self.tokens -= self.asked.popleft()[1]
+    def drop_until(self, moment: float) -> None:
+        while self.requests and self.requests[0][0] <= moment:
+            self.tokens -= self.requests.popleft()[1]
 
     def add(self, now: float, tokens: int) -> None:
-        self.asked.append((now, tokens))
+        self.requests.append((now, tokens))
         self.tokens += tokens
 
-    def within(self, since: float) -> tuple[int, int]:
+    def count_since(self, moment: float) -> tuple[int, int]:
         """(requests, tokens) since a moment."""
         requests = tokens = 0
-        for at, count in reversed(self.asked):
-            if at <= since:
+        for at, count in reversed(self.requests):
+            if at <= moment:
                 break
             requests, tokens = requests + 1, tokens + count
         return requests, tokens
 
 
-class Limiter:
+class RateLimiter:
     """Counts what is asked, and refuses what is too much."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._uses: dict[tuple[bytes, str], _Use] = {}
-        self._open: dict[bytes, int] = {}
+        self._counters: dict[tuple[bytes, str], _UsageCounter] = {}
+        self._in_flight: dict[bytes, int] = {}
 
     def admit(self, key: bytes, model: str, tokens: int, now: float) -> None:
         """Count a request with so many input tokens; ApiError 429 where it is one too many."""
-        use = self._uses.pop((key, model), None) or _Use()
-        self._uses[key, model] = use
-        if len(self._uses) > _COUNTED:
-            del self._uses[next(iter(self._uses))]
-        use.forget(now - _MINUTE)
+        use = self._counters.pop((key, model), None) or _UsageCounter()
+        self._counters[key, model] = use
+        if len(self._counters) > _MAX_COUNTERS:
+            del self._counters[next(iter(self._counters))]
+        use.drop_until(now - _MINUTE)
         limits = self.limits
-        requests, spent = use.within(now - _SECOND)
+        requests, spent = use.count_since(now - _SECOND)
         if limits.burst is not None and requests >= limits.burst:
-            raise find_fault("burst-rate").refusal(asked_for=False)
+            raise find_service_fault("burst-rate").to_api_error(requested=False)
         if limits.requests is not None and (
-            len(use.asked) >= limits.requests or requests >= _a_second(limits.requests)
+            len(use.requests) >= limits.requests or requests >= _per_second(limits.requests)
         ):
-            raise find_fault("request-quota").refusal(asked_for=False)
+            raise find_service_fault("request-quota").to_api_error(requested=False)
         if limits.tokens is not None and (
-            use.tokens + tokens > limits.tokens or (requests and spent + tokens > _a_second(limits.tokens))
+            use.tokens + tokens > limits.tokens or (requests and spent + tokens > _per_second(limits.tokens))
         ):
-            raise find_fault("allocation-quota").refusal(asked_for=False)
+            raise find_service_fault("allocation-quota").to_api_error(requested=False)
         use.add(now, tokens)
 
-    def spend(self, key: bytes, model: str, tokens: int) -> None:
+    def add_output_tokens(self, key: bytes, model: str, tokens: int) -> None:
         """Count the tokens of an answer."""
-        use = self._uses.get((key, model))
-        if use is not None and use.asked:
-            at, count = use.asked.pop()
-            use.asked.append((at, count + tokens))
+        use = self._counters.get((key, model))
+        if use is not None and use.requests:
+            at, count = use.requests.pop()
+            use.requests.append((at, count + tokens))
             use.tokens += tokens
 
-    def enter(self, key: bytes) -> None:
+    def begin_request(self, key: bytes) -> None:
         """A request is being answered; ApiError 429 where there are too many of its key."""
-        count = self._open.get(key, 0)
+        count = self._in_flight.get(key, 0)
         if self.limits.concurrency is not None and count >= self.limits.concurrency:
-            raise find_fault("concurrency").refusal(asked_for=False)
-        self._open[key] = count + 1
+            raise find_service_fault("concurrency").to_api_error(requested=False)
+        self._in_flight[key] = count + 1
 
-    def leave(self, key: bytes) -> None:
+    def end_request(self, key: bytes) -> None:
         """It has been answered."""
-        left = self._open.get(key, 1) - 1
+        left = self._in_flight.get(key, 1) - 1
         if left:
-            self._open[key] = left
+            self._in_flight[key] = left
         else:
-            self._open.pop(key, None)
+            self._in_flight.pop(key, None)
 
-    def fitting(self, tokens: int) -> int:
+    def limit_context(self, tokens: int) -> int:
         """The input tokens that the model gets to see; ApiError 400 where all must fit."""
         window = self.limits.context
-        if window is None or tokens <= int(window * _USABLE):
+        if window is None or tokens <= int(window * _USABLE_SHARE):
             return tokens
         if self.limits.context_error:
-            refusal = find_fault("input-length").refusal(asked_for=False)
-            refusal.message = f"Range of input length should be [1, {int(window * _USABLE)}]"
+            refusal = find_service_fault("input-length").to_api_error(requested=False)
+            refusal.message = f"Range of input length should be [1, {int(window * _USABLE_SHARE)}]"
             raise refusal
-        return int(window * _USABLE)
+        return int(window * _USABLE_SHARE)
 
     def reset(self) -> None:
         """Forget what was asked."""
-        self._uses.clear()
-        self._open.clear()
+        self._counters.clear()
+        self._in_flight.clear()
 
 
-def _a_second(a_minute: int) -> int:
+def _per_second(per_minute: int) -> int:
     """A sixtieth, rounded up: a limit of ten a minute lets one a second through."""
-    return -(-a_minute // 60)
+    return -(-per_minute // 60)

@@ -7,40 +7,40 @@ from pathlib import Path
 from typing import TypeAlias
 
 from mockserver.errors import MockServerError
-from mockserver.exchanges import Exchange, load_folder
+from mockserver.exchanges import Exchange, load_exchange_folder
 
-__all__ = ["Folder"]
+__all__ = ["ExchangeFolder"]
 
-_State: TypeAlias = tuple[tuple[str, int, int], ...]
+_FileStats: TypeAlias = tuple[tuple[str, int, int], ...]
 
 
-class Folder:
+class ExchangeFolder:
     """A folder of exchange files."""
 
     def __init__(self, folder: Path) -> None:
         """InvalidExchange where a file in it is none."""
         self._folder = folder
-        self._state = self._look()
-        self.exchanges = load_folder(folder)
+        self._file_stats = self._read_file_stats()
+        self.exchanges = load_exchange_folder(folder)
 
-    def renew(self, use: Callable[[tuple[Exchange, ...]], None]) -> str:
+    def reload_if_changed(self, apply: Callable[[tuple[Exchange, ...]], None]) -> str:
         """Give what is there to `use` where something changed; what to tell about it, or nothing.
 
         Where a file is no exchange, or `use` refuses it, all stays as it was, and that is told once.
         """
-        state = self._look()
-        if state == self._state:
+        state = self._read_file_stats()
+        if state == self._file_stats:
             return ""
-        self._state = state
+        self._file_stats = state
         try:
-            exchanges = load_folder(self._folder)
-            use(exchanges)
+            exchanges = load_exchange_folder(self._folder)
+            apply(exchanges)
         except (MockServerError, OSError) as error:
             return f"{self._folder}: nothing is reloaded: {error}"
         self.exchanges = exchanges
         return f"{self._folder}: {len(exchanges)} exchanges reloaded"
 
-    def _look(self) -> _State:
+    def _read_file_stats(self) -> _FileStats:
         """Names, times and sizes of the files."""
         found = []
         for path in sorted(self._folder.glob("*.json")):

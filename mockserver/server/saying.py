@@ -21,17 +21,17 @@ from mockserver.replies.answers import made_up
 from mockserver.replies.script import FunctionCall, Script, ToolCall, Usage, require_servable, script_from
 from mockserver.replies.template import Values, reply_template
 from mockserver.replies.usage import output_tokens
-from mockserver.server.delivery import DEFAULT_DELIVERY, Delivery
-from mockserver.server.faults import AskedFault, Fault, WireFault, parse_fault
+from mockserver.server.delivery.delivery import DEFAULT_DELIVERY, Delivery
+from mockserver.server.faults import RequestedFault, ServiceFault, WireFault, parse_fault
 from mockserver.wire import json
 
-__all__ = ["Reply", "delivered", "ready_delivery", "ready_reply", "require_legal", "require_whole"]
+__all__ = ["ReplyDefinition", "parse_delivery", "prepare_delivery", "prepare_reply", "require_valid_tool_items", "require_body_fault"]
 
-Reply: TypeAlias = Script | AskedFault | Mapping[str, Any]
+ReplyDefinition: TypeAlias = Script | RequestedFault | Mapping[str, Any]
 """A script, an error of the service, or an exchange's reply of another kind."""
 
 
-def ready_reply(exchange: Exchange, profile: Profile, rendering: str, *, judged: bool = True) -> Reply:
+def prepare_reply(exchange: Exchange, profile: Profile, rendering: str, *, check_contract: bool = True) -> ReplyDefinition:
     """What an exchange answers with; InvalidExchange names file and place where it can not.
 
     `judged`: what a script says of tools is filled in and held against the contract.
@@ -39,74 +39,74 @@ def ready_reply(exchange: Exchange, profile: Profile, rendering: str, *, judged:
     try:
         if "script" in exchange.reply:
             script = script_from(exchange.reply["script"])
-            if judged:
+            if check_contract:
                 items = tuple(made_up(each) if isinstance(each, ToolCall) else each for each in script.items)
                 script = replace(script, items=items)
             require_servable(script, profile)
-            if judged:
-                require_legal(script, profile, rendering)
+            if check_contract:
+                require_valid_tool_items(script, profile, rendering)
             return script
         error = exchange.reply.get("error")
-        return _error_named(error["name"]) if error is not None and "name" in error else exchange.reply
+        return _parse_service_fault(error["name"]) if error is not None and "name" in error else exchange.reply
     except ConfigurationError as error:
         raise InvalidExchange(
-            exchange.where, f"{exchange.place}/reply/{next(iter(exchange.reply))}", str(error)
+            exchange.location, f"{exchange.pointer}/reply/{next(iter(exchange.reply))}", str(error)
         ) from None
 
 
-def _error_named(text: str) -> AskedFault:
+def _parse_service_fault(text: str) -> RequestedFault:
     asked = parse_fault(text)
-    if not isinstance(asked.what, Fault) or not asked.always:
+    if not isinstance(asked.definition, ServiceFault) or not asked.is_unconditional:
         raise ConfigurationError(
             f"{text} is no error of the service that comes always: see `mockserver faults`"
         )
     return asked
 
 
-def ready_delivery(exchange: Exchange) -> Delivery:
+def prepare_delivery(exchange: Exchange) -> Delivery:
     """How an exchange's reply goes out; InvalidExchange names file and place where it can not."""
     given = exchange.delivery or {}
     if not given:
         return DEFAULT_DELIVERY
     for name in given:
         try:
-            delivered({name: given[name]}, is_error="error" in exchange.reply)
+            parse_delivery({name: given[name]}, is_error="error" in exchange.reply)
         except ConfigurationError as error:
-            raise InvalidExchange(exchange.where, f"{exchange.place}/delivery/{name}", str(error)) from None
-    return delivered(given, is_error="error" in exchange.reply)
+            raise InvalidExchange(exchange.location, f"{exchange.pointer}/delivery/{name}", str(error)) from None
+    return parse_delivery(given, is_error="error" in exchange.reply)
 
 
-def delivered(given: Mapping[str, str], *, is_error: bool = False) -> Delivery:
+def parse_delivery(options: Mapping[str, str], *, is_error: bool = False) -> Delivery:
     """What `{"fault"?, "pace"?, "chunking"?}` says of a reply, or of an error; ConfigurationError."""
-    fault = parse_fault(given["fault"]) if given.get("fault") else None
-    if fault is not None and isinstance(fault.what, Fault):
+    fault = parse_fault(options["fault"]) if options.get("fault") else None
+    if fault is not None and isinstance(fault.definition, ServiceFault):
         raise ConfigurationError(
             f"{fault.name} is an error in place of a reply: "
             f'fail("{fault.name}"), or {{"error": {{"name": "{fault.name}"}}}}'
         )
     if is_error:
-        require_whole(fault)
-    return Delivery(fault, given.get("pace"), given.get("chunking"))
+        require_body_fault(fault)
+    return Delivery(fault, options.get("pace"), options.get("chunking"))
 
 
-def require_whole(fault: AskedFault | None) -> None:
+def require_body_fault(fault: RequestedFault | None) -> None:
     """ConfigurationError where a fault has no place in an error, which is a body and no response."""
-    if fault is not None and not (isinstance(fault.what, WireFault) and fault.what.fits(stream=False)):
+    if fault is not None and not (isinstance(fault.definition, WireFault) and fault.definition.can_break(stream=False)):
         raise ConfigurationError(f"{fault.name} breaks responses, and an error is none")
 
 
-def require_legal(script: Script, profile: Profile, rendering: str) -> None:
+def require_valid_tool_items(script: Script, profile: Profile, rendering: str) -> None:
     """ConfigurationError where what a script says of tools breaks the contract; texts can not."""
     if not any(isinstance(item, ToolCall | FunctionCall) for item in script.items):
         return
     # Its numbers come with a request.
-    broken = _broken(replace(script, usage=Usage()), profile.name, rendering)
+    broken = _contract_errors(replace(script, usage=Usage()), profile.name, rendering)
     if broken:
         raise ConfigurationError(f"this reply breaks the contract; violate= does so on purpose: {broken}")
 
 
 @lru_cache(maxsize=256)
-def _broken(script: Script, profile: str, rendering: str) -> str:
+def _contract_errors(script: Script, profile: str, rendering: str) -> str:
     count = len(script.items)
     ids = [str(UUID(int=number)) for number in range(1, 2 * count + 2)]
     about = load_profile(profile)
@@ -119,11 +119,11 @@ def _broken(script: Script, profile: str, rendering: str) -> str:
         b'"auto"',
         [about.item_id_prefix + each for each in ids[:count]],
         ids[count : 2 * count],
-        tuple(json.dumps(_plain(each)) for each in about.echoes.values()),
+        tuple(json.dumps(_as_dict(each)) for each in about.echoes.values()),
     )
     body = reply_template(script, profile, rendering, about.models[0]).body(values)
     return "; ".join(str(finding) for finding in errors(check_response(body, profile)))
 
 
-def _plain(value: Any) -> Any:
+def _as_dict(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else value

@@ -6,31 +6,31 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-__all__ = ["Conversation", "Kept", "MemoryStore", "Record", "Store"]
+__all__ = ["Conversation", "StoredItem", "MemoryStore", "ResponseRecord", "Store"]
 
 #: Bytes of requests and responses that are kept at the most.
-MAX_BYTES = 256 << 20
+MAX_STORED_BYTES = 256 << 20
 
 
-class Record(NamedTuple):
+class ResponseRecord(NamedTuple):
     """A response that can be continued."""
 
     id: str
     session: str
-    parent: str | None
+    parent_id: str | None
     """Id of the response it continued."""
     turn: int
     """Its place in the conversation, from 1."""
-    created: float
-    expires: float
+    created_at: float
+    expires_at: float
     """Seconds since the epoch."""
-    exchange: str | None
+    stub_name: str | None
     """Name of the exchange that answered."""
     context_tokens: int
     """Tokens of all turns up to and including this one: chains need no walking."""
-    response: bytes
+    response_body: bytes
     """The response in wire form, as JSON."""
-    request: bytes = b""
+    request_body: bytes = b""
     """The request's body, where the profile can be asked for its input."""
     cached_tokens: int = 0
     """Tokens of its context in the session's cache."""
@@ -38,11 +38,11 @@ class Record(NamedTuple):
     """Seconds since the epoch."""
 
 
-class Kept(NamedTuple):
+class StoredItem(NamedTuple):
     """An item of a conversation."""
 
     id: str
-    created: float
+    created_at: float
     """Seconds since the epoch: an item drops out of the context when it is too old."""
     tokens: int
     body: bytes
@@ -54,14 +54,14 @@ class Conversation(NamedTuple):
 
     id: str
     session: str
-    created: float
+    created_at: float
     """Seconds since the epoch."""
     metadata: bytes
     """The client's notes, as JSON."""
-    items: tuple[Kept, ...] = ()
+    items: tuple[StoredItem, ...] = ()
     turn: int = 0
     """Responses so far."""
-    exchange: str | None = None
+    stub_name: str | None = None
     """Name of the exchange that answered last."""
     cached_tokens: int = 0
     cached_until: float = 0.0
@@ -70,10 +70,10 @@ class Conversation(NamedTuple):
 class Store(Protocol):
     """Where records live; asynchronous, so that a store may be a server of its own."""
 
-    async def put(self, record: Record) -> None:
+    async def put(self, record: ResponseRecord) -> None:
         """Keep a record, dropping the oldest where there is no room."""
 
-    async def get(self, session: str, response_id: str) -> Record | None:
+    async def get(self, session: str, response_id: str) -> ResponseRecord | None:
         """The record, or None where there is none (any more)."""
 
     async def was_evicted(self, session: str, response_id: str) -> bool:
@@ -109,40 +109,40 @@ class MemoryStore:
     The oldest go first.
     """
 
-    def __init__(self, size: int = 10_000, max_bytes: int = MAX_BYTES) -> None:
-        self._size = size
+    def __init__(self, max_records: int = 10_000, max_bytes: int = MAX_STORED_BYTES) -> None:
+        self._max_records = max_records
         self._max_bytes = max_bytes
-        self._bytes = 0
+        self._stored_bytes = 0
         self._conversations: OrderedDict[tuple[str, str], Conversation] = OrderedDict()
-        self._records: OrderedDict[tuple[str, str], Record] = OrderedDict()
+        self._records: OrderedDict[tuple[str, str], ResponseRecord] = OrderedDict()
         # What was evicted is remembered in two halves, of which the older is dropped when the newer is full.
         self._evicted: set[tuple[str, str]] = set()
-        self._evicted_before: set[tuple[str, str]] = set()
+        self._older_evicted: set[tuple[str, str]] = set()
 
-    async def put(self, record: Record) -> None:
+    async def put(self, record: ResponseRecord) -> None:
         self._records[record.session, record.id] = record
-        self._bytes += len(record.response) + len(record.request)
-        while len(self._records) > self._size or (self._bytes > self._max_bytes and len(self._records) > 1):
+        self._stored_bytes += len(record.response_body) + len(record.request_body)
+        while len(self._records) > self._max_records or (self._stored_bytes > self._max_bytes and len(self._records) > 1):
             key, oldest = self._records.popitem(last=False)
-            self._bytes -= len(oldest.response) + len(oldest.request)
-            self._forget(key)
+            self._stored_bytes -= len(oldest.response_body) + len(oldest.request_body)
+            self._remember_evicted(key)
 
-    async def get(self, session: str, response_id: str) -> Record | None:
+    async def get(self, session: str, response_id: str) -> ResponseRecord | None:
         return self._records.get((session, response_id))
 
     async def was_evicted(self, session: str, response_id: str) -> bool:
         key = (session, response_id)
-        return key in self._evicted or key in self._evicted_before
+        return key in self._evicted or key in self._older_evicted
 
     async def delete(self, session: str, response_id: str) -> bool:
         record = self._records.pop((session, response_id), None)
         if record is not None:
-            self._bytes -= len(record.response) + len(record.request)
+            self._stored_bytes -= len(record.response_body) + len(record.request_body)
         return record is not None
 
     async def put_conversation(self, conversation: Conversation) -> None:
         self._conversations[conversation.session, conversation.id] = conversation
-        if len(self._conversations) > self._size:
+        if len(self._conversations) > self._max_records:
             self._conversations.popitem(last=False)
 
     async def get_conversation(self, session: str, conversation_id: str) -> Conversation | None:
@@ -166,10 +166,10 @@ class MemoryStore:
         for key in [key for key in self._conversations if key[0] == session]:
             del self._conversations[key]
         self._evicted = {key for key in self._evicted if key[0] != session}
-        self._evicted_before = {key for key in self._evicted_before if key[0] != session}
+        self._older_evicted = {key for key in self._older_evicted if key[0] != session}
 
-    def _forget(self, key: tuple[str, str]) -> None:
+    def _remember_evicted(self, key: tuple[str, str]) -> None:
         """Remember that there was a record, for as many ids as records: the log then says why it is gone."""
         self._evicted.add(key)
-        if len(self._evicted) >= self._size:
-            self._evicted_before, self._evicted = self._evicted, set()
+        if len(self._evicted) >= self._max_records:
+            self._older_evicted, self._evicted = self._evicted, set()

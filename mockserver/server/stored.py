@@ -9,32 +9,32 @@ from collections.abc import Collection
 from typing import Any
 
 from mockserver.replies.renderings import load_rendering
-from mockserver.server.context import to_input_items
-from mockserver.server.endpoint import HttpRequest
-from mockserver.server.envelopes import BARE_ENVELOPE, FLAT_ENVELOPE, ApiError
-from mockserver.server.listing import paginate
-from mockserver.server.store import Record
+from mockserver.server.errors import BARE_ENVELOPE, FLAT_ENVELOPE, ApiError
+from mockserver.server.http.responses_endpoint import HttpRequest
+from mockserver.server.operations.pagination import paginate
+from mockserver.server.state.conversation_context import to_input_items
+from mockserver.server.store import ResponseRecord
 from mockserver.wire import json
 
 __all__ = ["delete_response", "list_input_items", "list_models", "retrieve_response"]
 
 
 #: Members of a response that are the client's own.
-_ECHOED = ("tools", "metadata", "instructions")
+_ECHOED_MEMBERS = ("tools", "metadata", "instructions")
 
 
 async def retrieve_response(request: HttpRequest) -> Any:
     """`GET /responses/{response_id}`: the response as it was answered."""
-    record = await _record(request)
+    record = await _find_record(request)
     if record is None:
-        raise _not_found(request)
-    response = json.loads(record.response)
+        raise _not_found_error(request)
+    response = json.loads(record.response_body)
     rendering = load_rendering(request.session.profile.name, request.session.rendering)
     if not rendering.float_times:
         return response
     response |= {name: float(response[name]) for name in ("created_at", "completed_at") if name in response}
     # What the client sent is echoed as it came, whatever it looks like.
-    echoes = {name: response[name] for name in _ECHOED if name in response}
+    echoes = {name: response[name] for name in _ECHOED_MEMBERS if name in response}
     echoes["tool_choice"] = json.loads(rendering.echo(response["tool_choice"]))
     rendered = rendering.reply.apply("response", {**response, **dict.fromkeys(echoes)})
     return {name: echoes.get(name, value) for name, value in rendered.items()}
@@ -42,28 +42,28 @@ async def retrieve_response(request: HttpRequest) -> Any:
 
 async def delete_response(request: HttpRequest) -> Any:
     """`DELETE /responses/{response_id}`: forgets it; it can be continued no longer."""
-    record = await _record(request)
+    record = await _find_record(request)
     if record is None or not await request.services.store.delete(request.session.name, record.id):
-        raise _not_found(request)
+        raise _not_found_error(request)
     return {"deleted": True, "id": record.id}
 
 
 async def list_input_items(request: HttpRequest) -> Any:
     """`GET /responses/{response_id}/input_items`: what was asked, and all turns before it."""
-    record = await _record(request)
+    record = await _find_record(request)
     if record is None:
-        message = _words(request)
+        message = _not_found_message(request)
         # This page alone shows an id without dashes.
         raise ApiError(
             404, "InvalidParameter", message, envelope=FLAT_ENVELOPE._replace(undashed_request_id=True)
         )
-    items = await _chain(request, record)
-    response = json.loads(record.response)
+    items = await _list_chain_items(request, record)
+    response = json.loads(record.response_body)
     about = {
         "created_at": int(response["created_at"]) * 1000,
         "id": record.id,
         "model": response["model"],
-        **({"previous_response_id": record.parent} if record.parent else {}),
+        **({"previous_response_id": record.parent_id} if record.parent_id else {}),
     }
     return dict(sorted({**paginate(items, request.scope["query_string"]), **about}.items()))
 
@@ -79,30 +79,30 @@ async def list_models(request: HttpRequest) -> Any:
     return {"data": [{"id": name, **about} for name in names], "object": "list"}
 
 
-async def _record(request: HttpRequest) -> Record | None:
+async def _find_record(request: HttpRequest) -> ResponseRecord | None:
     response_id = request.scope["path_params"]["response_id"]
     record = await request.services.store.get(request.session.name, response_id)
-    return record if record is not None and request.session.clock.now() < record.expires else None
+    return record if record is not None and request.session.clock.now() < record.expires_at else None
 
 
-def _words(request: HttpRequest) -> str:
+def _not_found_message(request: HttpRequest) -> str:
     return f"Response with id '{request.scope['path_params']['response_id']}' not found."
 
 
-def _not_found(request: HttpRequest) -> ApiError:
+def _not_found_error(request: HttpRequest) -> ApiError:
     # The status is inferred: the pages show the body alone.
-    return ApiError(404, "InvalidParameter", _words(request), envelope=BARE_ENVELOPE)
+    return ApiError(404, "InvalidParameter", _not_found_message(request), envelope=BARE_ENVELOPE)
 
 
-async def _chain(request: HttpRequest, last: Record) -> list[dict[str, Any]]:
+async def _list_chain_items(request: HttpRequest, last: ResponseRecord) -> list[dict[str, Any]]:
     """The items of all turns up to `last`, in the order of time; of those before it the replies as well."""
     store, name = request.services.store, request.session.name
     turns = [last]
-    while (before := turns[-1].parent) is not None and (record := await store.get(name, before)) is not None:
+    while (before := turns[-1].parent_id) is not None and (record := await store.get(name, before)) is not None:
         turns.append(record)
     items: list[dict[str, Any]] = []
     for turn in reversed(turns):
-        items += to_input_items(json.loads(turn.request)["input"], turn.id)
+        items += to_input_items(json.loads(turn.request_body)["input"], turn.id)
         if turn is not last:
-            items += json.loads(turn.response)["output"]
+            items += json.loads(turn.response_body)["output"]
     return items

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mockserver.ids import uuid
-from mockserver.server.context import count_item_tokens, to_listed_item
-from mockserver.server.endpoint import HttpRequest
-from mockserver.server.envelopes import BARE_ENVELOPE, ApiError
-from mockserver.server.judged import drawn_digits, judged_body
-from mockserver.server.listing import paginate
-from mockserver.server.store import Conversation, Kept
+from mockserver.ids import format_uuid
+from mockserver.server.errors import BARE_ENVELOPE, ApiError
+from mockserver.server.http.responses_endpoint import HttpRequest
+from mockserver.server.judged import derive_id_digits, read_validated_body
+from mockserver.server.operations.pagination import paginate
+from mockserver.server.state.conversation_context import count_item_tokens, to_listed_item
+from mockserver.server.store import Conversation, StoredItem
 from mockserver.wire import json
 
 __all__ = [
@@ -32,45 +32,45 @@ __all__ = [
 
 async def create_conversation(request: HttpRequest) -> Any:
     """`POST /conversations`, with up to 20 items to begin with."""
-    body = await judged_body(request, "create_conversation")
+    body = await read_validated_body(request, "create_conversation")
     session = request.session
-    digits = drawn_digits(request, 1)[0]
+    digits = derive_id_digits(request, 1)[0]
     conversation = Conversation(
-        id=f"conv_{uuid(digits)}",
+        id=f"conv_{format_uuid(digits)}",
         session=session.name,
-        created=session.clock.now(),
+        created_at=session.clock.now(),
         metadata=json.dumps(body.get("metadata") or {}),
-        items=_kept(request, body.get("items") or []),
+        items=_stored_items(request, body.get("items") or []),
     )
     await request.services.store.put_conversation(conversation)
-    return _shown(conversation)
+    return _conversation_object(conversation)
 
 
 async def retrieve_conversation(request: HttpRequest) -> Any:
     """`GET /conversations/{conversation_id}`."""
-    return _shown(await _conversation(request))
+    return _conversation_object(await _find_conversation(request))
 
 
 async def update_conversation(request: HttpRequest) -> Any:
     """`POST /conversations/{conversation_id}`: its notes are replaced, all of them."""
-    body = await judged_body(request, "update_conversation")
+    body = await read_validated_body(request, "update_conversation")
     metadata = json.dumps(body["metadata"])
-    return _shown(await _change(request, lambda before: before._replace(metadata=metadata)))
+    return _conversation_object(await _update_conversation(request, lambda before: before._replace(metadata=metadata)))
 
 
 async def delete_conversation(request: HttpRequest) -> Any:
     """`DELETE /conversations/{conversation_id}`: responses that were given in it stay."""
-    conversation = await _conversation(request)
+    conversation = await _find_conversation(request)
     if not await request.services.store.delete_conversation(request.session.name, conversation.id):
-        raise _not_found("Conversation", conversation.id)
+        raise _not_found_error("Conversation", conversation.id)
     return {"deleted": True, "id": conversation.id, "object": "conversation.deleted"}
 
 
 async def create_items(request: HttpRequest) -> Any:
     """`POST /conversations/{conversation_id}/items`, up to 20."""
-    body = await judged_body(request, "create_items")
-    new = _kept(request, body["items"])
-    await _change(request, lambda before: before._replace(items=before.items + new))
+    body = await read_validated_body(request, "create_items")
+    new = _stored_items(request, body["items"])
+    await _update_conversation(request, lambda before: before._replace(items=before.items + new))
     items = [json.loads(item.body) for item in new]
     first, last = (items[0]["id"], items[-1]["id"]) if items else (None, None)
     return {"data": items, "first_id": first, "has_more": False, "last_id": last}
@@ -78,67 +78,67 @@ async def create_items(request: HttpRequest) -> Any:
 
 async def list_items(request: HttpRequest) -> Any:
     """`GET /conversations/{conversation_id}/items`, a page of them."""
-    conversation = await _conversation(request)
+    conversation = await _find_conversation(request)
     items = [json.loads(item.body) for item in conversation.items]
     return {**paginate(items, request.scope["query_string"]), "object": "list"}
 
 
 async def retrieve_item(request: HttpRequest) -> Any:
     """`GET /conversations/{conversation_id}/items/{item_id}`."""
-    conversation = await _conversation(request)
-    return json.loads(_item(conversation, request).body)
+    conversation = await _find_conversation(request)
+    return json.loads(_find_item(conversation, request).body)
 
 
 async def delete_item(request: HttpRequest) -> Any:
     """`DELETE /conversations/{conversation_id}/items/{item_id}`: it is in the context no longer."""
-    gone = _item(await _conversation(request), request)
-    await _change(
+    gone = _find_item(await _find_conversation(request), request)
+    await _update_conversation(
         request,
         lambda before: before._replace(items=tuple(item for item in before.items if item.id != gone.id)),
     )
     return {"deleted": True, "id": gone.id, "object": "conversation.item.deleted"}
 
 
-def _kept(request: HttpRequest, items: list[dict[str, Any]]) -> tuple[Kept, ...]:
+def _stored_items(request: HttpRequest, items: list[dict[str, Any]]) -> tuple[StoredItem, ...]:
     now, prefix = request.session.clock.now(), request.session.profile.item_id_prefix
     given = [item for item in items if item.get("type") != "item_reference"]
-    ids = drawn_digits(request, len(given) or 1)
-    shown = [to_listed_item(item, prefix + uuid(digits)) for item, digits in zip(given, ids, strict=False)]
-    return tuple(Kept(item["id"], now, count_item_tokens(item), json.dumps(item)) for item in shown)
+    ids = derive_id_digits(request, len(given) or 1)
+    shown = [to_listed_item(item, prefix + format_uuid(digits)) for item, digits in zip(given, ids, strict=False)]
+    return tuple(StoredItem(item["id"], now, count_item_tokens(item), json.dumps(item)) for item in shown)
 
 
-async def _conversation(request: HttpRequest) -> Conversation:
+async def _find_conversation(request: HttpRequest) -> Conversation:
     conversation_id = request.scope["path_params"]["conversation_id"]
     conversation = await request.services.store.get_conversation(request.session.name, conversation_id)
     if conversation is None:
-        raise _not_found("Conversation", conversation_id)
+        raise _not_found_error("Conversation", conversation_id)
     return conversation
 
 
-async def _change(request: HttpRequest, change: Callable[[Conversation], Conversation]) -> Conversation:
+async def _update_conversation(request: HttpRequest, change: Callable[[Conversation], Conversation]) -> Conversation:
     conversation_id = request.scope["path_params"]["conversation_id"]
     changed = await request.services.store.update_conversation(request.session.name, conversation_id, change)
     if changed is None:
-        raise _not_found("Conversation", conversation_id)
+        raise _not_found_error("Conversation", conversation_id)
     return changed
 
 
-def _item(conversation: Conversation, request: HttpRequest) -> Kept:
+def _find_item(conversation: Conversation, request: HttpRequest) -> StoredItem:
     item_id = request.scope["path_params"]["item_id"]
     for item in conversation.items:
         if item.id == item_id:
             return item
-    raise _not_found("Item", item_id)
+    raise _not_found_error("Item", item_id)
 
 
-def _not_found(what: str, given_id: str) -> ApiError:
-    message = f"{what} with id '{given_id}' not found."
+def _not_found_error(kind: str, given_id: str) -> ApiError:
+    message = f"{kind} with id '{given_id}' not found."
     return ApiError(404, "InvalidParameter", message, envelope=BARE_ENVELOPE)
 
 
-def _shown(conversation: Conversation) -> dict[str, Any]:
+def _conversation_object(conversation: Conversation) -> dict[str, Any]:
     return {
-        "created_at": int(conversation.created * 1000),
+        "created_at": int(conversation.created_at * 1000),
         "id": conversation.id,
         "metadata": json.loads(conversation.metadata),
         "object": "conversation",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mockserver.contract.chat.schemas import CHAT_PATHS
+from mockserver.contract.chat.service import CHAT_PATHS
 from mockserver.errors import InvalidJSON
 from mockserver.profiles import Profile
-from mockserver.server.asks import parse_request
-from mockserver.server.chat.engine import incoming_chat_request
-from mockserver.server.conditions import IncomingRequest, Matcher, build_matcher
+from mockserver.server.chat.pipeline import incoming_chat_request
 from mockserver.server.journal import Entry, Journal
+from mockserver.server.request_facts import parse_request
+from mockserver.server.stubs.matchers import IncomingRequest, Matcher, build_matcher
 from mockserver.wire.redaction import redact
 
 __all__ = ["assert_requested"]
@@ -36,18 +36,18 @@ def _incoming(entry: Entry, profile: Profile) -> IncomingRequest | None:
     """The request of an entry, where it is one that the contract takes."""
     try:
         body = entry.json
-        if entry.sent.path in CHAT_PATHS:
+        if entry.request_head.path in CHAT_PATHS:
             return _chat(entry, body, profile)
         ask = parse_request(body, profile)
     except (InvalidJSON, KeyError, TypeError, AttributeError):
         return None
-    return IncomingRequest(body, ask, dict(entry.sent.headers), entry.about.after, entry.about.turn)
+    return IncomingRequest(body, ask, dict(entry.request_head.headers), entry.details.after, entry.details.turn)
 
 
 def _chat(entry: Entry, body: Any, profile: Profile) -> IncomingRequest:
     """A chat request as its Responses form, which is what plans are made for."""
-    request = incoming_chat_request(body, profile, dict(entry.sent.headers))
-    return request._replace(after=entry.about.after)
+    request = incoming_chat_request(body, profile, dict(entry.request_head.headers))
+    return request._replace(after=entry.details.after)
 
 
 def _account(

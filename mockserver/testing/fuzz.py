@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mockserver.contract.words import escape_unprintable
+from mockserver.contract.formatting import escape_unprintable
 from mockserver.testing.cases.door import Door
 from mockserver.testing.cases.plan import Plan
 from mockserver.testing.cases.verdicts import Outcome

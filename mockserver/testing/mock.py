@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypedDict, Unpack
 
-from mockserver.server.directory import PREFIX, SESSION_HEADER, Terms
+from mockserver.server.directory import SESSION_HEADER, SESSION_PATH_PREFIX, SessionOverrides
 from mockserver.server.sessions import Session
 from mockserver.testing.clients import Clients
 from mockserver.testing.scripting import Scripted
@@ -121,9 +121,9 @@ class Otherwise(TypedDict, total=False):
     """A key that belongs to it: whoever presents it is in this session."""
 
 
-def _terms(given: Mapping[str, Any]) -> Terms:
+def _terms(given: Mapping[str, Any]) -> SessionOverrides:
     lists = {name: several(given[name]) for name in ("fault", "limit") if name in given}
-    return Terms(**{**given, **lists})
+    return SessionOverrides(**{**given, **lists})
 
 
 class MockSession(Scripted):
@@ -148,7 +148,7 @@ class MockSession(Scripted):
     @property
     def base_url(self) -> str:
         """What goes into a client that is to be in this session, whatever else it sends."""
-        return self._served.url and f"{self._served.url}{PREFIX}{self.name}{self._session.profile.base_path}"
+        return self._served.url and f"{self._served.url}{SESSION_PATH_PREFIX}{self.name}{self._session.profile.base_path}"
 
     @property
     def headers(self) -> dict[str, str]:

@@ -25,12 +25,12 @@ from mockserver.replies.script import (
     require_servable,
     script_from,
 )
-from mockserver.server.conditions import ANY_REQUEST, IncomingRequest, Matcher
-from mockserver.server.delivery import Delivery
-from mockserver.server.faults import Fault, asked_fault, parse_fault
-from mockserver.server.saying import delivered, require_legal
+from mockserver.server.delivery.delivery import Delivery
+from mockserver.server.faults import ServiceFault, build_requested_fault, parse_fault
+from mockserver.server.saying import parse_delivery, require_valid_tool_items
 from mockserver.server.sessions import Session
-from mockserver.server.stubs import Stub
+from mockserver.server.stubs.matchers import ANY_REQUEST, IncomingRequest, Matcher
+from mockserver.server.stubs.stubs import Stub
 from mockserver.wire import json as wire_json
 
 __all__ = [
@@ -206,7 +206,7 @@ class Planner:
             if script.status not in ("completed", "incomplete"):
                 raise ConfigurationError(f"a reply can not be {script.status!r}: fail() plans an error")
             require_servable(script, self._session.profile)
-            require_legal(script, self._session.profile, self._session.rendering)
+            require_valid_tool_items(script, self._session.profile, self._session.rendering)
             return self._add(script, how, name)
         if len(said) > 1 or (more is not None and more != More()):
             raise ConfigurationError("a function of the request says the whole reply: it is planned alone")
@@ -217,13 +217,13 @@ class Planner:
         given = {each: options[each] for each in _OF_DELIVERY if each in options}
         own = {each: value for each, value in options.items() if each not in given}
         called = own.pop("name", "")
-        asked = parse_fault(name) if "," in name or ":" in name else asked_fault(name, own)
-        if not isinstance(asked.what, Fault):
+        asked = parse_fault(name) if "," in name or ":" in name else build_requested_fault(name, own)
+        if not isinstance(asked.definition, ServiceFault):
             how = _delivery(given)
             if how.fault is not None:
                 raise ConfigurationError("a reply has one fault, or breaks one rule")
             return self._add(None, replace(how, fault=asked), called)
-        if not asked.always:
+        if not asked.is_unconditional:
             raise ConfigurationError(f"{asked.name} is planned in line: .times(n) says how often it comes")
         return self._add(asked, _delivery(given, is_error=True), called)
 
@@ -234,7 +234,7 @@ class Planner:
             "delivery": delivery,
             "scenario": self._scenario,
         }
-        stub = self._session.stubs.make(Planned, said, **plan)
+        stub = self._session.stubs.add_as(Planned, said, **plan)
         stub._planner = self  # noqa: SLF001 (what makes it)
         return stub
 
@@ -324,4 +324,4 @@ def _delivery(given: Mapping[str, Any], *, is_error: bool = False) -> Delivery:
     if "fault" in given and "violate" in given:
         raise ConfigurationError("a reply has one fault, or breaks one rule")
     rule = {"fault": given["violate"]} if "violate" in given else {}
-    return delivered({**given, **rule}, is_error=is_error)
+    return parse_delivery({**given, **rule}, is_error=is_error)

@@ -17,8 +17,8 @@ from typing import Any
 import schemathesis
 
 from mockserver.contract.check import check_error, check_response, check_stream
+from mockserver.contract.detection import detect_profile
 from mockserver.contract.findings import Finding, errors
-from mockserver.contract.marks import detect_profile
 from mockserver.errors import ContractError
 
 __all__ = ["responses_contract"]

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from mockserver.clock import SteppedClock
-from mockserver.contract.chat.schemas import CHAT_BASE_PATH
+from mockserver.contract.chat.service import CHAT_BASE_PATH
 from mockserver.errors import ConfigurationError
-from mockserver.server.conditions import build_matcher
 from mockserver.server.journal import Entry, Journal
 from mockserver.server.sessions import Session
-from mockserver.server.stubs import Stub
+from mockserver.server.stubs.matchers import build_matcher
+from mockserver.server.stubs.stubs import Stub
 from mockserver.testing.asserting import assert_requested
 from mockserver.testing.clients import Clients
 from mockserver.testing.planning import (

@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypedDict, TypeVar, cast
 
 from mockserver.errors import ConfigurationError, StartError
-from mockserver.exchanges import Exchange, load_folder
-from mockserver.profiles import DEFAULT_PROFILE, LATEST, latest_profile
+from mockserver.exchanges import Exchange, load_exchange_folder
+from mockserver.profiles import DEFAULT_PROFILE, LATEST, latest_profile_name
 from mockserver.server.access import AllowedHosts, ApiKeys
-from mockserver.server.app import App
-from mockserver.server.delivery import Delivery
-from mockserver.server.directory import Directory, Terms
-from mockserver.server.endpoint import Services
+from mockserver.server.delivery.delivery import Delivery
+from mockserver.server.directory import SessionOverrides, SessionRegistry
 from mockserver.server.faults import parse_fault
-from mockserver.server.limits import Limiter, parse_limits
-from mockserver.server.reloading import Folder
-from mockserver.server.sessions import COUNTED, AnyModel, Session, open_session
+from mockserver.server.http.app import App
+from mockserver.server.http.responses_endpoint import Services
+from mockserver.server.http.threaded_server import ThreadedServer
+from mockserver.server.limits import RateLimiter, parse_limits
+from mockserver.server.reloading import ExchangeFolder
+from mockserver.server.sessions import MAX_COUNTED_REQUESTS, AnyModel, Session, open_session
 from mockserver.server.store import MemoryStore
-from mockserver.server.threaded import ThreadedServer
 
 __all__ = ["API_KEY", "GRACE_SECONDS", "Served", "Settings", "checked", "loaded", "serve_mock", "several"]
 
@@ -131,7 +131,7 @@ class Served:
         model: str,
         settled: Work = _nothing,
         leave: Work = _nothing,
-        sessions: Directory | None = None,
+        sessions: SessionRegistry | None = None,
     ) -> None:
         """`settled` waits for open answers, `leave` comes before the end.
 
@@ -160,7 +160,7 @@ class Served:
         """The session it has to begin with, and those that were named since the last reset."""
         return (self.session,) if self._sessions is None else tuple(self._sessions)
 
-    def open(self, name: str, terms: Terms | None = None) -> Session:
+    def open(self, name: str, terms: SessionOverrides | None = None) -> Session:
         """The session of a name; with terms a new one. ConfigurationError."""
         if self._sessions is None:
             raise ConfigurationError("an endpoint that is asked through has no sessions")
@@ -169,7 +169,7 @@ class Served:
 
     def key_of(self, name: str) -> str:
         """A key for the session of a name: its own, or the first that is accepted."""
-        keys = {} if self._sessions is None else self._sessions.keys
+        keys = {} if self._sessions is None else self._sessions.names_by_key
         return next((key for key, owner in keys.items() if owner == name), self.api_key)
 
     def close(self, name: str) -> bool:
@@ -210,7 +210,7 @@ class Served:
         if self._sessions is not None:
             self._server.run(self._forget(self._sessions))
 
-    async def _forget(self, sessions: Directory) -> None:
+    async def _forget(self, sessions: SessionRegistry) -> None:
         await sessions.close_all()
         await sessions.reset(self.session)
 
@@ -234,14 +234,14 @@ def serve_mock(settings: Settings, *, strict: bool = True) -> Served:
     size = settings.get("store_size", 10_000)
     profile = settings.get("profile", DEFAULT_PROFILE)
     exchanges = settings.get("exchanges", ())
-    folder = Folder(_existing(exchanges)) if isinstance(exchanges, str | Path) else None
+    folder = ExchangeFolder(_existing(exchanges)) if isinstance(exchanges, str | Path) else None
     session = open_session(
-        profile=latest_profile() if profile == LATEST else profile,
+        profile=latest_profile_name() if profile == LATEST else profile,
         rendering=settings.get("rendering", "wire"),
         seed=settings.get("seed", 0),
         models=AnyModel() if "any" in models else frozenset(models) or None,
-        own=loaded(exchanges) if folder is None else folder.exchanges,
-        counted=max(COUNTED, 2 * size),
+        user_exchanges=loaded(exchanges) if folder is None else folder.exchanges,
+        max_counted_requests=max(MAX_COUNTED_REQUESTS, 2 * size),
     )
     session.strict = strict
     session.whole_arguments = settings.get("function_arguments") == "whole"
@@ -250,7 +250,7 @@ def serve_mock(settings: Settings, *, strict: bool = True) -> Served:
         raise ConfigurationError("pauses: a server without a seed has no clock of its own to pause by")
     session.faults = tuple(parse_fault(each) for each in several(settings.get("fault", ())))
     limits = parse_limits(several(settings.get("limit", ())))
-    session.limiter = Limiter(limits) if limits else None
+    session.limiter = RateLimiter(limits) if limits else None
     session.delivery = Delivery(pace=settings.get("pace"), chunking=settings.get("chunking"))
     services = Services(
         default_session=session,
@@ -274,9 +274,9 @@ def serve_mock(settings: Settings, *, strict: bool = True) -> Served:
     )
 
 
-def _renew(folder: Folder, services: Services) -> None:
+def _renew(folder: ExchangeFolder, services: Services) -> None:
     """Read the exchange files again where one has changed; where one can not be served, all stays."""
-    folder.renew(services.sessions.use_exchanges)
+    folder.reload_if_changed(services.sessions.use_exchanges)
 
 
 def several(value: str | Sequence[str]) -> tuple[str, ...]:
@@ -288,7 +288,7 @@ def loaded(exchanges: Exchanges) -> tuple[Exchange, ...]:
     """The exchanges of a folder, by file name, or those given; InvalidExchange, ConfigurationError."""
     if not isinstance(exchanges, str | Path):
         return tuple(exchanges)
-    return load_folder(_existing(exchanges))
+    return load_exchange_folder(_existing(exchanges))
 
 
 def _existing(exchanges: str | Path) -> Path:

@@ -15,12 +15,12 @@ import orjson
 
 from mockserver.errors import InvalidJSON
 
-__all__ = ["MAX_DEPTH", "canonical", "dumps", "duplicate_keys", "loads", "pretty", "value_or_none"]
+__all__ = ["MAX_DEPTH", "canonical", "dumps", "find_duplicate_keys", "loads", "pretty", "loads_or_none"]
 
 #: Levels of arrays and objects a value may be nested; deeper is refused.
 MAX_DEPTH = 100
 
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRING_PATTERN = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 def loads(data: bytes) -> Any:
@@ -36,7 +36,7 @@ def loads(data: bytes) -> Any:
     return value
 
 
-def value_or_none(data: bytes | str) -> Any:
+def loads_or_none(data: bytes | str) -> Any:
     """The one JSON value in `data`; None where it is null, or none at all."""
     try:
         return loads(data if isinstance(data, bytes) else data.encode(errors="replace"))
@@ -59,7 +59,7 @@ def pretty(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
-def duplicate_keys(data: bytes) -> list[str]:
+def find_duplicate_keys(data: bytes) -> list[str]:
     """Names that some object in `data` has more than once; `data` must be valid JSON."""
     found: list[str] = []
 
@@ -76,7 +76,7 @@ def duplicate_keys(data: bytes) -> list[str]:
 
 def _depth(data: bytes) -> int:
     level = deepest = 0
-    for byte in _STRING.sub(b"", data):
+    for byte in _STRING_PATTERN.sub(b"", data):
         if byte in b"[{":
             level += 1
             deepest = max(deepest, level)

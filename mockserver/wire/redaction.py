@@ -15,21 +15,21 @@ from mockserver.wire import json
 __all__ = [
     "REDACTED",
     "SAFE_HEADERS",
-    "covered",
-    "covered_keys",
-    "masked",
+    "mask_secrets",
+    "mask_keys",
+    "mask",
     "redact",
-    "safe_headers",
-    "spellings",
+    "redact_headers",
+    "encode_secrets",
 ]
 
 REDACTED = "[redacted]"
 
 #: Stands for a character of a key.
-_MASK = "•"
+_MASK_CHARACTER = "•"
 
 #: Characters below which a key is no secret, but a part of many words.
-_SHORTEST = 4
+_MIN_SECRET_LENGTH = 4
 
 #: Request headers whose values may be kept. Everything else is kept by name alone.
 SAFE_HEADERS = frozenset(
@@ -50,28 +50,28 @@ SAFE_HEADERS = frozenset(
 )
 
 #: The forms of the service's keys: `sk-…`, `sk-ws-…`, `sk-sp-…` (error-code page, 2026).
-_KEY = re.compile(r"\bsk-[A-Za-z0-9_-]{4,}")
+_KEY_PATTERN = re.compile(r"\bsk-[A-Za-z0-9_-]{4,}")
 #: … and in what a service says: longer than the names of packages and tasks in a text.
-_LONG_KEY = re.compile(rb"\bsk-[A-Za-z0-9_-]{16,}")
+_LONG_KEY_PATTERN = re.compile(rb"\bsk-[A-Za-z0-9_-]{16,}")
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """`text` without the given secrets and without anything that has the form of a key."""
     for secret in secrets:
-        if len(secret) >= _SHORTEST:
+        if len(secret) >= _MIN_SECRET_LENGTH:
             text = text.replace(secret, REDACTED)
-    return _KEY.sub(REDACTED, text) if "sk-" in text else text
+    return _KEY_PATTERN.sub(REDACTED, text) if "sk-" in text else text
 
 
-def masked(text: str, secrets: Iterable[str] = ()) -> str:
+def mask(text: str, secrets: Iterable[str] = ()) -> str:
     """As `redact`, but as long as `text` is: every other character stays in its place."""
     for secret in secrets:
-        if len(secret) >= _SHORTEST:
-            text = text.replace(secret, _MASK * len(secret))
-    return _KEY.sub(lambda match: _MASK * len(match[0]), text) if "sk-" in text else text
+        if len(secret) >= _MIN_SECRET_LENGTH:
+            text = text.replace(secret, _MASK_CHARACTER * len(secret))
+    return _KEY_PATTERN.sub(lambda match: _MASK_CHARACTER * len(match[0]), text) if "sk-" in text else text
 
 
-def safe_headers(headers: Iterable[tuple[bytes, bytes]], secrets: Iterable[str] = ()) -> dict[str, str]:
+def redact_headers(headers: Iterable[tuple[bytes, bytes]], secrets: Iterable[str] = ()) -> dict[str, str]:
     """Header names and values fit to be kept: values off the allow-list are redacted whole."""
     secrets = tuple(secrets)
     lowered = tuple(secret.lower() for secret in secrets)  # as the names are
@@ -83,37 +83,37 @@ def safe_headers(headers: Iterable[tuple[bytes, bytes]], secrets: Iterable[str] 
     return kept
 
 
-def spellings(secrets: Iterable[str]) -> tuple[bytes, ...]:
+def encode_secrets(secrets: Iterable[str]) -> tuple[bytes, ...]:
     """The bytes that secrets have on the wire: as they are, within JSON, and within a URL; longest first."""
     found: set[bytes] = set()
     for secret in secrets:
-        if len(secret) >= _SHORTEST:
+        if len(secret) >= _MIN_SECRET_LENGTH:
             text = secret.encode(errors="replace")
             inner = json.dumps(text.decode())[1:-1]
             found |= {text, inner, inner.replace(b"/", b"\\/"), quote(secret, safe="").encode()}
     return tuple(sorted(found, key=lambda each: (-len(each), each)))
 
 
-def covered(pieces: Sequence[bytes], secrets: Iterable[bytes]) -> list[bytes]:
+def mask_secrets(chunks: Sequence[bytes], secrets: Iterable[bytes]) -> list[bytes]:
     """The pieces, in the same lengths, without secrets: in one piece, or across several."""
-    whole = clean = b"".join(pieces)
+    whole = clean = b"".join(chunks)
     for secret in secrets:
-        clean = clean.replace(secret, _cover(len(secret)))
-    return [*pieces] if clean == whole else _cut(clean, pieces)
+        clean = clean.replace(secret, _mask_bytes(len(secret)))
+    return [*chunks] if clean == whole else _split_like(clean, chunks)
 
 
-def covered_keys(pieces: Sequence[bytes]) -> list[bytes]:
+def mask_keys(chunks: Sequence[bytes]) -> list[bytes]:
     """The pieces, in the same lengths, without what has the form of a whole key."""
-    return _cut(_LONG_KEY.sub(lambda match: _cover(len(match[0])), b"".join(pieces)), pieces)
+    return _split_like(_LONG_KEY_PATTERN.sub(lambda match: _mask_bytes(len(match[0])), b"".join(chunks)), chunks)
 
 
-def _cut(whole: bytes, pieces: Sequence[bytes]) -> list[bytes]:
+def _split_like(whole: bytes, chunks: Sequence[bytes]) -> list[bytes]:
     cut, at = [], 0
-    for piece in pieces:
+    for piece in chunks:
         cut.append(whole[at : at + len(piece)])
         at += len(piece)
     return cut
 
 
-def _cover(length: int) -> bytes:
+def _mask_bytes(length: int) -> bytes:
     return REDACTED.encode().ljust(length, b"*")[:length]

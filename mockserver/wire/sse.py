@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from mockserver.errors import EventTooLarge
 
-__all__ = ["MAX_EVENT_BYTES", "Decoder", "Frame", "comment", "encode", "frames_of"]
+__all__ = ["MAX_EVENT_BYTES", "Decoder", "Frame", "encode_comment", "encode", "decode_frames"]
 
 #: Longest event the decoder takes, in bytes.
 MAX_EVENT_BYTES = 1 << 20
@@ -38,7 +38,7 @@ class Frame:
     """Comment lines of the block, without their colon."""
     retry: int | None = None
     """The `retry` field in milliseconds, if it was all digits."""
-    utf8: bool = True
+    is_valid_utf8: bool = True
     """False where a byte of the block was not UTF-8 (it then reads as U+FFFD)."""
 
     @property
@@ -55,26 +55,26 @@ def encode(data: str | bytes, *, event: str = "", event_id: str = "", separator:
     gap = separator.encode()
     lines = []
     if event_id:
-        lines.append(_field(b"id", gap, _one_line(event_id)))
+        lines.append(_format_field(b"id", gap, _remove_line_breaks(event_id)))
     if event:
-        lines.append(_field(b"event", gap, _one_line(event)))
+        lines.append(_format_field(b"event", gap, _remove_line_breaks(event)))
     text = data.encode() if isinstance(data, str) else data
     text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    lines.extend(_field(b"data", gap, line) for line in text.split(b"\n"))
+    lines.extend(_format_field(b"data", gap, line) for line in text.split(b"\n"))
     return b"\n".join(lines) + b"\n\n"
 
 
-def _field(name: bytes, gap: bytes, value: bytes) -> bytes:
+def _format_field(name: bytes, separator: bytes, value: bytes) -> bytes:
     # Readers drop one space behind the colon, so a value that begins with one needs another before it.
-    return name + (b": " if value.startswith(b" ") else gap) + value
+    return name + (b": " if value.startswith(b" ") else separator) + value
 
 
-def comment(text: str = "") -> bytes:
+def encode_comment(text: str = "") -> bytes:
     """A comment block: the keep-alive that no client can trip over."""
-    return b":" + _one_line(text) + b"\n\n"
+    return b":" + _remove_line_breaks(text) + b"\n\n"
 
 
-def _one_line(text: str) -> bytes:
+def _remove_line_breaks(text: str) -> bytes:
     return text.replace("\r", "").replace("\n", "").replace("\0", "").encode()
 
 
@@ -87,13 +87,13 @@ class Decoder:
         self._at_start = True
         self._after_cr = False
         self._last_event_id = ""
-        self._size = 0
+        self._block_size = 0
         self._begin_block()
 
     @property
-    def pending(self) -> bool:
+    def has_partial_event(self) -> bool:
         """Whether bytes came after the last blank line: at the end of a stream, a cut event."""
-        return bool(self._buffer) or self._started
+        return bool(self._buffer) or self._in_block
 
     def feed(self, chunk: bytes) -> list[Frame]:
         """The frames that `chunk` completes; EventTooLarge when one grows beyond the limit."""
@@ -103,17 +103,17 @@ class Decoder:
         frames: list[Frame] = []
         start = 0
         buffer = self._buffer
-        while (end := _line_end(buffer, start)) >= 0:
+        while (end := _find_line_end(buffer, start)) >= 0:
             line = bytes(buffer[start:end])
             # A CR LF pair may come in two chunks: a line feed right after a CR ends no line.
             if not (self._after_cr and not line and buffer[end] == 0x0A):
-                self._take_line(line, frames)
+                self._process_line(line, frames)
             self._after_cr = buffer[end] == 0x0D
             start = end + 1
         if start < len(buffer):
             self._after_cr = False
         del buffer[:start]
-        if self._size + len(buffer) > self._limit:
+        if self._block_size + len(buffer) > self._limit:
             raise EventTooLarge(self._limit)
         return frames
 
@@ -127,24 +127,24 @@ class Decoder:
         return True
 
     def _begin_block(self) -> None:
-        self._started = False
+        self._in_block = False
         self._event = ""
         self._data: list[str] = []
         self._fields: list[str] = []
         self._comments: list[str] = []
         self._retry: int | None = None
         self._utf8 = True
-        self._size = 0
+        self._block_size = 0
 
-    def _take_line(self, line: bytes, frames: list[Frame]) -> None:
+    def _process_line(self, line: bytes, frames: list[Frame]) -> None:
         if not line:
-            if self._started:
-                frames.append(self._frame())
+            if self._in_block:
+                frames.append(self._build_frame())
             self._begin_block()
             return
-        self._started = True
-        self._size += len(line)
-        if self._size > self._limit:
+        self._in_block = True
+        self._block_size += len(line)
+        if self._block_size > self._limit:
             raise EventTooLarge(self._limit)
         try:
             text = line.decode()
@@ -152,10 +152,10 @@ class Decoder:
             text = line.decode(errors="replace")
             self._utf8 = False
         name, colon, value = text.partition(":")
-        self._take_field(name, value.removeprefix(" ") if name else value, bool(colon))
+        self._process_field(name, value.removeprefix(" ") if name else value, bool(colon))
 
-    def _take_field(self, name: str, value: str, colon: bool) -> None:
-        if not name and colon:
+    def _process_field(self, name: str, value: str, has_colon: bool) -> None:
+        if not name and has_colon:
             self._comments.append(value)
             return
         self._fields.append(name)
@@ -168,7 +168,7 @@ class Decoder:
         elif name == "retry" and value.isascii() and value.isdigit():
             self._retry = int(value)
 
-    def _frame(self) -> Frame:
+    def _build_frame(self) -> Frame:
         return Frame(
             event=self._event,
             data="\n".join(self._data) if self._data else None,
@@ -176,11 +176,11 @@ class Decoder:
             fields=tuple(self._fields),
             comments=tuple(self._comments),
             retry=self._retry,
-            utf8=self._utf8,
+            is_valid_utf8=self._utf8,
         )
 
 
-def frames_of(body: bytes) -> tuple[Frame, ...]:
+def decode_frames(body: bytes) -> tuple[Frame, ...]:
     """The frames of a whole stream; none where it has an event that the decoder does not take."""
     try:
         return tuple(Decoder().feed(body))
@@ -188,7 +188,7 @@ def frames_of(body: bytes) -> tuple[Frame, ...]:
         return ()
 
 
-def _line_end(buffer: bytearray, start: int) -> int:
+def _find_line_end(buffer: bytearray, start: int) -> int:
     line_feed = buffer.find(b"\n", start)
     carriage_return = buffer.find(b"\r", start, line_feed if line_feed >= 0 else len(buffer))
     return carriage_return if carriage_return >= 0 else line_feed

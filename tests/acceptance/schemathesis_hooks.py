@@ -13,9 +13,9 @@ from typing import Any
 import schemathesis
 
 from mockserver.contract.chat.check import check_chat_request
-from mockserver.contract.chat.openapi import CHAT_OPERATION_ID
 from mockserver.contract.check import check_body
 from mockserver.contract.findings import errors
+from mockserver.contract.openapi.chat import CHAT_OPERATION_ID
 from mockserver.contract.operations import OPERATIONS
 from mockserver.profiles import load_profile
 

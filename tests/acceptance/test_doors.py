@@ -15,10 +15,10 @@ import pytest
 
 from mockserver import FunctionCall, Message, MockServer, Reasoning, Script, ToolCall
 from mockserver.profiles import load_profile
-from mockserver.server.app import App
-from mockserver.server.endpoint import Services
+from mockserver.server.http.app import App
+from mockserver.server.http.responses_endpoint import Services
+from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.sessions import open_session
-from mockserver.server.threaded import ThreadedServer
 
 pytestmark = pytest.mark.acceptance
 

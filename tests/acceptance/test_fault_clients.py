@@ -45,7 +45,7 @@ def cases() -> list[str]:
     """Every fault of the wire and what there is of statuses, with a stream and without."""
     listed = []
     for mode in ("stream", "body"):
-        fitting = [each.name for each in wire_faults().values() if each.fits(stream=mode == "stream")]
+        fitting = [each.name for each in wire_faults().values() if each.can_break(stream=mode == "stream")]
         listed += [f"{mode} {QUICK.get(each, each)}" for each in (*fitting, *STATUSES)]
     return [*listed, "stream untyped-error", "stream SEQ-004", "stream SEQ-006,pick=0", "body USE-004"]
 
@@ -85,7 +85,7 @@ def measured(client: str, server: MockServer, folder: Path) -> dict[str, list[An
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    attempts = Counter(int(dict(entry.sent.headers).get(b"x-case", b"-1")) for entry in server.journal)
+    attempts = Counter(int(dict(entry.request_head.headers).get(b"x-case", b"-1")) for entry in server.journal)
     told = [json.loads(line) for line in done.stdout.splitlines()]
     return {case: [seen, attempts[number]] for number, (case, seen) in enumerate(told)}
 

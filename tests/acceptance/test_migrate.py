@@ -13,7 +13,7 @@ import pytest
 
 from mockserver import FunctionCall, Message, MockServer, Reasoning, Script
 from mockserver.contract.chat.migration import load_migration_tables, migrate_request
-from mockserver.contract.chat.schemas import load_chat_schemas
+from mockserver.contract.chat.service import load_chat_schemas
 from mockserver.profiles import load_profile
 from tests.acceptance.conftest import ROOT, Start
 from tests.acceptance.test_document import execute

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mockserver.contract.chat.openapi import CHAT_OPERATION_ID
+from mockserver.contract.openapi.chat import CHAT_OPERATION_ID
 from tests.acceptance.conftest import KEY, Server, Start
 
 HOOKS = Path(__file__).with_name("schemathesis_hooks.py")

@@ -16,10 +16,10 @@ import jsonschema
 import pytest
 
 from mockserver import resources
-from mockserver.contract.examples import load_rule_examples
+from mockserver.contract.rule_examples import load_rule_examples
 from tests.contract import samples
 
-SCHEMA = json.loads((resources.folder("schemas") / "report.json").read_bytes())
+SCHEMA = json.loads((resources.data_folder("schemas") / "report.json").read_bytes())
 
 Check = Callable[..., tuple[int, str, str]]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mockserver.contract.examples import load_rule_examples
+from mockserver.contract.rule_examples import load_rule_examples
 from mockserver.contract.rules import load_live_rules, load_rules
 from tests.cli.conftest import Run
 

@@ -7,9 +7,9 @@ import json
 import jsonschema
 import pytest
 
-from mockserver.contract.chat.schemas import load_chat_schemas
-from mockserver.contract.openapi import openapi_document
-from mockserver.contract.schemas import load_schemas
+from mockserver.contract.chat.service import load_chat_schemas
+from mockserver.contract.openapi.document import openapi_document
+from mockserver.contract.schema.registry import load_schemas
 from mockserver.profiles import DEFAULT_PROFILE
 from tests.cli.conftest import Run
 from tests.contract import samples

@@ -14,16 +14,16 @@ import referencing
 from mockserver.contract.check import check_request, check_response, check_stream
 from mockserver.contract.findings import Finding, errors
 from mockserver.contract.rules import load_rules
-from mockserver.contract.schemas import load_schemas
+from mockserver.contract.schema.registry import load_schemas
 from mockserver.errors import ConfigurationError
-from mockserver.profiles import DEFAULT_PROFILE, document, load_profile, profile_names
+from mockserver.profiles import DEFAULT_PROFILE, load_profile, load_profile_document, profile_names
 from mockserver.replies import mutants
 from mockserver.testing.strategies.framing import frames_of
 from mockserver.testing.strategies.values import declaration
 from mockserver.wire import json
-from tests.contract import bases, blind
+from tests.contract import blind_mutants, rendered_samples
 
-PROFILES = [name for name in profile_names() if document(name)["renderings"]]
+PROFILES = [name for name in profile_names() if load_profile_document(name)["renderings"]]
 SURVIVORS = Path(__file__).parent.parent / "data" / "survivors"
 PICKS = range(0, 120, 7)
 
@@ -69,10 +69,10 @@ def valid_values(subject: str, profile: str) -> Iterator[Any]:
         yield {"model": about.models[0], "input": "x"}
         yield {"model": about.models[0], "input": [{"role": "user", "content": "x"}], "tools": [tool]}
     elif subject in ("response", "body"):
-        for _, each in bases.responses(profile):
+        for _, each in rendered_samples.responses(profile):
             yield json.dumps(each) if subject == "body" else each
     else:
-        for _, events in bases.streams(profile):
+        for _, events in rendered_samples.streams(profile):
             yield frames_of(events, profile) if subject == "frames" else events
 
 
@@ -123,7 +123,11 @@ def test_mutants_start_from_valid_values(profile: str) -> None:
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_blind_mutants_of_streams_are_found_or_reviewed(profile: str) -> None:
-    made = [each for _, events in bases.streams(profile) for each in blind.stream_mutants(events)]
+    made = [
+        each
+        for _, events in rendered_samples.streams(profile)
+        for each in blind_mutants.stream_mutants(events)
+    ]
     survived = Counter(
         str(each) for each in made if not errors(check_stream(each.value, profile, stream_request(profile)))
     )
@@ -134,7 +138,11 @@ def test_blind_mutants_of_streams_are_found_or_reviewed(profile: str) -> None:
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_blind_mutants_of_responses_are_found_or_reviewed(profile: str) -> None:
-    made = [each for _, response in bases.responses(profile) for each in blind.value_mutants(response)]
+    made = [
+        each
+        for _, response in rendered_samples.responses(profile)
+        for each in blind_mutants.value_mutants(response)
+    ]
     survived = Counter(
         str(each)
         for each in made
@@ -151,12 +159,12 @@ def test_nearly_all_blind_mutants_of_wire_values_are_found() -> None:
     """
     named = made = 0
     profile, request = DEFAULT_PROFILE, stream_request(DEFAULT_PROFILE)
-    for name, events in bases.streams(profile):
+    for name, events in rendered_samples.streams(profile):
         if name.endswith(", wire"):
             before = Counter(each.rule for each in check_stream(events, profile, request))
-            damaged = [each.value for each in blind.stream_mutants(events)]
+            damaged = [each.value for each in blind_mutants.stream_mutants(events)]
             if name in TRUNCATED_STREAMS:
-                damaged += blind.truncations(b"".join(frames_of(events, profile)))
+                damaged += blind_mutants.truncations(b"".join(frames_of(events, profile)))
             for value in damaged:
                 after = Counter(each.rule for each in check_stream(value, profile, request))
                 made += 1
@@ -175,18 +183,18 @@ def reviewed_survivors(profile: str, subject: str) -> Counter[str]:
 
 
 def test_truncation_is_found_at_every_byte() -> None:
-    for name, events in bases.streams():
+    for name, events in rendered_samples.streams():
         if name in TRUNCATED_STREAMS:
-            for data in blind.truncations(b"".join(frames_of(events))):
+            for data in blind_mutants.truncations(b"".join(frames_of(events))):
                 assert errors(check_stream(data))
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_truncation_is_found_at_every_byte_of_every_stream() -> None:
-    for _, events in bases.streams():
+    for _, events in rendered_samples.streams():
         for framing in (DEFAULT_PROFILE, None):
-            for data in blind.truncations(b"".join(frames_of(events, framing))):
+            for data in blind_mutants.truncations(b"".join(frames_of(events, framing))):
                 assert errors(check_stream(data))
 
 
@@ -194,9 +202,9 @@ def test_truncation_is_found_at_every_byte_of_every_stream() -> None:
 def test_both_validators_agree_on_blind_mutants(profile: str) -> None:
     known = load_schemas(profile)
     registry: Any = referencing.Registry
-    for _, events in [*bases.streams(profile)][:6]:
+    for _, events in [*rendered_samples.streams(profile)][:6]:
         for event in events:
             kind = event["type"]
             reference: Any = jsonschema.Draft202012Validator(known.document(kind), registry=registry())
-            for each in blind.value_mutants(event):
+            for each in blind_mutants.value_mutants(event):
                 assert known.is_valid(kind, each.value) == reference.is_valid(each.value), str(each)

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from mockserver.contract.chat.openapi import CHAT_OPERATION_ID
 from mockserver.contract.check import check_body
-from mockserver.contract.openapi import openapi_document
+from mockserver.contract.openapi.chat import CHAT_OPERATION_ID
+from mockserver.contract.openapi.document import openapi_document
 from mockserver.contract.operations import OPERATIONS, body_schemas, find_operation, profile_operations
-from mockserver.contract.schemas import load_schemas
+from mockserver.contract.schema.registry import load_schemas
 from mockserver.errors import UnknownSchema
 from mockserver.profiles import load_profile
 

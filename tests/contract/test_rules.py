@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from mockserver.contract.check import check_response, check_stream
-from mockserver.contract.examples import load_rule_examples
 from mockserver.contract.findings import Severity, errors
+from mockserver.contract.rule_examples import load_rule_examples
 from mockserver.contract.rules import Report, findings_for_profile, load_rules, make_finding
 from tests.contract import samples
 from tests.contract.samples import Event

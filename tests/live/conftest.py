@@ -31,7 +31,7 @@ Verify = Callable[..., tuple[int, dict[str, Any], str]]
 @contextmanager
 def _running_endpoint(profile: str, folder: Path) -> Iterator[str]:
     url_file = folder / "url"
-    command = [sys.executable, "-m", "tests.live.standin", str(url_file), profile, CANARY_KEY]
+    command = [sys.executable, "-m", "tests.live.fake_endpoint", str(url_file), profile, CANARY_KEY]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:

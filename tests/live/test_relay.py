@@ -11,13 +11,13 @@ import pytest
 
 from mockserver import MockServer
 from mockserver.exchanges import Exchange, parse_exchange
-from mockserver.live.asking import Budget
+from mockserver.live.budgeted_client import Budget
 from mockserver.live.client import Timeouts
-from mockserver.live.origin import Endpoint, parse_endpoint
+from mockserver.live.endpoint import Endpoint, parse_endpoint
 from mockserver.live.relay import Relay
 from mockserver.profiles import Profile, load_profile
+from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.journal import Journal
-from mockserver.server.threaded import ThreadedServer
 from mockserver.wire import json
 from tests.contract import samples
 from tests.live.conftest import CANARY_KEY
@@ -84,7 +84,7 @@ def test_the_bytes_are_those_of_the_endpoint(parameters: dict[str, Any], start_r
         assert through.headers[name] == direct.headers[name]
     entry = relay.journal.last
     assert b"".join(entry.reply) == direct.content
-    assert (entry.findings, entry.answered) == ([], ())
+    assert (entry.findings, entry.reply_findings) == ([], ())
     assert relay.budget.spent_requests == 1
     assert relay.budget.spent_tokens > 30
 
@@ -138,14 +138,16 @@ def test_one_that_gives_the_key_back_is_cleaned(fake_endpoint: str, start_relay:
     assert CANARY_KEY not in str([entry.reply for entry in relay.journal])
 
 
-def test_a_client_that_leaves_is_no_fault_and_costs_no_more(fake_endpoint: str, start_relay: StartRelay) -> None:
+def test_a_client_that_leaves_is_no_fault_and_costs_no_more(
+    fake_endpoint: str, start_relay: StartRelay
+) -> None:
     """The endpoint has 20 seconds of silence before it: the relay does not wait for it."""
     relay, client = start_relay(parse_endpoint(f"{fake_endpoint}/stalled{PROFILE.base_path}", CANARY_KEY))
     with client.stream("POST", "/responses", json={**HELLO, "stream": True}) as answer:
         next(answer.iter_raw())
     wait_until_idle(relay, client)
     entry = relay.journal.last
-    assert (entry.status, entry.answered) == (200, ())
+    assert (entry.status, entry.reply_findings) == (200, ())
 
 
 def test_the_budget_is_kept(start_relay: StartRelay) -> None:
@@ -173,7 +175,9 @@ def test_an_endpoint_that_is_not_there_or_elsewhere(fake_endpoint: str, start_re
 
 
 def test_a_cut_answer_is_cut(fake_endpoint: str, start_relay: StartRelay) -> None:
-    relay, client = start_relay(parse_endpoint(f"{fake_endpoint}/closed-early{PROFILE.base_path}", CANARY_KEY))
+    relay, client = start_relay(
+        parse_endpoint(f"{fake_endpoint}/closed-early{PROFILE.base_path}", CANARY_KEY)
+    )
     with pytest.raises(httpx.RemoteProtocolError):
         client.post("/responses", json={**HELLO, "stream": True})
     wait_until_idle(relay, client)
@@ -188,10 +192,12 @@ def test_answers_are_judged(wrong: str, rule: str, fake_endpoint: str, start_rel
     body = {**HELLO, "model": "no-such-model"} if wrong == "envelope" else {**HELLO, "stream": True}
     client.post("/responses", json=body)
     wait_until_idle(relay, client)
-    assert [each.rule for each in relay.journal.last.answered] == [rule]
+    assert [each.rule for each in relay.journal.last.reply_findings] == [rule]
 
 
-def test_answers_of_other_operations_are_judged(fake_endpoints: Callable[[str], str], start_relay: StartRelay) -> None:
+def test_answers_of_other_operations_are_judged(
+    fake_endpoints: Callable[[str], str], start_relay: StartRelay
+) -> None:
     later = load_profile("qwen-2026-09")
     for wrong, rules in (("honest", []), ("retrieved-untyped", ["SCH-001"])):
         place = parse_endpoint(f"{fake_endpoints(later.name)}/{wrong}{later.base_path}", CANARY_KEY)
@@ -199,7 +205,7 @@ def test_answers_of_other_operations_are_judged(fake_endpoints: Callable[[str], 
         made = client.post("/responses", json={"model": later.models[0], "input": "Hello!"}).json()
         assert client.get(f"/responses/{made['id']}").status_code == 200
         wait_until_idle(relay, client)
-        assert [each.rule for each in relay.journal.last.answered] == rules
+        assert [each.rule for each in relay.journal.last.reply_findings] == rules
 
 
 def test_requests_are_judged(start_relay: StartRelay) -> None:

@@ -18,7 +18,7 @@ class _Recorder(importlib.abc.MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if name != "mockserver.server.app":
+        if name != "mockserver.server.http.app":
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)

@@ -13,18 +13,17 @@ import httpx
 import pytest
 
 from mockserver.exchanges import Exchange
-from mockserver.live.asking import Budget
+from mockserver.live.budgeted_client import Budget
 from mockserver.live.client import Timeouts
-from mockserver.live.origin import parse_endpoint
+from mockserver.live.endpoint import parse_endpoint
 from mockserver.live.relay import Relay, RelayOptions
 from mockserver.profiles import Profile, load_profile
-from mockserver.recordings.deck import PlaybackQueue
-from mockserver.recordings.folder import load_recordings
-from mockserver.recordings.playing import INSTANT, Speed
+from mockserver.recordings.playback_queue import PlaybackQueue
 from mockserver.recordings.recorder import Recorder, RecordingResult
-from mockserver.recordings.replay import RecordingPlayer, ReplayApp, client_base_paths
+from mockserver.recordings.recording_folder import load_recordings
+from mockserver.recordings.replay import INSTANT, RecordingPlayer, ReplayApp, Speed, client_base_paths
+from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.journal import Journal
-from mockserver.server.threaded import ThreadedServer
 from tests.live.conftest import CANARY_KEY, fake_endpoint, fake_endpoints
 
 __all__ = ["CANARY_KEY", "HELLO", "MODEL", "fake_endpoint", "fake_endpoints"]

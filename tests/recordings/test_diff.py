@@ -17,10 +17,10 @@ from mockserver import MockServer
 from mockserver.exchanges import Exchange, parse_exchange
 from mockserver.profiles import profile_names
 from mockserver.recordings.diff.changes import CHANGE_KINDS, Change, ChangeSeverity
-from mockserver.recordings.diff.forms import changes_json, changes_text, reaches_severity
+from mockserver.recordings.diff.formats import changes_json, changes_text, reaches_severity
 from mockserver.recordings.diff.profiles import profile_changes
 from mockserver.recordings.diff.recordings import recording_changes
-from mockserver.recordings.diff.reports import report_changes
+from mockserver.recordings.diff.verification_reports import report_changes
 from mockserver.testing.strategies.framing import frames_of
 from mockserver.wire import json, sse
 from tests.recordings.conftest import HELLO, MODEL
@@ -410,7 +410,7 @@ def run_diff(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedPr
 
 
 def write_recordings(folder: Path, found: list[EditableReply]) -> Path:
-    from mockserver.recordings.deck import reply_body
+    from mockserver.recordings.playback_queue import reply_body
 
     folder.mkdir()
     for number, each in enumerate(found):

@@ -13,7 +13,7 @@ import pytest
 from mockserver import MockServer
 from mockserver.contract.findings import Severity
 from mockserver.exchanges import recorded_chunks
-from mockserver.recordings.deck import reply_body
+from mockserver.recordings.playback_queue import reply_body
 from tests.recordings.conftest import CANARY_KEY, HELLO, PROFILE, Record
 
 STREAM = {**HELLO, "stream": True}

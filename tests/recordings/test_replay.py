@@ -16,12 +16,12 @@ from starlette.types import Receive
 
 from mockserver import MockServer
 from mockserver.errors import ConfigurationError, InvalidExchange
-from mockserver.exchanges import Exchange, Recorded, parse_exchange, recorded_chunks
-from mockserver.live.passages import PassThroughExchange
-from mockserver.recordings.ages import recording_warnings
-from mockserver.recordings.deck import PlaybackQueue, reply_body
-from mockserver.recordings.folder import load_recordings
-from mockserver.recordings.playing import INSTANT, REALTIME, PlaybackTimer, Speed, parse_speed, play_recording
+from mockserver.exchanges import Exchange, RecordingMetadata, parse_exchange, recorded_chunks
+from mockserver.live.pass_through import PassThroughExchange
+from mockserver.recordings.playback_queue import PlaybackQueue, reply_body
+from mockserver.recordings.recording_folder import load_recordings
+from mockserver.recordings.recording_warnings import recording_warnings
+from mockserver.recordings.replay import INSTANT, REALTIME, PlaybackTimer, Speed, parse_speed, play_recording
 from mockserver.wire import json
 from tests.recordings.conftest import CANARY_KEY, HELLO, MODEL, PROFILE, Record, replaying
 
@@ -35,8 +35,8 @@ def timed_chunks(client: httpx.Client, body: Any = STREAM) -> list[tuple[float, 
         return [(time.perf_counter() - began, piece) for piece in answer.iter_raw()]
 
 
-def recorded(at: float = 0, end: str = "complete", head: float = 0, **more: Any) -> Recorded:
-    return Recorded("2026-11-25T12:00:00Z", "POST", "/responses", end, head_ms=head, end_ms=at, **more)
+def recorded(at: float = 0, end: str = "complete", head: float = 0, **more: Any) -> RecordingMetadata:
+    return RecordingMetadata("2026-11-25T12:00:00Z", "POST", "/responses", end, head_ms=head, end_ms=at, **more)
 
 
 def exchange(*chunks: tuple[float, str], name: str = "one", **more: Any) -> Exchange:

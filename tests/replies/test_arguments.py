@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mockserver.errors import Unsatisfiable
+from mockserver.errors import UnsatisfiableSchema
 from mockserver.replies.arguments import draw_arguments, draw_value
 
 Schema = dict[str, Any]
@@ -35,16 +35,16 @@ def member(name: str, schema: Schema | None = None) -> Any:
     return json.loads(draw_arguments({"properties": {name: schema or STRING}}))[name]
 
 
-def fault(schema: Any) -> Unsatisfiable:
-    with pytest.raises(Unsatisfiable) as caught:
+def fault(schema: Any) -> UnsatisfiableSchema:
+    with pytest.raises(UnsatisfiableSchema) as caught:
         draw_value(schema)
     return caught.value
 
 
-def fault_of(draw: Callable[[Any], Any], schema: Any) -> Unsatisfiable | None:
+def fault_of(draw: Callable[[Any], Any], schema: Any) -> UnsatisfiableSchema | None:
     try:
         draw(schema)
-    except Unsatisfiable as error:
+    except UnsatisfiableSchema as error:
         return error
     return None
 
@@ -479,7 +479,7 @@ def test_the_keyword_at_fault_is_named(schema: Any, where: str) -> None:
 
 def test_arguments_are_an_object() -> None:
     for schema in (STRING, {"const": 5}, {"type": ["array", "null"]}, {"enum": [[], "x"]}):
-        with pytest.raises(Unsatisfiable):
+        with pytest.raises(UnsatisfiableSchema):
             draw_arguments(schema)
     assert draw_arguments({"anyOf": [STRING, {"required": ["a"]}]}) == '{"a":"text"}'
 
@@ -495,7 +495,7 @@ def test_nothing_is_fetched(tmp_path: Path) -> None:
                 schema: Schema = {keyword: reference, "properties": {"a": {keyword: reference}}}
                 try:
                     draw_value(schema)
-                except Unsatisfiable:
+                except UnsatisfiableSchema:
                     continue
                 assert keyword in {"$schema", "$id"}
         with pytest.raises(TimeoutError):
@@ -601,7 +601,7 @@ HOSTILE: dict[str, Any] = {
 def test_hostile_schemas_cost_little(schema: Any) -> None:
     draw_value({})  # loads the validator
     before = time.process_time()
-    with suppress(Unsatisfiable):
+    with suppress(UnsatisfiableSchema):
         draw_value(schema)
     # Below 0.1 s on a machine of 2026; coverage and slow runners need room.
     assert time.process_time() - before < 0.6
@@ -686,7 +686,7 @@ MANY = settings(max_examples=300, deadline=None, suppress_health_check=list(Heal
 def test_what_is_drawn_is_valid_for_the_reference_too(schema: Any, pick: int) -> None:
     try:
         value = draw_value(schema, pick=pick)
-    except Unsatisfiable:
+    except UnsatisfiableSchema:
         return
     assert valid(schema, value)
     assert draw_value(schema, pick=pick) == value

@@ -9,14 +9,14 @@ import httpx
 import pytest
 
 from mockserver.server.access import ApiKeys
-from mockserver.server.admin.judging import definitions
+from mockserver.server.admin.judging import admin_schemas
 from mockserver.server.admin.operations import OPERATIONS
-from mockserver.server.app import App
-from mockserver.server.endpoint import Services
+from mockserver.server.http.app import App
+from mockserver.server.http.responses_endpoint import Services
+from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.sessions import open_session
-from mockserver.server.threaded import ThreadedServer
 from mockserver.testing.mock import MockServer
-from tests.contract.test_openapi import VALIDATORS
+from tests.contract.openapi.test_document import VALIDATORS
 
 TOKEN = "a-token-of-this-test"
 KEY = "sk-0123456789abcdef0123456789abcdef"
@@ -47,7 +47,7 @@ def exchange(**more: Any) -> dict[str, Any]:
     return {"format": 1, "name": "it", "match": {}, "reply": reply, **more}
 
 
-def test_a_plan_says_the_same_bytes_as_one_in_python(client: httpx.Client) -> None:
+def test_a_stub_over_http_sends_the_same_bytes_as_one_in_python(client: httpx.Client) -> None:
     delivery: Any = {"fault": "doubled-event,after=2", "chunking": "bytes:9"}
     plan = exchange(match={"contains": "HI", "ignore_case": True}, delivery=delivery)
     assert client.post("/_mock/stubs", json=plan).json() == {"name": "it"}
@@ -61,7 +61,7 @@ def test_a_plan_says_the_same_bytes_as_one_in_python(client: httpx.Client) -> No
     assert (told["name"], told["times"], told["given"]) == ("it", 1, 1)
 
 
-def test_replies_of_other_kinds_can_be_planned(client: httpx.Client) -> None:
+def test_a_stub_can_reply_with_an_error(client: httpx.Client) -> None:
     error = {"error": {"status": 418, "code": "Teapot", "message": "Short and stout."}}
     client.post("/_mock/stubs", json=exchange(reply=error, times=2))
     assert [ask(client).status_code for _ in range(3)] == [418, 418, 400]
@@ -116,7 +116,7 @@ def test_faults_clock_journal_and_reset(client: httpx.Client) -> None:
         ("DELETE", "/_mock/sessions/default", None, "can be reset, and not be deleted"),
     ],
 )
-def test_what_can_not_be_used_is_told(
+def test_invalid_input_is_a_400_with_the_reason(
     client: httpx.Client, method: str, path: str, body: Any, words: str
 ) -> None:
     reply = client.request(method, path, json=body)
@@ -124,7 +124,7 @@ def test_what_can_not_be_used_is_told(
     assert words in reply.json()["message"]
 
 
-def test_nothing_of_it_is_there_without_the_token(client: httpx.Client) -> None:
+def test_every_operation_requires_the_token(client: httpx.Client) -> None:
     for token in ("", "wrong", TOKEN[:-1]):
         for method, path in (("GET", "/_mock/journal"), ("POST", "/_mock/reset"), ("PUT", "/_mock/faults")):
             reply = client.request(method, path, headers={"x-mock-admin-token": token}, json=[])
@@ -152,7 +152,7 @@ def test_sessions_are_opened_read_and_deleted(client: httpx.Client) -> None:
     assert client.delete("/_mock/sessions").json() == {"deleted": 1}
 
 
-def test_each_call_is_for_the_session_it_names(client: httpx.Client) -> None:
+def test_each_call_applies_to_the_session_it_names(client: httpx.Client) -> None:
     alice = {"x-mock-session": "alice"}
     client.post("/_mock/stubs", json=exchange(), headers=alice)
     client.post("/s/bob/_mock/stubs", json=exchange(name="his"))
@@ -175,7 +175,7 @@ def test_each_call_is_for_the_session_it_names(client: httpx.Client) -> None:
     assert client.delete("/s/bob/_mock/stubs").json() == {"deleted": 1}
 
 
-def test_a_session_of_a_key_and_the_key_in_no_answer(client: httpx.Client) -> None:
+def test_a_session_can_have_a_key_that_no_reply_contains(client: httpx.Client) -> None:
     key = "canary-0123456789"
     assert key not in client.put("/_mock/sessions/alice", json={"api_key": key}).text
     with httpx.Client(base_url=client.base_url, trust_env=False) as other:
@@ -190,7 +190,7 @@ def test_a_session_of_a_key_and_the_key_in_no_answer(client: httpx.Client) -> No
     assert '"session":"alice"' in told
 
 
-def test_the_journal_comes_in_pages(client: httpx.Client) -> None:
+def test_the_journal_is_paginated(client: httpx.Client) -> None:
     client.post("/_mock/stubs", json=exchange(times=5))
     for number in range(5):
         ask(client, str(number))
@@ -217,7 +217,7 @@ def test_a_scenario_over_http(client: httpx.Client) -> None:
     assert told == [500, 200, 400]
 
 
-def test_the_openapi_document_has_it_where_there_is_one(client: httpx.Client) -> None:
+def test_the_openapi_document_includes_the_admin_api_only_if_enabled(client: httpx.Client) -> None:
     for version in ("3.1", "3.2"):
         document = client.get(f"/openapi.json?version={version}").json()
         VALIDATORS[version](document).validate()
@@ -227,11 +227,11 @@ def test_the_openapi_document_has_it_where_there_is_one(client: httpx.Client) ->
     assert not [path for path in plain["paths"] if path.startswith("/_mock")]
 
 
-def test_every_property_says_what_it_is() -> None:
-    def bare(schema: Any, where: str) -> Iterator[str]:
+def test_every_schema_property_has_a_description() -> None:
+    def undescribed(schema: Any, where: str) -> Iterator[str]:
         for name, each in schema.get("properties", {}).items():
             if not {"description", "$ref"} & each.keys():
                 yield f"{where}/{name}"
 
-    assert [found for name, each in definitions().items() for found in bare(each, name)] == []
-    assert [name for name, each in definitions().items() if "description" not in each] == []
+    assert [found for name, each in admin_schemas().items() for found in undescribed(each, name)] == []
+    assert [name for name, each in admin_schemas().items() if "description" not in each] == []

@@ -13,19 +13,19 @@ import pytest
 from mockserver.errors import ConfigurationError
 from mockserver.exchanges import Exchange, Match
 from mockserver.server.access import ApiKeys
-from mockserver.server.app import App
-from mockserver.server.directory import Directory, Terms
-from mockserver.server.endpoint import Services
+from mockserver.server.directory import SessionOverrides, SessionRegistry
 from mockserver.server.faults import parse_fault
-from mockserver.server.logbook import AccessLog
+from mockserver.server.http.access_log import AccessLog
+from mockserver.server.http.app import App
+from mockserver.server.http.responses_endpoint import Services
+from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.sessions import Session, open_session
 from mockserver.server.store import MemoryStore
-from mockserver.server.threaded import ThreadedServer
 from mockserver.testing.mock import MockServer
 from mockserver.testing.scripting import Scripted
 from tests.asking import text
 
-LATER = "qwen-2026-09"
+LATER_PROFILE = "qwen-2026-09"
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +40,13 @@ def server(_server: MockServer) -> MockServer:
     return _server
 
 
-def ask(place: Scripted, content: str = "Hi", headers: Any = None, **members: Any) -> httpx.Response:
-    with place.httpx() as client:
-        body = {"model": place.model, "input": content, **members}
+def ask(target: Scripted, content: str = "Hi", headers: Any = None, **members: Any) -> httpx.Response:
+    with target.httpx() as client:
+        body = {"model": target.model, "input": content, **members}
         return client.post("/responses", json=body, headers=headers)
 
 
-def test_each_way_leads_into_a_session_of_its_own(server: MockServer) -> None:
+def test_header_path_and_key_each_select_a_session(server: MockServer) -> None:
     one, two = server.session("one"), server.session("two")
     owner = server.session("owner", api_key="sk-mock-owner")
     server.reply("server")
@@ -62,7 +62,7 @@ def test_each_way_leads_into_a_session_of_its_own(server: MockServer) -> None:
     assert one.journal.last.path == server.journal.last.path
 
 
-def test_the_header_goes_before_the_path_and_the_path_before_the_key(server: MockServer) -> None:
+def test_header_takes_precedence_over_path_and_path_over_key(server: MockServer) -> None:
     for name in ("header", "path", "key"):
         server.session(name).reply(name).always()
     key = {"authorization": f"Bearer {server.session('key', api_key='sk-mock-key').api_key}"}
@@ -73,9 +73,9 @@ def test_the_header_goes_before_the_path_and_the_path_before_the_key(server: Moc
     assert text(ask(server, headers=key)) == "key"
 
 
-def test_nothing_of_a_session_is_seen_in_another(server: MockServer) -> None:
-    later = {"profile": LATER}
-    one, two = server.session("one", profile=LATER, strict=False), server.session("two", **later)  # type: ignore[arg-type]
+def test_sessions_are_isolated(server: MockServer) -> None:
+    later = {"profile": LATER_PROFILE}
+    one, two = server.session("one", profile=LATER_PROFILE, strict=False), server.session("two", **later)  # type: ignore[arg-type]
     first = ask(one).json()["id"]
     with one.httpx() as mine, two.httpx() as theirs:
         assert mine.get(f"/responses/{first}").status_code == 200
@@ -89,7 +89,7 @@ def test_nothing_of_a_session_is_seen_in_another(server: MockServer) -> None:
     assert ask(one, previous_response_id=first).status_code == 400
 
 
-def test_faults_limits_and_pace_are_a_sessions_own(server: MockServer) -> None:
+def test_faults_and_limits_apply_to_one_session(server: MockServer) -> None:
     broken = server.session("broken", fault="internal-error", strict=False)
     limited = server.session("limited", limit="requests=1", chunking="bytes:50")
     assert ask(broken).status_code == 500
@@ -97,7 +97,7 @@ def test_faults_limits_and_pace_are_a_sessions_own(server: MockServer) -> None:
     assert [ask(each).status_code for each in (server, server.session("plain"))] == [200, 200]
 
 
-def test_ids_follow_from_seed_and_name() -> None:
+def test_ids_depend_on_seed_and_session_name() -> None:
     def ids(seed: int, *names: str) -> list[str]:
         with MockServer(seed=seed, strict=False) as server:
             return [ask(server.session(name)).json()["id"] for name in names]
@@ -111,9 +111,9 @@ def test_ids_follow_from_seed_and_name() -> None:
         assert ask(server.session("a", seed=5)).content != by_path
 
 
-def test_a_session_plays_another_age_at_its_paths(server: MockServer) -> None:
-    later = server.session("later", profile=LATER, rendering="documented")
-    assert (later.profile, later.base_url.partition("/s/later")[2]) == (LATER, "/compatible-mode/v1")
+def test_a_session_can_serve_another_profile(server: MockServer) -> None:
+    later = server.session("later", profile=LATER_PROFILE, rendering="documented")
+    assert (later.profile, later.base_url.partition("/s/later")[2]) == (LATER_PROFILE, "/compatible-mode/v1")
     reply = ask(later)
     assert reply.json()["id"].startswith("resp_")
     with later.httpx() as client:
@@ -122,16 +122,16 @@ def test_a_session_plays_another_age_at_its_paths(server: MockServer) -> None:
     key = {"authorization": f"Bearer {server.api_key}"}
     with httpx.Client(base_url=root, headers={**key, **later.headers}, trust_env=False) as client:
         assert client.get("compatible-mode/v1/models").status_code == 200
-        assert client.get("health").json()["profile"] == LATER
+        assert client.get("health").json()["profile"] == LATER_PROFILE
         body = {"model": later.model, "input": "Hi"}
         assert client.post("compatible-mode/v1/responses", json=body).status_code == 200
         refused = client.post(httpx.URL(server.base_url).path + "/responses", json=body)
     assert refused.status_code == 404
-    assert refused.json()["message"].endswith(f"The session later plays {LATER}.")
+    assert refused.json()["message"].endswith(f"The session later plays {LATER_PROFILE}.")
 
 
 @pytest.mark.parametrize("name", ["-x", "a b", "x" * 65, "..", "a\tb", "ä", "<script>", "a;b"])
-def test_hostile_names_are_refused_in_the_envelope(server: MockServer, name: str) -> None:
+def test_invalid_session_names_are_rejected(server: MockServer, name: str) -> None:
     raw = {"x-mock-session": name.encode("latin-1")}
     with server.httpx() as client:
         body = {"model": server.model, "input": "Hi"}
@@ -146,7 +146,7 @@ def test_hostile_names_are_refused_in_the_envelope(server: MockServer, name: str
     assert [entry.refusal for entry in server.journal] == ["refused", "refused"]
 
 
-def test_what_is_otherwise_can_be_wrong(server: MockServer) -> None:
+def test_invalid_overrides_are_an_error(server: MockServer) -> None:
     for otherwise, words in (
         ({"colour": "red"}, "there is no setting 'colour'"),
         ({"seed": "1"}, "seed can not be '1'"),
@@ -163,7 +163,7 @@ def test_what_is_otherwise_can_be_wrong(server: MockServer) -> None:
         server.session("default", strict=False)
 
 
-class Plain:
+class ServeLikeServer:
     """A server as `serve` makes it: one key, a log, and no headers unless they are allowed."""
 
     def __init__(self, **settings: Any) -> None:
@@ -192,8 +192,8 @@ class Plain:
         return [each.name for each in self.services.sessions]
 
 
-def test_the_header_is_only_heard_where_headers_are_allowed_and_the_path_always() -> None:
-    with Plain() as plain:
+def test_the_session_header_needs_mock_headers_and_the_path_does_not() -> None:
+    with ServeLikeServer() as plain:
         assert plain.ask(x_mock_session="alice").status_code == 200
         assert plain.ask(x_mock_session="a b").status_code == 200
         assert plain.names == ["default"]
@@ -201,39 +201,39 @@ def test_the_header_is_only_heard_where_headers_are_allowed_and_the_path_always(
         assert plain.names == ["default", "alice"]
         plain.services.access_log.flush()
         assert " [alice] POST /v1/responses " in plain.log.getvalue()
-    with Plain(mock_headers=True) as plain:
+    with ServeLikeServer(mock_headers=True) as plain:
         assert plain.ask(x_mock_session="alice").status_code == 200
         assert plain.names == ["default", "alice"]
 
 
-def test_who_has_no_key_makes_no_session() -> None:
-    with Plain(mock_headers=True) as plain:
+def test_creating_a_session_requires_a_valid_key() -> None:
+    with ServeLikeServer(mock_headers=True) as plain:
         for reply in (plain.ask("/s/alice", key="sk-wrong"), plain.ask(key="sk-wrong", x_mock_session="bob")):
             assert (reply.status_code, reply.json()["code"]) == (401, "InvalidApiKey")
         assert plain.names == ["default"]
 
 
-def test_a_key_that_was_lent_is_good_as_long_as_its_session() -> None:
-    with Plain() as plain:
-        asyncio.run(plain.services.sessions.open("alice", Terms(api_key="canary-alice")))
+def test_the_key_of_a_session_is_accepted_until_it_is_closed() -> None:
+    with ServeLikeServer() as plain:
+        asyncio.run(plain.services.sessions.open("alice", SessionOverrides(api_key="canary-alice")))
         assert plain.ask(key="canary-alice").status_code == 200
         (alice,) = [*plain.services.sessions][1:]
         assert [entry.headers["authorization"] for entry in alice.journal] == ["[redacted]"]
-        assert "canary" not in repr(Terms(api_key="canary-alice"))
+        assert "canary" not in repr(SessionOverrides(api_key="canary-alice"))
         asyncio.run(plain.services.sessions.close("alice"))
         assert plain.ask(key="canary-alice").status_code == 401
         assert plain.ask().status_code == 200
 
 
-def directory(most: int = 3) -> Directory:
+def session_registry(max_sessions: int = 3) -> SessionRegistry:
     session = open_session(profile="qwen-2026-01", seed=0)
-    return Directory(session, MemoryStore(), ApiKeys(), most)
+    return SessionRegistry(session, MemoryStore(), ApiKeys(), max_sessions)
 
 
-def test_the_one_that_nobody_asked_for_longest_is_forgotten() -> None:
+def test_the_least_recently_used_session_is_evicted() -> None:
     async def scenario() -> tuple[list[str], list[str]]:
-        sessions, told = directory(), list[str]()
-        sessions.told = told.append
+        sessions, told = session_registry(), list[str]()
+        sessions.on_evicted = told.append
         for name in ("a", "b", "c"):
             await sessions.open(name)
         assert sessions.get("a") is not None
@@ -245,7 +245,7 @@ def test_the_one_that_nobody_asked_for_longest_is_forgotten() -> None:
     assert told == ["session b is forgotten: 3 others were asked for since"]
 
 
-class Slow(MemoryStore):
+class SlowStore(MemoryStore):
     """A store that has to be waited for, as one elsewhere would be."""
 
     async def clear(self, session: str) -> None:
@@ -253,9 +253,9 @@ class Slow(MemoryStore):
         await super().clear(session)
 
 
-def test_who_comes_at_once_comes_into_the_same_session() -> None:
+def test_concurrent_requests_open_one_session() -> None:
     async def scenario() -> list[Session]:
-        sessions = Directory(open_session(profile="qwen-2026-01", seed=0), Slow(), ApiKeys(), 1)
+        sessions = SessionRegistry(open_session(profile="qwen-2026-01", seed=0), SlowStore(), ApiKeys(), 1)
         await sessions.open("old")
         return await asyncio.gather(*(sessions.open("new") for _ in range(5)))
 
@@ -263,9 +263,9 @@ def test_who_comes_at_once_comes_into_the_same_session() -> None:
     assert all(each is opened[0] for each in opened)
 
 
-def test_what_comes_after_a_close_is_another_session() -> None:
+def test_a_closed_session_is_opened_anew() -> None:
     async def scenario() -> tuple[Session, Session, bool, bool]:
-        sessions = directory()
+        sessions = session_registry()
         before = await sessions.open("a")
         before.stubs.add(None)
         closed = await sessions.close("a")
@@ -275,11 +275,11 @@ def test_what_comes_after_a_close_is_another_session() -> None:
     assert (before is after, len(after.stubs), closed, unknown) == (False, 0, True, False)
 
 
-def test_settings_are_those_the_server_was_started_with() -> None:
+def test_a_new_session_has_the_settings_the_server_started_with() -> None:
     async def scenario() -> Session:
         first = open_session(profile="qwen-2026-01", seed=0)
         first.faults, first.strict = (parse_fault("stall"),), True
-        sessions = Directory(first, MemoryStore(), ApiKeys())
+        sessions = SessionRegistry(first, MemoryStore(), ApiKeys())
         first.faults = ()
         return await sessions.open("a")
 
@@ -287,12 +287,12 @@ def test_settings_are_those_the_server_was_started_with() -> None:
     assert ([fault.name for fault in made.faults], made.strict) == (["stall"], True)
 
 
-def test_exchange_files_that_change_change_in_every_session() -> None:
+def test_changed_exchanges_apply_to_every_session() -> None:
     def says(words: str) -> list[Exchange]:
         return [Exchange("it", Match(), {"script": {"items": [{"type": "message", "text": words}]}})]
 
     with MockServer(exchanges=says("Before.")) as server:
-        one, two = server.session("one"), server.session("two", profile=LATER)
+        one, two = server.session("one"), server.session("two", profile=LATER_PROFILE)
         assert [text(ask(each)) for each in (server, one)] == ["Before.", "Before."]
         sessions = server._served._sessions
         assert sessions is not None
@@ -302,7 +302,7 @@ def test_exchange_files_that_change_change_in_every_session() -> None:
         assert "After." in ask(two).text
 
 
-def test_a_reset_of_the_server_forgets_its_sessions(server: MockServer) -> None:
+def test_resetting_the_server_removes_its_sessions(server: MockServer) -> None:
     one = server.session("one", strict=False)
     one.reply("Planned.")
     server.reset()

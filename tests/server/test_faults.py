@@ -13,24 +13,24 @@ from mockserver.contract.check import check_error, check_response, check_stream
 from mockserver.contract.findings import errors
 from mockserver.errors import ConfigurationError
 from mockserver.server.access import ApiKeys
-from mockserver.server.app import App
-from mockserver.server.endpoint import Services
-from mockserver.server.faults import Fault, load_faults
+from mockserver.server.faults import ServiceFault, load_service_faults
+from mockserver.server.http.app import App
+from mockserver.server.http.responses_endpoint import Services
+from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.sessions import open_session
-from mockserver.server.threaded import ThreadedServer
 from mockserver.testing.mock import MockServer
 from tests.asking import Asker
 
-FAULTS = list(load_faults().values())
+FAULTS = list(load_service_faults().values())
 
 
 def body(asker: Asker, stream: bool) -> dict[str, Any]:
     return {"model": asker.server.model, "input": "x", "stream": stream}
 
 
-def as_it_comes(reply: httpx.Response, fault: Fault, profile: str, stream: bool) -> None:
+def assert_service_fault(reply: httpx.Response, fault: ServiceFault, profile: str, stream: bool) -> None:
     """What a fault has to look like, by its row of the catalogue, and that the judge takes it."""
-    form = fault.in_band(stream=stream)
+    form = fault.in_band_form(stream=stream)
     if form is None:
         assert reply.status_code == fault.status
         assert errors(check_error(reply.content, profile, reply.status_code)) == []
@@ -66,25 +66,25 @@ def as_it_comes(reply: httpx.Response, fault: Fault, profile: str, stream: bool)
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_every_fault_by_header_and_from_code(later: Asker, fault: Fault, stream: bool) -> None:
+def test_every_service_fault_by_header_and_from_python(later: Asker, fault: ServiceFault, stream: bool) -> None:
     by_header = later.post(body(later, stream), x_mock_fault=fault.name)
-    as_it_comes(by_header, fault, later.server.profile, stream)
+    assert_service_fault(by_header, fault, later.server.profile, stream)
     assert by_header.headers["x-mock-fault"] == fault.name
     later.server.fail(fault.name)
     from_code = later.post(body(later, stream))
-    as_it_comes(from_code, fault, later.server.profile, stream)
+    assert_service_fault(from_code, fault, later.server.profile, stream)
     assert later.post(body(later, stream)).status_code == 200
 
 
-def test_january_has_them_as_well(asker: Asker) -> None:
+def test_the_january_profile_has_service_faults(asker: Asker) -> None:
     for name in ("rate-limit", "content-filter", "internal-error"):
         for stream in (False, True):
             reply = asker.post(body(asker, stream), x_mock_fault=name)
-            as_it_comes(reply, load_faults()[name], "qwen-2026-01", stream)
+            assert_service_fault(reply, load_service_faults()[name], "qwen-2026-01", stream)
             assert reply.headers["x-mock-fault"] == name
 
 
-def test_the_catalogue_says_where_each_is_from() -> None:
+def test_every_service_fault_names_its_source() -> None:
     assert len(FAULTS) > 80
     for fault in FAULTS:
         assert len(fault.source) > 10
@@ -93,7 +93,7 @@ def test_the_catalogue_says_where_each_is_from() -> None:
     assert {400, 401, 403, 404, 409, 429, 500, 503} <= {fault.status for fault in FAULTS}
 
 
-def test_an_unknown_name_is_told(later: Asker) -> None:
+def test_an_unknown_fault_is_an_error(later: Asker) -> None:
     status, code, message = later.refused(body(later, False), x_mock_fault="no-such")
     assert (status, code) == (400, "InvalidParameter")
     assert message.startswith("x-mock-fault: no fault 'no-such'; there are: rate-limit, ")
@@ -101,14 +101,14 @@ def test_an_unknown_name_is_told(later: Asker) -> None:
         later.server.fail("no-such")
 
 
-def test_faults_wait_in_line_with_replies(later: Asker) -> None:
+def test_faults_and_replies_are_served_in_order(later: Asker) -> None:
     later.server.reply("One.")
     later.server.fail("internal-error")
     later.server.reply("Two.")
     assert [later.post(body(later, False)).status_code for _ in range(3)] == [200, 500, 200]
 
 
-def test_other_operations_have_faults_too(later: Asker) -> None:
+def test_faults_apply_to_other_operations(later: Asker) -> None:
     response_id = later.ask("hi")["id"]
     for method, path in (
         ("GET", f"/responses/{response_id}"),
@@ -121,14 +121,14 @@ def test_other_operations_have_faults_too(later: Asker) -> None:
         assert later.call(method, path, x_mock_fault="rate-limit").status_code == 400
 
 
-def test_what_is_asked_beside_a_fault_is_not_looked_at(later: Asker) -> None:
+def test_a_fault_precedes_validation_of_the_body(later: Asker) -> None:
     for content in (b"{", b"", b"[]", b'{"stream": true}'):
         assert later.post(content, x_mock_fault="rate-limit").status_code == 200
     assert later.post(b"{", x_mock_fault="rate-limit", authorization="Bearer wrong").status_code == 401
 
 
 @pytest.fixture
-def plain() -> Iterator[str]:
+def plain_base_url() -> Iterator[str]:
     """The base URL of a server that was not told to listen to such headers."""
     session = open_session(profile="qwen-2026-09", seed=1)
     server = ThreadedServer(App(Services(default_session=session, keys=ApiKeys())))
@@ -137,9 +137,9 @@ def plain() -> Iterator[str]:
     server.stop()
 
 
-def test_the_header_is_honoured_only_where_it_is_allowed(plain: str) -> None:
+def test_the_fault_header_is_ignored_unless_allowed(plain_base_url: str) -> None:
     reply = httpx.post(
-        f"{plain}/responses",
+        f"{plain_base_url}/responses",
         json={"model": "qwen3-max", "input": "x"},
         headers={"authorization": "Bearer x", "x-mock-fault": "internal-error"},
         trust_env=False,
@@ -158,26 +158,26 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("members", "form"), REFUSED)
-def test_streams_are_refused_in_band_where_it_is_wanted(members: dict[str, Any], form: str) -> None:
+def test_stream_errors_can_be_in_band(members: dict[str, Any], form: str) -> None:
     with (
         MockServer(profile="qwen-2026-09", stream_errors="inband", strict=False) as server,
         httpx.Client(trust_env=False) as client,
     ):
         asker = Asker(server, client)
         asked = {**body(asker, True), **members}
-        plain = asker.post({**asked, "stream": False})
+        plain_base_url = asker.post({**asked, "stream": False})
         reply = asker.post(asked)
         entry = server.journal.last
-    assert plain.status_code == 400
+    assert plain_base_url.status_code == 400
     assert reply.status_code == 200
     assert {each.rule for each in check_stream(reply.content, "qwen-2026-09")} <= {"SEQ-014", "SSE-011"}
     data = json.loads(reply.text.partition("data:")[2])
     error = data["response"]["error"] if form == "failed" else data
-    assert (error["code"], error["message"]) == ("InvalidParameter", plain.json()["message"])
+    assert (error["code"], error["message"]) == ("InvalidParameter", plain_base_url.json()["message"])
     assert entry.detail
 
 
-def test_a_setting_that_can_not_be_is_told() -> None:
+def test_an_invalid_setting_is_an_error() -> None:
     with pytest.raises(ConfigurationError, match="MockServer: stream_errors is http or inband, not 'loud'"):
         MockServer(stream_errors="loud")
     with pytest.raises(ConfigurationError, match="function_arguments is deltas or whole, not 'half'"):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from mockserver.server.journal import About, Entry, Journal, Sent
+from mockserver.server.journal import Entry, EntryDetails, Journal, RequestHead
 
 
 def entry(number: int, size: int = 10) -> Entry:
     return Entry(
-        0.0, Sent("POST", f"/{number}", (), b"", ()), b"x" * size, 200, (), False, About(str(number))
+        0.0, RequestHead("POST", f"/{number}", (), b"", ()), b"x" * size, 200, (), False, EntryDetails(str(number))
     )
 
 
-def test_it_keeps_the_latest_thousand() -> None:
+def test_the_journal_keeps_the_latest_1000_entries() -> None:
     journal = Journal()
     for number in range(1005):
         journal.add(entry(number))
@@ -21,23 +21,23 @@ def test_it_keeps_the_latest_thousand() -> None:
     assert (journal[0].path, journal.last.path) == ("/5", "/1004")
 
 
-def test_it_keeps_64_mebibytes_in_all() -> None:
+def test_the_journal_keeps_64_mebibytes_of_bodies() -> None:
     journal = Journal()
     for number in range(10):
         journal.add(entry(number, size=10 << 20))
     assert [each.path for each in journal] == ["/4", "/5", "/6", "/7", "/8", "/9"]
 
 
-def test_sessions_share_the_room_and_whoever_takes_most_of_it_gives_way() -> None:
+def test_sessions_share_the_quota_and_the_largest_journal_drops_entries() -> None:
     large = Journal()
-    small = large.again()
+    small = large.for_new_session()
     small.add(entry(1, size=3 << 20))
     for number in range(7):
         large.add(entry(number, size=10 << 20))
     small.add(entry(2, size=3 << 20))
     assert [each.path for each in small] == ["/1", "/2"]
     assert [each.path for each in large] == ["/2", "/3", "/4", "/5", "/6"]
-    assert (large.dropped, small.dropped) == (2, 0)
+    assert (large.dropped_count, small.dropped_count) == (2, 0)
     large.close()
     assert len(large) == 0
     for number in range(6):
@@ -46,16 +46,16 @@ def test_sessions_share_the_room_and_whoever_takes_most_of_it_gives_way() -> Non
     assert (len(small), len(large)) == (7, 6)
 
 
-def test_what_is_too_large_to_keep_is_judged_on_arrival() -> None:
+def test_an_oversized_entry_keeps_its_findings_without_bodies() -> None:
     journal = Journal()
     twice = Entry(
         0.0,
-        Sent("POST", "/1", (), b"", ()),
+        RequestHead("POST", "/1", (), b"", ()),
         b'{"model":"a","model":"b"}',
         200,
         (b"x" * (65 << 20),),
         False,
-        About("1"),
+        EntryDetails("1"),
     )
     journal.add(twice)
     assert [str(finding.rule) for finding in journal.last.findings] == ["SCH-007"]
@@ -63,7 +63,7 @@ def test_what_is_too_large_to_keep_is_judged_on_arrival() -> None:
     assert journal.last.left_out == (65 << 20) + 25
 
 
-def test_cleared_it_is_empty() -> None:
+def test_a_cleared_journal_is_empty() -> None:
     journal = Journal()
     journal.add(entry(1))
     journal.clear()
@@ -72,12 +72,12 @@ def test_cleared_it_is_empty() -> None:
         _ = journal.last
 
 
-def test_it_tells_of_every_entry_that_leaves() -> None:
+def test_every_removed_entry_is_reported() -> None:
     left: list[str] = []
     journal = Journal()
-    journal.leaving = lambda entry: left.append(entry.path)
+    journal.on_removed = lambda entry: left.append(entry.path)
     for number in range(1002):
         journal.add(entry(number))
     assert left == ["/0", "/1"]
     journal.clear()
-    assert (len(journal), len(left), left[-1], journal.dropped) == (0, 1002, "/1001", 0)
+    assert (len(journal), len(left), left[-1], journal.dropped_count) == (0, 1002, "/1001", 0)

@@ -20,33 +20,33 @@ def ask(server: MockServer, content: str = "Hello", **members: Any) -> httpx.Res
         return client.post("/responses", json={"model": server.model, "input": content, **members})
 
 
-def codes(server: MockServer, count: int) -> list[str]:
+def error_codes(server: MockServer, count: int) -> list[str]:
     return [ask(server).json().get("code", "") for _ in range(count)]
 
 
-def test_requests_of_a_minute_and_of_a_second() -> None:
+def test_requests_per_minute_and_per_second() -> None:
     with MockServer(strict=False, limit="requests=120") as server:
-        assert codes(server, 3) == ["", "", "Throttling.RateQuota"]
+        assert error_codes(server, 3) == ["", "", "Throttling.RateQuota"]
         server.clock.advance(1)
-        assert codes(server, 3) == ["", "", "Throttling.RateQuota"]
+        assert error_codes(server, 3) == ["", "", "Throttling.RateQuota"]
         for _ in range(58):
             server.clock.advance(1)
-            assert codes(server, 2) == ["", ""]
+            assert error_codes(server, 2) == ["", ""]
         server.clock.advance(1)
-        assert codes(server, 2) == ["", ""]
+        assert error_codes(server, 2) == ["", ""]
 
 
-def test_the_minute_holds_where_the_second_would_not() -> None:
+def test_the_minute_limit_applies_within_the_second_limit() -> None:
     with MockServer(strict=False, limit="requests=2") as server:
         for _ in range(2):
-            assert codes(server, 1) == [""]
+            assert error_codes(server, 1) == [""]
             server.clock.advance(2)
-        assert codes(server, 1) == ["Throttling.RateQuota"]
+        assert error_codes(server, 1) == ["Throttling.RateQuota"]
         server.clock.advance(57)
-        assert codes(server, 1) == [""]
+        assert error_codes(server, 1) == [""]
 
 
-def test_tokens_in_and_out_count() -> None:
+def test_input_and_output_tokens_count() -> None:
     with MockServer(strict=False, limit="tokens=6000") as server:
         first = ask(server)
         total = first.json()["usage"]["total_tokens"]
@@ -55,38 +55,38 @@ def test_tokens_in_and_out_count() -> None:
         assert ask(server).status_code == 200
 
 
-def test_a_burst_meets_a_guard_of_its_own() -> None:
+def test_the_burst_limit() -> None:
     with MockServer(strict=False, limit=["burst=2", "requests=6000"]) as server:
-        assert codes(server, 3) == ["", "", "Throttling.BurstRate"]
+        assert error_codes(server, 3) == ["", "", "Throttling.BurstRate"]
         reply = ask(server)
         assert (reply.status_code, "x-mock-fault" in reply.headers) == (429, False)
         server.clock.advance(1)
-        assert codes(server, 1) == [""]
+        assert error_codes(server, 1) == [""]
 
 
-def test_each_key_and_each_model_has_its_own() -> None:
+def test_limits_apply_per_key_and_model() -> None:
     with MockServer(strict=False, limit="requests=1", api_key=["sk-one", "sk-two"], model="any") as server:
         assert [ask(server, key=key).status_code for key in ("sk-one", "sk-one", "sk-two")] == [200, 429, 200]
         assert ask(server, key="sk-one", model="another").status_code == 200
 
 
-def test_so_many_at_once() -> None:
+def test_the_concurrency_limit() -> None:
     with (
         MockServer(strict=False, limit="concurrency=2", pace="fixed:300", pauses="clock") as server,
         ThreadPoolExecutor(4) as pool,
     ):
         open_ones = [pool.submit(ask, server) for _ in range(2)]
-        until(lambda: server.clock.waiting == 2)
+        until(lambda: server.clock.waiter_count == 2)
         assert [ask(server).status_code for _ in range(2)] == [429, 429]
         server.clock.advance(0.3)
         assert [each.result().status_code for each in open_ones] == [200, 200]
         last = pool.submit(ask, server)
-        until(lambda: server.clock.waiting == 1)
+        until(lambda: server.clock.waiter_count == 1)
         server.clock.advance(0.3)
         assert last.result().status_code == 200
 
 
-def test_a_context_is_cut_without_a_word_or_refused() -> None:
+def test_a_long_context_is_truncated_or_rejected() -> None:
     long = "word " * 5000
     with MockServer(strict=False, limit="context=1000") as server:
         assert ask(server, long).json()["usage"]["input_tokens"] == 800
@@ -99,17 +99,17 @@ def test_a_context_is_cut_without_a_word_or_refused() -> None:
         )
 
 
-def test_a_reset_forgets_what_was_asked() -> None:
+def test_a_reset_clears_the_counters() -> None:
     with MockServer(strict=False, limit="requests=1") as server:
-        assert codes(server, 2) == ["", "Throttling.RateQuota"]
+        assert error_codes(server, 2) == ["", "Throttling.RateQuota"]
         server.reset()
-        assert codes(server, 1) == [""]
+        assert error_codes(server, 1) == [""]
 
 
 @pytest.mark.parametrize(
     "text", ["requests", "requests=0", "requests=x", "speed=1", "context_error=1", "context-error"]
 )
-def test_no_limit(text: str) -> None:
+def test_invalid_limits_are_an_error(text: str) -> None:
     with pytest.raises(ConfigurationError, match="limit"):
         parse_limits([text])
     assert parse_limits([]) is None

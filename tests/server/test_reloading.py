@@ -9,7 +9,7 @@ import pytest
 
 from mockserver.errors import InvalidExchange
 from mockserver.exchanges import Exchange
-from mockserver.server.reloading import Folder
+from mockserver.server.reloading import ExchangeFolder
 from mockserver.server.sessions import open_session, use_exchanges
 from mockserver.testing.mock import MockServer
 from tests.asking import until
@@ -21,38 +21,38 @@ def write(folder: Path, name: str, text: str, **more: object) -> None:
     (folder / f"{name}.json").write_text(json.dumps(file))
 
 
-def test_what_changed_is_given_on_and_told_once(tmp_path: Path) -> None:
+def test_changed_files_are_reloaded_and_reported_once(tmp_path: Path) -> None:
     write(tmp_path, "one", "first")
-    folder = Folder(tmp_path)
+    folder = ExchangeFolder(tmp_path)
     given: list[tuple[Exchange, ...]] = []
-    assert folder.renew(given.append) == ""
+    assert folder.reload_if_changed(given.append) == ""
     write(tmp_path, "one", "second, and longer")
     write(tmp_path, "two", "x")
-    assert folder.renew(given.append) == f"{tmp_path}: 2 exchanges reloaded"
-    assert folder.renew(given.append) == ""
+    assert folder.reload_if_changed(given.append) == f"{tmp_path}: 2 exchanges reloaded"
+    assert folder.reload_if_changed(given.append) == ""
     (tmp_path / "one.json").unlink()
-    assert folder.renew(given.append) == f"{tmp_path}: 1 exchanges reloaded"
+    assert folder.reload_if_changed(given.append) == f"{tmp_path}: 1 exchanges reloaded"
     assert [[each.name for each in found] for found in given] == [["one", "two"], ["two"]]
 
 
-def test_a_broken_file_changes_nothing_and_is_told_with_its_place(tmp_path: Path) -> None:
+def test_an_invalid_file_keeps_the_old_exchanges_and_is_reported(tmp_path: Path) -> None:
     write(tmp_path, "one", "first")
-    folder = Folder(tmp_path)
+    folder = ExchangeFolder(tmp_path)
     session = open_session(profile="qwen-2026-01", exchanges=folder.exchanges)
-    before = session.matcher
+    before = session.exchange_index
     write(tmp_path, "two", "x", times=0)
-    told = folder.renew(lambda found: use_exchanges(session, found))
+    told = folder.reload_if_changed(lambda found: use_exchanges(session, found))
     assert told.startswith(f"{tmp_path}: nothing is reloaded: two.json#/times: ")
     write(tmp_path, "two", "x", delivery={"pace": "fast"})
-    told = folder.renew(lambda found: use_exchanges(session, found))
+    told = folder.reload_if_changed(lambda found: use_exchanges(session, found))
     assert "two.json#/delivery/pace: a pace is none" in told
-    assert session.matcher is before
+    assert session.exchange_index is before
     write(tmp_path, "two", "fine again")
-    assert "2 exchanges reloaded" in folder.renew(lambda found: use_exchanges(session, found))
-    assert session.matcher is not before
+    assert "2 exchanges reloaded" in folder.reload_if_changed(lambda found: use_exchanges(session, found))
+    assert session.exchange_index is not before
 
 
-def test_a_server_of_a_test_reads_its_folder_again_in_every_session(tmp_path: Path) -> None:
+def test_a_mock_server_reloads_its_folder_in_every_session(tmp_path: Path) -> None:
     write(tmp_path, "one", "first")
     with MockServer(exchanges=tmp_path) as server, server.httpx() as client:
         urls = [each.base_url + "/responses" for each in (server, server.session("alice"))]
@@ -69,7 +69,7 @@ def test_a_server_of_a_test_reads_its_folder_again_in_every_session(tmp_path: Pa
         assert told("second, and longer")
 
 
-def test_what_can_not_be_served_of_several_in_a_file_is_told_with_its_place(tmp_path: Path) -> None:
+def test_an_invalid_exchange_in_an_array_is_reported_with_its_pointer(tmp_path: Path) -> None:
     write(tmp_path, "one", "first")
     one = json.loads((tmp_path / "one.json").read_text())
     (tmp_path / "one.json").write_text(

@@ -36,7 +36,7 @@ def ask(
         return client.post("/responses", json=body, headers=headers)
 
 
-def test_its_steps_come_in_order_and_to_those_alone_who_name_it(server: MockServer) -> None:
+def test_steps_are_served_in_order_to_requests_that_name_the_scenario(server: MockServer) -> None:
     retry = server.scenario("retry")
     retry.fail("internal-error").times(2).then("At last.")
     server.reply("Plain.").always()
@@ -52,7 +52,7 @@ def test_its_steps_come_in_order_and_to_those_alone_who_name_it(server: MockServ
         server.scenario("a b")
 
 
-def test_an_exchange_and_a_plan_answer_by_name_whatever_else_would(server: MockServer) -> None:
+def test_a_request_can_name_a_stub_or_an_exchange(server: MockServer) -> None:
     server.when("Never asked").reply("By name.", name="mine").times(2)
     server.reply("First in line.").always()
     assert [text(ask(server, "mine")) for _ in range(2)] == ["By name.", "By name."]
@@ -62,7 +62,7 @@ def test_an_exchange_and_a_plan_answer_by_name_whatever_else_would(server: MockS
     assert server.journal.last.exchange == "hello"
 
 
-def test_an_unknown_name_is_told_the_nearest(server: MockServer) -> None:
+def test_an_unknown_name_is_rejected_with_the_nearest(server: MockServer) -> None:
     server.scenario("checkout").reply("x")
     for name, nearest in (("chekout", "checkout"), ("helo", "hello")):
         refused = ask(server, name)
@@ -74,7 +74,7 @@ def test_an_unknown_name_is_told_the_nearest(server: MockServer) -> None:
     assert ask(server, "../../etc/passwd").status_code == 400
 
 
-def test_files_tell_scenarios_too(tmp_path: Path) -> None:
+def test_scenarios_from_exchange_files(tmp_path: Path) -> None:
     for number, said in enumerate(("One.", "Two.")):
         reply = {"script": {"items": [{"type": "message", "text": said}]}}
         step = {"format": 1, "name": f"s{number}", "match": {}, "scenario": "steps", "reply": reply}
@@ -92,7 +92,7 @@ def test_files_tell_scenarios_too(tmp_path: Path) -> None:
         assert text(ask(server, "steps")) == "One."
 
 
-def test_an_error_planned_with_a_delivery(server: MockServer) -> None:
+def test_an_error_stub_can_have_a_delivery_fault(server: MockServer) -> None:
     server.fail("internal-error", fault="cut-body")
     with server.httpx() as client, pytest.raises(httpx.RemoteProtocolError):
         client.post("/responses", json={"model": server.model, "input": "Hi"})
@@ -102,7 +102,7 @@ def test_an_error_planned_with_a_delivery(server: MockServer) -> None:
             server.fail("internal-error", fault=fault)
 
 
-def test_chat_names_them_too(server: MockServer) -> None:
+def test_scenarios_apply_to_chat_completions(server: MockServer) -> None:
     server.scenario("retry").fail("internal-error").then("At last.")
     url = str(server.base_url).partition("/api")[0] + "/compatible-mode/v1/chat/completions"
     body = {"model": server.model, "messages": [{"role": "user", "content": "Hi"}]}

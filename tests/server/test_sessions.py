@@ -10,10 +10,10 @@ import pytest
 from mockserver.clock import SteppedClock
 from mockserver.errors import ConfigurationError, InvalidExchange
 from mockserver.exchanges import Exchange, Match
-from mockserver.server.engine import RenderedReply, respond
-from mockserver.server.envelopes import ApiError
+from mockserver.server.delivery.steps import Send, Wait
+from mockserver.server.engine.pipeline import RenderedReply, respond
+from mockserver.server.errors import ApiError
 from mockserver.server.sessions import AnyModel, Session, open_session
-from mockserver.server.steps import Send, Wait
 from mockserver.server.store import MemoryStore, Store
 from mockserver.wire import json
 
@@ -32,7 +32,7 @@ def refusal(session: Session, store: Store, **members: Any) -> ApiError:
     return caught.value
 
 
-def test_ids_end_after_seven_days_by_the_clock() -> None:
+def test_response_ids_expire_after_seven_days() -> None:
     session, store = open_session(profile=PROFILE, seed=1), MemoryStore(1)
     first = ask(session, store).details.request_id
     assert isinstance(session.clock, SteppedClock)
@@ -46,7 +46,7 @@ def test_ids_end_after_seven_days_by_the_clock() -> None:
     assert "expired" in expired.detail
 
 
-def test_unknown_and_evicted_are_told_apart_in_the_log_alone() -> None:
+def test_only_the_log_distinguishes_evicted_from_unknown_ids() -> None:
     session, store = open_session(profile=PROFILE, seed=1), MemoryStore(1)
     first = ask(session, store).details.request_id
     ask(session, store)
@@ -63,7 +63,7 @@ def test_an_id_of_another_session_is_unknown() -> None:
     assert "unknown" in refusal(other, store, previous_response_id=first).detail
 
 
-def test_sessions_of_one_seed_have_ids_of_their_own() -> None:
+def test_sessions_with_the_same_seed_have_different_ids() -> None:
     one, two = (open_session(name, profile=PROFILE, seed=1) for name in ("one", "two"))
     assert ask(one, MemoryStore()).details.request_id != ask(two, MemoryStore()).details.request_id
 
@@ -72,7 +72,7 @@ def exchange(reply: dict[str, Any], **match: Any) -> Exchange:
     return Exchange("it", Match(**match), reply)
 
 
-def test_a_recording_is_sent_as_it_was_recorded() -> None:
+def test_a_recorded_reply_keeps_status_headers_and_timing() -> None:
     http = {
         "status": 202,
         "headers": {"Content-Type": "text/plain", "Transfer-Encoding": "chunked", "X-A": "b"},
@@ -85,7 +85,7 @@ def test_a_recording_is_sent_as_it_was_recorded() -> None:
     assert answer.steps == (Send(b"a"), Wait(0.5), Send(b"\xff"), Send(b"c"))
 
 
-def test_an_exchange_can_be_an_error_or_a_body() -> None:
+def test_an_exchange_can_reply_with_an_error_or_a_body() -> None:
     error = {"status": 429, "code": "Throttling", "message": "Slow down."}
     session = open_session(profile=PROFILE, exchanges=[exchange({"error": error}, prompt="hi")])
     refused = refusal(session, MemoryStore())
@@ -94,7 +94,7 @@ def test_an_exchange_can_be_an_error_or_a_body() -> None:
     assert ask(session, MemoryStore()).pieces == (b'{"b":1,"a":2}',)
 
 
-def test_an_exchange_answers_only_what_it_matches() -> None:
+def test_an_exchange_answers_only_matching_requests() -> None:
     says = {"script": {"items": [{"type": "message", "text": "matched"}]}}
 
     def matched(match: dict[str, Any], **members: Any) -> bool:
@@ -115,23 +115,23 @@ def test_an_exchange_answers_only_what_it_matches() -> None:
     assert not matched({"after": "it"})
 
 
-def test_the_earlier_of_several_answers() -> None:
+def test_the_first_matching_exchange_answers() -> None:
     def says(name: str, match: Match) -> Exchange:
         return Exchange(name, match, {"script": {"items": [{"type": "message", "text": name}]}})
 
     both = [says("any", Match()), says("exact", Match(prompt="hi"))]
     for exchanges in (both, both[::-1]):
         session = open_session(profile=PROFILE, seed=1, exchanges=exchanges)
-        assert ask(session, MemoryStore()).details.exchange == exchanges[0].name
+        assert ask(session, MemoryStore()).details.stub_name == exchanges[0].name
 
 
-def test_a_tool_that_the_age_does_not_have_is_told_when_the_session_opens() -> None:
+def test_a_tool_that_the_profile_lacks_is_an_error_on_opening() -> None:
     reply = {"script": {"items": [{"type": "teleport"}]}}
     with pytest.raises(InvalidExchange, match=r"the exchange it#/reply/script: .*teleport"):
         open_session(profile=PROFILE, exchanges=[exchange(reply)])
 
 
-def test_models_can_be_named_or_any() -> None:
+def test_a_session_accepts_named_models_or_any() -> None:
     named = open_session(profile=PROFILE, models={"mine"})
     assert ask(named, MemoryStore(), model="mine").status == 200
     assert "Unsupported model" in refusal(named, MemoryStore()).message
@@ -139,6 +139,6 @@ def test_models_can_be_named_or_any() -> None:
     assert ask(everything, MemoryStore(), model="whatever").status == 200
 
 
-def test_an_unknown_rendering_is_told() -> None:
+def test_an_unknown_rendering_is_an_error() -> None:
     with pytest.raises(ConfigurationError, match="wire, documented"):
         open_session(profile=PROFILE, rendering="fancy")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
-from mockserver.server.store import MemoryStore, Record
+from mockserver.server.store import MemoryStore, ResponseRecord
 
 
-def record(name: str, session: str = "s") -> Record:
-    return Record(name, session, None, 1, 0.0, 10.0, None, 40, b"{}")
+def record(name: str, session: str = "s") -> ResponseRecord:
+    return ResponseRecord(name, session, None, 1, 0.0, 10.0, None, 40, b"{}")
 
 
-def test_the_oldest_goes_first_and_is_remembered_as_evicted() -> None:
+def test_the_oldest_record_is_evicted_and_remembered() -> None:
     async def main() -> None:
-        store = MemoryStore(size=2)
+        store = MemoryStore(max_records=2)
         for name in ("a", "b", "c"):
             await store.put(record(name))
         assert await store.get("s", "a") is None
@@ -27,7 +27,7 @@ def test_the_oldest_goes_first_and_is_remembered_as_evicted() -> None:
     asyncio.run(main())
 
 
-def test_sessions_do_not_see_each_other() -> None:
+def test_records_of_sessions_are_separate() -> None:
     async def main() -> None:
         store = MemoryStore()
         await store.put(record("a", "one"))

@@ -15,7 +15,7 @@ from tests.asking import Asker
 WEEK = 7 * 24 * 3600
 
 
-def not_found(reply: httpx.Response, response_id: str) -> None:
+def assert_not_found(reply: httpx.Response, response_id: str) -> None:
     """The envelope of retrieve and delete (their pages, May 2026)."""
     assert reply.status_code == 404
     message = f"Response with id '{response_id}' not found."
@@ -23,14 +23,14 @@ def not_found(reply: httpx.Response, response_id: str) -> None:
     assert reply.headers["x-request-id"]
 
 
-def test_a_response_is_retrieved_as_it_was_answered(later: Asker) -> None:
+def test_a_retrieved_response_equals_the_original(later: Asker) -> None:
     response = later.ask("hi", metadata={"type": "message"}, instructions="Be brief.")
     assert later.got("GET", f"/responses/{response['id']}") == response
     streamed = later.stream("hi")[-1]["response"]
     assert later.got("GET", f"/responses/{streamed['id']}")["output"] == streamed["output"]
 
 
-def test_a_response_is_retrieved_in_the_look_of_the_samples() -> None:
+def test_a_response_is_retrieved_in_the_documented_rendering() -> None:
     function = {"type": "function", "name": "f"}
     with (
         MockServer(profile="qwen-2026-05", rendering="documented") as server,
@@ -46,22 +46,22 @@ def test_a_response_is_retrieved_in_the_look_of_the_samples() -> None:
         assert check_response(retrieved.content, server.profile) == []
 
 
-def test_a_deleted_response_is_gone(later: Asker) -> None:
+def test_a_deleted_response_is_not_found(later: Asker) -> None:
     first = later.ask("hi")["id"]
     second = later.ask("and", previous_response_id=first)["id"]
     assert later.got("DELETE", f"/responses/{first}") == {"deleted": True, "id": first}
     for method in ("GET", "DELETE"):
-        not_found(later.call(method, f"/responses/{first}"), first)
+        assert_not_found(later.call(method, f"/responses/{first}"), first)
     body = {"model": later.server.model, "input": "x", "previous_response_id": first}
     told = (400, "InvalidParameter", f"Response with id '{first}' not found.")
     assert later.refused(body) == told
     assert later.ask("on", previous_response_id=second)["status"] == "completed"
 
 
-def test_what_is_not_stored_can_not_be_used(later: Asker) -> None:
+def test_a_response_with_store_false_is_not_found(later: Asker) -> None:
     gone = later.ask("hi", store=False)["id"]
-    not_found(later.call("GET", f"/responses/{gone}"), gone)
-    not_found(later.call("DELETE", f"/responses/{gone}"), gone)
+    assert_not_found(later.call("GET", f"/responses/{gone}"), gone)
+    assert_not_found(later.call("DELETE", f"/responses/{gone}"), gone)
     assert later.call("GET", f"/responses/{gone}/input_items").status_code == 404
     assert later.refused({"model": later.server.model, "input": "x", "previous_response_id": gone})[0] == 400
 
@@ -71,7 +71,7 @@ def test_an_expired_response_is_not_found(later: Asker) -> None:
     clock = later.server.clock
     assert isinstance(clock, SteppedClock)
     clock.advance(WEEK)
-    not_found(later.call("GET", f"/responses/{response_id}"), response_id)
+    assert_not_found(later.call("GET", f"/responses/{response_id}"), response_id)
     assert later.call("GET", f"/responses/{response_id}/input_items").status_code == 404
 
 
@@ -82,7 +82,7 @@ def test_an_unknown_id_of_any_form_is_not_found(later: Asker, response_id: str) 
             assert later.call(method, path).status_code in (404, 405)
 
 
-def test_unknown_input_items_are_told_flat_and_without_dashes(later: Asker) -> None:
+def test_unknown_input_items_use_the_flat_envelope_without_dashes(later: Asker) -> None:
     reply = later.call("GET", "/responses/resp_xxx/input_items")
     assert reply.status_code == 404
     error = reply.json()
@@ -94,13 +94,13 @@ def test_unknown_input_items_are_told_flat_and_without_dashes(later: Asker) -> N
     assert error["request_id"] == reply.headers["x-request-id"]
 
 
-def listed(later: Asker, response_id: str, query: str = "") -> dict[str, Any]:
+def input_items(later: Asker, response_id: str, query: str = "") -> dict[str, Any]:
     return later.got("GET", f"/responses/{response_id}/input_items{query}")
 
 
-def test_the_input_of_a_response(later: Asker) -> None:
+def test_input_items_of_a_response(later: Asker) -> None:
     response = later.ask("hi")
-    page = listed(later, response["id"])
+    page = input_items(later, response["id"])
     (item,) = page["data"]
     assert set(page) == {"data", "first_id", "last_id", "has_more", "id", "model", "created_at"}
     assert item == {
@@ -111,43 +111,43 @@ def test_the_input_of_a_response(later: Asker) -> None:
     assert (page["last_id"], page["has_more"]) == (item["id"], False)
     assert (page["id"], page["model"]) == (response["id"], response["model"])
     assert page["created_at"] == response["created_at"] * 1000
-    assert listed(later, response["id"]) == page
+    assert input_items(later, response["id"]) == page
 
 
-def test_a_chain_tells_the_turns_before_too(later: Asker) -> None:
+def test_input_items_include_earlier_turns(later: Asker) -> None:
     for text in ("One.", "Two.", "Three."):
         later.server.reply(text)
     first = later.ask("a")
     second = later.ask("b", previous_response_id=first["id"])
     third = later.ask("c", previous_response_id=second["id"])
-    page = listed(later, third["id"], "?order=asc")
+    page = input_items(later, third["id"], "?order=asc")
     said = [(item["role"], item["content"][0]["text"]) for item in page["data"]]
     assert said == [("user", "a"), ("assistant", "One."), ("user", "b"), ("assistant", "Two."), ("user", "c")]
     assert page["previous_response_id"] == second["id"]
-    assert [item["id"] for item in listed(later, third["id"])["data"]] == [
+    assert [item["id"] for item in input_items(later, third["id"])["data"]] == [
         item["id"] for item in reversed(page["data"])
     ]
     assert page["data"][1]["id"] == first["output"][0]["id"]
 
 
-def test_pages(later: Asker) -> None:
+def test_input_items_are_paginated(later: Asker) -> None:
     items = [{"role": "user", "content": f"{number}"} for number in range(45)]
     response_id = later.ask(items)["id"]
-    first = listed(later, response_id)
+    first = input_items(later, response_id)
     assert (len(first["data"]), first["has_more"]) == (20, True)
     assert first["data"][0]["content"][0]["text"] == "44"
     texts: list[str] = []
     after = ""
     while True:
-        page = listed(later, response_id, f"?order=asc&limit=10{after}")
+        page = input_items(later, response_id, f"?order=asc&limit=10{after}")
         texts += [item["content"][0]["text"] for item in page["data"]]
         if not page["has_more"]:
             break
         after = f"&after={page['last_id']}"
     assert texts == [f"{number}" for number in range(45)]
-    assert len(listed(later, response_id, "?limit=100")["data"]) == 45
-    last = listed(later, response_id, "?order=asc&limit=100")["last_id"]
-    end = listed(later, response_id, f"?order=asc&after={last}")
+    assert len(input_items(later, response_id, "?limit=100")["data"]) == 45
+    last = input_items(later, response_id, "?order=asc&limit=100")["last_id"]
+    end = input_items(later, response_id, f"?order=asc&after={last}")
     assert (end["data"], end["first_id"], end["last_id"], end["has_more"]) == ([], None, None, False)
 
 
@@ -163,26 +163,26 @@ def test_pages(later: Asker) -> None:
         ("after=msg_nobody", "Item with id 'msg_nobody' not found."),
     ],
 )
-def test_a_page_that_can_not_be(later: Asker, query: str, told: str) -> None:
+def test_an_invalid_page_is_rejected(later: Asker, query: str, told: str) -> None:
     response_id = later.ask("hi")["id"]
     reply = later.call("GET", f"/responses/{response_id}/input_items?{query}")
     assert reply.status_code == 400
     assert told in reply.json()["message"]
 
 
-def test_items_of_other_types_are_listed_as_they_came(later: Asker) -> None:
+def test_other_item_types_are_listed_unchanged(later: Asker) -> None:
     call = {"type": "function_call", "name": "f", "arguments": "{}", "call_id": "call_1"}
     output = {"type": "function_call_output", "call_id": "call_1", "output": "done"}
     image = {"type": "input_image", "image_url": "https://example.invalid/a.png", "detail": None}
     asked = [{"role": "user", "content": [image, {"type": "text", "text": "x"}]}, call, output]
-    page = listed(later, later.ask(asked)["id"], "?order=asc")
+    page = input_items(later, later.ask(asked)["id"], "?order=asc")
     assert [item["type"] for item in page["data"]] == ["message", "function_call", "function_call_output"]
     assert page["data"][0]["content"][1] == {"type": "input_text", "text": "x"}
     assert page["data"][2]["output"] == "done"
     assert len({item["id"] for item in page["data"]}) == 3
 
 
-def test_the_models(later: Asker) -> None:
+def test_list_models(later: Asker) -> None:
     models = later.got("GET", "/models")
     assert models["object"] == "list"
     assert models["data"][0]["id"] == later.server.model
@@ -190,7 +190,7 @@ def test_the_models(later: Asker) -> None:
 
 
 @pytest.mark.parametrize("path", ["/responses/x", "/responses/x/input_items", "/models", "/conversations/x"])
-def test_a_key_is_needed_everywhere(later: Asker, path: str) -> None:
+def test_every_operation_requires_a_key(later: Asker, path: str) -> None:
     wrong = later.call("GET", path, authorization="Bearer sk-wrong")
     assert wrong.status_code == 401
     assert wrong.json()["error"] == {
@@ -202,7 +202,7 @@ def test_a_key_is_needed_everywhere(later: Asker, path: str) -> None:
     assert (missing.status_code, missing.json()["code"]) == (401, "InvalidApiKey")
 
 
-def test_paths_of_another_age_are_told(asker: Asker, later: Asker) -> None:
+def test_a_path_of_another_profile_is_named(asker: Asker, later: Asker) -> None:
     base = asker.server.base_url.removesuffix(asker.server.base_url.partition("/api")[2]).removesuffix("/api")
     for path in ("/compatible-mode/v1/responses/x", "/compatible-mode/v1/conversations", "/v1/models"):
         reply = asker.client.get(base + path)
@@ -215,16 +215,16 @@ def test_paths_of_another_age_are_told(asker: Asker, later: Asker) -> None:
 def test_the_store_is_bounded_in_bytes() -> None:
     import asyncio
 
-    from mockserver.server.store import MemoryStore, Record
+    from mockserver.server.store import MemoryStore, ResponseRecord
 
     async def main() -> None:
         store = MemoryStore(max_bytes=100)
         for name in ("a", "b", "c"):
-            await store.put(Record(name, "s", None, 1, 0, 1, None, 1, b"x" * 20, b"y" * 20))
+            await store.put(ResponseRecord(name, "s", None, 1, 0, 1, None, 1, b"x" * 20, b"y" * 20))
         assert await store.get("s", "a") is None
         assert await store.was_evicted("s", "a")
         assert await store.get("s", "c") is not None
-        await store.put(Record("large", "s", None, 1, 0, 1, None, 1, b"x" * 200))
+        await store.put(ResponseRecord("large", "s", None, 1, 0, 1, None, 1, b"x" * 200))
         assert await store.get("s", "large") is not None
         assert await store.get("s", "c") is None
 

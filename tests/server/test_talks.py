@@ -12,17 +12,17 @@ from tests.asking import Asker
 MESSAGE = {"role": "user", "content": "My name is John."}
 
 
-def begin(later: Asker, **body: Any) -> dict[str, Any]:
+def create_conversation(later: Asker, **body: Any) -> dict[str, Any]:
     return later.got("POST", "/conversations", body)
 
 
-def items_of(later: Asker, conversation_id: str, query: str = "?order=asc") -> list[dict[str, Any]]:
+def list_items(later: Asker, conversation_id: str, query: str = "?order=asc") -> list[dict[str, Any]]:
     data: list[dict[str, Any]] = later.got("GET", f"/conversations/{conversation_id}/items{query}")["data"]
     return data
 
 
-def test_a_conversation_begins_is_read_changed_and_forgotten(later: Asker) -> None:
-    made = begin(later, metadata={"a": "b"}, items=[MESSAGE])
+def test_create_retrieve_update_and_delete_a_conversation(later: Asker) -> None:
+    made = create_conversation(later, metadata={"a": "b"}, items=[MESSAGE])
     path = f"/conversations/{made['id']}"
     assert set(made) == {"id", "object", "created_at", "metadata"}
     assert made["id"].startswith("conv_")
@@ -42,7 +42,7 @@ def test_a_conversation_begins_is_read_changed_and_forgotten(later: Asker) -> No
     assert later.call("POST", f"{path}/items", {"items": [MESSAGE]}).status_code == 404
 
 
-def test_nothing_at_all_begins_one_too(later: Asker) -> None:
+def test_a_conversation_is_created_without_a_body(later: Asker) -> None:
     reply = later.call("POST", "/conversations")
     assert reply.status_code == 200
     assert reply.json()["metadata"] == {}
@@ -50,15 +50,15 @@ def test_nothing_at_all_begins_one_too(later: Asker) -> None:
     assert other.json()["id"] != reply.json()["id"]
 
 
-def test_items(later: Asker) -> None:
-    conversation_id = begin(later, items=[MESSAGE])["id"]
+def test_create_list_retrieve_and_delete_items(later: Asker) -> None:
+    conversation_id = create_conversation(later, items=[MESSAGE])["id"]
     path = f"/conversations/{conversation_id}/items"
     added = later.got("POST", path, {"items": [{"role": "assistant", "content": "Hello John."}, MESSAGE]})
     assert set(added) == {"data", "first_id", "last_id", "has_more"}
     listed = later.got("GET", path)
     assert listed["object"] == "list"
     assert [item["id"] for item in listed["data"]] == [
-        item["id"] for item in reversed(items_of(later, conversation_id))
+        item["id"] for item in reversed(list_items(later, conversation_id))
     ]
     assert added["data"][0]["content"] == [{"type": "output_text", "text": "Hello John."}]
     item_id = added["first_id"]
@@ -71,8 +71,8 @@ def test_items(later: Asker) -> None:
         assert (gone.status_code, gone.json()["error"]["message"]) == (
             404, f"Item with id '{item_id}' not found.",
         )  # fmt: skip
-    assert len(items_of(later, conversation_id)) == 2
-    assert len(items_of(later, conversation_id, "?limit=1")) == 1
+    assert len(list_items(later, conversation_id)) == 2
+    assert len(list_items(later, conversation_id, "?limit=1")) == 1
 
 
 @pytest.mark.parametrize(
@@ -92,23 +92,23 @@ def test_items(later: Asker) -> None:
         ("", [], "object"),
     ],
 )
-def test_limits(later: Asker, path: str, body: Any, told: str) -> None:
-    path = path.replace("{id}", begin(later)["id"])
+def test_bodies_beyond_the_limits_are_rejected(later: Asker, path: str, body: Any, told: str) -> None:
+    path = path.replace("{id}", create_conversation(later)["id"])
     reply = later.call("POST", f"/conversations{path}", body)
     assert (reply.status_code, reply.json()["code"]) == (400, "InvalidParameter")
     assert told in reply.json()["message"]
 
 
-def test_the_limits_themselves_are_within_them(later: Asker) -> None:
+def test_bodies_at_the_limits_are_accepted(later: Asker) -> None:
     metadata = {f"{each}".zfill(64): "x" * 512 for each in range(16)}
-    made = begin(later, metadata=metadata, items=[MESSAGE] * 20)
+    made = create_conversation(later, metadata=metadata, items=[MESSAGE] * 20)
     assert made["metadata"] == metadata
-    assert len(items_of(later, made["id"])) == 20
+    assert len(list_items(later, made["id"])) == 20
 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_response_is_added_to_its_conversation(later: Asker, stream: bool) -> None:
-    conversation_id = begin(later)["id"]
+    conversation_id = create_conversation(later)["id"]
 
     def turn(prompt: str, answer: str) -> dict[str, Any]:
         later.server.reply(answer)
@@ -120,13 +120,13 @@ def test_a_response_is_added_to_its_conversation(later: Asker, stream: bool) -> 
 
     first, second = turn("one", "First."), turn("two", "Second.")
     assert second["usage"]["input_tokens"] > first["usage"]["total_tokens"] - 1
-    said = [(item["role"], item["content"][0]["text"]) for item in items_of(later, conversation_id)]
+    said = [(item["role"], item["content"][0]["text"]) for item in list_items(later, conversation_id)]
     assert said == [("user", "one"), ("assistant", "First."), ("user", "two"), ("assistant", "Second.")]
-    assert items_of(later, conversation_id)[1]["id"] == first["output"][0]["id"]
+    assert list_items(later, conversation_id)[1]["id"] == first["output"][0]["id"]
 
 
 def test_items_count_as_context_for_a_week(later: Asker) -> None:
-    conversation_id = begin(later, items=[{"role": "user", "content": "a b c d e f g h"}])["id"]
+    conversation_id = create_conversation(later, items=[{"role": "user", "content": "a b c d e f g h"}])["id"]
 
     def tokens() -> int:
         asked = later.ask("hi", conversation=conversation_id, store=False)
@@ -138,11 +138,11 @@ def test_items_count_as_context_for_a_week(later: Asker) -> None:
     assert isinstance(clock, SteppedClock)
     clock.advance(7 * 24 * 3600)
     assert tokens() <= fresh - 8
-    assert len(items_of(later, conversation_id)) > 4  # they stay, though nobody reads them
+    assert len(list_items(later, conversation_id)) > 4  # they stay, though nobody reads them
 
 
-def test_one_context_at_a_time(later: Asker) -> None:
-    conversation_id, previous = begin(later)["id"], later.ask("hi")["id"]
+def test_conversation_excludes_previous_response_id(later: Asker) -> None:
+    conversation_id, previous = create_conversation(later)["id"], later.ask("hi")["id"]
     body = {
         "model": later.server.model, "input": "x", "conversation": conversation_id,
         "previous_response_id": previous,
@@ -154,15 +154,15 @@ def test_one_context_at_a_time(later: Asker) -> None:
     assert later.refused(body) == (400, "InvalidParameter", told)
 
 
-def test_an_unknown_conversation(later: Asker) -> None:
+def test_an_unknown_conversation_is_rejected(later: Asker) -> None:
     body = {"model": later.server.model, "input": "x", "conversation": "conv_nobody"}
     told = (400, "InvalidParameter", "Conversation with id 'conv_nobody' not found.")
     assert later.refused(body) == told
     assert later.refused({**body, "stream": True}) == told
 
 
-def test_a_conversation_has_a_session_cache_too(later: Asker) -> None:
-    conversation_id = begin(later, items=[{"role": "user", "content": "word " * 1100}])["id"]
+def test_the_session_cache_applies_to_conversations(later: Asker) -> None:
+    conversation_id = create_conversation(later, items=[{"role": "user", "content": "word " * 1100}])["id"]
     cached = []
     for _ in range(2):
         body = {"model": later.server.model, "input": "hi", "conversation": conversation_id}
@@ -172,7 +172,7 @@ def test_a_conversation_has_a_session_cache_too(later: Asker) -> None:
     assert cached[1] > 1100
 
 
-def test_bodies_that_are_no_json(later: Asker) -> None:
+def test_bodies_that_are_not_json_are_rejected(later: Asker) -> None:
     head = {"authorization": f"Bearer {later.server.api_key}", "content-type": "application/json"}
     for content in (b"{", b"\xff", b"nul", b'{"items": [}'):
         reply = later.client.post(f"{later.server.base_url}/conversations", content=content, headers=head)
@@ -191,10 +191,10 @@ def test_bodies_that_are_no_json(later: Asker) -> None:
         {"role": "user", "content": []},
     ],
 )
-def test_items_of_any_shape_are_kept_as_they_came(later: Asker, item: dict[str, Any]) -> None:
-    conversation_id = begin(later, items=[item])["id"]
-    (kept,) = items_of(later, conversation_id)
+def test_items_of_any_shape_are_stored_unchanged(later: Asker, item: dict[str, Any]) -> None:
+    conversation_id = create_conversation(later, items=[item])["id"]
+    (kept,) = list_items(later, conversation_id)
     assert kept["type"] == item.get("type", "message")
     response = later.ask([{"role": "user", "content": "x"}, item], conversation=conversation_id)
-    assert len(items_of(later, conversation_id)) == 3 + len(response["output"])
+    assert len(list_items(later, conversation_id)) == 3 + len(response["output"])
     assert len(later.got("GET", f"/responses/{response['id']}/input_items")["data"]) == 2

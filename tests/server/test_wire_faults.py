@@ -20,14 +20,14 @@ from mockserver.testing.mock import MockServer
 from tests.asking import Asker
 
 #: Milliseconds in place of the hour for which a client is kept waiting.
-SHORT = {"no-answer": ",ms=60", "stall": ",ms=60", "slow-drip": ",bytes=500,ms=1"}
+SHORT_OPTIONS = {"no-answer": ",ms=60", "stall": ",ms=60", "slow-drip": ",bytes=500,ms=1"}
 #: What leaves a stream or a body as valid as it was: the way it comes is what is wrong.
 HARMLESS = {"comment-storm", "slow-drip", "failed-event"}
-STREAMS = [each.name for each in wire_faults().values() if each.fits(stream=True)]
-BODIES = [each.name for each in wire_faults().values() if each.fits(stream=False)]
+STREAMS = [each.name for each in wire_faults().values() if each.can_break(stream=True)]
+BODIES = [each.name for each in wire_faults().values() if each.can_break(stream=False)]
 
 
-def raw(server: MockServer, fault: str, *, stream: bool) -> bytes:
+def raw_reply(server: MockServer, fault: str, *, stream: bool) -> bytes:
     """All bytes that a request gets, from the socket; ConnectionResetError where it is reset."""
     url = urlsplit(server.base_url)
     body = json.dumps({"model": server.model, "input": "Tell me.", "stream": stream}).encode()
@@ -44,7 +44,7 @@ def raw(server: MockServer, fault: str, *, stream: bool) -> bytes:
     return data
 
 
-def unchunked(data: bytes) -> bytes:
+def join_chunks(data: bytes) -> bytes:
     """The body of an answer as far as its chunks are whole."""
     rest, body = data.partition(b"\r\n\r\n")[2], b""
     while rest:
@@ -58,13 +58,13 @@ def unchunked(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("name", STREAMS)
-def test_a_stream_breaks_as_its_fault_says(asker: Asker, name: str) -> None:
-    spec = name + SHORT.get(name, "")
+def test_every_fault_breaks_a_stream_as_described(asker: Asker, name: str) -> None:
+    spec = name + SHORT_OPTIONS.get(name, "")
     if name in ("reset", "reset-midway"):
         with pytest.raises(ConnectionResetError):
-            raw(asker.server, spec, stream=True)
+            raw_reply(asker.server, spec, stream=True)
         return
-    data = raw(asker.server, spec, stream=True)
+    data = raw_reply(asker.server, spec, stream=True)
     if name in ("empty", "no-answer"):
         assert data == b""
         return
@@ -73,7 +73,7 @@ def test_a_stream_breaks_as_its_fault_says(asker: Asker, name: str) -> None:
         return
     assert data.startswith(b"HTTP/1.1 200 OK\r\n")
     assert b"x-mock-fault: " + name.encode() in data
-    found = check_stream(unchunked(data), asker.server.profile)
+    found = check_stream(join_chunks(data), asker.server.profile)
     if name not in {
         "bom",
         "no-data",
@@ -87,13 +87,13 @@ def test_a_stream_breaks_as_its_fault_says(asker: Asker, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_a_body_breaks_as_its_fault_says(asker: Asker, name: str) -> None:
-    spec = name + SHORT.get(name, "")
+def test_every_fault_breaks_a_body_as_described(asker: Asker, name: str) -> None:
+    spec = name + SHORT_OPTIONS.get(name, "")
     if name in ("reset", "reset-midway"):
         with pytest.raises(ConnectionResetError):
-            raw(asker.server, spec, stream=False)
+            raw_reply(asker.server, spec, stream=False)
         return
-    data = raw(asker.server, spec, stream=False)
+    data = raw_reply(asker.server, spec, stream=False)
     if name in ("empty", "no-answer", "garbage"):
         assert data[:5] != b"HTTP/"
         return
@@ -108,18 +108,18 @@ def test_a_body_breaks_as_its_fault_says(asker: Asker, name: str) -> None:
         assert bool(errors(check_response(body, asker.server.profile))) == (name not in HARMLESS)
 
 
-def test_after_is_where_a_stream_breaks(asker: Asker) -> None:
+def test_after_sets_where_a_stream_breaks(asker: Asker) -> None:
     for count in (0, 1, 5):
-        body = unchunked(raw(asker.server, f"cut-after,after={count}", stream=True))
+        body = join_chunks(raw_reply(asker.server, f"cut-after,after={count}", stream=True))
         assert body.count(b"data:") == count
     # There is always something left out.
     asker.server.reply("One two three.").always()
     whole = asker.stream("Tell me.")
-    body = unchunked(raw(asker.server, "cut-after,after=100000", stream=True))
+    body = join_chunks(raw_reply(asker.server, "cut-after,after=100000", stream=True))
     assert body.count(b"data:") == len(whole) - 1
 
 
-def test_a_fault_is_planned_from_code_alone_or_with_a_reply(asker: Asker) -> None:
+def test_a_fault_stub_with_and_without_a_reply(asker: Asker) -> None:
     asker.server.fault("cut-after", after=2)
     asker.server.reply("One two three.", fault="bom")
     body: dict[str, Any] = {"model": asker.server.model, "input": "x", "stream": True}
@@ -130,7 +130,7 @@ def test_a_fault_is_planned_from_code_alone_or_with_a_reply(asker: Asker) -> Non
     assert "three." in second.text
 
 
-def test_a_request_fails_so_many_times_and_then_succeeds(asker: Asker) -> None:
+def test_first_fails_a_request_n_times(asker: Asker) -> None:
     body = {"model": asker.server.model, "input": "again"}
     asked = [asker.post(body, x_mock_fault="internal-error,first=2").status_code for _ in range(4)]
     assert asked == [500, 500, 200, 200]
@@ -138,7 +138,7 @@ def test_a_request_fails_so_many_times_and_then_succeeds(asker: Asker) -> None:
     assert asker.post(other, x_mock_fault="internal-error,first=2").status_code == 500
 
 
-def test_statuses_and_what_they_say_of_asking_again(asker: Asker) -> None:
+def test_status_faults_and_retry_headers(asker: Asker) -> None:
     body = {"model": asker.server.model, "input": "x"}
     for status in (408, 422, 504, 529):
         reply = asker.post(body, x_mock_fault=f"http-status,status={status}")
@@ -153,7 +153,7 @@ def test_statuses_and_what_they_say_of_asking_again(asker: Asker) -> None:
     assert asker.post(body).headers["retry-after"] == "3"
 
 
-def test_a_probability_follows_the_seed_and_not_the_order() -> None:
+def test_probability_depends_on_the_seed_and_not_the_order() -> None:
     def statuses(seed: int, order: range) -> dict[int, int]:
         with (
             MockServer(seed=seed, strict=False, fault="internal-error:0.5") as server,
@@ -172,7 +172,7 @@ def test_a_probability_follows_the_seed_and_not_the_order() -> None:
     assert 8 <= list(first.values()).count(500) <= 32
 
 
-def test_a_fault_in_force_leaves_alone_what_it_can_not_break() -> None:
+def test_an_active_fault_skips_replies_it_cannot_break() -> None:
     with MockServer(strict=False, fault=["bom", "SEQ-004"]) as server, server.httpx() as client:
         body = {"model": server.model, "input": "x"}
         assert client.post("/responses", json=body).json()["status"] == "completed"
@@ -194,12 +194,12 @@ def test_a_fault_in_force_leaves_alone_what_it_can_not_break() -> None:
         ("", "no fault ''"),
     ],
 )
-def test_what_asks_for_no_fault_is_told(spec: str, words: str) -> None:
+def test_an_invalid_fault_spec_is_an_error(spec: str, words: str) -> None:
     with pytest.raises(ConfigurationError, match=re.escape(words)):
         parse_fault(spec)
 
 
-def test_a_fault_for_streams_is_none_for_a_body(asker: Asker) -> None:
+def test_a_stream_fault_cannot_break_a_body(asker: Asker) -> None:
     status, code, message = asker.refused({"model": asker.server.model, "input": "x"}, x_mock_fault="bom")
     assert (status, code) == (400, "InvalidParameter")
     assert message == "fault: bom breaks streams alone"
@@ -207,7 +207,7 @@ def test_a_fault_for_streams_is_none_for_a_body(asker: Asker) -> None:
     assert reply.status_code >= 400
 
 
-def test_the_catalogue_lists_each_once_with_a_line() -> None:
+def test_the_catalogue_lists_every_fault_once() -> None:
     listed = catalogue()
     names = [each.name for each in listed]
     assert len(names) == len(set(names))
@@ -217,15 +217,15 @@ def test_the_catalogue_lists_each_once_with_a_line() -> None:
         parse_fault(each.name)
 
 
-def test_the_server_goes_on_after_each_fault(asker: Asker) -> None:
+def test_the_server_keeps_serving_after_each_fault(asker: Asker) -> None:
     body = {"model": asker.server.model, "input": "x", "stream": True}
     for name in STREAMS:
         with contextlib.suppress(httpx.HTTPError):
-            asker.post(body, x_mock_fault=name + SHORT.get(name, ""))
+            asker.post(body, x_mock_fault=name + SHORT_OPTIONS.get(name, ""))
         assert asker.ask()["status"] == "completed"
 
 
-def test_a_planned_fault_that_is_not_for_every_request(asker: Asker) -> None:
+def test_a_fault_stub_with_first(asker: Asker) -> None:
     asker.server.reply("One two three.", fault="cut-after,after=2,first=2").always()
     body = {"model": asker.server.model, "input": "x", "stream": True}
     assert [asker.post(body).text.count("data:") > 2 for _ in range(4)] == [False, False, True, True]

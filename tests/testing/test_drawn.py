@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from mockserver import strategies
 from mockserver.contract.coverage import SchemaCoverage
 from mockserver.contract.operations import body_schemas
-from mockserver.contract.schemas import load_schemas
+from mockserver.contract.schema.registry import load_schemas
 from mockserver.profiles import load_profile
 
 _OF_A_RUN = "the program fails inside a completed item (live recordings, 2026); no other end was seen"

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import pytest
 
 from mockserver import MockServer
-from mockserver.contract.openapi import openapi_document
+from mockserver.contract.openapi.document import openapi_document
 from mockserver.profiles import load_profile
 from mockserver.replies.mutants import break_rule
 from mockserver.replies.script import message

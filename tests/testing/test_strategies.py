@@ -19,16 +19,16 @@ from mockserver import strategies
 from mockserver.contract.check import check_body, check_error, check_request, check_response, check_stream
 from mockserver.contract.findings import Finding, Severity, errors
 from mockserver.contract.rules import load_rules
-from mockserver.contract.schemas import load_schemas
+from mockserver.contract.schema.registry import load_schemas
 from mockserver.errors import UnknownProfile
-from mockserver.profiles import DEFAULT_PROFILE, document, profile_names
+from mockserver.profiles import DEFAULT_PROFILE, load_profile_document, profile_names
 from mockserver.testing.strategies.scripts import item_kinds
 from mockserver.wire import json, sse
 from tests.asking import Asker
 
 RENDERINGS = ["wire", "documented"]
 KNOWN = load_schemas(DEFAULT_PROFILE)
-PROFILES = [name for name in profile_names() if document(name)["renderings"]]
+PROFILES = [name for name in profile_names() if load_profile_document(name)["renderings"]]
 
 #: The same few examples every time; the soak test draws the many.
 FEW = settings(max_examples=80, derandomize=True, database=None, deadline=None)

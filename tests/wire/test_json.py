@@ -25,30 +25,30 @@ from mockserver.wire import json
         (b'{"a":' * 101 + b"1" + b"}" * 101, "100 levels"),
     ],
 )
-def test_refuses_what_is_not_one_value_within_limits(data: bytes, reason: str) -> None:
+def test_loads_rejects_anything_but_one_value_within_limits(data: bytes, reason: str) -> None:
     with pytest.raises(InvalidJSON) as caught:
         json.loads(data)
     assert reason in str(caught.value)
 
 
-def test_says_at_which_byte() -> None:
+def test_the_error_has_the_byte_offset() -> None:
     with pytest.raises(InvalidJSON) as caught:
         json.loads(b'{"a": x}')
     assert caught.value.offset == 6
     assert "(byte 6)" in str(caught.value)
 
 
-def test_a_hundred_levels_are_fine_and_brackets_in_strings_do_not_count() -> None:
+def test_100_levels_are_valid_and_brackets_in_strings_do_not_count() -> None:
     assert json.loads(b"[" * 100 + b"]" * 100)
     assert json.loads(b'["' + b"[{" * 200 + b'"]') == ["[{" * 200]
     assert json.loads(b'["\\"' + b"[" * 200 + b'"]') == ['"' + "[" * 200]
 
 
-def test_a_duplicate_key_is_legal_and_can_be_found() -> None:
+def test_duplicate_keys_are_valid_and_can_be_found() -> None:
     data = b'{"a": 1, "b": {"c": 1, "c": 2}, "a": 2}'
     assert json.loads(data) == {"a": 2, "b": {"c": 2}}
-    assert sorted(json.duplicate_keys(data)) == ["a", "c"]
-    assert json.duplicate_keys(b'{"a": {"a": 1}}') == []
+    assert sorted(json.find_duplicate_keys(data)) == ["a", "c"]
+    assert json.find_duplicate_keys(b'{"a": {"a": 1}}') == []
 
 
 def test_equal_values_have_equal_canonical_bytes() -> None:
@@ -59,5 +59,5 @@ def test_equal_values_have_equal_canonical_bytes() -> None:
     ("data", "value"),
     [(b'{"a": 1}', {"a": 1}), ("[2]", [2]), (b"null", None), (b"{", None), (b"\xff", None), ("\ud800", None)],
 )
-def test_a_value_is_had_where_there_is_one(data: bytes | str, value: object) -> None:
-    assert json.value_or_none(data) == value
+def test_loads_or_none_returns_none_for_invalid_json(data: bytes | str, value: object) -> None:
+    assert json.loads_or_none(data) == value

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mockserver.errors import EventTooLarge
-from mockserver.wire.sse import MAX_EVENT_BYTES, Decoder, Frame, comment, encode, frames_of
+from mockserver.wire.sse import MAX_EVENT_BYTES, Decoder, Frame, decode_frames, encode, encode_comment
 
 CASES = json.loads((Path(__file__).parent.parent / "data" / "sse_cases.json").read_text())["cases"]
 STREAM = b":hi\r\n\r\nid:1\nevent:a\ndata:{}\n\ndata: \xe2\x82\xac\rdata:x\r\n\n\nid:2\ndata:end\n\n"
@@ -29,7 +29,7 @@ def decode(data: bytes, size: int | None = None, decoder: Decoder | None = None)
 
 @pytest.mark.parametrize("size", [1, 2, 7, None])
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
-def test_whatwg(case: dict[str, Any], size: int | None) -> None:
+def test_decoder_passes_the_whatwg_cases(case: dict[str, Any], size: int | None) -> None:
     frames = decode(base64.b64decode(case["bytes_b64"]), size)
     assert [
         {"type": frame.type, "data": frame.data, "last_event_id": frame.last_event_id}
@@ -38,7 +38,7 @@ def test_whatwg(case: dict[str, Any], size: int | None) -> None:
     ] == case["expected"]
 
 
-def test_every_cut_gives_the_same_frames() -> None:
+def test_chunking_does_not_change_the_frames() -> None:
     whole = decode(STREAM)
     assert [frame.data for frame in whole] == [None, "{}", "€\nx", "end"]
     for first in range(len(STREAM)):
@@ -48,53 +48,53 @@ def test_every_cut_gives_the_same_frames() -> None:
             assert [frame for piece in pieces for frame in decoder.feed(piece)] == whole
 
 
-def test_tells_more_than_whatwg_dispatches() -> None:
+def test_frames_report_more_than_whatwg_dispatches() -> None:
     frames = decode(b":one\nid:7\nevent:x\n\n:two\n\nretry:30\ndata:\xff\n\n")
     assert [(frame.fields, frame.comments, frame.data) for frame in frames] == [
         (("id", "event"), ("one",), None),
         ((), ("two",), None),
         (("retry", "data"), (), "�"),
     ]
-    assert (frames[0].utf8, frames[2].utf8, frames[2].retry) == (True, False, 30)
+    assert (frames[0].is_valid_utf8, frames[2].is_valid_utf8, frames[2].retry) == (True, False, 30)
 
 
-def test_tells_a_cut_event() -> None:
+def test_a_truncated_event_is_reported() -> None:
     decoder = Decoder()
     decoder.feed(b"data:x\n\n")
-    assert not decoder.pending
+    assert not decoder.has_partial_event
     decoder.feed(b"data:y\n")
-    assert decoder.pending
+    assert decoder.has_partial_event
 
 
 @pytest.mark.parametrize("data", [b"data:" + b"x" * 200, (b"data:" + b"x" * 40 + b"\n") * 5])
 @pytest.mark.parametrize("size", [1, 64, 1000])
-def test_an_event_beyond_the_limit_is_refused(data: bytes, size: int) -> None:
+def test_an_event_beyond_the_limit_is_an_error(data: bytes, size: int) -> None:
     with pytest.raises(EventTooLarge, match="100 bytes"):
         decode(data, size, Decoder(max_event_bytes=100))
 
 
-def test_many_small_events_are_no_large_one() -> None:
+def test_the_limit_applies_to_each_event() -> None:
     decoder = Decoder(max_event_bytes=100)
     assert len(decoder.feed(b"data:x\n\n" * 1000)) == 1000
 
 
 @given(st.text(), st.text(), st.text(), st.sampled_from([":", ": "]), st.integers(1, 9))
-def test_what_is_encoded_is_decoded(data: str, name: str, event_id: str, separator: str, size: int) -> None:
+def test_encoded_text_is_decoded_unchanged(data: str, name: str, event_id: str, separator: str, size: int) -> None:
     """Any text comes back, line breaks as WHATWG joins them; a name can not inject a line."""
     whole = encode(data, event=name, event_id=event_id, separator=separator)
-    frames = decode(whole + comment(data) + encode("end"), size)
+    frames = decode(whole + encode_comment(data) + encode("end"), size)
     clean = name.replace("\r", "").replace("\n", "").replace("\0", "")
     assert frames[0].data == data.replace("\r\n", "\n").replace("\r", "\n")
     assert frames[0].event == clean
     assert [frame.data for frame in frames[1:]] == [None, "end"]
 
 
-def test_frames_are_laid_out_as_named() -> None:
+def test_encoded_frame_layout() -> None:
     assert encode("a\nb", event="x", event_id="1", separator=":") == b"id:1\nevent:x\ndata:a\ndata:b\n\n"
     assert encode(b"{}") == b"data: {}\n\n"
     assert encode(" a", event=" x", separator=":") == b"event:  x\ndata:  a\n\n"
 
 
-def test_a_whole_stream_has_its_frames_and_one_with_an_event_beyond_the_limit_none() -> None:
-    assert [frame.data for frame in frames_of(encode("a") + encode("b"))] == ["a", "b"]
-    assert frames_of(encode("a") + encode("x" * (MAX_EVENT_BYTES + 1))) == ()
+def test_decode_frames_is_empty_for_an_oversized_event() -> None:
+    assert [frame.data for frame in decode_frames(encode("a") + encode("b"))] == ["a", "b"]
+    assert decode_frames(encode("a") + encode("x" * (MAX_EVENT_BYTES + 1))) == ()

@@ -9,15 +9,14 @@ from collections.abc import Container, Iterable
 from itertools import chain, islice
 from typing import Any
 
+from mockserver.contract.bodies.parsing import Body, body_value, parse_body
 from mockserver.contract.chat.completions import check_completion
-from mockserver.contract.chat.frames import ChatFramingChecker
 from mockserver.contract.chat.requests import chat_request_findings
-from mockserver.contract.chat.schemas import CHAT_PROFILE, load_chat_schemas
-from mockserver.contract.chat.stream import ChunkSequenceChecker
+from mockserver.contract.chat.service import CHAT_PROFILE, load_chat_schemas
+from mockserver.contract.chat.stream import ChatFramingChecker, ChunkSequenceChecker
 from mockserver.contract.findings import Finding, errors
-from mockserver.contract.parsing import Body, body_value, parse_body
 from mockserver.contract.rules import Report, make_finding
-from mockserver.contract.shapes import schema_findings
+from mockserver.contract.schema.validation import schema_findings
 from mockserver.errors import InvalidJSON
 from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile
 from mockserver.wire import json

@@ -57,7 +57,7 @@ class MigratedRequest(NamedTuple):
 @cache
 def load_migration_tables() -> Mapping[str, tuple[MigrationRow, ...]]:
     """The tables by name: "request", "messages", "response", "stream" and "errors"."""
-    tables = json.loads((resources.folder("schemas") / "migration.json").read_bytes())["tables"]
+    tables = json.loads((resources.data_folder("schemas") / "migration.json").read_bytes())["tables"]
     return MappingProxyType(
         {name: tuple(MigrationRow(**row) for row in rows) for name, rows in tables.items()}
     )

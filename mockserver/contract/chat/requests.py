@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
-from mockserver.contract.chat.schemas import CHAT_PROFILE, load_chat_schemas
+from mockserver.contract.bodies.requests import is_thinking_enabled
+from mockserver.contract.chat.service import CHAT_PROFILE, load_chat_schemas
 from mockserver.contract.findings import Finding, Severity
-from mockserver.contract.requests import is_thinking_enabled
 from mockserver.contract.rules import findings_for_profile, make_finding
-from mockserver.contract.shapes import unknown_member_findings, violation_findings
+from mockserver.contract.schema.validation import unknown_member_findings, violation_findings
 from mockserver.profiles import Profile
 
 __all__ = ["chat_request_findings", "is_chat_thinking_enabled", "ignored_chat_parameters"]

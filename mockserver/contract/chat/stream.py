@@ -4,6 +4,8 @@
     choice = role { thought } { text } { call } end
 
 API reference, OpenAI Chat, March 2026; guide, Streaming output, 2026; live recording, 16 April 2026.
+
+The judge of a streamed completion's bytes: framing as for Responses, a marker at the end.
 """
 
 from __future__ import annotations
@@ -17,12 +19,14 @@ from mockserver.contract.chat.completions import (
     check_choice_end,
     check_usage,
 )
-from mockserver.contract.chat.schemas import CHAT_PROFILE, load_chat_schemas
+from mockserver.contract.chat.service import CHAT_PROFILE, load_chat_schemas
 from mockserver.contract.findings import Finding, errors
 from mockserver.contract.rules import Report
-from mockserver.contract.shapes import schema_findings
+from mockserver.contract.schema.validation import schema_findings
+from mockserver.contract.stream.framing import DONE_MARKER, FramingChecker
+from mockserver.wire import sse
 
-__all__ = ["ChunkSequenceChecker"]
+__all__ = ["ChatFramingChecker", "ChunkSequenceChecker"]
 
 Chunk = dict[str, Any]
 
@@ -195,3 +199,26 @@ class ChunkSequenceChecker:
 
 def _prefix_pointer(finding: Finding, base: str) -> Finding:
     return replace(finding, pointer=base + finding.pointer)
+
+
+class ChatFramingChecker(FramingChecker):
+    """Judges one streamed completion."""
+
+    def __init__(self, request: Any = None) -> None:
+        self.chunk_checker = ChunkSequenceChecker(request)
+        super().__init__(CHAT_PROFILE, self.chunk_checker)
+        self._done_marker_seen = False
+
+    def _check_data(self, frame: sse.Frame, text: str) -> None:
+        if self._done_marker_seen:
+            self._report.add("CHT-007", "", f"something comes after {DONE_MARKER}", got=text)
+        else:
+            super()._check_data(frame, text)
+
+    def _on_done_marker(self) -> None:
+        self._done_marker_seen = True
+
+    def _on_end(self) -> None:
+        self._report.event = None
+        if not self._done_marker_seen and not self.chunk_checker.failed:
+            self._report.add("CHT-007", "", f"the stream does not end with {DONE_MARKER}")

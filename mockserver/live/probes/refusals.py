@@ -7,8 +7,8 @@ from typing import Any
 
 from mockserver.contract.check import check_request
 from mockserver.live.client import LiveRequest
+from mockserver.live.probes.context import NO_PARAMETERS, ProbeContext
 from mockserver.live.probes.registry import probe
-from mockserver.live.talk import NO_PARAMETERS, ProbeContext
 from mockserver.profiles import Profile
 
 __all__: list[str] = []

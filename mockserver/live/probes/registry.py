@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from mockserver.errors import ConfigurationError
-from mockserver.live.talk import ProbeContext
+from mockserver.live.probes.context import ProbeContext
 from mockserver.profiles import Profile
 
 __all__ = ["Probe", "all_probes", "select_probes", "probe"]

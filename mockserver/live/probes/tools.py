@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from mockserver.live.client import Interaction
-from mockserver.live.probes.pictures import TEST_IMAGE
+from mockserver.live.probes.context import TEST_IMAGE, ProbeContext, ProbeInconclusive, ProbeSkipped
 from mockserver.live.probes.registry import probe
-from mockserver.live.talk import ProbeContext, ProbeInconclusive, ProbeSkipped
 from mockserver.profiles import Profile
 
 __all__: list[str] = []

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from mockserver.contract.operations import body_schemas
-from mockserver.contract.schemas import ProfileSchemas, load_schemas
+from mockserver.contract.schema.registry import ProfileSchemas, load_schemas
 from mockserver.profiles import Profile, load_profile
 from mockserver.recordings.diff.changes import Change, ChangeSeverity, merge_changes, new_change
 

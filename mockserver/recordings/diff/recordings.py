@@ -9,10 +9,10 @@ from itertools import zip_longest
 from mockserver.errors import UnknownProfile
 from mockserver.exchanges import Exchange
 from mockserver.profiles import Profile, load_profile
-from mockserver.recordings.deck import reply_body, request_of
-from mockserver.recordings.diff.answers import reply_changes
 from mockserver.recordings.diff.changes import Change, merge_changes, new_change
-from mockserver.recordings.diff.pictures import ComparedReply, StructuralSummary, summarize
+from mockserver.recordings.diff.replies import reply_changes
+from mockserver.recordings.diff.structural_summary import ComparedReply, StructuralSummary, summarize
+from mockserver.recordings.playback_queue import reply_body, request_of
 
 __all__ = [
     "recorded_reply",

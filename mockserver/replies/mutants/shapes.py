@@ -25,7 +25,7 @@ def has_later(profile: Profile) -> bool:
 
 def _later(profile: Profile) -> list[tuple[str, Any]]:
     """Members of the ages after a profile's; where every member is always there, there are none."""
-    return [(name, given) for name, given, since in _LATER if since > profile.age and not profile.blank]
+    return [(name, given) for name, given, since in _LATER if since > profile.date and not profile.blank]
 
 
 @breaks("SCH-001", "stream")

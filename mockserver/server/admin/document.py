@@ -6,27 +6,27 @@ from typing import Any
 
 from mockserver import resources
 from mockserver.contract.operations import Operation
-from mockserver.server.admin.judging import definitions
-from mockserver.server.admin.operations import EXCHANGE, OPERATIONS
+from mockserver.server.admin.judging import admin_schemas
+from mockserver.server.admin.operations import EXCHANGE_SCHEMA, OPERATIONS
 from mockserver.wire import json
 
-__all__ = ["with_admin"]
+__all__ = ["add_admin_api"]
 
-_BASE = "#/components/schemas/"
+_SCHEMA_POINTER = "#/components/schemas/"
 _TAG = "admin"
 
 
-def with_admin(document: dict[str, Any]) -> dict[str, Any]:
+def add_admin_api(document: dict[str, Any]) -> dict[str, Any]:
     """An OpenAPI document with the admin API in it."""
-    exchange = json.loads((resources.folder("schemas") / "exchange.json").read_bytes())
-    parts = {f"admin_{name}": _moved(schema, "admin_") for name, schema in definitions().items()}
-    parts |= {f"exchange_{name}": _moved(each, "exchange_") for name, each in exchange["$defs"].items()}
+    exchange = json.loads((resources.data_folder("schemas") / "exchange.json").read_bytes())
+    parts = {f"admin_{name}": _rewrite_references(schema, "admin_") for name, schema in admin_schemas().items()}
+    parts |= {f"exchange_{name}": _rewrite_references(each, "exchange_") for name, each in exchange["$defs"].items()}
     own = {name: value for name, value in exchange.items() if name not in ("$schema", "$defs")}
-    parts[EXCHANGE] = _moved(own, "exchange_")
+    parts[EXCHANGE_SCHEMA] = _rewrite_references(own, "exchange_")
     paths: dict[str, Any] = {}
     for each in OPERATIONS:
         # It is at the server's root, wherever the service's own paths are.
-        paths.setdefault(each.path, {"servers": [{"url": "/"}]})[each.method.lower()] = _operation(each)
+        paths.setdefault(each.path, {"servers": [{"url": "/"}]})[each.method.lower()] = _operation_object(each)
     components = document["components"]
     token = {"type": "apiKey", "in": "header", "name": "x-mock-admin-token"}
     return {
@@ -41,53 +41,53 @@ def with_admin(document: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _operation(operation: Operation) -> dict[str, Any]:
+def _operation_object(operation: Operation) -> dict[str, Any]:
     refusals = {"400": "BadRequest", "401": "Unauthorized", "403": "Forbidden"}
     about: dict[str, Any] = {
         "operationId": operation.name,
         "tags": [_TAG],
         "summary": operation.summary,
         "security": [{"admin": []}],
-        "parameters": [*_IN_PATH * ("{session}" in operation.path), _SESSION, *_PAGING * operation.paginated],
+        "parameters": [*_SESSION_PATH_PARAMETERS * ("{session}" in operation.path), _SESSION_HEADER_PARAMETER, *_PAGING_PARAMETERS * operation.paginated],
         "responses": {
             "200": {
                 "description": operation.summary,
                 "headers": {"x-request-id": {"$ref": "#/components/headers/request_id"}},
-                "content": _json(f"admin_{operation.response_schema}"),
+                "content": _json_content(f"admin_{operation.response_schema}"),
             },
             **{status: {"$ref": f"#/components/responses/{name}"} for status, name in refusals.items()},
         },
     }
     if operation.request_schema is not None:
-        name = EXCHANGE if operation.request_schema == EXCHANGE else f"admin_{operation.request_schema}"
-        about["requestBody"] = {"required": operation.request_schema != "nothing", "content": _json(name)}
+        name = EXCHANGE_SCHEMA if operation.request_schema == EXCHANGE_SCHEMA else f"admin_{operation.request_schema}"
+        about["requestBody"] = {"required": operation.request_schema != "nothing", "content": _json_content(name)}
     return about
 
 
-def _json(name: str) -> dict[str, Any]:
-    return {"application/json": {"schema": {"$ref": _BASE + name}}}
+def _json_content(name: str) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": _SCHEMA_POINTER + name}}}
 
 
-def _moved(schema: Any, prefix: str) -> Any:
+def _rewrite_references(schema: Any, prefix: str) -> Any:
     """A schema whose references are to components."""
     if isinstance(schema, list):
-        return [_moved(each, prefix) for each in schema]
+        return [_rewrite_references(each, prefix) for each in schema]
     if not isinstance(schema, dict):
         return schema
     return {
-        name: _BASE + prefix + value.removeprefix("#/$defs/") if name == "$ref" else _moved(value, prefix)
+        name: _SCHEMA_POINTER + prefix + value.removeprefix("#/$defs/") if name == "$ref" else _rewrite_references(value, prefix)
         for name, value in schema.items()
     }
 
 
-_SESSION: dict[str, Any] = {
-    "name": "x-mock-session", "in": "header", "schema": {"$ref": f"{_BASE}admin_session_name"},
+_SESSION_HEADER_PARAMETER: dict[str, Any] = {
+    "name": "x-mock-session", "in": "header", "schema": {"$ref": f"{_SCHEMA_POINTER}admin_session_name"},
     "description": "The session that is meant; the first unless given.",
 }  # fmt: skip
-_IN_PATH: list[dict[str, Any]] = [
-    {"name": "session", "in": "path", "required": True, "schema": {"$ref": f"{_BASE}admin_session_name"}}
+_SESSION_PATH_PARAMETERS: list[dict[str, Any]] = [
+    {"name": "session", "in": "path", "required": True, "schema": {"$ref": f"{_SCHEMA_POINTER}admin_session_name"}}
 ]
-_PAGING: list[dict[str, Any]] = [
+_PAGING_PARAMETERS: list[dict[str, Any]] = [
     {
         "name": "after", "in": "query", "description": "Number of the entry after which the page begins.",
         "schema": {"type": "integer", "minimum": 0},

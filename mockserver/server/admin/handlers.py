@@ -11,32 +11,32 @@ from mockserver.clock import SteppedClock
 from mockserver.contract.operations import Operation
 from mockserver.errors import ConfigurationError, MockServerError
 from mockserver.exchanges import parse_exchange
-from mockserver.server.admin.judging import judged
-from mockserver.server.admin.operations import EXCHANGE, OPERATIONS
-from mockserver.server.admin.planning import plan_exchange
-from mockserver.server.bodies import read_body
-from mockserver.server.directory import PREFIX, Terms, require_name
-from mockserver.server.endpoint import (
+from mockserver.server.admin.judging import parse_value
+from mockserver.server.admin.operations import EXCHANGE_SCHEMA, OPERATIONS
+from mockserver.server.admin.planning import add_exchange_stub
+from mockserver.server.directory import SESSION_PATH_PREFIX, SessionOverrides, require_session_name
+from mockserver.server.errors import ApiError, NotAnApiRequest
+from mockserver.server.faults import parse_fault
+from mockserver.server.http.request_body import read_body
+from mockserver.server.http.responses_endpoint import (
     ADMIN_TOKEN_HEADER,
     Handler,
     HttpRequest,
     derive_request_id,
     require_json_content_type,
 )
-from mockserver.server.envelopes import ApiError, NotAnApiRequest
-from mockserver.server.faults import parse_fault
+from mockserver.server.http.transmission import send_body
 from mockserver.server.journal import Entry
-from mockserver.server.sessions import FIRST, Session
-from mockserver.server.transmit import send_body
+from mockserver.server.sessions import DEFAULT_SESSION_NAME, Session
 from mockserver.wire import json
 from mockserver.wire.redaction import redact
 
-__all__ = ["ADMIN"]
+__all__ = ["ADMIN_HANDLERS"]
 
 #: Entries of a page of the journal, unless the query says otherwise, and at the most.
-_PAGE, _LARGEST_PAGE = 100, 1_000
+_DEFAULT_PAGE_SIZE, _MAX_PAGE_SIZE = 100, 1_000
 
-Work = Callable[[HttpRequest, Any], Awaitable[Any]]
+OperationFunction = Callable[[HttpRequest, Any], Awaitable[Any]]
 
 
 async def _list_stubs(request: HttpRequest, _: Any) -> Any:
@@ -45,9 +45,9 @@ async def _list_stubs(request: HttpRequest, _: Any) -> Any:
         "stubs": [
             {
                 "name": each.name,
-                "times": each.plan.times,
-                "given": each.given,
-                "scenario": each.plan.scenario or None,
+                "times": each.definition.times,
+                "given": each.call_count,
+                "scenario": each.definition.scenario or None,
                 "says": redact(str(each)),
             }
             for each in stubs
@@ -55,8 +55,8 @@ async def _list_stubs(request: HttpRequest, _: Any) -> Any:
     }
 
 
-async def _plan_reply(request: HttpRequest, _: Any) -> Any:
-    return {"name": plan_exchange(request.session, parse_exchange(request.body, "body")).name}
+async def _add_stub(request: HttpRequest, _: Any) -> Any:
+    return {"name": add_exchange_stub(request.session, parse_exchange(request.body, "body")).name}
 
 
 async def _delete_stubs(request: HttpRequest, _: Any) -> Any:
@@ -66,34 +66,34 @@ async def _delete_stubs(request: HttpRequest, _: Any) -> Any:
 
 
 async def _list_faults(request: HttpRequest, _: Any) -> Any:
-    return {"faults": [each.said for each in request.session.faults]}
+    return {"faults": [each.spec for each in request.session.faults]}
 
 
-async def _set_faults(request: HttpRequest, given: Any) -> Any:
-    request.session.faults = tuple(map(parse_fault, given))
+async def _set_faults(request: HttpRequest, value: Any) -> Any:
+    request.session.faults = tuple(map(parse_fault, value))
     return await _list_faults(request, None)
 
 
 async def _read_journal(request: HttpRequest, _: Any) -> Any:
-    asked = parse_qs(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    after = _number(asked, "after", 0, (0, 1 << 53))
-    limit = _number(asked, "limit", _PAGE, (1, _LARGEST_PAGE))
+    query = parse_qs(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    after = _parse_number(query, "after", 0, (0, 1 << 53))
+    limit = _parse_number(query, "limit", _DEFAULT_PAGE_SIZE, (1, _MAX_PAGE_SIZE))
     journal = request.session.journal
-    numbered = list(enumerate(journal, start=journal.dropped + 1))
-    behind = [(number, entry) for number, entry in numbered if number > after]
-    shown = behind[:limit]
+    numbered = list(enumerate(journal, start=journal.dropped_count + 1))
+    remaining = [(number, entry) for number, entry in numbered if number > after]
+    page = remaining[:limit]
     return {
-        "entries": [_told(number, entry) for number, entry in shown],
-        "first": shown[0][0] if shown else None,
-        "last": shown[-1][0] if shown else None,
-        "has_more": len(behind) > len(shown),
+        "entries": [_entry_object(number, entry) for number, entry in page],
+        "first": page[0][0] if page else None,
+        "last": page[-1][0] if page else None,
+        "has_more": len(remaining) > len(page),
     }
 
 
-def _number(asked: Mapping[str, list[str]], name: str, otherwise: int, bounds: tuple[int, int]) -> int:
-    if name not in asked:
-        return otherwise
-    text, (least, most) = asked[name][-1], bounds
+def _parse_number(query: Mapping[str, list[str]], name: str, default: int, bounds: tuple[int, int]) -> int:
+    if name not in query:
+        return default
+    text, (least, most) = query[name][-1], bounds
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most):
         raise ConfigurationError(f"{name}: a whole number from {least} to {most}, not {text[:40]!r}")
     return int(text)
@@ -103,11 +103,11 @@ async def _read_clock(request: HttpRequest, _: Any) -> Any:
     return {"now": request.session.clock.now()}
 
 
-async def _advance_clock(request: HttpRequest, given: Any) -> Any:
+async def _advance_clock(request: HttpRequest, value: Any) -> Any:
     clock = request.session.clock
     if not isinstance(clock, SteppedClock):
         raise ConfigurationError("without a seed the server has the system's clock, which nobody moves")
-    clock.advance(given["advance"])
+    clock.advance(value["advance"])
     return {"now": clock.now()}
 
 
@@ -117,7 +117,7 @@ async def _reset_session(request: HttpRequest, _: Any) -> Any:
 
 
 async def _list_sessions(request: HttpRequest, _: Any) -> Any:
-    return {"sessions": [_described(each) for each in request.services.sessions]}
+    return {"sessions": [_session_object(each) for each in request.services.sessions]}
 
 
 async def _delete_sessions(request: HttpRequest, _: Any) -> Any:
@@ -125,31 +125,31 @@ async def _delete_sessions(request: HttpRequest, _: Any) -> Any:
 
 
 async def _read_session(request: HttpRequest, _: Any) -> Any:
-    name = _name(request)
+    name = _session_name(request)
     session = request.services.sessions.get(name)
     if session is None:
         raise ApiError(404, "NotFound", f"There is no session {name!r} (any more).")
-    return _described(session)
+    return _session_object(session)
 
 
-async def _open_session(request: HttpRequest, given: Any) -> Any:
-    lists = {name: tuple(given[name]) for name in ("fault", "limit") if name in given}
-    return _described(await request.services.sessions.open(_name(request), Terms(**{**given, **lists})))
+async def _open_session(request: HttpRequest, value: Any) -> Any:
+    lists = {name: tuple(value[name]) for name in ("fault", "limit") if name in value}
+    return _session_object(await request.services.sessions.open(_session_name(request), SessionOverrides(**{**value, **lists})))
 
 
 async def _delete_session(request: HttpRequest, _: Any) -> Any:
-    name = _name(request)
-    if name == FIRST:
-        raise ConfigurationError(f"the session {FIRST!r} can be reset, and not be deleted")
+    name = _session_name(request)
+    if name == DEFAULT_SESSION_NAME:
+        raise ConfigurationError(f"the session {DEFAULT_SESSION_NAME!r} can be reset, and not be deleted")
     return {"deleted": int(await request.services.sessions.close(name))}
 
 
-def _name(request: HttpRequest) -> str:
-    return require_name(request.scope["path_params"]["session"])
+def _session_name(request: HttpRequest) -> str:
+    return require_session_name(request.scope["path_params"]["session"])
 
 
-def _described(session: Session) -> dict[str, Any]:
-    prefix = "" if session.name == FIRST else f"{PREFIX}{session.name}"
+def _session_object(session: Session) -> dict[str, Any]:
+    prefix = "" if session.name == DEFAULT_SESSION_NAME else f"{SESSION_PATH_PREFIX}{session.name}"
     return {
         "name": session.name,
         "profile": session.profile.name,
@@ -162,7 +162,7 @@ def _described(session: Session) -> dict[str, Any]:
     }
 
 
-def _told(number: int, entry: Entry) -> dict[str, Any]:
+def _entry_object(number: int, entry: Entry) -> dict[str, Any]:
     """An entry without keys."""
     secrets = entry.secrets
     return {
@@ -191,14 +191,14 @@ def _told(number: int, entry: Entry) -> dict[str, Any]:
     }
 
 
-def _admitted(operation: Operation, work: Work) -> Handler:
+def _require_token(operation: Operation, function: OperationFunction) -> Handler:
     """The handler that asks for the token, and tells what can not be used in the API's envelope."""
 
     async def answer(request: HttpRequest) -> None:
         if not request.services.is_admin_token(request.headers.get(ADMIN_TOKEN_HEADER, b"")):
             raise NotAnApiRequest(401, "InvalidApiKey", "The admin API needs its token: x-mock-admin-token.")
         try:
-            body = json.dumps(await work(request, await _sent(request, operation)))
+            body = json.dumps(await function(request, await _read_value(request, operation)))
         except MockServerError as error:
             request.body = b""  # a key may be in it, and is not to be noted
             raise ApiError(400, "InvalidParameter", str(error)) from None
@@ -212,7 +212,7 @@ def _admitted(operation: Operation, work: Work) -> Handler:
     return answer
 
 
-async def _sent(request: HttpRequest, operation: Operation) -> Any:
+async def _read_value(request: HttpRequest, operation: Operation) -> Any:
     """The value that a request sends, which its schema is for."""
     if operation.request_schema is None:
         return None
@@ -220,12 +220,12 @@ async def _sent(request: HttpRequest, operation: Operation) -> Any:
     request.body = await read_body(request.receive, request.headers.get(b"content-length"))
     if operation.request_schema == "nothing" and not request.body:
         return {}
-    return None if operation.request_schema == EXCHANGE else judged(request.body, operation.request_schema)
+    return None if operation.request_schema == EXCHANGE_SCHEMA else parse_value(request.body, operation.request_schema)
 
 
-_WORK: Mapping[str, Work] = {
+_OPERATION_FUNCTIONS: Mapping[str, OperationFunction] = {
     "listStubs": _list_stubs,
-    "planReply": _plan_reply,
+    "planReply": _add_stub,
     "deleteStubs": _delete_stubs,
     "listFaults": _list_faults,
     "setFaults": _set_faults,
@@ -241,12 +241,12 @@ _WORK: Mapping[str, Work] = {
 }
 
 
-def _by_path() -> Mapping[str, Mapping[str, Handler]]:
+def _handlers_by_path() -> Mapping[str, Mapping[str, Handler]]:
     found: dict[str, dict[str, Handler]] = {}
     for each in OPERATIONS:
-        found.setdefault(each.path, {})[each.method] = _admitted(each, _WORK[each.name])
+        found.setdefault(each.path, {})[each.method] = _require_token(each, _OPERATION_FUNCTIONS[each.name])
     return found
 
 
-ADMIN: Mapping[str, Mapping[str, Handler]] = MappingProxyType(dict(_by_path()))
+ADMIN_HANDLERS: Mapping[str, Mapping[str, Handler]] = MappingProxyType(dict(_handlers_by_path()))
 """Handlers by path and method."""

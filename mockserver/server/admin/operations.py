@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from mockserver.contract.operations import Operation
 
-__all__ = ["EXCHANGE", "OPERATIONS"]
+__all__ = ["EXCHANGE_SCHEMA", "OPERATIONS"]
 
 #: The one schema that is a file of its own.
-EXCHANGE = "exchange"
+EXCHANGE_SCHEMA = "exchange"
 
 #: Paths are whole; replies and requests are named as in `schemas/admin.json`, or `EXCHANGE`.
 OPERATIONS = (
@@ -15,7 +15,7 @@ OPERATIONS = (
     Operation(
         "planReply", "POST", "/_mock/stubs",
         "Plan a reply behind the others: an exchange as in a file, once unless it says `times`.",
-        "planned", EXCHANGE,
+        "planned", EXCHANGE_SCHEMA,
     ),
     Operation("deleteStubs", "DELETE", "/_mock/stubs", "Forget what is planned.", "deleted"),
     Operation("listFaults", "GET", "/_mock/faults", "The faults in force.", "faults"),

@@ -39,9 +39,9 @@ def previous_reply_name(session: Session, messages: list[Mapping[str, Any]]) -> 
 
 def _named_scripts(session: Session) -> Iterator[tuple[str, Script]]:
     for stub in reversed(session.stubs.all):
-        if isinstance(stub.plan.script, Script):
-            yield stub.name, stub.plan.script
-    for name, answer in session.replies.items():
+        if isinstance(stub.definition.reply, Script):
+            yield stub.name, stub.definition.reply
+    for name, answer in session.exchange_replies.items():
         if isinstance(answer.reply, Script):
             yield name, answer.reply
 

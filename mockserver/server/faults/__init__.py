@@ -8,23 +8,28 @@
 Nothing else ever leaves the server invalid.
 """
 
-from mockserver.server.faults.asked import AskedFault, asked_fault, parse_fault
+from mockserver.server.faults.asked import RequestedFault, build_requested_fault, parse_fault
 from mockserver.server.faults.catalogue import catalogue, wire_faults
-from mockserver.server.faults.errors import FAULT_HEADER, Fault, find_fault, load_faults
-from mockserver.server.faults.registry import Outgoing, WireFault
-from mockserver.server.faults.violations import Violation
+from mockserver.server.faults.errors import (
+    FAULT_HEADER,
+    ServiceFault,
+    find_service_fault,
+    load_service_faults,
+)
+from mockserver.server.faults.registry import OutgoingReply, WireFault
+from mockserver.server.faults.violations import RuleFault
 
 __all__ = [
     "FAULT_HEADER",
-    "AskedFault",
-    "Fault",
-    "Outgoing",
-    "Violation",
+    "RequestedFault",
+    "ServiceFault",
+    "OutgoingReply",
+    "RuleFault",
     "WireFault",
-    "asked_fault",
+    "build_requested_fault",
     "catalogue",
-    "find_fault",
-    "load_faults",
+    "find_service_fault",
+    "load_service_faults",
     "parse_fault",
     "wire_faults",
 ]

@@ -17,45 +17,45 @@ from typing import Any, TypeAlias
 
 from mockserver.errors import ConfigurationError
 from mockserver.server.faults.catalogue import RETRY_HEADERS, status_faults, wire_faults
-from mockserver.server.faults.errors import Fault, load_faults
+from mockserver.server.faults.errors import ServiceFault, load_service_faults
 from mockserver.server.faults.registry import WireFault
-from mockserver.server.faults.violations import Violation, find_violation
+from mockserver.server.faults.violations import RuleFault, find_rule_fault
 
-__all__ = ["AskedFault", "asked_fault", "parse_fault"]
+__all__ = ["RequestedFault", "build_requested_fault", "parse_fault"]
 
 Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
-_RULE = re.compile(r"[A-Z]{3}-[0-9]{3}")
-_VALUE = re.compile(r"[ -+\--~]{0,100}")
-_PROBABILITY = re.compile(r"0|1|0?\.[0-9]{1,9}|1\.0{1,9}|0\.0")
+_RULE_ID_PATTERN = re.compile(r"[A-Z]{3}-[0-9]{3}")
+_HEADER_VALUE_PATTERN = re.compile(r"[ -+\--~]{0,100}")
+_PROBABILITY_PATTERN = re.compile(r"0|1|0?\.[0-9]{1,9}|1\.0{1,9}|0\.0")
 #: The largest number that an option takes: an hour of milliseconds, 64 MiB.
-_MOST = 1 << 26
+_MAX_OPTION_VALUE = 1 << 26
 
 
 @dataclass(frozen=True, slots=True)
-class AskedFault:
+class RequestedFault:
     """A fault with all that was said about it."""
 
-    what: Fault | WireFault | Violation
+    definition: ServiceFault | WireFault | RuleFault
     options: tuple[tuple[str, int], ...] = ()
     headers: Headers = ()
     """Headers about asking again, for faults with a status of their own."""
     first: int | None = None
     """Only this often for the very same request; None: always."""
     probability: float = 1.0
-    said: str = field(default="", compare=False)
+    spec: str = field(default="", compare=False)
     """The text that it was asked for with."""
 
     @property
     def name(self) -> str:
-        return self.what.name
+        return self.definition.name
 
     @property
-    def always(self) -> bool:
+    def is_unconditional(self) -> bool:
         """Whether it breaks every request, so that nothing has to be counted or drawn."""
         return self.first is None and self.probability >= 1
 
-    def strikes(self, occurrence: int, chance: float) -> bool:
+    def applies(self, occurrence: int, chance: float) -> bool:
         """Whether it breaks a request that came `occurrence` times before; `chance` is from 0 to 1."""
         return (self.first is None or occurrence < self.first) and chance < self.probability
 
@@ -63,71 +63,71 @@ class AskedFault:
         return self.name
 
 
-def parse_fault(text: str) -> AskedFault:
+def parse_fault(spec: str) -> RequestedFault:
     """What `NAME[,OPTION=VALUE…][:PROBABILITY]` asks for; ConfigurationError says what is wrong with it."""
-    spec, colon, odds = text.partition(":")
-    if colon and not _PROBABILITY.fullmatch(odds):
-        raise ConfigurationError(f"{text!r}: a probability is from 0 to 1, not {odds!r}")
-    name, *pairs = spec.split(",")
+    name_and_options, colon, odds = spec.partition(":")
+    if colon and not _PROBABILITY_PATTERN.fullmatch(odds):
+        raise ConfigurationError(f"{spec!r}: a probability is from 0 to 1, not {odds!r}")
+    name, *pairs = name_and_options.split(",")
     given = {}
     for pair in pairs:
         option, equals, value = pair.partition("=")
         if not equals or option in given:
-            raise ConfigurationError(f"{text!r}: {pair!r} is no OPTION=VALUE, or there twice")
+            raise ConfigurationError(f"{spec!r}: {pair!r} is no OPTION=VALUE, or there twice")
         given[option] = value
-    return replace(asked_fault(name, given, float(odds) if colon else 1.0), said=text)
+    return replace(build_requested_fault(name, given, float(odds) if colon else 1.0), spec=spec)
 
 
-def asked_fault(name: str, given: Mapping[str, Any], probability: float = 1.0) -> AskedFault:
+def build_requested_fault(name: str, given: Mapping[str, Any], probability: float = 1.0) -> RequestedFault:
     """A fault by name with options by name, in which `_` stands for `-`; ConfigurationError."""
     options = {key.replace("_", "-"): value for key, value in given.items()}
     if not 0 <= probability <= 1:
         raise ConfigurationError(f"{name}: a probability is from 0 to 1, not {probability}")
-    first = _whole(name, "first", options.pop("first")) if "first" in options else None
-    asked = _found(name, options)
+    first = _parse_whole_number(name, "first", options.pop("first")) if "first" in options else None
+    asked = _resolve_fault(name, options)
     return replace(asked, first=first, probability=probability)
 
 
-def _found(name: str, options: dict[str, Any]) -> AskedFault:
+def _resolve_fault(name: str, options: dict[str, Any]) -> RequestedFault:
     if name in wire_faults():
         fault = wire_faults()[name]
-        _require_known(name, options, (*fault.options, "first"))
-        return AskedFault(fault, tuple((each, _whole(name, each, options[each])) for each in options))
-    if _RULE.fullmatch(name):
-        _require_known(name, options, ("pick", "first"))
-        return AskedFault(
-            find_violation(name), tuple((each, _whole(name, each, options[each])) for each in options)
+        _require_known_options(name, options, (*fault.options, "first"))
+        return RequestedFault(fault, tuple((each, _parse_whole_number(name, each, options[each])) for each in options))
+    if _RULE_ID_PATTERN.fullmatch(name):
+        _require_known_options(name, options, ("pick", "first"))
+        return RequestedFault(
+            find_rule_fault(name), tuple((each, _parse_whole_number(name, each, options[each])) for each in options)
         )
     if name in status_faults():
-        _require_known(name, options, ("status", *RETRY_HEADERS, "first"))
+        _require_known_options(name, options, ("status", *RETRY_HEADERS, "first"))
         composed = status_faults()[name]
-        status = options.pop("status", composed.error.status)
-        return AskedFault(
-            composed.with_status(_status(name, status)).error,
+        status = options.pop("status", composed.fault.status)
+        return RequestedFault(
+            composed.with_status(_parse_status(name, status)).fault,
             headers=_retry_headers(name, {**composed.headers, **options}),
         )
-    if name in load_faults():
-        _require_known(name, options, (*RETRY_HEADERS, "first"))
-        return AskedFault(load_faults()[name], headers=_retry_headers(name, options))
-    known = ", ".join((*load_faults(), *wire_faults(), *status_faults()))
+    if name in load_service_faults():
+        _require_known_options(name, options, (*RETRY_HEADERS, "first"))
+        return RequestedFault(load_service_faults()[name], headers=_retry_headers(name, options))
+    known = ", ".join((*load_service_faults(), *wire_faults(), *status_faults()))
     raise ConfigurationError(f"no fault {name!r}; there are: {known}; and the id of any rule to break")
 
 
-def _require_known(name: str, options: Mapping[str, Any], known: tuple[str, ...]) -> None:
+def _require_known_options(name: str, options: Mapping[str, Any], known: tuple[str, ...]) -> None:
     for each in options:
         if each not in known:
             raise ConfigurationError(f"{name} has no option {each!r}; it has: {', '.join(known)}")
 
 
-def _whole(name: str, option: str, value: Any) -> int:
+def _parse_whole_number(name: str, option: str, value: Any) -> int:
     number = int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
-    if type(number) is not int or not 0 <= number <= _MOST:
-        raise ConfigurationError(f"{name}: {option} is a whole number from 0 to {_MOST}, not {value!r}")
+    if type(number) is not int or not 0 <= number <= _MAX_OPTION_VALUE:
+        raise ConfigurationError(f"{name}: {option} is a whole number from 0 to {_MAX_OPTION_VALUE}, not {value!r}")
     return number
 
 
-def _status(name: str, value: Any) -> int:
-    status = _whole(name, "status", value)
+def _parse_status(name: str, value: Any) -> int:
+    status = _parse_whole_number(name, "status", value)
     if not 400 <= status <= 599:
         raise ConfigurationError(f"{name}: status is from 400 to 599, not {status}")
     return status
@@ -139,7 +139,7 @@ def _retry_headers(name: str, options: Mapping[str, Any]) -> Headers:
         if option in options:
             value = options[option]
             text = str(value).lower() if isinstance(value, bool) else str(value)
-            if not _VALUE.fullmatch(text):
+            if not _HEADER_VALUE_PATTERN.fullmatch(text):
                 raise ConfigurationError(f"{name}: {option} can not be {value!r}")
             headers.append((header, text.encode()))
     return tuple(headers)

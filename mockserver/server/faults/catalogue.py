@@ -9,13 +9,13 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from mockserver.server.faults import connections, streams
-from mockserver.server.faults.errors import Fault, find_fault, load_faults
-from mockserver.server.faults.registry import REGISTERED, WireFault
+from mockserver.server.faults.errors import ServiceFault, find_service_fault, load_service_faults
+from mockserver.server.faults.registry import WIRE_FAULTS, WireFault
 
-__all__ = ["Listed", "StatusFault", "catalogue", "status_faults", "wire_faults"]
+__all__ = ["CatalogueEntry", "StatusFault", "catalogue", "status_faults", "wire_faults"]
 
 #: The modules whose import registers the faults of the wire.
-FAMILIES = (connections, streams)
+WIRE_FAULT_MODULES = (connections, streams)
 
 #: Headers that tell a client when to ask again, as the option that sets each is called.
 RETRY_HEADERS = {"retry-after": b"retry-after", "retry-after-ms": b"retry-after-ms",
@@ -28,16 +28,16 @@ class StatusFault:
 
     name: str
     summary: str
-    error: Fault
+    fault: ServiceFault
     headers: Mapping[str, str]
     """Values by option."""
 
     def with_status(self, status: int) -> StatusFault:
         """The same with another status."""
-        return replace(self, error=replace(self.error, status=status))
+        return replace(self, fault=replace(self.fault, status=status))
 
 
-class Listed(NamedTuple):
+class CatalogueEntry(NamedTuple):
     """One line of the list."""
 
     name: str
@@ -49,14 +49,14 @@ class Listed(NamedTuple):
 
 def wire_faults() -> Mapping[str, WireFault]:
     """All faults of the wire by name."""
-    return MappingProxyType(REGISTERED)
+    return MappingProxyType(WIRE_FAULTS)
 
 
 @cache
 def status_faults() -> Mapping[str, StatusFault]:
     """Statuses by name; which clients ask again after them is in `docs/faults.md`."""
-    plain = Fault("http-status", 503, "flat", "HttpStatus", "A status that was asked for.", "the mock's own")
-    rate, quota = find_fault("throttling"), find_fault("insufficient-quota")
+    plain = ServiceFault("http-status", 503, "flat", "HttpStatus", "A status that was asked for.", "the mock's own")
+    rate, quota = find_service_fault("throttling"), find_service_fault("insufficient-quota")
     listed = (
         StatusFault("http-status", "Any status from 400 on, in the service's envelope.", plain, {}),
         StatusFault(
@@ -75,24 +75,24 @@ def status_faults() -> Mapping[str, StatusFault]:
     return MappingProxyType({each.name: each for each in listed})
 
 
-def catalogue() -> list[Listed]:
+def catalogue() -> list[CatalogueEntry]:
     """Every fault: of the wire, statuses, the service's errors, and the rules that can be broken."""
-    from mockserver.server.faults.violations import breakable
+    from mockserver.server.faults.violations import breakable_rules
 
     retry: dict[str, object] = dict.fromkeys(RETRY_HEADERS, "")
     kinds = {"any": "connection or body", "body": "connection or body", "stream": "stream"}
     return [
         *(
-            Listed(each.name, kinds[each.on], each.summary, each.options)
-            for each in sorted(REGISTERED.values(), key=lambda each: kinds[each.on])
+            CatalogueEntry(each.name, kinds[each.target], each.summary, each.options)
+            for each in sorted(WIRE_FAULTS.values(), key=lambda each: kinds[each.target])
         ),
         *(
-            Listed(each.name, "status", each.summary, {"status": each.error.status, **retry, **each.headers})
+            CatalogueEntry(each.name, "status", each.summary, {"status": each.fault.status, **retry, **each.headers})
             for each in status_faults().values()
         ),
         *(
-            Listed(each.name, "error", f"{each.status} {each.code}: {each.message}", retry)
-            for each in load_faults().values()
+            CatalogueEntry(each.name, "error", f"{each.status} {each.code}: {each.message}", retry)
+            for each in load_service_faults().values()
         ),
-        *(Listed(rule, "rule", f"Breaks {rule}: see `mockserver rules`.", {}) for rule in breakable()),
+        *(CatalogueEntry(rule, "rule", f"Breaks {rule}: see `mockserver rules`.", {}) for rule in breakable_rules()),
     ]

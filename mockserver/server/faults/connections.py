@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from mockserver.server.faults.registry import AFTER, Options, Outgoing, bodies, cut_place, wire_fault
-from mockserver.server.steps import Close, Raw, Reset, Send, Step, Wait
+from mockserver.server.delivery.steps import Close, Raw, Reset, Send, Step, Wait
+from mockserver.server.faults.registry import (
+    DEFAULT_AFTER,
+    Options,
+    OutgoingReply,
+    body_pieces,
+    break_index,
+    wire_fault,
+)
 
 __all__: list[str] = []
 
@@ -14,88 +21,88 @@ __all__: list[str] = []
 _FOREVER_MS = 3_600_000
 
 
-def _first(outgoing: Outgoing, options: Options) -> tuple[Step, ...]:
+def _steps_before_break(outgoing: OutgoingReply, options: Options) -> tuple[Step, ...]:
     """The steps up to where it breaks: so many events of a stream, the first half of a body."""
-    pieces = bodies(outgoing)
+    pieces = body_pieces(outgoing)
     if outgoing.stream:
-        return tuple(Send(piece) for piece in pieces[: cut_place(pieces, options)])
+        return tuple(Send(piece) for piece in pieces[: break_index(pieces, options)])
     whole = b"".join(pieces)
     return (Send(whole[: len(whole) // 2]),)
 
 
-def _promised(outgoing: Outgoing) -> Outgoing:
+def _with_content_length(outgoing: OutgoingReply) -> OutgoingReply:
     """With the length of the whole body in its head, where it is no stream."""
     if outgoing.stream:
         return outgoing
-    length = sum(map(len, bodies(outgoing)))
+    length = sum(map(len, body_pieces(outgoing)))
     return replace(outgoing, headers=(*outgoing.headers, (b"content-length", b"%d" % length)))
 
 
 @wire_fault("empty")
-def _empty(outgoing: Outgoing, options: Options) -> Outgoing:
+def _empty(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     """The connection is closed without a byte."""
     return replace(outgoing, status=0, steps=(Close(),))
 
 
 @wire_fault("reset")
-def _reset(outgoing: Outgoing, options: Options) -> Outgoing:
+def _reset(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     """The connection is reset (TCP RST) without a byte."""
     return replace(outgoing, status=0, steps=(Reset(),))
 
 
 @wire_fault("garbage")
-def _garbage(outgoing: Outgoing, options: Options) -> Outgoing:
+def _garbage(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     """Bytes that are no HTTP, then the connection is closed."""
     return replace(outgoing, status=0, steps=(Raw(b"\x16\x03\x01\x00\xffno HTTP at all\r\n\r\n"), Close()))
 
 
 @wire_fault("no-answer", ms=_FOREVER_MS)
-def _no_answer(outgoing: Outgoing, options: Options) -> Outgoing:
+def _no_answer(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     """Nothing comes until the client gives up; after `ms` milliseconds the connection is closed."""
     return replace(outgoing, status=0, steps=(Wait(options["ms"] / 1000), Close()))
 
 
-@wire_fault("bad-chunk", after=AFTER)
-def _bad_chunk(outgoing: Outgoing, options: Options) -> Outgoing:
+@wire_fault("bad-chunk", after=DEFAULT_AFTER)
+def _bad_chunk(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     """In mid-body, after `after` events, a chunk whose length is no number; then the connection is closed."""
-    return replace(outgoing, steps=(*_first(outgoing, options), Raw(b"zz\r\nno chunk\r\n"), Close()))
+    return replace(outgoing, steps=(*_steps_before_break(outgoing, options), Raw(b"zz\r\nno chunk\r\n"), Close()))
 
 
-@wire_fault("cut-body", after=AFTER)
-def _cut_body(outgoing: Outgoing, options: Options) -> Outgoing:
+@wire_fault("cut-body", after=DEFAULT_AFTER)
+def _cut_body(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     """The body ends early (a stream after `after` events) though more was promised; then a close."""
-    return replace(_promised(outgoing), steps=(*_first(outgoing, options), Close()))
+    return replace(_with_content_length(outgoing), steps=(*_steps_before_break(outgoing, options), Close()))
 
 
-@wire_fault("reset-midway", after=AFTER)
-def _reset_midway(outgoing: Outgoing, options: Options) -> Outgoing:
+@wire_fault("reset-midway", after=DEFAULT_AFTER)
+def _reset_midway(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     """In mid-body (in a stream after `after` events) the connection is reset (TCP RST)."""
     # What was sent is given time to arrive: a reset throws away what has not been read.
-    return replace(_promised(outgoing), steps=(*_first(outgoing, options), Wait(0.05), Reset()))
+    return replace(_with_content_length(outgoing), steps=(*_steps_before_break(outgoing, options), Wait(0.05), Reset()))
 
 
-@wire_fault("stall", after=AFTER, ms=_FOREVER_MS)
-def _stall(outgoing: Outgoing, options: Options) -> Outgoing:
+@wire_fault("stall", after=DEFAULT_AFTER, ms=_FOREVER_MS)
+def _stall(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     """In mid-body (in a stream after `after` events) nothing more comes until the client gives up."""
-    steps = (*_first(outgoing, options), Wait(options["ms"] / 1000), Close())
-    return replace(_promised(outgoing), steps=steps)
+    steps = (*_steps_before_break(outgoing, options), Wait(options["ms"] / 1000), Close())
+    return replace(_with_content_length(outgoing), steps=steps)
 
 
 @wire_fault("slow-drip", bytes=16, ms=10)
-def _slow_drip(outgoing: Outgoing, options: Options) -> Outgoing:
+def _slow_drip(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     """The body comes whole, `bytes` bytes every `ms` milliseconds."""
-    whole, size = b"".join(bodies(outgoing)), max(1, options["bytes"])
+    whole, size = b"".join(body_pieces(outgoing)), max(1, options["bytes"])
 
-    def drops() -> Iterator[Step]:
+    def small_writes() -> Iterator[Step]:
         for at in range(0, len(whole), size):
             yield Wait(options["ms"] / 1000)
             yield Send(whole[at : at + size])
 
-    return replace(_promised(outgoing), steps=tuple(drops()))
+    return replace(_with_content_length(outgoing), steps=tuple(small_writes()))
 
 
 @wire_fault("html")
-def _html(outgoing: Outgoing, options: Options) -> Outgoing:
+def _html(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     """Status 200 with a page of HTML in place of the answer, as a gateway or a captive portal sends it."""
     page = b"<!doctype html><html><head><title>Gateway</title></head><body>Please sign in.</body></html>"
     headers = [header for header in outgoing.headers if header[0] != b"content-type"]
@@ -104,38 +111,38 @@ def _html(outgoing: Outgoing, options: Options) -> Outgoing:
 
 
 @wire_fault("empty-body")
-def _empty_body(outgoing: Outgoing, options: Options) -> Outgoing:
+def _empty_body(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     """The status and its headers, and nothing behind them."""
     return replace(outgoing, headers=(*outgoing.headers, (b"content-length", b"0")), steps=())
 
 
-@wire_fault("json-array", on="body")
-def _json_array(outgoing: Outgoing, options: Options) -> Outgoing:
+@wire_fault("json-array", target="body")
+def _json_array(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     """A JSON array in place of the response."""
-    return replace(outgoing, steps=(Send(b"[" + b"".join(bodies(outgoing)) + b"]"),))
+    return replace(outgoing, steps=(Send(b"[" + b"".join(body_pieces(outgoing)) + b"]"),))
 
 
-@wire_fault("wrong-shape", on="body")
-def _wrong_shape(outgoing: Outgoing, options: Options) -> Outgoing:
+@wire_fault("wrong-shape", target="body")
+def _wrong_shape(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     """A JSON object in place of the response that is none."""
     return replace(outgoing, steps=(Send(b'{"object":"list","data":[]}'),))
 
 
-@wire_fault("bad-json", after=AFTER)
-def _bad_json(outgoing: Outgoing, options: Options) -> Outgoing:
+@wire_fault("bad-json", after=DEFAULT_AFTER)
+def _bad_json(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     """What should be JSON is none: the body, or in a stream the event behind `after` others."""
-    pieces = bodies(outgoing)
-    at = cut_place(pieces, options) if outgoing.stream else 0
+    pieces = body_pieces(outgoing)
+    at = break_index(pieces, options) if outgoing.stream else 0
     body, end = pieces[at].rstrip(b"\n"), b"\n\n" if outgoing.stream else b""
     pieces[at] = body.removesuffix(b"}") + end
     return replace(outgoing, steps=tuple(map(Send, pieces)))
 
 
-@wire_fault("bad-utf8", after=AFTER)
-def _bad_utf8(outgoing: Outgoing, options: Options) -> Outgoing:
+@wire_fault("bad-utf8", after=DEFAULT_AFTER)
+def _bad_utf8(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     """A byte that is no UTF-8 in the body, or in a stream in the event behind `after` others."""
-    pieces = bodies(outgoing)
-    at = cut_place(pieces, options) if outgoing.stream else 0
+    pieces = body_pieces(outgoing)
+    at = break_index(pieces, options) if outgoing.stream else 0
     place = pieces[at].rindex(b'"')
     pieces[at] = pieces[at][:place] + b"\xff" + pieces[at][place:]
     return replace(outgoing, steps=tuple(map(Send, pieces)))

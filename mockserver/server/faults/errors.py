@@ -14,17 +14,17 @@ from types import MappingProxyType
 
 from mockserver import resources
 from mockserver.errors import ConfigurationError
-from mockserver.server.envelopes import FLAT_ENVELOPE, ApiError, ErrorEnvelope
+from mockserver.server.errors import FLAT_ENVELOPE, ApiError, ErrorEnvelope
 from mockserver.wire import json
 
-__all__ = ["FAULT_HEADER", "Fault", "find_fault", "load_faults"]
+__all__ = ["FAULT_HEADER", "ServiceFault", "find_service_fault", "load_service_faults"]
 
 #: The header that asks for a fault, and that tells of one in the answer.
 FAULT_HEADER = b"x-mock-fault"
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class ServiceFault:
     """One error of the service."""
 
     name: str
@@ -44,41 +44,41 @@ class Fault:
     stream_code: str | None = None
     """The code there, where it is another."""
 
-    def in_band(self, *, stream: bool) -> str | None:
+    def in_band_form(self, *, stream: bool) -> str | None:
         """How it comes with HTTP 200: "failed" or "payload"; None where it has a status of its own."""
         if stream and self.stream is not None:
             return self.stream
         return "failed" if self.form == "failed" else None
 
-    def refusal(
+    def to_api_error(
         self,
         *,
-        asked_for: bool = True,
-        kind: Callable[..., ApiError] = ApiError,
+        requested: bool = True,
+        error_class: Callable[..., ApiError] = ApiError,
         headers: tuple[tuple[bytes, bytes], ...] = (),
     ) -> ApiError:
         """The error for a status of its own, with more `headers`; it tells where it was asked for by name."""
         flat = self.form == "failed"
-        return kind(
+        return error_class(
             400 if flat else self.status,
             self.code,
             self.message,
             envelope=FLAT_ENVELOPE if flat else ErrorEnvelope(self.form, self.type),
-            headers=((FAULT_HEADER, self.name.encode()), *headers) if asked_for else headers,
-            detail=f"fault {self.name}" if asked_for else "",
+            headers=((FAULT_HEADER, self.name.encode()), *headers) if requested else headers,
+            detail=f"fault {self.name}" if requested else "",
         )
 
 
 @cache
-def load_faults() -> Mapping[str, Fault]:
+def load_service_faults() -> Mapping[str, ServiceFault]:
     """All faults by name, in the order of their file."""
-    listed = json.loads((resources.folder("schemas") / "faults.json").read_bytes())["faults"]
-    return MappingProxyType({about["name"]: Fault(**about) for about in listed})
+    listed = json.loads((resources.data_folder("schemas") / "faults.json").read_bytes())["faults"]
+    return MappingProxyType({about["name"]: ServiceFault(**about) for about in listed})
 
 
-def find_fault(name: str) -> Fault:
+def find_service_fault(name: str) -> ServiceFault:
     """The fault of that name; ConfigurationError lists those there are."""
-    fault = load_faults().get(name)
+    fault = load_service_faults().get(name)
     if fault is None:
-        raise ConfigurationError(f"no fault {name!r}; there are: {', '.join(load_faults())}")
+        raise ConfigurationError(f"no fault {name!r}; there are: {', '.join(load_service_faults())}")
     return fault

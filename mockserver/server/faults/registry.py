@@ -12,18 +12,18 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from mockserver.errors import ConfigurationError
-from mockserver.server.steps import Close, Raw, Reset, Send, Step
+from mockserver.server.delivery.steps import Close, Raw, Reset, Send, Step
 
-__all__ = ["AFTER", "REGISTERED", "Options", "Outgoing", "WireFault", "bodies", "cut_place", "wire_fault"]
+__all__ = ["DEFAULT_AFTER", "WIRE_FAULTS", "Options", "OutgoingReply", "WireFault", "body_pieces", "break_index", "wire_fault"]
 
 Options: TypeAlias = Mapping[str, int]
 
 #: Events that are sent before a stream breaks, where nobody says how many.
-AFTER = 3
+DEFAULT_AFTER = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class OutgoingReply:
     """An answer on its way out: its head, and the steps of its body, for a stream one `Send` an event."""
 
     status: int
@@ -33,13 +33,13 @@ class Outgoing:
     stream: bool
 
     @property
-    def is_whole(self) -> bool:
+    def needs_content_length(self) -> bool:
         """Whether the body comes to its end and nothing yet says how long it is."""
         ends = not any(isinstance(step, Raw | Reset | Close) for step in self.steps)
         return ends and all(name != b"content-length" for name, _ in self.headers)
 
 
-Edit: TypeAlias = Callable[[Outgoing, Options], Outgoing]
+Edit: TypeAlias = Callable[[OutgoingReply, Options], OutgoingReply]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,43 +49,43 @@ class WireFault:
     name: str
     summary: str
     """One line."""
-    on: str
+    target: str
     """What it can break: "stream", "body", or "any" of the two."""
     edit: Edit
     options: Options = field(default_factory=dict)
     """Whole numbers that it takes, with their defaults."""
 
-    def fits(self, *, stream: bool) -> bool:
+    def can_break(self, *, stream: bool) -> bool:
         """Whether it can break such an answer."""
-        return self.on in ("any", "stream" if stream else "body")
+        return self.target in ("any", "stream" if stream else "body")
 
-    def apply(self, outgoing: Outgoing, given: Options) -> Outgoing:
+    def apply(self, outgoing: OutgoingReply, options: Options) -> OutgoingReply:
         """The broken answer."""
-        return self.edit(outgoing, {**self.options, **given})
+        return self.edit(outgoing, {**self.options, **options})
 
 
 #: All faults of the wire by name.
-REGISTERED: dict[str, WireFault] = {}
+WIRE_FAULTS: dict[str, WireFault] = {}
 
 
-def wire_fault(name: str, *, on: str = "any", **options: int) -> Callable[[Edit], Edit]:
+def wire_fault(name: str, *, target: str = "any", **options: int) -> Callable[[Edit], Edit]:
     """Register the decorated edit; its docstring is the summary. ConfigurationError for a name twice."""
 
     def register(edit: Edit) -> Edit:
-        if name in REGISTERED:
+        if name in WIRE_FAULTS:
             raise ConfigurationError(f"two faults have the name {name}")
         summary = (edit.__doc__ or "").strip()
-        REGISTERED[name] = WireFault(name, summary, on, edit, MappingProxyType(options))
+        WIRE_FAULTS[name] = WireFault(name, summary, target, edit, MappingProxyType(options))
         return edit
 
     return register
 
 
-def bodies(outgoing: Outgoing) -> list[bytes]:
+def body_pieces(outgoing: OutgoingReply) -> list[bytes]:
     """The pieces of the body: for a stream its events."""
     return [step.data for step in outgoing.steps if isinstance(step, Send)]
 
 
-def cut_place(pieces: list[bytes], options: Options) -> int:
+def break_index(pieces: list[bytes], options: Options) -> int:
     """How many events come before something breaks: never all of them."""
     return min(options["after"], len(pieces) - 1)

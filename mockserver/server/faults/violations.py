@@ -12,22 +12,22 @@ from mockserver.errors import ConfigurationError
 from mockserver.profiles import Profile
 from mockserver.replies.chat import framed_chunks
 from mockserver.replies.framing import frames_of
-from mockserver.server.faults.registry import Outgoing, bodies
-from mockserver.server.steps import Send
+from mockserver.server.delivery.steps import Send
+from mockserver.server.faults.registry import OutgoingReply, body_pieces
 from mockserver.wire import json, sse
 
-__all__ = ["Violation", "breakable", "find_violation"]
+__all__ = ["RuleFault", "breakable_rules", "find_rule_fault"]
 
 #: What of an answer can be edited, in the order in which it is tried.
-_STREAM, _BODY = ("stream", "frames"), ("response", "body")
-_CHAT_STREAM, _CHAT_BODY = ("chat_stream", "chat_frames"), ("chat_completion",)
-_CHAT = frozenset({*_CHAT_STREAM, *_CHAT_BODY})
+_STREAM_SUBJECTS, _BODY_SUBJECTS = ("stream", "frames"), ("response", "body")
+_CHAT_STREAM_SUBJECTS, _CHAT_BODY_SUBJECTS = ("chat_stream", "chat_frames"), ("chat_completion",)
+_CHAT_SUBJECTS = frozenset({*_CHAT_STREAM_SUBJECTS, *_CHAT_BODY_SUBJECTS})
 #: Places and ways that are tried.
-_TRIES = 8
+_MAX_ATTEMPTS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Violation:
+class RuleFault:
     """One rule of the contract, to be broken."""
 
     rule: str
@@ -37,8 +37,8 @@ class Violation:
         return self.rule
 
     def apply(
-        self, outgoing: Outgoing, profile: Profile, pick: int, request: dict[str, Any] | None = None
-    ) -> Outgoing:
+        self, outgoing: OutgoingReply, profile: Profile, pick: int, request: dict[str, Any] | None = None
+    ) -> OutgoingReply:
         """The broken answer; `pick` varies place and way. ConfigurationError where it has no place for it.
 
         The judge has the last word, with the `request` that is answered: no age holds every rule, and what
@@ -52,20 +52,20 @@ class Violation:
             kind = "stream" if outgoing.stream else "response"
             raise ConfigurationError(f"{self.rule} can not be broken in a {kind}")
         edit = _edit_stream if outgoing.stream else _edit_body
-        for tried in range(_TRIES):
-            pieces = edit(known[0], self.rule, bodies(outgoing), profile, pick + tried)
+        for tried in range(_MAX_ATTEMPTS):
+            pieces = edit(known[0], self.rule, body_pieces(outgoing), profile, pick + tried)
             whole = b"".join(pieces)
-            if known[0] in _CHAT or _is_just(self.rule, whole, outgoing.stream, profile, request):
+            if known[0] in _CHAT_SUBJECTS or _breaks_only(self.rule, whole, outgoing.stream, profile, request):
                 return replace(outgoing, steps=tuple(map(Send, pieces)))
         raise ConfigurationError(f"{self.rule} can not be broken by itself in this answer of {profile.name}")
 
-    def _subjects(self, outgoing: Outgoing) -> tuple[str, ...]:
+    def _subjects(self, outgoing: OutgoingReply) -> tuple[str, ...]:
         if self.rule.startswith("CHT-"):
-            return _CHAT_STREAM if outgoing.stream else _CHAT_BODY
-        return _STREAM if outgoing.stream else _BODY
+            return _CHAT_STREAM_SUBJECTS if outgoing.stream else _CHAT_BODY_SUBJECTS
+        return _STREAM_SUBJECTS if outgoing.stream else _BODY_SUBJECTS
 
 
-def _is_just(rule: str, data: bytes, stream: bool, profile: Profile, request: dict[str, Any] | None) -> bool:
+def _breaks_only(rule: str, data: bytes, stream: bool, profile: Profile, request: dict[str, Any] | None) -> bool:
     """Whether an answer breaks that rule and no other."""
     found = [*(check_stream if stream else check_response)(data, profile, request)]
     # An answer that was changed no longer says what its request said: that follows, and is no other breach.
@@ -73,24 +73,24 @@ def _is_just(rule: str, data: bytes, stream: bool, profile: Profile, request: di
     return any(each.rule == rule for each in found) and next(others, None) is None
 
 
-def breakable() -> tuple[str, ...]:
+def breakable_rules() -> tuple[str, ...]:
     """Ids of the rules that an answer can break."""
     from mockserver.replies import mutants
 
-    return tuple(sorted({rule for each in _EDITED for rule in mutants.rules_for(each)}))
+    return tuple(sorted({rule for each in _ALL_SUBJECTS for rule in mutants.rules_for(each)}))
 
 
-_EDITED = (*_STREAM, *_BODY, *_CHAT_STREAM, *_CHAT_BODY)
+_ALL_SUBJECTS = (*_STREAM_SUBJECTS, *_BODY_SUBJECTS, *_CHAT_STREAM_SUBJECTS, *_CHAT_BODY_SUBJECTS)
 
 
 @cache
-def find_violation(rule: str) -> Violation:
+def find_rule_fault(rule: str) -> RuleFault:
     """The violation of a rule; ConfigurationError lists those there are."""
-    if rule not in breakable():
+    if rule not in breakable_rules():
         raise ConfigurationError(
-            f"no answer can be made to break the rule {rule!r}; there are: {', '.join(breakable())}"
+            f"no answer can be made to break the rule {rule!r}; there are: {', '.join(breakable_rules())}"
         )
-    return Violation(rule)
+    return RuleFault(rule)
 
 
 def _edit_stream(subject: str, rule: str, pieces: list[bytes], profile: Profile, pick: int) -> list[bytes]:

@@ -11,8 +11,8 @@ from types import MappingProxyType
 from typing import Any
 
 from mockserver.replies.script import Message, Script, ScriptError
-from mockserver.server.envelopes import ApiError
-from mockserver.server.steps import Close, Reset, Send, Step, Wait
+from mockserver.server.delivery.steps import Close, Reset, Send, Step, Wait
+from mockserver.server.errors import ApiError
 from mockserver.testing.cases.plan import ENDS, FAULTS, LONG, Plan
 from mockserver.testing.strategies.framing import frames_of
 from mockserver.testing.strategies.replies import Reply, render_events, render_response

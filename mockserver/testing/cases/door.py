@@ -25,12 +25,12 @@ from mockserver.errors import InvalidJSON
 from mockserver.profiles import DEFAULT_PROFILE
 from mockserver.replies.script import message
 from mockserver.server.access import ApiKeys
-from mockserver.server.bodies import read_body
-from mockserver.server.endpoint import HttpRequest, Services, derive_request_id, run_handler
-from mockserver.server.envelopes import ApiError, error_from_finding
+from mockserver.server.errors import ApiError, error_from_finding
+from mockserver.server.http.request_body import read_body
+from mockserver.server.http.responses_endpoint import HttpRequest, Services, derive_request_id, run_handler
+from mockserver.server.http.threaded_server import ThreadedServer
+from mockserver.server.http.transmission import Headers, send_body, send_steps
 from mockserver.server.sessions import open_session
-from mockserver.server.threaded import ThreadedServer
-from mockserver.server.transmit import Headers, send_body, send_steps
 from mockserver.testing.cases.answer import Answer, answer
 from mockserver.testing.cases.plan import Plan
 from mockserver.testing.strategies.values import look
@@ -159,7 +159,7 @@ class Door:
         except InvalidJSON as error:
             case.received.append(Received(request.body, None, (), f"400 the body is not JSON: {error}"))
             raise ApiError(400, "InvalidParameter", f"The body is not JSON: {error}.") from None
-        findings = tuple(request.session.judge.check(value))
+        findings = tuple(request.session.request_checker.check(value))
         case.received.append(Received(request.body, value, findings))
         for finding in errors(findings):
             raise error_from_finding(finding, findings)

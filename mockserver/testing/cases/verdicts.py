@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from mockserver.contract.formatting import escape_unprintable, finding_lines
 from mockserver.contract.rules import load_rules
-from mockserver.contract.words import escape_unprintable, finding_lines
 from mockserver.testing.cases.door import NEXT, Received
 from mockserver.testing.cases.plan import Plan
 from mockserver.wire.redaction import redact

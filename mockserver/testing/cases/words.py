@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from mockserver.contract.words import escape_unprintable, format_value
+from mockserver.contract.formatting import escape_unprintable, format_value
 from mockserver.testing.cases.answer import REFUSALS, said
 from mockserver.testing.cases.plan import CUTS, Plan
 from mockserver.testing.cases.verdicts import FAULT_WORDS

@@ -41,7 +41,7 @@ class Kept:
         with self._lock:
             if len(self._entries) - self._found < _OF_A_TEST:
                 self._entries.append((profile, entry))
-            elif self._found < _OF_A_TEST and (of_request(entry) or entry.answered):
+            elif self._found < _OF_A_TEST and (of_request(entry) or entry.reply_findings):
                 self._found += 1
                 self._entries.append((profile, entry))
 
@@ -70,7 +70,7 @@ def _exchange(
             status=entry.status or None,
             request=entry.body,
             pieces=tuple((None, piece) for piece in entry.reply),
-            findings=entry.answered,
+            findings=entry.reply_findings,
             asked=tuple(of_request(entry)),
             secrets=entry.secrets,
             group=test,

@@ -230,12 +230,12 @@ class Kit:
     def _attach(self, served: Served, *, fresh: bool = False, strict: bool | None = None) -> None:
         """Put a server under the watch; `fresh` resets it even if nobody asked it anything."""
         session = served.session
-        session.journal.leaving = None
+        session.journal.on_removed = None
         asked = len(session.journal) or len(session.stubs) or len(served.sessions) > 1
         if served.alive and (fresh or asked):
             served.reset()
         session.strict = self._policy.strict if strict is None else strict
-        session.journal.leaving = self._noting(session)
+        session.journal.on_removed = self._noting(session)
 
     def _noting(self, session: Session) -> Callable[[Entry], None]:
         """What is told each request to a session."""
@@ -284,16 +284,16 @@ class Kit:
         watched = [
             session
             for served in self._all
-            if served.session.journal.leaving is not None
+            if served.session.journal.on_removed is not None
             for session in served.sessions
         ]
         for session in watched:
-            session.journal.leaving = None
+            session.journal.on_removed = None
             note = self._noting(session)
             for entry in session.journal:
                 note(entry)
         if passed:
-            self._watch.note_unused(stub for session in watched for stub in session.stubs.owing)
+            self._watch.note_unused(stub for session in watched for stub in session.stubs.pending)
 
     def _section(self, told: str) -> str:
         parts = [told] if told else []
@@ -366,7 +366,7 @@ class Kit:
         self._taping.again()
         for served in self._all:
             served.reset()  # what came before the first example is judged now, and told at the end
-            served.session.journal.leaving = self._noting(served.session)
+            served.session.journal.on_removed = self._noting(served.session)
         return self._watch.mark()
 
     def _end_example(self, mark: int, *, passed: bool) -> None:

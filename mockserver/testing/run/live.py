@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 
 from mockserver.errors import ConfigurationError
-from mockserver.live.asking import Budget
+from mockserver.live.budgeted_client import Budget
 from mockserver.live.client import Timeouts
-from mockserver.live.origin import Endpoint, api_key_from_env, parse_endpoint
+from mockserver.live.endpoint import Endpoint, api_key_from_env, parse_endpoint
 from mockserver.live.relay import Relay
-from mockserver.live.verify import profiles_for_path
+from mockserver.live.verification import profiles_for_path
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
+from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.sessions import open_session
-from mockserver.server.threaded import ThreadedServer
 from mockserver.testing.run import options
 from mockserver.testing.serving import GRACE_SECONDS, Served
 

@@ -13,9 +13,9 @@ import pytest
 from mockserver.contract.rules import load_rules
 from mockserver.errors import ConfigurationError, InvalidExchange
 from mockserver.exchanges import Exchange
-from mockserver.profiles import LATEST, latest_profile, load_profile
+from mockserver.profiles import LATEST, latest_profile_name, load_profile
 from mockserver.replies.renderings import load_rendering
-from mockserver.settings import NAMES, project_settings
+from mockserver.settings import SETTING_NAMES, load_project_settings
 from mockserver.testing.run import options
 from mockserver.testing.serving import Settings, checked, loaded
 
@@ -80,10 +80,10 @@ def run_settings(config: pytest.Config, given: Mapping[str, Any]) -> Settings:
 
 def _of_project(config: pytest.Config) -> Settings:
     """What `[tool.mockserver]` says about servers, but for the port: one of `mockserver serve`."""
-    table, where = project_settings(config.rootpath), "pyproject.toml, [tool.mockserver]"
-    unknown = sorted(table.keys() - NAMES)
+    table, where = load_project_settings(config.rootpath), "pyproject.toml, [tool.mockserver]"
+    unknown = sorted(table.keys() - SETTING_NAMES)
     if unknown:
-        known = ", ".join(sorted(NAMES))
+        known = ", ".join(sorted(SETTING_NAMES))
         raise ConfigurationError(f"{where}: there is no setting {unknown[0]!r}; there are: {known}")
     ours = {name: value for name, value in table.items() if name in _OF_SERVER - {"port"}}
     return checked(ours, where)
@@ -122,7 +122,7 @@ def _usable(config: pytest.Config, settings: Mapping[str, Any]) -> Settings:
     """Settings with exchanges that are read, of a profile and rendering that exist."""
     found = dict(settings)
     if found.get("profile") == LATEST:
-        found["profile"] = latest_profile()
+        found["profile"] = latest_profile_name()
     profile = load_profile(**{"name": found["profile"]} if "profile" in found else {})
     load_rendering(profile.name, found.get("rendering", "wire"))
     folder = found.get("exchanges")

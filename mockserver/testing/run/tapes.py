@@ -13,24 +13,29 @@ from starlette.types import Receive
 
 from mockserver.errors import ConfigurationError, InvalidExchange, MockServerError
 from mockserver.exchanges import Exchange, parse_exchange
-from mockserver.live.passages import PassThroughExchange
+from mockserver.live.pass_through import PassThroughExchange
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
-from mockserver.recordings import folder
-from mockserver.recordings.cleaning import parse_mask
-from mockserver.recordings.deck import PlaybackQueue, request_of
+from mockserver.recordings import recording_folder
+from mockserver.recordings.canonical_requests import parse_mask
 from mockserver.recordings.diff.changes import Change, ChangeSeverity
 from mockserver.recordings.diff.recordings import changes_in_pairs, pair_recordings_in_order
-from mockserver.recordings.playing import INSTANT, play_recording
-from mockserver.recordings.replay import RecordingPlayer, ReplayApp, client_base_paths
-from mockserver.recordings.writing import (
+from mockserver.recordings.playback_queue import PlaybackQueue, request_of
+from mockserver.recordings.recorded_exchanges import (
     PendingRecording,
     build_exchange,
     pending_recording,
     unrecorded_reason,
 )
+from mockserver.recordings.replay import (
+    INSTANT,
+    RecordingPlayer,
+    ReplayApp,
+    client_base_paths,
+    play_recording,
+)
+from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.sessions import open_session
-from mockserver.server.threaded import ThreadedServer
-from mockserver.settings import project_settings
+from mockserver.settings import load_project_settings
 from mockserver.testing.serving import API_KEY, GRACE_SECONDS, Served
 from mockserver.wire import json
 
@@ -122,7 +127,7 @@ class Tape:
         if self.mode in ("none", "verify") or not fresh:
             return 0
         kept = [] if self.mode == "rewrite" else self._as_they_were(fresh)
-        folder.replace_file(self.file, [*kept, *fresh])
+        recording_folder.replace_file(self.file, [*kept, *fresh])
         return len(fresh)
 
     def _as_they_were(self, fresh: Sequence[Mapping[str, Any]]) -> list[Any]:
@@ -164,7 +169,7 @@ class Tapes:
         self._plan = plan
         self._played: dict[str, Played] = {}
         try:
-            self._masks = tuple(map(parse_mask, project_settings(config.rootpath).get("mask", ())))
+            self._masks = tuple(map(parse_mask, load_project_settings(config.rootpath).get("mask", ())))
         except ConfigurationError as error:
             raise pytest.UsageError(str(error)) from None
 
@@ -180,7 +185,7 @@ class Tapes:
             )
         if not there and self._plan is None:
             return None
-        known = folder.load_recordings(file) if there else ()
+        known = recording_folder.load_recordings(file) if there else ()
         mode = self._mode if self._plan is not None else "none"
         if self._plan is None:
             return Tape(file, mode, known=known, profile=_profile_of(known))

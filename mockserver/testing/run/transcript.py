@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from mockserver.contract.findings import Severity
 from mockserver.server.journal import Entry
-from mockserver.server.sessions import FIRST, Session
+from mockserver.server.sessions import DEFAULT_SESSION_NAME, Session
 from mockserver.testing.run.verdicts import judged
 from mockserver.wire.redaction import redact
 
@@ -27,7 +27,7 @@ def transcript(session: Session) -> str:
 def _lines(session: Session) -> Iterator[str]:
     entries = list(session.journal)
     if entries or session.stubs.all:
-        name = "" if session.name == FIRST else f"session {session.name}, "
+        name = "" if session.name == DEFAULT_SESSION_NAME else f"session {session.name}, "
         yield f"{name}profile {session.profile.name}, rendering {session.rendering}"
     for stub in session.stubs.all[-_ENTRIES:]:
         yield redact(f"planned: {stub}")

@@ -9,10 +9,10 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 from mockserver.contract.findings import Finding, Severity
-from mockserver.contract.words import redact_finding
+from mockserver.contract.formatting import redact_finding
 from mockserver.errors import ContractError
 from mockserver.server.journal import Entry
-from mockserver.server.stubs import Stub
+from mockserver.server.stubs.stubs import Stub
 from mockserver.testing.run.policy import DRIFTED, REFUSED, UNPLANNED, UNUSED, Policy
 from mockserver.wire.redaction import redact
 
@@ -36,7 +36,7 @@ def judged(entry: Entry) -> list[Finding]:
     """All that is to be said of a request and its answer."""
     if entry.refusal in (REFUSED, UNPLANNED):
         return of_request(entry)
-    told = [replace(each, message=f"the endpoint's answer: {each.message}") for each in entry.answered]
+    told = [replace(each, message=f"the endpoint's answer: {each.message}") for each in entry.reply_findings]
     return [*of_request(entry), *(redact_finding(finding, entry.secrets) for finding in told)]
 
 
@@ -50,7 +50,7 @@ def of_request(entry: Entry) -> list[Finding]:
         message = f"no reply was left for this request{about}; {entry.detail}"
         return [Finding(UNPLANNED, Severity.ERROR, "", None, redact(message, entry.secrets))]
     # Calls without a body have no text to be judged.
-    found = entry.findings if entry.method == "POST" and entry.body else entry.judged
+    found = entry.findings if entry.method == "POST" and entry.body else entry.request_findings
     return [redact_finding(finding, entry.secrets) for finding in found]
 
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from mockserver.contract import operations
-from mockserver.profiles import latest_profile
-from mockserver.server.context import to_input_items
+from mockserver.profiles import latest_profile_name
+from mockserver.server.state.conversation_context import to_input_items
 from mockserver.testing.strategies.replies import output_items, responses
 from mockserver.testing.strategies.requests import inputs, requests
 from mockserver.testing.strategies.usages import usages
@@ -28,7 +28,7 @@ def bodies(draw: DrawFn, *, kind: str | None = None, profile: str | None = None)
     `kind` is the one wanted, "input_items" or "conversation" say; None draws among those of the profile,
     which is the newest unless another is named.
     """
-    here = look(latest_profile() if profile is None else profile, "wire")
+    here = look(latest_profile_name() if profile is None else profile, "wire")
     known = dict.fromkeys(operations.body_schemas(here.profile))
     chosen = draw(st.sampled_from(one_of("kind", None if kind is None else (kind,), tuple(known))))
     return chosen, draw(_of_kind(chosen, here))

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from mockserver.ids import call_id, uuid
+from mockserver.ids import format_call_id, format_uuid
 from mockserver.profiles import DEFAULT_PROFILE
 from mockserver.replies.chat import ChatFacts, chat_chunks
 from mockserver.replies.chat import chat_completion as told
@@ -56,7 +56,7 @@ def _scripts(profile: str) -> SearchStrategy[Any]:
 @st.composite
 def _facts(draw: DrawFn, profile: str) -> ChatFacts:
     return ChatFacts(
-        f"chatcmpl-{uuid(f'{draw(st.integers(1, 9)):032x}')}",
+        f"chatcmpl-{format_uuid(f'{draw(st.integers(1, 9)):032x}')}",
         draw(st.integers(1_700_000_000, 1_800_000_000)),
         draw(st.sampled_from(look(profile, "wire").profile.models)),
         draw(st.integers(1, 500)),
@@ -67,7 +67,7 @@ def _facts(draw: DrawFn, profile: str) -> ChatFacts:
 
 
 def _ids(script: Any, facts: ChatFacts) -> ChatFacts:
-    drawn = tuple(call_id(f"{number:024x}") for number in range(len(script.items)))
+    drawn = tuple(format_call_id(f"{number:024x}") for number in range(len(script.items)))
     return replace(facts, call_ids=drawn)
 
 

@@ -111,7 +111,7 @@ def _members(profile: str, surrogates: bool) -> SearchStrategy[JSONObject]:
     }
     optional |= _later(about)
     return st.fixed_dictionaries(
-        {"model": st.sampled_from(about.models), "input": words | _conversations(surrogates, about.age)},
+        {"model": st.sampled_from(about.models), "input": words | _conversations(surrogates, about.date)},
         optional={name: value for name, value in optional.items() if name in about.parameters},
     )
 
@@ -189,7 +189,7 @@ def _distinct(tools: list[JSONObject]) -> list[JSONObject]:
 def inputs(profile: str) -> SearchStrategy[list[JSONObject]]:
     """Lists of items as the `input` of a request may be."""
     about = load_profile(profile)
-    return neighbours.items(False) if neighbours.is_neighbour(about) else _conversations(False, about.age)
+    return neighbours.items(False) if neighbours.is_neighbour(about) else _conversations(False, about.date)
 
 
 @cache

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.errors import InvalidArgument
 from hypothesis.strategies import SearchStrategy
 
-from mockserver.contract.schemas import load_schemas
-from mockserver.ids import call_id, uuid
+from mockserver.contract.schema.registry import load_schemas
+from mockserver.ids import format_call_id, format_uuid
 from mockserver.profiles import Profile, load_profile
 from mockserver.replies.renderings import Rendering, load_rendering
 
@@ -97,11 +97,11 @@ class Look(NamedTuple):
 
     def _digits(self, number: int) -> str:
         digits = self.profile.id_digits
-        return f"{number:0{digits}x}" if digits else uuid(f"{number:032x}")
+        return f"{number:0{digits}x}" if digits else format_uuid(f"{number:032x}")
 
     def call_id(self, number: int) -> str:
         """The `call_id` of a function call."""
-        return call_id(f"{number:024x}")
+        return format_call_id(f"{number:024x}")
 
     def time(self, seconds: int) -> int | float:
         """A `created_at`."""

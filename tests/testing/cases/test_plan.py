@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mockserver.contract.check import check_response, check_stream
 from mockserver.contract.findings import errors
 from mockserver.errors import ConfigurationError
-from mockserver.server.steps import Send
+from mockserver.server.delivery.steps import Send
 from mockserver.testing.cases.answer import answer, said
 from mockserver.testing.cases.drawing import Asking, classics, plans
 from mockserver.testing.cases.plan import Plan, plan_from

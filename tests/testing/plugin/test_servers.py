@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from mockserver.server.runner import bind_socket
+from mockserver.server.http.uvicorn_runner import bind_socket
 from tests.testing.plugin.conftest import Run
 
 KILL = """

@@ -86,7 +86,7 @@ def test_other():
 def read(file: Path) -> Any:
     """A report, which keeps its schema."""
     report = json.loads(file.read_bytes())
-    schema = json.loads((resources.folder("schemas") / "pytest_report.json").read_bytes())
+    schema = json.loads((resources.data_folder("schemas") / "pytest_report.json").read_bytes())
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(report, schema)
     return report

@@ -1,0 +1,33 @@
+"""Bodies to values: what the text of a body breaks, whatever its value."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from mockserver.contract.findings import Finding
+from mockserver.contract.rules import make_finding
+from mockserver.errors import InvalidJSON
+from mockserver.wire import json
+
+__all__ = ["Body", "parse_body", "body_value"]
+
+Body: TypeAlias = bytes | bytearray | memoryview | Any
+
+
+def parse_body(body: Body) -> tuple[Any, list[Finding]]:
+    """The value of a body, and what its text breaks; None where it has no value."""
+    if not isinstance(body, bytes | bytearray | memoryview):
+        return body, []
+    data = bytes(body)
+    try:
+        value = json.loads(data)
+    except InvalidJSON as error:
+        got = data[:80].decode(errors="replace")
+        return None, [make_finding("SCH-006", "", f"the body is not JSON: {error}", got=got)]
+    names = json.find_duplicate_keys(data)
+    return value, [make_finding("SCH-007", "", f"the name {name} is there twice", got=name) for name in names]
+
+
+def body_value(body: Body) -> Any:
+    """The value of a body; None where it has none."""
+    return parse_body(body)[0]

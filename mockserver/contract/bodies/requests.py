@@ -1,0 +1,174 @@
+"""The judge of create requests: what the service would refuse, and what it would ignore."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping
+from typing import Any
+
+from mockserver.contract.findings import Finding, Severity
+from mockserver.contract.rules import findings_for_profile, make_finding
+from mockserver.contract.schema.registry import load_schemas
+from mockserver.contract.schema.validation import unknown_member_findings, violation_findings
+from mockserver.profiles import Profile
+
+__all__ = ["AnyModel", "RequestChecker", "ignored_parameters", "is_thinking_enabled"]
+
+_SCHEMA_NAME = "create_request"
+
+#: Parameters that are judged together with others: requests without them need no further look.
+_DEPENDENT_PARAMETERS = frozenset({"conversation", "tool_choice"})
+
+
+def ignored_parameters(request: dict[str, Any], profile: Profile) -> list[str]:
+    """Names of the request's parameters that the service ignores; null is absence.
+
+    Unlisted parameters are ignored, not refused (API reference, 27 January 2026).
+    """
+    listed = profile.parameters
+    return [name for name, given in request.items() if name not in listed and given is not None]
+
+
+def is_thinking_enabled(request: Mapping[str, Any], profile: Profile) -> bool:
+    """Whether the model is to think.
+
+    `reasoning.effort` says so before `enable_thinking` does (API reference, April 2026).
+    """
+    reasoning = request.get("reasoning") if profile.efforts else None
+    effort = reasoning.get("effort") if isinstance(reasoning, dict) else None
+    if effort is not None:
+        return bool(effort != "none")
+    thinking = request.get("enable_thinking") if "enable_thinking" in profile.parameters else None
+    return profile.thinking if thinking is None else bool(thinking)
+
+
+class AnyModel:
+    """A container that holds every model."""
+
+    def __contains__(self, model: object) -> bool:
+        return True
+
+
+class RequestChecker:
+    """Judges the bodies of create requests for one profile.
+
+    `models` are those that may be asked for: a collection, or anything that has `in`; None means the
+    profile's own.
+    """
+
+    def __init__(self, profile: Profile, models: Container[str] | None = None) -> None:
+        self._profile = profile
+        self._models: Container[str] = _default_models(profile) if models is None else models
+        self._schemas = load_schemas(profile.name)
+        self._is_closed_valid = self._schemas.closed_validator(_SCHEMA_NAME)
+
+    def check(self, value: Any) -> list[Finding]:
+        """What is wrong with a parsed body, in the order in which the service refuses it.
+
+        Errors first (missing parameters, types and ranges, model, tools), then warnings and infos.
+        The message of an error is fit to be sent to the client: it names the parameter.
+        """
+        if (
+            self._is_closed_valid(value)
+            and value.get("model") in self._models
+            and not value.get("tools")
+            and value.get("input").__class__ is str
+            and _DEPENDENT_PARAMETERS.isdisjoint(value)
+        ):
+            return []
+        return self._check_fully(value)
+
+    def _check_fully(self, value: Any) -> list[Finding]:
+        found = violation_findings(self._schemas, _SCHEMA_NAME, value)
+        if not isinstance(value, dict):
+            return found
+        found += findings_for_profile(self._check_model(value), self._profile.name)
+        if not found:
+            found += self._check_exclusive_parameters(value)
+            found += self._check_tools(value)
+            found += _check_required_tool_choice(value)
+            found += _check_function_outputs(value)
+        if not self._is_closed_valid(value):
+            found += self._unknown_parameters(value)
+        return sorted(findings_for_profile(found, self._profile.name), key=_severity_rank)
+
+    def _check_model(self, value: dict[str, Any]) -> Iterator[Finding]:
+        model = value.get("model")
+        if isinstance(model, str) and model and model not in self._models:
+            expected = list(self._models) if isinstance(self._models, frozenset | list | tuple) else None
+            yield make_finding(
+                "REQ-005", "/model", f"Unsupported model: '{model}'.", expected=expected, got=model
+            )
+
+    def _check_exclusive_parameters(self, value: dict[str, Any]) -> Iterator[Finding]:
+        given = [name for name in self._profile.exclusive if value.get(name) is not None]
+        if len(given) > 1:
+            # Text of the vendor's Conversations page (April 2026).
+            message = (
+                "[400] INVALID_REQUEST: Mutually exclusive parameters: "
+                f"Ensure you are only providing one of: {' or '.join(given)}."
+            )
+            yield make_finding("REQ-010", f"/{given[-1]}", message, expected=None, got=value[given[-1]])
+
+    def _check_tools(self, value: dict[str, Any]) -> Iterator[Finding]:
+        kinds = [tool.get("type") for tool in value.get("tools") or ()]
+        thinking = is_thinking_enabled(value, self._profile)
+        for index, kind in enumerate(kinds):
+            tool = self._profile.tools.get(kind)
+            if tool is None:
+                continue
+            pointer = f"/tools/{index}/type"
+            if tool.needs_tool is not None and tool.needs_tool not in kinds:
+                message = tool.needs_tool_message or f"{kind} needs {tool.needs_tool}"
+                yield make_finding("REQ-003", pointer, message, expected=tool.needs_tool, got=kinds)
+            if tool.needs_thinking_message is not None and not thinking:
+                yield make_finding(
+                    "REQ-004",
+                    pointer,
+                    tool.needs_thinking_message,
+                    expected=True,
+                    got=value.get("enable_thinking"),
+                )
+
+    def _unknown_parameters(self, value: dict[str, Any]) -> Iterator[Finding]:
+        for each in unknown_member_findings(self._schemas, _SCHEMA_NAME, value):
+            name = each.pointer[1:]
+            if "/" in name:
+                if each.rule != "SCH-003" or each.got is not None:
+                    yield each
+            elif each.got is not None:
+                message = f"{self._profile.name} ignores the parameter"
+                yield make_finding("REQ-002", each.pointer, message, got=each.got)
+
+
+def _default_models(profile: Profile) -> Container[str]:
+    """The models that a profile knows; some profiles take any."""
+    return AnyModel() if profile.any_model else frozenset(profile.models)
+
+
+def _check_required_tool_choice(value: dict[str, Any]) -> Iterator[Finding]:
+    """`required` is for requests with exactly one tool (API reference, April 2026)."""
+    count = len(value.get("tools") or ())
+    if value.get("tool_choice") == "required" and count != 1:
+        message = f"tool_choice can be 'required' only where there is exactly one tool, not {count}."
+        yield make_finding("REQ-011", "/tool_choice", message, expected=1, got=count)
+
+
+def _check_function_outputs(value: dict[str, Any]) -> Iterator[Finding]:
+    items = value.get("input")
+    context = (value.get("previous_response_id"), value.get("conversation"))
+    if not isinstance(items, list) or any(each is not None for each in context):
+        return
+    called: set[str] = set()
+    for index, item in enumerate(items):
+        kind = item.get("type")
+        if kind == "item_reference":
+            return
+        if kind == "function_call":
+            called.add(item["call_id"])
+        elif kind == "function_call_output" and item["call_id"] not in called:
+            message = f"input[{index}] is the output of a function call that is not in the input before it"
+            yield make_finding("REQ-007", f"/input/{index}/call_id", message, got=item["call_id"])
+
+
+def _severity_rank(finding: Finding) -> int:
+    return list(Severity).index(finding.severity)

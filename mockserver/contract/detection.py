@@ -1,0 +1,293 @@
+"""What a file is: a request, a response, an error, a stream or an exchange, told by positive marks.
+
+Also what comes from Chat Completions: its requests, completions and streams. Taken: JSON of any of them,
+arrays and JSON Lines of events, raw server-sent events, and each of these with the HTTP head that `curl -i`
+puts before it, chunked or not. What has no mark is of no kind.
+
+Which profile something is of, told by positive marks: forms of ids, members, types, framing.
+
+The marks are facts of the profiles, and so are the hints: what other services have too, which only tells
+one age from another where marks say that it is one of them. What breaks the contract has no part in the
+choice, so a stream never gets a milder judge by being bad; a profile that `yields` is taken only where no
+other has a mark.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from mockserver.contract.stream.json_lines import is_event
+from mockserver.errors import EventTooLarge, InvalidJSON
+from mockserver.profiles import DEFAULT_PROFILE, load_profile, load_profile_document, profile_names
+from mockserver.wire import json, sse
+
+__all__ = ["DetectedContent", "KINDS", "ProfileChoice", "detect_content", "detect_profile"]
+
+#: What a file can be judged as; an exchange is judged by its parts.
+KINDS = (
+    "request",
+    "response",
+    "stream",
+    "error",
+    "exchange",
+    "chat_request",
+    "chat_completion",
+    "chat_stream",
+)
+
+_STATUS_LINE = re.compile(rb"HTTP/[0-9](?:\.[0-9])? ([1-5][0-9]{2})(?: [^\r\n]*)?\r?\n")
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})(?:;[^\r\n]*)?\r\n")
+_SSE_FIELD = re.compile(rb"^(?:(?:data|event|id|retry) *:|:)", re.MULTILINE)
+_CHAT_CHUNK = re.compile(rb'^data: ?\{.*"object": ?"chat\.completion\.chunk"', re.MULTILINE)
+_BOM = b"\xef\xbb\xbf"
+#: So far into a file the first field of a stream is looked for.
+_MAX_SEARCHED_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class DetectedContent:
+    """A file's content and what it is."""
+
+    kind: str | None
+    """One of `KINDS`; None where nothing tells."""
+    body: bytes
+    """The content without the HTTP head, chunks put together."""
+    value: Any = None
+    """The JSON value, where the body is one."""
+    is_json: bool = False
+    status: int | None = None
+    """Of the HTTP head, if there is one."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    truncated: bool = False
+    """Whether the chunks of the body end without their end."""
+
+
+def detect_content(data: bytes) -> DetectedContent:
+    """What `data` is."""
+    found = _strip_http_heads(data)
+    text = found.body.removeprefix(_BOM).strip()
+    if not text or text[:1] == b"<":
+        # Nothing, or a page: what a stream is when there is no stream. The judge of streams says so.
+        return replace(found, kind="stream")
+    try:
+        value = json.loads(text)
+    except InvalidJSON:
+        return replace(found, kind=_kind_of_text(found, text))
+    return replace(found, kind=_kind_of_value(found, value), value=value, is_json=True)
+
+
+def _strip_http_heads(data: bytes) -> DetectedContent:
+    """The body behind any number of HTTP heads (100 Continue, a proxy's 200, redirects, the answer)."""
+    status, headers, rest = None, {}, data
+    while (line := _STATUS_LINE.match(rest)) is not None:
+        status = int(line[1])
+        head, blank, rest = _split_head(rest[line.end() :])
+        headers = _parse_headers(head)
+        if not blank:
+            break
+    if "chunked" in headers.get("transfer-encoding", "") and _CHUNK_SIZE.match(rest):
+        body, whole = _join_chunks(rest)
+        return DetectedContent(None, body, status=status, headers=headers, truncated=not whole)
+    return DetectedContent(None, rest, status=status, headers=headers)
+
+
+def _split_head(data: bytes) -> tuple[bytes, bytes, bytes]:
+    blank = re.search(rb"(?:\A|\n)\r?\n", data)
+    return (data, b"", b"") if blank is None else (data[: blank.start()], b"\n", data[blank.end() :])
+
+
+def _parse_headers(head: bytes) -> dict[str, str]:
+    pairs = (line.partition(":") for line in head.decode("latin-1").splitlines())
+    return {name.strip().lower(): value.strip().lower() for name, _, value in pairs}
+
+
+def _join_chunks(data: bytes) -> tuple[bytes, bool]:
+    """The chunks put together, and whether the last of them was there."""
+    pieces: list[bytes] = []
+    at = 0
+    while (size := _CHUNK_SIZE.match(data, at)) is not None:
+        length = int(size[1], 16)
+        if not length:
+            return b"".join(pieces), True
+        pieces.append(data[size.end() : size.end() + length])
+        at = size.end() + length + 2
+    return b"".join(pieces), False
+
+
+def _kind_of_text(detected: DetectedContent, text: bytes) -> str | None:
+    """The kind of a body that is not one JSON value."""
+    if text[:1] == b"{":
+        first = _first_line_value(text)
+        if _is_chat_chunk(first):
+            return "chat_stream"
+        return "stream" if _is_response_event(first) else None
+    if _CHAT_CHUNK.search(text[:_MAX_SEARCHED_BYTES]):
+        return "chat_stream"
+    if "text/event-stream" in detected.headers.get("content-type", "") or _SSE_FIELD.search(
+        text[:_MAX_SEARCHED_BYTES]
+    ):
+        return "stream"
+    return None
+
+
+def _first_line_value(text: bytes) -> Any:
+    return json.loads_or_none(text.partition(b"\n")[0])
+
+
+def _kind_of_value(detected: DetectedContent, value: Any) -> str | None:
+    if isinstance(value, list):
+        if any(map(_is_chat_chunk, value)):
+            return "chat_stream"
+        return "stream" if not value or any(map(_is_response_event, value)) else None
+    if not isinstance(value, dict):
+        return None
+    for kind, marked in _KIND_SIGNALS.items():
+        if marked(value):
+            return kind
+    return "error" if detected.status is not None and detected.status >= 400 else None
+
+
+def _is_response_event(value: Any) -> bool:
+    """Whether a value is an event of a response, and no input item, which has a type too."""
+    return is_event(value) and value["type"].startswith(("response.", "error"))
+
+
+def _is_chat_chunk(value: Any) -> bool:
+    """Whether a value is a chunk of Chat Completions."""
+    return isinstance(value, dict) and value.get("object") == "chat.completion.chunk"
+
+
+def _is_error_body(value: dict[str, Any]) -> bool:
+    return isinstance(value.get("error"), dict | str) or ("code" in value and "message" in value)
+
+
+_KIND_SIGNALS = {
+    "exchange": lambda value: "match" in value and "reply" in value,
+    "chat_stream": _is_chat_chunk,
+    "chat_completion": lambda value: value.get("object") == "chat.completion",
+    "chat_request": lambda value: "messages" in value and "input" not in value,
+    "response": lambda value: value.get("object") == "response" or ("output" in value and "status" in value),
+    "stream": _is_response_event,
+    "request": lambda value: "input" in value or ("model" in value and "id" not in value),
+    "error": _is_error_body,
+}
+"""What tells each kind of object, in the order in which they are asked."""
+
+
+#: Events, and bytes of a stream, that are looked at.
+_MAX_EVENTS = 200
+_MAX_BYTES = 1 << 18
+
+Signal = tuple[str, str]
+"""What kind of mark, and what was there: ("response_id", "resp_0a1b…")."""
+
+
+class ProfileChoice(NamedTuple):
+    """A profile, and the words for why it."""
+
+    profile: str
+    reason: str
+
+
+def detect_profile(body: bytes, value: Any = None) -> ProfileChoice:
+    """The profile whose marks `body` has; the default where it has none. `value`: its JSON, if it is."""
+    evidence = list(dict.fromkeys(_signals_of_text(body) if value is None else _signals_of_value(value)))
+    seen = {name: _matching_signals(name, evidence) for name in profile_names()}
+    strict = {
+        name: marks for name, marks in seen.items() if marks and not _signal_patterns(name).get("yields")
+    }
+    marked = strict or {name: marks for name, marks in seen.items() if marks}
+    if not marked:
+        return ProfileChoice(DEFAULT_PROFILE, "the default: it has no mark of any profile")
+    # Of ages that nothing tells apart the newest, but the default before all.
+    name = max(
+        marked, key=lambda each: (*_score(each, marked[each], evidence), each == DEFAULT_PROFILE, each)
+    )
+    return ProfileChoice(name, "by " + ", ".join(marked[name][:3]))
+
+
+def _signal_patterns(profile: str) -> Mapping[str, Any]:
+    facts: Mapping[str, Any] = load_profile_document(profile)["facts"].get("marks", {"value": {}})["value"]
+    return facts
+
+
+def _score(profile: str, matching: list[str], signals: list[Signal]) -> tuple[int, int]:
+    """How much speaks for a profile: its marks; where those are as many, models and hints."""
+    hints = load_profile_document(profile)["facts"].get("hints", {"value": {}})["value"]
+    models = load_profile(profile).models
+    hinted = [text for kind, text in signals if kind in hints and re.match(hints[kind], text)]
+    listed = [text for kind, text in signals if kind == "model" and text in models]
+    return len(matching), len(hinted) + len(listed)
+
+
+def _matching_signals(profile: str, signals: list[Signal]) -> list[str]:
+    facts = _signal_patterns(profile)
+    return [
+        f"{kind.replace('_', ' ')} {text[:44]}"
+        for kind, text in signals
+        if kind in facts and re.match(facts[kind], text)
+    ]
+
+
+def _signals_of_value(value: Any) -> Iterator[Signal]:
+    for each in value[:_MAX_EVENTS] if isinstance(value, list) else [value]:
+        if isinstance(each, dict):
+            yield from _signals_of_object(each)
+
+
+def _signals_of_text(body: bytes) -> Iterator[Signal]:
+    if body.lstrip()[:1] == b"{":
+        for line in body[:_MAX_BYTES].splitlines():
+            yield from _signals_of_line(line)
+        return
+    try:
+        frames = sse.Decoder().feed(body[:_MAX_BYTES])
+    except EventTooLarge:
+        return
+    for frame in frames[:_MAX_EVENTS]:
+        for comment in frame.comments:
+            yield "framing", f":{comment}"
+        if frame.data is not None:
+            yield from _signals_of_line(frame.data.encode(errors="replace"))
+    if re.search(rb"^data:\{", body[:_MAX_BYTES], re.MULTILINE):
+        yield "framing", "data:{"
+
+
+def _signals_of_line(line: bytes) -> Iterator[Signal]:
+    try:
+        yield from _signals_of_value(json.loads(line))
+    except InvalidJSON:
+        return
+
+
+def _signals_of_object(value: dict[str, Any]) -> Iterator[Signal]:
+    """Evidence of a request, response, error or event."""
+    yield from (("member", name) for name, member in value.items() if member is not None)
+    yield from _text_signal("type", value.get("type"))
+    yield from _text_signal("model", value.get("model"))
+    for tool in _dicts(value.get("tools")):
+        yield from _text_signal("type", tool.get("type"))
+    if value.get("object") == "response":
+        yield from _text_signal("response_id", value.get("id"))
+    for name in ("response", "item", "usage"):
+        for inner in _dicts([value.get(name)]):
+            yield from _signals_of_object(inner) if name != "item" else _signals_of_item(inner)
+    for item in _dicts(value.get("output")):
+        yield from _signals_of_item(item)
+
+
+def _signals_of_item(item: dict[str, Any]) -> Iterator[Signal]:
+    yield from _text_signal("type", item.get("type"))
+    yield from _text_signal("item_id", item.get("id"))
+
+
+def _text_signal(kind: str, value: Any) -> Iterator[Signal]:
+    if isinstance(value, str):
+        yield kind, value
+
+
+def _dicts(values: Any) -> Iterator[dict[str, Any]]:
+    return (each for each in values if isinstance(each, dict)) if isinstance(values, list) else iter(())

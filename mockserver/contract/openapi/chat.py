@@ -1,0 +1,78 @@
+"""Chat Completions in the OpenAPI document: a path beside those of Responses, under its own base path."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mockserver.contract.chat.service import CHAT_BASE_PATHS
+
+__all__ = ["CHAT_OPERATION_ID", "CHAT_TAG", "chat_path_item"]
+
+CHAT_OPERATION_ID = "createChatCompletion"
+
+#: (name, description) of its tag.
+CHAT_TAG = ("chat", "Ask the model as Chat Completions does, for those who come from there.")
+
+_ERROR_RESPONSES = {
+    "400": "The request breaks a rule; the message names the field.",
+    "401": "There is no API key, or a wrong one.",
+    "403": "The request names a host, or comes from a page, that is not served.",
+    "404": "There is no model of that name.",
+    "408": "The body did not come in time.",
+    "413": "The body is too large.",
+    "500": "An error of the service.",
+}
+_HEADERS = {"x-request-id": {"$ref": "#/components/headers/request_id"}}
+
+
+def chat_path_item(schemas_pointer: str, stream_keyword: str) -> dict[str, Any]:
+    """The path item of `/chat/completions`.
+
+    `base` is where the components' schemas are; `keyword` says what one block of a stream is.
+    """
+    return {
+        "post": {
+            "servers": [{"url": each} for each in CHAT_BASE_PATHS],
+            "operationId": CHAT_OPERATION_ID,
+            "tags": [CHAT_TAG[0]],
+            "summary": "Ask the model.",
+            "description": "With `stream: true` the answer is a stream of server-sent events.",
+            "requestBody": {"required": True, "content": _json_content(schemas_pointer, "chat_request")},
+            "responses": {
+                "200": {
+                    "description": "The completion, or its chunks.",
+                    "headers": _HEADERS,
+                    "content": {
+                        **_json_content(schemas_pointer, "chat_completion"),
+                        "text/event-stream": {stream_keyword: _sse_event_schema(schemas_pointer)},
+                    },
+                },
+                **{
+                    status: _error_response(schemas_pointer, words)
+                    for status, words in _ERROR_RESPONSES.items()
+                },
+            },
+        },
+    }
+
+
+def _json_content(schemas_pointer: str, name: str) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": schemas_pointer + name}}}
+
+
+def _error_response(schemas_pointer: str, description: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "headers": _HEADERS,
+        "content": _json_content(schemas_pointer, "chat_error"),
+    }
+
+
+def _sse_event_schema(schemas_pointer: str) -> dict[str, Any]:
+    """One block of a stream; the last has the marker `[DONE]` in place of a chunk."""
+    chunk = {
+        "contentMediaType": "application/json",
+        "contentSchema": {"$ref": f"{schemas_pointer}chat_chunk"},
+    }
+    data = {"type": "string", "anyOf": [{"const": "[DONE]"}, chunk]}
+    return {"type": "object", "required": ["data"], "properties": {"data": data}}

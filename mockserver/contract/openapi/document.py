@@ -1,0 +1,318 @@
+"""The OpenAPI document of a profile, from its schemas: 3.2 with `itemSchema`, or 3.1.
+
+A stream is described by the schema of one of its blocks: id, event, and data with the event as JSON. In
+3.2 that is the `itemSchema` of the media type; 3.1 has no word for it, and has it as the `schema`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from mockserver import __version__
+from mockserver.contract.chat.service import chat_models, load_chat_schemas
+from mockserver.contract.openapi.chat import CHAT_TAG, chat_path_item
+from mockserver.contract.operations import Operation, profile_operations
+from mockserver.contract.schema.overlays import rewrite_references, union_branches
+from mockserver.contract.schema.registry import load_schemas
+from mockserver.errors import ConfigurationError
+from mockserver.exchanges import Exchange, packaged_exchanges
+from mockserver.profiles import Profile, load_profile, load_profile_document
+
+__all__ = ["OPENAPI_VERSIONS", "openapi_document"]
+
+#: Versions of the OpenAPI specification that a document can be had in.
+OPENAPI_VERSIONS: Mapping[str, str] = {"3.2": "3.2.0", "3.1": "3.1.1"}
+
+Schema = dict[str, Any]
+
+_SCHEMAS_POINTER = "#/components/schemas/"
+
+
+def openapi_document(
+    profile: str | Profile, version: str = "3.2", models: Iterable[str] | None = None
+) -> dict[str, Any]:
+    """The document of a profile; ConfigurationError for a version there is not.
+
+    `models` are those that may be asked for: None means the profile's own, none at all means any.
+    """
+    if version not in OPENAPI_VERSIONS:
+        raise ConfigurationError(f"no OpenAPI {version}; there are: {', '.join(OPENAPI_VERSIONS)}")
+    profile = load_profile(profile) if isinstance(profile, str) else profile
+    exchanges = packaged_exchanges(profile.name)
+    known = load_schemas(profile.name)
+    parts = {name: _component(schema, version) for name, schema in known.all_schemas().items()}
+    named = frozenset(profile.models if models is None else models)
+    _restrict_models(parts["create_request"], named)
+    if _has_chat(profile):
+        parts |= {
+            name: _component(schema, version) for name, schema in load_chat_schemas().all_schemas().items()
+        }
+        _restrict_models(parts["chat_request"], named | chat_models() if named else named)
+    return {
+        "openapi": OPENAPI_VERSIONS[version],
+        "info": {
+            "title": profile.title,
+            "version": __version__,
+            "summary": f"The profile {profile.name} of a mock server for the Responses API.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": base} for base in (profile.base_path, *profile.aliases)],
+        "security": [{"bearer": []}],
+        "tags": [{"name": tag, "description": _TAG_DESCRIPTIONS[tag]} for tag in _profile_tags(profile)],
+        "paths": _paths(profile, exchanges, version),
+        "components": {
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "headers": {"request_id": {"description": "Id of the request.", "schema": {"type": "string"}}},
+            "responses": {
+                name: _error_response(words)
+                for status, (name, words) in _ERROR_RESPONSES.items()
+                if status != "404" or len(profile_operations(profile)) > 1
+            },
+            "schemas": parts,
+        },
+    }
+
+
+_ERROR_RESPONSES = {
+    "400": ("BadRequest", "The request breaks a rule; the message names the field."),
+    "401": ("Unauthorized", "There is no API key, or a wrong one."),
+    "403": ("Forbidden", "The request names a host, or comes from a page, that is not served."),
+    "404": ("NotFound", "There is nothing of that id."),
+    "408": ("Timeout", "The body did not come in time."),
+    "413": ("TooLarge", "The body is too large."),
+    "500": ("InternalError", "An error of the service."),
+}
+
+
+_TAG_DESCRIPTIONS = {
+    "responses": "Ask the model.",
+    "conversations": "Conversations that the service remembers.",
+    "models": "What can be asked.",
+    CHAT_TAG[0]: CHAT_TAG[1],
+}
+
+
+def _has_chat(profile: Profile) -> bool:
+    """Whether the mock plays the profile: Chat Completions is beside each of those."""
+    return bool(load_profile_document(profile.name)["renderings"])
+
+
+def _profile_tags(profile: Profile) -> list[str]:
+    tags = list(dict.fromkeys(each.tag for each in profile_operations(profile)))
+    return [*tags, CHAT_TAG[0]] if _has_chat(profile) else tags
+
+
+def _paths(profile: Profile, exchanges: Iterable[Exchange], version: str) -> dict[str, Any]:
+    paths: dict[str, Any] = {}
+    for each in profile_operations(profile):
+        about = (
+            _create_operation(profile, exchanges, version)
+            if each.name == "createResponse"
+            else _json_operation(each)
+        )
+        paths.setdefault(each.path, {})[each.method.lower()] = about
+    if _has_chat(profile):
+        paths["/chat/completions"] = chat_path_item(_SCHEMAS_POINTER, _stream_keyword(version))
+    return paths
+
+
+def _json_operation(operation: Operation) -> dict[str, Any]:
+    """An operation that takes and gives plain JSON."""
+    about: dict[str, Any] = {
+        "operationId": operation.name,
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "parameters": [*_path_parameters(operation), *(_PAGE_PARAMETERS if operation.paginated else ())],
+        "responses": {
+            "200": {
+                "description": operation.summary,
+                "headers": {"x-request-id": {"$ref": "#/components/headers/request_id"}},
+                "content": {
+                    "application/json": {"schema": {"$ref": _SCHEMAS_POINTER + operation.response_schema}}
+                },
+            },
+            **_error_references(not_found="{" in operation.path),
+        },
+    }
+    if operation.request_schema is not None:
+        schema = {"$ref": _SCHEMAS_POINTER + operation.request_schema}
+        required = operation.name != "createConversation"
+        about["requestBody"] = {"required": required, "content": {"application/json": {"schema": schema}}}
+    return about
+
+
+def _path_parameters(operation: Operation) -> list[Schema]:
+    names = [step[1:-1] for step in operation.path.split("/") if step.startswith("{")]
+    # An id has no slash in it: the path would be another one.
+    schema = {"type": "string", "minLength": 1, "pattern": "^[A-Za-z0-9_-]+$"}
+    return [{"name": name, "in": "path", "required": True, "schema": schema} for name in names]
+
+
+#: API reference, List input items, September 2026.
+_PAGE_PARAMETERS: tuple[Schema, ...] = (
+    {
+        "name": "after", "in": "query", "schema": {"type": "string"},
+        "description": "Id of the item after which the page begins.",
+    },
+    {
+        "name": "limit", "in": "query", "description": "Items of a page.",
+        "schema": {"type": "integer", "minimum": 1, "maximum": 100, "default": 20},
+    },
+    {
+        "name": "order", "in": "query", "description": "By time: oldest or newest first.",
+        "schema": {"type": "string", "enum": ["asc", "desc"], "default": "desc"},
+    },
+)  # fmt: skip
+
+
+def _error_references(*, not_found: bool) -> dict[str, Any]:
+    named = {status: name for status, (name, _) in _ERROR_RESPONSES.items() if status != "404" or not_found}
+    return {status: {"$ref": f"#/components/responses/{name}"} for status, name in named.items()}
+
+
+def _create_operation(profile: Profile, exchanges: Iterable[Exchange], version: str) -> dict[str, Any]:
+    asked = {each.name: {"value": dict(each.request)} for each in exchanges if each.request}
+    return {
+        "operationId": "createResponse",
+        "tags": ["responses"],
+        "summary": "Ask the model, or go on with a conversation.",
+        "description": "With `stream: true` the answer is a stream of server-sent events.",
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {"$ref": _SCHEMAS_POINTER + "create_request"},
+                    "examples": asked,
+                }
+            },
+        },
+        "responses": {
+            "200": _create_response(profile, exchanges, version),
+            **_error_references(not_found=False),
+        },
+    }
+
+
+def _create_response(profile: Profile, exchanges: Iterable[Exchange], version: str) -> dict[str, Any]:
+    shown = {each.name: each.shown for each in exchanges if each.shown and not each.shown.trimmed}
+    bodies = {name: {"value": one.body} for name, one in shown.items() if one.kind == "response"}
+    content: Schema = {"schema": {"$ref": _SCHEMAS_POINTER + "response"}}
+    return {
+        "description": "The response, or its events.",
+        "headers": {"x-request-id": {"$ref": "#/components/headers/request_id"}},
+        "content": {
+            "application/json": {**content, **({"examples": bodies} if bodies else {})},
+            "text/event-stream": _event_stream(version),
+        },
+        "links": {
+            "next_turn": {
+                "operationId": "createResponse",
+                "description": "The id of a response continues its conversation.",
+                "requestBody": {"previous_response_id": "$response.body#/id"},
+            },
+            **{
+                each.name: {
+                    "operationId": each.name,
+                    "description": each.summary,
+                    "parameters": {"response_id": "$response.body#/id"},
+                }
+                for each in profile_operations(profile)
+                if "{response_id}" in each.path
+            },
+        },
+    }
+
+
+def _event_stream(version: str) -> Schema:
+    return {_stream_keyword(version): _SSE_EVENT_SCHEMA}
+
+
+def _stream_keyword(version: str) -> str:
+    """What says of a stream what one of its blocks is."""
+    return "itemSchema" if version == "3.2" else "schema"
+
+
+_SSE_EVENT_SCHEMA: Schema = {
+    "type": "object",
+    "required": ["data"],
+    "properties": {
+        "id": {"type": "string", "description": "sequence_number plus one."},
+        "event": {"type": "string", "description": "The type of the event."},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": _SCHEMAS_POINTER + "event"},
+        },
+    },
+}
+
+
+def _error_response(description: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "headers": {"x-request-id": {"$ref": "#/components/headers/request_id"}},
+        "content": {
+            "application/json": {
+                "schema": {
+                    "anyOf": [
+                        {"$ref": _SCHEMAS_POINTER + "error"},
+                        {"$ref": _SCHEMAS_POINTER + "error_wrapped"},
+                    ]
+                }
+            }
+        },
+    }
+
+
+def _restrict_models(request: Schema, models: Iterable[str]) -> None:
+    names = sorted(models)
+    if names:
+        request["properties"]["model"] = {**request["properties"]["model"], "enum": names}
+
+
+def _component(schema: Schema, version: str) -> Schema:
+    """A schema of ours as a component: without our own annotations, a union as OpenAPI has unions."""
+    union = _union_component(schema, version) if "x-dispatch" in schema else schema
+    component: Schema = rewrite_references(_without_annotations(union), _SCHEMAS_POINTER)
+    return component
+
+
+def _without_annotations(schema: Any) -> Any:
+    if isinstance(schema, dict):
+        return {
+            name: _without_annotations(value)
+            for name, value in schema.items()
+            if not (name == "$schema" or name.startswith("x-"))
+        }
+    return [_without_annotations(each) for each in schema] if isinstance(schema, list) else schema
+
+
+def _union_component(schema: Schema, version: str) -> Schema:
+    """One of the known types, or, where those are not all there can be, an object of another type."""
+    kinds: dict[str, list[Any]] = {}
+    for kind, branch in union_branches(schema):
+        kinds.setdefault(branch["then"]["$ref"], []).append(kind)
+    options = [_union_option(reference, types) for reference, types in kinds.items()]
+    told = [kind for types in kinds.values() for kind in types]
+    open_ended = "enum" not in schema["properties"]["type"]
+    if open_ended:
+        other = {"type": "string", "not": {"enum": [kind for kind in told if kind is not None]}}
+        options.append({"type": "object", "required": ["type"], "properties": {"type": other}})
+    union: Schema = {name: schema[name] for name in ("title", "description") if name in schema}
+    union["oneOf"] = options
+    if not open_ended and None not in told:
+        mapping = {
+            kind: rewrite_references({"$ref": ref}, _SCHEMAS_POINTER)["$ref"]
+            for ref, types in kinds.items()
+            for kind in types
+        }
+        union["discriminator"] = {"propertyName": "type", "mapping": mapping}
+    return union
+
+
+def _union_option(reference: str, kinds: list[Any]) -> Schema:
+    option: Schema = {"$ref": reference, "properties": {"type": {"enum": kinds}}}
+    if None not in kinds:
+        option["required"] = ["type"]
+    return option

@@ -1,0 +1,156 @@
+"""The schemas of a profile: one document an object, open and closed, compiled when first used.
+
+*Open* is what the contract demands: what a profile does not know is legal. *Closed* refuses unknown
+members and types as well. A value that is closed-valid needs no further look, and nearly all are:
+that is the fast path. Compiled by jsonschema-rs; the reference implementation (jsonschema) is asked
+only for the words, when a value has failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache, cached_property
+from types import MappingProxyType
+from typing import Any
+
+import orjson
+
+from mockserver import profiles, resources
+from mockserver.contract.operations import body_schemas
+from mockserver.contract.schema import overlays, validation_messages
+from mockserver.errors import ConfigurationError, UnknownSchema
+
+__all__ = ["ROOT_SCHEMAS", "ProfileSchemas", "load_schemas"]
+
+Validator = Callable[[Any], bool]
+
+#: What crosses the wire as a whole in every profile, beside the bodies of its operations; everything else
+#: is a part of one of these.
+ROOT_SCHEMAS = ("create_request", "response", "event", "error", "error_wrapped")
+
+
+@cache
+def load_schemas(profile_name: str = profiles.DEFAULT_PROFILE) -> ProfileSchemas:
+    """The schemas of the profile of that name; UnknownProfile where there is none."""
+    profile = profiles.load_profile_document(profile_name)
+    folders = profile.get("schemas", ["core"])
+    age = profile["facts"]["age"]["value"]
+    roots = (*ROOT_SCHEMAS, *body_schemas(profiles.load_profile(profile_name)))
+    return ProfileSchemas(profile_name, age, profile["overlays"], folders, roots)
+
+
+@cache
+def _load_folder(name: str) -> Mapping[str, dict[str, Any]]:
+    return MappingProxyType(
+        {name: orjson.loads(data) for name, data in resources.json_files("schemas", name)}
+    )
+
+
+class ProfileSchemas:
+    """The schemas of one profile, by the name of the object.
+
+    Objects are named `create_request`, `response`, `usage`, `error`, …, items and parts by their
+    `type`, events by theirs ("response.created"); `item`, `event` and `tool` are the unions.
+    """
+
+    def __init__(
+        self,
+        profile: str,
+        date: str,
+        patches: Mapping[str, Any],
+        folders: Iterable[str] = ("core",),
+        roots: Iterable[str] = ROOT_SCHEMAS,
+    ) -> None:
+        self.profile = profile
+        self.date = date
+        self._roots = tuple(dict.fromkeys(roots))
+        base = {name: each for folder in folders for name, each in _load_folder(folder).items()}
+        strangers = sorted(patches.keys() - base.keys())
+        if strangers:
+            raise ConfigurationError(f"profile {profile}: overlays name no schema: {', '.join(strangers)}")
+        self.undated: Mapping[str, dict[str, Any]] = MappingProxyType(
+            {name: overlays.merge_patch(each, patches.get(name, {})) for name, each in base.items()}
+        )
+        """Schemas over all ages, by name, with the profile's patches: what the member walk reads.
+
+        Of several folders the later one counts: a service that is not Qwen's has its own unions.
+        """
+        self._documents: dict[tuple[str, bool], bytes] = {}
+        self._validators: dict[tuple[str, bool], Validator] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all schemas, sorted."""
+        return tuple(sorted(self.undated))
+
+    @cached_property
+    def event_types(self) -> tuple[str, ...]:
+        """Types of the events that the profile knows."""
+        known = overlays.union_branches(self.undated["event"])
+        return tuple(kind for kind, branch in known if overlays.is_known(branch, self.date))
+
+    def document(self, name: str, closed: bool = False) -> dict[str, Any]:
+        """The schema as one JSON Schema document with its own `$defs`; UnknownSchema lists the names."""
+        key = (name, closed)
+        if key not in self._documents:
+            self._require_name(name)
+            self._documents[key] = orjson.dumps(
+                overlays.bundle_schema(self.undated, name, self.date, closed=closed)
+            )
+        loaded: dict[str, Any] = orjson.loads(self._documents[key])
+        return loaded
+
+    def schema(self, name: str) -> dict[str, Any]:
+        """The schema alone, its references as file names; UnknownSchema lists the names."""
+        self._require_name(name)
+        return overlays.schema_as_of(self.undated[name], self.date)
+
+    def all_schemas(self) -> dict[str, dict[str, Any]]:
+        """The schemas that the profile's age has, alone and by name."""
+        return overlays.reachable_schemas(self.undated, self._roots, self.date)
+
+    def validator(self, name: str) -> Validator:
+        """The open validator as a function: whether a value is legal."""
+        return self._validator(name, closed=False)
+
+    def closed_validator(self, name: str) -> Validator:
+        """The closed validator as a function: whether a value is legal and known throughout."""
+        return self._validator(name, closed=True)
+
+    def is_valid(self, name: str, value: Any) -> bool:
+        """Whether `value` is legal."""
+        return self.validator(name)(value)
+
+    def is_closed_valid(self, name: str, value: Any) -> bool:
+        """Whether `value` is legal and has no member or type that the profile does not know."""
+        return self.closed_validator(name)(value)
+
+    def violations(self, name: str, value: Any) -> list[validation_messages.SchemaViolation]:
+        """What makes `value` illegal, by the reference validator: slow, so ask `valid` first."""
+        return validation_messages.find_violations(self.document(name), value)
+
+    def _require_name(self, name: str) -> None:
+        if name not in self.undated:
+            raise UnknownSchema(
+                f"profile {self.profile} has no schema {name!r}; there are: {', '.join(self.names)}"
+            )
+
+    def _validator(self, name: str, *, closed: bool) -> Validator:
+        key = (name, closed)
+        if key not in self._validators:
+            self._validators[key] = _compile(self.document(name, closed))
+        return self._validators[key]
+
+
+def _compile(document: dict[str, Any]) -> Validator:
+    import jsonschema_rs
+
+    is_valid = jsonschema_rs.Draft202012Validator(document).is_valid
+
+    def check(value: Any) -> bool:
+        try:
+            return is_valid(value)
+        except ValueError:  # not a JSON value at all: a lone surrogate in a name, a set
+            return False
+
+    return check

@@ -1,0 +1,168 @@
+"""Names what a value has that its profile does not know: members and types, unknown or of a later age.
+
+Run only where the closed validator refused: for nearly all values it never is.
+
+From schemas to findings: what a value's shape breaks, and what in it is unknown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mockserver.contract.findings import Finding
+from mockserver.contract.rules import findings_for_profile, make_finding
+from mockserver.contract.schema.overlays import is_known, is_newer, union_branches
+from mockserver.contract.schema.registry import ProfileSchemas
+from mockserver.contract.schema.validation_messages import SchemaViolation, json_pointer
+
+__all__ = [
+    "UnknownMember",
+    "find_unknown_members",
+    "schema_findings",
+    "unknown_member_findings",
+    "violation_findings",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownMember:
+    """A member, or an object's type, that the profile does not know."""
+
+    pointer: str
+    value: Any
+    since: str | None
+    """The later age it belongs to, "2026-05"; None where no age knows it."""
+    rule: str | None
+    """For a type: the rule its union names. None for a member."""
+
+
+def find_unknown_members(schemas: ProfileSchemas, name: str, value: Any) -> list[UnknownMember]:
+    """What `value` has that `name` does not know, in the order it has it.
+
+    Looks into nothing that is itself unknown. A null in a member of a later age is no finding: it
+    stands for absence.
+    """
+    return list(_walk(_WalkContext(schemas.undated, schemas.date), schemas.undated[name], value, ()))
+
+
+@dataclass(frozen=True, slots=True)
+class _WalkContext:
+    documents: Mapping[str, dict[str, Any]]
+    date: str
+
+
+_Path = tuple[str | int, ...]
+
+
+def _walk(context: _WalkContext, schema: Any, value: Any, path: _Path) -> Iterator[UnknownMember]:
+    if "$ref" in schema:
+        schema = context.documents[schema["$ref"].removesuffix(".json")]
+    if isinstance(value, list) and "items" in schema:
+        for index, element in enumerate(value):
+            yield from _walk(context, schema["items"], element, (*path, index))
+    elif isinstance(value, dict):
+        if "x-dispatch" in schema:
+            yield from _walk_union(context, schema, value, path)
+        elif "properties" in schema:
+            yield from _walk_members(context, schema["properties"], value, path)
+        elif isinstance(schema.get("additionalProperties"), dict):
+            for name, member in value.items():
+                yield from _walk(context, schema["additionalProperties"], member, (*path, name))
+
+
+def _walk_union(
+    context: _WalkContext, union: Any, value: dict[str, Any], path: _Path
+) -> Iterator[UnknownMember]:
+    kind = value.get("type")
+    for known, branch in union_branches(union):
+        if known == kind and is_known(branch, context.date):
+            yield from _walk(context, branch["then"], value, path)
+            return
+        if known == kind:
+            since = branch["x-since"] if is_newer(branch, context.date) else None
+            yield UnknownMember(json_pointer((*path, "type")), kind, since, union["x-unknown"])
+            return
+    # Where the union is an enumeration, the schema itself has refused the type already.
+    if "enum" not in union["properties"]["type"] and isinstance(kind, str) and not _is_extension(union, kind):
+        yield UnknownMember(json_pointer((*path, "type")), kind, None, union["x-unknown"])
+
+
+def _is_extension(union: Any, kind: str) -> bool:
+    """Whether a type is someone's own, by the form that the union has for such."""
+    return "x-extension" in union and re.match(union["x-extension"], kind) is not None
+
+
+def _walk_members(
+    context: _WalkContext, properties: Any, value: dict[str, Any], path: _Path
+) -> Iterator[UnknownMember]:
+    for name, member in value.items():
+        schema = properties.get(name)
+        if schema is None:
+            yield UnknownMember(json_pointer((*path, name)), member, None, None)
+        elif is_known(schema, context.date):
+            yield from _walk(context, schema, member, (*path, name))
+        elif member is not None:
+            yield UnknownMember(json_pointer((*path, name)), member, schema.get("x-since"), None)
+
+
+def schema_findings(
+    schemas: ProfileSchemas, name: str, value: Any, *, event: int | None = None
+) -> list[Finding]:
+    """Everything the schema `name` has to say of `value`; fast where that is nothing."""
+    if schemas.is_closed_valid(name, value):
+        return []
+    return violation_findings(schemas, name, value, event) + unknown_member_findings(
+        schemas, name, value, event
+    )
+
+
+def violation_findings(
+    schemas: ProfileSchemas, name: str, value: Any, event: int | None = None
+) -> list[Finding]:
+    """What the schema forbids."""
+    if schemas.is_valid(name, value):
+        return []
+    problems = [_violation_finding(problem, event) for problem in schemas.violations(name, value)]
+    found = findings_for_profile(problems, schemas.profile)
+    # Only the fast validator looks at every name: it refuses values that are no JSON.
+    return found if problems else [make_finding("SCH-001", "", "the value is not JSON", event=event)]
+
+
+def unknown_member_findings(
+    schemas: ProfileSchemas, name: str, value: Any, event: int | None = None
+) -> list[Finding]:
+    """What the schema does not know: legal, and said."""
+    profile = schemas.profile
+    return findings_for_profile(
+        (
+            _unknown_member_finding(each, profile, event)
+            for each in find_unknown_members(schemas, name, value)
+        ),
+        profile,
+    )
+
+
+def _violation_finding(violation: SchemaViolation, event: int | None) -> Finding:
+    rule = violation.rule or ("SCH-002" if violation.keyword == "required" else "SCH-001")
+    return make_finding(
+        rule,
+        violation.pointer,
+        violation.message,
+        event=event,
+        expected=violation.expected,
+        got=violation.got,
+    )
+
+
+def _unknown_member_finding(unknown: UnknownMember, profile: str, event: int | None) -> Finding:
+    if unknown.since is not None:
+        message = f"belongs to a later age than {profile}: {unknown.since}"
+        return make_finding("SCH-004", unknown.pointer, message, event=event, got=unknown.value)
+    if unknown.rule is not None:
+        message = f"{profile} knows no such type"
+        return make_finding(unknown.rule, unknown.pointer, message, event=event, got=unknown.value)
+    message = f"{profile} knows no such member"
+    return make_finding("SCH-003", unknown.pointer, message, event=event, got=unknown.value)

@@ -1,0 +1,249 @@
+"""A passage: one request and its answer between a client and an endpoint, and what is noted of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+from starlette.types import Receive, Scope, Send
+
+from mockserver.contract.bodies.requests import RequestChecker, ignored_parameters
+from mockserver.contract.check import check_body, check_error, check_response, check_stream
+from mockserver.contract.findings import Finding
+from mockserver.contract.operations import find_operation
+from mockserver.live.client import MAX_REPLY_BYTES
+from mockserver.profiles import Profile
+from mockserver.server.errors import ApiError, render_error
+from mockserver.server.journal import Entry, EntryDetails, RequestHead
+from mockserver.server.sessions import AnyModel
+from mockserver.wire import json
+
+__all__ = ["PassThroughExchange", "PassThroughChecker", "relative_path", "run_until_disconnect"]
+
+#: What a path or a query may have in it as it stands (RFC 3986); all else is written in hexadecimal digits.
+_SAFE_URL_CHARACTERS = "%/?:@!$&'()*+,;=~-._[]|{}^"
+
+#: Rules that a stream breaks when its reader hangs up.
+_END_OF_STREAM_RULES = frozenset({"SEQ-006", "SSE-003", "SSE-006"})
+
+
+class PassThroughExchange:
+    """One request and its answer on their way through."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self.scope = scope
+        self._send = send
+        self.received_at = time.time()
+        self._started = time.perf_counter()
+        self.path = ""
+        """Behind the base path, with the query."""
+        self.request_body = b""
+        self.status = 0
+        self.reply_headers: list[tuple[bytes, bytes]] = []
+        """Of the answer, as they were passed on."""
+        self.reply_chunks: list[bytes] = []
+        self.chunk_times: list[float] = []
+        """Seconds from the request to each piece."""
+        self.head_time = 0.0
+        self.end_time = 0.0
+        self.endpoint_key = ""
+        """The key that the endpoint was asked with: not to be written down."""
+        self.forwarded = False
+        """Whether the endpoint was asked."""
+        self.refused = False
+        """Whether the answer is one in the endpoint's place."""
+        self.complete = False
+        self.client_disconnected = False
+        """Whether the client went away before the end."""
+        self._reply_size = 0
+        self.is_stream = False
+        self.request_id = str(uuid4())
+        self.exchange_name: str | None = None
+        """Name of the recording that answered."""
+
+    @property
+    def is_truncated(self) -> bool:
+        """Whether there was more than is kept."""
+        return self._reply_size > MAX_REPLY_BYTES
+
+    @property
+    def is_create_request(self) -> bool:
+        """Whether it is a create request."""
+        return self.scope["method"] == "POST" and str(self.scope["path"]).endswith("/responses")
+
+    @property
+    def request_json(self) -> Any:
+        """The request's JSON value; None where it has none."""
+        return json.loads_or_none(self.request_body)
+
+    @property
+    def reply_body(self) -> bytes:
+        """The answer's body so far."""
+        return b"".join(self.reply_chunks)
+
+    def mark_forwarded(self) -> None:
+        """The request is whole and goes on: times are counted from now."""
+        self.forwarded, self.received_at, self._started = True, time.time(), time.perf_counter()
+
+    async def send_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        """Send the head of the answer."""
+        names = dict(headers)
+        self.status, self.reply_headers, self.head_time = status, headers, self._elapsed()
+        self.is_stream = names.get(b"content-type", b"").startswith(b"text/event-stream")
+        self.request_id = names.get(b"x-request-id", self.request_id.encode()).decode("latin-1")
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def send_chunks(self, chunks: AsyncIterator[bytes]) -> None:
+        """Send each piece as it comes."""
+        async for piece in chunks:
+            await self.send_chunk(piece)
+        self.complete = True
+
+    async def send_chunk(self, chunk: bytes) -> None:
+        """Send a piece of the body."""
+        self._reply_size += len(chunk)
+        if self._reply_size <= MAX_REPLY_BYTES:
+            self.reply_chunks.append(chunk)
+            self.chunk_times.append(self._elapsed())
+        await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+    async def flush_head(self) -> None:
+        """Let the head go before there is a piece to send with it."""
+        await self._send({"type": "http.response.body", "body": b"", "more_body": True})
+
+    async def finish(self) -> None:
+        """End the answer as the endpoint has ended it: whole, or cut."""
+        self.end_time = self._elapsed()
+        if self.complete:
+            await self._send({"type": "http.response.body", "body": b""})
+        else:
+            self.scope["extensions"]["mockserver.connection"].close()
+
+    async def send_error(self, error: ApiError) -> None:
+        """Answer in the endpoint's place."""
+        body = render_error(error, self.request_id)
+        self.status, self.reply_chunks, self.complete, self.refused = error.status, [body], True, True
+        head = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", self.request_id.encode()),
+            *error.headers,
+        ]
+        await self._send({"type": "http.response.start", "status": error.status, "headers": head})
+        await self._send({"type": "http.response.body", "body": body})
+
+    def _elapsed(self) -> float:
+        return time.perf_counter() - self._started
+
+
+def relative_path(scope: Scope, base_path: str) -> str | None:
+    """What is asked for behind a base path, with the query, as it was written; None where it is elsewhere."""
+    path: str = scope["path"]
+    if not path.startswith(f"{base_path}/"):
+        return None
+    raw = scope.get("raw_path", b"").decode("latin-1")
+    below = raw.removeprefix(base_path) if raw.startswith(f"{base_path}/") else path.removeprefix(base_path)
+    query = scope["query_string"].decode("latin-1")
+    return quote(
+        f"{below}?{query}" if query else below,
+        safe=_SAFE_URL_CHARACTERS,
+        encoding="latin-1",
+        errors="replace",
+    )
+
+
+async def run_until_disconnect(
+    pass_through: PassThroughExchange, work: Coroutine[Any, Any, None], receive: Receive
+) -> None:
+    """Do the work, unless the client goes away before it is done."""
+    doing, going = asyncio.ensure_future(work), asyncio.ensure_future(_wait_for_disconnect(receive))
+    await asyncio.wait({doing, going}, return_when=asyncio.FIRST_COMPLETED)
+    pass_through.client_disconnected = not doing.done()
+    for each in (doing, going):
+        each.cancel()
+    await asyncio.wait({doing, going})
+    if not doing.cancelled():
+        doing.result()
+
+
+async def _wait_for_disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+class PassThroughChecker:
+    """Says what the contract says of passages, as entries of a journal."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._request_checker = RequestChecker(profile, AnyModel())
+
+    def warm_up(self) -> None:
+        """Load what judging needs, so that the first request does not wait for it."""
+        check_stream(b"", self._profile)
+        check_response({}, self._profile)
+        self._request_checker.check({})
+
+    def journal_entry(self, pass_through: PassThroughExchange, secrets: tuple[str, ...]) -> Entry:
+        """The entry of a passage, `keys` being those that are not to be written down."""
+        body = pass_through.request_json
+        judged, ignored = self._request_findings(pass_through, body)
+        model, asked = (body.get("model"), body.get("input")) if isinstance(body, dict) else (None, None)
+        about = EntryDetails(
+            pass_through.request_id,
+            model if isinstance(model, str) else "",
+            asked if isinstance(asked, str) else "",
+            pass_through.exchange_name,
+            request_findings=judged,
+            ignored=ignored,
+            reply_findings=tuple(self._reply_findings(pass_through, body)) if pass_through.forwarded else (),
+        )
+        scope = pass_through.scope
+        authorization = dict(scope["headers"]).get(b"authorization", b"")
+        sent = RequestHead(scope["method"], scope["path"], scope["headers"], authorization, secrets)
+        entry = Entry(
+            pass_through.received_at,
+            sent,
+            pass_through.request_body,
+            pass_through.status,
+            tuple(pass_through.reply_chunks),
+            pass_through.is_stream,
+            about,
+        )
+        entry.left = pass_through.client_disconnected
+        return entry
+
+    def _request_findings(
+        self, pass_through: PassThroughExchange, body: Any
+    ) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+        if not pass_through.is_create_request or body is None:
+            return (), ()
+        ignored = ignored_parameters(body, self._profile) if isinstance(body, dict) else ()
+        return tuple(self._request_checker.check(body)), tuple(ignored)
+
+    def _reply_findings(self, pass_through: PassThroughExchange, body: Any) -> list[Finding]:
+        reply, profile = pass_through.reply_body, self._profile.name
+        operation = find_operation(
+            self._profile,
+            pass_through.scope["method"],
+            self._profile.base_path + pass_through.path.partition("?")[0],
+        )
+        if operation is None or not pass_through.status or pass_through.refused:
+            return []
+        if pass_through.status != 200:
+            return check_error(reply, profile, pass_through.status)
+        if operation.name != "createResponse":
+            return check_body(reply, operation.response_schema, profile) if pass_through.complete else []
+        if isinstance(body, dict) and body.get("stream") is True:
+            found = check_stream(reply, profile, body)
+            # Whoever hangs up has seen no end, and there may be none.
+            return (
+                found
+                if pass_through.complete
+                else [each for each in found if each.rule not in _END_OF_STREAM_RULES]
+            )
+        return check_response(reply, profile, body) if pass_through.complete else []

@@ -1,0 +1,202 @@
+"""The forms of a report: for people, for programs, for JUnit readers, for a summary in CI, to look at.
+
+All but the page are written from the report's JSON value alone. What an endpoint said is untrusted:
+each form escapes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+from mockserver.contract.formatting import comparison_lines, escape_unprintable, escape_xml
+from mockserver.live.report import report_bytes
+from mockserver.live.verification import VerificationRun
+
+__all__ = ["REPORT_FORMATS", "write_plan"]
+
+Report: TypeAlias = Mapping[str, Any]
+ReportWriter: TypeAlias = Callable[[Report, VerificationRun], str]
+
+_VERDICT_SYMBOLS = {"pass": "✔", "fail": "✘", "drift": "≠", "inconclusive": "?", "not covered": "-"}
+
+
+def write_plan(
+    report: Report, probes: list[tuple[str, str, int, int, str | None]], budget: tuple[int, int]
+) -> str:
+    """The plan: rows of (id, title, requests, tokens, why not), and what the run can cost."""
+    asked = [row for row in probes if row[4] is None]
+    requests, tokens = sum(row[2] for row in asked), sum(row[3] for row in asked)
+    lines = [
+        f"Verifying {report['base_url']}",
+        f"  profile    {report['profile']}, {report['why']}",
+        f"  model      {report['model']}",
+        f"  plan       {len(asked)} probes, {requests} requests, about {tokens:,} tokens",
+        f"  at most    {budget[0]} requests; no request is sent that could go beyond {budget[1]:,} tokens",
+        "",
+    ]
+    for name, title, count, cost, lacking in probes:
+        about = f"{count} request{'s' if count > 1 else ''}, ~{cost:,} tokens" if lacking is None else lacking
+        lines.append(f"  {name:24}{escape_unprintable(title)} ({escape_unprintable(about)})")
+    return "\n".join(lines) + "\n"
+
+
+def _write_text(report: Report, _: VerificationRun) -> str:
+    lines = [
+        f"{report['base_url']}, model {escape_unprintable(report['model'])}",
+        f"judged as {report['profile']}, {escape_unprintable(report['why'])}",
+    ]
+    if report["partial"]:
+        lines.append(f"PARTIAL: {escape_unprintable(report['partial'])}")
+    lines += ["", *_probe_lines(report), ""]
+    for finding in report["findings"]:
+        lines += [*_finding_lines(finding), ""]
+    lines += ["Learnt:", *_observation_lines(report), "", _coverage_line(report), _summary_line(report)]
+    return "\n".join(lines) + "\n"
+
+
+def _probe_lines(report: Report) -> Iterator[str]:
+    for probe in report["probes"]:
+        reason = f": {escape_unprintable(probe['reason'])}" if probe["reason"] else ""
+        yield f"{_VERDICT_SYMBOLS[probe['verdict']]} {probe['id']:24}{probe['verdict']}{reason}{_probe_timing(probe)}"
+
+
+def _probe_timing(probe: Mapping[str, Any]) -> str:
+    """First byte, first token and longest gap of the slowest request: told, never judged."""
+    slowest = max(probe["requests"], key=lambda each: each["total_ms"] or 0, default=None)
+    if slowest is None:
+        return ""
+    named = (
+        ("first_byte_ms", "first byte"),
+        ("first_token_ms", "first token"),
+        ("longest_gap_ms", "longest gap"),
+    )
+    told = [f"{words} {slowest[name]:.0f} ms" for name, words in named if slowest[name] is not None]
+    told.append(f"in all {slowest['total_ms']:.0f} ms")
+    return f"  ({', '.join(told)})"
+
+
+def _finding_lines(finding: Mapping[str, Any]) -> Iterator[str]:
+    known = ", in the baseline" if finding["known"] else ""
+    yield f"{finding['verdict'].upper()} {finding['rule']} {finding['title']}{known}"
+    also = f" (also {', '.join(finding['also'])})" if finding["also"] else ""
+    event = "" if finding["event"] is None else f", event {finding['event']}"
+    where = f"{event} {finding['pointer']}".rstrip()
+    yield escape_unprintable(f"  probe {finding['probe']}{also}{where}: {finding['message']}")
+    yield from comparison_lines(finding["expected"], finding["got"])
+    yield escape_unprintable(
+        f"  place    {finding['place']}, {finding['count']} time{'s' if finding['count'] > 1 else ''}"
+    )
+    yield f"  breaks   {finding['breaks']}"
+    yield f"  source   {finding['source']}"
+    yield f"  again    {escape_unprintable(finding['curl'])}"
+
+
+def _observation_lines(report: Report) -> Iterator[str]:
+    for fact in report["facts"]:
+        yield f"  {fact['question']:52}{escape_unprintable(fact['answer'] or 'not covered')}"
+
+
+def _coverage_line(report: Report) -> str:
+    coverage = report["coverage"]
+    seen, missing = len(coverage["seen"]), len(coverage["not_covered"])
+    rules, unjudged = len(coverage["rules"]), len(coverage["rules_not_covered"])
+    return (
+        f"Coverage: {seen} of {seen + missing} members, types and values seen; "
+        f"{rules} of {rules + unjudged} rules judge a kind of body that was seen. The rest is not covered."
+    )
+
+
+def _summary_line(report: Report) -> str:
+    counts = ", ".join(f"{count} {name}" for name, count in report["verdicts"].items() if count)
+    spent = report["spent"]
+    return f"{counts or 'nothing'}; {spent['requests']} requests and {spent['tokens']:,} tokens spent"
+
+
+def _write_json(report: Report, run: VerificationRun) -> str:
+    return report_bytes(report, run.endpoint).decode()
+
+
+def _write_junit(report: Report, _: VerificationRun) -> str:
+    """A test case a probe; drift that is new is a failure too."""
+    cases = [_junit_case(probe, report) for probe in report["probes"]]
+    failures = sum("<failure" in each for each in cases)
+    skipped = sum("<skipped" in each for each in cases)
+    counts = f'tests="{len(cases)}" failures="{failures}" skipped="{skipped}" errors="0"'
+    return (
+        '<?xml version="1.0" encoding="utf-8"?>\n<testsuites>\n'
+        f'  <testsuite name="{escape_xml(report["base_url"])}" {counts}>\n{"".join(cases)}'
+        "  </testsuite>\n</testsuites>\n"
+    )
+
+
+def _junit_case(probe: Mapping[str, Any], report: Report) -> str:
+    seconds = sum(each["total_ms"] or 0 for each in probe["requests"]) / 1000
+    head = f'    <testcase classname="{escape_xml(report["profile"])}" name="{probe["id"]}" time="{seconds:.3f}">'
+    body = ""
+    shown = [each for each in report["findings"] if probe["id"] in (each["probe"], *each["also"])]
+    new = [each for each in shown if not each["known"]]
+    if probe["verdict"] == "fail" or (probe["verdict"] == "drift" and new):
+        text = "\n".join(line for each in new for line in _finding_lines(each))
+        message = escape_xml("; ".join(f"{each['rule']} {each['message']}" for each in new))
+        body = f'<failure type="{probe["verdict"]}" message="{message}">{escape_xml(text)}</failure>'
+    elif probe["verdict"] in ("inconclusive", "not covered"):
+        body = f'<skipped message="{escape_xml(probe["verdict"] + ": " + (probe["reason"] or ""))}"/>'
+    return f"{head}{body}</testcase>\n"
+
+
+def _write_markdown(report: Report, _: VerificationRun) -> str:
+    lines = [f"## Contract of {_markdown_code(report['base_url'])}", ""]
+    if report["partial"]:
+        lines += [f"**Partial:** {_escape_markdown(report['partial'])}", ""]
+    lines += [
+        f"{_escape_markdown(_summary_line(report))}. Judged as {_markdown_code(report['profile'])}, {_escape_markdown(report['why'])}.",
+        "",
+    ]
+    lines += ["| probe | verdict | |", "|---|---|---|"]
+    for probe in report["probes"]:
+        reason = _escape_markdown(probe["reason"] or probe["title"])
+        lines.append(
+            f"| {_markdown_code(probe['id'])} | {_VERDICT_SYMBOLS[probe['verdict']]} {probe['verdict']} | {reason} |"
+        )
+    for finding in report["findings"]:
+        lines += ["", f"### {finding['verdict']}: {finding['rule']} {finding['title']}", ""]
+        lines += ["```text", *(_escape_fence(line) for line in _finding_lines(finding)), "```"]
+    lines += ["", "| learnt | |", "|---|---|"]
+    lines += [
+        f"| {each['question']} | {_escape_markdown(each['answer'] or 'not covered')} |"
+        for each in report["facts"]
+    ]
+    return "\n".join([*lines, "", _coverage_line(report)]) + "\n"
+
+
+def _escape_markdown(text: str) -> str:
+    """`text` in a cell of a table: nothing in it is markup."""
+    return "".join(f"\\{each}" if each in "\\`*_[]<>|#!&~" else each for each in escape_unprintable(text))
+
+
+def _markdown_code(text: str) -> str:
+    return f"`{escape_unprintable(text).replace('`', '').replace('|', '')}`"
+
+
+def _escape_fence(line: str) -> str:
+    return line.replace("```", "'''")
+
+
+def _write_html(report: Report, run: VerificationRun) -> str:
+    from mockserver.live.report_page import render_report_page
+
+    return render_report_page(report, run)
+
+
+REPORT_FORMATS: Mapping[str, ReportWriter] = MappingProxyType(
+    {
+        "text": _write_text,
+        "json": _write_json,
+        "junit": _write_junit,
+        "markdown": _write_markdown,
+        "html": _write_html,
+    }
+)
+"""Functions that write a report, by the name of its form."""

@@ -1,0 +1,187 @@
+"""Recorded requests, sent again to an endpoint: what it says now, compared by meaning with what it said.
+
+What an answer named (a response, a call) the endpoint knows no longer: requests that name it are sent with
+what the new answer names in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mockserver.exchanges import Exchange
+from mockserver.live.budgeted_client import BudgetedClient, BudgetExceeded, RateLimited
+from mockserver.live.client import Interaction, LiveRequest, ReplyEnd
+from mockserver.profiles import Profile
+from mockserver.recordings.canonical_requests import MASK, CanonicalRequest
+from mockserver.recordings.diff.changes import Change, merge_changes, new_change
+from mockserver.recordings.diff.recordings import recorded_reply, without_chance_changes
+from mockserver.recordings.diff.replies import reply_changes
+from mockserver.recordings.diff.structural_summary import ComparedReply, StructuralSummary, summarize
+from mockserver.recordings.playback_queue import request_of
+from mockserver.wire import json
+from mockserver.wire.redaction import REDACTED
+
+__all__ = ["ReverificationResult", "reverify", "expected_tokens", "reverification_changes"]
+
+#: Tokens that a request is taken to cost where its recording does not say.
+_DEFAULT_TOKENS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ReverificationResult:
+    """One recorded request, sent again."""
+
+    exchange: Exchange
+    skip_reason: str = ""
+    """Why it was not sent."""
+    before: StructuralSummary | None = None
+    after: StructuralSummary | None = None
+    changes: tuple[Change, ...] = ()
+
+
+def reverify(
+    exchanges: Sequence[Exchange], client: BudgetedClient, profile: Profile
+) -> Iterator[ReverificationResult]:
+    """Send the requests in the order in which they were recorded, and compare what comes.
+
+    Unreachable where nobody is there; what the budget does not allow is not sent, and said.
+    """
+    names: dict[str, str | None] = {}
+    for exchange in exchanges:
+        request = request_of(exchange)
+        lacking = _skip_reason(request, names)
+        if lacking:
+            yield ReverificationResult(exchange, lacking)
+            _forget_ids(recorded_reply(exchange), names)
+            continue
+        try:
+            crossing = client.send(_build_request(exchange, request, names), lambda _: None)
+        except (BudgetExceeded, RateLimited) as error:
+            yield ReverificationResult(exchange, str(error))
+            _forget_ids(recorded_reply(exchange), names)
+            continue
+        yield _compare(exchange, crossing, profile)
+        names |= _id_replacements(recorded_reply(exchange), _live_reply(crossing))
+
+
+def reverification_changes(results: Sequence[ReverificationResult]) -> list[Change]:
+    """What changed, each once."""
+    seen = [
+        (each.before, each.after) for each in results if each.before is not None and each.after is not None
+    ]
+    found = [replace(one, shown_by=(each.exchange.name,)) for each in results for one in each.changes]
+    return merge_changes(without_chance_changes(found, seen))
+
+
+def expected_tokens(exchange: Exchange) -> int:
+    """What a request is expected to cost: what it cost when it was recorded."""
+    response = _final_object(recorded_reply(exchange))
+    usage = response.get("usage")
+    total = usage.get("total_tokens") if isinstance(usage, dict) else None
+    return total if isinstance(total, int) and total >= 0 else _DEFAULT_TOKENS
+
+
+def _skip_reason(request: CanonicalRequest, ids: Mapping[str, str | None]) -> str:
+    """Why a request can not be sent; empty: it can."""
+    text = f"{request.path} {json.dumps(request.value).decode()}"
+    if MASK in text or REDACTED in text:
+        return "a part of the request was masked when it was recorded"
+    if any(name in text and new is None for name, new in ids.items()):
+        return "it goes on from an answer that was not given this time"
+    return ""
+
+
+def _forget_ids(reply: ComparedReply, ids: dict[str, str | None]) -> None:
+    ids |= dict.fromkeys(_reply_ids(reply))
+
+
+def _build_request(
+    exchange: Exchange, request: CanonicalRequest, ids: Mapping[str, str | None]
+) -> LiveRequest:
+    known = {old: new for old, new in ids.items() if new is not None}
+    value = _replace_ids(request.value, known)
+    path = request.path
+    for old, new in known.items():
+        path = path.replace(old, new)
+    body = value.encode() if isinstance(value, str) else value
+    headers = {
+        name: each
+        for name, each in (exchange.recorded.headers if exchange.recorded else {}).items()
+        if name.startswith("x-dashscope-") or name == "content-type"
+    }
+    return LiveRequest(body, request.method, path, headers=headers, expected_tokens=expected_tokens(exchange))
+
+
+def _replace_ids(value: Any, ids: Mapping[str, str]) -> Any:
+    if isinstance(value, str):
+        return ids.get(value, value)
+    if isinstance(value, list):
+        return [_replace_ids(each, ids) for each in value]
+    if isinstance(value, dict):
+        return {name: _replace_ids(each, ids) for name, each in value.items()}
+    return value
+
+
+def _compare(exchange: Exchange, interaction: Interaction, profile: Profile) -> ReverificationResult:
+    before = summarize(recorded_reply(exchange), profile)
+    if interaction.status is None:
+        told = new_change("end-changed", "answer", before.end, interaction.detail or interaction.end.value)
+        return ReverificationResult(exchange, changes=(told,))
+    after = summarize(_live_reply(interaction), profile)
+    return ReverificationResult(exchange, "", before, after, tuple(reply_changes(before, after)))
+
+
+def _live_reply(interaction: Interaction) -> ComparedReply:
+    end = "complete" if interaction.end is ReplyEnd.COMPLETE else "cut"
+    ask = interaction.request
+    return ComparedReply(
+        ask.method, ask.path, ask.body, interaction.status or 0, interaction.headers, interaction.body, end
+    )
+
+
+def _id_replacements(before: ComparedReply, after: ComparedReply) -> dict[str, str | None]:
+    """What the old answer named, by what the new one names in its place; None: nothing is."""
+    old, new = _final_object(before), _final_object(after)
+    names: dict[str, str | None] = dict.fromkeys(_reply_ids(before))
+    if isinstance(old.get("id"), str) and isinstance(new.get("id"), str):
+        names[old["id"]] = new["id"]
+    items = [*_output_items(new)]
+    for item in _output_items(old):
+        same = next((each for each in items if _item_key(each) == _item_key(item)), None)
+        if same is None:
+            continue
+        items.remove(same)
+        for member in ("id", "call_id"):
+            if isinstance(item.get(member), str) and isinstance(same.get(member), str):
+                names[item[member]] = same[member]
+    return names
+
+
+def _item_key(item: Mapping[str, Any]) -> tuple[Any, Any]:
+    return item.get("type"), item.get("name") if item.get("type") == "function_call" else None
+
+
+def _reply_ids(reply: ComparedReply) -> Iterator[str]:
+    response = _final_object(reply)
+    for holder in (response, *_output_items(response)):
+        yield from (
+            holder[name] for name in ("id", "call_id") if isinstance(holder.get(name), str) and holder[name]
+        )
+
+
+def _output_items(response: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    output = response.get("output", response.get("data"))
+    yield from (each for each in output if isinstance(each, dict)) if isinstance(output, list) else ()
+
+
+def _final_object(reply: ComparedReply) -> Mapping[str, Any]:
+    """The final object of an answer, streamed or not."""
+    if isinstance(reply.value, dict):
+        return reply.value
+    for event in reversed(reply.events):
+        if isinstance(event.get("response"), dict):
+            found: dict[str, Any] = event["response"]
+            return found
+    return {}

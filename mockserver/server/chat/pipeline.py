@@ -1,0 +1,174 @@
+"""The engine of Chat Completions: what answers the Responses form of a request, told as a completion.
+
+    parse → judge → translate → find what answers it → tell it as Chat does
+
+The same messages get the same text, the same calls and the same tokens by either API: chance is drawn from
+the Responses form, at the service's own path. Ids are this request's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from typing import Any
+
+from mockserver.contract.chat.migration import migrate_request
+from mockserver.contract.chat.requests import chat_request_findings, ignored_chat_parameters
+from mockserver.contract.chat.service import chat_models
+from mockserver.contract.findings import Finding, Severity
+from mockserver.errors import InvalidJSON
+from mockserver.ids import format_call_id, request_digest
+from mockserver.profiles import Profile
+from mockserver.replies.chat import ChatFacts, chat_completion, chat_frames, stopped_at
+from mockserver.replies.script import Script
+from mockserver.replies.usage import cut_short, output_tokens
+from mockserver.server.chat.errors import chat_error_from_fault, chat_error_from_finding
+from mockserver.server.chat.exchange_scripts import error_from_failed_script, script_from_reply
+from mockserver.server.chat.history import previous_reply_name, turn_number
+from mockserver.server.engine.pipeline import RenderedReply, SelectedReply, mark_stub_error, select_reply
+from mockserver.server.engine.template_values import ReplySeed, count_input_tokens
+from mockserver.server.errors import ApiError
+from mockserver.server.faults import RequestedFault
+from mockserver.server.journal import EntryDetails
+from mockserver.server.request_facts import output_schema_of, parse_request
+from mockserver.server.sessions import Session
+from mockserver.server.stubs.matchers import IncomingRequest
+from mockserver.wire import json
+
+__all__ = ["incoming_chat_request", "respond_chat"]
+
+
+def respond_chat(
+    session: Session, path: str, raw_body: bytes, headers: Mapping[bytes, bytes], scenario: str | None = None
+) -> RenderedReply:
+    """The answer to a chat request; ApiError where the API refuses it, in the words of Responses.
+
+    `scenario` names what is to answer, whatever else would.
+    """
+    body, findings = _parse_and_check(session, raw_body)
+    incoming = incoming_chat_request(body, session.profile, headers, session)
+    key = headers.get(b"authorization", b"")
+    _count_request(session, incoming, key)
+    digest = request_digest(b"%b %b" % (path.encode(), json.canonical(body)))
+    draw = ReplySeed(session.ids, digest, session.next_occurrence(digest))
+    found = select_reply(session, incoming, _responses_seed(session, incoming, draw), scenario)
+    about = EntryDetails(
+        draw.request_id,
+        incoming.model,
+        incoming.prompt,
+        found.stub_name,
+        findings,
+        ignored_chat_parameters(body) if findings else (),
+        after=incoming.after,
+        turn=incoming.turn,
+    )
+    script = _limit_output(_script_of_reply(found), body)
+    facts = _chat_facts(session, incoming, script, body, draw)
+    if session.limiter is not None:
+        session.limiter.add_output_tokens(key, incoming.model, output_tokens(script)[0] * facts.choices)
+    if incoming.stream:
+        return RenderedReply(about, chat_frames(script, facts), True, delivery=found.delivery)
+    pieces = (json.dumps(chat_completion(script, facts)),)
+    return RenderedReply(about, pieces, False, delivery=found.delivery)
+
+
+def incoming_chat_request(
+    body: Mapping[str, Any],
+    profile: Profile,
+    headers: Mapping[bytes, bytes],
+    session: Session | None = None,
+) -> IncomingRequest:
+    """A chat request as one that waits for its reply; conditions see its Responses form.
+
+    With the `session` also which of its plans and exchanges answered the turn before.
+    """
+    form = migrate_request(body, profile).body
+    # A form is asked for in any age of Chat, even where Responses ignores it.
+    ask = parse_request(form, profile)._replace(output_schema=output_schema_of(form.get("text")))
+    messages = body["messages"]
+    after = previous_reply_name(session, messages) if session is not None else None
+    return IncomingRequest(form, ask, headers, after, turn_number(messages))
+
+
+def _parse_and_check(session: Session, raw_body: bytes) -> tuple[dict[str, Any], tuple[Finding, ...]]:
+    try:
+        body = json.loads(raw_body)
+    except InvalidJSON as error:
+        # Text of the vendor's error-code page (2026); what is wrong follows.
+        message = "Required body invalid, please check the request body format."
+        raise ApiError(400, "InvalidParameter", f"{message} The body is not JSON: {error}.") from None
+    found = tuple(chat_request_findings(body, session.profile, _AcceptedModels(session.models)))
+    for finding in found:
+        if finding.severity is Severity.ERROR:
+            raise chat_error_from_finding(finding, found)
+    return body, found
+
+
+class _AcceptedModels:
+    """The models that a session takes, and those of any age: Chat has more than Responses."""
+
+    def __init__(self, session_models: Container[str]) -> None:
+        self._session_models = session_models
+
+    def __contains__(self, model: object) -> bool:
+        return model in self._session_models or model in chat_models()
+
+
+def _count_request(session: Session, request: IncomingRequest, key: bytes) -> None:
+    if session.limiter is not None:
+        tokens = request.facts.input_tokens + session.profile.hidden_prompt_tokens
+        session.limiter.admit(key, request.model, tokens, session.clock.now())
+
+
+def _responses_seed(session: Session, request: IncomingRequest, reply_seed: ReplySeed) -> ReplySeed:
+    """What chance decides of the text: the same as for the Responses form."""
+    path = f"{session.profile.base_path}/responses".encode()
+    digest = request_digest(b"%b %b" % (path, json.canonical(request.body)))
+    return ReplySeed(session.ids, digest, reply_seed.occurrence)
+
+
+def _script_of_reply(selected: SelectedReply) -> Script:
+    try:
+        if isinstance(selected.reply, RequestedFault):
+            raise chat_error_from_fault(selected.reply)
+        script = selected.reply if isinstance(selected.reply, Script) else script_from_reply(selected.reply)
+        if script.status == "failed":
+            raise error_from_failed_script(script)
+    except ApiError as error:
+        raise mark_stub_error(error, selected.stub_name, selected.delivery) from None
+    return script
+
+
+def _limit_output(script: Script, body: Mapping[str, Any]) -> Script:
+    """The script as far as the request lets it go: to a text at which it ends, within so many tokens.
+
+    `max_tokens` limits the answer alone, `max_completion_tokens` thoughts as well (compatibility notice,
+    November 2026).
+    """
+    stop = body.get("stop")
+    if stop:
+        script = stopped_at(script, [stop] if isinstance(stop, str) else stop)
+    for name, thoughts in (("max_tokens", False), ("max_completion_tokens", True)):
+        limit = body.get(name)
+        stated = script.usage.output_tokens
+        if limit is not None and script.status == "completed" and (stated is None or stated > limit):
+            script = cut_short(script, limit, thoughts)
+    return script
+
+
+def _chat_facts(
+    session: Session, request: IncomingRequest, script: Script, body: Mapping[str, Any], reply_seed: ReplySeed
+) -> ChatFacts:
+    tokens = count_input_tokens(request.facts, None, script, session.profile)
+    if session.limiter is not None:
+        tokens = session.limiter.limit_context(tokens)
+    options = body.get("stream_options") or {}
+    return ChatFacts(
+        # chatcmpl- and the id of the request: live recordings, 2025 and 2026.
+        f"chatcmpl-{reply_seed.request_id}",
+        session.clock.reply_timestamp(request.turn - 1 + reply_seed.occurrence),
+        request.model,
+        tokens,
+        tuple(format_call_id(digits) for digits in reply_seed.item_digits(len(script.items))),
+        body.get("n") or 1,
+        options.get("include_usage") is True,
+    )

@@ -1,0 +1,175 @@
+"""Values: what one request puts into the template of its reply."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from mockserver.ids import IdSource, format_call_id, format_id, format_uuid, request_digest
+from mockserver.profiles import Profile, load_profile
+from mockserver.replies.renderings import load_rendering
+from mockserver.replies.script import MAX_SCRIPT_BYTES, Script, kind_of
+from mockserver.replies.template import USUAL, Shape, Values
+from mockserver.replies.usage import output_tokens
+from mockserver.server.echoes import echo_parameter
+from mockserver.server.errors import ApiError
+from mockserver.server.request_facts import RequestFacts
+from mockserver.server.sessions import Session
+from mockserver.server.state.conversation_context import SessionCache
+from mockserver.server.store import ResponseRecord
+from mockserver.wire import json
+
+__all__ = ["ReplySeed", "count_input_tokens", "item_ids", "text_seed_for", "build_shape", "build_values"]
+
+#: Bytes of `tool_choice` that are echoed at the most.
+_MAX_ECHO_BYTES = 16 << 10
+
+#: Below this, `top_p` leaves one token to choose from.
+_GREEDY_TOP_P = 0.01
+#: Parameters that say how an answer comes, not what it is.
+_DELIVERY_PARAMETERS = ("stream", "stream_options")
+
+#: Ids drawn at once: the response's, and enough for a reply of one item.
+_INITIAL_ID_COUNT = 2
+
+
+class ReplySeed:
+    """What chance decides of one reply: its ids, and which of several texts."""
+
+    __slots__ = ("_digest", "_digits", "_ids", "occurrence", "request_id")
+
+    def __init__(self, ids: IdSource, digest: bytes, occurrence: int) -> None:
+        self._ids = ids
+        self._digest = digest
+        self.occurrence = occurrence
+        """How often the very same request came before."""
+        self._digits = digits = ids.draw(digest, occurrence, _INITIAL_ID_COUNT)
+        # x-request-id is inside the id of a Chat reply on the same hosts (observed 2026); here, inferred.
+        self.request_id = format_uuid(digits[0])
+
+    @property
+    def text_seed(self) -> int:
+        """A number to pick texts by; it shares its digits with an item id, which tells nobody."""
+        return int(self._digits[1][:12], 16)
+
+    def item_digits(self, count: int) -> list[str]:
+        """32 hex digits for each of so many ids."""
+        if count >= len(self._digits):
+            self._digits = self._ids.draw(self._digest, self.occurrence, count + 1)
+        return self._digits[1 : count + 1]
+
+    def response_id(self, profile: Profile) -> str:
+        """The id of the response."""
+        if profile.id_digits:
+            return profile.id_form + format_id(self._digits[0], profile.id_digits)
+        return self.request_id if profile.id_form == "uuid" else profile.id_form + self.request_id
+
+
+def text_seed_for(body: Mapping[str, Any], reply_seed: ReplySeed, session: Session) -> int:
+    """The number to pick texts by; where a request rules chance out, what is asked alone decides."""
+    if not session.profile.greedy or not _rules_out_chance(body):
+        return reply_seed.text_seed
+    asked = {name: value for name, value in body.items() if name not in _DELIVERY_PARAMETERS}
+    return ReplySeed(session.ids, request_digest(json.canonical(asked)), 0).text_seed
+
+
+def _rules_out_chance(body: Mapping[str, Any]) -> bool:
+    top_p = body.get("top_p")
+    return body.get("temperature") == 0 or (top_p is not None and top_p < _GREEDY_TOP_P)
+
+
+def build_shape(session: Session, body: Mapping[str, Any], cache: SessionCache | None) -> Shape:
+    """What the request changes in the form of its reply."""
+    optional = session.profile.echoes_if_given
+    if not optional and cache is None and not session.whole_arguments:
+        return USUAL
+    given = tuple(name for name in optional if body.get(name) is not None) if optional else ()
+    return Shape(given, cache is not None, session.whole_arguments)
+
+
+def build_values(
+    session: Session,
+    facts: RequestFacts,
+    body: Mapping[str, Any],
+    parent: ResponseRecord | None,
+    script: Script,
+    reply_seed: ReplySeed,
+    input_tokens: int,
+    cache: SessionCache | None,
+) -> Values:
+    """The values for a reply to `body`."""
+    profile = session.profile
+    turns = parent.turn if parent else 0
+    items = len(script.items)
+    digits = reply_seed.item_digits(items + len(script.open_calls))
+    stated = script.usage.output_tokens
+    output = output_tokens(script)[0] if stated is None else stated
+    return Values(
+        reply_seed.response_id(profile),
+        session.clock.reply_timestamp(turns + reply_seed.occurrence),
+        input_tokens,
+        input_tokens + output,
+        facts.tools_json,
+        b'"auto"' if facts.tool_choice is None else _echo_tool_choice(facts.tool_choice, session),
+        item_ids(script, digits[:items], profile),
+        [format_call_id(each) for each in digits[items:]] if len(digits) > items else (),
+        _echo_members(body, profile, script) if profile.echoes else (),
+        () if cache is None else (b"%d" % cache.cached_tokens, b"%d" % cache.created_tokens),
+    )
+
+
+def item_ids(script: Script, digits: list[str], profile: Profile) -> list[str]:
+    """The ids of a script's items, made of 32 hex digits each."""
+    prefix, length = profile.item_id_prefix, profile.id_digits
+    if not length:
+        return [prefix + format_uuid(each) for each in digits]
+    named = [profile.item_id_prefixes.get(kind_of(item), prefix) for item in script.items]
+    return [name + format_id(each, length) for name, each in zip(named, digits, strict=True)]
+
+
+def _echo_tool_choice(tool_choice: Any, session: Session) -> bytes:
+    asked = echo_parameter("tool_choice", tool_choice, session.profile)
+    echo = load_rendering(session.profile.name, session.rendering).echo(asked)
+    if len(echo) > _MAX_ECHO_BYTES:
+        # Each snapshot of a stream repeats it, and no event may be longer than 1 MiB.
+        raise ApiError(400, "InvalidParameter", f"tool_choice is longer than {_MAX_ECHO_BYTES} bytes.")
+    return echo
+
+
+def _echo_members(body: Mapping[str, Any], profile: Profile, script: Script) -> tuple[bytes, ...]:
+    """The echoed members as JSON: those of the profile, then those that are there only if they were given."""
+    names, usual = _default_echoes(profile.name)
+    if names.isdisjoint(body):
+        return usual
+    values = [
+        json.dumps(echo_parameter(name, body[name], profile))
+        if name in profile.parameters and body.get(name) is not None
+        else default
+        for name, default in zip(profile.echoes, usual, strict=True)
+    ]
+    values += [json.dumps(body[name]) for name in profile.echoes_if_given if body.get(name) is not None]
+    if sum(map(len, values)) > _MAX_ECHO_BYTES and sum(map(len, values)) + script.size > MAX_SCRIPT_BYTES:
+        listed = " and ".join((*profile.echoes_if_given, "metadata"))
+        # The last event of a stream repeats them, and no event may be longer than 1 MiB.
+        raise ApiError(400, "InvalidParameter", f"{listed} are too long to be echoed beside the answer.")
+    return tuple(values)
+
+
+@cache
+def _default_echoes(profile_name: str) -> tuple[frozenset[str], tuple[bytes, ...]]:
+    """(names of parameters that an echo depends on, the echoes where a request has none of them)."""
+    profile = load_profile(profile_name)
+    echoes = {
+        name: dict(each) if isinstance(each, Mapping) else each for name, each in profile.echoes.items()
+    }
+    return frozenset((*echoes, *profile.echoes_if_given)), tuple(json.dumps(each) for each in echoes.values())
+
+
+def count_input_tokens(facts: RequestFacts, parent: ResponseRecord | None, script: Script, profile: Profile) -> int:
+    """Input tokens of a request: its own, and those of the turns before."""
+    stated = script.usage.input_tokens
+    if stated is None:
+        # The hidden prompt is in the context from the first turn on.
+        return facts.input_tokens + (parent.context_tokens if parent else profile.hidden_prompt_tokens)
+    return stated if parent is None or script.usage.with_context else stated + parent.context_tokens

@@ -1,0 +1,52 @@
+"""What the server says when it starts: where it is, and how to reach it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mockserver.contract.chat.service import CHAT_BASE_PATH
+from mockserver.profiles import Profile
+
+__all__ = ["startup_banner"]
+
+_RENDERING_NOTES = {
+    "wire": "what the service sends",
+    "documented": "the look of the documented samples",
+}
+
+
+def startup_banner(
+    url: str, profile: Profile, rendering: str, key_variables: Sequence[str], accepts_any_key: bool
+) -> str:
+    """The lines printed at the start; no key is in them.
+
+    `key_names`: environment variables that hold accepted keys. Where any key will do, one is made up.
+    """
+    base_url = url + profile.base_path
+    if accepts_any_key:
+        variable, key, exports = "DASHSCOPE_API_KEY", "sk-mock", ["export DASHSCOPE_API_KEY=sk-mock"]
+    else:
+        variable = key_variables[0] if key_variables else "DASHSCOPE_API_KEY"
+        key = f"${variable}"
+        exports = [] if key_variables else ["export DASHSCOPE_API_KEY=…    # the key given with --api-key"]
+    exports += [f'export OPENAI_API_KEY="${variable}"', f"export OPENAI_BASE_URL={base_url}"]
+    body = f'{{"model": "{profile.models[0]}", "input": "Hello, please introduce yourself in one sentence."}}'
+    curl = (
+        f'curl {base_url}/responses -H "Authorization: Bearer {key}" '
+        f"-H 'Content-Type: application/json' -d '{body}'"
+    )
+    return "\n".join(
+        [
+            f"Serving {profile.title} ({profile.name})",
+            f"  base URL   {base_url}",
+            f"  Chat URL   {url}{CHAT_BASE_PATH}",
+            f"  rendering  {rendering}: {_RENDERING_NOTES.get(rendering, '')}",
+            f"  keys       {'any' if accepts_any_key else 'only those given'}",
+            "",
+            *[f"  {line}" for line in exports],
+            "",
+            f"  {curl}",
+            "",
+            "Ctrl-C stops it.",
+        ]
+    )

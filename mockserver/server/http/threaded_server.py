@@ -1,0 +1,121 @@
+"""The application in a thread of its own, for tests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from starlette.types import ASGIApp
+
+from mockserver.errors import StartError
+from mockserver.server.http.uvicorn_runner import (
+    ABORT_TIMEOUT_SECONDS,
+    UvicornServer,
+    bind_socket,
+    listener_url,
+    new_loop,
+)
+
+__all__ = ["ThreadedServer"]
+
+T = TypeVar("T")
+
+#: Seconds a thread may take to start serving.
+_START_TIMEOUT_SECONDS = 10.0
+
+
+class ThreadedServer:
+    """The application in a thread of its own, on a real socket; start and stop are bounded in time."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        grace_seconds: float = 0.5,
+        on_tick: Callable[[], None] | None = None,
+    ) -> None:
+        """`on_tick` is called in the thread about once a second."""
+        self._app = app
+        self._on_tick = on_tick
+        self._address = (host, port)
+        self._grace_seconds = grace_seconds
+        self._ready = threading.Event()
+        self._ending = threading.Event()
+        """Set before anybody can see that the thread is about to end."""
+        self._error: BaseException | None = None
+        self._server: UvicornServer | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self.url = ""
+
+    def start(self) -> None:
+        """Bind and serve; StartError says why where that fails."""
+        try:
+            listener = bind_socket(*self._address)
+        except OSError as error:
+            host, port = self._address
+            raise StartError(f"can not listen on {host}:{port}: {error.strerror or error}") from None
+        self.url = listener_url(listener)
+        self._ready.clear()
+        self._ending.clear()
+        self._error = None
+        self._thread = threading.Thread(target=self._run, args=(listener,), name="mockserver", daemon=True)
+        self._thread.start()
+        started = self._ready.wait(_START_TIMEOUT_SECONDS)
+        if not started or self._ending.is_set():
+            raise StartError(f"the server did not start: {self.crash_reason or 'no answer in time'}")
+
+    def stop(self) -> None:
+        """Stop and wait for the thread; StartError where it does not end in time."""
+        if self._thread is None or self._loop is None or self._server is None:
+            return
+        with contextlib.suppress(RuntimeError):  # the loop ended by itself
+            self._loop.call_soon_threadsafe(self._server.stop)
+        self._thread.join(self._grace_seconds + 5)
+        if self._thread.is_alive():
+            raise StartError("the server's thread did not end in time")
+        self._thread = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the thread is serving."""
+        return self._thread is not None and self._thread.is_alive() and not self._ending.is_set()
+
+    @property
+    def crash_reason(self) -> str | None:
+        """Why the thread ended although nobody stopped it; None where it did not."""
+        if self._thread is None or not self._ending.is_set():
+            return None
+        self._thread.join(ABORT_TIMEOUT_SECONDS)  # which tells why
+        return f"{type(self._error).__name__}: {self._error}" if self._error else "it ended by itself"
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the server's loop and wait for it; StartError where there is no server."""
+        if self._loop is None or not self.is_running:
+            coroutine.close()
+            raise StartError(f"the server is not running: {self._error or 'it was not started'}")
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(_START_TIMEOUT_SECONDS)
+
+    def _run(self, listener: socket.socket) -> None:
+        try:
+            with asyncio.Runner(loop_factory=new_loop) as runner:
+                runner.run(self._main(listener))
+        except BaseException as error:  # noqa: BLE001 (told to whoever waits)
+            self._error = error
+        finally:
+            listener.close()
+            self._ready.set()
+
+    async def _main(self, listener: socket.socket) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._server = UvicornServer(self._app, self._grace_seconds, self._ready.set, self._on_tick)
+        try:
+            await self._server.serve(sockets=[listener])
+        finally:
+            self._ending.set()
+            self._server.close_now()  # after a stop there is nothing left to drop

@@ -1,0 +1,103 @@
+"""Transmit: answers onto the connection; the only place that sends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol, TypeAlias
+
+from starlette.types import Receive, Scope
+from starlette.types import Send as AsgiSend
+
+from mockserver.clock import SystemClock
+from mockserver.server.delivery.steps import Close, Raw, Reset, Send, Step, Wait
+from mockserver.server.delivery.timer import Timer
+
+__all__ = [
+    "CONNECTION_EXTENSION",
+    "ENTRY_SCOPE_KEY",
+    "Connection",
+    "Headers",
+    "send_body",
+    "send_pieces",
+    "send_steps",
+]
+
+Headers: TypeAlias = list[tuple[bytes, bytes]]
+
+#: Key in `scope["extensions"]` under which the runner puts the connection.
+CONNECTION_EXTENSION = "mockserver.connection"
+#: Key in the scope under which the endpoint puts the journal's entry: the runner tells it if the client left.
+ENTRY_SCOPE_KEY = "mockserver.entry"
+
+
+class Connection(Protocol):
+    """What a step beyond HTTP needs of a connection."""
+
+    def write_raw(self, data: bytes) -> None:
+        """Put bytes on the socket, outside of HTTP's framing."""
+
+    def close(self) -> None:
+        """Close the connection as it is, after what was written."""
+
+    def reset(self) -> None:
+        """Reset the connection (TCP RST)."""
+
+
+async def send_body(send: AsgiSend, status: int, headers: Headers, body: bytes) -> None:
+    """A whole reply with its length."""
+    headers.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_pieces(send: AsgiSend, status: int, headers: Headers, pieces: Sequence[bytes]) -> None:
+    """A stream, one write for each piece."""
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    for piece in pieces:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def send_steps(
+    scope: Scope,
+    receive: Receive,
+    send: AsgiSend,
+    status: int,
+    headers: Headers,
+    steps: Iterable[Step],
+    timer: Timer | None = None,
+) -> bool:
+    """A reply carried out step by step; ends early, quietly, when the client has gone: False then.
+
+    Status 0: no head, for steps that end with a close or a reset. `timer` keeps its time; without it pauses
+    are by the machine's clock.
+    """
+    timer = timer or Timer(SystemClock())
+    if status:
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+    connection: Connection = scope["extensions"][CONNECTION_EXTENSION]
+    for step in steps:
+        if isinstance(step, Send):
+            timer.mark_sent()
+            await send({"type": "http.response.body", "body": step.data, "more_body": True})
+        elif isinstance(step, Wait):
+            if status:  # the head does not wait
+                await send({"type": "http.response.body", "body": b"", "more_body": True})
+            if await timer.disconnected_within(receive, step.seconds):
+                return False
+        elif not _apply_connection_step(connection, step):
+            return True
+    await send({"type": "http.response.body", "body": b""})
+    return True
+
+
+def _apply_connection_step(connection: Connection, step: Raw | Reset | Close) -> bool:
+    """Carry out a step that HTTP knows nothing of; whether the connection is still there."""
+    if isinstance(step, Raw):
+        connection.write_raw(step.data)
+        return True
+    if isinstance(step, Reset):
+        connection.reset()
+    else:
+        connection.close()
+    return False

@@ -1,0 +1,74 @@
+"""Handlers of the service's operations, by the names that the contract has for them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from mockserver.server import stored, talks
+from mockserver.server.errors import ApiError
+from mockserver.server.faults import FAULT_HEADER, RequestedFault, ServiceFault
+from mockserver.server.http.responses_endpoint import (
+    Handler,
+    HttpRequest,
+    create_response,
+    derive_request_id,
+    fault_for_request,
+)
+from mockserver.server.http.transmission import Headers, send_body
+from mockserver.server.journal import EntryDetails
+from mockserver.server.operations import compaction
+from mockserver.wire import json
+
+__all__ = ["OPERATION_HANDLERS"]
+
+
+def _json_handler(operation: Callable[[HttpRequest], Awaitable[Any]]) -> Handler:
+    """The handler that answers with the JSON value which `handle` gives."""
+
+    async def answer(request: HttpRequest) -> None:
+        request.services.keys.check(request.headers.get(b"authorization"), request.session.profile.wrong_key)
+        fault = fault_for_request(request)
+        if fault is not None and (isinstance(fault.definition, ServiceFault) or FAULT_HEADER in request.headers):
+            raise _error_from_fault(fault)
+        body = json.dumps(await operation(request))
+        request_id = derive_request_id(request, "200")
+        head: Headers = [
+            (b"content-type", b"application/json"),
+            (b"x-request-id", request_id.encode()),
+            (b"date", request.services.date_header(request.session)),
+        ]
+        request.record(200, (body,), False, EntryDetails(request_id))
+        request.response_started = True
+        await send_body(request.send, 200, head, body)
+
+    return answer
+
+
+def _error_from_fault(fault: RequestedFault) -> ApiError:
+    """The fault as it comes where no response is made: only errors of the service do."""
+    if isinstance(fault.definition, ServiceFault):
+        return fault.definition.to_api_error(headers=fault.headers)
+    return ApiError(400, "InvalidParameter", f"x-mock-fault: {fault.name} breaks responses alone.")
+
+
+OPERATION_HANDLERS: Mapping[str, Handler] = MappingProxyType(
+    {
+        "createResponse": create_response,
+        "compactResponse": _json_handler(compaction.compact_response),
+        "retrieveResponse": _json_handler(stored.retrieve_response),
+        "deleteResponse": _json_handler(stored.delete_response),
+        "listInputItems": _json_handler(stored.list_input_items),
+        "createConversation": _json_handler(talks.create_conversation),
+        "retrieveConversation": _json_handler(talks.retrieve_conversation),
+        "updateConversation": _json_handler(talks.update_conversation),
+        "deleteConversation": _json_handler(talks.delete_conversation),
+        "createItems": _json_handler(talks.create_items),
+        "listItems": _json_handler(talks.list_items),
+        "retrieveItem": _json_handler(talks.retrieve_item),
+        "deleteItem": _json_handler(talks.delete_item),
+        "listModels": _json_handler(stored.list_models),
+    }
+)
+"""What answers each operation of `contract.operations`."""

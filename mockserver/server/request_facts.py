@@ -1,0 +1,213 @@
+"""What a request asks for: the facts in a valid body that decide its reply."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from mockserver.contract.bodies.requests import is_thinking_enabled
+from mockserver.profiles import Profile
+from mockserver.replies.usage import count_tokens
+from mockserver.server.echoes import echo_declared_tools
+from mockserver.server.errors import ApiError
+from mockserver.wire import json
+
+__all__ = ["RequestFacts", "output_schema_of", "parse_request", "item_texts"]
+
+
+class RequestFacts(NamedTuple):
+    """A request's facts."""
+
+    model: str
+    stream: bool
+    prompt: str
+    """Text of the last user message of this turn."""
+    input_tokens: int
+    """The estimate for this turn's own input, without the hidden prompt."""
+    thinking: bool
+    has_function_output: bool
+    """Whether a function's output came after the last user message."""
+    previous_response_id: str | None
+    tool_choice: Any
+    """`tool_choice`; None where there was none."""
+    builtin_tools: tuple[str, ...] = ()
+    """The profile's built-in tools that were declared and may run, in the profile's order."""
+    declared_tool_types: frozenset[str] = frozenset()
+    """Types of all declared tools."""
+    callable_functions: tuple[Mapping[str, Any], ...] = ()
+    """Declared functions that may be called."""
+    tools_json: bytes = b"[]"
+    """The declared tools as JSON."""
+    conversation_id: str | None = None
+    store: bool = True
+    """Whether the response can be continued and retrieved."""
+    instruction_tokens: int = 0
+    """Tokens of `instructions`, which no later turn inherits; they are in `input_tokens`."""
+    max_output_tokens: int | None = None
+    output_schema: Mapping[str, Any] | None = None
+    """JSON Schema that the message has to meet."""
+    parallel_tool_calls: bool = False
+    """Whether several functions may be called at once."""
+    mcp_server_label: str = ""
+    """Of the first MCP server that was declared."""
+    max_tool_calls: int | None = None
+    """How many functions may be called; None: any number."""
+
+
+#: Those that say whether the model is to think.
+_THINKING_PARAMETERS = frozenset({"reasoning", "enable_thinking"})
+#: Parameters that most requests do without: those with none of them are read faster.
+_OPTIONAL_PARAMETERS = frozenset(
+    {"conversation", "store", "instructions", "max_output_tokens", "text", "background"}
+)
+_BACKGROUND_UNSUPPORTED = "background: nothing runs in the background here; leave it out, or say false."
+#: What `json_object` asks for: any object, but one with something in it.
+_JSON_OBJECT_SCHEMA = {
+    "type": "object",
+    "properties": {"answer": {"type": "string"}},
+    "required": ["answer"],
+}
+
+
+def parse_request(body: Mapping[str, Any], profile: Profile) -> RequestFacts:
+    """The facts of a body that the contract accepts."""
+    content = body["input"]
+    if isinstance(content, str):
+        prompt, tokens, answered = content, count_tokens(content), False
+    else:
+        prompt, tokens, answered = _summarize_items(content)
+    tools = body.get("tools")
+    choice = body.get("tool_choice")
+    ask = RequestFacts(
+        body["model"],
+        body.get("stream") is True,
+        prompt,
+        tokens,
+        profile.thinking if _THINKING_PARAMETERS.isdisjoint(body) else is_thinking_enabled(body, profile),
+        answered,
+        body.get("previous_response_id"),
+        choice,
+    )
+    if not _OPTIONAL_PARAMETERS.isdisjoint(body):
+        ask = _with_optional_parameters(ask, {name: body.get(name) for name in profile.parameters})
+    if not tools:
+        return ask
+    return ask._replace(
+        builtin_tools=_runnable_tools(tools, choice, profile),
+        declared_tool_types=frozenset(_tool_type(tool) for tool in tools),
+        callable_functions=_callable_functions(tools, choice),
+        max_tool_calls=_max_tool_calls(body, profile),
+        tools_json=json.dumps(echo_declared_tools(tools, profile)),
+        parallel_tool_calls=profile.parallel_tool_calls and body.get("parallel_tool_calls") is not False,
+        mcp_server_label=next((str(tool["server_label"]) for tool in tools if _tool_type(tool) == "mcp"), "")
+        if "mcp" in profile.tools
+        else "",
+    )
+
+
+def _with_optional_parameters(facts: RequestFacts, parameters: Mapping[str, Any]) -> RequestFacts:
+    """The ask with what a later age's parameters say; `listed` are those that the profile processes.
+
+    ApiError 400 where it is to be answered later: there is no operation that would fetch the answer.
+    """
+    if parameters.get("background") is True:
+        raise ApiError(400, "UnsupportedParameter", _BACKGROUND_UNSUPPORTED).with_parameter("background")
+    instructions = count_tokens(parameters.get("instructions") or "")
+    return facts._replace(
+        input_tokens=facts.input_tokens + instructions,
+        instruction_tokens=instructions,
+        conversation_id=parameters.get("conversation"),
+        store=parameters.get("store") is not False,
+        max_output_tokens=parameters.get("max_output_tokens"),
+        output_schema=output_schema_of(parameters.get("text")),
+    )
+
+
+def output_schema_of(text_parameter: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The schema of `text.format`; None where plain text will do."""
+    about = (text_parameter or {}).get("format") or {}
+    if about.get("type") == "json_schema":
+        schema: Mapping[str, Any] = about["schema"]
+        return schema
+    return _JSON_OBJECT_SCHEMA if about.get("type") == "json_object" else None
+
+
+def _summarize_items(items: list[Any]) -> tuple[str, int, bool]:
+    """(text of the last user message, tokens of everything, whether a function's output came after it)."""
+    prompt, tokens, answered = "", 0, False
+    for item in items:
+        text = "\n".join(item_texts(item))
+        tokens += count_tokens(text)
+        if _is_user_message(item):
+            prompt, answered = text, False
+        elif item.get("type") == "function_call_output":
+            answered = True
+    return prompt, tokens, answered
+
+
+def _is_user_message(item: Mapping[str, Any]) -> bool:
+    return item.get("role") == "user" and item.get("type", "message") == "message"
+
+
+def item_texts(item: Mapping[str, Any]) -> Iterator[str]:
+    """The texts of an input item, wherever its type keeps them."""
+    for name in ("content", "summary", "output", "arguments"):
+        value = item.get(name)
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, list):
+            yield from (part["text"] for part in value if _has_text(part))
+    if item.get("type") == "compaction":
+        yield item["encrypted_content"]
+
+
+def _has_text(part: Any) -> bool:
+    return isinstance(part, dict) and isinstance(part.get("text"), str)
+
+
+def _tool_type(tool: Any) -> str:
+    return str(tool.get("type"))
+
+
+def _runnable_tools(tools: list[Any], tool_choice: Any, profile: Profile) -> tuple[str, ...]:
+    if tool_choice == "none" or _forced_function(tool_choice):
+        return ()
+    declared = {_tool_type(tool) for tool in tools if _is_allowed_tool(tool, tool_choice)}
+    return tuple(kind for kind in profile.tools if kind in declared)
+
+
+def _callable_functions(tools: list[Any], tool_choice: Any) -> tuple[Mapping[str, Any], ...]:
+    if tool_choice == "none":
+        return ()
+    name = _forced_function(tool_choice)
+    functions = (
+        tool for tool in tools if _tool_type(tool) == "function" and _is_allowed_tool(tool, tool_choice)
+    )
+    return tuple(tool for tool in functions if name is None or tool.get("name") == name)
+
+
+def _max_tool_calls(body: Mapping[str, Any], profile: Profile) -> int | None:
+    """How many functions may be called, where the profile's requests can say so."""
+    most: int | None = body.get("max_tool_calls") if "max_tool_calls" in profile.parameters else None
+    return most
+
+
+def _forced_function(tool_choice: Any) -> str | None:
+    """The function that a choice insists on."""
+    if isinstance(tool_choice, dict) and tool_choice.get("type") == "function":
+        name = tool_choice.get("name")
+        return name if isinstance(name, str) else None
+    return None
+
+
+def _is_allowed_tool(tool: Mapping[str, Any], tool_choice: Any) -> bool:
+    """Whether a choice of the form `allowed_tools` leaves the tool in."""
+    if not (isinstance(tool_choice, dict) and tool_choice.get("type") == "allowed_tools"):
+        return True
+    listed = tool_choice.get("tools")
+    return not isinstance(listed, list) or any(
+        isinstance(each, dict)
+        and each.get("type") == tool.get("type")
+        and each.get("name") == tool.get("name")
+        for each in listed
+    )

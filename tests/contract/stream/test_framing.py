@@ -1,0 +1,71 @@
+"""The judge of bytes: framing, in any chunking."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mockserver.contract.check import check_stream
+from mockserver.contract.stream.framing import describe_content
+from mockserver.wire import sse
+from tests.contract import samples
+
+STREAM = samples.service_frames(samples.tools_stream())
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+def test_chunking_does_not_change_the_findings(size: int) -> None:
+    broken = STREAM.replace(b"event:response.completed", b"event:done")
+    for data in (STREAM, broken, STREAM[:-30], b"\xef\xbb\xbf" + STREAM):
+        chunks = [data[at : at + size] for at in range(0, len(data), size)]
+        assert check_stream(chunks) == check_stream(data)
+
+
+@pytest.mark.parametrize("line_end", [b"\r\n", b"\r"])
+def test_any_line_end_and_comments_are_valid(line_end: bytes) -> None:
+    assert check_stream(STREAM.replace(b"\n", line_end)) == []
+    assert check_stream(b": hello\n\n" + STREAM + b":\n\n") == []
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "empty"),
+        (b"\n\n", "empty"),
+        (b'{"id": 1}', "JSON"),
+        (b"<html>\n\n</html>\n\n", "HTML"),
+        (b": waiting\n\n", "no whole event"),
+        (b'data: {"type"', "no whole event"),
+    ],
+)
+def test_content_that_is_not_an_event_stream_is_described(data: bytes, words: str) -> None:
+    [finding] = [each for each in check_stream(data) if each.severity == "error"]
+    assert finding.rule == "SSE-006"
+    assert words in finding.message
+    assert words in describe_content(data)
+
+
+def test_an_event_beyond_the_limit_ends_the_check() -> None:
+    chunks = [STREAM[:500], b"data:" + b"x" * sse.MAX_EVENT_BYTES, b"x", STREAM]
+    assert [finding.rule for finding in check_stream(chunks)] == ["SSE-004"]
+
+
+def test_data_that_is_not_an_object_or_repeats_a_name() -> None:
+    found = check_stream(sse.encode("[]") + sse.encode('{"type":"x","type":"y"}'))
+    assert [finding.rule for finding in found][:2] == ["SSE-002", "SCH-007"]
+
+
+def test_the_done_marker_is_not_an_event() -> None:
+    data = STREAM + sse.encode("[DONE]")
+    assert [finding.rule for finding in check_stream(data)] == ["SSE-010"]
+
+
+@given(st.integers(0, len(STREAM)), st.integers(0, 40), st.binary(max_size=30), st.integers(1, len(STREAM)))
+@settings(deadline=None)
+def test_check_stream_never_raises_on_bytes(at: int, gone: int, put: bytes, cut: int) -> None:
+    data = STREAM[:at] + put + STREAM[at + gone :]
+    found = check_stream(data)
+    assert all(str(each) for each in found)
+    assert check_stream([data[:cut], data[cut:]]) == found
+    check_stream(put)

@@ -1,0 +1,414 @@
+"""`mockserver verify` against stand-ins: honest, drifted, slow, failing, hostile."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import jsonschema
+import pytest
+
+from mockserver import resources
+from mockserver.contract.files import check_file
+from mockserver.contract.rules import load_rules
+from mockserver.live.client import Client, Timeouts
+from mockserver.live.endpoint import parse_endpoint
+from mockserver.live.probes import all_probes
+from mockserver.profiles import load_profile, profile_names
+from mockserver.wire import json
+from tests.acceptance.conftest import wait_until
+from tests.cli.conftest import Run
+from tests.live.conftest import CANARY_KEY, Verify, child_environment
+
+
+def finding_keys(report: dict[str, Any]) -> list[tuple[str, str, str]]:
+    return [(each["verdict"], each["rule"], each["place"]) for each in report["findings"]]
+
+
+PLAYABLE_PROFILES = [name for name in profile_names() if load_profile(name).models]
+
+
+@pytest.mark.parametrize("profile", PLAYABLE_PROFILES)
+def test_an_honest_endpoint_passes(profile: str, verify: Verify) -> None:
+    status, report, printed = verify("honest", profile=profile)
+    assert status == 0, printed
+    assert report["findings"] == []
+    assert report["profile"] == profile
+    verdicts = {each["id"]: each["verdict"] for each in report["probes"]}
+    unsure = {name for name, verdict in verdicts.items() if verdict == "inconclusive"}
+    assert unsure <= {"incomplete"}  # the mock has said all it had to say
+    assert {verdicts[name] for name in verdicts.keys() - unsure} == {"pass", "not covered"}
+    assert report["partial"] is None
+
+
+TEXT_DELTA = "response.output_text.delta"
+
+#: What is wrong, and the one finding that tells: verdict, rule, place in the contract.
+EXPECTED_FINDINGS = {
+    "member-removed": ("fail", "SCH-002", "response/object"),
+    "member-retyped": ("fail", "SCH-001", "response/created_at"),
+    "member-added": ("drift", "SCH-003", "response/vendor_note"),
+    "usage-member-added": ("drift", "SCH-003", "usage/x_new"),
+    "status-unknown": ("fail", "SCH-001", "response/status"),
+    "usage-total": ("fail", "USE-001", "usage/total_tokens"),
+    "usage-gone": ("fail", "USE-004", "response/usage"),
+    "usage-cached": ("fail", "USE-003", "usage/input_tokens_details/cached_tokens"),
+    "response-id-changes": ("fail", "SEQ-010", "stream"),
+    "item-id-differs": ("fail", "ITM-003", f"{TEXT_DELTA}/item_id"),
+    "numbers-from-one": ("fail", "SEQ-002", "stream"),
+    "numbers-skip": ("fail", "SEQ-013", "stream"),
+    "numbers-repeat": ("fail", "SEQ-003", "stream"),
+    "created-missing": ("fail", "SEQ-004", "stream"),
+    "text-done-late": ("fail", "ITM-013", "response.content_part.done"),
+    "compressed": ("fail", "LIV-008", "gzip"),
+    "terminal-missing": ("fail", "SEQ-006", "stream"),
+    "text-differs": ("fail", "TXT-001", "response.output_text.done/text"),
+    "index-off": ("fail", "ITM-002", f"{TEXT_DELTA}/output_index"),
+    "event-new": ("drift", "SEQ-012", "response.heartbeat"),
+    "item-new": ("drift", "SCH-005", "memory_call"),
+    "event-name-wrong": ("fail", "SSE-001", "stream"),
+    "event-lines-gone": ("drift", "SSE-011", "stream"),
+    "end-cut": ("fail", "SSE-003", "stream"),
+    "done-marker": ("drift", "SSE-010", "stream"),
+    "data-broken": ("fail", "SSE-002", "stream"),
+    "zero-events": ("fail", "SSE-006", "stream"),
+    "html-for-stream": ("fail", "SSE-006", "stream"),
+    "json-for-stream": ("fail", "SSE-006", "stream"),
+    "content-type": ("drift", "LIV-006", "text/event-stream"),
+    "envelope": ("fail", "SCH-002", "error"),
+    "stalled": ("fail", "LIV-001", "stream: stalled"),
+    "closed-early": ("fail", "LIV-001", "stream: cut"),
+    "redirect": ("fail", "LIV-008", "307"),
+    "wrong-key-accepted": ("fail", "LIV-005", "a wrong key"),
+    "unknown-id-accepted": ("fail", "LIV-003", "a previous_response_id that nobody knows"),
+    "range-ignored": ("fail", "LIV-003", "a temperature of 2, which is out of range"),
+}
+
+
+@pytest.mark.parametrize("wrong", EXPECTED_FINDINGS)
+def test_what_is_wrong_is_found_once_and_nothing_else(wrong: str, verify: Verify) -> None:
+    status, report, printed = verify(wrong, "--stall", "0.4", "--skip", "cancel")
+    assert finding_keys(report) == [EXPECTED_FINDINGS[wrong]]
+    assert status == 1, printed
+
+
+#: As above, by what only the later ages have or do otherwise.
+EXPECTED_FINDINGS_LATEST = {
+    "member-added": ("drift", "SCH-003", "response/vendor_note"),
+    "text-differs": ("fail", "TXT-001", "response.output_text.done/text"),
+    "envelope": ("fail", "SCH-002", "error"),
+    "numbers-skip": ("fail", "SEQ-013", "stream"),
+    "deleted-kept": ("fail", "LIV-009", "a response that was deleted"),
+    "retrieved-another": ("fail", "LIV-009", "id is another than when it was created"),
+    "echo-lost": ("drift", "REQ-012", "response/temperature"),
+}
+
+
+@pytest.mark.parametrize("wrong", EXPECTED_FINDINGS_LATEST)
+def test_what_is_wrong_in_the_newest_age(wrong: str, verify: Verify) -> None:
+    status, report, printed = verify(wrong, profile="qwen-2026-09")
+    assert finding_keys(report) == [EXPECTED_FINDINGS_LATEST[wrong]]
+    assert status == 1, printed
+
+
+def test_what_is_slow_or_documented_is_no_finding(verify: Verify) -> None:
+    for wrong in ("slow", "failed-as-200"):
+        status, report, printed = verify(wrong)
+        assert (status, report["findings"]) == (0, []), printed
+    requests = [each for probe in report["probes"] for each in probe["requests"]]
+    assert any(each["status"] == 200 and each["first_token_ms"] for each in requests)
+    facts = {each["id"]: each["answer"] for each in report["facts"]}
+    assert facts["unknown-previous"].startswith("200, a failed response: InvalidParameter")
+
+
+def test_an_answer_that_does_not_come_is_not_waited_for_for_ever(verify: Verify) -> None:
+    status, report, _ = verify("silent", "--only", "basic", "--timeout", "0.5")
+    assert (status, finding_keys(report)) == (1, [("fail", "LIV-001", "reply: timed out")])
+
+
+def test_tools_that_need_something_of_the_users_are_asked_where_it_is_named(verify: Verify) -> None:
+    only = ("--only", "tool-file-search", "--only", "tool-mcp", "--only", "tool-image-search")
+    _, report, _ = verify("honest", *only, profile="qwen-2026-09")
+    assert [probe["verdict"] for probe in report["probes"]] == ["pass", "not covered", "not covered"]
+    own = ("--vector-store", "vs_1", "--mcp-server", "https://example.com/sse")
+    status, report, printed = verify("honest", *only, *own, profile="qwen-2026-09")
+    assert status == 0, printed
+    assert {probe["verdict"] for probe in report["probes"]} == {"pass"}
+
+
+def test_another_status_of_a_refusal_is_told_for_each_refusal(verify: Verify) -> None:
+    status, report, _ = verify("refusals-500")
+    assert status == 1
+    assert {(each["rule"], each["expected"], each["got"]) for each in report["findings"]} == {
+        ("LIV-004", "400", 500),
+        ("LIV-004", "400 or 404", 500),
+        ("LIV-004", "400 or 404 or 405", 500),
+    }
+    assert len(report["findings"]) == len({each["place"] for each in report["findings"]})
+
+
+def test_a_finding_says_all_that_is_needed(verify: Verify) -> None:
+    _, report, printed = verify("text-differs", "--only", "stream", "--only", "thinking")
+    [finding] = report["findings"]
+    assert (finding["probe"], finding["also"], finding["count"]) == ("stream", ["thinking"], 2)
+    assert finding["title"] == load_rules()["TXT-001"].title
+    assert finding["breaks"] == load_rules()["TXT-001"].reason
+    assert finding["source"] == load_rules()["TXT-001"].source
+    assert json.loads(finding["sample"].encode())["type"] == "response.output_text.done"
+    assert f"event {finding['event']} /text" in printed
+    lines = printed.splitlines()
+    at = next(number for number, line in enumerate(lines) if line.lstrip().startswith("expected"))
+    assert lines[at + 2].index("^") < min(map(len, lines[at : at + 2]))
+    assert "$DASHSCOPE_API_KEY" in finding["curl"]
+
+
+def test_the_command_of_a_finding_runs_as_it_is_pasted(verify: Verify) -> None:
+    _, report, _ = verify("text-differs", "--only", "stream")
+    [finding] = report["findings"]
+    ran = subprocess.run(
+        ["bash", "-c", finding["curl"]], capture_output=True, env=child_environment(), timeout=20, check=True
+    )
+    found = check_file(ran.stdout).findings
+    assert [each.rule for each in found] == ["TXT-001"]
+
+
+def test_throttling_is_waited_out(verify: Verify) -> None:
+    status, report, printed = verify("throttled-once", "--only", "basic", "--only", "stream")
+    assert status == 0, printed
+    assert [probe["verdict"] for probe in report["probes"]] == ["pass", "pass"]
+    assert [each["status"] for each in report["probes"][0]["requests"]] == [429, 200]
+    assert report["facts"][-1]["answer"] == "429, flat: Throttling.RateQuota"
+
+
+def test_endless_throttling_is_inconclusive(verify: Verify) -> None:
+    status, report, _ = verify("throttled", "--only", "basic")
+    assert status == 2
+    [probe] = report["probes"]
+    assert probe["verdict"] == "inconclusive"
+    assert "Requests rate limit exceeded" in probe["reason"]
+    assert len(probe["requests"]) == 4
+
+
+def test_a_refused_key_ends_the_run(verify: Verify) -> None:
+    status, report, printed = verify("key-refused")
+    assert status == 2
+    assert "refuses the key in DASHSCOPE_API_KEY" in report["partial"]
+    assert "PARTIAL" in printed
+    verdicts = [probe["verdict"] for probe in report["probes"]]
+    assert verdicts[0] == "fail"
+    assert set(verdicts[1:]) == {"not covered"}
+    assert sum(len(probe["requests"]) for probe in report["probes"]) == 1
+
+
+def test_what_was_not_asked_is_not_covered(verify: Verify) -> None:
+    _, report, _ = verify("honest", "--max-requests", "3")
+    verdicts = [probe["verdict"] for probe in report["probes"]]
+    assert verdicts[:3] == ["pass"] * 3
+    assert "pass" not in verdicts[3:]
+    assert report["spent"]["requests"] == 3
+    _, report, _ = verify("honest", "--max-tokens", "500")
+    assert report["spent"]["tokens"] <= 500
+    reasons = [probe["reason"] or "" for probe in report["probes"] if probe["verdict"] == "not covered"]
+    assert any("--max-tokens" in reason for reason in reasons)
+
+
+def test_the_plan_is_what_is_sent(verify: Verify) -> None:
+    """An honest endpoint is asked just as often as each probe says."""
+    _, report, _ = verify("honest")
+    planned = {name: each.requests for name, each in all_probes().items()}
+    sent = {probe["id"]: len(probe["requests"]) for probe in report["probes"] if probe["verdict"] == "pass"}
+    assert sent == {name: planned[name] for name in sent}
+    status, nothing, printed = verify("honest", "--dry-run")
+    assert (status, nothing) == (0, {})
+    assert f"{len(sent)} probes, {sum(sent.values())} requests" in printed
+    assert "no request is sent that could go beyond 200,000 tokens" in printed
+
+
+def test_accepted_drift_is_no_news(verify: Verify) -> None:
+    drifted = ("member-added", "--baseline", "drift.json")
+    assert verify(*drifted)[0] == 1
+    assert verify(*drifted, "--fail-on", "fail")[0] == 0
+    assert verify(*drifted, "--accept")[0] == 0
+    status, report, printed = verify(*drifted)
+    assert status == 0, printed
+    assert [each["known"] for each in report["findings"]] == [True]
+    assert verify("event-new", "--baseline", "drift.json")[0] == 1
+
+
+def test_the_report_keeps_its_schema(verify: Verify) -> None:
+    schema = json.loads((resources.data_folder("schemas") / "verification.json").read_bytes())
+    validator = jsonschema.Draft202012Validator(schema)
+    for wrong in ("honest", "data-broken", "item-new", "key-refused", "stalled"):
+        _, report, _ = verify(wrong, "--stall", "0.3", "--only", "stream", "--only", "basic")
+        assert [error.message for error in validator.iter_errors(report)] == []
+
+
+def test_junit_and_markdown(verify: Verify, tmp_path: Path) -> None:
+    verify(
+        "member-added",
+        "--only",
+        "basic",
+        "--only",
+        "incomplete",
+        "--report",
+        "junit=j.xml",
+        "--report",
+        "markdown=m.md",
+    )
+    suite = ET.parse(tmp_path / "j.xml").getroot()[0]  # noqa: S314 (our own)
+    assert suite.attrib["failures"] == "1"
+    assert suite.attrib["skipped"] == "1"
+    assert [case.attrib["name"] for case in suite] == ["basic", "incomplete"]
+    markdown = (tmp_path / "m.md").read_text()
+    assert "### drift: SCH-003 unknown member" in markdown
+    assert "| `basic` | ≠ drift |" in markdown
+
+
+def test_the_key_is_in_no_repr() -> None:
+    place = parse_endpoint("https://example.com/v1", CANARY_KEY)
+    client = Client(place, Timeouts())
+    try:
+        assert CANARY_KEY not in repr(place) + repr(client) + repr(
+            vars(place) if hasattr(place, "__dict__") else ""
+        )
+    finally:
+        client.close()
+
+
+def test_the_page_shows_every_request_of_every_probe(verify: Verify, tmp_path: Path) -> None:
+    options = ("--only", "basic", "--only", "stream", "--only", "retrieve", "--report", "html=page.html")
+    _, value, _ = verify("usage-total", *options)
+    page = (tmp_path / "page.html").read_text()
+    requests = [request for probe in value["probes"] for request in probe["requests"]]
+    assert page.count('<details class="exchange"') == len(requests) == 2
+    for probe in value["probes"]:
+        assert f">{probe['id']}<" in page
+    for finding in value["findings"]:
+        assert f'<code class="rule">{finding["rule"]}</code>' in page
+    assert len(value["findings"]) > 0
+    assert "Gaps are to scale" in page
+    assert f"{len(value['coverage']['seen'])} of " in page
+
+
+def test_the_key_is_nowhere(verify: Verify, tmp_path: Path) -> None:
+    """Against one that gives it back wherever it can, and one that is not there."""
+    forms = [
+        option
+        for form in ("text", "junit", "markdown", "html")
+        for option in ("--report", f"{form}={form}.out")
+    ]
+    _, _, printed = verify("key-in-body", *forms)
+    assert "[redacted]" in printed
+    assert CANARY_KEY not in printed
+    files = [each for each in tmp_path.rglob("*") if each.is_file()]
+    assert len(files) == 5
+    assert not [each for each in files if CANARY_KEY.encode() in each.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--base-url", "http://example.com/v1"], "--allow-http example.com allows it all the same"),
+        (["--base-url", "https://user:secret@example.com/v1"], "neither a user nor a query nor a fragment"),
+        (["--base-url", "ftp://example.com"], "must begin with https://"),
+        (["--base-url", "http://127.0.0.1:1/v1", "--only", "nothing"], "there is no probe 'nothing'"),
+        (["--base-url", "http://127.0.0.1:1/v1", "--accept"], "--accept writes the drift"),
+        (["--base-url", "http://127.0.0.1:1/v1", "--api-key-env", "NO_SUCH"], "NO_SUCH is not set"),
+        (["--base-url", "http://127.0.0.1:1/v1", "--report", "x=y"], "a form of text, json, junit, markdown"),
+        (["--base-url", "http://127.0.0.1:1/v1", "--profile", "qwen-2026-01"], "is not reached"),
+        (["--base-url", "http://127.0.0.1:1/v1", "--profile", "none"], "no profile 'none'"),
+        (["--base-url", "http://127.0.0.1:1/v1", "--baseline", "."], "is a directory"),
+    ],
+)
+def test_what_can_not_be_run_is_2(
+    options: list[str], words: str, mockserver: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DASHSCOPE_API_KEY", CANARY_KEY)
+    status, out, err = mockserver("verify", *options)
+    assert status == 2
+    assert words in err
+    assert CANARY_KEY not in out + err
+    assert "secret" not in err
+
+
+def test_an_interrupted_run_leaves_a_report(fake_endpoint: str, tmp_path: Path) -> None:
+    """SIGTERM and Ctrl-C alike, in the middle of an answer."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        target = tmp_path / f"{number}.json"
+        url = f"{fake_endpoint}/stalled{load_profile().base_path}"
+        command = [sys.executable, "-m", "mockserver", "verify", "--base-url", url, "--rate", "0"]
+        process = subprocess.Popen(
+            [*command, "--report", f"json={target}"],
+            env=child_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        wait_until(target.exists, "the first probe's report")
+        assert CANARY_KEY.encode() not in Path(f"/proc/{process.pid}/cmdline").read_bytes()
+        time.sleep(0.2)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=20)
+        assert process.returncode == 2, err
+        report = json.loads(target.read_bytes())
+        assert report["partial"] == "interrupted"
+        assert report["probes"][0]["verdict"] == "pass"
+        assert report["probes"][-1]["verdict"] == "not covered"
+        assert b"PARTIAL: interrupted" in out
+
+
+def test_the_profile_is_told_by_the_path(verify: Verify) -> None:
+    _, report, _ = verify("honest", "--only", "basic")
+    assert (report["profile"], report["why"]) == ("qwen-2026-01", "by its path")
+
+
+def test_a_terminal_sees_a_bar(fake_endpoint: str) -> None:
+    url = f"{fake_endpoint}/honest{load_profile().base_path}"
+    command = [
+        sys.executable,
+        "-m",
+        "mockserver",
+        "verify",
+        "--base-url",
+        url,
+        "--rate",
+        "0",
+        "--only",
+        "basic",
+    ]
+    own, theirs = pty.openpty()
+    with os.fdopen(own, "rb") as terminal:
+        process = subprocess.Popen(command, env=child_environment(), stdout=subprocess.PIPE, stderr=theirs)
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # how a terminal says that its other end is closed
+            while piece := terminal.read1():
+                shown += piece
+        out, _ = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "━" in shown.decode()
+    assert b"[1/1]" not in shown
+    assert b"1 pass" in out
+
+
+def test_coverage_says_what_was_seen_and_what_was_not(verify: Verify) -> None:
+    _, report, _ = verify("honest", "--only", "basic", profile="qwen-2026-09")
+    coverage = report["coverage"]
+    assert {"response.id", "item~message", "response.status=completed"} <= set(coverage["seen"])
+    assert {"event~response.created", "input_items.data", "response.status=failed"} <= set(
+        coverage["not_covered"]
+    )
+    assert not set(coverage["seen"]) & set(coverage["not_covered"])
+    assert "USE-001" in coverage["rules"]
+    assert "SEQ-001" in coverage["rules_not_covered"]
+    _, report, _ = verify("honest", "--only", "stream", "--only", "input-items", profile="qwen-2026-09")
+    assert {"event~response.created", "input_items.data"} <= set(report["coverage"]["seen"])
+    assert "SEQ-001" in report["coverage"]["rules"]

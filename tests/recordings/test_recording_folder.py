@@ -1,0 +1,85 @@
+"""Folders of recordings: whole files, under names of their own, and no others."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mockserver.errors import ConfigurationError
+from mockserver.recordings import recording_folder
+from mockserver.wire import json
+
+EXCHANGE: dict[str, Any] = {
+    "format": 1,
+    "name": "x",
+    "request": {},
+    "match": {},
+    "reply": {"http": {"status": 200, "chunks": [{"text": "x" * 10_000}]}},
+}
+
+
+def test_a_name_that_is_taken_is_not_taken_again(tmp_path: Path) -> None:
+    names = [recording_folder.add_recording(tmp_path, "hello", 1, EXCHANGE).name for _ in range(3)]
+    assert names == ["hello-001.json", "hello-002.json", "hello-003.json"]
+    assert [each.name for each in recording_folder.load_recordings(tmp_path)] == [
+        "hello-001",
+        "hello-002",
+        "hello-003",
+    ]
+    assert recording_folder.highest_number(tmp_path, "hello") == 3
+    assert recording_folder.highest_number(tmp_path, "hell") == 0
+
+
+def test_many_writers_at_once_leave_whole_files(tmp_path: Path) -> None:
+    def write() -> None:
+        for _ in range(10):
+            recording_folder.add_recording(tmp_path, "hello", 1, EXCHANGE)
+
+    threads = [threading.Thread(target=write) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        for file in tmp_path.glob("*.json"):
+            json.loads(file.read_bytes())  # whoever reads meanwhile reads all of it
+    assert len(recording_folder.load_recordings(tmp_path)) == 40
+    assert len([*tmp_path.iterdir()]) == 40
+
+
+def test_a_file_system_without_links_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert [recording_folder.add_recording(tmp_path, "hello", 1, EXCHANGE).name for _ in range(2)] == [
+        "hello-001.json",
+        "hello-002.json",
+    ]
+    assert len([*tmp_path.iterdir()]) == 2
+
+
+def test_what_fails_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "kept.json"
+    recording_folder.replace_file(file, ["old"])
+
+    def full(value: Any) -> bytes:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(json, "pretty", full)
+    with pytest.raises(OSError, match="No space"):
+        recording_folder.add_recording(tmp_path, "hello", 1, EXCHANGE)
+    with pytest.raises(OSError, match="No space"):
+        recording_folder.replace_file(file, ["new"])
+    assert [each.name for each in tmp_path.iterdir()] == ["kept.json"]
+    assert json.loads(file.read_bytes()) == ["old"]
+
+
+def test_a_folder_that_can_not_be_written_to_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationError, match="can not write to"):
+        recording_folder.create_folder(tmp_path / "file" / "below")
+    recording_folder.create_folder(tmp_path / "new" / "folder")
+    assert [*(tmp_path / "new" / "folder").iterdir()] == []

@@ -1,0 +1,189 @@
+"""Pacing and chunking, by their steps: no test waits for a clock."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from mockserver.errors import ConfigurationError
+from mockserver.server.delivery.chunking import apply_chunking, parse_chunking
+from mockserver.server.delivery.pacing import Pace, apply_pace, parse_pace
+from mockserver.server.delivery.steps import Close, Send, Step, Wait
+from mockserver.testing.mock import MockServer
+from mockserver.wire import sse
+from tests.asking import until
+
+
+def delta(text: str) -> Send:
+    data = json.dumps({"type": "response.output_text.delta", "delta": text}, separators=(",", ":"))
+    return Send(sse.encode(data, event="response.output_text.delta"))
+
+
+CREATED = Send(sse.encode('{"type":"response.created"}', event="response.created"))
+STREAM = [CREATED, delta("One two"), delta(" three"), Send(b"data: end\n\n")]
+
+
+def waits(steps: list[Step]) -> list[float]:
+    return [round(step.seconds * 1000, 3) for step in steps if isinstance(step, Wait)]
+
+
+def pace(text: str) -> Pace:
+    found = parse_pace(text)
+    assert found is not None
+    return found
+
+
+def test_fixed_waits_before_each_event() -> None:
+    assert waits([*apply_pace(STREAM, pace("fixed:20"), 0)]) == [20, 20, 20, 20]
+    assert parse_pace("none") is None
+
+
+def test_a_model_takes_its_time_for_the_first_text_and_then_for_each_token() -> None:
+    steps = [*apply_pace(STREAM, pace("model:300,50"), 0)]
+    assert waits(steps) == [300, 20]
+    assert steps[:2] == [CREATED, Wait(0.3)]
+
+
+def test_jitter_follows_the_seed() -> None:
+    one, again, two = (waits([*apply_pace(STREAM * 5, pace("model:100,50,0.5"), seed)]) for seed in (1, 1, 2))
+    assert one == again != two
+    assert all(10 <= each <= 150 for each in one)
+
+
+def test_a_body_waits_once() -> None:
+    body = Send(b'{"usage":{"output_tokens":10}}')
+    assert waits([*apply_pace([body], pace("fixed:7"), 0)]) == [7]
+    assert waits([*apply_pace([body], Pace(per_token_ms=5), 0)]) == [50]
+
+
+@pytest.mark.parametrize("text", ["bytes:1", "bytes:7", "random", "coalesced"])
+def test_cutting_loses_nothing(text: str) -> None:
+    chunking = parse_chunking(text)
+    assert chunking is not None
+    steps = [*apply_chunking([*STREAM, Wait(1), delta("é"), Close()], chunking, 3)]
+    whole = b"".join(step.data for step in [*STREAM, delta("é")])
+    assert b"".join(step.data for step in steps if isinstance(step, Send)) == whole
+    assert steps[-1] == Close()
+    assert [step for step in steps if isinstance(step, Wait)] == [Wait(1)]
+    sizes = [len(step.data) for step in steps if isinstance(step, Send)]
+    if text.startswith("bytes"):
+        assert set(sizes[:-1]) == {int(text[6:])}
+    assert (len(sizes) == 1) == (text == "coalesced")
+    assert steps == [*apply_chunking([*STREAM, Wait(1), delta("é"), Close()], chunking, 3)]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "fixed", "fixed:x", "fixed:-1", "model:1", "model:1,0", "model:1,2,1.5", "fixed:999999"]
+)
+def test_no_pace(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="pace"):
+        parse_pace(text)
+
+
+@pytest.mark.parametrize("text", ["", "bytes:0", "bytes:x", "events"])
+def test_no_chunking(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="a chunking is"):
+        parse_chunking(text)
+
+
+@pytest.mark.parametrize("chunking", ["event", "coalesced", "bytes:5", "random"])
+def test_the_bytes_are_the_same_however_they_are_cut(chunking: str) -> None:
+    def body(**settings: str) -> bytes:
+        with MockServer(seed=4, strict=False, **settings) as server, server.httpx() as client:  # type: ignore[arg-type]
+            asked = {"model": server.model, "input": "x", "stream": True}
+            return client.post("/responses", json=asked).content
+
+    assert body(chunking=chunking, pace="fixed:0.1") == body()
+
+
+def test_a_reply_has_a_pace_of_its_own() -> None:
+    with MockServer(pace="fixed:60000") as server, server.httpx() as client:
+        server.reply("Quick.", pace="none", chunking="bytes:9")
+        reply = client.post("/responses", json={"model": server.model, "input": "x"})
+        assert reply.json()["output"][0]["content"][0]["text"] == "Quick."
+        with pytest.raises(ConfigurationError, match="a pace is"):
+            server.reply("x", pace="slow")
+
+
+def read_up_to(pieces: Iterator[bytes], end: bytes) -> bytes:
+    """What comes up to something, and with it."""
+    read = b""
+    while end not in read:
+        read += next(pieces)
+    return read
+
+
+BODY = {"model": "qwen3-max-2026-01-23", "input": "x", "stream": True}
+
+
+def test_each_piece_comes_when_the_clock_is_moved() -> None:
+    with MockServer(pace="model:2000,1", pauses="clock") as server, server.httpx() as client:
+        server.reply(chunks=["One", "two three", "four"])
+        start = server.clock.now()
+        with client.stream("POST", "/responses", json=BODY) as reply:
+            pieces = reply.iter_raw()
+            assert b".delta" not in read_up_to(pieces, b"response.content_part.added")
+            server.clock.advance(1.999)
+            until(lambda: server.clock.waiter_count == 1)
+            server.clock.advance(0.001)
+            assert b'"delta":"two' not in read_up_to(pieces, b'"delta":"One"')
+            server.clock.advance(2)
+            assert b'"delta":"four"' not in read_up_to(pieces, b'"delta":"two three"')
+            server.clock.advance(1000)
+            assert b"response.completed" in b"".join(pieces)
+        entry = server.journal.last
+        until(lambda: entry.end is not None)
+        assert (entry.at, entry.first_byte, entry.end) == (start, start, start + 1004)
+        assert not entry.left
+
+
+def test_a_body_and_a_delay_wait_for_the_clock_too() -> None:
+    with (
+        MockServer(pace="fixed:30000", pauses="clock") as server,
+        server.httpx() as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        server.reply("Slow.")
+        start = server.clock.now()
+        body, headers = {**BODY, "stream": False}, {"x-mock-delay": "10000"}
+        reply = pool.submit(client.post, "/responses", json=body, headers=headers)
+        until(lambda: server.clock.waiter_count == 1)
+        server.clock.advance(10)
+        until(lambda: len(server.journal) == 1 and server.clock.waiter_count == 1)
+        assert not reply.done()
+        server.clock.advance(30)
+        assert reply.result().status_code == 200
+        entry = server.journal.last
+        until(lambda: entry.end is not None)
+        assert (entry.at, entry.first_byte, entry.end) == (start, start + 40, start + 40)
+
+
+def test_a_client_that_does_not_wait_is_in_the_journal() -> None:
+    with MockServer(pace="fixed:60000", pauses="clock") as server, server.httpx() as client:
+        server.reply("Slow.")
+        with client.stream("POST", "/responses", json=BODY):
+            pass
+        entry = server.journal.last
+        until(lambda: entry.left and entry.end is not None)
+        assert (entry.first_byte, server.clock.waiter_count) == (None, 0)
+
+
+def test_without_a_seed_there_is_no_clock_to_pause_by() -> None:
+    with pytest.raises(ConfigurationError, match="no clock of its own to pause by"):
+        MockServer(seed=None, pauses="clock")
+    with pytest.raises(ConfigurationError, match="pauses is machine or clock, not 'none'"):
+        MockServer(pauses="none")
+
+
+def test_a_request_can_ask_for_a_delay() -> None:
+    with MockServer(strict=False) as server, server.httpx() as client:
+        body = {"model": server.model, "input": "x"}
+        reply = client.post("/responses", json=body, headers={"x-mock-delay": "80"})
+        assert reply.elapsed.total_seconds() >= 0.08
+        for wrong in ("-1", "soon", "9999999"):
+            refused = client.post("/responses", json=body, headers={"x-mock-delay": wrong})
+            assert refused.status_code == 400
+            assert refused.json()["message"].startswith("x-mock-delay: milliseconds from 0 to 600000, not ")
