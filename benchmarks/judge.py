@@ -22,8 +22,8 @@ from mockserver.contract.check import check_response, check_stream
 from mockserver.profiles import DEFAULT_PROFILE
 from mockserver.replies.script import FunctionCall, Message, Reasoning, Script, ToolCall
 from mockserver.testing.strategies.framing import frames_of
-from mockserver.testing.strategies.replies import Reply, declared, render_events, render_response
-from mockserver.testing.strategies.values import look
+from mockserver.testing.strategies.replies import ReplySpec, tools_for_script, render_events, render_response
+from mockserver.testing.strategies.values import render_context
 
 GOAL = 150_000
 ROUNDS = 7
@@ -42,8 +42,8 @@ SCRIPT = Script(
 
 
 def main() -> int:
-    here = look(DEFAULT_PROFILE, "wire")
-    reply = Reply(SCRIPT, here.profile.models[0], 1769084048, "auto", tools=declared(SCRIPT, here))
+    here = render_context(DEFAULT_PROFILE, "wire")
+    reply = ReplySpec(SCRIPT, here.profile.models[0], 1769084048, "auto", tools=tools_for_script(SCRIPT, here))
     events = render_events(reply, here)
     response = render_response(reply, here)
     lines = [orjson.dumps(event) for event in events]

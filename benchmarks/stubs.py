@@ -19,8 +19,8 @@ from mockserver.replies.script import message
 from mockserver.server.request_facts import parse_request
 from mockserver.server.stubs.matchers import IncomingRequest, build_matcher
 from mockserver.server.engine.pipeline import respond
-from mockserver.server.sessions import Session, open_session
-from mockserver.server.store import MemoryStore
+from mockserver.server.state.sessions import Session, open_session
+from mockserver.server.state.store import MemoryStore
 
 GOAL = 1.3
 FEW, MANY = 10, 10_000

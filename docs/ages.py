@@ -10,14 +10,18 @@ from mockserver.contract.operations import OPERATIONS
 from mockserver.contract.schema.overlays import is_known, union_branches
 from mockserver.contract.schema.registry import ProfileSchemas, load_schemas
 from mockserver.profiles import load_profile_document, load_profile, profile_names
-from mockserver.server.faults import ServiceFault, load_service_faults
+from mockserver.server.delivery.faults import ServiceFault, load_service_faults
 
 __all__ = ["PROFILES", "Cell", "cells", "profiles_page"]
 
 #: The ages of the service that can be played; the other profiles are other services.
 PROFILES = sorted(
-    (name for name in profile_names() if load_profile_document(name)["renderings"] and name.startswith("qwen-")),
-    key=lambda name: str(load_profile_document(name)["facts"]["age"]["value"]),
+    (
+        name
+        for name in profile_names()
+        if load_profile_document(name)["renderings"] and name.startswith("qwen-")
+    ),
+    key=lambda name: str(load_profile_document(name)["facts"]["date"]["value"]),
 )
 
 _WORDS = {

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from mockserver.contract.operations import profile_operations
 from mockserver.contract.schema.registry import load_schemas
 from mockserver.profiles import load_profile_document, load_profile
-from mockserver.testing.strategies.variants import EVENTS
+from mockserver.testing.strategies.variants import VARIANT_EVENTS
 
 __all__ = ["LEFT_OUT", "LLMPROBE", "NAME", "neighbour"]
 
@@ -92,9 +92,9 @@ def neighbour() -> Iterator[str]:
         + ".\n"
     )
     yield f"Parameters: {', '.join(f'`{name}`' for name in about.parameters)}; others are ignored.\n"
-    sent = (each for each in known.event_types if each not in EVENTS)
+    sent = (each for each in known.event_types if each not in VARIANT_EVENTS)
     yield f"Events that the mock sends: {_listed(sent)}.\n"
-    yield f"Events that only the judge takes and the strategies draw: {_listed(EVENTS)};"
+    yield f"Events that only the judge takes and the strategies draw: {_listed(VARIANT_EVENTS)};"
     yield "so are, of the items, `compaction` in a response and `function_call_output`. Types of items,"
     yield "events and tools with a name before them (`acme:search`) are extensions: legal, and unknown.\n"
     yield "## What is left out\n"

@@ -206,7 +206,9 @@ def load_exchange_folder(folder: Path) -> tuple[Exchange, ...]:
 @cache
 def packaged_exchanges(profile: str) -> tuple[Exchange, ...]:
     """The documented samples of a profile."""
-    return _parse_unique_exchanges((f"{name}.json", data) for name, data in resources.json_files("fixtures", profile))
+    return _parse_unique_exchanges(
+        (f"{name}.json", data) for name, data in resources.json_files("fixtures", profile)
+    )
 
 
 def recorded_chunks(http: Mapping[str, Any]) -> Iterator[tuple[float, bytes]]:

@@ -158,7 +158,7 @@ def profile_names() -> tuple[str, ...]:
 def latest_profile_name() -> str:
     """Name of the newest age that can be played."""
     played = [name for name in profile_names() if load_profile_document(name)["renderings"]]
-    return max(played, key=lambda name: str(load_profile_document(name)["facts"]["age"]["value"]))
+    return max(played, key=lambda name: str(load_profile_document(name)["facts"]["date"]["value"]))
 
 
 @cache

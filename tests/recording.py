@@ -137,7 +137,7 @@ def judge(crossing: Crossing) -> list[str]:
 
 def _is_broken(crossing: Crossing) -> bool:
     """Whether the answer was broken on the wire by name; one that breaks a rule must break just that."""
-    from mockserver.server.faults import wire_faults
+    from mockserver.server.delivery.faults import wire_faults
 
     return crossing.headers.get("x-mock-fault") in wire_faults()
 

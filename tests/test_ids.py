@@ -34,5 +34,7 @@ def test_seed_session_request_and_occurrence_each_change_all_ids() -> None:
 
 def test_id_formats() -> None:
     digits = IdSource(1).draw(DIGEST, 0, 1)[0]
-    assert re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-9[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", format_uuid(digits))
+    assert re.fullmatch(
+        r"[0-9a-f]{8}-[0-9a-f]{4}-9[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", format_uuid(digits)
+    )
     assert re.fullmatch(r"call_[0-9a-f]{24}", format_call_id(digits))

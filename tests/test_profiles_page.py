@@ -13,9 +13,9 @@ from mockserver.contract.check import check_body, check_request
 from mockserver.contract.operations import OPERATIONS
 from mockserver.contract.schema.registry import load_schemas
 from mockserver.profiles import load_profile
-from mockserver.server.faults import load_service_faults
+from mockserver.server.delivery.faults import load_service_faults
 from mockserver.testing.mock import MockServer
-from mockserver.testing.strategies.values import declaration
+from mockserver.testing.strategies.values import tool_declaration
 from tests.asking import Asker
 from tests.contract import rendered_samples
 
@@ -99,9 +99,9 @@ def test_parameters(cell: Cell, ask: Asker) -> None:
 @pytest.mark.parametrize("cell", cells_of_kind("tool"))
 def test_tools(cell: Cell, ask: Asker) -> None:
     tool = load_profile(PROFILES[-1]).tools.get(cell.name)
-    declared = [{"type": "function", "name": "f"}] if cell.name == "function" else [declaration(cell.name)]
+    declared = [{"type": "function", "name": "f"}] if cell.name == "function" else [tool_declaration(cell.name)]
     if tool is not None and tool.needs_tool is not None:
-        declared.append(declaration(tool.needs_tool))
+        declared.append(tool_declaration(tool.needs_tool))
     wanted = "function_call" if tool is None else tool.item
     asked = {"tools": declared, "enable_thinking": True}
     for response in (ask.ask("x", **asked), ask.stream("x", **asked)[-1]["response"]):

@@ -12,7 +12,7 @@ from mockserver.contract.files import CheckResult
 from mockserver.contract.findings import Finding, Severity
 from mockserver.contract.formatting import escape_unprintable
 from mockserver.server.http.access_log import AccessLog
-from mockserver.server.journal import Entry
+from mockserver.server.state.journal import Entry
 from mockserver.wire.redaction import redact
 
 __all__ = ["Asked", "Tally"]

@@ -15,8 +15,8 @@ from mockserver.cli.settings import give_up
 from mockserver.errors import ConfigurationError, InvalidExchange, MockServerError
 from mockserver.exchanges import Exchange, load_exchange_folder
 from mockserver.profiles import DEFAULT_PROFILE
-from mockserver.reports.texts import counted
-from mockserver.server.sessions import open_session
+from mockserver.reports.texts import format_count
+from mockserver.server.state.sessions import open_session
 
 __all__ = ["exchanges"]
 
@@ -39,7 +39,7 @@ def check(folders: tuple[Path, ...]) -> None:
                 _open(exchange)
         except MockServerError as error:
             give_up(f"{folder}: {error}", 1)
-        print(f"{folder}: {counted(len(loaded), 'exchange')}, all good")
+        print(f"{folder}: {format_count(len(loaded), 'exchange')}, all good")
 
 
 def _open(exchange: Exchange) -> None:

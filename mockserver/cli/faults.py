@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from mockserver.cli.settings import give_up
-from mockserver.server.faults import catalogue
+from mockserver.server.delivery.faults import catalogue
 
 __all__ = ["faults"]
 

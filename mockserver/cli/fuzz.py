@@ -20,8 +20,8 @@ from mockserver.errors import MockServerError
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
 
 if TYPE_CHECKING:
-    from mockserver.testing.cases.search import Found, Search
-    from mockserver.testing.fuzz import CommandPlay
+    from mockserver.testing.cases.search import FailingCase, Search
+    from mockserver.testing.fuzz import CommandRunner
 
 __all__ = ["fuzz"]
 
@@ -67,12 +67,12 @@ def fuzz(command: tuple[str, ...], **options: Any) -> None:
     Exit status: 0 nothing found, 1 a case that breaks the client, 2 it could not be run.
     """
     try:
-        from mockserver.testing.cases.plan import FAULTS, ODDITIES
+        from mockserver.testing.cases.plan import CASE_FAULTS, LEGAL_VARIATIONS
     except ImportError as error:
         give_up(f"{error.name} is missing: pip install 'responses-mockserver[pytest]'", 2)
-    unknown = sorted(set(options["skip"]) - {*FAULTS, *ODDITIES})
+    unknown = sorted(set(options["skip"]) - {*CASE_FAULTS, *LEGAL_VARIATIONS})
     if unknown:
-        give_up(f"--skip {unknown[0]}: there are: {', '.join((*FAULTS, *ODDITIES))}", 2)
+        give_up(f"--skip {unknown[0]}: there are: {', '.join((*CASE_FAULTS, *LEGAL_VARIATIONS))}", 2)
     try:
         raise SystemExit(_fuzz(command, options))
     except MockServerError as error:
@@ -84,16 +84,16 @@ def fuzz(command: tuple[str, ...], **options: Any) -> None:
 
 
 def _fuzz(command: Sequence[str], options: dict[str, Any]) -> int:
-    from mockserver.server.sessions import AnyModel
-    from mockserver.testing.cases.door import Door
+    from mockserver.server.state.sessions import AnyModel
+    from mockserver.testing.cases.door import CaseServer
     from mockserver.testing.children import Children
-    from mockserver.testing.fuzz import CommandPlay
+    from mockserver.testing.fuzz import CommandRunner
 
     profile, model = load_profile(options["profile"]), options["model"] or ""
     children = Children()
     models = AnyModel() if model not in ("", *profile.models) else None
-    with Door(profile=profile.name, rendering=options["rendering"], models=models) as door:
-        play = CommandPlay(command, door, children, options["timeout"], options["expect"] == "text", model)
+    with CaseServer(profile=profile.name, rendering=options["rendering"], models=models) as door:
+        play = CommandRunner(command, door, children, options["timeout"], options["expect"] == "text", model)
         try:
             if options["replay"]:
                 return _replay(play, options)
@@ -102,57 +102,57 @@ def _fuzz(command: Sequence[str], options: dict[str, Any]) -> int:
             children.close()
 
 
-def _replay(play: CommandPlay, options: dict[str, Any]) -> int:
-    from mockserver.testing.cases.kept import read_case
-    from mockserver.testing.cases.search import Found
-    from mockserver.testing.cases.verdicts import judge
-    from mockserver.testing.cases.words import case_lines
+def _replay(play: CommandRunner, options: dict[str, Any]) -> int:
+    from mockserver.testing.cases.kept import load_plan
+    from mockserver.testing.cases.search import FailingCase
+    from mockserver.testing.cases.verdicts import check_outcome
+    from mockserver.testing.cases.words import describe_case
 
-    plan = read_case(options["cases"], options["replay"], play.door.look.profile.name)
+    plan = load_plan(options["cases"], options["replay"], play.server.context.profile.name)
     outcome = play(plan)
-    failure = judge(plan, outcome)
+    failure = check_outcome(plan, outcome)
     if failure is None:
-        print(f"passed: case {plan.id}, {outcome.how}")
-        print("\n".join(case_lines(plan, play.door.look)))
+        print(f"passed: case {plan.id}, {outcome.end_reason}")
+        print("\n".join(describe_case(plan, play.server.context)))
         return 0
-    _print(Found(plan, outcome, failure), play, options)
+    _print(FailingCase(plan, outcome, failure), play, options)
     return 1
 
 
-def _search(play: CommandPlay, options: dict[str, Any]) -> int:
-    from mockserver.testing.cases.kept import keep, kept
+def _search(play: CommandRunner, options: dict[str, Any]) -> int:
+    from mockserver.testing.cases.kept import save_case, load_saved_plans
     from mockserver.testing.cases.search import Search
-    from mockserver.testing.cases.words import events_of
+    from mockserver.testing.cases.words import payloads_before_fault
 
-    profile = play.door.look.profile
+    profile = play.server.context.profile
     number = random.randrange(1 << 32) if options["seed"] is None else options["seed"]
     search = Search(play, profile, options["examples"], number, options["jobs"], options["skip"])
     begun = time.monotonic()
     with _progress(search):
-        found = search.run(kept(options["cases"], profile.name))
+        found = search.run(load_saved_plans(options["cases"], profile.name))
     if found is None:
-        print(f"nothing found: {search.played} cases in {time.monotonic() - begun:.1f} s, seed {number}")
+        print(f"nothing found: {search.cases_run} cases in {time.monotonic() - begun:.1f} s, seed {number}")
         return 0
-    shown = events_of(found.plan, play.door.look)
-    keep(options["cases"], found.plan, found.failure, profile.name, shown)
+    shown = payloads_before_fault(found.plan, play.server.context)
+    save_case(options["cases"], found.plan, found.failure, profile.name, shown)
     _print(found, play, options)
-    took = f"{found.cases} cases to find it, {found.shrunk} to make it small"
+    took = f"{found.cases_run} cases to find it, {found.shrink_runs} to make it small"
     print(f"{took}; {time.monotonic() - begun:.1f} s, seed {number}")
     return 1
 
 
-def _print(found: Found, play: CommandPlay, options: dict[str, Any]) -> None:
-    from mockserver.testing.cases.controls import diagnosis
-    from mockserver.testing.cases.words import case_lines
+def _print(found: FailingCase, play: CommandRunner, options: dict[str, Any]) -> None:
+    from mockserver.testing.cases.controls import find_cause
+    from mockserver.testing.cases.words import describe_case
 
     print(f"FAILED: {found.failure.message}")
-    print(f"Broke:  {diagnosis(found, play)}")
+    print(f"Broke:  {find_cause(found, play)}")
     for line in found.failure.details:
         print(f"  {line}")
-    print("\n".join(case_lines(found.plan, play.door.look)))
-    if found.outcome.said:
+    print("\n".join(describe_case(found.plan, play.server.context)))
+    if found.outcome.stderr_tail:
         print("Its standard error ends with:")
-        print("\n".join(f"  {escape_unprintable(line)}" for line in found.outcome.said.splitlines()))
+        print("\n".join(f"  {escape_unprintable(line)}" for line in found.outcome.stderr_tail.splitlines()))
     print(f"Replay: {_command_line(found.plan.id, play.command, options)}")
 
 

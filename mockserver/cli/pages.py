@@ -8,11 +8,11 @@ from dataclasses import replace
 
 from mockserver.cli.judged import Judged
 from mockserver.contract.findings import Severity
-from mockserver.reports.covering import coverage_of
-from mockserver.reports.model import Body, Exchange, Page, made_now
-from mockserver.reports.page import html
-from mockserver.reports.reading import read_file
-from mockserver.reports.texts import counted
+from mockserver.reports.covering import coverage_by_profile
+from mockserver.reports.model import MessageBody, ReportExchange, ReportPage, report_time
+from mockserver.reports.page import render_page
+from mockserver.reports.reading import exchange_from_file
+from mockserver.reports.texts import format_count
 from mockserver.wire import json
 from mockserver.wire.redaction import redact
 
@@ -28,31 +28,31 @@ def page(judged: Sequence[Judged], failing: Container[Severity]) -> str:
         ("judged by", ", ".join(profiles) or "nothing"),
         ("size", f"{sum(len(each.data) for each in judged) / 1000:,.1f} kB"),
     ]
-    told = Page(
+    told = ReportPage(
         title="Contract check",
-        subject=redact(judged[0].file) if len(judged) == 1 else counted(len(judged), "exchange"),
+        subject=redact(judged[0].file) if len(judged) == 1 else format_count(len(judged), "exchange"),
         verdict=_verdict(broken, len(judged)),
-        good=not broken,
-        made=made_now(),
-        facts=tuple(facts),
+        passed=not broken,
+        created_at=report_time(),
+        metadata=tuple(facts),
         exchanges=exchanges,
-        coverage=coverage_of(exchanges),
+        coverage=coverage_by_profile(exchanges),
     )
-    return html(told)
+    return render_page(told)
 
 
-def _exchange(each: Judged) -> Exchange:
+def _exchange(each: Judged) -> ReportExchange:
     """A file; of a chat request also what it is for the Responses API."""
     verdict = each.verdict
-    told = read_file(
+    told = exchange_from_file(
         each.file, each.data, verdict.kind, each.findings, verdict.profile, verdict.profile_reason
     )
     form = verdict.migration
     if form is None:
         return told
-    body = Body("Its form for the Responses API", redact(json.dumps(form.body).decode()), is_json=True)
+    body = MessageBody("Its form for the Responses API", redact(json.dumps(form.body).decode()), is_json=True)
     notes = tuple((redact(note.pointer), redact(note.message)) for note in form.notes)
-    return replace(told, reply=body, about=(*told.about, *notes))
+    return replace(told, reply=body, details=(*told.details, *notes))
 
 
 def _verdict(broken: int, files: int) -> str:

@@ -147,7 +147,7 @@ def _relay(
     from mockserver.live.relay import Relay, RelayOptions
     from mockserver.recordings.canonical_requests import parse_mask
     from mockserver.recordings.recorder import Recorder
-    from mockserver.server.journal import Journal
+    from mockserver.server.state.journal import Journal
 
     door = RelayOptions(
         urlsplit(place.base_url).path,

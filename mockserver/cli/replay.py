@@ -78,7 +78,7 @@ def _serve(
     from mockserver.recordings.replay import ReplayApp
     from mockserver.server.http.access_log import AccessLog
     from mockserver.server.http.uvicorn_runner import listener_url, run_forever
-    from mockserver.server.journal import Journal
+    from mockserver.server.state.journal import Journal
 
     logbook = AccessLog(None if quiet else sys.stderr)
     app = ReplayApp(playback, profile, bases, Journal(), on_entry=logbook.add)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import socket
 
     from mockserver.server.http.responses_endpoint import Services
-    from mockserver.server.sessions import Session
+    from mockserver.server.state.sessions import Session
 
 __all__ = ["accepted_keys", "open_services", "serve"]
 
@@ -135,9 +135,9 @@ def open_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: Any
     from mockserver.server.access import AllowedHosts, ApiKeys
     from mockserver.server.http.access_log import AccessLog
     from mockserver.server.http.responses_endpoint import Services
-    from mockserver.server.reloading import ExchangeFolder
-    from mockserver.server.sessions import MAX_COUNTED_REQUESTS, AnyModel, open_session
-    from mockserver.server.store import MemoryStore
+    from mockserver.server.state.sessions import MAX_COUNTED_REQUESTS, AnyModel, open_session
+    from mockserver.server.state.store import MemoryStore
+    from mockserver.server.stubs.exchange_folder import ExchangeFolder
 
     if settings["profile"] == LATEST:
         settings["profile"] = latest_profile_name()
@@ -170,8 +170,8 @@ def open_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: Any
 def _behave(session: Session, settings: Mapping[str, Any]) -> None:
     """Faults, pace and limits of a session, as the options say."""
     from mockserver.server.delivery.delivery import Delivery
-    from mockserver.server.faults import parse_fault
-    from mockserver.server.limits import RateLimiter, parse_limits
+    from mockserver.server.delivery.faults import parse_fault
+    from mockserver.server.state.rate_limits import RateLimiter, parse_limits
 
     limits = parse_limits(settings.get("limit", ()))
     session.limiter = RateLimiter(limits) if limits else None

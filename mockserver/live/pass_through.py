@@ -18,8 +18,8 @@ from mockserver.contract.operations import find_operation
 from mockserver.live.client import MAX_REPLY_BYTES
 from mockserver.profiles import Profile
 from mockserver.server.errors import ApiError, render_error
-from mockserver.server.journal import Entry, EntryDetails, RequestHead
-from mockserver.server.sessions import AnyModel
+from mockserver.server.state.journal import Entry, EntryDetails, RequestHead
+from mockserver.server.state.sessions import AnyModel
 from mockserver.wire import json
 
 __all__ = ["PassThroughExchange", "PassThroughChecker", "relative_path", "run_until_disconnect"]

@@ -35,7 +35,7 @@ from mockserver.profiles import Profile
 from mockserver.server.access import AllowedHosts, ApiKeys
 from mockserver.server.errors import ApiError
 from mockserver.server.http.request_body import ClientDisconnected, read_body
-from mockserver.server.journal import Journal
+from mockserver.server.state.journal import Journal
 from mockserver.wire import json
 from mockserver.wire.redaction import mask_secrets
 

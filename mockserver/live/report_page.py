@@ -10,10 +10,10 @@ from mockserver.live.client import Interaction
 from mockserver.live.endpoint import Endpoint
 from mockserver.live.verification import ProbeResult, VerificationRun
 from mockserver.profiles import load_profile
-from mockserver.reports.model import Exchange, Page, Table, made_now
-from mockserver.reports.page import html
-from mockserver.reports.reading import Asked, read_asked
-from mockserver.reports.texts import counted, milliseconds
+from mockserver.reports.model import ReportExchange, ReportPage, Table, report_time
+from mockserver.reports.page import render_page
+from mockserver.reports.reading import RawExchange, exchange_from_raw
+from mockserver.reports.texts import format_count, format_duration
 
 __all__ = ["render_report_page"]
 
@@ -25,24 +25,24 @@ def render_report_page(report: Mapping[str, Any], run: VerificationRun) -> str:
     facts = [
         ("judged as", f"{run.profile}, {run.profile_reason}"),
         ("model", run.model),
-        ("spent", f"{counted(spent['requests'], 'request')}, {counted(spent['tokens'], 'token')}"),
-        ("time of the answers", milliseconds(seconds)),
+        ("spent", f"{format_count(spent['requests'], 'request')}, {format_count(spent['tokens'], 'token')}"),
+        ("time of the answers", format_duration(seconds)),
     ]
     if run.partial_reason:
         facts.append(("partial", run.partial_reason))
-    told = Page(
+    told = ReportPage(
         title="Verification",
         subject=run.endpoint.base_url,
         verdict=", ".join(f"{count} {name}" for name, count in report["verdicts"].items() if count)
         or "nothing",
-        good=not (run.has_failures or run.has_new_drift or run.partial_reason),
-        made=made_now(),
-        facts=tuple((what, run.endpoint.redact(value)) for what, value in facts),
+        passed=not (run.has_failures or run.has_new_drift or run.partial_reason),
+        created_at=report_time(),
+        metadata=tuple((what, run.endpoint.redact(value)) for what, value in facts),
         exchanges=tuple(each for outcome in run.results for each in _exchanges(outcome, run)),
         coverage={run.profile: ContractCoverage(*(tuple(names) for names in report["coverage"].values()))},
         tables=_tables(report, run.endpoint),
     )
-    return run.endpoint.redact(html(told))
+    return run.endpoint.redact(render_page(told))
 
 
 def _tables(report: Mapping[str, Any], endpoint: Endpoint) -> tuple[Table, ...]:
@@ -69,25 +69,25 @@ def _total_milliseconds(requests: list[dict[str, Any]]) -> str:
     return f"{sum(times):,.0f}" if times else ""
 
 
-def _exchanges(result: ProbeResult, run: VerificationRun) -> Iterator[Exchange]:
+def _exchanges(result: ProbeResult, run: VerificationRun) -> Iterator[ReportExchange]:
     for number, crossing in enumerate(result.interactions, start=1):
         more = f" {number}" if len(result.interactions) > 1 else ""
         findings = tuple(each.finding for each in result.findings if each.interaction is crossing)
-        yield read_asked(
-            Asked(
+        yield exchange_from_raw(
+            RawExchange(
                 name=f"{result.probe.title}{more}",
                 profile=run.profile,
                 method=crossing.request.method,
                 path=load_profile(run.profile).base_path + crossing.request.path,
                 status=crossing.status,
-                request=crossing.request.content,
-                pieces=crossing.chunks,
-                findings=findings,
-                headers=crossing.headers,
+                request_body=crossing.request.content,
+                chunks=crossing.chunks,
+                reply_findings=findings,
+                reply_headers=crossing.headers,
                 secrets=_secrets(crossing, run),
                 group=result.probe.id,
-                seconds=crossing.duration,
-                about=_exchange_details(result, crossing),
+                duration=crossing.duration,
+                details=_exchange_details(result, crossing),
             )
         )
 

@@ -23,7 +23,7 @@ from mockserver.recordings.recorded_exchanges import (
     pending_recording,
     unrecorded_reason,
 )
-from mockserver.server.journal import Entry
+from mockserver.server.state.journal import Entry
 
 __all__ = ["Recorder", "RecordingResult"]
 

@@ -21,7 +21,7 @@ from mockserver.recordings.playback_queue import PlaybackQueue
 from mockserver.server.access import AllowedHosts, ApiKeys
 from mockserver.server.errors import ApiError, UnmatchedRequest
 from mockserver.server.http.request_body import ClientDisconnected, read_body
-from mockserver.server.journal import Entry, Journal
+from mockserver.server.state.journal import Entry, Journal
 
 __all__ = [
     "INSTANT",

@@ -275,7 +275,9 @@ class _Draw:
         least, most = limits(way, "minProperties", "maxProperties", _MAX_MEMBERS)
         required = names_with(way, [])
         if len(required) > _MAX_ITEMS:
-            raise UnsatisfiableSchema(where(way, "required", "dependentRequired"), "more members than are drawn")
+            raise UnsatisfiableSchema(
+                where(way, "required", "dependentRequired"), "more members than are drawn"
+            )
         if len(required) > most:
             raise UnsatisfiableSchema(where(way, "maxProperties"), "more members are required")
         listed = list(dict.fromkeys(name for node in way for name in node.schema.get("properties", ())))

@@ -101,7 +101,9 @@ class BoundedSchema:
                 name = step.replace("~1", "/").replace("~0", "~")
                 found = found.below(int(name) if isinstance(found.schema, list) else name)
         except (KeyError, IndexError, TypeError, ValueError):
-            raise UnsatisfiableSchema(pointer((keyword,), node.pointer), "the reference leads nowhere") from None
+            raise UnsatisfiableSchema(
+                pointer((keyword,), node.pointer), "the reference leads nowhere"
+            ) from None
         return found
 
     def fault(self, value: Any) -> UnsatisfiableSchema | None:
@@ -125,7 +127,11 @@ class BoundedSchema:
                 # The library's errors carry those of all branches: dear, and only the first are read.
                 self._faults += 1
                 few = self._faults <= _MAX_FAULTS
-                return _first_fault(part, value) if few else UnsatisfiableSchema(node.pointer, "no value was found")
+                return (
+                    _first_fault(part, value)
+                    if few
+                    else UnsatisfiableSchema(node.pointer, "no value was found")
+                )
         return None
 
     def matches(self, pattern: str, text: str) -> bool:

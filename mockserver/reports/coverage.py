@@ -12,14 +12,14 @@ from mockserver.contract.rules import load_live_rules, load_rules
 from mockserver.profiles import load_profile
 from mockserver.reports.markup import Markup, tag
 
-__all__ = ["Row", "coverage", "rows_of"]
+__all__ = ["CoverageRow", "render_coverage", "coverage_rows"]
 
 _END_OF_NAME = re.compile(r"[.=~/]")
-_UNIONS = {"event": "events", "item": "item types", "input_item": "input types", "tool": "tool types"}
+_UNION_TITLES = {"event": "events", "item": "item types", "input_item": "input types", "tool": "tool types"}
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CoverageRow:
     """A part of the contract, and what of it was seen."""
 
     name: str
@@ -34,28 +34,28 @@ class Row:
         return len(self.seen) / max(1, len(self.seen) + len(self.missing))
 
 
-def rows_of(profile: str, covered: ContractCoverage, asked: Container[str]) -> list[Row]:
+def coverage_rows(profile: str, covered: ContractCoverage, requested_operations: Container[str]) -> list[CoverageRow]:
     """Operations and unions first, then rules by their family, then objects by name."""
     parts: dict[str, tuple[list[str], list[str]]] = {}
     for each, at in ((covered.seen, 0), (covered.missing, 1)):
         for name in each:
             parts.setdefault(_END_OF_NAME.split(name, maxsplit=1)[0], ([], []))[at].append(name)
     rows = [
-        Row(_UNIONS.get(name, name), "union" if name in _UNIONS else "object", tuple(seen), tuple(missing))
+        CoverageRow(_UNION_TITLES.get(name, name), "union" if name in _UNION_TITLES else "object", tuple(seen), tuple(missing))
         for name, (seen, missing) in parts.items()
     ]
-    rows += _rules(covered)
+    rows += _rule_rows(covered)
     names = [each.name for each in profile_operations(load_profile(profile))]
-    seen_names = tuple(name for name in names if name in asked)
-    rows.append(Row("operations", "union", seen_names, tuple(name for name in names if name not in asked)))
+    seen_names = tuple(name for name in names if name in requested_operations)
+    rows.append(CoverageRow("operations", "union", seen_names, tuple(name for name in names if name not in requested_operations)))
     order = ("union", "rules", "object")
     return sorted(rows, key=lambda row: (order.index(row.kind), row.name))
 
 
-def _rules(covered: ContractCoverage) -> Iterator[Row]:
+def _rule_rows(covered: ContractCoverage) -> Iterator[CoverageRow]:
     families = dict.fromkeys(name[:3] for name in (*covered.rules_checked, *covered.rules_not_checked))
     for family in families:
-        yield Row(
+        yield CoverageRow(
             f"rules {family}",
             "rules",
             tuple(name for name in covered.rules_checked if name.startswith(family)),
@@ -63,11 +63,11 @@ def _rules(covered: ContractCoverage) -> Iterator[Row]:
         )
 
 
-def coverage(
-    profile: str, covered: ContractCoverage, asked: Container[str], found: Mapping[str, int]
+def render_coverage(
+    profile: str, covered: ContractCoverage, requested_operations: Container[str], finding_counts: Mapping[str, int]
 ) -> Markup:
     """The table of a profile; `asked`: its operations, `found`: how many findings there are of each rule."""
-    rows = rows_of(profile, covered, asked)
+    rows = coverage_rows(profile, covered, requested_operations)
     seen, whole = len(covered.seen), len(covered.seen) + len(covered.missing)
     rules, all_rules = len(covered.rules_checked), len(covered.rules_checked) + len(covered.rules_not_checked)
     about = (
@@ -76,27 +76,27 @@ def coverage(
     )
     head = tag(
         "tr",
-        *(_column(name, kind) for name, kind in (("part of the contract", "text"), ("seen", "number"))),
-        _column("of", "number"),
-        _column("share", "number"),
+        *(_header_cell(name, kind) for name, kind in (("part of the contract", "text"), ("seen", "number"))),
+        _header_cell("of", "number"),
+        _header_cell("share", "number"),
     )
     return tag(
         "section",
         tag("h3", profile),
         tag("p", about, class_="note"),
         tag(
-            "table", tag("thead", head), tag("tbody", *(_row(row, found) for row in rows)), class_="sortable"
+            "table", tag("thead", head), tag("tbody", *(_render_row(row, finding_counts) for row in rows)), class_="sortable"
         ),
         class_="covered",
     )
 
 
-def _column(name: str, kind: str) -> Markup:
+def _header_cell(name: str, kind: str) -> Markup:
     return tag("th", name, scope="col", class_=kind)
 
 
-def _row(row: Row, found: Mapping[str, int]) -> Markup:
-    lists = [_names("seen", row.seen, row, found), _names("not seen", row.missing, row, found)]
+def _render_row(row: CoverageRow, finding_counts: Mapping[str, int]) -> Markup:
+    lists = [_name_list("seen", row.seen, row, finding_counts), _name_list("not seen", row.missing, row, finding_counts)]
     name = tag("details", tag("summary", row.name), *lists)
     whole = len(row.seen) + len(row.missing)
     bar = tag(
@@ -117,8 +117,8 @@ def _row(row: Row, found: Mapping[str, int]) -> Markup:
     )
 
 
-def _names(title: str, names: Iterable[str], row: Row, found: Mapping[str, int]) -> Markup | None:
-    shown = [_name(each, row, found) for each in names]
+def _name_list(title: str, names: Iterable[str], row: CoverageRow, finding_counts: Mapping[str, int]) -> Markup | None:
+    shown = [_name_item(each, row, finding_counts) for each in names]
     if not shown:
         return None
     return tag(
@@ -129,12 +129,12 @@ def _names(title: str, names: Iterable[str], row: Row, found: Mapping[str, int])
     )
 
 
-def _name(name: str, row: Row, found: Mapping[str, int]) -> Markup:
+def _name_item(name: str, row: CoverageRow, finding_counts: Mapping[str, int]) -> Markup:
     if row.kind == "union":
         return tag("li", tag("code", name.partition("~")[2] or name))
     if row.kind == "object":
         return tag("li", tag("code", name))
     rule = load_live_rules()[name] if name in load_live_rules() else load_rules()[name]
-    count = found.get(name, 0)
+    count = finding_counts.get(name, 0)
     told = tag("strong", f" {count:,} found") if count else None
     return tag("li", tag("code", name), f" {rule.title}", told, class_="rule-name")

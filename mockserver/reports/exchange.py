@@ -9,53 +9,53 @@ from dataclasses import replace
 from mockserver.contract.findings import Finding, Severity
 from mockserver.contract.formatting import comparison_lines, format_location, format_value
 from mockserver.reports import timeline
-from mockserver.reports.markup import Markup, data_block, join, tag
-from mockserver.reports.model import Body, Exchange, Kind, Mark, Stream
-from mockserver.reports.texts import counted, indented, milliseconds, utf16_length
+from mockserver.reports.markup import Markup, json_script, join_children, tag
+from mockserver.reports.model import MessageBody, ReportExchange, EventKind, ExchangeFinding, EventStream
+from mockserver.reports.texts import format_count, indent_json, format_duration, utf16_length
 
-__all__ = ["badge", "exchange", "exchanges", "glyph"]
+__all__ = ["severity_badge", "render_exchange", "render_exchanges", "severity_icon"]
 
 #: Findings of one exchange that are told one by one.
-_FINDINGS = 500
+_MAX_FINDINGS = 500
 #: Characters of a value that has room beside another.
-_SHORT = 48
-_WHOLE = "as a whole"
+_MAX_INLINE_CHARACTERS = 48
+_NO_LOCATION = "as a whole"
 
 
-def exchange(told: Exchange, number: int, *, is_open: bool) -> Markup:
+def render_exchange(exchange: ReportExchange, number: int, *, is_open: bool) -> Markup:
     """The exchange as an element that opens; `number` makes the ids within it its own."""
     name = f"x{number}"
     return tag(
         "details",
-        tag("summary", *_line(told)),
-        tag("div", *_inside(told, name), class_="inside"),
+        tag("summary", *_summary(exchange)),
+        tag("div", *_content(exchange, name), class_="inside"),
         class_="exchange",
         id=name,
         open=is_open,
-        data_severity=told.worst.value if told.worst else "clean",
+        data_severity=exchange.worst_severity.value if exchange.worst_severity else "clean",
     )
 
 
-def _line(told: Exchange) -> Iterator[Markup]:
-    counts = Counter(mark.finding.severity for mark in told.marks)
-    yield tag("span", glyph(told.worst), class_="verdict")
-    group = tag("span", told.group, " ", class_="group") if told.group else None
-    yield tag("h3", group, told.name)
-    yield tag("span", *(badge(each, counts[each]) for each in Severity if counts[each]), class_="badges")
-    yield tag("span", " · ".join(_measures(told)), class_="measures")
+def _summary(exchange: ReportExchange) -> Iterator[Markup]:
+    counts = Counter(mark.finding.severity for mark in exchange.findings)
+    yield tag("span", severity_icon(exchange.worst_severity), class_="verdict")
+    group = tag("span", exchange.group, " ", class_="group") if exchange.group else None
+    yield tag("h3", group, exchange.name)
+    yield tag("span", *(severity_badge(each, counts[each]) for each in Severity if counts[each]), class_="badges")
+    yield tag("span", " · ".join(_measures(exchange)), class_="measures")
 
 
-def _measures(told: Exchange) -> Iterator[str]:
-    yield told.kind
-    if told.profile:
-        yield told.profile
-    if told.stream is not None:
-        yield counted(sum(event.number is not None for event in told.stream.events), "event")
-    if told.seconds is not None:
-        yield milliseconds(told.seconds)
+def _measures(exchange: ReportExchange) -> Iterator[str]:
+    yield exchange.kind
+    if exchange.profile:
+        yield exchange.profile
+    if exchange.stream is not None:
+        yield format_count(sum(event.index is not None for event in exchange.stream.events), "event")
+    if exchange.duration is not None:
+        yield format_duration(exchange.duration)
 
 
-def glyph(severity: Severity | None) -> Markup:
+def severity_icon(severity: Severity | None) -> Markup:
     """A mark with a shape of its own for each severity; a tick where there is nothing."""
     if severity is None:
         path = tag("path", d="M3.5 8.5l3 3 6-7", class_="tick-mark")
@@ -66,123 +66,123 @@ def glyph(severity: Severity | None) -> Markup:
     return tag("svg", shape, class_=f"glyph {severity}", viewBox="0 0 16 16", role="img", aria_label=severity)
 
 
-def badge(severity: Severity, count: int) -> Markup:
+def severity_badge(severity: Severity, count: int) -> Markup:
     """How many findings there are of a severity."""
     noun = severity.value if count == 1 or severity is Severity.INFO else f"{severity}s"
     return tag("span", f"{count:,} {noun}", class_=f"badge {severity}")
 
 
-def _inside(told: Exchange, name: str) -> Iterator[Markup | None]:
-    if told.about:
-        pairs = (tag("div", tag("dt", what), tag("dd", value)) for what, value in told.about)
+def _content(exchange: ReportExchange, element_id: str) -> Iterator[Markup | None]:
+    if exchange.details:
+        pairs = (tag("div", tag("dt", what), tag("dd", value)) for what, value in exchange.details)
         yield tag("dl", *pairs, class_="about")
-    if told.marks:
-        yield _findings(told.marks)
-    if told.stream is not None:
-        yield _stream(told.stream, told.marks, name)
+    if exchange.findings:
+        yield _findings_section(exchange.findings)
+    if exchange.stream is not None:
+        yield _timeline_section(exchange.stream, exchange.findings, element_id)
     sides = [
-        _body(body, f"{name}-{part}", part)
-        for part, body in (("request", told.request), ("reply", told.reply))
+        _body_section(body, f"{element_id}-{part}", part)
+        for part, body in (("request", exchange.request), ("reply", exchange.reply))
         if body is not None
     ]
     yield tag("div", *sides, class_="sides") if sides else None
 
 
-def _findings(marks: Sequence[Mark]) -> Markup:
+def _findings_section(findings: Sequence[ExchangeFinding]) -> Markup:
     order = list(Severity)
-    worst_first = sorted(marks, key=lambda mark: order.index(mark.finding.severity))
-    rows = [_finding(mark) for mark in worst_first[:_FINDINGS]]
-    beyond = len(marks) - len(rows)
-    more = tag("p", f"and {counted(beyond, 'finding')} more", class_="note") if beyond else None
+    worst_first = sorted(findings, key=lambda mark: order.index(mark.finding.severity))
+    rows = [_finding_row(mark) for mark in worst_first[:_MAX_FINDINGS]]
+    beyond = len(findings) - len(rows)
+    more = tag("p", f"and {format_count(beyond, 'finding')} more", class_="note") if beyond else None
     return tag(
         "section",
-        tag("h4", "Findings ", tag("span", f"{len(marks):,}", class_="number")),
+        tag("h4", "Findings ", tag("span", f"{len(findings):,}", class_="number")),
         tag("ol", *rows, class_="findings"),
         more,
     )
 
 
-def _finding(mark: Mark) -> Markup:
-    found = mark.finding
+def _finding_row(exchange_finding: ExchangeFinding) -> Markup:
+    found = exchange_finding.finding
     return tag(
         "li",
-        glyph(found.severity),
+        severity_icon(found.severity),
         tag("code", found.rule, class_="rule"),
-        _place(mark),
+        _location(exchange_finding),
         tag("span", found.message, class_="message"),
-        _pair(found),
+        _comparison(found),
         class_=f"finding {found.severity}",
-        data_part=mark.part,
+        data_part=exchange_finding.part,
         data_event=None if found.event is None else str(found.event),
-        data_pointer=mark.pointer,
+        data_pointer=exchange_finding.pointer,
     )
 
 
-def _place(mark: Mark) -> Markup:
-    text = format_location(replace(mark.finding, pointer=mark.pointer))
-    if not mark.part:
+def _location(exchange_finding: ExchangeFinding) -> Markup:
+    text = format_location(replace(exchange_finding.finding, pointer=exchange_finding.pointer))
+    if not exchange_finding.part:
         return tag("span", text)
-    named = text if mark.part == "stream" else f"{mark.part} {'' if text == _WHOLE else text}".strip()
+    named = text if exchange_finding.part == "stream" else f"{exchange_finding.part} {'' if text == _NO_LOCATION else text}".strip()
     return tag("button", named, type="button", class_="place")
 
 
-def _pair(found: Finding) -> Markup | None:
+def _comparison(finding: Finding) -> Markup | None:
     """Expected and got: beside each other where they are short, else with a mark where they differ."""
     given = [
         (name, format_value(value))
-        for name, value in (("expected", found.expected), ("got", found.got))
+        for name, value in (("expected", finding.expected), ("got", finding.got))
         if value is not None
     ]
-    if all(len(text) <= _SHORT for _, text in given):
+    if all(len(text) <= _MAX_INLINE_CHARACTERS for _, text in given):
         return tag("p", *(tag("span", f"{name} ", tag("code", text)) for name, text in given), class_="pair")
-    lines = [line.strip("\n")[6:] for line in comparison_lines(found.expected, found.got)]
+    lines = [line.strip("\n")[6:] for line in comparison_lines(finding.expected, finding.got)]
     return tag("pre", "\n".join(lines), class_="pair")
 
 
 # A stream.
 
 
-def _stream(stream: Stream, marks: Sequence[Mark], name: str) -> Markup:
-    scale = timeline.scale_of(stream)
+def _timeline_section(stream: EventStream, findings: Sequence[ExchangeFinding], element_id: str) -> Markup:
+    scale = timeline.time_scale(stream)
     drawing = tag(
         "div",
-        tag("div", timeline.picture(stream, scale, marks), class_="canvas"),
+        tag("div", timeline.render_timeline(stream, scale, findings), class_="canvas"),
         class_="scroller",
-        id=f"{name}-timeline",
+        id=f"{element_id}-timeline",
     )
-    caption = tag("figcaption", " ".join(each for each in (scale.about, stream.note) if each))
+    caption = tag("figcaption", " ".join(each for each in (scale.caption, stream.note) if each))
     return tag(
         "section",
         tag("h4", "Timeline"),
-        tag("figure", timeline.legend(stream), drawing, caption),
-        data_block(_columns(stream, scale), class_="events"),
+        tag("figure", timeline.render_legend(stream), drawing, caption),
+        json_script(_event_columns(stream, scale), class_="events"),
         class_="stream",
     )
 
 
-def _columns(stream: Stream, scale: timeline.Scale) -> dict[str, object]:
+def _event_columns(stream: EventStream, scale: timeline.TimeScale) -> dict[str, object]:
     """The events for the page's script, by columns: names once, numbers for the rest."""
     events, types = stream.events, list(dict.fromkeys(each.type for each in stream.events))
     number_of = {each: at for at, each in enumerate(types)}
-    kinds = list(Kind)
+    kinds = list(EventKind)
     return {
-        "x": [round(x, 6) for x in scale.at],
-        "at": [None if each.at is None else round(each.at * 1000, 3) for each in events],
-        "number": [-1 if each.number is None else each.number for each in events],
+        "x": [round(x, 6) for x in scale.positions],
+        "at": [None if each.elapsed is None else round(each.elapsed * 1000, 3) for each in events],
+        "number": [-1 if each.index is None else each.index for each in events],
         "type": [number_of[each.type] for each in events],
         "kind": [kinds.index(each.kind) for each in events],
         "lane": [each.lane for each in events],
-        "grown": [utf16_length(each.grown) for each in events],
-        "data": [_sound(each.data) for each in events],
-        "types": [_sound(each) for each in types],
+        "grown": [utf16_length(each.added_text) for each in events],
+        "data": [_replace_surrogates(each.data) for each in events],
+        "types": [_replace_surrogates(each) for each in types],
         "kinds": [each.name.lower() for each in kinds],
-        "lanes": [{"label": _sound(each.label), "text": _sound(each.text)} for each in stream.lanes],
-        "step": timeline.STEP,
+        "lanes": [{"label": _replace_surrogates(each.label), "text": _replace_surrogates(each.text)} for each in stream.lanes],
+        "step": timeline.LANE_SPACING,
         "timed": scale.is_timed,
     }
 
 
-def _sound(text: str) -> str:
+def _replace_surrogates(text: str) -> str:
     """`text` without lone surrogates, as long as it was."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
@@ -190,30 +190,30 @@ def _sound(text: str) -> str:
 # Bodies.
 
 
-def _body(body: Body, name: str, part: str) -> Markup:
+def _body_section(body: MessageBody, element_id: str, part: str) -> Markup:
     head = tag(
-        "dl", *(tag("div", tag("dt", what), tag("dd", value)) for what, value in body.head), class_="head"
+        "dl", *(tag("div", tag("dt", what), tag("dd", value)) for what, value in body.headers), class_="head"
     )
     if not body.text.strip():
         shown = tag("p", "No body.", class_="note")
     elif body.is_json:
-        shown = tag("pre", indented(body.text), class_="json")
+        shown = tag("pre", indent_json(body.text), class_="json")
     else:
         shown = tag("pre", body.text, class_="text")
     return tag(
         "section",
         tag("h4", body.title),
-        head if body.head else None,
+        head if body.headers else None,
         shown,
         class_=f"side {part}",
-        id=name,
+        id=element_id,
         data_part=part,
-        data_event=None if body.event is None else str(body.event),
+        data_event=None if body.event_index is None else str(body.event_index),
     )
 
 
-def exchanges(told: Sequence[Exchange]) -> Markup:
+def render_exchanges(exchanges: Sequence[ReportExchange]) -> Markup:
     """All of them; the first with an error is open, or the only one there is."""
-    worst = next((at for at, each in enumerate(told) if each.worst is Severity.ERROR), None)
-    opened = 0 if len(told) == 1 else worst
-    return join(exchange(each, at + 1, is_open=at == opened) for at, each in enumerate(told))
+    worst = next((at for at, each in enumerate(exchanges) if each.worst_severity is Severity.ERROR), None)
+    opened = 0 if len(exchanges) == 1 else worst
+    return join_children(render_exchange(each, at + 1, is_open=at == opened) for at, each in enumerate(exchanges))

@@ -14,12 +14,12 @@ from collections.abc import Iterable
 
 import orjson
 
-from mockserver.reports.texts import visible
+from mockserver.reports.texts import escape_invisible
 
-__all__ = ["Markup", "data_block", "join", "raw", "tag"]
+__all__ = ["Markup", "json_script", "join_children", "raw_element", "tag"]
 
-_VOID = frozenset({"br", "input", "meta"})
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
+_VOID_ELEMENTS = frozenset({"br", "input", "meta"})
+_ATTRIBUTE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})
 
 
@@ -36,17 +36,17 @@ def tag(name: str, /, *children: str | None, **attributes: str | float | bool | 
     left out. ValueError for one that must not be.
     """
     head = "".join(_attribute(key, value) for key, value in attributes.items())
-    if name in _VOID:
+    if name in _VOID_ELEMENTS:
         return Markup(f"<{name}{head}>")
-    return Markup(f"<{name}{head}>{join(children)}</{name}>")
+    return Markup(f"<{name}{head}>{join_children(children)}</{name}>")
 
 
-def join(children: Iterable[str | None]) -> Markup:
+def join_children(children: Iterable[str | None]) -> Markup:
     """Children one behind another."""
-    return Markup("".join(each if isinstance(each, Markup) else _text(each) for each in children if each))
+    return Markup("".join(each if isinstance(each, Markup) else _escape(each) for each in children if each))
 
 
-def raw(name: str, content: str, /, **attributes: str) -> Markup:
+def raw_element(name: str, content: str, /, **attributes: str) -> Markup:
     """A `style` or `script` element, its content as it is; ValueError where that would end it early."""
     if "</" in content or "<!--" in content:
         raise ValueError(f"the content of <{name}> would end it")
@@ -54,24 +54,24 @@ def raw(name: str, content: str, /, **attributes: str) -> Markup:
     return Markup(f"<{name}{head}>{content}</{name}>")
 
 
-def data_block(value: object, /, **attributes: str) -> Markup:
+def json_script(value: object, /, **attributes: str) -> Markup:
     """JSON for the page's script: a script element that is data, with nothing in it that could end it."""
-    text = visible(orjson.dumps(value).decode())
+    text = escape_invisible(orjson.dumps(value).decode())
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
-    return raw("script", text, type="application/json", **attributes)
+    return raw_element("script", text, type="application/json", **attributes)
 
 
-def _text(text: str) -> str:
-    return visible(text).translate(_ENTITIES)
+def _escape(text: str) -> str:
+    return escape_invisible(text).translate(_ENTITIES)
 
 
 def _attribute(key: str, value: str | float | bool | None) -> str:
     name = key.rstrip("_").replace("_", "-")
     if value is None or value is False:
         return ""
-    if not _NAME.fullmatch(name) or name.lower().startswith("on") or name.lower() == "style":
+    if not _ATTRIBUTE_NAME.fullmatch(name) or name.lower().startswith("on") or name.lower() == "style":
         raise ValueError(f"no attribute {name!r} in a report")
     if name in ("href", "src", "action", "formaction") and not str(value).startswith("#"):
         raise ValueError(f"{name} leads out of the report: {value}")
-    return f" {name}" if value is True else f' {name}="{_text(str(value))}"'
+    return f" {name}" if value is True else f' {name}="{_escape(str(value))}"'

@@ -12,10 +12,10 @@ from enum import StrEnum
 from mockserver.contract.coverage import ContractCoverage
 from mockserver.contract.findings import Finding, Severity
 
-__all__ = ["Body", "Event", "Exchange", "Kind", "Lane", "Mark", "Page", "Stream", "Table", "made_now"]
+__all__ = ["MessageBody", "StreamEvent", "ReportExchange", "EventKind", "Lane", "ExchangeFinding", "ReportPage", "EventStream", "Table", "report_time"]
 
 
-class Kind(StrEnum):
+class EventKind(StrEnum):
     """What an event is about: its colour, and how high its tick is."""
 
     LIFECYCLE = "response"
@@ -31,19 +31,19 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class StreamEvent:
     """One frame of a stream."""
 
-    number: int | None
+    index: int | None
     """Place among the events, from 0, as findings have it; None for what is no event."""
-    at: float | None
+    elapsed: float | None
     """Seconds since the request; None where no time is known."""
     type: str
-    kind: Kind
+    kind: EventKind
     lane: int
     data: str
     """Its data as it came."""
-    grown: str = ""
+    added_text: str = ""
     """The text it adds to its lane."""
 
 
@@ -57,32 +57,32 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class EventStream:
     """A stream as far as it could be read."""
 
-    events: tuple[Event, ...]
+    events: tuple[StreamEvent, ...]
     lanes: tuple[Lane, ...]
     note: str = ""
     """What could not be read of it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class MessageBody:
     """A request, a reply, or what stands for one."""
 
     title: str
     text: str
     is_json: bool = False
-    head: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
     """Headers, with values that may be shown."""
-    event: int | None = None
+    event_index: int | None = None
     """The number of the event whose response it is."""
     schema: str = ""
     """The schema that its value is an instance of, "create_request"; empty: of none that is known."""
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class ExchangeFinding:
     """A finding, and what part of the exchange it is in."""
 
     finding: Finding
@@ -93,7 +93,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class ReportExchange:
     """A request and what came of it, as much as is known of them."""
 
     name: str
@@ -101,20 +101,20 @@ class Exchange:
     profile: str = ""
     group: str = ""
     """What it belongs to: a probe, a test."""
-    marks: tuple[Mark, ...] = ()
-    request: Body | None = None
-    reply: Body | None = None
-    stream: Stream | None = None
-    about: tuple[tuple[str, str], ...] = ()
+    findings: tuple[ExchangeFinding, ...] = ()
+    request: MessageBody | None = None
+    reply: MessageBody | None = None
+    stream: EventStream | None = None
+    details: tuple[tuple[str, str], ...] = ()
     """More of it, as names and values."""
-    seconds: float | None = None
+    duration: float | None = None
     operation: str = ""
     """Which of the service's operations it is, by its name; empty: none that the profile has."""
 
     @property
-    def worst(self) -> Severity | None:
+    def worst_severity(self) -> Severity | None:
         """The worst of its findings."""
-        found = {each.finding.severity for each in self.marks}
+        found = {each.finding.severity for each in self.findings}
         return next((each for each in Severity if each in found), None)
 
 
@@ -123,29 +123,29 @@ class Table:
     """More that was found out, in rows; a row's cell that begins with a mark of a verdict shows it."""
 
     title: str
-    head: tuple[str, ...]
+    columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ReportPage:
     """A whole report."""
 
     title: str
     subject: str
     """What was looked at: an endpoint, files, a run of tests."""
     verdict: str
-    good: bool
+    passed: bool
     """Whether the verdict is a good one."""
-    made: datetime
-    facts: tuple[tuple[str, str], ...] = ()
-    exchanges: tuple[Exchange, ...] = ()
+    created_at: datetime
+    metadata: tuple[tuple[str, str], ...] = ()
+    exchanges: tuple[ReportExchange, ...] = ()
     coverage: Mapping[str, ContractCoverage] = field(default_factory=dict)
     """By profile."""
     tables: tuple[Table, ...] = ()
 
 
-def made_now() -> datetime:
+def report_time() -> datetime:
     """When a report is made: now, or as SOURCE_DATE_EPOCH says (reproducible-builds.org, seconds)."""
     given = os.environ.get("SOURCE_DATE_EPOCH", "")
     return datetime.fromtimestamp(int(given) if given.isdecimal() else time.time(), UTC)

@@ -5,47 +5,47 @@ from __future__ import annotations
 from typing import Any
 
 from mockserver.contract.findings import Finding, Severity
-from mockserver.reports.model import Body, Event, Exchange, Kind, Lane, Mark, Stream
+from mockserver.reports.model import MessageBody, StreamEvent, ReportExchange, EventKind, Lane, ExchangeFinding, EventStream
 from mockserver.wire import json
 
-__all__ = ["packed", "unpacked"]
+__all__ = ["exchange_to_json", "exchange_from_json"]
 
 
-def packed(told: Exchange) -> str:
+def exchange_to_json(exchange: ReportExchange) -> str:
     """An exchange as JSON text: its members by their names."""
-    return json.dumps(told).decode()
+    return json.dumps(exchange).decode()
 
 
-def unpacked(text: str) -> Exchange:
+def exchange_from_json(text: str) -> ReportExchange:
     """The exchange that `packed` made a text of."""
     told = json.loads(text.encode())
-    return Exchange(
+    return ReportExchange(
         **{
             **told,
-            "marks": tuple(_mark(each) for each in told["marks"]),
-            "request": _body(told["request"]),
-            "reply": _body(told["reply"]),
-            "stream": _stream(told["stream"]),
-            "about": _pairs(told["about"]),
+            "findings": tuple(_finding_from_json(each) for each in told["findings"]),
+            "request": _body_from_json(told["request"]),
+            "reply": _body_from_json(told["reply"]),
+            "stream": _stream_from_json(told["stream"]),
+            "details": _pairs_from_json(told["details"]),
         }
     )
 
 
-def _mark(told: dict[str, Any]) -> Mark:
-    finding = told["finding"]
-    return Mark(**{**told, "finding": Finding(**{**finding, "severity": Severity(finding["severity"])})})
+def _finding_from_json(value: dict[str, Any]) -> ExchangeFinding:
+    finding = value["finding"]
+    return ExchangeFinding(**{**value, "finding": Finding(**{**finding, "severity": Severity(finding["severity"])})})
 
 
-def _body(told: dict[str, Any] | None) -> Body | None:
-    return None if told is None else Body(**{**told, "head": _pairs(told["head"])})
+def _body_from_json(value: dict[str, Any] | None) -> MessageBody | None:
+    return None if value is None else MessageBody(**{**value, "headers": _pairs_from_json(value["headers"])})
 
 
-def _stream(told: dict[str, Any] | None) -> Stream | None:
-    if told is None:
+def _stream_from_json(value: dict[str, Any] | None) -> EventStream | None:
+    if value is None:
         return None
-    events = tuple(Event(**{**each, "kind": Kind(each["kind"])}) for each in told["events"])
-    return Stream(events, tuple(Lane(**each) for each in told["lanes"]), told["note"])
+    events = tuple(StreamEvent(**{**each, "kind": EventKind(each["kind"])}) for each in value["events"])
+    return EventStream(events, tuple(Lane(**each) for each in value["lanes"]), value["note"])
 
 
-def _pairs(told: list[list[str]]) -> tuple[tuple[str, str], ...]:
-    return tuple((what, value) for what, value in told)
+def _pairs_from_json(pairs: list[list[str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((what, value) for what, value in pairs)

@@ -12,19 +12,19 @@ from importlib.resources import files
 from mockserver import __version__
 from mockserver.contract.findings import Severity
 from mockserver.contract.rules import load_live_rules, load_rules
-from mockserver.reports.coverage import coverage
-from mockserver.reports.exchange import badge, exchanges, glyph
-from mockserver.reports.markup import Markup, join, raw, tag
-from mockserver.reports.model import Exchange, Page, Table
-from mockserver.reports.texts import counted
-from mockserver.reports.timeline import shapes
+from mockserver.reports.coverage import render_coverage
+from mockserver.reports.exchange import severity_badge, render_exchanges, severity_icon
+from mockserver.reports.markup import Markup, join_children, raw_element, tag
+from mockserver.reports.model import ReportExchange, ReportPage, Table
+from mockserver.reports.texts import format_count
+from mockserver.reports.timeline import marker_symbols
 
-__all__ = ["html", "policy", "script", "style"]
+__all__ = ["render_page", "content_security_policy", "javascript", "stylesheet"]
 
-_SCRIPTS = ("tree.js", "events.js", "page.js")
+_SCRIPT_FILES = ("tree.js", "events.js", "page.js")
 
 #: Words of a table that show a mark too.
-_GLYPHS = {
+_VERDICT_SEVERITIES = {
     **{each.value: each for each in Severity},
     "fail": Severity.ERROR,
     "failed": Severity.ERROR,
@@ -35,7 +35,7 @@ _GLYPHS = {
 }
 
 #: What the keys do; the dialog behind `?` is made of it.
-KEYS = (
+KEYBOARD_SHORTCUTS = (
     ("j k", "next and previous exchange"),
     ("Enter", "open or close it"),
     ("/", "filter the exchanges"),
@@ -49,34 +49,34 @@ KEYS = (
 )
 
 
-def html(page: Page) -> str:
+def render_page(page: ReportPage) -> str:
     """The report as one HTML file that needs no other."""
     return "<!doctype html>\n" + tag("html", _head(page), _body(page), lang="en") + "\n"
 
 
 @cache
-def style() -> str:
+def stylesheet() -> str:
     """The style sheet."""
-    return _resource("page.css")
+    return _read_resource("page.css")
 
 
 @cache
-def script() -> str:
+def javascript() -> str:
     """The script, of its parts."""
-    return '"use strict";\n' + "".join(_resource(name) for name in _SCRIPTS)
+    return '"use strict";\n' + "".join(_read_resource(name) for name in _SCRIPT_FILES)
 
 
-def _resource(name: str) -> str:
+def _read_resource(name: str) -> str:
     return (files("mockserver.reports") / name).read_text(encoding="utf-8")
 
 
 @cache
-def policy() -> str:
+def content_security_policy() -> str:
     """The content security policy: this style and this script by their hashes, and nothing else whatever."""
     rules = (
         "default-src 'none'",
-        f"script-src '{_hash(script())}'",
-        f"style-src '{_hash(style())}'",
+        f"script-src '{_csp_hash(javascript())}'",
+        f"style-src '{_csp_hash(stylesheet())}'",
         "base-uri 'none'",
         "form-action 'none'",
         "require-trusted-types-for 'script'",
@@ -85,84 +85,84 @@ def policy() -> str:
     return "; ".join(rules)
 
 
-def _hash(text: str) -> str:
+def _csp_hash(text: str) -> str:
     return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
 
 
-def _head(page: Page) -> Markup:
+def _head(page: ReportPage) -> Markup:
     return tag(
         "head",
         tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=policy()),
+        tag("meta", http_equiv="Content-Security-Policy", content=content_security_policy()),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
         tag("meta", name="generator", content=f"responses-mockserver {__version__}"),
         tag("meta", name="referrer", content="no-referrer"),
         tag("title", f"{page.title}: {page.verdict}"),
-        raw("style", style()),
+        raw_element("style", stylesheet()),
     )
 
 
-def _body(page: Page) -> Markup:
+def _body(page: ReportPage) -> Markup:
     sections = [*_sections(page)]
     links = [tag("a", title, href=f"#{name}") for name, title, _ in sections]
     return tag(
         "body",
         tag("a", "Skip to the exchanges", class_="skip", href="#exchanges"),
-        shapes(),
-        tag("header", *_masthead(page), tag("nav", *links, aria_label="Sections")),
+        marker_symbols(),
+        tag("header", *_header(page), tag("nav", *links, aria_label="Sections")),
         tag("main", *(section for *_, section in sections)),
-        tag("footer", f"responses-mockserver {__version__}. ", _made(page)),
-        _help(),
-        _inspector(),
-        raw("script", script()),
+        tag("footer", f"responses-mockserver {__version__}. ", _creation_time(page)),
+        _shortcuts_dialog(),
+        _inspector_template(),
+        raw_element("script", javascript()),
     )
 
 
-def _made(page: Page) -> Markup:
-    return tag("time", f"{page.made:%Y-%m-%d %H:%M} UTC", datetime=page.made.isoformat(timespec="seconds"))
+def _creation_time(page: ReportPage) -> Markup:
+    return tag("time", f"{page.created_at:%Y-%m-%d %H:%M} UTC", datetime=page.created_at.isoformat(timespec="seconds"))
 
 
-def _masthead(page: Page) -> Iterator[Markup]:
-    yield tag("p", page.title, " · ", _made(page), class_="kicker")
+def _header(page: ReportPage) -> Iterator[Markup]:
+    yield tag("p", page.title, " · ", _creation_time(page), class_="kicker")
     yield tag("h1", page.subject)
-    severities = Counter(mark.finding.severity for each in page.exchanges for mark in each.marks)
-    badges = [badge(each, severities[each]) for each in Severity if severities[each]]
+    severities = Counter(mark.finding.severity for each in page.exchanges for mark in each.findings)
+    badges = [severity_badge(each, severities[each]) for each in Severity if severities[each]]
     yield tag(
         "p",
-        tag("strong", page.verdict, class_="good" if page.good else "bad"),
+        tag("strong", page.verdict, class_="good" if page.passed else "bad"),
         *badges,
         class_="verdict-line",
     )
-    facts = [("exchanges", f"{len(page.exchanges):,}"), *_streams(page), *page.facts]
+    facts = [("exchanges", f"{len(page.exchanges):,}"), *_stream_counts(page), *page.metadata]
     yield tag("dl", *(tag("div", tag("dt", what), tag("dd", value)) for what, value in facts), class_="facts")
 
 
-def _streams(page: Page) -> Iterator[tuple[str, str]]:
+def _stream_counts(page: ReportPage) -> Iterator[tuple[str, str]]:
     streams = [each.stream for each in page.exchanges if each.stream is not None]
     if streams:
-        events = sum(event.number is not None for each in streams for event in each.events)
-        yield "events", f"{events:,} in {counted(len(streams), 'stream')}"
+        events = sum(event.index is not None for each in streams for event in each.events)
+        yield "events", f"{events:,} in {format_count(len(streams), 'stream')}"
 
 
-def _sections(page: Page) -> Iterator[tuple[str, str, Markup]]:
+def _sections(page: ReportPage) -> Iterator[tuple[str, str, Markup]]:
     """(id, title, element) of each section."""
     for at, table in enumerate(page.tables):
         name = f"table-{at + 1}"
         yield name, table.title, _section(name, table.title, _table(table))
-    rules = _by_rule(page)
+    rules = _findings_by_rule(page)
     if rules.rows:
         yield "findings", "Findings", _section("findings", "Findings by rule", _table(rules))
     title = f"Exchanges ({len(page.exchanges):,})"
-    yield "exchanges", title, _section("exchanges", "Exchanges", _filters(page), exchanges(page.exchanges))
+    yield "exchanges", title, _section("exchanges", "Exchanges", _exchange_filters(page), render_exchanges(page.exchanges))
     if page.coverage:
-        found = Counter(mark.finding.rule for each in page.exchanges for mark in each.marks)
+        found = Counter(mark.finding.rule for each in page.exchanges for mark in each.findings)
         asked = {(each.profile, each.operation) for each in page.exchanges}
         parts = [
-            coverage(name, covered, {what for profile, what in asked if profile == name}, found)
+            render_coverage(name, covered, {what for profile, what in asked if profile == name}, found)
             for name, covered in page.coverage.items()
         ]
-        yield "coverage", "Coverage", _section("coverage", "Coverage of the contract", _sieve(), *parts)
+        yield "coverage", "Coverage", _section("coverage", "Coverage of the contract", _coverage_filter(), *parts)
 
 
 def _section(name: str, title: str, *children: Markup | None) -> Markup:
@@ -172,19 +172,19 @@ def _section(name: str, title: str, *children: Markup | None) -> Markup:
 
 
 def _table(table: Table) -> Markup:
-    columns = [[row[at] for row in table.rows] for at in range(len(table.head))]
-    head = tag("tr", *(_column(name, cells) for name, cells in zip(table.head, columns, strict=True)))
-    rows = [tag("tr", *(_cell(each) for each in row)) for row in table.rows]
+    columns = [[row[at] for row in table.rows] for at in range(len(table.columns))]
+    head = tag("tr", *(_header_cell(name, cells) for name, cells in zip(table.columns, columns, strict=True)))
+    rows = [tag("tr", *(_table_cell(each) for each in row)) for row in table.rows]
     return tag("div", tag("table", tag("thead", head), tag("tbody", *rows), class_="sortable"), class_="wide")
 
 
-def _column(name: str, cells: Sequence[str]) -> Markup:
+def _header_cell(name: str, cells: Sequence[str]) -> Markup:
     return tag("th", name, scope="col", class_="number" if all(map(_is_number, cells)) else None)
 
 
-def _cell(text: str) -> Markup:
-    if text in _GLYPHS:
-        return tag("td", glyph(_GLYPHS[text]), " ", text, class_="worded")
+def _table_cell(text: str) -> Markup:
+    if text in _VERDICT_SEVERITIES:
+        return tag("td", severity_icon(_VERDICT_SEVERITIES[text]), " ", text, class_="worded")
     return tag("td", text, class_="number" if _is_number(text) else None)
 
 
@@ -192,18 +192,18 @@ def _is_number(text: str) -> bool:
     return text.replace(",", "").replace(".", "").isdecimal()
 
 
-def _by_rule(page: Page) -> Table:
+def _findings_by_rule(page: ReportPage) -> Table:
     """How often each rule was broken, and in how many exchanges; the worst first."""
-    found: dict[tuple[Severity, str], list[Exchange]] = {}
+    found: dict[tuple[Severity, str], list[ReportExchange]] = {}
     for each in page.exchanges:
-        for mark in each.marks:
+        for mark in each.findings:
             found.setdefault((mark.finding.severity, mark.finding.rule), []).append(each)
     order = list(Severity)
     keys = sorted(found, key=lambda key: (order.index(key[0]), -len(found[key]), key[1]))
     rows = [
         (
             rule,
-            _title(rule),
+            _rule_title(rule),
             severity.value,
             f"{len(found[severity, rule]):,}",
             f"{len({id(e) for e in found[severity, rule]}):,}",
@@ -213,18 +213,18 @@ def _by_rule(page: Page) -> Table:
     return Table("Findings", ("rule", "", "severity", "findings", "exchanges"), tuple(rows))
 
 
-def _title(rule: str) -> str:
+def _rule_title(rule: str) -> str:
     known = {**load_rules(), **load_live_rules()}.get(rule)
     return known.title if known else ""
 
 
-def _filters(page: Page) -> Markup:
+def _exchange_filters(page: ReportPage) -> Markup:
     """Shown by the script, which is what filters."""
-    worst = Counter(each.worst for each in page.exchanges)
+    worst = Counter(each.worst_severity for each in page.exchanges)
     choices = [
         tag(
             "button",
-            glyph(severity),
+            severity_icon(severity),
             f"{count:,}",
             type="button",
             aria_pressed="false",
@@ -254,7 +254,7 @@ def _filters(page: Page) -> Markup:
     )
 
 
-def _sieve() -> Markup:
+def _coverage_filter() -> Markup:
     return tag(
         "input",
         type="search",
@@ -266,19 +266,19 @@ def _sieve() -> Markup:
     )
 
 
-def _help() -> Markup:
-    pairs = [tag("div", tag("dt", *_keys(keys)), tag("dd", what)) for keys, what in KEYS]
+def _shortcuts_dialog() -> Markup:
+    pairs = [tag("div", tag("dt", *_keyboard_keys(keys)), tag("dd", what)) for keys, what in KEYBOARD_SHORTCUTS]
     close = tag("form", tag("button", "Close"), method="dialog")
     return tag("dialog", tag("h2", "Keys", id="keys"), tag("dl", *pairs), close, aria_labelledby="keys")
 
 
-def _keys(keys: str) -> Iterator[Markup | str]:
+def _keyboard_keys(keys: str) -> Iterator[Markup | str]:
     for each in keys.split(", ") if ", " in keys or len(keys) > 4 else keys.split():
         yield tag("kbd", each)
         yield " "
 
 
-def _inspector() -> Markup:
+def _inspector_template() -> Markup:
     """What shows an event; the script puts one under each timeline that is opened."""
     buttons = [
         tag("button", text, type="button", data_do=what, aria_label=label)
@@ -293,5 +293,5 @@ def _inspector() -> Markup:
     near = tag("ol", class_="near", aria_label="Events around it")
     event = tag("div", tag("h5", "Event"), tag("pre", class_="event"), class_="pane")
     text = tag("div", tag("h5", "Text so far"), tag("p", class_="so-far"), class_="pane")
-    bar = tag("div", join(buttons), tag("output"), class_="bar-of-events")
+    bar = tag("div", join_children(buttons), tag("output"), class_="bar-of-events")
     return tag("template", tag("div", bar, near, event, text, class_="inspector"), id="inspector")

@@ -5,32 +5,32 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-__all__ = ["counted", "indented", "milliseconds", "utf16_length", "visible"]
+__all__ = ["format_count", "indent_json", "format_duration", "utf16_length", "escape_invisible"]
 
 #: What a reader can not see, or what turns the direction of what they read; line feed and tab excepted.
-_UNSEEN = re.compile(
+_INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
     "\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f]"
 )
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
-_CLOSING = {"{": "}", "[": "]"}
+_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
+_CLOSING_BRACKETS = {"{": "}", "[": "]"}
 
 
-def visible(text: str) -> str:
+def escape_invisible(text: str) -> str:
     r"""`text` with a JSON escape for each character that is not seen: the JSON of a text stays the same.
 
     >>> visible("a\u202eb")
     'a\\u202eb'
     """
-    return _UNSEEN.sub(_escaped, text)
+    return _INVISIBLE.sub(_unicode_escapes, text)
 
 
-def _escaped(match: re.Match[str]) -> str:
+def _unicode_escapes(match: re.Match[str]) -> str:
     units = match[0].encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
 
 
-def indented(text: str) -> str:
+def indent_json(text: str) -> str:
     """JSON text with a line for each member; numbers and repeated names stay as they were written.
 
     >>> print(indented('{"at": 1.0, "at": []}'))
@@ -39,19 +39,19 @@ def indented(text: str) -> str:
       "at": []
     }
     """
-    return "".join(_pieces(_TOKEN.findall(text)))
+    return "".join(_indented_tokens(_JSON_TOKEN.findall(text)))
 
 
-def _pieces(tokens: list[str]) -> Iterator[str]:
+def _indented_tokens(tokens: list[str]) -> Iterator[str]:
     level, before = 0, ""
     for at, piece in enumerate(tokens):
-        if piece in _CLOSING:
+        if piece in _CLOSING_BRACKETS:
             level += 1
-            is_empty = tokens[at + 1 : at + 2] == [_CLOSING[piece]]
+            is_empty = tokens[at + 1 : at + 2] == [_CLOSING_BRACKETS[piece]]
             yield piece if is_empty else f"{piece}\n{'  ' * level}"
-        elif piece in _CLOSING.values():
+        elif piece in _CLOSING_BRACKETS.values():
             level = max(0, level - 1)
-            yield piece if before in _CLOSING else f"\n{'  ' * level}{piece}"
+            yield piece if before in _CLOSING_BRACKETS else f"\n{'  ' * level}{piece}"
         else:
             yield {",": f",\n{'  ' * level}", ":": ": "}.get(piece, piece)
         before = piece
@@ -62,12 +62,12 @@ def utf16_length(text: str) -> int:
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def counted(count: int, noun: str) -> str:
+def format_count(count: int, noun: str) -> str:
     """A number with its noun: "1 event", "2,000 events"."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def milliseconds(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A time for people: "12.3 ms", "480 ms", "2.35 s"."""
     if seconds >= 10:
         return f"{seconds:.1f} s"

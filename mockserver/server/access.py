@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from hmac import compare_digest
 
 from mockserver.errors import ConfigurationError
+from mockserver.server.delivery.faults import find_service_fault
 from mockserver.server.errors import NotAnApiRequest
-from mockserver.server.faults import find_service_fault
 
 __all__ = ["AllowedHosts", "ApiKeys", "parse_bearer_key", "require_sendable_key"]
 
@@ -58,7 +58,9 @@ class ApiKeys:
         if match is None and not (authorization or b"").strip().removeprefix(b"Bearer"):
             raise find_service_fault("no-api-key").to_api_error(requested=False, error_class=NotAnApiRequest)
         if match is None or not self._is_accepted(match[1]):
-            raise find_service_fault(wrong_key_fault).to_api_error(requested=False, error_class=NotAnApiRequest)
+            raise find_service_fault(wrong_key_fault).to_api_error(
+                requested=False, error_class=NotAnApiRequest
+            )
         if len(self._verified) < _MAX_REMEMBERED:
             self._verified.add(authorization)
 

@@ -9,8 +9,8 @@ from mockserver.contract.chat.service import CHAT_PATHS
 from mockserver.errors import InvalidJSON
 from mockserver.profiles import Profile
 from mockserver.server.chat.pipeline import incoming_chat_request
-from mockserver.server.journal import Entry, Journal
 from mockserver.server.request_facts import parse_request
+from mockserver.server.state.journal import Entry, Journal
 from mockserver.server.stubs.matchers import IncomingRequest, Matcher, build_matcher
 from mockserver.wire.redaction import redact
 
@@ -41,7 +41,9 @@ def _incoming(entry: Entry, profile: Profile) -> IncomingRequest | None:
         ask = parse_request(body, profile)
     except (InvalidJSON, KeyError, TypeError, AttributeError):
         return None
-    return IncomingRequest(body, ask, dict(entry.request_head.headers), entry.details.after, entry.details.turn)
+    return IncomingRequest(
+        body, ask, dict(entry.request_head.headers), entry.details.after, entry.details.turn
+    )
 
 
 def _chat(entry: Entry, body: Any, profile: Profile) -> IncomingRequest:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mockserver.errors import ConfigurationError
-from mockserver.testing.cases.door import Case, Door
-from mockserver.testing.cases.plan import Plan
+from mockserver.testing.cases.door import CaseRun, CaseServer
+from mockserver.testing.cases.plan import CasePlan
 from mockserver.testing.cases.verdicts import Outcome
 from mockserver.wire.redaction import redact
 
@@ -28,7 +28,7 @@ class CallablePlay:
     """Plays a case by a call."""
 
     call: Callable[..., Any]
-    door: Door
+    door: CaseServer
     seconds: float
     takes: frozenset[str] = field(init=False)
     """Names of what the callable takes beside base URL and key."""
@@ -40,34 +40,34 @@ class CallablePlay:
         else:
             self.takes = frozenset(each.name for each in parameters) & frozenset(_EXTRAS)
 
-    def __call__(self, plan: Plan, seconds: float | None = None) -> Outcome:
+    def __call__(self, plan: CasePlan, time_limit: float | None = None) -> Outcome:
         """Call once; ConfigurationError where what comes back is no answer."""
-        return self._run(plan, lambda case: _text_of(self._called(case)), seconds)
+        return self._run(plan, lambda case: _text_of(self._called(case)), time_limit)
 
-    def following(self, plan: Plan) -> Outcome:
+    def following(self, plan: CasePlan) -> Outcome:
         """Call once, with something to say next."""
         return self._run(plan, lambda case: _text_of(self._called(case, FOLLOW_UP)))
 
-    def left(self, plan: Plan) -> Outcome | None:
+    def left(self, plan: CasePlan) -> Outcome | None:
         """Leave a stream that never ends at its first piece; None where the call returns no iterator.
 
         Accepted is what makes the client hang up.
         """
         pieces: list[bool] = []
-        with self.door.play(plan) as case:
+        with self.door.open_case(plan) as case:
             ended = _in_time(lambda: pieces.append(_leave(self._called(case))), self.seconds)
             if pieces == [False] or (isinstance(ended, BaseException) and not pieces):
                 return None
             if ended is _LATE:
                 return _outcome(case, False, False, None, "nothing comes before the answer is whole", 0.0)
-            hung_up = case.left.wait(self.seconds)
+            hung_up = case.client_disconnected.wait(self.seconds)
             how = "a stream that is left is closed" if hung_up else "a stream that is left stays open"
             return _outcome(case, True, hung_up, None, how, 0.0)
 
-    def _run(self, plan: Plan, work: Callable[[Case], str | None], seconds: float | None = None) -> Outcome:
+    def _run(self, plan: CasePlan, work: Callable[[CaseRun], str | None], seconds: float | None = None) -> Outcome:
         limit = self.seconds if seconds is None else min(seconds, self.seconds)
         begun = time.monotonic()
-        with self.door.play(plan) as case:
+        with self.door.open_case(plan) as case:
             result = _in_time(lambda: work(case), limit)
             took = time.monotonic() - begun
             if isinstance(result, ConfigurationError):
@@ -75,20 +75,20 @@ class CallablePlay:
             if result is _LATE:
                 return _outcome(case, False, False, None, f"still going on after {took:.1f} s", took)
             if isinstance(result, BaseException):
-                first = redact((str(result).splitlines() or [""])[0], [self.door.key])
+                first = redact((str(result).splitlines() or [""])[0], [self.door.api_key])
                 return _outcome(case, True, False, None, f"{type(result).__name__}: {first}"[:300], took)
             return _outcome(case, True, True, result, "it returned an answer", took)
 
-    def _called(self, case: Case, follow_up: str | None = None) -> Any:
+    def _called(self, case: CaseRun, follow_up: str | None = None) -> Any:
         given = {
-            "model": self.door.look.profile.models[0],
+            "model": self.door.context.profile.models[0],
             "input": INPUT,
             "stream": case.plan.stream,
             "timeout": self.seconds / 2,
             "follow_up": follow_up,
         }
         named = {name: value for name, value in given.items() if name in self.takes}
-        return self.call(case.base_url, self.door.key, **named)
+        return self.call(case.base_url, self.door.api_key, **named)
 
 
 _EXTRAS = ("model", "input", "stream", "timeout", "follow_up")
@@ -101,8 +101,8 @@ class _Late:
 _LATE = _Late()
 
 
-def _outcome(case: Case, ended: bool, accepted: bool, text: Any, how: str, seconds: float) -> Outcome:
-    return Outcome(tuple(case.received), ended, accepted, text, how, seconds=seconds)
+def _outcome(case: CaseRun, ended: bool, accepted: bool, text: Any, how: str, seconds: float) -> Outcome:
+    return Outcome(tuple(case.requests), ended, accepted, text, how, duration=seconds)
 
 
 def _in_time(work: Callable[[], Any], seconds: float) -> Any:

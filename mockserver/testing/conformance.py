@@ -28,13 +28,13 @@ from mockserver.replies.arguments import draw_arguments
 from mockserver.replies.renderings import load_rendering
 from mockserver.replies.script import FunctionCall, Message, Script, script_from
 from mockserver.testing.calling import CallablePlay
-from mockserver.testing.cases.controls import diagnosis
-from mockserver.testing.cases.door import NEXT, Door
-from mockserver.testing.cases.drawing import Asking, asking_of, classics
-from mockserver.testing.cases.plan import FAULTS, ODDITIES, Plan
-from mockserver.testing.cases.search import Found, Search
-from mockserver.testing.cases.verdicts import Failure, Outcome, judge
-from mockserver.testing.cases.words import case_lines
+from mockserver.testing.cases.controls import find_cause
+from mockserver.testing.cases.door import FOLLOW_UP_REPLY, CaseServer
+from mockserver.testing.cases.drawing import RequestedFeatures, requested_features, edge_case_plans
+from mockserver.testing.cases.plan import CASE_FAULTS, LEGAL_VARIATIONS, CasePlan
+from mockserver.testing.cases.search import FailingCase, Search
+from mockserver.testing.cases.verdicts import Failure, Outcome, check_outcome
+from mockserver.testing.cases.words import describe_case
 
 __all__ = ["Broken", "Capabilities", "Capability", "assert_client_conforms", "client_contract"]
 
@@ -77,7 +77,7 @@ class Capabilities:
 class Broken:
     """A case that broke the client: one finding of the failure."""
 
-    plan: Plan
+    plan: CasePlan
     failure: Failure
     cause: str
     """The assumption that broke."""
@@ -111,14 +111,14 @@ def assert_client_conforms(
     oddities to leave out, as `mockserver fuzz --skip` does. ContractError shows what broke, with the
     smallest of the drawn answers that breaks it; ConfigurationError: what `call` returns is no answer.
     """
-    unknown = sorted(set(skip) - {*FAULTS, *ODDITIES})
+    unknown = sorted(set(skip) - {*CASE_FAULTS, *LEGAL_VARIATIONS})
     if unknown:
-        raise ConfigurationError(f"skip={unknown[0]!r} is not among {', '.join((*FAULTS, *ODDITIES))}")
-    with Door(profile=profile, rendering=rendering) as door:
+        raise ConfigurationError(f"skip={unknown[0]!r} is not among {', '.join((*CASE_FAULTS, *LEGAL_VARIATIONS))}")
+    with CaseServer(profile=profile, rendering=rendering) as door:
         trial = _Trial(CallablePlay(call, door, seconds), door, skip)
         trial.plain()
         trial.documented(rendering)
-        trial.all_of([plan for plan in classics(trial.asking, skip) if plan not in trial.done])
+        trial.all_of([plan for plan in edge_case_plans(trial.asking, skip) if plan not in trial.done])
         trial.drawn(examples, seed)
         trial.all_of(trial.silences())
         extras = (trial.multi_turn(), trial.tools(), trial.errors(), trial.retries(), trial.cancellation())
@@ -168,47 +168,47 @@ class _Trial:
     """What a client was played so far, and what it did."""
 
     play: CallablePlay
-    door: Door
+    door: CaseServer
     skip: Collection[str]
-    done: dict[Plan, Failure | None] = field(default_factory=dict)
+    done: dict[CasePlan, Failure | None] = field(default_factory=dict)
     broken: list[Broken] = field(default_factory=list)
-    asking: Asking = field(default_factory=Asking)
+    asking: RequestedFeatures = field(default_factory=RequestedFeatures)
 
     def plain(self) -> None:
         """The plainest case in both forms: what the client asks for."""
         received = [
             each
             for stream in (True, False)
-            for each in self.one(Plan(Script((Message(("Hello!",)),)), stream)).received
+            for each in self.one(CasePlan(Script((Message(("Hello!",)),)), stream)).requests
         ]
-        self.asking = asking_of(received, self.door.look.profile)
-        if not self.asking.streams:
+        self.asking = requested_features(received, self.door.context.profile)
+        if not self.asking.stream_modes:
             raise _failure(self, Capabilities(()))
 
-    def one(self, plan: Plan, play: CallablePlay | None = None) -> Outcome:
+    def one(self, plan: CasePlan, play: CallablePlay | None = None) -> Outcome:
         """Play a case and judge it."""
         outcome = (play or self.play)(plan)
-        failure = judge(plan, outcome)
+        failure = check_outcome(plan, outcome)
         self.done[plan] = self.done.get(plan) or failure
         if failure is not None:
-            self._note(Found(plan, outcome, failure), play or self.play)
+            self._note(FailingCase(plan, outcome, failure), play or self.play)
         return outcome
 
-    def all_of(self, plans: Sequence[Plan]) -> None:
+    def all_of(self, plans: Sequence[CasePlan]) -> None:
         for plan in plans:
             self.one(plan)
 
     def documented(self, rendering: str) -> None:
         """The documented exchanges, in each rendering there is."""
-        profile = self.door.look.profile.name
+        profile = self.door.context.profile.name
         exchanges = [each for each in packaged_exchanges(profile) if "script" in each.reply]
         plans = [
-            Plan(script_from(each.reply["script"]), stream)
+            CasePlan(script_from(each.reply["script"]), stream)
             for each in exchanges
-            for stream in self.asking.streams
+            for stream in self.asking.stream_modes
         ]
         for name in dict.fromkeys((rendering, *_renderings(profile))):
-            with Door(profile=profile, rendering=name) as door:
+            with CaseServer(profile=profile, rendering=name) as door:
                 play = CallablePlay(self.play.call, door, self.play.seconds)
                 for plan in plans:
                     if _fits(plan, self.asking):
@@ -216,20 +216,20 @@ class _Trial:
 
     def drawn(self, examples: int, seed: int) -> None:
         """Drawn answers, to the first that breaks the client; it is made small."""
-        search = Search(self.play, self.door.look.profile, examples, seed, without=self.skip)
-        search.asking, search.known = self.asking, self.done
-        found = search.drawn()
+        search = Search(self.play, self.door.context.profile, examples, seed, skip=self.skip)
+        search.features, search.failures = self.asking, self.done
+        found = search.search_drawn_cases()
         if found is not None:
             self._note(found, self.play)
 
-    def silences(self) -> list[Plan]:
+    def silences(self) -> list[CasePlan]:
         if "stalled" in self.skip:
             return []
-        return [Plan(stream=stream, fault="stalled", at=500) for stream in self.asking.streams]
+        return [CasePlan(stream=stream, fault="stalled", at=500) for stream in self.asking.stream_modes]
 
     def form(self, name: str, stream: bool) -> Capability:
         """Whether legal answers of a form are understood."""
-        if stream not in self.asking.streams:
+        if stream not in self.asking.stream_modes:
             return Capability(name, "not tried", "it never asks for this form")
         kept = [
             failure is None
@@ -247,72 +247,72 @@ class _Trial:
     def multi_turn(self) -> Capability:
         if "follow_up" not in self.play.takes:
             return Capability("multi-turn", "not tried", "the callable takes no `follow_up`")
-        plan = Plan(Script((Message(("Remember this.",)),)), self.asking.streams[0])
+        plan = CasePlan(Script((Message(("Remember this.",)),)), self.asking.stream_modes[0])
         outcome = self.play.following(plan)
         failure = _of_the_next_turn(outcome, self.door)
         if failure is None:
             return Capability("multi-turn", "yes", "the next turn knows the one before")
-        self._note(Found(plan, outcome, failure), self.play)
+        self._note(FailingCase(plan, outcome, failure), self.play)
         return Capability("multi-turn", "no", failure.message)
 
     def tools(self) -> Capability:
         if not self.asking.functions:
             return Capability("tools", "not tried", "its requests declare no function")
         name, parameters = self.asking.functions[0]
-        plan = Plan(Script((FunctionCall(name, draw_arguments(parameters, 1)),)), self.asking.streams[0])
+        plan = CasePlan(Script((FunctionCall(name, draw_arguments(parameters, 1)),)), self.asking.stream_modes[0])
         outcome = self.one(plan)
-        if '"function_call_output"' in "".join(each.body.decode() for each in outcome.received[1:]):
+        if '"function_call_output"' in "".join(each.body.decode() for each in outcome.requests[1:]):
             return Capability("tools", "yes", f"{name} is called and its output sent")
-        return Capability("tools", "no", f"the call of {name} is not answered ({outcome.how})")
+        return Capability("tools", "no", f"the call of {name} is not answered ({outcome.end_reason})")
 
     def retries(self) -> Capability:
         """Whether a fault that passes is tried again: the client's choice, so never a defect."""
         if "refused" in self.skip:
             return Capability("retries", "not tried", "refused is skipped")
-        stream = self.asking.streams[0]
+        stream = self.asking.stream_modes[0]
         plans = {
-            name: Plan(stream=stream, fault="refused", at=at, once=True) for name, at in _PASSING.items()
+            name: CasePlan(stream=stream, fault="refused", at=at, once=True) for name, at in _PASSING.items()
         }
         again = [name for name, plan in plans.items() if self._tries_again(plan)]
         verdict = "yes" if len(again) == len(plans) else "in part" if again else "no"
         return Capability("retries", verdict, f"after {', '.join(again)}" if again else "raises at once")
 
-    def _tries_again(self, plan: Plan) -> bool:
+    def _tries_again(self, plan: CasePlan) -> bool:
         outcome = self.one(plan)
-        return outcome.accepted and len(outcome.received) > 1 and self.done[plan] is None
+        return outcome.accepted and len(outcome.requests) > 1 and self.done[plan] is None
 
     def cancellation(self) -> Capability:
         """Whether a stream that is left is hung up on."""
-        plan = Plan(Script((Message(("a", "b", "c", "d")),)), fault="stalled", at=700)
-        left = self.play.left(plan) if True in self.asking.streams else None
+        plan = CasePlan(Script((Message(("a", "b", "c", "d")),)), fault="stalled", at=700)
+        left = self.play.left(plan) if True in self.asking.stream_modes else None
         if left is None:
             return Capability("cancellation", "not tried", "the callable returns no iterator over a stream")
-        return Capability("cancellation", "yes" if left.accepted else "no", left.how)
+        return Capability("cancellation", "yes" if left.accepted else "no", left.end_reason)
 
-    def _note(self, found: Found, play: CallablePlay) -> None:
-        cause = diagnosis(found, play)
-        case = "\n".join(case_lines(found.plan, play.door.look))
+    def _note(self, found: FailingCase, play: CallablePlay) -> None:
+        cause = find_cause(found, play)
+        case = "\n".join(describe_case(found.plan, play.door.context))
         self.broken.append(Broken(found.plan, found.failure, cause, case))
 
 
-def _of_the_next_turn(outcome: Outcome, door: Door) -> Failure | None:
+def _of_the_next_turn(outcome: Outcome, door: CaseServer) -> Failure | None:
     """What is wrong with two turns of a conversation."""
-    if not outcome.ended or not outcome.accepted or len(outcome.received) < 2:
-        return Failure("multi-turn", f"the next turn did not come: {outcome.how}")
-    second = outcome.received[-1].value
-    first_id = door.look.response_id(1)
+    if not outcome.finished or not outcome.accepted or len(outcome.requests) < 2:
+        return Failure("multi-turn", f"the next turn did not come: {outcome.end_reason}")
+    second = outcome.requests[-1].json_body
+    first_id = door.context.response_id(1)
     if second.get("previous_response_id") != first_id and "Remember this." not in str(second.get("input")):
         return Failure("multi-turn", "the next turn has neither the id of the one before nor what was said")
-    if outcome.text not in (None, NEXT):
-        details = (f"expected  {NEXT!r}", f"got       {outcome.text!r}")
+    if outcome.text not in (None, FOLLOW_UP_REPLY):
+        details = (f"expected  {FOLLOW_UP_REPLY!r}", f"got       {outcome.text!r}")
         return Failure("multi-turn", "the next turn's text is not returned", details)
     return None
 
 
-def _fits(plan: Plan, asking: Asking) -> bool:
+def _fits(plan: CasePlan, asking: RequestedFeatures) -> bool:
     """Whether a client that asks so may get what a plan says: no runs of tools that it does not declare."""
     kinds = {getattr(item, "kind", None) for item in plan.script.items} - {None}
-    return kinds <= set(asking.tools) and not any(
+    return kinds <= set(asking.tool_types) and not any(
         isinstance(item, FunctionCall) for item in plan.script.items
     )
 

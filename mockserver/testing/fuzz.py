@@ -10,69 +10,69 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mockserver.contract.formatting import escape_unprintable
-from mockserver.testing.cases.door import Door
-from mockserver.testing.cases.plan import Plan
+from mockserver.testing.cases.door import CaseServer
+from mockserver.testing.cases.plan import CasePlan
 from mockserver.testing.cases.verdicts import Outcome
 from mockserver.testing.children import Children, Ended, client_environment
 from mockserver.wire.redaction import redact
 
-__all__ = ["INPUT", "CommandPlay"]
+__all__ = ["CLIENT_PROMPT", "CommandRunner"]
 
 #: What a client is to ask.
-INPUT = "Say something."
+CLIENT_PROMPT = "Say something."
 
 #: Lines of a client's standard error that are shown.
-_TAIL = 5
+_STDERR_LINES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class CommandPlay:
+class CommandRunner:
     """Plays a case by running a command."""
 
     command: Sequence[str]
-    door: Door
+    server: CaseServer
     children: Children
     timeout: float
     """Seconds that a command may take."""
-    with_text: bool = False
+    checks_text: bool = False
     """Whether its standard output is to be the answer's text."""
     model: str = ""
 
-    def __call__(self, plan: Plan, seconds: float | None = None) -> Outcome:
+    def __call__(self, plan: CasePlan, time_limit: float | None = None) -> Outcome:
         """Run the command once; ConfigurationError where it can not be started."""
-        limit = self.timeout if seconds is None else min(seconds, self.timeout)
-        with self.door.play(plan) as case:
+        limit = self.timeout if time_limit is None else min(time_limit, self.timeout)
+        with self.server.open_case(plan) as case:
             environment = client_environment(
                 case.base_url,
-                self.door.key,
-                MOCKSERVER_MODEL=self.model or self.door.look.profile.models[0],
-                MOCKSERVER_INPUT=INPUT,
+                self.server.api_key,
+                MOCKSERVER_MODEL=self.model or self.server.context.profile.models[0],
+                MOCKSERVER_INPUT=CLIENT_PROMPT,
                 MOCKSERVER_STREAM=str(int(plan.stream)),
                 MOCKSERVER_CASE=plan.id,
                 MOCKSERVER_TIMEOUT=f"{self.timeout:g}",
             )
             ended = self.children.run(self.command, environment, limit)
-            received = tuple(case.received)
+            received = tuple(case.requests)
         return Outcome(
             received,
-            ended=ended.status is not None,
+            finished=ended.status is not None,
             accepted=ended.status == 0,
-            text=_printed(plan, ended) if self.with_text else None,
-            how=_how(ended),
-            said=redact(
-                "\n".join(ended.stderr.decode(errors="replace").splitlines()[-_TAIL:]), [self.door.key]
+            text=_printed_text(plan, ended) if self.checks_text else None,
+            end_reason=_end_reason(ended),
+            stderr_tail=redact(
+                "\n".join(ended.stderr.decode(errors="replace").splitlines()[-_STDERR_LINES:]), [self.server.api_key]
             ),
-            seconds=ended.seconds,
+            duration=ended.seconds,
         )
 
 
-def _printed(plan: Plan, ended: Ended) -> str:
+def _printed_text(plan: CasePlan, ended: Ended) -> str:
     """Standard output without the line break that ends it, where the text itself has none there."""
     text = ended.stdout.decode(errors="replace")
-    return text if text == plan.text else text.removesuffix("\n")
+    return text if text == plan.expected_text else text.removesuffix("\n")
 
 
-def _how(ended: Ended) -> str:
+def _end_reason(ended: Ended) -> str:
     if ended.status is None:
         return f"killed after {ended.seconds:.1f} s"
     if ended.status < 0:

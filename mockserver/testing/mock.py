@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypedDict, Unpack
 
-from mockserver.server.directory import SESSION_HEADER, SESSION_PATH_PREFIX, SessionOverrides
-from mockserver.server.sessions import Session
+from mockserver.server.state.session_registry import SESSION_HEADER, SESSION_PATH_PREFIX, SessionOverrides
+from mockserver.server.state.sessions import Session
 from mockserver.testing.clients import Clients
 from mockserver.testing.scripting import Scripted
 from mockserver.testing.serving import Served, Settings, checked, serve_mock, several
@@ -148,7 +148,10 @@ class MockSession(Scripted):
     @property
     def base_url(self) -> str:
         """What goes into a client that is to be in this session, whatever else it sends."""
-        return self._served.url and f"{self._served.url}{SESSION_PATH_PREFIX}{self.name}{self._session.profile.base_path}"
+        return (
+            self._served.url
+            and f"{self._served.url}{SESSION_PATH_PREFIX}{self.name}{self._session.profile.base_path}"
+        )
 
     @property
     def headers(self) -> dict[str, str]:

@@ -26,9 +26,9 @@ from mockserver.replies.script import (
     script_from,
 )
 from mockserver.server.delivery.delivery import Delivery
-from mockserver.server.faults import ServiceFault, build_requested_fault, parse_fault
-from mockserver.server.saying import parse_delivery, require_valid_tool_items
-from mockserver.server.sessions import Session
+from mockserver.server.delivery.faults import ServiceFault, build_requested_fault, parse_fault
+from mockserver.server.state.sessions import Session
+from mockserver.server.stubs.exchange_replies import parse_delivery, require_valid_tool_items
 from mockserver.server.stubs.matchers import ANY_REQUEST, IncomingRequest, Matcher
 from mockserver.server.stubs.stubs import Stub
 from mockserver.wire import json as wire_json

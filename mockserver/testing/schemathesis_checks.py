@@ -38,22 +38,22 @@ def responses_contract(
 
 
 #: What a stream that its reader has stopped reading breaks, and only for that.
-_OF_THE_END = frozenset({"SEQ-006", "SSE-003"})
+_END_OF_STREAM_RULES = frozenset({"SEQ-006", "SSE-003"})
 
 
-def _stopped(response: schemathesis.Response) -> bool:
+def _stopped_early(response: schemathesis.Response) -> bool:
     """Whether Schemathesis has read as many events as it reads at the most (`max-stream-events`)."""
     return bool(getattr(response, "stream_cut_short", False))  # since Schemathesis 4.32
 
 
-def _findings(response: schemathesis.Response, asked: Any) -> list[Finding]:
+def _findings(response: schemathesis.Response, request_body: Any) -> list[Finding]:
     body = response.content
     profile = os.environ.get("MOCKSERVER_PROFILE") or detect_profile(body).profile
     if response.status_code >= 400:
         return check_error(body, profile, response.status_code)
-    request = asked.encode() if isinstance(asked, str) else asked
+    request = request_body.encode() if isinstance(request_body, str) else request_body
     kinds = response.headers.get("content-type") or [""]
     if kinds[0].startswith("text/event-stream"):
         found = check_stream(body, profile, request)
-        return [each for each in found if each.rule not in _OF_THE_END] if _stopped(response) else found
+        return [each for each in found if each.rule not in _END_OF_STREAM_RULES] if _stopped_early(response) else found
     return check_response(body, profile, request)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 from mockserver.clock import SteppedClock
 from mockserver.contract.chat.service import CHAT_BASE_PATH
 from mockserver.errors import ConfigurationError
-from mockserver.server.journal import Entry, Journal
-from mockserver.server.sessions import Session
+from mockserver.server.state.journal import Entry, Journal
+from mockserver.server.state.sessions import Session
 from mockserver.server.stubs.matchers import build_matcher
 from mockserver.server.stubs.stubs import Stub
 from mockserver.testing.asserting import assert_requested

@@ -12,15 +12,15 @@ from mockserver.exchanges import Exchange, load_exchange_folder
 from mockserver.profiles import DEFAULT_PROFILE, LATEST, latest_profile_name
 from mockserver.server.access import AllowedHosts, ApiKeys
 from mockserver.server.delivery.delivery import Delivery
-from mockserver.server.directory import SessionOverrides, SessionRegistry
-from mockserver.server.faults import parse_fault
+from mockserver.server.delivery.faults import parse_fault
 from mockserver.server.http.app import App
 from mockserver.server.http.responses_endpoint import Services
 from mockserver.server.http.threaded_server import ThreadedServer
-from mockserver.server.limits import RateLimiter, parse_limits
-from mockserver.server.reloading import ExchangeFolder
-from mockserver.server.sessions import MAX_COUNTED_REQUESTS, AnyModel, Session, open_session
-from mockserver.server.store import MemoryStore
+from mockserver.server.state.rate_limits import RateLimiter, parse_limits
+from mockserver.server.state.session_registry import SessionOverrides, SessionRegistry
+from mockserver.server.state.sessions import MAX_COUNTED_REQUESTS, AnyModel, Session, open_session
+from mockserver.server.state.store import MemoryStore
+from mockserver.server.stubs.exchange_folder import ExchangeFolder
 
 __all__ = ["API_KEY", "GRACE_SECONDS", "Served", "Settings", "checked", "loaded", "serve_mock", "several"]
 

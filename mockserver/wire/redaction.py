@@ -104,7 +104,9 @@ def mask_secrets(chunks: Sequence[bytes], secrets: Iterable[bytes]) -> list[byte
 
 def mask_keys(chunks: Sequence[bytes]) -> list[bytes]:
     """The pieces, in the same lengths, without what has the form of a whole key."""
-    return _split_like(_LONG_KEY_PATTERN.sub(lambda match: _mask_bytes(len(match[0])), b"".join(chunks)), chunks)
+    return _split_like(
+        _LONG_KEY_PATTERN.sub(lambda match: _mask_bytes(len(match[0])), b"".join(chunks)), chunks
+    )
 
 
 def _split_like(whole: bytes, chunks: Sequence[bytes]) -> list[bytes]:

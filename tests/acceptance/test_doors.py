@@ -18,7 +18,7 @@ from mockserver.profiles import load_profile
 from mockserver.server.http.app import App
 from mockserver.server.http.responses_endpoint import Services
 from mockserver.server.http.threaded_server import ThreadedServer
-from mockserver.server.sessions import open_session
+from mockserver.server.state.sessions import open_session
 
 pytestmark = pytest.mark.acceptance
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from mockserver.server.faults import wire_faults
+from mockserver.server.delivery.faults import wire_faults
 from mockserver.testing.mock import MockServer
 from tests.acceptance.clients.matrix import CLIENTS_FOLDER
 from tests.acceptance.conftest import ENVIRONMENTS, client_environment, environment_python, program
@@ -85,7 +85,9 @@ def measured(client: str, server: MockServer, folder: Path) -> dict[str, list[An
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    attempts = Counter(int(dict(entry.request_head.headers).get(b"x-case", b"-1")) for entry in server.journal)
+    attempts = Counter(
+        int(dict(entry.request_head.headers).get(b"x-case", b"-1")) for entry in server.journal
+    )
     told = [json.loads(line) for line in done.stdout.splitlines()]
     return {case: [seen, attempts[number]] for number, (case, seen) in enumerate(told)}
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
 from mockserver.replies.script import FunctionCall, Message, Reasoning, Script, ScriptError, ToolCall, Usage
-from mockserver.testing.strategies.replies import Reply, declared, render_events, render_response
+from mockserver.testing.strategies.replies import ReplySpec, tools_for_script, render_events, render_response
 from mockserver.testing.strategies.scripts import script_statuses
-from mockserver.testing.strategies.values import Look, look
+from mockserver.testing.strategies.values import RenderContext, render_context
 
 RENDERINGS = ("wire", "documented")
 
@@ -83,7 +83,7 @@ def streams(profile: str = DEFAULT_PROFILE) -> Iterator[tuple[str, list[dict[str
     """(name, events) of each base stream."""
     for rendering in RENDERINGS:
         for name, script in profile_scripts(profile).items():
-            here = look(profile, rendering)
+            here = render_context(profile, rendering)
             yield f"{name}, {rendering}", render_events(_reply(script, here), here)
 
 
@@ -91,10 +91,10 @@ def responses(profile: str = DEFAULT_PROFILE) -> Iterator[tuple[str, dict[str, A
     """(name, response) of each base answer that was not streamed."""
     for rendering in RENDERINGS:
         for name, script in profile_scripts(profile).items():
-            here = look(profile, rendering)
+            here = render_context(profile, rendering)
             yield f"{name}, {rendering}", render_response(_reply(script, here), here)
 
 
-def _reply(script: Script, here: Look) -> Reply:
-    tools = declared(script, here)
-    return Reply(script, here.profile.models[0], 1769084048, "auto", tools=tools)
+def _reply(script: Script, here: RenderContext) -> ReplySpec:
+    tools = tools_for_script(script, here)
+    return ReplySpec(script, here.profile.models[0], 1769084048, "auto", tools=tools)

@@ -19,7 +19,7 @@ from mockserver.errors import ConfigurationError
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, load_profile_document, profile_names
 from mockserver.replies import mutants
 from mockserver.testing.strategies.framing import frames_of
-from mockserver.testing.strategies.values import declaration
+from mockserver.testing.strategies.values import tool_declaration
 from mockserver.wire import json
 from tests.contract import blind_mutants, rendered_samples
 
@@ -45,7 +45,7 @@ def profile_rules(profile: str) -> list[str]:
 
 def response_request(profile: str) -> dict[str, Any]:
     about = load_profile(profile)
-    tools = [{"type": "function", "name": "get_weather"}, *(declaration(each) for each in about.tools)]
+    tools = [{"type": "function", "name": "get_weather"}, *(tool_declaration(each) for each in about.tools)]
     return {"model": about.models[0], "input": "x", "tools": tools}
 
 

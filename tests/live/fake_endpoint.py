@@ -21,7 +21,7 @@ from mockserver.server.access import ApiKeys
 from mockserver.server.http.app import App
 from mockserver.server.http.responses_endpoint import Services
 from mockserver.server.http.uvicorn_runner import bind_socket, listener_url, run_forever
-from mockserver.server.sessions import open_session
+from mockserver.server.state.sessions import open_session
 from mockserver.testing.strategies.framing import frames_of
 from mockserver.wire import json, sse
 

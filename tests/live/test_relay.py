@@ -17,7 +17,7 @@ from mockserver.live.endpoint import Endpoint, parse_endpoint
 from mockserver.live.relay import Relay
 from mockserver.profiles import Profile, load_profile
 from mockserver.server.http.threaded_server import ThreadedServer
-from mockserver.server.journal import Journal
+from mockserver.server.state.journal import Journal
 from mockserver.wire import json
 from tests.contract import samples
 from tests.live.conftest import CANARY_KEY

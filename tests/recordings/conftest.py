@@ -23,7 +23,7 @@ from mockserver.recordings.recorder import Recorder, RecordingResult
 from mockserver.recordings.recording_folder import load_recordings
 from mockserver.recordings.replay import INSTANT, RecordingPlayer, ReplayApp, Speed, client_base_paths
 from mockserver.server.http.threaded_server import ThreadedServer
-from mockserver.server.journal import Journal
+from mockserver.server.state.journal import Journal
 from tests.live.conftest import CANARY_KEY, fake_endpoint, fake_endpoints
 
 __all__ = ["CANARY_KEY", "HELLO", "MODEL", "fake_endpoint", "fake_endpoints"]

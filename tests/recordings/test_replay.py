@@ -36,7 +36,9 @@ def timed_chunks(client: httpx.Client, body: Any = STREAM) -> list[tuple[float, 
 
 
 def recorded(at: float = 0, end: str = "complete", head: float = 0, **more: Any) -> RecordingMetadata:
-    return RecordingMetadata("2026-11-25T12:00:00Z", "POST", "/responses", end, head_ms=head, end_ms=at, **more)
+    return RecordingMetadata(
+        "2026-11-25T12:00:00Z", "POST", "/responses", end, head_ms=head, end_ms=at, **more
+    )
 
 
 def exchange(*chunks: tuple[float, str], name: str = "one", **more: Any) -> Exchange:

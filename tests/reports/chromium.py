@@ -15,7 +15,7 @@ from pathlib import Path
 from select import select
 from typing import Any
 
-__all__ = ["Browser", "Tab", "chromium", "find_chromium"]
+__all__ = ["Browser", "Tab", "run_chromium", "find_chromium"]
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = (
@@ -24,10 +24,10 @@ _FLAGS = (
     *("--disable-extensions", "--force-color-profile=srgb", "--remote-debugging-pipe"),
 )
 #: Seconds that one answer of the browser may take.
-_PATIENCE = 30.0
+_TIMEOUT_SECONDS = 30.0
 
 #: The browser reads its file descriptor 3 and writes to its 4: these two are put there.
-_START = """
+_LAUNCHER = """
 import fcntl, os, sys
 read, write = (fcntl.fcntl(int(each), fcntl.F_DUPFD, 10) for each in sys.argv[1:3])
 os.dup2(read, 3)
@@ -56,10 +56,10 @@ class Browser:
     """The process, and the pipe to it."""
 
     def __init__(self, program: str, folder: Path) -> None:
-        to_browser, self._out = os.pipe()
-        self._in, from_browser = os.pipe()
+        to_browser, self._write_fd = os.pipe()
+        self._read_fd, from_browser = os.pipe()
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _START, str(to_browser), str(from_browser),
+            [sys.executable, "-c", _LAUNCHER, str(to_browser), str(from_browser),
              program, *_FLAGS, f"--user-data-dir={folder}", "about:blank"],
             pass_fds=(to_browser, from_browser),
             stdin=subprocess.DEVNULL,
@@ -68,37 +68,37 @@ class Browser:
         )  # fmt: skip
         os.close(to_browser)
         os.close(from_browser)
-        self._count = 0
+        self._last_id = 0
         self._buffer = b""
         self.events: list[dict[str, Any]] = []
 
     def call(self, method: str, session: str | None = None, **params: Any) -> dict[str, Any]:
         """What the browser answers to a command; events that come before are kept."""
-        self._count += 1
-        message: dict[str, Any] = {"id": self._count, "method": method, "params": params}
+        self._last_id += 1
+        message: dict[str, Any] = {"id": self._last_id, "method": method, "params": params}
         if session:
             message["sessionId"] = session
-        os.write(self._out, json.dumps(message).encode() + b"\0")
+        os.write(self._write_fd, json.dumps(message).encode() + b"\0")
         while True:
-            told = self._read()
-            if told.get("id") == self._count:
+            told = self._read_message()
+            if told.get("id") == self._last_id:
                 assert "error" not in told, f"{method}: {told['error']}"
                 result: dict[str, Any] = told["result"]
                 return result
             self.events.append(told)
 
-    def wait(self, method: str, session: str) -> None:
+    def wait_for_event(self, method: str, session: str) -> None:
         """Wait for an event of a session; what came before it is kept."""
         while not any(
             each.get("method") == method for each in self.events if each.get("sessionId") == session
         ):
-            self.events.append(self._read())
+            self.events.append(self._read_message())
 
-    def _read(self) -> dict[str, Any]:
+    def _read_message(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:
-            ready, _, _ = select([self._in], [], [], _PATIENCE)
-            assert ready, f"the browser says nothing for {_PATIENCE} s"
-            piece = os.read(self._in, 1 << 20)
+            ready, _, _ = select([self._read_fd], [], [], _TIMEOUT_SECONDS)
+            assert ready, f"the browser says nothing for {_TIMEOUT_SECONDS} s"
+            piece = os.read(self._read_fd, 1 << 20)
             assert piece, "the browser has ended"
             self._buffer += piece
         text, _, self._buffer = self._buffer.partition(b"\0")
@@ -107,13 +107,13 @@ class Browser:
 
     def close(self) -> None:
         """End the browser."""
-        os.close(self._out)  # it ends when nobody drives it
+        os.close(self._write_fd)  # it ends when nobody drives it
         try:
             self._process.wait(5)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(5)
-        os.close(self._in)
+        os.close(self._read_fd)
 
 
 class Tab:
@@ -127,7 +127,7 @@ class Tab:
         for domain in ("Page", "Runtime", "Network", "Log", "Performance"):
             self.call(f"{domain}.enable")
         self.resize(width, height)
-        self.media(dark=dark)
+        self.emulate_media(dark=dark)
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
         """What this page answers to a command."""
@@ -140,29 +140,29 @@ class Tab:
             width=width, height=height, deviceScaleFactor=1, mobile=width < 500,
         )  # fmt: skip
 
-    def media(self, *, dark: bool = False, media: str = "") -> None:
+    def emulate_media(self, *, dark: bool = False, media: str = "") -> None:
         """Prefer a colour scheme; `media`: "print" or the screen."""
         scheme = "dark" if dark else "light"
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.call("Emulation.setEmulatedMedia", media=media, features=features)
 
-    def open(self, file: Path) -> None:
+    def load_file(self, file: Path) -> None:
         """Load a file, whole."""
         self.call("Page.navigate", url=file.as_uri())
-        self._browser.wait("Page.loadEventFired", self._session)
+        self._browser.wait_for_event("Page.loadEventFired", self._session)
 
-    def eval(self, expression: str) -> Any:
+    def evaluate(self, expression: str) -> Any:
         """The value of an expression, awaited where it is a promise."""
         told = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in told, told["exceptionDetails"]
         return told["result"].get("value")
 
-    def until(self, expression: str) -> None:
+    def wait_until(self, expression: str) -> None:
         """Wait until an expression holds."""
-        deadline = time.monotonic() + _PATIENCE
-        while not self.eval(expression):
+        deadline = time.monotonic() + _TIMEOUT_SECONDS
+        while not self.evaluate(expression):
             assert time.monotonic() < deadline, f"never true: {expression}"
-            self.eval("new Promise(done => setTimeout(done, 10))")
+            self.evaluate("new Promise(done => setTimeout(done, 10))")
 
     def press(self, key: str) -> None:
         """Press and release a key."""
@@ -172,24 +172,24 @@ class Tab:
         self.call("Input.dispatchKeyEvent", type=kind, text=text, **about)
         self.call("Input.dispatchKeyEvent", type="keyUp", **about)
 
-    def picture(self, file: Path, *, whole: bool = False) -> None:
+    def screenshot(self, file: Path, *, full_page: bool = False) -> None:
         """Write a screenshot."""
-        shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
+        shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=full_page)
         file.write_bytes(b64decode(shot["data"]))
 
     @property
-    def requests(self) -> list[str]:
+    def requested_urls(self) -> list[str]:
         """Addresses that were asked for."""
-        return [each["params"]["request"]["url"] for each in self._told("Network.requestWillBeSent")]
+        return [each["params"]["request"]["url"] for each in self._events_of("Network.requestWillBeSent")]
 
     @property
-    def complaints(self) -> list[str]:
+    def console_errors(self) -> list[str]:
         """What the console holds: errors of scripts, and what the policy has refused."""
-        found = [each["params"]["entry"]["text"] for each in self._told("Log.entryAdded")]
-        found += [str(each["params"]["exceptionDetails"]) for each in self._told("Runtime.exceptionThrown")]
+        found = [each["params"]["entry"]["text"] for each in self._events_of("Log.entryAdded")]
+        found += [str(each["params"]["exceptionDetails"]) for each in self._events_of("Runtime.exceptionThrown")]
         return found
 
-    def _told(self, method: str) -> Iterator[dict[str, Any]]:
+    def _events_of(self, method: str) -> Iterator[dict[str, Any]]:
         return (
             each
             for each in self._browser.events
@@ -202,7 +202,7 @@ class Tab:
 
 
 @contextmanager
-def chromium(program: str, folder: Path) -> Iterator[Browser]:
+def run_chromium(program: str, folder: Path) -> Iterator[Browser]:
     """The browser with a profile of its own in `folder`."""
     browser = Browser(program, folder)
     try:

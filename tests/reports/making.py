@@ -6,15 +6,15 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["exchange_file", "framed", "long_stream"]
+__all__ = ["exchange_file", "sse_frames", "long_stream"]
 
 
-def framed(events: Iterable[dict[str, Any]]) -> bytes:
+def sse_frames(events: Iterable[dict[str, Any]]) -> bytes:
     """Events of any kind as server-sent events."""
     return b"".join(b"data: " + json.dumps(each).encode() + b"\n\n" for each in events)
 
 
-def exchange_file(chunks: Iterable[dict[str, Any]], **about: Any) -> bytes:
+def exchange_file(chunks: Iterable[dict[str, Any]], **members: Any) -> bytes:
     """A recording in the exchange format."""
     http = {"status": 200, "headers": {"content-type": "text/event-stream"}, "chunks": list(chunks)}
     value = {
@@ -24,28 +24,28 @@ def exchange_file(chunks: Iterable[dict[str, Any]], **about: Any) -> bytes:
         "request": {"model": "qwen3-max-2026-01-23", "input": "Hello!", "stream": True},
         "match": {},
         "reply": {"http": http},
-        **about,
+        **members,
     }
     return json.dumps(value).encode()
 
 
-def long_stream(events: list[dict[str, Any]], words: int) -> list[dict[str, Any]]:
+def long_stream(events: list[dict[str, Any]], delta_count: int) -> list[dict[str, Any]]:
     """A good stream of one text, with so many deltas."""
     kind = "response.output_text.delta"
     delta = next(each for each in events if each["type"] == kind)
     at = events.index(delta)
-    text = " word" * words
+    text = " word" * delta_count
     head, tail = events[:at], [each for each in events[at:] if each["type"] != kind]
-    made = [*head, *({**delta, "delta": " word"} for _ in range(words)), *_with_text(tail, text)]
+    made = [*head, *({**delta, "delta": " word"} for _ in range(delta_count)), *_replace_texts(tail, text)]
     return [{**each, "sequence_number": number} for number, each in enumerate(made)]
 
 
-def _with_text(value: Any, text: str) -> Any:
+def _replace_texts(value: Any, text: str) -> Any:
     if isinstance(value, list):
-        return [_with_text(each, text) for each in value]
+        return [_replace_texts(each, text) for each in value]
     if isinstance(value, dict):
         return {
-            name: text if name == "text" and isinstance(each, str) else _with_text(each, text)
+            name: text if name == "text" and isinstance(each, str) else _replace_texts(each, text)
             for name, each in value.items()
         }
     return value

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mockserver.reports.markup import data_block, raw, tag
-from mockserver.reports.texts import visible
+from mockserver.reports.markup import json_script, raw_element, tag
+from mockserver.reports.texts import escape_invisible
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 
 
-class Reader(HTMLParser):
+class ParsedHtml(HTMLParser):
     """Takes note of elements, attributes and text."""
 
     def __init__(self, text: str) -> None:
@@ -35,22 +35,22 @@ class Reader(HTMLParser):
 
 
 @given(ANY_TEXT, ANY_TEXT)
-def test_text_and_attributes_are_text(text: str, attribute: str) -> None:
-    read = Reader(tag("p", text, title=attribute))
+def test_text_and_attributes_are_escaped(text: str, attribute: str) -> None:
+    read = ParsedHtml(tag("p", text, title=attribute))
     assert read.tags == ["p"]
-    assert (read.text, read.attributes) == (visible(text), {"title": visible(attribute)})
+    assert (read.text, read.attributes) == (escape_invisible(text), {"title": escape_invisible(attribute)})
 
 
 @given(ANY_TEXT)
-def test_data_can_not_end_its_element(text: str) -> None:
+def test_data_cannot_end_its_script_element(text: str) -> None:
     sound = text.encode("utf-16", "replace").decode("utf-16", "replace")
-    block = data_block({"text": sound}, class_="events")
+    block = json_script({"text": sound}, class_="events")
     inside = block.removeprefix('<script type="application/json" class="events">').removesuffix("</script>")
     assert not set(inside) & {"<", ">", "&", "\u2028"}
     assert json.loads(inside) == {"text": sound}
 
 
-def test_children_that_are_markup_stay_and_nothing_is_left_out() -> None:
+def test_markup_children_stay_and_none_is_left_out() -> None:
     assert tag("p", tag("b", "1"), None, "<", class_="x", hidden=True, open=False, id=None) == (
         '<p class="x" hidden><b>1</b>&lt;</p>'
     )
@@ -61,11 +61,11 @@ def test_children_that_are_markup_stay_and_nothing_is_left_out() -> None:
     "attributes",
     [{"onclick": "x"}, {"style": "x"}, {"ONLOAD": "x"}, {"href": "https://example.com"}, {"src": "x.js"}],
 )
-def test_what_runs_or_leads_out_can_not_be_written(attributes: dict[str, str]) -> None:
+def test_attributes_that_run_or_link_out_are_refused(attributes: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"no attribute|leads out"):
         tag("a", "x", **attributes)
 
 
 def test_content_that_would_end_its_element_is_refused() -> None:
     with pytest.raises(ValueError, match="would end it"):
-        raw("script", "x = '</script>'")
+        raw_element("script", "x = '</script>'")

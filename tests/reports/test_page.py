@@ -12,13 +12,13 @@ from itertools import pairwise
 import pytest
 
 from mockserver.contract.findings import Finding, Severity
-from mockserver.reports.covering import coverage_of
+from mockserver.reports.covering import coverage_by_profile
 from mockserver.reports.events import read_stream
-from mockserver.reports.model import Body, Exchange, Mark, Page, Table, made_now
-from mockserver.reports.page import html, policy, script, style
+from mockserver.reports.model import MessageBody, ReportExchange, ExchangeFinding, ReportPage, Table, report_time
+from mockserver.reports.page import render_page, content_security_policy, javascript, stylesheet
 from tests.contract import samples
-from tests.reports.making import framed
-from tests.reports.test_markup import Reader
+from tests.reports.making import sse_frames
+from tests.reports.test_markup import ParsedHtml
 
 MADE = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
@@ -46,67 +46,67 @@ SHAPE_PAIRS = [
 ]
 
 
-def page(*exchanges: Exchange) -> Page:
-    return Page(
+def make_page(*exchanges: ReportExchange) -> ReportPage:
+    return ReportPage(
         title="Contract check",
         subject="a file",
         verdict="breaks the contract",
-        good=False,
-        made=MADE,
+        passed=False,
+        created_at=MADE,
         exchanges=exchanges,
-        coverage=coverage_of(exchanges),
+        coverage=coverage_by_profile(exchanges),
         tables=(Table("Tests", ("test", "outcome"), (("test_a", "passed"),)),),
     )
 
 
-def stream_exchange() -> Exchange:
-    stream = read_stream([(None, framed(samples.text_stream()))])
-    mark = Mark(Finding("SEQ-003", Severity.ERROR, "/x", 3, "told", "a", "b"), "stream", "/x")
-    body = Body("Request", '{"input":"Hello!"}', is_json=True, schema="create_request")
-    return Exchange("one", "stream", "qwen-2026-01", marks=(mark,), request=body, stream=stream)
+def stream_exchange() -> ReportExchange:
+    stream = read_stream([(None, sse_frames(samples.text_stream()))])
+    mark = ExchangeFinding(Finding("SEQ-003", Severity.ERROR, "/x", 3, "told", "a", "b"), "stream", "/x")
+    body = MessageBody("Request", '{"input":"Hello!"}', is_json=True, schema="create_request")
+    return ReportExchange("one", "stream", "qwen-2026-01", findings=(mark,), request=body, stream=stream)
 
 
-def hashed(text: str) -> str:
+def base64_sha256(text: str) -> str:
     return b64encode(sha256(text.encode()).digest()).decode()
 
 
-def test_nothing_is_loaded_and_only_our_own_runs() -> None:
-    text = html(page(stream_exchange()))
+def test_only_the_embedded_style_and_script_are_allowed() -> None:
+    text = render_page(make_page(stream_exchange()))
     assert not re.findall(r'\b(?:src|srcset|href|action|formaction|data)="(?!#)', text)
     assert not re.findall(r"url\(|@import|https?://(?!www\.w3\.org/2000/svg)", text)
     found = re.findall(r"<(script|style)(?: [^>]*)?>(.*?)</\1>", text, re.DOTALL)
     running = [(name, content) for name, content in found if not content.startswith("{")]
-    assert running == [("style", style()), ("script", script())]
+    assert running == [("style", stylesheet()), ("script", javascript())]
     for name, content in running:
-        assert f"{name}-src 'sha256-{hashed(content)}'" in policy()
-    assert policy().startswith("default-src 'none'; ")
-    assert "unsafe" not in policy()
+        assert f"{name}-src 'sha256-{base64_sha256(content)}'" in content_security_policy()
+    assert content_security_policy().startswith("default-src 'none'; ")
+    assert "unsafe" not in content_security_policy()
 
 
-def test_the_script_makes_no_markup_of_text() -> None:
+def test_the_script_never_parses_text_as_html() -> None:
     assert not re.findall(
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|Function\(|setTimeout\(['\"]",
-        script(),
+        javascript(),
     )
 
 
 def test_the_same_values_give_the_same_page() -> None:
-    assert html(page(stream_exchange())) == html(page(stream_exchange()))
+    assert render_page(make_page(stream_exchange())) == render_page(make_page(stream_exchange()))
 
 
-def test_the_time_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_source_date_epoch_sets_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
-    assert made_now().isoformat() == "2023-11-14T22:13:20+00:00"
+    assert report_time().isoformat() == "2023-11-14T22:13:20+00:00"
 
 
-def test_a_page_of_nothing() -> None:
-    text = html(replace(page(), tables=(), coverage={}))
-    assert Reader(text).tags.count("section") == 1
+def test_an_empty_page() -> None:
+    text = render_page(replace(make_page(), tables=(), coverage={}))
+    assert ParsedHtml(text).tags.count("section") == 1
 
 
 def test_it_has_landmarks_and_headings_in_order() -> None:
-    text = html(page(stream_exchange()))
-    read = Reader(re.sub(r"<template.*</template>", "", text))  # its headings go under that of a timeline
+    text = render_page(make_page(stream_exchange()))
+    read = ParsedHtml(re.sub(r"<template.*</template>", "", text))  # its headings go under that of a timeline
     assert {"header", "nav", "main", "footer", "h1"} <= {*read.tags}
     levels = [int(each[1]) for each in read.tags if re.fullmatch(r"h[1-6]", each)]
     assert levels[0] == 1
@@ -114,24 +114,24 @@ def test_it_has_landmarks_and_headings_in_order() -> None:
     assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
-def test_hostile_text_is_text() -> None:
+def test_hostile_text_is_escaped() -> None:
     hostile = "</script><img src=x onerror=alert(1)>\x00\x1b[31m\u202e"
     finding = Finding(hostile, Severity.ERROR, hostile, None, hostile, hostile, {hostile: hostile})
-    body = Body(hostile, hostile, head=((hostile, hostile),))
-    told = Exchange(hostile, hostile, "qwen-2026-01", hostile, (Mark(finding, "reply"),), body, body)
-    data = framed([{"type": hostile, "output_index": 0, "item": {"type": hostile}, "delta": hostile}])
-    told = replace(told, stream=read_stream([(None, data)]), about=((hostile, hostile),))
+    body = MessageBody(hostile, hostile, headers=((hostile, hostile),))
+    told = ReportExchange(hostile, hostile, "qwen-2026-01", hostile, (ExchangeFinding(finding, "reply"),), body, body)
+    data = sse_frames([{"type": hostile, "output_index": 0, "item": {"type": hostile}, "delta": hostile}])
+    told = replace(told, stream=read_stream([(None, data)]), details=((hostile, hostile),))
     given = replace(
-        page(told), title=hostile, subject=hostile, verdict=hostile, facts=((hostile, hostile),),
+        make_page(told), title=hostile, subject=hostile, verdict=hostile, metadata=((hostile, hostile),),
         tables=(Table(hostile, (hostile,), ((hostile,),)),),
     )  # fmt: skip
-    text = html(given)
-    assert "img" not in Reader(text).tags
+    text = render_page(given)
+    assert "img" not in ParsedHtml(text).tags
     assert not {"\x00", "\x1b", "\u202e"} & {*text}
 
 
-def colours(dark: bool) -> dict[str, str]:
-    light, night = style().split("@media (prefers-color-scheme: dark)", 1)
+def palette_of(dark: bool) -> dict[str, str]:
+    light, night = stylesheet().split("@media (prefers-color-scheme: dark)", 1)
     found = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", light))
     return (
         {**found, **dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", night.split("}", 1)[0]))}
@@ -154,8 +154,8 @@ def contrast(one: str, other: str) -> float:
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_the_colours_can_be_told_apart(dark: bool) -> None:
-    palette = colours(dark)
+def test_colours_have_enough_contrast(dark: bool) -> None:
+    palette = palette_of(dark)
     assert contrast("#000000", "#ffffff") == 21
     pairs = [(pair, 4.5) for pair in TEXT_PAIRS] + [(pair, 3.0) for pair in SHAPE_PAIRS]
     low = {
@@ -167,7 +167,7 @@ def test_the_colours_can_be_told_apart(dark: bool) -> None:
 
 
 def test_both_themes_have_all_colours() -> None:
-    night = style().split("@media (prefers-color-scheme: dark)", 1)[1].split("}", 1)[0]
-    assert set(re.findall(r"--([a-z-]+):", night)) == {*colours(False)}
-    used = set(re.findall(r"var\(--([a-z-]+)\)", style()))
-    assert used == {*colours(False)}
+    night = stylesheet().split("@media (prefers-color-scheme: dark)", 1)[1].split("}", 1)[0]
+    assert set(re.findall(r"--([a-z-]+):", night)) == {*palette_of(False)}
+    used = set(re.findall(r"var\(--([a-z-]+)\)", stylesheet()))
+    assert used == {*palette_of(False)}

@@ -17,23 +17,23 @@ from mockserver.replies.chat import framed_chunks
 
 
 @given(strategies.chat_requests())
-def test_requests_are_legal(request: dict[str, Any]) -> None:
+def test_chat_requests_are_valid(request: dict[str, Any]) -> None:
     assert errors(check_chat_request(request)) == []
 
 
 @given(strategies.chat_completions())
-def test_completions_are_legal(completion: dict[str, Any]) -> None:
+def test_chat_completions_are_valid(completion: dict[str, Any]) -> None:
     assert check_chat_completion(completion) == []
 
 
 @given(strategies.chat_streams())
-def test_streams_are_legal(chunks: list[dict[str, Any]]) -> None:
+def test_chat_streams_are_valid(chunks: list[dict[str, Any]]) -> None:
     assert check_chat_stream(chunks) == []
     assert check_chat_stream(b"".join(framed_chunks(chunks))) == []
 
 
 @pytest.mark.parametrize("profile", ["qwen-2026-05", "qwen-2026-09"])
-def test_their_responses_form_is_legal(profile: str) -> None:
+def test_a_migrated_chat_request_is_valid(profile: str) -> None:
     @given(strategies.chat_requests(profile=profile))
     def check(request: dict[str, Any]) -> None:
         body = migrate_request(request, load_profile(profile)).body

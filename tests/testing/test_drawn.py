@@ -16,16 +16,16 @@ from mockserver.contract.operations import body_schemas
 from mockserver.contract.schema.registry import load_schemas
 from mockserver.profiles import load_profile
 
-_OF_A_RUN = "the program fails inside a completed item (live recordings, 2026); no other end was seen"
-_PROGRESS = "told by an event, never by the item (API reference, sample of 26 January 2026)"
-_HALF = "an item is left unfinished only where the response is: a later age"
+_FAILED_RUN = "the program fails inside a completed item (live recordings, 2026); no other end was seen"
+_ONLY_IN_EVENTS = "told by an event, never by the item (API reference, sample of 26 January 2026)"
+_INCOMPLETE_ITEM = "an item is left unfinished only where the response is: a later age"
 _NO_STATUS = "reasoning items have no status on the wire (API reference, 2026)"
 _OTHER_TOOL = "of a tool that this age does not have"
 
 _NEVER_ENDED = "only runs that end well were seen (API reference, 2026)"
-_WHOLE = "an item that other servers send alone, and whole"
-_SENT = "of messages that were sent: what is streamed is written"
-_OPAQUE = "of other services: taken from a client, and listed as it came"
+_ALWAYS_COMPLETE = "an item that other servers send alone, and whole"
+_INPUT_ONLY = "of messages that were sent: what is streamed is written"
+_OPAQUE_ITEM = "of other services: taken from a client, and listed as it came"
 
 #: What the service is not known to send in any age, or what a client does not send.
 NOT_DRAWN = {
@@ -35,18 +35,18 @@ NOT_DRAWN = {
         f"{item}.status={status}": reason
         for item in ("web_search_call", "web_extractor_call", "code_interpreter_call")
         for status, reason in {
-            "failed": _OF_A_RUN,
-            "searching": _PROGRESS,
-            "interpreting": _PROGRESS,
+            "failed": _FAILED_RUN,
+            "searching": _ONLY_IN_EVENTS,
+            "interpreting": _ONLY_IN_EVENTS,
         }.items()
     },
 }
 
 #: What comes when responses can be incomplete, in August 2026.
-_WITH_INCOMPLETE = {
+_INCOMPLETE_RESPONSES = {
     "response.status=incomplete": "there is no response.incomplete in this age",
     **{
-        f"{item}.status=incomplete": _HALF
+        f"{item}.status=incomplete": _INCOMPLETE_ITEM
         for item in (
             "message",
             "function_call",
@@ -60,14 +60,14 @@ _WITH_INCOMPLETE = {
 #: What the tools that came in February and March 2026 have of their own.
 _LATER_TOOLS = {
     "file_search_call.status=failed": _NEVER_ENDED,
-    "file_search_call.status=searching": _PROGRESS,
+    "file_search_call.status=searching": _ONLY_IN_EVENTS,
     "named_call.status=failed": _NEVER_ENDED,
 }
 
-BY_PROFILE = {
+NOT_DRAWN_BY_PROFILE = {
     "qwen-2026-01": {
         **NOT_DRAWN,
-        **_WITH_INCOMPLETE,
+        **_INCOMPLETE_RESPONSES,
         **{
             f"input_tool_call.{member}": _OTHER_TOOL
             for member in ("arguments", "name", "queries", "results", "server_label")
@@ -75,21 +75,21 @@ BY_PROFILE = {
     },
     "qwen-2026-05": {
         **NOT_DRAWN,
-        **_WITH_INCOMPLETE,
+        **_INCOMPLETE_RESPONSES,
         **_LATER_TOOLS,
-        **{f"{item}.status=incomplete": _HALF for item in ("file_search_call", "named_call")},
+        **{f"{item}.status=incomplete": _INCOMPLETE_ITEM for item in ("file_search_call", "named_call")},
     },
     "qwen-2026-09": {**NOT_DRAWN, **_LATER_TOOLS},
     "openresponses-2026-04": {
         "response.status=cancelled": "nothing can be cancelled: the specification has no operation for it",
         "error.error.headers": "the headers of an error come with its status, not in a stream",
-        **{f"{item}.status=incomplete": _WHOLE for item in ("compaction", "function_call_output")},
-        **{f"content_part~{kind}": _SENT for kind in ("input_file", "input_image", "input_text", "text")},
+        **{f"{item}.status=incomplete": _ALWAYS_COMPLETE for item in ("compaction", "function_call_output")},
+        **{f"content_part~{kind}": _INPUT_ONLY for kind in ("input_file", "input_image", "input_text", "text")},
     },
 }
 
 
-def roots(profile: str) -> dict[str, tuple[Any, int]]:
+def strategies_by_schema(profile: str) -> dict[str, tuple[Any, int]]:
     """By schema: the strategy that draws its values, and how many are drawn."""
     streams = strategies.streams(profile=profile, rendering="documented") | strategies.streams(
         profile=profile
@@ -112,19 +112,19 @@ def roots(profile: str) -> dict[str, tuple[Any, int]]:
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("profile", BY_PROFILE)
-def test_everything_there_is_is_drawn(profile: str) -> None:
+@pytest.mark.parametrize("profile", NOT_DRAWN_BY_PROFILE)
+def test_strategies_cover_the_schemas(profile: str) -> None:
     wanted: set[str] = set()
     drawn: set[str] = set()
-    for name, (strategy, examples) in roots(profile).items():
+    for name, (strategy, examples) in strategies_by_schema(profile).items():
         coverage = SchemaCoverage(load_schemas(profile), [name])
-        draw_into(coverage, strategy, examples, profile, name)
+        collect_coverage(coverage, strategy, examples, profile, name)
         wanted |= coverage.possible
         drawn |= coverage.seen
-    assert sorted(wanted - drawn) == sorted(BY_PROFILE[profile])
+    assert sorted(wanted - drawn) == sorted(NOT_DRAWN_BY_PROFILE[profile])
 
 
-def draw_into(coverage: SchemaCoverage, strategy: Any, examples: int, profile: str, name: str) -> None:
+def collect_coverage(coverage: SchemaCoverage, strategy: Any, examples: int, profile: str, name: str) -> None:
     known = load_schemas(profile)
 
     @settings(

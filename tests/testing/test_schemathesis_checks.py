@@ -21,34 +21,34 @@ from mockserver.profiles import load_profile
 from mockserver.replies.mutants import break_rule
 from mockserver.replies.script import message
 from mockserver.testing.strategies.framing import frames_of
-from mockserver.testing.strategies.replies import Reply, render_events, render_response
-from mockserver.testing.strategies.values import look
+from mockserver.testing.strategies.replies import ReplySpec, render_events, render_response
+from mockserver.testing.strategies.values import render_context
 
 PROFILE = load_profile("qwen-2026-01")
 
 
-class Broken(BaseHTTPRequestHandler):
+class BrokenEndpoint(BaseHTTPRequestHandler):
     """An endpoint whose streams count twice; the rest of it is sound."""
 
     document: ClassVar[bytes] = json.dumps(openapi_document(PROFILE, "3.1", PROFILE.models)).encode()
 
     def do_GET(self) -> None:
-        self.answer("application/json", self.document)
+        self.send_body("application/json", self.document)
 
     def do_POST(self) -> None:
         asked: Any = json.loads(self.rfile.read(int(self.headers["content-length"])))
         model = asked["model"] if isinstance(asked, dict) else ""
-        reply = Reply(message("Hello!"), model, 1769084048, "auto")
-        here = look(PROFILE.name, "wire")
+        reply = ReplySpec(message("Hello!"), model, 1769084048, "auto")
+        here = render_context(PROFILE.name, "wire")
         if isinstance(asked, dict) and asked.get("stream") is True:
             events = break_rule("SEQ-003", "stream", render_events(reply, here))
-            self.answer("text/event-stream", b"".join(frames_of(events)))
+            self.send_body("text/event-stream", b"".join(frames_of(events)))
         else:
-            self.answer("application/json", json.dumps(render_response(reply, here)).encode())
+            self.send_body("application/json", json.dumps(render_response(reply, here)).encode())
 
-    def answer(self, kind: str, body: bytes) -> None:
+    def send_body(self, content_type: str, body: bytes) -> None:
         self.send_response(200)
-        self.send_header("content-type", kind)
+        self.send_header("content-type", content_type)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -59,7 +59,7 @@ class Broken(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def broken() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Broken) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), BrokenEndpoint) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -67,7 +67,7 @@ def broken() -> Iterator[str]:
         thread.join()
 
 
-def schemathesis(root: str, folder: Path, key: str = "sk-mock") -> str:
+def run_schemathesis(root_url: str, folder: Path, key: str = "sk-mock") -> str:
     """Run Schemathesis with our check alone; what it prints."""
     environment = {
         **os.environ,
@@ -75,7 +75,7 @@ def schemathesis(root: str, folder: Path, key: str = "sk-mock") -> str:
         "NO_PROXY": "*",
     }
     environment.pop("MOCKSERVER_TEST_SPOOL", None)
-    command = [sys.executable, "-m", "schemathesis.cli", "run", f"{root}/openapi.json"]
+    command = [sys.executable, "-m", "schemathesis.cli", "run", f"{root_url}/openapi.json"]
     command += [
         "--checks",
         "responses_contract",
@@ -96,8 +96,8 @@ def schemathesis(root: str, folder: Path, key: str = "sk-mock") -> str:
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_a_stream_that_breaks_a_rule_is_found(broken: str, tmp_path: Path) -> None:
-    printed = schemathesis(broken, tmp_path)
+def test_a_broken_stream_is_reported(broken: str, tmp_path: Path) -> None:
+    printed = run_schemathesis(broken, tmp_path)
 
     assert "SEQ-003" in printed, printed
     assert set(re.findall("[A-Z]{3}-[0-9]{3}", printed)) == {"SEQ-003"}
@@ -105,9 +105,9 @@ def test_a_stream_that_breaks_a_rule_is_found(broken: str, tmp_path: Path) -> No
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_nothing_is_found_in_the_mock(tmp_path: Path) -> None:
+def test_the_mock_passes(tmp_path: Path) -> None:
     with MockServer(seed=1) as server:
         root = server.base_url.removesuffix(PROFILE.base_path)
-        printed = schemathesis(root, tmp_path, server.api_key)
+        printed = run_schemathesis(root, tmp_path, server.api_key)
 
     assert "No issues found" in printed, printed

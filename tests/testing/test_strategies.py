@@ -27,13 +27,13 @@ from mockserver.wire import json, sse
 from tests.asking import Asker
 
 RENDERINGS = ["wire", "documented"]
-KNOWN = load_schemas(DEFAULT_PROFILE)
+SCHEMAS = load_schemas(DEFAULT_PROFILE)
 PROFILES = [name for name in profile_names() if load_profile_document(name)["renderings"]]
 
 #: The same few examples every time; the soak test draws the many.
-FEW = settings(max_examples=80, derandomize=True, database=None, deadline=None)
+FEW_EXAMPLES = settings(max_examples=80, derandomize=True, database=None, deadline=None)
 #: No shrinking, no stored failures: these only draw.
-MANY = settings(
+MANY_EXAMPLES = settings(
     max_examples=10_000,
     database=None,
     deadline=None,
@@ -42,22 +42,22 @@ MANY = settings(
 )
 
 
-def nothing_wrong(found: list[Finding]) -> None:
-    assert errors(found) == []
+def assert_no_errors(findings: list[Finding]) -> None:
+    assert errors(findings) == []
 
 
-def well_known(found: list[Finding]) -> None:
+def assert_no_findings(findings: list[Finding]) -> None:
     """Not even a hint: what is drawn without `unknown` is known throughout."""
-    assert found == []
+    assert findings == []
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("rendering", RENDERINGS)
 def test_streams_keep_the_contract(profile: str, rendering: str) -> None:
-    @FEW
+    @FEW_EXAMPLES
     @given(strategies.streams(profile=profile, rendering=rendering))
     def check(stream: Any) -> None:
-        well_known(check_stream(stream, profile))
+        assert_no_findings(check_stream(stream, profile))
         kinds = [event["type"] for event in stream]
         assert kinds[0] == "response.created"
         assert kinds[-1] in ("response.completed", "response.failed", "response.incomplete")
@@ -68,10 +68,10 @@ def test_streams_keep_the_contract(profile: str, rendering: str) -> None:
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("rendering", RENDERINGS)
 def test_responses_keep_the_contract(profile: str, rendering: str) -> None:
-    @FEW
+    @FEW_EXAMPLES
     @given(strategies.responses(profile=profile, rendering=rendering))
     def check(response: Any) -> None:
-        well_known(check_response(response, profile))
+        assert_no_findings(check_response(response, profile))
 
     check()
 
@@ -82,15 +82,15 @@ def test_responses_keep_the_contract(profile: str, rendering: str) -> None:
 @pytest.mark.parametrize("rendering", RENDERINGS)
 @pytest.mark.parametrize("unknown", [False, True])
 def test_ten_thousand_of_each_keep_the_contract(profile: str, rendering: str, unknown: bool) -> None:
-    @MANY
+    @MANY_EXAMPLES
     @given(strategies.streams(profile=profile, rendering=rendering, faults=True, unknown=unknown))
     def streams(stream: Any) -> None:
-        nothing_wrong(check_stream(stream, profile))
+        assert_no_errors(check_stream(stream, profile))
 
-    @MANY
+    @MANY_EXAMPLES
     @given(strategies.responses(profile=profile, rendering=rendering, unknown=unknown))
     def responses(response: Any) -> None:
-        nothing_wrong(check_response(response, profile))
+        assert_no_errors(check_response(response, profile))
 
     streams()
     responses()
@@ -98,12 +98,12 @@ def test_ten_thousand_of_each_keep_the_contract(profile: str, rendering: str, un
 
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("rendering", RENDERINGS)
-@FEW
+@FEW_EXAMPLES
 @given(data=st.data())
-def test_what_is_unknown_is_tolerated_and_said(profile: str, rendering: str, data: st.DataObject) -> None:
+def test_unknown_members_are_only_info_findings(profile: str, rendering: str, data: st.DataObject) -> None:
     stream = data.draw(strategies.streams(profile=profile, rendering=rendering, unknown=True, faults=True))
     found = check_stream(stream, profile)
-    nothing_wrong(found)
+    assert_no_errors(found)
     assert {each.rule for each in found} <= {"SCH-003", "SEQ-012", "SEQ-014"}
     response = data.draw(strategies.responses(profile=profile, rendering=rendering, unknown=True))
     assert {each.rule for each in check_response(response, profile)} <= {"SCH-003"}
@@ -113,14 +113,14 @@ def test_what_is_unknown_is_tolerated_and_said(profile: str, rendering: str, dat
 
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("rendering", RENDERINGS)
-@FEW
+@FEW_EXAMPLES
 @given(data=st.data())
 def test_errors_items_usages_and_events_keep_the_contract(
     profile: str, rendering: str, data: st.DataObject
 ) -> None:
     known = load_schemas(profile)
     error = data.draw(strategies.errors(profile=profile, rendering=rendering))
-    well_known(check_error(error, profile, status=200 if "object" in error else 400))
+    assert_no_findings(check_error(error, profile, status=200 if "object" in error else 400))
     assert known.is_closed_valid(
         "item", data.draw(strategies.output_items(profile=profile, rendering=rendering))
     )
@@ -133,27 +133,27 @@ def test_errors_items_usages_and_events_keep_the_contract(
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_requests_keep_the_contract(profile: str) -> None:
-    @FEW
+    @FEW_EXAMPLES
     @given(strategies.requests(profile=profile))
     def check(request: Any) -> None:
-        well_known(check_request(request, profile))
+        assert_no_findings(check_request(request, profile))
 
     check()
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("rendering", RENDERINGS)
-@FEW
+@FEW_EXAMPLES
 @given(data=st.data())
-def test_conversations_hang_together(profile: str, rendering: str, data: st.DataObject) -> None:
+def test_the_turns_of_a_conversation_are_linked(profile: str, rendering: str, data: st.DataObject) -> None:
     turns = data.draw(strategies.conversations(profile=profile, rendering=rendering))
     ids: list[str] = []
     spent = 0
     for request, reply in turns:
-        well_known(check_request(request, profile))
+        assert_no_findings(check_request(request, profile))
         streamed = isinstance(reply, list)
         assert streamed == bool(request.get("stream"))
-        well_known((check_stream if streamed else check_response)(reply, profile, request))
+        assert_no_findings((check_stream if streamed else check_response)(reply, profile, request))
         response = reply[-1]["response"] if streamed else reply
         previous = request.get("previous_response_id")
         assert previous == (ids[-1] if previous else None)
@@ -164,12 +164,12 @@ def test_conversations_hang_together(profile: str, rendering: str, data: st.Data
 
 
 #: Profiles whose renderings differ in the order of members alone: one of them is enough.
-ORDER_ALONE = ["openresponses-2026-04"]
+SAME_CONTENT_RENDERINGS = ["openresponses-2026-04"]
 BREAKABLE = [
     (name, rule, rendering)
     for name in PROFILES
     for rule in strategies.breakable_rules(name)
-    for rendering in (RENDERINGS[:1] if name in ORDER_ALONE else RENDERINGS)
+    for rendering in (RENDERINGS[:1] if name in SAME_CONTENT_RENDERINGS else RENDERINGS)
 ]
 
 
@@ -177,7 +177,7 @@ BREAKABLE = [
 def test_a_broken_stream_fails_with_its_rule(profile: str, rule: str, rendering: str) -> None:
     severe = load_rules()[rule].severity is Severity.ERROR
 
-    @settings(FEW, max_examples=20, phases=[Phase.generate])
+    @settings(FEW_EXAMPLES, max_examples=20, phases=[Phase.generate])
     @given(strategies.broken_streams(rule=rule, profile=profile, rendering=rendering))
     def check(drawn: Any) -> None:
         events, named = drawn
@@ -194,7 +194,7 @@ def test_a_broken_stream_fails_with_its_rule(profile: str, rule: str, rendering:
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("rendering", RENDERINGS)
 def test_ten_thousand_broken_streams_fail_with_their_rules(profile: str, rendering: str) -> None:
-    @MANY
+    @MANY_EXAMPLES
     @given(strategies.broken_streams(profile=profile, rendering=rendering))
     def check(drawn: Any) -> None:
         events, rule = drawn
@@ -205,7 +205,7 @@ def test_ten_thousand_broken_streams_fail_with_their_rules(profile: str, renderi
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_an_invalid_request_fails_with_its_rule(profile: str) -> None:
-    @FEW
+    @FEW_EXAMPLES
     @given(strategies.invalid_requests(profile=profile))
     def check(drawn: Any) -> None:
         request, rule = drawn
@@ -214,21 +214,21 @@ def test_an_invalid_request_fails_with_its_rule(profile: str) -> None:
     check()
 
 
-@FEW
+@FEW_EXAMPLES
 @given(data=st.data())
-def test_bytes_are_the_stream_however_they_are_cut(data: st.DataObject) -> None:
+def test_sse_bytes_decode_to_the_stream(data: st.DataObject) -> None:
     stream = data.draw(strategies.streams(unknown=True, faults=True))
     chunks = data.draw(strategies.sse_bytes(stream, framing="any"))
-    nothing_wrong(check_stream(chunks))
+    assert_no_errors(check_stream(chunks))
     decoder = sse.Decoder()
     frames = [frame for chunk in chunks for frame in decoder.feed(chunk)]
     assert [json.loads(frame.data.encode()) for frame in frames if frame.data is not None] == stream
 
 
 @pytest.mark.parametrize("framing", ["profile", "plain"])
-@FEW
+@FEW_EXAMPLES
 @given(data=st.data())
-def test_every_chunking_is_drawn_to_the_same_bytes(framing: str, data: st.DataObject) -> None:
+def test_every_chunking_has_the_same_bytes(framing: str, data: st.DataObject) -> None:
     stream = data.draw(strategies.streams())
     ways = ["whole", "events", "bytes", "cuts"]
     drawn = [data.draw(strategies.sse_bytes(stream, chunking=way, framing=framing)) for way in ways]
@@ -239,17 +239,17 @@ def test_every_chunking_is_drawn_to_the_same_bytes(framing: str, data: st.DataOb
     assert {each.rule for each in check_stream(drawn[3])} <= {"SSE-011"}
 
 
-@FEW
+@FEW_EXAMPLES
 @given(data=st.data())
-def test_surrogates_come_when_they_are_asked_for(data: st.DataObject) -> None:
+def test_a_stream_with_surrogates_can_be_framed(data: st.DataObject) -> None:
     stream = data.draw(strategies.streams(surrogates=True))
     assert b"".join(data.draw(strategies.sse_bytes(stream, chunking="whole")))
 
 
-def test_surrogates_are_drawn_at_all() -> None:
+def test_surrogates_are_drawn() -> None:
     told: list[str] = []
 
-    @settings(FEW, max_examples=200, phases=[Phase.generate])
+    @settings(FEW_EXAMPLES, max_examples=200, phases=[Phase.generate])
     @given(strategies.streams(surrogates=True))
     def draw(stream: Any) -> None:
         told.append(repr(stream))
@@ -280,29 +280,29 @@ def test_surrogates_are_drawn_at_all() -> None:
         (strategies.bodies(kind="models", profile="qwen-2026-01"), "is not among create_request, response"),
     ],
 )
-def test_arguments_are_looked_at_when_something_is_drawn(strategy: Any, told: str) -> None:
-    @settings(FEW, max_examples=1)
+def test_arguments_are_validated_when_a_value_is_drawn(strategy: Any, message: str) -> None:
+    @settings(FEW_EXAMPLES, max_examples=1)
     @given(strategy)
     def draw(value: Any) -> None:
         raise AssertionError("something was drawn")
 
-    with pytest.raises((InvalidArgument, UnknownProfile, ValueError), match=told.replace("(", r"\(")):
+    with pytest.raises((InvalidArgument, UnknownProfile, ValueError), match=message.replace("(", r"\(")):
         draw()
 
 
-def test_nothing_is_drawn_and_thrown_away() -> None:
+def test_no_strategy_filters() -> None:
     folder = Path(strategies.__file__).parent
     source = "".join(file.read_text(encoding="utf-8") for file in folder.glob("*.py"))
     assert "def streams(" in source
     assert not [word for word in (".filter(", "assume(", "unique", "reject(") if word in source]
 
 
-def test_everything_but_a_stream_is_given_by_keyword() -> None:
+def test_options_are_keyword_only() -> None:
     with pytest.raises(TypeError):
         strategies.streams("qwen-2026-01")  # type: ignore[call-arg]
 
 
-def test_the_package_alone_loads_no_hypothesis() -> None:
+def test_importing_the_package_does_not_load_hypothesis() -> None:
     code = "import sys, mockserver; assert 'hypothesis' not in sys.modules; mockserver.MockServer"
     code += (
         "; assert 'hypothesis' not in sys.modules; mockserver.strategies; assert 'hypothesis' in sys.modules"
@@ -311,8 +311,8 @@ def test_the_package_alone_loads_no_hypothesis() -> None:
     assert mockserver.strategies is strategies
 
 
-def test_scripts_are_what_a_mock_server_replies(asker: Asker) -> None:
-    @settings(FEW, max_examples=10)
+def test_drawn_scripts_can_be_replies_of_a_mock_server(asker: Asker) -> None:
+    @settings(FEW_EXAMPLES, max_examples=10)
     @given(strategies.scripts(statuses=["completed"]))
     def reply(script: Any) -> None:
         asker.server.reply(script)
@@ -322,15 +322,15 @@ def test_scripts_are_what_a_mock_server_replies(asker: Asker) -> None:
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-@FEW
+@FEW_EXAMPLES
 @given(data=st.data())
 def test_bodies_of_the_other_operations_keep_the_contract(profile: str, data: st.DataObject) -> None:
     kind, body = data.draw(strategies.bodies(profile=profile))
-    well_known(check_body(body, kind, profile))
-    well_known(check_body(json.dumps(body), kind, profile))
+    assert_no_findings(check_body(body, kind, profile))
+    assert_no_findings(check_body(json.dumps(body), kind, profile))
 
 
-def agree(data: st.DataObject, profile: str = DEFAULT_PROFILE) -> None:
+def assert_validators_agree(data: st.DataObject, profile: str = DEFAULT_PROFILE) -> None:
     known = load_schemas(profile)
     kind = data.draw(st.sampled_from(["stream", "broken", "response", "request", "invalid", "body"]))
     if kind in ("stream", "broken"):
@@ -352,55 +352,55 @@ def agree(data: st.DataObject, profile: str = DEFAULT_PROFILE) -> None:
     for name, value in cases:
         for closed in (False, True):
             fast = known.is_closed_valid if closed else known.is_valid
-            assert fast(name, value) == reference(name, closed, profile).is_valid(value), (name, closed)
+            assert fast(name, value) == reference_validator(name, closed, profile).is_valid(value), (name, closed)
 
 
-def reference(name: str, closed: bool, profile: str) -> Any:
-    if (profile, name, closed) not in _REFERENCES:
+def reference_validator(name: str, closed: bool, profile: str) -> Any:
+    if (profile, name, closed) not in _REFERENCE_VALIDATORS:
         registry: Any = referencing.Registry
         validator: Any = jsonschema.Draft202012Validator
-        _REFERENCES[profile, name, closed] = validator(
+        _REFERENCE_VALIDATORS[profile, name, closed] = validator(
             load_schemas(profile).document(name, closed), registry=registry()
         )
-    return _REFERENCES[profile, name, closed]
+    return _REFERENCE_VALIDATORS[profile, name, closed]
 
 
-_REFERENCES: dict[tuple[str, str, bool], Any] = {}
+_REFERENCE_VALIDATORS: dict[tuple[str, str, bool], Any] = {}
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_both_validators_agree_on_what_is_drawn(profile: str) -> None:
-    _REFERENCES.clear()
+    _REFERENCE_VALIDATORS.clear()
 
-    @settings(FEW, max_examples=150, phases=[Phase.generate])
+    @settings(FEW_EXAMPLES, max_examples=150, phases=[Phase.generate])
     @given(st.data())
     def check(data: st.DataObject) -> None:
-        agree(data, profile)
+        assert_validators_agree(data, profile)
 
     check()
-    assert {"response", "create_request", "response.completed"} <= {name for _, name, _ in _REFERENCES}
+    assert {"response", "create_request", "response.completed"} <= {name for _, name, _ in _REFERENCE_VALIDATORS}
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("profile", PROFILES)
 def test_both_validators_agree_on_ten_thousand(profile: str) -> None:
-    _REFERENCES.clear()
+    _REFERENCE_VALIDATORS.clear()
 
-    @MANY
+    @MANY_EXAMPLES
     @given(st.data())
     def check(data: st.DataObject) -> None:
-        agree(data, profile)
+        assert_validators_agree(data, profile)
 
     check()
-    assert {"response", "create_request", "response.completed"} <= {name for _, name, _ in _REFERENCES}
+    assert {"response", "create_request", "response.completed"} <= {name for _, name, _ in _REFERENCE_VALIDATORS}
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_built_in_tool_can_be_drawn(profile: str) -> None:
     kinds: set[str] = set()
 
-    @settings(FEW, max_examples=300, phases=[Phase.generate])
+    @settings(FEW_EXAMPLES, max_examples=300, phases=[Phase.generate])
     @given(strategies.scripts(profile=profile))
     def draw(script: Any) -> None:
         kinds.update(getattr(item, "kind", type(item).__name__) for item in script.items)

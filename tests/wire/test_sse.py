@@ -79,7 +79,9 @@ def test_the_limit_applies_to_each_event() -> None:
 
 
 @given(st.text(), st.text(), st.text(), st.sampled_from([":", ": "]), st.integers(1, 9))
-def test_encoded_text_is_decoded_unchanged(data: str, name: str, event_id: str, separator: str, size: int) -> None:
+def test_encoded_text_is_decoded_unchanged(
+    data: str, name: str, event_id: str, separator: str, size: int
+) -> None:
     """Any text comes back, line breaks as WHATWG joins them; a name can not inject a line."""
     whole = encode(data, event=name, event_id=event_id, separator=separator)
     frames = decode(whole + encode_comment(data) + encode("end"), size)

@@ -34,7 +34,7 @@ def load_schemas(profile_name: str = profiles.DEFAULT_PROFILE) -> ProfileSchemas
     """The schemas of the profile of that name; UnknownProfile where there is none."""
     profile = profiles.load_profile_document(profile_name)
     folders = profile.get("schemas", ["core"])
-    age = profile["facts"]["age"]["value"]
+    age = profile["facts"]["date"]["value"]
     roots = (*ROOT_SCHEMAS, *body_schemas(profiles.load_profile(profile_name)))
     return ProfileSchemas(profile_name, age, profile["overlays"], folders, roots)
 

@@ -15,7 +15,7 @@ __all__ = ["profile_changes"]
 
 _BREAKING_FACTS = frozenset({"base_path"})
 #: What tells profiles apart, and is no change of the contract.
-_IDENTITY_FIELDS = frozenset({"name", "title", "age"})
+_IDENTITY_FIELDS = frozenset({"name", "title", "date"})
 
 
 def profile_changes(before: str, after: str) -> list[Change]:

@@ -9,7 +9,6 @@
 Nothing of it is there without a token.
 """
 
-from mockserver.server.admin.handlers import ADMIN_HANDLERS
-from mockserver.server.admin.planning import add_exchange_stub
+from mockserver.server.admin.handlers import ADMIN_HANDLERS, add_exchange_stub
 
 __all__ = ["ADMIN_HANDLERS", "add_exchange_stub"]

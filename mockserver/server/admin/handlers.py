@@ -1,4 +1,7 @@
-"""What each operation of the admin API does, in the session that the request names."""
+"""An exchange becomes a plan: what a file says, said of requests to come.
+
+What each operation of the admin API does, in the session that the request names.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,11 @@ from urllib.parse import parse_qs
 
 from mockserver.clock import SteppedClock
 from mockserver.contract.operations import Operation
-from mockserver.errors import ConfigurationError, MockServerError
-from mockserver.exchanges import parse_exchange
-from mockserver.server.admin.judging import parse_value
-from mockserver.server.admin.operations import EXCHANGE_SCHEMA, OPERATIONS
-from mockserver.server.admin.planning import add_exchange_stub
-from mockserver.server.directory import SESSION_PATH_PREFIX, SessionOverrides, require_session_name
+from mockserver.errors import ConfigurationError, InvalidExchange, MockServerError
+from mockserver.exchanges import Exchange, parse_exchange
+from mockserver.server.admin.operations import EXCHANGE_SCHEMA, OPERATIONS, parse_value
+from mockserver.server.delivery.faults import parse_fault
 from mockserver.server.errors import ApiError, NotAnApiRequest
-from mockserver.server.faults import parse_fault
 from mockserver.server.http.request_body import read_body
 from mockserver.server.http.responses_endpoint import (
     ADMIN_TOKEN_HEADER,
@@ -26,12 +26,52 @@ from mockserver.server.http.responses_endpoint import (
     require_json_content_type,
 )
 from mockserver.server.http.transmission import send_body
-from mockserver.server.journal import Entry
-from mockserver.server.sessions import DEFAULT_SESSION_NAME, Session
+from mockserver.server.state.journal import Entry
+from mockserver.server.state.session_registry import (
+    SESSION_PATH_PREFIX,
+    SessionOverrides,
+    require_session_name,
+)
+from mockserver.server.state.sessions import DEFAULT_SESSION_NAME, Session
+from mockserver.server.stubs.exchange_index import MATCHER_FIELDS
+from mockserver.server.stubs.exchange_replies import prepare_delivery, prepare_reply
+from mockserver.server.stubs.matchers import ANY_REQUEST, Matcher, build_matcher
+from mockserver.server.stubs.stubs import Stub
 from mockserver.wire import json
 from mockserver.wire.redaction import redact
 
-__all__ = ["ADMIN_HANDLERS"]
+__all__ = ["ADMIN_HANDLERS", "add_exchange_stub"]
+
+
+def add_exchange_stub(session: Session, exchange: Exchange) -> Stub:
+    """Plan what an exchange says, behind the others, once unless it says `times`.
+
+    InvalidExchange, ConfigurationError where it can not be planned.
+    """
+    if exchange.profile not in (None, session.profile.name):
+        raise InvalidExchange(exchange.location, "/profile", f"this session plays {session.profile.name}")
+    reply = prepare_reply(exchange, session.profile, session.rendering)
+    stub = session.stubs.add(
+        reply,
+        name=exchange.name,
+        condition=ANY_REQUEST if exchange.scenario else _exchange_matcher(exchange),
+        delivery=prepare_delivery(exchange),
+        scenario=exchange.scenario or "",
+    )
+    return stub.always() if exchange.always else stub.times(exchange.times or 1)
+
+
+def _exchange_matcher(exchange: Exchange) -> Matcher:
+    match = exchange.match
+    if match.tools or match.thinking is not None:
+        pointer = "/match/tools" if match.tools else "/match/thinking"
+        raise InvalidExchange(
+            exchange.location, pointer, "a plan has `tool` for what is declared, and not this"
+        )
+    said = {name: getattr(match, name) for name in MATCHER_FIELDS}
+    given = {name: value for name, value in said.items() if value not in (None, False) or name == "stream"}
+    return build_matcher(**given)
+
 
 #: Entries of a page of the journal, unless the query says otherwise, and at the most.
 _DEFAULT_PAGE_SIZE, _MAX_PAGE_SIZE = 100, 1_000
@@ -134,7 +174,9 @@ async def _read_session(request: HttpRequest, _: Any) -> Any:
 
 async def _open_session(request: HttpRequest, value: Any) -> Any:
     lists = {name: tuple(value[name]) for name in ("fault", "limit") if name in value}
-    return _session_object(await request.services.sessions.open(_session_name(request), SessionOverrides(**{**value, **lists})))
+    return _session_object(
+        await request.services.sessions.open(_session_name(request), SessionOverrides(**{**value, **lists}))
+    )
 
 
 async def _delete_session(request: HttpRequest, _: Any) -> Any:
@@ -220,7 +262,11 @@ async def _read_value(request: HttpRequest, operation: Operation) -> Any:
     request.body = await read_body(request.receive, request.headers.get(b"content-length"))
     if operation.request_schema == "nothing" and not request.body:
         return {}
-    return None if operation.request_schema == EXCHANGE_SCHEMA else parse_value(request.body, operation.request_schema)
+    return (
+        None
+        if operation.request_schema == EXCHANGE_SCHEMA
+        else parse_value(request.body, operation.request_schema)
+    )
 
 
 _OPERATION_FUNCTIONS: Mapping[str, OperationFunction] = {

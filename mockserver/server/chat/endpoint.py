@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from mockserver.server.chat.errors import can_break_chat, chat_error_from_fault, method_not_allowed
 from mockserver.server.chat.pipeline import respond_chat
+from mockserver.server.delivery.faults import FAULT_HEADER, RequestedFault, ServiceFault
 from mockserver.server.engine.pipeline import RenderedReply
 from mockserver.server.errors import ApiError
-from mockserver.server.faults import FAULT_HEADER, RequestedFault, ServiceFault
 from mockserver.server.http.responses_endpoint import (
     Handler,
     HttpRequest,

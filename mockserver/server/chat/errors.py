@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from mockserver.contract.findings import Finding
+from mockserver.server.delivery.faults import RequestedFault, RuleFault, ServiceFault
 from mockserver.server.errors import ApiError, ErrorEnvelope, NotAnApiRequest
-from mockserver.server.faults import RequestedFault, RuleFault, ServiceFault
 
 __all__ = [
     "can_break_chat",

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from mockserver.replies.script import FunctionCall, Message, Script
-from mockserver.server.sessions import Session
+from mockserver.server.state.sessions import Session
 
 __all__ = ["AssistantTurn", "previous_reply_name", "turn_number"]
 

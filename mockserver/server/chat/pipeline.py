@@ -24,13 +24,13 @@ from mockserver.replies.usage import cut_short, output_tokens
 from mockserver.server.chat.errors import chat_error_from_fault, chat_error_from_finding
 from mockserver.server.chat.exchange_scripts import error_from_failed_script, script_from_reply
 from mockserver.server.chat.history import previous_reply_name, turn_number
+from mockserver.server.delivery.faults import RequestedFault
 from mockserver.server.engine.pipeline import RenderedReply, SelectedReply, mark_stub_error, select_reply
 from mockserver.server.engine.template_values import ReplySeed, count_input_tokens
 from mockserver.server.errors import ApiError
-from mockserver.server.faults import RequestedFault
-from mockserver.server.journal import EntryDetails
 from mockserver.server.request_facts import output_schema_of, parse_request
-from mockserver.server.sessions import Session
+from mockserver.server.state.journal import EntryDetails
+from mockserver.server.state.sessions import Session
 from mockserver.server.stubs.matchers import IncomingRequest
 from mockserver.wire import json
 

@@ -35,6 +35,7 @@ from mockserver.replies.template import (
 from mockserver.replies.usage import cut_short
 from mockserver.server.delivery import pacing
 from mockserver.server.delivery.delivery import DEFAULT_DELIVERY, Delivery
+from mockserver.server.delivery.faults import RequestedFault, ServiceFault
 from mockserver.server.delivery.steps import Send, Step
 from mockserver.server.engine.template_values import (
     ReplySeed,
@@ -44,12 +45,11 @@ from mockserver.server.engine.template_values import (
     text_seed_for,
 )
 from mockserver.server.errors import ApiError, UnmatchedRequest, error_from_finding
-from mockserver.server.faults import RequestedFault, ServiceFault
-from mockserver.server.journal import EntryDetails
 from mockserver.server.request_facts import RequestFacts, parse_request
-from mockserver.server.sessions import SelectedReply, Session
 from mockserver.server.state.conversation_context import SessionCache, append_turn, build_record, find_parent
-from mockserver.server.store import ResponseRecord, Store
+from mockserver.server.state.journal import EntryDetails
+from mockserver.server.state.sessions import SelectedReply, Session
+from mockserver.server.state.store import ResponseRecord, Store
 from mockserver.server.stubs.matchers import IncomingRequest
 from mockserver.server.stubs.stubs import Stub
 from mockserver.wire import json
@@ -172,7 +172,9 @@ def _count_output(
         session.limiter.add_output_tokens(headers.get(b"authorization", b""), facts.model, written)
 
 
-def _session_cache_for(session: Session, parent: ResponseRecord | None, input_tokens: int) -> SessionCache | None:
+def _session_cache_for(
+    session: Session, parent: ResponseRecord | None, input_tokens: int
+) -> SessionCache | None:
     """What the session's cache does for a request that asks for it; None where its age has no cache."""
     if not session.profile.cache_seconds:
         return None
@@ -241,7 +243,9 @@ def render_fault(
         raise TypeError("no error of the service")
     form = fault.in_band_form(stream=stream)
     if form is None:
-        raise mark_stub_error(fault.to_api_error(headers=requested_fault.headers), details.stub_name, delivery)
+        raise mark_stub_error(
+            fault.to_api_error(headers=requested_fault.headers), details.stub_name, delivery
+        )
     code = (fault.stream_code if stream else None) or fault.code
     pieces = _in_band_pieces(session, reply_seed, form, code, fault.message, stream=stream)
     details = details._replace(error_detail=f"fault {fault.name}")
@@ -263,7 +267,9 @@ def render_in_band_error(session: Session, path: str, raw_body: bytes, error: Ap
     draw = ReplySeed(session.ids, digest, session.next_occurrence(digest))
     form = "payload" if error.message.startswith("Unsupported model") else "failed"
     pieces = _in_band_pieces(session, draw, form, error.code, error.message, stream=True)
-    about = EntryDetails(draw.request_id, request_findings=error.findings, error_detail=error.detail or error.message)
+    about = EntryDetails(
+        draw.request_id, request_findings=error.findings, error_detail=error.detail or error.message
+    )
     return RenderedReply(about, pieces, True)
 
 
@@ -312,7 +318,9 @@ def select_reply(
     )
 
 
-def _reply_from_stub(session: Session, stub: Stub, request: IncomingRequest, reply_seed: ReplySeed) -> SelectedReply:
+def _reply_from_stub(
+    session: Session, stub: Stub, request: IncomingRequest, reply_seed: ReplySeed
+) -> SelectedReply:
     """What a stub answers."""
     plan = stub.definition
     if plan.reply is None:
@@ -326,7 +334,9 @@ def _reply_from_stub(session: Session, stub: Stub, request: IncomingRequest, rep
     return SelectedReply(stub.name, _call_reply_function(plan.reply, request, session), plan.delivery)
 
 
-def _reply_by_name(session: Session, request: IncomingRequest, reply_seed: ReplySeed, name: str) -> SelectedReply:
+def _reply_by_name(
+    session: Session, request: IncomingRequest, reply_seed: ReplySeed, name: str
+) -> SelectedReply:
     """What answers by its name; ApiError 400 where there is none, or where it has no more to give."""
     stub = session.stubs.take_by_name(name)
     if stub is not None:
@@ -371,7 +381,9 @@ def _fallback_reply(
         raise UnmatchedRequest(
             400, "UnplannedRequest", _unmatched_message(session, request), detail=f"planned: {session.stubs}"
         )
-    return SelectedReply(None, _generate_script(request.facts, text_seed_for(request.body, reply_seed, session)))
+    return SelectedReply(
+        None, _generate_script(request.facts, text_seed_for(request.body, reply_seed, session))
+    )
 
 
 def _unmatched_message(session: Session, request: IncomingRequest) -> str:
@@ -433,7 +445,9 @@ def _is_mentioned(name: str, prompt: str) -> bool:
     return re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", prompt, re.IGNORECASE) is not None
 
 
-def _render_exchange_reply(reply: Mapping[str, Any], details: EntryDetails, delivery: Delivery) -> RenderedReply:
+def _render_exchange_reply(
+    reply: Mapping[str, Any], details: EntryDetails, delivery: Delivery
+) -> RenderedReply:
     """The answer of an exchange that is not a script: an error, a body or a recording."""
     if "error" in reply:
         told = reply["error"]

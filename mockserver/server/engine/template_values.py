@@ -15,9 +15,9 @@ from mockserver.replies.usage import output_tokens
 from mockserver.server.echoes import echo_parameter
 from mockserver.server.errors import ApiError
 from mockserver.server.request_facts import RequestFacts
-from mockserver.server.sessions import Session
 from mockserver.server.state.conversation_context import SessionCache
-from mockserver.server.store import ResponseRecord
+from mockserver.server.state.sessions import Session
+from mockserver.server.state.store import ResponseRecord
 from mockserver.wire import json
 
 __all__ = ["ReplySeed", "count_input_tokens", "item_ids", "text_seed_for", "build_shape", "build_values"]
@@ -166,7 +166,9 @@ def _default_echoes(profile_name: str) -> tuple[frozenset[str], tuple[bytes, ...
     return frozenset((*echoes, *profile.echoes_if_given)), tuple(json.dumps(each) for each in echoes.values())
 
 
-def count_input_tokens(facts: RequestFacts, parent: ResponseRecord | None, script: Script, profile: Profile) -> int:
+def count_input_tokens(
+    facts: RequestFacts, parent: ResponseRecord | None, script: Script, profile: Profile
+) -> int:
     """Input tokens of a request: its own, and those of the turns before."""
     stated = script.usage.input_tokens
     if stated is None:

@@ -7,8 +7,8 @@ import time
 from typing import TextIO
 
 from mockserver.contract.findings import Severity
-from mockserver.server.journal import Entry
-from mockserver.server.sessions import DEFAULT_SESSION_NAME
+from mockserver.server.state.journal import Entry
+from mockserver.server.state.sessions import DEFAULT_SESSION_NAME
 from mockserver.wire.redaction import redact
 
 __all__ = ["AccessLog", "format_entry"]
@@ -80,7 +80,11 @@ def format_entry(entry: Entry) -> str:
 def _verdict(entry: Entry) -> str:
     """What the contract says of the request; of one that was refused for another reason, that it was."""
     if entry.details.request_findings:
-        told = [finding.rule for finding in entry.details.request_findings if finding.severity is not Severity.INFO]
+        told = [
+            finding.rule
+            for finding in entry.details.request_findings
+            if finding.severity is not Severity.INFO
+        ]
         if told:
             return ", ".join(dict.fromkeys(told))
     return "ok" if entry.status < 400 else "refused"

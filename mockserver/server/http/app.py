@@ -18,7 +18,6 @@ from mockserver.errors import ConfigurationError
 from mockserver.profiles import Profile, load_profile, profile_names
 from mockserver.server.chat.endpoint import chat_completions
 from mockserver.server.chat.errors import to_chat_error
-from mockserver.server.directory import SESSION_PATH_PREFIX
 from mockserver.server.errors import ApiError, NotAnApiRequest
 from mockserver.server.http.responses_endpoint import (
     Handler,
@@ -30,6 +29,7 @@ from mockserver.server.http.responses_endpoint import (
 )
 from mockserver.server.http.transmission import send_body
 from mockserver.server.operations.handlers import OPERATION_HANDLERS
+from mockserver.server.state.session_registry import SESSION_PATH_PREFIX
 from mockserver.wire import json
 
 __all__ = ["App"]
@@ -219,7 +219,7 @@ async def openapi(request: HttpRequest) -> None:
             request.session.profile, asked[-1], models if isinstance(models, Collection) else ()
         )
         if request.services.admin_token:
-            from mockserver.server.admin.document import add_admin_api
+            from mockserver.server.admin.openapi import add_admin_api
 
             document = add_admin_api(document)
     except ConfigurationError as error:

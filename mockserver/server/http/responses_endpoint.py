@@ -19,10 +19,16 @@ from mockserver.errors import ConfigurationError
 from mockserver.ids import format_uuid, request_digest
 from mockserver.server.access import AllowedHosts, ApiKeys
 from mockserver.server.delivery.delivery import DEFAULT_DELIVERY, Delivery, apply_fault, apply_timing
+from mockserver.server.delivery.faults import (
+    FAULT_HEADER,
+    OutgoingReply,
+    RequestedFault,
+    ServiceFault,
+    parse_fault,
+)
 from mockserver.server.delivery.steps import Raw
 from mockserver.server.delivery.steps import Send as SendStep
 from mockserver.server.delivery.timer import Timer
-from mockserver.server.directory import SESSION_HEADER, SESSION_PATH_PREFIX, SessionRegistry
 from mockserver.server.engine.pipeline import (
     RenderedReply,
     render_in_band_error,
@@ -30,7 +36,6 @@ from mockserver.server.engine.pipeline import (
     respond_with_fault,
 )
 from mockserver.server.errors import ApiError, NotAnApiRequest, UnmatchedRequest, render_error
-from mockserver.server.faults import FAULT_HEADER, OutgoingReply, RequestedFault, ServiceFault, parse_fault
 from mockserver.server.http.access_log import AccessLog
 from mockserver.server.http.request_body import ClientDisconnected, read_body
 from mockserver.server.http.transmission import (
@@ -41,10 +46,11 @@ from mockserver.server.http.transmission import (
     send_pieces,
     send_steps,
 )
-from mockserver.server.journal import Entry, EntryDetails, RequestHead, request_secrets
-from mockserver.server.reloading import ExchangeFolder
-from mockserver.server.sessions import Session
-from mockserver.server.store import MemoryStore, Store
+from mockserver.server.state.journal import Entry, EntryDetails, RequestHead, request_secrets
+from mockserver.server.state.session_registry import SESSION_HEADER, SESSION_PATH_PREFIX, SessionRegistry
+from mockserver.server.state.sessions import Session
+from mockserver.server.state.store import MemoryStore, Store
+from mockserver.server.stubs.exchange_folder import ExchangeFolder
 from mockserver.wire import json
 from mockserver.wire.redaction import redact
 
@@ -151,7 +157,9 @@ class HttpRequest:
         """Into the journal and the log."""
         scope, session = self.scope, self.session
         authorization, secrets = self.headers.get(b"authorization", b""), self.services.secrets
-        sent = RequestHead(scope["method"], scope["path"], scope["headers"], authorization, secrets, session.name)
+        sent = RequestHead(
+            scope["method"], scope["path"], scope["headers"], authorization, secrets, session.name
+        )
         at = session.clock.now() if self.timer is None else self.timer.started_at
         entry = scope[ENTRY_SCOPE_KEY] = Entry(at, sent, self.body, status, reply, stream, details)
         session.journal.add(entry)
@@ -428,7 +436,9 @@ async def _send_error(request: HttpRequest, error: ApiError) -> None:
     detail = error.detail or error.message
     refusal = "refused" if isinstance(error, NotAnApiRequest) else ""
     refusal = "unplanned" if isinstance(error, UnmatchedRequest) else refusal
-    about = EntryDetails(request_id, model, prompt, error.exchange, error.findings, error_detail=detail, refusal=refusal)
+    about = EntryDetails(
+        request_id, model, prompt, error.exchange, error.findings, error_detail=detail, refusal=refusal
+    )
     authorization = request.headers.get(b"authorization", b"")
     error.message = redact(error.message, request_secrets(authorization, request.services.secrets))
     body = render_error(error, request_id, request.session.profile)

@@ -16,10 +16,10 @@ from mockserver.profiles import Profile
 from mockserver.replies.usage import count_tokens
 from mockserver.server.errors import ApiError
 from mockserver.server.http.responses_endpoint import HttpRequest
-from mockserver.server.judged import derive_id_digits, read_validated_body
+from mockserver.server.operations.validated_bodies import derive_id_digits, read_validated_body
 from mockserver.server.request_facts import item_texts
 from mockserver.server.state.conversation_context import get_previous_response, to_input_items
-from mockserver.server.store import ResponseRecord
+from mockserver.server.state.store import ResponseRecord
 from mockserver.wire import json
 
 __all__ = ["compact_response"]
@@ -39,7 +39,9 @@ async def compact_response(request: HttpRequest) -> Any:
         message = "Missing required parameter: 'input', or 'previous_response_id'."
         raise ApiError(400, "MissingRequiredParameter", message).with_parameter("input")
     own, item, *content = derive_id_digits(request, _ID_COUNT)
-    asked = [each for turn in turns for each in to_input_items(json.loads(turn.request_body)["input"], turn.id)]
+    asked = [
+        each for turn in turns for each in to_input_items(json.loads(turn.request_body)["input"], turn.id)
+    ]
     new = to_input_items(given or [], own)
     short = base64.b64encode(bytes.fromhex("".join(content))).decode()
     tokens = sum(count_tokens("\n".join(item_texts(each))) for each in new)

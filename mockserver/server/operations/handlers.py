@@ -6,9 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from mockserver.server import stored, talks
+from mockserver.server.delivery.faults import FAULT_HEADER, RequestedFault, ServiceFault
 from mockserver.server.errors import ApiError
-from mockserver.server.faults import FAULT_HEADER, RequestedFault, ServiceFault
 from mockserver.server.http.responses_endpoint import (
     Handler,
     HttpRequest,
@@ -17,8 +16,8 @@ from mockserver.server.http.responses_endpoint import (
     fault_for_request,
 )
 from mockserver.server.http.transmission import Headers, send_body
-from mockserver.server.journal import EntryDetails
-from mockserver.server.operations import compaction
+from mockserver.server.operations import compaction, conversations, stored_responses
+from mockserver.server.state.journal import EntryDetails
 from mockserver.wire import json
 
 __all__ = ["OPERATION_HANDLERS"]
@@ -30,7 +29,9 @@ def _json_handler(operation: Callable[[HttpRequest], Awaitable[Any]]) -> Handler
     async def answer(request: HttpRequest) -> None:
         request.services.keys.check(request.headers.get(b"authorization"), request.session.profile.wrong_key)
         fault = fault_for_request(request)
-        if fault is not None and (isinstance(fault.definition, ServiceFault) or FAULT_HEADER in request.headers):
+        if fault is not None and (
+            isinstance(fault.definition, ServiceFault) or FAULT_HEADER in request.headers
+        ):
             raise _error_from_fault(fault)
         body = json.dumps(await operation(request))
         request_id = derive_request_id(request, "200")
@@ -57,18 +58,18 @@ OPERATION_HANDLERS: Mapping[str, Handler] = MappingProxyType(
     {
         "createResponse": create_response,
         "compactResponse": _json_handler(compaction.compact_response),
-        "retrieveResponse": _json_handler(stored.retrieve_response),
-        "deleteResponse": _json_handler(stored.delete_response),
-        "listInputItems": _json_handler(stored.list_input_items),
-        "createConversation": _json_handler(talks.create_conversation),
-        "retrieveConversation": _json_handler(talks.retrieve_conversation),
-        "updateConversation": _json_handler(talks.update_conversation),
-        "deleteConversation": _json_handler(talks.delete_conversation),
-        "createItems": _json_handler(talks.create_items),
-        "listItems": _json_handler(talks.list_items),
-        "retrieveItem": _json_handler(talks.retrieve_item),
-        "deleteItem": _json_handler(talks.delete_item),
-        "listModels": _json_handler(stored.list_models),
+        "retrieveResponse": _json_handler(stored_responses.retrieve_response),
+        "deleteResponse": _json_handler(stored_responses.delete_response),
+        "listInputItems": _json_handler(stored_responses.list_input_items),
+        "createConversation": _json_handler(conversations.create_conversation),
+        "retrieveConversation": _json_handler(conversations.retrieve_conversation),
+        "updateConversation": _json_handler(conversations.update_conversation),
+        "deleteConversation": _json_handler(conversations.delete_conversation),
+        "createItems": _json_handler(conversations.create_items),
+        "listItems": _json_handler(conversations.list_items),
+        "retrieveItem": _json_handler(conversations.retrieve_item),
+        "deleteItem": _json_handler(conversations.delete_item),
+        "listModels": _json_handler(stored_responses.list_models),
     }
 )
 """What answers each operation of `contract.operations`."""

@@ -14,8 +14,8 @@ from mockserver.replies.template import Values
 from mockserver.replies.usage import Cache, count_tokens
 from mockserver.server.errors import ApiError
 from mockserver.server.request_facts import RequestFacts, item_texts
-from mockserver.server.sessions import Session
-from mockserver.server.store import Conversation, ResponseRecord, Store, StoredItem
+from mockserver.server.state.sessions import Session
+from mockserver.server.state.store import Conversation, ResponseRecord, Store, StoredItem
 from mockserver.wire import json
 
 __all__ = [
@@ -146,7 +146,9 @@ def build_record(
     )
 
 
-async def append_turn(store: Store, conversation_id: str, record: ResponseRecord, request_body: bytes) -> None:
+async def append_turn(
+    store: Store, conversation_id: str, record: ResponseRecord, request_body: bytes
+) -> None:
     """Put a turn, as it would be kept, into its conversation."""
     new = _turn_items(request_body, record.response_body, record.id, record.created_at)
 
@@ -162,7 +164,9 @@ async def append_turn(store: Store, conversation_id: str, record: ResponseRecord
     await store.update_conversation(record.session, conversation_id, grown)
 
 
-def _turn_items(request_body: bytes, response_body: bytes, response_id: str, now: float) -> tuple[StoredItem, ...]:
+def _turn_items(
+    request_body: bytes, response_body: bytes, response_id: str, now: float
+) -> tuple[StoredItem, ...]:
     """The items that a turn adds to its conversation: what was asked, and what came of it."""
     asked = to_input_items(json.loads(request_body)["input"], response_id)
     items = [*asked, *json.loads(response_body)["output"]]

@@ -14,7 +14,7 @@ from typing import Any, Self, TypeAlias, TypeVar
 from mockserver.errors import ConfigurationError
 from mockserver.replies.script import FunctionCall, Message, Reasoning, Script
 from mockserver.server.delivery.delivery import DEFAULT_DELIVERY, Delivery
-from mockserver.server.faults import RequestedFault, ServiceFault
+from mockserver.server.delivery.faults import RequestedFault, ServiceFault
 from mockserver.server.stubs.matchers import ANY_REQUEST, IncomingRequest, Matcher
 
 __all__ = ["StubDefinition", "StubReply", "Stub", "StubRegistry"]
@@ -26,7 +26,9 @@ _MAX_LISTED = 5
 #: Stubs that are looked at for the nearest to a request that none is for, the latest.
 _MAX_COMPARED = 1000
 
-StubReply: TypeAlias = Script | RequestedFault | ServiceFault | Mapping[str, Any] | Callable[[IncomingRequest], Script] | None
+StubReply: TypeAlias = (
+    Script | RequestedFault | ServiceFault | Mapping[str, Any] | Callable[[IncomingRequest], Script] | None
+)
 """A script, an error of the service, an exchange's reply of another kind, a function of the request; None:
 what would answer anyhow."""
 
@@ -48,7 +50,15 @@ class StubDefinition:
 class Stub:
     """One planned reply; it answers once unless told otherwise."""
 
-    __slots__ = ("_registry", "_times", "next_in_queue", "call_count", "extra_matcher", "position", "definition")
+    __slots__ = (
+        "_registry",
+        "_times",
+        "next_in_queue",
+        "call_count",
+        "extra_matcher",
+        "position",
+        "definition",
+    )
 
     def __init__(self, registry: StubRegistry, position: int, definition: StubDefinition) -> None:
         self._registry = registry
@@ -245,7 +255,9 @@ class StubRegistry:
         """Plan a stub anew; one that had nothing left to give has its place again."""
         with self._lock:
             if times is not None and stub.call_count > times:
-                raise ConfigurationError(f"it has answered {stub.call_count} times, which is more than {times}")
+                raise ConfigurationError(
+                    f"it has answered {stub.call_count} times, which is more than {times}"
+                )
             stub.set_times(times)
             if stub.position < len(self._all) and self._all[stub.position] is stub:
                 self._queue_for(stub).rewind()

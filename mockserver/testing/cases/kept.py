@@ -8,30 +8,30 @@ from pathlib import Path
 
 from mockserver import __version__
 from mockserver.errors import ConfigurationError, InvalidJSON
-from mockserver.testing.cases.plan import Plan, plan_from
+from mockserver.testing.cases.plan import CasePlan, plan_from_json
 from mockserver.testing.cases.verdicts import Failure
 from mockserver.testing.strategies.values import JSONObject
 from mockserver.wire import json
 
-__all__ = ["DEFAULT_FOLDER", "keep", "kept", "read_case"]
+__all__ = ["DEFAULT_FOLDER", "save_case", "load_saved_plans", "load_plan"]
 
 DEFAULT_FOLDER = Path(".mockserver/cases")
 
 #: Kept cases that are tried again, the newest first.
-MOST = 50
+MAX_REPLAYED_CASES = 50
 
-_ID = re.compile(r"[0-9a-f]{12}")
+_CASE_ID = re.compile(r"[0-9a-f]{12}")
 
 
-def keep(folder: Path, plan: Plan, failure: Failure, profile: str, shown: list[JSONObject]) -> Path:
+def save_case(folder: Path, plan: CasePlan, failure: Failure, profile: str, payloads: list[JSONObject]) -> Path:
     """Write a case down; OSError where that fails. `shown` is for its readers alone."""
     value = {
         "format": 1,
         "version": __version__,
         "profile": profile,
         "failure": failure.message,
-        "plan": plan.value(),
-        "shown": shown,
+        "plan": plan.to_json(),
+        "shown": payloads,
     }
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{plan.id}.json"
@@ -41,30 +41,30 @@ def keep(folder: Path, plan: Plan, failure: Failure, profile: str, shown: list[J
     return file
 
 
-def kept(folder: Path, profile: str) -> Iterator[Plan]:
+def load_saved_plans(folder: Path, profile: str) -> Iterator[CasePlan]:
     """The plans kept for a profile, the newest first; ConfigurationError names a file that is none."""
     files = sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime_ns, reverse=True)
-    plans = (_read(file) for file in files[:MOST])
+    plans = (_read_file(file) for file in files[:MAX_REPLAYED_CASES])
     yield from (plan for plan, own in plans if own == profile)
 
 
-def read_case(folder: Path, name: str, profile: str) -> Plan:
+def load_plan(folder: Path, id_or_path: str, profile: str) -> CasePlan:
     """The plan of a kept case, by its id or the path of its file; ConfigurationError where there is none."""
-    file = folder / f"{name}.json" if _ID.fullmatch(name) else Path(name)
+    file = folder / f"{id_or_path}.json" if _CASE_ID.fullmatch(id_or_path) else Path(id_or_path)
     if not file.is_file():
         known = ", ".join(sorted(each.stem for each in folder.glob("*.json"))) or "none"
-        raise ConfigurationError(f"there is no case {name}; kept in {folder}: {known}")
-    plan, own = _read(file)
+        raise ConfigurationError(f"there is no case {id_or_path}; kept in {folder}: {known}")
+    plan, own = _read_file(file)
     if own != profile:
         raise ConfigurationError(f"{file} is a case of the profile {own}, not of {profile}")
     return plan
 
 
-def _read(file: Path) -> tuple[Plan, str]:
+def _read_file(file: Path) -> tuple[CasePlan, str]:
     try:
         value = json.loads(file.read_bytes())
         if isinstance(value, dict) and value.get("format") == 1:
-            return plan_from(value["plan"]), str(value["profile"])
+            return plan_from_json(value["plan"]), str(value["profile"])
         reason = "it is no case of format 1"
     except (InvalidJSON, ConfigurationError, KeyError) as error:
         reason = str(error)

@@ -20,10 +20,10 @@ from mockserver.replies.script import (
 )
 from mockserver.wire import json
 
-__all__ = ["CUTS", "FAULTS", "ODDITIES", "Plan", "plan_from"]
+__all__ = ["CASE_CHUNKINGS", "CASE_FAULTS", "LEGAL_VARIATIONS", "CasePlan", "plan_from_json"]
 
 #: How a stream's bytes fall into reads, the usual way first.
-CUTS: Mapping[str, str] = MappingProxyType(
+CASE_CHUNKINGS: Mapping[str, str] = MappingProxyType(
     {
         "events": "each event is written by itself",
         "apart": "each event comes a while after the one before",
@@ -35,7 +35,7 @@ CUTS: Mapping[str, str] = MappingProxyType(
 )
 
 #: What a sound client refuses, and whether it befalls (answers, streams).
-FAULTS: Mapping[str, tuple[bool, bool]] = MappingProxyType(
+CASE_FAULTS: Mapping[str, tuple[bool, bool]] = MappingProxyType(
     {
         "failed": (True, True),
         "cut": (True, True),
@@ -50,20 +50,20 @@ FAULTS: Mapping[str, tuple[bool, bool]] = MappingProxyType(
 )
 
 #: Names of what is legal and unusual, fit for `--skip` as the faults are.
-ODDITIES = ("cuts", "framing", "unknown", "members", "long")
+LEGAL_VARIATIONS = ("cuts", "framing", "unknown", "members", "long")
 
 #: What a line ends with, by the name in a plan's file.
-ENDS: Mapping[str, bytes] = MappingProxyType({"LF": b"\n", "CRLF": b"\r\n", "CR": b"\r"})
+LINE_ENDINGS: Mapping[str, bytes] = MappingProxyType({"LF": b"\n", "CRLF": b"\r\n", "CR": b"\r"})
 
 
-_SAID = message("a")
+_DEFAULT_SCRIPT = message("a")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class CasePlan:
     """One case. The default of each member is the plainest: what is not plain stands out."""
 
-    script: Script = _SAID
+    script: Script = _DEFAULT_SCRIPT
     stream: bool = True
     fault: str | None = None
     """One of FAULTS; None: a legal answer."""
@@ -85,44 +85,44 @@ class Plan:
     """Whether the last message goes on for LONG characters."""
 
     @property
-    def text(self) -> str:
+    def expected_text(self) -> str:
         """What a client is to show: the texts of all messages."""
         said = "".join(item.text for item in self.script.items if isinstance(item, Message))
-        return said + LONG * self.long
+        return said + LONG_TEXT * self.long
 
     @property
     def id(self) -> str:
         """A name that stays the same wherever the case is run."""
-        return hashlib.sha256(json.canonical(self.value())).hexdigest()[:12]
+        return hashlib.sha256(json.canonical(self.to_json())).hexdigest()[:12]
 
-    def value(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The plan as JSON, without what is plain; the script in the words of an exchange file."""
         given = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "script"}
-        told = {name: value for name, value in given.items() if value != getattr(_PLAIN, name)}
-        return {"script": _script_value(self.script), **told}
+        told = {name: value for name, value in given.items() if value != getattr(_DEFAULT_PLAN, name)}
+        return {"script": _script_to_json(self.script), **told}
 
 
 #: A text that makes lines longer than the 64 KiB at which many a reader gives up.
-LONG = "long " * 14_000
+LONG_TEXT = "long " * 14_000
 
-_PLAIN = Plan()
-_KINDS: Mapping[str, tuple[object, ...]] = {
-    "fault": (None, *FAULTS),
-    "cut": tuple(CUTS),
-    "end": tuple(ENDS),
+_DEFAULT_PLAN = CasePlan()
+_ALLOWED_VALUES: Mapping[str, tuple[object, ...]] = {
+    "fault": (None, *CASE_FAULTS),
+    "cut": tuple(CASE_CHUNKINGS),
+    "end": tuple(LINE_ENDINGS),
     "members": ("", "null", "absent"),
 }
 
 
-def plan_from(value: Mapping[str, Any]) -> Plan:
+def plan_from_json(value: Mapping[str, Any]) -> CasePlan:
     """The plan that `Plan.value` wrote; ConfigurationError where it is none."""
     try:
-        plan = Plan(**{**value, "script": script_from(value["script"])})
+        plan = CasePlan(**{**value, "script": script_from(value["script"])})
     except (KeyError, TypeError) as error:
         raise ConfigurationError(f"no plan of a case: {error}") from None
     for each in fields(plan):
-        given, plain = getattr(plan, each.name), getattr(_PLAIN, each.name)
-        known = _KINDS.get(each.name)
+        given, plain = getattr(plan, each.name), getattr(_DEFAULT_PLAN, each.name)
+        known = _ALLOWED_VALUES.get(each.name)
         if given not in known if known else given.__class__ is not plain.__class__:
             raise ConfigurationError(f"no plan of a case: {each.name} can not be {given!r}")
     if not 0 <= plan.at < 1000:
@@ -132,14 +132,14 @@ def plan_from(value: Mapping[str, Any]) -> Plan:
     return plan
 
 
-def _script_value(script: Script) -> dict[str, Any]:
-    value: dict[str, Any] = {"items": [_item_value(item) for item in script.items]}
+def _script_to_json(script: Script) -> dict[str, Any]:
+    value: dict[str, Any] = {"items": [_item_to_json(item) for item in script.items]}
     usage = asdict(script.usage)
     usage = {name: each for name, each in usage.items() if each is not None and each != 0}
     return {**value, "usage": usage} if usage else value
 
 
-def _item_value(item: Any) -> dict[str, Any]:
+def _item_to_json(item: Any) -> dict[str, Any]:
     if isinstance(item, Message | Reasoning):
         return {"type": type(item).__name__.lower(), "chunks": list(item.chunks)}
     if isinstance(item, FunctionCall):

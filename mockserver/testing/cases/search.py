@@ -17,42 +17,42 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 
 from mockserver.profiles import Profile
 from mockserver.replies.script import message
-from mockserver.testing.cases.door import Received
-from mockserver.testing.cases.drawing import Asking, asking_of, classics, plans
-from mockserver.testing.cases.plan import FAULTS, Plan
-from mockserver.testing.cases.verdicts import Failure, Outcome, judge
+from mockserver.testing.cases.door import ReceivedRequest
+from mockserver.testing.cases.drawing import RequestedFeatures, requested_features, edge_case_plans, case_plans
+from mockserver.testing.cases.plan import CASE_FAULTS, CasePlan
+from mockserver.testing.cases.verdicts import Failure, Outcome, check_outcome
 
-__all__ = ["Found", "Play", "Search"]
+__all__ = ["FailingCase", "ClientRunner", "Search"]
 
 #: Seconds that making a case smaller may take.
-SHRINK_SECONDS = 30.0
+MAX_SHRINK_SECONDS = 30.0
 
 #: Where a client hangs, it is given up after so many times what the slowest case took that ended …
-_PATIENCE = 4.0
+_HANG_LIMIT_FACTOR = 4.0
 #: … but not before so many seconds.
-_LEAST_SECONDS = 1.0
+_MIN_HANG_LIMIT_SECONDS = 1.0
 
 
-class Play(Protocol):
+class ClientRunner(Protocol):
     """Plays a case; `seconds` is less than the usual time while a case that hangs is made smaller."""
 
-    def __call__(self, plan: Plan, seconds: float | None = None) -> Outcome: ...
+    def __call__(self, plan: CasePlan, time_limit: float | None = None) -> Outcome: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FailingCase:
     """A case that broke the client."""
 
-    plan: Plan
+    plan: CasePlan
     outcome: Outcome
     failure: Failure
-    cases: int = 0
+    cases_run: int = 0
     """Cases that were played until it was found."""
-    shrunk: int = 0
+    shrink_runs: int = 0
     """Cases that were played to make it small."""
 
 
-class _Broken(Exception):
+class _SameFailure(Exception):
     """A drawn case fails as the first one did."""
 
 
@@ -60,83 +60,83 @@ class _Broken(Exception):
 class Search:
     """One search for a case that breaks a client."""
 
-    play: Play
+    run_client: ClientRunner
     profile: Profile
     examples: int = 100
     seed: int = 0
     jobs: int = 1
-    without: Collection[str] = ()
+    skip: Collection[str] = ()
     progress: Callable[[int, int], None] = lambda _done, _total: None
     """Called with the number of cases played and to be played."""
-    played: int = 0
-    slowest: float = 0.0
+    cases_run: int = 0
+    slowest_seconds: float = 0.0
     """Seconds that the slowest case took which ended."""
-    asking: Asking = field(default_factory=Asking)
-    _total: int = 0
-    known: dict[Plan, Failure | None] = field(default_factory=dict)
+    features: RequestedFeatures = field(default_factory=RequestedFeatures)
+    _planned_cases: int = 0
+    failures: dict[CasePlan, Failure | None] = field(default_factory=dict)
     """What was wrong with each plan that was played."""
 
-    def run(self, kept: Iterable[Plan] = ()) -> Found | None:
+    def run(self, saved_plans: Iterable[CasePlan] = ()) -> FailingCase | None:
         """The first case that fails, made small; None where none does."""
-        again = list(dict.fromkeys(kept))
-        self._total = len(again) + 2 + self.examples
-        found = self._first(again) or self._scout()
+        again = list(dict.fromkeys(saved_plans))
+        self._planned_cases = len(again) + 2 + self.examples
+        found = self._first_failing(again) or self._observe_requests()
         if found is not None:
             return found
-        known = classics(self.asking, self.without)
-        silent = self._silences()
-        self._total = self.played + len(known) + self.examples + len(silent)
-        return self._first(known) or self.drawn() or self._first(silent)
+        known = edge_case_plans(self.features, self.skip)
+        silent = self._stalled_plans()
+        self._planned_cases = self.cases_run + len(known) + self.examples + len(silent)
+        return self._first_failing(known) or self.search_drawn_cases() or self._first_failing(silent)
 
-    def drawn(self) -> Found | None:
+    def search_drawn_cases(self) -> FailingCase | None:
         """The first drawn case that fails, made small; what is known already is not played again."""
-        return self._first([plan for plan in self._drawn() if plan not in self.known], self._small)
+        return self._first_failing([plan for plan in self._draw_plans() if plan not in self.failures], self._shrink)
 
-    def _scout(self) -> Found | None:
+    def _observe_requests(self) -> FailingCase | None:
         """Play the plainest case in both forms, and see what the client asks for."""
-        received: list[Received] = []
+        received: list[ReceivedRequest] = []
         for stream in (True, False):
-            plan = Plan(message("Hello!"), stream)
-            outcome = self.play(plan)
-            received += outcome.received
-            found = self._judged(plan, outcome)
+            plan = CasePlan(message("Hello!"), stream)
+            outcome = self.run_client(plan)
+            received += outcome.requests
+            found = self._record_outcome(plan, outcome)
             if found is not None:
                 return found
-        self.asking = asking_of(received, self.profile)
+        self.features = requested_features(received, self.profile)
         return None
 
-    def _silences(self) -> list[Plan]:
-        if "stalled" in self.without:
+    def _stalled_plans(self) -> list[CasePlan]:
+        if "stalled" in self.skip:
             return []
-        forms = [stream for stream in self.asking.streams if FAULTS["stalled"][stream]]
-        return [Plan(stream=stream, fault="stalled", at=500) for stream in forms]
+        forms = [stream for stream in self.features.stream_modes if CASE_FAULTS["stalled"][stream]]
+        return [CasePlan(stream=stream, fault="stalled", at=500) for stream in forms]
 
-    def _first(
-        self, chosen: Sequence[Plan], small: Callable[[Found], Found] = lambda found: found
-    ) -> Found | None:
+    def _first_failing(
+        self, candidates: Sequence[CasePlan], shrink: Callable[[FailingCase], FailingCase] = lambda found: found
+    ) -> FailingCase | None:
         """The first of some plans that fails, in their order however many run at once."""
         with ThreadPoolExecutor(max_workers=self.jobs) as pool:
-            for plan, future in _ahead(pool, self.play, chosen, self.jobs):
-                found = self._judged(plan, future.result())
+            for plan, future in _run_in_order(pool, self.run_client, candidates, self.jobs):
+                found = self._record_outcome(plan, future.result())
                 if found is not None:
                     pool.shutdown(cancel_futures=True)
-                    return small(found)
+                    return shrink(found)
         return None
 
-    def _judged(self, plan: Plan, outcome: Outcome) -> Found | None:
-        self.played += 1
-        self.progress(self.played, self._total)
-        if outcome.ended and plan.fault != "stalled":
-            self.slowest = max(self.slowest, outcome.seconds)
-        failure = self.known[plan] = judge(plan, outcome)
-        return None if failure is None else Found(plan, outcome, failure, self.played)
+    def _record_outcome(self, plan: CasePlan, outcome: Outcome) -> FailingCase | None:
+        self.cases_run += 1
+        self.progress(self.cases_run, self._planned_cases)
+        if outcome.finished and plan.fault != "stalled":
+            self.slowest_seconds = max(self.slowest_seconds, outcome.duration)
+        failure = self.failures[plan] = check_outcome(plan, outcome)
+        return None if failure is None else FailingCase(plan, outcome, failure, self.cases_run)
 
-    def _drawn(self) -> list[Plan]:
-        chosen: list[Plan] = []
-        self._explore(chosen.append, (Phase.generate,))
+    def _draw_plans(self) -> list[CasePlan]:
+        chosen: list[CasePlan] = []
+        self._run_hypothesis(chosen.append, (Phase.generate,))
         return list(dict.fromkeys(chosen))
 
-    def _explore(self, look: Callable[[Plan], None], phases: Sequence[Phase]) -> None:
+    def _run_hypothesis(self, visit: Callable[[CasePlan], None], phases: Sequence[Phase]) -> None:
         @seed(self.seed)
         @settings(
             max_examples=self.examples,
@@ -148,74 +148,74 @@ class Search:
             suppress_health_check=list(HealthCheck),
             verbosity=Verbosity.quiet,
         )
-        @given(plans(self.asking, self.without))
-        def explore(plan: Plan) -> None:
-            look(plan)
+        @given(case_plans(self.features, self.skip))
+        def visit_drawn(plan: CasePlan) -> None:
+            visit(plan)
 
-        explore()
+        visit_drawn()
 
-    def _small(self, found: Found) -> Found:
+    def _shrink(self, found: FailingCase) -> FailingCase:
         """The same failure with less: Hypothesis draws the same cases again, and shrinks the one that fails.
 
         Only cases that fail in the same way count, so that it is one defect that is shown and not the
         smallest of several. When the time is up, whatever was not played before counts as passing.
         """
-        shrinking = _Shrinking(found, self)
-        with contextlib.suppress(_Broken):
-            self._explore(shrinking.look, (Phase.generate, Phase.shrink))
-        return shrinking.confirmed()
+        shrinking = _Shrinker(found, self)
+        with contextlib.suppress(_SameFailure):
+            self._run_hypothesis(shrinking.try_plan, (Phase.generate, Phase.shrink))
+        return shrinking.confirm()
 
 
-class _Shrinking:
+class _Shrinker:
     """Looks at the plans that Hypothesis proposes, and remembers the smallest that fails alike."""
 
-    def __init__(self, found: Found, search: Search) -> None:
-        self.found = self._best = found
+    def __init__(self, found: FailingCase, search: Search) -> None:
+        self.original = self._best = found
         self._search = search
-        self._until = time.monotonic() + SHRINK_SECONDS
-        self._outcomes: dict[Plan, Found | None] = {found.plan: found}
+        self._deadline = time.monotonic() + MAX_SHRINK_SECONDS
+        self._outcomes: dict[CasePlan, FailingCase | None] = {found.plan: found}
         self._runs = 0
         hangs = found.failure.kind == "hung"
-        self._seconds = max(_LEAST_SECONDS, _PATIENCE * search.slowest) if hangs else None
+        self._time_limit = max(_MIN_HANG_LIMIT_SECONDS, _HANG_LIMIT_FACTOR * search.slowest_seconds) if hangs else None
 
-    def look(self, plan: Plan) -> None:
+    def try_plan(self, plan: CasePlan) -> None:
         """_Broken where the plan fails as the first one did."""
         if plan not in self._outcomes:
-            self._outcomes[plan] = self._played(plan)
+            self._outcomes[plan] = self._run_plan(plan)
         found = self._outcomes[plan]
         if found is not None:
             self._best = found  # the last one that Hypothesis looks at is the smallest
-            raise _Broken
+            raise _SameFailure
 
-    def _played(self, plan: Plan) -> Found | None:
-        if plan in self._search.known or time.monotonic() > self._until:
+    def _run_plan(self, plan: CasePlan) -> FailingCase | None:
+        if plan in self._search.failures or time.monotonic() > self._deadline:
             return None  # what is known passed, or failed in another way
         self._runs += 1
-        outcome = self._search.play(plan, self._seconds)
-        failure = judge(plan, outcome)
-        if failure is None or failure.kind != self.found.failure.kind:
+        outcome = self._search.run_client(plan, self._time_limit)
+        failure = check_outcome(plan, outcome)
+        if failure is None or failure.kind != self.original.failure.kind:
             return None
-        return Found(plan, outcome, failure, self.found.cases)
+        return FailingCase(plan, outcome, failure, self.original.cases_run)
 
-    def confirmed(self) -> Found:
+    def confirm(self) -> FailingCase:
         """The smallest, as it fails with all the time there is; the first where that one does not."""
         best = self._best
-        if self._seconds is not None and best.plan != self.found.plan:
-            outcome = self._search.play(best.plan)
-            failure = judge(best.plan, outcome)
-            if failure is None or failure.kind != self.found.failure.kind:
-                best = self.found
+        if self._time_limit is not None and best.plan != self.original.plan:
+            outcome = self._search.run_client(best.plan)
+            failure = check_outcome(best.plan, outcome)
+            if failure is None or failure.kind != self.original.failure.kind:
+                best = self.original
             else:
-                best = Found(best.plan, outcome, failure)
-        return Found(best.plan, best.outcome, best.failure, self.found.cases, self._runs)
+                best = FailingCase(best.plan, outcome, failure)
+        return FailingCase(best.plan, best.outcome, best.failure, self.original.cases_run, self._runs)
 
 
-def _ahead(
-    pool: ThreadPoolExecutor, play: Play, chosen: Sequence[Plan], jobs: int
-) -> Iterator[tuple[Plan, Future[Outcome]]]:
+def _run_in_order(
+    pool: ThreadPoolExecutor, run_client: ClientRunner, candidates: Sequence[CasePlan], jobs: int
+) -> Iterator[tuple[CasePlan, Future[Outcome]]]:
     """Each plan with its outcome to come, no more than `jobs` of them begun before they are wanted."""
-    rest = iter(chosen)
-    begun = [(plan, pool.submit(play, plan)) for plan in islice(rest, jobs)]
+    rest = iter(candidates)
+    begun = [(plan, pool.submit(run_client, plan)) for plan in islice(rest, jobs)]
     while begun:
         yield begun.pop(0)
-        begun += [(plan, pool.submit(play, plan)) for plan in islice(rest, 1)]
+        begun += [(plan, pool.submit(run_client, plan)) for plan in islice(rest, 1)]

@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from mockserver.contract.formatting import escape_unprintable, format_value
-from mockserver.testing.cases.answer import REFUSALS, said
-from mockserver.testing.cases.plan import CUTS, Plan
-from mockserver.testing.cases.verdicts import FAULT_WORDS
-from mockserver.testing.strategies.values import JSONObject, Look
+from mockserver.testing.cases.answer import REFUSALS, render_payloads
+from mockserver.testing.cases.plan import CASE_CHUNKINGS, CasePlan
+from mockserver.testing.cases.verdicts import FAULT_DESCRIPTIONS
+from mockserver.testing.strategies.values import JSONObject, RenderContext
 
-__all__ = ["case_lines", "events_of", "oddities"]
+__all__ = ["describe_case", "payloads_before_fault", "describe_variations"]
 
-_WIDTH = 100
+_MAX_LINE_CHARACTERS = 100
 
 #: Members that say what can be seen anyway, or what is the same in every answer.
-_DULL = frozenset(
+_OMITTED_MEMBERS = frozenset(
     (
         "annotations created_at id item_id logprobs model object output_index parallel_tool_calls role"
         " sequence_number summary_index tool_choice tools usage"
@@ -24,9 +24,9 @@ _DULL = frozenset(
 )
 
 
-def events_of(plan: Plan, here: Look) -> list[JSONObject]:
+def payloads_before_fault(plan: CasePlan, context: RenderContext) -> list[JSONObject]:
     """What is sent whole before a fault, or all there is."""
-    values = said(plan, here)
+    values = render_payloads(plan, context)
     if plan.fault in ("refused", "empty"):
         return []
     if not plan.stream or plan.fault in (None, "failed"):
@@ -34,27 +34,27 @@ def events_of(plan: Plan, here: Look) -> list[JSONObject]:
     return values[: 1 + plan.at * (len(values) - 1) // 1000]
 
 
-def case_lines(plan: Plan, here: Look) -> Iterator[str]:
+def describe_case(plan: CasePlan, context: RenderContext) -> Iterator[str]:
     """The case for people: what is sent, event by event, and how."""
-    events = events_of(plan, here)
+    events = payloads_before_fault(plan, context)
     if plan.stream:
         yield f"The stream, {len(events)} event{'' if len(events) == 1 else 's'}:"
-        yield from (f"  {number:>2}  {_event(event)}" for number, event in enumerate(events))
+        yield from (f"  {number:>2}  {_event_line(event)}" for number, event in enumerate(events))
     else:
         yield "The response:"
-        yield from (f"  {_cut(format_value(_short(value)))}" for value in events)
-    yield from (f"  {each}" for each in oddities(plan))
+        yield from (f"  {_truncate(format_value(_without_omitted_members(value)))}" for value in events)
+    yield from (f"  {each}" for each in describe_variations(plan))
 
 
-def oddities(plan: Plan) -> Iterator[str]:
+def describe_variations(plan: CasePlan) -> Iterator[str]:
     """What is not plain about a case, in words."""
     if plan.fault == "refused":
         status, code, message = REFUSALS[plan.at % len(REFUSALS)]
         yield f"HTTP {status}, {code}: {message}"
     elif plan.fault is not None:
-        yield f"then the answer {FAULT_WORDS[plan.fault]}"
+        yield f"then the answer {FAULT_DESCRIPTIONS[plan.fault]}"
     if plan.cut != "events":
-        yield CUTS[plan.cut] if plan.stream else "the response comes in two reads"
+        yield CASE_CHUNKINGS[plan.cut] if plan.stream else "the response comes in two reads"
     told = (
         (plan.plain, "frames are written `event: ` and `data: `"),
         (plan.end != "LF", f"lines end with {plan.end}"),
@@ -66,20 +66,20 @@ def oddities(plan: Plan) -> Iterator[str]:
     yield from (words for is_so, words in told if is_so)
 
 
-def _event(event: JSONObject) -> str:
+def _event_line(event: JSONObject) -> str:
     kind = event.get("type", "an error without a type")
-    return _cut(f"{escape_unprintable(kind)} {format_value(_short({**event, 'type': None}))}")
+    return _truncate(f"{escape_unprintable(kind)} {format_value(_without_omitted_members({**event, 'type': None}))}")
 
 
-def _short(value: Any) -> Any:
+def _without_omitted_members(value: Any) -> Any:
     """A value without what is dull."""
     if isinstance(value, list):
-        return [_short(each) for each in value]
+        return [_without_omitted_members(each) for each in value]
     if not isinstance(value, dict):
         return value
-    kept = {name: _short(each) for name, each in value.items() if name not in _DULL and each is not None}
+    kept = {name: _without_omitted_members(each) for name, each in value.items() if name not in _OMITTED_MEMBERS and each is not None}
     return {name: each for name, each in kept.items() if each != [] or name == "content"}
 
 
-def _cut(line: str) -> str:
-    return line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…"
+def _truncate(line: str) -> str:
+    return line if len(line) <= _MAX_LINE_CHARACTERS else f"{line[: _MAX_LINE_CHARACTERS - 1]}…"

@@ -9,13 +9,13 @@ from threading import Lock
 
 import pytest
 
-from mockserver.reports.covering import coverage_of
-from mockserver.reports.model import Exchange, Page, Table, made_now
-from mockserver.reports.packing import packed, unpacked
-from mockserver.reports.page import html
-from mockserver.reports.reading import Asked, read_asked
-from mockserver.reports.texts import counted
-from mockserver.server.journal import Entry
+from mockserver.reports.covering import coverage_by_profile
+from mockserver.reports.model import ReportExchange, ReportPage, Table, report_time
+from mockserver.reports.packing import exchange_to_json, exchange_from_json
+from mockserver.reports.page import render_page
+from mockserver.reports.reading import RawExchange, exchange_from_raw
+from mockserver.reports.texts import format_count
+from mockserver.server.state.journal import Entry
 from mockserver.testing.run.summary import outcome_of
 from mockserver.testing.run.verdicts import of_request
 from mockserver.wire.redaction import redact
@@ -50,31 +50,31 @@ class Kept:
         about = tuple(("the test allows", each) for each in sorted(allowed))
         with self._lock:
             entries, self._entries, self._found = self._entries, [], 0
-        return [packed(_exchange(test, number, *each, about)) for number, each in enumerate(entries, start=1)]
+        return [exchange_to_json(_exchange(test, number, *each, about)) for number, each in enumerate(entries, start=1)]
 
 
 def _exchange(
     test: str, number: int, profile: str, entry: Entry, about: tuple[tuple[str, str], ...]
-) -> Exchange:
+) -> ReportExchange:
     told = [("answered by", entry.exchange or ""), ("the server says", entry.detail)]
     told.append(
-        ("left out", f"{counted(entry.left_out, 'byte')}, too many to keep" if entry.left_out else "")
+        ("left out", f"{format_count(entry.left_out, 'byte')}, too many to keep" if entry.left_out else "")
     )
     told.append(("the client", "went away in the middle of the answer" if entry.left else ""))
-    return read_asked(
-        Asked(
+    return exchange_from_raw(
+        RawExchange(
             name=f"request {number}{': ' + entry.prompt[:80] if entry.prompt else ''}",
             profile=profile,
             method=entry.method,
             path=entry.path,
             status=entry.status or None,
-            request=entry.body,
-            pieces=tuple((None, piece) for piece in entry.reply),
-            findings=entry.reply_findings,
-            asked=tuple(of_request(entry)),
+            request_body=entry.body,
+            chunks=tuple((None, piece) for piece in entry.reply),
+            reply_findings=entry.reply_findings,
+            request_findings=tuple(of_request(entry)),
             secrets=entry.secrets,
             group=test,
-            about=(*about, *((what, value) for what, value in told if value)),
+            details=(*about, *((what, value) for what, value in told if value)),
         )
     )
 
@@ -93,9 +93,9 @@ class Gallery:
     def write(self, file: Path, *, complete: bool) -> None:
         """Write the page; OSError. `complete`: whether the run came to its end."""
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(html(self._page(complete=complete)), encoding="utf-8")
+        file.write_text(render_page(self._page(complete=complete)), encoding="utf-8")
 
-    def _page(self, *, complete: bool) -> Page:
+    def _page(self, *, complete: bool) -> ReportPage:
         outcomes = Counter(outcome for outcome, *_ in self._tests.values())
         shown = self._shown()
         every = sum(requests for _, requests, _ in self._tests.values())
@@ -103,30 +103,30 @@ class Gallery:
         if not complete:
             facts.append(("partial", "the run did not come to its end"))
         if len(shown) < every:
-            facts.append(("left out", counted(every - len(shown), "exchange")))
-        return Page(
+            facts.append(("left out", format_count(every - len(shown), "exchange")))
+        return ReportPage(
             title="Test run",
-            subject=counted(len(self._tests), "test"),
+            subject=format_count(len(self._tests), "test"),
             verdict=", ".join(f"{count} {name}" for name, count in sorted(outcomes.items()))
             or "nothing asked",
-            good=complete and not outcomes["failed"],
-            made=made_now(),
-            facts=tuple(facts),
+            passed=complete and not outcomes["failed"],
+            created_at=report_time(),
+            metadata=tuple(facts),
             exchanges=tuple(shown),
-            coverage=coverage_of(shown),
+            coverage=coverage_by_profile(shown),
             tables=tuple(self._tables(shown)),
         )
 
-    def _shown(self) -> list[Exchange]:
+    def _shown(self) -> list[ReportExchange]:
         """As many as there is room for: those of failed tests first, else by the tests' ids."""
         order = sorted(self._tests, key=lambda name: (self._tests[name][0] != "failed", name))
         texts = [text for name in order for text in self._tests[name][2]]
-        return [unpacked(text) for text in texts[:_OF_A_RUN]]
+        return [exchange_from_json(text) for text in texts[:_OF_A_RUN]]
 
-    def _tables(self, shown: Iterable[Exchange]) -> Iterator[Table]:
+    def _tables(self, shown: Iterable[ReportExchange]) -> Iterator[Table]:
         found: Counter[str] = Counter()
         for each in shown:
-            found[each.group] += len(each.marks)
+            found[each.group] += len(each.findings)
         rows = [
             (redact(name), outcome, f"{requests:,}", f"{found[name]:,}")
             for name, (outcome, requests, _) in sorted(self._tests.items())

@@ -23,8 +23,8 @@ from mockserver.testing.serving import Served, Settings, checked, serve_mock
 
 if TYPE_CHECKING:
     from mockserver.live.relay import Relay
-    from mockserver.server.journal import Entry, Journal
-    from mockserver.server.sessions import Session
+    from mockserver.server.state.journal import Entry, Journal
+    from mockserver.server.state.sessions import Session
     from mockserver.testing.planning import Planned, Scenario, When
     from mockserver.testing.run.gallery import Kept
     from mockserver.testing.run.live import LivePlan

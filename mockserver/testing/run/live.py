@@ -21,7 +21,7 @@ from mockserver.live.relay import Relay
 from mockserver.live.verification import profiles_for_path
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
 from mockserver.server.http.threaded_server import ThreadedServer
-from mockserver.server.sessions import open_session
+from mockserver.server.state.sessions import open_session
 from mockserver.testing.run import options
 from mockserver.testing.serving import GRACE_SECONDS, Served
 

@@ -34,7 +34,7 @@ from mockserver.recordings.replay import (
     play_recording,
 )
 from mockserver.server.http.threaded_server import ThreadedServer
-from mockserver.server.sessions import open_session
+from mockserver.server.state.sessions import open_session
 from mockserver.settings import load_project_settings
 from mockserver.testing.serving import API_KEY, GRACE_SECONDS, Served
 from mockserver.wire import json

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mockserver.contract.findings import Severity
-from mockserver.server.journal import Entry
-from mockserver.server.sessions import DEFAULT_SESSION_NAME, Session
+from mockserver.server.state.journal import Entry
+from mockserver.server.state.sessions import DEFAULT_SESSION_NAME, Session
 from mockserver.testing.run.verdicts import judged
 from mockserver.wire.redaction import redact
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from mockserver.contract.findings import Finding, Severity
 from mockserver.contract.formatting import redact_finding
 from mockserver.errors import ContractError
-from mockserver.server.journal import Entry
+from mockserver.server.state.journal import Entry
 from mockserver.server.stubs.stubs import Stub
 from mockserver.testing.run.policy import DRIFTED, REFUSED, UNPLANNED, UNUSED, Policy
 from mockserver.wire.redaction import redact

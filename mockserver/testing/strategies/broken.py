@@ -11,8 +11,8 @@ from mockserver.contract.rules import load_rules
 from mockserver.errors import ConfigurationError
 from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile
 from mockserver.replies import mutants
-from mockserver.testing.strategies.replies import stream_of
-from mockserver.testing.strategies.scripts import item_kinds, scripts_of
+from mockserver.testing.strategies.replies import streams_from_scripts
+from mockserver.testing.strategies.scripts import item_kinds, scripts_starting_with
 from mockserver.testing.strategies.values import JSONObject
 
 __all__ = ["breakable_rules", "broken_streams"]
@@ -46,8 +46,8 @@ def broken_streams(
     mutant = mutants.find("stream", rule)
     kinds = item_kinds(profile)
     needs = tuple(draw(st.sampled_from(_kinds_for(need, load_profile(profile)))) for need in mutant.needs)
-    said = scripts_of(profile=profile, kinds=kinds, needs=needs)
-    events = draw(stream_of(said, profile=profile, rendering=rendering))
+    said = scripts_starting_with(profile=profile, kinds=kinds, first_kinds=needs)
+    events = draw(streams_from_scripts(said, profile=profile, rendering=rendering))
     pick = draw(st.integers(0, 9999))
     return mutant.apply(events, load_profile(profile), pick), rule
 

@@ -13,18 +13,18 @@ from mockserver.profiles import DEFAULT_PROFILE
 from mockserver.replies.chat import ChatFacts, chat_chunks
 from mockserver.replies.chat import chat_completion as told
 from mockserver.testing.strategies.scripts import scripts
-from mockserver.testing.strategies.values import JSONObject, look, texts
+from mockserver.testing.strategies.values import JSONObject, render_context, texts
 
 __all__ = ["chat_completions", "chat_requests", "chat_streams"]
 
-_FUNCTIONS = ("get_weather", "add", "look-up")
-_PARAMETERS: tuple[JSONObject, ...] = (
+_FUNCTION_NAMES = ("get_weather", "add", "look-up")
+_PARAMETER_SCHEMAS: tuple[JSONObject, ...] = (
     {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
     {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"enum": [1, None, "x"]}}},
     {},
 )
 _ARGUMENTS = st.sampled_from(["{}", '{"city":"Hangzhou"}', '{ "a": [1, "é"] }'])
-_IMAGE: JSONObject = {"type": "image_url", "image_url": {"url": "https://www.example.com/cat.png"}}
+_IMAGE_PART: JSONObject = {"type": "image_url", "image_url": {"url": "https://www.example.com/cat.png"}}
 
 
 def chat_requests(
@@ -39,17 +39,17 @@ def chat_requests(
 
 def chat_completions(*, profile: str = DEFAULT_PROFILE) -> SearchStrategy[JSONObject]:
     """Completions that are not streamed."""
-    return st.tuples(_scripts(profile), _facts(profile)).map(lambda pair: told(pair[0], _ids(*pair)))
+    return st.tuples(_completed_scripts(profile), _facts(profile)).map(lambda pair: told(pair[0], _with_call_ids(*pair)))
 
 
 def chat_streams(*, profile: str = DEFAULT_PROFILE) -> SearchStrategy[list[JSONObject]]:
     """The chunks of streamed completions, without the marker at their end."""
-    return st.tuples(_scripts(profile), _facts(profile)).map(
-        lambda pair: [*chat_chunks(pair[0], _ids(*pair))]
+    return st.tuples(_completed_scripts(profile), _facts(profile)).map(
+        lambda pair: [*chat_chunks(pair[0], _with_call_ids(*pair))]
     )
 
 
-def _scripts(profile: str) -> SearchStrategy[Any]:
+def _completed_scripts(profile: str) -> SearchStrategy[Any]:
     return scripts(profile=profile, statuses=("completed",))
 
 
@@ -58,7 +58,7 @@ def _facts(draw: DrawFn, profile: str) -> ChatFacts:
     return ChatFacts(
         f"chatcmpl-{format_uuid(f'{draw(st.integers(1, 9)):032x}')}",
         draw(st.integers(1_700_000_000, 1_800_000_000)),
-        draw(st.sampled_from(look(profile, "wire").profile.models)),
+        draw(st.sampled_from(render_context(profile, "wire").profile.models)),
         draw(st.integers(1, 500)),
         (),
         draw(st.integers(1, 2)),
@@ -66,7 +66,7 @@ def _facts(draw: DrawFn, profile: str) -> ChatFacts:
     )
 
 
-def _ids(script: Any, facts: ChatFacts) -> ChatFacts:
+def _with_call_ids(script: Any, facts: ChatFacts) -> ChatFacts:
     drawn = tuple(format_call_id(f"{number:024x}") for number in range(len(script.items)))
     return replace(facts, call_ids=drawn)
 
@@ -74,9 +74,9 @@ def _ids(script: Any, facts: ChatFacts) -> ChatFacts:
 @st.composite
 def _requests(draw: DrawFn, profile: str, stream: bool | None) -> JSONObject:
     request: JSONObject = {
-        "model": draw(st.sampled_from(look(profile, "wire").profile.models)),
-        "messages": [*draw(_beginnings), *draw(_turns), *draw(_ends)],
-        **draw(st.fixed_dictionaries({}, optional=_MEMBERS)),
+        "model": draw(st.sampled_from(render_context(profile, "wire").profile.models)),
+        "messages": [*draw(_SYSTEM_MESSAGES), *draw(_EARLIER_TURNS), *draw(_LAST_TURN)],
+        **draw(st.fixed_dictionaries({}, optional=_OPTIONAL_MEMBERS)),
     }
     if stream is not None:
         request["stream"] = stream
@@ -85,17 +85,17 @@ def _requests(draw: DrawFn, profile: str, stream: bool | None) -> JSONObject:
     return request
 
 
-def _message(role: str, content: SearchStrategy[Any]) -> SearchStrategy[JSONObject]:
+def _messages(role: str, content: SearchStrategy[Any]) -> SearchStrategy[JSONObject]:
     return content.map(lambda given: {"role": role, "content": given})
 
 
-_SAID = texts().map(lambda text: text or "a")
-_PARTS = st.lists(_SAID.map(lambda text: {"type": "text", "text": text}), min_size=1, max_size=2)
-_USER = _message("user", _SAID | _PARTS | st.just([_IMAGE, {"type": "text", "text": "What is it?"}]))
-_CALLED = st.lists(st.tuples(st.sampled_from(_FUNCTIONS), _ARGUMENTS), min_size=1, max_size=2)
+_NONEMPTY_TEXTS = texts().map(lambda text: text or "a")
+_TEXT_PARTS = st.lists(_NONEMPTY_TEXTS.map(lambda text: {"type": "text", "text": text}), min_size=1, max_size=2)
+_USER_MESSAGES = _messages("user", _NONEMPTY_TEXTS | _TEXT_PARTS | st.just([_IMAGE_PART, {"type": "text", "text": "What is it?"}]))
+_FUNCTION_CALLS = st.lists(st.tuples(st.sampled_from(_FUNCTION_NAMES), _ARGUMENTS), min_size=1, max_size=2)
 
 
-def _calling(calls: list[tuple[str, str]]) -> list[JSONObject]:
+def _call_messages(calls: list[tuple[str, str]]) -> list[JSONObject]:
     """An assistant's calls, and what came of them."""
     ids = [f"call_{number}" for number in range(len(calls))]
     made = [
@@ -106,31 +106,31 @@ def _calling(calls: list[tuple[str, str]]) -> list[JSONObject]:
     return [{"role": "assistant", "content": None, "tool_calls": made}, *answers]
 
 
-_beginnings = st.lists(_message("system", _SAID), max_size=1)
-_CALLS = _CALLED.map(_calling)
-_ends = st.tuples(_USER, st.just([]) | _CALLS).map(lambda pair: [pair[0], *pair[1]])
-_turns = st.lists(
-    st.tuples(_USER, st.just([]) | _CALLS, _message("assistant", _SAID)).map(
+_SYSTEM_MESSAGES = st.lists(_messages("system", _NONEMPTY_TEXTS), max_size=1)
+_CALL_MESSAGES = _FUNCTION_CALLS.map(_call_messages)
+_LAST_TURN = st.tuples(_USER_MESSAGES, st.just([]) | _CALL_MESSAGES).map(lambda pair: [pair[0], *pair[1]])
+_EARLIER_TURNS = st.lists(
+    st.tuples(_USER_MESSAGES, st.just([]) | _CALL_MESSAGES, _messages("assistant", _NONEMPTY_TEXTS)).map(
         lambda turn: [turn[0], *turn[1], turn[2]]
     ),
     max_size=2,
 ).map(lambda turns: [message for turn in turns for message in turn])
 
-_TOOLS = st.sampled_from([_FUNCTIONS[:1], _FUNCTIONS[1:], _FUNCTIONS[::-2]]).flatmap(
-    lambda names: st.tuples(*(st.sampled_from(_PARAMETERS) for _ in names)).map(
+_TOOLS = st.sampled_from([_FUNCTION_NAMES[:1], _FUNCTION_NAMES[1:], _FUNCTION_NAMES[::-2]]).flatmap(
+    lambda names: st.tuples(*(st.sampled_from(_PARAMETER_SCHEMAS) for _ in names)).map(
         lambda schemas: [
             {"type": "function", "function": {"name": name, "description": name, "parameters": schema}}
             for name, schema in zip(names, schemas, strict=True)
         ]
     )
 )
-_SCHEMA: JSONObject = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
-_FORMATS: tuple[JSONObject, ...] = (
+_RESPONSE_SCHEMA: JSONObject = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+_RESPONSE_FORMATS: tuple[JSONObject, ...] = (
     {"type": "text"},
     {"type": "json_object"},
-    {"type": "json_schema", "json_schema": {"name": "number", "schema": _SCHEMA, "strict": True}},
+    {"type": "json_schema", "json_schema": {"name": "number", "schema": _RESPONSE_SCHEMA, "strict": True}},
 )
-_MEMBERS: dict[str, SearchStrategy[Any]] = {
+_OPTIONAL_MEMBERS: dict[str, SearchStrategy[Any]] = {
     "stream": st.booleans(),
     "stream_options": st.fixed_dictionaries({}, optional={"include_usage": st.booleans()}),
     "temperature": st.floats(0, 1.9),
@@ -140,7 +140,7 @@ _MEMBERS: dict[str, SearchStrategy[Any]] = {
     "n": st.none() | st.integers(1, 2),
     "seed": st.integers(0, 9),
     "stop": st.sampled_from(["x", ["x"]]),
-    "response_format": st.sampled_from(_FORMATS),
+    "response_format": st.sampled_from(_RESPONSE_FORMATS),
     "tools": _TOOLS,
     "tool_choice": st.sampled_from(["auto", "none", None]),
     "parallel_tool_calls": st.booleans(),

@@ -14,9 +14,9 @@ from mockserver.errors import ContractError
 from mockserver.profiles import DEFAULT_PROFILE
 from mockserver.replies.script import Message, Script
 from mockserver.testing.mock import MockServer
-from mockserver.testing.strategies.replies import Reply, declared, render_events, render_response
+from mockserver.testing.strategies.replies import ReplySpec, tools_for_script, render_events, render_response
 from mockserver.testing.strategies.scripts import scripts
-from mockserver.testing.strategies.values import JSONObject, Look, look, texts
+from mockserver.testing.strategies.values import JSONObject, RenderContext, render_context, texts
 
 __all__ = ["ConversationMachine", "Turn", "conversations"]
 
@@ -46,75 +46,75 @@ def conversations(
     """
     if not 1 <= min_turns <= max_turns:
         raise InvalidArgument(f"1 <= min_turns={min_turns} <= max_turns={max_turns} does not hold")
-    here = look(profile, rendering)
+    here = render_context(profile, rendering)
     said = st.lists(scripts(profile=profile, statuses=("completed",)), min_size=min_turns, max_size=max_turns)
     by_id = draw(st.booleans())
-    talk = _Talk(here, draw(st.sampled_from(here.profile.models)), draw(said), by_id)
+    talk = _ConversationBuilder(here, draw(st.sampled_from(here.profile.models)), draw(said), by_id)
     prompt = texts().map(lambda text: text or "a")
     return [
-        talk.turn(number, draw(prompt), draw(st.booleans()) if stream is None else stream)
+        talk.build_turn(number, draw(prompt), draw(st.booleans()) if stream is None else stream)
         for number in range(1, len(talk.scripts) + 1)
     ]
 
 
-class _Talk:
+class _ConversationBuilder:
     """One conversation: what was said so far, as its next request has to repeat or refer to it."""
 
-    def __init__(self, here: Look, model: str, said: list[Script], by_id: bool) -> None:
-        self.here = here
+    def __init__(self, context: RenderContext, model: str, drawn_scripts: list[Script], uses_response_ids: bool) -> None:
+        self.context = context
         self.model = model
-        self.scripts = said
-        self.by_id = by_id
-        every = Script(tuple(item for script in said for item in script.items))
-        self.tools = declared(every, here)
+        self.scripts = drawn_scripts
+        self.uses_response_ids = uses_response_ids
+        every = Script(tuple(item for script in drawn_scripts for item in script.items))
+        self.tools = tools_for_script(every, context)
         self.history: list[JSONObject] = []
         self.output: list[JSONObject] = []
-        self.tokens = 0
+        self.total_tokens = 0
 
-    def turn(self, number: int, prompt: str, stream: bool) -> Turn:
+    def build_turn(self, number: int, prompt: str, stream: bool) -> Turn:
         script = self.scripts[number - 1]
         calls = [item["call_id"] for item in self.output if item["type"] == "function_call"]
         new = [{"type": "function_call_output", "call_id": each, "output": prompt} for each in calls]
         new = new or [{"role": "user", "content": prompt}]
         request: JSONObject = {"model": self.model}
-        if self.by_id:
+        if self.uses_response_ids:
             request["input"] = new if calls or number > 1 else prompt
             if number > 1:
-                request["previous_response_id"] = self.here.response_id(number - 1)
+                request["previous_response_id"] = self.context.response_id(number - 1)
         else:
-            request["input"] = [*self.history, *_answered(self.output, new)]
+            request["input"] = [*self.history, *_replayed_output(self.output, new)]
             self.history = request["input"]
         request |= {"stream": True} if stream else {}
-        thinks = {"enable_thinking": True} if "enable_thinking" in self.here.profile.parameters else {}
+        thinks = {"enable_thinking": True} if "enable_thinking" in self.context.profile.parameters else {}
         request |= {"tools": [*self.tools], **thinks} if self.tools else {}
-        return Turn(request, self._reply(number, script, stream))
+        return Turn(request, self._build_reply(number, script, stream))
 
-    def _reply(self, number: int, script: Script, stream: bool) -> Any:
-        given = self.tokens + 30
+    def _build_reply(self, number: int, script: Script, stream: bool) -> Any:
+        given = self.total_tokens + 30
         said = Script(script.items, status=script.status)
         # Everything of one conversation, an hour a turn.
         time = 1769084048 + 3600 * (number - 1)
-        reply = Reply(said, self.model, time, "auto", number, self.tools, given)
-        response = render_response(reply, self.here)
-        self.tokens = response["usage"]["total_tokens"]
+        reply = ReplySpec(said, self.model, time, "auto", number, self.tools, given)
+        response = render_response(reply, self.context)
+        self.total_tokens = response["usage"]["total_tokens"]
         self.output = response["output"]
-        return render_events(reply, self.here) if stream else response
+        return render_events(reply, self.context) if stream else response
 
 
-def _answered(output: list[JSONObject], new: list[JSONObject]) -> list[JSONObject]:
+def _replayed_output(output: list[JSONObject], new_items: list[JSONObject]) -> list[JSONObject]:
     """An output as input again, the outputs of functions right after their calls."""
-    answers = {item["call_id"]: item for item in new if "call_id" in item}
+    answers = {item["call_id"]: item for item in new_items if "call_id" in item}
     items: list[JSONObject] = []
     for item in output:
         items.append(item)
         if item["type"] == "function_call":
             items.append(answers.pop(item["call_id"]))
-    return [*items, *(item for item in new if "call_id" not in item)]
+    return [*items, *(item for item in new_items if "call_id" not in item)]
 
 
-def _hold(held: bool, message: str) -> None:
+def _require(condition: bool, message: str) -> None:
     """AssertionError where something does not hold: in a file that pytest rewrites no assertion of."""
-    if not held:
+    if not condition:
         raise AssertionError(message)
 
 
@@ -133,14 +133,14 @@ class ConversationMachine(RuleBasedStateMachine):
     server: ClassVar[MockServer]
     #: What the server says.
     replies = scripts(kinds=("message",), statuses=("completed",), max_items=1)
-    talks = Bundle("talks")
+    conversations = Bundle("talks")
 
     def __init__(self) -> None:
         super().__init__()
         self.server.reset()
-        self._past: dict[int, list[tuple[str, str]]] = {}
+        self._past_turns: dict[int, list[tuple[str, str]]] = {}
         """By conversation: (id of the response, what the user said and the model answered) of each turn."""
-        self._open: list[Any] = []
+        self._opened: list[Any] = []
 
     def open(self) -> Any:
         """Start a conversation of the client under test."""
@@ -150,46 +150,46 @@ class ConversationMachine(RuleBasedStateMachine):
         """Let the client say `text` in a conversation; the text that it then shows."""
         raise NotImplementedError
 
-    @rule(target=talks)
+    @rule(target=conversations)
     def start(self) -> int:
         """Open a conversation, known by its number."""
-        self._open.append(self.open())
-        self._past[len(self._open) - 1] = []
-        return len(self._open) - 1
+        self._opened.append(self.open())
+        self._past_turns[len(self._opened) - 1] = []
+        return len(self._opened) - 1
 
-    @rule(talk=talks, prompt=st.sampled_from(["Hello", "And then?", "你好"]), reply=replies)
-    def say(self, talk: int, prompt: str, reply: Script) -> None:
+    @rule(talk=conversations, prompt=st.sampled_from(["Hello", "And then?", "你好"]), reply=replies)
+    def say(self, conversation: int, prompt: str, reply: Script) -> None:
         """Say something in one of the conversations."""
         self.server.reply(reply)
         before = len(self.server.journal)
-        shown = self.ask(self._open[talk], prompt)
-        _hold(len(self.server.journal) > before, "the client asked nothing")
+        shown = self.ask(self._opened[conversation], prompt)
+        _require(len(self.server.journal) > before, "the client asked nothing")
         entry = self.server.journal.last
         broken = errors(entry.findings)
         if broken:
             raise ContractError(broken, "the client sent a request that breaks the contract")
         told = "".join(item.text for item in reply.items if isinstance(item, Message))
-        _hold(shown == told, f"the client shows {shown!r}, the server said {told!r}")
-        self._belongs(talk, entry.json)
-        self._past[talk].append((self._response_id(entry.reply), told))
+        _require(shown == told, f"the client shows {shown!r}, the server said {told!r}")
+        self._check_continuation(conversation, entry.json)
+        self._past_turns[conversation].append((self._response_id(entry.reply), told))
 
-    def _belongs(self, talk: int, request: JSONObject) -> None:
+    def _check_continuation(self, number: int, request: JSONObject) -> None:
         """Assert that a request goes on with its own conversation."""
-        past = self._past[talk]
+        past = self._past_turns[number]
         previous = request.get("previous_response_id")
         if previous is not None:
             last = past[-1][0] if past else None
-            _hold(previous == last, f"the request goes on after {previous!r}, the last response was {last!r}")
+            _require(previous == last, f"the request goes on after {previous!r}, the last response was {last!r}")
             return
         said = str(request["input"])
         missing = [text for _, text in past if text and repr(text)[1:-1] not in said]
-        _hold(not missing, f"the request has neither previous_response_id nor {missing[:1]} in its input")
+        _require(not missing, f"the request has neither previous_response_id nor {missing[:1]} in its input")
 
-    def _response_id(self, pieces: tuple[bytes, ...]) -> str:
+    def _response_id(self, chunks: tuple[bytes, ...]) -> str:
         """The id of the response that the server sent."""
         from mockserver.wire import json, sse
 
-        body = b"".join(pieces)
+        body = b"".join(chunks)
         if body.startswith(b"{"):
             return str(json.loads(body)["id"])
         first = sse.Decoder().feed(body)[0].data or "{}"

@@ -8,7 +8,7 @@ from hypothesis.strategies import DrawFn
 
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
 from mockserver.replies.framing import frames_of, json_text
-from mockserver.testing.strategies.values import JSONObject, one_of
+from mockserver.testing.strategies.values import JSONObject, select_names
 from mockserver.wire import sse
 
 __all__ = ["CHUNKINGS", "FRAMINGS", "frames_of", "sse_bytes"]
@@ -34,7 +34,7 @@ def sse_bytes(
     "plain" (`event` and `data`), or "any", which draws line ends, spaces and comments that the standard for
     server-sent events allows and means the same by.
     """
-    how = draw(st.sampled_from(one_of("chunking", None if chunking is None else (chunking,), CHUNKINGS)))
+    how = draw(st.sampled_from(select_names("chunking", None if chunking is None else (chunking,), CHUNKINGS)))
     if framing not in FRAMINGS:
         raise InvalidArgument(f"framing={framing!r} is not among {', '.join(FRAMINGS)}")
     about = load_profile(profile)

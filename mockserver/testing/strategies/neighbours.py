@@ -15,36 +15,36 @@ from mockserver.profiles import Profile, load_profile
 from mockserver.testing.strategies.values import JSONObject, texts
 from mockserver.testing.strategies.variants import CITATION
 
-__all__ = ["echoes", "error_bodies", "is_neighbour", "items", "members"]
+__all__ = ["echoed_members", "error_bodies", "is_open_responses", "input_items", "request_bodies"]
 
-_IDS = st.none() | st.sampled_from(["msg_1", "msg_2"])
-_STATUSES = st.none() | st.sampled_from(["completed", "incomplete", "in_progress"])
-_REPLAYED: dict[str, SearchStrategy[Any]] = {"id": _IDS, "status": _STATUSES}
-_LINKS = st.sampled_from(["https://example.invalid/a", "data:text/plain;base64,YQ=="])
-_NAMES = st.sampled_from(["get_weather", "f", "Look-up_2"])
-_NUMBERS = st.sampled_from([0, -0.5, 1.5, None])
+_ITEM_IDS = st.none() | st.sampled_from(["msg_1", "msg_2"])
+_ITEM_STATUSES = st.none() | st.sampled_from(["completed", "incomplete", "in_progress"])
+_REPLAYED_MEMBERS: dict[str, SearchStrategy[Any]] = {"id": _ITEM_IDS, "status": _ITEM_STATUSES}
+_URLS = st.sampled_from(["https://example.invalid/a", "data:text/plain;base64,YQ=="])
+_FUNCTION_NAMES = st.sampled_from(["get_weather", "f", "Look-up_2"])
+_PENALTIES = st.sampled_from([0, -0.5, 1.5, None])
 _BOOLEANS = st.booleans() | st.none()
 
 
-def is_neighbour(profile: Profile) -> bool:
+def is_open_responses(profile: Profile) -> bool:
     """Whether a profile is another service's, with one form for all its errors."""
     return bool(profile.error_types)
 
 
 @cache
-def members(profile: str, surrogates: bool) -> SearchStrategy[JSONObject]:
+def request_bodies(profile: str, surrogates: bool) -> SearchStrategy[JSONObject]:
     """Bodies of create requests."""
     about = load_profile(profile)
     said = texts(surrogates)
-    asked = said | items(surrogates) | _pictures().map(lambda message: [message])
+    asked = said | input_items(surrogates) | _image_messages().map(lambda message: [message])
     needed = {"model": st.sampled_from([*about.models, "any-model"]), "input": asked}
-    return st.fixed_dictionaries(needed, optional={**_how(about), **_echoed(about)})
+    return st.fixed_dictionaries(needed, optional={**_generation_parameters(about), **_echoed_parameters(about)})
 
 
-def _how(about: Profile) -> dict[str, SearchStrategy[Any]]:
+def _generation_parameters(profile: Profile) -> dict[str, SearchStrategy[Any]]:
     """Parameters that decide what is said."""
     functions = st.fixed_dictionaries(
-        {"type": st.just("function"), "name": _NAMES},
+        {"type": st.just("function"), "name": _FUNCTION_NAMES},
         optional={
             "description": st.none() | texts(),
             "parameters": st.sampled_from([{"type": "object"}, {}, None]),
@@ -54,11 +54,11 @@ def _how(about: Profile) -> dict[str, SearchStrategy[Any]]:
     named = {"type": "function", "name": "get_weather"}
     allowed = {"type": "allowed_tools", "tools": [{"type": "function", "name": "f"}]}
     modes = [{**allowed, "mode": mode} for mode in ("none", "auto", "required", None)]
-    formats = [{"type": "text"}, {"type": "json_object"}, None, *_forms()]
+    formats = [{"type": "text"}, {"type": "json_object"}, None, *_json_schema_formats()]
     summaries = ["concise", "detailed", "auto", None]
     return {
         "previous_response_id": st.sampled_from(["resp_1", None]),
-        "tools": st.lists(functions, max_size=2).map(_by_name) | st.none(),
+        "tools": st.lists(functions, max_size=2).map(_last_of_each_name) | st.none(),
         "tool_choice": st.sampled_from(["auto", "none", "required", named, allowed, *modes, None]),
         "text": st.none()
         | st.fixed_dictionaries(
@@ -76,7 +76,7 @@ def _how(about: Profile) -> dict[str, SearchStrategy[Any]]:
         | st.fixed_dictionaries(
             {},
             optional={
-                "effort": st.sampled_from([*about.efforts, None]),
+                "effort": st.sampled_from([*profile.efforts, None]),
                 "summary": st.sampled_from(summaries),
             },
         ),
@@ -85,25 +85,25 @@ def _how(about: Profile) -> dict[str, SearchStrategy[Any]]:
     }
 
 
-def _by_name(tools: list[JSONObject]) -> list[JSONObject]:
+def _last_of_each_name(tools: list[JSONObject]) -> list[JSONObject]:
     """The tools, of those with the same name the last: a request has each name once."""
     return [*{tool["name"]: tool for tool in tools}.values()]
 
 
-def _forms() -> list[JSONObject]:
+def _json_schema_formats() -> list[JSONObject]:
     form: JSONObject = {"type": "json_schema", "name": "answer", "schema": {"type": "object"}}
     return [form, {**form, "strict": True, "description": "An answer."}, {**form, "strict": None}]
 
 
-def _echoed(about: Profile) -> dict[str, SearchStrategy[Any]]:
+def _echoed_parameters(profile: Profile) -> dict[str, SearchStrategy[Any]]:
     """Parameters that are repeated and decide nothing."""
     notes = st.fixed_dictionaries({}, optional={"a": texts(), "type": texts()})
     told: dict[str, SearchStrategy[Any]] = {
         "metadata": notes | st.none(),
         "temperature": st.sampled_from([0, 0.5, 2, None]),
         "top_p": st.sampled_from([0, 0.5, 1, None]),
-        "presence_penalty": _NUMBERS,
-        "frequency_penalty": _NUMBERS,
+        "presence_penalty": _PENALTIES,
+        "frequency_penalty": _PENALTIES,
         "parallel_tool_calls": _BOOLEANS,
         "max_tool_calls": st.integers(1, 9) | st.none(),
         "safety_identifier": st.sampled_from(["user-1", None]),
@@ -113,38 +113,38 @@ def _echoed(about: Profile) -> dict[str, SearchStrategy[Any]]:
         "service_tier": st.sampled_from(["auto", "default", "flex", "priority", None]),
         "top_logprobs": st.integers(0, 20) | st.none(),
     }
-    return {name: each for name, each in told.items() if name in about.parameters}
+    return {name: each for name, each in told.items() if name in profile.parameters}
 
 
 @cache
-def items(surrogates: bool) -> SearchStrategy[list[JSONObject]]:
+def input_items(surrogates: bool) -> SearchStrategy[list[JSONObject]]:
     """Lists of items as the `input` of a request may be; a call is followed by its output."""
     said = texts(surrogates)
-    alone = (_messages(said), _thoughts(said), _compactions(), _references())
+    alone = (_messages(said), _reasoning_items(said), _compaction_items(), _item_references())
     single = st.one_of(alone).map(lambda item: [item])
-    turns = st.lists(single | _calls(said), max_size=3)
+    turns = st.lists(single | _calls_with_outputs(said), max_size=3)
     return turns.map(lambda each: [item for turn in each for item in turn])
 
 
-def _messages(said: SearchStrategy[str]) -> SearchStrategy[JSONObject]:
-    text = _text("input_text", said)
+def _messages(any_text: SearchStrategy[str]) -> SearchStrategy[JSONObject]:
+    text = _text_parts("input_text", any_text)
     extras: SearchStrategy[JSONObject] = st.sampled_from(
         [{}, {"annotations": None, "logprobs": None}, {"annotations": [CITATION], "logprobs": []}]
     )
-    written = st.tuples(_text("output_text", said), extras).map(lambda drawn: {**drawn[0], **drawn[1]})
-    refused = st.fixed_dictionaries({"type": st.just("refusal"), "refusal": said})
+    written = st.tuples(_text_parts("output_text", any_text), extras).map(lambda drawn: {**drawn[0], **drawn[1]})
+    refused = st.fixed_dictionaries({"type": st.just("refusal"), "refusal": any_text})
     contents = {
-        "user": st.lists(st.one_of(text, *_media()), max_size=3),
+        "user": st.lists(st.one_of(text, *_media_parts()), max_size=3),
         "system": st.lists(text, max_size=2),
         "developer": st.lists(text, max_size=2),
         "assistant": st.lists(written | refused, max_size=2),
     }
-    about: dict[str, SearchStrategy[Any]] = {"type": st.sampled_from(["message", None]), **_REPLAYED}
+    about: dict[str, SearchStrategy[Any]] = {"type": st.sampled_from(["message", None]), **_REPLAYED_MEMBERS}
     phase = {"phase": st.sampled_from(["commentary", "final_answer", None])}
     return st.one_of(
         [
             st.fixed_dictionaries(
-                {"role": st.just(role), "content": said | parts},
+                {"role": st.just(role), "content": any_text | parts},
                 optional={**about, **(phase if role == "assistant" else {})},
             )
             for role, parts in contents.items()
@@ -152,20 +152,20 @@ def _messages(said: SearchStrategy[str]) -> SearchStrategy[JSONObject]:
     )
 
 
-def _text(kind: str, said: SearchStrategy[str]) -> SearchStrategy[JSONObject]:
-    return st.fixed_dictionaries({"type": st.just(kind), "text": said})
+def _text_parts(kind: str, any_text: SearchStrategy[str]) -> SearchStrategy[JSONObject]:
+    return st.fixed_dictionaries({"type": st.just(kind), "text": any_text})
 
 
-_LOOKS: list[JSONObject] = [
+_IMAGE_PARTS: list[JSONObject] = [
     {"type": "input_image"},
     *({"type": "input_image", "detail": each} for each in ("low", "high", "auto", None)),
 ]
 
 
-def _media() -> list[SearchStrategy[JSONObject]]:
-    link = st.none() | _LINKS
+def _media_parts() -> list[SearchStrategy[JSONObject]]:
+    link = st.none() | _URLS
     return [
-        st.tuples(st.sampled_from(_LOOKS), link).map(lambda drawn: {**drawn[0], "image_url": drawn[1]}),
+        st.tuples(st.sampled_from(_IMAGE_PARTS), link).map(lambda drawn: {**drawn[0], "image_url": drawn[1]}),
         st.fixed_dictionaries(
             {"type": st.just("input_file")},
             optional={"filename": st.none() | st.just("a.txt"), "file_data": link, "file_url": link},
@@ -173,44 +173,44 @@ def _media() -> list[SearchStrategy[JSONObject]]:
     ]
 
 
-def _pictures() -> SearchStrategy[JSONObject]:
+def _image_messages() -> SearchStrategy[JSONObject]:
     """Messages that are one picture."""
-    shown = [{**look, "image_url": "https://example.invalid/a"} for look in _LOOKS]
+    shown = [{**look, "image_url": "https://example.invalid/a"} for look in _IMAGE_PARTS]
     return st.sampled_from(shown).map(lambda part: {"role": "user", "content": [part]})
 
 
-def _thoughts(said: SearchStrategy[str]) -> SearchStrategy[JSONObject]:
-    needed = {"type": st.just("reasoning"), "summary": st.lists(_text("summary_text", said), max_size=1)}
+def _reasoning_items(any_text: SearchStrategy[str]) -> SearchStrategy[JSONObject]:
+    needed = {"type": st.just("reasoning"), "summary": st.lists(_text_parts("summary_text", any_text), max_size=1)}
     return st.fixed_dictionaries(
         needed,
         optional={
-            **_REPLAYED,
-            "content": st.none() | st.lists(_text("reasoning_text", said), max_size=1),
+            **_REPLAYED_MEMBERS,
+            "content": st.none() | st.lists(_text_parts("reasoning_text", any_text), max_size=1),
             "encrypted_content": st.sampled_from([None, "x"]),
         },
     )
 
 
-def _compactions() -> SearchStrategy[JSONObject]:
+def _compaction_items() -> SearchStrategy[JSONObject]:
     needed = {"type": st.just("compaction"), "encrypted_content": st.sampled_from(["x", "eyJhIjoxfQ=="])}
-    return st.fixed_dictionaries(needed, optional=_REPLAYED)
+    return st.fixed_dictionaries(needed, optional=_REPLAYED_MEMBERS)
 
 
-def _references() -> SearchStrategy[JSONObject]:
+def _item_references() -> SearchStrategy[JSONObject]:
     return st.just({"type": "item_reference", "id": "msg_1"})
 
 
-def _calls(said: SearchStrategy[str]) -> SearchStrategy[list[JSONObject]]:
+def _calls_with_outputs(any_text: SearchStrategy[str]) -> SearchStrategy[list[JSONObject]]:
     call = st.fixed_dictionaries(
-        {"type": st.just("function_call"), "name": _NAMES, "arguments": st.sampled_from(["{}", '{"a":1}'])},
-        optional=_REPLAYED,
+        {"type": st.just("function_call"), "name": _FUNCTION_NAMES, "arguments": st.sampled_from(["{}", '{"a":1}'])},
+        optional=_REPLAYED_MEMBERS,
     )
     link = "https://example.invalid/v"
     video: SearchStrategy[JSONObject] = st.just({"type": "input_video", "video_url": link})
-    every = [{"type": "input_text", "text": "x"}, _LOOKS[0], {"type": "input_file", "file_url": link}]
-    parts = st.lists(st.one_of(_text("input_text", said), video, *_media()), max_size=2)
+    every = [{"type": "input_text", "text": "x"}, _IMAGE_PARTS[0], {"type": "input_file", "file_url": link}]
+    parts = st.lists(st.one_of(_text_parts("input_text", any_text), video, *_media_parts()), max_size=2)
     output = st.fixed_dictionaries(
-        {"type": st.just("function_call_output"), "output": said | parts | st.just(every)}, optional=_REPLAYED
+        {"type": st.just("function_call_output"), "output": any_text | parts | st.just(every)}, optional=_REPLAYED_MEMBERS
     )
     ids = st.sampled_from(["call_1", "call_2"])
     return st.tuples(ids, call, output).map(
@@ -219,7 +219,7 @@ def _calls(said: SearchStrategy[str]) -> SearchStrategy[list[JSONObject]]:
 
 
 @cache
-def echoes() -> SearchStrategy[JSONObject]:
+def echoed_members() -> SearchStrategy[JSONObject]:
     """Some of what a response repeats, as it repeats it: with all members."""
     schema: JSONObject = {"type": "object"}
     forms = [{"type": "json_schema", "name": "a", "description": None, "schema": schema, "strict": False}]

@@ -25,52 +25,52 @@ from mockserver.testing.strategies.scripts import (
     item_kinds,
     script_statuses,
     scripts,
-    scripts_of,
+    scripts_starting_with,
 )
 from mockserver.testing.strategies.values import (
-    NOTES,
+    UNKNOWN_MEMBERS,
     JSONObject,
-    Look,
-    declaration,
+    RenderContext,
+    tool_declaration,
     event_types,
-    look,
-    one_of,
+    render_context,
+    select_names,
     texts,
 )
 
 __all__ = [
-    "Reply",
-    "declared",
+    "ReplySpec",
+    "tools_for_script",
     "errors",
     "events",
     "output_items",
     "render_events",
     "render_response",
     "responses",
-    "stream_of",
+    "streams_from_scripts",
     "streams",
 ]
 
 #: Seconds since the epoch: a time of January 2026, the first second, and one beyond 32 bits.
-_TIMES = st.sampled_from([1769084048, 1, 1 << 32])
-_CHOICES = st.sampled_from(["auto", "none", "required", {"type": "function", "name": "get_weather"}])
+_CREATED_AT = st.sampled_from([1769084048, 1, 1 << 32])
+_TOOL_CHOICES = st.sampled_from(["auto", "none", "required", {"type": "function", "name": "get_weather"}])
 _REQUEST_ID = "00000000-0000-9000-8000-000000000000"
 
 
-class Reply(NamedTuple):
+class ReplySpec(NamedTuple):
     """What is said, and when."""
 
     script: Script
     model: str
     created_at: int
     tool_choice: Any
-    number: int = 1
+    response_number: int = 1
     """Which response of its session it is: its ids count from there."""
     tools: tuple[JSONObject, ...] = ()
     input_tokens: int = 30
-    echoes: Mapping[str, Any] = MappingProxyType({})
+    echoed_parameters: Mapping[str, Any] = MappingProxyType({})
     """What the request has of the members that are echoed."""
-    cached: tuple[int, int] | None = None
+    cache_tokens: tuple[int, int] | None = None
     """Tokens that the session's cache gave, and took, where it is on."""
 
 
@@ -94,16 +94,16 @@ def responses(
 
 @st.composite
 def _responses(
-    draw: DrawFn, profile: str, rendering: str, said: SearchStrategy[Script], unknown: bool
+    draw: DrawFn, profile: str, rendering: str, script_strategy: SearchStrategy[Script], unknown: bool
 ) -> JSONObject:
-    here = look(profile, rendering)
-    reply = draw(_replies(here, said))
+    here = render_context(profile, rendering)
+    reply = draw(_reply_specs(here, script_strategy))
     response = render_response(reply, here)
-    if neighbours.is_neighbour(here.profile) and (names := draw(variants.ways())):
-        response = variants.rewritten(render_events(reply, here), names)[-1]["response"]
+    if neighbours.is_open_responses(here.profile) and (names := draw(variants.variant_names())):
+        response = variants.apply_variants(render_events(reply, here), names)[-1]["response"]
     if unknown:
         for place in [response, *response["output"]]:
-            place.update(draw(NOTES))
+            place.update(draw(UNKNOWN_MEMBERS))
     return response
 
 
@@ -140,9 +140,9 @@ def errors(
 
     The flat one is also what an untyped payload in a stream is.
     """
-    here = look(profile, rendering)
+    here = render_context(profile, rendering)
     message = draw(texts(surrogates))
-    one_form = neighbours.is_neighbour(here.profile)
+    one_form = neighbours.is_open_responses(here.profile)
     forms = ["common"] if one_form else ["flat", "wrapped", "not found"]
     form = draw(st.sampled_from([*forms, "failed response"]))
     if form == "common":
@@ -164,7 +164,7 @@ def errors(
         # Rate limiting is reported so, without a model (OpenAPI document, August 2026).
         body = draw(_responses(profile, rendering, scripts(profile=profile, statuses=("failed",)), False))
         body |= {"error": {"code": draw(st.sampled_from(ERROR_CODES)), "message": message}, "model": ""}
-    return {**body, **draw(NOTES)} if unknown else body
+    return {**body, **draw(UNKNOWN_MEMBERS)} if unknown else body
 
 
 def streams(
@@ -184,42 +184,42 @@ def streams(
     does not know. Other options as in `scripts`.
     """
     said = scripts(profile=profile, kinds=kinds, statuses=statuses, surrogates=surrogates)
-    whole = stream_of(said, profile=profile, rendering=rendering, unknown=unknown, varied=True)
-    return whole | _faults(profile, rendering) if faults else whole
+    whole = streams_from_scripts(said, profile=profile, rendering=rendering, unknown=unknown, with_variants=True)
+    return whole | _failed_streams(profile, rendering) if faults else whole
 
 
 @st.composite
-def stream_of(
+def streams_from_scripts(
     draw: DrawFn,
-    said: SearchStrategy[Script],
+    script_strategy: SearchStrategy[Script],
     *,
     profile: str,
     rendering: str,
     unknown: bool = False,
-    varied: bool = False,
-    way: str | None = None,
+    with_variants: bool = False,
+    variant: str | None = None,
 ) -> list[JSONObject]:
     """The streams of some scripts; `varied` and `way` also what other servers of the profile may say."""
-    here = look(profile, rendering)
-    events = render_events(draw(_replies(here, said)), here)
-    if way is not None:
-        events = variants.rewritten(events, (way,))
-    elif varied and neighbours.is_neighbour(here.profile):
-        events = variants.rewritten(events, draw(variants.ways()))
-    return _with_strangers(draw, events) if unknown else events
+    here = render_context(profile, rendering)
+    events = render_events(draw(_reply_specs(here, script_strategy)), here)
+    if variant is not None:
+        events = variants.apply_variants(events, (variant,))
+    elif with_variants and neighbours.is_open_responses(here.profile):
+        events = variants.apply_variants(events, draw(variants.variant_names()))
+    return _add_unknown(draw, events) if unknown else events
 
 
 @st.composite
-def _faults(draw: DrawFn, profile: str, rendering: str) -> list[JSONObject]:
-    if neighbours.is_neighbour(load_profile(profile)):
+def _failed_streams(draw: DrawFn, profile: str, rendering: str) -> list[JSONObject]:
+    if neighbours.is_open_responses(load_profile(profile)):
         said = scripts(profile=profile, statuses=("failed",))
         nothing = said.map(lambda script: replace(script, items=()))
-        return draw(stream_of(nothing, profile=profile, rendering=rendering))
+        return draw(streams_from_scripts(nothing, profile=profile, rendering=rendering))
     body = draw(errors(profile=profile, rendering=rendering))
     if body.get("object") != "response":
         return [body]
     failed = scripts(profile=profile, statuses=("failed",))
-    whole = draw(stream_of(failed, profile=profile, rendering=rendering))
+    whole = draw(streams_from_scripts(failed, profile=profile, rendering=rendering))
     last = whole[-1]
     last["response"]["output"] = []
     return [{**last, "sequence_number": 0}]
@@ -247,35 +247,35 @@ def _events(
     unknown: bool,
     surrogates: bool,
 ) -> JSONObject:
-    kind = draw(st.sampled_from(one_of("types", types, event_types(profile))))
+    kind = draw(st.sampled_from(select_names("types", types, event_types(profile))))
     end = kind.removeprefix("response.")
     ends = script_statuses(profile)
     end = "failed" if kind == "error" else end
-    said = scripts_of(
+    said = scripts_starting_with(
         profile=profile,
-        kinds=_kinds_with(kind, look(profile, rendering)),
+        kinds=_kinds_for_event(kind, render_context(profile, rendering)),
         statuses=(end if end in ends else "completed",),
         surrogates=surrogates,
     )
-    way, _ = variants.EVENTS.get(kind, (None, ""))
-    stream = draw(stream_of(said, profile=profile, rendering=rendering, unknown=unknown, way=way))
+    way, _ = variants.VARIANT_EVENTS.get(kind, (None, ""))
+    stream = draw(streams_from_scripts(said, profile=profile, rendering=rendering, unknown=unknown, variant=way))
     return draw(st.sampled_from([event for event in stream if event["type"] == kind]))
 
 
-def _kinds_with(event_type: str, here: Look) -> tuple[str, ...]:
+def _kinds_for_event(event_type: str, context: RenderContext) -> tuple[str, ...]:
     """Kinds of items that bring such an event."""
-    if event_type in variants.EVENTS:
-        return (variants.EVENTS[event_type][1],)
-    for start, kind in _CHILDREN:
+    if event_type in variants.VARIANT_EVENTS:
+        return (variants.VARIANT_EVENTS[event_type][1],)
+    for start, kind in _ITEM_KIND_BY_EVENT_PREFIX:
         if event_type.startswith(start):
             return (kind,)
-    for kind, tool in here.profile.tools.items():
+    for kind, tool in context.profile.tools.items():
         if event_type in (*tool.before, *tool.events):
             return (kind,)
-    return item_kinds(here.profile.name)
+    return item_kinds(context.profile.name)
 
 
-_CHILDREN = (
+_ITEM_KIND_BY_EVENT_PREFIX = (
     ("response.output_text.", "message"),
     ("response.content_part.", "message"),
     ("response.reasoning_", "reasoning"),
@@ -284,19 +284,19 @@ _CHILDREN = (
 
 
 @st.composite
-def _replies(draw: DrawFn, here: Look, said: SearchStrategy[Script]) -> Reply:
-    script = draw(said)
-    model = draw(st.sampled_from(here.profile.models))
-    tools = declared(script, here)
-    one_form = neighbours.is_neighbour(here.profile)
-    echoes: JSONObject = draw(neighbours.echoes() if one_form else _echoes(here.profile.name))
+def _reply_specs(draw: DrawFn, context: RenderContext, script_strategy: SearchStrategy[Script]) -> ReplySpec:
+    script = draw(script_strategy)
+    model = draw(st.sampled_from(context.profile.models))
+    tools = tools_for_script(script, context)
+    one_form = neighbours.is_open_responses(context.profile)
+    echoes: JSONObject = draw(neighbours.echoed_members() if one_form else _echoed_parameters(context.profile.name))
     given = 30 if script.usage.input_tokens is None else script.usage.input_tokens
-    cached = draw(st.sampled_from([None, (0, given), (given, 0)])) if here.profile.cache_seconds else None
-    return Reply(script, model, draw(_TIMES), draw(_CHOICES), tools=tools, echoes=echoes, cached=cached)
+    cached = draw(st.sampled_from([None, (0, given), (given, 0)])) if context.profile.cache_seconds else None
+    return ReplySpec(script, model, draw(_CREATED_AT), draw(_TOOL_CHOICES), tools=tools, echoed_parameters=echoes, cache_tokens=cached)
 
 
 @cache
-def _echoes(profile: str) -> SearchStrategy[JSONObject]:
+def _echoed_parameters(profile: str) -> SearchStrategy[JSONObject]:
     """Some of what a request may have that its response echoes."""
     told = {
         "frequency_penalty": st.sampled_from([0.0, 1.5]),
@@ -314,65 +314,65 @@ def _echoes(profile: str) -> SearchStrategy[JSONObject]:
     return st.fixed_dictionaries({}, optional={name: told[name] for name in names if name in told})
 
 
-def declared(script: Script, here: Look) -> tuple[JSONObject, ...]:
+def tools_for_script(script: Script, context: RenderContext) -> tuple[JSONObject, ...]:
     """The tools that a request for such a reply declares."""
     kinds = {item.kind for item in script.items if isinstance(item, ToolCall)}
-    kinds |= {other for kind in kinds if (other := here.profile.tools[kind].needs_tool) is not None}
+    kinds |= {other for kind in kinds if (other := context.profile.tools[kind].needs_tool) is not None}
     names = {item.name for item in script.items if isinstance(item, FunctionCall)}
     about = {"parameters": {"type": "object"}, "type": "function"}
     functions = [{"name": name, **about} for name in sorted(names)]
-    return (*(declaration(kind) for kind in here.profile.tools if kind in kinds), *functions)
+    return (*(tool_declaration(kind) for kind in context.profile.tools if kind in kinds), *functions)
 
 
-def _echoed(tools: tuple[JSONObject, ...], here: Look) -> list[JSONObject]:
+def _echo_tools(tools: tuple[JSONObject, ...], context: RenderContext) -> list[JSONObject]:
     """The tools as a response repeats them."""
-    lacking = here.profile.completed.get("tools", {})
+    lacking = context.profile.completed.get("tools", {})
     return [{**lacking, **tool} if tool["type"] == "function" else tool for tool in tools]
 
 
-def render_response(reply: Reply, here: Look) -> JSONObject:
+def render_response(spec: ReplySpec, context: RenderContext) -> JSONObject:
     """The body of a reply."""
-    response = build_response(reply.script, _facts(reply, here), here.profile)
-    rendered: JSONObject = here.rendering.reply.apply("response", response)
+    response = build_response(spec.script, _response_facts(spec, context), context.profile)
+    rendered: JSONObject = context.rendering.reply.apply("response", response)
     return rendered
 
 
-def render_events(reply: Reply, here: Look) -> list[JSONObject]:
+def render_events(spec: ReplySpec, context: RenderContext) -> list[JSONObject]:
     """The stream of a reply."""
-    form = here.rendering.stream
-    events = build_events(reply.script, _facts(reply, here), here.profile)
+    form = context.rendering.stream
+    events = build_events(spec.script, _response_facts(spec, context), context.profile)
     return [form.apply("event", event) for event in events]
 
 
-def _facts(reply: Reply, here: Look) -> Facts:
-    script = reply.script
-    before = (reply.number - 1) * 100
-    echoes = {name: value for name, value in here.profile.echoes.items() if name not in reply.echoes}
-    given = reply.input_tokens if script.usage.input_tokens is None else script.usage.input_tokens
+def _response_facts(spec: ReplySpec, context: RenderContext) -> Facts:
+    script = spec.script
+    before = (spec.response_number - 1) * 100
+    echoes = {name: value for name, value in context.profile.echoes.items() if name not in spec.echoed_parameters}
+    given = spec.input_tokens if script.usage.input_tokens is None else script.usage.input_tokens
     stated = script.usage.output_tokens
     written = output_tokens(script)[0] if stated is None else stated
     return Facts(
-        response_id=here.response_id(reply.number),
-        created_at=here.time(reply.created_at),
-        model=reply.model,
-        item_ids=tuple(here.item_id(before + at, kind_of(item)) for at, item in enumerate(script.items, 1)),
-        call_ids=tuple(here.call_id(before + at) for at in range(1, len(script.items) + 1)),
+        response_id=context.response_id(spec.response_number),
+        created_at=context.created_at(spec.created_at),
+        model=spec.model,
+        item_ids=tuple(context.item_id(before + at, kind_of(item)) for at, item in enumerate(script.items, 1)),
+        call_ids=tuple(context.call_id(before + at) for at in range(1, len(script.items) + 1)),
         usage=usage_object(
-            script, given, given + written, here.profile, Cache(*reply.cached) if reply.cached else None
+            script, given, given + written, context.profile, Cache(*spec.cache_tokens) if spec.cache_tokens else None
         ),
-        tools=_echoed(reply.tools, here),
-        tool_choice=reply.tool_choice,
-        echoes={**{name: _plain(value) for name, value in echoes.items()}, **reply.echoes},
+        tools=_echo_tools(spec.tools, context),
+        tool_choice=spec.tool_choice,
+        echoes={**{name: _as_dict(value) for name, value in echoes.items()}, **spec.echoed_parameters},
     )
 
 
-def _plain(value: Any) -> Any:
+def _as_dict(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else value
 
 
-def _with_strangers(draw: DrawFn, events: list[JSONObject]) -> list[JSONObject]:
+def _add_unknown(draw: DrawFn, events: list[JSONObject]) -> list[JSONObject]:
     """The events with unknown members, and with an unknown event among them."""
-    notes = draw(NOTES)
+    notes = draw(UNKNOWN_MEMBERS)
     where = draw(st.sampled_from(["events", "responses", "items", "everywhere"]))
     for event in events:
         if where in ("events", "everywhere"):

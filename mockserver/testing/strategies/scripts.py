@@ -22,16 +22,16 @@ from mockserver.replies.script import (
     ToolCall,
     Usage,
 )
-from mockserver.testing.strategies.values import event_types, one_of, texts
+from mockserver.testing.strategies.values import event_types, select_names, texts
 from mockserver.wire import json
 
-__all__ = ["item_kinds", "items", "script_statuses", "scripts", "scripts_of"]
+__all__ = ["item_kinds", "script_items", "script_statuses", "scripts", "scripts_starting_with"]
 
 #: Codes of failed responses (API reference, August 2026; live probes, 2026).
 ERROR_CODES = ("server_error", "InvalidParameter", "DataInspectionFailed")
 
 _URLS = st.sampled_from(["https://www.example.com/", "https://www.example.org/a?b=c#d"])
-_NAMES = st.sampled_from(["get_weather", "f", "Look-up_2"])
+_FUNCTION_NAMES = st.sampled_from(["get_weather", "f", "Look-up_2"])
 _ARGUMENTS = st.sampled_from(
     ['{"city":"Paris"}', "{}", '{"a": [1, {"b": null}], "c": "\\"\\n\\n"}', '{"城市":"杭州", "n":-1.5e3}']
 )
@@ -51,7 +51,7 @@ def scripts(
     `kinds` are those of `item_kinds`, `statuses` those of `script_statuses`; None stands for all that
     the profile has. A failed script may have fewer items than `min_items`.
     """
-    return _scripts(profile, _named(kinds), _named(statuses), (min_items, max_items), surrogates)
+    return _scripts(profile, _as_tuple(kinds), _as_tuple(statuses), (min_items, max_items), surrogates)
 
 
 @st.composite
@@ -66,36 +66,36 @@ def _scripts(
     least, most = size
     if not 0 <= least <= most:
         raise InvalidArgument(f"0 <= min_items={least} <= max_items={most} does not hold")
-    every = items(profile, one_of("kinds", kinds, item_kinds(profile)), surrogates)
-    status = draw(_statuses(one_of("statuses", statuses, script_statuses(profile))))
+    every = script_items(profile, select_names("kinds", kinds, item_kinds(profile)), surrogates)
+    status = draw(_statuses(select_names("statuses", statuses, script_statuses(profile))))
     said = draw(st.lists(every, min_size=0 if status == "failed" else least, max_size=most))
-    return _ended(draw, status, said, surrogates)
+    return _finish_script(draw, status, said, surrogates)
 
 
 @st.composite
-def scripts_of(
+def scripts_starting_with(
     draw: DrawFn,
     *,
     profile: str,
     kinds: tuple[str, ...],
     statuses: tuple[str, ...] = ("completed",),
-    needs: tuple[str, ...] = (),
+    first_kinds: tuple[str, ...] = (),
     surrogates: bool = False,
 ) -> Script:
     """Scripts that begin with an item of each of `needs` (without any: one of `kinds`), none without text."""
-    firsts = [draw(items(profile, (kind,), surrogates, 1)) for kind in needs]
+    firsts = [draw(script_items(profile, (kind,), surrogates, 1)) for kind in first_kinds]
     if not firsts:
-        firsts = [draw(items(profile, kinds, surrogates, 1))]
-    more = draw(st.lists(items(profile, kinds, surrogates), max_size=2))
-    return _ended(draw, draw(st.sampled_from(statuses)), [*firsts, *more], surrogates)
+        firsts = [draw(script_items(profile, kinds, surrogates, 1))]
+    more = draw(st.lists(script_items(profile, kinds, surrogates), max_size=2))
+    return _finish_script(draw, draw(st.sampled_from(statuses)), [*firsts, *more], surrogates)
 
 
-def _ended(draw: DrawFn, status: str, said: list[Item], surrogates: bool) -> Script:
+def _finish_script(draw: DrawFn, status: str, drawn_items: list[Item], surrogates: bool) -> Script:
     error = draw(_errors(surrogates)) if status == "failed" else None
-    return Script(tuple(said), draw(_USAGES), status, error)
+    return Script(tuple(drawn_items), draw(_USAGES), status, error)
 
 
-def _named(names: Collection[str] | None) -> tuple[str, ...] | str | None:
+def _as_tuple(names: Collection[str] | None) -> tuple[str, ...] | str | None:
     return names if names is None or isinstance(names, str) else tuple(names)
 
 
@@ -111,26 +111,26 @@ def script_statuses(profile: str = DEFAULT_PROFILE) -> tuple[str, ...]:
 
 
 @cache
-def items(
-    profile: str, kinds: tuple[str, ...], surrogates: bool = False, least: int = 0
+def script_items(
+    profile: str, kinds: tuple[str, ...], surrogates: bool = False, min_chunks: int = 0
 ) -> SearchStrategy[Item]:
     """Items of these kinds, their texts in `least` chunks or more."""
     about = load_profile(profile)
-    return st.one_of([_item(about, kind, surrogates, least) for kind in kinds])
+    return st.one_of([_item(about, kind, surrogates, min_chunks) for kind in kinds])
 
 
-def _item(profile: Profile, kind: str, surrogates: bool, least: int) -> SearchStrategy[Item]:
+def _item(profile: Profile, kind: str, surrogates: bool, min_chunks: int) -> SearchStrategy[Item]:
     if kind in ("message", "reasoning"):
-        chunks = st.lists(texts(surrogates), min_size=least, max_size=4).map(tuple)
+        chunks = st.lists(texts(surrogates), min_size=min_chunks, max_size=4).map(tuple)
         return chunks.map(Message if kind == "message" else Reasoning)
     if kind == "function_call":
-        return st.builds(FunctionCall, _NAMES, _ARGUMENTS | _drawn_arguments())
-    if kind not in _DATA or kind not in profile.tools:
+        return st.builds(FunctionCall, _FUNCTION_NAMES, _ARGUMENTS | _random_arguments())
+    if kind not in _TOOL_DATA or kind not in profile.tools:
         raise InvalidArgument(f"{profile.name} has no items of kind {kind!r} that can be drawn")
-    return _DATA[kind]().map(lambda data: ToolCall(kind, data))
+    return _TOOL_DATA[kind]().map(lambda data: ToolCall(kind, data))
 
 
-def _drawn_arguments() -> SearchStrategy[str]:
+def _random_arguments() -> SearchStrategy[str]:
     return st.dictionaries(texts(), texts() | st.integers(-9, 9) | st.none(), max_size=2).map(_json_text)
 
 
@@ -138,18 +138,18 @@ def _json_text(value: Any) -> str:
     return json.dumps(value).decode()
 
 
-def _web_search() -> SearchStrategy[dict[str, Any]]:
+def _web_search_data() -> SearchStrategy[dict[str, Any]]:
     sources = st.lists(st.fixed_dictionaries({"type": st.just("url"), "url": _URLS}), max_size=2)
     action = {"query": texts(), "type": st.just("search")}
     return st.fixed_dictionaries({"action": st.fixed_dictionaries(action, optional={"sources": sources})})
 
 
-def _web_extractor() -> SearchStrategy[dict[str, Any]]:
+def _web_extractor_data() -> SearchStrategy[dict[str, Any]]:
     urls = st.lists(_URLS, max_size=2)
     return st.fixed_dictionaries({"goal": texts(), "output": texts(), "urls": urls})
 
 
-def _code_interpreter() -> SearchStrategy[dict[str, Any]]:
+def _code_interpreter_data() -> SearchStrategy[dict[str, Any]]:
     logs = st.fixed_dictionaries({"logs": texts(), "type": st.just("logs")})
     return st.fixed_dictionaries(
         {
@@ -160,26 +160,26 @@ def _code_interpreter() -> SearchStrategy[dict[str, Any]]:
     )
 
 
-def _pictures() -> SearchStrategy[str]:
+def _image_results() -> SearchStrategy[str]:
     found = st.fixed_dictionaries({"title": texts(), "url": _URLS, "index": st.just(1)})
     return st.lists(found, max_size=1).map(_json_text)
 
 
-def _web_search_image() -> SearchStrategy[dict[str, Any]]:
+def _web_search_image_data() -> SearchStrategy[dict[str, Any]]:
     arguments = st.lists(texts(), min_size=1, max_size=2).map(lambda asked: _json_text({"queries": asked}))
     return st.fixed_dictionaries(
-        {"arguments": arguments, "name": st.just("web_search_image"), "output": _pictures()}
+        {"arguments": arguments, "name": st.just("web_search_image"), "output": _image_results()}
     )
 
 
-def _image_search() -> SearchStrategy[dict[str, Any]]:
+def _image_search_data() -> SearchStrategy[dict[str, Any]]:
     arguments = st.sampled_from(['{"img_idx":0,"bbox":[0,0,1000,1000]}', '{"img_idx":1,"bbox":[0,0,1,1]}'])
     return st.fixed_dictionaries(
-        {"arguments": arguments, "name": st.just("image_search"), "output": _pictures()}
+        {"arguments": arguments, "name": st.just("image_search"), "output": _image_results()}
     )
 
 
-def _file_search() -> SearchStrategy[dict[str, Any]]:
+def _file_search_data() -> SearchStrategy[dict[str, Any]]:
     found = st.fixed_dictionaries(
         {"file_id": st.just("file_1"), "filename": texts(), "score": st.floats(0, 1), "text": texts()}
     )
@@ -188,10 +188,10 @@ def _file_search() -> SearchStrategy[dict[str, Any]]:
     )
 
 
-def _mcp() -> SearchStrategy[dict[str, Any]]:
+def _mcp_data() -> SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries(
         {
-            "arguments": _ARGUMENTS | _drawn_arguments(),
+            "arguments": _ARGUMENTS | _random_arguments(),
             "name": st.sampled_from(["amap-maps-maps_weather", "x-f"]),
             "output": texts(),
             "server_label": st.just("MCP Server"),
@@ -199,15 +199,15 @@ def _mcp() -> SearchStrategy[dict[str, Any]]:
     )
 
 
-_DATA: Mapping[str, Callable[[], SearchStrategy[dict[str, Any]]]] = MappingProxyType(
+_TOOL_DATA: Mapping[str, Callable[[], SearchStrategy[dict[str, Any]]]] = MappingProxyType(
     {
-        "web_search": _web_search,
-        "web_extractor": _web_extractor,
-        "code_interpreter": _code_interpreter,
-        "web_search_image": _web_search_image,
-        "image_search": _image_search,
-        "file_search": _file_search,
-        "mcp": _mcp,
+        "web_search": _web_search_data,
+        "web_extractor": _web_extractor_data,
+        "code_interpreter": _code_interpreter_data,
+        "web_search_image": _web_search_image_data,
+        "image_search": _image_search_data,
+        "file_search": _file_search_data,
+        "mcp": _mcp_data,
     }
 )
 """Own members of a built-in tool's item, by tool."""

@@ -9,7 +9,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from mockserver.profiles import DEFAULT_PROFILE, Profile
 from mockserver.testing.strategies import neighbours
-from mockserver.testing.strategies.values import NOTES, JSONObject, look
+from mockserver.testing.strategies.values import UNKNOWN_MEMBERS, JSONObject, render_context
 
 __all__ = ["usages"]
 
@@ -19,7 +19,7 @@ def usages(
     draw: DrawFn, *, profile: str = DEFAULT_PROFILE, rendering: str = "wire", unknown: bool = False
 ) -> JSONObject:
     """`usage` members of completed responses; the details may be absent or null."""
-    here = look(profile, rendering)
+    here = render_context(profile, rendering)
     given, written = draw(st.integers(0, 100_000)), draw(st.integers(0, 100_000))
     cached = st.sampled_from([0, given, given // 2])
     thought = st.sampled_from([0, written, written // 2])
@@ -27,7 +27,7 @@ def usages(
         "input_tokens_details": st.fixed_dictionaries({"cached_tokens": cached}),
         "output_tokens_details": st.fixed_dictionaries({"reasoning_tokens": thought}),
     }
-    one_form = neighbours.is_neighbour(here.profile)
+    one_form = neighbours.is_open_responses(here.profile)
     counts = {"count": st.integers(1, 9)}
     tools = st.dictionaries(st.sampled_from(tuple(here.profile.tools)), st.fixed_dictionaries(counts))
     members: JSONObject = draw(
@@ -41,17 +41,17 @@ def usages(
             optional={
                 **({} if one_form else {name: each | st.none() for name, each in details.items()}),
                 **({} if one_form else {"x_tools": tools if here.profile.tools else st.none()}),
-                **({"x_details": _rows(here.profile, given, written)} if here.profile.x_details else {}),
+                **({"x_details": _billing_rows(here.profile, given, written)} if here.profile.x_details else {}),
             },
         )
     )
     rendered: JSONObject = here.rendering.stream.apply("usage", members)
-    return {**rendered, **draw(NOTES)} if unknown else rendered
+    return {**rendered, **draw(UNKNOWN_MEMBERS)} if unknown else rendered
 
 
-def _rows(profile: Profile, given: int, written: int) -> SearchStrategy[Any]:
+def _billing_rows(profile: Profile, input_tokens: int, output_tokens: int) -> SearchStrategy[Any]:
     """Rows of the bill, with all that was seen in one."""
-    part, runs = st.sampled_from([0, given // 2]), st.just({"web_search": {"count": 1}})
+    part, runs = st.sampled_from([0, input_tokens // 2]), st.just({"web_search": {"count": 1}})
     creation = st.fixed_dictionaries({"ephemeral_5m_input_tokens": part})
     caching = {
         "cache_creation_input_tokens": part,
@@ -59,7 +59,7 @@ def _rows(profile: Profile, given: int, written: int) -> SearchStrategy[Any]:
         "cache_type": st.sampled_from(["ephemeral", None]),
     }
     of_input = {"text_tokens": part, "image_tokens": part, "audio_tokens": st.just(0)}
-    of_output = {"reasoning_tokens": st.just(0), "text_tokens": st.just(written)}
+    of_output = {"reasoning_tokens": st.just(0), "text_tokens": st.just(output_tokens)}
     members: dict[str, SearchStrategy[Any]] = {
         "image_tokens": part,
         "input_tokens_details": st.fixed_dictionaries({}, optional=of_input) | st.none(),
@@ -68,6 +68,6 @@ def _rows(profile: Profile, given: int, written: int) -> SearchStrategy[Any]:
     }
     if "plugins" in profile.x_details:
         members["plugins"] = runs | st.none()
-    totals = {"input_tokens": given, "output_tokens": written, "total_tokens": given + written}
+    totals = {"input_tokens": input_tokens, "output_tokens": output_tokens, "total_tokens": input_tokens + output_tokens}
     fixed = {name: st.just(value) for name, value in {**totals, "x_billing_type": "response_api"}.items()}
     return st.lists(st.fixed_dictionaries(fixed, optional=members), max_size=2) | st.none()

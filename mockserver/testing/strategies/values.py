@@ -16,21 +16,21 @@ from mockserver.profiles import Profile, load_profile
 from mockserver.replies.renderings import Rendering, load_rendering
 
 __all__ = [
-    "NOTES",
+    "UNKNOWN_MEMBERS",
     "JSONObject",
-    "Look",
-    "declaration",
+    "RenderContext",
+    "tool_declaration",
     "event_types",
     "json_values",
-    "look",
-    "one_of",
+    "render_context",
+    "select_names",
     "texts",
 ]
 
 JSONObject: TypeAlias = dict[str, Any]
 
 #: Texts that clients have stumbled over; the first is what the others shrink to.
-SNIPPETS = (
+TRICKY_TEXTS = (
     "a",
     " word",
     "\n\n",
@@ -52,7 +52,7 @@ SNIPPETS = (
     "",
 )
 
-_ANY = st.characters(exclude_categories=["Cs"])
+_ANY_CHARACTER = st.characters(exclude_categories=["Cs"])
 
 
 @cache
@@ -64,8 +64,8 @@ def texts(surrogates: bool = False) -> SearchStrategy[str]:
     """
     if surrogates:
         # A third of the texts: whoever asks for them wants to see them.
-        return st.sampled_from(SNIPPETS) | st.text(max_size=6) | st.sampled_from(["\ud800", "\udc00 "])
-    return st.sampled_from(SNIPPETS) | st.text(_ANY, max_size=6)
+        return st.sampled_from(TRICKY_TEXTS) | st.text(max_size=6) | st.sampled_from(["\ud800", "\udc00 "])
+    return st.sampled_from(TRICKY_TEXTS) | st.text(_ANY_CHARACTER, max_size=6)
 
 
 @cache
@@ -76,10 +76,10 @@ def json_values() -> SearchStrategy[Any]:
 
 
 #: Members that no profile knows.
-NOTES = st.fixed_dictionaries({}, optional={"x_note": json_values(), "obfuscation": texts()})
+UNKNOWN_MEMBERS = st.fixed_dictionaries({}, optional={"x_note": json_values(), "obfuscation": texts()})
 
 
-class Look(NamedTuple):
+class RenderContext(NamedTuple):
     """What a reply needs beside its script to be rendered."""
 
     profile: Profile
@@ -88,14 +88,14 @@ class Look(NamedTuple):
     def response_id(self, number: int) -> str:
         """The id of a session's response, counted from 1."""
         form = self.profile.id_form
-        return ("" if form == "uuid" else form) + self._digits(number)
+        return ("" if form == "uuid" else form) + self._id_digits(number)
 
     def item_id(self, number: int, kind: str = "message") -> str:
         """The id of an item of a kind."""
         prefix = self.profile.item_id_prefixes.get(kind, self.profile.item_id_prefix)
-        return prefix + self._digits(number)
+        return prefix + self._id_digits(number)
 
-    def _digits(self, number: int) -> str:
+    def _id_digits(self, number: int) -> str:
         digits = self.profile.id_digits
         return f"{number:0{digits}x}" if digits else format_uuid(f"{number:032x}")
 
@@ -103,18 +103,18 @@ class Look(NamedTuple):
         """The `call_id` of a function call."""
         return format_call_id(f"{number:024x}")
 
-    def time(self, seconds: int) -> int | float:
+    def created_at(self, seconds: int) -> int | float:
         """A `created_at`."""
         return float(seconds) if self.rendering.float_times else seconds
 
 
 @cache
-def look(profile: str, rendering: str) -> Look:
+def render_context(profile: str, rendering: str) -> RenderContext:
     """The profile and rendering of these names; UnknownProfile or ConfigurationError list those there are."""
-    return Look(load_profile(profile), load_rendering(profile, rendering))
+    return RenderContext(load_profile(profile), load_rendering(profile, rendering))
 
 
-def one_of(name: str, given: str | Collection[str] | None, known: Collection[str]) -> tuple[str, ...]:
+def select_names(name: str, given: str | Collection[str] | None, known: Collection[str]) -> tuple[str, ...]:
     """The names given, all of them known; everything known where none is; InvalidArgument otherwise."""
     if given is None:
         return tuple(known)
@@ -127,12 +127,12 @@ def one_of(name: str, given: str | Collection[str] | None, known: Collection[str
     return tuple(each for each in known if each in given)
 
 
-def declaration(kind: str) -> JSONObject:
+def tool_declaration(tool_type: str) -> JSONObject:
     """The least that a request has to say of a built-in tool."""
-    return {"type": kind, **_DECLARED.get(kind, {})}
+    return {"type": tool_type, **_REQUIRED_TOOL_MEMBERS.get(tool_type, {})}
 
 
-_DECLARED: dict[str, JSONObject] = {
+_REQUIRED_TOOL_MEMBERS: dict[str, JSONObject] = {
     "file_search": {"vector_store_ids": ["vs_1"]},
     "mcp": {"server_protocol": "sse", "server_label": "maps", "server_url": "https://example.invalid/sse"},
 }

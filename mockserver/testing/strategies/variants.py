@@ -15,24 +15,24 @@ from hypothesis.strategies import SearchStrategy
 
 from mockserver.testing.strategies.values import JSONObject
 
-__all__ = ["CITATION", "EVENTS", "WAYS", "rewritten", "ways"]
+__all__ = ["CITATION", "VARIANT_EVENTS", "VARIANTS", "apply_variants", "variant_names"]
 
 Events = list[JSONObject]
 
 CITATION: JSONObject = {
     "type": "url_citation", "url": "https://www.example.com/", "title": "t", "start_index": 0, "end_index": 1,
 }  # fmt: skip
-_PROBABILITY: JSONObject = {"token": "a", "logprob": -0.5, "bytes": [97], "top_logprobs": []}
-_LIKELIEST: JSONObject = {"token": "b", "logprob": -1, "bytes": [98]}
+_LOGPROB: JSONObject = {"token": "a", "logprob": -0.5, "bytes": [97], "top_logprobs": []}
+_TOP_LOGPROB: JSONObject = {"token": "b", "logprob": -1, "bytes": [98]}
 
 
-def _queued(events: Events) -> Events:
+def _add_queued_event(events: Events) -> Events:
     waiting = {**events[0]["response"], "status": "queued"}
     return [events[0], {**events[0], "type": "response.queued", "response": waiting}, *events[1:]]
 
 
-def _padded(events: Events) -> Events:
-    likely = {"logprobs": [{**_PROBABILITY, "top_logprobs": [dict(_LIKELIEST)]}]}
+def _add_obfuscation(events: Events) -> Events:
+    likely = {"logprobs": [{**_LOGPROB, "top_logprobs": [dict(_TOP_LOGPROB)]}]}
     texts = "response.output_text.delta"
     return [
         {**event, "obfuscation": "Wd6S", **(likely if event["type"] == texts else {})}
@@ -42,36 +42,36 @@ def _padded(events: Events) -> Events:
     ]
 
 
-def _refused(events: Events) -> Events:
-    index = _first(events, "message")
-    changed = [_refusing(event) if event.get("output_index") == index else event for event in events]
-    return _with_items(changed, index, lambda item: {**item, "content": [*map(_refusal, item["content"])]})
+def _replace_message_by_refusal(events: Events) -> Events:
+    index = _first_index(events, "message")
+    changed = [_refusal_event(event) if event.get("output_index") == index else event for event in events]
+    return _change_item(changed, index, lambda item: {**item, "content": [*map(_refusal_part, item["content"])]})
 
 
-def _refusing(event: JSONObject) -> JSONObject:
+def _refusal_event(event: JSONObject) -> JSONObject:
     kept = {name: value for name, value in event.items() if name not in ("logprobs", "text")}
     kept["type"] = event["type"].replace("output_text", "refusal")
     if "text" in event:
         kept["refusal"] = event["text"]
-    return {**kept, "part": _refusal(event["part"])} if "part" in event else kept
+    return {**kept, "part": _refusal_part(event["part"])} if "part" in event else kept
 
 
-def _refusal(part: JSONObject) -> JSONObject:
+def _refusal_part(part: JSONObject) -> JSONObject:
     return {"type": "refusal", "refusal": part["text"]}
 
 
-def _thought(events: Events) -> Events:
-    index = _first(events, "reasoning")
-    changed = [_thinking(event) if event.get("output_index") == index else event for event in events]
+def _move_reasoning_to_content(events: Events) -> Events:
+    index = _first_index(events, "reasoning")
+    changed = [_reasoning_event(event) if event.get("output_index") == index else event for event in events]
 
-    def told(item: JSONObject) -> JSONObject:
+    def with_content(item: JSONObject) -> JSONObject:
         content = [{"type": "reasoning_text", "text": part["text"]} for part in item["summary"]]
         return {**item, "summary": [], **({"content": content, "encrypted_content": "x"} if content else {})}
 
-    return _with_items(changed, index, told)
+    return _change_item(changed, index, with_content)
 
 
-def _thinking(event: JSONObject) -> JSONObject:
+def _reasoning_event(event: JSONObject) -> JSONObject:
     if "summary_index" not in event:
         return event
     kept = {name: value for name, value in event.items() if name != "summary_index"}
@@ -80,48 +80,48 @@ def _thinking(event: JSONObject) -> JSONObject:
     return {**kept, "part": {**event["part"], "type": "reasoning_text"}} if "part" in event else kept
 
 
-def _cited(events: Events) -> Events:
-    index = _first(events, "message")
+def _add_citation(events: Events) -> Events:
+    index = _first_index(events, "message")
     changed: Events = []
     for event in events:
         if event.get("output_index") == index and event["type"] == "response.output_text.done":
             about = {name: event[name] for name in ("item_id", "output_index", "content_index")}
             kind = "response.output_text.annotation.added"
             changed.append({**about, "type": kind, "annotation_index": 0, "annotation": dict(CITATION)})
-            changed.append({**event, "logprobs": [{**_PROBABILITY, "top_logprobs": [_LIKELIEST]}]})
+            changed.append({**event, "logprobs": [{**_LOGPROB, "top_logprobs": [_TOP_LOGPROB]}]})
         elif event.get("output_index") == index and event["type"] == "response.content_part.done":
-            changed.append({**event, "part": _annotated(event["part"])})
+            changed.append({**event, "part": _with_annotations(event["part"])})
         else:
             changed.append(event)
-    return _with_items(changed, index, lambda item: {**item, "content": [*map(_annotated, item["content"])]})
+    return _change_item(changed, index, lambda item: {**item, "content": [*map(_with_annotations, item["content"])]})
 
 
-def _annotated(part: JSONObject) -> JSONObject:
+def _with_annotations(part: JSONObject) -> JSONObject:
     return {
         **part,
         "annotations": [dict(CITATION)],
-        "logprobs": [{**_PROBABILITY, "top_logprobs": [dict(_LIKELIEST)]}],
+        "logprobs": [{**_LOGPROB, "top_logprobs": [dict(_TOP_LOGPROB)]}],
     }
 
 
-def _compacted(events: Events) -> Events:
+def _append_compaction(events: Events) -> Events:
     item = {"type": "compaction", "id": "cmp_1", "encrypted_content": "x", "created_by": "mock"}
-    return _with_another(events, {**item, "status": "completed"})
+    return _append_item(events, {**item, "status": "completed"})
 
 
-def _answered(events: Events) -> Events:
+def _append_function_output(events: Events) -> Events:
     image = {"type": "input_image", "image_url": "https://example.invalid/a", "detail": "auto"}
     file = {"type": "input_file", "filename": "a.txt", "file_url": "https://example.invalid/a"}
     parts = [{"type": "input_text", "text": "x"}, image, file]
     about = {"type": "function_call_output", "id": "fco_1", "call_id": "call_of_a_server", "output": parts}
-    return _with_another(events, {**about, "status": "completed"})
+    return _append_item(events, {**about, "status": "completed"})
 
 
-def _extended(events: Events) -> Events:
-    return _with_another(events, {"type": "acme:search_call", "id": "sc_1", "status": "completed", "hits": 3})
+def _append_extension_item(events: Events) -> Events:
+    return _append_item(events, {"type": "acme:search_call", "id": "sc_1", "status": "completed", "hits": 3})
 
 
-def _with_another(events: Events, item: JSONObject) -> Events:
+def _append_item(events: Events, item: JSONObject) -> Events:
     """The events with one more item at the end; as they are where nothing may follow."""
     response = events[-1]["response"]
     if response["status"] != "completed":
@@ -133,18 +133,18 @@ def _with_another(events: Events, item: JSONObject) -> Events:
     return [*events[:-1], begun, whole, last]
 
 
-def _first(events: Events, kind: str) -> int:
+def _first_index(events: Events, kind: str) -> int:
     """Place of the first item of a kind; -1 where there is none."""
     begun = (each for each in events if each["type"] == "response.output_item.added")
     return next((each["output_index"] for each in begun if each["item"]["type"] == kind), -1)
 
 
-def _with_items(events: Events, index: int, change: Callable[[JSONObject], JSONObject]) -> Events:
+def _change_item(events: Events, index: int, change: Callable[[JSONObject], JSONObject]) -> Events:
     """The events with the item at `index` changed wherever it is."""
-    return [*_changed(events, index, change)] if index >= 0 else events
+    return [*_changed_events(events, index, change)] if index >= 0 else events
 
 
-def _changed(events: Events, index: int, change: Callable[[JSONObject], JSONObject]) -> Iterator[JSONObject]:
+def _changed_events(events: Events, index: int, change: Callable[[JSONObject], JSONObject]) -> Iterator[JSONObject]:
     for event in events:
         if "item" in event and event["output_index"] == index:
             yield {**event, "item": change(event["item"])}
@@ -157,21 +157,21 @@ def _changed(events: Events, index: int, change: Callable[[JSONObject], JSONObje
             yield event
 
 
-WAYS: Mapping[str, Callable[[Events], Events]] = MappingProxyType(
+VARIANTS: Mapping[str, Callable[[Events], Events]] = MappingProxyType(
     {
-        "queued": _queued,
-        "padded": _padded,
-        "refused": _refused,
-        "thought": _thought,
-        "cited": _cited,
-        "compacted": _compacted,
-        "answered": _answered,
-        "extended": _extended,
+        "queued": _add_queued_event,
+        "padded": _add_obfuscation,
+        "refused": _replace_message_by_refusal,
+        "thought": _move_reasoning_to_content,
+        "cited": _add_citation,
+        "compacted": _append_compaction,
+        "answered": _append_function_output,
+        "extended": _append_extension_item,
     }
 )
 """Ways to rewrite a stream, by name; `refused` and `cited` exclude each other."""
 
-EVENTS: Mapping[str, tuple[str, str]] = MappingProxyType(
+VARIANT_EVENTS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "response.queued": ("queued", "message"),
         "response.refusal.delta": ("refused", "message"),
@@ -184,16 +184,16 @@ EVENTS: Mapping[str, tuple[str, str]] = MappingProxyType(
 """Types of events that only a rewritten stream has: the way, and the kind of item that it takes."""
 
 
-def ways() -> SearchStrategy[tuple[str, ...]]:
+def variant_names() -> SearchStrategy[tuple[str, ...]]:
     """Some ways that go together; most often none."""
-    alone = [(name,) for name in WAYS]
+    alone = [(name,) for name in VARIANTS]
     return st.sampled_from(
         [(), (), (), (), *alone, ("queued", "thought", "refused"), ("thought", "cited", "padded")]
     )
 
 
-def rewritten(events: Events, names: tuple[str, ...]) -> Events:
+def apply_variants(events: Events, names: tuple[str, ...]) -> Events:
     """The events, numbered anew, after these ways."""
     for name in names:
-        events = WAYS[name](events)
+        events = VARIANTS[name](events)
     return [{**event, "sequence_number": number} for number, event in enumerate(events)]

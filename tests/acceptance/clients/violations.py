@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mockserver.replies.script import FunctionCall, Message, Reasoning, Script, ToolCall
-from mockserver.testing.strategies.replies import Reply, declared, render_events
-from mockserver.testing.strategies.values import look
+from mockserver.testing.strategies.replies import ReplySpec, tools_for_script, render_events
+from mockserver.testing.strategies.values import render_context
 
 Event = dict[str, Any]
 Edit = Callable[[list[Event]], list[Event] | None]
 
 TEXT = "Hello, world"
-LOOK = look("qwen-2026-01", "wire")
+LOOK = render_context("qwen-2026-01", "wire")
 MODEL = LOOK.profile.models[0]
 
 _MESSAGE = Script((Message(("Hello", ", world")),))
@@ -222,7 +222,7 @@ def expected_text(title: str) -> str:
 def exchange(title: str) -> dict[str, Any]:
     """The exchange whose reply is that stream."""
     script, edit = VIOLATIONS[title]
-    events = render_events(Reply(script, MODEL, 1769084048, "auto", tools=declared(script, LOOK)), LOOK)
+    events = render_events(ReplySpec(script, MODEL, 1769084048, "auto", tools=tools_for_script(script, LOOK)), LOOK)
     edited = edit(events)
     chunks = [{"text": _frame(event)} for event in (events if edited is None else edited)]
     head = {"content-type": "text/event-stream"}

@@ -14,7 +14,7 @@ from mockserver.contract.chat.check import check_chat_completion, check_chat_err
 from mockserver.contract.chat.service import CHAT_PATHS
 from mockserver.profiles import load_profile_document, profile_names
 from mockserver.replies import mutants
-from mockserver.server.faults import load_service_faults, wire_faults
+from mockserver.server.delivery.faults import load_service_faults, wire_faults
 from tests.asking import Asker
 
 NOTHING = {"type": "json_schema", "json_schema": {"schema": {"not": {}}}}
@@ -34,7 +34,9 @@ def root(asker: Asker) -> str:
     return asker.server.chat_base_url.removesuffix("/compatible-mode/v1")
 
 
-@pytest.mark.parametrize("profile", [each for each in profile_names() if load_profile_document(each)["renderings"]])
+@pytest.mark.parametrize(
+    "profile", [each for each in profile_names() if load_profile_document(each)["renderings"]]
+)
 @pytest.mark.parametrize("path", CHAT_PATHS)
 def test_it_answers_whatever_the_profile(profile: str, path: str) -> None:
     with MockServer(profile=profile) as server, httpx.Client(trust_env=False) as client:

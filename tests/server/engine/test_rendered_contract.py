@@ -14,7 +14,7 @@ from mockserver.contract.check import check_response, check_stream
 from mockserver.contract.findings import Finding, errors
 from mockserver.profiles import load_profile_document, profile_names
 from mockserver.replies.script import Script
-from mockserver.server.faults.violations import breakable_rules
+from mockserver.server.delivery.faults.rule_faults import breakable_rules
 from mockserver.testing.mock import MockServer
 
 #: The ages that can be played.

@@ -16,7 +16,7 @@ from mockserver.server.http.access_log import AccessLog
 from mockserver.server.http.app import App
 from mockserver.server.http.responses_endpoint import Services
 from mockserver.server.http.threaded_server import ThreadedServer
-from mockserver.server.sessions import open_session
+from mockserver.server.state.sessions import open_session
 
 #: One that has the form of the service's keys, one that has not.
 CANARIES = ("sk-canary-0123456789abcdef", "Xq7CanaryWithoutForm9z")

@@ -187,7 +187,7 @@ def test_unused(ask, responses_server):
 def test_more_requests_than_the_journal_keeps_are_all_judged(run: Run) -> None:
     result = run(
         f"""
-from mockserver.server.journal import Journal
+from mockserver.server.state.journal import Journal
 
 def test_it(ask, responses_server, monkeypatch):
     monkeypatch.setattr(Journal, "MAX_ENTRIES", 3)

@@ -9,12 +9,11 @@ import httpx
 import pytest
 
 from mockserver.server.access import ApiKeys
-from mockserver.server.admin.judging import admin_schemas
-from mockserver.server.admin.operations import OPERATIONS
+from mockserver.server.admin.operations import OPERATIONS, admin_schemas
 from mockserver.server.http.app import App
 from mockserver.server.http.responses_endpoint import Services
 from mockserver.server.http.threaded_server import ThreadedServer
-from mockserver.server.sessions import open_session
+from mockserver.server.state.sessions import open_session
 from mockserver.testing.mock import MockServer
 from tests.contract.openapi.test_document import VALIDATORS
 

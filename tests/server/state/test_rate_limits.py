@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from mockserver.errors import ConfigurationError
-from mockserver.server.limits import Limits, parse_limits
+from mockserver.server.state.rate_limits import Limits, parse_limits
 from mockserver.testing.mock import MockServer
 from tests.asking import until
 

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from mockserver.errors import ConfigurationError
-from mockserver.server.faults.catalogue import RETRY_HEADERS, status_faults, wire_faults
-from mockserver.server.faults.errors import ServiceFault, load_service_faults
-from mockserver.server.faults.registry import WireFault
-from mockserver.server.faults.violations import RuleFault, find_rule_fault
+from mockserver.server.delivery.faults.catalogue import RETRY_HEADERS, status_faults, wire_faults
+from mockserver.server.delivery.faults.registry import WireFault
+from mockserver.server.delivery.faults.rule_faults import RuleFault, find_rule_fault
+from mockserver.server.delivery.faults.service_faults import ServiceFault, load_service_faults
 
 __all__ = ["RequestedFault", "build_requested_fault", "parse_fault"]
 
@@ -92,11 +92,14 @@ def _resolve_fault(name: str, options: dict[str, Any]) -> RequestedFault:
     if name in wire_faults():
         fault = wire_faults()[name]
         _require_known_options(name, options, (*fault.options, "first"))
-        return RequestedFault(fault, tuple((each, _parse_whole_number(name, each, options[each])) for each in options))
+        return RequestedFault(
+            fault, tuple((each, _parse_whole_number(name, each, options[each])) for each in options)
+        )
     if _RULE_ID_PATTERN.fullmatch(name):
         _require_known_options(name, options, ("pick", "first"))
         return RequestedFault(
-            find_rule_fault(name), tuple((each, _parse_whole_number(name, each, options[each])) for each in options)
+            find_rule_fault(name),
+            tuple((each, _parse_whole_number(name, each, options[each])) for each in options),
         )
     if name in status_faults():
         _require_known_options(name, options, ("status", *RETRY_HEADERS, "first"))
@@ -122,7 +125,9 @@ def _require_known_options(name: str, options: Mapping[str, Any], known: tuple[s
 def _parse_whole_number(name: str, option: str, value: Any) -> int:
     number = int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
     if type(number) is not int or not 0 <= number <= _MAX_OPTION_VALUE:
-        raise ConfigurationError(f"{name}: {option} is a whole number from 0 to {_MAX_OPTION_VALUE}, not {value!r}")
+        raise ConfigurationError(
+            f"{name}: {option} is a whole number from 0 to {_MAX_OPTION_VALUE}, not {value!r}"
+        )
     return number
 
 

@@ -13,11 +13,11 @@ from mockserver.contract.check import check_error, check_response, check_stream
 from mockserver.contract.findings import errors
 from mockserver.errors import ConfigurationError
 from mockserver.server.access import ApiKeys
-from mockserver.server.faults import ServiceFault, load_service_faults
+from mockserver.server.delivery.faults import ServiceFault, load_service_faults
 from mockserver.server.http.app import App
 from mockserver.server.http.responses_endpoint import Services
 from mockserver.server.http.threaded_server import ThreadedServer
-from mockserver.server.sessions import open_session
+from mockserver.server.state.sessions import open_session
 from mockserver.testing.mock import MockServer
 from tests.asking import Asker
 
@@ -66,7 +66,9 @@ def assert_service_fault(reply: httpx.Response, fault: ServiceFault, profile: st
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_every_service_fault_by_header_and_from_python(later: Asker, fault: ServiceFault, stream: bool) -> None:
+def test_every_service_fault_by_header_and_from_python(
+    later: Asker, fault: ServiceFault, stream: bool
+) -> None:
     by_header = later.post(body(later, stream), x_mock_fault=fault.name)
     assert_service_fault(by_header, fault, later.server.profile, stream)
     assert by_header.headers["x-mock-fault"] == fault.name

@@ -122,7 +122,9 @@ class MemoryStore:
     async def put(self, record: ResponseRecord) -> None:
         self._records[record.session, record.id] = record
         self._stored_bytes += len(record.response_body) + len(record.request_body)
-        while len(self._records) > self._max_records or (self._stored_bytes > self._max_bytes and len(self._records) > 1):
+        while len(self._records) > self._max_records or (
+            self._stored_bytes > self._max_bytes and len(self._records) > 1
+        ):
             key, oldest = self._records.popitem(last=False)
             self._stored_bytes -= len(oldest.response_body) + len(oldest.request_body)
             self._remember_evicted(key)

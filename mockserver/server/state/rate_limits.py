@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 
 from mockserver.errors import ConfigurationError
-from mockserver.server.faults import find_service_fault
+from mockserver.server.delivery.faults import find_service_fault
 
 __all__ = ["RateLimiter", "Limits", "parse_limits"]
 

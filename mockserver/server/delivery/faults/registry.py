@@ -14,7 +14,16 @@ from typing import TypeAlias
 from mockserver.errors import ConfigurationError
 from mockserver.server.delivery.steps import Close, Raw, Reset, Send, Step
 
-__all__ = ["DEFAULT_AFTER", "WIRE_FAULTS", "Options", "OutgoingReply", "WireFault", "body_pieces", "break_index", "wire_fault"]
+__all__ = [
+    "DEFAULT_AFTER",
+    "WIRE_FAULTS",
+    "Options",
+    "OutgoingReply",
+    "WireFault",
+    "body_pieces",
+    "break_index",
+    "wire_fault",
+]
 
 Options: TypeAlias = Mapping[str, int]
 

@@ -12,10 +12,10 @@ from typing import Any
 from mockserver.ids import format_uuid
 from mockserver.server.errors import BARE_ENVELOPE, ApiError
 from mockserver.server.http.responses_endpoint import HttpRequest
-from mockserver.server.judged import derive_id_digits, read_validated_body
 from mockserver.server.operations.pagination import paginate
+from mockserver.server.operations.validated_bodies import derive_id_digits, read_validated_body
 from mockserver.server.state.conversation_context import count_item_tokens, to_listed_item
-from mockserver.server.store import Conversation, StoredItem
+from mockserver.server.state.store import Conversation, StoredItem
 from mockserver.wire import json
 
 __all__ = [
@@ -55,7 +55,9 @@ async def update_conversation(request: HttpRequest) -> Any:
     """`POST /conversations/{conversation_id}`: its notes are replaced, all of them."""
     body = await read_validated_body(request, "update_conversation")
     metadata = json.dumps(body["metadata"])
-    return _conversation_object(await _update_conversation(request, lambda before: before._replace(metadata=metadata)))
+    return _conversation_object(
+        await _update_conversation(request, lambda before: before._replace(metadata=metadata))
+    )
 
 
 async def delete_conversation(request: HttpRequest) -> Any:
@@ -103,7 +105,9 @@ def _stored_items(request: HttpRequest, items: list[dict[str, Any]]) -> tuple[St
     now, prefix = request.session.clock.now(), request.session.profile.item_id_prefix
     given = [item for item in items if item.get("type") != "item_reference"]
     ids = derive_id_digits(request, len(given) or 1)
-    shown = [to_listed_item(item, prefix + format_uuid(digits)) for item, digits in zip(given, ids, strict=False)]
+    shown = [
+        to_listed_item(item, prefix + format_uuid(digits)) for item, digits in zip(given, ids, strict=False)
+    ]
     return tuple(StoredItem(item["id"], now, count_item_tokens(item), json.dumps(item)) for item in shown)
 
 
@@ -115,7 +119,9 @@ async def _find_conversation(request: HttpRequest) -> Conversation:
     return conversation
 
 
-async def _update_conversation(request: HttpRequest, change: Callable[[Conversation], Conversation]) -> Conversation:
+async def _update_conversation(
+    request: HttpRequest, change: Callable[[Conversation], Conversation]
+) -> Conversation:
     conversation_id = request.scope["path_params"]["conversation_id"]
     changed = await request.services.store.update_conversation(request.session.name, conversation_id, change)
     if changed is None:

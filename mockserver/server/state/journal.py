@@ -64,7 +64,18 @@ class Entry:
     What was sent is kept as it came and redacted when it is read: few entries ever are.
     """
 
-    __slots__ = ("details", "at", "body", "left", "left_out", "reply", "request_head", "status", "stream", "send_times")
+    __slots__ = (
+        "details",
+        "at",
+        "body",
+        "left",
+        "left_out",
+        "reply",
+        "request_head",
+        "status",
+        "stream",
+        "send_times",
+    )
 
     def __init__(
         self,
@@ -182,7 +193,11 @@ class Entry:
     @property
     def findings(self) -> list[Finding]:
         """What the contract says of the request, its text included (a name that is there twice)."""
-        return list(self.request_findings) if self.left_out else [*check_json_text(self.body), *self.request_findings]
+        return (
+            list(self.request_findings)
+            if self.left_out
+            else [*check_json_text(self.body), *self.request_findings]
+        )
 
     @property
     def json(self) -> Any:

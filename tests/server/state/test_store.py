@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from mockserver.server.store import MemoryStore, ResponseRecord
+from mockserver.server.state.store import MemoryStore, ResponseRecord
 
 
 def record(name: str, session: str = "s") -> ResponseRecord:

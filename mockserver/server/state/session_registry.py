@@ -17,12 +17,19 @@ from mockserver.exchanges import Exchange
 from mockserver.profiles import LATEST, latest_profile_name
 from mockserver.server.access import ApiKeys, parse_bearer_key, require_sendable_key
 from mockserver.server.delivery.delivery import Delivery
-from mockserver.server.faults import parse_fault
-from mockserver.server.limits import RateLimiter, parse_limits
-from mockserver.server.sessions import DEFAULT_SESSION_NAME, Session, derive_session, open_session
-from mockserver.server.store import Store
+from mockserver.server.delivery.faults import parse_fault
+from mockserver.server.state.rate_limits import RateLimiter, parse_limits
+from mockserver.server.state.sessions import DEFAULT_SESSION_NAME, Session, derive_session, open_session
+from mockserver.server.state.store import Store
 
-__all__ = ["MAX_NAMED_SESSIONS", "SESSION_PATH_PREFIX", "SESSION_HEADER", "SessionRegistry", "SessionOverrides", "require_session_name"]
+__all__ = [
+    "MAX_NAMED_SESSIONS",
+    "SESSION_PATH_PREFIX",
+    "SESSION_HEADER",
+    "SessionRegistry",
+    "SessionOverrides",
+    "require_session_name",
+]
 
 SESSION_HEADER = b"x-mock-session"
 SESSION_PATH_PREFIX = "/s/"
@@ -65,7 +72,13 @@ def require_session_name(name: str) -> str:
 class SessionRegistry:
     """Sessions by name."""
 
-    def __init__(self, default_session: Session, store: Store, api_keys: ApiKeys, max_sessions: int = MAX_NAMED_SESSIONS) -> None:
+    def __init__(
+        self,
+        default_session: Session,
+        store: Store,
+        api_keys: ApiKeys,
+        max_sessions: int = MAX_NAMED_SESSIONS,
+    ) -> None:
         self.default_session = default_session
         self.names_by_key: dict[str, str] = {}
         """Names of sessions by the keys that belong to them."""
@@ -98,7 +111,11 @@ class SessionRegistry:
             return require_session_name(said.decode("latin-1"))
         if path_session:
             return require_session_name(path_session)
-        return self.names_by_key.get(parse_bearer_key(headers.get(b"authorization")), DEFAULT_SESSION_NAME) if self.names_by_key else DEFAULT_SESSION_NAME
+        return (
+            self.names_by_key.get(parse_bearer_key(headers.get(b"authorization")), DEFAULT_SESSION_NAME)
+            if self.names_by_key
+            else DEFAULT_SESSION_NAME
+        )
 
     def get(self, name: str) -> Session | None:
         """The session of a name, which has been asked for now; None where there is none (any more)."""
@@ -127,7 +144,9 @@ class SessionRegistry:
         while len(self._named_sessions) > self._max_sessions:
             oldest = next(iter(self._named_sessions))
             await self.close(oldest)
-            self.on_evicted(f"session {oldest} is forgotten: {self._max_sessions} others were asked for since")
+            self.on_evicted(
+                f"session {oldest} is forgotten: {self._max_sessions} others were asked for since"
+            )
         return session
 
     async def close(self, name: str) -> bool:
@@ -164,24 +183,36 @@ class SessionRegistry:
         for session in self:
             ready = made[session.profile.name]
             session.exchange_replies = ready.exchange_replies
-            session.exchange_index, session.user_exchange_index = ready.exchange_index.for_new_session(), ready.user_exchange_index.for_new_session()
+            session.exchange_index, session.user_exchange_index = (
+                ready.exchange_index.for_new_session(),
+                ready.user_exchange_index.for_new_session(),
+            )
         self._user_exchanges = user_exchanges
 
     def _create_session(self, name: str, overrides: SessionOverrides) -> Session:
         first = self.default_session
-        profile = latest_profile_name() if overrides.profile == LATEST else overrides.profile or first.profile.name
+        profile = (
+            latest_profile_name() if overrides.profile == LATEST else overrides.profile or first.profile.name
+        )
         rendering = overrides.rendering or first.rendering
         session = derive_session(first, name, overrides.seed)
         if (profile, rendering) != (first.profile.name, first.rendering):
             _switch_profile(session, profile, rendering, self._user_exchanges)
-        session.faults = self._initial_faults if overrides.fault is None else tuple(map(parse_fault, overrides.fault))
+        session.faults = (
+            self._initial_faults if overrides.fault is None else tuple(map(parse_fault, overrides.fault))
+        )
         if overrides.limit is not None:
             limits = parse_limits(overrides.limit)
             session.limiter = RateLimiter(limits) if limits else None
         if overrides.strict is not None:
             session.strict = overrides.strict
-        session.delivery = Delivery(pace=overrides.pace, chunking=overrides.chunking).with_defaults(session.delivery)
-        if overrides.api_key is not None and self.names_by_key.get(require_sendable_key(overrides.api_key), name) != name:
+        session.delivery = Delivery(pace=overrides.pace, chunking=overrides.chunking).with_defaults(
+            session.delivery
+        )
+        if (
+            overrides.api_key is not None
+            and self.names_by_key.get(require_sendable_key(overrides.api_key), name) != name
+        ):
             raise ConfigurationError("that key belongs to another session")
         return session
 
@@ -191,11 +222,19 @@ class SessionRegistry:
         self.on_keys_changed()
 
 
-def _switch_profile(session: Session, profile: str, rendering: str, user_exchanges: tuple[Exchange, ...]) -> None:
+def _switch_profile(
+    session: Session, profile: str, rendering: str, user_exchanges: tuple[Exchange, ...]
+) -> None:
     """Put a session into another age or rendering: what depends on them is made anew."""
     usual = session.models is session.profile.models or session.profile.any_model
     models = None if usual else session.models
-    made = open_session(session.name, profile=profile, rendering=rendering, models=models, user_exchanges=user_exchanges)
+    made = open_session(
+        session.name, profile=profile, rendering=rendering, models=models, user_exchanges=user_exchanges
+    )
     session.profile, session.rendering, session.models = made.profile, made.rendering, made.models
-    session.request_checker, session.exchange_index, session.user_exchange_index = made.request_checker, made.exchange_index, made.user_exchange_index
+    session.request_checker, session.exchange_index, session.user_exchange_index = (
+        made.request_checker,
+        made.exchange_index,
+        made.user_exchange_index,
+    )
     session.exchange_replies = made.exchange_replies

@@ -9,8 +9,8 @@ import pytest
 
 from mockserver.errors import InvalidExchange
 from mockserver.exchanges import Exchange
-from mockserver.server.reloading import ExchangeFolder
-from mockserver.server.sessions import open_session, use_exchanges
+from mockserver.server.state.sessions import open_session, use_exchanges
+from mockserver.server.stubs.exchange_folder import ExchangeFolder
 from mockserver.testing.mock import MockServer
 from tests.asking import until
 

@@ -13,8 +13,8 @@ from mockserver.exchanges import Exchange, Match
 from mockserver.server.delivery.steps import Send, Wait
 from mockserver.server.engine.pipeline import RenderedReply, respond
 from mockserver.server.errors import ApiError
-from mockserver.server.sessions import AnyModel, Session, open_session
-from mockserver.server.store import MemoryStore, Store
+from mockserver.server.state.sessions import AnyModel, Session, open_session
+from mockserver.server.state.store import MemoryStore, Store
 from mockserver.wire import json
 
 PROFILE = "qwen-2026-01"

@@ -8,9 +8,13 @@ from functools import cache
 from types import MappingProxyType
 from typing import NamedTuple
 
-from mockserver.server.faults import connections, streams
-from mockserver.server.faults.errors import ServiceFault, find_service_fault, load_service_faults
-from mockserver.server.faults.registry import WIRE_FAULTS, WireFault
+from mockserver.server.delivery.faults import connections, streams
+from mockserver.server.delivery.faults.registry import WIRE_FAULTS, WireFault
+from mockserver.server.delivery.faults.service_faults import (
+    ServiceFault,
+    find_service_fault,
+    load_service_faults,
+)
 
 __all__ = ["CatalogueEntry", "StatusFault", "catalogue", "status_faults", "wire_faults"]
 
@@ -55,7 +59,9 @@ def wire_faults() -> Mapping[str, WireFault]:
 @cache
 def status_faults() -> Mapping[str, StatusFault]:
     """Statuses by name; which clients ask again after them is in `docs/faults.md`."""
-    plain = ServiceFault("http-status", 503, "flat", "HttpStatus", "A status that was asked for.", "the mock's own")
+    plain = ServiceFault(
+        "http-status", 503, "flat", "HttpStatus", "A status that was asked for.", "the mock's own"
+    )
     rate, quota = find_service_fault("throttling"), find_service_fault("insufficient-quota")
     listed = (
         StatusFault("http-status", "Any status from 400 on, in the service's envelope.", plain, {}),
@@ -77,7 +83,7 @@ def status_faults() -> Mapping[str, StatusFault]:
 
 def catalogue() -> list[CatalogueEntry]:
     """Every fault: of the wire, statuses, the service's errors, and the rules that can be broken."""
-    from mockserver.server.faults.violations import breakable_rules
+    from mockserver.server.delivery.faults.rule_faults import breakable_rules
 
     retry: dict[str, object] = dict.fromkeys(RETRY_HEADERS, "")
     kinds = {"any": "connection or body", "body": "connection or body", "stream": "stream"}
@@ -87,12 +93,17 @@ def catalogue() -> list[CatalogueEntry]:
             for each in sorted(WIRE_FAULTS.values(), key=lambda each: kinds[each.target])
         ),
         *(
-            CatalogueEntry(each.name, "status", each.summary, {"status": each.fault.status, **retry, **each.headers})
+            CatalogueEntry(
+                each.name, "status", each.summary, {"status": each.fault.status, **retry, **each.headers}
+            )
             for each in status_faults().values()
         ),
         *(
             CatalogueEntry(each.name, "error", f"{each.status} {each.code}: {each.message}", retry)
             for each in load_service_faults().values()
         ),
-        *(CatalogueEntry(rule, "rule", f"Breaks {rule}: see `mockserver rules`.", {}) for rule in breakable_rules()),
+        *(
+            CatalogueEntry(rule, "rule", f"Breaks {rule}: see `mockserver rules`.", {})
+            for rule in breakable_rules()
+        ),
     ]

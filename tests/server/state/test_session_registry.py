@@ -13,14 +13,14 @@ import pytest
 from mockserver.errors import ConfigurationError
 from mockserver.exchanges import Exchange, Match
 from mockserver.server.access import ApiKeys
-from mockserver.server.directory import SessionOverrides, SessionRegistry
-from mockserver.server.faults import parse_fault
+from mockserver.server.delivery.faults import parse_fault
 from mockserver.server.http.access_log import AccessLog
 from mockserver.server.http.app import App
 from mockserver.server.http.responses_endpoint import Services
 from mockserver.server.http.threaded_server import ThreadedServer
-from mockserver.server.sessions import Session, open_session
-from mockserver.server.store import MemoryStore
+from mockserver.server.state.session_registry import SessionOverrides, SessionRegistry
+from mockserver.server.state.sessions import Session, open_session
+from mockserver.server.state.store import MemoryStore
 from mockserver.testing.mock import MockServer
 from mockserver.testing.scripting import Scripted
 from tests.asking import text

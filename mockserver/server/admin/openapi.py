@@ -6,8 +6,7 @@ from typing import Any
 
 from mockserver import resources
 from mockserver.contract.operations import Operation
-from mockserver.server.admin.judging import admin_schemas
-from mockserver.server.admin.operations import EXCHANGE_SCHEMA, OPERATIONS
+from mockserver.server.admin.operations import EXCHANGE_SCHEMA, OPERATIONS, admin_schemas
 from mockserver.wire import json
 
 __all__ = ["add_admin_api"]
@@ -19,14 +18,20 @@ _TAG = "admin"
 def add_admin_api(document: dict[str, Any]) -> dict[str, Any]:
     """An OpenAPI document with the admin API in it."""
     exchange = json.loads((resources.data_folder("schemas") / "exchange.json").read_bytes())
-    parts = {f"admin_{name}": _rewrite_references(schema, "admin_") for name, schema in admin_schemas().items()}
-    parts |= {f"exchange_{name}": _rewrite_references(each, "exchange_") for name, each in exchange["$defs"].items()}
+    parts = {
+        f"admin_{name}": _rewrite_references(schema, "admin_") for name, schema in admin_schemas().items()
+    }
+    parts |= {
+        f"exchange_{name}": _rewrite_references(each, "exchange_") for name, each in exchange["$defs"].items()
+    }
     own = {name: value for name, value in exchange.items() if name not in ("$schema", "$defs")}
     parts[EXCHANGE_SCHEMA] = _rewrite_references(own, "exchange_")
     paths: dict[str, Any] = {}
     for each in OPERATIONS:
         # It is at the server's root, wherever the service's own paths are.
-        paths.setdefault(each.path, {"servers": [{"url": "/"}]})[each.method.lower()] = _operation_object(each)
+        paths.setdefault(each.path, {"servers": [{"url": "/"}]})[each.method.lower()] = _operation_object(
+            each
+        )
     components = document["components"]
     token = {"type": "apiKey", "in": "header", "name": "x-mock-admin-token"}
     return {
@@ -48,7 +53,11 @@ def _operation_object(operation: Operation) -> dict[str, Any]:
         "tags": [_TAG],
         "summary": operation.summary,
         "security": [{"admin": []}],
-        "parameters": [*_SESSION_PATH_PARAMETERS * ("{session}" in operation.path), _SESSION_HEADER_PARAMETER, *_PAGING_PARAMETERS * operation.paginated],
+        "parameters": [
+            *_SESSION_PATH_PARAMETERS * ("{session}" in operation.path),
+            _SESSION_HEADER_PARAMETER,
+            *_PAGING_PARAMETERS * operation.paginated,
+        ],
         "responses": {
             "200": {
                 "description": operation.summary,
@@ -59,8 +68,15 @@ def _operation_object(operation: Operation) -> dict[str, Any]:
         },
     }
     if operation.request_schema is not None:
-        name = EXCHANGE_SCHEMA if operation.request_schema == EXCHANGE_SCHEMA else f"admin_{operation.request_schema}"
-        about["requestBody"] = {"required": operation.request_schema != "nothing", "content": _json_content(name)}
+        name = (
+            EXCHANGE_SCHEMA
+            if operation.request_schema == EXCHANGE_SCHEMA
+            else f"admin_{operation.request_schema}"
+        )
+        about["requestBody"] = {
+            "required": operation.request_schema != "nothing",
+            "content": _json_content(name),
+        }
     return about
 
 
@@ -75,7 +91,9 @@ def _rewrite_references(schema: Any, prefix: str) -> Any:
     if not isinstance(schema, dict):
         return schema
     return {
-        name: _SCHEMA_POINTER + prefix + value.removeprefix("#/$defs/") if name == "$ref" else _rewrite_references(value, prefix)
+        name: _SCHEMA_POINTER + prefix + value.removeprefix("#/$defs/")
+        if name == "$ref"
+        else _rewrite_references(value, prefix)
         for name, value in schema.items()
     }
 
@@ -85,7 +103,12 @@ _SESSION_HEADER_PARAMETER: dict[str, Any] = {
     "description": "The session that is meant; the first unless given.",
 }  # fmt: skip
 _SESSION_PATH_PARAMETERS: list[dict[str, Any]] = [
-    {"name": "session", "in": "path", "required": True, "schema": {"$ref": f"{_SCHEMA_POINTER}admin_session_name"}}
+    {
+        "name": "session",
+        "in": "path",
+        "required": True,
+        "schema": {"$ref": f"{_SCHEMA_POINTER}admin_session_name"},
+    }
 ]
 _PAGING_PARAMETERS: list[dict[str, Any]] = [
     {

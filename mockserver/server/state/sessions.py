@@ -16,15 +16,24 @@ from mockserver.ids import IdSource, request_digest
 from mockserver.profiles import Profile, load_profile
 from mockserver.replies.renderings import load_rendering
 from mockserver.server.delivery.delivery import DEFAULT_DELIVERY, Delivery
+from mockserver.server.delivery.faults import RequestedFault
 from mockserver.server.delivery.timer import Timer
-from mockserver.server.faults import RequestedFault
-from mockserver.server.journal import Journal
-from mockserver.server.limits import RateLimiter
-from mockserver.server.matching import ExchangeIndex
-from mockserver.server.saying import ReplyDefinition, prepare_delivery, prepare_reply
+from mockserver.server.state.journal import Journal
+from mockserver.server.state.rate_limits import RateLimiter
+from mockserver.server.stubs.exchange_index import ExchangeIndex
+from mockserver.server.stubs.exchange_replies import ReplyDefinition, prepare_delivery, prepare_reply
 from mockserver.server.stubs.stubs import StubRegistry
 
-__all__ = ["MAX_COUNTED_REQUESTS", "DEFAULT_SESSION_NAME", "AnyModel", "SelectedReply", "Session", "open_session", "derive_session", "use_exchanges"]
+__all__ = [
+    "MAX_COUNTED_REQUESTS",
+    "DEFAULT_SESSION_NAME",
+    "AnyModel",
+    "SelectedReply",
+    "Session",
+    "open_session",
+    "derive_session",
+    "use_exchanges",
+]
 
 #: Name of the session that a server has to begin with, and of what is for no session by name.
 DEFAULT_SESSION_NAME = "default"
@@ -183,7 +192,9 @@ def derive_session(session: Session, name: str, seed: int | None = None) -> Sess
     )
 
 
-def use_exchanges(session: Session, exchanges: Iterable[Exchange], user_exchanges: Iterable[Exchange] = ()) -> None:
+def use_exchanges(
+    session: Session, exchanges: Iterable[Exchange], user_exchanges: Iterable[Exchange] = ()
+) -> None:
     """Answer from these from now on, all at once or, where one can not be served, not at all.
 
     InvalidExchange says which, where and why. The user's `own` are held against the contract.
@@ -201,4 +212,7 @@ def use_exchanges(session: Session, exchanges: Iterable[Exchange], user_exchange
         )
         for each in served
     }
-    session.exchange_index, session.user_exchange_index = ExchangeIndex(known, about), ExchangeIndex(user_exchanges, about)
+    session.exchange_index, session.user_exchange_index = (
+        ExchangeIndex(known, about),
+        ExchangeIndex(user_exchanges, about),
+    )

@@ -13,7 +13,7 @@ from mockserver.server.errors import BARE_ENVELOPE, FLAT_ENVELOPE, ApiError
 from mockserver.server.http.responses_endpoint import HttpRequest
 from mockserver.server.operations.pagination import paginate
 from mockserver.server.state.conversation_context import to_input_items
-from mockserver.server.store import ResponseRecord
+from mockserver.server.state.store import ResponseRecord
 from mockserver.wire import json
 
 __all__ = ["delete_response", "list_input_items", "list_models", "retrieve_response"]
@@ -98,7 +98,9 @@ async def _list_chain_items(request: HttpRequest, last: ResponseRecord) -> list[
     """The items of all turns up to `last`, in the order of time; of those before it the replies as well."""
     store, name = request.services.store, request.session.name
     turns = [last]
-    while (before := turns[-1].parent_id) is not None and (record := await store.get(name, before)) is not None:
+    while (before := turns[-1].parent_id) is not None and (
+        record := await store.get(name, before)
+    ) is not None:
         turns.append(record)
     items: list[dict[str, Any]] = []
     for turn in reversed(turns):

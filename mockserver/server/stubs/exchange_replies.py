@@ -22,16 +22,25 @@ from mockserver.replies.script import FunctionCall, Script, ToolCall, Usage, req
 from mockserver.replies.template import Values, reply_template
 from mockserver.replies.usage import output_tokens
 from mockserver.server.delivery.delivery import DEFAULT_DELIVERY, Delivery
-from mockserver.server.faults import RequestedFault, ServiceFault, WireFault, parse_fault
+from mockserver.server.delivery.faults import RequestedFault, ServiceFault, WireFault, parse_fault
 from mockserver.wire import json
 
-__all__ = ["ReplyDefinition", "parse_delivery", "prepare_delivery", "prepare_reply", "require_valid_tool_items", "require_body_fault"]
+__all__ = [
+    "ReplyDefinition",
+    "parse_delivery",
+    "prepare_delivery",
+    "prepare_reply",
+    "require_valid_tool_items",
+    "require_body_fault",
+]
 
 ReplyDefinition: TypeAlias = Script | RequestedFault | Mapping[str, Any]
 """A script, an error of the service, or an exchange's reply of another kind."""
 
 
-def prepare_reply(exchange: Exchange, profile: Profile, rendering: str, *, check_contract: bool = True) -> ReplyDefinition:
+def prepare_reply(
+    exchange: Exchange, profile: Profile, rendering: str, *, check_contract: bool = True
+) -> ReplyDefinition:
     """What an exchange answers with; InvalidExchange names file and place where it can not.
 
     `judged`: what a script says of tools is filled in and held against the contract.
@@ -47,7 +56,9 @@ def prepare_reply(exchange: Exchange, profile: Profile, rendering: str, *, check
                 require_valid_tool_items(script, profile, rendering)
             return script
         error = exchange.reply.get("error")
-        return _parse_service_fault(error["name"]) if error is not None and "name" in error else exchange.reply
+        return (
+            _parse_service_fault(error["name"]) if error is not None and "name" in error else exchange.reply
+        )
     except ConfigurationError as error:
         raise InvalidExchange(
             exchange.location, f"{exchange.pointer}/reply/{next(iter(exchange.reply))}", str(error)
@@ -72,7 +83,9 @@ def prepare_delivery(exchange: Exchange) -> Delivery:
         try:
             parse_delivery({name: given[name]}, is_error="error" in exchange.reply)
         except ConfigurationError as error:
-            raise InvalidExchange(exchange.location, f"{exchange.pointer}/delivery/{name}", str(error)) from None
+            raise InvalidExchange(
+                exchange.location, f"{exchange.pointer}/delivery/{name}", str(error)
+            ) from None
     return parse_delivery(given, is_error="error" in exchange.reply)
 
 
@@ -91,7 +104,9 @@ def parse_delivery(options: Mapping[str, str], *, is_error: bool = False) -> Del
 
 def require_body_fault(fault: RequestedFault | None) -> None:
     """ConfigurationError where a fault has no place in an error, which is a body and no response."""
-    if fault is not None and not (isinstance(fault.definition, WireFault) and fault.definition.can_break(stream=False)):
+    if fault is not None and not (
+        isinstance(fault.definition, WireFault) and fault.definition.can_break(stream=False)
+    ):
         raise ConfigurationError(f"{fault.name} breaks responses, and an error is none")
 
 

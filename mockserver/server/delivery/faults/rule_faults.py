@@ -12,8 +12,8 @@ from mockserver.errors import ConfigurationError
 from mockserver.profiles import Profile
 from mockserver.replies.chat import framed_chunks
 from mockserver.replies.framing import frames_of
+from mockserver.server.delivery.faults.registry import OutgoingReply, body_pieces
 from mockserver.server.delivery.steps import Send
-from mockserver.server.faults.registry import OutgoingReply, body_pieces
 from mockserver.wire import json, sse
 
 __all__ = ["RuleFault", "breakable_rules", "find_rule_fault"]
@@ -55,7 +55,9 @@ class RuleFault:
         for tried in range(_MAX_ATTEMPTS):
             pieces = edit(known[0], self.rule, body_pieces(outgoing), profile, pick + tried)
             whole = b"".join(pieces)
-            if known[0] in _CHAT_SUBJECTS or _breaks_only(self.rule, whole, outgoing.stream, profile, request):
+            if known[0] in _CHAT_SUBJECTS or _breaks_only(
+                self.rule, whole, outgoing.stream, profile, request
+            ):
                 return replace(outgoing, steps=tuple(map(Send, pieces)))
         raise ConfigurationError(f"{self.rule} can not be broken by itself in this answer of {profile.name}")
 
@@ -65,7 +67,9 @@ class RuleFault:
         return _STREAM_SUBJECTS if outgoing.stream else _BODY_SUBJECTS
 
 
-def _breaks_only(rule: str, data: bytes, stream: bool, profile: Profile, request: dict[str, Any] | None) -> bool:
+def _breaks_only(
+    rule: str, data: bytes, stream: bool, profile: Profile, request: dict[str, Any] | None
+) -> bool:
     """Whether an answer breaks that rule and no other."""
     found = [*(check_stream if stream else check_response)(data, profile, request)]
     # An answer that was changed no longer says what its request said: that follows, and is no other breach.

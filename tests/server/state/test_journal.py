@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from mockserver.server.journal import Entry, EntryDetails, Journal, RequestHead
+from mockserver.server.state.journal import Entry, EntryDetails, Journal, RequestHead
 
 
 def entry(number: int, size: int = 10) -> Entry:
     return Entry(
-        0.0, RequestHead("POST", f"/{number}", (), b"", ()), b"x" * size, 200, (), False, EntryDetails(str(number))
+        0.0,
+        RequestHead("POST", f"/{number}", (), b"", ()),
+        b"x" * size,
+        200,
+        (),
+        False,
+        EntryDetails(str(number)),
     )
 
 

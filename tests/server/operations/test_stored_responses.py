@@ -215,7 +215,7 @@ def test_a_path_of_another_profile_is_named(asker: Asker, later: Asker) -> None:
 def test_the_store_is_bounded_in_bytes() -> None:
     import asyncio
 
-    from mockserver.server.store import MemoryStore, ResponseRecord
+    from mockserver.server.state.store import MemoryStore, ResponseRecord
 
     async def main() -> None:
         store = MemoryStore(max_bytes=100)

@@ -15,7 +15,7 @@ import pytest
 from mockserver.contract.check import check_response, check_stream
 from mockserver.contract.findings import errors
 from mockserver.errors import ConfigurationError
-from mockserver.server.faults import catalogue, parse_fault, wire_faults
+from mockserver.server.delivery.faults import catalogue, parse_fault, wire_faults
 from mockserver.testing.mock import MockServer
 from tests.asking import Asker
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from mockserver.server.delivery.steps import Close, Send
-from mockserver.server.faults.registry import (
+from mockserver.server.delivery.faults.registry import (
     DEFAULT_AFTER,
     Options,
     OutgoingReply,
@@ -14,6 +13,7 @@ from mockserver.server.faults.registry import (
     break_index,
     wire_fault,
 )
+from mockserver.server.delivery.steps import Close, Send
 from mockserver.wire import json, sse
 
 __all__: list[str] = []
@@ -138,10 +138,14 @@ def _error_event(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
 @wire_fault("error-event-nested", target="stream", after=DEFAULT_AFTER)
 def _error_event_nested(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     """Behind `after` events an `error` event, nested as Open Responses has it; then the stream ends."""
-    return _end_with_error_event(outgoing, options, {"error": {"type": "server_error", **_ERROR, "param": None}})
+    return _end_with_error_event(
+        outgoing, options, {"error": {"type": "server_error", **_ERROR, "param": None}}
+    )
 
 
-def _end_with_error_event(outgoing: OutgoingReply, options: Options, members: dict[str, object]) -> OutgoingReply:
+def _end_with_error_event(
+    outgoing: OutgoingReply, options: Options, members: dict[str, object]
+) -> OutgoingReply:
     pieces = body_pieces(outgoing)
     at = break_index(pieces, options)
     data = json.dumps({"type": "error", "sequence_number": at, **members})

@@ -8,16 +8,20 @@
 Nothing else ever leaves the server invalid.
 """
 
-from mockserver.server.faults.asked import RequestedFault, build_requested_fault, parse_fault
-from mockserver.server.faults.catalogue import catalogue, wire_faults
-from mockserver.server.faults.errors import (
+from mockserver.server.delivery.faults.catalogue import catalogue, wire_faults
+from mockserver.server.delivery.faults.registry import OutgoingReply, WireFault
+from mockserver.server.delivery.faults.requested_faults import (
+    RequestedFault,
+    build_requested_fault,
+    parse_fault,
+)
+from mockserver.server.delivery.faults.rule_faults import RuleFault
+from mockserver.server.delivery.faults.service_faults import (
     FAULT_HEADER,
     ServiceFault,
     find_service_fault,
     load_service_faults,
 )
-from mockserver.server.faults.registry import OutgoingReply, WireFault
-from mockserver.server.faults.violations import RuleFault
 
 __all__ = [
     "FAULT_HEADER",

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from mockserver.server.delivery.steps import Close, Raw, Reset, Send, Step, Wait
-from mockserver.server.faults.registry import (
+from mockserver.server.delivery.faults.registry import (
     DEFAULT_AFTER,
     Options,
     OutgoingReply,
@@ -14,6 +13,7 @@ from mockserver.server.faults.registry import (
     break_index,
     wire_fault,
 )
+from mockserver.server.delivery.steps import Close, Raw, Reset, Send, Step, Wait
 
 __all__: list[str] = []
 
@@ -65,7 +65,9 @@ def _no_answer(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
 @wire_fault("bad-chunk", after=DEFAULT_AFTER)
 def _bad_chunk(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     """In mid-body, after `after` events, a chunk whose length is no number; then the connection is closed."""
-    return replace(outgoing, steps=(*_steps_before_break(outgoing, options), Raw(b"zz\r\nno chunk\r\n"), Close()))
+    return replace(
+        outgoing, steps=(*_steps_before_break(outgoing, options), Raw(b"zz\r\nno chunk\r\n"), Close())
+    )
 
 
 @wire_fault("cut-body", after=DEFAULT_AFTER)
@@ -78,7 +80,9 @@ def _cut_body(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
 def _reset_midway(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     """In mid-body (in a stream after `after` events) the connection is reset (TCP RST)."""
     # What was sent is given time to arrive: a reset throws away what has not been read.
-    return replace(_with_content_length(outgoing), steps=(*_steps_before_break(outgoing, options), Wait(0.05), Reset()))
+    return replace(
+        _with_content_length(outgoing), steps=(*_steps_before_break(outgoing, options), Wait(0.05), Reset())
+    )
 
 
 @wire_fault("stall", after=DEFAULT_AFTER, ms=_FOREVER_MS)
