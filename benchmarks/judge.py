@@ -21,7 +21,7 @@ import orjson
 from mockserver.contract.check import check_response, check_stream
 from mockserver.profiles import DEFAULT_PROFILE
 from mockserver.replies.script import FunctionCall, Message, Reasoning, Script, ToolCall
-from mockserver.testing.strategies.framing import frames_of
+from mockserver.testing.strategies.framing import encode_events
 from mockserver.testing.strategies.replies import ReplySpec, tools_for_script, render_events, render_response
 from mockserver.testing.strategies.values import render_context
 
@@ -47,7 +47,7 @@ def main() -> int:
     events = render_events(reply, here)
     response = render_response(reply, here)
     lines = [orjson.dumps(event) for event in events]
-    data = b"".join(frames_of(events))
+    data = b"".join(encode_events(events))
     assert check_stream(events) == []
     work: dict[str, tuple[Callable[[], Any], int]] = {
         "orjson round trip, events": (

@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from mockserver.replies.script import message
+from mockserver.replies.script import message_script
 from mockserver.server.request_facts import parse_request
 from mockserver.server.stubs.matchers import IncomingRequest, build_matcher
 from mockserver.server.engine.pipeline import respond
@@ -37,10 +37,10 @@ def planned(count: int) -> Session:
     session = open_session(profile="qwen-2026-01", seed=0)
     for number in range(count):
         stub = session.stubs.add(
-            message(f"Answer {number % FEW}."), condition=build_matcher(prompt=prompt(number))
+            message_script(f"Answer {number % FEW}."), condition=build_matcher(prompt=prompt(number))
         )
         stub.always()
-    session.stubs.add(message("Any answer.")).always()
+    session.stubs.add(message_script("Any answer.")).always()
     return session
 
 

@@ -15,42 +15,42 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from mockserver.errors import UnsatisfiableSchema
-from mockserver.replies.patterns import weight
+from mockserver.replies.patterns import count_states
 
-__all__ = ["BoundedSchema", "Node", "pointer"]
+__all__ = ["BoundedSchema", "SchemaNode", "json_pointer"]
 
 _MAX_DEPTH = 100
 _MAX_NODES = 20_000
 _MAX_REFERENCES = 2_000
 _MAX_CHARACTERS = 1_000_000
-_MAX_NAME = 500
-_MAX_PATTERN_WEIGHT = 300_000
+_MAX_NAME_CHARACTERS = 500
+_MAX_PATTERN_STATES = 300_000
 _MAX_PATTERNS = 1_000
 # Pairs of schema and value that are counted, in Python; evaluations that are run, at some 10 ns each.
 _MAX_VISITS = 10_000
 _MAX_EVALUATIONS = 1_500_000
 _MAX_NESTING = 150
-_MAX_FAULTS = 10
+_MAX_EXPLAINED_ERRORS = 10
 
-_REFERENCES = ("$ref", "$dynamicRef")
-_ROOT = "urn:mockserver:schema"
+_REFERENCE_KEYWORDS = ("$ref", "$dynamicRef")
+_ROOT_URI = "urn:mockserver:schema"
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class SchemaNode:
     """A subschema and its JSON pointer in the whole."""
 
     schema: Any
     pointer: str
 
-    def below(self, *steps: str | int) -> Node:
+    def child(self, *steps: str | int) -> SchemaNode:
         schema = self.schema
         for step in steps:
             schema = schema[step]
-        return Node(schema, pointer(steps, self.pointer))
+        return SchemaNode(schema, json_pointer(steps, self.pointer))
 
 
-def pointer(steps: Iterable[str | int], base: str = "") -> str:
+def json_pointer(steps: Iterable[str | int], base: str = "") -> str:
     """The JSON pointer of `steps` below `base`."""
     return base + "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
 
@@ -60,75 +60,75 @@ class BoundedSchema:
     """A schema within the limits that is itself valid; Unsatisfiable, naming the place, if it is not."""
 
     root: Any
-    anchors: dict[str, Node] = field(init=False)
-    _size: int = field(init=False)
-    _whole: Any = field(init=False)
+    anchors: dict[str, SchemaNode] = field(init=False)
+    _node_count: int = field(init=False)
+    _validator: Any = field(init=False)
     _registry: Any = field(init=False, default=None)
-    _parts: dict[str, Any] = field(init=False, default_factory=dict)
-    _patterns: dict[str, Any] = field(init=False, default_factory=dict)
-    _visits: int = field(init=False, default=0)
-    _evaluations: int = field(init=False, default=0)
-    _faults: int = field(init=False, default=0)
+    _node_validators: dict[str, Any] = field(init=False, default_factory=dict)
+    _pattern_validators: dict[str, Any] = field(init=False, default_factory=dict)
+    _visit_count: int = field(init=False, default=0)
+    _evaluation_count: int = field(init=False, default=0)
+    _error_count: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        scan = _Scan()
+        scan = _SchemaScan()
         scan.walk(self.root)
-        self.anchors, self._size = scan.anchors, scan.nodes
+        self.anchors, self._node_count = scan.anchors, scan.node_count
         if isinstance(self.root, dict):
             # The dialect is always 2020-12: what clients write there is mostly a habit of their generator.
             self.root = {name: value for name, value in self.root.items() if name not in {"$schema", "$id"}}
         try:
-            self._whole = _validator(self.root)
+            self._validator = _build_validator(self.root)
         except UnsatisfiableSchema as error:
             # Of references that lead nowhere the validator says what, not where.
             for node, keyword in () if error.pointer else scan.references:
                 self.resolve(node, keyword)
             raise
 
-    def resolve(self, node: Node, keyword: str = "$ref") -> Node:
+    def resolve(self, node: SchemaNode, keyword: str = "$ref") -> SchemaNode:
         """What the reference in `node` names within this schema."""
         reference = node.schema[keyword]
         fragment = unquote(reference.removeprefix("#"))
         if not reference.startswith("#"):
             raise UnsatisfiableSchema(
-                pointer((keyword,), node.pointer), "only references within the schema are followed"
+                json_pointer((keyword,), node.pointer), "only references within the schema are followed"
             )
         if fragment in self.anchors:
             return self.anchors[fragment]
-        found = Node(self.root, "")
+        found = SchemaNode(self.root, "")
         try:
             for step in fragment.split("/")[1:]:
                 name = step.replace("~1", "/").replace("~0", "~")
-                found = found.below(int(name) if isinstance(found.schema, list) else name)
+                found = found.child(int(name) if isinstance(found.schema, list) else name)
         except (KeyError, IndexError, TypeError, ValueError):
             raise UnsatisfiableSchema(
-                pointer((keyword,), node.pointer), "the reference leads nowhere"
+                json_pointer((keyword,), node.pointer), "the reference leads nowhere"
             ) from None
         return found
 
-    def fault(self, value: Any) -> UnsatisfiableSchema | None:
+    def find_error(self, value: Any) -> UnsatisfiableSchema | None:
         """Why `value` is not valid under the whole schema, naming the keyword; None if it is valid."""
-        self._visits = 0
-        if self._cost(Node(self.root, ""), value) > _MAX_EVALUATIONS:
+        self._visit_count = 0
+        if self._validation_cost(SchemaNode(self.root, ""), value) > _MAX_EVALUATIONS:
             return UnsatisfiableSchema("", "too much to check")
-        return None if self._whole.is_valid(value) else _first_fault(self._whole, value)
+        return None if self._validator.is_valid(value) else _first_error(self._validator, value)
 
-    def part_fault(self, nodes: Iterable[Node], value: Any) -> UnsatisfiableSchema | None:
+    def find_node_error(self, nodes: Iterable[SchemaNode], value: Any) -> UnsatisfiableSchema | None:
         """Like `fault` for parts of the schema, as long as checks are affordable; then None."""
         for node in nodes:
             if isinstance(node.schema, bool):
                 if not node.schema:
                     return UnsatisfiableSchema(node.pointer, "nothing is valid here")
                 continue
-            if not self._affordable(node, value):
+            if not self._is_affordable(node, value):
                 return None
-            part = self._part(node)
+            part = self._node_validator(node)
             if not part.is_valid(value):
                 # The library's errors carry those of all branches: dear, and only the first are read.
-                self._faults += 1
-                few = self._faults <= _MAX_FAULTS
+                self._error_count += 1
+                few = self._error_count <= _MAX_EXPLAINED_ERRORS
                 return (
-                    _first_fault(part, value)
+                    _first_error(part, value)
                     if few
                     else UnsatisfiableSchema(node.pointer, "no value was found")
                 )
@@ -136,58 +136,58 @@ class BoundedSchema:
 
     def matches(self, pattern: str, text: str) -> bool:
         """Whether the validator finds `pattern` in `text`; False beyond what is affordable."""
-        if self._evaluations >= _MAX_EVALUATIONS:
+        if self._evaluation_count >= _MAX_EVALUATIONS:
             return False
-        if pattern not in self._patterns:
-            self._patterns[pattern] = _validator({"pattern": pattern})
-            self._evaluations += 5_000
-        self._evaluations += 200 + _effort(pattern, text)
-        return bool(self._patterns[pattern].is_valid(text))
+        if pattern not in self._pattern_validators:
+            self._pattern_validators[pattern] = _build_validator({"pattern": pattern})
+            self._evaluation_count += 5_000
+        self._evaluation_count += 200 + _pattern_cost(pattern, text)
+        return bool(self._pattern_validators[pattern].is_valid(text))
 
-    def _affordable(self, node: Node, value: Any) -> bool:
-        if self._evaluations >= _MAX_EVALUATIONS:
+    def _is_affordable(self, node: SchemaNode, value: Any) -> bool:
+        if self._evaluation_count >= _MAX_EVALUATIONS:
             return False
         try:
-            self._evaluations += self._cost(node, value)
+            self._evaluation_count += self._validation_cost(node, value)
         except UnsatisfiableSchema:
             # Whether that is in the way of a value is for the check of the whole to say.
-            self._evaluations = _MAX_EVALUATIONS
-        if node.pointer not in self._parts:
-            self._evaluations += 100 * _extent(node.schema, self._size)
-        return self._evaluations < _MAX_EVALUATIONS
+            self._evaluation_count = _MAX_EVALUATIONS
+        if node.pointer not in self._node_validators:
+            self._evaluation_count += 100 * _compiled_node_count(node.schema, self._node_count)
+        return self._evaluation_count < _MAX_EVALUATIONS
 
-    def _part(self, node: Node) -> Any:
-        if node.pointer not in self._parts:
+    def _node_validator(self, node: SchemaNode) -> Any:
+        if node.pointer not in self._node_validators:
             if self._registry is None:
-                self._registry = _registry(self.root)
-            reference = {"$ref": f"{_ROOT}#{quote(node.pointer)}"}
-            self._parts[node.pointer] = _validator(reference, self._registry)
-        return self._parts[node.pointer]
+                self._registry = _build_registry(self.root)
+            reference = {"$ref": f"{_ROOT_URI}#{quote(node.pointer)}"}
+            self._node_validators[node.pointer] = _build_validator(reference, self._registry)
+        return self._node_validators[node.pointer]
 
-    def _cost(self, node: Node, value: Any) -> int:
-        return self._count(node.schema, value, {}, node.pointer, 0)
+    def _validation_cost(self, node: SchemaNode, value: Any) -> int:
+        return self._count_evaluations(node.schema, value, {}, node.pointer, 0)
 
-    def _count(self, schema: Any, value: Any, seen: dict[tuple[int, int], int], near: str, depth: int) -> int:
+    def _count_evaluations(self, schema: Any, value: Any, seen: dict[tuple[int, int], int], location: str, depth: int) -> int:
         """Evaluations the validator needs at most, which sees a nest of references again on every way."""
         if not isinstance(schema, dict):
             return 1
-        self._visits += 1
+        self._visit_count += 1
         key = (id(schema), id(value))
         if key in seen:
             if not seen[key]:
-                raise UnsatisfiableSchema(near, "a $ref that leads back to itself")
+                raise UnsatisfiableSchema(location, "a $ref that leads back to itself")
             return seen[key]
-        if self._visits > _MAX_VISITS or depth > _MAX_NESTING:
-            raise UnsatisfiableSchema(near, "nested too widely or too deeply")
+        if self._visit_count > _MAX_VISITS or depth > _MAX_NESTING:
+            raise UnsatisfiableSchema(location, "nested too widely or too deeply")
         seen[key] = 0
-        total = 1 + len(schema) + _own_effort(schema, value)
-        for keyword in _REFERENCES:
+        total = 1 + len(schema) + _assertion_cost(schema, value)
+        for keyword in _REFERENCE_KEYWORDS:
             if keyword in schema:
-                target = self.resolve(Node(schema, near), keyword)
-                total += self._count(target.schema, value, seen, target.pointer, depth + 1)
-        for keyword in _APPLIED.keys() & schema.keys():
-            for part, item in _APPLIED[keyword](schema[keyword], value):
-                total += self._count(part, item, seen, near, depth + 1)
+                target = self.resolve(SchemaNode(schema, location), keyword)
+                total += self._count_evaluations(target.schema, value, seen, target.pointer, depth + 1)
+        for keyword in _APPLICATORS.keys() & schema.keys():
+            for part, item in _APPLICATORS[keyword](schema[keyword], value):
+                total += self._count_evaluations(part, item, seen, location, depth + 1)
         # The validator evaluates the parts beside it a second time to learn what they covered.
         total *= 2 if "unevaluatedProperties" in schema or "unevaluatedItems" in schema else 1
         seen[key] = total
@@ -195,81 +195,81 @@ class BoundedSchema:
 
 
 # Subschemas, and for each the value it applies to.
-_Applied = Iterable[tuple[Any, Any]]
+_Applications = Iterable[tuple[Any, Any]]
 
 
-def _one(schema: Any, value: Any) -> _Applied:
+def _to_value(schema: Any, value: Any) -> _Applications:
     return ((schema, value),)
 
 
-def _all(schemas: Any, value: Any) -> _Applied:
+def _all_to_value(schemas: Any, value: Any) -> _Applications:
     return ((schema, value) for schema in (schemas.values() if isinstance(schemas, dict) else schemas))
 
 
-def _by_name(schemas: Any, value: Any) -> _Applied:
+def _to_named_members(schemas: Any, value: Any) -> _Applications:
     return (
         ((schemas[name], value[name]) for name in value if name in schemas) if isinstance(value, dict) else ()
     )
 
 
-def _by_pattern(schemas: Any, value: Any) -> _Applied:
+def _to_matching_members(schemas: Any, value: Any) -> _Applications:
     return product(schemas.values(), value.values()) if isinstance(value, dict) else ()
 
 
-def _by_place(schemas: Any, value: Any) -> _Applied:
+def _to_leading_items(schemas: Any, value: Any) -> _Applications:
     return zip(schemas, value, strict=False) if isinstance(value, list) else ()
 
 
-def _each_member(schema: Any, value: Any) -> _Applied:
+def _to_each_member(schema: Any, value: Any) -> _Applications:
     return ((schema, item) for item in value.values()) if isinstance(value, dict) else ()
 
 
-def _each_name(schema: Any, value: Any) -> _Applied:
+def _to_each_name(schema: Any, value: Any) -> _Applications:
     return ((schema, name) for name in value) if isinstance(value, dict) else ()
 
 
-def _each_item(schema: Any, value: Any) -> _Applied:
+def _to_each_item(schema: Any, value: Any) -> _Applications:
     return ((schema, item) for item in value) if isinstance(value, list) else ()
 
 
-_APPLIED: dict[str, Callable[[Any, Any], _Applied]] = {
-    **dict.fromkeys(("not", "if", "then", "else"), _one),
-    **dict.fromkeys(("allOf", "anyOf", "oneOf", "dependentSchemas"), _all),
-    "properties": _by_name,
-    "patternProperties": _by_pattern,
-    **dict.fromkeys(("additionalProperties", "unevaluatedProperties"), _each_member),
-    "propertyNames": _each_name,
-    "prefixItems": _by_place,
-    **dict.fromkeys(("items", "contains", "unevaluatedItems"), _each_item),
+_APPLICATORS: dict[str, Callable[[Any, Any], _Applications]] = {
+    **dict.fromkeys(("not", "if", "then", "else"), _to_value),
+    **dict.fromkeys(("allOf", "anyOf", "oneOf", "dependentSchemas"), _all_to_value),
+    "properties": _to_named_members,
+    "patternProperties": _to_matching_members,
+    **dict.fromkeys(("additionalProperties", "unevaluatedProperties"), _to_each_member),
+    "propertyNames": _to_each_name,
+    "prefixItems": _to_leading_items,
+    **dict.fromkeys(("items", "contains", "unevaluatedItems"), _to_each_item),
 }
 
 
-def _own_effort(schema: dict[str, Any], value: Any) -> int:
+def _assertion_cost(schema: dict[str, Any], value: Any) -> int:
     effort = len(schema.get("enum", ()))
     if isinstance(value, str):
-        effort += _effort(schema.get("pattern", ""), value)
-        effort += 10 * weight(value) if schema.get("format") == "regex" else len(value) // 10
+        effort += _pattern_cost(schema.get("pattern", ""), value)
+        effort += 10 * count_states(value) if schema.get("format") == "regex" else len(value) // 10
     elif isinstance(value, list) and schema.get("uniqueItems"):
         effort += len(value) ** 2
     elif isinstance(value, dict):
         patterns = schema.get("patternProperties", ())
-        effort += (sum(map(weight, patterns)) * sum(map(len, value)) // 10) if patterns else 0
+        effort += (sum(map(count_states, patterns)) * sum(map(len, value)) // 10) if patterns else 0
     return effort
 
 
-def _effort(pattern: str, text: str) -> int:
-    return 1 + weight(pattern) * len(text) // 10 if pattern else 0
+def _pattern_cost(pattern: str, text: str) -> int:
+    return 1 + count_states(pattern) * len(text) // 10 if pattern else 0
 
 
-def _extent(schema: Any, most: int) -> int:
+def _compiled_node_count(schema: Any, limit: int) -> int:
     """Nodes the validator compiles for a part: its own, and with a reference perhaps all."""
     count, todo = 0, [schema]
-    while todo and count < most:
+    while todo and count < limit:
         part = todo.pop()
         count += 1
         if isinstance(part, dict):
             if "$ref" in part or "$dynamicRef" in part:
-                return most
+                return limit
             todo.extend(part.values())
         elif isinstance(part, list):
             todo.extend(part)
@@ -278,110 +278,110 @@ def _extent(schema: Any, most: int) -> int:
 
 # Ways are linked triples (way above, step, level), written out only where needed: the pointers of all nodes
 # would be quadratic in a long thin schema.
-_Way = tuple[Any, ...]
+_Path = tuple[Any, ...]
 
 
-class _Scan:
+class _SchemaScan:
     """One pass over the schema before anything else touches it."""
 
     def __init__(self) -> None:
-        self.nodes = self.characters = self.patterns = self.weight = 0
-        self.anchors: dict[str, Node] = {}
-        self.references: list[tuple[Node, str]] = []
+        self.node_count = self.character_count = self.pattern_count = self.pattern_states = 0
+        self.anchors: dict[str, SchemaNode] = {}
+        self.references: list[tuple[SchemaNode, str]] = []
 
     def walk(self, root: Any) -> None:
         if not isinstance(root, (dict, bool)):
-            raise _refusal((), "neither an object nor a boolean")
-        todo: list[tuple[Any, _Way]] = [(root, ())]
+            raise _limit_error((), "neither an object nor a boolean")
+        todo: list[tuple[Any, _Path]] = [(root, ())]
         while todo:
             value, way = todo.pop()
-            self.nodes += 1
-            if self.nodes > _MAX_NODES:
-                raise _refusal(way, f"more than {_MAX_NODES} nodes")
+            self.node_count += 1
+            if self.node_count > _MAX_NODES:
+                raise _limit_error(way, f"more than {_MAX_NODES} nodes")
             if isinstance(value, dict):
                 parts: Iterable[tuple[Any, Any]] = value.items()
-                self.members(value, way)
+                self.check_members(value, way)
             elif isinstance(value, list):
                 parts = enumerate(value)
             else:
-                self.scalar(value, way)
+                self.check_scalar(value, way)
                 continue
             level = way[2] + 1 if way else 1
             if level > _MAX_DEPTH:
-                raise _refusal(way, f"more than {_MAX_DEPTH} levels")
+                raise _limit_error(way, f"more than {_MAX_DEPTH} levels")
             todo.extend([(part, (way, step, level)) for step, part in parts])
 
-    def members(self, value: dict[Any, Any], way: _Way) -> None:
+    def check_members(self, value: dict[Any, Any], path: _Path) -> None:
         for name in value:
             if not isinstance(name, str):
-                raise _refusal(way, "a member's name is not a string")
-            if len(name) > _MAX_NAME:
-                raise _refusal(way, f"a member's name of more than {_MAX_NAME} characters")
-            self.text(name, way)
-        if not _NOTED.isdisjoint(value):
-            self.note(value, way)
+                raise _limit_error(path, "a member's name is not a string")
+            if len(name) > _MAX_NAME_CHARACTERS:
+                raise _limit_error(path, f"a member's name of more than {_MAX_NAME_CHARACTERS} characters")
+            self.check_text(name, path)
+        if not _COLLECTED_KEYWORDS.isdisjoint(value):
+            self.collect_keywords(value, path)
 
-    def note(self, value: dict[str, Any], way: _Way) -> None:
-        here = Node(value, pointer(_steps(way)))
+    def collect_keywords(self, value: dict[str, Any], path: _Path) -> None:
+        here = SchemaNode(value, json_pointer(_pointer_steps(path)))
         for keyword in ("$anchor", "$dynamicAnchor"):
             if isinstance(value.get(keyword), str):
                 self.anchors.setdefault(value[keyword], here)
-        self.references += [(here, name) for name in _REFERENCES if isinstance(value.get(name), str)]
+        self.references += [(here, name) for name in _REFERENCE_KEYWORDS if isinstance(value.get(name), str)]
         if len(self.references) > _MAX_REFERENCES:
-            raise _refusal(way, f"more than {_MAX_REFERENCES} references")
+            raise _limit_error(path, f"more than {_MAX_REFERENCES} references")
         own, several = value.get("pattern"), value.get("patternProperties")
         for pattern in (
             *([own] if isinstance(own, str) else ()),
             *(several if isinstance(several, dict) else ()),
         ):
-            self.patterns += 1
-            self.weight += weight(pattern) if isinstance(pattern, str) else 0
-            if self.patterns > _MAX_PATTERNS or self.weight > _MAX_PATTERN_WEIGHT:
-                raise _refusal(
-                    (way, "pattern" if own else "patternProperties"), "patterns too many or too large"
+            self.pattern_count += 1
+            self.pattern_states += count_states(pattern) if isinstance(pattern, str) else 0
+            if self.pattern_count > _MAX_PATTERNS or self.pattern_states > _MAX_PATTERN_STATES:
+                raise _limit_error(
+                    (path, "pattern" if own else "patternProperties"), "patterns too many or too large"
                 )
 
-    def scalar(self, value: Any, way: _Way) -> None:
+    def check_scalar(self, value: Any, path: _Path) -> None:
         if isinstance(value, str):
-            self.text(value, way)
+            self.check_text(value, path)
         elif isinstance(value, float):
             if not math.isfinite(value):
-                raise _refusal(way, "not a JSON number")
+                raise _limit_error(path, "not a JSON number")
         elif isinstance(value, int):
             if not -(2**63) <= value < 2**64:
-                raise _refusal(way, "a number beyond 64 bits")
+                raise _limit_error(path, "a number beyond 64 bits")
         elif value is not None:
-            raise _refusal(way, "not a JSON value")
+            raise _limit_error(path, "not a JSON value")
 
-    def text(self, value: str, way: _Way) -> None:
-        self.characters += len(value)
-        if self.characters > _MAX_CHARACTERS:
-            raise _refusal(way, f"more than {_MAX_CHARACTERS} characters")
+    def check_text(self, value: str, path: _Path) -> None:
+        self.character_count += len(value)
+        if self.character_count > _MAX_CHARACTERS:
+            raise _limit_error(path, f"more than {_MAX_CHARACTERS} characters")
         if not value.isascii():
             try:
                 value.encode()
             except UnicodeEncodeError:
-                raise _refusal(way, "half of a surrogate pair") from None
+                raise _limit_error(path, "half of a surrogate pair") from None
 
 
-_NOTED = {*_REFERENCES, "$anchor", "$dynamicAnchor", "pattern", "patternProperties"}
+_COLLECTED_KEYWORDS = {*_REFERENCE_KEYWORDS, "$anchor", "$dynamicAnchor", "pattern", "patternProperties"}
 
 
-def _refusal(way: _Way, reason: str) -> UnsatisfiableSchema:
-    return UnsatisfiableSchema(pointer(_steps(way)), reason)
+def _limit_error(path: _Path, reason: str) -> UnsatisfiableSchema:
+    return UnsatisfiableSchema(json_pointer(_pointer_steps(path)), reason)
 
 
-def _steps(way: _Way) -> list[str | int]:
+def _pointer_steps(path: _Path) -> list[str | int]:
     steps: list[str | int] = []
-    while way:
+    while path:
         # A name need not have been looked at yet.
-        steps.append(str(way[1])[:_MAX_NAME].encode("utf-8", "replace").decode())
-        way = way[0]
+        steps.append(str(path[1])[:_MAX_NAME_CHARACTERS].encode("utf-8", "replace").decode())
+        path = path[0]
     return steps[::-1]
 
 
 @cache
-def _engine() -> tuple[Any, dict[str, Any]]:
+def _load_engine() -> tuple[Any, dict[str, Any]]:
     import jsonschema_rs  # 60 ms
 
     def refuse(uri: str) -> Any:
@@ -395,31 +395,31 @@ def _engine() -> tuple[Any, dict[str, Any]]:
     return jsonschema_rs, options
 
 
-def _validator(schema: Any, registry: Any = None) -> Any:
-    library, options = _engine()
+def _build_validator(schema: Any, registry: Any = None) -> Any:
+    library, options = _load_engine()
     try:
         return library.Draft202012Validator(schema, registry=registry, **options)
     except library.ValidationError as error:
-        raise UnsatisfiableSchema(pointer(error.instance_path), _said(error.message)) from None
+        raise UnsatisfiableSchema(json_pointer(error.instance_path), _first_line(error.message)) from None
     except ValueError as error:
-        raise UnsatisfiableSchema("", _said(str(error))) from None
+        raise UnsatisfiableSchema("", _first_line(str(error))) from None
 
 
-def _registry(root: Any) -> Any:
-    library, options = _engine()
+def _build_registry(root: Any) -> Any:
+    library, options = _load_engine()
     try:
-        resources = [(_ROOT, root)]
+        resources = [(_ROOT_URI, root)]
         return library.Registry(resources, draft=library.Draft202012, retriever=options["retriever"])
     except ValueError as error:
-        raise UnsatisfiableSchema("", _said(str(error))) from None
+        raise UnsatisfiableSchema("", _first_line(str(error))) from None
 
 
-def _first_fault(validator: Any, value: Any) -> UnsatisfiableSchema:
+def _first_error(validator: Any, value: Any) -> UnsatisfiableSchema:
     error = next(iter(validator.iter_errors(value)), None)
     if error is None:
         return UnsatisfiableSchema("", "not valid")
-    return UnsatisfiableSchema(pointer(error.schema_path), _said(error.message))
+    return UnsatisfiableSchema(json_pointer(error.schema_path), _first_line(error.message))
 
 
-def _said(message: str) -> str:
+def _first_line(message: str) -> str:
     return message.partition("\n")[0][:200]

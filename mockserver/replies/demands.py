@@ -8,26 +8,26 @@ from fractions import Fraction
 from typing import Any
 
 from mockserver.errors import UnsatisfiableSchema
-from mockserver.replies.bounded import Node, pointer
+from mockserver.replies.bounded import SchemaNode, json_pointer
 
 __all__ = [
-    "OBJECT",
-    "STRING",
-    "asked",
+    "OBJECT_NODE",
+    "STRING_NODE",
+    "declared_nodes",
     "common_multiple",
-    "interval",
-    "is_of",
+    "number_range",
+    "has_type",
     "item_nodes",
-    "limits",
-    "names_with",
+    "size_limits",
+    "with_required_names",
     "numbers_near",
-    "plain",
-    "present",
-    "types_of",
-    "where",
+    "to_json_number",
+    "child_nodes",
+    "allowed_types",
+    "keyword_pointer",
 ]
 
-_HINTS = {
+_TYPE_KEYWORDS = {
     "object": "properties required minProperties maxProperties propertyNames patternProperties"
     " additionalProperties dependentRequired",
     "array": "items prefixItems minItems maxItems uniqueItems contains",
@@ -35,30 +35,30 @@ _HINTS = {
     "number": "minimum maximum exclusiveMinimum exclusiveMaximum multipleOf",
 }
 #: Demands of our own, beside those of the schema: nothing is at their pointer.
-OBJECT = Node({"type": "object"}, "/type")
-STRING = Node({"type": "string"}, "/type")
+OBJECT_NODE = SchemaNode({"type": "object"}, "/type")
+STRING_NODE = SchemaNode({"type": "string"}, "/type")
 
 # No float is beyond, with room to spare.
-_HUGE = Fraction(10**300)
-_EXACT = Fraction(2**53)
-_NEAR = 20
+_MAX_MAGNITUDE = Fraction(10**300)
+_MAX_EXACT_INTEGER = Fraction(2**53)
+_NEARBY_COUNT = 20
 
 
-def asked(nodes: Iterable[Node]) -> list[Node]:
+def declared_nodes(nodes: Iterable[SchemaNode]) -> list[SchemaNode]:
     """The nodes that are the schema's, not demands of our own."""
-    return [node for node in nodes if node is not OBJECT and node is not STRING]
+    return [node for node in nodes if node is not OBJECT_NODE and node is not STRING_NODE]
 
 
-def present(node: Node, *keywords: str) -> list[Node]:
+def child_nodes(node: SchemaNode, *keywords: str) -> list[SchemaNode]:
     """The subschemas `node` has directly under `keywords`."""
-    return [node.below(keyword) for keyword in keywords if keyword in node.schema]
+    return [node.child(keyword) for keyword in keywords if keyword in node.schema]
 
 
-def where(way: list[Node], *keywords: str) -> str:
+def keyword_pointer(alternative: list[SchemaNode], *keywords: str) -> str:
     """Where the last of the nodes that has one of `keywords` has it."""
-    nodes = asked(way)
+    nodes = declared_nodes(alternative)
     found = (
-        pointer((keyword,), node.pointer)
+        json_pointer((keyword,), node.pointer)
         for keyword in keywords
         for node in reversed(nodes)
         if keyword in node.schema
@@ -66,15 +66,15 @@ def where(way: list[Node], *keywords: str) -> str:
     return next(found, nodes[0].pointer if nodes else "")
 
 
-def types_of(way: list[Node]) -> list[str]:
+def allowed_types(alternative: list[SchemaNode]) -> list[str]:
     """Types all nodes admit, the likeliest first, null last."""
-    stated = [t for t in (node.schema.get("type") for node in way) if t is not None]
+    stated = [t for t in (node.schema.get("type") for node in alternative) if t is not None]
     lists = [[t] if isinstance(t, str) else t for t in stated]
     if not lists:
         hinted = [
             kind
-            for kind, words in _HINTS.items()
-            if any(not node.schema.keys().isdisjoint(words.split()) for node in way)
+            for kind, words in _TYPE_KEYWORDS.items()
+            if any(not node.schema.keys().isdisjoint(words.split()) for node in alternative)
         ]
         lists = [list(dict.fromkeys([*hinted, "string", "number", "boolean", "array", "object", "null"]))]
     first, *others = lists
@@ -84,89 +84,89 @@ def types_of(way: list[Node]) -> list[str]:
     return sorted(common, key=lambda kind: kind == "null")
 
 
-def is_of(value: Any, types: Iterable[str]) -> bool:
+def has_type(value: Any, types: Iterable[str]) -> bool:
     """Whether `value` may have one of `types`; a number that is an integer is left to the check."""
     kinds = {bool: "boolean", str: "string", dict: "object", list: "array", type(None): "null"}
     kind = kinds.get(type(value), "number")
     return kind in types or (kind == "number" and "integer" in types)
 
 
-def limits(way: list[Node], least: str, most: str, bound: int) -> tuple[int, float]:
+def size_limits(alternative: list[SchemaNode], minimum_keyword: str, maximum_keyword: str, max_minimum: int) -> tuple[int, float]:
     """What the keywords `least` and `most` say; Unsatisfiable if more than `bound` is wanted."""
-    low = max((math.ceil(node.schema.get(least, 0)) for node in way), default=0)
-    high = min((node.schema.get(most, math.inf) for node in way), default=math.inf)
-    if low > bound:
-        raise UnsatisfiableSchema(where(way, least), f"more than {bound} is not drawn")
+    low = max((math.ceil(node.schema.get(minimum_keyword, 0)) for node in alternative), default=0)
+    high = min((node.schema.get(maximum_keyword, math.inf) for node in alternative), default=math.inf)
+    if low > max_minimum:
+        raise UnsatisfiableSchema(keyword_pointer(alternative, minimum_keyword), f"more than {max_minimum} is not drawn")
     if low > high:
-        raise UnsatisfiableSchema(where(way, most), f"less than {least} asks for")
+        raise UnsatisfiableSchema(keyword_pointer(alternative, maximum_keyword), f"less than {minimum_keyword} asks for")
     return low, high
 
 
-def interval(way: list[Node]) -> tuple[Fraction, Fraction]:
+def number_range(alternative: list[SchemaNode]) -> tuple[Fraction, Fraction]:
     """The least and greatest number; whether they are excluded is left to the check."""
-    low, high = -_HUGE, _HUGE
-    for node in way:
-        low = max(low, *_fractions(node, "minimum", "exclusiveMinimum"), -_HUGE)
-        high = min(high, *_fractions(node, "maximum", "exclusiveMaximum"), _HUGE)
+    low, high = -_MAX_MAGNITUDE, _MAX_MAGNITUDE
+    for node in alternative:
+        low = max(low, *_fractions(node, "minimum", "exclusiveMinimum"), -_MAX_MAGNITUDE)
+        high = min(high, *_fractions(node, "maximum", "exclusiveMaximum"), _MAX_MAGNITUDE)
     if low > high:
         keywords = ("maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum")
-        raise UnsatisfiableSchema(where(way, *keywords), "no number is large and small enough")
+        raise UnsatisfiableSchema(keyword_pointer(alternative, *keywords), "no number is large and small enough")
     return low, high
 
 
-def _fractions(node: Node, *keywords: str) -> list[Fraction]:
+def _fractions(node: SchemaNode, *keywords: str) -> list[Fraction]:
     return [Fraction(str(node.schema[keyword])) for keyword in keywords if keyword in node.schema]
 
 
 def numbers_near(
-    wanted: Fraction, low: Fraction, high: Fraction, step: Fraction | None, turn: int
+    preferred: Fraction, low: Fraction, high: Fraction, step: Fraction | None, variant: int
 ) -> Iterator[Fraction]:
     """Numbers from `low` to `high`: those near `wanted` first, then some that lie elsewhere."""
     # Far out validators round differently, so nobody goes there unasked.
-    reach = max(_EXACT, abs(wanted) + 100)
+    reach = max(_MAX_EXACT_INTEGER, abs(preferred) + 100)
     low, high = max(low, -reach), min(high, reach)
     if step is None:
         around = (
-            wanted + turn,
-            Fraction(math.floor(wanted) + 1 + turn),
-            Fraction(math.ceil(wanted) - 1 - turn),
+            preferred + variant,
+            Fraction(math.floor(preferred) + 1 + variant),
+            Fraction(math.ceil(preferred) - 1 - variant),
         )
-        inside = (low + (high - low) / part for part in range(turn + 2, turn + 4))
-        elsewhere = (Fraction(0), Fraction(-1 - turn), Fraction(1, 2), low, high, wanted + 100, wanted - 100)
+        inside = (low + (high - low) / part for part in range(variant + 2, variant + 4))
+        elsewhere = (Fraction(0), Fraction(-1 - variant), Fraction(1, 2), low, high, preferred + 100, preferred - 100)
         yield from (value for value in (*around, *inside, *elsewhere) if low <= value <= high)
         return
     first, last = math.ceil(low / step), math.floor(high / step)
     count = last - first + 1
-    start = min(max(round(wanted / step), first), last) + turn
-    for further in (*range(_NEAR), *(-start - n for n in range(2)), first - start, last - start, 100, -100):
+    start = min(max(round(preferred / step), first), last) + variant
+    for further in (*range(_NEARBY_COUNT), *(-start - n for n in range(2)), first - start, last - start, 100, -100):
         if count > 0:
             yield step * (first + (start + further - first) % count)
 
 
-def plain(value: Fraction) -> float:
+def to_json_number(value: Fraction) -> float:
     """An int where JSON's readers keep one, else a float."""
     # orjson, which reads our own replies, keeps integers of 64 bits only.
     return int(value) if value.denominator == 1 and -(2**63) <= value < 2**64 else float(value)
 
 
-def common_multiple(way: list[Node], *, whole: bool) -> Fraction | None:
+def common_multiple(alternative: list[SchemaNode], *, integer: bool) -> Fraction | None:
     """The number whose multiples meet every `multipleOf`; None if any number does."""
-    steps = [step for node in way for step in _fractions(node, "multipleOf")]
-    if not steps and not whole:
+    steps = [step for node in alternative for step in _fractions(node, "multipleOf")]
+    if not steps and not integer:
         return None
-    common = Fraction(1) if whole else steps[0]
+    common = Fraction(1) if integer else steps[0]
     for step in steps:
         numerator = math.lcm(common.numerator, step.numerator)
         common = Fraction(numerator, math.gcd(common.denominator, step.denominator))
         if numerator.bit_length() > 1_000:
-            raise UnsatisfiableSchema(where(way, "multipleOf"), "no multiple is small enough")
+            raise UnsatisfiableSchema(keyword_pointer(alternative, "multipleOf"), "no multiple is small enough")
     return common
 
 
-def names_with(way: list[Node], named: Iterable[str]) -> list[str]:
+def with_required_names(alternative: list[SchemaNode], names_present: Iterable[str]) -> list[str]:
     """`named`, and all names that are required, in general or because of them."""
-    names = dict.fromkeys([*(name for node in way for name in node.schema.get("required", ())), *named])
-    depending = [node.schema["dependentRequired"] for node in way if "dependentRequired" in node.schema]
+    names = dict.fromkeys([*(name for node in alternative for name in node.schema.get("required", ())), *names_present])
+    depending = [node.schema["dependentRequired"] for node in alternative if "dependentRequired" in node.schema]
     todo = list(names) if depending else []
     while todo:
         name = todo.pop(0)
@@ -176,13 +176,13 @@ def names_with(way: list[Node], named: Iterable[str]) -> list[str]:
     return list(names)
 
 
-def item_nodes(way: list[Node], place: int) -> list[Node]:
+def item_nodes(alternative: list[SchemaNode], index: int) -> list[SchemaNode]:
     """The nodes that apply to the item at `place`."""
-    nodes: list[Node] = []
-    for node in way:
-        if place < len(node.schema.get("prefixItems", ())):
-            nodes.append(node.below("prefixItems", place))
+    nodes: list[SchemaNode] = []
+    for node in alternative:
+        if index < len(node.schema.get("prefixItems", ())):
+            nodes.append(node.child("prefixItems", index))
         else:
-            nodes += present(node, "items")
-    nodes = nodes or [below for node in way for below in present(node, "unevaluatedItems")]
-    return nodes or [Node(True, way[0].pointer)]
+            nodes += child_nodes(node, "items")
+    nodes = nodes or [below for node in alternative for below in child_nodes(node, "unevaluatedItems")]
+    return nodes or [SchemaNode(True, alternative[0].pointer)]

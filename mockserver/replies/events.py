@@ -14,12 +14,12 @@ from typing import Any
 
 from mockserver.profiles import Profile
 from mockserver.replies.items import (
-    Identity,
+    ItemContext,
     JSONObject,
-    added_item,
-    done_item,
-    output_text,
-    summary_text,
+    build_added_item,
+    build_done_item,
+    output_text_part,
+    summary_text_part,
 )
 from mockserver.replies.script import (
     FunctionCall,
@@ -29,14 +29,14 @@ from mockserver.replies.script import (
     Script,
     ScriptError,
     ToolCall,
-    chunked,
+    chunk_text,
 )
 
-__all__ = ["Facts", "build_events", "build_failed_stream", "build_failure", "build_response"]
+__all__ = ["ResponseFacts", "build_events", "build_failed_stream", "build_failed_response", "build_response"]
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ResponseFacts:
     """What a reply needs beside its script; any value may be a template's marker."""
 
     response_id: Any
@@ -53,48 +53,48 @@ class Facts:
     """Whether the arguments of function calls come with their items, and not by events."""
 
 
-def build_response(script: Script, facts: Facts, profile: Profile) -> JSONObject:
+def build_response(script: Script, facts: ResponseFacts, profile: Profile) -> JSONObject:
     """The whole response, as a call without `stream` returns it."""
-    response = _snapshot(facts, profile, script.status, facts.model, _output(script, facts, profile))
+    response = _snapshot(facts, profile, script.status, facts.model, _output_items(script, facts, profile))
     response["tools"] = facts.tools
-    return _ended(response, script, facts, profile)
+    return _finish_response(response, script, facts, profile)
 
 
-def build_failure(facts: Facts, profile: Profile, error: JSONObject) -> JSONObject:
+def build_failed_response(facts: ResponseFacts, profile: Profile, error: JSONObject) -> JSONObject:
     """A response that failed before it began: no model, output or usage (OpenAPI document, August 2026)."""
     failed = _snapshot(facts, profile, "failed", "", [])
     return dict(sorted({**failed, **facts.echoes, "error": error}.items()))
 
 
-def build_failed_stream(facts: Facts, profile: Profile, error: JSONObject) -> list[JSONObject]:
+def build_failed_stream(facts: ResponseFacts, profile: Profile, error: JSONObject) -> list[JSONObject]:
     """The events of a response that failed before it began, where an error has an event of its own."""
     script = Script((), status="failed", error=ScriptError(error["code"], error["message"]))
     return build_events(script, facts, profile)
 
 
-def build_events(script: Script, facts: Facts, profile: Profile) -> list[JSONObject]:
+def build_events(script: Script, facts: ResponseFacts, profile: Profile) -> list[JSONObject]:
     """All events of the stream, numbered from 0."""
     events = []
-    for number, event in enumerate(_events(script, facts, profile)):
+    for number, event in enumerate(_iter_events(script, facts, profile)):
         event["sequence_number"] = number
         events.append(dict(sorted(event.items())))
     return events
 
 
-def _events(script: Script, facts: Facts, profile: Profile) -> Iterator[JSONObject]:
+def _iter_events(script: Script, facts: ResponseFacts, profile: Profile) -> Iterator[JSONObject]:
     for status, kind in ((profile.created_status, "created"), ("in_progress", "in_progress")):
-        yield {"type": f"response.{kind}", "response": _early(facts, profile, status)}
+        yield {"type": f"response.{kind}", "response": _initial_snapshot(facts, profile, status)}
     for index in range(len(script.items)):
         yield from _item_events(index, script, facts, profile)
-    last = _snapshot(facts, profile, script.status, facts.model, _output(script, facts, profile))
+    last = _snapshot(facts, profile, script.status, facts.model, _output_items(script, facts, profile))
     if profile.echo_tools_in_stream:
         last["tools"] = facts.tools
     if script.error is not None and profile.error_types:
         yield {"type": "error", "error": _error_payload(script.error, profile)}
-    yield {"type": f"response.{script.status}", "response": _ended(last, script, facts, profile)}
+    yield {"type": f"response.{script.status}", "response": _finish_response(last, script, facts, profile)}
 
 
-def _early(facts: Facts, profile: Profile, status: str) -> JSONObject:
+def _initial_snapshot(facts: ResponseFacts, profile: Profile, status: str) -> JSONObject:
     """The response while nothing of it is there."""
     if not profile.blank:
         return _snapshot(facts, profile, status, "", [])
@@ -110,7 +110,7 @@ def _error_payload(error: ScriptError, profile: Profile) -> JSONObject:
 
 
 def _snapshot(
-    facts: Facts, profile: Profile, status: str, model: str, output: list[JSONObject]
+    facts: ResponseFacts, profile: Profile, status: str, model: str, output: list[JSONObject]
 ) -> JSONObject:
     return {
         **profile.blank,
@@ -126,7 +126,7 @@ def _snapshot(
     }
 
 
-def _ended(response: JSONObject, script: Script, facts: Facts, profile: Profile) -> JSONObject:
+def _finish_response(response: JSONObject, script: Script, facts: ResponseFacts, profile: Profile) -> JSONObject:
     response |= facts.echoes
     if script.error is not None:
         response["error"] = {"code": script.error.code, "message": script.error.message}
@@ -141,94 +141,94 @@ def _ended(response: JSONObject, script: Script, facts: Facts, profile: Profile)
     return dict(sorted(response.items()))
 
 
-def _output(script: Script, facts: Facts, profile: Profile) -> list[JSONObject]:
+def _output_items(script: Script, facts: ResponseFacts, profile: Profile) -> list[JSONObject]:
     return [
-        done_item(item, _identity(script, facts, at, profile), _status(script, at))
+        build_done_item(item, _item_context(script, facts, at, profile), _item_status(script, at))
         for at, item in enumerate(script.items)
     ]
 
 
-def _identity(script: Script, facts: Facts, index: int, profile: Profile) -> Identity:
-    phase = _phase(script, index) if profile.phases else None
-    return Identity(facts.item_ids[index], facts.call_ids[index], profile, phase)
+def _item_context(script: Script, facts: ResponseFacts, index: int, profile: Profile) -> ItemContext:
+    phase = _message_phase(script, index) if profile.phases else None
+    return ItemContext(facts.item_ids[index], facts.call_ids[index], profile, phase)
 
 
-def _phase(script: Script, index: int) -> str:
+def _message_phase(script: Script, index: int) -> str:
     """Of a message: a comment where more comes after it, else the answer."""
     return "final_answer" if index == len(script.items) - 1 else "commentary"
 
 
-def _status(script: Script, index: int) -> str:
+def _item_status(script: Script, index: int) -> str:
     """Status of a done item: the last one of a reply that was cut short is so itself."""
     last = index == len(script.items) - 1
     return "incomplete" if last and script.status == "incomplete" else "completed"
 
 
-def _item_events(index: int, script: Script, facts: Facts, profile: Profile) -> Iterator[JSONObject]:
-    item, who = script.items[index], _identity(script, facts, index, profile)
+def _item_events(index: int, script: Script, facts: ResponseFacts, profile: Profile) -> Iterator[JSONObject]:
+    item, who = script.items[index], _item_context(script, facts, index, profile)
     place = {"output_index": index}
     here = {"item_id": who.item_id, **place}
     if isinstance(item, ToolCall):
-        yield from _heralds(item, here, profile)
-    added = added_item(item, who, whole_arguments=facts.whole_arguments)
+        yield from _leading_argument_events(item, here, profile)
+    added = build_added_item(item, who, whole_arguments=facts.whole_arguments)
     yield {"type": "response.output_item.added", "item": added, **place}
     if not (facts.whole_arguments and isinstance(item, FunctionCall)):
-        yield from _body(item, here, profile)
-    yield {"type": "response.output_item.done", "item": done_item(item, who, _status(script, index)), **place}
+        yield from _content_events(item, here, profile)
+    yield {"type": "response.output_item.done", "item": build_done_item(item, who, _item_status(script, index)), **place}
 
 
-def _heralds(item: ToolCall, here: JSONObject, profile: Profile) -> Iterator[JSONObject]:
+def _leading_argument_events(item: ToolCall, location: JSONObject, profile: Profile) -> Iterator[JSONObject]:
     """Events of a remote tool's arguments, which come before its item."""
     before = profile.tools[item.kind].before
     if not before:
         return
     delta, done = before
     arguments = item.data.get("arguments", "")
-    for chunk in chunked(arguments):
-        yield {"type": delta, "delta": chunk, **here}
-    yield {"type": done, "arguments": arguments, **here}
+    for chunk in chunk_text(arguments):
+        yield {"type": delta, "delta": chunk, **location}
+    yield {"type": done, "arguments": arguments, **location}
 
 
-def _body(item: Item, here: JSONObject, profile: Profile) -> Iterator[JSONObject]:
+def _content_events(item: Item, location: JSONObject, profile: Profile) -> Iterator[JSONObject]:
     if isinstance(item, Message):
-        yield from _text(item, {**here, "content_index": 0})
+        yield from _message_events(item, {**location, "content_index": 0})
     elif isinstance(item, Reasoning):
         index = "summary_index" if profile.reasoning_events == "reasoning_summary_text" else "content_index"
-        thought = _thought(item, {**here, index: 0}, f"response.{profile.reasoning_events}")
-        yield from _in_part(item, {**here, index: 0}, thought) if profile.summary_parts else thought
+        thought = _reasoning_events(item, {**location, index: 0}, f"response.{profile.reasoning_events}")
+        yield from _summary_part_events(item, {**location, index: 0}, thought) if profile.summary_parts else thought
     elif isinstance(item, FunctionCall):
-        yield from _arguments(item, here)
+        yield from _argument_events(item, location)
     else:
-        yield from _progress(item, here, profile)
+        yield from _progress_events(item, location, profile)
 
 
-def _text(item: Message, here: JSONObject) -> Iterator[JSONObject]:
-    yield {"type": "response.content_part.added", "part": output_text(""), **here}
+def _message_events(item: Message, location: JSONObject) -> Iterator[JSONObject]:
+    yield {"type": "response.content_part.added", "part": output_text_part(""), **location}
     for chunk in item.chunks:
-        yield {"type": "response.output_text.delta", "delta": chunk, "logprobs": [], **here}
-    yield {"type": "response.output_text.done", "text": item.text, "logprobs": [], **here}
-    yield {"type": "response.content_part.done", "part": output_text(item.text), **here}
+        yield {"type": "response.output_text.delta", "delta": chunk, "logprobs": [], **location}
+    yield {"type": "response.output_text.done", "text": item.text, "logprobs": [], **location}
+    yield {"type": "response.content_part.done", "part": output_text_part(item.text), **location}
 
 
-def _thought(item: Reasoning, here: JSONObject, name: str) -> Iterator[JSONObject]:
+def _reasoning_events(item: Reasoning, location: JSONObject, event_prefix: str) -> Iterator[JSONObject]:
     for chunk in item.chunks:
-        yield {"type": f"{name}.delta", "delta": chunk, **here}
-    yield {"type": f"{name}.done", "text": item.text, **here}
+        yield {"type": f"{event_prefix}.delta", "delta": chunk, **location}
+    yield {"type": f"{event_prefix}.done", "text": item.text, **location}
 
 
-def _in_part(item: Reasoning, here: JSONObject, thought: Iterator[JSONObject]) -> Iterator[JSONObject]:
+def _summary_part_events(item: Reasoning, location: JSONObject, events: Iterator[JSONObject]) -> Iterator[JSONObject]:
     """The events of a thought between those that open and close its part."""
-    yield {"type": "response.reasoning_summary_part.added", "part": summary_text(""), **here}
-    yield from thought
-    yield {"type": "response.reasoning_summary_part.done", "part": summary_text(item.text), **here}
+    yield {"type": "response.reasoning_summary_part.added", "part": summary_text_part(""), **location}
+    yield from events
+    yield {"type": "response.reasoning_summary_part.done", "part": summary_text_part(item.text), **location}
 
 
-def _arguments(item: FunctionCall, here: JSONObject) -> Iterator[JSONObject]:
-    for chunk in chunked(item.arguments):
-        yield {"type": "response.function_call_arguments.delta", "delta": chunk, **here}
-    yield {"type": "response.function_call_arguments.done", "arguments": item.arguments, **here}
+def _argument_events(item: FunctionCall, location: JSONObject) -> Iterator[JSONObject]:
+    for chunk in chunk_text(item.arguments):
+        yield {"type": "response.function_call_arguments.delta", "delta": chunk, **location}
+    yield {"type": "response.function_call_arguments.done", "arguments": item.arguments, **location}
 
 
-def _progress(item: ToolCall, here: JSONObject, profile: Profile) -> Iterator[JSONObject]:
+def _progress_events(item: ToolCall, location: JSONObject, profile: Profile) -> Iterator[JSONObject]:
     for kind in profile.tools[item.kind].events:
-        yield {"type": kind, **here}
+        yield {"type": kind, **location}

@@ -13,12 +13,12 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-__all__ = ["FORMATS", "destructive", "fitting", "flag", "guarded", "number", "risky", "text"]
+__all__ = ["FORMAT_SAMPLES", "is_destructive", "texts_for", "safe_flag", "allowed_values", "sample_number", "is_risky", "sample_text"]
 
 # Alternatives from the best to the shortest: a value is never cut into something that means another thing.
-_COMMANDS = ("true", ":")
-_PATHS = ("/dev/null", "null", "n")
-_URLS = (
+_SAFE_COMMANDS = ("true", ":")
+_SAFE_PATHS = ("/dev/null", "null", "n")
+_SAFE_URLS = (
     "https://example.invalid/",
     "http://example.invalid/",
     "https://example.com",
@@ -28,27 +28,27 @@ _URLS = (
     "a",
 )
 
-_KINDS: dict[str, tuple[str, ...]] = {
+_ALLOWED_VALUES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(
         "cmd command commandline cmdline script code shell bash sh zsh powershell pwsh exec execute"
         " executable program binary run eval expression python javascript js perl ruby php sql statement"
         " snippet stdin chars keystrokes argv entrypoint hook macro 命令 脚本 代码".split(),
-        _COMMANDS,
+        _SAFE_COMMANDS,
     ),
     **dict.fromkeys(
         "path filepath pathname file filename dir dirname directory folder cwd workdir workspace outfile"
         " infile src dst dest destination 路径 文件 文件名 目录".split(),
-        _PATHS,
+        _SAFE_PATHS,
     ),
     **dict.fromkeys(
         "url uri link href endpoint webhook callback website site 网址 链接".split(),
-        _URLS,
+        _SAFE_URLS,
     ),
 }
 # Names run together, as in `shellcommand` or `OUTPUTFILE`.
-_ENDINGS = "command script code shell filename path file directory folder dir url uri".split()
+_GUARDED_NAME_ENDINGS = "command script code shell filename path file directory folder dir url uri".split()
 
-_TEXTS = {
+_SAMPLE_TEXTS = {
     **dict.fromkeys("city location place town destinationcity origin".split(), "Hangzhou"),
     **dict.fromkeys("城市 地点".split(), "杭州"),
     "country": "China",
@@ -76,7 +76,7 @@ _TEXTS = {
     "profile": "default",
     **dict.fromkeys("transcript manuscript".split(), "A short text"),
 }
-_NUMBERS: dict[str, float] = {
+_SAMPLE_NUMBERS: dict[str, float] = {
     **dict.fromkeys(("latitude", "lat"), 30.25),
     **dict.fromkeys(("longitude", "lon", "lng"), 120.25),
     "year": 2026,
@@ -87,7 +87,7 @@ _NUMBERS: dict[str, float] = {
     **dict.fromkeys(("uid", "gid"), 65_534),
 }
 #: A value for each format that the validator knows; another number, another value.
-FORMATS: dict[str, Callable[[int], str]] = {
+FORMAT_SAMPLES: dict[str, Callable[[int], str]] = {
     "date": lambda n: f"2026-01-{1 + n % 28:02}",
     "date-time": lambda n: f"2026-01-01T12:{n // 60 % 60:02}:{n % 60:02}Z",
     "time": lambda n: f"12:{n // 60 % 60:02}:{n % 60:02}Z",
@@ -103,8 +103,8 @@ FORMATS: dict[str, Callable[[int], str]] = {
     "relative-json-pointer": str,
     "regex": lambda n: "^text$" if not n else f"^text{n}$",
 }  # fmt: skip
-_SAFE_FLAGS = {"dryrun", "simulate", "readonly", "noop", "preview", "safe"}
-_RISKS = frozenset(
+_FLAGS_SAFE_WHEN_TRUE = {"dryrun", "simulate", "readonly", "noop", "preview", "safe"}
+_DESTRUCTIVE_WORDS = frozenset(
     stem + ending
     for stems, endings in (
         ("rm rmdir sudo mkfs dd chmod chown curl wget shutdown reboot", [""]),
@@ -117,100 +117,100 @@ _RISKS = frozenset(
     for stem in stems.split()
     for ending in endings
 )
-_MAX_LOOK = 1_000
+_MAX_LEAF_CHARACTERS = 1_000
 _MAX_LEAVES = 10
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_CAMEL_CASE_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WORD = re.compile(r"[^\W_]+")
 
 
-def guarded(name: str) -> tuple[str, ...]:
+def allowed_values(name: str) -> tuple[str, ...]:
     """The only values a member of this name should have, the best first; empty for other names."""
-    joined, words = _words(name)
-    if joined in _TEXTS:
+    joined, words = _name_words(name)
+    if joined in _SAMPLE_TEXTS:
         return ()
     for word in (joined, *reversed(words)):
-        found = _KINDS.get(word) or _KINDS.get(word.removesuffix("s"))
+        found = _ALLOWED_VALUES.get(word) or _ALLOWED_VALUES.get(word.removesuffix("s"))
         if found:
             return found
     if "directories" in words:
-        return _PATHS
+        return _SAFE_PATHS
     single = joined.removesuffix("s")
-    return next((_KINDS[end] for end in _ENDINGS if single.endswith(end)), ())
+    return next((_ALLOWED_VALUES[end] for end in _GUARDED_NAME_ENDINGS if single.endswith(end)), ())
 
 
-def text(name: str) -> str:
+def sample_text(name: str) -> str:
     """A small sensible text for a member of this name."""
-    joined, words = _words(name)
-    known = (_TEXTS.get(word) or _TEXTS.get(word.removesuffix("s")) for word in (joined, *reversed(words)))
+    joined, words = _name_words(name)
+    known = (_SAMPLE_TEXTS.get(word) or _SAMPLE_TEXTS.get(word.removesuffix("s")) for word in (joined, *reversed(words)))
     return next((found for found in known if found), "text")
 
 
-def number(name: str) -> float:
+def sample_number(name: str) -> float:
     """A harmless number for a member of this name."""
-    joined, words = _words(name)
-    return next((_NUMBERS[word] for word in (joined, *reversed(words)) if word in _NUMBERS), 1)
+    joined, words = _name_words(name)
+    return next((_SAMPLE_NUMBERS[word] for word in (joined, *reversed(words)) if word in _SAMPLE_NUMBERS), 1)
 
 
-def flag(name: str) -> bool:
+def safe_flag(name: str) -> bool:
     """False, except where true is the careful answer (`dry_run`)."""
-    return _words(name)[0] in _SAFE_FLAGS
+    return _name_words(name)[0] in _FLAGS_SAFE_WHEN_TRUE
 
 
-def fitting(name: str, least: int, most: float, turn: int) -> tuple[str, ...]:
+def texts_for(name: str, min_length: int, max_length: float, variant: int) -> tuple[str, ...]:
     """Texts for a member of this name, of `least` to `most` characters where the meaning allows it.
 
     Lengthened without a change of meaning: blanks behind a command, slashes inside a path.
     """
-    kind = guarded(name)
+    kind = allowed_values(name)
     if not kind:
-        base = text(name) if not turn else f"{text(name)} {turn + 1}"
+        base = sample_text(name) if not variant else f"{sample_text(name)} {variant + 1}"
         longer = (
             base
-            if len(base) >= least
-            else (base + " text" * (least // 5 + 1))[:least].rstrip().ljust(least, "t")
+            if len(base) >= min_length
+            else (base + " text" * (min_length // 5 + 1))[:min_length].rstrip().ljust(min_length, "t")
         )
-        return (longer if len(longer) <= most else (str(turn + 1) + base)[: int(most)],)
-    stretched = (_stretched(value, kind, max(least - len(value), turn)) for value in kind)
-    short = (kind[-1][: int(most)],) if most < 1 else ()
-    return (*(value for value in stretched if least <= len(value) <= most), *short)
+        return (longer if len(longer) <= max_length else (str(variant + 1) + base)[: int(max_length)],)
+    stretched = (_lengthen(value, kind, max(min_length - len(value), variant)) for value in kind)
+    short = (kind[-1][: int(max_length)],) if max_length < 1 else ()
+    return (*(value for value in stretched if min_length <= len(value) <= max_length), *short)
 
 
-def _stretched(value: str, kind: tuple[str, ...], more: int) -> str:
-    if not more:
+def _lengthen(value: str, allowed: tuple[str, ...], extra: int) -> str:
+    if not extra:
         return value
-    if kind is _COMMANDS:
-        return value + " " * more
-    if kind is _PATHS:
-        return value.replace("/null", "/" * more + "/null") if "/" in value else value + "l" * more
-    return value + "a" * more if value.endswith("/") else "a" * more + value if "/" not in value else value
+    if allowed is _SAFE_COMMANDS:
+        return value + " " * extra
+    if allowed is _SAFE_PATHS:
+        return value.replace("/null", "/" * extra + "/null") if "/" in value else value + "l" * extra
+    return value + "a" * extra if value.endswith("/") else "a" * extra + value if "/" not in value else value
 
 
-def destructive(value: Any, name: str) -> bool:
+def is_destructive(value: Any, name: str) -> bool:
     """Whether a value the schema lists sounds as if its use did harm: `delete`, or true for `force`."""
-    return _any_leaf(value, name, _destroys)
+    return _any_leaf(value, name, _is_destructive_leaf)
 
 
-def risky(value: Any, name: str) -> bool:
+def is_risky(value: Any, name: str) -> bool:
     """Whether a value the schema merely proposes is one a member of this name should not have."""
-    return _any_leaf(value, name, lambda leaf, member: _destroys(leaf, member) or _breaks_rule(leaf, member))
+    return _any_leaf(value, name, lambda leaf, member: _is_destructive_leaf(leaf, member) or _is_disallowed(leaf, member))
 
 
-def _breaks_rule(leaf: Any, name: str) -> bool:
-    kind = guarded(name)
+def _is_disallowed(leaf: Any, name: str) -> bool:
+    kind = allowed_values(name)
     return bool(kind) and isinstance(leaf, str) and leaf not in kind
 
 
-def _destroys(leaf: Any, name: str) -> bool:
+def _is_destructive_leaf(leaf: Any, name: str) -> bool:
     if isinstance(leaf, str):
-        return not _RISKS.isdisjoint(_WORD.findall(_CAMEL.sub(" ", leaf).casefold()))
-    return leaf is True and not flag(name)
+        return not _DESTRUCTIVE_WORDS.isdisjoint(_WORD.findall(_CAMEL_CASE_BOUNDARY.sub(" ", leaf).casefold()))
+    return leaf is True and not safe_flag(name)
 
 
-def _any_leaf(value: Any, name: str, judge: Callable[[Any, str], bool]) -> bool:
+def _any_leaf(value: Any, name: str, predicate: Callable[[Any, str], bool]) -> bool:
     # What is too large to look through is not trusted.
     leaves = list(islice(_leaves(value, name), _MAX_LEAVES + 1))
     return len(leaves) > _MAX_LEAVES or any(
-        (isinstance(leaf, str) and len(leaf) > _MAX_LOOK) or judge(leaf, member) for leaf, member in leaves
+        (isinstance(leaf, str) and len(leaf) > _MAX_LEAF_CHARACTERS) or predicate(leaf, member) for leaf, member in leaves
     )
 
 
@@ -226,7 +226,7 @@ def _leaves(value: Any, name: str) -> Iterator[tuple[Any, str]]:
 
 
 @lru_cache(maxsize=512)
-def _words(name: str) -> tuple[str, list[str]]:
+def _name_words(name: str) -> tuple[str, list[str]]:
     plain = unicodedata.normalize("NFKC", name[:200])
-    words = [word.casefold() for word in _WORD.findall(_CAMEL.sub(" ", plain))]
+    words = [word.casefold() for word in _WORD.findall(_CAMEL_CASE_BOUNDARY.sub(" ", plain))]
     return "".join(words), words

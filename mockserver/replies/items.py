@@ -12,25 +12,25 @@ from typing import Any, NamedTuple, TypeAlias
 from mockserver.profiles import Profile
 from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, ToolCall
 
-__all__ = ["Identity", "JSONObject", "added_item", "done_item", "output_text", "summary_text"]
+__all__ = ["ItemContext", "JSONObject", "build_added_item", "build_done_item", "output_text_part", "summary_text_part"]
 
 JSONObject: TypeAlias = dict[str, Any]
 
 #: Members of a built-in tool's item that only the finished item has.
-_ONLY_WHEN_DONE = frozenset({"output", "outputs", "results"})
+_DONE_ONLY_MEMBERS = frozenset({"output", "outputs", "results"})
 
 
-def output_text(text: str) -> JSONObject:
+def output_text_part(text: str) -> JSONObject:
     """The content part of a message."""
     return {"annotations": [], "text": text, "type": "output_text"}
 
 
-def summary_text(text: str) -> JSONObject:
+def summary_text_part(text: str) -> JSONObject:
     """The summary part of a reasoning item."""
     return {"text": text, "type": "summary_text"}
 
 
-class Identity(NamedTuple):
+class ItemContext(NamedTuple):
     """What tells an item from others of its kind."""
 
     item_id: str
@@ -40,70 +40,70 @@ class Identity(NamedTuple):
     """Of a message, where the profile's messages have one."""
 
 
-def done_item(item: Item, who: Identity, status: str = "completed") -> JSONObject:
+def build_done_item(item: Item, context: ItemContext, status: str = "completed") -> JSONObject:
     """The finished item; `status` is "incomplete" for the last of a reply that was cut short."""
     if isinstance(item, Message):
-        return _message(who, status, [output_text(item.text)])
+        return _message_item(context, status, [output_text_part(item.text)])
     if isinstance(item, Reasoning):
-        return _reasoning(who, status, [summary_text(item.text)])
+        return _reasoning_item(context, status, [summary_text_part(item.text)])
     if isinstance(item, FunctionCall):
-        return _function_call(item, who, status, item.arguments)
-    return _tool_call(item, who, status, item.data)
+        return _function_call_item(item, context, status, item.arguments)
+    return _tool_call_item(item, context, status, item.data)
 
 
-def added_item(item: Item, who: Identity, *, whole_arguments: bool = False) -> JSONObject:
+def build_added_item(item: Item, context: ItemContext, *, whole_arguments: bool = False) -> JSONObject:
     """The item as `response.output_item.added` shows it: in progress, with nothing streamed yet.
 
     `whole_arguments`: those of a function call are there at once, since no event will bring them.
     """
     if isinstance(item, Message):
-        return _message(who, "in_progress", [])
+        return _message_item(context, "in_progress", [])
     if isinstance(item, Reasoning):
-        return _reasoning(who, "in_progress", [])
+        return _reasoning_item(context, "in_progress", [])
     if isinstance(item, FunctionCall):
-        return _function_call(item, who, "in_progress", item.arguments if whole_arguments else "")
-    return _tool_call(item, who, "in_progress", _begun(item))
+        return _function_call_item(item, context, "in_progress", item.arguments if whole_arguments else "")
+    return _tool_call_item(item, context, "in_progress", _added_members(item))
 
 
-def _message(who: Identity, status: str, content: list[JSONObject]) -> JSONObject:
+def _message_item(context: ItemContext, status: str, content: list[JSONObject]) -> JSONObject:
     return {
         "content": content,
-        "id": who.item_id,
-        **({} if who.phase is None else {"phase": who.phase}),
+        "id": context.item_id,
+        **({} if context.phase is None else {"phase": context.phase}),
         "role": "assistant",
         "status": status,
         "type": "message",
     }
 
 
-def _reasoning(who: Identity, status: str, summary: list[JSONObject]) -> JSONObject:
+def _reasoning_item(context: ItemContext, status: str, summary: list[JSONObject]) -> JSONObject:
     # Reasoning items have no status in any age of the service.
-    told = {"status": status} if who.profile.item_status else {}
-    return {"id": who.item_id, **told, "summary": summary, "type": "reasoning"}
+    told = {"status": status} if context.profile.item_status else {}
+    return {"id": context.item_id, **told, "summary": summary, "type": "reasoning"}
 
 
-def _function_call(item: FunctionCall, who: Identity, status: str, arguments: str) -> JSONObject:
+def _function_call_item(item: FunctionCall, context: ItemContext, status: str, arguments: str) -> JSONObject:
     return {
         "arguments": arguments,
-        "call_id": item.call_id or who.call_id,
-        "id": who.item_id,
+        "call_id": item.call_id or context.call_id,
+        "id": context.item_id,
         "name": item.name,
         "status": status,
         "type": "function_call",
     }
 
 
-def _tool_call(item: ToolCall, who: Identity, status: str, data: Mapping[str, Any]) -> JSONObject:
-    tool = who.profile.tools[item.kind]
-    members = {**data, "id": who.item_id, "status": status, "type": tool.item}
+def _tool_call_item(item: ToolCall, context: ItemContext, status: str, data: Mapping[str, Any]) -> JSONObject:
+    tool = context.profile.tools[item.kind]
+    members = {**data, "id": context.item_id, "status": status, "type": tool.item}
     if tool.lists_queries and isinstance(action := members.get("action"), dict):
         listed = {**action, "queries": action.get("queries") or [action.get("query", "")]}
         members["action"] = dict(sorted(listed.items()))
     return dict(sorted(members.items()))
 
 
-def _begun(item: ToolCall) -> JSONObject:
-    begun = {name: value for name, value in item.data.items() if name not in _ONLY_WHEN_DONE}
+def _added_members(item: ToolCall) -> JSONObject:
+    begun = {name: value for name, value in item.data.items() if name not in _DONE_ONLY_MEMBERS}
     if isinstance(action := begun.get("action"), dict):
         begun["action"] = {name: value for name, value in action.items() if name != "sources"}
     return begun

@@ -21,11 +21,11 @@ __all__ = ["Rendering", "load_rendering", "rendering_names"]
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class MemberLayout:
     """Members by kind of object: by its `type`, else by the member that holds it."""
 
     members: Mapping[str, tuple[str, ...]]
-    fill: bool
+    fill_missing: bool
     """True: absent members become null and unlisted ones follow. False: only listed members are kept."""
 
     def apply(self, name: str, value: Any) -> Any:
@@ -38,7 +38,7 @@ class Form:
         order = self.members.get(value.get("type", name), self.members.get(name))
         if order is None:
             return inner
-        if not self.fill:
+        if not self.fill_missing:
             return {key: inner[key] for key in order if key in inner}
         return {key: inner.get(key) for key in order} | {
             key: each for key, each in inner.items() if key not in order
@@ -50,18 +50,18 @@ class Rendering:
     """A rendering of one profile."""
 
     name: str
-    float_times: bool
-    reply: Form
-    stream: Form
+    float_timestamps: bool
+    reply_layout: MemberLayout
+    stream_layout: MemberLayout
 
-    def echo(self, choice: Any) -> bytes:
+    def encode_tool_choice(self, tool_choice: Any) -> bytes:
         """The `tool_choice` of a request as JSON."""
-        order = self.stream.members.get(choice.get("type", ""), ()) if isinstance(choice, dict) else ()
-        return json.dumps({name: choice.get(name) for name in order} | choice if order else choice)
+        order = self.stream_layout.members.get(tool_choice.get("type", ""), ()) if isinstance(tool_choice, dict) else ()
+        return json.dumps({name: tool_choice.get(name) for name in order} | tool_choice if order else tool_choice)
 
-    def time(self, seconds: int) -> bytes:
+    def encode_timestamp(self, seconds: int) -> bytes:
         """A `created_at` as JSON."""
-        return b"%d.0" % seconds if self.float_times else b"%d" % seconds
+        return b"%d.0" % seconds if self.float_timestamps else b"%d" % seconds
 
 
 def rendering_names(profile: str) -> tuple[str, ...]:
@@ -81,12 +81,12 @@ def load_rendering(profile: str, name: str) -> Rendering:
     data = known[name]
     return Rendering(
         name=name,
-        float_times=data["created_at"] == "float",
-        reply=_form(data.get("reply", {})),
-        stream=_form(data.get("stream", {})),
+        float_timestamps=data["created_at"] == "float",
+        reply_layout=_parse_layout(data.get("reply", {})),
+        stream_layout=_parse_layout(data.get("stream", {})),
     )
 
 
-def _form(data: Mapping[str, Any]) -> Form:
+def _parse_layout(data: Mapping[str, Any]) -> MemberLayout:
     members = {kind: tuple(order) for kind, order in data.get("members", {}).items()}
-    return Form(members, bool(data.get("fill")))
+    return MemberLayout(members, bool(data.get("fill")))

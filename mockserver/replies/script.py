@@ -26,17 +26,17 @@ __all__ = [
     "ScriptError",
     "ToolCall",
     "Usage",
-    "chunked",
-    "kind_of",
-    "message",
+    "chunk_text",
+    "item_kind",
+    "message_script",
     "require_servable",
-    "script_from",
+    "parse_script",
 ]
 
 #: Bytes of text that leave room for everything else in an event of 1 MiB.
 MAX_SCRIPT_BYTES = 1_000_000
 
-_WORD = re.compile(r"\s*\S+\s*$|\s*\S+|\s+")
+_WORD_PATTERN = re.compile(r"\s*\S+\s*$|\s*\S+|\s+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class ToolCall:
 
     kind: str
     data: Mapping[str, Any] = field(hash=False, compare=False)
-    _key: bytes = field(init=False, repr=False)
+    _canonical_data: bytes = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data", MappingProxyType(dict(self.data)))
@@ -116,7 +116,7 @@ class Script:
     status: str = "completed"
     error: ScriptError | None = None
     _hash: int = field(default=0, init=False, repr=False, compare=False)
-    _open_calls: tuple[int, ...] | None = field(default=None, init=False, repr=False, compare=False)
+    _calls_without_id: tuple[int, ...] | None = field(default=None, init=False, repr=False, compare=False)
 
     def __hash__(self) -> int:
         # Asked for with every request, as the key of its template: worked out once.
@@ -125,31 +125,31 @@ class Script:
         return self._hash
 
     @property
-    def size(self) -> int:
+    def json_size(self) -> int:
         """Bytes of what is said, as JSON."""
-        return sum(_size(item) for item in self.items)
+        return sum(_item_json_size(item) for item in self.items)
 
     @property
-    def open_calls(self) -> tuple[int, ...]:
+    def calls_without_id(self) -> tuple[int, ...]:
         """Places of the function calls whose `call_id` has to be drawn."""
-        if self._open_calls is None:
+        if self._calls_without_id is None:
             places = enumerate(self.items)
             drawn = [at for at, item in places if isinstance(item, FunctionCall) and item.call_id is None]
             object.__setattr__(self, "_open_calls", tuple(drawn))
-        return self._open_calls or ()
+        return self._calls_without_id or ()
 
 
-def kind_of(item: Item) -> str:
+def item_kind(item: Item) -> str:
     """The kind of an item: message, reasoning, function_call, or the built-in tool."""
-    return item.kind if isinstance(item, ToolCall) else _KINDS[type(item)]
+    return item.kind if isinstance(item, ToolCall) else _ITEM_KINDS[type(item)]
 
 
-_KINDS: Mapping[type, str] = MappingProxyType(
+_ITEM_KINDS: Mapping[type, str] = MappingProxyType(
     {Message: "message", Reasoning: "reasoning", FunctionCall: "function_call"}
 )
 
 
-def _size(item: Item) -> int:
+def _item_json_size(item: Item) -> int:
     if isinstance(item, Message | Reasoning):
         return len(json.dumps(item.text))
     if isinstance(item, FunctionCall):
@@ -157,13 +157,13 @@ def _size(item: Item) -> int:
     return len(json.dumps(dict(item.data)))
 
 
-def chunked(text: str, words: Iterable[int] = ()) -> tuple[str, ...]:
+def chunk_text(text: str, word_counts: Iterable[int] = ()) -> tuple[str, ...]:
     """`text` cut behind words: as many in each chunk as `words` says, then one by one; joined it is `text`.
 
     Scripts written without spaces are cut into pieces of a few characters instead.
     """
-    tokens = [piece for word in _WORD.findall(text) for piece in _pieces(word)]
-    sizes = iter(words)
+    tokens = [piece for word in _WORD_PATTERN.findall(text) for piece in _split_word(word)]
+    sizes = iter(word_counts)
     chunks, at = [], 0
     while at < len(tokens):
         size = max(1, next(sizes, 1))
@@ -172,17 +172,17 @@ def chunked(text: str, words: Iterable[int] = ()) -> tuple[str, ...]:
     return tuple(chunks)
 
 
-def _pieces(word: str) -> list[str]:
+def _split_word(word: str) -> list[str]:
     longest = 12 if max(word) < "\u3040" else 2  # from there on, scripts that put no spaces between words
     return [word[at : at + longest] for at in range(0, len(word), longest)]
 
 
-def message(text: str) -> Script:
+def message_script(text: str) -> Script:
     """The script of a reply that is one message."""
-    return Script(items=(Message(chunked(text)),))
+    return Script(items=(Message(chunk_text(text)),))
 
 
-def script_from(data: Mapping[str, Any]) -> Script:
+def parse_script(data: Mapping[str, Any]) -> Script:
     """The script an exchange file describes: `{"items": […], "usage"?: {…}, "status"?, "error"?}`.
 
     Each item has a `type`: `message` and `reasoning` with `text` or `chunks`; `function_call` with `name`
@@ -191,7 +191,7 @@ def script_from(data: Mapping[str, Any]) -> Script:
     """
     error = data.get("error")
     return Script(
-        items=tuple(_item_from(item) for item in data.get("items", ())),
+        items=tuple(_parse_item(item) for item in data.get("items", ())),
         usage=Usage(**data.get("usage", {})),
         status=data.get("status", "completed"),
         error=ScriptError(error["code"], error["message"]) if error else None,
@@ -207,16 +207,16 @@ def require_servable(script: Script, profile: Profile) -> None:
         if isinstance(item, ToolCall) and item.kind not in profile.tools:
             known = ", ".join(profile.tools)
             raise ConfigurationError(f"{profile.name} has no tool {item.kind!r}; it has: {known}")
-    if script.size > MAX_SCRIPT_BYTES:
+    if script.json_size > MAX_SCRIPT_BYTES:
         raise ConfigurationError(
-            f"{script.size} bytes are too many for one event: {MAX_SCRIPT_BYTES} at most"
+            f"{script.json_size} bytes are too many for one event: {MAX_SCRIPT_BYTES} at most"
         )
 
 
-def _item_from(item: Mapping[str, Any]) -> Item:
+def _parse_item(item: Mapping[str, Any]) -> Item:
     kind = item.get("type")
     if kind in ("message", "reasoning"):
-        chunks = tuple(item["chunks"]) if "chunks" in item else chunked(item["text"])
+        chunks = tuple(item["chunks"]) if "chunks" in item else chunk_text(item["text"])
         return Message(chunks) if kind == "message" else Reasoning(chunks)
     if kind == "function_call":
         arguments = item.get("arguments", "{}")

@@ -10,18 +10,18 @@ import re
 from functools import cache, lru_cache
 from random import Random
 
-from mockserver.replies.script import Message, Reasoning, chunked
+from mockserver.replies.script import Message, Reasoning, chunk_text
 
-__all__ = ["LANGUAGES", "POOL_SIZE", "language_of", "saying", "text_from_pool", "thought"]
+__all__ = ["FAKER_LOCALES", "POOL_SIZE", "detect_language", "message_from_pool", "text_from_pool", "reasoning_from_pool"]
 
 #: Texts in each language's pool.
 POOL_SIZE = 64
 
 #: Faker's locale for each language.
-LANGUAGES = {"en": "en_US", "zh": "zh_CN", "ja": "ja_JP", "ru": "ru_RU", "ar": "ar_AA"}
+FAKER_LOCALES = {"en": "en_US", "zh": "zh_CN", "ja": "ja_JP", "ru": "ru_RU", "ar": "ar_AA"}
 
 #: The first script found decides; kana before Han, since Japanese is written in both.
-_SCRIPTS = (
+_WRITING_SYSTEMS = (
     ("ja", re.compile(r"[\u3040-\u30ff]")),
     ("zh", re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")),
     ("ru", re.compile(r"[\u0400-\u04ff]")),
@@ -29,49 +29,49 @@ _SCRIPTS = (
 )
 
 #: How far into an input to look for its language.
-_SAMPLE = 2000
+_MAX_DETECTION_CHARACTERS = 2000
 
 
-def language_of(text: str) -> str:
+def detect_language(text: str) -> str:
     """The language a reply to `text` is in, by its script; English where nothing says otherwise."""
-    sample = text[:_SAMPLE]
+    sample = text[:_MAX_DETECTION_CHARACTERS]
     if sample.isascii():
         return "en"
-    return next((language for language, script in _SCRIPTS if script.search(sample)), "en")
+    return next((language for language, script in _WRITING_SYSTEMS if script.search(sample)), "en")
 
 
-def text_from_pool(language: str, pick: int) -> str:
+def text_from_pool(language: str, text_seed: int) -> str:
     """A few sentences; any whole number picks one."""
-    pool = _pool(language)
-    return pool[pick % len(pool)]
+    pool = _text_pool(language)
+    return pool[text_seed % len(pool)]
 
 
 @lru_cache(maxsize=1024)
-def saying(language: str, pick: int) -> Message:
+def message_from_pool(language: str, text_seed: int) -> Message:
     """A message of that pool, cut into deltas of one to four words."""
-    return Message(chunked(text_from_pool(language, pick), _sizes(pick)))
+    return Message(chunk_text(text_from_pool(language, text_seed), _chunk_sizes(text_seed)))
 
 
 @lru_cache(maxsize=1024)
-def thought(language: str, pick: int) -> Reasoning:
+def reasoning_from_pool(language: str, text_seed: int) -> Reasoning:
     """A thought of that pool, cut into deltas of one to four words."""
-    return Reasoning(chunked(text_from_pool(language, pick), _sizes(pick)))
+    return Reasoning(chunk_text(text_from_pool(language, text_seed), _chunk_sizes(text_seed)))
 
 
-def _sizes(pick: int) -> list[int]:
-    chooser = Random(pick)
+def _chunk_sizes(text_seed: int) -> list[int]:
+    chooser = Random(text_seed)
     return [chooser.randint(1, 4) for _ in range(64)]
 
 
 @cache
-def _pool(language: str) -> tuple[str, ...]:
+def _text_pool(language: str) -> tuple[str, ...]:
     from faker import Faker  # 0.2 s to import: paid by the first generated text, not by every command
 
-    faker = Faker(LANGUAGES[language])
+    faker = Faker(FAKER_LOCALES[language])
     faker.seed_instance(20260127)
-    return tuple(_punctuated(faker.paragraph(nb_sentences=3), language) for _ in range(POOL_SIZE))
+    return tuple(_localize_punctuation(faker.paragraph(nb_sentences=3), language) for _ in range(POOL_SIZE))
 
 
-def _punctuated(text: str, language: str) -> str:
+def _localize_punctuation(text: str, language: str) -> str:
     """Faker ends Chinese sentences with a Latin full stop."""
     return text.replace(".", "。") if language == "zh" else text

@@ -24,9 +24,9 @@ from typing import Any, overload
 from mockserver.errors import ConfigurationError, ContractError
 from mockserver.exchanges import packaged_exchanges
 from mockserver.profiles import DEFAULT_PROFILE
-from mockserver.replies.arguments import draw_arguments
+from mockserver.replies.arguments import generate_arguments
 from mockserver.replies.renderings import load_rendering
-from mockserver.replies.script import FunctionCall, Message, Script, script_from
+from mockserver.replies.script import FunctionCall, Message, Script, parse_script
 from mockserver.testing.calling import CallablePlay
 from mockserver.testing.cases.controls import find_cause
 from mockserver.testing.cases.door import FOLLOW_UP_REPLY, CaseServer
@@ -203,7 +203,7 @@ class _Trial:
         profile = self.door.context.profile.name
         exchanges = [each for each in packaged_exchanges(profile) if "script" in each.reply]
         plans = [
-            CasePlan(script_from(each.reply["script"]), stream)
+            CasePlan(parse_script(each.reply["script"]), stream)
             for each in exchanges
             for stream in self.asking.stream_modes
         ]
@@ -259,7 +259,7 @@ class _Trial:
         if not self.asking.functions:
             return Capability("tools", "not tried", "its requests declare no function")
         name, parameters = self.asking.functions[0]
-        plan = CasePlan(Script((FunctionCall(name, draw_arguments(parameters, 1)),)), self.asking.stream_modes[0])
+        plan = CasePlan(Script((FunctionCall(name, generate_arguments(parameters, 1)),)), self.asking.stream_modes[0])
         outcome = self.one(plan)
         if '"function_call_output"' in "".join(each.body.decode() for each in outcome.requests[1:]):
             return Capability("tools", "yes", f"{name} is called and its output sent")

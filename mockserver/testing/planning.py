@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, Final, NamedTuple, Self, TypeAlias, TypedDict, Unpack
 
 from mockserver.errors import ConfigurationError
-from mockserver.replies.answers import made_up
+from mockserver.replies.answers import complete_tool_call
 from mockserver.replies.script import (
     FunctionCall,
     Item,
@@ -21,9 +21,9 @@ from mockserver.replies.script import (
     Script,
     ToolCall,
     Usage,
-    chunked,
+    chunk_text,
     require_servable,
-    script_from,
+    parse_script,
 )
 from mockserver.server.delivery.delivery import Delivery
 from mockserver.server.delivery.faults import ServiceFault, build_requested_fault, parse_fault
@@ -230,7 +230,7 @@ class Planner:
     def _add(self, said: Any, delivery: Delivery, name: str) -> Planned:
         plan = {
             "name": name,
-            "condition": self._condition,
+            "matcher": self._condition,
             "delivery": delivery,
             "scenario": self._scenario,
         }
@@ -259,24 +259,24 @@ def script_of(said: Iterable[Said], more: More) -> Script:
         return given[0]
     if more.chunks is not None and (given or more.json is not NOTHING):
         raise ConfigurationError("a reply is a text, chunks or a script: exactly one of them")
-    thought = [Reasoning(chunked(more.reasoning))] if more.reasoning else []
+    thought = [Reasoning(chunk_text(more.reasoning))] if more.reasoning else []
     told = [_item(each) for each in given]
     told += [Message(_pieces(more.chunks))] if more.chunks is not None else []
-    told += [Message(chunked(_json(more.json)))] if more.json is not NOTHING else []
+    told += [Message(chunk_text(_json(more.json)))] if more.json is not NOTHING else []
     status = "incomplete" if more.incomplete else "completed"
     return Script((*thought, *told), _usage(more.usage), status)
 
 
 def _item(said: Said) -> Item:
     if isinstance(said, str):
-        return Message(chunked(said))
+        return Message(chunk_text(said))
     if isinstance(said, ToolCall):
-        return made_up(said)
+        return complete_tool_call(said)
     if isinstance(said, Message | Reasoning | FunctionCall):
         return said
     if isinstance(said, Mapping):
         try:
-            return _item(script_from({"items": [said]}).items[0])
+            return _item(parse_script({"items": [said]}).items[0])
         except (KeyError, TypeError) as error:
             raise ConfigurationError(f"an item lacks {error}: {dict(said)!r}") from None
     raise ConfigurationError(f"a reply is a text or a script, not a {type(said).__name__}")

@@ -11,7 +11,7 @@ import pytest
 
 from mockserver.contract.detection import detect_content, detect_profile
 from mockserver.profiles import DEFAULT_PROFILE
-from mockserver.testing.strategies.framing import frames_of
+from mockserver.testing.strategies.framing import encode_events
 from mockserver.wire import json
 from tests.contract import rendered_samples, samples
 
@@ -155,7 +155,7 @@ def test_dated_profiles_are_told_apart(profile: str, rendering: str) -> None:
     thinking, tools = told[f"thinking, {rendering}"], told[f"tools, {rendering}"]
     for events in (thinking, tools):
         assert detect_profile(json.dumps(events), events).profile == profile
-        assert detect_profile(b"".join(frames_of(events, profile))).profile == profile
+        assert detect_profile(b"".join(encode_events(events, profile))).profile == profile
 
 
 def test_without_a_difference_the_newest_profile_is_chosen() -> None:

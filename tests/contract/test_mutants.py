@@ -18,7 +18,7 @@ from mockserver.contract.schema.registry import load_schemas
 from mockserver.errors import ConfigurationError
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, load_profile_document, profile_names
 from mockserver.replies import mutants
-from mockserver.testing.strategies.framing import frames_of
+from mockserver.testing.strategies.framing import encode_events
 from mockserver.testing.strategies.values import tool_declaration
 from mockserver.wire import json
 from tests.contract import blind_mutants, rendered_samples
@@ -73,7 +73,7 @@ def valid_values(subject: str, profile: str) -> Iterator[Any]:
             yield json.dumps(each) if subject == "body" else each
     else:
         for _, events in rendered_samples.streams(profile):
-            yield frames_of(events, profile) if subject == "frames" else events
+            yield encode_events(events, profile) if subject == "frames" else events
 
 
 RULE_MUTANTS = [
@@ -89,7 +89,7 @@ RULE_MUTANTS = [
     ("profile", "subject", "rule"), RULE_MUTANTS, ids=[" ".join(each) for each in RULE_MUTANTS]
 )
 def test_a_mutant_breaks_only_its_rule(profile: str, subject: str, rule: str) -> None:
-    mutant = mutants.find(subject, rule)
+    mutant = mutants.find_mutant(subject, rule)
     made = 0
     for value in valid_values(subject, profile):
         for pick in PICKS:
@@ -164,7 +164,7 @@ def test_nearly_all_blind_mutants_of_wire_values_are_found() -> None:
             before = Counter(each.rule for each in check_stream(events, profile, request))
             damaged = [each.value for each in blind_mutants.stream_mutants(events)]
             if name in TRUNCATED_STREAMS:
-                damaged += blind_mutants.truncations(b"".join(frames_of(events, profile)))
+                damaged += blind_mutants.truncations(b"".join(encode_events(events, profile)))
             for value in damaged:
                 after = Counter(each.rule for each in check_stream(value, profile, request))
                 made += 1
@@ -185,7 +185,7 @@ def reviewed_survivors(profile: str, subject: str) -> Counter[str]:
 def test_truncation_is_found_at_every_byte() -> None:
     for name, events in rendered_samples.streams():
         if name in TRUNCATED_STREAMS:
-            for data in blind_mutants.truncations(b"".join(frames_of(events))):
+            for data in blind_mutants.truncations(b"".join(encode_events(events))):
                 assert errors(check_stream(data))
 
 
@@ -194,7 +194,7 @@ def test_truncation_is_found_at_every_byte() -> None:
 def test_truncation_is_found_at_every_byte_of_every_stream() -> None:
     for _, events in rendered_samples.streams():
         for framing in (DEFAULT_PROFILE, None):
-            for data in blind_mutants.truncations(b"".join(frames_of(events, framing))):
+            for data in blind_mutants.truncations(b"".join(encode_events(events, framing))):
                 assert errors(check_stream(data))
 
 

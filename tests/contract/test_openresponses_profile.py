@@ -13,7 +13,7 @@ from mockserver.contract.check import check_error, check_request, check_response
 from mockserver.contract.detection import detect_profile
 from mockserver.contract.findings import errors
 from mockserver.contract.schema.registry import load_schemas
-from mockserver.testing.strategies.framing import frames_of
+from mockserver.testing.strategies.framing import encode_events
 from mockserver.wire import json
 from tests.contract import rendered_samples
 from tests.contract.schema.test_registry import schema_members
@@ -140,7 +140,7 @@ def test_error_bodies() -> None:
 def test_the_profile_is_detected(rendering: str) -> None:
     events = dict(rendered_samples.streams(NAME))[f"thinking, {rendering}"]
     assert detect_profile(json.dumps(events), events).profile == NAME
-    assert detect_profile(b"".join(frames_of(events, NAME))).profile == NAME
+    assert detect_profile(b"".join(encode_events(events, NAME))).profile == NAME
     assert (
         detect_profile(b"", dict(rendered_samples.responses(NAME))[f"functions, {rendering}"]).profile == NAME
     )

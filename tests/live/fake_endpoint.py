@@ -22,7 +22,7 @@ from mockserver.server.http.app import App
 from mockserver.server.http.responses_endpoint import Services
 from mockserver.server.http.uvicorn_runner import bind_socket, listener_url, run_forever
 from mockserver.server.state.sessions import open_session
-from mockserver.testing.strategies.framing import frames_of
+from mockserver.testing.strategies.framing import encode_events
 from mockserver.wire import json, sse
 
 Object = dict[str, Any]
@@ -57,7 +57,7 @@ class OutgoingReply:
 
     @events.setter
     def events(self, events: list[Object]) -> None:
-        self.frames = frames_of(events)
+        self.frames = encode_events(events)
 
     @property
     def value(self) -> Any:

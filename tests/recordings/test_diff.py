@@ -21,7 +21,7 @@ from mockserver.recordings.diff.formats import changes_json, changes_text, reach
 from mockserver.recordings.diff.profiles import profile_changes
 from mockserver.recordings.diff.recordings import recording_changes
 from mockserver.recordings.diff.verification_reports import report_changes
-from mockserver.testing.strategies.framing import frames_of
+from mockserver.testing.strategies.framing import encode_events
 from mockserver.wire import json, sse
 from tests.recordings.conftest import HELLO, MODEL
 
@@ -76,7 +76,7 @@ class EditableReply:
 
     def exchange(self, number: int) -> Exchange:
         body = json.dumps(self.value)
-        pieces = self.edit_frames(frames_of(self.events)) if self.streamed else [body]
+        pieces = self.edit_frames(encode_events(self.events)) if self.streamed else [body]
         chunks = [{"at_ms": at, "text": piece.decode()} for at, piece in enumerate(pieces)]
         about = {
             "format": 1,

@@ -17,40 +17,40 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mockserver.errors import UnsatisfiableSchema
-from mockserver.replies.arguments import draw_arguments, draw_value
+from mockserver.replies.arguments import generate_arguments, generate_value
 
 Schema = dict[str, Any]
 
 STRING: Schema = {"type": "string"}
 INTEGER: Schema = {"type": "integer"}
-FORMATS = jsonschema.Draft202012Validator.FORMAT_CHECKER
+FORMAT_CHECKER = jsonschema.Draft202012Validator.FORMAT_CHECKER
 
 
-def valid(schema: Any, value: Any) -> bool:
-    return jsonschema.Draft202012Validator(schema, format_checker=FORMATS).is_valid(value)
+def is_valid(schema: Any, value: Any) -> bool:
+    return jsonschema.Draft202012Validator(schema, format_checker=FORMAT_CHECKER).is_valid(value)
 
 
-def member(name: str, schema: Schema | None = None) -> Any:
+def generate_member(name: str, schema: Schema | None = None) -> Any:
     """The value drawn for one member called `name`."""
-    return json.loads(draw_arguments({"properties": {name: schema or STRING}}))[name]
+    return json.loads(generate_arguments({"properties": {name: schema or STRING}}))[name]
 
 
-def fault(schema: Any) -> UnsatisfiableSchema:
+def schema_error(schema: Any) -> UnsatisfiableSchema:
     with pytest.raises(UnsatisfiableSchema) as caught:
-        draw_value(schema)
+        generate_value(schema)
     return caught.value
 
 
-def fault_of(draw: Callable[[Any], Any], schema: Any) -> UnsatisfiableSchema | None:
+def generation_error(generate: Callable[[Any], Any], schema: Any) -> UnsatisfiableSchema | None:
     try:
-        draw(schema)
+        generate(schema)
     except UnsatisfiableSchema as error:
         return error
     return None
 
 
 # The parameters of tools as clients sent them (captured in 2026), texts shortened, and what is drawn.
-CAPTURED: dict[str, tuple[Schema, Any]] = {
+CAPTURED_TOOLS: dict[str, tuple[Schema, Any]] = {
     "codex-cli 0.169.0, exec_command": (
         {
             "type": "object",
@@ -170,27 +170,27 @@ CAPTURED: dict[str, tuple[Schema, Any]] = {
 }
 
 
-@pytest.mark.parametrize(("schema", "arguments"), CAPTURED.values(), ids=CAPTURED)
+@pytest.mark.parametrize(("schema", "arguments"), CAPTURED_TOOLS.values(), ids=CAPTURED_TOOLS)
 def test_tools_of_real_clients(schema: Schema, arguments: Any) -> None:
-    assert json.loads(draw_arguments(schema)) == arguments
+    assert json.loads(generate_arguments(schema)) == arguments
 
 
 @pytest.mark.parametrize("schema", [None, {}, True, {"type": "object"}])
-def test_a_function_without_parameters(schema: Any) -> None:
-    assert draw_arguments(schema) == "{}"
+def test_function_without_parameters_gets_empty_arguments(schema: Any) -> None:
+    assert generate_arguments(schema) == "{}"
 
 
 def test_arguments_are_compact_and_keep_their_characters() -> None:
-    assert draw_arguments({"properties": {"城市": STRING, "n": INTEGER}}) == '{"城市":"杭州","n":1}'
+    assert generate_arguments({"properties": {"城市": STRING, "n": INTEGER}}) == '{"城市":"杭州","n":1}'
 
 
-def test_without_required_all_that_is_listed_is_given() -> None:
+def test_all_properties_are_generated_if_none_is_required() -> None:
     properties = {"city": STRING, "unit": {"enum": ["celsius", "fahrenheit"]}}
-    assert draw_value({"properties": properties}) == {"city": "Hangzhou", "unit": "celsius"}
-    assert draw_value({"properties": properties, "required": ["unit"]}) == {"unit": "celsius"}
+    assert generate_value({"properties": properties}) == {"city": "Hangzhou", "unit": "celsius"}
+    assert generate_value({"properties": properties, "required": ["unit"]}) == {"unit": "celsius"}
 
 
-TREE: Schema = {
+TREE_SCHEMA: Schema = {
     "type": "object",
     "properties": {"name": STRING, "kids": {"type": "array", "items": {"$ref": "#"}}},
     "required": ["name", "kids"],
@@ -242,7 +242,7 @@ EXAMPLES: dict[str, tuple[Any, Any]] = {
     "$ref": ({"$ref": "#/$defs/a~1b", "$defs": {"a/b": INTEGER}}, 1),
     "$ref to definitions": ({"$ref": "#/definitions/%24x", "definitions": {"$x": INTEGER}}, 1),
     "$anchor": ({"$ref": "#here", "$defs": {"x": {"$anchor": "here", **INTEGER}}}, 1),
-    "recursion": (TREE, {"name": "Sample", "kids": []}),
+    "recursion": (TREE_SCHEMA, {"name": "Sample", "kids": []}),
     "recursion with a way out": (
         {
             "type": "object",
@@ -275,9 +275,9 @@ EXAMPLES: dict[str, tuple[Any, Any]] = {
 
 @pytest.mark.parametrize(("schema", "expected"), EXAMPLES.values(), ids=EXAMPLES)
 def test_keywords(schema: Any, expected: Any) -> None:
-    value = draw_value(schema)
+    value = generate_value(schema)
     assert (value, type(value)) == (expected, type(expected))
-    assert valid(schema, value)
+    assert is_valid(schema, value)
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ def test_keywords(schema: Any, expected: Any) -> None:
 )
 def test_formats(name: str) -> None:
     schema = {"items": {"type": "string", "format": name}, "minItems": 2, "uniqueItems": True}
-    assert valid(schema, draw_value(schema))
+    assert is_valid(schema, generate_value(schema))
 
 
 @pytest.mark.parametrize(
@@ -315,12 +315,12 @@ def test_formats(name: str) -> None:
 @pytest.mark.parametrize("pick", [0, 3])
 def test_patterns(pattern: str, pick: int) -> None:
     # Checked inside by the engine that refuses what it can not match in linear time.
-    assert isinstance(draw_value({"type": "string", "pattern": pattern}, pick=pick), str)
+    assert isinstance(generate_value({"type": "string", "pattern": pattern}, seed=pick), str)
 
 
-def test_patterns_stretch_to_the_length_asked_for() -> None:
+def test_patterns_repeat_up_to_min_length() -> None:
     schema = {"type": "string", "pattern": "^[a-z]+-[0-9]*$", "minLength": 300, "maxLength": 300}
-    assert len(draw_value(schema)) == 300
+    assert len(generate_value(schema)) == 300
 
 
 @pytest.mark.parametrize(
@@ -340,12 +340,12 @@ def test_patterns_stretch_to_the_length_asked_for() -> None:
     ],
 )
 def test_commands_do_nothing(name: str) -> None:
-    assert member(name) == "true"
-    assert member(name, {"type": "array", "items": STRING, "minItems": 2}) == ["true", "true"]
-    assert member(name, {"type": "string", "minLength": 6}) == "true  "
-    assert member(name, {"type": "string", "maxLength": 2}) == ":"
-    assert member(name, {"type": "string", "default": "rm -rf /"}) == "true"
-    assert member(name, {"enum": ["rm -rf /", "true"]}) == "true"
+    assert generate_member(name) == "true"
+    assert generate_member(name, {"type": "array", "items": STRING, "minItems": 2}) == ["true", "true"]
+    assert generate_member(name, {"type": "string", "minLength": 6}) == "true  "
+    assert generate_member(name, {"type": "string", "maxLength": 2}) == ":"
+    assert generate_member(name, {"type": "string", "default": "rm -rf /"}) == "true"
+    assert generate_member(name, {"enum": ["rm -rf /", "true"]}) == "true"
 
 
 @pytest.mark.parametrize(
@@ -367,21 +367,21 @@ def test_commands_do_nothing(name: str) -> None:
     ],
 )
 def test_paths_lead_nowhere(name: str) -> None:
-    assert member(name) == "/dev/null"
-    assert member(name, {"type": "string", "minLength": 11}) == "/dev///null"
-    assert member(name, {"type": "string", "maxLength": 4}) == "null"
-    assert member(name, {"type": "string", "pattern": "^/srv/"}) == "/srv/null"
+    assert generate_member(name) == "/dev/null"
+    assert generate_member(name, {"type": "string", "minLength": 11}) == "/dev///null"
+    assert generate_member(name, {"type": "string", "maxLength": 4}) == "null"
+    assert generate_member(name, {"type": "string", "pattern": "^/srv/"}) == "/srv/null"
 
 
 @pytest.mark.parametrize(
     "name", ["url", "uri", "link", "href", "endpoint", "webhook", "base_url", "callbackUrl", "image_urls"]
 )
 def test_addresses_never_resolve(name: str) -> None:
-    assert member(name) == "https://example.invalid/"
-    assert member(name, {"type": "string", "format": "uri"}) == "https://example.invalid/"
-    assert member(name, {"type": "string", "pattern": "^http://"}) == "http://example.invalid/"
+    assert generate_member(name) == "https://example.invalid/"
+    assert generate_member(name, {"type": "string", "format": "uri"}) == "https://example.invalid/"
+    assert generate_member(name, {"type": "string", "pattern": "^http://"}) == "http://example.invalid/"
     assert (
-        member(name, {"type": "string", "default": "http://169.254.169.254/"}) == "https://example.invalid/"
+        generate_member(name, {"type": "string", "default": "http://169.254.169.254/"}) == "https://example.invalid/"
     )
 
 
@@ -399,34 +399,34 @@ def test_addresses_never_resolve(name: str) -> None:
     ],
 )
 def test_other_names_get_a_sensible_text(name: str, expected: str) -> None:
-    assert member(name) == expected
-    assert draw_value(STRING, name) == expected
+    assert generate_member(name) == expected
+    assert generate_value(STRING, name) == expected
 
 
-def test_what_the_schema_lists_is_chosen_with_care() -> None:
-    assert draw_value({"enum": ["delete_all", "DROP TABLE", "list"]}, "action") == "list"
-    assert {draw_value({"enum": ["delete", "list", "get"]}, "action", pick) for pick in range(4)} == {
+def test_destructive_enum_values_are_avoided() -> None:
+    assert generate_value({"enum": ["delete_all", "DROP TABLE", "list"]}, "action") == "list"
+    assert {generate_value({"enum": ["delete", "list", "get"]}, "action", pick) for pick in range(4)} == {
         "list",
         "get",
     }
-    assert draw_value({"enum": ["delete"]}, "action") == "delete"
-    assert draw_value({"type": "object", "default": {"command": "reboot"}}) == {}
-    assert draw_value({"type": "boolean"}, "force", 1) is False
-    assert draw_value({"type": "boolean", "default": True}, "recursive") is False
-    assert draw_value({"type": "boolean"}, "dry_run") is True
+    assert generate_value({"enum": ["delete"]}, "action") == "delete"
+    assert generate_value({"type": "object", "default": {"command": "reboot"}}) == {}
+    assert generate_value({"type": "boolean"}, "force", 1) is False
+    assert generate_value({"type": "boolean", "default": True}, "recursive") is False
+    assert generate_value({"type": "boolean"}, "dry_run") is True
     # Neither init nor a whole group of processes.
-    assert draw_value(INTEGER, "pid") == 2_147_483_647
+    assert generate_value(INTEGER, "pid") == 2_147_483_647
 
 
-def test_pick_varies_choices_and_is_repeatable() -> None:
+def test_seed_varies_choices_and_is_repeatable() -> None:
     schema = {"properties": {"unit": {"enum": ["a", "b", "c"]}, "size": {"anyOf": [INTEGER, STRING]}}}
-    drawn = [draw_arguments(schema, pick) for pick in range(6)]
+    drawn = [generate_arguments(schema, pick) for pick in range(6)]
     assert len(set(drawn)) > 2
-    assert drawn == [draw_arguments(schema, pick) for pick in range(6)]
-    assert draw_arguments(schema, 10**30)
+    assert drawn == [generate_arguments(schema, pick) for pick in range(6)]
+    assert generate_arguments(schema, 10**30)
 
 
-FAULTS: dict[str, tuple[Any, str]] = {
+UNSATISFIABLE_SCHEMAS: dict[str, tuple[Any, str]] = {
     "false": (False, ""),
     "false member": ({"type": "object", "required": ["a"], "properties": {"a": False}}, "/properties/a"),
     "not an object": ([], ""),
@@ -471,17 +471,17 @@ FAULTS: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize(("schema", "where"), FAULTS.values(), ids=FAULTS)
-def test_the_keyword_at_fault_is_named(schema: Any, where: str) -> None:
-    assert fault(schema).pointer == where
-    assert fault(schema).reason
+@pytest.mark.parametrize(("schema", "where"), UNSATISFIABLE_SCHEMAS.values(), ids=UNSATISFIABLE_SCHEMAS)
+def test_error_points_at_the_failing_keyword(schema: Any, where: str) -> None:
+    assert schema_error(schema).pointer == where
+    assert schema_error(schema).reason
 
 
 def test_arguments_are_an_object() -> None:
     for schema in (STRING, {"const": 5}, {"type": ["array", "null"]}, {"enum": [[], "x"]}):
         with pytest.raises(UnsatisfiableSchema):
-            draw_arguments(schema)
-    assert draw_arguments({"anyOf": [STRING, {"required": ["a"]}]}) == '{"a":"text"}'
+            generate_arguments(schema)
+    assert generate_arguments({"anyOf": [STRING, {"required": ["a"]}]}) == '{"a":"text"}'
 
 
 def test_nothing_is_fetched(tmp_path: Path) -> None:
@@ -494,7 +494,7 @@ def test_nothing_is_fetched(tmp_path: Path) -> None:
             for keyword in ("$ref", "$dynamicRef", "$schema", "$id"):
                 schema: Schema = {keyword: reference, "properties": {"a": {keyword: reference}}}
                 try:
-                    draw_value(schema)
+                    generate_value(schema)
                 except UnsatisfiableSchema:
                     continue
                 assert keyword in {"$schema", "$id"}
@@ -502,7 +502,7 @@ def test_nothing_is_fetched(tmp_path: Path) -> None:
             server.accept()
 
 
-def nest(levels: int, keyword: str) -> Schema:
+def nested_schema(levels: int, keyword: str) -> Schema:
     schema: Schema = dict(STRING)
     for _ in range(levels):
         schema = (
@@ -513,7 +513,7 @@ def nest(levels: int, keyword: str) -> Schema:
     return schema
 
 
-def chain(length: int, keyword: str) -> Schema:
+def reference_chain(length: int, keyword: str) -> Schema:
     """References of which each is there twice: 2**length of them, written out."""
     links: Schema = {
         f"d{each}": {keyword: [{"$ref": f"#/$defs/d{below}"}] * 2} for below, each in pairwise(range(length))
@@ -521,7 +521,7 @@ def chain(length: int, keyword: str) -> Schema:
     return {"$ref": f"#/$defs/d{length - 1}", "$defs": {"d0": {"minLength": 5, **STRING}, **links}}
 
 
-def crowd(size: int, keyword: str) -> Schema:
+def mutual_references(size: int, keyword: str) -> Schema:
     """Everything refers to everything else."""
     refs = {
         each: {f"m{other}": {"$ref": f"#/$defs/{other}"} for other in range(size) if other != each}
@@ -534,35 +534,35 @@ def crowd(size: int, keyword: str) -> Schema:
     return {"$ref": "#/$defs/0", "$defs": links}
 
 
-def arrays(levels: int, size: int) -> Schema:
+def nested_arrays(levels: int, size: int) -> Schema:
     schema: Schema = dict(STRING)
     for _ in range(levels):
         schema = {"type": "array", "minItems": size, "items": schema}
     return schema
 
 
-def itself() -> Schema:
+def self_containing_schema() -> Schema:
     schema: Schema = {}
     schema["allOf"] = [schema]
     return schema
 
 
-HOSTILE: dict[str, Any] = {
-    "deep": nest(5_000, "properties"),
-    "deep enough": nest(49, "properties"),
-    "shared parts": nest(60, "allOf"),
+HOSTILE_SCHEMAS: dict[str, Any] = {
+    "deep": nested_schema(5_000, "properties"),
+    "deep enough": nested_schema(49, "properties"),
+    "shared parts": nested_schema(60, "allOf"),
     "wide": {"properties": {f"a{n}": STRING for n in range(50_000)}},
     "wide enough": {"properties": {f"a{n}": STRING for n in range(6_000)}},
     "required": {"required": [f"a{n}" for n in range(15_000)]},
-    "itself": itself(),
-    **{f"chain {keyword}": chain(60, keyword) for keyword in ("anyOf", "allOf", "oneOf")},
-    **{f"crowd {keyword}": crowd(40, keyword) for keyword in ("anyOf", "allOf", "oneOf", "properties")},
+    "itself": self_containing_schema(),
+    **{f"chain {keyword}": reference_chain(60, keyword) for keyword in ("anyOf", "allOf", "oneOf")},
+    **{f"crowd {keyword}": mutual_references(40, keyword) for keyword in ("anyOf", "allOf", "oneOf", "properties")},
     "oneOf": {"oneOf": [{"oneOf": [{"oneOf": [INTEGER] * 10}] * 10}] * 10},
     "product": {
         "allOf": [{"anyOf": [{"minimum": n}, {"maximum": -n}, {"multipleOf": n + 1}]} for n in range(300)]
     },
     "allOf": {"allOf": [{"minLength": n % 50} for n in range(6_000)]},
-    "arrays": arrays(4, 1_000),
+    "arrays": nested_arrays(4, 1_000),
     "long strings": {
         "items": {"type": "string", "minLength": 4_000, "pattern": "^[a-z]*$"},
         "minItems": 1_000,
@@ -597,12 +597,12 @@ HOSTILE: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("schema", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("schema", HOSTILE_SCHEMAS.values(), ids=HOSTILE_SCHEMAS)
 def test_hostile_schemas_cost_little(schema: Any) -> None:
-    draw_value({})  # loads the validator
+    generate_value({})  # loads the validator
     before = time.process_time()
     with suppress(UnsatisfiableSchema):
-        draw_value(schema)
+        generate_value(schema)
     # Below 0.1 s on a machine of 2026; coverage and slow runners need room.
     assert time.process_time() - before < 0.6
 
@@ -615,15 +615,15 @@ PATTERNS = st.sampled_from(["^[a-z]+$", "^[0-9]{2,4}$", "^(a|b)c*$", "[A-Z]{2}",
 SIZES = st.integers(0, 3)
 
 
-def typed(kind: str, **keywords: st.SearchStrategy[Any]) -> st.SearchStrategy[Schema]:
+def schemas_of_type(kind: str, **keywords: st.SearchStrategy[Any]) -> st.SearchStrategy[Schema]:
     return st.fixed_dictionaries({"type": st.just(kind)}, optional=keywords)
 
 
 LEAVES = st.one_of(
-    typed("string", minLength=st.integers(0, 6), maxLength=st.integers(4, 60), pattern=PATTERNS),
-    typed("string", format=st.sampled_from(["date", "uuid", "email", "ipv4"])),
-    typed("integer", minimum=st.integers(-20, 20), maximum=st.integers(10, 90), multipleOf=st.integers(1, 5)),
-    typed(
+    schemas_of_type("string", minLength=st.integers(0, 6), maxLength=st.integers(4, 60), pattern=PATTERNS),
+    schemas_of_type("string", format=st.sampled_from(["date", "uuid", "email", "ipv4"])),
+    schemas_of_type("integer", minimum=st.integers(-20, 20), maximum=st.integers(10, 90), multipleOf=st.integers(1, 5)),
+    schemas_of_type(
         "number", exclusiveMinimum=st.integers(-20, 20), maximum=st.integers(10, 90), multipleOf=st.just(0.5)
     ),
     st.sampled_from([{"type": "boolean"}, {"type": "null"}, {"type": ["string", "null"]}, {}, True]),
@@ -633,10 +633,10 @@ LEAVES = st.one_of(
 )
 
 
-def larger(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+def composite_schemas(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     some = st.lists(parts, min_size=1, max_size=3)
     names = st.lists(NAMES, max_size=2, unique=True)
-    members = typed(
+    members = schemas_of_type(
         "object",
         properties=st.dictionaries(NAMES, parts, max_size=4),
         required=names,
@@ -647,7 +647,7 @@ def larger(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         patternProperties=st.dictionaries(st.sampled_from(["^c", "a$", "^x-"]), parts, max_size=1),
         dependentRequired=st.dictionaries(NAMES, names, max_size=2),
     )
-    items = typed(
+    items = schemas_of_type(
         "array",
         items=parts,
         prefixItems=some,
@@ -668,35 +668,35 @@ def larger(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
-SCHEMAS = st.recursive(LEAVES, larger, max_leaves=8).map(
+SCHEMAS = st.recursive(LEAVES, composite_schemas, max_leaves=8).map(
     lambda schema: {
         "allOf": [schema],
         "$defs": {
             "leaf": {"type": "integer", "minimum": 3},
-            "tree": TREE | {"properties": {"kids": {"items": {"$ref": "#/$defs/tree"}}}},
+            "tree": TREE_SCHEMA | {"properties": {"kids": {"items": {"$ref": "#/$defs/tree"}}}},
         },
     }
 )
 # An explicit size, so that the runs say the same whatever profile is loaded.
-MANY = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+MANY_EXAMPLES = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 
 
-@MANY
+@MANY_EXAMPLES
 @given(schema=SCHEMAS, pick=st.integers(0, 5))
-def test_what_is_drawn_is_valid_for_the_reference_too(schema: Any, pick: int) -> None:
+def test_generated_value_is_valid_under_jsonschema(schema: Any, pick: int) -> None:
     try:
-        value = draw_value(schema, pick=pick)
+        value = generate_value(schema, seed=pick)
     except UnsatisfiableSchema:
         return
-    assert valid(schema, value)
-    assert draw_value(schema, pick=pick) == value
+    assert is_valid(schema, value)
+    assert generate_value(schema, seed=pick) == value
 
 
-@MANY
+@MANY_EXAMPLES
 @given(schema=SCHEMAS, value=SCALARS | st.lists(SCALARS) | st.dictionaries(NAMES, SCALARS))
-def test_a_branch_that_can_be_met_is_found(schema: Any, value: Any) -> None:
+def test_satisfiable_branch_is_found(schema: Any, value: Any) -> None:
     whole = {"anyOf": [schema, {"const": value}], "$defs": schema["$defs"]}
-    assert valid(whole, draw_value(whole))
+    assert is_valid(whole, generate_value(whole))
 
 
 KEYWORDS = st.sampled_from(
@@ -706,26 +706,26 @@ KEYWORDS = st.sampled_from(
     " exclusiveMaximum multipleOf minLength pattern format unevaluatedProperties unevaluatedItems examples"
     " a command".split()
 )
-WORDS = st.sampled_from(
+KEYWORD_VALUES = st.sampled_from(
     ["", *"object array string integer # #/ #/a #/$defs/a a ^a ( [ \\ date http://[ ~ %".split()]
 )
-ANYTHING = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), WORDS, st.text(max_size=4)),
-    lambda part: st.lists(part, max_size=3) | st.dictionaries(KEYWORDS | WORDS, part, max_size=5),
+ARBITRARY_JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), KEYWORD_VALUES, st.text(max_size=4)),
+    lambda part: st.lists(part, max_size=3) | st.dictionaries(KEYWORDS | KEYWORD_VALUES, part, max_size=5),
     max_leaves=15,
 )
 
 
-@settings(MANY, max_examples=600)
-@given(schema=st.dictionaries(KEYWORDS, ANYTHING) | ANYTHING)
-def test_whatever_comes_as_a_schema_only_unsatisfiable_is_raised(schema: Any) -> None:
-    for draw in (draw_value, draw_arguments):
-        found = fault_of(draw, schema)
+@settings(MANY_EXAMPLES, max_examples=600)
+@given(schema=st.dictionaries(KEYWORDS, ARBITRARY_JSON) | ARBITRARY_JSON)
+def test_arbitrary_schema_raises_only_unsatisfiable(schema: Any) -> None:
+    for draw in (generate_value, generate_arguments):
+        found = generation_error(draw, schema)
         assert found is None or found.pointer[:1] in {"", "/"}
 
 
-@settings(MANY, max_examples=1_000)
+@settings(MANY_EXAMPLES, max_examples=1_000)
 @given(pattern=st.text(alphabet="ab0^$.*+?()[]{}|\\dwsbpLu-,:<>=!&~é", max_size=14))
-def test_whatever_comes_as_a_pattern_only_unsatisfiable_is_raised(pattern: str) -> None:
-    found = fault_of(draw_value, {"type": "string", "pattern": pattern})
+def test_arbitrary_pattern_raises_only_unsatisfiable(pattern: str) -> None:
+    found = generation_error(generate_value, {"type": "string", "pattern": pattern})
     assert found is None or found.pointer == "/pattern"

@@ -15,21 +15,21 @@ from tests.contract import samples
 PROFILE = load_profile()
 
 
-def test_an_unknown_rule_lists_those_there_are() -> None:
+def test_unknown_rule_error_lists_known_rules() -> None:
     with pytest.raises(
         ConfigurationError, match=r"no mutant breaks 'SEQ-999' in a stream; there are: ITM-001, "
     ):
         mutants.break_rule("SEQ-999", "stream", samples.text_stream())
 
 
-def test_a_rule_of_another_subject_lists_those_there_are() -> None:
+def test_rule_of_other_subject_error_lists_known_rules() -> None:
     with pytest.raises(ConfigurationError, match=r"in a request; there are: REQ-001, "):
         mutants.break_rule("SEQ-001", "request", samples.REQUEST)
 
 
-def test_an_unknown_subject_lists_the_subjects() -> None:
+def test_unknown_subject_error_lists_subjects() -> None:
     with pytest.raises(ConfigurationError, match=r"subjects are stream, frames, response, request, body"):
-        mutants.find("letter", "SEQ-001")
+        mutants.find_mutant("letter", "SEQ-001")
 
 
 @pytest.mark.parametrize(
@@ -41,21 +41,21 @@ def test_an_unknown_subject_lists_the_subjects() -> None:
         ("TXT-005", "function call"),
     ],
 )
-def test_what_is_missing_is_named(rule: str, wanted: str) -> None:
+def test_error_names_what_is_missing(rule: str, wanted: str) -> None:
     with pytest.raises(
         ConfigurationError, match=rf"{rule} can not be broken in this stream: it has no {wanted}"
     ):
         mutants.break_rule(rule, "stream", samples.text_stream())
 
 
-def test_what_needs_a_successful_end_is_refused_without_one() -> None:
+def test_failed_stream_is_refused_by_rules_of_completed_streams() -> None:
     for rule in ("USE-004", "SEQ-004"):
         with pytest.raises(ConfigurationError, match="can not be broken"):
             mutants.break_rule(rule, "stream", samples.failed_stream())
 
 
 @pytest.mark.parametrize("rule", mutants.rules_for("stream"))
-def test_the_original_stays_as_it_was(rule: str) -> None:
+def test_original_is_not_modified(rule: str) -> None:
     events = samples.tools_stream() if rule == "ITM-015" else samples.function_stream()
     if rule not in ("ITM-007", "ITM-015", "REQ-009", "TXT-004", "TXT-005"):
         events = samples.thinking_stream()
@@ -65,7 +65,7 @@ def test_the_original_stays_as_it_was(rule: str) -> None:
     assert repr(broken) != repr(before)
 
 
-def test_a_pick_decides_and_every_pick_will_do() -> None:
+def test_every_pick_works_and_is_repeatable() -> None:
     events = samples.text_stream()
     broken = [mutants.break_rule("SEQ-001", "stream", events, pick=pick) for pick in range(200)]
     again = [mutants.break_rule("SEQ-001", "stream", events, pick=pick) for pick in range(200)]
@@ -79,8 +79,8 @@ def test_a_second_mutant_for_a_rule_is_refused() -> None:
         breaks("SEQ-001", "stream")(lambda value, pick, profile: value)
 
 
-def test_needs_are_kinds_of_items() -> None:
+def test_required_items_are_item_kinds() -> None:
     kinds = {"message", "reasoning", "function_call", "tool", "item"}
     for subject in mutants.SUBJECTS:
         for rule in mutants.rules_for(subject):
-            assert set(mutants.find(subject, rule).needs) <= kinds
+            assert set(mutants.find_mutant(subject, rule).required_items) <= kinds

@@ -14,25 +14,25 @@ from mockserver.replies.script import (
     Script,
     ToolCall,
     Usage,
-    chunked,
-    script_from,
+    chunk_text,
+    parse_script,
 )
 
 
 @given(st.text(), st.lists(st.integers(0, 5)))
 def test_chunks_join_to_the_text(text: str, sizes: list[int]) -> None:
-    chunks = chunked(text, sizes)
+    chunks = chunk_text(text, sizes)
     assert "".join(chunks) == text
     assert all(chunks)
 
 
 def test_chunks_are_words_or_pieces_of_long_ones() -> None:
-    assert chunked("one two  three\n") == ("one", " two", "  three\n")
-    assert chunked("one two three four", [2, 1]) == ("one two", " three", " four")
-    assert chunked("人工智能是一门技术") == ("人工", "智能", "是一", "门技", "术")
+    assert chunk_text("one two  three\n") == ("one", " two", "  three\n")
+    assert chunk_text("one two three four", [2, 1]) == ("one two", " three", " four")
+    assert chunk_text("人工智能是一门技术") == ("人工", "智能", "是一", "门技", "术")
 
 
-def test_scripts_are_equal_by_what_they_say() -> None:
+def test_scripts_compare_by_content() -> None:
     def built() -> Script:
         return Script((Message(("a",)), ToolCall("web_search", {"b": [1], "a": {}})))
 
@@ -41,8 +41,8 @@ def test_scripts_are_equal_by_what_they_say() -> None:
     assert ToolCall("x", {"a": 1}) != ToolCall("x", {"a": 2})
 
 
-def test_from_a_file() -> None:
-    script = script_from(
+def test_parse_script_reads_exchange_format() -> None:
+    script = parse_script(
         {
             "items": [
                 {"type": "reasoning", "text": "hm, well"},
@@ -60,9 +60,9 @@ def test_from_a_file() -> None:
         Message(("x", "y")),
     )
     assert script.usage == Usage(input_tokens=5, with_context=True)
-    assert script.open_calls == (2,)
+    assert script.calls_without_id == (2,)
 
 
-def test_an_item_without_a_type_is_told() -> None:
+def test_item_without_type_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="type"):
-        script_from({"items": [{"text": "x"}]})
+        parse_script({"items": [{"text": "x"}]})

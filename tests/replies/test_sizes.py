@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from mockserver.errors import ConfigurationError
-from mockserver.replies.script import MAX_SCRIPT_BYTES, Message, Script, message
+from mockserver.replies.script import MAX_SCRIPT_BYTES, Message, Script, message_script
 from tests.asking import Asker
 
 
-def test_a_reply_that_fits_no_event_is_told_at_once(asker: Asker) -> None:
+def test_oversized_script_is_refused_when_stubbed(asker: Asker) -> None:
     asker.server.reply(Script((Message(("x" * (MAX_SCRIPT_BYTES - 2),)),)))
     assert asker.stream("hi")[-1]["type"] == "response.completed"
     with pytest.raises(ConfigurationError, match="too many for one event"):
-        asker.server.reply(message("\x01" * (MAX_SCRIPT_BYTES // 6 + 1)))
+        asker.server.reply(message_script("\x01" * (MAX_SCRIPT_BYTES // 6 + 1)))
 
 
 def test_a_choice_too_large_to_echo_is_refused(asker: Asker) -> None:

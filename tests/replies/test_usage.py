@@ -7,30 +7,30 @@ from hypothesis import given, settings
 from mockserver import strategies
 from mockserver.profiles import load_profile
 from mockserver.replies.script import FunctionCall, Message, Reasoning, Script, ToolCall, Usage
-from mockserver.replies.usage import Cache, count_tokens, cut_short, output_tokens, usage_object
+from mockserver.replies.usage import CacheTokens, count_tokens, truncate_to_tokens, count_output_tokens, build_usage
 
-THOUGHT = Reasoning(("one two ", "three"))
+REASONING = Reasoning(("one two ", "three"))
 SEARCH = ToolCall("web_search", {"action": {"type": "search", "query": "q"}})
 
 
 def test_a_script_within_its_limit_is_left_alone() -> None:
-    script = Script((THOUGHT, Message(("a b", " c"))))
-    assert cut_short(script, 3, False) == script
-    assert cut_short(script, 6, True) == script
+    script = Script((REASONING, Message(("a b", " c"))))
+    assert truncate_to_tokens(script, 3, False) == script
+    assert truncate_to_tokens(script, 6, True) == script
 
 
-def test_what_is_beyond_the_limit_is_gone() -> None:
-    script = Script((THOUGHT, SEARCH, Message(("a b", " c d", " e"))), Usage(output_tokens=99))
-    cut = cut_short(script, 3, False)
-    assert cut.items == (THOUGHT, SEARCH, Message(("a b", " c")))
+def test_script_is_truncated_at_the_limit() -> None:
+    script = Script((REASONING, SEARCH, Message(("a b", " c d", " e"))), Usage(output_tokens=99))
+    cut = truncate_to_tokens(script, 3, False)
+    assert cut.items == (REASONING, SEARCH, Message(("a b", " c")))
     assert (cut.status, cut.usage.output_tokens) == ("incomplete", None)
-    assert cut_short(script, 2, True).items == (Reasoning(("one two",)),)
-    assert cut_short(script, 4, True).items[2] == Message(("a",))
+    assert truncate_to_tokens(script, 2, True).items == (Reasoning(("one two",)),)
+    assert truncate_to_tokens(script, 4, True).items[2] == Message(("a",))
 
 
-def test_arguments_are_cut_as_well() -> None:
+def test_arguments_are_truncated() -> None:
     script = Script((FunctionCall("f", '{"a": 1}'), Message(("x",))))
-    (call,) = cut_short(script, 3, False).items
+    (call,) = truncate_to_tokens(script, 3, False).items
     assert isinstance(call, FunctionCall)
     assert '{"a": 1}'.startswith(call.arguments)
     assert call.arguments != '{"a": 1}'
@@ -39,18 +39,18 @@ def test_arguments_are_cut_as_well() -> None:
 @settings(max_examples=200, derandomize=True, database=None)
 @given(strategies.scripts(profile="qwen-2026-09", statuses=["completed"], kinds=["message", "reasoning"]))
 def test_no_script_is_longer_than_its_limit(script: Script) -> None:
-    cut = cut_short(script, 2, True)
-    assert output_tokens(cut)[0] <= 2 or cut == script
+    cut = truncate_to_tokens(script, 2, True)
+    assert count_output_tokens(cut)[0] <= 2 or cut == script
     said = "".join(item.text for item in script.items if isinstance(item, Message | Reasoning))
     kept = "".join(item.text for item in cut.items if isinstance(item, Message | Reasoning))
     assert said.startswith(kept)
     assert (cut.status == "incomplete") == (cut != script)
 
 
-def test_the_row_of_the_bill() -> None:
+def test_x_details_row() -> None:
     script = Script((SEARCH, Message(("a b",))))
-    usage = usage_object(
-        script, 2000, 2000 + output_tokens(script)[0], load_profile("qwen-2026-09"), Cache(5, 7)
+    usage = build_usage(
+        script, 2000, 2000 + count_output_tokens(script)[0], load_profile("qwen-2026-09"), CacheTokens(5, 7)
     )
     (row,) = usage["x_details"]
     assert usage["input_tokens_details"] == {"cached_tokens": 5}
@@ -61,5 +61,5 @@ def test_the_row_of_the_bill() -> None:
         "cache_type": "ephemeral",
     }
     assert row["plugins"] == usage["x_tools"] == {"web_search": {"count": 1}}
-    assert "x_details" not in usage_object(script, 1, 2, load_profile("qwen-2026-01"))
+    assert "x_details" not in build_usage(script, 1, 2, load_profile("qwen-2026-01"))
     assert count_tokens("a b") == 2

@@ -121,7 +121,7 @@ def test_a_body_a_script_and_a_sample() -> None:
 
 def test_a_request_and_its_reply() -> None:
     reply = sse_frames(samples.text_stream())
-    told = exchange_from_raw(raw_exchange(reply=reply, seconds=0.5, group="a test"))
+    told = exchange_from_raw(raw_exchange(reply=reply, duration=0.5, group="a test"))
     assert (told.kind, told.profile, told.group, told.duration) == ("stream", "qwen-2026-01", "a test", 0.5)
     assert told.request is not None
     assert told.request.title == f"POST {CREATE_PATH}"
@@ -142,7 +142,7 @@ def test_keys_and_secrets_are_redacted_everywhere() -> None:
             sse_frames(events),
             name=told,
             path=f"/{told}",
-            headers={"x-request-id": told, "x-other": told},
+            reply_headers={"x-request-id": told, "x-other": told},
             asked=findings,
             findings=findings,
             group=told,
@@ -162,7 +162,7 @@ def test_an_exchange_round_trips_through_json() -> None:
     for told in (
         check_and_read(exchange_file([{"at_ms": 3, "text": sse_frames(events).decode()}])),
         check_and_read(json.dumps(REQUEST).encode()),
-        exchange_from_raw(raw_exchange(reply=sse_frames(events), headers={"a": "b"}, options=(("c", "d"),))),
+        exchange_from_raw(raw_exchange(reply=sse_frames(events), reply_headers={"a": "b"}, options=(("c", "d"),))),
         exchange_from_raw(raw_exchange(status=None)),
     ):
         assert exchange_from_json(exchange_to_json(told)) == told

@@ -13,7 +13,7 @@ from mockserver.contract.chat.migration import migrate_request
 from mockserver.contract.check import check_request
 from mockserver.contract.findings import errors
 from mockserver.profiles import load_profile
-from mockserver.replies.chat import framed_chunks
+from mockserver.replies.chat import encode_chunks
 
 
 @given(strategies.chat_requests())
@@ -29,7 +29,7 @@ def test_chat_completions_are_valid(completion: dict[str, Any]) -> None:
 @given(strategies.chat_streams())
 def test_chat_streams_are_valid(chunks: list[dict[str, Any]]) -> None:
     assert check_chat_stream(chunks) == []
-    assert check_chat_stream(b"".join(framed_chunks(chunks))) == []
+    assert check_chat_stream(b"".join(encode_chunks(chunks))) == []
 
 
 @pytest.mark.parametrize("profile", ["qwen-2026-05", "qwen-2026-09"])

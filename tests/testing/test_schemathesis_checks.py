@@ -19,8 +19,8 @@ from mockserver import MockServer
 from mockserver.contract.openapi.document import openapi_document
 from mockserver.profiles import load_profile
 from mockserver.replies.mutants import break_rule
-from mockserver.replies.script import message
-from mockserver.testing.strategies.framing import frames_of
+from mockserver.replies.script import message_script
+from mockserver.testing.strategies.framing import encode_events
 from mockserver.testing.strategies.replies import ReplySpec, render_events, render_response
 from mockserver.testing.strategies.values import render_context
 
@@ -38,11 +38,11 @@ class BrokenEndpoint(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         asked: Any = json.loads(self.rfile.read(int(self.headers["content-length"])))
         model = asked["model"] if isinstance(asked, dict) else ""
-        reply = ReplySpec(message("Hello!"), model, 1769084048, "auto")
+        reply = ReplySpec(message_script("Hello!"), model, 1769084048, "auto")
         here = render_context(PROFILE.name, "wire")
         if isinstance(asked, dict) and asked.get("stream") is True:
             events = break_rule("SEQ-003", "stream", render_events(reply, here))
-            self.send_body("text/event-stream", b"".join(frames_of(events)))
+            self.send_body("text/event-stream", b"".join(encode_events(events)))
         else:
             self.send_body("application/json", json.dumps(render_response(reply, here)).encode())
 

@@ -10,13 +10,13 @@ from typing import Any
 
 from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile
 from mockserver.replies.mutants import chat, frames, items, requests, shapes, stream, texts
-from mockserver.replies.mutants.registry import CHAT_SUBJECTS, SUBJECTS, Mutant, find, rules_for
-from mockserver.replies.mutants.shapes import has_later
+from mockserver.replies.mutants.registry import CHAT_SUBJECTS, SUBJECTS, Mutant, find_mutant, rules_for
+from mockserver.replies.mutants.shapes import has_later_members
 
-__all__ = ["CHAT_SUBJECTS", "SUBJECTS", "Mutant", "break_rule", "find", "has_later", "rules_for"]
+__all__ = ["CHAT_SUBJECTS", "SUBJECTS", "Mutant", "break_rule", "find_mutant", "has_later_members", "rules_for"]
 
 #: The modules whose import registers the mutants.
-FAMILIES = (stream, items, texts, shapes, frames, requests, chat)
+MUTANT_MODULES = (stream, items, texts, shapes, frames, requests, chat)
 
 
 def break_rule(
@@ -33,4 +33,4 @@ def break_rule(
     {'status': 'completed', 'usage': None}
     """
     about = load_profile(profile) if isinstance(profile, str) else profile
-    return find(subject, rule).apply(value, about, pick)
+    return find_mutant(subject, rule).apply(value, about, pick)

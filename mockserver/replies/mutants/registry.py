@@ -16,15 +16,15 @@ __all__ = [
     "Edit",
     "Event",
     "Mutant",
-    "Pick",
+    "Chooser",
     "breaks",
-    "find",
+    "find_mutant",
     "not_applicable",
     "rules_for",
 ]
 
 Event: TypeAlias = dict[str, Any]
-Edit: TypeAlias = Callable[[Any, "Pick", Profile], Any]
+Edit: TypeAlias = Callable[[Any, "Chooser", Profile], Any]
 
 _Value = TypeVar("_Value")
 
@@ -32,17 +32,17 @@ SUBJECTS = ("stream", "frames", "response", "request", "body")
 CHAT_SUBJECTS = ("chat_stream", "chat_frames", "chat_completion", "chat_request")
 
 
-class Pick:
+class Chooser:
     """A number that decides among the places and ways of an edit, one choice after the other."""
 
     def __init__(self, number: int) -> None:
-        self._left = number
+        self._remaining = number
 
-    def one(self, choices: Sequence[_Value], wanted: str) -> _Value:
+    def choose(self, choices: Sequence[_Value], description: str) -> _Value:
         """One of `choices`; ConfigurationError, naming what is `wanted`, where there is none."""
         if not choices:
-            raise not_applicable(wanted)
-        self._left, at = divmod(self._left, len(choices))
+            raise not_applicable(description)
+        self._remaining, at = divmod(self._remaining, len(choices))
         return choices[at]
 
 
@@ -54,7 +54,7 @@ class Mutant:
     subject: str
     """What is edited: "stream" (a list of events), "frames" (a list of bytes, one frame an event),
     "response", "request", or "body" (the bytes of a response)."""
-    needs: tuple[str, ...]
+    required_items: tuple[str, ...]
     """Items a reply must have, by kind: "message", "reasoning", "function_call", "tool" (a built-in tool
     that reports its progress), "item" (any). Twice where two are needed."""
     edit: Edit
@@ -65,7 +65,7 @@ class Mutant:
         ConfigurationError where `value` has nothing that could be broken so.
         """
         try:
-            return self.edit(deepcopy(value), Pick(pick), profile)
+            return self.edit(deepcopy(value), Chooser(pick), profile)
         except _NotApplicable as error:
             raise ConfigurationError(
                 f"{self.rule} can not be broken in this {self.subject}: {error}"
@@ -76,28 +76,28 @@ class _NotApplicable(Exception):
     """There is no place for an edit."""
 
 
-def not_applicable(wanted: str) -> Exception:
+def not_applicable(missing: str) -> Exception:
     """The exception for an edit that misses something, to be raised."""
-    return _NotApplicable(f"it has no {wanted}")
+    return _NotApplicable(f"it has no {missing}")
 
 
 _MUTANTS: dict[tuple[str, str], Mutant] = {}
 
 
-def breaks(rule: str, *subjects: str, needs: tuple[str, ...] = ()) -> Callable[[Edit], Edit]:
+def breaks(rule: str, *subjects: str, required_items: tuple[str, ...] = ()) -> Callable[[Edit], Edit]:
     """Register the decorated edit for a rule; ConfigurationError where there is one already."""
 
     def register(edit: Edit) -> Edit:
         for subject in subjects:
             if (subject, rule) in _MUTANTS:
                 raise ConfigurationError(f"two mutants break {rule} in a {subject}")
-            _MUTANTS[subject, rule] = Mutant(rule, subject, needs, edit)
+            _MUTANTS[subject, rule] = Mutant(rule, subject, required_items, edit)
         return edit
 
     return register
 
 
-def find(subject: str, rule: str) -> Mutant:
+def find_mutant(subject: str, rule: str) -> Mutant:
     """The mutant for a rule; ConfigurationError lists the rules that can be broken there."""
     mutant = _MUTANTS.get((subject, rule))
     if mutant is None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from mockserver.profiles import Profile
-from mockserver.replies.mutants.registry import Event, Pick, breaks, not_applicable
+from mockserver.replies.mutants.registry import Event, Chooser, breaks, not_applicable
 
 
 @breaks("REQ-001", "request")
-def request_of_another_shape(request: Event, pick: Pick, profile: Profile) -> Event:
+def break_request_member(request: Event, chooser: Chooser, profile: Profile) -> Event:
     wrong: list[tuple[str, Any]] = [
         ("model", None),
         ("model", ""),
@@ -23,18 +23,18 @@ def request_of_another_shape(request: Event, pick: Pick, profile: Profile) -> Ev
         ("tool_choice", "sometimes"),
         ("temperature", -0.1),
         ("top_p", "1"),
-        *(_NEIGHBOURS if profile.error_types else _OWN),
+        *(_REFUSED_BY_OPEN_RESPONSES if profile.error_types else _REFUSED_BY_QWEN),
     ]
-    gone = pick.one([None, "model", "input"], "way")
+    gone = chooser.choose([None, "model", "input"], "way")
     if gone is not None:
         del request[gone]
         return request
-    name, value = pick.one(wrong, "way")
+    name, value = chooser.choose(wrong, "way")
     return {**request, name: value}
 
 
 #: What this service alone refuses.
-_OWN: tuple[tuple[str, Any], ...] = (
+_REFUSED_BY_QWEN: tuple[tuple[str, Any], ...] = (
     ("input", ""),
     ("input", []),
     ("temperature", 2),
@@ -43,7 +43,7 @@ _OWN: tuple[tuple[str, Any], ...] = (
     ("previous_response_id", ""),
 )
 #: What Open Responses refuses beside (its OpenAPI document, 2026-04-24).
-_NEIGHBOURS: tuple[tuple[str, Any], ...] = (
+_REFUSED_BY_OPEN_RESPONSES: tuple[tuple[str, Any], ...] = (
     ("max_output_tokens", 15),
     ("max_tool_calls", 0),
     ("top_logprobs", 21),
@@ -56,17 +56,17 @@ _NEIGHBOURS: tuple[tuple[str, Any], ...] = (
 
 
 @breaks("REQ-002", "request")
-def parameter_that_is_ignored(request: Event, pick: Pick, profile: Profile) -> Event:
+def add_ignored_parameter(request: Event, chooser: Chooser, profile: Profile) -> Event:
     others: list[tuple[str, Any]] = [("metadata", {"a": "b"}), ("truncation", "auto"), ("x_note", 1)]
     others = [each for each in others if each[0] not in profile.parameters]
-    name, value = pick.one(others, "parameter to ignore")
+    name, value = chooser.choose(others, "parameter to ignore")
     return {**request, name: value}
 
 
 @breaks("REQ-003", "request")
-def tool_without_the_other(request: Event, pick: Pick, profile: Profile) -> Event:
+def drop_companion_tool(request: Event, chooser: Chooser, profile: Profile) -> Event:
     needy = [kind for kind, tool in profile.tools.items() if tool.needs_tool is not None]
-    tool = pick.one(needy, "tool that needs another")
+    tool = chooser.choose(needy, "tool that needs another")
     other = profile.tools[tool].needs_tool
     kept = [each for each in request.get("tools") or () if each["type"] not in (tool, other)]
     broken = {**request, "tools": [*kept, {"type": tool}], "enable_thinking": True}
@@ -74,27 +74,27 @@ def tool_without_the_other(request: Event, pick: Pick, profile: Profile) -> Even
 
 
 @breaks("REQ-004", "request")
-def tool_without_thinking(request: Event, pick: Pick, profile: Profile) -> Event:
+def disable_thinking_for_tool(request: Event, chooser: Chooser, profile: Profile) -> Event:
     needy = [kind for kind, tool in profile.tools.items() if tool.needs_thinking_message]
-    tool = pick.one(needy, "tool that needs thinking")
+    tool = chooser.choose(needy, "tool that needs thinking")
     others = [each for each in (profile.tools[tool].needs_tool,) if each is not None]
     broken = {**request, "tools": [{"type": each} for each in (*others, tool)], "enable_thinking": False}
     return {**broken, "tool_choice": "auto", "reasoning": None} if profile.efforts else broken
 
 
 @breaks("REQ-005", "request")
-def unknown_model(request: Event, pick: Pick, profile: Profile) -> Event:
-    return {**request, "model": pick.one(["no-such-model", profile.models[0] + "x", " "], "way")}
+def change_to_unknown_model(request: Event, chooser: Chooser, profile: Profile) -> Event:
+    return {**request, "model": chooser.choose(["no-such-model", profile.models[0] + "x", " "], "way")}
 
 
 @breaks("REQ-006", "request")
-def unknown_tool(request: Event, pick: Pick, profile: Profile) -> Event:
-    kind = pick.one(["namespace", "custom", "x_tool"], "way")
+def add_unknown_tool(request: Event, chooser: Chooser, profile: Profile) -> Event:
+    kind = chooser.choose(["namespace", "custom", "x_tool"], "way")
     return {**request, "tools": [*(request.get("tools") or ()), {"type": kind}]}
 
 
 @breaks("REQ-007", "request")
-def output_of_no_call(request: Event, pick: Pick, profile: Profile) -> Event:
+def add_output_without_call(request: Event, chooser: Chooser, profile: Profile) -> Event:
     for name in ("previous_response_id", "conversation"):
         if request.get(name) is not None:
             del request[name]
@@ -103,28 +103,28 @@ def output_of_no_call(request: Event, pick: Pick, profile: Profile) -> Event:
     if any(item.get("type") == "item_reference" for item in items):
         raise not_applicable("input without references")
     output = {"type": "function_call_output", "call_id": "call_of_nobody", "output": "x"}
-    at = pick.one(range(len(items) + 1), "place")
+    at = chooser.choose(range(len(items) + 1), "place")
     return {**request, "input": [*items[:at], output, *items[at:]]}
 
 
 @breaks("REQ-010", "request")
-def exclusive_parameters(request: Event, pick: Pick, profile: Profile) -> Event:
+def combine_exclusive_parameters(request: Event, chooser: Chooser, profile: Profile) -> Event:
     if len(profile.exclusive) < 2:
         raise not_applicable("parameters that exclude each other")
     return {**request, **{name: f"{name}_1" for name in profile.exclusive}}
 
 
 @breaks("REQ-011", "request")
-def required_with_other_than_one_tool(request: Event, pick: Pick, profile: Profile) -> Event:
+def require_tool_without_single_tool(request: Event, chooser: Chooser, profile: Profile) -> Event:
     if not profile.efforts:
         raise not_applicable("profile that is strict about it")
-    tools: list[Event] = pick.one([[], [{"type": "web_search"}, {"type": "image_search"}]], "way")
+    tools: list[Event] = chooser.choose([[], [{"type": "web_search"}, {"type": "image_search"}]], "way")
     return {**request, "tools": tools, "tool_choice": "required"}
 
 
 @breaks("SCH-005", "request")
-def unknown_input(request: Event, pick: Pick, profile: Profile) -> Event:
+def add_unknown_input(request: Event, chooser: Chooser, profile: Profile) -> Event:
     said = request["input"]
     items = [{"role": "user", "content": said}] if isinstance(said, str) else said
-    more = pick.one([{"type": "x_item"}, {"role": "user", "content": [{"type": "x_part"}]}], "way")
+    more = chooser.choose([{"type": "x_item"}, {"role": "user", "content": [{"type": "x_part"}]}], "way")
     return {**request, "input": [*items, more]}

@@ -6,78 +6,78 @@ from typing import Any
 
 from mockserver.profiles import Profile
 from mockserver.replies.mutants import places
-from mockserver.replies.mutants.registry import Event, Pick, breaks, not_applicable
+from mockserver.replies.mutants.registry import Event, Chooser, breaks, not_applicable
 
 Events = list[Event]
 
 
-@breaks("TXT-001", "stream", needs=("message",))
-def deltas_make_another_text(events: Events, pick: Pick, profile: Profile) -> Events:
+@breaks("TXT-001", "stream", required_items=("message",))
+def change_text_delta(events: Events, chooser: Chooser, profile: Profile) -> Events:
     kinds = ("response.output_text.done", f"response.{profile.reasoning_events}.done")
-    return _another_delta(events, pick, *kinds)
+    return _change_delta(events, chooser, *kinds)
 
 
-@breaks("TXT-002", "stream", needs=("message",))
-def part_of_another_text(events: Events, pick: Pick, profile: Profile) -> Events:
-    event = pick.one(places.children(events, "response.content_part.done"), "part")
+@breaks("TXT-002", "stream", required_items=("message",))
+def change_part_text(events: Events, chooser: Chooser, profile: Profile) -> Events:
+    event = chooser.choose(places.item_events(events, "response.content_part.done"), "part")
     event["part"]["text"] += "x"
-    for item in [*places.items(events, event["output_index"])][1:]:
+    for item in [*places.item_snapshots(events, event["output_index"])][1:]:
         item["content"][event["content_index"]]["text"] += "x"
     return events
 
 
-@breaks("TXT-003", "stream", needs=("message",))
-def item_of_another_text(events: Events, pick: Pick, profile: Profile) -> Events:
-    for item in places.same_items(events, pick, "message", "reasoning"):
+@breaks("TXT-003", "stream", required_items=("message",))
+def change_item_text(events: Events, chooser: Chooser, profile: Profile) -> Events:
+    for item in places.finished_snapshots(events, chooser, "message", "reasoning"):
         part = item.get("content") or item["summary"]
         part[0]["text"] += "x"
     return events
 
 
-@breaks("TXT-004", "stream", needs=("function_call",))
-def deltas_make_other_arguments(events: Events, pick: Pick, profile: Profile) -> Events:
-    return _another_delta(events, pick, "response.function_call_arguments.done")
+@breaks("TXT-004", "stream", required_items=("function_call",))
+def change_arguments_delta(events: Events, chooser: Chooser, profile: Profile) -> Events:
+    return _change_delta(events, chooser, "response.function_call_arguments.done")
 
 
-def _another_delta(events: Events, pick: Pick, *kinds: str) -> Events:
-    whole = pick.one(places.children(events, *kinds), "text")
+def _change_delta(events: Events, chooser: Chooser, *kinds: str) -> Events:
+    whole = chooser.choose(places.item_events(events, *kinds), "text")
     kind = whole["type"].replace(".done", ".delta")
-    own = [each for each in places.children(events, kind) if each["output_index"] == whole["output_index"]]
+    own = [each for each in places.item_events(events, kind) if each["output_index"] == whole["output_index"]]
     telling = [each for each in own if each["delta"]]
-    way = pick.one(["more", "other", "less"] if telling else ["more"], "way")
+    way = chooser.choose(["more", "other", "less"] if telling else ["more"], "way")
     if way == "less":
-        gone = pick.one(telling, "delta")
-        return places.numbered([event for event in events if event is not gone])
+        gone = chooser.choose(telling, "delta")
+        return places.renumber([event for event in events if event is not gone])
     if way == "other":
-        pick.one(telling, "delta")["delta"] += "x"
+        chooser.choose(telling, "delta")["delta"] += "x"
         return events
     told = {name: value for name, value in whole.items() if name not in ("text", "arguments", "name")}
-    return places.insert(events, places.place(events, whole), {**told, "type": kind, "delta": "x"})
+    return places.insert_events(events, places.index_of(events, whole), {**told, "type": kind, "delta": "x"})
 
 
-@breaks("TXT-005", "stream", needs=("function_call",))
-def arguments_that_are_no_object(events: Events, pick: Pick, profile: Profile) -> Events:
+@breaks("TXT-005", "stream", required_items=("function_call",))
+def break_arguments(events: Events, chooser: Chooser, profile: Profile) -> Events:
     kind = "response.function_call_arguments"
-    told = pick.one(places.children(events, f"{kind}.done"), "function call")
+    told = chooser.choose(places.item_events(events, f"{kind}.done"), "function call")
     told["arguments"] += "]"
-    for item in [*places.items(events, told["output_index"])][1:]:
+    for item in [*places.item_snapshots(events, told["output_index"])][1:]:
         item["arguments"] += "]"
     about = {name: value for name, value in told.items() if name not in ("arguments", "name")}
     more = {**about, "type": f"{kind}.delta", "delta": "]"}
-    return places.insert(events, places.place(events, told), more)
+    return places.insert_events(events, places.index_of(events, told), more)
 
 
-@breaks("TXT-005", "response", needs=("function_call",))
-def final_arguments_that_are_no_object(response: Event, pick: Pick, profile: Profile) -> Event:
+@breaks("TXT-005", "response", required_items=("function_call",))
+def break_arguments_in_response(response: Event, chooser: Chooser, profile: Profile) -> Event:
     calls = [item for item in response["output"] if item["type"] == "function_call"]
-    pick.one(calls, "function call")["arguments"] = pick.one(["", "{", "[]", '"x"', "1"], "way")
+    chooser.choose(calls, "function call")["arguments"] = chooser.choose(["", "{", "[]", '"x"', "1"], "way")
     return response
 
 
-@breaks("TXT-006", "stream", needs=("message",))
-def another_text_at_last(events: Events, pick: Pick, profile: Profile) -> Events:
+@breaks("TXT-006", "stream", required_items=("message",))
+def change_final_output_text(events: Events, chooser: Chooser, profile: Profile) -> Events:
     kinds = ("message", "reasoning", "function_call")
-    item = pick.one(places.same_items(events, pick, *kinds)[1:], "final output")
+    item = chooser.choose(places.finished_snapshots(events, chooser, *kinds)[1:], "final output")
     if "arguments" in item:
         item["arguments"] += " "
     else:
@@ -86,31 +86,31 @@ def another_text_at_last(events: Events, pick: Pick, profile: Profile) -> Events
 
 
 @breaks("USE-001", "stream", "response")
-def total_is_no_sum(value: Any, pick: Pick, profile: Profile) -> Any:
-    _usage(value)["total_tokens"] += pick.one([1, 1000], "way")
+def change_total_tokens(value: Any, chooser: Chooser, profile: Profile) -> Any:
+    _completed_usage(value)["total_tokens"] += chooser.choose([1, 1000], "way")
     return value
 
 
 @breaks("USE-002", "stream", "response")
-def more_thoughts_than_output(value: Any, pick: Pick, profile: Profile) -> Any:
-    usage = _usage(value)
+def exceed_output_tokens(value: Any, chooser: Chooser, profile: Profile) -> Any:
+    usage = _completed_usage(value)
     usage["output_tokens_details"]["reasoning_tokens"] = usage["output_tokens"] + 1
     return value
 
 
 @breaks("USE-003", "stream", "response")
-def more_cached_than_input(value: Any, pick: Pick, profile: Profile) -> Any:
-    usage = _usage(value)
+def exceed_input_tokens(value: Any, chooser: Chooser, profile: Profile) -> Any:
+    usage = _completed_usage(value)
     usage["input_tokens_details"]["cached_tokens"] = usage["input_tokens"] + 1
     return value
 
 
 @breaks("USE-004", "stream", "response")
-def completed_without_usage(value: Any, pick: Pick, profile: Profile) -> Any:
-    _usage(value)
-    response = places.completed(value)
+def drop_usage(value: Any, chooser: Chooser, profile: Profile) -> Any:
+    _completed_usage(value)
+    response = places.completed_response(value)
     # Where every member is always there, its absence is another breach.
-    if profile.blank or pick.one(["null", "absent"], "way") == "null":
+    if profile.blank or chooser.choose(["null", "absent"], "way") == "null":
         response["usage"] = None
     else:
         del response["usage"]
@@ -118,29 +118,29 @@ def completed_without_usage(value: Any, pick: Pick, profile: Profile) -> Any:
 
 
 @breaks("USE-005", "stream", "response")
-def count_that_is_no_number(value: Any, pick: Pick, profile: Profile) -> Any:
-    usage = _usage(value)
-    details, name = pick.one(
+def break_token_count(value: Any, chooser: Chooser, profile: Profile) -> Any:
+    usage = _completed_usage(value)
+    details, name = chooser.choose(
         [("input_tokens_details", "cached_tokens"), ("output_tokens_details", "reasoning_tokens")], "way"
     )
     count = usage[details][name]
-    usage[details][name] = pick.one([-1, float(count), str(count), None], "way")
+    usage[details][name] = chooser.choose([-1, float(count), str(count), None], "way")
     return value
 
 
 @breaks("USE-006", "stream", "response")
-def runs_counted_wrongly(value: Any, pick: Pick, profile: Profile) -> Any:
-    usage = _usage(value)
+def miscount_tool_runs(value: Any, chooser: Chooser, profile: Profile) -> Any:
+    usage = _completed_usage(value)
     counts = usage.get("x_tools") or {}
     counted = [kind for kind, about in profile.tools.items() if about.counted]
-    tool = pick.one(counted, "built-in tool")
+    tool = chooser.choose(counted, "built-in tool")
     before = counts.get(tool, {"count": 0})["count"]
     usage["x_tools"] = {**counts, tool: {"count": before + 1}}
     return value
 
 
-def _usage(value: Any) -> dict[str, Any]:
-    usage = places.completed(value).get("usage")
+def _completed_usage(value: Any) -> dict[str, Any]:
+    usage = places.completed_response(value).get("usage")
     if not isinstance(usage, dict):
         raise not_applicable("usage of a completed response")
     return usage

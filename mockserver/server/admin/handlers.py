@@ -54,7 +54,7 @@ def add_exchange_stub(session: Session, exchange: Exchange) -> Stub:
     stub = session.stubs.add(
         reply,
         name=exchange.name,
-        condition=ANY_REQUEST if exchange.scenario else _exchange_matcher(exchange),
+        matcher=ANY_REQUEST if exchange.scenario else _exchange_matcher(exchange),
         delivery=prepare_delivery(exchange),
         scenario=exchange.scenario or "",
     )

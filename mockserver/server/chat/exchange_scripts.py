@@ -7,7 +7,7 @@ from typing import Any
 
 from mockserver.errors import EventTooLarge, InvalidJSON
 from mockserver.exchanges import recorded_chunks
-from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, Script, Usage, chunked
+from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, Script, Usage, chunk_text
 from mockserver.server.errors import ApiError
 from mockserver.wire import json, sse
 
@@ -77,9 +77,9 @@ def _script_items(item: Any) -> Iterator[Item]:
     if not isinstance(item, Mapping):
         return
     if item.get("type") == "message":
-        yield Message(chunked(_joined_text(item.get("content"))))
+        yield Message(chunk_text(_joined_text(item.get("content"))))
     elif item.get("type") == "reasoning":
-        yield Reasoning(chunked(_joined_text(item.get("summary"))))
+        yield Reasoning(chunk_text(_joined_text(item.get("summary"))))
     elif item.get("type") == "function_call":
         call_id = item.get("call_id")
         arguments, name = str(item.get("arguments")), str(item.get("name"))

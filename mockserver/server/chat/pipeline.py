@@ -18,9 +18,9 @@ from mockserver.contract.findings import Finding, Severity
 from mockserver.errors import InvalidJSON
 from mockserver.ids import format_call_id, request_digest
 from mockserver.profiles import Profile
-from mockserver.replies.chat import ChatFacts, chat_completion, chat_frames, stopped_at
+from mockserver.replies.chat import ChatFacts, build_chat_completion, render_chat_stream, truncate_at_stop
 from mockserver.replies.script import Script
-from mockserver.replies.usage import cut_short, output_tokens
+from mockserver.replies.usage import truncate_to_tokens, count_output_tokens
 from mockserver.server.chat.errors import chat_error_from_fault, chat_error_from_finding
 from mockserver.server.chat.exchange_scripts import error_from_failed_script, script_from_reply
 from mockserver.server.chat.history import previous_reply_name, turn_number
@@ -64,10 +64,10 @@ def respond_chat(
     script = _limit_output(_script_of_reply(found), body)
     facts = _chat_facts(session, incoming, script, body, draw)
     if session.limiter is not None:
-        session.limiter.add_output_tokens(key, incoming.model, output_tokens(script)[0] * facts.choices)
+        session.limiter.add_output_tokens(key, incoming.model, count_output_tokens(script)[0] * facts.choice_count)
     if incoming.stream:
-        return RenderedReply(about, chat_frames(script, facts), True, delivery=found.delivery)
-    pieces = (json.dumps(chat_completion(script, facts)),)
+        return RenderedReply(about, render_chat_stream(script, facts), True, delivery=found.delivery)
+    pieces = (json.dumps(build_chat_completion(script, facts)),)
     return RenderedReply(about, pieces, False, delivery=found.delivery)
 
 
@@ -146,12 +146,12 @@ def _limit_output(script: Script, body: Mapping[str, Any]) -> Script:
     """
     stop = body.get("stop")
     if stop:
-        script = stopped_at(script, [stop] if isinstance(stop, str) else stop)
+        script = truncate_at_stop(script, [stop] if isinstance(stop, str) else stop)
     for name, thoughts in (("max_tokens", False), ("max_completion_tokens", True)):
         limit = body.get(name)
         stated = script.usage.output_tokens
         if limit is not None and script.status == "completed" and (stated is None or stated > limit):
-            script = cut_short(script, limit, thoughts)
+            script = truncate_to_tokens(script, limit, thoughts)
     return script
 
 

@@ -21,18 +21,18 @@ from mockserver.errors import InvalidJSON, UnsatisfiableSchema
 from mockserver.exchanges import recorded_chunks
 from mockserver.ids import request_digest
 from mockserver.profiles import Profile
-from mockserver.replies.answers import Question, answer
+from mockserver.replies.answers import GenerationRequest, generate_script
 from mockserver.replies.script import MAX_SCRIPT_BYTES, Script, require_servable
 from mockserver.replies.template import (
-    Shape,
-    Values,
-    failed_frames,
-    failed_reply,
-    payload_frame,
-    reply_template,
-    stream_template,
+    TemplateShape,
+    TemplateValues,
+    render_failed_stream,
+    render_failed_reply,
+    encode_error_payload,
+    compile_reply,
+    compile_stream,
 )
-from mockserver.replies.usage import cut_short
+from mockserver.replies.usage import truncate_to_tokens
 from mockserver.server.delivery import pacing
 from mockserver.server.delivery.delivery import DEFAULT_DELIVERY, Delivery
 from mockserver.server.delivery.faults import RequestedFault, ServiceFault
@@ -164,7 +164,7 @@ def _count_request(
 
 
 def _count_output(
-    session: Session, facts: RequestFacts, values: Values, headers: Mapping[bytes, bytes]
+    session: Session, facts: RequestFacts, values: TemplateValues, headers: Mapping[bytes, bytes]
 ) -> None:
     """Count what the answer writes against the limits of the requests to come."""
     if session.limiter is not None:
@@ -182,17 +182,17 @@ def _session_cache_for(
 
 
 def _render_pieces(
-    session: Session, facts: RequestFacts, script: Script, values: Values, shape: Shape
+    session: Session, facts: RequestFacts, script: Script, values: TemplateValues, shape: TemplateShape
 ) -> tuple[tuple[bytes, ...], bytes]:
     """(the body in its pieces, the response in wire form, as it is kept)."""
     profile, rendering = session.profile.name, session.rendering
     if facts.stream:
-        pieces = tuple(stream_template(script, profile, rendering, facts.model, shape).frames(values))
+        pieces = tuple(compile_stream(script, profile, rendering, facts.model, shape).render(values))
     else:
-        pieces = (reply_template(script, profile, rendering, facts.model, shape).body(values),)
+        pieces = (compile_reply(script, profile, rendering, facts.model, shape).render(values),)
         if rendering == "wire":
             return pieces, pieces[0]
-    return pieces, reply_template(script, profile, "wire", facts.model, shape).body(values)
+    return pieces, compile_reply(script, profile, "wire", facts.model, shape).render(values)
 
 
 def _limit_output_tokens(script: Script, facts: RequestFacts, profile: Profile) -> Script:
@@ -201,7 +201,7 @@ def _limit_output_tokens(script: Script, facts: RequestFacts, profile: Profile) 
     if script.status != "completed" or (stated is not None and stated <= limit):
         return script
     thoughts = any(fnmatchcase(facts.model, each) for each in profile.counts_thoughts)
-    return cut_short(script, limit, thoughts)
+    return truncate_to_tokens(script, limit, thoughts)
 
 
 def _render_unscripted(
@@ -277,11 +277,11 @@ def _in_band_pieces(
     session: Session, reply_seed: ReplySeed, form: str, code: str, message: str, *, stream: bool
 ) -> tuple[bytes, ...]:
     if form == "payload" and not session.profile.error_types:
-        return (payload_frame(code, message, reply_seed.request_id, session.profile),)
+        return (encode_error_payload(code, message, reply_seed.request_id, session.profile),)
     created = session.clock.reply_timestamp(reply_seed.occurrence)
     error = {"code": code, "message": message}
     about = (reply_seed.response_id(session.profile), created, error, session.profile.name, session.rendering)
-    return failed_frames(*about) if stream else (json.dumps(failed_reply(*about)),)
+    return render_failed_stream(*about) if stream else (json.dumps(render_failed_reply(*about)),)
 
 
 def _parse_and_check(session: Session, raw_body: bytes) -> tuple[dict[str, Any], tuple[Finding, ...]]:
@@ -405,8 +405,8 @@ def _unmatched_message(session: Session, request: IncomingRequest) -> str:
 def _generate_script(facts: RequestFacts, text_seed: int) -> Script:
     functions = () if facts.has_function_output else _functions_to_call(facts)
     try:
-        script = answer(
-            Question(
+        script = generate_script(
+            GenerationRequest(
                 facts.prompt,
                 text_seed,
                 facts.thinking,
@@ -418,10 +418,10 @@ def _generate_script(facts: RequestFacts, text_seed: int) -> Script:
         )
     except UnsatisfiableSchema as error:
         raise ApiError(400, "InvalidParameter", _unsatisfiable_message(functions, error)) from None
-    if functions and script.size > MAX_SCRIPT_BYTES:
+    if functions and script.json_size > MAX_SCRIPT_BYTES:
         names = "', '".join(each["name"] for each in functions)
         raise ApiError(400, "InvalidParameter", f"The function '{names}' asks for too large arguments.")
-    if script.size > MAX_SCRIPT_BYTES:
+    if script.json_size > MAX_SCRIPT_BYTES:
         raise ApiError(400, "InvalidParameter", "text.format asks for too large a message.")
     return script
 

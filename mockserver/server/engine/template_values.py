@@ -9,9 +9,9 @@ from typing import Any
 from mockserver.ids import IdSource, format_call_id, format_id, format_uuid, request_digest
 from mockserver.profiles import Profile, load_profile
 from mockserver.replies.renderings import load_rendering
-from mockserver.replies.script import MAX_SCRIPT_BYTES, Script, kind_of
-from mockserver.replies.template import USUAL, Shape, Values
-from mockserver.replies.usage import output_tokens
+from mockserver.replies.script import MAX_SCRIPT_BYTES, Script, item_kind
+from mockserver.replies.template import DEFAULT_SHAPE, TemplateShape, TemplateValues
+from mockserver.replies.usage import count_output_tokens
 from mockserver.server.echoes import echo_parameter
 from mockserver.server.errors import ApiError
 from mockserver.server.request_facts import RequestFacts
@@ -79,13 +79,13 @@ def _rules_out_chance(body: Mapping[str, Any]) -> bool:
     return body.get("temperature") == 0 or (top_p is not None and top_p < _GREEDY_TOP_P)
 
 
-def build_shape(session: Session, body: Mapping[str, Any], cache: SessionCache | None) -> Shape:
+def build_shape(session: Session, body: Mapping[str, Any], cache: SessionCache | None) -> TemplateShape:
     """What the request changes in the form of its reply."""
     optional = session.profile.echoes_if_given
     if not optional and cache is None and not session.whole_arguments:
-        return USUAL
+        return DEFAULT_SHAPE
     given = tuple(name for name in optional if body.get(name) is not None) if optional else ()
-    return Shape(given, cache is not None, session.whole_arguments)
+    return TemplateShape(given, cache is not None, session.whole_arguments)
 
 
 def build_values(
@@ -97,15 +97,15 @@ def build_values(
     reply_seed: ReplySeed,
     input_tokens: int,
     cache: SessionCache | None,
-) -> Values:
+) -> TemplateValues:
     """The values for a reply to `body`."""
     profile = session.profile
     turns = parent.turn if parent else 0
     items = len(script.items)
-    digits = reply_seed.item_digits(items + len(script.open_calls))
+    digits = reply_seed.item_digits(items + len(script.calls_without_id))
     stated = script.usage.output_tokens
-    output = output_tokens(script)[0] if stated is None else stated
-    return Values(
+    output = count_output_tokens(script)[0] if stated is None else stated
+    return TemplateValues(
         reply_seed.response_id(profile),
         session.clock.reply_timestamp(turns + reply_seed.occurrence),
         input_tokens,
@@ -124,13 +124,13 @@ def item_ids(script: Script, digits: list[str], profile: Profile) -> list[str]:
     prefix, length = profile.item_id_prefix, profile.id_digits
     if not length:
         return [prefix + format_uuid(each) for each in digits]
-    named = [profile.item_id_prefixes.get(kind_of(item), prefix) for item in script.items]
+    named = [profile.item_id_prefixes.get(item_kind(item), prefix) for item in script.items]
     return [name + format_id(each, length) for name, each in zip(named, digits, strict=True)]
 
 
 def _echo_tool_choice(tool_choice: Any, session: Session) -> bytes:
     asked = echo_parameter("tool_choice", tool_choice, session.profile)
-    echo = load_rendering(session.profile.name, session.rendering).echo(asked)
+    echo = load_rendering(session.profile.name, session.rendering).encode_tool_choice(asked)
     if len(echo) > _MAX_ECHO_BYTES:
         # Each snapshot of a stream repeats it, and no event may be longer than 1 MiB.
         raise ApiError(400, "InvalidParameter", f"tool_choice is longer than {_MAX_ECHO_BYTES} bytes.")
@@ -149,7 +149,7 @@ def _echo_members(body: Mapping[str, Any], profile: Profile, script: Script) -> 
         for name, default in zip(profile.echoes, usual, strict=True)
     ]
     values += [json.dumps(body[name]) for name in profile.echoes_if_given if body.get(name) is not None]
-    if sum(map(len, values)) > _MAX_ECHO_BYTES and sum(map(len, values)) + script.size > MAX_SCRIPT_BYTES:
+    if sum(map(len, values)) > _MAX_ECHO_BYTES and sum(map(len, values)) + script.json_size > MAX_SCRIPT_BYTES:
         listed = " and ".join((*profile.echoes_if_given, "metadata"))
         # The last event of a stream repeats them, and no event may be longer than 1 MiB.
         raise ApiError(400, "InvalidParameter", f"{listed} are too long to be echoed beside the answer.")

@@ -30,13 +30,13 @@ async def retrieve_response(request: HttpRequest) -> Any:
         raise _not_found_error(request)
     response = json.loads(record.response_body)
     rendering = load_rendering(request.session.profile.name, request.session.rendering)
-    if not rendering.float_times:
+    if not rendering.float_timestamps:
         return response
     response |= {name: float(response[name]) for name in ("created_at", "completed_at") if name in response}
     # What the client sent is echoed as it came, whatever it looks like.
     echoes = {name: response[name] for name in _ECHOED_MEMBERS if name in response}
-    echoes["tool_choice"] = json.loads(rendering.echo(response["tool_choice"]))
-    rendered = rendering.reply.apply("response", {**response, **dict.fromkeys(echoes)})
+    echoes["tool_choice"] = json.loads(rendering.encode_tool_choice(response["tool_choice"]))
+    rendered = rendering.reply_layout.apply("response", {**response, **dict.fromkeys(echoes)})
     return {name: echoes.get(name, value) for name, value in rendered.items()}
 
 

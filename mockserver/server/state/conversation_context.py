@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from mockserver.ids import format_uuid, request_digest
 from mockserver.profiles import Profile
-from mockserver.replies.template import Values
-from mockserver.replies.usage import Cache, count_tokens
+from mockserver.replies.template import TemplateValues
+from mockserver.replies.usage import CacheTokens, count_tokens
 from mockserver.server.errors import ApiError
 from mockserver.server.request_facts import RequestFacts, item_texts
 from mockserver.server.state.sessions import Session
@@ -113,15 +113,15 @@ class SessionCache(NamedTuple):
         return cls(cached, input_tokens - cached, input_tokens)
 
     @property
-    def usage(self) -> Cache:
-        return Cache(self.cached_tokens, self.created_tokens)
+    def usage(self) -> CacheTokens:
+        return CacheTokens(self.cached_tokens, self.created_tokens)
 
 
 def build_record(
     session: Session,
     facts: RequestFacts,
     parent: ResponseRecord | None,
-    values: Values,
+    values: TemplateValues,
     stub_name: str | None,
     cache: SessionCache | None,
     request_body: bytes,

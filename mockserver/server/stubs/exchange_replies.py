@@ -17,10 +17,10 @@ from mockserver.contract.findings import errors
 from mockserver.errors import ConfigurationError, InvalidExchange
 from mockserver.exchanges import Exchange
 from mockserver.profiles import Profile, load_profile
-from mockserver.replies.answers import made_up
-from mockserver.replies.script import FunctionCall, Script, ToolCall, Usage, require_servable, script_from
-from mockserver.replies.template import Values, reply_template
-from mockserver.replies.usage import output_tokens
+from mockserver.replies.answers import complete_tool_call
+from mockserver.replies.script import FunctionCall, Script, ToolCall, Usage, require_servable, parse_script
+from mockserver.replies.template import TemplateValues, compile_reply
+from mockserver.replies.usage import count_output_tokens
 from mockserver.server.delivery.delivery import DEFAULT_DELIVERY, Delivery
 from mockserver.server.delivery.faults import RequestedFault, ServiceFault, WireFault, parse_fault
 from mockserver.wire import json
@@ -47,9 +47,9 @@ def prepare_reply(
     """
     try:
         if "script" in exchange.reply:
-            script = script_from(exchange.reply["script"])
+            script = parse_script(exchange.reply["script"])
             if check_contract:
-                items = tuple(made_up(each) if isinstance(each, ToolCall) else each for each in script.items)
+                items = tuple(complete_tool_call(each) if isinstance(each, ToolCall) else each for each in script.items)
                 script = replace(script, items=items)
             require_servable(script, profile)
             if check_contract:
@@ -125,18 +125,18 @@ def _contract_errors(script: Script, profile: str, rendering: str) -> str:
     count = len(script.items)
     ids = [str(UUID(int=number)) for number in range(1, 2 * count + 2)]
     about = load_profile(profile)
-    values = Values(
+    values = TemplateValues(
         ids[0] if about.id_form == "uuid" else about.id_form + ids[0],
         SteppedClock.START,
         1,
-        1 + output_tokens(script)[0],
+        1 + count_output_tokens(script)[0],
         b"[]",
         b'"auto"',
         [about.item_id_prefix + each for each in ids[:count]],
         ids[count : 2 * count],
         tuple(json.dumps(_as_dict(each)) for each in about.echoes.values()),
     )
-    body = reply_template(script, profile, rendering, about.models[0]).body(values)
+    body = compile_reply(script, profile, rendering, about.models[0]).render(values)
     return "; ".join(str(finding) for finding in errors(check_response(body, profile)))
 
 

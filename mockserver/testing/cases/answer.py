@@ -14,7 +14,7 @@ from mockserver.replies.script import Message, Script, ScriptError
 from mockserver.server.delivery.steps import Close, Reset, Send, Step, Wait
 from mockserver.server.errors import ApiError
 from mockserver.testing.cases.plan import LINE_ENDINGS, CASE_FAULTS, LONG_TEXT, CasePlan
-from mockserver.testing.strategies.framing import frames_of
+from mockserver.testing.strategies.framing import encode_events
 from mockserver.testing.strategies.replies import ReplySpec, render_events, render_response
 from mockserver.testing.strategies.values import JSONObject, RenderContext
 from mockserver.wire import json, sse
@@ -176,7 +176,7 @@ def _insert_unknown_event(events: list[JSONObject]) -> list[JSONObject]:
 
 
 def _stream_steps(plan: CasePlan, events: list[JSONObject], context: RenderContext) -> Iterator[Step]:
-    frames = [_format_frame(plan, frame) for frame in frames_of(events, None if plan.plain else context.profile.name)]
+    frames = [_format_frame(plan, frame) for frame in encode_events(events, None if plan.plain else context.profile.name)]
     if context.profile.done_marker and plan.fault != "failed":
         frames.append(_format_frame(plan, sse.encode("[DONE]")))
     if plan.fault in (None, "failed"):

@@ -23,7 +23,7 @@ from starlette.types import Receive, Scope, Send
 from mockserver.contract.findings import Finding, errors
 from mockserver.errors import InvalidJSON
 from mockserver.profiles import DEFAULT_PROFILE
-from mockserver.replies.script import message
+from mockserver.replies.script import message_script
 from mockserver.server.access import ApiKeys
 from mockserver.server.errors import ApiError, error_from_finding
 from mockserver.server.http.request_body import read_body
@@ -42,7 +42,7 @@ __all__ = ["FOLLOW_UP_REPLY", "CaseRun", "CaseServer", "ReceivedRequest"]
 FOLLOW_UP_REPLY = "Done."
 
 _CASE_PATH = re.compile(r"/_case/([0-9]+)(/.*)")
-_FOLLOW_UP_PLAN = CasePlan(script=message(FOLLOW_UP_REPLY))
+_FOLLOW_UP_PLAN = CasePlan(script=message_script(FOLLOW_UP_REPLY))
 
 
 @dataclass(frozen=True, slots=True)

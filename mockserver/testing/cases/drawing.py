@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from mockserver.profiles import DEFAULT_PROFILE, Profile
-from mockserver.replies.arguments import draw_arguments
+from mockserver.replies.arguments import generate_arguments
 from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, Script
 from mockserver.testing.cases.door import ReceivedRequest
 from mockserver.testing.cases.plan import CASE_CHUNKINGS, LINE_ENDINGS, CASE_FAULTS, CasePlan
@@ -162,4 +162,4 @@ def _nonempty_messages() -> SearchStrategy[Item]:
 @st.composite
 def _function_calls(draw: DrawFn, functions: tuple[tuple[str, Any], ...]) -> Item:
     name, parameters = functions[draw(st.integers(0, len(functions) - 1))]
-    return FunctionCall(name, draw_arguments(parameters, draw(st.integers(0, 99))))
+    return FunctionCall(name, generate_arguments(parameters, draw(st.integers(0, 99))))

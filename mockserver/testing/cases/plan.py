@@ -15,8 +15,8 @@ from mockserver.replies.script import (
     Reasoning,
     Script,
     ToolCall,
-    message,
-    script_from,
+    message_script,
+    parse_script,
 )
 from mockserver.wire import json
 
@@ -56,7 +56,7 @@ LEGAL_VARIATIONS = ("cuts", "framing", "unknown", "members", "long")
 LINE_ENDINGS: Mapping[str, bytes] = MappingProxyType({"LF": b"\n", "CRLF": b"\r\n", "CR": b"\r"})
 
 
-_DEFAULT_SCRIPT = message("a")
+_DEFAULT_SCRIPT = message_script("a")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ _ALLOWED_VALUES: Mapping[str, tuple[object, ...]] = {
 def plan_from_json(value: Mapping[str, Any]) -> CasePlan:
     """The plan that `Plan.value` wrote; ConfigurationError where it is none."""
     try:
-        plan = CasePlan(**{**value, "script": script_from(value["script"])})
+        plan = CasePlan(**{**value, "script": parse_script(value["script"])})
     except (KeyError, TypeError) as error:
         raise ConfigurationError(f"no plan of a case: {error}") from None
     for each in fields(plan):

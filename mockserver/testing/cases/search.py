@@ -16,7 +16,7 @@ from typing import Protocol
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 
 from mockserver.profiles import Profile
-from mockserver.replies.script import message
+from mockserver.replies.script import message_script
 from mockserver.testing.cases.door import ReceivedRequest
 from mockserver.testing.cases.drawing import RequestedFeatures, requested_features, edge_case_plans, case_plans
 from mockserver.testing.cases.plan import CASE_FAULTS, CasePlan
@@ -96,7 +96,7 @@ class Search:
         """Play the plainest case in both forms, and see what the client asks for."""
         received: list[ReceivedRequest] = []
         for stream in (True, False):
-            plan = CasePlan(message("Hello!"), stream)
+            plan = CasePlan(message_script("Hello!"), stream)
             outcome = self.run_client(plan)
             received += outcome.requests
             found = self._record_outcome(plan, outcome)

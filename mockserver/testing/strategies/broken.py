@@ -23,7 +23,7 @@ def breakable_rules(profile: str = DEFAULT_PROFILE) -> tuple[str, ...]:
     about = load_profile(profile)
     known = (rule for rule in mutants.rules_for("stream") if not rule.startswith("REQ-"))
     rules = load_rules()
-    later = [] if mutants.has_later(about) else ["SCH-004"]
+    later = [] if mutants.has_later_members(about) else ["SCH-004"]
     return tuple(rule for rule in known if rules[rule].applies_to(about.name) and rule not in later)
 
 
@@ -43,9 +43,9 @@ def broken_streams(
     elif rule not in known:
         listed = ", ".join(known)
         raise InvalidArgument(f"rule={rule!r}: no stream can be made to break it; there are: {listed}")
-    mutant = mutants.find("stream", rule)
+    mutant = mutants.find_mutant("stream", rule)
     kinds = item_kinds(profile)
-    needs = tuple(draw(st.sampled_from(_kinds_for(need, load_profile(profile)))) for need in mutant.needs)
+    needs = tuple(draw(st.sampled_from(_kinds_for(need, load_profile(profile)))) for need in mutant.required_items)
     said = scripts_starting_with(profile=profile, kinds=kinds, first_kinds=needs)
     events = draw(streams_from_scripts(said, profile=profile, rendering=rendering))
     pick = draw(st.integers(0, 9999))

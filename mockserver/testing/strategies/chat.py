@@ -10,8 +10,8 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from mockserver.ids import format_call_id, format_uuid
 from mockserver.profiles import DEFAULT_PROFILE
-from mockserver.replies.chat import ChatFacts, chat_chunks
-from mockserver.replies.chat import chat_completion as told
+from mockserver.replies.chat import ChatFacts, build_chat_chunks
+from mockserver.replies.chat import build_chat_completion as told
 from mockserver.testing.strategies.scripts import scripts
 from mockserver.testing.strategies.values import JSONObject, render_context, texts
 
@@ -45,7 +45,7 @@ def chat_completions(*, profile: str = DEFAULT_PROFILE) -> SearchStrategy[JSONOb
 def chat_streams(*, profile: str = DEFAULT_PROFILE) -> SearchStrategy[list[JSONObject]]:
     """The chunks of streamed completions, without the marker at their end."""
     return st.tuples(_completed_scripts(profile), _facts(profile)).map(
-        lambda pair: [*chat_chunks(pair[0], _with_call_ids(*pair))]
+        lambda pair: [*build_chat_chunks(pair[0], _with_call_ids(*pair))]
     )
 
 

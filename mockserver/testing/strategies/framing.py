@@ -7,11 +7,11 @@ from hypothesis.errors import InvalidArgument
 from hypothesis.strategies import DrawFn
 
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
-from mockserver.replies.framing import frames_of, json_text
+from mockserver.replies.framing import encode_events, to_json_text
 from mockserver.testing.strategies.values import JSONObject, select_names
 from mockserver.wire import sse
 
-__all__ = ["CHUNKINGS", "FRAMINGS", "frames_of", "sse_bytes"]
+__all__ = ["CHUNKINGS", "FRAMINGS", "encode_events", "sse_bytes"]
 
 #: How bytes can be cut: at will, one event or one byte each, not at all, or within lines and characters.
 CHUNKINGS = ("cuts", "events", "bytes", "whole")
@@ -39,7 +39,7 @@ def sse_bytes(
         raise InvalidArgument(f"framing={framing!r} is not among {', '.join(FRAMINGS)}")
     about = load_profile(profile)
     frames = [_any_frame(draw, event) for event in stream] if framing == "any" else None
-    frames = frames or frames_of(stream, profile if framing == "profile" else None)
+    frames = frames or encode_events(stream, profile if framing == "profile" else None)
     if about.done_marker:
         frames.append(sse.encode("[DONE]"))
     if how == "events":
@@ -58,7 +58,7 @@ def _any_frame(draw: DrawFn, event: JSONObject) -> bytes:
     end = draw(st.sampled_from([b"\n", b"\r\n", b"\r"]))
     gap = draw(st.sampled_from([b" ", b""]))
     before = draw(st.sampled_from([b"", b": keep-alive" + end + end, b":" + end]))
-    lines = [b"data:" + gap + json_text(event).encode()]
+    lines = [b"data:" + gap + to_json_text(event).encode()]
     if "type" in event:
         lines.insert(draw(st.sampled_from([0, 1])), b"event:" + gap + str(event["type"]).encode())
     return before + end.join(lines) + end + end

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
-from mockserver.replies.events import Facts, build_events, build_response
-from mockserver.replies.script import FunctionCall, Script, ToolCall, kind_of
-from mockserver.replies.usage import Cache, output_tokens, usage_object
+from mockserver.replies.events import ResponseFacts, build_events, build_response
+from mockserver.replies.script import FunctionCall, Script, ToolCall, item_kind
+from mockserver.replies.usage import CacheTokens, count_output_tokens, build_usage
 from mockserver.testing.strategies import neighbours, variants
 from mockserver.testing.strategies.scripts import (
     ERROR_CODES,
@@ -333,32 +333,32 @@ def _echo_tools(tools: tuple[JSONObject, ...], context: RenderContext) -> list[J
 def render_response(spec: ReplySpec, context: RenderContext) -> JSONObject:
     """The body of a reply."""
     response = build_response(spec.script, _response_facts(spec, context), context.profile)
-    rendered: JSONObject = context.rendering.reply.apply("response", response)
+    rendered: JSONObject = context.rendering.reply_layout.apply("response", response)
     return rendered
 
 
 def render_events(spec: ReplySpec, context: RenderContext) -> list[JSONObject]:
     """The stream of a reply."""
-    form = context.rendering.stream
+    form = context.rendering.stream_layout
     events = build_events(spec.script, _response_facts(spec, context), context.profile)
     return [form.apply("event", event) for event in events]
 
 
-def _response_facts(spec: ReplySpec, context: RenderContext) -> Facts:
+def _response_facts(spec: ReplySpec, context: RenderContext) -> ResponseFacts:
     script = spec.script
     before = (spec.response_number - 1) * 100
     echoes = {name: value for name, value in context.profile.echoes.items() if name not in spec.echoed_parameters}
     given = spec.input_tokens if script.usage.input_tokens is None else script.usage.input_tokens
     stated = script.usage.output_tokens
-    written = output_tokens(script)[0] if stated is None else stated
-    return Facts(
+    written = count_output_tokens(script)[0] if stated is None else stated
+    return ResponseFacts(
         response_id=context.response_id(spec.response_number),
         created_at=context.created_at(spec.created_at),
         model=spec.model,
-        item_ids=tuple(context.item_id(before + at, kind_of(item)) for at, item in enumerate(script.items, 1)),
+        item_ids=tuple(context.item_id(before + at, item_kind(item)) for at, item in enumerate(script.items, 1)),
         call_ids=tuple(context.call_id(before + at) for at in range(1, len(script.items) + 1)),
-        usage=usage_object(
-            script, given, given + written, context.profile, Cache(*spec.cache_tokens) if spec.cache_tokens else None
+        usage=build_usage(
+            script, given, given + written, context.profile, CacheTokens(*spec.cache_tokens) if spec.cache_tokens else None
         ),
         tools=_echo_tools(spec.tools, context),
         tool_choice=spec.tool_choice,

@@ -45,7 +45,7 @@ def usages(
             },
         )
     )
-    rendered: JSONObject = here.rendering.stream.apply("usage", members)
+    rendered: JSONObject = here.rendering.stream_layout.apply("usage", members)
     return {**rendered, **draw(UNKNOWN_MEMBERS)} if unknown else rendered
 
 

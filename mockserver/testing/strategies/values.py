@@ -105,7 +105,7 @@ class RenderContext(NamedTuple):
 
     def created_at(self, seconds: int) -> int | float:
         """A `created_at`."""
-        return float(seconds) if self.rendering.float_times else seconds
+        return float(seconds) if self.rendering.float_timestamps else seconds
 
 
 @cache

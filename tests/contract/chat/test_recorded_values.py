@@ -11,7 +11,7 @@ import referencing
 from mockserver.contract.chat.check import check_chat_completion, check_chat_stream
 from mockserver.contract.chat.service import load_chat_schemas
 from mockserver.contract.schema.validation import schema_findings
-from mockserver.replies.chat import chat_chunks, chat_completion
+from mockserver.replies.chat import build_chat_chunks, build_chat_completion
 from tests.contract import blind_mutants
 from tests.contract.chat.test_rules import REQUEST, SCRIPTS, chat_facts
 
@@ -97,8 +97,8 @@ def test_an_sdk_printout_has_no_findings() -> None:
 
 VALUES = [
     ("chat_request", {**REQUEST, "temperature": 0.5, "tool_choice": "auto", "stream": False}),
-    ("chat_completion", chat_completion(SCRIPTS[3], chat_facts(SCRIPTS[3]))),
-    *[("chat_chunk", each) for each in chat_chunks(SCRIPTS[4], chat_facts(SCRIPTS[4], include_usage=True))],
+    ("chat_completion", build_chat_completion(SCRIPTS[3], chat_facts(SCRIPTS[3]))),
+    *[("chat_chunk", each) for each in build_chat_chunks(SCRIPTS[4], chat_facts(SCRIPTS[4], include_usage=True))],
 ]
 
 

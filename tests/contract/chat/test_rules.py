@@ -14,7 +14,7 @@ from mockserver.contract.rules import load_rules
 from mockserver.errors import ConfigurationError
 from mockserver.profiles import load_profile
 from mockserver.replies import mutants
-from mockserver.replies.chat import ChatFacts, chat_chunks, chat_completion, framed_chunks
+from mockserver.replies.chat import ChatFacts, build_chat_chunks, build_chat_completion, encode_chunks
 from mockserver.replies.script import FunctionCall, Message, Reasoning, Script
 
 PROFILE = load_profile()
@@ -52,10 +52,10 @@ def valid_values(subject: str) -> Iterator[tuple[Any, dict[str, Any]]]:
                 about = chat_facts(script, choices=choices, include_usage=usage)
                 request = {**REQUEST, "n": choices, "stream_options": {"include_usage": usage}}
                 if subject == "chat_completion":
-                    yield chat_completion(script, about), request
+                    yield build_chat_completion(script, about), request
                 else:
-                    chunks = list(chat_chunks(script, about))
-                    value = list(framed_chunks(chunks)) if subject == "chat_frames" else chunks
+                    chunks = list(build_chat_chunks(script, about))
+                    value = list(encode_chunks(chunks)) if subject == "chat_frames" else chunks
                     yield value, {**request, "stream": True}
 
 
@@ -103,7 +103,7 @@ def test_a_chat_mutant_needs_chat_chunks() -> None:
 
 def completion(**members: Any) -> dict[str, Any]:
     script = SCRIPTS[3]
-    return {**chat_completion(script, chat_facts(script)), **members}
+    return {**build_chat_completion(script, chat_facts(script)), **members}
 
 
 def usage(**members: Any) -> dict[str, Any]:
@@ -145,14 +145,14 @@ def test_a_completion_that_breaks_a_rule(value: dict[str, Any], rule: str, point
 
 
 def test_the_stream_parameter_decides_the_format() -> None:
-    streamed = list(chat_chunks(SCRIPTS[0], chat_facts(SCRIPTS[0])))
+    streamed = list(build_chat_chunks(SCRIPTS[0], chat_facts(SCRIPTS[0])))
     assert [each.rule for each in check_chat_stream(streamed, REQUEST)] == ["SSE-006"]
-    whole = chat_completion(SCRIPTS[0], chat_facts(SCRIPTS[0]))
+    whole = build_chat_completion(SCRIPTS[0], chat_facts(SCRIPTS[0]))
     assert [each.rule for each in check_chat_completion(whole, {**REQUEST, "stream": True})] == ["SSE-006"]
 
 
 def frames(*edits: tuple[bytes, bytes]) -> bytes:
-    data = b"".join(framed_chunks(chat_chunks(SCRIPTS[0], chat_facts(SCRIPTS[0]))))
+    data = b"".join(encode_chunks(build_chat_chunks(SCRIPTS[0], chat_facts(SCRIPTS[0]))))
     for old, new in edits:
         assert old in data
         data = data.replace(old, new, 1)
@@ -182,7 +182,7 @@ def test_a_stream_of_bytes(data: bytes, rules: list[str]) -> None:
 
 
 def test_json_lines_are_checked_like_events() -> None:
-    chunks = list(chat_chunks(SCRIPTS[0], chat_facts(SCRIPTS[0])))
+    chunks = list(build_chat_chunks(SCRIPTS[0], chat_facts(SCRIPTS[0])))
     lines = b"\n".join(json.dumps(chunk).encode() for chunk in chunks)
     assert check_chat_stream(lines) == []
     assert check_chat_stream(lines.decode()) == []

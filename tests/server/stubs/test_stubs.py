@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mockserver.errors import ConfigurationError
-from mockserver.replies.script import FunctionCall, Reasoning, Script, ToolCall, message
+from mockserver.replies.script import FunctionCall, Reasoning, Script, ToolCall, message_script
 from mockserver.server.stubs.stubs import StubRegistry
 
-ONE, TWO = message("one"), message("two")
+ONE, TWO = message_script("one"), message_script("two")
 
 
 def take_reply(stubs: StubRegistry) -> Script | None:
@@ -90,7 +90,7 @@ def test_str_describes_the_reply() -> None:
     stubs = StubRegistry()
     items = (Reasoning(("hm",)), FunctionCall("look", "{}"), ToolCall("web_search", {}))
     assert str(stubs.add(ONE)) == "'one' (planned once, not given)"
-    assert str(stubs.add(message("x" * 100)).times(2)).startswith(f"'{'x' * 60}…' (planned 2 times")
+    assert str(stubs.add(message_script("x" * 100)).times(2)).startswith(f"'{'x' * 60}…' (planned 2 times")
     assert str(stubs.add(Script(items)).always()) == (
         "a thought, a call of look, a web_search (planned always, not given)"
     )
@@ -113,7 +113,7 @@ def test_str_of_the_registry_lists_the_latest_stubs() -> None:
 
 def test_many_threads_take_each_reply_once() -> None:
     stubs = StubRegistry()
-    scripts = [message(str(number)) for number in range(500)]
+    scripts = [message_script(str(number)) for number in range(500)]
 
     def plan(number: int) -> None:
         stubs.add(scripts[number])

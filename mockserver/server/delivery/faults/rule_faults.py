@@ -10,8 +10,8 @@ from mockserver.contract.check import check_response, check_stream
 from mockserver.contract.findings import errors
 from mockserver.errors import ConfigurationError
 from mockserver.profiles import Profile
-from mockserver.replies.chat import framed_chunks
-from mockserver.replies.framing import frames_of
+from mockserver.replies.chat import encode_chunks
+from mockserver.replies.framing import encode_events
 from mockserver.server.delivery.faults.registry import OutgoingReply, body_pieces
 from mockserver.server.delivery.steps import Send
 from mockserver.wire import json, sse
@@ -108,8 +108,8 @@ def _edit_stream(subject: str, rule: str, pieces: list[bytes], profile: Profile,
     events: list[Any] = [json.loads(each.encode()) for each in read if each != "[DONE]"]
     edited = mutants.break_rule(rule, subject, events, profile=profile, pick=pick)
     if subject == "chat_stream":
-        return list(framed_chunks(edited))
-    return [*frames_of(edited, profile.name), *marker]
+        return list(encode_chunks(edited))
+    return [*encode_events(edited, profile.name), *marker]
 
 
 def _edit_body(subject: str, rule: str, pieces: list[bytes], profile: Profile, pick: int) -> list[bytes]:
