@@ -43,7 +43,9 @@ SCRIPT = Script(
 
 def main() -> int:
     here = render_context(DEFAULT_PROFILE, "wire")
-    reply = ReplySpec(SCRIPT, here.profile.models[0], 1769084048, "auto", tools=tools_for_script(SCRIPT, here))
+    reply = ReplySpec(
+        SCRIPT, here.profile.models[0], 1769084048, "auto", tools=tools_for_script(SCRIPT, here)
+    )
     events = render_events(reply, here)
     response = render_response(reply, here)
     lines = [orjson.dumps(event) for event in events]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from mockserver.contract.operations import profile_operations
 from mockserver.contract.schema.registry import load_schemas
 from mockserver.profiles import load_profile_document, load_profile
-from mockserver.testing.strategies.variants import VARIANT_EVENTS
+from mockserver.testing.strategies.openresponses_streams import VARIANT_EVENTS
 
 __all__ = ["LEFT_OUT", "LLMPROBE", "NAME", "neighbour"]
 

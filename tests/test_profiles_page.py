@@ -99,7 +99,9 @@ def test_parameters(cell: Cell, ask: Asker) -> None:
 @pytest.mark.parametrize("cell", cells_of_kind("tool"))
 def test_tools(cell: Cell, ask: Asker) -> None:
     tool = load_profile(PROFILES[-1]).tools.get(cell.name)
-    declared = [{"type": "function", "name": "f"}] if cell.name == "function" else [tool_declaration(cell.name)]
+    declared = (
+        [{"type": "function", "name": "f"}] if cell.name == "function" else [tool_declaration(cell.name)]
+    )
     if tool is not None and tool.needs_tool is not None:
         declared.append(tool_declaration(tool.needs_tool))
     wanted = "function_call" if tool is None else tool.item

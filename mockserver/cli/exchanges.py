@@ -15,7 +15,7 @@ from mockserver.cli.settings import give_up
 from mockserver.errors import ConfigurationError, InvalidExchange, MockServerError
 from mockserver.exchanges import Exchange, load_exchange_folder
 from mockserver.profiles import DEFAULT_PROFILE
-from mockserver.reports.texts import format_count
+from mockserver.reports.formatting import format_count
 from mockserver.server.state.sessions import open_session
 
 __all__ = ["exchanges"]

@@ -20,8 +20,8 @@ from mockserver.errors import MockServerError
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
 
 if TYPE_CHECKING:
-    from mockserver.testing.cases.search import FailingCase, Search
-    from mockserver.testing.fuzz import CommandRunner
+    from mockserver.testing.fuzzing.command_runner import CommandRunner
+    from mockserver.testing.fuzzing.search import FailingCase, Search
 
 __all__ = ["fuzz"]
 
@@ -67,7 +67,7 @@ def fuzz(command: tuple[str, ...], **options: Any) -> None:
     Exit status: 0 nothing found, 1 a case that breaks the client, 2 it could not be run.
     """
     try:
-        from mockserver.testing.cases.plan import CASE_FAULTS, LEGAL_VARIATIONS
+        from mockserver.testing.fuzzing.case_plan import CASE_FAULTS, LEGAL_VARIATIONS
     except ImportError as error:
         give_up(f"{error.name} is missing: pip install 'responses-mockserver[pytest]'", 2)
     unknown = sorted(set(options["skip"]) - {*CASE_FAULTS, *LEGAL_VARIATIONS})
@@ -85,9 +85,9 @@ def fuzz(command: tuple[str, ...], **options: Any) -> None:
 
 def _fuzz(command: Sequence[str], options: dict[str, Any]) -> int:
     from mockserver.server.state.sessions import AnyModel
-    from mockserver.testing.cases.door import CaseServer
     from mockserver.testing.children import Children
-    from mockserver.testing.fuzz import CommandRunner
+    from mockserver.testing.fuzzing.case_server import CaseServer
+    from mockserver.testing.fuzzing.command_runner import CommandRunner
 
     profile, model = load_profile(options["profile"]), options["model"] or ""
     children = Children()
@@ -103,10 +103,10 @@ def _fuzz(command: Sequence[str], options: dict[str, Any]) -> int:
 
 
 def _replay(play: CommandRunner, options: dict[str, Any]) -> int:
-    from mockserver.testing.cases.kept import load_plan
-    from mockserver.testing.cases.search import FailingCase
-    from mockserver.testing.cases.verdicts import check_outcome
-    from mockserver.testing.cases.words import describe_case
+    from mockserver.testing.fuzzing.case_descriptions import describe_case
+    from mockserver.testing.fuzzing.outcomes import check_outcome
+    from mockserver.testing.fuzzing.saved_cases import load_plan
+    from mockserver.testing.fuzzing.search import FailingCase
 
     plan = load_plan(options["cases"], options["replay"], play.server.context.profile.name)
     outcome = play(plan)
@@ -120,9 +120,9 @@ def _replay(play: CommandRunner, options: dict[str, Any]) -> int:
 
 
 def _search(play: CommandRunner, options: dict[str, Any]) -> int:
-    from mockserver.testing.cases.kept import save_case, load_saved_plans
-    from mockserver.testing.cases.search import Search
-    from mockserver.testing.cases.words import payloads_before_fault
+    from mockserver.testing.fuzzing.case_descriptions import payloads_before_fault
+    from mockserver.testing.fuzzing.saved_cases import load_saved_plans, save_case
+    from mockserver.testing.fuzzing.search import Search
 
     profile = play.server.context.profile
     number = random.randrange(1 << 32) if options["seed"] is None else options["seed"]
@@ -142,8 +142,8 @@ def _search(play: CommandRunner, options: dict[str, Any]) -> int:
 
 
 def _print(found: FailingCase, play: CommandRunner, options: dict[str, Any]) -> None:
-    from mockserver.testing.cases.controls import find_cause
-    from mockserver.testing.cases.words import describe_case
+    from mockserver.testing.fuzzing.case_descriptions import describe_case
+    from mockserver.testing.fuzzing.diagnosis import find_cause
 
     print(f"FAILED: {found.failure.message}")
     print(f"Broke:  {find_cause(found, play)}")

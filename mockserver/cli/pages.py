@@ -8,11 +8,11 @@ from dataclasses import replace
 
 from mockserver.cli.judged import Judged
 from mockserver.contract.findings import Severity
-from mockserver.reports.covering import coverage_by_profile
+from mockserver.reports.coverage import coverage_by_profile
+from mockserver.reports.formatting import format_count
 from mockserver.reports.model import MessageBody, ReportExchange, ReportPage, report_time
 from mockserver.reports.page import render_page
-from mockserver.reports.reading import exchange_from_file
-from mockserver.reports.texts import format_count
+from mockserver.reports.report_exchanges import exchange_from_file
 from mockserver.wire import json
 from mockserver.wire.redaction import redact
 

@@ -10,10 +10,10 @@ from mockserver.live.client import Interaction
 from mockserver.live.endpoint import Endpoint
 from mockserver.live.verification import ProbeResult, VerificationRun
 from mockserver.profiles import load_profile
+from mockserver.reports.formatting import format_count, format_duration
 from mockserver.reports.model import ReportExchange, ReportPage, Table, report_time
 from mockserver.reports.page import render_page
-from mockserver.reports.reading import RawExchange, exchange_from_raw
-from mockserver.reports.texts import format_count, format_duration
+from mockserver.reports.report_exchanges import RawExchange, exchange_from_raw
 
 __all__ = ["render_report_page"]
 

@@ -47,7 +47,12 @@ class ChatFacts:
 def build_chat_completion(script: Script, facts: ChatFacts) -> JSONObject:
     """The body of an answer that is not streamed."""
     choices = [
-        {"message": _completion_message(script, facts), "finish_reason": _finish_reason(script), "index": at, "logprobs": None}
+        {
+            "message": _completion_message(script, facts),
+            "finish_reason": _finish_reason(script),
+            "index": at,
+            "logprobs": None,
+        }
         for at in range(facts.choice_count)
     ]
     return _chat_object("chat.completion", choices, build_chat_usage(script, facts), facts)
@@ -112,7 +117,9 @@ def _first_characters(chunks: Iterable[str], size: int) -> Iterator[str]:
         size -= len(chunk)
 
 
-def _chat_object(kind: str, choices: list[JSONObject], usage: JSONObject | None, facts: ChatFacts) -> JSONObject:
+def _chat_object(
+    kind: str, choices: list[JSONObject], usage: JSONObject | None, facts: ChatFacts
+) -> JSONObject:
     return {
         "choices": choices,
         "object": kind,
@@ -161,7 +168,9 @@ def _chunk_deltas(script: Script, facts: ChatFacts) -> Iterator[tuple[JSONObject
     yield {"content": "", **over}, _finish_reason(script)
 
 
-def _tool_call_delta(at: int, call_id: str, function: JSONObject, extra_members: Mapping[str, None]) -> JSONObject:
+def _tool_call_delta(
+    at: int, call_id: str, function: JSONObject, extra_members: Mapping[str, None]
+) -> JSONObject:
     call = {"index": at, "id": call_id, "type": "function", "function": function}
     return {"content": None, **extra_members, "tool_calls": [call]}
 

@@ -126,7 +126,9 @@ def _snapshot(
     }
 
 
-def _finish_response(response: JSONObject, script: Script, facts: ResponseFacts, profile: Profile) -> JSONObject:
+def _finish_response(
+    response: JSONObject, script: Script, facts: ResponseFacts, profile: Profile
+) -> JSONObject:
     response |= facts.echoes
     if script.error is not None:
         response["error"] = {"code": script.error.code, "message": script.error.message}
@@ -174,7 +176,11 @@ def _item_events(index: int, script: Script, facts: ResponseFacts, profile: Prof
     yield {"type": "response.output_item.added", "item": added, **place}
     if not (facts.whole_arguments and isinstance(item, FunctionCall)):
         yield from _content_events(item, here, profile)
-    yield {"type": "response.output_item.done", "item": build_done_item(item, who, _item_status(script, index)), **place}
+    yield {
+        "type": "response.output_item.done",
+        "item": build_done_item(item, who, _item_status(script, index)),
+        **place,
+    }
 
 
 def _leading_argument_events(item: ToolCall, location: JSONObject, profile: Profile) -> Iterator[JSONObject]:
@@ -195,7 +201,9 @@ def _content_events(item: Item, location: JSONObject, profile: Profile) -> Itera
     elif isinstance(item, Reasoning):
         index = "summary_index" if profile.reasoning_events == "reasoning_summary_text" else "content_index"
         thought = _reasoning_events(item, {**location, index: 0}, f"response.{profile.reasoning_events}")
-        yield from _summary_part_events(item, {**location, index: 0}, thought) if profile.summary_parts else thought
+        yield from (
+            _summary_part_events(item, {**location, index: 0}, thought) if profile.summary_parts else thought
+        )
     elif isinstance(item, FunctionCall):
         yield from _argument_events(item, location)
     else:
@@ -216,7 +224,9 @@ def _reasoning_events(item: Reasoning, location: JSONObject, event_prefix: str) 
     yield {"type": f"{event_prefix}.done", "text": item.text, **location}
 
 
-def _summary_part_events(item: Reasoning, location: JSONObject, events: Iterator[JSONObject]) -> Iterator[JSONObject]:
+def _summary_part_events(
+    item: Reasoning, location: JSONObject, events: Iterator[JSONObject]
+) -> Iterator[JSONObject]:
     """The events of a thought between those that open and close its part."""
     yield {"type": "response.reasoning_summary_part.added", "part": summary_text_part(""), **location}
     yield from events

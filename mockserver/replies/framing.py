@@ -6,7 +6,7 @@ import json as stdlib_json
 from typing import Any
 
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
-from mockserver.replies.template import encode_event
+from mockserver.replies.templates import encode_event
 from mockserver.wire import sse
 
 __all__ = ["encode_events", "to_json_text"]

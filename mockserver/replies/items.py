@@ -12,7 +12,14 @@ from typing import Any, NamedTuple, TypeAlias
 from mockserver.profiles import Profile
 from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, ToolCall
 
-__all__ = ["ItemContext", "JSONObject", "build_added_item", "build_done_item", "output_text_part", "summary_text_part"]
+__all__ = [
+    "ItemContext",
+    "JSONObject",
+    "build_added_item",
+    "build_done_item",
+    "output_text_part",
+    "summary_text_part",
+]
 
 JSONObject: TypeAlias = dict[str, Any]
 

@@ -56,8 +56,14 @@ class Rendering:
 
     def encode_tool_choice(self, tool_choice: Any) -> bytes:
         """The `tool_choice` of a request as JSON."""
-        order = self.stream_layout.members.get(tool_choice.get("type", ""), ()) if isinstance(tool_choice, dict) else ()
-        return json.dumps({name: tool_choice.get(name) for name in order} | tool_choice if order else tool_choice)
+        order = (
+            self.stream_layout.members.get(tool_choice.get("type", ""), ())
+            if isinstance(tool_choice, dict)
+            else ()
+        )
+        return json.dumps(
+            {name: tool_choice.get(name) for name in order} | tool_choice if order else tool_choice
+        )
 
     def encode_timestamp(self, seconds: int) -> bytes:
         """A `created_at` as JSON."""

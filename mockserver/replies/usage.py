@@ -34,7 +34,11 @@ _TOKEN_PATTERN = re.compile(
 
 def count_tokens(text: str) -> int:
     """The estimate for a text; linear in its length."""
-    return _count_tokens_cached(text) if len(text) < _MAX_CACHED_CHARACTERS else len(_TOKEN_PATTERN.findall(text))
+    return (
+        _count_tokens_cached(text)
+        if len(text) < _MAX_CACHED_CHARACTERS
+        else len(_TOKEN_PATTERN.findall(text))
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -67,7 +71,11 @@ class CacheTokens(NamedTuple):
 
 
 def build_usage(
-    script: Script, input_tokens: Any, total_tokens: Any, profile: Profile, cache_tokens: CacheTokens | None = None
+    script: Script,
+    input_tokens: Any,
+    total_tokens: Any,
+    profile: Profile,
+    cache_tokens: CacheTokens | None = None,
 ) -> dict[str, Any]:
     """The `usage` member; what depends on the conversation may be a template's markers.
 
@@ -78,7 +86,9 @@ def build_usage(
     output = estimated if stated.output_tokens is None else stated.output_tokens
     usage: dict[str, Any] = {
         "input_tokens": input_tokens,
-        "input_tokens_details": {"cached_tokens": stated.cached_tokens if cache_tokens is None else cache_tokens.cached_tokens},
+        "input_tokens_details": {
+            "cached_tokens": stated.cached_tokens if cache_tokens is None else cache_tokens.cached_tokens
+        },
         "output_tokens": output,
         "output_tokens_details": {
             "reasoning_tokens": min(reasoning, output)
@@ -94,7 +104,9 @@ def build_usage(
     return usage
 
 
-def _details_row(usage: dict[str, Any], script: Script, profile: Profile, cache_tokens: CacheTokens | None) -> dict[str, Any]:
+def _details_row(
+    usage: dict[str, Any], script: Script, profile: Profile, cache_tokens: CacheTokens | None
+) -> dict[str, Any]:
     """The row of the bill: the same numbers, and what the session's cache did."""
     details: dict[str, Any] = {"cached_tokens": usage["input_tokens_details"]["cached_tokens"]}
     if cache_tokens is not None:

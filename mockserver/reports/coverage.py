@@ -1,4 +1,7 @@
-"""What of the contract was seen: by event, item, object and rule, a line each that opens to its members."""
+"""What of the contract the exchanges of a report show, by profile.
+
+What of the contract was seen: by event, item, object and rule, a line each that opens to its members.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,43 @@ import re
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from mockserver.contract.coverage import ContractCoverage
+from mockserver.contract.coverage import ContractCoverage, WireValue, measure_coverage
 from mockserver.contract.operations import profile_operations
 from mockserver.contract.rules import load_live_rules, load_rules
 from mockserver.profiles import load_profile
 from mockserver.reports.markup import Markup, tag
+from mockserver.reports.model import MessageBody, ReportExchange
+from mockserver.wire import json
 
-__all__ = ["CoverageRow", "render_coverage", "coverage_rows"]
+__all__ = ["CoverageRow", "coverage_by_profile", "coverage_rows", "render_coverage"]
+
+
+def coverage_by_profile(exchanges: Iterable[ReportExchange]) -> dict[str, ContractCoverage]:
+    """By the profile that each was judged by."""
+    by_profile: dict[str, list[ReportExchange]] = {}
+    for each in exchanges:
+        by_profile.setdefault(each.profile, []).append(each)
+    return {
+        name: measure_coverage(name, (value for each in by_profile[name] for value in _wire_values(each)))
+        for name in sorted(by_profile)
+    }
+
+
+def _wire_values(exchange: ReportExchange) -> Iterator[WireValue]:
+    yield from _body_wire_values(exchange.request, "request")
+    yield from _body_wire_values(exchange.reply, "response")
+    for event in exchange.stream.events if exchange.stream is not None else ():
+        value = json.loads_or_none(event.data) if event.index is not None else None
+        if isinstance(value, dict) and "type" in value:
+            yield WireValue("event", "stream", value)
+
+
+def _body_wire_values(body: MessageBody | None, kind: str) -> Iterator[WireValue]:
+    if body is not None and body.schema:
+        yield WireValue(
+            body.schema, "error" if body.schema.startswith("error") else kind, json.loads_or_none(body.text)
+        )
+
 
 _END_OF_NAME = re.compile(r"[.=~/]")
 _UNION_TITLES = {"event": "events", "item": "item types", "input_item": "input types", "tool": "tool types"}
@@ -34,20 +67,34 @@ class CoverageRow:
         return len(self.seen) / max(1, len(self.seen) + len(self.missing))
 
 
-def coverage_rows(profile: str, covered: ContractCoverage, requested_operations: Container[str]) -> list[CoverageRow]:
+def coverage_rows(
+    profile: str, covered: ContractCoverage, requested_operations: Container[str]
+) -> list[CoverageRow]:
     """Operations and unions first, then rules by their family, then objects by name."""
     parts: dict[str, tuple[list[str], list[str]]] = {}
     for each, at in ((covered.seen, 0), (covered.missing, 1)):
         for name in each:
             parts.setdefault(_END_OF_NAME.split(name, maxsplit=1)[0], ([], []))[at].append(name)
     rows = [
-        CoverageRow(_UNION_TITLES.get(name, name), "union" if name in _UNION_TITLES else "object", tuple(seen), tuple(missing))
+        CoverageRow(
+            _UNION_TITLES.get(name, name),
+            "union" if name in _UNION_TITLES else "object",
+            tuple(seen),
+            tuple(missing),
+        )
         for name, (seen, missing) in parts.items()
     ]
     rows += _rule_rows(covered)
     names = [each.name for each in profile_operations(load_profile(profile))]
     seen_names = tuple(name for name in names if name in requested_operations)
-    rows.append(CoverageRow("operations", "union", seen_names, tuple(name for name in names if name not in requested_operations)))
+    rows.append(
+        CoverageRow(
+            "operations",
+            "union",
+            seen_names,
+            tuple(name for name in names if name not in requested_operations),
+        )
+    )
     order = ("union", "rules", "object")
     return sorted(rows, key=lambda row: (order.index(row.kind), row.name))
 
@@ -64,7 +111,10 @@ def _rule_rows(covered: ContractCoverage) -> Iterator[CoverageRow]:
 
 
 def render_coverage(
-    profile: str, covered: ContractCoverage, requested_operations: Container[str], finding_counts: Mapping[str, int]
+    profile: str,
+    covered: ContractCoverage,
+    requested_operations: Container[str],
+    finding_counts: Mapping[str, int],
 ) -> Markup:
     """The table of a profile; `asked`: its operations, `found`: how many findings there are of each rule."""
     rows = coverage_rows(profile, covered, requested_operations)
@@ -85,7 +135,10 @@ def render_coverage(
         tag("h3", profile),
         tag("p", about, class_="note"),
         tag(
-            "table", tag("thead", head), tag("tbody", *(_render_row(row, finding_counts) for row in rows)), class_="sortable"
+            "table",
+            tag("thead", head),
+            tag("tbody", *(_render_row(row, finding_counts) for row in rows)),
+            class_="sortable",
         ),
         class_="covered",
     )
@@ -96,7 +149,10 @@ def _header_cell(name: str, kind: str) -> Markup:
 
 
 def _render_row(row: CoverageRow, finding_counts: Mapping[str, int]) -> Markup:
-    lists = [_name_list("seen", row.seen, row, finding_counts), _name_list("not seen", row.missing, row, finding_counts)]
+    lists = [
+        _name_list("seen", row.seen, row, finding_counts),
+        _name_list("not seen", row.missing, row, finding_counts),
+    ]
     name = tag("details", tag("summary", row.name), *lists)
     whole = len(row.seen) + len(row.missing)
     bar = tag(
@@ -117,7 +173,9 @@ def _render_row(row: CoverageRow, finding_counts: Mapping[str, int]) -> Markup:
     )
 
 
-def _name_list(title: str, names: Iterable[str], row: CoverageRow, finding_counts: Mapping[str, int]) -> Markup | None:
+def _name_list(
+    title: str, names: Iterable[str], row: CoverageRow, finding_counts: Mapping[str, int]
+) -> Markup | None:
     shown = [_name_item(each, row, finding_counts) for each in names]
     if not shown:
         return None

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 import orjson
 
-from mockserver.reports.texts import escape_invisible
+from mockserver.reports.formatting import escape_invisible
 
 __all__ = ["Markup", "json_script", "join_children", "raw_element", "tag"]
 

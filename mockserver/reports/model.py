@@ -1,4 +1,7 @@
-"""What a report tells: frozen values, whoever made them. Texts in them hold no key any more."""
+"""What a report tells: frozen values, whoever made them. Texts in them hold no key any more.
+
+Exchanges as JSON text and back: what goes from the processes of a test run to the one that writes.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 from mockserver.contract.coverage import ContractCoverage
 from mockserver.contract.findings import Finding, Severity
+from mockserver.wire import json
 
-__all__ = ["MessageBody", "StreamEvent", "ReportExchange", "EventKind", "Lane", "ExchangeFinding", "ReportPage", "EventStream", "Table", "report_time"]
+__all__ = [
+    "EventKind",
+    "EventStream",
+    "ExchangeFinding",
+    "Lane",
+    "MessageBody",
+    "ReportExchange",
+    "ReportPage",
+    "StreamEvent",
+    "Table",
+    "exchange_from_json",
+    "exchange_to_json",
+    "report_time",
+]
 
 
 class EventKind(StrEnum):
@@ -149,3 +167,45 @@ def report_time() -> datetime:
     """When a report is made: now, or as SOURCE_DATE_EPOCH says (reproducible-builds.org, seconds)."""
     given = os.environ.get("SOURCE_DATE_EPOCH", "")
     return datetime.fromtimestamp(int(given) if given.isdecimal() else time.time(), UTC)
+
+
+def exchange_to_json(exchange: ReportExchange) -> str:
+    """An exchange as JSON text: its members by their names."""
+    return json.dumps(exchange).decode()
+
+
+def exchange_from_json(text: str) -> ReportExchange:
+    """The exchange that `packed` made a text of."""
+    told = json.loads(text.encode())
+    return ReportExchange(
+        **{
+            **told,
+            "findings": tuple(_finding_from_json(each) for each in told["findings"]),
+            "request": _body_from_json(told["request"]),
+            "reply": _body_from_json(told["reply"]),
+            "stream": _stream_from_json(told["stream"]),
+            "details": _pairs_from_json(told["details"]),
+        }
+    )
+
+
+def _finding_from_json(value: dict[str, Any]) -> ExchangeFinding:
+    finding = value["finding"]
+    return ExchangeFinding(
+        **{**value, "finding": Finding(**{**finding, "severity": Severity(finding["severity"])})}
+    )
+
+
+def _body_from_json(value: dict[str, Any] | None) -> MessageBody | None:
+    return None if value is None else MessageBody(**{**value, "headers": _pairs_from_json(value["headers"])})
+
+
+def _stream_from_json(value: dict[str, Any] | None) -> EventStream | None:
+    if value is None:
+        return None
+    events = tuple(StreamEvent(**{**each, "kind": EventKind(each["kind"])}) for each in value["events"])
+    return EventStream(events, tuple(Lane(**each) for each in value["lanes"]), value["note"])
+
+
+def _pairs_from_json(pairs: list[list[str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((what, value) for what, value in pairs)

@@ -13,10 +13,10 @@ from mockserver import __version__
 from mockserver.contract.findings import Severity
 from mockserver.contract.rules import load_live_rules, load_rules
 from mockserver.reports.coverage import render_coverage
-from mockserver.reports.exchange import severity_badge, render_exchanges, severity_icon
+from mockserver.reports.exchange_view import render_exchanges, severity_badge, severity_icon
+from mockserver.reports.formatting import format_count
 from mockserver.reports.markup import Markup, join_children, raw_element, tag
 from mockserver.reports.model import ReportExchange, ReportPage, Table
-from mockserver.reports.texts import format_count
 from mockserver.reports.timeline import marker_symbols
 
 __all__ = ["render_page", "content_security_policy", "javascript", "stylesheet"]
@@ -120,7 +120,11 @@ def _body(page: ReportPage) -> Markup:
 
 
 def _creation_time(page: ReportPage) -> Markup:
-    return tag("time", f"{page.created_at:%Y-%m-%d %H:%M} UTC", datetime=page.created_at.isoformat(timespec="seconds"))
+    return tag(
+        "time",
+        f"{page.created_at:%Y-%m-%d %H:%M} UTC",
+        datetime=page.created_at.isoformat(timespec="seconds"),
+    )
 
 
 def _header(page: ReportPage) -> Iterator[Markup]:
@@ -154,7 +158,11 @@ def _sections(page: ReportPage) -> Iterator[tuple[str, str, Markup]]:
     if rules.rows:
         yield "findings", "Findings", _section("findings", "Findings by rule", _table(rules))
     title = f"Exchanges ({len(page.exchanges):,})"
-    yield "exchanges", title, _section("exchanges", "Exchanges", _exchange_filters(page), render_exchanges(page.exchanges))
+    yield (
+        "exchanges",
+        title,
+        _section("exchanges", "Exchanges", _exchange_filters(page), render_exchanges(page.exchanges)),
+    )
     if page.coverage:
         found = Counter(mark.finding.rule for each in page.exchanges for mark in each.findings)
         asked = {(each.profile, each.operation) for each in page.exchanges}
@@ -162,7 +170,11 @@ def _sections(page: ReportPage) -> Iterator[tuple[str, str, Markup]]:
             render_coverage(name, covered, {what for profile, what in asked if profile == name}, found)
             for name, covered in page.coverage.items()
         ]
-        yield "coverage", "Coverage", _section("coverage", "Coverage of the contract", _coverage_filter(), *parts)
+        yield (
+            "coverage",
+            "Coverage",
+            _section("coverage", "Coverage of the contract", _coverage_filter(), *parts),
+        )
 
 
 def _section(name: str, title: str, *children: Markup | None) -> Markup:
@@ -267,7 +279,9 @@ def _coverage_filter() -> Markup:
 
 
 def _shortcuts_dialog() -> Markup:
-    pairs = [tag("div", tag("dt", *_keyboard_keys(keys)), tag("dd", what)) for keys, what in KEYBOARD_SHORTCUTS]
+    pairs = [
+        tag("div", tag("dt", *_keyboard_keys(keys)), tag("dd", what)) for keys, what in KEYBOARD_SHORTCUTS
+    ]
     close = tag("form", tag("button", "Close"), method="dialog")
     return tag("dialog", tag("h2", "Keys", id="keys"), tag("dl", *pairs), close, aria_labelledby="keys")
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from mockserver.contract.findings import Severity
-from mockserver.reports.events import FINISH_REASON_PREFIX
+from mockserver.reports.formatting import format_count, format_duration
 from mockserver.reports.markup import Markup, tag
-from mockserver.reports.model import StreamEvent, EventKind, ExchangeFinding, EventStream
-from mockserver.reports.texts import format_count, format_duration
+from mockserver.reports.model import EventKind, EventStream, ExchangeFinding, StreamEvent
+from mockserver.reports.stream_events import FINISH_REASON_PREFIX
 
 __all__ = ["TICK_HEIGHTS", "TimeScale", "render_legend", "render_timeline", "time_scale", "marker_symbols"]
 
@@ -105,9 +105,17 @@ def _aria_label(stream: EventStream, scale: TimeScale, findings: Sequence[Exchan
 
 def _render_lane(stream: EventStream, scale: TimeScale, index: int) -> Markup:
     lane = stream.lanes[index]
-    events = [(x, event) for x, event in zip(scale.positions, stream.events, strict=True) if event.lane == index]
+    events = [
+        (x, event) for x, event in zip(scale.positions, stream.events, strict=True) if event.lane == index
+    ]
     top = index * LANE_SPACING
-    count = _end_of_stream(stream) if not index else format_count(len(lane.text), "character") if lane.text else ""
+    count = (
+        _end_of_stream(stream)
+        if not index
+        else format_count(len(lane.text), "character")
+        if lane.text
+        else ""
+    )
     plot = tag(
         "svg",
         _text_growth(events, len(lane.text)),
@@ -121,7 +129,14 @@ def _render_lane(stream: EventStream, scale: TimeScale, index: int) -> Markup:
     )
     return tag(
         "g",
-        tag("line", class_="base", x1="0", x2="100%", y1=str(top + _PLOT_Y + LANE_HEIGHT), y2=str(top + _PLOT_Y + LANE_HEIGHT)),
+        tag(
+            "line",
+            class_="base",
+            x1="0",
+            x2="100%",
+            y1=str(top + _PLOT_Y + LANE_HEIGHT),
+            y2=str(top + _PLOT_Y + LANE_HEIGHT),
+        ),
         tag("text", lane.label, class_="lane", x="0", y=str(top + _LABEL_Y)),
         tag("text", count, class_="count", x="100%", y=str(top + _LABEL_Y)) if count else None,
         plot,
@@ -130,7 +145,11 @@ def _render_lane(stream: EventStream, scale: TimeScale, index: int) -> Markup:
 
 def _end_of_stream(stream: EventStream) -> str:
     """How the stream ended, in the words of its terminal event."""
-    ends = [event.type for event in stream.events if event.type in _TERMINAL_EVENTS or event.type.startswith(FINISH_REASON_PREFIX)]
+    ends = [
+        event.type
+        for event in stream.events
+        if event.type in _TERMINAL_EVENTS or event.type.startswith(FINISH_REASON_PREFIX)
+    ]
     return ends[-1].removeprefix("response.") if ends else "no terminal event"
 
 
@@ -153,7 +172,9 @@ def _text_growth(events: Sequence[tuple[float, StreamEvent]], total_characters: 
     least = VIEWBOX_WIDTH / _MAX_CURVE_POINTS
     for at, (x, event) in enumerate(events):
         so_far += len(event.added_text)
-        if event.added_text and (x * VIEWBOX_WIDTH - drawn >= least or at == len(events) - 1 or so_far == total_characters):
+        if event.added_text and (
+            x * VIEWBOX_WIDTH - drawn >= least or at == len(events) - 1 or so_far == total_characters
+        ):
             drawn = x * VIEWBOX_WIDTH
             path.append(f"H{round(drawn)}V{LANE_HEIGHT - so_far / total_characters * (LANE_HEIGHT - 4):.1f}")
     path.append(f"H{round(events[-1][0] * VIEWBOX_WIDTH)}V{LANE_HEIGHT}Z")

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mockserver.errors import ConfigurationError
-from mockserver.testing.cases.door import CaseRun, CaseServer
-from mockserver.testing.cases.plan import CasePlan
-from mockserver.testing.cases.verdicts import Outcome
+from mockserver.testing.fuzzing.case_plan import CasePlan
+from mockserver.testing.fuzzing.case_server import CaseRun, CaseServer
+from mockserver.testing.fuzzing.outcomes import Outcome
 from mockserver.wire.redaction import redact
 
 __all__ = ["CallablePlay"]
@@ -64,7 +64,9 @@ class CallablePlay:
             how = "a stream that is left is closed" if hung_up else "a stream that is left stays open"
             return _outcome(case, True, hung_up, None, how, 0.0)
 
-    def _run(self, plan: CasePlan, work: Callable[[CaseRun], str | None], seconds: float | None = None) -> Outcome:
+    def _run(
+        self, plan: CasePlan, work: Callable[[CaseRun], str | None], seconds: float | None = None
+    ) -> Outcome:
         limit = self.seconds if seconds is None else min(seconds, self.seconds)
         begun = time.monotonic()
         with self.door.open_case(plan) as case:

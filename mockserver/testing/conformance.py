@@ -24,17 +24,17 @@ from typing import Any, overload
 from mockserver.errors import ConfigurationError, ContractError
 from mockserver.exchanges import packaged_exchanges
 from mockserver.profiles import DEFAULT_PROFILE
-from mockserver.replies.arguments import generate_arguments
+from mockserver.replies.json_schema.generator import generate_arguments
 from mockserver.replies.renderings import load_rendering
 from mockserver.replies.script import FunctionCall, Message, Script, parse_script
 from mockserver.testing.calling import CallablePlay
-from mockserver.testing.cases.controls import find_cause
-from mockserver.testing.cases.door import FOLLOW_UP_REPLY, CaseServer
-from mockserver.testing.cases.drawing import RequestedFeatures, requested_features, edge_case_plans
-from mockserver.testing.cases.plan import CASE_FAULTS, LEGAL_VARIATIONS, CasePlan
-from mockserver.testing.cases.search import FailingCase, Search
-from mockserver.testing.cases.verdicts import Failure, Outcome, check_outcome
-from mockserver.testing.cases.words import describe_case
+from mockserver.testing.fuzzing.case_descriptions import describe_case
+from mockserver.testing.fuzzing.case_plan import CASE_FAULTS, LEGAL_VARIATIONS, CasePlan
+from mockserver.testing.fuzzing.case_server import FOLLOW_UP_REPLY, CaseServer
+from mockserver.testing.fuzzing.case_strategies import RequestedFeatures, edge_case_plans, requested_features
+from mockserver.testing.fuzzing.diagnosis import find_cause
+from mockserver.testing.fuzzing.outcomes import Failure, Outcome, check_outcome
+from mockserver.testing.fuzzing.search import FailingCase, Search
 
 __all__ = ["Broken", "Capabilities", "Capability", "assert_client_conforms", "client_contract"]
 
@@ -113,7 +113,9 @@ def assert_client_conforms(
     """
     unknown = sorted(set(skip) - {*CASE_FAULTS, *LEGAL_VARIATIONS})
     if unknown:
-        raise ConfigurationError(f"skip={unknown[0]!r} is not among {', '.join((*CASE_FAULTS, *LEGAL_VARIATIONS))}")
+        raise ConfigurationError(
+            f"skip={unknown[0]!r} is not among {', '.join((*CASE_FAULTS, *LEGAL_VARIATIONS))}"
+        )
     with CaseServer(profile=profile, rendering=rendering) as door:
         trial = _Trial(CallablePlay(call, door, seconds), door, skip)
         trial.plain()
@@ -259,7 +261,9 @@ class _Trial:
         if not self.asking.functions:
             return Capability("tools", "not tried", "its requests declare no function")
         name, parameters = self.asking.functions[0]
-        plan = CasePlan(Script((FunctionCall(name, generate_arguments(parameters, 1)),)), self.asking.stream_modes[0])
+        plan = CasePlan(
+            Script((FunctionCall(name, generate_arguments(parameters, 1)),)), self.asking.stream_modes[0]
+        )
         outcome = self.one(plan)
         if '"function_call_output"' in "".join(each.body.decode() for each in outcome.requests[1:]):
             return Capability("tools", "yes", f"{name} is called and its output sent")

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, Final, NamedTuple, Self, TypeAlias, TypedDict, Unpack
 
 from mockserver.errors import ConfigurationError
-from mockserver.replies.answers import complete_tool_call
+from mockserver.replies.generated_scripts import complete_tool_call
 from mockserver.replies.script import (
     FunctionCall,
     Item,
@@ -22,8 +22,8 @@ from mockserver.replies.script import (
     ToolCall,
     Usage,
     chunk_text,
-    require_servable,
     parse_script,
+    require_servable,
 )
 from mockserver.server.delivery.delivery import Delivery
 from mockserver.server.delivery.faults import ServiceFault, build_requested_fault, parse_fault

@@ -55,5 +55,9 @@ def _findings(response: schemathesis.Response, request_body: Any) -> list[Findin
     kinds = response.headers.get("content-type") or [""]
     if kinds[0].startswith("text/event-stream"):
         found = check_stream(body, profile, request)
-        return [each for each in found if each.rule not in _END_OF_STREAM_RULES] if _stopped_early(response) else found
+        return (
+            [each for each in found if each.rule not in _END_OF_STREAM_RULES]
+            if _stopped_early(response)
+            else found
+        )
     return check_response(body, profile, request)

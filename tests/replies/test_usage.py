@@ -7,7 +7,13 @@ from hypothesis import given, settings
 from mockserver import strategies
 from mockserver.profiles import load_profile
 from mockserver.replies.script import FunctionCall, Message, Reasoning, Script, ToolCall, Usage
-from mockserver.replies.usage import CacheTokens, count_tokens, truncate_to_tokens, count_output_tokens, build_usage
+from mockserver.replies.usage import (
+    CacheTokens,
+    build_usage,
+    count_output_tokens,
+    count_tokens,
+    truncate_to_tokens,
+)
 
 REASONING = Reasoning(("one two ", "three"))
 SEARCH = ToolCall("web_search", {"action": {"type": "search", "query": "q"}})

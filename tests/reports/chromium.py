@@ -186,7 +186,9 @@ class Tab:
     def console_errors(self) -> list[str]:
         """What the console holds: errors of scripts, and what the policy has refused."""
         found = [each["params"]["entry"]["text"] for each in self._events_of("Log.entryAdded")]
-        found += [str(each["params"]["exceptionDetails"]) for each in self._events_of("Runtime.exceptionThrown")]
+        found += [
+            str(each["params"]["exceptionDetails"]) for each in self._events_of("Runtime.exceptionThrown")
+        ]
         return found
 
     def _events_of(self, method: str) -> Iterator[dict[str, Any]]:

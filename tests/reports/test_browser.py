@@ -15,8 +15,8 @@ from mockserver.cli.pages import page
 from mockserver.contract.files import check_file
 from mockserver.contract.findings import Severity
 from tests.contract import samples
-from tests.reports.chromium import Browser, Tab, run_chromium, find_chromium
-from tests.reports.making import exchange_file, sse_frames, long_stream
+from tests.reports.chromium import Browser, Tab, find_chromium, run_chromium
+from tests.reports.report_samples import exchange_file, long_stream, sse_frames
 
 HOSTILE_TEXT = (
     "</script><script>window.ran = 1</script>"
@@ -76,7 +76,11 @@ def recording_with_findings() -> bytes:
     )
 
 
-FILES = {"good.sse": sse_frames(samples.text_stream()), "broken.json": recording_with_findings(), "request.json": b'{"model": 1}'}
+FILES = {
+    "good.sse": sse_frames(samples.text_stream()),
+    "broken.json": recording_with_findings(),
+    "request.json": b'{"model": 1}',
+}
 
 
 def assert_self_contained(tab: Tab) -> None:
@@ -118,9 +122,13 @@ def test_dark_theme_and_print_style(open_report: OpenReport) -> None:
 def test_findings_are_pinned_at_their_pointers(open_report: OpenReport) -> None:
     tab = open_report(FILES)
     assert text_content(tab, ".request .pinned") == '"temperature": 9,REQ-001'
-    tab.evaluate("[...document.querySelectorAll('.place')].find(e => e.textContent.includes('event 7')).click()")
+    tab.evaluate(
+        "[...document.querySelectorAll('.place')].find(e => e.textContent.includes('event 7')).click()"
+    )
     assert text_content(tab, ".event .pinned").endswith('"another",TXT-001')
-    assert text_content(tab, ".bar-of-events output").startswith("event 7 · response.output_text.done · at 215 ms")
+    assert text_content(tab, ".bar-of-events output").startswith(
+        "event 7 · response.output_text.done · at 215 ms"
+    )
     folded = "document.querySelector('.reply .branch .branch')"
     tab.evaluate(f"{folded}.open = false")
     assert "…" in tab.evaluate(f"getComputedStyle({folded}.querySelector('summary'), '::after').content")
@@ -132,7 +140,9 @@ def test_a_finding_in_the_last_response_is_pinned_in_the_reply_too(open_report: 
     events[-1]["response"]["usage"]["total_tokens"] += 1
     tab = open_report({"usage.sse": sse_frames(events)})
     assert "USE-001" in text_content(tab, ".reply .pinned")
-    tab.evaluate("[...document.querySelectorAll('.place')].find(e => e.textContent.includes('usage')).click()")
+    tab.evaluate(
+        "[...document.querySelectorAll('.place')].find(e => e.textContent.includes('usage')).click()"
+    )
     assert "USE-001" in text_content(tab, ".event .pinned")
     assert_self_contained(tab)
 
@@ -253,7 +263,13 @@ def test_hostile_text_does_not_run(open_report: OpenReport) -> None:
     events[4]["delta"] = events[7]["text"] = HOSTILE_TEXT
     events.insert(
         3,
-        {"type": kind, "sequence_number": 3, "output_index": 4, "item": {"type": HOSTILE_TEXT}, HOSTILE_TEXT: HOSTILE_TEXT},
+        {
+            "type": kind,
+            "sequence_number": 3,
+            "output_index": 4,
+            "item": {"type": HOSTILE_TEXT},
+            HOSTILE_TEXT: HOSTILE_TEXT,
+        },
     )
     request = {"model": HOSTILE_TEXT, "input": HOSTILE_TEXT, HOSTILE_TEXT: {HOSTILE_TEXT: HOSTILE_TEXT}}
     files = {
@@ -274,7 +290,8 @@ def test_hostile_text_does_not_run(open_report: OpenReport) -> None:
     )
     assert tab.evaluate("window.ran") is None
     assert (
-        tab.evaluate("document.querySelectorAll('img, iframe, object, a[href]:not([href^=\"#\"])').length") == 0
+        tab.evaluate("document.querySelectorAll('img, iframe, object, a[href]:not([href^=\"#\"])').length")
+        == 0
     )
     shown = tab.evaluate("document.documentElement.textContent")
     assert "onerror='window.ran = 2'" in shown
@@ -297,7 +314,9 @@ def test_the_content_security_policy_blocks_unescaped_text(open_report: OpenRepo
 
 
 def test_the_report_is_complete_without_javascript(open_report: OpenReport) -> None:
-    tab = open_report(FILES, lambda whole: re.sub(r'<script>"use strict".*</script>', "", whole, flags=re.DOTALL))
+    tab = open_report(
+        FILES, lambda whole: re.sub(r'<script>"use strict".*</script>', "", whole, flags=re.DOTALL)
+    )
     shown = text_content(tab, "main")
     assert "TXT-001" in shown
     assert '"temperature": 9' in shown

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mockserver.reports.formatting import escape_invisible
 from mockserver.reports.markup import json_script, raw_element, tag
-from mockserver.reports.texts import escape_invisible
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 

@@ -12,12 +12,19 @@ from itertools import pairwise
 import pytest
 
 from mockserver.contract.findings import Finding, Severity
-from mockserver.reports.covering import coverage_by_profile
-from mockserver.reports.events import read_stream
-from mockserver.reports.model import MessageBody, ReportExchange, ExchangeFinding, ReportPage, Table, report_time
-from mockserver.reports.page import render_page, content_security_policy, javascript, stylesheet
+from mockserver.reports.coverage import coverage_by_profile
+from mockserver.reports.model import (
+    ExchangeFinding,
+    MessageBody,
+    ReportExchange,
+    ReportPage,
+    Table,
+    report_time,
+)
+from mockserver.reports.page import content_security_policy, javascript, render_page, stylesheet
+from mockserver.reports.stream_events import read_stream
 from tests.contract import samples
-from tests.reports.making import sse_frames
+from tests.reports.report_samples import sse_frames
 from tests.reports.test_markup import ParsedHtml
 
 MADE = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -118,7 +125,9 @@ def test_hostile_text_is_escaped() -> None:
     hostile = "</script><img src=x onerror=alert(1)>\x00\x1b[31m\u202e"
     finding = Finding(hostile, Severity.ERROR, hostile, None, hostile, hostile, {hostile: hostile})
     body = MessageBody(hostile, hostile, headers=((hostile, hostile),))
-    told = ReportExchange(hostile, hostile, "qwen-2026-01", hostile, (ExchangeFinding(finding, "reply"),), body, body)
+    told = ReportExchange(
+        hostile, hostile, "qwen-2026-01", hostile, (ExchangeFinding(finding, "reply"),), body, body
+    )
     data = sse_frames([{"type": hostile, "output_index": 0, "item": {"type": hostile}, "delta": hostile}])
     told = replace(told, stream=read_stream([(None, data)]), details=((hostile, hostile),))
     given = replace(

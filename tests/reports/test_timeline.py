@@ -8,11 +8,18 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from mockserver.contract.findings import Finding, Severity
-from mockserver.reports.events import read_stream
-from mockserver.reports.model import ExchangeFinding, EventStream
-from mockserver.reports.timeline import LANE_HEIGHT, LANE_SPACING, VIEWBOX_WIDTH, render_legend, render_timeline, time_scale
+from mockserver.reports.model import EventStream, ExchangeFinding
+from mockserver.reports.stream_events import read_stream
+from mockserver.reports.timeline import (
+    LANE_HEIGHT,
+    LANE_SPACING,
+    VIEWBOX_WIDTH,
+    render_legend,
+    render_timeline,
+    time_scale,
+)
 from tests.contract import samples
-from tests.reports.making import sse_frames
+from tests.reports.report_samples import sse_frames
 
 TIMES = (0.1, 0.2, 0.25, 1.0)
 
@@ -63,14 +70,21 @@ def test_a_stream_without_a_terminal_event() -> None:
 def test_the_growth_curve_follows_the_text() -> None:
     events = samples.text_stream()
     stream = read_stream([(at / 10, sse_frames([each])) for at, each in enumerate(events, start=1)])
-    path = next(each.get("d", "") for each in render_svg(stream).iter("path") if each.get("class") == "growth")
+    path = next(
+        each.get("d", "") for each in render_svg(stream).iter("path") if each.get("class") == "growth"
+    )
     heights = [float(each) for each in re.findall(r"V([\d.]+)", path)]
     assert heights[:-1] == sorted(heights[:-1], reverse=True)
     assert (heights[-2], heights[-1]) == (4, LANE_HEIGHT)
 
 
 def test_findings_have_markers_by_severity() -> None:
-    svg = render_svg(timed_stream(), stream_finding(1), stream_finding(2, Severity.INFO), stream_finding(None, Severity.WARNING))
+    svg = render_svg(
+        timed_stream(),
+        stream_finding(1),
+        stream_finding(2, Severity.INFO),
+        stream_finding(None, Severity.WARNING),
+    )
     marks = [each for each in svg.iter("svg") if "mark" in each.get("class", "")]
     assert [(each.get("x"), each.find("use").get("href")) for each in marks] == [  # type: ignore[union-attr]
         ("20.000%", "#mark-error"),
@@ -82,7 +96,12 @@ def test_findings_have_markers_by_severity() -> None:
 
 
 def test_findings_at_one_position_share_a_marker_with_the_worst_severity() -> None:
-    svg = render_svg(timed_stream(), stream_finding(1, Severity.INFO), stream_finding(1), stream_finding(1, Severity.WARNING))
+    svg = render_svg(
+        timed_stream(),
+        stream_finding(1, Severity.INFO),
+        stream_finding(1),
+        stream_finding(1, Severity.WARNING),
+    )
     (shared,) = [each for each in svg.iter("svg") if "mark" in each.get("class", "")]
     assert "error" in shared.get("class", "")
     assert shared.findtext("title", "").endswith("(and 2 more here)")

@@ -9,14 +9,22 @@ from __future__ import annotations
 from typing import Any
 
 from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile
-from mockserver.replies.mutants import chat, frames, items, requests, shapes, stream, texts
+from mockserver.replies.mutants import chat, frames, items, requests, schemas, stream, texts
 from mockserver.replies.mutants.registry import CHAT_SUBJECTS, SUBJECTS, Mutant, find_mutant, rules_for
-from mockserver.replies.mutants.shapes import has_later_members
+from mockserver.replies.mutants.schemas import has_later_members
 
-__all__ = ["CHAT_SUBJECTS", "SUBJECTS", "Mutant", "break_rule", "find_mutant", "has_later_members", "rules_for"]
+__all__ = [
+    "CHAT_SUBJECTS",
+    "SUBJECTS",
+    "Mutant",
+    "break_rule",
+    "find_mutant",
+    "has_later_members",
+    "rules_for",
+]
 
 #: The modules whose import registers the mutants.
-MUTANT_MODULES = (stream, items, texts, shapes, frames, requests, chat)
+MUTANT_MODULES = (stream, items, texts, schemas, frames, requests, chat)
 
 
 def break_rule(

@@ -24,7 +24,9 @@ def _indexed_choices(chunks: list[Any]) -> list[tuple[int, Chunk]]:
 
 
 def _tool_calls(chunks: list[Any]) -> list[Chunk]:
-    return [call for _, choice in _indexed_choices(chunks) for call in choice["delta"].get("tool_calls") or ()]
+    return [
+        call for _, choice in _indexed_choices(chunks) for call in choice["delta"].get("tool_calls") or ()
+    ]
 
 
 @breaks("CHT-001", "chat_stream")
@@ -66,7 +68,11 @@ def _finish_twice(chunks: list[Chunk], chooser: Chooser, _: Profile) -> Any:
 @breaks("CHT-005", "chat_stream", "chat_completion")
 def _change_finish_reason(value: Any, chooser: Chooser, _: Profile) -> Any:
     chunks = value if isinstance(value, list) else [value]
-    choices = [choice for _, choice in _indexed_choices(chunks) if choice.get("finish_reason") not in (None, "length")]
+    choices = [
+        choice
+        for _, choice in _indexed_choices(chunks)
+        if choice.get("finish_reason") not in (None, "length")
+    ]
     choice = chooser.choose(choices, "finish_reason")
     choice["finish_reason"] = "tool_calls" if choice["finish_reason"] == "stop" else "stop"
     return value
@@ -117,7 +123,9 @@ def _skip_choice_index(chunks: list[Chunk], chooser: Chooser, _: Profile) -> Any
 @breaks("CHT-010", "chat_request")
 def _force_tool_while_thinking(value: Chunk, chooser: Chooser, _: Profile) -> Any:
     value["enable_thinking"] = True
-    value["tool_choice"] = chooser.choose(["required", {"type": "function", "function": {"name": "f"}}], "way")
+    value["tool_choice"] = chooser.choose(
+        ["required", {"type": "function", "function": {"name": "f"}}], "way"
+    )
     if (value.get("response_format") or {}).get("type") == "json_object":
         del value["response_format"]
     return value

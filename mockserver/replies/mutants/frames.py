@@ -22,7 +22,9 @@ def change_event_field(frames: Frames, chooser: Chooser, profile: Profile) -> Fr
 def truncate_data(frames: Frames, chooser: Chooser, profile: Profile) -> Frames:
     # Deltas and the first event: what follows on any other would be missing its beginning.
     # The arguments of a remote tool come before there is an item that could be known to have missed one.
-    deltas = [each for each in _frames_containing(frames, b'.delta"') if b"mcp_call_arguments" not in frames[each]]
+    deltas = [
+        each for each in _frames_containing(frames, b'.delta"') if b"mcp_call_arguments" not in frames[each]
+    ]
     at = chooser.choose([0, *deltas], "event")
     data = _frame_data(frames[at])
     new = chooser.choose([data[: len(data) // 2], b"[]", b"null", b"<html>", data + b","], "way")
@@ -37,14 +39,17 @@ def end_within_event(frames: Frames, chooser: Chooser, profile: Profile) -> Fram
 
 @breaks("SSE-004", "frames")
 def insert_oversized_event(frames: Frames, chooser: Chooser, profile: Profile) -> Frames:
-    frames.insert(chooser.choose(range(len(frames)), "event"), b"data:" + b"x" * sse.MAX_EVENT_BYTES + b"\n\n")
+    frames.insert(
+        chooser.choose(range(len(frames)), "event"), b"data:" + b"x" * sse.MAX_EVENT_BYTES + b"\n\n"
+    )
     return frames
 
 
 @breaks("SSE-005", "frames")
 def insert_block_without_data(frames: Frames, chooser: Chooser, profile: Profile) -> Frames:
     frames.insert(
-        chooser.choose(range(len(frames)), "event"), chooser.choose([b"event: ping\n\n", b"retry: 1\n\n"], "way")
+        chooser.choose(range(len(frames)), "event"),
+        chooser.choose([b"event: ping\n\n", b"retry: 1\n\n"], "way"),
     )
     return frames
 
@@ -97,7 +102,9 @@ def duplicate_member_in_frame(frames: Frames, chooser: Chooser, profile: Profile
 
 @breaks("SCH-006", "body")
 def break_json_body(body: bytes, chooser: Chooser, profile: Profile) -> bytes:
-    spoiled = b'{"x":' + chooser.choose([b"NaN", b'"\\ud800"', b'"\xff"', b"[" * 101 + b"]" * 101], "way") + b","
+    spoiled = (
+        b'{"x":' + chooser.choose([b"NaN", b'"\\ud800"', b'"\xff"', b"[" * 101 + b"]" * 101], "way") + b","
+    )
     return chooser.choose([spoiled + body[1:], body[:-1], b"\xef\xbb\xbf" + body, b"<html>"], "way")
 
 

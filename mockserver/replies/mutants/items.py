@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mockserver.profiles import Profile
-from mockserver.replies.mutants import places
-from mockserver.replies.mutants.registry import Event, Chooser, breaks
+from mockserver.replies.mutants import event_lists
+from mockserver.replies.mutants.registry import Chooser, Event, breaks
 
 Events = list[Event]
 
@@ -14,7 +14,7 @@ _CITATION = {"type": "url_citation", "url": "u", "title": "t", "start_index": 0,
 
 @breaks("ITM-001", "stream", required_items=_ANY_ITEM)
 def skip_output_index(events: Events, chooser: Chooser, profile: Profile) -> Events:
-    first = chooser.choose(places.added_events(events), "item")["output_index"]
+    first = chooser.choose(event_lists.added_events(events), "item")["output_index"]
     for event in events:
         if event.get("output_index", -1) >= first:
             event["output_index"] += 1
@@ -24,19 +24,19 @@ def skip_output_index(events: Events, chooser: Chooser, profile: Profile) -> Eve
 @breaks("ITM-002", "stream", required_items=_ANY_ITEM)
 def drop_added_event(events: Events, chooser: Chooser, profile: Profile) -> Events:
     # Of the last item: the place of any other would be taken by the item after it.
-    last = chooser.choose(places.added_events(events)[-1:], "item")
-    return places.renumber([event for event in events if event is not last])
+    last = chooser.choose(event_lists.added_events(events)[-1:], "item")
+    return event_lists.renumber([event for event in events if event is not last])
 
 
 @breaks("ITM-003", "stream", required_items=("message",))
 def change_item_id(events: Events, chooser: Chooser, profile: Profile) -> Events:
-    chooser.choose(places.item_events(events), "event of an item")["item_id"] += "0"
+    chooser.choose(event_lists.item_events(events), "event of an item")["item_id"] += "0"
     return events
 
 
 @breaks("ITM-004", "stream", required_items=_ANY_ITEM)
 def insert_event_of_other_item_type(events: Events, chooser: Chooser, profile: Profile) -> Events:
-    begun = chooser.choose(places.added_events(events), "item")
+    begun = chooser.choose(event_lists.added_events(events), "item")
     name = profile.reasoning_events if begun["item"]["type"] != "reasoning" else "output_text"
     event = {
         "delta": "x",
@@ -46,12 +46,12 @@ def insert_event_of_other_item_type(events: Events, chooser: Chooser, profile: P
         "sequence_number": 0,
         "type": f"response.{name}.delta",
     }
-    return places.insert_events(events, places.index_of(events, begun) + 1, event)
+    return event_lists.insert_events(events, event_lists.index_of(events, begun) + 1, event)
 
 
 @breaks("ITM-005", "stream", required_items=_ANY_ITEM)
 def change_finished_item(events: Events, chooser: Chooser, profile: Profile) -> Events:
-    same = places.finished_snapshots(events, chooser)
+    same = event_lists.finished_snapshots(events, chooser)
     name = chooser.choose(_identifying_members(same[0]), "way")
     for item in same:
         item[name] += "0"
@@ -60,12 +60,12 @@ def change_finished_item(events: Events, chooser: Chooser, profile: Profile) -> 
 
 @breaks("ITM-006", "stream", required_items=("item", "item"))
 def duplicate_item_id(events: Events, chooser: Chooser, profile: Profile) -> Events:
-    begun = places.added_events(events)
+    begun = event_lists.added_events(events)
     index = chooser.choose(begun[1:], "second item")["output_index"]
     first = begun[0]["item"]["id"]
-    for item in places.item_snapshots(events, index):
+    for item in event_lists.item_snapshots(events, index):
         item["id"] = first
-    for event in places.item_events(events):
+    for event in event_lists.item_events(events):
         if event["output_index"] == index:
             event["item_id"] = first
     return events
@@ -80,9 +80,9 @@ def duplicate_item_id_in_response(response: Event, chooser: Chooser, profile: Pr
 
 @breaks("ITM-007", "stream", required_items=("function_call", "function_call"))
 def duplicate_call_id(events: Events, chooser: Chooser, profile: Profile) -> Events:
-    calls = [event for event in places.added_events(events) if "call_id" in event["item"]]
+    calls = [event for event in event_lists.added_events(events) if "call_id" in event["item"]]
     index = chooser.choose(calls[1:], "second function call")["output_index"]
-    for item in places.item_snapshots(events, index):
+    for item in event_lists.item_snapshots(events, index):
         item["call_id"] = calls[0]["item"]["call_id"]
     return events
 
@@ -97,34 +97,38 @@ def duplicate_call_id_in_response(response: Event, chooser: Chooser, profile: Pr
 
 @breaks("ITM-008", "stream", required_items=_ANY_ITEM)
 def drop_done_event(events: Events, chooser: Chooser, profile: Profile) -> Events:
-    places.completed_response(events)
+    event_lists.completed_response(events)
     # The last item: after any other, the next one would begin too early as well.
-    last = chooser.choose(places.done_events(events)[-1:], "item")
-    return places.renumber([event for event in events if event is not last])
+    last = chooser.choose(event_lists.done_events(events)[-1:], "item")
+    return event_lists.renumber([event for event in events if event is not last])
 
 
 @breaks("ITM-009", "stream", required_items=("message",))
 def change_item_status(events: Events, chooser: Chooser, profile: Profile) -> Events:
-    begun = [event["item"] for event in places.added_events(events) if isinstance(event["item"].get("status"), str)]
+    begun = [
+        event["item"]
+        for event in event_lists.added_events(events)
+        if isinstance(event["item"].get("status"), str)
+    ]
     item = chooser.choose(begun, "item with a status")
     if chooser.choose(["added", "done"], "way") == "added":
         item["status"] = "incomplete"
     else:
-        for each in places.finished_snapshots(events, chooser, item["type"]):
+        for each in event_lists.finished_snapshots(events, chooser, item["type"]):
             each["status"] = "in_progress"
     return events
 
 
 @breaks("ITM-009", "response", required_items=("message",))
 def change_item_status_in_response(response: Event, chooser: Chooser, profile: Profile) -> Event:
-    output = places.completed_response(response)["output"]
+    output = event_lists.completed_response(response)["output"]
     chooser.choose(_items_with_status(output), "item with a status")["status"] = "in_progress"
     return response
 
 
 @breaks("ITM-010", "stream", required_items=_ANY_ITEM)
 def change_final_output_item(events: Events, chooser: Chooser, profile: Profile) -> Events:
-    item = chooser.choose(places.finished_snapshots(events, chooser)[1:], "final output")
+    item = chooser.choose(event_lists.finished_snapshots(events, chooser)[1:], "final output")
     item[chooser.choose(_identifying_members(item), "way")] += "0"
     return events
 
@@ -136,18 +140,20 @@ def fill_added_item(events: Events, chooser: Chooser, profile: Profile) -> Event
     members |= dict.fromkeys(("web_search_image_call", "image_search_call", "mcp_call"), "output")
     members |= {"file_search_call": "results"}
     ends = [
-        event for event in places.done_events(events) if event["item"].get(members.get(event["item"]["type"], ""))
+        event
+        for event in event_lists.done_events(events)
+        if event["item"].get(members.get(event["item"]["type"], ""))
     ]
     end = chooser.choose(ends, "item that gathers something")
     name = members[end["item"]["type"]]
-    next(places.item_snapshots(events, end["output_index"]))[name] = end["item"][name]
+    next(event_lists.item_snapshots(events, end["output_index"]))[name] = end["item"][name]
     return events
 
 
 @breaks("ITM-012", "stream", required_items=("message",))
 def skip_part_index(events: Events, chooser: Chooser, profile: Profile) -> Events:
     kinds = ("response.content_part.added", f"response.{profile.reasoning_events}.done")
-    event = chooser.choose(places.item_events(events, *kinds), "part")
+    event = chooser.choose(event_lists.item_events(events, *kinds), "part")
     if "part" in event:
         event["content_index"] += 1
         return events
@@ -155,7 +161,7 @@ def skip_part_index(events: Events, chooser: Chooser, profile: Profile) -> Event
     about = {each: value for each, value in event.items() if each != "text"}
     more = {**about, "type": event["type"].replace(".done", ".delta"), "delta": "x"}
     name = "summary_index" if "summary_index" in event else "content_index"
-    return places.insert_events(events, places.index_of(events, event), {**more, name: 7})
+    return event_lists.insert_events(events, event_lists.index_of(events, event), {**more, name: 7})
 
 
 _PART_EVENTS = (
@@ -170,20 +176,20 @@ _PART_EVENTS = (
 def drop_part_event(events: Events, chooser: Chooser, profile: Profile) -> Events:
     kinds = set(_PART_EVENTS)
     # A thought without deltas would leave no trace at all.
-    thoughts = places.item_events(events, f"response.{profile.reasoning_events}.delta")
+    thoughts = event_lists.item_events(events, f"response.{profile.reasoning_events}.delta")
     whole = {event["output_index"] for event in thoughts}
     last = [
         event
-        for event in places.item_events(events, f"response.{profile.reasoning_events}.done")
+        for event in event_lists.item_events(events, f"response.{profile.reasoning_events}.done")
         if event["output_index"] in whole
     ]
-    gone = chooser.choose([*places.item_events(events, *kinds), *last], "part")
-    return places.renumber([event for event in events if event is not gone])
+    gone = chooser.choose([*event_lists.item_events(events, *kinds), *last], "part")
+    return event_lists.renumber([event for event in events if event is not gone])
 
 
 @breaks("ITM-014", "stream", required_items=("message",))
 def fill_added_part(events: Events, chooser: Chooser, profile: Profile) -> Events:
-    event = chooser.choose(places.item_events(events, "response.content_part.added"), "part")
+    event = chooser.choose(event_lists.item_events(events, "response.content_part.added"), "part")
     name, value = chooser.choose([("text", "x"), ("annotations", [dict(_CITATION)])], "way")
     event["part"][name] = value
     return events
@@ -192,51 +198,51 @@ def fill_added_part(events: Events, chooser: Chooser, profile: Profile) -> Event
 @breaks("ITM-015", "stream", required_items=("tool",))
 def reorder_tool_progress(events: Events, chooser: Chooser, profile: Profile) -> Events:
     steps = {kind for tool in profile.tools.values() for kind in tool.events}
-    event = chooser.choose(places.events_of_type(events, *steps), "progress of a tool")
-    at = places.index_of(events, event)
+    event = chooser.choose(event_lists.events_of_type(events, *steps), "progress of a tool")
+    at = event_lists.index_of(events, event)
     way = chooser.choose(["left out", "twice", "swapped"], "way")
     if way == "twice":
-        return places.insert_events(events, at, event)
+        return event_lists.insert_events(events, at, event)
     if way == "swapped" and events[at + 1]["type"] in steps:
         events[at], events[at + 1] = events[at + 1], events[at]
-        return places.renumber(events)
-    return places.renumber([each for each in events if each is not event])
+        return event_lists.renumber(events)
+    return event_lists.renumber([each for each in events if each is not event])
 
 
 @breaks("ITM-016", "stream", required_items=_ANY_ITEM)
 def insert_event_after_item_done(events: Events, chooser: Chooser, profile: Profile) -> Events:
-    end = chooser.choose(places.done_events(events), "item")
+    end = chooser.choose(event_lists.done_events(events), "item")
     index = end["output_index"]
-    own = [event for event in places.item_events(events) if event["output_index"] == index]
-    at = chooser.choose(range(places.index_of(events, end) + 1, len(events)), "event after an item")
-    return places.insert_events(events, at, chooser.choose([end, *own], "way"))
+    own = [event for event in event_lists.item_events(events) if event["output_index"] == index]
+    at = chooser.choose(range(event_lists.index_of(events, end) + 1, len(events)), "event after an item")
+    return event_lists.insert_events(events, at, chooser.choose([end, *own], "way"))
 
 
 @breaks("ITM-017", "stream", required_items=("message",))
 def insert_event_after_text_done(events: Events, chooser: Chooser, profile: Profile) -> Events:
     kinds = ("output_text", profile.reasoning_events, "function_call_arguments")
-    told = places.item_events(events, *(f"response.{kind}.done" for kind in kinds))
+    told = event_lists.item_events(events, *(f"response.{kind}.done" for kind in kinds))
     event = chooser.choose(told, "text")
     more = event
     if chooser.choose(["done", "delta"], "way") == "delta":
         gone = ("text", "arguments", "name")
         rest = {name: value for name, value in event.items() if name not in gone}
         more = {**rest, "type": event["type"].replace(".done", ".delta"), "delta": "x"}
-    return places.insert_events(events, places.index_of(events, event) + 1, more)
+    return event_lists.insert_events(events, event_lists.index_of(events, event) + 1, more)
 
 
 @breaks("ITM-018", "stream", required_items=("message",))
 def make_item_incomplete(events: Events, chooser: Chooser, profile: Profile) -> Events:
-    last = places.completed_response(events)
+    last = event_lists.completed_response(events)
     item = chooser.choose(_items_with_status(last["output"]), "item with a status")
-    for each in [*places.item_snapshots(events, last["output"].index(item))][1:]:
+    for each in [*event_lists.item_snapshots(events, last["output"].index(item))][1:]:
         each["status"] = "incomplete"
     return events
 
 
 @breaks("ITM-018", "response", required_items=("message",))
 def make_item_incomplete_in_response(response: Event, chooser: Chooser, profile: Profile) -> Event:
-    output = places.completed_response(response)["output"]
+    output = event_lists.completed_response(response)["output"]
     chooser.choose(_items_with_status(output), "item with a status")["status"] = "incomplete"
     return response
 
@@ -244,15 +250,15 @@ def make_item_incomplete_in_response(response: Event, chooser: Chooser, profile:
 @breaks("ITM-019", "stream", required_items=("item", "item"))
 def interleave_items(events: Events, chooser: Chooser, profile: Profile) -> Events:
     # An item whose arguments come first begins after those, and may do so at any time.
-    plain = [each for each in places.added_events(events)[1:] if each["item"]["type"] != "mcp_call"]
-    at = places.index_of(events, chooser.choose(plain, "second item"))
+    plain = [each for each in event_lists.added_events(events)[1:] if each["item"]["type"] != "mcp_call"]
+    at = event_lists.index_of(events, chooser.choose(plain, "second item"))
     events[at - 1], events[at] = events[at], events[at - 1]
-    return places.renumber(events)
+    return event_lists.renumber(events)
 
 
 @breaks("ITM-020", "stream", required_items=("message",))
 def change_output_length(events: Events, chooser: Chooser, profile: Profile) -> Events:
-    output = places.completed_response(events)["output"]
+    output = event_lists.completed_response(events)["output"]
     # A built-in call more or less would be counted wrongly as well.
     plain = [
         at for at, item in enumerate(output) if item["type"] in ("message", "reasoning", "function_call")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mockserver.profiles import Profile
-from mockserver.replies.mutants.registry import Event, Chooser, breaks, not_applicable
+from mockserver.replies.mutants.registry import Chooser, Event, breaks, not_applicable
 
 
 @breaks("REQ-001", "request")

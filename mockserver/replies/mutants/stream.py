@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from mockserver.profiles import Profile
-from mockserver.replies.mutants import places
-from mockserver.replies.mutants.registry import Event, Chooser, breaks, not_applicable
+from mockserver.replies.mutants import event_lists
+from mockserver.replies.mutants.registry import Chooser, Event, breaks, not_applicable
 
 Events = list[Event]
 
@@ -40,13 +40,13 @@ def repeat_number(events: Events, chooser: Chooser, profile: Profile) -> Events:
 def drop_created(events: Events, chooser: Chooser, profile: Profile) -> Events:
     if events[0]["type"] != "response.created":
         raise not_applicable("response.created at its beginning")
-    return places.renumber(events[1:])
+    return event_lists.renumber(events[1:])
 
 
 @breaks("SEQ-005", "stream")
 def repeat_created(events: Events, chooser: Chooser, profile: Profile) -> Events:
     at = chooser.choose(range(2, len(events)), "third event")
-    return places.insert_events(events, at, events[0])
+    return event_lists.insert_events(events, at, events[0])
 
 
 @breaks("SEQ-006", "stream")
@@ -56,27 +56,27 @@ def truncate_stream(events: Events, chooser: Chooser, profile: Profile) -> Event
 
 @breaks("SEQ-007", "stream")
 def append_after_terminal_event(events: Events, chooser: Chooser, profile: Profile) -> Events:
-    places.terminal_event(events)
-    return places.insert_events(events, len(events), chooser.choose(events[::-1], "event"))
+    event_lists.terminal_event(events)
+    return event_lists.insert_events(events, len(events), chooser.choose(events[::-1], "event"))
 
 
 @breaks("SEQ-008", "stream")
 def misplace_in_progress(events: Events, chooser: Chooser, profile: Profile) -> Events:
-    places.completed_response(events)
-    event = chooser.choose(places.events_of_type(events, "response.in_progress"), "response.in_progress")
+    event_lists.completed_response(events)
+    event = chooser.choose(event_lists.events_of_type(events, "response.in_progress"), "response.in_progress")
     rest = [each for each in events if each is not event]
     way = chooser.choose(["left out", "late", "twice"], "way")
     if way == "left out":
-        return places.renumber(rest)
+        return event_lists.renumber(rest)
     if way == "late" and len(rest) > 2:
-        return places.insert_events(rest, chooser.choose(range(2, len(rest)), "third event"), event)
-    return places.insert_events(events, 2, event)
+        return event_lists.insert_events(rest, chooser.choose(range(2, len(rest)), "third event"), event)
+    return event_lists.insert_events(events, 2, event)
 
 
 @breaks("SEQ-009", "stream")
 def change_lifecycle_status(events: Events, chooser: Chooser, profile: Profile) -> Events:
     # A failed response's error would be illegal under any other status.
-    whole = [event for event in places.lifecycle_events(events) if not event["response"].get("error")]
+    whole = [event for event in event_lists.lifecycle_events(events) if not event["response"].get("error")]
     response = chooser.choose(whole, "lifecycle event")["response"]
     response["status"] = "queued" if response["status"] == "in_progress" else "in_progress"
     return events
@@ -84,16 +84,16 @@ def change_lifecycle_status(events: Events, chooser: Chooser, profile: Profile) 
 
 @breaks("SEQ-010", "stream")
 def change_response_id(events: Events, chooser: Chooser, profile: Profile) -> Events:
-    response = chooser.choose(places.lifecycle_events(events)[1:], "second lifecycle event")["response"]
+    response = chooser.choose(event_lists.lifecycle_events(events)[1:], "second lifecycle event")["response"]
     response["id"] += "0"
     return events
 
 
 @breaks("SEQ-011", "stream")
 def change_time_or_model(events: Events, chooser: Chooser, profile: Profile) -> Events:
-    later = places.lifecycle_events(events)[1:]
+    later = event_lists.lifecycle_events(events)[1:]
     way = chooser.choose(["time", "time", "model"], "way")
-    last = places.terminal_event(events)["response"]
+    last = event_lists.terminal_event(events)["response"]
     if way == "model" and last["status"] == "completed":
         last["model"] = ""
     else:
@@ -104,7 +104,7 @@ def change_time_or_model(events: Events, chooser: Chooser, profile: Profile) -> 
 @breaks("SEQ-012", "stream")
 def insert_unknown_event(events: Events, chooser: Chooser, profile: Profile) -> Events:
     at = chooser.choose(range(2, len(events)), "third event")
-    return places.insert_events(events, at, {"type": "response.vendor_note", "sequence_number": 0})
+    return event_lists.insert_events(events, at, {"type": "response.vendor_note", "sequence_number": 0})
 
 
 @breaks("SEQ-013", "stream")
@@ -136,9 +136,9 @@ def _error_payload() -> Event:
 
 @breaks("SEQ-016", "stream")
 def fill_initial_snapshot(events: Events, chooser: Chooser, profile: Profile) -> Events:
-    early = places.events_of_type(events, "response.created", "response.in_progress")
+    early = event_lists.events_of_type(events, "response.created", "response.in_progress")
     response = chooser.choose(early, "response.created")["response"]
-    last = places.terminal_event(events)["response"]
+    last = event_lists.terminal_event(events)["response"]
     name = chooser.choose([name for name in ("output", "usage") if last.get(name)], "output or usage")
     response[name] = last[name]
     return events
@@ -146,7 +146,7 @@ def fill_initial_snapshot(events: Events, chooser: Chooser, profile: Profile) ->
 
 @breaks("SEQ-017", "stream")
 def change_echoed_member(events: Events, chooser: Chooser, profile: Profile) -> Events:
-    response = chooser.choose(places.lifecycle_events(events)[1:], "second lifecycle event")["response"]
+    response = chooser.choose(event_lists.lifecycle_events(events)[1:], "second lifecycle event")["response"]
     changes: list[tuple[str, Any]] = [
         ("tool_choice", "none" if response["tool_choice"] != "none" else "auto"),
         ("parallel_tool_calls", not response["parallel_tool_calls"]),

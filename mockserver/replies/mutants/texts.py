@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from mockserver.profiles import Profile
-from mockserver.replies.mutants import places
-from mockserver.replies.mutants.registry import Event, Chooser, breaks, not_applicable
+from mockserver.replies.mutants import event_lists
+from mockserver.replies.mutants.registry import Chooser, Event, breaks, not_applicable
 
 Events = list[Event]
 
@@ -19,16 +19,16 @@ def change_text_delta(events: Events, chooser: Chooser, profile: Profile) -> Eve
 
 @breaks("TXT-002", "stream", required_items=("message",))
 def change_part_text(events: Events, chooser: Chooser, profile: Profile) -> Events:
-    event = chooser.choose(places.item_events(events, "response.content_part.done"), "part")
+    event = chooser.choose(event_lists.item_events(events, "response.content_part.done"), "part")
     event["part"]["text"] += "x"
-    for item in [*places.item_snapshots(events, event["output_index"])][1:]:
+    for item in [*event_lists.item_snapshots(events, event["output_index"])][1:]:
         item["content"][event["content_index"]]["text"] += "x"
     return events
 
 
 @breaks("TXT-003", "stream", required_items=("message",))
 def change_item_text(events: Events, chooser: Chooser, profile: Profile) -> Events:
-    for item in places.finished_snapshots(events, chooser, "message", "reasoning"):
+    for item in event_lists.finished_snapshots(events, chooser, "message", "reasoning"):
         part = item.get("content") or item["summary"]
         part[0]["text"] += "x"
     return events
@@ -40,31 +40,37 @@ def change_arguments_delta(events: Events, chooser: Chooser, profile: Profile) -
 
 
 def _change_delta(events: Events, chooser: Chooser, *kinds: str) -> Events:
-    whole = chooser.choose(places.item_events(events, *kinds), "text")
+    whole = chooser.choose(event_lists.item_events(events, *kinds), "text")
     kind = whole["type"].replace(".done", ".delta")
-    own = [each for each in places.item_events(events, kind) if each["output_index"] == whole["output_index"]]
+    own = [
+        each
+        for each in event_lists.item_events(events, kind)
+        if each["output_index"] == whole["output_index"]
+    ]
     telling = [each for each in own if each["delta"]]
     way = chooser.choose(["more", "other", "less"] if telling else ["more"], "way")
     if way == "less":
         gone = chooser.choose(telling, "delta")
-        return places.renumber([event for event in events if event is not gone])
+        return event_lists.renumber([event for event in events if event is not gone])
     if way == "other":
         chooser.choose(telling, "delta")["delta"] += "x"
         return events
     told = {name: value for name, value in whole.items() if name not in ("text", "arguments", "name")}
-    return places.insert_events(events, places.index_of(events, whole), {**told, "type": kind, "delta": "x"})
+    return event_lists.insert_events(
+        events, event_lists.index_of(events, whole), {**told, "type": kind, "delta": "x"}
+    )
 
 
 @breaks("TXT-005", "stream", required_items=("function_call",))
 def break_arguments(events: Events, chooser: Chooser, profile: Profile) -> Events:
     kind = "response.function_call_arguments"
-    told = chooser.choose(places.item_events(events, f"{kind}.done"), "function call")
+    told = chooser.choose(event_lists.item_events(events, f"{kind}.done"), "function call")
     told["arguments"] += "]"
-    for item in [*places.item_snapshots(events, told["output_index"])][1:]:
+    for item in [*event_lists.item_snapshots(events, told["output_index"])][1:]:
         item["arguments"] += "]"
     about = {name: value for name, value in told.items() if name not in ("arguments", "name")}
     more = {**about, "type": f"{kind}.delta", "delta": "]"}
-    return places.insert_events(events, places.index_of(events, told), more)
+    return event_lists.insert_events(events, event_lists.index_of(events, told), more)
 
 
 @breaks("TXT-005", "response", required_items=("function_call",))
@@ -77,7 +83,7 @@ def break_arguments_in_response(response: Event, chooser: Chooser, profile: Prof
 @breaks("TXT-006", "stream", required_items=("message",))
 def change_final_output_text(events: Events, chooser: Chooser, profile: Profile) -> Events:
     kinds = ("message", "reasoning", "function_call")
-    item = chooser.choose(places.finished_snapshots(events, chooser, *kinds)[1:], "final output")
+    item = chooser.choose(event_lists.finished_snapshots(events, chooser, *kinds)[1:], "final output")
     if "arguments" in item:
         item["arguments"] += " "
     else:
@@ -108,7 +114,7 @@ def exceed_input_tokens(value: Any, chooser: Chooser, profile: Profile) -> Any:
 @breaks("USE-004", "stream", "response")
 def drop_usage(value: Any, chooser: Chooser, profile: Profile) -> Any:
     _completed_usage(value)
-    response = places.completed_response(value)
+    response = event_lists.completed_response(value)
     # Where every member is always there, its absence is another breach.
     if profile.blank or chooser.choose(["null", "absent"], "way") == "null":
         response["usage"] = None
@@ -140,7 +146,7 @@ def miscount_tool_runs(value: Any, chooser: Chooser, profile: Profile) -> Any:
 
 
 def _completed_usage(value: Any) -> dict[str, Any]:
-    usage = places.completed_response(value).get("usage")
+    usage = event_lists.completed_response(value).get("usage")
     if not isinstance(usage, dict):
         raise not_applicable("usage of a completed response")
     return usage

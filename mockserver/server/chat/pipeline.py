@@ -20,7 +20,7 @@ from mockserver.ids import format_call_id, request_digest
 from mockserver.profiles import Profile
 from mockserver.replies.chat import ChatFacts, build_chat_completion, render_chat_stream, truncate_at_stop
 from mockserver.replies.script import Script
-from mockserver.replies.usage import truncate_to_tokens, count_output_tokens
+from mockserver.replies.usage import count_output_tokens, truncate_to_tokens
 from mockserver.server.chat.errors import chat_error_from_fault, chat_error_from_finding
 from mockserver.server.chat.exchange_scripts import error_from_failed_script, script_from_reply
 from mockserver.server.chat.history import previous_reply_name, turn_number
@@ -64,7 +64,9 @@ def respond_chat(
     script = _limit_output(_script_of_reply(found), body)
     facts = _chat_facts(session, incoming, script, body, draw)
     if session.limiter is not None:
-        session.limiter.add_output_tokens(key, incoming.model, count_output_tokens(script)[0] * facts.choice_count)
+        session.limiter.add_output_tokens(
+            key, incoming.model, count_output_tokens(script)[0] * facts.choice_count
+        )
     if incoming.stream:
         return RenderedReply(about, render_chat_stream(script, facts), True, delivery=found.delivery)
     pieces = (json.dumps(build_chat_completion(script, facts)),)

@@ -21,16 +21,16 @@ from mockserver.errors import InvalidJSON, UnsatisfiableSchema
 from mockserver.exchanges import recorded_chunks
 from mockserver.ids import request_digest
 from mockserver.profiles import Profile
-from mockserver.replies.answers import GenerationRequest, generate_script
+from mockserver.replies.generated_scripts import GenerationRequest, generate_script
 from mockserver.replies.script import MAX_SCRIPT_BYTES, Script, require_servable
-from mockserver.replies.template import (
+from mockserver.replies.templates import (
     TemplateShape,
     TemplateValues,
-    render_failed_stream,
-    render_failed_reply,
-    encode_error_payload,
     compile_reply,
     compile_stream,
+    encode_error_payload,
+    render_failed_reply,
+    render_failed_stream,
 )
 from mockserver.replies.usage import truncate_to_tokens
 from mockserver.server.delivery import pacing

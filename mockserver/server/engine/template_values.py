@@ -10,7 +10,7 @@ from mockserver.ids import IdSource, format_call_id, format_id, format_uuid, req
 from mockserver.profiles import Profile, load_profile
 from mockserver.replies.renderings import load_rendering
 from mockserver.replies.script import MAX_SCRIPT_BYTES, Script, item_kind
-from mockserver.replies.template import DEFAULT_SHAPE, TemplateShape, TemplateValues
+from mockserver.replies.templates import DEFAULT_SHAPE, TemplateShape, TemplateValues
 from mockserver.replies.usage import count_output_tokens
 from mockserver.server.echoes import echo_parameter
 from mockserver.server.errors import ApiError
@@ -149,7 +149,10 @@ def _echo_members(body: Mapping[str, Any], profile: Profile, script: Script) -> 
         for name, default in zip(profile.echoes, usual, strict=True)
     ]
     values += [json.dumps(body[name]) for name in profile.echoes_if_given if body.get(name) is not None]
-    if sum(map(len, values)) > _MAX_ECHO_BYTES and sum(map(len, values)) + script.json_size > MAX_SCRIPT_BYTES:
+    if (
+        sum(map(len, values)) > _MAX_ECHO_BYTES
+        and sum(map(len, values)) + script.json_size > MAX_SCRIPT_BYTES
+    ):
         listed = " and ".join((*profile.echoes_if_given, "metadata"))
         # The last event of a stream repeats them, and no event may be longer than 1 MiB.
         raise ApiError(400, "InvalidParameter", f"{listed} are too long to be echoed beside the answer.")

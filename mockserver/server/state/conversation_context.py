@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from mockserver.ids import format_uuid, request_digest
 from mockserver.profiles import Profile
-from mockserver.replies.template import TemplateValues
+from mockserver.replies.templates import TemplateValues
 from mockserver.replies.usage import CacheTokens, count_tokens
 from mockserver.server.errors import ApiError
 from mockserver.server.request_facts import RequestFacts, item_texts

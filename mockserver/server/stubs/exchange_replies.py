@@ -17,9 +17,9 @@ from mockserver.contract.findings import errors
 from mockserver.errors import ConfigurationError, InvalidExchange
 from mockserver.exchanges import Exchange
 from mockserver.profiles import Profile, load_profile
-from mockserver.replies.answers import complete_tool_call
-from mockserver.replies.script import FunctionCall, Script, ToolCall, Usage, require_servable, parse_script
-from mockserver.replies.template import TemplateValues, compile_reply
+from mockserver.replies.generated_scripts import complete_tool_call
+from mockserver.replies.script import FunctionCall, Script, ToolCall, Usage, parse_script, require_servable
+from mockserver.replies.templates import TemplateValues, compile_reply
 from mockserver.replies.usage import count_output_tokens
 from mockserver.server.delivery.delivery import DEFAULT_DELIVERY, Delivery
 from mockserver.server.delivery.faults import RequestedFault, ServiceFault, WireFault, parse_fault
@@ -49,7 +49,9 @@ def prepare_reply(
         if "script" in exchange.reply:
             script = parse_script(exchange.reply["script"])
             if check_contract:
-                items = tuple(complete_tool_call(each) if isinstance(each, ToolCall) else each for each in script.items)
+                items = tuple(
+                    complete_tool_call(each) if isinstance(each, ToolCall) else each for each in script.items
+                )
                 script = replace(script, items=items)
             require_servable(script, profile)
             if check_contract:

@@ -9,12 +9,18 @@ from threading import Lock
 
 import pytest
 
-from mockserver.reports.covering import coverage_by_profile
-from mockserver.reports.model import ReportExchange, ReportPage, Table, report_time
-from mockserver.reports.packing import exchange_to_json, exchange_from_json
+from mockserver.reports.coverage import coverage_by_profile
+from mockserver.reports.formatting import format_count
+from mockserver.reports.model import (
+    ReportExchange,
+    ReportPage,
+    Table,
+    exchange_from_json,
+    exchange_to_json,
+    report_time,
+)
 from mockserver.reports.page import render_page
-from mockserver.reports.reading import RawExchange, exchange_from_raw
-from mockserver.reports.texts import format_count
+from mockserver.reports.report_exchanges import RawExchange, exchange_from_raw
 from mockserver.server.state.journal import Entry
 from mockserver.testing.run.summary import outcome_of
 from mockserver.testing.run.verdicts import of_request
@@ -50,7 +56,10 @@ class Kept:
         about = tuple(("the test allows", each) for each in sorted(allowed))
         with self._lock:
             entries, self._entries, self._found = self._entries, [], 0
-        return [exchange_to_json(_exchange(test, number, *each, about)) for number, each in enumerate(entries, start=1)]
+        return [
+            exchange_to_json(_exchange(test, number, *each, about))
+            for number, each in enumerate(entries, start=1)
+        ]
 
 
 def _exchange(

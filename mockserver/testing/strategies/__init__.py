@@ -14,11 +14,11 @@ something is drawn. Nothing is filtered: what is drawn is built to be legal.
 
 from __future__ import annotations
 
-from mockserver.testing.strategies.bodies import bodies
-from mockserver.testing.strategies.broken import breakable_rules, broken_streams
+from mockserver.testing.strategies.broken_streams import breakable_rules, broken_streams
 from mockserver.testing.strategies.chat import chat_completions, chat_requests, chat_streams
 from mockserver.testing.strategies.conversations import ConversationMachine, Turn, conversations
 from mockserver.testing.strategies.framing import sse_bytes
+from mockserver.testing.strategies.operation_bodies import bodies
 from mockserver.testing.strategies.replies import (
     errors,
     events,

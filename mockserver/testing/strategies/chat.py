@@ -39,7 +39,9 @@ def chat_requests(
 
 def chat_completions(*, profile: str = DEFAULT_PROFILE) -> SearchStrategy[JSONObject]:
     """Completions that are not streamed."""
-    return st.tuples(_completed_scripts(profile), _facts(profile)).map(lambda pair: told(pair[0], _with_call_ids(*pair)))
+    return st.tuples(_completed_scripts(profile), _facts(profile)).map(
+        lambda pair: told(pair[0], _with_call_ids(*pair))
+    )
 
 
 def chat_streams(*, profile: str = DEFAULT_PROFILE) -> SearchStrategy[list[JSONObject]]:
@@ -90,8 +92,12 @@ def _messages(role: str, content: SearchStrategy[Any]) -> SearchStrategy[JSONObj
 
 
 _NONEMPTY_TEXTS = texts().map(lambda text: text or "a")
-_TEXT_PARTS = st.lists(_NONEMPTY_TEXTS.map(lambda text: {"type": "text", "text": text}), min_size=1, max_size=2)
-_USER_MESSAGES = _messages("user", _NONEMPTY_TEXTS | _TEXT_PARTS | st.just([_IMAGE_PART, {"type": "text", "text": "What is it?"}]))
+_TEXT_PARTS = st.lists(
+    _NONEMPTY_TEXTS.map(lambda text: {"type": "text", "text": text}), min_size=1, max_size=2
+)
+_USER_MESSAGES = _messages(
+    "user", _NONEMPTY_TEXTS | _TEXT_PARTS | st.just([_IMAGE_PART, {"type": "text", "text": "What is it?"}])
+)
 _FUNCTION_CALLS = st.lists(st.tuples(st.sampled_from(_FUNCTION_NAMES), _ARGUMENTS), min_size=1, max_size=2)
 
 

@@ -14,7 +14,7 @@ from mockserver.errors import ContractError
 from mockserver.profiles import DEFAULT_PROFILE
 from mockserver.replies.script import Message, Script
 from mockserver.testing.mock import MockServer
-from mockserver.testing.strategies.replies import ReplySpec, tools_for_script, render_events, render_response
+from mockserver.testing.strategies.replies import ReplySpec, render_events, render_response, tools_for_script
 from mockserver.testing.strategies.scripts import scripts
 from mockserver.testing.strategies.values import JSONObject, RenderContext, render_context, texts
 
@@ -60,7 +60,9 @@ def conversations(
 class _ConversationBuilder:
     """One conversation: what was said so far, as its next request has to repeat or refer to it."""
 
-    def __init__(self, context: RenderContext, model: str, drawn_scripts: list[Script], uses_response_ids: bool) -> None:
+    def __init__(
+        self, context: RenderContext, model: str, drawn_scripts: list[Script], uses_response_ids: bool
+    ) -> None:
         self.context = context
         self.model = model
         self.scripts = drawn_scripts
@@ -179,7 +181,9 @@ class ConversationMachine(RuleBasedStateMachine):
         previous = request.get("previous_response_id")
         if previous is not None:
             last = past[-1][0] if past else None
-            _require(previous == last, f"the request goes on after {previous!r}, the last response was {last!r}")
+            _require(
+                previous == last, f"the request goes on after {previous!r}, the last response was {last!r}"
+            )
             return
         said = str(request["input"])
         missing = [text for _, text in past if text and repr(text)[1:-1] not in said]

@@ -34,7 +34,9 @@ def sse_bytes(
     "plain" (`event` and `data`), or "any", which draws line ends, spaces and comments that the standard for
     server-sent events allows and means the same by.
     """
-    how = draw(st.sampled_from(select_names("chunking", None if chunking is None else (chunking,), CHUNKINGS)))
+    how = draw(
+        st.sampled_from(select_names("chunking", None if chunking is None else (chunking,), CHUNKINGS))
+    )
     if framing not in FRAMINGS:
         raise InvalidArgument(f"framing={framing!r} is not among {', '.join(FRAMINGS)}")
     about = load_profile(profile)

@@ -18,8 +18,8 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
 from mockserver.replies.events import ResponseFacts, build_events, build_response
 from mockserver.replies.script import FunctionCall, Script, ToolCall, item_kind
-from mockserver.replies.usage import CacheTokens, count_output_tokens, build_usage
-from mockserver.testing.strategies import neighbours, variants
+from mockserver.replies.usage import CacheTokens, build_usage, count_output_tokens
+from mockserver.testing.strategies import openresponses, openresponses_streams
 from mockserver.testing.strategies.scripts import (
     ERROR_CODES,
     item_kinds,
@@ -31,11 +31,11 @@ from mockserver.testing.strategies.values import (
     UNKNOWN_MEMBERS,
     JSONObject,
     RenderContext,
-    tool_declaration,
     event_types,
     render_context,
     select_names,
     texts,
+    tool_declaration,
 )
 
 __all__ = [
@@ -99,8 +99,10 @@ def _responses(
     here = render_context(profile, rendering)
     reply = draw(_reply_specs(here, script_strategy))
     response = render_response(reply, here)
-    if neighbours.is_open_responses(here.profile) and (names := draw(variants.variant_names())):
-        response = variants.apply_variants(render_events(reply, here), names)[-1]["response"]
+    if openresponses.is_open_responses(here.profile) and (
+        names := draw(openresponses_streams.variant_names())
+    ):
+        response = openresponses_streams.apply_variants(render_events(reply, here), names)[-1]["response"]
     if unknown:
         for place in [response, *response["output"]]:
             place.update(draw(UNKNOWN_MEMBERS))
@@ -142,11 +144,11 @@ def errors(
     """
     here = render_context(profile, rendering)
     message = draw(texts(surrogates))
-    one_form = neighbours.is_open_responses(here.profile)
+    one_form = openresponses.is_open_responses(here.profile)
     forms = ["common"] if one_form else ["flat", "wrapped", "not found"]
     form = draw(st.sampled_from([*forms, "failed response"]))
     if form == "common":
-        body: JSONObject = draw(neighbours.error_bodies(profile, surrogates))
+        body: JSONObject = draw(openresponses.error_bodies(profile, surrogates))
     elif form == "flat":
         code = draw(st.sampled_from(["InvalidParameter", "InvalidApiKey", "Throttling.RateQuota"]))
         body = {"code": code, "message": message, "request_id": _REQUEST_ID}
@@ -184,7 +186,9 @@ def streams(
     does not know. Other options as in `scripts`.
     """
     said = scripts(profile=profile, kinds=kinds, statuses=statuses, surrogates=surrogates)
-    whole = streams_from_scripts(said, profile=profile, rendering=rendering, unknown=unknown, with_variants=True)
+    whole = streams_from_scripts(
+        said, profile=profile, rendering=rendering, unknown=unknown, with_variants=True
+    )
     return whole | _failed_streams(profile, rendering) if faults else whole
 
 
@@ -203,15 +207,15 @@ def streams_from_scripts(
     here = render_context(profile, rendering)
     events = render_events(draw(_reply_specs(here, script_strategy)), here)
     if variant is not None:
-        events = variants.apply_variants(events, (variant,))
-    elif with_variants and neighbours.is_open_responses(here.profile):
-        events = variants.apply_variants(events, draw(variants.variant_names()))
+        events = openresponses_streams.apply_variants(events, (variant,))
+    elif with_variants and openresponses.is_open_responses(here.profile):
+        events = openresponses_streams.apply_variants(events, draw(openresponses_streams.variant_names()))
     return _add_unknown(draw, events) if unknown else events
 
 
 @st.composite
 def _failed_streams(draw: DrawFn, profile: str, rendering: str) -> list[JSONObject]:
-    if neighbours.is_open_responses(load_profile(profile)):
+    if openresponses.is_open_responses(load_profile(profile)):
         said = scripts(profile=profile, statuses=("failed",))
         nothing = said.map(lambda script: replace(script, items=()))
         return draw(streams_from_scripts(nothing, profile=profile, rendering=rendering))
@@ -257,15 +261,17 @@ def _events(
         statuses=(end if end in ends else "completed",),
         surrogates=surrogates,
     )
-    way, _ = variants.VARIANT_EVENTS.get(kind, (None, ""))
-    stream = draw(streams_from_scripts(said, profile=profile, rendering=rendering, unknown=unknown, variant=way))
+    way, _ = openresponses_streams.VARIANT_EVENTS.get(kind, (None, ""))
+    stream = draw(
+        streams_from_scripts(said, profile=profile, rendering=rendering, unknown=unknown, variant=way)
+    )
     return draw(st.sampled_from([event for event in stream if event["type"] == kind]))
 
 
 def _kinds_for_event(event_type: str, context: RenderContext) -> tuple[str, ...]:
     """Kinds of items that bring such an event."""
-    if event_type in variants.VARIANT_EVENTS:
-        return (variants.VARIANT_EVENTS[event_type][1],)
+    if event_type in openresponses_streams.VARIANT_EVENTS:
+        return (openresponses_streams.VARIANT_EVENTS[event_type][1],)
     for start, kind in _ITEM_KIND_BY_EVENT_PREFIX:
         if event_type.startswith(start):
             return (kind,)
@@ -288,11 +294,21 @@ def _reply_specs(draw: DrawFn, context: RenderContext, script_strategy: SearchSt
     script = draw(script_strategy)
     model = draw(st.sampled_from(context.profile.models))
     tools = tools_for_script(script, context)
-    one_form = neighbours.is_open_responses(context.profile)
-    echoes: JSONObject = draw(neighbours.echoed_members() if one_form else _echoed_parameters(context.profile.name))
+    one_form = openresponses.is_open_responses(context.profile)
+    echoes: JSONObject = draw(
+        openresponses.echoed_members() if one_form else _echoed_parameters(context.profile.name)
+    )
     given = 30 if script.usage.input_tokens is None else script.usage.input_tokens
     cached = draw(st.sampled_from([None, (0, given), (given, 0)])) if context.profile.cache_seconds else None
-    return ReplySpec(script, model, draw(_CREATED_AT), draw(_TOOL_CHOICES), tools=tools, echoed_parameters=echoes, cache_tokens=cached)
+    return ReplySpec(
+        script,
+        model,
+        draw(_CREATED_AT),
+        draw(_TOOL_CHOICES),
+        tools=tools,
+        echoed_parameters=echoes,
+        cache_tokens=cached,
+    )
 
 
 @cache
@@ -347,7 +363,9 @@ def render_events(spec: ReplySpec, context: RenderContext) -> list[JSONObject]:
 def _response_facts(spec: ReplySpec, context: RenderContext) -> ResponseFacts:
     script = spec.script
     before = (spec.response_number - 1) * 100
-    echoes = {name: value for name, value in context.profile.echoes.items() if name not in spec.echoed_parameters}
+    echoes = {
+        name: value for name, value in context.profile.echoes.items() if name not in spec.echoed_parameters
+    }
     given = spec.input_tokens if script.usage.input_tokens is None else script.usage.input_tokens
     stated = script.usage.output_tokens
     written = count_output_tokens(script)[0] if stated is None else stated
@@ -355,10 +373,16 @@ def _response_facts(spec: ReplySpec, context: RenderContext) -> ResponseFacts:
         response_id=context.response_id(spec.response_number),
         created_at=context.created_at(spec.created_at),
         model=spec.model,
-        item_ids=tuple(context.item_id(before + at, item_kind(item)) for at, item in enumerate(script.items, 1)),
+        item_ids=tuple(
+            context.item_id(before + at, item_kind(item)) for at, item in enumerate(script.items, 1)
+        ),
         call_ids=tuple(context.call_id(before + at) for at in range(1, len(script.items) + 1)),
         usage=build_usage(
-            script, given, given + written, context.profile, CacheTokens(*spec.cache_tokens) if spec.cache_tokens else None
+            script,
+            given,
+            given + written,
+            context.profile,
+            CacheTokens(*spec.cache_tokens) if spec.cache_tokens else None,
         ),
         tools=_echo_tools(spec.tools, context),
         tool_choice=spec.tool_choice,

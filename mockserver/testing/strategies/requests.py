@@ -13,8 +13,15 @@ from mockserver.contract.findings import Severity
 from mockserver.contract.rules import load_rules
 from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile
 from mockserver.replies import mutants
-from mockserver.testing.strategies import neighbours
-from mockserver.testing.strategies.values import JSONObject, tool_declaration, json_values, render_context, select_names, texts
+from mockserver.testing.strategies import openresponses
+from mockserver.testing.strategies.values import (
+    JSONObject,
+    json_values,
+    render_context,
+    select_names,
+    texts,
+    tool_declaration,
+)
 
 __all__ = ["input_items", "invalid_requests", "requests"]
 
@@ -83,8 +90,8 @@ def _add_tool_requirements(request: JSONObject, profile: Profile) -> None:
 @cache
 def _request_bodies(profile: str, surrogates: bool) -> SearchStrategy[JSONObject]:
     about = load_profile(profile)
-    if neighbours.is_open_responses(about):
-        return neighbours.request_bodies(profile, surrogates)
+    if openresponses.is_open_responses(about):
+        return openresponses.request_bodies(profile, surrogates)
     words = texts(surrogates).map(lambda text: text or "a")
     functions = st.fixed_dictionaries(
         {"type": st.just("function"), "name": st.sampled_from(["get_weather", "f", "Look-up_2"])},
@@ -189,7 +196,11 @@ def _without_duplicates(tools: list[JSONObject]) -> list[JSONObject]:
 def input_items(profile: str) -> SearchStrategy[list[JSONObject]]:
     """Lists of items as the `input` of a request may be."""
     about = load_profile(profile)
-    return neighbours.input_items(False) if neighbours.is_open_responses(about) else _input_item_lists(False, about.date)
+    return (
+        openresponses.input_items(False)
+        if openresponses.is_open_responses(about)
+        else _input_item_lists(False, about.date)
+    )
 
 
 @cache
@@ -277,7 +288,9 @@ _MEDIA_PARTS: tuple[tuple[str, SearchStrategy[JSONObject]], ...] = (
 def _text_parts(kind: str, any_text: SearchStrategy[str]) -> SearchStrategy[JSONObject]:
     if kind == "refusal":
         return st.fixed_dictionaries({"type": st.just(kind), "refusal": any_text})
-    extras = {"annotations": _NULL_OR_EMPTY_LIST, "logprobs": _NULL_OR_EMPTY_LIST} if kind == "output_text" else {}
+    extras = (
+        {"annotations": _NULL_OR_EMPTY_LIST, "logprobs": _NULL_OR_EMPTY_LIST} if kind == "output_text" else {}
+    )
     return st.fixed_dictionaries({"type": st.just(kind), "text": any_text}, optional=extras)
 
 
@@ -285,7 +298,10 @@ def _replayed_items(surrogates: bool, date: str) -> SearchStrategy[JSONObject]:
     """Items of an earlier output, as clients send them back."""
     said = texts(surrogates)
     summary = st.lists(st.fixed_dictionaries({"type": st.just("summary_text"), "text": said}), max_size=1)
-    about: dict[str, SearchStrategy[Any]] = {"id": st.none() | _ITEM_IDS, "status": st.none() | _ITEM_STATUSES}
+    about: dict[str, SearchStrategy[Any]] = {
+        "id": st.none() | _ITEM_IDS,
+        "status": st.none() | _ITEM_STATUSES,
+    }
     thought = st.fixed_dictionaries(
         {"type": st.just("reasoning")},
         optional={
@@ -339,7 +355,10 @@ _TOOL_CALL_MEMBERS: dict[str, tuple[str, dict[str, SearchStrategy[Any]]]] = {
 
 def _calls_with_outputs(surrogates: bool) -> SearchStrategy[list[JSONObject]]:
     said = texts(surrogates)
-    about: dict[str, SearchStrategy[Any]] = {"id": st.none() | _ITEM_IDS, "status": st.none() | _ITEM_STATUSES}
+    about: dict[str, SearchStrategy[Any]] = {
+        "id": st.none() | _ITEM_IDS,
+        "status": st.none() | _ITEM_STATUSES,
+    }
     part = _text_parts("input_text", said)
     call = st.fixed_dictionaries(
         {

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from mockserver.profiles import DEFAULT_PROFILE, Profile
-from mockserver.testing.strategies import neighbours
+from mockserver.testing.strategies import openresponses
 from mockserver.testing.strategies.values import UNKNOWN_MEMBERS, JSONObject, render_context
 
 __all__ = ["usages"]
@@ -27,7 +27,7 @@ def usages(
         "input_tokens_details": st.fixed_dictionaries({"cached_tokens": cached}),
         "output_tokens_details": st.fixed_dictionaries({"reasoning_tokens": thought}),
     }
-    one_form = neighbours.is_open_responses(here.profile)
+    one_form = openresponses.is_open_responses(here.profile)
     counts = {"count": st.integers(1, 9)}
     tools = st.dictionaries(st.sampled_from(tuple(here.profile.tools)), st.fixed_dictionaries(counts))
     members: JSONObject = draw(
@@ -41,7 +41,11 @@ def usages(
             optional={
                 **({} if one_form else {name: each | st.none() for name, each in details.items()}),
                 **({} if one_form else {"x_tools": tools if here.profile.tools else st.none()}),
-                **({"x_details": _billing_rows(here.profile, given, written)} if here.profile.x_details else {}),
+                **(
+                    {"x_details": _billing_rows(here.profile, given, written)}
+                    if here.profile.x_details
+                    else {}
+                ),
             },
         )
     )
@@ -68,6 +72,10 @@ def _billing_rows(profile: Profile, input_tokens: int, output_tokens: int) -> Se
     }
     if "plugins" in profile.x_details:
         members["plugins"] = runs | st.none()
-    totals = {"input_tokens": input_tokens, "output_tokens": output_tokens, "total_tokens": input_tokens + output_tokens}
+    totals = {
+        "input_tokens": input_tokens,
+        "output_tokens": output_tokens,
+        "total_tokens": input_tokens + output_tokens,
+    }
     fixed = {name: st.just(value) for name, value in {**totals, "x_billing_type": "response_api"}.items()}
     return st.lists(st.fixed_dictionaries(fixed, optional=members), max_size=2) | st.none()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mockserver.replies.script import FunctionCall, Message, Reasoning, Script, ToolCall
-from mockserver.testing.strategies.replies import ReplySpec, tools_for_script, render_events
+from mockserver.testing.strategies.replies import ReplySpec, render_events, tools_for_script
 from mockserver.testing.strategies.values import render_context
 
 Event = dict[str, Any]
@@ -222,7 +222,9 @@ def expected_text(title: str) -> str:
 def exchange(title: str) -> dict[str, Any]:
     """The exchange whose reply is that stream."""
     script, edit = VIOLATIONS[title]
-    events = render_events(ReplySpec(script, MODEL, 1769084048, "auto", tools=tools_for_script(script, LOOK)), LOOK)
+    events = render_events(
+        ReplySpec(script, MODEL, 1769084048, "auto", tools=tools_for_script(script, LOOK)), LOOK
+    )
     edited = edit(events)
     chunks = [{"text": _frame(event)} for event in (events if edited is None else edited)]
     head = {"content-type": "text/event-stream"}

@@ -98,7 +98,10 @@ def test_an_sdk_printout_has_no_findings() -> None:
 VALUES = [
     ("chat_request", {**REQUEST, "temperature": 0.5, "tool_choice": "auto", "stream": False}),
     ("chat_completion", build_chat_completion(SCRIPTS[3], chat_facts(SCRIPTS[3]))),
-    *[("chat_chunk", each) for each in build_chat_chunks(SCRIPTS[4], chat_facts(SCRIPTS[4], include_usage=True))],
+    *[
+        ("chat_chunk", each)
+        for each in build_chat_chunks(SCRIPTS[4], chat_facts(SCRIPTS[4], include_usage=True))
+    ],
 ]
 
 

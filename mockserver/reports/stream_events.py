@@ -1,0 +1,253 @@
+"""A stream's bytes as events: when each came, which lane it is in, and what text it adds.
+
+Nothing is judged here, and nothing refused: what can not be read is an event of its own kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from mockserver.errors import EventTooLarge
+from mockserver.reports.model import EventKind, EventStream, Lane, StreamEvent
+from mockserver.wire import json, sse
+from mockserver.wire.redaction import REDACTED, mask, redact
+
+__all__ = [
+    "FINISH_REASON_PREFIX",
+    "MAX_LANES",
+    "TimedChunk",
+    "event_kind",
+    "read_stream",
+    "stream_from_values",
+]
+
+#: Lanes that are drawn; items beyond share the last one.
+MAX_LANES = 24
+
+TimedChunk = tuple[float | None, bytes]
+"""Bytes as they came together, and how many seconds after the request; None where that is not known."""
+
+_LIFECYCLE_TYPES = frozenset(
+    f"response.{each}" for each in ("created", "queued", "in_progress", "completed", "incomplete")
+)
+_FAILURE_TYPES = frozenset({"error", "response.error", "response.failed"})
+_STRUCTURE_SUFFIXES = (".added", ".done")
+#: What the type of a chat's last chunk begins with.
+FINISH_REASON_PREFIX = "finish_reason "
+_CHAT_CHUNK = "chat.completion.chunk"
+_KIND_BY_CHAT_MEMBER = {
+    "content": EventKind.TEXT,
+    "reasoning_content": EventKind.REASONING,
+    "tool_calls": EventKind.ARGUMENTS,
+}
+_TOOL_CALL_INFIXES = ("_call.", "_call_", "mcp_list_tools.")
+
+
+class _RawEvent(NamedTuple):
+    """A frame, before it has a lane."""
+
+    elapsed: float | None
+    data: str
+    value: Any
+    event_name: str = ""
+    """What the frame calls it, where its value has no type."""
+    is_event: bool = True
+
+
+def read_stream(chunks: Iterable[TimedChunk], secrets: Sequence[str] = ()) -> EventStream:
+    """The stream in pieces of bytes: server-sent events, or JSON Lines where the first byte is a brace."""
+    waiting = iter(chunks)
+    head: list[TimedChunk] = []
+    for at, data in waiting:
+        head.append((at, data))
+        if b"".join(each for _, each in head).strip():
+            break
+    is_lines = b"".join(each for _, each in head).lstrip()[:1] == b"{"
+    reader = _read_json_lines if is_lines else _read_sse
+    found: list[_RawEvent] = []
+    note = ""
+    try:
+        for each in reader(_chained(head, waiting)):
+            found.append(each)  # noqa: PERF402 (what came before an event that is too large counts)
+    except EventTooLarge as error:
+        note = f"What follows is not shown: {error}."
+    return _LaneBuilder(secrets).build_stream(found, note)
+
+
+def stream_from_values(values: Iterable[Any], secrets: Sequence[str] = ()) -> EventStream:
+    """The stream of events that are values already; no times are known."""
+    found = [_RawEvent(None, json.dumps(each).decode(), each) for each in values]
+    return _LaneBuilder(secrets).build_stream(found, "")
+
+
+def _chained(head: Iterable[TimedChunk], rest: Iterable[TimedChunk]) -> Iterator[TimedChunk]:
+    yield from head
+    yield from rest
+
+
+def _read_sse(chunks: Iterable[TimedChunk]) -> Iterator[_RawEvent]:
+    decoder = sse.Decoder()
+    for at, data in chunks:
+        for frame in decoder.feed(data):
+            yield from _from_sse_frame(at, frame)
+
+
+def _from_sse_frame(elapsed: float | None, frame: sse.Frame) -> Iterator[_RawEvent]:
+    if frame.data is None:
+        # Comments stand here alone, as keep-alives do; within an event they are its framing.
+        lines = [*(f":{each}" for each in frame.comments), *(f"{each}:" for each in frame.fields)]
+        named = "block without data" if frame.fields else "comment"
+        yield _RawEvent(elapsed, "\n".join(lines), None, named, is_event=False)
+    elif frame.data.strip() == "[DONE]":
+        yield _RawEvent(elapsed, frame.data, None, "[DONE]", is_event=False)
+    else:
+        yield _RawEvent(
+            elapsed, frame.data, json.loads_or_none(frame.data.encode(errors="replace")), frame.event
+        )
+
+
+def _read_json_lines(chunks: Iterable[TimedChunk]) -> Iterator[_RawEvent]:
+    rest, last = b"", None
+    for at, data in chunks:
+        *lines, rest = (rest + data).split(b"\n")
+        last = at
+        yield from (_from_json_line(at, line) for line in lines if line.strip())
+    if rest.strip():
+        yield _from_json_line(last, rest)
+
+
+def _from_json_line(elapsed: float | None, line: bytes) -> _RawEvent:
+    return _RawEvent(elapsed, line.decode(errors="replace").strip(), json.loads_or_none(line))
+
+
+def event_kind(event_type: str) -> EventKind:
+    """What an event of this type is about."""
+    if event_type in _LIFECYCLE_TYPES:
+        return EventKind.LIFECYCLE
+    if event_type in _FAILURE_TYPES:
+        return EventKind.FAILURE
+    if event_type.endswith((".delta", "_delta")):
+        if "arguments" in event_type or ".code" in event_type or "_call_" in event_type:
+            return EventKind.ARGUMENTS
+        return EventKind.REASONING if "reasoning" in event_type else EventKind.TEXT
+    if event_type.startswith("response.") and event_type.endswith(_STRUCTURE_SUFFIXES):
+        return EventKind.STRUCTURE
+    return EventKind.TOOL if any(each in event_type for each in _TOOL_CALL_INFIXES) else EventKind.OTHER
+
+
+def _describe_event(value: dict[str, Any], event_name: str) -> tuple[str, EventKind, str]:
+    """(type, kind, added text) of an event, or of a chunk of a chat completion."""
+    told = value.get("type")
+    if told is None and value.get("object") == _CHAT_CHUNK:
+        return _describe_chat_chunk(value)
+    kind = told if isinstance(told, str) else event_name
+    delta = value.get("delta")
+    grown = delta if isinstance(delta, str) and kind.endswith("delta") else ""
+    return kind or "without a type", event_kind(kind), grown
+
+
+def _describe_chat_chunk(value: dict[str, Any]) -> tuple[str, EventKind, str]:
+    choice = _first_object(value.get("choices"))
+    delta = choice.get("delta")
+    delta = delta if isinstance(delta, dict) else {}
+    call = _first_object(delta.get("tool_calls")).get("function")
+    said = {**delta, "tool_calls": call.get("arguments") if isinstance(call, dict) else None}
+    for name, kind in _KIND_BY_CHAT_MEMBER.items():
+        if isinstance(said.get(name), str) and said[name]:
+            return name, kind, said[name]
+    if choice.get("finish_reason"):
+        return f"{FINISH_REASON_PREFIX}{choice['finish_reason']}", EventKind.LIFECYCLE, ""
+    return ("usage" if value.get("usage") else _CHAT_CHUNK), EventKind.STRUCTURE, ""
+
+
+def _first_object(values: Any) -> dict[str, Any]:
+    first = values[0] if isinstance(values, list) and values else None
+    return first if isinstance(first, dict) else {}
+
+
+class _LaneBuilder:
+    """Gives each event its lane: the item at its `output_index`, else the response's own."""
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        self._secrets = secrets
+        self._labels = ["response"]
+        self._texts: list[list[str]] = [[]]
+        self._lane_by_index: dict[int, int] = {}
+        self._lane_by_item_id: dict[str, int] = {}
+        self._overflowing_items = 0
+
+    def build_stream(self, raw_events: Iterable[_RawEvent], note: str) -> EventStream:
+        events: list[StreamEvent] = []
+        number = 0
+        for each in raw_events:
+            events.append(self._build_event(each, number))
+            number += each.is_event
+        lanes = [
+            Lane(redact(label, self._secrets), "".join(text))
+            for label, text in zip(self._labels, self._texts, strict=True)
+        ]
+        if self._overflowing_items:
+            lanes[-1] = replace(lanes[-1], label=f"{self._overflowing_items + 1} more items")
+        return _mask_split_keys(EventStream(tuple(events), tuple(lanes), note), self._secrets)
+
+    def _build_event(self, raw_event: _RawEvent, index: int) -> StreamEvent:
+        data = redact(raw_event.data, self._secrets)
+        if not raw_event.is_event:
+            return StreamEvent(None, raw_event.elapsed, raw_event.event_name, EventKind.FRAMING, 0, data)
+        value = raw_event.value
+        if not isinstance(value, dict):
+            named = "not JSON" if value is None else "no object"
+            return StreamEvent(index, raw_event.elapsed, named, EventKind.FAILURE, 0, data)
+        named, kind, grown = _describe_event(value, raw_event.event_name)
+        lane = self._lane_of(value)
+        self._texts[lane].append(grown)
+        return StreamEvent(index, raw_event.elapsed, redact(named, self._secrets), kind, lane, data, grown)
+
+    def _lane_of(self, value: dict[str, Any]) -> int:
+        index, item = value.get("output_index"), value.get("item")
+        if value.get("object") == _CHAT_CHUNK and value.get("choices"):
+            index, item = _first_object(value["choices"]).get("index"), {"type": "choice"}
+        ids = (value.get("item_id"), item.get("id") if isinstance(item, dict) else None)
+        names = [each for each in ids if isinstance(each, str)]
+        if isinstance(index, bool) or not isinstance(index, int):
+            return next((self._lane_by_item_id[name] for name in names if name in self._lane_by_item_id), 0)
+        if index not in self._lane_by_index:
+            self._lane_by_index[index] = self._open_lane(index, item)
+        lane = self._lane_by_index[index]
+        self._lane_by_item_id.update(dict.fromkeys(names, lane))
+        return lane
+
+    def _open_lane(self, index: int, item: Any) -> int:
+        if len(self._labels) > MAX_LANES:
+            self._overflowing_items += 1
+            return MAX_LANES
+        about = (
+            [str(item[name]) for name in ("type", "name") if name in item] if isinstance(item, dict) else []
+        )
+        self._labels.append(" · ".join([f"item {index}", *(each[:60] for each in about)]))
+        self._texts.append([])
+        return len(self._labels) - 1
+
+
+def _mask_split_keys(stream: EventStream, secrets: Sequence[str]) -> EventStream:
+    """The stream without keys that came in pieces: whole in no event, and whole again in the lane's text."""
+    clean = [mask(lane.text, secrets) for lane in stream.lanes]
+    if all(text == lane.text for text, lane in zip(clean, stream.lanes, strict=True)):
+        return stream
+    at = [0] * len(clean)
+    events = []
+    for event in stream.events:
+        start = at[event.lane]
+        at[event.lane] += len(event.added_text)
+        grown = clean[event.lane][start : at[event.lane]]
+        events.append(event if grown == event.added_text else _replace_added_text(event, grown))
+    lanes = [replace(lane, text=text) for lane, text in zip(stream.lanes, clean, strict=True)]
+    return replace(stream, events=tuple(events), lanes=tuple(lanes))
+
+
+def _replace_added_text(event: StreamEvent, added_text: str) -> StreamEvent:
+    before, after = (json.dumps(each).decode() for each in (event.added_text, added_text))
+    data = event.data.replace(before, after) if before in event.data else REDACTED
+    return replace(event, added_text=added_text, data=data)

@@ -1,0 +1,167 @@
+"""Plans drawn: legal answers in every form that a client has to take, and answers that it has to refuse.
+
+A client gets only what its own requests allow: built-in tools and functions that they declare, and the form,
+streamed or not, that they ask for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+
+from mockserver.profiles import DEFAULT_PROFILE, Profile
+from mockserver.replies.json_schema.generator import generate_arguments
+from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, Script
+from mockserver.testing.fuzzing.case_plan import CASE_CHUNKINGS, CASE_FAULTS, LINE_ENDINGS, CasePlan
+from mockserver.testing.fuzzing.case_server import ReceivedRequest
+from mockserver.testing.strategies.scripts import script_items
+from mockserver.testing.strategies.values import texts
+
+__all__ = ["RequestedFeatures", "requested_features", "edge_case_plans", "case_plans"]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedFeatures:
+    """What a client asks for, as far as it decides what it may get."""
+
+    stream_modes: tuple[bool, ...] = (True, False)
+    """The forms it asks for, the first preferred."""
+    tool_types: tuple[str, ...] = ()
+    functions: tuple[tuple[str, Any], ...] = ()
+    """Name and `parameters` of each."""
+    profile: str = DEFAULT_PROFILE
+
+
+def requested_features(requests: Collection[ReceivedRequest], profile: Profile) -> RequestedFeatures:
+    """What some requests ask for."""
+    values = [each.json_body for each in requests if isinstance(each.json_body, dict)]
+    declared = [tool for value in values for tool in value.get("tools") or () if isinstance(tool, dict)]
+    kinds = {tool.get("type") for tool in declared}
+    functions = {
+        tool["name"]: tool.get("parameters")
+        for tool in declared
+        if tool.get("type") == "function" and isinstance(tool.get("name"), str)
+    }
+    streams = {value.get("stream") is True for value in values}
+    return RequestedFeatures(
+        tuple(sorted(streams, reverse=True)),
+        tuple(kind for kind in profile.tools if kind in kinds),
+        tuple(functions.items()),
+        profile.name,
+    )
+
+
+def edge_case_plans(features: RequestedFeatures, skip: Collection[str] = ()) -> list[CasePlan]:
+    """What clients stumble over most, one thing a case, and as small as can be; each fault, in each form."""
+    legal = (
+        [CasePlan(**odd) for oddity, odd in _EDGE_CASES if oddity not in skip]
+        if True in features.stream_modes
+        else []
+    )
+    faults = [
+        CasePlan(stream=stream, fault=fault, at=500)
+        for stream in features.stream_modes
+        for fault, forms in CASE_FAULTS.items()
+        if forms[stream] and fault not in {*skip, "stalled"}
+    ]
+    return [*legal, *faults]
+
+
+def _befalls_bodies(odd: Mapping[str, Any]) -> bool:
+    """Whether something unusual can befall an answer that is not streamed."""
+    return odd.keys() <= _FIELDS_WITHOUT_STREAM and odd.get("cut") in (None, "middle")
+
+
+#: "apart" is easier to read than the usual way: a control, no trap.
+_DRAWN_CHUNKINGS = tuple(cut for cut in CASE_CHUNKINGS if cut != "apart")
+_FIELDS_WITHOUT_STREAM = {"script", "cut", "unknown_members", "members", "long"}
+_MESSAGE = Message(("a",))
+_EDGE_CASES: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("", {"script": Script((Reasoning(("b",)), _MESSAGE))}),
+    ("", {"script": Script((Message(()), _MESSAGE))}),
+    ("", {"script": Script((Message(("a", "b")),))}),
+    ("", {"script": Script((Message(("\u2028",)),))}),
+    ("", {"script": Script((Message(("é\n",)),))}),
+    ("cuts", {"cut": "whole"}),
+    ("cuts", {"cut": "lines"}),
+    ("cuts", {"cut": "blank"}),
+    ("cuts", {"cut": "middle"}),
+    ("cuts", {"cut": "middle", "script": Script((Message(("é",)),))}),
+    ("framing", {"plain": True}),
+    ("framing", {"end": "CRLF"}),
+    ("framing", {"end": "CR"}),
+    ("framing", {"comments": True}),
+    ("unknown", {"unknown_event": True}),
+    ("unknown", {"unknown_members": True}),
+    ("members", {"members": "null"}),
+    ("members", {"members": "absent"}),
+    ("long", {"long": True}),
+)
+
+
+@st.composite
+def case_plans(draw: DrawFn, features: RequestedFeatures, skip: Collection[str] = ()) -> CasePlan:
+    """Plans for a client; `without` names faults and oddities to leave out.
+
+    A third has a fault. "stalled" is never drawn: each would cost a client all its time.
+    """
+    # Everything is drawn for every plan, needed or not: so a case can shrink from one form into the other.
+    # Streams have more in which a client can err.
+    stream = draw(st.sampled_from([features.stream_modes[0]] * 3 + list(features.stream_modes)))
+    script = draw(_client_scripts(features))
+    fault = draw(_fault_names(stream, frozenset(skip)))
+    at = draw(st.integers(0, 999))
+    framed = "framing" not in skip
+    odd: dict[str, Any] = {
+        "cut": draw(st.sampled_from(_DRAWN_CHUNKINGS)) if "cuts" not in skip else "events",
+        "plain": _draw_rarely(draw, "framing", skip),
+        "end": draw(st.sampled_from(["LF", *LINE_ENDINGS])) if framed else "LF",
+        "comments": _draw_rarely(draw, "framing", skip),
+        "unknown_event": _draw_rarely(draw, "unknown", skip),
+        "unknown_members": _draw_rarely(draw, "unknown", skip),
+        "members": _draw_member_change(draw, skip),
+        "long": _draw_rarely(draw, "long", skip) and isinstance(script.items[-1], Message),
+    }
+    if fault is not None:
+        return CasePlan(script, stream, fault, at)
+    if not stream:
+        odd = {name: value for name, value in odd.items() if name in _FIELDS_WITHOUT_STREAM}
+        odd["cut"] = "events" if odd["cut"] == "events" else "middle"
+    return CasePlan(script, stream, **odd)
+
+
+def _fault_names(stream: bool, skip: Collection[str]) -> SearchStrategy[str | None]:
+    known = [each for each, forms in CASE_FAULTS.items() if forms[stream] and each not in {*skip, "stalled"}]
+    return st.sampled_from([*[None] * max(1, 2 * len(known)), *known])
+
+
+def _draw_rarely(draw: DrawFn, variation: str, skip: Collection[str]) -> bool:
+    return variation not in skip and draw(st.sampled_from([False, False, False, False, True]))
+
+
+def _draw_member_change(draw: DrawFn, skip: Collection[str]) -> str:
+    return "" if "members" in skip else draw(st.sampled_from(["", "", "null", "absent"]))
+
+
+@st.composite
+def _client_scripts(draw: DrawFn, features: RequestedFeatures) -> Script:
+    """What is said ends with a message that says something, or with the call of a function."""
+    kinds = ("message", "reasoning", *features.tool_types)
+    before: list[Item] = draw(st.lists(script_items(features.profile, kinds), max_size=2))
+    calls = bool(features.functions) and draw(st.booleans())
+    return Script((*before, draw(_function_calls(features.functions) if calls else _nonempty_messages())))
+
+
+def _nonempty_messages() -> SearchStrategy[Item]:
+    first = texts().map(lambda text: text or "a")
+    return st.builds(lambda start, more: Message((start, *more)), first, st.lists(texts(), max_size=3))
+
+
+@st.composite
+def _function_calls(draw: DrawFn, functions: tuple[tuple[str, Any], ...]) -> Item:
+    name, parameters = functions[draw(st.integers(0, len(functions) - 1))]
+    return FunctionCall(name, generate_arguments(parameters, draw(st.integers(0, 99))))

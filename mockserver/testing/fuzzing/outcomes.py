@@ -1,0 +1,135 @@
+"""Verdicts: what a client did with a case, and whether a sound one does that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mockserver.contract.formatting import escape_unprintable, finding_lines
+from mockserver.contract.rules import load_rules
+from mockserver.testing.fuzzing.case_plan import CasePlan
+from mockserver.testing.fuzzing.case_server import FOLLOW_UP_REPLY, ReceivedRequest
+from mockserver.wire.redaction import redact
+
+__all__ = ["Failure", "Outcome", "check_outcome"]
+
+#: Characters of a text that a message shows.
+_MAX_TEXT_CHARACTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a client did with a case."""
+
+    requests: tuple[ReceivedRequest, ...]
+    finished: bool
+    """Whether it ended in its time."""
+    accepted: bool
+    """Whether it says that it understood: exit status 0, or a value returned."""
+    text: str | None
+    """What it made of the answer; None where that is not looked at."""
+    end_reason: str
+    """How it ended, in words: "exit status 1", "TypeError: …"."""
+    stderr_tail: str = ""
+    """More that it said: the end of its standard error."""
+    duration: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What a sound client would not have done."""
+
+    kind: str
+    """What tells one failure from another while a case is made smaller: "text", "swallowed cut"."""
+    message: str
+    details: tuple[str, ...] = ()
+
+
+def check_outcome(plan: CasePlan, outcome: Outcome) -> Failure | None:
+    """What is wrong with an outcome; None where a sound client does the same."""
+    return next(filter(None, (check(plan, outcome) for check in _CHECKS)), None)
+
+
+def _check_request_sent(_: CasePlan, outcome: Outcome) -> Failure | None:
+    if outcome.requests:
+        return None
+    return Failure("silent", f"no request came to OPENAI_BASE_URL ({outcome.end_reason})")
+
+
+def _check_finished(_: CasePlan, outcome: Outcome) -> Failure | None:
+    return None if outcome.finished else Failure("hung", f"did not end: {outcome.end_reason}")
+
+
+def _check_requests(_: CasePlan, outcome: Outcome) -> Failure | None:
+    for received in outcome.requests:
+        if received.refusal:
+            return Failure(f"request {received.refusal}", f"the request was refused: {received.refusal}")
+        for finding in received.contract_errors:
+            title = load_rules()[finding.rule].title
+            message = f"a request breaks the contract, {finding.rule} ({title})"
+            return Failure(f"request {finding.rule}", message, tuple(finding_lines(finding)))
+    return None
+
+
+def _check_fault_reported(plan: CasePlan, outcome: Outcome) -> Failure | None:
+    if plan.fault is None or plan.once or not outcome.accepted:
+        return None
+    return Failure(
+        f"swallowed {plan.fault}", f"{outcome.end_reason}, though the answer {FAULT_DESCRIPTIONS[plan.fault]}"
+    )
+
+
+def _check_legal_reply_accepted(plan: CasePlan, outcome: Outcome) -> Failure | None:
+    # Whether a fault that passes is worth another try is the client's own choice.
+    if plan.fault is not None or outcome.accepted:
+        return None
+    return Failure("rejected", f"{outcome.end_reason}, though the answer is legal")
+
+
+def _check_text(plan: CasePlan, outcome: Outcome) -> Failure | None:
+    if (
+        outcome.text is None
+        or not outcome.accepted
+        or outcome.text in _accepted_texts(plan, outcome.requests)
+    ):
+        return None
+    details = (f"expected  {_quote(plan.expected_text)}", f"got       {_quote(outcome.text)}")
+    return Failure("text", "another text than the answer's", details)
+
+
+_CHECKS: Sequence[Callable[[CasePlan, Outcome], Failure | None]] = (
+    _check_request_sent,
+    _check_finished,
+    _check_requests,
+    _check_fault_reported,
+    _check_legal_reply_accepted,
+    _check_text,
+)
+
+FAULT_DESCRIPTIONS = {
+    "failed": "says that the model failed",
+    "cut": "is cut off",
+    "closed": "ends before it is whole",
+    "error": "breaks off with an error",
+    "dropped": "breaks off with the connection",
+    "reset": "breaks off with a reset of the connection",
+    "empty": "is empty",
+    "refused": "is an HTTP error",
+    "stalled": "never ends",
+}
+
+
+def _accepted_texts(plan: CasePlan, requests: Sequence[ReceivedRequest]) -> tuple[str, ...]:
+    """Texts that a client may show: where it went on by itself, also what was said next."""
+    if len({each.body for each in requests}) == 1:
+        return (plan.expected_text,)
+    return (plan.expected_text, FOLLOW_UP_REPLY, plan.expected_text + FOLLOW_UP_REPLY)
+
+
+def _quote(text: str) -> str:
+    cut = (
+        text
+        if len(text) <= _MAX_TEXT_CHARACTERS
+        else f"{text[:_MAX_TEXT_CHARACTERS]}… ({len(text):,} characters)"
+    )
+    return f'"{escape_unprintable(redact(cut))}"'

@@ -1,0 +1,739 @@
+"""Arguments drawn for functions of strangers: valid, harmless, and never at a price."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mockserver.errors import UnsatisfiableSchema
+from mockserver.replies.json_schema.generator import generate_arguments, generate_value
+
+Schema = dict[str, Any]
+
+STRING: Schema = {"type": "string"}
+INTEGER: Schema = {"type": "integer"}
+FORMAT_CHECKER = jsonschema.Draft202012Validator.FORMAT_CHECKER
+
+
+def is_valid(schema: Any, value: Any) -> bool:
+    return jsonschema.Draft202012Validator(schema, format_checker=FORMAT_CHECKER).is_valid(value)
+
+
+def generate_member(name: str, schema: Schema | None = None) -> Any:
+    """The value drawn for one member called `name`."""
+    return json.loads(generate_arguments({"properties": {name: schema or STRING}}))[name]
+
+
+def schema_error(schema: Any) -> UnsatisfiableSchema:
+    with pytest.raises(UnsatisfiableSchema) as caught:
+        generate_value(schema)
+    return caught.value
+
+
+def generation_error(generate: Callable[[Any], Any], schema: Any) -> UnsatisfiableSchema | None:
+    try:
+        generate(schema)
+    except UnsatisfiableSchema as error:
+        return error
+    return None
+
+
+# The parameters of tools as clients sent them (captured in 2026), texts shortened, and what is drawn.
+CAPTURED_TOOLS: dict[str, tuple[Schema, Any]] = {
+    "codex-cli 0.169.0, exec_command": (
+        {
+            "type": "object",
+            "properties": {
+                "cmd": {"type": "string", "description": "Shell command to execute."},
+                "justification": STRING,
+                "login": {"type": "boolean"},
+                "max_output_tokens": {"type": "number"},
+                "prefix_rule": {"type": "array", "items": STRING},
+                "sandbox_permissions": {"type": "string", "enum": ["use_default", "require_escalated"]},
+                "shell": STRING,
+                "tty": {"type": "boolean"},
+                "workdir": STRING,
+                "yield_time_ms": {"type": "number"},
+            },
+            "required": ["cmd"],
+            "additionalProperties": False,
+        },
+        {"cmd": "true"},
+    ),
+    "codex-cli 0.169.0, request_user_input": (
+        {
+            "type": "object",
+            "properties": {
+                "questions": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "properties": {
+                            "header": STRING,
+                            "id": STRING,
+                            "options": {
+                                "type": "array",
+                                "items": {
+                                    "type": "object",
+                                    "properties": {"description": STRING, "label": STRING},
+                                    "required": ["label", "description"],
+                                    "additionalProperties": False,
+                                },
+                            },
+                            "question": STRING,
+                        },
+                        "required": ["id", "header", "question", "options"],
+                        "additionalProperties": False,
+                    },
+                }
+            },
+            "required": ["questions"],
+            "additionalProperties": False,
+        },
+        {
+            "questions": [
+                {
+                    "id": "sample-1",
+                    "header": "Sample",
+                    "question": "What is the weather in Hangzhou?",
+                    "options": [{"label": "Sample", "description": "A short text"}],
+                }
+            ]
+        },
+    ),
+    "codex-cli 0.169.0, spawn_agent": (
+        {
+            "type": "object",
+            "properties": {
+                "fork_context": {"type": "boolean"},
+                "items": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "properties": {"audio_url": STRING, "name": STRING, "path": STRING, "type": STRING},
+                        "additionalProperties": False,
+                    },
+                },
+                "message": STRING,
+                "model": STRING,
+            },
+            "additionalProperties": False,
+        },
+        {
+            "fork_context": False,
+            "items": [
+                {
+                    "audio_url": "https://example.invalid/",
+                    "name": "Sample",
+                    "path": "/dev/null",
+                    "type": "text",
+                }
+            ],
+            "message": "A short text",
+            "model": "qwen-plus",
+        },
+    ),
+    "codex-cli 0.169.0, get_goal": (
+        {"type": "object", "properties": {}, "required": [], "additionalProperties": False},
+        {},
+    ),
+    "ai 7.0.173, get_weather": (
+        {
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "type": "object",
+            "properties": {"city": STRING},
+            "required": ["city"],
+            "additionalProperties": False,
+        },
+        {"city": "Hangzhou"},
+    ),
+    "pydantic-ai-slim 2.66.0, final_result": (
+        {
+            "properties": {"city": STRING, "population": INTEGER},
+            "required": ["city", "population"],
+            "type": "object",
+            "additionalProperties": False,
+        },
+        {"city": "Hangzhou", "population": 1},
+    ),
+}
+
+
+@pytest.mark.parametrize(("schema", "arguments"), CAPTURED_TOOLS.values(), ids=CAPTURED_TOOLS)
+def test_tools_of_real_clients(schema: Schema, arguments: Any) -> None:
+    assert json.loads(generate_arguments(schema)) == arguments
+
+
+@pytest.mark.parametrize("schema", [None, {}, True, {"type": "object"}])
+def test_function_without_parameters_gets_empty_arguments(schema: Any) -> None:
+    assert generate_arguments(schema) == "{}"
+
+
+def test_arguments_are_compact_and_keep_their_characters() -> None:
+    assert generate_arguments({"properties": {"城市": STRING, "n": INTEGER}}) == '{"城市":"杭州","n":1}'
+
+
+def test_all_properties_are_generated_if_none_is_required() -> None:
+    properties = {"city": STRING, "unit": {"enum": ["celsius", "fahrenheit"]}}
+    assert generate_value({"properties": properties}) == {"city": "Hangzhou", "unit": "celsius"}
+    assert generate_value({"properties": properties, "required": ["unit"]}) == {"unit": "celsius"}
+
+
+TREE_SCHEMA: Schema = {
+    "type": "object",
+    "properties": {"name": STRING, "kids": {"type": "array", "items": {"$ref": "#"}}},
+    "required": ["name", "kids"],
+}
+EXAMPLES: dict[str, tuple[Any, Any]] = {
+    "boolean schema": (True, "text"),
+    "type list": ({"type": ["null", "integer"]}, 1),
+    "null": ({"type": "null"}, None),
+    "enum": ({"enum": [None, 5]}, 5),
+    "const": ({"const": {"a": [1]}}, {"a": [1]}),
+    "default": ({"type": "string", "default": "metric"}, "metric"),
+    "invalid default": ({"type": "string", "default": 5}, "text"),
+    "enum with default": ({"enum": ["c", "f"], "default": "f"}, "f"),
+    "examples": ({"type": "string", "pattern": r"\bq\b.\bq\b", "examples": ["q q"]}, "q q"),
+    "minimum": ({"type": "integer", "minimum": 7}, 7),
+    "maximum": ({"type": "integer", "maximum": -7}, -7),
+    "exclusive bounds": ({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}, 0.5),
+    "exclusive integers": ({"type": "integer", "exclusiveMinimum": 5}, 6),
+    "multipleOf": ({"type": "integer", "minimum": 5, "multipleOf": 7}, 7),
+    "several multiples": ({"allOf": [{"multipleOf": 4}, {"multipleOf": 6}], "minimum": 1}, 12),
+    "beyond 64 bits": ({"type": "integer", "minimum": 1e25}, 1e25),
+    "minLength": ({"type": "string", "minLength": 6}, "text t"),
+    "maxLength": ({"type": "string", "maxLength": 2}, "1t"),
+    "pattern": ({"type": "string", "pattern": r"^[A-Z]{3}-\d{4}$"}, "AAA-0000"),
+    "format": ({"type": "string", "format": "date"}, "2026-01-01"),
+    "required": ({"required": ["a"]}, {"a": "text"}),
+    "additionalProperties": ({"required": ["a"], "additionalProperties": INTEGER}, {"a": 1}),
+    "patternProperties": ({"required": ["x-a"], "patternProperties": {"^x-": INTEGER}}, {"x-a": 1}),
+    "minProperties": ({"type": "object", "minProperties": 2}, {"member1": "text", "member2": "text"}),
+    "names by pattern": (
+        {"patternProperties": {"^x-": INTEGER}, "additionalProperties": False, "minProperties": 2},
+        {"x-": 1, "x-0": 1},
+    ),
+    "propertyNames": ({"minProperties": 1, "propertyNames": {"pattern": "^[k]{2}$"}}, {"kk": "text"}),
+    "maxProperties": ({"properties": {"a": INTEGER, "b": INTEGER}, "maxProperties": 1}, {"a": 1}),
+    "dependentRequired": ({"required": ["a"], "dependentRequired": {"a": ["b"]}}, {"a": "text", "b": "text"}),
+    "items": ({"items": INTEGER}, [1]),
+    "no items needed": ({"type": "array"}, []),
+    "prefixItems": ({"prefixItems": [STRING, INTEGER], "items": False}, ["text", 1]),
+    "minItems": ({"items": INTEGER, "minItems": 3}, [1, 1, 1]),
+    "uniqueItems": ({"items": STRING, "minItems": 2, "uniqueItems": True}, ["text", "text 2"]),
+    "unique enum": ({"items": {"enum": [1, 2, 3]}, "minItems": 3, "uniqueItems": True}, [1, 2, 3]),
+    "contains": ({"type": "array", "contains": {"const": 7}, "minContains": 2}, [7, 7]),
+    "contains after prefix": ({"prefixItems": [STRING], "contains": {"const": 7}}, ["text", 7]),
+    "anyOf": ({"anyOf": [{"type": "null"}, INTEGER]}, 1),
+    "anyOf, a branch that fails": ({"anyOf": [{"minLength": 9, "maxLength": 1}, INTEGER]}, 1),
+    "oneOf": ({"oneOf": [INTEGER, {"type": "integer", "minimum": 0}]}, -1),
+    "allOf": ({"allOf": [{"minimum": 3}, {"maximum": 3}]}, 3),
+    "$ref": ({"$ref": "#/$defs/a~1b", "$defs": {"a/b": INTEGER}}, 1),
+    "$ref to definitions": ({"$ref": "#/definitions/%24x", "definitions": {"$x": INTEGER}}, 1),
+    "$anchor": ({"$ref": "#here", "$defs": {"x": {"$anchor": "here", **INTEGER}}}, 1),
+    "recursion": (TREE_SCHEMA, {"name": "Sample", "kids": []}),
+    "recursion with a way out": (
+        {
+            "type": "object",
+            "required": ["next"],
+            "properties": {"next": {"anyOf": [{"$ref": "#"}, {"type": "null"}]}},
+        },
+        {"next": None},
+    ),
+    "if": (
+        {
+            "required": ["kind"],
+            "properties": {"kind": {"enum": ["a", "b"]}},
+            "if": {"properties": {"kind": {"const": "b"}}},
+            "then": {"required": ["size"], "properties": {"size": INTEGER}},
+        },
+        {"kind": "b", "size": 1},
+    ),
+    "not": ({"type": "string", "not": {"const": "text"}}, "text 2"),
+    "dependentSchemas": (
+        {"required": ["a"], "dependentSchemas": {"a": {"required": ["b"]}}},
+        {"a": "text", "b": "text"},
+    ),
+    "unevaluatedProperties": (
+        {"allOf": [{"required": ["a"]}], "unevaluatedProperties": INTEGER},
+        {"a": 1},
+    ),
+    "keywords as names": ({"properties": {"$ref": STRING, "enum": INTEGER}}, {"$ref": "text", "enum": 1}),
+}
+
+
+@pytest.mark.parametrize(("schema", "expected"), EXAMPLES.values(), ids=EXAMPLES)
+def test_keywords(schema: Any, expected: Any) -> None:
+    value = generate_value(schema)
+    assert (value, type(value)) == (expected, type(expected))
+    assert is_valid(schema, value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "date",
+            "date-time",
+            "time",
+            "duration",
+            "email",
+            "idn-email",
+            "uri",
+            "uri-reference",
+            "iri",
+            "uuid",
+        ),
+        *("ipv4", "ipv6", "hostname", "idn-hostname", "json-pointer", "relative-json-pointer", "regex"),
+        *("iri-reference", "uri-template", "of-our-own"),
+    ],
+)
+def test_formats(name: str) -> None:
+    schema = {"items": {"type": "string", "format": name}, "minItems": 2, "uniqueItems": True}
+    assert is_valid(schema, generate_value(schema))
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *("^(a|b)c{2,4}$", "^[^a-z]+$", r"^\d+\.\d+\.\d+(?:-[\w.]+)?$", r"^\S+@\S+\.[a-z]{2,}$", "^.{5}$"),
+        *(r"^[\w\-.]+/[\w\-.]+$", r"^(?<year>\d{4})$", r"^\p{Lu}\p{L}*$", r"\bfoo\b.*\bbar\b", "^a+?b*?$"),
+        *("^#(?:[0-9a-fA-F]{3}){1,2}$", r"^$", "^你+$", r"^\u4f60$", "(?i)^ABC$", "^[^ -~]$", "a{3}"),
+    ],
+)
+@pytest.mark.parametrize("pick", [0, 3])
+def test_patterns(pattern: str, pick: int) -> None:
+    # Checked inside by the engine that refuses what it can not match in linear time.
+    assert isinstance(generate_value({"type": "string", "pattern": pattern}, seed=pick), str)
+
+
+def test_patterns_repeat_up_to_min_length() -> None:
+    schema = {"type": "string", "pattern": "^[a-z]+-[0-9]*$", "minLength": 300, "maxLength": 300}
+    assert len(generate_value(schema)) == 300
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("cmd", "command", "script", "code", "shell", "bash", "exec", "Command", "COMMAND", "commands"),
+        *(
+            "shell_command",
+            "run-script",
+            "bashCommand",
+            "shellcommand",
+            "ｃｍｄ",
+            "command.line",
+            "命令",
+            "sql",
+        ),
+    ],
+)
+def test_commands_do_nothing(name: str) -> None:
+    assert generate_member(name) == "true"
+    assert generate_member(name, {"type": "array", "items": STRING, "minItems": 2}) == ["true", "true"]
+    assert generate_member(name, {"type": "string", "minLength": 6}) == "true  "
+    assert generate_member(name, {"type": "string", "maxLength": 2}) == ":"
+    assert generate_member(name, {"type": "string", "default": "rm -rf /"}) == "true"
+    assert generate_member(name, {"enum": ["rm -rf /", "true"]}) == "true"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "path",
+            "file",
+            "filename",
+            "dir",
+            "directory",
+            "cwd",
+            "workdir",
+            "filePath",
+            "output_dir",
+            "OUTPUTFILE",
+        ),
+        *("script_path", "files", "directories", "target-directory", "路径"),
+    ],
+)
+def test_paths_lead_nowhere(name: str) -> None:
+    assert generate_member(name) == "/dev/null"
+    assert generate_member(name, {"type": "string", "minLength": 11}) == "/dev///null"
+    assert generate_member(name, {"type": "string", "maxLength": 4}) == "null"
+    assert generate_member(name, {"type": "string", "pattern": "^/srv/"}) == "/srv/null"
+
+
+@pytest.mark.parametrize(
+    "name", ["url", "uri", "link", "href", "endpoint", "webhook", "base_url", "callbackUrl", "image_urls"]
+)
+def test_addresses_never_resolve(name: str) -> None:
+    assert generate_member(name) == "https://example.invalid/"
+    assert generate_member(name, {"type": "string", "format": "uri"}) == "https://example.invalid/"
+    assert generate_member(name, {"type": "string", "pattern": "^http://"}) == "http://example.invalid/"
+    assert (
+        generate_member(name, {"type": "string", "default": "http://169.254.169.254/"})
+        == "https://example.invalid/"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        *(("city", "Hangzhou"), ("location", "Hangzhou"), ("country", "China"), ("language", "en")),
+        *(
+            ("country_code", "CN"),
+            ("email", "user@example.com"),
+            ("start_date", "2026-01-01"),
+            ("foo", "text"),
+        ),
+        *(("userEmail", "user@example.com"), ("query", "weather in Hangzhou"), ("", "text"), ("__", "text")),
+    ],
+)
+def test_other_names_get_a_sensible_text(name: str, expected: str) -> None:
+    assert generate_member(name) == expected
+    assert generate_value(STRING, name) == expected
+
+
+def test_destructive_enum_values_are_avoided() -> None:
+    assert generate_value({"enum": ["delete_all", "DROP TABLE", "list"]}, "action") == "list"
+    assert {generate_value({"enum": ["delete", "list", "get"]}, "action", pick) for pick in range(4)} == {
+        "list",
+        "get",
+    }
+    assert generate_value({"enum": ["delete"]}, "action") == "delete"
+    assert generate_value({"type": "object", "default": {"command": "reboot"}}) == {}
+    assert generate_value({"type": "boolean"}, "force", 1) is False
+    assert generate_value({"type": "boolean", "default": True}, "recursive") is False
+    assert generate_value({"type": "boolean"}, "dry_run") is True
+    # Neither init nor a whole group of processes.
+    assert generate_value(INTEGER, "pid") == 2_147_483_647
+
+
+def test_seed_varies_choices_and_is_repeatable() -> None:
+    schema = {"properties": {"unit": {"enum": ["a", "b", "c"]}, "size": {"anyOf": [INTEGER, STRING]}}}
+    drawn = [generate_arguments(schema, pick) for pick in range(6)]
+    assert len(set(drawn)) > 2
+    assert drawn == [generate_arguments(schema, pick) for pick in range(6)]
+    assert generate_arguments(schema, 10**30)
+
+
+UNSATISFIABLE_SCHEMAS: dict[str, tuple[Any, str]] = {
+    "false": (False, ""),
+    "false member": ({"type": "object", "required": ["a"], "properties": {"a": False}}, "/properties/a"),
+    "not an object": ([], ""),
+    "a string": ("{}", ""),
+    "wrong type of a keyword": ({"properties": {"a": {"minLength": "x"}}}, "/properties/a/minLength"),
+    "unknown type": ({"items": {"type": "text"}}, "/items/type"),
+    "broken pattern": ({"properties": {"code": {"pattern": "("}}}, "/properties/code/pattern"),
+    "lookahead": ({"properties": {"code": {"pattern": "(?=a)b"}}}, "/properties/code/pattern"),
+    "backreference": (
+        {"required": ["a/b"], "properties": {"a/b": {"pattern": r"(a)\1"}}},
+        "/properties/a~1b/pattern",
+    ),
+    "pattern against length": ({"type": "string", "pattern": "^abc$", "minLength": 5}, "/pattern"),
+    "minLength": ({"type": "string", "minLength": 10**9}, "/minLength"),
+    "lengths": ({"type": "string", "minLength": 5, "maxLength": 3}, "/maxLength"),
+    "bounds": ({"type": "integer", "minimum": 5, "maximum": 3}, "/maximum"),
+    "minItems": ({"type": "array", "minItems": 10**9}, "/minItems"),
+    "uniqueItems": (
+        {"type": "array", "items": {"type": "boolean"}, "minItems": 3, "uniqueItems": True},
+        "/uniqueItems",
+    ),
+    "minContains": ({"type": "array", "contains": {}, "minContains": 10**9}, "/minContains"),
+    "minProperties": ({"type": "object", "minProperties": 10**9}, "/minProperties"),
+    "closed": ({"type": "object", "additionalProperties": False, "minProperties": 1}, "/minProperties"),
+    "closed and required": (
+        {"type": "object", "required": ["a"], "additionalProperties": False},
+        "/additionalProperties",
+    ),
+    "types": ({"allOf": [STRING, INTEGER]}, "/allOf/1/type"),
+    "not": ({"not": {}}, "/not"),
+    "remote": ({"properties": {"a": {"$ref": "https://example.invalid/x"}}}, "/properties/a/$ref"),
+    "dangling": ({"properties": {"a": {"$ref": "#/$defs/x"}}}, "/properties/a/$ref"),
+    "endless": (
+        {"type": "object", "required": ["next"], "properties": {"next": {"$ref": "#"}}},
+        "/properties/next/$ref",
+    ),
+    "NaN": ({"const": float("nan")}, "/const"),
+    "surrogate": ({"enum": ["\ud800"]}, "/enum/0"),
+    "big integer": ({"minimum": 10**400}, "/minimum"),
+    "no JSON": ({"enum": {1, 2}}, "/enum"),
+    "no name": ({1: 2}, ""),
+}
+
+
+@pytest.mark.parametrize(("schema", "where"), UNSATISFIABLE_SCHEMAS.values(), ids=UNSATISFIABLE_SCHEMAS)
+def test_error_points_at_the_failing_keyword(schema: Any, where: str) -> None:
+    assert schema_error(schema).pointer == where
+    assert schema_error(schema).reason
+
+
+def test_arguments_are_an_object() -> None:
+    for schema in (STRING, {"const": 5}, {"type": ["array", "null"]}, {"enum": [[], "x"]}):
+        with pytest.raises(UnsatisfiableSchema):
+            generate_arguments(schema)
+    assert generate_arguments({"anyOf": [STRING, {"required": ["a"]}]}) == '{"a":"text"}'
+
+
+def test_nothing_is_fetched(tmp_path: Path) -> None:
+    file = tmp_path / "schema.json"
+    file.write_text('{"type": "integer"}')
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.05)
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/schema.json"
+        for reference in (address, file.as_uri(), str(file), "schema.json"):
+            for keyword in ("$ref", "$dynamicRef", "$schema", "$id"):
+                schema: Schema = {keyword: reference, "properties": {"a": {keyword: reference}}}
+                try:
+                    generate_value(schema)
+                except UnsatisfiableSchema:
+                    continue
+                assert keyword in {"$schema", "$id"}
+        with pytest.raises(TimeoutError):
+            server.accept()
+
+
+def nested_schema(levels: int, keyword: str) -> Schema:
+    schema: Schema = dict(STRING)
+    for _ in range(levels):
+        schema = (
+            {keyword: {"a": schema}, "required": ["a"]}
+            if keyword == "properties"
+            else {keyword: [schema, schema]}
+        )
+    return schema
+
+
+def reference_chain(length: int, keyword: str) -> Schema:
+    """References of which each is there twice: 2**length of them, written out."""
+    links: Schema = {
+        f"d{each}": {keyword: [{"$ref": f"#/$defs/d{below}"}] * 2} for below, each in pairwise(range(length))
+    }
+    return {"$ref": f"#/$defs/d{length - 1}", "$defs": {"d0": {"minLength": 5, **STRING}, **links}}
+
+
+def mutual_references(size: int, keyword: str) -> Schema:
+    """Everything refers to everything else."""
+    refs = {
+        each: {f"m{other}": {"$ref": f"#/$defs/{other}"} for other in range(size) if other != each}
+        for each in range(size)
+    }
+    links = {
+        str(each): {keyword: members if keyword == "properties" else list(members.values())}
+        for each, members in refs.items()
+    }
+    return {"$ref": "#/$defs/0", "$defs": links}
+
+
+def nested_arrays(levels: int, size: int) -> Schema:
+    schema: Schema = dict(STRING)
+    for _ in range(levels):
+        schema = {"type": "array", "minItems": size, "items": schema}
+    return schema
+
+
+def self_containing_schema() -> Schema:
+    schema: Schema = {}
+    schema["allOf"] = [schema]
+    return schema
+
+
+HOSTILE_SCHEMAS: dict[str, Any] = {
+    "deep": nested_schema(5_000, "properties"),
+    "deep enough": nested_schema(49, "properties"),
+    "shared parts": nested_schema(60, "allOf"),
+    "wide": {"properties": {f"a{n}": STRING for n in range(50_000)}},
+    "wide enough": {"properties": {f"a{n}": STRING for n in range(6_000)}},
+    "required": {"required": [f"a{n}" for n in range(15_000)]},
+    "itself": self_containing_schema(),
+    **{f"chain {keyword}": reference_chain(60, keyword) for keyword in ("anyOf", "allOf", "oneOf")},
+    **{
+        f"crowd {keyword}": mutual_references(40, keyword)
+        for keyword in ("anyOf", "allOf", "oneOf", "properties")
+    },
+    "oneOf": {"oneOf": [{"oneOf": [{"oneOf": [INTEGER] * 10}] * 10}] * 10},
+    "product": {
+        "allOf": [{"anyOf": [{"minimum": n}, {"maximum": -n}, {"multipleOf": n + 1}]} for n in range(300)]
+    },
+    "allOf": {"allOf": [{"minLength": n % 50} for n in range(6_000)]},
+    "arrays": nested_arrays(4, 1_000),
+    "long strings": {
+        "items": {"type": "string", "minLength": 4_000, "pattern": "^[a-z]*$"},
+        "minItems": 1_000,
+    },
+    "unique": {"items": {"enum": list(range(15_000))}, "minItems": 1_000, "uniqueItems": True},
+    "enum": {"enum": [f"v{n}" for n in range(19_000)], "pattern": "^x"},
+    "enums": {
+        "required": [f"a{n}" for n in range(300)],
+        "additionalProperties": {"enum": [["a"] * 15] * 1_000},
+    },
+    "default": {
+        "required": [f"a{n}" for n in range(300)],
+        "additionalProperties": {"default": "a" * 900_000},
+    },
+    "regexes": {"enum": ["(" * n for n in range(1, 1_300)], "format": "regex"},
+    "backtracking": {"type": "string", "pattern": "^(([a-z])+.)+[A-Z]([a-z])+$", "minLength": 3_000},
+    "repeats": {"type": "string", "pattern": "((a{1000}){1000}){1000}"},
+    "states": {"type": "string", "pattern": "^(a?){1000}$", "minLength": 3_999},
+    "groups": {"pattern": "(" * 3_000},
+    "class": {"type": "string", "pattern": "[" + "".join(map(chr, range(0x4E00, 0x5500))) + "]+"},
+    "patterns": {"properties": {f"a{n}": {"pattern": rf"^\w{{1,50}}x{n}$"} for n in range(900)}},
+    "patternProperties": {"patternProperties": {f"a*{n}": STRING for n in range(500)}, "minProperties": 100},
+    "propertyNames": {"minProperties": 200, "propertyNames": {"anyOf": [{"pattern": "^[ab]{1,3}$"}] * 50}},
+    "dependentRequired": {
+        "required": ["a0"],
+        "dependentRequired": {f"a{n}": [f"a{n + 1}"] for n in range(5_000)},
+    },
+    "multiples": {"allOf": [{"multipleOf": n} for n in range(3, 4_000, 2)]},
+    "tiny multiple": {"multipleOf": 5e-324, "minimum": 1e300},
+    "text": {"description": "x" * 5_000_000},
+    "name": {"properties": {"x" * 5_000_000: STRING}},
+}
+
+
+@pytest.mark.parametrize("schema", HOSTILE_SCHEMAS.values(), ids=HOSTILE_SCHEMAS)
+def test_hostile_schemas_cost_little(schema: Any) -> None:
+    generate_value({})  # loads the validator
+    before = time.process_time()
+    with suppress(UnsatisfiableSchema):
+        generate_value(schema)
+    # Below 0.1 s on a machine of 2026; coverage and slow runners need room.
+    assert time.process_time() - before < 0.6
+
+
+NAMES = st.sampled_from(["city", "command", "path", "url", "count", "tags", "a", "b", "force"])
+SCALARS = st.one_of(
+    st.none(), st.booleans(), st.integers(-5, 20), st.sampled_from(["a", "x y", ""]), st.just(1.5)
+)
+PATTERNS = st.sampled_from(["^[a-z]+$", "^[0-9]{2,4}$", "^(a|b)c*$", "[A-Z]{2}", "^/tmp/", "^https?://"])
+SIZES = st.integers(0, 3)
+
+
+def schemas_of_type(kind: str, **keywords: st.SearchStrategy[Any]) -> st.SearchStrategy[Schema]:
+    return st.fixed_dictionaries({"type": st.just(kind)}, optional=keywords)
+
+
+LEAVES = st.one_of(
+    schemas_of_type("string", minLength=st.integers(0, 6), maxLength=st.integers(4, 60), pattern=PATTERNS),
+    schemas_of_type("string", format=st.sampled_from(["date", "uuid", "email", "ipv4"])),
+    schemas_of_type(
+        "integer", minimum=st.integers(-20, 20), maximum=st.integers(10, 90), multipleOf=st.integers(1, 5)
+    ),
+    schemas_of_type(
+        "number", exclusiveMinimum=st.integers(-20, 20), maximum=st.integers(10, 90), multipleOf=st.just(0.5)
+    ),
+    st.sampled_from([{"type": "boolean"}, {"type": "null"}, {"type": ["string", "null"]}, {}, True]),
+    st.fixed_dictionaries({"enum": st.lists(SCALARS, min_size=1, max_size=4)}, optional={"default": SCALARS}),
+    st.fixed_dictionaries({"const": SCALARS}),
+    st.sampled_from([{"$ref": "#/$defs/leaf"}, {"$ref": "#/$defs/tree"}]),
+)
+
+
+def composite_schemas(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    some = st.lists(parts, min_size=1, max_size=3)
+    names = st.lists(NAMES, max_size=2, unique=True)
+    members = schemas_of_type(
+        "object",
+        properties=st.dictionaries(NAMES, parts, max_size=4),
+        required=names,
+        additionalProperties=parts | st.booleans(),
+        minProperties=SIZES,
+        maxProperties=st.integers(2, 5),
+        propertyNames=st.just({"maxLength": 7}),
+        patternProperties=st.dictionaries(st.sampled_from(["^c", "a$", "^x-"]), parts, max_size=1),
+        dependentRequired=st.dictionaries(NAMES, names, max_size=2),
+    )
+    items = schemas_of_type(
+        "array",
+        items=parts,
+        prefixItems=some,
+        minItems=SIZES,
+        maxItems=st.integers(2, 5),
+        uniqueItems=st.booleans(),
+        contains=parts,
+    )
+    branches = (st.fixed_dictionaries({keyword: some}) for keyword in ("anyOf", "oneOf", "allOf"))
+    conditions = st.fixed_dictionaries({"if": parts, "then": parts}, optional={"else": parts})
+    return st.one_of(
+        members,
+        members,
+        items,
+        *branches,
+        conditions,
+        st.fixed_dictionaries({"not": parts, "type": st.just("string")}),
+    )
+
+
+SCHEMAS = st.recursive(LEAVES, composite_schemas, max_leaves=8).map(
+    lambda schema: {
+        "allOf": [schema],
+        "$defs": {
+            "leaf": {"type": "integer", "minimum": 3},
+            "tree": TREE_SCHEMA | {"properties": {"kids": {"items": {"$ref": "#/$defs/tree"}}}},
+        },
+    }
+)
+# An explicit size, so that the runs say the same whatever profile is loaded.
+MANY_EXAMPLES = settings(
+    max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+)
+
+
+@MANY_EXAMPLES
+@given(schema=SCHEMAS, pick=st.integers(0, 5))
+def test_generated_value_is_valid_under_jsonschema(schema: Any, pick: int) -> None:
+    try:
+        value = generate_value(schema, seed=pick)
+    except UnsatisfiableSchema:
+        return
+    assert is_valid(schema, value)
+    assert generate_value(schema, seed=pick) == value
+
+
+@MANY_EXAMPLES
+@given(schema=SCHEMAS, value=SCALARS | st.lists(SCALARS) | st.dictionaries(NAMES, SCALARS))
+def test_satisfiable_branch_is_found(schema: Any, value: Any) -> None:
+    whole = {"anyOf": [schema, {"const": value}], "$defs": schema["$defs"]}
+    assert is_valid(whole, generate_value(whole))
+
+
+KEYWORDS = st.sampled_from(
+    "type enum const default properties required additionalProperties minProperties patternProperties"
+    " propertyNames dependentRequired dependentSchemas items prefixItems minItems uniqueItems contains"
+    " minContains anyOf oneOf allOf not if then else $ref $dynamicRef $defs $id $anchor $schema minimum"
+    " exclusiveMaximum multipleOf minLength pattern format unevaluatedProperties unevaluatedItems examples"
+    " a command".split()
+)
+KEYWORD_VALUES = st.sampled_from(
+    ["", *"object array string integer # #/ #/a #/$defs/a a ^a ( [ \\ date http://[ ~ %".split()]
+)
+ARBITRARY_JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), KEYWORD_VALUES, st.text(max_size=4)),
+    lambda part: st.lists(part, max_size=3) | st.dictionaries(KEYWORDS | KEYWORD_VALUES, part, max_size=5),
+    max_leaves=15,
+)
+
+
+@settings(MANY_EXAMPLES, max_examples=600)
+@given(schema=st.dictionaries(KEYWORDS, ARBITRARY_JSON) | ARBITRARY_JSON)
+def test_arbitrary_schema_raises_only_unsatisfiable(schema: Any) -> None:
+    for draw in (generate_value, generate_arguments):
+        found = generation_error(draw, schema)
+        assert found is None or found.pointer[:1] in {"", "/"}
+
+
+@settings(MANY_EXAMPLES, max_examples=1_000)
+@given(pattern=st.text(alphabet="ab0^$.*+?()[]{}|\\dwsbpLu-,:<>=!&~é", max_size=14))
+def test_arbitrary_pattern_raises_only_unsatisfiable(pattern: str) -> None:
+    found = generation_error(generate_value, {"type": "string", "pattern": pattern})
+    assert found is None or found.pointer == "/pattern"

@@ -1,0 +1,115 @@
+"""Templates: any script, in any rendering, is what the judge accepts, and says what the script says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mockserver.contract.check import check_response, check_stream
+from mockserver.replies.renderings import load_rendering
+from mockserver.replies.script import (
+    FunctionCall,
+    Item,
+    Message,
+    Reasoning,
+    Script,
+    ToolCall,
+    Usage,
+    message_script,
+)
+from mockserver.replies.templates import TemplateValues, compile_reply, compile_stream
+from mockserver.wire import json
+from mockserver.wire.sse import Decoder
+
+PROFILE = "qwen-2026-01"
+MODEL = "qwen3-max-2026-01-23"
+
+CHUNKS = st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), max_size=4).map(tuple)
+TOOL_CALLS = st.sampled_from(
+    [
+        ToolCall("web_search", {"action": {"type": "search", "query": "q", "sources": []}}),
+        ToolCall("web_extractor", {"goal": "g", "urls": ["https://example.com/"], "output": "o"}),
+        ToolCall(
+            "code_interpreter", {"code": "1", "container_id": "", "outputs": [{"type": "logs", "logs": "1"}]}
+        ),
+    ]
+)
+FUNCTION_CALLS = st.builds(FunctionCall, st.just("f"), st.sampled_from(["{}", '{"a": "%s \\u0001"}']))
+SCRIPTS = st.builds(
+    Script,
+    items=st.lists(
+        st.one_of(CHUNKS.map(Message), CHUNKS.map(Reasoning), TOOL_CALLS, FUNCTION_CALLS),
+        min_size=1,
+        max_size=5,
+    ).map(tuple),
+    usage=st.just(Usage()),
+)
+
+
+def template_values(script: Script, input_tokens: int = 30) -> TemplateValues:
+    from mockserver.replies.usage import count_output_tokens
+
+    return TemplateValues(
+        response_id="b8104cd2-ee57-903d-aae0-93d99254a000",
+        created_at=1769084048,
+        input_tokens=input_tokens,
+        total_tokens=input_tokens + count_output_tokens(script)[0],
+        tools=b"[]",
+        tool_choice=b'"auto"',
+        item_ids=[f"msg_{at}" for at in range(len(script.items))],
+        call_ids=[f"call_{at}" for at in range(len(script.calls_without_id))],
+    )
+
+
+def text_of(item: Item) -> Any:
+    return item.text if isinstance(item, Message | Reasoning) else None
+
+
+@pytest.mark.parametrize("rendering", ["wire", "documented"])
+@given(script=SCRIPTS)
+def test_any_script_passes_the_contract_checker(rendering: str, script: Script) -> None:
+    frames = compile_stream(script, PROFILE, rendering, MODEL).render(template_values(script))
+    assert check_stream(b"".join(frames)) == []
+    body = compile_reply(script, PROFILE, rendering, MODEL).render(template_values(script))
+    assert check_response(body) == []
+    told = [
+        (item.get("content") or item.get("summary") or [{}])[0].get("text")
+        for item in json.loads(body)["output"]
+    ]
+    assert told == [text_of(item) for item in script.items]
+    final = json.loads(Decoder().feed(frames[-1])[0].data.encode())["response"]  # type: ignore[union-attr]
+    assert [item["id"] for item in final["output"]] == [f"msg_{at}" for at in range(len(script.items))]
+
+
+def test_compiled_script_is_reused_across_requests() -> None:
+    script = message_script("100% sure")
+    one, two = (
+        compile_reply(script, PROFILE, "wire", MODEL).render(template_values(script, tokens))
+        for tokens in (30, 77)
+    )
+    assert json.loads(one)["usage"]["input_tokens"] == 30
+    assert json.loads(two)["usage"]["input_tokens"] == 77
+    assert json.loads(one)["output"] == json.loads(two)["output"]
+    assert json.loads(one)["output"][0]["content"][0]["text"] == "100% sure"
+
+
+def test_echoed_json_is_unchanged() -> None:
+    script = message_script("x")
+    tools = b'[{"type":"web_search","z":1,"a":"%b"}]'
+    given_values = template_values(script)._replace(tools=tools, tool_choice=b'{"type":"x"}')
+    body = compile_reply(script, PROFILE, "wire", MODEL).render(given_values)
+    assert tools in body
+    assert json.loads(body)["tool_choice"] == {"type": "x"}
+
+
+def test_renderings_have_equal_content() -> None:
+    script = message_script("x")
+    wire = json.loads(compile_reply(script, PROFILE, "wire", MODEL).render(template_values(script)))
+    shown = json.loads(compile_reply(script, PROFILE, "documented", MODEL).render(template_values(script)))
+    assert list(shown) == ["id", "created_at", "model", "object", "status", "output", "usage"]
+    assert (wire["created_at"], repr(shown["created_at"])) == (1769084048, "1769084048.0")
+    assert {name: wire[name] for name in shown} == shown
+    assert load_rendering(PROFILE, "wire").encode_timestamp(5) == b"5"

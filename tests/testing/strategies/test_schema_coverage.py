@@ -1,0 +1,147 @@
+"""All there is gets drawn: every type, enumerated value and optional member of the profile's schemas.
+
+What is to be drawn is read from the schemas; what is not drawn stands in a table with the reason.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from mockserver import strategies
+from mockserver.contract.coverage import SchemaCoverage
+from mockserver.contract.operations import body_schemas
+from mockserver.contract.schema.registry import load_schemas
+from mockserver.profiles import load_profile
+
+_FAILED_RUN = "the program fails inside a completed item (live recordings, 2026); no other end was seen"
+_ONLY_IN_EVENTS = "told by an event, never by the item (API reference, sample of 26 January 2026)"
+_INCOMPLETE_ITEM = "an item is left unfinished only where the response is: a later age"
+_NO_STATUS = "reasoning items have no status on the wire (API reference, 2026)"
+_OTHER_TOOL = "of a tool that this age does not have"
+
+_NEVER_ENDED = "only runs that end well were seen (API reference, 2026)"
+_ALWAYS_COMPLETE = "an item that other servers send alone, and whole"
+_INPUT_ONLY = "of messages that were sent: what is streamed is written"
+_OPAQUE_ITEM = "of other services: taken from a client, and listed as it came"
+
+#: What the service is not known to send in any age, or what a client does not send.
+NOT_DRAWN = {
+    "response.status=cancelled": "nothing can be cancelled in any age",
+    **{f"reasoning.status={each}": _NO_STATUS for each in ("in_progress", "completed", "incomplete")},
+    **{
+        f"{item}.status={status}": reason
+        for item in ("web_search_call", "web_extractor_call", "code_interpreter_call")
+        for status, reason in {
+            "failed": _FAILED_RUN,
+            "searching": _ONLY_IN_EVENTS,
+            "interpreting": _ONLY_IN_EVENTS,
+        }.items()
+    },
+}
+
+#: What comes when responses can be incomplete, in August 2026.
+_INCOMPLETE_RESPONSES = {
+    "response.status=incomplete": "there is no response.incomplete in this age",
+    **{
+        f"{item}.status=incomplete": _INCOMPLETE_ITEM
+        for item in (
+            "message",
+            "function_call",
+            "web_search_call",
+            "web_extractor_call",
+            "code_interpreter_call",
+        )
+    },
+}
+
+#: What the tools that came in February and March 2026 have of their own.
+_LATER_TOOLS = {
+    "file_search_call.status=failed": _NEVER_ENDED,
+    "file_search_call.status=searching": _ONLY_IN_EVENTS,
+    "named_call.status=failed": _NEVER_ENDED,
+}
+
+NOT_DRAWN_BY_PROFILE = {
+    "qwen-2026-01": {
+        **NOT_DRAWN,
+        **_INCOMPLETE_RESPONSES,
+        **{
+            f"input_tool_call.{member}": _OTHER_TOOL
+            for member in ("arguments", "name", "queries", "results", "server_label")
+        },
+    },
+    "qwen-2026-05": {
+        **NOT_DRAWN,
+        **_INCOMPLETE_RESPONSES,
+        **_LATER_TOOLS,
+        **{f"{item}.status=incomplete": _INCOMPLETE_ITEM for item in ("file_search_call", "named_call")},
+    },
+    "qwen-2026-09": {**NOT_DRAWN, **_LATER_TOOLS},
+    "openresponses-2026-04": {
+        "response.status=cancelled": "nothing can be cancelled: the specification has no operation for it",
+        "error.error.headers": "the headers of an error come with its status, not in a stream",
+        **{f"{item}.status=incomplete": _ALWAYS_COMPLETE for item in ("compaction", "function_call_output")},
+        **{
+            f"content_part~{kind}": _INPUT_ONLY
+            for kind in ("input_file", "input_image", "input_text", "text")
+        },
+    },
+}
+
+
+def strategies_by_schema(profile: str) -> dict[str, tuple[Any, int]]:
+    """By schema: the strategy that draws its values, and how many are drawn."""
+    streams = strategies.streams(profile=profile, rendering="documented") | strategies.streams(
+        profile=profile
+    )
+    errors = strategies.errors(profile=profile)
+    one_form = bool(load_profile(profile).error_types)
+    found: dict[str, tuple[Any, int]] = {
+        "event": (streams, 1000),
+        "response": (strategies.responses(profile=profile), 500),
+        "usage": (strategies.usages(profile=profile), 500),
+        "create_request": (strategies.requests(profile=profile), 1500 if one_form else 2500),
+        "error": (streams if one_form else errors, 250),
+        "error_wrapped": (errors, 250),
+    }
+    assert sum(examples for _, examples in found.values()) == (4_000 if one_form else 5_000)
+    for kind in body_schemas(load_profile(profile)):
+        drawn = strategies.bodies(kind=kind, profile=profile)
+        found.setdefault(kind, (drawn.map(lambda pair: pair[1]), 500))
+    return found
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("profile", NOT_DRAWN_BY_PROFILE)
+def test_strategies_cover_the_schemas(profile: str) -> None:
+    wanted: set[str] = set()
+    drawn: set[str] = set()
+    for name, (strategy, examples) in strategies_by_schema(profile).items():
+        coverage = SchemaCoverage(load_schemas(profile), [name])
+        collect_coverage(coverage, strategy, examples, profile, name)
+        wanted |= coverage.possible
+        drawn |= coverage.seen
+    assert sorted(wanted - drawn) == sorted(NOT_DRAWN_BY_PROFILE[profile])
+
+
+def collect_coverage(coverage: SchemaCoverage, strategy: Any, examples: int, profile: str, name: str) -> None:
+    known = load_schemas(profile)
+
+    @settings(
+        max_examples=examples,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    @given(strategy)
+    def draw(drawn: Any) -> None:
+        for value in drawn if isinstance(drawn, list) else [drawn]:
+            if known.is_closed_valid(name, value):
+                coverage.add(name, value)
+
+    draw()
