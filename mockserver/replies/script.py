@@ -81,7 +81,7 @@ class ToolCall:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data", MappingProxyType(dict(self.data)))
-        object.__setattr__(self, "_key", json.canonical(dict(self.data)))
+        object.__setattr__(self, "_canonical_data", json.canonical(dict(self.data)))
 
 
 Item: TypeAlias = Message | Reasoning | FunctionCall | ToolCall
@@ -135,7 +135,7 @@ class Script:
         if self._calls_without_id is None:
             places = enumerate(self.items)
             drawn = [at for at, item in places if isinstance(item, FunctionCall) and item.call_id is None]
-            object.__setattr__(self, "_open_calls", tuple(drawn))
+            object.__setattr__(self, "_calls_without_id", tuple(drawn))
         return self._calls_without_id or ()
 
 

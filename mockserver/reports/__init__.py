@@ -12,6 +12,6 @@
     markup      the only place that writes tags; everything that is not markup is escaped there
     texts       what a reader can see of a text, JSON as it was written, keys masked
 
-The report is whole without its script (`page.js`, `tree.js`, `events.js`), which adds folding, filters,
+The report is whole without its script (`page.js`, `json_tree.js`, `inspector.js`), which adds folding, filters,
 keys and the event under the pointer. What a file or an endpoint said is untrusted, and is shown as text.
 """

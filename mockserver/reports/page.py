@@ -21,7 +21,7 @@ from mockserver.reports.timeline import marker_symbols
 
 __all__ = ["render_page", "content_security_policy", "javascript", "stylesheet"]
 
-_SCRIPT_FILES = ("tree.js", "events.js", "page.js")
+_SCRIPT_FILES = ("json_tree.js", "inspector.js", "page.js")
 
 #: Words of a table that show a mark too.
 _VERDICT_SEVERITIES = {
