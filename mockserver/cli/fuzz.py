@@ -85,12 +85,12 @@ def fuzz(command: tuple[str, ...], **options: Any) -> None:
 
 def _fuzz(command: Sequence[str], options: dict[str, Any]) -> int:
     from mockserver.server.state.sessions import AnyModel
-    from mockserver.testing.children import Children
+    from mockserver.testing.children import ClientProcesses
     from mockserver.testing.fuzzing.case_server import CaseServer
     from mockserver.testing.fuzzing.command_runner import CommandRunner
 
     profile, model = load_profile(options["profile"]), options["model"] or ""
-    children = Children()
+    children = ClientProcesses()
     models = AnyModel() if model not in ("", *profile.models) else None
     with CaseServer(profile=profile.name, rendering=options["rendering"], models=models) as door:
         play = CommandRunner(command, door, children, options["timeout"], options["expect"] == "text", model)

@@ -17,27 +17,27 @@ from mockserver.wire.redaction import redact
 __all__ = ["assert_requested"]
 
 #: Requests that a failure tells of, the nearest.
-_TOLD = 5
+_MAX_SHOWN_REQUESTS = 5
 
 
 def assert_requested(
-    journal: Journal, profile: Profile, times: int | None, like: Mapping[str, Any]
+    journal: Journal, profile: Profile, times: int | None, conditions: Mapping[str, Any]
 ) -> list[Entry]:
     """The entries that are like that; AssertionError where there are not as many as there must be."""
-    wanted = build_matcher(**like)
-    asked = [(entry, _incoming(entry, profile)) for entry in journal if entry.method == "POST"]
+    wanted = build_matcher(**conditions)
+    asked = [(entry, _parse_entry(entry, profile)) for entry in journal if entry.method == "POST"]
     found = [entry for entry, request in asked if request is not None and wanted.matches(request)]
     if len(found) == times or (times is None and found):
         return found
-    raise AssertionError("\n".join(_account(wanted, asked, len(found), times)))
+    raise AssertionError("\n".join(_describe_mismatch(wanted, asked, len(found), times)))
 
 
-def _incoming(entry: Entry, profile: Profile) -> IncomingRequest | None:
+def _parse_entry(entry: Entry, profile: Profile) -> IncomingRequest | None:
     """The request of an entry, where it is one that the contract takes."""
     try:
         body = entry.json
         if entry.request_head.path in CHAT_PATHS:
-            return _chat(entry, body, profile)
+            return _parse_chat_entry(entry, body, profile)
         ask = parse_request(body, profile)
     except (InvalidJSON, KeyError, TypeError, AttributeError):
         return None
@@ -46,22 +46,22 @@ def _incoming(entry: Entry, profile: Profile) -> IncomingRequest | None:
     )
 
 
-def _chat(entry: Entry, body: Any, profile: Profile) -> IncomingRequest:
+def _parse_chat_entry(entry: Entry, body: Any, profile: Profile) -> IncomingRequest:
     """A chat request as its Responses form, which is what plans are made for."""
     request = incoming_chat_request(body, profile, dict(entry.request_head.headers))
     return request._replace(after=entry.details.after)
 
 
-def _account(
-    wanted: Matcher, asked: list[tuple[Entry, IncomingRequest | None]], found: int, times: int | None
+def _describe_mismatch(
+    matcher: Matcher, requests: list[tuple[Entry, IncomingRequest | None]], match_count: int, times: int | None
 ) -> Iterator[str]:
     must = "at least one request" if times is None else f"{times} request{'' if times == 1 else 's'}"
-    yield f"{must} expected with {str(wanted) or 'anything'}; there were {found}, among {len(asked)} in all"
+    yield f"{must} expected with {str(matcher) or 'anything'}; there were {match_count}, among {len(requests)} in all"
     told = [
-        (list(wanted.differences(request)) if request else ["it is no request of the API"], number, entry)
-        for number, (entry, request) in enumerate(asked, start=1)
+        (list(matcher.differences(request)) if request else ["it is no request of the API"], number, entry)
+        for number, (entry, request) in enumerate(requests, start=1)
     ]
-    for lacking, number, entry in sorted(told, key=lambda each: (len(each[0]), each[1]))[:_TOLD]:
+    for lacking, number, entry in sorted(told, key=lambda each: (len(each[0]), each[1]))[:_MAX_SHOWN_REQUESTS]:
         head = f"  {number}. {entry.method} {entry.path} -> {entry.status}"
         yield redact(f"{head} {entry.prompt[:200]!r}", entry.secrets)
         for each in lacking:

@@ -16,98 +16,98 @@ from mockserver.testing.fuzzing.case_server import CaseRun, CaseServer
 from mockserver.testing.fuzzing.outcomes import Outcome
 from mockserver.wire.redaction import redact
 
-__all__ = ["CallablePlay"]
+__all__ = ["CallableRunner"]
 
 #: What a client says.
-INPUT = "Say something."
-FOLLOW_UP = "And now?"
+CLIENT_PROMPT = "Say something."
+FOLLOW_UP_PROMPT = "And now?"
 
 
 @dataclass(slots=True)
-class CallablePlay:
+class CallableRunner:
     """Plays a case by a call."""
 
-    call: Callable[..., Any]
-    door: CaseServer
-    seconds: float
-    takes: frozenset[str] = field(init=False)
+    client: Callable[..., Any]
+    server: CaseServer
+    timeout: float
+    accepted_arguments: frozenset[str] = field(init=False)
     """Names of what the callable takes beside base URL and key."""
 
     def __post_init__(self) -> None:
-        parameters = inspect.signature(self.call).parameters.values()
+        parameters = inspect.signature(self.client).parameters.values()
         if any(each.kind is each.VAR_KEYWORD for each in parameters):
-            self.takes = frozenset(_EXTRAS)
+            self.accepted_arguments = frozenset(_OPTIONAL_ARGUMENTS)
         else:
-            self.takes = frozenset(each.name for each in parameters) & frozenset(_EXTRAS)
+            self.accepted_arguments = frozenset(each.name for each in parameters) & frozenset(_OPTIONAL_ARGUMENTS)
 
     def __call__(self, plan: CasePlan, time_limit: float | None = None) -> Outcome:
         """Call once; ConfigurationError where what comes back is no answer."""
-        return self._run(plan, lambda case: _text_of(self._called(case)), time_limit)
+        return self._run_case(plan, lambda case: _result_text(self._call_client(case)), time_limit)
 
-    def following(self, plan: CasePlan) -> Outcome:
+    def run_follow_up(self, plan: CasePlan) -> Outcome:
         """Call once, with something to say next."""
-        return self._run(plan, lambda case: _text_of(self._called(case, FOLLOW_UP)))
+        return self._run_case(plan, lambda case: _result_text(self._call_client(case, FOLLOW_UP_PROMPT)))
 
-    def left(self, plan: CasePlan) -> Outcome | None:
+    def cancel_stream(self, plan: CasePlan) -> Outcome | None:
         """Leave a stream that never ends at its first piece; None where the call returns no iterator.
 
         Accepted is what makes the client hang up.
         """
         pieces: list[bool] = []
-        with self.door.open_case(plan) as case:
-            ended = _in_time(lambda: pieces.append(_leave(self._called(case))), self.seconds)
+        with self.server.open_case(plan) as case:
+            ended = _run_with_timeout(lambda: pieces.append(_read_one_and_close(self._call_client(case))), self.timeout)
             if pieces == [False] or (isinstance(ended, BaseException) and not pieces):
                 return None
-            if ended is _LATE:
-                return _outcome(case, False, False, None, "nothing comes before the answer is whole", 0.0)
-            hung_up = case.client_disconnected.wait(self.seconds)
+            if ended is _TIMED_OUT:
+                return _build_outcome(case, False, False, None, "nothing comes before the answer is whole", 0.0)
+            hung_up = case.client_disconnected.wait(self.timeout)
             how = "a stream that is left is closed" if hung_up else "a stream that is left stays open"
-            return _outcome(case, True, hung_up, None, how, 0.0)
+            return _build_outcome(case, True, hung_up, None, how, 0.0)
 
-    def _run(
-        self, plan: CasePlan, work: Callable[[CaseRun], str | None], seconds: float | None = None
+    def _run_case(
+        self, plan: CasePlan, work: Callable[[CaseRun], str | None], time_limit: float | None = None
     ) -> Outcome:
-        limit = self.seconds if seconds is None else min(seconds, self.seconds)
+        limit = self.timeout if time_limit is None else min(time_limit, self.timeout)
         begun = time.monotonic()
-        with self.door.open_case(plan) as case:
-            result = _in_time(lambda: work(case), limit)
+        with self.server.open_case(plan) as case:
+            result = _run_with_timeout(lambda: work(case), limit)
             took = time.monotonic() - begun
             if isinstance(result, ConfigurationError):
                 raise result
-            if result is _LATE:
-                return _outcome(case, False, False, None, f"still going on after {took:.1f} s", took)
+            if result is _TIMED_OUT:
+                return _build_outcome(case, False, False, None, f"still going on after {took:.1f} s", took)
             if isinstance(result, BaseException):
-                first = redact((str(result).splitlines() or [""])[0], [self.door.api_key])
-                return _outcome(case, True, False, None, f"{type(result).__name__}: {first}"[:300], took)
-            return _outcome(case, True, True, result, "it returned an answer", took)
+                first = redact((str(result).splitlines() or [""])[0], [self.server.api_key])
+                return _build_outcome(case, True, False, None, f"{type(result).__name__}: {first}"[:300], took)
+            return _build_outcome(case, True, True, result, "it returned an answer", took)
 
-    def _called(self, case: CaseRun, follow_up: str | None = None) -> Any:
+    def _call_client(self, case: CaseRun, follow_up: str | None = None) -> Any:
         given = {
-            "model": self.door.context.profile.models[0],
-            "input": INPUT,
+            "model": self.server.context.profile.models[0],
+            "input": CLIENT_PROMPT,
             "stream": case.plan.stream,
-            "timeout": self.seconds / 2,
+            "timeout": self.timeout / 2,
             "follow_up": follow_up,
         }
-        named = {name: value for name, value in given.items() if name in self.takes}
-        return self.call(case.base_url, self.door.api_key, **named)
+        named = {name: value for name, value in given.items() if name in self.accepted_arguments}
+        return self.client(case.base_url, self.server.api_key, **named)
 
 
-_EXTRAS = ("model", "input", "stream", "timeout", "follow_up")
+_OPTIONAL_ARGUMENTS = ("model", "input", "stream", "timeout", "follow_up")
 
 
-class _Late:
+class _TimedOut:
     """What comes of a call that takes too long."""
 
 
-_LATE = _Late()
+_TIMED_OUT = _TimedOut()
 
 
-def _outcome(case: CaseRun, ended: bool, accepted: bool, text: Any, how: str, seconds: float) -> Outcome:
-    return Outcome(tuple(case.requests), ended, accepted, text, how, duration=seconds)
+def _build_outcome(case: CaseRun, finished: bool, accepted: bool, text: Any, end_reason: str, duration: float) -> Outcome:
+    return Outcome(tuple(case.requests), finished, accepted, text, end_reason, duration=duration)
 
 
-def _in_time(work: Callable[[], Any], seconds: float) -> Any:
+def _run_with_timeout(work: Callable[[], Any], timeout: float) -> Any:
     """What comes of some work: its value, the exception it raised, or that it takes too long.
 
     A thread can not be ended: one that is late is left to itself, and is no obstacle to the process's end.
@@ -122,16 +122,16 @@ def _in_time(work: Callable[[], Any], seconds: float) -> Any:
 
     thread = threading.Thread(target=run, name="client", daemon=True)
     thread.start()
-    thread.join(seconds)
-    return results[0] if results else _LATE
+    thread.join(timeout)
+    return results[0] if results else _TIMED_OUT
 
 
-def _text_of(result: Any) -> str | None:
+def _result_text(result: Any) -> str | None:
     """The text of what a client returned; None where it returned none."""
     if inspect.isawaitable(result):
-        return _text_of(asyncio.run(_awaited(result)))
+        return _result_text(asyncio.run(_await_result(result)))
     if isinstance(result, AsyncIterator):
-        return "".join(asyncio.run(_collected(result)))
+        return "".join(asyncio.run(_collect_chunks(result)))
     if isinstance(result, Iterator):
         return "".join(result)
     text = getattr(result, "output_text", result)
@@ -143,19 +143,19 @@ def _text_of(result: Any) -> str | None:
     )
 
 
-async def _awaited(result: Any) -> Any:
+async def _await_result(result: Any) -> Any:
     value = await result
-    return "".join(await _collected(value)) if isinstance(value, AsyncIterator) else value
+    return "".join(await _collect_chunks(value)) if isinstance(value, AsyncIterator) else value
 
 
-async def _collected(pieces: AsyncIterator[str]) -> list[str]:
-    return [piece async for piece in pieces]
+async def _collect_chunks(chunks: AsyncIterator[str]) -> list[str]:
+    return [piece async for piece in chunks]
 
 
-def _leave(result: Any) -> bool:
+def _read_one_and_close(result: Any) -> bool:
     """Take one piece and close; whether there was something to take it of."""
     if isinstance(result, AsyncIterator):
-        asyncio.run(_leave_later(result))
+        asyncio.run(_read_one_and_aclose(result))
         return True
     if not isinstance(result, Iterator):
         if inspect.iscoroutine(result):
@@ -166,8 +166,8 @@ def _leave(result: Any) -> bool:
     return True
 
 
-async def _leave_later(pieces: AsyncIterator[str]) -> None:
-    await anext(pieces)
-    close = getattr(pieces, "aclose", None)
+async def _read_one_and_aclose(chunks: AsyncIterator[str]) -> None:
+    await anext(chunks)
+    close = getattr(chunks, "aclose", None)
     if close is not None:
         await close()

@@ -27,7 +27,7 @@ from mockserver.profiles import DEFAULT_PROFILE
 from mockserver.replies.json_schema.generator import generate_arguments
 from mockserver.replies.renderings import load_rendering
 from mockserver.replies.script import FunctionCall, Message, Script, parse_script
-from mockserver.testing.calling import CallablePlay
+from mockserver.testing.calling import CallableRunner
 from mockserver.testing.fuzzing.case_descriptions import describe_case
 from mockserver.testing.fuzzing.case_plan import CASE_FAULTS, LEGAL_VARIATIONS, CasePlan
 from mockserver.testing.fuzzing.case_server import FOLLOW_UP_REPLY, CaseServer
@@ -36,13 +36,13 @@ from mockserver.testing.fuzzing.diagnosis import find_cause
 from mockserver.testing.fuzzing.outcomes import Failure, Outcome, check_outcome
 from mockserver.testing.fuzzing.search import FailingCase, Search
 
-__all__ = ["Broken", "Capabilities", "Capability", "assert_client_conforms", "client_contract"]
+__all__ = ["ConformanceFailure", "Capabilities", "Capability", "assert_client_conforms", "client_contract"]
 
 #: Broken cases that a failure shows whole.
-_SHOWN = 5
+_MAX_SHOWN_FAILURES = 5
 
 #: Refusals that a client may try again after: 429, 500 and 503 (`cases.answer.REFUSALS`).
-_PASSING = {"429": 1, "500": 2, "503": 3}
+_TRANSIENT_ERRORS = {"429": 1, "500": 2, "503": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +74,14 @@ class Capabilities:
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class ConformanceFailure:
     """A case that broke the client: one finding of the failure."""
 
     plan: CasePlan
     failure: Failure
     cause: str
     """The assumption that broke."""
-    case: str
+    case_description: str
     """The case in words."""
 
     def __str__(self) -> str:
@@ -90,17 +90,17 @@ class Broken:
             f"  broke: {self.cause}",
             *(f"  {each}" for each in self.failure.details),
         ]
-        return "\n".join([*lines, *(f"  {line}" for line in self.case.splitlines())]).replace("\n", "\n  ")
+        return "\n".join([*lines, *(f"  {line}" for line in self.case_description.splitlines())]).replace("\n", "\n  ")
 
 
 def assert_client_conforms(
-    call: Callable[..., Any],
+    client: Callable[..., Any],
     *,
     profile: str = DEFAULT_PROFILE,
     rendering: str = "wire",
     examples: int = 50,
     seed: int = 0,
-    seconds: float = 10.0,
+    timeout: float = 10.0,
     skip: Collection[str] = (),
 ) -> Capabilities:
     """Play a client everything it has to understand or to refuse; what it is capable of.
@@ -117,21 +117,21 @@ def assert_client_conforms(
             f"skip={unknown[0]!r} is not among {', '.join((*CASE_FAULTS, *LEGAL_VARIATIONS))}"
         )
     with CaseServer(profile=profile, rendering=rendering) as door:
-        trial = _Trial(CallablePlay(call, door, seconds), door, skip)
-        trial.plain()
-        trial.documented(rendering)
-        trial.all_of([plan for plan in edge_case_plans(trial.asking, skip) if plan not in trial.done])
-        trial.drawn(examples, seed)
-        trial.all_of(trial.silences())
-        extras = (trial.multi_turn(), trial.tools(), trial.errors(), trial.retries(), trial.cancellation())
-        table = Capabilities((trial.form("text", False), trial.form("stream", True), *extras))
-        if trial.broken:
-            raise _failure(trial, table)
+        trial = _ConformanceRun(CallableRunner(client, door, timeout), door, skip)
+        trial.observe_requests()
+        trial.run_documented_exchanges(rendering)
+        trial.run_cases([plan for plan in edge_case_plans(trial.features, skip) if plan not in trial.failures_by_plan])
+        trial.run_drawn_cases(examples, seed)
+        trial.run_cases(trial.stalled_plans())
+        extras = (trial.multi_turn_capability(), trial.tool_capability(), trial.error_capability(), trial.retry_capability(), trial.cancellation_capability())
+        table = Capabilities((trial.reply_form_capability("text", False), trial.reply_form_capability("stream", True), *extras))
+        if trial.failures:
+            raise _contract_error(trial, table)
     return table
 
 
 @overload
-def client_contract(call: Callable[..., Any], /) -> Callable[[], None]: ...
+def client_contract(client: Callable[..., Any], /) -> Callable[[], None]: ...
 @overload
 def client_contract(**options: Any) -> Callable[[Callable[..., Any]], Callable[[], None]]: ...
 def client_contract(call: Callable[..., Any] | None = None, /, **options: Any) -> Any:
@@ -141,170 +141,170 @@ def client_contract(call: Callable[..., Any] | None = None, /, **options: Any) -
     attribute `capabilities` once it passed.
     """
     if call is None:
-        return functools.partial(_as_test, options=options)
-    return _as_test(call, options=options)
+        return functools.partial(_make_test, options=options)
+    return _make_test(call, options=options)
 
 
-def _as_test(call: Callable[..., Any], options: dict[str, Any]) -> Callable[[], None]:
+def _make_test(client: Callable[..., Any], options: dict[str, Any]) -> Callable[[], None]:
     def test() -> None:
-        test.capabilities = assert_client_conforms(call, **options)  # type: ignore[attr-defined]
+        test.capabilities = assert_client_conforms(client, **options)  # type: ignore[attr-defined]
 
     # Not `functools.wraps`: pytest would take the parameters of `call` for fixtures.
-    test.__name__, test.__qualname__ = call.__name__, call.__qualname__
-    test.__doc__, test.__module__ = call.__doc__, call.__module__
+    test.__name__, test.__qualname__ = client.__name__, client.__qualname__
+    test.__doc__, test.__module__ = client.__doc__, client.__module__
     return test
 
 
-def _failure(trial: _Trial, table: Capabilities) -> ContractError:
-    more = len(trial.broken) - _SHOWN
-    title = f"{len(trial.broken)} of {len(trial.done)} cases broke the client"
-    title += f", of which {_SHOWN} are shown" if more > 0 else ""
-    error = ContractError(trial.broken[:_SHOWN], title)
-    error.findings = tuple(trial.broken)
-    error.args = (f"{error.args[0]}\n{table}",)
+def _contract_error(run: _ConformanceRun, capabilities: Capabilities) -> ContractError:
+    more = len(run.failures) - _MAX_SHOWN_FAILURES
+    title = f"{len(run.failures)} of {len(run.failures_by_plan)} cases broke the client"
+    title += f", of which {_MAX_SHOWN_FAILURES} are shown" if more > 0 else ""
+    error = ContractError(run.failures[:_MAX_SHOWN_FAILURES], title)
+    error.findings = tuple(run.failures)
+    error.args = (f"{error.args[0]}\n{capabilities}",)
     return error
 
 
 @dataclass
-class _Trial:
+class _ConformanceRun:
     """What a client was played so far, and what it did."""
 
-    play: CallablePlay
-    door: CaseServer
+    run_client: CallableRunner
+    server: CaseServer
     skip: Collection[str]
-    done: dict[CasePlan, Failure | None] = field(default_factory=dict)
-    broken: list[Broken] = field(default_factory=list)
-    asking: RequestedFeatures = field(default_factory=RequestedFeatures)
+    failures_by_plan: dict[CasePlan, Failure | None] = field(default_factory=dict)
+    failures: list[ConformanceFailure] = field(default_factory=list)
+    features: RequestedFeatures = field(default_factory=RequestedFeatures)
 
-    def plain(self) -> None:
+    def observe_requests(self) -> None:
         """The plainest case in both forms: what the client asks for."""
         received = [
             each
             for stream in (True, False)
-            for each in self.one(CasePlan(Script((Message(("Hello!",)),)), stream)).requests
+            for each in self.run_case(CasePlan(Script((Message(("Hello!",)),)), stream)).requests
         ]
-        self.asking = requested_features(received, self.door.context.profile)
-        if not self.asking.stream_modes:
-            raise _failure(self, Capabilities(()))
+        self.features = requested_features(received, self.server.context.profile)
+        if not self.features.stream_modes:
+            raise _contract_error(self, Capabilities(()))
 
-    def one(self, plan: CasePlan, play: CallablePlay | None = None) -> Outcome:
+    def run_case(self, plan: CasePlan, run_client: CallableRunner | None = None) -> Outcome:
         """Play a case and judge it."""
-        outcome = (play or self.play)(plan)
+        outcome = (run_client or self.run_client)(plan)
         failure = check_outcome(plan, outcome)
-        self.done[plan] = self.done.get(plan) or failure
+        self.failures_by_plan[plan] = self.failures_by_plan.get(plan) or failure
         if failure is not None:
-            self._note(FailingCase(plan, outcome, failure), play or self.play)
+            self._add_failure(FailingCase(plan, outcome, failure), run_client or self.run_client)
         return outcome
 
-    def all_of(self, plans: Sequence[CasePlan]) -> None:
+    def run_cases(self, plans: Sequence[CasePlan]) -> None:
         for plan in plans:
-            self.one(plan)
+            self.run_case(plan)
 
-    def documented(self, rendering: str) -> None:
+    def run_documented_exchanges(self, rendering: str) -> None:
         """The documented exchanges, in each rendering there is."""
-        profile = self.door.context.profile.name
+        profile = self.server.context.profile.name
         exchanges = [each for each in packaged_exchanges(profile) if "script" in each.reply]
         plans = [
             CasePlan(parse_script(each.reply["script"]), stream)
             for each in exchanges
-            for stream in self.asking.stream_modes
+            for stream in self.features.stream_modes
         ]
-        for name in dict.fromkeys((rendering, *_renderings(profile))):
+        for name in dict.fromkeys((rendering, *_available_renderings(profile))):
             with CaseServer(profile=profile, rendering=name) as door:
-                play = CallablePlay(self.play.call, door, self.play.seconds)
+                play = CallableRunner(self.run_client.client, door, self.run_client.timeout)
                 for plan in plans:
-                    if _fits(plan, self.asking):
-                        self.one(plan, play)
+                    if _is_within_features(plan, self.features):
+                        self.run_case(plan, play)
 
-    def drawn(self, examples: int, seed: int) -> None:
+    def run_drawn_cases(self, examples: int, seed: int) -> None:
         """Drawn answers, to the first that breaks the client; it is made small."""
-        search = Search(self.play, self.door.context.profile, examples, seed, skip=self.skip)
-        search.features, search.failures = self.asking, self.done
+        search = Search(self.run_client, self.server.context.profile, examples, seed, skip=self.skip)
+        search.features, search.failures = self.features, self.failures_by_plan
         found = search.search_drawn_cases()
         if found is not None:
-            self._note(found, self.play)
+            self._add_failure(found, self.run_client)
 
-    def silences(self) -> list[CasePlan]:
+    def stalled_plans(self) -> list[CasePlan]:
         if "stalled" in self.skip:
             return []
-        return [CasePlan(stream=stream, fault="stalled", at=500) for stream in self.asking.stream_modes]
+        return [CasePlan(stream=stream, fault="stalled", at=500) for stream in self.features.stream_modes]
 
-    def form(self, name: str, stream: bool) -> Capability:
+    def reply_form_capability(self, name: str, stream: bool) -> Capability:
         """Whether legal answers of a form are understood."""
-        if stream not in self.asking.stream_modes:
+        if stream not in self.features.stream_modes:
             return Capability(name, "not tried", "it never asks for this form")
         kept = [
             failure is None
-            for plan, failure in self.done.items()
+            for plan, failure in self.failures_by_plan.items()
             if plan.stream is stream and plan.fault is None
         ]
-        return _share(name, kept, "legal answers understood")
+        return _rate_capability(name, kept, "legal answers understood")
 
-    def errors(self) -> Capability:
+    def error_capability(self) -> Capability:
         kept = [
-            failure is None for plan, failure in self.done.items() if plan.fault is not None and not plan.once
+            failure is None for plan, failure in self.failures_by_plan.items() if plan.fault is not None and not plan.once
         ]
-        return _share("errors", kept, "faults reported")
+        return _rate_capability("errors", kept, "faults reported")
 
-    def multi_turn(self) -> Capability:
-        if "follow_up" not in self.play.takes:
+    def multi_turn_capability(self) -> Capability:
+        if "follow_up" not in self.run_client.accepted_arguments:
             return Capability("multi-turn", "not tried", "the callable takes no `follow_up`")
-        plan = CasePlan(Script((Message(("Remember this.",)),)), self.asking.stream_modes[0])
-        outcome = self.play.following(plan)
-        failure = _of_the_next_turn(outcome, self.door)
+        plan = CasePlan(Script((Message(("Remember this.",)),)), self.features.stream_modes[0])
+        outcome = self.run_client.run_follow_up(plan)
+        failure = _check_follow_up(outcome, self.server)
         if failure is None:
             return Capability("multi-turn", "yes", "the next turn knows the one before")
-        self._note(FailingCase(plan, outcome, failure), self.play)
+        self._add_failure(FailingCase(plan, outcome, failure), self.run_client)
         return Capability("multi-turn", "no", failure.message)
 
-    def tools(self) -> Capability:
-        if not self.asking.functions:
+    def tool_capability(self) -> Capability:
+        if not self.features.functions:
             return Capability("tools", "not tried", "its requests declare no function")
-        name, parameters = self.asking.functions[0]
+        name, parameters = self.features.functions[0]
         plan = CasePlan(
-            Script((FunctionCall(name, generate_arguments(parameters, 1)),)), self.asking.stream_modes[0]
+            Script((FunctionCall(name, generate_arguments(parameters, 1)),)), self.features.stream_modes[0]
         )
-        outcome = self.one(plan)
+        outcome = self.run_case(plan)
         if '"function_call_output"' in "".join(each.body.decode() for each in outcome.requests[1:]):
             return Capability("tools", "yes", f"{name} is called and its output sent")
         return Capability("tools", "no", f"the call of {name} is not answered ({outcome.end_reason})")
 
-    def retries(self) -> Capability:
+    def retry_capability(self) -> Capability:
         """Whether a fault that passes is tried again: the client's choice, so never a defect."""
         if "refused" in self.skip:
             return Capability("retries", "not tried", "refused is skipped")
-        stream = self.asking.stream_modes[0]
+        stream = self.features.stream_modes[0]
         plans = {
-            name: CasePlan(stream=stream, fault="refused", at=at, once=True) for name, at in _PASSING.items()
+            name: CasePlan(stream=stream, fault="refused", at=at, once=True) for name, at in _TRANSIENT_ERRORS.items()
         }
-        again = [name for name, plan in plans.items() if self._tries_again(plan)]
+        again = [name for name, plan in plans.items() if self._is_retried(plan)]
         verdict = "yes" if len(again) == len(plans) else "in part" if again else "no"
         return Capability("retries", verdict, f"after {', '.join(again)}" if again else "raises at once")
 
-    def _tries_again(self, plan: CasePlan) -> bool:
-        outcome = self.one(plan)
-        return outcome.accepted and len(outcome.requests) > 1 and self.done[plan] is None
+    def _is_retried(self, plan: CasePlan) -> bool:
+        outcome = self.run_case(plan)
+        return outcome.accepted and len(outcome.requests) > 1 and self.failures_by_plan[plan] is None
 
-    def cancellation(self) -> Capability:
+    def cancellation_capability(self) -> Capability:
         """Whether a stream that is left is hung up on."""
         plan = CasePlan(Script((Message(("a", "b", "c", "d")),)), fault="stalled", at=700)
-        left = self.play.left(plan) if True in self.asking.stream_modes else None
+        left = self.run_client.cancel_stream(plan) if True in self.features.stream_modes else None
         if left is None:
             return Capability("cancellation", "not tried", "the callable returns no iterator over a stream")
         return Capability("cancellation", "yes" if left.accepted else "no", left.end_reason)
 
-    def _note(self, found: FailingCase, play: CallablePlay) -> None:
-        cause = find_cause(found, play)
-        case = "\n".join(describe_case(found.plan, play.door.context))
-        self.broken.append(Broken(found.plan, found.failure, cause, case))
+    def _add_failure(self, failing: FailingCase, run_client: CallableRunner) -> None:
+        cause = find_cause(failing, run_client)
+        case = "\n".join(describe_case(failing.plan, run_client.server.context))
+        self.failures.append(ConformanceFailure(failing.plan, failing.failure, cause, case))
 
 
-def _of_the_next_turn(outcome: Outcome, door: CaseServer) -> Failure | None:
+def _check_follow_up(outcome: Outcome, server: CaseServer) -> Failure | None:
     """What is wrong with two turns of a conversation."""
     if not outcome.finished or not outcome.accepted or len(outcome.requests) < 2:
         return Failure("multi-turn", f"the next turn did not come: {outcome.end_reason}")
     second = outcome.requests[-1].json_body
-    first_id = door.context.response_id(1)
+    first_id = server.context.response_id(1)
     if second.get("previous_response_id") != first_id and "Remember this." not in str(second.get("input")):
         return Failure("multi-turn", "the next turn has neither the id of the one before nor what was said")
     if outcome.text not in (None, FOLLOW_UP_REPLY):
@@ -313,15 +313,15 @@ def _of_the_next_turn(outcome: Outcome, door: CaseServer) -> Failure | None:
     return None
 
 
-def _fits(plan: CasePlan, asking: RequestedFeatures) -> bool:
+def _is_within_features(plan: CasePlan, features: RequestedFeatures) -> bool:
     """Whether a client that asks so may get what a plan says: no runs of tools that it does not declare."""
     kinds = {getattr(item, "kind", None) for item in plan.script.items} - {None}
-    return kinds <= set(asking.tool_types) and not any(
+    return kinds <= set(features.tool_types) and not any(
         isinstance(item, FunctionCall) for item in plan.script.items
     )
 
 
-def _renderings(profile: str) -> Iterator[str]:
+def _available_renderings(profile: str) -> Iterator[str]:
     for name in ("wire", "documented"):
         try:
             load_rendering(profile, name)
@@ -330,9 +330,9 @@ def _renderings(profile: str) -> Iterator[str]:
         yield name
 
 
-def _share(name: str, kept: Sequence[bool], what: str) -> Capability:
-    if not kept:
+def _rate_capability(name: str, passed: Sequence[bool], description: str) -> Capability:
+    if not passed:
         return Capability(name, "not tried", "nothing of it was played")
-    count = sum(kept)
-    verdict = "yes" if count == len(kept) else "in part" if count else "no"
-    return Capability(name, verdict, f"{count} of {len(kept)} {what}")
+    count = sum(passed)
+    verdict = "yes" if count == len(passed) else "in part" if count else "no"
+    return Capability(name, verdict, f"{count} of {len(passed)} {description}")

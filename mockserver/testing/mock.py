@@ -8,14 +8,14 @@ from typing import Any, Self, TypedDict, Unpack
 
 from mockserver.server.state.session_registry import SESSION_HEADER, SESSION_PATH_PREFIX, SessionOverrides
 from mockserver.server.state.sessions import Session
-from mockserver.testing.clients import Clients
-from mockserver.testing.scripting import Scripted
-from mockserver.testing.serving import Served, Settings, checked, serve_mock, several
+from mockserver.testing.clients import ClientFactory
+from mockserver.testing.scripting import MockBase
+from mockserver.testing.serving import LocalServer, ServerSettings, validate_settings, create_mock_server, as_tuple
 
 __all__ = ["MockServer", "MockSession"]
 
 
-class MockServer(Scripted):
+class MockServer(MockBase):
     """A mock server on loopback, for `with`, `async with` or `start()` and `stop()`.
 
     The fixture `responses_server` is one too.
@@ -26,23 +26,23 @@ class MockServer(Scripted):
     True
     """
 
-    def __init__(self, *, strict: bool = True, **settings: Unpack[Settings]) -> None:
+    def __init__(self, *, strict: bool = True, **settings: Unpack[ServerSettings]) -> None:
         """Settings have the names and values of `[tool.mockserver]`, see `Settings`.
 
         `strict`: once a reply is planned, a request that none is planned for is refused (400).
         """
-        self._served = serve_mock(checked(settings, "MockServer"), strict=strict)
-        self._clients = Clients()
+        self._server = create_mock_server(validate_settings(settings, "MockServer"), strict=strict)
+        self._clients = ClientFactory()
 
     def start(self) -> Self:
         """Start serving; StartError says why where it fails."""
-        self._served.start()
+        self._server.start()
         return self
 
     def stop(self) -> None:
         """Close the clients it gave and stop serving; harmless where it does not."""
         self._clients.close()
-        self._served.stop()
+        self._server.stop()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -65,48 +65,48 @@ class MockServer(Scripted):
         await run_sync(self.stop)
 
     def __repr__(self) -> str:
-        return f"<MockServer {self._served.session.profile.name} {self._served.base_url or 'not started'}>"
+        return f"<MockServer {self._server.session.profile.name} {self._server.base_url or 'not started'}>"
 
     @property
     def base_url(self) -> str:
         """What goes into a client; `{base_url}/responses` is the endpoint."""
-        return self._served.base_url
+        return self._server.base_url
 
     @property
     def api_key(self) -> str:
         """A key that it accepts."""
-        return self._served.api_key
+        return self._server.api_key
 
     @property
     def model(self) -> str:
         """A model that it accepts."""
-        return self._served.model
+        return self._server.model
 
     @property
     def _session(self) -> Session:
-        return self._served.session
+        return self._server.session
 
-    def _require_alive(self) -> None:
-        self._served.require_alive()
+    def _raise_if_crashed(self) -> None:
+        self._server.raise_if_crashed()
 
     def reset(self) -> None:
         """Forget replies, journal, stored responses and named sessions; the clock goes back to its start."""
-        self._served.reset()
+        self._server.reset()
 
-    def session(self, name: str, **otherwise: Unpack[Otherwise]) -> MockSession:
+    def session(self, name: str, **settings: Unpack[SessionSettings]) -> MockSession:
         """The session of that name: plans, journal, clock, faults and stored responses of its own.
 
         A request is in it that has `x-mock-session: NAME`, asks below `/s/NAME/`, or presents its key. It has
         the settings of the server unless it is said otherwise, which begins it anew. A reset of the server
         forgets it. ConfigurationError where it can not be called that.
         """
-        given = checked(otherwise, "session()", frozenset(Otherwise.__annotations__))
+        given = validate_settings(settings, "session()", frozenset(SessionSettings.__annotations__))
         if given:
-            self._served.open(name, _terms(given))
-        return MockSession(self._served, self._clients, name)
+            self._server.open_session(name, _build_overrides(given))
+        return MockSession(self._server, self._clients, name)
 
 
-class Otherwise(TypedDict, total=False):
+class SessionSettings(TypedDict, total=False):
     """What is otherwise about a session than about its server."""
 
     profile: str
@@ -121,36 +121,36 @@ class Otherwise(TypedDict, total=False):
     """A key that belongs to it: whoever presents it is in this session."""
 
 
-def _terms(given: Mapping[str, Any]) -> SessionOverrides:
-    lists = {name: several(given[name]) for name in ("fault", "limit") if name in given}
-    return SessionOverrides(**{**given, **lists})
+def _build_overrides(settings: Mapping[str, Any]) -> SessionOverrides:
+    lists = {name: as_tuple(settings[name]) for name in ("fault", "limit") if name in settings}
+    return SessionOverrides(**{**settings, **lists})
 
 
-class MockSession(Scripted):
+class MockSession(MockBase):
     """A named session of a server, as `MockServer.session` gives it."""
 
-    def __init__(self, served: Served, clients: Clients, name: str) -> None:
+    def __init__(self, server: LocalServer, clients: ClientFactory, name: str) -> None:
         self.name = name
-        self._served = served
+        self._server = server
         self._clients = clients
-        served.open(name)
+        server.open_session(name)
 
     def __repr__(self) -> str:
         return f"<MockSession {self.name} {self.base_url or 'not started'}>"
 
     @property
     def _session(self) -> Session:
-        return self._served.open(self.name)
+        return self._server.open_session(self.name)
 
-    def _require_alive(self) -> None:
-        self._served.require_alive()
+    def _raise_if_crashed(self) -> None:
+        self._server.raise_if_crashed()
 
     @property
     def base_url(self) -> str:
         """What goes into a client that is to be in this session, whatever else it sends."""
         return (
-            self._served.url
-            and f"{self._served.url}{SESSION_PATH_PREFIX}{self.name}{self._session.profile.base_path}"
+            self._server.url
+            and f"{self._server.url}{SESSION_PATH_PREFIX}{self.name}{self._session.profile.base_path}"
         )
 
     @property
@@ -161,18 +161,18 @@ class MockSession(Scripted):
     @property
     def api_key(self) -> str:
         """A key that it accepts: its own, where one belongs to it, else the server's."""
-        return self._served.key_of(self.name)
+        return self._server.key_for_session(self.name)
 
     @property
     def model(self) -> str:
         """A model that it accepts."""
-        same = self._session.profile is self._served.session.profile
-        return self._served.model if same else self._session.profile.models[0]
+        same = self._session.profile is self._server.session.profile
+        return self._server.model if same else self._session.profile.models[0]
 
     def reset(self) -> None:
         """Forget replies, journal and stored responses; the clock goes back to its start."""
-        self._served.reset_session(self._session)
+        self._server.reset_session(self._session)
 
     def close(self) -> None:
         """Forget the session; one of that name begins anew."""
-        self._served.close(self.name)
+        self._server.close_session(self.name)

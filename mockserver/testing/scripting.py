@@ -14,31 +14,31 @@ from mockserver.server.state.sessions import Session
 from mockserver.server.stubs.matchers import build_matcher
 from mockserver.server.stubs.stubs import Stub
 from mockserver.testing.asserting import assert_requested
-from mockserver.testing.clients import Clients
+from mockserver.testing.clients import ClientFactory
 from mockserver.testing.planning import (
-    NOTHING,
-    Delivered,
-    Like,
-    More,
-    Planned,
-    Planner,
-    Said,
+    UNSET,
+    DeliveryOptions,
+    RequestMatch,
+    ReplyOptions,
+    ChainableStub,
+    StubBuilder,
+    ReplyContent,
     Scenario,
-    When,
-    named,
+    ConditionalStubs,
+    matcher_arguments,
 )
 
 if TYPE_CHECKING:
     from httpx import Client
     from openai import AsyncOpenAI, OpenAI
 
-__all__ = ["Scripted"]
+__all__ = ["MockBase"]
 
 
-class Scripted(ABC):
+class MockBase(ABC):
     """What can be said of and read from a session, be it that of a server or one that is named."""
 
-    _clients: Clients
+    _clients: ClientFactory
 
     @property
     @abstractmethod
@@ -46,7 +46,7 @@ class Scripted(ABC):
         """The session itself."""
 
     @abstractmethod
-    def _require_alive(self) -> None:
+    def _raise_if_crashed(self) -> None:
         """StartError where the server has died."""
 
     @property
@@ -93,14 +93,14 @@ class Scripted(ABC):
 
     def reply(
         self,
-        *said: Said,
+        *content: ReplyContent,
         chunks: Iterable[str] | None = None,
-        json: Any = NOTHING,
+        json: Any = UNSET,
         reasoning: str | None = None,
         usage: Mapping[str, Any] | None = None,
         incomplete: bool = False,
-        **delivery: Unpack[Delivered],
-    ) -> Planned:
+        **delivery: Unpack[DeliveryOptions],
+    ) -> ChainableStub:
         """Plan a reply: a text, items, a script, or a function of the request that gives one of these.
 
         `chunks`: a text in these pieces, one event each in a stream; `json`: a value as the message's text;
@@ -111,36 +111,36 @@ class Scripted(ABC):
         makes it n times, `.always()` as often as it is asked, `.then(…)` plans the next. ConfigurationError
         where it can not be given, StartError where the server has died.
         """
-        more = More(chunks, json, reasoning, usage, incomplete)
-        return self._planner().reply(*said, more=more, **delivery)
+        more = ReplyOptions(chunks, json, reasoning, usage, incomplete)
+        return self._stub_builder().add_reply(*content, options=more, **delivery)
 
-    def when(self, prompt: str | None = None, **like: Unpack[Like]) -> When:
+    def when(self, prompt: str | None = None, **conditions: Unpack[RequestMatch]) -> ConditionalStubs:
         """The requests that are like that: `.reply(…)`, `.fail(…)` and `.fault(…)` on it are for them alone.
 
         `prompt` is the whole text of the last user message; for the others see `Like`. Of several plans that
         fit a request, the earlier answers. ConfigurationError names what can not be used.
         """
-        return When(self._planner(), build_matcher(**named(prompt, like)))
+        return ConditionalStubs(self._stub_builder(), build_matcher(**matcher_arguments(prompt, conditions)))
 
-    def fail(self, name: str, /, **options: Any) -> Planned:
+    def fail(self, name: str, /, **options: Any) -> ChainableStub:
         """Plan the service's error of that name, in line with the replies and returned like them.
 
         Options set `retry_after`, `retry_after_ms` and `should_retry`. ConfigurationError lists the names,
         which `mockserver faults` explains.
         """
-        return self._planner().fault(name, options)
+        return self._stub_builder().add_fault(name, options)
 
-    def fault(self, name: str, /, **options: Any) -> Planned:
+    def fault(self, name: str, /, **options: Any) -> ChainableStub:
         """Plan a fault by its name in `mockserver faults`, in line with the replies and returned like them.
 
         What it breaks is the answer that would come anyhow; `reply(…, fault=NAME)` breaks that reply.
         `violate(rule)` is the same for a rule of the contract.
         """
-        return self._planner().fault(name, options)
+        return self._stub_builder().add_fault(name, options)
 
-    def violate(self, rule: str, /, **options: Any) -> Planned:
+    def violate(self, rule: str, /, **options: Any) -> ChainableStub:
         """Plan an answer that breaks this rule of the contract, and no other: `violate("SEQ-004")`."""
-        return self._planner().fault(rule, options)
+        return self._stub_builder().add_fault(rule, options)
 
     def scenario(self, name: str) -> Scenario:
         """A scenario: what is planned on it answers, step by step, those requests alone that name it.
@@ -148,10 +148,10 @@ class Scripted(ABC):
         They do so by the header `x-mock-scenario`, which `scenario(name).headers` has; such a request can
         name an exchange or a plan as well. ConfigurationError where a scenario can not be called that.
         """
-        return Scenario(self._planner(), name)
+        return Scenario(self._stub_builder(), name)
 
     def assert_requested(
-        self, prompt: str | None = None, *, times: int | None = None, **like: Unpack[Like]
+        self, prompt: str | None = None, *, times: int | None = None, **conditions: Unpack[RequestMatch]
     ) -> list[Entry]:
         """The requests that were like that, by the names of `when()`; AssertionError shows what there was.
 
@@ -159,14 +159,14 @@ class Scripted(ABC):
         requests, what about them was otherwise.
         """
         __tracebackhide__ = True
-        return assert_requested(self.journal, self._session.profile, times, named(prompt, like))
+        return assert_requested(self.journal, self._session.profile, times, matcher_arguments(prompt, conditions))
 
-    def _planner(self) -> Planner:
-        self._require_alive()
-        return Planner(self._session)
+    def _stub_builder(self) -> StubBuilder:
+        self._raise_if_crashed()
+        return StubBuilder(self._session)
 
     @property
-    def planned(self) -> Sequence[Stub]:
+    def stubs(self) -> Sequence[Stub]:
         """The replies planned since the last reset, with how often each was given."""
         return self._session.stubs.all
 

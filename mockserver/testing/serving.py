@@ -22,27 +22,27 @@ from mockserver.server.state.sessions import MAX_COUNTED_REQUESTS, AnyModel, Ses
 from mockserver.server.state.store import MemoryStore
 from mockserver.server.stubs.exchange_folder import ExchangeFolder
 
-__all__ = ["API_KEY", "GRACE_SECONDS", "Served", "Settings", "checked", "loaded", "serve_mock", "several"]
+__all__ = ["DEFAULT_API_KEY", "GRACE_SECONDS", "LocalServer", "ServerSettings", "validate_settings", "load_exchanges", "create_mock_server", "as_tuple"]
 
 #: The key that is accepted where none is given.
-API_KEY = "sk-mock"
+DEFAULT_API_KEY = "sk-mock"
 
 #: Seconds that requests under way get when a server is stopped: whoever asked is in the same test, and over.
 GRACE_SECONDS = 0.01
 
 T = TypeVar("T")
 
-Exchanges: TypeAlias = str | Path | Iterable[Exchange]
+ExchangeSource: TypeAlias = str | Path | Iterable[Exchange]
 
 
-class Settings(TypedDict, total=False):
+class ServerSettings(TypedDict, total=False):
     """Settings of a server in a test, by the names they have in `[tool.mockserver]`."""
 
     profile: str
     rendering: str
     seed: int | None
     """None: ids and texts by chance, and the system's clock."""
-    exchanges: Exchanges
+    exchanges: ExchangeSource
     """A folder of exchange files, or exchanges: they answer before the documented ones."""
     model: str | Sequence[str]
     """Names of models to accept, or "any"."""
@@ -68,7 +68,7 @@ class Settings(TypedDict, total=False):
     """By which clock the pauses of an answer pass: the "machine"'s, or the server's own, which tests move."""
 
 
-_KINDS: Mapping[str, tuple[type, ...]] = {
+_SETTING_TYPES: Mapping[str, tuple[type, ...]] = {
     "profile": (str,),
     "rendering": (str,),
     "seed": (int, type(None)),
@@ -88,38 +88,38 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "strict": (bool,),
 }
 
-_CHOICES: Mapping[str, tuple[str, ...]] = {
+_SETTING_CHOICES: Mapping[str, tuple[str, ...]] = {
     "stream_errors": ("http", "inband"),
     "function_arguments": ("deltas", "whole"),
     "pauses": ("machine", "clock"),
 }
 
 
-def checked(given: Mapping[str, Any], where: str, known: Collection[str] | None = None) -> Settings:
+def validate_settings(values: Mapping[str, Any], source: str, allowed_names: Collection[str] | None = None) -> ServerSettings:
     """`given` as settings; ConfigurationError names the first that is none, and `where` it stands.
 
     `known` are the names that can be given, where those are not all.
     """
-    names = list(Settings.__annotations__) if known is None else sorted(known)
-    for name, value in given.items():
+    names = list(ServerSettings.__annotations__) if allowed_names is None else sorted(allowed_names)
+    for name, value in values.items():
         if name not in names:
             told = ", ".join(names)
-            raise ConfigurationError(f"{where}: there is no setting {name!r} of a server; there are: {told}")
-        if not isinstance(value, _KINDS[name]) or (isinstance(value, bool) and bool not in _KINDS[name]):
-            raise ConfigurationError(f"{where}: {name} can not be {value!r}")
-        if name in _CHOICES and value not in _CHOICES[name]:
-            raise ConfigurationError(f"{where}: {name} is {' or '.join(_CHOICES[name])}, not {value!r}")
-    return cast("Settings", dict(given))
+            raise ConfigurationError(f"{source}: there is no setting {name!r} of a server; there are: {told}")
+        if not isinstance(value, _SETTING_TYPES[name]) or (isinstance(value, bool) and bool not in _SETTING_TYPES[name]):
+            raise ConfigurationError(f"{source}: {name} can not be {value!r}")
+        if name in _SETTING_CHOICES and value not in _SETTING_CHOICES[name]:
+            raise ConfigurationError(f"{source}: {name} is {' or '.join(_SETTING_CHOICES[name])}, not {value!r}")
+    return cast("ServerSettings", dict(values))
 
 
-Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+AsyncCallback: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 
-async def _nothing() -> None:
+async def _do_nothing() -> None:
     """Nothing is to be done."""
 
 
-class Served:
+class LocalServer:
     """An application that can be started and stopped in a thread, and the session it serves."""
 
     def __init__(
@@ -129,9 +129,9 @@ class Served:
         *,
         api_key: str,
         model: str,
-        settled: Work = _nothing,
-        leave: Work = _nothing,
-        sessions: SessionRegistry | None = None,
+        wait_until_idle: AsyncCallback = _do_nothing,
+        on_stop: AsyncCallback = _do_nothing,
+        registry: SessionRegistry | None = None,
     ) -> None:
         """`settled` waits for open answers, `leave` comes before the end.
 
@@ -140,107 +140,107 @@ class Served:
         self.session = session
         self.api_key = api_key
         self.model = model
-        self._server = server
-        self._sessions = sessions
-        self._settled = settled
-        self._leave = leave
+        self._threaded_server = server
+        self._registry = registry
+        self._wait_until_idle = wait_until_idle
+        self._on_stop = on_stop
 
     @property
     def base_url(self) -> str:
         """Empty until it is started."""
-        return self._server.url and self._server.url + self.session.profile.base_path
+        return self._threaded_server.url and self._threaded_server.url + self.session.profile.base_path
 
     @property
     def url(self) -> str:
         """`http://host:port`; empty until it is started."""
-        return self._server.url
+        return self._threaded_server.url
 
     @property
     def sessions(self) -> tuple[Session, ...]:
         """The session it has to begin with, and those that were named since the last reset."""
-        return (self.session,) if self._sessions is None else tuple(self._sessions)
+        return (self.session,) if self._registry is None else tuple(self._registry)
 
-    def open(self, name: str, terms: SessionOverrides | None = None) -> Session:
+    def open_session(self, name: str, overrides: SessionOverrides | None = None) -> Session:
         """The session of a name; with terms a new one. ConfigurationError."""
-        if self._sessions is None:
+        if self._registry is None:
             raise ConfigurationError("an endpoint that is asked through has no sessions")
-        known = self._sessions.get(name) if terms is None else None
-        return known or self._do(self._sessions.open(name, terms))
+        known = self._registry.get(name) if overrides is None else None
+        return known or self._run(self._registry.open(name, overrides))
 
-    def key_of(self, name: str) -> str:
+    def key_for_session(self, name: str) -> str:
         """A key for the session of a name: its own, or the first that is accepted."""
-        keys = {} if self._sessions is None else self._sessions.names_by_key
+        keys = {} if self._registry is None else self._registry.names_by_key
         return next((key for key, owner in keys.items() if owner == name), self.api_key)
 
-    def close(self, name: str) -> bool:
+    def close_session(self, name: str) -> bool:
         """Forget the session of a name; whether there was one."""
-        return self._sessions is not None and self._do(self._sessions.close(name))
+        return self._registry is not None and self._run(self._registry.close(name))
 
-    def _do(self, work: Coroutine[Any, Any, T]) -> T:
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run what belongs into the server's loop, or, where there is none (any more), here."""
-        return self._server.run(work) if self.alive else asyncio.run(work)
+        return self._threaded_server.run(work) if self.is_running else asyncio.run(work)
 
     @property
-    def alive(self) -> bool:
+    def is_running(self) -> bool:
         """Whether it is serving."""
-        return self._server.is_running
+        return self._threaded_server.is_running
 
     @property
-    def died(self) -> str | None:
+    def crash_reason(self) -> str | None:
         """Why it ended although nobody stopped it; None where it did not."""
-        return self._server.crash_reason
+        return self._threaded_server.crash_reason
 
     def start(self) -> None:
-        self._server.start()
+        self._threaded_server.start()
 
     def stop(self) -> None:
-        if self.alive:
-            self._server.run(self._leave())
-        self._server.stop()
+        if self.is_running:
+            self._threaded_server.run(self._on_stop())
+        self._threaded_server.stop()
 
-    def require_alive(self) -> None:
+    def raise_if_crashed(self) -> None:
         """StartError where it has died."""
-        if self.died is not None:
-            raise StartError(f"the mock server died: {self.died}")
+        if self.crash_reason is not None:
+            raise StartError(f"the mock server died: {self.crash_reason}")
 
     def reset(self) -> None:
         """Forget replies, journal, stored responses and named sessions; the clock goes back to its start."""
-        self.settle()
+        self.wait_until_idle()
         self.session.reset()
-        if self._sessions is not None:
-            self._server.run(self._forget(self._sessions))
+        if self._registry is not None:
+            self._threaded_server.run(self._close_named_sessions(self._registry))
 
-    async def _forget(self, sessions: SessionRegistry) -> None:
-        await sessions.close_all()
-        await sessions.reset(self.session)
+    async def _close_named_sessions(self, registry: SessionRegistry) -> None:
+        await registry.close_all()
+        await registry.reset(self.session)
 
     def reset_session(self, session: Session) -> None:
         """Forget what happened in one session."""
-        if self._sessions is None:
+        if self._registry is None:
             session.reset()
         else:
-            self._do(self._sessions.reset(session))
+            self._run(self._registry.reset(session))
 
-    def settle(self) -> None:
+    def wait_until_idle(self) -> None:
         """Wait until every answer is in the journal."""
-        if self._settled is not _nothing and self.alive:
-            self._server.run(self._settled())
+        if self._wait_until_idle is not _do_nothing and self.is_running:
+            self._threaded_server.run(self._wait_until_idle())
 
 
-def serve_mock(settings: Settings, *, strict: bool = True) -> Served:
+def create_mock_server(settings: ServerSettings, *, strict: bool = True) -> LocalServer:
     """The mock with these settings; UnknownProfile, InvalidExchange, ConfigurationError."""
-    keys = several(settings.get("api_key", API_KEY)) or (API_KEY,)
-    models = several(settings.get("model", ()))
+    keys = as_tuple(settings.get("api_key", DEFAULT_API_KEY)) or (DEFAULT_API_KEY,)
+    models = as_tuple(settings.get("model", ()))
     size = settings.get("store_size", 10_000)
     profile = settings.get("profile", DEFAULT_PROFILE)
     exchanges = settings.get("exchanges", ())
-    folder = ExchangeFolder(_existing(exchanges)) if isinstance(exchanges, str | Path) else None
+    folder = ExchangeFolder(_existing_folder(exchanges)) if isinstance(exchanges, str | Path) else None
     session = open_session(
         profile=latest_profile_name() if profile == LATEST else profile,
         rendering=settings.get("rendering", "wire"),
         seed=settings.get("seed", 0),
         models=AnyModel() if "any" in models else frozenset(models) or None,
-        user_exchanges=loaded(exchanges) if folder is None else folder.exchanges,
+        user_exchanges=load_exchanges(exchanges) if folder is None else folder.exchanges,
         max_counted_requests=max(MAX_COUNTED_REQUESTS, 2 * size),
     )
     session.strict = strict
@@ -248,50 +248,50 @@ def serve_mock(settings: Settings, *, strict: bool = True) -> Served:
     session.pauses_by_clock = settings.get("pauses") == "clock"
     if session.pauses_by_clock and settings.get("seed", 0) is None:
         raise ConfigurationError("pauses: a server without a seed has no clock of its own to pause by")
-    session.faults = tuple(parse_fault(each) for each in several(settings.get("fault", ())))
-    limits = parse_limits(several(settings.get("limit", ())))
+    session.faults = tuple(parse_fault(each) for each in as_tuple(settings.get("fault", ())))
+    limits = parse_limits(as_tuple(settings.get("limit", ())))
     session.limiter = RateLimiter(limits) if limits else None
     session.delivery = Delivery(pace=settings.get("pace"), chunking=settings.get("chunking"))
     services = Services(
         default_session=session,
         store=MemoryStore(size),
         keys=ApiKeys(keys),
-        hosts=AllowedHosts(several(settings.get("allow_host", ()))),
+        hosts=AllowedHosts(as_tuple(settings.get("allow_host", ()))),
         mock_headers=True,
         stream_errors=settings.get("stream_errors", "http"),
     )
-    return Served(
+    return LocalServer(
         session,
         ThreadedServer(
             App(services),
             port=settings.get("port", 0),
             grace_seconds=GRACE_SECONDS,
-            on_tick=None if folder is None else lambda: _renew(folder, services),
+            on_tick=None if folder is None else lambda: _reload_exchanges(folder, services),
         ),
         api_key=keys[0],
         model=models[0] if models and "any" not in models else session.profile.models[0],
-        sessions=services.sessions,
+        registry=services.sessions,
     )
 
 
-def _renew(folder: ExchangeFolder, services: Services) -> None:
+def _reload_exchanges(folder: ExchangeFolder, services: Services) -> None:
     """Read the exchange files again where one has changed; where one can not be served, all stays."""
     folder.reload_if_changed(services.sessions.use_exchanges)
 
 
-def several(value: str | Sequence[str]) -> tuple[str, ...]:
+def as_tuple(value: str | Sequence[str]) -> tuple[str, ...]:
     """One text, or several."""
     return (value,) if isinstance(value, str) else tuple(value)
 
 
-def loaded(exchanges: Exchanges) -> tuple[Exchange, ...]:
+def load_exchanges(exchanges: ExchangeSource) -> tuple[Exchange, ...]:
     """The exchanges of a folder, by file name, or those given; InvalidExchange, ConfigurationError."""
     if not isinstance(exchanges, str | Path):
         return tuple(exchanges)
-    return load_exchange_folder(_existing(exchanges))
+    return load_exchange_folder(_existing_folder(exchanges))
 
 
-def _existing(exchanges: str | Path) -> Path:
+def _existing_folder(exchanges: str | Path) -> Path:
     folder = Path(exchanges)
     if not folder.is_dir():
         raise ConfigurationError(f"exchanges: there is no folder {exchanges}")

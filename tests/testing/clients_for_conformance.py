@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-__all__ = ["Sound"]
+__all__ = ["CorrectClient"]
 
 TOOL = {
     "type": "function",
@@ -20,7 +20,7 @@ TOOL = {
 MODEL = "qwen3-max-2026-01-23"
 
 
-class Sound:
+class CorrectClient:
     """Reads answers as the contract has them; what it can not read it raises."""
 
     def __init__(self, *, retries: int = 0, tools: bool = False) -> None:
@@ -40,13 +40,13 @@ class Sound:
         headers = {"authorization": f"Bearer {api_key}"}
         body: dict[str, Any] = {"model": MODEL, "input": "Hello!", "stream": stream}
         with httpx.Client(headers=headers, timeout=timeout, trust_env=False) as client:
-            response = self.whole(client, url, body)
+            response = self.fetch_response(client, url, body)
             if follow_up is not None:
                 body |= {"input": follow_up, "previous_response_id": response["id"]}
-                response = self.whole(client, url, body)
-        return self.text(response)
+                response = self.fetch_response(client, url, body)
+        return self.output_text(response)
 
-    def pieces(self, base_url: str, api_key: str, stream: bool = True, timeout: float = 2) -> Iterator[str]:
+    def stream_text(self, base_url: str, api_key: str, stream: bool = True, timeout: float = 2) -> Iterator[str]:
         """The pieces of the text as they come, of all answers: calls of functions are answered."""
         url = f"{base_url}/responses"
         headers = {"authorization": f"Bearer {api_key}"}
@@ -54,34 +54,34 @@ class Sound:
         with httpx.Client(headers=headers, timeout=timeout, trust_env=False) as client:
             while True:
                 response: dict[str, Any] = {}
-                for event in self.events(client, url, body):
+                for event in self.request_events(client, url, body):
                     if event.get("type") == "response.output_text.delta":
                         yield event["delta"]
                     response = event.get("response") or response
-                response = self.complete(response)
+                response = self.require_completed(response)
                 if not stream:
-                    yield self.text(response)
+                    yield self.output_text(response)
                 outputs = [
-                    self.output(item) for item in response["output"] if item["type"] == "function_call"
+                    self.function_output(item) for item in response["output"] if item["type"] == "function_call"
                 ]
                 if not outputs:
                     return
                 body |= {"input": outputs, "previous_response_id": response["id"]}
 
-    def whole(self, client: httpx.Client, url: str, body: dict[str, Any]) -> dict[str, Any]:
+    def fetch_response(self, client: httpx.Client, url: str, body: dict[str, Any]) -> dict[str, Any]:
         """A complete response."""
         response: dict[str, Any] = {}
-        for event in self.events(client, url, body):
+        for event in self.request_events(client, url, body):
             response = event.get("response") or response
-        return self.complete(response)
+        return self.require_completed(response)
 
-    def complete(self, response: dict[str, Any]) -> dict[str, Any]:
+    def require_completed(self, response: dict[str, Any]) -> dict[str, Any]:
         """The response, where it is complete."""
         if response.get("status") != "completed":
             raise ValueError("the answer is not complete")
         return response
 
-    def events(self, client: httpx.Client, url: str, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def request_events(self, client: httpx.Client, url: str, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """The events of an answer; the one response of an answer that is not streamed counts as one."""
         for attempt in range(self.retries + 1):
             with client.stream("POST", url, json=body) as reply:
@@ -91,12 +91,12 @@ class Sound:
                 if not body["stream"]:
                     yield {"response": json.loads(reply.read())}
                     return
-                for line in self.lines(reply.iter_raw()):
+                for line in self.decode_lines(reply.iter_raw()):
                     if line.startswith("data:"):
                         yield json.loads(line[5:])
                 return
 
-    def lines(self, chunks: Iterator[bytes]) -> Iterator[str]:
+    def decode_lines(self, chunks: Iterator[bytes]) -> Iterator[str]:
         """Lines, whatever they end with and wherever the bytes are cut."""
         decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8")(), translate=True)
         rest = ""
@@ -105,11 +105,11 @@ class Sound:
             yield from whole
         yield from (rest + decoder.decode(b"", final=True)).split("\n")
 
-    def text(self, response: dict[str, Any]) -> str:
+    def output_text(self, response: dict[str, Any]) -> str:
         """What the messages of a response say."""
         messages = [item for item in response["output"] if item["type"] == "message"]
         return "".join(part["text"] for item in messages for part in item["content"])
 
-    def output(self, call: dict[str, Any]) -> dict[str, Any]:
+    def function_output(self, call: dict[str, Any]) -> dict[str, Any]:
         """The output of a function that was called."""
         return {"type": "function_call_output", "call_id": call["call_id"], "output": "Sunny."}

@@ -20,20 +20,20 @@ Event = dict[str, Any]
 Client = Callable[[list[Event]], Any]
 
 #: No stored failures: each run begins from nothing.
-SOON = settings(max_examples=200, database=None, deadline=None, derandomize=True, report_multiple_bugs=False)
+SEARCH_SETTINGS = settings(max_examples=200, database=None, deadline=None, derandomize=True, report_multiple_bugs=False)
 
 
-def said(stream: list[Event]) -> list[Any]:
+def expected_texts(stream: list[Event]) -> list[Any]:
     """What a client is to show: the texts of the final output, item by item."""
-    return [whole(item) for item in stream[-1]["response"]["output"]]
+    return [item_text(item) for item in stream[-1]["response"]["output"]]
 
 
-def whole(item: Event) -> Any:
+def item_text(item: Event) -> Any:
     parts = item.get("content") or item.get("summary") or []
     return "".join(part["text"] for part in parts)
 
 
-def careful(stream: list[Event]) -> list[Any]:
+def read_correctly(stream: list[Event]) -> list[Any]:
     """A client without a bug: gathers the deltas of each item."""
     texts: list[str] = []
     for event in stream:
@@ -65,7 +65,7 @@ def drops_the_last_delta(stream: list[Event]) -> list[Any]:
 
 
 def splits_text_on_blank_lines(stream: list[Event]) -> list[Any]:
-    return [text.split("\n\n")[0] for text in careful(stream)]
+    return [text.split("\n\n")[0] for text in read_correctly(stream)]
 
 
 def indexes_content_of_reasoning(stream: list[Event]) -> list[Any]:
@@ -77,7 +77,7 @@ def splits_lines_like_python(stream: list[Event]) -> list[Any]:
     """Reads the bytes by `str.splitlines`, which ends lines where the standard does not."""
     data = b"".join(sse.encode(json.dumps(event), event=event["type"]) for event in stream).decode()
     lines = [line.removeprefix("data: ") for line in data.splitlines() if line.startswith("data: ")]
-    return careful([json.loads(line.encode()) for line in lines])
+    return read_correctly([json.loads(line.encode()) for line in lines])
 
 
 BUGS: list[Client] = [
@@ -89,15 +89,15 @@ BUGS: list[Client] = [
 ]
 
 
-def example_of(client: Client, check: settings = SOON) -> list[Event] | None:
+def find_failing_stream(client: Client, search_settings: settings = SEARCH_SETTINGS) -> list[Event] | None:
     """The smallest stream on which a client shows something else than was said; None where none was found."""
     failed: list[list[Event]] = []
 
-    @check
+    @search_settings
     @given(strategies.streams(statuses=["completed"]))
     def test(stream: list[Event]) -> None:
         try:
-            assert client(stream) == said(stream)
+            assert client(stream) == expected_texts(stream)
         except (AssertionError, LookupError, ValueError):
             failed.append(stream)
             raise AssertionError from None
@@ -112,7 +112,7 @@ def example_of(client: Client, check: settings = SOON) -> list[Event] | None:
 @pytest.mark.parametrize("client", BUGS, ids=lambda client: client.__name__)
 def test_a_planted_bug_is_found_and_shrunk(client: Client) -> None:
     started = time.perf_counter()
-    smallest = example_of(client)
+    smallest = find_failing_stream(client)
     assert smallest is not None
     assert len(smallest) <= 14
     assert time.perf_counter() - started < 10
@@ -120,15 +120,15 @@ def test_a_planted_bug_is_found_and_shrunk(client: Client) -> None:
 
 @pytest.mark.parametrize("number", range(5))
 @pytest.mark.parametrize("client", BUGS, ids=lambda client: client.__name__)
-def test_a_planted_bug_is_found_from_any_start(client: Client, number: int) -> None:
+def test_a_planted_bug_is_found_with_any_seed(client: Client, number: int) -> None:
     found: list[bool] = []
 
     @seed(number)
-    @settings(SOON, derandomize=False, phases=[Phase.generate])
+    @settings(SEARCH_SETTINGS, derandomize=False, phases=[Phase.generate])
     @given(strategies.streams(statuses=["completed"]))
     def test(stream: list[Event]) -> None:
         try:
-            found.append(client(stream) != said(stream))
+            found.append(client(stream) != expected_texts(stream))
         except (LookupError, ValueError):
             found.append(True)
 
@@ -136,14 +136,14 @@ def test_a_planted_bug_is_found_from_any_start(client: Client, number: int) -> N
     assert any(found)
 
 
-def test_a_client_without_a_bug_is_left_alone() -> None:
-    assert example_of(careful) is None
+def test_a_correct_client_passes() -> None:
+    assert find_failing_stream(read_correctly) is None
 
 
-def test_a_bug_in_reading_bytes_is_found() -> None:
+def test_a_client_that_reads_chunks_as_events_is_found() -> None:
     """A client that takes each chunk for whole events."""
 
-    @settings(SOON, phases=[Phase.generate])
+    @settings(SEARCH_SETTINGS, phases=[Phase.generate])
     @given(data=st.data())
     def test(data: st.DataObject) -> None:
         stream = data.draw(strategies.streams())
@@ -159,79 +159,79 @@ def test_a_bug_in_reading_bytes_is_found() -> None:
         test()
 
 
-class Talker:
+class ConversationClient:
     """One conversation by `previous_response_id`."""
 
     def __init__(self, server: MockServer) -> None:
         self.server = server
-        self.previous: str | None = None
+        self.previous_response_id: str | None = None
 
     def ask(self, text: str) -> str:
         headers = {"authorization": f"Bearer {self.server.api_key}"}
-        body = {"model": self.server.model, "input": text, "previous_response_id": self.previous}
+        body = {"model": self.server.model, "input": text, "previous_response_id": self.previous_response_id}
         answer = httpx.post(
             f"{self.server.base_url}/responses", headers=headers, json=body, trust_env=False
         ).json()
-        self.previous = answer["id"]
-        return "".join(map(whole, answer["output"]))
+        self.previous_response_id = answer["id"]
+        return "".join(map(item_text, answer["output"]))
 
 
-def machine_of(server_: MockServer, client: type[Talker], *, shared: bool = False) -> type[Any]:
+def make_machine(server_: MockServer, client: type[ConversationClient], *, shared: bool = False) -> type[Any]:
     class Machine(strategies.ConversationMachine):
         server = server_
 
-        def open(self) -> Talker:
+        def open(self) -> ConversationClient:
             self.one = getattr(self, "one", None) or client(server_)
             return self.one if shared else client(server_)
 
-        def ask(self, conversation: Talker, text: str) -> str:
+        def ask(self, conversation: ConversationClient, text: str) -> str:
             return conversation.ask(text)
 
     return Machine
 
 
-STEPS = settings(max_examples=8, stateful_step_count=8, database=None, deadline=None, derandomize=True)
-MORE = settings(STEPS, max_examples=50, phases=[Phase.generate], report_multiple_bugs=False)
+MACHINE_SETTINGS = settings(max_examples=8, stateful_step_count=8, database=None, deadline=None, derandomize=True)
+SEARCH_MACHINE_SETTINGS = settings(MACHINE_SETTINGS, max_examples=50, phases=[Phase.generate], report_multiple_bugs=False)
 
 
-def test_a_client_with_a_memory_is_left_alone(responses_server: MockServer) -> None:
+def test_a_correct_conversation_client_passes(responses_server: MockServer) -> None:
     asked = []
 
-    class Counted(Talker):
+    class Counted(ConversationClient):
         def ask(self, text: str) -> str:
             asked.append(text)
             return super().ask(text)
 
-    run_state_machine_as_test(machine_of(responses_server, Counted), settings=STEPS)
-    assert len(asked) > STEPS.max_examples
+    run_state_machine_as_test(make_machine(responses_server, Counted), settings=MACHINE_SETTINGS)
+    assert len(asked) > MACHINE_SETTINGS.max_examples
 
 
 def test_a_client_that_mixes_its_conversations_is_found(responses_server: MockServer) -> None:
-    mixing = machine_of(responses_server, Talker, shared=True)
+    mixing = make_machine(responses_server, ConversationClient, shared=True)
     with pytest.raises(AssertionError, match="the request goes on after"):
-        run_state_machine_as_test(mixing, settings=MORE)
+        run_state_machine_as_test(mixing, settings=SEARCH_MACHINE_SETTINGS)
 
 
-def test_a_client_that_forgets_is_found(responses_server: MockServer) -> None:
-    class Forgetful(Talker):
+def test_a_client_that_drops_previous_response_id_is_found(responses_server: MockServer) -> None:
+    class Forgetful(ConversationClient):
         def ask(self, text: str) -> str:
-            self.previous = None
+            self.previous_response_id = None
             return super().ask(text)
 
     with pytest.raises(AssertionError, match="neither previous_response_id nor"):
-        run_state_machine_as_test(machine_of(responses_server, Forgetful), settings=MORE)
+        run_state_machine_as_test(make_machine(responses_server, Forgetful), settings=SEARCH_MACHINE_SETTINGS)
 
 
-def test_a_client_that_shows_something_else_is_found(responses_server: MockServer) -> None:
-    class Shortening(Talker):
+def test_a_client_that_strips_text_is_found(responses_server: MockServer) -> None:
+    class Shortening(ConversationClient):
         def ask(self, text: str) -> str:
             return super().ask(text).strip()
 
     with pytest.raises(AssertionError, match="the client shows"):
-        run_state_machine_as_test(machine_of(responses_server, Shortening), settings=MORE)
+        run_state_machine_as_test(make_machine(responses_server, Shortening), settings=SEARCH_MACHINE_SETTINGS)
 
 
-def test_a_machine_has_to_be_written(responses_server: MockServer) -> None:
+def test_conversation_machine_is_abstract(responses_server: MockServer) -> None:
     class Unwritten(strategies.ConversationMachine):
         server = responses_server
 

@@ -13,13 +13,13 @@ import pytest
 
 from mockserver import assert_client_conforms, client_contract
 from mockserver.errors import ConfigurationError, ContractError
-from tests.testing.clients_for_conformance import Sound
+from tests.testing.clients_for_conformance import CorrectClient
 
-QUICK: dict[str, Any] = {"examples": 4, "seconds": 5.0, "skip": ["stalled"]}
+FEW_CASES: dict[str, Any] = {"examples": 4, "seconds": 5.0, "skip": ["stalled"]}
 
 
-def test_a_sound_client_passes_and_is_told_what_it_can_do() -> None:
-    table = assert_client_conforms(Sound().ask, **QUICK)
+def test_a_correct_client_passes_with_its_capabilities() -> None:
+    table = assert_client_conforms(CorrectClient().ask, **FEW_CASES)
 
     told = {row.name: row.verdict for row in table.rows}
     assert told == {
@@ -34,8 +34,8 @@ def test_a_sound_client_passes_and_is_told_what_it_can_do() -> None:
     assert str(table).splitlines()[0].startswith("text         yes        ")
 
 
-def test_tools_retries_and_cancellation_are_told_of_a_client_that_has_them() -> None:
-    table = assert_client_conforms(Sound(retries=2, tools=True).pieces, **QUICK)
+def test_tools_retries_and_cancellation_are_capabilities() -> None:
+    table = assert_client_conforms(CorrectClient(retries=2, tools=True).stream_text, **FEW_CASES)
 
     assert table["tools"].verdict == "yes"
     assert table["retries"].verdict == "yes"
@@ -44,8 +44,8 @@ def test_tools_retries_and_cancellation_are_told_of_a_client_that_has_them() -> 
         table["flying"]
 
 
-def test_silence_is_a_case_too() -> None:
-    sound = Sound()
+def test_a_client_must_time_out_on_a_stalled_stream() -> None:
+    sound = CorrectClient()
 
     def patient(base_url: str, api_key: str, stream: bool) -> str:
         try:
@@ -55,17 +55,17 @@ def test_silence_is_a_case_too() -> None:
             raise
 
     with pytest.raises(ContractError, match="a server that falls silent is waited for without a limit"):
-        assert_client_conforms(patient, examples=1, seconds=1.5)
+        assert_client_conforms(patient, examples=1, timeout=1.5)
 
 
-class First(Sound):
-    def text(self, response: dict[str, Any]) -> str:
+class FirstItemClient(CorrectClient):
+    def output_text(self, response: dict[str, Any]) -> str:
         return str(response["output"][0]["content"][0]["text"])
 
 
-def test_a_broken_client_is_told_what_broke_and_by_which_stream() -> None:
+def test_a_failing_client_gets_cause_and_smallest_stream() -> None:
     with pytest.raises(ContractError) as failed:
-        assert_client_conforms(First().ask, **QUICK)
+        assert_client_conforms(FirstItemClient().ask, **FEW_CASES)
 
     told = str(failed.value)
     assert "broke: only the first output item is read" in told
@@ -74,8 +74,8 @@ def test_a_broken_client_is_told_what_broke_and_by_which_stream() -> None:
     assert len(failed.value.findings) > 1
 
 
-def test_what_swallows_faults_does_not_conform() -> None:
-    sound = Sound()
+def test_a_client_that_swallows_faults_fails() -> None:
+    sound = CorrectClient()
 
     def careless(base_url: str, api_key: str, stream: bool) -> str:
         try:
@@ -84,47 +84,47 @@ def test_what_swallows_faults_does_not_conform() -> None:
             return ""
 
     with pytest.raises(ContractError) as failed:
-        assert_client_conforms(careless, **QUICK)
+        assert_client_conforms(careless, **FEW_CASES)
 
     assert "swallowed refused" in {finding.failure.kind for finding in failed.value.findings}
     assert "errors       no " in str(failed.value)
 
 
-def test_what_a_client_sends_is_judged() -> None:
+def test_invalid_requests_of_a_client_fail() -> None:
     def wrong(base_url: str, api_key: str, model: str) -> str:
         body = {"model": model, "input": "a", "temperature": 9}
         reply = httpx.post(f"{base_url}/responses", json=body, headers={"authorization": f"Bearer {api_key}"})
         return reply.raise_for_status().text
 
     with pytest.raises(ContractError, match="a request breaks the contract, "):
-        assert_client_conforms(wrong, **QUICK)
+        assert_client_conforms(wrong, **FEW_CASES)
 
 
-def test_asynchronous_clients_are_played_as_well() -> None:
+def test_asynchronous_clients_are_supported() -> None:
     async def ask(base_url: str, api_key: str, stream: bool) -> str:
-        return await asyncio.to_thread(Sound().ask, base_url, api_key, stream=stream)
+        return await asyncio.to_thread(CorrectClient().ask, base_url, api_key, stream=stream)
 
     async def pieces(base_url: str, api_key: str) -> AsyncIterator[str]:
-        yield await asyncio.to_thread(Sound().ask, base_url, api_key, stream=True)
+        yield await asyncio.to_thread(CorrectClient().ask, base_url, api_key, stream=True)
 
-    assert assert_client_conforms(ask, **QUICK)["stream"].verdict == "yes"
-    assert assert_client_conforms(pieces, **QUICK)["text"].verdict == "not tried"
+    assert assert_client_conforms(ask, **FEW_CASES)["stream"].verdict == "yes"
+    assert assert_client_conforms(pieces, **FEW_CASES)["text"].verdict == "not tried"
 
 
-def test_what_is_no_answer_is_told() -> None:
+def test_invalid_arguments_and_results_are_configuration_errors() -> None:
     def bytes_of(base_url: str, api_key: str) -> bytes:
-        return Sound().ask(base_url, api_key).encode()
+        return CorrectClient().ask(base_url, api_key).encode()
 
     with pytest.raises(ConfigurationError, match="the client returned a bytes"):
-        assert_client_conforms(bytes_of, **QUICK)
+        assert_client_conforms(bytes_of, **FEW_CASES)
     with pytest.raises(ConfigurationError, match="skip='fire' is not among failed"):
-        assert_client_conforms(Sound().ask, skip=["fire"])
+        assert_client_conforms(CorrectClient().ask, skip=["fire"])
 
 
-def test_the_decorator_makes_a_test_of_a_client() -> None:
-    @client_contract(**QUICK)
+def test_client_contract_turns_a_client_into_a_test() -> None:
+    @client_contract(**FEW_CASES)
     def test_sound(base_url: str, api_key: str, stream: bool) -> str:
-        return Sound().ask(base_url, api_key, stream=stream)
+        return CorrectClient().ask(base_url, api_key, stream=stream)
 
     made: Any = test_sound
     assert not inspect.signature(made).parameters  # pytest would take them for fixtures
@@ -136,7 +136,7 @@ def test_the_decorator_makes_a_test_of_a_client() -> None:
     }
 
 
-def test_a_decorated_test_fails_and_passes_as_the_client_does() -> None:
+def test_a_decorated_client_fails_or_passes_like_the_client() -> None:
     @client_contract
     def nothing(base_url: str, api_key: str) -> str:
         """Asks nobody."""
@@ -146,6 +146,6 @@ def test_a_decorated_test_fails_and_passes_as_the_client_does() -> None:
     with pytest.raises(ContractError, match="no request came"):
         nothing()
 
-    passing: Any = client_contract(**QUICK)(Sound().ask)
+    passing: Any = client_contract(**FEW_CASES)(CorrectClient().ask)
     passing()
     assert passing.capabilities["text"].verdict == "yes"

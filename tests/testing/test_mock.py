@@ -22,7 +22,7 @@ from mockserver.server.http.uvicorn_runner import bind_socket
 DAY = 86_400
 
 
-def say(server: MockServer, text: str = "hi") -> str:
+def ask_text(server: MockServer, text: str = "hi") -> str:
     return str(ask(server, text).json()["output"][0]["content"][0]["text"])
 
 
@@ -35,31 +35,31 @@ def ask(server: MockServer, text: str = "hi", **more: object) -> httpx.Response:
 def test_replies_are_given_in_order_and_once(responses_server: MockServer) -> None:
     responses_server.reply("one")
     responses_server.reply(Script((Message(("t", "wo")),)))
-    assert [say(responses_server) for _ in range(2)] == ["one", "two"]
+    assert [ask_text(responses_server) for _ in range(2)] == ["one", "two"]
 
 
-def test_each_test_begins_anew(responses_server: MockServer) -> None:
+def test_reset_restores_the_initial_state(responses_server: MockServer) -> None:
     assert len(responses_server.journal) == 0
-    first = say(responses_server)
+    first = ask_text(responses_server)
     responses_server.reply("left over")
     responses_server.reset()
     assert len(responses_server.journal) == 0
-    assert say(responses_server) == first
+    assert ask_text(responses_server) == first
 
 
-def test_the_fixture_has_what_a_client_needs(responses_server: MockServer) -> None:
+def test_the_fixture_has_url_model_and_journal(responses_server: MockServer) -> None:
     assert responses_server.base_url.startswith("http://127.0.0.1:")
-    say(responses_server, "what is asked")
+    ask_text(responses_server, "what is asked")
     assert responses_server.journal.last.json["input"] == "what is asked"
     assert responses_server.journal[0].model == responses_server.model
     assert repr(responses_server) == f"<MockServer qwen-2026-01 {responses_server.base_url}>"
 
 
-def test_two_servers_at_once_do_not_meet() -> None:
+def test_two_servers_are_isolated() -> None:
     with MockServer(seed=1) as one, MockServer(seed=1, rendering="documented") as two:
         one.reply("for one")
-        assert say(two) != "for one"
-        assert say(one) == "for one"
+        assert ask_text(two) != "for one"
+        assert ask_text(one) == "for one"
         assert (len(one.journal), len(two.journal)) == (1, 1)
 
 
@@ -71,7 +71,7 @@ def test_chunks_are_the_events_of_a_stream(responses_server: MockServer) -> None
     assert '"delta":" wor"' in answer.text
 
 
-def test_a_reply_that_can_not_be_given_is_told_at_once(responses_server: MockServer) -> None:
+def test_an_invalid_reply_is_an_error_at_once(responses_server: MockServer) -> None:
     with pytest.raises(ConfigurationError, match="teleport"):
         responses_server.reply(Script((ToolCall("teleport", {}),)))
     with pytest.raises(ConfigurationError, match="failed"):
@@ -84,17 +84,17 @@ def test_a_reply_that_can_not_be_given_is_told_at_once(responses_server: MockSer
         responses_server.reply(1)  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="chunks are texts"):
         responses_server.reply(chunks=[1])  # type: ignore[list-item]
-    assert responses_server.planned == ()
+    assert responses_server.stubs == ()
 
 
-def test_a_call_without_an_id_is_called_otherwise_each_time(responses_server: MockServer) -> None:
+def test_a_call_without_an_id_gets_a_new_one_each_time(responses_server: MockServer) -> None:
     responses_server.reply(Script((FunctionCall("look", "{}"),))).times(2)
     tools = [{"type": "function", "name": "look"}]
     calls = [ask(responses_server, tools=tools).json()["output"][0]["call_id"] for _ in range(2)]
     assert len(set(calls)) == 2
 
 
-def test_the_clock_is_moved_by_the_test(responses_server: MockServer) -> None:
+def test_a_test_can_advance_the_clock(responses_server: MockServer) -> None:
     """An id can be continued for seven days."""
     first = ask(responses_server).json()
     assert first["created_at"] == SteppedClock.START
@@ -110,11 +110,11 @@ def test_the_clock_is_moved_by_the_test(responses_server: MockServer) -> None:
         unseeded.clock.advance(1)
 
 
-def test_it_is_strict_unless_told_otherwise() -> None:
+def test_servers_are_strict_by_default() -> None:
     with MockServer() as strict, MockServer(strict=False) as lenient:
         for server in (strict, lenient):
             server.reply("planned")
-            assert say(server) == "planned"
+            assert ask_text(server) == "planned"
         refusal = ask(strict)
         assert (refusal.status_code, refusal.json()["code"]) == (400, "UnplannedRequest")
         assert strict.journal.last.refusal == "unplanned"
@@ -123,7 +123,7 @@ def test_it_is_strict_unless_told_otherwise() -> None:
         assert ask(strict).status_code == 200
 
 
-def test_settings_are_those_of_the_project_file(tmp_path: Path) -> None:
+def test_settings_have_the_names_of_the_project_file(tmp_path: Path) -> None:
     with MockServer(
         model=["one", "two"], api_key="mine", rendering="documented", exchanges=tmp_path, store_size=1
     ) as server:
@@ -144,18 +144,18 @@ def test_settings_are_those_of_the_project_file(tmp_path: Path) -> None:
         ({"exchanges": "nowhere"}, "there is no folder nowhere"),
     ],
 )
-def test_settings_that_can_not_be_used(settings: dict[str, object], words: str) -> None:
+def test_invalid_settings_are_errors(settings: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         MockServer(**settings)  # type: ignore[arg-type]
 
 
-def test_exchanges_may_be_given_as_values() -> None:
+def test_exchanges_can_be_objects() -> None:
     script = {"script": {"items": [{"type": "message", "text": "mine"}]}}
     with MockServer(exchanges=[Exchange("mine", Match(prompt="hi"), script)]) as server:
-        assert say(server) == "mine"
+        assert ask_text(server) == "mine"
 
 
-def test_it_is_used_from_coroutines_as_well() -> None:
+def test_async_with() -> None:
     async def main() -> str:
         async with MockServer(seed=1) as server, httpx.AsyncClient(trust_env=False) as client:
             server.reply("hello")
@@ -167,7 +167,7 @@ def test_it_is_used_from_coroutines_as_well() -> None:
     assert asyncio.run(main()) == "hello"
 
 
-def test_its_client_needs_nothing_more(responses_server: MockServer) -> None:
+def test_the_httpx_client_is_ready_to_use(responses_server: MockServer) -> None:
     client = responses_server.httpx(headers={"x-mine": "1"})
     responses_server.reply("hello")
     answer = client.post("/responses", json={"model": responses_server.model, "input": "hi"})
@@ -175,7 +175,7 @@ def test_its_client_needs_nothing_more(responses_server: MockServer) -> None:
     assert responses_server.journal.last.headers["x-mine"] == "[redacted]"
 
 
-def test_its_clients_are_closed_with_it() -> None:
+def test_clients_are_closed_with_the_server() -> None:
     with MockServer() as server:
         kept, closed = server.httpx(), server.httpx()
         closed.close()
@@ -183,7 +183,7 @@ def test_its_clients_are_closed_with_it() -> None:
     assert kept.is_closed
 
 
-def test_without_openai_it_says_what_to_install(
+def test_a_missing_openai_package_is_named(
     responses_server: MockServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "openai", None)
@@ -192,7 +192,7 @@ def test_without_openai_it_says_what_to_install(
             make()
 
 
-def test_a_port_in_use_is_told_at_once() -> None:
+def test_a_port_in_use_is_a_start_error() -> None:
     taken = bind_socket("127.0.0.1", 0)
     port = taken.getsockname()[1]
     with pytest.raises(StartError, match=f"can not listen on 127.0.0.1:{port}: Address already in use"):
@@ -202,10 +202,10 @@ def test_a_port_in_use_is_told_at_once() -> None:
         assert f":{port}/" in server.base_url
 
 
-def test_a_server_that_died_says_why_within_a_second() -> None:
+def test_a_crashed_server_reports_the_reason() -> None:
     server = MockServer().start()
-    say(server)
-    kill(server)
+    ask_text(server)
+    crash(server)
     began = time.monotonic()
     with pytest.raises(httpx.HTTPError):
         ask(server)
@@ -216,9 +216,9 @@ def test_a_server_that_died_says_why_within_a_second() -> None:
     server.stop()
 
 
-def kill(server: MockServer) -> None:
+def crash(server: MockServer) -> None:
     """End the server's thread as a defect would."""
-    thread = server._served._server
+    thread = server._server._threaded_server
     assert thread._loop is not None
     thread._loop.call_soon_threadsafe(thread._loop.stop)
     deadline = time.monotonic() + 5
@@ -227,14 +227,14 @@ def kill(server: MockServer) -> None:
         time.sleep(0.001)
 
 
-def test_the_package_gives_its_members_and_nothing_else_by_name() -> None:
+def test_the_package_exports_its_members_lazily() -> None:
     assert all(getattr(mockserver, name) for name in mockserver.__all__)
     assert list(mockserver.__all__) == sorted(mockserver.__all__)
     with pytest.raises(AttributeError, match="no attribute 'Other'"):
         _ = mockserver.Other
 
 
-def test_the_plugin_imports_nothing_but_pytest() -> None:
+def test_the_plugin_imports_only_pytest() -> None:
     program = (
         "import sys, pytest\n"
         "before = set(sys.modules)\n"

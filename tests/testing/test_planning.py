@@ -55,7 +55,7 @@ def text(reply: httpx.Response) -> str:
 
 
 @pytest.mark.parametrize("said", REPLIES)
-def test_a_reply_is_legal(server: MockServer, said: str) -> None:
+def test_every_kind_of_reply_is_valid(server: MockServer, said: str) -> None:
     items, more = REPLIES[said]
     server.reply(*items, **more).times(2)
     request = {"model": server.model, "input": "x", "tools": [FUNCTION]}
@@ -64,7 +64,7 @@ def test_a_reply_is_legal(server: MockServer, said: str) -> None:
     assert errors(check_stream(stream.content, server.profile, {**request, "stream": True})) == []
 
 
-def test_every_tool_of_the_profile_can_be_said_to_have_run(server: MockServer) -> None:
+def test_every_tool_of_the_profile_can_be_replied(server: MockServer) -> None:
     about = load_profile(server.profile)
     for kind in about.tools:
         server.reply(ToolCall(kind, {}), "Done.").times(2)
@@ -72,27 +72,27 @@ def test_every_tool_of_the_profile_can_be_said_to_have_run(server: MockServer) -
         assert ask(server, stream=True).status_code == 200
 
 
-def test_a_reply_that_was_cut_short(server: MockServer) -> None:
+def test_an_incomplete_reply(server: MockServer) -> None:
     server.reply("Once upon a", incomplete=True).times(2)
     reply = ask(server).json()
     assert (reply["status"], reply["incomplete_details"]) == ("incomplete", {"reason": "max_output_tokens"})
     assert "response.incomplete" in ask(server, stream=True).text
 
 
-def test_replies_follow_one_another(server: MockServer) -> None:
+def test_then_and_times(server: MockServer) -> None:
     server.reply("a").times(2).then("b").then("c")
     assert [text(ask(server)) for _ in range(4 - 1)] == ["a", "a", "b"]
     assert text(ask(server)) == "c"
     assert ask(server).status_code == 400
 
 
-def test_a_function_of_the_request(server: MockServer) -> None:
+def test_a_reply_function(server: MockServer) -> None:
     server.reply(lambda request: f"{request.prompt}!" + "?" * request.stream).always()
     assert text(ask(server, "Hi")) == "Hi!"
     assert text(ask(server, "Ho")) == "Ho!"
 
 
-def test_a_function_that_fails_is_told_and_nothing_hangs(server: MockServer) -> None:
+def test_a_failing_reply_function_is_an_error_response(server: MockServer) -> None:
     def broken(request: Any) -> str:
         raise KeyError(request.prompt)
 
@@ -102,7 +102,7 @@ def test_a_function_that_fails_is_told_and_nothing_hangs(server: MockServer) -> 
     assert reply.json()["message"] == "The reply's function broken failed: KeyError: 'Hi'"
 
 
-def rules(profile: str, *subjects: str) -> list[str]:
+def breakable_rules(profile: str, *subjects: str) -> list[str]:
     """Rules that an answer to any request can break."""
     known = {rule for each in subjects for rule in mutants.rules_for(each)}
     kept = (rule for rule in sorted(known) if not rule.startswith("REQ-"))
@@ -110,12 +110,12 @@ def rules(profile: str, *subjects: str) -> list[str]:
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_a_rule_is_broken_by_its_id_and_no_other(server: MockServer, stream: bool) -> None:
+def test_violate_breaks_exactly_the_named_rule(server: MockServer, stream: bool) -> None:
     broken = 0
     about = load_profile(server.profile)
     tool = ToolCall(next(kind for kind, each in about.tools.items() if each.events), {})
     subjects = ("stream", "frames") if stream else ("response", "body")
-    for rule in rules(server.profile, *subjects):
+    for rule in breakable_rules(server.profile, *subjects):
         server.reset()
         call = FunctionCall("get_weather", '{"city":"Paris"}')
         items = (
@@ -140,7 +140,7 @@ def test_a_rule_is_broken_by_its_id_and_no_other(server: MockServer, stream: boo
     assert broken >= (40 if stream else 15)
 
 
-def test_conditions(server: MockServer) -> None:
+def test_matchers(server: MockServer) -> None:
     server.when("Hello").reply("exact")
     server.when("hELLO", ignore_case=True).reply("folded")
     server.when(contains="WEATHER", ignore_case=True).reply("contains")
@@ -167,12 +167,12 @@ def test_conditions(server: MockServer) -> None:
     assert ask(server, "Hello").status_code == 400
 
 
-def test_instructions_are_a_condition(server: MockServer) -> None:
+def test_matching_instructions(server: MockServer) -> None:
     server.when(instructions="pirate").reply("Arr.")
     assert text(ask(server, instructions="Talk like a pirate.")) == "Arr."
 
 
-def test_turns(server: MockServer) -> None:
+def test_matching_turns(server: MockServer) -> None:
     first = server.reply("Hi, Alice.")
     server.when(after=first).reply("Alice.")
     server.when(turn=3).reply("Third.")
@@ -182,14 +182,14 @@ def test_turns(server: MockServer) -> None:
     assert text(ask(server, "x", previous_response_id=two.json()["id"])) == "Third."
 
 
-def test_of_several_that_fit_the_earlier_answers(server: MockServer) -> None:
+def test_the_earliest_matching_stub_replies(server: MockServer) -> None:
     server.when(contains="a").reply("one")
     server.when("ab").reply("two")
     server.reply("any")
     assert [text(ask(server, "ab")) for _ in range(3)] == ["one", "two", "any"]
 
 
-def test_a_miss_names_the_nearest_and_the_line_that_would_answer(server: MockServer) -> None:
+def test_an_unmatched_request_names_near_misses_and_a_fix(server: MockServer) -> None:
     server.when("Hello", stream=True).reply("one")
     server.when("Helo").reply("two", name="greeting")
     message = ask(server, "Hello!").json()["message"]
@@ -213,7 +213,7 @@ def test_a_miss_names_the_nearest_and_the_line_that_would_answer(server: MockSer
         ((str.upper, "x"), {}, "planned alone"),
     ],
 )
-def test_what_can_not_be_planned_is_told_at_once(
+def test_an_invalid_stub_is_an_error_at_once(
     server: MockServer, said: Any, more: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=words):
@@ -224,10 +224,10 @@ def test_what_can_not_be_planned_is_told_at_once(
         server.when(turn=True)
     with pytest.raises(ConfigurationError, match="there is no 'wether'"):
         server.when(wether=1)  # type: ignore[call-arg]
-    assert len(server.planned) == 0
+    assert len(server.stubs) == 0
 
 
-def test_what_was_asked_can_be_asserted(server: MockServer) -> None:
+def test_assert_requested(server: MockServer) -> None:
     server.reply("Hi!").times(2)
     ask(server, "Hello Alice", stream=True)
     ask(server, "Hello Bob")
@@ -245,7 +245,7 @@ def test_what_was_asked_can_be_asserted(server: MockServer) -> None:
     assert server.journal.last.exchange == "stub-1"
 
 
-def test_the_same_in_python_and_in_a_file_gives_the_same_bytes(tmp_path: Any) -> None:
+def test_a_stub_and_an_exchange_file_give_the_same_bytes(tmp_path: Any) -> None:
     delivery: Any = {"fault": "doubled-event,after=2", "chunking": "bytes:11", "pace": "fixed:0.1"}
     file = {
         "format": 1,

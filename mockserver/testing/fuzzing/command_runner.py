@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mockserver.contract.formatting import escape_unprintable
-from mockserver.testing.children import Children, Ended, client_environment
+from mockserver.testing.children import ClientProcesses, ProcessResult, client_environment
 from mockserver.testing.fuzzing.case_plan import CasePlan
 from mockserver.testing.fuzzing.case_server import CaseServer
 from mockserver.testing.fuzzing.outcomes import Outcome
@@ -31,7 +31,7 @@ class CommandRunner:
 
     command: Sequence[str]
     server: CaseServer
-    children: Children
+    processes: ClientProcesses
     timeout: float
     """Seconds that a command may take."""
     checks_text: bool = False
@@ -51,31 +51,31 @@ class CommandRunner:
                 MOCKSERVER_CASE=plan.id,
                 MOCKSERVER_TIMEOUT=f"{self.timeout:g}",
             )
-            ended = self.children.run(self.command, environment, limit)
+            ended = self.processes.run(self.command, environment, limit)
             received = tuple(case.requests)
         return Outcome(
             received,
-            finished=ended.status is not None,
-            accepted=ended.status == 0,
+            finished=ended.exit_status is not None,
+            accepted=ended.exit_status == 0,
             text=_printed_text(plan, ended) if self.checks_text else None,
             end_reason=_end_reason(ended),
             stderr_tail=redact(
                 "\n".join(ended.stderr.decode(errors="replace").splitlines()[-_STDERR_LINES:]),
                 [self.server.api_key],
             ),
-            duration=ended.seconds,
+            duration=ended.duration,
         )
 
 
-def _printed_text(plan: CasePlan, ended: Ended) -> str:
+def _printed_text(plan: CasePlan, ended: ProcessResult) -> str:
     """Standard output without the line break that ends it, where the text itself has none there."""
     text = ended.stdout.decode(errors="replace")
     return text if text == plan.expected_text else text.removesuffix("\n")
 
 
-def _end_reason(ended: Ended) -> str:
-    if ended.status is None:
-        return f"killed after {ended.seconds:.1f} s"
-    if ended.status < 0:
-        return f"ended by signal {-ended.status}"
-    return escape_unprintable(f"exit status {ended.status}")
+def _end_reason(ended: ProcessResult) -> str:
+    if ended.exit_status is None:
+        return f"killed after {ended.duration:.1f} s"
+    if ended.exit_status < 0:
+        return f"ended by signal {-ended.exit_status}"
+    return escape_unprintable(f"exit status {ended.exit_status}")

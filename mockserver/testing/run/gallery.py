@@ -22,48 +22,48 @@ from mockserver.reports.model import (
 from mockserver.reports.page import render_page
 from mockserver.reports.report_exchanges import RawExchange, exchange_from_raw
 from mockserver.server.state.journal import Entry
-from mockserver.testing.run.summary import outcome_of
-from mockserver.testing.run.verdicts import of_request
+from mockserver.testing.run.summary import outcome_name
+from mockserver.testing.run.verdicts import findings_for_request
 from mockserver.wire.redaction import redact
 
-__all__ = ["Gallery", "Kept"]
+__all__ = ["HtmlReport", "ExchangeLog"]
 
 #: Requests of one test that are shown, the first; of those with findings as many again.
-_OF_A_TEST = 50
+_MAX_PER_TEST = 50
 #: Exchanges of a run that are shown.
-_OF_A_RUN = 2_000
+_MAX_PER_RUN = 2_000
 
 
-class Kept:
+class ExchangeLog:
     """The requests of one test, with their answers."""
 
     def __init__(self) -> None:
         self._entries: list[tuple[str, Entry]] = []
-        self._found = 0
+        self._extra_with_findings = 0
         self._lock = Lock()  # the server's thread tells what leaves, the test's thread asks
 
     def add(self, profile: str, entry: Entry) -> None:
         """Take an entry of a journal, unless there are too many."""
         with self._lock:
-            if len(self._entries) - self._found < _OF_A_TEST:
+            if len(self._entries) - self._extra_with_findings < _MAX_PER_TEST:
                 self._entries.append((profile, entry))
-            elif self._found < _OF_A_TEST and (of_request(entry) or entry.reply_findings):
-                self._found += 1
+            elif self._extra_with_findings < _MAX_PER_TEST and (findings_for_request(entry) or entry.reply_findings):
+                self._extra_with_findings += 1
                 self._entries.append((profile, entry))
 
-    def texts(self, test: str, allowed: Iterable[str]) -> list[str]:
+    def take_exchanges_json(self, test_id: str, allowed_rules: Iterable[str]) -> list[str]:
         """The exchanges, packed and without keys."""
-        about = tuple(("the test allows", each) for each in sorted(allowed))
+        about = tuple(("the test allows", each) for each in sorted(allowed_rules))
         with self._lock:
-            entries, self._entries, self._found = self._entries, [], 0
+            entries, self._entries, self._extra_with_findings = self._entries, [], 0
         return [
-            exchange_to_json(_exchange(test, number, *each, about))
+            exchange_to_json(_report_exchange(test_id, number, *each, about))
             for number, each in enumerate(entries, start=1)
         ]
 
 
-def _exchange(
-    test: str, number: int, profile: str, entry: Entry, about: tuple[tuple[str, str], ...]
+def _report_exchange(
+    test_id: str, number: int, profile: str, entry: Entry, details: tuple[tuple[str, str], ...]
 ) -> ReportExchange:
     told = [("answered by", entry.exchange or ""), ("the server says", entry.detail)]
     told.append(
@@ -80,15 +80,15 @@ def _exchange(
             request_body=entry.body,
             chunks=tuple((None, piece) for piece in entry.reply),
             reply_findings=entry.reply_findings,
-            request_findings=tuple(of_request(entry)),
+            request_findings=tuple(findings_for_request(entry)),
             secrets=entry.secrets,
-            group=test,
-            details=(*about, *((what, value) for what, value in told if value)),
+            group=test_id,
+            details=(*details, *((what, value) for what, value in told if value)),
         )
     )
 
 
-class Gallery:
+class HtmlReport:
     """The exchanges of all tests; each adds its own by its report, from whatever process it ran in."""
 
     def __init__(self) -> None:
@@ -97,7 +97,7 @@ class Gallery:
     def add(self, report: pytest.TestReport) -> None:
         """Take a test's exchanges; of one that is run again the last count."""
         requests = getattr(report, "responses", {}).get("requests", 0)
-        self._tests[report.nodeid] = outcome_of(report), requests, getattr(report, "responses_shown", [])
+        self._tests[report.nodeid] = outcome_name(report), requests, getattr(report, "responses_shown", [])
 
     def write(self, file: Path, *, complete: bool) -> None:
         """Write the page; OSError. `complete`: whether the run came to its end."""
@@ -106,7 +106,7 @@ class Gallery:
 
     def _page(self, *, complete: bool) -> ReportPage:
         outcomes = Counter(outcome for outcome, *_ in self._tests.values())
-        shown = self._shown()
+        shown = self._select_exchanges()
         every = sum(requests for _, requests, _ in self._tests.values())
         facts = [("tests that asked a server", f"{len(self._tests):,}")]
         if not complete:
@@ -126,15 +126,15 @@ class Gallery:
             tables=tuple(self._tables(shown)),
         )
 
-    def _shown(self) -> list[ReportExchange]:
+    def _select_exchanges(self) -> list[ReportExchange]:
         """As many as there is room for: those of failed tests first, else by the tests' ids."""
         order = sorted(self._tests, key=lambda name: (self._tests[name][0] != "failed", name))
         texts = [text for name in order for text in self._tests[name][2]]
-        return [exchange_from_json(text) for text in texts[:_OF_A_RUN]]
+        return [exchange_from_json(text) for text in texts[:_MAX_PER_RUN]]
 
-    def _tables(self, shown: Iterable[ReportExchange]) -> Iterator[Table]:
+    def _tables(self, exchanges: Iterable[ReportExchange]) -> Iterator[Table]:
         found: Counter[str] = Counter()
-        for each in shown:
+        for each in exchanges:
             found[each.group] += len(each.findings)
         rows = [
             (redact(name), outcome, f"{requests:,}", f"{found[name]:,}")

@@ -9,35 +9,35 @@ from typing import Any, NoReturn
 import pytest
 
 __all__ = [
-    "MARKER",
-    "RECORDINGS",
+    "MARKER_DESCRIPTION",
+    "RECORDINGS_FOLDER",
     "RECORD_MODES",
     "add_options",
-    "chosen",
-    "given",
+    "option_value",
+    "command_line_value",
     "is_live",
-    "marked",
-    "report_file",
-    "require_endpoint",
-    "skip_live",
-    "switched",
+    "marker_arguments",
+    "report_path",
+    "require_endpoint_for_recording",
+    "skip_when_live",
+    "boolean_option",
 ]
 
-MARKER = (
+MARKER_DESCRIPTION = (
     "responses(profile=None, rendering=None, exchanges=None, strict=None, allow=[], recorded=None): "
     "how the servers of this test behave, and what its requests may break (ids of rules, or 'unplanned', "
     "'unused', 'refused', 'drifted'); recorded=True: it needs recordings, False: it has none."
 )
 
-_MARKED = ("profile", "rendering", "exchanges", "strict", "allow", "recorded")
+_MARKER_ARGUMENTS = ("profile", "rendering", "exchanges", "strict", "allow", "recorded")
 
 #: What `--responses-record-mode` can be, as in vcrpy and pytest-recording, and one more.
 RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite", "verify")
 
 #: The folder beside a test's module that its recordings are in.
-RECORDINGS = "recordings"
+RECORDINGS_FOLDER = "recordings"
 
-_TRUTH = {"true": True, "false": False}
+_BOOLEANS = {"true": True, "false": False}
 
 # name -> (help, metavar, choices, default)
 _OPTIONS: Mapping[str, tuple[str, str | None, tuple[str, ...] | None, str]] = {
@@ -47,7 +47,7 @@ _OPTIONS: Mapping[str, tuple[str, str | None, tuple[str, ...] | None, str]] = {
     "strict": (
         "Whether a test that planned a reply fails for a request that it planned none for (true).",
         None,
-        tuple(_TRUTH),
+        tuple(_BOOLEANS),
         "true",
     ),
     "unused": (
@@ -87,11 +87,11 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("responses_live", "As --responses-live.", type="bool", default=False)
     for name, (about, metavar, choices, _) in _OPTIONS.items():
         shown: dict[str, Any] = {"choices": choices} if choices else {"metavar": metavar}
-        group.addoption(f"--responses-{name}", dest=_twin(name), default=None, help=about, **shown)
-        parser.addini(_twin(name), f"As --responses-{name}.", default="")
+        group.addoption(f"--responses-{name}", dest=_ini_name(name), default=None, help=about, **shown)
+        parser.addini(_ini_name(name), f"As --responses-{name}.", default="")
 
 
-def _twin(name: str) -> str:
+def _ini_name(name: str) -> str:
     """The name in pytest's ini file."""
     return f"responses_{name.replace('-', '_')}"
 
@@ -101,9 +101,9 @@ def is_live(config: pytest.Config) -> bool:
     return bool(config.getoption("responses_live") or config.getini("responses_live"))
 
 
-def require_endpoint(config: pytest.Config) -> None:
+def require_endpoint_for_recording(config: pytest.Config) -> None:
     """UsageError where recordings are to be made or compared, and no endpoint is named for it."""
-    mode = chosen(config, "record-mode")
+    mode = option_value(config, "record-mode")
     if mode not in ("none", "once") and not is_live(config):
         raise pytest.UsageError(
             f"--responses-record-mode={mode} asks an endpoint: "
@@ -111,34 +111,34 @@ def require_endpoint(config: pytest.Config) -> None:
         )
 
 
-def given(config: pytest.Config, name: str) -> str:
+def command_line_value(config: pytest.Config, name: str) -> str:
     """What the command line says; empty: nothing."""
-    return str(config.getoption(_twin(name)) or "")
+    return str(config.getoption(_ini_name(name)) or "")
 
 
-def chosen(config: pytest.Config, name: str) -> str:
+def option_value(config: pytest.Config, name: str) -> str:
     """What the command line says, else the ini file, else the default; UsageError for what is no choice."""
     _, _, choices, default = _OPTIONS[name]
-    value = given(config, name) or str(config.getini(_twin(name))) or default
+    value = command_line_value(config, name) or str(config.getini(_ini_name(name))) or default
     if choices and value not in choices:
         raise pytest.UsageError(f"responses_{name} is {value!r}; it can be: {', '.join(choices)}")
     return value
 
 
-def switched(config: pytest.Config, name: str) -> bool:
+def boolean_option(config: pytest.Config, name: str) -> bool:
     """A choice between true and false."""
-    return _TRUTH[chosen(config, name)]
+    return _BOOLEANS[option_value(config, name)]
 
 
-def report_file(config: pytest.Config, name: str = "report") -> Path | None:
+def report_path(config: pytest.Config, name: str = "report") -> Path | None:
     """Where a report goes: below the folder pytest was started in; by the ini file, below the root."""
-    if told := given(config, name):
+    if told := command_line_value(config, name):
         return config.invocation_params.dir / told
-    told = chosen(config, name)
+    told = option_value(config, name)
     return config.rootpath / told if told else None
 
 
-def marked(item: pytest.Item) -> dict[str, Any]:
+def marker_arguments(item: pytest.Item) -> dict[str, Any]:
     """Arguments of an item's markers, the closest first; what they allow is added up. UsageError."""
     merged: dict[str, Any] = {}
     allowed: list[str] = []
@@ -146,8 +146,8 @@ def marked(item: pytest.Item) -> dict[str, Any]:
         if mark.args:
             raise pytest.UsageError(f"{item.nodeid}: the marker responses takes its arguments by name")
         for name, value in mark.kwargs.items():
-            if name not in _MARKED:
-                known = ", ".join(_MARKED)
+            if name not in _MARKER_ARGUMENTS:
+                known = ", ".join(_MARKER_ARGUMENTS)
                 raise pytest.UsageError(
                     f"{item.nodeid}: the marker responses has no argument {name!r}; it has: {known}"
                 )
@@ -158,6 +158,6 @@ def marked(item: pytest.Item) -> dict[str, Any]:
     return {**merged, "allow": allowed} if merged or allowed else {}
 
 
-def skip_live(what: str) -> NoReturn:
+def skip_when_live(reason: str) -> NoReturn:
     """Skip the test that runs: what it does is the mock's alone."""
-    pytest.skip(f"not against a live endpoint: {what}")
+    pytest.skip(f"not against a live endpoint: {reason}")

@@ -36,17 +36,17 @@ from mockserver.recordings.replay import (
 from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.state.sessions import open_session
 from mockserver.settings import load_project_settings
-from mockserver.testing.serving import API_KEY, GRACE_SECONDS, Served
+from mockserver.testing.serving import DEFAULT_API_KEY, GRACE_SECONDS, LocalServer
 from mockserver.wire import json
 
 if TYPE_CHECKING:
-    from mockserver.testing.run.live import LivePlan
+    from mockserver.testing.run.live import LiveSettings
 
-__all__ = ["Played", "Tape", "Tapes", "breaking", "kept"]
+__all__ = ["ReplayServer", "Recording", "RecordingLibrary", "breaking_changes", "save_recording"]
 
 
 @dataclass
-class Tape:
+class Recording:
     """What was recorded for a test, and what is recorded now; takes what passes a relay, and plays."""
 
     file: Path
@@ -54,35 +54,35 @@ class Tape:
     upstream: str = ""
     profile: str = DEFAULT_PROFILE
     masks: tuple[str, ...] = ()
-    known: tuple[Exchange, ...] = ()
-    taken: dict[int, dict[str, Any]] = field(default_factory=dict)
+    exchanges: tuple[Exchange, ...] = ()
+    new_exchanges: dict[int, dict[str, Any]] = field(default_factory=dict)
     """What was recorded, by the order in which it was asked."""
 
     def __post_init__(self) -> None:
-        self.deck = PlaybackQueue(self.known, once=True)
-        self._tickets: dict[PassThroughExchange, tuple[int, PendingRecording]] = {}
-        self._numbers = Counter(each.name.rpartition("-")[0] for each in self.known)
-        self._came = 0
-        self.trouble = ""
+        self.queue = PlaybackQueue(self.exchanges, once=True)
+        self._pending: dict[PassThroughExchange, tuple[int, PendingRecording]] = {}
+        self._name_counts = Counter(each.name.rpartition("-")[0] for each in self.exchanges)
+        self._request_count = 0
+        self.error = ""
         """Why a request was not recorded."""
 
     @property
-    def plays(self) -> bool:
+    def is_replay_only(self) -> bool:
         """Whether the recordings alone answer."""
-        return self.mode == "none" or (self.mode == "once" and bool(self.known))
+        return self.mode == "none" or (self.mode == "once" and bool(self.exchanges))
 
     @property
     def model(self) -> str | None:
         """The model that was asked when it was recorded."""
-        models = (each.request.get("model") for each in self.known if each.request)
+        models = (each.request.get("model") for each in self.exchanges if each.request)
         return next((each for each in models if isinstance(each, str)), None)
 
     async def play(self, pass_through: PassThroughExchange, receive: Receive) -> bool:
         """Answer with a recording, where the mode says so and there is one."""
         if self.mode != "new_episodes":
             return False
-        exchange = self.deck.take(
-            self.deck.canonicalize(pass_through.scope["method"], pass_through.path, pass_through.request_body)
+        exchange = self.queue.take(
+            self.queue.canonicalize(pass_through.scope["method"], pass_through.path, pass_through.request_body)
         )
         if exchange is None:
             return False
@@ -93,44 +93,44 @@ class Tape:
     def on_request(self, pass_through: PassThroughExchange) -> None:
         """A request goes on to the endpoint."""
         ticket = pending_recording(pass_through, self.masks, 0)
-        self._came += 1
-        self._numbers[ticket.stem] += 1
-        number = self._numbers[ticket.stem]
-        self._tickets[pass_through] = self._came, replace(ticket, number=number)
+        self._request_count += 1
+        self._name_counts[ticket.stem] += 1
+        number = self._name_counts[ticket.stem]
+        self._pending[pass_through] = self._request_count, replace(ticket, number=number)
 
     def on_complete(self, pass_through: PassThroughExchange) -> None:
         """It was answered, or was not."""
-        if pass_through not in self._tickets:
+        if pass_through not in self._pending:
             return
-        place, ticket = self._tickets.pop(pass_through)
+        place, ticket = self._pending.pop(pass_through)
         if unrecorded_reason(pass_through):
             return
         try:
-            self.taken[place] = build_exchange(pass_through, ticket, self.upstream, self.profile)
+            self.new_exchanges[place] = build_exchange(pass_through, ticket, self.upstream, self.profile)
         except InvalidExchange as error:
-            self.trouble = f"a request can not be recorded: {error.reason}"
+            self.error = f"a request can not be recorded: {error.reason}"
 
     @property
-    def _fresh(self) -> list[dict[str, Any]]:
-        return [self.taken[place] for place in sorted(self.taken)]
+    def _new_exchanges_in_order(self) -> list[dict[str, Any]]:
+        return [self.new_exchanges[place] for place in sorted(self.new_exchanges)]
 
     def changes(self) -> list[Change]:
         """What the endpoint says now otherwise than it was recorded."""
-        fresh = [parse_exchange(json.dumps(each), each["name"]) for each in self._fresh]
-        return changes_in_pairs(pair_recordings_in_order(self.known, fresh))
+        fresh = [parse_exchange(json.dumps(each), each["name"]) for each in self._new_exchanges_in_order]
+        return changes_in_pairs(pair_recordings_in_order(self.exchanges, fresh))
 
-    def keep(self) -> int:
+    def save(self) -> int:
         """Write what the mode says is to be kept; how many recordings are new. OSError."""
-        fresh = self._fresh
+        fresh = self._new_exchanges_in_order
         if self.mode == "rewrite" and not fresh:
             self.file.unlink(missing_ok=True)
         if self.mode in ("none", "verify") or not fresh:
             return 0
-        kept = [] if self.mode == "rewrite" else self._as_they_were(fresh)
+        kept = [] if self.mode == "rewrite" else self._retained_exchanges(fresh)
         recording_folder.replace_file(self.file, [*kept, *fresh])
         return len(fresh)
 
-    def _as_they_were(self, fresh: Sequence[Mapping[str, Any]]) -> list[Any]:
+    def _retained_exchanges(self, new_exchanges: Sequence[Mapping[str, Any]]) -> list[Any]:
         """The recordings that stay: with `all`, those of requests that were not made this time."""
         if not self.file.exists():
             return []
@@ -138,84 +138,84 @@ class Tape:
         held = value if isinstance(value, list) else [value]
         if self.mode != "all":
             return held
-        made = {request_of(parse_exchange(json.dumps(each), each["name"])).digest for each in fresh}
-        stay = {each.name for each in self.known if request_of(each).digest not in made}
+        made = {request_of(parse_exchange(json.dumps(each), each["name"])).digest for each in new_exchanges}
+        stay = {each.name for each in self.exchanges if request_of(each).digest not in made}
         return [each for each in held if each["name"] in stay]
 
 
-class Played:
+class ReplayServer:
     """A server that plays tapes of one profile, one after another."""
 
     def __init__(self, profile: str) -> None:
         self._session = open_session("recorded", profile=profile)
-        self._playback = RecordingPlayer(PlaybackQueue(()))
+        self._player = RecordingPlayer(PlaybackQueue(()))
         about = self._session.profile
-        app = ReplayApp(self._playback, about, client_base_paths((), about), self._session.journal)
+        app = ReplayApp(self._player, about, client_base_paths((), about), self._session.journal)
         server = ThreadedServer(app, grace_seconds=GRACE_SECONDS)
-        self.served = Served(self._session, server, api_key=API_KEY, model=(*about.models, "")[0])
+        self.local_server = LocalServer(self._session, server, api_key=DEFAULT_API_KEY, model=(*about.models, "")[0])
 
-    def use(self, tape: Tape) -> Served:
+    def load(self, recording: Recording) -> LocalServer:
         """The server with a tape in it."""
-        self._playback.queue = tape.deck
-        self.served.model = tape.model or self.served.model
-        return self.served
+        self._player.queue = recording.queue
+        self.local_server.model = recording.model or self.local_server.model
+        return self.local_server
 
 
-class Tapes:
+class RecordingLibrary:
     """The tapes of a run's tests."""
 
-    def __init__(self, config: pytest.Config, mode: str, plan: LivePlan | None) -> None:
+    def __init__(self, config: pytest.Config, mode: str, live_settings: LiveSettings | None) -> None:
         self._mode = mode
-        self._plan = plan
-        self._played: dict[str, Played] = {}
+        self._live_settings = live_settings
+        self._replay_servers: dict[str, ReplayServer] = {}
         try:
             self._masks = tuple(map(parse_mask, load_project_settings(config.rootpath).get("mask", ())))
         except ConfigurationError as error:
             raise pytest.UsageError(str(error)) from None
 
-    def begin(self, file: Path, *, needed: bool) -> Tape | None:
+    def open_recording(self, file: Path, *, required: bool) -> Recording | None:
         """The tape of a test; None where it has none and makes none.
 
         ConfigurationError where it lacks what it needs, InvalidExchange where that can not be read.
         """
         there = file.exists()
-        if needed and not there and (self._mode in ("none", "verify") or self._plan is None):
+        if required and not there and (self._mode in ("none", "verify") or self._live_settings is None):
             raise ConfigurationError(
                 f"{file} is not there: --responses-live and --responses-record-mode=once record it"
             )
-        if not there and self._plan is None:
+        if not there and self._live_settings is None:
             return None
         known = recording_folder.load_recordings(file) if there else ()
-        mode = self._mode if self._plan is not None else "none"
-        if self._plan is None:
-            return Tape(file, mode, known=known, profile=_profile_of(known))
-        return Tape(file, mode, self._plan.origin.base_url, self._plan.profile, self._masks, known)
+        mode = self._mode if self._live_settings is not None else "none"
+        if self._live_settings is None:
+            return Recording(file, mode, exchanges=known, profile=_recorded_profile(known))
+        return Recording(file, mode, self._live_settings.endpoint.base_url, self._live_settings.profile, self._masks, known)
 
-    def serving(self, tape: Tape) -> Served:
+    def replay_server(self, recording: Recording) -> LocalServer:
         """The server that plays a tape."""
-        name = _profile_of(tape.known)
-        if name not in self._played or not self._played[name].served.alive:
-            self._played[name] = Played(name)
-            self._played[name].served.start()
-        return self._played[name].use(tape)
+        name = _recorded_profile(recording.exchanges)
+        if name not in self._replay_servers or not self._replay_servers[name].local_server.is_running:
+            self._replay_servers[name] = ReplayServer(name)
+            self._replay_servers[name].local_server.start()
+        return self._replay_servers[name].load(recording)
 
     @property
-    def served(self) -> list[Served]:
+    def servers(self) -> list[LocalServer]:
         """The servers that have been started."""
-        return [each.served for each in self._played.values()]
+        return [each.local_server for each in self._replay_servers.values()]
 
     def stop(self) -> None:
         """Stop them."""
-        while self._played:
-            self._played.popitem()[1].served.stop()
+        while self._replay_servers:
+            self._replay_servers.popitem()[1].local_server.stop()
 
 
-def _profile_of(known: Sequence[Exchange]) -> str:
-    name = next((each.profile for each in known if each.profile), DEFAULT_PROFILE)
+def _recorded_profile(exchanges: Sequence[Exchange]) -> str:
+    name = next((each.profile for each in exchanges if each.profile), DEFAULT_PROFILE)
     return load_profile(name).name
 
 
-def breaking(changes: Sequence[Change]) -> list[tuple[str, str, str, str]]:
+def breaking_changes(changes: Sequence[Change]) -> list[tuple[str, str, str, str]]:
     """Those that a test fails for, in words: (place, message, before, after)."""
     return [
         (each.location, f"{each.message} ({each.kind})", each.before, each.after)
@@ -224,11 +224,11 @@ def breaking(changes: Sequence[Change]) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def kept(tape: Tape) -> tuple[int, str]:
+def save_recording(recording: Recording) -> tuple[int, str]:
     """(recordings that were written, why none could be)."""
-    if tape.trouble:
-        return 0, tape.trouble
+    if recording.error:
+        return 0, recording.error
     try:
-        return tape.keep(), ""
+        return recording.save(), ""
     except (OSError, MockServerError) as error:
-        return 0, f"{tape.file} can not be written: {error}"
+        return 0, f"{recording.file} can not be written: {error}"

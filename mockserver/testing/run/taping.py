@@ -15,126 +15,126 @@ from mockserver.testing.run import options
 from mockserver.testing.run.places import recording_file
 
 if TYPE_CHECKING:
-    from mockserver.testing.run.live import LivePlan
-    from mockserver.testing.run.tapes import Tape, Tapes
-    from mockserver.testing.run.verdicts import Watch
-    from mockserver.testing.serving import Served
+    from mockserver.testing.run.live import LiveSettings
+    from mockserver.testing.run.tapes import Recording, RecordingLibrary
+    from mockserver.testing.run.verdicts import FindingCollector
+    from mockserver.testing.serving import LocalServer
 
-__all__ = ["Taped", "Taping"]
+__all__ = ["RecordingResult", "RecordingManager"]
 
 
 @dataclass(frozen=True)
-class Taped:
+class RecordingResult:
     """What came of a test's recordings."""
 
-    data: dict[str, Any] = field(default_factory=dict)
+    report_data: dict[str, Any] = field(default_factory=dict)
     """For the report."""
-    told: str = ""
+    notes: str = ""
     """For its section."""
-    trouble: str = ""
+    error: str = ""
     """Why the recordings could not be written."""
 
 
-class Taping:
+class RecordingManager:
     """The tape of the test that runs."""
 
-    def __init__(self, config: pytest.Config, plan: LivePlan | None) -> None:
+    def __init__(self, config: pytest.Config, live_settings: LiveSettings | None) -> None:
         self._config = config
-        self._mode = options.chosen(config, "record-mode")
-        self._plan = plan
-        self._tapes: Tapes | None = None
-        self.tape: Tape | None = None
-        self.trouble = ""
+        self._mode = options.option_value(config, "record-mode")
+        self._live_settings = live_settings
+        self._library: RecordingLibrary | None = None
+        self.recording: Recording | None = None
+        self.error = ""
         """Why the test that runs can not have its recordings: it fails of that, and no other does."""
 
     @property
-    def is_playing(self) -> bool:
+    def is_replaying(self) -> bool:
         """Whether recordings alone answer the test."""
-        return self.tape is not None and self.tape.plays
+        return self.recording is not None and self.recording.is_replay_only
 
-    def begin(self, item: pytest.Item) -> None:
+    def begin_test(self, item: pytest.Item) -> None:
         """Take up the tape of a test, if it has one or makes one."""
-        self.tape, self.trouble = None, ""
-        wanted = options.marked(item).get("recorded")
+        self.recording, self.error = None, ""
+        wanted = options.marker_arguments(item).get("recorded")
         if wanted is False or "responses_server" not in getattr(item, "fixturenames", ()):
             return
         file = recording_file(item)
-        if self._plan is None and not wanted and not file.exists():
+        if self._live_settings is None and not wanted and not file.exists():
             return
-        if self._plan is not None and self._mode == "none":
+        if self._live_settings is not None and self._mode == "none":
             return  # the endpoint answers, and nothing is kept
         try:
-            self.tape = self._loaded().begin(file, needed=wanted is True)
+            self.recording = self._load_library().open_recording(file, required=wanted is True)
         except MockServerError as error:
-            self.trouble = str(error)
+            self.error = str(error)
 
-    def _loaded(self) -> Tapes:
-        if self._tapes is None:
-            from mockserver.testing.run.tapes import Tapes
+    def _load_library(self) -> RecordingLibrary:
+        if self._library is None:
+            from mockserver.testing.run.tapes import RecordingLibrary
 
-            self._tapes = Tapes(self._config, self._mode, self._plan)
-        return self._tapes
+            self._library = RecordingLibrary(self._config, self._mode, self._live_settings)
+        return self._library
 
-    def playing(self) -> Served | None:
+    def replay_server(self) -> LocalServer | None:
         """The server that plays the test's recordings; None where something else answers."""
-        if self.tape is None or not self.tape.plays:
+        if self.recording is None or not self.recording.is_replay_only:
             return None
-        return self._loaded().serving(self.tape)
+        return self._load_library().replay_server(self.recording)
 
-    def bar(self, what: str) -> NoReturn:
+    def forbid_scripting(self, action: str) -> NoReturn:
         """Fail a test that wants of a recording what only the mock can do."""
-        file = self.tape.file if self.tape is not None else ""
-        pytest.fail(f"{what}, and its recordings are played: {file}; delete the one or the other")
+        file = self.recording.file if self.recording is not None else ""
+        pytest.fail(f"{action}, and its recordings are played: {file}; delete the one or the other")
 
     @property
-    def served(self) -> list[Served]:
+    def servers(self) -> list[LocalServer]:
         """The servers that play."""
-        return self._tapes.served if self._tapes is not None else []
+        return self._library.servers if self._library is not None else []
 
-    def again(self) -> None:
+    def rewind(self) -> None:
         """Play from the start: one more example of a property."""
-        if self.tape is not None:
-            self.tape.deck.reset()
+        if self.recording is not None:
+            self.recording.queue.reset()
 
-    def end(self, watch: Watch, *, passed: bool) -> Taped:
+    def end_test(self, collector: FindingCollector, *, passed: bool) -> RecordingResult:
         """What came of the test's recordings; those that it made are written if it has passed."""
-        tape = self.tape
+        tape = self.recording
         if tape is None:
-            return Taped()
-        from mockserver.testing.run.tapes import breaking, kept
+            return RecordingResult()
+        from mockserver.testing.run.tapes import breaking_changes, save_recording
 
         changes = tape.changes() if tape.mode == "verify" and passed else []
-        watch.note_drift(breaking(changes))
-        whole = passed and not watch.is_broken
-        written, trouble = kept(tape) if whole else (0, "")
+        collector.add_drift(breaking_changes(changes))
+        whole = passed and not collector.has_violations
+        written, trouble = save_recording(tape) if whole else (0, "")
         told = [f"recordings: {tape.file}"]
-        if not whole and tape.taken and tape.mode != "verify":
+        if not whole and tape.new_exchanges and tape.mode != "verify":
             told.append("the test failed: its recordings are left as they were")
         told += [
             f"{each.severity} {each.kind} {each.location}: {each.before} -> {each.after}" for each in changes
         ]
         data = {
-            "file": _below(self._config, tape),
-            "played": len(tape.known) - len(tape.deck.unplayed) if tape.mode in _PLAYING else 0,
+            "file": _relative_path(self._config, tape),
+            "played": len(tape.exchanges) - len(tape.queue.unplayed) if tape.mode in _REPLAY_MODES else 0,
             "written": written,
-            "unplayed": [each.name for each in tape.deck.unplayed] if tape.plays else [],
+            "unplayed": [each.name for each in tape.queue.unplayed] if tape.is_replay_only else [],
             "changes": [f"{each.severity} {each.kind} {each.location}" for each in changes],
         }
-        return Taped({"recordings": data}, "\n".join(told), trouble)
+        return RecordingResult({"recordings": data}, "\n".join(told), trouble)
 
     def stop(self) -> None:
         """Stop the servers that play."""
-        if self._tapes is not None:
-            self._tapes.stop()
+        if self._library is not None:
+            self._library.stop()
 
 
 #: Modes in which a recording may answer.
-_PLAYING = ("none", "once", "new_episodes")
+_REPLAY_MODES = ("none", "once", "new_episodes")
 
 
-def _below(config: pytest.Config, tape: Tape) -> str:
+def _relative_path(config: pytest.Config, recording: Recording) -> str:
     """The file of a tape, below the project's root where it is there."""
     try:
-        return tape.file.relative_to(config.rootpath).as_posix()
+        return recording.file.relative_to(config.rootpath).as_posix()
     except ValueError:
-        return str(tape.file)
+        return str(recording.file)

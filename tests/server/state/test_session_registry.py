@@ -22,7 +22,7 @@ from mockserver.server.state.session_registry import SessionOverrides, SessionRe
 from mockserver.server.state.sessions import Session, open_session
 from mockserver.server.state.store import MemoryStore
 from mockserver.testing.mock import MockServer
-from mockserver.testing.scripting import Scripted
+from mockserver.testing.scripting import MockBase
 from tests.asking import text
 
 LATER_PROFILE = "qwen-2026-09"
@@ -40,7 +40,7 @@ def server(_server: MockServer) -> MockServer:
     return _server
 
 
-def ask(target: Scripted, content: str = "Hi", headers: Any = None, **members: Any) -> httpx.Response:
+def ask(target: MockBase, content: str = "Hi", headers: Any = None, **members: Any) -> httpx.Response:
     with target.httpx() as client:
         body = {"model": target.model, "input": content, **members}
         return client.post("/responses", json=body, headers=headers)
@@ -294,7 +294,7 @@ def test_changed_exchanges_apply_to_every_session() -> None:
     with MockServer(exchanges=says("Before.")) as server:
         one, two = server.session("one"), server.session("two", profile=LATER_PROFILE)
         assert [text(ask(each)) for each in (server, one)] == ["Before.", "Before."]
-        sessions = server._served._sessions
+        sessions = server._server._registry
         assert sessions is not None
         sessions.use_exchanges(says("After."))
         three = server.session("three")
@@ -306,7 +306,7 @@ def test_resetting_the_server_removes_its_sessions(server: MockServer) -> None:
     one = server.session("one", strict=False)
     one.reply("Planned.")
     server.reset()
-    assert (len(one.planned), len(one.journal)) == (0, 0)
+    assert (len(one.stubs), len(one.journal)) == (0, 0)
     one.reply("Again.")
     one.close()
-    assert len(one.planned) == 0
+    assert len(one.stubs) == 0

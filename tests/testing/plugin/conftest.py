@@ -11,7 +11,7 @@ import mockserver.testing.run.kit
 import mockserver.testing.run.summary  # noqa: F401 - else a run in this process would load them again
 
 #: A client for all tests of such a project; what is given beside the text goes into the request.
-PROJECT = '''
+PROJECT_CONFTEST = '''
 import httpx
 import pytest
 
@@ -29,11 +29,11 @@ def text(reply):
     return reply["output"][0]["content"][0]["text"]
 '''
 
-Run = Callable[..., pytest.RunResult]
+RunPytest = Callable[..., pytest.RunResult]
 
 
 @pytest.fixture
-def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> RunPytest:
     """`run(code, *options)`: the result of pytest on a file of tests; `text` and fixture `ask` are there.
 
     It runs in this process, or in one of its own (`subprocess`), or in workers of pytest-xdist.
@@ -49,7 +49,7 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
             monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
             options = ("-p", "xdist", "-p", "mockserver.testing.plugin", "-n", str(workers), *options)
             subprocess = True
-        pytester.makeconftest(PROJECT)
+        pytester.makeconftest(PROJECT_CONFTEST)
         pytester.makepyfile("import pytest\nfrom conftest import text\n" + code)
         start = pytester.runpytest_subprocess if subprocess else pytester.runpytest_inprocess
         return start("-p", "no:cacheprovider", "-o", "asyncio_default_fixture_loop_scope=function", *options)

@@ -6,11 +6,11 @@ import pytest
 
 from mockserver.profiles import load_profile
 from tests.live.conftest import CANARY_KEY, fake_endpoint, fake_endpoints
-from tests.testing.plugin.conftest import Run
+from tests.testing.plugin.conftest import RunPytest
 
 __all__ = ["fake_endpoint", "fake_endpoints"]
 
-ASKS = """
+ASKING_TEST = """
 def test_asks(ask, responses_server):
     assert text(ask())
     assert responses_server.journal.last.prompt == "hi"
@@ -18,16 +18,16 @@ def test_asks(ask, responses_server):
 
 
 @pytest.fixture(autouse=True)
-def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+def _endpoint_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DASHSCOPE_API_KEY", CANARY_KEY)
 
 
-def live(root: str, wrong: str = "honest") -> list[str]:
-    return ["--responses-live", f"--responses-live-url={root}/{wrong}{load_profile().base_path}"]
+def live_options(root: str, deviation: str = "honest") -> list[str]:
+    return ["--responses-live", f"--responses-live-url={root}/{deviation}{load_profile().base_path}"]
 
 
-def test_what_scripts_nothing_runs(run: Run, fake_endpoint: str) -> None:
-    result = run(ASKS, *live(fake_endpoint))
+def test_a_test_without_stubs_runs(run: RunPytest, fake_endpoint: str) -> None:
+    result = run(ASKING_TEST, *live_options(fake_endpoint))
     result.assert_outcomes(passed=1)
 
 
@@ -53,25 +53,25 @@ def test_what_scripts_nothing_runs(run: Run, fake_endpoint: str) -> None:
         ),
     ],
 )
-def test_what_scripts_the_mock_is_skipped_and_no_other(
-    code: str, reason: str, run: Run, fake_endpoint: str
+def test_only_tests_that_script_the_mock_are_skipped(
+    code: str, reason: str, run: RunPytest, fake_endpoint: str
 ) -> None:
-    result = run(code + ASKS, "-rs", *live(fake_endpoint))
+    result = run(code + ASKING_TEST, "-rs", *live_options(fake_endpoint))
     result.assert_outcomes(passed=1, skipped=1)
     result.stdout.fnmatch_lines([f"SKIPPED*not against a live endpoint: {reason}"])
 
 
-def test_an_endpoint_that_breaks_the_contract_fails_the_test(run: Run, fake_endpoint: str) -> None:
-    result = run(ASKS, *live(fake_endpoint, "usage-total"))
+def test_an_endpoint_that_breaks_the_contract_fails_the_test(run: RunPytest, fake_endpoint: str) -> None:
+    result = run(ASKING_TEST, *live_options(fake_endpoint, "usage-total"))
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         ["*error USE-001 /usage/total_tokens: the endpoint's answer: total_tokens is not*"]
     )
     allowed = "@pytest.mark.responses(allow=['USE-001'])"
-    run(f"{allowed}{ASKS}", *live(fake_endpoint, "usage-total")).assert_outcomes(passed=1)
+    run(f"{allowed}{ASKING_TEST}", *live_options(fake_endpoint, "usage-total")).assert_outcomes(passed=1)
 
 
-def test_each_example_is_judged(run: Run, fake_endpoint: str) -> None:
+def test_each_example_is_checked(run: RunPytest, fake_endpoint: str) -> None:
     code = """
 from hypothesis import given, settings, strategies as st
 
@@ -81,24 +81,24 @@ def test_it(ask, responses_server, question):
     assert text(ask(question))
     assert [entry.prompt for entry in responses_server.journal] == [question]
 """
-    run(code, *live(fake_endpoint)).assert_outcomes(passed=1)
-    result = run(code, *live(fake_endpoint, "text-differs"))
+    run(code, *live_options(fake_endpoint)).assert_outcomes(passed=1)
+    result = run(code, *live_options(fake_endpoint, "text-differs"))
     result.assert_outcomes(passed=1)  # it is streams that this one tells wrongly
-    run(code, *live(fake_endpoint, "usage-gone")).assert_outcomes(failed=1)
+    run(code, *live_options(fake_endpoint, "usage-gone")).assert_outcomes(failed=1)
 
 
-def test_the_budget_is_not_gone_beyond(run: Run, fake_endpoint: str) -> None:
+def test_the_budget_is_not_exceeded(run: RunPytest, fake_endpoint: str) -> None:
     code = """
 def test_it(ask, responses_server):
     assert text(ask())
     assert ask()["code"] == "BudgetSpent"
 """
-    run(code, *live(fake_endpoint), "--responses-live-max-requests=1").assert_outcomes(passed=1)
-    run(code, *live(fake_endpoint), "--responses-live-max-tokens=10").assert_outcomes(passed=1)
+    run(code, *live_options(fake_endpoint), "--responses-live-max-requests=1").assert_outcomes(passed=1)
+    run(code, *live_options(fake_endpoint), "--responses-live-max-tokens=10").assert_outcomes(passed=1)
 
 
-def test_the_key_is_in_no_output(run: Run, fake_endpoint: str) -> None:
-    result = run(ASKS.replace('"hi"', '"ho"'), *live(fake_endpoint, "key-in-body"), "-vv", "--showlocals")
+def test_the_key_is_in_no_output(run: RunPytest, fake_endpoint: str) -> None:
+    result = run(ASKING_TEST.replace('"hi"', '"ho"'), *live_options(fake_endpoint, "key-in-body"), "-vv", "--showlocals")
     result.assert_outcomes(failed=1)
     assert CANARY_KEY not in result.stdout.str() + result.stderr.str()
 
@@ -122,12 +122,12 @@ def test_the_key_is_in_no_output(run: Run, fake_endpoint: str) -> None:
         ),
     ],
 )
-def test_what_can_not_be_used_is_said(options: list[str], words: str, run: Run) -> None:
-    result = run(ASKS, *options)
+def test_invalid_options_are_reported(options: list[str], words: str, run: RunPytest) -> None:
+    result = run(ASKING_TEST, *options)
     assert words in result.stdout.str() + result.stderr.str()
     assert result.ret != pytest.ExitCode.OK
 
 
-def test_without_the_switch_nothing_leaves(run: Run) -> None:
+def test_without_responses_live_no_request_leaves(run: RunPytest) -> None:
     """The address is nobody's: a request there would fail the test."""
-    run(ASKS, "--responses-live-url=http://127.0.0.1:1/v1").assert_outcomes(passed=1)
+    run(ASKING_TEST, "--responses-live-url=http://127.0.0.1:1/v1").assert_outcomes(passed=1)

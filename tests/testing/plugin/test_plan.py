@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tests.testing.plugin.conftest import Run
+from tests.testing.plugin.conftest import RunPytest
 
 
-def test_replies_come_in_order_each_once_unless_said_otherwise(run: Run) -> None:
+def test_stubs_reply_in_order_and_once_by_default(run: RunPytest) -> None:
     result = run(
         """
 from mockserver import FunctionCall, Script
@@ -28,7 +28,7 @@ def test_always_may_be_never(responses_server):
     result.assert_outcomes(passed=2)
 
 
-def test_an_unplanned_request_is_refused_and_fails_the_test(run: Run) -> None:
+def test_an_unmatched_request_is_rejected_and_fails_the_test(run: RunPytest) -> None:
     result = run(
         """
 def test_one_too_many(ask, responses_server):
@@ -64,7 +64,7 @@ def test_allowed(ask, responses_server):
     )
 
 
-def test_an_unplanned_request_is_not_sent_again(run: Run) -> None:
+def test_an_unmatched_request_is_not_retried(run: RunPytest) -> None:
     """A 400: clients retry 408, 409, 429 and what is 500 or more."""
     result = run(
         """
@@ -79,7 +79,7 @@ def test_it(responses_server):
     result.assert_outcomes(passed=1)
 
 
-def test_a_plan_that_nobody_asks_for_fails_the_test(run: Run) -> None:
+def test_an_unused_stub_fails_the_test(run: RunPytest) -> None:
     code = """
 def test_none(responses_server):
     responses_server.reply("nobody asks")
@@ -117,7 +117,7 @@ def test_allowed(responses_server):
     result.stdout.no_fnmatch_line("responses:*")
 
 
-def test_a_refused_request_is_told_and_not_the_reply_it_did_not_get(run: Run) -> None:
+def test_a_rejected_request_is_reported_instead_of_its_unused_stub(run: RunPytest) -> None:
     result = run(
         """
 def test_it(ask, responses_server):
@@ -129,7 +129,7 @@ def test_it(ask, responses_server):
     result.stdout.fnmatch_lines(["REQ-005: this test can not pass:"])
 
 
-def test_a_reply_that_an_allowed_request_did_not_get_is_no_failure(run: Run) -> None:
+def test_a_stub_missed_by_an_allowed_request_is_no_failure(run: RunPytest) -> None:
     result = run(
         """
 @pytest.mark.responses(allow=["REQ-005"])
@@ -141,7 +141,7 @@ def test_it(ask, responses_server):
     result.assert_outcomes(passed=1)
 
 
-def test_plans_of_all_servers_are_told(run: Run) -> None:
+def test_unused_stubs_of_all_servers_are_reported(run: RunPytest) -> None:
     result = run(
         """
 def test_it(responses_server, make_responses_server):
@@ -153,7 +153,7 @@ def test_it(responses_server, make_responses_server):
     result.stdout.fnmatch_lines(["  error unused: *: 'one' (planned*", "  error unused: *: 'two' (planned*"])
 
 
-def test_exchanges_of_ones_own_are_planned(run: Run, pytester: object) -> None:
+def test_user_exchanges_do_not_count_as_unmatched(run: RunPytest, pytester: object) -> None:
     result = run(
         """
 import json, pathlib

@@ -14,14 +14,14 @@ from mockserver import MockServer
 from mockserver.exchanges import Exchange, parse_exchanges
 from mockserver.testing.run.places import recording_file
 from tests.live.conftest import CANARY_KEY
-from tests.testing.plugin.conftest import Run
+from tests.testing.plugin.conftest import RunPytest
 
 ROOT = Path(__file__).parent.parent.parent.parent
-HI = """
+ONE_REQUEST = """
 def test_hi(ask):
     assert text(ask("hi"))
 """
-BYE = """
+TWO_REQUESTS = """
 def test_hi(ask):
     assert text(ask("hi"))
     assert text(ask("bye"))
@@ -36,43 +36,43 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[MockServer]:
         yield server
 
 
-def live(endpoint: MockServer, mode: str = "once") -> list[str]:
-    return [*recorded(mode), "--responses-live", f"--responses-live-url={endpoint.base_url}"]
+def live_options(endpoint: MockServer, mode: str = "once") -> list[str]:
+    return [*record_mode(mode), "--responses-live", f"--responses-live-url={endpoint.base_url}"]
 
 
-def recorded(mode: str) -> list[str]:
+def record_mode(mode: str) -> list[str]:
     return [f"--responses-record-mode={mode}"]
 
 
-def files(pytester: pytest.Pytester) -> list[Path]:
+def recording_files(pytester: pytest.Pytester) -> list[Path]:
     return sorted((pytester.path / "recordings").rglob("*.json"))
 
 
-def kept(pytester: pytest.Pytester) -> list[Exchange]:
-    (file,) = files(pytester)
+def recorded_exchanges(pytester: pytest.Pytester) -> list[Exchange]:
+    (file,) = recording_files(pytester)
     return [*parse_exchanges(file.read_bytes(), file.name)]
 
 
 def prompts(pytester: pytest.Pytester) -> list[str]:
-    return [str((each.request or {})["input"]) for each in kept(pytester)]
+    return [str((each.request or {})["input"]) for each in recorded_exchanges(pytester)]
 
 
 def replies(pytester: pytest.Pytester) -> list[Any]:
-    return [each.reply for each in kept(pytester)]
+    return [each.reply for each in recorded_exchanges(pytester)]
 
 
-def test_a_test_is_recorded_once_and_then_played(
-    run: Run, endpoint: MockServer, pytester: pytest.Pytester
+def test_a_test_is_recorded_once_and_then_replayed(
+    run: RunPytest, endpoint: MockServer, pytester: pytest.Pytester
 ) -> None:
-    run(HI, *live(endpoint)).assert_outcomes(passed=1)
-    (file,) = files(pytester)
+    run(ONE_REQUEST, *live_options(endpoint)).assert_outcomes(passed=1)
+    (file,) = recording_files(pytester)
     module = next(pytester.path.glob("test_*.py")).stem
     assert file == pytester.path / "recordings" / module / "test_hi.json"
     assert len(endpoint.journal) == 1
-    (exchange,) = kept(pytester)
+    (exchange,) = recorded_exchanges(pytester)
     first = b"".join(chunk["text"].encode() for chunk in exchange.reply["http"]["chunks"])
-    shows = HI + f"    # once more, and byte by byte\n    assert {first!r}\n"
-    for options in ([], live(endpoint), recorded("once")):
+    shows = ONE_REQUEST + f"    # once more, and byte by byte\n    assert {first!r}\n"
+    for options in ([], live_options(endpoint), record_mode("once")):
         result = run(shows, "--responses-report", "report.json", *options)
         result.assert_outcomes(passed=1)
         result.stdout.fnmatch_lines(["responses: recordings: 1 played, 0 written"])
@@ -83,13 +83,13 @@ def test_a_test_is_recorded_once_and_then_played(
     assert CANARY_KEY not in file.read_text() + json.dumps(report)
 
 
-def test_a_played_answer_is_the_recorded_one(
-    run: Run, endpoint: MockServer, pytester: pytest.Pytester
+def test_replay_gives_the_recorded_reply(
+    run: RunPytest, endpoint: MockServer, pytester: pytest.Pytester
 ) -> None:
     endpoint.reply("What only the endpoint says.").always()
     code = "def test_it(ask):\n    assert text(ask('hi')) == 'What only the endpoint says.'\n"
     run(code).assert_outcomes(failed=1)
-    run(code, *live(endpoint)).assert_outcomes(passed=1)
+    run(code, *live_options(endpoint)).assert_outcomes(passed=1)
     endpoint.stop()
     run(code).assert_outcomes(passed=1)
 
@@ -105,42 +105,42 @@ def test_a_played_answer_is_the_recorded_one(
         ("verify", 2, {"passed": 1}, ["hi"]),
     ],
 )
-def test_what_a_mode_does_with_a_test_that_has_recordings(
+def test_record_modes_with_existing_recordings(
     mode: str,
     asked: int,
     outcome: dict[str, int],
     after: list[str],
-    run: Run,
+    run: RunPytest,
     endpoint: MockServer,
     pytester: pytest.Pytester,
 ) -> None:
     """… and asks for more now; with `none` and --responses-live the endpoint answers all."""
-    run(HI, *live(endpoint)).assert_outcomes(passed=1)
+    run(ONE_REQUEST, *live_options(endpoint)).assert_outcomes(passed=1)
     before = replies(pytester)
     endpoint.reset()
-    run(BYE, *live(endpoint, mode)).assert_outcomes(**outcome)
+    run(TWO_REQUESTS, *live_options(endpoint, mode)).assert_outcomes(**outcome)
     assert len(endpoint.journal) == asked
     assert prompts(pytester) == after
     stays = mode in ("once", "new_episodes", "none", "verify")
     assert (replies(pytester)[0] == before[0]) is stays
 
 
-def test_all_keeps_what_was_not_asked_and_rewrite_does_not(
-    run: Run, endpoint: MockServer, pytester: pytest.Pytester
+def test_all_keeps_other_recordings_and_rewrite_removes_them(
+    run: RunPytest, endpoint: MockServer, pytester: pytest.Pytester
 ) -> None:
-    run(BYE, *live(endpoint)).assert_outcomes(passed=1)
-    run(HI, *live(endpoint, "all")).assert_outcomes(passed=1)
+    run(TWO_REQUESTS, *live_options(endpoint)).assert_outcomes(passed=1)
+    run(ONE_REQUEST, *live_options(endpoint, "all")).assert_outcomes(passed=1)
     assert sorted(prompts(pytester)) == ["bye", "hi"]
-    run(HI, *live(endpoint, "rewrite")).assert_outcomes(passed=1)
+    run(ONE_REQUEST, *live_options(endpoint, "rewrite")).assert_outcomes(passed=1)
     assert prompts(pytester) == ["hi"]
-    run("def test_hi(responses_server): pass", *live(endpoint, "rewrite")).assert_outcomes(passed=1)
-    assert files(pytester) == []
+    run("def test_hi(responses_server): pass", *live_options(endpoint, "rewrite")).assert_outcomes(passed=1)
+    assert recording_files(pytester) == []
 
 
-def test_without_an_endpoint_a_request_that_was_not_recorded_fails_with_the_nearest(
-    run: Run, endpoint: MockServer
+def test_an_unrecorded_request_fails_with_the_nearest_recording(
+    run: RunPytest, endpoint: MockServer
 ) -> None:
-    run(HI, *live(endpoint)).assert_outcomes(passed=1)
+    run(ONE_REQUEST, *live_options(endpoint)).assert_outcomes(passed=1)
     result = run("def test_hi(ask):\n    ask('hallo')\n")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
@@ -151,90 +151,90 @@ def test_without_an_endpoint_a_request_that_was_not_recorded_fails_with_the_near
     )
 
 
-def test_the_nth_of_a_request_gets_the_nth(run: Run, endpoint: MockServer) -> None:
+def test_repeated_requests_get_their_recordings_in_order(run: RunPytest, endpoint: MockServer) -> None:
     endpoint.reply("first")
     endpoint.reply("second")
     code = "def test_it(ask):\n    assert [text(ask()), text(ask())] == ['first', 'second']\n"
-    run(code, *live(endpoint)).assert_outcomes(passed=1)
+    run(code, *live_options(endpoint)).assert_outcomes(passed=1)
     run(code).assert_outcomes(passed=1)
     run(code + "    ask()\n").assert_outcomes(failed=1)
 
 
-def test_a_test_that_fails_leaves_its_recordings_as_they_were(
-    run: Run, endpoint: MockServer, pytester: pytest.Pytester
+def test_a_failed_test_leaves_its_recordings_unchanged(
+    run: RunPytest, endpoint: MockServer, pytester: pytest.Pytester
 ) -> None:
-    result = run(HI + "    assert False\n", *live(endpoint))
+    result = run(ONE_REQUEST + "    assert False\n", *live_options(endpoint))
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*the test failed: its recordings are left as they were*"])
-    assert files(pytester) == []
+    assert recording_files(pytester) == []
     broken = "def test_hi(ask):\n    ask(temperature=9)\n"
-    run(broken, *live(endpoint)).assert_outcomes(failed=1)
-    assert files(pytester) == []
+    run(broken, *live_options(endpoint)).assert_outcomes(failed=1)
+    assert recording_files(pytester) == []
 
 
-def test_verify_fails_where_an_answer_changed_in_a_breaking_way(
-    run: Run, endpoint: MockServer, pytester: pytest.Pytester
+def test_verify_fails_for_a_breaking_change(
+    run: RunPytest, endpoint: MockServer, pytester: pytest.Pytester
 ) -> None:
     code = "def test_hi(ask):\n    ask(stream=False)\n"
-    run(code, *live(endpoint)).assert_outcomes(passed=1)
-    (file,) = files(pytester)
-    assert run(code, *live(endpoint, "verify")).ret == 0
+    run(code, *live_options(endpoint)).assert_outcomes(passed=1)
+    (file,) = recording_files(pytester)
+    assert run(code, *live_options(endpoint, "verify")).ret == 0
     file.write_text(
         file.read_text().replace('\\"object\\":\\"response\\"', '\\"object\\":\\"response\\",\\"gone\\":1')
     )
     text = file.read_text()
-    result = run(code, *live(endpoint, "verify"))
+    result = run(code, *live_options(endpoint, "verify"))
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         ["*error drifted*response.gone: a member is there no longer (member-removed)*"]
     )
     assert file.read_text() == text
     allowed = "@pytest.mark.responses(allow=['drifted'])\n"
-    run(allowed + code, *live(endpoint, "verify")).assert_outcomes(passed=1)
+    run(allowed + code, *live_options(endpoint, "verify")).assert_outcomes(passed=1)
 
 
-SCRIPTS = "def test_hi(ask, responses_server):\n    responses_server.reply('x')\n    ask()\n"
+SCRIPTING_TEST = "def test_hi(ask, responses_server):\n    responses_server.reply('x')\n    ask()\n"
 
 
 def test_a_test_that_scripts_is_never_recorded(
-    run: Run, endpoint: MockServer, pytester: pytest.Pytester
+    run: RunPytest, endpoint: MockServer, pytester: pytest.Pytester
 ) -> None:
-    run(SCRIPTS, *live(endpoint)).assert_outcomes(skipped=1)
-    assert files(pytester) == []
-    run(HI, *live(endpoint)).assert_outcomes(passed=1)
-    result = run(SCRIPTS)
+    run(SCRIPTING_TEST, *live_options(endpoint)).assert_outcomes(skipped=1)
+    assert recording_files(pytester) == []
+    run(ONE_REQUEST, *live_options(endpoint)).assert_outcomes(passed=1)
+    result = run(SCRIPTING_TEST)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*it scripts a reply, and its recordings are played:*"])
 
 
-def test_a_marker_demands_or_forbids(run: Run, endpoint: MockServer, pytester: pytest.Pytester) -> None:
+def test_the_marker_requires_or_forbids_recordings(run: RunPytest, endpoint: MockServer, pytester: pytest.Pytester) -> None:
     demands, forbids = (f"@pytest.mark.responses(recorded={each})\n" for each in (True, False))
-    result = run(demands + HI.strip())
+    result = run(demands + ONE_REQUEST.strip())
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         ["*is not there: --responses-live and --responses-record-mode=once record it*"]
     )
-    run(forbids + HI.strip(), *live(endpoint)).assert_outcomes(passed=1)
-    assert files(pytester) == []
-    run(demands + HI.strip(), *live(endpoint)).assert_outcomes(passed=1)
-    run(demands + HI.strip()).assert_outcomes(passed=1)
+    run(forbids + ONE_REQUEST.strip(), *live_options(endpoint)).assert_outcomes(passed=1)
+    assert recording_files(pytester) == []
+    run(demands + ONE_REQUEST.strip(), *live_options(endpoint)).assert_outcomes(passed=1)
+    run(demands + ONE_REQUEST.strip()).assert_outcomes(passed=1)
     asked = len(endpoint.journal)
-    run(forbids + HI.strip()).assert_outcomes(passed=1)
+    run(forbids + ONE_REQUEST.strip()).assert_outcomes(passed=1)
     assert len(endpoint.journal) == asked
 
 
 @pytest.mark.parametrize("mode", ["new_episodes", "all", "rewrite", "verify"])
-def test_what_asks_an_endpoint_needs_one(mode: str, run: Run) -> None:
-    result = run(HI, *recorded(mode))
+def test_modes_that_ask_an_endpoint_need_one(mode: str, run: RunPytest) -> None:
+    result = run(ONE_REQUEST, *record_mode(mode))
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert f"--responses-record-mode={mode} asks an endpoint" in str(result.stdout) + str(result.stderr)
 
 
-def test_a_mode_that_is_none(run: Run) -> None:
-    assert run(HI, *recorded("sometimes")).ret == pytest.ExitCode.USAGE_ERROR
+def test_an_unknown_record_mode_is_a_usage_error(run: RunPytest) -> None:
+    assert run(ONE_REQUEST, *record_mode("sometimes")).ret == pytest.ExitCode.USAGE_ERROR
 
 
-HOSTILE = """
+HOSTILE_NAMES = """
 @pytest.mark.parametrize("name", ["a/b", "A/B", "a b", "../../up", "é", "x" * 300, "a[b]::c", "", ".", "CON"])
 def test_odd(ask, name):
     assert text(ask(f"hi {name}"))
@@ -246,14 +246,14 @@ class TestDesk:
 """
 
 
-def test_names_are_safe_and_collide_nowhere(
-    run: Run, endpoint: MockServer, pytester: pytest.Pytester
+def test_recording_files_have_safe_unique_names(
+    run: RunPytest, endpoint: MockServer, pytester: pytest.Pytester
 ) -> None:
-    run(HOSTILE, *live(endpoint)).assert_outcomes(passed=11)
-    found = files(pytester)
+    run(HOSTILE_NAMES, *live_options(endpoint)).assert_outcomes(passed=11)
+    found = recording_files(pytester)
     assert len({str(file).lower() for file in found}) == 11
     assert all(len(file.name) < 140 and file.name.isascii() for file in found)
-    result = run(HOSTILE)
+    result = run(HOSTILE_NAMES)
     result.assert_outcomes(passed=11)
     result.stdout.fnmatch_lines(["responses: recordings: 11 played, 0 written"])
     assert "no test's" not in str(result.stdout)
@@ -261,15 +261,15 @@ def test_names_are_safe_and_collide_nowhere(
 
 
 @pytest.mark.parametrize("workers", [None, 2])
-def test_recordings_of_no_test_are_told(
-    workers: int | None, run: Run, endpoint: MockServer, pytester: pytest.Pytester
+def test_stale_recordings_are_reported(
+    workers: int | None, run: RunPytest, endpoint: MockServer, pytester: pytest.Pytester
 ) -> None:
-    run(HI, *live(endpoint)).assert_outcomes(passed=1)
-    (file,) = files(pytester)
+    run(ONE_REQUEST, *live_options(endpoint)).assert_outcomes(passed=1)
+    (file,) = recording_files(pytester)
     gone = pytester.path / "recordings" / "test_gone" / "test_it.json"
     gone.parent.mkdir()
     gone.write_bytes(file.read_bytes())
-    result = run(HI.replace("test_hi", "test_hello") + HI.replace("test_hi", "test_two"), workers=workers)
+    result = run(ONE_REQUEST.replace("test_hi", "test_hello") + ONE_REQUEST.replace("test_hi", "test_two"), workers=workers)
     assert result.ret == 0
     told = [
         f"responses: recordings that are no test's: {each.relative_to(pytester.path)}"
@@ -283,18 +283,18 @@ def test_recordings_of_no_test_are_told(
         assert "no test's" not in str(alone.stdout)
 
 
-def test_a_file_that_is_no_recording_is_told(
-    run: Run, endpoint: MockServer, pytester: pytest.Pytester
+def test_an_invalid_recording_fails_only_its_test(
+    run: RunPytest, endpoint: MockServer, pytester: pytest.Pytester
 ) -> None:
-    run(HI, *live(endpoint)).assert_outcomes(passed=1)
-    (file,) = files(pytester)
+    run(ONE_REQUEST, *live_options(endpoint)).assert_outcomes(passed=1)
+    (file,) = recording_files(pytester)
     file.write_text('[{"format": 1}]')
-    result = run(HI + HI.replace("test_hi", "test_too"))
+    result = run(ONE_REQUEST + ONE_REQUEST.replace("test_hi", "test_too"))
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(['*test_hi.json#/0: "name" is a required property'])
 
 
-def test_properties_play_each_example_from_the_start(run: Run, endpoint: MockServer) -> None:
+def test_each_example_replays_from_the_start(run: RunPytest, endpoint: MockServer) -> None:
     code = """
 from hypothesis import given, settings, strategies as st
 
@@ -303,28 +303,28 @@ from hypothesis import given, settings, strategies as st
 def test_it(ask, responses_server, question):
     assert text(ask(question))
 """
-    run(code, *live(endpoint)).assert_outcomes(passed=1)
+    run(code, *live_options(endpoint)).assert_outcomes(passed=1)
     run(code).assert_outcomes(passed=1)
 
 
-def test_other_tests_have_the_mock_beside_recorded_ones(run: Run, endpoint: MockServer) -> None:
-    others = SCRIPTS.replace("test_hi", "test_scripts")
-    run(HI + others, *live(endpoint)).assert_outcomes(passed=1, skipped=1)
-    result = run(others + HI + others.replace("test_scripts", "test_more"))
+def test_unrecorded_tests_use_the_mock(run: RunPytest, endpoint: MockServer) -> None:
+    others = SCRIPTING_TEST.replace("test_hi", "test_scripts")
+    run(ONE_REQUEST + others, *live_options(endpoint)).assert_outcomes(passed=1, skipped=1)
+    result = run(others + ONE_REQUEST + others.replace("test_scripts", "test_more"))
     result.assert_outcomes(passed=3)
     result.stdout.fnmatch_lines(["responses: recordings: 1 played, 0 written"])
 
 
-def test_masks_of_the_project_hold(run: Run, endpoint: MockServer, pytester: pytest.Pytester) -> None:
+def test_project_masks_apply(run: RunPytest, endpoint: MockServer, pytester: pytest.Pytester) -> None:
     pytester.makepyprojecttoml('[tool.mockserver]\nmask = ["/user"]\n')
     code = "def test_it(ask):\n    assert text(ask(user={!r}))\n"
-    run(code.format("Ann Onymous"), *live(endpoint)).assert_outcomes(passed=1)
-    (file,) = files(pytester)
+    run(code.format("Ann Onymous"), *live_options(endpoint)).assert_outcomes(passed=1)
+    (file,) = recording_files(pytester)
     assert "Ann Onymous" not in file.read_text()
     run(code.format("Bob"), "--responses-ignored=off").assert_outcomes(passed=1)
 
 
-def test_the_place_is_beside_the_module(request: pytest.FixtureRequest) -> None:
+def test_recordings_are_beside_the_module(request: pytest.FixtureRequest) -> None:
     expected = (
         Path(__file__).parent / "recordings" / "test_recordings" / "test_the_place_is_beside_the_module.json"
     )

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from mockserver.server.http.uvicorn_runner import bind_socket
-from tests.testing.plugin.conftest import Run
+from tests.testing.plugin.conftest import RunPytest
 
-KILL = """
+CRASH_FUNCTION = """
 import time
 
 def kill(server):
@@ -20,7 +20,7 @@ def kill(server):
 """
 
 
-def test_two_servers_at_once_are_both_judged_and_do_not_meet(run: Run) -> None:
+def test_two_servers_are_both_checked_and_isolated(run: RunPytest) -> None:
     result = run(
         """
 made = []
@@ -66,7 +66,7 @@ def test_wrong(make_responses_server):
     )
 
 
-def test_a_port_in_use_is_one_clear_error(run: Run) -> None:
+def test_a_port_in_use_is_a_setup_error(run: RunPytest) -> None:
     taken = bind_socket("127.0.0.1", 0)
     port = taken.getsockname()[1]
     began = time.monotonic()
@@ -89,7 +89,7 @@ def test_again(ask):
     taken.close()
 
 
-def test_a_port_of_ones_choice_serves_every_kind(run: Run) -> None:
+def test_a_fixed_port_serves_every_settings(run: RunPytest) -> None:
     """One server after the other, where tests want different ones."""
     free = bind_socket("127.0.0.1", 0)
     port = free.getsockname()[1]
@@ -113,9 +113,9 @@ def test_documented(ask, responses_server):
     result.assert_outcomes(passed=2)
 
 
-def test_a_server_that_dies_fails_its_test_and_no_other(run: Run) -> None:
+def test_a_crashed_server_fails_only_its_test(run: RunPytest) -> None:
     result = run(
-        KILL
+        CRASH_FUNCTION
         + """
 def test_before(ask):
     ask()
@@ -157,9 +157,9 @@ def test_after(ask):
 
 
 @pytest.mark.parametrize("streams", [False, True], ids=["replies", "streams"])
-def test_whoever_waits_for_a_dying_server_waits_no_longer(run: Run, streams: bool) -> None:
+def test_a_crash_disconnects_waiting_clients(run: RunPytest, streams: bool) -> None:
     result = run(
-        KILL
+        CRASH_FUNCTION
         + f"""
 import httpx, threading
 from mockserver.exchanges import Exchange, Match

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.testing.plugin.conftest import Run
+from tests.testing.plugin.conftest import RunPytest
 
-SHOWS = """
+PRINTING_TEST = """
 def test_it(ask, responses_server):
     reply = ask()
     print("\\nrendering:", "wire" if "parallel_tool_calls" in reply else "documented")
@@ -14,38 +14,38 @@ def test_it(ask, responses_server):
 """
 
 
-def shown(result: pytest.RunResult, name: str) -> str:
+def printed_value(result: pytest.RunResult, name: str) -> str:
     result.assert_outcomes(passed=1)
     (line,) = [line for line in result.outlines if line.startswith(f"{name}: ")]
     return line.removeprefix(f"{name}: ")
 
 
-def test_file_then_ini_then_fixture_then_option_then_marker(run: Run, pytester: pytest.Pytester) -> None:
+def test_precedence_of_settings(run: RunPytest, pytester: pytest.Pytester) -> None:
     """Each is added to the ones before, and wins."""
     config = "\n@pytest.fixture(scope='session')\ndef responses_config():\n    return {'seed': 3}\n"
-    plain = shown(run(SHOWS, "-s"), "id")
+    plain = printed_value(run(PRINTING_TEST, "-s"), "id")
     project = pytester.path / "pyproject.toml"
     project.write_text("[tool.mockserver]\nseed = 1\nquiet = true\nport = 1\n")
-    ids = [plain, shown(run(SHOWS, "-s"), "id")]
+    ids = [plain, printed_value(run(PRINTING_TEST, "-s"), "id")]
     ini = "[tool.pytest.ini_options]\nresponses_seed = 2\n"
     project.write_text(project.read_text() + ini)
-    ids += [shown(run(SHOWS, "-s"), "id"), shown(run(config + SHOWS, "-s"), "id")]
-    ids += [shown(run(config + SHOWS, "-s", "--responses-seed=4"), "id")]
+    ids += [printed_value(run(PRINTING_TEST, "-s"), "id"), printed_value(run(config + PRINTING_TEST, "-s"), "id")]
+    ids += [printed_value(run(config + PRINTING_TEST, "-s", "--responses-seed=4"), "id")]
     assert len(set(ids)) == 5
-    marked = SHOWS.replace("def test", "@pytest.mark.responses(rendering='documented')\ndef test")
-    assert shown(run(SHOWS, "-s", "--responses-rendering=wire"), "rendering") == "wire"
-    assert shown(run(marked, "-s", "--responses-rendering=wire"), "rendering") == "documented"
-    assert shown(run(SHOWS, "-s", "--responses-rendering=documented"), "rendering") == "documented"
+    marked = PRINTING_TEST.replace("def test", "@pytest.mark.responses(rendering='documented')\ndef test")
+    assert printed_value(run(PRINTING_TEST, "-s", "--responses-rendering=wire"), "rendering") == "wire"
+    assert printed_value(run(marked, "-s", "--responses-rendering=wire"), "rendering") == "documented"
+    assert printed_value(run(PRINTING_TEST, "-s", "--responses-rendering=documented"), "rendering") == "documented"
 
 
-def test_a_slip_in_the_project_file_ends_a_run_with_markers(run: Run, pytester: pytest.Pytester) -> None:
+def test_an_invalid_project_file_ends_a_run_with_markers(run: RunPytest, pytester: pytest.Pytester) -> None:
     (pytester.path / "pyproject.toml").write_text('[tool.mockserver]\nprofile = "x"\n')
     result = run("@pytest.mark.responses(rendering='wire')\ndef test_it(ask):\n    pass\n")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: no profile 'x'; there are: *"])
 
 
-def test_servers_of_all_kinds_stand_side_by_side(run: Run) -> None:
+def test_one_server_per_settings(run: RunPytest) -> None:
     result = run(
         """
 urls = set()
@@ -81,13 +81,13 @@ def test_there_was_one_server_for_each():
         ("exchanges='nowhere'", "there is no folder */nowhere"),
     ],
 )
-def test_a_marker_that_can_not_be_read_ends_the_run(marker: str, words: str, run: Run) -> None:
+def test_an_invalid_marker_ends_the_run(marker: str, words: str, run: RunPytest) -> None:
     result = run(f"@pytest.mark.responses({marker})\ndef test_it(ask):\n    pass\n")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"ERROR: *{words.replace('[', '[[]')}*"])
 
 
-def test_in_a_worker_a_marker_that_can_not_be_read_ends_its_own_test(run: Run) -> None:
+def test_an_invalid_marker_in_a_worker_fails_only_its_test(run: RunPytest) -> None:
     result = run(
         """
 @pytest.mark.responses(exchanges="nowhere")
@@ -118,7 +118,7 @@ def test_three(ask):
         ("-oresponses_ignored=fatal", "responses_ignored is 'fatal'; it can be: warn, error, off"),
     ],
 )
-def test_an_option_that_is_no_choice_ends_the_run(option: str, words: str, run: Run) -> None:
+def test_an_invalid_option_ends_the_run(option: str, words: str, run: RunPytest) -> None:
     result = run("def test_it():\n    pass\n", option, subprocess=True)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert words in result.stderr.str()
@@ -136,21 +136,21 @@ def test_an_option_that_is_no_choice_ends_the_run(option: str, words: str, run: 
         ("{'exchanges': 'nowhere'}", "there is no folder "),
     ],
 )
-def test_a_config_that_can_not_be_used_is_one_clear_error(config: str, words: str, run: Run) -> None:
+def test_an_invalid_responses_config_is_a_setup_error(config: str, words: str, run: RunPytest) -> None:
     code = f"@pytest.fixture(scope='session')\ndef responses_config():\n    return {config}\n"
     result = run(code + "def test_it(ask):\n    pass\n")
     result.assert_outcomes(errors=1)
     assert words in result.stdout.str()
 
 
-def test_a_slip_in_the_project_file_is_told(run: Run, pytester: pytest.Pytester) -> None:
+def test_an_invalid_project_file_is_a_setup_error(run: RunPytest, pytester: pytest.Pytester) -> None:
     (pytester.path / "pyproject.toml").write_text('[tool.mockserver]\nrenderings = "wire"\n')
     result = run("def test_it(ask):\n    pass\n")
     result.assert_outcomes(errors=1)
     assert "[tool.mockserver]: there is no setting 'renderings'" in result.stdout.str()
 
 
-def test_strict_can_be_turned_off_for_the_run(run: Run) -> None:
+def test_strict_can_be_turned_off_for_the_run(run: RunPytest) -> None:
     code = """
 def test_it(ask, responses_server):
     responses_server.reply("once")
@@ -163,8 +163,8 @@ def test_it(ask, responses_server):
     run(code, "-oresponses_strict=false", "--responses-strict=true").assert_outcomes(failed=1)
 
 
-def test_variables_point_clients_to_the_mock_and_are_taken_back(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+def test_responses_env_sets_and_restores_variables(
+    run: RunPytest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "https://example.com")
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)

@@ -11,9 +11,9 @@ import jsonschema
 import pytest
 
 from mockserver import resources
-from tests.testing.plugin.conftest import Run
+from tests.testing.plugin.conftest import RunPytest
 
-IGNORED = """
+IGNORING_TESTS = """
 def test_one(ask):
     ask(logit_bias={}, seed=1)
     ask(seed=1)
@@ -27,8 +27,8 @@ def test_allowed(ask):
 """
 
 
-def test_ignored_parameters_are_one_line(run: Run) -> None:
-    result = run(IGNORED)
+def test_ignored_parameters_are_one_line(run: RunPytest) -> None:
+    result = run(IGNORING_TESTS)
     result.assert_outcomes(passed=3)
     lines = [line for line in result.outlines if line.startswith("responses:")]
     assert len(lines) == 1
@@ -36,21 +36,21 @@ def test_ignored_parameters_are_one_line(run: Run) -> None:
     assert lines[0].endswith(": logit_bias (1 request), n (1 request), seed (2 requests)")
 
 
-def test_ignored_parameters_can_fail_tests(run: Run) -> None:
-    result = run(IGNORED, "--responses-ignored=error")
+def test_ignored_parameters_can_fail_tests(run: RunPytest) -> None:
+    result = run(IGNORING_TESTS, "--responses-ignored=error")
     result.assert_outcomes(passed=1, failed=2)
     result.stdout.fnmatch_lines(
         ["REQ-002: this test can not pass:", "  info REQ-002 /logit_bias: *ignores the parameter*"]
     )
 
 
-def test_ignored_parameters_can_be_left_out(run: Run) -> None:
-    result = run(IGNORED, "-oresponses_ignored=off")
+def test_ignored_parameters_can_be_turned_off(run: RunPytest) -> None:
+    result = run(IGNORING_TESTS, "-oresponses_ignored=off")
     result.assert_outcomes(passed=3)
     result.stdout.no_fnmatch_line("responses:*")
 
 
-REPORTED = """
+REPORTED_TESTS = """
 def test_good(ask, responses_server):
     responses_server.reply("yes")
     ask()
@@ -83,7 +83,7 @@ def test_other():
 """
 
 
-def read(file: Path) -> Any:
+def read_report(file: Path) -> Any:
     """A report, which keeps its schema."""
     report = json.loads(file.read_bytes())
     schema = json.loads((resources.data_folder("schemas") / "pytest_report.json").read_bytes())
@@ -92,9 +92,9 @@ def read(file: Path) -> Any:
     return report
 
 
-def test_the_report_has_every_test_that_asked(run: Run, pytester: pytest.Pytester) -> None:
-    run(REPORTED, "--responses-report=out/report.json")
-    report = read(pytester.path / "out" / "report.json")
+def test_the_report_has_every_test_with_requests(run: RunPytest, pytester: pytest.Pytester) -> None:
+    run(REPORTED_TESTS, "--responses-report=out/report.json")
+    report = read_report(pytester.path / "out" / "report.json")
     tests = {test["id"].partition("::")[2]: test for test in report["tests"]}
     assert {name: test["outcome"] for name, test in tests.items()} == {
         "test_allowed": "passed",
@@ -116,14 +116,14 @@ def test_the_report_has_every_test_that_asked(run: Run, pytester: pytest.Pyteste
     assert tests["test_good"]["profiles"] == ["qwen-2026-01"]
 
 
-def test_workers_report_as_one(run: Run, pytester: pytest.Pytester) -> None:
-    run(REPORTED, "--responses-report=alone.json")
-    run(REPORTED, "--responses-report=together.json", workers=4)
-    alone, together = (read(pytester.path / f"{name}.json") for name in ("alone", "together"))
+def test_workers_write_one_report(run: RunPytest, pytester: pytest.Pytester) -> None:
+    run(REPORTED_TESTS, "--responses-report=alone.json")
+    run(REPORTED_TESTS, "--responses-report=together.json", workers=4)
+    alone, together = (read_report(pytester.path / f"{name}.json") for name in ("alone", "together"))
     assert alone == together
 
 
-PAGED = """
+PAGE_TESTS = """
 def test_good(ask, responses_server):
     responses_server.reply("Hi <there>!").always()
     ask("sk-canary-0001", stream=False)
@@ -150,14 +150,14 @@ def test_silent():
 """
 
 
-def page_of(file: Path) -> str:
+def read_page(file: Path) -> str:
     """The page of a run without what is of the moment."""
     return re.sub(r"\d{4}-\d\d-\d\d[T ][\d:+]+", "", file.read_text(encoding="utf-8"))
 
 
-def test_a_page_shows_what_the_tests_asked(run: Run, pytester: pytest.Pytester) -> None:
-    run(PAGED, "--responses-html=out/page.html", "--responses-report=report.json")
-    page = page_of(pytester.path / "out" / "page.html")
+def test_the_page_shows_the_exchanges_of_the_tests(run: RunPytest, pytester: pytest.Pytester) -> None:
+    run(PAGE_TESTS, "--responses-html=out/page.html", "--responses-report=report.json")
+    page = read_page(pytester.path / "out" / "page.html")
     assert page.count('<details class="exchange"') == 2 + 1 + 1 + 1 + 51
     assert "2 failed, 3 passed" in page
     assert "<dt>left out</dt><dd>20 exchanges</dd>" in page
@@ -169,28 +169,28 @@ def test_a_page_shows_what_the_tests_asked(run: Run, pytester: pytest.Pytester) 
     assert "responses_shown" not in (pytester.path / "report.json").read_text()
 
 
-def test_workers_make_one_page(run: Run, pytester: pytest.Pytester) -> None:
-    run(PAGED, "--responses-html=alone.html")
-    run(PAGED, "--responses-html=together.html", workers=2)
-    assert page_of(pytester.path / "together.html") == page_of(pytester.path / "alone.html")
+def test_workers_write_one_page(run: RunPytest, pytester: pytest.Pytester) -> None:
+    run(PAGE_TESTS, "--responses-html=alone.html")
+    run(PAGE_TESTS, "--responses-html=together.html", workers=2)
+    assert read_page(pytester.path / "together.html") == read_page(pytester.path / "alone.html")
 
 
-def test_the_file_of_the_ini_file_lies_below_the_root(run: Run, pytester: pytest.Pytester) -> None:
+def test_the_ini_file_names_a_path_below_the_root(run: RunPytest, pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\nresponses_report = report.json\n")
     run("def test_it():\n    pass\n", "--rootdir", str(pytester.path)).assert_outcomes(passed=1)
-    report = read(pytester.path / "report.json")
+    report = read_report(pytester.path / "report.json")
     assert (report["tests"], report["requests"]) == ([], 0)
 
 
-def test_an_interrupted_run_leaves_a_report_that_says_so(run: Run, pytester: pytest.Pytester) -> None:
+def test_an_interrupted_run_writes_an_incomplete_report(run: RunPytest, pytester: pytest.Pytester) -> None:
     code = "def test_one(ask):\n    ask()\n\ndef test_two(ask):\n    raise KeyboardInterrupt\n"
     result = run(code, "--responses-report=report.json", subprocess=True)
     assert result.ret == pytest.ExitCode.INTERRUPTED
-    report = read(pytester.path / "report.json")
+    report = read_report(pytester.path / "report.json")
     assert (report["complete"], report["requests"]) == (False, 1)
 
 
-def test_a_report_that_can_not_be_written_is_told(run: Run, pytester: pytest.Pytester) -> None:
+def test_an_unwritable_report_is_a_usage_error(run: RunPytest, pytester: pytest.Pytester) -> None:
     (pytester.path / "taken").write_text("a file")
     result = run("def test_it(ask):\n    ask()\n", "--responses-report=taken/report.json", subprocess=True)
     assert result.ret == pytest.ExitCode.USAGE_ERROR

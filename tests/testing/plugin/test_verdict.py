@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.testing.plugin.conftest import Run
+from tests.testing.plugin.conftest import RunPytest
 
-BROKEN = 'ask(model="nope")'
+INVALID_REQUEST = 'ask(model="nope")'
 
 
-def test_a_swallowed_broken_request_fails_the_test_with_its_rule(run: Run) -> None:
-    result = run(f"def test_it(ask):\n    {BROKEN}\n")
+def test_an_invalid_request_fails_the_test_with_its_rule(run: RunPytest) -> None:
+    result = run(f"def test_it(ask):\n    {INVALID_REQUEST}\n")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
@@ -28,26 +28,26 @@ def test_a_swallowed_broken_request_fails_the_test_with_its_rule(run: Run) -> No
     result.stdout.no_fnmatch_line("*plugin.py*")
 
 
-def test_what_is_allowed_passes_and_nothing_else(run: Run) -> None:
+def test_only_allowed_rules_may_be_broken(run: RunPytest) -> None:
     result = run(
         f"""
 pytestmark = pytest.mark.responses(allow=["REQ-007"])
 
 @pytest.mark.responses(allow=["REQ-005"])
 def test_allowed(ask):
-    {BROKEN}
+    {INVALID_REQUEST}
 
 @pytest.mark.responses(allow="REQ-005")
 def test_allowed_by_a_word(ask):
-    {BROKEN}
+    {INVALID_REQUEST}
 
 @pytest.mark.responses(allow=["REQ-001"])
 def test_another(ask):
-    {BROKEN}
+    {INVALID_REQUEST}
 
 @pytest.mark.responses(allow=["REQ-005"])
 def test_of_the_module(ask):
-    {BROKEN}
+    {INVALID_REQUEST}
     ask([{{"type": "function_call_output", "call_id": "none", "output": "x"}}])
 """
     )
@@ -55,8 +55,8 @@ def test_of_the_module(ask):
     result.stdout.fnmatch_lines(["FAILED *::test_another*"])
 
 
-def test_a_test_that_failed_by_itself_keeps_its_failure_and_gets_the_section(run: Run) -> None:
-    result = run(f"def test_it(ask):\n    {BROKEN}\n    assert 1 == 2\n")
+def test_a_failing_test_keeps_its_failure_and_gets_the_section(run: RunPytest) -> None:
+    result = run(f"def test_it(ask):\n    {INVALID_REQUEST}\n    assert 1 == 2\n")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         ["E       assert 1 == 2", "*- what the mock server was asked -*", "   error REQ-005 /model*"]
@@ -64,24 +64,24 @@ def test_a_test_that_failed_by_itself_keeps_its_failure_and_gets_the_section(run
     result.stdout.no_fnmatch_line("*ContractError*")
 
 
-def test_a_good_test_passes_and_tells_nothing(run: Run) -> None:
+def test_a_passing_test_prints_nothing(run: RunPytest) -> None:
     result = run('def test_it(ask, responses_server):\n    responses_server.reply("yes")\n    ask()\n', "-rA")
     result.assert_outcomes(passed=1)
     result.stdout.no_fnmatch_line("*responses:*")
 
 
-def test_a_failure_in_teardown_is_not_ours_and_ours_is_none(run: Run) -> None:
+def test_requests_in_setup_count_and_requests_in_teardown_do_not(run: RunPytest) -> None:
     """The verdict belongs to the call: a teardown that asks is not judged, and there is never an error."""
     result = run(
         f"""
 @pytest.fixture
 def late(ask):
     yield
-    {BROKEN}
+    {INVALID_REQUEST}
 
 @pytest.fixture
 def early(ask):
-    {BROKEN}
+    {INVALID_REQUEST}
 
 def test_late(late):
     pass
@@ -100,20 +100,20 @@ def test_next(ask):
 @pytest.mark.parametrize(
     ("mark", "body", "outcome"),
     [
-        ("xfail", BROKEN, {"xfailed": 1}),
-        ("xfail(strict=True)", BROKEN, {"xfailed": 1}),
+        ("xfail", INVALID_REQUEST, {"xfailed": 1}),
+        ("xfail(strict=True)", INVALID_REQUEST, {"xfailed": 1}),
         ("xfail(strict=True)", "ask()", {"failed": 1}),
         ("xfail", "ask()", {"xpassed": 1}),
-        ("xfail(raises=ContractError)", BROKEN, {"xfailed": 1}),
-        ("xfail(raises=KeyError)", BROKEN, {"failed": 1}),
-        ("skip", BROKEN, {"skipped": 1}),
-        ("filterwarnings('default')", f"{BROKEN}; pytest.skip('no')", {"skipped": 1}),
-        ("filterwarnings('default')", f"{BROKEN}; pytest.fail('no')", {"failed": 1}),
-        ("filterwarnings('default')", f"{BROKEN}; pytest.xfail('no')", {"xfailed": 1}),
+        ("xfail(raises=ContractError)", INVALID_REQUEST, {"xfailed": 1}),
+        ("xfail(raises=KeyError)", INVALID_REQUEST, {"failed": 1}),
+        ("skip", INVALID_REQUEST, {"skipped": 1}),
+        ("filterwarnings('default')", f"{INVALID_REQUEST}; pytest.skip('no')", {"skipped": 1}),
+        ("filterwarnings('default')", f"{INVALID_REQUEST}; pytest.fail('no')", {"failed": 1}),
+        ("filterwarnings('default')", f"{INVALID_REQUEST}; pytest.xfail('no')", {"xfailed": 1}),
     ],
 )
-def test_marks_for_skipping_and_failing_keep_their_sense(
-    mark: str, body: str, outcome: dict[str, int], run: Run
+def test_skip_and_xfail_keep_their_meaning(
+    mark: str, body: str, outcome: dict[str, int], run: RunPytest
 ) -> None:
     code = (
         f"from mockserver.errors import ContractError\n@pytest.mark.{mark}\ndef test_it(ask):\n    {body}\n"
@@ -121,7 +121,7 @@ def test_marks_for_skipping_and_failing_keep_their_sense(
     run(code).assert_outcomes(**outcome)
 
 
-def test_what_is_no_call_of_the_api_fails_too(run: Run) -> None:
+def test_requests_outside_the_api_fail_the_test(run: RunPytest) -> None:
     result = run(
         """
 import httpx
@@ -153,7 +153,7 @@ def test_allowed(ask):
     result.stdout.no_fnmatch_line("*wrong-key-of-mine*API*")
 
 
-def test_keys_appear_nowhere(run: Run, pytester: pytest.Pytester) -> None:
+def test_keys_are_redacted_everywhere(run: RunPytest, pytester: pytest.Pytester) -> None:
     result = run(
         """
 KEY = "sk-canary" + "0123456789"
@@ -184,20 +184,20 @@ def test_unused(ask, responses_server):
     assert "canary0123456789" not in (pytester.path / "report.json").read_text()
 
 
-def test_more_requests_than_the_journal_keeps_are_all_judged(run: Run) -> None:
+def test_entries_that_leave_the_journal_are_checked(run: RunPytest) -> None:
     result = run(
         f"""
 from mockserver.server.state.journal import Journal
 
 def test_it(ask, responses_server, monkeypatch):
     monkeypatch.setattr(Journal, "MAX_ENTRIES", 3)
-    {BROKEN}
+    {INVALID_REQUEST}
     for _ in range(5):
         ask()
     assert len(responses_server.journal) == 3
 
 def test_reset(ask, responses_server):
-    {BROKEN}
+    {INVALID_REQUEST}
     responses_server.reset()
     assert len(responses_server.journal) == 0
 """
@@ -206,22 +206,22 @@ def test_reset(ask, responses_server):
     assert result.outlines.count("REQ-005: this test can not pass:") == 2
 
 
-def test_a_test_without_the_fixture_is_judged_where_its_client_asks(run: Run) -> None:
+def test_a_test_without_the_fixture_is_checked_if_it_sends_requests(run: RunPytest) -> None:
     """A client that lives for the whole run asks in any test."""
     result = run(
         f"def test_first(ask):\n    ask()\n\ndef test_it(request):\n    ask = "
-        f"request.getfixturevalue('ask')\n    {BROKEN}\n"
+        f"request.getfixturevalue('ask')\n    {INVALID_REQUEST}\n"
     )
     result.assert_outcomes(passed=1, failed=1)
 
 
-def test_a_fixture_asked_for_by_name_in_the_body_is_judged_at_once(run: Run) -> None:
-    result = run(f"def test_it(request):\n    ask = request.getfixturevalue('ask')\n    {BROKEN}\n")
+def test_a_fixture_from_getfixturevalue_is_checked(run: RunPytest) -> None:
+    result = run(f"def test_it(request):\n    ask = request.getfixturevalue('ask')\n    {INVALID_REQUEST}\n")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["REQ-005: this test can not pass:"])
 
 
-def test_a_class_of_unittest_is_judged_too(run: Run) -> None:
+def test_unittest_classes_are_checked(run: RunPytest) -> None:
     result = run(
         f"""
 import unittest
@@ -232,7 +232,7 @@ class Cases(unittest.TestCase):
         self.ask = ask
 
     def test_broken(self):
-        self.{BROKEN}
+        self.{INVALID_REQUEST}
 
     def test_good(self):
         self.ask()
@@ -241,7 +241,7 @@ class Cases(unittest.TestCase):
     result.assert_outcomes(passed=1, failed=1)
 
 
-def test_chat_completions_are_judged_and_counted_too(run: Run) -> None:
+def test_chat_completions_are_checked_and_counted(run: RunPytest) -> None:
     result = run(
         """
 import httpx
@@ -275,7 +275,7 @@ def test_unused(responses_server):
     )
 
 
-def test_what_is_asked_in_named_sessions_is_judged_too(run: Run) -> None:
+def test_requests_in_named_sessions_are_checked(run: RunPytest) -> None:
     result = run(
         """
 def test_fine(ask, responses_server):

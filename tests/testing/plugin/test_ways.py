@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from tests.testing.plugin.conftest import Run
+from tests.testing.plugin.conftest import RunPytest
 
-BROKEN = 'ask(model="nope")'
+INVALID_REQUEST = 'ask(model="nope")'
 
 
-def test_four_workers_have_a_server_each(run: Run, pytester: pytest.Pytester) -> None:
+def test_each_xdist_worker_has_its_own_server(run: RunPytest, pytester: pytest.Pytester) -> None:
     result = run(
         f"""
 @pytest.mark.parametrize("number", range(40))
@@ -23,7 +23,7 @@ def test_own(ask, responses_server, number):
 
 @pytest.mark.parametrize("number", range(4))
 def test_broken(ask, number):
-    {BROKEN}
+    {INVALID_REQUEST}
 
 def test_ignored(ask):
     ask(some_parameter=1)
@@ -39,7 +39,7 @@ def test_ignored(ask):
     assert report["rules"] == {"REQ-002": 1, "REQ-005": 4}
 
 
-def test_without_the_plugin_there_is_no_fixture(run: Run) -> None:
+def test_without_the_plugin_there_is_no_fixture(run: RunPytest) -> None:
     code = "def test_it(responses_server):\n    pass\n"
     result = run(code, "-p", "no:mockserver.testing.plugin")
     result.assert_outcomes(errors=1)
@@ -48,12 +48,12 @@ def test_without_the_plugin_there_is_no_fixture(run: Run) -> None:
     result.assert_outcomes(passed=1)
 
 
-def test_naming_the_plugin_as_well_changes_nothing(run: Run) -> None:
+def test_the_plugin_can_be_named_explicitly(run: RunPytest) -> None:
     code = "def test_it(ask):\n    ask()\n"
     run(code, "-p", "mockserver.testing.plugin", subprocess=True).assert_outcomes(passed=1)
 
 
-def test_strict_markers_strict_config_and_warnings_as_errors(run: Run, pytester: pytest.Pytester) -> None:
+def test_strict_markers_strict_config_and_warnings_as_errors(run: RunPytest, pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\nresponses_ignored = off\nresponses_profile = qwen-2026-01\n")
     result = run(
         f"""
@@ -64,7 +64,7 @@ def test_good(ask):
     ask()
 
 def test_broken(ask):
-    {BROKEN}
+    {INVALID_REQUEST}
 
 def test_streams(responses_server):
     responses_server.reply("a few words")
@@ -85,7 +85,7 @@ def test_nothing_is_left_open():
     result.assert_outcomes(passed=3, failed=1)
 
 
-def test_coroutines_by_pytest_asyncio(run: Run) -> None:
+def test_asyncio_and_anyio_tests(run: RunPytest) -> None:
     result = run(
         """
 import httpx
@@ -131,7 +131,7 @@ async def test_broken_too(responses_server):
     result.stdout.fnmatch_lines(["E       assert 0"])
 
 
-PROPERTIES = """
+PROPERTY_HEADER = """
 import inspect
 from hypothesis import given, settings, strategies as st
 
@@ -141,9 +141,9 @@ seen = []
 """
 
 
-def test_a_property_is_judged_and_reset_example_by_example(run: Run) -> None:
+def test_each_example_of_a_property_is_checked_and_reset(run: RunPytest) -> None:
     result = run(
-        PROPERTIES
+        PROPERTY_HEADER
         + """
 @QUICK
 @given(number=numbers)
@@ -188,9 +188,9 @@ def test_unplanned(ask, responses_server, number):
     )
 
 
-def test_properties_that_are_coroutines(run: Run) -> None:
+def test_asynchronous_properties(run: RunPytest) -> None:
     code = (
-        PROPERTIES
+        PROPERTY_HEADER
         + """
 import httpx
 
@@ -241,13 +241,13 @@ async def test_broken_too(responses_server, number):
     assert len(told) == 2
 
 
-def test_what_came_before_the_examples_is_judged_too(run: Run) -> None:
+def test_requests_before_the_first_example_are_checked(run: RunPytest) -> None:
     result = run(
-        PROPERTIES
+        PROPERTY_HEADER
         + f"""
 @pytest.fixture(scope="module")
 def early(ask):
-    {BROKEN}
+    {INVALID_REQUEST}
 
 @QUICK
 @given(number=numbers)
@@ -258,7 +258,7 @@ def test_it(early, ask, number):
     result.assert_outcomes(failed=1)
 
 
-def test_a_test_that_runs_again_begins_anew(run: Run) -> None:
+def test_a_rerun_test_starts_fresh(run: RunPytest) -> None:
     """As plugins do that run failed tests again: set up, call and tear down once more."""
     result = run(
         """
@@ -282,7 +282,7 @@ def test_last(ask):
 
 
 @pytest.fixture(autouse=True)
-def again(pytester: pytest.Pytester) -> None:
+def rerun_plugin(pytester: pytest.Pytester) -> None:
     """A plugin that runs each test twice and tells of the second."""
     pytester.makepyfile(
         again="""
