@@ -29,7 +29,7 @@ START, STOP, UNUSED = 10.0, 30.0, 20.0
 #: Milliseconds that passed, and of a processor.
 Times = tuple[float, float]
 
-_PLUGIN = ("-p", "mockserver.testing.plugin")
+_PLUGIN = ("-p", "mockserver.testing.pytest_plugin")
 _EMPTY = "def test_it():\n    pass\n"
 _USED = "def test_it(responses_server):\n    pass\n"
 

@@ -85,7 +85,7 @@ def fuzz(command: tuple[str, ...], **options: Any) -> None:
 
 def _fuzz(command: Sequence[str], options: dict[str, Any]) -> int:
     from mockserver.server.state.sessions import AnyModel
-    from mockserver.testing.children import ClientProcesses
+    from mockserver.testing.client_processes import ClientProcesses
     from mockserver.testing.fuzzing.case_server import CaseServer
     from mockserver.testing.fuzzing.command_runner import CommandRunner
 

@@ -26,7 +26,7 @@ from mockserver.cli.serve import accepted_keys, open_services, serve
 from mockserver.cli.settings import give_up
 from mockserver.contract.findings import Severity
 from mockserver.errors import MockServerError
-from mockserver.testing.children import client_environment
+from mockserver.testing.client_processes import client_environment
 
 __all__ = ["run"]
 

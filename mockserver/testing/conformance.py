@@ -27,7 +27,7 @@ from mockserver.profiles import DEFAULT_PROFILE
 from mockserver.replies.json_schema.generator import generate_arguments
 from mockserver.replies.renderings import load_rendering
 from mockserver.replies.script import FunctionCall, Message, Script, parse_script
-from mockserver.testing.calling import CallableRunner
+from mockserver.testing.fuzzing.callable_runner import CallableRunner
 from mockserver.testing.fuzzing.case_descriptions import describe_case
 from mockserver.testing.fuzzing.case_plan import CASE_FAULTS, LEGAL_VARIATIONS, CasePlan
 from mockserver.testing.fuzzing.case_server import FOLLOW_UP_REPLY, CaseServer
@@ -90,7 +90,9 @@ class ConformanceFailure:
             f"  broke: {self.cause}",
             *(f"  {each}" for each in self.failure.details),
         ]
-        return "\n".join([*lines, *(f"  {line}" for line in self.case_description.splitlines())]).replace("\n", "\n  ")
+        return "\n".join([*lines, *(f"  {line}" for line in self.case_description.splitlines())]).replace(
+            "\n", "\n  "
+        )
 
 
 def assert_client_conforms(
@@ -120,11 +122,21 @@ def assert_client_conforms(
         trial = _ConformanceRun(CallableRunner(client, door, timeout), door, skip)
         trial.observe_requests()
         trial.run_documented_exchanges(rendering)
-        trial.run_cases([plan for plan in edge_case_plans(trial.features, skip) if plan not in trial.failures_by_plan])
+        trial.run_cases(
+            [plan for plan in edge_case_plans(trial.features, skip) if plan not in trial.failures_by_plan]
+        )
         trial.run_drawn_cases(examples, seed)
         trial.run_cases(trial.stalled_plans())
-        extras = (trial.multi_turn_capability(), trial.tool_capability(), trial.error_capability(), trial.retry_capability(), trial.cancellation_capability())
-        table = Capabilities((trial.reply_form_capability("text", False), trial.reply_form_capability("stream", True), *extras))
+        extras = (
+            trial.multi_turn_capability(),
+            trial.tool_capability(),
+            trial.error_capability(),
+            trial.retry_capability(),
+            trial.cancellation_capability(),
+        )
+        table = Capabilities(
+            (trial.reply_form_capability("text", False), trial.reply_form_capability("stream", True), *extras)
+        )
         if trial.failures:
             raise _contract_error(trial, table)
     return table
@@ -242,7 +254,9 @@ class _ConformanceRun:
 
     def error_capability(self) -> Capability:
         kept = [
-            failure is None for plan, failure in self.failures_by_plan.items() if plan.fault is not None and not plan.once
+            failure is None
+            for plan, failure in self.failures_by_plan.items()
+            if plan.fault is not None and not plan.once
         ]
         return _rate_capability("errors", kept, "faults reported")
 
@@ -275,7 +289,8 @@ class _ConformanceRun:
             return Capability("retries", "not tried", "refused is skipped")
         stream = self.features.stream_modes[0]
         plans = {
-            name: CasePlan(stream=stream, fault="refused", at=at, once=True) for name, at in _TRANSIENT_ERRORS.items()
+            name: CasePlan(stream=stream, fault="refused", at=at, once=True)
+            for name, at in _TRANSIENT_ERRORS.items()
         }
         again = [name for name, plan in plans.items() if self._is_retried(plan)]
         verdict = "yes" if len(again) == len(plans) else "in part" if again else "no"

@@ -99,7 +99,7 @@ _PROGRAM = """
 import sys
 sys.path += sys.argv[1:3]
 import pytest
-options = ["-p", "no:cacheprovider", "-p", "mockserver.testing.plugin", "-p", "anyio", "-W", "error"]
+options = ["-p", "no:cacheprovider", "-p", "mockserver.testing.pytest_plugin", "-p", "anyio", "-W", "error"]
 sys.exit(pytest.main([*options, "test_sdk.py"]))
 """
 

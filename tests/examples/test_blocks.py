@@ -96,7 +96,14 @@ def run_tests(pytester: pytest.Pytester, *, openai: bool) -> tuple[dict[str, int
         return result.parseoutcomes(), result.outlines
     path = f"{os.environ['PYTHONPATH']}{os.pathsep}{ROOT}"
     done = subprocess.run(
-        [environment_python("downstream"), "-m", "pytest", "-p", "mockserver.testing.plugin", *options],
+        [
+            environment_python("downstream"),
+            "-m",
+            "pytest",
+            "-p",
+            "mockserver.testing.pytest_plugin",
+            *options,
+        ],
         cwd=pytester.path,
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,

@@ -13,7 +13,7 @@ import pytest
 
 from mockserver import assert_client_conforms, client_contract
 from mockserver.errors import ConfigurationError, ContractError
-from tests.testing.clients_for_conformance import CorrectClient
+from tests.testing.correct_client import CorrectClient
 
 FEW_CASES: dict[str, Any] = {"examples": 4, "seconds": 5.0, "skip": ["stalled"]}
 

@@ -56,7 +56,7 @@ class SessionOverrides:
 
     def __repr__(self) -> str:
         shown = (name for name in self.__slots__ if name != "api_key" and getattr(self, name) is not None)
-        return f"Terms({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
+        return f"SessionOverrides({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
 
 def require_session_name(name: str) -> str:

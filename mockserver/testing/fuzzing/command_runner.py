@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mockserver.contract.formatting import escape_unprintable
-from mockserver.testing.children import ClientProcesses, ProcessResult, client_environment
+from mockserver.testing.client_processes import ClientProcesses, ProcessResult, client_environment
 from mockserver.testing.fuzzing.case_plan import CasePlan
 from mockserver.testing.fuzzing.case_server import CaseServer
 from mockserver.testing.fuzzing.outcomes import Outcome

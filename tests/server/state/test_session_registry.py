@@ -21,8 +21,7 @@ from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.state.session_registry import SessionOverrides, SessionRegistry
 from mockserver.server.state.sessions import Session, open_session
 from mockserver.server.state.store import MemoryStore
-from mockserver.testing.mock import MockServer
-from mockserver.testing.scripting import MockBase
+from mockserver.testing.mock import MockBase, MockServer
 from tests.asking import text
 
 LATER_PROFILE = "qwen-2026-09"

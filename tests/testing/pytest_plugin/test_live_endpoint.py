@@ -6,7 +6,7 @@ import pytest
 
 from mockserver.profiles import load_profile
 from tests.live.conftest import CANARY_KEY, fake_endpoint, fake_endpoints
-from tests.testing.plugin.conftest import RunPytest
+from tests.testing.pytest_plugin.conftest import RunPytest
 
 __all__ = ["fake_endpoint", "fake_endpoints"]
 
@@ -98,7 +98,12 @@ def test_it(ask, responses_server):
 
 
 def test_the_key_is_in_no_output(run: RunPytest, fake_endpoint: str) -> None:
-    result = run(ASKING_TEST.replace('"hi"', '"ho"'), *live_options(fake_endpoint, "key-in-body"), "-vv", "--showlocals")
+    result = run(
+        ASKING_TEST.replace('"hi"', '"ho"'),
+        *live_options(fake_endpoint, "key-in-body"),
+        "-vv",
+        "--showlocals",
+    )
     result.assert_outcomes(failed=1)
     assert CANARY_KEY not in result.stdout.str() + result.stderr.str()
 

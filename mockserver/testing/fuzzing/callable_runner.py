@@ -38,7 +38,9 @@ class CallableRunner:
         if any(each.kind is each.VAR_KEYWORD for each in parameters):
             self.accepted_arguments = frozenset(_OPTIONAL_ARGUMENTS)
         else:
-            self.accepted_arguments = frozenset(each.name for each in parameters) & frozenset(_OPTIONAL_ARGUMENTS)
+            self.accepted_arguments = frozenset(each.name for each in parameters) & frozenset(
+                _OPTIONAL_ARGUMENTS
+            )
 
     def __call__(self, plan: CasePlan, time_limit: float | None = None) -> Outcome:
         """Call once; ConfigurationError where what comes back is no answer."""
@@ -55,11 +57,15 @@ class CallableRunner:
         """
         pieces: list[bool] = []
         with self.server.open_case(plan) as case:
-            ended = _run_with_timeout(lambda: pieces.append(_read_one_and_close(self._call_client(case))), self.timeout)
+            ended = _run_with_timeout(
+                lambda: pieces.append(_read_one_and_close(self._call_client(case))), self.timeout
+            )
             if pieces == [False] or (isinstance(ended, BaseException) and not pieces):
                 return None
             if ended is _TIMED_OUT:
-                return _build_outcome(case, False, False, None, "nothing comes before the answer is whole", 0.0)
+                return _build_outcome(
+                    case, False, False, None, "nothing comes before the answer is whole", 0.0
+                )
             hung_up = case.client_disconnected.wait(self.timeout)
             how = "a stream that is left is closed" if hung_up else "a stream that is left stays open"
             return _build_outcome(case, True, hung_up, None, how, 0.0)
@@ -78,7 +84,9 @@ class CallableRunner:
                 return _build_outcome(case, False, False, None, f"still going on after {took:.1f} s", took)
             if isinstance(result, BaseException):
                 first = redact((str(result).splitlines() or [""])[0], [self.server.api_key])
-                return _build_outcome(case, True, False, None, f"{type(result).__name__}: {first}"[:300], took)
+                return _build_outcome(
+                    case, True, False, None, f"{type(result).__name__}: {first}"[:300], took
+                )
             return _build_outcome(case, True, True, result, "it returned an answer", took)
 
     def _call_client(self, case: CaseRun, follow_up: str | None = None) -> Any:
@@ -103,7 +111,9 @@ class _TimedOut:
 _TIMED_OUT = _TimedOut()
 
 
-def _build_outcome(case: CaseRun, finished: bool, accepted: bool, text: Any, end_reason: str, duration: float) -> Outcome:
+def _build_outcome(
+    case: CaseRun, finished: bool, accepted: bool, text: Any, end_reason: str, duration: float
+) -> Outcome:
     return Outcome(tuple(case.requests), finished, accepted, text, end_reason, duration=duration)
 
 

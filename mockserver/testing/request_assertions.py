@@ -53,7 +53,10 @@ def _parse_chat_entry(entry: Entry, body: Any, profile: Profile) -> IncomingRequ
 
 
 def _describe_mismatch(
-    matcher: Matcher, requests: list[tuple[Entry, IncomingRequest | None]], match_count: int, times: int | None
+    matcher: Matcher,
+    requests: list[tuple[Entry, IncomingRequest | None]],
+    match_count: int,
+    times: int | None,
 ) -> Iterator[str]:
     must = "at least one request" if times is None else f"{times} request{'' if times == 1 else 's'}"
     yield f"{must} expected with {str(matcher) or 'anything'}; there were {match_count}, among {len(requests)} in all"
@@ -61,7 +64,9 @@ def _describe_mismatch(
         (list(matcher.differences(request)) if request else ["it is no request of the API"], number, entry)
         for number, (entry, request) in enumerate(requests, start=1)
     ]
-    for lacking, number, entry in sorted(told, key=lambda each: (len(each[0]), each[1]))[:_MAX_SHOWN_REQUESTS]:
+    for lacking, number, entry in sorted(told, key=lambda each: (len(each[0]), each[1]))[
+        :_MAX_SHOWN_REQUESTS
+    ]:
         head = f"  {number}. {entry.method} {entry.path} -> {entry.status}"
         yield redact(f"{head} {entry.prompt[:200]!r}", entry.secrets)
         for each in lacking:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 from mockserver.errors import MockServerError
-from mockserver.testing.run import options
-from mockserver.testing.run.places import recording_file
+from mockserver.testing.pytest_plugin import options
+from mockserver.testing.pytest_plugin.recording_files import recording_file
 
 if TYPE_CHECKING:
-    from mockserver.testing.run.live import LiveSettings
-    from mockserver.testing.run.tapes import Recording, RecordingLibrary
-    from mockserver.testing.run.verdicts import FindingCollector
-    from mockserver.testing.serving import LocalServer
+    from mockserver.testing.local_server import LocalServer
+    from mockserver.testing.pytest_plugin.findings import FindingCollector
+    from mockserver.testing.pytest_plugin.live_endpoint import LiveSettings
+    from mockserver.testing.pytest_plugin.recordings import Recording, RecordingLibrary
 
 __all__ = ["RecordingResult", "RecordingManager"]
 
@@ -70,7 +70,7 @@ class RecordingManager:
 
     def _load_library(self) -> RecordingLibrary:
         if self._library is None:
-            from mockserver.testing.run.tapes import RecordingLibrary
+            from mockserver.testing.pytest_plugin.recordings import RecordingLibrary
 
             self._library = RecordingLibrary(self._config, self._mode, self._live_settings)
         return self._library
@@ -101,7 +101,7 @@ class RecordingManager:
         tape = self.recording
         if tape is None:
             return RecordingResult()
-        from mockserver.testing.run.tapes import breaking_changes, save_recording
+        from mockserver.testing.pytest_plugin.recordings import breaking_changes, save_recording
 
         changes = tape.changes() if tape.mode == "verify" and passed else []
         collector.add_drift(breaking_changes(changes))

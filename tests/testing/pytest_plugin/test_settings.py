@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.testing.plugin.conftest import RunPytest
+from tests.testing.pytest_plugin.conftest import RunPytest
 
 PRINTING_TEST = """
 def test_it(ask, responses_server):
@@ -29,13 +29,19 @@ def test_precedence_of_settings(run: RunPytest, pytester: pytest.Pytester) -> No
     ids = [plain, printed_value(run(PRINTING_TEST, "-s"), "id")]
     ini = "[tool.pytest.ini_options]\nresponses_seed = 2\n"
     project.write_text(project.read_text() + ini)
-    ids += [printed_value(run(PRINTING_TEST, "-s"), "id"), printed_value(run(config + PRINTING_TEST, "-s"), "id")]
+    ids += [
+        printed_value(run(PRINTING_TEST, "-s"), "id"),
+        printed_value(run(config + PRINTING_TEST, "-s"), "id"),
+    ]
     ids += [printed_value(run(config + PRINTING_TEST, "-s", "--responses-seed=4"), "id")]
     assert len(set(ids)) == 5
     marked = PRINTING_TEST.replace("def test", "@pytest.mark.responses(rendering='documented')\ndef test")
     assert printed_value(run(PRINTING_TEST, "-s", "--responses-rendering=wire"), "rendering") == "wire"
     assert printed_value(run(marked, "-s", "--responses-rendering=wire"), "rendering") == "documented"
-    assert printed_value(run(PRINTING_TEST, "-s", "--responses-rendering=documented"), "rendering") == "documented"
+    assert (
+        printed_value(run(PRINTING_TEST, "-s", "--responses-rendering=documented"), "rendering")
+        == "documented"
+    )
 
 
 def test_an_invalid_project_file_ends_a_run_with_markers(run: RunPytest, pytester: pytest.Pytester) -> None:
@@ -163,9 +169,7 @@ def test_it(ask, responses_server):
     run(code, "-oresponses_strict=false", "--responses-strict=true").assert_outcomes(failed=1)
 
 
-def test_responses_env_sets_and_restores_variables(
-    run: RunPytest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_responses_env_sets_and_restores_variables(run: RunPytest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "https://example.com")
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     monkeypatch.delenv("DASHSCOPE_API_KEY", raising=False)

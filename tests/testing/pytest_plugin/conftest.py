@@ -7,8 +7,8 @@ from collections.abc import Callable
 import httpcore  # noqa: F401 - as the others below
 import pytest
 
-import mockserver.testing.run.kit
-import mockserver.testing.run.summary  # noqa: F401 - else a run in this process would load them again
+import mockserver.testing.pytest_plugin.server_manager
+import mockserver.testing.pytest_plugin.summary  # noqa: F401 - else a run in this process would load them again
 
 #: A client for all tests of such a project; what is given beside the text goes into the request.
 PROJECT_CONFTEST = '''
@@ -47,7 +47,7 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> RunPytest
         if workers is not None:
             # Without the plugins that have no part in it, a worker starts many times faster.
             monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-            options = ("-p", "xdist", "-p", "mockserver.testing.plugin", "-n", str(workers), *options)
+            options = ("-p", "xdist", "-p", "mockserver.testing.pytest_plugin", "-n", str(workers), *options)
             subprocess = True
         pytester.makeconftest(PROJECT_CONFTEST)
         pytester.makepyfile("import pytest\nfrom conftest import text\n" + code)

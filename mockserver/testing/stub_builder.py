@@ -139,7 +139,9 @@ class _ScopedStubs:
         **delivery: Unpack[DeliveryOptions],
     ) -> ChainableStub:
         """As `MockServer.reply`, for these requests alone."""
-        return self._builder.add_reply(*content, options=ReplyOptions(chunks, json, reasoning, usage, incomplete), **delivery)
+        return self._builder.add_reply(
+            *content, options=ReplyOptions(chunks, json, reasoning, usage, incomplete), **delivery
+        )
 
     def fail(self, name: str, /, **options: Any) -> ChainableStub:
         """As `MockServer.fail`, for these requests alone."""
@@ -196,7 +198,9 @@ class StubBuilder:
         """A planner for the requests that name a scenario."""
         return type(self)(self._session, ANY_REQUEST, scenario)
 
-    def add_reply(self, *content: ReplyContent, options: ReplyOptions | None = None, **delivery: Unpack[DeliveryOptions]) -> ChainableStub:
+    def add_reply(
+        self, *content: ReplyContent, options: ReplyOptions | None = None, **delivery: Unpack[DeliveryOptions]
+    ) -> ChainableStub:
         """Plan what is said."""
         name = delivery.pop("name", "")
         how = _build_delivery(delivery)

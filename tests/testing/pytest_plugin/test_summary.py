@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from mockserver import resources
-from tests.testing.plugin.conftest import RunPytest
+from tests.testing.pytest_plugin.conftest import RunPytest
 
 IGNORING_TESTS = """
 def test_one(ask):

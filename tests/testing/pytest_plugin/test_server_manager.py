@@ -7,15 +7,15 @@ import time
 import pytest
 
 from mockserver.server.http.uvicorn_runner import bind_socket
-from tests.testing.plugin.conftest import RunPytest
+from tests.testing.pytest_plugin.conftest import RunPytest
 
 CRASH_FUNCTION = """
 import time
 
 def kill(server):
-    thread = server._served._server
+    thread = server._server._threaded_server
     thread._loop.call_soon_threadsafe(thread._loop.stop)
-    while thread.alive:
+    while thread.is_running:
         time.sleep(0.001)
 """
 
@@ -35,7 +35,7 @@ def test_apart(ask, responses_server, make_responses_server):
     assert (len(responses_server.journal), len(other.journal)) == (1, 1)
 
 def test_stopped():
-    assert not made[0]._served.alive
+    assert not made[0]._server.is_running
 
 def test_other_is_judged(ask, make_responses_server):
     ask(server=make_responses_server(), model="nope")

@@ -13,7 +13,7 @@ from mockserver.contract.formatting import redact_finding
 from mockserver.errors import ContractError
 from mockserver.server.state.journal import Entry
 from mockserver.server.stubs.stubs import Stub
-from mockserver.testing.run.policy import DRIFTED, REFUSED, UNPLANNED, UNUSED, FailurePolicy
+from mockserver.testing.pytest_plugin.settings import DRIFTED, REFUSED, UNPLANNED, UNUSED, FailurePolicy
 from mockserver.wire.redaction import redact
 
 __all__ = ["FindingCollector", "contract_error", "findings_for_entry", "findings_for_request"]
@@ -92,7 +92,9 @@ class FindingCollector:
         self.unused_count += len(owing)
         if self.policy.unused_stubs == "error":
             messages = [redact(f"a planned reply was not asked for: {stub}") for stub in owing]
-            self._add_findings(0, [Finding(UNUSED, Severity.ERROR, "", None, message) for message in messages])
+            self._add_findings(
+                0, [Finding(UNUSED, Severity.ERROR, "", None, message) for message in messages]
+            )
 
     def add_drift(self, changes: Iterable[tuple[str, str, str, str]]) -> None:
         """Judge what an endpoint says otherwise than it did: (place, message, before, after) of each."""

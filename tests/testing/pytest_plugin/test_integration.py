@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.testing.plugin.conftest import RunPytest
+from tests.testing.pytest_plugin.conftest import RunPytest
 
 INVALID_REQUEST = 'ask(model="nope")'
 
@@ -41,19 +41,21 @@ def test_ignored(ask):
 
 def test_without_the_plugin_there_is_no_fixture(run: RunPytest) -> None:
     code = "def test_it(responses_server):\n    pass\n"
-    result = run(code, "-p", "no:mockserver.testing.plugin")
+    result = run(code, "-p", "no:mockserver.testing.pytest_plugin")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*fixture 'responses_server' not found*"])
-    result = run("def test_it():\n    pass\n", "-p", "no:mockserver.testing.plugin")
+    result = run("def test_it():\n    pass\n", "-p", "no:mockserver.testing.pytest_plugin")
     result.assert_outcomes(passed=1)
 
 
 def test_the_plugin_can_be_named_explicitly(run: RunPytest) -> None:
     code = "def test_it(ask):\n    ask()\n"
-    run(code, "-p", "mockserver.testing.plugin", subprocess=True).assert_outcomes(passed=1)
+    run(code, "-p", "mockserver.testing.pytest_plugin", subprocess=True).assert_outcomes(passed=1)
 
 
-def test_strict_markers_strict_config_and_warnings_as_errors(run: RunPytest, pytester: pytest.Pytester) -> None:
+def test_strict_markers_strict_config_and_warnings_as_errors(
+    run: RunPytest, pytester: pytest.Pytester
+) -> None:
     pytester.makeini("[pytest]\nresponses_ignored = off\nresponses_profile = qwen-2026-01\n")
     result = run(
         f"""

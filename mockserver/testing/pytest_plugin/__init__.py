@@ -1,6 +1,10 @@
 """The pytest plugin: fixtures for tests of clients, and a verdict on what they ask.
 
 Importing it imports only pytest; a test that uses a fixture loads the rest.
+
+What the plugin does in a test run: settings, the servers of a test, its verdict, the run's report.
+
+`options` is loaded with the plugin, the rest when a test uses one of its fixtures.
 """
 
 from __future__ import annotations
@@ -11,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mockserver.testing.run import options
+from mockserver.testing.pytest_plugin import options
 
 if TYPE_CHECKING:
     from mockserver.testing.mock import MockServer
-    from mockserver.testing.run.gallery import HtmlReport
-    from mockserver.testing.run.kit import ServerManager, ItemResult
-    from mockserver.testing.run.summary import Summary
+    from mockserver.testing.pytest_plugin.html_report import HtmlReport
+    from mockserver.testing.pytest_plugin.server_manager import ItemResult, ServerManager
+    from mockserver.testing.pytest_plugin.summary import Summary
 
 __all__ = ["make_responses_server", "responses_config", "responses_env", "responses_server"]
 
@@ -40,8 +44,10 @@ def responses_config() -> Mapping[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def _responses_server_manager(request: pytest.FixtureRequest, responses_config: Mapping[str, Any]) -> Iterator[ServerManager]:
-    from mockserver.testing.run.kit import ServerManager
+def _responses_server_manager(
+    request: pytest.FixtureRequest, responses_config: Mapping[str, Any]
+) -> Iterator[ServerManager]:
+    from mockserver.testing.pytest_plugin.server_manager import ServerManager
 
     stash = request.config.stash
     kit = ServerManager(request.config, responses_config)
@@ -53,13 +59,13 @@ def _responses_server_manager(request: pytest.FixtureRequest, responses_config: 
 
 
 @pytest.fixture(scope="session")
-def responses_server(_responses_kit: ServerManager) -> MockServer:
+def responses_server(_responses_server_manager: ServerManager) -> MockServer:
     """A mock server on loopback, as new in each test, and under `@given` in each example.
 
     It has `.base_url`, `.api_key`, `.model`, `.reply(…)`, `.journal`, `.clock`, `.openai()`,
     `.async_openai()` and `.httpx()`. When the test is over, each request is judged.
     """
-    return _responses_kit.open_shared_server()
+    return _responses_server_manager.open_shared_server()
 
 
 @pytest.fixture
@@ -76,13 +82,13 @@ def responses_env(responses_server: MockServer, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.fixture
-def make_responses_server(_responses_kit: ServerManager) -> Iterator[Callable[..., MockServer]]:
+def make_responses_server(_responses_server_manager: ServerManager) -> Iterator[Callable[..., MockServer]]:
     """Starts more servers for this test: `make_responses_server(profile=…, seed=…)`.
 
     Settings are those of the run unless given; each server is judged like the first, and stopped.
     """
-    yield _responses_kit.make_server
-    _responses_kit.stop_extra_servers()
+    yield _responses_server_manager.make_server
+    _responses_server_manager.stop_extra_servers()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -121,7 +127,7 @@ def _find_stale_recordings(items: Iterable[pytest.Item]) -> list[str]:
     folders = {item.path.parent for item in items}
     if not any((folder / options.RECORDINGS_FOLDER).is_dir() for folder in folders):
         return []
-    from mockserver.testing.run.places import stale_recordings
+    from mockserver.testing.pytest_plugin.recording_files import stale_recordings
 
     return [*map(str, stale_recordings(items))]
 
@@ -131,7 +137,7 @@ def _validate_markers(config: pytest.Config, items: Iterable[pytest.Item]) -> No
     marked = [item for item in items if item.get_closest_marker("responses") is not None]
     if not marked:
         return
-    from mockserver.testing.run.policy import failure_policy, load_run_settings, settings_for_test
+    from mockserver.testing.pytest_plugin.settings import failure_policy, load_run_settings, settings_for_test
 
     kit = config.stash.get(_MANAGER, None)
     settings = load_run_settings(config, {}) if kit is None else kit.settings
@@ -145,7 +151,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     _validate_markers(item.config, [item])  # before a fixture for the whole run would fail of it
     item.config.stash[_CURRENT_ITEM] = item
     if options.is_live(item.config) and item.get_closest_marker("responses") is not None:
-        from mockserver.testing.run.live import skip_if_scripted
+        from mockserver.testing.pytest_plugin.live_endpoint import skip_if_scripted
 
         skip_if_scripted(item)
     kit = item.config.stash.get(_MANAGER, None)
@@ -228,7 +234,7 @@ class _RunReports:
     @property
     def summary(self) -> Summary:
         if self._summary is None:
-            from mockserver.testing.run.summary import Summary
+            from mockserver.testing.pytest_plugin.summary import Summary
 
             self._summary = Summary()
         return self._summary
@@ -236,7 +242,7 @@ class _RunReports:
     @property
     def html_report(self) -> HtmlReport:
         if self._html_report is None:
-            from mockserver.testing.run.gallery import HtmlReport
+            from mockserver.testing.pytest_plugin.html_report import HtmlReport
 
             self._html_report = HtmlReport()
         return self._html_report

@@ -12,9 +12,9 @@ import pytest
 
 from mockserver import MockServer
 from mockserver.exchanges import Exchange, parse_exchanges
-from mockserver.testing.run.places import recording_file
+from mockserver.testing.pytest_plugin.recording_files import recording_file
 from tests.live.conftest import CANARY_KEY
-from tests.testing.plugin.conftest import RunPytest
+from tests.testing.pytest_plugin.conftest import RunPytest
 
 ROOT = Path(__file__).parent.parent.parent.parent
 ONE_REQUEST = """
@@ -137,9 +137,7 @@ def test_all_keeps_other_recordings_and_rewrite_removes_them(
     assert recording_files(pytester) == []
 
 
-def test_an_unrecorded_request_fails_with_the_nearest_recording(
-    run: RunPytest, endpoint: MockServer
-) -> None:
+def test_an_unrecorded_request_fails_with_the_nearest_recording(run: RunPytest, endpoint: MockServer) -> None:
     run(ONE_REQUEST, *live_options(endpoint)).assert_outcomes(passed=1)
     result = run("def test_hi(ask):\n    ask('hallo')\n")
     result.assert_outcomes(failed=1)
@@ -207,7 +205,9 @@ def test_a_test_that_scripts_is_never_recorded(
     result.stdout.fnmatch_lines(["*it scripts a reply, and its recordings are played:*"])
 
 
-def test_the_marker_requires_or_forbids_recordings(run: RunPytest, endpoint: MockServer, pytester: pytest.Pytester) -> None:
+def test_the_marker_requires_or_forbids_recordings(
+    run: RunPytest, endpoint: MockServer, pytester: pytest.Pytester
+) -> None:
     demands, forbids = (f"@pytest.mark.responses(recorded={each})\n" for each in (True, False))
     result = run(demands + ONE_REQUEST.strip())
     result.assert_outcomes(failed=1)
@@ -269,7 +269,10 @@ def test_stale_recordings_are_reported(
     gone = pytester.path / "recordings" / "test_gone" / "test_it.json"
     gone.parent.mkdir()
     gone.write_bytes(file.read_bytes())
-    result = run(ONE_REQUEST.replace("test_hi", "test_hello") + ONE_REQUEST.replace("test_hi", "test_two"), workers=workers)
+    result = run(
+        ONE_REQUEST.replace("test_hi", "test_hello") + ONE_REQUEST.replace("test_hi", "test_two"),
+        workers=workers,
+    )
     assert result.ret == 0
     told = [
         f"responses: recordings that are no test's: {each.relative_to(pytester.path)}"
@@ -326,6 +329,6 @@ def test_project_masks_apply(run: RunPytest, endpoint: MockServer, pytester: pyt
 
 def test_recordings_are_beside_the_module(request: pytest.FixtureRequest) -> None:
     expected = (
-        Path(__file__).parent / "recordings" / "test_recordings" / "test_the_place_is_beside_the_module.json"
+        Path(__file__).parent / "recordings" / "test_recordings" / "test_recordings_are_beside_the_module.json"
     )
     assert recording_file(request.node) == expected

@@ -13,21 +13,26 @@ import pytest
 from mockserver.clock import SteppedClock
 from mockserver.errors import StartError
 from mockserver.testing.clients import ClientFactory
+from mockserver.testing.local_server import LocalServer, ServerSettings, create_mock_server, validate_settings
 from mockserver.testing.mock import MockServer, MockSession
-from mockserver.testing.run.options import is_live, report_path, skip_when_live
-from mockserver.testing.run.policy import FailurePolicy, failure_policy, load_run_settings, settings_for_test
-from mockserver.testing.run.taping import RecordingManager
-from mockserver.testing.run.transcript import session_transcript
-from mockserver.testing.run.verdicts import FindingCollector, contract_error
-from mockserver.testing.serving import LocalServer, ServerSettings, validate_settings, create_mock_server
+from mockserver.testing.pytest_plugin.findings import FindingCollector, contract_error
+from mockserver.testing.pytest_plugin.options import is_live, report_path, skip_when_live
+from mockserver.testing.pytest_plugin.recording_manager import RecordingManager
+from mockserver.testing.pytest_plugin.settings import (
+    FailurePolicy,
+    failure_policy,
+    load_run_settings,
+    settings_for_test,
+)
+from mockserver.testing.pytest_plugin.transcript import session_transcript
 
 if TYPE_CHECKING:
     from mockserver.live.relay import Relay
     from mockserver.server.state.journal import Entry, Journal
     from mockserver.server.state.sessions import Session
-    from mockserver.testing.planning import ChainableStub, Scenario, ConditionalStubs
-    from mockserver.testing.run.gallery import ExchangeLog
-    from mockserver.testing.run.live import LiveSettings
+    from mockserver.testing.pytest_plugin.html_report import ExchangeLog
+    from mockserver.testing.pytest_plugin.live_endpoint import LiveSettings
+    from mockserver.testing.stub_builder import ChainableStub, ConditionalStubs, Scenario
 
 __all__ = ["ServerManager", "ItemResult"]
 
@@ -39,13 +44,13 @@ class SharedMockServer(MockServer):
     """
 
     def __init__(self, server: LocalServer) -> None:
-        self._served = server
+        self._server = server
         self._clients = ClientFactory()
         self._forbid_scripting: Callable[[str], NoReturn] | None = None
 
     def switch_to(self, server: LocalServer, forbid_scripting: Callable[[str], NoReturn] | None) -> None:
         """Be this server from now on."""
-        self._served = server
+        self._server = server
         self._forbid_scripting = forbid_scripting
 
     def close_clients(self) -> None:
@@ -57,7 +62,7 @@ class SharedMockServer(MockServer):
 
     @property
     def journal(self) -> Journal:
-        self._served.wait_until_idle()
+        self._server.wait_until_idle()
         return super().journal
 
     @property
@@ -149,7 +154,9 @@ class ServerManager:
         self._policy = failure_policy(item)
         self._test_id = item.nodeid
         self._collector = FindingCollector(self._policy)
-        self._test_settings = settings_for_test(item, self.settings) if self._live_settings is None else self.settings
+        self._test_settings = (
+            settings_for_test(item, self.settings) if self._live_settings is None else self.settings
+        )
         self._recording_manager.begin_test(item)
         if self.shared_server is None:
             return
@@ -227,7 +234,9 @@ class ServerManager:
         self._pool.append((settings, served))
         return served
 
-    def _watch_server(self, server: LocalServer, *, always_reset: bool = False, strict: bool | None = None) -> None:
+    def _watch_server(
+        self, server: LocalServer, *, always_reset: bool = False, strict: bool | None = None
+    ) -> None:
         """Put a server under the watch; `fresh` resets it even if nobody asked it anything."""
         session = server.session
         session.journal.on_removed = None
@@ -264,9 +273,13 @@ class ServerManager:
         watch = self._collector
         self._collect_findings(passed=passed)
         recorded = self._recording_manager.end_test(watch, passed=passed)
-        outcome = ItemResult({**self._report_data(), **recorded.report_data}, self._report_section(recorded.notes))
+        outcome = ItemResult(
+            {**self._report_data(), **recorded.report_data}, self._report_section(recorded.notes)
+        )
         if self._exchange_log is not None:
-            outcome.exchanges = self._exchange_log.take_exchanges_json(self._test_id, self._policy.allowed_rules)
+            outcome.exchanges = self._exchange_log.take_exchanges_json(
+                self._test_id, self._policy.allowed_rules
+            )
         broken = watch.take_violations(0)
         died = [served.crash_reason for served in self._all_servers if served.crash_reason is not None]
         if passed and died:
@@ -298,7 +311,11 @@ class ServerManager:
     def _report_section(self, recording_notes: str) -> str:
         parts = [recording_notes] if recording_notes else []
         parts += [session_transcript(session) for served in self._all_servers for session in served.sessions]
-        parts += [f"the mock server died: {served.crash_reason}" for served in self._all_servers if served.crash_reason is not None]
+        parts += [
+            f"the mock server died: {served.crash_reason}"
+            for served in self._all_servers
+            if served.crash_reason is not None
+        ]
         return "\n\n".join(part for part in parts if part)
 
     def _report_data(self) -> dict[str, Any]:
@@ -310,7 +327,9 @@ class ServerManager:
             "profiles": sorted({session.profile.name for session in sessions}),
             "requests": watch.request_count,
             "unused": watch.unused_count,
-            "ignored": dict(sorted(watch.ignored_parameters.items())) if watch.policy.ignored_parameters != "off" else {},
+            "ignored": dict(sorted(watch.ignored_parameters.items()))
+            if watch.policy.ignored_parameters != "off"
+            else {},
             "findings": watch.findings_as_json(),
         }
 
@@ -384,18 +403,18 @@ class ServerManager:
 def _create_exchange_log(config: pytest.Config) -> ExchangeLog | None:
     if report_path(config, "html") is None:
         return None
-    from mockserver.testing.run.gallery import ExchangeLog
+    from mockserver.testing.pytest_plugin.html_report import ExchangeLog
 
     return ExchangeLog()
 
 
 def _load_live_settings(config: pytest.Config) -> LiveSettings | None:
-    from mockserver.testing.run.live import load_live_settings
+    from mockserver.testing.pytest_plugin.live_endpoint import load_live_settings
 
     return load_live_settings(config)
 
 
 def _create_live_server(settings: LiveSettings) -> tuple[LocalServer, Relay]:
-    from mockserver.testing.run.live import create_live_server
+    from mockserver.testing.pytest_plugin.live_endpoint import create_live_server
 
     return create_live_server(settings)

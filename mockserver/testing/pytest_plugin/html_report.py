@@ -22,8 +22,8 @@ from mockserver.reports.model import (
 from mockserver.reports.page import render_page
 from mockserver.reports.report_exchanges import RawExchange, exchange_from_raw
 from mockserver.server.state.journal import Entry
-from mockserver.testing.run.summary import outcome_name
-from mockserver.testing.run.verdicts import findings_for_request
+from mockserver.testing.pytest_plugin.findings import findings_for_request
+from mockserver.testing.pytest_plugin.summary import outcome_name
 from mockserver.wire.redaction import redact
 
 __all__ = ["HtmlReport", "ExchangeLog"]
@@ -47,7 +47,9 @@ class ExchangeLog:
         with self._lock:
             if len(self._entries) - self._extra_with_findings < _MAX_PER_TEST:
                 self._entries.append((profile, entry))
-            elif self._extra_with_findings < _MAX_PER_TEST and (findings_for_request(entry) or entry.reply_findings):
+            elif self._extra_with_findings < _MAX_PER_TEST and (
+                findings_for_request(entry) or entry.reply_findings
+            ):
                 self._extra_with_findings += 1
                 self._entries.append((profile, entry))
 

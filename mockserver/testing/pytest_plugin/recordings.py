@@ -36,11 +36,11 @@ from mockserver.recordings.replay import (
 from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.state.sessions import open_session
 from mockserver.settings import load_project_settings
-from mockserver.testing.serving import DEFAULT_API_KEY, GRACE_SECONDS, LocalServer
+from mockserver.testing.local_server import DEFAULT_API_KEY, GRACE_SECONDS, LocalServer
 from mockserver.wire import json
 
 if TYPE_CHECKING:
-    from mockserver.testing.run.live import LiveSettings
+    from mockserver.testing.pytest_plugin.live_endpoint import LiveSettings
 
 __all__ = ["ReplayServer", "Recording", "RecordingLibrary", "breaking_changes", "save_recording"]
 
@@ -82,7 +82,9 @@ class Recording:
         if self.mode != "new_episodes":
             return False
         exchange = self.queue.take(
-            self.queue.canonicalize(pass_through.scope["method"], pass_through.path, pass_through.request_body)
+            self.queue.canonicalize(
+                pass_through.scope["method"], pass_through.path, pass_through.request_body
+            )
         )
         if exchange is None:
             return False
@@ -152,7 +154,9 @@ class ReplayServer:
         about = self._session.profile
         app = ReplayApp(self._player, about, client_base_paths((), about), self._session.journal)
         server = ThreadedServer(app, grace_seconds=GRACE_SECONDS)
-        self.local_server = LocalServer(self._session, server, api_key=DEFAULT_API_KEY, model=(*about.models, "")[0])
+        self.local_server = LocalServer(
+            self._session, server, api_key=DEFAULT_API_KEY, model=(*about.models, "")[0]
+        )
 
     def load(self, recording: Recording) -> LocalServer:
         """The server with a tape in it."""
@@ -189,7 +193,9 @@ class RecordingLibrary:
         mode = self._mode if self._live_settings is not None else "none"
         if self._live_settings is None:
             return Recording(file, mode, exchanges=known, profile=_recorded_profile(known))
-        return Recording(file, mode, self._live_settings.endpoint.base_url, self._live_settings.profile, self._masks, known)
+        return Recording(
+            file, mode, self._live_settings.endpoint.base_url, self._live_settings.profile, self._masks, known
+        )
 
     def replay_server(self, recording: Recording) -> LocalServer:
         """The server that plays a tape."""

@@ -20,7 +20,9 @@ Event = dict[str, Any]
 Client = Callable[[list[Event]], Any]
 
 #: No stored failures: each run begins from nothing.
-SEARCH_SETTINGS = settings(max_examples=200, database=None, deadline=None, derandomize=True, report_multiple_bugs=False)
+SEARCH_SETTINGS = settings(
+    max_examples=200, database=None, deadline=None, derandomize=True, report_multiple_bugs=False
+)
 
 
 def expected_texts(stream: list[Event]) -> list[Any]:
@@ -190,8 +192,12 @@ def make_machine(server_: MockServer, client: type[ConversationClient], *, share
     return Machine
 
 
-MACHINE_SETTINGS = settings(max_examples=8, stateful_step_count=8, database=None, deadline=None, derandomize=True)
-SEARCH_MACHINE_SETTINGS = settings(MACHINE_SETTINGS, max_examples=50, phases=[Phase.generate], report_multiple_bugs=False)
+MACHINE_SETTINGS = settings(
+    max_examples=8, stateful_step_count=8, database=None, deadline=None, derandomize=True
+)
+SEARCH_MACHINE_SETTINGS = settings(
+    MACHINE_SETTINGS, max_examples=50, phases=[Phase.generate], report_multiple_bugs=False
+)
 
 
 def test_a_correct_conversation_client_passes(responses_server: MockServer) -> None:
@@ -228,7 +234,9 @@ def test_a_client_that_strips_text_is_found(responses_server: MockServer) -> Non
             return super().ask(text).strip()
 
     with pytest.raises(AssertionError, match="the client shows"):
-        run_state_machine_as_test(make_machine(responses_server, Shortening), settings=SEARCH_MACHINE_SETTINGS)
+        run_state_machine_as_test(
+            make_machine(responses_server, Shortening), settings=SEARCH_MACHINE_SETTINGS
+        )
 
 
 def test_conversation_machine_is_abstract(responses_server: MockServer) -> None:

@@ -16,10 +16,19 @@ from mockserver.exchanges import Exchange
 from mockserver.profiles import LATEST, latest_profile_name, load_profile
 from mockserver.replies.renderings import load_rendering
 from mockserver.settings import SETTING_NAMES, load_project_settings
-from mockserver.testing.run import options
-from mockserver.testing.serving import ServerSettings, validate_settings, load_exchanges
+from mockserver.testing.local_server import ServerSettings, load_exchanges, validate_settings
+from mockserver.testing.pytest_plugin import options
 
-__all__ = ["DRIFTED", "REFUSED", "UNPLANNED", "UNUSED", "FailurePolicy", "failure_policy", "load_run_settings", "settings_for_test"]
+__all__ = [
+    "DRIFTED",
+    "REFUSED",
+    "UNPLANNED",
+    "UNUSED",
+    "FailurePolicy",
+    "failure_policy",
+    "load_run_settings",
+    "settings_for_test",
+]
 
 #: What a test can fail for beside the rules of the contract, by names that `allow` takes like theirs.
 UNPLANNED, UNUSED, REFUSED, DRIFTED = "unplanned", "unused", "refused", "drifted"
@@ -58,7 +67,9 @@ def failure_policy(item: pytest.Item) -> FailurePolicy:
                 f"{item.nodeid}: there is no rule {unknown[0]!r} to allow; `mockserver rules` lists them; "
                 f"beside them there are: {', '.join(_ALLOWABLE_NAMES)}"
             )
-    return FailurePolicy(strict, options.option_value(config, "unused"), options.option_value(config, "ignored"), allow)
+    return FailurePolicy(
+        strict, options.option_value(config, "unused"), options.option_value(config, "ignored"), allow
+    )
 
 
 def load_run_settings(config: pytest.Config, fixture_settings: Mapping[str, Any]) -> ServerSettings:
@@ -105,7 +116,9 @@ def settings_for_test(item: pytest.Item, run_settings: ServerSettings) -> Server
 def _option_settings(config: pytest.Config, *, from_ini: bool) -> dict[str, Any]:
     told: dict[str, Any] = {}
     for name in ("profile", "rendering", "seed"):
-        value = str(config.getini(f"responses_{name}")) if from_ini else options.command_line_value(config, name)
+        value = (
+            str(config.getini(f"responses_{name}")) if from_ini else options.command_line_value(config, name)
+        )
         if value:
             told[name] = value
     if "seed" in told:

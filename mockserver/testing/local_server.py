@@ -22,7 +22,16 @@ from mockserver.server.state.sessions import MAX_COUNTED_REQUESTS, AnyModel, Ses
 from mockserver.server.state.store import MemoryStore
 from mockserver.server.stubs.exchange_folder import ExchangeFolder
 
-__all__ = ["DEFAULT_API_KEY", "GRACE_SECONDS", "LocalServer", "ServerSettings", "validate_settings", "load_exchanges", "create_mock_server", "as_tuple"]
+__all__ = [
+    "DEFAULT_API_KEY",
+    "GRACE_SECONDS",
+    "LocalServer",
+    "ServerSettings",
+    "validate_settings",
+    "load_exchanges",
+    "create_mock_server",
+    "as_tuple",
+]
 
 #: The key that is accepted where none is given.
 DEFAULT_API_KEY = "sk-mock"
@@ -95,7 +104,9 @@ _SETTING_CHOICES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def validate_settings(values: Mapping[str, Any], source: str, allowed_names: Collection[str] | None = None) -> ServerSettings:
+def validate_settings(
+    values: Mapping[str, Any], source: str, allowed_names: Collection[str] | None = None
+) -> ServerSettings:
     """`given` as settings; ConfigurationError names the first that is none, and `where` it stands.
 
     `known` are the names that can be given, where those are not all.
@@ -105,10 +116,14 @@ def validate_settings(values: Mapping[str, Any], source: str, allowed_names: Col
         if name not in names:
             told = ", ".join(names)
             raise ConfigurationError(f"{source}: there is no setting {name!r} of a server; there are: {told}")
-        if not isinstance(value, _SETTING_TYPES[name]) or (isinstance(value, bool) and bool not in _SETTING_TYPES[name]):
+        if not isinstance(value, _SETTING_TYPES[name]) or (
+            isinstance(value, bool) and bool not in _SETTING_TYPES[name]
+        ):
             raise ConfigurationError(f"{source}: {name} can not be {value!r}")
         if name in _SETTING_CHOICES and value not in _SETTING_CHOICES[name]:
-            raise ConfigurationError(f"{source}: {name} is {' or '.join(_SETTING_CHOICES[name])}, not {value!r}")
+            raise ConfigurationError(
+                f"{source}: {name} is {' or '.join(_SETTING_CHOICES[name])}, not {value!r}"
+            )
     return cast("ServerSettings", dict(values))
 
 

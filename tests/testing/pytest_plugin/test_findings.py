@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.testing.plugin.conftest import RunPytest
+from tests.testing.pytest_plugin.conftest import RunPytest
 
 INVALID_REQUEST = 'ask(model="nope")'
 
@@ -25,7 +25,7 @@ def test_an_invalid_request_fails_the_test_with_its_rule(run: RunPytest) -> None
         ]
     )
     # The traceback of the plugin would tell nothing.
-    result.stdout.no_fnmatch_line("*plugin.py*")
+    result.stdout.no_fnmatch_line("*pytest_plugin/__init__.py*")
 
 
 def test_only_allowed_rules_may_be_broken(run: RunPytest) -> None:
@@ -286,7 +286,7 @@ def test_fine(ask, responses_server):
 
 def test_broken(ask, responses_server):
     alice = responses_server.session("alice")
-    assert (len(alice.journal), len(alice.planned)) == (0, 0)
+    assert (len(alice.journal), len(alice.stubs)) == (0, 0)
     ask(server=alice, model="nope")
 
 def test_unused(ask, responses_server):

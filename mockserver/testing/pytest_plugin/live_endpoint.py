@@ -22,8 +22,8 @@ from mockserver.live.verification import profiles_for_path
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
 from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.state.sessions import open_session
-from mockserver.testing.run import options
-from mockserver.testing.serving import GRACE_SECONDS, LocalServer
+from mockserver.testing.local_server import GRACE_SECONDS, LocalServer
+from mockserver.testing.pytest_plugin import options
 
 __all__ = ["LiveSettings", "load_live_settings", "create_live_server", "skip_if_scripted"]
 
@@ -66,7 +66,9 @@ def _parse_options(config: pytest.Config) -> LiveSettings:
     if not model:
         raise ConfigurationError(f"{profile.name} names no model: --responses-live-model NAME")
     workers = getattr(config, "workerinput", {}).get("workercount", 1)
-    requests, tokens = (_whole_number(config, name) // workers for name in ("live-max-requests", "live-max-tokens"))
+    requests, tokens = (
+        _whole_number(config, name) // workers for name in ("live-max-requests", "live-max-tokens")
+    )
     return LiveSettings(place, profile.name, model, requests, tokens)
 
 
@@ -85,7 +87,12 @@ def create_live_server(settings: LiveSettings) -> tuple[LocalServer, Relay]:
     relay = Relay(settings.endpoint, session.profile, key, budget, Timeouts(), session.journal)
     server = ThreadedServer(relay, grace_seconds=GRACE_SECONDS)
     served = LocalServer(
-        session, server, api_key=key, model=settings.model, wait_until_idle=relay.wait_until_idle, on_stop=relay.close
+        session,
+        server,
+        api_key=key,
+        model=settings.model,
+        wait_until_idle=relay.wait_until_idle,
+        on_stop=relay.close,
     )
     return served, relay
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.testing.plugin.conftest import RunPytest
+from tests.testing.pytest_plugin.conftest import RunPytest
 
 
 def test_stubs_reply_in_order_and_once_by_default(run: RunPytest) -> None:
@@ -19,7 +19,7 @@ def test_it(ask, responses_server):
     assert said == ["one", "two", "two"]
     assert ask(tools=[{"type": "function", "name": "look"}])["output"][0]["name"] == "look"
     assert {text(ask()) for _ in range(4)} == {"for ever"}
-    assert [stub.given for stub in responses_server.planned] == [1, 2, 1, 4]
+    assert [stub.call_count for stub in responses_server.stubs] == [1, 2, 1, 4]
 
 def test_always_may_be_never(responses_server):
     responses_server.reply("if you like").always()

@@ -46,7 +46,9 @@ class CorrectClient:
                 response = self.fetch_response(client, url, body)
         return self.output_text(response)
 
-    def stream_text(self, base_url: str, api_key: str, stream: bool = True, timeout: float = 2) -> Iterator[str]:
+    def stream_text(
+        self, base_url: str, api_key: str, stream: bool = True, timeout: float = 2
+    ) -> Iterator[str]:
         """The pieces of the text as they come, of all answers: calls of functions are answered."""
         url = f"{base_url}/responses"
         headers = {"authorization": f"Bearer {api_key}"}
@@ -62,7 +64,9 @@ class CorrectClient:
                 if not stream:
                     yield self.output_text(response)
                 outputs = [
-                    self.function_output(item) for item in response["output"] if item["type"] == "function_call"
+                    self.function_output(item)
+                    for item in response["output"]
+                    if item["type"] == "function_call"
                 ]
                 if not outputs:
                     return
@@ -81,7 +85,9 @@ class CorrectClient:
             raise ValueError("the answer is not complete")
         return response
 
-    def request_events(self, client: httpx.Client, url: str, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def request_events(
+        self, client: httpx.Client, url: str, body: dict[str, Any]
+    ) -> Iterator[dict[str, Any]]:
         """The events of an answer; the one response of an answer that is not streamed counts as one."""
         for attempt in range(self.retries + 1):
             with client.stream("POST", url, json=body) as reply:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mockserver.testing.run.options import RECORDINGS_FOLDER
+from mockserver.testing.pytest_plugin.options import RECORDINGS_FOLDER
 
 __all__ = ["recording_file", "stale_recordings"]
 
@@ -43,7 +43,9 @@ def stale_recordings(items: Iterable[pytest.Item]) -> Iterator[Path]:
         file = recording_file(item)
         expected.setdefault(file.parent, set()).add(file)
     for folder, files in sorted(expected.items()):
-        yield from (file for file in sorted(folder.glob("*.json")) if file not in files and _is_recording(file))
+        yield from (
+            file for file in sorted(folder.glob("*.json")) if file not in files and _is_recording(file)
+        )
     for root in sorted({folder.parent for folder in expected}):
         modules = {_safe_name(module.stem) for module in root.parent.glob("*.py")}
         gone = (each for each in sorted(root.glob("*")) if each.is_dir() and each.name not in modules)
