@@ -15,7 +15,7 @@ from tests import recording
 
 pytest_plugins = ["pytester"]
 
-RECORDER = Path(__file__).parent / "tests" / "recorder"
+RECORDER_FOLDER = Path(__file__).parent / "tests" / "recorder"
 
 _problems: list[str] = []
 
@@ -23,20 +23,20 @@ _problems: list[str] = []
 def pytest_configure() -> None:
     from mockserver.server.http.app import App
 
-    recording.wrap(App, lambda crossing: _problems.extend(recording.judge(crossing)))
+    recording.record_application(App, lambda crossing: _problems.extend(recording.contract_problems(crossing)))
 
 
 @pytest.fixture(autouse=True)
-def _every_byte_is_judged(
+def _check_all_traffic(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> Iterator[None]:
     spool = tmp_path_factory.mktemp("spool")
-    monkeypatch.setenv(recording.SPOOL, str(spool))
-    monkeypatch.setenv("PYTHONPATH", str(RECORDER), prepend=os.pathsep)
+    monkeypatch.setenv(recording.SPOOL_VARIABLE, str(spool))
+    monkeypatch.setenv("PYTHONPATH", str(RECORDER_FOLDER), prepend=os.pathsep)
     _problems.clear()
     yield
-    for crossing in recording.collect(spool):
-        _problems.extend(recording.judge(crossing))
+    for crossing in recording.read_spool(spool):
+        _problems.extend(recording.contract_problems(crossing))
     assert not _problems, "\n".join(_problems)
 
 

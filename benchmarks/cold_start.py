@@ -19,10 +19,10 @@ from statistics import median
 
 GOAL = 3.0
 
-_FILE = b'{"model": "qwen3-max-2026-01-23", "input": "Hello!"}'
+_REQUEST = b'{"model": "qwen3-max-2026-01-23", "input": "Hello!"}'
 
 
-def seconds(*command: str | Path) -> float:
+def run_seconds(*command: str | Path) -> float:
     """How long a program takes from its start to its end."""
     start = time.perf_counter()
     subprocess.run([*map(str, command)], check=True, stdout=subprocess.DEVNULL)
@@ -36,12 +36,12 @@ def main() -> None:
     program = Path(sys.executable).with_name("mockserver")
     with tempfile.TemporaryDirectory() as folder:
         small = Path(folder) / "small.json"
-        small.write_bytes(_FILE)
+        small.write_bytes(_REQUEST)
         ours: tuple[str | Path, ...] = (program, "check", small)
         bare: tuple[str | Path, ...] = (sys.executable, "-c", "import orjson")
         for command in (ours, bare):  # the first run of each fills the caches
-            seconds(*command)
-        pairs = [(seconds(*ours), seconds(*bare)) for _ in range(rounds)]
+            run_seconds(*command)
+        pairs = [(run_seconds(*ours), run_seconds(*bare)) for _ in range(rounds)]
     checked, imported = (median(each) for each in zip(*pairs, strict=True))
     ratio = checked / imported
     print(f"mockserver check   {checked * 1000:6.1f} ms")

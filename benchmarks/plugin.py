@@ -24,17 +24,17 @@ import time
 from pathlib import Path
 from statistics import median
 
-START, STOP, UNUSED = 10.0, 30.0, 20.0
+GOAL_START_MS, GOAL_STOP_MS, GOAL_UNUSED_MS = 10.0, 30.0, 20.0
 
 #: Milliseconds that passed, and of a processor.
 Times = tuple[float, float]
 
 _PLUGIN = ("-p", "mockserver.testing.pytest_plugin")
-_EMPTY = "def test_it():\n    pass\n"
-_USED = "def test_it(responses_server):\n    pass\n"
+_EMPTY_TEST = "def test_it():\n    pass\n"
+_FIXTURE_TEST = "def test_it(responses_server):\n    pass\n"
 
 # Starts and stops of one process, in ms: `first start stop` or `asked start stop` a line.
-_LIVES = """
+_LIFECYCLE_PROGRAM = """
 import sys, time
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
@@ -71,7 +71,7 @@ for _ in range(10):
 """
 
 
-def run_of_pytest(file: Path, *options: str) -> tuple[float, float]:
+def time_pytest(file: Path, *options: str) -> tuple[float, float]:
     """How long a run takes from its start to its end, and how much processor time, in ms."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, file.name]
     used, began = processor_time(), time.perf_counter()
@@ -91,16 +91,16 @@ def processor_time() -> float:
     return (usage.ru_utime + usage.ru_stime) * 1000
 
 
-def lives() -> dict[str, list[tuple[float, float]]]:
+def time_server_lifecycles() -> dict[str, list[tuple[float, float]]]:
     """(start, stop) in ms of servers in a new process, by kind."""
-    told = subprocess.run([sys.executable, "-c", _LIVES], check=True, capture_output=True, text=True)
+    told = subprocess.run([sys.executable, "-c", _LIFECYCLE_PROGRAM], check=True, capture_output=True, text=True)
     found: dict[str, list[tuple[float, float]]] = {}
     for name, start, stop in map(str.split, told.stdout.splitlines()):
         found.setdefault(name, []).append((float(start), float(stop)))
     return found
 
 
-def added(run: tuple[Times, Times, Times]) -> tuple[Times, Times, Times]:
+def overhead(run: tuple[Times, Times, Times]) -> tuple[Times, Times, Times]:
     """One round: the bare run, and what the other two took more."""
     bare, unused, used = run
     return (
@@ -116,31 +116,31 @@ def main() -> int:
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as folder:
         empty, used = Path(folder) / "test_empty.py", Path(folder) / "test_used.py"
-        empty.write_text(_EMPTY)
-        used.write_text(_USED)
-        run_of_pytest(used, *_PLUGIN)  # fills the caches
+        empty.write_text(_EMPTY_TEST)
+        used.write_text(_FIXTURE_TEST)
+        time_pytest(used, *_PLUGIN)  # fills the caches
         runs = [
-            (run_of_pytest(empty), run_of_pytest(empty, *_PLUGIN), run_of_pytest(used, *_PLUGIN))
+            (time_pytest(empty), time_pytest(empty, *_PLUGIN), time_pytest(used, *_PLUGIN))
             for _ in range(rounds)
         ]
     bare, unused, fully = (
         [median(each[kind] for each in column) for kind in (0, 1)]
-        for column in zip(*map(added, runs), strict=True)
+        for column in zip(*map(overhead, runs), strict=True)
     )
     print(f"pytest, bare                      {bare[0]:7.1f} ms (processor {bare[1]:6.1f} ms)")
     print(f"  + the plugin, unused            {unused[0]:+7.1f} ms (processor {unused[1]:+6.1f} ms)", end="")
-    print(f"   goal: at most {UNUSED:.0f}")
+    print(f"   goal: at most {GOAL_UNUSED_MS:.0f}")
     print(f"  + the plugin, its fixture used  {fully[0]:+7.1f} ms (processor {fully[1]:+6.1f} ms)")
-    reached = [unused[0] <= UNUSED]
+    reached = [unused[0] <= GOAL_UNUSED_MS]
     gathered: dict[str, list[tuple[float, float]]] = {}
     for _ in range(rounds):
-        for name, found in lives().items():
+        for name, found in time_server_lifecycles().items():
             gathered.setdefault(name, []).extend(found)
     for name, found in gathered.items():
         start, stop = (median(each) for each in zip(*found, strict=True))
         print(f"server, {name:<10}       start {start:7.2f} ms   stop {stop:7.2f} ms")
-        reached += [start <= START, stop <= STOP]
-    print(f"goals: start ≤ {START:.0f} ms, stop ≤ {STOP:.0f} ms: {'reached' if all(reached) else 'missed'}")
+        reached += [start <= GOAL_START_MS, stop <= GOAL_STOP_MS]
+    print(f"goals: start ≤ {GOAL_START_MS:.0f} ms, stop ≤ {GOAL_STOP_MS:.0f} ms: {'reached' if all(reached) else 'missed'}")
     return 0 if all(reached) else 1
 
 

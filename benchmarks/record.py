@@ -27,7 +27,7 @@ BODY = {"model": "qwen3-max-2026-01-23", "input": "How warm is it?", "stream": T
 
 
 @contextmanager
-def running(folder: Path, name: str, *command: str) -> Iterator[str]:
+def running_command(folder: Path, name: str, *command: str) -> Iterator[str]:
     """A command of ours that serves; its base URL."""
     url_file = folder / f"{name}.url"
     with (folder / f"{name}.log").open("wb") as log:
@@ -47,7 +47,7 @@ def running(folder: Path, name: str, *command: str) -> Iterator[str]:
         process.wait(20)
 
 
-def first_byte(client: httpx.Client, url: str) -> float:
+def time_to_first_byte(client: httpx.Client, url: str) -> float:
     """Milliseconds from a request to the first byte of its answer's body."""
     began = time.perf_counter()
     with client.stream("POST", f"{url}/responses", json=BODY) as answer:
@@ -64,14 +64,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         serve = ("serve", "--quiet", "--pace", "model:20,400")
-        with running(folder, "mock", *serve) as direct:
+        with running_command(folder, "mock", *serve) as direct:
             record = ("record", "--upstream", direct, "--out", "recordings", "--quiet")
-            with running(folder, "record", *record) as through, httpx.Client(trust_env=False) as client:
+            with running_command(folder, "record", *record) as through, httpx.Client(trust_env=False) as client:
                 client.headers["authorization"] = f"Bearer {KEY}"
                 places = {"direct": direct, "recorded": through}
                 for number in range(ROUNDS + 5):
                     for place, url in places.items():
-                        took = first_byte(client, url)
+                        took = time_to_first_byte(client, url)
                         if number >= 5:
                             times[place].append(took)
         kept = len([*(folder / "recordings").glob("*.json")])

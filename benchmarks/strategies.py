@@ -24,7 +24,7 @@ GOAL = 400
 ROUNDS = 3
 EXAMPLES = 1_000
 
-DRAWN: dict[str, Any] = {
+STRATEGIES: dict[str, Any] = {
     "four short texts (yardstick)": st.lists(st.text(max_size=6), min_size=4, max_size=4),
     "streams": strategies.streams(),
     "streams, documented": strategies.streams(rendering="documented"),
@@ -37,9 +37,9 @@ DRAWN: dict[str, Any] = {
 
 
 def main() -> int:
-    rates: dict[str, list[float]] = {name: [] for name in DRAWN}
+    rates: dict[str, list[float]] = {name: [] for name in STRATEGIES}
     for _ in range(ROUNDS):
-        for name, strategy in DRAWN.items():
+        for name, strategy in STRATEGIES.items():
             rates[name].append(rate(strategy))
     yardstick = median(next(iter(rates.values())))
     for name, measured in rates.items():

@@ -32,7 +32,7 @@ def prompt(number: int) -> str:
     return f"What is the weather in city {number:05}?"
 
 
-def planned(count: int) -> Session:
+def session_with_stubs(count: int) -> Session:
     """A session with so many stubs, each for a prompt of its own."""
     session = open_session(profile="qwen-2026-01", seed=0)
     for number in range(count):
@@ -45,13 +45,13 @@ def planned(count: int) -> Session:
 
 
 def main() -> int:
-    sessions = {count: planned(count) for count in (FEW, MANY)}
+    sessions = {count: session_with_stubs(count) for count in (FEW, MANY)}
     reached = True
-    for name, work in (("finding the reply", finding), ("the whole request", answering)):
+    for name, work in (("finding the reply", find_stubs), ("the whole request", answer_requests)):
         times: dict[int, list[float]] = {count: [] for count in sessions}
         for _ in range(ROUNDS):
             for count, session in sessions.items():
-                times[count].append(timed(work, session))
+                times[count].append(time_per_request(work, session))
         few, many = min(times[FEW]), min(times[MANY])
         reached &= many / few <= GOAL
         print(f"{name:<20} {few:7.2f} µs of {FEW}, {many:7.2f} µs of {MANY:,}: {many / few:.2f}")
@@ -59,14 +59,14 @@ def main() -> int:
     return 0 if reached else 1
 
 
-def timed(work: Callable[[Session], None], session: Session) -> float:
+def time_per_request(work: Callable[[Session], None], session: Session) -> float:
     """Microseconds of the processor's time a request: what else the machine does is no part of it."""
     started = time.process_time()
     work(session)
     return (time.process_time() - started) / REQUESTS * 1e6
 
 
-def finding(session: Session) -> None:
+def find_stubs(session: Session) -> None:
     count = len(session.stubs) - 1
     body = {"model": "qwen3-max-2026-01-23", "input": ""}
     ask = parse_request(body, session.profile)
@@ -75,7 +75,7 @@ def finding(session: Session) -> None:
         assert session.stubs.take(IncomingRequest(body, asked, {})) is not None
 
 
-def answering(session: Session) -> None:
+def answer_requests(session: Session) -> None:
     async def ask() -> None:
         store = MemoryStore()
         for number in range(REQUESTS):

@@ -59,13 +59,13 @@ class Target:
         return head.encode() + body
 
 
-class _Worker(asyncio.Protocol):
+class _LoadConnection(asyncio.Protocol):
     """One connection that asks again as soon as an answer of the expected length is whole."""
 
-    def __init__(self, request: bytes, expected: int, until: float) -> None:
+    def __init__(self, request: bytes, expected: int, deadline: float) -> None:
         self._request = request
         self._expected = expected
-        self._until = until
+        self._until = deadline
         self._received = 0
         self.answered = 0
         self.done = asyncio.get_running_loop().create_future()
@@ -95,14 +95,14 @@ class _Worker(asyncio.Protocol):
             self.done.set_exception(error or RuntimeError("the server closed a connection"))
 
 
-async def _rate(target: Target, body: bytes, expected: int, connections: int, seconds: float) -> float:
+async def _measure_rate(target: Target, body: bytes, expected: int, connections: int, seconds: float) -> float:
     """Answers a second."""
     loop = asyncio.get_running_loop()
     begin = time.perf_counter()
     request = target.request(body)
     pairs = [
         await loop.create_connection(
-            lambda: _Worker(request, expected, begin + seconds), target.host, target.port
+            lambda: _LoadConnection(request, expected, begin + seconds), target.host, target.port
         )
         for _ in range(connections)
     ]
@@ -116,7 +116,7 @@ async def _rate(target: Target, body: bytes, expected: int, connections: int, se
     return sum(worker.answered for worker in workers) / (time.perf_counter() - begin)
 
 
-async def _length(target: Target, body: bytes) -> int:
+async def _response_length(target: Target, body: bytes) -> int:
     """Bytes of one whole answer on the wire."""
     reader, writer = await asyncio.open_connection(target.host, target.port)
     writer.write(target.request(body))
@@ -129,7 +129,7 @@ async def _length(target: Target, body: bytes) -> int:
 
 
 @contextlib.contextmanager
-def _process(arguments: list[str], log: Path) -> Iterator[None]:
+def _running_process(arguments: list[str], log: Path) -> Iterator[None]:
     with log.open("wb") as file:
         process = subprocess.Popen(arguments, stdout=file, stderr=file)
         try:
@@ -153,7 +153,7 @@ def _target(name: str, url: str) -> Target:
     return Target(name, parts.host, parts.port or 80, f"{parts.path.rstrip('/')}/responses")
 
 
-def _sample(url: str, folder: Path) -> None:
+def _save_samples(url: str, folder: Path) -> None:
     """What our server sends, for the bare program to send the same."""
     for kind, body in _BODIES.items():
         reply = httpx.post(f"{url}/responses", json=body, headers={"authorization": "Bearer sk-bench"})
@@ -170,10 +170,10 @@ async def _compare(ours: Target, bare: Target, arguments: argparse.Namespace) ->
     for kind, value in _BODIES.items():
         body = json.dumps(value).encode()
         rates: dict[str, list[float]] = {"ours": [], "bare": []}
-        lengths = {target.name: await _length(target, body) for target in (ours, bare)}
+        lengths = {target.name: await _response_length(target, body) for target in (ours, bare)}
         for turn in range(arguments.rounds + 1):
             for target in (ours, bare) if turn % 2 else (bare, ours):
-                rate = await _rate(
+                rate = await _measure_rate(
                     target, body, lengths[target.name], arguments.connections, arguments.seconds
                 )
                 if turn:  # the first round warms up
@@ -207,11 +207,11 @@ def main() -> None:
             "--url-file",
             str(folder / "ours"),
         ]
-        stack.enter_context(_process(serve, folder / "ours.log"))
+        stack.enter_context(_running_process(serve, folder / "ours.log"))
         url = _await_file(folder / "ours")
-        _sample(url, folder)
+        _save_samples(url, folder)
         bare = [sys.executable, str(Path(__file__).with_name("bare.py")), str(folder)]
-        stack.enter_context(_process(bare, folder / "bare.log"))
+        stack.enter_context(_running_process(bare, folder / "bare.log"))
         targets = _target("ours", url), _target("bare", _await_file(folder / "bare"))
         print(f"{arguments.connections} connections, {arguments.rounds} rounds, {os.cpu_count()} cores")
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from docs.neighbours import neighbour
+from docs.neighbours import openresponses_lines
 from mockserver.contract.operations import OPERATIONS
 from mockserver.contract.schema.overlays import is_known, union_branches
 from mockserver.contract.schema.registry import ProfileSchemas, load_schemas
@@ -24,7 +24,7 @@ PROFILES = sorted(
     key=lambda name: str(load_profile_document(name)["facts"]["date"]["value"]),
 )
 
-_WORDS = {
+_TABLE_NOTES = {
     "endpoint": "What is not there is answered with 404, which names the age that has it.",
     "parameter": "What is not listed is ignored, not refused; the log and the judge say so.",
     "tool": "A tool that is not there is passed over, and the judge says so.",
@@ -40,7 +40,7 @@ class Cell(NamedTuple):
     """"endpoint", "parameter", "tool", "item" or "event"."""
     profile: str
     name: str
-    there: bool
+    is_present: bool
     source: str
 
 
@@ -58,20 +58,20 @@ def cells() -> Iterator[Cell]:
         for name in _tools():
             there = name == "function" or name in about.tools
             yield Cell("tool", profile, name, there, _tool_source(known, name))
-        yield from _types("item", profile, known)
-        yield from _types("event", profile, known)
+        yield from _type_cells("item", profile, known)
+        yield from _type_cells("event", profile, known)
 
 
-def _types(union: str, profile: str, known: ProfileSchemas) -> Iterator[Cell]:
-    for kind, branch in union_branches(known.undated[union]):
+def _type_cells(union: str, profile: str, schemas: ProfileSchemas) -> Iterator[Cell]:
+    for kind, branch in union_branches(schemas.undated[union]):
         name = branch["then"]["$ref"].removesuffix(".json")
-        source = _source(known.undated[name]["properties"]["type"])
-        yield Cell(union, profile, kind, is_known(branch, known.date), source)
+        source = _source(schemas.undated[name]["properties"]["type"])
+        yield Cell(union, profile, kind, is_known(branch, schemas.date), source)
 
 
-def _tool_source(known: ProfileSchemas, name: str) -> str:
-    kinds = {kind: branch["then"]["$ref"] for kind, branch in union_branches(known.undated["tool"])}
-    schema = known.undated[kinds[name].removesuffix(".json")]
+def _tool_source(schemas: ProfileSchemas, name: str) -> str:
+    kinds = {kind: branch["then"]["$ref"] for kind, branch in union_branches(schemas.undated["tool"])}
+    schema = schemas.undated[kinds[name].removesuffix(".json")]
     return _source(schema["properties"]["type"])
 
 
@@ -91,10 +91,10 @@ def _tools() -> list[str]:
 
 def profiles_page() -> str:
     """The page about all profiles."""
-    return "\n".join(_page()) + "\n"
+    return "\n".join(_page_lines()) + "\n"
 
 
-def _page() -> Iterator[str]:
+def _page_lines() -> Iterator[str]:
     yield "<!-- Written by docs/generate.py from the files of schemas: `make docs`. -->"
     yield "# The ages of the service\n"
     yield "A profile is one age of the service. `mockserver serve --profile NAME` plays it, and so does"
@@ -103,13 +103,13 @@ def _page() -> Iterator[str]:
     yield f"| | {' | '.join(f'`{name}`' for name in PROFILES)} |"
     yield "|---|" + "---|" * len(PROFILES)
     for words, fact in _FACTS.items():
-        yield f"| {words} | {' | '.join(_fact(name, fact) for name in PROFILES)} |"
+        yield f"| {words} | {' | '.join(_fact_text(name, fact) for name in PROFILES)} |"
     table = list(cells())
-    for kind, words in _WORDS.items():
-        yield from _table(kind, words, [cell for cell in table if cell.kind == kind])
-    yield from _models()
-    yield from _errors()
-    yield from neighbour()
+    for kind, words in _TABLE_NOTES.items():
+        yield from _table_lines(kind, words, [cell for cell in table if cell.kind == kind])
+    yield from _model_lines()
+    yield from _error_lines()
+    yield from openresponses_lines()
 
 
 _FACTS = {
@@ -124,7 +124,7 @@ _FACTS = {
 }
 
 
-def _fact(profile: str, fact: str) -> str:
+def _fact_text(profile: str, fact: str) -> str:
     value = getattr(load_profile(profile), fact)
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -132,27 +132,27 @@ def _fact(profile: str, fact: str) -> str:
     return ", ".join(f"`{each}`" for each in values) or "–"
 
 
-def _table(kind: str, words: str, found: list[Cell]) -> Iterator[str]:
+def _table_lines(kind: str, note: str, cells: list[Cell]) -> Iterator[str]:
     yield f"\n## {kind.capitalize()}s\n"
-    yield f"{words}\n"
+    yield f"{note}\n"
     yield f"| {kind} | {' | '.join(f'`{name}`' for name in PROFILES)} | source |"
     yield "|---|" + "---|" * len(PROFILES) + "---|"
-    for name in dict.fromkeys(cell.name for cell in found):
-        row = {cell.profile: cell for cell in found if cell.name == name}
+    for name in dict.fromkeys(cell.name for cell in cells):
+        row = {cell.profile: cell for cell in cells if cell.name == name}
         # Where the newest age is silent the last one that had it speaks.
-        source = next(row[each].source for each in reversed(PROFILES) if row[each].there)
-        marks = " | ".join("yes" if row[each].there else "–" for each in PROFILES)
-        yield f"| {_shown(kind, name)} | {marks} | {source} |"
+        source = next(row[each].source for each in reversed(PROFILES) if row[each].is_present)
+        marks = " | ".join("yes" if row[each].is_present else "–" for each in PROFILES)
+        yield f"| {_row_title(kind, name)} | {marks} | {source} |"
 
 
-def _shown(kind: str, name: str) -> str:
+def _row_title(kind: str, name: str) -> str:
     if kind != "endpoint":
         return f"`{name}`"
     operation = OPERATIONS[name]
     return f"`{operation.method} {operation.path}`"
 
 
-def _models() -> Iterator[str]:
+def _model_lines() -> Iterator[str]:
     yield "\n## Models\n"
     yield "They add up: an age has those of the ages before.\n"
     before: set[str] = set()
@@ -163,7 +163,7 @@ def _models() -> Iterator[str]:
         yield f"- `{profile}`: {new}. Source: {load_profile_document(profile)['facts']['models']['source']}."
 
 
-_ABOUT_ERRORS = """
+_ERRORS_HEAD = """
 ## Errors
 
 Each can be asked for by its name: `x-mock-fault: NAME` on a request (with `--allow-mock-headers`; always with
@@ -178,15 +178,15 @@ before they begin.
 |---|---|---|---|---|---|"""
 
 
-def _errors() -> Iterator[str]:
-    yield _ABOUT_ERRORS
+def _error_lines() -> Iterator[str]:
+    yield _ERRORS_HEAD
     for fault in load_service_faults().values():
         about = [
             f"`{fault.name}`",
             f"{fault.status} {fault.form}",
             _in_stream(fault),
             f"`{fault.code}`",
-            _escaped(fault.message),
+            _escape_markdown(fault.message),
             fault.source,
         ]
         yield f"| {' | '.join(about)} |"
@@ -197,5 +197,5 @@ def _in_stream(fault: ServiceFault) -> str:
     return f"200 {fault.stream}{code}" if fault.stream else "the same"
 
 
-def _escaped(text: str) -> str:
+def _escape_markdown(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")

@@ -10,7 +10,7 @@ from mockserver.server.delivery.faults import catalogue
 
 __all__ = ["faults_page"]
 
-MEASURED = Path(__file__).parent.parent / "tests" / "data" / "faults.json"
+MEASURED_FILE = Path(__file__).parent.parent / "tests" / "data" / "faults.json"
 
 _HEAD = """\
 <!-- Written by docs/generate.py from the catalogue and tests/data/faults.json: `make docs`. -->
@@ -33,7 +33,7 @@ The service's own errors, by name too, are in [profiles.md](profiles.md); they t
 [rule](rules.md) that an answer can break is a fault as well: `SEQ-004`; `pick=N` varies place and way.
 """
 
-_TABLE = """
+_CLIENTS_HEAD = """
 ## What clients make of them
 
 Time-out 1 s, 2 retries, a reply of one message. Each cell: what the user of the client gets, and the number
@@ -43,10 +43,10 @@ of requests that were sent. *all of it* is the whole text; *ends …* is a loop 
 
 def faults_page() -> str:
     """The whole page."""
-    return "\n".join(_lines()) + "\n"
+    return "\n".join(_page_lines()) + "\n"
 
 
-def _lines() -> Iterator[str]:
+def _page_lines() -> Iterator[str]:
     yield _HEAD
     for kind in ("connection or body", "stream", "status"):
         yield f"## {kind[0].upper()}{kind[1:]}\n"
@@ -57,8 +57,8 @@ def _lines() -> Iterator[str]:
                 options = ", ".join(f"`{name}={value}`" for name, value in each.options.items())
                 yield f"| `{each.name}` | {each.summary} | {options} |"
         yield ""
-    yield _TABLE
-    measured = json.loads(MEASURED.read_text(encoding="utf-8"))
+    yield _CLIENTS_HEAD
+    measured = json.loads(MEASURED_FILE.read_text(encoding="utf-8"))
     clients = list(measured)
     yield "| fault | " + " | ".join(clients) + " |"
     yield "|---" * (len(clients) + 1) + "|"

@@ -18,7 +18,7 @@ __all__ = ["PAGES", "rules_page"]
 
 FOLDER = Path(__file__).parent
 
-_FAMILIES = {
+_RULE_FAMILIES = {
     "SSE": "Server-sent events",
     "SEQ": "The sequence of events",
     "ITM": "Items and their parts",
@@ -33,10 +33,10 @@ _FAMILIES = {
 
 def rules_page() -> str:
     """The page about all rules."""
-    return "\n".join(_rules_page()) + "\n"
+    return "\n".join(_page_lines()) + "\n"
 
 
-def _rules_page() -> Iterator[str]:
+def _page_lines() -> Iterator[str]:
     rules = {**load_rules(), **load_live_rules()}
     yield "<!-- Written by docs/generate.py from schemas/rules.json, live.json and examples: `make docs`. -->"
     yield "# The rules of the contract\n"
@@ -50,11 +50,11 @@ def _rules_page() -> Iterator[str]:
     for rule in rules.values():
         if not rule.id.startswith(family) or not family:
             family = rule.id[:3]
-            yield f"\n## {_FAMILIES[family]}"
-        yield from _rule(rule)
+            yield f"\n## {_RULE_FAMILIES[family]}"
+        yield from _rule_lines(rule)
 
 
-def _rule(rule: Rule) -> Iterator[str]:
+def _rule_lines(rule: Rule) -> Iterator[str]:
     yield f"\n### {rule.id}\n"
     yield f"**{rule.title}** · {rule.severity} · profiles: {', '.join(f'`{each}`' for each in rule.profiles)}"
     for profile, severity in rule.severity_in.items():

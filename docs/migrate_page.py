@@ -12,8 +12,8 @@ __all__ = ["migrate_page"]
 
 PAGE = Path(__file__).parent / "migrate.md"
 
-_TABLE = re.compile(r"<!-- table: (\w+) -->\n.*?<!-- end of table -->", re.DOTALL)
-_HEADS = {
+_TABLE_MARKERS = re.compile(r"<!-- table: (\w+) -->\n.*?<!-- end of table -->", re.DOTALL)
+_FIRST_COLUMN_TITLES = {
     "request": "member of the request",
     "messages": "member of a message",
     "response": "member of the completion",
@@ -24,12 +24,12 @@ _HEADS = {
 
 def migrate_page() -> str:
     """The page with its tables as the data has them now."""
-    return _TABLE.sub(lambda match: "\n".join(_table(match[1])), PAGE.read_text(encoding="utf-8"))
+    return _TABLE_MARKERS.sub(lambda match: "\n".join(_table_lines(match[1])), PAGE.read_text(encoding="utf-8"))
 
 
-def _table(name: str) -> Iterator[str]:
+def _table_lines(name: str) -> Iterator[str]:
     yield f"<!-- table: {name} -->"
-    yield f"| {_HEADS[name]} | Responses | |"
+    yield f"| {_FIRST_COLUMN_TITLES[name]} | Responses | |"
     yield "|---|---|---|"
     for row in load_migration_tables()[name]:
         if row.chat == "history":

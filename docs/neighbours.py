@@ -9,11 +9,11 @@ from mockserver.contract.schema.registry import load_schemas
 from mockserver.profiles import load_profile_document, load_profile
 from mockserver.testing.strategies.openresponses_streams import VARIANT_EVENTS
 
-__all__ = ["LEFT_OUT", "LLMPROBE", "NAME", "neighbour"]
+__all__ = ["UNSUPPORTED", "LLMPROBE_DEVIATIONS", "PROFILE", "openresponses_lines"]
 
-NAME = "openresponses-2026-04"
+PROFILE = "openresponses-2026-04"
 
-_ABOUT = """
+_HEAD = """
 # Another service: Open Responses
 
 `mockserver serve --profile openresponses-2026-04` plays a server of the vendor-neutral specification Open
@@ -36,7 +36,7 @@ _FACTS = {
 }
 
 #: What the mock leaves out, and why.
-LEFT_OUT: Mapping[str, str] = {
+UNSUPPORTED: Mapping[str, str] = {
     "the WebSocket transport": (
         "the OpenAPI document has the shapes of its messages alone. How turns follow each"
         " other, what becomes of a message that comes while a response is still being "
@@ -61,7 +61,7 @@ LEFT_OUT: Mapping[str, str] = {
 }
 
 #: What llmprobe 0.6.12 asks of this surface that the specification does not.
-LLMPROBE: Mapping[str, str] = {
+LLMPROBE_DEVIATIONS: Mapping[str, str] = {
     "`max_output_tokens: 1` ends as a cut answer, not as 400": (
         "the document's least is 16: its one MUST that fails, `responses-finish-present`"
     ),
@@ -80,12 +80,12 @@ LLMPROBE: Mapping[str, str] = {
 }
 
 
-def neighbour() -> Iterator[str]:
+def openresponses_lines() -> Iterator[str]:
     """The lines about Open Responses."""
-    about, facts, known = load_profile(NAME), load_profile_document(NAME)["facts"], load_schemas(NAME)
-    yield _ABOUT
+    about, facts, known = load_profile(PROFILE), load_profile_document(PROFILE)["facts"], load_schemas(PROFILE)
+    yield _HEAD
     for words, fact in _FACTS.items():
-        yield f"| {words} | {_shown(getattr(about, fact))} | {facts[fact]['source']} |"
+        yield f"| {words} | {_fact_text(getattr(about, fact))} | {facts[fact]['source']} |"
     yield (
         "\nEndpoints: "
         + ", ".join(f"`{each.method} {each.path}`" for each in profile_operations(about))
@@ -93,22 +93,22 @@ def neighbour() -> Iterator[str]:
     )
     yield f"Parameters: {', '.join(f'`{name}`' for name in about.parameters)}; others are ignored.\n"
     sent = (each for each in known.event_types if each not in VARIANT_EVENTS)
-    yield f"Events that the mock sends: {_listed(sent)}.\n"
-    yield f"Events that only the judge takes and the strategies draw: {_listed(VARIANT_EVENTS)};"
+    yield f"Events that the mock sends: {_code_list(sent)}.\n"
+    yield f"Events that only the judge takes and the strategies draw: {_code_list(VARIANT_EVENTS)};"
     yield "so are, of the items, `compaction` in a response and `function_call_output`. Types of items,"
     yield "events and tools with a name before them (`acme:search`) are extensions: legal, and unknown.\n"
     yield "## What is left out\n"
-    yield from (f"- {what}: {why}." for what, why in LEFT_OUT.items())
+    yield from (f"- {what}: {why}." for what, why in UNSUPPORTED.items())
     yield "\n## What llmprobe asks beyond the specification\n"
     yield "llmprobe 0.6.12 is run in a test; what it asks that the specification does not:\n"
-    yield from (f"- {what}: {why}." for what, why in LLMPROBE.items())
+    yield from (f"- {what}: {why}." for what, why in LLMPROBE_DEVIATIONS.items())
 
 
-def _listed(names: Iterator[str] | Mapping[str, object]) -> str:
+def _code_list(names: Iterator[str] | Mapping[str, object]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def _shown(value: object) -> str:
+def _fact_text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):

@@ -14,15 +14,15 @@ from mockserver.testing.mock import MockServer
 from mockserver.wire.sse import Decoder
 
 
-def until(true: Callable[[], object], seconds: float = 10) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 10) -> None:
     """Wait for what another thread does."""
     end = time.monotonic() + seconds
-    while not true():
+    while not condition():
         assert time.monotonic() < end, "it did not come about in time"
         time.sleep(0.001)
 
 
-def text(reply: httpx.Response) -> str:
+def output_text(reply: httpx.Response) -> str:
     """The text of the first item that a reply has."""
     assert reply.status_code == 200, reply.text
     said: str = reply.json()["output"][0]["content"][0]["text"]
@@ -30,7 +30,7 @@ def text(reply: httpx.Response) -> str:
 
 
 @dataclass(frozen=True)
-class Asker:
+class ApiClient:
     """Posts create requests to a server."""
 
     server: MockServer
@@ -46,7 +46,7 @@ class Asker:
         }
         return self.client.post(f"{self.server.base_url}/responses", content=content, headers=head)
 
-    def call(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
+    def request(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
         """Ask another operation, by its path under the base URL."""
         head = {
             "authorization": f"Bearer {self.server.api_key}",
@@ -56,28 +56,28 @@ class Asker:
         content = None if body is None else json.dumps(body).encode()
         return self.client.request(method, self.server.base_url + path, content=content, headers=head)
 
-    def got(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+    def request_json(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """The JSON that an operation answers with 200."""
-        reply = self.call(method, path, body)
+        reply = self.request(method, path, body)
         assert reply.status_code == 200, reply.text
         value: dict[str, Any] = reply.json()
         return value
 
-    def ask(self, content: Any = "Tell me something.", **members: Any) -> dict[str, Any]:
+    def create(self, content: Any = "Tell me something.", **members: Any) -> dict[str, Any]:
         """The response to an input."""
         reply = self.post({"model": self.server.model, "input": content, **members})
         assert reply.status_code == 200, reply.text
         body: dict[str, Any] = reply.json()
         return body
 
-    def stream(self, content: Any = "Tell me something.", **members: Any) -> list[dict[str, Any]]:
+    def create_stream(self, content: Any = "Tell me something.", **members: Any) -> list[dict[str, Any]]:
         """The events of the stream that answers an input."""
         reply = self.post({"model": self.server.model, "input": content, "stream": True, **members})
         assert reply.status_code == 200, reply.text
         told = (frame.data or "" for frame in Decoder().feed(reply.content))
         return [json.loads(data) for data in told if data != "[DONE]"]
 
-    def chat(self, messages: Any, **members: Any) -> httpx.Response:
+    def create_chat(self, messages: Any, **members: Any) -> httpx.Response:
         """Ask Chat Completions: messages, or the text of one."""
         given = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
         return self.post_chat({"model": self.server.model, "messages": given, **members})
@@ -93,22 +93,22 @@ class Asker:
         url = f"{self.server.chat_base_url}/chat/completions"
         return self.client.post(url, content=content, headers=head)
 
-    def completion(self, messages: Any, **members: Any) -> dict[str, Any]:
+    def create_completion(self, messages: Any, **members: Any) -> dict[str, Any]:
         """The completion for messages."""
-        reply = self.chat(messages, **members)
+        reply = self.create_chat(messages, **members)
         assert reply.status_code == 200, reply.text
         body: dict[str, Any] = reply.json()
         return body
 
-    def chunks(self, messages: Any, **members: Any) -> list[dict[str, Any]]:
+    def create_chunks(self, messages: Any, **members: Any) -> list[dict[str, Any]]:
         """The chunks for messages, without the marker at their end."""
-        reply = self.chat(messages, stream=True, **members)
+        reply = self.create_chat(messages, stream=True, **members)
         assert reply.status_code == 200, reply.text
         told = [frame.data or "" for frame in Decoder().feed(reply.content)]
         assert told.pop() == "[DONE]"
         return [json.loads(each) for each in told]
 
-    def refused(self, body: Any, **headers: str) -> tuple[int, str, str]:
+    def post_refused(self, body: Any, **headers: str) -> tuple[int, str, str]:
         """(status, code, message) of a refusal."""
         reply = self.post(body, **headers)
         assert reply.status_code >= 400, reply.text

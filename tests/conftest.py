@@ -8,18 +8,18 @@ import httpx
 import pytest
 
 from mockserver.testing.mock import MockServer
-from tests.asking import Asker
+from tests.asking import ApiClient
 
 
 @pytest.fixture(scope="session")
-def _asked_server() -> Iterator[MockServer]:
+def _shared_server() -> Iterator[MockServer]:
     with MockServer() as server:
         yield server
 
 
 @pytest.fixture
-def asker(_asked_server: MockServer) -> Iterator[Asker]:
+def api(_shared_server: MockServer) -> Iterator[ApiClient]:
     """Asks a server that is as new in each test; what it asks may break the contract, as it often does."""
-    _asked_server.reset()
+    _shared_server.reset()
     with httpx.Client(trust_env=False) as client:
-        yield Asker(_asked_server, client)
+        yield ApiClient(_shared_server, client)

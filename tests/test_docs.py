@@ -13,6 +13,6 @@ def test_the_page_is_current(page: str) -> None:
     assert (FOLDER / page).read_text(encoding="utf-8") == PAGES[page], "run `make docs`"
 
 
-def test_every_rule_is_told() -> None:
+def test_every_rule_is_on_the_page() -> None:
     for rule in (*load_rules(), *load_live_rules()):
         assert f"\n### {rule}\n" in PAGES["rules.md"]

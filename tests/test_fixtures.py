@@ -10,7 +10,7 @@ import pytest
 from mockserver.contract.check import RULES_SKIPPED_WHEN_TRIMMED, check_request, check_response, check_stream
 from mockserver.contract.findings import errors
 from mockserver.exchanges import Exchange, packaged_exchanges
-from tests.asking import Asker
+from tests.asking import ApiClient
 
 EXCHANGES = packaged_exchanges("qwen-2026-01")
 WITH_SAMPLE = [exchange for exchange in EXCHANGES if exchange.shown]
@@ -66,20 +66,20 @@ def contains(whole: Any, part: Any) -> bool:
 
 
 @each_exchange([exchange for exchange in WITH_SAMPLE if exchange.shown and exchange.shown.kind == "response"])
-def test_the_server_reproduces_the_documented_response(exchange: Exchange, asker: Asker) -> None:
+def test_the_server_reproduces_the_documented_response(exchange: Exchange, api: ApiClient) -> None:
     assert exchange.request
     assert exchange.shown
     request = dict(exchange.request)
     if exchange.match.after:
         first = next(each for each in EXCHANGES if each.name == exchange.match.after)
         assert first.request
-        request["previous_response_id"] = asker.post(first.request).json()["id"]
-    response = without_ids(asker.post(request).json())
+        request["previous_response_id"] = api.post(first.request).json()["id"]
+    response = without_ids(api.post(request).json())
     assert contains(response, without_ids(exchange.shown.body))
 
 
-def test_the_documented_stream_has_45_events_with_the_shown_deltas(asker: Asker) -> None:
-    events = asker.stream("Please briefly introduce artificial intelligence.")
+def test_the_documented_stream_has_45_events_with_the_shown_deltas(api: ApiClient) -> None:
+    events = api.create_stream("Please briefly introduce artificial intelligence.")
     assert [event["sequence_number"] for event in events] == list(range(45))
     assert sum(event["type"] == "response.output_text.delta" for event in events) == 37
     exchange = next(each for each in EXCHANGES if each.name == "artificial-intelligence")

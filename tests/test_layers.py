@@ -28,12 +28,12 @@ LAYERS = (
     ("cli",),
     ("__main__",),
 )
-ROW = {unit: row for row, units in enumerate(LAYERS) for unit in units}
-NOT_FOR_OTHERS = {"__main__"}
-ONLY_IMPORTER = {"uvicorn": "mockserver.server.http.uvicorn_runner"}
+LAYER_OF = {unit: row for row, units in enumerate(LAYERS) for unit in units}
+NEVER_IMPORTED = {"__main__"}
+ONLY_IMPORTERS = {"uvicorn": "mockserver.server.http.uvicorn_runner"}
 
 
-def sources(package: Path) -> dict[str, ast.Module]:
+def parse_modules(package: Path) -> dict[str, ast.Module]:
     """Module name -> syntax tree, for each module of the package."""
     modules = {}
     for file in sorted(package.rglob("*.py")):
@@ -43,7 +43,7 @@ def sources(package: Path) -> dict[str, ast.Module]:
     return modules
 
 
-def imports(name: str, tree: ast.Module, package: Path) -> Iterator[str]:
+def imported_names(name: str, tree: ast.Module, package: Path) -> Iterator[str]:
     """The full name of everything the module imports, the imported members included."""
     is_folder = package.parent.joinpath(*name.split(".")).is_dir()
     for node in ast.walk(tree):
@@ -70,21 +70,21 @@ def unit_of(module: str) -> str:
     return module.split(".")[1] if "." in module else ""
 
 
-def complaints(package: Path) -> list[str]:
+def violations(package: Path) -> list[str]:
     """Every import that breaks the order, in words."""
-    modules = sources(package)
-    found = [f"{each} stands in no layer" for each in modules if unit_of(each) and unit_of(each) not in ROW]
+    modules = parse_modules(package)
+    found = [f"{each} stands in no layer" for each in modules if unit_of(each) and unit_of(each) not in LAYER_OF]
     graph: dict[str, list[str]] = {}
     for name, tree in modules.items():
-        for target in imports(name, tree, package):
-            owner = ONLY_IMPORTER.get(target.split(".")[0])
+        for target in imported_names(name, tree, package):
+            owner = ONLY_IMPORTERS.get(target.split(".")[0])
             if owner not in (None, name):
                 found.append(f"{name} imports {target}, which is left to {owner}")
             other = module_of(target, modules)
             if other is None or other == name or target == f"{package.name}.__version__":
                 continue
             graph.setdefault(name, []).append(other)
-            if not is_allowed(unit_of(name), unit_of(other)):
+            if not may_import(unit_of(name), unit_of(other)):
                 found.append(f"{name} imports {other}")
     try:
         TopologicalSorter(graph).prepare()
@@ -93,17 +93,17 @@ def complaints(package: Path) -> list[str]:
     return found
 
 
-def is_allowed(importer: str, imported: str) -> bool:
+def may_import(importer: str, imported: str) -> bool:
     """Whether one unit may import another; the package itself may expose any of them and serves none."""
     if importer == imported or not importer:
         return True
-    if imported in NOT_FOR_OTHERS or imported not in ROW or importer not in ROW:
+    if imported in NEVER_IMPORTED or imported not in LAYER_OF or importer not in LAYER_OF:
         return False
-    return ROW[imported] < ROW[importer] or ROW[imported] == ROW[importer] == 0
+    return LAYER_OF[imported] < LAYER_OF[importer] or LAYER_OF[imported] == LAYER_OF[importer] == 0
 
 
 def test_layers_hold() -> None:
-    assert complaints(PACKAGE) == []
+    assert violations(PACKAGE) == []
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_layers_hold() -> None:
         ),
     ],
 )
-def test_the_order_is_read_from_every_kind_of_import(
+def test_every_kind_of_import_is_checked(
     tmp_path: Path, files: dict[str, str], expected: list[str]
 ) -> None:
     package = tmp_path / "mockserver"
@@ -152,4 +152,4 @@ def test_the_order_is_read_from_every_kind_of_import(
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
 
-    assert complaints(package) == expected
+    assert violations(package) == expected

@@ -16,7 +16,7 @@ from mockserver.profiles import load_profile
 from mockserver.server.delivery.faults import load_service_faults
 from mockserver.testing.mock import MockServer
 from mockserver.testing.strategies.values import tool_declaration
-from tests.asking import Asker
+from tests.asking import ApiClient
 from tests.contract import rendered_samples
 
 CELLS = list(cells())
@@ -35,12 +35,12 @@ def _servers() -> Iterator[dict[str, MockServer]]:
 
 
 @pytest.fixture
-def ask(_servers: dict[str, MockServer], cell: Cell) -> Iterator[Asker]:
+def api(_servers: dict[str, MockServer], cell: Cell) -> Iterator[ApiClient]:
     """Asks a server of the cell's age."""
     server = _servers[cell.profile]
     server.reset()
     with httpx.Client(trust_env=False) as client:
-        yield Asker(server, client)
+        yield ApiClient(server, client)
 
 
 MESSAGE = {"role": "user", "content": "x"}
@@ -52,19 +52,19 @@ BODIES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("cell", cells_of_kind("endpoint"))
-def test_endpoints(cell: Cell, ask: Asker) -> None:
+def test_endpoints(cell: Cell, api: ApiClient) -> None:
     operation = OPERATIONS[cell.name]
-    path = operation.path.replace("{response_id}", ask.ask("hi")["id"])
-    if cell.there and "{conversation_id}" in path:
-        conversation_id = ask.got("POST", "/conversations", {"items": [MESSAGE]})["id"]
-        item_id = ask.got("GET", f"/conversations/{conversation_id}/items")["first_id"]
+    path = operation.path.replace("{response_id}", api.create("hi")["id"])
+    if cell.is_present and "{conversation_id}" in path:
+        conversation_id = api.request_json("POST", "/conversations", {"items": [MESSAGE]})["id"]
+        item_id = api.request_json("GET", f"/conversations/{conversation_id}/items")["first_id"]
         path = path.replace("{conversation_id}", conversation_id).replace("{item_id}", item_id)
     body = (
-        {"model": ask.server.model, "input": "x"} if cell.name == "createResponse" else BODIES.get(cell.name)
+        {"model": api.server.model, "input": "x"} if cell.name == "createResponse" else BODIES.get(cell.name)
     )
-    reply = ask.call(operation.method, path, body)
-    assert reply.status_code == (200 if cell.there else 404)
-    if cell.there:
+    reply = api.request(operation.method, path, body)
+    assert reply.status_code == (200 if cell.is_present else 404)
+    if cell.is_present:
         assert check_body(reply.content, operation.response_schema, cell.profile) == []
     else:
         assert reply.json()["code"] == "NotFound"
@@ -80,24 +80,24 @@ VALUES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("cell", cells_of_kind("parameter"))
-def test_parameters(cell: Cell, ask: Asker) -> None:
+def test_parameters(cell: Cell, api: ApiClient) -> None:
     value = VALUES.get(cell.name)
     if cell.name == "previous_response_id":
-        value = ask.ask("hi")["id"]
+        value = api.create("hi")["id"]
     elif cell.name == "conversation":
-        value = ask.got("POST", "/conversations")["id"] if cell.there else "conv_1"
+        value = api.request_json("POST", "/conversations")["id"] if cell.is_present else "conv_1"
     assert value is not None
-    asked = {"model": ask.server.model, "input": "x", cell.name: value}
-    reply = ask.post(asked)
+    asked = {"model": api.server.model, "input": "x", cell.name: value}
+    reply = api.post(asked)
     assert reply.status_code == 200, reply.text
-    assert ask.server.journal.last.ignored == (() if cell.there else (cell.name,))
+    assert api.server.journal.last.ignored == (() if cell.is_present else (cell.name,))
     assert {each.rule for each in check_request(asked, cell.profile)} == (
-        set() if cell.there else {"REQ-002"}
+        set() if cell.is_present else {"REQ-002"}
     )
 
 
 @pytest.mark.parametrize("cell", cells_of_kind("tool"))
-def test_tools(cell: Cell, ask: Asker) -> None:
+def test_tools(cell: Cell, api: ApiClient) -> None:
     tool = load_profile(PROFILES[-1]).tools.get(cell.name)
     declared = (
         [{"type": "function", "name": "f"}] if cell.name == "function" else [tool_declaration(cell.name)]
@@ -106,24 +106,24 @@ def test_tools(cell: Cell, ask: Asker) -> None:
         declared.append(tool_declaration(tool.needs_tool))
     wanted = "function_call" if tool is None else tool.item
     asked = {"tools": declared, "enable_thinking": True}
-    for response in (ask.ask("x", **asked), ask.stream("x", **asked)[-1]["response"]):
-        assert (wanted in [item["type"] for item in response["output"]]) == cell.there
-    told = {each.rule for each in ask.server.journal.last.findings}
-    assert told == (set() if cell.there else {"SCH-004"})
+    for response in (api.create("x", **asked), api.create_stream("x", **asked)[-1]["response"]):
+        assert (wanted in [item["type"] for item in response["output"]]) == cell.is_present
+    told = {each.rule for each in api.server.journal.last.findings}
+    assert told == (set() if cell.is_present else {"SCH-004"})
 
 
 @pytest.mark.parametrize("cell", cells_of_kind("item"))
-def test_items(cell: Cell, ask: Asker) -> None:
-    assert (cell.name in sent_types(ask, cell.profile)[0]) == cell.there
+def test_items(cell: Cell, api: ApiClient) -> None:
+    assert (cell.name in sent_types(api, cell.profile)[0]) == cell.is_present
 
 
 @pytest.mark.parametrize("cell", cells_of_kind("event"))
-def test_events(cell: Cell, ask: Asker) -> None:
-    assert (cell.name in sent_types(ask, cell.profile)[1]) == cell.there
-    assert (cell.name in load_schemas(cell.profile).event_types) == cell.there
+def test_events(cell: Cell, api: ApiClient) -> None:
+    assert (cell.name in sent_types(api, cell.profile)[1]) == cell.is_present
+    assert (cell.name in load_schemas(cell.profile).event_types) == cell.is_present
 
 
-def sent_types(ask: Asker, profile: str) -> tuple[set[str], set[str]]:
+def sent_types(ask: ApiClient, profile: str) -> tuple[set[str], set[str]]:
     """Types of the items and of the events that a server of the age sends."""
     if profile not in _SENT_TYPES:
         items: set[str] = set()
@@ -132,20 +132,20 @@ def sent_types(ask: Asker, profile: str) -> tuple[set[str], set[str]]:
             if script.status != "completed":
                 continue
             ask.server.reply(script)
-            events = ask.stream("x")
+            events = ask.create_stream("x")
             kinds.update(event["type"] for event in events)
             items.update(item["type"] for item in events[-1]["response"]["output"])
         ask.server.reply("word " * 20)
-        kinds.update(event["type"] for event in ask.stream("x", max_output_tokens=16))
+        kinds.update(event["type"] for event in ask.create_stream("x", max_output_tokens=16))
         kinds.update(_failed_stream_types(ask))
         _SENT_TYPES[profile] = (items, kinds)
     return _SENT_TYPES[profile]
 
 
-def _failed_stream_types(ask: Asker) -> set[str]:
+def _failed_stream_types(ask: ApiClient) -> set[str]:
     """Types of the events of a stream that fails."""
     ask.server.fail("rate-limit")
-    return {event["type"] for event in ask.stream("x")}
+    return {event["type"] for event in ask.create_stream("x")}
 
 
 _SENT_TYPES: dict[str, tuple[set[str], set[str]]] = {}
@@ -158,11 +158,11 @@ ERRORS = [
 
 
 @pytest.mark.parametrize("cell", ERRORS)
-def test_errors(cell: Cell, ask: Asker) -> None:
+def test_errors(cell: Cell, api: ApiClient) -> None:
     """That each looks as its row says is tested with the catalogue; here, that every age plays it."""
     for stream in (False, True):
-        body = {"model": ask.server.model, "input": "x", "stream": stream}
-        reply = ask.post(body, x_mock_fault=cell.name)
+        body = {"model": api.server.model, "input": "x", "stream": stream}
+        reply = api.post(body, x_mock_fault=cell.name)
         fault = load_service_faults()[cell.name]
         assert reply.status_code == (200 if fault.in_band_form(stream=stream) else fault.status)
         assert reply.headers["x-mock-fault"] == cell.name

@@ -12,20 +12,20 @@ from pathlib import Path
 import pytest
 
 from tests import recording
-from tests.asking import Asker
-from tests.recording import Crossing
+from tests.asking import ApiClient
+from tests.recording import CapturedExchange
 
 MODEL = "qwen3-max-2026-01-23"
 
 
 @pytest.fixture
-def crossing(asker: Asker) -> Callable[..., Crossing]:
+def capture(api: ApiClient) -> Callable[..., CapturedExchange]:
     """A recording of what the server answers to a body."""
 
-    def record(**members: object) -> Crossing:
+    def record(**members: object) -> CapturedExchange:
         body = {"model": MODEL, "input": "hi", **members}
-        reply = asker.post(body)
-        return Crossing(
+        reply = api.post(body)
+        return CapturedExchange(
             "POST",
             "/v1/responses",
             json.dumps(body).encode(),
@@ -38,9 +38,9 @@ def crossing(asker: Asker) -> Callable[..., Crossing]:
     return record
 
 
-def test_a_good_crossing_passes(crossing: Callable[..., Crossing]) -> None:
+def test_valid_traffic_has_no_problems(capture: Callable[..., CapturedExchange]) -> None:
     for members in ({}, {"stream": True}, {"model": "x"}):
-        assert recording.judge(crossing(**members)) == []
+        assert recording.contract_problems(capture(**members)) == []
 
 
 @pytest.mark.parametrize(
@@ -52,34 +52,34 @@ def test_a_good_crossing_passes(crossing: Callable[..., Crossing]) -> None:
         (b'"usage"', b'"usages"', "USE-004"),
     ],
 )
-def test_a_broken_stream_does_not(
-    crossing: Callable[..., Crossing], old: bytes, new: bytes, told: str
+def test_a_broken_stream_is_reported(
+    capture: Callable[..., CapturedExchange], old: bytes, new: bytes, told: str
 ) -> None:
-    broken = crossing(stream=True)
+    broken = capture(stream=True)
     assert old in broken.body
     broken.body = broken.body.replace(old, new)
-    assert any(told in problem for problem in recording.judge(broken))
+    assert any(told in problem for problem in recording.contract_problems(broken))
 
 
-def test_neither_do_a_broken_reply_a_wrong_id_or_a_defect(crossing: Callable[..., Crossing]) -> None:
-    reply = crossing()
+def test_broken_replies_wrong_ids_and_server_errors_are_reported(capture: Callable[..., CapturedExchange]) -> None:
+    reply = capture()
     reply.body = reply.body.replace(b'"total_tokens":', b'"total_tokens":1')
-    assert any("USE-001" in problem for problem in recording.judge(reply))
-    refusal = crossing(model="x")
+    assert any("USE-001" in problem for problem in recording.contract_problems(reply))
+    refusal = capture(model="x")
     refusal.headers["x-request-id"] = "other"
-    assert recording.judge(refusal)
-    defect = crossing(model="x")
+    assert recording.contract_problems(refusal)
+    defect = capture(model="x")
     defect.status = 500
-    assert any("500" in problem for problem in recording.judge(defect))
-    nameless = crossing()
+    assert any("500" in problem for problem in recording.contract_problems(defect))
+    nameless = capture()
     del nameless.headers["x-request-id"]
-    assert any("x-request-id" in problem for problem in recording.judge(nameless))
-    instead = crossing()
+    assert any("x-request-id" in problem for problem in recording.contract_problems(nameless))
+    instead = capture()
     instead.request = instead.request.replace(b"{", b'{"stream": true,', 1)
-    assert any("stream" in problem for problem in recording.judge(instead))
+    assert any("stream" in problem for problem in recording.contract_problems(instead))
 
 
-def test_a_server_process_is_recorded_too(tmp_path: Path) -> None:
+def test_a_server_process_is_recorded(tmp_path: Path) -> None:
     program = (
         "import httpx\n"
         "from mockserver import MockServer\n"
@@ -88,10 +88,10 @@ def test_a_server_process_is_recorded_too(tmp_path: Path) -> None:
         f"    body = {{'model': '{MODEL}', 'input': 'hi', 'stream': True}}\n"
         "    httpx.post(server.base_url + '/responses', json=body, headers=headers)\n"
     )
-    environment = {**os.environ, recording.SPOOL: str(tmp_path)}
+    environment = {**os.environ, recording.SPOOL_VARIABLE: str(tmp_path)}
     subprocess.run([sys.executable, "-c", program], check=True, env=environment)
-    (crossing,) = recording.collect(tmp_path)
-    assert (crossing.status, crossing.complete) == (200, True)
+    (crossing,) = recording.read_spool(tmp_path)
+    assert (crossing.status, crossing.is_complete) == (200, True)
     assert crossing.body.startswith(b"id:1\n")
-    assert recording.judge(crossing) == []
-    assert recording.collect(tmp_path) == []
+    assert recording.contract_problems(crossing) == []
+    assert recording.read_spool(tmp_path) == []

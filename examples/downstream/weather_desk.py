@@ -37,27 +37,27 @@ class Desk:
 
     def ask(self, question: str) -> str:
         """Ask, run the tool as often as the model wants it, and return what it says in the end."""
-        response = self._say(question, self._previous)
+        response = self._create(question, self._previous)
         while calls := [item for item in response.output if item.type == "function_call"]:
             outputs = [
-                {"type": "function_call_output", "call_id": call.call_id, "output": self._run(call)}
+                {"type": "function_call_output", "call_id": call.call_id, "output": self._run_tool(call)}
                 for call in calls
             ]
-            response = self._say(outputs, response.id)
+            response = self._create(outputs, response.id)
         self._previous = response.id
         return str(response.output_text)
 
-    def _say(self, said: Any, previous: str | None) -> Any:
+    def _create(self, turn_input: Any, previous: str | None) -> Any:
         more = {} if previous is None else {"previous_response_id": previous}
         try:
-            return self._client.responses.create(model=MODEL, input=said, tools=TOOLS, **more)
+            return self._client.responses.create(model=MODEL, input=turn_input, tools=TOOLS, **more)
         except BadRequestError as error:
             if previous is None or "not found" not in str(error):
                 raise
             # The service forgets after seven days: begin anew.
-            return self._client.responses.create(model=MODEL, input=said, tools=TOOLS)
+            return self._client.responses.create(model=MODEL, input=turn_input, tools=TOOLS)
 
-    def _run(self, call: Any) -> str:
+    def _run_tool(self, call: Any) -> str:
         try:
             return json.dumps(self._look_up(json.loads(call.arguments)["city"]))
         except LookupError:

@@ -14,9 +14,9 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command with the arguments of this process."""
     if sys.argv[1:2] == ["check"]:
-        from mockserver.cli.checking import plainly
+        from mockserver.cli.checking import run_without_click
 
-        plainly(sys.argv[2:])
+        run_without_click(sys.argv[2:])
     from mockserver.cli.commands import group
 
     group()

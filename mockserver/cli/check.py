@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from mockserver.cli.checking import KINDS, run
+from mockserver.cli.checking import KINDS, run_check
 from mockserver.cli.options import option
-from mockserver.cli.reports import FORMATS
+from mockserver.cli.reports import REPORT_FORMATS
 from mockserver.contract.files import AUTO
 from mockserver.contract.findings import Severity
 
@@ -19,7 +19,7 @@ __all__ = ["check"]
 @click.argument("files", nargs=-1, required=True, metavar="FILE…")
 @option("--profile", default=AUTO, help="The age or service to judge by; auto: as the file's marks tell.")
 @option("--kind", type=click.Choice(KINDS), default=AUTO, help="What the files are.")
-@option("style", "--format", type=click.Choice(list(FORMATS)), default="text", help="What to print.")
+@option("style", "--format", type=click.Choice(list(REPORT_FORMATS)), default="text", help="What to print.")
 @option(
     "--report", multiple=True, metavar="FORMAT=FILE", help="Also write a report to a file; may be repeated."
 )
@@ -41,4 +41,4 @@ def check(files: tuple[str, ...], **options: Any) -> None:
 
     Exit status: 0 nothing found, 1 a finding at or above --fail-on, 2 unusable arguments or files.
     """
-    raise SystemExit(run(files, **options))
+    raise SystemExit(run_check(files, **options))

@@ -8,12 +8,12 @@ from typing import Any
 import click
 
 from mockserver import __version__
-from mockserver.cli.settings import give_up, settings
+from mockserver.cli.settings import exit_with_error, project_settings
 from mockserver.errors import ConfigurationError
 
 __all__ = ["group"]
 
-_COMMANDS = {
+_COMMAND_SUMMARIES = {
     "check": "Judge files against the contract.",
     "diff": "Tell what changed in the contract between two recordings, reports or profiles.",
     "exchanges": "Check exchange files, or write new ones.",
@@ -29,43 +29,43 @@ _COMMANDS = {
 }
 
 
-class _Group(click.Group):
+class _LazyGroup(click.Group):
     """Knows the names of its commands, and loads the one that is run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(_COMMANDS)
+        return sorted(_COMMAND_SUMMARIES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in _COMMAND_SUMMARIES:
             return None
         command: click.Command = getattr(import_module(f"mockserver.cli.{cmd_name}"), cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(sorted(_COMMANDS.items()))
+            formatter.write_dl(sorted(_COMMAND_SUMMARIES.items()))
 
-    def _require_known(self, ctx: click.Context, table: dict[str, Any]) -> None:
+    def _require_known_settings(self, ctx: click.Context, settings: dict[str, Any]) -> None:
         """ConfigurationError for a setting that no command has: a slip of the pen would go unseen."""
-        if not table:
+        if not settings:
             return
-        commands = [command for name in _COMMANDS if (command := self.get_command(ctx, name))]
+        commands = [command for name in _COMMAND_SUMMARIES if (command := self.get_command(ctx, name))]
         known = {str(option.name) for command in commands for option in command.params}
-        for name in sorted(table.keys() - known):
+        for name in sorted(settings.keys() - known):
             message = f"pyproject.toml, [tool.mockserver]: there is no setting {name!r}; there are: "
             raise ConfigurationError(message + ", ".join(sorted(known)))
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            table = settings()
-            self._require_known(ctx, table)
+            table = project_settings()
+            self._require_known_settings(ctx, table)
         except ConfigurationError as error:
-            give_up(str(error), 2)
-        ctx.default_map = dict.fromkeys(_COMMANDS, table)
+            exit_with_error(str(error), 2)
+        ctx.default_map = dict.fromkeys(_COMMAND_SUMMARIES, table)
         return super().invoke(ctx)
 
 
-@click.command("mockserver", cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("mockserver", cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mockserver")
 def group() -> None:
     """A mock server and contract-testing kit for Qwen's Responses API.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mockserver.cli.options import option
-from mockserver.cli.settings import give_up
+from mockserver.cli.settings import exit_with_error
 from mockserver.errors import ConfigurationError, InvalidJSON, MockServerError
 from mockserver.profiles import LATEST, latest_profile_name, profile_names
 from mockserver.wire import json
@@ -41,17 +41,17 @@ def diff(before: str, after: str, style: str, fail_on: str) -> None:
     from mockserver.recordings.diff.formats import changes_json, changes_text, reaches_severity
 
     try:
-        what, changes = _compared(before, after)
+        what, changes = _compare(before, after)
     except MockServerError as error:
-        give_up(str(error), 2)
+        exit_with_error(str(error), 2)
     text = changes_text(changes) if style == "text" else changes_json(changes, before, after, what)
     sys.stdout.buffer.write(text.encode(sys.stdout.encoding or "utf-8", "backslashreplace"))
     sys.stdout.flush()
     raise SystemExit(int(reaches_severity(changes, fail_on)))
 
 
-def _compared(before: str, after: str) -> tuple[str, list[Change]]:
-    kinds = [_kind(each) for each in (before, after)]
+def _compare(before: str, after: str) -> tuple[str, list[Change]]:
+    kinds = [_argument_kind(each) for each in (before, after)]
     if kinds[0] != kinds[1]:
         raise ConfigurationError(
             f"{before} is {kinds[0]}, and {after} is {kinds[1]}: they can not be compared"
@@ -59,7 +59,7 @@ def _compared(before: str, after: str) -> tuple[str, list[Change]]:
     if kinds[0] == "a profile":
         from mockserver.recordings.diff.profiles import profile_changes
 
-        return "profiles", profile_changes(_named(before), _named(after))
+        return "profiles", profile_changes(_resolve_profile_name(before), _resolve_profile_name(after))
     if kinds[0] == "a report":
         from mockserver.recordings.diff.verification_reports import read_verification_report, report_changes
 
@@ -72,11 +72,11 @@ def _compared(before: str, after: str) -> tuple[str, list[Change]]:
     return "recordings", recording_changes(load_recordings(Path(before)), load_recordings(Path(after)))
 
 
-def _named(name: str) -> str:
+def _resolve_profile_name(name: str) -> str:
     return latest_profile_name() if name == LATEST else name
 
 
-def _kind(name: str) -> str:
+def _argument_kind(name: str) -> str:
     """What an argument names: a file or a folder comes before a profile of the same name."""
     from mockserver.recordings.diff.verification_reports import is_verification_report
 

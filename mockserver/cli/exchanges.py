@@ -10,8 +10,8 @@ from typing import IO
 
 import click
 
-from mockserver.cli.drafting import drafts
-from mockserver.cli.settings import give_up
+from mockserver.cli.drafting import draft_exchanges
+from mockserver.cli.settings import exit_with_error
 from mockserver.errors import ConfigurationError, InvalidExchange, MockServerError
 from mockserver.exchanges import Exchange, load_exchange_folder
 from mockserver.profiles import DEFAULT_PROFILE
@@ -36,13 +36,13 @@ def check(folders: tuple[Path, ...]) -> None:
         try:
             loaded = load_exchange_folder(folder)
             for exchange in loaded:
-                _open(exchange)
+                _require_servable(exchange)
         except MockServerError as error:
-            give_up(f"{folder}: {error}", 1)
+            exit_with_error(f"{folder}: {error}", 1)
         print(f"{folder}: {format_count(len(loaded), 'exchange')}, all good")
 
 
-def _open(exchange: Exchange) -> None:
+def _require_servable(exchange: Exchange) -> None:
     open_session(profile=exchange.profile or DEFAULT_PROFILE, user_exchanges=[exchange])
 
 
@@ -56,9 +56,9 @@ def _open(exchange: Exchange) -> None:
 def new(source: IO[bytes], name: str, prompt: str | None, out: Path | None) -> None:
     """Draft exchanges from a curl line, a HAR file, or a reply as it was recorded; - reads standard input."""
     try:
-        made = drafts(source.read(), name, prompt)
+        made = draft_exchanges(source.read(), name, prompt)
     except (ConfigurationError, InvalidExchange) as error:
-        give_up(str(error), 2)
+        exit_with_error(str(error), 2)
     for exchange in made:
         text = json.dumps(exchange, indent=2, ensure_ascii=False) + "\n"
         if out is None:
@@ -69,7 +69,7 @@ def new(source: IO[bytes], name: str, prompt: str | None, out: Path | None) -> N
             # Nothing is overwritten, and no link is followed.
             handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         except OSError as error:
-            give_up(f"can not write {file}: {error.strerror or error}", 1)
+            exit_with_error(f"can not write {file}: {error.strerror or error}", 1)
         with os.fdopen(handle, "w", encoding="utf-8") as target:
             target.write(text)
         print(file)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mockserver.cli.settings import give_up
+from mockserver.cli.settings import exit_with_error
 from mockserver.server.delivery.faults import catalogue
 
 __all__ = ["faults"]
@@ -18,7 +18,7 @@ def faults(name: str | None) -> None:
     if name is not None:
         found = [each for each in listed if each.name == name]
         if not found:
-            give_up(f"there is no fault {name}; `mockserver faults` lists those there are", 2)
+            exit_with_error(f"there is no fault {name}; `mockserver faults` lists those there are", 2)
         for each in found:
             print(f"{each.name}  ({each.kind})\n\n  {each.summary}\n")
             for option, default in each.options.items():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mockserver.cli.options import option
-from mockserver.cli.settings import give_up
+from mockserver.cli.settings import exit_with_error
 from mockserver.contract.formatting import escape_unprintable
 from mockserver.errors import MockServerError
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["fuzz"]
 
 #: Seconds between two lines of progress where there is no terminal.
-_LINE_SECONDS = 5.0
+_PROGRESS_INTERVAL_SECONDS = 5.0
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
@@ -69,21 +69,21 @@ def fuzz(command: tuple[str, ...], **options: Any) -> None:
     try:
         from mockserver.testing.fuzzing.case_plan import CASE_FAULTS, LEGAL_VARIATIONS
     except ImportError as error:
-        give_up(f"{error.name} is missing: pip install 'responses-mockserver[pytest]'", 2)
+        exit_with_error(f"{error.name} is missing: pip install 'responses-mockserver[pytest]'", 2)
     unknown = sorted(set(options["skip"]) - {*CASE_FAULTS, *LEGAL_VARIATIONS})
     if unknown:
-        give_up(f"--skip {unknown[0]}: there are: {', '.join((*CASE_FAULTS, *LEGAL_VARIATIONS))}", 2)
+        exit_with_error(f"--skip {unknown[0]}: there are: {', '.join((*CASE_FAULTS, *LEGAL_VARIATIONS))}", 2)
     try:
-        raise SystemExit(_fuzz(command, options))
+        raise SystemExit(_run_fuzz(command, options))
     except MockServerError as error:
-        give_up(str(error), 2)
+        exit_with_error(str(error), 2)
     except OSError as error:
-        give_up(f"can not keep a case in {options['cases']}: {error.strerror or error}", 2)
+        exit_with_error(f"can not keep a case in {options['cases']}: {error.strerror or error}", 2)
     except KeyboardInterrupt:
-        give_up("interrupted", 130)
+        exit_with_error("interrupted", 130)
 
 
-def _fuzz(command: Sequence[str], options: dict[str, Any]) -> int:
+def _run_fuzz(command: Sequence[str], options: dict[str, Any]) -> int:
     from mockserver.server.state.sessions import AnyModel
     from mockserver.testing.client_processes import ClientProcesses
     from mockserver.testing.fuzzing.case_server import CaseServer
@@ -96,80 +96,80 @@ def _fuzz(command: Sequence[str], options: dict[str, Any]) -> int:
         play = CommandRunner(command, door, children, options["timeout"], options["expect"] == "text", model)
         try:
             if options["replay"]:
-                return _replay(play, options)
-            return _search(play, options)
+                return _replay_case(play, options)
+            return _search_failing_case(play, options)
         finally:
             children.close()
 
 
-def _replay(play: CommandRunner, options: dict[str, Any]) -> int:
+def _replay_case(runner: CommandRunner, options: dict[str, Any]) -> int:
     from mockserver.testing.fuzzing.case_descriptions import describe_case
     from mockserver.testing.fuzzing.outcomes import check_outcome
     from mockserver.testing.fuzzing.saved_cases import load_plan
     from mockserver.testing.fuzzing.search import FailingCase
 
-    plan = load_plan(options["cases"], options["replay"], play.server.context.profile.name)
-    outcome = play(plan)
+    plan = load_plan(options["cases"], options["replay"], runner.server.context.profile.name)
+    outcome = runner(plan)
     failure = check_outcome(plan, outcome)
     if failure is None:
         print(f"passed: case {plan.id}, {outcome.end_reason}")
-        print("\n".join(describe_case(plan, play.server.context)))
+        print("\n".join(describe_case(plan, runner.server.context)))
         return 0
-    _print(FailingCase(plan, outcome, failure), play, options)
+    _print_failing_case(FailingCase(plan, outcome, failure), runner, options)
     return 1
 
 
-def _search(play: CommandRunner, options: dict[str, Any]) -> int:
+def _search_failing_case(runner: CommandRunner, options: dict[str, Any]) -> int:
     from mockserver.testing.fuzzing.case_descriptions import payloads_before_fault
     from mockserver.testing.fuzzing.saved_cases import load_saved_plans, save_case
     from mockserver.testing.fuzzing.search import Search
 
-    profile = play.server.context.profile
+    profile = runner.server.context.profile
     number = random.randrange(1 << 32) if options["seed"] is None else options["seed"]
-    search = Search(play, profile, options["examples"], number, options["jobs"], options["skip"])
+    search = Search(runner, profile, options["examples"], number, options["jobs"], options["skip"])
     begun = time.monotonic()
-    with _progress(search):
+    with _show_progress(search):
         found = search.run(load_saved_plans(options["cases"], profile.name))
     if found is None:
         print(f"nothing found: {search.cases_run} cases in {time.monotonic() - begun:.1f} s, seed {number}")
         return 0
-    shown = payloads_before_fault(found.plan, play.server.context)
+    shown = payloads_before_fault(found.plan, runner.server.context)
     save_case(options["cases"], found.plan, found.failure, profile.name, shown)
-    _print(found, play, options)
+    _print_failing_case(found, runner, options)
     took = f"{found.cases_run} cases to find it, {found.shrink_runs} to make it small"
     print(f"{took}; {time.monotonic() - begun:.1f} s, seed {number}")
     return 1
 
 
-def _print(found: FailingCase, play: CommandRunner, options: dict[str, Any]) -> None:
+def _print_failing_case(failing_case: FailingCase, runner: CommandRunner, options: dict[str, Any]) -> None:
     from mockserver.testing.fuzzing.case_descriptions import describe_case
     from mockserver.testing.fuzzing.diagnosis import find_cause
 
-    print(f"FAILED: {found.failure.message}")
-    print(f"Broke:  {find_cause(found, play)}")
-    for line in found.failure.details:
+    print(f"FAILED: {failing_case.failure.message}")
+    print(f"Broke:  {find_cause(failing_case, runner)}")
+    for line in failing_case.failure.details:
         print(f"  {line}")
-    print("\n".join(describe_case(found.plan, play.server.context)))
-    if found.outcome.stderr_tail:
+    print("\n".join(describe_case(failing_case.plan, runner.server.context)))
+    if failing_case.outcome.stderr_tail:
         print("Its standard error ends with:")
-        print("\n".join(f"  {escape_unprintable(line)}" for line in found.outcome.stderr_tail.splitlines()))
-    print(f"Replay: {_command_line(found.plan.id, play.command, options)}")
+        print("\n".join(f"  {escape_unprintable(line)}" for line in failing_case.outcome.stderr_tail.splitlines()))
+    print(f"Replay: {_replay_command(failing_case.plan.id, runner.command, options)}")
 
 
-def _command_line(case: str, command: Sequence[str], options: dict[str, Any]) -> str:
+def _replay_command(case_id: str, command: Sequence[str], options: dict[str, Any]) -> str:
     """What plays a case again."""
     named = (("profile", DEFAULT_PROFILE), ("rendering", "wire"), ("model", None), ("expect", "exit"))
     told = [f"--{name}={options[name]}" for name, usual in named if options[name] != usual]
     told += [f"--timeout={options['timeout']:g}"] if options["timeout"] != 10 else []
     told += [f"--cases={options['cases']}"] if options["cases"] != Path(".mockserver/cases") else []
-    return shlex.join(["mockserver", "fuzz", *told, "--replay", case, "--", *command])
+    return shlex.join(["mockserver", "fuzz", *told, "--replay", case_id, "--", *command])
 
 
 @contextmanager
-def _progress(search: Search) -> Iterator[None]:
+def _show_progress(search: Search) -> Iterator[None]:
     """A bar on a terminal, else a line now and then."""
     if not sys.stderr.isatty():
-        search.progress = _lines()
+        search.progress = _progress_lines()
         yield
         return
     from rich.console import Console
@@ -182,13 +182,13 @@ def _progress(search: Search) -> Iterator[None]:
         yield
 
 
-def _lines() -> Callable[[int, int], None]:
+def _progress_lines() -> Callable[[int, int], None]:
     last = time.monotonic()
 
-    def line(done: int, total: int) -> None:
+    def print_progress(done: int, total: int) -> None:
         nonlocal last
-        if time.monotonic() - last >= _LINE_SECONDS:
+        if time.monotonic() - last >= _PROGRESS_INTERVAL_SECONDS:
             last = time.monotonic()
             print(f"[{done}/{total}]", file=sys.stderr, flush=True)
 
-    return line
+    return print_progress

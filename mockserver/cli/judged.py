@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from mockserver.contract.files import CheckResult
 from mockserver.contract.findings import Finding, Severity
 
-__all__ = ["Judged"]
+__all__ = ["CheckedInput"]
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class CheckedInput:
     """One file and what is reported of it."""
 
-    file: str
-    verdict: CheckResult
+    name: str
+    result: CheckResult
     findings: tuple[Finding, ...]
     """Those that were not passed over."""
-    data: bytes = b""
+    content: bytes = b""
     """What the file holds, for reports that show it."""
 
     @property
-    def valid(self) -> bool:
+    def is_valid(self) -> bool:
         """Whether there is no error among them."""
         return not any(each.severity is Severity.ERROR for each in self.findings)

@@ -7,15 +7,15 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["PREFIX", "option"]
+__all__ = ["ENV_PREFIX", "option"]
 
 #: What the names of our variables begin with.
-PREFIX = "MOCKSERVER_"
+ENV_PREFIX = "MOCKSERVER_"
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-def option(*names: str, **about: Any) -> Callable[[_Command], _Command]:
+def option(*names: str, **attributes: Any) -> Callable[[_Command], _Command]:
     """An option that can also be set as a MOCKSERVER_… variable."""
-    variable = PREFIX + names[-1].lstrip("-").replace("-", "_").upper()
-    return click.option(*names, envvar=variable, show_default=about.pop("show_default", True), **about)
+    variable = ENV_PREFIX + names[-1].lstrip("-").replace("-", "_").upper()
+    return click.option(*names, envvar=variable, show_default=attributes.pop("show_default", True), **attributes)

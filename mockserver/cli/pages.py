@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Container, Sequence
 from dataclasses import replace
 
-from mockserver.cli.judged import Judged
+from mockserver.cli.judged import CheckedInput
 from mockserver.contract.findings import Severity
 from mockserver.reports.coverage import coverage_by_profile
 from mockserver.reports.formatting import format_count
@@ -16,22 +16,22 @@ from mockserver.reports.report_exchanges import exchange_from_file
 from mockserver.wire import json
 from mockserver.wire.redaction import redact
 
-__all__ = ["page"]
+__all__ = ["render_check_page"]
 
 
-def page(judged: Sequence[Judged], failing: Container[Severity]) -> str:
+def render_check_page(inputs: Sequence[CheckedInput], failing: Container[Severity]) -> str:
     """The files, each with what it holds and what was found in it."""
-    broken = sum(any(found.severity in failing for found in each.findings) for each in judged)
-    profiles = Counter(each.verdict.profile for each in judged)
-    exchanges = tuple(_exchange(each) for each in judged)
+    broken = sum(any(found.severity in failing for found in each.findings) for each in inputs)
+    profiles = Counter(each.result.profile for each in inputs)
+    exchanges = tuple(_report_exchange(each) for each in inputs)
     facts = [
         ("judged by", ", ".join(profiles) or "nothing"),
-        ("size", f"{sum(len(each.data) for each in judged) / 1000:,.1f} kB"),
+        ("size", f"{sum(len(each.content) for each in inputs) / 1000:,.1f} kB"),
     ]
     told = ReportPage(
         title="Contract check",
-        subject=redact(judged[0].file) if len(judged) == 1 else format_count(len(judged), "exchange"),
-        verdict=_verdict(broken, len(judged)),
+        subject=redact(inputs[0].name) if len(inputs) == 1 else format_count(len(inputs), "exchange"),
+        verdict=_verdict_text(broken, len(inputs)),
         passed=not broken,
         created_at=report_time(),
         metadata=tuple(facts),
@@ -41,11 +41,11 @@ def page(judged: Sequence[Judged], failing: Container[Severity]) -> str:
     return render_page(told)
 
 
-def _exchange(each: Judged) -> ReportExchange:
+def _report_exchange(checked: CheckedInput) -> ReportExchange:
     """A file; of a chat request also what it is for the Responses API."""
-    verdict = each.verdict
+    verdict = checked.result
     told = exchange_from_file(
-        each.file, each.data, verdict.kind, each.findings, verdict.profile, verdict.profile_reason
+        checked.name, checked.content, verdict.kind, checked.findings, verdict.profile, verdict.profile_reason
     )
     form = verdict.migration
     if form is None:
@@ -55,7 +55,7 @@ def _exchange(each: Judged) -> ReportExchange:
     return replace(told, reply=body, details=(*told.details, *notes))
 
 
-def _verdict(broken: int, files: int) -> str:
-    if not broken:
-        return "keeps the contract" if files == 1 else "all keep the contract"
-    return "breaks the contract" if files == 1 else f"{broken} of {files} break the contract"
+def _verdict_text(failed_count: int, file_count: int) -> str:
+    if not failed_count:
+        return "keeps the contract" if file_count == 1 else "all keep the contract"
+    return "breaks the contract" if file_count == 1 else f"{failed_count} of {file_count} break the contract"

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 import click
 
-from mockserver.cli.listening import listen, require_writable, url_written
+from mockserver.cli.listening import open_listener, require_writable_url_file, write_url_file
 from mockserver.cli.options import option
-from mockserver.cli.settings import give_up
-from mockserver.cli.taken import Summary
+from mockserver.cli.settings import exit_with_error
+from mockserver.cli.taken import CaptureLog
 from mockserver.contract.findings import Severity
 from mockserver.errors import ConfigurationError, MockServerError
 
@@ -30,7 +30,7 @@ __all__ = ["record"]
 AUTO = "auto"
 
 #: Seconds after which a thread makes room for another.
-_SWITCH_SECONDS = 0.0005
+_THREAD_SWITCH_SECONDS = 0.0005
 
 
 @click.command()
@@ -79,28 +79,28 @@ def record(upstream: str, out: Path, port: int, url_file: Path | None, **options
         name = options["upstream_key_env"]
         key = api_key_from_env(os.environ, name) if name else ""
         place = parse_endpoint(upstream, key, name or "DASHSCOPE_API_KEY", options["allow_http"])
-        profile = _profile(place, options["profile"])
-        require_writable(url_file)
-        listener = listen("127.0.0.1", port)
-        raise SystemExit(_record(place, profile, out, listener, url_file, options))
+        profile = _choose_profile(place, options["profile"])
+        require_writable_url_file(url_file)
+        listener = open_listener("127.0.0.1", port)
+        raise SystemExit(_run_recorder(place, profile, out, listener, url_file, options))
     except MockServerError as error:
-        give_up(str(error), 2)
+        exit_with_error(str(error), 2)
 
 
-def _profile(place: Endpoint, asked: str) -> Profile:
+def _choose_profile(endpoint: Endpoint, option: str) -> Profile:
     from mockserver.live.verification import profiles_for_path
     from mockserver.profiles import DEFAULT_PROFILE, LATEST, latest_profile_name, load_profile
 
-    if asked != AUTO:
-        return load_profile(latest_profile_name() if asked == LATEST else asked)
-    found = profiles_for_path(place.base_url)
+    if option != AUTO:
+        return load_profile(latest_profile_name() if option == LATEST else option)
+    found = profiles_for_path(endpoint.base_url)
     return found[-1] if found else load_profile(DEFAULT_PROFILE)
 
 
-def _record(
-    place: Endpoint,
+def _run_recorder(
+    endpoint: Endpoint,
     profile: Profile,
-    out: Path,
+    folder: Path,
     listener: socket.socket,
     url_file: Path | None,
     options: dict[str, Any],
@@ -109,36 +109,36 @@ def _record(
     from mockserver.server.http.uvicorn_runner import listener_url, run_forever
 
     keys = options["api_key"] or (f"record-{token_hex(16)}",)
-    path = urlsplit(place.base_url).path
-    summary = Summary(out, quiet=options["quiet"])
-    relay, recorder = _relay(place, profile, out, keys, summary, options)
-    create_folder(out)
+    path = urlsplit(endpoint.base_url).path
+    summary = CaptureLog(folder, quiet=options["quiet"])
+    relay, recorder = _build_relay(endpoint, profile, folder, keys, summary, options)
+    create_folder(folder)
     relay.warm_up()
     # Judging goes on beside the answers: what waits to be passed on is not to wait long for its turn.
-    sys.setswitchinterval(_SWITCH_SECONDS)
+    sys.setswitchinterval(_THREAD_SWITCH_SECONDS)
 
     def announce() -> None:
         base_url = listener_url(listener) + path
-        print(_banner(base_url, place, profile, out, keys[0] if place.api_key else None), flush=True)
+        print(_banner(base_url, endpoint, profile, folder, keys[0] if endpoint.api_key else None), flush=True)
         if url_file is not None:
-            url_written(url_file, base_url)
+            write_url_file(url_file, base_url)
 
     try:
         run_forever(relay, listener, announce)
     finally:
         recorder.close()
-    sys.stderr.write(summary.text())
+    sys.stderr.write(summary.summary_text())
     if recorder.internal_errors:
-        give_up(f"internal errors, and as many recordings less: {', '.join(recorder.internal_errors)}", 2)
-    return int(summary.breaks(options["fail_on"]))
+        exit_with_error(f"internal errors, and as many recordings less: {', '.join(recorder.internal_errors)}", 2)
+    return int(summary.reaches_severity(options["fail_on"]))
 
 
-def _relay(
-    place: Endpoint,
+def _build_relay(
+    endpoint: Endpoint,
     profile: Profile,
-    out: Path,
+    folder: Path,
     keys: tuple[str, ...],
-    summary: Summary,
+    capture_log: CaptureLog,
     options: dict[str, Any],
 ) -> tuple[Relay, Recorder]:
     """The pass-through, and what takes what passes; ConfigurationError."""
@@ -150,22 +150,22 @@ def _relay(
     from mockserver.server.state.journal import Journal
 
     door = RelayOptions(
-        urlsplit(place.base_url).path,
-        forward_keys=not place.api_key,
+        urlsplit(endpoint.base_url).path,
+        forward_keys=not endpoint.api_key,
         forward_redirects=True,
-        extra_headers=_names(options["allow_header"]),
+        extra_headers=_parse_header_names(options["allow_header"]),
         check_traffic=False,
     )
     masks = [parse_mask(each) for each in options["mask"]]
     boundless = Budget(sys.maxsize, sys.maxsize)
-    relay = Relay(place, profile, keys, boundless, Timeouts(600, 300), Journal(), options=door)
-    secrets = keys if place.api_key else ()
-    recorder = Recorder(out, place.base_url, profile, masks, summary.tell, secrets)
+    relay = Relay(endpoint, profile, keys, boundless, Timeouts(600, 300), Journal(), options=door)
+    secrets = keys if endpoint.api_key else ()
+    recorder = Recorder(folder, endpoint.base_url, profile, masks, capture_log.add, secrets)
     relay.listener = recorder
     return relay, recorder
 
 
-def _names(given: tuple[str, ...]) -> frozenset[bytes]:
+def _parse_header_names(option_values: tuple[str, ...]) -> frozenset[bytes]:
     """Headers that pass, too; ConfigurationError for those that are written anew for each connection."""
     never = {
         "authorization",
@@ -177,18 +177,18 @@ def _names(given: tuple[str, ...]) -> frozenset[bytes]:
         "te",
         "upgrade",
     }
-    names = {each.strip().lower() for each in given}
+    names = {each.strip().lower() for each in option_values}
     for name in sorted(names):
         if name in never or not name.replace("-", "").isalnum() or not name.isascii():
             raise ConfigurationError(f"--allow-header {name!a}: no header that can be passed on")
     return frozenset(name.encode() for name in names)
 
 
-def _banner(base_url: str, place: Endpoint, profile: Profile, out: Path, key: str | None) -> str:
+def _banner(base_url: str, endpoint: Endpoint, profile: Profile, folder: Path, key: str | None) -> str:
     lines = [
-        f"Recording {place.base_url} to {out}, judged as {profile.name}",
+        f"Recording {endpoint.base_url} to {folder}, judged as {profile.name}",
         f"  base URL   {base_url}",
-        f"  keys       {'of clients, passed on' if key is None else f'that of {place.api_key_env}, added'}",
+        f"  keys       {'of clients, passed on' if key is None else f'that of {endpoint.api_key_env}, added'}",
         "",
         f"  export OPENAI_BASE_URL={base_url}",
     ]

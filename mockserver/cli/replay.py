@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mockserver.cli.listening import listen, require_writable, url_written
+from mockserver.cli.listening import open_listener, require_writable_url_file, write_url_file
 from mockserver.cli.options import option
-from mockserver.cli.settings import give_up
+from mockserver.cli.settings import exit_with_error
 from mockserver.errors import MockServerError
 from mockserver.profiles import LATEST, latest_profile_name, load_profile
 
@@ -53,24 +53,24 @@ def replay(recordings: Path, port: int, url_file: Path | None, quiet: bool, **op
 
     try:
         found = load_recordings(recordings)
-        age = _profile(found, options["profile"])
+        age = _choose_profile(found, options["profile"])
         playback = RecordingPlayer(PlaybackQueue(found, once=options["once"]), parse_speed(options["speed"]))
     except MockServerError as error:
-        give_up(str(error), 2)
-    require_writable(url_file)
+        exit_with_error(str(error), 2)
+    require_writable_url_file(url_file)
     for line in recording_warnings(found, age.name, options["max_age"]):
         print(f"mockserver: warning: {line}", file=sys.stderr, flush=True)
     bases = client_base_paths(found, age)
     told = f"{len(found)} recordings ({options['speed']}), judged as {age.name}"
-    _serve(playback, age, bases, listen("127.0.0.1", port), lambda url: _announce(url, told, url_file), quiet)
+    _serve_recordings(playback, age, bases, open_listener("127.0.0.1", port), lambda url: _announce(url, told, url_file), quiet)
     if unplayed := len(playback.queue.unplayed):
         print(f"mockserver: {unplayed} of {len(found)} recordings were not asked for", file=sys.stderr)
 
 
-def _serve(
-    playback: RecordingPlayer,
+def _serve_recordings(
+    player: RecordingPlayer,
     profile: Profile,
-    bases: tuple[str, ...],
+    base_paths: tuple[str, ...],
     listener: socket.socket,
     announce: Callable[[str], None],
     quiet: bool,
@@ -81,26 +81,26 @@ def _serve(
     from mockserver.server.state.journal import Journal
 
     logbook = AccessLog(None if quiet else sys.stderr)
-    app = ReplayApp(playback, profile, bases, Journal(), on_entry=logbook.add)
+    app = ReplayApp(player, profile, base_paths, Journal(), on_entry=logbook.add)
     try:
-        run_forever(app, listener, lambda: announce(listener_url(listener) + bases[0]))
+        run_forever(app, listener, lambda: announce(listener_url(listener) + base_paths[0]))
     finally:
         logbook.flush()
 
 
-def _profile(found: Sequence[Exchange], asked: str) -> Profile:
+def _choose_profile(recordings: Sequence[Exchange], option: str) -> Profile:
     """The profile that is asked for, else that of most recordings."""
-    if asked == LATEST:
+    if option == LATEST:
         return load_profile(latest_profile_name())
-    if asked != AUTO:
-        return load_profile(asked)
-    named = Counter(each.profile for each in found if each.profile)
+    if option != AUTO:
+        return load_profile(option)
+    named = Counter(each.profile for each in recordings if each.profile)
     return load_profile(named.most_common(1)[0][0]) if named else load_profile()
 
 
-def _announce(base_url: str, told: str, url_file: Path | None) -> None:
+def _announce(base_url: str, description: str, url_file: Path | None) -> None:
     lines = [
-        f"Replaying {told}",
+        f"Replaying {description}",
         f"  base URL   {base_url}",
         "",
         "  export OPENAI_API_KEY=sk-mock",
@@ -110,4 +110,4 @@ def _announce(base_url: str, told: str, url_file: Path | None) -> None:
     ]
     print("\n".join(lines), flush=True)
     if url_file is not None:
-        url_written(url_file, base_url)
+        write_url_file(url_file, base_url)

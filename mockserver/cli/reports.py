@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from mockserver.cli.judged import Judged
+from mockserver.cli.judged import CheckedInput
 from mockserver.contract.files import CheckedMigration, CheckResult
 from mockserver.contract.findings import Finding, Severity
 from mockserver.contract.formatting import (
@@ -24,128 +24,128 @@ from mockserver.contract.formatting import (
 )
 from mockserver.wire import json
 
-__all__ = ["FORMATS", "Format"]
+__all__ = ["REPORT_FORMATS", "ReportWriter"]
 
 
-Format = Callable[[Sequence[Judged], Container[Severity]], str]
+ReportWriter = Callable[[Sequence[CheckedInput], Container[Severity]], str]
 
 
-def _text(judged: Sequence[Judged], _: Container[Severity]) -> str:
+def _write_text(inputs: Sequence[CheckedInput], _: Container[Severity]) -> str:
     lines: list[str] = []
-    for each in judged:
-        about = f"{each.verdict.kind or 'of no known kind'}; {each.verdict.profile}, {each.verdict.profile_reason}"
-        lines.append(f"{escape_unprintable(each.file)}: {_counted(each)} ({escape_unprintable(about)})")
+    for each in inputs:
+        about = f"{each.result.kind or 'of no known kind'}; {each.result.profile}, {each.result.profile_reason}"
+        lines.append(f"{escape_unprintable(each.name)}: {_finding_counts(each)} ({escape_unprintable(about)})")
         for finding in each.findings:
             lines += finding_lines(finding)
-        if each.verdict.migration is not None:
-            lines += form_lines(each.verdict.migration, each.verdict.profile)
-    if any(each.findings for each in judged):
+        if each.result.migration is not None:
+            lines += migration_lines(each.result.migration, each.result.profile)
+    if any(each.findings for each in inputs):
         lines.append("`mockserver rules RULE` tells why a rule is one, and shows it broken.")
     return "".join(f"{line}\n" for line in lines)
 
 
-def _counted(each: Judged) -> str:
-    verdict = "valid" if each.valid else "invalid"
+def _finding_counts(checked: CheckedInput) -> str:
+    verdict = "valid" if checked.is_valid else "invalid"
     counts = []
     for severity in Severity:
-        count = sum(finding.severity is severity for finding in each.findings)
+        count = sum(finding.severity is severity for finding in checked.findings)
         if count:
             counts.append(f"{count} {severity}{'s' if count > 1 and severity != 'info' else ''}")
     return f"{verdict}, {', '.join(counts)}" if counts else verdict
 
 
-def _json(judged: Sequence[Judged], _: Container[Severity]) -> str:
+def _write_json(inputs: Sequence[CheckedInput], _: Container[Severity]) -> str:
     value = [
         {
-            "file": escape_surrogates(each.file),
-            "kind": each.verdict.kind,
-            "profile": each.verdict.profile,
-            "valid": each.valid,
+            "file": escape_surrogates(each.name),
+            "kind": each.result.kind,
+            "profile": each.result.profile,
+            "valid": each.is_valid,
             "findings": [finding_to_json(finding) for finding in each.findings],
-            **_form_json(each.verdict.migration),
+            **_migration_json(each.result.migration),
         }
-        for each in judged
+        for each in inputs
     ]
     return json.pretty(value).decode()
 
 
-def form_lines(form: CheckedMigration, profile: str) -> list[str]:
+def migration_lines(migration: CheckedMigration, profile: str) -> list[str]:
     """The Responses form of a chat request for people."""
     lines = [f"  its form for the Responses API, {profile}:"]
-    lines += [f"    {escape_unprintable(line)}" for line in json.pretty(form.body).decode().splitlines()]
+    lines += [f"    {escape_unprintable(line)}" for line in json.pretty(migration.body).decode().splitlines()]
     lines += [
-        f"  {escape_unprintable(note.pointer)} {escape_unprintable(note.message)}" for note in form.notes
+        f"  {escape_unprintable(note.pointer)} {escape_unprintable(note.message)}" for note in migration.notes
     ]
-    for finding in form.findings:
+    for finding in migration.findings:
         lines += [f"  in that form:{line[1:]}" if line[2] != " " else line for line in finding_lines(finding)]
     return lines
 
 
-def _form_json(form: CheckedMigration | None) -> dict[str, Any]:
-    if form is None:
+def _migration_json(migration: CheckedMigration | None) -> dict[str, Any]:
+    if migration is None:
         return {}
     notes = [
         {"member": escape_surrogates(note.pointer), "words": escape_surrogates(note.message)}
-        for note in form.notes
+        for note in migration.notes
     ]
     return {
-        "responses": {"body": form.body, "notes": notes, "findings": [*map(finding_to_json, form.findings)]}
+        "responses": {"body": migration.body, "notes": notes, "findings": [*map(finding_to_json, migration.findings)]}
     }
 
 
-_GITHUB = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
+_GITHUB_LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 
 
-def _github(judged: Sequence[Judged], _: Container[Severity]) -> str:
+def _write_github(inputs: Sequence[CheckedInput], _: Container[Severity]) -> str:
     """Workflow commands: GitHub shows each as an annotation of the file."""
     lines = []
-    for each in judged:
+    for each in inputs:
         for finding in each.findings:
-            properties = f"file={_property(each.file)},title={_property(finding.rule)}"
+            properties = f"file={_escape_github_property(each.name)},title={_escape_github_property(finding.rule)}"
             message = f"{format_location(finding)}: {finding.message}"
             for name, value in (("expected", finding.expected), ("got", finding.got)):
                 message += "" if value is None else f"; {name} {format_value(value)}"
-            lines.append(f"::{_GITHUB[finding.severity]} {properties}::{_data(message)}\n")
-        for note in each.verdict.migration.notes if each.verdict.migration else ():
-            properties = f"file={_property(each.file)},title=Responses API"
-            lines.append(f"::notice {properties}::{_data(f'{note.pointer} {note.message}')}\n")
+            lines.append(f"::{_GITHUB_LEVELS[finding.severity]} {properties}::{_escape_github_message(message)}\n")
+        for note in each.result.migration.notes if each.result.migration else ():
+            properties = f"file={_escape_github_property(each.name)},title=Responses API"
+            lines.append(f"::notice {properties}::{_escape_github_message(f'{note.pointer} {note.message}')}\n")
     return "".join(lines)
 
 
-def _data(text: str) -> str:
+def _escape_github_message(text: str) -> str:
     return escape_unprintable(text).replace("%", "%25")
 
 
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+def _escape_github_property(text: str) -> str:
+    return _escape_github_message(text).replace(":", "%3A").replace(",", "%2C")
 
 
-def _junit(judged: Sequence[Judged], failing: Container[Severity]) -> str:
+def _write_junit(inputs: Sequence[CheckedInput], failing: Container[Severity]) -> str:
     """A test suite a file, a test case a finding; a file without findings is one case that passed."""
-    suites = [_suite(each, failing) for each in judged]
+    suites = [_junit_suite(each, failing) for each in inputs]
     return '<?xml version="1.0" encoding="utf-8"?>\n<testsuites>\n' + "".join(suites) + "</testsuites>\n"
 
 
-def _suite(each: Judged, failing: Container[Severity]) -> str:
-    failures = sum(finding.severity in failing for finding in each.findings)
-    name = escape_xml(each.file)
-    cases = [_case(name, finding, failing) for finding in each.findings]
-    cases = cases or [f'    <testcase classname="{name}" name="{each.verdict.kind}"/>\n']
+def _junit_suite(checked: CheckedInput, failing: Container[Severity]) -> str:
+    failures = sum(finding.severity in failing for finding in checked.findings)
+    name = escape_xml(checked.name)
+    cases = [_junit_case(name, finding, failing) for finding in checked.findings]
+    cases = cases or [f'    <testcase classname="{name}" name="{checked.result.kind}"/>\n']
     head = f'  <testsuite name="{name}" tests="{len(cases)}" failures="{failures}" errors="0">\n'
-    return head + "".join(cases) + _form_xml(each.verdict) + "  </testsuite>\n"
+    return head + "".join(cases) + _junit_migration(checked.result) + "  </testsuite>\n"
 
 
-def _form_xml(verdict: CheckResult) -> str:
-    if verdict.migration is None:
+def _junit_migration(result: CheckResult) -> str:
+    if result.migration is None:
         return ""
-    text = escape_xml("\n".join(form_lines(verdict.migration, verdict.profile)))
+    text = escape_xml("\n".join(migration_lines(result.migration, result.profile)))
     return f"    <system-out>{text}</system-out>\n"
 
 
-def _case(file: str, finding: Finding, failing: Container[Severity]) -> str:
+def _junit_case(class_name: str, finding: Finding, failing: Container[Severity]) -> str:
     name = escape_xml(f"{finding.rule} {format_location(finding)}")
     text = escape_xml("\n".join(finding_lines(finding)))
-    head = f'    <testcase classname="{file}" name="{name}">'
+    head = f'    <testcase classname="{class_name}" name="{name}">'
     if finding.severity in failing:
         message = escape_xml(finding.message)
         body = f'<failure type="{finding.severity}" message="{message}">{text}</failure>'
@@ -154,13 +154,13 @@ def _case(file: str, finding: Finding, failing: Container[Severity]) -> str:
     return f"{head}{body}</testcase>\n"
 
 
-def _html(judged: Sequence[Judged], failing: Container[Severity]) -> str:
-    from mockserver.cli.pages import page
+def _write_html(inputs: Sequence[CheckedInput], failing: Container[Severity]) -> str:
+    from mockserver.cli.pages import render_check_page
 
-    return page(judged, failing)
+    return render_check_page(inputs, failing)
 
 
-FORMATS: Mapping[str, Format] = MappingProxyType(
-    {"text": _text, "json": _json, "github": _github, "junit": _junit, "html": _html}
+REPORT_FORMATS: Mapping[str, ReportWriter] = MappingProxyType(
+    {"text": _write_text, "json": _write_json, "github": _write_github, "junit": _write_junit, "html": _write_html}
 )
 """Functions that write a report, by the name of its format."""

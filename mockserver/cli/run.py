@@ -18,12 +18,12 @@ from typing import Any
 
 import click
 
-from mockserver.cli.asked import Asked, Tally
-from mockserver.cli.checking import report_target, require_rules
+from mockserver.cli.asked import RequestSummary, RequestCollector
+from mockserver.cli.checking import parse_report_target, require_known_rules
 from mockserver.cli.options import option
-from mockserver.cli.reports import FORMATS
-from mockserver.cli.serve import accepted_keys, open_services, serve
-from mockserver.cli.settings import give_up
+from mockserver.cli.reports import REPORT_FORMATS
+from mockserver.cli.serve import read_api_keys, build_services, serve
+from mockserver.cli.settings import exit_with_error
 from mockserver.contract.findings import Severity
 from mockserver.errors import MockServerError
 from mockserver.testing.client_processes import client_environment
@@ -33,7 +33,7 @@ __all__ = ["run"]
 _HOST = "127.0.0.1"
 
 #: Options of `serve` that have no meaning where the server lives as long as a command.
-_LEFT_OUT = {"admin", "host", "port", "url_file", "quiet", "allow_host"}
+_EXCLUDED_SERVE_OPTIONS = {"admin", "host", "port", "url_file", "quiet", "allow_host"}
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
@@ -59,35 +59,35 @@ def run(
 
     Exit status: the command's own; 1 if only the contract broke, or if no request came; 2 unusable options.
     """
-    require_rules(ignore)
-    targets = [report_target(each) for each in report]
+    require_known_rules(ignore)
+    targets = [parse_report_target(each) for each in report]
     try:
-        keys = accepted_keys(settings["api_key"], settings["api_key_env"])
-        services = open_services(_HOST, keys, True, **settings, allow_host=())
+        keys = read_api_keys(settings["api_key"], settings["api_key_env"])
+        services = build_services(_HOST, keys, True, **settings, allow_host=())
     except MockServerError as error:
-        give_up(str(error), 2)
-    tally = services.access_log = Tally(services.default_session.profile.name, ignore)
+        exit_with_error(str(error), 2)
+    tally = services.access_log = RequestCollector(services.default_session.profile.name, ignore)
     key = keys[0] if keys else f"sk-mock-{secrets.token_hex(12)}"
-    status = _run(command, services, key)
-    asked = tally.asked()
+    status = _run_against_mock(command, services, key)
+    asked = tally.summary()
     failing = list(Severity)[: list(Severity).index(Severity(fail_on)) + 1]
-    sys.stderr.write(asked.text(FORMATS["text"], failing))
+    sys.stderr.write(asked.to_text(REPORT_FORMATS["text"], failing))
     for name, target in targets:
         try:
-            target.write_text(FORMATS[name](asked.judged, failing), encoding="utf-8")
+            target.write_text(REPORT_FORMATS[name](asked.inputs, failing), encoding="utf-8")
         except OSError as error:
-            give_up(f"can not write {target}: {error.strerror or error}", status or 2)
-    raise SystemExit(status or _broken(asked, failing))
+            exit_with_error(f"can not write {target}: {error.strerror or error}", status or 2)
+    raise SystemExit(status or _contract_status(asked, failing))
 
 
-run.params += [each for each in serve.params if each.name not in _LEFT_OUT]
+run.params += [each for each in serve.params if each.name not in _EXCLUDED_SERVE_OPTIONS]
 
 
-def _broken(asked: Asked, failing: Sequence[Severity]) -> int:
-    return int(not asked.requests or asked.breaks(failing))
+def _contract_status(summary: RequestSummary, failing: Sequence[Severity]) -> int:
+    return int(not summary.request_count or summary.has_findings(failing))
 
 
-def _run(command: Sequence[str], services: Any, key: str) -> int:
+def _run_against_mock(command: Sequence[str], services: Any, key: str) -> int:
     """The exit status of the command, run while a server does."""
     from mockserver.server.http.app import App
     from mockserver.server.http.threaded_server import ThreadedServer
@@ -97,53 +97,53 @@ def _run(command: Sequence[str], services: Any, key: str) -> int:
         server.start()
         environment = client_environment(server.url + services.session.profile.base_path, key)
         try:
-            return _to_its_end(command, environment)
+            return _run_command(command, environment)
         finally:
             server.stop()
     except MockServerError as error:
-        give_up(str(error), 2)
+        exit_with_error(str(error), 2)
 
 
-def _to_its_end(command: Sequence[str], environment: dict[str, str]) -> int:
-    with _signals_kept() as passed_on:
+def _run_command(command: Sequence[str], environment: dict[str, str]) -> int:
+    with _forwarded_signals() as passed_on:
         try:
             child = subprocess.Popen(command, env=environment)  # noqa: S603 - it is what was asked for
         except OSError as error:
             status = 127 if isinstance(error, FileNotFoundError) else 126
-            give_up(f"can not run {command[0]}: {error.strerror or error}", status)
+            exit_with_error(f"can not run {command[0]}: {error.strerror or error}", status)
         passed_on(child)
         status = child.wait()
     return 128 - status if status < 0 else status
 
 
 @contextlib.contextmanager
-def _signals_kept() -> Iterator[Any]:
+def _forwarded_signals() -> Iterator[Any]:
     """SIGINT and SIGTERM go to the child that is named, those that come before it is, too."""
     children: list[subprocess.Popen[bytes]] = []
     early: list[int] = []
 
-    def forward(number: int, _: Any) -> None:
-        if number == signal.SIGINT and _from_the_terminal():
+    def forward(signal_number: int, _: Any) -> None:
+        if signal_number == signal.SIGINT and _is_terminal_foreground():
             return  # the child has it too
         if not children:
-            early.append(number)
+            early.append(signal_number)
         for child in children:
-            child.send_signal(number)
+            child.send_signal(signal_number)
 
-    def passed_on(child: subprocess.Popen[bytes]) -> None:
+    def forward_to(child: subprocess.Popen[bytes]) -> None:
         children.append(child)
         for number in early:
             child.send_signal(number)
 
     before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield passed_on
+        yield forward_to
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _from_the_terminal() -> bool:
+def _is_terminal_foreground() -> bool:
     """Whether Ctrl-C is typed at us: then it goes to the whole group of processes."""
     try:
         return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()

@@ -9,7 +9,7 @@ import click
 
 from mockserver import resources
 from mockserver.cli.options import option
-from mockserver.cli.settings import give_up
+from mockserver.cli.settings import exit_with_error
 from mockserver.contract.chat.service import load_chat_schemas
 from mockserver.contract.openapi.document import OPENAPI_VERSIONS, openapi_document
 from mockserver.contract.schema.overlays import rewrite_references
@@ -21,7 +21,7 @@ from mockserver.wire import json
 __all__ = ["schema"]
 
 #: Formats of this project's own, the same in every profile.
-_OWN = ("exchange", "report", "verification")
+_PROJECT_SCHEMAS = ("exchange", "report", "verification")
 
 
 @click.command()
@@ -38,40 +38,40 @@ def schema(name: str | None, profile: str, bundle: bool, openapi: str | None) ->
     in every profile.
     """
     if openapi is not None and (name is not None or bundle):
-        give_up("--openapi prints the whole document: it takes neither NAME nor --bundle", 2)
+        exit_with_error("--openapi prints the whole document: it takes neither NAME nor --bundle", 2)
     try:
         if openapi is not None:
-            _print(openapi_document(profile, openapi))
-        elif name in _OWN:
+            _print_json(openapi_document(profile, openapi))
+        elif name in _PROJECT_SCHEMAS:
             sys.stdout.buffer.write((resources.data_folder("schemas") / f"{name}.json").read_bytes())
         elif name is not None:
             known = load_chat_schemas() if name in load_chat_schemas().names else load_schemas(profile)
-            _print(known.document(name) if bundle else known.schema(name))
+            _print_json(known.document(name) if bundle else known.schema(name))
         elif bundle:
-            _print(_all(load_schemas(profile)))
+            _print_json(_bundle_all(load_schemas(profile)))
         else:
-            _list(load_schemas(profile))
+            _print_schema_names(load_schemas(profile))
     except MockServerError as error:
-        give_up(str(error), 2)
+        exit_with_error(str(error), 2)
 
 
-def _print(value: Any) -> None:
+def _print_json(value: Any) -> None:
     sys.stdout.buffer.write(json.pretty(value))
 
 
-def _list(known: ProfileSchemas) -> None:
-    for name, each in known.all_schemas().items():
+def _print_schema_names(schemas: ProfileSchemas) -> None:
+    for name, each in schemas.all_schemas().items():
         print(f"{name:48}{each['title']}")
     for name, each in load_chat_schemas().all_schemas().items():
         print(f"{name:48}{each['title']}")
-    for name in _OWN:
+    for name in _PROJECT_SCHEMAS:
         own = json.loads((resources.data_folder("schemas") / f"{name}.json").read_bytes())
         print(f"{name:48}{own['title']}")
 
 
-def _all(known: ProfileSchemas) -> dict[str, Any]:
+def _bundle_all(schemas: ProfileSchemas) -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"Schemas of {known.profile}",
-        "$defs": {name: rewrite_references(each, "#/$defs/") for name, each in known.all_schemas().items()},
+        "title": f"Schemas of {schemas.profile}",
+        "$defs": {name: rewrite_references(each, "#/$defs/") for name, each in schemas.all_schemas().items()},
     }

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mockserver.cli.listening import listen, require_writable, url_written
+from mockserver.cli.listening import open_listener, require_writable_url_file, write_url_file
 from mockserver.cli.options import option
-from mockserver.cli.settings import give_up
+from mockserver.cli.settings import exit_with_error
 from mockserver.errors import ConfigurationError, MockServerError
 from mockserver.profiles import DEFAULT_PROFILE, LATEST, latest_profile_name, load_profile
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mockserver.server.http.responses_endpoint import Services
     from mockserver.server.state.sessions import Session
 
-__all__ = ["accepted_keys", "open_services", "serve"]
+__all__ = ["read_api_keys", "build_services", "serve"]
 
 
 @click.command()
@@ -86,23 +86,23 @@ __all__ = ["accepted_keys", "open_services", "serve"]
 def serve(host: str, port: int, url_file: Path | None, quiet: bool, **settings: Any) -> None:
     """Serve the mock in the foreground."""
     try:
-        keys = accepted_keys(settings["api_key"], settings["api_key_env"])
+        keys = read_api_keys(settings["api_key"], settings["api_key_env"])
         if not keys and not _is_loopback(host):
             raise ConfigurationError(f"listening on {host} needs a key: add --api-key or --api-key-env")
-        services = open_services(host, keys, quiet, **settings)
+        services = build_services(host, keys, quiet, **settings)
     except (MockServerError, OSError) as error:
-        give_up(str(error), 2)
-    require_writable(url_file)
-    listener = listen(host, port)
-    _serve(services, listener, url_file, settings["api_key_env"], _reloading(services))
+        exit_with_error(str(error), 2)
+    require_writable_url_file(url_file)
+    listener = open_listener(host, port)
+    _run_server(services, listener, url_file, settings["api_key_env"], _exchange_reloader(services))
 
 
-def accepted_keys(given: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
+def read_api_keys(literal_keys: tuple[str, ...], variables: tuple[str, ...]) -> tuple[str, ...]:
     """The keys of `--api-key` and `--api-key-env`; ConfigurationError where one can not be used."""
-    for name in names:
+    for name in variables:
         if not os.environ.get(name):
             raise ConfigurationError(f"--api-key-env {name}: the variable is not set")
-    keys = (*given, *[os.environ[name] for name in names])
+    keys = (*literal_keys, *[os.environ[name] for name in variables])
     if not all(key and key.isascii() and key.isprintable() and " " not in key for key in keys):
         raise ConfigurationError("an API key must be printable ASCII without spaces")
     return keys
@@ -117,7 +117,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _reloading(services: Services) -> Callable[[], None] | None:
+def _exchange_reloader(services: Services) -> Callable[[], None] | None:
     """What looks for changed exchange files, and says so in the log."""
     folder = services.exchange_folder
     if folder is None:
@@ -130,7 +130,7 @@ def _reloading(services: Services) -> Callable[[], None] | None:
     return reload
 
 
-def open_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: Any) -> Services:
+def build_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: Any) -> Services:
     """What the options of `serve` describe; MockServerError says what of them can not be used."""
     from mockserver.server.access import AllowedHosts, ApiKeys
     from mockserver.server.http.access_log import AccessLog
@@ -153,7 +153,7 @@ def open_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: Any
         max_counted_requests=max(MAX_COUNTED_REQUESTS, 2 * settings["store_size"]),
     )
     session.whole_arguments = settings["function_arguments"] == "whole"
-    _behave(session, settings)
+    _configure_delivery_and_limits(session, settings)
     return Services(
         default_session=session,
         store=MemoryStore(settings["store_size"]),
@@ -167,7 +167,7 @@ def open_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: Any
     )
 
 
-def _behave(session: Session, settings: Mapping[str, Any]) -> None:
+def _configure_delivery_and_limits(session: Session, settings: Mapping[str, Any]) -> None:
     """Faults, pace and limits of a session, as the options say."""
     from mockserver.server.delivery.delivery import Delivery
     from mockserver.server.delivery.faults import parse_fault
@@ -179,11 +179,11 @@ def _behave(session: Session, settings: Mapping[str, Any]) -> None:
     session.delivery = Delivery(pace=settings.get("pace"), chunking=settings.get("chunking"))
 
 
-def _serve(
+def _run_server(
     services: Services,
     listener: socket.socket,
     url_file: Path | None,
-    key_names: tuple[str, ...],
+    key_variables: tuple[str, ...],
     on_tick: Callable[[], None] | None,
 ) -> None:
     from mockserver.server.http.app import App
@@ -194,13 +194,13 @@ def _serve(
 
     def announce() -> None:
         print(
-            startup_banner(url, session.profile, session.rendering, key_names, services.keys.accepts_any),
+            startup_banner(url, session.profile, session.rendering, key_variables, services.keys.accepts_any),
             flush=True,
         )
         if services.admin_token:
             print(f"  admin      {url}/_mock/  x-mock-admin-token: {services.admin_token}", flush=True)
         if url_file is not None:
-            url_written(url_file, url + session.profile.base_path)
+            write_url_file(url_file, url + session.profile.base_path)
 
     # What was loaded stays loaded, and what a request leaves is kept on purpose (store, journal): looking
     # through it all for garbage as often as usual cost a twentieth of the replies a second.

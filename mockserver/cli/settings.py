@@ -8,10 +8,10 @@ from typing import Any, NoReturn
 
 from mockserver.settings import load_project_settings
 
-__all__ = ["give_up", "settings"]
+__all__ = ["exit_with_error", "project_settings"]
 
 
-def settings() -> dict[str, Any]:
+def project_settings() -> dict[str, Any]:
     """`[tool.mockserver]` of the pyproject.toml in the current folder, as defaults of options.
 
     ConfigurationError where the file names mockserver and is no TOML.
@@ -19,7 +19,7 @@ def settings() -> dict[str, Any]:
     return load_project_settings(Path())
 
 
-def give_up(message: str, code: int) -> NoReturn:
+def exit_with_error(message: str, status: int) -> NoReturn:
     """End with one line on standard error."""
     print(f"mockserver: {message}", file=sys.stderr)
-    raise SystemExit(code)
+    raise SystemExit(status)

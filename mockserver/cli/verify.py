@@ -13,8 +13,8 @@ from typing import Any, NoReturn
 import click
 
 from mockserver.cli.options import option
-from mockserver.cli.settings import give_up
-from mockserver.cli.verifying_again import replayed
+from mockserver.cli.settings import exit_with_error
+from mockserver.cli.verifying_again import reverify_recordings
 from mockserver.errors import MockServerError
 from mockserver.live.baseline import read_baseline, write_baseline
 from mockserver.live.budgeted_client import Budget, BudgetedClient
@@ -82,95 +82,95 @@ def verify(base_url: str, api_key_env: str, dry_run: bool, **options: Any) -> No
     Exit status: 0 pass, or drift that the baseline has; 1 fail, or new drift; 2 it could not be run.
     """
     try:
-        targets = [_target(each) for each in options["reports"]]
+        targets = [_parse_report_target(each) for each in options["reports"]]
         probes = select_probes(options["only"], options["skip"])
         if options["accept"] and options["baseline"] is None:
-            give_up("--accept writes the drift to the file of --baseline, which is missing", 2)
+            exit_with_error("--accept writes the drift to the file of --baseline, which is missing", 2)
         baseline = read_baseline(options["baseline"]) if options["baseline"] else frozenset()
         key = "-" if dry_run else api_key_from_env(os.environ, api_key_env)
         place = parse_endpoint(base_url, key, api_key_env, options["allow_http"])
         if options["replay"] is not None:
-            raise SystemExit(replayed(place, targets, options, dry_run=dry_run))
-        raise SystemExit(_verify(place, probes, baseline, targets, dry_run, options))
+            raise SystemExit(reverify_recordings(place, targets, options, dry_run=dry_run))
+        raise SystemExit(_verify_endpoint(place, probes, baseline, targets, dry_run, options))
     except MockServerError as error:
-        give_up(str(error), 2)
+        exit_with_error(str(error), 2)
 
 
-def _target(given: str) -> tuple[str, Path]:
-    name, equals, file = given.partition("=")
+def _parse_report_target(option: str) -> tuple[str, Path]:
+    name, equals, file = option.partition("=")
     if not equals or not file or name not in REPORT_FORMATS:
-        give_up(f"--report {given}: must be FORM=FILE, with a form of {', '.join(REPORT_FORMATS)}", 2)
+        exit_with_error(f"--report {option}: must be FORM=FILE, with a form of {', '.join(REPORT_FORMATS)}", 2)
     return name, Path(file)
 
 
-def _verify(
-    place: Endpoint,
+def _verify_endpoint(
+    endpoint: Endpoint,
     probes: list[Probe],
     baseline: frozenset[tuple[str, str]],
     targets: list[tuple[str, Path]],
     dry_run: bool,
     options: dict[str, Any],
 ) -> int:
-    client = Client(place, Timeouts(options["timeout"], options["stall"]))
+    client = Client(endpoint, Timeouts(options["timeout"], options["stall"]))
     try:
         budget = Budget(options["max_requests"], options["max_tokens"])
         asker = BudgetedClient(client, budget, options["rate"])
-        profile, why = _profile(place, asker, options["profile"], dry_run)
+        profile, why = _choose_profile(endpoint, asker, options["profile"], dry_run)
         known = load_profile(profile)
         model = options["model"] or next(iter(known.models), None)
         if model is None:
-            give_up(f"the profile {profile} names no model: name one with --model", 2)
+            exit_with_error(f"the profile {profile} names no model: name one with --model", 2)
         own = {name: options[name] for name in ("vector_store", "mcp_server") if options[name]}
         run = VerificationRun(
-            place, profile, why, model, options["seed"], tuple(probes), baseline=baseline, user_resources=own
+            endpoint, profile, why, model, options["seed"], tuple(probes), baseline=baseline, user_resources=own
         )
         rows = [(each.id, each.title, each.requests, each.tokens, each.skip_reason(known)) for each in probes]
         sys.stderr.write(write_plan(build_report(run), rows, (budget.max_requests, budget.max_tokens)))
         if dry_run:
             return 0
-        return _run(run, asker, targets, options)
+        return _run_and_report(run, asker, targets, options)
     finally:
         client.close()
 
 
-def _profile(place: Endpoint, asker: BudgetedClient, asked: str, dry_run: bool) -> tuple[str, str]:
-    if asked != AUTO:
-        return load_profile(asked).name, "as asked"
+def _choose_profile(endpoint: Endpoint, budgeted_client: BudgetedClient, option: str, dry_run: bool) -> tuple[str, str]:
+    if option != AUTO:
+        return load_profile(option).name, "as asked"
     if dry_run:
-        candidates = profiles_for_path(place.base_url)
+        candidates = profiles_for_path(endpoint.base_url)
         if not candidates:
-            give_up(
+            exit_with_error(
                 "nothing in the URL tells the profile, and --dry-run asks nothing: name it with --profile", 2
             )
         return candidates[-1].name, "by its path, as far as that tells"
-    return profile_for_endpoint(place, asker)
+    return profile_for_endpoint(endpoint, budgeted_client)
 
 
-def _run(
-    run: VerificationRun, asker: BudgetedClient, targets: Sequence[tuple[str, Path]], options: dict[str, Any]
+def _run_and_report(
+    run: VerificationRun, budgeted_client: BudgetedClient, targets: Sequence[tuple[str, Path]], options: dict[str, Any]
 ) -> int:
     stopped: str | None = None
-    with _progress(run) as (begun, done), _interruptible():
+    with _show_progress(run) as (begun, done), _sigterm_as_interrupt():
         try:
-            run_probes(run, asker, begun, lambda: _kept(done, run, targets))
+            run_probes(run, budgeted_client, begun, lambda: _on_probe_finished(done, run, targets))
         except KeyboardInterrupt:
             run.partial_reason = stopped = "interrupted"
         except MockServerError as error:
             run.partial_reason = stopped = str(error)
-    _write(run, targets)
+    _write_reports(run, targets)
     sys.stdout.write(REPORT_FORMATS["text"](build_report(run), run))
     sys.stdout.flush()
     if stopped is not None:
-        give_up(stopped, 2)
-    return _status(run, options)
+        exit_with_error(stopped, 2)
+    return _exit_status(run, options)
 
 
-def _kept(done: Callable[[], None], run: VerificationRun, targets: Sequence[tuple[str, Path]]) -> None:
-    done()
-    _write(run, targets)
+def _on_probe_finished(advance: Callable[[], None], run: VerificationRun, targets: Sequence[tuple[str, Path]]) -> None:
+    advance()
+    _write_reports(run, targets)
 
 
-def _status(run: VerificationRun, options: dict[str, Any]) -> int:
+def _exit_status(run: VerificationRun, options: dict[str, Any]) -> int:
     drift = [each.key for each in run.findings if not each.first.is_failure]
     if options["accept"]:
         write_baseline(options["baseline"], {*run.baseline, *drift})
@@ -179,7 +179,7 @@ def _status(run: VerificationRun, options: dict[str, Any]) -> int:
     return 2 if nothing else int(run.has_failures or new)
 
 
-def _write(run: VerificationRun, targets: Sequence[tuple[str, Path]]) -> None:
+def _write_reports(run: VerificationRun, targets: Sequence[tuple[str, Path]]) -> None:
     """Write the reports anew; whoever looks in the meantime sees a whole one."""
     value = build_report(run) if targets else {}
     for form, target in targets:
@@ -188,11 +188,11 @@ def _write(run: VerificationRun, targets: Sequence[tuple[str, Path]]) -> None:
             part.write_text(REPORT_FORMATS[form](value, run), encoding="utf-8")
             part.replace(target)
         except OSError as error:
-            give_up(f"can not write {target}: {error.strerror or error}", 2)
+            exit_with_error(f"can not write {target}: {error.strerror or error}", 2)
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def _sigterm_as_interrupt() -> Iterator[None]:
     """SIGTERM ends the run as Ctrl-C does: with a report that says it is partial."""
 
     def stop(*_: Any) -> NoReturn:
@@ -206,11 +206,11 @@ def _interruptible() -> Iterator[None]:
 
 
 @contextmanager
-def _progress(run: VerificationRun) -> Iterator[tuple[Callable[[Probe], None], Callable[[], None]]]:
+def _show_progress(run: VerificationRun) -> Iterator[tuple[Callable[[Probe], None], Callable[[], None]]]:
     """(what to call as a probe begins, and as it is done): a bar on a terminal, else a line each."""
     total = len(run.probes)
     if not sys.stderr.isatty():
-        yield lambda _: None, lambda: _line(run, total)
+        yield lambda _: None, lambda: _print_progress(run, total)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -224,6 +224,6 @@ def _progress(run: VerificationRun) -> Iterator[tuple[Callable[[Probe], None], C
         )
 
 
-def _line(run: VerificationRun, total: int) -> None:
+def _print_progress(run: VerificationRun, total: int) -> None:
     last = run.results[-1]
     print(f"[{len(run.results)}/{total}] {last.probe.id}: {last.verdict}", file=sys.stderr, flush=True)

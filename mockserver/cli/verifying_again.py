@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mockserver.cli.settings import give_up
+from mockserver.cli.settings import exit_with_error
 from mockserver.errors import ConfigurationError
 from mockserver.exchanges import Exchange
 from mockserver.live.budgeted_client import Budget, BudgetedClient, EndpointUnreachable
@@ -27,14 +27,14 @@ from mockserver.recordings.reverification import (
     reverify,
 )
 
-__all__ = ["replayed"]
+__all__ = ["reverify_recordings"]
 
 #: What `--fail-on` means here.
-_FAILING = {"drift": "warning", "fail": "breaking"}
+_FAIL_ON_SEVERITIES = {"drift": "warning", "fail": "breaking"}
 
 
-def replayed(
-    place: Endpoint, targets: Sequence[tuple[str, Path]], options: dict[str, Any], *, dry_run: bool
+def reverify_recordings(
+    endpoint: Endpoint, targets: Sequence[tuple[str, Path]], options: dict[str, Any], *, dry_run: bool
 ) -> int:
     """Ask again, print what changed and write the reports; the exit status."""
     for form, _ in targets:
@@ -44,36 +44,36 @@ def replayed(
     profile = (
         recording_profile(found[0]) if options["profile"] == "auto" else load_profile(options["profile"])
     )
-    _plan(found, place, profile.name, options)
+    _print_plan(found, endpoint, profile.name, options)
     if dry_run:
         return 0
-    client = Client(place, Timeouts(options["timeout"], options["stall"]))
+    client = Client(endpoint, Timeouts(options["timeout"], options["stall"]))
     try:
         budget = Budget(options["max_requests"], options["max_tokens"])
         asker = BudgetedClient(client, budget, options["rate"])
-        outcomes = [*_told(reverify(found, asker, profile), len(found))]
+        outcomes = [*_with_progress(reverify(found, asker, profile), len(found))]
     except EndpointUnreachable as error:
-        give_up(f"{place.base_url}: the endpoint is not reached: {place.redact(str(error))}", 2)
+        exit_with_error(f"{endpoint.base_url}: the endpoint is not reached: {endpoint.redact(str(error))}", 2)
     finally:
         client.close()
     changes = reverification_changes(outcomes)
-    _write(changes, place, targets, options)
-    return _status(outcomes, changes, options)
+    _write_changes(changes, endpoint, targets, options)
+    return _exit_status(outcomes, changes, options)
 
 
-def _plan(found: Sequence[Exchange], place: Endpoint, profile: str, options: dict[str, Any]) -> None:
-    tokens = sum(map(expected_tokens, found))
+def _print_plan(recordings: Sequence[Exchange], endpoint: Endpoint, profile: str, options: dict[str, Any]) -> None:
+    tokens = sum(map(expected_tokens, recordings))
     lines = [
-        f"{len(found)} recorded requests, about {tokens} tokens, to {place.base_url}, judged as {profile}"
+        f"{len(recordings)} recorded requests, about {tokens} tokens, to {endpoint.base_url}, judged as {profile}"
     ]
-    lines += [f"warning: {line}" for line in recording_warnings(found, profile)]
-    if len(found) > options["max_requests"] or tokens > options["max_tokens"]:
+    lines += [f"warning: {line}" for line in recording_warnings(recordings, profile)]
+    if len(recordings) > options["max_requests"] or tokens > options["max_tokens"]:
         lines.append("warning: that is more than --max-requests or --max-tokens: the last are not asked")
     print(*(f"mockserver: {line}" for line in lines), sep="\n", file=sys.stderr, flush=True)
 
 
-def _told(outcomes: Iterator[ReverificationResult], total: int) -> Iterator[ReverificationResult]:
-    for number, each in enumerate(outcomes, start=1):
+def _with_progress(results: Iterator[ReverificationResult], total: int) -> Iterator[ReverificationResult]:
+    for number, each in enumerate(results, start=1):
         worst_of = min(
             (change.severity for change in each.changes),
             key=["breaking", "warning", "info"].index,
@@ -84,12 +84,12 @@ def _told(outcomes: Iterator[ReverificationResult], total: int) -> Iterator[Reve
         yield each
 
 
-def _write(
-    changes: Sequence[Change], place: Endpoint, targets: Sequence[tuple[str, Path]], options: dict[str, Any]
+def _write_changes(
+    changes: Sequence[Change], endpoint: Endpoint, targets: Sequence[tuple[str, Path]], options: dict[str, Any]
 ) -> None:
     texts = {
-        "text": place.redact(changes_text(changes)),
-        "json": place.redact(changes_json(changes, str(options["replay"]), place.base_url, "replay")),
+        "text": endpoint.redact(changes_text(changes)),
+        "json": endpoint.redact(changes_json(changes, str(options["replay"]), endpoint.base_url, "replay")),
     }
     sys.stdout.write(texts["text"])
     sys.stdout.flush()
@@ -97,15 +97,15 @@ def _write(
         try:
             target.write_text(texts[form], encoding="utf-8")
         except OSError as error:
-            give_up(f"can not write {target}: {error.strerror or error}", 2)
+            exit_with_error(f"can not write {target}: {error.strerror or error}", 2)
 
 
-def _status(
-    outcomes: Sequence[ReverificationResult], changes: Sequence[Change], options: dict[str, Any]
+def _exit_status(
+    results: Sequence[ReverificationResult], changes: Sequence[Change], options: dict[str, Any]
 ) -> int:
-    not_asked = Counter(each.skip_reason for each in outcomes if each.skip_reason)
+    not_asked = Counter(each.skip_reason for each in results if each.skip_reason)
     for why, count in not_asked.items():
         print(f"mockserver: {count} not asked: {why}", file=sys.stderr)
-    if not_asked.total() == len(outcomes):
+    if not_asked.total() == len(results):
         return 2
-    return int(reaches_severity(changes, _FAILING[options["fail_on"]]))
+    return int(reaches_severity(changes, _FAIL_ON_SEVERITIES[options["fail_on"]]))

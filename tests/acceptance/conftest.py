@@ -22,10 +22,10 @@ MODEL = "qwen3-max-2026-01-23"
 KEY = "sk-acceptance"
 
 #: Variables of whoever runs the tests that would change what servers and clients do …
-_FOREIGN = ("MOCKSERVER_", "OPENAI_", "DASHSCOPE_", "NODE_", "CLICOLOR", "CURL_")
-_FOREIGN_NAMES = {"NO_COLOR", "FORCE_COLOR", "COLUMNS", "TERMINAL_WIDTH", "TTY_COMPATIBLE"}
+_REMOVED_PREFIXES = ("MOCKSERVER_", "OPENAI_", "DASHSCOPE_", "NODE_", "CLICOLOR", "CURL_")
+_REMOVED_NAMES = {"NO_COLOR", "FORCE_COLOR", "COLUMNS", "TERMINAL_WIDTH", "TTY_COMPATIBLE"}
 #: … but for what the recorder needs.
-_OURS = {"MOCKSERVER_TEST_SPOOL"}
+_KEPT_NAMES = {"MOCKSERVER_TEST_SPOOL"}
 
 
 def server_environment(**extra: str) -> dict[str, str]:
@@ -33,17 +33,17 @@ def server_environment(**extra: str) -> dict[str, str]:
     return {
         name: value
         for name, value in os.environ.items()
-        if name in _OURS or not (name.startswith(_FOREIGN) or name in _FOREIGN_NAMES)
+        if name in _KEPT_NAMES or not (name.startswith(_REMOVED_PREFIXES) or name in _REMOVED_NAMES)
     } | extra
 
 
-def client_environment(**extra: str) -> dict[str, str]:
+def isolated_environment(**extra: str) -> dict[str, str]:
     """The environment of a client: nothing in it but what finds programs, and no proxy."""
     kept = {name: os.environ[name] for name in ("PATH", "TMPDIR", "SYSTEMROOT") if name in os.environ}
     return kept | {"HOME": os.devnull, "LANG": "C.UTF-8", "PYTHONUTF8": "1"} | extra
 
 
-def installed_environment() -> dict[str, str]:
+def environment_without_checkout() -> dict[str, str]:
     """This process's environment without what would lead Python or pip back to the checkout or a network."""
     foreign = ("PYTHON", "PIP_", "VIRTUAL_ENV", "COVERAGE_", "MOCKSERVER_")
     return {name: value for name, value in os.environ.items() if not name.startswith(foreign)} | {
@@ -52,11 +52,11 @@ def installed_environment() -> dict[str, str]:
     }
 
 
-def run(*command: str | Path, cwd: Path) -> None:
+def run_checked(*command: str | Path, cwd: Path) -> None:
     done = subprocess.run(
         [*map(str, command)],
         cwd=cwd,
-        env=installed_environment(),
+        env=environment_without_checkout(),
         capture_output=True,
         text=True,
         check=False,
@@ -68,7 +68,7 @@ def run(*command: str | Path, cwd: Path) -> None:
 def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an sdist of the checkout and the wheel built from that sdist."""
     folder = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT, cwd=folder)
+    run_checked(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT, cwd=folder)
     return folder
 
 
@@ -78,28 +78,28 @@ def wheel(distributions: Path) -> Path:
     return wheel
 
 
-def wait_until(met: Callable[[], Any], what: str, seconds: float = 20) -> None:
+def wait_until(condition: Callable[[], Any], description: str, seconds: float = 20) -> None:
     """Wait for a condition that nothing announces; AssertionError where it is not met in time."""
     deadline = time.monotonic() + seconds
-    while not met():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {description}"
         time.sleep(0.005)
 
 
 @dataclass
-class Server:
+class ServerProcess:
     """One `mockserver serve` process."""
 
     process: subprocess.Popen[bytes]
-    stdout: Path
-    stderr: Path
+    stdout_file: Path
+    stderr_file: Path
     base_url: str
     """What goes into a client."""
     client: httpx.Client
     """A client with the key and the base URL; give it absolute URLs for other places."""
 
     @property
-    def root(self) -> str:
+    def root_url(self) -> str:
         """The URL without a path."""
         return str(httpx.URL(self.base_url).join("/")).rstrip("/")
 
@@ -110,45 +110,45 @@ class Server:
         return url.host, url.port
 
     @property
-    def printed(self) -> str:
+    def stdout_text(self) -> str:
         """Standard output so far."""
-        return self.stdout.read_text(encoding="utf-8")
+        return self.stdout_file.read_text(encoding="utf-8")
 
     @property
-    def logged(self) -> str:
+    def stderr_text(self) -> str:
         """Standard error so far."""
-        return self.stderr.read_text(encoding="utf-8")
+        return self.stderr_file.read_text(encoding="utf-8")
 
-    def log(self, count: int) -> list[str]:
+    def log_lines(self, count: int) -> list[str]:
         """The log's lines, of which there must be so many: a line may come just after its answer."""
-        wait_until(lambda: self.logged.count("\n") >= count, f"{count} lines in the log", 5)
-        lines = self.logged.splitlines()
+        wait_until(lambda: self.stderr_text.count("\n") >= count, f"{count} lines in the log", 5)
+        lines = self.stderr_text.splitlines()
         assert len(lines) == count, lines
         return lines
 
-    def ask(self, input: Any, **parameters: Any) -> httpx.Response:  # noqa: A002 - the API's own word
+    def create(self, input: Any, **parameters: Any) -> httpx.Response:  # noqa: A002 - the API's own word
         """`POST …/responses`; a parameter that is None is left out."""
         body = {"model": MODEL, "input": input, **parameters}
         return self.client.post(
             "/responses", json={name: value for name, value in body.items() if value is not None}
         )
 
-    def stop(self, number: int = signal.SIGTERM, seconds: float = 10) -> int:
+    def stop(self, signal_number: int = signal.SIGTERM, seconds: float = 10) -> int:
         """End the process with a signal; its exit status, or AssertionError where it goes on."""
-        self.process.send_signal(number)
+        self.process.send_signal(signal_number)
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"the server goes on {seconds} s after signal {number}") from None
+            raise AssertionError(f"the server goes on {seconds} s after signal {signal_number}") from None
 
 
-Start = Callable[..., Server]
+StartServer = Callable[..., ServerProcess]
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
+def start_server(tmp_path: Path) -> Iterator[StartServer]:
     """Start a server: `start(*options, key=…, env=…, cwd=…)`; several may run, all end with the test."""
-    servers: list[Server] = []
+    servers: list[ServerProcess] = []
 
     def run(
         *options: str | Path,
@@ -156,7 +156,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         program: Sequence[str | Path] = (sys.executable, "-m", "mockserver"),
-    ) -> Server:
+    ) -> ServerProcess:
         folder = tmp_path / f"server-{len(servers)}"
         folder.mkdir()
         url_file, stdout, stderr = folder / "url", folder / "stdout", folder / "stderr"
@@ -170,10 +170,10 @@ def start(tmp_path: Path) -> Iterator[Start]:
                 stderr=errors,
             )
         client = httpx.Client(headers={"authorization": f"Bearer {key}"}, timeout=30, trust_env=False)
-        server = Server(process, stdout, stderr, "", client)
+        server = ServerProcess(process, stdout, stderr, "", client)
         servers.append(server)
         wait_until(lambda: url_file.exists() or process.poll() is not None, "the server's URL file")
-        assert process.poll() is None, f"exit {process.poll()}: {server.logged}"
+        assert process.poll() is None, f"exit {process.poll()}: {server.stderr_text}"
         server.base_url = url_file.read_text(encoding="utf-8")
         client.base_url = httpx.URL(server.base_url)
         return server
@@ -185,7 +185,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
             _end(server)
 
 
-def _end(server: Server) -> None:
+def _end(server: ServerProcess) -> None:
     server.client.close()
     if server.process.poll() is not None:
         return
@@ -199,13 +199,13 @@ def _end(server: Server) -> None:
 
 
 @pytest.fixture
-def server(start: Start) -> Server:
+def server(start_server: StartServer) -> ServerProcess:
     """A server with no options but a free port: the document's look on the wire, any key."""
-    return start()
+    return start_server()
 
 
 @pytest.fixture
-def fails(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def run_serve(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run `mockserver serve` with options it can not start with, to its end."""
 
     def run(*options: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
@@ -223,7 +223,7 @@ def fails(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     return run
 
 
-def program(name: str) -> str:
+def require_program(name: str) -> str:
     """Path of an outside program; the test is skipped where it is missing."""
     path = shutil.which(name)
     if path is None:

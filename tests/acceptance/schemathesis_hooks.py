@@ -22,7 +22,7 @@ from mockserver.profiles import load_profile
 PROFILE = load_profile(os.environ["SCHEMATHESIS_PROFILE"])
 
 #: What a request's body can not tell: an id that nobody has, and a schema that nothing meets.
-REASONS = ("No message can be made up", "No arguments can be made up", "The function '", "text.format asks")
+UNSCHEMATIC_REASONS = ("No message can be made up", "No arguments can be made up", "The function '", "text.format asks")
 
 
 @schemathesis.check
@@ -38,7 +38,7 @@ def refused_for_a_reason(
     name = case.operation.definition.raw["operationId"]
     if name == CHAT_OPERATION_ID:
         message = response.json()["error"]["message"]
-        assert errors(check_chat_request(body, PROFILE)) or message.startswith(REASONS), response.text
+        assert errors(check_chat_request(body, PROFILE)) or message.startswith(UNSCHEMATIC_REASONS), response.text
         return
     if errors(check_body(body, OPERATIONS[name].request_schema or "", PROFILE)):
         return
@@ -48,4 +48,4 @@ def refused_for_a_reason(
         f"Response with id '{asked.get('previous_response_id')}' not found.",
         f"Conversation with id '{asked.get('conversation')}' not found.",
     }
-    assert message in ids or message.startswith(REASONS), response.text
+    assert message in ids or message.startswith(UNSCHEMATIC_REASONS), response.text

@@ -10,27 +10,27 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.clients.ages import CLIENTS, PROFILES, SCENARIOS, sees
+from tests.acceptance.clients.ages import CLIENTS, PROFILES, SCENARIOS, expected_observations
 from tests.acceptance.clients.matrix import CLIENTS_FOLDER
 from tests.acceptance.conftest import (
     ENVIRONMENTS,
     KEY,
     ROOT,
-    Server,
-    Start,
-    client_environment,
+    ServerProcess,
+    StartServer,
+    isolated_environment,
     environment_python,
-    program,
+    require_program,
 )
 
 pytestmark = pytest.mark.acceptance
 
 
-def play(command: list[str | Path], folder: Path, server: Server) -> dict[str, Any]:
+def run_client(command: list[str | Path], folder: Path, server: ServerProcess) -> dict[str, Any]:
     done = subprocess.run(
         [*command, *SCENARIOS],
         cwd=folder,
-        env=client_environment(OPENAI_BASE_URL=server.base_url, OPENAI_API_KEY=KEY, PYTHONPATH=str(ROOT)),
+        env=isolated_environment(OPENAI_BASE_URL=server.base_url, OPENAI_API_KEY=KEY, PYTHONPATH=str(ROOT)),
         capture_output=True,
         encoding="utf-8",
         timeout=50,
@@ -43,56 +43,56 @@ def play(command: list[str | Path], folder: Path, server: Server) -> dict[str, A
 
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("environment", [name for name, (_, file) in CLIENTS.items() if file == "later.py"])
-def test_openai_for_python(environment: str, profile: str, start: Start, tmp_path: Path) -> None:
-    server = start(
+def test_openai_for_python(environment: str, profile: str, start_server: StartServer, tmp_path: Path) -> None:
+    server = start_server(
         "--api-key", KEY, "--profile", profile, "--seed", "3"
     )  # its essay is long enough to be cut
     command: list[str | Path] = [environment_python(environment), "-m", "tests.acceptance.clients.later"]
-    assert play(command, tmp_path, server) == sees(profile)
-    assert "internal error" not in server.logged
+    assert run_client(command, tmp_path, server) == expected_observations(profile)
+    assert "internal error" not in server.stderr_text
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("environment", [name for name, (_, file) in CLIENTS.items() if file == "later.mjs"])
-def test_openai_for_node(environment: str, profile: str, start: Start, tmp_path: Path) -> None:
+def test_openai_for_node(environment: str, profile: str, start_server: StartServer, tmp_path: Path) -> None:
     modules = ENVIRONMENTS / environment / "node_modules"
     if not modules.is_dir():
         pytest.skip(f"there is no .environments/{environment}: `make test` builds it where npm is")
     for name in ("later.mjs", "driving.mjs", "prompts.json"):
         (tmp_path / name).write_bytes((CLIENTS_FOLDER / name).read_bytes())
     (tmp_path / "node_modules").symlink_to(modules)
-    server = start(
+    server = start_server(
         "--api-key", KEY, "--profile", profile, "--seed", "3"
     )  # its essay is long enough to be cut
-    assert play([program("node"), "later.mjs"], tmp_path, server) == sees(profile)
+    assert run_client([require_program("node"), "later.mjs"], tmp_path, server) == expected_observations(profile)
 
 
-def test_the_newest_age_by_name(start: Start) -> None:
-    server = start("--api-key", KEY, "--profile", "latest")
+def test_latest_is_the_newest_profile(start_server: StartServer) -> None:
+    server = start_server("--api-key", KEY, "--profile", "latest")
     assert server.base_url.endswith("/compatible-mode/v1")
-    health = server.client.get(f"{server.root}/health").json()
+    health = server.client.get(f"{server.root_url}/health").json()
     assert health["profile"] == "qwen-2026-09"
-    assert "qwen-2026-09" in server.printed
+    assert "qwen-2026-09" in server.stdout_text
 
 
-def test_faults_by_header_only_where_they_are_allowed(start: Start) -> None:
+def test_fault_headers_need_permission(start_server: StartServer) -> None:
     asked = {"model": "qwen3-max", "input": "x"}
     header = {"x-mock-fault": "internal-error"}
     for options, status in (((), 200), (("--allow-mock-headers",), 500)):
-        server = start("--api-key", KEY, "--profile", "latest", *options)
+        server = start_server("--api-key", KEY, "--profile", "latest", *options)
         assert server.client.post("responses", json=asked, headers=header).status_code == status
 
 
 @pytest.mark.parametrize("how", ["http", "inband"])
-def test_how_streams_are_refused(how: str, start: Start) -> None:
-    server = start("--api-key", KEY, "--profile", "latest", "--stream-errors", how)
+def test_stream_errors_option(how: str, start_server: StartServer) -> None:
+    server = start_server("--api-key", KEY, "--profile", "latest", "--stream-errors", how)
     reply = server.client.post("responses", json={"model": "gpt-5", "input": "x", "stream": True})
     assert reply.status_code == (400 if how == "http" else 200)
     assert "Unsupported model" in reply.text
 
 
-def test_arguments_come_whole_where_it_is_wanted(start: Start) -> None:
-    server = start("--api-key", KEY, "--profile", "latest", "--function-arguments", "whole")
+def test_function_arguments_option(start_server: StartServer) -> None:
+    server = start_server("--api-key", KEY, "--profile", "latest", "--function-arguments", "whole")
     tools = [{"type": "function", "name": "f", "description": "F"}]
     body = {"model": "qwen3-max", "input": "x", "stream": True, "tools": tools}
     reply = server.client.post("responses", json=body)
@@ -101,7 +101,7 @@ def test_arguments_come_whole_where_it_is_wanted(start: Start) -> None:
 
 
 @pytest.mark.parametrize("option", [("--stream-errors", "loud"), ("--function-arguments", "half")])
-def test_a_choice_that_is_none_is_refused(option: tuple[str, str]) -> None:
+def test_invalid_choices_are_refused(option: tuple[str, str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "mockserver", "serve", *option], capture_output=True, text=True, check=False
     )

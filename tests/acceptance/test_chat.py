@@ -14,15 +14,15 @@ from tests.acceptance.conftest import (
     ENVIRONMENTS,
     KEY,
     MODEL,
-    Start,
-    client_environment,
+    StartServer,
+    isolated_environment,
     environment_python,
-    program,
+    require_program,
 )
 
 pytestmark = pytest.mark.acceptance
 
-CLIENTS = Path(__file__).parent / "clients"
+CLIENTS_FOLDER = Path(__file__).parent / "clients"
 
 CALL = {"type": "function_call", "name": "weather", "arguments": {"city": "Oslo"}}
 EXCHANGES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
@@ -39,17 +39,17 @@ EXCHANGES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
 }
 
 
-def ask(command: Sequence[str | Path], start: Start, folder: Path) -> list[Any]:
+def run_client(command: Sequence[str | Path], start: StartServer, folder: Path) -> list[Any]:
     """What a client prints that asks a server with these exchanges."""
     for name, (match, items) in EXCHANGES.items():
         exchange = {"format": 1, "name": name, "match": match, "reply": {"script": {"items": items}}}
         (folder / f"{name}.json").write_text(json.dumps(exchange), encoding="utf-8")
     server = start("--exchanges", folder, "--seed", "1", "--allow-mock-headers")
-    url = f"{server.root}/compatible-mode/v1"
+    url = f"{server.root_url}/compatible-mode/v1"
     done = subprocess.run(
         command,
         cwd=folder,
-        env=client_environment(OPENAI_BASE_URL=url, OPENAI_API_KEY=KEY, MODEL=MODEL),
+        env=isolated_environment(OPENAI_BASE_URL=url, OPENAI_API_KEY=KEY, MODEL=MODEL),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
@@ -62,9 +62,9 @@ def ask(command: Sequence[str | Path], start: Start, folder: Path) -> list[Any]:
 
 
 @pytest.mark.parametrize("name", ["openai-newest", "openai-2"])
-def test_openai_python(name: str, start: Start, tmp_path: Path) -> None:
-    command: list[str | Path] = [environment_python(name), "-W", "error", CLIENTS / "chat_python.py"]
-    assert ask(command, start, tmp_path) == [
+def test_openai_python(name: str, start_server: StartServer, tmp_path: Path) -> None:
+    command: list[str | Path] = [environment_python(name), "-W", "error", CLIENTS_FOLDER / "chat_python.py"]
+    assert run_client(command, start_server, tmp_path) == [
         "Hello there!",
         ["Hello there!", True],
         ['{"city":"Oslo"}', True],
@@ -79,13 +79,13 @@ def test_openai_python(name: str, start: Start, tmp_path: Path) -> None:
     ]
 
 
-def test_openai_node(start: Start, tmp_path: Path) -> None:
+def test_openai_node(start_server: StartServer, tmp_path: Path) -> None:
     packages = ENVIRONMENTS / "node" / "node_modules"
     if not packages.is_dir():
         pytest.skip("there is no .environments/node: `make test` builds it where npm is installed")
     (tmp_path / "node_modules").symlink_to(packages)
-    (tmp_path / "chat.mjs").write_text((CLIENTS / "chat_node.mjs").read_text())
-    assert ask([program("node"), "chat.mjs"], start, tmp_path) == [
+    (tmp_path / "chat.mjs").write_text((CLIENTS_FOLDER / "chat_node.mjs").read_text())
+    assert run_client([require_program("node"), "chat.mjs"], start_server, tmp_path) == [
         "Hello there!",
         ["Hello there!", True],
         "Hello there!",
@@ -94,8 +94,8 @@ def test_openai_node(start: Start, tmp_path: Path) -> None:
     ]
 
 
-def test_langchain_openai(start: Start, tmp_path: Path) -> None:
+def test_langchain_openai(start_server: StartServer, tmp_path: Path) -> None:
     # Beside the programs of this folder one has the name of the package.
-    (tmp_path / "chat.py").write_text((CLIENTS / "chat_langchain.py").read_text())
+    (tmp_path / "chat.py").write_text((CLIENTS_FOLDER / "chat_langchain.py").read_text())
     command: list[str | Path] = [environment_python("langchain-openai"), "chat.py"]
-    assert ask(command, start, tmp_path) == [["Hello there!", True], "Hello there!", "Weather", "Weather"]
+    assert run_client(command, start_server, tmp_path) == [["Hello there!", True], "Hello there!", "Weather", "Weather"]

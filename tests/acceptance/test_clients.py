@@ -19,17 +19,17 @@ from typing import Any
 import pytest
 
 from tests import recording
-from tests.acceptance.clients.matrix import CLIENTS, CLIENTS_FOLDER, SCENARIOS, Client, Sees
+from tests.acceptance.clients.matrix import CLIENTS, CLIENTS_FOLDER, SCENARIOS, Client, Observation
 from tests.acceptance.clients.page import PAGE, page
 from tests.acceptance.conftest import (
     ENVIRONMENTS,
     KEY,
     ROOT,
-    Server,
-    Start,
-    client_environment,
+    ServerProcess,
+    StartServer,
+    isolated_environment,
     environment_python,
-    program,
+    require_program,
 )
 
 pytestmark = pytest.mark.acceptance
@@ -47,35 +47,35 @@ _MASKS = (
 )
 
 #: Arguments and values that fit the schemas of the drivers: name and type of each member.
-_SHAPES = {"get_weather": {"city": str}, "City": {"city": str, "population": int}}
+_MEMBER_TYPES = {"get_weather": {"city": str}, "City": {"city": str, "population": int}}
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.environment)
-def test_user_of_client_sees(client: Client, start: Start, tmp_path: Path, subtests: pytest.Subtests) -> None:
-    server = start("--api-key", KEY)
-    seen = play(client, server, tmp_path)
+def test_client_behaves_as_published(client: Client, start_server: StartServer, tmp_path: Path, subtests: pytest.Subtests) -> None:
+    server = start_server("--api-key", KEY)
+    seen = run_client(client, server, tmp_path)
 
-    for scenario, expected in client.sees.items():
+    for scenario, expected in client.expected.items():
         with subtests.test(scenario):
-            assert normalised(seen[scenario], server) == expected
+            assert normalize(seen[scenario], server) == expected
     with subtests.test("the server goes on"):
-        assert server.ask("Hello!").json()["output"][0]["content"][0]["text"] == _documented()["hello"]
-        assert "Traceback" not in server.logged
+        assert server.create("Hello!").json()["output"][0]["content"][0]["text"] == _documented_texts()["hello"]
+        assert "Traceback" not in server.stderr_text
     with subtests.test("what crossed the wire"):
-        assert_crossings(client, crossings())
+        assert_expected_traffic(client, captured_exchanges())
 
 
-def play(client: Client, server: Server, folder: Path) -> dict[str, Sees]:
+def run_client(client: Client, server: ServerProcess, folder: Path) -> dict[str, Observation]:
     """Run the client's driver; what its user sees, by scenario."""
     done = subprocess.run(
-        [*command(client, folder), *client.sees],
+        [*client_command(client, folder), *client.expected],
         cwd=folder,
-        env=client_environment(
+        env=isolated_environment(
             OPENAI_BASE_URL=server.base_url,
             OPENAI_API_KEY=KEY,
             PYTHONPATH=str(ROOT),
-            PATH=os.pathsep.join([str(binaries(client)), os.environ["PATH"]]),
-            **client.env,
+            PATH=os.pathsep.join([str(binaries_folder(client)), os.environ["PATH"]]),
+            **client.environment_variables,
         ),
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -85,35 +85,35 @@ def play(client: Client, server: Server, folder: Path) -> dict[str, Sees]:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"scenario"')]
-    assert [line["scenario"] for line in lines] == list(client.sees), done.stderr
+    assert [line["scenario"] for line in lines] == list(client.expected), done.stderr
     return {line.pop("scenario"): line for line in lines}
 
 
-def command(client: Client, folder: Path) -> list[str | Path]:
+def client_command(client: Client, folder: Path) -> list[str | Path]:
     """How to run the driver; the test is skipped where its environment is missing."""
     driver = CLIENTS_FOLDER / client.driver
     if driver.suffix == ".py":
-        python = environment_python(client.environment) if not binaries(client).exists() else sys.executable
+        python = environment_python(client.environment) if not binaries_folder(client).exists() else sys.executable
         return [python, "-m", f"tests.acceptance.clients.{driver.stem}"]
-    if not binaries(client).parent.is_dir():
+    if not binaries_folder(client).parent.is_dir():
         pytest.skip(f"there is no .environments/{client.environment}: `make test` builds it where npm is")
     for file in (driver, CLIENTS_FOLDER / "driving.mjs", CLIENTS_FOLDER / "prompts.json"):
         (folder / file.name).write_bytes(file.read_bytes())
-    (folder / "node_modules").symlink_to(binaries(client).parent)
-    return [program("node"), folder / driver.name]
+    (folder / "node_modules").symlink_to(binaries_folder(client).parent)
+    return [require_program("node"), folder / driver.name]
 
 
-def binaries(client: Client) -> Path:
+def binaries_folder(client: Client) -> Path:
     return ENVIRONMENTS / client.environment / "node_modules" / ".bin"
 
 
-def normalised(seen: Sees, server: Server) -> Sees:
+def normalize(seen: Observation, server: ServerProcess) -> Observation:
     """What was seen, with names for documented texts and "generated" for what the mock makes up."""
     result = dict(seen)
     if "text" in seen:
-        result["text"] = _name_of(seen["text"])
+        result["text"] = _text_name(seen["text"])
     if "texts" in seen:
-        result["texts"] = [_name_of(text) for text in seen["texts"]]
+        result["texts"] = [_text_name(text) for text in seen["texts"]]
     if "calls" in seen:
         result["calls"] = [_signature(call["name"], call["arguments"]) for call in seen["calls"]]
     if "value" in seen:
@@ -126,14 +126,14 @@ def normalised(seen: Sees, server: Server) -> Sees:
     return result
 
 
-def _name_of(text: str) -> str:
-    names = {known: name for name, known in _documented().items()}
+def _text_name(text: str) -> str:
+    names = {known: name for name, known in _documented_texts().items()}
     assert text.strip()
     return names.get(text, "generated")
 
 
 @cache
-def _documented() -> Mapping[str, str]:
+def _documented_texts() -> Mapping[str, str]:
     """The texts of the exchanges that come with the package, by their names."""
     texts = {}
     for file in (ROOT / "fixtures").glob("*/*.json"):
@@ -147,45 +147,45 @@ def _documented() -> Mapping[str, str]:
 
 
 def _signature(name: str, members: Mapping[str, Any]) -> str:
-    shape = _SHAPES[name]
+    shape = _MEMBER_TYPES[name]
     assert {each: type(value) for each, value in members.items()} == shape
     return f"{name}({', '.join(shape)})"
 
 
-def crossings() -> list[recording.Crossing]:
+def captured_exchanges() -> list[recording.CapturedExchange]:
     """What the server of this test recorded so far; the judge reads it again when the test ends."""
-    files = sorted(Path(os.environ[recording.SPOOL]).glob("*.jsonl"))
-    return [recording.Crossing.loads(line) for file in files for line in file.read_text().splitlines()]
+    files = sorted(Path(os.environ[recording.SPOOL_VARIABLE]).glob("*.jsonl"))
+    return [recording.CapturedExchange.from_line(line) for file in files for line in file.read_text().splitlines()]
 
 
-def assert_crossings(client: Client, crossed: Sequence[recording.Crossing]) -> None:
+def assert_expected_traffic(client: Client, captured: Sequence[recording.CapturedExchange]) -> None:
     """No request failed but those meant to; the outputs of functions belong to calls that the mock made."""
-    statuses = [each.status for each in crossed]
+    statuses = [each.status for each in captured]
     assert set(statuses) <= {200, 400, 401}
-    assert statuses.count(401) == client.refusals
-    assert statuses.count(400) == len({"unknown_model", "own_tools"} & set(client.sees))
-    assert any(_continues(_body(crossing)) for crossing in crossed)
-    if client.streams is not None:
-        assert sum(_body(crossing).get("stream", False) for crossing in crossed) == client.streams
+    assert statuses.count(401) == client.expected_refusals
+    assert statuses.count(400) == len({"unknown_model", "own_tools"} & set(client.expected))
+    assert any(_is_second_turn(_request_body(crossing)) for crossing in captured)
+    if client.expected_streams is not None:
+        assert sum(_request_body(crossing).get("stream", False) for crossing in captured) == client.expected_streams
     replies, round_trips = "", 0
-    for crossing in crossed:
-        for call_id in _answered_calls(_body(crossing)):
+    for crossing in captured:
+        for call_id in _function_outputs(_request_body(crossing)):
             assert crossing.status == 200
             assert f'"call_id":"{call_id}"' in replies
             assert '"type":"output_text"' in crossing.body.decode()
             round_trips += 1
         replies += crossing.body.decode()
-    functions = ("function", "function_stream") if "function" in client.sees else ("basic", "two_turns")
+    functions = ("function", "function_stream") if "function" in client.expected else ("basic", "two_turns")
     assert round_trips >= len(functions)
 
 
-def _body(crossing: recording.Crossing) -> dict[str, Any]:
+def _request_body(crossing: recording.CapturedExchange) -> dict[str, Any]:
     """A request; nothing is read of one that is refused for its key."""
     body: dict[str, Any] = json.loads(crossing.request or "{}")
     return body
 
 
-def _answered_calls(body: Mapping[str, Any]) -> list[str]:
+def _function_outputs(body: Mapping[str, Any]) -> list[str]:
     """The calls whose outputs a request ends with."""
     content = body.get("input", "")
     if isinstance(content, str) or content[-1].get("type") != "function_call_output":
@@ -193,7 +193,7 @@ def _answered_calls(body: Mapping[str, Any]) -> list[str]:
     return [item["call_id"] for item in content if item.get("type") == "function_call_output"]
 
 
-def _continues(body: Mapping[str, Any]) -> bool:
+def _is_second_turn(body: Mapping[str, Any]) -> bool:
     """Whether a request asks for the name that the turn before told."""
     text = json.dumps(body)
     return PROMPTS["recall"] in text and ("previous_response_id" in body or PROMPTS["name"] in text)
@@ -201,9 +201,9 @@ def _continues(body: Mapping[str, Any]) -> bool:
 
 def test_every_scenario_and_note_belongs_somewhere() -> None:
     for client in CLIENTS:
-        assert set(client.sees) <= set(SCENARIOS), client.environment
-        assert set(client.notes) <= set(client.sees), client.environment
-    assert {name for client in CLIENTS for name in client.sees} == set(SCENARIOS)
+        assert set(client.expected) <= set(SCENARIOS), client.environment
+        assert set(client.notes) <= set(client.expected), client.environment
+    assert {name for client in CLIENTS for name in client.expected} == set(SCENARIOS)
 
 
 def test_page_is_current() -> None:
@@ -211,7 +211,7 @@ def test_page_is_current() -> None:
     assert PAGE.read_text(encoding="utf-8") == page()
 
 
-def test_page_has_nothing_of_a_machine() -> None:
+def test_page_has_no_local_paths() -> None:
     text = page()
     assert str(ROOT) not in text
     assert str(Path.home()) not in text

@@ -18,15 +18,15 @@ from tests.acceptance.conftest import (
     ENVIRONMENTS,
     KEY,
     ROOT,
-    Server,
-    client_environment,
+    ServerProcess,
+    isolated_environment,
     environment_python,
-    program,
+    require_program,
 )
 
 pytestmark = pytest.mark.acceptance
 
-CLIENTS = Path(__file__).parent / "clients"
+SAMPLES_FOLDER = Path(__file__).parent / "clients"
 DOCUMENT_URL = "https://dashscope-intl.aliyuncs.com/api/v2/apps/protocols/compatible-mode/v1"
 LANGUAGES = ["python", "node", "curl"]
 NAMES = ("basic", "multi-turn", "streaming", "tools")
@@ -36,7 +36,7 @@ INTRODUCTION = (
     "text, write code, and express opinions. I am committed to providing you with accurate, useful, and "
     "friendly help."
 )
-MEMORY = "Yes, John! I remember your name. How can I assist you today?"
+MEMORY_ANSWER = "Yes, John! I remember your name. How can I assist you today?"
 KEY_INFORMATION = (
     "Key information from the Alibaba Cloud official website: Qwen LLM, cloud computing services..."
 )
@@ -49,12 +49,12 @@ SETUP = {
     f'const client = new OpenAI({{ apiKey: process.env.DASHSCOPE_API_KEY, baseURL: "{DOCUMENT_URL}" }});\n',
 }
 
-Run = Callable[[str, str], str]
+RunSample = Callable[[str, str], str]
 
 
-def sample(name: str, language: str, base_url: str) -> str:
+def sample_program(name: str, language: str, base_url: str) -> str:
     """The text of a sample, pointed at a server."""
-    text = (CLIENTS / f"{name}.{language}").read_text(encoding="utf-8")
+    text = (SAMPLES_FOLDER / f"{name}.{language}").read_text(encoding="utf-8")
     if name.startswith("migrate-"):
         text = SETUP.get(language, "") + text
     assert DOCUMENT_URL in text
@@ -62,16 +62,16 @@ def sample(name: str, language: str, base_url: str) -> str:
 
 
 @pytest.fixture
-def run(server: Server, tmp_path: Path) -> Run:
+def run_sample(server: ServerProcess, tmp_path: Path) -> RunSample:
     """`run(name, language)`: what a sample prints."""
 
     def run(name: str, language: str) -> str:
-        return execute(sample(name, language, server.base_url), language, tmp_path)
+        return run_program(sample_program(name, language, server.base_url), language, tmp_path)
 
     return run
 
 
-def execute(text: str, language: str, folder: Path) -> str:
+def run_program(text: str, language: str, folder: Path) -> str:
     """Run a program's text in its language; its standard output."""
     command: Sequence[str | Path]
     if language == "python":
@@ -79,21 +79,21 @@ def execute(text: str, language: str, folder: Path) -> str:
         command = [environment_python("openai-newest"), file]
     elif language == "node":
         file = folder / "sample.mjs"
-        command = [program("node"), file]
+        command = [require_program("node"), file]
         packages = ENVIRONMENTS / "node" / "node_modules"
         if not packages.is_dir():
             pytest.skip("there is no .environments/node: `make test` builds it where npm is installed")
         if not (folder / "node_modules").exists():
             (folder / "node_modules").symlink_to(packages)
     else:
-        program("curl")
+        require_program("curl")
         file = folder / "sample.sh"
-        command = [program("bash"), file]
+        command = [require_program("bash"), file]
     file.write_text(text, encoding="utf-8")
     done = subprocess.run(
         command,
         cwd=folder,
-        env=client_environment(DASHSCOPE_API_KEY=KEY),
+        env=isolated_environment(DASHSCOPE_API_KEY=KEY),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
@@ -104,96 +104,96 @@ def execute(text: str, language: str, folder: Path) -> str:
     return done.stdout
 
 
-def assert_shows(actual: Any, shown: Any, place: str = "") -> None:
+def assert_contains(actual: Any, shown: Any, place: str = "") -> None:
     """Every member that the document shows is there with the shown value; ids and times are placeholders."""
     if isinstance(shown, dict):
         assert isinstance(actual, dict), place
         for name, value in shown.items():
             assert name in actual, f"{place}/{name}"
             if name not in ("id", "created_at"):
-                assert_shows(actual[name], value, f"{place}/{name}")
+                assert_contains(actual[name], value, f"{place}/{name}")
     elif isinstance(shown, list):
         assert isinstance(actual, list), place
         assert len(actual) == len(shown), place
         for index, (one, other) in enumerate(zip(actual, shown, strict=True)):
-            assert_shows(one, other, f"{place}/{index}")
+            assert_contains(one, other, f"{place}/{index}")
     else:
         assert actual == shown, place
 
 
-def shown(exchange: str) -> Any:
+def documented_body(exchange: str) -> Any:
     """The sample reply that the document shows."""
     file = ROOT / "fixtures" / "qwen-2026-01" / f"{exchange}.json"
     return json.loads(file.read_text(encoding="utf-8"))["shown"]["body"]
 
 
 @pytest.mark.parametrize("language", ["python", "node"])
-def test_basic_call_prints_the_introduction(run: Run, language: str) -> None:
-    assert run("basic", language) == INTRODUCTION + "\n"
+def test_basic_call_prints_the_introduction(run_sample: RunSample, language: str) -> None:
+    assert run_sample("basic", language) == INTRODUCTION + "\n"
 
 
-def test_basic_call_with_curl(run: Run) -> None:
-    reply = json.loads(run("basic", "curl"))
+def test_basic_call_with_curl(run_sample: RunSample) -> None:
+    reply = json.loads(run_sample("basic", "curl"))
 
     assert reply["output"][0]["content"][0]["text"] == INTRODUCTION
-    assert_shows(reply, shown("introduction"))
+    assert_contains(reply, documented_body("introduction"))
 
 
 @pytest.mark.parametrize("language", ["python", "node"])
-def test_second_round_remembers_john(run: Run, language: str) -> None:
-    first, second = run("multi-turn", language).splitlines()
+def test_second_round_remembers_john(run_sample: RunSample, language: str) -> None:
+    first, second = run_sample("multi-turn", language).splitlines()
 
     assert first.startswith("First response: ")
     assert first.removeprefix("First response: ").strip()
-    assert second == f"Second response: {MEMORY}"
+    assert second == f"Second response: {MEMORY_ANSWER}"
 
 
-def test_multi_turn_with_curl(server: Server, tmp_path: Path) -> None:
-    text = sample("multi-turn", "curl", server.base_url)
+def test_multi_turn_with_curl(server: ServerProcess, tmp_path: Path) -> None:
+    text = sample_program("multi-turn", "curl", server.base_url)
     first, comment, second = text.partition("# Second round")
     assert comment
 
-    response1 = json.loads(execute(first, "curl", tmp_path))
+    response1 = json.loads(run_program(first, "curl", tmp_path))
     assert second.count("response_id_from_first_round") == 1
     second = second.replace("response_id_from_first_round", response1["id"])
-    response2 = json.loads(execute(comment + second, "curl", tmp_path))
+    response2 = json.loads(run_program(comment + second, "curl", tmp_path))
 
-    assert response2["output"][0]["content"][0]["text"] == MEMORY
+    assert response2["output"][0]["content"][0]["text"] == MEMORY_ANSWER
     usage = response2["usage"]
     assert (usage["input_tokens"], usage["output_tokens"], usage["total_tokens"]) == (78, 16, 94)
-    assert_shows(response2, shown("my-name"))
+    assert_contains(response2, documented_body("my-name"))
 
 
-def test_nobody_is_called_john_without_the_first_turn(server: Server) -> None:
+def test_john_is_unknown_without_the_first_turn(server: ServerProcess) -> None:
     """Asked often enough to see every text that could come up."""
     for _ in range(100):
-        assert "John" not in server.ask("Do you remember my name?").text
-    assert "John" not in server.ask("Do you remember my name?", stream=True).text
+        assert "John" not in server.create("Do you remember my name?").text
+    assert "John" not in server.create("Do you remember my name?", stream=True).text
 
 
 @pytest.mark.parametrize("stream", [None, True])
-def test_alice_is_not_called_john(server: Server, stream: bool | None) -> None:
+def test_alice_is_not_called_john(server: ServerProcess, stream: bool | None) -> None:
     for _ in range(20):
-        alice = server.ask("My name is Alice, please remember it.").json()["id"]
-        answer = server.ask("Do you remember my name?", previous_response_id=alice, stream=stream)
+        alice = server.create("My name is Alice, please remember it.").json()["id"]
+        answer = server.create("Do you remember my name?", previous_response_id=alice, stream=stream)
         assert answer.status_code == 200
         assert "John" not in answer.text
 
 
-def test_john_and_alice_at_once_are_told_apart(server: Server) -> None:
-    john = server.ask("My name is John, please remember it.").json()["id"]
-    alice = server.ask("My name is Alice, please remember it.").json()["id"]
+def test_john_and_alice_at_once_are_told_apart(server: ServerProcess) -> None:
+    john = server.create("My name is John, please remember it.").json()["id"]
+    alice = server.create("My name is Alice, please remember it.").json()["id"]
 
-    about_alice = server.ask("Do you remember my name?", previous_response_id=alice)
-    about_john = server.ask("Do you remember my name?", previous_response_id=john)
+    about_alice = server.create("Do you remember my name?", previous_response_id=alice)
+    about_john = server.create("Do you remember my name?", previous_response_id=john)
 
     assert "John" not in about_alice.text
-    assert about_john.json()["output"][0]["content"][0]["text"] == MEMORY
+    assert about_john.json()["output"][0]["content"][0]["text"] == MEMORY_ANSWER
 
 
 @pytest.mark.parametrize("language", ["python", "node"])
-def test_stream_prints_its_text_as_it_comes(run: Run, language: str) -> None:
-    head, text, completed, total = split_stream_print(run("streaming", language))
+def test_stream_prints_its_text_as_it_comes(run_sample: RunSample, language: str) -> None:
+    head, text, completed, total = split_stream_output(run_sample("streaming", language))
 
     assert head == "Receiving stream output:"
     assert text.startswith("Artificial intelligence (Artificial Intelligence, or AI for short)")
@@ -202,7 +202,7 @@ def test_stream_prints_its_text_as_it_comes(run: Run, language: str) -> None:
     assert total == "Total tokens: 203"
 
 
-def split_stream_print(printed: str) -> tuple[str, str, str, str]:
+def split_stream_output(printed: str) -> tuple[str, str, str, str]:
     """First line, the text of the deltas (which has lines of its own), the last two lines."""
     head, _, rest = printed.partition("\n")
     text, completed, total, end = rest.rsplit("\n", 3)
@@ -210,8 +210,8 @@ def split_stream_print(printed: str) -> tuple[str, str, str, str]:
     return head, text, completed, total
 
 
-def test_stream_with_curl(run: Run) -> None:
-    events = parse_events(run("streaming", "curl"))
+def test_stream_with_curl(run_sample: RunSample) -> None:
+    events = parse_events(run_sample("streaming", "curl"))
 
     assert len(events) == 45
     assert [event["sequence_number"] for event in events] == list(range(45))
@@ -250,12 +250,12 @@ def parse_events(body: str) -> list[dict[str, Any]]:
     return events
 
 
-def test_tools_print_the_key_information(run: Run) -> None:
-    assert run("tools", "python") == KEY_INFORMATION + "\n"
+def test_tools_print_the_key_information(run_sample: RunSample) -> None:
+    assert run_sample("tools", "python") == KEY_INFORMATION + "\n"
 
 
-def test_tools_print_each_step(run: Run) -> None:
-    assert run("tools", "node").splitlines() == [
+def test_tools_print_each_step(run_sample: RunSample) -> None:
+    assert run_sample("tools", "node").splitlines() == [
         "Model is thinking...",
         "Search query: Alibaba Cloud official website",
         "Model is thinking...",
@@ -264,10 +264,10 @@ def test_tools_print_each_step(run: Run) -> None:
     ]
 
 
-def test_tools_with_curl(run: Run) -> None:
-    reply = json.loads(run("tools", "curl"))
+def test_tools_with_curl(run_sample: RunSample) -> None:
+    reply = json.loads(run_sample("tools", "curl"))
 
-    assert_shows(reply, shown("alibaba-cloud-website"))
+    assert_contains(reply, documented_body("alibaba-cloud-website"))
     # What the document leaves out of this reply is there all the same.
     assert reply["model"] == "qwen3-max-2026-01-23"
     assert isinstance(reply["created_at"], int)
@@ -278,33 +278,33 @@ def test_tools_with_curl(run: Run) -> None:
 
 @pytest.mark.parametrize("language", ["python", "node"])
 @pytest.mark.parametrize("name", ["migrate-messages", "migrate-concise"])
-def test_migrated_call_prints_an_answer(run: Run, name: str, language: str) -> None:
-    (answer,) = run(name, language).splitlines()
+def test_migrated_call_prints_an_answer(run_sample: RunSample, name: str, language: str) -> None:
+    (answer,) = run_sample(name, language).splitlines()
 
     assert answer.startswith("Hello")
 
 
-def test_migrated_call_with_curl(run: Run) -> None:
-    reply = json.loads(run("migrate-concise", "curl"))
+def test_migrated_call_with_curl(run_sample: RunSample) -> None:
+    reply = json.loads(run_sample("migrate-concise", "curl"))
 
     assert reply["output"][0]["content"][0]["text"].startswith("Hello")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_migrate_whole(language: str, server: Server, tmp_path: Path) -> None:
+def test_the_whole_migration_section(language: str, server: ServerProcess, tmp_path: Path) -> None:
     """The section as one program: one client for both APIs, and of curl another path for each."""
     names = ("migrate-chat", "migrate-messages", "migrate-concise")
-    texts = [CLIENTS / f"{name}.{language}" for name in names]
+    texts = [SAMPLES_FOLDER / f"{name}.{language}" for name in names]
     text = SETUP.get(language, "") + "".join(each.read_text() for each in texts if each.exists())
     if language == "curl":
-        printed = execute(
-            text.replace("https://dashscope-intl.aliyuncs.com", server.root), language, tmp_path
+        printed = run_program(
+            text.replace("https://dashscope-intl.aliyuncs.com", server.root_url), language, tmp_path
         )
         chat, response = printed.split('}{"', 1)
         assert json.loads(chat + "}")["choices"][0]["message"]["content"].startswith("Hello")
         assert json.loads('{"' + response)["output"][0]["content"][0]["text"].startswith("Hello")
         return
-    printed = execute(text.replace(DOCUMENT_URL, f"{server.root}/v1"), language, tmp_path)
+    printed = run_program(text.replace(DOCUMENT_URL, f"{server.root_url}/v1"), language, tmp_path)
     said = [line for line in printed.splitlines() if line]
     assert said == [said[0]] * 3
     assert said[0].startswith("Hello")
@@ -312,7 +312,7 @@ def test_migrate_whole(language: str, server: Server, tmp_path: Path) -> None:
 
 def test_every_sample_is_run() -> None:
     """Guards this file: a sample that is added to the folder needs a test."""
-    samples = {file.name for file in CLIENTS.iterdir() if file.suffix.removeprefix(".") in LANGUAGES}
+    samples = {file.name for file in SAMPLES_FOLDER.iterdir() if file.suffix.removeprefix(".") in LANGUAGES}
 
     assert samples == {
         f"{name}.{language}"

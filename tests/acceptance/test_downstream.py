@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 
 from tests import recording
-from tests.acceptance.conftest import ROOT, Start, client_environment, environment_python, run
+from tests.acceptance.conftest import ROOT, StartServer, isolated_environment, environment_python, run_checked
 
 EXAMPLE = ROOT / "examples" / "downstream"
 RECORDER = ROOT / "tests" / "recorder"
@@ -23,10 +23,10 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(180)
 
 
 @pytest.fixture(scope="module")
-def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def site_packages(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the wheel in it and nothing else."""
     folder = tmp_path_factory.mktemp("site")
-    run(
+    run_checked(
         sys.executable,
         "-m",
         "pip",
@@ -57,14 +57,14 @@ def run_tests(
     return subprocess.run(
         [python, "-m", "pytest", "-n", str(workers), "-p", "no:cacheprovider", *options],
         cwd=project,
-        env=client_environment(
+        env=isolated_environment(
             PYTHONPATH=f"{site}{os.pathsep}{RECORDER}",
             HTTP_PROXY=nowhere,
             HTTPS_PROXY=nowhere,
             NO_PROXY="127.0.0.1",
             COLUMNS="120",
             DASHSCOPE_API_KEY=key,
-            **{recording.SPOOL: os.environ[recording.SPOOL]},
+            **{recording.SPOOL_VARIABLE: os.environ[recording.SPOOL_VARIABLE]},
         ),
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -74,7 +74,7 @@ def run_tests(
     )
 
 
-def passed(done: subprocess.CompletedProcess[str]) -> int:
+def count_passed(done: subprocess.CompletedProcess[str]) -> int:
     """How many tests passed; AssertionError where any did not."""
     assert done.returncode == 0, done.stdout + done.stderr
     last = done.stdout.splitlines()[-1]
@@ -90,20 +90,20 @@ def passed(done: subprocess.CompletedProcess[str]) -> int:
         pytest.param(20, id="long", marks=[pytest.mark.soak, pytest.mark.timeout(900)]),
     ],
 )
-def test_the_example_passes_again_and_again(project: Path, site: Path, repeats: int) -> None:
-    counts = {passed(run_tests(project, site, "-W", "error")) for _ in range(repeats)}
+def test_the_example_passes_repeatedly(project: Path, site_packages: Path, repeats: int) -> None:
+    counts = {count_passed(run_tests(project, site_packages, "-W", "error")) for _ in range(repeats)}
     assert counts == {30}
 
 
-def test_it_is_the_wheel_that_is_tested(project: Path, site: Path) -> None:
+def test_the_wheel_is_imported(project: Path, site_packages: Path) -> None:
     """Guards the tests here: nothing in them may reach the checkout."""
     (project / "tests" / "test_place.py").write_text(
-        f"import mockserver\n\ndef test_it():\n    assert mockserver.__file__.startswith({str(site)!r})\n"
+        f"import mockserver\n\ndef test_it():\n    assert mockserver.__file__.startswith({str(site_packages)!r})\n"
     )
-    assert passed(run_tests(project, site, "tests/test_place.py")) == 1
+    assert count_passed(run_tests(project, site_packages, "tests/test_place.py")) == 1
 
 
-SWALLOWED = '''
+CARELESS_TESTS = '''
 import pytest
 
 
@@ -124,10 +124,10 @@ def test_allowed(responses_server):
 
 
 def test_a_swallowed_broken_request_fails_with_its_rule_and_passes_where_allowed(
-    project: Path, site: Path
+    project: Path, site_packages: Path
 ) -> None:
-    (project / "tests" / "test_careless.py").write_text(SWALLOWED)
-    done = run_tests(project, site, "--responses-report", "report.json")
+    (project / "tests" / "test_careless.py").write_text(CARELESS_TESTS)
+    done = run_tests(project, site_packages, "--responses-report", "report.json")
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert re.search(r" 1 failed, 31 passed in ", lines[-1])
@@ -143,39 +143,39 @@ def test_a_swallowed_broken_request_fails_with_its_rule_and_passes_where_allowed
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_the_same_tests_run_against_a_live_endpoint(
-    project: Path, site: Path, workers: int, start: Start
+    project: Path, site_packages: Path, workers: int, start_server: StartServer
 ) -> None:
     """A server of another process plays the service; not a line of the project is changed."""
     canary = "sk-canary-77aa01c4"
-    server = start("--api-key", canary)
+    server = start_server("--api-key", canary)
     live = ("--responses-live", "--responses-live-url", server.base_url, "--responses-report", "report.json")
-    done = run_tests(project, site, "-rs", *live, key=canary, workers=workers)
+    done = run_tests(project, site_packages, "-rs", *live, key=canary, workers=workers)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r" 2 passed, 28 skipped in ", done.stdout.splitlines()[-1])
     assert "not against a live endpoint: it scripts a reply" in done.stdout
-    assert server.logged.count(" 200 ok") >= 5
+    assert server.stderr_text.count(" 200 ok") >= 5
     report = json.loads((project / "report.json").read_bytes())
-    assert sum(test["requests"] for test in report["tests"]) == server.logged.count(" POST ")
+    assert sum(test["requests"] for test in report["tests"]) == server.stderr_text.count(" POST ")
     assert canary not in done.stdout + done.stderr + json.dumps(report)
 
 
-def test_the_same_tests_are_recorded_and_played(project: Path, site: Path, start: Start) -> None:
+def test_the_same_tests_are_recorded_and_replayed(project: Path, site_packages: Path, start_server: StartServer) -> None:
     """Not a line of the project is changed; when they are played there is neither a key nor an endpoint."""
     canary = "sk-canary-77aa01c4"
-    server = start("--api-key", canary)
+    server = start_server("--api-key", canary)
     live = ("--responses-live", "--responses-live-url", server.base_url, "--responses-record-mode", "once")
-    done = run_tests(project, site, *live, key=canary, workers=0)
+    done = run_tests(project, site_packages, *live, key=canary, workers=0)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r" 2 passed, 28 skipped in ", done.stdout.splitlines()[-1])
     count = re.search(r"^responses: recordings: 0 played, (\d+) written$", done.stdout, re.MULTILINE)
     assert count is not None, done.stdout
-    assert int(count[1]) == server.logged.count(" POST ") > 2
+    assert int(count[1]) == server.stderr_text.count(" POST ") > 2
     kept = sorted((project / "tests" / "recordings" / "test_desk").glob("*.json"))
     names = ["test_a_conversation_whoever_answers", "test_without_a_plan_the_mock_makes_something_up"]
     assert [file.stem for file in kept] == names
     assert server.stop() == 0
-    played = run_tests(project, site, "-W", "error", workers=0)
-    assert passed(played) == 30
+    played = run_tests(project, site_packages, "-W", "error", workers=0)
+    assert count_passed(played) == 30
     assert f"responses: recordings: {count[1]} played, 0 written" in played.stdout
     written = "".join(
         file.read_text() for file in project.rglob("*") if file.suffix in (".json", ".py", ".toml")

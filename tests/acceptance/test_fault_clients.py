@@ -19,11 +19,11 @@ import pytest
 from mockserver.server.delivery.faults import wire_faults
 from mockserver.testing.mock import MockServer
 from tests.acceptance.clients.matrix import CLIENTS_FOLDER
-from tests.acceptance.conftest import ENVIRONMENTS, client_environment, environment_python, program
+from tests.acceptance.conftest import ENVIRONMENTS, isolated_environment, environment_python, require_program
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(120)]
 
-EXPECTED = Path(__file__).parent.parent / "data" / "faults.json"
+EXPECTED_FILE = Path(__file__).parent.parent / "data" / "faults.json"
 CLIENTS = ("openai-python 3", "openai-python 2", "openai-node", "httpx")
 
 STATUSES = [
@@ -38,15 +38,15 @@ STATUSES = [
     "internal-error,first=2",
     "rate-limit",
 ]  # fmt: skip
-QUICK = {"slow-drip": "slow-drip,bytes=500,ms=1"}
+SHORT_OPTIONS = {"slow-drip": "slow-drip,bytes=500,ms=1"}
 
 
-def cases() -> list[str]:
+def fault_cases() -> list[str]:
     """Every fault of the wire and what there is of statuses, with a stream and without."""
     listed = []
     for mode in ("stream", "body"):
         fitting = [each.name for each in wire_faults().values() if each.can_break(stream=mode == "stream")]
-        listed += [f"{mode} {QUICK.get(each, each)}" for each in (*fitting, *STATUSES)]
+        listed += [f"{mode} {SHORT_OPTIONS.get(each, each)}" for each in (*fitting, *STATUSES)]
     return [*listed, "stream untyped-error", "stream SEQ-004", "stream SEQ-006,pick=0", "body USE-004"]
 
 
@@ -57,16 +57,16 @@ def server() -> Iterator[MockServer]:
         yield server
 
 
-def command(client: str) -> list[str | Path]:
+def client_command(client: str) -> list[str | Path]:
     if client == "openai-node":
-        return [program("node"), "faults.mjs"]
+        return [require_program("node"), "faults.mjs"]
     if client == "httpx":
         return [sys.executable, CLIENTS_FOLDER / "faults.py", "httpx"]
     environment = "openai-newest" if client.endswith("3") else "openai-2"
     return [environment_python(environment), CLIENTS_FOLDER / "faults.py", "openai"]
 
 
-def measured(client: str, server: MockServer, folder: Path) -> dict[str, list[Any]]:
+def measure(client: str, server: MockServer, folder: Path) -> dict[str, list[Any]]:
     """(what the client's user sees, attempts) by case."""
     if client == "openai-node":
         modules = ENVIRONMENTS / "node" / "node_modules"
@@ -74,11 +74,11 @@ def measured(client: str, server: MockServer, folder: Path) -> dict[str, list[An
             pytest.skip("there is no .environments/node: `make test` builds it")
         (folder / "node_modules").symlink_to(modules)
         (folder / "faults.mjs").write_bytes((CLIENTS_FOLDER / "faults.mjs").read_bytes())
-    asked = cases()
+    asked = fault_cases()
     done = subprocess.run(
-        [*map(str, command(client)), *asked],
+        [*map(str, client_command(client)), *asked],
         cwd=folder,
-        env=client_environment(OPENAI_BASE_URL=server.base_url, OPENAI_API_KEY=server.api_key),
+        env=isolated_environment(OPENAI_BASE_URL=server.base_url, OPENAI_API_KEY=server.api_key),
         capture_output=True,
         text=True,
         timeout=110,
@@ -93,5 +93,5 @@ def measured(client: str, server: MockServer, folder: Path) -> dict[str, list[An
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_what_a_client_makes_of_each_fault(client: str, server: MockServer, tmp_path: Path) -> None:
-    assert measured(client, server, tmp_path) == json.loads(EXPECTED.read_text(encoding="utf-8"))[client]
+def test_client_handles_each_fault_as_published(client: str, server: MockServer, tmp_path: Path) -> None:
+    assert measure(client, server, tmp_path) == json.loads(EXPECTED_FILE.read_text(encoding="utf-8"))[client]

@@ -12,38 +12,38 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import ROOT, client_environment, program
+from tests.acceptance.conftest import ROOT, isolated_environment, require_program
 
-CLIENTS = ROOT / "examples" / "fuzz"
+CLIENTS_FOLDER = ROOT / "examples" / "fuzz"
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
 
 
-def client(file: str, folder: Path) -> list[str]:
+def client_command(file: str, folder: Path) -> list[str]:
     """The command that runs an example; the test is skipped where its language is missing."""
-    path = CLIENTS / file
+    path = CLIENTS_FOLDER / file
     if path.suffix == ".py":
         return [sys.executable, str(path)]
     if path.suffix == ".mjs":
-        return [program("node"), str(path)]
+        return [require_program("node"), str(path)]
     if path.suffix == ".sh":
-        program("curl")
-        program("jq")
+        require_program("curl")
+        require_program("jq")
         return [str(path)]
     binary = folder / "client"
     # Debian's Go keeps what it compiled under the home folder, which these tests have none of.
-    environment = client_environment(GOCACHE=str(folder / "go"), GOFLAGS="-mod=mod", GO111MODULE="off")
-    build = [program("go"), "build", "-o", str(binary), str(path / "main.go")]
+    environment = isolated_environment(GOCACHE=str(folder / "go"), GOFLAGS="-mod=mod", GO111MODULE="off")
+    build = [require_program("go"), "build", "-o", str(binary), str(path / "main.go")]
     subprocess.run(build, env=environment, check=True, timeout=120)
     return [str(binary)]
 
 
-def fuzz(folder: Path, *arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+def run_fuzz(folder: Path, *arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
     """Run `mockserver fuzz` in a folder, with no setting of whoever runs the tests."""
     return subprocess.run(
         [sys.executable, "-m", "mockserver", "fuzz", *arguments],
         cwd=folder,
-        env=client_environment(PYTHONPATH=str(ROOT)),
+        env=isolated_environment(PYTHONPATH=str(ROOT)),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
@@ -52,13 +52,13 @@ def fuzz(folder: Path, *arguments: str, seconds: float = 60) -> subprocess.Compl
     )
 
 
-def events_of(printed: str) -> int:
+def count_events(printed: str) -> int:
     match = re.search(r"^The stream, (\d+) event", printed, re.MULTILINE)
     assert match is not None, printed
     return int(match[1])
 
 
-PLANTED = {
+PLANTED_DEFECTS = {
     "python/first_item.py": "only the first output item is read",
     "python/splitlines.py": "characters that Unicode calls line ends",
     "python/deltas.py": "an answer that says it failed is taken for a good one",
@@ -70,31 +70,31 @@ PLANTED = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("file", PLANTED)
-def test_a_planted_defect_is_found_within_a_minute(file: str, tmp_path: Path) -> None:
-    command = client(file, tmp_path)
+@pytest.mark.parametrize("file", PLANTED_DEFECTS)
+def test_a_planted_defect_is_found(file: str, tmp_path: Path) -> None:
+    command = client_command(file, tmp_path)
 
-    found = fuzz(tmp_path, "--expect", "text", "--seed", "1", "--", *command)
+    found = run_fuzz(tmp_path, "--expect", "text", "--seed", "1", "--", *command)
 
     assert found.returncode == 1, found.stdout + found.stderr
-    assert re.search(rf"^Broke:  {PLANTED[file]}", found.stdout, re.MULTILINE), found.stdout
-    assert events_of(found.stdout) <= 14
+    assert re.search(rf"^Broke:  {PLANTED_DEFECTS[file]}", found.stdout, re.MULTILINE), found.stdout
+    assert count_events(found.stdout) <= 14
 
     (kept,) = (tmp_path / ".mockserver" / "cases").glob("*.json")
-    replayed = fuzz(tmp_path, "--expect", "text", "--replay", kept.stem, "--", *command)
+    replayed = run_fuzz(tmp_path, "--expect", "text", "--replay", kept.stem, "--", *command)
     assert replayed.returncode == 1
     assert f"--replay {kept.stem} -- " in replayed.stdout
 
 
-REPAIRED = ("python/repaired.py", "node/repaired.mjs", "shell/repaired.sh", "go/repaired")
+REPAIRED_CLIENTS = ("python/repaired.py", "node/repaired.mjs", "shell/repaired.sh", "go/repaired")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("file", REPAIRED)
+@pytest.mark.parametrize("file", REPAIRED_CLIENTS)
 def test_a_repaired_client_passes(file: str, tmp_path: Path) -> None:
-    command = client(file, tmp_path)
+    command = client_command(file, tmp_path)
 
-    ran = fuzz(
+    ran = run_fuzz(
         tmp_path,
         *("--expect", "text", "--seed", "1", "--examples", "12", "--jobs", "2", "--timeout", "6"),
         *("--", *command),
@@ -106,7 +106,7 @@ def test_a_repaired_client_passes(file: str, tmp_path: Path) -> None:
     assert not (tmp_path / ".mockserver").exists()
 
 
-def script(folder: Path, body: str) -> Sequence[str]:
+def write_client(folder: Path, body: str) -> Sequence[str]:
     """A client in Python whose request is made by `ask`; what it does with the answer is `body`."""
     file = folder / "client.py"
     file.write_text(
@@ -125,7 +125,7 @@ def script(folder: Path, body: str) -> Sequence[str]:
 
 def test_a_client_that_hangs_is_killed_with_all_it_started(tmp_path: Path) -> None:
     marker = tmp_path / "pid"
-    command = script(
+    command = write_client(
         tmp_path,
         "ask()\n"
         "child = subprocess.Popen(['sleep', '300'])\n"
@@ -133,7 +133,7 @@ def test_a_client_that_hangs_is_killed_with_all_it_started(tmp_path: Path) -> No
         "child.wait()\n",
     )
 
-    ran = fuzz(tmp_path, "--timeout", "2", "--", *command)
+    ran = run_fuzz(tmp_path, "--timeout", "2", "--", *command)
 
     assert ran.returncode == 1, ran.stderr
     assert "FAILED: did not end: killed after 2." in ran.stdout
@@ -141,28 +141,28 @@ def test_a_client_that_hangs_is_killed_with_all_it_started(tmp_path: Path) -> No
     assert not status.exists() or "State:\tZ" in status.read_text()
 
 
-def test_what_a_client_sends_is_judged(tmp_path: Path) -> None:
-    command = script(tmp_path, "ask(temperature=9)\n")
+def test_requests_of_the_client_are_checked(tmp_path: Path) -> None:
+    command = write_client(tmp_path, "ask(temperature=9)\n")
 
-    ran = fuzz(tmp_path, "--", *command)
+    ran = run_fuzz(tmp_path, "--", *command)
 
     assert ran.returncode == 1
     assert "FAILED: a request breaks the contract" in ran.stdout
     assert "/temperature" in ran.stdout
 
 
-def test_a_client_that_asks_nobody_is_told(tmp_path: Path) -> None:
-    ran = fuzz(tmp_path, "--", sys.executable, "-c", "")
+def test_a_client_that_sends_no_request_fails(tmp_path: Path) -> None:
+    ran = run_fuzz(tmp_path, "--", sys.executable, "-c", "")
 
     assert ran.returncode == 1
     assert "no request came to OPENAI_BASE_URL" in ran.stdout
 
 
-def test_the_key_of_the_mock_is_told_to_the_client_alone(tmp_path: Path) -> None:
+def test_only_the_client_sees_the_key(tmp_path: Path) -> None:
     body = "key = os.environ['DASHSCOPE_API_KEY']\nopen('key', 'w').write(key)\nask()\n"
-    command = script(tmp_path, body + "print(key)\nsys.exit('no good: ' + key)\n")
+    command = write_client(tmp_path, body + "print(key)\nsys.exit('no good: ' + key)\n")
 
-    ran = fuzz(tmp_path, "--", *command)
+    ran = run_fuzz(tmp_path, "--", *command)
 
     key = (tmp_path / "key").read_text(encoding="utf-8")
     (kept,) = (tmp_path / ".mockserver" / "cases").glob("*.json")
@@ -170,20 +170,20 @@ def test_the_key_of_the_mock_is_told_to_the_client_alone(tmp_path: Path) -> None
     assert key not in ran.stdout + ran.stderr + kept.read_text(encoding="utf-8")
 
 
-def test_what_failed_is_tried_first_the_next_time(tmp_path: Path) -> None:
-    command = script(tmp_path, "answer = ask(stream=True)\nsys.exit(3 if b'x_note' in answer else 0)\n")
-    skipped = [argument for kind in FAULTS for argument in ("--skip", kind)]
-    first = fuzz(tmp_path, *skipped, "--", *command)
+def test_saved_cases_run_first(tmp_path: Path) -> None:
+    command = write_client(tmp_path, "answer = ask(stream=True)\nsys.exit(3 if b'x_note' in answer else 0)\n")
+    skipped = [argument for kind in FAULT_KINDS for argument in ("--skip", kind)]
+    first = run_fuzz(tmp_path, *skipped, "--", *command)
     assert first.returncode == 1, first.stdout + first.stderr
     assert "Broke:  a member that it does not know is not passed over" in first.stdout
 
-    again = fuzz(tmp_path, *skipped, "--", *command)
+    again = run_fuzz(tmp_path, *skipped, "--", *command)
 
     assert again.returncode == 1
     assert "\n1 cases to find it, 0 to make it small" in again.stdout
 
 
-FAULTS = ("failed", "cut", "closed", "error", "dropped", "reset", "empty", "refused", "stalled")
+FAULT_KINDS = ("failed", "cut", "closed", "error", "dropped", "reset", "empty", "refused", "stalled")
 
 
 @pytest.mark.parametrize(
@@ -196,16 +196,16 @@ FAULTS = ("failed", "cut", "closed", "error", "dropped", "reset", "empty", "refu
         ((), "Missing argument"),
     ],
 )
-def test_what_can_not_be_used_is_told(arguments: tuple[str, ...], told: str, tmp_path: Path) -> None:
-    ran = fuzz(tmp_path, *arguments)
+def test_unusable_arguments_exit_with_2(arguments: tuple[str, ...], told: str, tmp_path: Path) -> None:
+    ran = run_fuzz(tmp_path, *arguments)
 
     assert ran.returncode == 2
     assert told in ran.stderr
 
 
-def test_a_case_is_a_file_that_people_can_read(tmp_path: Path) -> None:
-    command = script(tmp_path, "ask()\nsys.exit(1)\n")
-    fuzz(tmp_path, "--", *command)
+def test_a_saved_case_is_readable(tmp_path: Path) -> None:
+    command = write_client(tmp_path, "ask()\nsys.exit(1)\n")
+    run_fuzz(tmp_path, "--", *command)
     (kept,) = (tmp_path / ".mockserver" / "cases").glob("*.json")
 
     value = json.loads(kept.read_bytes())
@@ -214,6 +214,6 @@ def test_a_case_is_a_file_that_people_can_read(tmp_path: Path) -> None:
     assert value["failure"] == "exit status 1, though the answer is legal"
     assert value["plan"] == {"script": {"items": [{"type": "message", "chunks": ["Hello!"]}]}}
     assert value["shown"][0]["type"] == "response.created"
-    replay = partial(fuzz, tmp_path, "--replay", str(kept))
+    replay = partial(run_fuzz, tmp_path, "--replay", str(kept))
     assert replay("--", *command).returncode == 1
-    assert replay("--", *script(tmp_path, "ask()\n")).returncode == 0
+    assert replay("--", *write_client(tmp_path, "ask()\n")).returncode == 0

@@ -10,22 +10,22 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.clients.helpers_page import HELPERS, MEASURED, PAGE, page
+from tests.acceptance.clients.helpers_page import HELPERS, MEASURED_FILE, PAGE, page
 from tests.acceptance.clients.matrix import CLIENTS_FOLDER
-from tests.acceptance.clients.violations import MODEL, VIOLATIONS, exchange
+from tests.acceptance.clients.violations import MODEL, VIOLATIONS, violation_exchange
 from tests.acceptance.conftest import (
     ENVIRONMENTS,
     KEY,
-    Start,
-    client_environment,
+    StartServer,
+    isolated_environment,
     environment_python,
-    program,
+    require_program,
 )
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(120)]
 
 
-def command(name: str, folder: Path) -> list[str | Path]:
+def client_command(name: str, folder: Path) -> list[str | Path]:
     if not name.startswith("node"):
         return [environment_python(name), CLIENTS_FOLDER / "helper_python.py"]
     modules = ENVIRONMENTS / name / "node_modules"
@@ -34,21 +34,21 @@ def command(name: str, folder: Path) -> list[str | Path]:
     (folder / "node_modules").symlink_to(modules)
     driver = folder / "helper_node.mjs"
     driver.write_bytes((CLIENTS_FOLDER / driver.name).read_bytes())
-    return [program("node"), driver]
+    return [require_program("node"), driver]
 
 
-def measure(name: str, start: Start, folder: Path) -> dict[str, Any]:
+def measure(name: str, start: StartServer, folder: Path) -> dict[str, Any]:
     """What the helper and the plain stream of a client make of every stream."""
     exchanges = folder / "exchanges"
     exchanges.mkdir()
     for number, title in enumerate(VIOLATIONS):
-        (exchanges / f"{number:02}.json").write_text(json.dumps(exchange(title)), encoding="utf-8")
+        (exchanges / f"{number:02}.json").write_text(json.dumps(violation_exchange(title)), encoding="utf-8")
     # These streams are broken on purpose: the recorder is not to judge them.
     server = start("--exchanges", exchanges, "--quiet", env={"MOCKSERVER_TEST_SPOOL": ""})
     done = subprocess.run(
-        command(name, folder),
+        client_command(name, folder),
         input=json.dumps(list(VIOLATIONS)),
-        env=client_environment(OPENAI_BASE_URL=server.base_url, OPENAI_API_KEY=KEY, MODEL=MODEL),
+        env=isolated_environment(OPENAI_BASE_URL=server.base_url, OPENAI_API_KEY=KEY, MODEL=MODEL),
         capture_output=True,
         encoding="utf-8",
         timeout=100,
@@ -66,13 +66,13 @@ def _without_messages(line: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", HELPERS)
-def test_helper_does_what_is_published(name: str, start: Start, tmp_path: Path) -> None:
-    seen = measure(name, start, tmp_path)
+def test_helper_does_what_is_published(name: str, start_server: StartServer, tmp_path: Path) -> None:
+    seen = measure(name, start_server, tmp_path)
 
     if os.environ.get("MOCKSERVER_MEASURE"):  # write what is found anew
-        known = json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.exists() else {}
-        MEASURED.write_text(json.dumps({**known, name: seen}, indent=1) + "\n", encoding="utf-8")
-    assert seen == json.loads(MEASURED.read_text(encoding="utf-8"))[name]
+        known = json.loads(MEASURED_FILE.read_text(encoding="utf-8")) if MEASURED_FILE.exists() else {}
+        MEASURED_FILE.write_text(json.dumps({**known, name: seen}, indent=1) + "\n", encoding="utf-8")
+    assert seen == json.loads(MEASURED_FILE.read_text(encoding="utf-8"))[name]
 
 
 def test_the_page_is_current() -> None:
@@ -81,7 +81,7 @@ def test_the_page_is_current() -> None:
 
 def test_the_first_streams_break_nothing_for_python() -> None:
     """Guards the table: where nothing is wrong, everything is shown."""
-    measured = json.loads(MEASURED.read_text(encoding="utf-8"))
+    measured = json.loads(MEASURED_FILE.read_text(encoding="utf-8"))
     for title in list(VIOLATIONS)[:2]:
         for name in HELPERS:
             assert "error" not in measured[name][title]["helper"]

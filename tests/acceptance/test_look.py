@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import KEY, MODEL, ROOT, Server, Start, client_environment, environment_python
+from tests.acceptance.conftest import KEY, MODEL, ROOT, ServerProcess, StartServer, isolated_environment, environment_python
 
 pytestmark = pytest.mark.acceptance
 
-DUMP = Path(__file__).parent / "clients" / "dump_streams.py"
+DUMP_SCRIPT = Path(__file__).parent / "clients" / "dump_streams.py"
 FIXTURES = ROOT / "fixtures" / "qwen-2026-01"
 
 #: Numbers of the events that the document shows; it leaves out 8 to 37.
@@ -100,13 +100,13 @@ LATER_REQUESTS: dict[str, dict[str, Any]] = {
 }
 
 
-def dumped(server: Server, *requests: dict[str, Any]) -> list[list[str]]:
+def dump_with_sdk(server: ServerProcess, *requests: dict[str, Any]) -> list[list[str]]:
     """What openai-python 2.15.0 prints of the streams of these requests, a line for each event."""
-    bodies = [{"model": MODEL, "stream": True, **for_sdk(request)} for request in requests]
+    bodies = [{"model": MODEL, "stream": True, **sdk_arguments(request)} for request in requests]
     done = subprocess.run(
-        [environment_python("openai-2.15.0"), DUMP],
+        [environment_python("openai-2.15.0"), DUMP_SCRIPT],
         input=json.dumps(bodies),
-        env=client_environment(OPENAI_BASE_URL=server.base_url, OPENAI_API_KEY=KEY),
+        env=isolated_environment(OPENAI_BASE_URL=server.base_url, OPENAI_API_KEY=KEY),
         capture_output=True,
         encoding="utf-8",
         timeout=40,
@@ -116,20 +116,20 @@ def dumped(server: Server, *requests: dict[str, Any]) -> list[list[str]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def for_sdk(request: dict[str, Any]) -> dict[str, Any]:
+def sdk_arguments(request: dict[str, Any]) -> dict[str, Any]:
     """The client takes parameters of the vendor's own in `extra_body`."""
     own = {name: value for name, value in request.items() if name == "enable_thinking"}
     return {name: value for name, value in request.items() if name not in own} | {"extra_body": own}
 
 
-def raw_lines(server: Server, request: dict[str, Any]) -> list[str]:
+def data_lines(server: ServerProcess, request: dict[str, Any]) -> list[str]:
     """The data lines of a stream as they cross the wire."""
-    reply = server.ask(stream=True, **request)
+    reply = server.create(stream=True, **request)
     assert reply.status_code == 200, reply.text
     return [line.removeprefix("data:") for line in reply.text.split("\n") if line.startswith("data:")]
 
 
-def nameless(text: str) -> str:
+def mask_ids(text: str) -> str:
     """JSON text without ids and times; the form of each is kept."""
     text = re.sub(
         r'"((?:msg_)?)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-fx]{12}"', r'"\1ID"', text
@@ -137,23 +137,23 @@ def nameless(text: str) -> str:
     return re.sub(r'"created_at":\d{10}(\.0)?(?=[,}])', r'"created_at":TIME\1', text)
 
 
-def masked(text: str) -> str:
+def mask_ids_and_texts(text: str) -> str:
     """JSON text without ids, times and the values of `delta` and `text`."""
-    return re.sub(r'"(delta|text)":"(?:[^"\\]|\\.)*"', r'"\1":"TEXT"', nameless(text))
+    return re.sub(r'"(delta|text)":"(?:[^"\\]|\\.)*"', r'"\1":"TEXT"', mask_ids(text))
 
 
-def exchanged(name: str) -> Any:
+def load_exchange(name: str) -> Any:
     """A documented exchange."""
     return json.loads((FIXTURES / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def shown(exchange: str) -> Any:
+def documented_body(exchange: str) -> Any:
     """The sample that the document shows."""
-    return exchanged(exchange)["shown"]["body"]
+    return load_exchange(exchange)["shown"]["body"]
 
 
-def shown_lines() -> list[str]:
-    lines: list[str] = shown("artificial-intelligence")
+def documented_lines() -> list[str]:
+    lines: list[str] = documented_body("artificial-intelligence")
     assert len(lines) == 15
     assert [json.loads(line)["sequence_number"] for line in lines] == SHOWN_NUMBERS
     return lines
@@ -161,7 +161,7 @@ def shown_lines() -> list[str]:
 
 def test_the_mask_hides_values_and_nothing_else() -> None:
     """Guards the tests below: what is left of the shown lines is their whole form."""
-    first, *_, delta, text_done, part_done, item_done, _ = map(masked, shown_lines())
+    first, *_, delta, text_done, part_done, item_done, _ = map(mask_ids_and_texts, documented_lines())
 
     assert first.startswith('{"response":{"id":"ID","created_at":TIME.0,"error":null,')
     assert delta == (
@@ -173,113 +173,113 @@ def test_the_mask_hides_values_and_nothing_else() -> None:
     assert '{"annotations":[],"text":"TEXT","type":"output_text","logprobs":null}' in item_done
 
 
-def test_wire_stream_through_the_documents_client_is_as_shown(server: Server) -> None:
-    (lines,) = dumped(server, ESSAY)
+def test_wire_stream_prints_as_documented_by_the_sdk(server: ServerProcess) -> None:
+    (lines,) = dump_with_sdk(server, ESSAY)
 
     assert len(lines) == 45
-    assert [masked(lines[number]) for number in SHOWN_NUMBERS] == [masked(line) for line in shown_lines()]
+    assert [mask_ids_and_texts(lines[number]) for number in SHOWN_NUMBERS] == [mask_ids_and_texts(line) for line in documented_lines()]
 
 
-def test_documented_stream_is_as_shown(start: Start) -> None:
-    lines = raw_lines(start("--rendering", "documented"), ESSAY)
+def test_documented_stream_equals_the_sample(start_server: StartServer) -> None:
+    lines = data_lines(start_server("--rendering", "documented"), ESSAY)
 
     assert len(lines) == 45
-    assert [masked(lines[number]) for number in SHOWN_NUMBERS] == [masked(line) for line in shown_lines()]
+    assert [mask_ids_and_texts(lines[number]) for number in SHOWN_NUMBERS] == [mask_ids_and_texts(line) for line in documented_lines()]
 
 
-def test_documented_stream_is_what_the_documents_client_prints_of_the_wire(start: Start) -> None:
+def test_documented_stream_equals_the_sdk_dump_of_the_wire(start_server: StartServer) -> None:
     """Unmasked, for everything that the profile can emit."""
-    wire, documented = start("--seed", "1"), start("--seed", "1", "--rendering", "documented")
+    wire, documented = start_server("--seed", "1"), start_server("--seed", "1", "--rendering", "documented")
 
-    printed = dumped(wire, *REQUESTS.values())
+    printed = dump_with_sdk(wire, *REQUESTS.values())
 
     assert len(printed) == len(REQUESTS)
     for (name, request), lines in zip(REQUESTS.items(), printed, strict=True):
-        assert raw_lines(documented, request) == lines, name
+        assert data_lines(documented, request) == lines, name
 
 
 @pytest.mark.parametrize("profile", ["qwen-2026-05", "qwen-2026-09"])
-def test_later_documented_streams_are_what_the_documents_client_prints_of_the_wire(
-    profile: str, start: Start
+def test_documented_streams_of_later_profiles_equal_the_sdk_dump(
+    profile: str, start_server: StartServer
 ) -> None:
     """The same for the ages after January, with what only they can emit."""
-    wire = start("--seed", "1", "--profile", profile)
-    documented = start("--seed", "1", "--profile", profile, "--rendering", "documented")
+    wire = start_server("--seed", "1", "--profile", profile)
+    documented = start_server("--seed", "1", "--profile", profile, "--rendering", "documented")
 
-    printed = dumped(wire, *LATER_REQUESTS.values())
+    printed = dump_with_sdk(wire, *LATER_REQUESTS.values())
 
     for (name, request), lines in zip(LATER_REQUESTS.items(), printed, strict=True):
-        assert raw_lines(documented, request) == lines, name
+        assert data_lines(documented, request) == lines, name
 
 
-def test_documented_turn_is_what_the_documents_client_prints_of_the_wire(start: Start) -> None:
+def test_documented_second_turn_equals_the_sdk_dump(start_server: StartServer) -> None:
     """A second turn: its ids and times depend on the first."""
-    wire, documented = start("--seed", "1"), start("--seed", "1", "--rendering", "documented")
+    wire, documented = start_server("--seed", "1"), start_server("--seed", "1", "--rendering", "documented")
     first = {"input": "My name is John, please remember it."}
-    parents = [server.ask(**first).json()["id"] for server in (wire, documented)]
+    parents = [server.create(**first).json()["id"] for server in (wire, documented)]
     assert parents[0] == parents[1]
     second = {"input": "Do you remember my name?", "previous_response_id": parents[0]}
 
-    (printed,) = dumped(wire, second)
+    (printed,) = dump_with_sdk(wire, second)
 
-    assert raw_lines(documented, second) == printed
+    assert data_lines(documented, second) == printed
 
 
-def test_wire_stream_has_neither_nulls_nor_floats(server: Server) -> None:
+def test_wire_stream_has_neither_nulls_nor_floats(server: ServerProcess) -> None:
     for name, request in REQUESTS.items():
-        for line in raw_lines(server, request):
-            assert not {type(value) for value in leaves(json.loads(line))} & {type(None), float}, (name, line)
+        for line in data_lines(server, request):
+            assert not {type(value) for value in leaf_values(json.loads(line))} & {type(None), float}, (name, line)
 
 
-def leaves(value: Any) -> Iterator[Any]:
+def leaf_values(value: Any) -> Iterator[Any]:
     """The values in a JSON value that hold no others."""
     if isinstance(value, dict | list):
         for each in value.values() if isinstance(value, dict) else value:
-            yield from leaves(each)
+            yield from leaf_values(each)
     else:
         yield value
 
 
 @pytest.mark.parametrize("rounds", [["introduction"], ["remember-my-name", "my-name"]], ids=["one", "two"])
-def test_documented_reply_is_as_shown(start: Start, rounds: list[str]) -> None:
-    server = start("--rendering", "documented")
+def test_documented_reply_equals_the_sample(start_server: StartServer, rounds: list[str]) -> None:
+    server = start_server("--rendering", "documented")
     body = ""
     for exchange in rounds:
         previous = json.loads(body)["id"] if body else None
-        body = server.ask(exchanged(exchange)["request"]["input"], previous_response_id=previous).text
+        body = server.create(load_exchange(exchange)["request"]["input"], previous_response_id=previous).text
 
     assert list(json.loads(body)) == ["id", "created_at", "model", "object", "status", "output", "usage"]
-    assert nameless(body) == nameless(compact(shown(rounds[-1])))
+    assert mask_ids(body) == mask_ids(compact_json(documented_body(rounds[-1])))
 
 
-def test_documented_tools_reply_has_the_shown_members_in_their_order(start: Start) -> None:
+def test_documented_tools_reply_has_the_shown_members_in_their_order(start_server: StartServer) -> None:
     """The document shows a part of this reply: what it shows is there, in the order it shows."""
-    server = start("--rendering", "documented")
-    request = exchanged("alibaba-cloud-website")["request"]
+    server = start_server("--rendering", "documented")
+    request = load_exchange("alibaba-cloud-website")["request"]
 
-    body = server.ask(**{name: value for name, value in request.items() if name != "model"}).json()
+    body = server.create(**{name: value for name, value in request.items() if name != "model"}).json()
 
     assert list(body) == ["id", "created_at", "model", "object", "status", "output", "usage"]
-    assert compact(cut_to(shown("alibaba-cloud-website"), body)) == compact(
-        cut_to(shown("alibaba-cloud-website"), shown("alibaba-cloud-website"))
+    assert compact_json(project_onto(documented_body("alibaba-cloud-website"), body)) == compact_json(
+        project_onto(documented_body("alibaba-cloud-website"), documented_body("alibaba-cloud-website"))
     )
 
 
-def cut_to(pattern: Any, value: Any) -> Any:
+def project_onto(pattern: Any, value: Any) -> Any:
     """`value` without the members that `pattern` does not have, and without the response's id."""
     if isinstance(pattern, dict):
         return {
-            name: cut_to(pattern[name], value[name]) for name in value if name in pattern and name != "id"
+            name: project_onto(pattern[name], value[name]) for name in value if name in pattern and name != "id"
         }
     if isinstance(pattern, list):
-        return [cut_to(one, other) for one, other in zip(pattern, value, strict=True)]
+        return [project_onto(one, other) for one, other in zip(pattern, value, strict=True)]
     return value
 
 
-def test_generated_documented_replies_keep_to_the_documents_members(start: Start) -> None:
-    server = start("--rendering", "documented")
+def test_generated_documented_replies_keep_to_the_documents_members(start_server: StartServer) -> None:
+    server = start_server("--rendering", "documented")
     for name, request in REQUESTS.items():
-        body = server.ask(**request).json()
+        body = server.create(**request).json()
         assert list(body) == ["id", "created_at", "model", "object", "status", "output", "usage"], name
         for item in body["output"]:
             if item["type"] == "message":
@@ -296,5 +296,5 @@ def test_generated_documented_replies_keep_to_the_documents_members(start: Start
         ], name
 
 
-def compact(value: Any) -> str:
+def compact_json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -15,9 +15,9 @@ from mockserver import FunctionCall, Message, MockServer, Reasoning, Script
 from mockserver.contract.chat.migration import load_migration_tables, migrate_request
 from mockserver.contract.chat.service import load_chat_schemas
 from mockserver.profiles import load_profile
-from tests.acceptance.conftest import ROOT, Start
-from tests.acceptance.test_document import execute
-from tests.asking import Asker
+from tests.acceptance.conftest import ROOT, StartServer
+from tests.acceptance.test_document import run_program
+from tests.asking import ApiClient
 
 PAGE = (ROOT / "docs" / "migrate.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(js|sh)\n(.*?)^```\n\n```text\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -34,25 +34,25 @@ def test_every_block_has_its_output() -> None:
     ("language", "text", "told"), BLOCKS, ids=[f"{each[0]} {at}" for at, each in enumerate(BLOCKS)]
 )
 def test_a_block_prints_what_follows_it(
-    language: str, text: str, told: str, start: Start, tmp_path: Path
+    language: str, text: str, told: str, start_server: StartServer, tmp_path: Path
 ) -> None:
-    server = start("--seed", "1")
+    server = start_server("--seed", "1")
     assert HOST in text
-    program = text.replace(HOST, server.root)
-    printed = execute(program, "node" if language == "js" else "curl", tmp_path)
+    program = text.replace(HOST, server.root_url)
+    printed = run_program(program, "node" if language == "js" else "curl", tmp_path)
     wanted = [re.sub("…+", "*", line.replace("[", "[[]")) for line in told.splitlines()]
     pytest.LineMatcher(printed.splitlines()).fnmatch_lines(wanted)
 
 
 def test_the_check_on_the_page_is_what_is_printed(tmp_path: Path, capsysbinary: Any) -> None:
-    from mockserver.cli.checking import run
+    from mockserver.cli.checking import run_check
 
     block = PAGE.partition("$ mockserver check chat.json\n")[2].partition("```")[0]
     body = json.loads(re.search(r"^    \{.*?^    \}", block, re.MULTILINE | re.DOTALL)[0])  # type: ignore[index]
     chat = {"model": body["model"], "messages": body["input"], "stop": "\n"}
     file = tmp_path / "chat.json"
     file.write_text(json.dumps(chat))
-    assert run([str(file)]) == 0
+    assert run_check([str(file)]) == 0
     printed = capsysbinary.readouterr().out.decode()
     assert printed.replace(str(file), "chat.json") == block
 
@@ -71,7 +71,7 @@ def test_every_member_of_chat_is_on_the_page() -> None:
 
 
 @pytest.mark.parametrize("row", load_migration_tables()["request"], ids=lambda row: row.chat)
-def test_a_row_is_what_becomes_of_the_member(row: Any) -> None:
+def test_a_request_row_matches_the_migration(row: Any) -> None:
     given: dict[str, Any] = {
         "model": "qwen3-max-2026-01-23",
         "messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}],
@@ -97,60 +97,60 @@ def test_a_row_is_what_becomes_of_the_member(row: Any) -> None:
         assert {*after.body} - {*before.body} <= {place}
 
 
-def paths(value: Any, before: str = "") -> Iterator[str]:
+def member_paths(value: Any, prefix: str = "") -> Iterator[str]:
     """The members of an object, those of objects within them too; of a list the first element's."""
     for name, each in value.items():
         if isinstance(each, list) and each and name != "tool_calls":
-            yield from paths(each[0], f"{before}{name}[0].")
+            yield from member_paths(each[0], f"{prefix}{name}[0].")
         elif isinstance(each, dict):
-            yield from paths(each, f"{before}{name}.")
+            yield from member_paths(each, f"{prefix}{name}.")
         else:
-            yield f"{before}{name}"
+            yield f"{prefix}{name}"
 
 
 @pytest.fixture(scope="module")
-def answers() -> dict[str, Any]:
+def replies() -> dict[str, Any]:
     """The same said by both APIs, whole and in pieces, and refused by both."""
     tool = {"name": "f", "parameters": {"type": "object"}}
     script = Script((Reasoning(("Hm.",)), Message(("Hi.",)), FunctionCall("f", "{}")))
     with MockServer() as server, httpx.Client(trust_env=False) as client:
         server.reply(script).always()
-        ask = Asker(server, client)
+        ask = ApiClient(server, client)
         chat = {"tools": [{"type": "function", "function": tool}]}
         here = {"tools": [{"type": "function", **tool}]}
         return {
-            "completion": ask.completion("x", **chat),
-            "chunks": ask.chunks("x", stream_options={"include_usage": True}, **chat),
-            "response": ask.ask("x", **here),
-            "events": ask.stream("x", **here),
-            "refusal": ask.chat("x", temperature=9).json(),
+            "completion": ask.create_completion("x", **chat),
+            "chunks": ask.create_chunks("x", stream_options={"include_usage": True}, **chat),
+            "response": ask.create("x", **here),
+            "events": ask.create_stream("x", **here),
+            "refusal": ask.create_chat("x", temperature=9).json(),
             "refusal there": ask.post({"model": server.model, "input": "x", "temperature": 9}).json(),
         }
 
 
-def test_the_answer_is_as_the_table_has_it(answers: dict[str, Any]) -> None:
+def test_the_response_table(replies: dict[str, Any]) -> None:
     rows = load_migration_tables()["response"]
-    told = {*paths(answers["completion"])} - {"choices[0].index", "choices[0].message.role"}
+    told = {*member_paths(replies["completion"])} - {"choices[0].index", "choices[0].message.role"}
     assert {row.chat for row in rows} == told
-    there = {*paths(answers["response"])}
-    kinds = {item["type"] for item in answers["response"]["output"]}
+    there = {*member_paths(replies["response"])}
+    kinds = {item["type"] for item in replies["response"]["output"]}
     for row in rows:
         place, _, kind = (row.responses or "id").partition("[]: ")
         assert kind in kinds if kind else place in there, row.responses
 
 
-def test_the_stream_is_as_the_table_has_it(answers: dict[str, Any]) -> None:
+def test_the_stream_table(replies: dict[str, Any]) -> None:
     rows = {row.chat: row.responses for row in load_migration_tables()["stream"]}
-    deltas = [choice["delta"] for chunk in answers["chunks"] for choice in chunk["choices"]]
+    deltas = [choice["delta"] for chunk in replies["chunks"] for choice in chunk["choices"]]
     names = {f"delta.{name}" for delta in deltas for name in delta}
     told = {name.partition("[")[0] for name in rows if name.startswith("delta.")}
     assert told == names
-    events = {event["type"] for event in answers["events"]}
+    events = {event["type"] for event in replies["events"]}
     named = {each for each in rows.values() if each and each.startswith("response.")}
     assert named <= events
 
 
-def test_the_refusal_is_as_the_table_has_it(answers: dict[str, Any]) -> None:
+def test_the_error_table(replies: dict[str, Any]) -> None:
     rows = [row for row in load_migration_tables()["errors"] if not row.chat.startswith("status")]
-    assert {row.chat for row in rows} == {*paths(answers["refusal"])}
-    assert {row.responses for row in rows if row.responses} == {*answers["refusal there"]}
+    assert {row.chat for row in rows} == {*member_paths(replies["refusal"])}
+    assert {row.responses for row in rows if row.responses} == {*replies["refusal there"]}

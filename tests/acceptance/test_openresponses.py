@@ -24,11 +24,11 @@ import pytest
 from mockserver.contract.check import check_body, check_response, check_stream
 from tests.acceptance.conftest import (
     ENVIRONMENTS,
-    Server,
-    Start,
-    client_environment,
+    ServerProcess,
+    StartServer,
+    isolated_environment,
     environment_python,
-    program,
+    require_program,
 )
 
 pytestmark = pytest.mark.acceptance
@@ -50,7 +50,7 @@ _PIXEL = (
 )
 
 
-def said(role: str, content: Any, **members: Any) -> dict[str, Any]:
+def message_item(role: str, content: Any, **members: Any) -> dict[str, Any]:
     return {"type": "message", "role": role, "content": content, **members}
 
 
@@ -66,23 +66,23 @@ WEATHER = {
 }
 
 REQUESTS: dict[str, dict[str, Any]] = {
-    "basic-response": {"input": [said("user", "Greet me in three words.")]},
+    "basic-response": {"input": [message_item("user", "Greet me in three words.")]},
     "assistant-phase": {
         "input": [
-            said("user", "What is the tallest mountain?"),
-            said("assistant", "I look it up.", phase="commentary"),
-            said("assistant", "Mount Everest.", phase="final_answer"),
-            said("user", "And the second?"),
+            message_item("user", "What is the tallest mountain?"),
+            message_item("assistant", "I look it up.", phase="commentary"),
+            message_item("assistant", "Mount Everest.", phase="final_answer"),
+            message_item("user", "And the second?"),
         ]
     },
-    "streaming-response": {"input": [said("user", "Count to five.")], "stream": True},
+    "streaming-response": {"input": [message_item("user", "Count to five.")], "stream": True},
     "system-prompt": {
-        "input": [said("system", "You are a pirate, and talk like one."), said("user", "Say hello.")]
+        "input": [message_item("system", "You are a pirate, and talk like one."), message_item("user", "Say hello.")]
     },
-    "tool-calling": {"input": [said("user", "How is the weather in Paris?")], "tools": [WEATHER]},
+    "tool-calling": {"input": [message_item("user", "How is the weather in Paris?")], "tools": [WEATHER]},
     "image-input": {
         "input": [
-            said(
+            message_item(
                 "user",
                 [
                     {"type": "input_text", "text": "What is in this picture?"},
@@ -93,20 +93,20 @@ REQUESTS: dict[str, dict[str, Any]] = {
     },
     "multi-turn": {
         "input": [
-            said("user", "My name is Alice."),
-            said("assistant", "Hello Alice!"),
-            said("user", "What is my name?"),
+            message_item("user", "My name is Alice."),
+            message_item("assistant", "Hello Alice!"),
+            message_item("user", "What is my name?"),
         ]
     },
 }
 
 
 @pytest.fixture
-def server(start: Start) -> Server:
-    return start("--profile", PROFILE)
+def server(start_server: StartServer) -> ServerProcess:
+    return start_server("--profile", PROFILE)
 
 
-def test_what_the_compliance_suite_asks(server: Server) -> None:
+def test_requests_of_the_compliance_suite(server: ServerProcess) -> None:
     def ask(name: str) -> httpx.Response:
         return server.client.post("/responses", json={"model": MODEL, "stream": False, **REQUESTS[name]})
 
@@ -114,10 +114,10 @@ def test_what_the_compliance_suite_asks(server: Server) -> None:
         replies = dict(zip(REQUESTS, pool.map(ask, REQUESTS), strict=True))
     for name, reply in replies.items():
         assert reply.status_code == 200, (name, reply.text)
-        response = streamed(reply) if REQUESTS[name].get("stream") else reply.json()
+        response = final_response(reply) if REQUESTS[name].get("stream") else reply.json()
         if not REQUESTS[name].get("stream"):
             assert check_response(reply.content, PROFILE, REQUESTS[name]) == []
-        holds_for_a_response(response)
+        assert_response_resource(response)
         assert response["status"] == "completed"
         assert response["model"] == MODEL
         kinds = [item["type"] for item in response["output"]]
@@ -128,7 +128,7 @@ def test_what_the_compliance_suite_asks(server: Server) -> None:
     assert set(json.loads(call["arguments"])) == {"location"}
 
 
-def holds_for_a_response(response: dict[str, Any]) -> None:
+def assert_response_resource(response: dict[str, Any]) -> None:
     """What the suite's schema looks at, beside what ours says."""
     assert response.keys() >= MEMBERS
     assert type(response["created_at"]) is int
@@ -141,7 +141,7 @@ def holds_for_a_response(response: dict[str, Any]) -> None:
             assert "logprobs" not in part or isinstance(part["logprobs"], list)
 
 
-def streamed(reply: httpx.Response) -> dict[str, Any]:
+def final_response(reply: httpx.Response) -> dict[str, Any]:
     """The response at the end of a stream, whose every line is as the specification has it."""
     assert reply.headers["content-type"].startswith("text/event-stream")
     assert check_stream(reply.content, PROFILE, {"model": MODEL, "stream": True}) == []
@@ -158,13 +158,13 @@ def streamed(reply: httpx.Response) -> dict[str, Any]:
     snapshots = [event["response"] for event in events if "response" in event]
     assert len(snapshots) == 3
     for snapshot in snapshots:
-        holds_for_a_response(snapshot)
+        assert_response_resource(snapshot)
     final: dict[str, Any] = snapshots[-1]
     return final
 
 
-def test_an_error_is_told_before_the_response_fails(start: Start) -> None:
-    server = start("--profile", PROFILE, "--allow-mock-headers")
+def test_an_error_event_precedes_response_failed(start_server: StartServer) -> None:
+    server = start_server("--profile", PROFILE, "--allow-mock-headers")
     asked = {"model": MODEL, "input": "x", "stream": True}
     reply = server.client.post("/responses", json=asked, headers={"x-mock-fault": "rate-limit"})
     assert reply.status_code == 200
@@ -174,7 +174,7 @@ def test_an_error_is_told_before_the_response_fails(start: Start) -> None:
     assert reply.text.endswith("data: [DONE]\n\n")
 
 
-def test_a_conversation_is_made_short_and_goes_on(server: Server) -> None:
+def test_a_compacted_conversation_continues(server: ServerProcess) -> None:
     first = server.client.post("/responses", json={"model": MODEL, "input": "Remember the sea."}).json()
     asked = {"model": MODEL, "previous_response_id": first["id"], "input": "And the mountains."}
     short = server.client.post("/responses/compact", json=asked)
@@ -182,17 +182,17 @@ def test_a_conversation_is_made_short_and_goes_on(server: Server) -> None:
     output = short.json()["output"]
     assert [item["type"] for item in output] == ["message", "message", "compaction"]
     assert [item["content"][0]["text"] for item in output[:2]] == ["Remember the sea.", "And the mountains."]
-    then = {"model": MODEL, "input": [*output, said("user", "What did I say?")]}
+    then = {"model": MODEL, "input": [*output, message_item("user", "What did I say?")]}
     assert server.client.post("/responses", json=then).json()["status"] == "completed"
 
 
 #: What llmprobe calls a failure though the specification has it otherwise, and why: see docs/profiles.md.
-AGAINST_THE_SPECIFICATION = {
+ACCEPTED_FAILURES = {
     "responses-finish-present": "asks for 1 token, where max_output_tokens is 16 at least",
 }
 
 #: llmprobe looks whether a model remembers: the mock says what it was told to say.
-MEMORY = {
+MEMORY_EXCHANGE = {
     "format": 1,
     "name": "memory",
     "source": "what llmprobe 0.6.12 wants to hear",
@@ -202,20 +202,20 @@ MEMORY = {
 }
 
 
-LLMPROBE = ("--json", "--no-bench", "--no-save", "--no-color")
+LLMPROBE_OPTIONS = ("--json", "--no-bench", "--no-save", "--no-color")
 
 
-def test_llmprobe_finds_nothing_that_must_be_otherwise(start: Start, tmp_path: Path) -> None:
+def test_llmprobe_finds_only_accepted_failures(start_server: StartServer, tmp_path: Path) -> None:
     probe = ENVIRONMENTS / "llmprobe" / "node_modules" / "llmprobe" / "bin" / "dist" / "llmprobe.mjs"
     if not probe.exists():
         pytest.skip("there is no .environments/llmprobe: `make test` builds it where npm is installed")
     (tmp_path / "exchanges").mkdir()
-    (tmp_path / "exchanges" / "memory.json").write_text(json.dumps(MEMORY))
+    (tmp_path / "exchanges" / "memory.json").write_text(json.dumps(MEMORY_EXCHANGE))
     # A seed by which the answer that is to be cut is long enough to be cut.
-    server = start("--profile", PROFILE, "--seed", "2", "--exchanges", tmp_path / "exchanges")
+    server = start_server("--profile", PROFILE, "--seed", "2", "--exchanges", tmp_path / "exchanges")
     done = subprocess.run(
-        [program("node"), probe, server.base_url, "-m", MODEL, "-k", "sk-any", *LLMPROBE],
-        env=client_environment(HOME=str(tmp_path)),
+        [require_program("node"), probe, server.base_url, "-m", MODEL, "-k", "sk-any", *LLMPROBE_OPTIONS],
+        env=isolated_environment(HOME=str(tmp_path)),
         cwd=tmp_path,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -231,7 +231,7 @@ def test_llmprobe_finds_nothing_that_must_be_otherwise(start: Start, tmp_path: P
         for failure in each.get("failures", ())
         if failure["severity"] == "MUST"
     }
-    assert failed == set(AGAINST_THE_SPECIFICATION)
+    assert failed == set(ACCEPTED_FAILURES)
     passed = {each["id"] for each in results if each["outcome"] == "pass"}
     assert passed >= {
         *("responses-basic", "responses-streaming", "responses-parity", "responses-usage"),
@@ -247,7 +247,7 @@ def test_llmprobe_finds_nothing_that_must_be_otherwise(start: Start, tmp_path: P
     assert counted["passed"] == counted["total"] - len(failed) > 55
 
 
-PYTHON = """
+PYTHON_PROGRAM = """
 import json, os, sys
 import openai
 
@@ -270,7 +270,7 @@ json.dump({"kinds": kinds, "same": deltas == final.output_text != "", "status": 
            "parsed": sorted(parsed.model_dump()), "refused": refused}, sys.stdout)
 """
 
-NODE = """
+NODE_PROGRAM = """
 import OpenAI from "openai";
 
 const client = new OpenAI({ baseURL: process.argv[1], apiKey: "sk-any", maxRetries: 0 });
@@ -295,7 +295,7 @@ console.log(JSON.stringify({ kinds: response.output.map((item) => item.type),
   parsed: Object.keys(JSON.parse(parsed.output_text)).sort(), refused }));
 """
 
-SEEN = {
+EXPECTED = {
     "kinds": ["reasoning", "message"],
     "same": True,
     "status": "completed",
@@ -304,24 +304,24 @@ SEEN = {
 }
 
 
-def test_openai_python_creates_streams_and_parses(server: Server) -> None:
-    assert played([environment_python("openai-newest"), "-c", PYTHON, server.base_url], None) == SEEN
+def test_openai_python_creates_streams_and_parses(server: ServerProcess) -> None:
+    assert run_program([environment_python("openai-newest"), "-c", PYTHON_PROGRAM, server.base_url], None) == EXPECTED
 
 
-def test_openai_node_creates_streams_and_parses(server: Server) -> None:
+def test_openai_node_creates_streams_and_parses(server: ServerProcess) -> None:
     folder = ENVIRONMENTS / "node"
     if not folder.is_dir():
         pytest.skip("there is no .environments/node: `make test` builds it where npm is installed")
-    command = [program("node"), "--input-type=module", "-e", NODE, server.base_url]
-    assert played(command, folder) == SEEN
+    command = [require_program("node"), "--input-type=module", "-e", NODE_PROGRAM, server.base_url]
+    assert run_program(command, folder) == EXPECTED
 
 
-def played(command: Sequence[str | Path], folder: Path | None) -> Any:
+def run_program(command: Sequence[str | Path], folder: Path | None) -> Any:
     """What a client's program printed."""
     done = subprocess.run(
         command,
         cwd=folder,
-        env=client_environment(HOME=os.devnull),
+        env=isolated_environment(HOME=os.devnull),
         capture_output=True,
         text=True,
         timeout=60,

@@ -19,10 +19,10 @@ from urllib.request import ProxyHandler, Request, build_opener
 import pytest
 
 import mockserver
-from tests.acceptance.conftest import ROOT, installed_environment, run
+from tests.acceptance.conftest import ROOT, environment_without_checkout, run_checked
 
 WHEELHOUSE = ROOT / ".environments" / "wheelhouse"
-METADATA = f"responses_mockserver-{mockserver.__version__}.dist-info"
+DIST_INFO = f"responses_mockserver-{mockserver.__version__}.dist-info"
 
 # Written out, so that a new top-level module or folder is a decision.
 TOP_LEVEL = {
@@ -46,7 +46,7 @@ def test_the_wheel_holds_the_package_and_its_data_and_nothing_else(wheel: Path) 
         for file in (ROOT / folder).rglob("*.json")
     }
     metadata = {
-        f"{METADATA}/{name}"
+        f"{DIST_INFO}/{name}"
         for name in ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
     }
 
@@ -76,19 +76,19 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("installed") / "venv"
     venv.create(folder, symlinks=True)
     pip = (sys.executable, "-m", "pip", "--python", folder)
-    run(*pip, "install", "--no-index", "--find-links", WHEELHOUSE, wheel, cwd=folder)
+    run_checked(*pip, "install", "--no-index", "--find-links", WHEELHOUSE, wheel, cwd=folder)
     return folder / "bin"
 
 
 @contextmanager
-def serving(program: Path, folder: Path) -> Iterator[str]:
+def running_server(program: Path, folder: Path) -> Iterator[str]:
     """A server started in `folder`, by its base URL."""
     url_file, log = folder / "url", folder / "log"
     with log.open("wb") as output:
         server = subprocess.Popen(
             [program, "serve", "--port", "0", "--url-file", url_file],
             cwd=folder,
-            env=installed_environment(),
+            env=environment_without_checkout(),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -109,7 +109,7 @@ def test_the_installed_wheel_serves_a_request(installed: Path, tmp_path: Path) -
     question = {"model": "qwen3-max-2026-01-23", "input": "Hello, please introduce yourself in one sentence."}
     headers = {"Authorization": "Bearer sk-test", "Content-Type": "application/json"}
 
-    with serving(installed / "mockserver", tmp_path) as url:
+    with running_server(installed / "mockserver", tmp_path) as url:
         request = Request(f"{url}/responses", json.dumps(question).encode(), headers)
         with build_opener(ProxyHandler({})).open(request, timeout=30) as response:
             status, body = response.status, json.load(response)
@@ -122,7 +122,7 @@ def test_the_package_is_imported_from_the_wheel(installed: Path, tmp_path: Path)
     """Guards the tests above: nothing in them may reach the checkout."""
     code = "import sys, mockserver; assert mockserver.__file__.startswith(sys.prefix), mockserver.__file__"
 
-    run(installed / "python", "-c", code, cwd=tmp_path)
+    run_checked(installed / "python", "-c", code, cwd=tmp_path)
 
 
 def test_version_is_the_newest_of_the_changelog() -> None:

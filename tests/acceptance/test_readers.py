@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from mockserver.wire.sse import encode
-from tests.acceptance.conftest import ENVIRONMENTS, client_environment, environment_python, program
+from tests.acceptance.conftest import ENVIRONMENTS, isolated_environment, environment_python, require_program
 
 pytestmark = pytest.mark.acceptance
 
-OPENAI = """
+OPENAI_PROGRAM = """
 import json, sys
 from openai._streaming import SSEDecoder
 
@@ -23,7 +23,7 @@ frames = SSEDecoder().iter_bytes(iter([sys.stdin.buffer.read()]))
 json.dump([[frame.event, frame.data] for frame in frames], sys.stdout)
 """
 
-EVENTSOURCE_PARSER = """
+EVENTSOURCE_PARSER_PROGRAM = """
 import { createParser } from "eventsource-parser";
 import { readFileSync } from "node:fs";
 
@@ -40,42 +40,42 @@ PIECES = [
 ]
 
 
-def texts(count: int) -> list[str]:
+def sample_texts(count: int) -> list[str]:
     """Random strings of such pieces, and each piece alone."""
     chance = random.Random(20261125)
     mixed = ["".join(chance.choices(PIECES, k=chance.randint(1, 12))) for _ in range(count)]
     return [*PIECES, *mixed]
 
 
-def by_openai(data: bytes) -> Any:
-    return _run([environment_python("openai-newest"), "-c", OPENAI], data, None)
+def parse_with_openai(data: bytes) -> Any:
+    return _run([environment_python("openai-newest"), "-c", OPENAI_PROGRAM], data, None)
 
 
-def by_eventsource_parser(data: bytes) -> Any:
+def parse_with_eventsource_parser(data: bytes) -> Any:
     folder = ENVIRONMENTS / "ai-sdk"
     if not folder.is_dir():
         pytest.skip("there is no .environments/ai-sdk: `make test` builds it")
-    return _run([program("node"), "--input-type=module", "-e", EVENTSOURCE_PARSER], data, folder)
+    return _run([require_program("node"), "--input-type=module", "-e", EVENTSOURCE_PARSER_PROGRAM], data, folder)
 
 
 def _run(command: list[str | Path], data: bytes, cwd: Path | None) -> Any:
     done = subprocess.run(
-        command, input=data, cwd=cwd, env=client_environment(), capture_output=True, timeout=30, check=False
+        command, input=data, cwd=cwd, env=isolated_environment(), capture_output=True, timeout=30, check=False
     )
     assert done.returncode == 0, done.stderr.decode()
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("read", [by_openai, by_eventsource_parser])
+@pytest.mark.parametrize("read", [parse_with_openai, parse_with_eventsource_parser])
 @pytest.mark.parametrize("separator", [":", ": "])
 def test_any_text_survives(read: Any, separator: str) -> None:
-    said = texts(400)
+    said = sample_texts(400)
     data = b"".join(encode(text, event="x", separator=separator) for text in said)
     # WHATWG: a line end of any kind within the data is one line feed.
     assert read(data) == [["x", text.replace("\r\n", "\n").replace("\r", "\n")] for text in said]
 
 
-@pytest.mark.parametrize("read", [by_openai, by_eventsource_parser])
+@pytest.mark.parametrize("read", [parse_with_openai, parse_with_eventsource_parser])
 def test_a_name_injects_nothing(read: Any) -> None:
     names = ["a\nb", "a\rdata: evil", "a\r\n\r\ndata: evil", "\n\n", "a\n\nevent: b\ndata: c\n\n", "é\0"]
     data = b"".join(encode("safe", event=name, event_id=name) for name in names)

@@ -13,18 +13,18 @@ import httpx
 import pytest
 
 from tests.acceptance.clients.matrix import CLIENTS, Client
-from tests.acceptance.conftest import KEY, MODEL, Server, Start, server_environment, wait_until
-from tests.acceptance.test_clients import play
+from tests.acceptance.conftest import KEY, MODEL, ServerProcess, StartServer, server_environment, wait_until
+from tests.acceptance.test_clients import run_client
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(180)]
 
 #: Clients of one kind each, in Python and in Node.
-PLAYED = [each for each in CLIENTS if each.environment in ("openai-newest", "node")]
+RECORDED_CLIENTS = [each for each in CLIENTS if each.environment in ("openai-newest", "node")]
 HELLO = {"model": MODEL, "input": "Hello!"}
 
 
 @contextmanager
-def running(folder: Path, *command: str | Path, **env: str) -> Iterator[Server]:
+def running_command(folder: Path, *command: str | Path, **env: str) -> Iterator[ServerProcess]:
     """A command of ours that serves, until the block is left."""
     folder.mkdir()
     url_file, stdout, stderr = (folder / name for name in ("url", "stdout", "stderr"))
@@ -47,10 +47,10 @@ def running(folder: Path, *command: str | Path, **env: str) -> Iterator[Server]:
             stderr=errors,
         )
     with httpx.Client(headers={"authorization": f"Bearer {KEY}"}, timeout=30, trust_env=False) as client:
-        server = Server(process, stdout, stderr, "", client)
+        server = ServerProcess(process, stdout, stderr, "", client)
         try:
             wait_until(lambda: url_file.exists() or process.poll() is not None, "the URL file")
-            assert process.poll() is None, server.logged
+            assert process.poll() is None, server.stderr_text
             server.base_url = url_file.read_text(encoding="utf-8")
             client.base_url = httpx.URL(server.base_url)
             yield server
@@ -59,44 +59,44 @@ def running(folder: Path, *command: str | Path, **env: str) -> Iterator[Server]:
                 server.stop(signal.SIGINT, 30)
 
 
-def written(folder: Path) -> bytes:
+def folder_bytes(folder: Path) -> bytes:
     """All that is in a folder, names and all."""
     files = [file for file in folder.rglob("*") if file.is_file()]
     return b"\n".join(str(file).encode() + b"\n" + file.read_bytes() for file in files)
 
 
-@pytest.mark.parametrize("client", PLAYED, ids=lambda client: client.environment)
-def test_clients_see_the_same_in_a_replay(client: Client, start: Start, tmp_path: Path) -> None:
-    upstream = start("--api-key", KEY, "--seed", "7")
+@pytest.mark.parametrize("client", RECORDED_CLIENTS, ids=lambda client: client.environment)
+def test_clients_cannot_tell_a_replay_from_the_original(client: Client, start_server: StartServer, tmp_path: Path) -> None:
+    upstream = start_server("--api-key", KEY, "--seed", "7")
     seen = []
     folders = [tmp_path / name for name in ("asking", "asking-again", "work")]
     for folder in folders:
         folder.mkdir()
-    with running(
+    with running_command(
         tmp_path / "record", "record", "--upstream", upstream.base_url, "--out", folders[2]
     ) as server:
-        seen.append(play(client, server, folders[0]))
+        seen.append(run_client(client, server, folders[0]))
         server.client.close()
-    assert "Traceback" not in server.logged
+    assert "Traceback" not in server.stderr_text
     assert server.process.returncode == 0
-    with running(tmp_path / "replay", "replay", folders[2], "--once") as replayed:
-        seen.append(play(client, replayed, folders[1]))
+    with running_command(tmp_path / "replay", "replay", folders[2], "--once") as replayed:
+        seen.append(run_client(client, replayed, folders[1]))
     first, second = ({name: str(each) for name, each in one.items()} for one in seen)
     assert {name: text.replace(replayed.base_url, server.base_url) for name, text in second.items()} == first
     assert len(first) > 10
-    assert "were not asked for" not in replayed.logged
+    assert "were not asked for" not in replayed.stderr_text
     # The driver's own folder is not looked at: it is the client's, which has the key.
     for place in (folders[2], tmp_path / "record", tmp_path / "replay"):
-        assert KEY.encode() not in written(place)
+        assert KEY.encode() not in folder_bytes(place)
 
 
-def test_the_key_of_a_variable_is_added_and_clients_have_another(start: Start, tmp_path: Path) -> None:
+def test_the_key_of_a_variable_is_added_and_clients_have_another(start_server: StartServer, tmp_path: Path) -> None:
     """Whoever presents the endpoint's own is refused: a client that has it needs no recorder to add it."""
-    upstream = start("--api-key", KEY)
+    upstream = start_server("--api-key", KEY)
     folder = tmp_path / "recordings"
     options = ("--upstream-key-env", "UPSTREAM_KEY", "--api-key", "of-clients-only", "--fail-on", "error")
     command = ("record", "--upstream", upstream.base_url, "--out", folder, *options)
-    with running(tmp_path / "record", *command, UPSTREAM_KEY=KEY) as server:
+    with running_command(tmp_path / "record", *command, UPSTREAM_KEY=KEY) as server:
         assert server.client.post("/responses", json=HELLO).status_code == 401
         server.client.headers["authorization"] = "Bearer of-clients-only"
         statuses = [
@@ -106,15 +106,15 @@ def test_the_key_of_a_variable_is_added_and_clients_have_another(start: Start, t
         assert statuses == [200, 400]
     assert server.process.returncode == 1
     assert len([*folder.glob("*.json")]) == 2
-    assert "keys       that of UPSTREAM_KEY, added" in server.printed
-    first, second = server.logged.splitlines()[:2]
+    assert "keys       that of UPSTREAM_KEY, added" in server.stdout_text
+    first, second = server.stderr_text.splitlines()[:2]
     assert first.endswith("(refused: not sent on)")
     assert second.startswith("POST /responses 200 first byte ")
     assert "hello-reply-" in second
-    assert "  error REQ-001 /temperature: " in server.logged
-    assert "mockserver: 3 requests, 2 recordings in " in server.logged
-    assert KEY.encode() not in written(folder) + written(tmp_path / "record")
-    assert b"of-clients-only" not in written(folder) + server.logged.encode()
+    assert "  error REQ-001 /temperature: " in server.stderr_text
+    assert "mockserver: 3 requests, 2 recordings in " in server.stderr_text
+    assert KEY.encode() not in folder_bytes(folder) + folder_bytes(tmp_path / "record")
+    assert b"of-clients-only" not in folder_bytes(folder) + server.stderr_text.encode()
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_the_key_of_a_variable_is_added_and_clients_have_another(start: Start, t
         (("--upstream", "https://example.com/v1", "--profile", "no-such"), "no profile 'no-such'"),
     ],
 )
-def test_what_can_not_be_recorded_is_told(options: tuple[str, ...], told: str, tmp_path: Path) -> None:
+def test_unusable_arguments_exit_with_2(options: tuple[str, ...], told: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mockserver", "record", "--out", "x", "--port", "0", *options]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2, done.stderr

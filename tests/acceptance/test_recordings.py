@@ -23,7 +23,7 @@ pytestmark = pytest.mark.acceptance
 PROFILE = "openai"
 
 
-class Recorded(NamedTuple):
+class RecordedCall(NamedTuple):
     """One request and its answer, as they crossed the wire."""
 
     cassette: str
@@ -31,64 +31,64 @@ class Recorded(NamedTuple):
     body: bytes
 
     @property
-    def streamed(self) -> bool:
+    def is_stream(self) -> bool:
         return self.body.startswith(b"event: ")
 
 
 @cache
-def recordings() -> tuple[Recorded, ...]:
+def recordings() -> tuple[RecordedCall, ...]:
     """All answers of the Responses API among the cassettes; the test is skipped where they are missing."""
     folders = [*(ENVIRONMENTS / "openai-recordings").glob("*/tests/cassettes")]
     if not folders:
         pytest.skip("there is no .environments/openai-recordings: `make test` builds it")
-    return tuple(each for path in sorted(folders[0].glob("*.yaml.gz")) for each in _read(path.name, path))
+    return tuple(each for path in sorted(folders[0].glob("*.yaml.gz")) for each in _read_cassette(path.name, path))
 
 
-def _read(name: str, path: Any) -> Iterator[Recorded]:
+def _read_cassette(name: str, path: Any) -> Iterator[RecordedCall]:
     cassette = yaml.load(gzip.decompress(path.read_bytes()), Loader=yaml.CSafeLoader)
     for request, response in zip(cassette["requests"], cassette["responses"], strict=True):
-        asked, body = _bytes(request["body"]), _bytes(response["body"]["string"])
+        asked, body = _decode_body(request["body"]), _decode_body(response["body"]["string"])
         if response["status"]["code"] == 200 and (
             b'"object":"response"' in body or b'"object": "response"' in body
         ):
-            yield Recorded(name, asked, body)
+            yield RecordedCall(name, asked, body)
 
 
-def _bytes(body: Any) -> bytes:
+def _decode_body(body: Any) -> bytes:
     data = body.encode() if isinstance(body, str) else body or b""
     return gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
 
 
-def judged(each: Recorded) -> list[Finding]:
-    check = check_stream if each.streamed else check_response
+def check_call(each: RecordedCall) -> list[Finding]:
+    check = check_stream if each.is_stream else check_response
     return check(each.body, PROFILE, each.request)
 
 
-def test_no_answer_brings_more_than_an_info() -> None:
+def test_responses_have_only_info_findings() -> None:
     known = recordings()
-    assert sum(each.streamed for each in known) > 100
-    assert sum(not each.streamed for each in known) > 40
+    assert sum(each.is_stream for each in known) > 100
+    assert sum(not each.is_stream for each in known) > 40
     for each in known:
-        milder = [found for found in judged(each) if found.severity is not Severity.INFO]
+        milder = [found for found in check_call(each) if found.severity is not Severity.INFO]
         assert not milder, (each.cassette, [str(found) for found in milder])
 
 
-def test_no_request_brings_an_error() -> None:
+def test_requests_have_no_errors() -> None:
     for each in recordings():
         assert not errors(check_request(each.request, PROFILE)), each.cassette
 
 
-def test_what_it_is_and_whose_is_told() -> None:
+def test_kind_and_profile_are_detected() -> None:
     for each in recordings():
         verdict = check_file(each.body)
-        assert verdict.kind == ("stream" if each.streamed else "response"), each.cassette
+        assert verdict.kind == ("stream" if each.is_stream else "response"), each.cassette
         assert verdict.profile == PROFILE, (each.cassette, verdict.profile_reason)
 
 
 def test_a_damaged_recording_is_found() -> None:
     """The other side of it: with an event less, or a delta changed, each stream brings an error."""
     for each in recordings():
-        if each.streamed:
+        if each.is_stream:
             frames = each.body.split(b"\n\n")
             assert errors(check_stream(b"\n\n".join(frames[:3] + frames[4:]), PROFILE)), each.cassette
             assert errors(check_stream(each.body[: len(each.body) // 2], PROFILE)), each.cassette

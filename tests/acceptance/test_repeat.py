@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from tests.acceptance.conftest import KEY, MODEL, Server, Start
+from tests.acceptance.conftest import KEY, MODEL, ServerProcess, StartServer
 
 pytestmark = pytest.mark.acceptance
 
-AT_ONCE = 32
+CONCURRENCY = 32
 
 BUILT_IN = [{"type": "web_search"}, {"type": "code_interpreter"}, {"type": "web_extractor"}]
 WEATHER = {
@@ -34,7 +34,7 @@ WEATHER = {
 TIME = {"type": "function", "name": "get_time", "parameters": {"type": "object", "properties": {}}}
 
 
-class Ask(NamedTuple):
+class TurnRequest(NamedTuple):
     """One request, whole but for the id of the turn before it."""
 
     body: Any
@@ -44,27 +44,27 @@ class Ask(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class Answer(NamedTuple):
+class TurnReply(NamedTuple):
     """All that can differ: what was asked (with the ids in it), and every byte of what came back."""
 
-    asked: str
+    request: str
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
 
 
-Chain = tuple[Ask, ...]
+Chain = tuple[TurnRequest, ...]
 
 
-def create(text: Any, **parameters: Any) -> Ask:
-    return Ask({"model": MODEL, "input": text, **parameters})
+def create(text: Any, **parameters: Any) -> TurnRequest:
+    return TurnRequest({"model": MODEL, "input": text, **parameters})
 
 
-def with_header(name: str, value: str, text: str = "Hello!") -> Ask:
-    return Ask({"model": MODEL, "input": text}, headers=((name, value),))
+def with_header(name: str, value: str, text: str = "Hello!") -> TurnRequest:
+    return TurnRequest({"model": MODEL, "input": text}, headers=((name, value),))
 
 
-def single() -> Iterator[Ask]:
+def single_requests() -> Iterator[TurnRequest]:
     """Requests that stand alone."""
     yield create("Hello, please introduce yourself in one sentence.")
     yield create("Please briefly introduce artificial intelligence.", stream=True)
@@ -95,26 +95,26 @@ def single() -> Iterator[Ask]:
     yield from [create("Asked again and again.", stream=True)] * 3
 
 
-def refused() -> Iterator[Ask]:
+def refused_requests() -> Iterator[TurnRequest]:
     """Requests that are answered with an error, and those that need no key."""
     yield create("Hello!", temperature=9)
     yield create("Hello!", model="gpt-x")
     yield create([])
     yield create("Extract.", tools=BUILT_IN[2:], enable_thinking=True)
     yield create("Who was it?", previous_response_id="never-given")
-    yield Ask({"model": MODEL})
-    yield Ask(None)
-    yield Ask(None, path="//nothing", method="GET")
-    yield Ask(None, path="//nothing/else", method="GET")
-    yield Ask(None, method="GET")
-    yield Ask(None, path="//health", method="GET")
+    yield TurnRequest({"model": MODEL})
+    yield TurnRequest(None)
+    yield TurnRequest(None, path="//nothing", method="GET")
+    yield TurnRequest(None, path="//nothing/else", method="GET")
+    yield TurnRequest(None, method="GET")
+    yield TurnRequest(None, path="//health", method="GET")
     yield with_header("authorization", "")
     yield with_header("authorization", "Basic c2stdGVzdDo=")
     yield with_header("content-type", "text/plain")
     yield with_header("host", "evil.example")
 
 
-def chained() -> Iterator[Chain]:
+def conversations() -> Iterator[Chain]:
     """Conversations: each turn continues the one before."""
     question = create("Do you remember my name?")
     john = (
@@ -133,115 +133,115 @@ def chained() -> Iterator[Chain]:
     yield john
 
 
-CHAINS: list[Chain] = [*((ask,) for ask in single()), *((ask,) for ask in refused()), *chained()]
+CHAINS: list[Chain] = [*((ask,) for ask in single_requests()), *((ask,) for ask in refused_requests()), *conversations()]
 
 
-def send(server: Server, ask: Ask, previous: str | None) -> httpx.Response:
+def send(server: ServerProcess, ask: TurnRequest, previous: str | None) -> httpx.Response:
     body = ask.body if previous is None else {**ask.body, "previous_response_id": previous}
     content = b"" if body is None else json.dumps(body).encode()
-    url = server.root + ask.path[1:] if ask.path.startswith("//") else server.base_url + ask.path
+    url = server.root_url + ask.path[1:] if ask.path.startswith("//") else server.base_url + ask.path
     headers = {"authorization": f"Bearer {KEY}", "host": "localhost", "content-type": "application/json"}
     return server.client.request(ask.method, url, content=content, headers=headers | dict(ask.headers))
 
 
-def converse(server: Server, chain: Chain) -> list[Answer]:
-    answers: list[Answer] = []
+def run_chain(server: ServerProcess, chain: Chain) -> list[TurnReply]:
+    answers: list[TurnReply] = []
     previous = None
     for ask in chain:
         reply = send(server, ask, previous)
         asked = repr((ask, previous))
-        answers.append(Answer(asked, reply.status_code, tuple(reply.headers.raw), reply.content))
+        answers.append(TurnReply(asked, reply.status_code, tuple(reply.headers.raw), reply.content))
         if len(chain) > 1:
-            previous = reply.json()["id"] if not ask.body.get("stream") else id_in_stream(reply.text)
+            previous = reply.json()["id"] if not ask.body.get("stream") else response_id_of_stream(reply.text)
     return answers
 
 
-def id_in_stream(body: str) -> str:
+def response_id_of_stream(body: str) -> str:
     first = next(line for line in body.splitlines() if line.startswith("data:"))
     identity: str = json.loads(first.removeprefix("data:"))["response"]["id"]
     return identity
 
 
-def one_after_another(server: Server, chains: list[Chain]) -> list[Answer]:
-    return sorted(answer for chain in chains for answer in converse(server, chain))
+def run_sequentially(server: ServerProcess, chains: list[Chain]) -> list[TurnReply]:
+    return sorted(answer for chain in chains for answer in run_chain(server, chain))
 
 
-def at_once(server: Server, chains: list[Chain]) -> list[Answer]:
+def run_concurrently(server: ServerProcess, chains: list[Chain]) -> list[TurnReply]:
     """32 conversations at a time; the first 32 begin together."""
-    together = Barrier(AT_ONCE)
+    together = Barrier(CONCURRENCY)
 
-    def begin(number: int) -> list[Answer]:
-        if number < AT_ONCE:
+    def begin(number: int) -> list[TurnReply]:
+        if number < CONCURRENCY:
             together.wait(10)
-        return converse(server, chains[number])
+        return run_chain(server, chains[number])
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(CONCURRENCY) as pool:
         return sorted(answer for answers in pool.map(begin, range(len(chains))) for answer in answers)
 
 
-def assert_same(one: list[Answer], other: list[Answer]) -> None:
+def assert_same(one: list[TurnReply], other: list[TurnReply]) -> None:
     """Equal, with the first difference told in full where not."""
     assert len(one) == len(other)
     for this, that in zip(one, other, strict=True):
-        assert this == that, this.asked
+        assert this == that, this.request
 
 
-def test_there_is_variety() -> None:
+def test_the_requests_vary() -> None:
     """Guards the tests below."""
-    assert len(CHAINS) >= AT_ONCE + 8
+    assert len(CHAINS) >= CONCURRENCY + 8
     assert sum(map(len, CHAINS)) >= 50
 
 
 @pytest.mark.parametrize("rendering", ["wire", "documented"])
-def test_same_seed_one_after_another(start: Start, rendering: str) -> None:
-    servers = [start("--seed", "7", "--rendering", rendering) for _ in range(2)]
+def test_same_seed_sequentially(start_server: StartServer, rendering: str) -> None:
+    servers = [start_server("--seed", "7", "--rendering", rendering) for _ in range(2)]
 
-    one, other = (one_after_another(server, CHAINS) for server in servers)
+    one, other = (run_sequentially(server, CHAINS) for server in servers)
 
     assert_same(one, other)
     statuses = {answer.status for answer in one}
     assert {200, 400, 401, 403, 404, 405} == statuses
 
 
-def test_same_seed_in_another_order(start: Start) -> None:
+def test_same_seed_in_another_order(start_server: StartServer) -> None:
     """Of requests that are alike it is the n-th that counts, so those stay in their order."""
-    one = one_after_another(start("--seed", "7"), CHAINS)
-    other = one_after_another(start("--seed", "7"), CHAINS[::-1])
+    one = run_sequentially(start_server("--seed", "7"), CHAINS)
+    other = run_sequentially(start_server("--seed", "7"), CHAINS[::-1])
 
     assert_same(one, other)
 
 
-@pytest.mark.parametrize("run", [one_after_another, at_once])
-def test_same_seed_32_at_once(start: Start, run: Callable[[Server, list[Chain]], list[Answer]]) -> None:
-    one = run(start("--seed", "7"), CHAINS)
-    other = at_once(start("--seed", "7"), CHAINS)
+@pytest.mark.parametrize("run", [run_sequentially, run_concurrently])
+def test_same_seed_concurrently(start_server: StartServer, run: Callable[[ServerProcess, list[Chain]], list[TurnReply]]) -> None:
+    one = run(start_server("--seed", "7"), CHAINS)
+    other = run_concurrently(start_server("--seed", "7"), CHAINS)
 
     assert_same(one, other)
 
 
-def test_same_request_on_both_paths_in_another_order(start: Start) -> None:
+def test_same_request_on_both_paths_in_another_order(start_server: StartServer) -> None:
     """A request is its path and its body."""
     chains: list[Chain] = [(create("Hello!"),), (create("Hello!")._replace(path="//v1/responses"),)]
 
-    one = one_after_another(start("--seed", "7"), chains)
-    other = one_after_another(start("--seed", "7"), chains[::-1])
+    one = run_sequentially(start_server("--seed", "7"), chains)
+    other = run_sequentially(start_server("--seed", "7"), chains[::-1])
 
     assert_same(one, other)
 
 
-def test_other_requests_before_change_nothing(start: Start) -> None:
+def test_other_requests_before_change_nothing(start_server: StartServer) -> None:
     """What a request is answered depends on it alone."""
     asked = create("What is new?")
-    busy = start("--seed", "7")
-    one_after_another(busy, [chain for chain in CHAINS if chain != (asked,)])
+    busy = start_server("--seed", "7")
+    run_sequentially(busy, [chain for chain in CHAINS if chain != (asked,)])
 
-    assert converse(busy, (asked,)) == converse(start("--seed", "7"), (asked,))
+    assert run_chain(busy, (asked,)) == run_chain(start_server("--seed", "7"), (asked,))
 
 
 @pytest.mark.parametrize("seeds", [["7", "8"], [None, None]], ids=["two seeds", "no seed"])
-def test_otherwise_every_id_differs(start: Start, seeds: list[str | None]) -> None:
+def test_otherwise_every_id_differs(start_server: StartServer, seeds: list[str | None]) -> None:
     one, other = (
-        one_after_another(start(*(["--seed", seed] if seed else [])), [(ask,) for ask in single()])
+        run_sequentially(start_server(*(["--seed", seed] if seed else [])), [(ask,) for ask in single_requests()])
         for seed in seeds
     )
 
@@ -249,13 +249,13 @@ def test_otherwise_every_id_differs(start: Start, seeds: list[str | None]) -> No
     assert not {request_id(answer) for answer in one} & {request_id(answer) for answer in other}
 
 
-def request_id(answer: Answer) -> bytes:
+def request_id(answer: TurnReply) -> bytes:
     return dict(answer.headers)[b"x-request-id"]
 
 
-def test_like_requests_get_ids_of_their_own(start: Start) -> None:
-    server = start("--seed", "7")
+def test_identical_requests_get_different_ids(start_server: StartServer) -> None:
+    server = start_server("--seed", "7")
 
-    answers = [converse(server, (create("Asked again."),))[0] for _ in range(50)]
+    answers = [run_chain(server, (create("Asked again."),))[0] for _ in range(50)]
 
     assert len({request_id(answer) for answer in answers}) == 50

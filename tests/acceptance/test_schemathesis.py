@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mockserver.contract.openapi.chat import CHAT_OPERATION_ID
-from tests.acceptance.conftest import KEY, Server, Start
+from tests.acceptance.conftest import KEY, ServerProcess, StartServer
 
 HOOKS = Path(__file__).with_name("schemathesis_hooks.py")
 
@@ -34,31 +34,31 @@ positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "404"]
 @pytest.mark.parametrize(
     ("profile", "version"), [("qwen-2026-01", "3.1"), ("qwen-2026-01", "3.2"), ("qwen-2026-09", "3.2")]
 )
-def test_nothing_is_found(profile: str, version: str, start: Start, tmp_path: Path) -> None:
-    server = start("--api-key", KEY, "--profile", profile)
+def test_schemathesis_finds_nothing(profile: str, version: str, start_server: StartServer, tmp_path: Path) -> None:
+    server = start_server("--api-key", KEY, "--profile", profile)
     (tmp_path / "schemathesis.toml").write_text(SETTINGS if profile == "qwen-2026-01" else LATER_SETTINGS)
-    told = run(server, profile, tmp_path, f"?version={version}", "--exclude-operation-id", CHAT_OPERATION_ID)
+    told = run_schemathesis(server, profile, tmp_path, f"?version={version}", "--exclude-operation-id", CHAT_OPERATION_ID)
     # The documented samples are January's: other ages have no examples to try.
     for phase in ("Examples", "Coverage", "Fuzzing", "Stateful")[profile != "qwen-2026-01" :]:
         assert f"✅ {phase}" in told
-    assert "internal error" not in server.logged
+    assert "internal error" not in server.stderr_text
 
 
 @pytest.mark.acceptance
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_nothing_is_found_in_chat_completions(start: Start, tmp_path: Path) -> None:
-    server = start("--api-key", KEY)
+def test_nothing_is_found_in_chat_completions(start_server: StartServer, tmp_path: Path) -> None:
+    server = start_server("--api-key", KEY)
     (tmp_path / "schemathesis.toml").write_text(SETTINGS)
     only = ("--include-operation-id", CHAT_OPERATION_ID, "--phases", "fuzzing")
-    told = run(server, "qwen-2026-01", tmp_path, "", *only)
+    told = run_schemathesis(server, "qwen-2026-01", tmp_path, "", *only)
     assert "✅ Fuzzing" in told
-    assert "internal error" not in server.logged
+    assert "internal error" not in server.stderr_text
 
 
-def run(server: Server, profile: str, folder: Path, query: str, *options: str) -> str:
+def run_schemathesis(server: ServerProcess, profile: str, folder: Path, query: str, *options: str) -> str:
     """Run Schemathesis in a folder; what it printed, or AssertionError where it found something."""
-    command = [sys.executable, "-m", "schemathesis.cli", "run", f"{server.root}/openapi.json{query}"]
+    command = [sys.executable, "-m", "schemathesis.cli", "run", f"{server.root_url}/openapi.json{query}"]
     command += ["--header", f"Authorization: Bearer {KEY}", "--max-examples", "50", "--seed", "1"]
     command += ["--generation-database", "none", "--no-color", *options]
     environment = {

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests import recording
-from tests.acceptance.conftest import ROOT, client_environment, environment_python
+from tests.acceptance.conftest import ROOT, isolated_environment, environment_python
 
-TESTS = """
+TEST_FILE = """
 import asyncio
 import gc
 
@@ -95,7 +95,7 @@ def test_nothing_is_left_open():
 """
 
 #: Ours behind those of the environment: its openai has its own httpx, pydantic and the like.
-_PROGRAM = """
+_PYTEST_PROGRAM = """
 import sys
 sys.path += sys.argv[1:3]
 import pytest
@@ -108,18 +108,18 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
 @pytest.mark.parametrize("environment", ["openai-1", "openai-2", "openai-2.15.0", "openai-newest"])
 def test_clients_of_each_version_work_and_are_closed(environment: str, tmp_path: Path) -> None:
-    (tmp_path / "test_sdk.py").write_text(TESTS)
+    (tmp_path / "test_sdk.py").write_text(TEST_FILE)
     (tmp_path / "conftest.py").write_text(
         "import pytest\n@pytest.fixture\ndef anyio_backend():\n    return 'asyncio'\n"
     )
     done = subprocess.run(
-        [environment_python(environment), "-c", _PROGRAM, ROOT, sysconfig.get_path("purelib")],
+        [environment_python(environment), "-c", _PYTEST_PROGRAM, ROOT, sysconfig.get_path("purelib")],
         cwd=tmp_path,
-        env=client_environment(
+        env=isolated_environment(
             PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
             COLUMNS="120",
             PYTHONPATH=str(ROOT / "tests" / "recorder"),
-            **{recording.SPOOL: os.environ[recording.SPOOL]},
+            **{recording.SPOOL_VARIABLE: os.environ[recording.SPOOL_VARIABLE]},
         ),
         capture_output=True,
         encoding="utf-8",

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 import mockserver
-from tests.acceptance.conftest import MODEL, Server, Start, client_environment, program, wait_until
+from tests.acceptance.conftest import MODEL, ServerProcess, StartServer, isolated_environment, require_program, wait_until
 
 pytestmark = pytest.mark.acceptance
 
@@ -27,9 +27,9 @@ ESSAY = "Please briefly introduce artificial intelligence."
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 #: Printable, and nothing in it tells that it is a key.
-CANARY = "canary.4d0f1c66e2b84e7f"
+CANARY_KEY = "canary.4d0f1c66e2b84e7f"
 
-Fails = Callable[..., subprocess.CompletedProcess[str]]
+RunServe = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def assert_one_line(text: str) -> None:
@@ -50,12 +50,12 @@ def assert_refused(response: httpx.Response, status: int, code: str) -> dict[str
     return body
 
 
-def bash(line: str, **env: str) -> str:
+def run_bash(line: str, **env: str) -> str:
     """What bash prints when a line is pasted into it."""
-    program("curl")
+    require_program("curl")
     done = subprocess.run(
-        [program("bash"), "-c", line],
-        env=client_environment(**env),
+        [require_program("bash"), "-c", line],
+        env=isolated_environment(**env),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
@@ -66,7 +66,7 @@ def bash(line: str, **env: str) -> str:
     return done.stdout
 
 
-def lines_with(text: str, word: str) -> list[str]:
+def lines_containing(text: str, word: str) -> list[str]:
     return [line for line in text.splitlines() if word in line]
 
 
@@ -77,95 +77,95 @@ def lines_with(text: str, word: str) -> list[str]:
     ("rendering", "described"),
     [("wire", "what the service sends"), ("documented", "the look of the documented samples")],
 )
-def test_banner_says_where_and_which_rendering(start: Start, rendering: str, described: str) -> None:
-    server = start("--rendering", rendering)
+def test_banner_says_where_and_which_rendering(start_server: StartServer, rendering: str, described: str) -> None:
+    server = start_server("--rendering", rendering)
 
     # The banner comes before the URL file, and is flushed though standard output is no terminal.
     assert server.base_url.endswith(BASE_PATH)
-    assert lines_with(server.printed, "base URL") == [f"  base URL   {server.base_url}"]
-    assert lines_with(server.printed, "rendering") == [f"  rendering  {rendering}: {described}"]
-    assert f"export OPENAI_BASE_URL={server.base_url}" in server.printed
-    assert "export DASHSCOPE_API_KEY=sk-mock" in server.printed
-    assert server.logged == ""
+    assert lines_containing(server.stdout_text, "base URL") == [f"  base URL   {server.base_url}"]
+    assert lines_containing(server.stdout_text, "rendering") == [f"  rendering  {rendering}: {described}"]
+    assert f"export OPENAI_BASE_URL={server.base_url}" in server.stdout_text
+    assert "export DASHSCOPE_API_KEY=sk-mock" in server.stdout_text
+    assert server.stderr_text == ""
 
 
-def test_curl_line_works_as_printed(server: Server) -> None:
-    (line,) = lines_with(server.printed, "curl ")
+def test_curl_line_works_as_printed(server: ServerProcess) -> None:
+    (line,) = lines_containing(server.stdout_text, "curl ")
 
-    assert json.loads(bash(line))["output"][0]["content"][0]["text"].startswith("Hello! I am Qwen")
+    assert json.loads(run_bash(line))["output"][0]["content"][0]["text"].startswith("Hello! I am Qwen")
 
 
 @pytest.mark.parametrize(
     ("options", "environment"),
     [
-        (["--api-key-env", "TEAM_KEY"], {"TEAM_KEY": CANARY}),
+        (["--api-key-env", "TEAM_KEY"], {"TEAM_KEY": CANARY_KEY}),
         (
             ["--api-key-env", "TEAM_KEY", "--api-key-env", "OTHER_KEY"],
-            {"TEAM_KEY": CANARY, "OTHER_KEY": "x-other"},
+            {"TEAM_KEY": CANARY_KEY, "OTHER_KEY": "x-other"},
         ),
-        (["--api-key", CANARY], {}),
+        (["--api-key", CANARY_KEY], {}),
     ],
     ids=["variable", "two variables", "option"],
 )
 def test_curl_line_works_with_keys_and_no_key_is_printed(
-    start: Start, options: list[str], environment: dict[str, str]
+    start_server: StartServer, options: list[str], environment: dict[str, str]
 ) -> None:
-    server = start(*options, env=environment)
-    (line,) = lines_with(server.printed, "curl ")
-    pasted = environment or {"DASHSCOPE_API_KEY": CANARY}
+    server = start_server(*options, env=environment)
+    (line,) = lines_containing(server.stdout_text, "curl ")
+    pasted = environment or {"DASHSCOPE_API_KEY": CANARY_KEY}
 
-    assert json.loads(bash(line, **pasted))["status"] == "completed"
-    assert json.loads(bash(line, **dict.fromkeys(pasted, "wrong")))["code"] == "InvalidApiKey"
-    assert CANARY not in server.printed + server.logged
-    assert "x-other" not in server.printed + server.logged
+    assert json.loads(run_bash(line, **pasted))["status"] == "completed"
+    assert json.loads(run_bash(line, **dict.fromkeys(pasted, "wrong")))["code"] == "InvalidApiKey"
+    assert CANARY_KEY not in server.stdout_text + server.stderr_text
+    assert "x-other" not in server.stdout_text + server.stderr_text
 
 
 @pytest.mark.parametrize("with_key", [False, True])
-def test_export_lines_work_as_printed(start: Start, with_key: bool) -> None:
-    server = start("--api-key-env", "TEAM_KEY", env={"TEAM_KEY": CANARY}) if with_key else start()
-    exports = "\n".join(lines_with(server.printed, "export "))
+def test_export_lines_work_as_printed(start_server: StartServer, with_key: bool) -> None:
+    server = start_server("--api-key-env", "TEAM_KEY", env={"TEAM_KEY": CANARY_KEY}) if with_key else start_server()
+    exports = "\n".join(lines_containing(server.stdout_text, "export "))
     ask = (
         f"""curl -s "$OPENAI_BASE_URL/responses" -H "Authorization: Bearer $OPENAI_API_KEY" """
         f"""-d '{{"model": "{MODEL}", "input": "Hello!"}}' -H 'Content-Type: application/json'"""
     )
 
-    printed = bash(f"{exports}\n{ask}", **({"TEAM_KEY": CANARY} if with_key else {}))
+    printed = run_bash(f"{exports}\n{ask}", **({"TEAM_KEY": CANARY_KEY} if with_key else {}))
 
     assert json.loads(printed)["status"] == "completed"
 
 
-def test_url_file_is_whole_and_nothing_else_is_left(server: Server) -> None:
-    assert sorted(file.name for file in server.stdout.parent.iterdir()) == ["stderr", "stdout", "url"]
+def test_url_file_is_whole_and_nothing_else_is_left(server: ServerProcess) -> None:
+    assert sorted(file.name for file in server.stdout_file.parent.iterdir()) == ["stderr", "stdout", "url"]
     assert re.fullmatch(rf"http://127\.0\.0\.1:[1-9]\d*{BASE_PATH}", server.base_url)
 
 
-def test_servers_on_port_0_do_not_meet(start: Start) -> None:
-    one, other = start(), start()
+def test_servers_on_port_0_are_separate(start_server: StartServer) -> None:
+    one, other = start_server(), start_server()
 
     assert one.address[1] != other.address[1]
-    assert one.ask("Hello!").json()["id"] != other.ask("Hello!").json()["id"]
+    assert one.create("Hello!").json()["id"] != other.create("Hello!").json()["id"]
 
 
 # What it does not start with
 
 
-def test_port_in_use_is_said_in_one_line(fails: Fails) -> None:
+def test_port_in_use_is_one_line(run_serve: RunServe) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        done = fails("--port", str(taken.getsockname()[1]))
+        done = run_serve("--port", str(taken.getsockname()[1]))
 
     assert (done.returncode, done.stdout) == (1, "")
     assert_one_line(done.stderr)
     assert "--port" in done.stderr
 
 
-def test_port_of_a_server_is_in_use(server: Server, fails: Fails) -> None:
-    done = fails("--port", str(server.address[1]))
+def test_port_of_a_server_is_in_use(server: ServerProcess, run_serve: RunServe) -> None:
+    done = run_serve("--port", str(server.address[1]))
 
     assert (done.returncode, done.stdout) == (1, "")
     assert_one_line(done.stderr)
-    assert server.ask("Hello!").status_code == 200
+    assert server.create("Hello!").status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -181,8 +181,8 @@ def test_port_of_a_server_is_in_use(server: Server, fails: Fails) -> None:
     ],
     ids=lambda each: each[-1] if isinstance(each, list) and each[0].startswith("--") else "",
 )
-def test_unusable_options_are_said_in_one_line(fails: Fails, options: list[str], named: list[str]) -> None:
-    done = fails("--port", "0", *options)
+def test_unusable_options_are_one_line(run_serve: RunServe, options: list[str], named: list[str]) -> None:
+    done = run_serve("--port", "0", *options)
 
     assert (done.returncode, done.stdout) == (2, "")
     assert_one_line(done.stderr)
@@ -194,38 +194,38 @@ def test_unusable_options_are_said_in_one_line(fails: Fails, options: list[str],
 @pytest.mark.parametrize(
     "options", [["--port", "65536"], ["--port", "http"], ["--store-size", "0"], ["--nope"]]
 )
-def test_malformed_options_are_refused(fails: Fails, options: list[str]) -> None:
-    done = fails(*options)
+def test_malformed_options_are_refused(run_serve: RunServe, options: list[str]) -> None:
+    done = run_serve(*options)
 
     assert (done.returncode, done.stdout) == (2, "")
     assert options[0] in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_url_file_that_can_not_be_written_is_said_in_one_line(fails: Fails, tmp_path: Path) -> None:
-    done = fails("--port", "0", "--url-file", tmp_path / "missing" / "url")
+def test_unwritable_url_file_is_one_line(run_serve: RunServe, tmp_path: Path) -> None:
+    done = run_serve("--port", "0", "--url-file", tmp_path / "missing" / "url")
 
     assert done.returncode != 0
     assert_one_line(done.stderr)
 
 
-def test_beyond_loopback_with_a_key(start: Start) -> None:
-    server = start("--host", "0.0.0.0", "--api-key-env", "TEAM_KEY", env={"TEAM_KEY": CANARY}, key=CANARY)  # noqa: S104
+def test_beyond_loopback_with_a_key(start_server: StartServer) -> None:
+    server = start_server("--host", "0.0.0.0", "--api-key-env", "TEAM_KEY", env={"TEAM_KEY": CANARY_KEY}, key=CANARY_KEY)  # noqa: S104
 
-    assert server.ask("Hello!").status_code == 200
+    assert server.create("Hello!").status_code == 200
     assert_refused(httpx.post(server.base_url + "/responses", json={}, trust_env=False), 401, "InvalidApiKey")
 
 
 # How it ends
 
-SLOWLY = "Slowly, please."
+SLOW_PROMPT = "Slowly, please."
 
 
-def connect(server: Server) -> socket.socket:
+def connect(server: ServerProcess) -> socket.socket:
     return socket.create_connection(server.address, timeout=10)
 
 
-def request(server: Server, body: bytes, length: int | None = None) -> bytes:
+def request_bytes(server: ServerProcess, body: bytes, length: int | None = None) -> bytes:
     """The bytes of a create request; a `length` longer than the body is a promise not kept."""
     head = (
         f"POST {BASE_PATH}/responses HTTP/1.1\r\nHost: {server.address[0]}\r\n"
@@ -235,14 +235,14 @@ def request(server: Server, body: bytes, length: int | None = None) -> bytes:
     return head.encode() + body
 
 
-def half_a_request(server: Server) -> socket.socket:
+def send_partial_request(server: ServerProcess) -> socket.socket:
     """A client that promised more than it sends."""
     client = connect(server)
-    client.sendall(request(server, b"{", length=1000))
+    client.sendall(request_bytes(server, b"{", length=1000))
     return client
 
 
-def kept_alive(server: Server) -> socket.socket:
+def open_keep_alive(server: ServerProcess) -> socket.socket:
     """A client that has its answer and stays."""
     client = connect(server)
     client.sendall(f"GET /health HTTP/1.1\r\nHost: {server.address[0]}\r\n\r\n".encode())
@@ -251,29 +251,29 @@ def kept_alive(server: Server) -> socket.socket:
 
 
 @pytest.fixture
-def pausing(start: Start, server: Server, tmp_path: Path) -> Callable[[int], Server]:
+def start_pausing_server(start_server: StartServer, server: ServerProcess, tmp_path: Path) -> Callable[[int], ServerProcess]:
     """A server that makes a pause of so many milliseconds in the stream that answers SLOWLY."""
 
-    def run(milliseconds: int) -> Server:
-        frames = server.ask(ESSAY, stream=True).text.split("\n\n")
+    def run(milliseconds: int) -> ServerProcess:
+        frames = server.create(ESSAY, stream=True).text.split("\n\n")
         first, rest = "\n\n".join(frames[:5]) + "\n\n", "\n\n".join(frames[5:])
         chunks = [{"text": first}, {"at_ms": milliseconds, "text": rest}]
         headers = {"content-type": "text/event-stream"}
         reply = {"http": {"status": 200, "headers": headers, "chunks": chunks}}
-        exchange = {"format": 1, "name": "slowly", "match": {"prompt": SLOWLY}, "reply": reply}
+        exchange = {"format": 1, "name": "slowly", "match": {"prompt": SLOW_PROMPT}, "reply": reply}
         folder = tmp_path / "exchanges"
         folder.mkdir()
         (folder / "slowly.json").write_text(json.dumps(exchange))
-        return start("--exchanges", folder)
+        return start_server("--exchanges", folder)
 
     return run
 
 
-def open_stream(server: Server) -> socket.socket:
+def open_stream(server: ServerProcess) -> socket.socket:
     """A client in the middle of a stream."""
     client = connect(server)
-    body = {"model": MODEL, "input": SLOWLY, "stream": True}
-    client.sendall(request(server, json.dumps(body).encode()))
+    body = {"model": MODEL, "input": SLOW_PROMPT, "stream": True}
+    client.sendall(request_bytes(server, json.dumps(body).encode()))
     received = b""
     while b"event:response.output_text.delta" not in received:
         received += client.recv(65536)
@@ -281,7 +281,7 @@ def open_stream(server: Server) -> socket.socket:
     return client
 
 
-def rest_of(client: socket.socket) -> bytes:
+def read_rest(client: socket.socket) -> bytes:
     """All that comes until the connection ends, or until the end of a chunked body."""
     received = b""
     try:
@@ -293,53 +293,53 @@ def rest_of(client: socket.socket) -> bytes:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_ends_it_within_3_seconds_with_a_stream_open(
-    pausing: Callable[[int], Server], number: int
+def test_signal_stops_it_while_a_stream_is_open(
+    start_pausing_server: Callable[[int], ServerProcess], number: int
 ) -> None:
-    server = pausing(60_000)
+    server = start_pausing_server(60_000)
     with (
         closing(open_stream(server)) as client,
-        closing(half_a_request(server)),
-        closing(kept_alive(server)),
+        closing(send_partial_request(server)),
+        closing(open_keep_alive(server)),
     ):
         assert server.stop(number, seconds=3) == 0
 
-        assert b"response.completed" not in rest_of(client), "the stream had ended before the signal came"
-    assert "Traceback" not in server.logged
-    assert "error" not in server.logged
+        assert b"response.completed" not in read_rest(client), "the stream had ended before the signal came"
+    assert "Traceback" not in server.stderr_text
+    assert "error" not in server.stderr_text
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("client", [None, kept_alive])
-def test_signal_ends_it_at_once_when_nothing_is_under_way(
-    server: Server, client: Callable[[Server], socket.socket] | None, number: int
+@pytest.mark.parametrize("client", [None, open_keep_alive])
+def test_signal_stops_an_idle_server(
+    server: ServerProcess, client: Callable[[ServerProcess], socket.socket] | None, number: int
 ) -> None:
     connection = client(server) if client else connect(server)
     with closing(connection):
         assert server.stop(number, seconds=1) == 0
 
 
-def test_second_signal_waits_for_nobody(pausing: Callable[[int], Server]) -> None:
-    server = pausing(60_000)
+def test_second_signal_stops_it_immediately(start_pausing_server: Callable[[int], ServerProcess]) -> None:
+    server = start_pausing_server(60_000)
     with closing(open_stream(server)):
         server.process.send_signal(signal.SIGINT)
-        wait_until(lambda: is_refused(server), "the listening socket's end")
+        wait_until(lambda: refuses_connections(server), "the listening socket's end")
         assert server.stop(signal.SIGINT, seconds=1) == 0
 
 
-def test_reply_under_way_is_finished_before_the_end(pausing: Callable[[int], Server]) -> None:
-    server = pausing(1000)
+def test_reply_under_way_is_finished_before_the_end(start_pausing_server: Callable[[int], ServerProcess]) -> None:
+    server = start_pausing_server(1000)
     with closing(open_stream(server)) as client:
         server.process.send_signal(signal.SIGTERM)
-        wait_until(lambda: is_refused(server), "the listening socket's end")
-        received = rest_of(client)
+        wait_until(lambda: refuses_connections(server), "the listening socket's end")
+        received = read_rest(client)
 
     assert received.endswith(b"\r\n0\r\n\r\n")
     assert received.count(b"\nevent:response.completed\n") == 1
     assert server.process.wait(3) == 0
 
 
-def is_refused(server: Server) -> bool:
+def refuses_connections(server: ServerProcess) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(server.address) != 0
 
@@ -347,8 +347,8 @@ def is_refused(server: Server) -> bool:
 # Who may ask
 
 
-def with_host(
-    server: Server,
+def ask_with_host(
+    server: ServerProcess,
     *hosts: str,
     path: str = BASE_PATH + "/responses",
     method: str = "POST",
@@ -380,14 +380,14 @@ OTHER_HOSTS = [
 
 
 @pytest.mark.parametrize("path", [BASE_PATH + "/responses", "/health", "/nothing"])
-def test_other_hosts_are_refused(server: Server, path: str) -> None:
+def test_other_hosts_are_refused(server: ServerProcess, path: str) -> None:
     method = "GET" if path == "/health" else "POST"
     for host in OTHER_HOSTS:
-        assert_refused(with_host(server, host, path=path, method=method), 403, "AccessDenied")
-    assert_refused(with_host(server, path=path, method=method), 403, "AccessDenied")
+        assert_refused(ask_with_host(server, host, path=path, method=method), 403, "AccessDenied")
+    assert_refused(ask_with_host(server, path=path, method=method), 403, "AccessDenied")
 
 
-def test_loopback_hosts_are_served(server: Server) -> None:
+def test_loopback_hosts_are_served(server: ServerProcess) -> None:
     port = server.address[1]
     for host in (
         "localhost",
@@ -397,48 +397,48 @@ def test_loopback_hosts_are_served(server: Server) -> None:
         f"127.0.0.1:{port}",
         f"[::1]:{port}",
     ):
-        assert with_host(server, host).status_code == 200, host
+        assert ask_with_host(server, host).status_code == 200, host
 
 
-def test_allowed_host_is_served(start: Start) -> None:
-    server = start("--allow-host", "mock.test", "--allow-host", "Other.Test")
+def test_allowed_host_is_served(start_server: StartServer) -> None:
+    server = start_server("--allow-host", "mock.test", "--allow-host", "Other.Test")
 
     for host in ("mock.test", "MOCK.test:8080", "other.test", "localhost"):
-        assert with_host(server, host).status_code == 200, host
-    assert_refused(with_host(server, "evil.example"), 403, "AccessDenied")
-    assert_refused(with_host(server, "x.mock.test"), 403, "AccessDenied")
+        assert ask_with_host(server, host).status_code == 200, host
+    assert_refused(ask_with_host(server, "evil.example"), 403, "AccessDenied")
+    assert_refused(ask_with_host(server, "x.mock.test"), 403, "AccessDenied")
 
 
-def test_page_of_another_site_is_refused(server: Server) -> None:
+def test_page_of_another_site_is_refused(server: ServerProcess) -> None:
     for origin in ("https://evil.example", "null", "http://localhost.evil.example"):
         assert_refused(
-            server.client.get(server.root + "/health", headers={"origin": origin}), 403, "AccessDenied"
+            server.client.get(server.root_url + "/health", headers={"origin": origin}), 403, "AccessDenied"
         )
-    page = server.client.get(server.root + "/health", headers={"origin": "http://localhost:3000"})
+    page = server.client.get(server.root_url + "/health", headers={"origin": "http://localhost:3000"})
     assert page.status_code == 200
 
 
-def test_no_key_is_refused(server: Server) -> None:
+def test_no_key_is_refused(server: ServerProcess) -> None:
     for authorization in (None, "", "Bearer", "Bearer ", "Basic c2stdGVzdDo=", "sk-test"):
-        assert_refused(with_key(server, authorization), 401, "InvalidApiKey")
+        assert_refused(ask_with_authorization(server, authorization), 401, "InvalidApiKey")
 
 
-def test_wrong_key_is_refused(start: Start) -> None:
-    server = start("--api-key", CANARY)
+def test_wrong_key_is_refused(start_server: StartServer) -> None:
+    server = start_server("--api-key", CANARY_KEY)
 
-    for key in ("wrong", "clé", "密钥", CANARY[:-1], CANARY + "x", CANARY.upper(), f"{CANARY} x"):
-        body = assert_refused(with_key(server, f"Bearer {key}"), 401, "InvalidApiKey")
+    for key in ("wrong", "clé", "密钥", CANARY_KEY[:-1], CANARY_KEY + "x", CANARY_KEY.upper(), f"{CANARY_KEY} x"):
+        body = assert_refused(ask_with_authorization(server, f"Bearer {key}"), 401, "InvalidApiKey")
         assert body["message"] == "Invalid API-key provided."
-    assert_refused(with_key(server, None), 401, "InvalidApiKey")
-    assert with_key(server, f"Bearer {CANARY}").status_code == 200
+    assert_refused(ask_with_authorization(server, None), 401, "InvalidApiKey")
+    assert ask_with_authorization(server, f"Bearer {CANARY_KEY}").status_code == 200
 
 
-def test_key_that_is_not_ascii_is_refused_where_any_key_will_do(server: Server) -> None:
+def test_key_that_is_not_ascii_is_refused_where_any_key_will_do(server: ServerProcess) -> None:
     for key in ("clé", "密钥", "sk-\xa0"):
-        assert_refused(with_key(server, f"Bearer {key}"), 401, "InvalidApiKey")
+        assert_refused(ask_with_authorization(server, f"Bearer {key}"), 401, "InvalidApiKey")
 
 
-def with_key(server: Server, authorization: str | None) -> httpx.Response:
+def ask_with_authorization(server: ServerProcess, authorization: str | None) -> httpx.Response:
     """A request with exactly this `Authorization` header."""
     client = http.client.HTTPConnection(*server.address, timeout=10)
     with closing(client):
@@ -451,10 +451,10 @@ def with_key(server: Server, authorization: str | None) -> httpx.Response:
         return httpx.Response(reply.status, headers=reply.getheaders(), content=reply.read())
 
 
-def test_several_keys_are_accepted(start: Start) -> None:
-    server = start("--api-key", "one", "--api-key", "two", "--api-key-env", "THREE", env={"THREE": "three"})
+def test_several_keys_are_accepted(start_server: StartServer) -> None:
+    server = start_server("--api-key", "one", "--api-key", "two", "--api-key-env", "THREE", env={"THREE": "three"})
 
-    assert [with_key(server, f"Bearer {key}").status_code for key in ("one", "two", "three", "four")] == [
+    assert [ask_with_authorization(server, f"Bearer {key}").status_code for key in ("one", "two", "three", "four")] == [
         200, 200, 200, 401,
     ]  # fmt: skip
 
@@ -462,36 +462,36 @@ def test_several_keys_are_accepted(start: Start) -> None:
 # Every answer
 
 
-def test_health_needs_no_key(start: Start) -> None:
-    server = start("--api-key", CANARY, "--rendering", "documented")
+def test_health_needs_no_key(start_server: StartServer) -> None:
+    server = start_server("--api-key", CANARY_KEY, "--rendering", "documented")
 
-    reply = httpx.get(server.root + "/health", trust_env=False)
+    reply = httpx.get(server.root_url + "/health", trust_env=False)
 
     assert reply.status_code == 200
     assert reply.headers["content-type"] == "application/json"
     about = reply.json()
     assert about["version"] == mockserver.__version__
     assert (about["profile"], about["rendering"]) == ("qwen-2026-01", "documented")
-    assert CANARY not in reply.text
+    assert CANARY_KEY not in reply.text
 
 
-def test_every_answer_has_a_request_id(server: Server) -> None:
+def test_every_answer_has_a_request_id(server: ServerProcess) -> None:
     client, endpoint = server.client, server.base_url + "/responses"
     large = b'{"model": "' + b"x" * (11 << 20) + b'"}'
     replies = {
-        "reply": server.ask("Hello!"),
-        "stream": server.ask("Hello!", stream=True),
-        "health": client.get(server.root + "/health"),
-        "health, head alone": client.head(server.root + "/health"),
+        "reply": server.create("Hello!"),
+        "stream": server.create("Hello!", stream=True),
+        "health": client.get(server.root_url + "/health"),
+        "health, head alone": client.head(server.root_url + "/health"),
         "bad request": client.post(endpoint, json={}),
         "no JSON": client.post(endpoint, content=b"{"),
         "other type": client.post(endpoint, content=b"{}", headers={"content-type": "text/plain"}),
         "no key": client.post(endpoint, json={}, headers={"authorization": ""}),
-        "other host": with_host(server, "evil.example"),
-        "other path": client.get(server.root + "/nothing"),
+        "other host": ask_with_host(server, "evil.example"),
+        "other path": client.get(server.root_url + "/nothing"),
         "other method": client.get(endpoint),
         "too large": client.post(endpoint, content=large, headers={"content-type": "application/json"}),
-        "not HTTP": not_http(server),
+        "not HTTP": send_garbage(server),
     }
     without = [
         name
@@ -508,7 +508,7 @@ def test_every_answer_has_a_request_id(server: Server) -> None:
     assert len(set(ids)) == len(ids)
 
 
-def not_http(server: Server) -> httpx.Response:
+def send_garbage(server: ServerProcess) -> httpx.Response:
     """The answer to bytes that are not HTTP."""
     with closing(connect(server)) as client:
         client.sendall(b"What is this?\r\n\r\n")
@@ -531,29 +531,29 @@ UNKNOWN_PATHS = [
 ]
 
 
-def test_unknown_path(server: Server) -> None:
+def test_unknown_path(server: ServerProcess) -> None:
     for path in UNKNOWN_PATHS:
-        assert_refused(server.client.post(server.root + path, json={}), 404, "NotFound")
-        assert_refused(server.client.get(server.root + path), 404, "NotFound")
+        assert_refused(server.client.post(server.root_url + path, json={}), 404, "NotFound")
+        assert_refused(server.client.get(server.root_url + path), 404, "NotFound")
 
 
-def test_wrong_method_is_told_the_right_one(server: Server) -> None:
+def test_wrong_method_lists_allowed_methods(server: ServerProcess) -> None:
     for path in (BASE_PATH + "/responses", "/v1/responses"):
         for method in ("GET", "PUT", "PATCH", "DELETE", "OPTIONS"):
-            reply = server.client.request(method, server.root + path)
+            reply = server.client.request(method, server.root_url + path)
             assert_refused(reply, 405, "InvalidParameter")
             assert reply.headers["allow"] == "POST"
 
 
-def test_wrong_method_of_health(server: Server) -> None:
-    reply = server.client.post(server.root + "/health")
+def test_wrong_method_of_health(server: ServerProcess) -> None:
+    reply = server.client.post(server.root_url + "/health")
 
     assert_refused(reply, 405, "InvalidParameter")
     assert "GET" in reply.headers["allow"]
 
 
-def test_alias_answers_like_the_documented_path(server: Server) -> None:
-    reply = server.client.post(server.root + "/v1/responses", json={"model": MODEL, "input": INTRODUCTION})
+def test_alias_answers_like_the_documented_path(server: ServerProcess) -> None:
+    reply = server.client.post(server.root_url + "/v1/responses", json={"model": MODEL, "input": INTRODUCTION})
 
     assert reply.json()["output"][0]["content"][0]["text"].startswith("Hello! I am Qwen")
 
@@ -561,13 +561,13 @@ def test_alias_answers_like_the_documented_path(server: Server) -> None:
 # The log
 
 
-def test_one_line_a_request(server: Server) -> None:
-    server.ask(ESSAY, stream=True, store=True, max_output_tokens=100, metadata=None)
-    server.ask("Hello!")
+def test_one_line_a_request(server: ServerProcess) -> None:
+    server.create(ESSAY, stream=True, store=True, max_output_tokens=100, metadata=None)
+    server.create("Hello!")
     server.client.post("/responses", json={"model": MODEL, "input": []})
-    server.client.get(server.root + "/nothing")
+    server.client.get(server.root_url + "/nothing")
 
-    stream, reply, refused, missing = server.log(4)
+    stream, reply, refused, missing = server.log_lines(4)
     clock = r"\d\d:\d\d:\d\d "
     assert re.fullmatch(
         rf'{clock}POST {BASE_PATH}/responses {MODEL} .Please briefly introduce[^"]*. 200 45 events ok '
@@ -580,140 +580,140 @@ def test_one_line_a_request(server: Server) -> None:
     assert re.match(rf"{clock}GET /nothing 404 ", missing)
 
 
-def test_log_shows_the_first_words_on_one_line(server: Server) -> None:
-    server.ask("First\nline\r\n\x1b[31mred\x1b[0m \u2028 \u202e and so on, " + "very long " * 50)
+def test_log_shows_the_first_words_on_one_line(server: ServerProcess) -> None:
+    server.create("First\nline\r\n\x1b[31mred\x1b[0m \u2028 \u202e and so on, " + "very long " * 50)
 
-    (line,) = server.log(1)
+    (line,) = server.log_lines(1)
     assert line.isprintable()
     assert "First line" in line
     assert len(line) < 300
 
 
-def test_refused_request_is_logged_with_its_model_and_words(server: Server) -> None:
+def test_refused_request_is_logged_with_its_model_and_words(server: ServerProcess) -> None:
     """Whoever reads the log must find the request that went wrong."""
-    server.ask("Which request was it?", temperature=9)
+    server.create("Which request was it?", temperature=9)
 
-    (line,) = server.log(1)
+    (line,) = server.log_lines(1)
     assert "400" in line
     assert "emperature" in line
     assert MODEL in line
     assert "Which request was it?" in line
 
 
-def test_quiet_logs_nothing(start: Start) -> None:
-    server = start("--quiet")
+def test_quiet_logs_nothing(start_server: StartServer) -> None:
+    server = start_server("--quiet")
 
-    assert server.ask("Hello!").status_code == 200
-    assert server.ask("").status_code in (200, 400)
-    assert server.client.get(server.root + "/nothing").status_code == 404
+    assert server.create("Hello!").status_code == 200
+    assert server.create("").status_code in (200, 400)
+    assert server.client.get(server.root_url + "/nothing").status_code == 404
     assert server.stop() == 0
-    assert server.logged == ""
+    assert server.stderr_text == ""
 
 
-def test_log_that_can_not_be_written_stops_nothing(start: Start) -> None:
+def test_log_that_can_not_be_written_stops_nothing(start_server: StartServer) -> None:
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("there is no /dev/full")
-    server = start(
+    server = start_server(
         program=["bash", "-c", 'exec "$@" 2>/dev/full', "bash", sys.executable, "-m", "mockserver"]
     )
 
-    assert server.ask("Hello!").status_code == 200
-    assert server.ask("Hello!").status_code == 200
+    assert server.create("Hello!").status_code == 200
+    assert server.create("Hello!").status_code == 200
 
 
 #: One that nothing tells to be a key, and one of the service's form.
-KEYS = {"opaque": CANARY, "ordinary": "sk-4d0f1c66e2b84e7f4d0f1c66"}
+KEYS = {"opaque": CANARY_KEY, "ordinary": "sk-4d0f1c66e2b84e7f4d0f1c66"}
 
 
 @pytest.mark.parametrize("configured", [False, True], ids=["any key", "configured"])
 @pytest.mark.parametrize("kind", KEYS)
-def test_key_is_never_printed(start: Start, kind: str, configured: bool) -> None:
+def test_key_is_never_printed(start_server: StartServer, kind: str, configured: bool) -> None:
     key = KEYS[kind]
     options = ["--api-key", key] if configured else []
-    server = start(*options, key=key)
+    server = start_server(*options, key=key)
     client, endpoint = server.client, server.base_url + "/responses"
 
-    assert server.ask("Hello!").status_code == 200
-    assert server.ask(f"My key is {key}, remember it.").status_code == 200
-    assert server.ask(f"My key is {key}, remember it.", stream=True).status_code == 200
-    assert server.ask([{"role": "user", "content": [{"type": "input_text", "text": key}]}]).status_code == 200
-    assert server.ask("Hello!", previous_response_id=key).status_code == 400
-    assert server.ask("Hello!", model=key).status_code == 400
-    assert server.ask("Hello!", **{key: 1}).status_code == 200
-    assert server.ask("Hello!", temperature=key).status_code == 400
-    assert server.ask([{"role": key, "content": "Hello!"}]).status_code == 400
+    assert server.create("Hello!").status_code == 200
+    assert server.create(f"My key is {key}, remember it.").status_code == 200
+    assert server.create(f"My key is {key}, remember it.", stream=True).status_code == 200
+    assert server.create([{"role": "user", "content": [{"type": "input_text", "text": key}]}]).status_code == 200
+    assert server.create("Hello!", previous_response_id=key).status_code == 400
+    assert server.create("Hello!", model=key).status_code == 400
+    assert server.create("Hello!", **{key: 1}).status_code == 200
+    assert server.create("Hello!", temperature=key).status_code == 400
+    assert server.create([{"role": key, "content": "Hello!"}]).status_code == 400
     assert client.post(endpoint, content=key).status_code == 400
     assert client.post(endpoint, content="{}", headers={"content-type": f"text/{key}"}).status_code == 400
     assert (
         client.post(endpoint + f"?api_key={key}", json={"model": MODEL, "input": "Hello!"}).status_code == 200
     )
-    assert client.get(server.root + f"/{key}").status_code == 404
-    assert client.get(server.root + f"/v1/responses/{key}?key={key}").status_code == 404
+    assert client.get(server.root_url + f"/{key}").status_code == 404
+    assert client.get(server.root_url + f"/v1/responses/{key}?key={key}").status_code == 404
     assert client.get(endpoint, headers={"x-api-key": key}).status_code == 405
-    assert client.get(server.root + "/health", headers={"user-agent": key}).status_code == 200
-    assert client.get(server.root + "/health", headers={"origin": f"https://{key}"}).status_code == 403
-    assert with_host(server, key, key=key).status_code == 403
+    assert client.get(server.root_url + "/health", headers={"user-agent": key}).status_code == 200
+    assert client.get(server.root_url + "/health", headers={"origin": f"https://{key}"}).status_code == 403
+    assert ask_with_host(server, key, key=key).status_code == 403
 
     assert server.stop() == 0
-    assert server.printed.count(key) == 0
-    assert lines_with(server.logged, key) == []
+    assert server.stdout_text.count(key) == 0
+    assert lines_containing(server.stderr_text, key) == []
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").is_file(), reason="the process list is read in /proc")
-def test_key_given_by_a_variable_is_not_in_the_process_list(start: Start) -> None:
-    server = start("--api-key-env", "OUR_KEY", key=CANARY, env={"OUR_KEY": CANARY})
-    assert server.ask("Hello!").status_code == 200
-    assert CANARY.encode() not in Path(f"/proc/{server.process.pid}/cmdline").read_bytes()
+def test_key_given_by_a_variable_is_not_in_the_process_list(start_server: StartServer) -> None:
+    server = start_server("--api-key-env", "OUR_KEY", key=CANARY_KEY, env={"OUR_KEY": CANARY_KEY})
+    assert server.create("Hello!").status_code == 200
+    assert CANARY_KEY.encode() not in Path(f"/proc/{server.process.pid}/cmdline").read_bytes()
 
 
 @pytest.mark.parametrize("kind", KEYS)
-def test_key_is_not_printed_in_part_where_first_words_are_cut(start: Start, kind: str) -> None:
+def test_key_is_not_printed_in_part_where_first_words_are_cut(start_server: StartServer, kind: str) -> None:
     key = KEYS[kind]
-    server = start(key=key)
+    server = start_server(key=key)
     for length in range(90):
-        server.ask("-" * length + " " + key)
+        server.create("-" * length + " " + key)
 
-    assert lines_with("\n".join(server.log(90)), key[:8]) == []
+    assert lines_containing("\n".join(server.log_lines(90)), key[:8]) == []
 
 
 # Settings
 
 
-def test_only_the_documents_model_is_accepted(server: Server) -> None:
-    body = assert_refused(server.ask("Hello!", model="gpt-x"), 400, "InvalidParameter")
+def test_only_the_documents_model_is_accepted(server: ServerProcess) -> None:
+    body = assert_refused(server.create("Hello!", model="gpt-x"), 400, "InvalidParameter")
 
     assert "gpt-x" in body["message"]
 
 
-def test_named_models_are_accepted(start: Start) -> None:
-    server = start("--model", "one", "--model", "two")
+def test_named_models_are_accepted(start_server: StartServer) -> None:
+    server = start_server("--model", "one", "--model", "two")
 
-    assert server.ask("Hello!", model="one").json()["model"] == "one"
-    assert server.ask("Hello!", model="two").json()["model"] == "two"
-    assert_refused(server.ask("Hello!"), 400, "InvalidParameter")
-
-
-def test_any_model_is_accepted(start: Start) -> None:
-    server = start("--model", "any")
-
-    assert server.ask("Hello!", model="gpt-x").json()["model"] == "gpt-x"
-    assert server.ask("Hello!").json()["model"] == MODEL
-    assert_refused(server.ask("Hello!", model=""), 400, "InvalidParameter")
+    assert server.create("Hello!", model="one").json()["model"] == "one"
+    assert server.create("Hello!", model="two").json()["model"] == "two"
+    assert_refused(server.create("Hello!"), 400, "InvalidParameter")
 
 
-def test_log_tells_evicted_from_unknown_and_the_client_is_told_which_id(start: Start) -> None:
-    server = start("--store-size", "1")
+def test_any_model_is_accepted(start_server: StartServer) -> None:
+    server = start_server("--model", "any")
+
+    assert server.create("Hello!", model="gpt-x").json()["model"] == "gpt-x"
+    assert server.create("Hello!").json()["model"] == MODEL
+    assert_refused(server.create("Hello!", model=""), 400, "InvalidParameter")
+
+
+def test_log_distinguishes_evicted_from_unknown_ids(start_server: StartServer) -> None:
+    server = start_server("--store-size", "1")
     first, second = (
-        server.ask("My name is John, please remember it.").json()["id"],
-        server.ask("Hello!").json()["id"],
+        server.create("My name is John, please remember it.").json()["id"],
+        server.create("Hello!").json()["id"],
     )
 
-    evicted = server.ask("Do you remember my name?", previous_response_id=first)
-    unknown = server.ask("Do you remember my name?", previous_response_id="never-given")
-    kept = server.ask("Do you remember my name?", previous_response_id=second)
+    evicted = server.create("Do you remember my name?", previous_response_id=first)
+    unknown = server.create("Do you remember my name?", previous_response_id="never-given")
+    kept = server.create("Do you remember my name?", previous_response_id=second)
 
-    *_, evicted_line, unknown_line, _ = server.log(5)
+    *_, evicted_line, unknown_line, _ = server.log_lines(5)
     assert first in assert_refused(evicted, 400, "InvalidParameter")["message"]
     assert "never-given" in assert_refused(unknown, 400, "InvalidParameter")["message"]
     assert "evicted" in evicted_line
@@ -723,74 +723,74 @@ def test_log_tells_evicted_from_unknown_and_the_client_is_told_which_id(start: S
     assert kept.status_code == 200
 
 
-def test_context_grows_along_a_chain(server: Server) -> None:
+def test_context_grows_along_a_chain(server: ServerProcess) -> None:
     previous, counts = None, []
     for _ in range(4):
-        reply = server.ask("And then?", previous_response_id=previous).json()
+        reply = server.create("And then?", previous_response_id=previous).json()
         previous = reply["id"]
         counts.append(reply["usage"]["input_tokens"])
 
     assert counts == sorted(set(counts))
 
 
-def rendering_of(server: Server) -> str:
-    rendering: str = server.client.get(server.root + "/health").json()["rendering"]
+def health_rendering(server: ServerProcess) -> str:
+    rendering: str = server.client.get(server.root_url + "/health").json()["rendering"]
     return rendering
 
 
-def written_by_seed(server: Server) -> str:
-    return server.ask("Hello!").headers["x-request-id"]
+def seeded_request_id(server: ServerProcess) -> str:
+    return server.create("Hello!").headers["x-request-id"]
 
 
-def test_settings_come_from_file_then_variables_then_options(start: Start, tmp_path: Path) -> None:
+def test_settings_come_from_file_then_variables_then_options(start_server: StartServer, tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[tool.mockserver]\nrendering = "documented"\nseed = 1\n')
-    seeded = {seed: written_by_seed(start("--seed", seed)) for seed in ("1", "2", "3")}
+    seeded = {seed: seeded_request_id(start_server("--seed", seed)) for seed in ("1", "2", "3")}
     variables = {"MOCKSERVER_RENDERING": "wire", "MOCKSERVER_SEED": "2"}
 
-    from_file = start(cwd=tmp_path)
-    from_variables = start(cwd=tmp_path, env=variables)
-    from_options = start("--rendering", "documented", "--seed", "3", cwd=tmp_path, env=variables)
+    from_file = start_server(cwd=tmp_path)
+    from_variables = start_server(cwd=tmp_path, env=variables)
+    from_options = start_server("--rendering", "documented", "--seed", "3", cwd=tmp_path, env=variables)
 
-    assert (rendering_of(from_file), written_by_seed(from_file)) == ("documented", seeded["1"])
-    assert (rendering_of(from_variables), written_by_seed(from_variables)) == ("wire", seeded["2"])
-    assert (rendering_of(from_options), written_by_seed(from_options)) == ("documented", seeded["3"])
+    assert (health_rendering(from_file), seeded_request_id(from_file)) == ("documented", seeded["1"])
+    assert (health_rendering(from_variables), seeded_request_id(from_variables)) == ("wire", seeded["2"])
+    assert (health_rendering(from_options), seeded_request_id(from_options)) == ("documented", seeded["3"])
 
 
-def test_every_setting_can_be_in_the_file(start: Start, tmp_path: Path) -> None:
+def test_every_setting_can_be_in_the_file(start_server: StartServer, tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(
         '[tool.mockserver]\napi-key-env = ["TEAM_KEY"]\nmodel = ["one", "two"]\nstore-size = 1\n'
         'allow-host = ["mock.test"]\nquiet = true\nprofile = "qwen-2026-01"\nhost = "localhost"\n'
     )
-    server = start(cwd=tmp_path, env={"TEAM_KEY": CANARY}, key=CANARY)
+    server = start_server(cwd=tmp_path, env={"TEAM_KEY": CANARY_KEY}, key=CANARY_KEY)
 
-    assert server.ask("Hello!", model="two").status_code == 200
-    assert with_key(server, "Bearer other").status_code == 401
-    assert with_host(server, "mock.test").status_code == 401
+    assert server.create("Hello!", model="two").status_code == 200
+    assert ask_with_authorization(server, "Bearer other").status_code == 401
+    assert ask_with_host(server, "mock.test").status_code == 401
     assert server.stop() == 0
-    assert server.logged == ""
+    assert server.stderr_text == ""
 
 
-def test_every_setting_can_be_a_variable(start: Start) -> None:
-    server = start(
+def test_every_setting_can_be_a_variable(start_server: StartServer) -> None:
+    server = start_server(
         env={
-            "MOCKSERVER_API_KEY": f"first-key {CANARY}",
+            "MOCKSERVER_API_KEY": f"first-key {CANARY_KEY}",
             "MOCKSERVER_MODEL": "one two",
             "MOCKSERVER_QUIET": "1",
             "MOCKSERVER_ALLOW_HOST": "mock.test",
         },
-        key=CANARY,
+        key=CANARY_KEY,
     )
 
-    assert server.ask("Hello!", model="two").status_code == 200
-    assert with_key(server, "Bearer other").status_code == 401
-    assert with_host(server, "mock.test").status_code == 401
+    assert server.create("Hello!", model="two").status_code == 200
+    assert ask_with_authorization(server, "Bearer other").status_code == 401
+    assert ask_with_host(server, "mock.test").status_code == 401
     assert server.stop() == 0
-    assert CANARY not in server.printed
-    assert server.logged == ""
+    assert CANARY_KEY not in server.stdout_text
+    assert server.stderr_text == ""
 
 
 def test_port_comes_from_a_variable_unless_an_option_says_otherwise(
-    fails: Fails, start: Start, tmp_path: Path
+    run_serve: RunServe, start_server: StartServer, tmp_path: Path
 ) -> None:
     """A taken port tells which one was tried."""
     with socket.socket() as in_file, socket.socket() as in_variable:
@@ -800,9 +800,9 @@ def test_port_comes_from_a_variable_unless_an_option_says_otherwise(
         file_port, variable_port = (str(each.getsockname()[1]) for each in (in_file, in_variable))
         (tmp_path / "pyproject.toml").write_text(f"[tool.mockserver]\nport = {file_port}\n")
 
-        assert f"port {file_port}" in fails().stderr
-        assert f"port {variable_port}" in fails(MOCKSERVER_PORT=variable_port).stderr
-        server = start(env={"MOCKSERVER_PORT": variable_port}, cwd=tmp_path)  # with --port 0
+        assert f"port {file_port}" in run_serve().stderr
+        assert f"port {variable_port}" in run_serve(MOCKSERVER_PORT=variable_port).stderr
+        server = start_server(env={"MOCKSERVER_PORT": variable_port}, cwd=tmp_path)  # with --port 0
 
     assert str(server.address[1]) not in (file_port, variable_port)
 
@@ -818,17 +818,17 @@ def test_port_comes_from_a_variable_unless_an_option_says_otherwise(
     ],
     ids=["value", "type", "no list", "unknown", "broken"],
 )
-def test_mistake_in_the_file_is_told(fails: Fails, tmp_path: Path, text: str, named: str) -> None:
+def test_mistakes_in_the_project_file(run_serve: RunServe, tmp_path: Path, text: str, named: str) -> None:
     (tmp_path / "pyproject.toml").write_text(text)
 
-    done = fails()
+    done = run_serve()
 
     assert done.returncode == 2
     assert named in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_module_and_script_are_the_same_command(start: Start) -> None:
+def test_module_and_script_are_the_same_command(start_server: StartServer) -> None:
     script = Path(sys.executable).with_name("mockserver")
     if not script.exists():
         pytest.skip("the package's script is not installed beside this Python")
@@ -842,4 +842,4 @@ def test_module_and_script_are_the_same_command(start: Start) -> None:
             for command in ([script], module)
         )
         assert by_module.replace("python -m mockserver", "mockserver") == by_script
-    assert start(program=[script]).ask("Hello!").status_code == 200
+    assert start_server(program=[script]).create("Hello!").status_code == 200

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import Start
+from tests.acceptance.conftest import StartServer
 
 pytestmark = pytest.mark.acceptance
 
 #: What the workers run: each test plans in its session, asks, goes on, and looks for what is the other's.
-SUITE = """
+TEST_FILE = """
 import os, httpx, pytest
 
 URL, TOKEN, MODEL = (os.environ[name] for name in ("MOCK_URL", "MOCK_TOKEN", "MOCK_MODEL"))
@@ -54,22 +54,22 @@ def test_it(client, repeat, mine, other):
 """
 
 
-def test_two_sessions_under_four_workers_never_cross_in_twenty_repeats(
-    start: Start, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+def test_sessions_of_parallel_workers_are_isolated(
+    start_server: StartServer, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = start("--admin", "--allow-mock-headers", "--seed", "3", "--profile", "qwen-2026-09")
-    token = server.printed.partition("x-mock-admin-token: ")[2].split()[0]
+    server = start_server("--admin", "--allow-mock-headers", "--seed", "3", "--profile", "qwen-2026-09")
+    token = server.stdout_text.partition("x-mock-admin-token: ")[2].split()[0]
     variables = {"MOCK_URL": server.base_url, "MOCK_TOKEN": token, "MOCK_MODEL": "qwen3.8-max"}
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    pytester.makepyfile(SUITE)
+    pytester.makepyfile(TEST_FILE)
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     result = pytester.runpytest_subprocess("-n", "4", "-p", "xdist", "-p", "no:cacheprovider")
     result.assert_outcomes(passed=40)
 
     def entries(session: str) -> list[dict[str, Any]]:
         headers = {"x-mock-admin-token": token, "x-mock-session": session}
-        page = server.client.get(f"{server.root}/_mock/journal?limit=1000", headers=headers).json()
+        page = server.client.get(f"{server.root_url}/_mock/journal?limit=1000", headers=headers).json()
         assert not page["has_more"]
         found: list[dict[str, Any]] = page["entries"]
         return found

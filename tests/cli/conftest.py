@@ -10,13 +10,13 @@ import pytest
 
 from mockserver.cli import main
 
-Run = Callable[..., tuple[int, str, str]]
+RunCli = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def mockserver(
+def run_cli(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
-) -> Run:
+) -> RunCli:
     """Run `mockserver` in a folder of its own: (exit status, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
 

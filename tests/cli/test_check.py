@@ -25,9 +25,9 @@ Check = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def check(mockserver: Check) -> Check:
+def check(run_cli: Check) -> Check:
     """Run `mockserver check` in a folder of its own: (exit status, stdout, stderr)."""
-    return partial(mockserver, "check")
+    return partial(run_cli, "check")
 
 
 @pytest.fixture
@@ -45,19 +45,19 @@ def write(tmp_path: Path) -> Callable[..., str]:
 Write = Callable[..., str]
 
 
-def report(out: str) -> list[dict[str, Any]]:
+def parse_report(out: str) -> list[dict[str, Any]]:
     value: list[dict[str, Any]] = json.loads(out)
     jsonschema.Draft202012Validator(SCHEMA).validate(value)
     return value
 
 
-def test_a_good_file(check: Check, write: Write) -> None:
+def test_a_valid_file(check: Check, write: Write) -> None:
     code, out, err = check(write("good.sse", samples.service_frames(samples.text_stream())))
     assert (code, err) == (0, "")
     assert out.startswith("good.sse: valid (stream; qwen-2026-01, by framing")
 
 
-CHAT = {
+CHAT_REQUEST = {
     "model": "qwen3-max-2026-01-23",
     "messages": [{"role": "user", "content": "Hi\u202e"}],
     "max_tokens": 5,
@@ -67,22 +67,22 @@ CHAT = {
 }
 
 
-def test_a_chat_request_is_told_in_its_responses_form(check: Check, write: Write) -> None:
-    name = write("chat.json", CHAT)
+def test_a_chat_request_is_shown_migrated(check: Check, write: Write) -> None:
+    name = write("chat.json", CHAT_REQUEST)
     code, out, _ = check(name)
     assert code == 0
     assert out.startswith(
         "chat.json: valid, 1 info (chat_request; qwen-2026-01, the first age that lists qwen3-max-2026-01-23)"
     )
     shown = out[out.index("    {") : out.index("\n  /max_tokens")]
-    body = {"model": CHAT["model"], "input": CHAT["messages"], "max_output_tokens": 16}
+    body = {"model": CHAT_REQUEST["model"], "input": CHAT_REQUEST["messages"], "max_output_tokens": 16}
     assert json.loads(shown) == body
     assert "\u202e" not in out
     assert "  /max_tokens becomes max_output_tokens, which qwen-2026-01 ignores." in out
     assert "  /stop has no counterpart: cut the text yourself" in out
     assert "  /user is ignored by Chat Completions; neither API has it." in out
     assert "/n " not in out
-    [told] = report(check("--format", "json", name)[1])
+    [told] = parse_report(check("--format", "json", name)[1])
     assert told["responses"]["body"] == body
     assert [note["member"] for note in told["responses"]["notes"]] == [
         "/max_tokens",
@@ -100,17 +100,17 @@ def test_a_chat_request_is_told_in_its_responses_form(check: Check, write: Write
     assert "cut the text yourself" in page
 
 
-def test_a_chat_request_that_is_none_has_no_responses_form(check: Check, write: Write) -> None:
-    code, out, _ = check("--format", "json", write("chat.json", {**CHAT, "messages": []}))
-    [told] = report(out)
+def test_an_invalid_chat_request_is_not_migrated(check: Check, write: Write) -> None:
+    code, out, _ = check("--format", "json", write("chat.json", {**CHAT_REQUEST, "messages": []}))
+    [told] = parse_report(out)
     assert code == 1
     assert (told["kind"], told["valid"]) == ("chat_request", False)
     assert "responses" not in told
 
 
-def test_the_form_is_that_of_the_profile(check: Check, write: Write) -> None:
-    name = write("chat.json", CHAT)
-    [told] = report(check("--format", "json", "--profile", "qwen-2026-09", name)[1])
+def test_migration_follows_the_profile(check: Check, write: Write) -> None:
+    name = write("chat.json", CHAT_REQUEST)
+    [told] = parse_report(check("--format", "json", "--profile", "qwen-2026-09", name)[1])
     words = {note["member"]: note["words"] for note in told["responses"]["notes"]}
     assert words["/max_tokens"] == "is at least 16 there."
     assert told["responses"]["findings"] == []
@@ -123,12 +123,12 @@ def test_the_form_is_that_of_the_profile(check: Check, write: Write) -> None:
         (b'data: {"object":"chat.completion.chunk"}\n\n', "chat_stream"),
     ],
 )
-def test_answers_of_chat_are_judged(value: bytes, kind: str, check: Check, write: Write) -> None:
+def test_chat_completions_and_streams_are_checked(value: bytes, kind: str, check: Check, write: Write) -> None:
     code, out, _ = check("--format", "json", write("file", value))
-    [told] = report(out)
+    [told] = parse_report(out)
     assert (code, told["kind"], told["valid"]) == (1, kind, False)
     code, out, _ = check("--format", "json", "--kind", kind, write("file", value))
-    assert report(out) == [told]
+    assert parse_report(out) == [told]
 
 
 def test_the_first_difference_is_shown_in_place(check: Check, write: Write) -> None:
@@ -147,7 +147,7 @@ def test_the_first_difference_is_shown_in_place(check: Check, write: Write) -> N
     assert lines[-1].startswith("`mockserver rules RULE`")
 
 
-def test_a_difference_far_in_is_shown_too(check: Check, write: Write) -> None:
+def test_a_long_unknown_event_type_is_reported(check: Check, write: Write) -> None:
     event = {**samples.text_stream()[0], "type": "response." + "x" * 100}
     code, out, _ = check(write("bad.json", [event]))
     assert code == 1
@@ -177,21 +177,21 @@ def test_fail_on(check: Check, write: Write) -> None:
             assert check(file, "--fail-on", level)[0] == expected
 
 
-def test_a_rule_can_be_passed_over(check: Check, write: Write) -> None:
+def test_ignore(check: Check, write: Write) -> None:
     file = write("bad.json", {**samples.response(), "usage": None})
     assert check(file)[0] == 1
     code, out, _ = check(file, "--ignore", "USE-004", "--format", "json")
     assert code == 0
-    assert report(out)[0]["valid"]
+    assert parse_report(out)[0]["valid"]
     assert check(file, "--ignore", "SSE-001", "--ignore", "USE-004")[0] == 0
 
 
 @pytest.mark.parametrize("rule", load_rule_examples())
-def test_the_json_report_keeps_its_schema(rule: str, check: Check, write: Write) -> None:
+def test_the_json_report_matches_its_schema(rule: str, check: Check, write: Write) -> None:
     example = load_rule_examples()[rule]
     kind = ("--kind", example.kind)
     code, out, _ = check(write("x", example.data), *kind, "--format", "json", "--fail-on", "info")
-    [about] = report(out)
+    [about] = parse_report(out)
     assert list(about) == ["file", "kind", "profile", "valid", "findings"]
     assert (about["file"], about["profile"]) == ("x", example.profile)
     assert about["valid"] == (check("x", *kind)[0] == 0)
@@ -220,7 +220,7 @@ def test_junit(check: Check, write: Write) -> None:
     assert suites.find(".//system-out") is not None
 
 
-def test_a_page_shows_what_the_files_hold(check: Check, write: Write, tmp_path: Path) -> None:
+def test_html_report(check: Check, write: Write, tmp_path: Path) -> None:
     events = samples.text_stream()
     events[7]["text"] = "another"
     files = [
@@ -246,7 +246,7 @@ def test_reports_to_files(check: Check, write: Write, tmp_path: Path) -> None:
     )
     assert code == 1
     assert out.startswith("::error file=bad.json,title=SCH-008::as a whole: ")
-    assert report((tmp_path / "r.json").read_text())[0]["kind"] is None
+    assert parse_report((tmp_path / "r.json").read_text())[0]["kind"] is None
     assert (tmp_path / "r.xml").read_text().startswith("<?xml")
 
 
@@ -265,7 +265,7 @@ def test_reports_to_files(check: Check, write: Write, tmp_path: Path) -> None:
         ([], "Missing argument"),
     ],
 )
-def test_what_can_not_be_used_is_2(arguments: list[str], words: str, check: Check, write: Write) -> None:
+def test_unusable_arguments_exit_with_2(arguments: list[str], words: str, check: Check, write: Write) -> None:
     write("good.json", samples.REQUEST)
     code, _, err = check(*arguments)
     assert code == 2
@@ -273,7 +273,7 @@ def test_what_can_not_be_used_is_2(arguments: list[str], words: str, check: Chec
     assert "Traceback" not in err
 
 
-def test_the_other_files_are_judged_all_the_same(check: Check, write: Write) -> None:
+def test_a_missing_file_does_not_stop_the_others(check: Check, write: Write) -> None:
     code, out, _ = check("missing.json", write("bad.json", b"{}"))
     assert code == 2
     assert out.startswith("bad.json: invalid")
@@ -292,7 +292,7 @@ def test_settings_come_from_the_project_and_the_environment(
 
 
 @pytest.mark.parametrize("style", ["text", "json", "github", "junit"])
-def test_what_a_file_holds_steers_no_terminal_and_forges_no_line(
+def test_file_content_is_escaped_in_every_report(
     style: str, check: Check, write: Write
 ) -> None:
     hostile = "\x1b[2J\u202e\r\n::error::x\n\x85\x9b31m"
@@ -304,7 +304,7 @@ def test_what_a_file_holds_steers_no_terminal_and_forges_no_line(
     assert "\x1b" not in out
 
 
-HEAVY = {"click", "faker", "httpx", "jsonschema", "rich", "starlette", "uvicorn", "hypothesis", "asyncio"}
+HEAVY_PACKAGES = {"click", "faker", "httpx", "jsonschema", "rich", "starlette", "uvicorn", "hypothesis", "asyncio"}
 
 
 @pytest.mark.parametrize("kind", ["request", "response", "stream"])
@@ -325,7 +325,7 @@ def test_a_good_file_loads_nothing_heavy(kind: str, tmp_path: Path) -> None:
     )
     loaded = {name.partition(".")[0] for name in ran.stdout.splitlines()[-1].split()}
     assert "orjson" in loaded
-    assert not loaded & HEAVY
+    assert not loaded & HEAVY_PACKAGES
 
 
 def test_as_a_module(tmp_path: Path) -> None:
@@ -336,7 +336,7 @@ def test_as_a_module(tmp_path: Path) -> None:
     assert "SCH-008" in ran.stdout
 
 
-def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
+def test_a_closed_pipe_is_not_an_error(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("{}")
     command = [sys.executable, "-m", "mockserver", "check", *["x.json"] * 2000]
     with subprocess.Popen(
@@ -349,7 +349,7 @@ def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
     assert ran.returncode == 1
 
 
-def test_each_exchange_of_a_file_of_several_is_judged(check: Check, write: Write) -> None:
+def test_each_exchange_of_an_array_is_checked(check: Check, write: Write) -> None:
     """As the recordings of a test are kept."""
     request = {"model": "qwen3-max-2026-01-23", "input": "Hello!"}
     both = [

@@ -5,25 +5,25 @@ from __future__ import annotations
 import pytest
 
 from mockserver.server.delivery.faults import catalogue
-from tests.cli.conftest import Run
+from tests.cli.conftest import RunCli
 
 
-def test_every_fault_has_a_line(mockserver: Run) -> None:
-    code, out, err = mockserver("faults")
+def test_every_fault_has_a_line(run_cli: RunCli) -> None:
+    code, out, err = run_cli("faults")
     assert (code, err) == (0, "")
     assert [line.split()[0] for line in out.splitlines()] == [each.name for each in catalogue()]
     assert "stall" in out
 
 
-def test_one_is_explained_with_its_options(mockserver: Run) -> None:
-    code, out, _ = mockserver("faults", "stall")
+def test_a_fault_is_explained_with_its_options(run_cli: RunCli) -> None:
+    code, out, _ = run_cli("faults", "stall")
     assert code == 0
     assert out.startswith("stall  (connection or body)\n")
     assert "after=3" in out
 
 
-def test_one_that_there_is_not(mockserver: Run) -> None:
-    code, out, err = mockserver("faults", "no-such")
+def test_an_unknown_fault(run_cli: RunCli) -> None:
+    code, out, err = run_cli("faults", "no-such")
     assert (code, out) == (2, "")
     assert "there is no fault no-such" in err
 
@@ -38,8 +38,8 @@ def test_one_that_there_is_not(mockserver: Run) -> None:
         (["--limit", "speed=1"], "a limit is NAME=N"),
     ],
 )
-def test_what_can_not_be_served_is_one_line(options: list[str], words: str, mockserver: Run) -> None:
-    code, out, err = mockserver("serve", "--port", "0", *options)
+def test_unusable_serve_options_are_one_line(options: list[str], words: str, run_cli: RunCli) -> None:
+    code, out, err = run_cli("serve", "--port", "0", *options)
     assert (code, out) == (2, "")
     assert words in err
     assert err.count("\n") == 1

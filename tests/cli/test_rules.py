@@ -8,11 +8,11 @@ import pytest
 
 from mockserver.contract.rule_examples import load_rule_examples
 from mockserver.contract.rules import load_live_rules, load_rules
-from tests.cli.conftest import Run
+from tests.cli.conftest import RunCli
 
 
-def test_all_rules_are_listed(mockserver: Run) -> None:
-    code, out, _ = mockserver("rules")
+def test_all_rules_are_listed(run_cli: RunCli) -> None:
+    code, out, _ = run_cli("rules")
     assert code == 0
     assert [line.split()[:2] for line in out.splitlines()] == [
         [rule.id, rule.severity.value] for rule in (*load_rules().values(), *load_live_rules().values())
@@ -20,20 +20,20 @@ def test_all_rules_are_listed(mockserver: Run) -> None:
 
 
 @pytest.mark.parametrize("rule", load_live_rules())
-def test_a_rule_for_endpoints_is_explained_without_an_example(rule: str, mockserver: Run) -> None:
+def test_a_live_rule_has_no_example(rule: str, run_cli: RunCli) -> None:
     about = load_live_rules()[rule]
-    code, out, _ = mockserver("rules", rule)
+    code, out, _ = run_cli("rules", rule)
     assert code == 0
     for told in (about.statement, about.reason, about.source, about.title, "mockserver verify"):
         assert told in out
-    code, _, err = mockserver("rules", rule, "--example")
+    code, _, err = run_cli("rules", rule, "--example")
     assert (code, err) == (2, f"mockserver: {rule} has no example: only a running endpoint can break it\n")
 
 
 @pytest.mark.parametrize("rule", load_rules())
-def test_one_rule_is_explained(rule: str, mockserver: Run) -> None:
+def test_a_rule_is_explained(rule: str, run_cli: RunCli) -> None:
     about = load_rules()[rule]
-    code, out, _ = mockserver("rules", rule.lower())
+    code, out, _ = run_cli("rules", rule.lower())
     assert code == 0
     for told in (about.statement, about.reason, about.source, about.title):
         assert told in out
@@ -42,21 +42,21 @@ def test_one_rule_is_explained(rule: str, mockserver: Run) -> None:
 
 
 @pytest.mark.parametrize("rule", [each.rule for each in load_rule_examples().values() if not each.request])
-def test_the_example_can_be_checked(rule: str, mockserver: Run, tmp_path: Path) -> None:
-    _, out, _ = mockserver("rules", rule)
+def test_the_example_can_be_checked(rule: str, run_cli: RunCli, tmp_path: Path) -> None:
+    _, out, _ = run_cli("rules", rule)
     how = out.splitlines()[-1].partition("mockserver check -")[2].split()
     (tmp_path / "example").write_bytes(load_rule_examples()[rule].data)
-    _, out, _ = mockserver("check", "example", *how)
+    _, out, _ = run_cli("check", "example", *how)
     assert f"{load_rules()[rule].severity} {rule}" in out
 
 
-def test_the_example_alone_is_its_bytes(mockserver: Run) -> None:
-    code, out, _ = mockserver("rules", "SEQ-003", "--example")
+def test_the_example_alone_is_its_bytes(run_cli: RunCli) -> None:
+    code, out, _ = run_cli("rules", "SEQ-003", "--example")
     assert (code, out.encode()) == (0, load_rule_examples()["SEQ-003"].data)
 
 
 @pytest.mark.parametrize("arguments", [["XYZ-001"], ["--example"]])
-def test_what_there_is_not(arguments: list[str], mockserver: Run) -> None:
-    code, out, err = mockserver("rules", *arguments)
+def test_unknown_rules_and_missing_arguments(arguments: list[str], run_cli: RunCli) -> None:
+    code, out, err = run_cli("rules", *arguments)
     assert (code, out) == (2, "")
     assert err.startswith("mockserver: ")

@@ -11,12 +11,12 @@ from mockserver.contract.chat.service import load_chat_schemas
 from mockserver.contract.openapi.document import openapi_document
 from mockserver.contract.schema.registry import load_schemas
 from mockserver.profiles import DEFAULT_PROFILE
-from tests.cli.conftest import Run
+from tests.cli.conftest import RunCli
 from tests.contract import samples
 
 
-def test_the_list(mockserver: Run) -> None:
-    code, out, _ = mockserver("schema")
+def test_list_of_schemas(run_cli: RunCli) -> None:
+    code, out, _ = run_cli("schema")
     names = [line.split()[0] for line in out.splitlines()]
     assert code == 0
     assert names == [
@@ -30,24 +30,24 @@ def test_the_list(mockserver: Run) -> None:
     assert "response.incomplete" not in names
 
 
-def test_one_schema_names_the_others(mockserver: Run) -> None:
-    code, out, _ = mockserver("schema", "response")
+def test_a_schema_refers_to_the_others(run_cli: RunCli) -> None:
+    code, out, _ = run_cli("schema", "response")
     assert code == 0
     value = json.loads(out)
     assert value["properties"]["usage"]["$ref"] == "usage.json"
     assert "temperature" not in value["properties"]
 
 
-def test_chat_has_schemas_too(mockserver: Run) -> None:
-    _, out, _ = mockserver("schema", "chat_completion", "--bundle")
+def test_chat_has_schemas_too(run_cli: RunCli) -> None:
+    _, out, _ = run_cli("schema", "chat_completion", "--bundle")
     alone = jsonschema.Draft202012Validator(json.loads(out))
     assert not alone.is_valid({"object": "chat.completion"})
 
 
-def test_a_bundle_stands_alone(mockserver: Run) -> None:
-    _, out, _ = mockserver("schema", "response", "--bundle", "--profile", DEFAULT_PROFILE)
+def test_a_bundle_is_self_contained(run_cli: RunCli) -> None:
+    _, out, _ = run_cli("schema", "response", "--bundle", "--profile", DEFAULT_PROFILE)
     alone = jsonschema.Draft202012Validator(json.loads(out))
-    _, out, _ = mockserver("schema", "--bundle")
+    _, out, _ = run_cli("schema", "--bundle")
     whole = jsonschema.Draft202012Validator({**json.loads(out), "$ref": "#/$defs/response"})
     for validator in (alone, whole):
         assert validator.is_valid(samples.response())
@@ -55,14 +55,14 @@ def test_a_bundle_stands_alone(mockserver: Run) -> None:
 
 
 @pytest.mark.parametrize("name", ["exchange", "report"])
-def test_our_own_formats(name: str, mockserver: Run) -> None:
-    _, out, _ = mockserver("schema", name)
+def test_project_schemas(name: str, run_cli: RunCli) -> None:
+    _, out, _ = run_cli("schema", name)
     jsonschema.Draft202012Validator.check_schema(json.loads(out))
 
 
 @pytest.mark.parametrize("version", ["3.1", "3.2"])
-def test_openapi(version: str, mockserver: Run) -> None:
-    _, out, _ = mockserver("schema", "--openapi", version)
+def test_openapi(version: str, run_cli: RunCli) -> None:
+    _, out, _ = run_cli("schema", "--openapi", version)
     assert json.loads(out) == openapi_document(DEFAULT_PROFILE, version)
 
 
@@ -76,7 +76,7 @@ def test_openapi(version: str, mockserver: Run) -> None:
         (["--openapi", "2.0"], "Invalid value for '--openapi'"),
     ],
 )
-def test_what_there_is_not(arguments: list[str], words: str, mockserver: Run) -> None:
-    code, out, err = mockserver("schema", *arguments)
+def test_unknown_names_and_bad_combinations(arguments: list[str], words: str, run_cli: RunCli) -> None:
+    code, out, err = run_cli("schema", *arguments)
     assert (code, out) == (2, "")
     assert words in err

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cli.conftest import Run
+from tests.cli.conftest import RunCli
 
 
 @pytest.mark.parametrize(
@@ -18,8 +18,8 @@ from tests.cli.conftest import Run
         (["--rendering", "nothing"], "no rendering 'nothing' in qwen-2026-01; there are: "),
     ],
 )
-def test_what_can_not_be_served_is_one_line(options: list[str], words: str, mockserver: Run) -> None:
-    code, out, err = mockserver("serve", "--port", "0", *options)
+def test_unusable_profile_or_rendering_is_one_line(options: list[str], words: str, run_cli: RunCli) -> None:
+    code, out, err = run_cli("serve", "--port", "0", *options)
     assert (code, out) == (2, "")
     assert err.startswith(f"mockserver: {words}")
     assert err.count("\n") == 1

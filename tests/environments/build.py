@@ -41,25 +41,25 @@ class Environment:
     build: Callable[[Path, tuple[Path, ...]], None]
 
     @property
-    def target(self) -> Path:
+    def folder(self) -> Path:
         return ENVIRONMENTS / self.name
 
     @property
-    def stamp(self) -> Path:
-        return self.target / ".built-from"
+    def stamp_file(self) -> Path:
+        return self.folder / ".built-from"
 
     def digest(self) -> str:
         """What the folder is made from: this script, the tool and the definition."""
-        whole = hashlib.sha256(f"{self.tool}\n{self.target}\n".encode())
+        whole = hashlib.sha256(f"{self.tool}\n{self.folder}\n".encode())
         for file in (Path(__file__), *self.files):
             whole.update(hashlib.sha256(file.read_bytes()).digest())
         return whole.hexdigest()
 
     def is_built(self) -> bool:
-        return self.stamp.is_file() and self.stamp.read_text() == self.digest()
+        return self.stamp_file.is_file() and self.stamp_file.read_text() == self.digest()
 
 
-def environments() -> Iterator[Environment]:
+def defined_environments() -> Iterator[Environment]:
     """Every environment there is a definition of."""
     python = f"{sys.executable} {sys.version}"
     yield Environment("wheelhouse", (ROOT / "requirements" / "pytest.txt",), python, build_wheelhouse)
@@ -109,7 +109,7 @@ def run(*command: str, cwd: Path = ROOT) -> None:
     subprocess.run(command, cwd=cwd, check=True, stdin=subprocess.DEVNULL)
 
 
-def ensure(environment: Environment) -> str | None:
+def build_if_outdated(environment: Environment) -> str | None:
     """Build the environment unless it is there; what went wrong, in one line."""
     if environment.tool is None:
         print(f"{environment.name}: left out, npm is not installed (its tests say so)", flush=True)
@@ -117,20 +117,20 @@ def ensure(environment: Environment) -> str | None:
     if environment.is_built():
         return None
     print(f"{environment.name}: building", flush=True)
-    shutil.rmtree(environment.target, ignore_errors=True)
-    environment.target.mkdir(parents=True)
+    shutil.rmtree(environment.folder, ignore_errors=True)
+    environment.folder.mkdir(parents=True)
     try:
-        environment.build(environment.target, environment.files)
+        environment.build(environment.folder, environment.files)
     except subprocess.CalledProcessError as error:
         return f"{environment.name}: {' '.join(map(str, error.cmd))} failed ({error.returncode})"
-    environment.stamp.write_text(environment.digest())
+    environment.stamp_file.write_text(environment.digest())
     return None
 
 
 def main() -> int:
     """Build what is missing, a few at a time; the exit status."""
     with ThreadPoolExecutor(max_workers=3) as pool:
-        failures = [failure for failure in pool.map(ensure, environments()) if failure]
+        failures = [failure for failure in pool.map(build_if_outdated, defined_environments()) if failure]
     for failure in failures:
         print(f"error: {failure}", file=sys.stderr)
     return 1 if failures else 0

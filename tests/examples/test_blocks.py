@@ -17,8 +17,8 @@ import pytest
 from tests.acceptance.conftest import environment_python
 
 ROOT = Path(__file__).parent.parent.parent
-BLOCK = re.compile(r"^```python( fails)?\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", re.MULTILINE | re.DOTALL)
-NAME = re.compile(r"# (\w+\.py)\n")
+CODE_BLOCK = re.compile(r"^```python( fails)?\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", re.MULTILINE | re.DOTALL)
+FILE_NAME_COMMENT = re.compile(r"# (\w+\.py)\n")
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Block:
     line: int
     code: str
     fails: bool
-    told: str
+    expected_output: str
     """The text behind it."""
 
     def __str__(self) -> str:
@@ -38,7 +38,7 @@ class Block:
     @property
     def file(self) -> str | None:
         """The name it gives itself."""
-        match = NAME.match(self.code)
+        match = FILE_NAME_COMMENT.match(self.code)
         return match[1] if match else None
 
     @property
@@ -46,20 +46,20 @@ class Block:
         return "def test_" in self.code
 
 
-def blocks() -> list[Block]:
+def find_blocks() -> list[Block]:
     found: list[Block] = []
     for file in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
         text = file.read_text(encoding="utf-8")
-        for match in BLOCK.finditer(text):
+        for match in CODE_BLOCK.finditer(text):
             line = text.count("\n", 0, match.start()) + 2
             found.append(Block(file.name, line, match[2], bool(match[1]), match[3] or ""))
     return found
 
 
-BLOCKS = blocks()
+BLOCKS = find_blocks()
 SCRIPTS = [block for block in BLOCKS if not block.is_test and block.file is None]
 TESTS = [block for block in BLOCKS if block.is_test]
-FILES = [block for block in BLOCKS if not block.is_test and block.file is not None]
+MODULES = [block for block in BLOCKS if not block.is_test and block.file is not None]
 
 
 @pytest.mark.parametrize("block", SCRIPTS, ids=str)
@@ -69,21 +69,21 @@ def test_a_script_runs(block: Block, capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out
 
 
-@pytest.mark.parametrize("block", FILES, ids=str)
+@pytest.mark.parametrize("block", MODULES, ids=str)
 def test_a_file_is_used_by_a_test(block: Block) -> None:
     module = (block.file or "").removesuffix(".py")
     assert [test for test in TESTS if test.page == block.page and f"from {module} import" in test.code]
 
 
 @pytest.mark.parametrize("block", TESTS, ids=str)
-def test_a_test_comes_to_what_the_page_says(block: Block, pytester: pytest.Pytester) -> None:
-    for other in FILES:
+def test_a_test_has_the_documented_outcome(block: Block, pytester: pytest.Pytester) -> None:
+    for other in MODULES:
         if other.page == block.page:
             (pytester.path / str(other.file)).write_text(other.code, encoding="utf-8")
     (pytester.path / (block.file or "test_block.py")).write_text(block.code, encoding="utf-8")
     outcomes, lines = run_tests(pytester, openai="openai()" in block.code)
     assert outcomes == {"failed" if block.fails else "passed": block.code.count("def test_")}
-    told = [re.sub("…+", "*", line.replace("[", "[[]")) for line in block.told.splitlines()]
+    told = [re.sub("…+", "*", line.replace("[", "[[]")) for line in block.expected_output.splitlines()]
     assert told or not block.fails
     pytest.LineMatcher(lines).fnmatch_lines(told)
 
@@ -115,7 +115,7 @@ def run_tests(pytester: pytest.Pytester, *, openai: bool) -> tuple[dict[str, int
     return pytest.RunResult.parse_summary_nouns(lines), lines
 
 
-def test_the_readme_shows_what_the_stream_really_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_first_readme_example_prints_a_stream(capsys: pytest.CaptureFixture[str]) -> None:
     code = SCRIPTS[0].code
     assert len([line for line in code.splitlines() if line]) == 8
     exec(compile(code, "README.md", "exec"), {"__name__": "__main__"})  # noqa: S102

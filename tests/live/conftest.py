@@ -17,9 +17,9 @@ import pytest
 from mockserver.cli import main
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
 from mockserver.wire import json
-from tests.cli.conftest import mockserver
+from tests.cli.conftest import run_cli
 
-__all__ = ["mockserver"]
+__all__ = ["run_cli"]
 
 ROOT = Path(__file__).parent.parent.parent
 #: A key that must be found nowhere.

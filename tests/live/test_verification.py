@@ -25,7 +25,7 @@ from mockserver.live.probes import all_probes
 from mockserver.profiles import load_profile, profile_names
 from mockserver.wire import json
 from tests.acceptance.conftest import wait_until
-from tests.cli.conftest import Run
+from tests.cli.conftest import RunCli
 from tests.live.conftest import CANARY_KEY, Verify, child_environment
 
 
@@ -329,7 +329,7 @@ def test_the_key_is_nowhere(verify: Verify, tmp_path: Path) -> None:
     ],
 )
 def test_what_can_not_be_run_is_2(
-    options: list[str], words: str, mockserver: Run, monkeypatch: pytest.MonkeyPatch
+    options: list[str], words: str, mockserver: RunCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DASHSCOPE_API_KEY", CANARY_KEY)
     status, out, err = mockserver("verify", *options)

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 
-class _Recorder(importlib.abc.MetaPathFinder):
+class _AppImportHook(importlib.abc.MetaPathFinder):
     """Wraps the application as soon as its module is imported."""
 
     def find_spec(
@@ -28,14 +28,14 @@ class _Recorder(importlib.abc.MetaPathFinder):
 
         def load_and_wrap(module: ModuleType) -> None:
             load(module)
-            recording = _recording()
+            recording = _load_traffic_recorder()
             recording.wrap(module.App, recording.spool)
 
         spec.loader.exec_module = load_and_wrap  # type: ignore[method-assign]
         return spec
 
 
-def _recording() -> ModuleType:
+def _load_traffic_recorder() -> ModuleType:
     file = Path(__file__).resolve().parent.parent / "recording.py"
     spec = importlib.util.spec_from_file_location("recording", file)
     assert spec is not None
@@ -47,4 +47,4 @@ def _recording() -> ModuleType:
 
 
 if os.environ.get("MOCKSERVER_TEST_SPOOL"):
-    sys.meta_path.insert(0, _Recorder())
+    sys.meta_path.insert(0, _AppImportHook())

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from mockserver.cli.judged import Judged
-from mockserver.cli.pages import page
+from mockserver.cli.judged import CheckedInput
+from mockserver.cli.pages import render_check_page
 from mockserver.contract.files import check_file
 from mockserver.contract.findings import Severity
 from tests.contract import samples
@@ -59,8 +59,8 @@ def render_report(files: dict[str, bytes]) -> str:
     judged = []
     for name, data in files.items():
         verdict = check_file(data)
-        judged.append(Judged(name, verdict, verdict.findings, data))
-    return page(judged, [Severity.ERROR])
+        judged.append(CheckedInput(name, verdict, verdict.findings, data))
+    return render_check_page(judged, [Severity.ERROR])
 
 
 def recording(events: list[dict[str, Any]], **members: Any) -> bytes:

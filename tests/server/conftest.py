@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from mockserver.testing.mock import MockServer
-from tests.asking import Asker
+from tests.asking import ApiClient
 
 LATER = ("qwen-2026-05", "qwen-2026-09")
 
@@ -22,18 +22,18 @@ def _later_servers() -> Iterator[dict[str, MockServer]]:
 
 
 @pytest.fixture(params=LATER)
-def later(request: pytest.FixtureRequest, _later_servers: dict[str, MockServer]) -> Iterator[Asker]:
+def later(request: pytest.FixtureRequest, _later_servers: dict[str, MockServer]) -> Iterator[ApiClient]:
     """Asks a server of each age after January."""
     server = _later_servers[request.param]
     server.reset()
     with httpx.Client(trust_env=False) as client:
-        yield Asker(server, client)
+        yield ApiClient(server, client)
 
 
 @pytest.fixture
-def newest(_later_servers: dict[str, MockServer]) -> Iterator[Asker]:
+def newest(_later_servers: dict[str, MockServer]) -> Iterator[ApiClient]:
     """Asks a server of the newest age."""
     server = _later_servers[LATER[-1]]
     server.reset()
     with httpx.Client(trust_env=False) as client:
-        yield Asker(server, client)
+        yield ApiClient(server, client)

@@ -50,7 +50,7 @@ def test_the_tool_is_run_as_often_as_the_model_wants(desk: Desk, responses_serve
     assert len(responses_server.journal) == 4
 
 
-def test_an_unknown_city_is_told_to_the_model(desk: Desk, responses_server: MockServer) -> None:
+def test_an_unknown_city_is_reported_to_the_model(desk: Desk, responses_server: MockServer) -> None:
     responses_server.reply(call("Atlantis"))
     responses_server.reply("There is no such city.")
     desk.ask("And in Atlantis?")
@@ -76,11 +76,11 @@ def test_a_conversation_that_was_forgotten_begins_anew(desk: Desk, responses_ser
     assert [entry.status for entry in responses_server.journal] == [200, 400, 200]
 
 
-def test_without_a_plan_the_mock_makes_something_up(desk: Desk) -> None:
+def test_without_a_stub_the_mock_generates_a_reply(desk: Desk) -> None:
     assert desk.ask("What do you do?")
 
 
-def test_a_conversation_whoever_answers(desk: Desk, responses_server: MockServer) -> None:
+def test_a_conversation_with_any_server(desk: Desk, responses_server: MockServer) -> None:
     """It scripts nothing, so it runs against the live service too: `pytest --responses-live`."""
     assert desk.ask("Hello!")
     assert desk.ask("How is the weather in Oslo?")

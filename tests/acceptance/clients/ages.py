@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["CLIENTS", "PROFILES", "SCENARIOS", "sees"]
+__all__ = ["CLIENTS", "PROFILES", "SCENARIOS", "expected_observations"]
 
 PROFILES = ("qwen-2026-05", "qwen-2026-09")
 
@@ -28,7 +28,7 @@ CLIENTS: Mapping[str, tuple[str, str]] = {
     "node-6": ("openai", "later.mjs"),
 }
 
-_SEES: Mapping[str, Mapping[str, Any]] = {
+_EXPECTED: Mapping[str, Mapping[str, Any]] = {
     "stored": {"same": True, "roles": ["user", "assistant", "user"], "gone": "NotFoundError"},
     "conversations": {
         "roles": ["user", "user", "assistant", "user", "assistant", "user"],
@@ -41,9 +41,9 @@ _SEES: Mapping[str, Mapping[str, Any]] = {
     "structured": {"city": ["city", "population"]},
     "models": {"listed": True},
 }
-_LIMITED = {"qwen-2026-05": "completed", "qwen-2026-09": "incomplete"}
+_LIMITED_STATUS = {"qwen-2026-05": "completed", "qwen-2026-09": "incomplete"}
 
 
-def sees(profile: str) -> dict[str, Any]:
+def expected_observations(profile: str) -> dict[str, Any]:
     """By scenario: what the user of any of the clients sees."""
-    return {**_SEES, "limited": {"status": _LIMITED[profile]}}
+    return {**_EXPECTED, "limited": {"status": _LIMITED_STATUS[profile]}}

@@ -20,17 +20,17 @@ class Weather(BaseModel):
     degrees: int
 
 
-def asked(text: str) -> Any:
+def user_message(text: str) -> Any:
     return [{"role": "user", "content": text}]
 
 
 def plain() -> Any:
-    return client.chat.completions.create(model=MODEL, messages=asked("Hi")).choices[0].message.content
+    return client.chat.completions.create(model=MODEL, messages=user_message("Hi")).choices[0].message.content
 
 
 def streamed() -> Any:
     chunks = client.chat.completions.create(
-        model=MODEL, messages=asked("Hi"), stream=True, stream_options={"include_usage": True}
+        model=MODEL, messages=user_message("Hi"), stream=True, stream_options={"include_usage": True}
     )
     told, usage = "", None
     for chunk in chunks:
@@ -40,17 +40,17 @@ def streamed() -> Any:
 
 
 def helper() -> Any:
-    with client.chat.completions.stream(model=MODEL, messages=asked("Rain?"), tools=TOOLS) as stream:
+    with client.chat.completions.stream(model=MODEL, messages=user_message("Rain?"), tools=TOOLS) as stream:
         kinds = [event.type for event in stream]
         call = stream.get_final_completion().choices[0].message.tool_calls[0]
     return [call.function.arguments, "tool_calls.function.arguments.done" in kinds]
 
 
 def tools() -> Any:
-    first = client.chat.completions.create(model=MODEL, messages=asked("Rain?"), tools=TOOLS).choices[0]
+    first = client.chat.completions.create(model=MODEL, messages=user_message("Rain?"), tools=TOOLS).choices[0]
     call = first.message.tool_calls[0]
     messages = [
-        *asked("Rain?"),
+        *user_message("Rain?"),
         first.message,
         {"role": "tool", "tool_call_id": call.id, "content": "Rain in Oslo."},
     ]
@@ -60,14 +60,14 @@ def tools() -> Any:
 
 def parsed() -> Any:
     completion = client.chat.completions.parse(
-        model=MODEL, messages=asked("Make it up."), response_format=Weather
+        model=MODEL, messages=user_message("Make it up."), response_format=Weather
     )
     return type(completion.choices[0].message.parsed).__name__
 
 
 def thinking() -> Any:
     completion = client.chat.completions.create(
-        model=MODEL, messages=asked("Think."), extra_body={"enable_thinking": True}
+        model=MODEL, messages=user_message("Think."), extra_body={"enable_thinking": True}
     )
     return completion.choices[0].message.reasoning_content
 
@@ -82,7 +82,7 @@ def refusals() -> Any:
 
 def _refused(members: dict[str, Any]) -> Any:
     try:
-        client.chat.completions.create(**{"model": MODEL, "messages": asked("Hi"), **members})
+        client.chat.completions.create(**{"model": MODEL, "messages": user_message("Hi"), **members})
     except openai.APIStatusError as error:
         return [type(error).__name__, error.code, error.request_id is not None]
     return None

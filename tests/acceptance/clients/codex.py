@@ -18,24 +18,24 @@ from tests.acceptance.clients.driving import (
     PROMPTS,
     UNKNOWN_MODEL,
     WRONG_KEY,
-    Seen,
-    drive,
+    Observation,
+    run_scenarios,
 )
 
-SERVED_AT = "http://127.0.0.1:8080/api/v2/apps/protocols/compatible-mode/v1"
+DOCUMENTED_URL = "http://127.0.0.1:8080/api/v2/apps/protocols/compatible-mode/v1"
 COMMAND = ("codex", "exec", "--json", "--skip-git-repo-check", "--sandbox", "read-only")
 
 #: Codex says this of every model that is not OpenAI's.
-_USUAL = "Model metadata for"
+_IGNORED_MESSAGE = "Model metadata for"
 
 
-def configure(home: Path) -> None:
+def write_config(home: Path) -> None:
     text = Path(__file__).with_name("codex.toml").read_text(encoding="utf-8")
-    assert SERVED_AT in text
-    (home / "config.toml").write_text(text.replace(SERVED_AT, BASE_URL), encoding="utf-8")
+    assert DOCUMENTED_URL in text
+    (home / "config.toml").write_text(text.replace(DOCUMENTED_URL, BASE_URL), encoding="utf-8")
 
 
-def started(home: Path, *arguments: str, **env: str) -> subprocess.Popen[str]:
+def start_codex(home: Path, *arguments: str, **env: str) -> subprocess.Popen[str]:
     work = home / "work"
     work.mkdir(exist_ok=True)
     return subprocess.Popen(
@@ -49,18 +49,18 @@ def started(home: Path, *arguments: str, **env: str) -> subprocess.Popen[str]:
     )
 
 
-def run(home: Path, *arguments: str, **env: str) -> Seen:
-    with started(home, *arguments, **env) as process:
+def run_codex(home: Path, *arguments: str, **env: str) -> Observation:
+    with start_codex(home, *arguments, **env) as process:
         output, _ = process.communicate(timeout=50)
-    seen = told([json.loads(line) for line in output.splitlines()])
+    seen = observe([json.loads(line) for line in output.splitlines()])
     return {**seen, "exit": process.returncode}
 
 
-def told(events: list[Seen]) -> Seen:
+def observe(events: list[Observation]) -> Observation:
     """What the lines say: the last message, the items, the commands that ran, the error."""
     items = [event["item"] for event in events if event["type"] == "item.completed"]
-    items = [item for item in items if not str(item.get("message")).startswith(_USUAL)]
-    seen: Seen = {"items": [item["type"] for item in items]}
+    items = [item for item in items if not str(item.get("message")).startswith(_IGNORED_MESSAGE)]
+    seen: Observation = {"items": [item["type"] for item in items]}
     for item in items:
         if item["type"] == "agent_message":
             seen["text"] = item["text"]
@@ -72,46 +72,46 @@ def told(events: list[Seen]) -> Seen:
     return seen
 
 
-def homes() -> Iterator[Path]:
+def codex_home() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="codex-") as folder:
-        configure(Path(folder))
+        write_config(Path(folder))
         yield Path(folder)
 
 
-def basic() -> Seen:
-    (seen,) = [run(home, PROMPTS["basic"]) for home in homes()]
+def basic() -> Observation:
+    (seen,) = [run_codex(home, PROMPTS["basic"]) for home in codex_home()]
     return seen
 
 
-def two_turns() -> Seen:
-    for home in homes():
-        run(home, PROMPTS["name"])
-        return run(home, "resume", "--last", PROMPTS["recall"])
+def two_turns() -> Observation:
+    for home in codex_home():
+        run_codex(home, PROMPTS["name"])
+        return run_codex(home, "resume", "--last", PROMPTS["recall"])
     raise AssertionError
 
 
-def structured() -> Seen:
-    for home in homes():
+def structured() -> Observation:
+    for home in codex_home():
         schema = home / "city.json"
         schema.write_text(json.dumps(CITY_SCHEMA), encoding="utf-8")
-        return run(home, "--output-schema", str(schema), PROMPTS["city"])
+        return run_codex(home, "--output-schema", str(schema), PROMPTS["city"])
     raise AssertionError
 
 
-def wrong_key() -> Seen:
-    (seen,) = [run(home, "Hello!", OPENAI_API_KEY=WRONG_KEY) for home in homes()]
+def wrong_key() -> Observation:
+    (seen,) = [run_codex(home, "Hello!", OPENAI_API_KEY=WRONG_KEY) for home in codex_home()]
     return seen
 
 
-def unknown_model() -> Seen:
-    (seen,) = [run(home, "--model", UNKNOWN_MODEL, "Hello!") for home in homes()]
+def unknown_model() -> Observation:
+    (seen,) = [run_codex(home, "--model", UNKNOWN_MODEL, "Hello!") for home in codex_home()]
     return seen
 
 
-def cancel() -> Seen:
+def cancel() -> Observation:
     """End Codex as soon as its turn has begun, then ask again."""
-    for home in homes():
-        with started(home, PROMPTS["essay"]) as process:
+    for home in codex_home():
+        with start_codex(home, PROMPTS["essay"]) as process:
             assert process.stdout is not None
             for line in process.stdout:
                 if json.loads(line)["type"] == "item.started":
@@ -121,7 +121,7 @@ def cancel() -> Seen:
 
 
 if __name__ == "__main__":
-    drive(
+    run_scenarios(
         {
             "basic": basic,
             "two_turns": two_turns,

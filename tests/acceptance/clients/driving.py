@@ -45,13 +45,13 @@ WEATHER_TOOL = {
         "additionalProperties": False,
     },
 }
-SUNNY = "Sunny, 31 degrees."
+WEATHER_OUTPUT = "Sunny, 31 degrees."
 
 #: What the user of a client sees: text, types of items, calls, error, status, code, message …
-Seen = dict[str, Any]
+Observation = dict[str, Any]
 
 
-def drive(scenarios: Mapping[str, Callable[[], Seen]]) -> None:
+def run_scenarios(scenarios: Mapping[str, Callable[[], Observation]]) -> None:
     """Play the scenarios that the command line names."""
     for name in sys.argv[1:]:
         try:
@@ -61,7 +61,7 @@ def drive(scenarios: Mapping[str, Callable[[], Seen]]) -> None:
         print(json.dumps({"scenario": name, **seen}), flush=True)
 
 
-def failure(error: BaseException) -> Seen:
+def failure(error: BaseException) -> Observation:
     """An exception as the user sees it."""
     seen = {"error": type(error).__name__, "message": str(error)}
     for name, attribute in (("status", "status_code"), ("code", "code")):
@@ -71,6 +71,6 @@ def failure(error: BaseException) -> Seen:
     return seen
 
 
-def call(name: str, arguments: str | Mapping[str, Any]) -> Seen:
+def function_call(name: str, arguments: str | Mapping[str, Any]) -> Observation:
     """A call of a function, its arguments read as the client's user would read them."""
     return {"name": name, "arguments": json.loads(arguments) if isinstance(arguments, str) else arguments}

@@ -18,10 +18,10 @@ BASE_URL, KEY = os.environ["OPENAI_BASE_URL"], os.environ["OPENAI_API_KEY"]
 MODEL, TEXT = "qwen3-max-2026-01-23", "One two three four."
 TIMEOUT = 1.0
 
-Ask: TypeAlias = Callable[[str, dict[str, str]], str]
+SendCase: TypeAlias = Callable[[str, dict[str, str]], str]
 
 
-def of_openai() -> Ask:
+def openai_sender() -> SendCase:
     import openai
     from openai import _base_client
 
@@ -33,12 +33,12 @@ def of_openai() -> Ask:
         if mode == "body":
             return str(client.responses.create(model=MODEL, input="x", extra_headers=headers).output_text)
         events = client.responses.create(model=MODEL, input="x", stream=True, extra_headers=headers)
-        return seen([event.to_dict() for event in events])
+        return describe_events([event.to_dict() for event in events])
 
     return ask
 
 
-def of_httpx() -> Ask:
+def httpx_sender() -> SendCase:
     import httpx
 
     client = httpx.Client(base_url=BASE_URL, headers={"authorization": f"Bearer {KEY}"}, timeout=TIMEOUT)
@@ -51,12 +51,12 @@ def of_httpx() -> Ask:
             if mode == "body":
                 return str(reply.json()["output"][0]["content"][0]["text"])
             lines = [line[5:] for line in reply.text.splitlines() if line.startswith("data:")]
-            return seen([json.loads(line) for line in lines])
+            return describe_events([json.loads(line) for line in lines])
 
     return ask
 
 
-def seen(events: list[dict[str, Any]]) -> str:
+def describe_events(events: list[dict[str, Any]]) -> str:
     text = "".join(each.get("delta", "") for each in events if "output_text.delta" in str(each.get("type")))
     kinds = [each.get("type") for each in events]
     if "response.completed" not in kinds:
@@ -64,7 +64,7 @@ def seen(events: list[dict[str, Any]]) -> str:
     return text if kinds[0] == "response.created" else f"begins with {kinds[0]}"
 
 
-def outcome(ask: Ask, number: int, case: str) -> str:
+def outcome(ask: SendCase, number: int, case: str) -> str:
     mode, fault = case.split(" ", 1)
     headers = {"x-mock-fault": fault, "x-case": str(number)}
     try:
@@ -76,7 +76,7 @@ def outcome(ask: Ask, number: int, case: str) -> str:
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    ask = {"openai": of_openai, "httpx": of_httpx}[sys.argv[1]]()
+    ask = {"openai": openai_sender, "httpx": httpx_sender}[sys.argv[1]]()
     cases = sys.argv[2:]
     with ThreadPoolExecutor(6) as pool:
         for case, told in zip(cases, pool.map(partial(outcome, ask), range(len(cases)), cases)):  # noqa: B905

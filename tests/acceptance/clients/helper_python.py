@@ -14,14 +14,14 @@ client = OpenAI(max_retries=0, timeout=5)
 MODEL = os.environ["MODEL"]
 
 
-def helper(prompt: str) -> str:
+def read_with_helper(prompt: str) -> str:
     with client.responses.stream(model=MODEL, input=prompt) as events:
         for _ in events:
             pass
         return str(events.get_final_response().output_text)
 
 
-def create(prompt: str) -> str:
+def read_plain_stream(prompt: str) -> str:
     text = ""
     for event in client.responses.create(model=MODEL, input=prompt, stream=True):
         if event.type == "response.output_text.delta":
@@ -29,12 +29,12 @@ def create(prompt: str) -> str:
     return text
 
 
-def seen(way: Callable[[str], str], prompt: str) -> dict[str, Any]:
+def observe(read: Callable[[str], str], prompt: str) -> dict[str, Any]:
     try:
-        return {"text": way(prompt)}
+        return {"text": read(prompt)}
     except Exception as error:  # noqa: BLE001 - whatever the client raises is what its user sees
         return {"error": type(error).__name__, "message": str(error)}
 
 
 for title in json.load(sys.stdin):
-    print(json.dumps({"title": title, "helper": seen(helper, title), "create": seen(create, title)}))
+    print(json.dumps({"title": title, "helper": observe(read_with_helper, title), "create": observe(read_plain_stream, title)}))

@@ -10,7 +10,7 @@ from tests.acceptance.clients.matrix import locked_version
 from tests.acceptance.clients.violations import VIOLATIONS, expected_text
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "helpers.md"
-MEASURED = Path(__file__).with_name("helpers.json")
+MEASURED_FILE = Path(__file__).with_name("helpers.json")
 
 #: Environment and title of each client whose helper is measured.
 HELPERS = {
@@ -41,17 +41,17 @@ def page() -> str:
 
 
 def _table() -> Iterator[str]:
-    measured = json.loads(MEASURED.read_text(encoding="utf-8"))
+    measured = json.loads(MEASURED_FILE.read_text(encoding="utf-8"))
     heads = [f"{title} {locked_version(name, 'openai')}" for name, title in HELPERS.items()]
     ways = [f"{head}, {way}" for head in heads for way in ("`stream()`", "`create`")]
     yield f"| the stream | {' | '.join(ways)} |"
     yield "|---" * (len(ways) + 1) + "|"
     for title in VIOLATIONS:
-        marks = [mark(title, measured[name][title][way]) for name in HELPERS for way in ("helper", "create")]
+        marks = [outcome_mark(title, measured[name][title][way]) for name in HELPERS for way in ("helper", "create")]
         yield f"| {title.replace('|', chr(92) + '|')} | {' | '.join(marks)} |"
 
 
-def mark(title: str, seen: dict[str, str]) -> str:
+def outcome_mark(title: str, seen: dict[str, str]) -> str:
     """What a helper's user sees, in a sign and the name of the error."""
     if "error" in seen:
         return f"X {seen['error']}"

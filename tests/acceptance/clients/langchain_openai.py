@@ -29,23 +29,23 @@ from tests.acceptance.clients.driving import (
     MESSAGES,
     MODEL,
     PROMPTS,
-    SUNNY,
+    WEATHER_OUTPUT,
     THINKING,
     UNKNOWN_MODEL,
     WEATHER_TOOL,
     WRONG_KEY,
-    Seen,
-    call,
-    drive,
+    Observation,
+    function_call,
+    run_scenarios,
 )
 
 
-def other(**settings: Any) -> Any:
+def make_model(**settings: Any) -> Any:
     about = {"model": MODEL, "base_url": BASE_URL, "api_key": API_KEY, "use_responses_api": True}
     return ChatOpenAI(**{**about, **settings})
 
 
-def reply(message: Any) -> Seen:
+def reply(message: Any) -> Observation:
     return {"text": message.text, "items": [block["type"] for block in message.content]}
 
 
@@ -57,7 +57,7 @@ def streamed(parts: Any) -> Any:
     return first
 
 
-def two_turns() -> Seen:
+def two_turns() -> Observation:
     first = model.invoke(PROMPTS["name"])
     return reply(model.invoke(PROMPTS["recall"], previous_response_id=first.response_metadata["id"]))
 
@@ -67,12 +67,12 @@ def with_tools() -> Any:
     return model.bind(tools=BUILT_IN_TOOLS, extra_body=THINKING)
 
 
-def bind_extractor() -> Seen:
+def bind_extractor() -> Observation:
     model.bind_tools([{"type": "web_extractor"}])
     return {"text": "bound"}
 
 
-def function(stream: bool) -> Seen:
+def function(stream: bool) -> Observation:
     asked = model.bind_tools([WEATHER_TOOL])
 
     def ask(messages: Any) -> Any:
@@ -81,16 +81,16 @@ def function(stream: bool) -> Seen:
     question = HumanMessage(PROMPTS["weather"])
     first = ask([question])
     (made,) = first.tool_calls
-    second = ask([question, first, ToolMessage(SUNNY, tool_call_id=made["id"])])
-    return {**reply(second), "calls": [call(made["name"], made["args"])]}
+    second = ask([question, first, ToolMessage(WEATHER_OUTPUT, tool_call_id=made["id"])])
+    return {**reply(second), "calls": [function_call(made["name"], made["args"])]}
 
 
-def structured(method: str) -> Seen:
+def structured(method: str) -> Observation:
     city = model.with_structured_output(City, method=method).invoke(PROMPTS["city"])
     return {"value": city.model_dump()}
 
 
-def cancel() -> Seen:
+def cancel() -> Observation:
     """Leave a stream at its first text, then ask again with the same model."""
     deltas = 0
     parts = model.stream(PROMPTS["essay"])
@@ -102,7 +102,7 @@ def cancel() -> Seen:
     return {"deltas": deltas, **reply(model.invoke(PROMPTS["basic"]))}
 
 
-def asynchronous() -> Seen:
+def asynchronous() -> Observation:
     """A reply and a stream at once."""
 
     async def both() -> list[str]:
@@ -118,7 +118,7 @@ def asynchronous() -> Seen:
 
 
 if __name__ == "__main__":
-    drive(
+    run_scenarios(
         {
             "basic": lambda: reply(model.invoke(PROMPTS["basic"])),
             "messages": lambda: reply(model.invoke(MESSAGES)),
@@ -131,8 +131,8 @@ if __name__ == "__main__":
             "function_stream": lambda: function(stream=True),
             "structured": lambda: structured("json_schema"),
             "structured_function": lambda: structured("function_calling"),
-            "wrong_key": lambda: reply(other(api_key=WRONG_KEY).invoke("Hello!")),
-            "unknown_model": lambda: reply(other(model=UNKNOWN_MODEL).invoke("Hello!")),
+            "wrong_key": lambda: reply(make_model(api_key=WRONG_KEY).invoke("Hello!")),
+            "unknown_model": lambda: reply(make_model(model=UNKNOWN_MODEL).invoke("Hello!")),
             "cancel": cancel,
             "async": asynchronous,
         }

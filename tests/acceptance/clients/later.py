@@ -15,16 +15,16 @@ from tests.acceptance.clients.driving import (
     BASE_URL,
     MODEL,
     PROMPTS,
-    SUNNY,
+    WEATHER_OUTPUT,
     WEATHER_TOOL,
-    Seen,
-    drive,
+    Observation,
+    run_scenarios,
 )
 
 client = OpenAI(base_url=BASE_URL, api_key=API_KEY)
 
 
-def stored() -> Seen:
+def stored() -> Observation:
     """A response is retrieved, its input listed, deleted, and then gone."""
     first = client.responses.create(model=MODEL, input=PROMPTS["name"])
     second = client.responses.create(model=MODEL, input=PROMPTS["recall"], previous_response_id=first.id)
@@ -42,7 +42,7 @@ def stored() -> Seen:
     }
 
 
-def conversations() -> Seen:
+def conversations() -> Observation:
     """All eight operations, and two turns in one conversation."""
     talk = client.conversations.create(items=[{"role": "user", "content": "Hi."}], metadata={"a": "b"})
     for prompt in (PROMPTS["name"], PROMPTS["recall"]):
@@ -61,7 +61,7 @@ def conversations() -> Seen:
     }
 
 
-def loop() -> Seen:
+def loop() -> Observation:
     """A function is called in a stream, its output sent in another, which answers."""
 
     def streamed(**members: Any) -> Any:
@@ -71,17 +71,17 @@ def loop() -> Seen:
 
     first = streamed(input=PROMPTS["weather"])
     made = first.output[-1]
-    output = {"type": "function_call_output", "call_id": made.call_id, "output": SUNNY}
+    output = {"type": "function_call_output", "call_id": made.call_id, "output": WEATHER_OUTPUT}
     second = streamed(input=[output], previous_response_id=first.id)
     return {"called": made.name, "items": [item.type for item in second.output]}
 
 
-def structured() -> Seen:
+def structured() -> Observation:
     response = client.responses.parse(model=MODEL, input=PROMPTS["city"], text_format=City)
     return {"city": sorted(response.output_parsed.model_dump())}
 
 
-def limited() -> Seen:
+def limited() -> Observation:
     """A limit ends the answer; an age that does not know it answers in full."""
     response = client.responses.create(
         model=MODEL, input=PROMPTS["essay"], max_output_tokens=16, reasoning={"effort": "none"}
@@ -89,12 +89,12 @@ def limited() -> Seen:
     return {"status": response.status}
 
 
-def models() -> Seen:
+def models() -> Observation:
     return {"listed": MODEL in [model.id for model in client.models.list()]}
 
 
 if __name__ == "__main__":
-    drive(
+    run_scenarios(
         {
             "stored": stored,
             "conversations": conversations,

@@ -28,14 +28,14 @@ from tests.acceptance.clients.driving import (
     MESSAGES,
     MODEL,
     PROMPTS,
-    SUNNY,
+    WEATHER_OUTPUT,
     THINKING,
     UNKNOWN_MODEL,
     WEATHER_TOOL,
     WRONG_KEY,
-    Seen,
-    call,
-    drive,
+    Observation,
+    function_call,
+    run_scenarios,
 )
 
 litellm.suppress_debug_info = True
@@ -47,7 +47,7 @@ def create(question: Any, **about: Any) -> Any:
     return litellm.responses(**{**SERVER, "input": question, **about})
 
 
-def seen(response: Any) -> Seen:
+def observe(response: Any) -> Observation:
     return {"text": text_of(response), "items": types_of(response)}
 
 
@@ -64,7 +64,7 @@ def member(item: Any, name: str) -> Any:
     return item[name] if isinstance(item, dict) else getattr(item, name)
 
 
-def streamed(events: Any) -> Seen:
+def streamed(events: Any) -> Observation:
     """Text of the deltas and the items of the last event."""
     text, items = "", None
     for event in events:
@@ -75,16 +75,16 @@ def streamed(events: Any) -> Seen:
     return {"text": text, "items": items}
 
 
-def two_turns() -> Seen:
+def two_turns() -> Observation:
     first = create(PROMPTS["name"])
-    return seen(create(PROMPTS["recall"], previous_response_id=first.id))
+    return observe(create(PROMPTS["recall"], previous_response_id=first.id))
 
 
 def tools() -> Any:
     return create(PROMPTS["tools"], tools=BUILT_IN_TOOLS, extra_body=THINKING)
 
 
-def tools_as_dicts() -> Seen:
+def tools_as_dicts() -> Observation:
     """What a user gets who is ready for plain dicts among the items."""
     output = tools().output
     parts = [part for item in output if member(item, "type") == "message" for part in member(item, "content")]
@@ -95,15 +95,15 @@ def tools_as_dicts() -> Seen:
     }
 
 
-def function() -> Seen:
+def function() -> Observation:
     first = create(PROMPTS["weather"], tools=[WEATHER_TOOL])
     (made,) = first.output
-    output = {"type": "function_call_output", "call_id": made.call_id, "output": SUNNY}
+    output = {"type": "function_call_output", "call_id": made.call_id, "output": WEATHER_OUTPUT}
     second = create([output], previous_response_id=first.id, tools=[WEATHER_TOOL])
-    return {**seen(second), "calls": [call(made.name, made.arguments)]}
+    return {**observe(second), "calls": [function_call(made.name, made.arguments)]}
 
 
-def function_stream() -> Seen:
+def function_stream() -> Observation:
     question = {"role": "user", "content": PROMPTS["weather"]}
     arguments, made = "", None
     for event in create([question], tools=[WEATHER_TOOL], stream=True):
@@ -115,19 +115,19 @@ def function_stream() -> Seen:
     history = [
         question,
         {"type": made.type, "name": made.name, "arguments": made.arguments, "call_id": made.call_id},
-        {"type": "function_call_output", "call_id": made.call_id, "output": SUNNY},
+        {"type": "function_call_output", "call_id": made.call_id, "output": WEATHER_OUTPUT},
     ]
     reply = streamed(create(history, tools=[WEATHER_TOOL], stream=True))
-    return {**reply, "calls": [call(made.name, arguments)]}
+    return {**reply, "calls": [function_call(made.name, arguments)]}
 
 
-def structured() -> Seen:
+def structured() -> Observation:
     """Litellm hands the text over; reading it is the user's."""
     city = {"type": "json_schema", "name": "city", "schema": CITY_SCHEMA, "strict": True}
-    return seen(create(PROMPTS["city"], text={"format": city}))
+    return observe(create(PROMPTS["city"], text={"format": city}))
 
 
-def cancel() -> Seen:
+def cancel() -> Observation:
     """Leave a stream at its first delta, then ask again."""
     deltas = 0
     events = create(PROMPTS["essay"], stream=True)
@@ -135,10 +135,10 @@ def cancel() -> Seen:
         if event.type == "response.output_text.delta":
             deltas += 1
             break
-    return {"deltas": deltas, **seen(create(PROMPTS["basic"]))}
+    return {"deltas": deltas, **observe(create(PROMPTS["basic"]))}
 
 
-def asynchronous() -> Seen:
+def asynchronous() -> Observation:
     """A reply and a stream at once."""
 
     async def both() -> list[str]:
@@ -154,7 +154,7 @@ def asynchronous() -> Seen:
     return {"texts": asyncio.run(both())}
 
 
-def native(play: Callable[[], Seen]) -> Seen:
+def native(play: Callable[[], Observation]) -> Observation:
     """A stream as litellm makes it of a model that it knows to stream."""
     about = {"litellm_provider": "openai", "mode": "responses", "supports_native_streaming": True}
     litellm.register_model({SERVER["model"]: about, MODEL: about})
@@ -162,13 +162,13 @@ def native(play: Callable[[], Seen]) -> Seen:
 
 
 if __name__ == "__main__":
-    drive(
+    run_scenarios(
         {
-            "basic": lambda: seen(reply),
-            "messages": lambda: seen(create(MESSAGES)),
+            "basic": lambda: observe(reply),
+            "messages": lambda: observe(create(MESSAGES)),
             "two_turns": two_turns,
             "stream": lambda: streamed(create(PROMPTS["essay"], stream=True)),
-            "tools": lambda: seen(tools()),
+            "tools": lambda: observe(tools()),
             "tools_as_dicts": tools_as_dicts,
             "tools_stream": lambda: streamed(
                 create(PROMPTS["tools"], tools=BUILT_IN_TOOLS, extra_body=THINKING, stream=True)
@@ -176,8 +176,8 @@ if __name__ == "__main__":
             "function": function,
             "function_stream": function_stream,
             "structured": structured,
-            "wrong_key": lambda: seen(create("Hello!", api_key=WRONG_KEY)),
-            "unknown_model": lambda: seen(create("Hello!", model=f"openai/{UNKNOWN_MODEL}")),
+            "wrong_key": lambda: observe(create("Hello!", api_key=WRONG_KEY)),
+            "unknown_model": lambda: observe(create("Hello!", model=f"openai/{UNKNOWN_MODEL}")),
             "cancel": cancel,
             "async": asynchronous,
             "native_stream": lambda: native(lambda: streamed(create(PROMPTS["essay"], stream=True))),

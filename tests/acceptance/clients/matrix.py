@@ -39,7 +39,7 @@ SCENARIOS = {
     "async": "a reply and a stream at once",
 }
 
-Sees = dict[str, Any]
+Observation = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Client:
     package: str
     driver: str
     """File beside this one."""
-    sees: Mapping[str, Sees]
+    expected: Mapping[str, Observation]
     """By scenario: what the user sees, with every text that the mock makes up called "generated"."""
     notes: Mapping[str, str] = field(default_factory=dict)
     """By scenario: what there is to know about it."""
@@ -59,13 +59,13 @@ class Client:
     """Other things to know."""
     snippet: str | None = None
     """File with the snippet, where it is not the driver."""
-    along: tuple[str, ...] = ()
+    companion_packages: tuple[str, ...] = ()
     """Other packages whose version matters."""
-    env: Mapping[str, str] = field(default_factory=dict)
-    refusals: int = 1
+    environment_variables: Mapping[str, str] = field(default_factory=dict)
+    expected_refusals: int = 1
     """Requests that a wrong key costs: more than one where the client tries again."""
 
-    streams: int | None = None
+    expected_streams: int | None = None
     """Requests for a stream, where a client does not ask for one whenever its user does."""
 
     @property
@@ -86,38 +86,38 @@ def locked_version(environment: str, package: str) -> str:
     return found[1]
 
 
-def said(text: str, items: str, **more: Any) -> Sees:
+def answer(text: str, items: str, **more: Any) -> Observation:
     return {"text": text, "items": items.split(), **more}
 
 
-def failed(error: str, message: str, **more: Any) -> Sees:
+def failure(error: str, message: str, **more: Any) -> Observation:
     return {"error": error, "message": message, **more}
 
 
-CALLED = ["get_weather(city)"]
+WEATHER_CALL = ["get_weather(city)"]
 TOOL_ITEMS = "reasoning web_search_call reasoning web_extractor_call reasoning code_interpreter_call message"
 IGNORES_FORMAT = (
     "January's service ignores `text.format` and answers with plain text, which the client can not read"
 )
 
-_openai: dict[str, Sees] = {
-    "basic": said("introduction", "message"),
-    "messages": said("hello-messages", "message"),
-    "two_turns": said("my-name", "message"),
-    "stream": said("artificial-intelligence", "message"),
-    "helper": said("artificial-intelligence", "message"),
-    "tools": said("generated", TOOL_ITEMS),
-    "tools_stream": said("generated", TOOL_ITEMS),
-    "helper_tools": said("generated", TOOL_ITEMS),
-    "function": said("generated", "message", calls=CALLED),
-    "function_stream": said("generated", "message", calls=CALLED),
-    "cancel": said("introduction", "message", deltas=1),
+_openai: dict[str, Observation] = {
+    "basic": answer("introduction", "message"),
+    "messages": answer("hello-messages", "message"),
+    "two_turns": answer("my-name", "message"),
+    "stream": answer("artificial-intelligence", "message"),
+    "helper": answer("artificial-intelligence", "message"),
+    "tools": answer("generated", TOOL_ITEMS),
+    "tools_stream": answer("generated", TOOL_ITEMS),
+    "helper_tools": answer("generated", TOOL_ITEMS),
+    "function": answer("generated", "message", calls=WEATHER_CALL),
+    "function_stream": answer("generated", "message", calls=WEATHER_CALL),
+    "cancel": answer("introduction", "message", deltas=1),
     "async": {"texts": ["introduction", "artificial-intelligence"]},
 }
 
-_openai_python: dict[str, Sees] = {
+_openai_python: dict[str, Observation] = {
     **_openai,
-    "structured": failed(
+    "structured": failure(
         "ValidationError",
         "1 validation error for City Invalid JSON: expected value at line 1 column 1 "
         "[type=json_invalid, input_value=…, input_type=str]",
@@ -125,21 +125,21 @@ _openai_python: dict[str, Sees] = {
 }
 _WRONG_KEY = "Invalid API-key provided."
 _UNKNOWN_MODEL = "Unsupported model: 'gpt-5'."
-_REFUSED_IN_SHORT: dict[str, Sees] = {
-    "wrong_key": failed(
+_REFUSED_IN_SHORT: dict[str, Observation] = {
+    "wrong_key": failure(
         "AuthenticationError", f"Error code: 401 - {_WRONG_KEY}", status=401, code="InvalidApiKey"
     ),
-    "unknown_model": failed(
+    "unknown_model": failure(
         "BadRequestError", f"Error code: 400 - {_UNKNOWN_MODEL}", status=400, code="InvalidParameter"
     ),
 }
 _KEY_BODY = f"{{'code': 'InvalidApiKey', 'message': '{_WRONG_KEY}', 'request_id': '<id>'}}"
 _MODEL_BODY = f"{{'code': 'InvalidParameter', 'message': \"{_UNKNOWN_MODEL}\", 'request_id': '<id>'}}"
-_REFUSED_WITH_BODY: dict[str, Sees] = {
-    "wrong_key": failed(
+_REFUSED_WITH_BODY: dict[str, Observation] = {
+    "wrong_key": failure(
         "AuthenticationError", f"Error code: 401 - {_KEY_BODY}", status=401, code="InvalidApiKey"
     ),
-    "unknown_model": failed(
+    "unknown_model": failure(
         "BadRequestError", f"Error code: 400 - {_MODEL_BODY}", status=400, code="InvalidParameter"
     ),
 }
@@ -152,10 +152,10 @@ _AS_MESSAGE = (
     "does not know the type: look at `item.type`, not at the class. `model_dump` of a reply may warn of it."
 )
 
-_openai_node: dict[str, Sees] = {
+_openai_node: dict[str, Observation] = {
     **_openai,
-    "helper_tools": failed("OpenAIError", "missing content at index 0"),
-    "structured": failed("SyntaxError", "Unexpected token …, … is not valid JSON"),
+    "helper_tools": failure("OpenAIError", "missing content at index 0"),
+    "structured": failure("SyntaxError", "Unexpected token …, … is not valid JSON"),
 }
 _openai_node_notes = {
     "structured": IGNORES_FORMAT,
@@ -163,115 +163,115 @@ _openai_node_notes = {
     "service does not send; `create` with `stream: true` reads them",
 }
 
-_agents: dict[str, Sees] = {
+_agents: dict[str, Observation] = {
     **{name: sees for name, sees in _openai.items() if not name.startswith("helper")},
-    "function": said("generated", "function_call function_call_output message", calls=CALLED),
-    "function_stream": said("generated", "function_call function_call_output message", calls=CALLED),
-    "structured": failed("ModelBehaviorError", "Invalid JSON when parsing model output"),
+    "function": answer("generated", "function_call function_call_output message", calls=WEATHER_CALL),
+    "function_stream": answer("generated", "function_call function_call_output message", calls=WEATHER_CALL),
+    "structured": failure("ModelBehaviorError", "Invalid JSON when parsing model output"),
     **_REFUSED_IN_SHORT,
 }
 
 _LANGCHAIN_ITEMS = "reasoning web_search_call reasoning reasoning code_interpreter_call text"
-_langchain: dict[str, Sees] = {
-    "basic": said("introduction", "text"),
-    "messages": said("hello-messages", "text"),
-    "two_turns": said("my-name", "text"),
-    "stream": said("artificial-intelligence", "text"),
-    "tools": said("generated", _LANGCHAIN_ITEMS),
-    "tools_stream": said("generated", _LANGCHAIN_ITEMS),
-    "bind_extractor": failed(
+_langchain: dict[str, Observation] = {
+    "basic": answer("introduction", "text"),
+    "messages": answer("hello-messages", "text"),
+    "two_turns": answer("my-name", "text"),
+    "stream": answer("artificial-intelligence", "text"),
+    "tools": answer("generated", _LANGCHAIN_ITEMS),
+    "tools_stream": answer("generated", _LANGCHAIN_ITEMS),
+    "bind_extractor": failure(
         "ValueError",
         "Unsupported function {'type': 'web_extractor'} To use a JSON schema as a function, it must have a "
         "top-level 'title' key to be used as the function name.",
     ),
-    "function": said("generated", "text", calls=CALLED),
-    "function_stream": said("generated", "text", calls=CALLED),
+    "function": answer("generated", "text", calls=WEATHER_CALL),
+    "function_stream": answer("generated", "text", calls=WEATHER_CALL),
     "structured": _openai_python["structured"],
     "structured_function": {"value": "City(city, population)"},
     "wrong_key": {**_REFUSED_IN_SHORT["wrong_key"], "error": "OpenAIAuthenticationError"},
     "unknown_model": {**_REFUSED_IN_SHORT["unknown_model"], "error": "OpenAIInvalidRequestError"},
-    "cancel": said("introduction", "text", deltas=1),
+    "cancel": answer("introduction", "text", deltas=1),
     "async": _openai["async"],
 }
 
-_pydantic_ai: dict[str, Sees] = {
-    "basic": said("introduction", "text"),
-    "messages": said("hello-messages", "text"),
-    "two_turns": said("my-name", "text"),
-    "stream": said("artificial-intelligence", "text"),
-    "tools": failed("TypeError", "'NoneType' object is not iterable"),
-    "tools_stream": said(
+_pydantic_ai: dict[str, Observation] = {
+    "basic": answer("introduction", "text"),
+    "messages": answer("hello-messages", "text"),
+    "two_turns": answer("my-name", "text"),
+    "stream": answer("artificial-intelligence", "text"),
+    "tools": failure("TypeError", "'NoneType' object is not iterable"),
+    "tools_stream": answer(
         "generated",
         "thinking builtin-tool-call builtin-tool-return thinking thinking builtin-tool-call "
         "builtin-tool-return text",
     ),
-    "function": said("generated", "tool-call text", calls=CALLED),
-    "function_stream": said("generated", "text", calls=CALLED),
-    "structured": failed("UnexpectedModelBehavior", "Exceeded maximum output retries (1)"),
+    "function": answer("generated", "tool-call text", calls=WEATHER_CALL),
+    "function_stream": answer("generated", "text", calls=WEATHER_CALL),
+    "structured": failure("UnexpectedModelBehavior", "Exceeded maximum output retries (1)"),
     "structured_function": {"value": "City(city, population)"},
-    "wrong_key": failed(
+    "wrong_key": failure(
         "ModelAuthenticationError",
         f"status_code: 401, model_name: qwen3-max-2026-01-23, body: {_KEY_BODY}",
         status=401,
     ),
-    "unknown_model": failed(
+    "unknown_model": failure(
         "ModelRequestRejectedError", f"status_code: 400, model_name: gpt-5, body: {_MODEL_BODY}", status=400
     ),
-    "cancel": said("introduction", "text", deltas=1),
+    "cancel": answer("introduction", "text", deltas=1),
     "async": _openai["async"],
 }
 
-_litellm: dict[str, Sees] = {
+_litellm: dict[str, Observation] = {
     **{name: sees for name, sees in _openai.items() if not name.startswith("helper")},
     "native_stream": _openai["stream"],
-    "tools": failed("AttributeError", "'dict' object has no attribute 'type'"),
-    "tools_as_dicts": said("generated", TOOL_ITEMS, dicts=["web_extractor_call"]),
-    "native_tools_stream": said("generated", TOOL_ITEMS),
-    "structured": said("generated", "message"),
-    "wrong_key": failed(
+    "tools": failure("AttributeError", "'dict' object has no attribute 'type'"),
+    "tools_as_dicts": answer("generated", TOOL_ITEMS, dicts=["web_extractor_call"]),
+    "native_tools_stream": answer("generated", TOOL_ITEMS),
+    "structured": answer("generated", "message"),
+    "wrong_key": failure(
         "AuthenticationError",
         f"litellm.AuthenticationError: AuthenticationError: OpenAIException - {_KEY_JSON}",
         status=401,
     ),
-    "unknown_model": failed(
+    "unknown_model": failure(
         "BadRequestError", f"litellm.BadRequestError: OpenAIException - {_MODEL_JSON}", status=400
     ),
 }
 
-_ai_sdk: dict[str, Sees] = {
-    "basic": said("introduction", "text"),
-    "messages": said("hello-messages", "text"),
-    "two_turns": said("my-name", "text"),
-    "history": said("generated", "text"),
-    "stream": said("artificial-intelligence", "text"),
-    "tools": failed("APICallError", "Invalid JSON response", status=200),
-    "tools_stream": failed(
+_ai_sdk: dict[str, Observation] = {
+    "basic": answer("introduction", "text"),
+    "messages": answer("hello-messages", "text"),
+    "two_turns": answer("my-name", "text"),
+    "history": answer("generated", "text"),
+    "stream": answer("artificial-intelligence", "text"),
+    "tools": failure("APICallError", "Invalid JSON response", status=200),
+    "tools_stream": failure(
         "TypeValidationError", "item.outputs: Invalid input: expected array, received undefined"
     ),
-    "search_stream": said("generated", "reasoning tool-call tool-result source source reasoning text"),
-    "own_tools": failed("APICallError", "Bad Request", status=400),
-    "function": said("generated", "tool-call tool-result text", calls=CALLED),
-    "function_stream": said("generated", "tool-call tool-result text", calls=CALLED),
-    "structured": failed("NoObjectGeneratedError", "No object generated: could not parse the response."),
-    "wrong_key": failed("APICallError", "Unauthorized", status=401),
-    "unknown_model": failed("APICallError", "Bad Request", status=400),
-    "cancel": said("introduction", "text", deltas=1),
+    "search_stream": answer("generated", "reasoning tool-call tool-result source source reasoning text"),
+    "own_tools": failure("APICallError", "Bad Request", status=400),
+    "function": answer("generated", "tool-call tool-result text", calls=WEATHER_CALL),
+    "function_stream": answer("generated", "tool-call tool-result text", calls=WEATHER_CALL),
+    "structured": failure("NoObjectGeneratedError", "No object generated: could not parse the response."),
+    "wrong_key": failure("APICallError", "Unauthorized", status=401),
+    "unknown_model": failure("APICallError", "Bad Request", status=400),
+    "cancel": answer("introduction", "text", deltas=1),
     "async": _openai["async"],
 }
 
-_RAN = said("generated", "web_search command_execution agent_message", exit_codes=[0], exit=0)
-_codex: dict[str, Sees] = {
-    "basic": _RAN,
-    "two_turns": _RAN,
-    "structured": _RAN,
-    "wrong_key": failed(
+_SHELL_RUN = answer("generated", "web_search command_execution agent_message", exit_codes=[0], exit=0)
+_codex: dict[str, Observation] = {
+    "basic": _SHELL_RUN,
+    "two_turns": _SHELL_RUN,
+    "structured": _SHELL_RUN,
+    "wrong_key": failure(
         "turn.failed",
         f"unexpected status 401 Unauthorized: {_KEY_JSON}, url: <base URL>/responses, request id: <id>",
         items=[],
         exit=1,
     ),
-    "unknown_model": failed("turn.failed", _MODEL_JSON, items=[], exit=1),
-    "cancel": {**_RAN, "deltas": 1},
+    "unknown_model": failure("turn.failed", _MODEL_JSON, items=[], exit=1),
+    "cancel": {**_SHELL_RUN, "deltas": 1},
 }
 
 _LEFT_OPEN = (
@@ -286,7 +286,7 @@ _CODEX_RUNS = (
 )
 
 
-def _python(environment: str, refused: Mapping[str, Sees], *limits: str) -> Client:
+def _openai_python_client(environment: str, refused: Mapping[str, Observation], *limits: str) -> Client:
     return Client(
         environment,
         "openai (Python)",
@@ -299,14 +299,14 @@ def _python(environment: str, refused: Mapping[str, Sees], *limits: str) -> Clie
 
 
 CLIENTS = (
-    _python(
+    _openai_python_client(
         "openai-newest",
         _REFUSED_IN_SHORT,
         "It speaks `httpx2`: tools that intercept httpx do not see it. The mock is a server of its own.",
     ),
-    _python("openai-2", _REFUSED_WITH_BODY),
-    _python("openai-2.15.0", _REFUSED_WITH_BODY),
-    _python("openai-1", _REFUSED_WITH_BODY, _LEFT_OPEN),
+    _openai_python_client("openai-2", _REFUSED_WITH_BODY),
+    _openai_python_client("openai-2.15.0", _REFUSED_WITH_BODY),
+    _openai_python_client("openai-1", _REFUSED_WITH_BODY, _LEFT_OPEN),
     Client(
         "node",
         "openai (Node)",
@@ -314,8 +314,8 @@ CLIENTS = (
         "openai_node.mjs",
         {
             **_openai_node,
-            "wrong_key": failed("AuthenticationError", f"401 {_WRONG_KEY}", status=401, code="InvalidApiKey"),
-            "unknown_model": failed(
+            "wrong_key": failure("AuthenticationError", f"401 {_WRONG_KEY}", status=401, code="InvalidApiKey"),
+            "unknown_model": failure(
                 "BadRequestError", f"400 {_UNKNOWN_MODEL}", status=400, code="InvalidParameter"
             ),
         },
@@ -329,8 +329,8 @@ CLIENTS = (
         "openai_node.mjs",
         {
             **_openai_node,
-            "wrong_key": failed("AuthenticationError", "401 status code (no body)", status=401),
-            "unknown_model": failed("BadRequestError", "400 status code (no body)", status=400),
+            "wrong_key": failure("AuthenticationError", "401 status code (no body)", status=401),
+            "unknown_model": failure("BadRequestError", "400 status code (no body)", status=400),
         },
         {
             **_openai_node_notes,
@@ -349,7 +349,7 @@ CLIENTS = (
             "structured": IGNORES_FORMAT,
             "tools": "there is no class for `web_extractor`: the tools go into `extra_body`",
         },
-        along=("openai",),
+        companion_packages=("openai",),
     ),
     Client(
         "langchain-openai",
@@ -363,7 +363,7 @@ CLIENTS = (
             "tools_stream": "the message has no block for `web_extractor_call`: it is left out",
             "bind_extractor": "`bind(tools=[…])` passes it on",
         },
-        along=("openai",),
+        companion_packages=("openai",),
     ),
     Client(
         "pydantic-ai",
@@ -377,7 +377,7 @@ CLIENTS = (
             "is None; in a stream it passes over it",
             "function_stream": "the parts are those of the last answer",
         },
-        along=("openai",),
+        companion_packages=("openai",),
     ),
     Client(
         "litellm",
@@ -395,8 +395,8 @@ CLIENTS = (
             "`litellm.responses` needs the package `mcp`, which litellm does not install by itself.",
             "At import it fetches a price list from the network, unless `LITELLM_LOCAL_MODEL_COST_MAP=True`.",
         ),
-        env={"LITELLM_LOCAL_MODEL_COST_MAP": "True"},
-        streams=2,
+        environment_variables={"LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+        expected_streams=2,
     ),
     Client(
         "ai-sdk",
@@ -417,7 +417,7 @@ CLIENTS = (
             "unknown_model": "as with a wrong key, code and message are lost",
         },
         ("The packages ask for Node 22; on Node 20 they run as well.",),
-        along=("ai",),
+        companion_packages=("ai",),
     ),
     Client(
         "codex",
@@ -439,6 +439,6 @@ CLIENTS = (
             "It always streams; it has no built-in tools of the service but `web_search`.",
         ),
         snippet="codex.toml",
-        refusals=6,
+        expected_refusals=6,
     ),
 )

@@ -24,27 +24,27 @@ from tests.acceptance.clients.driving import (
     BUILT_IN_TOOLS,
     MESSAGES,
     PROMPTS,
-    SUNNY,
+    WEATHER_OUTPUT,
     THINKING,
     UNKNOWN_MODEL,
     WRONG_KEY,
-    Seen,
-    drive,
+    Observation,
+    run_scenarios,
 )
 
 #: One loop for all: the client keeps its connections in it.
 LOOP = asyncio.new_event_loop()
 
-called: list[Seen] = []
+called: list[Observation] = []
 
 
 def get_weather(city: str) -> str:
     """Current weather of a city."""
     called.append({"name": "get_weather", "arguments": {"city": city}})
-    return SUNNY
+    return WEATHER_OUTPUT
 
 
-def reply(result: Any) -> Seen:
+def reply(result: Any) -> Observation:
     types = [
         item.raw_item.get("type") if isinstance(item.raw_item, dict) else item.raw_item.type
         for item in result.new_items
@@ -52,11 +52,11 @@ def reply(result: Any) -> Seen:
     return {"text": result.final_output, "items": types}
 
 
-def run(who: Any, question: Any, **about: Any) -> Seen:
+def run(who: Any, question: Any, **about: Any) -> Observation:
     return reply(LOOP.run_until_complete(Runner.run(who, question, **about)))
 
 
-async def stream_of(who: Any, question: Any) -> Seen:
+async def stream_of(who: Any, question: Any) -> Observation:
     result = Runner.run_streamed(who, question)
     text = ""
     async for event in result.stream_events():
@@ -77,7 +77,7 @@ def with_function() -> Any:
     return agent.clone(tools=[function_tool(get_weather)])
 
 
-def two_turns() -> Seen:
+def two_turns() -> Observation:
     async def both() -> Any:
         first = await Runner.run(agent, PROMPTS["name"])
         return await Runner.run(agent, PROMPTS["recall"], previous_response_id=first.last_response_id)
@@ -85,17 +85,17 @@ def two_turns() -> Seen:
     return reply(LOOP.run_until_complete(both()))
 
 
-def structured() -> Seen:
+def structured() -> Observation:
     result = LOOP.run_until_complete(Runner.run(agent.clone(output_type=City), PROMPTS["city"]))
     return {"value": result.final_output.model_dump()}
 
 
-def wrong_key() -> Seen:
+def wrong_key() -> Observation:
     other = OpenAIResponsesModel("qwen3-max-2026-01-23", client.with_options(api_key=WRONG_KEY))
     return run(agent.clone(model=other), "Hello!")
 
 
-def cancel() -> Seen:
+def cancel() -> Observation:
     """Leave a run at its first delta, then ask again."""
 
     async def leave() -> int:
@@ -111,7 +111,7 @@ def cancel() -> Seen:
     return {"deltas": LOOP.run_until_complete(leave()), **run(agent, PROMPTS["basic"])}
 
 
-def asynchronous() -> Seen:
+def asynchronous() -> Observation:
     """A reply and a stream at once."""
 
     async def both() -> list[str]:
@@ -124,7 +124,7 @@ def asynchronous() -> Seen:
 
 
 if __name__ == "__main__":
-    drive(
+    run_scenarios(
         {
             "basic": lambda: run(agent, PROMPTS["basic"]),
             "messages": lambda: run(agent, MESSAGES),

@@ -24,22 +24,22 @@ from tests.acceptance.clients.driving import (
     MESSAGES,
     MODEL,
     PROMPTS,
-    SUNNY,
+    WEATHER_OUTPUT,
     THINKING,
     UNKNOWN_MODEL,
     WEATHER_TOOL,
     WRONG_KEY,
-    Seen,
-    call,
-    drive,
+    Observation,
+    function_call,
+    run_scenarios,
 )
 
 
-def reply(response: Any) -> Seen:
+def reply(response: Any) -> Observation:
     return {"text": response.output_text, "items": [item.type for item in response.output]}
 
 
-def streamed(events: Any) -> Seen:
+def streamed(events: Any) -> Observation:
     """Text of the deltas and the items of the last event.
 
     The stream is read to its end: with openai 1.x, one that is left half-read without `close()` can lock
@@ -54,29 +54,29 @@ def streamed(events: Any) -> Seen:
     return {"text": text, "items": items}
 
 
-def basic() -> Seen:
+def basic() -> Observation:
     return reply(client.responses.create(model=MODEL, input=PROMPTS["basic"]))
 
 
-def messages() -> Seen:
+def messages() -> Observation:
     return reply(client.responses.create(model=MODEL, input=MESSAGES))
 
 
-def two_turns() -> Seen:
+def two_turns() -> Observation:
     first = client.responses.create(model=MODEL, input=PROMPTS["name"])
     return reply(client.responses.create(model=MODEL, input=PROMPTS["recall"], previous_response_id=first.id))
 
 
-def stream() -> Seen:
+def stream() -> Observation:
     return streamed(client.responses.create(model=MODEL, input=PROMPTS["essay"], stream=True))
 
 
-def helper() -> Seen:
+def helper() -> Observation:
     with client.responses.stream(model=MODEL, input=PROMPTS["essay"]) as events:
         return reply(events.get_final_response())
 
 
-def tools() -> Seen:
+def tools() -> Observation:
     return reply(
         client.responses.create(
             model=MODEL, input=PROMPTS["tools"], tools=BUILT_IN_TOOLS, extra_body=THINKING
@@ -84,7 +84,7 @@ def tools() -> Seen:
     )
 
 
-def tools_stream() -> Seen:
+def tools_stream() -> Observation:
     return streamed(
         client.responses.create(
             model=MODEL, input=PROMPTS["tools"], tools=BUILT_IN_TOOLS, extra_body=THINKING, stream=True
@@ -92,26 +92,26 @@ def tools_stream() -> Seen:
     )
 
 
-def helper_tools() -> Seen:
+def helper_tools() -> Observation:
     with client.responses.stream(
         model=MODEL, input=PROMPTS["tools"], tools=BUILT_IN_TOOLS, extra_body=THINKING
     ) as events:
         return reply(events.get_final_response())
 
 
-def function() -> Seen:
+def function() -> Observation:
     first = client.responses.create(model=MODEL, input=PROMPTS["weather"], tools=[WEATHER_TOOL])
     (made,) = first.output
     second = client.responses.create(
         model=MODEL,
-        input=[{"type": "function_call_output", "call_id": made.call_id, "output": SUNNY}],
+        input=[{"type": "function_call_output", "call_id": made.call_id, "output": WEATHER_OUTPUT}],
         previous_response_id=first.id,
         tools=[WEATHER_TOOL],
     )
-    return {**reply(second), "calls": [call(made.name, made.arguments)]}
+    return {**reply(second), "calls": [function_call(made.name, made.arguments)]}
 
 
-def function_stream() -> Seen:
+def function_stream() -> Observation:
     question = {"role": "user", "content": PROMPTS["weather"]}
     arguments, made = "", None
     for event in client.responses.create(model=MODEL, input=[question], tools=[WEATHER_TOOL], stream=True):
@@ -124,26 +124,26 @@ def function_stream() -> Seen:
     history = [
         question,
         {"type": made.type, "name": made.name, "arguments": arguments, "call_id": made.call_id},
-        {"type": "function_call_output", "call_id": made.call_id, "output": SUNNY},
+        {"type": "function_call_output", "call_id": made.call_id, "output": WEATHER_OUTPUT},
     ]
     seen = streamed(client.responses.create(model=MODEL, input=history, tools=[WEATHER_TOOL], stream=True))
-    return {**seen, "calls": [call(made.name, arguments)]}
+    return {**seen, "calls": [function_call(made.name, arguments)]}
 
 
-def structured() -> Seen:
+def structured() -> Observation:
     response = client.responses.parse(model=MODEL, input=PROMPTS["city"], text_format=City)
     return {"value": response.output_parsed.model_dump()}
 
 
-def wrong_key() -> Seen:
+def wrong_key() -> Observation:
     return reply(client.with_options(api_key=WRONG_KEY).responses.create(model=MODEL, input="Hello!"))
 
 
-def unknown_model() -> Seen:
+def unknown_model() -> Observation:
     return reply(client.responses.create(model=UNKNOWN_MODEL, input="Hello!"))
 
 
-def cancel() -> Seen:
+def cancel() -> Observation:
     """Leave a stream at its first delta, then ask again with the same client."""
     deltas = 0
     with client.responses.create(model=MODEL, input=PROMPTS["essay"], stream=True) as events:
@@ -154,7 +154,7 @@ def cancel() -> Seen:
     return {"deltas": deltas, **basic()}
 
 
-def asynchronous() -> Seen:
+def asynchronous() -> Observation:
     """A reply and a stream at once."""
 
     async def both() -> list[str]:
@@ -173,7 +173,7 @@ def asynchronous() -> Seen:
 
 
 if __name__ == "__main__":
-    drive(
+    run_scenarios(
         {
             "basic": basic,
             "messages": messages,

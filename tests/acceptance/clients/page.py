@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 
 from tests.acceptance.clients import ages
-from tests.acceptance.clients.matrix import CLIENTS, CLIENTS_FOLDER, SCENARIOS, Client, Sees, locked_version
+from tests.acceptance.clients.matrix import CLIENTS, CLIENTS_FOLDER, SCENARIOS, Client, Observation, locked_version
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "clients.md"
 
@@ -40,13 +40,13 @@ beginning of the program that the tests run.
 """
 
 #: Scenarios that are meant to end in the client's error.
-_MEANT_TO_FAIL = {"wrong_key", "unknown_model"}
+_EXPECTED_FAILURES = {"wrong_key", "unknown_model"}
 
 #: Not "python": blocks of that name are run with this project's packages alone; these the drivers run.
 _LANGUAGES = {".py": "py", ".mjs": "js", ".toml": "toml"}
 
 #: Scenarios of the overview: the others belong to one client or two.
-_COMMON = (
+_OVERVIEW_SCENARIOS = (
     "basic messages two_turns stream tools tools_stream function function_stream structured wrong_key "
     "unknown_model cancel async"
 ).split()
@@ -57,10 +57,10 @@ def page() -> str:
     parts = [INTRODUCTION, *_overview()]
     for title, group in groupby(CLIENTS, key=lambda client: client.title):
         parts += _section(title, list(group))
-    return "\n".join([*parts, *_later()])
+    return "\n".join([*parts, *_later_profiles()])
 
 
-def _later() -> Iterator[str]:
+def _later_profiles() -> Iterator[str]:
     """The ages after January, with those clients that have methods for what came then."""
     yield "## The ages after January\n"
     yield f"Played against `{'` and `'.join(ages.PROFILES)}`: base URL `http://127.0.0.1:8080/compatible-mode/v1`."
@@ -69,7 +69,7 @@ def _later() -> Iterator[str]:
     yield _row(["---"] * (len(ages.CLIENTS) + 2))
     for name, about in ages.SCENARIOS.items():
         yield _row([f"`{name}`", about, *["✓" for _ in ages.CLIENTS]])
-    limited = [f"`{ages.sees(profile)['limited']['status']}` in `{profile}`" for profile in ages.PROFILES]
+    limited = [f"`{ages.expected_observations(profile)['limited']['status']}` in `{profile}`" for profile in ages.PROFILES]
     yield f"\nA limit of 16 tokens leaves a response {' and '.join(limited)}, which ignores or honours it.\n"
 
 
@@ -86,10 +86,10 @@ def _overview() -> Iterator[str]:
     yield "## Overview\n"
     yield "✓ the client's user gets what was asked for · ✗ the client can not read the answer, or gets one it"
     yield "can not use · – the client has no such thing\n"
-    yield _row(["client", "version", *[f"`{name}`" for name in _COMMON]])
-    yield _row(["---"] * (len(_COMMON) + 2))
+    yield _row(["client", "version", *[f"`{name}`" for name in _OVERVIEW_SCENARIOS]])
+    yield _row(["---"] * (len(_OVERVIEW_SCENARIOS) + 2))
     for client in CLIENTS:
-        yield _row([client.title, client.version, *[_mark(client, name) for name in _COMMON]])
+        yield _row([client.title, client.version, *[_mark(client, name) for name in _OVERVIEW_SCENARIOS]])
     yield ""
     yield _row(["scenario", "what it is"])
     yield _row(["---", "---"])
@@ -99,30 +99,30 @@ def _overview() -> Iterator[str]:
 
 
 def _mark(client: Client, scenario: str) -> str:
-    if scenario not in client.sees:
+    if scenario not in client.expected:
         return "–"
-    unread = "error" in client.sees[scenario] and scenario not in _MEANT_TO_FAIL
+    unread = "error" in client.expected[scenario] and scenario not in _EXPECTED_FAILURES
     # Structured output that comes as prose is none, even where the client does not mind.
-    return "✗" if unread or (scenario == "structured" and "value" not in client.sees[scenario]) else "✓"
+    return "✗" if unread or (scenario == "structured" and "value" not in client.expected[scenario]) else "✓"
 
 
 def _section(title: str, clients: list[Client]) -> Iterator[str]:
     yield f"## {title}\n"
     yield _snippet(clients[0])
     for client in clients:
-        along = [f"{package} {locked_version(client.environment, package)}" for package in client.along]
+        along = [f"{package} {locked_version(client.environment, package)}" for package in client.companion_packages]
         yield f"### {' with '.join([f'{client.package} {client.version}', *along])}\n"
         yield _row(["scenario", "what its user sees", "to know"])
         yield _row(["---", "---", "---"])
-        for scenario, sees in _in_order(client):
-            yield _row([f"`{scenario}`", _told(sees), client.notes.get(scenario, "")])
+        for scenario, sees in _ordered_scenarios(client):
+            yield _row([f"`{scenario}`", _describe(sees), client.notes.get(scenario, "")])
         yield ""
         if client.limits:
             yield "\n".join(f"- {limit}" for limit in client.limits) + "\n"
 
 
-def _in_order(client: Client) -> Iterator[tuple[str, Sees]]:
-    return ((name, client.sees[name]) for name in SCENARIOS if name in client.sees)
+def _ordered_scenarios(client: Client) -> Iterator[tuple[str, Observation]]:
+    return ((name, client.expected[name]) for name in SCENARIOS if name in client.expected)
 
 
 def _snippet(client: Client) -> str:
@@ -136,7 +136,7 @@ def _snippet(client: Client) -> str:
     return f"```{_LANGUAGES[file.suffix]}\n{text.strip()}\n```\n"
 
 
-def _told(sees: Sees) -> str:
+def _describe(sees: Observation) -> str:
     """What the user sees, in words."""
     if "error" in sees:
         about = " ".join(str(sees[name]) for name in ("status", "code") if name in sees)
@@ -148,7 +148,7 @@ def _told(sees: Sees) -> str:
         told.append("the stream is left; then")
     if "calls" in sees:
         told.append(f"`{'`, `'.join(sees['calls'])}` is called;")
-    told.append(" and ".join(_text(text) for text in sees.get("texts", [sees.get("text")])))
+    told.append(" and ".join(_describe_text(text) for text in sees.get("texts", [sees.get("text")])))
     if "items" in sees:
         told.append(f"({_run_lengths(sees['items'])})")
     if "dicts" in sees:
@@ -156,7 +156,7 @@ def _told(sees: Sees) -> str:
     return " ".join(told)
 
 
-def _text(name: str) -> str:
+def _describe_text(name: str) -> str:
     return "a made-up text" if name == "generated" else f"the text of the sample `{name}`"
 
 

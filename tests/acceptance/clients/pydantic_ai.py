@@ -26,27 +26,27 @@ from tests.acceptance.clients.driving import (
     BUILT_IN_TOOLS,
     MODEL,
     PROMPTS,
-    SUNNY,
+    WEATHER_OUTPUT,
     THINKING,
     UNKNOWN_MODEL,
     WRONG_KEY,
-    Seen,
-    drive,
+    Observation,
+    run_scenarios,
 )
 
 #: One loop for all: the client keeps its connections in it.
 LOOP = asyncio.new_event_loop()
 
-called: list[Seen] = []
+called: list[Observation] = []
 
 
 def get_weather(city: str) -> str:
     """Current weather of a city."""
     called.append({"name": "get_weather", "arguments": {"city": city}})
-    return SUNNY
+    return WEATHER_OUTPUT
 
 
-def reply(result: Any) -> Seen:
+def reply(result: Any) -> Observation:
     """Kinds of the parts that the model said in this run."""
     parts = [
         part for message in result.new_messages() if message.kind == "response" for part in message.parts
@@ -54,11 +54,11 @@ def reply(result: Any) -> Seen:
     return {"text": result.output, "items": [part.part_kind for part in parts]}
 
 
-def ask(who: Any, question: str | None, **about: Any) -> Seen:
+def ask(who: Any, question: str | None, **about: Any) -> Observation:
     return reply(LOOP.run_until_complete(who.run(question, **about)))
 
 
-async def stream_of(who: Any, question: str, **about: Any) -> Seen:
+async def stream_of(who: Any, question: str, **about: Any) -> Observation:
     async with who.run_stream(question, **about) as result:
         text = "".join([part async for part in result.stream_text(delta=True)])
         return {"text": text, "items": [part.part_kind for part in result.response.parts]}
@@ -68,12 +68,12 @@ async def stream_of(who: Any, question: str, **about: Any) -> Seen:
 TOOLS = {"model_settings": {"extra_body": {**THINKING, "tools": BUILT_IN_TOOLS}}}
 
 
-def messages() -> Seen:
+def messages() -> Observation:
     history = [ModelRequest(parts=[SystemPromptPart(PROMPTS["system"]), UserPromptPart(PROMPTS["hello"])])]
     return ask(agent, None, message_history=history)
 
 
-def two_turns() -> Seen:
+def two_turns() -> Observation:
     async def both() -> Any:
         first = await agent.run(PROMPTS["name"])
         previous = {"openai_previous_response_id": first.response.provider_response_id}
@@ -87,16 +87,16 @@ def with_function() -> Any:
     return Agent(agent.model, tools=[get_weather])
 
 
-def structured(output: Any) -> Seen:
+def structured(output: Any) -> Observation:
     result = LOOP.run_until_complete(Agent(agent.model, output_type=output).run(PROMPTS["city"]))
     return {"value": result.output.model_dump()}
 
 
-def other(name: str, about: Any) -> Any:
+def make_agent(name: str, about: Any) -> Any:
     return Agent(OpenAIResponsesModel(name, provider=about))
 
 
-def cancel() -> Seen:
+def cancel() -> Observation:
     """Leave a stream at its first text, then ask again with the same agent."""
 
     async def leave() -> int:
@@ -110,7 +110,7 @@ def cancel() -> Seen:
     return {"deltas": LOOP.run_until_complete(leave()), **ask(agent, PROMPTS["basic"])}
 
 
-def asynchronous() -> Seen:
+def asynchronous() -> Observation:
     """A reply and a stream at once."""
 
     async def both() -> list[str]:
@@ -121,7 +121,7 @@ def asynchronous() -> Seen:
 
 
 if __name__ == "__main__":
-    drive(
+    run_scenarios(
         {
             "basic": lambda: ask(agent, PROMPTS["basic"]),
             "messages": messages,
@@ -137,9 +137,9 @@ if __name__ == "__main__":
             "structured": lambda: structured(NativeOutput(City)),
             "structured_function": lambda: structured(City),
             "wrong_key": lambda: ask(
-                other(MODEL, OpenAIProvider(base_url=BASE_URL, api_key=WRONG_KEY)), "Hello!"
+                make_agent(MODEL, OpenAIProvider(base_url=BASE_URL, api_key=WRONG_KEY)), "Hello!"
             ),
-            "unknown_model": lambda: ask(other(UNKNOWN_MODEL, provider), "Hello!"),
+            "unknown_model": lambda: ask(make_agent(UNKNOWN_MODEL, provider), "Hello!"),
             "cancel": cancel,
             "async": asynchronous,
         }

@@ -14,50 +14,50 @@ from mockserver.testing.strategies.replies import ReplySpec, render_events, tool
 from mockserver.testing.strategies.values import render_context
 
 Event = dict[str, Any]
-Edit = Callable[[list[Event]], list[Event] | None]
+StreamEdit = Callable[[list[Event]], list[Event] | None]
 
 TEXT = "Hello, world"
-LOOK = render_context("qwen-2026-01", "wire")
-MODEL = LOOK.profile.models[0]
+RENDER_CONTEXT = render_context("qwen-2026-01", "wire")
+MODEL = RENDER_CONTEXT.profile.models[0]
 
-_MESSAGE = Script((Message(("Hello", ", world")),))
-_CALL = Script((FunctionCall("get_weather", '{"city":"Paris"}'),))
-_SEARCH = Script((ToolCall("web_search", {"action": {"query": "a", "type": "search"}}), *_MESSAGE.items))
-_EXTRACTOR = Script((ToolCall("web_extractor", {"goal": "a", "output": "b", "urls": []}), *_MESSAGE.items))
-_THOUGHT = Script((Reasoning(("Hm",)), *_MESSAGE.items))
-_TWO = Script((Message(("Hello",)), Message((", world",))))
+_MESSAGE_SCRIPT = Script((Message(("Hello", ", world")),))
+_CALL_SCRIPT = Script((FunctionCall("get_weather", '{"city":"Paris"}'),))
+_SEARCH_SCRIPT = Script((ToolCall("web_search", {"action": {"query": "a", "type": "search"}}), *_MESSAGE_SCRIPT.items))
+_EXTRACTOR_SCRIPT = Script((ToolCall("web_extractor", {"goal": "a", "output": "b", "urls": []}), *_MESSAGE_SCRIPT.items))
+_REASONING_SCRIPT = Script((Reasoning(("Hm",)), *_MESSAGE_SCRIPT.items))
+_TWO_MESSAGES_SCRIPT = Script((Message(("Hello",)), Message((", world",))))
 
 
-def without(*kinds: str) -> Edit:
+def drop_events(*kinds: str) -> StreamEdit:
     """Without the events of these kinds; those of an ending star by their beginning."""
-    return lambda events: [event for event in events if not _is(event, kinds)]
+    return lambda events: [event for event in events if not _has_type(event, kinds)]
 
 
-def changed(kind: str, change: Callable[[Event], Any]) -> Edit:
+def change_events(kind: str, change: Callable[[Event], Any]) -> StreamEdit:
     """Each event of a kind changed in place."""
 
     def edit(events: list[Event]) -> None:
         for event in events:
-            if _is(event, (kind,)):
+            if _has_type(event, (kind,)):
                 change(event)
 
     return edit
 
 
-def inserted(event: Event, before: str) -> Edit:
+def insert_event(event: Event, before: str) -> StreamEdit:
     def edit(events: list[Event]) -> list[Event]:
-        at = next(at for at, each in enumerate(events) if _is(each, (before,)))
+        at = next(at for at, each in enumerate(events) if _has_type(each, (before,)))
         return [*events[:at], event, *events[at:]]
 
     return edit
 
 
-def ended(*events: Event) -> Edit:
+def replace_end(*events: Event) -> StreamEdit:
     """Events in place of the terminal one."""
     return lambda whole: [*whole[:-1], *events]
 
 
-def _is(event: Event, kinds: tuple[str, ...]) -> bool:
+def _has_type(event: Event, kinds: tuple[str, ...]) -> bool:
     kind = str(event.get("type", "")).removeprefix("response.")
     return any(kind.startswith(each[:-1]) if each.endswith("*") else kind == each for each in kinds)
 
@@ -67,12 +67,12 @@ def _items(event: Event) -> list[Event]:
     return [*response.get("output", ()), *([event["item"]] if "item" in event else [])]
 
 
-def _no_ids(event: Event) -> None:
+def _remove_ids(event: Event) -> None:
     for item in _items(event):
         item.pop("id", None)
 
 
-def _renumbered(number: Callable[[int], Any]) -> Edit:
+def _renumber(number: Callable[[int], Any]) -> StreamEdit:
     def edit(events: list[Event]) -> None:
         for at, event in enumerate(events):
             event["sequence_number"] = number(at)
@@ -80,20 +80,20 @@ def _renumbered(number: Callable[[int], Any]) -> Edit:
     return edit
 
 
-def _strange_item(events: list[Event]) -> list[Event]:
+def _rename_search_item(events: list[Event]) -> list[Event]:
     for event in events:
         for item in _items(event):
             if item["type"] == "web_search_call":
                 item["type"] = "web_search_image_call"
-    return without("web_search_call.*")(events) or []
+    return drop_events("web_search_call.*")(events) or []
 
 
-def _early_delta(events: list[Event]) -> list[Event]:
-    at = next(at for at, each in enumerate(events) if _is(each, ("content_part.added",)))
+def _move_delta_before_part(events: list[Event]) -> list[Event]:
+    at = next(at for at, each in enumerate(events) if _has_type(each, ("content_part.added",)))
     return [*events[:at], events[at + 1], events[at], *events[at + 2 :]]
 
 
-def _interleaved(events: list[Event]) -> list[Event]:
+def _interleave_items(events: list[Event]) -> list[Event]:
     """Both items open at once, their events in turn."""
     first = [event for event in events if event.get("output_index") == 0]
     second = [event for event in events if event.get("output_index") == 1]
@@ -101,129 +101,129 @@ def _interleaved(events: list[Event]) -> list[Event]:
     return [*events[:2], *mixed, events[-1]]
 
 
-def _late_delta(events: list[Event]) -> list[Event]:
-    delta = next(event for event in events if _is(event, ("output_text.delta",)))
+def _add_delta_after_end(events: list[Event]) -> list[Event]:
+    delta = next(event for event in events if _has_type(event, ("output_text.delta",)))
     return [*events, {**delta, "delta": "!"}]
 
 
-def _moved_search(events: list[Event]) -> list[Event]:
-    progress = [event for event in events if _is(event, ("web_search_call.*",))]
+def _move_search_before_item(events: list[Event]) -> list[Event]:
+    progress = [event for event in events if _has_type(event, ("web_search_call.*",))]
     rest = [event for event in events if event not in progress]
     return [*rest[:2], *progress, *rest[2:]]
 
 
-def _forgotten_item(events: list[Event]) -> list[Event]:
+def _forget_first_item(events: list[Event]) -> list[Event]:
     events[-1]["response"]["output"] = [events[-1]["response"]["output"][-1]]
-    return [e for e in events if not (_is(e, ("output_item.done",)) and e.get("output_index") == 0)]
+    return [e for e in events if not (_has_type(e, ("output_item.done",)) and e.get("output_index") == 0)]
 
 
-_FAILED = {"code": "server_error", "message": "The model failed."}
-_ERROR = {"type": "error", **_FAILED, "param": None, "sequence_number": 8}
+_SERVER_ERROR = {"code": "server_error", "message": "The model failed."}
+_ERROR_EVENT = {"type": "error", **_SERVER_ERROR, "param": None, "sequence_number": 8}
 
 
-def _failed(events: list[Event]) -> None:
+def _end_as_failed(events: list[Event]) -> None:
     events[-1]["type"] = "response.failed"
-    events[-1]["response"] |= {"status": "failed", "error": _FAILED}
+    events[-1]["response"] |= {"status": "failed", "error": _SERVER_ERROR}
 
 
-def _incomplete(events: list[Event]) -> None:
+def _end_as_incomplete(events: list[Event]) -> None:
     events[-1]["type"] = "response.incomplete"
     events[-1]["response"] |= {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
 
 
-def _same(events: list[Event]) -> None:
+def _unchanged(events: list[Event]) -> None:
     """As it is."""
 
 
 #: What is wrong, or odd, in words: (script, edit).
-VIOLATIONS: Mapping[str, tuple[Script, Edit]] = {
-    "nothing: the stream of a message": (_MESSAGE, _same),
-    "nothing: the stream of a function call": (_CALL, _same),
-    "nothing: reasoning before the message (summary deltas without a summary part)": (_THOUGHT, _same),
-    "no `response.created` first": (_MESSAGE, without("created")),
-    "no terminal event": (_MESSAGE, without("completed")),
-    "no `output_item.added`": (_MESSAGE, without("output_item.added")),
-    "no `content_part.added`": (_MESSAGE, without("content_part.added")),
-    "a delta before `content_part.added`": (_MESSAGE, _early_delta),
+VIOLATIONS: Mapping[str, tuple[Script, StreamEdit]] = {
+    "nothing: the stream of a message": (_MESSAGE_SCRIPT, _unchanged),
+    "nothing: the stream of a function call": (_CALL_SCRIPT, _unchanged),
+    "nothing: reasoning before the message (summary deltas without a summary part)": (_REASONING_SCRIPT, _unchanged),
+    "no `response.created` first": (_MESSAGE_SCRIPT, drop_events("created")),
+    "no terminal event": (_MESSAGE_SCRIPT, drop_events("completed")),
+    "no `output_item.added`": (_MESSAGE_SCRIPT, drop_events("output_item.added")),
+    "no `content_part.added`": (_MESSAGE_SCRIPT, drop_events("content_part.added")),
+    "a delta before `content_part.added`": (_MESSAGE_SCRIPT, _move_delta_before_part),
     "`content_index` has a gap": (
-        _MESSAGE,
+        _MESSAGE_SCRIPT,
         lambda events: [e | ({"content_index": 1} if "content_index" in e else {}) for e in events],
     ),
-    "wrong `item_id`": (_MESSAGE, changed("output_text.*", lambda e: e.update(item_id="msg_other"))),
-    "no `item_id`": (_MESSAGE, changed("output_text.*", lambda e: e.pop("item_id"))),
+    "wrong `item_id`": (_MESSAGE_SCRIPT, change_events("output_text.*", lambda e: e.update(item_id="msg_other"))),
+    "no `item_id`": (_MESSAGE_SCRIPT, change_events("output_text.*", lambda e: e.pop("item_id"))),
     "`output_item.added` twice": (
-        _MESSAGE,
+        _MESSAGE_SCRIPT,
         lambda events: [*events[:3], events[2], *events[3:]],
     ),
-    "response id changes": (_MESSAGE, changed("completed", lambda e: e["response"].update(id="other"))),
+    "response id changes": (_MESSAGE_SCRIPT, change_events("completed", lambda e: e["response"].update(id="other"))),
     "item id differs in added and done": (
-        _CALL,
-        changed("output_item.done", lambda e: e["item"].update(id="msg_other")),
+        _CALL_SCRIPT,
+        change_events("output_item.done", lambda e: e["item"].update(id="msg_other")),
     ),
-    "an item is added, never done, and missing at the end": (_TWO, _forgotten_item),
+    "an item is added, never done, and missing at the end": (_TWO_MESSAGES_SCRIPT, _forget_first_item),
     "an event of an unknown type": (
-        _MESSAGE,
-        inserted({"type": "vendor:note", "sequence_number": 7}, "output_text.done"),
+        _MESSAGE_SCRIPT,
+        insert_event({"type": "vendor:note", "sequence_number": 7}, "output_text.done"),
     ),
-    "an event without a type": (_MESSAGE, inserted({"note": 1}, "output_text.done")),
+    "an event without a type": (_MESSAGE_SCRIPT, insert_event({"note": 1}, "output_text.done")),
     "an event `keepalive`": (
-        _MESSAGE,
-        inserted({"type": "keepalive", "sequence_number": 7}, "output_text.done"),
+        _MESSAGE_SCRIPT,
+        insert_event({"type": "keepalive", "sequence_number": 7}, "output_text.done"),
     ),
-    "an item `web_extractor_call`": (_EXTRACTOR, _same),
-    "an item of an unknown type": (_SEARCH, _strange_item),
-    "items without an id": (_SEARCH, changed("*", _no_ids)),
-    "`web_search_call.*` before its item": (_SEARCH, _moved_search),
-    "`sequence_number` is constant": (_MESSAGE, _renumbered(lambda _: 0)),
-    "`sequence_number` has gaps": (_MESSAGE, _renumbered(lambda at: 2 * at)),
-    "`sequence_number` falls": (_MESSAGE, _renumbered(lambda at: 99 - at)),
-    "`sequence_number` is a string": (_MESSAGE, _renumbered(str)),
+    "an item `web_extractor_call`": (_EXTRACTOR_SCRIPT, _unchanged),
+    "an item of an unknown type": (_SEARCH_SCRIPT, _rename_search_item),
+    "items without an id": (_SEARCH_SCRIPT, change_events("*", _remove_ids)),
+    "`web_search_call.*` before its item": (_SEARCH_SCRIPT, _move_search_before_item),
+    "`sequence_number` is constant": (_MESSAGE_SCRIPT, _renumber(lambda _: 0)),
+    "`sequence_number` has gaps": (_MESSAGE_SCRIPT, _renumber(lambda at: 2 * at)),
+    "`sequence_number` falls": (_MESSAGE_SCRIPT, _renumber(lambda at: 99 - at)),
+    "`sequence_number` is a string": (_MESSAGE_SCRIPT, _renumber(str)),
     "the done text differs from its deltas": (
-        _MESSAGE,
-        changed("output_text.done", lambda e: e.update(text="Bye")),
+        _MESSAGE_SCRIPT,
+        change_events("output_text.done", lambda e: e.update(text="Bye")),
     ),
-    "`logprobs` is null": (_MESSAGE, changed("output_text.*", lambda e: e.update(logprobs=None))),
-    "`usage` is null": (_MESSAGE, changed("completed", lambda e: e["response"].update(usage=None))),
-    "two items open at once": (_TWO, _interleaved),
-    "no deltas at all": (_MESSAGE, without("output_text.delta")),
-    "a delta after `response.completed`": (_MESSAGE, _late_delta),
+    "`logprobs` is null": (_MESSAGE_SCRIPT, change_events("output_text.*", lambda e: e.update(logprobs=None))),
+    "`usage` is null": (_MESSAGE_SCRIPT, change_events("completed", lambda e: e["response"].update(usage=None))),
+    "two items open at once": (_TWO_MESSAGES_SCRIPT, _interleave_items),
+    "no deltas at all": (_MESSAGE_SCRIPT, drop_events("output_text.delta")),
+    "a delta after `response.completed`": (_MESSAGE_SCRIPT, _add_delta_after_end),
     "`item` is null in `output_item.added`": (
-        _MESSAGE,
-        changed("output_item.added", lambda e: e.update(item=None)),
+        _MESSAGE_SCRIPT,
+        change_events("output_item.added", lambda e: e.update(item=None)),
     ),
     "an added message without `content`": (
-        _MESSAGE,
-        changed("output_item.added", lambda e: e["item"].pop("content")),
+        _MESSAGE_SCRIPT,
+        change_events("output_item.added", lambda e: e["item"].pop("content")),
     ),
     "an added function call without `arguments`": (
-        _CALL,
-        changed("output_item.added", lambda e: e["item"].pop("arguments")),
+        _CALL_SCRIPT,
+        change_events("output_item.added", lambda e: e["item"].pop("arguments")),
     ),
     "`output` is empty at the end": (
-        _MESSAGE,
-        changed("completed", lambda e: e["response"].update(output=[])),
+        _MESSAGE_SCRIPT,
+        change_events("completed", lambda e: e["response"].update(output=[])),
     ),
-    "`response.failed` at the end": (_MESSAGE, _failed),
-    "`response.incomplete` at the end": (_MESSAGE, _incomplete),
-    "an error event, flat": (_MESSAGE, ended(_ERROR)),
-    "an error event, nested": (_MESSAGE, ended({"type": "error", "error": _FAILED, "sequence_number": 8})),
+    "`response.failed` at the end": (_MESSAGE_SCRIPT, _end_as_failed),
+    "`response.incomplete` at the end": (_MESSAGE_SCRIPT, _end_as_incomplete),
+    "an error event, flat": (_MESSAGE_SCRIPT, replace_end(_ERROR_EVENT)),
+    "an error event, nested": (_MESSAGE_SCRIPT, replace_end({"type": "error", "error": _SERVER_ERROR, "sequence_number": 8})),
     "a payload `{code, message, request_id}`": (
-        _MESSAGE,
-        ended({"code": "InternalError", "message": "The model failed.", "request_id": "0"}),
+        _MESSAGE_SCRIPT,
+        replace_end({"code": "InternalError", "message": "The model failed.", "request_id": "0"}),
     ),
 }
 
 
 def expected_text(title: str) -> str:
     """What a reader that notices nothing would make of it."""
-    return "" if VIOLATIONS[title][0] is _CALL else TEXT
+    return "" if VIOLATIONS[title][0] is _CALL_SCRIPT else TEXT
 
 
-def exchange(title: str) -> dict[str, Any]:
+def violation_exchange(title: str) -> dict[str, Any]:
     """The exchange whose reply is that stream."""
     script, edit = VIOLATIONS[title]
     events = render_events(
-        ReplySpec(script, MODEL, 1769084048, "auto", tools=tools_for_script(script, LOOK)), LOOK
+        ReplySpec(script, MODEL, 1769084048, "auto", tools=tools_for_script(script, RENDER_CONTEXT)), RENDER_CONTEXT
     )
     edited = edit(events)
     chunks = [{"text": _frame(event)} for event in (events if edited is None else edited)]

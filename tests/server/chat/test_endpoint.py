@@ -15,7 +15,7 @@ from mockserver.contract.chat.service import CHAT_PATHS
 from mockserver.profiles import load_profile_document, profile_names
 from mockserver.replies import mutants
 from mockserver.server.delivery.faults import load_service_faults, wire_faults
-from tests.asking import Asker
+from tests.asking import ApiClient
 
 NOTHING = {"type": "json_schema", "json_schema": {"schema": {"not": {}}}}
 BODY = {"model": "qwen3-max-2026-01-23", "messages": [{"role": "user", "content": "Hello!"}]}
@@ -30,7 +30,7 @@ def error(reply: httpx.Response) -> tuple[int, str, str]:
     return reply.status_code, value["error"]["code"], value["error"]["message"]
 
 
-def root(asker: Asker) -> str:
+def root(asker: ApiClient) -> str:
     return asker.server.chat_base_url.removesuffix("/compatible-mode/v1")
 
 
@@ -46,8 +46,8 @@ def test_it_answers_whatever_the_profile(profile: str, path: str) -> None:
         assert reply.json()["choices"][0]["finish_reason"] == "stop"
 
 
-def test_a_path_where_it_is_not_says_where_it_is(asker: Asker) -> None:
-    reply = asker.call("POST", "/chat/completions", BODY)
+def test_a_path_where_it_is_not_says_where_it_is(api: ApiClient) -> None:
+    reply = api.request("POST", "/chat/completions", BODY)
     assert reply.status_code == 404
     assert "Chat Completions is asked at /compatible-mode/v1/chat/completions" in reply.json()["message"]
 
@@ -64,13 +64,13 @@ def test_a_path_where_it_is_not_says_where_it_is(asker: Asker) -> None:
         ({"x-mock-fault": "no-such-fault"}, 400, "invalid_parameter_error"),
     ],
 )
-def test_the_door_refuses_in_its_words(headers: dict[str, str], status: int, code: str, asker: Asker) -> None:
-    assert error(asker.post_chat(BODY, **headers))[:2] == (status, code)
+def test_the_door_refuses_in_its_words(headers: dict[str, str], status: int, code: str, api: ApiClient) -> None:
+    assert error(api.post_chat(BODY, **headers))[:2] == (status, code)
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"])
-def test_another_method_is_refused(method: str, asker: Asker) -> None:
-    reply = asker.client.request(method, root(asker) + CHAT_PATHS[0])
+def test_another_method_is_refused(method: str, api: ApiClient) -> None:
+    reply = api.client.request(method, root(api) + CHAT_PATHS[0])
     assert error(reply)[:2] == (405, "invalid_parameter_error")
     assert reply.headers["allow"] == "POST"
 
@@ -94,20 +94,20 @@ def test_another_method_is_refused(method: str, asker: Asker) -> None:
          "invalid_parameter_error", "No message can be made up for response_format"),
     ],
 )  # fmt: skip
-def test_what_the_api_refuses(body: Any, status: int, code: str, message: str, asker: Asker) -> None:
-    told = error(asker.post_chat(body))
+def test_what_the_api_refuses(body: Any, status: int, code: str, message: str, api: ApiClient) -> None:
+    told = error(api.post_chat(body))
     assert told[:2] == (status, code)
     assert message in told[2]
 
 
-def test_a_body_that_is_too_large(asker: Asker) -> None:
-    assert error(asker.post_chat(b" " * ((10 << 20) + 1)))[0] == 413
+def test_a_body_that_is_too_large(api: ApiClient) -> None:
+    assert error(api.post_chat(b" " * ((10 << 20) + 1)))[0] == 413
 
 
 @pytest.mark.parametrize(
     "value", [None, True, -1, 1e400, "", "\x00", [], [None], {}, {"type": None}, {"function": []}, [{}], [[]]]
 )
-def test_no_value_of_any_member_breaks_it(value: Any, asker: Asker) -> None:
+def test_no_value_of_any_member_breaks_it(value: Any, api: ApiClient) -> None:
     from mockserver.contract.chat.service import load_chat_schemas
 
     for name in (
@@ -117,25 +117,25 @@ def test_no_value_of_any_member_breaks_it(value: Any, asker: Asker) -> None:
         "store",
     ):
         body = json.dumps({**BODY, name: value}).replace("Infinity", "1e400").encode()
-        assert asker.post_chat(body).status_code in (200, 400, 404)
+        assert api.post_chat(body).status_code in (200, 400, 404)
     for name in load_chat_schemas().undated["chat_message"]["properties"]:
         for role in ("user", "assistant", "tool"):
             message = {"role": role, "content": "x", name: value}
             body = json.dumps({**BODY, "messages": [message]}).replace("Infinity", "1e400").encode()
-            assert asker.post_chat(body).status_code in (200, 400)
+            assert api.post_chat(body).status_code in (200, 400)
 
 
 @pytest.mark.parametrize("name", load_service_faults())
-def test_every_error_of_the_service_comes_in_its_words(name: str, asker: Asker) -> None:
+def test_every_error_of_the_service_comes_in_its_words(name: str, api: ApiClient) -> None:
     for stream in (False, True):
-        reply = asker.post_chat({**BODY, "stream": stream}, x_mock_fault=name)
+        reply = api.post_chat({**BODY, "stream": stream}, x_mock_fault=name)
         assert reply.status_code >= 400
         assert reply.headers["x-mock-fault"] == name
         assert check_chat_error(reply.content) == []
 
 
-def test_the_limit_of_requests_is_a_429_here(asker: Asker) -> None:
-    assert error(asker.post_chat(BODY, x_mock_fault="rate-limit"))[:2] == (429, "limit_requests")
+def test_the_limit_of_requests_is_a_429_here(api: ApiClient) -> None:
+    assert error(api.post_chat(BODY, x_mock_fault="rate-limit"))[:2] == (429, "limit_requests")
 
 
 @pytest.mark.parametrize(
@@ -151,16 +151,16 @@ def test_the_limit_of_requests_is_a_429_here(asker: Asker) -> None:
         ("doubled-event", []),
     ],
 )
-def test_a_stream_can_be_broken_on_the_wire(name: str, rules: list[str], asker: Asker) -> None:
-    reply = asker.post_chat({**BODY, "stream": True}, x_mock_fault=name)
+def test_a_stream_can_be_broken_on_the_wire(name: str, rules: list[str], api: ApiClient) -> None:
+    reply = api.post_chat({**BODY, "stream": True}, x_mock_fault=name)
     assert reply.headers["x-mock-fault"] == name
     found = check_chat_stream(reply.content, {**BODY, "stream": True})
     assert [each.rule for each in found] == rules
 
 
 @pytest.mark.parametrize("name", ["error-event", "failed-event", "json-for-stream", "huge-event", "SEQ-004"])
-def test_what_breaks_responses_alone_is_refused(name: str, asker: Asker) -> None:
-    told = error(asker.post_chat({**BODY, "stream": True}, x_mock_fault=name))
+def test_what_breaks_responses_alone_is_refused(name: str, api: ApiClient) -> None:
+    told = error(api.post_chat({**BODY, "stream": True}, x_mock_fault=name))
     assert told == (400, "invalid_parameter_error", f"fault: {name} breaks responses alone.")
     assert name in wire_faults() or name.startswith("SEQ")
 
@@ -169,71 +169,71 @@ OF_STREAMS = sorted({*mutants.rules_for("chat_stream"), *mutants.rules_for("chat
 
 
 @pytest.mark.parametrize("rule", OF_STREAMS)
-def test_a_stream_can_break_a_rule_by_name(rule: str, asker: Asker) -> None:
+def test_a_stream_can_break_a_rule_by_name(rule: str, api: ApiClient) -> None:
     tools = [{"type": "function", "function": {"name": "f"}}] if rule == "CHT-003" else []
     request = {**BODY, "stream": True, "tools": tools}
-    asker.server.violate(rule)
-    reply = asker.post_chat(request)
+    api.server.violate(rule)
+    reply = api.post_chat(request)
     assert {each.rule for each in check_chat_stream(reply.content, request)} == {rule}
 
 
 @pytest.mark.parametrize("rule", mutants.rules_for("chat_completion"))
-def test_a_completion_can_break_a_rule_by_name(rule: str, asker: Asker) -> None:
-    reply = asker.post_chat(BODY, x_mock_fault=rule)
+def test_a_completion_can_break_a_rule_by_name(rule: str, api: ApiClient) -> None:
+    reply = api.post_chat(BODY, x_mock_fault=rule)
     assert {each.rule for each in check_chat_completion(reply.content, BODY)} == {rule}
 
 
-def test_a_rule_of_chat_is_not_broken_elsewhere(asker: Asker) -> None:
-    status, _, message = asker.refused(
-        {"model": asker.server.model, "input": "x", "stream": True}, x_mock_fault="CHT-001"
+def test_a_rule_of_chat_is_not_broken_elsewhere(api: ApiClient) -> None:
+    status, _, message = api.post_refused(
+        {"model": api.server.model, "input": "x", "stream": True}, x_mock_fault="CHT-001"
     )
     assert status == 400
     assert "CHT-001 can not be broken" in message
 
 
 @pytest.fixture
-def limited() -> Iterator[Asker]:
+def limited() -> Iterator[ApiClient]:
     """Asks a server that lets two requests of a minute through, and breaks every stream of Responses."""
     with (
         MockServer(limit="requests=2", fault=["failed-event"]) as server,
         httpx.Client(trust_env=False) as client,
     ):
-        yield Asker(server, client)
+        yield ApiClient(server, client)
 
 
-def test_limits_and_faults_in_force(limited: Asker) -> None:
-    assert limited.chunks("Hello!")
+def test_limits_and_faults_in_force(limited: ApiClient) -> None:
+    assert limited.create_chunks("Hello!")
     limited.server.clock.advance(30)
     assert limited.post({"model": limited.server.model, "input": "x"}).status_code == 200
     limited.server.clock.advance(2)
-    assert error(limited.chat("Hello!"))[:2] == (429, "limit_requests")
+    assert error(limited.create_chat("Hello!"))[:2] == (429, "limit_requests")
 
 
-def test_an_answer_can_be_paced_and_cut(asker: Asker) -> None:
-    asker.server.reply("Hi there, you!", pace="fixed:1", chunking="bytes:7").always()
-    assert asker.chunks("x")[1]["choices"][0]["delta"] == {"content": "Hi"}
-    assert asker.completion("x")["choices"][0]["message"]["content"] == "Hi there, you!"
+def test_an_answer_can_be_paced_and_cut(api: ApiClient) -> None:
+    api.server.reply("Hi there, you!", pace="fixed:1", chunking="bytes:7").always()
+    assert api.create_chunks("x")[1]["choices"][0]["delta"] == {"content": "Hi"}
+    assert api.create_completion("x")["choices"][0]["message"]["content"] == "Hi there, you!"
 
 
-def test_the_journal_tells_of_it(asker: Asker) -> None:
-    asker.post_chat({**BODY, "user": "me"})
-    entry = asker.server.journal.last
+def test_the_journal_tells_of_it(api: ApiClient) -> None:
+    api.post_chat({**BODY, "user": "me"})
+    entry = api.server.journal.last
     assert (entry.prompt, entry.model, entry.ignored) == ("Hello!", BODY["model"], ("user",))
     assert [each.rule for each in entry.findings] == ["REQ-002"]
-    asker.post_chat({**BODY, "messages": []})
-    assert [each.rule for each in asker.server.journal.last.findings] == ["REQ-001"]
+    api.post_chat({**BODY, "messages": []})
+    assert [each.rule for each in api.server.journal.last.findings] == ["REQ-001"]
 
 
-def test_a_named_session_has_its_own_plans(asker: Asker) -> None:
-    session = asker.server.session("apart")
+def test_a_named_session_has_its_own_plans(api: ApiClient) -> None:
+    session = api.server.session("apart")
     session.reply("From there.")
-    asker.server.reply("From here.")
-    there = asker.client.post(
+    api.server.reply("From here.")
+    there = api.client.post(
         f"{session.chat_base_url}/chat/completions",
         json=BODY,
         headers={"authorization": f"Bearer {session.api_key}"},
     )
     assert there.json()["choices"][0]["message"]["content"] == "From there."
-    assert asker.completion("x")["choices"][0]["message"]["content"] == "From here."
+    assert api.create_completion("x")["choices"][0]["message"]["content"] == "From here."
     assert len(session.assert_requested("Hello!")) == 1
-    assert error(asker.post_chat(BODY, x_mock_session="/"))[:2] == (400, "invalid_parameter_error")
+    assert error(api.post_chat(BODY, x_mock_session="/"))[:2] == (400, "invalid_parameter_error")

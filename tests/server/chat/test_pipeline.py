@@ -15,7 +15,7 @@ from mockserver.contract.chat.migration import migrate_request
 from mockserver.exchanges import packaged_exchanges, parse_exchange
 from mockserver.profiles import load_profile
 from mockserver.replies.script import Script, ScriptError
-from tests.asking import Asker
+from tests.asking import ApiClient
 
 WEATHER = {
     "type": "function",
@@ -29,10 +29,10 @@ PROFILES = ("qwen-2026-01", "qwen-2026-09")
 
 
 @pytest.fixture(scope="module")
-def askers() -> Iterator[dict[str, Asker]]:
+def askers() -> Iterator[dict[str, ApiClient]]:
     servers = {profile: MockServer(profile=profile).start() for profile in PROFILES}
     with httpx.Client(trust_env=False) as client:
-        yield {profile: Asker(server, client) for profile, server in servers.items()}
+        yield {profile: ApiClient(server, client) for profile, server in servers.items()}
     for server in servers.values():
         server.stop()
 
@@ -72,7 +72,7 @@ def put_together(chunks: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_the_same_messages_get_the_same_by_either_api(profile: str, askers: dict[str, Asker]) -> None:
+def test_the_same_messages_get_the_same_by_either_api(profile: str, askers: dict[str, ApiClient]) -> None:
     ask = askers[profile]
     about = load_profile(profile)
     # What cuts an answer short counts otherwise there, and several answers are none there.
@@ -105,12 +105,12 @@ def test_the_same_messages_get_the_same_by_either_api(profile: str, askers: dict
     check()
 
 
-def test_a_stream_says_what_the_whole_does(asker: Asker) -> None:
+def test_a_stream_says_what_the_whole_does(api: ApiClient) -> None:
     for members in ({}, {"tools": [WEATHER]}, {"enable_thinking": True}):
-        asker.server.reset()
-        asker.server.when("Hi").reply("Hello there!", reasoning="Hm.").always()
-        whole = asker.completion("Hi", **members)
-        assert said(put_together(asker.chunks("Hi", **members))) == said(whole)
+        api.server.reset()
+        api.server.when("Hi").reply("Hello there!", reasoning="Hm.").always()
+        whole = api.create_completion("Hi", **members)
+        assert said(put_together(api.create_chunks("Hi", **members))) == said(whole)
 
 
 @pytest.mark.parametrize(
@@ -123,40 +123,40 @@ def test_a_stream_says_what_the_whole_does(asker: Asker) -> None:
     ],
     ids=lambda each: each.name,
 )
-def test_an_exchange_answers_both(exchange: Any, asker: Asker) -> None:
+def test_an_exchange_answers_both(exchange: Any, api: ApiClient) -> None:
     request = {**exchange.request, "stream": False}
     given = request.pop("input")
     messages = [{"role": "user", "content": given}] if isinstance(given, str) else given
-    completion = asker.completion(messages, **request)
-    response = asker.ask(given, **request)
+    completion = api.create_completion(messages, **request)
+    response = api.create(given, **request)
     assert said(completion) == said_there(response)
-    names = [entry.exchange for entry in asker.server.journal]
+    names = [entry.exchange for entry in api.server.journal]
     assert names[0] == names[1] is not None
     assert completion["usage"]["total_tokens"] == response["usage"]["total_tokens"]
 
 
-def test_a_later_turn_is_found_by_what_was_said(asker: Asker) -> None:
+def test_a_later_turn_is_found_by_what_was_said(api: ApiClient) -> None:
     messages = [{"role": "user", "content": "My name is John, please remember it."}]
-    first = asker.completion(messages)["choices"][0]["message"]["content"]
+    first = api.create_completion(messages)["choices"][0]["message"]["content"]
     messages += [
         {"role": "assistant", "content": first},
         {"role": "user", "content": "Do you remember my name?"},
     ]
-    assert asker.completion(messages)["choices"][0]["message"]["content"].startswith("Yes, John!")
-    assert [entry.exchange for entry in asker.server.journal] == ["remember-my-name", "my-name"]
+    assert api.create_completion(messages)["choices"][0]["message"]["content"].startswith("Yes, John!")
+    assert [entry.exchange for entry in api.server.journal] == ["remember-my-name", "my-name"]
 
 
-def test_a_stub_answers_chat_and_the_journal_shows_it(asker: Asker) -> None:
-    server = asker.server
+def test_a_stub_answers_chat_and_the_journal_shows_it(api: ApiClient) -> None:
+    server = api.server
     server.when(prompt="Weather?").reply(FunctionCall("get_weather", '{"city":"Oslo"}'), name="call")
     server.when(tool_output="rain", after="call").reply("It rains.", usage={"output_tokens": 7})
     messages: list[dict[str, Any]] = [{"role": "user", "content": "Weather?"}]
-    choice = asker.completion(messages, tools=[WEATHER])["choices"][0]
+    choice = api.create_completion(messages, tools=[WEATHER])["choices"][0]
     assert choice["finish_reason"] == "tool_calls"
     [call] = choice["message"]["tool_calls"]
     assert call["function"] == {"name": "get_weather", "arguments": '{"city":"Oslo"}'}
     messages += [choice["message"], {"role": "tool", "tool_call_id": call["id"], "content": "rain"}]
-    second = asker.completion(messages, tools=[WEATHER])
+    second = api.create_completion(messages, tools=[WEATHER])
     assert second["choices"][0]["message"] == {"role": "assistant", "content": "It rains."}
     assert second["usage"]["completion_tokens"] == 7
     assert [entry.path for entry in server.journal] == ["/compatible-mode/v1/chat/completions"] * 2
@@ -164,19 +164,19 @@ def test_a_stub_answers_chat_and_the_journal_shows_it(asker: Asker) -> None:
     assert len(server.assert_requested(turn=2, after="call", tool_output="rain")) == 1
 
 
-def test_what_is_not_planned_is_refused_in_its_own_words(asker: Asker) -> None:
-    asker.server.when("A").reply("B")
-    reply = asker.chat("C")
+def test_what_is_not_planned_is_refused_in_its_own_words(api: ApiClient) -> None:
+    api.server.when("A").reply("B")
+    reply = api.create_chat("C")
     assert reply.status_code == 400
     assert reply.json()["error"]["code"] == "unplanned_request"
     assert "A" in reply.json()["error"]["message"]
-    assert asker.server.journal.last.refusal == "unplanned"
+    assert api.server.journal.last.refusal == "unplanned"
 
 
-def test_a_function_of_the_request_sees_its_responses_form(asker: Asker) -> None:
-    asker.server.reply(lambda request: f"{request.prompt} in {len(request.body['input'])}")
+def test_a_function_of_the_request_sees_its_responses_form(api: ApiClient) -> None:
+    api.server.reply(lambda request: f"{request.prompt} in {len(request.body['input'])}")
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
-    assert asker.completion(messages)["choices"][0]["message"]["content"] == "Hi in 2"
+    assert api.create_completion(messages)["choices"][0]["message"]["content"] == "Hi in 2"
 
 
 RESPONSE: dict[str, Any] = {
@@ -210,10 +210,10 @@ def test_a_recorded_response_is_told_as_a_completion(reply: dict[str, Any]) -> N
     exchange = {"format": 1, "name": "recorded", "match": {"prompt": "Again"}, "reply": reply}
     own = [parse_exchange(json.dumps(exchange).encode(), "recorded.json")]
     with MockServer(exchanges=own) as server, httpx.Client(trust_env=False) as client:
-        completion = Asker(server, client).completion("Again")
+        completion = ApiClient(server, client).create_completion("Again")
         assert said(completion) == ("Recorded.", "Hm.", [("f", "{}")])
         assert completion["usage"]["total_tokens"] == 58
-        assert said(put_together(Asker(server, client).chunks("Again"))) == said(completion)
+        assert said(put_together(ApiClient(server, client).create_chunks("Again"))) == said(completion)
 
 
 @pytest.mark.parametrize(
@@ -231,23 +231,23 @@ def test_what_fails_there_fails_here_in_other_words(reply: dict[str, Any], statu
     exchange = {"format": 1, "name": "failing", "match": {"prompt": "Fail"}, "reply": reply}
     own = [parse_exchange(json.dumps(exchange).encode(), "failing.json")]
     with MockServer(exchanges=own) as server, httpx.Client(trust_env=False) as client:
-        refused = Asker(server, client).chat("Fail")
+        refused = ApiClient(server, client).create_chat("Fail")
     assert (refused.status_code, refused.json()["error"]["code"]) == (status, code)
 
 
-def test_a_reply_that_fails_is_a_refusal(asker: Asker) -> None:
+def test_a_reply_that_fails_is_a_refusal(api: ApiClient) -> None:
     limit = "Operation model request rate limit exceeded, please try again later."
-    asker.server.reply(lambda _: Script((), status="failed", error=ScriptError("server_error", limit)))
-    refused = asker.chat("x")
+    api.server.reply(lambda _: Script((), status="failed", error=ScriptError("server_error", limit)))
+    refused = api.create_chat("x")
     assert (refused.status_code, refused.json()["error"]["code"]) == (429, "limit_requests")
 
 
-def test_limits_of_tokens_cut_an_answer_short(asker: Asker) -> None:
-    asker.server.reply("one two three four", reasoning="a b c").always()
-    answer = asker.completion("x", max_tokens=2)["choices"][0]
+def test_limits_of_tokens_cut_an_answer_short(api: ApiClient) -> None:
+    api.server.reply("one two three four", reasoning="a b c").always()
+    answer = api.create_completion("x", max_tokens=2)["choices"][0]
     assert (answer["message"]["content"], answer["finish_reason"]) == ("one two", "length")
     assert answer["message"]["reasoning_content"] == "a b c"
-    both = asker.completion("x", max_completion_tokens=2)
+    both = api.create_completion("x", max_completion_tokens=2)
     assert both["choices"][0]["message"] == {"role": "assistant", "content": "", "reasoning_content": "a b"}
     assert both["usage"]["completion_tokens"] == 2
 
@@ -257,46 +257,46 @@ def test_limits_of_tokens_cut_an_answer_short(asker: Asker) -> None:
     [("three", "one two "), (["x", "wo t"], "one t"), (["four", "one"], ""), ("five", "one two three four"),
      ("", "one two three four"), ([], "one two three four")],
 )  # fmt: skip
-def test_a_text_at_which_the_answer_ends(stop: Any, text: str, asker: Asker) -> None:
-    asker.server.reply("one two three four", FunctionCall("f", "{}"), usage={"output_tokens": 99}).always()
+def test_a_text_at_which_the_answer_ends(stop: Any, text: str, api: ApiClient) -> None:
+    api.server.reply("one two three four", FunctionCall("f", "{}"), usage={"output_tokens": 99}).always()
     tools = [{"type": "function", "function": {"name": "f"}}]
-    completion = asker.completion("x", stop=stop, tools=tools)
+    completion = api.create_completion("x", stop=stop, tools=tools)
     answer = completion["choices"][0]
     assert answer["message"]["content"] == text
     cut = text != "one two three four"
     assert answer["finish_reason"] == ("stop" if cut else "tool_calls")
     assert (completion["usage"]["completion_tokens"] == 99) is not cut
-    assert put_together(asker.chunks("x", stop=stop, tools=tools))["choices"][0]["message"]["content"] == text
+    assert put_together(api.create_chunks("x", stop=stop, tools=tools))["choices"][0]["message"]["content"] == text
 
 
-def test_several_answers(asker: Asker) -> None:
-    asker.server.reply("Hi!", usage={"output_tokens": 3}).always()
-    completion = asker.completion("x", n=3)
+def test_several_answers(api: ApiClient) -> None:
+    api.server.reply("Hi!", usage={"output_tokens": 3}).always()
+    completion = api.create_completion("x", n=3)
     assert [each["index"] for each in completion["choices"]] == [0, 1, 2]
     assert completion["usage"]["completion_tokens"] == 9
     options = {"include_usage": True}
-    assert asker.chunks("x", n=2, stream_options=options)[-1]["usage"]["completion_tokens"] == 6
+    assert api.create_chunks("x", n=2, stream_options=options)[-1]["usage"]["completion_tokens"] == 6
 
 
-def test_usage_comes_where_it_is_asked_for(asker: Asker) -> None:
-    assert all(chunk["choices"] and chunk["usage"] is None for chunk in asker.chunks("Hello!"))
-    *chunks, last = asker.chunks("Hello!", stream_options={"include_usage": True})
+def test_usage_comes_where_it_is_asked_for(api: ApiClient) -> None:
+    assert all(chunk["choices"] and chunk["usage"] is None for chunk in api.create_chunks("Hello!"))
+    *chunks, last = api.create_chunks("Hello!", stream_options={"include_usage": True})
     assert last["choices"] == []
-    assert last["usage"]["total_tokens"] == asker.completion("Hello!")["usage"]["total_tokens"]
+    assert last["usage"]["total_tokens"] == api.create_completion("Hello!")["usage"]["total_tokens"]
     assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
 
 
-def test_a_form_is_kept_in_any_age(asker: Asker) -> None:
+def test_a_form_is_kept_in_any_age(api: ApiClient) -> None:
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
     form = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
-    content = asker.completion("A number, please.", response_format=form)["choices"][0]["message"]["content"]
+    content = api.create_completion("A number, please.", response_format=form)["choices"][0]["message"]["content"]
     assert type(json.loads(content)["n"]) is int
 
 
-def test_the_same_is_said_again_and_ids_differ(asker: Asker) -> None:
-    first, second = asker.chat("Tell me more."), asker.chat("Tell me more.")
-    asker.server.reset()
-    again = asker.chat("Tell me more.")
+def test_the_same_is_said_again_and_ids_differ(api: ApiClient) -> None:
+    first, second = api.create_chat("Tell me more."), api.create_chat("Tell me more.")
+    api.server.reset()
+    again = api.create_chat("Tell me more.")
     assert first.content == again.content
     assert first.json()["id"] != second.json()["id"]
     assert first.json()["id"] == f"chatcmpl-{first.headers['x-request-id']}"

@@ -14,7 +14,7 @@ from mockserver.server.delivery.pacing import Pace, apply_pace, parse_pace
 from mockserver.server.delivery.steps import Close, Send, Step, Wait
 from mockserver.testing.mock import MockServer
 from mockserver.wire import sse
-from tests.asking import until
+from tests.asking import wait_until
 
 
 def delta(text: str) -> Send:
@@ -127,7 +127,7 @@ def test_each_piece_comes_when_the_clock_is_moved() -> None:
             pieces = reply.iter_raw()
             assert b".delta" not in read_up_to(pieces, b"response.content_part.added")
             server.clock.advance(1.999)
-            until(lambda: server.clock.waiter_count == 1)
+            wait_until(lambda: server.clock.waiter_count == 1)
             server.clock.advance(0.001)
             assert b'"delta":"two' not in read_up_to(pieces, b'"delta":"One"')
             server.clock.advance(2)
@@ -135,7 +135,7 @@ def test_each_piece_comes_when_the_clock_is_moved() -> None:
             server.clock.advance(1000)
             assert b"response.completed" in b"".join(pieces)
         entry = server.journal.last
-        until(lambda: entry.end is not None)
+        wait_until(lambda: entry.end is not None)
         assert (entry.at, entry.first_byte, entry.end) == (start, start, start + 1004)
         assert not entry.left
 
@@ -150,14 +150,14 @@ def test_a_body_and_a_delay_wait_for_the_clock_too() -> None:
         start = server.clock.now()
         body, headers = {**BODY, "stream": False}, {"x-mock-delay": "10000"}
         reply = pool.submit(client.post, "/responses", json=body, headers=headers)
-        until(lambda: server.clock.waiter_count == 1)
+        wait_until(lambda: server.clock.waiter_count == 1)
         server.clock.advance(10)
-        until(lambda: len(server.journal) == 1 and server.clock.waiter_count == 1)
+        wait_until(lambda: len(server.journal) == 1 and server.clock.waiter_count == 1)
         assert not reply.done()
         server.clock.advance(30)
         assert reply.result().status_code == 200
         entry = server.journal.last
-        until(lambda: entry.end is not None)
+        wait_until(lambda: entry.end is not None)
         assert (entry.at, entry.first_byte, entry.end) == (start, start + 40, start + 40)
 
 
@@ -167,7 +167,7 @@ def test_a_client_that_does_not_wait_is_in_the_journal() -> None:
         with client.stream("POST", "/responses", json=BODY):
             pass
         entry = server.journal.last
-        until(lambda: entry.left and entry.end is not None)
+        wait_until(lambda: entry.left and entry.end is not None)
         assert (entry.first_byte, server.clock.waiter_count) == (None, 0)
 
 

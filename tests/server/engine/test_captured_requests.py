@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.asking import Asker
+from tests.asking import ApiClient
 
 FOLDER = Path(__file__).parent.parent / "data" / "captured"
 NEED_THINKING = {"web_extractor", "code_interpreter"}
@@ -68,11 +68,11 @@ def scenarios() -> list[list[Captured]]:
 SCENARIOS = scenarios()
 
 
-def send(asker: Asker, request: Captured, previous: str | None) -> Any:
+def send(asker: ApiClient, request: Captured, previous: str | None) -> Any:
     """Send a request as its client did, with a live id where it had one that is dead."""
     body = request.body
     if isinstance(body, dict) and body.get("previous_response_id") and request.scenario != "err_prev":
-        body = {**body, "previous_response_id": previous or asker.ask("before")["id"]}
+        body = {**body, "previous_response_id": previous or asker.create("before")["id"]}
     key = "sk-wrong" if request.scenario == "err_auth" else asker.server.api_key
     dropped = ("host", "content-length", "authorization", "accept-encoding", "connection")
     headers = {name: value for name, value in request.headers.items() if name not in dropped}
@@ -93,9 +93,9 @@ def test_there_are_requests_of_eight_clients() -> None:
 @pytest.mark.parametrize(
     "scenario", SCENARIOS, ids=[f"{each[0].client}-{each[0].scenario}" for each in SCENARIOS]
 )
-def test_a_scenario_is_answered_in_every_age(scenario: list[Captured], later: Asker) -> None:
+def test_a_scenario_is_answered_in_every_age(scenario: list[Captured], later: ApiClient) -> None:
     """What use later features (retrieve, delete, input_items) is answered as well."""
-    previous = later.ask("before")["id"]
+    previous = later.create("before")["id"]
     for request in scenario:
         path = re.sub(r"(?<=/responses/)[^/?]+", previous, request.path)
         reply = send(later, replace(request, path=path), previous)
@@ -114,10 +114,10 @@ def test_a_scenario_is_answered_in_every_age(scenario: list[Captured], later: As
 @pytest.mark.parametrize(
     "scenario", SCENARIOS, ids=[f"{each[0].client}-{each[0].scenario}" for each in SCENARIOS]
 )
-def test_a_scenario_is_answered_as_by_the_service(scenario: list[Captured], asker: Asker) -> None:
+def test_a_scenario_is_answered_as_by_the_service(scenario: list[Captured], api: ApiClient) -> None:
     previous = None
     for request in scenario:
-        reply = send(asker, request, previous)
+        reply = send(api, request, previous)
         assert reply.status_code in request.expected, reply.text
         if reply.status_code >= 400:
             assert set(reply.json()) == {"code", "message", "request_id"}

@@ -12,7 +12,7 @@ import pytest
 from mockserver.clock import SteppedClock
 from mockserver.profiles import load_profile
 from mockserver.testing.mock import MockServer
-from tests.asking import Asker
+from tests.asking import ApiClient
 
 WEATHER = {
     "type": "function",
@@ -39,14 +39,14 @@ def types(events: list[dict[str, Any]]) -> list[str]:
     return [event["type"].removeprefix("response.") for event in events]
 
 
-def is_sep(asker: Asker) -> bool:
+def is_sep(asker: ApiClient) -> bool:
     return asker.server.profile == "qwen-2026-09"
 
 
-def test_the_finished_response_is_the_fuller_one(later: Asker) -> None:
+def test_the_finished_response_is_the_fuller_one(later: ApiClient) -> None:
     """Members of the retrieve page (May 2026) and of a live response (August 2026)."""
     later.server.reply("Hi.")
-    response = later.ask()
+    response = later.create()
     assert set(response) == {
         "background", "completed_at", "created_at", "frequency_penalty", "id", "metadata", "model", "object",
         "output", "parallel_tool_calls", "presence_penalty", "service_tier", "status", "store", "temperature",
@@ -62,8 +62,8 @@ def test_the_finished_response_is_the_fuller_one(later: Asker) -> None:
     assert row["total_tokens"] == response["usage"]["total_tokens"]
 
 
-def test_the_first_snapshots_have_nine_members(later: Asker) -> None:
-    events = later.stream("hi")
+def test_the_first_snapshots_have_nine_members(later: ApiClient) -> None:
+    events = later.create_stream("hi")
     for event in events[:2]:
         assert set(event["response"]) == {
             "created_at", "id", "model", "object", "output", "parallel_tool_calls", "status", "tool_choice",
@@ -73,27 +73,27 @@ def test_the_first_snapshots_have_nine_members(later: Asker) -> None:
     assert events[-1]["response"]["completed_at"]
 
 
-def test_what_is_echoed(later: Asker) -> None:
+def test_what_is_echoed(later: ApiClient) -> None:
     asked = {
         "temperature": 0.25, "top_p": 0.5, "frequency_penalty": 1, "presence_penalty": -1, "top_logprobs": 2,
         "store": False, "metadata": {"type": "message", "a": "b"}, "parallel_tool_calls": False,
         "instructions": "Be brief.",
     }  # fmt: skip
-    response = later.ask("hi", **asked)
+    response = later.create("hi", **asked)
     assert {name: response[name] for name in asked} == asked
-    events = later.stream("hi", **asked)
+    events = later.create_stream("hi", **asked)
     assert {name: events[-1]["response"][name] for name in asked} == asked
     assert {event["response"]["parallel_tool_calls"] for event in (events[0], events[1])} == {False}
-    assert "instructions" not in later.ask("hi", instructions=None)
+    assert "instructions" not in later.create("hi", instructions=None)
 
 
-def test_instructions_are_read_and_not_inherited(later: Asker) -> None:
+def test_instructions_are_read_and_not_inherited(later: ApiClient) -> None:
     later.server.reply("Hi.")
-    plain = later.ask("hi")
+    plain = later.create("hi")
     later.server.reply("Hi.")
-    told = later.ask("hi", instructions=LONG)
+    told = later.create("hi", instructions=LONG)
     assert told["usage"]["input_tokens"] == plain["usage"]["input_tokens"] + 17
-    after = [later.ask("and", previous_response_id=each["id"]) for each in (plain, told)]
+    after = [later.create("and", previous_response_id=each["id"]) for each in (plain, told)]
     assert after[0]["usage"]["input_tokens"] == after[1]["usage"]["input_tokens"]
 
 
@@ -110,24 +110,24 @@ def test_instructions_are_read_and_not_inherited(later: Asker) -> None:
         ({"reasoning": None}, True),
     ],
 )
-def test_effort_wins_over_enable_thinking(later: Asker, members: dict[str, Any], thinks: bool) -> None:
-    assert ("reasoning" in kinds(later.ask("hi", **members))) == thinks
+def test_effort_wins_over_enable_thinking(later: ApiClient, members: dict[str, Any], thinks: bool) -> None:
+    assert ("reasoning" in kinds(later.create("hi", **members))) == thinks
 
 
-def test_the_levels_of_effort(later: Asker) -> None:
+def test_the_levels_of_effort(later: ApiClient) -> None:
     levels = ["none", "minimal", "low", "medium", "high"]
     levels += ["xhigh", "max"] if is_sep(later) else []
     for level in levels:
-        assert later.ask("hi", reasoning={"effort": level})["status"] == "completed"
+        assert later.create("hi", reasoning={"effort": level})["status"] == "completed"
     for level in ("ultra", "max" if not is_sep(later) else "MAX"):
         body = {"model": later.server.model, "input": "hi", "reasoning": {"effort": level}}
-        status, code, message = later.refused(body)
+        status, code, message = later.post_refused(body)
         assert (status, code) == (400, "InvalidParameter")
         assert "reasoning.effort" in message
 
 
-def test_thoughts_come_by_the_events_of_the_age(later: Asker) -> None:
-    events = later.stream("hi", enable_thinking=True)
+def test_thoughts_come_by_the_events_of_the_age(later: ApiClient) -> None:
+    events = later.create_stream("hi", enable_thinking=True)
     name = "reasoning_text" if is_sep(later) else "reasoning_summary_text"
     told = [event for event in events if event["type"].startswith("response.reasoning")]
     assert {event["type"] for event in told} == {f"response.{name}.delta", f"response.{name}.done"}
@@ -140,10 +140,10 @@ def test_thoughts_come_by_the_events_of_the_age(later: Asker) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_limit_cuts_the_answer_short(newest: Asker, stream: bool) -> None:
+def test_a_limit_cuts_the_answer_short(newest: ApiClient, stream: bool) -> None:
     newest.server.reply(LONG)
     if stream:
-        events = newest.stream("hi", max_output_tokens=16)
+        events = newest.create_stream("hi", max_output_tokens=16)
         assert events[-1]["type"] == "response.incomplete"
         assert types(events)[-4:] == [
             "output_text.done",
@@ -153,7 +153,7 @@ def test_a_limit_cuts_the_answer_short(newest: Asker, stream: bool) -> None:
         ]
         response = events[-1]["response"]
     else:
-        response = newest.ask("hi", max_output_tokens=16)
+        response = newest.create("hi", max_output_tokens=16)
     assert response["status"] == "incomplete"
     assert response["incomplete_details"] == {"reason": "max_output_tokens"}
     (item,) = response["output"]
@@ -162,12 +162,12 @@ def test_a_limit_cuts_the_answer_short(newest: Asker, stream: bool) -> None:
     assert response["usage"]["output_tokens"] == 16
 
 
-def test_a_limit_that_is_not_reached_changes_nothing(newest: Asker) -> None:
+def test_a_limit_that_is_not_reached_changes_nothing(newest: ApiClient) -> None:
     newest.server.reply("Hi.")
-    assert newest.ask("hi", max_output_tokens=16)["status"] == "completed"
+    assert newest.create("hi", max_output_tokens=16)["status"] == "completed"
 
 
-def test_whose_limit_counts_thoughts(newest: Asker) -> None:
+def test_whose_limit_counts_thoughts(newest: ApiClient) -> None:
     def ends(model: str) -> dict[str, Any]:
         body = {"model": model, "input": "hi", "max_output_tokens": 16}
         response: dict[str, Any] = newest.post(body).json()
@@ -177,11 +177,11 @@ def test_whose_limit_counts_thoughts(newest: Asker) -> None:
     assert kinds(ends("qwen3-max")) == ["reasoning", "message"]
 
 
-def test_the_least_limit(newest: Asker, later: Asker) -> None:
-    status, _, message = newest.refused({"model": "qwen3-max", "input": "hi", "max_output_tokens": 15})
+def test_the_least_limit(newest: ApiClient, later: ApiClient) -> None:
+    status, _, message = newest.post_refused({"model": "qwen3-max", "input": "hi", "max_output_tokens": 15})
     assert (status, message) == (400, "max_output_tokens must be 16 or more")
     if not is_sep(later):
-        later.ask("hi", max_output_tokens=1)
+        later.create("hi", max_output_tokens=1)
         assert later.server.journal.last.ignored == ("max_output_tokens",)
 
 
@@ -198,49 +198,49 @@ def test_the_least_limit(newest: Asker, later: Asker) -> None:
         ("tools", [{"type": "file_search", "vector_store_ids": ["a", "b"]}]),
     ],
 )  # fmt: skip
-def test_what_is_refused_names_the_member(later: Asker, member: str, value: Any) -> None:
-    status, code, message = later.refused({"model": later.server.model, "input": "x", member: value})
+def test_what_is_refused_names_the_member(later: ApiClient, member: str, value: Any) -> None:
+    status, code, message = later.post_refused({"model": later.server.model, "input": "x", member: value})
     assert (status, code) == (400, "InvalidParameter")
     assert member[1:4] in message
 
 
-def test_required_is_for_one_tool(later: Asker) -> None:
-    assert kinds(later.ask("x", tools=[WEATHER], tool_choice="required"))[-1] == "function_call"
-    assert "web_search_call" in kinds(later.ask("x", tools=[{"type": "web_search"}], tool_choice="required"))
+def test_required_is_for_one_tool(later: ApiClient) -> None:
+    assert kinds(later.create("x", tools=[WEATHER], tool_choice="required"))[-1] == "function_call"
+    assert "web_search_call" in kinds(later.create("x", tools=[{"type": "web_search"}], tool_choice="required"))
     for tools in ([], [WEATHER, TIME]):
         body = {"model": later.server.model, "input": "x", "tools": tools, "tool_choice": "required"}
-        assert "exactly one tool" in later.refused(body)[2]
+        assert "exactly one tool" in later.post_refused(body)[2]
 
 
-def test_none_and_allowed_tools(later: Asker) -> None:
+def test_none_and_allowed_tools(later: ApiClient) -> None:
     tools = [WEATHER, TIME, {"type": "web_search"}]
-    assert kinds(later.ask("x", tools=tools, tool_choice="none"))[-1] == "message"
+    assert kinds(later.create("x", tools=tools, tool_choice="none"))[-1] == "message"
     allowed = {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "get_time"}]}
-    response = later.ask("x", tools=tools, tool_choice=allowed)
+    response = later.create("x", tools=tools, tool_choice=allowed)
     assert response["output"][-1]["name"] == "get_time"
     assert "web_search_call" not in kinds(response)
     assert response["tool_choice"] == allowed
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_several_functions_are_called_at_once(later: Asker, stream: bool) -> None:
+def test_several_functions_are_called_at_once(later: ApiClient, stream: bool) -> None:
     def called(**members: Any) -> list[str]:
         asked = {"tools": [WEATHER, TIME], "enable_thinking": False, **members}
         prompt = "Use get_weather and get_time."
-        response = later.stream(prompt, **asked)[-1]["response"] if stream else later.ask(prompt, **asked)
+        response = later.create_stream(prompt, **asked)[-1]["response"] if stream else later.create(prompt, **asked)
         return [item["name"] for item in response["output"]]
 
     assert called() == ["get_weather", "get_time"]
     assert called(parallel_tool_calls=False) == ["get_weather"]
 
 
-def test_a_function_loop(later: Asker) -> None:
-    first = later.ask("What is the weather?", tools=[WEATHER])
+def test_a_function_loop(later: ApiClient) -> None:
+    first = later.create("What is the weather?", tools=[WEATHER])
     call = first["output"][-1]
     output = {"type": "function_call_output", "call_id": call["call_id"], "output": "sunny"}
-    assert kinds(later.ask([output], previous_response_id=first["id"], tools=[WEATHER]))[-1] == "message"
+    assert kinds(later.create([output], previous_response_id=first["id"], tools=[WEATHER]))[-1] == "message"
     history = [{"role": "user", "content": "What is the weather?"}, *first["output"], output]
-    assert kinds(later.ask(history, tools=[WEATHER]))[-1] == "message"
+    assert kinds(later.create(history, tools=[WEATHER]))[-1] == "message"
 
 
 @pytest.mark.parametrize("how", ["deltas", "whole"])
@@ -249,7 +249,7 @@ def test_arguments_by_events_or_whole(how: str) -> None:
         MockServer(profile="qwen-2026-05", function_arguments=how) as server,
         httpx.Client(trust_env=False) as client,
     ):
-        events = Asker(server, client).stream("x", tools=[WEATHER], enable_thinking=False)
+        events = ApiClient(server, client).create_stream("x", tools=[WEATHER], enable_thinking=False)
     told = [event for event in types(events) if event.startswith("function_call_arguments")]
     assert bool(told) == (how == "deltas")
     added = next(event["item"] for event in events if event["type"] == "response.output_item.added")
@@ -258,12 +258,12 @@ def test_arguments_by_events_or_whole(how: str) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_every_tool_runs_as_documented(later: Asker, stream: bool) -> None:
+def test_every_tool_runs_as_documented(later: ApiClient, stream: bool) -> None:
     tools: list[dict[str, Any]] = [
         FILES, MCP, *({"type": kind} for kind in
         ("web_search", "web_extractor", "code_interpreter", "web_search_image", "image_search")),
     ]  # fmt: skip
-    response = later.stream("Look", tools=tools)[-1]["response"] if stream else later.ask("Look", tools=tools)
+    response = later.create_stream("Look", tools=tools)[-1]["response"] if stream else later.create("Look", tools=tools)
     ran = {item["type"]: item for item in response["output"]}
     assert set(ran) == {
         "reasoning", "message", "web_search_call", "web_extractor_call", "code_interpreter_call",
@@ -285,8 +285,8 @@ def test_every_tool_runs_as_documented(later: Asker, stream: bool) -> None:
     assert row.get("plugins") == (response["usage"]["x_tools"] if is_sep(later) else None)
 
 
-def test_arguments_of_a_remote_tool_come_before_its_item(later: Asker) -> None:
-    events = later.stream("Look", tools=[MCP], enable_thinking=False)
+def test_arguments_of_a_remote_tool_come_before_its_item(later: ApiClient) -> None:
+    events = later.create_stream("Look", tools=[MCP], enable_thinking=False)
     told = [each for each in types(events) if "mcp" in each or "output_item" in each][:-2]
     started = ["mcp_call.in_progress"] if is_sep(later) else []
     assert [each for each in told if each != "mcp_call_arguments.delta"] == [
@@ -295,20 +295,20 @@ def test_arguments_of_a_remote_tool_come_before_its_item(later: Asker) -> None:
     assert told[0] == "mcp_call_arguments.delta"
 
 
-def test_progress_of_a_file_search(later: Asker) -> None:
-    events = later.stream("Look", tools=[FILES], enable_thinking=False)
+def test_progress_of_a_file_search(later: ApiClient) -> None:
+    events = later.create_stream("Look", tools=[FILES], enable_thinking=False)
     assert types(events)[2:7] == [
         "output_item.added", "file_search_call.in_progress", "file_search_call.searching",
         "file_search_call.completed", "output_item.done",
     ]  # fmt: skip
 
 
-def test_tools_that_need_thinking_fail_only_without(later: Asker) -> None:
+def test_tools_that_need_thinking_fail_only_without(later: ApiClient) -> None:
     interpreter = {"type": "code_interpreter"}
-    assert "code_interpreter_call" in kinds(later.ask("x", tools=[interpreter]))
+    assert "code_interpreter_call" in kinds(later.create("x", tools=[interpreter]))
     for members in ({"enable_thinking": False}, {"reasoning": {"effort": "none"}}):
         body = {"model": later.server.model, "input": "x", "tools": [interpreter], **members}
-        assert "Normal mode does not support Code interpreter." in later.refused(body)[2]
+        assert "Normal mode does not support Code interpreter." in later.post_refused(body)[2]
 
 
 CITY = {
@@ -320,11 +320,11 @@ CITY = {
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_message_of_the_form_that_is_asked_for(later: Asker, stream: bool) -> None:
+def test_a_message_of_the_form_that_is_asked_for(later: ApiClient, stream: bool) -> None:
     def said(form: dict[str, Any]) -> Any:
         text = {"format": form}
         response = (
-            later.stream("A city", text=text)[-1]["response"] if stream else later.ask("A city", text=text)
+            later.create_stream("A city", text=text)[-1]["response"] if stream else later.create("A city", text=text)
         )
         return json.loads(response["output"][-1]["content"][0]["text"])
 
@@ -333,14 +333,14 @@ def test_a_message_of_the_form_that_is_asked_for(later: Asker, stream: bool) -> 
     assert later.server.journal.last.ignored == ()
 
 
-def test_a_form_that_nothing_meets_is_told(later: Asker) -> None:
+def test_a_form_that_nothing_meets_is_told(later: ApiClient) -> None:
     impossible = {"type": "json_schema", "schema": {"type": "string", "minLength": 9, "maxLength": 1}}
     body = {"model": later.server.model, "input": "x", "text": {"format": impossible}}
-    assert "text.format" in later.refused(body)[2]
+    assert "text.format" in later.post_refused(body)[2]
 
 
-def test_typed_input_is_read(later: Asker) -> None:
-    earlier = later.ask("Hello", tools=[WEATHER], tool_choice="none")["output"]
+def test_typed_input_is_read(later: ApiClient) -> None:
+    earlier = later.create("Hello", tools=[WEATHER], tool_choice="none")["output"]
     parts: list[dict[str, Any]] = [
         {"type": "input_text", "text": "What is this?"},
         {"type": "input_image", "image_url": "https://example.invalid/a.png"},
@@ -366,7 +366,7 @@ def test_typed_input_is_read(later: Asker) -> None:
             "sources": [{"type": "url", "url": "https://a.invalid"}],
         }
         earlier += [{"type": "web_search_call", "id": "msg_1", "status": "completed", "action": search}]
-    response = later.ask([*earlier, {"role": "user", "content": parts}])
+    response = later.create([*earlier, {"role": "user", "content": parts}])
     assert response["status"] == "completed"
     assert later.server.journal.last.findings == []
 
@@ -381,21 +381,21 @@ def test_typed_input_is_read(later: Asker) -> None:
         {"type": "input_video", "video_url": 1},
     ],
 )
-def test_parts_of_another_shape_are_refused(newest: Asker, part: dict[str, Any]) -> None:
+def test_parts_of_another_shape_are_refused(newest: ApiClient, part: dict[str, Any]) -> None:
     body = {"model": "qwen3-max", "input": [{"role": "user", "content": [part]}]}
-    assert "input[0].content[0]" in newest.refused(body)[2] or "audio part" in newest.refused(body)[2]
+    assert "input[0].content[0]" in newest.post_refused(body)[2] or "audio part" in newest.post_refused(body)[2]
 
 
-def test_models_add_up(later: Asker) -> None:
+def test_models_add_up(later: ApiClient) -> None:
     january, profile = load_profile(), load_profile("qwen-2026-09" if is_sep(later) else "qwen-2026-05")
     assert set(january.models) < set(profile.models)
     for model in ("qwen3-max-2026-01-23", "qwen3.6-plus", profile.models[-1]):
         assert later.post({"model": model, "input": "hi"}).status_code == 200
     if not is_sep(later):
-        assert "Unsupported model" in later.refused({"model": "qwen3.8-max", "input": "hi"})[2]
+        assert "Unsupported model" in later.post_refused({"model": "qwen3.8-max", "input": "hi"})[2]
 
 
-def advance(asker: Asker, seconds: float) -> None:
+def advance(asker: ApiClient, seconds: float) -> None:
     clock = asker.server.clock
     assert isinstance(clock, SteppedClock)
     clock.advance(seconds)
@@ -404,7 +404,7 @@ def advance(asker: Asker, seconds: float) -> None:
 CACHED = {"x_dashscope_session_cache": "enable"}
 
 
-def test_the_session_cache(later: Asker) -> None:
+def test_the_session_cache(later: ApiClient) -> None:
     def usage(prompt: str, previous: str | None, **headers: str) -> tuple[str, dict[str, Any]]:
         later.server.reply("Hi.")
         body = {"model": later.server.model, "input": prompt, "previous_response_id": previous}
@@ -433,9 +433,9 @@ def test_the_session_cache(later: Asker) -> None:
     assert usage("and", second, x_dashscope_session_cache="disable")[1] == {"cached_tokens": 0}
 
 
-def test_long_echoes_do_not_make_an_event_too_long(later: Asker) -> None:
+def test_long_echoes_do_not_make_an_event_too_long(later: ApiClient) -> None:
     later.server.reply("x" * 990_000)
     body = {"model": later.server.model, "input": "hi", "instructions": "y" * 100_000, "stream": True}
-    assert "too long to be echoed" in later.refused(body)[2]
+    assert "too long to be echoed" in later.post_refused(body)[2]
     later.server.reply("Hi.")
-    assert later.ask("hi", instructions="y" * 100_000)["instructions"] == "y" * 100_000
+    assert later.create("hi", instructions="y" * 100_000)["instructions"] == "y" * 100_000

@@ -11,7 +11,7 @@ import pytest
 from mockserver.contract.check import check_body
 from mockserver.replies.script import FunctionCall, Message, Reasoning, Script
 from mockserver.testing.mock import MockServer
-from tests.asking import Asker
+from tests.asking import ApiClient
 
 NAME = "openresponses-2026-04"
 
@@ -23,15 +23,15 @@ def _server() -> Iterator[MockServer]:
 
 
 @pytest.fixture
-def ask(_server: MockServer) -> Iterator[Asker]:
+def ask(_server: MockServer) -> Iterator[ApiClient]:
     _server.reset()
     with httpx.Client(trust_env=False) as client:
-        yield Asker(_server, client)
+        yield ApiClient(_server, client)
 
 
-def test_any_model_is_taken(ask: Asker) -> None:
-    assert ask.ask("x", model="qwen3-max")["model"] == "qwen3-max"
-    assert {event["response"]["model"] for event in ask.stream("x", model="m") if "response" in event} == {
+def test_any_model_is_taken(ask: ApiClient) -> None:
+    assert ask.create("x", model="qwen3-max")["model"] == "qwen3-max"
+    assert {event["response"]["model"] for event in ask.create_stream("x", model="m") if "response" in event} == {
         "m"
     }
 
@@ -59,31 +59,31 @@ ECHOES: list[tuple[str, Any, Any]] = [
 
 
 @pytest.mark.parametrize(("name", "asked", "told"), ECHOES)
-def test_what_is_asked_is_repeated_with_all_its_members(ask: Asker, name: str, asked: Any, told: Any) -> None:
+def test_what_is_asked_is_repeated_with_all_its_members(ask: ApiClient, name: str, asked: Any, told: Any) -> None:
     function = {"type": "function", "name": "f"}
-    assert ask.ask("x", tools=[function], **{name: asked})[name] == told
-    events = ask.stream("x", tools=[function], **{name: asked})
+    assert ask.create("x", tools=[function], **{name: asked})[name] == told
+    events = ask.create_stream("x", tools=[function], **{name: asked})
     snapshots = [event["response"] for event in events if "response" in event]
     assert [snapshot[name] for snapshot in snapshots] == [told] * 3
     whole = {**function, "description": None, "parameters": None, "strict": None}
     assert [snapshot["tools"] for snapshot in snapshots] == [[whole]] * 3
 
 
-def test_messages_say_what_they_are(ask: Asker) -> None:
+def test_messages_say_what_they_are(ask: ApiClient) -> None:
     items = (Reasoning(("Well.",)), Message(("Let me see.",)), FunctionCall("f", "{}"), Message(("Done.",)))
     ask.server.reply(Script(items)).times(2)
     tools = [{"type": "function", "name": "f"}]
-    output = ask.ask("x", tools=tools)["output"]
+    output = ask.create("x", tools=tools)["output"]
     assert [item.get("phase") for item in output] == [None, "commentary", None, "final_answer"]
     assert [item["id"][:3] for item in output] == ["rs_", "msg", "fc_", "msg"]
     assert {item["status"] for item in output} == {"completed"}
-    added = [event["item"] for event in ask.stream("x", tools=tools) if event["type"].endswith("item.added")]
+    added = [event["item"] for event in ask.create_stream("x", tools=tools) if event["type"].endswith("item.added")]
     assert [item.get("phase") for item in added] == [None, "commentary", None, "final_answer"]
 
 
-def test_a_response_that_was_cut_short(ask: Asker) -> None:
+def test_a_response_that_was_cut_short(ask: ApiClient) -> None:
     ask.server.reply(Script((Reasoning(("a " * 30,)), Message(("Never said.",)))))
-    response = ask.ask("x", max_output_tokens=16)
+    response = ask.create("x", max_output_tokens=16)
     assert (response["status"], response["completed_at"]) == ("incomplete", None)
     assert response["incomplete_details"] == {"reason": "max_output_tokens"}
     # What may be written are thoughts as well.
@@ -91,37 +91,37 @@ def test_a_response_that_was_cut_short(ask: Asker) -> None:
     assert response["usage"]["output_tokens"] == 16
 
 
-def test_no_more_tools_are_called_than_may_be(ask: Asker) -> None:
+def test_no_more_tools_are_called_than_may_be(ask: ApiClient) -> None:
     tools = [{"type": "function", "name": name} for name in ("f", "g", "h")]
     called = {
-        most: [item["name"] for item in ask.ask("Call g and h.", tools=tools, max_tool_calls=most)["output"]]
+        most: [item["name"] for item in ask.create("Call g and h.", tools=tools, max_tool_calls=most)["output"]]
         for most in (None, 1, 9)
     }
     assert called == {None: ["g", "h"], 1: ["g"], 9: ["g", "h"]}
 
 
 @pytest.mark.parametrize("chance", [{"temperature": 0}, {"temperature": 1, "top_p": 1e-6}])
-def test_without_chance_the_text_is_the_same(ask: Asker, chance: dict[str, Any]) -> None:
-    texts = {ask.ask("Say something.", **chance)["output"][0]["content"][0]["text"] for _ in range(3)}
-    streamed = ask.stream("Say something.", **chance)[-1]["response"]["output"][0]["content"][0]["text"]
+def test_without_chance_the_text_is_the_same(ask: ApiClient, chance: dict[str, Any]) -> None:
+    texts = {ask.create("Say something.", **chance)["output"][0]["content"][0]["text"] for _ in range(3)}
+    streamed = ask.create_stream("Say something.", **chance)[-1]["response"]["output"][0]["content"][0]["text"]
     assert texts == {streamed}
 
 
-def test_with_chance_it_is_another(ask: Asker) -> None:
-    assert len({ask.ask("Say something.")["output"][0]["content"][0]["text"] for _ in range(5)}) > 1
+def test_with_chance_it_is_another(ask: ApiClient) -> None:
+    assert len({ask.create("Say something.")["output"][0]["content"][0]["text"] for _ in range(5)}) > 1
 
 
 def refusal(
-    ask: Asker, method: str, path: str, body: Any = None, **headers: str
+    ask: ApiClient, method: str, path: str, body: Any = None, **headers: str
 ) -> tuple[int, dict[str, Any]]:
-    reply = ask.call(method, path, body, **headers)
+    reply = ask.request(method, path, body, **headers)
     error = reply.json()["error"]
     assert error.keys() == {"message", "type", "param", "code"}
     assert reply.headers["x-request-id"]
     return reply.status_code, error
 
 
-def test_every_refusal_has_one_form(ask: Asker) -> None:
+def test_every_refusal_has_one_form(ask: ApiClient) -> None:
     missing = (400, "invalid_request", "missing_required_parameter")
     wrong, unknown = (400, "invalid_request", "invalid_parameter"), (404, "not_found", "not_found", None)
     asked: dict[str, Any] = {"model": "m", "input": "x"}
@@ -146,7 +146,7 @@ def test_every_refusal_has_one_form(ask: Asker) -> None:
     assert (status, error["type"], error["code"]) == (401, "invalid_request", "invalid_api_key")
 
 
-def test_an_error_of_the_service_by_name_comes_in_the_same_form(ask: Asker) -> None:
+def test_an_error_of_the_service_by_name_comes_in_the_same_form(ask: ApiClient) -> None:
     body = {"model": "m", "input": "x"}
     status, error = refusal(ask, "POST", "/responses", body, x_mock_fault="throttling")
     assert (status, error["type"], error["code"]) == (429, "too_many_requests", "throttling")
@@ -156,17 +156,17 @@ def test_an_error_of_the_service_by_name_comes_in_the_same_form(ask: Asker) -> N
     assert (status, error["type"]) == (429, "too_many_requests")
 
 
-def test_a_chain_is_made_short(ask: Asker) -> None:
-    first = ask.ask([{"role": "user", "content": "one"}, {"role": "assistant", "content": "two"}])
-    second = ask.ask("three", previous_response_id=first["id"])
+def test_a_chain_is_made_short(ask: ApiClient) -> None:
+    first = ask.create([{"role": "user", "content": "one"}, {"role": "assistant", "content": "two"}])
+    second = ask.create("three", previous_response_id=first["id"])
     asked = {"model": "m", "previous_response_id": second["id"], "instructions": "Be short."}
-    short = ask.got("POST", "/responses/compact", asked)
+    short = ask.request_json("POST", "/responses/compact", asked)
     assert check_body(short, "compact_response", NAME) == []
     assert [item["type"] for item in short["output"]] == ["message", "message", "compaction"]
     assert [item["content"][0]["text"] for item in short["output"][:-1]] == ["one", "three"]
     assert short["usage"]["input_tokens"] == second["usage"]["total_tokens"] + 3
     # What stands for the rest costs what it took to write.
-    then = ask.ask([short["output"][-1]])
+    then = ask.create([short["output"][-1]])
     assert then["usage"]["input_tokens"] == short["usage"]["output_tokens"]
 
 
@@ -174,8 +174,8 @@ def test_a_seed_repeats_all_of_it() -> None:
     told = []
     for _ in range(2):
         with MockServer(profile=NAME, seed=5) as server, httpx.Client(trust_env=False) as client:
-            own = Asker(server, client)
+            own = ApiClient(server, client)
             asked = {"model": "m", "input": "x"}
-            told.append([own.ask("x"), own.ask("x"), own.got("POST", "/responses/compact", asked)])
+            told.append([own.create("x"), own.create("x"), own.request_json("POST", "/responses/compact", asked)])
     assert told[0] == told[1]
     assert told[0][0]["id"] != told[0][1]["id"]

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from mockserver.testing.mock import MockServer
-from tests.asking import until
+from tests.asking import wait_until
 
 LINGER = struct.pack("ii", 1, 0)
 
@@ -31,11 +31,11 @@ def connected(server: MockServer, **members: object) -> socket.socket:
 def test_a_reset_behind_an_answer_that_was_sent_at_once(stream: bool) -> None:
     with MockServer(strict=False) as server:
         client = connected(server, stream=stream)
-        until(lambda: len(server.journal) == 1)
+        wait_until(lambda: len(server.journal) == 1)
         assert not server.journal.last.left
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER)
         client.close()
-        until(lambda: server.journal.last.left)
+        wait_until(lambda: server.journal.last.left)
         assert server.journal.last.status == 200
 
 
@@ -44,10 +44,10 @@ def test_a_close_before_all_could_be_sent() -> None:
         server.reply(chunks=["x" * 900_000])
         client = connected(server, stream=True)
         received = client.recv(100)
-        until(lambda: len(server.journal) == 1)
+        wait_until(lambda: len(server.journal) == 1)
         assert not server.journal.last.left
         client.close()
-        until(lambda: server.journal.last.left)
+        wait_until(lambda: server.journal.last.left)
         assert received.startswith(b"HTTP/1.1 200 ")
         assert sum(map(len, server.journal.last.reply)) > 900_000  # more than was read
 
@@ -74,5 +74,5 @@ def test_an_answer_that_the_server_breaks_off(fault: str) -> None:
         except ConnectionResetError:
             assert fault == "reset-midway"
         client.close()
-        until(lambda: server.journal.last.end is not None)
+        wait_until(lambda: server.journal.last.end is not None)
         assert not server.journal.last.left

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from mockserver.server.http import uvicorn_runner
 from mockserver.testing.mock import MockServer
-from tests.asking import Asker
+from tests.asking import ApiClient
 
 MODEL = "qwen3-max-2026-01-23"
 GOOD = {"model": MODEL, "input": "hi"}
@@ -26,10 +26,10 @@ HEAD = (
 
 
 @pytest.fixture(autouse=True)
-def _answers_as_before(asker: Asker) -> Iterator[None]:
+def _answers_as_before(api: ApiClient) -> Iterator[None]:
     """Whatever a test did to the server, it answers."""
     yield
-    assert asker.post(GOOD).status_code == 200
+    assert api.post(GOOD).status_code == 200
 
 
 def raw(server: MockServer, *pieces: bytes, end: bool = False) -> list[tuple[int, Any]]:
@@ -86,19 +86,19 @@ def text(value: str) -> bytes:
         b"true",
     ],
 )
-def test_what_is_no_request(asker: Asker, body: bytes) -> None:
-    status, code, _ = asker.refused(body)
+def test_what_is_no_request(api: ApiClient, body: bytes) -> None:
+    status, code, _ = api.post_refused(body)
     assert (status, code) == (400, "InvalidParameter")
 
 
-def test_a_duplicate_key_is_accepted_the_last_wins_and_the_journal_says_so(asker: Asker) -> None:
-    reply = asker.post(b'{"input":42,"model":"%b","input":"hi"}' % MODEL.encode())
+def test_a_duplicate_key_is_accepted_the_last_wins_and_the_journal_says_so(api: ApiClient) -> None:
+    reply = api.post(b'{"input":42,"model":"%b","input":"hi"}' % MODEL.encode())
     assert reply.status_code == 200
-    (finding,) = asker.server.journal.last.findings
+    (finding,) = api.server.journal.last.findings
     assert (finding.rule, finding.got) == ("SCH-007", "input")
 
 
-def test_long_texts_and_strange_characters_are_texts(asker: Asker) -> None:
+def test_long_texts_and_strange_characters_are_texts(api: ApiClient) -> None:
     for content in (
         "x" * (5 << 20),
         "\x00\x01\x7f\u2028\ufeff\U0010ffff",
@@ -106,7 +106,7 @@ def test_long_texts_and_strange_characters_are_texts(asker: Asker) -> None:
         " ",
         "\x01a:response_id\x01",
     ):
-        assert asker.post({"model": MODEL, "input": content}).status_code == 200
+        assert api.post({"model": MODEL, "input": content}).status_code == 200
 
 
 JSON = st.recursive(
@@ -137,8 +137,8 @@ TOOLS = st.dictionaries(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
 @given(body=JSON | BODIES)
-def test_any_json_is_answered(asker: Asker, body: Any) -> None:
-    assert asker.post(body).status_code in (200, 400)
+def test_any_json_is_answered(api: ApiClient, body: Any) -> None:
+    assert api.post(body).status_code in (200, 400)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
@@ -146,16 +146,16 @@ def test_any_json_is_answered(asker: Asker, body: Any) -> None:
     items=st.lists(ITEMS, max_size=4), tools=st.lists(TOOLS, max_size=3), stream=st.booleans(), choice=JSON
 )
 def test_any_items_and_tools_are_answered(
-    asker: Asker, items: list[Any], tools: list[Any], stream: bool, choice: Any
+    api: ApiClient, items: list[Any], tools: list[Any], stream: bool, choice: Any
 ) -> None:
     body = {"model": MODEL, "input": items, "tools": tools, "stream": stream, "tool_choice": choice}
-    assert asker.post(body).status_code in (200, 400)
+    assert api.post(body).status_code in (200, 400)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
 @given(body=st.binary(max_size=200))
-def test_any_bytes_are_answered(asker: Asker, body: bytes) -> None:
-    assert asker.post(body).status_code == 400
+def test_any_bytes_are_answered(api: ApiClient, body: bytes) -> None:
+    assert api.post(body).status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -174,36 +174,36 @@ def test_any_bytes_are_answered(asker: Asker, body: bytes) -> None:
         ([b"x" * (1 << 20)], [400]),
     ],
 )
-def test_broken_http_gets_the_envelope(asker: Asker, pieces: list[bytes], statuses: list[int]) -> None:
-    answers = raw(asker.server, *pieces)
+def test_broken_http_gets_the_envelope(api: ApiClient, pieces: list[bytes], statuses: list[int]) -> None:
+    answers = raw(api.server, *pieces)
     assert [status for status, _ in answers] == statuses
     assert all(set(body) == {"code", "message", "request_id"} for _, body in answers)
 
 
-def test_garbage_behind_a_good_request_does_not_cost_its_answer(asker: Asker) -> None:
+def test_garbage_behind_a_good_request_does_not_cost_its_answer(api: ApiClient) -> None:
     body = json.dumps(GOOD).encode()
     message = HEAD + b"content-length: %d\r\n\r\n%b" % (len(body), body)
-    ((status, response),) = raw(asker.server, message + b"garbage\r\n\r\n")
+    ((status, response),) = raw(api.server, message + b"garbage\r\n\r\n")
     assert (status, response["status"]) == (200, "completed")
 
 
-def test_a_chunked_body_is_a_body(asker: Asker) -> None:
+def test_a_chunked_body_is_a_body(api: ApiClient) -> None:
     body = json.dumps(GOOD).encode()
     chunks = b"".join(b"%x\r\n%b\r\n" % (1, body[at : at + 1]) for at in range(len(body)))
     message = HEAD + b"connection: close\r\ntransfer-encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"
-    assert [status for status, _ in raw(asker.server, message)] == [200]
+    assert [status for status, _ in raw(api.server, message)] == [200]
 
 
-def test_a_client_that_promises_more_than_it_sends_and_leaves(asker: Asker) -> None:
-    assert raw(asker.server, HEAD + b"content-length: 100\r\n\r\n{", end=True) == []
+def test_a_client_that_promises_more_than_it_sends_and_leaves(api: ApiClient) -> None:
+    assert raw(api.server, HEAD + b"content-length: 100\r\n\r\n{", end=True) == []
 
 
-def test_an_upgrade_is_not_taken_up_and_the_body_is_read(asker: Asker) -> None:
+def test_an_upgrade_is_not_taken_up_and_the_body_is_read(api: ApiClient) -> None:
     """Java's HTTP client asks for h2c on its first request."""
     body = json.dumps(GOOD).encode()
     upgrade = b"connection: Upgrade, HTTP2-Settings, close\r\nupgrade: h2c\r\nhttp2-settings: AAEAAA\r\n"
     message = HEAD + upgrade + b"content-length: %d\r\n\r\n%b" % (len(body), body)
-    assert [status for status, _ in raw(asker.server, message)] == [200]
+    assert [status for status, _ in raw(api.server, message)] == [200]
 
 
 def flood(line: bytes) -> Iterable[bytes]:
@@ -213,8 +213,8 @@ def flood(line: bytes) -> Iterable[bytes]:
 
 
 @pytest.mark.parametrize("line", [b"x-a: " + b"b" * 1000 + b"\r\n", b"a: b\r\n", b"x" * 1000])
-def test_a_flood_of_headers_is_cut_off(asker: Asker, line: bytes) -> None:
-    host, port = asker.server.base_url.removeprefix("http://").split("/")[0].split(":")
+def test_a_flood_of_headers_is_cut_off(api: ApiClient, line: bytes) -> None:
+    host, port = api.server.base_url.removeprefix("http://").split("/")[0].split(":")
     with socket.create_connection((host, int(port)), timeout=10) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         data = b""
@@ -228,13 +228,13 @@ def test_a_flood_of_headers_is_cut_off(asker: Asker, line: bytes) -> None:
     assert not data or data.startswith((b"HTTP/1.1 431 ", b"HTTP/1.1 400 "))
 
 
-def test_a_large_body_is_refused_chunked_too(asker: Asker) -> None:
+def test_a_large_body_is_refused_chunked_too(api: ApiClient) -> None:
     def body() -> Iterator[bytes]:
         for _ in range(12):
             yield b"x" * (1 << 20)
 
     reply = httpx.post(
-        f"{asker.server.base_url}/responses",
+        f"{api.server.base_url}/responses",
         content=body(),
         headers={"authorization": "Bearer sk-mock", "content-type": "application/json"},
         trust_env=False,
@@ -242,9 +242,9 @@ def test_a_large_body_is_refused_chunked_too(asker: Asker) -> None:
     assert (reply.status_code, reply.json()["code"]) == (413, "BadRequest.TooLarge")
 
 
-def test_a_body_beyond_all_measure_is_hung_up_on(asker: Asker) -> None:
+def test_a_body_beyond_all_measure_is_hung_up_on(api: ApiClient) -> None:
     message = HEAD + b"content-length: %d\r\n\r\n" % (1 << 30)
-    host, port = asker.server.base_url.removeprefix("http://").split("/")[0].split(":")
+    host, port = api.server.base_url.removeprefix("http://").split("/")[0].split(":")
     sent = 0
     with socket.create_connection((host, int(port)), timeout=10) as client:
         client.sendall(message)
@@ -257,8 +257,8 @@ def test_a_body_beyond_all_measure_is_hung_up_on(asker: Asker) -> None:
     assert sent < 100 << 20
 
 
-def test_methods_and_paths_that_are_not_served(asker: Asker) -> None:
-    root = asker.server.base_url.removesuffix("/api/v2/apps/protocols/compatible-mode/v1")
+def test_methods_and_paths_that_are_not_served(api: ApiClient) -> None:
+    root = api.server.base_url.removesuffix("/api/v2/apps/protocols/compatible-mode/v1")
     for method, path, status in (
         ("GET", "/v1/responses", 405),
         ("HEAD", "/v1/responses", 405),
@@ -274,7 +274,7 @@ def test_methods_and_paths_that_are_not_served(asker: Asker) -> None:
         ("POST", "/health", 405),
         ("GET", "/%F0%9F%98%80/\u00e9", 404),
     ):
-        reply = asker.client.request(method, root + path)
+        reply = api.client.request(method, root + path)
         assert reply.status_code == status, (method, path)
         if method != "HEAD":
             assert set(reply.json()) == {"code", "message", "request_id"}

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.asking import Asker
+from tests.asking import ApiClient
 
 MODEL = "qwen3-max-2026-01-23"
 
@@ -21,8 +21,8 @@ def text_of(response: dict[str, Any]) -> str:
     return str(response["output"][-1]["content"][0]["text"])
 
 
-def test_a_reply_is_complete(asker: Asker) -> None:
-    response = asker.ask()
+def test_a_reply_is_complete(api: ApiClient) -> None:
+    response = api.create()
     assert set(response) == {
         "id", "created_at", "model", "object", "status", "output", "usage",
         "parallel_tool_calls", "tool_choice", "tools",
@@ -32,10 +32,10 @@ def test_a_reply_is_complete(asker: Asker) -> None:
     assert response["output"][0]["id"].startswith("msg_")
 
 
-def test_a_stream_says_what_the_reply_says(asker: Asker) -> None:
-    asker.server.reply("One two three.")
-    asker.server.reply("One two three.")
-    events = asker.stream("hi")
+def test_a_stream_says_what_the_reply_says(api: ApiClient) -> None:
+    api.server.reply("One two three.")
+    api.server.reply("One two three.")
+    events = api.create_stream("hi")
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     assert events[0]["response"]["status"] == "queued"
     assert events[0]["response"]["model"] == ""
@@ -43,12 +43,12 @@ def test_a_stream_says_what_the_reply_says(asker: Asker) -> None:
     assert deltas == ["One", " two", " three."]
     final = events[-1]["response"]
     assert events[-1]["type"] == "response.completed"
-    assert text_of(final) == text_of(asker.ask("hi")) == "One two three."
+    assert text_of(final) == text_of(api.create("hi")) == "One two three."
 
 
-def test_frames_are_the_vendors(asker: Asker) -> None:
+def test_frames_are_the_vendors(api: ApiClient) -> None:
     """Framing of the raw SSE sample recorded on 26 January 2026."""
-    reply = asker.post({"model": MODEL, "input": "hi", "stream": True})
+    reply = api.post({"model": MODEL, "input": "hi", "stream": True})
     assert reply.headers["content-type"] == "text/event-stream;charset=UTF-8"
     blocks = reply.text.split("\n\n")
     assert blocks.pop() == ""
@@ -61,44 +61,44 @@ def test_frames_are_the_vendors(asker: Asker) -> None:
     assert "[DONE]" not in reply.text
 
 
-def test_the_document_speaks_through_its_prompts(asker: Asker) -> None:
-    assert text_of(asker.ask("Hello, please introduce yourself in one sentence.")).startswith(
+def test_the_document_speaks_through_its_prompts(api: ApiClient) -> None:
+    assert text_of(api.create("Hello, please introduce yourself in one sentence.")).startswith(
         "Hello! I am Qwen,"
     )
 
 
-def test_john_is_known_only_after_john(asker: Asker) -> None:
-    john = asker.ask("My name is John, please remember it.")
-    known = asker.ask("Do you remember my name?", previous_response_id=john["id"])
+def test_john_is_known_only_after_john(api: ApiClient) -> None:
+    john = api.create("My name is John, please remember it.")
+    known = api.create("Do you remember my name?", previous_response_id=john["id"])
     assert text_of(known) == "Yes, John! I remember your name. How can I assist you today?"
     assert known["usage"]["input_tokens"] == 78
     assert (known["usage"]["output_tokens"], known["usage"]["total_tokens"]) == (16, 94)
-    alice = asker.ask("My name is Alice, please remember it.")
-    assert "John" not in text_of(asker.ask("Do you remember my name?", previous_response_id=alice["id"]))
-    assert "John" not in text_of(asker.ask("Do you remember my name?"))
+    alice = api.create("My name is Alice, please remember it.")
+    assert "John" not in text_of(api.create("Do you remember my name?", previous_response_id=alice["id"]))
+    assert "John" not in text_of(api.create("Do you remember my name?"))
 
 
-def test_a_chain_carries_its_context(asker: Asker) -> None:
-    turn = asker.ask("one")
+def test_a_chain_carries_its_context(api: ApiClient) -> None:
+    turn = api.create("one")
     for _ in range(3):
-        following = asker.ask("and on", previous_response_id=turn["id"])
+        following = api.create("and on", previous_response_id=turn["id"])
         assert following["usage"]["input_tokens"] > turn["usage"]["total_tokens"]
         assert following["created_at"] > turn["created_at"]
         turn = following
 
 
-def test_a_stream_can_be_continued_too(asker: Asker) -> None:
-    final = asker.stream("one")[-1]["response"]
-    following = asker.ask("two", previous_response_id=final["id"])
+def test_a_stream_can_be_continued_too(api: ApiClient) -> None:
+    final = api.create_stream("one")[-1]["response"]
+    following = api.create("two", previous_response_id=final["id"])
     assert following["usage"]["input_tokens"] > final["usage"]["total_tokens"]
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_built_in_tools_run_once_each_in_order(asker: Asker, stream: bool) -> None:
+def test_built_in_tools_run_once_each_in_order(api: ApiClient, stream: bool) -> None:
     tools = [{"type": "code_interpreter"}, {"type": "web_extractor"}, {"type": "web_search"}]
     asked = {"tools": tools, "enable_thinking": True}
     response = (
-        asker.stream("Look it up", **asked)[-1]["response"] if stream else asker.ask("Look it up", **asked)
+        api.create_stream("Look it up", **asked)[-1]["response"] if stream else api.create("Look it up", **asked)
     )
     assert kinds(response["output"]) == [
         "reasoning", "web_search_call", "reasoning", "web_extractor_call", "reasoning",
@@ -112,10 +112,10 @@ def test_built_in_tools_run_once_each_in_order(asker: Asker, stream: bool) -> No
     assert len({item["id"] for item in response["output"]}) == 7
 
 
-def test_progress_events_of_tools(asker: Asker) -> None:
+def test_progress_events_of_tools(api: ApiClient) -> None:
     types = [
         event["type"].removeprefix("response.")
-        for event in asker.stream("Look", tools=[{"type": "web_search"}])
+        for event in api.create_stream("Look", tools=[{"type": "web_search"}])
         if event["type"] != "response.output_text.delta"
     ]
     assert types == [
@@ -128,9 +128,9 @@ def test_progress_events_of_tools(asker: Asker) -> None:
     ]  # fmt: skip
 
 
-def test_thinking_alone(asker: Asker) -> None:
-    assert kinds(asker.ask("Think", enable_thinking=True)["output"]) == ["reasoning", "message"]
-    assert kinds(asker.ask("Think", enable_thinking=False)["output"]) == ["message"]
+def test_thinking_alone(api: ApiClient) -> None:
+    assert kinds(api.create("Think", enable_thinking=True)["output"]) == ["reasoning", "message"]
+    assert kinds(api.create("Think", enable_thinking=False)["output"]) == ["message"]
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_thinking_alone(asker: Asker) -> None:
 )
 @pytest.mark.parametrize("stream", [False, True])
 def test_tools_that_need_more(
-    asker: Asker, tools: list[str], thinking: bool | None, message: str, stream: bool
+    api: ApiClient, tools: list[str], thinking: bool | None, message: str, stream: bool
 ) -> None:
     body = {
         "model": MODEL,
@@ -165,7 +165,7 @@ def test_tools_that_need_more(
         "stream": stream,
     }
     told = f"<400> InternalError.Algo.InvalidParameter: {message}"
-    assert asker.refused(body) == (400, "InvalidParameter", told)
+    assert api.post_refused(body) == (400, "InvalidParameter", told)
 
 
 WEATHER = {
@@ -182,12 +182,12 @@ TIME = {"type": "function", "name": "get_time", "description": "Time", "paramete
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_function_is_called_then_answered(asker: Asker, stream: bool) -> None:
+def test_a_function_is_called_then_answered(api: ApiClient, stream: bool) -> None:
     def run(content: Any, **members: Any) -> dict[str, Any]:
         if stream:
-            response: dict[str, Any] = asker.stream(content, tools=[WEATHER, TIME], **members)[-1]["response"]
+            response: dict[str, Any] = api.create_stream(content, tools=[WEATHER, TIME], **members)[-1]["response"]
             return response
-        return asker.ask(content, tools=[WEATHER, TIME], **members)
+        return api.create(content, tools=[WEATHER, TIME], **members)
 
     first = run("What is the weather?")
     (call,) = first["output"]
@@ -218,12 +218,12 @@ def test_a_function_is_called_then_answered(asker: Asker, stream: bool) -> None:
         ("x", "none", None),
     ],
 )
-def test_which_function_is_called(asker: Asker, prompt: str, choice: Any, called: str | None) -> None:
-    item = asker.ask(prompt, tools=[WEATHER, TIME], tool_choice=choice)["output"][-1]
+def test_which_function_is_called(api: ApiClient, prompt: str, choice: Any, called: str | None) -> None:
+    item = api.create(prompt, tools=[WEATHER, TIME], tool_choice=choice)["output"][-1]
     assert item.get("name") == called
 
 
-def test_arguments_do_no_harm(asker: Asker) -> None:
+def test_arguments_do_no_harm(api: ApiClient) -> None:
     members = ("cmd", "command", "script", "code", "path", "url")
     parameters = {
         "type": "object",
@@ -231,18 +231,18 @@ def test_arguments_do_no_harm(asker: Asker) -> None:
         "required": list(members),
     }
     shell = {"type": "function", "name": "shell", "description": "Run", "parameters": parameters}
-    arguments = json.loads(asker.ask("go", tools=[shell])["output"][0]["arguments"])
+    arguments = json.loads(api.create("go", tools=[shell])["output"][0]["arguments"])
     assert arguments == {
         "cmd": "true", "command": "true", "script": "true", "code": "true",
         "path": "/dev/null", "url": "https://example.invalid/",
     }  # fmt: skip
 
 
-def test_arguments_that_can_not_be_made_are_told(asker: Asker) -> None:
+def test_arguments_that_can_not_be_made_are_told(api: ApiClient) -> None:
     impossible = {"type": "string", "minLength": 9, "maxLength": 1}
     parameters = {"type": "object", "properties": {"a": impossible}, "required": ["a"]}
     tool = {"type": "function", "name": "f", "description": "F", "parameters": parameters}
-    status, code, message = asker.refused({"model": MODEL, "input": "x", "tools": [tool]})
+    status, code, message = api.post_refused({"model": MODEL, "input": "x", "tools": [tool]})
     assert (status, code) == (400, "InvalidParameter")
     assert "'f'" in message
     assert "/properties/a" in message
@@ -276,21 +276,21 @@ def test_arguments_that_can_not_be_made_are_told(asker: Asker) -> None:
         ),
     ],
 )
-def test_what_is_refused_names_the_field(asker: Asker, body: Any, words: str) -> None:
-    status, code, message = asker.refused(body)
+def test_what_is_refused_names_the_field(api: ApiClient, body: Any, words: str) -> None:
+    status, code, message = api.post_refused(body)
     assert (status, code) == (400, "InvalidParameter")
     assert words in message
 
 
-def test_null_is_absence_and_unlisted_parameters_are_ignored(asker: Asker) -> None:
-    asker.ask(
+def test_null_is_absence_and_unlisted_parameters_are_ignored(api: ApiClient) -> None:
+    api.create(
         "hi", stream=None, tools=None, temperature=None, previous_response_id=None, enable_thinking=None,
         instructions="x", metadata={"a": 1}, include=[], text={}, background=None,
     )  # fmt: skip
-    assert asker.server.journal.last.ignored == ("instructions", "metadata", "include", "text")
+    assert api.server.journal.last.ignored == ("instructions", "metadata", "include", "text")
 
 
-def test_keys(asker: Asker) -> None:
+def test_keys(api: ApiClient) -> None:
     body = {"model": MODEL, "input": "x"}
     for authorization, message in (
         ("", "No API-key provided."),
@@ -298,8 +298,8 @@ def test_keys(asker: Asker) -> None:
         ("Bearer sk-wrong", "Invalid API-key provided."),
         ("Basic sk-mock", "Invalid API-key provided."),
     ):
-        assert asker.refused(body, authorization=authorization) == (401, "InvalidApiKey", message)
-    url = f"{asker.server.base_url}/responses"
+        assert api.post_refused(body, authorization=authorization) == (401, "InvalidApiKey", message)
+    url = f"{api.server.base_url}/responses"
     reply = httpx.post(
         url, json=body, headers=[(b"authorization", "Bearer schlüssel".encode())], trust_env=False
     )
@@ -308,48 +308,48 @@ def test_keys(asker: Asker) -> None:
 
 
 @pytest.mark.parametrize("host", ["evil.example", "", "localhost:80@evil", "127.0.0.1.evil.example", "a b"])
-def test_other_hosts_are_refused(asker: Asker, host: str) -> None:
-    assert asker.refused({"model": MODEL, "input": "x"}, host=host)[:2] == (403, "AccessDenied")
+def test_other_hosts_are_refused(api: ApiClient, host: str) -> None:
+    assert api.post_refused({"model": MODEL, "input": "x"}, host=host)[:2] == (403, "AccessDenied")
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:1234", "LOCALHOST", "127.0.0.1", "[::1]:80"])
-def test_loopback_has_many_names(asker: Asker, host: str) -> None:
-    assert asker.post({"model": MODEL, "input": "x"}, host=host).status_code == 200
+def test_loopback_has_many_names(api: ApiClient, host: str) -> None:
+    assert api.post({"model": MODEL, "input": "x"}, host=host).status_code == 200
 
 
-def test_pages_of_other_sites_are_refused(asker: Asker) -> None:
+def test_pages_of_other_sites_are_refused(api: ApiClient) -> None:
     body = {"model": MODEL, "input": "x"}
-    assert asker.refused(body, origin="https://evil.example")[:2] == (403, "AccessDenied")
-    assert asker.refused(body, origin="null")[:2] == (403, "AccessDenied")
-    assert asker.post(body, origin="http://localhost:3000").status_code == 200
+    assert api.post_refused(body, origin="https://evil.example")[:2] == (403, "AccessDenied")
+    assert api.post_refused(body, origin="null")[:2] == (403, "AccessDenied")
+    assert api.post(body, origin="http://localhost:3000").status_code == 200
 
 
-def test_a_body_that_is_no_json_by_its_type_is_refused(asker: Asker) -> None:
+def test_a_body_that_is_no_json_by_its_type_is_refused(api: ApiClient) -> None:
     body = {"model": MODEL, "input": "x"}
-    assert "text/plain" in asker.refused(body, content_type="text/plain")[2]
-    assert asker.post(body, content_type="application/json; charset=utf-8").status_code == 200
+    assert "text/plain" in api.post_refused(body, content_type="text/plain")[2]
+    assert api.post(body, content_type="application/json; charset=utf-8").status_code == 200
 
 
-def test_a_body_of_more_than_ten_mebibytes_is_refused_and_the_connection_lives(asker: Asker) -> None:
+def test_a_body_of_more_than_ten_mebibytes_is_refused_and_the_connection_lives(api: ApiClient) -> None:
     large = b'{"model":"%b","input":"%b"}' % (MODEL.encode(), b"x" * (10 << 20))
-    assert asker.refused(large) == (413, "BadRequest.TooLarge", "Payload Too Large.")
-    assert asker.post({"model": MODEL, "input": "x"}).status_code == 200
+    assert api.post_refused(large) == (413, "BadRequest.TooLarge", "Payload Too Large.")
+    assert api.post({"model": MODEL, "input": "x"}).status_code == 200
 
 
-def test_request_ids_are_unique_and_in_the_body(asker: Asker) -> None:
+def test_request_ids_are_unique_and_in_the_body(api: ApiClient) -> None:
     ids = []
     for body in ({}, {}, {"model": MODEL, "input": "x"}, {"model": MODEL, "input": "x"}):
-        reply = asker.post(body)
+        reply = api.post(body)
         ids.append(reply.headers["x-request-id"])
         assert reply.json().get("request_id", reply.json().get("id")) == ids[-1]
     assert len(set(ids)) == 4
 
 
-def test_the_journal_keeps_what_was_asked_and_answered(asker: Asker) -> None:
-    asker.ask("hi", metadata={})
-    asker.refused({"model": MODEL})
-    asker.stream("Hello, please introduce yourself in one sentence.")
-    journal = asker.server.journal
+def test_the_journal_keeps_what_was_asked_and_answered(api: ApiClient) -> None:
+    api.create("hi", metadata={})
+    api.post_refused({"model": MODEL})
+    api.create_stream("Hello, please introduce yourself in one sentence.")
+    journal = api.server.journal
     assert len(journal) == 3
     plain, refused, stream = journal
     assert plain.json["input"] == "hi"
@@ -357,4 +357,4 @@ def test_the_journal_keeps_what_was_asked_and_answered(asker: Asker) -> None:
     assert (refused.status, refused.findings[0].rule) == (400, "REQ-001")
     assert (stream.stream, stream.exchange) == (True, "introduction")
     assert len(stream.reply) > 9
-    assert asker.server.api_key not in f"{plain.headers}{plain!r}"
+    assert api.server.api_key not in f"{plain.headers}{plain!r}"

@@ -7,67 +7,67 @@ from typing import Any
 import pytest
 
 from mockserver.clock import SteppedClock
-from tests.asking import Asker
+from tests.asking import ApiClient
 
 MESSAGE = {"role": "user", "content": "My name is John."}
 
 
-def create_conversation(later: Asker, **body: Any) -> dict[str, Any]:
-    return later.got("POST", "/conversations", body)
+def create_conversation(later: ApiClient, **body: Any) -> dict[str, Any]:
+    return later.request_json("POST", "/conversations", body)
 
 
-def list_items(later: Asker, conversation_id: str, query: str = "?order=asc") -> list[dict[str, Any]]:
-    data: list[dict[str, Any]] = later.got("GET", f"/conversations/{conversation_id}/items{query}")["data"]
+def list_items(later: ApiClient, conversation_id: str, query: str = "?order=asc") -> list[dict[str, Any]]:
+    data: list[dict[str, Any]] = later.request_json("GET", f"/conversations/{conversation_id}/items{query}")["data"]
     return data
 
 
-def test_create_retrieve_update_and_delete_a_conversation(later: Asker) -> None:
+def test_create_retrieve_update_and_delete_a_conversation(later: ApiClient) -> None:
     made = create_conversation(later, metadata={"a": "b"}, items=[MESSAGE])
     path = f"/conversations/{made['id']}"
     assert set(made) == {"id", "object", "created_at", "metadata"}
     assert made["id"].startswith("conv_")
     assert (made["object"], made["metadata"]) == ("conversation", {"a": "b"})
     assert made["created_at"] > 10**12
-    assert later.got("GET", path) == made
-    assert later.got("POST", path, {"metadata": {"c": "d"}}) == {**made, "metadata": {"c": "d"}}
-    assert later.got("GET", path)["metadata"] == {"c": "d"}
-    assert later.got("DELETE", path) == {
+    assert later.request_json("GET", path) == made
+    assert later.request_json("POST", path, {"metadata": {"c": "d"}}) == {**made, "metadata": {"c": "d"}}
+    assert later.request_json("GET", path)["metadata"] == {"c": "d"}
+    assert later.request_json("DELETE", path) == {
         "id": made["id"], "object": "conversation.deleted", "deleted": True,
     }  # fmt: skip
     for method, tail in (("GET", ""), ("DELETE", ""), ("GET", "/items"), ("GET", "/items/x")):
-        reply = later.call(method, path + tail)
+        reply = later.request(method, path + tail)
         assert reply.status_code == 404
         assert reply.json()["error"]["message"] == f"Conversation with id '{made['id']}' not found."
-    assert later.call("POST", path, {"metadata": {}}).status_code == 404
-    assert later.call("POST", f"{path}/items", {"items": [MESSAGE]}).status_code == 404
+    assert later.request("POST", path, {"metadata": {}}).status_code == 404
+    assert later.request("POST", f"{path}/items", {"items": [MESSAGE]}).status_code == 404
 
 
-def test_a_conversation_is_created_without_a_body(later: Asker) -> None:
-    reply = later.call("POST", "/conversations")
+def test_a_conversation_is_created_without_a_body(later: ApiClient) -> None:
+    reply = later.request("POST", "/conversations")
     assert reply.status_code == 200
     assert reply.json()["metadata"] == {}
-    other = later.call("POST", "/conversations")
+    other = later.request("POST", "/conversations")
     assert other.json()["id"] != reply.json()["id"]
 
 
-def test_create_list_retrieve_and_delete_items(later: Asker) -> None:
+def test_create_list_retrieve_and_delete_items(later: ApiClient) -> None:
     conversation_id = create_conversation(later, items=[MESSAGE])["id"]
     path = f"/conversations/{conversation_id}/items"
-    added = later.got("POST", path, {"items": [{"role": "assistant", "content": "Hello John."}, MESSAGE]})
+    added = later.request_json("POST", path, {"items": [{"role": "assistant", "content": "Hello John."}, MESSAGE]})
     assert set(added) == {"data", "first_id", "last_id", "has_more"}
-    listed = later.got("GET", path)
+    listed = later.request_json("GET", path)
     assert listed["object"] == "list"
     assert [item["id"] for item in listed["data"]] == [
         item["id"] for item in reversed(list_items(later, conversation_id))
     ]
     assert added["data"][0]["content"] == [{"type": "output_text", "text": "Hello John."}]
     item_id = added["first_id"]
-    assert later.got("GET", f"{path}/{item_id}") == added["data"][0]
-    assert later.got("DELETE", f"{path}/{item_id}") == {
+    assert later.request_json("GET", f"{path}/{item_id}") == added["data"][0]
+    assert later.request_json("DELETE", f"{path}/{item_id}") == {
         "id": item_id, "object": "conversation.item.deleted", "deleted": True,
     }  # fmt: skip
     for method in ("GET", "DELETE"):
-        gone = later.call(method, f"{path}/{item_id}")
+        gone = later.request(method, f"{path}/{item_id}")
         assert (gone.status_code, gone.json()["error"]["message"]) == (
             404, f"Item with id '{item_id}' not found.",
         )  # fmt: skip
@@ -92,14 +92,14 @@ def test_create_list_retrieve_and_delete_items(later: Asker) -> None:
         ("", [], "object"),
     ],
 )
-def test_bodies_beyond_the_limits_are_rejected(later: Asker, path: str, body: Any, told: str) -> None:
+def test_bodies_beyond_the_limits_are_rejected(later: ApiClient, path: str, body: Any, told: str) -> None:
     path = path.replace("{id}", create_conversation(later)["id"])
-    reply = later.call("POST", f"/conversations{path}", body)
+    reply = later.request("POST", f"/conversations{path}", body)
     assert (reply.status_code, reply.json()["code"]) == (400, "InvalidParameter")
     assert told in reply.json()["message"]
 
 
-def test_bodies_at_the_limits_are_accepted(later: Asker) -> None:
+def test_bodies_at_the_limits_are_accepted(later: ApiClient) -> None:
     metadata = {f"{each}".zfill(64): "x" * 512 for each in range(16)}
     made = create_conversation(later, metadata=metadata, items=[MESSAGE] * 20)
     assert made["metadata"] == metadata
@@ -107,14 +107,14 @@ def test_bodies_at_the_limits_are_accepted(later: Asker) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_response_is_added_to_its_conversation(later: Asker, stream: bool) -> None:
+def test_a_response_is_added_to_its_conversation(later: ApiClient, stream: bool) -> None:
     conversation_id = create_conversation(later)["id"]
 
     def turn(prompt: str, answer: str) -> dict[str, Any]:
         later.server.reply(answer)
         asked = {"conversation": conversation_id}
         response: dict[str, Any] = (
-            later.stream(prompt, **asked)[-1]["response"] if stream else later.ask(prompt, **asked)
+            later.create_stream(prompt, **asked)[-1]["response"] if stream else later.create(prompt, **asked)
         )
         return response
 
@@ -125,11 +125,11 @@ def test_a_response_is_added_to_its_conversation(later: Asker, stream: bool) -> 
     assert list_items(later, conversation_id)[1]["id"] == first["output"][0]["id"]
 
 
-def test_items_count_as_context_for_a_week(later: Asker) -> None:
+def test_items_count_as_context_for_a_week(later: ApiClient) -> None:
     conversation_id = create_conversation(later, items=[{"role": "user", "content": "a b c d e f g h"}])["id"]
 
     def tokens() -> int:
-        asked = later.ask("hi", conversation=conversation_id, store=False)
+        asked = later.create("hi", conversation=conversation_id, store=False)
         given: int = asked["usage"]["input_tokens"]
         return given
 
@@ -141,8 +141,8 @@ def test_items_count_as_context_for_a_week(later: Asker) -> None:
     assert len(list_items(later, conversation_id)) > 4  # they stay, though nobody reads them
 
 
-def test_conversation_excludes_previous_response_id(later: Asker) -> None:
-    conversation_id, previous = create_conversation(later)["id"], later.ask("hi")["id"]
+def test_conversation_excludes_previous_response_id(later: ApiClient) -> None:
+    conversation_id, previous = create_conversation(later)["id"], later.create("hi")["id"]
     body = {
         "model": later.server.model, "input": "x", "conversation": conversation_id,
         "previous_response_id": previous,
@@ -151,17 +151,17 @@ def test_conversation_excludes_previous_response_id(later: Asker) -> None:
         "[400] INVALID_REQUEST: Mutually exclusive parameters: Ensure you are only providing one of: "
         "previous_response_id or conversation."
     )
-    assert later.refused(body) == (400, "InvalidParameter", told)
+    assert later.post_refused(body) == (400, "InvalidParameter", told)
 
 
-def test_an_unknown_conversation_is_rejected(later: Asker) -> None:
+def test_an_unknown_conversation_is_rejected(later: ApiClient) -> None:
     body = {"model": later.server.model, "input": "x", "conversation": "conv_nobody"}
     told = (400, "InvalidParameter", "Conversation with id 'conv_nobody' not found.")
-    assert later.refused(body) == told
-    assert later.refused({**body, "stream": True}) == told
+    assert later.post_refused(body) == told
+    assert later.post_refused({**body, "stream": True}) == told
 
 
-def test_the_session_cache_applies_to_conversations(later: Asker) -> None:
+def test_the_session_cache_applies_to_conversations(later: ApiClient) -> None:
     conversation_id = create_conversation(later, items=[{"role": "user", "content": "word " * 1100}])["id"]
     cached = []
     for _ in range(2):
@@ -172,7 +172,7 @@ def test_the_session_cache_applies_to_conversations(later: Asker) -> None:
     assert cached[1] > 1100
 
 
-def test_bodies_that_are_not_json_are_rejected(later: Asker) -> None:
+def test_bodies_that_are_not_json_are_rejected(later: ApiClient) -> None:
     head = {"authorization": f"Bearer {later.server.api_key}", "content-type": "application/json"}
     for content in (b"{", b"\xff", b"nul", b'{"items": [}'):
         reply = later.client.post(f"{later.server.base_url}/conversations", content=content, headers=head)
@@ -191,10 +191,10 @@ def test_bodies_that_are_not_json_are_rejected(later: Asker) -> None:
         {"role": "user", "content": []},
     ],
 )
-def test_items_of_any_shape_are_stored_unchanged(later: Asker, item: dict[str, Any]) -> None:
+def test_items_of_any_shape_are_stored_unchanged(later: ApiClient, item: dict[str, Any]) -> None:
     conversation_id = create_conversation(later, items=[item])["id"]
     (kept,) = list_items(later, conversation_id)
     assert kept["type"] == item.get("type", "message")
-    response = later.ask([{"role": "user", "content": "x"}, item], conversation=conversation_id)
+    response = later.create([{"role": "user", "content": "x"}, item], conversation=conversation_id)
     assert len(list_items(later, conversation_id)) == 3 + len(response["output"])
-    assert len(later.got("GET", f"/responses/{response['id']}/input_items")["data"]) == 2
+    assert len(later.request_json("GET", f"/responses/{response['id']}/input_items")["data"]) == 2

@@ -11,7 +11,7 @@ import pytest
 from mockserver.errors import ConfigurationError
 from mockserver.server.state.rate_limits import Limits, parse_limits
 from mockserver.testing.mock import MockServer
-from tests.asking import until
+from tests.asking import wait_until
 
 
 def ask(server: MockServer, content: str = "Hello", **members: Any) -> httpx.Response:
@@ -76,12 +76,12 @@ def test_the_concurrency_limit() -> None:
         ThreadPoolExecutor(4) as pool,
     ):
         open_ones = [pool.submit(ask, server) for _ in range(2)]
-        until(lambda: server.clock.waiter_count == 2)
+        wait_until(lambda: server.clock.waiter_count == 2)
         assert [ask(server).status_code for _ in range(2)] == [429, 429]
         server.clock.advance(0.3)
         assert [each.result().status_code for each in open_ones] == [200, 200]
         last = pool.submit(ask, server)
-        until(lambda: server.clock.waiter_count == 1)
+        wait_until(lambda: server.clock.waiter_count == 1)
         server.clock.advance(0.3)
         assert last.result().status_code == 200
 

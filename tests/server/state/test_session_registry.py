@@ -22,7 +22,7 @@ from mockserver.server.state.session_registry import SessionOverrides, SessionRe
 from mockserver.server.state.sessions import Session, open_session
 from mockserver.server.state.store import MemoryStore
 from mockserver.testing.mock import MockBase, MockServer
-from tests.asking import text
+from tests.asking import output_text
 
 LATER_PROFILE = "qwen-2026-09"
 
@@ -52,10 +52,10 @@ def test_header_path_and_key_each_select_a_session(server: MockServer) -> None:
     one.reply("one")
     two.reply("two")
     owner.reply("owner")
-    assert text(ask(server, headers=two.headers)) == "two"
-    assert text(ask(one)) == "one"
-    assert text(ask(server, headers={"authorization": f"Bearer {owner.api_key}"})) == "owner"
-    assert text(ask(server)) == "server"
+    assert output_text(ask(server, headers=two.headers)) == "two"
+    assert output_text(ask(one)) == "one"
+    assert output_text(ask(server, headers={"authorization": f"Bearer {owner.api_key}"})) == "owner"
+    assert output_text(ask(server)) == "server"
     assert [len(each.journal) for each in (server, one, two, owner)] == [1, 1, 1, 1]
     assert [each.journal.last.session for each in (server, one)] == ["default", "one"]
     assert one.journal.last.path == server.journal.last.path
@@ -67,9 +67,9 @@ def test_header_takes_precedence_over_path_and_path_over_key(server: MockServer)
     key = {"authorization": f"Bearer {server.session('key', api_key='sk-mock-key').api_key}"}
     server.session("key").reply("key").always()
     path = server.session("path")
-    assert text(ask(path, headers={**key, "x-mock-session": "header"})) == "header"
-    assert text(ask(path, headers=key)) == "path"
-    assert text(ask(server, headers=key)) == "key"
+    assert output_text(ask(path, headers={**key, "x-mock-session": "header"})) == "header"
+    assert output_text(ask(path, headers=key)) == "path"
+    assert output_text(ask(server, headers=key)) == "key"
 
 
 def test_sessions_are_isolated(server: MockServer) -> None:
@@ -292,12 +292,12 @@ def test_changed_exchanges_apply_to_every_session() -> None:
 
     with MockServer(exchanges=says("Before.")) as server:
         one, two = server.session("one"), server.session("two", profile=LATER_PROFILE)
-        assert [text(ask(each)) for each in (server, one)] == ["Before.", "Before."]
+        assert [output_text(ask(each)) for each in (server, one)] == ["Before.", "Before."]
         sessions = server._server._registry
         assert sessions is not None
         sessions.use_exchanges(says("After."))
         three = server.session("three")
-        assert [text(ask(each)) for each in (server, one, three)] == ["After."] * 3
+        assert [output_text(ask(each)) for each in (server, one, three)] == ["After."] * 3
         assert "After." in ask(two).text
 
 

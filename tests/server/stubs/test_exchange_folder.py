@@ -12,7 +12,7 @@ from mockserver.exchanges import Exchange
 from mockserver.server.state.sessions import open_session, use_exchanges
 from mockserver.server.stubs.exchange_folder import ExchangeFolder
 from mockserver.testing.mock import MockServer
-from tests.asking import until
+from tests.asking import wait_until
 
 
 def write(folder: Path, name: str, text: str, **more: object) -> None:
@@ -63,7 +63,7 @@ def test_a_mock_server_reloads_its_folder_in_every_session(tmp_path: Path) -> No
 
         assert told('"text":"first"')
         write(tmp_path, "one", "second, and longer")
-        until(lambda: told('"text":"second, and longer"'))
+        wait_until(lambda: told('"text":"second, and longer"'))
         (tmp_path / "one.json").write_text("{")
         (tmp_path / "two.json").write_text("{}")
         assert told("second, and longer")

@@ -12,7 +12,7 @@ import pytest
 from mockserver.errors import ConfigurationError
 from mockserver.testing.mock import MockServer
 from mockserver.wire import json
-from tests.asking import text
+from tests.asking import output_text
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,8 @@ def test_steps_are_served_in_order_to_requests_that_name_the_scenario(server: Mo
     retry.fail("internal-error").times(2).then("At last.")
     server.reply("Plain.").always()
     statuses = [ask(server, "retry").status_code for _ in range(2)]
-    assert (statuses, text(ask(server))) == ([500, 500], "Plain.")
-    assert text(ask(server, "retry")) == "At last."
+    assert (statuses, output_text(ask(server))) == ([500, 500], "Plain.")
+    assert output_text(ask(server, "retry")) == "At last."
     spent = ask(server, "retry")
     assert spent.status_code == 400
     assert spent.json()["message"] == "x-mock-scenario: retry has answered as often as planned."
@@ -55,7 +55,7 @@ def test_steps_are_served_in_order_to_requests_that_name_the_scenario(server: Mo
 def test_a_request_can_name_a_stub_or_an_exchange(server: MockServer) -> None:
     server.when("Never asked").reply("By name.", name="mine").times(2)
     server.reply("First in line.").always()
-    assert [text(ask(server, "mine")) for _ in range(2)] == ["By name.", "By name."]
+    assert [output_text(ask(server, "mine")) for _ in range(2)] == ["By name.", "By name."]
     assert ask(server, "mine").status_code == 400
     documented = ask(server, "hello")
     assert "exchange" not in documented.text
@@ -83,13 +83,13 @@ def test_scenarios_from_exchange_files(tmp_path: Path) -> None:
         other = {**step, "name": f"o{number}", "scenario": "goes-on", **more}
         (tmp_path / f"1{number}.json").write_bytes(json.dumps(other))
     with MockServer(exchanges=tmp_path, strict=False) as server:
-        assert text(ask(server)) not in ("One.", "Two.")
-        assert [text(ask(server, "steps")) for _ in range(2)] == ["One.", "Two."]
+        assert output_text(ask(server)) not in ("One.", "Two.")
+        assert [output_text(ask(server, "steps")) for _ in range(2)] == ["One.", "Two."]
         assert ask(server, "steps").status_code == 400
-        assert [text(ask(server, "goes-on")) for _ in range(3)] == ["One.", "Two.", "Two."]
-        assert text(ask(server.session("other"), "steps")) == "One."  # type: ignore[arg-type]
+        assert [output_text(ask(server, "goes-on")) for _ in range(3)] == ["One.", "Two.", "Two."]
+        assert output_text(ask(server.session("other"), "steps")) == "One."  # type: ignore[arg-type]
         server.reset()
-        assert text(ask(server, "steps")) == "One."
+        assert output_text(ask(server, "steps")) == "One."
 
 
 def test_an_error_stub_can_have_a_delivery_fault(server: MockServer) -> None:

@@ -24,7 +24,7 @@ from mockserver.errors import UnknownProfile
 from mockserver.profiles import DEFAULT_PROFILE, load_profile_document, profile_names
 from mockserver.testing.strategies.scripts import item_kinds
 from mockserver.wire import json, sse
-from tests.asking import Asker
+from tests.asking import ApiClient
 
 RENDERINGS = ["wire", "documented"]
 SCHEMAS = load_schemas(DEFAULT_PROFILE)
@@ -311,12 +311,12 @@ def test_importing_the_package_does_not_load_hypothesis() -> None:
     assert mockserver.strategies is strategies
 
 
-def test_drawn_scripts_can_be_replies_of_a_mock_server(asker: Asker) -> None:
+def test_drawn_scripts_can_be_replies_of_a_mock_server(api: ApiClient) -> None:
     @settings(FEW_EXAMPLES, max_examples=10)
     @given(strategies.scripts(statuses=["completed"]))
     def reply(script: Any) -> None:
-        asker.server.reply(script)
-        assert len(asker.ask("hi")["output"]) == len(script.items)
+        api.server.reply(script)
+        assert len(api.create("hi")["output"]) == len(script.items)
 
     reply()
 

@@ -19,12 +19,12 @@ from mockserver.server.http.responses_endpoint import Services
 from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.state.sessions import open_session
 from mockserver.testing.mock import MockServer
-from tests.asking import Asker
+from tests.asking import ApiClient
 
 FAULTS = list(load_service_faults().values())
 
 
-def body(asker: Asker, stream: bool) -> dict[str, Any]:
+def body(asker: ApiClient, stream: bool) -> dict[str, Any]:
     return {"model": asker.server.model, "input": "x", "stream": stream}
 
 
@@ -67,7 +67,7 @@ def assert_service_fault(reply: httpx.Response, fault: ServiceFault, profile: st
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_every_service_fault_by_header_and_from_python(
-    later: Asker, fault: ServiceFault, stream: bool
+    later: ApiClient, fault: ServiceFault, stream: bool
 ) -> None:
     by_header = later.post(body(later, stream), x_mock_fault=fault.name)
     assert_service_fault(by_header, fault, later.server.profile, stream)
@@ -78,10 +78,10 @@ def test_every_service_fault_by_header_and_from_python(
     assert later.post(body(later, stream)).status_code == 200
 
 
-def test_the_january_profile_has_service_faults(asker: Asker) -> None:
+def test_the_january_profile_has_service_faults(api: ApiClient) -> None:
     for name in ("rate-limit", "content-filter", "internal-error"):
         for stream in (False, True):
-            reply = asker.post(body(asker, stream), x_mock_fault=name)
+            reply = api.post(body(api, stream), x_mock_fault=name)
             assert_service_fault(reply, load_service_faults()[name], "qwen-2026-01", stream)
             assert reply.headers["x-mock-fault"] == name
 
@@ -95,35 +95,35 @@ def test_every_service_fault_names_its_source() -> None:
     assert {400, 401, 403, 404, 409, 429, 500, 503} <= {fault.status for fault in FAULTS}
 
 
-def test_an_unknown_fault_is_an_error(later: Asker) -> None:
-    status, code, message = later.refused(body(later, False), x_mock_fault="no-such")
+def test_an_unknown_fault_is_an_error(later: ApiClient) -> None:
+    status, code, message = later.post_refused(body(later, False), x_mock_fault="no-such")
     assert (status, code) == (400, "InvalidParameter")
     assert message.startswith("x-mock-fault: no fault 'no-such'; there are: rate-limit, ")
     with pytest.raises(ConfigurationError, match="no fault 'no-such'; there are: rate-limit"):
         later.server.fail("no-such")
 
 
-def test_faults_and_replies_are_served_in_order(later: Asker) -> None:
+def test_faults_and_replies_are_served_in_order(later: ApiClient) -> None:
     later.server.reply("One.")
     later.server.fail("internal-error")
     later.server.reply("Two.")
     assert [later.post(body(later, False)).status_code for _ in range(3)] == [200, 500, 200]
 
 
-def test_faults_apply_to_other_operations(later: Asker) -> None:
-    response_id = later.ask("hi")["id"]
+def test_faults_apply_to_other_operations(later: ApiClient) -> None:
+    response_id = later.create("hi")["id"]
     for method, path in (
         ("GET", f"/responses/{response_id}"),
         ("GET", "/models"),
         ("POST", "/conversations"),
     ):
-        reply = later.call(method, path, x_mock_fault="throttling")
+        reply = later.request(method, path, x_mock_fault="throttling")
         assert (reply.status_code, reply.json()["code"]) == (429, "Throttling")
         # A response that failed is no answer to these: its refusal is.
-        assert later.call(method, path, x_mock_fault="rate-limit").status_code == 400
+        assert later.request(method, path, x_mock_fault="rate-limit").status_code == 400
 
 
-def test_a_fault_precedes_validation_of_the_body(later: Asker) -> None:
+def test_a_fault_precedes_validation_of_the_body(later: ApiClient) -> None:
     for content in (b"{", b"", b"[]", b'{"stream": true}'):
         assert later.post(content, x_mock_fault="rate-limit").status_code == 200
     assert later.post(b"{", x_mock_fault="rate-limit", authorization="Bearer wrong").status_code == 401
@@ -165,7 +165,7 @@ def test_stream_errors_can_be_in_band(members: dict[str, Any], form: str) -> Non
         MockServer(profile="qwen-2026-09", stream_errors="inband", strict=False) as server,
         httpx.Client(trust_env=False) as client,
     ):
-        asker = Asker(server, client)
+        asker = ApiClient(server, client)
         asked = {**body(asker, True), **members}
         plain_base_url = asker.post({**asked, "stream": False})
         reply = asker.post(asked)

@@ -17,7 +17,7 @@ from mockserver.contract.findings import errors
 from mockserver.errors import ConfigurationError
 from mockserver.server.delivery.faults import catalogue, parse_fault, wire_faults
 from mockserver.testing.mock import MockServer
-from tests.asking import Asker
+from tests.asking import ApiClient
 
 #: Milliseconds in place of the hour for which a client is kept waiting.
 SHORT_OPTIONS = {"no-answer": ",ms=60", "stall": ",ms=60", "slow-drip": ",bytes=500,ms=1"}
@@ -58,13 +58,13 @@ def join_chunks(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("name", STREAMS)
-def test_every_fault_breaks_a_stream_as_described(asker: Asker, name: str) -> None:
+def test_every_fault_breaks_a_stream_as_described(api: ApiClient, name: str) -> None:
     spec = name + SHORT_OPTIONS.get(name, "")
     if name in ("reset", "reset-midway"):
         with pytest.raises(ConnectionResetError):
-            raw_reply(asker.server, spec, stream=True)
+            raw_reply(api.server, spec, stream=True)
         return
-    data = raw_reply(asker.server, spec, stream=True)
+    data = raw_reply(api.server, spec, stream=True)
     if name in ("empty", "no-answer"):
         assert data == b""
         return
@@ -73,7 +73,7 @@ def test_every_fault_breaks_a_stream_as_described(asker: Asker, name: str) -> No
         return
     assert data.startswith(b"HTTP/1.1 200 OK\r\n")
     assert b"x-mock-fault: " + name.encode() in data
-    found = check_stream(join_chunks(data), asker.server.profile)
+    found = check_stream(join_chunks(data), api.server.profile)
     if name not in {
         "bom",
         "no-data",
@@ -87,13 +87,13 @@ def test_every_fault_breaks_a_stream_as_described(asker: Asker, name: str) -> No
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_every_fault_breaks_a_body_as_described(asker: Asker, name: str) -> None:
+def test_every_fault_breaks_a_body_as_described(api: ApiClient, name: str) -> None:
     spec = name + SHORT_OPTIONS.get(name, "")
     if name in ("reset", "reset-midway"):
         with pytest.raises(ConnectionResetError):
-            raw_reply(asker.server, spec, stream=False)
+            raw_reply(api.server, spec, stream=False)
         return
-    data = raw_reply(asker.server, spec, stream=False)
+    data = raw_reply(api.server, spec, stream=False)
     if name in ("empty", "no-answer", "garbage"):
         assert data[:5] != b"HTTP/"
         return
@@ -105,52 +105,52 @@ def test_every_fault_breaks_a_body_as_described(asker: Asker, name: str) -> None
     elif name == "bad-chunk":
         assert b"zz\r\n" in body
     else:
-        assert bool(errors(check_response(body, asker.server.profile))) == (name not in HARMLESS)
+        assert bool(errors(check_response(body, api.server.profile))) == (name not in HARMLESS)
 
 
-def test_after_sets_where_a_stream_breaks(asker: Asker) -> None:
+def test_after_sets_where_a_stream_breaks(api: ApiClient) -> None:
     for count in (0, 1, 5):
-        body = join_chunks(raw_reply(asker.server, f"cut-after,after={count}", stream=True))
+        body = join_chunks(raw_reply(api.server, f"cut-after,after={count}", stream=True))
         assert body.count(b"data:") == count
     # There is always something left out.
-    asker.server.reply("One two three.").always()
-    whole = asker.stream("Tell me.")
-    body = join_chunks(raw_reply(asker.server, "cut-after,after=100000", stream=True))
+    api.server.reply("One two three.").always()
+    whole = api.create_stream("Tell me.")
+    body = join_chunks(raw_reply(api.server, "cut-after,after=100000", stream=True))
     assert body.count(b"data:") == len(whole) - 1
 
 
-def test_a_fault_stub_with_and_without_a_reply(asker: Asker) -> None:
-    asker.server.fault("cut-after", after=2)
-    asker.server.reply("One two three.", fault="bom")
-    body: dict[str, Any] = {"model": asker.server.model, "input": "x", "stream": True}
-    assert asker.post(body).text.count("data:") == 2
-    second = asker.post(body)
+def test_a_fault_stub_with_and_without_a_reply(api: ApiClient) -> None:
+    api.server.fault("cut-after", after=2)
+    api.server.reply("One two three.", fault="bom")
+    body: dict[str, Any] = {"model": api.server.model, "input": "x", "stream": True}
+    assert api.post(body).text.count("data:") == 2
+    second = api.post(body)
     assert second.content.startswith(b"\xef\xbb\xbf")
     assert second.headers["x-mock-fault"] == "bom"
     assert "three." in second.text
 
 
-def test_first_fails_a_request_n_times(asker: Asker) -> None:
-    body = {"model": asker.server.model, "input": "again"}
-    asked = [asker.post(body, x_mock_fault="internal-error,first=2").status_code for _ in range(4)]
+def test_first_fails_a_request_n_times(api: ApiClient) -> None:
+    body = {"model": api.server.model, "input": "again"}
+    asked = [api.post(body, x_mock_fault="internal-error,first=2").status_code for _ in range(4)]
     assert asked == [500, 500, 200, 200]
     other = {**body, "input": "another"}
-    assert asker.post(other, x_mock_fault="internal-error,first=2").status_code == 500
+    assert api.post(other, x_mock_fault="internal-error,first=2").status_code == 500
 
 
-def test_status_faults_and_retry_headers(asker: Asker) -> None:
-    body = {"model": asker.server.model, "input": "x"}
+def test_status_faults_and_retry_headers(api: ApiClient) -> None:
+    body = {"model": api.server.model, "input": "x"}
     for status in (408, 422, 504, 529):
-        reply = asker.post(body, x_mock_fault=f"http-status,status={status}")
+        reply = api.post(body, x_mock_fault=f"http-status,status={status}")
         assert reply.status_code == status
         assert set(reply.json()) == {"code", "message", "request_id"}
-    reply = asker.post(body, x_mock_fault="internal-error,retry-after=2,retry-after-ms=30,should-retry=true")
+    reply = api.post(body, x_mock_fault="internal-error,retry-after=2,retry-after-ms=30,should-retry=true")
     said = {name: reply.headers[name] for name in ("retry-after", "retry-after-ms", "x-should-retry")}
     assert said == {"retry-after": "2", "retry-after-ms": "30", "x-should-retry": "true"}
-    assert asker.post(body, x_mock_fault="rate-429").headers["retry-after"] == "1"
-    assert asker.post(body, x_mock_fault="quota-429").headers["x-should-retry"] == "false"
-    asker.server.fail("throttling", retry_after=3)
-    assert asker.post(body).headers["retry-after"] == "3"
+    assert api.post(body, x_mock_fault="rate-429").headers["retry-after"] == "1"
+    assert api.post(body, x_mock_fault="quota-429").headers["x-should-retry"] == "false"
+    api.server.fail("throttling", retry_after=3)
+    assert api.post(body).headers["retry-after"] == "3"
 
 
 def test_probability_depends_on_the_seed_and_not_the_order() -> None:
@@ -199,11 +199,11 @@ def test_an_invalid_fault_spec_is_an_error(spec: str, words: str) -> None:
         parse_fault(spec)
 
 
-def test_a_stream_fault_cannot_break_a_body(asker: Asker) -> None:
-    status, code, message = asker.refused({"model": asker.server.model, "input": "x"}, x_mock_fault="bom")
+def test_a_stream_fault_cannot_break_a_body(api: ApiClient) -> None:
+    status, code, message = api.post_refused({"model": api.server.model, "input": "x"}, x_mock_fault="bom")
     assert (status, code) == (400, "InvalidParameter")
     assert message == "fault: bom breaks streams alone"
-    reply = asker.call("GET", "/responses", x_mock_fault="bom")
+    reply = api.request("GET", "/responses", x_mock_fault="bom")
     assert reply.status_code >= 400
 
 
@@ -217,17 +217,17 @@ def test_the_catalogue_lists_every_fault_once() -> None:
         parse_fault(each.name)
 
 
-def test_the_server_keeps_serving_after_each_fault(asker: Asker) -> None:
-    body = {"model": asker.server.model, "input": "x", "stream": True}
+def test_the_server_keeps_serving_after_each_fault(api: ApiClient) -> None:
+    body = {"model": api.server.model, "input": "x", "stream": True}
     for name in STREAMS:
         with contextlib.suppress(httpx.HTTPError):
-            asker.post(body, x_mock_fault=name + SHORT_OPTIONS.get(name, ""))
-        assert asker.ask()["status"] == "completed"
+            api.post(body, x_mock_fault=name + SHORT_OPTIONS.get(name, ""))
+        assert api.create()["status"] == "completed"
 
 
-def test_a_fault_stub_with_first(asker: Asker) -> None:
-    asker.server.reply("One two three.", fault="cut-after,after=2,first=2").always()
-    body = {"model": asker.server.model, "input": "x", "stream": True}
-    assert [asker.post(body).text.count("data:") > 2 for _ in range(4)] == [False, False, True, True]
+def test_a_fault_stub_with_first(api: ApiClient) -> None:
+    api.server.reply("One two three.", fault="cut-after,after=2,first=2").always()
+    body = {"model": api.server.model, "input": "x", "stream": True}
+    assert [api.post(body).text.count("data:") > 2 for _ in range(4)] == [False, False, True, True]
     with pytest.raises(ConfigurationError, match="says how often"):
-        asker.server.fail("internal-error", first=2)
+        api.server.fail("internal-error", first=2)
