@@ -1,6 +1,6 @@
-"""This repository's own recorder: every byte the server emits in any test goes to the judge.
+"""Checks every byte that the server emits in any test of this repository against the contract.
 
-Also: with CI=true a skipped test is a failure, since CI has every program the tests need.
+With CI=true a skipped test is a failure, since CI has every program that the tests need.
 """
 
 from __future__ import annotations
@@ -10,10 +10,15 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
-from tests import recording
+from tests import traffic_recorder
 
 pytest_plugins = ["pytester"]
+
+# A deadline would make the outcome depend on how busy the machine is.
+settings.register_profile("no-deadline", deadline=None)
+settings.load_profile("no-deadline")
 
 RECORDER_FOLDER = Path(__file__).parent / "tests" / "recorder"
 
@@ -23,7 +28,9 @@ _problems: list[str] = []
 def pytest_configure() -> None:
     from mockserver.server.http.app import App
 
-    recording.record_application(App, lambda crossing: _problems.extend(recording.contract_problems(crossing)))
+    traffic_recorder.record_application(
+        App, lambda exchange: _problems.extend(traffic_recorder.contract_problems(exchange))
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -31,12 +38,12 @@ def _check_all_traffic(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> Iterator[None]:
     spool = tmp_path_factory.mktemp("spool")
-    monkeypatch.setenv(recording.SPOOL_VARIABLE, str(spool))
+    monkeypatch.setenv(traffic_recorder.SPOOL_VARIABLE, str(spool))
     monkeypatch.setenv("PYTHONPATH", str(RECORDER_FOLDER), prepend=os.pathsep)
     _problems.clear()
     yield
-    for crossing in recording.read_spool(spool):
-        _problems.extend(recording.contract_problems(crossing))
+    for exchange in traffic_recorder.read_spool(spool):
+        _problems.extend(traffic_recorder.contract_problems(exchange))
     assert not _problems, "\n".join(_problems)
 
 

@@ -22,7 +22,7 @@ from mockserver.contract.check import check_response, check_stream
 from mockserver.profiles import DEFAULT_PROFILE
 from mockserver.replies.script import FunctionCall, Message, Reasoning, Script, ToolCall
 from mockserver.testing.strategies.framing import encode_events
-from mockserver.testing.strategies.replies import ReplySpec, tools_for_script, render_events, render_response
+from mockserver.testing.strategies.replies import ReplySpec, render_events, render_response, tools_for_script
 from mockserver.testing.strategies.values import render_context
 
 GOAL_EVENTS_PER_SECOND = 150_000
@@ -69,7 +69,9 @@ def main() -> int:
         figure = median(measured)
         print(f"{name:<30} {figure:>12,.0f}/s   {figure / yardstick:6.3f} of orjson")
     reached = median(rates["check_stream, parsed events"])
-    print(f"goal: {GOAL_EVENTS_PER_SECOND:,} parsed events/s: {'reached' if reached >= GOAL_EVENTS_PER_SECOND else 'missed'}")
+    print(
+        f"goal: {GOAL_EVENTS_PER_SECOND:,} parsed events/s: {'reached' if reached >= GOAL_EVENTS_PER_SECOND else 'missed'}"
+    )
     return 0 if reached >= GOAL_EVENTS_PER_SECOND else 1
 
 

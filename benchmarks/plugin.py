@@ -93,7 +93,9 @@ def processor_time() -> float:
 
 def time_server_lifecycles() -> dict[str, list[tuple[float, float]]]:
     """(start, stop) in ms of servers in a new process, by kind."""
-    told = subprocess.run([sys.executable, "-c", _LIFECYCLE_PROGRAM], check=True, capture_output=True, text=True)
+    told = subprocess.run(
+        [sys.executable, "-c", _LIFECYCLE_PROGRAM], check=True, capture_output=True, text=True
+    )
     found: dict[str, list[tuple[float, float]]] = {}
     for name, start, stop in map(str.split, told.stdout.splitlines()):
         found.setdefault(name, []).append((float(start), float(stop)))
@@ -140,7 +142,9 @@ def main() -> int:
         start, stop = (median(each) for each in zip(*found, strict=True))
         print(f"server, {name:<10}       start {start:7.2f} ms   stop {stop:7.2f} ms")
         reached += [start <= GOAL_START_MS, stop <= GOAL_STOP_MS]
-    print(f"goals: start ≤ {GOAL_START_MS:.0f} ms, stop ≤ {GOAL_STOP_MS:.0f} ms: {'reached' if all(reached) else 'missed'}")
+    print(
+        f"goals: start ≤ {GOAL_START_MS:.0f} ms, stop ≤ {GOAL_STOP_MS:.0f} ms: {'reached' if all(reached) else 'missed'}"
+    )
     return 0 if all(reached) else 1
 
 

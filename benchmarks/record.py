@@ -66,7 +66,10 @@ def main() -> int:
         serve = ("serve", "--quiet", "--pace", "model:20,400")
         with running_command(folder, "mock", *serve) as direct:
             record = ("record", "--upstream", direct, "--out", "recordings", "--quiet")
-            with running_command(folder, "record", *record) as through, httpx.Client(trust_env=False) as client:
+            with (
+                running_command(folder, "record", *record) as through,
+                httpx.Client(trust_env=False) as client,
+            ):
                 client.headers["authorization"] = f"Bearer {KEY}"
                 places = {"direct": direct, "recorded": through}
                 for number in range(ROUNDS + 5):

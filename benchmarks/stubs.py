@@ -16,11 +16,11 @@ import time
 from collections.abc import Callable
 
 from mockserver.replies.script import message_script
-from mockserver.server.request_facts import parse_request
-from mockserver.server.stubs.matchers import IncomingRequest, build_matcher
 from mockserver.server.engine.pipeline import respond
+from mockserver.server.request_facts import parse_request
 from mockserver.server.state.sessions import Session, open_session
 from mockserver.server.state.store import MemoryStore
+from mockserver.server.stubs.matchers import IncomingRequest, build_matcher
 
 GOAL = 1.3
 FEW, MANY = 10, 10_000

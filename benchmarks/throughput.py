@@ -95,7 +95,9 @@ class _LoadConnection(asyncio.Protocol):
             self.done.set_exception(error or RuntimeError("the server closed a connection"))
 
 
-async def _measure_rate(target: Target, body: bytes, expected: int, connections: int, seconds: float) -> float:
+async def _measure_rate(
+    target: Target, body: bytes, expected: int, connections: int, seconds: float
+) -> float:
     """Answers a second."""
     loop = asyncio.get_running_loop()
     begin = time.perf_counter()
@@ -210,7 +212,7 @@ def main() -> None:
         stack.enter_context(_running_process(serve, folder / "ours.log"))
         url = _await_file(folder / "ours")
         _save_samples(url, folder)
-        bare = [sys.executable, str(Path(__file__).with_name("bare.py")), str(folder)]
+        bare = [sys.executable, str(Path(__file__).with_name("bare_uvicorn.py")), str(folder)]
         stack.enter_context(_running_process(bare, folder / "bare.log"))
         targets = _target("ours", url), _target("bare", _await_file(folder / "bare"))
         print(f"{arguments.connections} connections, {arguments.rounds} rounds, {os.cpu_count()} cores")

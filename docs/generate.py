@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from docs.ages import profiles_page
 from docs.faults_page import faults_page
 from docs.migrate_page import migrate_page
+from docs.profiles_page import profiles_page
 from mockserver.contract.rule_examples import load_rule_examples
 from mockserver.contract.rules import Rule, load_live_rules, load_rules
 

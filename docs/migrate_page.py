@@ -24,7 +24,9 @@ _FIRST_COLUMN_TITLES = {
 
 def migrate_page() -> str:
     """The page with its tables as the data has them now."""
-    return _TABLE_MARKERS.sub(lambda match: "\n".join(_table_lines(match[1])), PAGE.read_text(encoding="utf-8"))
+    return _TABLE_MARKERS.sub(
+        lambda match: "\n".join(_table_lines(match[1])), PAGE.read_text(encoding="utf-8")
+    )
 
 
 def _table_lines(name: str) -> Iterator[str]:

@@ -25,10 +25,10 @@ from mockserver.errors import InvalidExchange, InvalidJSON
 from mockserver.wire import json
 
 __all__ = [
+    "DocumentedSample",
     "Exchange",
     "Match",
     "RecordingMetadata",
-    "DocumentedSample",
     "decode_content",
     "load_exchange_folder",
     "packaged_exchanges",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from hashlib import blake2b
 
-__all__ = ["IdSource", "format_call_id", "request_digest", "format_id", "format_uuid"]
+__all__ = ["IdSource", "format_call_id", "format_id", "format_uuid", "request_digest"]
 
 #: A BLAKE2b digest is 64 bytes, an id 16.
 _IDS_PER_BLOCK = 4

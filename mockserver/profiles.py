@@ -21,11 +21,11 @@ from mockserver.errors import UnknownProfile
 __all__ = [
     "DEFAULT_PROFILE",
     "LATEST",
-    "Profile",
     "BuiltinTool",
-    "load_profile_document",
+    "Profile",
     "latest_profile_name",
     "load_profile",
+    "load_profile_document",
     "profile_names",
 ]
 

@@ -10,7 +10,7 @@ import pytest
 from mockserver.contract.check import RULES_SKIPPED_WHEN_TRIMMED, check_request, check_response, check_stream
 from mockserver.contract.findings import errors
 from mockserver.exchanges import Exchange, packaged_exchanges
-from tests.asking import ApiClient
+from tests.api_client import ApiClient
 
 EXCHANGES = packaged_exchanges("qwen-2026-01")
 WITH_SAMPLE = [exchange for exchange in EXCHANGES if exchange.shown]

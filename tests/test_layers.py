@@ -73,7 +73,9 @@ def unit_of(module: str) -> str:
 def violations(package: Path) -> list[str]:
     """Every import that breaks the order, in words."""
     modules = parse_modules(package)
-    found = [f"{each} stands in no layer" for each in modules if unit_of(each) and unit_of(each) not in LAYER_OF]
+    found = [
+        f"{each} stands in no layer" for each in modules if unit_of(each) and unit_of(each) not in LAYER_OF
+    ]
     graph: dict[str, list[str]] = {}
     for name, tree in modules.items():
         for target in imported_names(name, tree, package):
@@ -139,9 +141,7 @@ def test_layers_hold() -> None:
         ),
     ],
 )
-def test_every_kind_of_import_is_checked(
-    tmp_path: Path, files: dict[str, str], expected: list[str]
-) -> None:
+def test_every_kind_of_import_is_checked(tmp_path: Path, files: dict[str, str], expected: list[str]) -> None:
     package = tmp_path / "mockserver"
     skeleton = [
         f"{unit}/__init__.py" for unit in ("wire", "contract", "replies", "server", "live", "testing")

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from docs.ages import PROFILES, Cell, cells
+from docs.profiles_page import PROFILES, Cell, cells
 from mockserver.contract.check import check_body, check_request
 from mockserver.contract.operations import OPERATIONS
 from mockserver.contract.schema.registry import load_schemas
@@ -16,7 +16,7 @@ from mockserver.profiles import load_profile
 from mockserver.server.delivery.faults import load_service_faults
 from mockserver.testing.mock import MockServer
 from mockserver.testing.strategies.values import tool_declaration
-from tests.asking import ApiClient
+from tests.api_client import ApiClient
 from tests.contract import rendered_samples
 
 CELLS = list(cells())

@@ -14,7 +14,7 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command with the arguments of this process."""
     if sys.argv[1:2] == ["check"]:
-        from mockserver.cli.checking import run_without_click
+        from mockserver.cli.check_runner import run_without_click
 
         run_without_click(sys.argv[2:])
     from mockserver.cli.commands import group

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from mockserver.cli.checking import KINDS, run_check
+from mockserver.cli.check_runner import KINDS, run_check
 from mockserver.cli.options import option
-from mockserver.cli.reports import REPORT_FORMATS
+from mockserver.cli.output.report_formats import REPORT_FORMATS
 from mockserver.contract.files import AUTO
 from mockserver.contract.findings import Severity
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from mockserver import __version__
-from mockserver.cli.settings import exit_with_error, project_settings
+from mockserver.cli.errors import exit_with_error, project_settings
 from mockserver.errors import ConfigurationError
 
 __all__ = ["group"]

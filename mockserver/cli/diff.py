@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mockserver.cli.errors import exit_with_error
 from mockserver.cli.options import option
-from mockserver.cli.settings import exit_with_error
 from mockserver.errors import ConfigurationError, InvalidJSON, MockServerError
 from mockserver.profiles import LATEST, latest_profile_name, profile_names
 from mockserver.wire import json

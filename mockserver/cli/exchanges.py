@@ -10,8 +10,8 @@ from typing import IO
 
 import click
 
-from mockserver.cli.drafting import draft_exchanges
-from mockserver.cli.settings import exit_with_error
+from mockserver.cli.errors import exit_with_error
+from mockserver.cli.exchange_drafts import draft_exchanges
 from mockserver.errors import ConfigurationError, InvalidExchange, MockServerError
 from mockserver.exchanges import Exchange, load_exchange_folder
 from mockserver.profiles import DEFAULT_PROFILE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mockserver.cli.settings import exit_with_error
+from mockserver.cli.errors import exit_with_error
 from mockserver.server.delivery.faults import catalogue
 
 __all__ = ["faults"]

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mockserver.cli.errors import exit_with_error
 from mockserver.cli.options import option
-from mockserver.cli.settings import exit_with_error
 from mockserver.contract.formatting import escape_unprintable
 from mockserver.errors import MockServerError
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
@@ -152,7 +152,11 @@ def _print_failing_case(failing_case: FailingCase, runner: CommandRunner, option
     print("\n".join(describe_case(failing_case.plan, runner.server.context)))
     if failing_case.outcome.stderr_tail:
         print("Its standard error ends with:")
-        print("\n".join(f"  {escape_unprintable(line)}" for line in failing_case.outcome.stderr_tail.splitlines()))
+        print(
+            "\n".join(
+                f"  {escape_unprintable(line)}" for line in failing_case.outcome.stderr_tail.splitlines()
+            )
+        )
     print(f"Replay: {_replay_command(failing_case.plan.id, runner.command, options)}")
 
 

@@ -18,4 +18,6 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 def option(*names: str, **attributes: Any) -> Callable[[_Command], _Command]:
     """An option that can also be set as a MOCKSERVER_… variable."""
     variable = ENV_PREFIX + names[-1].lstrip("-").replace("-", "_").upper()
-    return click.option(*names, envvar=variable, show_default=attributes.pop("show_default", True), **attributes)
+    return click.option(
+        *names, envvar=variable, show_default=attributes.pop("show_default", True), **attributes
+    )

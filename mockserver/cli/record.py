@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 import click
 
-from mockserver.cli.listening import open_listener, require_writable_url_file, write_url_file
+from mockserver.cli.errors import exit_with_error
+from mockserver.cli.listener import open_listener, require_writable_url_file, write_url_file
 from mockserver.cli.options import option
-from mockserver.cli.settings import exit_with_error
-from mockserver.cli.taken import CaptureLog
+from mockserver.cli.output.capture_log import CaptureLog
 from mockserver.contract.findings import Severity
 from mockserver.errors import ConfigurationError, MockServerError
 
@@ -129,7 +129,9 @@ def _run_recorder(
         recorder.close()
     sys.stderr.write(summary.summary_text())
     if recorder.internal_errors:
-        exit_with_error(f"internal errors, and as many recordings less: {', '.join(recorder.internal_errors)}", 2)
+        exit_with_error(
+            f"internal errors, and as many recordings less: {', '.join(recorder.internal_errors)}", 2
+        )
     return int(summary.reaches_severity(options["fail_on"]))
 
 

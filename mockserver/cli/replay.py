@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mockserver.cli.listening import open_listener, require_writable_url_file, write_url_file
+from mockserver.cli.errors import exit_with_error
+from mockserver.cli.listener import open_listener, require_writable_url_file, write_url_file
 from mockserver.cli.options import option
-from mockserver.cli.settings import exit_with_error
 from mockserver.errors import MockServerError
 from mockserver.profiles import LATEST, latest_profile_name, load_profile
 
@@ -62,7 +62,14 @@ def replay(recordings: Path, port: int, url_file: Path | None, quiet: bool, **op
         print(f"mockserver: warning: {line}", file=sys.stderr, flush=True)
     bases = client_base_paths(found, age)
     told = f"{len(found)} recordings ({options['speed']}), judged as {age.name}"
-    _serve_recordings(playback, age, bases, open_listener("127.0.0.1", port), lambda url: _announce(url, told, url_file), quiet)
+    _serve_recordings(
+        playback,
+        age,
+        bases,
+        open_listener("127.0.0.1", port),
+        lambda url: _announce(url, told, url_file),
+        quiet,
+    )
     if unplayed := len(playback.queue.unplayed):
         print(f"mockserver: {unplayed} of {len(found)} recordings were not asked for", file=sys.stderr)
 

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from mockserver.cli.settings import exit_with_error
+from mockserver.cli.errors import exit_with_error
 from mockserver.contract.formatting import escape_unprintable
 from mockserver.contract.rule_examples import RuleExample, load_rule_examples
 from mockserver.contract.rules import Rule, load_live_rules, load_rules
@@ -62,7 +62,9 @@ def _print_rule(rule: Rule) -> None:
     places = {each.event for each in found}
     for number, line in enumerate(_example_lines(example)):
         marked = example.kind == "stream" and number in places
-        print(f"{'>' if marked else ' '} {_truncate(line, 8 * _MAX_LINE_WIDTH if marked else _MAX_LINE_WIDTH)}")
+        print(
+            f"{'>' if marked else ' '} {_truncate(line, 8 * _MAX_LINE_WIDTH if marked else _MAX_LINE_WIDTH)}"
+        )
     print("\nFound in it:\n")
     for each in found:
         print(f"  {escape_unprintable(str(each))}")

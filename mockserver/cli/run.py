@@ -18,12 +18,12 @@ from typing import Any
 
 import click
 
-from mockserver.cli.asked import RequestSummary, RequestCollector
-from mockserver.cli.checking import parse_report_target, require_known_rules
+from mockserver.cli.check_runner import parse_report_target, require_known_rules
+from mockserver.cli.errors import exit_with_error
 from mockserver.cli.options import option
-from mockserver.cli.reports import REPORT_FORMATS
-from mockserver.cli.serve import read_api_keys, build_services, serve
-from mockserver.cli.settings import exit_with_error
+from mockserver.cli.output.report_formats import REPORT_FORMATS
+from mockserver.cli.output.request_summary import RequestCollector, RequestSummary
+from mockserver.cli.serve import build_services, read_api_keys, serve
 from mockserver.contract.findings import Severity
 from mockserver.errors import MockServerError
 from mockserver.testing.client_processes import client_environment
@@ -95,7 +95,7 @@ def _run_against_mock(command: Sequence[str], services: Any, key: str) -> int:
     server = ThreadedServer(App(services), _HOST)
     try:
         server.start()
-        environment = client_environment(server.url + services.session.profile.base_path, key)
+        environment = client_environment(server.url + services.default_session.profile.base_path, key)
         try:
             return _run_command(command, environment)
         finally:

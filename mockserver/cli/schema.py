@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from mockserver import resources
+from mockserver.cli.errors import exit_with_error
 from mockserver.cli.options import option
-from mockserver.cli.settings import exit_with_error
 from mockserver.contract.chat.service import load_chat_schemas
 from mockserver.contract.openapi.document import OPENAPI_VERSIONS, openapi_document
 from mockserver.contract.schema.overlays import rewrite_references

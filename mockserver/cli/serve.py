@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mockserver.cli.listening import open_listener, require_writable_url_file, write_url_file
+from mockserver.cli.errors import exit_with_error
+from mockserver.cli.listener import open_listener, require_writable_url_file, write_url_file
 from mockserver.cli.options import option
-from mockserver.cli.settings import exit_with_error
 from mockserver.errors import ConfigurationError, MockServerError
 from mockserver.profiles import DEFAULT_PROFILE, LATEST, latest_profile_name, load_profile
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mockserver.server.http.responses_endpoint import Services
     from mockserver.server.state.sessions import Session
 
-__all__ = ["read_api_keys", "build_services", "serve"]
+__all__ = ["build_services", "read_api_keys", "serve"]
 
 
 @click.command()

@@ -12,9 +12,9 @@ from typing import Any, NoReturn
 
 import click
 
+from mockserver.cli.errors import exit_with_error
 from mockserver.cli.options import option
-from mockserver.cli.settings import exit_with_error
-from mockserver.cli.verifying_again import reverify_recordings
+from mockserver.cli.reverification import reverify_recordings
 from mockserver.errors import MockServerError
 from mockserver.live.baseline import read_baseline, write_baseline
 from mockserver.live.budgeted_client import Budget, BudgetedClient
@@ -99,7 +99,9 @@ def verify(base_url: str, api_key_env: str, dry_run: bool, **options: Any) -> No
 def _parse_report_target(option: str) -> tuple[str, Path]:
     name, equals, file = option.partition("=")
     if not equals or not file or name not in REPORT_FORMATS:
-        exit_with_error(f"--report {option}: must be FORM=FILE, with a form of {', '.join(REPORT_FORMATS)}", 2)
+        exit_with_error(
+            f"--report {option}: must be FORM=FILE, with a form of {', '.join(REPORT_FORMATS)}", 2
+        )
     return name, Path(file)
 
 
@@ -122,7 +124,14 @@ def _verify_endpoint(
             exit_with_error(f"the profile {profile} names no model: name one with --model", 2)
         own = {name: options[name] for name in ("vector_store", "mcp_server") if options[name]}
         run = VerificationRun(
-            endpoint, profile, why, model, options["seed"], tuple(probes), baseline=baseline, user_resources=own
+            endpoint,
+            profile,
+            why,
+            model,
+            options["seed"],
+            tuple(probes),
+            baseline=baseline,
+            user_resources=own,
         )
         rows = [(each.id, each.title, each.requests, each.tokens, each.skip_reason(known)) for each in probes]
         sys.stderr.write(write_plan(build_report(run), rows, (budget.max_requests, budget.max_tokens)))
@@ -133,7 +142,9 @@ def _verify_endpoint(
         client.close()
 
 
-def _choose_profile(endpoint: Endpoint, budgeted_client: BudgetedClient, option: str, dry_run: bool) -> tuple[str, str]:
+def _choose_profile(
+    endpoint: Endpoint, budgeted_client: BudgetedClient, option: str, dry_run: bool
+) -> tuple[str, str]:
     if option != AUTO:
         return load_profile(option).name, "as asked"
     if dry_run:
@@ -147,7 +158,10 @@ def _choose_profile(endpoint: Endpoint, budgeted_client: BudgetedClient, option:
 
 
 def _run_and_report(
-    run: VerificationRun, budgeted_client: BudgetedClient, targets: Sequence[tuple[str, Path]], options: dict[str, Any]
+    run: VerificationRun,
+    budgeted_client: BudgetedClient,
+    targets: Sequence[tuple[str, Path]],
+    options: dict[str, Any],
 ) -> int:
     stopped: str | None = None
     with _show_progress(run) as (begun, done), _sigterm_as_interrupt():
@@ -165,7 +179,9 @@ def _run_and_report(
     return _exit_status(run, options)
 
 
-def _on_probe_finished(advance: Callable[[], None], run: VerificationRun, targets: Sequence[tuple[str, Path]]) -> None:
+def _on_probe_finished(
+    advance: Callable[[], None], run: VerificationRun, targets: Sequence[tuple[str, Path]]
+) -> None:
     advance()
     _write_reports(run, targets)
 

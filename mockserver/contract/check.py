@@ -33,10 +33,10 @@ __all__ = [
     "RULES_SKIPPED_WHEN_TRIMMED",
     "check_body",
     "check_error",
+    "check_json_text",
     "check_request",
     "check_response",
     "check_stream",
-    "check_json_text",
 ]
 
 #: Rules that are about what is there no longer when a sample was shortened by hand: members, numbers,

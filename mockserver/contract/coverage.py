@@ -17,12 +17,12 @@ from mockserver.contract.schema.registry import ProfileSchemas, load_schemas
 from mockserver.profiles import load_profile
 
 __all__ = [
-    "SchemaCoverage",
     "ContractCoverage",
+    "SchemaCoverage",
     "WireValue",
+    "covered_names",
     "measure_coverage",
     "possible_names",
-    "covered_names",
 ]
 
 Schema = Mapping[str, Any]

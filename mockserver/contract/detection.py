@@ -24,7 +24,7 @@ from mockserver.errors import EventTooLarge, InvalidJSON
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, load_profile_document, profile_names
 from mockserver.wire import json, sse
 
-__all__ = ["DetectedContent", "KINDS", "ProfileChoice", "detect_content", "detect_profile"]
+__all__ = ["KINDS", "DetectedContent", "ProfileChoice", "detect_content", "detect_profile"]
 
 #: What a file can be judged as; an exchange is judged by its parts.
 KINDS = (

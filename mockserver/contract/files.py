@@ -16,7 +16,7 @@ from mockserver.profiles import DEFAULT_PROFILE, load_profile, profile_names
 if TYPE_CHECKING:
     from mockserver.contract.chat.migration import MigrationNote
 
-__all__ = ["AUTO", "CheckedMigration", "CheckResult", "check_file"]
+__all__ = ["AUTO", "CheckResult", "CheckedMigration", "check_file"]
 
 #: Stands for a profile or kind that the file itself is to tell.
 AUTO = "auto"

@@ -15,15 +15,15 @@ from mockserver.wire import json
 from mockserver.wire.redaction import redact
 
 __all__ = [
-    "finding_to_json",
-    "finding_lines",
     "comparison_lines",
-    "format_location",
-    "escape_unprintable",
     "escape_surrogates",
+    "escape_unprintable",
+    "escape_xml",
+    "finding_lines",
+    "finding_to_json",
+    "format_location",
     "format_value",
     "redact_finding",
-    "escape_xml",
 ]
 
 _VALUE_INDENT = "      "

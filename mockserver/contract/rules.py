@@ -14,7 +14,7 @@ import orjson
 from mockserver import resources
 from mockserver.contract.findings import Finding, Severity, truncate_value
 
-__all__ = ["Report", "Rule", "make_finding", "findings_for_profile", "load_live_rules", "load_rules"]
+__all__ = ["Report", "Rule", "findings_for_profile", "load_live_rules", "load_rules", "make_finding"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ from email.utils import parsedate_to_datetime
 from mockserver.live.client import Client, Interaction, LiveRequest, ReplyEnd
 
 __all__ = [
-    "BudgetedClient",
     "Budget",
     "BudgetExceeded",
-    "RateLimited",
+    "BudgetedClient",
     "EndpointUnreachable",
+    "RateLimited",
     "is_rate_limited",
 ]
 

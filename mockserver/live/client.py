@@ -18,7 +18,7 @@ from mockserver.wire import json, sse
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["LiveRequest", "Client", "Interaction", "ReplyEnd", "Timeouts"]
+__all__ = ["Client", "Interaction", "LiveRequest", "ReplyEnd", "Timeouts"]
 
 #: Bytes of an answer that are read at the most.
 MAX_REPLY_BYTES = 32 << 20

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from mockserver.errors import ConfigurationError
 from mockserver.wire.redaction import redact
 
-__all__ = ["Endpoint", "parse_endpoint", "api_key_from_env"]
+__all__ = ["Endpoint", "api_key_from_env", "parse_endpoint"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from mockserver.server.state.journal import Entry, EntryDetails, RequestHead
 from mockserver.server.state.sessions import AnyModel
 from mockserver.wire import json
 
-__all__ = ["PassThroughExchange", "PassThroughChecker", "relative_path", "run_until_disconnect"]
+__all__ = ["PassThroughChecker", "PassThroughExchange", "relative_path", "run_until_disconnect"]
 
 #: What a path or a query may have in it as it stands (RFC 3986); all else is written in hexadecimal digits.
 _SAFE_URL_CHARACTERS = "%/?:@!$&'()*+,;=~-._[]|{}^"

@@ -16,7 +16,7 @@ from mockserver.live.observations import OPEN_QUESTIONS
 from mockserver.live.verification import MergedFinding, ProbeResult, Verdict, VerificationRun
 from mockserver.wire import json
 
-__all__ = ["REPORT_FORMAT_VERSION", "report_bytes", "curl_command", "build_report"]
+__all__ = ["REPORT_FORMAT_VERSION", "build_report", "curl_command", "report_bytes"]
 
 #: Version of the report's format; a new number where something is taken away or means another thing.
 REPORT_FORMAT_VERSION = 1

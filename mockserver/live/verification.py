@@ -22,10 +22,10 @@ from mockserver.live.probes.context import ProbeContext, ProbeInconclusive, Prob
 from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile, profile_names
 
 __all__ = [
-    "ProbeResult",
     "MergedFinding",
-    "VerificationRun",
+    "ProbeResult",
     "Verdict",
+    "VerificationRun",
     "profile_for_endpoint",
     "profiles_for_path",
     "run_probes",

@@ -15,9 +15,9 @@ from mockserver.wire import json
 from mockserver.wire.redaction import redact
 
 __all__ = [
-    "CanonicalRequest",
     "DEFAULT_MASKS",
     "MASK",
+    "CanonicalRequest",
     "canonicalize_request",
     "mask_members",
     "parse_mask",

@@ -10,7 +10,7 @@ from mockserver.exchanges import Exchange, decode_content
 from mockserver.recordings.canonical_requests import CanonicalRequest, canonicalize_request
 from mockserver.wire import json
 
-__all__ = ["PlaybackQueue", "request_of", "reply_body"]
+__all__ = ["PlaybackQueue", "reply_body", "request_of"]
 
 #: Differences of the nearest recording that are told.
 _MAX_SHOWN_DIFFERENCES = 5

@@ -13,7 +13,7 @@ from mockserver.errors import ConfigurationError, InvalidExchange
 from mockserver.exchanges import Exchange, parse_exchanges
 from mockserver.wire import json
 
-__all__ = ["add_recording", "highest_number", "load_recordings", "create_folder", "replace_file"]
+__all__ = ["add_recording", "create_folder", "highest_number", "load_recordings", "replace_file"]
 
 #: The longest time that is played, in milliseconds: a day.
 _MAX_CHUNK_MS = 86_400_000

@@ -25,8 +25,8 @@ from mockserver.server.state.journal import Entry, Journal
 
 __all__ = [
     "INSTANT",
-    "PlaybackTimer",
     "REALTIME",
+    "PlaybackTimer",
     "RecordingPlayer",
     "ReplayApp",
     "Speed",

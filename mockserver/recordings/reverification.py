@@ -23,7 +23,7 @@ from mockserver.recordings.playback_queue import request_of
 from mockserver.wire import json
 from mockserver.wire.redaction import REDACTED
 
-__all__ = ["ReverificationResult", "reverify", "expected_tokens", "reverification_changes"]
+__all__ = ["ReverificationResult", "expected_tokens", "reverification_changes", "reverify"]
 
 #: Tokens that a request is taken to cost where its recording does not say.
 _DEFAULT_TOKENS = 500

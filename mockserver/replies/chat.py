@@ -19,9 +19,9 @@ __all__ = [
     "ChatFacts",
     "build_chat_chunks",
     "build_chat_completion",
-    "render_chat_stream",
     "build_chat_usage",
     "encode_chunks",
+    "render_chat_stream",
     "truncate_at_stop",
 ]
 

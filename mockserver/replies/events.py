@@ -32,7 +32,7 @@ from mockserver.replies.script import (
     chunk_text,
 )
 
-__all__ = ["ResponseFacts", "build_events", "build_failed_stream", "build_failed_response", "build_response"]
+__all__ = ["ResponseFacts", "build_events", "build_failed_response", "build_failed_stream", "build_response"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,8 @@ from mockserver.wire import json
 
 __all__ = [
     "FAKER_LOCALES",
-    "GenerationRequest",
     "POOL_SIZE",
+    "GenerationRequest",
     "complete_tool_call",
     "detect_language",
     "generate_script",

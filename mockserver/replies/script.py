@@ -29,8 +29,8 @@ __all__ = [
     "chunk_text",
     "item_kind",
     "message_script",
-    "require_servable",
     "parse_script",
+    "require_servable",
 ]
 
 #: Bytes of text that leave room for everything else in an event of 1 MiB.

@@ -31,17 +31,17 @@ from mockserver.wire import json, sse
 
 __all__ = [
     "DEFAULT_SHAPE",
-    "SlotValues",
     "ReplyTemplate",
-    "TemplateShape",
+    "SlotValues",
     "StreamTemplate",
+    "TemplateShape",
     "TemplateValues",
-    "render_failed_stream",
-    "render_failed_reply",
-    "encode_event",
-    "encode_error_payload",
     "compile_reply",
     "compile_stream",
+    "encode_error_payload",
+    "encode_event",
+    "render_failed_reply",
+    "render_failed_stream",
 ]
 
 _MARKER_TOKEN = secrets.token_hex(8)

@@ -20,7 +20,7 @@ from mockserver.profiles import Profile
 from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, Script, ToolCall
 from mockserver.wire import json
 
-__all__ = ["CacheTokens", "count_tokens", "truncate_to_tokens", "count_output_tokens", "build_usage"]
+__all__ = ["CacheTokens", "build_usage", "count_output_tokens", "count_tokens", "truncate_to_tokens"]
 
 #: Characters below which a text's count is remembered: conversations repeat themselves.
 _MAX_CACHED_CHARACTERS = 200

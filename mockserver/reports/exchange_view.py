@@ -13,7 +13,7 @@ from mockserver.reports.formatting import format_count, format_duration, indent_
 from mockserver.reports.markup import Markup, join_children, json_script, tag
 from mockserver.reports.model import EventKind, EventStream, ExchangeFinding, MessageBody, ReportExchange
 
-__all__ = ["severity_badge", "render_exchange", "render_exchanges", "severity_icon"]
+__all__ = ["render_exchange", "render_exchanges", "severity_badge", "severity_icon"]
 
 #: Findings of one exchange that are told one by one.
 _MAX_FINDINGS = 500

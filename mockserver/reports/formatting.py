@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-__all__ = ["format_count", "indent_json", "format_duration", "utf16_length", "escape_invisible"]
+__all__ = ["escape_invisible", "format_count", "format_duration", "indent_json", "utf16_length"]
 
 #: What a reader can not see, or what turns the direction of what they read; line feed and tab excepted.
 _INVISIBLE = re.compile(

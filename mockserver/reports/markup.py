@@ -16,7 +16,7 @@ import orjson
 
 from mockserver.reports.formatting import escape_invisible
 
-__all__ = ["Markup", "json_script", "join_children", "raw_element", "tag"]
+__all__ = ["Markup", "join_children", "json_script", "raw_element", "tag"]
 
 _VOID_ELEMENTS = frozenset({"br", "input", "meta"})
 _ATTRIBUTE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")

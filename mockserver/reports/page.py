@@ -19,7 +19,7 @@ from mockserver.reports.markup import Markup, join_children, raw_element, tag
 from mockserver.reports.model import ReportExchange, ReportPage, Table
 from mockserver.reports.timeline import marker_symbols
 
-__all__ = ["render_page", "content_security_policy", "javascript", "stylesheet"]
+__all__ = ["content_security_policy", "javascript", "render_page", "stylesheet"]
 
 _SCRIPT_FILES = ("json_tree.js", "inspector.js", "page.js")
 

@@ -19,7 +19,7 @@ from mockserver.reports.stream_events import TimedChunk, read_stream, stream_fro
 from mockserver.wire import json
 from mockserver.wire.redaction import REDACTED, redact
 
-__all__ = ["RawExchange", "exchange_from_raw", "exchange_from_file"]
+__all__ = ["RawExchange", "exchange_from_file", "exchange_from_raw"]
 
 #: What files of each kind are instances of.
 _SCHEMA_BY_KIND = {"request": "create_request", "response": "response", "error": "error"}

@@ -16,7 +16,7 @@ from mockserver.reports.markup import Markup, tag
 from mockserver.reports.model import EventKind, EventStream, ExchangeFinding, StreamEvent
 from mockserver.reports.stream_events import FINISH_REASON_PREFIX
 
-__all__ = ["TICK_HEIGHTS", "TimeScale", "render_legend", "render_timeline", "time_scale", "marker_symbols"]
+__all__ = ["TICK_HEIGHTS", "TimeScale", "marker_symbols", "render_legend", "render_timeline", "time_scale"]
 
 #: Units of a lane's own width: more than any screen has pixels, so that nothing is lost at a zoom.
 VIEWBOX_WIDTH = 10_000

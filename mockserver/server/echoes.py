@@ -7,7 +7,7 @@ from typing import Any
 
 from mockserver.profiles import Profile
 
-__all__ = ["echo_parameter", "echo_declared_tools"]
+__all__ = ["echo_declared_tools", "echo_parameter"]
 
 #: Types of objects that are completed by their type; of all others their name decides.
 _COMPLETED_BY_TYPE = ("allowed_tools", "json_schema")

@@ -26,8 +26,8 @@ __all__ = [
     "ErrorEnvelope",
     "NotAnApiRequest",
     "UnmatchedRequest",
-    "render_error",
     "error_from_finding",
+    "render_error",
 ]
 
 

@@ -12,7 +12,7 @@ from mockserver.server.echoes import echo_declared_tools
 from mockserver.server.errors import ApiError
 from mockserver.wire import json
 
-__all__ = ["RequestFacts", "output_schema_of", "parse_request", "item_texts"]
+__all__ = ["RequestFacts", "item_texts", "output_schema_of", "parse_request"]
 
 
 class RequestFacts(NamedTuple):

@@ -36,7 +36,7 @@ from mockserver.testing.fuzzing.diagnosis import find_cause
 from mockserver.testing.fuzzing.outcomes import Failure, Outcome, check_outcome
 from mockserver.testing.fuzzing.search import FailingCase, Search
 
-__all__ = ["ConformanceFailure", "Capabilities", "Capability", "assert_client_conforms", "client_contract"]
+__all__ = ["Capabilities", "Capability", "ConformanceFailure", "assert_client_conforms", "client_contract"]
 
 #: Broken cases that a failure shows whole.
 _MAX_SHOWN_FAILURES = 5
@@ -109,7 +109,7 @@ def assert_client_conforms(
 
     Played are the documented exchanges in every rendering, the known traps and `examples` drawn answers
     (hostile chunkings, keep-alives, unknown events, null and absent members …), and every fault, which a
-    sound client reports: it raises. No case may take longer than `seconds`. `skip` names faults and
+    sound client reports: it raises. No case may take longer than `timeout`. `skip` names faults and
     oddities to leave out, as `mockserver fuzz --skip` does. ContractError shows what broke, with the
     smallest of the drawn answers that breaks it; ConfigurationError: what `call` returns is no answer.
     """

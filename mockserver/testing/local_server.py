@@ -27,10 +27,10 @@ __all__ = [
     "GRACE_SECONDS",
     "LocalServer",
     "ServerSettings",
-    "validate_settings",
-    "load_exchanges",
-    "create_mock_server",
     "as_tuple",
+    "create_mock_server",
+    "load_exchanges",
+    "validate_settings",
 ]
 
 #: The key that is accepted where none is given.

@@ -34,9 +34,8 @@ from mockserver.testing.stub_builder import (
 if TYPE_CHECKING:
     from httpx import Client
     from openai import AsyncOpenAI, OpenAI
-from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self, TypedDict, Unpack
+from typing import Self, TypedDict
 
 from mockserver.server.state.session_registry import SESSION_HEADER, SESSION_PATH_PREFIX, SessionOverrides
 from mockserver.testing.local_server import (

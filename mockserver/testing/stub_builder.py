@@ -35,16 +35,16 @@ from mockserver.wire import json as wire_json
 
 __all__ = [
     "UNSET",
-    "DeliveryOptions",
-    "RequestMatch",
-    "ReplyOptions",
     "ChainableStub",
-    "StubBuilder",
-    "ReplyContent",
-    "Scenario",
     "ConditionalStubs",
-    "matcher_arguments",
+    "DeliveryOptions",
+    "ReplyContent",
+    "ReplyOptions",
+    "RequestMatch",
+    "Scenario",
+    "StubBuilder",
     "build_script",
+    "matcher_arguments",
 ]
 
 #: As exchange files have it.

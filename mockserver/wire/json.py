@@ -15,7 +15,7 @@ import orjson
 
 from mockserver.errors import InvalidJSON
 
-__all__ = ["MAX_DEPTH", "canonical", "dumps", "find_duplicate_keys", "loads", "pretty", "loads_or_none"]
+__all__ = ["MAX_DEPTH", "canonical", "dumps", "find_duplicate_keys", "loads", "loads_or_none", "pretty"]
 
 #: Levels of arrays and objects a value may be nested; deeper is refused.
 MAX_DEPTH = 100

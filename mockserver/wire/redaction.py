@@ -15,12 +15,12 @@ from mockserver.wire import json
 __all__ = [
     "REDACTED",
     "SAFE_HEADERS",
-    "mask_secrets",
-    "mask_keys",
+    "encode_secrets",
     "mask",
+    "mask_keys",
+    "mask_secrets",
     "redact",
     "redact_headers",
-    "encode_secrets",
 ]
 
 REDACTED = "[redacted]"

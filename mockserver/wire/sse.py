@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from mockserver.errors import EventTooLarge
 
-__all__ = ["MAX_EVENT_BYTES", "Decoder", "Frame", "encode_comment", "encode", "decode_frames"]
+__all__ = ["MAX_EVENT_BYTES", "Decoder", "Frame", "decode_frames", "encode", "encode_comment"]
 
 #: Longest event the decoder takes, in bytes.
 MAX_EVENT_BYTES = 1 << 20

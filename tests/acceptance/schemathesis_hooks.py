@@ -22,7 +22,12 @@ from mockserver.profiles import load_profile
 PROFILE = load_profile(os.environ["SCHEMATHESIS_PROFILE"])
 
 #: What a request's body can not tell: an id that nobody has, and a schema that nothing meets.
-UNSCHEMATIC_REASONS = ("No message can be made up", "No arguments can be made up", "The function '", "text.format asks")
+UNSCHEMATIC_REASONS = (
+    "No message can be made up",
+    "No arguments can be made up",
+    "The function '",
+    "text.format asks",
+)
 
 
 @schemathesis.check
@@ -38,7 +43,9 @@ def refused_for_a_reason(
     name = case.operation.definition.raw["operationId"]
     if name == CHAT_OPERATION_ID:
         message = response.json()["error"]["message"]
-        assert errors(check_chat_request(body, PROFILE)) or message.startswith(UNSCHEMATIC_REASONS), response.text
+        assert errors(check_chat_request(body, PROFILE)) or message.startswith(UNSCHEMATIC_REASONS), (
+            response.text
+        )
         return
     if errors(check_body(body, OPERATIONS[name].request_schema or "", PROFILE)):
         return

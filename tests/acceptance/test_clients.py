@@ -18,17 +18,17 @@ from typing import Any
 
 import pytest
 
-from tests import recording
+from tests import traffic_recorder
+from tests.acceptance.clients.clients_page import PAGE, page
 from tests.acceptance.clients.matrix import CLIENTS, CLIENTS_FOLDER, SCENARIOS, Client, Observation
-from tests.acceptance.clients.page import PAGE, page
 from tests.acceptance.conftest import (
     ENVIRONMENTS,
     KEY,
     ROOT,
     ServerProcess,
     StartServer,
-    isolated_environment,
     environment_python,
+    isolated_environment,
     require_program,
 )
 
@@ -51,7 +51,9 @@ _MEMBER_TYPES = {"get_weather": {"city": str}, "City": {"city": str, "population
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.environment)
-def test_client_behaves_as_published(client: Client, start_server: StartServer, tmp_path: Path, subtests: pytest.Subtests) -> None:
+def test_client_behaves_as_published(
+    client: Client, start_server: StartServer, tmp_path: Path, subtests: pytest.Subtests
+) -> None:
     server = start_server("--api-key", KEY)
     seen = run_client(client, server, tmp_path)
 
@@ -59,7 +61,9 @@ def test_client_behaves_as_published(client: Client, start_server: StartServer, 
         with subtests.test(scenario):
             assert normalize(seen[scenario], server) == expected
     with subtests.test("the server goes on"):
-        assert server.create("Hello!").json()["output"][0]["content"][0]["text"] == _documented_texts()["hello"]
+        assert (
+            server.create("Hello!").json()["output"][0]["content"][0]["text"] == _documented_texts()["hello"]
+        )
         assert "Traceback" not in server.stderr_text
     with subtests.test("what crossed the wire"):
         assert_expected_traffic(client, captured_exchanges())
@@ -93,7 +97,9 @@ def client_command(client: Client, folder: Path) -> list[str | Path]:
     """How to run the driver; the test is skipped where its environment is missing."""
     driver = CLIENTS_FOLDER / client.driver
     if driver.suffix == ".py":
-        python = environment_python(client.environment) if not binaries_folder(client).exists() else sys.executable
+        python = (
+            environment_python(client.environment) if not binaries_folder(client).exists() else sys.executable
+        )
         return [python, "-m", f"tests.acceptance.clients.{driver.stem}"]
     if not binaries_folder(client).parent.is_dir():
         pytest.skip(f"there is no .environments/{client.environment}: `make test` builds it where npm is")
@@ -152,13 +158,17 @@ def _signature(name: str, members: Mapping[str, Any]) -> str:
     return f"{name}({', '.join(shape)})"
 
 
-def captured_exchanges() -> list[recording.CapturedExchange]:
+def captured_exchanges() -> list[traffic_recorder.CapturedExchange]:
     """What the server of this test recorded so far; the judge reads it again when the test ends."""
-    files = sorted(Path(os.environ[recording.SPOOL_VARIABLE]).glob("*.jsonl"))
-    return [recording.CapturedExchange.from_line(line) for file in files for line in file.read_text().splitlines()]
+    files = sorted(Path(os.environ[traffic_recorder.SPOOL_VARIABLE]).glob("*.jsonl"))
+    return [
+        traffic_recorder.CapturedExchange.from_line(line)
+        for file in files
+        for line in file.read_text().splitlines()
+    ]
 
 
-def assert_expected_traffic(client: Client, captured: Sequence[recording.CapturedExchange]) -> None:
+def assert_expected_traffic(client: Client, captured: Sequence[traffic_recorder.CapturedExchange]) -> None:
     """No request failed but those meant to; the outputs of functions belong to calls that the mock made."""
     statuses = [each.status for each in captured]
     assert set(statuses) <= {200, 400, 401}
@@ -166,7 +176,10 @@ def assert_expected_traffic(client: Client, captured: Sequence[recording.Capture
     assert statuses.count(400) == len({"unknown_model", "own_tools"} & set(client.expected))
     assert any(_is_second_turn(_request_body(crossing)) for crossing in captured)
     if client.expected_streams is not None:
-        assert sum(_request_body(crossing).get("stream", False) for crossing in captured) == client.expected_streams
+        assert (
+            sum(_request_body(crossing).get("stream", False) for crossing in captured)
+            == client.expected_streams
+        )
     replies, round_trips = "", 0
     for crossing in captured:
         for call_id in _function_outputs(_request_body(crossing)):
@@ -179,7 +192,7 @@ def assert_expected_traffic(client: Client, captured: Sequence[recording.Capture
     assert round_trips >= len(functions)
 
 
-def _request_body(crossing: recording.CapturedExchange) -> dict[str, Any]:
+def _request_body(crossing: traffic_recorder.CapturedExchange) -> dict[str, Any]:
     """A request; nothing is read of one that is refused for its key."""
     body: dict[str, Any] = json.loads(crossing.request or "{}")
     return body
@@ -207,7 +220,7 @@ def test_every_scenario_and_note_belongs_somewhere() -> None:
 
 
 def test_page_is_current() -> None:
-    """`python -m tests.acceptance.clients.page` writes it."""
+    """`python -m tests.acceptance.clients.clients_page` writes it."""
     assert PAGE.read_text(encoding="utf-8") == page()
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from tests import recording
-from tests.acceptance.conftest import ROOT, StartServer, isolated_environment, environment_python, run_checked
+from tests import traffic_recorder
+from tests.acceptance.conftest import ROOT, StartServer, environment_python, isolated_environment, run_checked
 
 EXAMPLE = ROOT / "examples" / "downstream"
 RECORDER = ROOT / "tests" / "recorder"
@@ -64,7 +64,7 @@ def run_tests(
             NO_PROXY="127.0.0.1",
             COLUMNS="120",
             DASHSCOPE_API_KEY=key,
-            **{recording.SPOOL_VARIABLE: os.environ[recording.SPOOL_VARIABLE]},
+            **{traffic_recorder.SPOOL_VARIABLE: os.environ[traffic_recorder.SPOOL_VARIABLE]},
         ),
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -159,7 +159,9 @@ def test_the_same_tests_run_against_a_live_endpoint(
     assert canary not in done.stdout + done.stderr + json.dumps(report)
 
 
-def test_the_same_tests_are_recorded_and_replayed(project: Path, site_packages: Path, start_server: StartServer) -> None:
+def test_the_same_tests_are_recorded_and_replayed(
+    project: Path, site_packages: Path, start_server: StartServer
+) -> None:
     """Not a line of the project is changed; when they are played there is neither a key nor an endpoint."""
     canary = "sk-canary-77aa01c4"
     server = start_server("--api-key", canary)

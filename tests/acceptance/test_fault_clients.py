@@ -19,7 +19,7 @@ import pytest
 from mockserver.server.delivery.faults import wire_faults
 from mockserver.testing.mock import MockServer
 from tests.acceptance.clients.matrix import CLIENTS_FOLDER
-from tests.acceptance.conftest import ENVIRONMENTS, isolated_environment, environment_python, require_program
+from tests.acceptance.conftest import ENVIRONMENTS, environment_python, isolated_environment, require_program
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(120)]
 

@@ -26,8 +26,8 @@ from tests.acceptance.conftest import (
     ENVIRONMENTS,
     ServerProcess,
     StartServer,
-    isolated_environment,
     environment_python,
+    isolated_environment,
     require_program,
 )
 
@@ -77,7 +77,10 @@ REQUESTS: dict[str, dict[str, Any]] = {
     },
     "streaming-response": {"input": [message_item("user", "Count to five.")], "stream": True},
     "system-prompt": {
-        "input": [message_item("system", "You are a pirate, and talk like one."), message_item("user", "Say hello.")]
+        "input": [
+            message_item("system", "You are a pirate, and talk like one."),
+            message_item("user", "Say hello."),
+        ]
     },
     "tool-calling": {"input": [message_item("user", "How is the weather in Paris?")], "tools": [WEATHER]},
     "image-input": {
@@ -305,7 +308,10 @@ EXPECTED = {
 
 
 def test_openai_python_creates_streams_and_parses(server: ServerProcess) -> None:
-    assert run_program([environment_python("openai-newest"), "-c", PYTHON_PROGRAM, server.base_url], None) == EXPECTED
+    assert (
+        run_program([environment_python("openai-newest"), "-c", PYTHON_PROGRAM, server.base_url], None)
+        == EXPECTED
+    )
 
 
 def test_openai_node_creates_streams_and_parses(server: ServerProcess) -> None:

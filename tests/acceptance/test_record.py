@@ -66,7 +66,9 @@ def folder_bytes(folder: Path) -> bytes:
 
 
 @pytest.mark.parametrize("client", RECORDED_CLIENTS, ids=lambda client: client.environment)
-def test_clients_cannot_tell_a_replay_from_the_original(client: Client, start_server: StartServer, tmp_path: Path) -> None:
+def test_clients_cannot_tell_a_replay_from_the_original(
+    client: Client, start_server: StartServer, tmp_path: Path
+) -> None:
     upstream = start_server("--api-key", KEY, "--seed", "7")
     seen = []
     folders = [tmp_path / name for name in ("asking", "asking-again", "work")]
@@ -90,7 +92,9 @@ def test_clients_cannot_tell_a_replay_from_the_original(client: Client, start_se
         assert KEY.encode() not in folder_bytes(place)
 
 
-def test_the_key_of_a_variable_is_added_and_clients_have_another(start_server: StartServer, tmp_path: Path) -> None:
+def test_the_key_of_a_variable_is_added_and_clients_have_another(
+    start_server: StartServer, tmp_path: Path
+) -> None:
     """Whoever presents the endpoint's own is refused: a client that has it needs no recorder to add it."""
     upstream = start_server("--api-key", KEY)
     folder = tmp_path / "recordings"

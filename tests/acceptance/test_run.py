@@ -47,7 +47,9 @@ def client_arguments(body: str) -> tuple[str, ...]:
 
 
 def test_exit_status_is_that_of_the_command(tmp_path: Path) -> None:
-    done = run_mockserver(tmp_path, *client_arguments("print(ask(input='Hello!'), ask(input='Hello!', stream=True))"))
+    done = run_mockserver(
+        tmp_path, *client_arguments("print(ask(input='Hello!'), ask(input='Hello!', stream=True))")
+    )
 
     assert done.returncode == 0, done.stderr
     assert done.stdout == "200 200\n"
@@ -55,9 +57,7 @@ def test_exit_status_is_that_of_the_command(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("status", "expected"), [(0, 1), (7, 7)])
-def test_a_contract_violation_fails_a_successful_command(
-    status: int, expected: int, tmp_path: Path
-) -> None:
+def test_a_contract_violation_fails_a_successful_command(status: int, expected: int, tmp_path: Path) -> None:
     done = run_mockserver(tmp_path, *client_arguments(f"ask(input='a', temperature=9); sys.exit({status})"))
 
     assert done.returncode == expected
@@ -115,7 +115,9 @@ def test_the_command_gets_only_the_mock_key(tmp_path: Path) -> None:
     body = "print(os.environ['OPENAI_API_KEY'] == os.environ['DASHSCOPE_API_KEY'])\n"
     body += "open('key', 'w').write(os.environ['OPENAI_API_KEY']); ask(input=[])"
 
-    done = run_mockserver(tmp_path, *client_arguments(body), OPENAI_API_KEY="sk-real-one", DASHSCOPE_API_KEY="sk-real-two")
+    done = run_mockserver(
+        tmp_path, *client_arguments(body), OPENAI_API_KEY="sk-real-one", DASHSCOPE_API_KEY="sk-real-two"
+    )
 
     key = (tmp_path / "key").read_text(encoding="utf-8")
     assert done.stdout == "True\n"
@@ -134,9 +136,7 @@ def test_the_command_gets_only_the_mock_key(tmp_path: Path) -> None:
         ((), 2, "Missing argument"),
     ],
 )
-def test_unusable_arguments(
-    arguments: tuple[str, ...], status: int, told: str, tmp_path: Path
-) -> None:
+def test_unusable_arguments(arguments: tuple[str, ...], status: int, told: str, tmp_path: Path) -> None:
     done = run_mockserver(tmp_path, *arguments)
 
     assert done.returncode == status
@@ -154,7 +154,11 @@ def test_signals_are_forwarded(number: int, tmp_path: Path) -> None:
         "time.sleep(60)\n"
     )
     process = subprocess.Popen(
-        [*RUN_COMMAND, *client_arguments(body)], cwd=tmp_path, env=server_environment(), stdin=subprocess.DEVNULL, stderr=-1
+        [*RUN_COMMAND, *client_arguments(body)],
+        cwd=tmp_path,
+        env=server_environment(),
+        stdin=subprocess.DEVNULL,
+        stderr=-1,
     )
     try:
         wait_until((tmp_path / "ready").exists, "the command to be ready")
@@ -178,7 +182,9 @@ def test_a_vitest_suite(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "examples" / "node", folder, ignore=shutil.ignore_patterns("node_modules"))
     (folder / "node_modules").symlink_to(modules)
 
-    done = run_mockserver(folder, "--ignore", "REQ-005", "--", require_program("npm"), "test", HOME=str(tmp_path), CI="true")
+    done = run_mockserver(
+        folder, "--ignore", "REQ-005", "--", require_program("npm"), "test", HOME=str(tmp_path), CI="true"
+    )
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 passed" in done.stdout

@@ -34,10 +34,14 @@ positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "404"]
 @pytest.mark.parametrize(
     ("profile", "version"), [("qwen-2026-01", "3.1"), ("qwen-2026-01", "3.2"), ("qwen-2026-09", "3.2")]
 )
-def test_schemathesis_finds_nothing(profile: str, version: str, start_server: StartServer, tmp_path: Path) -> None:
+def test_schemathesis_finds_nothing(
+    profile: str, version: str, start_server: StartServer, tmp_path: Path
+) -> None:
     server = start_server("--api-key", KEY, "--profile", profile)
     (tmp_path / "schemathesis.toml").write_text(SETTINGS if profile == "qwen-2026-01" else LATER_SETTINGS)
-    told = run_schemathesis(server, profile, tmp_path, f"?version={version}", "--exclude-operation-id", CHAT_OPERATION_ID)
+    told = run_schemathesis(
+        server, profile, tmp_path, f"?version={version}", "--exclude-operation-id", CHAT_OPERATION_ID
+    )
     # The documented samples are January's: other ages have no examples to try.
     for phase in ("Examples", "Coverage", "Fuzzing", "Stateful")[profile != "qwen-2026-01" :]:
         assert f"✅ {phase}" in told

@@ -17,7 +17,14 @@ import httpx
 import pytest
 
 import mockserver
-from tests.acceptance.conftest import MODEL, ServerProcess, StartServer, isolated_environment, require_program, wait_until
+from tests.acceptance.conftest import (
+    MODEL,
+    ServerProcess,
+    StartServer,
+    isolated_environment,
+    require_program,
+    wait_until,
+)
 
 pytestmark = pytest.mark.acceptance
 
@@ -77,7 +84,9 @@ def lines_containing(text: str, word: str) -> list[str]:
     ("rendering", "described"),
     [("wire", "what the service sends"), ("documented", "the look of the documented samples")],
 )
-def test_banner_says_where_and_which_rendering(start_server: StartServer, rendering: str, described: str) -> None:
+def test_banner_says_where_and_which_rendering(
+    start_server: StartServer, rendering: str, described: str
+) -> None:
     server = start_server("--rendering", rendering)
 
     # The banner comes before the URL file, and is flushed though standard output is no terminal.
@@ -122,7 +131,11 @@ def test_curl_line_works_with_keys_and_no_key_is_printed(
 
 @pytest.mark.parametrize("with_key", [False, True])
 def test_export_lines_work_as_printed(start_server: StartServer, with_key: bool) -> None:
-    server = start_server("--api-key-env", "TEAM_KEY", env={"TEAM_KEY": CANARY_KEY}) if with_key else start_server()
+    server = (
+        start_server("--api-key-env", "TEAM_KEY", env={"TEAM_KEY": CANARY_KEY})
+        if with_key
+        else start_server()
+    )
     exports = "\n".join(lines_containing(server.stdout_text, "export "))
     ask = (
         f"""curl -s "$OPENAI_BASE_URL/responses" -H "Authorization: Bearer $OPENAI_API_KEY" """
@@ -210,7 +223,9 @@ def test_unwritable_url_file_is_one_line(run_serve: RunServe, tmp_path: Path) ->
 
 
 def test_beyond_loopback_with_a_key(start_server: StartServer) -> None:
-    server = start_server("--host", "0.0.0.0", "--api-key-env", "TEAM_KEY", env={"TEAM_KEY": CANARY_KEY}, key=CANARY_KEY)  # noqa: S104
+    server = start_server(
+        "--host", "0.0.0.0", "--api-key-env", "TEAM_KEY", env={"TEAM_KEY": CANARY_KEY}, key=CANARY_KEY
+    )
 
     assert server.create("Hello!").status_code == 200
     assert_refused(httpx.post(server.base_url + "/responses", json={}, trust_env=False), 401, "InvalidApiKey")
@@ -251,7 +266,9 @@ def open_keep_alive(server: ServerProcess) -> socket.socket:
 
 
 @pytest.fixture
-def start_pausing_server(start_server: StartServer, server: ServerProcess, tmp_path: Path) -> Callable[[int], ServerProcess]:
+def start_pausing_server(
+    start_server: StartServer, server: ServerProcess, tmp_path: Path
+) -> Callable[[int], ServerProcess]:
     """A server that makes a pause of so many milliseconds in the stream that answers SLOWLY."""
 
     def run(milliseconds: int) -> ServerProcess:
@@ -327,7 +344,9 @@ def test_second_signal_stops_it_immediately(start_pausing_server: Callable[[int]
         assert server.stop(signal.SIGINT, seconds=1) == 0
 
 
-def test_reply_under_way_is_finished_before_the_end(start_pausing_server: Callable[[int], ServerProcess]) -> None:
+def test_reply_under_way_is_finished_before_the_end(
+    start_pausing_server: Callable[[int], ServerProcess],
+) -> None:
     server = start_pausing_server(1000)
     with closing(open_stream(server)) as client:
         server.process.send_signal(signal.SIGTERM)
@@ -426,7 +445,15 @@ def test_no_key_is_refused(server: ServerProcess) -> None:
 def test_wrong_key_is_refused(start_server: StartServer) -> None:
     server = start_server("--api-key", CANARY_KEY)
 
-    for key in ("wrong", "clé", "密钥", CANARY_KEY[:-1], CANARY_KEY + "x", CANARY_KEY.upper(), f"{CANARY_KEY} x"):
+    for key in (
+        "wrong",
+        "clé",
+        "密钥",
+        CANARY_KEY[:-1],
+        CANARY_KEY + "x",
+        CANARY_KEY.upper(),
+        f"{CANARY_KEY} x",
+    ):
         body = assert_refused(ask_with_authorization(server, f"Bearer {key}"), 401, "InvalidApiKey")
         assert body["message"] == "Invalid API-key provided."
     assert_refused(ask_with_authorization(server, None), 401, "InvalidApiKey")
@@ -452,7 +479,9 @@ def ask_with_authorization(server: ServerProcess, authorization: str | None) -> 
 
 
 def test_several_keys_are_accepted(start_server: StartServer) -> None:
-    server = start_server("--api-key", "one", "--api-key", "two", "--api-key-env", "THREE", env={"THREE": "three"})
+    server = start_server(
+        "--api-key", "one", "--api-key", "two", "--api-key-env", "THREE", env={"THREE": "three"}
+    )
 
     assert [ask_with_authorization(server, f"Bearer {key}").status_code for key in ("one", "two", "three", "four")] == [
         200, 200, 200, 401,
@@ -553,7 +582,9 @@ def test_wrong_method_of_health(server: ServerProcess) -> None:
 
 
 def test_alias_answers_like_the_documented_path(server: ServerProcess) -> None:
-    reply = server.client.post(server.root_url + "/v1/responses", json={"model": MODEL, "input": INTRODUCTION})
+    reply = server.client.post(
+        server.root_url + "/v1/responses", json={"model": MODEL, "input": INTRODUCTION}
+    )
 
     assert reply.json()["output"][0]["content"][0]["text"].startswith("Hello! I am Qwen")
 
@@ -637,7 +668,9 @@ def test_key_is_never_printed(start_server: StartServer, kind: str, configured: 
     assert server.create("Hello!").status_code == 200
     assert server.create(f"My key is {key}, remember it.").status_code == 200
     assert server.create(f"My key is {key}, remember it.", stream=True).status_code == 200
-    assert server.create([{"role": "user", "content": [{"type": "input_text", "text": key}]}]).status_code == 200
+    assert (
+        server.create([{"role": "user", "content": [{"type": "input_text", "text": key}]}]).status_code == 200
+    )
     assert server.create("Hello!", previous_response_id=key).status_code == 400
     assert server.create("Hello!", model=key).status_code == 400
     assert server.create("Hello!", **{key: 1}).status_code == 200
@@ -742,7 +775,9 @@ def seeded_request_id(server: ServerProcess) -> str:
     return server.create("Hello!").headers["x-request-id"]
 
 
-def test_settings_come_from_file_then_variables_then_options(start_server: StartServer, tmp_path: Path) -> None:
+def test_settings_come_from_file_then_variables_then_options(
+    start_server: StartServer, tmp_path: Path
+) -> None:
     (tmp_path / "pyproject.toml").write_text('[tool.mockserver]\nrendering = "documented"\nseed = 1\n')
     seeded = {seed: seeded_request_id(start_server("--seed", seed)) for seed in ("1", "2", "3")}
     variables = {"MOCKSERVER_RENDERING": "wire", "MOCKSERVER_SEED": "2"}

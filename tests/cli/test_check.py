@@ -123,7 +123,9 @@ def test_migration_follows_the_profile(check: Check, write: Write) -> None:
         (b'data: {"object":"chat.completion.chunk"}\n\n', "chat_stream"),
     ],
 )
-def test_chat_completions_and_streams_are_checked(value: bytes, kind: str, check: Check, write: Write) -> None:
+def test_chat_completions_and_streams_are_checked(
+    value: bytes, kind: str, check: Check, write: Write
+) -> None:
     code, out, _ = check("--format", "json", write("file", value))
     [told] = parse_report(out)
     assert (code, told["kind"], told["valid"]) == (1, kind, False)
@@ -292,9 +294,7 @@ def test_settings_come_from_the_project_and_the_environment(
 
 
 @pytest.mark.parametrize("style", ["text", "json", "github", "junit"])
-def test_file_content_is_escaped_in_every_report(
-    style: str, check: Check, write: Write
-) -> None:
+def test_file_content_is_escaped_in_every_report(style: str, check: Check, write: Write) -> None:
     hostile = "\x1b[2J\u202e\r\n::error::x\n\x85\x9b31m"
     response = {**samples.response(), "status": hostile, hostile: 1}
     code, out, _ = check(write("x.json", response), "--format", style)
@@ -304,7 +304,17 @@ def test_file_content_is_escaped_in_every_report(
     assert "\x1b" not in out
 
 
-HEAVY_PACKAGES = {"click", "faker", "httpx", "jsonschema", "rich", "starlette", "uvicorn", "hypothesis", "asyncio"}
+HEAVY_PACKAGES = {
+    "click",
+    "faker",
+    "httpx",
+    "jsonschema",
+    "rich",
+    "starlette",
+    "uvicorn",
+    "hypothesis",
+    "asyncio",
+}
 
 
 @pytest.mark.parametrize("kind", ["request", "response", "stream"])

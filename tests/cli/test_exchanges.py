@@ -128,7 +128,9 @@ def test_hostile_names_are_refused(
     assert "it.json#/name" in err
 
 
-def test_existing_files_and_links_are_not_overwritten(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_existing_files_and_links_are_not_overwritten(
+    run_cli: RunCli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     target = tmp_path / "mine"
     (tmp_path / "new.json").symlink_to(target)
     set_stdin(monkeypatch, CURL.encode())

@@ -17,7 +17,9 @@ import pytest
 from tests.acceptance.conftest import environment_python
 
 ROOT = Path(__file__).parent.parent.parent
-CODE_BLOCK = re.compile(r"^```python( fails)?\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", re.MULTILINE | re.DOTALL)
+CODE_BLOCK = re.compile(
+    r"^```python( fails)?\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", re.MULTILINE | re.DOTALL
+)
 FILE_NAME_COMMENT = re.compile(r"# (\w+\.py)\n")
 
 

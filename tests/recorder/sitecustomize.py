@@ -36,7 +36,7 @@ class _AppImportHook(importlib.abc.MetaPathFinder):
 
 
 def _load_traffic_recorder() -> ModuleType:
-    file = Path(__file__).resolve().parent.parent / "recording.py"
+    file = Path(__file__).resolve().parent.parent / "traffic_recorder.py"
     spec = importlib.util.spec_from_file_location("recording", file)
     assert spec is not None
     assert spec.loader is not None

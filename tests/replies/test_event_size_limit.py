@@ -6,7 +6,7 @@ import pytest
 
 from mockserver.errors import ConfigurationError
 from mockserver.replies.script import MAX_SCRIPT_BYTES, Message, Script, message_script
-from tests.asking import ApiClient
+from tests.api_client import ApiClient
 
 
 def test_oversized_script_is_refused_when_stubbed(api: ApiClient) -> None:

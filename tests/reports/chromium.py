@@ -15,7 +15,7 @@ from pathlib import Path
 from select import select
 from typing import Any
 
-__all__ = ["Browser", "Tab", "run_chromium", "find_chromium"]
+__all__ = ["Browser", "Tab", "find_chromium", "run_chromium"]
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = (

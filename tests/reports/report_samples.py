@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["exchange_file", "sse_frames", "long_stream"]
+__all__ = ["exchange_file", "long_stream", "sse_frames"]
 
 
 def sse_frames(events: Iterable[dict[str, Any]]) -> bytes:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from mockserver.cli.judged import CheckedInput
-from mockserver.cli.pages import render_check_page
+from mockserver.cli.output.checked_input import CheckedInput
+from mockserver.cli.output.report_page import render_check_page
 from mockserver.contract.files import check_file
 from mockserver.contract.findings import Severity
 from tests.contract import samples

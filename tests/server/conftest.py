@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from mockserver.testing.mock import MockServer
-from tests.asking import ApiClient
+from tests.api_client import ApiClient
 
 LATER = ("qwen-2026-05", "qwen-2026-09")
 

@@ -15,7 +15,7 @@ from mockserver import assert_client_conforms, client_contract
 from mockserver.errors import ConfigurationError, ContractError
 from tests.testing.correct_client import CorrectClient
 
-FEW_CASES: dict[str, Any] = {"examples": 4, "seconds": 5.0, "skip": ["stalled"]}
+FEW_CASES: dict[str, Any] = {"examples": 4, "timeout": 5.0, "skip": ["stalled"]}
 
 
 def test_a_correct_client_passes_with_its_capabilities() -> None:

@@ -1,6 +1,6 @@
 """Server-sent events: the decoder against WHATWG's cases, the encoder against the decoder.
 
-Readers of others stand in `tests/acceptance/test_readers.py`.
+Readers of others stand in `tests/acceptance/test_sse_parsers.py`.
 """
 
 from __future__ import annotations

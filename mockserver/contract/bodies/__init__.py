@@ -1,1 +1,1 @@
-"""TODO."""
+"""Checks of whole bodies: create requests and responses."""

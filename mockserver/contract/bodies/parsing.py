@@ -9,7 +9,7 @@ from mockserver.contract.rules import make_finding
 from mockserver.errors import InvalidJSON
 from mockserver.wire import json
 
-__all__ = ["Body", "parse_body", "body_value"]
+__all__ = ["Body", "body_value", "parse_body"]
 
 Body: TypeAlias = bytes | bytearray | memoryview | Any
 

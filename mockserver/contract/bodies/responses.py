@@ -13,8 +13,8 @@ from mockserver.profiles import Profile
 
 __all__ = [
     "RESPONSE_STATUSES",
-    "check_arguments",
     "check_against_request",
+    "check_arguments",
     "check_incomplete_items",
     "check_output",
     "check_usage",

@@ -11,9 +11,9 @@ from mockserver.wire import json
 
 __all__ = [
     "ChatFunctionCall",
-    "check_completion",
-    "check_choice_end",
     "check_against_chat_request",
+    "check_choice_end",
+    "check_completion",
     "check_usage",
 ]
 

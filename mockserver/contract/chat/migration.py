@@ -17,7 +17,7 @@ from mockserver import resources
 from mockserver.profiles import Profile
 from mockserver.wire import json
 
-__all__ = ["MigrationNote", "MigrationRow", "MigratedRequest", "load_migration_tables", "migrate_request"]
+__all__ = ["MigratedRequest", "MigrationNote", "MigrationRow", "load_migration_tables", "migrate_request"]
 
 #: Values that ask for nothing.
 _EMPTY_VALUES: tuple[Any, ...] = (None, False, [], {})

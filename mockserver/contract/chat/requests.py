@@ -12,7 +12,7 @@ from mockserver.contract.rules import findings_for_profile, make_finding
 from mockserver.contract.schema.validation import unknown_member_findings, violation_findings
 from mockserver.profiles import Profile
 
-__all__ = ["chat_request_findings", "is_chat_thinking_enabled", "ignored_chat_parameters"]
+__all__ = ["chat_request_findings", "ignored_chat_parameters", "is_chat_thinking_enabled"]
 
 _SCHEMA_NAME = "chat_request"
 

@@ -8,10 +8,10 @@ from mockserver.contract.schema.registry import ProfileSchemas
 from mockserver.profiles import load_profile, profile_names
 
 __all__ = [
-    "CHAT_PROFILE",
     "CHAT_BASE_PATH",
     "CHAT_BASE_PATHS",
     "CHAT_PATHS",
+    "CHAT_PROFILE",
     "CHAT_ROOT_SCHEMAS",
     "chat_models",
     "load_chat_schemas",

@@ -1,1 +1,1 @@
-"""TODO."""
+"""OpenAPI documents of a profile, generated from its schemas."""

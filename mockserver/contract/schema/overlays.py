@@ -22,14 +22,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 __all__ = [
-    "schema_as_of",
-    "union_branches",
     "bundle_schema",
     "is_known",
     "is_newer",
     "merge_patch",
-    "rewrite_references",
     "reachable_schemas",
+    "rewrite_references",
+    "schema_as_of",
+    "union_branches",
 ]
 
 Schema = dict[str, Any]

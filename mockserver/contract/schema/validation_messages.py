@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["SchemaViolation", "find_violations", "json_type", "json_pointer"]
+__all__ = ["SchemaViolation", "find_violations", "json_pointer", "json_type"]
 
 _JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
 

@@ -11,7 +11,7 @@ from mockserver.errors import EventTooLarge, InvalidJSON
 from mockserver.profiles import Profile
 from mockserver.wire import json, sse
 
-__all__ = ["DONE_MARKER", "ResponsesFramingChecker", "FramingChecker", "describe_content"]
+__all__ = ["DONE_MARKER", "FramingChecker", "ResponsesFramingChecker", "describe_content"]
 
 #: The data of the frame that some services end a stream with.
 DONE_MARKER = "[DONE]"

@@ -25,8 +25,8 @@ __all__ = [
     "ItemEventHandler",
     "OpenItem",
     "TextLayout",
-    "item_event_handlers",
     "check_done_item",
+    "item_event_handlers",
     "text_layouts",
 ]
 
@@ -86,15 +86,15 @@ class OpenItem:
 
     __slots__ = (
         "added_item",
-        "reasoning_content",
         "id",
+        "incomparable",
         "kind",
         "layout",
-        "incomparable",
         "progress",
         "progress_events",
-        "texts",
+        "reasoning_content",
         "streamed_member",
+        "texts",
     )
 
     def __init__(

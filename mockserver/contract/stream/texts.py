@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
-__all__ = ["MAX_BUFFERED_CHARACTERS", "TextStage", "StreamedText", "text_difference"]
+__all__ = ["MAX_BUFFERED_CHARACTERS", "StreamedText", "TextStage", "text_difference"]
 
 #: Characters of an unfinished text that are kept as they are; longer ones are kept as a hash.
 MAX_BUFFERED_CHARACTERS = 1 << 16
@@ -27,15 +27,15 @@ class StreamedText:
     """One text of an open item: the deltas so far, then the text of its done event."""
 
     __slots__ = (
-        "_hash",
-        "_deltas",
         "_buffered_characters",
-        "has_part_event",
+        "_deltas",
+        "_hash",
         "conflicting_done_text",
         "done_part",
+        "expected_text",
+        "has_part_event",
         "incomparable",
         "stage",
-        "expected_text",
     )
 
     def __init__(self) -> None:

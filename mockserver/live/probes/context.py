@@ -20,7 +20,7 @@ from mockserver.live.findings import (
 )
 from mockserver.profiles import Profile
 
-__all__ = ["NO_PARAMETERS", "ProbeContext", "ProbeInconclusive", "ProbeSkipped", "TEST_IMAGE"]
+__all__ = ["NO_PARAMETERS", "TEST_IMAGE", "ProbeContext", "ProbeInconclusive", "ProbeSkipped"]
 
 #: A red square of 16 by 16 pixels: the service reads none under 10 (limits page, 2026).
 TEST_IMAGE = (

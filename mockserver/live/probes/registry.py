@@ -11,7 +11,7 @@ from mockserver.errors import ConfigurationError
 from mockserver.live.probes.context import ProbeContext
 from mockserver.profiles import Profile
 
-__all__ = ["Probe", "all_probes", "select_probes", "probe"]
+__all__ = ["Probe", "all_probes", "probe", "select_probes"]
 
 ProbeFunction: TypeAlias = Callable[[ProbeContext], None]
 

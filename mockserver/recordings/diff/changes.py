@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
-__all__ = ["CHANGE_KINDS", "Change", "ChangeSeverity", "new_change", "merge_changes"]
+__all__ = ["CHANGE_KINDS", "Change", "ChangeSeverity", "merge_changes", "new_change"]
 
 
 class ChangeSeverity(StrEnum):

@@ -15,14 +15,14 @@ from mockserver.recordings.diff.structural_summary import ComparedReply, Structu
 from mockserver.recordings.playback_queue import reply_body, request_of
 
 __all__ = [
-    "recorded_reply",
-    "without_chance_changes",
-    "summarize_recording",
     "changes_in_pairs",
     "pair_recordings",
     "pair_recordings_in_order",
-    "recording_profile",
+    "recorded_reply",
     "recording_changes",
+    "recording_profile",
+    "summarize_recording",
+    "without_chance_changes",
 ]
 
 Pair = tuple[Exchange | None, Exchange | None]

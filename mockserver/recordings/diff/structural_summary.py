@@ -14,7 +14,7 @@ from mockserver.contract.operations import find_operation
 from mockserver.profiles import Profile
 from mockserver.wire import json, sse
 
-__all__ = ["ComparedReply", "BrokenRule", "MemberSummary", "StructuralSummary", "ObjectSummary", "summarize"]
+__all__ = ["BrokenRule", "ComparedReply", "MemberSummary", "ObjectSummary", "StructuralSummary", "summarize"]
 
 #: Members whose own members are the user's, or follow from what was asked.
 _OPAQUE_MEMBERS = frozenset(

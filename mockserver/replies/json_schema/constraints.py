@@ -13,18 +13,18 @@ from mockserver.replies.json_schema.bounded_schema import SchemaNode, json_point
 __all__ = [
     "OBJECT_NODE",
     "STRING_NODE",
-    "declared_nodes",
+    "allowed_types",
+    "child_nodes",
     "common_multiple",
-    "number_range",
+    "declared_nodes",
     "has_type",
     "item_nodes",
-    "size_limits",
-    "with_required_names",
-    "numbers_near",
-    "to_json_number",
-    "child_nodes",
-    "allowed_types",
     "keyword_pointer",
+    "number_range",
+    "numbers_near",
+    "size_limits",
+    "to_json_number",
+    "with_required_names",
 ]
 
 _TYPE_KEYWORDS = {

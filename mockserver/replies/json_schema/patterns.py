@@ -18,7 +18,7 @@ from re import _parser
 from string import ascii_letters, ascii_lowercase, digits
 from typing import Any
 
-__all__ = ["MAX_LENGTH", "UnsupportedPattern", "matching_strings", "count_states"]
+__all__ = ["MAX_LENGTH", "UnsupportedPattern", "count_states", "matching_strings"]
 
 #: Characters of the longest string that is written.
 MAX_LENGTH = 4_000

@@ -15,13 +15,13 @@ from typing import Any
 
 __all__ = [
     "FORMAT_SAMPLES",
-    "is_destructive",
-    "texts_for",
-    "safe_flag",
     "allowed_values",
-    "sample_number",
+    "is_destructive",
     "is_risky",
+    "safe_flag",
+    "sample_number",
     "sample_text",
+    "texts_for",
 ]
 
 # Alternatives from the best to the shortest: a value is never cut into something that means another thing.

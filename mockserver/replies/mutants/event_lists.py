@@ -9,16 +9,16 @@ from mockserver.replies.mutants.registry import Chooser, Event, not_applicable
 
 __all__ = [
     "added_events",
-    "item_events",
     "completed_response",
     "done_events",
+    "events_of_type",
+    "finished_snapshots",
+    "index_of",
     "insert_events",
+    "item_events",
     "item_snapshots",
     "lifecycle_events",
     "renumber",
-    "events_of_type",
-    "index_of",
-    "finished_snapshots",
     "terminal_event",
 ]
 

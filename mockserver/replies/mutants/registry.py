@@ -13,10 +13,10 @@ from mockserver.profiles import Profile
 __all__ = [
     "CHAT_SUBJECTS",
     "SUBJECTS",
+    "Chooser",
     "Edit",
     "Event",
     "Mutant",
-    "Chooser",
     "breaks",
     "find_mutant",
     "not_applicable",

@@ -62,12 +62,12 @@ _MAX_SHOWN_NAME = 100
 __all__ = [
     "RenderedReply",
     "SelectedReply",
-    "select_reply",
-    "respond_with_fault",
+    "mark_stub_error",
     "render_fault",
     "render_in_band_error",
-    "mark_stub_error",
     "respond",
+    "respond_with_fault",
+    "select_reply",
 ]
 
 

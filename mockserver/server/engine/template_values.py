@@ -20,7 +20,7 @@ from mockserver.server.state.sessions import Session
 from mockserver.server.state.store import ResponseRecord
 from mockserver.wire import json
 
-__all__ = ["ReplySeed", "count_input_tokens", "item_ids", "text_seed_for", "build_shape", "build_values"]
+__all__ = ["ReplySeed", "build_shape", "build_values", "count_input_tokens", "item_ids", "text_seed_for"]
 
 #: Bytes of `tool_choice` that are echoed at the most.
 _MAX_ECHO_BYTES = 16 << 10

@@ -58,13 +58,13 @@ __all__ = [
     "Handler",
     "HttpRequest",
     "Services",
-    "fault_for_request",
-    "requested_scenario",
     "create_response",
-    "reply_handler",
     "derive_request_id",
-    "run_handler",
+    "fault_for_request",
+    "reply_handler",
+    "requested_scenario",
     "require_json_content_type",
+    "run_handler",
 ]
 
 _JSON_CONTENT_TYPE = (b"content-type", b"application/json")
@@ -132,11 +132,11 @@ class HttpRequest:
         "body",
         "headers",
         "receive",
+        "response_started",
         "scope",
         "send",
         "services",
         "session",
-        "response_started",
         "timer",
     )
 

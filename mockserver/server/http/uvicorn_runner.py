@@ -37,7 +37,7 @@ try:
 except ImportError:  # Windows, PyPy
     new_loop = asyncio.new_event_loop
 
-__all__ = ["ABORT_TIMEOUT_SECONDS", "UvicornServer", "bind_socket", "new_loop", "run_forever", "listener_url"]
+__all__ = ["ABORT_TIMEOUT_SECONDS", "UvicornServer", "bind_socket", "listener_url", "new_loop", "run_forever"]
 
 #: Seconds that requests under way get to end when the server is stopped.
 SHUTDOWN_GRACE_SECONDS = 2.0

@@ -1,1 +1,4 @@
-"""TODO."""
+"""State: sessions and their registry, the store, conversation context, the journal and rate limits.
+
+All mutable state of a server lives in this package.
+"""

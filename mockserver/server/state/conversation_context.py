@@ -21,12 +21,12 @@ from mockserver.wire import json
 __all__ = [
     "SessionCache",
     "append_turn",
-    "find_parent",
-    "to_input_items",
-    "derive_item_id",
-    "get_previous_response",
-    "to_listed_item",
     "build_record",
+    "derive_item_id",
+    "find_parent",
+    "get_previous_response",
+    "to_input_items",
+    "to_listed_item",
 ]
 
 #: Operations that read again what was asked.

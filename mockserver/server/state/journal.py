@@ -11,7 +11,7 @@ from mockserver.contract.check import check_json_text
 from mockserver.contract.findings import Finding
 from mockserver.wire import json, redaction
 
-__all__ = ["EntryDetails", "Entry", "Journal", "RequestHead", "JournalQuota", "request_secrets"]
+__all__ = ["Entry", "EntryDetails", "Journal", "JournalQuota", "RequestHead", "request_secrets"]
 
 
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
@@ -65,16 +65,16 @@ class Entry:
     """
 
     __slots__ = (
-        "details",
         "at",
         "body",
+        "details",
         "left",
         "left_out",
         "reply",
         "request_head",
+        "send_times",
         "status",
         "stream",
-        "send_times",
     )
 
     def __init__(

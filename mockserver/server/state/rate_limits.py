@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, fields
 from mockserver.errors import ConfigurationError
 from mockserver.server.delivery.faults import find_service_fault
 
-__all__ = ["RateLimiter", "Limits", "parse_limits"]
+__all__ = ["Limits", "RateLimiter", "parse_limits"]
 
 _MINUTE, _SECOND = 60.0, 1.0
 _USABLE_SHARE = 0.8

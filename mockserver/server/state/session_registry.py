@@ -24,10 +24,10 @@ from mockserver.server.state.store import Store
 
 __all__ = [
     "MAX_NAMED_SESSIONS",
-    "SESSION_PATH_PREFIX",
     "SESSION_HEADER",
-    "SessionRegistry",
+    "SESSION_PATH_PREFIX",
     "SessionOverrides",
+    "SessionRegistry",
     "require_session_name",
 ]
 

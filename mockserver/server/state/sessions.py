@@ -25,13 +25,13 @@ from mockserver.server.stubs.exchange_replies import ReplyDefinition, prepare_de
 from mockserver.server.stubs.stubs import StubRegistry
 
 __all__ = [
-    "MAX_COUNTED_REQUESTS",
     "DEFAULT_SESSION_NAME",
+    "MAX_COUNTED_REQUESTS",
     "AnyModel",
     "SelectedReply",
     "Session",
-    "open_session",
     "derive_session",
+    "open_session",
     "use_exchanges",
 ]
 

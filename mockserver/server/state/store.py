@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-__all__ = ["Conversation", "StoredItem", "MemoryStore", "ResponseRecord", "Store"]
+__all__ = ["Conversation", "MemoryStore", "ResponseRecord", "Store", "StoredItem"]
 
 #: Bytes of requests and responses that are kept at the most.
 MAX_STORED_BYTES = 256 << 20

@@ -30,8 +30,8 @@ __all__ = [
     "parse_delivery",
     "prepare_delivery",
     "prepare_reply",
-    "require_valid_tool_items",
     "require_body_fault",
+    "require_valid_tool_items",
 ]
 
 ReplyDefinition: TypeAlias = Script | RequestedFault | Mapping[str, Any]

@@ -10,7 +10,7 @@ from mockserver.errors import ConfigurationError
 from mockserver.server.request_facts import RequestFacts, item_texts
 from mockserver.wire.redaction import redact_headers
 
-__all__ = ["ANY_REQUEST", "Matcher", "IncomingRequest", "build_matcher"]
+__all__ = ["ANY_REQUEST", "IncomingRequest", "Matcher", "build_matcher"]
 
 #: Characters of a value that a difference shows.
 _MAX_SHOWN = 80

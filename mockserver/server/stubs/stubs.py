@@ -17,7 +17,7 @@ from mockserver.server.delivery.delivery import DEFAULT_DELIVERY, Delivery
 from mockserver.server.delivery.faults import RequestedFault, ServiceFault
 from mockserver.server.stubs.matchers import ANY_REQUEST, IncomingRequest, Matcher
 
-__all__ = ["StubDefinition", "StubReply", "Stub", "StubRegistry"]
+__all__ = ["Stub", "StubDefinition", "StubRegistry", "StubReply"]
 
 #: Characters of a text that tell one planned reply from another.
 _MAX_SHOWN_TEXT = 60
@@ -53,11 +53,11 @@ class Stub:
     __slots__ = (
         "_registry",
         "_times",
-        "next_in_queue",
         "call_count",
-        "extra_matcher",
-        "position",
         "definition",
+        "extra_matcher",
+        "next_in_queue",
+        "position",
     )
 
     def __init__(self, registry: StubRegistry, position: int, definition: StubDefinition) -> None:
@@ -131,7 +131,7 @@ class _StubQueue:
     They are chained, not listed: of many rows with one stub each, only the row and the stub are touched.
     """
 
-    __slots__ = ("_head", "_tail", "_cursor")
+    __slots__ = ("_cursor", "_head", "_tail")
 
     def __init__(self) -> None:
         self._head: Stub | None = None

@@ -11,7 +11,7 @@ from mockserver.testing.fuzzing.case_replies import REFUSALS, render_payloads
 from mockserver.testing.fuzzing.outcomes import FAULT_DESCRIPTIONS
 from mockserver.testing.strategies.values import JSONObject, RenderContext
 
-__all__ = ["describe_case", "payloads_before_fault", "describe_variations"]
+__all__ = ["describe_case", "describe_variations", "payloads_before_fault"]
 
 _MAX_LINE_CHARACTERS = 100
 

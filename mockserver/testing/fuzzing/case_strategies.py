@@ -21,7 +21,7 @@ from mockserver.testing.fuzzing.case_server import ReceivedRequest
 from mockserver.testing.strategies.scripts import script_items
 from mockserver.testing.strategies.values import texts
 
-__all__ = ["RequestedFeatures", "requested_features", "edge_case_plans", "case_plans"]
+__all__ = ["RequestedFeatures", "case_plans", "edge_case_plans", "requested_features"]
 
 
 @dataclass(frozen=True, slots=True)

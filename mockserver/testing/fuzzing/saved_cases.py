@@ -13,7 +13,7 @@ from mockserver.testing.fuzzing.outcomes import Failure
 from mockserver.testing.strategies.values import JSONObject
 from mockserver.wire import json
 
-__all__ = ["DEFAULT_FOLDER", "save_case", "load_saved_plans", "load_plan"]
+__all__ = ["DEFAULT_FOLDER", "load_plan", "load_saved_plans", "save_case"]
 
 DEFAULT_FOLDER = Path(".mockserver/cases")
 

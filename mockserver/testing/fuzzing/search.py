@@ -27,7 +27,7 @@ from mockserver.testing.fuzzing.case_strategies import (
 )
 from mockserver.testing.fuzzing.outcomes import Failure, Outcome, check_outcome
 
-__all__ = ["FailingCase", "ClientRunner", "Search"]
+__all__ = ["ClientRunner", "FailingCase", "Search"]
 
 #: Seconds that making a case smaller may take.
 MAX_SHRINK_SECONDS = 30.0

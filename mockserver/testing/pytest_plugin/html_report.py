@@ -26,7 +26,7 @@ from mockserver.testing.pytest_plugin.findings import findings_for_request
 from mockserver.testing.pytest_plugin.summary import outcome_name
 from mockserver.wire.redaction import redact
 
-__all__ = ["HtmlReport", "ExchangeLog"]
+__all__ = ["ExchangeLog", "HtmlReport"]
 
 #: Requests of one test that are shown, the first; of those with findings as many again.
 _MAX_PER_TEST = 50

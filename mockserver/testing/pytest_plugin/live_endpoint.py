@@ -25,7 +25,7 @@ from mockserver.server.state.sessions import open_session
 from mockserver.testing.local_server import GRACE_SECONDS, LocalServer
 from mockserver.testing.pytest_plugin import options
 
-__all__ = ["LiveSettings", "load_live_settings", "create_live_server", "skip_if_scripted"]
+__all__ = ["LiveSettings", "create_live_server", "load_live_settings", "skip_if_scripted"]
 
 #: Arguments of the marker that say how the mock is to behave.
 _MOCK_ONLY_ARGUMENTS = ("exchanges", "rendering", "fault", "limit", "pace", "chunking", "pauses")

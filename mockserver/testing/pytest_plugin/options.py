@@ -13,14 +13,14 @@ __all__ = [
     "RECORDINGS_FOLDER",
     "RECORD_MODES",
     "add_options",
-    "option_value",
+    "boolean_option",
     "command_line_value",
     "is_live",
     "marker_arguments",
+    "option_value",
     "report_path",
     "require_endpoint_for_recording",
     "skip_when_live",
-    "boolean_option",
 ]
 
 MARKER_DESCRIPTION = (

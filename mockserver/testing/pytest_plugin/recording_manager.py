@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mockserver.testing.pytest_plugin.live_endpoint import LiveSettings
     from mockserver.testing.pytest_plugin.recordings import Recording, RecordingLibrary
 
-__all__ = ["RecordingResult", "RecordingManager"]
+__all__ = ["RecordingManager", "RecordingResult"]
 
 
 @dataclass(frozen=True)

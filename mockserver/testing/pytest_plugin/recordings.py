@@ -42,7 +42,7 @@ from mockserver.wire import json
 if TYPE_CHECKING:
     from mockserver.testing.pytest_plugin.live_endpoint import LiveSettings
 
-__all__ = ["ReplayServer", "Recording", "RecordingLibrary", "breaking_changes", "save_recording"]
+__all__ = ["Recording", "RecordingLibrary", "ReplayServer", "breaking_changes", "save_recording"]
 
 
 @dataclass

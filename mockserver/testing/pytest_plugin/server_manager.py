@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mockserver.testing.pytest_plugin.live_endpoint import LiveSettings
     from mockserver.testing.stub_builder import ChainableStub, ConditionalStubs, Scenario
 
-__all__ = ["ServerManager", "ItemResult"]
+__all__ = ["ItemResult", "ServerManager"]
 
 
 class SharedMockServer(MockServer):

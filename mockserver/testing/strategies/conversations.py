@@ -135,7 +135,7 @@ class ConversationMachine(RuleBasedStateMachine):
     server: ClassVar[MockServer]
     #: What the server says.
     replies = scripts(kinds=("message",), statuses=("completed",), max_items=1)
-    conversations = Bundle("talks")
+    conversations = Bundle("conversations")
 
     def __init__(self) -> None:
         super().__init__()
@@ -159,7 +159,7 @@ class ConversationMachine(RuleBasedStateMachine):
         self._past_turns[len(self._opened) - 1] = []
         return len(self._opened) - 1
 
-    @rule(talk=conversations, prompt=st.sampled_from(["Hello", "And then?", "你好"]), reply=replies)
+    @rule(conversation=conversations, prompt=st.sampled_from(["Hello", "And then?", "你好"]), reply=replies)
     def say(self, conversation: int, prompt: str, reply: Script) -> None:
         """Say something in one of the conversations."""
         self.server.reply(reply)

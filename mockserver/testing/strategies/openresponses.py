@@ -15,7 +15,7 @@ from mockserver.profiles import Profile, load_profile
 from mockserver.testing.strategies.openresponses_streams import CITATION
 from mockserver.testing.strategies.values import JSONObject, texts
 
-__all__ = ["echoed_members", "error_bodies", "is_open_responses", "input_items", "request_bodies"]
+__all__ = ["echoed_members", "error_bodies", "input_items", "is_open_responses", "request_bodies"]
 
 _ITEM_IDS = st.none() | st.sampled_from(["msg_1", "msg_2"])
 _ITEM_STATUSES = st.none() | st.sampled_from(["completed", "incomplete", "in_progress"])

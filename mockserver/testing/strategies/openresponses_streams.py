@@ -15,7 +15,7 @@ from hypothesis.strategies import SearchStrategy
 
 from mockserver.testing.strategies.values import JSONObject
 
-__all__ = ["CITATION", "VARIANT_EVENTS", "VARIANTS", "apply_variants", "variant_names"]
+__all__ = ["CITATION", "VARIANTS", "VARIANT_EVENTS", "apply_variants", "variant_names"]
 
 Events = list[JSONObject]
 

@@ -40,15 +40,15 @@ from mockserver.testing.strategies.values import (
 
 __all__ = [
     "ReplySpec",
-    "tools_for_script",
     "errors",
     "events",
     "output_items",
     "render_events",
     "render_response",
     "responses",
-    "streams_from_scripts",
     "streams",
+    "streams_from_scripts",
+    "tools_for_script",
 ]
 
 #: Seconds since the epoch: a time of January 2026, the first second, and one beyond 32 bits.

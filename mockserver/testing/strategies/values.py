@@ -19,12 +19,12 @@ __all__ = [
     "UNKNOWN_MEMBERS",
     "JSONObject",
     "RenderContext",
-    "tool_declaration",
     "event_types",
     "json_values",
     "render_context",
     "select_names",
     "texts",
+    "tool_declaration",
 ]
 
 JSONObject: TypeAlias = dict[str, Any]

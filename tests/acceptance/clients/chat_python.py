@@ -47,7 +47,9 @@ def helper() -> Any:
 
 
 def tools() -> Any:
-    first = client.chat.completions.create(model=MODEL, messages=user_message("Rain?"), tools=TOOLS).choices[0]
+    first = client.chat.completions.create(model=MODEL, messages=user_message("Rain?"), tools=TOOLS).choices[
+        0
+    ]
     call = first.message.tool_calls[0]
     messages = [
         *user_message("Rain?"),

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.acceptance.clients.driving import (
+from tests.acceptance.clients.driver import (
     BASE_URL,
     CITY_SCHEMA,
     PROMPTS,

@@ -37,4 +37,12 @@ def observe(read: Callable[[str], str], prompt: str) -> dict[str, Any]:
 
 
 for title in json.load(sys.stdin):
-    print(json.dumps({"title": title, "helper": observe(read_with_helper, title), "create": observe(read_plain_stream, title)}))
+    print(
+        json.dumps(
+            {
+                "title": title,
+                "helper": observe(read_with_helper, title),
+                "create": observe(read_plain_stream, title),
+            }
+        )
+    )

@@ -47,7 +47,11 @@ def _table() -> Iterator[str]:
     yield f"| the stream | {' | '.join(ways)} |"
     yield "|---" * (len(ways) + 1) + "|"
     for title in VIOLATIONS:
-        marks = [outcome_mark(title, measured[name][title][way]) for name in HELPERS for way in ("helper", "create")]
+        marks = [
+            outcome_mark(title, measured[name][title][way])
+            for name in HELPERS
+            for way in ("helper", "create")
+        ]
         yield f"| {title.replace('|', chr(92) + '|')} | {' | '.join(marks)} |"
 
 

@@ -20,7 +20,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from tests.acceptance.clients.driving import (
+from tests.acceptance.clients.driver import (
     API_KEY,
     BASE_URL,
     BUILT_IN_TOOLS,
@@ -28,9 +28,9 @@ from tests.acceptance.clients.driving import (
     MESSAGES,
     MODEL,
     PROMPTS,
-    WEATHER_OUTPUT,
     THINKING,
     UNKNOWN_MODEL,
+    WEATHER_OUTPUT,
     WEATHER_TOOL,
     WRONG_KEY,
     Observation,

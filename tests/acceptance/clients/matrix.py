@@ -314,7 +314,9 @@ CLIENTS = (
         "openai_node.mjs",
         {
             **_openai_node,
-            "wrong_key": failure("AuthenticationError", f"401 {_WRONG_KEY}", status=401, code="InvalidApiKey"),
+            "wrong_key": failure(
+                "AuthenticationError", f"401 {_WRONG_KEY}", status=401, code="InvalidApiKey"
+            ),
             "unknown_model": failure(
                 "BadRequestError", f"400 {_UNKNOWN_MODEL}", status=400, code="InvalidParameter"
             ),

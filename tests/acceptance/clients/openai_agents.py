@@ -20,13 +20,13 @@ from typing import Any
 from agents import ModelSettings, Runner, function_tool
 
 from tests.acceptance.clients.city import City
-from tests.acceptance.clients.driving import (
+from tests.acceptance.clients.driver import (
     BUILT_IN_TOOLS,
     MESSAGES,
     PROMPTS,
-    WEATHER_OUTPUT,
     THINKING,
     UNKNOWN_MODEL,
+    WEATHER_OUTPUT,
     WRONG_KEY,
     Observation,
     run_scenarios,

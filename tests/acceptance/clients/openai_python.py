@@ -17,16 +17,16 @@ from typing import Any
 from openai import AsyncOpenAI
 
 from tests.acceptance.clients.city import City
-from tests.acceptance.clients.driving import (
+from tests.acceptance.clients.driver import (
     API_KEY,
     BASE_URL,
     BUILT_IN_TOOLS,
     MESSAGES,
     MODEL,
     PROMPTS,
-    WEATHER_OUTPUT,
     THINKING,
     UNKNOWN_MODEL,
+    WEATHER_OUTPUT,
     WEATHER_TOOL,
     WRONG_KEY,
     Observation,

@@ -21,14 +21,14 @@ from pydantic_ai import NativeOutput
 from pydantic_ai.messages import ModelRequest, SystemPromptPart, UserPromptPart  # type: ignore[import-not-found]
 
 from tests.acceptance.clients.city import City
-from tests.acceptance.clients.driving import (
+from tests.acceptance.clients.driver import (
     BASE_URL,
     BUILT_IN_TOOLS,
     MODEL,
     PROMPTS,
-    WEATHER_OUTPUT,
     THINKING,
     UNKNOWN_MODEL,
+    WEATHER_OUTPUT,
     WRONG_KEY,
     Observation,
     run_scenarios,

@@ -22,8 +22,12 @@ MODEL = RENDER_CONTEXT.profile.models[0]
 
 _MESSAGE_SCRIPT = Script((Message(("Hello", ", world")),))
 _CALL_SCRIPT = Script((FunctionCall("get_weather", '{"city":"Paris"}'),))
-_SEARCH_SCRIPT = Script((ToolCall("web_search", {"action": {"query": "a", "type": "search"}}), *_MESSAGE_SCRIPT.items))
-_EXTRACTOR_SCRIPT = Script((ToolCall("web_extractor", {"goal": "a", "output": "b", "urls": []}), *_MESSAGE_SCRIPT.items))
+_SEARCH_SCRIPT = Script(
+    (ToolCall("web_search", {"action": {"query": "a", "type": "search"}}), *_MESSAGE_SCRIPT.items)
+)
+_EXTRACTOR_SCRIPT = Script(
+    (ToolCall("web_extractor", {"goal": "a", "output": "b", "urls": []}), *_MESSAGE_SCRIPT.items)
+)
 _REASONING_SCRIPT = Script((Reasoning(("Hm",)), *_MESSAGE_SCRIPT.items))
 _TWO_MESSAGES_SCRIPT = Script((Message(("Hello",)), Message((", world",))))
 
@@ -139,7 +143,10 @@ def _unchanged(events: list[Event]) -> None:
 VIOLATIONS: Mapping[str, tuple[Script, StreamEdit]] = {
     "nothing: the stream of a message": (_MESSAGE_SCRIPT, _unchanged),
     "nothing: the stream of a function call": (_CALL_SCRIPT, _unchanged),
-    "nothing: reasoning before the message (summary deltas without a summary part)": (_REASONING_SCRIPT, _unchanged),
+    "nothing: reasoning before the message (summary deltas without a summary part)": (
+        _REASONING_SCRIPT,
+        _unchanged,
+    ),
     "no `response.created` first": (_MESSAGE_SCRIPT, drop_events("created")),
     "no terminal event": (_MESSAGE_SCRIPT, drop_events("completed")),
     "no `output_item.added`": (_MESSAGE_SCRIPT, drop_events("output_item.added")),
@@ -149,13 +156,19 @@ VIOLATIONS: Mapping[str, tuple[Script, StreamEdit]] = {
         _MESSAGE_SCRIPT,
         lambda events: [e | ({"content_index": 1} if "content_index" in e else {}) for e in events],
     ),
-    "wrong `item_id`": (_MESSAGE_SCRIPT, change_events("output_text.*", lambda e: e.update(item_id="msg_other"))),
+    "wrong `item_id`": (
+        _MESSAGE_SCRIPT,
+        change_events("output_text.*", lambda e: e.update(item_id="msg_other")),
+    ),
     "no `item_id`": (_MESSAGE_SCRIPT, change_events("output_text.*", lambda e: e.pop("item_id"))),
     "`output_item.added` twice": (
         _MESSAGE_SCRIPT,
         lambda events: [*events[:3], events[2], *events[3:]],
     ),
-    "response id changes": (_MESSAGE_SCRIPT, change_events("completed", lambda e: e["response"].update(id="other"))),
+    "response id changes": (
+        _MESSAGE_SCRIPT,
+        change_events("completed", lambda e: e["response"].update(id="other")),
+    ),
     "item id differs in added and done": (
         _CALL_SCRIPT,
         change_events("output_item.done", lambda e: e["item"].update(id="msg_other")),
@@ -182,8 +195,14 @@ VIOLATIONS: Mapping[str, tuple[Script, StreamEdit]] = {
         _MESSAGE_SCRIPT,
         change_events("output_text.done", lambda e: e.update(text="Bye")),
     ),
-    "`logprobs` is null": (_MESSAGE_SCRIPT, change_events("output_text.*", lambda e: e.update(logprobs=None))),
-    "`usage` is null": (_MESSAGE_SCRIPT, change_events("completed", lambda e: e["response"].update(usage=None))),
+    "`logprobs` is null": (
+        _MESSAGE_SCRIPT,
+        change_events("output_text.*", lambda e: e.update(logprobs=None)),
+    ),
+    "`usage` is null": (
+        _MESSAGE_SCRIPT,
+        change_events("completed", lambda e: e["response"].update(usage=None)),
+    ),
     "two items open at once": (_TWO_MESSAGES_SCRIPT, _interleave_items),
     "no deltas at all": (_MESSAGE_SCRIPT, drop_events("output_text.delta")),
     "a delta after `response.completed`": (_MESSAGE_SCRIPT, _add_delta_after_end),
@@ -206,7 +225,10 @@ VIOLATIONS: Mapping[str, tuple[Script, StreamEdit]] = {
     "`response.failed` at the end": (_MESSAGE_SCRIPT, _end_as_failed),
     "`response.incomplete` at the end": (_MESSAGE_SCRIPT, _end_as_incomplete),
     "an error event, flat": (_MESSAGE_SCRIPT, replace_end(_ERROR_EVENT)),
-    "an error event, nested": (_MESSAGE_SCRIPT, replace_end({"type": "error", "error": _SERVER_ERROR, "sequence_number": 8})),
+    "an error event, nested": (
+        _MESSAGE_SCRIPT,
+        replace_end({"type": "error", "error": _SERVER_ERROR, "sequence_number": 8}),
+    ),
     "a payload `{code, message, request_id}`": (
         _MESSAGE_SCRIPT,
         replace_end({"code": "InternalError", "message": "The model failed.", "request_id": "0"}),
@@ -223,7 +245,8 @@ def violation_exchange(title: str) -> dict[str, Any]:
     """The exchange whose reply is that stream."""
     script, edit = VIOLATIONS[title]
     events = render_events(
-        ReplySpec(script, MODEL, 1769084048, "auto", tools=tools_for_script(script, RENDER_CONTEXT)), RENDER_CONTEXT
+        ReplySpec(script, MODEL, 1769084048, "auto", tools=tools_for_script(script, RENDER_CONTEXT)),
+        RENDER_CONTEXT,
     )
     edited = edit(events)
     chunks = [{"text": _frame(event)} for event in (events if edited is None else edited)]

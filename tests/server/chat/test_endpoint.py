@@ -15,7 +15,7 @@ from mockserver.contract.chat.service import CHAT_PATHS
 from mockserver.profiles import load_profile_document, profile_names
 from mockserver.replies import mutants
 from mockserver.server.delivery.faults import load_service_faults, wire_faults
-from tests.asking import ApiClient
+from tests.api_client import ApiClient
 
 NOTHING = {"type": "json_schema", "json_schema": {"schema": {"not": {}}}}
 BODY = {"model": "qwen3-max-2026-01-23", "messages": [{"role": "user", "content": "Hello!"}]}
@@ -64,7 +64,9 @@ def test_a_path_where_it_is_not_says_where_it_is(api: ApiClient) -> None:
         ({"x-mock-fault": "no-such-fault"}, 400, "invalid_parameter_error"),
     ],
 )
-def test_the_door_refuses_in_its_words(headers: dict[str, str], status: int, code: str, api: ApiClient) -> None:
+def test_the_door_refuses_in_its_words(
+    headers: dict[str, str], status: int, code: str, api: ApiClient
+) -> None:
     assert error(api.post_chat(BODY, **headers))[:2] == (status, code)
 
 

@@ -15,7 +15,7 @@ from mockserver.contract.chat.migration import migrate_request
 from mockserver.exchanges import packaged_exchanges, parse_exchange
 from mockserver.profiles import load_profile
 from mockserver.replies.script import Script, ScriptError
-from tests.asking import ApiClient
+from tests.api_client import ApiClient
 
 WEATHER = {
     "type": "function",
@@ -266,7 +266,10 @@ def test_a_text_at_which_the_answer_ends(stop: Any, text: str, api: ApiClient) -
     cut = text != "one two three four"
     assert answer["finish_reason"] == ("stop" if cut else "tool_calls")
     assert (completion["usage"]["completion_tokens"] == 99) is not cut
-    assert put_together(api.create_chunks("x", stop=stop, tools=tools))["choices"][0]["message"]["content"] == text
+    assert (
+        put_together(api.create_chunks("x", stop=stop, tools=tools))["choices"][0]["message"]["content"]
+        == text
+    )
 
 
 def test_several_answers(api: ApiClient) -> None:
@@ -289,7 +292,9 @@ def test_usage_comes_where_it_is_asked_for(api: ApiClient) -> None:
 def test_a_form_is_kept_in_any_age(api: ApiClient) -> None:
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
     form = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
-    content = api.create_completion("A number, please.", response_format=form)["choices"][0]["message"]["content"]
+    content = api.create_completion("A number, please.", response_format=form)["choices"][0]["message"][
+        "content"
+    ]
     assert type(json.loads(content)["n"]) is int
 
 

@@ -14,7 +14,7 @@ from mockserver.server.delivery.pacing import Pace, apply_pace, parse_pace
 from mockserver.server.delivery.steps import Close, Send, Step, Wait
 from mockserver.testing.mock import MockServer
 from mockserver.wire import sse
-from tests.asking import wait_until
+from tests.api_client import wait_until
 
 
 def delta(text: str) -> Send:

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from tests.asking import ApiClient
+from tests.api_client import ApiClient
 
-FOLDER = Path(__file__).parent.parent / "data" / "captured"
+FOLDER = Path(__file__).parent.parent.parent / "data" / "captured"
 NEED_THINKING = {"web_extractor", "code_interpreter"}
 
 

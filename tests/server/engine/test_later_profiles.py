@@ -12,7 +12,7 @@ import pytest
 from mockserver.clock import SteppedClock
 from mockserver.profiles import load_profile
 from mockserver.testing.mock import MockServer
-from tests.asking import ApiClient
+from tests.api_client import ApiClient
 
 WEATHER = {
     "type": "function",
@@ -206,7 +206,9 @@ def test_what_is_refused_names_the_member(later: ApiClient, member: str, value: 
 
 def test_required_is_for_one_tool(later: ApiClient) -> None:
     assert kinds(later.create("x", tools=[WEATHER], tool_choice="required"))[-1] == "function_call"
-    assert "web_search_call" in kinds(later.create("x", tools=[{"type": "web_search"}], tool_choice="required"))
+    assert "web_search_call" in kinds(
+        later.create("x", tools=[{"type": "web_search"}], tool_choice="required")
+    )
     for tools in ([], [WEATHER, TIME]):
         body = {"model": later.server.model, "input": "x", "tools": tools, "tool_choice": "required"}
         assert "exactly one tool" in later.post_refused(body)[2]
@@ -227,7 +229,9 @@ def test_several_functions_are_called_at_once(later: ApiClient, stream: bool) ->
     def called(**members: Any) -> list[str]:
         asked = {"tools": [WEATHER, TIME], "enable_thinking": False, **members}
         prompt = "Use get_weather and get_time."
-        response = later.create_stream(prompt, **asked)[-1]["response"] if stream else later.create(prompt, **asked)
+        response = (
+            later.create_stream(prompt, **asked)[-1]["response"] if stream else later.create(prompt, **asked)
+        )
         return [item["name"] for item in response["output"]]
 
     assert called() == ["get_weather", "get_time"]
@@ -263,7 +267,11 @@ def test_every_tool_runs_as_documented(later: ApiClient, stream: bool) -> None:
         FILES, MCP, *({"type": kind} for kind in
         ("web_search", "web_extractor", "code_interpreter", "web_search_image", "image_search")),
     ]  # fmt: skip
-    response = later.create_stream("Look", tools=tools)[-1]["response"] if stream else later.create("Look", tools=tools)
+    response = (
+        later.create_stream("Look", tools=tools)[-1]["response"]
+        if stream
+        else later.create("Look", tools=tools)
+    )
     ran = {item["type"]: item for item in response["output"]}
     assert set(ran) == {
         "reasoning", "message", "web_search_call", "web_extractor_call", "code_interpreter_call",
@@ -324,7 +332,9 @@ def test_a_message_of_the_form_that_is_asked_for(later: ApiClient, stream: bool)
     def said(form: dict[str, Any]) -> Any:
         text = {"format": form}
         response = (
-            later.create_stream("A city", text=text)[-1]["response"] if stream else later.create("A city", text=text)
+            later.create_stream("A city", text=text)[-1]["response"]
+            if stream
+            else later.create("A city", text=text)
         )
         return json.loads(response["output"][-1]["content"][0]["text"])
 
@@ -383,7 +393,9 @@ def test_typed_input_is_read(later: ApiClient) -> None:
 )
 def test_parts_of_another_shape_are_refused(newest: ApiClient, part: dict[str, Any]) -> None:
     body = {"model": "qwen3-max", "input": [{"role": "user", "content": [part]}]}
-    assert "input[0].content[0]" in newest.post_refused(body)[2] or "audio part" in newest.post_refused(body)[2]
+    assert (
+        "input[0].content[0]" in newest.post_refused(body)[2] or "audio part" in newest.post_refused(body)[2]
+    )
 
 
 def test_models_add_up(later: ApiClient) -> None:

@@ -11,7 +11,7 @@ import pytest
 from mockserver.contract.check import check_body
 from mockserver.replies.script import FunctionCall, Message, Reasoning, Script
 from mockserver.testing.mock import MockServer
-from tests.asking import ApiClient
+from tests.api_client import ApiClient
 
 NAME = "openresponses-2026-04"
 
@@ -31,9 +31,9 @@ def ask(_server: MockServer) -> Iterator[ApiClient]:
 
 def test_any_model_is_taken(ask: ApiClient) -> None:
     assert ask.create("x", model="qwen3-max")["model"] == "qwen3-max"
-    assert {event["response"]["model"] for event in ask.create_stream("x", model="m") if "response" in event} == {
-        "m"
-    }
+    assert {
+        event["response"]["model"] for event in ask.create_stream("x", model="m") if "response" in event
+    } == {"m"}
 
 
 ECHOES: list[tuple[str, Any, Any]] = [
@@ -59,7 +59,9 @@ ECHOES: list[tuple[str, Any, Any]] = [
 
 
 @pytest.mark.parametrize(("name", "asked", "told"), ECHOES)
-def test_what_is_asked_is_repeated_with_all_its_members(ask: ApiClient, name: str, asked: Any, told: Any) -> None:
+def test_what_is_asked_is_repeated_with_all_its_members(
+    ask: ApiClient, name: str, asked: Any, told: Any
+) -> None:
     function = {"type": "function", "name": "f"}
     assert ask.create("x", tools=[function], **{name: asked})[name] == told
     events = ask.create_stream("x", tools=[function], **{name: asked})
@@ -77,7 +79,9 @@ def test_messages_say_what_they_are(ask: ApiClient) -> None:
     assert [item.get("phase") for item in output] == [None, "commentary", None, "final_answer"]
     assert [item["id"][:3] for item in output] == ["rs_", "msg", "fc_", "msg"]
     assert {item["status"] for item in output} == {"completed"}
-    added = [event["item"] for event in ask.create_stream("x", tools=tools) if event["type"].endswith("item.added")]
+    added = [
+        event["item"] for event in ask.create_stream("x", tools=tools) if event["type"].endswith("item.added")
+    ]
     assert [item.get("phase") for item in added] == [None, "commentary", None, "final_answer"]
 
 
@@ -94,7 +98,9 @@ def test_a_response_that_was_cut_short(ask: ApiClient) -> None:
 def test_no_more_tools_are_called_than_may_be(ask: ApiClient) -> None:
     tools = [{"type": "function", "name": name} for name in ("f", "g", "h")]
     called = {
-        most: [item["name"] for item in ask.create("Call g and h.", tools=tools, max_tool_calls=most)["output"]]
+        most: [
+            item["name"] for item in ask.create("Call g and h.", tools=tools, max_tool_calls=most)["output"]
+        ]
         for most in (None, 1, 9)
     }
     assert called == {None: ["g", "h"], 1: ["g"], 9: ["g", "h"]}
@@ -103,7 +109,9 @@ def test_no_more_tools_are_called_than_may_be(ask: ApiClient) -> None:
 @pytest.mark.parametrize("chance", [{"temperature": 0}, {"temperature": 1, "top_p": 1e-6}])
 def test_without_chance_the_text_is_the_same(ask: ApiClient, chance: dict[str, Any]) -> None:
     texts = {ask.create("Say something.", **chance)["output"][0]["content"][0]["text"] for _ in range(3)}
-    streamed = ask.create_stream("Say something.", **chance)[-1]["response"]["output"][0]["content"][0]["text"]
+    streamed = ask.create_stream("Say something.", **chance)[-1]["response"]["output"][0]["content"][0][
+        "text"
+    ]
     assert texts == {streamed}
 
 
@@ -176,6 +184,8 @@ def test_a_seed_repeats_all_of_it() -> None:
         with MockServer(profile=NAME, seed=5) as server, httpx.Client(trust_env=False) as client:
             own = ApiClient(server, client)
             asked = {"model": "m", "input": "x"}
-            told.append([own.create("x"), own.create("x"), own.request_json("POST", "/responses/compact", asked)])
+            told.append(
+                [own.create("x"), own.create("x"), own.request_json("POST", "/responses/compact", asked)]
+            )
     assert told[0] == told[1]
     assert told[0][0]["id"] != told[0][1]["id"]

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from mockserver.testing.mock import MockServer
-from tests.asking import wait_until
+from tests.api_client import wait_until
 
 LINGER = struct.pack("ii", 1, 0)
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from mockserver.server.http import uvicorn_runner
 from mockserver.testing.mock import MockServer
-from tests.asking import ApiClient
+from tests.api_client import ApiClient
 
 MODEL = "qwen3-max-2026-01-23"
 GOOD = {"model": MODEL, "input": "hi"}

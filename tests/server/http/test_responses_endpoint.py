@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.asking import ApiClient
+from tests.api_client import ApiClient
 
 MODEL = "qwen3-max-2026-01-23"
 
@@ -98,7 +98,9 @@ def test_built_in_tools_run_once_each_in_order(api: ApiClient, stream: bool) -> 
     tools = [{"type": "code_interpreter"}, {"type": "web_extractor"}, {"type": "web_search"}]
     asked = {"tools": tools, "enable_thinking": True}
     response = (
-        api.create_stream("Look it up", **asked)[-1]["response"] if stream else api.create("Look it up", **asked)
+        api.create_stream("Look it up", **asked)[-1]["response"]
+        if stream
+        else api.create("Look it up", **asked)
     )
     assert kinds(response["output"]) == [
         "reasoning", "web_search_call", "reasoning", "web_extractor_call", "reasoning",
@@ -185,7 +187,9 @@ TIME = {"type": "function", "name": "get_time", "description": "Time", "paramete
 def test_a_function_is_called_then_answered(api: ApiClient, stream: bool) -> None:
     def run(content: Any, **members: Any) -> dict[str, Any]:
         if stream:
-            response: dict[str, Any] = api.create_stream(content, tools=[WEATHER, TIME], **members)[-1]["response"]
+            response: dict[str, Any] = api.create_stream(content, tools=[WEATHER, TIME], **members)[-1][
+                "response"
+            ]
             return response
         return api.create(content, tools=[WEATHER, TIME], **members)
 

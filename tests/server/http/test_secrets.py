@@ -103,7 +103,7 @@ def test_a_defect_of_our_own_tells_no_key_either(
         raise RuntimeError(f"{arguments} {canary}")
 
     monkeypatch.setattr(pipeline, "parse_request", broken)
-    monkeypatch.setattr("tests.recording.judge", lambda _: [])  # a 500, on purpose
+    monkeypatch.setattr("tests.traffic_recorder.judge", lambda _: [])  # a 500, on purpose
     reply = watched.post(authorization=f"Bearer {canary}")
     assert (reply.status_code, reply.json()["code"]) == (500, "InternalError")
     assert "internal error: RuntimeError in broken:" in watched.told()

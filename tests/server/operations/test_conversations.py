@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mockserver.clock import SteppedClock
-from tests.asking import ApiClient
+from tests.api_client import ApiClient
 
 MESSAGE = {"role": "user", "content": "My name is John."}
 
@@ -17,7 +17,9 @@ def create_conversation(later: ApiClient, **body: Any) -> dict[str, Any]:
 
 
 def list_items(later: ApiClient, conversation_id: str, query: str = "?order=asc") -> list[dict[str, Any]]:
-    data: list[dict[str, Any]] = later.request_json("GET", f"/conversations/{conversation_id}/items{query}")["data"]
+    data: list[dict[str, Any]] = later.request_json("GET", f"/conversations/{conversation_id}/items{query}")[
+        "data"
+    ]
     return data
 
 
@@ -53,7 +55,9 @@ def test_a_conversation_is_created_without_a_body(later: ApiClient) -> None:
 def test_create_list_retrieve_and_delete_items(later: ApiClient) -> None:
     conversation_id = create_conversation(later, items=[MESSAGE])["id"]
     path = f"/conversations/{conversation_id}/items"
-    added = later.request_json("POST", path, {"items": [{"role": "assistant", "content": "Hello John."}, MESSAGE]})
+    added = later.request_json(
+        "POST", path, {"items": [{"role": "assistant", "content": "Hello John."}, MESSAGE]}
+    )
     assert set(added) == {"data", "first_id", "last_id", "has_more"}
     listed = later.request_json("GET", path)
     assert listed["object"] == "list"

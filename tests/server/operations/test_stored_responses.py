@@ -10,7 +10,7 @@ import pytest
 from mockserver.clock import SteppedClock
 from mockserver.contract.check import check_response
 from mockserver.testing.mock import MockServer
-from tests.asking import ApiClient
+from tests.api_client import ApiClient
 
 WEEK = 7 * 24 * 3600
 
@@ -63,7 +63,10 @@ def test_a_response_with_store_false_is_not_found(later: ApiClient) -> None:
     assert_not_found(later.request("GET", f"/responses/{gone}"), gone)
     assert_not_found(later.request("DELETE", f"/responses/{gone}"), gone)
     assert later.request("GET", f"/responses/{gone}/input_items").status_code == 404
-    assert later.post_refused({"model": later.server.model, "input": "x", "previous_response_id": gone})[0] == 400
+    assert (
+        later.post_refused({"model": later.server.model, "input": "x", "previous_response_id": gone})[0]
+        == 400
+    )
 
 
 def test_an_expired_response_is_not_found(later: ApiClient) -> None:

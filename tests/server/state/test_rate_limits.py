@@ -11,7 +11,7 @@ import pytest
 from mockserver.errors import ConfigurationError
 from mockserver.server.state.rate_limits import Limits, parse_limits
 from mockserver.testing.mock import MockServer
-from tests.asking import wait_until
+from tests.api_client import wait_until
 
 
 def ask(server: MockServer, content: str = "Hello", **members: Any) -> httpx.Response:

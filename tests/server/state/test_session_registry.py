@@ -22,7 +22,7 @@ from mockserver.server.state.session_registry import SessionOverrides, SessionRe
 from mockserver.server.state.sessions import Session, open_session
 from mockserver.server.state.store import MemoryStore
 from mockserver.testing.mock import MockBase, MockServer
-from tests.asking import output_text
+from tests.api_client import output_text
 
 LATER_PROFILE = "qwen-2026-09"
 

@@ -12,7 +12,7 @@ from mockserver.exchanges import Exchange
 from mockserver.server.state.sessions import open_session, use_exchanges
 from mockserver.server.stubs.exchange_folder import ExchangeFolder
 from mockserver.testing.mock import MockServer
-from tests.asking import wait_until
+from tests.api_client import wait_until
 
 
 def write(folder: Path, name: str, text: str, **more: object) -> None:

@@ -12,7 +12,7 @@ import pytest
 from mockserver.errors import ConfigurationError
 from mockserver.testing.mock import MockServer
 from mockserver.wire import json
-from tests.asking import output_text
+from tests.api_client import output_text
 
 
 @pytest.fixture(scope="module")

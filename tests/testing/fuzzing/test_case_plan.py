@@ -71,7 +71,7 @@ def test_a_fault_removes_part_of_the_reply(data: st.DataObject, fault: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "message"),
     [
         ({}, "script"),
         ({"script": {"items": []}, "fault": "fire"}, "fault can not be 'fire'"),

@@ -329,6 +329,9 @@ def test_project_masks_apply(run: RunPytest, endpoint: MockServer, pytester: pyt
 
 def test_recordings_are_beside_the_module(request: pytest.FixtureRequest) -> None:
     expected = (
-        Path(__file__).parent / "recordings" / "test_recordings" / "test_recordings_are_beside_the_module.json"
+        Path(__file__).parent
+        / "recordings"
+        / "test_recordings"
+        / "test_recordings_are_beside_the_module.json"
     )
     assert recording_file(request.node) == expected

@@ -24,7 +24,7 @@ from mockserver.errors import UnknownProfile
 from mockserver.profiles import DEFAULT_PROFILE, load_profile_document, profile_names
 from mockserver.testing.strategies.scripts import item_kinds
 from mockserver.wire import json, sse
-from tests.asking import ApiClient
+from tests.api_client import ApiClient
 
 RENDERINGS = ["wire", "documented"]
 SCHEMAS = load_schemas(DEFAULT_PROFILE)
@@ -259,7 +259,7 @@ def test_surrogates_are_drawn() -> None:
 
 
 @pytest.mark.parametrize(
-    ("strategy", "told"),
+    ("strategy", "message"),
     [
         (strategies.streams(profile="no-such"), "no profile 'no-such'; there are: "),
         (strategies.requests(profile="openai"), "the profile openai is one to judge by, not to play"),

@@ -25,10 +25,10 @@ from mockserver.server.delivery.faults.service_faults import (
 
 __all__ = [
     "FAULT_HEADER",
-    "RequestedFault",
-    "ServiceFault",
     "OutgoingReply",
+    "RequestedFault",
     "RuleFault",
+    "ServiceFault",
     "WireFault",
     "build_requested_fault",
     "catalogue",

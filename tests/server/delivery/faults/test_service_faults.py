@@ -19,7 +19,7 @@ from mockserver.server.http.responses_endpoint import Services
 from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.state.sessions import open_session
 from mockserver.testing.mock import MockServer
-from tests.asking import ApiClient
+from tests.api_client import ApiClient
 
 FAULTS = list(load_service_faults().values())
 

@@ -17,7 +17,7 @@ from mockserver.contract.findings import errors
 from mockserver.errors import ConfigurationError
 from mockserver.server.delivery.faults import catalogue, parse_fault, wire_faults
 from mockserver.testing.mock import MockServer
-from tests.asking import ApiClient
+from tests.api_client import ApiClient
 
 #: Milliseconds in place of the hour for which a client is kept waiting.
 SHORT_OPTIONS = {"no-answer": ",ms=60", "stall": ",ms=60", "slow-drip": ",bytes=500,ms=1"}

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from docs.neighbours import openresponses_lines
+from docs.openresponses_section import openresponses_lines
 from mockserver.contract.operations import OPERATIONS
 from mockserver.contract.schema.overlays import is_known, union_branches
 from mockserver.contract.schema.registry import ProfileSchemas, load_schemas
-from mockserver.profiles import load_profile_document, load_profile, profile_names
+from mockserver.profiles import load_profile, load_profile_document, profile_names
 from mockserver.server.delivery.faults import ServiceFault, load_service_faults
 
 __all__ = ["PROFILES", "Cell", "cells", "profiles_page"]

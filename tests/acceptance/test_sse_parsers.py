@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mockserver.wire.sse import encode
-from tests.acceptance.conftest import ENVIRONMENTS, isolated_environment, environment_python, require_program
+from tests.acceptance.conftest import ENVIRONMENTS, environment_python, isolated_environment, require_program
 
 pytestmark = pytest.mark.acceptance
 
@@ -55,7 +55,9 @@ def parse_with_eventsource_parser(data: bytes) -> Any:
     folder = ENVIRONMENTS / "ai-sdk"
     if not folder.is_dir():
         pytest.skip("there is no .environments/ai-sdk: `make test` builds it")
-    return _run([require_program("node"), "--input-type=module", "-e", EVENTSOURCE_PARSER_PROGRAM], data, folder)
+    return _run(
+        [require_program("node"), "--input-type=module", "-e", EVENTSOURCE_PARSER_PROGRAM], data, folder
+    )
 
 
 def _run(command: list[str | Path], data: bytes, cwd: Path | None) -> Any:

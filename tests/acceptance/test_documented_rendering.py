@@ -16,7 +16,15 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import KEY, MODEL, ROOT, ServerProcess, StartServer, isolated_environment, environment_python
+from tests.acceptance.conftest import (
+    KEY,
+    MODEL,
+    ROOT,
+    ServerProcess,
+    StartServer,
+    environment_python,
+    isolated_environment,
+)
 
 pytestmark = pytest.mark.acceptance
 
@@ -177,14 +185,18 @@ def test_wire_stream_prints_as_documented_by_the_sdk(server: ServerProcess) -> N
     (lines,) = dump_with_sdk(server, ESSAY)
 
     assert len(lines) == 45
-    assert [mask_ids_and_texts(lines[number]) for number in SHOWN_NUMBERS] == [mask_ids_and_texts(line) for line in documented_lines()]
+    assert [mask_ids_and_texts(lines[number]) for number in SHOWN_NUMBERS] == [
+        mask_ids_and_texts(line) for line in documented_lines()
+    ]
 
 
 def test_documented_stream_equals_the_sample(start_server: StartServer) -> None:
     lines = data_lines(start_server("--rendering", "documented"), ESSAY)
 
     assert len(lines) == 45
-    assert [mask_ids_and_texts(lines[number]) for number in SHOWN_NUMBERS] == [mask_ids_and_texts(line) for line in documented_lines()]
+    assert [mask_ids_and_texts(lines[number]) for number in SHOWN_NUMBERS] == [
+        mask_ids_and_texts(line) for line in documented_lines()
+    ]
 
 
 def test_documented_stream_equals_the_sdk_dump_of_the_wire(start_server: StartServer) -> None:
@@ -228,7 +240,10 @@ def test_documented_second_turn_equals_the_sdk_dump(start_server: StartServer) -
 def test_wire_stream_has_neither_nulls_nor_floats(server: ServerProcess) -> None:
     for name, request in REQUESTS.items():
         for line in data_lines(server, request):
-            assert not {type(value) for value in leaf_values(json.loads(line))} & {type(None), float}, (name, line)
+            assert not {type(value) for value in leaf_values(json.loads(line))} & {type(None), float}, (
+                name,
+                line,
+            )
 
 
 def leaf_values(value: Any) -> Iterator[Any]:
@@ -269,7 +284,9 @@ def project_onto(pattern: Any, value: Any) -> Any:
     """`value` without the members that `pattern` does not have, and without the response's id."""
     if isinstance(pattern, dict):
         return {
-            name: project_onto(pattern[name], value[name]) for name in value if name in pattern and name != "id"
+            name: project_onto(pattern[name], value[name])
+            for name in value
+            if name in pattern and name != "id"
         }
     if isinstance(pattern, list):
         return [project_onto(one, other) for one, other in zip(pattern, value, strict=True)]

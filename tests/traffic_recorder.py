@@ -128,7 +128,11 @@ def contract_problems(crossing: CapturedExchange) -> list[str]:
     request_id = crossing.headers.get("x-request-id", "")
     if not request_id:
         problems.append("no x-request-id")
-    if crossing.status >= 400 and not _has_wire_fault(crossing) and _request_id_in_body(crossing, request_id) != request_id:
+    if (
+        crossing.status >= 400
+        and not _has_wire_fault(crossing)
+        and _request_id_in_body(crossing, request_id) != request_id
+    ):
         problems.append("request_id in the body is not the header's")
     if crossing.status >= 500 and "x-mock-fault" not in crossing.headers:
         problems.append(f"status {crossing.status}")

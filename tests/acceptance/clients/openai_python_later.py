@@ -1,6 +1,6 @@
 """openai for Python with what came after January: stored responses, conversations, a function loop.
 
-OPENAI_BASE_URL=… OPENAI_API_KEY=… python -m tests.acceptance.clients.later stored conversations …
+OPENAI_BASE_URL=… OPENAI_API_KEY=… python -m tests.acceptance.clients.openai_python_later stored conversations …
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 from openai import OpenAI
 
 from tests.acceptance.clients.city import City
-from tests.acceptance.clients.driving import (
+from tests.acceptance.clients.driver import (
     API_KEY,
     BASE_URL,
     MODEL,

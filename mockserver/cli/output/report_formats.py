@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from mockserver.cli.judged import CheckedInput
+from mockserver.cli.output.checked_input import CheckedInput
 from mockserver.contract.files import CheckedMigration, CheckResult
 from mockserver.contract.findings import Finding, Severity
 from mockserver.contract.formatting import (
@@ -33,8 +33,12 @@ ReportWriter = Callable[[Sequence[CheckedInput], Container[Severity]], str]
 def _write_text(inputs: Sequence[CheckedInput], _: Container[Severity]) -> str:
     lines: list[str] = []
     for each in inputs:
-        about = f"{each.result.kind or 'of no known kind'}; {each.result.profile}, {each.result.profile_reason}"
-        lines.append(f"{escape_unprintable(each.name)}: {_finding_counts(each)} ({escape_unprintable(about)})")
+        about = (
+            f"{each.result.kind or 'of no known kind'}; {each.result.profile}, {each.result.profile_reason}"
+        )
+        lines.append(
+            f"{escape_unprintable(each.name)}: {_finding_counts(each)} ({escape_unprintable(about)})"
+        )
         for finding in each.findings:
             lines += finding_lines(finding)
         if each.result.migration is not None:
@@ -89,7 +93,11 @@ def _migration_json(migration: CheckedMigration | None) -> dict[str, Any]:
         for note in migration.notes
     ]
     return {
-        "responses": {"body": migration.body, "notes": notes, "findings": [*map(finding_to_json, migration.findings)]}
+        "responses": {
+            "body": migration.body,
+            "notes": notes,
+            "findings": [*map(finding_to_json, migration.findings)],
+        }
     }
 
 
@@ -101,14 +109,20 @@ def _write_github(inputs: Sequence[CheckedInput], _: Container[Severity]) -> str
     lines = []
     for each in inputs:
         for finding in each.findings:
-            properties = f"file={_escape_github_property(each.name)},title={_escape_github_property(finding.rule)}"
+            properties = (
+                f"file={_escape_github_property(each.name)},title={_escape_github_property(finding.rule)}"
+            )
             message = f"{format_location(finding)}: {finding.message}"
             for name, value in (("expected", finding.expected), ("got", finding.got)):
                 message += "" if value is None else f"; {name} {format_value(value)}"
-            lines.append(f"::{_GITHUB_LEVELS[finding.severity]} {properties}::{_escape_github_message(message)}\n")
+            lines.append(
+                f"::{_GITHUB_LEVELS[finding.severity]} {properties}::{_escape_github_message(message)}\n"
+            )
         for note in each.result.migration.notes if each.result.migration else ():
             properties = f"file={_escape_github_property(each.name)},title=Responses API"
-            lines.append(f"::notice {properties}::{_escape_github_message(f'{note.pointer} {note.message}')}\n")
+            lines.append(
+                f"::notice {properties}::{_escape_github_message(f'{note.pointer} {note.message}')}\n"
+            )
     return "".join(lines)
 
 
@@ -155,12 +169,18 @@ def _junit_case(class_name: str, finding: Finding, failing: Container[Severity])
 
 
 def _write_html(inputs: Sequence[CheckedInput], failing: Container[Severity]) -> str:
-    from mockserver.cli.pages import render_check_page
+    from mockserver.cli.output.report_page import render_check_page
 
     return render_check_page(inputs, failing)
 
 
 REPORT_FORMATS: Mapping[str, ReportWriter] = MappingProxyType(
-    {"text": _write_text, "json": _write_json, "github": _write_github, "junit": _write_junit, "html": _write_html}
+    {
+        "text": _write_text,
+        "json": _write_json,
+        "github": _write_github,
+        "junit": _write_junit,
+        "html": _write_html,
+    }
 )
 """Functions that write a report, by the name of its format."""

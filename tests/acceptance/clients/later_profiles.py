@@ -21,9 +21,9 @@ SCENARIOS = {
 
 #: Environments, and the driver that plays in each.
 CLIENTS: Mapping[str, tuple[str, str]] = {
-    "openai-newest": ("openai", "later.py"),
-    "openai-2": ("openai", "later.py"),
-    "openai-2.15.0": ("openai", "later.py"),
+    "openai-newest": ("openai", "openai_python_later.py"),
+    "openai-2": ("openai", "openai_python_later.py"),
+    "openai-2.15.0": ("openai", "openai_python_later.py"),
     "node": ("openai", "later.mjs"),
     "node-6": ("openai", "later.mjs"),
 }

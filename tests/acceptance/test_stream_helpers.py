@@ -17,8 +17,8 @@ from tests.acceptance.conftest import (
     ENVIRONMENTS,
     KEY,
     StartServer,
-    isolated_environment,
     environment_python,
+    isolated_environment,
     require_program,
 )
 

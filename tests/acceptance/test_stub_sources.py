@@ -25,7 +25,14 @@ pytestmark = pytest.mark.acceptance
 PROFILE, SEED, TOKEN = "qwen-2026-09", 11, "a-token-of-this-test"
 MODEL = "qwen3.8-max"
 #: What every answer has that may differ from one moment to the next.
-COMPARED_HEADERS = ("content-type", "x-request-id", "x-mock-fault", "retry-after", "retry-after-ms", "x-should-retry")
+COMPARED_HEADERS = (
+    "content-type",
+    "x-request-id",
+    "x-mock-fault",
+    "retry-after",
+    "retry-after-ms",
+    "x-should-retry",
+)
 
 
 class Scenario(NamedTuple):
@@ -50,7 +57,9 @@ class Scenario(NamedTuple):
         return {"format": 1, "name": "it", "match": {}, "reply": reply, "times": 2, **self.exchange}
 
 
-def plan_reply(*what: Any, times: int = 2, when: dict[str, Any] | None = None, **how: Any) -> Callable[..., Any]:
+def plan_reply(
+    *what: Any, times: int = 2, when: dict[str, Any] | None = None, **how: Any
+) -> Callable[..., Any]:
     """Plans a reply in Python."""
 
     def plan(server: MockServer) -> Any:
@@ -110,15 +119,23 @@ SCENARIOS: dict[str, Scenario] = {
         kind: Scenario(plan_reply(ToolCall(kind, {}), "Done."), [{"type": kind}, text_item("Done.")])
         for kind in load_profile(PROFILE).tools
     },
-    "json": Scenario(plan_reply(json={"city": "Zürich", "n": [1, 2]}), [text_item('{"city":"Zürich","n":[1,2]}')]),
+    "json": Scenario(
+        plan_reply(json={"city": "Zürich", "n": [1, 2]}), [text_item('{"city":"Zürich","n":[1,2]}')]
+    ),
     "usage": Scenario(
         plan_reply("Counted.", usage={"input_tokens": 10, "output_tokens": 3}),
         [text_item("Counted.")],
         {"usage": {"input_tokens": 10, "output_tokens": 3}},
     ),
-    "incomplete": Scenario(plan_reply("Once upon a", incomplete=True), [text_item("Once upon a")], {"status": "incomplete"}),
-    "error": Scenario(plan_failure("internal-error"), exchange=error_reply("internal-error"), header="internal-error"),
-    "error in band": Scenario(plan_failure("rate-limit"), exchange=error_reply("rate-limit"), header="rate-limit"),
+    "incomplete": Scenario(
+        plan_reply("Once upon a", incomplete=True), [text_item("Once upon a")], {"status": "incomplete"}
+    ),
+    "error": Scenario(
+        plan_failure("internal-error"), exchange=error_reply("internal-error"), header="internal-error"
+    ),
+    "error in band": Scenario(
+        plan_failure("rate-limit"), exchange=error_reply("rate-limit"), header="rate-limit"
+    ),
     "error with headers": Scenario(
         plan_failure("rate-429", retry_after_ms=50),
         exchange=error_reply("rate-429,retry-after-ms=50"),
@@ -133,10 +150,16 @@ SCENARIOS: dict[str, Scenario] = {
         exchange=error_reply("internal-error", **with_delivery(fault="bad-json")),
     ),
     "violate": Scenario(
-        plan_reply(HI_TEXT, violate="SCH-002"), HI_ITEMS, exchange=with_delivery(fault="SCH-002"), header="SCH-002"
+        plan_reply(HI_TEXT, violate="SCH-002"),
+        HI_ITEMS,
+        exchange=with_delivery(fault="SCH-002"),
+        header="SCH-002",
     ),
     "violate a stream": Scenario(
-        plan_reply(HI_TEXT, violate="SEQ-004"), HI_ITEMS, exchange=with_delivery(fault="SEQ-004"), header="SEQ-004"
+        plan_reply(HI_TEXT, violate="SEQ-004"),
+        HI_ITEMS,
+        exchange=with_delivery(fault="SEQ-004"),
+        header="SEQ-004",
     ),
     "fault": Scenario(
         plan_reply(HI_TEXT, fault="doubled-event,after=2"),
@@ -144,15 +167,23 @@ SCENARIOS: dict[str, Scenario] = {
         exchange=with_delivery(fault="doubled-event,after=2"),
         header="doubled-event,after=2",
     ),
-    "fault of a body": Scenario(plan_reply(HI_TEXT, fault="html"), HI_ITEMS, exchange=with_delivery(fault="html"), header="html"),
+    "fault of a body": Scenario(
+        plan_reply(HI_TEXT, fault="html"), HI_ITEMS, exchange=with_delivery(fault="html"), header="html"
+    ),
     "fault the first time": Scenario(
         plan_reply(HI_TEXT, fault="cut-after,first=1"),
         HI_ITEMS,
         exchange=with_delivery(fault="cut-after,first=1"),
         header="cut-after,first=1",
     ),
-    "pace": Scenario(plan_reply(HI_TEXT, pace="model:1,9999,0.5"), HI_ITEMS, exchange=with_delivery(pace="model:1,9999,0.5")),
-    "chunking": Scenario(plan_reply(HI_TEXT, chunking="bytes:7"), HI_ITEMS, exchange=with_delivery(chunking="bytes:7")),
+    "pace": Scenario(
+        plan_reply(HI_TEXT, pace="model:1,9999,0.5"),
+        HI_ITEMS,
+        exchange=with_delivery(pace="model:1,9999,0.5"),
+    ),
+    "chunking": Scenario(
+        plan_reply(HI_TEXT, chunking="bytes:7"), HI_ITEMS, exchange=with_delivery(chunking="bytes:7")
+    ),
     "random": Scenario(
         plan_reply(HI_TEXT, chunking="random", fault="lost-event"),
         HI_ITEMS,
@@ -164,9 +195,13 @@ SCENARIOS: dict[str, Scenario] = {
         HI_ITEMS,
         exchange={"match": {"contains": "HELLO", "ignore_case": True}},
     ),
-    "prompt": Scenario(plan_reply(HI_TEXT, when={"prompt": "Hello?"}), HI_ITEMS, exchange={"match": {"prompt": "Hello?"}}),
+    "prompt": Scenario(
+        plan_reply(HI_TEXT, when={"prompt": "Hello?"}), HI_ITEMS, exchange={"match": {"prompt": "Hello?"}}
+    ),
     "members": Scenario(
-        plan_reply(HI_TEXT, when={"json_subset": {"metadata": {"a": "b"}}, "model": MODEL, "instructions": "kind"}),
+        plan_reply(
+            HI_TEXT, when={"json_subset": {"metadata": {"a": "b"}}, "model": MODEL, "instructions": "kind"}
+        ),
         HI_ITEMS,
         exchange={"match": {"json_subset": {"metadata": {"a": "b"}}, "model": MODEL, "instructions": "kind"}},
         request={"metadata": {"a": "b", "c": "d"}, "instructions": "Be kind."},
@@ -191,7 +226,9 @@ def send_both(client: httpx.Client, case: Scenario, **headers: str) -> list[Rece
         body = {"model": MODEL, "input": "Hello?", "stream": stream, **case.request}
         with client.stream("POST", "/responses", json=body, headers=headers) as reply:
             whole = b"".join(reply.iter_raw())
-        answers.append(ReceivedReply(reply.status_code, tuple(map(reply.headers.get, COMPARED_HEADERS)), whole))
+        answers.append(
+            ReceivedReply(reply.status_code, tuple(map(reply.headers.get, COMPARED_HEADERS)), whole)
+        )
     return answers
 
 

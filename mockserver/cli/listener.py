@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from mockserver.cli.settings import exit_with_error
+from mockserver.cli.errors import exit_with_error
 
 __all__ = ["open_listener", "require_writable_url_file", "write_url_file"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.clients.ages import CLIENTS, PROFILES, SCENARIOS, expected_observations
+from tests.acceptance.clients.later_profiles import CLIENTS, PROFILES, SCENARIOS, expected_observations
 from tests.acceptance.clients.matrix import CLIENTS_FOLDER
 from tests.acceptance.conftest import (
     ENVIRONMENTS,
@@ -18,8 +18,8 @@ from tests.acceptance.conftest import (
     ROOT,
     ServerProcess,
     StartServer,
-    isolated_environment,
     environment_python,
+    isolated_environment,
     require_program,
 )
 
@@ -42,12 +42,18 @@ def run_client(command: list[str | Path], folder: Path, server: ServerProcess) -
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("environment", [name for name, (_, file) in CLIENTS.items() if file == "later.py"])
+@pytest.mark.parametrize(
+    "environment", [name for name, (_, file) in CLIENTS.items() if file == "openai_python_later.py"]
+)
 def test_openai_for_python(environment: str, profile: str, start_server: StartServer, tmp_path: Path) -> None:
     server = start_server(
         "--api-key", KEY, "--profile", profile, "--seed", "3"
     )  # its essay is long enough to be cut
-    command: list[str | Path] = [environment_python(environment), "-m", "tests.acceptance.clients.later"]
+    command: list[str | Path] = [
+        environment_python(environment),
+        "-m",
+        "tests.acceptance.clients.openai_python_later",
+    ]
     assert run_client(command, tmp_path, server) == expected_observations(profile)
     assert "internal error" not in server.stderr_text
 
@@ -64,7 +70,9 @@ def test_openai_for_node(environment: str, profile: str, start_server: StartServ
     server = start_server(
         "--api-key", KEY, "--profile", profile, "--seed", "3"
     )  # its essay is long enough to be cut
-    assert run_client([require_program("node"), "later.mjs"], tmp_path, server) == expected_observations(profile)
+    assert run_client([require_program("node"), "later.mjs"], tmp_path, server) == expected_observations(
+        profile
+    )
 
 
 def test_latest_is_the_newest_profile(start_server: StartServer) -> None:

@@ -16,8 +16,8 @@ from mockserver.contract.chat.migration import load_migration_tables, migrate_re
 from mockserver.contract.chat.service import load_chat_schemas
 from mockserver.profiles import load_profile
 from tests.acceptance.conftest import ROOT, StartServer
-from tests.acceptance.test_document import run_program
-from tests.asking import ApiClient
+from tests.acceptance.test_documented_samples import run_program
+from tests.api_client import ApiClient
 
 PAGE = (ROOT / "docs" / "migrate.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(js|sh)\n(.*?)^```\n\n```text\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -45,7 +45,7 @@ def test_a_block_prints_what_follows_it(
 
 
 def test_the_check_on_the_page_is_what_is_printed(tmp_path: Path, capsysbinary: Any) -> None:
-    from mockserver.cli.checking import run_check
+    from mockserver.cli.check_runner import run_check
 
     block = PAGE.partition("$ mockserver check chat.json\n")[2].partition("```")[0]
     body = json.loads(re.search(r"^    \{.*?^    \}", block, re.MULTILINE | re.DOTALL)[0])  # type: ignore[index]

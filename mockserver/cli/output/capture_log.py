@@ -43,7 +43,9 @@ class CaptureLog:
             return
         name = result.file.name if result.file else "-"
         first = (
-            "" if result.time_to_first_byte is None else f" first byte {result.time_to_first_byte * 1000:.0f} ms,"
+            ""
+            if result.time_to_first_byte is None
+            else f" first byte {result.time_to_first_byte * 1000:.0f} ms,"
         )
         line = f"{result.method} {result.path} {result.status or '-'}{first} {result.duration * 1000:.0f} ms  {name}"
         lines = [line + (f"  ({result.problem})" if result.problem else "")]
@@ -59,7 +61,9 @@ class CaptureLog:
 
     def summary_text(self) -> str:
         """What all requests came to."""
-        lines = [f"mockserver: {self._request_count} requests, {self._recording_count} recordings in {self._folder}"]
+        lines = [
+            f"mockserver: {self._request_count} requests, {self._recording_count} recordings in {self._folder}"
+        ]
         lines += [f"  {what}: {count}" for what, count in sorted(self._problem_counts.items())]
         order = [each.value for each in Severity]
         found = sorted(self._finding_counts.items(), key=lambda each: (order.index(each[0][0]), each[0]))

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 
 from mockserver.contract.operations import profile_operations
 from mockserver.contract.schema.registry import load_schemas
-from mockserver.profiles import load_profile_document, load_profile
+from mockserver.profiles import load_profile, load_profile_document
 from mockserver.testing.strategies.openresponses_streams import VARIANT_EVENTS
 
-__all__ = ["UNSUPPORTED", "LLMPROBE_DEVIATIONS", "PROFILE", "openresponses_lines"]
+__all__ = ["LLMPROBE_DEVIATIONS", "PROFILE", "UNSUPPORTED", "openresponses_lines"]
 
 PROFILE = "openresponses-2026-04"
 
@@ -82,7 +82,11 @@ LLMPROBE_DEVIATIONS: Mapping[str, str] = {
 
 def openresponses_lines() -> Iterator[str]:
     """The lines about Open Responses."""
-    about, facts, known = load_profile(PROFILE), load_profile_document(PROFILE)["facts"], load_schemas(PROFILE)
+    about, facts, known = (
+        load_profile(PROFILE),
+        load_profile_document(PROFILE)["facts"],
+        load_schemas(PROFILE),
+    )
     yield _HEAD
     for words, fact in _FACTS.items():
         yield f"| {words} | {_fact_text(getattr(about, fact))} | {facts[fact]['source']} |"

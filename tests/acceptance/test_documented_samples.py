@@ -19,8 +19,8 @@ from tests.acceptance.conftest import (
     KEY,
     ROOT,
     ServerProcess,
-    isolated_environment,
     environment_python,
+    isolated_environment,
     require_program,
 )
 

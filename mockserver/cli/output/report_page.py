@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Container, Sequence
 from dataclasses import replace
 
-from mockserver.cli.judged import CheckedInput
+from mockserver.cli.output.checked_input import CheckedInput
 from mockserver.contract.findings import Severity
 from mockserver.reports.coverage import coverage_by_profile
 from mockserver.reports.formatting import format_count

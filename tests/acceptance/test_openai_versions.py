@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import recording
-from tests.acceptance.conftest import ROOT, isolated_environment, environment_python
+from tests import traffic_recorder
+from tests.acceptance.conftest import ROOT, environment_python, isolated_environment
 
 TEST_FILE = """
 import asyncio
@@ -119,7 +119,7 @@ def test_clients_of_each_version_work_and_are_closed(environment: str, tmp_path:
             PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
             COLUMNS="120",
             PYTHONPATH=str(ROOT / "tests" / "recorder"),
-            **{recording.SPOOL_VARIABLE: os.environ[recording.SPOOL_VARIABLE]},
+            **{traffic_recorder.SPOOL_VARIABLE: os.environ[traffic_recorder.SPOOL_VARIABLE]},
         ),
         capture_output=True,
         encoding="utf-8",

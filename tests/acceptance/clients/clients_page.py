@@ -1,4 +1,4 @@
-"""Makes `docs/clients.md` from the matrix and the drivers: `python -m tests.acceptance.clients.page`."""
+"""Makes `docs/clients.md` from the matrix and the drivers: `python -m tests.acceptance.clients.clients_page`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,15 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
-from tests.acceptance.clients import ages
-from tests.acceptance.clients.matrix import CLIENTS, CLIENTS_FOLDER, SCENARIOS, Client, Observation, locked_version
+from tests.acceptance.clients import later_profiles
+from tests.acceptance.clients.matrix import (
+    CLIENTS,
+    CLIENTS_FOLDER,
+    SCENARIOS,
+    Client,
+    Observation,
+    locked_version,
+)
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "clients.md"
 
@@ -23,7 +30,7 @@ does, and the table shows how the client fails: better here than in production. 
 a client.
 
 This page is made from `tests/acceptance/clients/matrix.py`, and a test holds it to that. Do not edit it:
-`python -m tests.acceptance.clients.page` writes it.
+`python -m tests.acceptance.clients.clients_page` writes it.
 
 ## Point a client at the mock
 
@@ -63,23 +70,28 @@ def page() -> str:
 def _later_profiles() -> Iterator[str]:
     """The ages after January, with those clients that have methods for what came then."""
     yield "## The ages after January\n"
-    yield f"Played against `{'` and `'.join(ages.PROFILES)}`: base URL `http://127.0.0.1:8080/compatible-mode/v1`."
+    yield f"Played against `{'` and `'.join(later_profiles.PROFILES)}`: base URL `http://127.0.0.1:8080/compatible-mode/v1`."
     yield "Every one of these clients reads all of it.\n"
-    yield _row(["scenario", "what it is", *[f"{_language(name)} {_locked(name)}" for name in ages.CLIENTS]])
-    yield _row(["---"] * (len(ages.CLIENTS) + 2))
-    for name, about in ages.SCENARIOS.items():
-        yield _row([f"`{name}`", about, *["✓" for _ in ages.CLIENTS]])
-    limited = [f"`{ages.expected_observations(profile)['limited']['status']}` in `{profile}`" for profile in ages.PROFILES]
+    yield _row(
+        ["scenario", "what it is", *[f"{_language(name)} {_locked(name)}" for name in later_profiles.CLIENTS]]
+    )
+    yield _row(["---"] * (len(later_profiles.CLIENTS) + 2))
+    for name, about in later_profiles.SCENARIOS.items():
+        yield _row([f"`{name}`", about, *["✓" for _ in later_profiles.CLIENTS]])
+    limited = [
+        f"`{later_profiles.expected_observations(profile)['limited']['status']}` in `{profile}`"
+        for profile in later_profiles.PROFILES
+    ]
     yield f"\nA limit of 16 tokens leaves a response {' and '.join(limited)}, which ignores or honours it.\n"
 
 
 def _language(environment: str) -> str:
-    package, driver = ages.CLIENTS[environment]
+    package, driver = later_profiles.CLIENTS[environment]
     return f"{package} for {'Python' if driver.endswith('.py') else 'Node'}"
 
 
 def _locked(environment: str) -> str:
-    return locked_version(environment, ages.CLIENTS[environment][0])
+    return locked_version(environment, later_profiles.CLIENTS[environment][0])
 
 
 def _overview() -> Iterator[str]:
@@ -110,7 +122,10 @@ def _section(title: str, clients: list[Client]) -> Iterator[str]:
     yield f"## {title}\n"
     yield _snippet(clients[0])
     for client in clients:
-        along = [f"{package} {locked_version(client.environment, package)}" for package in client.companion_packages]
+        along = [
+            f"{package} {locked_version(client.environment, package)}"
+            for package in client.companion_packages
+        ]
         yield f"### {' with '.join([f'{client.package} {client.version}', *along])}\n"
         yield _row(["scenario", "what its user sees", "to know"])
         yield _row(["---", "---", "---"])

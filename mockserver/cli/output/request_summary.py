@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass
 
-from mockserver.cli.judged import CheckedInput
-from mockserver.cli.reports import ReportWriter
+from mockserver.cli.output.checked_input import CheckedInput
+from mockserver.cli.output.report_formats import ReportWriter
 from mockserver.contract.files import CheckResult
 from mockserver.contract.findings import Finding, Severity
 from mockserver.contract.formatting import escape_unprintable
@@ -15,7 +15,7 @@ from mockserver.server.http.access_log import AccessLog
 from mockserver.server.state.journal import Entry
 from mockserver.wire.redaction import redact
 
-__all__ = ["RequestSummary", "RequestCollector"]
+__all__ = ["RequestCollector", "RequestSummary"]
 
 #: Ways to break the contract that are told apart; whatever comes beyond is counted with the last.
 _MAX_DISTINCT_FINDINGS = 1_000
@@ -45,7 +45,9 @@ class RequestSummary:
         lines = [f"mockserver: {_headline(self.request_count, found)}"]
         if not self.request_count:
             lines[0] += ": does the command read OPENAI_BASE_URL?"
-        lines += [f"  refused: {escape_unprintable(what)}{_repeat_suffix(count)}" for what, count in self.refusals]
+        lines += [
+            f"  refused: {escape_unprintable(what)}{_repeat_suffix(count)}" for what, count in self.refusals
+        ]
         return "".join(f"{line}\n" for line in lines) + (write(found, failing) if found else "")
 
 
@@ -83,7 +85,9 @@ class RequestCollector(AccessLog):
         findings = tuple(each for each in entry.findings if each.rule not in self._ignored_rules)
         if not findings:
             if entry.status >= 400 and len(self._refusal_counts) < _MAX_DISTINCT_FINDINGS:
-                self._refusal_counts[f"{entry.method} {entry.path} {entry.status} {entry.detail}".strip()] += 1
+                self._refusal_counts[
+                    f"{entry.method} {entry.path} {entry.status} {entry.detail}".strip()
+                ] += 1
             return
         kind: tuple[object, ...] = (
             entry.path,

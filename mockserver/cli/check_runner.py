@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from mockserver.cli.judged import CheckedInput
-from mockserver.cli.reports import REPORT_FORMATS
-from mockserver.cli.settings import exit_with_error, project_settings
+from mockserver.cli.errors import exit_with_error, project_settings
+from mockserver.cli.output.checked_input import CheckedInput
+from mockserver.cli.output.report_formats import REPORT_FORMATS
 from mockserver.contract.files import AUTO, CheckResult, check_file
 from mockserver.contract.findings import Severity
 from mockserver.contract.rules import load_rules
@@ -22,7 +22,7 @@ from mockserver.errors import ConfigurationError, InvalidJSON
 from mockserver.profiles import profile_names
 from mockserver.wire import json
 
-__all__ = ["KINDS", "run_without_click", "parse_report_target", "require_known_rules", "run_check"]
+__all__ = ["KINDS", "parse_report_target", "require_known_rules", "run_check", "run_without_click"]
 
 KINDS = (
     AUTO, "request", "response", "stream", "error", "chat_request", "chat_completion", "chat_stream"
@@ -95,7 +95,9 @@ def parse_report_target(option: str) -> tuple[str, Path]:
     """Format and file of a `--report`; ends where it is none."""
     name, equals, file = option.partition("=")
     if not equals or not file or name not in REPORT_FORMATS:
-        exit_with_error(f"--report {option}: must be FORMAT=FILE, with a format of {', '.join(REPORT_FORMATS)}", 2)
+        exit_with_error(
+            f"--report {option}: must be FORMAT=FILE, with a format of {', '.join(REPORT_FORMATS)}", 2
+        )
     return name, Path(file)
 
 
@@ -115,7 +117,9 @@ def _split_exchanges(data: bytes) -> Iterator[tuple[str, bytes]]:
         yield "", data
 
 
-def _checked_input(file: str, fragment: str, data: bytes, result: CheckResult, ignored: Sequence[str]) -> CheckedInput:
+def _checked_input(
+    file: str, fragment: str, data: bytes, result: CheckResult, ignored: Sequence[str]
+) -> CheckedInput:
     kept = tuple(each for each in result.findings if each.rule not in ignored)
     return CheckedInput(f"{'standard input' if file == '-' else file}{fragment}", result, kept, data)
 

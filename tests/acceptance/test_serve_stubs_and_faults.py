@@ -33,7 +33,9 @@ def test_exchange_files_are_reloaded_when_they_change(start_server: StartServer,
     write_exchange(tmp_path, "Afterwards.")
     wait_until(lambda: "Afterwards." in server.create("Hello?").text, "the new text", 10)
     (tmp_path / "it.json").write_text("{")
-    wait_until(lambda: "nothing is reloaded: it.json" in server.stderr_text, "a line about the broken file", 10)
+    wait_until(
+        lambda: "nothing is reloaded: it.json" in server.stderr_text, "a line about the broken file", 10
+    )
     assert "Afterwards." in server.create("Hello?").text
 
 
@@ -49,7 +51,9 @@ def test_python_file_and_command_line_give_the_same_bytes(start_server: StartSer
     delivery: Any = {"fault": "doubled-event,after=2", "chunking": "random", "pace": "model:1,9999,0.5"}
     write_exchange(tmp_path, "Hi there!", delivery=delivery)
     by_file = (
-        start_server("--exchanges", tmp_path, "--seed", "5", "--api-key", KEY).create("hello", stream=True).content
+        start_server("--exchanges", tmp_path, "--seed", "5", "--api-key", KEY)
+        .create("hello", stream=True)
+        .content
     )
     write_exchange(tmp_path, "Hi there!")
     options = ("--fault", delivery["fault"], "--chunking", "random", "--exchanges", tmp_path)

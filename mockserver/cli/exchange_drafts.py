@@ -51,7 +51,9 @@ def draft_exchanges(source: bytes, name: str, prompt: str | None = None) -> list
     return named
 
 
-def _requests_and_replies(source: bytes, prompt: str | None) -> Iterator[tuple[dict[str, Any] | None, dict[str, Any]]]:
+def _requests_and_replies(
+    source: bytes, prompt: str | None
+) -> Iterator[tuple[dict[str, Any] | None, dict[str, Any]]]:
     """(request, reply) of each exchange that is in the data."""
     text = source.decode(errors="replace").strip()
     if text.startswith("curl"):
@@ -86,7 +88,9 @@ def _requote(quoted: re.Match[str]) -> str:
 
     def unescape(escape: re.Match[str]) -> str:
         code = escape[1]
-        return chr(int(code[1:], 16)) if code[0] in "ux" and len(code) > 1 else _ANSI_C_ESCAPES.get(code, code)
+        return (
+            chr(int(code[1:], 16)) if code[0] in "ux" and len(code) > 1 else _ANSI_C_ESCAPES.get(code, code)
+        )
 
     return shlex.quote(_ANSI_C_ESCAPE.sub(unescape, quoted[1]))
 
@@ -112,7 +116,10 @@ def _exchanges_from_har(log: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any]
             body = content["text"]
             if content.get("encoding") == "base64":
                 body = b64decode(body).decode(errors="replace")
-            yield _parse_request_object(request["postData"]["text"]), _recorded_reply(response["status"], kind, body)
+            yield (
+                _parse_request_object(request["postData"]["text"]),
+                _recorded_reply(response["status"], kind, body),
+            )
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             what = f"lacks {error}" if isinstance(error, KeyError) else f"can not be read: {error}"
             raise ConfigurationError(f"an entry of the HAR file {what}") from None

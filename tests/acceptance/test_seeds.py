@@ -133,7 +133,11 @@ def conversations() -> Iterator[Chain]:
     yield john
 
 
-CHAINS: list[Chain] = [*((ask,) for ask in single_requests()), *((ask,) for ask in refused_requests()), *conversations()]
+CHAINS: list[Chain] = [
+    *((ask,) for ask in single_requests()),
+    *((ask,) for ask in refused_requests()),
+    *conversations(),
+]
 
 
 def send(server: ServerProcess, ask: TurnRequest, previous: str | None) -> httpx.Response:
@@ -212,7 +216,9 @@ def test_same_seed_in_another_order(start_server: StartServer) -> None:
 
 
 @pytest.mark.parametrize("run", [run_sequentially, run_concurrently])
-def test_same_seed_concurrently(start_server: StartServer, run: Callable[[ServerProcess, list[Chain]], list[TurnReply]]) -> None:
+def test_same_seed_concurrently(
+    start_server: StartServer, run: Callable[[ServerProcess, list[Chain]], list[TurnReply]]
+) -> None:
     one = run(start_server("--seed", "7"), CHAINS)
     other = run_concurrently(start_server("--seed", "7"), CHAINS)
 
@@ -241,7 +247,9 @@ def test_other_requests_before_change_nothing(start_server: StartServer) -> None
 @pytest.mark.parametrize("seeds", [["7", "8"], [None, None]], ids=["two seeds", "no seed"])
 def test_otherwise_every_id_differs(start_server: StartServer, seeds: list[str | None]) -> None:
     one, other = (
-        run_sequentially(start_server(*(["--seed", seed] if seed else [])), [(ask,) for ask in single_requests()])
+        run_sequentially(
+            start_server(*(["--seed", seed] if seed else [])), [(ask,) for ask in single_requests()]
+        )
         for seed in seeds
     )
 

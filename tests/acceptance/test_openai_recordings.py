@@ -41,7 +41,9 @@ def recordings() -> tuple[RecordedCall, ...]:
     folders = [*(ENVIRONMENTS / "openai-recordings").glob("*/tests/cassettes")]
     if not folders:
         pytest.skip("there is no .environments/openai-recordings: `make test` builds it")
-    return tuple(each for path in sorted(folders[0].glob("*.yaml.gz")) for each in _read_cassette(path.name, path))
+    return tuple(
+        each for path in sorted(folders[0].glob("*.yaml.gz")) for each in _read_cassette(path.name, path)
+    )
 
 
 def _read_cassette(name: str, path: Any) -> Iterator[RecordedCall]:

@@ -15,8 +15,8 @@ from tests.acceptance.conftest import (
     KEY,
     MODEL,
     StartServer,
-    isolated_environment,
     environment_python,
+    isolated_environment,
     require_program,
 )
 
@@ -98,4 +98,9 @@ def test_langchain_openai(start_server: StartServer, tmp_path: Path) -> None:
     # Beside the programs of this folder one has the name of the package.
     (tmp_path / "chat.py").write_text((CLIENTS_FOLDER / "chat_langchain.py").read_text())
     command: list[str | Path] = [environment_python("langchain-openai"), "chat.py"]
-    assert run_client(command, start_server, tmp_path) == [["Hello there!", True], "Hello there!", "Weather", "Weather"]
+    assert run_client(command, start_server, tmp_path) == [
+        ["Hello there!", True],
+        "Hello there!",
+        "Weather",
+        "Weather",
+    ]

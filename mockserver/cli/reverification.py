@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mockserver.cli.settings import exit_with_error
+from mockserver.cli.errors import exit_with_error
 from mockserver.errors import ConfigurationError
 from mockserver.exchanges import Exchange
 from mockserver.live.budgeted_client import Budget, BudgetedClient, EndpointUnreachable
@@ -61,7 +61,9 @@ def reverify_recordings(
     return _exit_status(outcomes, changes, options)
 
 
-def _print_plan(recordings: Sequence[Exchange], endpoint: Endpoint, profile: str, options: dict[str, Any]) -> None:
+def _print_plan(
+    recordings: Sequence[Exchange], endpoint: Endpoint, profile: str, options: dict[str, Any]
+) -> None:
     tokens = sum(map(expected_tokens, recordings))
     lines = [
         f"{len(recordings)} recorded requests, about {tokens} tokens, to {endpoint.base_url}, judged as {profile}"
@@ -85,7 +87,10 @@ def _with_progress(results: Iterator[ReverificationResult], total: int) -> Itera
 
 
 def _write_changes(
-    changes: Sequence[Change], endpoint: Endpoint, targets: Sequence[tuple[str, Path]], options: dict[str, Any]
+    changes: Sequence[Change],
+    endpoint: Endpoint,
+    targets: Sequence[tuple[str, Path]],
+    options: dict[str, Any],
 ) -> None:
     texts = {
         "text": endpoint.redact(changes_text(changes)),

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import recording
-from tests.asking import ApiClient
-from tests.recording import CapturedExchange
+from tests import traffic_recorder
+from tests.api_client import ApiClient
+from tests.traffic_recorder import CapturedExchange
 
 MODEL = "qwen3-max-2026-01-23"
 
@@ -40,7 +40,7 @@ def capture(api: ApiClient) -> Callable[..., CapturedExchange]:
 
 def test_valid_traffic_has_no_problems(capture: Callable[..., CapturedExchange]) -> None:
     for members in ({}, {"stream": True}, {"model": "x"}):
-        assert recording.contract_problems(capture(**members)) == []
+        assert traffic_recorder.contract_problems(capture(**members)) == []
 
 
 @pytest.mark.parametrize(
@@ -58,25 +58,27 @@ def test_a_broken_stream_is_reported(
     broken = capture(stream=True)
     assert old in broken.body
     broken.body = broken.body.replace(old, new)
-    assert any(told in problem for problem in recording.contract_problems(broken))
+    assert any(told in problem for problem in traffic_recorder.contract_problems(broken))
 
 
-def test_broken_replies_wrong_ids_and_server_errors_are_reported(capture: Callable[..., CapturedExchange]) -> None:
+def test_broken_replies_wrong_ids_and_server_errors_are_reported(
+    capture: Callable[..., CapturedExchange],
+) -> None:
     reply = capture()
     reply.body = reply.body.replace(b'"total_tokens":', b'"total_tokens":1')
-    assert any("USE-001" in problem for problem in recording.contract_problems(reply))
+    assert any("USE-001" in problem for problem in traffic_recorder.contract_problems(reply))
     refusal = capture(model="x")
     refusal.headers["x-request-id"] = "other"
-    assert recording.contract_problems(refusal)
+    assert traffic_recorder.contract_problems(refusal)
     defect = capture(model="x")
     defect.status = 500
-    assert any("500" in problem for problem in recording.contract_problems(defect))
+    assert any("500" in problem for problem in traffic_recorder.contract_problems(defect))
     nameless = capture()
     del nameless.headers["x-request-id"]
-    assert any("x-request-id" in problem for problem in recording.contract_problems(nameless))
+    assert any("x-request-id" in problem for problem in traffic_recorder.contract_problems(nameless))
     instead = capture()
     instead.request = instead.request.replace(b"{", b'{"stream": true,', 1)
-    assert any("stream" in problem for problem in recording.contract_problems(instead))
+    assert any("stream" in problem for problem in traffic_recorder.contract_problems(instead))
 
 
 def test_a_server_process_is_recorded(tmp_path: Path) -> None:
@@ -88,10 +90,10 @@ def test_a_server_process_is_recorded(tmp_path: Path) -> None:
         f"    body = {{'model': '{MODEL}', 'input': 'hi', 'stream': True}}\n"
         "    httpx.post(server.base_url + '/responses', json=body, headers=headers)\n"
     )
-    environment = {**os.environ, recording.SPOOL_VARIABLE: str(tmp_path)}
+    environment = {**os.environ, traffic_recorder.SPOOL_VARIABLE: str(tmp_path)}
     subprocess.run([sys.executable, "-c", program], check=True, env=environment)
-    (crossing,) = recording.read_spool(tmp_path)
+    (crossing,) = traffic_recorder.read_spool(tmp_path)
     assert (crossing.status, crossing.is_complete) == (200, True)
     assert crossing.body.startswith(b"id:1\n")
-    assert recording.contract_problems(crossing) == []
-    assert recording.read_spool(tmp_path) == []
+    assert traffic_recorder.contract_problems(crossing) == []
+    assert traffic_recorder.read_spool(tmp_path) == []
