@@ -1,1 +1,4 @@
-"""The builder: what the model says, as a response and its events; knows nothing of the judge."""
+"""Builds replies: scripts, and the responses, event streams and mutants rendered from them.
+
+Imports `profiles` and `wire`; never imports `contract`, so that checker and builder test each other.
+"""

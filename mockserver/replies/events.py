@@ -1,9 +1,9 @@
-"""A script as a response and as the stream of its events, in wire form.
+"""Renders a script as a response and as the events of its stream, in wire form.
 
-The order of events is the strict grammar: created, in_progress, then item by item added … done, then
-one terminal event. Where an age has it so, the arguments of a remote tool come before its item is added
-(API reference, March 2026). Sources: the vendor's guide, Streaming output (27 January 2026), and the API
-reference's samples of 26 January 2026; deltas of function-call arguments are inferred.
+The order of events: created, in_progress, then for each item added … done, then one terminal event. In some
+profiles the arguments of a remote tool come before its item is added (API reference, March 2026). Sources:
+the vendor's guide, Streaming output (27 January 2026), and the API reference's samples of 26 January 2026;
+deltas of function-call arguments are inferred.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = ["ResponseFacts", "build_events", "build_failed_response", "build_fail
 
 @dataclass(frozen=True, slots=True)
 class ResponseFacts:
-    """What a reply needs beside its script; any value may be a template's marker."""
+    """What a response needs besides its script; any value may be a template's marker."""
 
     response_id: Any
     created_at: Any
@@ -48,26 +48,26 @@ class ResponseFacts:
     tools: Any
     tool_choice: Any
     echoes: Mapping[str, Any] = field(default_factory=dict)
-    """Further members of the finished response."""
+    """Request parameters that the finished response repeats."""
     whole_arguments: bool = False
-    """Whether the arguments of function calls come with their items, and not by events."""
+    """Whether function calls have their arguments when they are added, instead of in events."""
 
 
 def build_response(script: Script, facts: ResponseFacts, profile: Profile) -> JSONObject:
-    """The whole response, as a call without `stream` returns it."""
+    """The response that a request without `stream` gets."""
     response = _snapshot(facts, profile, script.status, facts.model, _output_items(script, facts, profile))
     response["tools"] = facts.tools
     return _finish_response(response, script, facts, profile)
 
 
 def build_failed_response(facts: ResponseFacts, profile: Profile, error: JSONObject) -> JSONObject:
-    """A response that failed before it began: no model, output or usage (OpenAPI document, August 2026)."""
+    """A response that failed before it started: no model, output or usage (OpenAPI document, August 2026)."""
     failed = _snapshot(facts, profile, "failed", "", [])
     return dict(sorted({**failed, **facts.echoes, "error": error}.items()))
 
 
 def build_failed_stream(facts: ResponseFacts, profile: Profile, error: JSONObject) -> list[JSONObject]:
-    """The events of a response that failed before it began, where an error has an event of its own."""
+    """The events of a response that failed before it started, in a profile with `error` events."""
     script = Script((), status="failed", error=ScriptError(error["code"], error["message"]))
     return build_events(script, facts, profile)
 
@@ -86,26 +86,25 @@ def _iter_events(script: Script, facts: ResponseFacts, profile: Profile) -> Iter
         yield {"type": f"response.{kind}", "response": _initial_snapshot(facts, profile, status)}
     for index in range(len(script.items)):
         yield from _item_events(index, script, facts, profile)
-    last = _snapshot(facts, profile, script.status, facts.model, _output_items(script, facts, profile))
+    final = _snapshot(facts, profile, script.status, facts.model, _output_items(script, facts, profile))
     if profile.echo_tools_in_stream:
-        last["tools"] = facts.tools
+        final["tools"] = facts.tools
     if script.error is not None and profile.error_types:
         yield {"type": "error", "error": _error_payload(script.error, profile)}
-    yield {"type": f"response.{script.status}", "response": _finish_response(last, script, facts, profile)}
+    yield {"type": f"response.{script.status}", "response": _finish_response(final, script, facts, profile)}
 
 
 def _initial_snapshot(facts: ResponseFacts, profile: Profile, status: str) -> JSONObject:
-    """The response while nothing of it is there."""
+    """The response before it has output."""
     if not profile.blank:
         return _snapshot(facts, profile, status, "", [])
-    whole = _snapshot(facts, profile, status, facts.model, []) | {"tools": facts.tools}
-    return dict(sorted({**whole, **facts.echoes}.items()))
+    snapshot = _snapshot(facts, profile, status, facts.model, []) | {"tools": facts.tools}
+    return dict(sorted({**snapshot, **facts.echoes}.items()))
 
 
 def _error_payload(error: ScriptError, profile: Profile) -> JSONObject:
-    """An error as the event that tells of it has it: its code is its class where it is one."""
-    known = error.code in profile.error_types.values()
-    kind = error.code if known else "model_error"
+    """The `error` member of an `error` event; `type` is the code if the code names an error type."""
+    kind = error.code if error.code in profile.error_types.values() else "model_error"
     return {"code": error.code, "message": error.message, "param": None, "type": kind}
 
 
@@ -134,11 +133,11 @@ def _finish_response(
         response["error"] = {"code": script.error.code, "message": script.error.message}
     else:
         response["usage"] = facts.usage
-        # An age that echoes also says when it was done (retrieve page, May 2026).
+        # Profiles that echo parameters also have completed_at (retrieve page, May 2026).
         if facts.echoes and (script.status == "completed" or not profile.blank):
             response["completed_at"] = facts.created_at
     if script.status == "incomplete":
-        # The only reason that can occur; its words are inferred from OpenAI's.
+        # The only reason that can occur here; its name is inferred from OpenAI's.
         response["incomplete_details"] = {"reason": "max_output_tokens"}
     return dict(sorted(response.items()))
 
@@ -156,39 +155,35 @@ def _item_context(script: Script, facts: ResponseFacts, index: int, profile: Pro
 
 
 def _message_phase(script: Script, index: int) -> str:
-    """Of a message: a comment where more comes after it, else the answer."""
+    """The `phase` of a message: the last item is the answer, earlier messages are commentary."""
     return "final_answer" if index == len(script.items) - 1 else "commentary"
 
 
 def _item_status(script: Script, index: int) -> str:
-    """Status of a done item: the last one of a reply that was cut short is so itself."""
+    """The status of a done item; the last item of an incomplete reply is incomplete."""
     last = index == len(script.items) - 1
     return "incomplete" if last and script.status == "incomplete" else "completed"
 
 
 def _item_events(index: int, script: Script, facts: ResponseFacts, profile: Profile) -> Iterator[JSONObject]:
-    item, who = script.items[index], _item_context(script, facts, index, profile)
-    place = {"output_index": index}
-    here = {"item_id": who.item_id, **place}
+    item, context = script.items[index], _item_context(script, facts, index, profile)
+    location = {"item_id": context.item_id, "output_index": index}
     if isinstance(item, ToolCall):
-        yield from _leading_argument_events(item, here, profile)
-    added = build_added_item(item, who, whole_arguments=facts.whole_arguments)
-    yield {"type": "response.output_item.added", "item": added, **place}
+        yield from _leading_argument_events(item, location, profile)
+    added = build_added_item(item, context, whole_arguments=facts.whole_arguments)
+    yield {"type": "response.output_item.added", "item": added, "output_index": index}
     if not (facts.whole_arguments and isinstance(item, FunctionCall)):
-        yield from _content_events(item, here, profile)
-    yield {
-        "type": "response.output_item.done",
-        "item": build_done_item(item, who, _item_status(script, index)),
-        **place,
-    }
+        yield from _content_events(item, location, profile)
+    done = build_done_item(item, context, _item_status(script, index))
+    yield {"type": "response.output_item.done", "item": done, "output_index": index}
 
 
 def _leading_argument_events(item: ToolCall, location: JSONObject, profile: Profile) -> Iterator[JSONObject]:
-    """Events of a remote tool's arguments, which come before its item."""
-    before = profile.tools[item.kind].before
-    if not before:
+    """The events for a remote tool's arguments that come before its item."""
+    event_types = profile.tools[item.kind].before
+    if not event_types:
         return
-    delta, done = before
+    delta, done = event_types
     arguments = item.data.get("arguments", "")
     for chunk in chunk_text(arguments):
         yield {"type": delta, "delta": chunk, **location}
@@ -200,10 +195,9 @@ def _content_events(item: Item, location: JSONObject, profile: Profile) -> Itera
         yield from _message_events(item, {**location, "content_index": 0})
     elif isinstance(item, Reasoning):
         index = "summary_index" if profile.reasoning_events == "reasoning_summary_text" else "content_index"
-        thought = _reasoning_events(item, {**location, index: 0}, f"response.{profile.reasoning_events}")
-        yield from (
-            _summary_part_events(item, {**location, index: 0}, thought) if profile.summary_parts else thought
-        )
+        part = {**location, index: 0}
+        events = _reasoning_events(item, part, f"response.{profile.reasoning_events}")
+        yield from _summary_part_events(item, part, events) if profile.summary_parts else events
     elif isinstance(item, FunctionCall):
         yield from _argument_events(item, location)
     else:
@@ -227,7 +221,7 @@ def _reasoning_events(item: Reasoning, location: JSONObject, event_prefix: str) 
 def _summary_part_events(
     item: Reasoning, location: JSONObject, events: Iterator[JSONObject]
 ) -> Iterator[JSONObject]:
-    """The events of a thought between those that open and close its part."""
+    """The events of a reasoning item, between the two events for its summary part."""
     yield {"type": "response.reasoning_summary_part.added", "part": summary_text_part(""), **location}
     yield from events
     yield {"type": "response.reasoning_summary_part.done", "part": summary_text_part(item.text), **location}

@@ -1,15 +1,12 @@
-"""What the model says when nobody scripted it: short texts in the language of the input.
+"""Generates the script of a reply that no stub configures.
 
-Faker fills a pool for each language once; a reply picks from it, so generated text costs nothing on
-the way of a request. The pools are fixed: which text a request gets is decided by its own draw.
-
-What the model does when nobody scripted it: think, run the built-in tools, call a function, say something.
-
-Each declared built-in tool runs once, in the profile's order, with a thought before each where thinking
-is on; then functions are called if there are any to call, else something is said. The order reasoning,
+Each declared built-in tool runs once, in the profile's order, with a reasoning item before each run if
+thinking is on. Then come the function calls, or a message if there are none. The order reasoning,
 web_search_call, reasoning, web_extractor_call, message is that of the vendor's tool sample (January 2026).
-Where a form is asked for, what is said is JSON that is valid under it: the mock's own extension, for
-nobody has documented what the service makes of `text.format`.
+With an output schema the message is JSON that is valid under the schema, which is an extension of the mock.
+
+Messages are short texts in the language of the input. Faker fills one fixed pool per language, and a reply
+picks from it, so that generating a text costs a request almost nothing.
 """
 
 from __future__ import annotations
@@ -37,13 +34,13 @@ __all__ = [
     "text_from_pool",
 ]
 
-#: Texts in each language's pool.
+#: Number of texts in the pool of each language.
 POOL_SIZE = 64
 
 #: Faker's locale for each language.
 FAKER_LOCALES = {"en": "en_US", "zh": "zh_CN", "ja": "ja_JP", "ru": "ru_RU", "ar": "ar_AA"}
 
-#: The first script found decides; kana before Han, since Japanese is written in both.
+#: The first writing system found decides; kana before Han, because Japanese uses both.
 _WRITING_SYSTEMS = (
     ("ja", re.compile(r"[\u3040-\u30ff]")),
     ("zh", re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")),
@@ -51,44 +48,44 @@ _WRITING_SYSTEMS = (
     ("ar", re.compile(r"[\u0600-\u06ff]")),
 )
 
-#: How far into an input to look for its language.
+#: How much of an input `detect_language` reads.
 _MAX_DETECTION_CHARACTERS = 2000
 
 
 def detect_language(text: str) -> str:
-    """The language a reply to `text` is in, by its script; English where nothing says otherwise."""
+    """The language of a reply to `text`, by its writing system; English by default."""
     sample = text[:_MAX_DETECTION_CHARACTERS]
     if sample.isascii():
         return "en"
-    return next((language for language, script in _WRITING_SYSTEMS if script.search(sample)), "en")
+    return next((language for language, pattern in _WRITING_SYSTEMS if pattern.search(sample)), "en")
 
 
 def text_from_pool(language: str, text_seed: int) -> str:
-    """A few sentences; any whole number picks one."""
+    """A few sentences; `text_seed` may be any integer."""
     pool = _text_pool(language)
     return pool[text_seed % len(pool)]
 
 
 @lru_cache(maxsize=1024)
 def message_from_pool(language: str, text_seed: int) -> Message:
-    """A message of that pool, cut into deltas of one to four words."""
+    """A message from the pool, in chunks of one to four words."""
     return Message(chunk_text(text_from_pool(language, text_seed), _chunk_sizes(text_seed)))
 
 
 @lru_cache(maxsize=1024)
 def reasoning_from_pool(language: str, text_seed: int) -> Reasoning:
-    """A thought of that pool, cut into deltas of one to four words."""
+    """A reasoning item from the pool, in chunks of one to four words."""
     return Reasoning(chunk_text(text_from_pool(language, text_seed), _chunk_sizes(text_seed)))
 
 
 def _chunk_sizes(text_seed: int) -> list[int]:
-    chooser = Random(text_seed)
-    return [chooser.randint(1, 4) for _ in range(64)]
+    random = Random(text_seed)
+    return [random.randint(1, 4) for _ in range(64)]
 
 
 @cache
 def _text_pool(language: str) -> tuple[str, ...]:
-    from faker import Faker  # 0.2 s to import: paid by the first generated text, not by every command
+    from faker import Faker  # takes 0.2 s to import: only when a text is first generated
 
     faker = Faker(FAKER_LOCALES[language])
     faker.seed_instance(20260127)
@@ -100,43 +97,45 @@ def _localize_punctuation(text: str, language: str) -> str:
     return text.replace(".", "。") if language == "zh" else text
 
 
-#: Addresses that can never be anybody's (RFC 2606).
+#: Reserved domains that nobody can own (RFC 2606).
 _SOURCE_URLS = ("https://www.example.com/", "https://www.example.org/guide")
 
 _IMAGE_URL_PREFIXES = ("https://www.example.com/picture-", "https://www.example.org/picture-")
 _MAX_TITLE_CHARACTERS = 40
 
-#: Longest query made of a prompt, in characters.
+#: Longest query made from a prompt, in characters.
 _MAX_QUERY_CHARACTERS = 80
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """What a request asks for, as far as an unscripted reply depends on it."""
+    """What a request asks for, as far as a generated reply depends on it."""
 
     prompt: str
     """Text of the last user message."""
     text_seed: int
-    """The request's own draw: decides which texts are picked."""
+    """Decides which texts are picked."""
     thinking: bool = False
     builtin_tools: tuple[str, ...] = ()
     """Built-in tools to run, in order."""
     called_functions: tuple[tuple[str, Any], ...] = ()
     """Name and `parameters` of the functions to call."""
     output_schema: Mapping[str, Any] | None = None
-    """JSON Schema of what is said; None: plain text."""
+    """JSON Schema of the message; None: plain text."""
     mcp_server_label: str = ""
-    """The label of the MCP server."""
 
 
 def generate_script(request: GenerationRequest) -> Script:
-    """The script of an unscripted reply; Unsatisfiable where a schema admits no arguments, or no value."""
+    """The script of a generated reply.
+
+    Raises UnsatisfiableSchema if no arguments, or no output, are valid under a schema of the request.
+    """
     return Script(tuple(_generate_items(request)))
 
 
 def _generate_items(request: GenerationRequest) -> Iterator[Item]:
     language = detect_language(request.prompt)
-    picks = (request.text_seed // POOL_SIZE**place % POOL_SIZE for place in range(16))
+    picks = (request.text_seed // POOL_SIZE**digit % POOL_SIZE for digit in range(16))
     if request.thinking and not request.builtin_tools:
         yield reasoning_from_pool(language, next(picks))
     for kind in request.builtin_tools:
@@ -156,7 +155,7 @@ def _generate_items(request: GenerationRequest) -> Iterator[Item]:
 
 
 def complete_tool_call(call: ToolCall) -> ToolCall:
-    """A tool's run with made-up data where nothing was said of a member."""
+    """A run of a built-in tool, with generated data for members that it does not set."""
     return ToolCall(call.kind, {**_TOOL_DATA.get(call.kind, _empty_data)("", "en", 0), **call.data})
 
 
@@ -177,16 +176,14 @@ def _web_search_data(prompt: str, language: str, text_seed: int) -> dict[str, An
 def _web_extractor_data(prompt: str, language: str, text_seed: int) -> dict[str, Any]:
     url = _SOURCE_URLS[0]
     goal = _search_query(prompt, "Extract the page")
-    found = text_from_pool(language, text_seed)
+    text = text_from_pool(language, text_seed)
     # Heading, "Evidence in page:" and "Summary:" as in recorded extractor output (2026).
-    output = (
-        f"Information in {url} for the goal {goal}:\n\nEvidence in page: \n{found}\n\nSummary: \n{found}\n"
-    )
+    output = f"Information in {url} for the goal {goal}:\n\nEvidence in page: \n{text}\n\nSummary: \n{text}\n"
     return {"goal": goal, "output": output, "urls": [url]}
 
 
 def _code_interpreter_data(prompt: str, language: str, text_seed: int) -> dict[str, Any]:
-    # container_id is empty and logs come in a markdown fence: live recordings, September 2026.
+    # container_id is empty, and logs are in a Markdown code fence: live recordings, September 2026.
     logs = f"```\n{text_seed * text_seed}\n```"
     return {
         "code": f"print({text_seed} ** 2)",
@@ -196,13 +193,13 @@ def _code_interpreter_data(prompt: str, language: str, text_seed: int) -> dict[s
 
 
 def _image_results(language: str, text_seed: int) -> str:
-    """The output of an image tool: JSON text of what was found, counted from 1."""
+    """The output of an image tool: JSON text of results numbered from 1."""
     title = text_from_pool(language, text_seed)[:_MAX_TITLE_CHARACTERS].strip()
-    found = [
+    results = [
         {"title": title, "url": f"{url}{text_seed % 100}.png", "index": at}
         for at, url in enumerate(_IMAGE_URL_PREFIXES, 1)
     ]
-    return json.dumps(found).decode()
+    return json.dumps(results).decode()
 
 
 def _web_search_image_data(prompt: str, language: str, text_seed: int) -> dict[str, Any]:
@@ -211,23 +208,23 @@ def _web_search_image_data(prompt: str, language: str, text_seed: int) -> dict[s
 
 
 def _image_search_data(prompt: str, language: str, text_seed: int) -> dict[str, Any]:
-    # The whole of the first image: the arguments of the guide's sample, February 2026.
+    # Searches all of the first image: the arguments of the guide's sample, February 2026.
     arguments = json.dumps({"img_idx": 0, "bbox": [0, 0, 1000, 1000]}).decode()
     return {"arguments": arguments, "name": "image_search", "output": _image_results(language, text_seed)}
 
 
 def _file_search_data(prompt: str, language: str, text_seed: int) -> dict[str, Any]:
-    found = {
+    result = {
         "file_id": f"file_{text_seed % 1000:03}",
         "filename": "notes.txt",
         "score": round(0.5 + text_seed % 50 / 100, 2),
         "text": text_from_pool(language, text_seed),
     }
-    return {"queries": [_search_query(prompt, "File search")], "results": [found]}
+    return {"queries": [_search_query(prompt, "File search")], "results": [result]}
 
 
 def _mcp_data(prompt: str, language: str, text_seed: int) -> dict[str, Any]:
-    # The label is this literal in the vendor's sample, whatever the request called it (March 2026).
+    # The vendor's sample (March 2026) has this label whatever label the request sets.
     return {
         "arguments": json.dumps({"query": _search_query(prompt, "Look up")}).decode(),
         "name": "search",

@@ -1,7 +1,7 @@
-"""Output items in wire form: as they begin in a stream, and as they are when done.
+"""Renders output items in wire form: as a stream adds them, and as they are when done.
 
-Shapes: the vendor's guide and API reference (27 January 2026) and, for tool calls in streams, the
-vendor's samples recorded on 26 January 2026. Members in alphabetical order, as the samples have them.
+Shapes come from the vendor's guide and API reference (27 January 2026) and, for tool calls in streams, from
+the vendor's samples recorded on 26 January 2026. Members are in alphabetical order, as in the samples.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = [
 
 JSONObject: TypeAlias = dict[str, Any]
 
-#: Members of a built-in tool's item that only the finished item has.
+#: Members that a built-in tool's item has only when it is done.
 _DONE_ONLY_MEMBERS = frozenset({"output", "outputs", "results"})
 
 
@@ -38,17 +38,17 @@ def summary_text_part(text: str) -> JSONObject:
 
 
 class ItemContext(NamedTuple):
-    """What tells an item from others of its kind."""
+    """What an item needs besides its content."""
 
     item_id: str
     call_id: str
     profile: Profile
     phase: str | None = None
-    """Of a message, where the profile's messages have one."""
+    """The phase of a message, in profiles whose messages have one."""
 
 
 def build_done_item(item: Item, context: ItemContext, status: str = "completed") -> JSONObject:
-    """The finished item; `status` is "incomplete" for the last of a reply that was cut short."""
+    """The finished item; `status` is "incomplete" for the last item of an incomplete reply."""
     if isinstance(item, Message):
         return _message_item(context, status, [output_text_part(item.text)])
     if isinstance(item, Reasoning):
@@ -59,9 +59,9 @@ def build_done_item(item: Item, context: ItemContext, status: str = "completed")
 
 
 def build_added_item(item: Item, context: ItemContext, *, whole_arguments: bool = False) -> JSONObject:
-    """The item as `response.output_item.added` shows it: in progress, with nothing streamed yet.
+    """The item in `response.output_item.added`: in progress, with nothing streamed yet.
 
-    `whole_arguments`: those of a function call are there at once, since no event will bring them.
+    With `whole_arguments` a function call has its arguments already, because no event follows with them.
     """
     if isinstance(item, Message):
         return _message_item(context, "in_progress", [])
@@ -84,9 +84,9 @@ def _message_item(context: ItemContext, status: str, content: list[JSONObject]) 
 
 
 def _reasoning_item(context: ItemContext, status: str, summary: list[JSONObject]) -> JSONObject:
-    # Reasoning items have no status in any age of the service.
-    told = {"status": status} if context.profile.item_status else {}
-    return {"id": context.item_id, **told, "summary": summary, "type": "reasoning"}
+    # Reasoning items have no status in any Qwen profile.
+    optional = {"status": status} if context.profile.item_status else {}
+    return {"id": context.item_id, **optional, "summary": summary, "type": "reasoning"}
 
 
 def _function_call_item(item: FunctionCall, context: ItemContext, status: str, arguments: str) -> JSONObject:
@@ -104,13 +104,13 @@ def _tool_call_item(item: ToolCall, context: ItemContext, status: str, data: Map
     tool = context.profile.tools[item.kind]
     members = {**data, "id": context.item_id, "status": status, "type": tool.item}
     if tool.lists_queries and isinstance(action := members.get("action"), dict):
-        listed = {**action, "queries": action.get("queries") or [action.get("query", "")]}
-        members["action"] = dict(sorted(listed.items()))
+        queries = action.get("queries") or [action.get("query", "")]
+        members["action"] = dict(sorted({**action, "queries": queries}.items()))
     return dict(sorted(members.items()))
 
 
 def _added_members(item: ToolCall) -> JSONObject:
-    begun = {name: value for name, value in item.data.items() if name not in _DONE_ONLY_MEMBERS}
-    if isinstance(action := begun.get("action"), dict):
-        begun["action"] = {name: value for name, value in action.items() if name != "sources"}
-    return begun
+    members = {name: value for name, value in item.data.items() if name not in _DONE_ONLY_MEMBERS}
+    if isinstance(action := members.get("action"), dict):
+        members["action"] = {name: value for name, value in action.items() if name != "sources"}
+    return members

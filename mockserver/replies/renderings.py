@@ -1,9 +1,9 @@
-"""Renderings: the look of a reply, `wire` or `documented`.
+"""Loads a profile's renderings: the valid ways to write a response, `wire` and `documented`.
 
-`wire` is what the service sends: integers, absent members absent. `documented` is the look of the
-vendor's samples (January 2026): a stream as openai-python 2.15 prints it, with null members filled in
-and a float `created_at`; a reply with exactly the seven members of the sample. Which members in which
-order is data: the `renderings` part of a profile's file.
+`wire` is what the service sends: integers, and no members that are absent. `documented` is what the vendor's
+samples show (January 2026): a stream as openai-python 2.15 prints it, with absent members as null and a
+float `created_at`, and a response with exactly the seven members of the sample. The `renderings` part of a
+profile's file lists the members and their order.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ __all__ = ["Rendering", "load_rendering", "rendering_names"]
 
 @dataclass(frozen=True, slots=True)
 class MemberLayout:
-    """Members by kind of object: by its `type`, else by the member that holds it."""
+    """Which members an object has, and in which order; found by its `type`, else by its parent's member."""
 
     members: Mapping[str, tuple[str, ...]]
     fill_missing: bool
-    """True: absent members become null and unlisted ones follow. False: only listed members are kept."""
+    """True: absent members become null, and unlisted ones follow. False: unlisted members are dropped."""
 
     def apply(self, name: str, value: Any) -> Any:
-        """`value`, found under the member `name`, in this form."""
+        """`value`, which the member `name` holds, in this layout."""
         if isinstance(value, list):
             return [self.apply(name, each) for each in value]
         if not isinstance(value, dict):
@@ -71,19 +71,23 @@ class Rendering:
 
 
 def rendering_names(profile: str) -> tuple[str, ...]:
-    """Renderings that a profile has, the default first."""
+    """The names of a profile's renderings, the default first."""
     return tuple(load_profile_document(profile)["renderings"])
 
 
 @cache
 def load_rendering(profile: str, name: str) -> Rendering:
-    """A profile's rendering; ConfigurationError names those there are."""
+    """A profile's rendering; an unknown name raises ConfigurationError, which lists the known ones."""
     known = load_profile_document(profile)["renderings"]
     if not known:
-        played = ", ".join(each for each in profile_names() if load_profile_document(each)["renderings"])
-        raise ConfigurationError(f"the profile {profile} is one to judge by, not to play; to play: {played}")
+        servable = ", ".join(each for each in profile_names() if load_profile_document(each)["renderings"])
+        raise ConfigurationError(
+            f"the profile {profile} is for checks only and cannot be served; choose one of: {servable}"
+        )
     if name not in known:
-        raise ConfigurationError(f"no rendering {name!r} in {profile}; there are: {', '.join(known)}")
+        raise ConfigurationError(
+            f"unknown rendering {name!r} in {profile}; choose one of: {', '.join(known)}"
+        )
     data = known[name]
     return Rendering(
         name=name,

@@ -1,7 +1,7 @@
-"""Scripts: what the model says, before anything is rendered.
+"""Scripts: what the model says, independent of any rendering.
 
-Values only: frozen, hashable, comparable, so that a script can be the key of a compiled template.
-`script_from` reads the form that exchange files carry.
+Scripts are frozen, hashable and comparable, so that a script can be the key of a compiled template.
+`parse_script` reads the format of exchange files.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = [
     "require_servable",
 ]
 
-#: Bytes of text that leave room for everything else in an event of 1 MiB.
+#: Bytes of text that leave room for the other members in an event of 1 MiB.
 MAX_SCRIPT_BYTES = 1_000_000
 
 _WORD_PATTERN = re.compile(r"\s*\S+\s*$|\s*\S+|\s+")
@@ -52,7 +52,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Reasoning:
-    """A thought; each chunk becomes one reasoning delta."""
+    """A reasoning item; each chunk becomes one reasoning delta."""
 
     chunks: tuple[str, ...]
 
@@ -63,17 +63,17 @@ class Reasoning:
 
 @dataclass(frozen=True, slots=True)
 class FunctionCall:
-    """A call of a tool the request declared; `arguments` is JSON text."""
+    """A call of a function that the request declares; `arguments` is JSON text."""
 
     name: str
     arguments: str
     call_id: str | None = None
-    """None: drawn with the reply's other ids."""
+    """None: generated with the reply's other ids."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A run of a built-in tool: `kind` is the tool's type, `data` its item's own members."""
+    """A run of a built-in tool: `kind` is the tool's type, `data` the members of its item."""
 
     kind: str
     data: Mapping[str, Any] = field(hash=False, compare=False)
@@ -89,19 +89,19 @@ Item: TypeAlias = Message | Reasoning | FunctionCall | ToolCall
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one reply, as far as they are stated; None: estimated."""
+    """Token counts of one reply; None: estimated."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
     reasoning_tokens: int | None = None
     cached_tokens: int = 0
     with_context: bool = False
-    """Whether `input_tokens` already counts the turns before."""
+    """Whether `input_tokens` includes the earlier turns."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptError:
-    """Why the model failed: the `error` member of a failed response."""
+    """The `error` member of a failed response."""
 
     code: str
     message: str
@@ -119,28 +119,31 @@ class Script:
     _calls_without_id: tuple[int, ...] | None = field(default=None, init=False, repr=False, compare=False)
 
     def __hash__(self) -> int:
-        # Asked for with every request, as the key of its template: worked out once.
+        # Every request looks up its template by this hash: compute it once.
         if not self._hash:
             object.__setattr__(self, "_hash", hash((self.items, self.usage, self.status, self.error)))
         return self._hash
 
     @property
     def json_size(self) -> int:
-        """Bytes of what is said, as JSON."""
+        """Size of the items' content as JSON, in bytes."""
         return sum(_item_json_size(item) for item in self.items)
 
     @property
     def calls_without_id(self) -> tuple[int, ...]:
-        """Places of the function calls whose `call_id` has to be drawn."""
+        """Indices of the function calls that need a generated `call_id`."""
         if self._calls_without_id is None:
-            places = enumerate(self.items)
-            drawn = [at for at, item in places if isinstance(item, FunctionCall) and item.call_id is None]
-            object.__setattr__(self, "_calls_without_id", tuple(drawn))
+            indices = tuple(
+                index
+                for index, item in enumerate(self.items)
+                if isinstance(item, FunctionCall) and item.call_id is None
+            )
+            object.__setattr__(self, "_calls_without_id", indices)
         return self._calls_without_id or ()
 
 
 def item_kind(item: Item) -> str:
-    """The kind of an item: message, reasoning, function_call, or the built-in tool."""
+    """The kind of an item: message, reasoning, function_call, or the type of the built-in tool."""
     return item.kind if isinstance(item, ToolCall) else _ITEM_KINDS[type(item)]
 
 
@@ -158,9 +161,9 @@ def _item_json_size(item: Item) -> int:
 
 
 def chunk_text(text: str, word_counts: Iterable[int] = ()) -> tuple[str, ...]:
-    """`text` cut behind words: as many in each chunk as `words` says, then one by one; joined it is `text`.
+    """`text` cut after words: `word_counts` words per chunk, then one word each. Joined, they are `text`.
 
-    Scripts written without spaces are cut into pieces of a few characters instead.
+    Writing systems without spaces are cut into chunks of a few characters instead.
     """
     tokens = [piece for word in _WORD_PATTERN.findall(text) for piece in _split_word(word)]
     sizes = iter(word_counts)
@@ -173,21 +176,21 @@ def chunk_text(text: str, word_counts: Iterable[int] = ()) -> tuple[str, ...]:
 
 
 def _split_word(word: str) -> list[str]:
-    longest = 12 if max(word) < "\u3040" else 2  # from there on, scripts that put no spaces between words
-    return [word[at : at + longest] for at in range(0, len(word), longest)]
+    size = 12 if max(word) < "\u3040" else 2  # from U+3040 on: writing systems without spaces
+    return [word[at : at + size] for at in range(0, len(word), size)]
 
 
 def message_script(text: str) -> Script:
-    """The script of a reply that is one message."""
+    """The script of a reply with one message."""
     return Script(items=(Message(chunk_text(text)),))
 
 
 def parse_script(data: Mapping[str, Any]) -> Script:
-    """The script an exchange file describes: `{"items": […], "usage"?: {…}, "status"?, "error"?}`.
+    """The script in an exchange file: `{"items": […], "usage"?: {…}, "status"?, "error"?}`.
 
-    Each item has a `type`: `message` and `reasoning` with `text` or `chunks`; `function_call` with `name`
-    and `arguments` (JSON text, or a value); any built-in tool by its type, its other members being the
-    item's own. ConfigurationError where an item has neither form.
+    Each item has a `type`: `message` and `reasoning` have `text` or `chunks`; `function_call` has `name` and
+    `arguments` (JSON text, or a value); for a built-in tool, the other members are those of its item.
+    Raises ConfigurationError if an item has no type.
     """
     error = data.get("error")
     return Script(
@@ -199,9 +202,9 @@ def parse_script(data: Mapping[str, Any]) -> Script:
 
 
 def require_servable(script: Script, profile: Profile) -> None:
-    """ConfigurationError where the profile can not serve a script: an unknown tool, or too much to say.
+    """Raise ConfigurationError if the profile cannot serve a script: an unknown tool, or too much text.
 
-    All that is said stands in the last event once more, and no event may be longer than 1 MiB.
+    The last event repeats all of the content, and no event may be longer than 1 MiB.
     """
     for item in script.items:
         if isinstance(item, ToolCall) and item.kind not in profile.tools:
@@ -209,7 +212,7 @@ def require_servable(script: Script, profile: Profile) -> None:
             raise ConfigurationError(f"{profile.name} has no tool {item.kind!r}; it has: {known}")
     if script.json_size > MAX_SCRIPT_BYTES:
         raise ConfigurationError(
-            f"{script.json_size} bytes are too many for one event: {MAX_SCRIPT_BYTES} at most"
+            f"the reply's {script.json_size} bytes are too many for one event; the limit is {MAX_SCRIPT_BYTES}"
         )
 
 
@@ -223,5 +226,5 @@ def _parse_item(item: Mapping[str, Any]) -> Item:
         text = arguments if isinstance(arguments, str) else json.dumps(arguments).decode()
         return FunctionCall(item["name"], text, item.get("call_id"))
     if not isinstance(kind, str):
-        raise ConfigurationError(f"a script's item needs a type: {dict(item)!r}")
+        raise ConfigurationError(f"an item of a script needs a type: {dict(item)!r}")
     return ToolCall(kind, {name: value for name, value in item.items() if name != "type"})

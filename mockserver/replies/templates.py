@@ -1,15 +1,15 @@
-"""Templates: a script rendered once, filled in for each request.
+"""Templates: a script rendered once, then filled with each request's ids, times, counters and echoes.
 
-Builders are called with markers where a request's own values go; the rendered bytes are cut at the
-markers. What is left for each request is one formatting of bytes per event: ids, times, token counts
-and echoes drop into place. A marker carries a random token, so no text can look like one.
+The builders get markers in place of a request's own values, and the rendered bytes are cut at the markers.
+For each request only one bytes-formatting operation per event is left. A marker contains a random token, so
+that no text can look like one.
 """
 
 from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
@@ -23,6 +23,7 @@ from mockserver.replies.events import (
     build_failed_stream,
     build_response,
 )
+from mockserver.replies.framing import encode_event
 from mockserver.replies.items import JSONObject
 from mockserver.replies.renderings import Rendering, load_rendering
 from mockserver.replies.script import Script
@@ -38,8 +39,6 @@ __all__ = [
     "TemplateValues",
     "compile_reply",
     "compile_stream",
-    "encode_error_payload",
-    "encode_event",
     "render_failed_reply",
     "render_failed_stream",
 ]
@@ -49,22 +48,22 @@ _MARKER = re.compile(rf'"\\u0002{_MARKER_TOKEN}:(\w+)\\u0002"|\\u0001{_MARKER_TO
 
 
 class TemplateShape(NamedTuple):
-    """What a request changes in the form of its reply: part of what a template is known by."""
+    """How a request changes the structure of its reply; part of a template's cache key."""
 
     optional_echoes: tuple[str, ...] = ()
-    """Echoed members that are there only because the request had them."""
+    """Echoed members that are present only because the request has them."""
     has_session_cache: bool = False
-    """Whether the session's cache is on."""
+    """Whether the session cache is on."""
     whole_arguments: bool = False
-    """Whether arguments of function calls come with their items, and not by events."""
+    """Whether function calls have their arguments when they are added, instead of in events."""
 
 
-#: Slots every reply has; the echoes follow, what the cache did, the items' ids, then their call ids.
+#: The slots of every reply; the slots for echoes, cache tokens, item ids and call ids follow.
 _COMMON_SLOTS = ("response_id", "created_at", "input_tokens", "total_tokens", "tools", "tool_choice")
 
 
 class TemplateValues(NamedTuple):
-    """What a request puts into a template."""
+    """What a request fills into a template."""
 
     response_id: str
     created_at: int
@@ -76,15 +75,15 @@ class TemplateValues(NamedTuple):
     """The echoed choice, as JSON."""
     item_ids: Sequence[str]
     call_ids: Sequence[str]
-    """One for each function call whose id has to be drawn."""
+    """One per function call that needs a generated id."""
     echoes: tuple[bytes, ...] = ()
-    """The profile's echoed members, then those that the request alone has, as JSON."""
+    """The profile's echoed members, then the optional ones of the request, as JSON."""
     cache_tokens: tuple[bytes, ...] = ()
-    """Tokens that the session's cache gave and took, where it is on."""
+    """Tokens read from and added to the session cache, if it is on."""
 
     def slot_values(self, rendering: Rendering) -> tuple[bytes, ...]:
         """The values as bytes, in the order of the slots."""
-        filled = (
+        values = (
             self.response_id.encode(),
             rendering.encode_timestamp(self.created_at),
             b"%d" % self.input_tokens,
@@ -95,10 +94,10 @@ class TemplateValues(NamedTuple):
             *self.cache_tokens,
             *map(str.encode, self.item_ids),
         )
-        return (*filled, *map(str.encode, self.call_ids)) if self.call_ids else filled
+        return (*values, *map(str.encode, self.call_ids)) if self.call_ids else values
 
 
-#: Nothing out of the ordinary.
+#: A reply that no request parameter changes.
 DEFAULT_SHAPE = TemplateShape()
 
 SlotValues: TypeAlias = tuple[bytes, ...]
@@ -113,7 +112,7 @@ class ReplyTemplate:
     rendering: Rendering
 
     def render(self, values: TemplateValues) -> bytes:
-        """The body with the values in place."""
+        """The body with the values filled in."""
         form, pick = self.part
         body: bytes = form % pick(values.slot_values(self.rendering))
         return body
@@ -121,92 +120,75 @@ class ReplyTemplate:
 
 @dataclass(frozen=True, slots=True)
 class StreamTemplate:
-    """The frames of a stream, one per event (and one for the done marker, if the profile has it)."""
+    """The frames of a stream: one per event, and one for `[DONE]` if the profile has it."""
 
     parts: tuple[_CompiledPart, ...]
     rendering: Rendering
 
     def render(self, values: TemplateValues) -> list[bytes]:
-        """One frame of bytes per event, with the values in place."""
-        filled = values.slot_values(self.rendering)
-        return [form % pick(filled) for form, pick in self.parts]
+        """One frame per event, with the values filled in."""
+        slots = values.slot_values(self.rendering)
+        return [form % pick(slots) for form, pick in self.parts]
 
 
 @lru_cache(maxsize=1024)
 def compile_reply(
     script: Script, profile: str, rendering: str, model: str, shape: TemplateShape = DEFAULT_SHAPE
 ) -> ReplyTemplate:
-    """The compiled reply; kept for the 1,024 latest."""
-    facts, names = _facts_with_markers(script, load_profile(profile), model, shape)
-    look = load_rendering(profile, rendering)
-    response = look.reply_layout.apply("response", build_response(script, facts, load_profile(profile)))
-    return ReplyTemplate(_compile_part(json.dumps(response), names), look)
+    """The compiled reply; the 1,024 most recently used stay in a cache."""
+    facts, slot_positions = _facts_with_markers(script, load_profile(profile), model, shape)
+    loaded = load_rendering(profile, rendering)
+    response = loaded.reply_layout.apply("response", build_response(script, facts, load_profile(profile)))
+    return ReplyTemplate(_compile_part(json.dumps(response), slot_positions), loaded)
 
 
 @lru_cache(maxsize=1024)
 def compile_stream(
     script: Script, profile: str, rendering: str, model: str, shape: TemplateShape = DEFAULT_SHAPE
 ) -> StreamTemplate:
-    """The compiled stream; kept for the 1,024 latest."""
-    facts, names = _facts_with_markers(script, load_profile(profile), model, shape)
-    about, look = load_profile(profile), load_rendering(profile, rendering)
-    events = build_events(script, facts, about)
-    frames = [encode_event(look.stream_layout.apply("event", event), about) for event in events]
-    if about.done_marker:
-        frames.append(sse.encode(b"[DONE]"))
-    return StreamTemplate(tuple(_compile_part(frame, names) for frame in frames), look)
+    """The compiled stream; the 1,024 most recently used stay in a cache."""
+    facts, slot_positions = _facts_with_markers(script, load_profile(profile), model, shape)
+    loaded = load_rendering(profile, rendering)
+    frames = _stream_frames(build_events(script, facts, load_profile(profile)), load_profile(profile), loaded)
+    return StreamTemplate(tuple(_compile_part(frame, slot_positions) for frame in frames), loaded)
 
 
-def encode_event(event: JSONObject, profile: Profile) -> bytes:
-    """A numbered event as the profile frames it."""
-    data = json.dumps(event)
-    if profile.framing == "vendor":
-        # id, event, a comment, data, no spaces: raw SSE sample recorded on 26 January 2026.
-        return b"id:%d\nevent:%b\n:HTTP_STATUS/200\ndata:%b\n\n" % (
-            event["sequence_number"] + 1,
-            event["type"].encode(),
-            data,
-        )
-    return sse.encode(data, event=event["type"])
+def _stream_frames(events: list[JSONObject], profile: Profile, rendering: Rendering) -> Iterator[bytes]:
+    for event in events:
+        yield encode_event(rendering.stream_layout.apply("event", event), profile)
+    if profile.done_marker:
+        yield sse.encode(b"[DONE]")
 
 
 def render_failed_reply(
     response_id: str, created_at: int, error: JSONObject, profile: str, rendering: str
 ) -> JSONObject:
-    """A response that failed before it began, as it looks; compiled for nobody, since it is rare."""
-    about, look = load_profile(profile), load_rendering(profile, rendering)
+    """A response that failed before it started. Too rare for a template."""
+    loaded, look = load_profile(profile), load_rendering(profile, rendering)
     created: float = float(created_at) if look.float_timestamps else created_at
-    rendered: JSONObject = look.reply_layout.apply(
-        "response", build_failed_response(_failed_response_facts(response_id, created, about), about, error)
-    )
+    facts = _failed_response_facts(response_id, created, loaded)
+    rendered: JSONObject = look.reply_layout.apply("response", build_failed_response(facts, loaded, error))
     return rendered
 
 
 def render_failed_stream(
     response_id: str, created_at: int, error: JSONObject, profile: str, rendering: str
 ) -> tuple[bytes, ...]:
-    """A stream that failed before it began: one event, or all that there are where errors have their own."""
-    about, look = load_profile(profile), load_rendering(profile, rendering)
-    if not about.error_types:
+    """A stream that failed before it started: `response.failed` alone, or all events if errors have their own."""
+    loaded = load_profile(profile)
+    if not loaded.error_types:
         response = render_failed_reply(response_id, created_at, error, profile, rendering)
-        return (encode_event({"response": response, "sequence_number": 0, "type": "response.failed"}, about),)
-    events = build_failed_stream(_failed_response_facts(response_id, created_at, about), about, error)
-    frames = [encode_event(look.stream_layout.apply("event", event), about) for event in events]
-    return (*frames, *([sse.encode(b"[DONE]")] if about.done_marker else ()))
+        event = {"response": response, "sequence_number": 0, "type": "response.failed"}
+        return (encode_event(event, loaded),)
+    events = build_failed_stream(_failed_response_facts(response_id, created_at, loaded), loaded, error)
+    return tuple(_stream_frames(events, loaded, load_rendering(profile, rendering)))
 
 
 def _failed_response_facts(response_id: str, created_at: float, profile: Profile) -> ResponseFacts:
-    """What is known of a response that never began."""
-    usual = {
+    echoes = {
         name: dict(value) if isinstance(value, Mapping) else value for name, value in profile.echoes.items()
     }
-    return ResponseFacts(response_id, created_at, "", (), (), {}, [], "auto", usual if profile.blank else {})
-
-
-def encode_error_payload(code: str, message: str, request_id: str, profile: Profile) -> bytes:
-    """An error within a stream that has no type, as the service sends some (client notes, August 2026)."""
-    data = json.dumps({"code": code, "message": message, "request_id": request_id})
-    return b"data:%b\n\n" % data if profile.framing == "vendor" else sse.encode(data)
+    return ResponseFacts(response_id, created_at, "", (), (), {}, [], "auto", echoes if profile.blank else {})
 
 
 def _facts_with_markers(
@@ -244,7 +226,7 @@ def _string_marker(slot: str) -> str:
 
 
 def _value_marker(slot: str) -> str:
-    """A marker that stands for a whole JSON value."""
+    """A marker in place of a whole JSON value."""
     return f"\2{_MARKER_TOKEN}:{slot}\2"
 
 
@@ -258,6 +240,6 @@ def _compile_part(rendered: bytes, slot_positions: dict[bytes, int]) -> _Compile
     form = _MARKER.sub(replace, rendered.replace(b"%", b"%%"))
     if not used:
         return form, lambda filled: ()
-    # itemgetter of one index gives the value itself: a tuple is what formatting wants either way.
+    # itemgetter of one index returns the value itself, but formatting needs a tuple.
     pick = itemgetter(*used) if len(used) > 1 else itemgetter(slice(used[0], used[0] + 1))
     return form, pick

@@ -1,8 +1,8 @@
-"""Usage: a stated, deterministic estimate.
+"""Token counts: a deterministic estimate, and the `usage` member made of it.
 
-One token for each word, run of digits, run of one punctuation mark, or Chinese, Japanese or Korean
-character; each request costs the profile's hidden prompt on top; a turn's input counts the turns before it.
-On the vendor's samples (January 2026) the rule gives 47 for the introduction's 46 output tokens, 16 for the
+One token per word, run of digits, run of one punctuation mark, or Chinese, Japanese or Korean character.
+Each request also costs the profile's hidden prompt, and the input of a turn includes the earlier turns. For
+the vendor's samples (January 2026) the estimate gives 47 for the introduction's 46 output tokens, 16 for the
 16 of the second turn and 187 for the essay's 166.
 """
 
@@ -11,21 +11,26 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import lru_cache
-from itertools import islice
 from typing import Any, NamedTuple
 
 from mockserver.profiles import Profile
 from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, Script, ToolCall
 from mockserver.wire import json
 
-__all__ = ["CacheTokens", "build_usage", "count_output_tokens", "count_tokens", "truncate_to_tokens"]
+__all__ = [
+    "TOKEN_PATTERN",
+    "CacheTokens",
+    "build_usage",
+    "count_item_tokens",
+    "count_output_tokens",
+    "count_tokens",
+]
 
-#: Characters below which a text's count is remembered: conversations repeat themselves.
+#: Counts of texts shorter than this are cached, because conversations repeat them.
 _MAX_CACHED_CHARACTERS = 200
 
-_TOKEN_PATTERN = re.compile(
+TOKEN_PATTERN = re.compile(
     r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]"  # one character, one token
     r"|[^\W\d_\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]+"  # a word
     r"|\d+|([^\w\s]|_)\1*"
@@ -33,29 +38,28 @@ _TOKEN_PATTERN = re.compile(
 
 
 def count_tokens(text: str) -> int:
-    """The estimate for a text; linear in its length."""
+    """The estimate for a text, in time linear in its length."""
     return (
-        _count_tokens_cached(text)
-        if len(text) < _MAX_CACHED_CHARACTERS
-        else len(_TOKEN_PATTERN.findall(text))
+        _count_tokens_cached(text) if len(text) < _MAX_CACHED_CHARACTERS else len(TOKEN_PATTERN.findall(text))
     )
 
 
 @lru_cache(maxsize=1024)
 def _count_tokens_cached(text: str) -> int:
-    return len(_TOKEN_PATTERN.findall(text))
+    return len(TOKEN_PATTERN.findall(text))
 
 
 @lru_cache(maxsize=1024)
 def count_output_tokens(script: Script) -> tuple[int, int]:
-    """(all output tokens, those of them spent on reasoning); at least one each where there is text."""
-    reasoning = sum(_count_item_tokens(item) for item in script.items if isinstance(item, Reasoning))
+    """(all output tokens, the reasoning tokens among them)."""
+    reasoning = sum(count_item_tokens(item) for item in script.items if isinstance(item, Reasoning))
     return reasoning + sum(
-        _count_item_tokens(item) for item in script.items if not isinstance(item, Reasoning)
+        count_item_tokens(item) for item in script.items if not isinstance(item, Reasoning)
     ), reasoning
 
 
-def _count_item_tokens(item: Item) -> int:
+def count_item_tokens(item: Item) -> int:
+    """The estimate for one item: its text, name and arguments, or the JSON of a built-in tool's data."""
     if isinstance(item, Message | Reasoning):
         return count_tokens(item.text)
     if isinstance(item, FunctionCall):
@@ -64,7 +68,7 @@ def _count_item_tokens(item: Item) -> int:
 
 
 class CacheTokens(NamedTuple):
-    """Tokens that the session's cache gave, and took; each may be a template's marker."""
+    """Tokens read from and added to the session cache; each may be a template's marker."""
 
     cached_tokens: Any
     created_tokens: Any
@@ -77,9 +81,9 @@ def build_usage(
     profile: Profile,
     cache_tokens: CacheTokens | None = None,
 ) -> dict[str, Any]:
-    """The `usage` member; what depends on the conversation may be a template's markers.
+    """The `usage` member; the token counts passed in may be a template's markers.
 
-    `cache` is given where the session's cache is on.
+    Pass `cache_tokens` if the session cache is on.
     """
     estimated, reasoning = count_output_tokens(script)
     stated = script.usage
@@ -107,7 +111,7 @@ def build_usage(
 def _details_row(
     usage: dict[str, Any], script: Script, profile: Profile, cache_tokens: CacheTokens | None
 ) -> dict[str, Any]:
-    """The row of the bill: the same numbers, and what the session's cache did."""
+    """The row in `x_details`: the same counts, and what the session cache did."""
     details: dict[str, Any] = {"cached_tokens": usage["input_tokens_details"]["cached_tokens"]}
     if cache_tokens is not None:
         details |= {
@@ -122,46 +126,6 @@ def _details_row(
     if "plugins" in profile.x_details and (runs := _count_tool_runs(script.items, profile)):
         row["plugins"] = runs
     return dict(sorted(row.items()))
-
-
-@lru_cache(maxsize=1024)
-def truncate_to_tokens(script: Script, limit: int, count_reasoning: bool) -> Script:
-    """The script as far as `limit` tokens of its answer go; with `thoughts`, those count as well.
-
-    Runs of built-in tools are no part of the answer and cost nothing here. What is cut is incomplete, and
-    nothing comes after it; a script within the limit is given back as it is.
-    """
-    kept: list[Item] = []
-    left = limit
-    for item in script.items:
-        counts = isinstance(item, Message | FunctionCall) or (count_reasoning and isinstance(item, Reasoning))
-        cost = _count_item_tokens(item) if counts else 0
-        if cost > left:
-            kept.append(_truncate_item(item, left))
-            return Script(tuple(kept), replace(script.usage, output_tokens=None), "incomplete")
-        left -= cost
-        kept.append(item)
-    return script
-
-
-def _truncate_item(item: Item, limit: int) -> Item:
-    if isinstance(item, FunctionCall):
-        left = max(0, limit - count_tokens(item.name))
-        return replace(item, arguments=_first_tokens(item.arguments, left))
-    if isinstance(item, ToolCall):
-        raise TypeError("the run of a tool is not cut")
-    left, chunks = len(_first_tokens(item.text, limit)), []
-    for chunk in item.chunks:
-        if left > 0:
-            chunks.append(chunk[:left])
-        left -= len(chunk)
-    return replace(item, chunks=tuple(chunks))
-
-
-def _first_tokens(text: str, limit: int) -> str:
-    """As much of a text as its first `limit` tokens are."""
-    ends = [match.end() for match in islice(_TOKEN_PATTERN.finditer(text), limit)]
-    return text[: ends[-1]] if ends else ""
 
 
 def _count_tool_runs(items: Iterable[Item], profile: Profile) -> dict[str, dict[str, int]]:

@@ -12,10 +12,10 @@ from tests.cli.conftest import RunCli
     [
         (
             ["--profile", "openai"],
-            "the profile openai is one to judge by, not to play; to play: openresponses-2026-04",
+            "the profile openai is for checks only and cannot be served; choose one of: openresponses-2026-04",
         ),
         (["--profile", "nothing"], "no profile 'nothing'; there are: "),
-        (["--rendering", "nothing"], "no rendering 'nothing' in qwen-2026-01; there are: "),
+        (["--rendering", "nothing"], "unknown rendering 'nothing' in qwen-2026-01; choose one of: "),
     ],
 )
 def test_unusable_profile_or_rendering_is_one_line(options: list[str], words: str, run_cli: RunCli) -> None:

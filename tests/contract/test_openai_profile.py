@@ -271,6 +271,6 @@ def test_the_profile_cannot_be_served() -> None:
     assert load_profile(NAME).models == ()
     with pytest.raises(
         ConfigurationError,
-        match="the profile openai is one to judge by, not to play; to play: openresponses-2026-04, qwen",
+        match="the profile openai is for checks only and cannot be served; choose one of: openresponses-2026-04, qwen",
     ):
         load_rendering(NAME, "wire")

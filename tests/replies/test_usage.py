@@ -1,56 +1,60 @@
-"""Cutting a script short, and the row of the bill."""
+"""Token counts, and the `usage` member made of them."""
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+import pytest
 
-from mockserver import strategies
+from mockserver.exchanges import packaged_exchanges
 from mockserver.profiles import load_profile
-from mockserver.replies.script import FunctionCall, Message, Reasoning, Script, ToolCall, Usage
-from mockserver.replies.usage import (
-    CacheTokens,
-    build_usage,
-    count_output_tokens,
-    count_tokens,
-    truncate_to_tokens,
-)
+from mockserver.replies.script import Message, Script, ToolCall, Usage, message_script, parse_script
+from mockserver.replies.usage import CacheTokens, build_usage, count_output_tokens, count_tokens
 
-REASONING = Reasoning(("one two ", "three"))
 SEARCH = ToolCall("web_search", {"action": {"type": "search", "query": "q"}})
 
 
-def test_a_script_within_its_limit_is_left_alone() -> None:
-    script = Script((REASONING, Message(("a b", " c"))))
-    assert truncate_to_tokens(script, 3, False) == script
-    assert truncate_to_tokens(script, 6, True) == script
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("", 0),
+        ("Yes, John! I remember your name. How can I assist you today?", 16),
+        ("a_b", 3),
+        ("3.14", 3),
+        ("你好，世界", 5),
+        ("naïve café", 2),
+        (" \n\t ", 0),
+    ],
+)
+def test_count_tokens(text: str, tokens: int) -> None:
+    assert count_tokens(text) == tokens
 
 
-def test_script_is_truncated_at_the_limit() -> None:
-    script = Script((REASONING, SEARCH, Message(("a b", " c d", " e"))), Usage(output_tokens=99))
-    cut = truncate_to_tokens(script, 3, False)
-    assert cut.items == (REASONING, SEARCH, Message(("a b", " c")))
-    assert (cut.status, cut.usage.output_tokens) == ("incomplete", None)
-    assert truncate_to_tokens(script, 2, True).items == (Reasoning(("one two",)),)
-    assert truncate_to_tokens(script, 4, True).items[2] == Message(("a",))
+def test_estimate_is_near_documented_token_counts() -> None:
+    """Output of the introduction (46) and of the essay (166), input of both (39, 37), in the guide."""
+    scripts = {each.name: parse_script(each.reply["script"]) for each in packaged_exchanges("qwen-2026-01")}
+    introduction, essay = scripts["introduction"], scripts["artificial-intelligence"]
+    assert count_output_tokens(introduction)[0] == pytest.approx(46, abs=2)
+    assert count_output_tokens(essay)[0] == pytest.approx(166, rel=0.2)
+    hidden = load_profile("qwen-2026-01").hidden_prompt_tokens
+    assert hidden + count_tokens("Hello, please introduce yourself in one sentence.") == pytest.approx(
+        39, abs=1
+    )
+    assert hidden + count_tokens("Please briefly introduce artificial intelligence.") == pytest.approx(
+        37, abs=1
+    )
 
 
-def test_arguments_are_truncated() -> None:
-    script = Script((FunctionCall("f", '{"a": 1}'), Message(("x",))))
-    (call,) = truncate_to_tokens(script, 3, False).items
-    assert isinstance(call, FunctionCall)
-    assert '{"a": 1}'.startswith(call.arguments)
-    assert call.arguments != '{"a": 1}'
-
-
-@settings(max_examples=200, derandomize=True, database=None)
-@given(strategies.scripts(profile="qwen-2026-09", statuses=["completed"], kinds=["message", "reasoning"]))
-def test_no_script_is_longer_than_its_limit(script: Script) -> None:
-    cut = truncate_to_tokens(script, 2, True)
-    assert count_output_tokens(cut)[0] <= 2 or cut == script
-    said = "".join(item.text for item in script.items if isinstance(item, Message | Reasoning))
-    kept = "".join(item.text for item in cut.items if isinstance(item, Message | Reasoning))
-    assert said.startswith(kept)
-    assert (cut.status == "incomplete") == (cut != script)
+def test_stated_usage_overrides_estimate() -> None:
+    profile = load_profile("qwen-2026-01")
+    plain = build_usage(message_script("a b c"), 5, 8, profile)
+    assert (plain["output_tokens"], plain["total_tokens"]) == (3, 8)
+    stated = build_usage(Script(message_script("a").items, Usage(1, 9, 4, 1)), 1, 10, profile)
+    assert stated["output_tokens"] == 9
+    assert stated["output_tokens_details"] == {"reasoning_tokens": 4}
+    assert stated["input_tokens_details"] == {"cached_tokens": 1}
+    thoughtful = parse_script(
+        {"items": [{"type": "reasoning", "text": "a b c d"}], "usage": {"output_tokens": 2}}
+    )
+    assert build_usage(thoughtful, 1, 3, profile)["output_tokens_details"] == {"reasoning_tokens": 2}
 
 
 def test_x_details_row() -> None:

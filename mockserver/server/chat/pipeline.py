@@ -18,9 +18,10 @@ from mockserver.contract.findings import Finding, Severity
 from mockserver.errors import InvalidJSON
 from mockserver.ids import format_call_id, request_digest
 from mockserver.profiles import Profile
-from mockserver.replies.chat import ChatFacts, build_chat_completion, render_chat_stream, truncate_at_stop
+from mockserver.replies.chat import ChatFacts, build_chat_completion, render_chat_stream
 from mockserver.replies.script import Script
-from mockserver.replies.usage import count_output_tokens, truncate_to_tokens
+from mockserver.replies.truncation import truncate_at_stop, truncate_to_tokens
+from mockserver.replies.usage import count_output_tokens
 from mockserver.server.chat.errors import chat_error_from_fault, chat_error_from_finding
 from mockserver.server.chat.exchange_scripts import error_from_failed_script, script_from_reply
 from mockserver.server.chat.history import previous_reply_name, turn_number

@@ -21,6 +21,7 @@ from mockserver.errors import InvalidJSON, UnsatisfiableSchema
 from mockserver.exchanges import recorded_chunks
 from mockserver.ids import request_digest
 from mockserver.profiles import Profile
+from mockserver.replies.framing import encode_error_payload
 from mockserver.replies.generated_scripts import GenerationRequest, generate_script
 from mockserver.replies.script import MAX_SCRIPT_BYTES, Script, require_servable
 from mockserver.replies.templates import (
@@ -28,11 +29,10 @@ from mockserver.replies.templates import (
     TemplateValues,
     compile_reply,
     compile_stream,
-    encode_error_payload,
     render_failed_reply,
     render_failed_stream,
 )
-from mockserver.replies.usage import truncate_to_tokens
+from mockserver.replies.truncation import truncate_to_tokens
 from mockserver.server.delivery import pacing
 from mockserver.server.delivery.delivery import DEFAULT_DELIVERY, Delivery
 from mockserver.server.delivery.faults import RequestedFault, ServiceFault

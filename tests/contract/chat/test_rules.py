@@ -49,7 +49,7 @@ def valid_values(subject: str) -> Iterator[tuple[Any, dict[str, Any]]]:
     for script in SCRIPTS:
         for choices in (1, 2):
             for usage in (False, True):
-                about = chat_facts(script, choices=choices, include_usage=usage)
+                about = chat_facts(script, choice_count=choices, include_usage=usage)
                 request = {**REQUEST, "n": choices, "stream_options": {"include_usage": usage}}
                 if subject == "chat_completion":
                     yield build_chat_completion(script, about), request

@@ -80,7 +80,7 @@ def test_there_was_one_server_for_each():
         ("'x'", "takes its arguments by name"),
         ("profile='x'", "no profile 'x'; there are: "),
         ("profile='openai'", "to judge by, not to play"),
-        ("rendering='x'", "no rendering 'x'"),
+        ("rendering='x'", "unknown rendering 'x'"),
         ("strict='no'", "strict is True or False, not 'no'"),
         ("allow=['REQ-05']", "no rule 'REQ-05' to allow"),
         ("exchanges=1", "exchanges can not be 1"),

@@ -262,8 +262,11 @@ def test_surrogates_are_drawn() -> None:
     ("strategy", "message"),
     [
         (strategies.streams(profile="no-such"), "no profile 'no-such'; there are: "),
-        (strategies.requests(profile="openai"), "the profile openai is one to judge by, not to play"),
-        (strategies.responses(rendering="loud"), "no rendering 'loud' in qwen-2026-01; there are: wire, "),
+        (strategies.requests(profile="openai"), "the profile openai is for checks only and cannot be served"),
+        (
+            strategies.responses(rendering="loud"),
+            "unknown rendering 'loud' in qwen-2026-01; choose one of: wire, ",
+        ),
         (strategies.scripts(kinds=["prose"]), "is not among message, reasoning, function_call, "),
         (strategies.scripts(kinds="message"), "a collection of names is wanted"),
         (strategies.scripts(kinds=[]), "nothing is not among"),
