@@ -188,7 +188,7 @@ def test_port_of_a_server_is_in_use(server: ServerProcess, run_serve: RunServe) 
         (["--rendering", "handwritten"], ["handwritten", "wire", "documented"]),
         (["--api-key-env", "NOT_SET"], ["NOT_SET"]),
         (["--api-key", "clé"], ["key"]),
-        (["--host", "0.0.0.0"], ["0.0.0.0", "--api-key"]),  # noqa: S104 - it must not start
+        (["--host", "0.0.0.0"], ["0.0.0.0", "--api-key"]),  # it must not start
         (["--host", "::"], ["::", "--api-key"]),
         (["--host", "192.0.2.1"], ["192.0.2.1", "--api-key"]),
     ],

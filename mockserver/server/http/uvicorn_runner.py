@@ -84,7 +84,7 @@ def bind_socket(host: str, port: int) -> socket.socket:
 def listener_url(listener: socket.socket) -> str:
     """`http://host:port` of a bound socket, as a client on this machine writes it."""
     host, port = listener.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
