@@ -1,7 +1,7 @@
 """The command `mockserver`.
 
-`commands` has the whole of it, by click. A plain `mockserver check FILE…` goes past click: it is run in
-every save of an editor and every commit, and is to start in no time.
+`commands` defines the whole command with click. A plain `mockserver check FILE…` bypasses click, because
+editors and commit hooks run it on every save and it has to start fast.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command with the arguments of this process."""
+    """Run the command with this process's arguments."""
     if sys.argv[1:2] == ["check"]:
         from mockserver.cli.check_runner import run_without_click
 

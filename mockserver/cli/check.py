@@ -1,4 +1,4 @@
-"""`mockserver check`: judge files against the contract."""
+"""`mockserver check`: check files against the contract."""
 
 from __future__ import annotations
 
@@ -17,28 +17,36 @@ __all__ = ["check"]
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE…")
-@option("--profile", default=AUTO, help="The age or service to judge by; auto: as the file's marks tell.")
-@option("--kind", type=click.Choice(KINDS), default=AUTO, help="What the files are.")
-@option("style", "--format", type=click.Choice(list(REPORT_FORMATS)), default="text", help="What to print.")
+@option("--profile", default=AUTO, help="The profile to check against; auto: detect it from the file.")
+@option("--kind", type=click.Choice(KINDS), default=AUTO, help="What the files hold.")
 @option(
-    "--report", multiple=True, metavar="FORMAT=FILE", help="Also write a report to a file; may be repeated."
+    "style",
+    "--format",
+    type=click.Choice(list(REPORT_FORMATS)),
+    default="text",
+    help="The format of the output.",
+)
+@option(
+    "--report", multiple=True, metavar="FORMAT=FILE", help="Also write a report to a file. Can be repeated."
 )
 @option(
     "--fail-on",
     type=click.Choice([each.value for each in Severity]),
     default="error",
-    help="The mildest finding that makes the exit status 1.",
+    help="The lowest severity that makes the exit status 1.",
 )
-@option("--ignore", multiple=True, metavar="RULE", help="Pass over a rule; may be repeated.")
+@option("--ignore", multiple=True, metavar="RULE", help="Ignore a rule. Can be repeated.")
 def check(files: tuple[str, ...], **options: Any) -> None:
-    """Judge files against the contract: requests, responses, errors, streams and exchanges.
+    """Check files against the contract: requests, responses, errors, streams and exchanges.
 
-    FILE may be JSON, an array or JSON Lines of events, raw server-sent events, each with or without the
-    HTTP head of `curl -i`, or an exchange; - is standard input. `mockserver rules` explains each rule.
+    FILE can hold JSON, an array or JSON Lines of events, or raw server-sent events, each with or without
+    the HTTP head that `curl -i` prints, or an exchange. - reads standard input. `mockserver rules` explains
+    each rule.
 
-    Requests, completions and streams of Chat Completions are judged too; of such a request it is told what
-    its Responses form is, and what of it has none.
+    Chat Completions requests, completions and streams are checked too. For a chat request, the output also
+    shows the equivalent Responses request and the members that have no equivalent.
 
-    Exit status: 0 nothing found, 1 a finding at or above --fail-on, 2 unusable arguments or files.
+    Exit status: 0 if there is no finding at or above --fail-on, 1 if there is one, 2 if an argument or a
+    file cannot be used.
     """
     raise SystemExit(run_check(files, **options))

@@ -1,4 +1,4 @@
-"""The commands as click has them: one module a subcommand, each loaded when it is asked for."""
+"""The click group `mockserver`: one module for each command, imported when the command runs."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from mockserver.errors import ConfigurationError
 __all__ = ["group"]
 
 _COMMAND_SUMMARIES = {
-    "check": "Judge files against the contract.",
-    "diff": "Tell what changed in the contract between two recordings, reports or profiles.",
-    "exchanges": "Check exchange files, or write new ones.",
-    "faults": "List the faults that can be asked for by name.",
-    "fuzz": "Find the smallest stream that breaks a client, in any language.",
-    "record": "Pass on what clients ask an endpoint, judge it, and keep it as files.",
-    "replay": "Serve recordings: the same bytes, at the same pace or at once.",
+    "check": "Check files against the contract.",
+    "diff": "Compare two recordings, reports or profiles.",
+    "exchanges": "Check or draft exchange files.",
+    "faults": "List the faults, or describe one.",
+    "fuzz": "Find the smallest response that breaks a client in any language.",
+    "record": "Forward requests to an endpoint, check and record them.",
+    "replay": "Serve recordings, at the recorded pace or at once.",
     "rules": "List the rules of the contract, or explain one.",
-    "run": "Run a command against the mock and judge every request it sends.",
+    "run": "Run a command against the mock server and check its requests.",
     "schema": "Print the schemas of a profile, or its OpenAPI document.",
-    "serve": "Serve the mock in the foreground.",
-    "verify": "Ask a live endpoint whether it keeps the contract.",
+    "serve": "Run the mock server.",
+    "verify": "Check whether a live endpoint follows the contract.",
 }
 
 
 class _LazyGroup(click.Group):
-    """Knows the names of its commands, and loads the one that is run."""
+    """Lists its commands without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(_COMMAND_SUMMARIES)
@@ -46,13 +46,13 @@ class _LazyGroup(click.Group):
             formatter.write_dl(sorted(_COMMAND_SUMMARIES.items()))
 
     def _require_known_settings(self, ctx: click.Context, settings: dict[str, Any]) -> None:
-        """ConfigurationError for a setting that no command has: a slip of the pen would go unseen."""
+        """Raise ConfigurationError for a setting of no command: a typo would have no effect."""
         if not settings:
             return
         commands = [command for name in _COMMAND_SUMMARIES if (command := self.get_command(ctx, name))]
         known = {str(option.name) for command in commands for option in command.params}
         for name in sorted(settings.keys() - known):
-            message = f"pyproject.toml, [tool.mockserver]: there is no setting {name!r}; there are: "
+            message = f"pyproject.toml, [tool.mockserver]: no setting {name!r}; available: "
             raise ConfigurationError(message + ", ".join(sorted(known)))
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -70,6 +70,6 @@ class _LazyGroup(click.Group):
 def group() -> None:
     """A mock server and contract-testing kit for Qwen's Responses API.
 
-    Options can also be set in [tool.mockserver] of pyproject.toml or as MOCKSERVER_… variables; the
-    command line wins over variables, and those over the file.
+    You can also set options in [tool.mockserver] of pyproject.toml or as MOCKSERVER_… environment
+    variables. The command line overrides the variables, and the variables override the file.
     """

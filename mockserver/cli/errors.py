@@ -1,4 +1,4 @@
-"""What the commands share: settings of a project, and the end of one that can not go on. No click here."""
+"""Project settings and fatal errors, shared by all commands. Does not import click."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["exit_with_error", "project_settings"]
 
 
 def project_settings() -> dict[str, Any]:
-    """`[tool.mockserver]` of the pyproject.toml in the current folder, as defaults of options.
+    """`[tool.mockserver]` of pyproject.toml in the current folder: the defaults of options.
 
-    ConfigurationError where the file names mockserver and is no TOML.
+    Raises ConfigurationError if the file mentions mockserver and is not valid TOML.
     """
     return load_project_settings(Path())
 
 
 def exit_with_error(message: str, status: int) -> NoReturn:
-    """End with one line on standard error."""
+    """Print one line to standard error and exit."""
     print(f"mockserver: {message}", file=sys.stderr)
     raise SystemExit(status)

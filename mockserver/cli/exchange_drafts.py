@@ -1,6 +1,6 @@
-"""Drafts of exchange files: from a curl line, a HAR file, or a reply as it was recorded.
+"""Draft exchange files from a curl command, a HAR file or a recorded reply.
 
-Keys never get in: of headers only the content type is kept, and bodies are redacted.
+Drafts hold no keys: the only header kept is the content type, and bodies are redacted.
 """
 
 from __future__ import annotations
@@ -22,39 +22,39 @@ from mockserver.wire.redaction import redact
 __all__ = ["draft_exchanges"]
 
 _CURL_DATA_OPTIONS = ("-d", "--data", "--data-raw", "--data-binary", "--json")
-#: `$'…'`, and what a backslash means in it.
+#: `$'…'`, and the backslash escapes inside.
 _ANSI_C_QUOTED = re.compile(r"\$'((?:[^'\\]|\\.)*)'", re.DOTALL)
 _ANSI_C_ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|.)", re.DOTALL)
 _ANSI_C_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\n": ""}
 _VALID_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_PLACEHOLDER_REPLY = {"script": {"items": [{"type": "message", "text": "Say here what the model says."}]}}
+_PLACEHOLDER_REPLY = {
+    "script": {"items": [{"type": "message", "text": "Write the reply of the model here."}]}
+}
 
 
 def draft_exchanges(source: bytes, name: str, prompt: str | None = None) -> list[dict[str, Any]]:
-    """Exchanges made of what was given, valid by the format; ConfigurationError where it is none of these.
+    """Return valid exchanges for a source; ConfigurationError if its format is unknown.
 
-    `name` is the first one's, the others are numbered; `prompt` is what the request of a bare reply says.
+    The first exchange gets `name`; the others are numbered. `prompt` is the prompt to match, for a reply
+    that comes without its request.
     """
     if not _VALID_NAME.fullmatch(name):
         raise ConfigurationError(
-            f"{name!r} is no name: letters, digits, '.', '_' and '-', a letter or digit first"
+            f"{name!r} is not a valid name: use letters, digits, '.', '_' and '-', with a letter or digit first"
         )
-    made = list(_requests_and_replies(source, prompt))
-    if not made:
-        raise ConfigurationError("there is no call of …/responses in it")
-    named = []
-    for number, (request, reply) in enumerate(made, start=1):
+    drafts = list(_requests_and_replies(source))
+    if not drafts:
+        raise ConfigurationError("found no request to …/responses")
+    exchanges = []
+    for number, (request, reply) in enumerate(drafts, start=1):
         own = name if number == 1 else f"{name[:90]}-{number}"
         exchange = {"format": 1, "name": own, **_request_and_match(request, prompt), "reply": reply}
         parse_exchange(json.dumps(exchange), own)
-        named.append(exchange)
-    return named
+        exchanges.append(exchange)
+    return exchanges
 
 
-def _requests_and_replies(
-    source: bytes, prompt: str | None
-) -> Iterator[tuple[dict[str, Any] | None, dict[str, Any]]]:
-    """(request, reply) of each exchange that is in the data."""
+def _requests_and_replies(source: bytes) -> Iterator[tuple[dict[str, Any] | None, dict[str, Any]]]:
     text = source.decode(errors="replace").strip()
     if text.startswith("curl"):
         yield _request_from_curl(text), _PLACEHOLDER_REPLY
@@ -63,28 +63,28 @@ def _requests_and_replies(
     if isinstance(value, dict) and isinstance(value.get("log"), dict):
         yield from _exchanges_from_har(value["log"])
         return
-    found = detect_content(source)
-    if not text or found.kind not in ("stream", "response", "error"):
-        raise ConfigurationError("neither a curl line, a HAR file, a stream nor a response")
-    kind = "text/event-stream" if found.kind == "stream" else "application/json"
-    yield None, _recorded_reply(200, kind, found.body.decode(errors="replace"))
+    detected = detect_content(source)
+    if not text or detected.kind not in ("stream", "response", "error"):
+        raise ConfigurationError("not a curl command, a HAR file, a stream or a response")
+    content_type = "text/event-stream" if detected.kind == "stream" else "application/json"
+    yield None, _recorded_reply(200, content_type, detected.body.decode(errors="replace"))
 
 
 def _request_from_curl(text: str) -> dict[str, Any]:
     try:
         words = shlex.split(_ANSI_C_QUOTED.sub(_requote, text.replace("\\\n", " ")))
     except ValueError as error:
-        raise ConfigurationError(f"the curl line can not be read: {error}") from None
+        raise ConfigurationError(f"cannot parse the curl command: {error}") from None
     for option, value in pairwise([*words, ""]):
         if option in _CURL_DATA_OPTIONS:
             return _parse_request_object(value)
         if option.startswith("-d") and len(option) > len("-d"):
             return _parse_request_object(option.removeprefix("-d"))
-    raise ConfigurationError("the curl line sends no data")
+    raise ConfigurationError("the curl command sends no data")
 
 
 def _requote(quoted: re.Match[str]) -> str:
-    """A word in the quotes of ANSI C, which browsers copy, in those that every shell has."""
+    """Convert a word in ANSI C quotes, which browsers copy, to quotes that every shell has."""
 
     def unescape(escape: re.Match[str]) -> str:
         code = escape[1]
@@ -99,9 +99,9 @@ def _parse_request_object(text: str) -> dict[str, Any]:
     try:
         value = json.loads(redact(text).encode())
     except InvalidJSON as error:
-        raise ConfigurationError(f"what is sent is not JSON: {error}") from None
+        raise ConfigurationError(f"the request body is not JSON: {error}") from None
     if not isinstance(value, dict):
-        raise ConfigurationError("what is sent is no JSON object")
+        raise ConfigurationError("the request body is not a JSON object")
     return value
 
 
@@ -112,29 +112,29 @@ def _exchanges_from_har(log: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any]
             if request["method"] != "POST" or not request["url"].partition("?")[0].endswith("/responses"):
                 continue
             content = response["content"]
-            kind = str(content.get("mimeType", "application/json")).partition(";")[0]
+            content_type = str(content.get("mimeType", "application/json")).partition(";")[0]
             body = content["text"]
             if content.get("encoding") == "base64":
                 body = b64decode(body).decode(errors="replace")
             yield (
                 _parse_request_object(request["postData"]["text"]),
-                _recorded_reply(response["status"], kind, body),
+                _recorded_reply(response["status"], content_type, body),
             )
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            what = f"lacks {error}" if isinstance(error, KeyError) else f"can not be read: {error}"
-            raise ConfigurationError(f"an entry of the HAR file {what}") from None
+            reason = f"lacks {error}" if isinstance(error, KeyError) else f"cannot be read: {error}"
+            raise ConfigurationError(f"an entry of the HAR file {reason}") from None
 
 
 def _recorded_reply(status: int, content_type: str, body: str) -> dict[str, Any]:
-    """A reply as it was, one chunk an event."""
+    """A reply with these bytes; each event of a stream is one chunk."""
     text = redact(body)
-    cut = re.split(r"(?<=\n\n)", text) if content_type == "text/event-stream" else [text]
-    chunks = [{"text": piece} for piece in cut if piece]
+    pieces = re.split(r"(?<=\n\n)", text) if content_type == "text/event-stream" else [text]
+    chunks = [{"text": piece} for piece in pieces if piece]
     return {"http": {"status": status, "headers": {"content-type": content_type}, "chunks": chunks}}
 
 
 def _request_and_match(request: dict[str, Any] | None, prompt: str | None) -> dict[str, Any]:
-    """The request and what a request must be like."""
+    """The members `request` and `match` of an exchange."""
     if request is None:
         return {"match": {"prompt": prompt} if prompt else {}}
     match: dict[str, Any] = {"stream": request.get("stream") is True}

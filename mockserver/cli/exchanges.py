@@ -1,4 +1,4 @@
-"""`mockserver exchanges check|new`: exchange files, judged or drafted."""
+"""`mockserver exchanges check|new`: check or draft exchange files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["exchanges"]
 
 @click.group()
 def exchanges() -> None:
-    """Check exchange files, or write new ones."""
+    """Check or draft exchange files."""
 
 
 @exchanges.command()
@@ -31,7 +31,7 @@ def exchanges() -> None:
     "folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path)
 )
 def check(folders: tuple[Path, ...]) -> None:
-    """Load folders as the server would: exit status 1 with file and pointer where one can not be served."""
+    """Load folders as the server does. Exit status 1, with file and pointer, if a file cannot be served."""
     for folder in folders:
         try:
             loaded = load_exchange_folder(folder)
@@ -39,7 +39,7 @@ def check(folders: tuple[Path, ...]) -> None:
                 _require_servable(exchange)
         except MockServerError as error:
             exit_with_error(f"{folder}: {error}", 1)
-        print(f"{folder}: {format_count(len(loaded), 'exchange')}, all good")
+        print(f"{folder}: {format_count(len(loaded), 'exchange')}, all valid")
 
 
 def _require_servable(exchange: Exchange) -> None:
@@ -48,28 +48,30 @@ def _require_servable(exchange: Exchange) -> None:
 
 @exchanges.command()
 @click.argument("source", type=click.File("rb"), default="-")
-@click.option("--name", default="new", show_default=True, help="The exchange's name, and its file's.")
-@click.option("--prompt", help="What the user says, where the source is a reply alone.")
+@click.option("--name", default="new", show_default=True, help="The name of the exchange and of its file.")
+@click.option("--prompt", help="The prompt to match if the source holds only a reply.")
 @click.option(
-    "--out", type=click.Path(exists=True, file_okay=False, path_type=Path), help="The folder to write to."
+    "--out",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The folder to write to; default: standard output.",
 )
 def new(source: IO[bytes], name: str, prompt: str | None, out: Path | None) -> None:
-    """Draft exchanges from a curl line, a HAR file, or a reply as it was recorded; - reads standard input."""
+    """Draft exchanges from a curl command, a HAR file or a recorded reply. - reads standard input."""
     try:
-        made = draft_exchanges(source.read(), name, prompt)
+        drafts = draft_exchanges(source.read(), name, prompt)
     except (ConfigurationError, InvalidExchange) as error:
         exit_with_error(str(error), 2)
-    for exchange in made:
+    for exchange in drafts:
         text = json.dumps(exchange, indent=2, ensure_ascii=False) + "\n"
         if out is None:
             sys.stdout.write(text)
             continue
         file = out / f"{exchange['name']}.json"
         try:
-            # Nothing is overwritten, and no link is followed.
+            # O_EXCL: never overwrite a file or follow a link.
             handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         except OSError as error:
-            exit_with_error(f"can not write {file}: {error.strerror or error}", 1)
+            exit_with_error(f"cannot write {file}: {error.strerror or error}", 1)
         with os.fdopen(handle, "w", encoding="utf-8") as target:
             target.write(text)
         print(file)

@@ -1,4 +1,4 @@
-"""`mockserver faults`: every fault that can be asked for by name, a line each."""
+"""`mockserver faults`: list the faults, or describe one."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ __all__ = ["faults"]
 @click.command()
 @click.argument("name", metavar="[NAME]", required=False)
 def faults(name: str | None) -> None:
-    """List the faults that can be asked for by name, or explain one."""
-    listed = catalogue()
+    """List the faults that you can inject by name, or describe one."""
+    known = catalogue()
     if name is not None:
-        found = [each for each in listed if each.name == name]
-        if not found:
-            exit_with_error(f"there is no fault {name}; `mockserver faults` lists those there are", 2)
-        for each in found:
+        matching = [each for each in known if each.name == name]
+        if not matching:
+            exit_with_error(f"no such fault: {name}; `mockserver faults` lists all faults", 2)
+        for each in matching:
             print(f"{each.name}  ({each.kind})\n\n  {each.summary}\n")
             for option, default in each.options.items():
                 print(f"  {option}={default}" if default != "" else f"  {option}=…")
-            print("  first=N  only the first N times that the very same request comes")
+            print("  first=N  only the first N times that the same request arrives")
         return
-    width = max(len(each.name) for each in listed)
-    kind = max(len(each.kind) for each in listed)
-    for each in listed:
-        print(f"{each.name:{width}}  {each.kind:{kind}}  {each.summary}")
+    name_width = max(len(each.name) for each in known)
+    kind_width = max(len(each.kind) for each in known)
+    for each in known:
+        print(f"{each.name:{name_width}}  {each.kind:{kind_width}}  {each.summary}")

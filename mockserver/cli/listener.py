@@ -1,4 +1,4 @@
-"""Where the commands that serve listen, and how they tell whoever waits for them."""
+"""The listening socket and the URL file of the commands that serve."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ __all__ = ["open_listener", "require_writable_url_file", "write_url_file"]
 
 
 def open_listener(host: str, port: int) -> socket.socket:
-    """A socket that listens; the command ends where there is none to have."""
+    """Return a listening socket; exit if the port is not available."""
     from mockserver.server.http.uvicorn_runner import bind_socket
 
     try:
         return bind_socket(host, port)
     except OSError as error:
         reason = error.strerror or str(error)
-        hint = "; choose another with --port, or 0 for a free one" if port else ""
-        exit_with_error(f"can not listen on {host}, port {port}: {reason}{hint}", 1)
+        hint = "; use --port to choose another port, or 0 for any free port" if port else ""
+        exit_with_error(f"cannot listen on {host}, port {port}: {reason}{hint}", 1)
 
 
 def require_writable_url_file(url_file: Path | None) -> None:
-    """End where a file for the URL, if one is wanted, could not be written once the server runs."""
+    """Exit if the URL file is set but not writable, before the server starts."""
     if url_file is None:
         return
     try:
         _partial_file(url_file).touch()
     except OSError as error:
-        exit_with_error(f"can not write {url_file}: {error.strerror or error}", 2)
+        exit_with_error(f"cannot write {url_file}: {error.strerror or error}", 2)
 
 
 def write_url_file(url_file: Path, url: str) -> None:
-    """Write a URL so that whoever waits for the file never reads half of it."""
+    """Write the URL atomically, because another process may wait for the file."""
     _partial_file(url_file).write_text(url, encoding="utf-8")
     _partial_file(url_file).replace(url_file)
 

@@ -1,4 +1,4 @@
-"""Options of the commands: each can also be set as a variable."""
+"""Command options that can also be set as environment variables."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import click
 
 __all__ = ["ENV_PREFIX", "option"]
 
-#: What the names of our variables begin with.
+#: The prefix of the variables.
 ENV_PREFIX = "MOCKSERVER_"
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def option(*names: str, **attributes: Any) -> Callable[[_Command], _Command]:
-    """An option that can also be set as a MOCKSERVER_… variable."""
+    """A click option that can also be set as a MOCKSERVER_… environment variable."""
     variable = ENV_PREFIX + names[-1].lstrip("-").replace("-", "_").upper()
     return click.option(
         *names, envvar=variable, show_default=attributes.pop("show_default", True), **attributes

@@ -1,4 +1,4 @@
-"""`mockserver rules`: the rules of the contract, and each with its reason and a broken example."""
+"""`mockserver rules`: list the rules of the contract, or explain one with an example that breaks it."""
 
 from __future__ import annotations
 
@@ -18,24 +18,26 @@ _MAX_LINE_WIDTH = 118
 
 @click.command()
 @click.argument("rule", metavar="[ID]", required=False)
-@click.option("--example", is_flag=True, help="Print the broken example alone, fit for `mockserver check -`.")
+@click.option(
+    "--example", is_flag=True, help="Print only the broken example, as input for `mockserver check -`."
+)
 def rules(rule: str | None, example: bool) -> None:
     """List the rules of the contract, or explain one."""
     if rule is None:
         if example:
-            exit_with_error("--example needs the ID of a rule", 2)
+            exit_with_error("--example needs a rule ID", 2)
         _print_rule_list()
         return
     known = {**load_rules(), **load_live_rules()}
     if rule.upper() not in known:
-        exit_with_error(f"there is no rule {rule}; `mockserver rules` lists those there are", 2)
-    about = known[rule.upper()]
-    if example and about.id not in load_rule_examples():
-        exit_with_error(f"{about.id} has no example: only a running endpoint can break it", 2)
+        exit_with_error(f"no such rule: {rule}; `mockserver rules` lists all rules", 2)
+    selected = known[rule.upper()]
+    if example and selected.id not in load_rule_examples():
+        exit_with_error(f"{selected.id} has no example: only a running endpoint can break it", 2)
     if example:
-        sys.stdout.buffer.write(load_rule_examples()[about.id].data)
+        sys.stdout.buffer.write(load_rule_examples()[selected.id].data)
     else:
-        _print_rule(about)
+        _print_rule(selected)
 
 
 def _print_rule_list() -> None:
@@ -54,23 +56,23 @@ def _print_rule(rule: Rule) -> None:
     for profile, severity in rule.severity_in.items():
         print(f"            {profile}: {severity}")
     if rule.id not in load_rule_examples():
-        print("\nOnly a running endpoint can break it: `mockserver verify` asks one.")
+        print("\nOnly a running endpoint can break it: run `mockserver verify`.")
         return
     example = load_rule_examples()[rule.id]
-    found = [each for each in example.check() if each.rule == rule.id]
-    print(f"\nBroken, as {'an' if example.kind == 'error' else 'a'} {_describe_kind(example)}:\n")
-    places = {each.event for each in found}
+    findings = [each for each in example.check() if each.rule == rule.id]
+    print(f"\nExample that breaks it ({_describe_kind(example)}):\n")
+    marked_events = {each.event for each in findings}
     for number, line in enumerate(_example_lines(example)):
-        marked = example.kind == "stream" and number in places
+        marked = example.kind == "stream" and number in marked_events
         print(
             f"{'>' if marked else ' '} {_truncate(line, 8 * _MAX_LINE_WIDTH if marked else _MAX_LINE_WIDTH)}"
         )
-    print("\nFound in it:\n")
-    for each in found:
+    print("\nFindings:\n")
+    for each in findings:
         print(f"  {escape_unprintable(str(each))}")
     if example.request is None:
         kind = "" if example.kind == "auto" else f" --kind {example.kind}"
-        print(f"\nThe whole of it: mockserver rules {rule.id} --example | mockserver check -{kind}")
+        print(f"\nReproduce: mockserver rules {rule.id} --example | mockserver check -{kind}")
 
 
 def _describe_kind(example: RuleExample) -> str:
@@ -80,7 +82,7 @@ def _describe_kind(example: RuleExample) -> str:
 
 
 def _example_lines(example: RuleExample) -> list[str]:
-    """The example as text: an event, or a block, a line."""
+    """The example as text, with one event or block on each line."""
     text = example.data[: 1 << 16].decode(errors="backslashreplace")
     blocks = text.split("\n\n") if "data:" in text[:200] else text.splitlines()
     return [" ⏎ ".join(block.split("\n")) for block in blocks if block]

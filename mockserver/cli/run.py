@@ -1,8 +1,8 @@
-"""`mockserver run`: run a command against the mock, and judge every request it sends.
+"""`mockserver run`: run a command against the mock server, and check every request it sends.
 
-Exit status: the command's own (128 and its number where a signal ended it); 1 where the command ended well
-and the contract was broken, or no request came at all; 2 where an option can not be used, 126 and 127, as a
-shell has them, where the command can not be started.
+Exit status: the command's own (128 plus the signal number if a signal ended it); 1 if the command succeeded
+but violated the contract or sent no request; 2 if an option is unusable; 126 or 127, as in a shell, if the
+command cannot be started.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ import click
 from mockserver.cli.check_runner import parse_report_target, require_known_rules
 from mockserver.cli.errors import exit_with_error
 from mockserver.cli.options import option
+from mockserver.cli.output.checked_input import failing_severities
 from mockserver.cli.output.report_formats import REPORT_FORMATS
-from mockserver.cli.output.request_summary import RequestCollector, RequestSummary
+from mockserver.cli.output.request_summary import RequestCollector
 from mockserver.cli.serve import build_services, read_api_keys, serve
 from mockserver.contract.findings import Severity
 from mockserver.errors import MockServerError
@@ -32,32 +33,33 @@ __all__ = ["run"]
 
 _HOST = "127.0.0.1"
 
-#: Options of `serve` that have no meaning where the server lives as long as a command.
+#: Options of `serve` that have no meaning for a server that lives as long as a command.
 _EXCLUDED_SERVE_OPTIONS = {"admin", "host", "port", "url_file", "quiet", "allow_host"}
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND…")
 @option(
-    "--report", multiple=True, metavar="FORMAT=FILE", help="Also write a report to a file; may be repeated."
+    "--report", multiple=True, metavar="FORMAT=FILE", help="Also write a report to a file. Can be repeated."
 )
 @option(
     "--fail-on",
     type=click.Choice([each.value for each in Severity]),
     default="error",
-    help="The mildest finding that makes the exit status 1.",
+    help="The lowest severity that makes the exit status 1.",
 )
-@option("--ignore", multiple=True, metavar="RULE", help="Pass over a rule; may be repeated.")
+@option("--ignore", multiple=True, metavar="RULE", help="Ignore a rule. Can be repeated.")
 def run(
     command: tuple[str, ...], report: tuple[str, ...], fail_on: str, ignore: tuple[str, ...], **settings: Any
 ) -> None:
-    """Run a command against the mock and judge every request it sends.
+    """Run a command against the mock server and check every request it sends.
 
-    The command (`npm test`, `go test ./…`) gets OPENAI_BASE_URL, and a key of the mock's in OPENAI_API_KEY
-    and DASHSCOPE_API_KEY. It is run as it is, by no shell; SIGINT and SIGTERM are passed on to it. What was
-    found goes to standard error.
+    The command (`npm test`, `go test ./…`) gets the server's URL in OPENAI_BASE_URL, and an API key in
+    OPENAI_API_KEY and DASHSCOPE_API_KEY. It runs without a shell, and SIGINT and SIGTERM are forwarded to
+    it. Findings go to standard error.
 
-    Exit status: the command's own; 1 if only the contract broke, or if no request came; 2 unusable options.
+    Exit status: the command's own; 1 if it succeeded but violated the contract or sent no request; 2 if an
+    option cannot be used.
     """
     require_known_rules(ignore)
     targets = [parse_report_target(each) for each in report]
@@ -66,29 +68,25 @@ def run(
         services = build_services(_HOST, keys, True, **settings, allow_host=())
     except MockServerError as error:
         exit_with_error(str(error), 2)
-    tally = services.access_log = RequestCollector(services.default_session.profile.name, ignore)
+    collector = services.access_log = RequestCollector(services.default_session.profile.name, ignore)
     key = keys[0] if keys else f"sk-mock-{secrets.token_hex(12)}"
     status = _run_against_mock(command, services, key)
-    asked = tally.summary()
-    failing = list(Severity)[: list(Severity).index(Severity(fail_on)) + 1]
-    sys.stderr.write(asked.to_text(REPORT_FORMATS["text"], failing))
+    summary = collector.summary()
+    failing = failing_severities(fail_on)
+    sys.stderr.write(summary.to_text(REPORT_FORMATS["text"], failing))
     for name, target in targets:
         try:
-            target.write_text(REPORT_FORMATS[name](asked.inputs, failing), encoding="utf-8")
+            target.write_text(REPORT_FORMATS[name](summary.inputs, failing), encoding="utf-8")
         except OSError as error:
-            exit_with_error(f"can not write {target}: {error.strerror or error}", status or 2)
-    raise SystemExit(status or _contract_status(asked, failing))
+            exit_with_error(f"cannot write {target}: {error.strerror or error}", status or 2)
+    raise SystemExit(status or int(not summary.request_count or summary.has_findings(failing)))
 
 
 run.params += [each for each in serve.params if each.name not in _EXCLUDED_SERVE_OPTIONS]
 
 
-def _contract_status(summary: RequestSummary, failing: Sequence[Severity]) -> int:
-    return int(not summary.request_count or summary.has_findings(failing))
-
-
 def _run_against_mock(command: Sequence[str], services: Any, key: str) -> int:
-    """The exit status of the command, run while a server does."""
+    """Run the command with a server and return the command's exit status."""
     from mockserver.server.http.app import App
     from mockserver.server.http.threaded_server import ThreadedServer
 
@@ -105,26 +103,26 @@ def _run_against_mock(command: Sequence[str], services: Any, key: str) -> int:
 
 
 def _run_command(command: Sequence[str], environment: dict[str, str]) -> int:
-    with _forwarded_signals() as passed_on:
+    with _forwarded_signals() as forward_to:
         try:
-            child = subprocess.Popen(command, env=environment)  # noqa: S603 - it is what was asked for
+            child = subprocess.Popen(command, env=environment)  # noqa: S603 - running it is the purpose
         except OSError as error:
             status = 127 if isinstance(error, FileNotFoundError) else 126
-            exit_with_error(f"can not run {command[0]}: {error.strerror or error}", status)
-        passed_on(child)
+            exit_with_error(f"cannot run {command[0]}: {error.strerror or error}", status)
+        forward_to(child)
         status = child.wait()
     return 128 - status if status < 0 else status
 
 
 @contextlib.contextmanager
 def _forwarded_signals() -> Iterator[Any]:
-    """SIGINT and SIGTERM go to the child that is named, those that come before it is, too."""
+    """Forward SIGINT and SIGTERM to the child passed to the yielded function, also those that came before."""
     children: list[subprocess.Popen[bytes]] = []
     early: list[int] = []
 
     def forward(signal_number: int, _: Any) -> None:
         if signal_number == signal.SIGINT and _is_terminal_foreground():
-            return  # the child has it too
+            return  # the terminal sent it to the child too
         if not children:
             early.append(signal_number)
         for child in children:
@@ -144,8 +142,8 @@ def _forwarded_signals() -> Iterator[Any]:
 
 
 def _is_terminal_foreground() -> bool:
-    """Whether Ctrl-C is typed at us: then it goes to the whole group of processes."""
+    """Whether a Ctrl-C goes to our whole process group, and so to the child."""
     try:
         return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
-    except (OSError, ValueError, AttributeError):  # no terminal, no standard input, Windows
+    except (OSError, ValueError, AttributeError):  # no terminal, closed standard input, Windows
         return False

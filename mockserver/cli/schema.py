@@ -1,4 +1,4 @@
-"""`mockserver schema`: the schemas of a profile, and its OpenAPI document."""
+"""`mockserver schema`: print the schemas of a profile, or its OpenAPI document."""
 
 from __future__ import annotations
 
@@ -20,33 +20,35 @@ from mockserver.wire import json
 
 __all__ = ["schema"]
 
-#: Formats of this project's own, the same in every profile.
+#: Schemas of this project's own formats, the same in every profile.
 _PROJECT_SCHEMAS = ("exchange", "report", "verification")
 
 
 @click.command()
 @click.argument("name", required=False)
-@option("--profile", default=DEFAULT_PROFILE, help="The age or service.")
-@click.option("--bundle", is_flag=True, help="With all that it refers to, as one document.")
+@option("--profile", default=DEFAULT_PROFILE, help="The profile.")
+@click.option("--bundle", is_flag=True, help="Include all referenced schemas in one document.")
 @click.option(
-    "--openapi", type=click.Choice(list(OPENAPI_VERSIONS)), help="The OpenAPI document of that version."
+    "--openapi",
+    type=click.Choice(list(OPENAPI_VERSIONS)),
+    help="Print the profile's OpenAPI document in this version of OpenAPI.",
 )
 def schema(name: str | None, profile: str, bundle: bool, openapi: str | None) -> None:
-    """Print a JSON Schema of a profile; without NAME list them, or with --bundle print all.
+    """Print a JSON Schema of a profile. Without NAME, list the schemas, or print all of them with --bundle.
 
-    exchange, report and verification are formats of this project's own; chat_… is of Chat Completions, alike
-    in every profile.
+    exchange, report and verification are this project's own formats. The schemas chat_… describe Chat
+    Completions and are the same in every profile.
     """
     if openapi is not None and (name is not None or bundle):
-        exit_with_error("--openapi prints the whole document: it takes neither NAME nor --bundle", 2)
+        exit_with_error("--openapi prints the whole document; do not combine it with NAME or --bundle", 2)
     try:
         if openapi is not None:
             _print_json(openapi_document(profile, openapi))
         elif name in _PROJECT_SCHEMAS:
             sys.stdout.buffer.write((resources.data_folder("schemas") / f"{name}.json").read_bytes())
         elif name is not None:
-            known = load_chat_schemas() if name in load_chat_schemas().names else load_schemas(profile)
-            _print_json(known.document(name) if bundle else known.schema(name))
+            schemas = load_chat_schemas() if name in load_chat_schemas().names else load_schemas(profile)
+            _print_json(schemas.document(name) if bundle else schemas.schema(name))
         elif bundle:
             _print_json(_bundle_all(load_schemas(profile)))
         else:
@@ -65,8 +67,8 @@ def _print_schema_names(schemas: ProfileSchemas) -> None:
     for name, each in load_chat_schemas().all_schemas().items():
         print(f"{name:48}{each['title']}")
     for name in _PROJECT_SCHEMAS:
-        own = json.loads((resources.data_folder("schemas") / f"{name}.json").read_bytes())
-        print(f"{name:48}{own['title']}")
+        document = json.loads((resources.data_folder("schemas") / f"{name}.json").read_bytes())
+        print(f"{name:48}{document['title']}")
 
 
 def _bundle_all(schemas: ProfileSchemas) -> dict[str, Any]:

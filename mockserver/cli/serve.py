@@ -1,4 +1,4 @@
-"""`mockserver serve`: the mock server in the foreground. Imports what it needs when it runs."""
+"""`mockserver serve`: run the mock server. Imports the server only when the command runs."""
 
 from __future__ import annotations
 
@@ -29,66 +29,91 @@ __all__ = ["build_services", "read_api_keys", "serve"]
 
 
 @click.command()
-@option("--host", default="127.0.0.1", help="Address to listen on; beyond loopback a key is required.")
-@option("--port", default=8080, type=click.IntRange(0, 65535), help="Port to listen on; 0: a free one.")
+@option("--host", default="127.0.0.1", help="Address to listen on; other than loopback needs an API key.")
+@option("--port", default=8080, type=click.IntRange(0, 65535), help="Port to listen on; 0: any free port.")
 @option(
-    "--url-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the base URL to this file."
+    "--url-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the base URL to this file once the server runs.",
 )
-@option("--profile", default=DEFAULT_PROFILE, help="The age of the service to play; latest: the newest.")
-@option("--rendering", default="wire", help="wire: what the service sends; documented: as its samples look.")
-@option("--api-key", multiple=True, show_default=False, help="A key to accept; default: any key.")
-@option("--api-key-env", multiple=True, metavar="NAME", help="A variable that holds a key to accept.")
-@option("--model", multiple=True, metavar="NAME", help="A model to accept, or 'any'; default: the profile's.")
-@option("--seed", type=int, help="Repeat a run to the byte: seeds ids and texts, and steps the clock.")
-@option("--store-size", default=10_000, type=click.IntRange(1), help="Responses kept for the next turn.")
-@option("--allow-host", multiple=True, metavar="NAME", help="Another name that may stand in the Host header.")
+@option("--profile", default=DEFAULT_PROFILE, help="The profile to serve; latest: the newest.")
+@option(
+    "--rendering", default="wire", help="wire: as the service sends it; documented: as its guide prints it."
+)
+@option(
+    "--api-key",
+    multiple=True,
+    show_default=False,
+    help="An API key to accept; default: any key. Can be repeated.",
+)
+@option(
+    "--api-key-env", multiple=True, metavar="NAME", help="An environment variable with an API key to accept."
+)
+@option(
+    "--model",
+    multiple=True,
+    metavar="NAME",
+    help="A model to accept, or 'any'; default: the profile's models.",
+)
+@option(
+    "--seed", type=int, help="Make replies repeatable to the byte: seeds ids and texts, and steps the clock."
+)
+@option("--store-size", default=10_000, type=click.IntRange(1), help="Maximum number of stored responses.")
+@option("--allow-host", multiple=True, metavar="NAME", help="Another name to accept in the Host header.")
 @option(
     "--exchanges",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Answer from the exchange files in this folder first.",
+    help="Serve the exchange files in this folder; they are reloaded when they change.",
 )
 @option(
     "--stream-errors",
     default="http",
     type=click.Choice(["http", "inband"]),
-    help="http: a stream is refused with a status; inband: with 200 and an error within it.",
+    help="Errors before a stream: http: an HTTP status; inband: 200 and an error event.",
 )
 @option(
     "--function-arguments",
     default="deltas",
     type=click.Choice(["deltas", "whole"]),
-    help="How a stream tells a function call's arguments: by events, or whole with the item.",
+    help="How a stream sends function arguments: in delta events, or whole with the item.",
 )
 @option(
     "--fault",
     multiple=True,
     metavar="NAME[:PROBABILITY]",
     show_default=False,
-    help="A fault for every request, or for some: see `mockserver faults`.",
+    help="Inject a fault into every request, or into some; see `mockserver faults`.",
 )
-@option("--pace", default="none", help="none, fixed:MS or model:TTFT,TPS[,JITTER]: how fast answers come.")
+@option("--pace", default="none", help="Streaming speed: none, fixed:MS or model:TTFT,TPS[,JITTER].")
 @option(
     "--limit",
     multiple=True,
     metavar="NAME=N",
     show_default=False,
-    help="requests=N or tokens=N a minute, burst=N a second, concurrency=N, context=N tokens, context-error.",
+    help="Rate limit: requests=N or tokens=N per minute, burst=N per second, concurrency=N, context=N tokens,"
+    " context-error.",
 )
-@option("--chunking", default="event", help="event, coalesced, bytes:N or random: how bodies are cut.")
+@option("--chunking", default="event", help="How bodies are cut: event, coalesced, bytes:N or random.")
 @option(
     "--allow-mock-headers",
     is_flag=True,
-    help="Let requests ask by header: x-mock-fault, x-mock-delay, x-mock-scenario, x-mock-session.",
+    help="Honor the request headers x-mock-fault, x-mock-delay, x-mock-scenario and x-mock-session.",
 )
-@option("--admin", is_flag=True, help="Plan, break, read and reset over HTTP; the token is printed.")
-@option("--quiet", is_flag=True, help="No line for each request.")
+@option(
+    "--admin",
+    is_flag=True,
+    help="Serve the admin API for stubs, faults, journal and reset; prints its token.",
+)
+@option("--quiet", is_flag=True, help="Do not print a line for each request.")
 def serve(host: str, port: int, url_file: Path | None, quiet: bool, **settings: Any) -> None:
-    """Serve the mock in the foreground."""
+    """Run the mock server in the foreground. See docs/scripting.md for stubs, faults and limits."""
     try:
         keys = read_api_keys(settings["api_key"], settings["api_key_env"])
         if not keys and not _is_loopback(host):
-            raise ConfigurationError(f"listening on {host} needs a key: add --api-key or --api-key-env")
+            raise ConfigurationError(
+                f"listening on {host} requires an API key: add --api-key or --api-key-env"
+            )
         services = build_services(host, keys, quiet, **settings)
     except (MockServerError, OSError) as error:
         exit_with_error(str(error), 2)
@@ -98,7 +123,7 @@ def serve(host: str, port: int, url_file: Path | None, quiet: bool, **settings: 
 
 
 def read_api_keys(literal_keys: tuple[str, ...], variables: tuple[str, ...]) -> tuple[str, ...]:
-    """The keys of `--api-key` and `--api-key-env`; ConfigurationError where one can not be used."""
+    """Return the keys of `--api-key` and `--api-key-env`; ConfigurationError if one is unusable."""
     for name in variables:
         if not os.environ.get(name):
             raise ConfigurationError(f"--api-key-env {name}: the variable is not set")
@@ -118,20 +143,20 @@ def _is_loopback(host: str) -> bool:
 
 
 def _exchange_reloader(services: Services) -> Callable[[], None] | None:
-    """What looks for changed exchange files, and says so in the log."""
+    """A function that reloads changed exchange files and logs it."""
     folder = services.exchange_folder
     if folder is None:
         return None
 
     def reload() -> None:
-        if told := folder.reload_if_changed(services.sessions.use_exchanges):
-            services.access_log.add(told)
+        if message := folder.reload_if_changed(services.sessions.use_exchanges):
+            services.access_log.add(message)
 
     return reload
 
 
 def build_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: Any) -> Services:
-    """What the options of `serve` describe; MockServerError says what of them can not be used."""
+    """Build the services that the options of `serve` describe; MockServerError if an option is unusable."""
     from mockserver.server.access import AllowedHosts, ApiKeys
     from mockserver.server.http.access_log import AccessLog
     from mockserver.server.http.responses_endpoint import Services
@@ -168,7 +193,6 @@ def build_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: An
 
 
 def _configure_delivery_and_limits(session: Session, settings: Mapping[str, Any]) -> None:
-    """Faults, pace and limits of a session, as the options say."""
     from mockserver.server.delivery.delivery import Delivery
     from mockserver.server.delivery.faults import parse_fault
     from mockserver.server.state.rate_limits import RateLimiter, parse_limits
@@ -202,8 +226,8 @@ def _run_server(
         if url_file is not None:
             write_url_file(url_file, url + session.profile.base_path)
 
-    # What was loaded stays loaded, and what a request leaves is kept on purpose (store, journal): looking
-    # through it all for garbage as often as usual cost a twentieth of the replies a second.
+    # Loaded data stays, and requests leave objects behind on purpose (store, journal): collecting garbage
+    # at the default rate costs 5 % of the replies per second.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     try:

@@ -53,7 +53,7 @@ def test_exit_status_is_that_of_the_command(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     assert done.stdout == "200 200\n"
-    assert done.stderr == "mockserver: 2 requests judged, nothing found\n"
+    assert done.stderr == "mockserver: 2 requests checked, no findings\n"
 
 
 @pytest.mark.parametrize(("status", "expected"), [(0, 1), (7, 7)])
@@ -61,7 +61,7 @@ def test_a_contract_violation_fails_a_successful_command(status: int, expected: 
     done = run_mockserver(tmp_path, *client_arguments(f"ask(input='a', temperature=9); sys.exit({status})"))
 
     assert done.returncode == expected
-    assert "the contract is broken in 1 way" in done.stderr
+    assert "1 distinct contract violation" in done.stderr
     assert "/temperature" in done.stderr
 
 
@@ -69,7 +69,7 @@ def test_requests_beyond_the_journal_limit_are_checked(tmp_path: Path) -> None:
     done = run_mockserver(tmp_path, *client_arguments("ask(input=[])\nfor _ in range(1100): ask(input='a')"))
 
     assert done.returncode == 1
-    assert "1101 requests judged, the contract is broken in 1 way" in done.stderr
+    assert "1101 requests checked, 1 distinct contract violation" in done.stderr
     assert "request 1, POST " in done.stderr
 
 
@@ -99,7 +99,7 @@ def test_no_request_is_a_failure(tmp_path: Path) -> None:
     done = run_mockserver(tmp_path, "--", sys.executable, "-c", "")
 
     assert done.returncode == 1
-    assert done.stderr == "mockserver: no request came: does the command read OPENAI_BASE_URL?\n"
+    assert done.stderr == "mockserver: no requests received: does the command read OPENAI_BASE_URL?\n"
 
 
 def test_serve_options_apply_and_command_options_are_passed_on(tmp_path: Path) -> None:
@@ -129,9 +129,9 @@ def test_the_command_gets_only_the_mock_key(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "told"),
     [
-        (("--", "no-such-program"), 127, "can not run no-such-program: No such file or directory"),
+        (("--", "no-such-program"), 127, "cannot run no-such-program: No such file or directory"),
         (("--report", "xls=a", "--", "true"), 2, "--report xls=a: must be FORMAT=FILE"),
-        (("--ignore", "REQ-999", "--", "true"), 2, "there is no such rule"),
+        (("--ignore", "REQ-999", "--", "true"), 2, "no such rule"),
         (("--profile", "none", "--", "true"), 2, "none"),
         ((), 2, "Missing argument"),
     ],
@@ -169,7 +169,7 @@ def test_signals_are_forwarded(number: int, tmp_path: Path) -> None:
 
     assert process.returncode == 9
     assert (tmp_path / "got").read_text() == str(int(number))
-    assert b"1 request judged" in told
+    assert b"1 request checked" in told
 
 
 @pytest.mark.slow
@@ -188,4 +188,4 @@ def test_a_vitest_suite(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 passed" in done.stdout
-    assert "4 requests judged, nothing found" in done.stderr
+    assert "4 requests checked, no findings" in done.stderr

@@ -1,4 +1,4 @@
-"""The command line, run in this process."""
+"""A fixture that runs the command line in this process."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ RunCli = Callable[..., tuple[int, str, str]]
 def run_cli(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> RunCli:
-    """Run `mockserver` in a folder of its own: (exit status, stdout, stderr)."""
+    """Run `mockserver` in a temporary folder; returns (exit status, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["mockserver", *arguments])
-        with pytest.raises(SystemExit) as ended:
+        with pytest.raises(SystemExit) as exit_info:
             main()
         out, err = capfdbinary.readouterr()
-        return int(ended.value.code or 0), out.decode(), err.decode()
+        return int(exit_info.value.code or 0), out.decode(), err.decode()
 
     return run

@@ -1,4 +1,4 @@
-"""`mockserver check`: what it takes, what it prints, and how it ends."""
+"""`mockserver check`: input, output and exit status."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ Check = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def check(run_cli: Check) -> Check:
-    """Run `mockserver check` in a folder of its own: (exit status, stdout, stderr)."""
+    """Run `mockserver check` in a temporary folder; returns (exit status, stdout, stderr)."""
     return partial(run_cli, "check")
 
 
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[..., str]:
-    """Write a file into the folder; its name."""
+    """Write a file into that folder; returns its name."""
 
     def write(name: str, value: Any) -> str:
         data = value if isinstance(value, bytes) else json.dumps(value).encode()
@@ -82,38 +82,38 @@ def test_a_chat_request_is_shown_migrated(check: Check, write: Write) -> None:
     assert "  /stop has no counterpart: cut the text yourself" in out
     assert "  /user is ignored by Chat Completions; neither API has it." in out
     assert "/n " not in out
-    [told] = parse_report(check("--format", "json", name)[1])
-    assert told["responses"]["body"] == body
-    assert [note["member"] for note in told["responses"]["notes"]] == [
+    [report] = parse_report(check("--format", "json", name)[1])
+    assert report["responses"]["body"] == body
+    assert [note["member"] for note in report["responses"]["notes"]] == [
         "/max_tokens",
         "/stop",
         "/user",
         "/messages",
     ]
-    assert [each["rule"] for each in told["responses"]["findings"]] == ["REQ-002"]
+    assert [each["rule"] for each in report["responses"]["findings"]] == ["REQ-002"]
     github = check("--format", "github", name)[1]
     assert "::notice file=chat.json,title=Responses API::/stop has no counterpart" in github
     junit = ET.fromstring(check("--format", "junit", name)[1])  # noqa: S314
     assert "max_output_tokens" in (junit.findtext("testsuite/system-out") or "")
     page = check("--format", "html", name)[1]
-    assert "Its form for the Responses API" in page
+    assert "Equivalent Responses request" in page
     assert "cut the text yourself" in page
 
 
 def test_an_invalid_chat_request_is_not_migrated(check: Check, write: Write) -> None:
     code, out, _ = check("--format", "json", write("chat.json", {**CHAT_REQUEST, "messages": []}))
-    [told] = parse_report(out)
+    [report] = parse_report(out)
     assert code == 1
-    assert (told["kind"], told["valid"]) == ("chat_request", False)
-    assert "responses" not in told
+    assert (report["kind"], report["valid"]) == ("chat_request", False)
+    assert "responses" not in report
 
 
 def test_migration_follows_the_profile(check: Check, write: Write) -> None:
     name = write("chat.json", CHAT_REQUEST)
-    [told] = parse_report(check("--format", "json", "--profile", "qwen-2026-09", name)[1])
-    words = {note["member"]: note["words"] for note in told["responses"]["notes"]}
-    assert words["/max_tokens"] == "is at least 16 there."
-    assert told["responses"]["findings"] == []
+    [report] = parse_report(check("--format", "json", "--profile", "qwen-2026-09", name)[1])
+    notes = {note["member"]: note["words"] for note in report["responses"]["notes"]}
+    assert notes["/max_tokens"] == "is at least 16 there."
+    assert report["responses"]["findings"] == []
 
 
 @pytest.mark.parametrize(
@@ -127,10 +127,10 @@ def test_chat_completions_and_streams_are_checked(
     value: bytes, kind: str, check: Check, write: Write
 ) -> None:
     code, out, _ = check("--format", "json", write("file", value))
-    [told] = parse_report(out)
-    assert (code, told["kind"], told["valid"]) == (1, kind, False)
+    [report] = parse_report(out)
+    assert (code, report["kind"], report["valid"]) == (1, kind, False)
     code, out, _ = check("--format", "json", "--kind", kind, write("file", value))
-    assert parse_report(out) == [told]
+    assert parse_report(out) == [report]
 
 
 def test_the_first_difference_is_shown_in_place(check: Check, write: Write) -> None:
@@ -193,13 +193,13 @@ def test_the_json_report_matches_its_schema(rule: str, check: Check, write: Writ
     example = load_rule_examples()[rule]
     kind = ("--kind", example.kind)
     code, out, _ = check(write("x", example.data), *kind, "--format", "json", "--fail-on", "info")
-    [about] = parse_report(out)
-    assert list(about) == ["file", "kind", "profile", "valid", "findings"]
-    assert (about["file"], about["profile"]) == ("x", example.profile)
-    assert about["valid"] == (check("x", *kind)[0] == 0)
-    assert code == bool(about["findings"])
+    [report] = parse_report(out)
+    assert list(report) == ["file", "kind", "profile", "valid", "findings"]
+    assert (report["file"], report["profile"]) == ("x", example.profile)
+    assert report["valid"] == (check("x", *kind)[0] == 0)
+    assert code == bool(report["findings"])
     if example.request is None:
-        assert rule in {finding["rule"] for finding in about["findings"]}
+        assert rule in {finding["rule"] for finding in report["findings"]}
 
 
 def test_github_annotations(check: Check, write: Write) -> None:
@@ -215,7 +215,7 @@ def test_junit(check: Check, write: Write) -> None:
     bad = write("bad.json", {**samples.response(), "object": '<&"\x01'})
     info = write("info.json", {**samples.REQUEST, "store": False})
     _, out, _ = check(write("good.json", samples.REQUEST), bad, info, "--format", "junit")
-    suites = ET.fromstring(out)  # noqa: S314 (written here)
+    suites = ET.fromstring(out)  # noqa: S314 (our own output)
     assert [suite.get("failures") for suite in suites] == ["0", "1", "0"]
     assert [len(suite) for suite in suites] == [1, 1, 1]
     assert suites.find(".//failure") is not None
@@ -234,7 +234,7 @@ def test_html_report(check: Check, write: Write, tmp_path: Path) -> None:
     page = (tmp_path / "page.html").read_text()
     assert page.startswith("<!doctype html>")
     assert page.count('<details class="exchange"') == 2
-    assert "2 of 2 break the contract" in page
+    assert "2 of 2 invalid" in page
     assert page.count('<code class="rule">') == out.count("\n  error ") + out.count("\n  info ")
     assert "sk-canary-1" not in page
     code, out, _ = check("request.json", "--format", "html")
@@ -253,25 +253,30 @@ def test_reports_to_files(check: Check, write: Write, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
-        (["missing.json"], "can not read missing.json: No such file or directory"),
-        (["."], "can not read .: Is a directory"),
-        (["good.json", "--report", "json=no/such/folder.json"], "can not write no/such/folder.json: "),
-        (["good.json", "--report", "pdf=x"], "--report pdf=x: must be FORMAT=FILE, with a format of text, "),
+        (["missing.json"], "cannot read missing.json: No such file or directory"),
+        (["."], "cannot read .: Is a directory"),
+        (["good.json", "--report", "json=no/such/folder.json"], "cannot write no/such/folder.json: "),
+        (
+            ["good.json", "--report", "pdf=x"],
+            "--report pdf=x: must be FORMAT=FILE, where FORMAT is one of text, ",
+        ),
         (["good.json", "--report", "json"], "--report json: must be FORMAT=FILE"),
-        (["good.json", "--ignore", "XYZ-1"], "--ignore XYZ-1: there is no such rule; `mockserver rules`"),
-        (["good.json", "--profile", "x"], "--profile x: there is no such profile; there are: auto, "),
+        (["good.json", "--ignore", "XYZ-1"], "--ignore XYZ-1: no such rule; `mockserver rules`"),
+        (["good.json", "--profile", "x"], "--profile x: no such profile; available: auto, "),
         (["good.json", "--kind", "x"], "Invalid value for '--kind'"),
         (["good.json", "--format", "x"], "Invalid value for '--format'"),
         ([], "Missing argument"),
     ],
 )
-def test_unusable_arguments_exit_with_2(arguments: list[str], words: str, check: Check, write: Write) -> None:
+def test_unusable_arguments_exit_with_2(
+    arguments: list[str], message: str, check: Check, write: Write
+) -> None:
     write("good.json", samples.REQUEST)
     code, _, err = check(*arguments)
     assert code == 2
-    assert words in err
+    assert message in err
     assert "Traceback" not in err
 
 
@@ -338,7 +343,7 @@ def test_a_good_file_loads_nothing_heavy(kind: str, tmp_path: Path) -> None:
     assert not loaded & HEAVY_PACKAGES
 
 
-def test_as_a_module(tmp_path: Path) -> None:
+def test_check_runs_as_a_module(tmp_path: Path) -> None:
     (tmp_path / "small.json").write_text("{}")
     command = [sys.executable, "-m", "mockserver", "check", "small.json"]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env={})

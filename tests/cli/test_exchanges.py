@@ -39,9 +39,9 @@ def test_a_curl_command_becomes_an_exchange_that_is_served(
     assert (code, out, err) == (0, "out/hello.json\n", "")
     text = (tmp_path / "out" / "hello.json").read_text()
     assert KEY not in text
-    assert run_cli("exchanges", "check", "out") == (0, "out: 1 exchange, all good\n", "")
+    assert run_cli("exchanges", "check", "out") == (0, "out: 1 exchange, all valid\n", "")
     with MockServer(exchanges=tmp_path / "out") as server:
-        assert "Say here" in ask(server, "Hello!", tools=[{"type": "web_search"}]).text
+        assert "Write the reply" in ask(server, "Hello!", tools=[{"type": "web_search"}]).text
 
 
 def test_a_recorded_stream_becomes_an_exchange_with_the_same_bytes(
@@ -97,7 +97,7 @@ def test_curl_quoting(line: str, run_cli: RunCli, monkeypatch: pytest.MonkeyPatc
     assert json.loads(out)["match"] == {"prompt": "It's me", "stream": False}
 
 
-def test_a_har_file_may_have_its_bodies_in_base64(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_har_file_can_have_bodies_in_base64(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
     def entries(content: object) -> bytes:
         request = {"method": "POST", "url": "https://x/v1/responses", "postData": {"text": '{"input":"Hi"}'}}
         entry = {"request": request, "response": {"status": 200, "content": content}}
@@ -107,10 +107,10 @@ def test_a_har_file_may_have_its_bodies_in_base64(run_cli: RunCli, monkeypatch: 
     set_stdin(monkeypatch, entries({"mimeType": "text/event-stream", "encoding": "base64", "text": text}))
     _, out, _ = run_cli("exchanges", "new")
     assert json.loads(out)["reply"]["http"]["chunks"] == [{"text": "data: é\n\n"}]
-    for content, told in (({}, "lacks 'text'"), ({"encoding": "base64", "text": "é"}, "can not be read")):
+    for content, message in (({}, "lacks 'text'"), ({"encoding": "base64", "text": "é"}, "cannot be read")):
         set_stdin(monkeypatch, entries(content))
         code, _, err = run_cli("exchanges", "new")
-        assert (code, told in err) == (2, True)
+        assert (code, message in err) == (2, True)
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/x", "", ".x", "a/b", "x" * 101, "a\nb"])
@@ -120,7 +120,7 @@ def test_hostile_names_are_refused(
     set_stdin(monkeypatch, CURL.encode())
     code, out, err = run_cli("exchanges", "new", "--name", name, "--out", ".")
     assert (code, out) == (2, "")
-    assert "is no name" in err
+    assert "is not a valid name" in err
     file = {"format": 1, "name": name, "match": {}, "reply": {"script": {"items": []}}}
     (tmp_path / "it.json").write_text(json.dumps(file))
     code, _, err = run_cli("exchanges", "check", ".")
@@ -136,7 +136,7 @@ def test_existing_files_and_links_are_not_overwritten(
     set_stdin(monkeypatch, CURL.encode())
     code, _, err = run_cli("exchanges", "new", "--out", ".")
     assert code == 1
-    assert "can not write new.json" in err
+    assert "cannot write new.json" in err
     assert not target.exists()
 
 

@@ -1,4 +1,4 @@
-"""`mockserver faults`, and the options of `serve` that break, pace and limit."""
+"""`mockserver faults`, and the options of `serve` for faults, pace and limits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_every_fault_has_a_line(run_cli: RunCli) -> None:
     assert "stall" in out
 
 
-def test_a_fault_is_explained_with_its_options(run_cli: RunCli) -> None:
+def test_a_fault_is_described_with_its_options(run_cli: RunCli) -> None:
     code, out, _ = run_cli("faults", "stall")
     assert code == 0
     assert out.startswith("stall  (connection or body)\n")
@@ -25,11 +25,11 @@ def test_a_fault_is_explained_with_its_options(run_cli: RunCli) -> None:
 def test_an_unknown_fault(run_cli: RunCli) -> None:
     code, out, err = run_cli("faults", "no-such")
     assert (code, out) == (2, "")
-    assert "there is no fault no-such" in err
+    assert "no such fault: no-such" in err
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "message"),
     [
         (["--fault", "no-such"], "no fault 'no-such'"),
         (["--fault", "stall:7"], "a probability is from 0 to 1"),
@@ -38,8 +38,8 @@ def test_an_unknown_fault(run_cli: RunCli) -> None:
         (["--limit", "speed=1"], "a limit is NAME=N"),
     ],
 )
-def test_unusable_serve_options_are_one_line(options: list[str], words: str, run_cli: RunCli) -> None:
+def test_unusable_serve_options_are_one_line(options: list[str], message: str, run_cli: RunCli) -> None:
     code, out, err = run_cli("serve", "--port", "0", *options)
     assert (code, out) == (2, "")
-    assert words in err
+    assert message in err
     assert err.count("\n") == 1

@@ -1,4 +1,4 @@
-"""`mockserver rules`: all of them, and each with an example that really breaks it."""
+"""`mockserver rules`: the list, and each rule with an example that breaks it."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ def test_all_rules_are_listed(run_cli: RunCli) -> None:
 
 @pytest.mark.parametrize("rule", load_live_rules())
 def test_a_live_rule_has_no_example(rule: str, run_cli: RunCli) -> None:
-    about = load_live_rules()[rule]
+    expected = load_live_rules()[rule]
     code, out, _ = run_cli("rules", rule)
     assert code == 0
-    for told in (about.statement, about.reason, about.source, about.title, "mockserver verify"):
-        assert told in out
+    for text in (expected.statement, expected.reason, expected.source, expected.title, "mockserver verify"):
+        assert text in out
     code, _, err = run_cli("rules", rule, "--example")
     assert (code, err) == (2, f"mockserver: {rule} has no example: only a running endpoint can break it\n")
 
 
 @pytest.mark.parametrize("rule", load_rules())
 def test_a_rule_is_explained(rule: str, run_cli: RunCli) -> None:
-    about = load_rules()[rule]
+    expected = load_rules()[rule]
     code, out, _ = run_cli("rules", rule.lower())
     assert code == 0
-    for told in (about.statement, about.reason, about.source, about.title):
-        assert told in out
-    assert f"{about.severity} {rule}" in out.partition("Found in it:")[2]
+    for text in (expected.statement, expected.reason, expected.source, expected.title):
+        assert text in out
+    assert f"{expected.severity} {rule}" in out.partition("Findings:")[2]
     assert max(map(len, out.splitlines())) < 1000
 
 
 @pytest.mark.parametrize("rule", [each.rule for each in load_rule_examples().values() if not each.request])
 def test_the_example_can_be_checked(rule: str, run_cli: RunCli, tmp_path: Path) -> None:
     _, out, _ = run_cli("rules", rule)
-    how = out.splitlines()[-1].partition("mockserver check -")[2].split()
+    options = out.splitlines()[-1].partition("mockserver check -")[2].split()
     (tmp_path / "example").write_bytes(load_rule_examples()[rule].data)
-    _, out, _ = run_cli("check", "example", *how)
+    _, out, _ = run_cli("check", "example", *options)
     assert f"{load_rules()[rule].severity} {rule}" in out
 
 
-def test_the_example_alone_is_its_bytes(run_cli: RunCli) -> None:
+def test_example_prints_the_bytes_of_the_example(run_cli: RunCli) -> None:
     code, out, _ = run_cli("rules", "SEQ-003", "--example")
     assert (code, out.encode()) == (0, load_rule_examples()["SEQ-003"].data)
 

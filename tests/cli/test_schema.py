@@ -1,4 +1,4 @@
-"""`mockserver schema`: one, all, and the OpenAPI document."""
+"""`mockserver schema`: one schema, all of them, and the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.cli.conftest import RunCli
 from tests.contract import samples
 
 
-def test_list_of_schemas(run_cli: RunCli) -> None:
+def test_schemas_are_listed(run_cli: RunCli) -> None:
     code, out, _ = run_cli("schema")
     names = [line.split()[0] for line in out.splitlines()]
     assert code == 0
@@ -30,7 +30,7 @@ def test_list_of_schemas(run_cli: RunCli) -> None:
     assert "response.incomplete" not in names
 
 
-def test_a_schema_refers_to_the_others(run_cli: RunCli) -> None:
+def test_a_schema_references_the_others(run_cli: RunCli) -> None:
     code, out, _ = run_cli("schema", "response")
     assert code == 0
     value = json.loads(out)
@@ -38,10 +38,10 @@ def test_a_schema_refers_to_the_others(run_cli: RunCli) -> None:
     assert "temperature" not in value["properties"]
 
 
-def test_chat_has_schemas_too(run_cli: RunCli) -> None:
+def test_chat_completions_schemas(run_cli: RunCli) -> None:
     _, out, _ = run_cli("schema", "chat_completion", "--bundle")
-    alone = jsonschema.Draft202012Validator(json.loads(out))
-    assert not alone.is_valid({"object": "chat.completion"})
+    validator = jsonschema.Draft202012Validator(json.loads(out))
+    assert not validator.is_valid({"object": "chat.completion"})
 
 
 def test_a_bundle_is_self_contained(run_cli: RunCli) -> None:
@@ -67,7 +67,7 @@ def test_openapi(version: str, run_cli: RunCli) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         (["nothing"], "has no schema 'nothing'; there are: "),
         (["--profile", "nothing"], "no profile 'nothing'; there are: "),
@@ -76,7 +76,7 @@ def test_openapi(version: str, run_cli: RunCli) -> None:
         (["--openapi", "2.0"], "Invalid value for '--openapi'"),
     ],
 )
-def test_unknown_names_and_bad_combinations(arguments: list[str], words: str, run_cli: RunCli) -> None:
+def test_unknown_names_and_bad_combinations(arguments: list[str], message: str, run_cli: RunCli) -> None:
     code, out, err = run_cli("schema", *arguments)
     assert (code, out) == (2, "")
-    assert words in err
+    assert message in err

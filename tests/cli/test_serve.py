@@ -1,4 +1,4 @@
-"""`mockserver serve`, where it does not come to serving; the rest is in `tests/acceptance`."""
+"""`mockserver serve` with unusable options; `tests/acceptance` covers serving."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.cli.conftest import RunCli
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "message"),
     [
         (
             ["--profile", "openai"],
@@ -18,8 +18,8 @@ from tests.cli.conftest import RunCli
         (["--rendering", "nothing"], "unknown rendering 'nothing' in qwen-2026-01; choose one of: "),
     ],
 )
-def test_unusable_profile_or_rendering_is_one_line(options: list[str], words: str, run_cli: RunCli) -> None:
+def test_unusable_profile_or_rendering_is_one_line(options: list[str], message: str, run_cli: RunCli) -> None:
     code, out, err = run_cli("serve", "--port", "0", *options)
     assert (code, out) == (2, "")
-    assert err.startswith(f"mockserver: {words}")
+    assert err.startswith(f"mockserver: {message}")
     assert err.count("\n") == 1

@@ -1,4 +1,4 @@
-"""Started with every Python process whose path has this folder: records what a mock server in it emits."""
+"""Records what a mock server emits, in every Python process that has this folder on its path."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from types import ModuleType
 
 
 class _AppImportHook(importlib.abc.MetaPathFinder):
-    """Wraps the application as soon as its module is imported."""
+    """Wraps the application when its module is imported."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -28,8 +28,8 @@ class _AppImportHook(importlib.abc.MetaPathFinder):
 
         def load_and_wrap(module: ModuleType) -> None:
             load(module)
-            recording = _load_traffic_recorder()
-            recording.wrap(module.App, recording.spool)
+            recorder = _load_traffic_recorder()
+            recorder.record_application(module.App, recorder.write_to_spool)
 
         spec.loader.exec_module = load_and_wrap  # type: ignore[method-assign]
         return spec
@@ -37,11 +37,11 @@ class _AppImportHook(importlib.abc.MetaPathFinder):
 
 def _load_traffic_recorder() -> ModuleType:
     file = Path(__file__).resolve().parent.parent / "traffic_recorder.py"
-    spec = importlib.util.spec_from_file_location("recording", file)
+    spec = importlib.util.spec_from_file_location("traffic_recorder", file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules["recording"] = module
+    sys.modules["traffic_recorder"] = module
     spec.loader.exec_module(module)
     return module
 

@@ -1,4 +1,4 @@
-"""Reports and summaries that the commands write: text, JSON, GitHub annotations, JUnit and HTML.
+"""The reports and summaries of the commands: text, JSON, GitHub annotations, JUnit and HTML.
 
-`mockserver check` imports this package without click, so nothing heavy is loaded at module level.
+`mockserver check` starts without click, so these modules import nothing heavy.
 """

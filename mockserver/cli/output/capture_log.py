@@ -1,4 +1,4 @@
-"""What a recorder took: a line for each request as it is over, and what all came to."""
+"""The output of `mockserver record`: a line for each completed request, and a summary."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mockserver.cli.output.checked_input import failing_severities
 from mockserver.contract.findings import Severity
 from mockserver.contract.formatting import escape_unprintable, finding_lines
 from mockserver.wire.redaction import redact
@@ -18,7 +19,7 @@ __all__ = ["CaptureLog"]
 
 
 class CaptureLog:
-    """A line for each request as it is over, and what all came to."""
+    """Prints completed requests with their findings and counts them."""
 
     def __init__(self, folder: Path, *, quiet: bool) -> None:
         self._folder = folder
@@ -30,7 +31,7 @@ class CaptureLog:
         self._severity_counts: Counter[Severity] = Counter()
 
     def add(self, result: RecordingResult) -> None:
-        """Take note of a request, and print what was found."""
+        """Count a request and print it with its findings."""
         self._request_count += 1
         self._recording_count += result.file is not None
         if result.problem:
@@ -42,12 +43,12 @@ class CaptureLog:
         if self._quiet:
             return
         name = result.file.name if result.file else "-"
-        first = (
+        first_byte = (
             ""
             if result.time_to_first_byte is None
             else f" first byte {result.time_to_first_byte * 1000:.0f} ms,"
         )
-        line = f"{result.method} {result.path} {result.status or '-'}{first} {result.duration * 1000:.0f} ms  {name}"
+        line = f"{result.method} {result.path} {result.status or '-'}{first_byte} {result.duration * 1000:.0f} ms  {name}"
         lines = [line + (f"  ({result.problem})" if result.problem else "")]
         for finding in result.findings:
             if finding.severity is not Severity.INFO:
@@ -60,22 +61,21 @@ class CaptureLog:
         )
 
     def summary_text(self) -> str:
-        """What all requests came to."""
+        """The numbers of requests, recordings, problems and findings."""
         lines = [
             f"mockserver: {self._request_count} requests, {self._recording_count} recordings in {self._folder}"
         ]
-        lines += [f"  {what}: {count}" for what, count in sorted(self._problem_counts.items())]
+        lines += [f"  {problem}: {count}" for problem, count in sorted(self._problem_counts.items())]
         order = [each.value for each in Severity]
-        found = sorted(self._finding_counts.items(), key=lambda each: (order.index(each[0][0]), each[0]))
+        findings = sorted(self._finding_counts.items(), key=lambda each: (order.index(each[0][0]), each[0]))
         lines += [
             f"  {severity} {rule}: {escape_unprintable(text)} ({count})"
-            for (severity, rule, text), count in found
+            for (severity, rule, text), count in findings
         ]
         return "".join(f"{line}\n" for line in lines)
 
     def reaches_severity(self, fail_on: str) -> bool:
-        """Whether something was found that is bad enough."""
+        """Whether a finding of at least this severity was counted."""
         if fail_on == "never":
             return False
-        failing = list(Severity)[: list(Severity).index(Severity(fail_on)) + 1]
-        return any(self._severity_counts[each] for each in failing)
+        return any(self._severity_counts[each] for each in failing_severities(fail_on))

@@ -1,4 +1,4 @@
-"""A file that was judged: what every report is written from."""
+"""The result of checking one file: the input of every report."""
 
 from __future__ import annotations
 
@@ -7,21 +7,27 @@ from dataclasses import dataclass
 from mockserver.contract.files import CheckResult
 from mockserver.contract.findings import Finding, Severity
 
-__all__ = ["CheckedInput"]
+__all__ = ["CheckedInput", "failing_severities"]
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedInput:
-    """One file and what is reported of it."""
+    """One file and its findings."""
 
     name: str
     result: CheckResult
     findings: tuple[Finding, ...]
-    """Those that were not passed over."""
+    """The findings of rules that are not ignored."""
     content: bytes = b""
-    """What the file holds, for reports that show it."""
+    """The file's bytes, for reports that show them."""
 
     @property
     def is_valid(self) -> bool:
-        """Whether there is no error among them."""
+        """Whether no finding is an error."""
         return not any(each.severity is Severity.ERROR for each in self.findings)
+
+
+def failing_severities(fail_on: str) -> list[Severity]:
+    """The severities that fail a run with this `--fail-on`."""
+    severities = list(Severity)
+    return severities[: severities.index(Severity(fail_on)) + 1]

@@ -1,7 +1,7 @@
-"""Reports of what was found in files: for people, for programs, for GitHub, for JUnit readers, to look at.
+"""Reports of findings as text, JSON, GitHub annotations, JUnit XML and HTML.
 
-What a file holds is untrusted: each format escapes it, so that no report can be forged or a terminal
-be steered.
+The content of a file is untrusted. Each format escapes it, so a file can neither forge a report nor control
+a terminal.
 """
 
 from __future__ import annotations
@@ -33,18 +33,16 @@ ReportWriter = Callable[[Sequence[CheckedInput], Container[Severity]], str]
 def _write_text(inputs: Sequence[CheckedInput], _: Container[Severity]) -> str:
     lines: list[str] = []
     for each in inputs:
-        about = (
-            f"{each.result.kind or 'of no known kind'}; {each.result.profile}, {each.result.profile_reason}"
-        )
+        details = f"{each.result.kind or 'unknown kind'}; {each.result.profile}, {each.result.profile_reason}"
         lines.append(
-            f"{escape_unprintable(each.name)}: {_finding_counts(each)} ({escape_unprintable(about)})"
+            f"{escape_unprintable(each.name)}: {_finding_counts(each)} ({escape_unprintable(details)})"
         )
         for finding in each.findings:
             lines += finding_lines(finding)
         if each.result.migration is not None:
             lines += migration_lines(each.result.migration, each.result.profile)
     if any(each.findings for each in inputs):
-        lines.append("`mockserver rules RULE` tells why a rule is one, and shows it broken.")
+        lines.append("`mockserver rules RULE` explains a rule and shows an example that breaks it.")
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -74,14 +72,16 @@ def _write_json(inputs: Sequence[CheckedInput], _: Container[Severity]) -> str:
 
 
 def migration_lines(migration: CheckedMigration, profile: str) -> list[str]:
-    """The Responses form of a chat request for people."""
-    lines = [f"  its form for the Responses API, {profile}:"]
+    """The Responses form of a chat request, as text."""
+    lines = [f"  equivalent Responses request ({profile}):"]
     lines += [f"    {escape_unprintable(line)}" for line in json.pretty(migration.body).decode().splitlines()]
     lines += [
         f"  {escape_unprintable(note.pointer)} {escape_unprintable(note.message)}" for note in migration.notes
     ]
     for finding in migration.findings:
-        lines += [f"  in that form:{line[1:]}" if line[2] != " " else line for line in finding_lines(finding)]
+        lines += [
+            f"  in the equivalent:{line[1:]}" if line[2] != " " else line for line in finding_lines(finding)
+        ]
     return lines
 
 
@@ -105,7 +105,7 @@ _GITHUB_LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity
 
 
 def _write_github(inputs: Sequence[CheckedInput], _: Container[Severity]) -> str:
-    """Workflow commands: GitHub shows each as an annotation of the file."""
+    """Workflow commands, which GitHub shows as annotations of the file."""
     lines = []
     for each in inputs:
         for finding in each.findings:
@@ -135,7 +135,7 @@ def _escape_github_property(text: str) -> str:
 
 
 def _write_junit(inputs: Sequence[CheckedInput], failing: Container[Severity]) -> str:
-    """A test suite a file, a test case a finding; a file without findings is one case that passed."""
+    """One test suite for each file and one test case for each finding; a file without findings is one passed case."""
     suites = [_junit_suite(each, failing) for each in inputs]
     return '<?xml version="1.0" encoding="utf-8"?>\n<testsuites>\n' + "".join(suites) + "</testsuites>\n"
 
@@ -183,4 +183,4 @@ REPORT_FORMATS: Mapping[str, ReportWriter] = MappingProxyType(
         "html": _write_html,
     }
 )
-"""Functions that write a report, by the name of its format."""
+"""Report writers by format."""

@@ -1,4 +1,4 @@
-"""What a command asked the mock, judged as it came: counted whole, however much it is."""
+"""The requests of a command that `mockserver run` runs: collected, checked and counted."""
 
 from __future__ import annotations
 
@@ -17,48 +17,49 @@ from mockserver.wire.redaction import redact
 
 __all__ = ["RequestCollector", "RequestSummary"]
 
-#: Ways to break the contract that are told apart; whatever comes beyond is counted with the last.
+#: Distinct sets of findings to keep; further ones are counted with the last.
 _MAX_DISTINCT_FINDINGS = 1_000
-
-
-#: Longest body, in bytes, that is kept to be shown.
+#: Longest body, in bytes, to keep for reports.
 _MAX_BODY_BYTES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class RequestSummary:
-    """What was asked in all."""
+    """All requests of a run."""
 
     request_count: int
     inputs: tuple[CheckedInput, ...]
-    """The requests that something was found in, each way once; one without findings where nothing was."""
+    """One request for each distinct set of findings; one input without findings if there are none."""
     refusals: tuple[tuple[str, int], ...]
-    """What was refused for another reason ("POST /v1/chat/completions 404"), and how often."""
+    """Requests refused for other reasons ("POST /v1/chat/completions 404"), with their counts."""
 
     def has_findings(self, severities: Container[Severity]) -> bool:
-        """Whether there is a finding of these severities."""
+        """Whether there is a finding of one of these severities."""
         return any(finding.severity in severities for each in self.inputs for finding in each.findings)
 
     def to_text(self, write: ReportWriter, failing: Sequence[Severity]) -> str:
-        """The report for people."""
-        found = [each for each in self.inputs if each.findings]
-        lines = [f"mockserver: {_headline(self.request_count, found)}"]
+        """The text report."""
+        failing_inputs = [each for each in self.inputs if each.findings]
+        lines = [f"mockserver: {_headline(self.request_count, failing_inputs)}"]
         if not self.request_count:
             lines[0] += ": does the command read OPENAI_BASE_URL?"
         lines += [
-            f"  refused: {escape_unprintable(what)}{_repeat_suffix(count)}" for what, count in self.refusals
+            f"  refused: {escape_unprintable(line)}{_repeat_suffix(count)}" for line, count in self.refusals
         ]
-        return "".join(f"{line}\n" for line in lines) + (write(found, failing) if found else "")
+        findings_text = write(failing_inputs, failing) if failing_inputs else ""
+        return "".join(f"{line}\n" for line in lines) + findings_text
 
 
 def _headline(request_count: int, inputs: Sequence[CheckedInput]) -> str:
     if not request_count:
-        return "no request came"
-    told = f"{request_count} request{'s' if request_count > 1 else ''} judged"
+        return "no requests received"
+    text = f"{request_count} request{'s' if request_count > 1 else ''} checked"
     if not inputs:
-        return f"{told}, nothing found"
-    broken = sum(not each.is_valid for each in inputs)
-    return f"{told}, the contract is broken in {broken} way{'s' if broken > 1 else ''}" if broken else told
+        return f"{text}, no findings"
+    violations = sum(not each.is_valid for each in inputs)
+    if not violations:
+        return text
+    return f"{text}, {violations} distinct contract violation{'s' if violations > 1 else ''}"
 
 
 def _repeat_suffix(count: int) -> str:
@@ -66,7 +67,7 @@ def _repeat_suffix(count: int) -> str:
 
 
 class RequestCollector(AccessLog):
-    """Takes a log's place: looks at each request when it is answered, and keeps what is to be told."""
+    """An access log that checks each request when it is answered and keeps what the report needs."""
 
     def __init__(self, profile: str, ignored_rules: Collection[str] = ()) -> None:
         super().__init__(None)
@@ -78,7 +79,7 @@ class RequestCollector(AccessLog):
         self._refusal_counts: Counter[str] = Counter()
 
     def add(self, entry: Entry | str) -> None:
-        """Judge an entry; a line of the server's own is of no interest."""
+        """Collect a journal entry; lines of the server's own log are ignored."""
         if isinstance(entry, str) or entry.path in _INTERNAL_PATHS:
             return
         self._request_count += 1
@@ -101,14 +102,14 @@ class RequestCollector(AccessLog):
             self._distinct[kind] = name, findings, _redacted_body(entry)
 
     def summary(self) -> RequestSummary:
-        """What came so far."""
-        judged = [
-            self._checked_input(name + _similar_suffix(self._distinct_counts[kind]), found, data)
-            for kind, (name, found, data) in self._distinct.items()
+        """The requests so far."""
+        inputs = [
+            self._checked_input(name + _similar_suffix(self._distinct_counts[kind]), findings, data)
+            for kind, (name, findings, data) in self._distinct.items()
         ]
-        if not judged and self._request_count:
-            judged = [self._checked_input(f"{self._request_count} requests", ())]
-        return RequestSummary(self._request_count, tuple(judged), tuple(self._refusal_counts.most_common()))
+        if not inputs and self._request_count:
+            inputs = [self._checked_input(f"{self._request_count} requests", ())]
+        return RequestSummary(self._request_count, tuple(inputs), tuple(self._refusal_counts.most_common()))
 
     def _checked_input(self, name: str, findings: tuple[Finding, ...], content: bytes = b"") -> CheckedInput:
         return CheckedInput(
@@ -116,12 +117,12 @@ class RequestCollector(AccessLog):
         )
 
 
-#: Paths of the mock's own, which tell nothing of the contract.
+#: The mock's own paths, which are not part of the contract.
 _INTERNAL_PATHS = frozenset({"/health", "/openapi.json"})
 
 
 def _redacted_body(entry: Entry) -> bytes:
-    """The request's body for reports that show it, without keys; nothing where it is too long to be kept."""
+    """The request's body for reports, without keys; empty if it is too long."""
     body = entry.body if len(entry.body) <= _MAX_BODY_BYTES else b""
     return redact(body.decode(errors="replace"), entry.secrets).encode()
 
