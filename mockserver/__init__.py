@@ -37,15 +37,15 @@ _LAZY_MODULES = {
     "ToolCall": "mockserver.replies.script",
     "assert_client_conforms": "mockserver.testing.conformance",
     "client_contract": "mockserver.testing.conformance",
-    "strategies": "mockserver.testing",
+    "strategies": "mockserver.testing.strategies",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Load what is asked for when it is: `import mockserver` alone costs nothing."""
+    """Import a public name on first use, so that `import mockserver` alone costs nothing."""
     if name not in _LAZY_MODULES:
         raise AttributeError(f"module 'mockserver' has no attribute {name!r}")
     from importlib import import_module
 
-    home = import_module(_LAZY_MODULES[name])
-    return import_module("mockserver.testing.strategies") if name == "strategies" else getattr(home, name)
+    module = import_module(_LAZY_MODULES[name])
+    return module if name == "strategies" else getattr(module, name)

@@ -1,4 +1,4 @@
-"""`python -m mockserver` is the command `mockserver`."""
+"""Run the command line with `python -m mockserver`."""
 
 from mockserver.cli import main
 

@@ -1,4 +1,4 @@
-"""Time, injected: the system's clock, or one that moves only when told."""
+"""Injectable clocks: the machine's, and one that moves only when a test advances it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["Clock", "SteppedClock", "SystemClock"]
 
 
 class Clock(Protocol):
-    """Seconds since the epoch."""
+    """A source of time, in seconds since the epoch."""
 
     def now(self) -> float:
-        """The present moment, in seconds since the epoch."""
+        """Return the current time."""
 
     def reply_timestamp(self, step: int) -> int:
-        """Whole seconds to write into a reply that is `step` steps into its conversation."""
+        """Return the time, in whole seconds, to write into the reply to turn `step` of a conversation."""
 
 
 class SystemClock:
@@ -33,17 +33,17 @@ class SystemClock:
 class SteppedClock:
     """A clock that stands still until `advance` moves it.
 
-    A reply's time is the clock's plus one second for each step of its conversation: it depends on
-    what was asked, never on when, so a seeded run repeats to the byte whatever the order of arrival.
+    The time in a reply is the clock's plus one second for each turn of its conversation. It depends on
+    the request, not on the order of arrival, so a seeded run gives the same bytes every time.
     """
 
-    #: `created_at` of the first sample of the vendor's document (January 2026).
+    #: `created_at` of the first sample in the vendor's document (January 2026).
     START = 1769084048
 
     def __init__(self, start: float = START) -> None:
         self._start = self._now = float(start)
         self._waiters: list[tuple[float, asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
-        self._lock = Lock()  # a test moves it in another thread than the server's, which waits
+        self._lock = Lock()  # the test advances the clock in one thread, the server waits in another
 
     def now(self) -> float:
         return self._now
@@ -52,9 +52,9 @@ class SteppedClock:
         return int(self._now) + step
 
     def advance(self, seconds: float) -> None:
-        """Move the clock forward; ValueError for a negative number."""
+        """Move the clock forward. Raises ValueError for a negative number."""
         if seconds < 0:
-            raise ValueError(f"a clock can not go back: {seconds}")
+            raise ValueError(f"a clock cannot go back: {seconds}")
         with self._lock:
             self._now += seconds
             due = [each for each in self._waiters if each[0] <= self._now]
@@ -64,11 +64,11 @@ class SteppedClock:
 
     @property
     def waiter_count(self) -> int:
-        """How many pauses wait for it to move."""
+        """How many pauses are waiting for the clock to advance."""
         return len(self._waiters)
 
     async def wait_until(self, moment: float) -> None:
-        """Wait until it has been moved to a moment, in seconds since the epoch."""
+        """Wait until the clock has reached a time, in seconds since the epoch."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
         with self._lock:
@@ -84,7 +84,7 @@ class SteppedClock:
                     self._waiters.remove(entry)
 
     def reset(self) -> None:
-        """Go back to the start."""
+        """Set the clock back to its start."""
         self._now = self._start
 
 

@@ -1,17 +1,17 @@
-"""Everything this package raises, in one tree.
+"""Every exception this package raises.
 
 MockServerError
-├── ConfigurationError (also ValueError)   a setting or argument that can not be used
-├── UnknownProfile (also LookupError)      no profile of that name
-├── UnknownSchema (also LookupError)       no schema of that name in a profile
-├── InvalidJSON (also ValueError)          bytes that are not one JSON value within the limits
-├── EventTooLarge (also ValueError)        one server-sent event beyond the size limit
-├── InvalidExchange (also ValueError)      an exchange file that breaks the format
-├── Unsatisfiable (also ValueError)        a JSON Schema no value can be drawn for
-├── LiveError                              a live endpoint that can not be asked
-└── StartError                             a server that did not start, or died
+├── ConfigurationError (also ValueError)    an invalid setting, option or argument
+├── UnknownProfile (also LookupError)       no profile has this name
+├── UnknownSchema (also LookupError)        the profile has no schema of this name
+├── InvalidJSON (also ValueError)           not a single JSON value within the limits
+├── EventTooLarge (also ValueError)         a server-sent event exceeds the size limit
+├── InvalidExchange (also ValueError)       an exchange file is invalid
+├── UnsatisfiableSchema (also ValueError)   no value satisfies a JSON Schema
+├── LiveError                               a live endpoint cannot be used
+└── StartError                              the server did not start, or its thread ended
 
-ContractError (AssertionError)             the contract was broken: carries the findings
+ContractError (AssertionError)              a contract violation, with its findings
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ __all__ = [
 
 
 class MockServerError(Exception):
-    """Root of every error this package raises on its own account."""
+    """Base class of this package's errors."""
 
 
 class ConfigurationError(MockServerError, ValueError):
-    """A setting, option or argument can not be used; the message says which and why."""
+    """A setting, option or argument is invalid; the message says which and why."""
 
 
 class UnknownProfile(MockServerError, LookupError):
-    """No profile has this name; the message lists those that exist."""
+    """No profile has this name; the message lists the names."""
 
 
 class UnknownSchema(MockServerError, LookupError):
-    """A profile has no schema of this name; the message lists those it has."""
+    """The profile has no schema of this name; the message lists the names."""
 
 
 class InvalidJSON(MockServerError, ValueError):
-    """Bytes are not one JSON value within the limits; `offset` is in bytes, or None."""
+    """The input is not a single JSON value within the limits; `offset` is in bytes, or None."""
 
     def __init__(self, reason: str, offset: int | None = None) -> None:
         super().__init__(reason if offset is None else f"{reason} (byte {offset})")
@@ -60,7 +60,7 @@ class InvalidJSON(MockServerError, ValueError):
 
 
 class EventTooLarge(MockServerError, ValueError):
-    """One server-sent event is longer than `limit` bytes."""
+    """A server-sent event is longer than `limit` bytes."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"an event is longer than {limit} bytes")
@@ -68,7 +68,7 @@ class EventTooLarge(MockServerError, ValueError):
 
 
 class InvalidExchange(MockServerError, ValueError):
-    """An exchange file breaks the format; the message names the file and the JSON pointer."""
+    """An exchange file is invalid; the message names the file and the JSON pointer."""
 
     def __init__(self, file: str, pointer: str, reason: str) -> None:
         super().__init__(f"{file}{'#' + pointer if pointer else ''}: {reason}")
@@ -78,7 +78,7 @@ class InvalidExchange(MockServerError, ValueError):
 
 
 class UnsatisfiableSchema(MockServerError, ValueError):
-    """No value can be drawn for a JSON Schema; `pointer` names the keyword at fault."""
+    """No value satisfies a JSON Schema; `pointer` names the keyword at fault."""
 
     def __init__(self, pointer: str, reason: str) -> None:
         super().__init__(f"{pointer or '/'}: {reason}")
@@ -87,15 +87,15 @@ class UnsatisfiableSchema(MockServerError, ValueError):
 
 
 class LiveError(MockServerError):
-    """A live endpoint can not be asked: it is not reached, or refuses the key; no key is in the message."""
+    """A live endpoint is unreachable or refuses the key. The message contains no key."""
 
 
 class StartError(MockServerError):
-    """The server did not start, or its thread ended; the message says why."""
+    """The server did not start, or its thread has ended; the message says why."""
 
 
 class ContractError(AssertionError):
-    """The contract was broken: `findings` says where, by which rule, expected and got."""
+    """A contract violation; each of `findings` has a rule, a location, and the expected and actual value."""
 
     def __init__(self, findings: Sequence[Any], title: str = "the contract was broken") -> None:
         lines = "\n".join(f"  {finding}" for finding in findings)

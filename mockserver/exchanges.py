@@ -1,11 +1,11 @@
-"""Exchanges: one request and its reply as a file, the format of `fixtures/`.
+"""The exchange file format: a request and its reply as JSON, as in `fixtures/`.
 
     {"format": 1, "name", "source", "profile", "request", "match": {…},
      "reply": {script | error | body | http}, "shown": {…}}
 
-The format is described by `schemas/exchange.json`, and every file is checked against it when loaded.
-A file holds one exchange, or an array of them. `match.after` ties a turn to the one before; `shown` is the
-literal sample of the source, judged for what it shows; `recorded` tells how a recording was taken.
+`schemas/exchange.json` describes the format, and every file is validated against it when it is loaded.
+A file holds one exchange or an array of them. `match.after` links a turn to the one before; `shown` is the
+literal sample from the source, checked as far as it goes; `recorded` says how a recording was made.
 """
 
 from __future__ import annotations
@@ -40,13 +40,14 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What a request must be like; None: any."""
+    """The condition under which an exchange answers; None: no condition."""
 
     prompt: str | None = None
     tools: frozenset[str] | None = frozenset()
-    """Exactly these types are declared; None: any, as where `tool` or `tool_output` says more."""
+    """The request declares exactly these types. None: any, which is the default if the exchange has `tool`,
+    `tool_output` or `json_subset`."""
     thinking: bool | None = None
-    """None: as the profile does when a request does not say."""
+    """None: the profile's default."""
     stream: bool | None = None
     after: str | None = None
     contains: str | None = None
@@ -62,7 +63,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class DocumentedSample:
-    """The literal sample of the source."""
+    """A literal sample from the source."""
 
     kind: str
     """"response" or "stream"."""
@@ -73,19 +74,19 @@ class DocumentedSample:
 
 @dataclass(frozen=True, slots=True)
 class RecordingMetadata:
-    """How a recording was taken."""
+    """How a recording was made."""
 
     at: str
-    """When the request came: "2026-11-25T16:30:00.123456Z"."""
+    """When the request arrived: "2026-11-25T16:30:00.123456Z"."""
     method: str
     path: str
-    """Behind the base URL, with the query."""
+    """The path below the base URL, with the query."""
     end: str
-    """"complete"; "cut": the endpoint broke it off; "left": the client went away in the middle."""
+    """"complete"; "cut": the endpoint broke the reply off; "left": the client disconnected early."""
     upstream: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
-    """The request's body where it is no JSON object."""
+    """The request's body if it is not a JSON object."""
     head_ms: float = 0
     end_ms: float = 0
     masked: tuple[str, ...] = ()
@@ -93,13 +94,13 @@ class RecordingMetadata:
 
     @property
     def is_create_request(self) -> bool:
-        """Whether it is a create request's."""
+        """Whether the request creates a response."""
         return self.method == "POST" and self.path.partition("?")[0] == "/responses"
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One exchange; `reply` has exactly one member: script, error, body or http."""
+    """A stub from a file; `reply` has exactly one member: script, error, body or http."""
 
     name: str
     match: Match
@@ -109,37 +110,37 @@ class Exchange:
     request: Mapping[str, Any] | None = None
     shown: DocumentedSample | None = None
     delivery: Mapping[str, str] | None = None
-    """How the reply goes out: `fault`, `pace`, `chunking`."""
+    """Options for sending the reply: `fault`, `pace`, `chunking`."""
     times: int | None = None
-    """How often it answers; None: it does not say."""
+    """How often it answers; None: not given in the file."""
     always: bool = False
-    """Whether it says that it answers as often as it is asked, also where that goes not without saying."""
+    """Whether the file has `"times": "always"`, which matters if the default is once."""
     scenario: str | None = None
-    """The scenario that it is a step of: then it answers those requests alone that name the scenario."""
+    """The scenario this exchange is a step of; it answers only requests that name the scenario."""
     file: str = ""
-    """Where it was read from."""
+    """The file it was read from."""
     pointer: str = ""
-    """Pointer to it there, where a file has several."""
+    """JSON Pointer to the exchange, if the file holds an array."""
     recorded: RecordingMetadata | None = None
-    """None: it was written by hand."""
+    """None: written by hand."""
 
     @property
     def location(self) -> str:
-        """What an error calls it."""
+        """What error messages call this exchange."""
         return self.file or f"the exchange {self.name}"
 
 
 def parse_exchange(data: bytes, file: str) -> Exchange:
-    """The exchange in a file's bytes; InvalidExchange names the file and the place in it."""
+    """Parse one exchange. Raises InvalidExchange with the file and the JSON Pointer."""
     return _build_exchange(_parse_json(data, file), file, "")
 
 
 def parse_exchanges(data: bytes, file: str) -> tuple[Exchange, ...]:
-    """The exchanges in a file that holds one, or an array of them; InvalidExchange."""
+    """Parse a file that holds one exchange or an array of them. Raises InvalidExchange."""
     value = _parse_json(data, file)
     if not isinstance(value, list):
         return (_build_exchange(value, file, ""),)
-    return tuple(_build_exchange(each, file, f"/{place}") for place, each in enumerate(value))
+    return tuple(_build_exchange(each, file, f"/{index}") for index, each in enumerate(value))
 
 
 def _parse_json(data: bytes, file: str) -> Any:
@@ -151,7 +152,7 @@ def _parse_json(data: bytes, file: str) -> Any:
 
 def _build_exchange(value: Any, file: str, base_pointer: str) -> Exchange:
     for problem in _validator().iter_errors(value):
-        pointer = "".join(f"/{step}" for step in problem.instance_path)
+        pointer = json.format_pointer(problem.instance_path)
         raise InvalidExchange(file, base_pointer + pointer, problem.message)
     _require_valid_base64(value, file, base_pointer)
     match = value["match"]
@@ -180,16 +181,16 @@ def _build_recording_metadata(members: Mapping[str, Any]) -> RecordingMetadata:
 
 
 def _require_valid_base64(value: Mapping[str, Any], file: str, base_pointer: str) -> None:
-    """InvalidExchange where something is no base64, which a pattern alone does not tell."""
+    # The schema's pattern cannot tell whether the padding is right.
     chunks = value["reply"].get("http", {}).get("chunks", ())
-    places = [(f"/reply/http/chunks/{number}", chunk) for number, chunk in enumerate(chunks)]
+    parts = [(f"/reply/http/chunks/{number}", chunk) for number, chunk in enumerate(chunks)]
     if body := value.get("recorded", {}).get("body"):
-        places.append(("/recorded/body", body))
-    for pointer, part in places:
+        parts.append(("/recorded/body", body))
+    for pointer, part in parts:
         try:
             decode_content(part)
         except (binascii.Error, UnicodeEncodeError) as error:
-            raise InvalidExchange(file, base_pointer + pointer, f"can not be read: {error}") from None
+            raise InvalidExchange(file, base_pointer + pointer, f"cannot be decoded: {error}") from None
 
 
 def _required_tool_types(match: Mapping[str, Any]) -> frozenset[str] | None:
@@ -199,26 +200,26 @@ def _required_tool_types(match: Mapping[str, Any]) -> frozenset[str] | None:
 
 
 def load_exchange_folder(folder: Path) -> tuple[Exchange, ...]:
-    """All exchanges in a folder's `*.json` files, by file name; InvalidExchange for the first bad one."""
+    """Load every `*.json` file of a folder, in order of file name. Raises InvalidExchange."""
     return _parse_unique_exchanges((path.name, path.read_bytes()) for path in sorted(folder.glob("*.json")))
 
 
 @cache
 def packaged_exchanges(profile: str) -> tuple[Exchange, ...]:
-    """The documented samples of a profile."""
+    """Return the documented samples of a profile."""
     return _parse_unique_exchanges(
         (f"{name}.json", data) for name, data in resources.json_files("fixtures", profile)
     )
 
 
 def recorded_chunks(http: Mapping[str, Any]) -> Iterator[tuple[float, bytes]]:
-    """(seconds since the request, bytes) for each chunk of an `http` reply."""
+    """Yield (seconds since the request, bytes) for each chunk of an `http` reply."""
     for chunk in http["chunks"]:
         yield chunk.get("at_ms", 0) / 1000, decode_content(chunk)
 
 
 def decode_content(part: Mapping[str, Any]) -> bytes:
-    """The bytes of a chunk or a body: its `text`, or its `base64`."""
+    """Return the bytes of a chunk or a body, from its `text` or its `base64`."""
     return part["text"].encode() if "text" in part else b64decode(part["base64"], validate=True)
 
 

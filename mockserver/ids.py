@@ -1,8 +1,8 @@
-"""Ids drawn from a seed: what was asked decides them, not when it arrived.
+"""Ids that follow from a seed and the request, not from the order of arrival.
 
-The draw for a request is BLAKE2b over seed, session, the request's digest and how often that very
-request came before. Order of arrival has no part in it, so a seeded server gives the same ids to the
-same requests, one after another or all at once.
+The ids for a request come from a BLAKE2b hash of the seed, the session, the request's digest and how often
+the same request came before. A seeded server therefore gives the same ids to the same requests, whether they
+arrive one after another or all at once.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _VARIANT_DIGITS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abc
 
 
 def request_digest(request: bytes) -> bytes:
-    """16 bytes that stand for a request."""
+    """Return a digest of 16 bytes."""
     return blake2b(request, digest_size=16).digest()
 
 
 class IdSource:
-    """Draws ids for one session; without a seed from the system's randomness."""
+    """Draws the ids of one session; without a seed, from the system's randomness."""
 
     def __init__(self, seed: int | bytes | None = None, session: str = "") -> None:
         if not isinstance(seed, bytes):
@@ -33,11 +33,11 @@ class IdSource:
         self._key_material = b"%d:%b|%b|" % (len(seed), seed, session.encode())
 
     def for_session(self, session: str) -> IdSource:
-        """The source of another session of the same seed."""
+        """Return the source of another session with the same seed."""
         return IdSource(self._seed, session)
 
     def draw(self, digest: bytes, occurrence: int, count: int) -> list[str]:
-        """`count` strings of 32 hex digits for the `occurrence`-th request with this digest."""
+        """Return `count` strings of 32 hex digits for the `occurrence`-th request with this digest."""
         material = self._key_material + digest + occurrence.to_bytes(8, "big")
         digits = blake2b(material).hexdigest()
         if count <= _IDS_PER_BLOCK:
@@ -48,19 +48,19 @@ class IdSource:
 
 
 def format_uuid(digits: str) -> str:
-    """32 hex digits in the form of the service's ids.
+    """Format 32 hex digits like the service's ids.
 
-    The third group starts with 9, as in 8 of 12 recorded samples (the rest: 4); the fourth with
-    8, 9, a or b.
+    The third group starts with 9, as in 8 of 12 recorded samples (4 in the rest); the fourth starts
+    with 8, 9, a or b.
     """
     return f"{digits[:8]}-{digits[8:12]}-9{digits[13:16]}-{_VARIANT_DIGITS[digits[16]]}{digits[17:20]}-{digits[20:]}"
 
 
 def format_id(digits: str, length: int) -> str:
-    """32 hex digits in the form of a profile's ids: a UUID, or the first `length` of them."""
+    """Format 32 hex digits like a profile's ids: as a UUID if `length` is 0, else the first `length` digits."""
     return digits[:length] if length else format_uuid(digits)
 
 
 def format_call_id(digits: str) -> str:
-    """32 hex digits as a `call_id` (`call_…` in the vendor's examples, 2026)."""
+    """Format hex digits as a `call_id` (`call_…` in the vendor's examples, 2026)."""
     return f"call_{digits[:24]}"

@@ -1,8 +1,8 @@
-"""Profiles: what one age of the service is like, as facts without logic.
+"""Profiles: dated descriptions of the service, as facts without logic.
 
-One JSON file a profile in `schemas/profiles/`, with three parts. This module reads `facts`; the
-`overlays` are read by `contract.schemas` alone and the `renderings` by `replies.renderings` alone:
-so the judge and the builder share facts without knowing each other.
+Each profile is one JSON file in `schemas/profiles/`, with three parts. This module reads `facts`. Only
+`contract.schema` reads `overlays`, and only `replies.renderings` reads `renderings`, so the contract and the
+replies share facts without depending on each other.
 """
 
 from __future__ import annotations
@@ -27,51 +27,52 @@ __all__ = [
     "load_profile",
     "load_profile_document",
     "profile_names",
+    "resolve_profile_name",
 ]
 
-#: The age of the vendor's document of January 2026.
+#: The vendor's document of January 2026.
 DEFAULT_PROFILE = "qwen-2026-01"
 
-#: What stands for the newest age of the service that the mock plays.
+#: Name that stands for the newest profile that the mock serves.
 LATEST = "latest"
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltinTool:
-    """A built-in tool of an age."""
+    """A built-in tool of a profile."""
 
     item: str
-    """Type of the output item that a run leaves."""
+    """Type of the output item that a call produces."""
     events: tuple[str, ...] = ()
-    """Its progress events between `output_item.added` and `.done`, in order."""
+    """Progress events between `output_item.added` and `.done`, in order."""
     before: tuple[str, ...] = ()
-    """Events of its arguments, delta and done, that come before `output_item.added`."""
+    """Events for its arguments, delta and done, that come before `output_item.added`."""
     counted: bool = True
-    """Whether `usage.x_tools` counts its runs."""
+    """Whether `usage.x_tools` counts its calls."""
     lists_queries: bool = False
-    """Whether the item's action has `queries` beside `query`."""
+    """Whether the item's action has `queries` as well as `query`."""
     needs_tool: str | None = None
-    """Another tool that must be declared with it."""
+    """Another tool that the request must declare with it."""
     needs_tool_message: str | None = None
-    """What the service says where that tool is missing."""
+    """The service's error message if that tool is missing."""
     needs_thinking_message: str | None = None
-    """What the service says where thinking is off; None: it runs without."""
+    """The service's error message if thinking is off; None: the tool works without thinking."""
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Facts of one age; each is cited in the profile's file."""
+    """The facts of one profile; the profile's file cites a source for each."""
 
     name: str
     title: str
     date: str
-    """Year and month from which it holds, "2026-01"."""
+    """Year and month of the description: "2026-01"."""
     base_path: str
     aliases: tuple[str, ...]
     """Other base paths that the mock answers on."""
     models: tuple[str, ...]
     id_form: str
-    """"uuid", or a prefix put before one."""
+    """"uuid", or the prefix of a UUID."""
     item_id_prefix: str
     framing: str
     """How events are written: "vendor"."""
@@ -80,90 +81,100 @@ class Profile:
     created_status: str
     """Status in `response.created`."""
     parameters: tuple[str, ...]
-    """Request parameters that are processed; all others are ignored, not refused."""
+    """Request parameters that the service processes; it ignores all others."""
     tools: Mapping[str, BuiltinTool]
-    """Built-in tools by their `type`, in the order in which the model runs them."""
+    """Built-in tools by `type`, in the order in which the model calls them."""
     thinking: bool
-    """Whether the model thinks when the request does not say."""
+    """Whether the model thinks by default."""
     lifetime_s: int
-    """Seconds a response can be continued by `previous_response_id`."""
+    """Seconds for which `previous_response_id` can continue a response."""
     hidden_prompt_tokens: int
-    """Input tokens that every request costs beside its own text."""
+    """Input tokens that every request costs in addition to its own text."""
     parallel_tool_calls: bool
-    """What the response says of it."""
+    """Value of this member in responses."""
     echo_tools_in_stream: bool
-    """Whether the snapshots of a stream name the request's tools."""
+    """Whether the response snapshots in a stream contain the request's tools."""
     hosts: tuple[str, ...] = ()
-    """Where the service of that age is, as documented."""
+    """Documented hosts of the service."""
     operations: tuple[str, ...] = ("createResponse",)
-    """Its endpoints, by the names in `contract.operations`."""
+    """Endpoints, by their names in `contract.operations`."""
     reasoning_events: str = "reasoning_summary_text"
-    """Name of the events that carry thoughts, without `response.` and `.delta`."""
+    """Name of the reasoning events, without `response.` and `.delta`."""
     efforts: tuple[str, ...] = ()
-    """Levels of `reasoning.effort`; none: the parameter is ignored."""
+    """Levels of `reasoning.effort`; empty: the service ignores the parameter."""
     effort: str | None = None
-    """The level where a request does not say."""
+    """The default level."""
     echoes: Mapping[str, Any] = field(default_factory=dict)
-    """Members of a finished response that echo the request, with what they are where it says nothing."""
+    """Members of a finished response that echo the request, with their defaults."""
     echoes_if_given: tuple[str, ...] = ()
-    """Members that a finished response has only where the request has them."""
+    """Members that a finished response has only if the request has them."""
     x_details: tuple[str, ...] = ()
-    """Members, beside the totals, of the row of the bill in `usage.x_details`; none: there is no row."""
+    """Members, beside the totals, of the entry in `usage.x_details`; empty: there is no entry."""
     counts_thoughts: tuple[str, ...] = ()
-    """Models, by pattern, whose `max_output_tokens` counts thoughts as well as the answer."""
+    """Patterns of the models whose `max_output_tokens` counts reasoning as well as the answer."""
     wrong_key: str = "invalid-api-key"
-    """What a wrong key is answered with, by its name in the catalogue of errors."""
+    """The error for a wrong key, by its name in the catalogue of faults."""
     cache_min_tokens: int = 0
-    """Tokens that a context must have for the session cache; 0: there is no such cache."""
+    """Smallest context, in tokens, that the session cache stores; 0: there is no cache."""
     cache_seconds: int = 0
-    """Seconds that the session cache keeps a context after it was last used."""
+    """Seconds for which the session cache keeps a context after its last use."""
     opaque: tuple[str, ...] = ()
-    """Members of items that may be another at the end than when the item was done."""
+    """Members of items whose final value may differ from the value in `output_item.done`."""
     exclusive: tuple[str, ...] = ()
-    """Request parameters of which at most one may be there."""
+    """Request parameters of which a request may have at most one."""
     streamed: tuple[str, ...] = ()
-    """Members of items, beside texts and arguments, that come by events and not with the added item."""
+    """Members of items, beside texts and arguments, that events deliver and the added item lacks."""
     any_model: bool = False
-    """Whether any name of a model is taken; `models` are then the mock's own examples."""
+    """Whether every model name is accepted; `models` are then the mock's own examples."""
     id_digits: int = 0
-    """Hexadecimal digits of an id behind its prefix; 0: it is a UUID."""
+    """Hex digits of an id after its prefix; 0: a UUID."""
     item_id_prefixes: Mapping[str, str] = field(default_factory=dict)
-    """By type of item, where it is another than `item_id_prefix`."""
+    """Prefixes by item type, for the types that do not use `item_id_prefix`."""
     blank: Mapping[str, Any] = field(default_factory=dict)
-    """Members that every response has, with what they are as long as nothing is known; none: a response,
-    and each snapshot of a stream, has the members that it has something to say of."""
+    """Members that every response has, with their values while nothing is known. Empty: a response, and
+    each snapshot in a stream, has only the members with a known value."""
     completed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """What is filled in where an echoed object lacks a member: `tools` (functions), `reasoning`, `text`, and
-    by their type `allowed_tools` and `json_schema`; none: everything is echoed as it came."""
+    """Defaults for the missing members of echoed objects: `tools` (functions), `reasoning`, `text`, and by
+    their type `allowed_tools` and `json_schema`. Empty: everything is echoed unchanged."""
     greedy: bool = False
-    """Whether what nobody scripted is the same text whenever chance is ruled out, streamed or not."""
+    """Whether a generated reply is the same text, streamed or not, for every request that rules out chance."""
     phases: bool = False
-    """Whether messages say if they are a comment on the way or the answer."""
+    """Whether messages say if they are commentary or the final answer."""
     item_status: bool = False
-    """Whether every item has a status, thoughts too."""
+    """Whether every item has a status, reasoning items included."""
     summary_parts: bool = False
-    """Whether events of their own open and close the parts of a summary."""
+    """Whether separate events open and close the parts of a summary."""
     error_types: Mapping[str, str] = field(default_factory=dict)
-    """`type` of an error by HTTP status, where all errors have one form, `{error: {message, type, param,
-    code}}`, and within a stream an event of their own; none: the service's own forms."""
+    """`type` of an error by HTTP status, if every error has the form `{error: {message, type, param, code}}`
+    and streams have an error event. Empty: the service's own forms."""
+
+    @property
+    def base_paths(self) -> tuple[str, ...]:
+        """Every base path that the service answers on, the documented one first."""
+        return (self.base_path, *self.aliases)
 
 
 @cache
 def profile_names() -> tuple[str, ...]:
-    """Names of all profiles, by name."""
+    """Return the names of all profiles, sorted."""
     return tuple(name for name, _ in resources.json_files("schemas", "profiles"))
 
 
 @cache
 def latest_profile_name() -> str:
-    """Name of the newest age that can be played."""
-    played = [name for name in profile_names() if load_profile_document(name)["renderings"]]
-    return max(played, key=lambda name: str(load_profile_document(name)["facts"]["date"]["value"]))
+    """Return the name of the newest profile that the mock can serve."""
+    served = [name for name in profile_names() if load_profile_document(name)["renderings"]]
+    return max(served, key=lambda name: str(load_profile_document(name)["facts"]["date"]["value"]))
+
+
+def resolve_profile_name(name: str | None) -> str:
+    """Return the profile that a setting means: the newest for `latest`, the default for None."""
+    return latest_profile_name() if name == LATEST else name or DEFAULT_PROFILE
 
 
 @cache
 def load_profile_document(name: str) -> Mapping[str, Any]:
-    """A profile's whole file; UnknownProfile lists the names there are."""
+    """Load a profile's whole file. Raises UnknownProfile."""
     for each, data in resources.json_files("schemas", "profiles"):
         if each == name:
             loaded: dict[str, Any] = orjson.loads(data)
@@ -173,11 +184,11 @@ def load_profile_document(name: str) -> Mapping[str, Any]:
 
 @cache
 def load_profile(name: str = DEFAULT_PROFILE) -> Profile:
-    """The profile of that name; UnknownProfile lists the names there are."""
+    """Load a profile by name. Raises UnknownProfile."""
     facts = load_profile_document(name)["facts"]
     tools = {
-        kind: BuiltinTool(**{member: _frozen(value) for member, value in about.items()})
-        for kind, about in facts["tools"]["value"].items()
+        tool_type: BuiltinTool(**{member: _frozen(value) for member, value in members.items()})
+        for tool_type, members in facts["tools"]["value"].items()
     }
     values = {
         each.name: _frozen(facts[each.name]["value"])

@@ -1,7 +1,7 @@
-"""Where the package's data files are: one small locator for every way it can be installed.
+"""Locate the package's data files, however it is installed.
 
-A wheel carries `schemas/` and `fixtures/` as `mockserver/_data/…` (also inside a zip); a checkout,
-an editable install and an sdist have them beside the package.
+A wheel, which may be a zip, has `schemas/` and `fixtures/` in `mockserver/_data/`. A checkout, an editable
+install and an sdist have them next to the package.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ __all__ = ["data_folder", "json_files"]
 
 @cache
 def data_folder(name: str) -> Traversable:
-    """The data folder `name` ("schemas" or "fixtures"); FileNotFoundError where it is missing."""
+    """Return the data folder "schemas" or "fixtures". Raises FileNotFoundError."""
     here = Path(__file__).parent
     for candidate in (here / "_data" / name, here.parent / name):
         if candidate.is_dir():
             return candidate
-    # In a zip. Imported only here: it is slow to load, and every command needs a schema.
+    # Needed only in a zip; importing it at the top would slow down every command.
     from importlib.resources import files
 
     packaged = files("mockserver") / "_data" / name
     if packaged.is_dir():
         return packaged
-    raise FileNotFoundError(f"the data folder {name!r} is neither in the package nor beside it")
+    raise FileNotFoundError(f"the data folder {name!r} is neither in the package nor next to it")
 
 
 def json_files(*parts: str) -> Iterator[tuple[str, bytes]]:
-    """(stem, bytes) of each `*.json` file directly in the data folder `parts`, if there is one, by name."""
+    """Yield (stem, bytes) of each `*.json` file in the data folder `parts`, by name; nothing if it is missing."""
     here = data_folder(parts[0])
     for part in parts[1:]:
         here = here / part

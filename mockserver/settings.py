@@ -1,4 +1,4 @@
-"""Settings of a project: `[tool.mockserver]` of its pyproject.toml, for the commands and for the plugin."""
+"""Project settings for the commands and the pytest plugin: `[tool.mockserver]` in pyproject.toml."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mockserver.errors import ConfigurationError
 
 __all__ = ["SETTING_NAMES", "load_project_settings"]
 
-#: Every setting there is: the options of the commands, of which each takes its own.
+#: Every setting: the options of all commands. Each command uses its own.
 SETTING_NAMES = frozenset(
     "accept admin after allow_header allow_host allow_http allow_mock_headers api_key api_key_env"
     " base_url baseline before bundle cases chunking command dry_run example examples exchanges expect"
@@ -21,9 +21,9 @@ SETTING_NAMES = frozenset(
 
 
 def load_project_settings(folder: Path) -> dict[str, Any]:
-    """`[tool.mockserver]` of the pyproject.toml in a folder, by names with underscores.
+    """Read `[tool.mockserver]` from the folder's pyproject.toml, with underscores in the names.
 
-    ConfigurationError where the file names mockserver and is no TOML.
+    Raises ConfigurationError if the file mentions mockserver and is not valid TOML.
     """
     try:
         text = (folder / "pyproject.toml").read_text(encoding="utf-8")
@@ -36,5 +36,5 @@ def load_project_settings(folder: Path) -> dict[str, Any]:
     try:
         table = tomllib.loads(text).get("tool", {}).get("mockserver", {})
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"pyproject.toml can not be read: {error}") from None
+        raise ConfigurationError(f"pyproject.toml cannot be read: {error}") from None
     return {name.replace("-", "_"): value for name, value in table.items()}

@@ -32,5 +32,5 @@ def test_a_pyproject_without_mockserver_has_no_settings(tmp_path: Path) -> None:
 
 def test_an_unreadable_pyproject_with_mockserver_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.mockserver\n")
-    with pytest.raises(ConfigurationError, match=r"pyproject\.toml can not be read"):
+    with pytest.raises(ConfigurationError, match=r"pyproject\.toml cannot be read"):
         load_project_settings(tmp_path)

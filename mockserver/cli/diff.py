@@ -11,7 +11,7 @@ import click
 from mockserver.cli.errors import exit_with_error
 from mockserver.cli.options import option
 from mockserver.errors import ConfigurationError, InvalidJSON, MockServerError
-from mockserver.profiles import LATEST, latest_profile_name, profile_names
+from mockserver.profiles import LATEST, profile_names, resolve_profile_name
 from mockserver.wire import json
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _compare(before: str, after: str) -> tuple[str, list[Change]]:
     if kinds[0] == "a profile":
         from mockserver.recordings.diff.profiles import profile_changes
 
-        return "profiles", profile_changes(_resolve_profile_name(before), _resolve_profile_name(after))
+        return "profiles", profile_changes(resolve_profile_name(before), resolve_profile_name(after))
     if kinds[0] == "a report":
         from mockserver.recordings.diff.verification_reports import read_verification_report, report_changes
 
@@ -70,10 +70,6 @@ def _compare(before: str, after: str) -> tuple[str, list[Change]]:
     from mockserver.recordings.recording_folder import load_recordings
 
     return "recordings", recording_changes(load_recordings(Path(before)), load_recordings(Path(after)))
-
-
-def _resolve_profile_name(name: str) -> str:
-    return latest_profile_name() if name == LATEST else name
 
 
 def _argument_kind(name: str) -> str:

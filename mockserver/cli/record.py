@@ -89,10 +89,10 @@ def record(upstream: str, out: Path, port: int, url_file: Path | None, **options
 
 def _choose_profile(endpoint: Endpoint, option: str) -> Profile:
     from mockserver.live.verification import profiles_for_path
-    from mockserver.profiles import DEFAULT_PROFILE, LATEST, latest_profile_name, load_profile
+    from mockserver.profiles import DEFAULT_PROFILE, load_profile, resolve_profile_name
 
     if option != AUTO:
-        return load_profile(latest_profile_name() if option == LATEST else option)
+        return load_profile(resolve_profile_name(option))
     found = profiles_for_path(endpoint.base_url)
     return found[-1] if found else load_profile(DEFAULT_PROFILE)
 

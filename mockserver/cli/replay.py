@@ -13,7 +13,7 @@ from mockserver.cli.errors import exit_with_error
 from mockserver.cli.listener import open_listener, require_writable_url_file, write_url_file
 from mockserver.cli.options import option
 from mockserver.errors import MockServerError
-from mockserver.profiles import LATEST, latest_profile_name, load_profile
+from mockserver.profiles import load_profile, resolve_profile_name
 
 if TYPE_CHECKING:
     import socket
@@ -97,10 +97,8 @@ def _serve_recordings(
 
 def _choose_profile(recordings: Sequence[Exchange], option: str) -> Profile:
     """The profile that is asked for, else that of most recordings."""
-    if option == LATEST:
-        return load_profile(latest_profile_name())
     if option != AUTO:
-        return load_profile(option)
+        return load_profile(resolve_profile_name(option))
     named = Counter(each.profile for each in recordings if each.profile)
     return load_profile(named.most_common(1)[0][0]) if named else load_profile()
 

@@ -17,7 +17,7 @@ from mockserver.cli.errors import exit_with_error
 from mockserver.cli.listener import open_listener, require_writable_url_file, write_url_file
 from mockserver.cli.options import option
 from mockserver.errors import ConfigurationError, MockServerError
-from mockserver.profiles import DEFAULT_PROFILE, LATEST, latest_profile_name, load_profile
+from mockserver.profiles import DEFAULT_PROFILE, load_profile, resolve_profile_name
 
 if TYPE_CHECKING:
     import socket
@@ -164,8 +164,7 @@ def build_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: An
     from mockserver.server.state.store import MemoryStore
     from mockserver.server.stubs.exchange_folder import ExchangeFolder
 
-    if settings["profile"] == LATEST:
-        settings["profile"] = latest_profile_name()
+    settings["profile"] = resolve_profile_name(settings["profile"])
     load_profile(settings["profile"])
     models = settings["model"]
     folder = ExchangeFolder(settings["exchanges"]) if settings["exchanges"] else None

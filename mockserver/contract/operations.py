@@ -124,7 +124,7 @@ def body_schemas(profile: Profile) -> Iterator[str]:
 
 def find_operation(profile: Profile, method: str, path: str) -> Operation | None:
     """The operation at `path`, base path and all; None where the profile has none there."""
-    for base in (profile.base_path, *profile.aliases):
+    for base in profile.base_paths:
         if path.startswith(f"{base}/"):
             for each in profile_operations(profile):
                 if each.method == method and each.matches(path.removeprefix(base)):

@@ -116,7 +116,7 @@ class Interaction:
     def events(self) -> tuple[Any, ...]:
         """The events of a stream in their places; None for one that is not JSON."""
         texts = (frame.data for frame in self.frames if frame.data is not None)
-        return tuple(json.loads_or_none(text) for text in texts if text.strip() != "[DONE]")
+        return tuple(json.loads_or_none(text) for text in texts if text.strip() != sse.DONE_DATA)
 
     @property
     def is_stream(self) -> bool:

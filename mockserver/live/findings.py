@@ -5,7 +5,6 @@ What an answer breaks: the contract's own rules, and those that only a running e
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ from mockserver.contract.check import check_body, check_error, check_response, c
 from mockserver.contract.findings import Finding, Severity, truncate_value
 from mockserver.contract.rules import load_live_rules
 from mockserver.live.client import Interaction, ReplyEnd
+from mockserver.wire import json
 
 __all__ = [
     "LocatedFinding",
@@ -45,7 +45,7 @@ def contract_location(finding: Finding, root: str, value: Any) -> str:
 
 def _location_steps(root: str, pointer: str, value: Any) -> list[str]:
     steps = [root]
-    for token in _pointer_tokens(pointer):
+    for token in json.parse_pointer(pointer):
         value = _child(value, token)
         name = _contract_name(token, value)
         steps = [name] if name else [*steps, "*" if token.isdecimal() else token]
@@ -68,10 +68,6 @@ def _child(value: Any, token: str) -> Any:
     if isinstance(value, list) and token.isdecimal() and int(token) < len(value):
         return value[int(token)]
     return None
-
-
-def _pointer_tokens(pointer: str) -> Iterator[str]:
-    return (each.replace("~1", "/").replace("~0", "~") for each in pointer.split("/")[1:])
 
 
 #: Findings that say of a documented peculiarity that it was there: no news.

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from mockserver.live.budgeted_client import is_rate_limited
 from mockserver.live.client import Interaction
+from mockserver.wire import sse
 
 __all__ = ["OPEN_QUESTIONS", "OpenQuestion", "observed_answers"]
 
@@ -116,8 +117,10 @@ def _event_lines(interaction: Interaction) -> str | None:
 def _end_of_stream(interaction: Interaction) -> str | None:
     if not interaction.is_stream or interaction.request.stop_after_events is not None:
         return None
-    marked = any(frame.data is not None and frame.data.strip() == "[DONE]" for frame in interaction.frames)
-    return "[DONE]" if marked else "the terminal event alone"
+    marked = any(
+        frame.data is not None and frame.data.strip() == sse.DONE_DATA for frame in interaction.frames
+    )
+    return sse.DONE_DATA if marked else "the terminal event alone"
 
 
 def _created_status(interaction: Interaction) -> str | None:

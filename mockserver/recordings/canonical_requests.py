@@ -42,8 +42,7 @@ def mask_members(value: Any, pointers: Iterable[str]) -> tuple[Any, list[str]]:
     """(the value without what the pointers name, the texts that were there)."""
     taken: list[str] = []
     for pointer in pointers:
-        steps = [each.replace("~1", "/").replace("~0", "~") for each in pointer.split("/")[1:]]
-        value = _mask_at(value, steps, taken)
+        value = _mask_at(value, json.parse_pointer(pointer), taken)
     return value, taken
 
 

@@ -162,7 +162,7 @@ _NO_RETRY = ((b"x-should-retry", b"false"),)
 def client_base_paths(exchanges: Iterable[Exchange], profile: Profile) -> tuple[str, ...]:
     """Paths that a client may put before what it asks for: those of the recordings come first."""
     recorded = (urlsplit(each.recorded.upstream).path for each in exchanges if each.recorded)
-    known = (path.rstrip("/") for path in (*recorded, profile.base_path, *profile.aliases))
+    known = (path.rstrip("/") for path in (*recorded, *profile.base_paths))
     return tuple(dict.fromkeys(path for path in known if path))
 
 

@@ -75,7 +75,7 @@ def render_chat_stream(script: Script, facts: ChatFacts) -> tuple[bytes, ...]:
 def encode_chunks(chunks: Iterable[Any]) -> Iterator[bytes]:
     """Frames for chunks, valid or not, as the service sends them: one data line each, `[DONE]` at the end."""
     yield from (sse.encode(json.dumps(chunk)) for chunk in chunks)
-    yield sse.encode(b"[DONE]")
+    yield sse.encode(sse.DONE_DATA)
 
 
 def build_chat_usage(script: Script, facts: ChatFacts) -> JSONObject:

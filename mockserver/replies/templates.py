@@ -157,7 +157,7 @@ def _stream_frames(events: list[JSONObject], profile: Profile, rendering: Render
     for event in events:
         yield encode_event(rendering.stream_layout.apply("event", event), profile)
     if profile.done_marker:
-        yield sse.encode(b"[DONE]")
+        yield sse.encode(sse.DONE_DATA)
 
 
 def render_failed_reply(

@@ -100,8 +100,8 @@ def _from_sse_frame(elapsed: float | None, frame: sse.Frame) -> Iterator[_RawEve
         lines = [*(f":{each}" for each in frame.comments), *(f"{each}:" for each in frame.fields)]
         named = "block without data" if frame.fields else "comment"
         yield _RawEvent(elapsed, "\n".join(lines), None, named, is_event=False)
-    elif frame.data.strip() == "[DONE]":
-        yield _RawEvent(elapsed, frame.data, None, "[DONE]", is_event=False)
+    elif frame.data.strip() == sse.DONE_DATA:
+        yield _RawEvent(elapsed, frame.data, None, sse.DONE_DATA, is_event=False)
     else:
         yield _RawEvent(
             elapsed, frame.data, json.loads_or_none(frame.data.encode(errors="replace")), frame.event

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, TypedDict, TypeVar, cast
 
 from mockserver.errors import ConfigurationError, StartError
 from mockserver.exchanges import Exchange, load_exchange_folder
-from mockserver.profiles import DEFAULT_PROFILE, LATEST, latest_profile_name
+from mockserver.profiles import resolve_profile_name
 from mockserver.server.access import AllowedHosts, ApiKeys
 from mockserver.server.delivery.delivery import Delivery
 from mockserver.server.delivery.faults import parse_fault
@@ -247,11 +247,10 @@ def create_mock_server(settings: ServerSettings, *, strict: bool = True) -> Loca
     keys = as_tuple(settings.get("api_key", DEFAULT_API_KEY)) or (DEFAULT_API_KEY,)
     models = as_tuple(settings.get("model", ()))
     size = settings.get("store_size", 10_000)
-    profile = settings.get("profile", DEFAULT_PROFILE)
     exchanges = settings.get("exchanges", ())
     folder = ExchangeFolder(_existing_folder(exchanges)) if isinstance(exchanges, str | Path) else None
     session = open_session(
-        profile=latest_profile_name() if profile == LATEST else profile,
+        profile=resolve_profile_name(settings.get("profile")),
         rendering=settings.get("rendering", "wire"),
         seed=settings.get("seed", 0),
         models=AnyModel() if "any" in models else frozenset(models) or None,

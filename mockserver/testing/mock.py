@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 from types import TracebackType
 from typing import Self, TypedDict
 
-from mockserver.server.state.session_registry import SESSION_HEADER, SESSION_PATH_PREFIX, SessionOverrides
+from mockserver.server.mock_headers import SESSION_HEADER
+from mockserver.server.state.session_registry import SESSION_PATH_PREFIX, SessionOverrides
 from mockserver.testing.local_server import (
     LocalServer,
     ServerSettings,

@@ -27,6 +27,7 @@ from mockserver.replies.script import (
 )
 from mockserver.server.delivery.delivery import Delivery
 from mockserver.server.delivery.faults import ServiceFault, build_requested_fault, parse_fault
+from mockserver.server.mock_headers import SCENARIO_HEADER
 from mockserver.server.state.sessions import Session
 from mockserver.server.stubs.exchange_replies import parse_delivery, require_valid_tool_items
 from mockserver.server.stubs.matchers import ANY_REQUEST, IncomingRequest, Matcher
@@ -179,7 +180,7 @@ class Scenario(_ScopedStubs):
     @property
     def headers(self) -> dict[str, str]:
         """What a request has that names the scenario."""
-        return {"x-mock-scenario": self.name}
+        return {SCENARIO_HEADER.decode(): self.name}
 
 
 class StubBuilder:

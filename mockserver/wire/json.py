@@ -1,35 +1,46 @@
-"""JSON text, strictly: what goes in is one value within limits, what comes out is compact UTF-8.
+"""Strict JSON: parse one value within limits, write compact UTF-8, and read and write JSON Pointers.
 
-Stricter than the standard asks, on purpose: UTF-8 without a byte order mark, no NaN or Infinity, no
-lone surrogates, no number beyond a double, at most 100 levels. A duplicate key is legal JSON (the
-last one wins); `duplicate_keys` finds it for those who want to say so.
+Deliberately stricter than the standard: UTF-8 without a byte order mark, no NaN or Infinity, no lone
+surrogates, no number beyond a double, at most 100 levels. A duplicate key is legal JSON, and the last one
+wins; `find_duplicate_keys` reports it.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
 
 from mockserver.errors import InvalidJSON
 
-__all__ = ["MAX_DEPTH", "canonical", "dumps", "find_duplicate_keys", "loads", "loads_or_none", "pretty"]
+__all__ = [
+    "MAX_DEPTH",
+    "canonical",
+    "dumps",
+    "find_duplicate_keys",
+    "format_pointer",
+    "loads",
+    "loads_or_none",
+    "parse_pointer",
+    "pretty",
+]
 
-#: Levels of arrays and objects a value may be nested; deeper is refused.
+#: Levels of nested arrays and objects that `loads` accepts.
 MAX_DEPTH = 100
 
 _STRING_PATTERN = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 def loads(data: bytes) -> Any:
-    """The one JSON value in `data`; InvalidJSON says what is wrong and at which byte."""
+    """Parse a single JSON value. Raises InvalidJSON with the reason and the byte offset."""
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise InvalidJSON(error.msg, error.pos) from None
-    # Counting brackets is cheap and an upper bound of the depth: only suspicious texts are measured.
+    # The number of brackets is a cheap upper bound of the depth.
     brackets = data.count(b"[") + data.count(b"{") if len(data) > 2 * MAX_DEPTH else 0
     if brackets > MAX_DEPTH and _depth(data) > MAX_DEPTH:
         raise InvalidJSON(f"more than {MAX_DEPTH} levels deep")
@@ -37,7 +48,7 @@ def loads(data: bytes) -> Any:
 
 
 def loads_or_none(data: bytes | str) -> Any:
-    """The one JSON value in `data`; None where it is null, or none at all."""
+    """Parse a single JSON value; None if it is null or invalid."""
     try:
         return loads(data if isinstance(data, bytes) else data.encode(errors="replace"))
     except InvalidJSON:
@@ -45,33 +56,43 @@ def loads_or_none(data: bytes | str) -> Any:
 
 
 def dumps(value: Any) -> bytes:
-    """Compact UTF-8 in the order of the value's members."""
+    """Write compact UTF-8, members in their own order."""
     return orjson.dumps(value)
 
 
 def canonical(value: Any) -> bytes:
-    """Compact UTF-8 with sorted members: equal values give equal bytes."""
+    """Write compact UTF-8 with sorted members, so that equal values give equal bytes."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def pretty(value: Any) -> bytes:
-    """Indented UTF-8 for people, with a final newline."""
+    """Write indented UTF-8 with a final newline."""
     return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def find_duplicate_keys(data: bytes) -> list[str]:
-    """Names that some object in `data` has more than once; `data` must be valid JSON."""
-    found: list[str] = []
+    """Return the names that an object in `data`, which must be valid JSON, has more than once."""
+    duplicates: list[str] = []
 
-    def note(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         members = dict(pairs)
         if len(members) < len(pairs):
             names = [name for name, _ in pairs]
-            found.extend(sorted({name for name in names if names.count(name) > 1}))
+            duplicates.extend(sorted({name for name in names if names.count(name) > 1}))
         return members
 
-    json.loads(data, object_pairs_hook=note)
-    return found
+    json.loads(data, object_pairs_hook=build_object)
+    return duplicates
+
+
+def format_pointer(steps: Iterable[Any]) -> str:
+    """Return the JSON Pointer (RFC 6901) of a path of names and indices."""
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
+
+
+def parse_pointer(pointer: str) -> list[str]:
+    """Return the names and indices in a JSON Pointer."""
+    return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
 
 
 def _depth(data: bytes) -> int:

@@ -1,7 +1,7 @@
-"""What may be written down: keys never, headers by one allow-list.
+"""Redaction: remove keys from texts, bytes and headers before anything is written down.
 
-What is taken out of bytes is covered by as many bytes, so that their length, the boundaries of their pieces
-and every place in them stay what they were.
+Header values are kept only if an allow-list names the header. Masking bytes keeps their length, so the
+boundaries of chunks and every offset stay the same.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ __all__ = [
 
 REDACTED = "[redacted]"
 
-#: Stands for a character of a key.
+#: Replaces each character of a key in `mask`.
 _MASK_CHARACTER = "•"
 
-#: Characters below which a key is no secret, but a part of many words.
+#: Shorter keys are not masked: they would match parts of ordinary words.
 _MIN_SECRET_LENGTH = 4
 
-#: Request headers whose values may be kept. Everything else is kept by name alone.
+#: Request headers whose values may be kept. Of all others only the name is kept.
 SAFE_HEADERS = frozenset(
     {
         "accept",
@@ -49,14 +49,14 @@ SAFE_HEADERS = frozenset(
     }
 )
 
-#: The forms of the service's keys: `sk-…`, `sk-ws-…`, `sk-sp-…` (error-code page, 2026).
+#: The service's keys: `sk-…`, `sk-ws-…`, `sk-sp-…` (error-code page, 2026).
 _KEY_PATTERN = re.compile(r"\bsk-[A-Za-z0-9_-]{4,}")
-#: … and in what a service says: longer than the names of packages and tasks in a text.
+#: Keys in replies: longer, because texts contain the names of packages and tasks.
 _LONG_KEY_PATTERN = re.compile(rb"\bsk-[A-Za-z0-9_-]{16,}")
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """`text` without the given secrets and without anything that has the form of a key."""
+    """Replace the given secrets, and everything that looks like a key, by `[redacted]`."""
     for secret in secrets:
         if len(secret) >= _MIN_SECRET_LENGTH:
             text = text.replace(secret, REDACTED)
@@ -64,7 +64,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def mask(text: str, secrets: Iterable[str] = ()) -> str:
-    """As `redact`, but as long as `text` is: every other character stays in its place."""
+    """Like `redact`, but keep the length of the text."""
     for secret in secrets:
         if len(secret) >= _MIN_SECRET_LENGTH:
             text = text.replace(secret, _MASK_CHARACTER * len(secret))
@@ -72,30 +72,30 @@ def mask(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def redact_headers(headers: Iterable[tuple[bytes, bytes]], secrets: Iterable[str] = ()) -> dict[str, str]:
-    """Header names and values fit to be kept: values off the allow-list are redacted whole."""
+    """Return headers without secrets; a value that is not on the allow-list becomes `[redacted]`."""
     secrets = tuple(secrets)
-    lowered = tuple(secret.lower() for secret in secrets)  # as the names are
-    kept = {}
+    lowered = tuple(secret.lower() for secret in secrets)  # header names are lowered too
+    redacted = {}
     for raw_name, raw_value in headers:
         name = redact(raw_name.decode("latin-1").lower(), lowered)
         value = raw_value.decode("latin-1")
-        kept[name] = redact(value, secrets) if name in SAFE_HEADERS else REDACTED
-    return kept
+        redacted[name] = redact(value, secrets) if name in SAFE_HEADERS else REDACTED
+    return redacted
 
 
 def encode_secrets(secrets: Iterable[str]) -> tuple[bytes, ...]:
-    """The bytes that secrets have on the wire: as they are, within JSON, and within a URL; longest first."""
-    found: set[bytes] = set()
+    """Return the bytes of secrets on the wire: plain, in JSON and in a URL, the longest first."""
+    encoded: set[bytes] = set()
     for secret in secrets:
         if len(secret) >= _MIN_SECRET_LENGTH:
             text = secret.encode(errors="replace")
             inner = json.dumps(text.decode())[1:-1]
-            found |= {text, inner, inner.replace(b"/", b"\\/"), quote(secret, safe="").encode()}
-    return tuple(sorted(found, key=lambda each: (-len(each), each)))
+            encoded |= {text, inner, inner.replace(b"/", b"\\/"), quote(secret, safe="").encode()}
+    return tuple(sorted(encoded, key=lambda each: (-len(each), each)))
 
 
 def mask_secrets(chunks: Sequence[bytes], secrets: Iterable[bytes]) -> list[bytes]:
-    """The pieces, in the same lengths, without secrets: in one piece, or across several."""
+    """Mask encoded secrets, also those that span chunks; the chunks keep their lengths."""
     whole = clean = b"".join(chunks)
     for secret in secrets:
         clean = clean.replace(secret, _mask_bytes(len(secret)))
@@ -103,18 +103,18 @@ def mask_secrets(chunks: Sequence[bytes], secrets: Iterable[bytes]) -> list[byte
 
 
 def mask_keys(chunks: Sequence[bytes]) -> list[bytes]:
-    """The pieces, in the same lengths, without what has the form of a whole key."""
+    """Mask everything that looks like a whole key; the chunks keep their lengths."""
     return _split_like(
         _LONG_KEY_PATTERN.sub(lambda match: _mask_bytes(len(match[0])), b"".join(chunks)), chunks
     )
 
 
 def _split_like(whole: bytes, chunks: Sequence[bytes]) -> list[bytes]:
-    cut, at = [], 0
-    for piece in chunks:
-        cut.append(whole[at : at + len(piece)])
-        at += len(piece)
-    return cut
+    pieces, start = [], 0
+    for chunk in chunks:
+        pieces.append(whole[start : start + len(chunk)])
+        start += len(chunk)
+    return pieces
 
 
 def _mask_bytes(length: int) -> bytes:

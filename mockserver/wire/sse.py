@@ -1,11 +1,11 @@
-"""Server-sent events: frames out, frames in.
+"""Encode and decode server-sent events.
 
-The decoder follows WHATWG (HTML, section 9.2.6) and is incremental: any chunking of the same bytes
-gives the same frames. Where it says more than WHATWG dispatches, it does so for those who judge:
-a block without data is a frame too (`data` is None), and each frame tells how it was written.
+The decoder follows WHATWG (HTML, section 9.2.6) and is incremental: the same bytes give the same frames,
+whatever their chunking. It reports more than WHATWG dispatches, for the contract checks: a block without data
+is a frame too (`data` is None), and each frame records how it was written.
 
-The encoder never writes a frame without data, never a byte order mark, and always ends with a blank
-line; line breaks in a name or id are dropped, so that nothing can be injected.
+The encoder never writes a frame without data or a byte order mark, and always ends a frame with a blank line.
+It drops line breaks from names and ids, so that nothing can be injected.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from dataclasses import dataclass
 
 from mockserver.errors import EventTooLarge
 
-__all__ = ["MAX_EVENT_BYTES", "Decoder", "Frame", "decode_frames", "encode", "encode_comment"]
+__all__ = ["DONE_DATA", "MAX_EVENT_BYTES", "Decoder", "Frame", "decode_frames", "encode", "encode_comment"]
 
-#: Longest event the decoder takes, in bytes.
+#: Longest event that the decoder accepts by default, in bytes.
 MAX_EVENT_BYTES = 1 << 20
+
+#: Data of the frame that ends a stream in OpenAI's Chat Completions and in Open Responses.
+DONE_DATA = "[DONE]"
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -27,30 +30,30 @@ class Frame:
     """One block of a stream, from its first line to its blank line."""
 
     event: str
-    """The `event` field; "" where there was none (WHATWG then says "message")."""
+    """The `event` field; "" if there is none (WHATWG then uses "message")."""
     data: str | None
-    """The `data` lines joined by newlines; None where there were none: browsers drop such a block."""
+    """The `data` lines joined by newlines; None if there are none: browsers drop such a block."""
     last_event_id: str
     """The id in force after this block."""
     fields: tuple[str, ...] = ()
-    """Names of the fields in the order they came, unknown ones too; comments are none."""
+    """Names of the fields in order, unknown ones included, without comments."""
     comments: tuple[str, ...] = ()
-    """Comment lines of the block, without their colon."""
+    """Comment lines, without the colon."""
     retry: int | None = None
-    """The `retry` field in milliseconds, if it was all digits."""
+    """The `retry` field in milliseconds, if it consists of digits."""
     is_valid_utf8: bool = True
-    """False where a byte of the block was not UTF-8 (it then reads as U+FFFD)."""
+    """False if a byte of the block is not UTF-8 (it is decoded as U+FFFD)."""
 
     @property
     def type(self) -> str:
-        """The event's type as a browser names it."""
+        """The event's type as a browser reports it."""
         return self.event or "message"
 
 
 def encode(data: str | bytes, *, event: str = "", event_id: str = "", separator: str = ": ") -> bytes:
-    """One frame: `id`, `event` and `data` lines (those that are given) and a blank line.
+    """Write one frame: the given `id` and `event`, a `data` line for each line of `data`, and a blank line.
 
-    `data` may have line breaks (CR, LF or CRLF): each line becomes a `data` line, as WHATWG joins them.
+    Lines of `data` may end in CR, LF or CRLF.
     """
     gap = separator.encode()
     lines = []
@@ -65,12 +68,12 @@ def encode(data: str | bytes, *, event: str = "", event_id: str = "", separator:
 
 
 def _format_field(name: bytes, separator: bytes, value: bytes) -> bytes:
-    # Readers drop one space behind the colon, so a value that begins with one needs another before it.
+    # A decoder drops one space after the colon, so a value that begins with a space needs another one.
     return name + (b": " if value.startswith(b" ") else separator) + value
 
 
 def encode_comment(text: str = "") -> bytes:
-    """A comment block: the keep-alive that no client can trip over."""
+    """Write a comment block, the usual keep-alive."""
     return b":" + _remove_line_breaks(text) + b"\n\n"
 
 
@@ -79,7 +82,7 @@ def _remove_line_breaks(text: str) -> bytes:
 
 
 class Decoder:
-    """Bytes in any chunking to frames."""
+    """Decodes bytes, in any chunking, to frames."""
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self._limit = max_event_bytes
@@ -92,11 +95,11 @@ class Decoder:
 
     @property
     def has_partial_event(self) -> bool:
-        """Whether bytes came after the last blank line: at the end of a stream, a cut event."""
+        """Whether bytes follow the last blank line; at the end of a stream, an event was cut off."""
         return bool(self._buffer) or self._in_block
 
     def feed(self, chunk: bytes) -> list[Frame]:
-        """The frames that `chunk` completes; EventTooLarge when one grows beyond the limit."""
+        """Return the frames that `chunk` completes. Raises EventTooLarge."""
         self._buffer += chunk
         if self._at_start and not self._skip_bom():
             return []
@@ -105,7 +108,7 @@ class Decoder:
         buffer = self._buffer
         while (end := _find_line_end(buffer, start)) >= 0:
             line = bytes(buffer[start:end])
-            # A CR LF pair may come in two chunks: a line feed right after a CR ends no line.
+            # CR and LF of one line end may come in two chunks; an LF right after a CR does not end a line.
             if not (self._after_cr and not line and buffer[end] == 0x0A):
                 self._process_line(line, frames)
             self._after_cr = buffer[end] == 0x0D
@@ -181,7 +184,7 @@ class Decoder:
 
 
 def decode_frames(body: bytes) -> tuple[Frame, ...]:
-    """The frames of a whole stream; none where it has an event that the decoder does not take."""
+    """Decode a whole stream; empty if an event is too large."""
     try:
         return tuple(Decoder().feed(body))
     except EventTooLarge:

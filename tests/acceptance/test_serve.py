@@ -849,7 +849,7 @@ def test_port_comes_from_a_variable_unless_an_option_says_otherwise(
         ('[tool.mockserver]\nport = "http"\n', "port"),
         ('[tool.mockserver]\nmodel = "any"\n', "--model"),
         ("[tool.mockserver]\nrenderings = 1\n", "no setting 'renderings'"),
-        ("[tool.mockserver]\nport = \n", "pyproject.toml can not be read"),
+        ("[tool.mockserver]\nport = \n", "pyproject.toml cannot be read"),
     ],
     ids=["value", "type", "no list", "unknown", "broken"],
 )

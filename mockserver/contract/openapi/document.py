@@ -57,7 +57,7 @@ def openapi_document(
             "summary": f"The profile {profile.name} of a mock server for the Responses API.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [{"url": base} for base in (profile.base_path, *profile.aliases)],
+        "servers": [{"url": base} for base in profile.base_paths],
         "security": [{"bearer": []}],
         "tags": [{"name": tag, "description": _TAG_DESCRIPTIONS[tag]} for tag in _profile_tags(profile)],
         "paths": _paths(profile, exchanges, version),

@@ -16,7 +16,8 @@ from mockserver.contract.findings import Finding
 from mockserver.contract.rules import findings_for_profile, make_finding
 from mockserver.contract.schema.overlays import is_known, is_newer, union_branches
 from mockserver.contract.schema.registry import ProfileSchemas
-from mockserver.contract.schema.validation_messages import SchemaViolation, json_pointer
+from mockserver.contract.schema.validation_messages import SchemaViolation
+from mockserver.wire.json import format_pointer
 
 __all__ = [
     "UnknownMember",
@@ -83,11 +84,11 @@ def _walk_union(
             return
         if known == kind:
             since = branch["x-since"] if is_newer(branch, context.date) else None
-            yield UnknownMember(json_pointer((*path, "type")), kind, since, union["x-unknown"])
+            yield UnknownMember(format_pointer((*path, "type")), kind, since, union["x-unknown"])
             return
     # Where the union is an enumeration, the schema itself has refused the type already.
     if "enum" not in union["properties"]["type"] and isinstance(kind, str) and not _is_extension(union, kind):
-        yield UnknownMember(json_pointer((*path, "type")), kind, None, union["x-unknown"])
+        yield UnknownMember(format_pointer((*path, "type")), kind, None, union["x-unknown"])
 
 
 def _is_extension(union: Any, kind: str) -> bool:
@@ -101,11 +102,11 @@ def _walk_members(
     for name, member in value.items():
         schema = properties.get(name)
         if schema is None:
-            yield UnknownMember(json_pointer((*path, name)), member, None, None)
+            yield UnknownMember(format_pointer((*path, name)), member, None, None)
         elif is_known(schema, context.date):
             yield from _walk(context, schema, member, (*path, name))
         elif member is not None:
-            yield UnknownMember(json_pointer((*path, name)), member, schema.get("x-since"), None)
+            yield UnknownMember(format_pointer((*path, name)), member, schema.get("x-since"), None)
 
 
 def schema_findings(

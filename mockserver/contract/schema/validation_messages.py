@@ -6,11 +6,13 @@ it in the service's own words where the schema has them. Loaded and run only for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["SchemaViolation", "find_violations", "json_pointer", "json_type"]
+from mockserver.wire.json import format_pointer
+
+__all__ = ["SchemaViolation", "find_violations", "json_type"]
 
 _JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
 
@@ -33,11 +35,6 @@ class SchemaViolation:
 def json_type(value: Any) -> str:
     """The name JSON has for the type of `value`."""
     return "null" if value is None else _JSON_TYPES.get(type(value), type(value).__name__)
-
-
-def json_pointer(path: Iterable[Any]) -> str:
-    """The JSON pointer (RFC 6901) of a path of names and indices."""
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
 
 
 def find_violations(document: Mapping[str, Any], value: Any) -> list[SchemaViolation]:
@@ -70,7 +67,7 @@ def _to_violation(error: Any, default_rule: str | None) -> SchemaViolation:
         keyword, _field_path(path), expected, got
     )
     return SchemaViolation(
-        json_pointer(path), keyword, words, expected, got, schema.get("x-rule", default_rule)
+        format_pointer(path), keyword, words, expected, got, schema.get("x-rule", default_rule)
     )
 
 

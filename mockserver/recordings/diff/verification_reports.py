@@ -34,7 +34,7 @@ def read_verification_report(file: Path) -> Report:
     except (OSError, InvalidJSON) as error:
         raise ConfigurationError(f"{file} can not be read: {error}") from None
     for problem in _report_validator().iter_errors(value):
-        pointer = "".join(f"/{step}" for step in problem.instance_path)
+        pointer = json.format_pointer(problem.instance_path)
         raise ConfigurationError(f"{file} is no report of `mockserver verify`: {pointer}: {problem.message}")
     report: Report = value
     return report

@@ -16,8 +16,9 @@ from urllib.parse import quote, unquote
 
 from mockserver.errors import UnsatisfiableSchema
 from mockserver.replies.json_schema.patterns import count_states
+from mockserver.wire.json import format_pointer, parse_pointer
 
-__all__ = ["BoundedSchema", "SchemaNode", "json_pointer"]
+__all__ = ["BoundedSchema", "SchemaNode"]
 
 _MAX_DEPTH = 100
 _MAX_NODES = 20_000
@@ -47,12 +48,7 @@ class SchemaNode:
         schema = self.schema
         for step in steps:
             schema = schema[step]
-        return SchemaNode(schema, json_pointer(steps, self.pointer))
-
-
-def json_pointer(steps: Iterable[str | int], base: str = "") -> str:
-    """The JSON pointer of `steps` below `base`."""
-    return base + "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
+        return SchemaNode(schema, self.pointer + format_pointer(steps))
 
 
 @dataclass(slots=True)
@@ -91,18 +87,17 @@ class BoundedSchema:
         fragment = unquote(reference.removeprefix("#"))
         if not reference.startswith("#"):
             raise UnsatisfiableSchema(
-                json_pointer((keyword,), node.pointer), "only references within the schema are followed"
+                node.pointer + format_pointer((keyword,)), "only references within the schema are followed"
             )
         if fragment in self.anchors:
             return self.anchors[fragment]
         found = SchemaNode(self.root, "")
         try:
-            for step in fragment.split("/")[1:]:
-                name = step.replace("~1", "/").replace("~0", "~")
+            for name in parse_pointer(fragment):
                 found = found.child(int(name) if isinstance(found.schema, list) else name)
         except (KeyError, IndexError, TypeError, ValueError):
             raise UnsatisfiableSchema(
-                json_pointer((keyword,), node.pointer), "the reference leads nowhere"
+                node.pointer + format_pointer((keyword,)), "the reference leads nowhere"
             ) from None
         return found
 
@@ -324,7 +319,7 @@ class _SchemaScan:
             self.collect_keywords(value, path)
 
     def collect_keywords(self, value: dict[str, Any], path: _Path) -> None:
-        here = SchemaNode(value, json_pointer(_pointer_steps(path)))
+        here = SchemaNode(value, format_pointer(_pointer_steps(path)))
         for keyword in ("$anchor", "$dynamicAnchor"):
             if isinstance(value.get(keyword), str):
                 self.anchors.setdefault(value[keyword], here)
@@ -370,7 +365,7 @@ _COLLECTED_KEYWORDS = {*_REFERENCE_KEYWORDS, "$anchor", "$dynamicAnchor", "patte
 
 
 def _limit_error(path: _Path, reason: str) -> UnsatisfiableSchema:
-    return UnsatisfiableSchema(json_pointer(_pointer_steps(path)), reason)
+    return UnsatisfiableSchema(format_pointer(_pointer_steps(path)), reason)
 
 
 def _pointer_steps(path: _Path) -> list[str | int]:
@@ -402,7 +397,7 @@ def _build_validator(schema: Any, registry: Any = None) -> Any:
     try:
         return library.Draft202012Validator(schema, registry=registry, **options)
     except library.ValidationError as error:
-        raise UnsatisfiableSchema(json_pointer(error.instance_path), _first_line(error.message)) from None
+        raise UnsatisfiableSchema(format_pointer(error.instance_path), _first_line(error.message)) from None
     except ValueError as error:
         raise UnsatisfiableSchema("", _first_line(str(error))) from None
 
@@ -420,7 +415,7 @@ def _first_error(validator: Any, value: Any) -> UnsatisfiableSchema:
     error = next(iter(validator.iter_errors(value)), None)
     if error is None:
         return UnsatisfiableSchema("", "not valid")
-    return UnsatisfiableSchema(json_pointer(error.schema_path), _first_line(error.message))
+    return UnsatisfiableSchema(format_pointer(error.schema_path), _first_line(error.message))
 
 
 def _first_line(message: str) -> str:

@@ -8,7 +8,8 @@ from fractions import Fraction
 from typing import Any
 
 from mockserver.errors import UnsatisfiableSchema
-from mockserver.replies.json_schema.bounded_schema import SchemaNode, json_pointer
+from mockserver.replies.json_schema.bounded_schema import SchemaNode
+from mockserver.wire.json import format_pointer
 
 __all__ = [
     "OBJECT_NODE",
@@ -58,7 +59,7 @@ def keyword_pointer(alternative: list[SchemaNode], *keywords: str) -> str:
     """Where the last of the nodes that has one of `keywords` has it."""
     nodes = declared_nodes(alternative)
     found = (
-        json_pointer((keyword,), node.pointer)
+        node.pointer + format_pointer((keyword,))
         for keyword in keywords
         for node in reversed(nodes)
         if keyword in node.schema

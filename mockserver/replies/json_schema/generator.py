@@ -16,7 +16,7 @@ from typing import Any
 
 from mockserver.errors import InvalidJSON, UnsatisfiableSchema
 from mockserver.replies.json_schema import patterns, safe_values
-from mockserver.replies.json_schema.bounded_schema import BoundedSchema, SchemaNode, json_pointer
+from mockserver.replies.json_schema.bounded_schema import BoundedSchema, SchemaNode
 from mockserver.replies.json_schema.constraints import (
     OBJECT_NODE,
     STRING_NODE,
@@ -34,6 +34,7 @@ from mockserver.replies.json_schema.constraints import (
     with_required_names,
 )
 from mockserver.wire import json
+from mockserver.wire.json import format_pointer
 
 __all__ = ["generate_arguments", "generate_value"]
 
@@ -263,7 +264,9 @@ class _Generator:
                             (written + "null", written) if safe_values.allowed_values(name) else (written,)
                         )
                 except patterns.UnsupportedPattern as error:
-                    raise UnsatisfiableSchema(json_pointer(("pattern",), node.pointer), str(error)) from None
+                    raise UnsatisfiableSchema(
+                        node.pointer + format_pointer(("pattern",)), str(error)
+                    ) from None
         # What `not` or a second branch of oneOf may want: other texts, long ones, none at all.
         yield from safe_values.texts_for(name, least, most, variant + 1)
         yield from safe_values.texts_for(name, int(min(most, max(least, 40))), most, variant)

@@ -7,6 +7,7 @@ from typing import Any
 from mockserver import resources
 from mockserver.contract.operations import Operation
 from mockserver.server.admin.operations import EXCHANGE_SCHEMA, OPERATIONS, admin_schemas
+from mockserver.server.mock_headers import ADMIN_TOKEN_HEADER, SESSION_HEADER
 from mockserver.wire import json
 
 __all__ = ["add_admin_api"]
@@ -33,7 +34,7 @@ def add_admin_api(document: dict[str, Any]) -> dict[str, Any]:
             each
         )
     components = document["components"]
-    token = {"type": "apiKey", "in": "header", "name": "x-mock-admin-token"}
+    token = {"type": "apiKey", "in": "header", "name": ADMIN_TOKEN_HEADER.decode()}
     return {
         **document,
         "tags": [*document["tags"], {"name": _TAG, "description": "Plan, break, read and reset the mock."}],
@@ -99,7 +100,7 @@ def _rewrite_references(schema: Any, prefix: str) -> Any:
 
 
 _SESSION_HEADER_PARAMETER: dict[str, Any] = {
-    "name": "x-mock-session", "in": "header", "schema": {"$ref": f"{_SCHEMA_POINTER}admin_session_name"},
+    "name": SESSION_HEADER.decode(), "in": "header", "schema": {"$ref": f"{_SCHEMA_POINTER}admin_session_name"},
     "description": "The session that is meant; the first unless given.",
 }  # fmt: skip
 _SESSION_PATH_PARAMETERS: list[dict[str, Any]] = [

@@ -59,7 +59,7 @@ def parse_value(data: bytes, schema_name: str) -> Any:
     except InvalidJSON as error:
         raise InvalidExchange("body", "", f"not JSON: {error}") from None
     for problem in _validator(schema_name).iter_errors(value):
-        pointer = "".join(f"/{step}" for step in problem.instance_path)
+        pointer = json.format_pointer(problem.instance_path)
         raise InvalidExchange("body", pointer, problem.message)
     return value
 

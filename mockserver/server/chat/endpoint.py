@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from mockserver.server.chat.errors import can_break_chat, chat_error_from_fault, method_not_allowed
 from mockserver.server.chat.pipeline import respond_chat
-from mockserver.server.delivery.faults import FAULT_HEADER, RequestedFault, ServiceFault
+from mockserver.server.delivery.faults import RequestedFault, ServiceFault
 from mockserver.server.engine.pipeline import RenderedReply
 from mockserver.server.errors import ApiError
 from mockserver.server.http.responses_endpoint import (
@@ -16,6 +16,7 @@ from mockserver.server.http.responses_endpoint import (
     reply_handler,
     requested_scenario,
 )
+from mockserver.server.mock_headers import FAULT_HEADER
 
 __all__ = ["chat_completions"]
 

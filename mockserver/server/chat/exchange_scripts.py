@@ -59,7 +59,9 @@ def _recorded_value(http: Mapping[str, Any]) -> tuple[int, Any]:
 def _final_response(body: bytes) -> Any:
     try:
         frames = sse.Decoder().feed(body)
-        events = [json.loads(frame.data.encode()) for frame in frames if frame.data not in (None, "[DONE]")]
+        events = [
+            json.loads(frame.data.encode()) for frame in frames if frame.data not in (None, sse.DONE_DATA)
+        ]
     except (InvalidJSON, EventTooLarge, UnicodeEncodeError):
         return None
     ends = (each for each in events if isinstance(each, dict) and each.get("type") in _TERMINAL_EVENTS)

@@ -10,13 +10,13 @@ from mockserver.errors import ConfigurationError
 from mockserver.profiles import Profile
 from mockserver.server.delivery.chunking import apply_chunking, parse_chunking
 from mockserver.server.delivery.faults import (
-    FAULT_HEADER,
     OutgoingReply,
     RequestedFault,
     RuleFault,
     ServiceFault,
 )
 from mockserver.server.delivery.pacing import apply_pace, parse_pace
+from mockserver.server.mock_headers import FAULT_HEADER
 
 __all__ = ["DEFAULT_DELIVERY", "Delivery", "apply_fault", "apply_timing"]
 

@@ -94,7 +94,7 @@ class _ProfileApp(Starlette):
     def __init__(self, profile: Profile, services: Services) -> None:
         self._profile = profile
         self._services = services
-        own = [f"{base}/responses" for base in base_paths(profile)]
+        own = [f"{base}/responses" for base in profile.base_paths]
         self.hot_routes = frozenset(("POST", path) for path in own)
         self._endpoints_elsewhere = _endpoints_of_other_profiles(profile, own)
         super().__init__(
@@ -110,7 +110,7 @@ class _ProfileApp(Starlette):
         self.router.redirect_slashes = False
 
     def _routes(self, profile: Profile) -> Iterator[Route]:
-        for base in base_paths(profile):
+        for base in profile.base_paths:
             methods: dict[str, dict[str, Handler]] = {}
             for each in profile_operations(profile):
                 methods.setdefault(base + each.path, {})[each.method] = OPERATION_HANDLERS[each.name]
@@ -232,15 +232,11 @@ async def openapi(request: HttpRequest) -> None:
     await send_body(request.send, 200, head, json.dumps(document))
 
 
-def base_paths(profile: Profile) -> Iterable[str]:
-    return (profile.base_path, *profile.aliases)
-
-
 def _profile_serving(path: str, served_profile: Profile) -> str | None:
     """Another profile that has an operation at `path`, whose own age has none there."""
     for name in profile_names():
         other = load_profile(name)
-        for base in base_paths(other) if name != served_profile.name else ():
+        for base in other.base_paths if name != served_profile.name else ():
             if path.startswith(f"{base}/") and any(
                 each.matches(path.removeprefix(base)) for each in profile_operations(other)
             ):
@@ -251,5 +247,5 @@ def _profile_serving(path: str, served_profile: Profile) -> str | None:
 def _endpoints_of_other_profiles(profile: Profile, own_paths: Iterable[str]) -> dict[str, str]:
     """Endpoints of the other profiles that this one does not have, each with the profile's name."""
     others = [load_profile(name) for name in profile_names() if name != profile.name]
-    paths = {f"{base}/responses": other.name for other in others for base in base_paths(other)}
+    paths = {f"{base}/responses": other.name for other in others for base in other.base_paths}
     return {path: name for path, name in paths.items() if path not in set(own_paths)}

@@ -20,7 +20,6 @@ from mockserver.ids import format_uuid, request_digest
 from mockserver.server.access import AllowedHosts, ApiKeys
 from mockserver.server.delivery.delivery import DEFAULT_DELIVERY, Delivery, apply_fault, apply_timing
 from mockserver.server.delivery.faults import (
-    FAULT_HEADER,
     OutgoingReply,
     RequestedFault,
     ServiceFault,
@@ -46,8 +45,15 @@ from mockserver.server.http.transmission import (
     send_pieces,
     send_steps,
 )
+from mockserver.server.mock_headers import (
+    ADMIN_TOKEN_HEADER,
+    DELAY_HEADER,
+    FAULT_HEADER,
+    SCENARIO_HEADER,
+    SESSION_HEADER,
+)
 from mockserver.server.state.journal import Entry, EntryDetails, RequestHead, request_secrets
-from mockserver.server.state.session_registry import SESSION_HEADER, SESSION_PATH_PREFIX, SessionRegistry
+from mockserver.server.state.session_registry import SESSION_PATH_PREFIX, SessionRegistry
 from mockserver.server.state.sessions import Session
 from mockserver.server.state.store import MemoryStore, Store
 from mockserver.server.stubs.exchange_folder import ExchangeFolder
@@ -68,9 +74,6 @@ __all__ = [
 ]
 
 _JSON_CONTENT_TYPE = (b"content-type", b"application/json")
-_DELAY_HEADER = b"x-mock-delay"
-_SCENARIO_HEADER = b"x-mock-scenario"
-ADMIN_TOKEN_HEADER = b"x-mock-admin-token"
 _MAX_DELAY_MS = 600_000
 _SESSION_CACHE_HEADER = b"x-dashscope-session-cache"
 #: As recorded on the service's hosts (2026).
@@ -214,7 +217,7 @@ async def _enter_session(request: HttpRequest, path_session: str, *, hot: bool) 
             headers, path_session, allow_header=services.allows_session_header(headers)
         )
     except ConfigurationError as error:
-        where = "x-mock-session" if SESSION_HEADER in headers else f"{SESSION_PATH_PREFIX}NAME/"
+        where = SESSION_HEADER.decode() if SESSION_HEADER in headers else f"{SESSION_PATH_PREFIX}NAME/"
         raise NotAnApiRequest(400, "InvalidParameter", f"{where}: {error}") from None
     session = services.sessions.get(name)
     if session is None:
@@ -223,7 +226,7 @@ async def _enter_session(request: HttpRequest, path_session: str, *, hot: bool) 
             services.keys.check(headers.get(b"authorization"), services.default_session.profile.wrong_key)
         session = await services.sessions.open(name)
     request.session = session
-    path, own = request.scope["path"], (session.profile.base_path, *session.profile.aliases)
+    path, own = request.scope["path"], session.profile.base_paths
     if hot and not any(path == f"{base}/responses" for base in own):
         message = f"{path} belongs to the profile {services.default_session.profile.name}."
         raise NotAnApiRequest(404, "NotFound", f"{message} The session {name} plays {session.profile.name}.")
@@ -268,9 +271,9 @@ def reply_handler(make_reply: ReplyMaker) -> Handler:
 
 async def _send_reply(request: HttpRequest, reply: RenderedReply) -> None:
     services, session = request.services, request.session
-    if services.mock_headers and _DELAY_HEADER in request.headers:
+    if services.mock_headers and DELAY_HEADER in request.headers:
         request.timer = timer = session.new_timer()
-        await timer.pause(_parse_delay(request.headers[_DELAY_HEADER]))
+        await timer.pause(_parse_delay(request.headers[DELAY_HEADER]))
     head = [
         _EVENT_STREAM_CONTENT_TYPE if reply.stream else _JSON_CONTENT_TYPE,
         (b"x-request-id", reply.details.request_id.encode()),
@@ -394,7 +397,7 @@ create_response: Handler = reply_handler(_make_reply)
 
 def requested_scenario(request: HttpRequest) -> str | None:
     """The exchange, the plan or the scenario that a request asks for by header."""
-    named = request.headers.get(_SCENARIO_HEADER) if request.services.mock_headers else None
+    named = request.headers.get(SCENARIO_HEADER) if request.services.mock_headers else None
     return None if named is None else named.decode("latin-1")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from mockserver.server.delivery.faults import FAULT_HEADER, RequestedFault, ServiceFault
+from mockserver.server.delivery.faults import RequestedFault, ServiceFault
 from mockserver.server.errors import ApiError
 from mockserver.server.http.responses_endpoint import (
     Handler,
@@ -16,6 +16,7 @@ from mockserver.server.http.responses_endpoint import (
     fault_for_request,
 )
 from mockserver.server.http.transmission import Headers, send_body
+from mockserver.server.mock_headers import FAULT_HEADER
 from mockserver.server.operations import compaction, conversations, stored_responses
 from mockserver.server.state.journal import EntryDetails
 from mockserver.wire import json

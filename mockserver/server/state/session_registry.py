@@ -14,24 +14,23 @@ from dataclasses import dataclass
 
 from mockserver.errors import ConfigurationError
 from mockserver.exchanges import Exchange
-from mockserver.profiles import LATEST, latest_profile_name
+from mockserver.profiles import resolve_profile_name
 from mockserver.server.access import ApiKeys, parse_bearer_key, require_sendable_key
 from mockserver.server.delivery.delivery import Delivery
 from mockserver.server.delivery.faults import parse_fault
+from mockserver.server.mock_headers import SESSION_HEADER
 from mockserver.server.state.rate_limits import RateLimiter, parse_limits
 from mockserver.server.state.sessions import DEFAULT_SESSION_NAME, Session, derive_session, open_session
 from mockserver.server.state.store import Store
 
 __all__ = [
     "MAX_NAMED_SESSIONS",
-    "SESSION_HEADER",
     "SESSION_PATH_PREFIX",
     "SessionOverrides",
     "SessionRegistry",
     "require_session_name",
 ]
 
-SESSION_HEADER = b"x-mock-session"
 SESSION_PATH_PREFIX = "/s/"
 #: Sessions beside the first that are kept at once.
 MAX_NAMED_SESSIONS = 1_000
@@ -191,9 +190,7 @@ class SessionRegistry:
 
     def _create_session(self, name: str, overrides: SessionOverrides) -> Session:
         first = self.default_session
-        profile = (
-            latest_profile_name() if overrides.profile == LATEST else overrides.profile or first.profile.name
-        )
+        profile = resolve_profile_name(overrides.profile or first.profile.name)
         rendering = overrides.rendering or first.rendering
         session = derive_session(first, name, overrides.seed)
         if (profile, rendering) != (first.profile.name, first.rendering):

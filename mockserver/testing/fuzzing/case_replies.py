@@ -187,7 +187,7 @@ def _stream_steps(plan: CasePlan, events: list[JSONObject], context: RenderConte
         for frame in encode_events(events, None if plan.plain else context.profile.name)
     ]
     if context.profile.done_marker and plan.fault != "failed":
-        frames.append(_format_frame(plan, sse.encode("[DONE]")))
+        frames.append(_format_frame(plan, sse.encode(sse.DONE_DATA)))
     if plan.fault in (None, "failed"):
         yield from _chunked_steps(plan, frames)
         return

@@ -13,7 +13,7 @@ import pytest
 from mockserver.contract.rules import load_rules
 from mockserver.errors import ConfigurationError, InvalidExchange
 from mockserver.exchanges import Exchange
-from mockserver.profiles import LATEST, latest_profile_name, load_profile
+from mockserver.profiles import DEFAULT_PROFILE, load_profile, resolve_profile_name
 from mockserver.replies.renderings import load_rendering
 from mockserver.settings import SETTING_NAMES, load_project_settings
 from mockserver.testing.local_server import ServerSettings, load_exchanges, validate_settings
@@ -134,9 +134,9 @@ def _option_settings(config: pytest.Config, *, from_ini: bool) -> dict[str, Any]
 def _resolve_settings(config: pytest.Config, settings: Mapping[str, Any]) -> ServerSettings:
     """Settings with exchanges that are read, of a profile and rendering that exist."""
     found = dict(settings)
-    if found.get("profile") == LATEST:
-        found["profile"] = latest_profile_name()
-    profile = load_profile(**{"name": found["profile"]} if "profile" in found else {})
+    if "profile" in found:
+        found["profile"] = resolve_profile_name(found["profile"])
+    profile = load_profile(found.get("profile", DEFAULT_PROFILE))
     load_rendering(profile.name, found.get("rendering", "wire"))
     folder = found.get("exchanges")
     if isinstance(folder, str | Path):

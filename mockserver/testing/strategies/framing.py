@@ -43,7 +43,7 @@ def sse_bytes(
     frames = [_any_frame(draw, event) for event in stream] if framing == "any" else None
     frames = frames or encode_events(stream, profile if framing == "profile" else None)
     if about.done_marker:
-        frames.append(sse.encode("[DONE]"))
+        frames.append(sse.encode(sse.DONE_DATA))
     if how == "events":
         return frames
     data = b"".join(frames)

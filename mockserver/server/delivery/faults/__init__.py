@@ -17,14 +17,12 @@ from mockserver.server.delivery.faults.requested_faults import (
 )
 from mockserver.server.delivery.faults.rule_faults import RuleFault
 from mockserver.server.delivery.faults.service_faults import (
-    FAULT_HEADER,
     ServiceFault,
     find_service_fault,
     load_service_faults,
 )
 
 __all__ = [
-    "FAULT_HEADER",
     "OutgoingReply",
     "RequestedFault",
     "RuleFault",

@@ -104,8 +104,8 @@ def _edit_stream(subject: str, rule: str, pieces: list[bytes], profile: Profile,
         broken: list[bytes] = mutants.break_rule(rule, subject, pieces, profile=profile, pick=pick)
         return broken
     read = [frame.data or "" for frame in sse.Decoder(1 << 24).feed(b"".join(pieces))]
-    marker = [sse.encode(each) for each in read if each == "[DONE]"]
-    events: list[Any] = [json.loads(each.encode()) for each in read if each != "[DONE]"]
+    marker = [sse.encode(each) for each in read if each == sse.DONE_DATA]
+    events: list[Any] = [json.loads(each.encode()) for each in read if each != sse.DONE_DATA]
     edited = mutants.break_rule(rule, subject, events, profile=profile, pick=pick)
     if subject == "chat_stream":
         return list(encode_chunks(edited))

@@ -15,12 +15,10 @@ from types import MappingProxyType
 from mockserver import resources
 from mockserver.errors import ConfigurationError
 from mockserver.server.errors import FLAT_ENVELOPE, ApiError, ErrorEnvelope
+from mockserver.server.mock_headers import FAULT_HEADER
 from mockserver.wire import json
 
-__all__ = ["FAULT_HEADER", "ServiceFault", "find_service_fault", "load_service_faults"]
-
-#: The header that asks for a fault, and that tells of one in the answer.
-FAULT_HEADER = b"x-mock-fault"
+__all__ = ["ServiceFault", "find_service_fault", "load_service_faults"]
 
 
 @dataclass(frozen=True, slots=True)

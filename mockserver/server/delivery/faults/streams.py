@@ -168,7 +168,7 @@ def _json_for_stream(outgoing: OutgoingReply, options: Options) -> OutgoingReply
     """One JSON object with status 200 where a stream was asked for."""
     headers = [header for header in outgoing.headers if header[0] != b"content-type"]
     told = [frame.data or "{}" for frame in sse.Decoder(1 << 24).feed(b"".join(body_pieces(outgoing)))]
-    last = next(data for data in reversed(told) if data != "[DONE]")
+    last = next(data for data in reversed(told) if data != sse.DONE_DATA)
     body = json.dumps(json.loads(last.encode()).get("response"))
     head = ((b"content-type", b"application/json"), *headers)
     return replace(outgoing, headers=head, steps=(Send(body),))

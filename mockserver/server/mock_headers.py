@@ -1,0 +1,18 @@
+"""Names of the headers by which a request controls the mock."""
+
+from __future__ import annotations
+
+__all__ = ["ADMIN_TOKEN_HEADER", "DELAY_HEADER", "FAULT_HEADER", "SCENARIO_HEADER", "SESSION_HEADER"]
+
+ADMIN_TOKEN_HEADER = b"x-mock-admin-token"
+
+#: Milliseconds to wait before the reply.
+DELAY_HEADER = b"x-mock-delay"
+
+#: In a request, the fault to inject; in a reply, the fault that was injected.
+FAULT_HEADER = b"x-mock-fault"
+
+#: Name of the scenario, stub or exchange that answers.
+SCENARIO_HEADER = b"x-mock-scenario"
+
+SESSION_HEADER = b"x-mock-session"
