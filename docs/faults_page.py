@@ -1,4 +1,4 @@
-"""The page about faults: the catalogue, and what clients make of each."""
+"""The page `faults.md`: the catalogue of faults, and how clients react to each."""
 
 from __future__ import annotations
 
@@ -16,33 +16,31 @@ _HEAD = """\
 <!-- Written by docs/generate.py from the catalogue and tests/data/faults.json: `make docs`. -->
 # Faults
 
-A fault is asked for by its name, and nothing invalid leaves the server otherwise:
-
-- `mockserver serve --fault NAME[,OPTION=VALUE…][:PROBABILITY]`, for every request or for some;
-- `x-mock-fault: NAME[,OPTION=VALUE…]` on a request (with `--allow-mock-headers`; always with `MockServer`
-  and in pytest);
+A fault is injected by name. Without a fault, everything that the server sends is valid. You can inject one with
 - `server.fault("NAME", option=value)`, or `server.reply("…", fault="NAME,option=value")`;
 - `"delivery": {"fault": "NAME,option=value"}` in an exchange file.
 
-Whether a probability comes true follows from the seed, the request and how often it came before, not from
-the order of arrival. Every fault takes `first=N`: only the first N times that the very same request comes.
-An answer that has a head says in `x-mock-fault` what was done to it. `mockserver faults` prints the list.
+A probability is decided by the seed, the request and how often the same request came before, not by the
+order of arrival. Every fault takes `first=N`: it applies only to the first N identical requests. If the
+response has a head, its header `x-mock-fault` names the fault. `mockserver faults` prints this list.
 
-The service's own errors, by name too, are in [profiles.md](profiles.md); they take `retry-after`,
-`retry-after-ms` and `should-retry`, which set the headers of these names (`x-should-retry`). The id of any
-[rule](rules.md) that an answer can break is a fault as well: `SEQ-004`; `pick=N` varies place and way.
+[profiles.md](profiles.md) lists the service's own errors, which you can also request by name. They take
+`retry-after`, `retry-after-ms` and `should-retry`, which set the headers `retry-after`, `retry-after-ms` and
+`x-should-retry`. The id of a [rule](rules.md) that a response can break is a fault too, for example
+`SEQ-004`; `pick=N` varies where and how the rule is broken.
 """
 
 _CLIENTS_HEAD = """
-## What clients make of them
+## How clients react
 
-Time-out 1 s, 2 retries, a reply of one message. Each cell: what the user of the client gets, and the number
-of requests that were sent. *all of it* is the whole text; *ends …* is a loop that ends without an exception.
+Each client has a time-out of 1 s and makes 2 retries; the reply is one message. Each cell shows what the
+client's user gets and how many requests were sent. *all of it* is the whole text; *ends …* is a loop that
+ends without an exception.
 """
 
 
 def faults_page() -> str:
-    """The whole page."""
+    """Render the page."""
     return "\n".join(_page_lines()) + "\n"
 
 

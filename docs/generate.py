@@ -1,4 +1,4 @@
-"""Writes the pages of this folder that are made of data.
+"""Generates the pages of this folder that are made from data.
 
 .venv/bin/python docs/generate.py
 """
@@ -24,25 +24,25 @@ _RULE_FAMILIES = {
     "ITM": "Items and their parts",
     "TXT": "Texts",
     "USE": "Usage",
-    "SCH": "Shapes",
-    "REQ": "Requests, and how an answer fits its request",
+    "SCH": "Schemas",
+    "REQ": "Requests, and responses to their requests",
     "CHT": "Chat Completions",
-    "LIV": "Endpoints: what only a running one can keep or break",
+    "LIV": "Running endpoints",
 }
 
 
 def rules_page() -> str:
-    """The page about all rules."""
+    """Render the page `rules.md`."""
     return "\n".join(_page_lines()) + "\n"
 
 
 def _page_lines() -> Iterator[str]:
     rules = {**load_rules(), **load_live_rules()}
     yield "<!-- Written by docs/generate.py from schemas/rules.json, live.json and examples: `make docs`. -->"
-    yield "# The rules of the contract\n"
-    yield f"There are {len(rules)} rules. Only errors break the contract. `mockserver rules ID` shows the"
-    yield "same, and the whole broken example.\n"
-    yield "| rule | severity | in short |"
+    yield "# Rules\n"
+    yield f"The contract has {len(rules)} rules. Only findings of severity error violate it. `mockserver rules ID`"
+    yield "explains a rule and prints the whole example that breaks it.\n"
+    yield "| rule | severity | summary |"
     yield "|---|---|---|"
     for rule in rules.values():
         yield f"| [{rule.id}](#{rule.id.lower()}) | {rule.severity} | {rule.title} |"
@@ -60,13 +60,13 @@ def _rule_lines(rule: Rule) -> Iterator[str]:
     for profile, severity in rule.severity_in.items():
         yield f"· in `{profile}`: {severity}"
     yield f"\n{rule.statement}\n"
-    yield f"Where it is broken: {rule.reason}\n"
+    yield f"Impact: {rule.reason}\n"
     yield f"Source: {rule.source}.\n"
     if rule.id not in load_rule_examples():
         return
     yield "```text"
-    found = [each for each in load_rule_examples()[rule.id].check() if each.rule == rule.id]
-    yield from (str(each) for each in found[:2])
+    findings = [each for each in load_rule_examples()[rule.id].check() if each.rule == rule.id]
+    yield from (str(each) for each in findings[:2])
     yield "```"
 
 
@@ -76,7 +76,7 @@ PAGES: Mapping[str, str] = {
     "faults.md": faults_page(),
     "migrate.md": migrate_page(),
 }
-"""The pages as they should be, by file name."""
+"""The current pages by file name."""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The page about migrating from Chat Completions: its tables are filled in from the data."""
+"""The page `migrate.md`: fills its tables from the migration data."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FIRST_COLUMN_TITLES = {
 
 
 def migrate_page() -> str:
-    """The page with its tables as the data has them now."""
+    """Render the page with current tables."""
     return _TABLE_MARKERS.sub(
         lambda match: "\n".join(_table_lines(match[1])), PAGE.read_text(encoding="utf-8")
     )
@@ -35,9 +35,9 @@ def _table_lines(name: str) -> Iterator[str]:
     yield "|---|---|---|"
     for row in load_migration_tables()[name]:
         if row.chat == "history":
-            continue  # told in a section of its own
-        there = "—" if row.responses is None else f"`{row.responses}`"
-        # What is told behind "has no counterpart:" begins small.
-        words = row.words if row.responses else row.words[:1].upper() + row.words[1:]
-        yield f"| `{row.chat}` | {there} | {words} ({row.source}) |"
+            continue  # has a section of its own
+        counterpart = "—" if row.responses is None else f"`{row.responses}`"
+        # Texts that messages print behind "has no counterpart:" begin with a lower-case letter.
+        text = row.words if row.responses else row.words[:1].upper() + row.words[1:]
+        yield f"| `{row.chat}` | {counterpart} | {text} ({row.source}) |"
     yield "<!-- end of table -->"

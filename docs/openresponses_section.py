@@ -1,4 +1,4 @@
-"""What the profile of Open Responses plays, and what it does not: the last part of the page `profiles.md`."""
+"""The section about Open Responses in `profiles.md`: what the mock server supports, and what it does not."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ PROFILE = "openresponses-2026-04"
 _HEAD = """
 # Another service: Open Responses
 
-`mockserver serve --profile openresponses-2026-04` plays a server of the vendor-neutral specification Open
-Responses, version 2026-04-24; the judge, the strategies and the faults know the profile as well. Its schemas
-are `schemas/openresponses`, made of the facts of the specification's OpenAPI document.
+`mockserver serve --profile openresponses-2026-04` serves the vendor-neutral specification Open Responses,
+version 2026-04-24. Checks, strategies and faults support the profile as well. Its schemas are in
+`schemas/openresponses` and follow the specification's OpenAPI document.
 
 | fact | value | source |
 |---|---|---|"""
@@ -29,83 +29,82 @@ _FACTS = {
     "ids": "id_form",
     "last data of a stream": "done_marker",
     "status in `response.created`": "created_status",
-    "thinks when nothing is said": "thinking",
+    "thinks by default": "thinking",
     "levels of `reasoning.effort`": "efforts",
     "messages have a `phase`": "phases",
     "classes of errors": "error_types",
 }
 
-#: What the mock leaves out, and why.
+#: Unsupported features, with reasons.
 UNSUPPORTED: Mapping[str, str] = {
     "the WebSocket transport": (
-        "the OpenAPI document has the shapes of its messages alone. How turns follow each"
-        " other, what becomes of a message that comes while a response is still being "
-        "made, where state that is not stored is kept and for how long, which codes its "
-        "errors have and how a connection ends is told in the prose of this version, of "
-        "which only the change log, naming the subjects, could be read"
+        "the OpenAPI document only has the schemas of its messages. The prose of this version describes the "
+        "order of turns, messages that arrive while a response is in progress, where and how long state that "
+        "is not stored is kept, error codes, and how a connection ends. Of that prose only the change log "
+        "could be read, which names these subjects"
     ),
     "tools of other kinds than `function`": (
-        "passed over, with a warning of the judge where they have no name and colon before them"
+        "ignored; a check warns about types without a name and colon before them"
     ),
-    "`background: true`": ("refused with 400: the document has no operation that would fetch the answer"),
-    "form-encoded bodies": "refused with 400: the document lists them, its prose asks for JSON",
+    "`background: true`": "refused with 400: the document has no operation that retrieves the response",
+    "form-encoded bodies": "refused with 400: the document lists them, but the prose requires JSON",
     "`include`, `stream_options`": (
-        "taken and ignored: there are no probabilities, no encrypted thoughts, no padding"
+        "accepted and ignored: there are no probabilities, no encrypted reasoning and no padding"
     ),
     "a request without `model` or `input`": (
-        "refused with 400: the document requires neither, its prose both"
+        "refused with 400: the document requires neither, but the prose requires both"
     ),
-    "what a compaction stands for": (
-        "gone: its content is opaque, and a later turn that has it remembers nothing but its tokens"
+    "the content of a compaction": (
+        "lost: it is opaque, and a later turn that includes it only counts its tokens"
     ),
 }
 
-#: What llmprobe 0.6.12 asks of this surface that the specification does not.
+#: What llmprobe 0.6.12 expects beyond the specification.
 LLMPROBE_DEVIATIONS: Mapping[str, str] = {
-    "`max_output_tokens: 1` ends as a cut answer, not as 400": (
-        "the document's least is 16: its one MUST that fails, `responses-finish-present`"
+    "`max_output_tokens: 1` ends with a truncated response, not with 400": (
+        "the document's minimum is 16: the one MUST that fails, `responses-finish-present`"
     ),
-    "`max_output_tokens: 8` is kept": "the same; it takes the refusal for a pass with a warning",
-    "temperature 0, or `top_p` next to 0, gives the same text again, streamed or not": ("the mock does so"),
-    "thoughts count against `max_output_tokens`": "the mock counts them",
-    "a turn that goes on by `previous_response_id` knows the name said before": (
-        "a mock says what it is told to say: the test plans that answer"
+    "`max_output_tokens: 8` is accepted": "as above; llmprobe counts the error as a pass with a warning",
+    "temperature 0, or `top_p` near 0, repeats the text, streamed or not": "the mock does so",
+    "reasoning counts against `max_output_tokens`": "the mock counts it",
+    "a turn with `previous_response_id` remembers the name from an earlier turn": (
+        "the mock only knows configured replies: the test stubs that reply"
     ),
-    "`background: true` comes back queued": "refused, which llmprobe counts as not supported",
+    "`background: true` returns a queued response": "refused, which llmprobe counts as not supported",
     "with `--full`: a repeated prompt reports `cached_tokens`": (
         "the mock has no such cache: two MUSTs fail, `responses-cache-hit` and `responses-cache-prefix-hit`"
     ),
-    "two tools are called at once": "the mock calls one function there, so this is inconclusive",
+    "parallel calls of two tools": "the mock calls one function there, so this is inconclusive",
     "`x-ratelimit-*` headers": "there are none, which llmprobe counts as not supported",
 }
 
 
 def openresponses_lines() -> Iterator[str]:
     """The lines about Open Responses."""
-    about, facts, known = (
+    profile, facts, schemas = (
         load_profile(PROFILE),
         load_profile_document(PROFILE)["facts"],
         load_schemas(PROFILE),
     )
     yield _HEAD
-    for words, fact in _FACTS.items():
-        yield f"| {words} | {_fact_text(getattr(about, fact))} | {facts[fact]['source']} |"
+    for title, fact in _FACTS.items():
+        yield f"| {title} | {_fact_text(getattr(profile, fact))} | {facts[fact]['source']} |"
     yield (
         "\nEndpoints: "
-        + ", ".join(f"`{each.method} {each.path}`" for each in profile_operations(about))
+        + ", ".join(f"`{each.method} {each.path}`" for each in profile_operations(profile))
         + ".\n"
     )
-    yield f"Parameters: {', '.join(f'`{name}`' for name in about.parameters)}; others are ignored.\n"
-    sent = (each for each in known.event_types if each not in VARIANT_EVENTS)
+    yield f"Parameters: {', '.join(f'`{name}`' for name in profile.parameters)}; others are ignored.\n"
+    sent = (each for each in schemas.event_types if each not in VARIANT_EVENTS)
     yield f"Events that the mock sends: {_code_list(sent)}.\n"
-    yield f"Events that only the judge takes and the strategies draw: {_code_list(VARIANT_EVENTS)};"
-    yield "so are, of the items, `compaction` in a response and `function_call_output`. Types of items,"
-    yield "events and tools with a name before them (`acme:search`) are extensions: legal, and unknown.\n"
-    yield "## What is left out\n"
-    yield from (f"- {what}: {why}." for what, why in UNSUPPORTED.items())
-    yield "\n## What llmprobe asks beyond the specification\n"
-    yield "llmprobe 0.6.12 is run in a test; what it asks that the specification does not:\n"
-    yield from (f"- {what}: {why}." for what, why in LLMPROBE_DEVIATIONS.items())
+    yield f"Events that only checks accept and strategies draw: {_code_list(VARIANT_EVENTS)}."
+    yield "The same holds for the items `compaction` in a response and `function_call_output`. Types of items,"
+    yield "events and tools with a prefix (`acme:search`) are extensions: valid, with unknown content.\n"
+    yield "## Unsupported features\n"
+    yield from (f"- {feature}: {reason}." for feature, reason in UNSUPPORTED.items())
+    yield "\n## What llmprobe expects beyond the specification\n"
+    yield "A test runs llmprobe 0.6.12. It expects this, which the specification does not demand:\n"
+    yield from (f"- {feature}: {result}." for feature, result in LLMPROBE_DEVIATIONS.items())
 
 
 def _code_list(names: Iterator[str] | Mapping[str, object]) -> str:

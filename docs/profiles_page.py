@@ -1,4 +1,4 @@
-"""What each age of the service has, cell by cell: the page `profiles.md`, and what its test exercises."""
+"""The page `profiles.md`: what each dated profile supports. Its test exercises each cell."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mockserver.server.delivery.faults import ServiceFault, load_service_faults
 
 __all__ = ["PROFILES", "Cell", "cells", "profiles_page"]
 
-#: The ages of the service that can be played; the other profiles are other services.
+#: The dated profiles of the service; the other profiles are other services.
 PROFILES = sorted(
     (
         name
@@ -25,16 +25,16 @@ PROFILES = sorted(
 )
 
 _TABLE_NOTES = {
-    "endpoint": "What is not there is answered with 404, which names the age that has it.",
-    "parameter": "What is not listed is ignored, not refused; the log and the judge say so.",
-    "tool": "A tool that is not there is passed over, and the judge says so.",
-    "item": "Types of the items of an output.",
-    "event": "Types of the events of a stream.",
+    "endpoint": "A missing endpoint is answered with 404, which names the profile that has it.",
+    "parameter": "Parameters that are not listed are ignored, not refused; log and findings report them.",
+    "tool": "A missing tool is ignored, and a finding reports it.",
+    "item": "Types of output items.",
+    "event": "Types of stream events.",
 }
 
 
 class Cell(NamedTuple):
-    """Whether a profile has something, and where that is from."""
+    """Whether a profile has a feature, and the source of that."""
 
     kind: str
     """"endpoint", "parameter", "tool", "item" or "event"."""
@@ -45,21 +45,22 @@ class Cell(NamedTuple):
 
 
 def cells() -> Iterator[Cell]:
-    """Every cell but those of the errors, which are the same in all profiles."""
-    for profile in PROFILES:
-        about, known = load_profile(profile), load_schemas(profile)
-        for name, operation in OPERATIONS.items():
-            if not any(name in load_profile(each).operations for each in PROFILES):
+    """All cells except those of errors, which are the same in all profiles."""
+    for name in PROFILES:
+        profile, schemas = load_profile(name), load_schemas(name)
+        for operation_id, operation in OPERATIONS.items():
+            if not any(operation_id in load_profile(each).operations for each in PROFILES):
                 continue
-            yield Cell("endpoint", profile, name, name in about.operations, operation.source)
-        for name in _parameters():
-            source = _source(known.undated["create_request"]["properties"][name])
-            yield Cell("parameter", profile, name, name in about.parameters, source)
-        for name in _tools():
-            there = name == "function" or name in about.tools
-            yield Cell("tool", profile, name, there, _tool_source(known, name))
-        yield from _type_cells("item", profile, known)
-        yield from _type_cells("event", profile, known)
+            is_present = operation_id in profile.operations
+            yield Cell("endpoint", name, operation_id, is_present, operation.source)
+        for parameter in _parameters():
+            source = _source(schemas.undated["create_request"]["properties"][parameter])
+            yield Cell("parameter", name, parameter, parameter in profile.parameters, source)
+        for tool in _tools():
+            is_present = tool == "function" or tool in profile.tools
+            yield Cell("tool", name, tool, is_present, _tool_source(schemas, tool))
+        yield from _type_cells("item", name, schemas)
+        yield from _type_cells("event", name, schemas)
 
 
 def _type_cells(union: str, profile: str, schemas: ProfileSchemas) -> Iterator[Cell]:
@@ -90,23 +91,23 @@ def _tools() -> list[str]:
 
 
 def profiles_page() -> str:
-    """The page about all profiles."""
+    """Render the page."""
     return "\n".join(_page_lines()) + "\n"
 
 
 def _page_lines() -> Iterator[str]:
     yield "<!-- Written by docs/generate.py from the files of schemas: `make docs`. -->"
-    yield "# The ages of the service\n"
-    yield "A profile is one age of the service. `mockserver serve --profile NAME` plays it, and so does"
-    yield "`MockServer(profile=NAME)`; `latest` is the newest. One profile is another service: see the end."
-    yield "Every cell of these tables is exercised by a test, and what comes of it is judged.\n"
+    yield "# Profiles\n"
+    yield "A profile describes the service at one date. Select it with `mockserver serve --profile NAME` or"
+    yield "`MockServer(profile=NAME)`; `latest` is the newest. One more profile describes Open Responses: see"
+    yield "the end of this page. A test exercises every cell of these tables and checks the results.\n"
     yield f"| | {' | '.join(f'`{name}`' for name in PROFILES)} |"
     yield "|---|" + "---|" * len(PROFILES)
-    for words, fact in _FACTS.items():
-        yield f"| {words} | {' | '.join(_fact_text(name, fact) for name in PROFILES)} |"
+    for title, fact in _FACTS.items():
+        yield f"| {title} | {' | '.join(_fact_text(name, fact) for name in PROFILES)} |"
     table = list(cells())
-    for kind, words in _TABLE_NOTES.items():
-        yield from _table_lines(kind, words, [cell for cell in table if cell.kind == kind])
+    for kind, note in _TABLE_NOTES.items():
+        yield from _table_lines(kind, note, [cell for cell in table if cell.kind == kind])
     yield from _model_lines()
     yield from _error_lines()
     yield from openresponses_lines()
@@ -114,13 +115,13 @@ def _page_lines() -> Iterator[str]:
 
 _FACTS = {
     "base path": "base_path",
-    "hosts, as documented": "hosts",
+    "documented hosts": "hosts",
     "response ids": "id_form",
-    "thinks when nothing is said": "thinking",
+    "thinks by default": "thinking",
     "levels of `reasoning.effort`": "efforts",
-    "thoughts come by": "reasoning_events",
-    "echoes in a finished response": "echoes",
-    "a wrong key gets": "wrong_key",
+    "reasoning events": "reasoning_events",
+    "echoed parameters in a finished response": "echoes",
+    "error for a wrong key": "wrong_key",
 }
 
 
@@ -139,7 +140,7 @@ def _table_lines(kind: str, note: str, cells: list[Cell]) -> Iterator[str]:
     yield "|---|" + "---|" * len(PROFILES) + "---|"
     for name in dict.fromkeys(cell.name for cell in cells):
         row = {cell.profile: cell for cell in cells if cell.name == name}
-        # Where the newest age is silent the last one that had it speaks.
+        # The source of the newest profile that has it.
         source = next(row[each].source for each in reversed(PROFILES) if row[each].is_present)
         marks = " | ".join("yes" if row[each].is_present else "–" for each in PROFILES)
         yield f"| {_row_title(kind, name)} | {marks} | {source} |"
@@ -154,25 +155,25 @@ def _row_title(kind: str, name: str) -> str:
 
 def _model_lines() -> Iterator[str]:
     yield "\n## Models\n"
-    yield "They add up: an age has those of the ages before.\n"
-    before: set[str] = set()
+    yield "Each profile also has the models of the earlier ones.\n"
+    earlier: set[str] = set()
     for profile in PROFILES:
         models = load_profile(profile).models
-        new = ", ".join(f"`{name}`" for name in models if name not in before)
-        before |= set(models)
+        new = ", ".join(f"`{name}`" for name in models if name not in earlier)
+        earlier |= set(models)
         yield f"- `{profile}`: {new}. Source: {load_profile_document(profile)['facts']['models']['source']}."
 
 
 _ERRORS_HEAD = """
 ## Errors
 
-Each can be asked for by its name: `x-mock-fault: NAME` on a request (with `--allow-mock-headers`; always with
-`MockServer` and in pytest), or `server.fail("NAME")`. The answer then has the header `x-mock-fault` as well.
+Request an error by name with the header `x-mock-fault: NAME` (with `--allow-mock-headers`; always with
+`MockServer` and in pytest), or with `server.fail("NAME")`. The reply then has the header `x-mock-fault` too.
 
 *flat* is `{request_id, code, message}`, *wrapped* `{error: {message, type, param, code}, request_id}`, *bare*
-`{error: {message, type}}`; *failed* is a response object with the status failed, in a stream one lone
-`response.failed`; *payload* is one event without a type. Where nothing is said of streams, they are refused
-before they begin.
+`{error: {message, type}}`. *failed* is a response object with the status `failed`; in a stream it is a single
+`response.failed` event. *payload* is one event without a type. *the same* means that a stream is refused
+before it begins, like a request without one.
 
 | name | status, form | in a stream | code | message | source |
 |---|---|---|---|---|---|"""
@@ -181,7 +182,7 @@ before they begin.
 def _error_lines() -> Iterator[str]:
     yield _ERRORS_HEAD
     for fault in load_service_faults().values():
-        about = [
+        row = [
             f"`{fault.name}`",
             f"{fault.status} {fault.form}",
             _in_stream(fault),
@@ -189,7 +190,7 @@ def _error_lines() -> Iterator[str]:
             _escape_markdown(fault.message),
             fault.source,
         ]
-        yield f"| {' | '.join(about)} |"
+        yield f"| {' | '.join(row)} |"
 
 
 def _in_stream(fault: ServiceFault) -> str:
