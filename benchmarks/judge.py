@@ -22,8 +22,13 @@ from mockserver.contract.check import check_response, check_stream
 from mockserver.profiles import DEFAULT_PROFILE
 from mockserver.replies.script import FunctionCall, Message, Reasoning, Script, ToolCall
 from mockserver.testing.strategies.framing import encode_events
-from mockserver.testing.strategies.replies import ReplySpec, render_events, render_response, tools_for_script
-from mockserver.testing.strategies.values import render_context
+from mockserver.testing.strategies.rendered_replies import (
+    ReplySpec,
+    render_context,
+    render_events,
+    render_response,
+    tools_for_script,
+)
 
 GOAL_EVENTS_PER_SECOND = 150_000
 ROUNDS = 7

@@ -15,7 +15,7 @@ from mockserver.contract.schema.registry import load_schemas
 from mockserver.profiles import load_profile
 from mockserver.server.delivery.faults import load_service_faults
 from mockserver.testing.mock import MockServer
-from mockserver.testing.strategies.values import tool_declaration
+from mockserver.testing.strategies.rendered_replies import tool_declaration
 from tests.api_client import ApiClient
 from tests.contract import rendered_samples
 

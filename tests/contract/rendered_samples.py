@@ -7,9 +7,15 @@ from typing import Any
 
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
 from mockserver.replies.script import FunctionCall, Message, Reasoning, Script, ScriptError, ToolCall, Usage
-from mockserver.testing.strategies.replies import ReplySpec, render_events, render_response, tools_for_script
+from mockserver.testing.strategies.rendered_replies import (
+    RenderContext,
+    ReplySpec,
+    render_context,
+    render_events,
+    render_response,
+    tools_for_script,
+)
 from mockserver.testing.strategies.scripts import script_statuses
-from mockserver.testing.strategies.values import RenderContext, render_context
 
 RENDERINGS = ("wire", "documented")
 

@@ -19,7 +19,7 @@ from mockserver.errors import ConfigurationError
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, load_profile_document, profile_names
 from mockserver.replies import mutants
 from mockserver.testing.strategies.framing import encode_events
-from mockserver.testing.strategies.values import tool_declaration
+from mockserver.testing.strategies.rendered_replies import tool_declaration
 from mockserver.wire import json
 from tests.contract import blind_mutants, rendered_samples
 

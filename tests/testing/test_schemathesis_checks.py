@@ -21,8 +21,12 @@ from mockserver.profiles import load_profile
 from mockserver.replies.mutants import break_rule
 from mockserver.replies.script import message_script
 from mockserver.testing.strategies.framing import encode_events
-from mockserver.testing.strategies.replies import ReplySpec, render_events, render_response
-from mockserver.testing.strategies.values import render_context
+from mockserver.testing.strategies.rendered_replies import (
+    ReplySpec,
+    render_context,
+    render_events,
+    render_response,
+)
 
 PROFILE = load_profile("qwen-2026-01")
 

@@ -9,7 +9,8 @@ from mockserver.contract.formatting import escape_unprintable, format_value
 from mockserver.testing.fuzzing.case_plan import CASE_CHUNKINGS, CasePlan
 from mockserver.testing.fuzzing.case_replies import REFUSALS, render_payloads
 from mockserver.testing.fuzzing.outcomes import FAULT_DESCRIPTIONS
-from mockserver.testing.strategies.values import JSONObject, RenderContext
+from mockserver.testing.strategies.rendered_replies import RenderContext
+from mockserver.testing.strategies.values import JSONObject
 
 __all__ = ["describe_case", "describe_variations", "payloads_before_fault"]
 

@@ -15,8 +15,13 @@ from mockserver.server.delivery.steps import Close, Reset, Send, Step, Wait
 from mockserver.server.errors import ApiError
 from mockserver.testing.fuzzing.case_plan import CASE_FAULTS, LINE_ENDINGS, LONG_TEXT, CasePlan
 from mockserver.testing.strategies.framing import encode_events
-from mockserver.testing.strategies.replies import ReplySpec, render_events, render_response
-from mockserver.testing.strategies.values import JSONObject, RenderContext
+from mockserver.testing.strategies.rendered_replies import (
+    RenderContext,
+    ReplySpec,
+    render_events,
+    render_response,
+)
+from mockserver.testing.strategies.values import JSONObject
 from mockserver.wire import json, sse
 
 __all__ = ["CaseReply", "render_case", "render_payloads"]

@@ -33,7 +33,7 @@ from mockserver.server.http.transmission import Headers, send_body, send_steps
 from mockserver.server.state.sessions import open_session
 from mockserver.testing.fuzzing.case_plan import CasePlan
 from mockserver.testing.fuzzing.case_replies import CaseReply, render_case
-from mockserver.testing.strategies.values import render_context
+from mockserver.testing.strategies.rendered_replies import render_context
 from mockserver.wire import json
 
 __all__ = ["FOLLOW_UP_REPLY", "CaseRun", "CaseServer", "ReceivedRequest"]

@@ -1,15 +1,14 @@
-"""Strategies for Hypothesis: everything a client may meet, and everything it must not send.
+"""Hypothesis strategies for everything a client may receive, and for requests it must not send.
 
     from mockserver import strategies
 
-What is legal: `requests`, `responses`, `streams`, `events`, `output_items`, `usages`, `errors`,
-`conversations`, `bodies` of the other operations, and `scripts` for a mock server. What is not, with the
-rule it breaks: `invalid_requests`, `broken_streams`. As bytes: `sse_bytes`. For clients with a memory:
-`ConversationMachine`. For those who come from Chat Completions: `chat_requests`, `chat_completions`,
-`chat_streams`.
+Valid values: `requests`, `responses`, `streams`, `events`, `output_items`, `usages`, `errors`,
+`conversations`, `bodies` of the other operations, and `scripts` for a mock server. Invalid values, with the
+rule they break: `invalid_requests`, `broken_streams`. Bytes: `sse_bytes`. A state machine for clients with
+a memory: `ConversationMachine`. Chat Completions: `chat_requests`, `chat_completions`, `chat_streams`.
 
-Values are plain JSON values. All arguments are by keyword and have defaults; they are looked at when
-something is drawn. Nothing is filtered: what is drawn is built to be legal.
+Values are plain JSON values. All arguments are keyword-only with defaults, and are validated when a value is
+drawn. No strategy filters: every value is valid by construction.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Broken streams: legal ones with one edit, and the rule that it breaks."""
+"""Strategy for streams that break one rule, with the id of that rule."""
 
 from __future__ import annotations
 
@@ -19,43 +19,43 @@ __all__ = ["breakable_rules", "broken_streams"]
 
 
 def breakable_rules(profile: str = DEFAULT_PROFILE) -> tuple[str, ...]:
-    """Rules that a stream alone can break, whatever was asked, by a profile's rules."""
-    about = load_profile(profile)
-    known = (rule for rule in mutants.rules_for("stream") if not rule.startswith("REQ-"))
+    """Rules of a profile that a stream can break by itself, whatever the request."""
+    loaded = load_profile(profile)
+    breakable = (rule for rule in mutants.rules_for("stream") if not rule.startswith("REQ-"))
     rules = load_rules()
-    later = [] if mutants.has_later_members(about) else ["SCH-004"]
-    return tuple(rule for rule in known if rules[rule].applies_to(about.name) and rule not in later)
+    absent = [] if mutants.has_later_members(loaded) else ["SCH-004"]
+    return tuple(rule for rule in breakable if rules[rule].applies_to(loaded.name) and rule not in absent)
 
 
 @st.composite
 def broken_streams(
     draw: DrawFn, *, rule: str | None = None, profile: str = DEFAULT_PROFILE, rendering: str = "wire"
 ) -> tuple[list[JSONObject], str]:
-    """(events, id of the rule they break): streams with one thing wrong.
+    """(events, rule id): streams with one edit that breaks one rule.
 
-    `rule` is the one to break, of any severity; None draws among those whose breach is an error. Whatever
-    is drawn brings a finding by that rule, and as little else as can be.
+    `rule` is the rule to break, of any severity; None draws among the rules of severity error. Each stream
+    has a finding by its rule, and as few others as possible.
     """
-    known = breakable_rules(profile)
+    breakable = breakable_rules(profile)
     if rule is None:
-        severe = [each for each in known if load_rules()[each].severity is Severity.ERROR]
-        rule = draw(st.sampled_from(severe))
-    elif rule not in known:
-        listed = ", ".join(known)
+        error_rules = [each for each in breakable if load_rules()[each].severity is Severity.ERROR]
+        rule = draw(st.sampled_from(error_rules))
+    elif rule not in breakable:
+        listed = ", ".join(breakable)
         raise InvalidArgument(f"rule={rule!r}: no stream can be made to break it; there are: {listed}")
     mutant = mutants.find_mutant("stream", rule)
     kinds = item_kinds(profile)
-    needs = tuple(
+    first_kinds = tuple(
         draw(st.sampled_from(_kinds_for(need, load_profile(profile)))) for need in mutant.required_items
     )
-    said = scripts_starting_with(profile=profile, kinds=kinds, first_kinds=needs)
-    events = draw(streams_from_scripts(said, profile=profile, rendering=rendering))
+    script_strategy = scripts_starting_with(profile=profile, kinds=kinds, first_kinds=first_kinds)
+    events = draw(streams_from_scripts(script_strategy, profile=profile, rendering=rendering))
     pick = draw(st.integers(0, 9999))
     return mutant.apply(events, load_profile(profile), pick), rule
 
 
 def _kinds_for(need: str, profile: Profile) -> tuple[str, ...]:
-    """Kinds of items that meet a mutant's need."""
+    """Item kinds that satisfy a mutant's requirement."""
     if need == "item":
         return item_kinds(profile.name)
     if need == "tool":

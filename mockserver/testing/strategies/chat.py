@@ -1,4 +1,4 @@
-"""Chat Completions: requests that the service takes, and what it answers, whole or in chunks."""
+"""Strategies for Chat Completions: requests, completions and streams."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from mockserver.ids import format_call_id, format_uuid
 from mockserver.profiles import DEFAULT_PROFILE
-from mockserver.replies.chat import ChatFacts, build_chat_chunks
-from mockserver.replies.chat import build_chat_completion as told
+from mockserver.replies.chat import ChatFacts, build_chat_chunks, build_chat_completion
+from mockserver.testing.strategies.rendered_replies import render_context
 from mockserver.testing.strategies.scripts import scripts
-from mockserver.testing.strategies.values import JSONObject, render_context, texts
+from mockserver.testing.strategies.values import JSONObject, texts
 
 __all__ = ["chat_completions", "chat_requests", "chat_streams"]
 
@@ -30,9 +30,9 @@ _IMAGE_PART: JSONObject = {"type": "image_url", "image_url": {"url": "https://ww
 def chat_requests(
     *, profile: str = DEFAULT_PROFILE, stream: bool | None = None
 ) -> SearchStrategy[JSONObject]:
-    """Bodies of chat requests that the service takes, with whole conversations in their messages.
+    """Bodies of valid chat requests, with whole conversations in their messages.
 
-    `profile` says which models there are; `stream` whether a stream is asked for, None draws either.
+    `profile` decides the models. `stream` sets whether the request streams; None draws either.
     """
     return _requests(profile, stream)
 
@@ -40,12 +40,12 @@ def chat_requests(
 def chat_completions(*, profile: str = DEFAULT_PROFILE) -> SearchStrategy[JSONObject]:
     """Completions that are not streamed."""
     return st.tuples(_completed_scripts(profile), _facts(profile)).map(
-        lambda pair: told(pair[0], _with_call_ids(*pair))
+        lambda pair: build_chat_completion(pair[0], _with_call_ids(*pair))
     )
 
 
 def chat_streams(*, profile: str = DEFAULT_PROFILE) -> SearchStrategy[list[JSONObject]]:
-    """The chunks of streamed completions, without the marker at their end."""
+    """The chunks of streamed completions, without the final `[DONE]`."""
     return st.tuples(_completed_scripts(profile), _facts(profile)).map(
         lambda pair: [*build_chat_chunks(pair[0], _with_call_ids(*pair))]
     )
@@ -88,7 +88,7 @@ def _requests(draw: DrawFn, profile: str, stream: bool | None) -> JSONObject:
 
 
 def _messages(role: str, content: SearchStrategy[Any]) -> SearchStrategy[JSONObject]:
-    return content.map(lambda given: {"role": role, "content": given})
+    return content.map(lambda value: {"role": role, "content": value})
 
 
 _NONEMPTY_TEXTS = texts().map(lambda text: text or "a")
@@ -102,14 +102,14 @@ _FUNCTION_CALLS = st.lists(st.tuples(st.sampled_from(_FUNCTION_NAMES), _ARGUMENT
 
 
 def _call_messages(calls: list[tuple[str, str]]) -> list[JSONObject]:
-    """An assistant's calls, and what came of them."""
+    """An assistant message with calls, and a tool message for each."""
     ids = [f"call_{number}" for number in range(len(calls))]
-    made = [
+    calls_made = [
         {"id": each, "type": "function", "function": {"name": name, "arguments": arguments}}
         for each, (name, arguments) in zip(ids, calls, strict=True)
     ]
-    answers = [{"role": "tool", "tool_call_id": each, "content": "sunny"} for each in ids]
-    return [{"role": "assistant", "content": None, "tool_calls": made}, *answers]
+    outputs = [{"role": "tool", "tool_call_id": each, "content": "sunny"} for each in ids]
+    return [{"role": "assistant", "content": None, "tool_calls": calls_made}, *outputs]
 
 
 _SYSTEM_MESSAGES = st.lists(_messages("system", _NONEMPTY_TEXTS), max_size=1)

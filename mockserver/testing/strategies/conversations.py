@@ -1,4 +1,4 @@
-"""Conversations: turns that belong together, drawn whole or played against a client step by step."""
+"""Strategies for conversations: whole ones, or a state machine that plays them against a client."""
 
 from __future__ import annotations
 
@@ -14,19 +14,26 @@ from mockserver.errors import ContractError
 from mockserver.profiles import DEFAULT_PROFILE
 from mockserver.replies.script import Message, Script
 from mockserver.testing.mock import MockServer
-from mockserver.testing.strategies.replies import ReplySpec, render_events, render_response, tools_for_script
+from mockserver.testing.strategies.rendered_replies import (
+    RenderContext,
+    ReplySpec,
+    render_context,
+    render_events,
+    render_response,
+    tools_for_script,
+)
 from mockserver.testing.strategies.scripts import scripts
-from mockserver.testing.strategies.values import JSONObject, RenderContext, render_context, texts
+from mockserver.testing.strategies.values import JSONObject, texts
 
 __all__ = ["ConversationMachine", "Turn", "conversations"]
 
 
 class Turn(NamedTuple):
-    """A request and its answer."""
+    """A request and its reply."""
 
     request: JSONObject
     reply: Any
-    """The list of events where the request asks for a stream, else the response."""
+    """The list of events if the request streams, else the response."""
 
 
 @st.composite
@@ -39,26 +46,30 @@ def conversations(
     min_turns: int = 1,
     max_turns: int = 3,
 ) -> list[Turn]:
-    """Conversations: lists of turns, each a (request, reply), the next request following the last reply.
+    """Lists of turns, each a (request, reply); every request continues after the reply before it.
 
-    A conversation goes on by `previous_response_id`, or by sending everything again; function calls are
-    answered by their outputs. `stream` as in `requests`.
+    A conversation continues by `previous_response_id` or by sending everything again. Function calls are
+    followed by their outputs. `stream` as in `requests`.
     """
     if not 1 <= min_turns <= max_turns:
         raise InvalidArgument(f"1 <= min_turns={min_turns} <= max_turns={max_turns} does not hold")
-    here = render_context(profile, rendering)
-    said = st.lists(scripts(profile=profile, statuses=("completed",)), min_size=min_turns, max_size=max_turns)
-    by_id = draw(st.booleans())
-    talk = _ConversationBuilder(here, draw(st.sampled_from(here.profile.models)), draw(said), by_id)
+    context = render_context(profile, rendering)
+    script_lists = st.lists(
+        scripts(profile=profile, statuses=("completed",)), min_size=min_turns, max_size=max_turns
+    )
+    uses_ids = draw(st.booleans())
+    builder = _ConversationBuilder(
+        context, draw(st.sampled_from(context.profile.models)), draw(script_lists), uses_ids
+    )
     prompt = texts().map(lambda text: text or "a")
     return [
-        talk.build_turn(number, draw(prompt), draw(st.booleans()) if stream is None else stream)
-        for number in range(1, len(talk.scripts) + 1)
+        builder.build_turn(number, draw(prompt), draw(st.booleans()) if stream is None else stream)
+        for number in range(1, len(builder.scripts) + 1)
     ]
 
 
 class _ConversationBuilder:
-    """One conversation: what was said so far, as its next request has to repeat or refer to it."""
+    """One conversation, and what its next request has to repeat or refer to."""
 
     def __init__(
         self, context: RenderContext, model: str, drawn_scripts: list[Script], uses_response_ids: bool
@@ -76,15 +87,15 @@ class _ConversationBuilder:
     def build_turn(self, number: int, prompt: str, stream: bool) -> Turn:
         script = self.scripts[number - 1]
         calls = [item["call_id"] for item in self.output if item["type"] == "function_call"]
-        new = [{"type": "function_call_output", "call_id": each, "output": prompt} for each in calls]
-        new = new or [{"role": "user", "content": prompt}]
+        new_items = [{"type": "function_call_output", "call_id": each, "output": prompt} for each in calls]
+        new_items = new_items or [{"role": "user", "content": prompt}]
         request: JSONObject = {"model": self.model}
         if self.uses_response_ids:
-            request["input"] = new if calls or number > 1 else prompt
+            request["input"] = new_items if calls or number > 1 else prompt
             if number > 1:
                 request["previous_response_id"] = self.context.response_id(number - 1)
         else:
-            request["input"] = [*self.history, *_replayed_output(self.output, new)]
+            request["input"] = [*self.history, *_replayed_output(self.output, new_items)]
             self.history = request["input"]
         request |= {"stream": True} if stream else {}
         thinks = {"enable_thinking": True} if "enable_thinking" in self.context.profile.parameters else {}
@@ -92,11 +103,11 @@ class _ConversationBuilder:
         return Turn(request, self._build_reply(number, script, stream))
 
     def _build_reply(self, number: int, script: Script, stream: bool) -> Any:
-        given = self.total_tokens + 30
-        said = Script(script.items, status=script.status)
-        # Everything of one conversation, an hour a turn.
-        time = 1769084048 + 3600 * (number - 1)
-        reply = ReplySpec(said, self.model, time, "auto", number, self.tools, given)
+        input_tokens = self.total_tokens + 30
+        without_usage = Script(script.items, status=script.status)
+        # One hour between turns.
+        created_at = 1769084048 + 3600 * (number - 1)
+        reply = ReplySpec(without_usage, self.model, created_at, "auto", number, self.tools, input_tokens)
         response = render_response(reply, self.context)
         self.total_tokens = response["usage"]["total_tokens"]
         self.output = response["output"]
@@ -104,7 +115,7 @@ class _ConversationBuilder:
 
 
 def _replayed_output(output: list[JSONObject], new_items: list[JSONObject]) -> list[JSONObject]:
-    """An output as input again, the outputs of functions right after their calls."""
+    """An output sent back as input, each function call followed by its output."""
     answers = {item["call_id"]: item for item in new_items if "call_id" in item}
     items: list[JSONObject] = []
     for item in output:
@@ -115,7 +126,7 @@ def _replayed_output(output: list[JSONObject], new_items: list[JSONObject]) -> l
 
 
 def _require(condition: bool, message: str) -> None:
-    """AssertionError where something does not hold: in a file that pytest rewrites no assertion of."""
+    """Raise AssertionError: pytest does not rewrite the assertions of this module."""
     if not condition:
         raise AssertionError(message)
 
@@ -123,17 +134,17 @@ def _require(condition: bool, message: str) -> None:
 class ConversationMachine(RuleBasedStateMachine):
     """Base of a state machine that plays conversations with a client against a mock server.
 
-    Give it `server` (as the fixture `responses_server`) and write `open`, which makes a client or a
-    conversation of one, and `ask`, which lets that say something and returns the text it shows. Several
-    conversations are open at once. After each step: what is shown is what the server said, the request
-    keeps the contract, and it belongs to its own conversation, by `previous_response_id` or by having all
-    of it in its input.
+    Set `server` (to the fixture `responses_server`, for example) and write `open`, which starts a
+    conversation of the client, and `ask`, which sends a text and returns the text that the client shows. Several
+    conversations are open at once. After each step the machine checks that the client shows what the server
+    replied, that the request has no contract violation, and that it continues its own conversation, either by
+    `previous_response_id` or with the whole conversation in its input.
 
-    Run it by `hypothesis.stateful.run_state_machine_as_test(Machine)`; add rules of your own as usual.
+    Run it with `hypothesis.stateful.run_state_machine_as_test(Machine)`, and add rules of your own as usual.
     """
 
     server: ClassVar[MockServer]
-    #: What the server says.
+    #: Replies of the server.
     replies = scripts(kinds=("message",), statuses=("completed",), max_items=1)
     conversations = Bundle("conversations")
 
@@ -141,7 +152,7 @@ class ConversationMachine(RuleBasedStateMachine):
         super().__init__()
         self.server.reset()
         self._past_turns: dict[int, list[tuple[str, str]]] = {}
-        """By conversation: (id of the response, what the user said and the model answered) of each turn."""
+        """By conversation: (id of the response, what the user script_lists and the model answered) of each turn."""
         self._opened: list[Any] = []
 
     def open(self) -> Any:
@@ -149,45 +160,45 @@ class ConversationMachine(RuleBasedStateMachine):
         raise NotImplementedError
 
     def ask(self, conversation: Any, text: str) -> str:
-        """Let the client say `text` in a conversation; the text that it then shows."""
+        """Let the client send `text` in a conversation; return the text that it shows."""
         raise NotImplementedError
 
     @rule(target=conversations)
     def start(self) -> int:
-        """Open a conversation, known by its number."""
+        """Open a conversation; its number identifies it."""
         self._opened.append(self.open())
         self._past_turns[len(self._opened) - 1] = []
         return len(self._opened) - 1
 
     @rule(conversation=conversations, prompt=st.sampled_from(["Hello", "And then?", "你好"]), reply=replies)
     def say(self, conversation: int, prompt: str, reply: Script) -> None:
-        """Say something in one of the conversations."""
+        """Send a prompt in one of the conversations."""
         self.server.reply(reply)
         before = len(self.server.journal)
         shown = self.ask(self._opened[conversation], prompt)
-        _require(len(self.server.journal) > before, "the client asked nothing")
+        _require(len(self.server.journal) > before, "the client sent no request")
         entry = self.server.journal.last
-        broken = errors(entry.findings)
-        if broken:
-            raise ContractError(broken, "the client sent a request that breaks the contract")
-        told = "".join(item.text for item in reply.items if isinstance(item, Message))
-        _require(shown == told, f"the client shows {shown!r}, the server said {told!r}")
+        violations = errors(entry.findings)
+        if violations:
+            raise ContractError(violations, "the client sent a request that breaks the contract")
+        expected = "".join(item.text for item in reply.items if isinstance(item, Message))
+        _require(shown == expected, f"the client shows {shown!r}, the server replied {expected!r}")
         self._check_continuation(conversation, entry.json)
-        self._past_turns[conversation].append((self._response_id(entry.reply), told))
+        self._past_turns[conversation].append((self._response_id(entry.reply), expected))
 
     def _check_continuation(self, number: int, request: JSONObject) -> None:
-        """Assert that a request goes on with its own conversation."""
+        """Assert that a request continues its own conversation."""
         past = self._past_turns[number]
         previous = request.get("previous_response_id")
         if previous is not None:
             last = past[-1][0] if past else None
             _require(
-                previous == last, f"the request goes on after {previous!r}, the last response was {last!r}"
+                previous == last, f"the request continues {previous!r}, but the last response was {last!r}"
             )
             return
-        said = str(request["input"])
-        missing = [text for _, text in past if text and repr(text)[1:-1] not in said]
-        _require(not missing, f"the request has neither previous_response_id nor {missing[:1]} in its input")
+        sent = str(request["input"])
+        missing = [text for _, text in past if text and repr(text)[1:-1] not in sent]
+        _require(not missing, f"the request has no previous_response_id, and its input lacks {missing[:1]}")
 
     def _response_id(self, chunks: tuple[bytes, ...]) -> str:
         """The id of the response that the server sent."""

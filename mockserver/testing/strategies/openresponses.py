@@ -1,4 +1,4 @@
-"""What the other services' profiles have of their own: requests, and errors, of Open Responses.
+"""Strategies for requests and errors of the Open Responses profiles.
 
 Source: Open Responses OpenAPI document, 2026-04-24.
 """
@@ -27,24 +27,24 @@ _BOOLEANS = st.booleans() | st.none()
 
 
 def is_open_responses(profile: Profile) -> bool:
-    """Whether a profile is another service's, with one form for all its errors."""
+    """Whether a profile follows Open Responses, where all errors have one form."""
     return bool(profile.error_types)
 
 
 @cache
 def request_bodies(profile: str, surrogates: bool) -> SearchStrategy[JSONObject]:
     """Bodies of create requests."""
-    about = load_profile(profile)
-    said = texts(surrogates)
-    asked = said | input_items(surrogates) | _image_messages().map(lambda message: [message])
-    needed = {"model": st.sampled_from([*about.models, "any-model"]), "input": asked}
+    loaded = load_profile(profile)
+    any_text = texts(surrogates)
+    inputs = any_text | input_items(surrogates) | _image_messages().map(lambda message: [message])
+    needed = {"model": st.sampled_from([*loaded.models, "any-model"]), "input": inputs}
     return st.fixed_dictionaries(
-        needed, optional={**_generation_parameters(about), **_echoed_parameters(about)}
+        needed, optional={**_generation_parameters(loaded), **_echoed_parameters(loaded)}
     )
 
 
 def _generation_parameters(profile: Profile) -> dict[str, SearchStrategy[Any]]:
-    """Parameters that decide what is said."""
+    """Parameters that influence the reply."""
     functions = st.fixed_dictionaries(
         {"type": st.just("function"), "name": _FUNCTION_NAMES},
         optional={
@@ -88,7 +88,7 @@ def _generation_parameters(profile: Profile) -> dict[str, SearchStrategy[Any]]:
 
 
 def _last_of_each_name(tools: list[JSONObject]) -> list[JSONObject]:
-    """The tools, of those with the same name the last: a request has each name once."""
+    """Keep the last tool of each name: a request has each name once."""
     return [*{tool["name"]: tool for tool in tools}.values()]
 
 
@@ -98,9 +98,9 @@ def _json_schema_formats() -> list[JSONObject]:
 
 
 def _echoed_parameters(profile: Profile) -> dict[str, SearchStrategy[Any]]:
-    """Parameters that are repeated and decide nothing."""
+    """Parameters that are echoed and influence nothing."""
     notes = st.fixed_dictionaries({}, optional={"a": texts(), "type": texts()})
-    told: dict[str, SearchStrategy[Any]] = {
+    members: dict[str, SearchStrategy[Any]] = {
         "metadata": notes | st.none(),
         "temperature": st.sampled_from([0, 0.5, 2, None]),
         "top_p": st.sampled_from([0, 0.5, 1, None]),
@@ -115,16 +115,16 @@ def _echoed_parameters(profile: Profile) -> dict[str, SearchStrategy[Any]]:
         "service_tier": st.sampled_from(["auto", "default", "flex", "priority", None]),
         "top_logprobs": st.integers(0, 20) | st.none(),
     }
-    return {name: each for name, each in told.items() if name in profile.parameters}
+    return {name: each for name, each in members.items() if name in profile.parameters}
 
 
 @cache
 def input_items(surrogates: bool) -> SearchStrategy[list[JSONObject]]:
-    """Lists of items as the `input` of a request may be; a call is followed by its output."""
-    said = texts(surrogates)
-    alone = (_messages(said), _reasoning_items(said), _compaction_items(), _item_references())
+    """Lists of items for the `input` of a request; each call is followed by its output."""
+    any_text = texts(surrogates)
+    alone = (_messages(any_text), _reasoning_items(any_text), _compaction_items(), _item_references())
     single = st.one_of(alone).map(lambda item: [item])
-    turns = st.lists(single | _calls_with_outputs(said), max_size=3)
+    turns = st.lists(single | _calls_with_outputs(any_text), max_size=3)
     return turns.map(lambda each: [item for turn in each for item in turn])
 
 
@@ -143,13 +143,16 @@ def _messages(any_text: SearchStrategy[str]) -> SearchStrategy[JSONObject]:
         "developer": st.lists(text, max_size=2),
         "assistant": st.lists(written | refused, max_size=2),
     }
-    about: dict[str, SearchStrategy[Any]] = {"type": st.sampled_from(["message", None]), **_REPLAYED_MEMBERS}
+    members: dict[str, SearchStrategy[Any]] = {
+        "type": st.sampled_from(["message", None]),
+        **_REPLAYED_MEMBERS,
+    }
     phase = {"phase": st.sampled_from(["commentary", "final_answer", None])}
     return st.one_of(
         [
             st.fixed_dictionaries(
                 {"role": st.just(role), "content": any_text | parts},
-                optional={**about, **(phase if role == "assistant" else {})},
+                optional={**members, **(phase if role == "assistant" else {})},
             )
             for role, parts in contents.items()
         ]
@@ -178,7 +181,7 @@ def _media_parts() -> list[SearchStrategy[JSONObject]]:
 
 
 def _image_messages() -> SearchStrategy[JSONObject]:
-    """Messages that are one picture."""
+    """Messages that consist of one image."""
     shown = [{**look, "image_url": "https://example.invalid/a"} for look in _IMAGE_PARTS]
     return st.sampled_from(shown).map(lambda part: {"role": "user", "content": [part]})
 
@@ -232,14 +235,14 @@ def _calls_with_outputs(any_text: SearchStrategy[str]) -> SearchStrategy[list[JS
 
 @cache
 def echoed_members() -> SearchStrategy[JSONObject]:
-    """Some of what a response repeats, as it repeats it: with all members."""
+    """Some of the members that a response echoes, each complete."""
     schema: JSONObject = {"type": "object"}
     forms = [{"type": "json_schema", "name": "a", "description": None, "schema": schema, "strict": False}]
     formats = st.sampled_from([{"type": "text"}, {"type": "json_object"}, *forms])
     efforts = st.sampled_from(["none", "low", "medium", "high", "xhigh", None])
     summaries = st.sampled_from(["concise", "detailed", "auto", None])
     verbosity = {"verbosity": st.sampled_from(["low", "medium", "high"])}
-    told: dict[str, SearchStrategy[Any]] = {
+    members: dict[str, SearchStrategy[Any]] = {
         "reasoning": st.none() | st.fixed_dictionaries({"effort": efforts, "summary": summaries}),
         "text": st.fixed_dictionaries({"format": formats}, optional=verbosity),
         "truncation": st.sampled_from(["auto", "disabled"]),
@@ -250,12 +253,12 @@ def echoed_members() -> SearchStrategy[JSONObject]:
         "temperature": st.sampled_from([0, 0.5]),
         "parallel_tool_calls": st.booleans(),
     }
-    return st.fixed_dictionaries({}, optional=told)
+    return st.fixed_dictionaries({}, optional=members)
 
 
 @cache
 def error_bodies(profile: str, surrogates: bool) -> SearchStrategy[JSONObject]:
-    """Bodies of refused requests."""
+    """Error bodies."""
     kinds = sorted(set(load_profile(profile).error_types.values()))
     inner = st.fixed_dictionaries(
         {"message": texts(surrogates), "type": st.sampled_from(kinds)},

@@ -1,8 +1,8 @@
-"""What a server of Open Responses may say and the mock does not: drawn by rewriting what the mock says.
+"""Stream variants that Open Responses allows and the mock does not send, made by rewriting its streams.
 
-Each way takes the events of a whole stream, and gives those of another that is as legal: a queued response,
-probabilities, a refusal, thoughts beside their summary, a citation, an item that is no message. Source: Open
-Responses OpenAPI document, 2026-04-24.
+Each variant turns the events of a whole stream into those of another valid stream: a queued response,
+log probabilities, a refusal, reasoning text beside its summary, a citation, an item that is not a message.
+Source: Open Responses OpenAPI document, 2026-04-24.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def _append_extension_item(events: Events) -> Events:
 
 
 def _append_item(events: Events, item: JSONObject) -> Events:
-    """The events with one more item at the end; as they are where nothing may follow."""
+    """The events with one more item at the end; unchanged if nothing may follow."""
     response = events[-1]["response"]
     if response["status"] != "completed":
         return events
@@ -138,13 +138,13 @@ def _append_item(events: Events, item: JSONObject) -> Events:
 
 
 def _first_index(events: Events, kind: str) -> int:
-    """Place of the first item of a kind; -1 where there is none."""
+    """Index of the first item of a kind; -1 if there is none."""
     begun = (each for each in events if each["type"] == "response.output_item.added")
     return next((each["output_index"] for each in begun if each["item"]["type"] == kind), -1)
 
 
 def _change_item(events: Events, index: int, change: Callable[[JSONObject], JSONObject]) -> Events:
-    """The events with the item at `index` changed wherever it is."""
+    """The events with the item at `index` changed wherever it occurs."""
     return [*_changed_events(events, index, change)] if index >= 0 else events
 
 
@@ -168,38 +168,46 @@ VARIANTS: Mapping[str, Callable[[Events], Events]] = MappingProxyType(
         "queued": _add_queued_event,
         "padded": _add_obfuscation,
         "refused": _replace_message_by_refusal,
-        "thought": _move_reasoning_to_content,
+        "reasoning_text": _move_reasoning_to_content,
         "cited": _add_citation,
         "compacted": _append_compaction,
         "answered": _append_function_output,
         "extended": _append_extension_item,
     }
 )
-"""Ways to rewrite a stream, by name; `refused` and `cited` exclude each other."""
+"""Variants by name; `refused` and `cited` exclude each other."""
 
 VARIANT_EVENTS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "response.queued": ("queued", "message"),
         "response.refusal.delta": ("refused", "message"),
         "response.refusal.done": ("refused", "message"),
-        "response.reasoning.delta": ("thought", "reasoning"),
-        "response.reasoning.done": ("thought", "reasoning"),
+        "response.reasoning.delta": ("reasoning_text", "reasoning"),
+        "response.reasoning.done": ("reasoning_text", "reasoning"),
         "response.output_text.annotation.added": ("cited", "message"),
     }
 )
-"""Types of events that only a rewritten stream has: the way, and the kind of item that it takes."""
+"""By event type that only a variant has: the variant, and the item kind that it rewrites."""
 
 
 def variant_names() -> SearchStrategy[tuple[str, ...]]:
-    """Some ways that go together; most often none."""
+    """Names of variants to combine; usually none."""
     alone = [(name,) for name in VARIANTS]
     return st.sampled_from(
-        [(), (), (), (), *alone, ("queued", "thought", "refused"), ("thought", "cited", "padded")]
+        [
+            (),
+            (),
+            (),
+            (),
+            *alone,
+            ("queued", "reasoning_text", "refused"),
+            ("reasoning_text", "cited", "padded"),
+        ]
     )
 
 
 def apply_variants(events: Events, names: tuple[str, ...]) -> Events:
-    """The events, numbered anew, after these ways."""
+    """The events after these variants, with new sequence numbers."""
     for name in names:
         events = VARIANTS[name](events)
     return [{**event, "sequence_number": number} for number, event in enumerate(events)]

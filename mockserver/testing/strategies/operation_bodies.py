@@ -1,4 +1,4 @@
-"""Bodies of the other operations: stored responses, conversations, models."""
+"""Strategy for bodies of the other operations: stored responses, conversations, models."""
 
 from __future__ import annotations
 
@@ -10,16 +10,12 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 from mockserver.contract import operations
 from mockserver.profiles import latest_profile_name
 from mockserver.server.state.conversation_context import to_input_items
+from mockserver.testing.strategies.input_items import input_items
+from mockserver.testing.strategies.rendered_replies import RenderContext, render_context
 from mockserver.testing.strategies.replies import output_items, responses
-from mockserver.testing.strategies.requests import input_items, requests
+from mockserver.testing.strategies.requests import requests
 from mockserver.testing.strategies.usages import usages
-from mockserver.testing.strategies.values import (
-    JSONObject,
-    RenderContext,
-    render_context,
-    select_names,
-    texts,
-)
+from mockserver.testing.strategies.values import JSONObject, select_names, texts
 
 __all__ = ["bodies"]
 
@@ -29,15 +25,15 @@ _METADATA = st.dictionaries(texts().map(lambda text: text[:64]), texts(), max_si
 
 @st.composite
 def bodies(draw: DrawFn, *, kind: str | None = None, profile: str | None = None) -> tuple[str, JSONObject]:
-    """(kind, body) of what a profile's operations take and give, as `check_body` judges it.
+    """(kind, body) of what a profile's operations take and return, as `check_body` checks it.
 
-    `kind` is the one wanted, "input_items" or "conversation" say; None draws among those of the profile,
-    which is the newest unless another is named.
+    `kind` selects one, "input_items" or "conversation" for example; None draws among those of the profile.
+    `profile` defaults to the newest.
     """
-    here = render_context(latest_profile_name() if profile is None else profile, "wire")
-    known = dict.fromkeys(operations.body_schemas(here.profile))
-    chosen = draw(st.sampled_from(select_names("kind", None if kind is None else (kind,), tuple(known))))
-    return chosen, draw(_bodies_of_kind(chosen, here))
+    context = render_context(latest_profile_name() if profile is None else profile, "wire")
+    known = dict.fromkeys(operations.body_schemas(context.profile))
+    selected = draw(st.sampled_from(select_names("kind", None if kind is None else (kind,), tuple(known))))
+    return selected, draw(_bodies_of_kind(selected, context))
 
 
 def _bodies_of_kind(kind: str, context: RenderContext) -> SearchStrategy[JSONObject]:
@@ -51,10 +47,10 @@ def _bodies_of_kind(kind: str, context: RenderContext) -> SearchStrategy[JSONObj
 
 @st.composite
 def _listed_items(draw: DrawFn, context: RenderContext) -> list[JSONObject]:
-    """Items as they are listed: what was asked, and perhaps an answer."""
-    asked = to_input_items(draw(input_items(context.profile.name)), context.response_id(1))
-    said = draw(st.lists(output_items(profile=context.profile.name), max_size=1))
-    return [*asked, *said]
+    """Items as lists show them: inputs, and sometimes an output."""
+    inputs = to_input_items(draw(input_items(context.profile.name)), context.response_id(1))
+    outputs = draw(st.lists(output_items(profile=context.profile.name), max_size=1))
+    return [*inputs, *outputs]
 
 
 def _list_page(items: list[JSONObject]) -> JSONObject:
@@ -64,18 +60,18 @@ def _list_page(items: list[JSONObject]) -> JSONObject:
 
 @st.composite
 def _input_item_pages(draw: DrawFn, context: RenderContext) -> JSONObject:
-    about = {
+    members = {
         "id": context.response_id(1),
         "model": context.profile.models[0],
         "created_at": draw(_CREATED_AT_MS),
     }
-    before = draw(st.sampled_from([{}, {"previous_response_id": context.response_id(2)}]))
-    return {**_list_page(draw(_listed_items(context))), **about, **before}
+    optional = draw(st.sampled_from([{}, {"previous_response_id": context.response_id(2)}]))
+    return {**_list_page(draw(_listed_items(context))), **members, **optional}
 
 
 def _deletion_bodies(object_type: str | None, id_prefix: str) -> SearchStrategy[JSONObject]:
-    about = {"object": object_type} if object_type else {}
-    return st.just({"id": f"{id_prefix}00000000-0000-9000-8000-000000000001", "deleted": True, **about})
+    members = {"object": object_type} if object_type else {}
+    return st.just({"id": f"{id_prefix}00000000-0000-9000-8000-000000000001", "deleted": True, **members})
 
 
 def _conversation_bodies(context: RenderContext) -> SearchStrategy[JSONObject]:
@@ -94,27 +90,27 @@ def _few_input_items(context: RenderContext) -> SearchStrategy[list[JSONObject]]
 
 
 def _model_lists(context: RenderContext) -> SearchStrategy[JSONObject]:
-    about = {"object": "model", "created": 1771316949, "owned_by": "system"}
-    return st.just({"object": "list", "data": [{"id": name, **about} for name in context.profile.models]})
+    members = {"object": "model", "created": 1771316949, "owned_by": "system"}
+    return st.just({"object": "list", "data": [{"id": name, **members} for name in context.profile.models]})
 
 
 @st.composite
 def _compact_responses(draw: DrawFn, context: RenderContext) -> JSONObject:
-    """A conversation made short: what was said, and the item that stands for the rest."""
+    """A compacted conversation: its messages, and the item that stands for the rest."""
     item = {"type": "compaction", "id": context.item_id(2, "compaction"), "encrypted_content": draw(texts())}
     parts = [*map(dict, draw(st.lists(st.sampled_from(_MESSAGE_PARTS), max_size=2)))]
-    about = {"id": context.item_id(1), "role": draw(st.sampled_from(["user", "system", "developer"]))}
-    said = {**about, "status": "completed", "type": "message", "content": parts}
+    members = {"id": context.item_id(1), "role": draw(st.sampled_from(["user", "system", "developer"]))}
+    message = {**members, "status": "completed", "type": "message", "content": parts}
     return {
         "id": context.response_id(1),
         "object": "response.compaction",
         "created_at": 1771316949,
-        "output": [said, {**item, **draw(st.sampled_from([{}, {"status": "completed"}]))}],
+        "output": [message, {**item, **draw(st.sampled_from([{}, {"status": "completed"}]))}],
         "usage": draw(usages(profile=context.profile.name)),
     }
 
 
-#: Parts of messages that were sent, as items show them (Open Responses OpenAPI document, 2026-04-24).
+#: Parts of input messages, as items show them (Open Responses OpenAPI document, 2026-04-24).
 _MESSAGE_PARTS: tuple[JSONObject, ...] = (
     {"type": "input_text", "text": "x"},
     *({"type": each, "text": "x"} for each in ("text", "summary_text", "reasoning_text")),
@@ -137,21 +133,21 @@ def _compact_requests(context: RenderContext) -> SearchStrategy[JSONObject]:
 
 
 _STRATEGY_BY_KIND: dict[str, Callable[[RenderContext], SearchStrategy[JSONObject]]] = {
-    "deleted_response": lambda here: _deletion_bodies(None, "resp_"),
+    "deleted_response": lambda context: _deletion_bodies(None, "resp_"),
     "input_items": _input_item_pages,
-    "create_conversation": lambda here: st.fixed_dictionaries(
-        {}, optional={"items": _few_input_items(here) | st.none(), "metadata": _METADATA | st.none()}
+    "create_conversation": lambda context: st.fixed_dictionaries(
+        {}, optional={"items": _few_input_items(context) | st.none(), "metadata": _METADATA | st.none()}
     ),
-    "update_conversation": lambda here: st.fixed_dictionaries({"metadata": _METADATA}),
-    "create_items": lambda here: st.fixed_dictionaries({"items": _few_input_items(here)}),
+    "update_conversation": lambda context: st.fixed_dictionaries({"metadata": _METADATA}),
+    "create_items": lambda context: st.fixed_dictionaries({"items": _few_input_items(context)}),
     "conversation": _conversation_bodies,
-    "deleted_conversation": lambda here: _deletion_bodies("conversation.deleted", "conv_"),
-    "added_items": lambda here: _listed_items(here).map(_list_page),
-    "conversation_items": lambda here: _listed_items(here).map(
+    "deleted_conversation": lambda context: _deletion_bodies("conversation.deleted", "conv_"),
+    "added_items": lambda context: _listed_items(context).map(_list_page),
+    "conversation_items": lambda context: _listed_items(context).map(
         lambda items: {**_list_page(items), "object": "list"}
     ),
-    "listed_item": lambda here: output_items(profile=here.profile.name),
-    "deleted_item": lambda here: _deletion_bodies("conversation.item.deleted", "msg_"),
+    "listed_item": lambda context: output_items(profile=context.profile.name),
+    "deleted_item": lambda context: _deletion_bodies("conversation.item.deleted", "msg_"),
     "models": _model_lists,
     "compact_request": _compact_requests,
     "compact_response": _compact_responses,

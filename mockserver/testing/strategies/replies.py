@@ -1,25 +1,28 @@
-"""Replies: responses, items, usage, errors and streams, rendered from drawn scripts.
+"""Strategies for replies: responses, items, usage, errors and streams, rendered from drawn scripts.
 
-What is drawn is a script; what comes out of the builder keeps every rule by construction, so nothing is
-ever drawn and thrown away.
+A script is drawn; the builder renders it validly, so no value is drawn and thrown away.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import replace
 from functools import cache
-from types import MappingProxyType
-from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
-from mockserver.replies.events import ResponseFacts, build_events, build_response
-from mockserver.replies.script import FunctionCall, Script, ToolCall, item_kind
-from mockserver.replies.usage import CacheTokens, build_usage, count_output_tokens
+from mockserver.replies.script import Script
 from mockserver.testing.strategies import openresponses, openresponses_streams
+from mockserver.testing.strategies.rendered_replies import (
+    RenderContext,
+    ReplySpec,
+    render_context,
+    render_events,
+    render_response,
+    tools_for_script,
+)
 from mockserver.testing.strategies.scripts import (
     ERROR_CODES,
     item_kinds,
@@ -27,51 +30,21 @@ from mockserver.testing.strategies.scripts import (
     scripts,
     scripts_starting_with,
 )
-from mockserver.testing.strategies.values import (
-    UNKNOWN_MEMBERS,
-    JSONObject,
-    RenderContext,
-    event_types,
-    render_context,
-    select_names,
-    texts,
-    tool_declaration,
-)
+from mockserver.testing.strategies.values import UNKNOWN_MEMBERS, JSONObject, event_types, select_names, texts
 
 __all__ = [
-    "ReplySpec",
     "errors",
     "events",
     "output_items",
-    "render_events",
-    "render_response",
     "responses",
     "streams",
     "streams_from_scripts",
-    "tools_for_script",
 ]
 
-#: Seconds since the epoch: a time of January 2026, the first second, and one beyond 32 bits.
+#: Seconds since the epoch: in January 2026, the first second, and beyond 32 bits.
 _CREATED_AT = st.sampled_from([1769084048, 1, 1 << 32])
 _TOOL_CHOICES = st.sampled_from(["auto", "none", "required", {"type": "function", "name": "get_weather"}])
 _REQUEST_ID = "00000000-0000-9000-8000-000000000000"
-
-
-class ReplySpec(NamedTuple):
-    """What is said, and when."""
-
-    script: Script
-    model: str
-    created_at: int
-    tool_choice: Any
-    response_number: int = 1
-    """Which response of its session it is: its ids count from there."""
-    tools: tuple[JSONObject, ...] = ()
-    input_tokens: int = 30
-    echoed_parameters: Mapping[str, Any] = MappingProxyType({})
-    """What the request has of the members that are echoed."""
-    cache_tokens: tuple[int, int] | None = None
-    """Tokens that the session's cache gave, and took, where it is on."""
 
 
 def responses(
@@ -83,26 +56,26 @@ def responses(
     unknown: bool = False,
     surrogates: bool = False,
 ) -> SearchStrategy[JSONObject]:
-    """Bodies of answers that were not streamed, as JSON values.
+    """Bodies of responses that are not streamed, as JSON values.
 
     `kinds` and `statuses` as in `scripts`. `unknown` adds members that the profile does not know, which a
     client has to tolerate.
     """
-    said = scripts(profile=profile, kinds=kinds, statuses=statuses, surrogates=surrogates)
-    return _responses(profile, rendering, said, unknown)
+    script_strategy = scripts(profile=profile, kinds=kinds, statuses=statuses, surrogates=surrogates)
+    return _responses(profile, rendering, script_strategy, unknown)
 
 
 @st.composite
 def _responses(
     draw: DrawFn, profile: str, rendering: str, script_strategy: SearchStrategy[Script], unknown: bool
 ) -> JSONObject:
-    here = render_context(profile, rendering)
-    reply = draw(_reply_specs(here, script_strategy))
-    response = render_response(reply, here)
-    if openresponses.is_open_responses(here.profile) and (
+    context = render_context(profile, rendering)
+    reply = draw(_reply_specs(context, script_strategy))
+    response = render_response(reply, context)
+    if openresponses.is_open_responses(context.profile) and (
         names := draw(openresponses_streams.variant_names())
     ):
-        response = openresponses_streams.apply_variants(render_events(reply, here), names)[-1]["response"]
+        response = openresponses_streams.apply_variants(render_events(reply, context), names)[-1]["response"]
     if unknown:
         for place in [response, *response["output"]]:
             place.update(draw(UNKNOWN_MEMBERS))
@@ -117,7 +90,7 @@ def output_items(
     unknown: bool = False,
     surrogates: bool = False,
 ) -> SearchStrategy[JSONObject]:
-    """Items of an output, done; options as in `responses`."""
+    """Completed output items; options as in `responses`."""
     whole = responses(
         profile=profile,
         rendering=rendering,
@@ -138,14 +111,14 @@ def errors(
     unknown: bool = False,
     surrogates: bool = False,
 ) -> JSONObject:
-    """Bodies of failures: flat, wrapped in `error`, or a failed response (which comes with HTTP 200).
+    """Error bodies: flat, wrapped in `error`, or a failed response (which comes with HTTP 200).
 
-    The flat one is also what an untyped payload in a stream is.
+    The flat form is also the untyped payload of a stream.
     """
-    here = render_context(profile, rendering)
+    context = render_context(profile, rendering)
     message = draw(texts(surrogates))
-    one_form = openresponses.is_open_responses(here.profile)
-    forms = ["common"] if one_form else ["flat", "wrapped", "not found"]
+    is_open = openresponses.is_open_responses(context.profile)
+    forms = ["common"] if is_open else ["flat", "wrapped", "not found"]
     form = draw(st.sampled_from([*forms, "failed response"]))
     if form == "common":
         body: JSONObject = draw(openresponses.error_bodies(profile, surrogates))
@@ -163,7 +136,7 @@ def errors(
     elif form == "not found":
         body = {"error": {"message": message, "type": "invalid_request_error"}}
     else:
-        # Rate limiting is reported so, without a model (OpenAPI document, August 2026).
+        # Rate limiting is reported like this, without a model (OpenAPI document, August 2026).
         body = draw(_responses(profile, rendering, scripts(profile=profile, statuses=("failed",)), False))
         body |= {"error": {"code": draw(st.sampled_from(ERROR_CODES)), "message": message}, "model": ""}
     return {**body, **draw(UNKNOWN_MEMBERS)} if unknown else body
@@ -179,15 +152,15 @@ def streams(
     unknown: bool = False,
     surrogates: bool = False,
 ) -> SearchStrategy[list[JSONObject]]:
-    """Streams: lists of events from `response.created` to one terminal event.
+    """Lists of events from `response.created` to one terminal event.
 
     An empty text may have no deltas. `faults` adds streams that fail before they begin: one lone
     `response.failed`, or one payload without a type. `unknown` adds members and events that the profile
     does not know. Other options as in `scripts`.
     """
-    said = scripts(profile=profile, kinds=kinds, statuses=statuses, surrogates=surrogates)
+    script_strategy = scripts(profile=profile, kinds=kinds, statuses=statuses, surrogates=surrogates)
     whole = streams_from_scripts(
-        said, profile=profile, rendering=rendering, unknown=unknown, with_variants=True
+        script_strategy, profile=profile, rendering=rendering, unknown=unknown, with_variants=True
     )
     return whole | _failed_streams(profile, rendering) if faults else whole
 
@@ -203,12 +176,15 @@ def streams_from_scripts(
     with_variants: bool = False,
     variant: str | None = None,
 ) -> list[JSONObject]:
-    """The streams of some scripts; `varied` and `way` also what other servers of the profile may say."""
-    here = render_context(profile, rendering)
-    events = render_events(draw(_reply_specs(here, script_strategy)), here)
+    """Streams of drawn scripts.
+
+    `with_variants` also draws variants that other servers of the profile may send; `variant` applies one.
+    """
+    context = render_context(profile, rendering)
+    events = render_events(draw(_reply_specs(context, script_strategy)), context)
     if variant is not None:
         events = openresponses_streams.apply_variants(events, (variant,))
-    elif with_variants and openresponses.is_open_responses(here.profile):
+    elif with_variants and openresponses.is_open_responses(context.profile):
         events = openresponses_streams.apply_variants(events, draw(openresponses_streams.variant_names()))
     return _add_unknown(draw, events) if unknown else events
 
@@ -216,8 +192,8 @@ def streams_from_scripts(
 @st.composite
 def _failed_streams(draw: DrawFn, profile: str, rendering: str) -> list[JSONObject]:
     if openresponses.is_open_responses(load_profile(profile)):
-        said = scripts(profile=profile, statuses=("failed",))
-        nothing = said.map(lambda script: replace(script, items=()))
+        script_strategy = scripts(profile=profile, statuses=("failed",))
+        nothing = script_strategy.map(lambda script: replace(script, items=()))
         return draw(streams_from_scripts(nothing, profile=profile, rendering=rendering))
     body = draw(errors(profile=profile, rendering=rendering))
     if body.get("object") != "response":
@@ -237,7 +213,7 @@ def events(
     unknown: bool = False,
     surrogates: bool = False,
 ) -> SearchStrategy[JSONObject]:
-    """Single events as they stand in some stream; `types` are those wanted, None stands for all."""
+    """Single events of some stream; `types` selects their types, None stands for all."""
     wanted = types if types is None or isinstance(types, str) else tuple(types)
     return _events(profile, rendering, wanted, unknown, surrogates)
 
@@ -255,21 +231,23 @@ def _events(
     end = kind.removeprefix("response.")
     ends = script_statuses(profile)
     end = "failed" if kind == "error" else end
-    said = scripts_starting_with(
+    script_strategy = scripts_starting_with(
         profile=profile,
         kinds=_kinds_for_event(kind, render_context(profile, rendering)),
         statuses=(end if end in ends else "completed",),
         surrogates=surrogates,
     )
-    way, _ = openresponses_streams.VARIANT_EVENTS.get(kind, (None, ""))
+    variant_name, _ = openresponses_streams.VARIANT_EVENTS.get(kind, (None, ""))
     stream = draw(
-        streams_from_scripts(said, profile=profile, rendering=rendering, unknown=unknown, variant=way)
+        streams_from_scripts(
+            script_strategy, profile=profile, rendering=rendering, unknown=unknown, variant=variant_name
+        )
     )
     return draw(st.sampled_from([event for event in stream if event["type"] == kind]))
 
 
 def _kinds_for_event(event_type: str, context: RenderContext) -> tuple[str, ...]:
-    """Kinds of items that bring such an event."""
+    """Item kinds whose streams contain such an event."""
     if event_type in openresponses_streams.VARIANT_EVENTS:
         return (openresponses_streams.VARIANT_EVENTS[event_type][1],)
     for start, kind in _ITEM_KIND_BY_EVENT_PREFIX:
@@ -294,12 +272,16 @@ def _reply_specs(draw: DrawFn, context: RenderContext, script_strategy: SearchSt
     script = draw(script_strategy)
     model = draw(st.sampled_from(context.profile.models))
     tools = tools_for_script(script, context)
-    one_form = openresponses.is_open_responses(context.profile)
+    is_open = openresponses.is_open_responses(context.profile)
     echoes: JSONObject = draw(
-        openresponses.echoed_members() if one_form else _echoed_parameters(context.profile.name)
+        openresponses.echoed_members() if is_open else _echoed_parameters(context.profile.name)
     )
-    given = 30 if script.usage.input_tokens is None else script.usage.input_tokens
-    cached = draw(st.sampled_from([None, (0, given), (given, 0)])) if context.profile.cache_seconds else None
+    input_tokens = 30 if script.usage.input_tokens is None else script.usage.input_tokens
+    cached = (
+        draw(st.sampled_from([None, (0, input_tokens), (input_tokens, 0)]))
+        if context.profile.cache_seconds
+        else None
+    )
     return ReplySpec(
         script,
         model,
@@ -313,8 +295,8 @@ def _reply_specs(draw: DrawFn, context: RenderContext, script_strategy: SearchSt
 
 @cache
 def _echoed_parameters(profile: str) -> SearchStrategy[JSONObject]:
-    """Some of what a request may have that its response echoes."""
-    told = {
+    """Some of the request parameters that the response echoes."""
+    strategies_by_name = {
         "frequency_penalty": st.sampled_from([0.0, 1.5]),
         "instructions": texts(),
         "metadata": st.dictionaries(st.sampled_from(["a", "type"]), texts(), max_size=2),
@@ -327,75 +309,13 @@ def _echoed_parameters(profile: str) -> SearchStrategy[JSONObject]:
     }
     about = load_profile(profile)
     names = (*about.echoes, *about.echoes_if_given)
-    return st.fixed_dictionaries({}, optional={name: told[name] for name in names if name in told})
-
-
-def tools_for_script(script: Script, context: RenderContext) -> tuple[JSONObject, ...]:
-    """The tools that a request for such a reply declares."""
-    kinds = {item.kind for item in script.items if isinstance(item, ToolCall)}
-    kinds |= {other for kind in kinds if (other := context.profile.tools[kind].needs_tool) is not None}
-    names = {item.name for item in script.items if isinstance(item, FunctionCall)}
-    about = {"parameters": {"type": "object"}, "type": "function"}
-    functions = [{"name": name, **about} for name in sorted(names)]
-    return (*(tool_declaration(kind) for kind in context.profile.tools if kind in kinds), *functions)
-
-
-def _echo_tools(tools: tuple[JSONObject, ...], context: RenderContext) -> list[JSONObject]:
-    """The tools as a response repeats them."""
-    lacking = context.profile.completed.get("tools", {})
-    return [{**lacking, **tool} if tool["type"] == "function" else tool for tool in tools]
-
-
-def render_response(spec: ReplySpec, context: RenderContext) -> JSONObject:
-    """The body of a reply."""
-    response = build_response(spec.script, _response_facts(spec, context), context.profile)
-    rendered: JSONObject = context.rendering.reply_layout.apply("response", response)
-    return rendered
-
-
-def render_events(spec: ReplySpec, context: RenderContext) -> list[JSONObject]:
-    """The stream of a reply."""
-    form = context.rendering.stream_layout
-    events = build_events(spec.script, _response_facts(spec, context), context.profile)
-    return [form.apply("event", event) for event in events]
-
-
-def _response_facts(spec: ReplySpec, context: RenderContext) -> ResponseFacts:
-    script = spec.script
-    before = (spec.response_number - 1) * 100
-    echoes = {
-        name: value for name, value in context.profile.echoes.items() if name not in spec.echoed_parameters
-    }
-    given = spec.input_tokens if script.usage.input_tokens is None else script.usage.input_tokens
-    stated = script.usage.output_tokens
-    written = count_output_tokens(script)[0] if stated is None else stated
-    return ResponseFacts(
-        response_id=context.response_id(spec.response_number),
-        created_at=context.created_at(spec.created_at),
-        model=spec.model,
-        item_ids=tuple(
-            context.item_id(before + at, item_kind(item)) for at, item in enumerate(script.items, 1)
-        ),
-        call_ids=tuple(context.call_id(before + at) for at in range(1, len(script.items) + 1)),
-        usage=build_usage(
-            script,
-            given,
-            given + written,
-            context.profile,
-            CacheTokens(*spec.cache_tokens) if spec.cache_tokens else None,
-        ),
-        tools=_echo_tools(spec.tools, context),
-        tool_choice=spec.tool_choice,
-        echoes={**{name: _as_dict(value) for name, value in echoes.items()}, **spec.echoed_parameters},
+    return st.fixed_dictionaries(
+        {}, optional={name: strategies_by_name[name] for name in names if name in strategies_by_name}
     )
 
 
-def _as_dict(value: Any) -> Any:
-    return dict(value) if isinstance(value, Mapping) else value
-
-
 def _add_unknown(draw: DrawFn, events: list[JSONObject]) -> list[JSONObject]:
-    """The events with unknown members, and with an unknown event among them."""
+    """Add unknown members to the events, and sometimes an unknown event."""
     notes = draw(UNKNOWN_MEMBERS)
     where = draw(st.sampled_from(["events", "responses", "items", "everywhere"]))
     for event in events:

@@ -1,4 +1,4 @@
-"""Scripts: what a model may say, drawn."""
+"""Strategy for scripts: what a model says."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def scripts(
     max_items: int = 4,
     surrogates: bool = False,
 ) -> SearchStrategy[Script]:
-    """Scripts, ready for `MockServer.reply` where their status is "completed".
+    """Scripts, valid arguments of `MockServer.reply` if their status is "completed".
 
-    `kinds` are those of `item_kinds`, `statuses` those of `script_statuses`; None stands for all that
-    the profile has. A failed script may have fewer items than `min_items`.
+    `kinds` are those of `item_kinds`, `statuses` those of `script_statuses`; None stands for all of the
+    profile's. A failed script may have fewer items than `min_items`.
     """
     return _scripts(profile, _as_tuple(kinds), _as_tuple(statuses), (min_items, max_items), surrogates)
 
@@ -68,8 +68,8 @@ def _scripts(
         raise InvalidArgument(f"0 <= min_items={least} <= max_items={most} does not hold")
     every = script_items(profile, select_names("kinds", kinds, item_kinds(profile)), surrogates)
     status = draw(_statuses(select_names("statuses", statuses, script_statuses(profile))))
-    said = draw(st.lists(every, min_size=0 if status == "failed" else least, max_size=most))
-    return _finish_script(draw, status, said, surrogates)
+    drawn_items = draw(st.lists(every, min_size=0 if status == "failed" else least, max_size=most))
+    return _finish_script(draw, status, drawn_items, surrogates)
 
 
 @st.composite
@@ -82,7 +82,7 @@ def scripts_starting_with(
     first_kinds: tuple[str, ...] = (),
     surrogates: bool = False,
 ) -> Script:
-    """Scripts that begin with an item of each of `needs` (without any: one of `kinds`), none without text."""
+    """Scripts that start with an item of each of `first_kinds` (default: one of any kind), each with text."""
     firsts = [draw(script_items(profile, (kind,), surrogates, 1)) for kind in first_kinds]
     if not firsts:
         firsts = [draw(script_items(profile, kinds, surrogates, 1))]
@@ -100,12 +100,12 @@ def _as_tuple(names: Collection[str] | None) -> tuple[str, ...] | str | None:
 
 
 def item_kinds(profile: str = DEFAULT_PROFILE) -> tuple[str, ...]:
-    """Kinds of the items that a profile's model leaves: message, reasoning, function_call, and its tools."""
+    """Kinds of a profile's output items: message, reasoning, function_call, and its built-in tools."""
     return ("message", "reasoning", "function_call", *load_profile(profile).tools)
 
 
 def script_statuses(profile: str = DEFAULT_PROFILE) -> tuple[str, ...]:
-    """How a reply can end, in a profile."""
+    """Final statuses that a profile knows."""
     ends = ("completed", "failed", "incomplete")
     return tuple(each for each in ends if f"response.{each}" in event_types(profile))
 
@@ -114,9 +114,9 @@ def script_statuses(profile: str = DEFAULT_PROFILE) -> tuple[str, ...]:
 def script_items(
     profile: str, kinds: tuple[str, ...], surrogates: bool = False, min_chunks: int = 0
 ) -> SearchStrategy[Item]:
-    """Items of these kinds, their texts in `least` chunks or more."""
-    about = load_profile(profile)
-    return st.one_of([_item(about, kind, surrogates, min_chunks) for kind in kinds])
+    """Items of these kinds, with at least `min_chunks` chunks of text each."""
+    loaded = load_profile(profile)
+    return st.one_of([_item(loaded, kind, surrogates, min_chunks) for kind in kinds])
 
 
 def _item(profile: Profile, kind: str, surrogates: bool, min_chunks: int) -> SearchStrategy[Item]:
@@ -166,7 +166,9 @@ def _image_results() -> SearchStrategy[str]:
 
 
 def _web_search_image_data() -> SearchStrategy[dict[str, Any]]:
-    arguments = st.lists(texts(), min_size=1, max_size=2).map(lambda asked: _json_text({"queries": asked}))
+    arguments = st.lists(texts(), min_size=1, max_size=2).map(
+        lambda queries: _json_text({"queries": queries})
+    )
     return st.fixed_dictionaries(
         {"arguments": arguments, "name": st.just("web_search_image"), "output": _image_results()}
     )
@@ -210,12 +212,12 @@ _TOOL_DATA: Mapping[str, Callable[[], SearchStrategy[dict[str, Any]]]] = Mapping
         "mcp": _mcp_data,
     }
 )
-"""Own members of a built-in tool's item, by tool."""
+"""By built-in tool: members that only its item has."""
 
 
 @cache
 def _statuses(statuses: tuple[str, ...]) -> SearchStrategy[str]:
-    # Most replies are whole.
+    # Most replies are completed.
     return st.sampled_from((statuses[0],) * 6 + statuses[1:])
 
 
@@ -226,9 +228,15 @@ def _errors(surrogates: bool) -> SearchStrategy[ScriptError]:
 
 @st.composite
 def _usages(draw: DrawFn) -> Usage:
-    given, written = draw(st.integers(0, 5000)), draw(st.integers(0, 5000))
-    reasoning = draw(st.sampled_from([0, written, written // 2]))
-    return Usage(given, written, reasoning, draw(st.sampled_from([0, given, given // 2])), True)
+    input_tokens, output_tokens = draw(st.integers(0, 5000)), draw(st.integers(0, 5000))
+    reasoning = draw(st.sampled_from([0, output_tokens, output_tokens // 2]))
+    return Usage(
+        input_tokens,
+        output_tokens,
+        reasoning,
+        draw(st.sampled_from([0, input_tokens, input_tokens // 2])),
+        True,
+    )
 
 
 _USAGES = st.just(Usage()) | _usages()

@@ -1,4 +1,4 @@
-"""Usage: what a response says of its tokens, drawn."""
+"""Strategy for `usage`, the token counts of a response."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from mockserver.profiles import DEFAULT_PROFILE, Profile
 from mockserver.testing.strategies import openresponses
-from mockserver.testing.strategies.values import UNKNOWN_MEMBERS, JSONObject, render_context
+from mockserver.testing.strategies.rendered_replies import render_context
+from mockserver.testing.strategies.values import UNKNOWN_MEMBERS, JSONObject
 
 __all__ = ["usages"]
 
@@ -18,43 +19,43 @@ __all__ = ["usages"]
 def usages(
     draw: DrawFn, *, profile: str = DEFAULT_PROFILE, rendering: str = "wire", unknown: bool = False
 ) -> JSONObject:
-    """`usage` members of completed responses; the details may be absent or null."""
-    here = render_context(profile, rendering)
-    given, written = draw(st.integers(0, 100_000)), draw(st.integers(0, 100_000))
-    cached = st.sampled_from([0, given, given // 2])
-    thought = st.sampled_from([0, written, written // 2])
+    """`usage` of completed responses; the details may be absent or null."""
+    context = render_context(profile, rendering)
+    input_tokens, output_tokens = draw(st.integers(0, 100_000)), draw(st.integers(0, 100_000))
+    cached_tokens = st.sampled_from([0, input_tokens, input_tokens // 2])
+    reasoning_tokens = st.sampled_from([0, output_tokens, output_tokens // 2])
     details: dict[str, SearchStrategy[Any]] = {
-        "input_tokens_details": st.fixed_dictionaries({"cached_tokens": cached}),
-        "output_tokens_details": st.fixed_dictionaries({"reasoning_tokens": thought}),
+        "input_tokens_details": st.fixed_dictionaries({"cached_tokens": cached_tokens}),
+        "output_tokens_details": st.fixed_dictionaries({"reasoning_tokens": reasoning_tokens}),
     }
-    one_form = openresponses.is_open_responses(here.profile)
+    is_open = openresponses.is_open_responses(context.profile)
     counts = {"count": st.integers(1, 9)}
-    tools = st.dictionaries(st.sampled_from(tuple(here.profile.tools)), st.fixed_dictionaries(counts))
+    tools = st.dictionaries(st.sampled_from(tuple(context.profile.tools)), st.fixed_dictionaries(counts))
     members: JSONObject = draw(
         st.fixed_dictionaries(
             {
-                "input_tokens": st.just(given),
-                "output_tokens": st.just(written),
-                "total_tokens": st.just(given + written),
-                **(details if one_form else {}),
+                "input_tokens": st.just(input_tokens),
+                "output_tokens": st.just(output_tokens),
+                "total_tokens": st.just(input_tokens + output_tokens),
+                **(details if is_open else {}),
             },
             optional={
-                **({} if one_form else {name: each | st.none() for name, each in details.items()}),
-                **({} if one_form else {"x_tools": tools if here.profile.tools else st.none()}),
+                **({} if is_open else {name: each | st.none() for name, each in details.items()}),
+                **({} if is_open else {"x_tools": tools if context.profile.tools else st.none()}),
                 **(
-                    {"x_details": _billing_rows(here.profile, given, written)}
-                    if here.profile.x_details
+                    {"x_details": _billing_rows(context.profile, input_tokens, output_tokens)}
+                    if context.profile.x_details
                     else {}
                 ),
             },
         )
     )
-    rendered: JSONObject = here.rendering.stream_layout.apply("usage", members)
+    rendered: JSONObject = context.rendering.stream_layout.apply("usage", members)
     return {**rendered, **draw(UNKNOWN_MEMBERS)} if unknown else rendered
 
 
 def _billing_rows(profile: Profile, input_tokens: int, output_tokens: int) -> SearchStrategy[Any]:
-    """Rows of the bill, with all that was seen in one."""
+    """`x_details`: one or more rows of billing."""
     part, runs = st.sampled_from([0, input_tokens // 2]), st.just({"web_search": {"count": 1}})
     creation = st.fixed_dictionaries({"ephemeral_5m_input_tokens": part})
     caching = {

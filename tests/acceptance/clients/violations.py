@@ -10,8 +10,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mockserver.replies.script import FunctionCall, Message, Reasoning, Script, ToolCall
-from mockserver.testing.strategies.replies import ReplySpec, render_events, tools_for_script
-from mockserver.testing.strategies.values import render_context
+from mockserver.testing.strategies.rendered_replies import (
+    ReplySpec,
+    render_context,
+    render_events,
+    tools_for_script,
+)
 
 Event = dict[str, Any]
 StreamEdit = Callable[[list[Event]], list[Event] | None]

@@ -15,7 +15,7 @@ from mockserver.server.delivery.steps import Send
 from mockserver.testing.fuzzing.case_plan import CasePlan, plan_from_json
 from mockserver.testing.fuzzing.case_replies import render_case, render_payloads
 from mockserver.testing.fuzzing.case_strategies import RequestedFeatures, case_plans, edge_case_plans
-from mockserver.testing.strategies.values import render_context
+from mockserver.testing.strategies.rendered_replies import render_context
 
 CONTEXT = render_context("qwen-2026-01", "wire")
 MODEL = CONTEXT.profile.models[0]

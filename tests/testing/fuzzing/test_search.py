@@ -14,7 +14,7 @@ from mockserver.testing.fuzzing.case_server import ReceivedRequest
 from mockserver.testing.fuzzing.diagnosis import find_cause
 from mockserver.testing.fuzzing.outcomes import Outcome
 from mockserver.testing.fuzzing.search import FailingCase, Search
-from mockserver.testing.strategies.values import render_context
+from mockserver.testing.strategies.rendered_replies import render_context
 
 PROFILE = load_profile("qwen-2026-01")
 CONTEXT = render_context(PROFILE.name, "wire")

@@ -268,7 +268,7 @@ def test_surrogates_are_drawn() -> None:
             "unknown rendering 'loud' in qwen-2026-01; choose one of: wire, ",
         ),
         (strategies.scripts(kinds=["prose"]), "is not among message, reasoning, function_call, "),
-        (strategies.scripts(kinds="message"), "a collection of names is wanted"),
+        (strategies.scripts(kinds="message"), "must be a collection of names"),
         (strategies.scripts(kinds=[]), "nothing is not among"),
         (strategies.scripts(statuses=["done"]), "is not among completed, failed"),
         (strategies.scripts(min_items=3, max_items=2), "min_items=3 <= max_items=2 does not hold"),
