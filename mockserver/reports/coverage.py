@@ -1,6 +1,6 @@
-"""What of the contract the exchanges of a report show, by profile.
+"""Coverage of the contract by the exchanges of a report, for each profile.
 
-What of the contract was seen: by event, item, object and rule, a line each that opens to its members.
+One row for each kind of event, item, object and rule family; it opens to the members.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["CoverageRow", "coverage_by_profile", "coverage_rows", "render_covera
 
 
 def coverage_by_profile(exchanges: Iterable[ReportExchange]) -> dict[str, ContractCoverage]:
-    """By the profile that each was judged by."""
+    """Coverage of each profile by the exchanges that were checked by it."""
     by_profile: dict[str, list[ReportExchange]] = {}
     for each in exchanges:
         by_profile.setdefault(each.profile, []).append(each)
@@ -53,7 +53,7 @@ _UNION_TITLES = {"event": "events", "item": "item types", "input_item": "input t
 
 @dataclass(frozen=True, slots=True)
 class CoverageRow:
-    """A part of the contract, and what of it was seen."""
+    """A part of the contract: the names that were seen and those that were not."""
 
     name: str
     kind: str
@@ -63,14 +63,14 @@ class CoverageRow:
 
     @property
     def share(self) -> float:
-        """How much was seen, from 0 to 1."""
+        """The share that was seen, from 0 to 1."""
         return len(self.seen) / max(1, len(self.seen) + len(self.missing))
 
 
 def coverage_rows(
     profile: str, covered: ContractCoverage, requested_operations: Container[str]
 ) -> list[CoverageRow]:
-    """Operations and unions first, then rules by their family, then objects by name."""
+    """Rows of operations and unions, then of rules by family, then of objects by name."""
     parts: dict[str, tuple[list[str], list[str]]] = {}
     for each, at in ((covered.seen, 0), (covered.missing, 1)):
         for name in each:
@@ -116,13 +116,17 @@ def render_coverage(
     requested_operations: Container[str],
     finding_counts: Mapping[str, int],
 ) -> Markup:
-    """The table of a profile; `asked`: its operations, `found`: how many findings there are of each rule."""
+    """The table of a profile.
+
+    `requested_operations` are the operations that were requested; `finding_counts` has the number of
+    findings of each rule.
+    """
     rows = coverage_rows(profile, covered, requested_operations)
     seen, whole = len(covered.seen), len(covered.seen) + len(covered.missing)
     rules, all_rules = len(covered.rules_checked), len(covered.rules_checked) + len(covered.rules_not_checked)
-    about = (
+    summary = (
         f"{seen:,} of {whole:,} members, types and values seen; "
-        f"{rules} of {all_rules} rules judge a kind of body that was seen."
+        f"{rules} of {all_rules} rules check a kind of body that was seen."
     )
     head = tag(
         "tr",
@@ -133,7 +137,7 @@ def render_coverage(
     return tag(
         "section",
         tag("h3", profile),
-        tag("p", about, class_="note"),
+        tag("p", summary, class_="note"),
         tag(
             "table",
             tag("thead", head),
@@ -194,5 +198,5 @@ def _name_item(name: str, row: CoverageRow, finding_counts: Mapping[str, int]) -
         return tag("li", tag("code", name))
     rule = load_live_rules()[name] if name in load_live_rules() else load_rules()[name]
     count = finding_counts.get(name, 0)
-    told = tag("strong", f" {count:,} found") if count else None
-    return tag("li", tag("code", name), f" {rule.title}", told, class_="rule-name")
+    badge = tag("strong", f" {count:,} found") if count else None
+    return tag("li", tag("code", name), f" {rule.title}", badge, class_="rule-name")

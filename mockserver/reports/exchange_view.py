@@ -1,4 +1,4 @@
-"""One exchange as a reader sees it: a line of the list, and what opens under it."""
+"""One exchange in the report: its summary line, and the details that open under it."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from mockserver.reports.model import EventKind, EventStream, ExchangeFinding, Me
 
 __all__ = ["render_exchange", "render_exchanges", "severity_badge", "severity_icon"]
 
-#: Findings of one exchange that are told one by one.
+#: Findings of one exchange that are listed.
 _MAX_FINDINGS = 500
-#: Characters of a value that has room beside another.
+#: Longest value that fits beside another.
 _MAX_INLINE_CHARACTERS = 48
 _NO_LOCATION = "as a whole"
 
 
 def render_exchange(exchange: ReportExchange, number: int, *, is_open: bool) -> Markup:
-    """The exchange as an element that opens; `number` makes the ids within it its own."""
+    """The exchange as a `details` element; `number` makes the ids within it unique."""
     name = f"x{number}"
     return tag(
         "details",
         tag("summary", *_summary(exchange)),
-        tag("div", *_content(exchange, name), class_="inside"),
+        tag("div", *_content(exchange, name), class_="content"),
         class_="exchange",
         id=name,
         open=is_open,
@@ -58,7 +58,7 @@ def _measures(exchange: ReportExchange) -> Iterator[str]:
 
 
 def severity_icon(severity: Severity | None) -> Markup:
-    """A mark with a shape of its own for each severity; a tick where there is nothing."""
+    """An icon with a different shape for each severity; a tick if there is no finding."""
     if severity is None:
         path = tag("path", d="M3.5 8.5l3 3 6-7", class_="tick-mark")
         return tag(
@@ -69,7 +69,7 @@ def severity_icon(severity: Severity | None) -> Markup:
 
 
 def severity_badge(severity: Severity, count: int) -> Markup:
-    """How many findings there are of a severity."""
+    """The number of findings of a severity."""
     noun = severity.value if count == 1 or severity is Severity.INFO else f"{severity}s"
     return tag("span", f"{count:,} {noun}", class_=f"badge {severity}")
 
@@ -77,7 +77,7 @@ def severity_badge(severity: Severity, count: int) -> Markup:
 def _content(exchange: ReportExchange, element_id: str) -> Iterator[Markup | None]:
     if exchange.details:
         pairs = (tag("div", tag("dt", what), tag("dd", value)) for what, value in exchange.details)
-        yield tag("dl", *pairs, class_="about")
+        yield tag("dl", *pairs, class_="details")
     if exchange.findings:
         yield _findings_section(exchange.findings)
     if exchange.stream is not None:
@@ -129,11 +129,11 @@ def _location(exchange_finding: ExchangeFinding) -> Markup:
         if exchange_finding.part == "stream"
         else f"{exchange_finding.part} {'' if text == _NO_LOCATION else text}".strip()
     )
-    return tag("button", named, type="button", class_="place")
+    return tag("button", named, type="button", class_="location")
 
 
 def _comparison(finding: Finding) -> Markup | None:
-    """Expected and got: beside each other where they are short, else with a mark where they differ."""
+    """Expected and actual value: side by side if both are short, else with a mark at the first difference."""
     given = [
         (name, format_value(value))
         for name, value in (("expected", finding.expected), ("got", finding.got))
@@ -143,9 +143,6 @@ def _comparison(finding: Finding) -> Markup | None:
         return tag("p", *(tag("span", f"{name} ", tag("code", text)) for name, text in given), class_="pair")
     lines = [line.strip("\n")[6:] for line in comparison_lines(finding.expected, finding.got)]
     return tag("pre", "\n".join(lines), class_="pair")
-
-
-# A stream.
 
 
 def _timeline_section(stream: EventStream, findings: Sequence[ExchangeFinding], element_id: str) -> Markup:
@@ -167,7 +164,7 @@ def _timeline_section(stream: EventStream, findings: Sequence[ExchangeFinding], 
 
 
 def _event_columns(stream: EventStream, scale: timeline.TimeScale) -> dict[str, object]:
-    """The events for the page's script, by columns: names once, numbers for the rest."""
+    """The events for the page's script, as columns: each name once, numbers for the rest."""
     events, types = stream.events, list(dict.fromkeys(each.type for each in stream.events))
     number_of = {each: at for at, each in enumerate(types)}
     kinds = list(EventKind)
@@ -178,7 +175,7 @@ def _event_columns(stream: EventStream, scale: timeline.TimeScale) -> dict[str, 
         "type": [number_of[each.type] for each in events],
         "kind": [kinds.index(each.kind) for each in events],
         "lane": [each.lane for each in events],
-        "grown": [utf16_length(each.added_text) for each in events],
+        "added": [utf16_length(each.added_text) for each in events],
         "data": [_replace_surrogates(each.data) for each in events],
         "types": [_replace_surrogates(each) for each in types],
         "kinds": [each.name.lower() for each in kinds],
@@ -192,11 +189,8 @@ def _event_columns(stream: EventStream, scale: timeline.TimeScale) -> dict[str, 
 
 
 def _replace_surrogates(text: str) -> str:
-    """`text` without lone surrogates, as long as it was."""
+    """`text` with lone surrogates replaced, its length unchanged."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
-# Bodies.
 
 
 def _body_section(body: MessageBody, element_id: str, part: str) -> Markup:
@@ -222,7 +216,7 @@ def _body_section(body: MessageBody, element_id: str, part: str) -> Markup:
 
 
 def render_exchanges(exchanges: Sequence[ReportExchange]) -> Markup:
-    """All of them; the first with an error is open, or the only one there is."""
+    """All exchanges; the first with an error is open, or the only one."""
     worst = next((at for at, each in enumerate(exchanges) if each.worst_severity is Severity.ERROR), None)
     opened = 0 if len(exchanges) == 1 else worst
     return join_children(

@@ -1,4 +1,4 @@
-"""Texts as a report shows them: nothing hidden, JSON as it was written, no key."""
+"""Texts as a report shows them: nothing invisible, JSON as it was written."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 __all__ = ["escape_invisible", "format_count", "format_duration", "indent_json", "utf16_length"]
 
-#: What a reader can not see, or what turns the direction of what they read; line feed and tab excepted.
+#: Invisible characters and those that change the text direction, except line feed and tab. json_tree.js has
+#: the same table as INVISIBLE.
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
     "\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f]"
@@ -17,9 +18,9 @@ _CLOSING_BRACKETS = {"{": "}", "[": "]"}
 
 
 def escape_invisible(text: str) -> str:
-    r"""`text` with a JSON escape for each character that is not seen: the JSON of a text stays the same.
+    r"""`text` with a JSON escape for each invisible character: the JSON value of the text is unchanged.
 
-    >>> visible("a\u202eb")
+    >>> escape_invisible("a\u202eb")
     'a\\u202eb'
     """
     return _INVISIBLE.sub(_unicode_escapes, text)
@@ -31,9 +32,9 @@ def _unicode_escapes(match: re.Match[str]) -> str:
 
 
 def indent_json(text: str) -> str:
-    """JSON text with a line for each member; numbers and repeated names stay as they were written.
+    """JSON text with one line for each member; numbers and repeated names stay as they were written.
 
-    >>> print(indented('{"at": 1.0, "at": []}'))
+    >>> print(indent_json('{"at": 1.0, "at": []}'))
     {
       "at": 1.0,
       "at": []
@@ -58,7 +59,7 @@ def _indented_tokens(tokens: list[str]) -> Iterator[str]:
 
 
 def utf16_length(text: str) -> int:
-    """Length as scripts count it."""
+    """Length in UTF-16 code units, as JavaScript counts it."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
@@ -68,7 +69,7 @@ def format_count(count: int, noun: str) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """A time for people: "12.3 ms", "480 ms", "2.35 s"."""
+    """A duration with its unit: "12.3 ms", "480 ms", "2.35 s"."""
     if seconds >= 10:
         return f"{seconds:.1f} s"
     if seconds >= 1:

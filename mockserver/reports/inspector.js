@@ -1,9 +1,9 @@
-// A stream under its picture: the event at the cursor, those around it, and the text as it was by then.
+// The inspector under a timeline: the event at the cursor, its neighbours, and the text up to it.
 
 const SVG = "http://www.w3.org/2000/svg";
 const AROUND = 6;
 const WIDEST = 64;
-// Characters of the text so far that are shown before the newest: all of it would be laid out anew each time.
+// Characters shown before the newest text: laying out all of it for each event would be slow.
 const TAIL = 1500;
 
 class Inspector {
@@ -22,36 +22,36 @@ class Inspector {
     this.output = built.querySelector("output");
     this.near = built.querySelector(".near");
     this.event = built.querySelector(".event");
-    this.soFar = built.querySelector(".so-far");
+    this.soFar = built.querySelector(".text-so-far");
     this.at = 0;
     this.zoom = 1;
-    this.marked = this.markedEvents();
-    built.querySelector('[data-do="finding"]').hidden = !this.marked.size;
-    this.sums = this.growth();
+    this.withFindings = this.eventsWithFindings();
+    built.querySelector('[data-do="finding"]').hidden = !this.withFindings.size;
+    this.lengths = this.textLengths();
     this.listen(built);
-    const first = this.marked.keys().next();
+    const first = this.withFindings.keys().next();
     this.show(first.done ? 0 : first.value, false);
   }
 
   get count() { return this.data.x.length; }
 
-  markedEvents() {
+  eventsWithFindings() {
     const rows = new Map();
     this.data.number.forEach((number, row) => { if (number >= 0) rows.set(number, row); });
-    const marked = new Map();
+    const withFindings = new Map();
     const found = this.findings.filter((each) => each.part === "stream")
       .map((each) => [each.event === null ? this.count - 1 : rows.get(each.event) ?? this.count - 1, each]);
     for (const [row, each] of found.sort((one, other) => one[0] - other[0])) {
-      if (!marked.has(row)) marked.set(row, []);
-      marked.get(row).push(each);
+      if (!withFindings.has(row)) withFindings.set(row, []);
+      withFindings.get(row).push(each);
     }
-    return marked;
+    return withFindings;
   }
 
-  // How much text its lane has after each event.
-  growth() {
-    const sums = this.data.lanes.map(() => 0);
-    return this.data.grown.map((grown, row) => (sums[this.data.lane[row]] += grown));
+  // The length of the lane's text after each event.
+  textLengths() {
+    const lengths = this.data.lanes.map(() => 0);
+    return this.data.added.map((added, row) => (lengths[this.data.lane[row]] += added));
   }
 
   listen(built) {
@@ -97,7 +97,7 @@ class Inspector {
   }
 
   nextFinding() {
-    const rows = [...this.marked.keys()];
+    const rows = [...this.withFindings.keys()];
     if (rows.length) this.show(rows.find((row) => row > this.at) ?? rows[0]);
   }
 
@@ -108,7 +108,7 @@ class Inspector {
     this.scrollTo();
   }
 
-  // As many times along the axis as the stretched picture has room for.
+  // Labels the axis with as many times as the stretched picture has room for.
   axis() {
     const old = [...this.picture.querySelectorAll(".time")];
     const whole = this.data.timed ? Math.max(...this.data.at) : this.count - 1;
@@ -127,7 +127,7 @@ class Inspector {
     old.forEach((each) => each.remove());
   }
 
-  // The event that is nearest to a point: in the lane under it, where that has one close by.
+  // The event nearest to a point, preferably in the lane under it.
   nearest(event) {
     const box = this.picture.getBoundingClientRect();
     const x = (event.clientX - box.left) / box.width;
@@ -156,10 +156,10 @@ class Inspector {
     const data = this.data;
     this.at = row = Math.min(this.count - 1, Math.max(0, row));
     this.cursor.style.left = `${data.x[row] * 100}%`;
-    const told = this.told(row);
-    this.output.textContent = told;
+    const description = this.describe(row);
+    this.output.textContent = description;
     this.scroller.setAttribute("aria-valuenow", String(row + 1));
-    this.scroller.setAttribute("aria-valuetext", told);
+    this.scroller.setAttribute("aria-valuetext", description);
     this.around(row);
     this.json(row);
     this.text(row);
@@ -168,15 +168,15 @@ class Inspector {
 
   scrollTo() {
     if (this.zoom === 1) return;
-    const wanted = this.data.x[this.at] * this.canvas.clientWidth;
+    const position = this.data.x[this.at] * this.canvas.clientWidth;
     const left = this.scroller.scrollLeft;
     const width = this.scroller.clientWidth;
-    if (wanted < left + 40 || wanted > left + width - 40) this.scroller.scrollLeft = wanted - width / 2;
+    if (position < left + 40 || position > left + width - 40) this.scroller.scrollLeft = position - width / 2;
   }
 
-  told(row) {
+  describe(row) {
     const data = this.data;
-    const number = data.number[row] < 0 ? "no event" : `event ${data.number[row]}`;
+    const number = data.number[row] < 0 ? "not an event" : `event ${data.number[row]}`;
     const at = data.at[row] === null ? "" : ` · at ${time(data.at[row])}`;
     return `${number} · ${visible(data.types[data.type[row]])}${at} · ${visible(data.lanes[data.lane[row]].label)}`;
   }
@@ -194,10 +194,10 @@ class Inspector {
     const item = make("li");
     item.dataset.row = String(row);
     if (isCurrent) item.setAttribute("aria-current", "true");
-    item.append(make("span", "place-number", data.number[row] < 0 ? "–" : String(data.number[row])));
+    item.append(make("span", "event-number", data.number[row] < 0 ? "–" : String(data.number[row])));
     item.append(drawing("path", `tick ${data.kinds[data.kind[row]]}`, { d: "M3 14V2" }));
     item.append(make("span", "type", data.types[data.type[row]].replace(/^response\./, "")));
-    const worst = this.marked.get(row);
+    const worst = this.withFindings.get(row);
     if (worst) {
       const icon = drawing("use", "", { href: `#mark-${worst[0].severity}`, width: "12", height: "12" });
       icon.setAttribute("class", `glyph ${worst[0].severity}`);
@@ -216,14 +216,14 @@ class Inspector {
       this.event.textContent = visible(text);
       return;
     }
-    const places = tree(this.event, text);
-    pin(places, (this.marked.get(row) || []).filter((each) => each.event !== null));
+    const elements = tree(this.event, text);
+    pin(elements, (this.withFindings.get(row) || []).filter((each) => each.event !== null));
   }
 
   text(row) {
     const lane = this.data.lanes[this.data.lane[row]];
-    const end = this.sums[row];
-    const start = end - this.data.grown[row];
+    const end = this.lengths[row];
+    const start = end - this.data.added[row];
     const first = Math.max(0, start - TAIL);
     const cut = first ? `… ${first.toLocaleString("en")} characters …\n` : "";
     const added = make("ins", "", lane.text.slice(start, end));

@@ -1,12 +1,13 @@
-// JSON text as a tree that folds. It is shown as it was written: no number and no name is lost on the way.
+// JSON text as a tree that folds, exactly as it was written: numbers and repeated names are not normalised.
 
-const UNSEEN =
+// The same table as `_INVISIBLE` in formatting.py.
+const INVISIBLE =
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff]|\udb40[\udc00-\udc7f]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/gs;
 const LONG = 2000;
 const CLOSING = { "{": "}", "[": "]" };
 
-// The only ways anything gets onto the page: elements by name, and text as text.
+// Everything on the page is made here: elements by name, text as text nodes.
 function make(name, className, text) {
   const element = document.createElement(name);
   if (className) element.className = className;
@@ -15,11 +16,11 @@ function make(name, className, text) {
 }
 
 function visible(text) {
-  return text.replace(UNSEEN, (each) => [...Array(each.length).keys()]
+  return text.replace(INVISIBLE, (each) => [...Array(each.length).keys()]
     .map((at) => "\\u" + each.charCodeAt(at).toString(16).padStart(4, "0")).join(""));
 }
 
-// A long string shows its start: the rest comes when it is asked for.
+// A long string shows its start, and a button for the rest.
 function value(token) {
   if (token.length <= LONG) return make("span", token.startsWith('"') ? "string" : "literal", token);
   const whole = make("span", "string", token.slice(0, LONG));
@@ -34,8 +35,8 @@ function isJSON(text) {
   try { JSON.parse(text); return true; } catch { return false; }
 }
 
-// A JSON string token as the name that it stands for, for pointers.
-function named(token) {
+// The value of a JSON string token, for pointers.
+function unquote(token) {
   try { return JSON.parse(token); } catch { return token; }
 }
 
@@ -43,9 +44,9 @@ function step(name) {
   return "/" + String(name).replaceAll("~", "~0").replaceAll("/", "~1");
 }
 
-// Fills `target` with the tree of `text`; returns its places by JSON pointer.
+// Fills `target` with the tree of `text`; returns its elements by JSON Pointer.
 function tree(target, text) {
-  const places = new Map();
+  const elements = new Map();
   const tokens = text.match(TOKEN) || [];
   let holder = { element: target, pointer: "", count: 0, list: false };
   const holders = [];
@@ -59,7 +60,7 @@ function tree(target, text) {
       return;
     }
     if (name === null && !holder.list && holders.length && tokens[at + 1] === ":") { name = token; return; }
-    const own = holders.length ? holder.pointer + step(name === null ? holder.count : named(name)) : "";
+    const own = holders.length ? holder.pointer + step(name === null ? holder.count : unquote(name)) : "";
     const label = name === null ? [] : [make("span", "name", name), document.createTextNode(": ")];
     name = null;
     holder.count += 1;
@@ -71,7 +72,7 @@ function tree(target, text) {
       branch.open = true;
       branch.append(summary, members);
       holder.element.append(branch);
-      places.set(own, summary);
+      elements.set(own, summary);
       holders.push(holder);
       holder = { element: members, pointer: own, count: 0, list: token === "[", branch, summary };
       return;
@@ -81,10 +82,10 @@ function tree(target, text) {
     const after = token in CLOSING ? tokens[at + 2] : tokens[at + 1];
     leaf.append(...label, empty, after === "," ? "," : "");
     holder.element.append(leaf);
-    places.set(own, leaf);
+    elements.set(own, leaf);
     if (token in CLOSING) { holders.push(holder); holder = { empty: true }; }
   });
-  return places;
+  return elements;
 }
 
 function close(holders, holder, token, comma) {
@@ -95,22 +96,22 @@ function close(holders, holder, token, comma) {
   return outer;
 }
 
-// Puts findings where they point: to their place, or the nearest that is there.
-function pin(places, findings) {
+// Pins findings to the elements that they point to, or to the nearest one that exists.
+function pin(elements, findings) {
   for (const each of findings) {
     let pointer = each.pointer;
-    while (pointer && !places.has(pointer)) pointer = pointer.slice(0, pointer.lastIndexOf("/"));
-    const place = places.get(pointer);
-    if (!place) continue;
-    place.classList.add("pinned", each.severity);
+    while (pointer && !elements.has(pointer)) pointer = pointer.slice(0, pointer.lastIndexOf("/"));
+    const element = elements.get(pointer);
+    if (!element) continue;
+    element.classList.add("pinned", each.severity);
     const badge = make("span", `pin badge ${each.severity}`, each.rule);
     badge.title = visible(each.message);
-    place.append(badge);
-    each.place = place;
+    element.append(badge);
+    each.target = element;
   }
 }
 
-// Opens whatever hides an element, and shows it.
+// Opens all parents of an element and scrolls to it.
 function reveal(element) {
   for (let outer = element.parentElement; outer; outer = outer.parentElement) {
     if (outer.tagName === "DETAILS") outer.open = true;

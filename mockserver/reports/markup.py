@@ -1,10 +1,10 @@
-"""The only place that writes tags: whatever is not markup already is escaped, text and attributes alike.
+"""The only module that writes tags: everything that is not markup is escaped, in text and attributes.
 
     >>> print(tag("p", "a < b", class_="note"))
     <p class="note">a &lt; b</p>
 
-No attribute that runs something or leads out of the page can be written: no `on…`, no `style`, and links
-lead to places within it.
+Attributes that run code or lead out of the page are refused: no `on…`, no `style`, and links only to
+places within the page.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"
 
 
 class Markup(str):
-    """Text that is HTML; made by the functions of this module alone."""
+    """Text that is HTML; only the functions of this module create it."""
 
     __slots__ = ()
 
 
 def tag(name: str, /, *children: str | None, **attributes: str | float | bool | None) -> Markup:
-    """An element. A child that is no `Markup` is text; None is left out.
+    """An element. Children that are not `Markup` are escaped; None is omitted.
 
-    Attributes: `class_` is `class`, an underscore within is a hyphen, True stands alone, None and False are
-    left out. ValueError for one that must not be.
+    Attributes: `class_` is `class`, underscores become hyphens, True is an attribute without a value, None
+    and False are omitted. ValueError for a forbidden attribute.
     """
     head = "".join(_attribute(key, value) for key, value in attributes.items())
     if name in _VOID_ELEMENTS:
@@ -42,12 +42,12 @@ def tag(name: str, /, *children: str | None, **attributes: str | float | bool | 
 
 
 def join_children(children: Iterable[str | None]) -> Markup:
-    """Children one behind another."""
+    """Concatenate children."""
     return Markup("".join(each if isinstance(each, Markup) else _escape(each) for each in children if each))
 
 
 def raw_element(name: str, content: str, /, **attributes: str) -> Markup:
-    """A `style` or `script` element, its content as it is; ValueError where that would end it early."""
+    """A `style` or `script` element with unescaped content; ValueError if the content would end it early."""
     if "</" in content or "<!--" in content:
         raise ValueError(f"the content of <{name}> would end it")
     head = "".join(_attribute(key, value) for key, value in attributes.items())
@@ -55,7 +55,7 @@ def raw_element(name: str, content: str, /, **attributes: str) -> Markup:
 
 
 def json_script(value: object, /, **attributes: str) -> Markup:
-    """JSON for the page's script: a script element that is data, with nothing in it that could end it."""
+    """A script element that holds JSON for the page's script; nothing in it can end the element."""
     text = escape_invisible(orjson.dumps(value).decode())
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")

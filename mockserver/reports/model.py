@@ -1,6 +1,6 @@
-"""What a report tells: frozen values, whoever made them. Texts in them hold no key any more.
+"""The contents of a report as frozen values without secrets, and exchanges as JSON text.
 
-Exchanges as JSON text and back: what goes from the processes of a test run to the one that writes.
+The processes of a test run pass exchanges as JSON text to the process that writes the report.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = [
 
 
 class EventKind(StrEnum):
-    """What an event is about: its colour, and how high its tick is."""
+    """What an event is about; it decides the colour and height of the tick."""
 
     LIFECYCLE = "response"
     FAILURE = "failure"
@@ -45,7 +45,7 @@ class EventKind(StrEnum):
     TOOL = "tool progress"
     OTHER = "other event"
     FRAMING = "comment or marker"
-    """What is no event: keep-alives, `[DONE]`."""
+    """Not an event: a keep-alive or `[DONE]`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +53,21 @@ class StreamEvent:
     """One frame of a stream."""
 
     index: int | None
-    """Place among the events, from 0, as findings have it; None for what is no event."""
+    """Index among the events, from 0, as findings use it; None if the frame is not an event."""
     elapsed: float | None
-    """Seconds since the request; None where no time is known."""
+    """Seconds since the request; None if unknown."""
     type: str
     kind: EventKind
     lane: int
     data: str
-    """Its data as it came."""
+    """The data as it was sent."""
     added_text: str = ""
-    """The text it adds to its lane."""
+    """The text that the event adds to its lane."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """An output item, or, as the first, the response itself."""
+    """An output item; the first lane is the response itself."""
 
     label: str
     text: str = ""
@@ -81,64 +81,64 @@ class EventStream:
     events: tuple[StreamEvent, ...]
     lanes: tuple[Lane, ...]
     note: str = ""
-    """What could not be read of it."""
+    """What could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class MessageBody:
-    """A request, a reply, or what stands for one."""
+    """A request or a reply, or a sample of one."""
 
     title: str
     text: str
     is_json: bool = False
     headers: tuple[tuple[str, str], ...] = ()
-    """Headers, with values that may be shown."""
+    """Headers whose values may be shown."""
     event_index: int | None = None
-    """The number of the event whose response it is."""
+    """Index of the event that contains this response."""
     schema: str = ""
-    """The schema that its value is an instance of, "create_request"; empty: of none that is known."""
+    """Schema of the value, "create_request" for example; empty if none is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExchangeFinding:
-    """A finding, and what part of the exchange it is in."""
+    """A finding, and the part of the exchange in which it is."""
 
     finding: Finding
     part: str = ""
-    """request, reply or stream; empty: none of them."""
+    """request, reply or stream; empty for none of them."""
     pointer: str = ""
-    """JSON pointer into that part's body, or into the event."""
+    """JSON Pointer into the body of that part, or into the event."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportExchange:
-    """A request and what came of it, as much as is known of them."""
+    """A request and its reply, as far as they are known."""
 
     name: str
     kind: str
     profile: str = ""
     group: str = ""
-    """What it belongs to: a probe, a test."""
+    """The probe or test that it belongs to."""
     findings: tuple[ExchangeFinding, ...] = ()
     request: MessageBody | None = None
     reply: MessageBody | None = None
     stream: EventStream | None = None
     details: tuple[tuple[str, str], ...] = ()
-    """More of it, as names and values."""
+    """More facts, as names and values."""
     duration: float | None = None
     operation: str = ""
-    """Which of the service's operations it is, by its name; empty: none that the profile has."""
+    """Name of the operation of the service; empty if the profile has no such operation."""
 
     @property
     def worst_severity(self) -> Severity | None:
-        """The worst of its findings."""
+        """The highest severity among the findings."""
         found = {each.finding.severity for each in self.findings}
         return next((each for each in Severity if each in found), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """More that was found out, in rows; a row's cell that begins with a mark of a verdict shows it."""
+    """More results in rows; a first cell that is a verdict is shown with its icon."""
 
     title: str
     columns: tuple[str, ...]
@@ -151,31 +151,31 @@ class ReportPage:
 
     title: str
     subject: str
-    """What was looked at: an endpoint, files, a run of tests."""
+    """What was checked: an endpoint, files, a test run."""
     verdict: str
     passed: bool
-    """Whether the verdict is a good one."""
+    """Whether the verdict is positive."""
     created_at: datetime
     metadata: tuple[tuple[str, str], ...] = ()
     exchanges: tuple[ReportExchange, ...] = ()
     coverage: Mapping[str, ContractCoverage] = field(default_factory=dict)
-    """By profile."""
+    """Coverage by profile."""
     tables: tuple[Table, ...] = ()
 
 
 def report_time() -> datetime:
-    """When a report is made: now, or as SOURCE_DATE_EPOCH says (reproducible-builds.org, seconds)."""
+    """The time of a report: now, or SOURCE_DATE_EPOCH (seconds; reproducible-builds.org)."""
     given = os.environ.get("SOURCE_DATE_EPOCH", "")
     return datetime.fromtimestamp(int(given) if given.isdecimal() else time.time(), UTC)
 
 
 def exchange_to_json(exchange: ReportExchange) -> str:
-    """An exchange as JSON text: its members by their names."""
+    """An exchange as JSON text."""
     return json.dumps(exchange).decode()
 
 
 def exchange_from_json(text: str) -> ReportExchange:
-    """The exchange that `packed` made a text of."""
+    """The exchange that `exchange_to_json` wrote."""
     told = json.loads(text.encode())
     return ReportExchange(
         **{

@@ -1,4 +1,4 @@
-// The list: what opens is built then; filters, keys, tables that sort.
+// The page: exchanges are built when they open; filters, keyboard shortcuts, sortable tables.
 
 const all = [...document.querySelectorAll(".exchange")];
 const inspectors = new WeakMap();
@@ -18,7 +18,7 @@ function findingsOf(exchange) {
   }));
 }
 
-// The findings in a body; those in the response of a stream's event stand in the reply that is made of it, too.
+// The findings in a body, including those in the response of the event from which a stream's reply is taken.
 function findingsIn(side, findings) {
   const within = (each) => each.part === "stream" && side.dataset.event === String(each.event)
     && each.pointer.startsWith("/response");
@@ -26,7 +26,7 @@ function findingsIn(side, findings) {
     .concat(findings.filter(within).map((each) => ({ ...each, pointer: each.pointer.slice("/response".length) })));
 }
 
-// What is inside an exchange becomes alive when it is first opened.
+// Builds the content of an exchange when it is first opened.
 function build(exchange) {
   if (inspectors.has(exchange)) return;
   const findings = findingsOf(exchange);
@@ -39,7 +39,7 @@ function build(exchange) {
   const stream = exchange.querySelector(".stream");
   if (stream) built.inspector = new Inspector(stream, findings);
   for (const each of findings) {
-    const button = each.element.querySelector("button.place");
+    const button = each.element.querySelector("button.location");
     if (button) button.addEventListener("click", () => go(exchange, each));
   }
 }
@@ -52,12 +52,12 @@ function go(exchange, finding) {
   const own = findings.find((each) => each.element === finding.element);
   own.element.classList.add("current");
   if (own.part === "stream" && inspector) {
-    const row = [...inspector.marked].find(([, marks]) => marks.includes(own));
+    const row = [...inspector.withFindings].find(([, listed]) => listed.includes(own));
     if (row) inspector.show(row[0]);
     inspector.scroller.focus({ preventScroll: true });
     inspector.scroller.scrollIntoView({ block: "nearest" });
-    if (own.place) own.place.classList.add("reached");
-  } else if (own.place) reveal(own.place);
+    if (own.target) own.target.classList.add("reached");
+  } else if (own.target) reveal(own.target);
   else own.element.scrollIntoView({ block: "nearest" });
 }
 
@@ -72,13 +72,13 @@ const haystacks = new Map();
 
 function haystack(exchange) {
   if (!haystacks.has(exchange)) {
-    const parts = exchange.querySelectorAll(":scope > summary, .finding, .about, .side pre");
+    const parts = exchange.querySelectorAll(":scope > summary, .finding, .details, .side pre");
     haystacks.set(exchange, [...parts].map((each) => each.textContent).join("\n").toLowerCase());
   }
   return haystacks.get(exchange);
 }
 
-function sift() {
+function filterExchanges() {
   const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
   let shown = 0;
   for (const exchange of all) {
@@ -90,14 +90,14 @@ function sift() {
   document.querySelector(".filters output").textContent = shown === all.length ? "" : `${shown} of ${all.length}`;
 }
 
-let sifting = 0;
-filter.addEventListener("input", () => { clearTimeout(sifting); sifting = setTimeout(sift, 80); });
+let filterTimer = 0;
+filter.addEventListener("input", () => { clearTimeout(filterTimer); filterTimer = setTimeout(filterExchanges, 80); });
 for (const button of document.querySelectorAll(".choices button")) {
   button.addEventListener("click", () => {
     const pressed = button.getAttribute("aria-pressed") !== "true";
     button.setAttribute("aria-pressed", String(pressed));
     if (pressed) only.add(button.dataset.severity); else only.delete(button.dataset.severity);
-    sift();
+    filterExchanges();
   });
 }
 document.querySelector(".filters").hidden = false;
@@ -143,15 +143,15 @@ const KEYS = {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey || help.open) return;
   if (event.target === filter) {
-    if (event.key === "Escape") { filter.value = ""; sift(); filter.blur(); event.preventDefault(); }
-    if (event.key === "Enter") { sift(); move(1); event.preventDefault(); }
+    if (event.key === "Escape") { filter.value = ""; filterExchanges(); filter.blur(); event.preventDefault(); }
+    if (event.key === "Enter") { filterExchanges(); move(1); event.preventDefault(); }
     return;
   }
   if (event.key === "Escape" && (filter.value || only.size)) {
     filter.value = "";
     only.clear();
     document.querySelectorAll(".choices button").forEach((each) => each.setAttribute("aria-pressed", "false"));
-    sift();
+    filterExchanges();
   } else if (event.key in KEYS) {
     KEYS[event.key]();
     event.preventDefault();
@@ -159,7 +159,7 @@ document.addEventListener("keydown", (event) => {
 });
 document.querySelector(".help").addEventListener("click", () => help.showModal());
 
-// Tables that sort by the column whose head is pressed.
+// Tables that sort by the column whose heading is clicked.
 
 function sortable(table) {
   const heads = [...table.tHead.rows[0].cells];
@@ -188,10 +188,10 @@ function key(cell) {
 
 document.querySelectorAll("table.sortable").forEach(sortable);
 
-// The sieve of the coverage: what fits stays, and opens.
+// The coverage filter: matching rows stay, and open.
 
-function strain(sieve) {
-  const word = sieve.value.trim().toLowerCase();
+function filterCoverage(input) {
+  const word = input.value.trim().toLowerCase();
   for (const row of document.querySelectorAll(".covered tbody tr")) {
     const details = row.querySelector("details");
     const whole = details.querySelector("summary").textContent.toLowerCase().includes(word);
@@ -208,12 +208,12 @@ function strain(sieve) {
   }
 }
 
-const sieve = document.querySelector(".sieve");
-if (sieve) {
-  sieve.hidden = false;
-  sieve.addEventListener("input", () => strain(sieve));
-  sieve.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") { sieve.value = ""; strain(sieve); }
+const coverageFilter = document.querySelector(".coverage-filter");
+if (coverageFilter) {
+  coverageFilter.hidden = false;
+  coverageFilter.addEventListener("input", () => filterCoverage(coverageFilter));
+  coverageFilter.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") { coverageFilter.value = ""; filterCoverage(coverageFilter); }
     event.stopPropagation();
   });
 }

@@ -1,4 +1,4 @@
-"""The whole file: a page with its style and script in it, and a policy that lets nothing else run or load."""
+"""The whole HTML file: embedded style and script, and a policy that lets nothing else run or load."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["content_security_policy", "javascript", "render_page", "stylesheet"]
 
 _SCRIPT_FILES = ("json_tree.js", "inspector.js", "page.js")
 
-#: Words of a table that show a mark too.
+#: Verdicts that a table shows with an icon; None is a tick.
 _VERDICT_SEVERITIES = {
     **{each.value: each for each in Severity},
     "fail": Severity.ERROR,
@@ -34,23 +34,23 @@ _VERDICT_SEVERITIES = {
     "passed": None,
 }
 
-#: What the keys do; the dialog behind `?` is made of it.
+#: Keyboard shortcuts, as the dialog behind `?` lists them.
 KEYBOARD_SHORTCUTS = (
     ("j k", "next and previous exchange"),
-    ("Enter", "open or close it"),
+    ("Enter", "open or close the exchange"),
     ("/", "filter the exchanges"),
     ("n N", "next and previous finding"),
-    ("← →", "event by event, in a timeline"),
-    ("Page Up, Page Down", "ten events on"),
+    ("← →", "previous and next event of a timeline"),
+    ("Page Up, Page Down", "ten events back and forward"),
     ("Home, End", "first and last event"),
     ("+ −", "stretch the timeline"),
-    ("Esc", "clear the filter, close this"),
-    ("?", "this"),
+    ("Esc", "clear the filter, close this list"),
+    ("?", "show this list"),
 )
 
 
 def render_page(page: ReportPage) -> str:
-    """The report as one HTML file that needs no other."""
+    """The report as one self-contained HTML file."""
     return "<!doctype html>\n" + tag("html", _head(page), _body(page), lang="en") + "\n"
 
 
@@ -62,7 +62,7 @@ def stylesheet() -> str:
 
 @cache
 def javascript() -> str:
-    """The script, of its parts."""
+    """The script, joined from its files."""
     return '"use strict";\n' + "".join(_read_resource(name) for name in _SCRIPT_FILES)
 
 
@@ -72,7 +72,7 @@ def _read_resource(name: str) -> str:
 
 @cache
 def content_security_policy() -> str:
-    """The content security policy: this style and this script by their hashes, and nothing else whatever."""
+    """A content security policy that allows this style and this script, by their hashes, and nothing else."""
     rules = (
         "default-src 'none'",
         f"script-src '{_csp_hash(javascript())}'",
@@ -196,7 +196,7 @@ def _header_cell(name: str, cells: Sequence[str]) -> Markup:
 
 def _table_cell(text: str) -> Markup:
     if text in _VERDICT_SEVERITIES:
-        return tag("td", severity_icon(_VERDICT_SEVERITIES[text]), " ", text, class_="worded")
+        return tag("td", severity_icon(_VERDICT_SEVERITIES[text]), " ", text, class_="verdict-cell")
     return tag("td", text, class_="number" if _is_number(text) else None)
 
 
@@ -205,7 +205,7 @@ def _is_number(text: str) -> bool:
 
 
 def _findings_by_rule(page: ReportPage) -> Table:
-    """How often each rule was broken, and in how many exchanges; the worst first."""
+    """The number of findings and of exchanges for each rule, the worst first."""
     found: dict[tuple[Severity, str], list[ReportExchange]] = {}
     for each in page.exchanges:
         for mark in each.findings:
@@ -231,7 +231,7 @@ def _rule_title(rule: str) -> str:
 
 
 def _exchange_filters(page: ReportPage) -> Markup:
-    """Shown by the script, which is what filters."""
+    """Hidden until the script, which does the filtering, shows it."""
     worst = Counter(each.worst_severity for each in page.exchanges)
     choices = [
         tag(
@@ -270,7 +270,7 @@ def _coverage_filter() -> Markup:
     return tag(
         "input",
         type="search",
-        class_="sieve",
+        class_="coverage-filter",
         placeholder="Filter the coverage",
         aria_label="Filter the coverage",
         autocomplete="off",
@@ -293,7 +293,7 @@ def _keyboard_keys(keys: str) -> Iterator[Markup | str]:
 
 
 def _inspector_template() -> Markup:
-    """What shows an event; the script puts one under each timeline that is opened."""
+    """The event inspector; the script adds a copy to each timeline that is opened."""
     buttons = [
         tag("button", text, type="button", data_do=what, aria_label=label)
         for what, text, label in (
@@ -306,6 +306,6 @@ def _inspector_template() -> Markup:
     ]
     near = tag("ol", class_="near", aria_label="Events around it")
     event = tag("div", tag("h5", "Event"), tag("pre", class_="event"), class_="pane")
-    text = tag("div", tag("h5", "Text so far"), tag("p", class_="so-far"), class_="pane")
-    bar = tag("div", join_children(buttons), tag("output"), class_="bar-of-events")
+    text = tag("div", tag("h5", "Text so far"), tag("p", class_="text-so-far"), class_="pane")
+    bar = tag("div", join_children(buttons), tag("output"), class_="event-toolbar")
     return tag("template", tag("div", bar, near, event, text, class_="inspector"), id="inspector")

@@ -1,4 +1,4 @@
-"""What was asked and answered, as values of a report: from a file, or from a request and its reply."""
+"""Builds the exchanges of a report, from a file or from a request and its reply."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from mockserver.wire.redaction import REDACTED, redact
 
 __all__ = ["RawExchange", "exchange_from_file", "exchange_from_raw"]
 
-#: What files of each kind are instances of.
+#: Schema of the files of each kind.
 _SCHEMA_BY_KIND = {"request": "create_request", "response": "response", "error": "error"}
 _STREAM_KINDS = frozenset({"stream", "chat_stream"})
-#: Where findings are, by the kind of file; those in an exchange tell it by their pointers.
+#: Part in which findings are, by the kind of file; in an exchange their pointers tell.
 _PART_BY_KIND = {
     **dict.fromkeys(("request", "chat_request"), "request"),
     **dict.fromkeys(("stream", "chat_stream"), "stream"),
@@ -33,7 +33,7 @@ _PART_BY_KIND = {
 
 HeaderPairs: TypeAlias = tuple[tuple[str, str], ...]
 
-#: Headers of a reply whose values are shown; of all others the names alone.
+#: Headers whose values are shown; of all others only the names.
 _UNMASKED_HEADERS = frozenset(
     {
         *("cache-control", "connection", "content-encoding", "content-length", "content-type", "date"),
@@ -50,41 +50,42 @@ def exchange_from_file(
     profile: str = "",
     profile_reason: str = "",
 ) -> ReportExchange:
-    """A file that was judged as a kind by a profile, as `contract.files` does; `why` it is that profile."""
-    told = _parse_file(name, data, kind, findings)
-    about = (("judged by", f"{profile}, {redact(profile_reason)}"),) if profile else ()
+    """A file that `contract.files` checked as a kind; `profile_reason` says why by this profile."""
+    exchange = _parse_file(name, data, kind, findings)
+    checked_by = (("checked by", f"{profile}, {redact(profile_reason)}"),) if profile else ()
     operation = "createResponse" if kind in ("request", "response", "stream", "exchange") else ""
-    return replace(told, profile=profile, details=(*told.details, *about), operation=operation)
+    return replace(exchange, profile=profile, details=(*exchange.details, *checked_by), operation=operation)
 
 
 def _parse_file(name: str, data: bytes, kind: str | None, findings: Iterable[Finding]) -> ReportExchange:
-    found = detect_content(data)
-    marks = tuple(_redacted_findings(findings, _PART_BY_KIND.get(kind or "", "reply")))
+    detected = detect_content(data)
+    located = tuple(_redacted_findings(findings, _PART_BY_KIND.get(kind or "", "reply")))
     if kind == "exchange":
         try:
-            return _from_exchange_file(redact(name), parse_exchange(data, name), marks)
+            return _from_exchange_file(redact(name), parse_exchange(data, name), located)
         except InvalidExchange:
-            pass  # the finding says why
+            pass  # one of the findings says why
     schema = _SCHEMA_BY_KIND.get(kind or "", "")
-    body = _make_body(_reply_title(found), found.body, _masked_headers(found.headers), schema=schema)
+    title = _reply_title(detected)
+    body = _make_body(title, detected.body, _masked_headers(detected.headers), schema=schema)
     if kind in _STREAM_KINDS:
-        stream = _parse_stream(found, [(None, found.body)])
-        whole = body if not stream.events else _final_response(stream, _reply_title(found), body.headers)
+        stream = _parse_stream(detected, [(None, detected.body)])
+        whole = body if not stream.events else _final_response(stream, title, body.headers)
         return ReportExchange(
-            redact(name), kind, findings=marks, reply=whole, stream=stream if stream.events else None
+            redact(name), kind, findings=located, reply=whole, stream=stream if stream.events else None
         )
     if kind in ("request", "chat_request"):
-        return ReportExchange(redact(name), kind, findings=marks, request=replace(body, title="Request"))
-    return ReportExchange(redact(name), kind or "of no known kind", findings=marks, reply=body)
+        return ReportExchange(redact(name), kind, findings=located, request=replace(body, title="Request"))
+    return ReportExchange(redact(name), kind or "unknown kind", findings=located, reply=body)
 
 
 def _redacted_findings(
     findings: Iterable[Finding], part: str, secrets: Sequence[str] = ()
 ) -> Iterator[ExchangeFinding]:
-    """The findings in a part, with nothing in them that may not be written down."""
+    """The findings of a part, without secrets."""
     for each in findings:
-        told = {**finding_to_json(redact_finding(each, secrets)), "severity": each.severity}
-        yield ExchangeFinding(Finding(**told), part, told["pointer"])
+        members = {**finding_to_json(redact_finding(each, secrets)), "severity": each.severity}
+        yield ExchangeFinding(Finding(**members), part, members["pointer"])
 
 
 def _reply_title(detected: DetectedContent) -> str:
@@ -102,15 +103,15 @@ def _parse_stream(
 def _make_body(
     title: str, data: bytes, headers: HeaderPairs = (), secrets: Sequence[str] = (), schema: str = ""
 ) -> MessageBody:
-    """Bytes as a body; of the `schema` where they are a JSON object, and an error of either form."""
+    """Bytes as a body; `schema` applies if they are a JSON object, with errors in either form."""
     try:
         value = json.loads(data)
     except InvalidJSON:
         return MessageBody(title, redact(data.decode(errors="replace"), secrets), headers=headers)
-    known = schema if isinstance(value, dict) else ""
-    if known == "error" and "error" in value:
-        known = "error_wrapped"
-    return MessageBody(title, redact(data.decode(), secrets), is_json=True, headers=headers, schema=known)
+    schema = schema if isinstance(value, dict) else ""
+    if schema == "error" and "error" in value:
+        schema = "error_wrapped"
+    return MessageBody(title, redact(data.decode(), secrets), is_json=True, headers=headers, schema=schema)
 
 
 def _masked_headers(headers: Mapping[str, str], secrets: Sequence[str] = ()) -> HeaderPairs:
@@ -122,7 +123,7 @@ def _masked_headers(headers: Mapping[str, str], secrets: Sequence[str] = ()) -> 
 
 
 def _final_response(stream: EventStream, title: str, headers: HeaderPairs) -> MessageBody:
-    """The response as the last event has it that has one: what the reply came to."""
+    """The response of the last event that has one."""
     for event in reversed(stream.events):
         if event.index is not None and '"response"' in event.data:
             value = json.loads_or_none(event.data.encode(errors="replace"))
@@ -132,11 +133,8 @@ def _final_response(stream: EventStream, title: str, headers: HeaderPairs) -> Me
     return MessageBody(f"{title} · a stream without a response", "", headers=headers)
 
 
-# Exchange files.
-
-
 def _from_exchange_file(name: str, file: ExchangeFile, findings: Iterable[ExchangeFinding]) -> ReportExchange:
-    about = [("exchange", file.name), ("source", file.source), *_recording_details(file.recorded)]
+    details = [("exchange", file.name), ("source", file.source), *_recording_details(file.recorded)]
     request = (
         None
         if file.request is None
@@ -151,21 +149,21 @@ def _from_exchange_file(name: str, file: ExchangeFile, findings: Iterable[Exchan
         request=request,
         reply=reply,
         stream=stream,
-        details=tuple((what, redact(value)) for what, value in about if value),
+        details=tuple((what, redact(value)) for what, value in details if value),
         duration=file.recorded.end_ms / 1000 if file.recorded else None,
     )
 
 
 def _recording_details(recorded: RecordingMetadata | None) -> list[tuple[str, str]]:
-    """How a recording was taken."""
+    """Details of a recording."""
     if recorded is None:
         return []
-    ended = {"cut": "the endpoint broke it off", "left": "the client went away"}.get(
+    ended = {"cut": "the endpoint closed the connection", "left": "the client disconnected"}.get(
         recorded.end, recorded.end
     )
     return [
-        ("asked", f"{recorded.method} {recorded.path}"),
-        ("of", recorded.upstream),
+        ("request", f"{recorded.method} {recorded.path}"),
+        ("endpoint", recorded.upstream),
         ("recorded", recorded.at),
         ("ended", ended),
         ("masked", ", ".join(recorded.masked)),
@@ -173,12 +171,12 @@ def _recording_details(recorded: RecordingMetadata | None) -> list[tuple[str, st
 
 
 def _exchange_file_reply(file: ExchangeFile) -> tuple[MessageBody, EventStream | None, str]:
-    """The reply, as a stream where it is one, and the pointer to what is shown as the stream or reply."""
-    form, given = next(iter(file.reply.items()))
+    """The reply, its stream if it is one, and the pointer to the value that is shown."""
+    form, value = next(iter(file.reply.items()))
     if form == "http":
-        return *_recorded_reply(given), "/reply/http"
-    schema = _detected_schema(json.dumps(given)) if form == "body" else ""
-    body = _make_body("Reply" if form == "body" else f"Reply · as {form}", json.dumps(given), schema=schema)
+        return *_recorded_reply(value), "/reply/http"
+    schema = _detected_schema(json.dumps(value)) if form == "body" else ""
+    body = _make_body("Reply" if form == "body" else f"Reply · as {form}", json.dumps(value), schema=schema)
     if file.shown is None:
         return body, None, "/reply/body"
     if file.shown.kind == "stream":
@@ -196,13 +194,13 @@ def _detected_schema(data: bytes) -> str:
 
 def _recorded_reply(http: Mapping[str, Any]) -> tuple[MessageBody, EventStream | None]:
     is_timed = any("at_ms" in chunk for chunk in http["chunks"])
-    pieces: list[TimedChunk] = [(at if is_timed else None, data) for at, data in recorded_chunks(http)]
-    whole = b"".join(data for _, data in pieces)
-    found, head = detect_content(whole), _masked_headers(http.get("headers", {}))
+    chunks: list[TimedChunk] = [(at if is_timed else None, data) for at, data in recorded_chunks(http)]
+    whole = b"".join(data for _, data in chunks)
+    detected, head = detect_content(whole), _masked_headers(http.get("headers", {}))
     title = f"Reply · {http['status']}"
-    stream = _parse_stream(found, pieces) if found.kind in _STREAM_KINDS else None
+    stream = _parse_stream(detected, chunks) if detected.kind in _STREAM_KINDS else None
     if stream is None or not stream.events:
-        return _make_body(title, whole, head, schema=_SCHEMA_BY_KIND.get(found.kind or "", "")), None
+        return _make_body(title, whole, head, schema=_SCHEMA_BY_KIND.get(detected.kind or "", "")), None
     return _final_response(stream, title, head), stream
 
 
@@ -213,26 +211,22 @@ def _assign_part(finding: ExchangeFinding, parts: Mapping[str, str]) -> Exchange
     return finding
 
 
-# Requests and replies.
-
-
 @dataclass(frozen=True, slots=True)
 class RawExchange:
-    """A request as it went out and what came back, before it is cleared of keys."""
+    """A request as sent and its reply as received, before secrets are removed."""
 
     name: str
     profile: str
     method: str
     path: str
-    """With the base path."""
+    """Path with the base path."""
     status: int | None
-    """None where no answer began."""
+    """HTTP status; None if no reply started."""
     request_body: bytes
     chunks: tuple[TimedChunk, ...]
     reply_findings: tuple[Finding, ...] = ()
-    """Of the answer, unless they are among `asked`."""
+    """Findings in the reply, unless they are among `request_findings`."""
     request_findings: tuple[Finding, ...] = ()
-    """Of the request."""
     reply_headers: Mapping[str, str] | None = None
     secrets: tuple[str, ...] = ()
     group: str = ""
@@ -241,7 +235,7 @@ class RawExchange:
 
     @property
     def reply_body(self) -> bytes:
-        """All of the answer."""
+        """The whole reply."""
         return b"".join(data for _, data in self.chunks)
 
 
@@ -249,16 +243,16 @@ def exchange_from_raw(raw: RawExchange) -> ReportExchange:
     """A request and its reply as a report shows them."""
     secrets = raw.secrets
     body = raw.reply_body
-    found = detect_content(body) if body else None
+    detected = detect_content(body) if body else None
     stream = None
-    status = "no answer" if raw.status is None else str(raw.status)
+    status = "no reply" if raw.status is None else str(raw.status)
     title, head = f"Reply · {status}", _masked_headers(raw.reply_headers or {}, secrets)
     operation = find_operation(load_profile(raw.profile), raw.method, raw.path)
     good = (raw.status or 0) < 400
     schema = "error" if not good else operation.response_schema if operation else ""
     reply = _make_body(title, body, head, secrets, schema)
-    if found is not None and found.kind in _STREAM_KINDS:
-        read = _parse_stream(found, raw.chunks, secrets)
+    if detected is not None and detected.kind in _STREAM_KINDS:
+        read = _parse_stream(detected, raw.chunks, secrets)
         if read.events:
             stream, reply = read, _final_response(read, title, head)
     part = "reply" if stream is None else "stream"

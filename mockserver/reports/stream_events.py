@@ -1,6 +1,6 @@
-"""A stream's bytes as events: when each came, which lane it is in, and what text it adds.
+"""Reads a stream's bytes as events: when each arrived, its lane, and the text that it adds.
 
-Nothing is judged here, and nothing refused: what can not be read is an event of its own kind.
+Nothing is checked or refused: what cannot be read is an event of its own kind.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ __all__ = [
     "stream_from_values",
 ]
 
-#: Lanes that are drawn; items beyond share the last one.
+#: Lanes that are drawn; further items share the last one.
 MAX_LANES = 24
 
 TimedChunk = tuple[float | None, bytes]
-"""Bytes as they came together, and how many seconds after the request; None where that is not known."""
+"""Bytes that arrived together, and the seconds since the request; None if unknown."""
 
 _LIFECYCLE_TYPES = frozenset(
     f"response.{each}" for each in ("created", "queued", "in_progress", "completed", "incomplete")
 )
 _FAILURE_TYPES = frozenset({"error", "response.error", "response.failed"})
 _STRUCTURE_SUFFIXES = (".added", ".done")
-#: What the type of a chat's last chunk begins with.
+#: Prefix of the type of the last chunk of a chat.
 FINISH_REASON_PREFIX = "finish_reason "
 _CHAT_CHUNK = "chat.completion.chunk"
 _KIND_BY_CHAT_MEMBER = {
@@ -52,12 +52,12 @@ class _RawEvent(NamedTuple):
     data: str
     value: Any
     event_name: str = ""
-    """What the frame calls it, where its value has no type."""
+    """The frame's `event:` field, used if its value has no type."""
     is_event: bool = True
 
 
 def read_stream(chunks: Iterable[TimedChunk], secrets: Sequence[str] = ()) -> EventStream:
-    """The stream in pieces of bytes: server-sent events, or JSON Lines where the first byte is a brace."""
+    """Read chunks of server-sent events, or of JSON Lines if the first byte is a brace."""
     waiting = iter(chunks)
     head: list[TimedChunk] = []
     for at, data in waiting:
@@ -66,20 +66,20 @@ def read_stream(chunks: Iterable[TimedChunk], secrets: Sequence[str] = ()) -> Ev
             break
     is_lines = b"".join(each for _, each in head).lstrip()[:1] == b"{"
     reader = _read_json_lines if is_lines else _read_sse
-    found: list[_RawEvent] = []
+    events: list[_RawEvent] = []
     note = ""
     try:
         for each in reader(_chained(head, waiting)):
-            found.append(each)  # noqa: PERF402 (what came before an event that is too large counts)
+            events.append(each)  # noqa: PERF402 (events before one that is too large count)
     except EventTooLarge as error:
-        note = f"What follows is not shown: {error}."
-    return _LaneBuilder(secrets).build_stream(found, note)
+        note = f"The rest is not shown: {error}."
+    return _LaneBuilder(secrets).build_stream(events, note)
 
 
 def stream_from_values(values: Iterable[Any], secrets: Sequence[str] = ()) -> EventStream:
-    """The stream of events that are values already; no times are known."""
-    found = [_RawEvent(None, json.dumps(each).decode(), each) for each in values]
-    return _LaneBuilder(secrets).build_stream(found, "")
+    """The stream of events that are already values; their times are unknown."""
+    events = [_RawEvent(None, json.dumps(each).decode(), each) for each in values]
+    return _LaneBuilder(secrets).build_stream(events, "")
 
 
 def _chained(head: Iterable[TimedChunk], rest: Iterable[TimedChunk]) -> Iterator[TimedChunk]:
@@ -96,7 +96,7 @@ def _read_sse(chunks: Iterable[TimedChunk]) -> Iterator[_RawEvent]:
 
 def _from_sse_frame(elapsed: float | None, frame: sse.Frame) -> Iterator[_RawEvent]:
     if frame.data is None:
-        # Comments stand here alone, as keep-alives do; within an event they are its framing.
+        # A comment by itself is a keep-alive; within an event it belongs to the frame.
         lines = [*(f":{each}" for each in frame.comments), *(f"{each}:" for each in frame.fields)]
         named = "block without data" if frame.fields else "comment"
         yield _RawEvent(elapsed, "\n".join(lines), None, named, is_event=False)
@@ -123,7 +123,7 @@ def _from_json_line(elapsed: float | None, line: bytes) -> _RawEvent:
 
 
 def event_kind(event_type: str) -> EventKind:
-    """What an event of this type is about."""
+    """The kind of an event type."""
     if event_type in _LIFECYCLE_TYPES:
         return EventKind.LIFECYCLE
     if event_type in _FAILURE_TYPES:
@@ -138,14 +138,14 @@ def event_kind(event_type: str) -> EventKind:
 
 
 def _describe_event(value: dict[str, Any], event_name: str) -> tuple[str, EventKind, str]:
-    """(type, kind, added text) of an event, or of a chunk of a chat completion."""
-    told = value.get("type")
-    if told is None and value.get("object") == _CHAT_CHUNK:
+    """(type, kind, added text) of an event, or of a Chat Completions chunk."""
+    type_ = value.get("type")
+    if type_ is None and value.get("object") == _CHAT_CHUNK:
         return _describe_chat_chunk(value)
-    kind = told if isinstance(told, str) else event_name
+    kind = type_ if isinstance(type_, str) else event_name
     delta = value.get("delta")
     grown = delta if isinstance(delta, str) and kind.endswith("delta") else ""
-    return kind or "without a type", event_kind(kind), grown
+    return kind or "no type", event_kind(kind), grown
 
 
 def _describe_chat_chunk(value: dict[str, Any]) -> tuple[str, EventKind, str]:
@@ -153,10 +153,10 @@ def _describe_chat_chunk(value: dict[str, Any]) -> tuple[str, EventKind, str]:
     delta = choice.get("delta")
     delta = delta if isinstance(delta, dict) else {}
     call = _first_object(delta.get("tool_calls")).get("function")
-    said = {**delta, "tool_calls": call.get("arguments") if isinstance(call, dict) else None}
+    texts = {**delta, "tool_calls": call.get("arguments") if isinstance(call, dict) else None}
     for name, kind in _KIND_BY_CHAT_MEMBER.items():
-        if isinstance(said.get(name), str) and said[name]:
-            return name, kind, said[name]
+        if isinstance(texts.get(name), str) and texts[name]:
+            return name, kind, texts[name]
     if choice.get("finish_reason"):
         return f"{FINISH_REASON_PREFIX}{choice['finish_reason']}", EventKind.LIFECYCLE, ""
     return ("usage" if value.get("usage") else _CHAT_CHUNK), EventKind.STRUCTURE, ""
@@ -168,7 +168,7 @@ def _first_object(values: Any) -> dict[str, Any]:
 
 
 class _LaneBuilder:
-    """Gives each event its lane: the item at its `output_index`, else the response's own."""
+    """Assigns each event to a lane: the item at its `output_index`, else the response."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
         self._secrets = secrets
@@ -198,7 +198,7 @@ class _LaneBuilder:
             return StreamEvent(None, raw_event.elapsed, raw_event.event_name, EventKind.FRAMING, 0, data)
         value = raw_event.value
         if not isinstance(value, dict):
-            named = "not JSON" if value is None else "no object"
+            named = "not JSON" if value is None else "not an object"
             return StreamEvent(index, raw_event.elapsed, named, EventKind.FAILURE, 0, data)
         named, kind, grown = _describe_event(value, raw_event.event_name)
         lane = self._lane_of(value)
@@ -223,16 +223,16 @@ class _LaneBuilder:
         if len(self._labels) > MAX_LANES:
             self._overflowing_items += 1
             return MAX_LANES
-        about = (
+        names = (
             [str(item[name]) for name in ("type", "name") if name in item] if isinstance(item, dict) else []
         )
-        self._labels.append(" · ".join([f"item {index}", *(each[:60] for each in about)]))
+        self._labels.append(" · ".join([f"item {index}", *(each[:60] for each in names)]))
         self._texts.append([])
         return len(self._labels) - 1
 
 
 def _mask_split_keys(stream: EventStream, secrets: Sequence[str]) -> EventStream:
-    """The stream without keys that came in pieces: whole in no event, and whole again in the lane's text."""
+    """Mask keys that are split over several events: in each event, and in the text of the lane."""
     clean = [mask(lane.text, secrets) for lane in stream.lanes]
     if all(text == lane.text for text, lane in zip(clean, stream.lanes, strict=True)):
         return stream

@@ -1,7 +1,7 @@
-"""A stream as a picture: a lane for the response and for each item, a tick an event, gaps to scale.
+"""Draws a stream as SVG: a lane for the response and for each item, a tick for each event, gaps to scale.
 
-Ticks of one kind are one path and the text's growth is another, so a stream of 10,000 events draws as few
-elements as one of ten. Places along the time are percentages, so the picture fits any width.
+Ticks of one kind are one path, and the growth of the text is another, so a stream of 10,000 events needs as
+few elements as one of ten. Positions along the time axis are percentages, so the picture fits any width.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from mockserver.reports.stream_events import FINISH_REASON_PREFIX
 
 __all__ = ["TICK_HEIGHTS", "TimeScale", "marker_symbols", "render_legend", "render_timeline", "time_scale"]
 
-#: Units of a lane's own width: more than any screen has pixels, so that nothing is lost at a zoom.
+#: Width of a lane in its own units: more than the pixels of any screen, so that zooming loses nothing.
 VIEWBOX_WIDTH = 10_000
 LANE_HEIGHT = 36
-#: From one lane to the next, its label included.
+#: Pixels from one lane to the next, including its label.
 LANE_SPACING = 64
 _LABEL_Y = 13
 _PLOT_Y = 25
 
-#: How high the tick of each kind is, of a lane's height: what kind it is shows without colour too.
+#: Height of the tick of each kind, out of LANE_HEIGHT: kinds are distinguishable without colour.
 TICK_HEIGHTS: Mapping[EventKind, int] = {
     EventKind.LIFECYCLE: 36,
     EventKind.FAILURE: 36,
@@ -38,9 +38,9 @@ TICK_HEIGHTS: Mapping[EventKind, int] = {
     EventKind.ARGUMENTS: 10,
     EventKind.FRAMING: 5,
 }
-#: Places along the time where findings are told apart; those closer together share a mark.
+#: Positions along the time axis; findings at the same one share a marker.
 _MARKER_POSITIONS = 160
-#: Points of a line of growing text.
+#: Most points of the curve of growing text.
 _MAX_CURVE_POINTS = 1_500
 _TERMINAL_EVENTS = frozenset({"error", *(f"response.{end}" for end in ("completed", "incomplete", "failed"))})
 _AXIS_STEPS = (1, 2, 2.5, 5)
@@ -48,11 +48,11 @@ _AXIS_STEPS = (1, 2, 2.5, 5)
 
 @dataclass(frozen=True, slots=True)
 class TimeScale:
-    """Where along the picture each event is, from 0 to 1."""
+    """The position of each event along the picture, from 0 to 1."""
 
     positions: tuple[float, ...]
     duration: float | None
-    """What the whole width stands for; None where events stand in their order, evenly."""
+    """Seconds that the whole width stands for; None if events are spaced evenly."""
     caption: str
 
     @property
@@ -62,22 +62,24 @@ class TimeScale:
 
 
 def time_scale(stream: EventStream) -> TimeScale:
-    """Times to scale, from the request to the last event; where there are none, the order of the events."""
+    """Positions to scale, from the request to the last event; evenly spaced if there are no times."""
     times = [event.elapsed for event in stream.events]
     known = [at for at in times if at is not None]
     last = max(known, default=0.0)
     if len(known) == len(times) and last > 0 and min(known) < last:
-        about = "Gaps are to scale, from the request to the last event."
-        return TimeScale(tuple(max(0.0, at) / last for at in known), last, about)
+        caption = "Gaps are to scale, from the request to the last event."
+        return TimeScale(tuple(max(0.0, at) / last for at in known), last, caption)
     count = max(1, len(times) - 1)
-    about = "No times were recorded: events stand evenly, in their order."
+    caption = "No times were recorded: events are evenly spaced, in order."
     if known:
-        about = f"All events came at once, after {format_duration(last)}: they stand evenly, in their order."
-    return TimeScale(tuple(index / count for index in range(len(times))), None, about)
+        caption = (
+            f"All events arrived at once, after {format_duration(last)}: they are evenly spaced, in order."
+        )
+    return TimeScale(tuple(index / count for index in range(len(times))), None, caption)
 
 
 def render_timeline(stream: EventStream, scale: TimeScale, findings: Sequence[ExchangeFinding]) -> Markup:
-    """The SVG; its lanes are `STEP` high each, behind them the time."""
+    """The SVG: one lane every `LANE_SPACING` pixels, in front of the time axis."""
     height = len(stream.lanes) * LANE_SPACING + 26
     lanes = [_render_lane(stream, scale, index) for index in range(len(stream.lanes))]
     return tag(
@@ -95,12 +97,12 @@ def render_timeline(stream: EventStream, scale: TimeScale, findings: Sequence[Ex
 
 
 def _aria_label(stream: EventStream, scale: TimeScale, findings: Sequence[ExchangeFinding]) -> str:
-    told = [format_count(sum(event.index is not None for event in stream.events), "event")]
-    told.append(format_count(len(stream.lanes) - 1, "item"))
+    parts = [format_count(sum(event.index is not None for event in stream.events), "event")]
+    parts.append(format_count(len(stream.lanes) - 1, "item"))
     if scale.duration is not None:
-        told.append(f"in {format_duration(scale.duration)}")
-    found = sum(mark.part == "stream" for mark in findings)
-    return f"Timeline of {', '.join(told)}{'; ' + format_count(found, 'finding') if found else ''}"
+        parts.append(f"in {format_duration(scale.duration)}")
+    count = sum(finding.part == "stream" for finding in findings)
+    return f"Timeline of {', '.join(parts)}{'; ' + format_count(count, 'finding') if count else ''}"
 
 
 def _render_lane(stream: EventStream, scale: TimeScale, index: int) -> Markup:
@@ -144,7 +146,7 @@ def _render_lane(stream: EventStream, scale: TimeScale, index: int) -> Markup:
 
 
 def _end_of_stream(stream: EventStream) -> str:
-    """How the stream ended, in the words of its terminal event."""
+    """How the stream ended, from its terminal event."""
     ends = [
         event.type
         for event in stream.events
@@ -154,18 +156,18 @@ def _end_of_stream(stream: EventStream) -> str:
 
 
 def _tick_paths(events: Iterable[tuple[float, StreamEvent]]) -> Iterator[tuple[EventKind, str]]:
-    """A path for each kind: its events that would fall on one another are drawn once."""
-    places: dict[EventKind, dict[int, None]] = {}
+    """One path for each kind; events at the same position are drawn once."""
+    positions: dict[EventKind, dict[int, None]] = {}
     for x, event in events:
-        places.setdefault(event.kind, {})[round(x * VIEWBOX_WIDTH)] = None
+        positions.setdefault(event.kind, {})[round(x * VIEWBOX_WIDTH)] = None
     for kind in EventKind:
-        if kind in places:
-            high = TICK_HEIGHTS[kind]
-            yield kind, "".join(f"M{x} {LANE_HEIGHT}v-{high}" for x in places[kind])
+        if kind in positions:
+            height = TICK_HEIGHTS[kind]
+            yield kind, "".join(f"M{x} {LANE_HEIGHT}v-{height}" for x in positions[kind])
 
 
 def _text_growth(events: Sequence[tuple[float, StreamEvent]], total_characters: int) -> Markup | None:
-    """The area under the number of characters so far, in steps: it grows where an event adds some."""
+    """The area under the number of characters so far; it steps up at each event that adds some."""
     if not total_characters:
         return None
     path, so_far, drawn = [f"M{round(events[0][0] * VIEWBOX_WIDTH)} {LANE_HEIGHT}"], 0, -1.0
@@ -181,11 +183,8 @@ def _text_growth(events: Sequence[tuple[float, StreamEvent]], total_characters: 
     return tag("path", class_="growth", d="".join(path))
 
 
-# Findings.
-
-
 def marker_symbols() -> Markup:
-    """The marks of findings, once for the whole page: a square on its tip, a triangle, a circle."""
+    """The finding markers, defined once for the page: a diamond, a triangle, a circle."""
     drawn = {
         Severity.ERROR: tag("path", d="M0-6.5L6.5 0 0 6.5-6.5 0Z"),
         Severity.WARNING: tag("path", d="M0-6L6.5 5.5H-6.5Z"),
@@ -199,38 +198,35 @@ def marker_symbols() -> Markup:
 
 
 def _markers(stream: EventStream, scale: TimeScale, findings: Sequence[ExchangeFinding]) -> Iterator[Markup]:
-    """A mark for each place where something was found; it says how much where that is more than one."""
+    """One marker for each position with findings; its title counts them."""
     by_number = {event.index: at for at, event in enumerate(stream.events) if event.index is not None}
     groups: dict[tuple[int, int], list[tuple[float, ExchangeFinding]]] = {}
-    for mark in findings:
-        if mark.part != "stream" or not stream.events:
+    for finding in findings:
+        if finding.part != "stream" or not stream.events:
             continue
-        number = mark.finding.event
+        number = finding.finding.event
         at = len(stream.events) - 1 if number is None else by_number.get(number, len(stream.events) - 1)
         x, lane = scale.positions[at], stream.events[at].lane
-        groups.setdefault((lane, round(x * _MARKER_POSITIONS)), []).append((x, mark))
-    for (lane, _), found in groups.items():
-        yield _marker(lane, found)
+        groups.setdefault((lane, round(x * _MARKER_POSITIONS)), []).append((x, finding))
+    for (lane, _), located in groups.items():
+        yield _marker(lane, located)
 
 
 def _marker(lane: int, findings: Sequence[tuple[float, ExchangeFinding]]) -> Markup:
-    severities = {mark.finding.severity for _, mark in findings}
+    severities = {each.finding.severity for _, each in findings}
     worst = next(each for each in Severity if each in severities)
-    x, first = next((x, mark) for x, mark in findings if mark.finding.severity is worst)
-    told = f"{first.finding.rule}: {first.finding.message}"
+    x, first = next((x, each) for x, each in findings if each.finding.severity is worst)
+    title = f"{first.finding.rule}: {first.finding.message}"
     more = f" (and {len(findings) - 1} more here)" if len(findings) > 1 else ""
     return tag(
         "svg",
         tag("use", href=f"#mark-{worst}", x="-8", y="-8", width="16", height="16"),
-        tag("title", told + more),
+        tag("title", title + more),
         class_=f"mark {worst}",
         x=f"{x:.3%}",
         y=str(lane * LANE_SPACING + _PLOT_Y - 1),
         overflow="visible",
     )
-
-
-# Time.
 
 
 def _axis(scale: TimeScale, count: int, height: int) -> Iterator[Markup]:
@@ -242,7 +238,7 @@ def _axis(scale: TimeScale, count: int, height: int) -> Iterator[Markup]:
 
 
 def _time_labels(duration: float) -> list[tuple[float, str]]:
-    """Round times, four to eight of them."""
+    """Four to eight round times."""
     exponent, factor = -6, 0
     while duration / (_AXIS_STEPS[factor] * 10.0**exponent) > 6:
         factor = (factor + 1) % len(_AXIS_STEPS)
@@ -259,7 +255,7 @@ def _index_labels(count: int) -> list[tuple[float, str]]:
 
 
 def _longest_silence(stream: EventStream, scale: TimeScale, height: int) -> Iterator[Markup]:
-    """The longest silence between two events, where it is a good part of the whole."""
+    """The longest gap between two events, if it is at least 12% of the whole."""
     if scale.duration is None or len(scale.positions) < 2:
         return
     before, after = max(pairwise((0.0, *scale.positions)), key=lambda pair: pair[1] - pair[0])
@@ -275,7 +271,7 @@ def _longest_silence(stream: EventStream, scale: TimeScale, height: int) -> Iter
 
 
 def render_legend(stream: EventStream) -> Markup:
-    """The kinds of events there are, and how many of each."""
+    """The kinds of events, and the number of each."""
     counts = {kind: sum(event.kind is kind for event in stream.events) for kind in EventKind}
     return tag(
         "ul",

@@ -1,4 +1,4 @@
-"""Chromium without a window, driven by its DevTools protocol over a pipe (`--remote-debugging-pipe`)."""
+"""Headless Chromium, driven by its DevTools protocol over a pipe (`--remote-debugging-pipe`)."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _FLAGS = (
     *("--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"),
     *("--disable-extensions", "--force-color-profile=srgb", "--remote-debugging-pipe"),
 )
-#: Seconds that one answer of the browser may take.
+#: Seconds to wait for one reply of the browser.
 _TIMEOUT_SECONDS = 30.0
 
-#: The browser reads its file descriptor 3 and writes to its 4: these two are put there.
+#: The browser reads file descriptor 3 and writes to 4; this program moves the pipes there.
 _LAUNCHER = """
 import fcntl, os, sys
 read, write = (fcntl.fcntl(int(each), fcntl.F_DUPFD, 10) for each in sys.argv[1:3])
@@ -48,12 +48,12 @@ _KEYS = {
 
 
 def find_chromium() -> str | None:
-    """The program; None where there is none."""
+    """The path of the program; None if there is none."""
     return next((path for name in _NAMES if (path := shutil.which(name))), None)
 
 
 class Browser:
-    """The process, and the pipe to it."""
+    """The browser process and the pipe to it."""
 
     def __init__(self, program: str, folder: Path) -> None:
         to_browser, self._write_fd = os.pipe()
@@ -73,22 +73,22 @@ class Browser:
         self.events: list[dict[str, Any]] = []
 
     def call(self, method: str, session: str | None = None, **params: Any) -> dict[str, Any]:
-        """What the browser answers to a command; events that come before are kept."""
+        """Send a command and return its result; events that arrive meanwhile are kept."""
         self._last_id += 1
         message: dict[str, Any] = {"id": self._last_id, "method": method, "params": params}
         if session:
             message["sessionId"] = session
         os.write(self._write_fd, json.dumps(message).encode() + b"\0")
         while True:
-            told = self._read_message()
-            if told.get("id") == self._last_id:
-                assert "error" not in told, f"{method}: {told['error']}"
-                result: dict[str, Any] = told["result"]
+            message = self._read_message()
+            if message.get("id") == self._last_id:
+                assert "error" not in message, f"{method}: {message['error']}"
+                result: dict[str, Any] = message["result"]
                 return result
-            self.events.append(told)
+            self.events.append(message)
 
     def wait_for_event(self, method: str, session: str) -> None:
-        """Wait for an event of a session; what came before it is kept."""
+        """Wait for an event of a session; events that arrive before it are kept."""
         while not any(
             each.get("method") == method for each in self.events if each.get("sessionId") == session
         ):
@@ -102,12 +102,11 @@ class Browser:
             assert piece, "the browser has ended"
             self._buffer += piece
         text, _, self._buffer = self._buffer.partition(b"\0")
-        told: dict[str, Any] = json.loads(text)
-        return told
+        message: dict[str, Any] = json.loads(text)
+        return message
 
     def close(self) -> None:
-        """End the browser."""
-        os.close(self._write_fd)  # it ends when nobody drives it
+        os.close(self._write_fd)  # the browser exits when the pipe closes
         try:
             self._process.wait(5)
         except subprocess.TimeoutExpired:
@@ -130,61 +129,59 @@ class Tab:
         self.emulate_media(dark=dark)
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
-        """What this page answers to a command."""
+        """Send a command to this page and return its result."""
         return self._browser.call(method, self._session, **params)
 
     def resize(self, width: int, height: int) -> None:
-        """Make the window as large as a screen's."""
+        """Set the size of the window."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width, height=height, deviceScaleFactor=1, mobile=width < 500,
         )  # fmt: skip
 
     def emulate_media(self, *, dark: bool = False, media: str = "") -> None:
-        """Prefer a colour scheme; `media`: "print" or the screen."""
+        """Emulate a colour scheme and a medium ("print", or the screen)."""
         scheme = "dark" if dark else "light"
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.call("Emulation.setEmulatedMedia", media=media, features=features)
 
     def load_file(self, file: Path) -> None:
-        """Load a file, whole."""
+        """Load a file and wait until it is complete."""
         self.call("Page.navigate", url=file.as_uri())
         self._browser.wait_for_event("Page.loadEventFired", self._session)
 
     def evaluate(self, expression: str) -> Any:
-        """The value of an expression, awaited where it is a promise."""
-        told = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
-        assert "exceptionDetails" not in told, told["exceptionDetails"]
-        return told["result"].get("value")
+        """The value of a JavaScript expression; a promise is awaited."""
+        message = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in message, message["exceptionDetails"]
+        return message["result"].get("value")
 
     def wait_until(self, expression: str) -> None:
-        """Wait until an expression holds."""
+        """Wait until an expression is true."""
         deadline = time.monotonic() + _TIMEOUT_SECONDS
         while not self.evaluate(expression):
             assert time.monotonic() < deadline, f"never true: {expression}"
             self.evaluate("new Promise(done => setTimeout(done, 10))")
 
     def press(self, key: str) -> None:
-        """Press and release a key."""
         code, number, text = _KEYS.get(key, ("", ord(key[0].upper()), key))
-        about = {"key": key, "code": code, "windowsVirtualKeyCode": number}
+        key_event = {"key": key, "code": code, "windowsVirtualKeyCode": number}
         kind = "keyDown" if text else "rawKeyDown"
-        self.call("Input.dispatchKeyEvent", type=kind, text=text, **about)
-        self.call("Input.dispatchKeyEvent", type="keyUp", **about)
+        self.call("Input.dispatchKeyEvent", type=kind, text=text, **key_event)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **key_event)
 
     def screenshot(self, file: Path, *, full_page: bool = False) -> None:
-        """Write a screenshot."""
         shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=full_page)
         file.write_bytes(b64decode(shot["data"]))
 
     @property
     def requested_urls(self) -> list[str]:
-        """Addresses that were asked for."""
+        """URLs that the page requested."""
         return [each["params"]["request"]["url"] for each in self._events_of("Network.requestWillBeSent")]
 
     @property
     def console_errors(self) -> list[str]:
-        """What the console holds: errors of scripts, and what the policy has refused."""
+        """Console messages: script errors and violations of the content security policy."""
         found = [each["params"]["entry"]["text"] for each in self._events_of("Log.entryAdded")]
         found += [
             str(each["params"]["exceptionDetails"]) for each in self._events_of("Runtime.exceptionThrown")
@@ -199,13 +196,12 @@ class Tab:
         )
 
     def close(self) -> None:
-        """Close the page."""
         self._browser.call("Target.closeTarget", targetId=self._target)
 
 
 @contextmanager
 def run_chromium(program: str, folder: Path) -> Iterator[Browser]:
-    """The browser with a profile of its own in `folder`."""
+    """A browser with its own profile in `folder`."""
     browser = Browser(program, folder)
     try:
         yield browser

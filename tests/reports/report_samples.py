@@ -15,7 +15,7 @@ def sse_frames(events: Iterable[dict[str, Any]]) -> bytes:
 
 
 def exchange_file(chunks: Iterable[dict[str, Any]], **members: Any) -> bytes:
-    """A recording in the exchange format."""
+    """A recording as an exchange file."""
     http = {"status": 200, "headers": {"content-type": "text/event-stream"}, "chunks": list(chunks)}
     value = {
         "format": 1,
@@ -30,7 +30,7 @@ def exchange_file(chunks: Iterable[dict[str, Any]], **members: Any) -> bytes:
 
 
 def long_stream(events: list[dict[str, Any]], delta_count: int) -> list[dict[str, Any]]:
-    """A good stream of one text, with so many deltas."""
+    """A valid stream of one text with `delta_count` deltas."""
     kind = "response.output_text.delta"
     delta = next(each for each in events if each["type"] == kind)
     at = events.index(delta)

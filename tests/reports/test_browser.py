@@ -1,4 +1,4 @@
-"""The page in a real browser: what it shows, what its keys do, what it never runs or loads."""
+"""The report in a real browser: its content, its keyboard shortcuts, and what it never runs or loads."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ OpenReport = Callable[..., Tab]
 
 @pytest.fixture
 def open_report(browser: Browser, tmp_path: Path) -> Iterator[OpenReport]:
-    """Open a report of these files: bytes by their names."""
+    """Return a function that opens a report of files, given as bytes by name."""
     tabs = []
 
-    def open_report(files: dict[str, bytes], change: Callable[[str], str] = str, **about: Any) -> Tab:
+    def open_report(files: dict[str, bytes], change: Callable[[str], str] = str, **options: Any) -> Tab:
         file = tmp_path / "report.html"
         file.write_text(change(render_report(files)), encoding="utf-8")
-        tabs.append(Tab(browser, **about))
+        tabs.append(Tab(browser, **options))
         tabs[-1].load_file(file)
         return tabs[-1]
 
@@ -84,7 +84,7 @@ FILES = {
 
 
 def assert_self_contained(tab: Tab) -> None:
-    """Nothing was loaded but the page, nothing refused, and no script failed."""
+    """Only the page itself was loaded, nothing was blocked, and no script failed."""
     assert tab.console_errors == []
     assert [each for each in tab.requested_urls if not each.endswith("/report.html")] == []
 
@@ -123,10 +123,10 @@ def test_findings_are_pinned_at_their_pointers(open_report: OpenReport) -> None:
     tab = open_report(FILES)
     assert text_content(tab, ".request .pinned") == '"temperature": 9,REQ-001'
     tab.evaluate(
-        "[...document.querySelectorAll('.place')].find(e => e.textContent.includes('event 7')).click()"
+        "[...document.querySelectorAll('.location')].find(e => e.textContent.includes('event 7')).click()"
     )
     assert text_content(tab, ".event .pinned").endswith('"another",TXT-001')
-    assert text_content(tab, ".bar-of-events output").startswith(
+    assert text_content(tab, ".event-toolbar output").startswith(
         "event 7 · response.output_text.done · at 215 ms"
     )
     folded = "document.querySelector('.reply .branch .branch')"
@@ -141,7 +141,7 @@ def test_a_finding_in_the_last_response_is_pinned_in_the_reply_too(open_report: 
     tab = open_report({"usage.sse": sse_frames(events)})
     assert "USE-001" in text_content(tab, ".reply .pinned")
     tab.evaluate(
-        "[...document.querySelectorAll('.place')].find(e => e.textContent.includes('usage')).click()"
+        "[...document.querySelectorAll('.location')].find(e => e.textContent.includes('usage')).click()"
     )
     assert "USE-001" in text_content(tab, ".event .pinned")
     assert_self_contained(tab)
@@ -171,7 +171,7 @@ def test_keyboard_navigation(open_report: OpenReport) -> None:
         "End",
     ):
         tab.press(key)
-        seen.append(text_content(tab, ".exchange .so-far"))
+        seen.append(text_content(tab, ".exchange .text-so-far"))
     assert seen == ["", "", "", "", " word0", " word0 word1", " word0", ""]
     value = tab.evaluate("document.querySelector('.exchange .scroller').getAttribute('aria-valuetext')")
     assert value.startswith("event 10 · response.completed")
@@ -221,7 +221,7 @@ def test_the_coverage_can_be_filtered_and_sorted(open_report: OpenReport) -> Non
     )
     every = tab.evaluate(rows)
     assert {"operations", "events", "item types", "rules SEQ", "create_request"} <= {*every}
-    tab.evaluate("document.querySelector('.sieve').focus()")
+    tab.evaluate("document.querySelector('.coverage-filter').focus()")
     for key in "TXT-0":
         tab.press(key)
     assert tab.evaluate(rows) == ["rules TXT"]
@@ -334,14 +334,14 @@ def test_ten_thousand_events_need_no_more_elements_than_a_few(open_report: OpenR
         tab.evaluate("document.querySelector('.scroller').focus()")
         for key in ("End", *("ArrowLeft",) * 20):
             tab.press(key)
-        assert text_content(tab, ".bar-of-events output").startswith(f"event {last - 20} · ")
+        assert text_content(tab, ".event-toolbar output").startswith(f"event {last - 20} · ")
         labels = "document.querySelectorAll('.timeline .time').length"
         few = tab.evaluate(labels)
         tab.press("+")
         tab.press("+")
         assert tab.evaluate(labels) >= 2 * few
-        # Twenty from the end, of which the last four are no deltas; of a long text the end is shown.
-        so_far = tab.evaluate("document.querySelector('.so-far').textContent")
+        # Twenty events before the end, the last four of them no deltas; a long text shows its end.
+        so_far = tab.evaluate("document.querySelector('.text-so-far').textContent")
         assert so_far.endswith(" word word")
         assert len(so_far) == 5 * (words - 16) if words < 100 else "… 48,415 characters …" in so_far
         tab.press("End")

@@ -1,4 +1,4 @@
-"""Texts of a report: nothing hidden, JSON as it was written."""
+"""Texts of a report: nothing invisible, JSON as it was written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The builder of HTML: everything that is not markup is text."""
+"""The HTML builder escapes everything that is not markup."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ANY_TEXT = st.text(st.characters(exclude_categories=()))
 
 
 class ParsedHtml(HTMLParser):
-    """Takes note of elements, attributes and text."""
+    """Collects elements, attributes and text."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The page as a file: one that needs no other, lets nothing run, and can be read in both themes."""
+"""The page as a file: self-contained, with no foreign script, readable in both themes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.reports.test_markup import ParsedHtml
 
 MADE = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
-#: (text, ground) pairs of the style sheet's colours, and the least contrast (WCAG 2.2: 1.4.3, 1.4.11).
+#: (text, ground) pairs of the style sheet, and their least contrast (WCAG 2.2: 1.4.3, 1.4.11).
 TEXT_PAIRS = [
     *((text, ground) for text in ("ink", "soft", "accent") for ground in ("ground", "paper", "sunk", "mark")),
     *((kind, f"{kind}-wash") for kind in ("error", "warning", "info", "good")),
@@ -68,9 +68,11 @@ def make_page(*exchanges: ReportExchange) -> ReportPage:
 
 def stream_exchange() -> ReportExchange:
     stream = read_stream([(None, sse_frames(samples.text_stream()))])
-    mark = ExchangeFinding(Finding("SEQ-003", Severity.ERROR, "/x", 3, "told", "a", "b"), "stream", "/x")
+    finding = ExchangeFinding(
+        Finding("SEQ-003", Severity.ERROR, "/x", 3, "message", "a", "b"), "stream", "/x"
+    )
     body = MessageBody("Request", '{"input":"Hello!"}', is_json=True, schema="create_request")
-    return ReportExchange("one", "stream", "qwen-2026-01", findings=(mark,), request=body, stream=stream)
+    return ReportExchange("one", "stream", "qwen-2026-01", findings=(finding,), request=body, stream=stream)
 
 
 def base64_sha256(text: str) -> str:
@@ -113,7 +115,9 @@ def test_an_empty_page() -> None:
 
 def test_it_has_landmarks_and_headings_in_order() -> None:
     text = render_page(make_page(stream_exchange()))
-    read = ParsedHtml(re.sub(r"<template.*</template>", "", text))  # its headings go under that of a timeline
+    read = ParsedHtml(
+        re.sub(r"<template.*</template>", "", text)
+    )  # its headings belong under those of a timeline
     assert {"header", "nav", "main", "footer", "h1"} <= {*read.tags}
     levels = [int(each[1]) for each in read.tags if re.fullmatch(r"h[1-6]", each)]
     assert levels[0] == 1
@@ -125,16 +129,16 @@ def test_hostile_text_is_escaped() -> None:
     hostile = "</script><img src=x onerror=alert(1)>\x00\x1b[31m\u202e"
     finding = Finding(hostile, Severity.ERROR, hostile, None, hostile, hostile, {hostile: hostile})
     body = MessageBody(hostile, hostile, headers=((hostile, hostile),))
-    told = ReportExchange(
+    exchange = ReportExchange(
         hostile, hostile, "qwen-2026-01", hostile, (ExchangeFinding(finding, "reply"),), body, body
     )
     data = sse_frames([{"type": hostile, "output_index": 0, "item": {"type": hostile}, "delta": hostile}])
-    told = replace(told, stream=read_stream([(None, data)]), details=((hostile, hostile),))
-    given = replace(
-        make_page(told), title=hostile, subject=hostile, verdict=hostile, metadata=((hostile, hostile),),
+    exchange = replace(exchange, stream=read_stream([(None, data)]), details=((hostile, hostile),))
+    page = replace(
+        make_page(exchange), title=hostile, subject=hostile, verdict=hostile, metadata=((hostile, hostile),),
         tables=(Table(hostile, (hostile,), ((hostile,),)),),
     )  # fmt: skip
-    text = render_page(given)
+    text = render_page(page)
     assert "img" not in ParsedHtml(text).tags
     assert not {"\x00", "\x1b", "\u202e"} & {*text}
 

@@ -1,4 +1,4 @@
-"""Files and requests as values of a report: what is where, findings in their places, no keys."""
+"""Files and requests become exchanges of a report, findings at their locations, without secrets."""
 
 from __future__ import annotations
 
@@ -34,48 +34,57 @@ def locations(exchange: ReportExchange) -> list[tuple[str, str, str]]:
 
 
 def raw_exchange(request: Any = REQUEST, reply: bytes = b"", **options: Any) -> RawExchange:
-    pieces: tuple[TimedChunk, ...] = ((0.5, reply),)
-    given = {"name": "one", "profile": "qwen-2026-01", "method": "POST", "path": CREATE_PATH, "status": 200}
-    return RawExchange(request_body=json.dumps(request).encode(), chunks=pieces, **{**given, **options})
+    chunks: tuple[TimedChunk, ...] = ((0.5, reply),)
+    defaults = {
+        "name": "one",
+        "profile": "qwen-2026-01",
+        "method": "POST",
+        "path": CREATE_PATH,
+        "status": 200,
+    }
+    return RawExchange(request_body=json.dumps(request).encode(), chunks=chunks, **{**defaults, **options})
 
 
 def test_a_request() -> None:
-    told = check_and_read(json.dumps(REQUEST).encode())
-    assert told.request is not None
-    assert (told.reply, told.stream) == (None, None)
-    assert locations(told) == [("REQ-001", "request", "/temperature")]
+    exchange = check_and_read(json.dumps(REQUEST).encode())
+    assert exchange.request is not None
+    assert (exchange.reply, exchange.stream) == (None, None)
+    assert locations(exchange) == [("REQ-001", "request", "/temperature")]
 
 
 def test_the_reply_of_a_stream_is_its_last_response() -> None:
     events = samples.text_stream()
     events[7]["text"] = "another"
-    told = check_and_read(
+    exchange = check_and_read(
         b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nSet-Cookie: a=b\r\n\r\n" + sse_frames(events)
     )
-    assert told.stream is not None
-    assert told.reply is not None
-    assert ("TXT-001", "stream", "/text") in locations(told)
-    assert json.loads(told.reply.text) == events[-1]["response"]
-    assert told.reply.title == "Reply · 200 · as of response.completed"
-    assert told.reply.headers == (("content-type", "text/event-stream"), ("set-cookie", "[redacted]"))
+    assert exchange.stream is not None
+    assert exchange.reply is not None
+    assert ("TXT-001", "stream", "/text") in locations(exchange)
+    assert json.loads(exchange.reply.text) == events[-1]["response"]
+    assert exchange.reply.title == "Reply · 200 · as of response.completed"
+    assert exchange.reply.headers == (("content-type", "text/event-stream"), ("set-cookie", "[redacted]"))
 
 
 @pytest.mark.parametrize("data", [b"", b"<html>", b"{broken", b"\xff\x00", b"[1, 2]", b'{"a": "\\ud800"}'])
 def test_any_bytes_can_be_shown(data: bytes) -> None:
     for kind in ("auto", "request", "response", "stream", "error"):
-        told = check_and_read(data, kind)
-        assert told.worst_severity is Severity.ERROR
-        assert told.request or told.reply
+        exchange = check_and_read(data, kind)
+        assert exchange.worst_severity is Severity.ERROR
+        assert exchange.request or exchange.reply
 
 
 def test_a_recording_has_times_and_findings_have_their_part() -> None:
     events = samples.text_stream()
     events[7]["text"] = "another"
     chunks = [{"at_ms": 100 * at, "text": sse_frames([each]).decode()} for at, each in enumerate(events)]
-    told = check_and_read(exchange_file(chunks, request={**REQUEST, "stream": True}))
-    assert told.stream is not None
-    assert [event.elapsed for event in told.stream.events] == [at / 10 for at in range(len(events))]
-    assert set(locations(told)) >= {("REQ-001", "request", "/temperature"), ("TXT-001", "stream", "/text")}
+    exchange = check_and_read(exchange_file(chunks, request={**REQUEST, "stream": True}))
+    assert exchange.stream is not None
+    assert [event.elapsed for event in exchange.stream.events] == [at / 10 for at in range(len(events))]
+    assert set(locations(exchange)) >= {
+        ("REQ-001", "request", "/temperature"),
+        ("TXT-001", "stream", "/text"),
+    }
 
 
 def test_details_of_a_recording() -> None:
@@ -87,68 +96,73 @@ def test_details_of_a_recording() -> None:
         "upstream": "https://example.com/v1",
         "end_ms": 1500,
     }
-    told = check_and_read(exchange_file([{"at_ms": 1, "text": "data: {}"}], recorded=recorded))
-    about = dict(told.details)
-    assert (about["asked"], about["ended"]) == ("POST /responses", "the endpoint broke it off")
-    assert told.duration == 1.5
+    exchange = check_and_read(exchange_file([{"at_ms": 1, "text": "data: {}"}], recorded=recorded))
+    details = dict(exchange.details)
+    assert (details["request"], details["ended"]) == ("POST /responses", "the endpoint closed the connection")
+    assert exchange.duration == 1.5
 
 
 def test_a_recording_without_times() -> None:
     chunks = [{"text": sse_frames(samples.text_stream()).decode()}]
-    told = check_and_read(exchange_file(chunks))
-    assert told.stream is not None
-    assert {event.elapsed for event in told.stream.events} == {None}
+    exchange = check_and_read(exchange_file(chunks))
+    assert exchange.stream is not None
+    assert {event.elapsed for event in exchange.stream.events} == {None}
 
 
 def test_a_body_a_script_and_a_sample() -> None:
     body = {"object": "response", "output": [], "status": "completed"}
-    told = check_and_read(exchange_file([], reply={"body": body}))
-    assert told.reply is not None
-    assert {part for _, part, _ in locations(told)} == {"reply"}
-    assert json.loads(told.reply.text) == body
+    exchange = check_and_read(exchange_file([], reply={"body": body}))
+    assert exchange.reply is not None
+    assert {part for _, part, _ in locations(exchange)} == {"reply"}
+    assert json.loads(exchange.reply.text) == body
     lines = sse_frames(samples.text_stream()).decode().split("\n")
-    told = check_and_read(
+    exchange = check_and_read(
         exchange_file(
             [],
             reply={"script": {"items": [{"type": "message", "text": "Hi"}]}},
             shown={"kind": "stream", "trimmed": False, "body": lines},
         )
     )
-    assert told.reply is not None
-    assert told.reply.title == "Reply · as script"
-    assert told.stream is not None
-    assert len(told.stream.events) == len(samples.text_stream())
+    assert exchange.reply is not None
+    assert exchange.reply.title == "Reply · as script"
+    assert exchange.stream is not None
+    assert len(exchange.stream.events) == len(samples.text_stream())
 
 
 def test_a_request_and_its_reply() -> None:
     reply = sse_frames(samples.text_stream())
-    told = exchange_from_raw(raw_exchange(reply=reply, duration=0.5, group="a test"))
-    assert (told.kind, told.profile, told.group, told.duration) == ("stream", "qwen-2026-01", "a test", 0.5)
-    assert told.request is not None
-    assert told.request.title == f"POST {CREATE_PATH}"
+    exchange = exchange_from_raw(raw_exchange(reply=reply, duration=0.5, group="a test"))
+    assert (exchange.kind, exchange.profile, exchange.group, exchange.duration) == (
+        "stream",
+        "qwen-2026-01",
+        "a test",
+        0.5,
+    )
+    assert exchange.request is not None
+    assert exchange.request.title == f"POST {CREATE_PATH}"
     refused = exchange_from_raw(raw_exchange(reply=b'{"code":"x","message":"y"}', status=400))
     assert refused.reply is not None
     assert (refused.reply.title, refused.reply.schema) == ("Reply · 400", "error")
 
 
 def test_keys_and_secrets_are_redacted_everywhere() -> None:
-    told = f"{KEY} and {SECRET}"
+    secret_text = f"{KEY} and {SECRET}"
     events = samples.text_stream()
-    events[4]["delta"] = told
-    events[-1]["response"]["output"][0]["content"][0]["text"] = told
-    findings = check_file(json.dumps({**REQUEST, "model": told}).encode()).findings
+    events[4]["delta"] = secret_text
+    events[-1]["response"]["output"][0]["content"][0]["text"] = secret_text
+    findings = check_file(json.dumps({**REQUEST, "model": secret_text}).encode()).findings
     shown = exchange_from_raw(
         raw_exchange(
-            {**REQUEST, "input": told},
+            {**REQUEST, "input": secret_text},
             sse_frames(events),
-            name=told,
-            path=f"/{told}",
-            reply_headers={"x-request-id": told, "x-other": told},
-            asked=findings,
-            findings=findings,
-            group=told,
+            name=secret_text,
+            path=f"/{secret_text}",
+            reply_headers={"x-request-id": secret_text, "x-other": secret_text},
+            request_findings=findings,
+            reply_findings=findings,
+            group=secret_text,
             secrets=(SECRET,),
-            options=(("more", told),),
+            details=(("more", secret_text),),
         )
     )
     for form in (repr(shown), exchange_to_json(shown)):
@@ -160,15 +174,15 @@ def test_keys_and_secrets_are_redacted_everywhere() -> None:
 def test_an_exchange_round_trips_through_json() -> None:
     events = samples.text_stream()
     events[7]["text"] = "another"
-    for told in (
+    for exchange in (
         check_and_read(exchange_file([{"at_ms": 3, "text": sse_frames(events).decode()}])),
         check_and_read(json.dumps(REQUEST).encode()),
         exchange_from_raw(
-            raw_exchange(reply=sse_frames(events), reply_headers={"a": "b"}, options=(("c", "d"),))
+            raw_exchange(reply=sse_frames(events), reply_headers={"a": "b"}, details=(("c", "d"),))
         ),
         exchange_from_raw(raw_exchange(status=None)),
     ):
-        assert exchange_from_json(exchange_to_json(told)) == told
+        assert exchange_from_json(exchange_to_json(exchange)) == exchange
 
 
 def test_coverage_of_exchanges() -> None:

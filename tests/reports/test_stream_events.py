@@ -1,4 +1,4 @@
-"""Streams as events: times, lanes, texts, and what can not be read."""
+"""Streams become events with times, lanes and texts; what cannot be read is kept."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_unreadable_events_keep_their_index() -> None:
     events = read_stream([(None, data)]).events
     assert [(each.index, each.type) for each in events[:3]] == [
         (0, "not JSON"),
-        (1, "no object"),
+        (1, "not an object"),
         (2, "not JSON"),
     ]
     assert events[3].index == 3
@@ -116,9 +116,9 @@ def test_an_invalid_index_is_tolerated(value: Any) -> None:
 
 def test_keys_are_masked_in_events_and_texts() -> None:
     stream = parse_stream(text_deltas("my key: ", CANARY_KEY, " and secret-1234"))
-    told = repr(read_stream([(None, sse_frames(text_deltas(CANARY_KEY, "secret-1234")))], ["secret-1234"]))
+    shown = repr(read_stream([(None, sse_frames(text_deltas(CANARY_KEY, "secret-1234")))], ["secret-1234"]))
     assert CANARY_KEY not in repr(stream)
-    assert "secret-1234" not in told
+    assert "secret-1234" not in shown
     assert stream.lanes[1].text.startswith("my key: •")
 
 

@@ -1,4 +1,4 @@
-"""The picture of a stream: gaps to scale, findings in their places, few elements."""
+"""The timeline: gaps to scale, findings at their positions, few elements."""
 
 from __future__ import annotations
 
