@@ -1,4 +1,4 @@
-"""`mockserver fuzz`: find the smallest answer that breaks a client, whatever it is written in."""
+"""`mockserver fuzz`: find the smallest reply that a client in any language handles wrongly."""
 
 from __future__ import annotations
 
@@ -25,46 +25,48 @@ if TYPE_CHECKING:
 
 __all__ = ["fuzz"]
 
-#: Seconds between two lines of progress where there is no terminal.
+#: Seconds between two lines of progress if there is no terminal.
 _PROGRESS_INTERVAL_SECONDS = 5.0
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND…")
-@option("--profile", default=DEFAULT_PROFILE, help="The age of the service to play.")
-@option("--rendering", default="wire", help="wire: what the service sends; documented: as its samples look.")
-@option("--model", default=None, metavar="NAME", help="The model to ask for; default: the profile's first.")
-@option("--examples", default=100, type=click.IntRange(1), help="Cases to draw.")
-@option("--seed", type=int, help="Draw the same cases again; default: others each time.")
-@option("--jobs", default=1, type=click.IntRange(1, 64), help="Commands to run at once.")
+@option("--profile", default=DEFAULT_PROFILE, help="The profile to play.")
+@option(
+    "--rendering", default="wire", help="wire: as the service sends it; documented: as its guide prints it."
+)
+@option("--model", default=None, metavar="NAME", help="The model to request; default: the profile's first.")
+@option("--examples", default=100, type=click.IntRange(1), help="Number of cases to draw.")
+@option("--seed", type=int, help="Draw the same cases again; default: different ones in each run.")
+@option("--jobs", default=1, type=click.IntRange(1, 64), help="Number of commands to run at once.")
 @option("--timeout", default=10.0, type=click.FloatRange(0.1), help="Seconds that a command may take.")
 @option(
     "--expect",
     type=click.Choice(["exit", "text"]),
     default="exit",
-    help="exit: status 0 is understanding; text: standard output must be the answer's text, too.",
+    help="exit: status 0 means success; text: standard output must also be the text of the reply.",
 )
-@option("--skip", multiple=True, metavar="KIND", help="Leave out a kind of case; may be repeated.")
+@option("--skip", multiple=True, metavar="KIND", help="Leave out a kind of case; can be repeated.")
 @option(
     "--cases",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path(".mockserver/cases"),
-    help="Where failures are kept.",
+    help="Folder of saved failing cases.",
 )
-@click.option("--replay", metavar="ID", help="Play one kept case again, by its id or the path of its file.")
+@click.option("--replay", metavar="ID", help="Play one saved case, by its id or the path of its file.")
 def fuzz(command: tuple[str, ...], **options: Any) -> None:
-    """Find the smallest answer that breaks a client.
+    """Find the smallest reply that a client handles wrongly.
 
-    For each case the command is run with OPENAI_BASE_URL, OPENAI_API_KEY, DASHSCOPE_API_KEY,
+    Runs the command once for each case, with OPENAI_BASE_URL, OPENAI_API_KEY, DASHSCOPE_API_KEY,
     MOCKSERVER_MODEL, MOCKSERVER_INPUT, MOCKSERVER_STREAM (0 or 1), MOCKSERVER_CASE and
-    MOCKSERVER_TIMEOUT (seconds it has). It must send a request, and end in time. Exit status 0 means "I
-    understood": right for a legal answer, wrong for one that is cut, failed, refused or never ends. The
-    requests it sends are judged, too.
+    MOCKSERVER_TIMEOUT (its time limit in seconds). The command must send a request and finish in time.
+    Exit status 0 means that it understood the reply: correct for a valid reply, wrong for one that is
+    cut, failed, refused or never ends. Its requests are checked, too.
 
     Kinds of cases, for --skip: failed, cut, closed, error, dropped, reset, empty, refused, stalled; cuts,
     framing, unknown, members, long.
 
-    Exit status: 0 nothing found, 1 a case that breaks the client, 2 it could not be run.
+    Exit status: 0 no failing case, 1 a failing case, 2 the command could not be run.
     """
     try:
         from mockserver.testing.fuzzing.case_plan import CASE_FAULTS, LEGAL_VARIATIONS
@@ -78,7 +80,7 @@ def fuzz(command: tuple[str, ...], **options: Any) -> None:
     except MockServerError as error:
         exit_with_error(str(error), 2)
     except OSError as error:
-        exit_with_error(f"can not keep a case in {options['cases']}: {error.strerror or error}", 2)
+        exit_with_error(f"cannot save a case in {options['cases']}: {error.strerror or error}", 2)
     except KeyboardInterrupt:
         exit_with_error("interrupted", 130)
 
@@ -90,16 +92,18 @@ def _run_fuzz(command: Sequence[str], options: dict[str, Any]) -> int:
     from mockserver.testing.fuzzing.command_runner import CommandRunner
 
     profile, model = load_profile(options["profile"]), options["model"] or ""
-    children = ClientProcesses()
+    processes = ClientProcesses()
     models = AnyModel() if model not in ("", *profile.models) else None
-    with CaseServer(profile=profile.name, rendering=options["rendering"], models=models) as door:
-        play = CommandRunner(command, door, children, options["timeout"], options["expect"] == "text", model)
+    with CaseServer(profile=profile.name, rendering=options["rendering"], models=models) as server:
+        runner = CommandRunner(
+            command, server, processes, options["timeout"], options["expect"] == "text", model
+        )
         try:
             if options["replay"]:
-                return _replay_case(play, options)
-            return _search_failing_case(play, options)
+                return _replay_case(runner, options)
+            return _search_failing_case(runner, options)
         finally:
-            children.close()
+            processes.close()
 
 
 def _replay_case(runner: CommandRunner, options: dict[str, Any]) -> int:
@@ -125,19 +129,19 @@ def _search_failing_case(runner: CommandRunner, options: dict[str, Any]) -> int:
     from mockserver.testing.fuzzing.search import Search
 
     profile = runner.server.context.profile
-    number = random.randrange(1 << 32) if options["seed"] is None else options["seed"]
-    search = Search(runner, profile, options["examples"], number, options["jobs"], options["skip"])
-    begun = time.monotonic()
+    seed = random.randrange(1 << 32) if options["seed"] is None else options["seed"]
+    search = Search(runner, profile, options["examples"], seed, options["jobs"], options["skip"])
+    started = time.monotonic()
     with _show_progress(search):
-        found = search.run(load_saved_plans(options["cases"], profile.name))
-    if found is None:
-        print(f"nothing found: {search.cases_run} cases in {time.monotonic() - begun:.1f} s, seed {number}")
+        failing = search.run(load_saved_plans(options["cases"], profile.name))
+    if failing is None:
+        print(f"No failing case: {search.cases_run} cases in {time.monotonic() - started:.1f} s, seed {seed}")
         return 0
-    shown = payloads_before_fault(found.plan, runner.server.context)
-    save_case(options["cases"], found.plan, found.failure, profile.name, shown)
-    _print_failing_case(found, runner, options)
-    took = f"{found.cases_run} cases to find it, {found.shrink_runs} to make it small"
-    print(f"{took}; {time.monotonic() - begun:.1f} s, seed {number}")
+    payloads = payloads_before_fault(failing.plan, runner.server.context)
+    save_case(options["cases"], failing.plan, failing.failure, profile.name, payloads)
+    _print_failing_case(failing, runner, options)
+    counts = f"{failing.cases_run} cases to find it, {failing.shrink_runs} to shrink it"
+    print(f"{counts}; {time.monotonic() - started:.1f} s, seed {seed}")
     return 1
 
 
@@ -146,12 +150,12 @@ def _print_failing_case(failing_case: FailingCase, runner: CommandRunner, option
     from mockserver.testing.fuzzing.diagnosis import find_cause
 
     print(f"FAILED: {failing_case.failure.message}")
-    print(f"Broke:  {find_cause(failing_case, runner)}")
+    print(f"Cause:  {find_cause(failing_case, runner)}")
     for line in failing_case.failure.details:
         print(f"  {line}")
     print("\n".join(describe_case(failing_case.plan, runner.server.context)))
     if failing_case.outcome.stderr_tail:
-        print("Its standard error ends with:")
+        print("Standard error ends with:")
         print(
             "\n".join(
                 f"  {escape_unprintable(line)}" for line in failing_case.outcome.stderr_tail.splitlines()
@@ -161,17 +165,17 @@ def _print_failing_case(failing_case: FailingCase, runner: CommandRunner, option
 
 
 def _replay_command(case_id: str, command: Sequence[str], options: dict[str, Any]) -> str:
-    """What plays a case again."""
+    """The command that plays a case again."""
     named = (("profile", DEFAULT_PROFILE), ("rendering", "wire"), ("model", None), ("expect", "exit"))
-    told = [f"--{name}={options[name]}" for name, usual in named if options[name] != usual]
-    told += [f"--timeout={options['timeout']:g}"] if options["timeout"] != 10 else []
-    told += [f"--cases={options['cases']}"] if options["cases"] != Path(".mockserver/cases") else []
-    return shlex.join(["mockserver", "fuzz", *told, "--replay", case_id, "--", *command])
+    options_text = [f"--{name}={options[name]}" for name, usual in named if options[name] != usual]
+    options_text += [f"--timeout={options['timeout']:g}"] if options["timeout"] != 10 else []
+    options_text += [f"--cases={options['cases']}"] if options["cases"] != Path(".mockserver/cases") else []
+    return shlex.join(["mockserver", "fuzz", *options_text, "--replay", case_id, "--", *command])
 
 
 @contextmanager
 def _show_progress(search: Search) -> Iterator[None]:
-    """A bar on a terminal, else a line now and then."""
+    """A progress bar on a terminal, else a line every few seconds."""
     if not sys.stderr.isatty():
         search.progress = _progress_lines()
         yield

@@ -1,12 +1,12 @@
-"""The contract as a check of Schemathesis: its users enable it by one line.
+"""The contract as a check for Schemathesis; one line enables it:
 
     export SCHEMATHESIS_HOOKS=mockserver.testing.schemathesis_checks
 
-or, in hooks of their own, `import mockserver.testing.schemathesis_checks`. Answers of `POST …/responses` are
-then judged as everywhere here: their shapes, and of streams also the numbering, the order, the texts and how
-they fit their request. Schemathesis reads no more than `max-stream-events` of a stream: set it higher than
-your streams are long, and their ends are judged too. MOCKSERVER_PROFILE names the profile to judge by;
-without it, the answer's marks tell.
+or, in hooks of your own, `import mockserver.testing.schemathesis_checks`. It checks replies of
+`POST …/responses` as everywhere else: their schema and, for streams, their numbering, order, texts and how
+they fit the request. Schemathesis reads no more than `max-stream-events` events of a stream; set it higher
+than your streams are long to have their ends checked too. MOCKSERVER_PROFILE selects the profile; without it
+the reply's signals decide.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ __all__ = ["responses_contract"]
 def responses_contract(
     ctx: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case[Any]
 ) -> None:
-    """ContractError where an answer of the Responses API breaks the contract."""
+    """Raise ContractError if a reply of the Responses API has contract violations."""
     request = response.request
     if request.method != "POST" or not str(request.url).split("?")[0].endswith("/responses"):
         return
-    broken = errors(_findings(response, request.body))
-    if broken:
-        raise ContractError(broken)
+    violations = errors(_findings(response, request.body))
+    if violations:
+        raise ContractError(violations)
 
 
-#: What a stream that its reader has stopped reading breaks, and only for that.
+#: Rules that a stream breaks only because its reader stopped early.
 _END_OF_STREAM_RULES = frozenset({"SEQ-006", "SSE-003"})
 
 
 def _stopped_early(response: schemathesis.Response) -> bool:
-    """Whether Schemathesis has read as many events as it reads at the most (`max-stream-events`)."""
+    """Whether Schemathesis stopped at its limit of events (`max-stream-events`)."""
     return bool(getattr(response, "stream_cut_short", False))  # since Schemathesis 4.32
 
 
@@ -52,12 +52,10 @@ def _findings(response: schemathesis.Response, request_body: Any) -> list[Findin
     if response.status_code >= 400:
         return check_error(body, profile, response.status_code)
     request = request_body.encode() if isinstance(request_body, str) else request_body
-    kinds = response.headers.get("content-type") or [""]
-    if kinds[0].startswith("text/event-stream"):
-        found = check_stream(body, profile, request)
-        return (
-            [each for each in found if each.rule not in _END_OF_STREAM_RULES]
-            if _stopped_early(response)
-            else found
-        )
+    content_types = response.headers.get("content-type") or [""]
+    if content_types[0].startswith("text/event-stream"):
+        findings = check_stream(body, profile, request)
+        if _stopped_early(response):
+            return [each for each in findings if each.rule not in _END_OF_STREAM_RULES]
+        return findings
     return check_response(body, profile, request)

@@ -16,7 +16,7 @@ from tests.acceptance.conftest import ROOT, isolated_environment, require_progra
 
 CLIENTS_FOLDER = ROOT / "examples" / "fuzz"
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 
 
 def client_command(file: str, folder: Path) -> list[str]:
@@ -34,11 +34,11 @@ def client_command(file: str, folder: Path) -> list[str]:
     # Debian's Go keeps what it compiled under the home folder, which these tests have none of.
     environment = isolated_environment(GOCACHE=str(folder / "go"), GOFLAGS="-mod=mod", GO111MODULE="off")
     build = [require_program("go"), "build", "-o", str(binary), str(path / "main.go")]
-    subprocess.run(build, env=environment, check=True, timeout=120)
+    subprocess.run(build, env=environment, check=True, timeout=300)
     return [str(binary)]
 
 
-def run_fuzz(folder: Path, *arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+def run_fuzz(folder: Path, *arguments: str, seconds: float = 300) -> subprocess.CompletedProcess[str]:
     """Run `mockserver fuzz` in a folder, with no setting of whoever runs the tests."""
     return subprocess.run(
         [sys.executable, "-m", "mockserver", "fuzz", *arguments],
@@ -77,7 +77,7 @@ def test_a_planted_defect_is_found(file: str, tmp_path: Path) -> None:
     found = run_fuzz(tmp_path, "--expect", "text", "--seed", "1", "--", *command)
 
     assert found.returncode == 1, found.stdout + found.stderr
-    assert re.search(rf"^Broke:  {PLANTED_DEFECTS[file]}", found.stdout, re.MULTILINE), found.stdout
+    assert re.search(rf"^Cause:  {PLANTED_DEFECTS[file]}", found.stdout, re.MULTILINE), found.stdout
     assert count_events(found.stdout) <= 14
 
     (kept,) = (tmp_path / ".mockserver" / "cases").glob("*.json")
@@ -98,11 +98,11 @@ def test_a_repaired_client_passes(file: str, tmp_path: Path) -> None:
         tmp_path,
         *("--expect", "text", "--seed", "1", "--examples", "12", "--jobs", "2", "--timeout", "6"),
         *("--", *command),
-        seconds=150,
+        seconds=600,
     )
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert ran.stdout.startswith("nothing found: ")
+    assert ran.stdout.startswith("No failing case: ")
     assert not (tmp_path / ".mockserver").exists()
 
 
@@ -136,7 +136,7 @@ def test_a_client_that_hangs_is_killed_with_all_it_started(tmp_path: Path) -> No
     ran = run_fuzz(tmp_path, "--timeout", "2", "--", *command)
 
     assert ran.returncode == 1, ran.stderr
-    assert "FAILED: did not end: killed after 2." in ran.stdout
+    assert "FAILED: did not finish: killed after " in ran.stdout
     status = Path(f"/proc/{marker.read_text()}/status")
     assert not status.exists() or "State:\tZ" in status.read_text()
 
@@ -147,7 +147,7 @@ def test_requests_of_the_client_are_checked(tmp_path: Path) -> None:
     ran = run_fuzz(tmp_path, "--", *command)
 
     assert ran.returncode == 1
-    assert "FAILED: a request breaks the contract" in ran.stdout
+    assert "FAILED: contract violation " in ran.stdout
     assert "/temperature" in ran.stdout
 
 
@@ -155,7 +155,7 @@ def test_a_client_that_sends_no_request_fails(tmp_path: Path) -> None:
     ran = run_fuzz(tmp_path, "--", sys.executable, "-c", "")
 
     assert ran.returncode == 1
-    assert "no request came to OPENAI_BASE_URL" in ran.stdout
+    assert "no request reached OPENAI_BASE_URL" in ran.stdout
 
 
 def test_only_the_client_sees_the_key(tmp_path: Path) -> None:
@@ -175,12 +175,12 @@ def test_saved_cases_run_first(tmp_path: Path) -> None:
     skipped = [argument for kind in FAULT_KINDS for argument in ("--skip", kind)]
     first = run_fuzz(tmp_path, *skipped, "--", *command)
     assert first.returncode == 1, first.stdout + first.stderr
-    assert "Broke:  a member that it does not know is not passed over" in first.stdout
+    assert "Cause:  a member that it does not know is not passed over" in first.stdout
 
     again = run_fuzz(tmp_path, *skipped, "--", *command)
 
     assert again.returncode == 1
-    assert "\n1 cases to find it, 0 to make it small" in again.stdout
+    assert "\n1 cases to find it, 0 to shrink it" in again.stdout
 
 
 FAULT_KINDS = ("failed", "cut", "closed", "error", "dropped", "reset", "empty", "refused", "stalled")
@@ -211,7 +211,7 @@ def test_a_saved_case_is_readable(tmp_path: Path) -> None:
     value = json.loads(kept.read_bytes())
 
     assert value["format"] == 1
-    assert value["failure"] == "exit status 1, though the answer is legal"
+    assert value["failure"] == "exit status 1, although the reply is valid"
     assert value["plan"] == {"script": {"items": [{"type": "message", "chunks": ["Hello!"]}]}}
     assert value["shown"][0]["type"] == "response.created"
     replay = partial(run_fuzz, tmp_path, "--replay", str(kept))

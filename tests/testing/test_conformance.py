@@ -96,7 +96,7 @@ def test_invalid_requests_of_a_client_fail() -> None:
         reply = httpx.post(f"{base_url}/responses", json=body, headers={"authorization": f"Bearer {api_key}"})
         return reply.raise_for_status().text
 
-    with pytest.raises(ContractError, match="a request breaks the contract, "):
+    with pytest.raises(ContractError, match="contract violation "):
         assert_client_conforms(wrong, **FEW_CASES)
 
 
@@ -143,7 +143,7 @@ def test_a_decorated_client_fails_or_passes_like_the_client() -> None:
         return ""
 
     assert nothing.__doc__ == "Asks nobody."
-    with pytest.raises(ContractError, match="no request came"):
+    with pytest.raises(ContractError, match="no request reached"):
         nothing()
 
     passing: Any = client_contract(**FEW_CASES)(CorrectClient().ask)

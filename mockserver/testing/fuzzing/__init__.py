@@ -1,1 +1,1 @@
-"""Cases for clients: what a server answers, what a sound client does with it, and what broke otherwise."""
+"""Fuzzing of clients: cases are drawn, played to a client, shrunk, and their cause is found."""

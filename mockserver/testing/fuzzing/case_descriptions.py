@@ -1,4 +1,4 @@
-"""Cases in words: the stream as people read it, and what is unusual about it."""
+"""Describes cases for people: the events, and what is unusual about them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["describe_case", "describe_variations", "payloads_before_fault"]
 
 _MAX_LINE_CHARACTERS = 100
 
-#: Members that say what can be seen anyway, or what is the same in every answer.
+#: Members that are obvious from the context, or the same in every reply.
 _OMITTED_MEMBERS = frozenset(
     (
         "annotations created_at id item_id logprobs model object output_index parallel_tool_calls role"
@@ -26,7 +26,7 @@ _OMITTED_MEMBERS = frozenset(
 
 
 def payloads_before_fault(plan: CasePlan, context: RenderContext) -> list[JSONObject]:
-    """What is sent whole before a fault, or all there is."""
+    """The payloads that are sent completely before a fault; all of them if there is none."""
     values = render_payloads(plan, context)
     if plan.fault in ("refused", "empty"):
         return []
@@ -36,7 +36,7 @@ def payloads_before_fault(plan: CasePlan, context: RenderContext) -> list[JSONOb
 
 
 def describe_case(plan: CasePlan, context: RenderContext) -> Iterator[str]:
-    """The case for people: what is sent, event by event, and how."""
+    """Lines that describe the payloads of a case and how they are sent."""
     events = payloads_before_fault(plan, context)
     if plan.stream:
         yield f"The stream, {len(events)} event{'' if len(events) == 1 else 's'}:"
@@ -48,44 +48,45 @@ def describe_case(plan: CasePlan, context: RenderContext) -> Iterator[str]:
 
 
 def describe_variations(plan: CasePlan) -> Iterator[str]:
-    """What is not plain about a case, in words."""
+    """Lines that describe what is unusual about a case."""
     if plan.fault == "refused":
         status, code, message = REFUSALS[plan.at % len(REFUSALS)]
         yield f"HTTP {status}, {code}: {message}"
     elif plan.fault is not None:
-        yield f"then the answer {FAULT_DESCRIPTIONS[plan.fault]}"
+        yield f"then the reply {FAULT_DESCRIPTIONS[plan.fault]}"
     if plan.cut != "events":
-        yield CASE_CHUNKINGS[plan.cut] if plan.stream else "the response comes in two reads"
-    told = (
+        yield CASE_CHUNKINGS[plan.cut] if plan.stream else "the response arrives in two reads"
+    descriptions = (
         (plan.plain, "frames are written `event: ` and `data: `"),
         (plan.end != "LF", f"lines end with {plan.end}"),
-        (plan.comments, "a comment comes before each event, to keep the connection alive"),
-        (plan.unknown_members, "there are members that no profile knows"),
-        (bool(plan.members), f"members that may be are {plan.members}"),
+        (plan.comments, "a keep-alive comment comes before each event"),
+        (plan.unknown_members, "there are unknown members"),
+        (plan.members == "null", "nullable members are null"),
+        (plan.members == "absent", "optional members are absent"),
         (plan.long, "the last message is 70,000 characters long"),
     )
-    yield from (words for is_so, words in told if is_so)
+    yield from (text for is_so, text in descriptions if is_so)
 
 
 def _event_line(event: JSONObject) -> str:
-    kind = event.get("type", "an error without a type")
+    event_type = event.get("type", "an untyped error")
     return _truncate(
-        f"{escape_unprintable(kind)} {format_value(_without_omitted_members({**event, 'type': None}))}"
+        f"{escape_unprintable(event_type)} {format_value(_without_omitted_members({**event, 'type': None}))}"
     )
 
 
 def _without_omitted_members(value: Any) -> Any:
-    """A value without what is dull."""
+    """A value without members that do not help a reader."""
     if isinstance(value, list):
         return [_without_omitted_members(each) for each in value]
     if not isinstance(value, dict):
         return value
-    kept = {
+    shown = {
         name: _without_omitted_members(each)
         for name, each in value.items()
         if name not in _OMITTED_MEMBERS and each is not None
     }
-    return {name: each for name, each in kept.items() if each != [] or name == "content"}
+    return {name: each for name, each in shown.items() if each != [] or name == "content"}
 
 
 def _truncate(line: str) -> str:

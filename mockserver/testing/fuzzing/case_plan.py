@@ -1,4 +1,4 @@
-"""Plans: what one case answers, and how, as a value: drawn, shrunk, written down and read again."""
+"""A case as a value: what the server replies and how; it can be drawn, shrunk, saved and loaded."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from mockserver.wire import json
 
 __all__ = ["CASE_CHUNKINGS", "CASE_FAULTS", "LEGAL_VARIATIONS", "CasePlan", "plan_from_json"]
 
-#: How a stream's bytes fall into reads, the usual way first.
+#: How the bytes of a stream are divided into reads, the usual way first.
 CASE_CHUNKINGS: Mapping[str, str] = MappingProxyType(
     {
-        "events": "each event is written by itself",
-        "apart": "each event comes a while after the one before",
-        "whole": "all events come in one read",
-        "lines": "each line comes in a read of its own",
-        "blank": "the line break that ends an event comes with the next one",
-        "middle": "a read ends in the middle of each event, within a character where it has one beyond ASCII",
+        "events": "each event is written separately",
+        "apart": "there is a pause between events",
+        "whole": "all events arrive in one read",
+        "lines": "each line arrives in a read of its own",
+        "blank": "the line break that ends an event arrives with the next event",
+        "middle": "a read ends in the middle of each event, within a character if it has one beyond ASCII",
     }
 )
 
-#: What a sound client refuses, and whether it befalls (answers, streams).
+#: Faults that a correct client reports, and whether they occur in (whole replies, streams).
 CASE_FAULTS: Mapping[str, tuple[bool, bool]] = MappingProxyType(
     {
         "failed": (True, True),
@@ -49,10 +49,10 @@ CASE_FAULTS: Mapping[str, tuple[bool, bool]] = MappingProxyType(
     }
 )
 
-#: Names of what is legal and unusual, fit for `--skip` as the faults are.
+#: Kinds of valid but unusual replies; `--skip` accepts them like the faults.
 LEGAL_VARIATIONS = ("cuts", "framing", "unknown", "members", "long")
 
-#: What a line ends with, by the name in a plan's file.
+#: Line ends, by the name in a saved plan.
 LINE_ENDINGS: Mapping[str, bytes] = MappingProxyType({"LF": b"\n", "CRLF": b"\r\n", "CR": b"\r"})
 
 
@@ -61,48 +61,48 @@ _DEFAULT_SCRIPT = message_script("a")
 
 @dataclass(frozen=True, slots=True)
 class CasePlan:
-    """One case. The default of each member is the plainest: what is not plain stands out."""
+    """One case. Every default is the plainest value, so a plan shows only what is unusual."""
 
     script: Script = _DEFAULT_SCRIPT
     stream: bool = True
     fault: str | None = None
-    """One of FAULTS; None: a legal answer."""
+    """One of CASE_FAULTS; None for a valid reply."""
     at: int = 0
-    """Where the fault comes, in thousandths of the answer; of a refusal, which one it is."""
+    """Position of the fault, in thousandths of the reply; of a refusal, which one."""
     once: bool = False
-    """Whether the fault is over when the same is asked again."""
+    """Whether the same request succeeds when it is repeated."""
     cut: str = "events"
     plain: bool = False
-    """Whether frames are plain (`event: ` and `data: `), not as the profile's service writes them."""
+    """Whether frames are written `event: ` and `data: ` instead of as the profile's service does."""
     end: str = "LF"
     comments: bool = False
-    """Whether keep-alives come between the events."""
+    """Whether keep-alive comments come between the events."""
     unknown_event: bool = False
     unknown_members: bool = False
     members: str = ""
-    """"null": members that may be null are; "absent": those that may be missing do."""
+    """"null": nullable members are null; "absent": optional members are absent."""
     long: bool = False
-    """Whether the last message goes on for LONG characters."""
+    """Whether the last message has LONG_TEXT at its end."""
 
     @property
     def expected_text(self) -> str:
-        """What a client is to show: the texts of all messages."""
-        said = "".join(item.text for item in self.script.items if isinstance(item, Message))
-        return said + LONG_TEXT * self.long
+        """The text that a client should show: that of all messages."""
+        script_text = "".join(item.text for item in self.script.items if isinstance(item, Message))
+        return script_text + LONG_TEXT * self.long
 
     @property
     def id(self) -> str:
-        """A name that stays the same wherever the case is run."""
+        """An id that is the same in every run."""
         return hashlib.sha256(json.canonical(self.to_json())).hexdigest()[:12]
 
     def to_json(self) -> dict[str, Any]:
-        """The plan as JSON, without what is plain; the script in the words of an exchange file."""
-        given = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "script"}
-        told = {name: value for name, value in given.items() if value != getattr(_DEFAULT_PLAN, name)}
-        return {"script": _script_to_json(self.script), **told}
+        """The plan as JSON without default values; the script as in an exchange file."""
+        members = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "script"}
+        changed = {name: value for name, value in members.items() if value != getattr(_DEFAULT_PLAN, name)}
+        return {"script": _script_to_json(self.script), **changed}
 
 
-#: A text that makes lines longer than the 64 KiB at which many a reader gives up.
+#: A text that makes lines longer than 64 KiB, a common limit of line readers.
 LONG_TEXT = "long " * 14_000
 
 _DEFAULT_PLAN = CasePlan()
@@ -115,20 +115,20 @@ _ALLOWED_VALUES: Mapping[str, tuple[object, ...]] = {
 
 
 def plan_from_json(value: Mapping[str, Any]) -> CasePlan:
-    """The plan that `Plan.value` wrote; ConfigurationError where it is none."""
+    """The plan that `CasePlan.to_json` wrote; ConfigurationError if it is invalid."""
     try:
         plan = CasePlan(**{**value, "script": parse_script(value["script"])})
     except (KeyError, TypeError) as error:
-        raise ConfigurationError(f"no plan of a case: {error}") from None
+        raise ConfigurationError(f"invalid plan: {error}") from None
     for each in fields(plan):
-        given, plain = getattr(plan, each.name), getattr(_DEFAULT_PLAN, each.name)
+        value, default = getattr(plan, each.name), getattr(_DEFAULT_PLAN, each.name)
         known = _ALLOWED_VALUES.get(each.name)
-        if given not in known if known else given.__class__ is not plain.__class__:
-            raise ConfigurationError(f"no plan of a case: {each.name} can not be {given!r}")
+        if value not in known if known else value.__class__ is not default.__class__:
+            raise ConfigurationError(f"invalid plan: {each.name} cannot be {value!r}")
     if not 0 <= plan.at < 1000:
-        raise ConfigurationError(f"no plan of a case: at must be from 0 to 999, not {plan.at}")
+        raise ConfigurationError(f"invalid plan: at must be from 0 to 999, not {plan.at}")
     if plan.long and not (plan.script.items and isinstance(plan.script.items[-1], Message)):
-        raise ConfigurationError("no plan of a case: what is long must end with a message")
+        raise ConfigurationError("invalid plan: a long script must end with a message")
     return plan
 
 

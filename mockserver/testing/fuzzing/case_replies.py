@@ -1,4 +1,4 @@
-"""Answers: a plan as what goes down the connection, for the model and tools that a request names."""
+"""Turns a case into the bytes of a reply, for the model and tools that a request names."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from mockserver.wire import json, sse
 
 __all__ = ["CaseReply", "render_case", "render_payloads"]
 
-#: Seconds between two writes that a client is to read one by one, and all pauses of an answer at the most.
+#: Seconds between two writes that a client should read separately, and the most for all pauses of a reply.
 PAUSE_SECONDS = 0.02
 MAX_PAUSE_SECONDS = 0.25
 
-#: The same where it has to be certain that the client did read one by one, however busy its machine is.
+#: The same for a control, where the client must read separately even on a busy machine.
 EVENT_PAUSE_SECONDS = 0.1
 MAX_EVENT_PAUSE_SECONDS = 1.5
 
-#: Seconds of a silence that no client outlasts.
+#: Seconds of silence, more than any client waits.
 STALL_SECONDS = 3600.0
 
 #: A time of January 2026.
 _CREATED_AT = 1769084048
 
-#: Status, code and message of a refusal (the vendor's error-code page, 2026).
+#: Status, code and message of refusals (the vendor's error-code page, 2026).
 REFUSALS = (
     (400, "InvalidParameter", "Required body invalid, please check the request body format."),
     (429, "Throttling.RateQuota", "Requests rate limit exceeded, please try again later."),
@@ -56,7 +56,7 @@ REFUSALS = (
     ),
 )
 
-#: What a stream says that goes wrong half-way (API reference, August 2026: a payload without a type).
+#: Payload of an error within a stream (API reference, August 2026: a payload without a type).
 _ERROR_PAYLOAD = {
     "code": "InternalError.Algo",
     "message": "The model failed.",
@@ -74,26 +74,26 @@ _USAGE_DETAILS = ("input_tokens_details", "output_tokens_details")
 
 @dataclass(frozen=True, slots=True)
 class CaseReply:
-    """What goes back to a client."""
+    """A reply as steps of its delivery."""
 
     steps: tuple[Step, ...]
     stream: bool
     content_length: int | None = None
-    """The length that is promised, which may be more than comes; None: none is."""
+    """The declared length, which may be more than is sent; None for no `content-length`."""
 
 
 def render_payloads(
     plan: CasePlan, context: RenderContext, request: Mapping[str, Any] | None = None, response_number: int = 1
 ) -> list[JSONObject]:
-    """The events of a plan's stream, or its one response; what a fault keeps back is among them.
+    """The events of a case's stream, or its one response, including those that a fault withholds.
 
-    `number` is which response of its conversation it is; its ids count from there.
+    `response_number` is the position of the response in its conversation; its ids count from there.
     """
-    asked = request or {}
-    model = asked.get("model") or context.profile.models[0]
-    tools = tuple(asked.get("tools") or ())
+    body = request or {}
+    model = body.get("model") or context.profile.models[0]
+    tools = tuple(body.get("tools") or ())
     reply = ReplySpec(
-        _case_script(plan), model, _CREATED_AT, asked.get("tool_choice") or "auto", response_number, tools
+        _case_script(plan), model, _CREATED_AT, body.get("tool_choice") or "auto", response_number, tools
     )
     values = render_events(reply, context) if plan.stream else [render_response(reply, context)]
     if plan.unknown_members:
@@ -105,7 +105,7 @@ def render_payloads(
 def render_case(
     plan: CasePlan, context: RenderContext, request: Mapping[str, Any], response_number: int = 1
 ) -> CaseReply:
-    """The answer to a request, in the form it asks for; ApiError where the plan is to refuse it."""
+    """The reply to a request, streamed if it requests that; ApiError if the case refuses it."""
     plan = _in_requested_form(plan, request.get("stream") is True)
     if plan.fault == "refused":
         status, code, message = REFUSALS[plan.at % len(REFUSALS)]
@@ -121,7 +121,7 @@ def render_case(
 
 
 def _in_requested_form(plan: CasePlan, stream: bool) -> CasePlan:
-    """The plan in the form that is asked for; a fault that the form does not have becomes its nearest."""
+    """The plan in the requested form; a fault that the form lacks is replaced by the most similar one."""
     if plan.fault is not None and not CASE_FAULTS[plan.fault][stream]:
         return replace(plan, stream=stream, fault="cut")
     return replace(plan, stream=stream)
@@ -131,7 +131,7 @@ def _case_script(plan: CasePlan) -> Script:
     items = plan.script.items
     if plan.long:
         last = items[-1]
-        assert isinstance(last, Message)  # noqa: S101 - what is long is a message, where a plan is drawn
+        assert isinstance(last, Message)  # noqa: S101 - only a message is long, as plans are drawn and loaded
         items = (*items[:-1], Message((*last.chunks, LONG_TEXT)))
     if plan.fault == "failed":
         error = ScriptError("server_error", "The model failed.")
@@ -140,8 +140,8 @@ def _case_script(plan: CasePlan) -> Script:
 
 
 def _add_unknown_members(payloads: Sequence[JSONObject]) -> None:
-    for place in (*payloads, *_response_objects(payloads), *_item_objects(payloads)):
-        place["x_note"] = {"a": [None, 1]}
+    for target in (*payloads, *_response_objects(payloads), *_item_objects(payloads)):
+        target["x_note"] = {"a": [None, 1]}
 
 
 def _change_members(payloads: Sequence[JSONObject], mode: str) -> None:
@@ -154,9 +154,9 @@ def _change_members(payloads: Sequence[JSONObject], mode: str) -> None:
         for name in usage.keys() & set(_USAGE_DETAILS):
             _null_or_remove(usage, name, mode)
     for event in payloads:
-        for place in (event, event.get("part") or {}):
-            if "logprobs" in place:
-                _null_or_remove(place, "logprobs", mode)
+        for target in (event, event.get("part") or {}):
+            if "logprobs" in target:
+                _null_or_remove(target, "logprobs", mode)
 
 
 def _null_or_remove(target: JSONObject, name: str, mode: str) -> None:
@@ -181,9 +181,9 @@ def _item_objects(payloads: Sequence[JSONObject]) -> Iterator[JSONObject]:
 
 
 def _insert_unknown_event(events: list[JSONObject]) -> list[JSONObject]:
-    """An event of a type that no client knows, before the last one (Open Responses: a `slug:` event)."""
-    told = [*events[:-1], {"sequence_number": 0, "type": "vendor:note"}, events[-1]]
-    return [{**event, "sequence_number": number} for number, event in enumerate(told)]
+    """Add an event of an unknown type before the last one (Open Responses: a `slug:` event)."""
+    extended = [*events[:-1], {"sequence_number": 0, "type": "vendor:note"}, events[-1]]
+    return [{**event, "sequence_number": number} for number, event in enumerate(extended)]
 
 
 def _stream_steps(plan: CasePlan, events: list[JSONObject], context: RenderContext) -> Iterator[Step]:
@@ -229,7 +229,7 @@ _FAULT_STEPS: Mapping[str, Callable[[bytes, RenderContext], Iterator[Step]]] = M
         "stalled": partial(_pause_then, Wait(STALL_SECONDS)),
     }
 )
-"""How a stream ends, by its fault, in place of the event that would have been next."""
+"""By fault: the steps that replace the next event of a stream."""
 
 
 def _body_steps(plan: CasePlan, body: bytes) -> Iterator[Step]:
@@ -265,10 +265,10 @@ def _chunked_steps(plan: CasePlan, frames: list[bytes]) -> Iterator[Step]:
         ends = [at - size for at in _frame_ends(frames)]
         yield from _send_with_pauses(data[start:end] for start, end in pairwise([0, *ends, len(data)]))
     else:
-        yield from _send_with_pauses(piece for frame in frames for piece in _split_in_two(frame))
+        yield from _send_with_pauses(chunk for frame in frames for chunk in _split_in_two(frame))
 
 
-#: A line with its end: CRLF is cut in two, as a network may.
+#: A line with its end; CRLF is split, as a network may do.
 _LINE_WITH_END = re.compile(rb"[^\r\n]*[\r\n]|[^\r\n]+")
 
 
@@ -280,7 +280,7 @@ def _frame_ends(frames: Sequence[bytes]) -> Iterator[int]:
 
 
 def _split_in_two(data: bytes) -> tuple[bytes, bytes]:
-    """Cut within the first character beyond ASCII, else in the middle."""
+    """Split within the first character beyond ASCII, else in the middle."""
     beyond = next((at for at, byte in enumerate(data) if byte >= 0x80), None)
     at = len(data) // 2 if beyond is None else beyond + 1
     return data[:at], data[at:]
@@ -289,9 +289,9 @@ def _split_in_two(data: bytes) -> tuple[bytes, bytes]:
 def _send_with_pauses(
     chunks: Iterable[bytes], pause_seconds: float = PAUSE_SECONDS, max_seconds: float = MAX_PAUSE_SECONDS
 ) -> Iterator[Step]:
-    listed = list(chunks)
-    pause = Wait(min(pause_seconds, max_seconds / len(listed)))
-    for number, piece in enumerate(listed):
+    pieces = list(chunks)
+    pause = Wait(min(pause_seconds, max_seconds / len(pieces)))
+    for number, chunk in enumerate(pieces):
         if number:
             yield pause
-        yield Send(piece)
+        yield Send(chunk)

@@ -1,11 +1,11 @@
-"""The door: one server for all cases, each answered under a path of its own.
+"""One server for all cases; each case has a base URL of its own.
 
-A case is asked at `{root}/_case/{number}{base_path}/responses`. What a request may be is judged as ever; what
-is refused for that is answered as the mock always does. For the rest:
+Requests go to `{root}/_case/{number}{base_path}/responses`. They are checked as usual, and refused as the
+mock server refuses them. Otherwise:
 
-- the first question gets the case's answer, in the form it asks for (`stream` or not);
-- the same question again, a retry, gets the same answer, unless the plan says that its fault comes once;
-- another question, a second turn, gets the short text `NEXT`.
+- the first request gets the reply of the case, streamed or not as it requests;
+- the same request again, a retry, gets the same reply, unless the fault of the case occurs once;
+- a different request, a second turn, gets the short text `FOLLOW_UP_REPLY`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from mockserver.wire import json
 
 __all__ = ["FOLLOW_UP_REPLY", "CaseRun", "CaseServer", "ReceivedRequest"]
 
-#: What is said when a conversation goes on after its case.
+#: The reply to further turns of a conversation.
 FOLLOW_UP_REPLY = "Done."
 
 _CASE_PATH = re.compile(r"/_case/([0-9]+)(/.*)")
@@ -47,35 +47,35 @@ _FOLLOW_UP_PLAN = CasePlan(script=message_script(FOLLOW_UP_REPLY))
 
 @dataclass(frozen=True, slots=True)
 class ReceivedRequest:
-    """A request of a case."""
+    """A request that the client sent during a case."""
 
     body: bytes
     json_body: Any
-    """The body's value; None where it has none."""
+    """The parsed body; None if it is not JSON."""
     findings: tuple[Finding, ...]
     refusal: str = ""
-    """Why it was not answered by the case: "401 Invalid API-key provided."."""
+    """Why the case did not reply to it, "401 Invalid API-key provided." for example."""
 
     @property
     def contract_errors(self) -> list[Finding]:
-        """What in it breaks the contract."""
+        """The contract violations of the request."""
         return errors(self.findings)
 
 
 @dataclass(slots=True)
 class CaseRun:
-    """A plan that is being played, and what was asked so far."""
+    """A case that is being played, and the requests so far."""
 
     plan: CasePlan
     base_url: str
     requests: list[ReceivedRequest] = field(default_factory=list)
     first_request: bytes | None = None
-    """The first question, in canonical form."""
+    """The first request as canonical JSON."""
     client_disconnected: threading.Event = field(default_factory=threading.Event)
-    """Set when a client has gone before its answer was whole."""
+    """Set if the client disconnected before the reply was complete."""
 
     def plan_for_request(self, canonical_request: bytes) -> tuple[CasePlan, int]:
-        """The plan that answers a question, and which response of the conversation that is."""
+        """The plan that replies to a request, and the position of that response in its conversation."""
         if self.first_request is None:
             self.first_request = canonical_request
             return self.plan, 1
@@ -85,7 +85,7 @@ class CaseRun:
 
 
 class CaseServer:
-    """A server on loopback, for `with`; `play` opens a case."""
+    """A server on loopback, used with `with`; `open_case` starts a case."""
 
     def __init__(
         self,
@@ -112,14 +112,14 @@ class CaseServer:
 
     @contextmanager
     def open_case(self, plan: CasePlan) -> Iterator[CaseRun]:
-        """A case with a base URL of its own, until the end of the block."""
+        """A case with its own base URL, until the end of the block."""
         with self._lock:
             self._run_count += 1
             number = self._run_count
         url = f"{self._server.url}/_case/{number}{self.context.profile.base_path}"
-        case = self._runs[number] = CaseRun(plan, url)
+        run = self._runs[number] = CaseRun(plan, url)
         try:
-            yield case
+            yield run
         finally:
             del self._runs[number]
 
@@ -128,30 +128,30 @@ class CaseServer:
         await run_handler(self._handle, self._services, scope, receive, send)
 
     async def _handle(self, request: HttpRequest) -> None:
-        case = self._find_run(request)
+        run = self._find_run(request)
         try:
             wrong = request.session.profile.wrong_key
             request.services.keys.check(request.headers.get(b"authorization"), wrong)
             _require_post(request.scope["method"])
         except ApiError as error:
-            case.requests.append(ReceivedRequest(b"", None, (), f"{error.status} {error.message}"))
+            run.requests.append(ReceivedRequest(b"", None, (), f"{error.status} {error.message}"))
             raise
         request.body = await read_body(request.receive, request.headers.get(b"content-length"))
-        value = self._parse_and_check(case, request)
-        plan, number = case.plan_for_request(json.canonical(value))
+        value = self._parse_and_check(run, request)
+        plan, number = run.plan_for_request(json.canonical(value))
         reply = render_case(plan, self.context, value, number)
-        await self._send_reply(request, reply, case)
+        await self._send_reply(request, reply, run)
 
     def _find_run(self, request: HttpRequest) -> CaseRun:
         match = _CASE_PATH.fullmatch(request.scope["path"])
-        case = self._runs.get(int(match[1])) if match else None
-        if case is None or match is None:
-            raise ApiError(404, "NotFound", "There is no such case (any more).")
+        run = self._runs.get(int(match[1])) if match else None
+        if run is None or match is None:
+            raise ApiError(404, "NotFound", "There is no such case.")
         if match[2] != f"{self.context.profile.base_path}/responses":
             error = ApiError(404, "NotFound", f"There is nothing at {match[2]}.")
-            case.requests.append(ReceivedRequest(b"", None, (), f"404 {error.message}"))
+            run.requests.append(ReceivedRequest(b"", None, (), f"404 {error.message}"))
             raise error
-        return case
+        return run
 
     def _parse_and_check(self, run: CaseRun, request: HttpRequest) -> dict[str, Any]:
         try:
@@ -167,9 +167,9 @@ class CaseServer:
         return body
 
     async def _send_reply(self, request: HttpRequest, reply: CaseReply, run: CaseRun) -> None:
-        kind = b"text/event-stream;charset=UTF-8" if reply.stream else b"application/json"
+        content_type = b"text/event-stream;charset=UTF-8" if reply.stream else b"application/json"
         head: Headers = [
-            (b"content-type", kind),
+            (b"content-type", content_type),
             (b"x-request-id", derive_request_id(request, "200").encode()),
             (b"date", request.services.date_header()),
         ]
@@ -181,7 +181,7 @@ class CaseServer:
             head.append((b"content-length", b"%d" % reply.content_length))
         await send_steps(request.scope, request.receive, request.send, 200, head, reply.steps)
         if run.plan.fault == "stalled":
-            run.client_disconnected.set()  # nothing else ends this silence
+            run.client_disconnected.set()  # only a disconnect ends a stalled reply
 
 
 def _require_post(method: str) -> None:

@@ -1,7 +1,7 @@
-"""Plans drawn: legal answers in every form that a client has to take, and answers that it has to refuse.
+"""Strategy for cases: valid replies in every form a client has to accept, and faults it has to report.
 
-A client gets only what its own requests allow: built-in tools and functions that they declare, and the form,
-streamed or not, that they ask for.
+A client gets only what its own requests allow: built-in tools and functions that they declare, and streamed
+or whole replies as they request.
 """
 
 from __future__ import annotations
@@ -26,39 +26,39 @@ __all__ = ["RequestedFeatures", "case_plans", "edge_case_plans", "requested_feat
 
 @dataclass(frozen=True, slots=True)
 class RequestedFeatures:
-    """What a client asks for, as far as it decides what it may get."""
+    """The features of a client's requests that decide what it may receive."""
 
     stream_modes: tuple[bool, ...] = (True, False)
-    """The forms it asks for, the first preferred."""
+    """Values of `stream` that it requests, the preferred one first."""
     tool_types: tuple[str, ...] = ()
     functions: tuple[tuple[str, Any], ...] = ()
-    """Name and `parameters` of each."""
+    """Name and `parameters` of each function."""
     profile: str = DEFAULT_PROFILE
 
 
 def requested_features(requests: Collection[ReceivedRequest], profile: Profile) -> RequestedFeatures:
-    """What some requests ask for."""
+    """The features of some requests."""
     values = [each.json_body for each in requests if isinstance(each.json_body, dict)]
-    declared = [tool for value in values for tool in value.get("tools") or () if isinstance(tool, dict)]
-    kinds = {tool.get("type") for tool in declared}
+    declared_tools = [tool for value in values for tool in value.get("tools") or () if isinstance(tool, dict)]
+    declared_types = {tool.get("type") for tool in declared_tools}
     functions = {
         tool["name"]: tool.get("parameters")
-        for tool in declared
+        for tool in declared_tools
         if tool.get("type") == "function" and isinstance(tool.get("name"), str)
     }
     streams = {value.get("stream") is True for value in values}
     return RequestedFeatures(
         tuple(sorted(streams, reverse=True)),
-        tuple(kind for kind in profile.tools if kind in kinds),
+        tuple(kind for kind in profile.tools if kind in declared_types),
         tuple(functions.items()),
         profile.name,
     )
 
 
 def edge_case_plans(features: RequestedFeatures, skip: Collection[str] = ()) -> list[CasePlan]:
-    """What clients stumble over most, one thing a case, and as small as can be; each fault, in each form."""
+    """Cases that clients often fail, with one feature each, as small as possible; and each fault in each form."""
     legal = (
-        [CasePlan(**odd) for oddity, odd in _EDGE_CASES if oddity not in skip]
+        [CasePlan(**options) for variation, options in _EDGE_CASES if variation not in skip]
         if True in features.stream_modes
         else []
     )
@@ -71,12 +71,12 @@ def edge_case_plans(features: RequestedFeatures, skip: Collection[str] = ()) -> 
     return [*legal, *faults]
 
 
-def _befalls_bodies(odd: Mapping[str, Any]) -> bool:
-    """Whether something unusual can befall an answer that is not streamed."""
-    return odd.keys() <= _FIELDS_WITHOUT_STREAM and odd.get("cut") in (None, "middle")
+def _befalls_bodies(options: Mapping[str, Any]) -> bool:
+    """Whether these options apply to a reply that is not streamed."""
+    return options.keys() <= _FIELDS_WITHOUT_STREAM and options.get("cut") in (None, "middle")
 
 
-#: "apart" is easier to read than the usual way: a control, no trap.
+#: "apart" is easier to read than the usual way, so it is only a control.
 _DRAWN_CHUNKINGS = tuple(cut for cut in CASE_CHUNKINGS if cut != "apart")
 _FIELDS_WITHOUT_STREAM = {"script", "cut", "unknown_members", "members", "long"}
 _MESSAGE = Message(("a",))
@@ -105,18 +105,18 @@ _EDGE_CASES: tuple[tuple[str, dict[str, Any]], ...] = (
 
 @st.composite
 def case_plans(draw: DrawFn, features: RequestedFeatures, skip: Collection[str] = ()) -> CasePlan:
-    """Plans for a client; `without` names faults and oddities to leave out.
+    """Cases for a client; `skip` names faults and variations to leave out.
 
-    A third has a fault. "stalled" is never drawn: each would cost a client all its time.
+    A third has a fault. "stalled" is never drawn, because each such case takes the whole time limit.
     """
-    # Everything is drawn for every plan, needed or not: so a case can shrink from one form into the other.
-    # Streams have more in which a client can err.
+    # All options are drawn for every plan, needed or not, so a case can shrink from one form to the other.
+    # Streams are more frequent because they have more that a client can get wrong.
     stream = draw(st.sampled_from([features.stream_modes[0]] * 3 + list(features.stream_modes)))
     script = draw(_client_scripts(features))
     fault = draw(_fault_names(stream, frozenset(skip)))
     at = draw(st.integers(0, 999))
     framed = "framing" not in skip
-    odd: dict[str, Any] = {
+    options: dict[str, Any] = {
         "cut": draw(st.sampled_from(_DRAWN_CHUNKINGS)) if "cuts" not in skip else "events",
         "plain": _draw_rarely(draw, "framing", skip),
         "end": draw(st.sampled_from(["LF", *LINE_ENDINGS])) if framed else "LF",
@@ -129,9 +129,9 @@ def case_plans(draw: DrawFn, features: RequestedFeatures, skip: Collection[str] 
     if fault is not None:
         return CasePlan(script, stream, fault, at)
     if not stream:
-        odd = {name: value for name, value in odd.items() if name in _FIELDS_WITHOUT_STREAM}
-        odd["cut"] = "events" if odd["cut"] == "events" else "middle"
-    return CasePlan(script, stream, **odd)
+        options = {name: value for name, value in options.items() if name in _FIELDS_WITHOUT_STREAM}
+        options["cut"] = "events" if options["cut"] == "events" else "middle"
+    return CasePlan(script, stream, **options)
 
 
 def _fault_names(stream: bool, skip: Collection[str]) -> SearchStrategy[str | None]:
@@ -149,11 +149,11 @@ def _draw_member_change(draw: DrawFn, skip: Collection[str]) -> str:
 
 @st.composite
 def _client_scripts(draw: DrawFn, features: RequestedFeatures) -> Script:
-    """What is said ends with a message that says something, or with the call of a function."""
-    kinds = ("message", "reasoning", *features.tool_types)
-    before: list[Item] = draw(st.lists(script_items(features.profile, kinds), max_size=2))
+    """Scripts that end with a message that has a text, or with a function call."""
+    declared_types = ("message", "reasoning", *features.tool_types)
+    earlier: list[Item] = draw(st.lists(script_items(features.profile, declared_types), max_size=2))
     calls = bool(features.functions) and draw(st.booleans())
-    return Script((*before, draw(_function_calls(features.functions) if calls else _nonempty_messages())))
+    return Script((*earlier, draw(_function_calls(features.functions) if calls else _nonempty_messages())))
 
 
 def _nonempty_messages() -> SearchStrategy[Item]:

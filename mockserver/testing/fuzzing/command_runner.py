@@ -1,7 +1,7 @@
-"""Fuzzing of commands: each case is one run of a client, whatever it is written in.
+"""Runs a command as the client of a case.
 
-The command gets, as variables, what to ask and where; it has to send a request, and to end in time. Exit
-status 0 means "I understood".
+Environment variables tell the command what to request and where. It must send a request and finish in time;
+exit status 0 means that it understood the reply.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ from mockserver.wire.redaction import redact
 
 __all__ = ["CLIENT_PROMPT", "CommandRunner"]
 
-#: What a client is to ask.
+#: The prompt that a client should send.
 CLIENT_PROMPT = "Say something."
 
-#: Lines of a client's standard error that are shown.
+#: Last lines of standard error that are shown.
 _STDERR_LINES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class CommandRunner:
-    """Plays a case by running a command."""
+    """Plays a case to a command."""
 
     command: Sequence[str]
     server: CaseServer
     processes: ClientProcesses
     timeout: float
-    """Seconds that a command may take."""
+    """Seconds that the command may take."""
     checks_text: bool = False
-    """Whether its standard output is to be the answer's text."""
+    """Whether its standard output must be the text of the reply."""
     model: str = ""
 
     def __call__(self, plan: CasePlan, time_limit: float | None = None) -> Outcome:
-        """Run the command once; ConfigurationError where it can not be started."""
+        """Run the command once; ConfigurationError if it cannot be started."""
         limit = self.timeout if time_limit is None else min(time_limit, self.timeout)
-        with self.server.open_case(plan) as case:
+        with self.server.open_case(plan) as run:
             environment = client_environment(
-                case.base_url,
+                run.base_url,
                 self.server.api_key,
                 MOCKSERVER_MODEL=self.model or self.server.context.profile.models[0],
                 MOCKSERVER_INPUT=CLIENT_PROMPT,
@@ -51,31 +51,31 @@ class CommandRunner:
                 MOCKSERVER_CASE=plan.id,
                 MOCKSERVER_TIMEOUT=f"{self.timeout:g}",
             )
-            ended = self.processes.run(self.command, environment, limit)
-            received = tuple(case.requests)
+            result = self.processes.run(self.command, environment, limit)
+            requests = tuple(run.requests)
         return Outcome(
-            received,
-            finished=ended.exit_status is not None,
-            accepted=ended.exit_status == 0,
-            text=_printed_text(plan, ended) if self.checks_text else None,
-            end_reason=_end_reason(ended),
+            requests,
+            finished=result.exit_status is not None,
+            accepted=result.exit_status == 0,
+            text=_printed_text(plan, result) if self.checks_text else None,
+            end_reason=_end_reason(result),
             stderr_tail=redact(
-                "\n".join(ended.stderr.decode(errors="replace").splitlines()[-_STDERR_LINES:]),
+                "\n".join(result.stderr.decode(errors="replace").splitlines()[-_STDERR_LINES:]),
                 [self.server.api_key],
             ),
-            duration=ended.duration,
+            duration=result.duration,
         )
 
 
-def _printed_text(plan: CasePlan, ended: ProcessResult) -> str:
-    """Standard output without the line break that ends it, where the text itself has none there."""
-    text = ended.stdout.decode(errors="replace")
+def _printed_text(plan: CasePlan, result: ProcessResult) -> str:
+    """Standard output without its final line break, unless the expected text has one."""
+    text = result.stdout.decode(errors="replace")
     return text if text == plan.expected_text else text.removesuffix("\n")
 
 
-def _end_reason(ended: ProcessResult) -> str:
-    if ended.exit_status is None:
-        return f"killed after {ended.duration:.1f} s"
-    if ended.exit_status < 0:
-        return f"ended by signal {-ended.exit_status}"
-    return escape_unprintable(f"exit status {ended.exit_status}")
+def _end_reason(result: ProcessResult) -> str:
+    if result.exit_status is None:
+        return f"killed after {result.duration:.1f} s"
+    if result.exit_status < 0:
+        return f"ended by signal {-result.exit_status}"
+    return escape_unprintable(f"exit status {result.exit_status}")

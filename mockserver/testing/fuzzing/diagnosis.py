@@ -1,8 +1,7 @@
-"""Controls: which assumption of a client broke, told by the cases that it does understand.
+"""Finds the cause of a failing case with controls: the same case with one feature made plain.
 
-A case that fails is played again with one thing in it made plain. Where that passes, that thing is what broke
-the client: a fact, not a guess. A text that came out wrong is compared with what one wrong habit or another
-would have made of the answer.
+If a control passes, that feature is the cause. A wrong text is compared with the texts that common mistakes
+make of the reply.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ from mockserver.testing.fuzzing.search import ClientRunner, FailingCase
 
 __all__ = ["find_cause"]
 
-#: Controls that are played at the most.
+#: Most controls that are played.
 MAX_CONTROLS = 14
 
 Control = tuple[str, CasePlan]
 
 
 def find_cause(failing: FailingCase, run_client: ClientRunner) -> str:
-    """The assumption that broke, in one line."""
+    """The cause of a failing case, in one line."""
     plan, kind = failing.plan, failing.failure.kind
     if kind.startswith("swallowed") and plan.fault is not None:
         return _UNREPORTED_FAULT_CAUSES[plan.fault]
@@ -44,12 +43,12 @@ def find_cause(failing: FailingCase, run_client: ClientRunner) -> str:
 
 
 def _cause_by_controls(failing: FailingCase, run_client: ClientRunner) -> str:
-    tried = [each for each in _controls(failing.plan) if each[1] != failing.plan][:MAX_CONTROLS]
-    for words, plan in tried:
+    controls = [each for each in _controls(failing.plan) if each[1] != failing.plan][:MAX_CONTROLS]
+    for cause, plan in controls:
         if check_outcome(plan, run_client(plan)) is None:
-            return words
-    if tried:
-        return f"no single assumption: it fails as well without any one of {len(tried)} things tried"
+            return cause
+    if controls:
+        return f"no single assumption: it fails as well without any one of {len(controls)} controls"
     return "the plainest answer is not understood"
 
 
@@ -67,18 +66,18 @@ _UNREPORTED_FAULT_CAUSES = {
 
 
 def _cause_by_wrong_text(plan: CasePlan, shown_text: str, run_client: ClientRunner) -> str | None:
-    """The one habit that makes `got` of the answer, and the like of another one with a name on each text."""
-    fitting = [words for words, text in _wrong_texts(plan) if text == shown_text]
+    """The one mistake that yields this text; if several do, a case with distinct texts decides."""
+    fitting = [cause for cause, text in _wrong_texts(plan) if text == shown_text]
     if len(fitting) < 2:
         return fitting[0] if fitting else None
-    telling = _distinguishable_plan(plan)
-    outcome = run_client(telling)
-    still = [words for words, text in _wrong_texts(telling) if text == outcome.text]
-    return next((words for words in fitting if words in still), None)
+    distinguishable = _distinguishable_plan(plan)
+    outcome = run_client(distinguishable)
+    remaining = [cause for cause, text in _wrong_texts(distinguishable) if text == outcome.text]
+    return next((cause for cause in fitting if cause in remaining), None)
 
 
 def _distinguishable_plan(plan: CasePlan) -> CasePlan:
-    """The plan with another text in each chunk, two chunks a text."""
+    """The plan with a distinct text in each chunk, two chunks a text."""
 
     def with_named_chunks(item: Item, name: str) -> Item:
         chunks = (f" {name}1\n", f" {name}2 ")
@@ -89,8 +88,8 @@ def _distinguishable_plan(plan: CasePlan) -> CasePlan:
 
 
 def _wrong_texts(plan: CasePlan) -> Iterator[tuple[str, str]]:
-    """What a wrong habit would make of the answer; those that would be right here are left out."""
-    told = plan.expected_text
+    """Mistakes and the texts they yield, without those that would be correct here."""
+    expected = plan.expected_text
     if plan.long:
         return
     items = plan.script.items
@@ -102,16 +101,16 @@ def _wrong_texts(plan: CasePlan) -> Iterator[tuple[str, str]]:
         ("only the last message is read", messages[-1].text if messages else ""),
         ("only the first delta of a text is read", chunks[0] if chunks else ""),
         ("only the last delta of a text is read", chunks[-1] if chunks else ""),
-        ("the text is taken twice: from its deltas and from what repeats them", told * 2),
+        ("the text is taken twice: from its deltas and from what repeats them", expected * 2),
         ("thoughts are shown as text", "".join(map(_message_or_reasoning_text, items))),
         ("the texts of several messages are put on lines of their own", "\n".join(m.text for m in messages)),
-        ("spaces around a text are lost", told.strip()),
-        ("line breaks in a text are lost", told.replace("\n", "").replace("\r", "")),
-        ("line breaks in a text are changed", re.sub(r"\r\n?", "\n", told)),
+        ("spaces around a text are lost", expected.strip()),
+        ("line breaks in a text are lost", expected.replace("\n", "").replace("\r", "")),
+        ("line breaks in a text are changed", re.sub(r"\r\n?", "\n", expected)),
         ("nothing of the text is shown", ""),
-        ("what was said next is added to the answer", told + "\n" + FOLLOW_UP_REPLY),
+        ("what was said next is added to the answer", expected + "\n" + FOLLOW_UP_REPLY),
     )
-    yield from ((words, text) for words, text in habits if text != told)
+    yield from ((cause, text) for cause, text in habits if text != expected)
 
 
 def _message_text(item: Item) -> str:
@@ -123,7 +122,7 @@ def _message_or_reasoning_text(item: Item) -> str:
 
 
 def _controls(plan: CasePlan) -> Iterator[Control]:
-    """The plan with one thing made plain, and what it means where that is enough."""
+    """Causes, and the plan with the one feature made plain that proves each."""
     yield from _framing_controls(plan)
     yield from _member_controls(plan)
     yield from _item_controls(plan)
@@ -171,7 +170,7 @@ def _member_controls(plan: CasePlan) -> Iterator[Control]:
 
 
 def _item_controls(plan: CasePlan) -> Iterator[Control]:
-    """Without an item that comes before; by its kind."""
+    """Controls without the other items, and without those of one kind."""
     items = plan.script.items
     if len(items) < 2:
         return
@@ -179,10 +178,10 @@ def _item_controls(plan: CasePlan) -> Iterator[Control]:
         "only the first output item is read: with the last one alone it passes",
         _with_items(plan, items[-1:]),
     )
-    for kind, words in _ITEM_DESCRIPTIONS.items():
+    for kind, cause in _ITEM_DESCRIPTIONS.items():
         kept = tuple(item for item in items if not isinstance(item, kind))
         if kept and kept != items:
-            yield f"{words} is not passed over", _with_items(plan, kept)
+            yield f"{cause} is not passed over", _with_items(plan, kept)
 
 
 _ITEM_DESCRIPTIONS: dict[type, str] = {

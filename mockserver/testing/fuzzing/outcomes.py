@@ -1,4 +1,4 @@
-"""Verdicts: what a client did with a case, and whether a sound one does that."""
+"""What a client did with a case, and whether that is correct."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mockserver.wire.redaction import redact
 
 __all__ = ["Failure", "Outcome", "check_outcome"]
 
-#: Characters of a text that a message shows.
+#: Most characters of a text that a message shows.
 _MAX_TEXT_CHARACTERS = 200
 
 
@@ -23,41 +23,41 @@ class Outcome:
 
     requests: tuple[ReceivedRequest, ...]
     finished: bool
-    """Whether it ended in its time."""
+    """Whether it finished within its time limit."""
     accepted: bool
-    """Whether it says that it understood: exit status 0, or a value returned."""
+    """Whether it reports success: exit status 0, or a returned value."""
     text: str | None
-    """What it made of the answer; None where that is not looked at."""
+    """The text that it made of the reply; None if the text is not checked."""
     end_reason: str
-    """How it ended, in words: "exit status 1", "TypeError: …"."""
+    """How it ended: "exit status 1", "TypeError: …"."""
     stderr_tail: str = ""
-    """More that it said: the end of its standard error."""
+    """The last lines of its standard error."""
     duration: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What a sound client would not have done."""
+    """What a correct client would have done differently."""
 
     kind: str
-    """What tells one failure from another while a case is made smaller: "text", "swallowed cut"."""
+    """Distinguishes failures while a case is shrunk: "text", "swallowed cut"."""
     message: str
     details: tuple[str, ...] = ()
 
 
 def check_outcome(plan: CasePlan, outcome: Outcome) -> Failure | None:
-    """What is wrong with an outcome; None where a sound client does the same."""
+    """The failure that an outcome shows; None if it is correct."""
     return next(filter(None, (check(plan, outcome) for check in _CHECKS)), None)
 
 
 def _check_request_sent(_: CasePlan, outcome: Outcome) -> Failure | None:
     if outcome.requests:
         return None
-    return Failure("silent", f"no request came to OPENAI_BASE_URL ({outcome.end_reason})")
+    return Failure("silent", f"no request reached OPENAI_BASE_URL ({outcome.end_reason})")
 
 
 def _check_finished(_: CasePlan, outcome: Outcome) -> Failure | None:
-    return None if outcome.finished else Failure("hung", f"did not end: {outcome.end_reason}")
+    return None if outcome.finished else Failure("hung", f"did not finish: {outcome.end_reason}")
 
 
 def _check_requests(_: CasePlan, outcome: Outcome) -> Failure | None:
@@ -66,7 +66,7 @@ def _check_requests(_: CasePlan, outcome: Outcome) -> Failure | None:
             return Failure(f"request {received.refusal}", f"the request was refused: {received.refusal}")
         for finding in received.contract_errors:
             title = load_rules()[finding.rule].title
-            message = f"a request breaks the contract, {finding.rule} ({title})"
+            message = f"contract violation {finding.rule} in a request: {title}"
             return Failure(f"request {finding.rule}", message, tuple(finding_lines(finding)))
     return None
 
@@ -75,15 +75,16 @@ def _check_fault_reported(plan: CasePlan, outcome: Outcome) -> Failure | None:
     if plan.fault is None or plan.once or not outcome.accepted:
         return None
     return Failure(
-        f"swallowed {plan.fault}", f"{outcome.end_reason}, though the answer {FAULT_DESCRIPTIONS[plan.fault]}"
+        f"swallowed {plan.fault}",
+        f"{outcome.end_reason}, although the reply {FAULT_DESCRIPTIONS[plan.fault]}",
     )
 
 
 def _check_legal_reply_accepted(plan: CasePlan, outcome: Outcome) -> Failure | None:
-    # Whether a fault that passes is worth another try is the client's own choice.
+    # Whether to retry after a transient fault is the client's choice.
     if plan.fault is not None or outcome.accepted:
         return None
-    return Failure("rejected", f"{outcome.end_reason}, though the answer is legal")
+    return Failure("rejected", f"{outcome.end_reason}, although the reply is valid")
 
 
 def _check_text(plan: CasePlan, outcome: Outcome) -> Failure | None:
@@ -94,7 +95,7 @@ def _check_text(plan: CasePlan, outcome: Outcome) -> Failure | None:
     ):
         return None
     details = (f"expected  {_quote(plan.expected_text)}", f"got       {_quote(outcome.text)}")
-    return Failure("text", "another text than the answer's", details)
+    return Failure("text", "the text is not that of the reply", details)
 
 
 _CHECKS: Sequence[Callable[[CasePlan, Outcome], Failure | None]] = (
@@ -107,12 +108,12 @@ _CHECKS: Sequence[Callable[[CasePlan, Outcome], Failure | None]] = (
 )
 
 FAULT_DESCRIPTIONS = {
-    "failed": "says that the model failed",
-    "cut": "is cut off",
-    "closed": "ends before it is whole",
-    "error": "breaks off with an error",
-    "dropped": "breaks off with the connection",
-    "reset": "breaks off with a reset of the connection",
+    "failed": "has the status failed",
+    "cut": "is cut within an event",
+    "closed": "ends before its terminal event",
+    "error": "ends with an error",
+    "dropped": "ends with a closed connection",
+    "reset": "ends with a connection reset",
     "empty": "is empty",
     "refused": "is an HTTP error",
     "stalled": "never ends",
@@ -120,7 +121,7 @@ FAULT_DESCRIPTIONS = {
 
 
 def _accepted_texts(plan: CasePlan, requests: Sequence[ReceivedRequest]) -> tuple[str, ...]:
-    """Texts that a client may show: where it went on by itself, also what was said next."""
+    """Texts that a client may show; if it continued by itself, they may include the follow-up."""
     if len({each.body for each in requests}) == 1:
         return (plan.expected_text,)
     return (plan.expected_text, FOLLOW_UP_REPLY, plan.expected_text + FOLLOW_UP_REPLY)

@@ -1,4 +1,4 @@
-"""Kept cases: each a JSON file that people can read and programs replay; tried first the next time."""
+"""Failing cases saved as readable JSON files, which the next search plays first."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["DEFAULT_FOLDER", "load_plan", "load_saved_plans", "save_case"]
 
 DEFAULT_FOLDER = Path(".mockserver/cases")
 
-#: Kept cases that are tried again, the newest first.
+#: Saved cases that are played again, the newest first.
 MAX_REPLAYED_CASES = 50
 
 _CASE_ID = re.compile(r"[0-9a-f]{12}")
@@ -26,7 +26,7 @@ _CASE_ID = re.compile(r"[0-9a-f]{12}")
 def save_case(
     folder: Path, plan: CasePlan, failure: Failure, profile: str, payloads: list[JSONObject]
 ) -> Path:
-    """Write a case down; OSError where that fails. `shown` is for its readers alone."""
+    """Write a case to a file; OSError if that fails. `payloads` are only for readers of the file."""
     value = {
         "format": 1,
         "version": __version__,
@@ -44,21 +44,21 @@ def save_case(
 
 
 def load_saved_plans(folder: Path, profile: str) -> Iterator[CasePlan]:
-    """The plans kept for a profile, the newest first; ConfigurationError names a file that is none."""
+    """The saved plans of a profile, the newest first; ConfigurationError for an invalid file."""
     files = sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime_ns, reverse=True)
     plans = (_read_file(file) for file in files[:MAX_REPLAYED_CASES])
-    yield from (plan for plan, own in plans if own == profile)
+    yield from (plan for plan, case_profile in plans if case_profile == profile)
 
 
 def load_plan(folder: Path, id_or_path: str, profile: str) -> CasePlan:
-    """The plan of a kept case, by its id or the path of its file; ConfigurationError where there is none."""
+    """The plan of a saved case, by id or file; ConfigurationError if there is none."""
     file = folder / f"{id_or_path}.json" if _CASE_ID.fullmatch(id_or_path) else Path(id_or_path)
     if not file.is_file():
         known = ", ".join(sorted(each.stem for each in folder.glob("*.json"))) or "none"
-        raise ConfigurationError(f"there is no case {id_or_path}; kept in {folder}: {known}")
-    plan, own = _read_file(file)
-    if own != profile:
-        raise ConfigurationError(f"{file} is a case of the profile {own}, not of {profile}")
+        raise ConfigurationError(f"there is no case {id_or_path}; saved in {folder}: {known}")
+    plan, case_profile = _read_file(file)
+    if case_profile != profile:
+        raise ConfigurationError(f"{file} is a case of the profile {case_profile}, not of {profile}")
     return plan
 
 
@@ -67,7 +67,7 @@ def _read_file(file: Path) -> tuple[CasePlan, str]:
         value = json.loads(file.read_bytes())
         if isinstance(value, dict) and value.get("format") == 1:
             return plan_from_json(value["plan"]), str(value["profile"])
-        reason = "it is no case of format 1"
+        reason = "it is not a case of format 1"
     except (InvalidJSON, ConfigurationError, KeyError) as error:
         reason = str(error)
-    raise ConfigurationError(f"{file} can not be replayed: {reason}")
+    raise ConfigurationError(f"{file} cannot be replayed: {reason}")

@@ -1,6 +1,7 @@
-"""The search: kept cases, known traps, drawn ones, silence at last; what fails first is made small.
+"""Searches for a case that a client fails, and shrinks it.
 
-How a case is played is the caller's: a command or a callable.
+It plays saved cases, edge cases, drawn cases and stalled replies, in this order. The caller decides how a
+case is played: to a command or to a callable.
 """
 
 from __future__ import annotations
@@ -29,32 +30,32 @@ from mockserver.testing.fuzzing.outcomes import Failure, Outcome, check_outcome
 
 __all__ = ["ClientRunner", "FailingCase", "Search"]
 
-#: Seconds that making a case smaller may take.
+#: Most seconds for shrinking a case.
 MAX_SHRINK_SECONDS = 30.0
 
-#: Where a client hangs, it is given up after so many times what the slowest case took that ended …
+#: While a hanging case is shrunk, its time limit is this multiple of the slowest case that finished …
 _HANG_LIMIT_FACTOR = 4.0
-#: … but not before so many seconds.
+#: … but at least so many seconds.
 _MIN_HANG_LIMIT_SECONDS = 1.0
 
 
 class ClientRunner(Protocol):
-    """Plays a case; `seconds` is less than the usual time while a case that hangs is made smaller."""
+    """Plays a case; `time_limit` shortens the usual time while a hanging case is shrunk."""
 
     def __call__(self, plan: CasePlan, time_limit: float | None = None) -> Outcome: ...
 
 
 @dataclass(frozen=True, slots=True)
 class FailingCase:
-    """A case that broke the client."""
+    """A case that the client fails."""
 
     plan: CasePlan
     outcome: Outcome
     failure: Failure
     cases_run: int = 0
-    """Cases that were played until it was found."""
+    """Cases played until it was found."""
     shrink_runs: int = 0
-    """Cases that were played to make it small."""
+    """Cases played to shrink it."""
 
 
 class _SameFailure(Exception):
@@ -63,7 +64,7 @@ class _SameFailure(Exception):
 
 @dataclass(slots=True)
 class Search:
-    """One search for a case that breaks a client."""
+    """One search for a failing case."""
 
     run_client: ClientRunner
     profile: Profile
@@ -72,44 +73,44 @@ class Search:
     jobs: int = 1
     skip: Collection[str] = ()
     progress: Callable[[int, int], None] = lambda _done, _total: None
-    """Called with the number of cases played and to be played."""
+    """Called with the number of cases played and of cases planned."""
     cases_run: int = 0
     slowest_seconds: float = 0.0
-    """Seconds that the slowest case took which ended."""
+    """Duration of the slowest case that finished."""
     features: RequestedFeatures = field(default_factory=RequestedFeatures)
     _planned_cases: int = 0
     failures: dict[CasePlan, Failure | None] = field(default_factory=dict)
-    """What was wrong with each plan that was played."""
+    """By plan that was played: its failure, or None."""
 
     def run(self, saved_plans: Iterable[CasePlan] = ()) -> FailingCase | None:
-        """The first case that fails, made small; None where none does."""
-        again = list(dict.fromkeys(saved_plans))
-        self._planned_cases = len(again) + 2 + self.examples
-        found = self._first_failing(again) or self._observe_requests()
-        if found is not None:
-            return found
-        known = edge_case_plans(self.features, self.skip)
-        silent = self._stalled_plans()
-        self._planned_cases = self.cases_run + len(known) + self.examples + len(silent)
-        return self._first_failing(known) or self.search_drawn_cases() or self._first_failing(silent)
+        """The first failing case, shrunk; None if there is none."""
+        saved = list(dict.fromkeys(saved_plans))
+        self._planned_cases = len(saved) + 2 + self.examples
+        failing = self._first_failing(saved) or self._observe_requests()
+        if failing is not None:
+            return failing
+        edge_cases = edge_case_plans(self.features, self.skip)
+        stalled = self._stalled_plans()
+        self._planned_cases = self.cases_run + len(edge_cases) + self.examples + len(stalled)
+        return self._first_failing(edge_cases) or self.search_drawn_cases() or self._first_failing(stalled)
 
     def search_drawn_cases(self) -> FailingCase | None:
-        """The first drawn case that fails, made small; what is known already is not played again."""
+        """The first failing drawn case, shrunk; plans that were played before are not repeated."""
         return self._first_failing(
             [plan for plan in self._draw_plans() if plan not in self.failures], self._shrink
         )
 
     def _observe_requests(self) -> FailingCase | None:
-        """Play the plainest case in both forms, and see what the client asks for."""
-        received: list[ReceivedRequest] = []
+        """Play the plainest case in both forms to see what the client requests."""
+        requests: list[ReceivedRequest] = []
         for stream in (True, False):
             plan = CasePlan(message_script("Hello!"), stream)
             outcome = self.run_client(plan)
-            received += outcome.requests
-            found = self._record_outcome(plan, outcome)
-            if found is not None:
-                return found
-        self.features = requested_features(received, self.profile)
+            requests += outcome.requests
+            failing = self._record_outcome(plan, outcome)
+            if failing is not None:
+                return failing
+        self.features = requested_features(requests, self.profile)
         return None
 
     def _stalled_plans(self) -> list[CasePlan]:
@@ -121,15 +122,15 @@ class Search:
     def _first_failing(
         self,
         candidates: Sequence[CasePlan],
-        shrink: Callable[[FailingCase], FailingCase] = lambda found: found,
+        shrink: Callable[[FailingCase], FailingCase] = lambda failing: failing,
     ) -> FailingCase | None:
-        """The first of some plans that fails, in their order however many run at once."""
+        """The first plan that fails, in the order of the candidates even if several run at once."""
         with ThreadPoolExecutor(max_workers=self.jobs) as pool:
             for plan, future in _run_in_order(pool, self.run_client, candidates, self.jobs):
-                found = self._record_outcome(plan, future.result())
-                if found is not None:
+                failing = self._record_outcome(plan, future.result())
+                if failing is not None:
                     pool.shutdown(cancel_futures=True)
-                    return shrink(found)
+                    return shrink(failing)
         return None
 
     def _record_outcome(self, plan: CasePlan, outcome: Outcome) -> FailingCase | None:
@@ -141,9 +142,9 @@ class Search:
         return None if failure is None else FailingCase(plan, outcome, failure, self.cases_run)
 
     def _draw_plans(self) -> list[CasePlan]:
-        chosen: list[CasePlan] = []
-        self._run_hypothesis(chosen.append, (Phase.generate,))
-        return list(dict.fromkeys(chosen))
+        candidates: list[CasePlan] = []
+        self._run_hypothesis(candidates.append, (Phase.generate,))
+        return list(dict.fromkeys(candidates))
 
     def _run_hypothesis(self, visit: Callable[[CasePlan], None], phases: Sequence[Phase]) -> None:
         @seed(self.seed)
@@ -163,44 +164,44 @@ class Search:
 
         visit_drawn()
 
-    def _shrink(self, found: FailingCase) -> FailingCase:
-        """The same failure with less: Hypothesis draws the same cases again, and shrinks the one that fails.
+    def _shrink(self, failing: FailingCase) -> FailingCase:
+        """Shrink a failing case: Hypothesis draws the same cases again and shrinks the one that fails.
 
-        Only cases that fail in the same way count, so that it is one defect that is shown and not the
-        smallest of several. When the time is up, whatever was not played before counts as passing.
+        Only cases with the same kind of failure count, so the result shows one defect rather than the
+        smallest of several. When the time is up, plans that were not played before count as passing.
         """
-        shrinking = _Shrinker(found, self)
+        shrinker = _Shrinker(failing, self)
         with contextlib.suppress(_SameFailure):
-            self._run_hypothesis(shrinking.try_plan, (Phase.generate, Phase.shrink))
-        return shrinking.confirm()
+            self._run_hypothesis(shrinker.try_plan, (Phase.generate, Phase.shrink))
+        return shrinker.confirm()
 
 
 class _Shrinker:
-    """Looks at the plans that Hypothesis proposes, and remembers the smallest that fails alike."""
+    """Tries the plans that Hypothesis proposes and remembers the smallest that fails in the same way."""
 
-    def __init__(self, found: FailingCase, search: Search) -> None:
-        self.original = self._best = found
+    def __init__(self, failing: FailingCase, search: Search) -> None:
+        self.original = self._best = failing
         self._search = search
         self._deadline = time.monotonic() + MAX_SHRINK_SECONDS
-        self._outcomes: dict[CasePlan, FailingCase | None] = {found.plan: found}
+        self._outcomes: dict[CasePlan, FailingCase | None] = {failing.plan: failing}
         self._runs = 0
-        hangs = found.failure.kind == "hung"
+        hangs = failing.failure.kind == "hung"
         self._time_limit = (
             max(_MIN_HANG_LIMIT_SECONDS, _HANG_LIMIT_FACTOR * search.slowest_seconds) if hangs else None
         )
 
     def try_plan(self, plan: CasePlan) -> None:
-        """_Broken where the plan fails as the first one did."""
+        """Raise _SameFailure if the plan fails as the original did."""
         if plan not in self._outcomes:
             self._outcomes[plan] = self._run_plan(plan)
-        found = self._outcomes[plan]
-        if found is not None:
-            self._best = found  # the last one that Hypothesis looks at is the smallest
+        failing = self._outcomes[plan]
+        if failing is not None:
+            self._best = failing  # the last one that Hypothesis tries is the smallest
             raise _SameFailure
 
     def _run_plan(self, plan: CasePlan) -> FailingCase | None:
         if plan in self._search.failures or time.monotonic() > self._deadline:
-            return None  # what is known passed, or failed in another way
+            return None  # a plan that was played before passed, or failed in another way
         self._runs += 1
         outcome = self._search.run_client(plan, self._time_limit)
         failure = check_outcome(plan, outcome)
@@ -209,7 +210,7 @@ class _Shrinker:
         return FailingCase(plan, outcome, failure, self.original.cases_run)
 
     def confirm(self) -> FailingCase:
-        """The smallest, as it fails with all the time there is; the first where that one does not."""
+        """The smallest plan if it also fails with the full time limit; else the original."""
         best = self._best
         if self._time_limit is not None and best.plan != self.original.plan:
             outcome = self._search.run_client(best.plan)
@@ -224,7 +225,7 @@ class _Shrinker:
 def _run_in_order(
     pool: ThreadPoolExecutor, run_client: ClientRunner, candidates: Sequence[CasePlan], jobs: int
 ) -> Iterator[tuple[CasePlan, Future[Outcome]]]:
-    """Each plan with its outcome to come, no more than `jobs` of them begun before they are wanted."""
+    """Each plan with its future outcome; at most `jobs` run ahead."""
     rest = iter(candidates)
     begun = [(plan, pool.submit(run_client, plan)) for plan in islice(rest, jobs)]
     while begun:

@@ -135,10 +135,10 @@ class ConversationMachine(RuleBasedStateMachine):
     """Base of a state machine that plays conversations with a client against a mock server.
 
     Set `server` (to the fixture `responses_server`, for example) and write `open`, which starts a
-    conversation of the client, and `ask`, which sends a text and returns the text that the client shows. Several
-    conversations are open at once. After each step the machine checks that the client shows what the server
-    replied, that the request has no contract violation, and that it continues its own conversation, either by
-    `previous_response_id` or with the whole conversation in its input.
+    conversation of the client, and `ask`, which sends a text and returns the text that the client shows.
+    Several conversations are open at once. After each step the machine checks that the client shows what the
+    server replied, that the request has no contract violation, and that it continues its own conversation,
+    either by `previous_response_id` or with the whole conversation in its input.
 
     Run it with `hypothesis.stateful.run_state_machine_as_test(Machine)`, and add rules of your own as usual.
     """
@@ -152,7 +152,7 @@ class ConversationMachine(RuleBasedStateMachine):
         super().__init__()
         self.server.reset()
         self._past_turns: dict[int, list[tuple[str, str]]] = {}
-        """By conversation: (id of the response, what the user script_lists and the model answered) of each turn."""
+        """By conversation: (response id, text of the reply) of each turn."""
         self._opened: list[Any] = []
 
     def open(self) -> Any:

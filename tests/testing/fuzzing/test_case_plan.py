@@ -1,4 +1,4 @@
-"""Plans: written down and read again, and nothing but the contract in what they say where they are legal."""
+"""Case plans round-trip through JSON, and are valid replies unless they have a fault."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FEATURES = RequestedFeatures(
 
 
 def sent_bytes(plan: CasePlan) -> bytes:
-    """All that a plan sends, in one piece."""
+    """All bytes that a plan sends."""
     request = {"model": MODEL, "input": "a", "stream": plan.stream, "tools": [*TOOLS, FUNCTION]}
     return b"".join(step.data for step in render_case(plan, CONTEXT, request).steps if isinstance(step, Send))
 
@@ -74,9 +74,9 @@ def test_a_fault_removes_part_of_the_reply(data: st.DataObject, fault: str) -> N
     ("value", "message"),
     [
         ({}, "script"),
-        ({"script": {"items": []}, "fault": "fire"}, "fault can not be 'fire'"),
+        ({"script": {"items": []}, "fault": "fire"}, "fault cannot be 'fire'"),
         ({"script": {"items": []}, "at": 1000}, "at must be from 0 to 999"),
-        ({"script": {"items": []}, "stream": 1}, "stream can not be 1"),
+        ({"script": {"items": []}, "stream": 1}, "stream cannot be 1"),
         ({"script": {"items": []}, "colour": 1}, "colour"),
         ({"script": {"items": []}, "long": True}, "must end with a message"),
     ],

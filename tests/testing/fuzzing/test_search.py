@@ -1,4 +1,4 @@
-"""The search, on clients that are functions: what it finds is small, and of one defect."""
+"""The search on clients that are functions: it finds a small case of one defect."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONTEXT = render_context(PROFILE.name, "wire")
 
 
 class Client:
-    """A client that shows what `read` makes of a plan, and refuses what it has to."""
+    """A client that shows what `read` returns for a plan, and refuses faults."""
 
     def __init__(self, read: Callable[[CasePlan], str | None], duration: float = 0.01) -> None:
         self.read = read
@@ -48,7 +48,7 @@ def run_search(client: Client, seed: int, examples: int = 300) -> FailingCase | 
 
 
 def read_with_hidden_defect(plan: CasePlan) -> str | None:
-    """Fails where two things meet, as they do in no known trap."""
+    """Fails only if two features meet, which they do in no edge case."""
     return None if plan.cut in ("lines", "blank", "middle") and plan.unknown_members else plan.expected_text
 
 
@@ -103,7 +103,7 @@ def test_a_hanging_client_gets_less_time_while_its_case_shrinks() -> None:
     assert found is not None
     assert found.failure.kind == "hung"
     assert 1.0 in [seconds for plan, seconds in client.runs if read_with_hidden_defect(plan) is None]
-    assert client.runs[-1] == (found.plan, None)  # the smallest hangs with all the time there is
+    assert client.runs[-1] == (found.plan, None)  # confirmed with the full time limit
 
 
 def test_saved_cases_run_first() -> None:

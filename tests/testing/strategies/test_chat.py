@@ -1,4 +1,4 @@
-"""What is drawn of Chat Completions is legal, and what it becomes for Responses is."""
+"""Drawn values of Chat Completions are valid, and stay valid after the migration to Responses."""
 
 from __future__ import annotations
 

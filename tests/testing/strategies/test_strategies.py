@@ -1,4 +1,4 @@
-"""Strategies: all that is drawn is judged as it claims to be, and all there is gets drawn."""
+"""Drawn values are what their strategy claims, and every value there is can be drawn."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ RENDERINGS = ["wire", "documented"]
 SCHEMAS = load_schemas(DEFAULT_PROFILE)
 PROFILES = [name for name in profile_names() if load_profile_document(name)["renderings"]]
 
-#: The same few examples every time; the soak test draws the many.
+#: The same few examples in every run; the soak tests draw many.
 FEW_EXAMPLES = settings(max_examples=80, derandomize=True, database=None, deadline=None)
-#: No shrinking, no stored failures: these only draw.
+#: Draw only: no shrinking, no example database.
 MANY_EXAMPLES = settings(
     max_examples=10_000,
     database=None,
@@ -47,7 +47,7 @@ def assert_no_errors(findings: list[Finding]) -> None:
 
 
 def assert_no_findings(findings: list[Finding]) -> None:
-    """Not even a hint: what is drawn without `unknown` is known throughout."""
+    """Not even an info finding: values drawn without `unknown` are known completely."""
     assert findings == []
 
 
@@ -163,7 +163,7 @@ def test_the_turns_of_a_conversation_are_linked(profile: str, rendering: str, da
     assert len(set(ids)) == len(turns)
 
 
-#: Profiles whose renderings differ in the order of members alone: one of them is enough.
+#: Profiles whose renderings differ only in the order of members: one of them is enough.
 SAME_CONTENT_RENDERINGS = ["openresponses-2026-04"]
 BREAKABLE = [
     (name, rule, rendering)
@@ -247,15 +247,15 @@ def test_a_stream_with_surrogates_can_be_framed(data: st.DataObject) -> None:
 
 
 def test_surrogates_are_drawn() -> None:
-    told: list[str] = []
+    drawn: list[str] = []
 
     @settings(FEW_EXAMPLES, max_examples=200, phases=[Phase.generate])
     @given(strategies.streams(surrogates=True))
     def draw(stream: Any) -> None:
-        told.append(repr(stream))
+        drawn.append(repr(stream))
 
     draw()
-    assert any("\\ud800" in each for each in told)
+    assert any("\\ud800" in each for each in drawn)
 
 
 @pytest.mark.parametrize(
