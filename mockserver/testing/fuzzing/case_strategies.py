@@ -56,7 +56,7 @@ def requested_features(requests: Collection[ReceivedRequest], profile: Profile) 
 
 
 def edge_case_plans(features: RequestedFeatures, skip: Collection[str] = ()) -> list[CasePlan]:
-    """Cases that clients often fail, with one feature each, as small as possible; and each fault in each form."""
+    """Cases that clients often fail, each small and with one feature; and each fault in each form."""
     legal = (
         [CasePlan(**options) for variation, options in _EDGE_CASES if variation not in skip]
         if True in features.stream_modes
