@@ -1,4 +1,6 @@
-"""The contract as a check for Schemathesis; one line enables it:
+"""The contract as a check for Schemathesis.
+
+One line enables it:
 
     export SCHEMATHESIS_HOOKS=mockserver.testing.schemathesis_checks
 
