@@ -7,11 +7,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile --no-config --quiet --upgrade --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 
-.PHONY: help serve test soak check format docs lock clean
+.PHONY: help serve test test-all soak check format docs lock clean
 
 help:
 	@echo "make serve    run the mock server (PORT=8080, ARGS='--seed 1')"
 	@echo "make test     run the tests (PYTEST_ARGS='-k stream')"
+	@echo "make test-all run the tests, then those that take minutes: every client, every profile"
 	@echo "make soak     run what takes long: memory over 100,000 requests"
 	@echo "make check    formatting, lint and types"
 	@echo "make format   format the code and mend what can be mended"
@@ -23,8 +24,12 @@ serve: $(VENV)/.serves
 	@exec $(BIN)/mockserver serve $(if $(PORT),--port $(PORT)) $(ARGS)
 
 test: $(VENV)/.develops
-	@$(BIN)/python tests/environments/build.py
+	@$(BIN)/python tests/environments/build.py openai-newest node
 	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
+
+test-all: test
+	@$(BIN)/python tests/environments/build.py
+	$(BIN)/python -m pytest -m "slow and not soak" -n auto --dist loadfile $(PYTEST_ARGS)
 
 soak: $(VENV)/.develops
 	$(BIN)/python -m pytest -m soak $(PYTEST_ARGS)

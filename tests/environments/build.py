@@ -9,7 +9,7 @@ Each folder beside this script is one client environment, named like the folder 
 `.environments/example-node` holds what `examples/node` needs, by that folder's lock.
 `.environments/wheelhouse` holds the wheels of `requirements/pytest.txt`, from which a test installs the
 package without a network. Everything is built once and again only when its lock or its tool has changed.
-`make test` runs this; `make lock` refreshes the locks.
+`make test` builds the environments of two SDKs, `make test-all` all of them; `make lock` refreshes the locks.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tarfile
 import venv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,14 +127,18 @@ def build_if_outdated(environment: Environment) -> str | None:
     return None
 
 
-def main() -> int:
-    """Build what is missing, a few at a time; the exit status."""
+def main(names: Collection[str]) -> int:
+    """Build the named environments, or all of them, if they are missing or outdated; return the exit status."""
+    chosen = [each for each in defined_environments() if not names or each.name in names]
+    if unknown := set(names) - {each.name for each in chosen}:
+        print(f"error: no such environment: {', '.join(sorted(unknown))}", file=sys.stderr)
+        return 2
     with ThreadPoolExecutor(max_workers=3) as pool:
-        failures = [failure for failure in pool.map(build_if_outdated, defined_environments()) if failure]
+        failures = [failure for failure in pool.map(build_if_outdated, chosen) if failure]
     for failure in failures:
         print(f"error: {failure}", file=sys.stderr)
     return 1 if failures else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
