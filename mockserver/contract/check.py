@@ -1,7 +1,7 @@
-"""Check a body or a stream against the contract: the five functions that everything else calls.
+"""Check a body or a stream against the contract.
 
-Each takes what crossed the wire (bytes, or the parsed value) and returns findings; none means that the
-contract was kept. Only findings of severity `error` break it: see `contract.findings.errors`.
+Each function takes bytes that crossed the wire, or their parsed value, and returns findings; no finding means
+that the contract was kept. Only findings of severity `error` break it: see `contract.findings.errors`.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ __all__ = [
     "check_stream",
 ]
 
-#: Rules that are about what is there no longer when a sample was shortened by hand: members, numbers,
-#: events and pieces of text that were left out. A trimmed sample is not judged by them; by all others it is.
+#: Rules about members, numbers, events and pieces of text that a sample lacks once it is shortened by hand.
+#: A trimmed sample is checked by all other rules.
 RULES_SKIPPED_WHEN_TRIMMED = frozenset(
     {
         *("SCH-002", "USE-004"),
@@ -58,7 +58,7 @@ def check_request(
 ) -> list[Finding]:
     """Check the body of a create request.
 
-    `models` are those that may be asked for; None means the profile's own.
+    `models` are the models the server accepts; None means the profile's own.
 
     >>> for finding in check_request({"model": "qwen3-max-2026-01-23", "input": []}):
     ...     print(finding.rule, finding.pointer)
@@ -73,10 +73,10 @@ def check_request(
 def check_response(
     body: Body, profile: str | Profile = DEFAULT_PROFILE, request: Body = None, *, trimmed: bool = False
 ) -> list[Finding]:
-    """Check the body of an answer that was not streamed.
+    """Check the body of a response that was not streamed.
 
-    With the `request` (bytes or value) also whether the answer fits it. `trimmed` judges a sample that
-    was shortened by hand for what it still shows: see `TRIMMED`.
+    `request` is the body it answers (bytes or value); with it, also check that the response fits the request.
+    `trimmed` skips the `RULES_SKIPPED_WHEN_TRIMMED`, for a sample that was shortened by hand.
     """
     profile = _resolve_profile(profile)
     value, found = parse_body(body)
@@ -86,20 +86,20 @@ def check_response(
     report.findings = found + schema_findings(load_schemas(profile.name), "response", value)
     if isinstance(value, dict):
         _check_response_rules(value, profile, report)
-        asked = body_value(request)
-        check_against_request(value, asked, profile, report)
-        if isinstance(asked, dict) and asked.get("stream") is True:
-            report.add("SSE-006", "", "a stream was asked for, and JSON came")
+        request_value = body_value(request)
+        check_against_request(value, request_value, profile, report)
+        if isinstance(request_value, dict) and request_value.get("stream") is True:
+            report.add("SSE-006", "", "the request asks for a stream, but the answer is JSON")
     return _filter_trimmed(report.findings, trimmed=trimmed)
 
 
 def _check_response_rules(response: dict[str, Any], profile: Profile, report: Report) -> None:
     status = response.get("status")
     if isinstance(status, str) and status in RESPONSE_STATUSES - _FINAL_STATUSES:
-        message = "an answer that was not streamed is over"
+        message = "a response that is not streamed has a final status"
         report.add("SEQ-009", "/status", message, expected="completed", got=status)
     if status == "completed" and response.get("model") == "":
-        report.add("SEQ-011", "/model", "the model has no name at the end", got="")
+        report.add("SEQ-011", "/model", "the model is empty in a finished response", got="")
     check_usage(response, profile, report)
     check_output(response, report)
 
@@ -107,10 +107,10 @@ def _check_response_rules(response: dict[str, Any], profile: Profile, report: Re
 def check_error(
     body: Body, profile: str | Profile = DEFAULT_PROFILE, status: int | None = None
 ) -> list[Finding]:
-    """Check the body of a refused request: flat, or wrapped in `error`.
+    """Check the body of an error: flat, or wrapped in `error`.
 
-    With HTTP `status` 200 a failed response is also taken: the service reports some faults so (API
-    reference, August 2026).
+    A failed response is also valid unless the HTTP `status` is 400 or more: the service reports some faults
+    this way (API reference, August 2026).
     """
     profile = _resolve_profile(profile)
     value, found = parse_body(body)
@@ -121,7 +121,7 @@ def check_error(
         found += schema_findings(known, "response", value)
         if value.get("status") != "failed" or (status is not None and status >= 400):
             report = Report(profile.name)
-            message = "a response object where an error was expected"
+            message = "a response object instead of an error"
             report.add("SCH-001", "/object", message, got=value.get("status"))
             found += report.findings
         return found
@@ -135,8 +135,8 @@ def check_error(
 def check_body(body: Body, schema_name: str, profile: str | Profile = DEFAULT_PROFILE) -> list[Finding]:
     """Check a body of one of the profile's other operations.
 
-    `kind` is the name of its schema, as `contract.operations` has it: "input_items", "conversation",
-    "models" and the like; UnknownSchema lists those of the profile.
+    `schema_name` is one that `contract.operations` names, such as "input_items", "conversation" or "models".
+    UnknownSchema lists those of the profile.
 
     >>> check_body({"id": "resp_1", "deleted": True}, "deleted_response", "qwen-2026-05")
     []
@@ -159,13 +159,13 @@ def check_body(body: Body, schema_name: str, profile: str | Profile = DEFAULT_PR
 
 
 def _check_page(page: dict[str, Any], profile: Profile) -> list[Finding]:
-    """ITM-006 and SCH-001: no id twice, and first and last are those of the list."""
+    """ITM-006 and SCH-001: ids are unique, and `first_id` and `last_id` are those of the list."""
     report = Report(profile.name)
     ids = [each.get("id") for each in page["data"] if isinstance(each, dict)]
     for name, expected in (("first_id", ids[:1]), ("last_id", ids[-1:])):
         wanted = expected[0] if expected else None
         if page.get(name) != wanted:
-            message = "is not the id of that item of the page"
+            message = f"is not the id of the {name.partition('_')[0]} item of the page"
             report.add("SCH-001", f"/{name}", message, expected=wanted, got=page.get(name))
     for index, given in enumerate(ids):
         if given in ids[:index]:
@@ -182,8 +182,8 @@ def check_stream(
 ) -> list[Finding]:
     """Check a stream: its bytes or text, or an iterable of chunks of bytes or of parsed events.
 
-    Bytes are server-sent events, or JSON Lines: one event a line. The findings are in the order of the
-    events. `request` and `trimmed` as in `check_response`.
+    Bytes are server-sent events, or JSON Lines with one event a line. Findings come in the order of the
+    events. `request` and `trimmed` work as in `check_response`.
 
     >>> events = [{"type": "response.created", "sequence_number": 0}]
     >>> [finding.rule for finding in check_stream(events)]
@@ -214,7 +214,8 @@ def check_stream(
 
 
 class _ByteChecker:
-    """Frames or lines: the first byte that is no space tells, for a frame never begins with a brace."""
+    """Check bytes as frames or as JSON Lines: a first byte of `{` means lines, since no frame starts with
+    one."""
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
@@ -223,18 +224,18 @@ class _ByteChecker:
 
     @property
     def event_checker(self) -> EventSequenceChecker:
-        """The judge of the events."""
+        """The checker of the events."""
         return self._select_checker().event_checker
 
     def feed(self, chunk: bytes) -> list[Finding]:
-        """The findings that the next bytes bring."""
+        """Return the findings of the next bytes."""
         if self._checker is not None:
             return self._checker.feed(chunk)
         self._undecided += chunk
         return self._select_checker().feed(self._undecided) if self._undecided.strip() else []
 
     def finish(self) -> list[Finding]:
-        """The findings that the end of the bytes brings."""
+        """Return the findings that only the end of the bytes shows."""
         if self._checker is None:
             self._select_checker().feed(self._undecided)
         return self._select_checker().finish()
@@ -253,7 +254,7 @@ def _check_stream_against_request(
 ) -> list[Finding]:
     report = Report(profile.name)
     if isinstance(request, dict) and request.get("stream") is not True:
-        report.add("SSE-006", "", "no stream was asked for, and one came")
+        report.add("SSE-006", "", "the request does not ask for a stream, but the answer is one")
     if event_checker.final_response is not None:
         check_against_request(event_checker.final_response, request, profile, report, "/response")
     return report.findings
@@ -270,7 +271,7 @@ def _resolve_profile(profile: str | Profile) -> Profile:
 
 
 def check_json_text(body: bytes) -> list[Finding]:
-    """What the text of a body breaks, whatever its value: not JSON, or a name that is there twice."""
+    """Check the text of a body alone: that it is JSON, and that no name occurs twice in an object."""
     return parse_body(body)[1]
 
 

@@ -1,6 +1,6 @@
-"""What of the contract a run has seen: members, values of enumerations, types; and what there is to see.
+"""Measure how much of the contract a run covers: members, values of enumerations, types of unions, rules.
 
-Names are the schemas' own: "message.role", "response.status=failed", "item~reasoning".
+Names come from the schemas: "message.role", "response.status=failed", "item~reasoning".
 """
 
 from __future__ import annotations
@@ -32,27 +32,30 @@ class WireValue(NamedTuple):
     """A value that crossed the wire."""
 
     schema: str
-    """What it is an instance of: "create_request", "event" and the like."""
+    """Its schema, such as "create_request" or "event"."""
     kind: str
-    """request, response, stream or error: what rules are about."""
+    """request, response, stream or error."""
     value: Any
 
 
 @dataclass(frozen=True, slots=True)
 class ContractCoverage:
-    """What of the contract a run has seen."""
+    """What a run covers of the contract, and what it misses."""
 
     seen: tuple[str, ...]
     missing: tuple[str, ...]
     rules_checked: tuple[str, ...]
-    """Rules about a kind of body that was seen: of those, whether they hold was judged."""
+    """Rules about a kind of body that the run has seen, and so checked."""
     rules_not_checked: tuple[str, ...]
 
 
 def measure_coverage(
     profile: str, values: Iterable[WireValue], extra_rules: Iterable[str] = ()
 ) -> ContractCoverage:
-    """What of a profile's contract was seen; `also`: rules of another kind, judged with anything at all."""
+    """Measure what of a profile's contract `values` cover.
+
+    `extra_rules` are rules of another kind, which any value checks.
+    """
     names = {
         "create_request",
         "response",
@@ -66,41 +69,41 @@ def measure_coverage(
     for schema, kind, value in values:
         kinds.add(kind)
         if kind == "stream" and isinstance(value, dict) and isinstance(value.get("response"), dict):
-            kinds.add("response")  # its usage and output are judged as those of a reply are
+            kinds.add("response")  # its usage and output are checked like those of a reply
         coverage.add(schema, value)
-    others = frozenset(extra_rules)
+    extra = frozenset(extra_rules)
     rules = {name for name, rule in load_rules().items() if rule.applies_to(profile)}
-    judged = {name for name in rules if load_rule_examples()[name].kind in kinds}
-    judged |= others if kinds else set()
+    checked = {name for name in rules if load_rule_examples()[name].kind in kinds}
+    checked |= extra if kinds else set()
     return ContractCoverage(
         tuple(sorted(coverage.seen)),
         tuple(sorted(coverage.possible - coverage.seen)),
-        tuple(sorted(judged)),
-        tuple(sorted((rules | others) - judged)),
+        tuple(sorted(checked)),
+        tuple(sorted((rules | extra) - checked)),
     )
 
 
 class SchemaCoverage:
-    """Collects what values show of some schemas of a profile."""
+    """Collects what values cover of some schemas of a profile."""
 
     def __init__(self, profile_schemas: ProfileSchemas, names: Iterable[str]) -> None:
         self._documents = {name: profile_schemas.document(name, closed=True) for name in names}
         self.seen: set[str] = set()
 
     def add(self, name: str, value: Any) -> None:
-        """Take note of what `value`, an instance of the schema `name`, shows."""
+        """Add what `value`, an instance of the schema `name`, covers."""
         self.seen.update(covered_names(self._documents[name], value, name))
 
     @property
     def possible(self) -> set[str]:
-        """All that there is to see."""
+        """Every name that a value can cover."""
         return {each for name, document in self._documents.items() for each in possible_names(document, name)}
 
 
 def possible_names(document: Schema, name: str) -> Iterator[str]:
-    """Everything a closed document lets a value show: members, values of enumerations, branches of unions.
+    """Everything a value can cover of a closed document: members, values of enumerations, branches of unions.
 
-    A name may come more than once.
+    A name may occur more than once.
     """
     return _possible_names(document, name, frozenset({name}), document.get("$defs", {}))
 
@@ -125,7 +128,7 @@ def _possible_names(schema: Any, name: str, seen: frozenset[str], defs: Schema) 
 
 
 def covered_names(document: Schema, value: Any, name: str) -> Iterator[str]:
-    """What of that a value shows; a name may come more than once."""
+    """What `value` covers of a closed document; a name may occur more than once."""
     return _covered_names(document, value, name, document.get("$defs", {}))
 
 
@@ -158,5 +161,5 @@ def _enum_values(schema: Any) -> list[Any]:
 
 
 def _schema_members(schema: Any) -> Iterator[tuple[str, Any]]:
-    """The members of a schema, but for those that are always null: absence, in words."""
+    """The members of a schema, without those that are always null and so stand for absence."""
     return ((name, each) for name, each in schema.get("properties", {}).items() if each != {"type": "null"})

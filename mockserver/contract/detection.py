@@ -1,15 +1,13 @@
-"""What a file is: a request, a response, an error, a stream or an exchange, told by positive marks.
+"""Detect what a file holds and which profile it follows.
 
-Also what comes from Chat Completions: its requests, completions and streams. Taken: JSON of any of them,
-arrays and JSON Lines of events, raw server-sent events, and each of these with the HTTP head that `curl -i`
-puts before it, chunked or not. What has no mark is of no kind.
+Kinds: requests, responses, errors, streams and exchanges, and the requests, completions and streams of Chat
+Completions. A file may be JSON, a JSON array or JSON Lines of events, or raw server-sent events, with or
+without the HTTP head that `curl -i` writes, chunked or not.
 
-Which profile something is of, told by positive marks: forms of ids, members, types, framing.
-
-The marks are facts of the profiles, and so are the hints: what other services have too, which only tells
-one age from another where marks say that it is one of them. What breaks the contract has no part in the
-choice, so a stream never gets a milder judge by being bad; a profile that `yields` is taken only where no
-other has a mark.
+Both are detected by *signals*: forms of ids, members, types, framing. The signals of a profile are facts in
+its file (`marks`). Its `hints` are signals that other services share; they only tell dated profiles apart
+once a mark shows that the content follows one of them. Breaches of the contract are no signals, so a bad
+stream never gets a milder profile. A profile that `yields` is chosen only if no other profile has a mark.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ from mockserver.wire import json, sse
 
 __all__ = ["KINDS", "DetectedContent", "ProfileChoice", "detect_content", "detect_profile"]
 
-#: What a file can be judged as; an exchange is judged by its parts.
+#: What a file can be checked as; an exchange is checked part by part.
 KINDS = (
     "request",
     "response",
@@ -43,44 +41,44 @@ _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})(?:;[^\r\n]*)?\r\n")
 _SSE_FIELD = re.compile(rb"^(?:(?:data|event|id|retry) *:|:)", re.MULTILINE)
 _CHAT_CHUNK = re.compile(rb'^data: ?\{.*"object": ?"chat\.completion\.chunk"', re.MULTILINE)
 _BOM = b"\xef\xbb\xbf"
-#: So far into a file the first field of a stream is looked for.
+#: How far into a file to look for the first field of a stream.
 _MAX_SEARCHED_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
 class DetectedContent:
-    """A file's content and what it is."""
+    """The content of a file and its kind."""
 
     kind: str | None
-    """One of `KINDS`; None where nothing tells."""
+    """One of `KINDS`; None if there is no signal."""
     body: bytes
-    """The content without the HTTP head, chunks put together."""
+    """The content without the HTTP head, its chunks joined."""
     value: Any = None
-    """The JSON value, where the body is one."""
+    """The JSON value of the body, if it is JSON."""
     is_json: bool = False
     status: int | None = None
-    """Of the HTTP head, if there is one."""
+    """The status of the HTTP head, if there is one."""
     headers: Mapping[str, str] = field(default_factory=dict)
     truncated: bool = False
-    """Whether the chunks of the body end without their end."""
+    """Whether the last chunk of a chunked body is missing."""
 
 
 def detect_content(data: bytes) -> DetectedContent:
-    """What `data` is."""
-    found = _strip_http_heads(data)
-    text = found.body.removeprefix(_BOM).strip()
+    """Detect the kind of `data` and take its HTTP head off."""
+    content = _strip_http_heads(data)
+    text = content.body.removeprefix(_BOM).strip()
     if not text or text[:1] == b"<":
-        # Nothing, or a page: what a stream is when there is no stream. The judge of streams says so.
-        return replace(found, kind="stream")
+        # Nothing, or an HTML page: check_stream reports that it is no stream.
+        return replace(content, kind="stream")
     try:
         value = json.loads(text)
     except InvalidJSON:
-        return replace(found, kind=_kind_of_text(found, text))
-    return replace(found, kind=_kind_of_value(found, value), value=value, is_json=True)
+        return replace(content, kind=_kind_of_text(content, text))
+    return replace(content, kind=_kind_of_value(content, value), value=value, is_json=True)
 
 
 def _strip_http_heads(data: bytes) -> DetectedContent:
-    """The body behind any number of HTTP heads (100 Continue, a proxy's 200, redirects, the answer)."""
+    """Take off any number of HTTP heads (100 Continue, a proxy's 200, redirects, the answer)."""
     status, headers, rest = None, {}, data
     while (line := _STATUS_LINE.match(rest)) is not None:
         status = int(line[1])
@@ -105,7 +103,7 @@ def _parse_headers(head: bytes) -> dict[str, str]:
 
 
 def _join_chunks(data: bytes) -> tuple[bytes, bool]:
-    """The chunks put together, and whether the last of them was there."""
+    """Join the chunks, and tell whether the last one is there."""
     pieces: list[bytes] = []
     at = 0
     while (size := _CHUNK_SIZE.match(data, at)) is not None:
@@ -151,7 +149,7 @@ def _kind_of_value(detected: DetectedContent, value: Any) -> str | None:
 
 
 def _is_response_event(value: Any) -> bool:
-    """Whether a value is an event of a response, and no input item, which has a type too."""
+    """Whether a value is an event of a response, not an input item, which has a type too."""
     return is_event(value) and value["type"].startswith(("response.", "error"))
 
 
@@ -174,38 +172,37 @@ _KIND_SIGNALS = {
     "request": lambda value: "input" in value or ("model" in value and "id" not in value),
     "error": _is_error_body,
 }
-"""What tells each kind of object, in the order in which they are asked."""
+"""The signal of each kind of object, in the order in which to try them."""
 
 
-#: Events, and bytes of a stream, that are looked at.
+#: How many events and bytes of a stream to search for signals.
 _MAX_EVENTS = 200
 _MAX_BYTES = 1 << 18
 
 Signal = tuple[str, str]
-"""What kind of mark, and what was there: ("response_id", "resp_0a1b…")."""
+"""The kind of signal and its text: ("response_id", "resp_0a1b…")."""
 
 
 class ProfileChoice(NamedTuple):
-    """A profile, and the words for why it."""
+    """A profile and the reason for choosing it."""
 
     profile: str
     reason: str
 
 
 def detect_profile(body: bytes, value: Any = None) -> ProfileChoice:
-    """The profile whose marks `body` has; the default where it has none. `value`: its JSON, if it is."""
-    evidence = list(dict.fromkeys(_signals_of_text(body) if value is None else _signals_of_value(value)))
-    seen = {name: _matching_signals(name, evidence) for name in profile_names()}
+    """Choose the profile whose marks `body` has, or the default if it has none. `value` is the body's JSON,
+    if any."""
+    signals = list(dict.fromkeys(_signals_of_text(body) if value is None else _signals_of_value(value)))
+    seen = {name: _matching_signals(name, signals) for name in profile_names()}
     strict = {
         name: marks for name, marks in seen.items() if marks and not _signal_patterns(name).get("yields")
     }
     marked = strict or {name: marks for name, marks in seen.items() if marks}
     if not marked:
-        return ProfileChoice(DEFAULT_PROFILE, "the default: it has no mark of any profile")
-    # Of ages that nothing tells apart the newest, but the default before all.
-    name = max(
-        marked, key=lambda each: (*_score(each, marked[each], evidence), each == DEFAULT_PROFILE, each)
-    )
+        return ProfileChoice(DEFAULT_PROFILE, "the default: there is no mark of any profile")
+    # If nothing tells dated profiles apart: the default if it is among them, else the newest.
+    name = max(marked, key=lambda each: (*_score(each, marked[each], signals), each == DEFAULT_PROFILE, each))
     return ProfileChoice(name, "by " + ", ".join(marked[name][:3]))
 
 
@@ -215,7 +212,7 @@ def _signal_patterns(profile: str) -> Mapping[str, Any]:
 
 
 def _score(profile: str, matching: list[str], signals: list[Signal]) -> tuple[int, int]:
-    """How much speaks for a profile: its marks; where those are as many, models and hints."""
+    """Count the marks of a profile, then, to break ties, its models and hints."""
     hints = load_profile_document(profile)["facts"].get("hints", {"value": {}})["value"]
     models = load_profile(profile).models
     hinted = [text for kind, text in signals if kind in hints and re.match(hints[kind], text)]
@@ -264,7 +261,7 @@ def _signals_of_line(line: bytes) -> Iterator[Signal]:
 
 
 def _signals_of_object(value: dict[str, Any]) -> Iterator[Signal]:
-    """Evidence of a request, response, error or event."""
+    """The signals in a request, response, error or event."""
     yield from (("member", name) for name, member in value.items() if member is not None)
     yield from _text_signal("type", value.get("type"))
     yield from _text_signal("model", value.get("model"))

@@ -1,4 +1,4 @@
-"""Judge a file, whatever it holds: what `mockserver check` says of each."""
+"""Check a file of any kind: what `mockserver check` does with each file."""
 
 from __future__ import annotations
 
@@ -18,52 +18,52 @@ if TYPE_CHECKING:
 
 __all__ = ["AUTO", "CheckResult", "CheckedMigration", "check_file"]
 
-#: Stands for a profile or kind that the file itself is to tell.
+#: The profile or kind is detected from the file.
 AUTO = "auto"
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedMigration:
-    """What a chat request is for the Responses API."""
+    """A chat request, migrated to the Responses API."""
 
     body: dict[str, Any]
     notes: tuple[MigrationNote, ...]
-    """What of the chat request has no counterpart, or is otherwise there, and what to do."""
+    """What the Responses API lacks or does differently, and what to do about it."""
     findings: tuple[Finding, ...]
-    """What the contract of the profile says of the body."""
+    """The findings on the migrated body."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What was found in one file."""
+    """The result of checking one file; input to every reporter."""
 
     kind: str | None
-    """One of `detect.KINDS`; None where nothing tells."""
+    """One of `detection.KINDS`; None if there is no signal."""
     profile: str
     profile_reason: str
-    """Why it was judged by this profile, in a few words."""
+    """Why this profile was chosen, in a few words."""
     findings: tuple[Finding, ...]
     migration: CheckedMigration | None = None
-    """Of a chat request that its judge takes."""
+    """For a chat request without errors."""
 
 
 def check_file(data: bytes, profile: str = AUTO, kind: str = AUTO) -> CheckResult:
-    """Judge the content of a file; `auto`: as what it shows itself to be. UnknownProfile.
+    """Check the content of a file; `auto` detects its profile and kind. Raises UnknownProfile.
 
-    >>> verdict = check_file(b'{"model": "qwen3-max-2026-01-23", "input": "Hello!"}')
-    >>> verdict.kind, verdict.profile, verdict.findings
+    >>> result = check_file(b'{"model": "qwen3-max-2026-01-23", "input": "Hello!"}')
+    >>> result.kind, result.profile, result.findings
     ('request', 'qwen-2026-01', ())
     """
-    found = detect_content(data)
+    content = detect_content(data)
     if kind != AUTO:
-        found = replace(found, kind=kind)
-    choice = ProfileChoice(profile, "as asked") if profile != AUTO else _choose_profile(found)
+        content = replace(content, kind=kind)
+    choice = ProfileChoice(profile, "as requested") if profile != AUTO else _choose_profile(content)
     load_profile(choice.profile)
-    findings = _CHECKS[found.kind](found, choice.profile)
-    form = None
-    if found.kind == "chat_request" and not errors(findings):
-        form = _check_migration(found.value, choice.profile)
-    return CheckResult(found.kind, choice.profile, choice.reason, tuple(findings), form)
+    findings = _CHECKS[content.kind](content, choice.profile)
+    migration = None
+    if content.kind == "chat_request" and not errors(findings):
+        migration = _check_migration(content.value, choice.profile)
+    return CheckResult(content.kind, choice.profile, choice.reason, tuple(findings), migration)
 
 
 def _check_migration(value: dict[str, Any], profile: str) -> CheckedMigration:
@@ -87,16 +87,18 @@ def _choose_profile(detected: DetectedContent) -> ProfileChoice:
 
 
 def _choose_chat_profile(value: Any) -> ProfileChoice:
-    """Chat Completions is judged alike in all ages: which one is for its Responses form to know."""
+    """Chat Completions has one contract for all profiles; the choice is for its migrated request."""
     model = value.get("model") if isinstance(value, dict) else None
     listing = [each for each in map(load_profile, profile_names()) if model in each.models]
     if not listing:
-        return ProfileChoice(DEFAULT_PROFILE, "the default: no age lists its model")
-    return ProfileChoice(min(listing, key=lambda each: each.date).name, f"the first age that lists {model}")
+        return ProfileChoice(DEFAULT_PROFILE, "the default: no profile lists its model")
+    return ProfileChoice(
+        min(listing, key=lambda each: each.date).name, f"the first profile that lists {model}"
+    )
 
 
 def _check_chat(detected: DetectedContent, profile: str) -> list[Finding]:
-    # A second contract, loaded for its own files alone: most are of the first, and wait for nothing.
+    # Imported only for chat files: most files are not, and start faster without.
     from mockserver.contract.chat.check import check_chat_completion, check_chat_request, check_chat_stream
 
     if detected.kind == "chat_request":
@@ -122,15 +124,17 @@ def _check_stream(detected: DetectedContent, profile: str) -> list[Finding]:
     source = detected.value if isinstance(detected.value, list) else detected.body
     findings = check_stream(source, profile)
     if detected.truncated and not any(each.rule == "SSE-003" for each in findings):
-        findings.append(make_finding("SSE-003", "", "the last chunk is missing: the connection was cut"))
+        findings.append(
+            make_finding("SSE-003", "", "the last chunk is missing: the connection was closed early")
+        )
     return findings
 
 
 def _check_undetected(detected: DetectedContent, profile: str) -> list[Finding]:
-    """What to say of a file that nothing tells the kind of; for broken JSON that it is broken."""
+    """Report a file of unknown kind: as broken JSON if it starts like JSON, else by SCH-008."""
     if not detected.is_json and detected.body.lstrip()[:1] in (b"{", b"["):
         return check_response(detected.body, profile)
-    message = "can not be told to be a request, response, error, stream or exchange; name it with --kind"
+    message = "not recognized as a request, response, error, stream or exchange; name its kind with --kind"
     shown = detected.body[:80].decode(errors="replace")
     return [make_finding("SCH-008", "", message, got=shown)]
 
@@ -147,14 +151,14 @@ def _check_exchange(detected: DetectedContent, profile: str) -> list[Finding]:
         findings += _prefix_pointers("/request", check_request(dict(exchange.request), profile))
     if exchange.shown is not None:
         shown = exchange.shown
-        judge: Callable[..., list[Finding]] = check_stream if shown.kind == "stream" else check_response
+        check: Callable[..., list[Finding]] = check_stream if shown.kind == "stream" else check_response
         source = shown.body if shown.kind != "stream" else "\n".join(shown.body)
-        findings += _prefix_pointers("/shown/body", judge(source, profile, trimmed=shown.trimmed))
+        findings += _prefix_pointers("/shown/body", check(source, profile, trimmed=shown.trimmed))
     return findings + _check_reply(dict(exchange.reply), profile)
 
 
 def _check_reply(reply: dict[str, Any], profile: str) -> list[Finding]:
-    """Judge a reply that is wire data; scripts and errors become it only when they are served."""
+    """Check a reply that is wire data; scripts and errors become that only when they are served."""
     from mockserver.exchanges import recorded_chunks
     from mockserver.wire import json
 
@@ -170,14 +174,13 @@ def _check_reply(reply: dict[str, Any], profile: str) -> list[Finding]:
 
 
 def _check_embedded(data: bytes, profile: str) -> list[Finding]:
-    found = detect_content(data)
-    return (
-        _CHECKS[found.kind](found, profile) if found.kind != "exchange" else _check_undetected(found, profile)
-    )
+    content = detect_content(data)
+    check = _check_undetected if content.kind == "exchange" else _CHECKS[content.kind]
+    return check(content, profile)
 
 
 def _prefix_pointers(pointer: str, findings: Iterable[Finding]) -> list[Finding]:
-    """The findings as of a part: in a stream their pointer goes on into the event."""
+    """Move findings on a part to its pointer; in a stream the pointer continues into the event."""
     return [replace(each, pointer=pointer + each.pointer) for each in findings]
 
 

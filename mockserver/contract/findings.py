@@ -1,4 +1,4 @@
-"""What the judge says: one finding for each thing that is not as the contract has it."""
+"""Findings: the results of a check."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import orjson
 
 __all__ = ["Finding", "Severity", "errors", "truncate_value"]
 
-#: Longest value, in characters of its JSON text, that a finding shows whole.
+#: Length, in characters of its JSON text, from which a finding truncates a value.
 MAX_VALUE_CHARACTERS = 120
 
 
 class Severity(StrEnum):
-    """How bad a finding is; only errors break the contract."""
+    """The severity of a finding; only errors break the contract."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -25,26 +25,27 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One departure from the contract."""
+    """One place where a value departs from the contract."""
 
     rule: str
     """Id in `schemas/rules.json`, "SEQ-003"."""
     severity: Severity
     pointer: str
-    """JSON pointer into the body, or into the event; "" is the whole of it."""
+    """JSON pointer into the body or event; "" is the whole."""
     event: int | None
-    """Place of the event in its stream, from 0; None for a body, and for a stream as a whole."""
+    """Index of the event in its stream, from 0; None for a body, and for a stream as a whole."""
     message: str
     expected: Any = None
     got: Any = None
-    """What was there: a JSON value, cut where it is long."""
+    """The actual JSON value, truncated if it is long."""
 
     def __str__(self) -> str:
-        place = "" if self.event is None else f" event {self.event}"
+        event = "" if self.event is None else f" event {self.event}"
         pointer = f" {self.pointer}" if self.pointer else ""
         pairs = (("expected", self.expected), ("got", self.got))
-        told = ", ".join(f"{name} {_json_text(value)}" for name, value in pairs if value is not None)
-        return f"{self.severity} {self.rule}{place}{pointer}: {self.message}{f' ({told})' if told else ''}"
+        values = ", ".join(f"{name} {_json_text(value)}" for name, value in pairs if value is not None)
+        suffix = f" ({values})" if values else ""
+        return f"{self.severity} {self.rule}{event}{pointer}: {self.message}{suffix}"
 
 
 def errors(findings: Iterable[Finding]) -> list[Finding]:
@@ -53,7 +54,7 @@ def errors(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def truncate_value(value: Any) -> Any:
-    """`value` as a finding shows it: itself where it is short, else the start of its JSON text."""
+    """Return `value` if it is short, else the start of its JSON text."""
     text = _json_text(value)
     return value if len(text) <= MAX_VALUE_CHARACTERS else text[:MAX_VALUE_CHARACTERS] + "…"
 

@@ -1,7 +1,7 @@
-"""Findings in words: what every report and every failure shows of one.
+"""Format findings for reports and failures.
 
-What a finding holds came off the wire and is untrusted: here it is escaped, so that no report can be
-forged and no terminal be steered.
+The values in a finding come off the wire and are untrusted: they are escaped here, so that they cannot forge
+a report or control a terminal.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 _VALUE_INDENT = "      "
-#: Characters of a value that are shown before the place where it differs.
+#: Characters of a value to show before the first difference.
 _CONTEXT_CHARACTERS = 40
 _MAX_LINE_CHARACTERS = 90
 
@@ -35,13 +35,13 @@ _XML_ENTITIES = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;"))
 
 
 def finding_lines(finding: Finding) -> list[str]:
-    """A finding for people: what and where, then expected and got with the first difference marked."""
+    """Format a finding: rule, location and message, then expected and got with the first difference marked."""
     head = f"  {finding.severity} {finding.rule} {format_location(finding)}: {escape_unprintable(finding.message)}"
     return [head, *comparison_lines(finding.expected, finding.got)]
 
 
 def comparison_lines(expected: Any, got: Any) -> list[str]:
-    """Expected and got, each on a line, and a mark under the first character that differs."""
+    """Format expected and got, each on a line, with a mark under the first character that differs."""
     given = [
         (name, format_value(each))
         for name, each in (("expected", expected), ("got", got))
@@ -55,13 +55,13 @@ def comparison_lines(expected: Any, got: Any) -> list[str]:
 
 
 def format_location(finding: Finding) -> str:
-    """Where a finding is: "event 7 /text"."""
+    """Format where a finding is: "event 7 /text"."""
     event = "" if finding.event is None else f"event {finding.event}"
     return escape_unprintable(f"{event} {finding.pointer}".strip() or "as a whole")
 
 
 def format_value(value: Any) -> str:
-    """A value as JSON text on one line."""
+    """Format a value as JSON text on one line."""
     try:
         return escape_unprintable(json.dumps(value).decode())
     except (TypeError, ValueError):
@@ -69,7 +69,7 @@ def format_value(value: Any) -> str:
 
 
 def _first_difference(expected: str, got: str) -> tuple[int, int]:
-    """Where to begin showing two texts, and the first place where they differ."""
+    """Where to start showing two texts, and where they first differ."""
     shorter = min(len(expected), len(got))
     at = next((i for i in range(shorter) if expected[i] != got[i]), shorter)
     return max(0, at - _CONTEXT_CHARACTERS) if at > _MAX_LINE_CHARACTERS - 20 else 0, at
@@ -81,12 +81,12 @@ def _excerpt(text: str, start: int) -> str:
 
 
 def escape_unprintable(text: str) -> str:
-    """`text` on one line, with an escape for every character that does not print."""
+    """Put `text` on one line, with an escape for every unprintable character."""
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def finding_to_json(finding: Finding) -> dict[str, Any]:
-    """A finding as `schemas/report.json` has it."""
+    """A finding in the form of `schemas/report.json`."""
     return {
         "rule": finding.rule,
         "severity": finding.severity.value,
@@ -99,7 +99,7 @@ def finding_to_json(finding: Finding) -> dict[str, Any]:
 
 
 def redact_finding(finding: Finding, secrets: Sequence[str] = ()) -> Finding:
-    """A finding without the secrets, and without anything that has the form of a key."""
+    """Mask `secrets`, and everything that looks like a key, in a finding."""
     return replace(
         finding,
         pointer=redact(finding.pointer, secrets),
@@ -110,7 +110,6 @@ def redact_finding(finding: Finding, secrets: Sequence[str] = ()) -> Finding:
 
 
 def _redact_value(value: Any, secrets: Sequence[str]) -> Any:
-    """A JSON value without anything that is a key or has the form of one."""
     if isinstance(value, str):
         return redact(value, secrets)
     if isinstance(value, list | tuple):
@@ -129,12 +128,12 @@ def _json_or_ascii(value: Any) -> Any:
 
 
 def escape_surrogates(text: str) -> str:
-    """`text` without lone surrogates, which JSON has no place for."""
+    """Escape lone surrogates, which JSON text cannot hold."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def escape_xml(text: str) -> str:
-    """`text` fit for an XML attribute or element: entities, and escapes for what does not print."""
+    """Escape `text` for an XML attribute or element, and its unprintable characters."""
     text = "\n".join(escape_unprintable(line) for line in text.split("\n"))
     for character, entity in _XML_ENTITIES:
         text = text.replace(character, entity)

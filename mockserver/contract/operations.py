@@ -1,6 +1,6 @@
-"""The operations of the service: what can be asked where, and what is sent back.
+"""The operations of the service: their methods, paths and the schemas of their bodies.
 
-Paths are under a base path of the profile. Sources: API reference, Create (January 2026), Conversations
+Paths are relative to a base path of the profile. Sources: API reference, Create (January 2026), Conversations
 (April 2026), Retrieve, Delete, List input items (May 2026); `GET /models`: live probes, September 2026;
 Compact: Open Responses OpenAPI document, 2026-04-24.
 """
@@ -24,23 +24,23 @@ class Operation:
     """Its `operationId`."""
     method: str
     path: str
-    """Under the base path, with `{response_id}` and the like in it."""
+    """Relative to the base path, with placeholders such as `{response_id}`."""
     summary: str
     response_schema: str
-    """The schema of the body of a 200."""
+    """The schema of the body of a reply with status 200."""
     request_schema: str | None = None
-    """The schema of the request's body, where it has one."""
+    """The schema of the request body, if it has one."""
     paginated: bool = False
     """Whether it takes `after`, `limit` and `order`."""
     tag: str = "responses"
 
     @property
     def source(self) -> str:
-        """Where it is from: document and date."""
+        """Document and date that it comes from."""
         return _SOURCES[self.name] if self.name in _SOURCES else _SOURCES[self.tag]
 
     def matches(self, path: str) -> bool:
-        """Whether `path`, without the base path, is this operation's."""
+        """Whether `path`, without the base path, is the path of this operation."""
         wanted, given = self.path.split("/"), path.split("/")
         return len(wanted) == len(given) and all(
             one == other or (one.startswith("{") and other != "")
@@ -64,32 +64,34 @@ _ITEM_PATH = f"{_CONVERSATION_PATH}/items/{{item_id}}"
 
 _OPERATIONS = (
     Operation(
-        "createResponse", "POST", "/responses", "Ask the model, or go on with a conversation.",
+        "createResponse", "POST", "/responses", "Create a response, or continue a conversation.",
         "response", "create_request",
     ),
     Operation(
-        "compactResponse", "POST", "/responses/compact", "Make a conversation short.",
+        "compactResponse", "POST", "/responses/compact", "Compact a conversation.",
         "compact_response", "compact_request",
     ),
-    Operation("retrieveResponse", "GET", _RESPONSE_PATH, "A response that was stored.", "response"),
-    Operation("deleteResponse", "DELETE", _RESPONSE_PATH, "Forget a stored response.", "deleted_response"),
+    Operation("retrieveResponse", "GET", _RESPONSE_PATH, "Retrieve a stored response.", "response"),
+    Operation("deleteResponse", "DELETE", _RESPONSE_PATH, "Delete a stored response.", "deleted_response"),
     Operation(
-        "listInputItems", "GET", f"{_RESPONSE_PATH}/input_items", "What a response was asked, and turns before.",
+        "listInputItems", "GET", f"{_RESPONSE_PATH}/input_items",
+        "List the input items of a response, with earlier turns.",
         "input_items", paginated=True,
     ),
     Operation(
-        "createConversation", "POST", "/conversations", "Begin a conversation.",
+        "createConversation", "POST", "/conversations", "Create a conversation.",
         "conversation", "create_conversation", tag="conversations",
     ),
     Operation(
-        "retrieveConversation", "GET", _CONVERSATION_PATH, "A conversation.", "conversation", tag="conversations"
+        "retrieveConversation", "GET", _CONVERSATION_PATH, "Retrieve a conversation.",
+        "conversation", tag="conversations",
     ),
     Operation(
-        "updateConversation", "POST", _CONVERSATION_PATH, "Replace the notes of a conversation.",
+        "updateConversation", "POST", _CONVERSATION_PATH, "Replace the metadata of a conversation.",
         "conversation", "update_conversation", tag="conversations",
     ),
     Operation(
-        "deleteConversation", "DELETE", _CONVERSATION_PATH, "Forget a conversation.",
+        "deleteConversation", "DELETE", _CONVERSATION_PATH, "Delete a conversation.",
         "deleted_conversation", tag="conversations",
     ),
     Operation(
@@ -97,17 +99,21 @@ _OPERATIONS = (
         "added_items", "create_items", tag="conversations",
     ),
     Operation(
-        "listItems", "GET", f"{_CONVERSATION_PATH}/items", "The items of a conversation.",
+        "listItems", "GET", f"{_CONVERSATION_PATH}/items", "List the items of a conversation.",
         "conversation_items", paginated=True, tag="conversations",
     ),
-    Operation("retrieveItem", "GET", _ITEM_PATH, "An item of a conversation.", "listed_item", tag="conversations"),
     Operation(
-        "deleteItem", "DELETE", _ITEM_PATH, "Take an item out.", "deleted_item", tag="conversations"
+        "retrieveItem", "GET", _ITEM_PATH, "Retrieve an item of a conversation.",
+        "listed_item", tag="conversations",
     ),
-    Operation("listModels", "GET", "/models", "The models that may be asked.", "models", tag="models"),
+    Operation(
+        "deleteItem", "DELETE", _ITEM_PATH, "Delete an item of a conversation.",
+        "deleted_item", tag="conversations",
+    ),
+    Operation("listModels", "GET", "/models", "List the models.", "models", tag="models"),
 )  # fmt: skip
 
-#: All operations of all ages by name.
+#: The operations of all profiles, by name.
 OPERATIONS: Mapping[str, Operation] = MappingProxyType({each.name: each for each in _OPERATIONS})
 
 
@@ -117,13 +123,13 @@ def profile_operations(profile: Profile) -> tuple[Operation, ...]:
 
 
 def body_schemas(profile: Profile) -> Iterator[str]:
-    """Names of the schemas of all bodies that a profile's operations take and give."""
+    """The schemas of the request and response bodies of a profile's operations."""
     for each in profile_operations(profile):
         yield from (name for name in (each.request_schema, each.response_schema) if name is not None)
 
 
 def find_operation(profile: Profile, method: str, path: str) -> Operation | None:
-    """The operation at `path`, base path and all; None where the profile has none there."""
+    """The operation at `path`, which includes the base path; None if the profile has none there."""
     for base in profile.base_paths:
         if path.startswith(f"{base}/"):
             for each in profile_operations(profile):

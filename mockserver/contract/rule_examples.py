@@ -1,4 +1,4 @@
-"""An example for each rule that breaks it, and no other: what explains the rules, and what tests them."""
+"""One example for each rule that breaks this rule and no other; used in the docs and in tests."""
 
 from __future__ import annotations
 
@@ -21,19 +21,18 @@ __all__ = ["RuleExample", "load_rule_examples"]
 
 @dataclass(frozen=True, slots=True)
 class RuleExample:
-    """One broken request, response, error or stream; its files are `schemas/examples/<rule>.json`."""
+    """A request, response, error or stream that breaks a rule, from `schemas/examples/<rule>.json`."""
 
     rule: str
     kind: str
-    """What it is judged as; "auto" where that is what it breaks."""
+    """What to check it as; "auto" if the rule is about detection."""
     data: bytes
-    """As it would be in a file: events one a line, or framed where the rule is about frames."""
+    """Its bytes in a file: one event a line, or frames if the rule is about framing."""
     request: Any = None
-    """What it answers, where the rule is about that."""
+    """The request it answers, if the rule needs it."""
     profile: str = DEFAULT_PROFILE
 
     def check(self) -> list[Finding]:
-        """What the judge says of it."""
         if self.kind == "request":
             return check_request(self.data, self.profile)
         if self.kind == "error":
@@ -51,7 +50,7 @@ class RuleExample:
 
 @cache
 def load_rule_examples() -> Mapping[str, RuleExample]:
-    """The examples by rule."""
+    """The examples by rule id."""
     files = resources.json_files("schemas", "examples")
     return MappingProxyType({name: _parse_example(json.loads(data)) for name, data in files})
 

@@ -1,4 +1,4 @@
-"""The rules of the contract, as data: what each says, how bad a breach is, and who is hurt by it."""
+"""The rules of the contract as data, and `Report`, which collects findings by them."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ class Rule:
     title: str
     severity: Severity
     statement: str
-    """What holds in a stream, body or request that keeps the rule."""
+    """What is true of a stream, body or request that keeps the rule."""
     reason: str
-    """Which client fails, and how, where it is broken."""
+    """The impact of a breach: which clients fail, and how."""
     source: str
-    """Where the rule is from: document and date, or "inferred"."""
+    """Document and date that the rule comes from, or "inferred"."""
     profiles: tuple[str, ...]
-    """Names of the profiles it is for; "*" stands for all, "qwen-*" for all of that family,
-    "qwen-chat" for Chat Completions, which is no profile and is judged alike in all ages."""
+    """Patterns of the profiles it applies to: "*" is all, "qwen-*" that family. "qwen-chat" stands for Chat
+    Completions, which has one contract for all profiles."""
     severity_in: Mapping[str, Severity] = field(default_factory=dict)
-    """Profiles in which a breach is milder, or worse, than `severity`."""
+    """Profiles in which the severity is another."""
 
     def applies_to(self, profile: str) -> bool:
-        """Whether the profile of that name is judged by it."""
+        """Whether the rule applies to the profile of that name."""
         return any(fnmatch(profile, each) for each in self.profiles)
 
 
 @cache
 def load_rules() -> Mapping[str, Rule]:
-    """All rules of what crosses the wire by id, in the order of their file."""
+    """All rules about bytes on the wire, by id, in the order of their file."""
     return _load_rule_file("rules.json")
 
 
@@ -62,7 +62,9 @@ def _load_rule_file(file: str) -> Mapping[str, Rule]:
                 **each,
                 "severity": Severity(each["severity"]),
                 "profiles": tuple(each["profiles"]),
-                "severity_in": {name: Severity(mild) for name, mild in each.get("severity_in", {}).items()},
+                "severity_in": {
+                    name: Severity(severity) for name, severity in each.get("severity_in", {}).items()
+                },
             }
         )
         for each in listed
@@ -79,13 +81,13 @@ def make_finding(
     expected: Any = None,
     got: Any = None,
 ) -> Finding:
-    """A finding by `rule`, with the severity that rule has in general; long values are cut."""
+    """Make a finding with the general severity of `rule`; long values are truncated."""
     severity = load_rules()[rule].severity
     return Finding(rule, severity, pointer, event, message, truncate_value(expected), truncate_value(got))
 
 
 def findings_for_profile(findings: Iterable[Finding], profile: str) -> list[Finding]:
-    """The findings that count in a profile, as bad as they are there."""
+    """Keep the findings whose rules apply to a profile, with their severities there."""
     severities = _profile_severities(profile)
     return [
         each if each.severity is severities[each.rule] else replace(each, severity=severities[each.rule])
@@ -96,29 +98,29 @@ def findings_for_profile(findings: Iterable[Finding], profile: str) -> list[Find
 
 @cache
 def _profile_severities(profile: str) -> Mapping[str, Severity]:
-    """The rules that a profile is judged by, and how bad a breach of each is there."""
+    """The rules that apply to a profile, with their severities there."""
     rules = [rule for rule in load_rules().values() if rule.applies_to(profile)]
     return MappingProxyType({rule.id: rule.severity_in.get(profile, rule.severity) for rule in rules})
 
 
 class Report:
-    """Collects findings about one event or body, by the rules of one profile; `say` adds one."""
+    """Collects findings about one event or body, by the rules of one profile."""
 
     __slots__ = ("_severities", "event", "findings")
 
     def __init__(self, profile: str, event: int | None = None) -> None:
         self._severities = _profile_severities(profile)
         self.event = event
-        """Place of the event that findings are about."""
+        """Index of the event that added findings are about."""
         self.findings: list[Finding] = []
 
     def add(self, rule: str, pointer: str, message: str, *, expected: Any = None, got: Any = None) -> None:
-        """Add a finding about the present event; nothing where the rule is not for this profile."""
+        """Add a finding about the current event, unless the rule does not apply to the profile."""
         severity = self._severities.get(rule)
         if severity is not None:
-            given, had = truncate_value(expected), truncate_value(got)
-            self.findings.append(Finding(rule, severity, pointer, self.event, message, given, had))
+            expected, got = truncate_value(expected), truncate_value(got)
+            self.findings.append(Finding(rule, severity, pointer, self.event, message, expected, got))
 
     def applies(self, rule: str) -> bool:
-        """Whether the profile is judged by `rule`."""
+        """Whether `rule` applies to the profile."""
         return rule in self._severities

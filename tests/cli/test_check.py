@@ -72,7 +72,7 @@ def test_a_chat_request_is_shown_migrated(check: Check, write: Write) -> None:
     code, out, _ = check(name)
     assert code == 0
     assert out.startswith(
-        "chat.json: valid, 1 info (chat_request; qwen-2026-01, the first age that lists qwen3-max-2026-01-23)"
+        "chat.json: valid, 1 info (chat_request; qwen-2026-01, the first profile that lists qwen3-max-2026-01-23)"
     )
     shown = out[out.index("    {") : out.index("\n  /max_tokens")]
     body = {"model": CHAT_REQUEST["model"], "input": CHAT_REQUEST["messages"], "max_output_tokens": 16}
@@ -140,7 +140,7 @@ def test_the_first_difference_is_shown_in_place(check: Check, write: Write) -> N
     assert code == 1
     lines = out.splitlines()
     assert lines[0].startswith("bad.json: invalid, 1 error (stream; ")
-    at = lines.index("  error TXT-001 event 7 /text: is not what its deltas make")
+    at = lines.index("  error TXT-001 event 7 /text: is not what its deltas add up to")
     expected, got, caret = lines[at + 1 : at + 4]
     assert expected.strip() == 'expected  " word0 word1 word2"'
     assert got.strip() == 'got       " word0 word! word2"'

@@ -13,7 +13,7 @@ Path = tuple[str | int, ...]
 
 
 class BlindMutant(NamedTuple):
-    """One damage: what was done, to which type of event ("" for a response), where, and what came of it."""
+    """One damage: the operation, the type of event ("" for a response), the location and the result."""
 
     edit: str
     event_type: str
@@ -21,12 +21,12 @@ class BlindMutant(NamedTuple):
     value: Any
 
     def __str__(self) -> str:
-        """What it has in common with the same damage elsewhere: the kinds of things, not their places."""
+        """What it has in common with the same damage elsewhere: kinds, not locations."""
         return " ".join(part for part in (self.edit, self.event_type, self.pointer) if part)
 
 
 def stream_mutants(events: list[Event]) -> Iterator[BlindMutant]:
-    """Each event dropped, doubled and swapped with the next, numbers kept or made anew; each leaf damaged."""
+    """Drop, double and swap each event, with old or new numbers; damage each leaf."""
     for at, event in enumerate(events):
         kind = event["type"]
         ways = {
@@ -43,7 +43,7 @@ def stream_mutants(events: list[Event]) -> Iterator[BlindMutant]:
 
 
 def value_mutants(value: Any) -> Iterator[BlindMutant]:
-    """Each leaf removed, nulled, retyped and altered."""
+    """Remove, null, retype and alter each leaf."""
     for path in [*_leaf_paths(value, ())]:
         pointer = _path_text(value, path)
         leaf = _value_at(value, path)
@@ -54,7 +54,7 @@ def value_mutants(value: Any) -> Iterator[BlindMutant]:
 
 
 def truncations(data: bytes) -> Iterator[bytes]:
-    """The bytes cut off at each place."""
+    """The bytes, truncated at each position."""
     for end in range(len(data)):
         yield data[:end]
 
@@ -73,7 +73,7 @@ def _leaf_paths(value: Any, path: Path) -> Iterator[Path]:
 
 
 def _path_text(value: Any, path: Path) -> str:
-    """A path in words: "/item:message/content/output_text/text"; an element goes by its type."""
+    """Format a path: "/item:message/content/output_text/text"; an element is named by its type."""
     steps = []
     for step in path:
         value = value[step]

@@ -1,4 +1,4 @@
-"""Whole streams in the shapes of OpenAI's service, by the types of openai-python 3.54.0.
+"""Complete streams in the form of OpenAI's service, by the types of openai-python 3.54.0.
 
 They are built, so that each can be damaged at a known place; recordings are judged in `tests/acceptance`.
 """
@@ -25,7 +25,7 @@ USAGE = {
 
 
 def snapshot(status: str, output: list[Any] | None = None, **more: Any) -> dict[str, Any]:
-    """A response with all that the service sends."""
+    """A response with every member that the service sends."""
     return {
         "id": f"resp_{HEX}",
         "object": "response",
@@ -163,7 +163,7 @@ def tool(index: int, kind: str, steps: tuple[str, ...], before: Event, after: Ev
 
 
 def stream(*items: Iterator[Event], end: str = "completed", **more: Any) -> list[Event]:
-    """A whole stream; the final output has other encrypted content than the done items."""
+    """A complete stream; the encrypted content of the final output differs from the done items."""
     body = [event for item in items for event in item]
     output = [event["item"] for event in body if event["type"] == "response.output_item.done"]
     final = [
@@ -185,7 +185,7 @@ def renumber(events: list[Event]) -> list[Event]:
 
 
 def code_interpreter() -> Iterator[Event]:
-    """The code comes by events, between the tool's own."""
+    """The code comes in events, between those of the tool's progress."""
     code = ["print(", "1)"]
     item = {"id": f"ci_{HEX}", "type": "code_interpreter_call", "container_id": "cntr_1", "outputs": None}
     about = {"item_id": item["id"], "output_index": 0}

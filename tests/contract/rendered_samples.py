@@ -1,4 +1,4 @@
-"""Base streams and responses of every kind, in both renderings: what blind mutants are made of."""
+"""Valid streams and responses of every kind, in both renderings: the base of the blind mutants."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SCRIPTS = {
 
 _FOUND_IMAGES = '[{"title":"t","url":"https://www.example.com/a.png","index":1}]'
 
-#: What the ages after January say as well.
+#: Scripts that only the profiles after January have.
 LATER_SCRIPTS = {
     "later tools": Script(
         (
@@ -75,7 +75,7 @@ INCOMPLETE_SCRIPTS = {
 
 
 def profile_scripts(profile: str) -> dict[str, Script]:
-    """What a profile's base streams say, by name."""
+    """The scripts of a profile's base streams, by name."""
     about = load_profile(profile)
     every = SCRIPTS | LATER_SCRIPTS | (INCOMPLETE_SCRIPTS if "incomplete" in script_statuses(profile) else {})
     return {name: script for name, script in every.items() if _tool_kinds(script) <= about.tools.keys()}
@@ -94,7 +94,7 @@ def streams(profile: str = DEFAULT_PROFILE) -> Iterator[tuple[str, list[dict[str
 
 
 def responses(profile: str = DEFAULT_PROFILE) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(name, response) of each base answer that was not streamed."""
+    """(name, response) of each base response that is not streamed."""
     for rendering in RENDERINGS:
         for name, script in profile_scripts(profile).items():
             here = render_context(profile, rendering)

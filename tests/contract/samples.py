@@ -1,4 +1,4 @@
-"""Good streams and bodies, written out by hand: what the tests then break, one thing at a time."""
+"""Valid streams and bodies, written by hand; the tests break them one value at a time."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _done(index: int, item: Event) -> Event:
 
 
 def stream(*items: Iterator[Event], **usage: Any) -> list[Event]:
-    """A whole stream around the events of its items."""
+    """A complete stream around the events of its items."""
     body = [event for item in items for event in item]
     output = [event["item"] for event in body if event["type"] == "response.output_item.done"]
     events = [
@@ -102,7 +102,7 @@ def stream(*items: Iterator[Event], **usage: Any) -> list[Event]:
         *body,
         {"type": "response.completed", "response": snapshot("completed", output, usage={**USAGE, **usage})},
     ]
-    # By way of text, so that no two events share a value: a test breaks one place alone.
+    # Through text, so that no two events share a value: a test breaks only one.
     whole: list[Event] = json.loads(json.dumps(renumber(events)))
     return whole
 
@@ -158,7 +158,7 @@ def tools_stream() -> list[Event]:
 
 
 def failed_stream() -> list[Event]:
-    """A fault before any output: one lone event."""
+    """A failure before any output: a single event."""
     error = {"code": "InvalidParameter", "message": "The provided URL does not appear to be valid."}
     return [
         {"type": "response.failed", "sequence_number": 0, "response": snapshot("failed", error=error)},
@@ -166,13 +166,13 @@ def failed_stream() -> list[Event]:
 
 
 def response(events: list[Event] | None = None) -> dict[str, Any]:
-    """The answer that a stream ends with."""
+    """The response that a stream ends with."""
     body: dict[str, Any] = copy.deepcopy((events or text_stream())[-1]["response"])
     return body
 
 
 def service_frames(events: list[Event]) -> bytes:
-    """The events as the service writes them: id, event, a comment, data, no space after the colons."""
+    """The events in the form of the service: id, event, a comment, data, no space after the colons."""
     frames = (
         b"id:%d\nevent:%b\n:HTTP_STATUS/200\ndata:%b\n\n"
         % (event["sequence_number"] + 1, event["type"].encode(), json.dumps(event))

@@ -1,4 +1,4 @@
-"""The four checks: what they take, and how a request and a trimmed sample count."""
+"""The public checks: what they accept, and what `request` and `trimmed` change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every file of `tests/data`: valid ones bring no error, invalid ones their rule; validators agree."""
+"""Every file of `tests/data`: valid files bring no error, invalid files their rule, and the validators agree."""
 
 from __future__ import annotations
 

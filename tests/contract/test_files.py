@@ -1,4 +1,4 @@
-"""Files of every kind, judged."""
+"""Checks of files of every kind."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def test_a_missing_last_chunk_is_a_truncated_stream() -> None:
 
 
 def test_the_profile_can_be_given() -> None:
-    verdict = check_file(FRAMES, DEFAULT_PROFILE)
-    assert (verdict.profile, verdict.profile_reason) == (DEFAULT_PROFILE, "as asked")
+    result = check_file(FRAMES, DEFAULT_PROFILE)
+    assert (result.profile, result.profile_reason) == (DEFAULT_PROFILE, "as requested")
     with pytest.raises(UnknownProfile):
         check_file(FRAMES, "nothing")
 
@@ -131,8 +131,8 @@ def test_a_recorded_reply_of_an_exchange_is_checked() -> None:
 def test_an_invalid_exchange() -> None:
     [found] = check_file(exchange_file(name="no such name!")).findings
     assert (found.rule, found.pointer) == ("SCH-001", "/name")
-    verdict = check_file(exchange_file(profile="qwen-1999"))
-    assert (verdict.profile, verdict.profile_reason) == (
+    result = check_file(exchange_file(profile="qwen-1999"))
+    assert (result.profile, result.profile_reason) == (
         DEFAULT_PROFILE,
         "the default: there is no profile 'qwen-1999'",
     )

@@ -1,4 +1,4 @@
-"""Findings as they are read."""
+"""How findings read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The judge against mutants: those made for a rule, and blind ones made without a look at any rule."""
+"""The checks find mutants: those made for a rule, and blind ones made without looking at any rule."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TRUNCATED_STREAMS = ("empty text, wire", "failed, wire")
 UNBREAKABLE = {"SCH-008": "says that a file is of no kind at all: nothing legal could be edited into that"}
 #: As above, in one profile alone.
 UNBREAKABLE_IN = {
-    "qwen-2026-09": {"SCH-004": "there is no later age yet"},
+    "qwen-2026-09": {"SCH-004": "there is no later profile yet"},
     "openresponses-2026-04": {"SCH-004": "there is one version that any server plays"},
 }
 
@@ -132,7 +132,7 @@ def test_blind_mutants_of_streams_are_found_or_reviewed(profile: str) -> None:
         str(each) for each in made if not errors(check_stream(each.value, profile, stream_request(profile)))
     )
     assert survived == reviewed_survivors(profile, "streams")
-    # What the table excuses aside, all are found; what it excuses is legal, or a warning.
+    # All are found, except those in the table, which are legal or a warning.
     assert len(made) > 7000
 
 
@@ -153,9 +153,9 @@ def test_blind_mutants_of_responses_are_found_or_reviewed(profile: str) -> None:
 
 
 def test_nearly_all_blind_mutants_of_wire_values_are_found() -> None:
-    """What is on the wire, events, leaves and bytes alike: at least 99 of 100 damages bring a finding.
+    """Of all damages to values on the wire, events, leaves and bytes, at least 99 of 100 bring a finding.
 
-    So in January's age. The later ones have many members that may be left out: see their tables.
+    This holds for January. The later profiles have many optional members: see their tables.
     """
     named = made = 0
     profile, request = DEFAULT_PROFILE, stream_request(DEFAULT_PROFILE)
@@ -174,7 +174,7 @@ def test_nearly_all_blind_mutants_of_wire_values_are_found() -> None:
 
 
 def reviewed_survivors(profile: str, subject: str) -> Counter[str]:
-    """The survivors of the profile's table: how many of each."""
+    """The reviewed survivors of a profile, with their counts."""
     rows = json.loads((SURVIVORS / f"{profile}.json").read_bytes())[subject]
     counted = Counter({name: count for row in rows for name, count in row["survivors"].items()})
     assert len(counted) == sum(len(row["survivors"]) for row in rows), "a survivor has two reasons"

@@ -1,4 +1,4 @@
-"""The profile `openai`: any server of the Responses API, judged by the rules that all of them keep."""
+"""The profile `openai`: the rules that any server of the Responses API keeps."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ MOVES = ("dropped", "doubled", "swapped")
 @pytest.mark.parametrize("name", sorted(set(STREAMS) - {"failed", "no output"}))
 @pytest.mark.parametrize("move", MOVES)
 def test_every_change_of_the_event_order_is_found(name: str, move: str) -> None:
-    """Every event dropped, doubled or swapped with the next, the numbers made good again."""
+    """Drop, double or swap every event, with correct numbers."""
     whole = STREAMS[name]
     silent = []
     for at in range(len(whole) - 1):
@@ -107,7 +107,7 @@ def test_every_change_of_the_event_order_is_found(name: str, move: str) -> None:
     ] == []
 
 
-# What no rule for all servers says the place or number of: progress, and what only adds to a text.
+# Events whose place and number no common rule fixes: progress, and additions to a text.
 UNORDERED_EVENTS = re.compile(
     r"response\.(in_progress|queued|output_text\.annotation\.added"
     r"|(code_interpreter|file_search|web_search|image_generation|mcp)_call\.\w+)"
@@ -232,7 +232,7 @@ def test_a_request_is_detected_by_its_model() -> None:
 
 
 def test_a_signal_of_qwen_takes_precedence() -> None:
-    """A milder judge is never taken for what may be the service's own."""
+    """What may be the service's own never gets the milder profile."""
     events = copy.deepcopy(STREAMS["text"])
     events[-1]["response"]["usage"]["x_details"] = []
     assert check_file(json.dumps(events)).profile != NAME

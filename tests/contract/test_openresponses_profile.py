@@ -1,4 +1,4 @@
-"""The profile of Open Responses: what its schemas demand, what is an extension, how a stream fails."""
+"""The profile of Open Responses: its schemas, extensions and failing streams."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of operations: found by path, and described in the OpenAPI document."""
+"""Operations: found by path, and described in the OpenAPI document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each rule: a good example brings nothing, a broken one brings this rule and no other error."""
+"""Each rule: a valid example brings no finding, a broken one brings this rule and no other error."""
 
 from __future__ import annotations
 

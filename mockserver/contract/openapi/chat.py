@@ -1,4 +1,4 @@
-"""Chat Completions in the OpenAPI document: a path beside those of Responses, under its own base path."""
+"""Chat Completions in the OpenAPI document: one more path, under its own base paths."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ __all__ = ["CHAT_OPERATION_ID", "CHAT_TAG", "chat_path_item"]
 
 CHAT_OPERATION_ID = "createChatCompletion"
 
-#: (name, description) of its tag.
-CHAT_TAG = ("chat", "Ask the model as Chat Completions does, for those who come from there.")
+#: (name, description) of the tag.
+CHAT_TAG = ("chat", "Chat Completions, for clients that migrate from it.")
 
 _ERROR_RESPONSES = {
     "400": "The request breaks a rule; the message names the field.",
-    "401": "There is no API key, or a wrong one.",
-    "403": "The request names a host, or comes from a page, that is not served.",
-    "404": "There is no model of that name.",
-    "408": "The body did not come in time.",
+    "401": "The API key is missing or wrong.",
+    "403": "The Host or Origin of the request is not allowed.",
+    "404": "The model does not exist.",
+    "408": "The body did not arrive in time.",
     "413": "The body is too large.",
     "500": "An error of the service.",
 }
@@ -28,15 +28,16 @@ _HEADERS = {"x-request-id": {"$ref": "#/components/headers/request_id"}}
 def chat_path_item(schemas_pointer: str, stream_keyword: str) -> dict[str, Any]:
     """The path item of `/chat/completions`.
 
-    `base` is where the components' schemas are; `keyword` says what one block of a stream is.
+    `schemas_pointer` is where the component schemas are; `stream_keyword` is the keyword for the schema of a
+    block.
     """
     return {
         "post": {
             "servers": [{"url": each} for each in CHAT_BASE_PATHS],
             "operationId": CHAT_OPERATION_ID,
             "tags": [CHAT_TAG[0]],
-            "summary": "Ask the model.",
-            "description": "With `stream: true` the answer is a stream of server-sent events.",
+            "summary": "Create a chat completion.",
+            "description": "With `stream: true` the reply is a stream of server-sent events.",
             "requestBody": {"required": True, "content": _json_content(schemas_pointer, "chat_request")},
             "responses": {
                 "200": {
@@ -48,8 +49,8 @@ def chat_path_item(schemas_pointer: str, stream_keyword: str) -> dict[str, Any]:
                     },
                 },
                 **{
-                    status: _error_response(schemas_pointer, words)
-                    for status, words in _ERROR_RESPONSES.items()
+                    status: _error_response(schemas_pointer, description)
+                    for status, description in _ERROR_RESPONSES.items()
                 },
             },
         },
@@ -69,7 +70,7 @@ def _error_response(schemas_pointer: str, description: str) -> dict[str, Any]:
 
 
 def _sse_event_schema(schemas_pointer: str) -> dict[str, Any]:
-    """One block of a stream; the last has the marker `[DONE]` in place of a chunk."""
+    """One block of a stream; the data of the last is `[DONE]` instead of a chunk."""
     chunk = {
         "contentMediaType": "application/json",
         "contentSchema": {"$ref": f"{schemas_pointer}chat_chunk"},

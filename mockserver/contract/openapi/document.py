@@ -1,7 +1,7 @@
-"""The OpenAPI document of a profile, from its schemas: 3.2 with `itemSchema`, or 3.1.
+"""Build the OpenAPI document of a profile from its schemas, as version 3.2 or 3.1.
 
-A stream is described by the schema of one of its blocks: id, event, and data with the event as JSON. In
-3.2 that is the `itemSchema` of the media type; 3.1 has no word for it, and has it as the `schema`.
+The schema of a stream is that of one block: id, event, and data with the event as JSON. In 3.2 it is the
+`itemSchema` of the media type; 3.1 has no such keyword, so it is the `schema` there.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mockserver.profiles import Profile, load_profile, load_profile_document
 
 __all__ = ["OPENAPI_VERSIONS", "openapi_document"]
 
-#: Versions of the OpenAPI specification that a document can be had in.
+#: The supported versions of the OpenAPI specification.
 OPENAPI_VERSIONS: Mapping[str, str] = {"3.2": "3.2.0", "3.1": "3.1.1"}
 
 Schema = dict[str, Any]
@@ -32,12 +32,14 @@ _SCHEMAS_POINTER = "#/components/schemas/"
 def openapi_document(
     profile: str | Profile, version: str = "3.2", models: Iterable[str] | None = None
 ) -> dict[str, Any]:
-    """The document of a profile; ConfigurationError for a version there is not.
+    """Build the document of a profile. Raises ConfigurationError for an unknown version.
 
-    `models` are those that may be asked for: None means the profile's own, none at all means any.
+    `models` are the models the server accepts: None means the profile's own, an empty one any model.
     """
     if version not in OPENAPI_VERSIONS:
-        raise ConfigurationError(f"no OpenAPI {version}; there are: {', '.join(OPENAPI_VERSIONS)}")
+        raise ConfigurationError(
+            f"unknown OpenAPI version {version}; there are: {', '.join(OPENAPI_VERSIONS)}"
+        )
     profile = load_profile(profile) if isinstance(profile, str) else profile
     exchanges = packaged_exchanges(profile.name)
     known = load_schemas(profile.name)
@@ -65,8 +67,8 @@ def openapi_document(
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
             "headers": {"request_id": {"description": "Id of the request.", "schema": {"type": "string"}}},
             "responses": {
-                name: _error_response(words)
-                for status, (name, words) in _ERROR_RESPONSES.items()
+                name: _error_response(description)
+                for status, (name, description) in _ERROR_RESPONSES.items()
                 if status != "404" or len(profile_operations(profile)) > 1
             },
             "schemas": parts,
@@ -76,25 +78,25 @@ def openapi_document(
 
 _ERROR_RESPONSES = {
     "400": ("BadRequest", "The request breaks a rule; the message names the field."),
-    "401": ("Unauthorized", "There is no API key, or a wrong one."),
-    "403": ("Forbidden", "The request names a host, or comes from a page, that is not served."),
-    "404": ("NotFound", "There is nothing of that id."),
-    "408": ("Timeout", "The body did not come in time."),
+    "401": ("Unauthorized", "The API key is missing or wrong."),
+    "403": ("Forbidden", "The Host or Origin of the request is not allowed."),
+    "404": ("NotFound", "The id does not exist."),
+    "408": ("Timeout", "The body did not arrive in time."),
     "413": ("TooLarge", "The body is too large."),
     "500": ("InternalError", "An error of the service."),
 }
 
 
 _TAG_DESCRIPTIONS = {
-    "responses": "Ask the model.",
+    "responses": "Create and manage responses.",
     "conversations": "Conversations that the service remembers.",
-    "models": "What can be asked.",
+    "models": "The models of the service.",
     CHAT_TAG[0]: CHAT_TAG[1],
 }
 
 
 def _has_chat(profile: Profile) -> bool:
-    """Whether the mock plays the profile: Chat Completions is beside each of those."""
+    """Whether the mock can serve the profile: it then serves Chat Completions too."""
     return bool(load_profile_document(profile.name)["renderings"])
 
 
@@ -106,20 +108,20 @@ def _profile_tags(profile: Profile) -> list[str]:
 def _paths(profile: Profile, exchanges: Iterable[Exchange], version: str) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for each in profile_operations(profile):
-        about = (
+        description = (
             _create_operation(profile, exchanges, version)
             if each.name == "createResponse"
             else _json_operation(each)
         )
-        paths.setdefault(each.path, {})[each.method.lower()] = about
+        paths.setdefault(each.path, {})[each.method.lower()] = description
     if _has_chat(profile):
         paths["/chat/completions"] = chat_path_item(_SCHEMAS_POINTER, _stream_keyword(version))
     return paths
 
 
 def _json_operation(operation: Operation) -> dict[str, Any]:
-    """An operation that takes and gives plain JSON."""
-    about: dict[str, Any] = {
+    """Describe an operation with JSON bodies."""
+    description: dict[str, Any] = {
         "operationId": operation.name,
         "tags": [operation.tag],
         "summary": operation.summary,
@@ -138,13 +140,14 @@ def _json_operation(operation: Operation) -> dict[str, Any]:
     if operation.request_schema is not None:
         schema = {"$ref": _SCHEMAS_POINTER + operation.request_schema}
         required = operation.name != "createConversation"
-        about["requestBody"] = {"required": required, "content": {"application/json": {"schema": schema}}}
-    return about
+        content = {"application/json": {"schema": schema}}
+        description["requestBody"] = {"required": required, "content": content}
+    return description
 
 
 def _path_parameters(operation: Operation) -> list[Schema]:
     names = [step[1:-1] for step in operation.path.split("/") if step.startswith("{")]
-    # An id has no slash in it: the path would be another one.
+    # An id has no slash: the path would be another.
     schema = {"type": "string", "minLength": 1, "pattern": "^[A-Za-z0-9_-]+$"}
     return [{"name": name, "in": "path", "required": True, "schema": schema} for name in names]
 
@@ -153,10 +156,10 @@ def _path_parameters(operation: Operation) -> list[Schema]:
 _PAGE_PARAMETERS: tuple[Schema, ...] = (
     {
         "name": "after", "in": "query", "schema": {"type": "string"},
-        "description": "Id of the item after which the page begins.",
+        "description": "Id of the item after which the page starts.",
     },
     {
-        "name": "limit", "in": "query", "description": "Items of a page.",
+        "name": "limit", "in": "query", "description": "Items per page.",
         "schema": {"type": "integer", "minimum": 1, "maximum": 100, "default": 20},
     },
     {
@@ -172,18 +175,18 @@ def _error_references(*, not_found: bool) -> dict[str, Any]:
 
 
 def _create_operation(profile: Profile, exchanges: Iterable[Exchange], version: str) -> dict[str, Any]:
-    asked = {each.name: {"value": dict(each.request)} for each in exchanges if each.request}
+    examples = {each.name: {"value": dict(each.request)} for each in exchanges if each.request}
     return {
         "operationId": "createResponse",
         "tags": ["responses"],
-        "summary": "Ask the model, or go on with a conversation.",
-        "description": "With `stream: true` the answer is a stream of server-sent events.",
+        "summary": "Create a response, or continue a conversation.",
+        "description": "With `stream: true` the reply is a stream of server-sent events.",
         "requestBody": {
             "required": True,
             "content": {
                 "application/json": {
                     "schema": {"$ref": _SCHEMAS_POINTER + "create_request"},
-                    "examples": asked,
+                    "examples": examples,
                 }
             },
         },
@@ -229,7 +232,7 @@ def _event_stream(version: str) -> Schema:
 
 
 def _stream_keyword(version: str) -> str:
-    """What says of a stream what one of its blocks is."""
+    """The keyword for the schema of one block of a stream."""
     return "itemSchema" if version == "3.2" else "schema"
 
 
@@ -272,7 +275,7 @@ def _restrict_models(request: Schema, models: Iterable[str]) -> None:
 
 
 def _component(schema: Schema, version: str) -> Schema:
-    """A schema of ours as a component: without our own annotations, a union as OpenAPI has unions."""
+    """Turn one of our schemas into a component: without our annotations, and unions in the OpenAPI form."""
     union = _union_component(schema, version) if "x-dispatch" in schema else schema
     component: Schema = rewrite_references(_without_annotations(union), _SCHEMAS_POINTER)
     return component
@@ -289,19 +292,19 @@ def _without_annotations(schema: Any) -> Any:
 
 
 def _union_component(schema: Schema, version: str) -> Schema:
-    """One of the known types, or, where those are not all there can be, an object of another type."""
+    """One of the known types or, if the union is open, an object of another type."""
     kinds: dict[str, list[Any]] = {}
     for kind, branch in union_branches(schema):
         kinds.setdefault(branch["then"]["$ref"], []).append(kind)
     options = [_union_option(reference, types) for reference, types in kinds.items()]
-    told = [kind for types in kinds.values() for kind in types]
+    known = [kind for types in kinds.values() for kind in types]
     open_ended = "enum" not in schema["properties"]["type"]
     if open_ended:
-        other = {"type": "string", "not": {"enum": [kind for kind in told if kind is not None]}}
+        other = {"type": "string", "not": {"enum": [kind for kind in known if kind is not None]}}
         options.append({"type": "object", "required": ["type"], "properties": {"type": other}})
     union: Schema = {name: schema[name] for name in ("title", "description") if name in schema}
     union["oneOf"] = options
-    if not open_ended and None not in told:
+    if not open_ended and None not in known:
         mapping = {
             kind: rewrite_references({"$ref": ref}, _SCHEMAS_POINTER)["$ref"]
             for ref, types in kinds.items()

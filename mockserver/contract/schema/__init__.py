@@ -1,1 +1,1 @@
-"""JSON Schemas of a profile: loading, overlays, fast validation, and messages for what is invalid."""
+"""The JSON Schemas of a profile: registry, overlays, validation and its messages."""

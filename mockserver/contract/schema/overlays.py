@@ -1,19 +1,18 @@
-"""From the union of all ages to one age's schema: patches, ages, one document with `$defs`.
+"""Derive the schema of one dated profile from the union of all dates.
 
-`schemas/core` holds one JSON Schema an object, over all ages of the service. A profile lays RFC 7396
-merge patches over them; members that came later than the profile's age, or were gone by then, are left
-out. All functions
-here are pure: they build new schemas and change none.
+`schemas/core` has one JSON Schema for each object, for all dates of the service. A profile patches them (RFC
+7396 merge patches), and members that appeared after its date, or were gone by then, are left out. All
+functions are pure: they build new schemas.
 
-Annotations of the core's own:
+Our own annotations in these schemas:
 
-- `x-since`: the age, "2026-05", in which a member or a type first appeared; without it: from the start.
-- `x-until`: the age in which it was gone; without it: it is there still.
-- `x-dispatch`: the schema is a union, its `allOf` says which schema goes with which `type`.
-- `x-unknown`: the rule that an unknown type of such a union comes under.
-- `x-extension`: the pattern of types that are someone's own extension of such a union, and not unknown.
-- `x-rule`: the rule that a breach of this schema comes under, where it is not SCH-001.
-- `x-messages`: the service's own words for a breach, by keyword.
+- `x-since`: the date, "2026-05", at which a member or type first appeared; without it, from the start.
+- `x-until`: the date at which it was gone; without it, it still exists.
+- `x-dispatch`: the schema is a union; its `allOf` maps each `type` to a schema.
+- `x-unknown`: the rule for an unknown type of such a union.
+- `x-extension`: the pattern of types that are an implementor's extension of such a union, and so not unknown.
+- `x-rule`: the rule for a breach of this schema, if it is not SCH-001.
+- `x-messages`: the service's own texts for a breach, by keyword.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ _DEFS_POINTER = "#/$defs/"
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
-    """`target` with the RFC 7396 merge patch applied: null takes a member away."""
+    """Apply the RFC 7396 merge patch to `target`: null removes a member."""
     if not isinstance(patch, dict):
         return patch
     merged = dict(target) if isinstance(target, dict) else {}
@@ -52,19 +51,19 @@ def merge_patch(target: Any, patch: Any) -> Any:
 
 
 def is_newer(schema: Mapping[str, Any], date: str) -> bool:
-    """Whether what `schema` describes came after `age`."""
+    """Whether the member or type that `schema` describes appeared after `date`."""
     return str(schema.get("x-since", "")) > date
 
 
 def is_known(schema: Mapping[str, Any], date: str) -> bool:
-    """Whether what `schema` describes was there in `age`."""
+    """Whether the member or type that `schema` describes exists at `date`."""
     return not is_newer(schema, date) and date < str(schema.get("x-until", "9999"))
 
 
 def union_branches(union: Mapping[str, Any]) -> Iterator[tuple[Any, Schema]]:
-    """(type, branch) of each branch of a union; a union whose type may be absent names None too.
+    """(type, branch) for each type of a union; the type is None if it may be absent.
 
-    The branch of extensions, which is known by a pattern, is no type's.
+    The branch for extensions, which has a pattern, is left out.
     """
     for branch in union["allOf"]:
         condition = branch["if"]["properties"]["type"]
@@ -75,9 +74,9 @@ def union_branches(union: Mapping[str, Any]) -> Iterator[tuple[Any, Schema]]:
 
 
 def bundle_schema(documents: Mapping[str, Schema], name: str, date: str, *, closed: bool) -> Schema:
-    """`documents[name]` and all it refers to as one document, as of `age`.
+    """Bundle `documents[name]`, and every schema it refers to, as one document at `date`.
 
-    `closed` refuses what is not known: members, and types of unions.
+    A `closed` document refuses unknown members and unknown types of unions.
     """
     used: dict[str, Schema] = {}
     waiting = [name]
@@ -94,13 +93,13 @@ def bundle_schema(documents: Mapping[str, Schema], name: str, date: str, *, clos
 
 
 def schema_as_of(schema: Schema, date: str) -> Schema:
-    """`schema` as of `age`, alone: what it refers to stays where it is."""
-    of_age: Schema = _as_of(schema, date, closed=False)
-    return of_age
+    """`schema` at `date`; the schemas it refers to are not included."""
+    dated: Schema = _as_of(schema, date, closed=False)
+    return dated
 
 
 def reachable_schemas(documents: Mapping[str, Schema], names: Iterable[str], date: str) -> dict[str, Schema]:
-    """The schemas `names`, and all they refer to as of `age`, by name."""
+    """The schemas `names` at `date`, and every schema they refer to, by name."""
     found: dict[str, Schema] = {}
     waiting = list(names)
     while waiting:
@@ -112,7 +111,7 @@ def reachable_schemas(documents: Mapping[str, Schema], names: Iterable[str], dat
 
 
 def rewrite_references(schema: Any, base_pointer: str) -> Any:
-    """`schema` with its references to files made references under the pointer `base`."""
+    """Replace the file references in `schema` by references under `base_pointer`."""
     if isinstance(schema, dict):
         return {
             keyword: base_pointer + value.removesuffix(".json")
@@ -126,21 +125,21 @@ def rewrite_references(schema: Any, base_pointer: str) -> Any:
 def _as_of(schema: Any, date: str, closed: bool) -> Any:
     if not isinstance(schema, dict):
         return schema
-    aged = {
+    dated = {
         keyword: _as_of(value, date, closed and keyword not in ("if", "then", "else", "not"))
         if keyword in _SUBSCHEMA_KEYWORDS
         else value
         for keyword, value in schema.items()
     }
     if "properties" in schema:
-        _filter_members(aged, date, closed)
+        _filter_members(dated, date, closed)
     if "allOf" in schema:
-        kept = (branch for branch in schema["allOf"] if is_known(branch, date))
-        aged["allOf"] = [_as_of(branch, date, False) for branch in kept]
+        branches = (branch for branch in schema["allOf"] if is_known(branch, date))
+        dated["allOf"] = [_as_of(branch, date, False) for branch in branches]
     if closed and "x-dispatch" in schema:
-        known = [kind for kind, _ in union_branches(aged)]
-        aged["properties"]["type"] = {**aged["properties"]["type"], "enum": known}
-    return aged
+        known = [kind for kind, _ in union_branches(dated)]
+        dated["properties"]["type"] = {**dated["properties"]["type"], "enum": known}
+    return dated
 
 
 def _filter_members(dated: Schema, date: str, closed: bool) -> None:
@@ -149,7 +148,7 @@ def _filter_members(dated: Schema, date: str, closed: bool) -> None:
         if is_known(member, date):
             members[name] = _as_of(member, date, closed)
         elif closed and "null" in member.get("type", ()):
-            # A null stands for absence, in any age: SDKs print members so that the wire does not have.
+            # A null stands for absence in every profile: SDKs print members that the wire lacks as null.
             members[name] = {"type": "null"}
     dated["properties"] = members
     if "required" in dated:

@@ -1,9 +1,8 @@
-"""The schemas of a profile: one document an object, open and closed, compiled when first used.
+"""The schemas of a profile, open and closed, compiled on first use.
 
-*Open* is what the contract demands: what a profile does not know is legal. *Closed* refuses unknown
-members and types as well. A value that is closed-valid needs no further look, and nearly all are:
-that is the fast path. Compiled by jsonschema-rs; the reference implementation (jsonschema) is asked
-only for the words, when a value has failed.
+An *open* schema is what the contract demands: unknown members and types are legal. A *closed* schema refuses
+them too. Nearly all values are closed-valid and need no further check: that is the fast path. jsonschema-rs
+compiles the schemas; the reference implementation (jsonschema) runs only to explain a value that failed.
 """
 
 from __future__ import annotations
@@ -24,19 +23,19 @@ __all__ = ["ROOT_SCHEMAS", "ProfileSchemas", "load_schemas"]
 
 Validator = Callable[[Any], bool]
 
-#: What crosses the wire as a whole in every profile, beside the bodies of its operations; everything else
-#: is a part of one of these.
+#: Schemas of whole bodies and events, beside those of the operations; every other schema is part of one of
+#: these.
 ROOT_SCHEMAS = ("create_request", "response", "event", "error", "error_wrapped")
 
 
 @cache
 def load_schemas(profile_name: str = profiles.DEFAULT_PROFILE) -> ProfileSchemas:
-    """The schemas of the profile of that name; UnknownProfile where there is none."""
+    """The schemas of the profile of that name. Raises UnknownProfile."""
     profile = profiles.load_profile_document(profile_name)
     folders = profile.get("schemas", ["core"])
-    age = profile["facts"]["date"]["value"]
+    date = profile["facts"]["date"]["value"]
     roots = (*ROOT_SCHEMAS, *body_schemas(profiles.load_profile(profile_name)))
-    return ProfileSchemas(profile_name, age, profile["overlays"], folders, roots)
+    return ProfileSchemas(profile_name, date, profile["overlays"], folders, roots)
 
 
 @cache
@@ -65,15 +64,15 @@ class ProfileSchemas:
         self.date = date
         self._roots = tuple(dict.fromkeys(roots))
         base = {name: each for folder in folders for name, each in _load_folder(folder).items()}
-        strangers = sorted(patches.keys() - base.keys())
-        if strangers:
-            raise ConfigurationError(f"profile {profile}: overlays name no schema: {', '.join(strangers)}")
+        unknown = sorted(patches.keys() - base.keys())
+        if unknown:
+            raise ConfigurationError(f"profile {profile}: overlays for unknown schemas: {', '.join(unknown)}")
         self.undated: Mapping[str, dict[str, Any]] = MappingProxyType(
             {name: overlays.merge_patch(each, patches.get(name, {})) for name, each in base.items()}
         )
-        """Schemas over all ages, by name, with the profile's patches: what the member walk reads.
+        """Schemas for all dates, by name, with the profile's patches; `find_unknown_members` walks them.
 
-        Of several folders the later one counts: a service that is not Qwen's has its own unions.
+        A later folder overrides an earlier one: a service other than Qwen has unions of its own.
         """
         self._documents: dict[tuple[str, bool], bytes] = {}
         self._validators: dict[tuple[str, bool], Validator] = {}
@@ -85,12 +84,12 @@ class ProfileSchemas:
 
     @cached_property
     def event_types(self) -> tuple[str, ...]:
-        """Types of the events that the profile knows."""
+        """The event types that the profile knows."""
         known = overlays.union_branches(self.undated["event"])
         return tuple(kind for kind, branch in known if overlays.is_known(branch, self.date))
 
     def document(self, name: str, closed: bool = False) -> dict[str, Any]:
-        """The schema as one JSON Schema document with its own `$defs`; UnknownSchema lists the names."""
+        """The schema as one JSON Schema document with its own `$defs`. UnknownSchema lists the names."""
         key = (name, closed)
         if key not in self._documents:
             self._require_name(name)
@@ -101,20 +100,20 @@ class ProfileSchemas:
         return loaded
 
     def schema(self, name: str) -> dict[str, Any]:
-        """The schema alone, its references as file names; UnknownSchema lists the names."""
+        """The schema alone, with file names as references. UnknownSchema lists the names."""
         self._require_name(name)
         return overlays.schema_as_of(self.undated[name], self.date)
 
     def all_schemas(self) -> dict[str, dict[str, Any]]:
-        """The schemas that the profile's age has, alone and by name."""
+        """Every schema that the profile uses, each alone, by name."""
         return overlays.reachable_schemas(self.undated, self._roots, self.date)
 
     def validator(self, name: str) -> Validator:
-        """The open validator as a function: whether a value is legal."""
+        """A function that tells whether a value is legal."""
         return self._validator(name, closed=False)
 
     def closed_validator(self, name: str) -> Validator:
-        """The closed validator as a function: whether a value is legal and known throughout."""
+        """A function that tells whether a value is legal and has nothing unknown."""
         return self._validator(name, closed=True)
 
     def is_valid(self, name: str, value: Any) -> bool:
@@ -122,11 +121,11 @@ class ProfileSchemas:
         return self.validator(name)(value)
 
     def is_closed_valid(self, name: str, value: Any) -> bool:
-        """Whether `value` is legal and has no member or type that the profile does not know."""
+        """Whether `value` is legal and the profile knows all its members and types."""
         return self.closed_validator(name)(value)
 
     def violations(self, name: str, value: Any) -> list[validation_messages.SchemaViolation]:
-        """What makes `value` illegal, by the reference validator: slow, so ask `valid` first."""
+        """Explain why `value` is illegal. Slow: call `is_valid` first."""
         return validation_messages.find_violations(self.document(name), value)
 
     def _require_name(self, name: str) -> None:
@@ -150,7 +149,7 @@ def _compile(document: dict[str, Any]) -> Validator:
     def check(value: Any) -> bool:
         try:
             return is_valid(value)
-        except ValueError:  # not a JSON value at all: a lone surrogate in a name, a set
+        except ValueError:  # not a JSON value, such as a set or a name with a lone surrogate
             return False
 
     return check

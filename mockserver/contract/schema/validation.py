@@ -1,8 +1,6 @@
-"""Names what a value has that its profile does not know: members and types, unknown or of a later age.
+"""Turn schema violations, and members and types that a profile does not know, into findings.
 
-Run only where the closed validator refused: for nearly all values it never is.
-
-From schemas to findings: what a value's shape breaks, and what in it is unknown.
+The search for unknown members runs only if the closed validator refuses a value, which is rare.
 """
 
 from __future__ import annotations
@@ -30,21 +28,22 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class UnknownMember:
-    """A member, or an object's type, that the profile does not know."""
+    """A member, or the type of an object, that the profile does not know."""
 
     pointer: str
     value: Any
     since: str | None
-    """The later age it belongs to, "2026-05"; None where no age knows it."""
+    """The later date at which it appeared, "2026-05"; None if no profile knows it."""
     rule: str | None
-    """For a type: the rule its union names. None for a member."""
+    """For a type, the rule that its union names; None for a member."""
 
 
 def find_unknown_members(schemas: ProfileSchemas, name: str, value: Any) -> list[UnknownMember]:
-    """What `value` has that `name` does not know, in the order it has it.
+    """Find the members and types in `value` that the schema `name` does not know, in their order in the
+    value.
 
-    Looks into nothing that is itself unknown. A null in a member of a later age is no finding: it
-    stands for absence.
+    Does not search inside unknown values. A null in a member of a later date stands for absence and is not
+    reported.
     """
     return list(_walk(_WalkContext(schemas.undated, schemas.date), schemas.undated[name], value, ()))
 
@@ -86,13 +85,13 @@ def _walk_union(
             since = branch["x-since"] if is_newer(branch, context.date) else None
             yield UnknownMember(format_pointer((*path, "type")), kind, since, union["x-unknown"])
             return
-    # Where the union is an enumeration, the schema itself has refused the type already.
+    # If the union is an enumeration, the schema itself has already refused the type.
     if "enum" not in union["properties"]["type"] and isinstance(kind, str) and not _is_extension(union, kind):
         yield UnknownMember(format_pointer((*path, "type")), kind, None, union["x-unknown"])
 
 
 def _is_extension(union: Any, kind: str) -> bool:
-    """Whether a type is someone's own, by the form that the union has for such."""
+    """Whether a type has the union's form of an implementor's extension."""
     return "x-extension" in union and re.match(union["x-extension"], kind) is not None
 
 
@@ -112,7 +111,7 @@ def _walk_members(
 def schema_findings(
     schemas: ProfileSchemas, name: str, value: Any, *, event: int | None = None
 ) -> list[Finding]:
-    """Everything the schema `name` has to say of `value`; fast where that is nothing."""
+    """Check `value` against the schema `name`, for violations and unknown members; fast if there are none."""
     if schemas.is_closed_valid(name, value):
         return []
     return violation_findings(schemas, name, value, event) + unknown_member_findings(
@@ -123,19 +122,19 @@ def schema_findings(
 def violation_findings(
     schemas: ProfileSchemas, name: str, value: Any, event: int | None = None
 ) -> list[Finding]:
-    """What the schema forbids."""
+    """Report what the schema forbids."""
     if schemas.is_valid(name, value):
         return []
-    problems = [_violation_finding(problem, event) for problem in schemas.violations(name, value)]
-    found = findings_for_profile(problems, schemas.profile)
-    # Only the fast validator looks at every name: it refuses values that are no JSON.
-    return found if problems else [make_finding("SCH-001", "", "the value is not JSON", event=event)]
+    violations = [_violation_finding(each, event) for each in schemas.violations(name, value)]
+    found = findings_for_profile(violations, schemas.profile)
+    # Only the fast validator reads every name and refuses values that are not JSON.
+    return found if violations else [make_finding("SCH-001", "", "the value is not JSON", event=event)]
 
 
 def unknown_member_findings(
     schemas: ProfileSchemas, name: str, value: Any, event: int | None = None
 ) -> list[Finding]:
-    """What the schema does not know: legal, and said."""
+    """Report members and types that the schema does not know, which are legal."""
     profile = schemas.profile
     return findings_for_profile(
         (
@@ -160,10 +159,10 @@ def _violation_finding(violation: SchemaViolation, event: int | None) -> Finding
 
 def _unknown_member_finding(unknown: UnknownMember, profile: str, event: int | None) -> Finding:
     if unknown.since is not None:
-        message = f"belongs to a later age than {profile}: {unknown.since}"
+        message = f"belongs to a later profile than {profile}: since {unknown.since}"
         return make_finding("SCH-004", unknown.pointer, message, event=event, got=unknown.value)
     if unknown.rule is not None:
-        message = f"{profile} knows no such type"
+        message = f"{profile} does not know this type"
         return make_finding(unknown.rule, unknown.pointer, message, event=event, got=unknown.value)
-    message = f"{profile} knows no such member"
+    message = f"{profile} does not know this member"
     return make_finding("SCH-003", unknown.pointer, message, event=event, got=unknown.value)

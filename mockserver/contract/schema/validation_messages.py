@@ -1,7 +1,8 @@
-"""What is wrong with a value, in words: the slow, exact half of validation.
+"""Explain why a value is invalid: the slow, exact half of validation.
 
-The reference validator (jsonschema) finds every breach; this module names it by JSON pointer and says
-it in the service's own words where the schema has them. Loaded and run only for values that failed.
+The reference validator (jsonschema) finds every violation; this module gives each its JSON pointer and
+message, in the service's own words if the schema has them. It is imported and run only for values that
+failed.
 """
 
 from __future__ import annotations
@@ -19,37 +20,37 @@ _JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", 
 
 @dataclass(frozen=True, slots=True)
 class SchemaViolation:
-    """One breach of a schema."""
+    """One violation of a schema."""
 
     pointer: str
-    """Where; for a missing member, where it should be."""
+    """Where it is; for a missing member, where that should be."""
     keyword: str
-    """The JSON Schema keyword that was broken."""
+    """The JSON Schema keyword that is violated."""
     message: str
     expected: Any
     got: Any
     rule: str | None
-    """The rule that the schema names for it, if any."""
+    """The rule that the schema names for a violation, if any."""
 
 
 def json_type(value: Any) -> str:
-    """The name JSON has for the type of `value`."""
+    """The JSON name of the type of `value`."""
     return "null" if value is None else _JSON_TYPES.get(type(value), type(value).__name__)
 
 
 def find_violations(document: Mapping[str, Any], value: Any) -> list[SchemaViolation]:
-    """Every breach of the schema `document` by `value`, outermost and first members first."""
+    """Every violation of the schema `document` by `value`, outermost and first members first."""
     import jsonschema
     import referencing
 
-    # An empty registry: what a schema refers to outside itself is never fetched.
+    # The empty registry keeps the validator from fetching remote references.
     reference: Any = jsonschema.Draft202012Validator
     empty: Any = referencing.Registry
     validator = reference(document, registry=empty())
     found: dict[tuple[str, str], SchemaViolation] = {}
     for error in validator.iter_errors(value):
-        problem = _to_violation(error, document.get("x-rule"))
-        found.setdefault((problem.pointer, problem.keyword), problem)
+        violation = _to_violation(error, document.get("x-rule"))
+        found.setdefault((violation.pointer, violation.keyword), violation)
     return list(found.values())
 
 
@@ -60,14 +61,14 @@ def _to_violation(error: Any, default_rule: str | None) -> SchemaViolation:
         missing = next(name for name in error.validator_value if error.message.startswith(repr(name)))
         path.append(missing)
         own = schema.get("properties", {}).get(missing, {})
-    name_of: Callable[[Any], Any] = _EXPECTED_TEXTS.get(keyword) or _to_text
-    expected = name_of(error.validator_value)
+    describe: Callable[[Any], Any] = _EXPECTED_TEXTS.get(keyword) or str
+    expected = describe(error.validator_value)
     got = None if keyword == "required" else error.instance
-    words = own.get("x-messages", {}).get(keyword) or _default_message(
+    message = own.get("x-messages", {}).get(keyword) or _default_message(
         keyword, _field_path(path), expected, got
     )
     return SchemaViolation(
-        format_pointer(path), keyword, words, expected, got, schema.get("x-rule", default_rule)
+        format_pointer(path), keyword, message, expected, got, schema.get("x-rule", default_rule)
     )
 
 
@@ -86,10 +87,6 @@ def _default_message(keyword: str, field: str, expected: Any, got: Any) -> str:
     if keyword in ("maxLength", "maxItems", "maxProperties"):
         return f"{field} must have {expected}"
     return f"{field} must be {expected}"
-
-
-def _to_text(value: Any) -> str:
-    return str(value)
 
 
 def _type_names(value: Any) -> str:

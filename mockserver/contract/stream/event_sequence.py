@@ -1,14 +1,14 @@
-"""The judge of event streams: numbering, the order of events, and one response all along.
+"""Check the events of a stream: their numbers, their order, and that they are all of one response.
 
 The language of a stream (Open Responses specification, April 2026; guide, Streaming output, 27 January
 2026; rules that the SDKs' accumulators enforce):
 
     stream   = created, in_progress, { item }, terminal
-    item     = item added, body, item done           bodies: see `contract.bodies`
+    item     = item added, events, item done         events: see `contract.stream.item_events`
     terminal = completed | incomplete | failed
 
-Linear in the length of the stream. An open item holds at most 64 Ki characters of a text; done items
-are kept until the final output has been compared with them.
+Time is linear in the length of the stream. An open item keeps at most 64 Ki characters of a text. Done items
+are kept until the terminal event, to compare the final output with them.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _TERMINAL_STATUSES = {
 
 
 class _EventHandler(NamedTuple):
-    """What to do with one type of event: a child goes to its item, all others to `act`."""
+    """How to handle one type of event: `item_handler` if it belongs to an item, else `handle`."""
 
     is_closed_valid: Callable[[Any], bool]
     item_handler: ItemEventHandler | None
@@ -49,10 +49,10 @@ class _EventHandler(NamedTuple):
 
 
 class EventSequenceChecker:
-    """Judges the events of one stream, one after another.
+    """Checks the events of one stream, one after another.
 
-    `feed` each event, then `finish`; each returns the findings that it brought. Any JSON value within
-    the limits of `wire.json` may be fed: what is not an event is a finding, never an exception.
+    Call `feed` with each event, then `finish`; both return findings. `feed` takes any JSON value within the
+    limits of `wire.json`: a value that is not an event is a finding, never an exception.
     """
 
     def __init__(self, profile: str | Profile = DEFAULT_PROFILE) -> None:
@@ -72,10 +72,10 @@ class EventSequenceChecker:
         self._in_progress_seen = False
         self._error_seen = False
         self.final_response: dict[str, Any] | None = None
-        """The response of the terminal event, once it has come."""
+        """The response of the terminal event, once that has come."""
 
     def feed(self, event: Any) -> list[Finding]:
-        """The findings that the next event brings."""
+        """Return the findings of the next event."""
         report = self._report
         report.event = self._event_count
         self._event_count += 1
@@ -86,8 +86,8 @@ class EventSequenceChecker:
         if known is None:
             self._handle_unknown(event, kind)
             return found
-        closed, child, act = known
-        if not closed(event):
+        is_closed_valid, item_handler, handle = known
+        if not is_closed_valid(event):
             found += violation_findings(self._schemas, kind, event, report.event)
             found += unknown_member_findings(self._schemas, kind, event, report.event)
         number = event.get("sequence_number")
@@ -95,25 +95,25 @@ class EventSequenceChecker:
             self._next_number = number + 1
         elif not self._check_number(kind, number):
             return found
-        if child is None:
-            act(event)
+        if item_handler is None:
+            handle(event)
             return found
         index = event.get("output_index")
         item = self._open_items.get(index) if index.__class__ is int else None
-        if item is not None and item.id == event.get("item_id") and item.kind == child.item_type:
-            child.handle(item, event, report)
+        if item is not None and item.id == event.get("item_id") and item.kind == item_handler.item_type:
+            item_handler.handle(item, event, report)
         else:
-            self._items.handle_misplaced(child, event)
+            self._items.handle_misplaced(item_handler, event)
         return found
 
     def mark_unreadable(self) -> None:
-        """Take note of an event that could not be read: it has its place and number, and no more."""
+        """Count an event that could not be read."""
         self._event_count += 1
         self._next_number = (self._next_number or 0) + 1
         self._items.mark_unreadable()
 
     def finish(self) -> list[Finding]:
-        """The findings that the end of the stream brings."""
+        """Return the findings that only the end of the stream shows."""
         self._report.event = None
         found: list[Finding] = []
         self._report.findings = found
@@ -121,13 +121,13 @@ class EventSequenceChecker:
             message = (
                 "the stream ends without a terminal event"
                 if self._event_count
-                else "there is no event at all"
+                else "the stream has no events"
             )
             self._report.add("SEQ-006", "", message, expected="response.completed")
         return found
 
     def _build_handlers(self) -> dict[str, _EventHandler]:
-        acts: dict[str, Callable[[Event], None]] = {
+        handlers: dict[str, Callable[[Event], None]] = {
             "response.created": self._handle_created,
             "response.in_progress": self._handle_in_progress,
             "response.queued": self._handle_queued,
@@ -136,19 +136,20 @@ class EventSequenceChecker:
             "response.output_item.done": self._items.handle_done,
             **dict.fromkeys(_TERMINAL_STATUSES, self._handle_terminal),
         }
-        bodies = item_event_handlers(self._profile)
+        item_handlers = item_event_handlers(self._profile)
         return {
             kind: _EventHandler(
-                self._schemas.closed_validator(kind), bodies.get(kind), acts.get(kind, _ignore_event)
+                self._schemas.closed_validator(kind),
+                item_handlers.get(kind),
+                handlers.get(kind, _ignore_event),
             )
             for kind in self._schemas.event_types
         }
 
     def _handle_unknown(self, event: Any, kind: Any) -> None:
-        """Take what is not an event that the profile knows."""
         report = self._report
         if not isinstance(event, dict):
-            report.add("SSE-002", "", "an event is a JSON object", got=event)
+            report.add("SSE-002", "", "not a JSON object", got=event)
             self._next_number = (self._next_number or 0) + 1
             self._items.mark_unreadable()
         elif "type" not in event and ("code" in event or "error" in event) and report.applies("SEQ-014"):
@@ -156,8 +157,8 @@ class EventSequenceChecker:
         else:
             report.findings += violation_findings(self._schemas, "event", event, report.event)
             report.findings += unknown_member_findings(self._schemas, "event", event, report.event)
-            going_on = self._check_number(kind, event.get("sequence_number"))
-            if going_on and isinstance(kind, str) and kind in _TERMINAL_STATUSES:
+            is_open = self._check_number(kind, event.get("sequence_number"))
+            if is_open and isinstance(kind, str) and kind in _TERMINAL_STATUSES:
                 self._handle_terminal(event)
 
     def _handle_untyped_error(self, event: Event) -> None:
@@ -167,30 +168,30 @@ class EventSequenceChecker:
         if self._ended:
             report.add("SEQ-007", "", "an error after the terminal event")
         elif self._next_number is None:
-            report.add("SEQ-014", "", "the stream is one error payload without a type")
+            report.add("SEQ-014", "", "the stream is a single error payload without a type")
         else:
             report.add("SEQ-015", "", "an error payload without a type, in mid-stream")
         self._ended = True
 
     def _check_number(self, kind: Any, number: Any) -> bool:
-        """Judge place and number of an event; whether the stream was still going on."""
-        say = self._report.add
+        """Check that the event may come here and has the right number; False if the stream was over."""
+        add = self._report.add
         if self._ended:
-            say("SEQ-007", "/type", "comes after the terminal event", got=kind)
+            add("SEQ-007", "/type", "comes after the terminal event", got=kind)
             return False
         first, expected = self._next_number is None, self._next_number or 0
         if first:
             self._check_first_event(kind)
         if isinstance(number, float) and number.is_integer():
-            say("SEQ-001", "/sequence_number", "is not written as a whole number", got=number)
+            add("SEQ-001", "/sequence_number", "is not written as a whole number", got=number)
             number = int(number)
         if not isinstance(number, int) or isinstance(number, bool) or number < 0:
             self._next_number = expected + 1
             return True
-        # After a repeated number both are right: to go on counting numbers, or events.
+        # After a repeated number the next may count numbers or events: both are right.
         if number != expected and not (number == expected + 1 and self._repeated_at == self._event_count - 1):
             rule = "SEQ-002" if first else "SEQ-003" if number < expected else "SEQ-013"
-            say(rule, "/sequence_number", _NUMBER_MESSAGES[rule], expected=expected, got=number)
+            add(rule, "/sequence_number", _NUMBER_MESSAGES[rule], expected=expected, got=number)
             if number < expected:
                 self._repeated_at = self._event_count
         self._next_number = max(expected, number + 1)
@@ -198,9 +199,9 @@ class EventSequenceChecker:
 
     def _check_first_event(self, kind: Any) -> None:
         if kind == "response.failed" and self._report.applies("SEQ-014"):
-            self._report.add("SEQ-014", "", "the stream is one lone response.failed")
+            self._report.add("SEQ-014", "", "the stream is a single response.failed")
         elif kind != "response.created":
-            message = "the stream does not begin with response.created"
+            message = "the stream does not start with response.created"
             self._report.add("SEQ-004", "/type", message, expected="response.created", got=kind)
 
     def _handle_created(self, event: Event) -> None:
@@ -216,13 +217,13 @@ class EventSequenceChecker:
         self._check_early_response(event, "queued")
 
     def _handle_error(self, event: Event) -> None:
-        """Take an error that has a type: response.failed follows; with some services it need not."""
+        """Handle an error event: with some services response.failed need not follow it."""
         self._error_seen = True
 
     def _handle_in_progress(self, event: Event) -> None:
         created = self._created_event
         if self._in_progress_seen or (created is not None and self._report.event != created + 1):
-            self._report.add("SEQ-008", "/type", "comes once, directly after response.created")
+            self._report.add("SEQ-008", "/type", "must come once, directly after response.created")
         self._in_progress_seen = True
         self._check_early_response(event, "in_progress")
 
@@ -230,48 +231,48 @@ class EventSequenceChecker:
         response = self._check_constant_members(event, status)
         for name in ("output", "usage"):
             if response.get(name):
-                message = f"there is {name} before there is an item"
+                message = f"{name} is not empty before the first item"
                 self._report.add("SEQ-016", f"/response/{name}", message, got=response[name])
 
     def _handle_terminal(self, event: Event) -> None:
         self._ended = True
         kind = event["type"]
         if self._error_seen and kind != "response.failed":
-            message = "after an error the stream ends with response.failed"
+            message = "after an error event the stream ends with response.failed"
             self._report.add("SEQ-007", "/type", message, expected="response.failed", got=kind)
         response = self._check_constant_members(event, _TERMINAL_STATUSES[kind])
         self.final_response = response
         if kind == "response.failed":
             self._items.check_failed_output(response.get("output"))
             return
-        say = self._report.add
+        add = self._report.add
         if response.get("model") == "":
-            say("SEQ-011", "/response/model", "the model has no name at the end", got="")
+            add("SEQ-011", "/response/model", "the model is empty in a finished response", got="")
         if self._created_event is not None and not self._in_progress_seen:
-            say("SEQ-008", "/type", "there was no response.in_progress")
+            add("SEQ-008", "/type", "there was no response.in_progress")
         self._items.check_final_output(response.get("output"))
         check_usage(response, self._profile, self._report, "/response")
         check_incomplete_items(response, self._report, "/response")
 
     def _check_constant_members(self, event: Event, status: str) -> dict[str, Any]:
-        """The event's response, compared with the snapshots before; empty where there is none."""
+        """Compare the response of an event with earlier snapshots, and return it; empty if there is none."""
         given = event.get("response")
         if not isinstance(given, dict):
             return {}
-        say = self._report.add
-        told = given.get("status")
-        if isinstance(told, str) and told != status and told in RESPONSE_STATUSES:
+        add = self._report.add
+        got = given.get("status")
+        if isinstance(got, str) and got != status and got in RESPONSE_STATUSES:
             message = f"is not the status of {event['type']}"
-            say("SEQ-009", "/response/status", message, expected=status, got=told)
+            add("SEQ-009", "/response/status", message, expected=status, got=got)
         if self._constant_values is None:
             self._constant_values = {name: given.get(name) for name in _CONSTANT_MEMBERS if name in given}
         for name, before in self._constant_values.items():
             now = given.get(name)
-            # What is missing, or empty because it is not known yet, contradicts nothing.
+            # A member that is missing, or empty because it is not known yet, contradicts nothing.
             if name in given and before not in (now, ""):
                 rule = _CONSTANT_MEMBERS[name]
                 if not (name == "model" and now == ""):
-                    say(rule, f"/response/{name}", "changes in mid-stream", expected=before, got=now)
+                    add(rule, f"/response/{name}", "changes in mid-stream", expected=before, got=now)
         if self._constant_values.get("model") == "":
             self._constant_values["model"] = given.get("model")
         return given
@@ -285,14 +286,14 @@ _CONSTANT_MEMBERS = {
     "tool_choice": "SEQ-017",
     "parallel_tool_calls": "SEQ-017",
 }
-"""Members of the response that stay the same in a stream, and the rule that says so."""
+"""Members of the response that stay the same in a stream, with the rule of each."""
 
 _NUMBER_MESSAGES = {
     "SEQ-002": "the first number is not 0",
-    "SEQ-003": "the number has been before",
-    "SEQ-013": "a number is left out",
+    "SEQ-003": "the number is not greater than the one before",
+    "SEQ-013": "a number is skipped",
 }
 
 
 def _ignore_event(event: Event) -> None:
-    """An event that only its schema has anything to say about."""
+    """Handle an event that only its schema describes."""

@@ -1,4 +1,4 @@
-"""The judge of server-sent bytes: framing first, then each event to the stream's judge."""
+"""Check the bytes of a stream: the framing here, each event by the checker of the stream."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from mockserver.wire import json, sse
 
 __all__ = ["DONE_MARKER", "FramingChecker", "ResponsesFramingChecker", "describe_content"]
 
-#: The data of the frame that some services end a stream with.
+#: The data of the block with which some services end a stream.
 DONE_MARKER = "[DONE]"
 _BOM = b"\xef\xbb\xbf"
 
 
 class PayloadChecker(Protocol):
-    """Judges what the frames carry, one value after the other."""
+    """Checks the values in the frames, one after another."""
 
     def feed(self, event: Any, /) -> list[Finding]: ...
 
@@ -29,7 +29,7 @@ class PayloadChecker(Protocol):
 
 
 class FramingChecker:
-    """Judges one stream as bytes in any chunking, whichever API's: `feed` the chunks, then `finish`."""
+    """Checks the bytes of one stream of either API, in any chunking: `feed` the chunks, then `finish`."""
 
     def __init__(self, profile: str, payload_checker: PayloadChecker) -> None:
         self._payload_checker = payload_checker
@@ -40,7 +40,7 @@ class FramingChecker:
         self._stopped = False
 
     def feed(self, chunk: bytes) -> list[Finding]:
-        """The findings that the next bytes bring."""
+        """Return the findings of the next bytes."""
         report = self._report
         report.findings = []
         if self._stopped:
@@ -58,7 +58,7 @@ class FramingChecker:
         return report.findings
 
     def finish(self) -> list[Finding]:
-        """The findings that the end of the bytes brings."""
+        """Return the findings that only the end of the bytes shows."""
         report = self._report
         report.findings = []
         if self._stopped:
@@ -68,8 +68,8 @@ class FramingChecker:
             report.add("SSE-006", "", f"not an event stream: {describe_content(self._head)}")
             return report.findings
         if self._decoder.has_partial_event:
-            # That there is no terminal event then says nothing new: it may have been the one that was cut.
-            report.add("SSE-003", "", "the stream ends within an event: what came of it is lost")
+            # A missing terminal event is not reported: it may be the truncated one.
+            report.add("SSE-003", "", "the stream ends within an event, which clients drop")
             return report.findings
         self._on_end()
         return report.findings + self._payload_checker.finish()
@@ -104,25 +104,25 @@ class FramingChecker:
             self._payload_checker.mark_unreadable()
             return
         for name in json.find_duplicate_keys(data):
-            report.add("SCH-007", "", f"the name {name} is there twice", got=name)
+            report.add("SCH-007", "", f"the name {name} occurs twice", got=name)
         if isinstance(value, dict):
             self._check_fields(frame, value)
         report.findings += self._payload_checker.feed(value)
 
-    # What is particular to an API.
+    # The hooks of each API.
 
     def _on_done_marker(self) -> None:
-        """The marker came."""
+        """Handle the marker `[DONE]`."""
 
     def _check_fields(self, frame: sse.Frame, value: dict[str, Any]) -> None:
-        """A frame's fields, beside what it carries."""
+        """Check the fields of a frame against its value."""
 
     def _on_end(self) -> None:
-        """The stream ended between two frames."""
+        """Handle the end of the stream between two frames."""
 
 
 class ResponsesFramingChecker(FramingChecker):
-    """Judges one stream of the Responses API."""
+    """Checks the bytes of one stream of the Responses API."""
 
     def __init__(self, profile: Profile) -> None:
         self.event_checker = EventSequenceChecker(profile)
@@ -139,7 +139,7 @@ class ResponsesFramingChecker(FramingChecker):
         if frame.event and isinstance(kind, str) and frame.event != kind:
             report.add("SSE-001", "/type", "is not the event field", expected=frame.event, got=kind)
         if not frame.event and not self._missing_event_field_reported:
-            # Said once: a service that does not name its events names none.
+            # Reported once: a service either names its events or does not.
             self._missing_event_field_reported = True
             report.add("SSE-011", "", "a block without an event field")
         if "id" in frame.fields and isinstance(number, int) and frame.last_event_id != str(number + 1):
@@ -148,7 +148,7 @@ class ResponsesFramingChecker(FramingChecker):
 
 
 def describe_content(data: bytes) -> str:
-    """What bytes that are no event stream seem to be, in a few words."""
+    """Describe bytes that are not an event stream, in a few words."""
     head = data.removeprefix(_BOM).lstrip()
     if not head:
         return "it is empty"
@@ -156,4 +156,4 @@ def describe_content(data: bytes) -> str:
         return "it looks like JSON"
     if head[:1] == b"<":
         return "it looks like HTML"
-    return "it has no whole event"
+    return "it has no complete event"

@@ -1,13 +1,13 @@
-"""What may happen between an item's added and done, for each type of item.
+"""Check the events between the added and done events of an item.
 
     message     { part added, { delta }, text or refusal done, part done }
     reasoning   { [ part added ], { delta }, text done, [ part done ] }, of the summary and of the content
     call        { delta }, arguments done      or nothing: whole arguments in added and done
     tool        its progress events in order
-    mcp         as a call and a tool; where the profile says so the arguments come before the item is added
+    mcp         like a call and a tool; in some profiles the arguments come before the item is added
 
-Every event of a body is taken by one function of the table of `children`; `finish` compares what they
-brought with the done item.
+One handler of `item_event_handlers` takes each event; `check_done_item` compares what the events brought with
+the done item.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ Event = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class TextLayout:
-    """How the texts of a type of item are counted and kept."""
+    """Where the texts of a type of item are, and how events count them."""
 
     index_member: str
-    """Member of an event that counts the texts."""
+    """Member of an event that has the index of the text."""
     item_member: str
-    """Member of the item that holds them."""
+    """Member of the item that holds the texts."""
     needs_part_events: bool
-    """Whether part events must open and close each text; if not they may."""
+    """Whether part events must open and close each text; otherwise they are optional."""
     default_index: int | None = None
     """The index of an event that has none."""
 
@@ -55,7 +55,7 @@ class ItemEventHandler:
     """Type of the item."""
     handle: Callable[[OpenItem, Event, Report], None]
     other_item_type: str = ""
-    """Another type that it may belong to."""
+    """Another type of item that it may belong to."""
 
 
 _TEXT_LAYOUTS: Mapping[str, TextLayout] = MappingProxyType(
@@ -64,13 +64,13 @@ _TEXT_LAYOUTS: Mapping[str, TextLayout] = MappingProxyType(
         "reasoning": TextLayout("summary_index", "summary", needs_part_events=False),
     }
 )
-#: From August 2026 on thoughts are told by `reasoning_text`, and still kept in the summary; the samples leave
-#: the index out (API reference, August 2026).
+#: From August 2026 `reasoning_text` events carry the thoughts, which the item still keeps in its summary; the
+#: samples leave the index out (API reference, August 2026).
 _REASONING_TEXT_LAYOUT = TextLayout("content_index", "summary", needs_part_events=False, default_index=0)
 _NO_LAYOUT = TextLayout("", "", needs_part_events=False)
 _REASONING_CONTENT_LAYOUT = TextLayout("content_index", "content", needs_part_events=False)
 
-#: Members of items that are streamed as one text, without parts.
+#: Members of items that are streamed as one text without parts.
 _STREAMED_MEMBERS: Mapping[str, str] = MappingProxyType(
     {
         "function_call": "arguments",
@@ -111,15 +111,15 @@ class OpenItem:
         self.streamed_member = _STREAMED_MEMBERS.get(self.kind, "") if isinstance(self.kind, str) else ""
         """The member that is streamed as one text."""
         self.reasoning_content: OpenItem | None = None
-        """The thoughts themselves, beside their summary."""
+        """The text of the thoughts, beside their summary."""
         self.progress_events = progress_events
         self.progress = 0
-        """How many of the steps are behind it."""
+        """How many of the progress events have come."""
         self.incomparable = not self.added_item
-        """Something of it could not be read: comparing would only repeat that."""
+        """Part of it could not be read: a comparison would only repeat that."""
 
     def mark_incomparable(self) -> None:
-        """Take note that an event could not be read, and may have been of this item."""
+        """Note that an event that could not be read may belong to this item."""
         self.incomparable = True
         for text in self.texts:
             text.incomparable = True
@@ -128,9 +128,10 @@ class OpenItem:
 
 
 def text_layouts(profile: Profile) -> Mapping[str, TextLayout]:
-    """How a profile's types of items keep their texts."""
-    told = _streams_reasoning_text(profile)
-    return MappingProxyType({**_TEXT_LAYOUTS, "reasoning": _REASONING_TEXT_LAYOUT}) if told else _TEXT_LAYOUTS
+    """The text layouts of a profile, by type of item."""
+    if _streams_reasoning_text(profile):
+        return MappingProxyType({**_TEXT_LAYOUTS, "reasoning": _REASONING_TEXT_LAYOUT})
+    return _TEXT_LAYOUTS
 
 
 def _streams_reasoning_text(profile: Profile) -> bool:
@@ -140,7 +141,7 @@ def _streams_reasoning_text(profile: Profile) -> bool:
 def _for_reasoning_content(
     handle: Callable[[OpenItem, Event, Report], None],
 ) -> Callable[[OpenItem, Event, Report], None]:
-    """`act` on the content of a reasoning item; on a message as it is."""
+    """Apply `handle` to the content of a reasoning item; to a message as it is."""
 
     def inner(item: OpenItem, event: Event, report: Report) -> None:
         if item.kind == "reasoning":
@@ -157,15 +158,15 @@ def _handle_part_added(item: OpenItem, event: Event, report: Report) -> None:
     name = item.layout.index_member
     index = event.get(name)
     if index != len(item.texts):
-        message = "is not the number of parts before"
+        message = "is not the number of earlier parts"
         report.add("ITM-012", f"/{name}", message, expected=len(item.texts), got=index)
     if item.texts and item.texts[-1].stage is not TextStage.CLOSED:
         done = event["type"].replace("added", "done")
-        report.add("ITM-013", "", f"the part before has had no {done}")
+        report.add("ITM-013", "", f"the previous part has no {done}")
     part = event.get("part")
     for name in ("text", "refusal", "annotations"):
         if isinstance(part, dict) and part.get(name):
-            report.add("ITM-014", f"/part/{name}", "a part starts with something in it", got=part[name])
+            report.add("ITM-014", f"/part/{name}", "an added part is not empty", got=part[name])
     item.texts.append(StreamedText())
     item.texts[-1].has_part_event = True
 
@@ -179,7 +180,7 @@ def _handle_text_delta(item: OpenItem, event: Event, report: Report) -> None:
     if text is None:
         return
     if text.stage is not TextStage.OPEN:
-        report.add("ITM-017", "", "a delta of a text that is done")
+        report.add("ITM-017", "", "a delta for a text that is done")
         return
     text.add_delta(event.get("delta"))
 
@@ -189,13 +190,13 @@ def _handle_text_done(item: OpenItem, event: Event, report: Report) -> None:
     if text is None:
         return
     if text.stage is not TextStage.OPEN:
-        # Where its part was closed before it, that has been said.
+        # If its part was closed before, that is already reported.
         if text.expected_text is not None or not text.incomparable:
-            report.add("ITM-017", "", "the text is done already")
+            report.add("ITM-017", "", "the text is already done")
         return
     member = "refusal" if event["type"] == "response.refusal.done" else "text"
     differs = text.finish(event.get(member))
-    _add_difference("TXT-001", f"/{member}", "is not what its deltas make", differs, report)
+    _add_difference("TXT-001", f"/{member}", "is not what its deltas add up to", differs, report)
 
 
 def _handle_part_done(item: OpenItem, event: Event, report: Report) -> None:
@@ -203,31 +204,31 @@ def _handle_part_done(item: OpenItem, event: Event, report: Report) -> None:
     if text is None:
         return
     if text.stage is TextStage.CLOSED:
-        report.add("ITM-017", "", "the part is done already")
+        report.add("ITM-017", "", "the part is already done")
         return
     if text.stage is TextStage.OPEN:
-        report.add("ITM-013", "", "the part has had no done event of its text")
+        report.add("ITM-013", "", "the text of the part has no done event")
         text.incomparable = True
     if not (text.has_part_event or item.layout.needs_part_events):
-        report.add("ITM-013", "", "the part is closed, and was never opened")
+        report.add("ITM-013", "", "the part is closed but was never opened")
     text.stage = TextStage.CLOSED
     text.done_part = part = event.get("part")
     member = _text_member(part)
-    told = part.get(member) if isinstance(part, dict) else None
+    part_text = part.get(member) if isinstance(part, dict) else None
     if (
         text.expected_text is not None
-        and isinstance(told, str)
-        and told != text.conflicting_done_text
+        and isinstance(part_text, str)
+        and part_text != text.conflicting_done_text
         and not text.incomparable
     ):
         message = f"is not the {member} of its done event"
         _add_difference(
-            "TXT-002", f"/part/{member}", message, text_difference(text.expected_text, told), report
+            "TXT-002", f"/part/{member}", message, text_difference(text.expected_text, part_text), report
         )
 
 
 def _text_member(part: Any) -> str:
-    """The member of a part that holds its text."""
+    """The member that holds the text of a part."""
     return "refusal" if isinstance(part, dict) and "refusal" in part else "text"
 
 
@@ -239,7 +240,7 @@ def _find_text(item: OpenItem, event: Event, report: Report) -> StreamedText | N
 
 
 def _begin_text(item: OpenItem, event: Event, report: Report) -> StreamedText | None:
-    """The text that `event` is about, begun by it; None where its index says nothing."""
+    """Start the text that `event` is about; None if its index is unusable."""
     name, count = item.layout.index_member, len(item.texts)
     index = event.get(name, item.layout.default_index)
     if isinstance(index, float) and index.is_integer():
@@ -249,15 +250,15 @@ def _begin_text(item: OpenItem, event: Event, report: Report) -> StreamedText | 
         item.incomparable = True
         return None
     if index != count:
-        report.add("ITM-012", f"/{name}", "is not the number of texts before", expected=count, got=index)
+        report.add("ITM-012", f"/{name}", "is not the number of earlier texts", expected=count, got=index)
         item.incomparable = True
         return None
     if item.layout.needs_part_events:
-        report.add("ITM-013", "", "the part has had no response.content_part.added")
+        report.add("ITM-013", "", "the part has no response.content_part.added")
     elif item.texts and item.texts[-1].stage is TextStage.OPEN:
-        report.add("ITM-013", "", "the text before has had no done event")
+        report.add("ITM-013", "", "the previous text has no done event")
     item.texts.append(StreamedText())
-    # What was lost before may have been the first of its deltas.
+    # An event lost before may be the first of its deltas.
     item.texts[-1].incomparable = item.incomparable
     return item.texts[-1]
 
@@ -266,10 +267,10 @@ def _handle_arguments_delta(item: OpenItem, event: Event, report: Report) -> Non
     if not item.texts:
         item.texts.append(StreamedText())
         if item.added_item.get(item.streamed_member):
-            report.add("ITM-011", "", f"the {item.streamed_member} were in the added item already")
+            report.add("ITM-011", "", f"the added item already has the {item.streamed_member}")
             item.incomparable = True
     if item.texts[0].stage is not TextStage.OPEN:
-        report.add("ITM-017", "", "a delta of arguments that are done")
+        report.add("ITM-017", "", "a delta for arguments that are done")
         return
     item.texts[0].add_delta(event.get("delta"))
 
@@ -280,21 +281,20 @@ def _handle_arguments_done(item: OpenItem, event: Event, report: Report) -> None
         item.texts[0].add_delta(item.added_item.get(item.streamed_member))
     text = item.texts[0]
     if text.stage is not TextStage.OPEN:
-        report.add("ITM-017", "", "the arguments are done already")
+        report.add("ITM-017", "", "the arguments are already done")
         return
-    name, called = event.get("name"), item.added_item.get("name")
-    if isinstance(name, str) and isinstance(called, str) and name != called:
-        message = "name was another in response.output_item.added"
-        report.add("ITM-005", "/name", message, expected=called, got=name)
+    name, added_name = event.get("name"), item.added_item.get("name")
+    if isinstance(name, str) and isinstance(added_name, str) and name != added_name:
+        message = "name differs from response.output_item.added"
+        report.add("ITM-005", "/name", message, expected=added_name, got=name)
     differs = text.finish(event.get(item.streamed_member))
     if not item.incomparable:
         _add_difference(
-            "TXT-004", f"/{item.streamed_member}", "are not what the deltas make", differs, report
+            "TXT-004", f"/{item.streamed_member}", "are not what the deltas add up to", differs, report
         )
 
 
 def _handle_progress(item: OpenItem, event: Event, report: Report) -> None:
-    """Take a progress event of a built-in tool."""
     step = item.progress_events.index(event["type"])
     if step != item.progress:
         expected = (
@@ -307,7 +307,7 @@ def _handle_progress(item: OpenItem, event: Event, report: Report) -> None:
 
 
 def item_event_handlers(profile: Profile) -> dict[str, ItemEventHandler]:
-    """Events of a body by type, as a profile has them: also the progress of its built-in tools."""
+    """The handlers of a profile by type of event, with the progress events of its built-in tools."""
     table = dict(_ITEM_EVENT_HANDLERS)
     table |= {
         name: ItemEventHandler(tool.item, _handle_progress)
@@ -360,14 +360,14 @@ _ITEM_EVENT_HANDLERS: Mapping[str, ItemEventHandler] = MappingProxyType(
         ),
     }
 )
-"""Events of a body by type; a profile has those of them that it knows."""
+"""Handlers by type of event; a profile uses those of the events that it knows."""
 
 
 def check_done_item(item: OpenItem, done_item: dict[str, Any], report: Report) -> None:
-    """Compare what an item's events brought with `done`, the item as its done event has it."""
+    """Compare what the events of an item brought with the item of its done event."""
     if item.progress < len(item.progress_events):
         expected = item.progress_events[item.progress]
-        report.add("ITM-015", "", "the tool has not reported its end", expected=expected)
+        report.add("ITM-015", "", "a progress event of the tool is missing", expected=expected)
     if item.kind in ("function_call", "mcp_call") or (item.streamed_member and item.texts):
         _check_streamed_member(item, done_item, report)
     elif item.layout.item_member:
@@ -377,18 +377,18 @@ def check_done_item(item: OpenItem, done_item: dict[str, Any], report: Report) -
 
 
 def _check_streamed_member(item: OpenItem, done_item: dict[str, Any], report: Report) -> None:
-    told: Any = item.added_item.get(item.streamed_member)
+    expected: Any = item.added_item.get(item.streamed_member)
     if item.texts:
-        told = item.texts[0].expected_text
+        expected = item.texts[0].expected_text
         if item.texts[0].stage is TextStage.OPEN:
-            report.add("ITM-013", "", f"there was no done event of its {item.streamed_member}")
+            report.add("ITM-013", "", f"its {item.streamed_member} have no done event")
     given = done_item.get(item.streamed_member)
     if item.texts and given is not None and given == item.texts[0].conflicting_done_text:
         return
-    if told and isinstance(told, str) and isinstance(given, str) and not item.incomparable:
-        message = "are not those that were streamed"
+    if expected and isinstance(expected, str) and isinstance(given, str) and not item.incomparable:
+        message = "differ from the streamed ones"
         _add_difference(
-            "TXT-004", f"/item/{item.streamed_member}", message, text_difference(told, given), report
+            "TXT-004", f"/item/{item.streamed_member}", message, text_difference(expected, given), report
         )
 
 
@@ -396,13 +396,13 @@ def _check_parts(item: OpenItem, parts: Any, report: Report) -> None:
     for text in item.texts:
         must_close = item.layout.needs_part_events or text.has_part_event
         if text.stage is TextStage.OPEN or (must_close and text.stage is not TextStage.CLOSED):
-            report.add("ITM-013", "", "the item is done before its text is", got=text.stage.name.lower())
+            report.add("ITM-013", "", "the item is done before its text", got=text.stage.name.lower())
             text.incomparable = True
     if item.incomparable or not isinstance(parts, list):
         return
     pointer = f"/item/{item.layout.item_member}"
     if len(parts) != len(item.texts):
-        message = "has another number of parts than were streamed"
+        message = "does not have as many parts as were streamed"
         report.add("TXT-003", pointer, message, expected=len(item.texts), got=len(parts))
         return
     for index, (text, part) in enumerate(zip(item.texts, parts, strict=True)):
@@ -413,16 +413,20 @@ def _check_part(text: StreamedText, part: Any, pointer: str, report: Report) -> 
     if text.incomparable or not isinstance(part, dict):
         return
     member = _text_member(part)
-    kept = text.done_part if isinstance(text.done_part, dict) else {**part, member: text.expected_text}
-    told, got = kept.get(member), part.get(member)
+    streamed = text.done_part if isinstance(text.done_part, dict) else {**part, member: text.expected_text}
+    expected, got = streamed.get(member), part.get(member)
     if got is not None and got == text.conflicting_done_text and text.done_part is None:
         return
-    if isinstance(told, str) and isinstance(got, str) and told != got:
+    if isinstance(expected, str) and isinstance(got, str) and expected != got:
         _add_difference(
-            "TXT-003", f"{pointer}/{member}", "is not what was streamed", text_difference(told, got), report
+            "TXT-003",
+            f"{pointer}/{member}",
+            "differs from what was streamed",
+            text_difference(expected, got),
+            report,
         )
-    elif kept != part:
-        report.add("TXT-003", pointer, "is not the part that was streamed", expected=kept, got=part)
+    elif streamed != part:
+        report.add("TXT-003", pointer, "differs from the streamed part", expected=streamed, got=part)
 
 
 def _add_difference(

@@ -1,4 +1,4 @@
-"""The items of a stream: opened, filled and closed in order, and all there at the end."""
+"""Track the items of a stream: they open, fill and close in order, and the final output has all of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["ItemTracker"]
 
 Event = dict[str, Any]
 
-#: Members that hold what an item's events, or its run, will bring: empty when it is added.
+#: Members that later events, or the run of a tool, fill: empty when the item is added.
 _EMPTY_WHEN_ADDED = {
     "message": "content",
     "reasoning": "summary",
@@ -31,7 +31,7 @@ _EMPTY_WHEN_ADDED = {
     "file_search_call": "results",
 }
 
-#: Members that stay as they were when the item was added.
+#: Members that do not change after the item is added.
 _CONSTANT_MEMBERS = (
     "type",
     "id",
@@ -46,7 +46,7 @@ _CONSTANT_MEMBERS = (
     "server_label",
 )
 
-#: Members that are whole from the start in these types of items, though others stream them.
+#: Members that are complete from the start in these types of items, though other types stream them.
 _COMPLETE_WHEN_ADDED = {"web_search_image_call": "arguments", "image_search_call": "arguments"}
 
 
@@ -66,26 +66,26 @@ class ItemTracker:
         self._progress_events = {tool.item: tool.events for tool in profile.tools.values()}
         self._early_event_types = {name: tool.item for tool in profile.tools.values() for name in tool.before}
         self._early_items: dict[int, OpenItem] = {}
-        """Items whose arguments came before they were added, by the place they are to have."""
+        """Items whose arguments came before they were added, by their `output_index`."""
         self._next_index = 0
         self._ids: set[str] = set()
         self._call_ids: set[str] = set()
         self._reported_indices: set[Any] = set()
         self._added_may_be_unreadable = False
-        """Whether the event that opens the next item may have been one that could not be read."""
+        """Whether the event that adds the next item may be one that could not be read."""
 
     def handle_added(self, event: Event) -> None:
-        """Take `response.output_item.added`."""
+        """Handle `response.output_item.added`."""
         index, item = self._output_index(event), event.get("item")
         if index is None:
             return
         if index != self._next_index:
-            message = "is not the number of items before"
+            message = "is not the number of earlier items"
             self._report.add("ITM-001", "/output_index", message, expected=self._next_index, got=index)
         if index in self.open_items or index in self._done_items:
             return
         if self.open_items:
-            self._report.add("ITM-019", "", "the item before is not done", got=sorted(self.open_items))
+            self._report.add("ITM-019", "", "the previous item is not done", got=sorted(self.open_items))
         self._next_index = index + 1
         kind = item.get("type") if isinstance(item, dict) else None
         steps = self._progress_events.get(kind, ()) if isinstance(kind, str) else ()
@@ -96,47 +96,47 @@ class ItemTracker:
             self._check_added_item(item, kind)
 
     def _merge_early_item(self, early_item: OpenItem, item: OpenItem) -> None:
-        """Give an item the arguments that came before it."""
-        say = self._report.add
+        """Give an item the arguments that came before it was added."""
+        add = self._report.add
         if item.incomparable or early_item.incomparable:
             item.incomparable = True
             return
         if item.kind != early_item.kind:
-            say(
+            add(
                 "ITM-004",
                 "/item/type",
-                "arguments of another type of item came before",
+                "the earlier arguments are for another type of item",
                 expected=early_item.kind,
             )
             return
         if item.id != early_item.id and isinstance(early_item.id, str):
-            message = "is not the item_id of the arguments before"
-            say("ITM-003", "/item/id", message, expected=early_item.id, got=item.id)
+            message = "is not the item_id of the earlier arguments"
+            add("ITM-003", "/item/id", message, expected=early_item.id, got=item.id)
         item.texts = early_item.texts
-        told, given = item.texts[0].expected_text, item.added_item.get(item.streamed_member)
+        expected, given = item.texts[0].expected_text, item.added_item.get(item.streamed_member)
         if given == item.texts[0].conflicting_done_text:
             return
-        if told is not None and isinstance(given, str) and (pair := text_difference(told, given)):
-            say(
+        if expected is not None and isinstance(given, str) and (pair := text_difference(expected, given)):
+            add(
                 "TXT-004",
                 f"/item/{item.streamed_member}",
-                "are not those before",
+                "differ from the earlier arguments",
                 expected=pair[0],
                 got=pair[1],
             )
 
     def _check_added_item(self, item: dict[str, Any], kind: Any) -> None:
-        say = self._report.add
+        add = self._report.add
         self._check_unique("ITM-006", "id", item.get("id"), self._ids)
         if kind == "function_call":
             self._check_unique("ITM-007", "call_id", item.get("call_id"), self._call_ids)
         status = item.get("status")
         if isinstance(status, str) and status != "in_progress":
             message = "an added item is in progress"
-            say("ITM-009", "/item/status", message, expected="in_progress", got=status)
+            add("ITM-009", "/item/status", message, expected="in_progress", got=status)
         member = _EMPTY_WHEN_ADDED.get(kind) if isinstance(kind, str) else None
         if member is not None and item.get(member):
-            say("ITM-011", f"/item/{member}", "an added item has it already", got=item[member])
+            add("ITM-011", f"/item/{member}", "is not empty in an added item", got=item[member])
 
     def _check_unique(self, rule: str, name: str, value: Any, seen: set[str]) -> None:
         if isinstance(value, str):
@@ -145,14 +145,14 @@ class ItemTracker:
             seen.add(value)
 
     def handle_misplaced(self, handler: ItemEventHandler, event: Event) -> None:
-        """Take an event whose item is not simply the open one at its index."""
+        """Handle an event that does not fit the open item at its index."""
         index = (
             self._output_index(event)
             if event.get("output_index") is not None
             else self._index_of_item_id(event)
         )
         kind = self._early_event_types.get(event["type"])
-        # An event that comes before its item does not tell that an added event was lost.
+        # An event that may come before its item is no sign that an added event was lost.
         item = (
             self._open_item_at(index) if kind is None else self.open_items.get(-1 if index is None else index)
         )
@@ -163,9 +163,8 @@ class ItemTracker:
             self._report_no_open_item(index)
             own = self._index_of_item_id(event)
             if own is not None:
-                self.open_items[
-                    own
-                ].mark_incomparable()  # its event, at another's index: comparing would only repeat that
+                # Its event has another item's index: a comparison would only repeat that.
+                self.open_items[own].mark_incomparable()
             return
         given = event.get("item_id")
         if given != item.id and isinstance(given, str) and item.id is not None:
@@ -193,46 +192,46 @@ class ItemTracker:
 
     def _report_no_open_item(self, index: int | None) -> None:
         if index in self._done_items:
-            self._report.add("ITM-016", "/output_index", "the item there is done", got=index)
+            self._report.add("ITM-016", "/output_index", "the item there is already done", got=index)
         elif index is not None and index not in self._reported_indices:
-            # Said once an index: every further event of the item would only repeat it.
+            # Reported once an index: every further event of the item would repeat it.
             self._reported_indices.add(index)
             self._report.add("ITM-002", "/output_index", "no item was added there", got=index)
 
     def handle_done(self, event: Event) -> None:
-        """Take `response.output_item.done`."""
+        """Handle `response.output_item.done`."""
         index, item = self._output_index(event), event.get("item")
         if index is None:
             return
         self._open_item_at(index)
-        begun = self.open_items.pop(index, None)
-        if begun is None:
+        open_item = self.open_items.pop(index, None)
+        if open_item is None:
             self._report_no_open_item(index)
             self._done_items.setdefault(index, item)
             return
         self._done_items[index] = item
         if isinstance(item, dict):
-            self._check_done_item(begun, item)
+            self._check_done_item(open_item, item)
 
     def _check_done_item(self, open_item: OpenItem, item: dict[str, Any]) -> None:
-        say = self._report.add
+        add = self._report.add
         kind: Any = open_item.kind
-        known = isinstance(kind, str) and kind in _COMPLETE_WHEN_ADDED
-        whole = [_COMPLETE_WHEN_ADDED[kind]] if known else []
-        for name in (*self._constant_members, *whole) if not open_item.incomparable else ():
+        has_complete = isinstance(kind, str) and kind in _COMPLETE_WHEN_ADDED
+        complete = [_COMPLETE_WHEN_ADDED[kind]] if has_complete else []
+        for name in (*self._constant_members, *complete) if not open_item.incomparable else ():
             before, now = open_item.added_item.get(name), item.get(name)
-            # Where one of them lacks it, the schema has said so.
+            # If one of them lacks it, the schema has reported that.
             if before != now and name in open_item.added_item and name in item:
-                message = f"{name} was another in response.output_item.added"
-                say("ITM-005", f"/item/{name}", message, expected=before, got=now)
+                message = f"{name} differs from response.output_item.added"
+                add("ITM-005", f"/item/{name}", message, expected=before, got=now)
         status = item.get("status")
         if isinstance(status, str) and status not in FINAL_ITEM_STATUSES:
-            say("ITM-009", "/item/status", "a done item is over", expected="completed", got=status)
+            add("ITM-009", "/item/status", "a done item has a final status", expected="completed", got=status)
         check_done_item(open_item, item, self._report)
         check_arguments(item, self._report, "/item")
 
     def _open_item_at(self, index: int | None) -> OpenItem | None:
-        """The open item there; one that nothing is known of where its added event was lost."""
+        """The open item at `index`; an unknown one if its added event may be lost."""
         if index is None:
             return None
         if index == self._next_index and self._added_may_be_unreadable:
@@ -242,13 +241,13 @@ class ItemTracker:
         return self.open_items.get(index)
 
     def mark_unreadable(self) -> None:
-        """Take note that an event could not be read: open items can not be compared any more."""
+        """Note that an event could not be read: open items cannot be compared any more."""
         self._added_may_be_unreadable = True
         for item in (*self.open_items.values(), *self._early_items.values()):
             item.mark_incomparable()
 
     def check_final_output(self, output: Any) -> None:
-        """Compare the output of a finished response with the items as they were done."""
+        """Compare the output of a finished response with the done items."""
         for index in self._early_items.keys() - self._done_items.keys():
             self._report_no_open_item(index)
         for index in self.open_items:
@@ -258,7 +257,7 @@ class ItemTracker:
             return
         done = [item for _, item in sorted(self._done_items.items())]
         if len(output) != len(done) + len(self.open_items):
-            message = "has another number of items than were done"
+            message = "does not have as many items as were done"
             self._report.add("ITM-020", "/response/output", message, expected=len(done), got=len(output))
         if len(output) != len(done):
             return
@@ -267,7 +266,7 @@ class ItemTracker:
                 self._report_difference(item, last, f"/response/output/{index}")
 
     def check_failed_output(self, output: Any) -> None:
-        """Compare the output of a failed response with the items that were done; others need no mention."""
+        """Compare the output of a failed response with the done items; other items may be missing."""
         for index, last in enumerate(output if isinstance(output, list) else ()):
             if index in self._done_items and self._done_items[index] != last:
                 self._report_difference(self._done_items[index], last, f"/response/output/{index}")
@@ -278,7 +277,7 @@ class ItemTracker:
         )
 
     def _report_difference(self, expected: Any, got: Any, pointer: str) -> None:
-        """Say where two unequal values differ, at the deepest level."""
+        """Report where two unequal values differ, at the deepest level."""
         pairs = _paired_members(expected, got)
         for name, one, other in pairs:
             if (
@@ -289,18 +288,18 @@ class ItemTracker:
                 self._report_difference(one, other, f"{pointer}/{name}")
                 return
         if pairs:
-            return  # they differ in nothing but what may differ
+            return  # they differ only in opaque members
         if expected is _ABSENT or got is _ABSENT:
-            message = "is not there both in response.output_item.done and at the end"
+            message = "is missing either in response.output_item.done or in the final output"
             self._report.add("ITM-020", pointer, message)
             return
         name = pointer.rpartition("/")[2]
         if name in ("text", "arguments") and isinstance(expected, str) and isinstance(got, str):
             pair = text_difference(expected, got) or ("", "")
-            message = "is not the text of the done item"
+            message = "differs from the text of the done item"
             self._report.add("TXT-006", pointer, message, expected=pair[0], got=pair[1])
             return
-        message = "is not as it was in response.output_item.done"
+        message = "differs from response.output_item.done"
         self._report.add("ITM-010", pointer, message, expected=expected, got=got)
 
 
@@ -311,7 +310,7 @@ def _without_members(value: Any, names: frozenset[str]) -> Any:
 
 
 def _paired_members(one: Any, other: Any) -> list[tuple[str, Any, Any]]:
-    """Members or elements of two values of one kind, side by side; none where they can not be paired."""
+    """Pair the members or elements of two values of one kind; empty if they cannot be paired."""
     if isinstance(one, dict) and isinstance(other, dict):
         names = [*one, *(name for name in other if name not in one)]
         return [(name, one.get(name, _ABSENT), other.get(name, _ABSENT)) for name in names]

@@ -1,4 +1,4 @@
-"""The judge of streams that were kept as JSON Lines: one event a line, as bytes in any chunking."""
+"""Check streams that are saved as JSON Lines: one event a line, in any chunking."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["JSONLinesChecker", "is_event"]
 
 
 class JSONLinesChecker:
-    """Judges one stream of lines: `feed` the chunks, then `finish`.
+    """Checks one stream of lines: `feed` the chunks, then `finish`.
 
-    A first line that is no event, but a whole answer or the start of one, is no stream: SSE-006.
+    If the first line is not an event, but a response or the start of one, it is not a stream: SSE-006.
     """
 
     def __init__(self, profile: Profile) -> None:
@@ -30,7 +30,7 @@ class JSONLinesChecker:
         self._stopped = False
 
     def feed(self, chunk: bytes) -> list[Finding]:
-        """The findings that the next bytes bring."""
+        """Return the findings of the next bytes."""
         found: list[Finding] = []
         self._buffer += chunk
         if b"\n" in chunk:
@@ -44,7 +44,7 @@ class JSONLinesChecker:
         return found
 
     def finish(self) -> list[Finding]:
-        """The findings that the end of the bytes brings."""
+        """Return the findings that only the end of the bytes shows."""
         found = self._check_line(bytes(self._buffer), last=True)
         self._buffer.clear()
         if not self._stopped:
@@ -72,14 +72,14 @@ class JSONLinesChecker:
             return report.findings
         self._event_count += 1
         for name in json.find_duplicate_keys(line):
-            report.add("SCH-007", "", f"the name {name} is there twice", got=name)
+            report.add("SCH-007", "", f"the name {name} occurs twice", got=name)
         return report.findings + self.event_checker.feed(event)
 
     def _report_invalid_json(self, line: bytes, error: InvalidJSON, *, last: bool) -> None:
         if not self._event_count:
             self._report_not_a_stream(line)
         elif last:
-            self._report.add("SSE-003", "", "the stream ends within an event: what came of it is lost")
+            self._report.add("SSE-003", "", "the stream ends within an event, which clients drop")
         else:
             self._event_count += 1
             text = line[:200].decode(errors="replace")
@@ -93,5 +93,5 @@ class JSONLinesChecker:
 
 
 def is_event(value: Any) -> bool:
-    """Whether a JSON value has the mark of an event: a type, and not that it is a response."""
+    """Whether a JSON value looks like an event: it has a type, and is not an API object."""
     return isinstance(value, dict) and isinstance(value.get("type"), str) and "object" not in value

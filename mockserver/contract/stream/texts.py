@@ -1,4 +1,4 @@
-"""Texts that come in pieces: gathered while they stream, compared once they are whole."""
+"""Texts that come in deltas: collected while they stream, compared once they are complete."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 __all__ = ["MAX_BUFFERED_CHARACTERS", "StreamedText", "TextStage", "text_difference"]
 
-#: Characters of an unfinished text that are kept as they are; longer ones are kept as a hash.
+#: Characters of an unfinished text to keep; of longer texts only a hash is kept.
 MAX_BUFFERED_CHARACTERS = 1 << 16
 
 _CONTEXT_CHARACTERS = 20
 
 
 class TextStage(Enum):
-    """How far a text is."""
+    """The stage of a text."""
 
     OPEN = 1
     DONE = 2
@@ -41,13 +41,13 @@ class StreamedText:
     def __init__(self) -> None:
         self.stage = TextStage.OPEN
         self.has_part_event = False
-        """Whether a part event opened it, so that one must close it."""
+        """Whether a part event opened it, so one must close it."""
         self.incomparable = False
-        """An event of it could not be read: comparing would only repeat that."""
+        """An event of it could not be read: a comparison would only repeat that."""
         self.expected_text: str | None = None
-        """The text of the done event; where the deltas make another, that one."""
+        """The text of the done event, or of the deltas if they differ."""
         self.conflicting_done_text: str | None = None
-        """The text of the done event where the deltas make another: it has been said once."""
+        """The text of the done event if the deltas differ: that is already reported."""
         self.done_part: Any = None
         """The part of `response.content_part.done`."""
         self._deltas: list[str] = []
@@ -55,7 +55,6 @@ class StreamedText:
         self._hash: Any = None
 
     def add_delta(self, delta: Any) -> None:
-        """Take one delta."""
         if delta.__class__ is not str:
             self.incomparable = True
             return
@@ -65,7 +64,7 @@ class StreamedText:
             self._fold_into_hash()
 
     def finish(self, done_text: Any) -> tuple[str, str] | None:
-        """Take the text of the done event; what differs from the deltas, as (expected, got), or None."""
+        """Take the text of the done event. Return its difference from the deltas as (expected, got), or None."""
         self.stage = TextStage.DONE
         self.expected_text = done_text if isinstance(done_text, str) else None
         pieces, self._deltas = self._deltas, []
@@ -73,17 +72,16 @@ class StreamedText:
             self.incomparable = True
             return None
         if self._hash is None:
-            differs = text_difference(made := "".join(pieces), self.expected_text)
+            differs = text_difference(joined := "".join(pieces), self.expected_text)
             if differs is not None:
-                self.expected_text, self.conflicting_done_text = made, self.expected_text
+                self.expected_text, self.conflicting_done_text = joined, self.expected_text
             return differs
         self._deltas = pieces
         self._fold_into_hash()
         if self._hash.digest() == _new_hash(_encode(self.expected_text)).digest():
             return None
-        self.incomparable = (
-            True  # the deltas are kept no longer: whatever comes can not be compared with them
-        )
+        # The deltas are gone, so later texts cannot be compared with them.
+        self.incomparable = True
         return ("the deltas", "another text")
 
     def _fold_into_hash(self) -> None:
@@ -95,7 +93,7 @@ class StreamedText:
 
 
 def text_difference(expected: str, got: str) -> tuple[str, str] | None:
-    """Both texts around the first character in which they differ, or None where they are equal."""
+    """Both texts around the first character that differs, or None if they are equal."""
     if expected == got:
         return None
     shorter = min(len(expected), len(got))
@@ -109,7 +107,7 @@ def _excerpt(text: str, at: int) -> str:
 
 
 def _new_hash(data: bytes = b"") -> Any:
-    from hashlib import blake2b  # slow to load, and few texts are so long
+    from hashlib import blake2b  # slow to import, and few texts are this long
 
     return blake2b(data)
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document: valid, complete, and of one mind with the schemas it is made from."""
+"""The OpenAPI document is valid, complete, and agrees with the schemas it is made from."""
 
 from __future__ import annotations
 

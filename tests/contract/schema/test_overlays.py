@@ -1,4 +1,4 @@
-"""Patches and ages, on schemas made for the test."""
+"""Patches and dates, on schemas made for the test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Schemas: one profile's age of them, open and closed, with their sources."""
+"""Schemas of a profile, open and closed, with their sources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The walk that names what a profile does not know."""
+"""Findings for members and types that a profile does not know."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The judge of streams: it finds what is broken, is silent on what is not, and never raises."""
+"""The check of event sequences reports what is broken, nothing else, and never raises."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def edited(at: int, **members: Any) -> list[Event]:
     return events
 
 
-# The defects that SDKs and other suites let through, and what of ours names each.
+# Defects that SDKs and other suites let through, and the rule that reports each.
 DEFECTS = {
     "duplicate numbers": ("SEQ-003", edited(4, sequence_number=3)),
     "reversed order": ("SEQ-004", samples.renumber(samples.text_stream()[::-1])),
@@ -102,7 +102,7 @@ def test_check_stream_never_raises_on_an_edited_stream(data: st.DataObject) -> N
                 target[key] = data.draw(JSON | VALUES)
                 break
             target = target[key]
-        # An empty value has nothing to change.
+        # An empty value cannot be changed.
     check_stream(events)
 
 
@@ -218,7 +218,7 @@ def test_checking_time_is_linear_in_the_events() -> None:
     ("make", "at"), [(samples.thinking_stream, 3), (samples.function_stream, 3), (samples.text_stream, 4)]
 )
 def test_a_value_that_is_not_an_event_brings_one_error(make: Any, at: int, lost: Any) -> None:
-    """The first delta too: what its text lacks then is known already."""
+    """The first delta too: what its text then lacks is already reported."""
     events = make()
     events[at] = lost
     assert rule_ids(errors(check_stream(events))) == ["SSE-002"]

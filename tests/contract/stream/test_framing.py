@@ -1,4 +1,4 @@
-"""The judge of bytes: framing, in any chunking."""
+"""The check of framing, in any chunking."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def test_any_line_end_and_comments_are_valid(line_end: bytes) -> None:
         (b"\n\n", "empty"),
         (b'{"id": 1}', "JSON"),
         (b"<html>\n\n</html>\n\n", "HTML"),
-        (b": waiting\n\n", "no whole event"),
-        (b'data: {"type"', "no whole event"),
+        (b": waiting\n\n", "no complete event"),
+        (b'data: {"type"', "no complete event"),
     ],
 )
 def test_content_that_is_not_an_event_stream_is_described(data: bytes, words: str) -> None:

@@ -1,4 +1,4 @@
-"""Streams as JSON Lines: what frames are judged by, lines are."""
+"""Streams as JSON Lines: checked like frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts in pieces."""
+"""Texts that come in deltas."""
 
 from __future__ import annotations
 
