@@ -214,8 +214,7 @@ def check_stream(
 
 
 class _ByteChecker:
-    """Check bytes as frames or as JSON Lines: a first byte of `{` means lines, since no frame starts with
-    one."""
+    """Checks bytes as frames or JSON Lines: a `{` at the start means lines, since no frame starts so."""
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile

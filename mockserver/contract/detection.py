@@ -191,8 +191,7 @@ class ProfileChoice(NamedTuple):
 
 
 def detect_profile(body: bytes, value: Any = None) -> ProfileChoice:
-    """Choose the profile whose marks `body` has, or the default if it has none. `value` is the body's JSON,
-    if any."""
+    """Choose the profile whose marks `body` has, or the default; `value` is the JSON value of the body."""
     signals = list(dict.fromkeys(_signals_of_text(body) if value is None else _signals_of_value(value)))
     seen = {name: _matching_signals(name, signals) for name in profile_names()}
     strict = {

@@ -39,8 +39,7 @@ class UnknownMember:
 
 
 def find_unknown_members(schemas: ProfileSchemas, name: str, value: Any) -> list[UnknownMember]:
-    """Find the members and types in `value` that the schema `name` does not know, in their order in the
-    value.
+    """Find the members and types in `value` that the schema `name` does not know, in their order.
 
     Does not search inside unknown values. A null in a member of a later date stands for absence and is not
     reported.
