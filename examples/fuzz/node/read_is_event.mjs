@@ -1,4 +1,4 @@
-// A small client with fetch alone, whose defect is that it takes a read for an event.
+// A small client with only fetch. Defect: it treats each read as one event.
 const { OPENAI_BASE_URL, OPENAI_API_KEY, MOCKSERVER_MODEL, MOCKSERVER_INPUT, MOCKSERVER_TIMEOUT } = process.env;
 const stream = process.env.MOCKSERVER_STREAM === "1";
 

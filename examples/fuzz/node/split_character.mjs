@@ -1,4 +1,4 @@
-// A small client with fetch alone, whose defect is that it decodes each read by itself.
+// A small client with only fetch. Defect: it decodes each read by itself.
 const { OPENAI_BASE_URL, OPENAI_API_KEY, MOCKSERVER_MODEL, MOCKSERVER_INPUT, MOCKSERVER_TIMEOUT } = process.env;
 const stream = process.env.MOCKSERVER_STREAM === "1";
 
@@ -10,7 +10,7 @@ const reply = await fetch(`${OPENAI_BASE_URL}/responses`, {
 });
 if (!reply.ok) throw new Error(`HTTP ${reply.status}`);
 
-// Lines of a body, whatever their ends and however the bytes arrive.
+// Lines of a body, whatever their ends and however the bytes are divided.
 async function* lines(body) {
   let rest = "";
   for await (const bytes of body) {

@@ -1,4 +1,4 @@
-"""A small client with the standard library alone. Its defect: it shows what it has when the stream ends."""
+"""A small client with only the standard library. Defect: it shows the deltas, whatever the status of the response."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small client with the standard library alone. Its defect: it looks at the first output item alone."""
+"""A small client with only the standard library. Defect: it reads only the first output item."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small client with the standard library alone, as it should be."""
+"""A small client with only the standard library, without a defect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small client with the standard library alone. Its defect: Python knows more line ends."""
+"""A small client with only the standard library. Defect: Python knows more line ends than the standard."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# A small client with curl and jq. Its defect: it shows the deltas that come, and does not ask what became of them.
+# A small client with curl and jq. Defect: it shows the deltas, whatever the status of the response.
 set -eu
 [ "$MOCKSERVER_STREAM" = 1 ] && stream=true || stream=false
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# A small client with curl and jq, as it should be.
+# A small client with curl and jq, without a defect.
 set -eu
 [ "$MOCKSERVER_STREAM" = 1 ] && stream=true || stream=false
 reply=$(mktemp)

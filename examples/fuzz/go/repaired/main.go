@@ -1,4 +1,4 @@
-// A small client with the standard library alone, as it should be.
+// A small client with only the standard library, without a defect.
 package main
 
 import (
@@ -78,11 +78,11 @@ func run() error {
 	return nil
 }
 
-// The response of the event response.completed; nil where there is none.
+// The response of the event response.completed; nil if there is none.
 func last(body io.Reader) (*response, error) {
 	var answer *response
 	lines := bufio.NewScanner(body)
-	lines.Buffer(nil, 16<<20) // an event repeats all that was said: 64 KiB, the default, are not enough
+	lines.Buffer(nil, 16<<20) // an event repeats the whole text: the default of 64 KiB is not enough
 	lines.Split(line)
 	for lines.Scan() {
 		data := lines.Bytes()
@@ -103,7 +103,7 @@ func last(body io.Reader) (*response, error) {
 	return answer, lines.Err()
 }
 
-// A line that ends with \n, \r\n or \r; an empty one more after \r\n does no harm.
+// A line that ends with \n, \r\n or \r; the extra empty line after a split \r\n does no harm.
 func line(data []byte, atEnd bool) (int, []byte, error) {
 	if at := bytes.IndexAny(data, "\r\n"); at >= 0 {
 		return at + 1, data[:at], nil

@@ -1,4 +1,4 @@
-// A small client with the standard library alone. Its defect: bufio.Scanner gives up at a line of 64 KiB.
+// A small client with only the standard library. Defect: bufio.Scanner gives up at a line of 64 KiB.
 package main
 
 import (
@@ -78,7 +78,7 @@ func run() error {
 	return nil
 }
 
-// The response of the event response.completed; nil where there is none.
+// The response of the event response.completed; nil if there is none.
 func last(body io.Reader) (*response, error) {
 	var answer *response
 	lines := bufio.NewScanner(body)
@@ -102,7 +102,7 @@ func last(body io.Reader) (*response, error) {
 	return answer, lines.Err()
 }
 
-// A line that ends with \n, \r\n or \r; an empty one more after \r\n does no harm.
+// A line that ends with \n, \r\n or \r; the extra empty line after a split \r\n does no harm.
 func line(data []byte, atEnd bool) (int, []byte, error) {
 	if at := bytes.IndexAny(data, "\r\n"); at >= 0 {
 		return at + 1, data[:at], nil
