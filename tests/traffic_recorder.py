@@ -89,7 +89,7 @@ def record_application(application: Any, on_captured: Callable[[CapturedExchange
 def _profile_of(application: Any, scope: Any) -> str:
     """The age that the session plays which answered."""
     sessions, entry = application._services.sessions, scope.get("mockserver.entry")
-    session = (sessions.get(entry.session) if entry else None) or sessions.first
+    session = (sessions.get(entry.session) if entry else None) or sessions.default_session
     name: str = session.profile.name
     return name
 

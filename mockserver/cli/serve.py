@@ -22,7 +22,7 @@ from mockserver.profiles import DEFAULT_PROFILE, load_profile, resolve_profile_n
 if TYPE_CHECKING:
     import socket
 
-    from mockserver.server.http.responses_endpoint import Services
+    from mockserver.server.http.services import Services
     from mockserver.server.state.sessions import Session
 
 __all__ = ["build_services", "read_api_keys", "serve"]
@@ -159,7 +159,7 @@ def build_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: An
     """Build the services that the options of `serve` describe; MockServerError if an option is unusable."""
     from mockserver.server.access import AllowedHosts, ApiKeys
     from mockserver.server.http.access_log import AccessLog
-    from mockserver.server.http.responses_endpoint import Services
+    from mockserver.server.http.services import Services
     from mockserver.server.state.sessions import MAX_COUNTED_REQUESTS, AnyModel, open_session
     from mockserver.server.state.store import MemoryStore
     from mockserver.server.stubs.exchange_folder import ExchangeFolder

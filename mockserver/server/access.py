@@ -1,4 +1,4 @@
-"""Who may ask: keys, and the names this server answers to."""
+"""Access control: the API keys, and the host names that the server answers to."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["AllowedHosts", "ApiKeys", "parse_bearer_key", "require_sendable_key"
 _BEARER = re.compile(rb"[Bb]earer +([!-~]+) *")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([^/]*)", re.IGNORECASE)
-#: Headers that were found good and need no second look.
+#: Valid headers that are remembered, so that they are not checked again.
 _MAX_REMEMBERED = 1000
 
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 class ApiKeys:
-    """The API keys that are accepted; none given: any key will do, but there must be one."""
+    """The accepted API keys; without any, every key is accepted, but a request must have one."""
 
     def __init__(self, keys: Iterable[str] = ()) -> None:
         self._keys = tuple(key.encode() for key in keys)
@@ -30,7 +30,7 @@ class ApiKeys:
         self._verified: set[bytes | None] = set()
 
     def __repr__(self) -> str:
-        return f"<Keys: {len(self._keys) or 'any'}>"
+        return f"<ApiKeys: {len(self._keys) or 'any'}>"
 
     @property
     def accepts_any(self) -> bool:
@@ -39,18 +39,18 @@ class ApiKeys:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The keys, those lent included, for redaction alone."""
+        """All keys, including those of sessions, for redaction."""
         return tuple(key.decode() for key in (*self._keys, *self._session_keys))
 
     def set_session_keys(self, keys: Iterable[str]) -> None:
-        """Accept these as well, and no others that were lent before: keys that belong to sessions."""
+        """Replace the keys of sessions, which are accepted as well."""
         self._session_keys = tuple(key.encode() for key in keys)
         self._verified.clear()
 
     def check(self, authorization: bytes | None, wrong_key_fault: str) -> None:
-        """ApiError 401 where an `Authorization` header has no key, or a wrong one.
+        """Raise ApiError 401 if an `Authorization` header has no key or a wrong one.
 
-        `wrong_key` is what the profile answers a wrong one with, by its name in the catalogue of faults.
+        `wrong_key_fault` names the service fault that answers a wrong key.
         """
         if authorization in self._verified:
             return
@@ -65,7 +65,7 @@ class ApiKeys:
             self._verified.add(authorization)
 
     def _is_accepted(self, key: bytes) -> bool:
-        # Every key is compared, so that the time taken tells nothing.
+        # Compare every key, to take the same time whichever matches.
         return (
             self.accepts_any
             or sum(compare_digest(key, each) for each in (*self._keys, *self._session_keys)) > 0
@@ -73,14 +73,14 @@ class ApiKeys:
 
 
 class AllowedHosts:
-    """Names that may stand in `Host` and `Origin`: a web page elsewhere must not reach a local server."""
+    """The names allowed in `Host` and `Origin`, to keep pages of other sites from reaching a local server."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         self._names = _LOOPBACK_HOSTS | {name.lower() for name in names}
         self._verified: set[bytes] = set()
 
     def check(self, host: bytes | None, origin: bytes | None) -> None:
-        """ApiError 403 for a request that names another host, or comes from another site's page."""
+        """Raise ApiError 403 if a request names another host or comes from a page of another site."""
         if origin is None and host in self._verified:
             return
         name = _hostname(host or b"")
@@ -89,11 +89,11 @@ class AllowedHosts:
             raise NotAnApiRequest(
                 403,
                 "AccessDenied",
-                f"The host {shown!r} is not served here; --allow-host NAME adds a name.",
+                f"The host {shown!r} is not allowed. Add it with --allow-host NAME.",
             )
         if origin is not None and not self._is_allowed_origin(origin):
             raise NotAnApiRequest(
-                403, "AccessDenied", "Requests from pages of another origin are not served here."
+                403, "AccessDenied", "Requests from pages of another origin are not allowed."
             )
         if len(self._verified) < _MAX_REMEMBERED and host is not None:
             self._verified.add(host)
@@ -104,13 +104,13 @@ class AllowedHosts:
 
 
 def parse_bearer_key(authorization: bytes | None) -> str:
-    """The key in an `Authorization` header; empty where there is none."""
+    """The key in an `Authorization` header, or ""."""
     match = _BEARER.fullmatch(authorization or b"")
     return match[1].decode() if match else ""
 
 
 def require_sendable_key(key: str) -> str:
-    """The key; ConfigurationError where no client could send it."""
+    """The key; ConfigurationError if no client could send it in a header."""
     if not (key and key.isascii() and key.isprintable() and " " not in key):
         raise ConfigurationError("an API key must be printable ASCII without spaces")
     return key

@@ -1,4 +1,4 @@
-"""Echoes: what a response repeats of its request, as the request has it or completed by the profile."""
+"""Echoes: the members that a response repeats from its request, completed with the profile's defaults."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mockserver.profiles import Profile
 
 __all__ = ["echo_declared_tools", "echo_parameter"]
 
-#: Types of objects that are completed by their type; of all others their name decides.
+#: Types that decide what completes an object; for all others the parameter's name decides.
 _COMPLETED_BY_TYPE = ("allowed_tools", "json_schema")
 
 
@@ -18,16 +18,16 @@ def echo_parameter(name: str, value: Any, profile: Profile) -> Any:
     if not profile.completed or not isinstance(value, dict):
         return value
     kind = value.get("type")
-    lacking = profile.completed.get(kind if kind in _COMPLETED_BY_TYPE else name)
-    if lacking is None or name == "metadata":
+    defaults = profile.completed.get(kind if kind in _COMPLETED_BY_TYPE else name)
+    if defaults is None or name == "metadata":
         return value
     given = {each: echo_parameter(each, inner, profile) for each, inner in value.items() if inner is not None}
-    return {**lacking, **given}
+    return {**defaults, **given}
 
 
 def echo_declared_tools(tools: list[Any], profile: Profile) -> list[Any]:
-    """The declared tools as they are echoed."""
-    lacking: Mapping[str, Any] = profile.completed.get("tools", {})
-    if not lacking:
+    """The declared tools as the profile's responses echo them."""
+    defaults: Mapping[str, Any] = profile.completed.get("tools", {})
+    if not defaults:
         return tools
-    return [{**lacking, **tool} if tool.get("type") == "function" else tool for tool in tools]
+    return [{**defaults, **tool} if tool.get("type") == "function" else tool for tool in tools]

@@ -1,4 +1,4 @@
-"""What a request asks for: the facts in a valid body that decide its reply."""
+"""Request facts: what a valid body asks for, read once and used for its reply."""
 
 from __future__ import annotations
 
@@ -16,22 +16,21 @@ __all__ = ["RequestFacts", "item_texts", "output_schema_of", "parse_request"]
 
 
 class RequestFacts(NamedTuple):
-    """A request's facts."""
+    """What a create request asks for."""
 
     model: str
     stream: bool
     prompt: str
     """Text of the last user message of this turn."""
     input_tokens: int
-    """The estimate for this turn's own input, without the hidden prompt."""
+    """Estimated tokens of this turn's own input, without the hidden prompt."""
     thinking: bool
     has_function_output: bool
-    """Whether a function's output came after the last user message."""
+    """Whether a function's output comes after the last user message."""
     previous_response_id: str | None
     tool_choice: Any
-    """`tool_choice`; None where there was none."""
     builtin_tools: tuple[str, ...] = ()
-    """The profile's built-in tools that were declared and may run, in the profile's order."""
+    """The declared built-in tools that may run, in the profile's order."""
     declared_tool_types: frozenset[str] = frozenset()
     """Types of all declared tools."""
     callable_functions: tuple[Mapping[str, Any], ...] = ()
@@ -40,28 +39,28 @@ class RequestFacts(NamedTuple):
     """The declared tools as JSON."""
     conversation_id: str | None = None
     store: bool = True
-    """Whether the response can be continued and retrieved."""
+    """Whether later requests can continue and retrieve the response."""
     instruction_tokens: int = 0
-    """Tokens of `instructions`, which no later turn inherits; they are in `input_tokens`."""
+    """Tokens of `instructions`, part of `input_tokens`; later turns do not inherit them."""
     max_output_tokens: int | None = None
     output_schema: Mapping[str, Any] | None = None
-    """JSON Schema that the message has to meet."""
+    """JSON Schema of the message."""
     parallel_tool_calls: bool = False
     """Whether several functions may be called at once."""
     mcp_server_label: str = ""
-    """Of the first MCP server that was declared."""
+    """Label of the first declared MCP server."""
     max_tool_calls: int | None = None
-    """How many functions may be called; None: any number."""
+    """How many functions may be called; None: no limit."""
 
 
-#: Those that say whether the model is to think.
+#: Parameters that switch thinking on or off.
 _THINKING_PARAMETERS = frozenset({"reasoning", "enable_thinking"})
-#: Parameters that most requests do without: those with none of them are read faster.
+#: Parameters that most requests lack: without any of them, parsing is faster.
 _OPTIONAL_PARAMETERS = frozenset(
     {"conversation", "store", "instructions", "max_output_tokens", "text", "background"}
 )
-_BACKGROUND_UNSUPPORTED = "background: nothing runs in the background here; leave it out, or say false."
-#: What `json_object` asks for: any object, but one with something in it.
+_BACKGROUND_UNSUPPORTED = "background: the mock server does not support background responses."
+#: The schema for `json_object`: any object will do, but an empty one tests little.
 _JSON_OBJECT_SCHEMA = {
     "type": "object",
     "properties": {"answer": {"type": "string"}},
@@ -70,7 +69,7 @@ _JSON_OBJECT_SCHEMA = {
 
 
 def parse_request(body: Mapping[str, Any], profile: Profile) -> RequestFacts:
-    """The facts of a body that the contract accepts."""
+    """The facts of a body that has passed the contract check; ApiError 400 for `background: true`."""
     content = body["input"]
     if isinstance(content, str):
         prompt, tokens, answered = content, count_tokens(content), False
@@ -78,7 +77,7 @@ def parse_request(body: Mapping[str, Any], profile: Profile) -> RequestFacts:
         prompt, tokens, answered = _summarize_items(content)
     tools = body.get("tools")
     choice = body.get("tool_choice")
-    ask = RequestFacts(
+    facts = RequestFacts(
         body["model"],
         body.get("stream") is True,
         prompt,
@@ -89,10 +88,10 @@ def parse_request(body: Mapping[str, Any], profile: Profile) -> RequestFacts:
         choice,
     )
     if not _OPTIONAL_PARAMETERS.isdisjoint(body):
-        ask = _with_optional_parameters(ask, {name: body.get(name) for name in profile.parameters})
+        facts = _with_optional_parameters(facts, {name: body.get(name) for name in profile.parameters})
     if not tools:
-        return ask
-    return ask._replace(
+        return facts
+    return facts._replace(
         builtin_tools=_runnable_tools(tools, choice, profile),
         declared_tool_types=frozenset(_tool_type(tool) for tool in tools),
         callable_functions=_callable_functions(tools, choice),
@@ -106,10 +105,7 @@ def parse_request(body: Mapping[str, Any], profile: Profile) -> RequestFacts:
 
 
 def _with_optional_parameters(facts: RequestFacts, parameters: Mapping[str, Any]) -> RequestFacts:
-    """The ask with what a later age's parameters say; `listed` are those that the profile processes.
-
-    ApiError 400 where it is to be answered later: there is no operation that would fetch the answer.
-    """
+    """The facts with those of optional parameters; `parameters` has only those that the profile processes."""
     if parameters.get("background") is True:
         raise ApiError(400, "UnsupportedParameter", _BACKGROUND_UNSUPPORTED).with_parameter("background")
     instructions = count_tokens(parameters.get("instructions") or "")
@@ -124,16 +120,16 @@ def _with_optional_parameters(facts: RequestFacts, parameters: Mapping[str, Any]
 
 
 def output_schema_of(text_parameter: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """The schema of `text.format`; None where plain text will do."""
-    about = (text_parameter or {}).get("format") or {}
-    if about.get("type") == "json_schema":
-        schema: Mapping[str, Any] = about["schema"]
+    """The schema that `text.format` asks for; None for plain text."""
+    text_format = (text_parameter or {}).get("format") or {}
+    if text_format.get("type") == "json_schema":
+        schema: Mapping[str, Any] = text_format["schema"]
         return schema
-    return _JSON_OBJECT_SCHEMA if about.get("type") == "json_object" else None
+    return _JSON_OBJECT_SCHEMA if text_format.get("type") == "json_object" else None
 
 
 def _summarize_items(items: list[Any]) -> tuple[str, int, bool]:
-    """(text of the last user message, tokens of everything, whether a function's output came after it)."""
+    """(text of the last user message, tokens of all items, whether a function's output comes after it)."""
     prompt, tokens, answered = "", 0, False
     for item in items:
         text = "\n".join(item_texts(item))
@@ -150,7 +146,7 @@ def _is_user_message(item: Mapping[str, Any]) -> bool:
 
 
 def item_texts(item: Mapping[str, Any]) -> Iterator[str]:
-    """The texts of an input item, wherever its type keeps them."""
+    """The texts of an input item, of whatever type."""
     for name in ("content", "summary", "output", "arguments"):
         value = item.get(name)
         if isinstance(value, str):
@@ -187,13 +183,12 @@ def _callable_functions(tools: list[Any], tool_choice: Any) -> tuple[Mapping[str
 
 
 def _max_tool_calls(body: Mapping[str, Any], profile: Profile) -> int | None:
-    """How many functions may be called, where the profile's requests can say so."""
-    most: int | None = body.get("max_tool_calls") if "max_tool_calls" in profile.parameters else None
-    return most
+    limit: int | None = body.get("max_tool_calls") if "max_tool_calls" in profile.parameters else None
+    return limit
 
 
 def _forced_function(tool_choice: Any) -> str | None:
-    """The function that a choice insists on."""
+    """The name of the function that `tool_choice` requires."""
     if isinstance(tool_choice, dict) and tool_choice.get("type") == "function":
         name = tool_choice.get("name")
         return name if isinstance(name, str) else None
@@ -201,7 +196,7 @@ def _forced_function(tool_choice: Any) -> str | None:
 
 
 def _is_allowed_tool(tool: Mapping[str, Any], tool_choice: Any) -> bool:
-    """Whether a choice of the form `allowed_tools` leaves the tool in."""
+    """Whether `tool_choice` allows the tool: only its `allowed_tools` form excludes any."""
     if not (isinstance(tool_choice, dict) and tool_choice.get("type") == "allowed_tools"):
         return True
     listed = tool_choice.get("tools")

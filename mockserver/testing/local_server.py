@@ -14,7 +14,7 @@ from mockserver.server.access import AllowedHosts, ApiKeys
 from mockserver.server.delivery.delivery import Delivery
 from mockserver.server.delivery.faults import parse_fault
 from mockserver.server.http.app import App
-from mockserver.server.http.responses_endpoint import Services
+from mockserver.server.http.services import Services
 from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.state.rate_limits import RateLimiter, parse_limits
 from mockserver.server.state.session_registry import SessionOverrides, SessionRegistry

@@ -23,8 +23,8 @@ PROFILE = load_profile(os.environ["SCHEMATHESIS_PROFILE"])
 
 #: What a request's body can not tell: an id that nobody has, and a schema that nothing meets.
 UNSCHEMATIC_REASONS = (
-    "No message can be made up",
-    "No arguments can be made up",
+    "Cannot generate a message",
+    "Cannot generate arguments",
     "The function '",
     "text.format asks",
 )

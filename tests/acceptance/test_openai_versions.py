@@ -85,7 +85,7 @@ def test_one_too_many_is_not_sent_again(responses_server):
     responses_server.reply("Hello!")
     client = responses_server.openai(max_retries=5)
     client.responses.create(model=responses_server.model, input="Hi")
-    with pytest.raises(Exception, match="No reply is planned"):
+    with pytest.raises(Exception, match="No stub matches this request"):
         client.responses.create(model=responses_server.model, input="Hi")
     assert len(responses_server.journal) == 2
 

@@ -82,7 +82,7 @@ def lines_containing(text: str, word: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("rendering", "described"),
-    [("wire", "what the service sends"), ("documented", "the look of the documented samples")],
+    [("wire", "as the service sends it"), ("documented", "as the documentation prints it")],
 )
 def test_banner_says_where_and_which_rendering(
     start_server: StartServer, rendering: str, described: str

@@ -16,7 +16,7 @@ import pytest
 from mockserver import FunctionCall, Message, MockServer, Reasoning, Script, ToolCall
 from mockserver.profiles import load_profile
 from mockserver.server.http.app import App
-from mockserver.server.http.responses_endpoint import Services
+from mockserver.server.http.services import Services
 from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.state.sessions import open_session
 

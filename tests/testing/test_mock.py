@@ -195,7 +195,7 @@ def test_a_missing_openai_package_is_named(
 def test_a_port_in_use_is_a_start_error() -> None:
     taken = bind_socket("127.0.0.1", 0)
     port = taken.getsockname()[1]
-    with pytest.raises(StartError, match=f"can not listen on 127.0.0.1:{port}: Address already in use"):
+    with pytest.raises(StartError, match=f"cannot listen on 127.0.0.1:{port}: Address already in use"):
         MockServer(port=port).start()
     taken.close()
     with MockServer(port=port) as server:

@@ -99,7 +99,7 @@ def test_a_failing_reply_function_is_an_error_response(server: MockServer) -> No
     server.reply(broken)
     reply = ask(server, "Hi")
     assert (reply.status_code, reply.json()["code"]) == (400, "ReplyFunctionFailed")
-    assert reply.json()["message"] == "The reply's function broken failed: KeyError: 'Hi'"
+    assert reply.json()["message"] == "The reply function broken failed: KeyError: 'Hi'"
 
 
 def breakable_rules(profile: str, *subjects: str) -> list[str]:
@@ -195,7 +195,7 @@ def test_an_unmatched_request_names_near_misses_and_a_fix(server: MockServer) ->
     message = ask(server, "Hello!").json()["message"]
     assert "The nearest is greeting, 'two' when prompt='Helo' (planned once, not given)" in message
     assert "prompt: planned 'Helo', got 'Hello!'" in message
-    assert message.endswith("""This line would answer it: server.when(prompt='Hello!').reply("…")""")
+    assert message.endswith("""To answer it: server.when(prompt='Hello!').reply("…")""")
     assert "x-should-retry" not in ask(server, "Hello!").headers
 
 

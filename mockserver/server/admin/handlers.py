@@ -18,12 +18,7 @@ from mockserver.server.admin.operations import EXCHANGE_SCHEMA, OPERATIONS, pars
 from mockserver.server.delivery.faults import parse_fault
 from mockserver.server.errors import ApiError, NotAnApiRequest
 from mockserver.server.http.request_body import read_body
-from mockserver.server.http.responses_endpoint import (
-    Handler,
-    HttpRequest,
-    derive_request_id,
-    require_json_content_type,
-)
+from mockserver.server.http.requests import Handler, HttpRequest, derive_request_id, require_json_content_type
 from mockserver.server.http.transmission import send_body
 from mockserver.server.mock_headers import ADMIN_TOKEN_HEADER
 from mockserver.server.state.journal import Entry

@@ -1,9 +1,8 @@
-"""Chat Completions at the same door: asked in its words, answered by the same stubs, exchanges and texts.
+"""Chat Completions: the second API of the server, with the same stubs, exchanges and generated texts.
 
-- `door`: the endpoint, beside the hot one of Responses
-- `engine`: a request becomes its Responses form, what answers that becomes a completion
-- `scripts`: answers of other kinds than scripts, as what they say
-- `history`: which turn a conversation is at, told by its messages
-- `words`: refusals as this API words them
-- `faults`: which of the faults it has, and its own rules broken by name
+- `endpoint`: the HTTP handler
+- `pipeline`: converts a request to its Responses form, and the reply to a completion
+- `exchange_scripts`: scripts from exchanges that hold a response or a recording
+- `history`: which turn a conversation is at, from its messages
+- `errors`: the API's own wording of errors, and the faults that it supports
 """

@@ -1,4 +1,4 @@
-"""The endpoint of Chat Completions: the same door as that of Responses, but for its words."""
+"""The endpoint of Chat Completions, handled like that of Responses but for the wording of errors."""
 
 from __future__ import annotations
 
@@ -7,22 +7,17 @@ from dataclasses import replace
 from mockserver.server.chat.errors import can_break_chat, chat_error_from_fault, method_not_allowed
 from mockserver.server.chat.pipeline import respond_chat
 from mockserver.server.delivery.faults import RequestedFault, ServiceFault
-from mockserver.server.engine.pipeline import RenderedReply
+from mockserver.server.engine.rendered_replies import RenderedReply
 from mockserver.server.errors import ApiError
-from mockserver.server.http.responses_endpoint import (
-    Handler,
-    HttpRequest,
-    fault_for_request,
-    reply_handler,
-    requested_scenario,
-)
+from mockserver.server.http.requests import Handler, HttpRequest, fault_for_request, requested_scenario
+from mockserver.server.http.responses_endpoint import reply_handler
 from mockserver.server.mock_headers import FAULT_HEADER
 
 __all__ = ["chat_completions"]
 
 
 async def chat_completions(request: HttpRequest) -> None:
-    """`POST …/chat/completions`; any other method is refused."""
+    """`POST …/chat/completions`; ApiError 405 for other methods."""
     method = request.scope["method"]
     if method != "POST":
         raise method_not_allowed(method)
@@ -35,19 +30,19 @@ async def _make_reply(request: HttpRequest) -> RenderedReply:
     if fault is not None and isinstance(fault.definition, ServiceFault):
         raise chat_error_from_fault(fault)
     scenario = requested_scenario(request)
-    answer = respond_chat(session, path, request.body, request.headers, scenario)
-    if fault is None and answer.delivery.fault is not None:
-        fault = session.fault_if_due(answer.delivery.fault, path, request.body)
-    return answer._replace(delivery=replace(answer.delivery, fault=_supported_fault(request, fault)))
+    reply = respond_chat(session, path, request.body, request.headers, scenario)
+    if fault is None and reply.delivery.fault is not None:
+        fault = session.fault_if_due(reply.delivery.fault, path, request.body)
+    return reply._replace(delivery=replace(reply.delivery, fault=_supported_fault(request, fault)))
 
 
 def _supported_fault(request: HttpRequest, fault: RequestedFault | None) -> RequestedFault | None:
-    """The fault, if it can break an answer of this API; ApiError 400 where it was asked for and can not."""
+    """The fault, if Chat Completions has it; ApiError 400 if this request or its stub asks for another."""
     if fault is None or can_break_chat(fault):
         return fault
     if FAULT_HEADER not in request.headers and fault in request.session.faults:
-        return None  # in force for all requests: this one's answer has no place for it
-    raise ApiError(400, "InvalidParameter", f"fault: {fault.name} breaks responses alone.")
+        return None  # a fault for all requests skips the replies that it does not apply to
+    raise ApiError(400, "InvalidParameter", f"fault: {fault.name} applies to the Responses API only.")
 
 
 _create: Handler = reply_handler(_make_reply)

@@ -1,11 +1,9 @@
-"""Refusals in the words of Chat Completions: one envelope, and codes in small letters.
+"""Errors of Chat Completions: its envelope, its codes, and the faults that it supports.
 
-`{error: {message, type, param, code}, request_id}`, as recorded live in 2025 and 2026. The error-code page
-(September to November 2026) pairs the names of both sides; a code without a pair stays as it is. That
-messages about parameters begin with `<400> InternalError.Algo.InvalidParameter:` was recorded of several and
-is inferred of the others.
-
-Faults of Chat Completions: those of the wire that it has too, and its own rules broken by their ids.
+The envelope is `{error: {message, type, param, code}, request_id}`, as recorded live in 2025 and 2026. The
+error-code page (September to November 2026) lists the codes of both APIs; a code that it does not list stays
+as it is. Messages about parameters begin with `<400> InternalError.Algo.InvalidParameter:`: recorded for
+several, inferred for the others.
 """
 
 from __future__ import annotations
@@ -28,7 +26,7 @@ __all__ = [
 _INVALID_REQUEST = "invalid_request_error"
 _PARAMETER_ERROR_PREFIX = "<400> InternalError.Algo.InvalidParameter: "
 
-#: (code, type) by the code of the other side.
+#: (code, type) by the code that the Responses API uses.
 _CHAT_CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "InvalidParameter": ("invalid_parameter_error", _INVALID_REQUEST),
@@ -47,18 +45,18 @@ _CHAT_CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "ReplyFunctionFailed": ("reply_function_failed", _INVALID_REQUEST),
     }
 )
-#: What the service says of a wrong key here (live probe, 2026), with the space at its end.
+#: The service's message for a wrong key (live probe, 2026), including the space at its end.
 _WRONG_KEY_MESSAGE = "Incorrect API key provided. "
 
 
 def to_chat_error(error: ApiError) -> ApiError:
-    """The same refusal as Chat words it; one that is wrapped already stays as it is."""
+    """The error as Chat words it; an error in the wrapped envelope stays as it is."""
     if error.envelope.form == "wrapped":
         return error
     code, kind = _CHAT_CODES.get(error.code, (error.code, error.code))
     message = _WRONG_KEY_MESSAGE if error.message == "Invalid API-key provided." else error.message
     message = message.replace("text.format", "response_format")
-    told = type(error)(
+    chat_error = type(error)(
         error.status,
         code,
         message,
@@ -67,12 +65,12 @@ def to_chat_error(error: ApiError) -> ApiError:
         envelope=ErrorEnvelope("wrapped", kind),
         findings=error.findings,
     )
-    told.exchange, told.delivery = error.exchange, error.delivery
-    return told
+    chat_error.exchange, chat_error.delivery = error.exchange, error.delivery
+    return chat_error
 
 
 def chat_error_from_finding(finding: Finding, findings: tuple[Finding, ...]) -> ApiError:
-    """The answer to a request that the contract refuses: its first error decides."""
+    """The reply to a request that breaks the contract, by its first error."""
     if finding.rule == "REQ-005":
         # Status, code and text of the error-code page (September to November 2026).
         return ApiError(404, "ModelNotFound", finding.message, findings=findings)
@@ -83,13 +81,13 @@ def chat_error_from_finding(finding: Finding, findings: tuple[Finding, ...]) -> 
 
 
 def method_not_allowed(method: str) -> ApiError:
-    """The answer to any other method than POST."""
+    """The reply to a method other than POST."""
     # Text of the vendor's error-code page (2026).
     message = f"Request method '{method}' is not supported."
     return NotAnApiRequest(405, "InvalidParameter", message, headers=((b"allow", b"POST"),))
 
 
-#: Faults that are about events of Responses.
+#: Faults that change events of the Responses API.
 _RESPONSES_ONLY = frozenset(
     {
         "wrong-event-name",
@@ -103,18 +101,18 @@ _RESPONSES_ONLY = frozenset(
 
 
 def can_break_chat(requested_fault: RequestedFault) -> bool:
-    """Whether a fault can break an answer of Chat Completions."""
+    """Whether a fault applies to replies of Chat Completions."""
     if isinstance(requested_fault.definition, RuleFault):
         return requested_fault.name.startswith("CHT-")
     return requested_fault.name not in _RESPONSES_ONLY
 
 
 def chat_error_from_fault(requested_fault: RequestedFault) -> ApiError:
-    """An error of the service as it comes here: always with a status of its own."""
+    """A service fault as Chat Completions reports it: always with an error status."""
     fault = requested_fault.definition
     if not isinstance(fault, ServiceFault):
-        raise TypeError("no error of the service")
+        raise TypeError(f"not a service fault: {requested_fault.name}")
     error = fault.to_api_error(headers=requested_fault.headers)
-    if fault.form == "failed":  # a response with HTTP 200 on the other side: the limit of requests
+    if fault.form == "failed":  # the rate limit, which Responses reports with HTTP 200
         error.status, error.code = 429, "Throttling.RateQuota"
     return error

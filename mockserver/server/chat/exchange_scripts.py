@@ -1,4 +1,4 @@
-"""Exchanges whose reply is no script, read for what they say: a response, or a recording of one."""
+"""Scripts from exchanges without one: read from a response body or from a recording."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from mockserver.wire import json, sse
 
 __all__ = ["error_from_failed_script", "script_from_reply"]
 
-#: Events that end a stream, and have the whole response.
+#: Events that end a stream and contain the whole response.
 _TERMINAL_EVENTS = ("response.completed", "response.incomplete", "response.failed")
 
 
 def script_from_reply(reply: Mapping[str, Any]) -> Script:
-    """What an exchange's reply says; ApiError where it is an error, or nothing that Chat could tell."""
+    """The script of an exchange's reply; ApiError if it is an error or not a response."""
     if "error" in reply:
         raise ApiError(reply["error"]["status"], reply["error"]["code"], reply["error"]["message"])
     status, value = (200, reply["body"]) if "body" in reply else _recorded_value(reply["http"])
     if not isinstance(value, Mapping) or (status < 400 and value.get("object") != "response"):
-        message = "The exchange for this request has no response: Chat Completions can not tell it."
+        message = "The exchange for this request holds no response that Chat Completions could render."
         raise ApiError(400, "InvalidParameter", message)
     error = value.get("error") or (value if status >= 400 else None)
     if error is not None:
-        told = error if isinstance(error, Mapping) else {}
-        raise _chat_failure(str(told.get("code")), str(told.get("message")), status)
+        members = error if isinstance(error, Mapping) else {}
+        raise _chat_failure(str(members.get("code")), str(members.get("message")), status)
     return _script_from_response(value)
 
 
 def error_from_failed_script(script: Script) -> ApiError:
-    """The refusal in place of a script that fails: Chat has no completion that failed."""
+    """The error for a failed script: Chat has no failed completion."""
     error = script.error
     code, message = (error.code, error.message) if error else ("server_error", "The model failed.")
     return _chat_failure(code, message, 200)
@@ -48,7 +48,7 @@ def _chat_failure(code: str, message: str, status: int) -> ApiError:
 
 
 def _recorded_value(http: Mapping[str, Any]) -> tuple[int, Any]:
-    """(status, value) of a recording: its JSON, or the response that its stream ends with."""
+    """(status, value) of a recording: its JSON, or the response in its terminal event."""
     body = b"".join(data for _, data in recorded_chunks(http))
     try:
         return http["status"], json.loads(body)
@@ -64,8 +64,8 @@ def _final_response(body: bytes) -> Any:
         ]
     except (InvalidJSON, EventTooLarge, UnicodeEncodeError):
         return None
-    ends = (each for each in events if isinstance(each, dict) and each.get("type") in _TERMINAL_EVENTS)
-    return next((each.get("response") for each in ends), None)
+    terminal = (each for each in events if isinstance(each, dict) and each.get("type") in _TERMINAL_EVENTS)
+    return next((each.get("response") for each in terminal), None)
 
 
 def _script_from_response(response: Mapping[str, Any]) -> Script:
@@ -89,17 +89,21 @@ def _script_items(item: Any) -> Iterator[Item]:
 
 
 def _joined_text(parts: Any) -> str:
-    told = (
+    texts = (
         [part.get("text") for part in parts if isinstance(part, Mapping)] if isinstance(parts, list) else []
     )
-    return "".join(text for text in told if isinstance(text, str))
+    return "".join(text for text in texts if isinstance(text, str))
 
 
 def _usage(usage: Mapping[str, Any]) -> Usage:
-    given, written = usage.get("input_tokens"), usage.get("output_tokens")
     details = usage.get("output_tokens_details")
-    thought = details.get("reasoning_tokens") if isinstance(details, Mapping) else None
-    return Usage(_token_count(given), _token_count(written), _token_count(thought), with_context=True)
+    reasoning_tokens = details.get("reasoning_tokens") if isinstance(details, Mapping) else None
+    return Usage(
+        _token_count(usage.get("input_tokens")),
+        _token_count(usage.get("output_tokens")),
+        _token_count(reasoning_tokens),
+        with_context=True,
+    )
 
 
 def _token_count(value: Any) -> int | None:

@@ -1,7 +1,7 @@
-"""Which turn a chat is at, and what answered the turn before: its messages tell.
+"""The turn of a chat, and the stub that answered the turn before, from its messages.
 
-Chat keeps nothing: a client sends back what was said. So a plan that follows another by its name is found by
-what that one says.
+Chat stores nothing: a client sends the whole conversation. A stub that follows another by name is therefore
+found by what that one replies.
 """
 
 from __future__ import annotations
@@ -16,34 +16,34 @@ __all__ = ["AssistantTurn", "previous_reply_name", "turn_number"]
 
 
 class AssistantTurn(NamedTuple):
-    """What an assistant's message says: its text, and its calls by name and arguments."""
+    """The text of an assistant's message, and its calls by name and arguments."""
 
     text: str
     calls: tuple[tuple[str, str], ...]
 
 
 def turn_number(messages: list[Mapping[str, Any]]) -> int:
-    """The number of the turn, from 1: each message of the assistant ended one."""
+    """The number of the turn, from 1: each assistant message ends one."""
     return 1 + sum(1 for message in messages if message["role"] == "assistant")
 
 
 def previous_reply_name(session: Session, messages: list[Mapping[str, Any]]) -> str | None:
-    """Name of the plan, the latest first, or of the exchange that says what the assistant said last."""
-    said = next(
+    """The name of the stub (the latest first) or exchange that replies with the last assistant message."""
+    last = next(
         (_turn_from_message(each) for each in reversed(messages) if each["role"] == "assistant"), None
     )
-    if said is None:
+    if last is None:
         return None
-    return next((name for name, script in _named_scripts(session) if _turn_from_script(script) == said), None)
+    return next((name for name, script in _named_scripts(session) if _turn_from_script(script) == last), None)
 
 
 def _named_scripts(session: Session) -> Iterator[tuple[str, Script]]:
     for stub in reversed(session.stubs.all):
         if isinstance(stub.definition.reply, Script):
             yield stub.name, stub.definition.reply
-    for name, answer in session.exchange_replies.items():
-        if isinstance(answer.reply, Script):
-            yield name, answer.reply
+    for name, selected in session.exchange_replies.items():
+        if isinstance(selected.reply, Script):
+            yield name, selected.reply
 
 
 def _turn_from_message(message: Mapping[str, Any]) -> AssistantTurn:

@@ -1,9 +1,9 @@
-"""The engine of Chat Completions: what answers the Responses form of a request, told as a completion.
+"""The engine of Chat Completions: the reply to the Responses form of a request, as a completion.
 
-    parse → judge → translate → find what answers it → tell it as Chat does
+    parse → check → migrate → select a reply → render as a completion
 
-The same messages get the same text, the same calls and the same tokens by either API: chance is drawn from
-the Responses form, at the service's own path. Ids are this request's own.
+Both APIs reply to the same messages with the same text, calls and tokens: the seed of generated texts derives
+from the Responses form, at the service's own path. Ids derive from the chat request.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from mockserver.server.chat.errors import chat_error_from_fault, chat_error_from
 from mockserver.server.chat.exchange_scripts import error_from_failed_script, script_from_reply
 from mockserver.server.chat.history import previous_reply_name, turn_number
 from mockserver.server.delivery.faults import RequestedFault
-from mockserver.server.engine.pipeline import RenderedReply, SelectedReply, mark_stub_error, select_reply
+from mockserver.server.engine.rendered_replies import RenderedReply, mark_stub_error
+from mockserver.server.engine.selection import SelectedReply, select_reply
 from mockserver.server.engine.template_values import ReplySeed, count_input_tokens
 from mockserver.server.errors import ApiError
 from mockserver.server.request_facts import output_schema_of, parse_request
@@ -41,37 +42,37 @@ __all__ = ["incoming_chat_request", "respond_chat"]
 def respond_chat(
     session: Session, path: str, raw_body: bytes, headers: Mapping[bytes, bytes], scenario: str | None = None
 ) -> RenderedReply:
-    """The answer to a chat request; ApiError where the API refuses it, in the words of Responses.
+    """The reply to a chat request; ApiError, worded as by Responses, if the API rejects it.
 
-    `scenario` names what is to answer, whatever else would.
+    `scenario` names the stub, exchange or scenario that answers.
     """
     body, findings = _parse_and_check(session, raw_body)
     incoming = incoming_chat_request(body, session.profile, headers, session)
     key = headers.get(b"authorization", b"")
     _count_request(session, incoming, key)
     digest = request_digest(b"%b %b" % (path.encode(), json.canonical(body)))
-    draw = ReplySeed(session.ids, digest, session.next_occurrence(digest))
-    found = select_reply(session, incoming, _responses_seed(session, incoming, draw), scenario)
-    about = EntryDetails(
-        draw.request_id,
+    reply_seed = ReplySeed(session.ids, digest, session.next_occurrence(digest))
+    selected = select_reply(session, incoming, _responses_seed(session, incoming, reply_seed), scenario)
+    details = EntryDetails(
+        reply_seed.request_id,
         incoming.model,
         incoming.prompt,
-        found.stub_name,
+        selected.stub_name,
         findings,
         ignored_chat_parameters(body) if findings else (),
         after=incoming.after,
         turn=incoming.turn,
     )
-    script = _limit_output(_script_of_reply(found), body)
-    facts = _chat_facts(session, incoming, script, body, draw)
+    script = _limit_output(_script_of_reply(selected), body)
+    facts = _chat_facts(session, incoming, script, body, reply_seed)
     if session.limiter is not None:
         session.limiter.add_output_tokens(
             key, incoming.model, count_output_tokens(script)[0] * facts.choice_count
         )
     if incoming.stream:
-        return RenderedReply(about, render_chat_stream(script, facts), True, delivery=found.delivery)
+        return RenderedReply(details, render_chat_stream(script, facts), True, delivery=selected.delivery)
     pieces = (json.dumps(build_chat_completion(script, facts)),)
-    return RenderedReply(about, pieces, False, delivery=found.delivery)
+    return RenderedReply(details, pieces, False, delivery=selected.delivery)
 
 
 def incoming_chat_request(
@@ -80,34 +81,34 @@ def incoming_chat_request(
     headers: Mapping[bytes, bytes],
     session: Session | None = None,
 ) -> IncomingRequest:
-    """A chat request as one that waits for its reply; conditions see its Responses form.
+    """A chat request in its Responses form, for matchers.
 
-    With the `session` also which of its plans and exchanges answered the turn before.
+    With a `session`, it also knows which stub or exchange answered the turn before.
     """
     form = migrate_request(body, profile).body
-    # A form is asked for in any age of Chat, even where Responses ignores it.
-    ask = parse_request(form, profile)._replace(output_schema=output_schema_of(form.get("text")))
+    # Chat supports `response_format` in every profile, also where Responses ignores `text.format`.
+    facts = parse_request(form, profile)._replace(output_schema=output_schema_of(form.get("text")))
     messages = body["messages"]
     after = previous_reply_name(session, messages) if session is not None else None
-    return IncomingRequest(form, ask, headers, after, turn_number(messages))
+    return IncomingRequest(form, facts, headers, after, turn_number(messages))
 
 
 def _parse_and_check(session: Session, raw_body: bytes) -> tuple[dict[str, Any], tuple[Finding, ...]]:
     try:
         body = json.loads(raw_body)
     except InvalidJSON as error:
-        # Text of the vendor's error-code page (2026); what is wrong follows.
+        # Text of the vendor's error-code page (2026); the reason is ours.
         message = "Required body invalid, please check the request body format."
         raise ApiError(400, "InvalidParameter", f"{message} The body is not JSON: {error}.") from None
-    found = tuple(chat_request_findings(body, session.profile, _AcceptedModels(session.models)))
-    for finding in found:
+    findings = tuple(chat_request_findings(body, session.profile, _AcceptedModels(session.models)))
+    for finding in findings:
         if finding.severity is Severity.ERROR:
-            raise chat_error_from_finding(finding, found)
-    return body, found
+            raise chat_error_from_finding(finding, findings)
+    return body, findings
 
 
 class _AcceptedModels:
-    """The models that a session takes, and those of any age: Chat has more than Responses."""
+    """The session's models, and those of Chat Completions, which has more than Responses."""
 
     def __init__(self, session_models: Container[str]) -> None:
         self._session_models = session_models
@@ -123,7 +124,7 @@ def _count_request(session: Session, request: IncomingRequest, key: bytes) -> No
 
 
 def _responses_seed(session: Session, request: IncomingRequest, reply_seed: ReplySeed) -> ReplySeed:
-    """What chance decides of the text: the same as for the Responses form."""
+    """The seed of generated texts, the same as for the Responses form."""
     path = f"{session.profile.base_path}/responses".encode()
     digest = request_digest(b"%b %b" % (path, json.canonical(request.body)))
     return ReplySeed(session.ids, digest, reply_seed.occurrence)
@@ -142,9 +143,9 @@ def _script_of_reply(selected: SelectedReply) -> Script:
 
 
 def _limit_output(script: Script, body: Mapping[str, Any]) -> Script:
-    """The script as far as the request lets it go: to a text at which it ends, within so many tokens.
+    """The script, cut at a `stop` text and at the token limits.
 
-    `max_tokens` limits the answer alone, `max_completion_tokens` thoughts as well (compatibility notice,
+    `max_tokens` limits only the answer, `max_completion_tokens` thoughts as well (compatibility notice,
     November 2026).
     """
     stop = body.get("stop")

@@ -1,5 +1,6 @@
-"""The engine: a request's bytes become a reply's bytes. It touches no socket.
+"""The engine: the bytes of a request become the bytes of a reply, without a socket.
 
-`pipeline` selects a reply, `template_values` fills its template. Everything follows from the session's seed, the
-request and its history, never from the order of arrival.
+`pipeline` runs a request, `selection` chooses its reply, `template_values` and `rendered_replies` turn it
+into bytes. A reply follows from the session's seed, the request and its history, never from the order of
+arrival.
 """

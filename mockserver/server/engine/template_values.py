@@ -1,4 +1,4 @@
-"""Values: what one request puts into the template of its reply."""
+"""Template values: the ids, times, usage and echoes that fill the template of one reply."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from mockserver.wire import json
 
 __all__ = ["ReplySeed", "build_shape", "build_values", "count_input_tokens", "item_ids", "text_seed_for"]
 
-#: Bytes of `tool_choice` that are echoed at the most.
+#: Bytes of `tool_choice` and of other parameters that a response echoes.
 _MAX_ECHO_BYTES = 16 << 10
 
-#: Below this, `top_p` leaves one token to choose from.
+#: Below this value, `top_p` leaves one token to choose from.
 _GREEDY_TOP_P = 0.01
-#: Parameters that say how an answer comes, not what it is.
+#: Parameters that change how a reply is delivered, not its text.
 _DELIVERY_PARAMETERS = ("stream", "stream_options")
 
-#: Ids drawn at once: the response's, and enough for a reply of one item.
+#: Ids drawn at once: the response's and one item's.
 _INITIAL_ID_COUNT = 2
 
 
 class ReplySeed:
-    """What chance decides of one reply: its ids, and which of several texts."""
+    """The random choices of one reply, derived from the session's seed: ids and generated text."""
 
     __slots__ = ("_digest", "_digits", "_ids", "occurrence", "request_id")
 
@@ -43,44 +43,44 @@ class ReplySeed:
         self._ids = ids
         self._digest = digest
         self.occurrence = occurrence
-        """How often the very same request came before."""
+        """How often the same request came before."""
         self._digits = digits = ids.draw(digest, occurrence, _INITIAL_ID_COUNT)
-        # x-request-id is inside the id of a Chat reply on the same hosts (observed 2026); here, inferred.
+        # A Chat id contains the x-request-id on the same hosts (observed 2026); inferred for Responses.
         self.request_id = format_uuid(digits[0])
 
     @property
     def text_seed(self) -> int:
-        """A number to pick texts by; it shares its digits with an item id, which tells nobody."""
+        """The seed of generated texts; it shares digits with an item id, which does no harm."""
         return int(self._digits[1][:12], 16)
 
     def item_digits(self, count: int) -> list[str]:
-        """32 hex digits for each of so many ids."""
+        """32 hex digits for each of `count` ids."""
         if count >= len(self._digits):
             self._digits = self._ids.draw(self._digest, self.occurrence, count + 1)
         return self._digits[1 : count + 1]
 
     def response_id(self, profile: Profile) -> str:
-        """The id of the response."""
+        """The response's id, in the profile's form."""
         if profile.id_digits:
             return profile.id_form + format_id(self._digits[0], profile.id_digits)
         return self.request_id if profile.id_form == "uuid" else profile.id_form + self.request_id
 
 
 def text_seed_for(body: Mapping[str, Any], reply_seed: ReplySeed, session: Session) -> int:
-    """The number to pick texts by; where a request rules chance out, what is asked alone decides."""
-    if not session.profile.greedy or not _rules_out_chance(body):
+    """The seed of a generated text; for a deterministic request it depends on the body alone."""
+    if not session.profile.greedy or not _is_deterministic(body):
         return reply_seed.text_seed
-    asked = {name: value for name, value in body.items() if name not in _DELIVERY_PARAMETERS}
-    return ReplySeed(session.ids, request_digest(json.canonical(asked)), 0).text_seed
+    content = {name: value for name, value in body.items() if name not in _DELIVERY_PARAMETERS}
+    return ReplySeed(session.ids, request_digest(json.canonical(content)), 0).text_seed
 
 
-def _rules_out_chance(body: Mapping[str, Any]) -> bool:
+def _is_deterministic(body: Mapping[str, Any]) -> bool:
     top_p = body.get("top_p")
     return body.get("temperature") == 0 or (top_p is not None and top_p < _GREEDY_TOP_P)
 
 
 def build_shape(session: Session, body: Mapping[str, Any], cache: SessionCache | None) -> TemplateShape:
-    """What the request changes in the form of its reply."""
+    """The optional members of the reply that this request brings in."""
     optional = session.profile.echoes_if_given
     if not optional and cache is None and not session.whole_arguments:
         return DEFAULT_SHAPE
@@ -101,8 +101,8 @@ def build_values(
     """The values for a reply to `body`."""
     profile = session.profile
     turns = parent.turn if parent else 0
-    items = len(script.items)
-    digits = reply_seed.item_digits(items + len(script.calls_without_id))
+    item_count = len(script.items)
+    digits = reply_seed.item_digits(item_count + len(script.calls_without_id))
     stated = script.usage.output_tokens
     output = count_output_tokens(script)[0] if stated is None else stated
     return TemplateValues(
@@ -112,41 +112,41 @@ def build_values(
         input_tokens + output,
         facts.tools_json,
         b'"auto"' if facts.tool_choice is None else _echo_tool_choice(facts.tool_choice, session),
-        item_ids(script, digits[:items], profile),
-        [format_call_id(each) for each in digits[items:]] if len(digits) > items else (),
+        item_ids(script, digits[:item_count], profile),
+        [format_call_id(each) for each in digits[item_count:]] if len(digits) > item_count else (),
         _echo_members(body, profile, script) if profile.echoes else (),
         () if cache is None else (b"%d" % cache.cached_tokens, b"%d" % cache.created_tokens),
     )
 
 
 def item_ids(script: Script, digits: list[str], profile: Profile) -> list[str]:
-    """The ids of a script's items, made of 32 hex digits each."""
+    """The ids of a script's items, from 32 hex digits each."""
     prefix, length = profile.item_id_prefix, profile.id_digits
     if not length:
         return [prefix + format_uuid(each) for each in digits]
-    named = [profile.item_id_prefixes.get(item_kind(item), prefix) for item in script.items]
-    return [name + format_id(each, length) for name, each in zip(named, digits, strict=True)]
+    prefixes = [profile.item_id_prefixes.get(item_kind(item), prefix) for item in script.items]
+    return [each + format_id(hex_digits, length) for each, hex_digits in zip(prefixes, digits, strict=True)]
 
 
 def _echo_tool_choice(tool_choice: Any, session: Session) -> bytes:
-    asked = echo_parameter("tool_choice", tool_choice, session.profile)
-    echo = load_rendering(session.profile.name, session.rendering).encode_tool_choice(asked)
+    value = echo_parameter("tool_choice", tool_choice, session.profile)
+    echo = load_rendering(session.profile.name, session.rendering).encode_tool_choice(value)
     if len(echo) > _MAX_ECHO_BYTES:
-        # Each snapshot of a stream repeats it, and no event may be longer than 1 MiB.
+        # Each snapshot of a stream repeats it, and no event may exceed 1 MiB.
         raise ApiError(400, "InvalidParameter", f"tool_choice is longer than {_MAX_ECHO_BYTES} bytes.")
     return echo
 
 
 def _echo_members(body: Mapping[str, Any], profile: Profile, script: Script) -> tuple[bytes, ...]:
-    """The echoed members as JSON: those of the profile, then those that are there only if they were given."""
-    names, usual = _default_echoes(profile.name)
+    """The echoed members as JSON: the profile's, then those that only a request with them gets back."""
+    names, defaults = _default_echoes(profile.name)
     if names.isdisjoint(body):
-        return usual
+        return defaults
     values = [
         json.dumps(echo_parameter(name, body[name], profile))
         if name in profile.parameters and body.get(name) is not None
         else default
-        for name, default in zip(profile.echoes, usual, strict=True)
+        for name, default in zip(profile.echoes, defaults, strict=True)
     ]
     values += [json.dumps(body[name]) for name in profile.echoes_if_given if body.get(name) is not None]
     if (
@@ -154,14 +154,14 @@ def _echo_members(body: Mapping[str, Any], profile: Profile, script: Script) -> 
         and sum(map(len, values)) + script.json_size > MAX_SCRIPT_BYTES
     ):
         listed = " and ".join((*profile.echoes_if_given, "metadata"))
-        # The last event of a stream repeats them, and no event may be longer than 1 MiB.
-        raise ApiError(400, "InvalidParameter", f"{listed} are too long to be echoed beside the answer.")
+        # The last event of a stream repeats them, and no event may exceed 1 MiB.
+        raise ApiError(400, "InvalidParameter", f"{listed} are too long to be echoed with this reply.")
     return tuple(values)
 
 
 @cache
 def _default_echoes(profile_name: str) -> tuple[frozenset[str], tuple[bytes, ...]]:
-    """(names of parameters that an echo depends on, the echoes where a request has none of them)."""
+    """(names of the echoed parameters, the echoes if a request has none of them)."""
     profile = load_profile(profile_name)
     echoes = {
         name: dict(each) if isinstance(each, Mapping) else each for name, each in profile.echoes.items()
@@ -172,9 +172,9 @@ def _default_echoes(profile_name: str) -> tuple[frozenset[str], tuple[bytes, ...
 def count_input_tokens(
     facts: RequestFacts, parent: ResponseRecord | None, script: Script, profile: Profile
 ) -> int:
-    """Input tokens of a request: its own, and those of the turns before."""
+    """Input tokens of a request: its own and those of earlier turns."""
     stated = script.usage.input_tokens
     if stated is None:
-        # The hidden prompt is in the context from the first turn on.
+        # The context of an earlier turn contains the hidden prompt.
         return facts.input_tokens + (parent.context_tokens if parent else profile.hidden_prompt_tokens)
     return stated if parent is None or script.usage.with_context else stated + parent.context_tokens

@@ -1,4 +1,6 @@
 """HTTP: the application and its routes, reading requests, sending replies, and running on a socket.
 
-Only `uvicorn_runner` touches uvicorn's internals. Nothing in here decides what a reply says.
+`app` finds the handler, `dispatch` runs it, `responses_endpoint` is the hot one, `reply_delivery` and
+`transmission` send what it makes. Only `uvicorn_runner` uses uvicorn's internals. Nothing here decides what a
+reply says.
 """

@@ -1,4 +1,4 @@
-"""The log: one line a request, for people; keys and control characters never get in."""
+"""The access log: one readable line per request, without keys and control characters."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from mockserver.wire.redaction import redact
 
 __all__ = ["AccessLog", "format_entry"]
 
-#: Seconds that a line may wait for others.
+#: Seconds that a line may wait to be written together with others.
 _FLUSH_DELAY_SECONDS = 0.02
 
 #: Characters of a prompt that a line shows.
 _MAX_PROMPT_SHOWN = 40
 
-#: Characters of a prompt that are looked at for keys: more than a key and the first words together.
+#: Characters of a prompt that are searched for keys: more than the shown words and a key together.
 _MAX_PROMPT_REDACTED = 2000
 
 
 class AccessLog:
     """Writes lines to a stream, or nowhere.
 
-    Lines that follow one another closely are made and written together: a write costs more than a line.
+    It formats and writes close lines together, because a write costs more than a line.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -34,7 +34,7 @@ class AccessLog:
         self._pending: list[Entry | str] = []
 
     def add(self, entry: Entry | str) -> None:
-        """A line for a request that was answered, or a line as it is."""
+        """Add a line for a journal entry, or a line of text."""
         if self._stream is None:
             return
         if not self._pending:
@@ -42,7 +42,7 @@ class AccessLog:
         self._pending.append(entry)
 
     def flush(self) -> None:
-        """Write what is waiting; a log that can not be written stops nothing."""
+        """Write the pending lines; if the stream fails, log no more and go on."""
         if self._stream is None or not self._pending:
             return
         now = time.strftime("%H:%M:%S")
@@ -56,35 +56,35 @@ class AccessLog:
 
 
 def format_entry(entry: Entry) -> str:
-    """Method, path, model, first words, status, events, verdict, ignored parameters, and what went wrong."""
-    secrets, sent, about = entry.secrets, entry.request_head, entry.details
-    # Redacted before it is cut: half a key is a key too.
-    words = " ".join(redact(about.prompt[:_MAX_PROMPT_REDACTED], secrets)[: 2 * _MAX_PROMPT_SHOWN].split())
+    """Method, path, model, start of the prompt, status, events, findings, ignored parameters and error."""
+    secrets, head, details = entry.secrets, entry.request_head, entry.details
+    # Redact before cutting: half a key is a secret too.
+    words = " ".join(redact(details.prompt[:_MAX_PROMPT_REDACTED], secrets)[: 2 * _MAX_PROMPT_SHOWN].split())
     if len(words) > _MAX_PROMPT_SHOWN:
         words = words[: _MAX_PROMPT_SHOWN - 1] + "…"
     text = (
-        f"{'' if sent.session in ('', DEFAULT_SESSION_NAME) else f'[{sent.session}] '}"
-        f"{sent.method} {sent.path}"
-        f"{' ' + about.model if about.model else ''}"
+        f"{'' if head.session in ('', DEFAULT_SESSION_NAME) else f'[{head.session}] '}"
+        f"{head.method} {head.path}"
+        f"{' ' + details.model if details.model else ''}"
         f"{f' {words!r}' if words else ''}"
         f" {entry.status}"
         f"{f' {len(entry.reply)} events' if entry.stream else ''}"
         f" {_verdict(entry)}"
-        f"{' ignored: ' + ', '.join(about.ignored) if about.ignored else ''}"
-        f"{f' ({about.error_detail})' if about.error_detail else ''}"
+        f"{' ignored: ' + ', '.join(details.ignored) if details.ignored else ''}"
+        f"{f' ({details.error_detail})' if details.error_detail else ''}"
     )
     text = redact(text, secrets)
     return text if text.isprintable() else "".join(each if each.isprintable() else "?" for each in text)
 
 
 def _verdict(entry: Entry) -> str:
-    """What the contract says of the request; of one that was refused for another reason, that it was."""
+    """The rules that the request breaks, else "ok" or "refused"."""
     if entry.details.request_findings:
-        told = [
+        rules = [
             finding.rule
             for finding in entry.details.request_findings
             if finding.severity is not Severity.INFO
         ]
-        if told:
-            return ", ".join(dict.fromkeys(told))
+        if rules:
+            return ", ".join(dict.fromkeys(rules))
     return "ok" if entry.status < 400 else "refused"

@@ -1,4 +1,4 @@
-"""The application: a front door for the hot endpoint, Starlette's router for everything else."""
+"""The ASGI application: the hot endpoint without routing, Starlette's router for everything else."""
 
 from __future__ import annotations
 
@@ -19,31 +19,24 @@ from mockserver.profiles import Profile, load_profile, profile_names
 from mockserver.server.chat.endpoint import chat_completions
 from mockserver.server.chat.errors import to_chat_error
 from mockserver.server.errors import ApiError, NotAnApiRequest
-from mockserver.server.http.responses_endpoint import (
-    Handler,
-    HttpRequest,
-    Services,
-    create_response,
-    derive_request_id,
-    run_handler,
-)
-from mockserver.server.http.transmission import send_body
+from mockserver.server.http.dispatch import run_handler
+from mockserver.server.http.reply_delivery import send_json
+from mockserver.server.http.requests import Handler, HttpRequest
+from mockserver.server.http.responses_endpoint import create_response
+from mockserver.server.http.services import Services
 from mockserver.server.operations.handlers import OPERATION_HANDLERS
 from mockserver.server.state.session_registry import SESSION_PATH_PREFIX
-from mockserver.wire import json
 
 __all__ = ["App"]
-
-
-#: Key in the scope under which the name of a session stands that the path began with.
+#: Key in the scope for the session that the path names.
 SESSION_SCOPE_KEY = "mockserver.session"
 
 
 class App:
-    """An ASGI application that answers in the service's place.
+    """An ASGI application that answers in place of the service.
 
-    The hot endpoint is looked up by method and path before anything else: no middleware, no routing. What is
-    asked elsewhere is routed as in the age that the request's session plays.
+    It finds the hot endpoint by method and path, without middleware or routing. It routes other requests by
+    the profile of their session.
     """
 
     def __init__(self, services: Services) -> None:
@@ -53,7 +46,7 @@ class App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (scope["method"], scope["path"]) in self._hot_routes:
-            await run_handler(create_response, self._services, scope, receive, send)
+            await run_handler(create_response, self._services, scope, receive, send, hot=True)
         elif scope["type"] == "http":
             await self._route(scope, receive, send)
 
@@ -63,24 +56,25 @@ class App:
             name, _, rest = path.removeprefix(SESSION_PATH_PREFIX).partition("/")
             if name:
                 scope["path"], scope[SESSION_SCOPE_KEY] = f"/{rest}", name
-        age = self._app_for(self._profile_for(scope))
-        if SESSION_SCOPE_KEY in scope and (scope["method"], scope["path"]) in age.hot_routes:
-            await run_handler(create_response, self._services, scope, receive, send, scope[SESSION_SCOPE_KEY])
+        app = self._app_for(self._profile_for(scope))
+        session = scope.get(SESSION_SCOPE_KEY)
+        if session is not None and (scope["method"], scope["path"]) in app.hot_routes:
+            await run_handler(create_response, self._services, scope, receive, send, session, hot=True)
         else:
-            await age(scope, receive, send)
+            await app(scope, receive, send)
 
     def _profile_for(self, scope: Scope) -> Profile:
-        """The age of the session that a request names; the server's where there is none yet, or never."""
+        """The profile of the session that a request names, else of the default session."""
         sessions = self._services.sessions
         headers = dict(scope["headers"])
-        by_header = self._services.allows_session_header(headers)
+        allow_header = self._services.allows_session_header(headers)
         try:
-            named = sessions.get(
-                sessions.resolve_name(headers, scope.get(SESSION_SCOPE_KEY, ""), allow_header=by_header)
+            session = sessions.get(
+                sessions.resolve_name(headers, scope.get(SESSION_SCOPE_KEY, ""), allow_header=allow_header)
             )
-        except ConfigurationError:  # which is told once the request is looked at
-            named = None
-        return (named or sessions.default_session).profile
+        except ConfigurationError:  # the handler reports it
+            session = None
+        return (session or sessions.default_session).profile
 
     def _app_for(self, profile: Profile) -> _ProfileApp:
         if profile.name not in self._profile_apps:
@@ -89,7 +83,7 @@ class App:
 
 
 class _ProfileApp(Starlette):
-    """The paths of one age."""
+    """The routes of one profile."""
 
     def __init__(self, profile: Profile, services: Services) -> None:
         self._profile = profile
@@ -118,7 +112,7 @@ class _ProfileApp(Starlette):
                 yield Route(path, self._endpoint(dispatch_by_method(handlers)), methods=list(handlers))
 
     def _chat_routes(self) -> Iterator[Route]:
-        """Chat Completions, whatever the profile; all methods, for it refuses in words of its own."""
+        """Chat Completions, in every profile; for all methods, because it words its own errors."""
         for path in CHAT_PATHS:
             yield Route(path, _HandlerEndpoint(chat_completions, self._services, to_chat_error))
 
@@ -138,10 +132,10 @@ class _ProfileApp(Starlette):
             message = f"{path} belongs to the profile {other}."
         elif path.endswith("/chat/completions"):
             served = " and ".join(CHAT_PATHS)
-            message = f"There is nothing at {path}. Chat Completions is asked at {served}."
+            message = f"There is nothing at {path}. Chat Completions is at {served}."
         else:
             served = ", ".join(sorted({path for _, path in self.hot_routes}))
-            message = f"There is nothing at {path}. Requests are answered at {served}."
+            message = f"There is nothing at {path}. The Responses API is at {served}."
         return self._error_response(NotAnApiRequest(404, "NotFound", message))
 
     def _method_not_allowed(self, request: StarletteRequest, error: Exception) -> Response:
@@ -159,7 +153,7 @@ class _ProfileApp(Starlette):
 
 
 def dispatch_by_method(handlers: Mapping[str, Handler]) -> Handler:
-    """One handler for a path: a HEAD is answered as the GET that it stands for."""
+    """One handler for all methods of a path; HEAD is handled as GET."""
     get = handlers.get("GET")
 
     async def handle(request: HttpRequest) -> None:
@@ -170,7 +164,7 @@ def dispatch_by_method(handlers: Mapping[str, Handler]) -> Handler:
 
 
 class _HandlerEndpoint(Response):
-    """A handler as an ASGI application, and as the response to an error of the router's."""
+    """A handler as an ASGI application, and as the response to a routing error."""
 
     def __init__(
         self,
@@ -183,12 +177,12 @@ class _HandlerEndpoint(Response):
         self._translate_error = translate_error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        prefix = scope.get(SESSION_SCOPE_KEY, "")
-        await run_handler(self._handler, self._services, scope, receive, send, prefix, self._translate_error)
+        session = scope.get(SESSION_SCOPE_KEY, "")
+        await run_handler(self._handler, self._services, scope, receive, send, session, self._translate_error)
 
 
 async def health(request: HttpRequest) -> None:
-    """`GET /health`: what is running; needs no key."""
+    """`GET /health`: version, profile and rendering; needs no key."""
     session = request.session
     about = {
         "status": "ok",
@@ -196,27 +190,22 @@ async def health(request: HttpRequest) -> None:
         "profile": session.profile.name,
         "rendering": session.rendering,
     }
-    head = [
-        (b"content-type", b"application/json"),
-        (b"x-request-id", derive_request_id(request, "200").encode()),
-        (b"date", request.services.date_header(request.session)),
-    ]
-    await send_body(request.send, 200, head, json.dumps(about))
+    await send_json(request, about)
 
 
 async def openapi(request: HttpRequest) -> None:
     """`GET /openapi.json`: the OpenAPI document of the session's profile, `?version=3.1` or 3.2.
 
-    The admin API is in it where there is one.
-    Needs no key: generators and testers read it before they have one.
+    It includes the admin API if that is enabled. It needs no key, because generators read it before they
+    have one.
     """
     from mockserver.contract.openapi.document import openapi_document
 
-    asked = parse_qs(request.scope["query_string"].decode("latin-1")).get("version", ["3.2"])
+    versions = parse_qs(request.scope["query_string"].decode("latin-1")).get("version", ["3.2"])
     models = request.session.models
     try:
         document = openapi_document(
-            request.session.profile, asked[-1], models if isinstance(models, Collection) else ()
+            request.session.profile, versions[-1], models if isinstance(models, Collection) else ()
         )
         if request.services.admin_token:
             from mockserver.server.admin.openapi import add_admin_api
@@ -224,16 +213,11 @@ async def openapi(request: HttpRequest) -> None:
             document = add_admin_api(document)
     except ConfigurationError as error:
         raise ApiError(400, "InvalidParameter", f"version: {error}") from None
-    head = [
-        (b"content-type", b"application/json"),
-        (b"x-request-id", derive_request_id(request, "200").encode()),
-        (b"date", request.services.date_header(request.session)),
-    ]
-    await send_body(request.send, 200, head, json.dumps(document))
+    await send_json(request, document)
 
 
 def _profile_serving(path: str, served_profile: Profile) -> str | None:
-    """Another profile that has an operation at `path`, whose own age has none there."""
+    """The name of another profile that has an operation at `path`."""
     for name in profile_names():
         other = load_profile(name)
         for base in other.base_paths if name != served_profile.name else ():
@@ -245,7 +229,7 @@ def _profile_serving(path: str, served_profile: Profile) -> str | None:
 
 
 def _endpoints_of_other_profiles(profile: Profile, own_paths: Iterable[str]) -> dict[str, str]:
-    """Endpoints of the other profiles that this one does not have, each with the profile's name."""
+    """Paths of the create endpoint in other profiles but not in this one, each with the profile's name."""
     others = [load_profile(name) for name in profile_names() if name != profile.name]
     paths = {f"{base}/responses": other.name for other in others for base in other.base_paths}
     return {path: name for path, name in paths.items() if path not in set(own_paths)}

@@ -1,4 +1,4 @@
-"""What the server says when it starts: where it is, and how to reach it."""
+"""The text that `mockserver serve` prints at the start: URLs, keys and a first request."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from mockserver.profiles import Profile
 __all__ = ["startup_banner"]
 
 _RENDERING_NOTES = {
-    "wire": "what the service sends",
-    "documented": "the look of the documented samples",
+    "wire": "as the service sends it",
+    "documented": "as the documentation prints it",
 }
 
 
 def startup_banner(
     url: str, profile: Profile, rendering: str, key_variables: Sequence[str], accepts_any_key: bool
 ) -> str:
-    """The lines printed at the start; no key is in them.
+    """The lines printed at the start, without any key.
 
-    `key_names`: environment variables that hold accepted keys. Where any key will do, one is made up.
+    `key_variables` are the environment variables that hold accepted keys.
     """
     base_url = url + profile.base_path
     if accepts_any_key:
@@ -41,12 +41,12 @@ def startup_banner(
             f"  base URL   {base_url}",
             f"  Chat URL   {url}{CHAT_BASE_PATH}",
             f"  rendering  {rendering}: {_RENDERING_NOTES.get(rendering, '')}",
-            f"  keys       {'any' if accepts_any_key else 'only those given'}",
+            f"  keys       {'any' if accepts_any_key else 'only the configured ones'}",
             "",
             *[f"  {line}" for line in exports],
             "",
             f"  {curl}",
             "",
-            "Ctrl-C stops it.",
+            "Press Ctrl-C to stop.",
         ]
     )

@@ -1,4 +1,4 @@
-"""Request bodies: read whole, within bounds of size and time."""
+"""Reading request bodies, with limits on size and time."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from mockserver.server.errors import NotAnApiRequest
 
 __all__ = ["BODY_TIMEOUT_SECONDS", "MAX_BODY_BYTES", "ClientDisconnected", "read_body"]
 
-#: Largest body that is processed.
+#: Largest body that the server accepts.
 MAX_BODY_BYTES = 10 << 20
 
-#: Seconds a body may take to arrive. The runner wakes up whoever waits longer, with an empty piece.
+#: Seconds a body may take to arrive. After that, the runner delivers an empty piece to its reader.
 BODY_TIMEOUT_SECONDS = 30.0
 
-#: Of a body that is too large, so much is read and dropped, so that ordinary clients see the answer …
+#: Bytes of a body that is too large that are read and dropped: most clients read the reply only then.
 _MAX_DRAINED_BYTES = 64 << 20
-#: … for so many seconds.
+#: Seconds for reading and dropping them.
 _DRAIN_TIMEOUT_SECONDS = 5.0
 
 _CONNECTION_CLOSE = ((b"connection", b"close"),)
 
 
 class ClientDisconnected(Exception):
-    """The client went away before its request was whole."""
+    """The client disconnected before it had sent the whole request."""
 
 
 async def read_body(receive: Receive, content_length: bytes | None) -> bytes:
-    """The whole body; ApiError 413 when it is too large, 408 when it does not end; Disconnected.
+    """The whole body; ApiError 413 if it is too large, 408 if it does not end in time.
 
-    A body that came with its head, as most do, costs no timer.
+    ClientDisconnected if the client leaves. A body that arrives with its head, as most do, needs no timer.
     """
     if content_length is not None and len(content_length) > 7 and int(content_length) > MAX_BODY_BYTES:
         await _reject_too_large(receive, 0)
@@ -55,7 +55,7 @@ async def _read_rest(receive: Receive, message: dict[str, Any]) -> bytes:
             await _reject_too_large(receive, size)
         if not message.get("more_body"):
             return b"".join(pieces)
-        if not pieces[-1]:  # the runner's word that time is up
+        if not pieces[-1]:  # the runner's sign that the time is up
             # Text of the vendor's error-code page (2026) for a request that takes too long.
             text = "Request timed out, please try again later."
             raise NotAnApiRequest(408, "RequestTimeOut", text, headers=_CONNECTION_CLOSE)
@@ -63,7 +63,7 @@ async def _read_rest(receive: Receive, message: dict[str, Any]) -> bytes:
 
 
 async def _reject_too_large(receive: Receive, size: int) -> NoReturn:
-    """Read on and drop, within bounds, then refuse: a client still sending would not see an answer."""
+    """Read and drop the rest, within limits, then reject: a client that is still sending reads no reply."""
     ended = False
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_DRAIN_TIMEOUT_SECONDS):

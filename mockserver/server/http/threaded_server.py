@@ -1,4 +1,4 @@
-"""The application in a thread of its own, for tests."""
+"""The application in a background thread, for tests."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ __all__ = ["ThreadedServer"]
 
 T = TypeVar("T")
 
-#: Seconds a thread may take to start serving.
+#: Seconds within which the thread must start to serve.
 _START_TIMEOUT_SECONDS = 10.0
 
 
 class ThreadedServer:
-    """The application in a thread of its own, on a real socket; start and stop are bounded in time."""
+    """The application in a background thread on a real socket; start and stop have a time limit."""
 
     def __init__(
         self,
@@ -39,14 +39,14 @@ class ThreadedServer:
         grace_seconds: float = 0.5,
         on_tick: Callable[[], None] | None = None,
     ) -> None:
-        """`on_tick` is called in the thread about once a second."""
+        """`on_tick` runs in the thread about once a second."""
         self._app = app
         self._on_tick = on_tick
         self._address = (host, port)
         self._grace_seconds = grace_seconds
         self._ready = threading.Event()
         self._ending = threading.Event()
-        """Set before anybody can see that the thread is about to end."""
+        """Set before the server closes its connections at its end."""
         self._error: BaseException | None = None
         self._server: UvicornServer | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -54,12 +54,12 @@ class ThreadedServer:
         self.url = ""
 
     def start(self) -> None:
-        """Bind and serve; StartError says why where that fails."""
+        """Bind the socket and serve; StartError with the reason if that fails."""
         try:
             listener = bind_socket(*self._address)
         except OSError as error:
             host, port = self._address
-            raise StartError(f"can not listen on {host}:{port}: {error.strerror or error}") from None
+            raise StartError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
         self.url = listener_url(listener)
         self._ready.clear()
         self._ending.clear()
@@ -71,10 +71,10 @@ class ThreadedServer:
             raise StartError(f"the server did not start: {self.crash_reason or 'no answer in time'}")
 
     def stop(self) -> None:
-        """Stop and wait for the thread; StartError where it does not end in time."""
+        """Stop and wait for the thread; StartError if it does not end in time."""
         if self._thread is None or self._loop is None or self._server is None:
             return
-        with contextlib.suppress(RuntimeError):  # the loop ended by itself
+        with contextlib.suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(self._server.stop)
         self._thread.join(self._grace_seconds + 5)
         if self._thread.is_alive():
@@ -88,14 +88,14 @@ class ThreadedServer:
 
     @property
     def crash_reason(self) -> str | None:
-        """Why the thread ended although nobody stopped it; None where it did not."""
+        """Why the thread ended without being stopped; None if it did not."""
         if self._thread is None or not self._ending.is_set():
             return None
-        self._thread.join(ABORT_TIMEOUT_SECONDS)  # which tells why
+        self._thread.join(ABORT_TIMEOUT_SECONDS)  # it sets the error at its end
         return f"{type(self._error).__name__}: {self._error}" if self._error else "it ended by itself"
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine in the server's loop and wait for it; StartError where there is no server."""
+        """Run a coroutine in the server's loop and wait for it; StartError if the server is not running."""
         if self._loop is None or not self.is_running:
             coroutine.close()
             raise StartError(f"the server is not running: {self._error or 'it was not started'}")
@@ -105,7 +105,7 @@ class ThreadedServer:
         try:
             with asyncio.Runner(loop_factory=new_loop) as runner:
                 runner.run(self._main(listener))
-        except BaseException as error:  # noqa: BLE001 (told to whoever waits)
+        except BaseException as error:  # noqa: BLE001 (`start` and `crash_reason` report it)
             self._error = error
         finally:
             listener.close()
@@ -118,4 +118,4 @@ class ThreadedServer:
             await self._server.serve(sockets=[listener])
         finally:
             self._ending.set()
-            self._server.close_now()  # after a stop there is nothing left to drop
+            self._server.close_now()

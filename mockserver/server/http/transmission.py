@@ -1,4 +1,4 @@
-"""Transmit: answers onto the connection; the only place that sends."""
+"""Sending replies on a connection; nothing else sends."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ __all__ = [
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 
-#: Key in `scope["extensions"]` under which the runner puts the connection.
+#: Key in `scope["extensions"]` for the connection, set by the runner.
 CONNECTION_EXTENSION = "mockserver.connection"
-#: Key in the scope under which the endpoint puts the journal's entry: the runner tells it if the client left.
+#: Key in the scope for the journal entry, on which the runner records that the client left.
 ENTRY_SCOPE_KEY = "mockserver.entry"
 
 
 class Connection(Protocol):
-    """What a step beyond HTTP needs of a connection."""
+    """A connection on which steps can break HTTP."""
 
     def write_raw(self, data: bytes) -> None:
-        """Put bytes on the socket, outside of HTTP's framing."""
+        """Write bytes to the socket without HTTP framing."""
 
     def close(self) -> None:
-        """Close the connection as it is, after what was written."""
+        """Close the connection once everything written so far is sent."""
 
     def reset(self) -> None:
         """Reset the connection (TCP RST)."""
 
 
 async def send_body(send: AsgiSend, status: int, headers: Headers, body: bytes) -> None:
-    """A whole reply with its length."""
+    """Send a whole reply with `content-length`."""
     headers.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
 async def send_pieces(send: AsgiSend, status: int, headers: Headers, pieces: Sequence[bytes]) -> None:
-    """A stream, one write for each piece."""
+    """Send a stream, one write a piece."""
     await send({"type": "http.response.start", "status": status, "headers": headers})
     for piece in pieces:
         await send({"type": "http.response.body", "body": piece, "more_body": True})
@@ -67,10 +67,10 @@ async def send_steps(
     steps: Iterable[Step],
     timer: Timer | None = None,
 ) -> bool:
-    """A reply carried out step by step; ends early, quietly, when the client has gone: False then.
+    """Send a reply step by step; return False, without an error, if the client leaves first.
 
-    Status 0: no head, for steps that end with a close or a reset. `timer` keeps its time; without it pauses
-    are by the machine's clock.
+    Status 0 sends no head, for steps that end with a close or a reset. `timer` measures the time; without
+    it, pauses follow the system clock.
     """
     timer = timer or Timer(SystemClock())
     if status:
@@ -81,7 +81,7 @@ async def send_steps(
             timer.mark_sent()
             await send({"type": "http.response.body", "body": step.data, "more_body": True})
         elif isinstance(step, Wait):
-            if status:  # the head does not wait
+            if status:  # send the head before the pause
                 await send({"type": "http.response.body", "body": b"", "more_body": True})
             if await timer.disconnected_within(receive, step.seconds):
                 return False
@@ -92,7 +92,7 @@ async def send_steps(
 
 
 def _apply_connection_step(connection: Connection, step: Raw | Reset | Close) -> bool:
-    """Carry out a step that HTTP knows nothing of; whether the connection is still there."""
+    """Apply a step outside of HTTP; return whether the connection is still open."""
     if isinstance(step, Raw):
         connection.write_raw(step.data)
         return True

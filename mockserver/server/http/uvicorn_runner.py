@@ -1,12 +1,13 @@
-"""Running the application: uvicorn on a bound socket.
+"""Running the application with uvicorn on a bound socket.
 
-The only module that touches uvicorn's insides. What differs from uvicorn's own way, and why:
+The only module that uses uvicorn's internals. It differs from uvicorn on purpose:
 
-- stopping waits for open requests but never longer than asked, and never polls or sleeps for long
-  (uvicorn: two sleeps of 100 ms, and an open stream holds it for ever);
-- a request that is not HTTP is answered in the API's envelope, not in plain text;
-- each request's scope carries its connection, for the steps that HTTP knows nothing of;
-- a response's head is written together with what follows it, and headers of our own are not checked again.
+- A stop waits for open requests, but no longer than its grace period, and does not poll (uvicorn sleeps
+  100 ms twice, and an open stream blocks it forever).
+- A request that is not HTTP gets the API's error envelope, not plain text.
+- Each request's scope has its connection, for faults that break HTTP.
+- The head of a response is written together with the first piece of its body, and its headers are not
+  validated again, for speed.
 """
 
 from __future__ import annotations
@@ -39,35 +40,35 @@ except ImportError:  # Windows, PyPy
 
 __all__ = ["ABORT_TIMEOUT_SECONDS", "UvicornServer", "bind_socket", "listener_url", "new_loop", "run_forever"]
 
-#: Seconds that requests under way get to end when the server is stopped.
+#: Seconds that open requests get to finish when the server stops.
 SHUTDOWN_GRACE_SECONDS = 2.0
 
-#: Bytes a request's head may have before it is whole: no real one comes near.
+#: Bytes that a request's head may have; real ones are much smaller.
 MAX_HEAD_BYTES = 64 << 10
 
-#: The request id of what never became a request.
+#: The request id in the reply to something that is not a request.
 _NIL_REQUEST_ID = "00000000-0000-0000-0000-000000000000"
 
-#: Statuses of answers without a body.
+#: Statuses of replies without a body.
 _BODILESS_STATUSES = frozenset({204, 304})
 
 _UPGRADE_HEADER = re.compile(rb"(\r\n)upgrade:", re.IGNORECASE)
-#: How far into what arrives to look for an upgrade.
+#: Bytes of a packet that are searched for an `upgrade` header.
 _UPGRADE_SEARCH_BYTES = 4096
 
 _LOGGER = logging.getLogger("mockserver.connection")
 _LOGGER.addHandler(logging.NullHandler())
 _LOGGER.propagate = False
 
-#: Seconds a connection may be silent between two requests.
+#: Seconds that a connection may be idle between two requests.
 IDLE_TIMEOUT_SECONDS = 75.0
 
-#: Seconds that tasks get to end once their connections are gone.
+#: Seconds that tasks get to end after their connections are closed.
 ABORT_TIMEOUT_SECONDS = 0.5
 
 
 def bind_socket(host: str, port: int) -> socket.socket:
-    """A listening socket; OSError where the address can not be had. Port 0: a free one."""
+    """A listening socket; OSError if the address is not available. Port 0 picks a free port."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -82,26 +83,26 @@ def bind_socket(host: str, port: int) -> socket.socket:
 
 
 def listener_url(listener: socket.socket) -> str:
-    """`http://host:port` of a bound socket, as a client on this machine writes it."""
+    """`http://host:port` of a bound socket, for a client on this machine."""
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 class _ResponseCycle(RequestResponseCycle):
-    """A request and its answer, with a `send` for our own application alone.
+    """A request and its reply, with a `send` that serves only our own application.
 
-    It trusts the headers, whose names are lower case and whose values were checked where they came from, and
-    writes a head together with the first piece of the body: a write costs more than anything else.
+    It trusts the application's headers, which have lower-case names and valid values. It writes the head
+    together with the first piece of the body, because a write is the most expensive step.
     """
 
     pending_head = b""
-    """A head that waits for the first piece."""
+    """The head until the first piece of the body comes."""
 
     async def receive(self) -> Any:
         if self.more_body or self.response_complete or self.disconnected or not self.body:
             return await super().receive()
-        body, self.body = self.body, bytearray()  # it came with its head, as most do
+        body, self.body = self.body, bytearray()  # the body arrived with the head, as most do
         self.message_event.clear()
         return {"type": "http.request", "body": bytes(body), "more_body": False}
 
@@ -119,7 +120,7 @@ class _ResponseCycle(RequestResponseCycle):
             self._finish_response()
 
     def flush(self, data: bytes = b"") -> None:
-        """Write what follows the head, and the head before it."""
+        """Write `data`, after the pending head."""
         if self.pending_head:
             data, self.pending_head = self.pending_head + data, b""
         if data:
@@ -157,50 +158,50 @@ class _ResponseCycle(RequestResponseCycle):
 
 
 def _rename_upgrade_header(data: bytes) -> bytes:
-    """The head without its wish to speak another protocol.
+    """Hide an `upgrade` header from the parser, which would read no body after it.
 
-    The parser takes a request that has one for a request without a body, and Java's HTTP client has one
-    (h2c) in the first request of a connection. A server is free to ignore it (RFC 9110, section 7.8).
+    Java's HTTP client asks for h2c in the first request of a connection. A server may ignore the header
+    (RFC 9110, section 7.8).
     """
     head, end, rest = data.partition(b"\r\n\r\n")
     return _UPGRADE_HEADER.sub(rb"\1x-upgrade:", head) + end + rest
 
 
 class _HttpConnection(HttpToolsProtocol):
-    """A connection that its requests can get hold of."""
+    """A connection that its requests can reach, with limits on heads, bodies and idle time."""
 
     _request_began_at: float | None = None
-    """When the request began that is not whole yet."""
+    """When the incomplete request began; None: there is none."""
     _idle_since = 0.0
     _head_bytes: int | None = None
-    """Bytes that came for a head since it began; None: no head is under way."""
+    """Bytes received of an incomplete head; None: there is none."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        # uvicorn's own loggers would tell the program around us what they think of a client, URLs and all.
+        # uvicorn's own loggers would print clients' URLs in the host program's log.
         self.logger = _LOGGER
         self.access_log = False
 
     def data_received(self, data: bytes) -> None:
-        under_way = self._head_bytes
+        head_bytes = self._head_bytes
         if b"pgrade" in data[:_UPGRADE_SEARCH_BYTES] and (
-            under_way is not None or self._unfinished_cycle is None
+            head_bytes is not None or self._unfinished_cycle is None
         ):
             data = _rename_upgrade_header(data)
         super().data_received(data)
-        if under_way is None or self._head_bytes is None:
+        if head_bytes is None or self._head_bytes is None:
             return
         self._head_bytes += len(data)
         if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
             self._reject(431, f"The request's head is longer than {MAX_HEAD_BYTES} bytes.")
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        cycle.__class__ = _ResponseCycle  # uvicorn makes its own kind and offers no other way
+        cycle.__class__ = _ResponseCycle  # uvicorn offers no other way to replace it
         super()._start_asgi_task(cycle, app)
 
     @property
     def _unfinished_cycle(self) -> RequestResponseCycle | None:
-        """The request that has not been answered whole yet."""
+        """The request whose reply is not complete."""
         cycle: RequestResponseCycle | None = self.cycle  # None before the first request
         return None if cycle is None or cycle.response_complete else cycle
 
@@ -231,7 +232,7 @@ class _HttpConnection(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        # As uvicorn's, without a timer for each answer: the server looks after its connections by itself.
+        # Like uvicorn's, but without a timer per reply: `enforce_timeouts` closes idle connections.
         if self.transport.is_closing():
             return
         self.flow.resume_reading()
@@ -241,15 +242,15 @@ class _HttpConnection(HttpToolsProtocol):
             self._idle_since = self.loop.time()
 
     def enforce_timeouts(self, now: float) -> None:
-        """End what takes too long: a head, a body, or a silence between two requests."""
-        waiting = self._unfinished_cycle
+        """Close the connection if a head, a body or an idle period takes too long."""
+        unfinished = self._unfinished_cycle
         if self._request_began_at is not None and now - self._request_began_at > BODY_TIMEOUT_SECONDS:
-            if waiting is None:
+            if unfinished is None:
                 self.transport.close()
             else:
-                waiting.message_event.set()  # its reader gets an empty piece: time is up
+                unfinished.message_event.set()  # its reader gets an empty piece and replies with 408
         elif (
-            waiting is None
+            unfinished is None
             and self._request_began_at is None
             and now - self._idle_since > IDLE_TIMEOUT_SECONDS
         ):
@@ -259,12 +260,12 @@ class _HttpConnection(HttpToolsProtocol):
         self._reject(400, "The request is not HTTP/1.1.")
 
     def _reject(self, status: int, message: str) -> None:
-        """Answer what never became a request, and hang up; who asked properly before is answered first."""
-        waiting = self._unfinished_cycle
-        if waiting is not None and not waiting.more_body:
-            waiting.keep_alive = False
+        """Answer something that is not a request and close; first finish the reply to a complete request."""
+        unfinished = self._unfinished_cycle
+        if unfinished is not None and not unfinished.more_body:
+            unfinished.keep_alive = False
             return
-        if waiting is None or not waiting.response_started:
+        if unfinished is None or not unfinished.response_started:
             body = render_error(ApiError(status, "InvalidParameter", message), _NIL_REQUEST_ID)
             self.transport.write(
                 b"%bcontent-type: application/json\r\nx-request-id: %b\r\ncontent-length: %d\r\n"
@@ -273,7 +274,7 @@ class _HttpConnection(HttpToolsProtocol):
             )
         self.transport.close()
 
-    # The steps beyond HTTP (`transmit.Connection`).
+    # `transmission.Connection`: steps outside of HTTP.
 
     def write_raw(self, data: bytes) -> None:
         self._flush_pending_head()
@@ -297,13 +298,14 @@ class _HttpConnection(HttpToolsProtocol):
             self.cycle.flush()
 
     def _abandon_response(self) -> None:
-        # uvicorn takes an answer that breaks off for a defect unless the client has gone.
+        # uvicorn logs an incomplete reply as an error unless the client has disconnected.
         self.cycle.disconnected = True
-        self.cycle.scope.pop(ENTRY_SCOPE_KEY, None)  # type: ignore[misc] # who breaks it off is the server
+        # The server closes the connection, so the journal must not record that the client left.
+        self.cycle.scope.pop(ENTRY_SCOPE_KEY, None)  # type: ignore[misc]
 
 
 class UvicornServer(uvicorn.Server):
-    """uvicorn's server with a start that is announced and a stop that is prompt."""
+    """uvicorn's server, with a callback at its start and a prompt stop."""
 
     def __init__(
         self,
@@ -330,14 +332,14 @@ class UvicornServer(uvicorn.Server):
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
-        """Begin to stop, or, asked again, wait for nobody; must be called in the server's loop."""
+        """Begin to stop; a second call aborts open connections. Call it in the server's loop."""
         if self._stopping.is_set():
             self._abort_connections()
         self._stopping.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals belong to the caller."""
+        """Leave signals to the caller."""
         yield
 
     async def main_loop(self) -> None:
@@ -363,15 +365,15 @@ class UvicornServer(uvicorn.Server):
             connection.shutdown()
         if state.tasks:
             await asyncio.wait(set(state.tasks), timeout=self._grace_seconds)
-        # Whoever is still here does not read or is being kept waiting: end the connection, and its task ends.
+        # Clients that do not read, or that wait for a paced reply, would keep their tasks running.
         self._abort_connections()
         if state.tasks:
             await asyncio.wait(set(state.tasks), timeout=ABORT_TIMEOUT_SECONDS)
-        await asyncio.sleep(0)  # lets closed transports tell their protocols
+        await asyncio.sleep(0)  # closed transports now notify their protocols
 
     def close_now(self) -> None:
-        """Let go of everything at once: whoever waits for an answer need not wait for their own time-out."""
-        for server in getattr(self, "servers", ()):  # there are none before it has begun to serve
+        """Close everything at once, so that no client waits for its own time-out."""
+        for server in getattr(self, "servers", ()):  # uvicorn sets it when it begins to serve
             server.close()
         self._abort_connections()
 
@@ -386,9 +388,9 @@ def run_forever(
     on_start: Callable[[], None],
     on_tick: Callable[[], None] | None = None,
 ) -> None:
-    """Serve in the foreground until SIGINT or SIGTERM; a second signal ends at once.
+    """Serve in the foreground until SIGINT or SIGTERM; a second signal aborts open connections.
 
-    `on_tick` is called about once a second.
+    `on_tick` runs about once a second.
     """
 
     async def main() -> None:

@@ -15,7 +15,7 @@ from mockserver.ids import format_id, request_digest
 from mockserver.profiles import Profile
 from mockserver.replies.usage import count_tokens
 from mockserver.server.errors import ApiError
-from mockserver.server.http.responses_endpoint import HttpRequest
+from mockserver.server.http.requests import HttpRequest
 from mockserver.server.operations.validated_bodies import derive_id_digits, read_validated_body
 from mockserver.server.request_facts import item_texts
 from mockserver.server.state.conversation_context import get_previous_response, to_input_items

@@ -11,7 +11,7 @@ from typing import Any
 
 from mockserver.ids import format_uuid
 from mockserver.server.errors import BARE_ENVELOPE, ApiError
-from mockserver.server.http.responses_endpoint import HttpRequest
+from mockserver.server.http.requests import HttpRequest
 from mockserver.server.operations.pagination import paginate
 from mockserver.server.operations.validated_bodies import derive_id_digits, read_validated_body
 from mockserver.server.state.conversation_context import count_item_tokens, to_listed_item

@@ -8,13 +8,8 @@ from typing import Any
 
 from mockserver.server.delivery.faults import RequestedFault, ServiceFault
 from mockserver.server.errors import ApiError
-from mockserver.server.http.responses_endpoint import (
-    Handler,
-    HttpRequest,
-    create_response,
-    derive_request_id,
-    fault_for_request,
-)
+from mockserver.server.http.requests import Handler, HttpRequest, derive_request_id, fault_for_request
+from mockserver.server.http.responses_endpoint import create_response
 from mockserver.server.http.transmission import Headers, send_body
 from mockserver.server.mock_headers import FAULT_HEADER
 from mockserver.server.operations import compaction, conversations, stored_responses

@@ -10,7 +10,7 @@ from typing import Any
 
 from mockserver.replies.renderings import load_rendering
 from mockserver.server.errors import BARE_ENVELOPE, FLAT_ENVELOPE, ApiError
-from mockserver.server.http.responses_endpoint import HttpRequest
+from mockserver.server.http.requests import HttpRequest
 from mockserver.server.operations.pagination import paginate
 from mockserver.server.state.conversation_context import to_input_items
 from mockserver.server.state.store import ResponseRecord

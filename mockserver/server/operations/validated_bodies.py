@@ -10,7 +10,7 @@ from mockserver.errors import InvalidJSON
 from mockserver.ids import request_digest
 from mockserver.server.errors import ApiError, error_from_finding
 from mockserver.server.http.request_body import read_body
-from mockserver.server.http.responses_endpoint import HttpRequest, require_json_content_type
+from mockserver.server.http.requests import HttpRequest, require_json_content_type
 from mockserver.wire import json
 
 __all__ = ["derive_id_digits", "read_validated_body"]

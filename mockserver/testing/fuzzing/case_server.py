@@ -26,8 +26,10 @@ from mockserver.profiles import DEFAULT_PROFILE
 from mockserver.replies.script import message_script
 from mockserver.server.access import ApiKeys
 from mockserver.server.errors import ApiError, error_from_finding
+from mockserver.server.http.dispatch import run_handler
 from mockserver.server.http.request_body import read_body
-from mockserver.server.http.responses_endpoint import HttpRequest, Services, derive_request_id, run_handler
+from mockserver.server.http.requests import HttpRequest, derive_request_id
+from mockserver.server.http.services import Services
 from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.http.transmission import Headers, send_body, send_steps
 from mockserver.server.state.sessions import open_session

@@ -11,7 +11,7 @@ import pytest
 from mockserver.server.access import ApiKeys
 from mockserver.server.admin.operations import OPERATIONS, admin_schemas
 from mockserver.server.http.app import App
-from mockserver.server.http.responses_endpoint import Services
+from mockserver.server.http.services import Services
 from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.state.sessions import open_session
 from mockserver.testing.mock import MockServer

@@ -49,7 +49,7 @@ def test_it_answers_whatever_the_profile(profile: str, path: str) -> None:
 def test_a_path_where_it_is_not_says_where_it_is(api: ApiClient) -> None:
     reply = api.request("POST", "/chat/completions", BODY)
     assert reply.status_code == 404
-    assert "Chat Completions is asked at /compatible-mode/v1/chat/completions" in reply.json()["message"]
+    assert "Chat Completions is at /compatible-mode/v1/chat/completions" in reply.json()["message"]
 
 
 @pytest.mark.parametrize(
@@ -91,9 +91,9 @@ def test_another_method_is_refused(method: str, api: ApiClient) -> None:
         ({**BODY, "tool_choice": "required", "enable_thinking": True}, 400, "invalid_parameter_error",
          "in thinking mode"),
         ({**BODY, "tools": [{"type": "function", "function": {"name": "f", "parameters": {"not": {}}}}]},
-         400, "invalid_parameter_error", "No arguments can be made up"),
+         400, "invalid_parameter_error", "Cannot generate arguments"),
         ({**BODY, "messages": [{"role": "user", "content": "A"}], "response_format": NOTHING}, 400,
-         "invalid_parameter_error", "No message can be made up for response_format"),
+         "invalid_parameter_error", "Cannot generate a message for response_format"),
     ],
 )  # fmt: skip
 def test_what_the_api_refuses(body: Any, status: int, code: str, message: str, api: ApiClient) -> None:
@@ -163,7 +163,7 @@ def test_a_stream_can_be_broken_on_the_wire(name: str, rules: list[str], api: Ap
 @pytest.mark.parametrize("name", ["error-event", "failed-event", "json-for-stream", "huge-event", "SEQ-004"])
 def test_what_breaks_responses_alone_is_refused(name: str, api: ApiClient) -> None:
     told = error(api.post_chat({**BODY, "stream": True}, x_mock_fault=name))
-    assert told == (400, "invalid_parameter_error", f"fault: {name} breaks responses alone.")
+    assert told == (400, "invalid_parameter_error", f"fault: {name} applies to the Responses API only.")
     assert name in wire_faults() or name.startswith("SEQ")
 
 

@@ -14,7 +14,7 @@ from mockserver.server.access import ApiKeys
 from mockserver.server.engine import pipeline
 from mockserver.server.http.access_log import AccessLog
 from mockserver.server.http.app import App
-from mockserver.server.http.responses_endpoint import Services
+from mockserver.server.http.services import Services
 from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.state.sessions import open_session
 

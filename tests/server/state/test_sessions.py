@@ -11,7 +11,8 @@ from mockserver.clock import SteppedClock
 from mockserver.errors import ConfigurationError, InvalidExchange
 from mockserver.exchanges import Exchange, Match
 from mockserver.server.delivery.steps import Send, Wait
-from mockserver.server.engine.pipeline import RenderedReply, respond
+from mockserver.server.engine.pipeline import respond
+from mockserver.server.engine.rendered_replies import RenderedReply
 from mockserver.server.errors import ApiError
 from mockserver.server.state.sessions import AnyModel, Session, open_session
 from mockserver.server.state.store import MemoryStore, Store

@@ -45,7 +45,7 @@ def test_steps_are_served_in_order_to_requests_that_name_the_scenario(server: Mo
     assert output_text(ask(server, "retry")) == "At last."
     spent = ask(server, "retry")
     assert spent.status_code == 400
-    assert spent.json()["message"] == "x-mock-scenario: retry has answered as often as planned."
+    assert spent.json()["message"] == "x-mock-scenario: retry has no replies left."
     assert server.journal.last.refusal == "unplanned"
     assert retry.headers == {"x-mock-scenario": "retry"}
     with pytest.raises(ConfigurationError, match="a scenario's name is"):
@@ -68,7 +68,7 @@ def test_an_unknown_name_is_rejected_with_the_nearest(server: MockServer) -> Non
         refused = ask(server, name)
         assert (refused.status_code, refused.json()["code"]) == (400, "InvalidParameter")
         assert refused.json()["message"] == (
-            f"x-mock-scenario: there is no exchange and no scenario {name!r}; the nearest is {nearest}."
+            f"x-mock-scenario: no stub, exchange or scenario {name!r}; the nearest is {nearest}."
         )
     assert ask(server, "x" * 5000).status_code == 400
     assert ask(server, "../../etc/passwd").status_code == 400

@@ -85,7 +85,7 @@ def test_again(ask):
     )
     assert time.monotonic() - began < 5
     result.assert_outcomes(errors=2)
-    result.stdout.fnmatch_lines([f"E * can not listen on 127.0.0.1:{port}: Address already in use"])
+    result.stdout.fnmatch_lines([f"E * cannot listen on 127.0.0.1:{port}: Address already in use"])
     taken.close()
 
 

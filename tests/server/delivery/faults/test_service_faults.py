@@ -15,7 +15,7 @@ from mockserver.errors import ConfigurationError
 from mockserver.server.access import ApiKeys
 from mockserver.server.delivery.faults import ServiceFault, load_service_faults
 from mockserver.server.http.app import App
-from mockserver.server.http.responses_endpoint import Services
+from mockserver.server.http.services import Services
 from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.state.sessions import open_session
 from mockserver.testing.mock import MockServer

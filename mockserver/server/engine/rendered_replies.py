@@ -1,0 +1,158 @@
+"""Replies as bytes: what the engine hands to the HTTP layer, and replies that are not made from a script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from mockserver.exchanges import recorded_chunks
+from mockserver.ids import request_digest
+from mockserver.replies.framing import encode_error_payload
+from mockserver.replies.templates import render_failed_reply, render_failed_stream
+from mockserver.server.delivery import pacing
+from mockserver.server.delivery.delivery import DEFAULT_DELIVERY, Delivery
+from mockserver.server.delivery.faults import RequestedFault, ServiceFault
+from mockserver.server.delivery.steps import Send, Step
+from mockserver.server.engine.template_values import ReplySeed
+from mockserver.server.errors import ApiError
+from mockserver.server.state.journal import EntryDetails
+from mockserver.server.state.sessions import Session
+from mockserver.wire import json
+
+__all__ = [
+    "RenderedReply",
+    "mark_stub_error",
+    "render_exchange_reply",
+    "render_fault",
+    "render_in_band_error",
+    "respond_with_fault",
+]
+
+#: Headers of a recording that belong to its connection, or that the server writes itself.
+_CONNECTION_HEADERS = (
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "keep-alive",
+    "date",
+    "x-request-id",
+)
+
+
+class RenderedReply(NamedTuple):
+    """A reply, ready to be sent."""
+
+    details: EntryDetails
+    pieces: tuple[bytes, ...]
+    """The body; for a stream one frame per event."""
+    stream: bool
+    status: int = 200
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    """Headers of a recording; empty: the usual ones."""
+    steps: tuple[Step, ...] = ()
+    """How to send a recording; empty: piece by piece."""
+    fault_name: str = ""
+    """Name of the fault that the request asked for."""
+    delivery: Delivery = DEFAULT_DELIVERY
+    """The stub's delivery."""
+
+
+def mark_stub_error(error: ApiError, stub_name: str | None, delivery: Delivery) -> ApiError:
+    """An error that a stub replies with, with the stub's name and delivery."""
+    error.exchange, error.delivery = stub_name, None if delivery.is_immediate else delivery
+    return error
+
+
+def respond_with_fault(session: Session, path: str, raw_body: bytes, fault: RequestedFault) -> RenderedReply:
+    """The reply to a create request that asks for a service fault; only `stream` of its body matters."""
+    body = json.loads_or_none(raw_body)
+    stream = isinstance(body, dict) and body.get("stream") is True
+    reply_seed = _reply_seed(session, path, raw_body if body is None else json.canonical(body))
+    return render_fault(session, fault, reply_seed, EntryDetails(reply_seed.request_id), stream=stream)
+
+
+def render_fault(
+    session: Session,
+    requested_fault: RequestedFault,
+    reply_seed: ReplySeed,
+    details: EntryDetails,
+    *,
+    stream: bool,
+    delivery: Delivery = DEFAULT_DELIVERY,
+) -> RenderedReply:
+    """A service fault that is reported with HTTP 200; ApiError if it has an error status."""
+    fault = requested_fault.definition
+    if not isinstance(fault, ServiceFault):
+        raise TypeError(f"not a service fault: {requested_fault.name}")
+    form = fault.in_band_form(stream=stream)
+    if form is None:
+        raise mark_stub_error(
+            fault.to_api_error(headers=requested_fault.headers), details.stub_name, delivery
+        )
+    code = (fault.stream_code if stream else None) or fault.code
+    pieces = _in_band_pieces(session, reply_seed, form, code, fault.message, stream=stream)
+    details = details._replace(error_detail=f"fault {fault.name}")
+    return RenderedReply(details, pieces, stream, fault_name=fault.name, delivery=delivery)
+
+
+def render_in_band_error(session: Session, path: str, raw_body: bytes, error: ApiError) -> RenderedReply:
+    """The rejection of a streamed request as a stream with HTTP 200 (live recordings, 2026).
+
+    An unsupported model is reported by a payload without a type, everything else by a lone
+    `response.failed`.
+    """
+    reply_seed = _reply_seed(session, path, raw_body)
+    form = "payload" if error.message.startswith("Unsupported model") else "failed"
+    pieces = _in_band_pieces(session, reply_seed, form, error.code, error.message, stream=True)
+    details = EntryDetails(
+        reply_seed.request_id, request_findings=error.findings, error_detail=error.detail or error.message
+    )
+    return RenderedReply(details, pieces, True)
+
+
+def _reply_seed(session: Session, path: str, body: bytes) -> ReplySeed:
+    digest = request_digest(b"%b %b" % (path.encode(), body))
+    return ReplySeed(session.ids, digest, session.next_occurrence(digest))
+
+
+def _in_band_pieces(
+    session: Session, reply_seed: ReplySeed, form: str, code: str, message: str, *, stream: bool
+) -> tuple[bytes, ...]:
+    profile = session.profile
+    if form == "payload" and not profile.error_types:
+        return (encode_error_payload(code, message, reply_seed.request_id, profile),)
+    created = session.clock.reply_timestamp(reply_seed.occurrence)
+    error = {"code": code, "message": message}
+    response = (reply_seed.response_id(profile), created, error, profile.name, session.rendering)
+    return render_failed_stream(*response) if stream else (json.dumps(render_failed_reply(*response)),)
+
+
+def render_exchange_reply(
+    reply: Mapping[str, Any], details: EntryDetails, delivery: Delivery
+) -> RenderedReply:
+    """The reply of an exchange that has no script but an error, a body or a recording."""
+    if "error" in reply:
+        definition = reply["error"]
+        error = ApiError(definition["status"], definition["code"], definition["message"])
+        raise mark_stub_error(error, details.stub_name, delivery)
+    if "body" in reply:
+        return RenderedReply(details, (json.dumps(reply["body"]),), False, delivery=delivery)
+    http = reply["http"]
+    chunks = tuple(recorded_chunks(http))
+    return RenderedReply(
+        details,
+        tuple(data for _, data in chunks),
+        False,
+        status=http["status"],
+        headers=_without_connection_headers(http.get("headers", {}).items()),
+        steps=tuple(pacing.recorded_steps(chunks)) or (Send(b""),),
+        delivery=delivery,
+    )
+
+
+def _without_connection_headers(headers: Iterable[tuple[str, str]]) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple(
+        (name.lower().encode(), value.encode())
+        for name, value in headers
+        if name.lower() not in _CONNECTION_HEADERS
+    )

@@ -1,0 +1,168 @@
+"""Selecting a reply: a stub or exchange by name, else a stub, else an exchange, else a generated reply."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from mockserver.errors import UnsatisfiableSchema
+from mockserver.replies.generated_scripts import GenerationRequest, generate_script
+from mockserver.replies.script import MAX_SCRIPT_BYTES, Script, require_servable
+from mockserver.server.delivery.faults import RequestedFault, ServiceFault
+from mockserver.server.engine.template_values import ReplySeed, text_seed_for
+from mockserver.server.errors import ApiError, UnmatchedRequest
+from mockserver.server.request_facts import RequestFacts
+from mockserver.server.state.sessions import SelectedReply, Session
+from mockserver.server.stubs.matchers import IncomingRequest
+from mockserver.server.stubs.stubs import Stub
+
+__all__ = ["SelectedReply", "select_reply"]
+
+#: Characters of a prompt that the error for an unmatched request repeats in its suggestion.
+_MAX_SUGGESTED_PROMPT = 200
+#: Characters of an unknown name that an error repeats.
+_MAX_SHOWN_NAME = 100
+
+
+def select_reply(
+    session: Session, request: IncomingRequest, reply_seed: ReplySeed, scenario: str | None = None
+) -> SelectedReply:
+    """The reply to a request of either API; `scenario` names the stub, exchange or scenario to use."""
+    if scenario is not None:
+        return _reply_by_name(session, request, reply_seed, scenario)
+    stub = session.stubs.take(request)
+    return (
+        _fallback_reply(session, request, reply_seed)
+        if stub is None
+        else _reply_from_stub(session, stub, request, reply_seed)
+    )
+
+
+def _reply_from_stub(
+    session: Session, stub: Stub, request: IncomingRequest, reply_seed: ReplySeed
+) -> SelectedReply:
+    definition = stub.definition
+    if definition.reply is None:
+        fallback = _fallback_reply(session, request, reply_seed, strict=False)
+        return SelectedReply(stub.name, fallback.reply, definition.delivery)
+    if isinstance(definition.reply, ServiceFault):
+        return SelectedReply(stub.name, RequestedFault(definition.reply), definition.delivery)
+    if isinstance(definition.reply, Script | RequestedFault | Mapping):
+        return SelectedReply(stub.name, definition.reply, definition.delivery)
+    script = _call_reply_function(definition.reply, request, session)
+    return SelectedReply(stub.name, script, definition.delivery)
+
+
+def _reply_by_name(
+    session: Session, request: IncomingRequest, reply_seed: ReplySeed, name: str
+) -> SelectedReply:
+    """The reply of a named stub, exchange or scenario; ApiError 400 if it is unknown or exhausted."""
+    stub = session.stubs.take_by_name(name)
+    if stub is not None:
+        return _reply_from_stub(session, stub, request, reply_seed)
+    exchange = None if name in session.stubs.selectable_names else session.exchange_index.take_by_name(name)
+    if exchange is not None:
+        return session.exchange_replies[exchange.name]
+    known = session.stubs.selectable_names | session.exchange_index.selectable_names
+    if name in known:
+        message = f"x-mock-scenario: {name} has no replies left."
+        raise UnmatchedRequest(400, "UnplannedRequest", message, detail=f"stubs: {session.stubs}")
+    nearest = get_close_matches(name, sorted(known), 1, 0.0)
+    hint = f"the nearest is {nearest[0]}." if nearest else "there are none."
+    message = f"x-mock-scenario: no stub, exchange or scenario {name[:_MAX_SHOWN_NAME]!r}; {hint}"
+    raise ApiError(400, "InvalidParameter", message)
+
+
+def _call_reply_function(
+    function: Callable[[IncomingRequest], Script], request: IncomingRequest, session: Session
+) -> Script:
+    """The script that a test's function returns; UnmatchedRequest if it fails, for the test to report."""
+    name = getattr(function, "__name__", "a function")
+    try:
+        script = function(request)
+        require_servable(script, session.profile)
+    except Exception as error:  # noqa: BLE001 (a test's own code may raise anything)
+        message = f"The reply function {name} failed: {type(error).__name__}: {error}"
+        raise UnmatchedRequest(400, "ReplyFunctionFailed", message, detail=message) from None
+    return script
+
+
+def _fallback_reply(
+    session: Session, request: IncomingRequest, reply_seed: ReplySeed, *, strict: bool = True
+) -> SelectedReply:
+    """The reply to a request that no stub matches; UnmatchedRequest if the server is strict."""
+    stubs_only = strict and session.strict and len(session.stubs) > 0
+    index = session.user_exchange_index if stubs_only else session.exchange_index
+    exchange = index.take(request)
+    if exchange is not None:
+        return session.exchange_replies[exchange.name]
+    if stubs_only:
+        # The mock's own error: clients do not retry a 400.
+        raise UnmatchedRequest(
+            400, "UnplannedRequest", _unmatched_message(session, request), detail=f"stubs: {session.stubs}"
+        )
+    text_seed = text_seed_for(request.body, reply_seed, session)
+    return SelectedReply(None, _generate_script(request.facts, text_seed))
+
+
+def _unmatched_message(session: Session, request: IncomingRequest) -> str:
+    """Why a request is unmatched: the nearest miss, and a line of code that would answer it."""
+    stubs = session.stubs
+    if all(stub.is_exhausted for stub in stubs.all):
+        message = "No stub matches this request: all stubs are used up."
+    else:
+        message = "No stub matches this request."
+    nearest = stubs.nearest_miss(request)
+    if nearest is not None:
+        stub, mismatches = nearest
+        message += f" The nearest is {stub.name}, {stub}: {'; '.join(mismatches)}."
+    prompt = request.prompt if len(request.prompt) <= _MAX_SUGGESTED_PROMPT else ""
+    when = f"when(prompt={prompt!r})." if prompt else ""
+    return f'{message} To answer it: server.{when}reply("…")'
+
+
+def _generate_script(facts: RequestFacts, text_seed: int) -> Script:
+    functions = () if facts.has_function_output else _functions_to_call(facts)
+    try:
+        script = generate_script(
+            GenerationRequest(
+                facts.prompt,
+                text_seed,
+                facts.thinking,
+                () if facts.has_function_output else facts.builtin_tools,
+                tuple((each["name"], each.get("parameters")) for each in functions),
+                facts.output_schema,
+                facts.mcp_server_label,
+            )
+        )
+    except UnsatisfiableSchema as error:
+        raise ApiError(400, "InvalidParameter", _unsatisfiable_message(functions, error)) from None
+    if functions and script.json_size > MAX_SCRIPT_BYTES:
+        names = "', '".join(each["name"] for each in functions)
+        raise ApiError(
+            400, "InvalidParameter", f"The function '{names}' requires arguments that are too large."
+        )
+    if script.json_size > MAX_SCRIPT_BYTES:
+        raise ApiError(400, "InvalidParameter", "text.format requires a message that is too large.")
+    return script
+
+
+def _unsatisfiable_message(functions: tuple[Mapping[str, Any], ...], error: UnsatisfiableSchema) -> str:
+    if not functions:
+        return f"Cannot generate a message for text.format: schema{error}"
+    names = "', '".join(each["name"] for each in functions)
+    return f"Cannot generate arguments for the function '{names}': parameters{error}"
+
+
+def _functions_to_call(facts: RequestFacts) -> tuple[Mapping[str, Any], ...]:
+    """The functions that the prompt names (the first only, without parallel calls), else the first one."""
+    named = [each for each in facts.callable_functions if _is_mentioned(each["name"], facts.prompt)]
+    if not facts.parallel_tool_calls:
+        named = named[:1]
+    return (tuple(named) or facts.callable_functions[:1])[: facts.max_tool_calls]
+
+
+def _is_mentioned(name: str, prompt: str) -> bool:
+    return re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", prompt, re.IGNORECASE) is not None

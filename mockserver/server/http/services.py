@@ -1,0 +1,67 @@
+"""What all requests to one server share: sessions, store, keys, hosts, and the access log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from hmac import compare_digest
+
+from mockserver.server.access import AllowedHosts, ApiKeys
+from mockserver.server.http.access_log import AccessLog
+from mockserver.server.mock_headers import ADMIN_TOKEN_HEADER
+from mockserver.server.state.session_registry import SessionRegistry
+from mockserver.server.state.sessions import Session
+from mockserver.server.state.store import MemoryStore, Store
+from mockserver.server.stubs.exchange_folder import ExchangeFolder
+
+__all__ = ["Services"]
+
+
+@dataclass(slots=True)
+class Services:
+    """What all requests to one server share."""
+
+    default_session: Session
+    store: Store = field(default_factory=MemoryStore)
+    keys: ApiKeys = field(default_factory=ApiKeys)
+    hosts: AllowedHosts = field(default_factory=AllowedHosts)
+    access_log: AccessLog = field(default_factory=AccessLog)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """The accepted keys and the admin token, for redaction."""
+    mock_headers: bool = False
+    """Whether requests may control the mock with `x-mock-…` headers."""
+    admin_token: str = field(default="", repr=False)
+    """The token of the admin API; if empty, there is no admin API."""
+    exchange_folder: ExchangeFolder | None = None
+    """The folder of the user's exchange files, which is reloaded when it changes."""
+    stream_errors: str = "http"
+    """How a streamed request is rejected: "http" with an error status, "inband" with 200 and an event."""
+    sessions: SessionRegistry = field(init=False)
+    """All sessions: `default_session` and the named ones."""
+    _date_cache: tuple[int, bytes] = (0, b"")
+
+    def __post_init__(self) -> None:
+        self.sessions = SessionRegistry(self.default_session, self.store, self.keys)
+        # A lambda, because `access_log` may be replaced later.
+        self.sessions.on_evicted = lambda line: self.access_log.add(line)  # noqa: PLW0108
+        self.sessions.on_keys_changed = self._update_secrets
+        self._update_secrets()
+
+    def _update_secrets(self) -> None:
+        self.secrets = (*self.keys.secrets, *([self.admin_token] if self.admin_token else []))
+
+    def is_admin_token(self, token: bytes) -> bool:
+        """Whether this is the admin API's token."""
+        return self.admin_token != "" and compare_digest(token, self.admin_token.encode())
+
+    def allows_session_header(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether a request may name its session in a header: mock headers are on, or it has the token."""
+        return self.mock_headers or self.is_admin_token(headers.get(ADMIN_TOKEN_HEADER, b""))
+
+    def date_header(self, session: Session | None = None) -> bytes:
+        """The `Date` header, by the session's clock."""
+        now = int((session or self.default_session).clock.now())
+        if self._date_cache[0] != now:
+            self._date_cache = (now, formatdate(now, usegmt=True).encode())
+        return self._date_cache[1]
