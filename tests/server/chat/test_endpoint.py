@@ -1,4 +1,4 @@
-"""The endpoint: who may ask, how it refuses, and what of the wire can be broken."""
+"""The endpoint of Chat Completions: access, errors, faults and sessions."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from mockserver.replies import mutants
 from mockserver.server.delivery.faults import load_service_faults, wire_faults
 from tests.api_client import ApiClient
 
-NOTHING = {"type": "json_schema", "json_schema": {"schema": {"not": {}}}}
+UNSATISFIABLE_FORMAT = {"type": "json_schema", "json_schema": {"schema": {"not": {}}}}
 BODY = {"model": "qwen3-max-2026-01-23", "messages": [{"role": "user", "content": "Hello!"}]}
 
 
 def error(reply: httpx.Response) -> tuple[int, str, str]:
-    """(status, code, message) of a refusal in this API's envelope."""
+    """(status, code, message) of an error in this API's envelope."""
     value = reply.json()
     assert set(value) == {"error", "request_id"}
     assert value["error"]["param"] is None
@@ -30,15 +30,15 @@ def error(reply: httpx.Response) -> tuple[int, str, str]:
     return reply.status_code, value["error"]["code"], value["error"]["message"]
 
 
-def root(asker: ApiClient) -> str:
-    return asker.server.chat_base_url.removesuffix("/compatible-mode/v1")
+def root(api: ApiClient) -> str:
+    return api.server.chat_base_url.removesuffix("/compatible-mode/v1")
 
 
 @pytest.mark.parametrize(
     "profile", [each for each in profile_names() if load_profile_document(each)["renderings"]]
 )
 @pytest.mark.parametrize("path", CHAT_PATHS)
-def test_it_answers_whatever_the_profile(profile: str, path: str) -> None:
+def test_chat_is_served_in_every_profile(profile: str, path: str) -> None:
     with MockServer(profile=profile) as server, httpx.Client(trust_env=False) as client:
         url = server.chat_base_url.removesuffix("/compatible-mode/v1") + path
         head = {"authorization": f"Bearer {server.api_key}"}
@@ -46,7 +46,7 @@ def test_it_answers_whatever_the_profile(profile: str, path: str) -> None:
         assert reply.json()["choices"][0]["finish_reason"] == "stop"
 
 
-def test_a_path_where_it_is_not_says_where_it_is(api: ApiClient) -> None:
+def test_other_path_names_the_right_ones(api: ApiClient) -> None:
     reply = api.request("POST", "/chat/completions", BODY)
     assert reply.status_code == 404
     assert "Chat Completions is at /compatible-mode/v1/chat/completions" in reply.json()["message"]
@@ -64,14 +64,14 @@ def test_a_path_where_it_is_not_says_where_it_is(api: ApiClient) -> None:
         ({"x-mock-fault": "no-such-fault"}, 400, "invalid_parameter_error"),
     ],
 )
-def test_the_door_refuses_in_its_words(
+def test_access_errors_have_chat_codes(
     headers: dict[str, str], status: int, code: str, api: ApiClient
 ) -> None:
     assert error(api.post_chat(BODY, **headers))[:2] == (status, code)
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"])
-def test_another_method_is_refused(method: str, api: ApiClient) -> None:
+def test_other_methods_are_rejected(method: str, api: ApiClient) -> None:
     reply = api.client.request(method, root(api) + CHAT_PATHS[0])
     assert error(reply)[:2] == (405, "invalid_parameter_error")
     assert reply.headers["allow"] == "POST"
@@ -92,24 +92,26 @@ def test_another_method_is_refused(method: str, api: ApiClient) -> None:
          "in thinking mode"),
         ({**BODY, "tools": [{"type": "function", "function": {"name": "f", "parameters": {"not": {}}}}]},
          400, "invalid_parameter_error", "Cannot generate arguments"),
-        ({**BODY, "messages": [{"role": "user", "content": "A"}], "response_format": NOTHING}, 400,
+        ({**BODY, "messages": [{"role": "user", "content": "A"}], "response_format": UNSATISFIABLE_FORMAT}, 400,
          "invalid_parameter_error", "Cannot generate a message for response_format"),
     ],
 )  # fmt: skip
-def test_what_the_api_refuses(body: Any, status: int, code: str, message: str, api: ApiClient) -> None:
-    told = error(api.post_chat(body))
-    assert told[:2] == (status, code)
-    assert message in told[2]
+def test_invalid_requests_are_rejected(
+    body: Any, status: int, code: str, message: str, api: ApiClient
+) -> None:
+    reported = error(api.post_chat(body))
+    assert reported[:2] == (status, code)
+    assert message in reported[2]
 
 
-def test_a_body_that_is_too_large(api: ApiClient) -> None:
+def test_too_large_body_is_rejected(api: ApiClient) -> None:
     assert error(api.post_chat(b" " * ((10 << 20) + 1)))[0] == 413
 
 
 @pytest.mark.parametrize(
     "value", [None, True, -1, 1e400, "", "\x00", [], [None], {}, {"type": None}, {"function": []}, [{}], [[]]]
 )
-def test_no_value_of_any_member_breaks_it(value: Any, api: ApiClient) -> None:
+def test_any_value_of_any_member_gets_a_reply(value: Any, api: ApiClient) -> None:
     from mockserver.contract.chat.service import load_chat_schemas
 
     for name in (
@@ -128,7 +130,7 @@ def test_no_value_of_any_member_breaks_it(value: Any, api: ApiClient) -> None:
 
 
 @pytest.mark.parametrize("name", load_service_faults())
-def test_every_error_of_the_service_comes_in_its_words(name: str, api: ApiClient) -> None:
+def test_every_service_fault_has_the_chat_envelope(name: str, api: ApiClient) -> None:
     for stream in (False, True):
         reply = api.post_chat({**BODY, "stream": stream}, x_mock_fault=name)
         assert reply.status_code >= 400
@@ -136,7 +138,7 @@ def test_every_error_of_the_service_comes_in_its_words(name: str, api: ApiClient
         assert check_chat_error(reply.content) == []
 
 
-def test_the_limit_of_requests_is_a_429_here(api: ApiClient) -> None:
+def test_rate_limit_is_a_429(api: ApiClient) -> None:
     assert error(api.post_chat(BODY, x_mock_fault="rate-limit"))[:2] == (429, "limit_requests")
 
 
@@ -153,7 +155,7 @@ def test_the_limit_of_requests_is_a_429_here(api: ApiClient) -> None:
         ("doubled-event", []),
     ],
 )
-def test_a_stream_can_be_broken_on_the_wire(name: str, rules: list[str], api: ApiClient) -> None:
+def test_wire_faults_break_a_stream(name: str, rules: list[str], api: ApiClient) -> None:
     reply = api.post_chat({**BODY, "stream": True}, x_mock_fault=name)
     assert reply.headers["x-mock-fault"] == name
     found = check_chat_stream(reply.content, {**BODY, "stream": True})
@@ -161,17 +163,17 @@ def test_a_stream_can_be_broken_on_the_wire(name: str, rules: list[str], api: Ap
 
 
 @pytest.mark.parametrize("name", ["error-event", "failed-event", "json-for-stream", "huge-event", "SEQ-004"])
-def test_what_breaks_responses_alone_is_refused(name: str, api: ApiClient) -> None:
-    told = error(api.post_chat({**BODY, "stream": True}, x_mock_fault=name))
-    assert told == (400, "invalid_parameter_error", f"fault: {name} applies to the Responses API only.")
+def test_fault_of_the_responses_api_is_rejected(name: str, api: ApiClient) -> None:
+    reported = error(api.post_chat({**BODY, "stream": True}, x_mock_fault=name))
+    assert reported == (400, "invalid_parameter_error", f"fault: {name} applies to the Responses API only.")
     assert name in wire_faults() or name.startswith("SEQ")
 
 
-OF_STREAMS = sorted({*mutants.rules_for("chat_stream"), *mutants.rules_for("chat_frames")})
+STREAM_RULES = sorted({*mutants.rules_for("chat_stream"), *mutants.rules_for("chat_frames")})
 
 
-@pytest.mark.parametrize("rule", OF_STREAMS)
-def test_a_stream_can_break_a_rule_by_name(rule: str, api: ApiClient) -> None:
+@pytest.mark.parametrize("rule", STREAM_RULES)
+def test_stream_breaks_the_requested_rule(rule: str, api: ApiClient) -> None:
     tools = [{"type": "function", "function": {"name": "f"}}] if rule == "CHT-003" else []
     request = {**BODY, "stream": True, "tools": tools}
     api.server.violate(rule)
@@ -180,12 +182,12 @@ def test_a_stream_can_break_a_rule_by_name(rule: str, api: ApiClient) -> None:
 
 
 @pytest.mark.parametrize("rule", mutants.rules_for("chat_completion"))
-def test_a_completion_can_break_a_rule_by_name(rule: str, api: ApiClient) -> None:
+def test_completion_breaks_the_requested_rule(rule: str, api: ApiClient) -> None:
     reply = api.post_chat(BODY, x_mock_fault=rule)
     assert {each.rule for each in check_chat_completion(reply.content, BODY)} == {rule}
 
 
-def test_a_rule_of_chat_is_not_broken_elsewhere(api: ApiClient) -> None:
+def test_rule_of_chat_is_rejected_by_responses(api: ApiClient) -> None:
     status, _, message = api.post_refused(
         {"model": api.server.model, "input": "x", "stream": True}, x_mock_fault="CHT-001"
     )
@@ -195,7 +197,7 @@ def test_a_rule_of_chat_is_not_broken_elsewhere(api: ApiClient) -> None:
 
 @pytest.fixture
 def limited() -> Iterator[ApiClient]:
-    """Asks a server that lets two requests of a minute through, and breaks every stream of Responses."""
+    """A client of a server that allows two requests a minute and breaks every stream of Responses."""
     with (
         MockServer(limit="requests=2", fault=["failed-event"]) as server,
         httpx.Client(trust_env=False) as client,
@@ -203,7 +205,7 @@ def limited() -> Iterator[ApiClient]:
         yield ApiClient(server, client)
 
 
-def test_limits_and_faults_in_force(limited: ApiClient) -> None:
+def test_rate_limits_apply_and_faults_of_responses_do_not(limited: ApiClient) -> None:
     assert limited.create_chunks("Hello!")
     limited.server.clock.advance(30)
     assert limited.post({"model": limited.server.model, "input": "x"}).status_code == 200
@@ -211,13 +213,13 @@ def test_limits_and_faults_in_force(limited: ApiClient) -> None:
     assert error(limited.create_chat("Hello!"))[:2] == (429, "limit_requests")
 
 
-def test_an_answer_can_be_paced_and_cut(api: ApiClient) -> None:
+def test_replies_can_be_paced_and_chunked(api: ApiClient) -> None:
     api.server.reply("Hi there, you!", pace="fixed:1", chunking="bytes:7").always()
     assert api.create_chunks("x")[1]["choices"][0]["delta"] == {"content": "Hi"}
     assert api.create_completion("x")["choices"][0]["message"]["content"] == "Hi there, you!"
 
 
-def test_the_journal_tells_of_it(api: ApiClient) -> None:
+def test_journal_has_chat_requests(api: ApiClient) -> None:
     api.post_chat({**BODY, "user": "me"})
     entry = api.server.journal.last
     assert (entry.prompt, entry.model, entry.ignored) == ("Hello!", BODY["model"], ("user",))
@@ -226,7 +228,7 @@ def test_the_journal_tells_of_it(api: ApiClient) -> None:
     assert [each.rule for each in api.server.journal.last.findings] == ["REQ-001"]
 
 
-def test_a_named_session_has_its_own_plans(api: ApiClient) -> None:
+def test_named_session_has_its_own_stubs(api: ApiClient) -> None:
     session = api.server.session("apart")
     session.reply("From there.")
     api.server.reply("From here.")

@@ -1,4 +1,4 @@
-"""Both APIs are answered by the same: stubs, exchanges, and what is made up."""
+"""Chat Completions and Responses give the same replies: stubs, exchanges and generated texts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PROFILES = ("qwen-2026-01", "qwen-2026-09")
 
 
 @pytest.fixture(scope="module")
-def askers() -> Iterator[dict[str, ApiClient]]:
+def clients() -> Iterator[dict[str, ApiClient]]:
     servers = {profile: MockServer(profile=profile).start() for profile in PROFILES}
     with httpx.Client(trust_env=False) as client:
         yield {profile: ApiClient(server, client) for profile, server in servers.items()}
@@ -37,16 +37,16 @@ def askers() -> Iterator[dict[str, ApiClient]]:
         server.stop()
 
 
-def said(completion: dict[str, Any]) -> tuple[str, str, list[tuple[str, str]]]:
-    """(text, thoughts, calls) of a completion."""
+def completion_content(completion: dict[str, Any]) -> tuple[str, str, list[tuple[str, str]]]:
+    """(text, reasoning, calls) of a completion."""
     message = completion["choices"][0]["message"]
     calls = [each["function"] for each in message.get("tool_calls") or ()]
-    told = [(each["name"], each["arguments"]) for each in calls]
-    return message["content"], message.get("reasoning_content") or "", told
+    named = [(each["name"], each["arguments"]) for each in calls]
+    return message["content"], message.get("reasoning_content") or "", named
 
 
-def said_there(response: dict[str, Any]) -> tuple[str, str, list[tuple[str, str]]]:
-    """The same of a response."""
+def response_content(response: dict[str, Any]) -> tuple[str, str, list[tuple[str, str]]]:
+    """(text, reasoning, calls) of a response."""
     items = response["output"]
     parts = [part["text"] for item in items if item["type"] == "message" for part in item["content"]]
     thoughts = [part["text"] for item in items if item["type"] == "reasoning" for part in item["summary"]]
@@ -54,8 +54,8 @@ def said_there(response: dict[str, Any]) -> tuple[str, str, list[tuple[str, str]
     return "".join(parts), "".join(thoughts), [(each["name"], each["arguments"]) for each in calls]
 
 
-def put_together(chunks: list[dict[str, Any]]) -> dict[str, Any]:
-    """The completion that the chunks of one choice make."""
+def join_chunks(chunks: list[dict[str, Any]]) -> dict[str, Any]:
+    """The completion that the chunks of one choice add up to."""
     message: dict[str, Any] = {"content": "", "reasoning_content": "", "tool_calls": []}
     for chunk in chunks:
         for choice in chunk["choices"]:
@@ -66,51 +66,53 @@ def put_together(chunks: list[dict[str, Any]]) -> dict[str, Any]:
                 if call["index"] == len(message["tool_calls"]):
                     message["tool_calls"].append(call)
                 else:
-                    begun = message["tool_calls"][call["index"]]["function"]
-                    begun["arguments"] += call["function"]["arguments"]
+                    started = message["tool_calls"][call["index"]]["function"]
+                    started["arguments"] += call["function"]["arguments"]
     return {"choices": [{"message": message}]}
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_the_same_messages_get_the_same_by_either_api(profile: str, askers: dict[str, ApiClient]) -> None:
-    ask = askers[profile]
-    about = load_profile(profile)
-    # What cuts an answer short counts otherwise there, and several answers are none there.
-    others = {"max_tokens", "max_completion_tokens", "n", "stop"} | ({"text"} - {*about.parameters})
-    others |= set() if "text" in about.parameters else {"response_format"}
+def test_same_messages_get_the_same_reply_from_both_apis(profile: str, clients: dict[str, ApiClient]) -> None:
+    api = clients[profile]
+    facts = load_profile(profile)
+    # Responses counts limits differently and has no `n` and no `stop`.
+    dropped = {"max_tokens", "max_completion_tokens", "n", "stop"} | ({"text"} - {*facts.parameters})
+    dropped |= set() if "text" in facts.parameters else {"response_format"}
 
     @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
     @given(strategies.chat_requests(profile=profile))
     def check(drawn: dict[str, Any]) -> None:
-        ask.server.reset()
-        request = {name: value for name, value in drawn.items() if name not in others}
-        form = migrate_request(request, about).body
-        reply = ask.post_chat(request)
+        api.server.reset()
+        request = {name: value for name, value in drawn.items() if name not in dropped}
+        form = migrate_request(request, facts).body
+        chat_reply = api.post_chat(request)
+        assert chat_reply.status_code == 200, chat_reply.text
+        reply = api.post(form)
         assert reply.status_code == 200, reply.text
-        there = ask.post(form)
-        assert there.status_code == 200, there.text
         if request.get("stream"):
-            lines = [line[6:] for line in reply.text.splitlines() if line.startswith("data: {")]
-            told = put_together([json.loads(line) for line in lines])
+            lines = [line[6:] for line in chat_reply.text.splitlines() if line.startswith("data: {")]
+            completion = join_chunks([json.loads(line) for line in lines])
             response = json.loads(
-                [line for line in there.text.splitlines() if line.startswith("data:")][-1][5:]
+                [line for line in reply.text.splitlines() if line.startswith("data:")][-1][5:]
             )
-            assert said(told) == said_there(response["response"])
+            assert completion_content(completion) == response_content(response["response"])
             return
-        told, response = reply.json(), there.json()
-        assert said(told) == said_there(response)
-        assert told["usage"]["prompt_tokens"] == response["usage"]["input_tokens"]
-        assert told["usage"]["completion_tokens"] == response["usage"]["output_tokens"]
+        completion, response = chat_reply.json(), reply.json()
+        assert completion_content(completion) == response_content(response)
+        assert completion["usage"]["prompt_tokens"] == response["usage"]["input_tokens"]
+        assert completion["usage"]["completion_tokens"] == response["usage"]["output_tokens"]
 
     check()
 
 
-def test_a_stream_says_what_the_whole_does(api: ApiClient) -> None:
+def test_stream_has_the_content_of_the_completion(api: ApiClient) -> None:
     for members in ({}, {"tools": [WEATHER]}, {"enable_thinking": True}):
         api.server.reset()
         api.server.when("Hi").reply("Hello there!", reasoning="Hm.").always()
         whole = api.create_completion("Hi", **members)
-        assert said(put_together(api.create_chunks("Hi", **members))) == said(whole)
+        assert completion_content(join_chunks(api.create_chunks("Hi", **members))) == completion_content(
+            whole
+        )
 
 
 @pytest.mark.parametrize(
@@ -118,24 +120,24 @@ def test_a_stream_says_what_the_whole_does(api: ApiClient) -> None:
     [
         each
         for each in packaged_exchanges("qwen-2026-01")
-        # Chat has no built-in tools by type; a later turn is tested below.
+        # Chat has no built-in tools by type; later turns are tested below.
         if each.request and "tools" not in each.request and each.match.after is None
     ],
     ids=lambda each: each.name,
 )
-def test_an_exchange_answers_both(exchange: Any, api: ApiClient) -> None:
+def test_exchange_answers_both_apis(exchange: Any, api: ApiClient) -> None:
     request = {**exchange.request, "stream": False}
     given = request.pop("input")
     messages = [{"role": "user", "content": given}] if isinstance(given, str) else given
     completion = api.create_completion(messages, **request)
     response = api.create(given, **request)
-    assert said(completion) == said_there(response)
+    assert completion_content(completion) == response_content(response)
     names = [entry.exchange for entry in api.server.journal]
     assert names[0] == names[1] is not None
     assert completion["usage"]["total_tokens"] == response["usage"]["total_tokens"]
 
 
-def test_a_later_turn_is_found_by_what_was_said(api: ApiClient) -> None:
+def test_later_turn_is_found_by_its_messages(api: ApiClient) -> None:
     messages = [{"role": "user", "content": "My name is John, please remember it."}]
     first = api.create_completion(messages)["choices"][0]["message"]["content"]
     messages += [
@@ -146,7 +148,7 @@ def test_a_later_turn_is_found_by_what_was_said(api: ApiClient) -> None:
     assert [entry.exchange for entry in api.server.journal] == ["remember-my-name", "my-name"]
 
 
-def test_a_stub_answers_chat_and_the_journal_shows_it(api: ApiClient) -> None:
+def test_stub_answers_chat_and_the_journal_shows_it(api: ApiClient) -> None:
     server = api.server
     server.when(prompt="Weather?").reply(FunctionCall("get_weather", '{"city":"Oslo"}'), name="call")
     server.when(tool_output="rain", after="call").reply("It rains.", usage={"output_tokens": 7})
@@ -164,7 +166,7 @@ def test_a_stub_answers_chat_and_the_journal_shows_it(api: ApiClient) -> None:
     assert len(server.assert_requested(turn=2, after="call", tool_output="rain")) == 1
 
 
-def test_what_is_not_planned_is_refused_in_its_own_words(api: ApiClient) -> None:
+def test_unmatched_request_has_a_chat_code(api: ApiClient) -> None:
     api.server.when("A").reply("B")
     reply = api.create_chat("C")
     assert reply.status_code == 400
@@ -173,7 +175,7 @@ def test_what_is_not_planned_is_refused_in_its_own_words(api: ApiClient) -> None
     assert api.server.journal.last.refusal == "unplanned"
 
 
-def test_a_function_of_the_request_sees_its_responses_form(api: ApiClient) -> None:
+def test_reply_function_gets_the_responses_form(api: ApiClient) -> None:
     api.server.reply(lambda request: f"{request.prompt} in {len(request.body['input'])}")
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
     assert api.create_completion(messages)["choices"][0]["message"]["content"] == "Hi in 2"
@@ -206,14 +208,16 @@ def streamed(*events: dict[str, Any]) -> dict[str, Any]:
     ],
     ids=["body", "recording", "recorded stream"],
 )
-def test_a_recorded_response_is_told_as_a_completion(reply: dict[str, Any]) -> None:
+def test_recorded_response_is_rendered_as_a_completion(reply: dict[str, Any]) -> None:
     exchange = {"format": 1, "name": "recorded", "match": {"prompt": "Again"}, "reply": reply}
     own = [parse_exchange(json.dumps(exchange).encode(), "recorded.json")]
     with MockServer(exchanges=own) as server, httpx.Client(trust_env=False) as client:
         completion = ApiClient(server, client).create_completion("Again")
-        assert said(completion) == ("Recorded.", "Hm.", [("f", "{}")])
+        assert completion_content(completion) == ("Recorded.", "Hm.", [("f", "{}")])
         assert completion["usage"]["total_tokens"] == 58
-        assert said(put_together(ApiClient(server, client).create_chunks("Again"))) == said(completion)
+        assert completion_content(
+            join_chunks(ApiClient(server, client).create_chunks("Again"))
+        ) == completion_content(completion)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +231,7 @@ def test_a_recorded_response_is_told_as_a_completion(reply: dict[str, Any]) -> N
           "error": {"code": "DataInspectionFailed", "message": "No."}}}), 400, "data_inspection_failed"),
     ],
 )  # fmt: skip
-def test_what_fails_there_fails_here_in_other_words(reply: dict[str, Any], status: int, code: str) -> None:
+def test_recorded_error_has_a_chat_code(reply: dict[str, Any], status: int, code: str) -> None:
     exchange = {"format": 1, "name": "failing", "match": {"prompt": "Fail"}, "reply": reply}
     own = [parse_exchange(json.dumps(exchange).encode(), "failing.json")]
     with MockServer(exchanges=own) as server, httpx.Client(trust_env=False) as client:
@@ -235,14 +239,14 @@ def test_what_fails_there_fails_here_in_other_words(reply: dict[str, Any], statu
     assert (refused.status_code, refused.json()["error"]["code"]) == (status, code)
 
 
-def test_a_reply_that_fails_is_a_refusal(api: ApiClient) -> None:
+def test_failed_script_is_an_error(api: ApiClient) -> None:
     limit = "Operation model request rate limit exceeded, please try again later."
     api.server.reply(lambda _: Script((), status="failed", error=ScriptError("server_error", limit)))
     refused = api.create_chat("x")
     assert (refused.status_code, refused.json()["error"]["code"]) == (429, "limit_requests")
 
 
-def test_limits_of_tokens_cut_an_answer_short(api: ApiClient) -> None:
+def test_token_limits_truncate_the_answer(api: ApiClient) -> None:
     api.server.reply("one two three four", reasoning="a b c").always()
     answer = api.create_completion("x", max_tokens=2)["choices"][0]
     assert (answer["message"]["content"], answer["finish_reason"]) == ("one two", "length")
@@ -257,22 +261,22 @@ def test_limits_of_tokens_cut_an_answer_short(api: ApiClient) -> None:
     [("three", "one two "), (["x", "wo t"], "one t"), (["four", "one"], ""), ("five", "one two three four"),
      ("", "one two three four"), ([], "one two three four")],
 )  # fmt: skip
-def test_a_text_at_which_the_answer_ends(stop: Any, text: str, api: ApiClient) -> None:
+def test_stop_text_ends_the_answer(stop: Any, text: str, api: ApiClient) -> None:
     api.server.reply("one two three four", FunctionCall("f", "{}"), usage={"output_tokens": 99}).always()
     tools = [{"type": "function", "function": {"name": "f"}}]
     completion = api.create_completion("x", stop=stop, tools=tools)
     answer = completion["choices"][0]
     assert answer["message"]["content"] == text
-    cut = text != "one two three four"
-    assert answer["finish_reason"] == ("stop" if cut else "tool_calls")
-    assert (completion["usage"]["completion_tokens"] == 99) is not cut
+    is_cut = text != "one two three four"
+    assert answer["finish_reason"] == ("stop" if is_cut else "tool_calls")
+    assert (completion["usage"]["completion_tokens"] == 99) is not is_cut
     assert (
-        put_together(api.create_chunks("x", stop=stop, tools=tools))["choices"][0]["message"]["content"]
+        join_chunks(api.create_chunks("x", stop=stop, tools=tools))["choices"][0]["message"]["content"]
         == text
     )
 
 
-def test_several_answers(api: ApiClient) -> None:
+def test_several_choices(api: ApiClient) -> None:
     api.server.reply("Hi!", usage={"output_tokens": 3}).always()
     completion = api.create_completion("x", n=3)
     assert [each["index"] for each in completion["choices"]] == [0, 1, 2]
@@ -281,7 +285,7 @@ def test_several_answers(api: ApiClient) -> None:
     assert api.create_chunks("x", n=2, stream_options=options)[-1]["usage"]["completion_tokens"] == 6
 
 
-def test_usage_comes_where_it_is_asked_for(api: ApiClient) -> None:
+def test_stream_has_usage_only_on_request(api: ApiClient) -> None:
     assert all(chunk["choices"] and chunk["usage"] is None for chunk in api.create_chunks("Hello!"))
     *chunks, last = api.create_chunks("Hello!", stream_options={"include_usage": True})
     assert last["choices"] == []
@@ -289,16 +293,16 @@ def test_usage_comes_where_it_is_asked_for(api: ApiClient) -> None:
     assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
 
 
-def test_a_form_is_kept_in_any_age(api: ApiClient) -> None:
+def test_response_format_works_in_every_profile(api: ApiClient) -> None:
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
-    form = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
-    content = api.create_completion("A number, please.", response_format=form)["choices"][0]["message"][
-        "content"
-    ]
+    response_format = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
+    content = api.create_completion("A number, please.", response_format=response_format)["choices"][0][
+        "message"
+    ]["content"]
     assert type(json.loads(content)["n"]) is int
 
 
-def test_the_same_is_said_again_and_ids_differ(api: ApiClient) -> None:
+def test_repeated_request_gets_the_same_text_and_another_id(api: ApiClient) -> None:
     first, second = api.create_chat("Tell me more."), api.create_chat("Tell me more.")
     api.server.reset()
     again = api.create_chat("Tell me more.")

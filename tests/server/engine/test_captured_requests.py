@@ -1,7 +1,7 @@
-"""What eight real clients sent, as recorded: each request gets what the service would give it.
+"""Recorded requests of eight real clients get the status that the service would give them.
 
-Recorded on 22 November 2026 (client and version stand in each file), with keys, long texts and paths taken
-out. Ids of earlier responses are replaced by those of the responses just given.
+Recorded on 22 November 2026 without keys, long texts and paths; each file names client and version. The ids of
+earlier responses are replaced by live ones.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class Captured:
 
     @property
     def expected(self) -> set[int]:
-        """Statuses that the January service would answer with."""
+        """The possible statuses in the profile of January 2026."""
         if self.method != "POST":
-            return {404, 405}  # retrieve, delete and input_items belong to later ages
+            return {404, 405}  # retrieve, delete and input_items belong to later profiles
         if self.scenario == "err_auth":
             return {401}
         if self.scenario.startswith("err_"):
@@ -47,19 +47,19 @@ class Captured:
 
 
 def load(file: Path) -> Captured:
-    about = json.loads(file.read_text(encoding="utf-8"))
+    document = json.loads(file.read_text(encoding="utf-8"))
     return Captured(
-        about["client"],
-        about["scenario"],
-        about["method"],
-        about["path"],
-        about["headers"],
-        about.get("body"),
+        document["client"],
+        document["scenario"],
+        document["method"],
+        document["path"],
+        document["headers"],
+        document.get("body"),
     )
 
 
 def scenarios() -> list[list[Captured]]:
-    """Requests that followed one another."""
+    """The requests of each scenario, in order."""
     files = sorted(FOLDER.glob("*/*.json"))
     grouped = groupby(files, key=lambda file: (file.parent.name, file.stem.rpartition("-")[0]))
     return [[load(file) for file in group] for _, group in grouped]
@@ -68,23 +68,23 @@ def scenarios() -> list[list[Captured]]:
 SCENARIOS = scenarios()
 
 
-def send(asker: ApiClient, request: Captured, previous: str | None) -> Any:
-    """Send a request as its client did, with a live id where it had one that is dead."""
+def send(api: ApiClient, request: Captured, previous: str | None) -> Any:
+    """Send a request as its client did, with a live `previous_response_id`."""
     body = request.body
     if isinstance(body, dict) and body.get("previous_response_id") and request.scenario != "err_prev":
-        body = {**body, "previous_response_id": previous or asker.create("before")["id"]}
-    key = "sk-wrong" if request.scenario == "err_auth" else asker.server.api_key
+        body = {**body, "previous_response_id": previous or api.create("before")["id"]}
+    key = "sk-wrong" if request.scenario == "err_auth" else api.server.api_key
     dropped = ("host", "content-length", "authorization", "accept-encoding", "connection")
     headers = {name: value for name, value in request.headers.items() if name not in dropped}
-    return asker.client.request(
+    return api.client.request(
         request.method,
-        request.path.replace("{base}", asker.server.base_url),
+        request.path.replace("{base}", api.server.base_url),
         content=None if body is None else json.dumps(body).encode(),
         headers={**headers, "authorization": f"Bearer {key}"},
     )
 
 
-def test_there_are_requests_of_eight_clients() -> None:
+def test_requests_come_from_eight_clients() -> None:
     requests = [request for scenario in SCENARIOS for request in scenario]
     assert len({request.client for request in requests}) == 8
     assert len(requests) >= 134
@@ -93,8 +93,8 @@ def test_there_are_requests_of_eight_clients() -> None:
 @pytest.mark.parametrize(
     "scenario", SCENARIOS, ids=[f"{each[0].client}-{each[0].scenario}" for each in SCENARIOS]
 )
-def test_a_scenario_is_answered_in_every_age(scenario: list[Captured], later: ApiClient) -> None:
-    """What use later features (retrieve, delete, input_items) is answered as well."""
+def test_scenario_gets_its_statuses_in_later_profiles(scenario: list[Captured], later: ApiClient) -> None:
+    """These profiles also have retrieve, delete and input_items."""
     previous = later.create("before")["id"]
     for request in scenario:
         path = re.sub(r"(?<=/responses/)[^/?]+", previous, request.path)
@@ -114,7 +114,7 @@ def test_a_scenario_is_answered_in_every_age(scenario: list[Captured], later: Ap
 @pytest.mark.parametrize(
     "scenario", SCENARIOS, ids=[f"{each[0].client}-{each[0].scenario}" for each in SCENARIOS]
 )
-def test_a_scenario_is_answered_as_by_the_service(scenario: list[Captured], api: ApiClient) -> None:
+def test_scenario_gets_its_statuses_in_january(scenario: list[Captured], api: ApiClient) -> None:
     previous = None
     for request in scenario:
         reply = send(api, request, previous)

@@ -1,4 +1,4 @@
-"""Create requests in the ages after January: what is asked, echoed, thought and cut short."""
+"""Create requests in the later profiles: parameters, echoes, thinking, limits, tools and the session cache."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def types(events: list[dict[str, Any]]) -> list[str]:
     return [event["type"].removeprefix("response.") for event in events]
 
 
-def is_sep(asker: ApiClient) -> bool:
-    return asker.server.profile == "qwen-2026-09"
+def is_september(api: ApiClient) -> bool:
+    return api.server.profile == "qwen-2026-09"
 
 
-def test_the_finished_response_is_the_fuller_one(later: ApiClient) -> None:
+def test_finished_response_has_all_members(later: ApiClient) -> None:
     """Members of the retrieve page (May 2026) and of a live response (August 2026)."""
     later.server.reply("Hi.")
     response = later.create()
@@ -62,7 +62,7 @@ def test_the_finished_response_is_the_fuller_one(later: ApiClient) -> None:
     assert row["total_tokens"] == response["usage"]["total_tokens"]
 
 
-def test_the_first_snapshots_have_nine_members(later: ApiClient) -> None:
+def test_first_snapshots_have_nine_members(later: ApiClient) -> None:
     events = later.create_stream("hi")
     for event in events[:2]:
         assert set(event["response"]) == {
@@ -73,27 +73,27 @@ def test_the_first_snapshots_have_nine_members(later: ApiClient) -> None:
     assert events[-1]["response"]["completed_at"]
 
 
-def test_what_is_echoed(later: ApiClient) -> None:
-    asked = {
+def test_parameters_are_echoed(later: ApiClient) -> None:
+    parameters = {
         "temperature": 0.25, "top_p": 0.5, "frequency_penalty": 1, "presence_penalty": -1, "top_logprobs": 2,
         "store": False, "metadata": {"type": "message", "a": "b"}, "parallel_tool_calls": False,
         "instructions": "Be brief.",
     }  # fmt: skip
-    response = later.create("hi", **asked)
-    assert {name: response[name] for name in asked} == asked
-    events = later.create_stream("hi", **asked)
-    assert {name: events[-1]["response"][name] for name in asked} == asked
+    response = later.create("hi", **parameters)
+    assert {name: response[name] for name in parameters} == parameters
+    events = later.create_stream("hi", **parameters)
+    assert {name: events[-1]["response"][name] for name in parameters} == parameters
     assert {event["response"]["parallel_tool_calls"] for event in (events[0], events[1])} == {False}
     assert "instructions" not in later.create("hi", instructions=None)
 
 
-def test_instructions_are_read_and_not_inherited(later: ApiClient) -> None:
+def test_instructions_cost_tokens_and_are_not_inherited(later: ApiClient) -> None:
     later.server.reply("Hi.")
     plain = later.create("hi")
     later.server.reply("Hi.")
-    told = later.create("hi", instructions=LONG)
-    assert told["usage"]["input_tokens"] == plain["usage"]["input_tokens"] + 17
-    after = [later.create("and", previous_response_id=each["id"]) for each in (plain, told)]
+    instructed = later.create("hi", instructions=LONG)
+    assert instructed["usage"]["input_tokens"] == plain["usage"]["input_tokens"] + 17
+    after = [later.create("and", previous_response_id=each["id"]) for each in (plain, instructed)]
     assert after[0]["usage"]["input_tokens"] == after[1]["usage"]["input_tokens"]
 
 
@@ -114,33 +114,36 @@ def test_effort_wins_over_enable_thinking(later: ApiClient, members: dict[str, A
     assert ("reasoning" in kinds(later.create("hi", **members))) == thinks
 
 
-def test_the_levels_of_effort(later: ApiClient) -> None:
+def test_levels_of_effort(later: ApiClient) -> None:
     levels = ["none", "minimal", "low", "medium", "high"]
-    levels += ["xhigh", "max"] if is_sep(later) else []
+    levels += ["xhigh", "max"] if is_september(later) else []
     for level in levels:
         assert later.create("hi", reasoning={"effort": level})["status"] == "completed"
-    for level in ("ultra", "max" if not is_sep(later) else "MAX"):
+    for level in ("ultra", "max" if not is_september(later) else "MAX"):
         body = {"model": later.server.model, "input": "hi", "reasoning": {"effort": level}}
         status, code, message = later.post_refused(body)
         assert (status, code) == (400, "InvalidParameter")
         assert "reasoning.effort" in message
 
 
-def test_thoughts_come_by_the_events_of_the_age(later: ApiClient) -> None:
+def test_reasoning_has_the_events_of_the_profile(later: ApiClient) -> None:
     events = later.create_stream("hi", enable_thinking=True)
-    name = "reasoning_text" if is_sep(later) else "reasoning_summary_text"
-    told = [event for event in events if event["type"].startswith("response.reasoning")]
-    assert {event["type"] for event in told} == {f"response.{name}.delta", f"response.{name}.done"}
-    place = "content_index" if is_sep(later) else "summary_index"
-    assert all(event[place] == 0 for event in told)
-    thought = events[-1]["response"]["output"][0]
-    assert set(thought) == {"id", "summary", "type"}
-    text = "".join(event["delta"] for event in told if event["type"].endswith("delta"))
-    assert thought["summary"] == [{"text": text, "type": "summary_text"}]
+    name = "reasoning_text" if is_september(later) else "reasoning_summary_text"
+    reasoning_events = [event for event in events if event["type"].startswith("response.reasoning")]
+    assert {event["type"] for event in reasoning_events} == {
+        f"response.{name}.delta",
+        f"response.{name}.done",
+    }
+    index = "content_index" if is_september(later) else "summary_index"
+    assert all(event[index] == 0 for event in reasoning_events)
+    reasoning = events[-1]["response"]["output"][0]
+    assert set(reasoning) == {"id", "summary", "type"}
+    text = "".join(event["delta"] for event in reasoning_events if event["type"].endswith("delta"))
+    assert reasoning["summary"] == [{"text": text, "type": "summary_text"}]
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_limit_cuts_the_answer_short(newest: ApiClient, stream: bool) -> None:
+def test_output_limit_truncates_the_reply(newest: ApiClient, stream: bool) -> None:
     newest.server.reply(LONG)
     if stream:
         events = newest.create_stream("hi", max_output_tokens=16)
@@ -162,25 +165,25 @@ def test_a_limit_cuts_the_answer_short(newest: ApiClient, stream: bool) -> None:
     assert response["usage"]["output_tokens"] == 16
 
 
-def test_a_limit_that_is_not_reached_changes_nothing(newest: ApiClient) -> None:
+def test_output_limit_that_is_not_reached_changes_nothing(newest: ApiClient) -> None:
     newest.server.reply("Hi.")
     assert newest.create("hi", max_output_tokens=16)["status"] == "completed"
 
 
-def test_whose_limit_counts_thoughts(newest: ApiClient) -> None:
-    def ends(model: str) -> dict[str, Any]:
+def test_models_whose_output_limit_counts_thoughts(newest: ApiClient) -> None:
+    def limited(model: str) -> dict[str, Any]:
         body = {"model": model, "input": "hi", "max_output_tokens": 16}
         response: dict[str, Any] = newest.post(body).json()
         return response
 
-    assert kinds(ends("qwen3.8-max")) == ["reasoning"]
-    assert kinds(ends("qwen3-max")) == ["reasoning", "message"]
+    assert kinds(limited("qwen3.8-max")) == ["reasoning"]
+    assert kinds(limited("qwen3-max")) == ["reasoning", "message"]
 
 
-def test_the_least_limit(newest: ApiClient, later: ApiClient) -> None:
+def test_lowest_output_limit(newest: ApiClient, later: ApiClient) -> None:
     status, _, message = newest.post_refused({"model": "qwen3-max", "input": "hi", "max_output_tokens": 15})
     assert (status, message) == (400, "max_output_tokens must be 16 or more")
-    if not is_sep(later):
+    if not is_september(later):
         later.create("hi", max_output_tokens=1)
         assert later.server.journal.last.ignored == ("max_output_tokens",)
 
@@ -198,13 +201,13 @@ def test_the_least_limit(newest: ApiClient, later: ApiClient) -> None:
         ("tools", [{"type": "file_search", "vector_store_ids": ["a", "b"]}]),
     ],
 )  # fmt: skip
-def test_what_is_refused_names_the_member(later: ApiClient, member: str, value: Any) -> None:
+def test_error_names_the_parameter(later: ApiClient, member: str, value: Any) -> None:
     status, code, message = later.post_refused({"model": later.server.model, "input": "x", member: value})
     assert (status, code) == (400, "InvalidParameter")
     assert member[1:4] in message
 
 
-def test_required_is_for_one_tool(later: ApiClient) -> None:
+def test_required_tool_choice_needs_exactly_one_tool(later: ApiClient) -> None:
     assert kinds(later.create("x", tools=[WEATHER], tool_choice="required"))[-1] == "function_call"
     assert "web_search_call" in kinds(
         later.create("x", tools=[{"type": "web_search"}], tool_choice="required")
@@ -214,7 +217,7 @@ def test_required_is_for_one_tool(later: ApiClient) -> None:
         assert "exactly one tool" in later.post_refused(body)[2]
 
 
-def test_none_and_allowed_tools(later: ApiClient) -> None:
+def test_tool_choice_none_and_allowed_tools(later: ApiClient) -> None:
     tools = [WEATHER, TIME, {"type": "web_search"}]
     assert kinds(later.create("x", tools=tools, tool_choice="none"))[-1] == "message"
     allowed = {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "get_time"}]}
@@ -225,12 +228,12 @@ def test_none_and_allowed_tools(later: ApiClient) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_several_functions_are_called_at_once(later: ApiClient, stream: bool) -> None:
+def test_several_functions_are_called_in_parallel(later: ApiClient, stream: bool) -> None:
     def called(**members: Any) -> list[str]:
-        asked = {"tools": [WEATHER, TIME], "enable_thinking": False, **members}
+        body = {"tools": [WEATHER, TIME], "enable_thinking": False, **members}
         prompt = "Use get_weather and get_time."
         response = (
-            later.create_stream(prompt, **asked)[-1]["response"] if stream else later.create(prompt, **asked)
+            later.create_stream(prompt, **body)[-1]["response"] if stream else later.create(prompt, **body)
         )
         return [item["name"] for item in response["output"]]
 
@@ -238,7 +241,7 @@ def test_several_functions_are_called_at_once(later: ApiClient, stream: bool) ->
     assert called(parallel_tool_calls=False) == ["get_weather"]
 
 
-def test_a_function_loop(later: ApiClient) -> None:
+def test_function_loop(later: ApiClient) -> None:
     first = later.create("What is the weather?", tools=[WEATHER])
     call = first["output"][-1]
     output = {"type": "function_call_output", "call_id": call["call_id"], "output": "sunny"}
@@ -248,14 +251,14 @@ def test_a_function_loop(later: ApiClient) -> None:
 
 
 @pytest.mark.parametrize("how", ["deltas", "whole"])
-def test_arguments_by_events_or_whole(how: str) -> None:
+def test_arguments_come_in_deltas_or_whole(how: str) -> None:
     with (
         MockServer(profile="qwen-2026-05", function_arguments=how) as server,
         httpx.Client(trust_env=False) as client,
     ):
         events = ApiClient(server, client).create_stream("x", tools=[WEATHER], enable_thinking=False)
-    told = [event for event in types(events) if event.startswith("function_call_arguments")]
-    assert bool(told) == (how == "deltas")
+    argument_events = [event for event in types(events) if event.startswith("function_call_arguments")]
+    assert bool(argument_events) == (how == "deltas")
     added = next(event["item"] for event in events if event["type"] == "response.output_item.added")
     assert bool(added["arguments"]) == (how == "whole")
     assert json.loads(events[-1]["response"]["output"][0]["arguments"])["city"]
@@ -285,25 +288,25 @@ def test_every_tool_runs_as_documented(later: ApiClient, stream: bool) -> None:
     assert set(ran["file_search_call"]["results"][0]) == {"file_id", "filename", "score", "text"}
     assert ran["mcp_call"]["name"] == "amap-maps-search"
     assert ran["mcp_call"]["server_label"] == "MCP Server"
-    assert ("queries" in ran["web_search_call"]["action"]) == is_sep(later)
+    assert ("queries" in ran["web_search_call"]["action"]) == is_september(later)
     assert ran["web_search_call"]["action"]["query"] == "Look"
     counted = set(response["usage"]["x_tools"])
     assert counted == {tool["type"] for tool in tools} - {"mcp"}
     (row,) = response["usage"]["x_details"]
-    assert row.get("plugins") == (response["usage"]["x_tools"] if is_sep(later) else None)
+    assert row.get("plugins") == (response["usage"]["x_tools"] if is_september(later) else None)
 
 
-def test_arguments_of_a_remote_tool_come_before_its_item(later: ApiClient) -> None:
+def test_mcp_arguments_come_before_the_item(later: ApiClient) -> None:
     events = later.create_stream("Look", tools=[MCP], enable_thinking=False)
-    told = [each for each in types(events) if "mcp" in each or "output_item" in each][:-2]
-    started = ["mcp_call.in_progress"] if is_sep(later) else []
-    assert [each for each in told if each != "mcp_call_arguments.delta"] == [
+    mcp_events = [each for each in types(events) if "mcp" in each or "output_item" in each][:-2]
+    started = ["mcp_call.in_progress"] if is_september(later) else []
+    assert [each for each in mcp_events if each != "mcp_call_arguments.delta"] == [
         "mcp_call_arguments.done", "output_item.added", *started, "mcp_call.completed", "output_item.done",
     ]  # fmt: skip
-    assert told[0] == "mcp_call_arguments.delta"
+    assert mcp_events[0] == "mcp_call_arguments.delta"
 
 
-def test_progress_of_a_file_search(later: ApiClient) -> None:
+def test_progress_events_of_a_file_search(later: ApiClient) -> None:
     events = later.create_stream("Look", tools=[FILES], enable_thinking=False)
     assert types(events)[2:7] == [
         "output_item.added", "file_search_call.in_progress", "file_search_call.searching",
@@ -311,7 +314,7 @@ def test_progress_of_a_file_search(later: ApiClient) -> None:
     ]  # fmt: skip
 
 
-def test_tools_that_need_thinking_fail_only_without(later: ApiClient) -> None:
+def test_tools_that_need_thinking_are_rejected_without_it(later: ApiClient) -> None:
     interpreter = {"type": "code_interpreter"}
     assert "code_interpreter_call" in kinds(later.create("x", tools=[interpreter]))
     for members in ({"enable_thinking": False}, {"reasoning": {"effort": "none"}}):
@@ -328,9 +331,9 @@ CITY = {
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_message_of_the_form_that_is_asked_for(later: ApiClient, stream: bool) -> None:
-    def said(form: dict[str, Any]) -> Any:
-        text = {"format": form}
+def test_message_follows_the_text_format(later: ApiClient, stream: bool) -> None:
+    def message(text_format: dict[str, Any]) -> Any:
+        text = {"format": text_format}
         response = (
             later.create_stream("A city", text=text)[-1]["response"]
             if stream
@@ -338,18 +341,20 @@ def test_a_message_of_the_form_that_is_asked_for(later: ApiClient, stream: bool)
         )
         return json.loads(response["output"][-1]["content"][0]["text"])
 
-    jsonschema.validate(said({"type": "json_schema", "name": "City", "schema": CITY, "strict": True}), CITY)
-    assert isinstance(said({"type": "json_object"}), dict)
+    jsonschema.validate(
+        message({"type": "json_schema", "name": "City", "schema": CITY, "strict": True}), CITY
+    )
+    assert isinstance(message({"type": "json_object"}), dict)
     assert later.server.journal.last.ignored == ()
 
 
-def test_a_form_that_nothing_meets_is_told(later: ApiClient) -> None:
+def test_unsatisfiable_text_format_is_rejected(later: ApiClient) -> None:
     impossible = {"type": "json_schema", "schema": {"type": "string", "minLength": 9, "maxLength": 1}}
     body = {"model": later.server.model, "input": "x", "text": {"format": impossible}}
     assert "text.format" in later.post_refused(body)[2]
 
 
-def test_typed_input_is_read(later: ApiClient) -> None:
+def test_typed_input_is_accepted(later: ApiClient) -> None:
     earlier = later.create("Hello", tools=[WEATHER], tool_choice="none")["output"]
     parts: list[dict[str, Any]] = [
         {"type": "input_text", "text": "What is this?"},
@@ -358,7 +363,7 @@ def test_typed_input_is_read(later: ApiClient) -> None:
         {"type": "image_url", "image_url": "https://example.invalid/a.png"},
         {"type": "image_url", "image_url": {"url": "https://example.invalid/a.png"}},
     ]
-    if is_sep(later):
+    if is_september(later):
         parts += [
             {"type": "input_file", "file_url": "https://example.invalid/a.pdf"},
             {"type": "input_audio", "format": "wav", "audio_url": "https://example.invalid/a.wav"},
@@ -391,24 +396,24 @@ def test_typed_input_is_read(later: ApiClient) -> None:
         {"type": "input_video", "video_url": 1},
     ],
 )
-def test_parts_of_another_shape_are_refused(newest: ApiClient, part: dict[str, Any]) -> None:
+def test_invalid_parts_are_rejected(newest: ApiClient, part: dict[str, Any]) -> None:
     body = {"model": "qwen3-max", "input": [{"role": "user", "content": [part]}]}
     assert (
         "input[0].content[0]" in newest.post_refused(body)[2] or "audio part" in newest.post_refused(body)[2]
     )
 
 
-def test_models_add_up(later: ApiClient) -> None:
-    january, profile = load_profile(), load_profile("qwen-2026-09" if is_sep(later) else "qwen-2026-05")
+def test_later_profiles_add_models(later: ApiClient) -> None:
+    january, profile = load_profile(), load_profile("qwen-2026-09" if is_september(later) else "qwen-2026-05")
     assert set(january.models) < set(profile.models)
     for model in ("qwen3-max-2026-01-23", "qwen3.6-plus", profile.models[-1]):
         assert later.post({"model": model, "input": "hi"}).status_code == 200
-    if not is_sep(later):
+    if not is_september(later):
         assert "Unsupported model" in later.post_refused({"model": "qwen3.8-max", "input": "hi"})[2]
 
 
-def advance(asker: ApiClient, seconds: float) -> None:
-    clock = asker.server.clock
+def advance(api: ApiClient, seconds: float) -> None:
+    clock = api.server.clock
     assert isinstance(clock, SteppedClock)
     clock.advance(seconds)
 
@@ -416,7 +421,7 @@ def advance(asker: ApiClient, seconds: float) -> None:
 CACHED = {"x_dashscope_session_cache": "enable"}
 
 
-def test_the_session_cache(later: ApiClient) -> None:
+def test_session_cache(later: ApiClient) -> None:
     def usage(prompt: str, previous: str | None, **headers: str) -> tuple[str, dict[str, Any]]:
         later.server.reply("Hi.")
         body = {"model": later.server.model, "input": prompt, "previous_response_id": previous}
@@ -436,7 +441,7 @@ def test_the_session_cache(later: ApiClient) -> None:
     advance(later, 299)
     second, row = usage("and", first, **CACHED)
     assert (row["cached_tokens"], row["cache_creation_input_tokens"]) == (written, 3)
-    advance(later, 299)  # the five minutes began anew
+    advance(later, 299)  # the five minutes started again
     third, row = usage("and", second, **CACHED)
     assert row["cached_tokens"] == written + 3
     advance(later, 300)
@@ -445,7 +450,7 @@ def test_the_session_cache(later: ApiClient) -> None:
     assert usage("and", second, x_dashscope_session_cache="disable")[1] == {"cached_tokens": 0}
 
 
-def test_long_echoes_do_not_make_an_event_too_long(later: ApiClient) -> None:
+def test_echoes_that_make_an_event_too_long_are_rejected(later: ApiClient) -> None:
     later.server.reply("x" * 990_000)
     body = {"model": later.server.model, "input": "hi", "instructions": "y" * 100_000, "stream": True}
     assert "too long to be echoed" in later.post_refused(body)[2]

@@ -1,4 +1,4 @@
-"""The mock as a server of Open Responses: echoes, ids, phases, errors, and what chance has no part in."""
+"""The profile of Open Responses: echoes, ids, phases, errors, and deterministic requests."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def _server() -> Iterator[MockServer]:
 
 
 @pytest.fixture
-def ask(_server: MockServer) -> Iterator[ApiClient]:
+def api(_server: MockServer) -> Iterator[ApiClient]:
     _server.reset()
     with httpx.Client(trust_env=False) as client:
         yield ApiClient(_server, client)
 
 
-def test_any_model_is_taken(ask: ApiClient) -> None:
-    assert ask.create("x", model="qwen3-max")["model"] == "qwen3-max"
+def test_any_model_is_accepted(api: ApiClient) -> None:
+    assert api.create("x", model="qwen3-max")["model"] == "qwen3-max"
     assert {
-        event["response"]["model"] for event in ask.create_stream("x", model="m") if "response" in event
+        event["response"]["model"] for event in api.create_stream("x", model="m") if "response" in event
     } == {"m"}
 
 
@@ -58,78 +58,76 @@ ECHOES: list[tuple[str, Any, Any]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "asked", "told"), ECHOES)
-def test_what_is_asked_is_repeated_with_all_its_members(
-    ask: ApiClient, name: str, asked: Any, told: Any
-) -> None:
+@pytest.mark.parametrize(("name", "given", "echoed"), ECHOES)
+def test_echoes_are_completed_with_defaults(api: ApiClient, name: str, given: Any, echoed: Any) -> None:
     function = {"type": "function", "name": "f"}
-    assert ask.create("x", tools=[function], **{name: asked})[name] == told
-    events = ask.create_stream("x", tools=[function], **{name: asked})
+    assert api.create("x", tools=[function], **{name: given})[name] == echoed
+    events = api.create_stream("x", tools=[function], **{name: given})
     snapshots = [event["response"] for event in events if "response" in event]
-    assert [snapshot[name] for snapshot in snapshots] == [told] * 3
+    assert [snapshot[name] for snapshot in snapshots] == [echoed] * 3
     whole = {**function, "description": None, "parameters": None, "strict": None}
     assert [snapshot["tools"] for snapshot in snapshots] == [[whole]] * 3
 
 
-def test_messages_say_what_they_are(ask: ApiClient) -> None:
+def test_messages_have_a_phase(api: ApiClient) -> None:
     items = (Reasoning(("Well.",)), Message(("Let me see.",)), FunctionCall("f", "{}"), Message(("Done.",)))
-    ask.server.reply(Script(items)).times(2)
+    api.server.reply(Script(items)).times(2)
     tools = [{"type": "function", "name": "f"}]
-    output = ask.create("x", tools=tools)["output"]
+    output = api.create("x", tools=tools)["output"]
     assert [item.get("phase") for item in output] == [None, "commentary", None, "final_answer"]
     assert [item["id"][:3] for item in output] == ["rs_", "msg", "fc_", "msg"]
     assert {item["status"] for item in output} == {"completed"}
     added = [
-        event["item"] for event in ask.create_stream("x", tools=tools) if event["type"].endswith("item.added")
+        event["item"] for event in api.create_stream("x", tools=tools) if event["type"].endswith("item.added")
     ]
     assert [item.get("phase") for item in added] == [None, "commentary", None, "final_answer"]
 
 
-def test_a_response_that_was_cut_short(ask: ApiClient) -> None:
-    ask.server.reply(Script((Reasoning(("a " * 30,)), Message(("Never said.",)))))
-    response = ask.create("x", max_output_tokens=16)
+def test_truncated_response_is_incomplete(api: ApiClient) -> None:
+    api.server.reply(Script((Reasoning(("a " * 30,)), Message(("Never said.",)))))
+    response = api.create("x", max_output_tokens=16)
     assert (response["status"], response["completed_at"]) == ("incomplete", None)
     assert response["incomplete_details"] == {"reason": "max_output_tokens"}
-    # What may be written are thoughts as well.
+    # The limit counts thoughts as well.
     assert [item["type"] for item in response["output"]] == ["reasoning"]
     assert response["usage"]["output_tokens"] == 16
 
 
-def test_no_more_tools_are_called_than_may_be(ask: ApiClient) -> None:
+def test_max_tool_calls_limits_the_calls(api: ApiClient) -> None:
     tools = [{"type": "function", "name": name} for name in ("f", "g", "h")]
     called = {
         most: [
-            item["name"] for item in ask.create("Call g and h.", tools=tools, max_tool_calls=most)["output"]
+            item["name"] for item in api.create("Call g and h.", tools=tools, max_tool_calls=most)["output"]
         ]
         for most in (None, 1, 9)
     }
     assert called == {None: ["g", "h"], 1: ["g"], 9: ["g", "h"]}
 
 
-@pytest.mark.parametrize("chance", [{"temperature": 0}, {"temperature": 1, "top_p": 1e-6}])
-def test_without_chance_the_text_is_the_same(ask: ApiClient, chance: dict[str, Any]) -> None:
-    texts = {ask.create("Say something.", **chance)["output"][0]["content"][0]["text"] for _ in range(3)}
-    streamed = ask.create_stream("Say something.", **chance)[-1]["response"]["output"][0]["content"][0][
+@pytest.mark.parametrize("sampling", [{"temperature": 0}, {"temperature": 1, "top_p": 1e-6}])
+def test_deterministic_request_gets_the_same_text(api: ApiClient, sampling: dict[str, Any]) -> None:
+    texts = {api.create("Say something.", **sampling)["output"][0]["content"][0]["text"] for _ in range(3)}
+    streamed = api.create_stream("Say something.", **sampling)[-1]["response"]["output"][0]["content"][0][
         "text"
     ]
     assert texts == {streamed}
 
 
-def test_with_chance_it_is_another(ask: ApiClient) -> None:
-    assert len({ask.create("Say something.")["output"][0]["content"][0]["text"] for _ in range(5)}) > 1
+def test_other_request_gets_another_text(api: ApiClient) -> None:
+    assert len({api.create("Say something.")["output"][0]["content"][0]["text"] for _ in range(5)}) > 1
 
 
-def refusal(
-    ask: ApiClient, method: str, path: str, body: Any = None, **headers: str
+def error_of(
+    api: ApiClient, method: str, path: str, body: Any = None, **headers: str
 ) -> tuple[int, dict[str, Any]]:
-    reply = ask.request(method, path, body, **headers)
+    reply = api.request(method, path, body, **headers)
     error = reply.json()["error"]
     assert error.keys() == {"message", "type", "param", "code"}
     assert reply.headers["x-request-id"]
     return reply.status_code, error
 
 
-def test_every_refusal_has_one_form(ask: ApiClient) -> None:
+def test_every_error_has_the_same_form(api: ApiClient) -> None:
     missing = (400, "invalid_request", "missing_required_parameter")
     wrong, unknown = (400, "invalid_request", "invalid_parameter"), (404, "not_found", "not_found", None)
     asked: dict[str, Any] = {"model": "m", "input": "x"}
@@ -148,44 +146,44 @@ def test_every_refusal_has_one_form(ask: ApiClient) -> None:
         ("GET", "/responses/resp_0", None, unknown),
         ("GET", "/responses", None, (405, "invalid_request", "invalid_parameter", None)),
     ):
-        status, error = refusal(ask, method, path, body)
+        status, error = error_of(api, method, path, body)
         assert (status, error["type"], error["code"], error["param"]) == expected, (path, body)
-    status, error = refusal(ask, "POST", "/responses", asked, authorization="Bearer wrong")
+    status, error = error_of(api, "POST", "/responses", asked, authorization="Bearer wrong")
     assert (status, error["type"], error["code"]) == (401, "invalid_request", "invalid_api_key")
 
 
-def test_an_error_of_the_service_by_name_comes_in_the_same_form(ask: ApiClient) -> None:
+def test_service_faults_have_the_same_form(api: ApiClient) -> None:
     body = {"model": "m", "input": "x"}
-    status, error = refusal(ask, "POST", "/responses", body, x_mock_fault="throttling")
+    status, error = error_of(api, "POST", "/responses", body, x_mock_fault="throttling")
     assert (status, error["type"], error["code"]) == (429, "too_many_requests", "throttling")
-    status, error = refusal(ask, "POST", "/responses", body, x_mock_fault="internal-error")
+    status, error = error_of(api, "POST", "/responses", body, x_mock_fault="internal-error")
     assert (status, error["type"]) == (500, "server_error")
-    status, error = refusal(ask, "POST", "/responses/compact", body, x_mock_fault="throttling")
+    status, error = error_of(api, "POST", "/responses/compact", body, x_mock_fault="throttling")
     assert (status, error["type"]) == (429, "too_many_requests")
 
 
-def test_a_chain_is_made_short(ask: ApiClient) -> None:
-    first = ask.create([{"role": "user", "content": "one"}, {"role": "assistant", "content": "two"}])
-    second = ask.create("three", previous_response_id=first["id"])
+def test_compaction_shortens_a_chain(api: ApiClient) -> None:
+    first = api.create([{"role": "user", "content": "one"}, {"role": "assistant", "content": "two"}])
+    second = api.create("three", previous_response_id=first["id"])
     asked = {"model": "m", "previous_response_id": second["id"], "instructions": "Be short."}
-    short = ask.request_json("POST", "/responses/compact", asked)
+    short = api.request_json("POST", "/responses/compact", asked)
     assert check_body(short, "compact_response", NAME) == []
     assert [item["type"] for item in short["output"]] == ["message", "message", "compaction"]
     assert [item["content"][0]["text"] for item in short["output"][:-1]] == ["one", "three"]
     assert short["usage"]["input_tokens"] == second["usage"]["total_tokens"] + 3
-    # What stands for the rest costs what it took to write.
-    then = ask.create([short["output"][-1]])
+    # The compaction item costs the tokens that it took to write.
+    then = api.create([short["output"][-1]])
     assert then["usage"]["input_tokens"] == short["usage"]["output_tokens"]
 
 
-def test_a_seed_repeats_all_of_it() -> None:
-    told = []
+def test_seed_repeats_everything() -> None:
+    runs = []
     for _ in range(2):
         with MockServer(profile=NAME, seed=5) as server, httpx.Client(trust_env=False) as client:
             own = ApiClient(server, client)
             asked = {"model": "m", "input": "x"}
-            told.append(
+            runs.append(
                 [own.create("x"), own.create("x"), own.request_json("POST", "/responses/compact", asked)]
             )
-    assert told[0] == told[1]
-    assert told[0][0]["id"] != told[0][1]["id"]
+    assert runs[0] == runs[1]
+    assert runs[0][0]["id"] != runs[0][1]["id"]

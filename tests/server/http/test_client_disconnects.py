@@ -1,4 +1,4 @@
-"""Clients that go away: what the journal knows of it, and what nobody can know."""
+"""Clients that disconnect: what the journal records, and what no server can know."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.api_client import wait_until
 LINGER = struct.pack("ii", 1, 0)
 
 
-def connected(server: MockServer, **members: object) -> socket.socket:
-    """A connection over which a request was sent."""
+def send_request(server: MockServer, **members: object) -> socket.socket:
+    """A connection on which a request was sent."""
     url = httpx.URL(server.base_url)
     body = json.dumps({"model": server.model, "input": "x", **members}).encode()
     head = f"POST {url.path}/responses HTTP/1.1\r\nhost: {url.host}\r\n"
@@ -28,9 +28,9 @@ def connected(server: MockServer, **members: object) -> socket.socket:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_reset_behind_an_answer_that_was_sent_at_once(stream: bool) -> None:
+def test_reset_after_a_whole_reply_is_recorded(stream: bool) -> None:
     with MockServer(strict=False) as server:
-        client = connected(server, stream=stream)
+        client = send_request(server, stream=stream)
         wait_until(lambda: len(server.journal) == 1)
         assert not server.journal.last.left
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER)
@@ -39,10 +39,10 @@ def test_a_reset_behind_an_answer_that_was_sent_at_once(stream: bool) -> None:
         assert server.journal.last.status == 200
 
 
-def test_a_close_before_all_could_be_sent() -> None:
+def test_close_before_the_reply_is_sent_is_recorded() -> None:
     with MockServer() as server:
         server.reply(chunks=["x" * 900_000])
-        client = connected(server, stream=True)
+        client = send_request(server, stream=True)
         received = client.recv(100)
         wait_until(lambda: len(server.journal) == 1)
         assert not server.journal.last.left
@@ -52,7 +52,7 @@ def test_a_close_before_all_could_be_sent() -> None:
         assert sum(map(len, server.journal.last.reply)) > 900_000  # more than was read
 
 
-def test_a_close_in_order_behind_an_answer_that_was_read() -> None:
+def test_close_after_reading_the_reply_is_not_recorded() -> None:
     with MockServer(strict=False) as server:
         with server.httpx() as client:
             for _ in range(2):
@@ -63,10 +63,10 @@ def test_a_close_in_order_behind_an_answer_that_was_read() -> None:
 
 
 @pytest.mark.parametrize("fault", ["cut-body", "reset-midway", "close-midway", "empty"])
-def test_an_answer_that_the_server_breaks_off(fault: str) -> None:
+def test_reply_that_the_server_breaks_off_is_not_recorded_as_left(fault: str) -> None:
     with MockServer() as server:
         server.fault(fault)
-        client = connected(server, stream=True)
+        client = send_request(server, stream=True)
         received = b""
         try:
             while piece := client.recv(65536):

@@ -1,4 +1,4 @@
-"""Hostile input: a clear error in the API's envelope, never a hang, and afterwards all is as before."""
+"""Hostile input gets an error in the API's envelope, never a hang, and leaves the server usable."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ HEAD = (
 
 
 @pytest.fixture(autouse=True)
-def _answers_as_before(api: ApiClient) -> Iterator[None]:
-    """Whatever a test did to the server, it answers."""
+def _still_replies(api: ApiClient) -> Iterator[None]:
+    """The server still replies after each test."""
     yield
     assert api.post(GOOD).status_code == 200
 
 
-def raw(server: MockServer, *pieces: bytes, end: bool = False) -> list[tuple[int, Any]]:
-    """(status, body) of every answer to bytes on a socket of their own, until the server hangs up."""
+def exchange_bytes(server: MockServer, *pieces: bytes, end: bool = False) -> list[tuple[int, Any]]:
+    """(status, body) of every reply to bytes on a new connection, until the server closes it."""
     host, port = server.base_url.removeprefix("http://").split("/")[0].split(":")
-    answers: list[tuple[int, Any]] = []
-    with socket.create_connection((host, int(port)), timeout=10) as client:
+    replies: list[tuple[int, Any]] = []
+    with socket.create_connection((host, int(port)), timeout=60) as client:
         for piece in pieces:
             client.sendall(piece)
         if end:
@@ -46,13 +46,13 @@ def raw(server: MockServer, *pieces: bytes, end: bool = False) -> list[tuple[int
             try:
                 response.begin()
             except (http.client.BadStatusLine, ConnectionError):
-                return answers
-            answers.append((response.status, json.loads(response.read())))
+                return replies
+            replies.append((response.status, json.loads(response.read())))
             if response.will_close:
-                return answers
+                return replies
 
 
-def text(value: str) -> bytes:
+def body_with_input(value: str) -> bytes:
     return b'{"model":"%b","input":%b}' % (MODEL.encode(), value.encode())
 
 
@@ -68,37 +68,37 @@ def text(value: str) -> bytes:
         json.dumps(GOOD).encode("utf-16"),
         json.dumps(GOOD).encode("utf-32"),
         b"\xef\xbb\xbf" + json.dumps(GOOD).encode(),
-        text("NaN"),
-        text("Infinity"),
-        text('"\\ud800"'),
-        text('"\\udc00\\ud800"'),
-        text("[" * 200 + "]" * 200),
-        text('{"a":' * 5000 + "1" + "}" * 5000),
-        text("9" * 5000),
-        text("-1e999"),
-        text('"' + "x" * 100 + "\n" + '"'),
-        text("'single'"),
-        text('"x"') + b"{}",
-        b"[" + text('"x"') + b"]",
+        body_with_input("NaN"),
+        body_with_input("Infinity"),
+        body_with_input('"\\ud800"'),
+        body_with_input('"\\udc00\\ud800"'),
+        body_with_input("[" * 200 + "]" * 200),
+        body_with_input('{"a":' * 5000 + "1" + "}" * 5000),
+        body_with_input("9" * 5000),
+        body_with_input("-1e999"),
+        body_with_input('"' + "x" * 100 + "\n" + '"'),
+        body_with_input("'single'"),
+        body_with_input('"x"') + b"{}",
+        b"[" + body_with_input('"x"') + b"]",
         b'"model"',
         b"42",
         b"null",
         b"true",
     ],
 )
-def test_what_is_no_request(api: ApiClient, body: bytes) -> None:
+def test_invalid_body_is_rejected(api: ApiClient, body: bytes) -> None:
     status, code, _ = api.post_refused(body)
     assert (status, code) == (400, "InvalidParameter")
 
 
-def test_a_duplicate_key_is_accepted_the_last_wins_and_the_journal_says_so(api: ApiClient) -> None:
+def test_last_duplicate_key_wins_and_is_reported(api: ApiClient) -> None:
     reply = api.post(b'{"input":42,"model":"%b","input":"hi"}' % MODEL.encode())
     assert reply.status_code == 200
     (finding,) = api.server.journal.last.findings
     assert (finding.rule, finding.got) == ("SCH-007", "input")
 
 
-def test_long_texts_and_strange_characters_are_texts(api: ApiClient) -> None:
+def test_long_texts_and_unusual_characters_are_accepted(api: ApiClient) -> None:
     for content in (
         "x" * (5 << 20),
         "\x00\x01\x7f\u2028\ufeff\U0010ffff",
@@ -137,7 +137,7 @@ TOOLS = st.dictionaries(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
 @given(body=JSON | BODIES)
-def test_any_json_is_answered(api: ApiClient, body: Any) -> None:
+def test_any_json_gets_a_reply(api: ApiClient, body: Any) -> None:
     assert api.post(body).status_code in (200, 400)
 
 
@@ -145,7 +145,7 @@ def test_any_json_is_answered(api: ApiClient, body: Any) -> None:
 @given(
     items=st.lists(ITEMS, max_size=4), tools=st.lists(TOOLS, max_size=3), stream=st.booleans(), choice=JSON
 )
-def test_any_items_and_tools_are_answered(
+def test_any_items_and_tools_get_a_reply(
     api: ApiClient, items: list[Any], tools: list[Any], stream: bool, choice: Any
 ) -> None:
     body = {"model": MODEL, "input": items, "tools": tools, "stream": stream, "tool_choice": choice}
@@ -154,7 +154,7 @@ def test_any_items_and_tools_are_answered(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
 @given(body=st.binary(max_size=200))
-def test_any_bytes_are_answered(api: ApiClient, body: bytes) -> None:
+def test_any_bytes_get_a_reply(api: ApiClient, body: bytes) -> None:
     assert api.post(body).status_code == 400
 
 
@@ -174,61 +174,63 @@ def test_any_bytes_are_answered(api: ApiClient, body: bytes) -> None:
         ([b"x" * (1 << 20)], [400]),
     ],
 )
-def test_broken_http_gets_the_envelope(api: ApiClient, pieces: list[bytes], statuses: list[int]) -> None:
-    answers = raw(api.server, *pieces)
-    assert [status for status, _ in answers] == statuses
-    assert all(set(body) == {"code", "message", "request_id"} for _, body in answers)
+def test_invalid_http_gets_the_error_envelope(
+    api: ApiClient, pieces: list[bytes], statuses: list[int]
+) -> None:
+    replies = exchange_bytes(api.server, *pieces)
+    assert [status for status, _ in replies] == statuses
+    assert all(set(body) == {"code", "message", "request_id"} for _, body in replies)
 
 
-def test_garbage_behind_a_good_request_does_not_cost_its_answer(api: ApiClient) -> None:
+def test_valid_request_before_garbage_gets_its_reply(api: ApiClient) -> None:
     body = json.dumps(GOOD).encode()
     message = HEAD + b"content-length: %d\r\n\r\n%b" % (len(body), body)
-    ((status, response),) = raw(api.server, message + b"garbage\r\n\r\n")
+    ((status, response),) = exchange_bytes(api.server, message + b"garbage\r\n\r\n")
     assert (status, response["status"]) == (200, "completed")
 
 
-def test_a_chunked_body_is_a_body(api: ApiClient) -> None:
+def test_chunked_body_is_accepted(api: ApiClient) -> None:
     body = json.dumps(GOOD).encode()
     chunks = b"".join(b"%x\r\n%b\r\n" % (1, body[at : at + 1]) for at in range(len(body)))
     message = HEAD + b"connection: close\r\ntransfer-encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"
-    assert [status for status, _ in raw(api.server, message)] == [200]
+    assert [status for status, _ in exchange_bytes(api.server, message)] == [200]
 
 
-def test_a_client_that_promises_more_than_it_sends_and_leaves(api: ApiClient) -> None:
-    assert raw(api.server, HEAD + b"content-length: 100\r\n\r\n{", end=True) == []
+def test_client_that_sends_less_than_its_content_length_gets_no_reply(api: ApiClient) -> None:
+    assert exchange_bytes(api.server, HEAD + b"content-length: 100\r\n\r\n{", end=True) == []
 
 
-def test_an_upgrade_is_not_taken_up_and_the_body_is_read(api: ApiClient) -> None:
-    """Java's HTTP client asks for h2c on its first request."""
+def test_upgrade_is_ignored_and_the_body_is_read(api: ApiClient) -> None:
+    """Java's HTTP client asks for h2c in its first request."""
     body = json.dumps(GOOD).encode()
     upgrade = b"connection: Upgrade, HTTP2-Settings, close\r\nupgrade: h2c\r\nhttp2-settings: AAEAAA\r\n"
     message = HEAD + upgrade + b"content-length: %d\r\n\r\n%b" % (len(body), body)
-    assert [status for status, _ in raw(api.server, message)] == [200]
+    assert [status for status, _ in exchange_bytes(api.server, message)] == [200]
 
 
-def flood(line: bytes) -> Iterable[bytes]:
+def endless_head(line: bytes) -> Iterable[bytes]:
     yield b"POST /v1/responses HTTP/1.1\r\n"
     for _ in range(16 * uvicorn_runner.MAX_HEAD_BYTES // len(line)):
         yield line
 
 
 @pytest.mark.parametrize("line", [b"x-a: " + b"b" * 1000 + b"\r\n", b"a: b\r\n", b"x" * 1000])
-def test_a_flood_of_headers_is_cut_off(api: ApiClient, line: bytes) -> None:
+def test_endless_head_is_rejected(api: ApiClient, line: bytes) -> None:
     host, port = api.server.base_url.removeprefix("http://").split("/")[0].split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as client:
+    with socket.create_connection((host, int(port)), timeout=60) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         data = b""
         try:
-            for piece in flood(line):
+            for piece in endless_head(line):
                 client.sendall(piece)
             while piece := client.recv(65536):
                 data += piece
         except ConnectionError:
-            pass  # it hung up while we were still sending, as it may
+            pass  # the server may close the connection while we are still sending
     assert not data or data.startswith((b"HTTP/1.1 431 ", b"HTTP/1.1 400 "))
 
 
-def test_a_large_body_is_refused_chunked_too(api: ApiClient) -> None:
+def test_large_chunked_body_is_rejected(api: ApiClient) -> None:
     def body() -> Iterator[bytes]:
         for _ in range(12):
             yield b"x" * (1 << 20)
@@ -242,11 +244,11 @@ def test_a_large_body_is_refused_chunked_too(api: ApiClient) -> None:
     assert (reply.status_code, reply.json()["code"]) == (413, "BadRequest.TooLarge")
 
 
-def test_a_body_beyond_all_measure_is_hung_up_on(api: ApiClient) -> None:
+def test_connection_is_closed_during_an_enormous_body(api: ApiClient) -> None:
     message = HEAD + b"content-length: %d\r\n\r\n" % (1 << 30)
     host, port = api.server.base_url.removeprefix("http://").split("/")[0].split(":")
     sent = 0
-    with socket.create_connection((host, int(port)), timeout=10) as client:
+    with socket.create_connection((host, int(port)), timeout=60) as client:
         client.sendall(message)
         try:
             while sent < 1 << 30:
@@ -257,7 +259,7 @@ def test_a_body_beyond_all_measure_is_hung_up_on(api: ApiClient) -> None:
     assert sent < 100 << 20
 
 
-def test_methods_and_paths_that_are_not_served(api: ApiClient) -> None:
+def test_unknown_methods_and_paths_are_rejected(api: ApiClient) -> None:
     root = api.server.base_url.removesuffix("/api/v2/apps/protocols/compatible-mode/v1")
     for method, path, status in (
         ("GET", "/v1/responses", 405),

@@ -15,18 +15,18 @@ def get(server: MockServer, query: str = "") -> httpx.Response:
 
 
 @pytest.mark.parametrize("version", ["3.1", "3.2"])
-def test_it_needs_no_key(version: str, responses_server: MockServer) -> None:
+def test_document_needs_no_key(version: str, responses_server: MockServer) -> None:
     reply = get(responses_server, f"?version={version}")
     assert reply.status_code == 200
     assert reply.headers["content-type"] == "application/json"
     assert reply.json() == openapi_document(DEFAULT_PROFILE, version)
 
 
-def test_the_newest_is_the_default(responses_server: MockServer) -> None:
+def test_latest_version_is_the_default(responses_server: MockServer) -> None:
     assert get(responses_server).json()["openapi"] == "3.2.0"
 
 
-def test_another_version_is_refused(responses_server: MockServer) -> None:
+def test_unknown_version_is_rejected(responses_server: MockServer) -> None:
     reply = get(responses_server, "?version=2.0")
     assert reply.status_code == 400
     assert reply.json()["message"] == "version: no OpenAPI 2.0; there are: 3.2, 3.1"

@@ -1,4 +1,4 @@
-"""Create requests, from the connection to the connection: replies, streams, refusals."""
+"""Create requests over HTTP: replies, streams and errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def text_of(response: dict[str, Any]) -> str:
     return str(response["output"][-1]["content"][0]["text"])
 
 
-def test_a_reply_is_complete(api: ApiClient) -> None:
+def test_reply_has_all_members(api: ApiClient) -> None:
     response = api.create()
     assert set(response) == {
         "id", "created_at", "model", "object", "status", "output", "usage",
@@ -32,7 +32,7 @@ def test_a_reply_is_complete(api: ApiClient) -> None:
     assert response["output"][0]["id"].startswith("msg_")
 
 
-def test_a_stream_says_what_the_reply_says(api: ApiClient) -> None:
+def test_stream_has_the_text_of_the_reply(api: ApiClient) -> None:
     api.server.reply("One two three.")
     api.server.reply("One two three.")
     events = api.create_stream("hi")
@@ -46,7 +46,7 @@ def test_a_stream_says_what_the_reply_says(api: ApiClient) -> None:
     assert text_of(final) == text_of(api.create("hi")) == "One two three."
 
 
-def test_frames_are_the_vendors(api: ApiClient) -> None:
+def test_frames_are_written_as_the_service_does(api: ApiClient) -> None:
     """Framing of the raw SSE sample recorded on 26 January 2026."""
     reply = api.post({"model": MODEL, "input": "hi", "stream": True})
     assert reply.headers["content-type"] == "text/event-stream;charset=UTF-8"
@@ -61,13 +61,13 @@ def test_frames_are_the_vendors(api: ApiClient) -> None:
     assert "[DONE]" not in reply.text
 
 
-def test_the_document_speaks_through_its_prompts(api: ApiClient) -> None:
+def test_documented_prompt_gets_the_documented_reply(api: ApiClient) -> None:
     assert text_of(api.create("Hello, please introduce yourself in one sentence.")).startswith(
         "Hello! I am Qwen,"
     )
 
 
-def test_john_is_known_only_after_john(api: ApiClient) -> None:
+def test_packaged_exchange_follows_only_its_own_conversation(api: ApiClient) -> None:
     john = api.create("My name is John, please remember it.")
     known = api.create("Do you remember my name?", previous_response_id=john["id"])
     assert text_of(known) == "Yes, John! I remember your name. How can I assist you today?"
@@ -78,7 +78,7 @@ def test_john_is_known_only_after_john(api: ApiClient) -> None:
     assert "John" not in text_of(api.create("Do you remember my name?"))
 
 
-def test_a_chain_carries_its_context(api: ApiClient) -> None:
+def test_chain_carries_its_context(api: ApiClient) -> None:
     turn = api.create("one")
     for _ in range(3):
         following = api.create("and on", previous_response_id=turn["id"])
@@ -87,7 +87,7 @@ def test_a_chain_carries_its_context(api: ApiClient) -> None:
         turn = following
 
 
-def test_a_stream_can_be_continued_too(api: ApiClient) -> None:
+def test_streamed_response_can_be_continued(api: ApiClient) -> None:
     final = api.create_stream("one")[-1]["response"]
     following = api.create("two", previous_response_id=final["id"])
     assert following["usage"]["input_tokens"] > final["usage"]["total_tokens"]
@@ -114,7 +114,7 @@ def test_built_in_tools_run_once_each_in_order(api: ApiClient, stream: bool) -> 
     assert len({item["id"] for item in response["output"]}) == 7
 
 
-def test_progress_events_of_tools(api: ApiClient) -> None:
+def test_progress_events_of_a_tool(api: ApiClient) -> None:
     types = [
         event["type"].removeprefix("response.")
         for event in api.create_stream("Look", tools=[{"type": "web_search"}])
@@ -130,7 +130,7 @@ def test_progress_events_of_tools(api: ApiClient) -> None:
     ]  # fmt: skip
 
 
-def test_thinking_alone(api: ApiClient) -> None:
+def test_enable_thinking_adds_reasoning(api: ApiClient) -> None:
     assert kinds(api.create("Think", enable_thinking=True)["output"]) == ["reasoning", "message"]
     assert kinds(api.create("Think", enable_thinking=False)["output"]) == ["message"]
 
@@ -156,7 +156,7 @@ def test_thinking_alone(api: ApiClient) -> None:
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])
-def test_tools_that_need_more(
+def test_tool_without_its_requirements_is_rejected(
     api: ApiClient, tools: list[str], thinking: bool | None, message: str, stream: bool
 ) -> None:
     body = {
@@ -166,8 +166,8 @@ def test_tools_that_need_more(
         "enable_thinking": thinking,
         "stream": stream,
     }
-    told = f"<400> InternalError.Algo.InvalidParameter: {message}"
-    assert api.post_refused(body) == (400, "InvalidParameter", told)
+    expected = f"<400> InternalError.Algo.InvalidParameter: {message}"
+    assert api.post_refused(body) == (400, "InvalidParameter", expected)
 
 
 WEATHER = {
@@ -184,7 +184,7 @@ TIME = {"type": "function", "name": "get_time", "description": "Time", "paramete
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_function_is_called_then_answered(api: ApiClient, stream: bool) -> None:
+def test_function_is_called_then_its_output_gets_a_message(api: ApiClient, stream: bool) -> None:
     def run(content: Any, **members: Any) -> dict[str, Any]:
         if stream:
             response: dict[str, Any] = api.create_stream(content, tools=[WEATHER, TIME], **members)[-1][
@@ -227,7 +227,7 @@ def test_which_function_is_called(api: ApiClient, prompt: str, choice: Any, call
     assert item.get("name") == called
 
 
-def test_arguments_do_no_harm(api: ApiClient) -> None:
+def test_generated_arguments_are_harmless(api: ApiClient) -> None:
     members = ("cmd", "command", "script", "code", "path", "url")
     parameters = {
         "type": "object",
@@ -242,7 +242,7 @@ def test_arguments_do_no_harm(api: ApiClient) -> None:
     }  # fmt: skip
 
 
-def test_arguments_that_can_not_be_made_are_told(api: ApiClient) -> None:
+def test_unsatisfiable_parameters_are_rejected(api: ApiClient) -> None:
     impossible = {"type": "string", "minLength": 9, "maxLength": 1}
     parameters = {"type": "object", "properties": {"a": impossible}, "required": ["a"]}
     tool = {"type": "function", "name": "f", "description": "F", "parameters": parameters}
@@ -280,13 +280,13 @@ def test_arguments_that_can_not_be_made_are_told(api: ApiClient) -> None:
         ),
     ],
 )
-def test_what_is_refused_names_the_field(api: ApiClient, body: Any, words: str) -> None:
+def test_error_names_the_field(api: ApiClient, body: Any, words: str) -> None:
     status, code, message = api.post_refused(body)
     assert (status, code) == (400, "InvalidParameter")
     assert words in message
 
 
-def test_null_is_absence_and_unlisted_parameters_are_ignored(api: ApiClient) -> None:
+def test_null_counts_as_absent_and_unlisted_parameters_are_ignored(api: ApiClient) -> None:
     api.create(
         "hi", stream=None, tools=None, temperature=None, previous_response_id=None, enable_thinking=None,
         instructions="x", metadata={"a": 1}, include=[], text={}, background=None,
@@ -294,7 +294,7 @@ def test_null_is_absence_and_unlisted_parameters_are_ignored(api: ApiClient) -> 
     assert api.server.journal.last.ignored == ("instructions", "metadata", "include", "text")
 
 
-def test_keys(api: ApiClient) -> None:
+def test_missing_and_wrong_keys_are_rejected(api: ApiClient) -> None:
     body = {"model": MODEL, "input": "x"}
     for authorization, message in (
         ("", "No API-key provided."),
@@ -312,35 +312,35 @@ def test_keys(api: ApiClient) -> None:
 
 
 @pytest.mark.parametrize("host", ["evil.example", "", "localhost:80@evil", "127.0.0.1.evil.example", "a b"])
-def test_other_hosts_are_refused(api: ApiClient, host: str) -> None:
+def test_other_hosts_are_rejected(api: ApiClient, host: str) -> None:
     assert api.post_refused({"model": MODEL, "input": "x"}, host=host)[:2] == (403, "AccessDenied")
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:1234", "LOCALHOST", "127.0.0.1", "[::1]:80"])
-def test_loopback_has_many_names(api: ApiClient, host: str) -> None:
+def test_names_of_loopback_are_accepted(api: ApiClient, host: str) -> None:
     assert api.post({"model": MODEL, "input": "x"}, host=host).status_code == 200
 
 
-def test_pages_of_other_sites_are_refused(api: ApiClient) -> None:
+def test_pages_of_other_sites_are_rejected(api: ApiClient) -> None:
     body = {"model": MODEL, "input": "x"}
     assert api.post_refused(body, origin="https://evil.example")[:2] == (403, "AccessDenied")
     assert api.post_refused(body, origin="null")[:2] == (403, "AccessDenied")
     assert api.post(body, origin="http://localhost:3000").status_code == 200
 
 
-def test_a_body_that_is_no_json_by_its_type_is_refused(api: ApiClient) -> None:
+def test_content_type_other_than_json_is_rejected(api: ApiClient) -> None:
     body = {"model": MODEL, "input": "x"}
     assert "text/plain" in api.post_refused(body, content_type="text/plain")[2]
     assert api.post(body, content_type="application/json; charset=utf-8").status_code == 200
 
 
-def test_a_body_of_more_than_ten_mebibytes_is_refused_and_the_connection_lives(api: ApiClient) -> None:
+def test_body_above_ten_mebibytes_is_rejected_and_the_connection_kept(api: ApiClient) -> None:
     large = b'{"model":"%b","input":"%b"}' % (MODEL.encode(), b"x" * (10 << 20))
     assert api.post_refused(large) == (413, "BadRequest.TooLarge", "Payload Too Large.")
     assert api.post({"model": MODEL, "input": "x"}).status_code == 200
 
 
-def test_request_ids_are_unique_and_in_the_body(api: ApiClient) -> None:
+def test_request_ids_are_unique_and_in_header_and_body(api: ApiClient) -> None:
     ids = []
     for body in ({}, {}, {"model": MODEL, "input": "x"}, {"model": MODEL, "input": "x"}):
         reply = api.post(body)
@@ -349,7 +349,7 @@ def test_request_ids_are_unique_and_in_the_body(api: ApiClient) -> None:
     assert len(set(ids)) == 4
 
 
-def test_the_journal_keeps_what_was_asked_and_answered(api: ApiClient) -> None:
+def test_journal_has_requests_and_replies(api: ApiClient) -> None:
     api.create("hi", metadata={})
     api.post_refused({"model": MODEL})
     api.create_stream("Hello, please introduce yourself in one sentence.")
