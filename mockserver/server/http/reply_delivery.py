@@ -12,7 +12,6 @@ from mockserver.server.delivery.steps import Send as SendStep
 from mockserver.server.engine.rendered_replies import RenderedReply
 from mockserver.server.errors import ApiError
 from mockserver.server.http.requests import (
-    DELAY_HEADER,
     HttpRequest,
     derive_request_id,
     json_object,
