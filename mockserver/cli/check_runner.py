@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -90,10 +90,10 @@ def _require_known_profile(profile: str) -> None:
         exit_with_error(f"--profile {profile}: no such profile; available: {known}", 2)
 
 
-def require_known_rules(rules: Sequence[str]) -> None:
-    """Exit if `--ignore` names an unknown rule."""
+def require_known_rules(rules: Sequence[str], other_names: Container[str] = ()) -> None:
+    """Exit if `--ignore` names neither a rule nor one of the other names."""
     for rule in rules:
-        if rule not in load_rules():
+        if rule not in load_rules() and rule not in other_names:
             exit_with_error(f"--ignore {rule}: no such rule; `mockserver rules` lists all rules", 2)
 
 

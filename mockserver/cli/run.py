@@ -23,11 +23,12 @@ from mockserver.cli.errors import exit_with_error
 from mockserver.cli.options import option
 from mockserver.cli.output.checked_input import failing_severities
 from mockserver.cli.output.report_formats import REPORT_FORMATS
-from mockserver.cli.output.request_summary import RequestCollector
+from mockserver.cli.output.request_summary import RequestCollector, RequestSummary
 from mockserver.cli.serve import build_services, read_api_keys, serve
 from mockserver.contract.findings import Severity
 from mockserver.errors import MockServerError
 from mockserver.testing.client_processes import client_environment
+from mockserver.testing.journal_entries import REFUSED
 
 __all__ = ["run"]
 
@@ -48,7 +49,12 @@ _EXCLUDED_SERVE_OPTIONS = {"admin", "host", "port", "url_file", "quiet", "allow_
     default="error",
     help="The lowest severity that makes the exit status 1.",
 )
-@option("--ignore", multiple=True, metavar="RULE", help="Ignore a rule. Can be repeated.")
+@option(
+    "--ignore",
+    multiple=True,
+    metavar="RULE",
+    help="Ignore a rule, or 'refused': requests that are not API requests. Can be repeated.",
+)
 def run(
     command: tuple[str, ...], report: tuple[str, ...], fail_on: str, ignore: tuple[str, ...], **settings: Any
 ) -> None:
@@ -56,19 +62,24 @@ def run(
 
     The command (`npm test`, `go test ./…`) gets the server's URL in OPENAI_BASE_URL, and an API key in
     OPENAI_API_KEY and DASHSCOPE_API_KEY. It runs without a shell, and SIGINT and SIGTERM are forwarded to
-    it. Findings go to standard error.
+    it. Findings go to standard error. A request that the API does not have (a wrong path, method, key or
+    content type) is a finding named 'refused'.
 
     Exit status: the command's own; 1 if it succeeded but violated the contract or sent no request; 2 if an
     option cannot be used.
     """
-    require_known_rules(ignore)
+    require_known_rules(ignore, {REFUSED})
     targets = [parse_report_target(each) for each in report]
     try:
         keys = read_api_keys(settings["api_key"], settings["api_key_env"])
         services = build_services(_HOST, keys, True, **settings, allow_host=())
     except MockServerError as error:
         exit_with_error(str(error), 2)
-    collector = services.access_log = RequestCollector(services.default_session.profile.name, ignore)
+    collector = services.access_log = RequestCollector(
+        services.default_session.profile.name,
+        ignore,
+        keep_exchanges=any(name == "html" for name, _ in targets),
+    )
     key = keys[0] if keys else f"sk-mock-{secrets.token_hex(12)}"
     status = _run_against_mock(command, services, key)
     summary = collector.summary()
@@ -76,13 +87,23 @@ def run(
     sys.stderr.write(summary.to_text(REPORT_FORMATS["text"], failing))
     for name, target in targets:
         try:
-            target.write_text(REPORT_FORMATS[name](summary.inputs, failing), encoding="utf-8")
+            target.write_text(_report_text(name, summary, failing, services, command), encoding="utf-8")
         except OSError as error:
             exit_with_error(f"cannot write {target}: {error.strerror or error}", status or 2)
     raise SystemExit(status or int(not summary.request_count or summary.has_findings(failing)))
 
 
 run.params += [each for each in serve.params if each.name not in _EXCLUDED_SERVE_OPTIONS]
+
+
+def _report_text(
+    name: str, summary: RequestSummary, failing: Sequence[Severity], services: Any, command: Sequence[str]
+) -> str:
+    if name != "html":
+        return REPORT_FORMATS[name](summary.inputs, failing)
+    from mockserver.cli.output.report_page import render_run_page
+
+    return render_run_page(summary, failing, services.default_session.profile.name, " ".join(command))
 
 
 def _run_against_mock(command: Sequence[str], services: Any, key: str) -> int:

@@ -1,8 +1,9 @@
-"""`mockserver run`: a command in any language against the mock; every request it sends is judged."""
+"""`mockserver run`: runs a command in any language against the mock server and checks every request."""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -37,7 +38,7 @@ def run_mockserver(folder: Path, *arguments: str, **env: str) -> subprocess.Comp
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
-        timeout=50,
+        timeout=300,
         check=False,
     )
 
@@ -74,13 +75,13 @@ def test_requests_beyond_the_journal_limit_are_checked(tmp_path: Path) -> None:
 
 
 def test_fail_on_and_ignore(tmp_path: Path) -> None:
-    asks = client_arguments("ask(input='a', instructions='b', unheard_of=1)")
+    requests = client_arguments("ask(input='a', instructions='b', unheard_of=1)")
 
-    assert run_mockserver(tmp_path, *asks).returncode == 0
-    strict = run_mockserver(tmp_path, "--fail-on", "info", *asks)
+    assert run_mockserver(tmp_path, *requests).returncode == 0
+    strict = run_mockserver(tmp_path, "--fail-on", "info", *requests)
     assert strict.returncode == 1
     assert "REQ-002" in strict.stderr
-    assert run_mockserver(tmp_path, "--fail-on", "info", "--ignore", "REQ-002", *asks).returncode == 0
+    assert run_mockserver(tmp_path, "--fail-on", "info", "--ignore", "REQ-002", *requests).returncode == 0
 
 
 def test_reports_are_written(tmp_path: Path) -> None:
@@ -88,11 +89,68 @@ def test_reports_are_written(tmp_path: Path) -> None:
 
     run_mockserver(tmp_path, *reports, *client_arguments("ask(input=[])"))
 
-    (judged,) = json.loads((tmp_path / "report.json").read_bytes())
-    assert judged["kind"] == "request"
-    assert judged["findings"][0]["rule"] == "REQ-001"
+    (checked,) = json.loads((tmp_path / "report.json").read_bytes())
+    assert checked["kind"] == "request"
+    assert checked["findings"][0]["rule"] == "REQ-001"
     assert 'failures="1"' in (tmp_path / "report.xml").read_text(encoding="utf-8")
     assert "&quot;input&quot;: []" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+REFUSED_REQUESTS = {
+    "missing path": ("GET", "/models", b"", 404, "There is nothing at"),
+    "method": ("OPTIONS", "/responses", b"", 405, "Request method 'OPTIONS' is not supported"),
+    "key": ("POST", "/responses", b"{}", 401, "Incorrect API key|Invalid API-key"),
+    "content type": ("POST", "/responses", b"{}", 400, "content type must be application/json"),
+    "size": ("POST", "/responses", b" " * (11 << 20), 413, ""),
+}
+REFUSED_CLIENT = """
+import os, sys, urllib.request, urllib.error
+name, method, path, size, status = sys.argv[1:]
+kind = "text/plain" if name == "content type" else "application/json"
+key = "sk-wrong" if name == "key" else os.environ["OPENAI_API_KEY"]
+head = {"authorization": "Bearer " + key, "content-type": kind}
+data = (b"{}" if size == "2" else b" " * int(size)) or None
+request = urllib.request.Request(os.environ["OPENAI_BASE_URL"] + path, data, head, method=method)
+try:
+    urllib.request.urlopen(request)
+except urllib.error.HTTPError as error:
+    sys.exit(0 if error.code == int(status) else error.code)
+sys.exit(99)
+"""
+
+
+@pytest.mark.parametrize("case", REFUSED_REQUESTS)
+def test_a_request_refused_before_its_body_was_read_is_a_finding(case: str, tmp_path: Path) -> None:
+    method, path, body, status, hint = REFUSED_REQUESTS[case]
+    client = (case, method, path, str(len(body)), str(status))
+    command = ("--", sys.executable, "-c", REFUSED_CLIENT, *client)
+
+    done = run_mockserver(tmp_path, "--api-key", "sk-right", "--report", "json=report.json", *command)
+    ignored = run_mockserver(tmp_path, "--api-key", "sk-right", "--ignore", "refused", *command)
+
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.startswith("mockserver: 1 request checked, 1 refused\n")
+    assert "SCH-006" not in done.stderr
+    assert re.search(f"error refused .*: {method} .*{path}: not an API request: .*{hint}", done.stderr)
+    (checked,) = json.loads((tmp_path / "report.json").read_bytes())
+    assert [each["rule"] for each in checked["findings"]] == ["refused"]
+    assert ignored.returncode == 0, ignored.stderr
+    assert ignored.stderr.startswith("mockserver: 1 request checked, no findings\n  refused: ")
+
+
+def test_html_report_shows_each_exchange(tmp_path: Path) -> None:
+    body = "ask(input='Hello!'); ask(input='Hi!', stream=True); ask(input=[])\n"
+    body += "print(urllib.request.urlopen(os.environ['OPENAI_BASE_URL'] + '/nothing'))"
+
+    run_mockserver(tmp_path, "--report", "html=page.html", *client_arguments(body))
+
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.count('<details class="exchange"') == 4
+    assert "&quot;input&quot;: &quot;Hello!&quot;" in page
+    assert "response.output_text.delta" in page
+    assert "Reply · 404" in page
+    assert "not an API request" in page
+    assert page.count("No body.") == 1, "only the GET has no body"
 
 
 def test_no_request_is_a_failure(tmp_path: Path) -> None:
@@ -127,7 +185,7 @@ def test_the_command_gets_only_the_mock_key(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "told"),
+    ("arguments", "status", "message"),
     [
         (("--", "no-such-program"), 127, "cannot run no-such-program: No such file or directory"),
         (("--report", "xls=a", "--", "true"), 2, "--report xls=a: must be FORMAT=FILE"),
@@ -136,11 +194,11 @@ def test_the_command_gets_only_the_mock_key(tmp_path: Path) -> None:
         ((), 2, "Missing argument"),
     ],
 )
-def test_unusable_arguments(arguments: tuple[str, ...], status: int, told: str, tmp_path: Path) -> None:
+def test_unusable_arguments(arguments: tuple[str, ...], status: int, message: str, tmp_path: Path) -> None:
     done = run_mockserver(tmp_path, *arguments)
 
     assert done.returncode == status
-    assert told in done.stderr
+    assert message in done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -163,13 +221,13 @@ def test_signals_are_forwarded(number: int, tmp_path: Path) -> None:
     try:
         wait_until((tmp_path / "ready").exists, "the command to be ready")
         process.send_signal(number)
-        _, told = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
     finally:
         process.kill()
 
     assert process.returncode == 9
     assert (tmp_path / "got").read_text() == str(int(number))
-    assert b"1 request checked" in told
+    assert b"1 request checked" in errors
 
 
 @pytest.mark.slow
@@ -177,7 +235,7 @@ def test_signals_are_forwarded(number: int, tmp_path: Path) -> None:
 def test_a_vitest_suite(tmp_path: Path) -> None:
     modules = ENVIRONMENTS / "example-node" / "node_modules"
     if not modules.is_dir():
-        pytest.skip("there is no .environments/example-node: `make test` builds it where npm is")
+        pytest.skip(".environments/example-node is missing: `make test` builds it if npm is installed")
     folder = tmp_path / "node"
     shutil.copytree(ROOT / "examples" / "node", folder, ignore=shutil.ignore_patterns("node_modules"))
     (folder / "node_modules").symlink_to(modules)

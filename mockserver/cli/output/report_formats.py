@@ -22,6 +22,7 @@ from mockserver.contract.formatting import (
     format_location,
     format_value,
 )
+from mockserver.contract.rules import load_rules
 from mockserver.wire import json
 
 __all__ = ["REPORT_FORMATS", "ReportWriter"]
@@ -41,7 +42,7 @@ def _write_text(inputs: Sequence[CheckedInput], _: Container[Severity]) -> str:
             lines += finding_lines(finding)
         if each.result.migration is not None:
             lines += migration_lines(each.result.migration, each.result.profile)
-    if any(each.findings for each in inputs):
+    if any(finding.rule in load_rules() for each in inputs for finding in each.findings):
         lines.append("`mockserver rules RULE` explains a rule and shows an example that breaks it.")
     return "".join(f"{line}\n" for line in lines)
 

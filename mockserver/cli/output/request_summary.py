@@ -13,6 +13,7 @@ from mockserver.contract.findings import Finding, Severity
 from mockserver.contract.formatting import escape_unprintable
 from mockserver.server.http.access_log import AccessLog
 from mockserver.server.state.journal import Entry
+from mockserver.testing.journal_entries import REFUSED, findings_for_request
 from mockserver.wire.redaction import redact
 
 __all__ = ["RequestCollector", "RequestSummary"]
@@ -21,6 +22,12 @@ __all__ = ["RequestCollector", "RequestSummary"]
 _MAX_DISTINCT_FINDINGS = 1_000
 #: Longest body, in bytes, to keep for reports.
 _MAX_BODY_BYTES = 100_000
+#: Exchanges that the HTML report shows: the first ones, and as many more that have findings.
+_MAX_SHOWN_EXCHANGES = 250
+#: Bytes of bodies that the HTML report shows; later exchanges are left out.
+_MAX_SHOWN_BYTES = 32 << 20
+#: The mock's own paths, which are not part of the contract.
+_INTERNAL_PATHS = frozenset({"/health", "/openapi.json"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +37,12 @@ class RequestSummary:
     request_count: int
     inputs: tuple[CheckedInput, ...]
     """One request for each distinct set of findings; one input without findings if there are none."""
-    refusals: tuple[tuple[str, int], ...]
-    """Requests refused for other reasons ("POST /v1/chat/completions 404"), with their counts."""
+    refused_count: int
+    """Requests that are not API requests."""
+    errors: tuple[tuple[str, int], ...]
+    """Error replies to requests without findings ("POST /v1/responses 429"), with their counts."""
+    entries: tuple[tuple[int, Entry], ...] = ()
+    """The exchanges that a report shows, with their numbers from 1."""
 
     def has_findings(self, severities: Container[Severity]) -> bool:
         """Whether there is a finding of one of these severities."""
@@ -39,57 +50,68 @@ class RequestSummary:
 
     def to_text(self, write: ReportWriter, failing: Sequence[Severity]) -> str:
         """The text report."""
-        failing_inputs = [each for each in self.inputs if each.findings]
-        lines = [f"mockserver: {_headline(self.request_count, failing_inputs)}"]
-        if not self.request_count:
-            lines[0] += ": does the command read OPENAI_BASE_URL?"
+        with_findings = [each for each in self.inputs if each.findings]
+        lines = [f"mockserver: {self._headline()}"]
         lines += [
-            f"  refused: {escape_unprintable(line)}{_repeat_suffix(count)}" for line, count in self.refusals
+            f"  refused: {escape_unprintable(line)}{f' ({count} times)' if count > 1 else ''}"
+            for line, count in self.errors
         ]
-        findings_text = write(failing_inputs, failing) if failing_inputs else ""
-        return "".join(f"{line}\n" for line in lines) + findings_text
+        return "".join(f"{line}\n" for line in lines) + (
+            write(with_findings, failing) if with_findings else ""
+        )
+
+    def _headline(self) -> str:
+        if not self.request_count:
+            return "no requests received: does the command read OPENAI_BASE_URL?"
+        parts = [f"{self.request_count} request{'s' if self.request_count > 1 else ''} checked"]
+        violations = sum(not each.is_valid and not _is_refused(each) for each in self.inputs)
+        if violations:
+            parts.append(f"{violations} distinct contract violation{'s' if violations > 1 else ''}")
+        if self.refused_count:
+            parts.append(f"{self.refused_count} refused")
+        if not any(each.findings for each in self.inputs):
+            parts.append("no findings")
+        return ", ".join(parts)
 
 
-def _headline(request_count: int, inputs: Sequence[CheckedInput]) -> str:
-    if not request_count:
-        return "no requests received"
-    text = f"{request_count} request{'s' if request_count > 1 else ''} checked"
-    if not inputs:
-        return f"{text}, no findings"
-    violations = sum(not each.is_valid for each in inputs)
-    if not violations:
-        return text
-    return f"{text}, {violations} distinct contract violation{'s' if violations > 1 else ''}"
-
-
-def _repeat_suffix(count: int) -> str:
-    return f" ({count} times)" if count > 1 else ""
+def _is_refused(checked: CheckedInput) -> bool:
+    return any(finding.rule == REFUSED for finding in checked.findings)
 
 
 class RequestCollector(AccessLog):
     """An access log that checks each request when it is answered and keeps what the report needs."""
 
-    def __init__(self, profile: str, ignored_rules: Collection[str] = ()) -> None:
+    def __init__(
+        self, profile: str, ignored_rules: Collection[str] = (), *, keep_exchanges: bool = False
+    ) -> None:
         super().__init__(None)
         self._profile = profile
         self._ignored_rules = frozenset(ignored_rules)
+        self._keep_exchanges = keep_exchanges
         self._request_count = 0
+        self._refused_count = 0
         self._distinct: dict[tuple[object, ...], tuple[str, tuple[Finding, ...], bytes]] = {}
         self._distinct_counts: Counter[tuple[object, ...]] = Counter()
-        self._refusal_counts: Counter[str] = Counter()
+        self._error_counts: Counter[str] = Counter()
+        self._entries: list[tuple[int, Entry]] = []
+        self._extra_entries = 0
+        self._shown_bytes = 0
 
     def add(self, entry: Entry | str) -> None:
         """Collect a journal entry; lines of the server's own log are ignored."""
         if isinstance(entry, str) or entry.path in _INTERNAL_PATHS:
             return
         self._request_count += 1
-        findings = tuple(each for each in entry.findings if each.rule not in self._ignored_rules)
-        if not findings:
-            if entry.status >= 400 and len(self._refusal_counts) < _MAX_DISTINCT_FINDINGS:
-                self._refusal_counts[
-                    f"{entry.method} {entry.path} {entry.status} {entry.detail}".strip()
-                ] += 1
-            return
+        findings = tuple(each for each in findings_for_request(entry) if each.rule not in self._ignored_rules)
+        self._refused_count += any(each.rule == REFUSED for each in findings)
+        if self._keep_exchanges:
+            self._keep_entry(entry, has_findings=bool(findings))
+        if findings:
+            self._count_findings(entry, findings)
+        elif entry.status >= 400 and len(self._error_counts) < _MAX_DISTINCT_FINDINGS:
+            self._error_counts[f"{entry.method} {entry.path} {entry.status} {entry.detail}".strip()] += 1
+
+    def _count_findings(self, entry: Entry, findings: tuple[Finding, ...]) -> None:
         kind: tuple[object, ...] = (
             entry.path,
             *((each.rule, each.pointer, each.message) for each in findings),
@@ -101,6 +123,17 @@ class RequestCollector(AccessLog):
             name = f"request {self._request_count}, {entry.method} {entry.path}"
             self._distinct[kind] = name, findings, _redacted_body(entry)
 
+    def _keep_entry(self, entry: Entry, *, has_findings: bool) -> None:
+        size = len(entry.body) + sum(map(len, entry.reply))
+        is_extra = len(self._entries) - self._extra_entries >= _MAX_SHOWN_EXCHANGES
+        if self._shown_bytes + size > _MAX_SHOWN_BYTES:
+            return
+        if is_extra and (not has_findings or self._extra_entries >= _MAX_SHOWN_EXCHANGES):
+            return
+        self._extra_entries += is_extra
+        self._shown_bytes += size
+        self._entries.append((self._request_count, entry))
+
     def summary(self) -> RequestSummary:
         """The requests so far."""
         inputs = [
@@ -109,16 +142,18 @@ class RequestCollector(AccessLog):
         ]
         if not inputs and self._request_count:
             inputs = [self._checked_input(f"{self._request_count} requests", ())]
-        return RequestSummary(self._request_count, tuple(inputs), tuple(self._refusal_counts.most_common()))
+        return RequestSummary(
+            self._request_count,
+            tuple(inputs),
+            self._refused_count,
+            tuple(self._error_counts.most_common()),
+            tuple(self._entries),
+        )
 
     def _checked_input(self, name: str, findings: tuple[Finding, ...], content: bytes = b"") -> CheckedInput:
         return CheckedInput(
             name, CheckResult("request", self._profile, "the server's own", findings), findings, content
         )
-
-
-#: The mock's own paths, which are not part of the contract.
-_INTERNAL_PATHS = frozenset({"/health", "/openapi.json"})
 
 
 def _redacted_body(entry: Entry) -> bytes:

@@ -1,0 +1,83 @@
+"""Journal entries as findings and report exchanges, for the pytest plugin and `mockserver run`.
+
+Imports no pytest, so that commands work without it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mockserver.contract.findings import Finding, Severity
+from mockserver.contract.formatting import redact_finding
+from mockserver.reports.formatting import format_count
+from mockserver.reports.model import ReportExchange
+from mockserver.reports.report_exchanges import RawExchange, exchange_from_raw
+from mockserver.server.state.journal import Entry
+from mockserver.wire.redaction import redact
+
+__all__ = [
+    "REFUSED",
+    "UNPLANNED",
+    "exchange_from_entry",
+    "findings_for_entry",
+    "findings_for_request",
+]
+
+#: Values of `Entry.refusal`; findings have them in place of a rule id.
+UNPLANNED, REFUSED = "unplanned", "refused"
+
+
+def findings_for_entry(entry: Entry) -> list[Finding]:
+    """Findings for a request and its reply."""
+    if entry.refusal in (REFUSED, UNPLANNED):
+        return findings_for_request(entry)
+    reply_findings = [
+        replace(each, message=f"the endpoint's reply: {each.message}") for each in entry.reply_findings
+    ]
+    return [
+        *findings_for_request(entry),
+        *(redact_finding(finding, entry.secrets) for finding in reply_findings),
+    ]
+
+
+def findings_for_request(entry: Entry) -> list[Finding]:
+    """Findings for a request alone: contract violations, or the reason why the mock rejected it."""
+    if entry.refusal == REFUSED:
+        message = redact(f"{entry.method} {entry.path}: not an API request: {entry.detail}", entry.secrets)
+        return [Finding(REFUSED, Severity.ERROR, "", None, message, got=entry.status)]
+    if entry.refusal == UNPLANNED:
+        prompt = f" with prompt {entry.prompt!r}" if entry.prompt else ""
+        message = f"no stub matches this request{prompt}; {entry.detail}"
+        return [Finding(UNPLANNED, Severity.ERROR, "", None, redact(message, entry.secrets))]
+    # A request without a body has no JSON text to check.
+    findings = entry.findings if entry.method == "POST" and entry.body else entry.request_findings
+    return [redact_finding(finding, entry.secrets) for finding in findings]
+
+
+def exchange_from_entry(
+    entry: Entry, number: int, profile: str, group: str = "", details: tuple[tuple[str, str], ...] = ()
+) -> ReportExchange:
+    """A journal entry as a report shows it: request, reply, stream and findings, without keys."""
+    omitted = f"{format_count(entry.left_out, 'byte')}, too large to keep" if entry.left_out else ""
+    more = (
+        ("answered by", entry.exchange or ""),
+        ("server detail", entry.detail),
+        ("left out", omitted),
+        ("client", "disconnected before the end of the reply" if entry.left else ""),
+    )
+    return exchange_from_raw(
+        RawExchange(
+            name=f"request {number}{': ' + entry.prompt[:80] if entry.prompt else ''}",
+            profile=profile,
+            method=entry.method,
+            path=entry.path,
+            status=entry.status or None,
+            request_body=entry.body,
+            chunks=tuple((None, piece) for piece in entry.reply),
+            reply_findings=entry.reply_findings,
+            request_findings=tuple(findings_for_request(entry)),
+            secrets=entry.secrets,
+            group=group,
+            details=(*details, *((label, value) for label, value in more if value)),
+        )
+    )
