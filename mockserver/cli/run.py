@@ -23,7 +23,7 @@ from mockserver.cli.errors import exit_with_error
 from mockserver.cli.options import option
 from mockserver.cli.output.checked_input import failing_severities
 from mockserver.cli.output.report_formats import REPORT_FORMATS
-from mockserver.cli.output.request_summary import RequestCollector, RequestSummary
+from mockserver.cli.output.request_summary import RequestCollector
 from mockserver.cli.serve import build_services, read_api_keys, serve
 from mockserver.contract.findings import Severity
 from mockserver.errors import MockServerError
@@ -87,23 +87,18 @@ def run(
     sys.stderr.write(summary.to_text(REPORT_FORMATS["text"], failing))
     for name, target in targets:
         try:
-            target.write_text(_report_text(name, summary, failing, services, command), encoding="utf-8")
+            text = (
+                summary.to_html(failing, services.default_session.profile.name, " ".join(command))
+                if name == "html"
+                else REPORT_FORMATS[name](summary.inputs, failing)
+            )
+            target.write_text(text, encoding="utf-8")
         except OSError as error:
             exit_with_error(f"cannot write {target}: {error.strerror or error}", status or 2)
     raise SystemExit(status or int(not summary.request_count or summary.has_findings(failing)))
 
 
 run.params += [each for each in serve.params if each.name not in _EXCLUDED_SERVE_OPTIONS]
-
-
-def _report_text(
-    name: str, summary: RequestSummary, failing: Sequence[Severity], services: Any, command: Sequence[str]
-) -> str:
-    if name != "html":
-        return REPORT_FORMATS[name](summary.inputs, failing)
-    from mockserver.cli.output.report_page import render_run_page
-
-    return render_run_page(summary, failing, services.default_session.profile.name, " ".join(command))
 
 
 def _run_against_mock(command: Sequence[str], services: Any, key: str) -> int:

@@ -1,4 +1,4 @@
-"""The HTML reports of checked files and of the requests of a command."""
+"""The HTML report of checked files."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ from collections.abc import Container, Sequence
 from dataclasses import replace
 
 from mockserver.cli.output.checked_input import CheckedInput
-from mockserver.cli.output.request_summary import RequestSummary
 from mockserver.contract.findings import Severity
 from mockserver.reports.coverage import coverage_by_profile
 from mockserver.reports.formatting import format_count
 from mockserver.reports.model import MessageBody, ReportExchange, ReportPage, report_time
 from mockserver.reports.page import render_page
 from mockserver.reports.report_exchanges import exchange_from_file
-from mockserver.testing.journal_entries import exchange_from_entry
 from mockserver.wire import json
 from mockserver.wire.redaction import redact
 
-__all__ = ["render_check_page", "render_run_page"]
+__all__ = ["render_check_page"]
 
 
 def render_check_page(inputs: Sequence[CheckedInput], failing: Container[Severity]) -> str:
@@ -41,31 +39,6 @@ def render_check_page(inputs: Sequence[CheckedInput], failing: Container[Severit
         coverage=coverage_by_profile(exchanges),
     )
     return render_page(page)
-
-
-def render_run_page(summary: RequestSummary, failing: Container[Severity], profile: str, command: str) -> str:
-    """Render the exchanges of a command, each with its request, reply, stream and findings."""
-    exchanges = tuple(exchange_from_entry(entry, number, profile) for number, entry in summary.entries)
-    failed_count = sum(
-        any(each.finding.severity in failing for each in exchange.findings) for exchange in exchanges
-    )
-    facts = [("profile", profile), ("requests", f"{summary.request_count:,}")]
-    if left_out := summary.request_count - len(exchanges):
-        facts.append(("left out", format_count(left_out, "exchange")))
-    return render_page(
-        ReportPage(
-            title="Command run",
-            subject=redact(command),
-            verdict=_verdict_text(failed_count, summary.request_count)
-            if summary.request_count
-            else "no requests",
-            passed=bool(summary.request_count) and not summary.has_findings(failing),
-            created_at=report_time(),
-            metadata=tuple(facts),
-            exchanges=exchanges,
-            coverage=coverage_by_profile(exchanges),
-        )
-    )
 
 
 def _report_exchange(checked: CheckedInput) -> ReportExchange:

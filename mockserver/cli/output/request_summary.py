@@ -13,7 +13,7 @@ from mockserver.contract.findings import Finding, Severity
 from mockserver.contract.formatting import escape_unprintable
 from mockserver.server.http.access_log import AccessLog
 from mockserver.server.state.journal import Entry
-from mockserver.testing.journal_entries import REFUSED, findings_for_request
+from mockserver.testing.journal_entries import REFUSED, exchange_from_entry, findings_for_request
 from mockserver.wire.redaction import redact
 
 __all__ = ["RequestCollector", "RequestSummary"]
@@ -59,6 +59,30 @@ class RequestSummary:
         return "".join(f"{line}\n" for line in lines) + (
             write(with_findings, failing) if with_findings else ""
         )
+
+    def to_html(self, failing: Container[Severity], profile: str, command: str) -> str:
+        """The HTML report: each exchange with its request, reply, stream and findings."""
+        from mockserver.reports.coverage import coverage_by_profile
+        from mockserver.reports.formatting import format_count
+        from mockserver.reports.model import ReportPage, report_time
+        from mockserver.reports.page import render_page
+
+        exchanges = tuple(exchange_from_entry(entry, number, profile) for number, entry in self.entries)
+        failed = sum(any(each.finding.severity in failing for each in one.findings) for one in exchanges)
+        facts = [("profile", profile), ("requests", f"{self.request_count:,}")]
+        if left_out := self.request_count - len(exchanges):
+            facts.append(("left out", format_count(left_out, "exchange")))
+        page = ReportPage(
+            title="Command run",
+            subject=redact(command),
+            verdict=f"{failed} of {self.request_count} invalid" if failed else self._headline(),
+            passed=bool(self.request_count) and not self.has_findings(failing),
+            created_at=report_time(),
+            metadata=tuple(facts),
+            exchanges=exchanges,
+            coverage=coverage_by_profile(exchanges),
+        )
+        return render_page(page)
 
     def _headline(self) -> str:
         if not self.request_count:
