@@ -212,7 +212,7 @@ def require_servable(script: Script, profile: Profile) -> None:
             raise ConfigurationError(f"{profile.name} has no tool {item.kind!r}; it has: {known}")
     if script.json_size > MAX_SCRIPT_BYTES:
         raise ConfigurationError(
-            f"the reply's {script.json_size} bytes are too many for one event; the limit is {MAX_SCRIPT_BYTES}"
+            f"the reply has {script.json_size} bytes, too many for one event: the limit is {MAX_SCRIPT_BYTES}"
         )
 
 

@@ -174,7 +174,7 @@ def render_failed_reply(
 def render_failed_stream(
     response_id: str, created_at: int, error: JSONObject, profile: str, rendering: str
 ) -> tuple[bytes, ...]:
-    """A stream that failed before it started: `response.failed` alone, or all events if errors have their own."""
+    """A stream that failed before it started: one event, or all of them if errors have their own."""
     loaded = load_profile(profile)
     if not loaded.error_types:
         response = render_failed_reply(response_id, created_at, error, profile, rendering)

@@ -217,7 +217,7 @@ def test_conversation_excludes_previous_response_id() -> None:
     (found,) = check_request(broken, NAME)
     assert (found.rule, found.pointer) == ("REQ-010", "/conversation")
     assert found.message.endswith("only providing one of: previous_response_id or conversation.")
-    with pytest.raises(ConfigurationError, match="it has no parameters that exclude each other"):
+    with pytest.raises(ConfigurationError, match="it has no mutually exclusive parameters"):
         mutants.break_rule("REQ-010", "request", request, profile=DEFAULT_PROFILE)
 
 

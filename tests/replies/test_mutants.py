@@ -17,13 +17,13 @@ PROFILE = load_profile()
 
 def test_unknown_rule_error_lists_known_rules() -> None:
     with pytest.raises(
-        ConfigurationError, match=r"no mutant breaks 'SEQ-999' in a stream; there are: ITM-001, "
+        ConfigurationError, match=r"no mutant breaks 'SEQ-999' in a stream; choose one of: ITM-001, "
     ):
         mutants.break_rule("SEQ-999", "stream", samples.text_stream())
 
 
 def test_rule_of_other_subject_error_lists_known_rules() -> None:
-    with pytest.raises(ConfigurationError, match=r"in a request; there are: REQ-001, "):
+    with pytest.raises(ConfigurationError, match=r"in a request; choose one of: REQ-001, "):
         mutants.break_rule("SEQ-001", "request", samples.REQUEST)
 
 
@@ -43,14 +43,14 @@ def test_unknown_subject_error_lists_subjects() -> None:
 )
 def test_error_names_what_is_missing(rule: str, wanted: str) -> None:
     with pytest.raises(
-        ConfigurationError, match=rf"{rule} can not be broken in this stream: it has no {wanted}"
+        ConfigurationError, match=rf"{rule} cannot be broken in this stream: it has no {wanted}"
     ):
         mutants.break_rule(rule, "stream", samples.text_stream())
 
 
 def test_failed_stream_is_refused_by_rules_of_completed_streams() -> None:
     for rule in ("USE-004", "SEQ-004"):
-        with pytest.raises(ConfigurationError, match="can not be broken"):
+        with pytest.raises(ConfigurationError, match="cannot be broken"):
             mutants.break_rule(rule, "stream", samples.failed_stream())
 
 

@@ -129,7 +129,7 @@ def test_violate_breaks_exactly_the_named_rule(server: MockServer, stream: bool)
         server.reply(*items, violate=rule)
         reply = ask(server, stream=stream, tools=[FUNCTION])
         if reply.status_code == 400:
-            assert "can not be broken in this" in reply.json()["message"]
+            assert "cannot be broken in this" in reply.json()["message"]
             continue
         assert reply.headers["x-mock-fault"] == rule
         check = check_stream if stream else check_response

@@ -1,12 +1,11 @@
-"""A stranger's JSON Schema, held to limits: resolved locally, and asked whether a value is valid.
+"""Validates values against an untrusted JSON Schema within fixed limits.
 
-The validator reads nothing from network or disk and matches patterns in linear time; what could still
-take long (nests of `$ref`, large patterns) is counted before it is run. Everything raised is Unsatisfiable.
+The validator reads nothing from network or disk and matches patterns in linear time. What could still take
+long (nested `$ref`s, large patterns) is counted before it runs. Every error raised is UnsatisfiableSchema.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
@@ -16,44 +15,27 @@ from urllib.parse import quote, unquote
 
 from mockserver.errors import UnsatisfiableSchema
 from mockserver.replies.json_schema.patterns import count_states
+from mockserver.replies.json_schema.schema_limits import (
+    REFERENCE_KEYWORDS,
+    SchemaNode,
+    SchemaScan,
+)
 from mockserver.wire.json import format_pointer, parse_pointer
 
-__all__ = ["BoundedSchema", "SchemaNode"]
+__all__ = ["BoundedSchema"]
 
-_MAX_DEPTH = 100
-_MAX_NODES = 20_000
-_MAX_REFERENCES = 2_000
-_MAX_CHARACTERS = 1_000_000
-_MAX_NAME_CHARACTERS = 500
-_MAX_PATTERN_STATES = 300_000
-_MAX_PATTERNS = 1_000
-# Pairs of schema and value that are counted, in Python; evaluations that are run, at some 10 ns each.
+# Pairs of schema and value that are counted in Python; evaluations by the validator, at about 10 ns each.
 _MAX_VISITS = 10_000
 _MAX_EVALUATIONS = 1_500_000
 _MAX_NESTING = 150
 _MAX_EXPLAINED_ERRORS = 10
 
-_REFERENCE_KEYWORDS = ("$ref", "$dynamicRef")
 _ROOT_URI = "urn:mockserver:schema"
-
-
-@dataclass(frozen=True, slots=True)
-class SchemaNode:
-    """A subschema and its JSON pointer in the whole."""
-
-    schema: Any
-    pointer: str
-
-    def child(self, *steps: str | int) -> SchemaNode:
-        schema = self.schema
-        for step in steps:
-            schema = schema[step]
-        return SchemaNode(schema, self.pointer + format_pointer(steps))
 
 
 @dataclass(slots=True)
 class BoundedSchema:
-    """A schema within the limits that is itself valid; Unsatisfiable, naming the place, if it is not."""
+    """A valid schema within the limits; any other raises UnsatisfiableSchema with a pointer into it."""
 
     root: Any
     anchors: dict[str, SchemaNode] = field(init=False)
@@ -67,49 +49,49 @@ class BoundedSchema:
     _error_count: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        scan = _SchemaScan()
+        scan = SchemaScan()
         scan.walk(self.root)
         self.anchors, self._node_count = scan.anchors, scan.node_count
         if isinstance(self.root, dict):
-            # The dialect is always 2020-12: what clients write there is mostly a habit of their generator.
+            # The dialect is always 2020-12: the `$schema` of clients is mostly a default of their generator.
             self.root = {name: value for name, value in self.root.items() if name not in {"$schema", "$id"}}
         try:
             self._validator = _build_validator(self.root)
         except UnsatisfiableSchema as error:
-            # Of references that lead nowhere the validator says what, not where.
+            # The validator does not say where a dangling reference is.
             for node, keyword in () if error.pointer else scan.references:
                 self.resolve(node, keyword)
             raise
 
     def resolve(self, node: SchemaNode, keyword: str = "$ref") -> SchemaNode:
-        """What the reference in `node` names within this schema."""
+        """The subschema that the reference in `node` points to."""
         reference = node.schema[keyword]
         fragment = unquote(reference.removeprefix("#"))
         if not reference.startswith("#"):
             raise UnsatisfiableSchema(
-                node.pointer + format_pointer((keyword,)), "only references within the schema are followed"
+                node.pointer + format_pointer((keyword,)), "only references within the schema are supported"
             )
         if fragment in self.anchors:
             return self.anchors[fragment]
-        found = SchemaNode(self.root, "")
+        target = SchemaNode(self.root, "")
         try:
             for name in parse_pointer(fragment):
-                found = found.child(int(name) if isinstance(found.schema, list) else name)
+                target = target.child(int(name) if isinstance(target.schema, list) else name)
         except (KeyError, IndexError, TypeError, ValueError):
             raise UnsatisfiableSchema(
-                node.pointer + format_pointer((keyword,)), "the reference leads nowhere"
+                node.pointer + format_pointer((keyword,)), "the reference does not resolve"
             ) from None
-        return found
+        return target
 
     def find_error(self, value: Any) -> UnsatisfiableSchema | None:
-        """Why `value` is not valid under the whole schema, naming the keyword; None if it is valid."""
+        """Why `value` is invalid under the whole schema, with the keyword's pointer; None if it is valid."""
         self._visit_count = 0
         if self._validation_cost(SchemaNode(self.root, ""), value) > _MAX_EVALUATIONS:
-            return UnsatisfiableSchema("", "too much to check")
+            return UnsatisfiableSchema("", "too expensive to validate")
         return None if self._validator.is_valid(value) else _first_error(self._validator, value)
 
     def find_node_error(self, nodes: Iterable[SchemaNode], value: Any) -> UnsatisfiableSchema | None:
-        """Like `fault` for parts of the schema, as long as checks are affordable; then None."""
+        """Like `find_error` for parts of the schema; None once the budget for such checks is spent."""
         for node in nodes:
             if isinstance(node.schema, bool):
                 if not node.schema:
@@ -119,7 +101,7 @@ class BoundedSchema:
                 return None
             part = self._node_validator(node)
             if not part.is_valid(value):
-                # The library's errors carry those of all branches: dear, and only the first are read.
+                # The library's errors contain those of all branches: expensive, and only the first are used.
                 self._error_count += 1
                 few = self._error_count <= _MAX_EXPLAINED_ERRORS
                 return (
@@ -130,7 +112,7 @@ class BoundedSchema:
         return None
 
     def matches(self, pattern: str, text: str) -> bool:
-        """Whether the validator finds `pattern` in `text`; False beyond what is affordable."""
+        """Whether the validator finds `pattern` in `text`; False once the budget is spent."""
         if self._evaluation_count >= _MAX_EVALUATIONS:
             return False
         if pattern not in self._pattern_validators:
@@ -145,7 +127,7 @@ class BoundedSchema:
         try:
             self._evaluation_count += self._validation_cost(node, value)
         except UnsatisfiableSchema:
-            # Whether that is in the way of a value is for the check of the whole to say.
+            # Whether this makes a value invalid is decided by the final check of the whole schema.
             self._evaluation_count = _MAX_EVALUATIONS
         if node.pointer not in self._node_validators:
             self._evaluation_count += 100 * _compiled_node_count(node.schema, self._node_count)
@@ -165,7 +147,7 @@ class BoundedSchema:
     def _count_evaluations(
         self, schema: Any, value: Any, seen: dict[tuple[int, int], int], location: str, depth: int
     ) -> int:
-        """Evaluations the validator needs at most, which sees a nest of references again on every way."""
+        """Upper bound of the validator's evaluations; it evaluates a target again for every reference."""
         if not isinstance(schema, dict):
             return 1
         self._visit_count += 1
@@ -175,23 +157,23 @@ class BoundedSchema:
                 raise UnsatisfiableSchema(location, "a $ref that leads back to itself")
             return seen[key]
         if self._visit_count > _MAX_VISITS or depth > _MAX_NESTING:
-            raise UnsatisfiableSchema(location, "nested too widely or too deeply")
+            raise UnsatisfiableSchema(location, "too many or too deeply nested subschemas")
         seen[key] = 0
         total = 1 + len(schema) + _assertion_cost(schema, value)
-        for keyword in _REFERENCE_KEYWORDS:
+        for keyword in REFERENCE_KEYWORDS:
             if keyword in schema:
                 target = self.resolve(SchemaNode(schema, location), keyword)
                 total += self._count_evaluations(target.schema, value, seen, target.pointer, depth + 1)
         for keyword in _APPLICATORS.keys() & schema.keys():
             for part, item in _APPLICATORS[keyword](schema[keyword], value):
                 total += self._count_evaluations(part, item, seen, location, depth + 1)
-        # The validator evaluates the parts beside it a second time to learn what they covered.
+        # The validator evaluates the adjacent keywords twice to learn which members they cover.
         total *= 2 if "unevaluatedProperties" in schema or "unevaluatedItems" in schema else 1
         seen[key] = total
         return total
 
 
-# Subschemas, and for each the value it applies to.
+# Pairs of a subschema and a value it applies to.
 _Applications = Iterable[tuple[Any, Any]]
 
 
@@ -259,7 +241,7 @@ def _pattern_cost(pattern: str, text: str) -> int:
 
 
 def _compiled_node_count(schema: Any, limit: int) -> int:
-    """Nodes the validator compiles for a part: its own, and with a reference perhaps all."""
+    """Nodes that the validator compiles for a part; `limit` if the part has a reference."""
     count, todo = 0, [schema]
     while todo and count < limit:
         part = todo.pop()
@@ -271,110 +253,6 @@ def _compiled_node_count(schema: Any, limit: int) -> int:
         elif isinstance(part, list):
             todo.extend(part)
     return count
-
-
-# Ways are linked triples (way above, step, level), written out only where needed: the pointers of all nodes
-# would be quadratic in a long thin schema.
-_Path = tuple[Any, ...]
-
-
-class _SchemaScan:
-    """One pass over the schema before anything else touches it."""
-
-    def __init__(self) -> None:
-        self.node_count = self.character_count = self.pattern_count = self.pattern_states = 0
-        self.anchors: dict[str, SchemaNode] = {}
-        self.references: list[tuple[SchemaNode, str]] = []
-
-    def walk(self, root: Any) -> None:
-        if not isinstance(root, (dict, bool)):
-            raise _limit_error((), "neither an object nor a boolean")
-        todo: list[tuple[Any, _Path]] = [(root, ())]
-        while todo:
-            value, way = todo.pop()
-            self.node_count += 1
-            if self.node_count > _MAX_NODES:
-                raise _limit_error(way, f"more than {_MAX_NODES} nodes")
-            if isinstance(value, dict):
-                parts: Iterable[tuple[Any, Any]] = value.items()
-                self.check_members(value, way)
-            elif isinstance(value, list):
-                parts = enumerate(value)
-            else:
-                self.check_scalar(value, way)
-                continue
-            level = way[2] + 1 if way else 1
-            if level > _MAX_DEPTH:
-                raise _limit_error(way, f"more than {_MAX_DEPTH} levels")
-            todo.extend([(part, (way, step, level)) for step, part in parts])
-
-    def check_members(self, value: dict[Any, Any], path: _Path) -> None:
-        for name in value:
-            if not isinstance(name, str):
-                raise _limit_error(path, "a member's name is not a string")
-            if len(name) > _MAX_NAME_CHARACTERS:
-                raise _limit_error(path, f"a member's name of more than {_MAX_NAME_CHARACTERS} characters")
-            self.check_text(name, path)
-        if not _COLLECTED_KEYWORDS.isdisjoint(value):
-            self.collect_keywords(value, path)
-
-    def collect_keywords(self, value: dict[str, Any], path: _Path) -> None:
-        here = SchemaNode(value, format_pointer(_pointer_steps(path)))
-        for keyword in ("$anchor", "$dynamicAnchor"):
-            if isinstance(value.get(keyword), str):
-                self.anchors.setdefault(value[keyword], here)
-        self.references += [(here, name) for name in _REFERENCE_KEYWORDS if isinstance(value.get(name), str)]
-        if len(self.references) > _MAX_REFERENCES:
-            raise _limit_error(path, f"more than {_MAX_REFERENCES} references")
-        own, several = value.get("pattern"), value.get("patternProperties")
-        for pattern in (
-            *([own] if isinstance(own, str) else ()),
-            *(several if isinstance(several, dict) else ()),
-        ):
-            self.pattern_count += 1
-            self.pattern_states += count_states(pattern) if isinstance(pattern, str) else 0
-            if self.pattern_count > _MAX_PATTERNS or self.pattern_states > _MAX_PATTERN_STATES:
-                raise _limit_error(
-                    (path, "pattern" if own else "patternProperties"), "patterns too many or too large"
-                )
-
-    def check_scalar(self, value: Any, path: _Path) -> None:
-        if isinstance(value, str):
-            self.check_text(value, path)
-        elif isinstance(value, float):
-            if not math.isfinite(value):
-                raise _limit_error(path, "not a JSON number")
-        elif isinstance(value, int):
-            if not -(2**63) <= value < 2**64:
-                raise _limit_error(path, "a number beyond 64 bits")
-        elif value is not None:
-            raise _limit_error(path, "not a JSON value")
-
-    def check_text(self, value: str, path: _Path) -> None:
-        self.character_count += len(value)
-        if self.character_count > _MAX_CHARACTERS:
-            raise _limit_error(path, f"more than {_MAX_CHARACTERS} characters")
-        if not value.isascii():
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                raise _limit_error(path, "half of a surrogate pair") from None
-
-
-_COLLECTED_KEYWORDS = {*_REFERENCE_KEYWORDS, "$anchor", "$dynamicAnchor", "pattern", "patternProperties"}
-
-
-def _limit_error(path: _Path, reason: str) -> UnsatisfiableSchema:
-    return UnsatisfiableSchema(format_pointer(_pointer_steps(path)), reason)
-
-
-def _pointer_steps(path: _Path) -> list[str | int]:
-    steps: list[str | int] = []
-    while path:
-        # A name need not have been looked at yet.
-        steps.append(str(path[1])[:_MAX_NAME_CHARACTERS].encode("utf-8", "replace").decode())
-        path = path[0]
-    return steps[::-1]
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What several subschemas, met by one value at once, ask of it together."""
+"""Combines the constraints of several subschemas that apply to the same value."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from mockserver.errors import UnsatisfiableSchema
-from mockserver.replies.json_schema.bounded_schema import SchemaNode
+from mockserver.replies.json_schema.schema_limits import SchemaNode
 from mockserver.wire.json import format_pointer
 
 __all__ = [
@@ -35,40 +35,40 @@ _TYPE_KEYWORDS = {
     "string": "minLength maxLength pattern format",
     "number": "minimum maximum exclusiveMinimum exclusiveMaximum multipleOf",
 }
-#: Demands of our own, beside those of the schema: nothing is at their pointer.
+#: Constraints of our own, not of the schema: their pointers lead nowhere.
 OBJECT_NODE = SchemaNode({"type": "object"}, "/type")
 STRING_NODE = SchemaNode({"type": "string"}, "/type")
 
-# No float is beyond, with room to spare.
+# Below the largest float, with room to spare.
 _MAX_MAGNITUDE = Fraction(10**300)
 _MAX_EXACT_INTEGER = Fraction(2**53)
 _NEARBY_COUNT = 20
 
 
 def declared_nodes(nodes: Iterable[SchemaNode]) -> list[SchemaNode]:
-    """The nodes that are the schema's, not demands of our own."""
+    """The nodes that are part of the schema, not constraints of our own."""
     return [node for node in nodes if node is not OBJECT_NODE and node is not STRING_NODE]
 
 
 def child_nodes(node: SchemaNode, *keywords: str) -> list[SchemaNode]:
-    """The subschemas `node` has directly under `keywords`."""
+    """The subschemas directly under these keywords of `node`."""
     return [node.child(keyword) for keyword in keywords if keyword in node.schema]
 
 
 def keyword_pointer(alternative: list[SchemaNode], *keywords: str) -> str:
-    """Where the last of the nodes that has one of `keywords` has it."""
+    """The pointer of the first of `keywords` that a node has, in the last such node."""
     nodes = declared_nodes(alternative)
-    found = (
+    pointers = (
         node.pointer + format_pointer((keyword,))
         for keyword in keywords
         for node in reversed(nodes)
         if keyword in node.schema
     )
-    return next(found, nodes[0].pointer if nodes else "")
+    return next(pointers, nodes[0].pointer if nodes else "")
 
 
 def allowed_types(alternative: list[SchemaNode]) -> list[str]:
-    """Types all nodes admit, the likeliest first, null last."""
+    """Types that all nodes allow, the likeliest first, null last."""
     stated = [t for t in (node.schema.get("type") for node in alternative) if t is not None]
     lists = [[t] if isinstance(t, str) else t for t in stated]
     if not lists:
@@ -86,7 +86,7 @@ def allowed_types(alternative: list[SchemaNode]) -> list[str]:
 
 
 def has_type(value: Any, types: Iterable[str]) -> bool:
-    """Whether `value` may have one of `types`; a number that is an integer is left to the check."""
+    """Whether `value` may have one of `types`; the validator decides whether a number is an integer."""
     kinds = {bool: "boolean", str: "string", dict: "object", list: "array", type(None): "null"}
     kind = kinds.get(type(value), "number")
     return kind in types or (kind == "number" and "integer" in types)
@@ -95,31 +95,29 @@ def has_type(value: Any, types: Iterable[str]) -> bool:
 def size_limits(
     alternative: list[SchemaNode], minimum_keyword: str, maximum_keyword: str, max_minimum: int
 ) -> tuple[int, float]:
-    """What the keywords `least` and `most` say; Unsatisfiable if more than `bound` is wanted."""
+    """The minimum and maximum size; UnsatisfiableSchema if they conflict or the minimum is too large."""
     low = max((math.ceil(node.schema.get(minimum_keyword, 0)) for node in alternative), default=0)
     high = min((node.schema.get(maximum_keyword, math.inf) for node in alternative), default=math.inf)
     if low > max_minimum:
         raise UnsatisfiableSchema(
-            keyword_pointer(alternative, minimum_keyword), f"more than {max_minimum} is not drawn"
+            keyword_pointer(alternative, minimum_keyword), f"more than {max_minimum} is not supported"
         )
     if low > high:
         raise UnsatisfiableSchema(
-            keyword_pointer(alternative, maximum_keyword), f"less than {minimum_keyword} asks for"
+            keyword_pointer(alternative, maximum_keyword), f"less than {minimum_keyword}"
         )
     return low, high
 
 
 def number_range(alternative: list[SchemaNode]) -> tuple[Fraction, Fraction]:
-    """The least and greatest number; whether they are excluded is left to the check."""
+    """The smallest and largest number; the validator decides whether the bounds are exclusive."""
     low, high = -_MAX_MAGNITUDE, _MAX_MAGNITUDE
     for node in alternative:
         low = max(low, *_fractions(node, "minimum", "exclusiveMinimum"), -_MAX_MAGNITUDE)
         high = min(high, *_fractions(node, "maximum", "exclusiveMaximum"), _MAX_MAGNITUDE)
     if low > high:
         keywords = ("maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum")
-        raise UnsatisfiableSchema(
-            keyword_pointer(alternative, *keywords), "no number is large and small enough"
-        )
+        raise UnsatisfiableSchema(keyword_pointer(alternative, *keywords), "no number is within the bounds")
     return low, high
 
 
@@ -130,8 +128,8 @@ def _fractions(node: SchemaNode, *keywords: str) -> list[Fraction]:
 def numbers_near(
     preferred: Fraction, low: Fraction, high: Fraction, step: Fraction | None, variant: int
 ) -> Iterator[Fraction]:
-    """Numbers from `low` to `high`: those near `wanted` first, then some that lie elsewhere."""
-    # Far out validators round differently, so nobody goes there unasked.
+    """Numbers from `low` to `high`: those near `preferred` first, then some others."""
+    # Validators round very large numbers differently, so avoid them unless the schema requires them.
     reach = max(_MAX_EXACT_INTEGER, abs(preferred) + 100)
     low, high = max(low, -reach), min(high, reach)
     if step is None:
@@ -168,13 +166,13 @@ def numbers_near(
 
 
 def to_json_number(value: Fraction) -> float:
-    """An int where JSON's readers keep one, else a float."""
-    # orjson, which reads our own replies, keeps integers of 64 bits only.
+    """An int if JSON parsers keep it exactly, else a float."""
+    # orjson, which parses our own replies, supports integers of up to 64 bits.
     return int(value) if value.denominator == 1 and -(2**63) <= value < 2**64 else float(value)
 
 
 def common_multiple(alternative: list[SchemaNode], *, integer: bool) -> Fraction | None:
-    """The number whose multiples meet every `multipleOf`; None if any number does."""
+    """The number whose multiples satisfy every `multipleOf`; None if there is no such keyword."""
     steps = [step for node in alternative for step in _fractions(node, "multipleOf")]
     if not steps and not integer:
         return None
@@ -190,7 +188,7 @@ def common_multiple(alternative: list[SchemaNode], *, integer: bool) -> Fraction
 
 
 def with_required_names(alternative: list[SchemaNode], names_present: Iterable[str]) -> list[str]:
-    """`named`, and all names that are required, in general or because of them."""
+    """`names_present`, and all names that are required, always or because of them."""
     names = dict.fromkeys(
         [*(name for node in alternative for name in node.schema.get("required", ())), *names_present]
     )
@@ -200,14 +198,14 @@ def with_required_names(alternative: list[SchemaNode], names_present: Iterable[s
     todo = list(names) if depending else []
     while todo:
         name = todo.pop(0)
-        new = [other for demands in depending for other in demands.get(name, ()) if other not in names]
+        new = [other for required in depending for other in required.get(name, ()) if other not in names]
         names.update(dict.fromkeys(new))
         todo += new
     return list(names)
 
 
 def item_nodes(alternative: list[SchemaNode], index: int) -> list[SchemaNode]:
-    """The nodes that apply to the item at `place`."""
+    """The nodes that apply to the item at `index`."""
     nodes: list[SchemaNode] = []
     for node in alternative:
         if index < len(node.schema.get("prefixItems", ())):

@@ -1,7 +1,7 @@
-"""Strings for regular expressions of strangers: written from the parsed pattern, never matched here.
+"""Writes strings for untrusted regular expressions, from the parsed pattern.
 
-Python's own `re` backtracks, so it only parses; whether a string really matches is for the validator's
-linear-time engine to say. Lookarounds and backreferences are not generated: that engine refuses them too.
+Python's `re` backtracks, so it only parses; the validator's linear-time engine decides whether a string
+matches. Lookarounds and backreferences are unsupported, as they are in that engine.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 __all__ = ["MAX_LENGTH", "UnsupportedPattern", "count_states", "matching_strings"]
 
-#: Characters of the longest string that is written.
+#: Length of the longest string that is written, in characters.
 MAX_LENGTH = 4_000
 _MAX_PATTERN_CHARACTERS = 2_000
 _MAX_GROUPS = 50
@@ -32,7 +32,7 @@ _CATEGORIES: dict[str, Callable[[str], bool]] = {
     "CATEGORY_WORD": lambda char: char.isalnum() or char == "_",
     "CATEGORY_SPACE": str.isspace,
 }
-# What ECMA-262 and Rust write and Python does not; inside a class the brackets go.
+# Syntax of ECMA-262 and Rust that Python lacks; without brackets inside a class.
 _UNICODE_PROPERTIES = {
     "L": "a-zA-Z",
     "Lu": "A-Z",
@@ -48,13 +48,13 @@ _FOREIGN_SYNTAX = re.compile(r"\\p\{([^}]{1,20})\}|\\(.)|(\[)|(\])|\(\?<(?![=!])
 
 
 class UnsupportedPattern(ValueError):
-    """No string can be written for a pattern; the message says why."""
+    """No string can be written for a pattern; the message is the reason."""
 
 
 def matching_strings(pattern: str, min_length: int = 0, first_variant: int = 0) -> Iterator[str]:
-    """Strings that should match `pattern`, of `least` characters where repeats can be stretched.
+    """Strings that should match `pattern`, with at least `min_length` characters if repeats allow it.
 
-    `turn` starts elsewhere among alternatives and characters. UnsupportedPattern if there are none.
+    `first_variant` selects other alternatives and characters. Raises UnsupportedPattern if there are none.
     """
     parsed = _parse(pattern)
     if isinstance(parsed, UnsupportedPattern):
@@ -71,7 +71,7 @@ def matching_strings(pattern: str, min_length: int = 0, first_variant: int = 0) 
 
 
 def count_states(pattern: str) -> int:
-    """About how many states the pattern compiles to, so that their sum can be bounded beforehand."""
+    """About how many states the pattern compiles to, to bound their sum before compiling."""
     return 10 * len(pattern) if len(pattern) > _MAX_PATTERN_CHARACTERS else _count_states_cached(pattern)
 
 
@@ -86,19 +86,19 @@ def _count_states_cached(pattern: str) -> int:
 @lru_cache(maxsize=128)
 def _parse(pattern: str) -> Any:
     if len(pattern) > _MAX_PATTERN_CHARACTERS or pattern.count("(") > _MAX_GROUPS:
-        return UnsupportedPattern("a pattern beyond the limits")
+        return UnsupportedPattern("the pattern is too long or has too many groups")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             return _parser.parse(_to_python_syntax(pattern))
         except (re.error, OverflowError, RecursionError) as error:
-            return UnsupportedPattern(f"the pattern can not be read: {error}")
+            return UnsupportedPattern(f"the pattern cannot be parsed: {error}")
 
 
 def _to_python_syntax(pattern: str) -> str:
     inside = False
 
-    def spell(match: re.Match[str]) -> str:
+    def translate(match: re.Match[str]) -> str:
         nonlocal inside
         name, escaped, opening, closing = match.groups()
         if name is not None:
@@ -111,7 +111,7 @@ def _to_python_syntax(pattern: str) -> str:
             return "\\[" if nested else match[0]
         return "(?P<"
 
-    return _FOREIGN_SYNTAX.sub(spell, pattern)
+    return _FOREIGN_SYNTAX.sub(translate, pattern)
 
 
 def _states_of(parsed: Any) -> int:
@@ -141,19 +141,19 @@ def _states_of(parsed: Any) -> int:
 
 @dataclass(slots=True)
 class _StringWriter:
-    """Writes one string for one parsed pattern."""
+    """Writes one string for a parsed pattern."""
 
     variant: int
     include_optional: bool
-    """Whether what may be left out is written once."""
+    """Whether optional parts are written once."""
     extra_characters: int = 0
-    """Characters that repeats should still add."""
+    """Characters that repeats should add."""
 
     def write(self, parsed: Any) -> str:
-        written = "".join(self.write_operation(str(operation), argument) for operation, argument in parsed)
-        if len(written) > MAX_LENGTH:
-            raise UnsupportedPattern(f"the pattern asks for more than {MAX_LENGTH} characters")
-        return written
+        text = "".join(self.write_operation(str(operation), argument) for operation, argument in parsed)
+        if len(text) > MAX_LENGTH:
+            raise UnsupportedPattern(f"the pattern requires more than {MAX_LENGTH} characters")
+        return text
 
     def write_operation(self, operation: str, argument: Any) -> str:
         write = _WRITERS.get(operation)
@@ -174,30 +174,30 @@ class _StringWriter:
             return ""
         text = replace(self, extra_characters=0).write(repeated)
         if len(text) * times > MAX_LENGTH:
-            raise UnsupportedPattern(f"the pattern asks for more than {MAX_LENGTH} characters")
+            raise UnsupportedPattern(f"the pattern requires more than {MAX_LENGTH} characters")
         return text * times
 
     def write_branch(self, argument: tuple[Any, list[Any]]) -> str:
         return self.write(argument[1][self.variant % len(argument[1])])
 
     def write_class(self, items: list[tuple[Any, Any]]) -> str:
-        belongs = _class_predicate(items)
-        found = list(islice(filter(belongs, _PREFERRED_CHARACTERS), 1 + self.variant % 30))
-        if found:
-            return found[self.variant % len(found)]
+        is_member = _class_predicate(items)
+        preferred = list(islice(filter(is_member, _PREFERRED_CHARACTERS), 1 + self.variant % 30))
+        if preferred:
+            return preferred[self.variant % len(preferred)]
         lows = [
             value if str(kind) == "LITERAL" else value[0]
             for kind, value in items
             if str(kind) in _CODE_POINT_OPERATIONS
         ]
-        beyond = (
+        others = (
             chr(point)
             for point in (*range(0x21, 0x7F), *range(0xA1, 0x300), *lows, 0x4E00)
             if not 0xD800 <= point < 0xE000
         )
-        char = next((char for char in islice(beyond, 1_000) if belongs(char)), None)
+        char = next((char for char in islice(others, 1_000) if is_member(char)), None)
         if char is None:
-            raise UnsupportedPattern("a class of the pattern has no character that can be written")
+            raise UnsupportedPattern("no character was found for a character class of the pattern")
         return char
 
 
@@ -205,7 +205,7 @@ _CODE_POINT_OPERATIONS = {"LITERAL", "RANGE"}
 
 
 def _class_predicate(items: list[tuple[Any, Any]]) -> Callable[[str], bool]:
-    """Whether a class has a character, for classes of thousands too."""
+    """Tells whether a character is in a class; fast for classes with thousands of members too."""
     negated = bool(items) and str(items[0][0]) == "NEGATE"
     listed = {chr(value) for kind, value in items if str(kind) == "LITERAL"}
     others = [(str(kind), value) for kind, value in items if str(kind) in {"RANGE", "CATEGORY"}]
@@ -223,20 +223,20 @@ def _class_item_matches(kind: str, value: Any, char: str) -> bool:
 
 def _write_literal(_: _StringWriter, point: int) -> str:
     if 0xD800 <= point < 0xE000:
-        raise UnsupportedPattern("half of a surrogate pair in a pattern")
+        raise UnsupportedPattern("the pattern contains a lone surrogate")
     return chr(point)
 
 
 _WRITERS: dict[str, Callable[[_StringWriter, Any], str]] = {
     "LITERAL": _write_literal,
-    "NOT_LITERAL": lambda pen, point: "b" if point == ord("a") else "a",
-    "ANY": lambda pen, _: _DOT_CHARACTERS[pen.variant % len(_DOT_CHARACTERS)],
+    "NOT_LITERAL": lambda _, point: "b" if point == ord("a") else "a",
+    "ANY": lambda writer, _: _DOT_CHARACTERS[writer.variant % len(_DOT_CHARACTERS)],
     "IN": _StringWriter.write_class,
     "BRANCH": _StringWriter.write_branch,
-    "SUBPATTERN": lambda pen, argument: pen.write(argument[-1]),
+    "SUBPATTERN": lambda writer, argument: writer.write(argument[-1]),
     "ATOMIC_GROUP": _StringWriter.write,
     "MAX_REPEAT": _StringWriter.write_repeat,
     "MIN_REPEAT": _StringWriter.write_repeat,
     "POSSESSIVE_REPEAT": _StringWriter.write_repeat,
-    "AT": lambda pen, _: "",
+    "AT": lambda _, __: "",
 }

@@ -1,7 +1,7 @@
-"""What a member's name says about its value: texts that do no harm when an agent really uses them.
+"""Chooses values by a member's name that do no harm if an agent really uses them.
 
-A drawn call may be executed by a real agent, so a command is `true`, a path `/dev/null`, and an address
-lies under `.invalid` (RFC 2606), which never resolves.
+A real agent may execute a generated call, so a command is `true`, a path is `/dev/null`, and a URL has a
+host under `.invalid` (RFC 2606), which never resolves.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = [
     "texts_for",
 ]
 
-# Alternatives from the best to the shortest: a value is never cut into something that means another thing.
+# From the best to the shortest: truncating a value could give it another meaning.
 _SAFE_COMMANDS = ("true", ":")
 _SAFE_PATHS = ("/dev/null", "null", "n")
 _SAFE_URLS = (
@@ -54,7 +54,7 @@ _ALLOWED_VALUES: dict[str, tuple[str, ...]] = {
         _SAFE_URLS,
     ),
 }
-# Names run together, as in `shellcommand` or `OUTPUTFILE`.
+# Names written as one word, such as `shellcommand` or `OUTPUTFILE`.
 _GUARDED_NAME_ENDINGS = "command script code shell filename path file directory folder dir url uri".split()
 
 _SAMPLE_TEXTS = {
@@ -90,12 +90,12 @@ _SAMPLE_NUMBERS: dict[str, float] = {
     **dict.fromkeys(("longitude", "lon", "lng"), 120.25),
     "year": 2026,
     "hour": 12,
-    # No process has this number; 1 would be init, 0 and -1 whole groups.
+    # No process has this id; 1 is init, 0 and -1 are whole groups.
     **dict.fromkeys(("pid", "ppid", "pgid", "processid"), 2_147_483_647),
-    # nobody
+    # The user and group `nobody`.
     **dict.fromkeys(("uid", "gid"), 65_534),
 }
-#: A value for each format that the validator knows; another number, another value.
+#: Functions that make a value for each format the validator knows; each number gives another value.
 FORMAT_SAMPLES: dict[str, Callable[[int], str]] = {
     "date": lambda n: f"2026-01-{1 + n % 28:02}",
     "date-time": lambda n: f"2026-01-01T12:{n // 60 % 60:02}:{n % 60:02}Z",
@@ -133,14 +133,14 @@ _WORD = re.compile(r"[^\W_]+")
 
 
 def allowed_values(name: str) -> tuple[str, ...]:
-    """The only values a member of this name should have, the best first; empty for other names."""
+    """The only values that a member with this name may have, the best first; empty if any value is safe."""
     joined, words = _name_words(name)
     if joined in _SAMPLE_TEXTS:
         return ()
     for word in (joined, *reversed(words)):
-        found = _ALLOWED_VALUES.get(word) or _ALLOWED_VALUES.get(word.removesuffix("s"))
-        if found:
-            return found
+        allowed = _ALLOWED_VALUES.get(word) or _ALLOWED_VALUES.get(word.removesuffix("s"))
+        if allowed:
+            return allowed
     if "directories" in words:
         return _SAFE_PATHS
     single = joined.removesuffix("s")
@@ -148,33 +148,33 @@ def allowed_values(name: str) -> tuple[str, ...]:
 
 
 def sample_text(name: str) -> str:
-    """A small sensible text for a member of this name."""
+    """A short sensible text for a member with this name."""
     joined, words = _name_words(name)
-    known = (
+    samples = (
         _SAMPLE_TEXTS.get(word) or _SAMPLE_TEXTS.get(word.removesuffix("s"))
         for word in (joined, *reversed(words))
     )
-    return next((found for found in known if found), "text")
+    return next((sample for sample in samples if sample), "text")
 
 
 def sample_number(name: str) -> float:
-    """A harmless number for a member of this name."""
+    """A harmless number for a member with this name."""
     joined, words = _name_words(name)
     return next((_SAMPLE_NUMBERS[word] for word in (joined, *reversed(words)) if word in _SAMPLE_NUMBERS), 1)
 
 
 def safe_flag(name: str) -> bool:
-    """False, except where true is the careful answer (`dry_run`)."""
+    """False, except for names such as `dry_run`, for which true is the safe value."""
     return _name_words(name)[0] in _FLAGS_SAFE_WHEN_TRUE
 
 
 def texts_for(name: str, min_length: int, max_length: float, variant: int) -> tuple[str, ...]:
-    """Texts for a member of this name, of `least` to `most` characters where the meaning allows it.
+    """Texts for a member with this name, within the lengths if the meaning allows it.
 
-    Lengthened without a change of meaning: blanks behind a command, slashes inside a path.
+    A text is lengthened without changing its meaning: spaces after a command, slashes inside a path.
     """
-    kind = allowed_values(name)
-    if not kind:
+    allowed = allowed_values(name)
+    if not allowed:
         base = sample_text(name) if not variant else f"{sample_text(name)} {variant + 1}"
         longer = (
             base
@@ -182,9 +182,9 @@ def texts_for(name: str, min_length: int, max_length: float, variant: int) -> tu
             else (base + " text" * (min_length // 5 + 1))[:min_length].rstrip().ljust(min_length, "t")
         )
         return (longer if len(longer) <= max_length else (str(variant + 1) + base)[: int(max_length)],)
-    stretched = (_lengthen(value, kind, max(min_length - len(value), variant)) for value in kind)
-    short = (kind[-1][: int(max_length)],) if max_length < 1 else ()
-    return (*(value for value in stretched if min_length <= len(value) <= max_length), *short)
+    stretched = (_lengthen(value, allowed, max(min_length - len(value), variant)) for value in allowed)
+    empty = ("",) if max_length < 1 else ()
+    return (*(value for value in stretched if min_length <= len(value) <= max_length), *empty)
 
 
 def _lengthen(value: str, allowed: tuple[str, ...], extra: int) -> str:
@@ -198,20 +198,20 @@ def _lengthen(value: str, allowed: tuple[str, ...], extra: int) -> str:
 
 
 def is_destructive(value: Any, name: str) -> bool:
-    """Whether a value the schema lists sounds as if its use did harm: `delete`, or true for `force`."""
+    """Whether the use of a value that the schema lists may do harm: `delete`, or true for `force`."""
     return _any_leaf(value, name, _is_destructive_leaf)
 
 
 def is_risky(value: Any, name: str) -> bool:
-    """Whether a value the schema merely proposes is one a member of this name should not have."""
+    """Whether a value that the schema only suggests is unsafe for a member with this name."""
     return _any_leaf(
         value, name, lambda leaf, member: _is_destructive_leaf(leaf, member) or _is_disallowed(leaf, member)
     )
 
 
 def _is_disallowed(leaf: Any, name: str) -> bool:
-    kind = allowed_values(name)
-    return bool(kind) and isinstance(leaf, str) and leaf not in kind
+    allowed = allowed_values(name)
+    return bool(allowed) and isinstance(leaf, str) and leaf not in allowed
 
 
 def _is_destructive_leaf(leaf: Any, name: str) -> bool:
@@ -223,7 +223,7 @@ def _is_destructive_leaf(leaf: Any, name: str) -> bool:
 
 
 def _any_leaf(value: Any, name: str, predicate: Callable[[Any, str], bool]) -> bool:
-    # What is too large to look through is not trusted.
+    # A value that is too large to inspect counts as unsafe.
     leaves = list(islice(_leaves(value, name), _MAX_LEAVES + 1))
     return len(leaves) > _MAX_LEAVES or any(
         (isinstance(leaf, str) and len(leaf) > _MAX_LEAF_CHARACTERS) or predicate(leaf, member)

@@ -1,7 +1,7 @@
-"""Mutants: legal streams, responses, requests and bytes, broken by the id of a rule.
+"""Edits that break valid streams, responses, requests and bytes, one rule at a time.
 
-One edit a rule, each breaking that rule and no other where that can be. They know nothing of the judge:
-what a rule says is written down here a second time, so that each can be tested by the other.
+There is one edit per rule and kind of value; it breaks no other rule if that is possible. The edits do not
+import the checks: both describe the rules independently, so that each tests the other.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ MUTANT_MODULES = (stream, items, texts, schemas, frames, requests, chat)
 def break_rule(
     rule: str, subject: str, value: Any, *, profile: str | Profile = DEFAULT_PROFILE, pick: int = 0
 ) -> Any:
-    """A copy of a legal `value` that breaks `rule`; `pick`, from 0, varies the place and the way.
+    """A copy of a valid `value` that breaks `rule`; `pick`, from 0, varies where and how.
 
-    `subject` says what the value is: "stream" (a list of events), "frames" (a list of bytes, one frame an
-    event), "response", "request", or "body" (the bytes of a response); of Chat Completions "chat_request",
-    "chat_completion", "chat_stream" and "chat_frames". ConfigurationError where no mutant
-    breaks the rule, listing those there are, and where this value has no place for it.
+    `subject` says what the value is: "stream" (a list of events), "frames" (a list of bytes, one frame per
+    event), "response", "request", or "body" (the bytes of a response); for Chat Completions "chat_request",
+    "chat_completion", "chat_stream" and "chat_frames". Raises ConfigurationError if no mutant breaks the
+    rule, with a list of those that exist, or if this value cannot break it.
 
     >>> break_rule("USE-004", "response", {"status": "completed", "usage": {}})
     {'status': 'completed', 'usage': None}
     """
-    about = load_profile(profile) if isinstance(profile, str) else profile
-    return find_mutant(subject, rule).apply(value, about, pick)
+    loaded = load_profile(profile) if isinstance(profile, str) else profile
+    return find_mutant(subject, rule).apply(value, loaded, pick)

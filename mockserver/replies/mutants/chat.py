@@ -1,4 +1,4 @@
-"""Mutants of Chat Completions: requests, completions, chunks and frames, broken by the id of a rule."""
+"""Mutants of Chat Completions: of requests, completions, chunks and frames."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _OTHER_MEMBERS = {"id": "chatcmpl-other", "created": 1, "model": "another"}
 
 
 def _indexed_choices(chunks: list[Any]) -> list[tuple[int, Chunk]]:
-    """(place, choice) of each piece of a choice; what is no stream of chunks can not be edited so."""
+    """(index of the chunk, choice) for each choice in the chunks."""
     if not chunks or not isinstance(chunks[0], dict) or "choices" not in chunks[0]:
         raise not_applicable("chunks")
     return [(at, choice) for at, chunk in enumerate(chunks) for choice in chunk["choices"]]
@@ -31,11 +31,11 @@ def _tool_calls(chunks: list[Any]) -> list[Chunk]:
 
 @breaks("CHT-001", "chat_stream")
 def _change_role(chunks: list[Chunk], chooser: Chooser, _: Profile) -> Any:
-    where = chooser.choose(_indexed_choices(chunks), "piece")[1]["delta"]
-    if where.get("role"):
-        del where["role"]
+    delta = chooser.choose(_indexed_choices(chunks), "delta")[1]["delta"]
+    if delta.get("role"):
+        del delta["role"]
     else:
-        where["role"] = "assistant"
+        delta["role"] = "assistant"
     return chunks
 
 
@@ -49,7 +49,7 @@ def _change_constant_member(chunks: list[Chunk], chooser: Chooser, _: Profile) -
 
 @breaks("CHT-003", "chat_stream", required_items=("function_call",))
 def _change_call_id(chunks: list[Chunk], chooser: Chooser, _: Profile) -> Any:
-    call = chooser.choose(_tool_calls(chunks), "piece of a call")
+    call = chooser.choose(_tool_calls(chunks), "delta of a call")
     if call["id"]:
         call[chooser.choose(["id"], "member")] = ""
     else:
@@ -59,8 +59,8 @@ def _change_call_id(chunks: list[Chunk], chooser: Chooser, _: Profile) -> Any:
 
 @breaks("CHT-004", "chat_stream")
 def _finish_twice(chunks: list[Chunk], chooser: Chooser, _: Profile) -> Any:
-    places = [(at, choice) for at, choice in _indexed_choices(chunks) if choice.get("finish_reason")]
-    at, choice = chooser.choose(places, "finish_reason")
+    finished = [(at, choice) for at, choice in _indexed_choices(chunks) if choice.get("finish_reason")]
+    at, choice = chooser.choose(finished, "finish_reason")
     chunks.insert(at + 1, {**deepcopy(chunks[at]), "choices": [{**deepcopy(choice), "delta": {}}]})
     return chunks
 
@@ -80,25 +80,25 @@ def _change_finish_reason(value: Any, chooser: Chooser, _: Profile) -> Any:
 
 @breaks("CHT-006", "chat_stream")
 def _insert_usage_chunk_early(chunks: list[Chunk], chooser: Chooser, _: Profile) -> Any:
-    at = chooser.choose(_indexed_choices(chunks), "piece")[0]
+    at = chooser.choose(_indexed_choices(chunks), "choice")[0]
     return [*chunks[: at + 1], {**chunks[at], "choices": []}, *chunks[at + 1 :]]
 
 
 @breaks("CHT-007", "chat_frames")
 def _change_done_marker(frames: list[bytes], chooser: Chooser, _: Profile) -> Any:
     if not frames or frames[-1] != _DONE_FRAME or b"chat.completion.chunk" not in frames[0]:
-        raise not_applicable("marker at its end")
+        raise not_applicable("[DONE] at its end")
     return chooser.choose([frames[:-1], [*frames, _DONE_FRAME]], "way")
 
 
 @breaks("CHT-008", "chat_stream", required_items=("message",))
 def _insert_reasoning_after_content(chunks: list[Chunk], chooser: Chooser, _: Profile) -> Any:
-    said = [
+    content = [
         (at, choice)
         for at, choice in _indexed_choices(chunks)
         if choice["delta"].get("content") or choice["delta"].get("tool_calls")
     ]
-    at, choice = chooser.choose(said, "text or call")
+    at, choice = chooser.choose(content, "text or call")
     delta = {"content": None, "reasoning_content": "Another thought."}
     chunks.insert(at + 1, {**deepcopy(chunks[at]), "choices": [{**choice, "delta": delta}]})
     return chunks

@@ -1,4 +1,4 @@
-"""Mutants of bytes: a stream's frames (the SSE family), and the text of a body."""
+"""Mutants of bytes: of the frames of a stream (the SSE rules), and of the text of a body."""
 
 from __future__ import annotations
 
@@ -20,11 +20,9 @@ def change_event_field(frames: Frames, chooser: Chooser, profile: Profile) -> Fr
 
 @breaks("SSE-002", "frames")
 def truncate_data(frames: Frames, chooser: Chooser, profile: Profile) -> Frames:
-    # Deltas and the first event: what follows on any other would be missing its beginning.
-    # The arguments of a remote tool come before there is an item that could be known to have missed one.
-    deltas = [
-        each for each in _frames_containing(frames, b'.delta"') if b"mcp_call_arguments" not in frames[each]
-    ]
+    # Only deltas and the first event: without any other, the events after it would break rules too.
+    # Deltas of a remote tool's arguments come before their item, so a missing one goes unnoticed.
+    deltas = [at for at in _frames_containing(frames, b'.delta"') if b"mcp_call_arguments" not in frames[at]]
     at = chooser.choose([0, *deltas], "event")
     data = _frame_data(frames[at])
     new = chooser.choose([data[: len(data) // 2], b"[]", b"null", b"<html>", data + b","], "way")
@@ -102,10 +100,9 @@ def duplicate_member_in_frame(frames: Frames, chooser: Chooser, profile: Profile
 
 @breaks("SCH-006", "body")
 def break_json_body(body: bytes, chooser: Chooser, profile: Profile) -> bytes:
-    spoiled = (
-        b'{"x":' + chooser.choose([b"NaN", b'"\\ud800"', b'"\xff"', b"[" * 101 + b"]" * 101], "way") + b","
-    )
-    return chooser.choose([spoiled + body[1:], body[:-1], b"\xef\xbb\xbf" + body, b"<html>"], "way")
+    invalid_value = chooser.choose([b"NaN", b'"\\ud800"', b'"\xff"', b"[" * 101 + b"]" * 101], "way")
+    invalid_start = b'{"x":' + invalid_value + b","
+    return chooser.choose([invalid_start + body[1:], body[:-1], b"\xef\xbb\xbf" + body, b"<html>"], "way")
 
 
 @breaks("SCH-007", "body")
@@ -119,7 +116,7 @@ def _frames_containing(frames: Frames, text: bytes) -> list[int]:
 
 
 def _frame_data(frame: bytes) -> bytes:
-    found = re.search(rb"(?m)^data: ?(.*)$", frame)
-    if found is None:
+    match = re.search(rb"(?m)^data: ?(.*)$", frame)
+    if match is None:
         raise not_applicable("data")
-    return found[1]
+    return match[1]

@@ -1,4 +1,4 @@
-"""Mutants of the ITM family: items and parts, opened, filled and closed."""
+"""Mutants for the ITM rules: how items and parts start, fill and end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def skip_output_index(events: Events, chooser: Chooser, profile: Profile) -> Eve
 
 @breaks("ITM-002", "stream", required_items=_ANY_ITEM)
 def drop_added_event(events: Events, chooser: Chooser, profile: Profile) -> Events:
-    # Of the last item: the place of any other would be taken by the item after it.
+    # Only of the last item: the next item would take the index of any other.
     last = chooser.choose(event_lists.added_events(events)[-1:], "item")
     return event_lists.renumber([event for event in events if event is not last])
 
@@ -36,38 +36,38 @@ def change_item_id(events: Events, chooser: Chooser, profile: Profile) -> Events
 
 @breaks("ITM-004", "stream", required_items=_ANY_ITEM)
 def insert_event_of_other_item_type(events: Events, chooser: Chooser, profile: Profile) -> Events:
-    begun = chooser.choose(event_lists.added_events(events), "item")
-    name = profile.reasoning_events if begun["item"]["type"] != "reasoning" else "output_text"
+    added = chooser.choose(event_lists.added_events(events), "item")
+    name = profile.reasoning_events if added["item"]["type"] != "reasoning" else "output_text"
     event = {
         "delta": "x",
-        "item_id": begun["item"]["id"],
-        "output_index": begun["output_index"],
+        "item_id": added["item"]["id"],
+        "output_index": added["output_index"],
         "summary_index" if name == "reasoning_summary_text" else "content_index": 0,
         "sequence_number": 0,
         "type": f"response.{name}.delta",
     }
-    return event_lists.insert_events(events, event_lists.index_of(events, begun) + 1, event)
+    return event_lists.insert_events(events, event_lists.index_of(events, added) + 1, event)
 
 
 @breaks("ITM-005", "stream", required_items=_ANY_ITEM)
 def change_finished_item(events: Events, chooser: Chooser, profile: Profile) -> Events:
-    same = event_lists.finished_snapshots(events, chooser)
-    name = chooser.choose(_identifying_members(same[0]), "way")
-    for item in same:
+    snapshots = event_lists.finished_snapshots(events, chooser)
+    name = chooser.choose(_identifying_members(snapshots[0]), "way")
+    for item in snapshots:
         item[name] += "0"
     return events
 
 
 @breaks("ITM-006", "stream", required_items=("item", "item"))
 def duplicate_item_id(events: Events, chooser: Chooser, profile: Profile) -> Events:
-    begun = event_lists.added_events(events)
-    index = chooser.choose(begun[1:], "second item")["output_index"]
-    first = begun[0]["item"]["id"]
+    added = event_lists.added_events(events)
+    index = chooser.choose(added[1:], "second item")["output_index"]
+    first_id = added[0]["item"]["id"]
     for item in event_lists.item_snapshots(events, index):
-        item["id"] = first
+        item["id"] = first_id
     for event in event_lists.item_events(events):
         if event["output_index"] == index:
-            event["item_id"] = first
+            event["item_id"] = first_id
     return events
 
 
@@ -98,24 +98,24 @@ def duplicate_call_id_in_response(response: Event, chooser: Chooser, profile: Pr
 @breaks("ITM-008", "stream", required_items=_ANY_ITEM)
 def drop_done_event(events: Events, chooser: Chooser, profile: Profile) -> Events:
     event_lists.completed_response(events)
-    # The last item: after any other, the next one would begin too early as well.
+    # Only of the last item: after any other, the next item would start too early as well.
     last = chooser.choose(event_lists.done_events(events)[-1:], "item")
     return event_lists.renumber([event for event in events if event is not last])
 
 
 @breaks("ITM-009", "stream", required_items=("message",))
 def change_item_status(events: Events, chooser: Chooser, profile: Profile) -> Events:
-    begun = [
+    added = [
         event["item"]
         for event in event_lists.added_events(events)
         if isinstance(event["item"].get("status"), str)
     ]
-    item = chooser.choose(begun, "item with a status")
+    item = chooser.choose(added, "item with a status")
     if chooser.choose(["added", "done"], "way") == "added":
         item["status"] = "incomplete"
     else:
-        for each in event_lists.finished_snapshots(events, chooser, item["type"]):
-            each["status"] = "in_progress"
+        for snapshot in event_lists.finished_snapshots(events, chooser, item["type"]):
+            snapshot["status"] = "in_progress"
     return events
 
 
@@ -139,14 +139,14 @@ def fill_added_item(events: Events, chooser: Chooser, profile: Profile) -> Event
     members |= {"web_extractor_call": "output", "code_interpreter_call": "outputs"}
     members |= dict.fromkeys(("web_search_image_call", "image_search_call", "mcp_call"), "output")
     members |= {"file_search_call": "results"}
-    ends = [
+    filled = [
         event
         for event in event_lists.done_events(events)
         if event["item"].get(members.get(event["item"]["type"], ""))
     ]
-    end = chooser.choose(ends, "item that gathers something")
-    name = members[end["item"]["type"]]
-    next(event_lists.item_snapshots(events, end["output_index"]))[name] = end["item"][name]
+    done = chooser.choose(filled, "item with content")
+    name = members[done["item"]["type"]]
+    next(event_lists.item_snapshots(events, done["output_index"]))[name] = done["item"][name]
     return events
 
 
@@ -157,11 +157,11 @@ def skip_part_index(events: Events, chooser: Chooser, profile: Profile) -> Event
     if "part" in event:
         event["content_index"] += 1
         return events
-    # A delta more: one that were moved would be missing where it was.
-    about = {each: value for each, value in event.items() if each != "text"}
-    more = {**about, "type": event["type"].replace(".done", ".delta"), "delta": "x"}
-    name = "summary_index" if "summary_index" in event else "content_index"
-    return event_lists.insert_events(events, event_lists.index_of(events, event), {**more, name: 7})
+    # An additional delta: a moved one would be missing where it was.
+    members = {name: value for name, value in event.items() if name != "text"}
+    delta = {**members, "type": event["type"].replace(".done", ".delta"), "delta": "x"}
+    delta["summary_index" if "summary_index" in event else "content_index"] = 7
+    return event_lists.insert_events(events, event_lists.index_of(events, event), delta)
 
 
 _PART_EVENTS = (
@@ -175,16 +175,16 @@ _PART_EVENTS = (
 @breaks("ITM-013", "stream", required_items=("message",))
 def drop_part_event(events: Events, chooser: Chooser, profile: Profile) -> Events:
     kinds = set(_PART_EVENTS)
-    # A thought without deltas would leave no trace at all.
-    thoughts = event_lists.item_events(events, f"response.{profile.reasoning_events}.delta")
-    whole = {event["output_index"] for event in thoughts}
-    last = [
+    # A reasoning item without deltas would have no events left.
+    deltas = event_lists.item_events(events, f"response.{profile.reasoning_events}.delta")
+    with_deltas = {event["output_index"] for event in deltas}
+    reasoning = [
         event
         for event in event_lists.item_events(events, f"response.{profile.reasoning_events}.done")
-        if event["output_index"] in whole
+        if event["output_index"] in with_deltas
     ]
-    gone = chooser.choose([*event_lists.item_events(events, *kinds), *last], "part")
-    return event_lists.renumber([event for event in events if event is not gone])
+    dropped = chooser.choose([*event_lists.item_events(events, *kinds), *reasoning], "part")
+    return event_lists.renumber([event for event in events if event is not dropped])
 
 
 @breaks("ITM-014", "stream", required_items=("message",))
@@ -206,37 +206,37 @@ def reorder_tool_progress(events: Events, chooser: Chooser, profile: Profile) ->
     if way == "swapped" and events[at + 1]["type"] in steps:
         events[at], events[at + 1] = events[at + 1], events[at]
         return event_lists.renumber(events)
-    return event_lists.renumber([each for each in events if each is not event])
+    return event_lists.renumber([other for other in events if other is not event])
 
 
 @breaks("ITM-016", "stream", required_items=_ANY_ITEM)
 def insert_event_after_item_done(events: Events, chooser: Chooser, profile: Profile) -> Events:
-    end = chooser.choose(event_lists.done_events(events), "item")
-    index = end["output_index"]
+    done = chooser.choose(event_lists.done_events(events), "item")
+    index = done["output_index"]
     own = [event for event in event_lists.item_events(events) if event["output_index"] == index]
-    at = chooser.choose(range(event_lists.index_of(events, end) + 1, len(events)), "event after an item")
-    return event_lists.insert_events(events, at, chooser.choose([end, *own], "way"))
+    at = chooser.choose(range(event_lists.index_of(events, done) + 1, len(events)), "event after an item")
+    return event_lists.insert_events(events, at, chooser.choose([done, *own], "way"))
 
 
 @breaks("ITM-017", "stream", required_items=("message",))
 def insert_event_after_text_done(events: Events, chooser: Chooser, profile: Profile) -> Events:
     kinds = ("output_text", profile.reasoning_events, "function_call_arguments")
-    told = event_lists.item_events(events, *(f"response.{kind}.done" for kind in kinds))
-    event = chooser.choose(told, "text")
-    more = event
+    done = chooser.choose(
+        event_lists.item_events(events, *(f"response.{kind}.done" for kind in kinds)), "text"
+    )
+    later = done
     if chooser.choose(["done", "delta"], "way") == "delta":
-        gone = ("text", "arguments", "name")
-        rest = {name: value for name, value in event.items() if name not in gone}
-        more = {**rest, "type": event["type"].replace(".done", ".delta"), "delta": "x"}
-    return event_lists.insert_events(events, event_lists.index_of(events, event) + 1, more)
+        members = {name: value for name, value in done.items() if name not in ("text", "arguments", "name")}
+        later = {**members, "type": done["type"].replace(".done", ".delta"), "delta": "x"}
+    return event_lists.insert_events(events, event_lists.index_of(events, done) + 1, later)
 
 
 @breaks("ITM-018", "stream", required_items=("message",))
 def make_item_incomplete(events: Events, chooser: Chooser, profile: Profile) -> Events:
-    last = event_lists.completed_response(events)
-    item = chooser.choose(_items_with_status(last["output"]), "item with a status")
-    for each in [*event_lists.item_snapshots(events, last["output"].index(item))][1:]:
-        each["status"] = "incomplete"
+    output = event_lists.completed_response(events)["output"]
+    item = chooser.choose(_items_with_status(output), "item with a status")
+    for snapshot in [*event_lists.item_snapshots(events, output.index(item))][1:]:
+        snapshot["status"] = "incomplete"
     return events
 
 
@@ -249,9 +249,9 @@ def make_item_incomplete_in_response(response: Event, chooser: Chooser, profile:
 
 @breaks("ITM-019", "stream", required_items=("item", "item"))
 def interleave_items(events: Events, chooser: Chooser, profile: Profile) -> Events:
-    # An item whose arguments come first begins after those, and may do so at any time.
-    plain = [each for each in event_lists.added_events(events)[1:] if each["item"]["type"] != "mcp_call"]
-    at = event_lists.index_of(events, chooser.choose(plain, "second item"))
+    # The arguments of an mcp_call come before it, so it may be added at any time.
+    added = [event for event in event_lists.added_events(events)[1:] if event["item"]["type"] != "mcp_call"]
+    at = event_lists.index_of(events, chooser.choose(added, "second item"))
     events[at - 1], events[at] = events[at], events[at - 1]
     return event_lists.renumber(events)
 
@@ -259,11 +259,11 @@ def interleave_items(events: Events, chooser: Chooser, profile: Profile) -> Even
 @breaks("ITM-020", "stream", required_items=("message",))
 def change_output_length(events: Events, chooser: Chooser, profile: Profile) -> Events:
     output = event_lists.completed_response(events)["output"]
-    # A built-in call more or less would be counted wrongly as well.
-    plain = [
+    # With one run of a built-in tool more or less, the tool counts would be wrong as well.
+    uncounted = [
         at for at, item in enumerate(output) if item["type"] in ("message", "reasoning", "function_call")
     ]
-    at = chooser.choose(plain, "message")
+    at = chooser.choose(uncounted, "message")
     output[at : at + 1] = chooser.choose([[], [output[at], output[at]]], "way")
     return events
 
@@ -273,6 +273,6 @@ def _items_with_status(output: list[Event]) -> list[Event]:
 
 
 def _identifying_members(item: Event) -> list[str]:
-    """Names of members that tell one item from another."""
+    """Names of the members that must not change in an item."""
     names = ("id", "name", "call_id", "goal", "code", "container_id")
     return [name for name in names if isinstance(item.get(name), str)]

@@ -1,4 +1,4 @@
-"""Where mutants are registered: what each breaks, in what kind of value, and what it needs to find there."""
+"""The registry of mutants: the rule that each breaks, in which kind of value, and what it requires."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ CHAT_SUBJECTS = ("chat_stream", "chat_frames", "chat_completion", "chat_request"
 
 
 class Chooser:
-    """A number that decides among the places and ways of an edit, one choice after the other."""
+    """Makes the choices of an edit, one after the other, from one number."""
 
     def __init__(self, number: int) -> None:
         self._remaining = number
 
     def choose(self, choices: Sequence[_Value], description: str) -> _Value:
-        """One of `choices`; ConfigurationError, naming what is `wanted`, where there is none."""
+        """One of `choices`; if there is none, an error that names what is missing."""
         if not choices:
             raise not_applicable(description)
         self._remaining, at = divmod(self._remaining, len(choices))
@@ -48,36 +48,36 @@ class Chooser:
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """An edit that breaks one rule, and no other where that can be."""
+    """An edit that breaks one rule, and no other if that is possible."""
 
     rule: str
     subject: str
-    """What is edited: "stream" (a list of events), "frames" (a list of bytes, one frame an event),
+    """What is edited: "stream" (a list of events), "frames" (a list of bytes, one frame per event),
     "response", "request", or "body" (the bytes of a response)."""
     required_items: tuple[str, ...]
-    """Items a reply must have, by kind: "message", "reasoning", "function_call", "tool" (a built-in tool
-    that reports its progress), "item" (any). Twice where two are needed."""
+    """Items that a reply must have, by kind: "message", "reasoning", "function_call", "tool" (a built-in
+    tool that reports its progress), "item" (any); a kind is listed twice if two are needed."""
     edit: Edit
 
     def apply(self, value: Any, profile: Profile, pick: int = 0) -> Any:
-        """A broken copy of `value`, which has to be legal; any `pick` from 0 varies the place and the way.
+        """A broken copy of a valid `value`; `pick`, from 0, varies where and how.
 
-        ConfigurationError where `value` has nothing that could be broken so.
+        Raises ConfigurationError if the rule cannot be broken in this value.
         """
         try:
             return self.edit(deepcopy(value), Chooser(pick), profile)
         except _NotApplicable as error:
             raise ConfigurationError(
-                f"{self.rule} can not be broken in this {self.subject}: {error}"
+                f"{self.rule} cannot be broken in this {self.subject}: {error}"
             ) from None
 
 
 class _NotApplicable(Exception):
-    """There is no place for an edit."""
+    """The value lacks what the edit changes."""
 
 
 def not_applicable(missing: str) -> Exception:
-    """The exception for an edit that misses something, to be raised."""
+    """The exception to raise if the value lacks what the edit changes."""
     return _NotApplicable(f"it has no {missing}")
 
 
@@ -85,7 +85,7 @@ _MUTANTS: dict[tuple[str, str], Mutant] = {}
 
 
 def breaks(rule: str, *subjects: str, required_items: tuple[str, ...] = ()) -> Callable[[Edit], Edit]:
-    """Register the decorated edit for a rule; ConfigurationError where there is one already."""
+    """Register the decorated edit for a rule; a second edit for it raises ConfigurationError."""
 
     def register(edit: Edit) -> Edit:
         for subject in subjects:
@@ -101,14 +101,14 @@ def find_mutant(subject: str, rule: str) -> Mutant:
     """The mutant for a rule; ConfigurationError lists the rules that can be broken there."""
     mutant = _MUTANTS.get((subject, rule))
     if mutant is None:
-        known = rules_for(subject)
-        listed = (
-            ", ".join(known) if known else f"nothing; subjects are {', '.join((*SUBJECTS, *CHAT_SUBJECTS))}"
-        )
-        raise ConfigurationError(f"no mutant breaks {rule!r} in a {subject}; there are: {listed}")
+        if not rules_for(subject):
+            subjects = ", ".join((*SUBJECTS, *CHAT_SUBJECTS))
+            raise ConfigurationError(f"no mutant breaks a {subject}; subjects are {subjects}")
+        known = ", ".join(rules_for(subject))
+        raise ConfigurationError(f"no mutant breaks {rule!r} in a {subject}; choose one of: {known}")
     return mutant
 
 
 def rules_for(subject: str) -> tuple[str, ...]:
-    """Ids of the rules that can be broken in a subject, sorted."""
+    """Sorted ids of the rules that can be broken in a subject."""
     return tuple(sorted(rule for kind, rule in _MUTANTS if kind == subject))

@@ -1,4 +1,4 @@
-"""Mutants of requests: what the service refuses, and what it ignores."""
+"""Mutants of requests: members that the service refuses or ignores."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def break_request_member(request: Event, chooser: Chooser, profile: Profile) -> 
         ("top_p", "1"),
         *(_REFUSED_BY_OPEN_RESPONSES if profile.error_types else _REFUSED_BY_QWEN),
     ]
-    gone = chooser.choose([None, "model", "input"], "way")
-    if gone is not None:
-        del request[gone]
+    missing = chooser.choose([None, "model", "input"], "way")
+    if missing is not None:
+        del request[missing]
         return request
     name, value = chooser.choose(wrong, "way")
     return {**request, name: value}
 
 
-#: What this service alone refuses.
+#: What only the Qwen profiles refuse.
 _REFUSED_BY_QWEN: tuple[tuple[str, Any], ...] = (
     ("input", ""),
     ("input", []),
@@ -42,7 +42,7 @@ _REFUSED_BY_QWEN: tuple[tuple[str, Any], ...] = (
     ("enable_thinking", 1),
     ("previous_response_id", ""),
 )
-#: What Open Responses refuses beside (its OpenAPI document, 2026-04-24).
+#: What only Open Responses refuses (its OpenAPI document, 2026-04-24).
 _REFUSED_BY_OPEN_RESPONSES: tuple[tuple[str, Any], ...] = (
     ("max_output_tokens", 15),
     ("max_tool_calls", 0),
@@ -58,27 +58,28 @@ _REFUSED_BY_OPEN_RESPONSES: tuple[tuple[str, Any], ...] = (
 @breaks("REQ-002", "request")
 def add_ignored_parameter(request: Event, chooser: Chooser, profile: Profile) -> Event:
     others: list[tuple[str, Any]] = [("metadata", {"a": "b"}), ("truncation", "auto"), ("x_note", 1)]
-    others = [each for each in others if each[0] not in profile.parameters]
-    name, value = chooser.choose(others, "parameter to ignore")
+    ignored = [(name, value) for name, value in others if name not in profile.parameters]
+    name, value = chooser.choose(ignored, "parameter that is ignored")
     return {**request, name: value}
 
 
 @breaks("REQ-003", "request")
 def drop_companion_tool(request: Event, chooser: Chooser, profile: Profile) -> Event:
-    needy = [kind for kind, tool in profile.tools.items() if tool.needs_tool is not None]
-    tool = chooser.choose(needy, "tool that needs another")
-    other = profile.tools[tool].needs_tool
-    kept = [each for each in request.get("tools") or () if each["type"] not in (tool, other)]
-    broken = {**request, "tools": [*kept, {"type": tool}], "enable_thinking": True}
+    dependent = [kind for kind, tool in profile.tools.items() if tool.needs_tool is not None]
+    kind = chooser.choose(dependent, "tool that needs another")
+    companion = profile.tools[kind].needs_tool
+    others = [tool for tool in request.get("tools") or () if tool["type"] not in (kind, companion)]
+    broken = {**request, "tools": [*others, {"type": kind}], "enable_thinking": True}
     return {**broken, "tool_choice": "auto", "reasoning": None} if profile.efforts else broken
 
 
 @breaks("REQ-004", "request")
 def disable_thinking_for_tool(request: Event, chooser: Chooser, profile: Profile) -> Event:
-    needy = [kind for kind, tool in profile.tools.items() if tool.needs_thinking_message]
-    tool = chooser.choose(needy, "tool that needs thinking")
-    others = [each for each in (profile.tools[tool].needs_tool,) if each is not None]
-    broken = {**request, "tools": [{"type": each} for each in (*others, tool)], "enable_thinking": False}
+    dependent = [kind for kind, tool in profile.tools.items() if tool.needs_thinking_message]
+    kind = chooser.choose(dependent, "tool that needs thinking")
+    companions = [name for name in (profile.tools[kind].needs_tool,) if name is not None]
+    tools = [{"type": name} for name in (*companions, kind)]
+    broken = {**request, "tools": tools, "enable_thinking": False}
     return {**broken, "tool_choice": "auto", "reasoning": None} if profile.efforts else broken
 
 
@@ -98,33 +99,35 @@ def add_output_without_call(request: Event, chooser: Chooser, profile: Profile) 
     for name in ("previous_response_id", "conversation"):
         if request.get(name) is not None:
             del request[name]
-    said = request["input"]
-    items = [{"role": "user", "content": said}] if isinstance(said, str) else said
+    items = _input_items(request)
     if any(item.get("type") == "item_reference" for item in items):
         raise not_applicable("input without references")
     output = {"type": "function_call_output", "call_id": "call_of_nobody", "output": "x"}
-    at = chooser.choose(range(len(items) + 1), "place")
+    at = chooser.choose(range(len(items) + 1), "index")
     return {**request, "input": [*items[:at], output, *items[at:]]}
 
 
 @breaks("REQ-010", "request")
 def combine_exclusive_parameters(request: Event, chooser: Chooser, profile: Profile) -> Event:
     if len(profile.exclusive) < 2:
-        raise not_applicable("parameters that exclude each other")
+        raise not_applicable("mutually exclusive parameters")
     return {**request, **{name: f"{name}_1" for name in profile.exclusive}}
 
 
 @breaks("REQ-011", "request")
 def require_tool_without_single_tool(request: Event, chooser: Chooser, profile: Profile) -> Event:
     if not profile.efforts:
-        raise not_applicable("profile that is strict about it")
+        raise not_applicable("profile with this rule")
     tools: list[Event] = chooser.choose([[], [{"type": "web_search"}, {"type": "image_search"}]], "way")
     return {**request, "tools": tools, "tool_choice": "required"}
 
 
 @breaks("SCH-005", "request")
 def add_unknown_input(request: Event, chooser: Chooser, profile: Profile) -> Event:
-    said = request["input"]
-    items = [{"role": "user", "content": said}] if isinstance(said, str) else said
-    more = chooser.choose([{"type": "x_item"}, {"role": "user", "content": [{"type": "x_part"}]}], "way")
-    return {**request, "input": [*items, more]}
+    unknown = chooser.choose([{"type": "x_item"}, {"role": "user", "content": [{"type": "x_part"}]}], "way")
+    return {**request, "input": [*_input_items(request), unknown]}
+
+
+def _input_items(request: Event) -> list[Event]:
+    value = request["input"]
+    return [{"role": "user", "content": value}] if isinstance(value, str) else value

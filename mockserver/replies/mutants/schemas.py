@@ -1,4 +1,4 @@
-"""Mutants of the SCH family and of a response's status and model: what schemas demand, and what they know."""
+"""Mutants for the SCH rules, for the status and model of a response, and for the REQ rules of responses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mockserver.replies.mutants.registry import Chooser, Event, breaks, not_appl
 
 Events = list[Event]
 
-#: Members of a response that came after January: (name, value, age).
+#: Members of a response that were added after January: (name, value, month).
 _LATER_MEMBERS: tuple[tuple[str, Any, str], ...] = (
     ("temperature", 1.0, "2026-05"),
     ("max_output_tokens", 16, "2026-08"),
@@ -19,28 +19,28 @@ _LATER_MEMBERS: tuple[tuple[str, Any, str], ...] = (
 
 
 def has_later_members(profile: Profile) -> bool:
-    """Whether there is an age after a profile's with members of its own."""
+    """Whether a later dated profile has members that this one lacks."""
     return bool(_later_members(profile))
 
 
 def _later_members(profile: Profile) -> list[tuple[str, Any]]:
-    """Members of the ages after a profile's; where every member is always there, there are none."""
+    """(name, value) of members that a later profile has; none if every member is always present."""
     return [
-        (name, given) for name, given, since in _LATER_MEMBERS if since > profile.date and not profile.blank
+        (name, value) for name, value, since in _LATER_MEMBERS if since > profile.date and not profile.blank
     ]
 
 
 @breaks("SCH-001", "stream")
 def change_event_member_type(events: Events, chooser: Chooser, profile: Profile) -> Events:
-    places_: list[tuple[Event, str, Any]] = [
+    changes: list[tuple[Event, str, Any]] = [
         (event["response"], "object", "thing") for event in event_lists.lifecycle_events(events)
     ]
-    places_ += [(event, "delta", None) for event in events if "delta" in event]
-    places_ += [
+    changes += [(event, "delta", None) for event in events if "delta" in event]
+    changes += [
         (event["part"], "type", "custom_part")
         for event in event_lists.events_of_type(events, "response.content_part.added")
     ]
-    target, name, value = chooser.choose(places_, "lifecycle event")
+    target, name, value = chooser.choose(changes, "lifecycle event")
     target[name] = value
     return events
 
@@ -81,7 +81,7 @@ def add_unknown_event_member(events: Events, chooser: Chooser, profile: Profile)
 @breaks("SCH-003", "response", "request")
 def add_unknown_member(value: Event, chooser: Chooser, profile: Profile) -> Event:
     if "input" in value:
-        # The service ignores unknown parameters, which is another rule; inside a tool it is this one.
+        # Unknown parameters break another rule (REQ-002); unknown members of a tool break this one.
         known = {"type": "web_search"} if profile.tools else {"type": "function", "name": "f"}
         value["tools"] = [*(value.get("tools") or ()), {**known, "x_note": "x"}]
     else:
@@ -91,9 +91,9 @@ def add_unknown_member(value: Event, chooser: Chooser, profile: Profile) -> Even
 
 @breaks("SCH-004", "stream", "response")
 def add_member_of_later_profile(value: Any, chooser: Chooser, profile: Profile) -> Any:
-    name, given = chooser.choose(_later_members(profile), "member of a later age to take")
+    name, member = chooser.choose(_later_members(profile), "member of a later profile")
     response = event_lists.terminal_event(value)["response"] if isinstance(value, list) else value
-    response[name] = given
+    response[name] = member
     return value
 
 
@@ -101,21 +101,21 @@ def add_member_of_later_profile(value: Any, chooser: Chooser, profile: Profile) 
 def add_unknown_item_to_stream(events: Events, chooser: Chooser, profile: Profile) -> Events:
     response = event_lists.terminal_event(events)["response"]
     if response["status"] == "incomplete":
-        raise not_applicable("place for an item after an incomplete one")
+        raise not_applicable("complete last item, after which another may come")
     item = {"id": f"{profile.item_id_prefix}note", "status": "completed", "type": "custom_note"}
-    about = {"output_index": len(response["output"]), "sequence_number": 0}
-    begun = {**about, "type": "response.output_item.added", "item": {**item, "status": "in_progress"}}
-    end = {**about, "type": "response.output_item.done", "item": item}
+    members = {"output_index": len(response["output"]), "sequence_number": 0}
+    added = {**members, "type": "response.output_item.added", "item": {**item, "status": "in_progress"}}
+    done = {**members, "type": "response.output_item.done", "item": item}
     response["output"] = [*response["output"], dict(item)]
-    return event_lists.insert_events(events, len(events) - 1, begun, end)
+    return event_lists.insert_events(events, len(events) - 1, added, done)
 
 
 @breaks("SCH-005", "response")
 def add_unknown_item(response: Event, chooser: Chooser, profile: Profile) -> Event:
     item = {"id": f"{profile.item_id_prefix}note", "status": "completed", "type": "custom_note"}
-    # Nothing comes after an incomplete item.
+    # No item may follow an incomplete one.
     after = 0 if response["status"] == "incomplete" else 1
-    response["output"].insert(chooser.choose(range(len(response["output"]) + after), "place"), item)
+    response["output"].insert(chooser.choose(range(len(response["output"]) + after), "index"), item)
     return response
 
 
@@ -140,14 +140,14 @@ def change_model(value: Any, chooser: Chooser, profile: Profile) -> Any:
 @breaks("REQ-012", "stream", "response")
 def change_echoed_parameter(value: Any, chooser: Chooser, profile: Profile) -> Any:
     response = event_lists.completed_response(value)
-    told = {name: each for name, each in profile.echoes.items() if each is not None}
-    others = {"tool_choice": "none", **{name: _different_value(each) for name, each in told.items()}}
-    name = chooser.choose([name for name in others if response.get(name) is not None], "member that echoes")
-    for each in (
+    echoes = {name: echo for name, echo in profile.echoes.items() if echo is not None}
+    others = {"tool_choice": "none", **{name: _different_value(echo) for name, echo in echoes.items()}}
+    name = chooser.choose([name for name in others if response.get(name) is not None], "echoed parameter")
+    for snapshot in (
         [value] if value is response else [event["response"] for event in event_lists.lifecycle_events(value)]
     ):
-        if name in each:
-            each[name] = others[name]
+        if name in snapshot:
+            snapshot[name] = others[name]
     return value
 
 

@@ -1,4 +1,4 @@
-"""Mutants of the SEQ family: numbers, the order of events, one response all along."""
+"""Mutants for the SEQ rules: sequence numbers, the order of events, and the snapshots of the response."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def repeat_number(events: Events, chooser: Chooser, profile: Profile) -> Events:
 @breaks("SEQ-004", "stream")
 def drop_created(events: Events, chooser: Chooser, profile: Profile) -> Events:
     if events[0]["type"] != "response.created":
-        raise not_applicable("response.created at its beginning")
+        raise not_applicable("response.created at its start")
     return event_lists.renumber(events[1:])
 
 
@@ -64,7 +64,7 @@ def append_after_terminal_event(events: Events, chooser: Chooser, profile: Profi
 def misplace_in_progress(events: Events, chooser: Chooser, profile: Profile) -> Events:
     event_lists.completed_response(events)
     event = chooser.choose(event_lists.events_of_type(events, "response.in_progress"), "response.in_progress")
-    rest = [each for each in events if each is not event]
+    rest = [other for other in events if other is not event]
     way = chooser.choose(["left out", "late", "twice"], "way")
     if way == "left out":
         return event_lists.renumber(rest)
@@ -75,9 +75,11 @@ def misplace_in_progress(events: Events, chooser: Chooser, profile: Profile) -> 
 
 @breaks("SEQ-009", "stream")
 def change_lifecycle_status(events: Events, chooser: Chooser, profile: Profile) -> Events:
-    # A failed response's error would be illegal under any other status.
-    whole = [event for event in event_lists.lifecycle_events(events) if not event["response"].get("error")]
-    response = chooser.choose(whole, "lifecycle event")["response"]
+    # The `error` of a failed response would be invalid with any other status.
+    successful = [
+        event for event in event_lists.lifecycle_events(events) if not event["response"].get("error")
+    ]
+    response = chooser.choose(successful, "lifecycle event")["response"]
     response["status"] = "queued" if response["status"] == "in_progress" else "in_progress"
     return events
 
@@ -120,8 +122,7 @@ def skip_number(events: Events, chooser: Chooser, profile: Profile) -> Events:
 def fail_at_start(events: Events, chooser: Chooser, profile: Profile) -> Events:
     if chooser.choose(["event", "payload"], "way") == "payload":
         return [_error_payload()]
-    before = events[0]["response"]
-    failed = {**before, "status": "failed", "output": [], "error": dict(_ERROR)}
+    failed = {**events[0]["response"], "status": "failed", "output": [], "error": dict(_ERROR)}
     return [{"response": failed, "sequence_number": 0, "type": "response.failed"}]
 
 
@@ -136,11 +137,11 @@ def _error_payload() -> Event:
 
 @breaks("SEQ-016", "stream")
 def fill_initial_snapshot(events: Events, chooser: Chooser, profile: Profile) -> Events:
-    early = event_lists.events_of_type(events, "response.created", "response.in_progress")
-    response = chooser.choose(early, "response.created")["response"]
-    last = event_lists.terminal_event(events)["response"]
-    name = chooser.choose([name for name in ("output", "usage") if last.get(name)], "output or usage")
-    response[name] = last[name]
+    initial = event_lists.events_of_type(events, "response.created", "response.in_progress")
+    response = chooser.choose(initial, "response.created")["response"]
+    final = event_lists.terminal_event(events)["response"]
+    name = chooser.choose([name for name in ("output", "usage") if final.get(name)], "output or usage")
+    response[name] = final[name]
     return events
 
 

@@ -1,4 +1,4 @@
-"""Mutants of the TXT and USE families: texts that agree, and counts that add up."""
+"""Mutants for the TXT and USE rules: texts that disagree, and token counts that do not add up."""
 
 from __future__ import annotations
 
@@ -40,37 +40,38 @@ def change_arguments_delta(events: Events, chooser: Chooser, profile: Profile) -
 
 
 def _change_delta(events: Events, chooser: Chooser, *kinds: str) -> Events:
-    whole = chooser.choose(event_lists.item_events(events, *kinds), "text")
-    kind = whole["type"].replace(".done", ".delta")
-    own = [
-        each
-        for each in event_lists.item_events(events, kind)
-        if each["output_index"] == whole["output_index"]
+    done = chooser.choose(event_lists.item_events(events, *kinds), "text")
+    kind = done["type"].replace(".done", ".delta")
+    deltas = [
+        event
+        for event in event_lists.item_events(events, kind)
+        if event["output_index"] == done["output_index"] and event["delta"]
     ]
-    telling = [each for each in own if each["delta"]]
-    way = chooser.choose(["more", "other", "less"] if telling else ["more"], "way")
+    way = chooser.choose(["more", "other", "less"] if deltas else ["more"], "way")
     if way == "less":
-        gone = chooser.choose(telling, "delta")
-        return event_lists.renumber([event for event in events if event is not gone])
+        dropped = chooser.choose(deltas, "delta")
+        return event_lists.renumber([event for event in events if event is not dropped])
     if way == "other":
-        chooser.choose(telling, "delta")["delta"] += "x"
+        chooser.choose(deltas, "delta")["delta"] += "x"
         return events
-    told = {name: value for name, value in whole.items() if name not in ("text", "arguments", "name")}
     return event_lists.insert_events(
-        events, event_lists.index_of(events, whole), {**told, "type": kind, "delta": "x"}
+        events, event_lists.index_of(events, done), {**_without_text(done), "type": kind, "delta": "x"}
     )
+
+
+def _without_text(done: Event) -> Event:
+    return {name: value for name, value in done.items() if name not in ("text", "arguments", "name")}
 
 
 @breaks("TXT-005", "stream", required_items=("function_call",))
 def break_arguments(events: Events, chooser: Chooser, profile: Profile) -> Events:
     kind = "response.function_call_arguments"
-    told = chooser.choose(event_lists.item_events(events, f"{kind}.done"), "function call")
-    told["arguments"] += "]"
-    for item in [*event_lists.item_snapshots(events, told["output_index"])][1:]:
+    done = chooser.choose(event_lists.item_events(events, f"{kind}.done"), "function call")
+    done["arguments"] += "]"
+    for item in [*event_lists.item_snapshots(events, done["output_index"])][1:]:
         item["arguments"] += "]"
-    about = {name: value for name, value in told.items() if name not in ("arguments", "name")}
-    more = {**about, "type": f"{kind}.delta", "delta": "]"}
-    return event_lists.insert_events(events, event_lists.index_of(events, told), more)
+    delta = {**_without_text(done), "type": f"{kind}.delta", "delta": "]"}
+    return event_lists.insert_events(events, event_lists.index_of(events, done), delta)
 
 
 @breaks("TXT-005", "response", required_items=("function_call",))
@@ -115,7 +116,7 @@ def exceed_input_tokens(value: Any, chooser: Chooser, profile: Profile) -> Any:
 def drop_usage(value: Any, chooser: Chooser, profile: Profile) -> Any:
     _completed_usage(value)
     response = event_lists.completed_response(value)
-    # Where every member is always there, its absence is another breach.
+    # If every member is always present, an absent one breaks another rule.
     if profile.blank or chooser.choose(["null", "absent"], "way") == "null":
         response["usage"] = None
     else:
@@ -138,10 +139,10 @@ def break_token_count(value: Any, chooser: Chooser, profile: Profile) -> Any:
 def miscount_tool_runs(value: Any, chooser: Chooser, profile: Profile) -> Any:
     usage = _completed_usage(value)
     counts = usage.get("x_tools") or {}
-    counted = [kind for kind, about in profile.tools.items() if about.counted]
-    tool = chooser.choose(counted, "built-in tool")
-    before = counts.get(tool, {"count": 0})["count"]
-    usage["x_tools"] = {**counts, tool: {"count": before + 1}}
+    counted = [kind for kind, tool in profile.tools.items() if tool.counted]
+    kind = chooser.choose(counted, "built-in tool")
+    count = counts.get(kind, {"count": 0})["count"]
+    usage["x_tools"] = {**counts, kind: {"count": count + 1}}
     return value
 
 
