@@ -47,5 +47,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'mockserver' has no attribute {name!r}")
     from importlib import import_module
 
-    module = import_module(_LAZY_MODULES[name])
+    from mockserver.errors import optional_packages
+
+    with optional_packages():
+        module = import_module(_LAZY_MODULES[name])
     return module if name == "strategies" else getattr(module, name)

@@ -9,6 +9,7 @@ MockServerError
 ├── InvalidExchange (also ValueError)       an exchange file is invalid
 ├── UnsatisfiableSchema (also ValueError)   no value satisfies a JSON Schema
 ├── LiveError                               a live endpoint cannot be used
+├── MissingPackage (also ImportError)       an optional package is not installed
 └── StartError                              the server did not start, or its thread ended
 
 ContractError (AssertionError)              a contract violation, with its findings
@@ -16,7 +17,8 @@ ContractError (AssertionError)              a contract violation, with its findi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 __all__ = [
@@ -26,11 +28,13 @@ __all__ = [
     "InvalidExchange",
     "InvalidJSON",
     "LiveError",
+    "MissingPackage",
     "MockServerError",
     "StartError",
     "UnknownProfile",
     "UnknownSchema",
     "UnsatisfiableSchema",
+    "optional_packages",
 ]
 
 
@@ -88,6 +92,32 @@ class UnsatisfiableSchema(MockServerError, ValueError):
 
 class LiveError(MockServerError):
     """A live endpoint is unreachable or refuses the key. The message contains no key."""
+
+
+class MissingPackage(MockServerError, ImportError):
+    """An optional package is not installed; the message says how to install it."""
+
+
+@contextmanager
+def optional_packages() -> Iterator[None]:
+    """Raise MissingPackage instead of ModuleNotFoundError if the block imports an optional package."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _INSTALL_NAMES:
+            raise
+        message = f"{package} is not installed: pip install '{_INSTALL_NAMES[package]}'"
+        raise MissingPackage(message, name=package) from None
+
+
+#: By optional package: what to install for it.
+_INSTALL_NAMES = {
+    "hypothesis": "responses-mockserver[pytest]",
+    "openai": "openai",
+    "pytest": "responses-mockserver[pytest]",
+    "schemathesis": "schemathesis",
+}
 
 
 class StartError(MockServerError):

@@ -16,7 +16,7 @@ import click
 from mockserver.cli.errors import exit_with_error
 from mockserver.cli.options import option
 from mockserver.contract.formatting import escape_unprintable
-from mockserver.errors import MockServerError
+from mockserver.errors import MockServerError, optional_packages
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
 
 if TYPE_CHECKING:
@@ -68,15 +68,14 @@ def fuzz(command: tuple[str, ...], **options: Any) -> None:
 
     Exit status: 0 no failing case, 1 a failing case, 2 the command could not be run.
     """
-    try:
-        from mockserver.testing.fuzzing.case_plan import CASE_FAULTS, LEGAL_VARIATIONS
-    except ImportError as error:
-        exit_with_error(f"{error.name} is missing: pip install 'responses-mockserver[pytest]'", 2)
+    from mockserver.testing.fuzzing.case_plan import CASE_FAULTS, LEGAL_VARIATIONS
+
     unknown = sorted(set(options["skip"]) - {*CASE_FAULTS, *LEGAL_VARIATIONS})
     if unknown:
         exit_with_error(f"--skip {unknown[0]}: there are: {', '.join((*CASE_FAULTS, *LEGAL_VARIATIONS))}", 2)
     try:
-        raise SystemExit(_run_fuzz(command, options))
+        with optional_packages():
+            raise SystemExit(_run_fuzz(command, options))
     except MockServerError as error:
         exit_with_error(str(error), 2)
     except OSError as error:
