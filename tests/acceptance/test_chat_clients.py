@@ -20,7 +20,7 @@ from tests.acceptance.conftest import (
     require_program,
 )
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
 CLIENTS_FOLDER = Path(__file__).parent / "clients"
 

@@ -31,7 +31,7 @@ TOP_LEVEL = {
     "exchanges.py", "contract", "replies", "reports", "server", "live", "recordings", "testing", "cli",
 }  # fmt: skip
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
 
 def test_the_wheel_holds_the_package_and_its_data_and_nothing_else(wheel: Path) -> None:

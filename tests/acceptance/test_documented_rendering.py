@@ -181,6 +181,7 @@ def test_the_mask_hides_values_and_nothing_else() -> None:
     assert '{"annotations":[],"text":"TEXT","type":"output_text","logprobs":null}' in item_done
 
 
+@pytest.mark.slow
 def test_wire_stream_prints_as_documented_by_the_sdk(server: ServerProcess) -> None:
     (lines,) = dump_with_sdk(server, ESSAY)
 
@@ -199,6 +200,7 @@ def test_documented_stream_equals_the_sample(start_server: StartServer) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_documented_stream_equals_the_sdk_dump_of_the_wire(start_server: StartServer) -> None:
     """Unmasked, for everything that the profile can emit."""
     wire, documented = start_server("--seed", "1"), start_server("--seed", "1", "--rendering", "documented")
@@ -210,6 +212,7 @@ def test_documented_stream_equals_the_sdk_dump_of_the_wire(start_server: StartSe
         assert data_lines(documented, request) == lines, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", ["qwen-2026-05", "qwen-2026-09"])
 def test_documented_streams_of_later_profiles_equal_the_sdk_dump(
     profile: str, start_server: StartServer
@@ -224,6 +227,7 @@ def test_documented_streams_of_later_profiles_equal_the_sdk_dump(
         assert data_lines(documented, request) == lines, name
 
 
+@pytest.mark.slow
 def test_documented_second_turn_equals_the_sdk_dump(start_server: StartServer) -> None:
     """A second turn: its ids and times depend on the first."""
     wire, documented = start_server("--seed", "1"), start_server("--seed", "1", "--rendering", "documented")
@@ -293,6 +297,7 @@ def project_onto(pattern: Any, value: Any) -> Any:
     return value
 
 
+@pytest.mark.slow
 def test_generated_documented_replies_keep_to_the_documents_members(start_server: StartServer) -> None:
     server = start_server("--rendering", "documented")
     for name, request in REQUESTS.items():

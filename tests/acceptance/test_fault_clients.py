@@ -21,7 +21,7 @@ from mockserver.testing.mock import MockServer
 from tests.acceptance.clients.matrix import CLIENTS_FOLDER
 from tests.acceptance.conftest import ENVIRONMENTS, environment_python, isolated_environment, require_program
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
 EXPECTED_FILE = Path(__file__).parent.parent / "data" / "faults.json"
 CLIENTS = ("openai-python 3", "openai-python 2", "openai-node", "httpx")

@@ -41,6 +41,7 @@ def run_client(command: list[str | Path], folder: Path, server: ServerProcess) -
     return {line.pop("scenario"): line for line in lines}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize(
     "environment", [name for name, (_, file) in CLIENTS.items() if file == "openai_python_later.py"]
@@ -58,6 +59,7 @@ def test_openai_for_python(environment: str, profile: str, start_server: StartSe
     assert "internal error" not in server.stderr_text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("environment", [name for name, (_, file) in CLIENTS.items() if file == "later.mjs"])
 def test_openai_for_node(environment: str, profile: str, start_server: StartServer, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from mockserver.contract.files import check_file
 from mockserver.contract.findings import Finding, Severity, errors
 from tests.acceptance.conftest import ENVIRONMENTS
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
 PROFILE = "openai"
 

@@ -103,7 +103,7 @@ options = ["-p", "no:cacheprovider", "-p", "mockserver.testing.pytest_plugin", "
 sys.exit(pytest.main([*options, "test_sdk.py"]))
 """
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.slow]
 
 
 @pytest.mark.parametrize("environment", ["openai-1", "openai-2", "openai-2.15.0", "openai-newest"])

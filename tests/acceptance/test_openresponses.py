@@ -208,6 +208,7 @@ MEMORY_EXCHANGE = {
 LLMPROBE_OPTIONS = ("--json", "--no-bench", "--no-save", "--no-color")
 
 
+@pytest.mark.slow
 def test_llmprobe_finds_only_accepted_failures(start_server: StartServer, tmp_path: Path) -> None:
     probe = ENVIRONMENTS / "llmprobe" / "node_modules" / "llmprobe" / "bin" / "dist" / "llmprobe.mjs"
     if not probe.exists():
@@ -307,6 +308,7 @@ EXPECTED = {
 }
 
 
+@pytest.mark.slow
 def test_openai_python_creates_streams_and_parses(server: ServerProcess) -> None:
     assert (
         run_program([environment_python("openai-newest"), "-c", PYTHON_PROGRAM, server.base_url], None)
@@ -314,6 +316,7 @@ def test_openai_python_creates_streams_and_parses(server: ServerProcess) -> None
     )
 
 
+@pytest.mark.slow
 def test_openai_node_creates_streams_and_parses(server: ServerProcess) -> None:
     folder = ENVIRONMENTS / "node"
     if not folder.is_dir():

@@ -16,7 +16,7 @@ from tests.acceptance.clients.matrix import CLIENTS, Client
 from tests.acceptance.conftest import KEY, MODEL, ServerProcess, StartServer, server_environment, wait_until
 from tests.acceptance.test_clients import run_client
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
 #: Clients of one kind each, in Python and in Node.
 RECORDED_CLIENTS = [each for each in CLIENTS if each.environment in ("openai-newest", "node")]

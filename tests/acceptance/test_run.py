@@ -231,7 +231,6 @@ def test_signals_are_forwarded(number: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_a_vitest_suite(tmp_path: Path) -> None:
     modules = ENVIRONMENTS / "example-node" / "node_modules"
     if not modules.is_dir():

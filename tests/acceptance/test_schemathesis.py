@@ -30,7 +30,6 @@ positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "404"]
 
 @pytest.mark.acceptance
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("profile", "version"), [("qwen-2026-01", "3.1"), ("qwen-2026-01", "3.2"), ("qwen-2026-09", "3.2")]
 )
@@ -50,7 +49,6 @@ def test_schemathesis_finds_nothing(
 
 @pytest.mark.acceptance
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_nothing_is_found_in_chat_completions(start_server: StartServer, tmp_path: Path) -> None:
     server = start_server("--api-key", KEY)
     (tmp_path / "schemathesis.toml").write_text(SETTINGS)

@@ -207,6 +207,7 @@ def test_same_seed_sequentially(start_server: StartServer, rendering: str) -> No
     assert {200, 400, 401, 403, 404, 405} == statuses
 
 
+@pytest.mark.slow
 def test_same_seed_in_another_order(start_server: StartServer) -> None:
     """Of requests that are alike it is the n-th that counts, so those stay in their order."""
     one = run_sequentially(start_server("--seed", "7"), CHAINS)
@@ -225,6 +226,7 @@ def test_same_seed_concurrently(
     assert_same(one, other)
 
 
+@pytest.mark.slow
 def test_same_request_on_both_paths_in_another_order(start_server: StartServer) -> None:
     """A request is its path and its body."""
     chains: list[Chain] = [(create("Hello!"),), (create("Hello!")._replace(path="//v1/responses"),)]
@@ -235,6 +237,7 @@ def test_same_request_on_both_paths_in_another_order(start_server: StartServer) 
     assert_same(one, other)
 
 
+@pytest.mark.slow
 def test_other_requests_before_change_nothing(start_server: StartServer) -> None:
     """What a request is answered depends on it alone."""
     asked = create("What is new?")

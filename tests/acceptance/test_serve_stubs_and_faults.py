@@ -65,6 +65,7 @@ def test_python_file_and_command_line_give_the_same_bytes(start_server: StartSer
     assert by_file == by_options == by_code
 
 
+@pytest.mark.slow
 def test_a_seed_repeats_faults_and_chunking() -> None:
     def run(seed: int) -> list[bytes]:
         faults = ["internal-error:0.3", "lost-event:0.3", "SEQ-004:0.2"]

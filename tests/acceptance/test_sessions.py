@@ -8,7 +8,7 @@ import pytest
 
 from tests.acceptance.conftest import StartServer
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
 #: What the workers run: each test plans in its session, asks, goes on, and looks for what is the other's.
 TEST_FILE = """

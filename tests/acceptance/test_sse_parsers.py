@@ -13,7 +13,7 @@ import pytest
 from mockserver.wire.sse import encode
 from tests.acceptance.conftest import ENVIRONMENTS, environment_python, isolated_environment, require_program
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
 OPENAI_PROGRAM = """
 import json, sys

@@ -22,7 +22,7 @@ from tests.acceptance.conftest import (
     require_program,
 )
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
 
 def client_command(name: str, folder: Path) -> list[str | Path]:

@@ -22,6 +22,7 @@ from mockserver.testing.strategies.framing import encode_events
 from mockserver.testing.strategies.rendered_replies import tool_declaration
 from mockserver.wire import json
 from tests.contract import blind_mutants, rendered_samples
+from tests.marks import slow_except, slow_except_where
 
 PROFILES = [name for name in profile_names() if load_profile_document(name)["renderings"]]
 SURVIVORS = Path(__file__).parent.parent / "data" / "survivors"
@@ -86,7 +87,9 @@ RULE_MUTANTS = [
 
 
 @pytest.mark.parametrize(
-    ("profile", "subject", "rule"), RULE_MUTANTS, ids=[" ".join(each) for each in RULE_MUTANTS]
+    ("profile", "subject", "rule"),
+    slow_except_where(lambda profile, *_: profile == DEFAULT_PROFILE, RULE_MUTANTS),
+    ids=[" ".join(each) for each in RULE_MUTANTS],
 )
 def test_a_mutant_breaks_only_its_rule(profile: str, subject: str, rule: str) -> None:
     mutant = mutants.find_mutant(subject, rule)
@@ -111,7 +114,7 @@ def test_every_rule_has_a_mutant_or_a_reason_for_none(profile: str) -> None:
     assert not breakable & excused
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", slow_except([DEFAULT_PROFILE], PROFILES))
 def test_mutants_start_from_valid_values(profile: str) -> None:
     for subject in mutants.SUBJECTS:
         assert not [
@@ -121,6 +124,7 @@ def test_mutants_start_from_valid_values(profile: str) -> None:
         ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", PROFILES)
 def test_blind_mutants_of_streams_are_found_or_reviewed(profile: str) -> None:
     made = [
@@ -136,6 +140,7 @@ def test_blind_mutants_of_streams_are_found_or_reviewed(profile: str) -> None:
     assert len(made) > 7000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", PROFILES)
 def test_blind_mutants_of_responses_are_found_or_reviewed(profile: str) -> None:
     made = [
@@ -152,6 +157,7 @@ def test_blind_mutants_of_responses_are_found_or_reviewed(profile: str) -> None:
     assert len(made) > 1000
 
 
+@pytest.mark.slow
 def test_nearly_all_blind_mutants_of_wire_values_are_found() -> None:
     """Of all damages to values on the wire, events, leaves and bytes, at least 99 of 100 bring a finding.
 
@@ -198,6 +204,7 @@ def test_truncation_is_found_at_every_byte_of_every_stream() -> None:
                 assert errors(check_stream(data))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", PROFILES)
 def test_both_validators_agree_on_blind_mutants(profile: str) -> None:
     known = load_schemas(profile)

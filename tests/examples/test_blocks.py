@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.conftest import environment_python
+from tests.marks import slow_except
 
 ROOT = Path(__file__).parent.parent.parent
 CODE_BLOCK = re.compile(
@@ -61,10 +62,11 @@ def find_blocks() -> list[Block]:
 BLOCKS = find_blocks()
 SCRIPTS = [block for block in BLOCKS if not block.is_test and block.file is None]
 TESTS = [block for block in BLOCKS if block.is_test]
+README_BLOCKS = [block for block in BLOCKS if block.page == "README.md"]
 MODULES = [block for block in BLOCKS if not block.is_test and block.file is not None]
 
 
-@pytest.mark.parametrize("block", SCRIPTS, ids=str)
+@pytest.mark.parametrize("block", slow_except(README_BLOCKS, SCRIPTS), ids=str)
 def test_a_script_runs(block: Block, capsys: pytest.CaptureFixture[str]) -> None:
     code = "\n" * (block.line - 1) + block.code
     exec(compile(code, block.page, "exec"), {"__name__": "__main__"})  # noqa: S102
@@ -77,7 +79,7 @@ def test_a_file_is_used_by_a_test(block: Block) -> None:
     assert [test for test in TESTS if test.page == block.page and f"from {module} import" in test.code]
 
 
-@pytest.mark.parametrize("block", TESTS, ids=str)
+@pytest.mark.parametrize("block", slow_except(README_BLOCKS, TESTS), ids=str)
 def test_a_test_has_the_documented_outcome(block: Block, pytester: pytest.Pytester) -> None:
     for other in MODULES:
         if other.page == block.page:

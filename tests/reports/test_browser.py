@@ -109,6 +109,7 @@ def test_a_timeline_is_drawn_with_its_findings(open_report: OpenReport) -> None:
     assert_self_contained(tab)
 
 
+@pytest.mark.slow
 def test_dark_theme_and_print_style(open_report: OpenReport) -> None:
     ground = "getComputedStyle(document.body).backgroundColor"
     tab = open_report(FILES)
@@ -119,6 +120,7 @@ def test_dark_theme_and_print_style(open_report: OpenReport) -> None:
     assert tab.evaluate("getComputedStyle(document.querySelector('.filters')).display") == "none"
 
 
+@pytest.mark.slow
 def test_findings_are_pinned_at_their_pointers(open_report: OpenReport) -> None:
     tab = open_report(FILES)
     assert text_content(tab, ".request .pinned") == '"temperature": 9,REQ-001'
@@ -135,6 +137,7 @@ def test_findings_are_pinned_at_their_pointers(open_report: OpenReport) -> None:
     assert_self_contained(tab)
 
 
+@pytest.mark.slow
 def test_a_finding_in_the_last_response_is_pinned_in_the_reply_too(open_report: OpenReport) -> None:
     events = samples.text_stream()
     events[-1]["response"]["usage"]["total_tokens"] += 1
@@ -147,6 +150,7 @@ def test_a_finding_in_the_last_response_is_pinned_in_the_reply_too(open_report: 
     assert_self_contained(tab)
 
 
+@pytest.mark.slow
 def test_keyboard_navigation(open_report: OpenReport) -> None:
     tab = open_report(FILES)
     focused = "document.activeElement.closest('.exchange')?.querySelector('h3').textContent"
@@ -179,6 +183,7 @@ def test_keyboard_navigation(open_report: OpenReport) -> None:
     assert_self_contained(tab)
 
 
+@pytest.mark.slow
 def test_n_goes_to_the_next_finding(open_report: OpenReport) -> None:
     tab = open_report(FILES)
     rules = []
@@ -191,6 +196,7 @@ def test_n_goes_to_the_next_finding(open_report: OpenReport) -> None:
     assert_self_contained(tab)
 
 
+@pytest.mark.slow
 def test_the_exchanges_can_be_filtered(open_report: OpenReport) -> None:
     tab = open_report(FILES)
     shown = "[...document.querySelectorAll('.exchange:not([hidden]) h3')].map(each => each.textContent)"
@@ -213,6 +219,7 @@ def test_the_exchanges_can_be_filtered(open_report: OpenReport) -> None:
     assert_self_contained(tab)
 
 
+@pytest.mark.slow
 def test_the_coverage_can_be_filtered_and_sorted(open_report: OpenReport) -> None:
     tab = open_report(FILES)
     rows = (
@@ -236,6 +243,7 @@ def test_the_coverage_can_be_filtered_and_sorted(open_report: OpenReport) -> Non
     assert_self_contained(tab)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_no_horizontal_scrolling_on_a_phone(open_report: OpenReport, dark: bool) -> None:
     events = samples.text_stream()
@@ -257,6 +265,7 @@ def test_no_horizontal_scrolling_on_a_phone(open_report: OpenReport, dark: bool)
     assert tab.evaluate(too_wide) == []
 
 
+@pytest.mark.slow
 def test_hostile_text_does_not_run(open_report: OpenReport) -> None:
     kind = f"response.{HOSTILE_TEXT}"
     events = samples.text_stream()
@@ -299,6 +308,7 @@ def test_hostile_text_does_not_run(open_report: OpenReport) -> None:
     assert_self_contained(tab)
 
 
+@pytest.mark.slow
 def test_the_content_security_policy_blocks_unescaped_text(open_report: OpenReport) -> None:
     def unescaped(whole: str) -> str:
         return whole.replace(
@@ -313,6 +323,7 @@ def test_the_content_security_policy_blocks_unescaped_text(open_report: OpenRepo
     assert any("Loading the image" in each and "blocked" in each for each in tab.console_errors)
 
 
+@pytest.mark.slow
 def test_the_report_is_complete_without_javascript(open_report: OpenReport) -> None:
     tab = open_report(
         FILES, lambda whole: re.sub(r'<script>"use strict".*</script>', "", whole, flags=re.DOTALL)
@@ -324,6 +335,7 @@ def test_the_report_is_complete_without_javascript(open_report: OpenReport) -> N
     assert tab.evaluate("getComputedStyle(document.querySelector('.filters')).display") == "none"
 
 
+@pytest.mark.slow
 def test_ten_thousand_events_need_no_more_elements_than_a_few(open_report: OpenReport) -> None:
     events = samples.text_stream()
     nodes = []

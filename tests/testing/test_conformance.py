@@ -34,6 +34,7 @@ def test_a_correct_client_passes_with_its_capabilities() -> None:
     assert str(table).splitlines()[0].startswith("text         yes        ")
 
 
+@pytest.mark.slow
 def test_tools_retries_and_cancellation_are_capabilities() -> None:
     table = assert_client_conforms(CorrectClient(retries=2, tools=True).stream_text, **FEW_CASES)
 
@@ -44,6 +45,7 @@ def test_tools_retries_and_cancellation_are_capabilities() -> None:
         table["flying"]
 
 
+@pytest.mark.slow
 def test_a_client_must_time_out_on_a_stalled_stream() -> None:
     sound = CorrectClient()
 
@@ -74,6 +76,7 @@ def test_a_failing_client_gets_cause_and_smallest_stream() -> None:
     assert len(failed.value.findings) > 1
 
 
+@pytest.mark.slow
 def test_a_client_that_swallows_faults_fails() -> None:
     sound = CorrectClient()
 
@@ -121,6 +124,7 @@ def test_invalid_arguments_and_results_are_configuration_errors() -> None:
         assert_client_conforms(CorrectClient().ask, skip=["fire"])
 
 
+@pytest.mark.slow
 def test_client_contract_turns_a_client_into_a_test() -> None:
     @client_contract(**FEW_CASES)
     def test_sound(base_url: str, api_key: str, stream: bool) -> str:

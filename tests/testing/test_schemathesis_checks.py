@@ -99,7 +99,6 @@ def run_schemathesis(root_url: str, folder: Path, key: str = "sk-mock") -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(320)
 def test_a_broken_stream_is_reported(broken: str, tmp_path: Path) -> None:
     printed = run_schemathesis(broken, tmp_path)
 
@@ -108,7 +107,6 @@ def test_a_broken_stream_is_reported(broken: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(320)
 def test_the_mock_passes(tmp_path: Path) -> None:
     with MockServer(seed=1) as server:
         root = server.base_url.removesuffix(PROFILE.base_path)

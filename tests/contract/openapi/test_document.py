@@ -20,6 +20,7 @@ from mockserver.exchanges import packaged_exchanges
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, profile_names
 from mockserver.wire import json
 from tests.contract import samples
+from tests.marks import slow_except
 
 VALIDATORS: dict[str, Any] = {"3.1": OpenAPIV31SpecValidator, "3.2": OpenAPIV32SpecValidator}
 
@@ -34,7 +35,7 @@ def create_operation(version: str = "3.2") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("version", OPENAPI_VERSIONS)
-@pytest.mark.parametrize("profile", profile_names())
+@pytest.mark.parametrize("profile", slow_except([DEFAULT_PROFILE], profile_names()))
 def test_the_document_is_valid(version: str, profile: str) -> None:
     about = openapi_document(profile, version)
     assert about["openapi"].startswith(version)

@@ -417,6 +417,7 @@ SCHEMAS = st.recursive(LEAVES, composite_schemas, max_leaves=8).map(
 MANY_EXAMPLES = settings(max_examples=300, suppress_health_check=list(HealthCheck), derandomize=True)
 
 
+@pytest.mark.slow
 @MANY_EXAMPLES
 @given(schema=SCHEMAS, pick=st.integers(0, 5))
 def test_generated_value_is_valid_under_jsonschema(schema: Any, pick: int) -> None:
@@ -428,6 +429,7 @@ def test_generated_value_is_valid_under_jsonschema(schema: Any, pick: int) -> No
     assert generate_value(schema, seed=pick) == value
 
 
+@pytest.mark.slow
 @MANY_EXAMPLES
 @given(schema=SCHEMAS, value=SCALARS | st.lists(SCALARS) | st.dictionaries(NAMES, SCALARS))
 def test_satisfiable_branch_is_found(schema: Any, value: Any) -> None:
@@ -452,6 +454,7 @@ ARBITRARY_JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(MANY_EXAMPLES, max_examples=600)
 @given(schema=st.dictionaries(KEYWORDS, ARBITRARY_JSON) | ARBITRARY_JSON)
 def test_arbitrary_schema_raises_only_unsatisfiable(schema: Any) -> None:

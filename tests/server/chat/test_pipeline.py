@@ -16,6 +16,7 @@ from mockserver.exchanges import packaged_exchanges, parse_exchange
 from mockserver.profiles import load_profile
 from mockserver.replies.script import Script, ScriptError
 from tests.api_client import ApiClient
+from tests.marks import slow_except
 
 WEATHER = {
     "type": "function",
@@ -71,7 +72,7 @@ def join_chunks(chunks: list[dict[str, Any]]) -> dict[str, Any]:
     return {"choices": [{"message": message}]}
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", slow_except(["qwen-2026-01"], PROFILES))
 def test_same_messages_get_the_same_reply_from_both_apis(profile: str, clients: dict[str, ApiClient]) -> None:
     api = clients[profile]
     facts = load_profile(profile)

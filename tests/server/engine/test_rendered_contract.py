@@ -16,6 +16,7 @@ from mockserver.profiles import load_profile_document, profile_names
 from mockserver.replies.script import Script
 from mockserver.server.delivery.faults.rule_faults import breakable_rules
 from mockserver.testing.mock import MockServer
+from tests.marks import slow_except
 
 #: The profiles that the server can play.
 PLAYABLE = [name for name in profile_names() if load_profile_document(name)["renderings"]]
@@ -57,7 +58,7 @@ def check_reply(server: MockServer, stream: bool) -> tuple[str | None, list[Find
     return reply.headers.get("x-mock-fault"), list(check(reply.content, server.profile, body))
 
 
-@pytest.mark.parametrize("profile", PLAYABLE)
+@pytest.mark.parametrize("profile", slow_except(["qwen-2026-01"], PLAYABLE))
 def test_every_script_is_valid(servers: Mapping[str, MockServer], profile: str) -> None:
     server = servers[profile]
 
@@ -73,7 +74,7 @@ def test_every_script_is_valid(servers: Mapping[str, MockServer], profile: str) 
     check()
 
 
-@pytest.mark.parametrize("profile", PLAYABLE)
+@pytest.mark.parametrize("profile", slow_except(["qwen-2026-01"], PLAYABLE))
 def test_violation_breaks_only_the_requested_rule(servers: Mapping[str, MockServer], profile: str) -> None:
     server, broken = servers[profile], set[str]()
 

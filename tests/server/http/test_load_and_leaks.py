@@ -93,6 +93,7 @@ def test_a_hundred_concurrent_streams_do_not_mix(server: MockServer) -> None:
         assert events[-1]["response"]["output"][0]["name"] == f"f{number}"
 
 
+@pytest.mark.slow
 def test_a_thousand_streams_stay_open_together(server: MockServer) -> None:
     opened = 0
 
@@ -147,6 +148,7 @@ def open_file_count() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are counted in /proc")
 def test_fifty_servers_leave_no_threads_and_files() -> None:
     def run_server() -> None:
@@ -185,6 +187,7 @@ async def send_requests(where: tuple[str, int], count: int, offset: int) -> None
     await asyncio.gather(*[work(range(offset + at * share, offset + (at + 1) * share)) for at in range(8)])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").is_file(), reason="memory is read in /proc")
 @pytest.mark.parametrize(
     "count",

@@ -11,6 +11,7 @@ from tests.testing.pytest_plugin.conftest import RunPytest
 INVALID_REQUEST = 'ask(model="nope")'
 
 
+@pytest.mark.slow
 def test_each_xdist_worker_has_its_own_server(run: RunPytest, pytester: pytest.Pytester) -> None:
     result = run(
         f"""
@@ -190,6 +191,7 @@ def test_unplanned(ask, responses_server, number):
     )
 
 
+@pytest.mark.slow
 def test_asynchronous_properties(run: RunPytest) -> None:
     code = (
         PROPERTY_HEADER
@@ -243,6 +245,7 @@ async def test_broken_too(responses_server, number):
     assert len(told) == 2
 
 
+@pytest.mark.slow
 def test_requests_before_the_first_example_are_checked(run: RunPytest) -> None:
     result = run(
         PROPERTY_HEADER

@@ -117,6 +117,7 @@ def test_a_planted_bug_is_found_and_shrunk(client: Client) -> None:
     assert len(smallest) <= 14
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(5))
 @pytest.mark.parametrize("client", BUGS, ids=lambda client: client.__name__)
 def test_a_planted_bug_is_found_with_any_seed(client: Client, number: int) -> None:

@@ -16,6 +16,8 @@ from mockserver.contract.operations import body_schemas
 from mockserver.contract.schema.registry import load_schemas
 from mockserver.profiles import load_profile
 
+pytestmark = pytest.mark.slow
+
 _FAILED_RUN = "the program fails inside a completed item (live recordings, 2026); no other end was seen"
 _ONLY_IN_EVENTS = "in events, never in the item (API reference, sample of 26 January 2026)"
 _INCOMPLETE_ITEM = "items are incomplete only in incomplete responses, which came in a later profile"

@@ -25,6 +25,7 @@ from mockserver.profiles import DEFAULT_PROFILE, load_profile_document, profile_
 from mockserver.testing.strategies.scripts import item_kinds
 from mockserver.wire import json, sse
 from tests.api_client import ApiClient
+from tests.marks import slow_except, slow_except_where
 
 RENDERINGS = ["wire", "documented"]
 SCHEMAS = load_schemas(DEFAULT_PROFILE)
@@ -51,7 +52,7 @@ def assert_no_findings(findings: list[Finding]) -> None:
     assert findings == []
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", slow_except([DEFAULT_PROFILE], PROFILES))
 @pytest.mark.parametrize("rendering", RENDERINGS)
 def test_streams_keep_the_contract(profile: str, rendering: str) -> None:
     @FEW_EXAMPLES
@@ -65,7 +66,7 @@ def test_streams_keep_the_contract(profile: str, rendering: str) -> None:
     check()
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", slow_except([DEFAULT_PROFILE], PROFILES))
 @pytest.mark.parametrize("rendering", RENDERINGS)
 def test_responses_keep_the_contract(profile: str, rendering: str) -> None:
     @FEW_EXAMPLES
@@ -76,7 +77,7 @@ def test_responses_keep_the_contract(profile: str, rendering: str) -> None:
     check()
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", slow_except([DEFAULT_PROFILE], PROFILES))
 @pytest.mark.soak
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("rendering", RENDERINGS)
@@ -96,7 +97,7 @@ def test_ten_thousand_of_each_keep_the_contract(profile: str, rendering: str, un
     responses()
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", slow_except([DEFAULT_PROFILE], PROFILES))
 @pytest.mark.parametrize("rendering", RENDERINGS)
 @FEW_EXAMPLES
 @given(data=st.data())
@@ -111,7 +112,7 @@ def test_unknown_members_are_only_info_findings(profile: str, rendering: str, da
     assert {each.rule for each in check_request(request, profile)} <= {"REQ-002"}
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", slow_except([DEFAULT_PROFILE], PROFILES))
 @pytest.mark.parametrize("rendering", RENDERINGS)
 @FEW_EXAMPLES
 @given(data=st.data())
@@ -131,7 +132,7 @@ def test_errors_items_usages_and_events_keep_the_contract(
     assert known.is_closed_valid(event["type"], event)
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", slow_except([DEFAULT_PROFILE], PROFILES))
 def test_requests_keep_the_contract(profile: str) -> None:
     @FEW_EXAMPLES
     @given(strategies.requests(profile=profile))
@@ -141,7 +142,7 @@ def test_requests_keep_the_contract(profile: str) -> None:
     check()
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", slow_except([DEFAULT_PROFILE], PROFILES))
 @pytest.mark.parametrize("rendering", RENDERINGS)
 @FEW_EXAMPLES
 @given(data=st.data())
@@ -173,7 +174,12 @@ BREAKABLE = [
 ]
 
 
-@pytest.mark.parametrize(("profile", "rule", "rendering"), BREAKABLE)
+@pytest.mark.parametrize(
+    ("profile", "rule", "rendering"),
+    slow_except_where(
+        lambda profile, _, rendering: profile == DEFAULT_PROFILE and rendering == "wire", BREAKABLE
+    ),
+)
 def test_a_broken_stream_fails_with_its_rule(profile: str, rule: str, rendering: str) -> None:
     severe = load_rules()[rule].severity is Severity.ERROR
 
@@ -189,7 +195,7 @@ def test_a_broken_stream_fails_with_its_rule(profile: str, rule: str, rendering:
     check()
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", slow_except([DEFAULT_PROFILE], PROFILES))
 @pytest.mark.soak
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("rendering", RENDERINGS)
@@ -203,7 +209,7 @@ def test_ten_thousand_broken_streams_fail_with_their_rules(profile: str, renderi
     check()
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", slow_except([DEFAULT_PROFILE], PROFILES))
 def test_an_invalid_request_fails_with_its_rule(profile: str) -> None:
     @FEW_EXAMPLES
     @given(strategies.invalid_requests(profile=profile))
@@ -324,7 +330,7 @@ def test_drawn_scripts_can_be_replies_of_a_mock_server(api: ApiClient) -> None:
     reply()
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", slow_except([DEFAULT_PROFILE], PROFILES))
 @FEW_EXAMPLES
 @given(data=st.data())
 def test_bodies_of_the_other_operations_keep_the_contract(profile: str, data: st.DataObject) -> None:
@@ -374,7 +380,7 @@ def reference_validator(name: str, closed: bool, profile: str) -> Any:
 _REFERENCE_VALIDATORS: dict[tuple[str, str, bool], Any] = {}
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", slow_except([DEFAULT_PROFILE], PROFILES))
 def test_both_validators_agree_on_what_is_drawn(profile: str) -> None:
     _REFERENCE_VALIDATORS.clear()
 
@@ -391,7 +397,7 @@ def test_both_validators_agree_on_what_is_drawn(profile: str) -> None:
 
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", slow_except([DEFAULT_PROFILE], PROFILES))
 def test_both_validators_agree_on_ten_thousand(profile: str) -> None:
     _REFERENCE_VALIDATORS.clear()
 
@@ -406,7 +412,7 @@ def test_both_validators_agree_on_ten_thousand(profile: str) -> None:
     }
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", slow_except([DEFAULT_PROFILE], PROFILES))
 def test_every_built_in_tool_can_be_drawn(profile: str) -> None:
     kinds: set[str] = set()
 
