@@ -127,7 +127,9 @@ class StartError(MockServerError):
 class ContractError(AssertionError):
     """A contract violation; each of `findings` has a rule, a location, and the expected and actual value."""
 
-    def __init__(self, findings: Sequence[Any], title: str = "the contract was broken") -> None:
-        lines = "\n".join(f"  {finding}" for finding in findings)
-        super().__init__(f"{title}:\n{lines}")
+    def __init__(
+        self, findings: Sequence[Any], title: str = "the contract was broken", *, message: str = ""
+    ) -> None:
+        """`message` is the whole text; by default it is the title and a line for each finding."""
+        super().__init__(message or "\n".join([f"{title}:", *(f"  {finding}" for finding in findings)]))
         self.findings = tuple(findings)

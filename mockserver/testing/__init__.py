@@ -1,1 +1,1 @@
-"""What downstream tests use."""
+"""Support for tests of API clients: the pytest plugin, `MockServer`, strategies and fuzzing."""

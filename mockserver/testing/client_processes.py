@@ -1,4 +1,4 @@
-"""Child processes: a client's environment, its end in time, and nothing of it left behind."""
+"""Client programs as child processes: their environment, a time limit, and no process left behind."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from mockserver.errors import ConfigurationError
 
 __all__ = ["ClientProcesses", "ProcessResult", "client_environment"]
 
-#: Bytes of a child's output that are looked at.
+#: Bytes of a child's output that are read.
 MAX_OUTPUT_BYTES = 4 << 20
 
-#: Names of the loopback that no proxy may get.
+#: Hosts that must not go through a proxy.
 _LOOPBACK_HOSTS = "127.0.0.1,localhost,::1"
 
 
 def client_environment(base_url: str, api_key: str, **variables: str) -> dict[str, str]:
-    """This process's environment, and what leads a client to the mock: URL, key, no proxy."""
-    around = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
-    none = ",".join(filter(None, (around, _LOOPBACK_HOSTS)))
+    """This process's environment with the mock's URL and key, and no proxy for loopback."""
+    inherited = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
+    no_proxy = ",".join(filter(None, (inherited, _LOOPBACK_HOSTS)))
     return {
         **os.environ,
         "OPENAI_BASE_URL": base_url,
         "OPENAI_API_KEY": api_key,
         "DASHSCOPE_API_KEY": api_key,
-        "NO_PROXY": none,
-        "no_proxy": none,
+        "NO_PROXY": no_proxy,
+        "no_proxy": no_proxy,
         **variables,
     }
 
@@ -45,14 +45,15 @@ class ProcessResult:
     """How a child ended."""
 
     exit_status: int | None
-    """Its exit status, below 0 for a signal; None: it was killed because its time was up."""
+    """The exit status, negative for a signal; None if it was killed at the time limit."""
     stdout: bytes
     stderr: bytes
     duration: float
+    """In seconds."""
 
 
 class ClientProcesses:
-    """Runs commands, several at once where asked; `close` ends those that still run."""
+    """Runs commands, also several at once; `close` ends those that still run."""
 
     def __init__(self) -> None:
         self._running: set[subprocess.Popen[bytes]] = set()
@@ -60,13 +61,13 @@ class ClientProcesses:
         self._closed = False
 
     def run(self, command: Sequence[str], environment: Mapping[str, str], timeout: float) -> ProcessResult:
-        """Run a command to its end, and no longer than `seconds`.
+        """Run a command for at most `timeout` seconds.
 
-        It gets no standard input and a process group of its own, which is killed whole: what it left in the
-        background, too. ConfigurationError where the command can not be started.
+        It gets no standard input, and a process group of its own, which is killed at the end together with
+        background processes. ConfigurationError if the command cannot be started.
         """
         with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-            begun = time.monotonic()
+            started = time.monotonic()
             child = self._start(command, environment, output, errors)
             try:
                 status: int | None = child.wait(timeout)
@@ -77,7 +78,9 @@ class ClientProcesses:
                 child.wait()
                 with self._lock:
                     self._running.discard(child)
-            return ProcessResult(status, _read_output(output), _read_output(errors), time.monotonic() - begun)
+            return ProcessResult(
+                status, _read_output(output), _read_output(errors), time.monotonic() - started
+            )
 
     def _start(
         self, command: Sequence[str], environment: Mapping[str, str], output: IO[bytes], errors: IO[bytes]
@@ -86,7 +89,7 @@ class ClientProcesses:
             if self._closed:
                 raise ConfigurationError("the run is over")
             try:
-                child = subprocess.Popen(  # noqa: S603 - a command is what this runs
+                child = subprocess.Popen(  # noqa: S603 - running a command is the purpose
                     command,
                     env=dict(environment),
                     stdin=subprocess.DEVNULL,
@@ -96,12 +99,12 @@ class ClientProcesses:
                 )
             except OSError as error:
                 reason = error.strerror or str(error)
-                raise ConfigurationError(f"can not run {command[0]}: {reason}") from None
+                raise ConfigurationError(f"cannot run {command[0]}: {reason}") from None
             self._running.add(child)
             return child
 
     def close(self) -> None:
-        """Kill what still runs; nothing is started any more."""
+        """Kill what still runs, and start nothing more."""
         with self._lock:
             self._closed = True
             for child in self._running:

@@ -1,4 +1,4 @@
-"""Clients that are set up for a mock server, and closed when their test is over."""
+"""HTTP and SDK clients that are configured for a mock server, and closed at the end of a test."""
 
 from __future__ import annotations
 
@@ -14,14 +14,12 @@ if TYPE_CHECKING:
 
 __all__ = ["ClientFactory"]
 
-#: Said by asynchronous clients with each request: a connection that is kept belongs to an event loop, which
-#: is gone by the time the client can be closed from outside.
+#: Asynchronous clients keep no connection: it would belong to an event loop that has ended by the time the
+#: client is closed from outside.
 _CLOSE_CONNECTION = {"Connection": "close"}
 
 
 class _ClientTarget(Protocol):
-    """What a client has to know."""
-
     @property
     def base_url(self) -> str: ...
 
@@ -30,14 +28,14 @@ class _ClientTarget(Protocol):
 
 
 class ClientFactory:
-    """Makes clients, and remembers those that have to be closed."""
+    """Creates clients and closes them."""
 
     def __init__(self) -> None:
         self._sync_clients: list[Any] = []
         self._async_clients: list[Any] = []
 
     def httpx(self, target: _ClientTarget, **options: Any) -> Client:
-        """An `httpx.Client` with base URL and key; no proxy is used."""
+        """An `httpx.Client` with base URL and key, without a proxy."""
         import httpx
 
         headers = {"authorization": f"Bearer {target.api_key}", **options.pop("headers", {})}
@@ -48,7 +46,7 @@ class ClientFactory:
         return client
 
     def openai(self, target: _ClientTarget, **options: Any) -> OpenAI:
-        """An `openai.OpenAI` with base URL and key; no proxy is used."""
+        """An `openai.OpenAI` with base URL and key, without a proxy."""
         library = _import_openai()
         if "http_client" not in options:
             options["http_client"] = library.DefaultHttpxClient(trust_env=False)
@@ -58,7 +56,7 @@ class ClientFactory:
         return client
 
     def async_openai(self, target: _ClientTarget, **options: Any) -> AsyncOpenAI:
-        """An `openai.AsyncOpenAI` with base URL and key; no proxy is used and no connection kept."""
+        """An `openai.AsyncOpenAI` with base URL and key, without a proxy; it keeps no connection."""
         library = _import_openai()
         if "http_client" not in options:
             options["http_client"] = library.DefaultAsyncHttpxClient(trust_env=False)
@@ -70,16 +68,16 @@ class ClientFactory:
         return client
 
     def close(self) -> None:
-        """Close every client; harmless for those that are closed."""
+        """Close every client that is still open."""
         while self._sync_clients:
             self._sync_clients.pop().close()
         if not self._async_clients:
             return
-        # A loop of its own, which is nobody's current one: their own may be over.
+        # A new event loop: those of the clients may have ended.
         loop = asyncio.new_event_loop()
         try:
             while self._async_clients:
-                # What a test left half read belongs to a loop that is over: it is left to that.
+                # A reply that a test has not read to its end belongs to a loop that has ended.
                 with contextlib.suppress(RuntimeError):
                     loop.run_until_complete(self._async_clients.pop().close())
         finally:
@@ -87,8 +85,7 @@ class ClientFactory:
 
 
 def _is_closed(client: Any) -> bool:
-    """Whether a client is closed: openai's is asked, httpx's says so."""
-    closed = client.is_closed
+    closed = client.is_closed  # a method of openai's clients, a property of httpx's
     return bool(closed() if callable(closed) else closed)
 
 
@@ -96,5 +93,5 @@ def _import_openai() -> Any:
     try:
         import openai
     except ImportError as error:
-        raise ConfigurationError(f"openai is not installed here ({error}): pip install openai") from None
+        raise ConfigurationError(f"openai is not installed ({error}): pip install openai") from None
     return openai

@@ -1,17 +1,17 @@
-"""Conformance of Python clients: a callable is played all that a client meets; what it can do is told.
+"""Conformance of Python clients: play a callable everything that a client meets, and report what it can do.
 
     from mockserver import assert_client_conforms
 
     print(assert_client_conforms(ask))
 
-`ask(base_url, api_key)` asks one question of the server there, and returns the answer's text, the result of
-its client (anything with `output_text`), or an iterator over the pieces of the text; it may be `async`. What
-else its parameters name it gets too:
+`ask(base_url, api_key)` sends one request to the server and returns the text of the reply, the result of its
+client (an object with `output_text`), or an iterator over the pieces of the text. It may be `async`. It also
+receives these arguments, if it has parameters of these names:
 
-- `model`, `input`: what to ask for, and what to say;
-- `stream`: whether to ask for a stream (without it, the client does as it likes);
-- `timeout`: the seconds that a case may take, for a client that would wait longer;
-- `follow_up`: what to say next in the same conversation, or None; then the last answer is what is returned.
+- `model`, `input`: the model and the prompt;
+- `stream`: whether to request a stream (without it, the client decides);
+- `timeout`: how many seconds a case may take, for a client that would wait longer;
+- `follow_up`: the next prompt of the same conversation, or None; then it returns the last reply.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ from mockserver.testing.fuzzing.search import FailingCase, Search
 
 __all__ = ["Capabilities", "Capability", "ConformanceFailure", "assert_client_conforms", "client_contract"]
 
-#: Broken cases that a failure shows whole.
+#: Failing cases that an error shows in full.
 _MAX_SHOWN_FAILURES = 5
 
-#: Refusals that a client may try again after: 429, 500 and 503 (`cases.answer.REFUSALS`).
+#: Errors after which a client may retry, by their `at` in the fault "refused".
 _TRANSIENT_ERRORS = {"429": 1, "500": 2, "503": 3}
 
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """One thing that clients can or can not do, and what was seen of it."""
+    """One thing that a client can or cannot do, with the evidence."""
 
     name: str
     """text, stream, multi-turn, tools, errors, retries or cancellation."""
@@ -58,12 +58,12 @@ class Capability:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a client is capable of; printed, it is a table."""
+    """What a client can do; `str()` renders a table."""
 
     rows: tuple[Capability, ...]
 
     def __getitem__(self, name: str) -> Capability:
-        """The row of that name; KeyError where there is none."""
+        """The row of that name; KeyError if there is none."""
         for row in self.rows:
             if row.name == name:
                 return row
@@ -75,24 +75,18 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class ConformanceFailure:
-    """A case that broke the client: one finding of the failure."""
+    """A failing case: one finding of the ContractError."""
 
     plan: CasePlan
     failure: Failure
     cause: str
-    """The assumption that broke."""
+    """The wrong assumption of the client."""
     case_description: str
-    """The case in words."""
+    """The case as text."""
 
     def __str__(self) -> str:
-        lines = [
-            self.failure.message,
-            f"  broke: {self.cause}",
-            *(f"  {each}" for each in self.failure.details),
-        ]
-        return "\n".join([*lines, *(f"  {line}" for line in self.case_description.splitlines())]).replace(
-            "\n", "\n  "
-        )
+        details = [f"cause: {self.cause}", *self.failure.details, *self.case_description.splitlines()]
+        return "\n    ".join([self.failure.message, *details])
 
 
 def assert_client_conforms(
@@ -105,81 +99,81 @@ def assert_client_conforms(
     timeout: float = 10.0,
     skip: Collection[str] = (),
 ) -> Capabilities:
-    """Play a client everything it has to understand or to refuse; what it is capable of.
+    """Play a client everything it must understand or reject, and return what it can do.
 
-    Played are the documented exchanges in every rendering, the known traps and `examples` drawn answers
-    (hostile chunkings, keep-alives, unknown events, null and absent members …), and every fault, which a
-    sound client reports: it raises. No case may take longer than `timeout`. `skip` names faults and
-    oddities to leave out, as `mockserver fuzz --skip` does. ContractError shows what broke, with the
-    smallest of the drawn answers that breaks it; ConfigurationError: what `call` returns is no answer.
+    The cases are the documented exchanges in every rendering, the known edge cases, `examples` drawn replies
+    (arbitrary chunking, keep-alives, unknown events, null and absent members …), and every fault, for which a
+    correct client raises. A case may take `timeout` seconds. `skip` names faults and variations to leave out,
+    as in `mockserver fuzz --skip`. ContractError shows the failing cases, with the smallest of the drawn
+    replies that fails; ConfigurationError means that `client` returns no text.
     """
     unknown = sorted(set(skip) - {*CASE_FAULTS, *LEGAL_VARIATIONS})
     if unknown:
         raise ConfigurationError(
-            f"skip={unknown[0]!r} is not among {', '.join((*CASE_FAULTS, *LEGAL_VARIATIONS))}"
+            f"cannot skip {unknown[0]!r}; choose from: {', '.join((*CASE_FAULTS, *LEGAL_VARIATIONS))}"
         )
-    with CaseServer(profile=profile, rendering=rendering) as door:
-        trial = _ConformanceRun(CallableRunner(client, door, timeout), door, skip)
-        trial.observe_requests()
-        trial.run_documented_exchanges(rendering)
-        trial.run_cases(
-            [plan for plan in edge_case_plans(trial.features, skip) if plan not in trial.failures_by_plan]
+    with CaseServer(profile=profile, rendering=rendering) as server:
+        run = _ConformanceRun(CallableRunner(client, server, timeout), server, skip)
+        run.observe_requests()
+        run.run_documented_exchanges(rendering)
+        run.run_cases(
+            [plan for plan in edge_case_plans(run.features, skip) if plan not in run.failures_by_plan]
         )
-        trial.run_drawn_cases(examples, seed)
-        trial.run_cases(trial.stalled_plans())
-        extras = (
-            trial.multi_turn_capability(),
-            trial.tool_capability(),
-            trial.error_capability(),
-            trial.retry_capability(),
-            trial.cancellation_capability(),
+        run.run_drawn_cases(examples, seed)
+        run.run_cases(run.stalled_plans())
+        # These play more cases, so the rows about all cases come last.
+        others = (
+            run.multi_turn_capability(),
+            run.tool_capability(),
+            run.error_capability(),
+            run.retry_capability(),
+            run.cancellation_capability(),
         )
-        table = Capabilities(
-            (trial.reply_form_capability("text", False), trial.reply_form_capability("stream", True), *extras)
+        capabilities = Capabilities(
+            (run.reply_form_capability("text", False), run.reply_form_capability("stream", True), *others)
         )
-        if trial.failures:
-            raise _contract_error(trial, table)
-    return table
+        if run.failures:
+            raise _contract_error(run, capabilities)
+    return capabilities
 
 
 @overload
 def client_contract(client: Callable[..., Any], /) -> Callable[[], None]: ...
 @overload
 def client_contract(**options: Any) -> Callable[[Callable[..., Any]], Callable[[], None]]: ...
-def client_contract(call: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-    """Make a test of a client: the decorated function is played by `assert_client_conforms`.
+def client_contract(client: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Turn a client into a test that calls `assert_client_conforms` with it.
 
-    Options are those of `assert_client_conforms`. What the client is capable of stands in the test's
-    attribute `capabilities` once it passed.
+    The options are those of `assert_client_conforms`. After the test has passed, its attribute
+    `capabilities` holds the result.
     """
-    if call is None:
+    if client is None:
         return functools.partial(_make_test, options=options)
-    return _make_test(call, options=options)
+    return _make_test(client, options=options)
 
 
 def _make_test(client: Callable[..., Any], options: dict[str, Any]) -> Callable[[], None]:
     def test() -> None:
         test.capabilities = assert_client_conforms(client, **options)  # type: ignore[attr-defined]
 
-    # Not `functools.wraps`: pytest would take the parameters of `call` for fixtures.
+    # Not `functools.wraps`: pytest would take the parameters of `client` for fixtures.
     test.__name__, test.__qualname__ = client.__name__, client.__qualname__
     test.__doc__, test.__module__ = client.__doc__, client.__module__
     return test
 
 
 def _contract_error(run: _ConformanceRun, capabilities: Capabilities) -> ContractError:
-    more = len(run.failures) - _MAX_SHOWN_FAILURES
-    title = f"{len(run.failures)} of {len(run.failures_by_plan)} cases broke the client"
-    title += f", of which {_MAX_SHOWN_FAILURES} are shown" if more > 0 else ""
-    error = ContractError(run.failures[:_MAX_SHOWN_FAILURES], title)
-    error.findings = tuple(run.failures)
-    error.args = (f"{error.args[0]}\n{capabilities}",)
-    return error
+    shown = run.failures[:_MAX_SHOWN_FAILURES]
+    title = f"the client fails {len(run.failures)} of {len(run.failures_by_plan)} cases"
+    if len(shown) < len(run.failures):
+        title += f" ({len(shown)} shown)"
+    message = "\n".join([f"{title}:", *(f"  {failure}" for failure in shown), str(capabilities)])
+    return ContractError(run.failures, message=message)
 
 
 @dataclass
 class _ConformanceRun:
-    """What a client was played so far, and what it did."""
+    """The cases that a client has been played, and their results."""
 
     run_client: CallableRunner
     server: CaseServer
@@ -189,7 +183,7 @@ class _ConformanceRun:
     features: RequestedFeatures = field(default_factory=RequestedFeatures)
 
     def observe_requests(self) -> None:
-        """The plainest case in both forms: what the client asks for."""
+        """Play the simplest case in both forms, and learn what the client requests."""
         received = [
             each
             for stream in (True, False)
@@ -200,7 +194,7 @@ class _ConformanceRun:
             raise _contract_error(self, Capabilities(()))
 
     def run_case(self, plan: CasePlan, run_client: CallableRunner | None = None) -> Outcome:
-        """Play a case and judge it."""
+        """Play a case and check its outcome."""
         outcome = (run_client or self.run_client)(plan)
         failure = check_outcome(plan, outcome)
         self.failures_by_plan[plan] = self.failures_by_plan.get(plan) or failure
@@ -213,7 +207,7 @@ class _ConformanceRun:
             self.run_case(plan)
 
     def run_documented_exchanges(self, rendering: str) -> None:
-        """The documented exchanges, in each rendering there is."""
+        """Play the documented exchanges in every rendering of the profile."""
         profile = self.server.context.profile.name
         exchanges = [each for each in packaged_exchanges(profile) if "script" in each.reply]
         plans = [
@@ -222,19 +216,19 @@ class _ConformanceRun:
             for stream in self.features.stream_modes
         ]
         for name in dict.fromkeys((rendering, *_available_renderings(profile))):
-            with CaseServer(profile=profile, rendering=name) as door:
-                play = CallableRunner(self.run_client.client, door, self.run_client.timeout)
+            with CaseServer(profile=profile, rendering=name) as server:
+                run_client = CallableRunner(self.run_client.client, server, self.run_client.timeout)
                 for plan in plans:
                     if _is_within_features(plan, self.features):
-                        self.run_case(plan, play)
+                        self.run_case(plan, run_client)
 
     def run_drawn_cases(self, examples: int, seed: int) -> None:
-        """Drawn answers, to the first that breaks the client; it is made small."""
+        """Play drawn replies until one fails, and shrink it."""
         search = Search(self.run_client, self.server.context.profile, examples, seed, skip=self.skip)
         search.features, search.failures = self.features, self.failures_by_plan
-        found = search.search_drawn_cases()
-        if found is not None:
-            self._add_failure(found, self.run_client)
+        failing_case = search.search_drawn_cases()
+        if failing_case is not None:
+            self._add_failure(failing_case, self.run_client)
 
     def stalled_plans(self) -> list[CasePlan]:
         if "stalled" in self.skip:
@@ -242,32 +236,32 @@ class _ConformanceRun:
         return [CasePlan(stream=stream, fault="stalled", at=500) for stream in self.features.stream_modes]
 
     def reply_form_capability(self, name: str, stream: bool) -> Capability:
-        """Whether legal answers of a form are understood."""
+        """Whether the client understands valid replies, streamed or not."""
         if stream not in self.features.stream_modes:
-            return Capability(name, "not tried", "it never asks for this form")
-        kept = [
+            return Capability(name, "not tried", "the client never requests this form")
+        passed = [
             failure is None
             for plan, failure in self.failures_by_plan.items()
             if plan.stream is stream and plan.fault is None
         ]
-        return _rate_capability(name, kept, "legal answers understood")
+        return _rate_capability(name, passed, "valid replies understood")
 
     def error_capability(self) -> Capability:
-        kept = [
+        passed = [
             failure is None
             for plan, failure in self.failures_by_plan.items()
             if plan.fault is not None and not plan.once
         ]
-        return _rate_capability("errors", kept, "faults reported")
+        return _rate_capability("errors", passed, "faults reported")
 
     def multi_turn_capability(self) -> Capability:
         if "follow_up" not in self.run_client.accepted_arguments:
-            return Capability("multi-turn", "not tried", "the callable takes no `follow_up`")
+            return Capability("multi-turn", "not tried", "the callable has no parameter `follow_up`")
         plan = CasePlan(Script((Message(("Remember this.",)),)), self.features.stream_modes[0])
         outcome = self.run_client.run_follow_up(plan)
         failure = _check_follow_up(outcome, self.server)
         if failure is None:
-            return Capability("multi-turn", "yes", "the next turn knows the one before")
+            return Capability("multi-turn", "yes", "the next turn continues the previous one")
         self._add_failure(FailingCase(plan, outcome, failure), self.run_client)
         return Capability("multi-turn", "no", failure.message)
 
@@ -280,33 +274,35 @@ class _ConformanceRun:
         )
         outcome = self.run_case(plan)
         if '"function_call_output"' in "".join(each.body.decode() for each in outcome.requests[1:]):
-            return Capability("tools", "yes", f"{name} is called and its output sent")
-        return Capability("tools", "no", f"the call of {name} is not answered ({outcome.end_reason})")
+            return Capability("tools", "yes", f"the client calls {name} and sends its output")
+        return Capability(
+            "tools", "no", f"the client does not send the output of {name} ({outcome.end_reason})"
+        )
 
     def retry_capability(self) -> Capability:
-        """Whether a fault that passes is tried again: the client's choice, so never a defect."""
+        """Whether the client retries after a temporary error: its choice, so never a failure."""
         if "refused" in self.skip:
-            return Capability("retries", "not tried", "refused is skipped")
+            return Capability("retries", "not tried", "the fault refused is skipped")
         stream = self.features.stream_modes[0]
         plans = {
             name: CasePlan(stream=stream, fault="refused", at=at, once=True)
             for name, at in _TRANSIENT_ERRORS.items()
         }
-        again = [name for name, plan in plans.items() if self._is_retried(plan)]
-        verdict = "yes" if len(again) == len(plans) else "in part" if again else "no"
-        return Capability("retries", verdict, f"after {', '.join(again)}" if again else "raises at once")
+        retried = [name for name, plan in plans.items() if self._is_retried(plan)]
+        verdict = "yes" if len(retried) == len(plans) else "in part" if retried else "no"
+        return Capability("retries", verdict, f"after {', '.join(retried)}" if retried else "raises at once")
 
     def _is_retried(self, plan: CasePlan) -> bool:
         outcome = self.run_case(plan)
         return outcome.accepted and len(outcome.requests) > 1 and self.failures_by_plan[plan] is None
 
     def cancellation_capability(self) -> Capability:
-        """Whether a stream that is left is hung up on."""
+        """Whether the client closes the connection when its caller stops reading a stream."""
         plan = CasePlan(Script((Message(("a", "b", "c", "d")),)), fault="stalled", at=700)
-        left = self.run_client.cancel_stream(plan) if True in self.features.stream_modes else None
-        if left is None:
+        outcome = self.run_client.cancel_stream(plan) if True in self.features.stream_modes else None
+        if outcome is None:
             return Capability("cancellation", "not tried", "the callable returns no iterator over a stream")
-        return Capability("cancellation", "yes" if left.accepted else "no", left.end_reason)
+        return Capability("cancellation", "yes" if outcome.accepted else "no", outcome.end_reason)
 
     def _add_failure(self, failing: FailingCase, run_client: CallableRunner) -> None:
         cause = find_cause(failing, run_client)
@@ -315,21 +311,21 @@ class _ConformanceRun:
 
 
 def _check_follow_up(outcome: Outcome, server: CaseServer) -> Failure | None:
-    """What is wrong with two turns of a conversation."""
+    """What is wrong with a conversation of two turns, if anything."""
     if not outcome.finished or not outcome.accepted or len(outcome.requests) < 2:
-        return Failure("multi-turn", f"the next turn did not come: {outcome.end_reason}")
+        return Failure("multi-turn", f"the client sends no second turn: {outcome.end_reason}")
     second = outcome.requests[-1].json_body
     first_id = server.context.response_id(1)
     if second.get("previous_response_id") != first_id and "Remember this." not in str(second.get("input")):
-        return Failure("multi-turn", "the next turn has neither the id of the one before nor what was said")
+        return Failure("multi-turn", "the second turn has neither the id nor the text of the first")
     if outcome.text not in (None, FOLLOW_UP_REPLY):
         details = (f"expected  {FOLLOW_UP_REPLY!r}", f"got       {outcome.text!r}")
-        return Failure("multi-turn", "the next turn's text is not returned", details)
+        return Failure("multi-turn", "the client does not return the text of the second turn", details)
     return None
 
 
 def _is_within_features(plan: CasePlan, features: RequestedFeatures) -> bool:
-    """Whether a client that asks so may get what a plan says: no runs of tools that it does not declare."""
+    """Whether a plan needs only tools that the client declares."""
     kinds = {getattr(item, "kind", None) for item in plan.script.items} - {None}
     return kinds <= set(features.tool_types) and not any(
         isinstance(item, FunctionCall) for item in plan.script.items
@@ -347,7 +343,7 @@ def _available_renderings(profile: str) -> Iterator[str]:
 
 def _rate_capability(name: str, passed: Sequence[bool], description: str) -> Capability:
     if not passed:
-        return Capability(name, "not tried", "nothing of it was played")
+        return Capability(name, "not tried", "no case was played")
     count = sum(passed)
     verdict = "yes" if count == len(passed) else "in part" if count else "no"
     return Capability(name, verdict, f"{count} of {len(passed)} {description}")

@@ -1,23 +1,25 @@
-"""Scripting: what a test says of a server, or of one of its sessions, and what it reads of it.
-
-The mock server for tests: in a thread, on a free port, scripted from code, read through its journal.
-"""
+"""`MockServer`: a mock server in a thread, configured from Python and read through its journal."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Unpack
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 from mockserver.clock import SteppedClock
 from mockserver.contract.chat.service import CHAT_BASE_PATH
 from mockserver.errors import ConfigurationError
+from mockserver.server.mock_headers import SESSION_HEADER
 from mockserver.server.state.journal import Entry, Journal
+from mockserver.server.state.session_registry import SESSION_PATH_PREFIX, SessionOverrides
 from mockserver.server.state.sessions import Session
 from mockserver.server.stubs.matchers import build_matcher
 from mockserver.server.stubs.stubs import Stub
 from mockserver.testing.clients import ClientFactory
+from mockserver.testing.local_server import LocalServer, create_mock_server
 from mockserver.testing.request_assertions import assert_requested
+from mockserver.testing.server_settings import ServerSettings, as_tuple, validate_settings
 from mockserver.testing.stub_builder import (
     UNSET,
     ChainableStub,
@@ -34,76 +36,65 @@ from mockserver.testing.stub_builder import (
 if TYPE_CHECKING:
     from httpx import Client
     from openai import AsyncOpenAI, OpenAI
-from types import TracebackType
-from typing import Self, TypedDict
-
-from mockserver.server.mock_headers import SESSION_HEADER
-from mockserver.server.state.session_registry import SESSION_PATH_PREFIX, SessionOverrides
-from mockserver.testing.local_server import (
-    LocalServer,
-    ServerSettings,
-    as_tuple,
-    create_mock_server,
-    validate_settings,
-)
 
 __all__ = ["MockBase", "MockServer", "MockSession"]
 
 
 class MockBase(ABC):
-    """What can be said of and read from a session, be it that of a server or one that is named."""
+    """Stubs, journal and clients of a session: the default one of a server, or a named one."""
 
     _clients: ClientFactory
 
     @property
     @abstractmethod
-    def _session(self) -> Session:
-        """The session itself."""
+    def _session(self) -> Session: ...
 
     @abstractmethod
     def _raise_if_crashed(self) -> None:
-        """StartError where the server has died."""
+        """Raise StartError if the server has crashed."""
 
     @property
     @abstractmethod
     def base_url(self) -> str:
-        """What goes into a client; `{base_url}/responses` is the endpoint."""
+        """The base URL for clients: requests go to `{base_url}/responses`."""
 
     @property
     def chat_base_url(self) -> str:
-        """What goes into a client of Chat Completions; `{chat_base_url}/chat/completions` is the endpoint."""
-        own = self._session.profile.base_path
-        return self.base_url and self.base_url.removesuffix(own) + CHAT_BASE_PATH
+        """The base URL for Chat Completions: requests go to `{chat_base_url}/chat/completions`."""
+        base_path = self._session.profile.base_path
+        return self.base_url and self.base_url.removesuffix(base_path) + CHAT_BASE_PATH
 
     @property
     @abstractmethod
     def api_key(self) -> str:
-        """A key that it accepts."""
+        """An API key that the server accepts."""
 
     @property
     def profile(self) -> str:
-        """Name of the age that it plays."""
+        """Name of the profile."""
         return self._session.profile.name
 
     @property
     @abstractmethod
     def model(self) -> str:
-        """A model that it accepts."""
+        """A model that the server accepts."""
 
     @property
     def journal(self) -> Journal:
-        """What was asked and answered since the last reset: `len`, `[i]`, `.last`."""
+        """Requests and replies since the last reset: `len(journal)`, `journal[i]`, `journal.last`."""
         return self._session.journal
 
     @property
     def clock(self) -> SteppedClock:
-        """The server's clock: `clock.advance(seconds)` lets time pass, `clock.now()` tells it.
+        """The server's clock: `clock.advance(seconds)` moves it, `clock.now()` reads it.
 
-        ConfigurationError where it has no clock of its own, but the system's: `seed=None`.
+        ConfigurationError with `seed=None`, where the server uses the system's clock.
         """
         clock = self._session.clock
         if not isinstance(clock, SteppedClock):
-            raise ConfigurationError("without a seed the server has the system's clock, which nobody moves")
+            raise ConfigurationError(
+                "without a seed the server uses the system's clock, which a test cannot move"
+            )
         return clock
 
     def reply(
@@ -116,62 +107,63 @@ class MockBase(ABC):
         incomplete: bool = False,
         **delivery: Unpack[DeliveryOptions],
     ) -> ChainableStub:
-        """Plan a reply: a text, items, a script, or a function of the request that gives one of these.
+        """Add a stub: a text, items, a script, or a function of the request that returns one of these.
 
-        `chunks`: a text in these pieces, one event each in a stream; `json`: a value as the message's text;
-        `reasoning`: a thought before it; `usage`: token counts that are not estimated; `incomplete`: the last
-        item was cut short. `fault`, `violate`, `pace`, `chunking` and `name` are as in `Delivered`.
+        `chunks`: a text in pieces, one event each in a stream; `json`: a value as the message's text;
+        `reasoning`: a reasoning item before it; `usage`: token counts instead of estimates; `incomplete`:
+        whether the last item is cut short. `DeliveryOptions` describes `fault`, `violate`, `pace`, `chunking`
+        and `name`.
 
-        Replies are given in the order in which they are planned, each once: `.times(n)` on what is returned
-        makes it n times, `.always()` as often as it is asked, `.then(…)` plans the next. ConfigurationError
-        where it can not be given, StartError where the server has died.
+        Stubs reply in the order in which you add them, once each: `.times(n)` makes it n times, `.always()`
+        any number of times, and `.then(…)` adds the next. ConfigurationError if the reply is invalid,
+        StartError if the server has crashed.
         """
-        more = ReplyOptions(chunks, json, reasoning, usage, incomplete)
-        return self._stub_builder().add_reply(*content, options=more, **delivery)
+        options = ReplyOptions(chunks, json, reasoning, usage, incomplete)
+        return self._stub_builder().add_reply(*content, options=options, **delivery)
 
     def when(self, prompt: str | None = None, **conditions: Unpack[RequestMatch]) -> ConditionalStubs:
-        """The requests that are like that: `.reply(…)`, `.fail(…)` and `.fault(…)` on it are for them alone.
+        """Select requests: `.reply(…)`, `.fail(…)` and `.fault(…)` on the result apply to them only.
 
-        `prompt` is the whole text of the last user message; for the others see `Like`. Of several plans that
-        fit a request, the earlier answers. ConfigurationError names what can not be used.
+        `prompt` is the whole text of the last user message; `RequestMatch` describes the other conditions. If
+        several stubs match a request, the earliest replies. ConfigurationError if a condition is invalid.
         """
         return ConditionalStubs(self._stub_builder(), build_matcher(**matcher_arguments(prompt, conditions)))
 
     def fail(self, name: str, /, **options: Any) -> ChainableStub:
-        """Plan the service's error of that name, in line with the replies and returned like them.
+        """Add a stub that replies with this error of the service; it queues like `reply`.
 
-        Options set `retry_after`, `retry_after_ms` and `should_retry`. ConfigurationError lists the names,
-        which `mockserver faults` explains.
+        The options are `retry_after`, `retry_after_ms` and `should_retry`. `mockserver faults` explains the
+        names; ConfigurationError lists them.
         """
         return self._stub_builder().add_fault(name, options)
 
     def fault(self, name: str, /, **options: Any) -> ChainableStub:
-        """Plan a fault by its name in `mockserver faults`, in line with the replies and returned like them.
+        """Add a stub with a fault, by its name in `mockserver faults`; it queues like `reply`.
 
-        What it breaks is the answer that would come anyhow; `reply(…, fault=NAME)` breaks that reply.
-        `violate(rule)` is the same for a rule of the contract.
+        The fault applies to the reply that would come without it; `reply(…, fault=NAME)` applies it to that
+        reply. `violate(rule)` does the same for a rule of the contract.
         """
         return self._stub_builder().add_fault(name, options)
 
     def violate(self, rule: str, /, **options: Any) -> ChainableStub:
-        """Plan an answer that breaks this rule of the contract, and no other: `violate("SEQ-004")`."""
+        """Add a stub whose reply breaks exactly this rule of the contract: `violate("SEQ-004")`."""
         return self._stub_builder().add_fault(rule, options)
 
     def scenario(self, name: str) -> Scenario:
-        """A scenario: what is planned on it answers, step by step, those requests alone that name it.
+        """A scenario: its stubs reply, step by step, to the requests that name it and to no others.
 
-        They do so by the header `x-mock-scenario`, which `scenario(name).headers` has; such a request can
-        name an exchange or a plan as well. ConfigurationError where a scenario can not be called that.
+        A request names it in the header `x-mock-scenario`; `scenario(name).headers` has the header. The
+        header can also name an exchange or a stub. ConfigurationError if the name is invalid.
         """
         return Scenario(self._stub_builder(), name)
 
     def assert_requested(
         self, prompt: str | None = None, *, times: int | None = None, **conditions: Unpack[RequestMatch]
     ) -> list[Entry]:
-        """The requests that were like that, by the names of `when()`; AssertionError shows what there was.
+        """Return the requests that match the conditions of `when()`; AssertionError if their number is wrong.
 
-        `times` is how many there must be; without it, at least one. A failing one names, for the nearest
-        requests, what about them was otherwise.
+        `times` is the exact number; without it, one is enough. The error lists how the nearest requests
+        differ.
         """
         __tracebackhide__ = True
         return assert_requested(
@@ -184,48 +176,48 @@ class MockBase(ABC):
 
     @property
     def stubs(self) -> Sequence[Stub]:
-        """The replies planned since the last reset, with how often each was given."""
+        """The stubs since the last reset, with the number of their replies."""
         return self._session.stubs.all
 
     def httpx(self, **options: Any) -> Client:
-        """An `httpx.Client` for this server; `options` are the client's own."""
+        """An `httpx.Client` for this server; `options` go to the client."""
         return self._clients.httpx(self, **options)
 
     def openai(self, **options: Any) -> OpenAI:
-        """An `openai.OpenAI` for this server; ConfigurationError where openai is not installed."""
+        """An `openai.OpenAI` for this server; ConfigurationError if openai is not installed."""
         return self._clients.openai(self, **options)
 
     def async_openai(self, **options: Any) -> AsyncOpenAI:
-        """An `openai.AsyncOpenAI` for this server; ConfigurationError where openai is not installed."""
+        """An `openai.AsyncOpenAI` for this server; ConfigurationError if openai is not installed."""
         return self._clients.async_openai(self, **options)
 
 
 class MockServer(MockBase):
     """A mock server on loopback, for `with`, `async with` or `start()` and `stop()`.
 
-    The fixture `responses_server` is one too.
+    The fixture `responses_server` is a `MockServer` too.
 
     >>> with MockServer(seed=1) as server:
-    ...     planned = server.reply("Hi there!")
+    ...     stub = server.reply("Hi there!")
     ...     server.base_url.startswith("http://127.0.0.1:")
     True
     """
 
     def __init__(self, *, strict: bool = True, **settings: Unpack[ServerSettings]) -> None:
-        """Settings have the names and values of `[tool.mockserver]`, see `Settings`.
+        """Settings have the names and values of `[tool.mockserver]`; `ServerSettings` describes them.
 
-        `strict`: once a reply is planned, a request that none is planned for is refused (400).
+        `strict`: reject requests that no stub matches (400) once a stub has been added.
         """
         self._server = create_mock_server(validate_settings(settings, "MockServer"), strict=strict)
         self._clients = ClientFactory()
 
     def start(self) -> Self:
-        """Start serving; StartError says why where it fails."""
+        """Start the server; StartError if it fails."""
         self._server.start()
         return self
 
     def stop(self) -> None:
-        """Close the clients it gave and stop serving; harmless where it does not."""
+        """Close the clients of `httpx()` and `openai()`, and stop the server if it runs."""
         self._clients.close()
         self._server.stop()
 
@@ -254,17 +246,17 @@ class MockServer(MockBase):
 
     @property
     def base_url(self) -> str:
-        """What goes into a client; `{base_url}/responses` is the endpoint."""
+        """The base URL for clients: requests go to `{base_url}/responses`."""
         return self._server.base_url
 
     @property
     def api_key(self) -> str:
-        """A key that it accepts."""
+        """An API key that the server accepts."""
         return self._server.api_key
 
     @property
     def model(self) -> str:
-        """A model that it accepts."""
+        """A model that the server accepts."""
         return self._server.model
 
     @property
@@ -275,24 +267,24 @@ class MockServer(MockBase):
         self._server.raise_if_crashed()
 
     def reset(self) -> None:
-        """Forget replies, journal, stored responses and named sessions; the clock goes back to its start."""
+        """Delete stubs, journal, stored responses and named sessions, and reset the clock."""
         self._server.reset()
 
     def session(self, name: str, **settings: Unpack[SessionSettings]) -> MockSession:
-        """The session of that name: plans, journal, clock, faults and stored responses of its own.
+        """A named session, with its own stubs, journal, clock, faults and stored responses.
 
-        A request is in it that has `x-mock-session: NAME`, asks below `/s/NAME/`, or presents its key. It has
-        the settings of the server unless it is said otherwise, which begins it anew. A reset of the server
-        forgets it. ConfigurationError where it can not be called that.
+        A request selects it with the header `x-mock-session: NAME`, a path below `/s/NAME/`, or its key. It
+        has the settings of the server; passing settings starts it anew. A reset of the server deletes it.
+        ConfigurationError if the name is invalid.
         """
-        given = validate_settings(settings, "session()", frozenset(SessionSettings.__annotations__))
-        if given:
-            self._server.open_session(name, _build_overrides(given))
+        overrides = validate_settings(settings, "session()", frozenset(SessionSettings.__annotations__))
+        if overrides:
+            self._server.open_session(name, _build_overrides(overrides))
         return MockSession(self._server, self._clients, name)
 
 
 class SessionSettings(TypedDict, total=False):
-    """What is otherwise about a session than about its server."""
+    """Settings of a session that differ from those of its server."""
 
     profile: str
     rendering: str
@@ -303,7 +295,7 @@ class SessionSettings(TypedDict, total=False):
     pace: str
     chunking: str
     api_key: str
-    """A key that belongs to it: whoever presents it is in this session."""
+    """A key that selects this session."""
 
 
 def _build_overrides(settings: Mapping[str, Any]) -> SessionOverrides:
@@ -312,7 +304,7 @@ def _build_overrides(settings: Mapping[str, Any]) -> SessionOverrides:
 
 
 class MockSession(MockBase):
-    """A named session of a server, as `MockServer.session` gives it."""
+    """A named session of a server: the result of `MockServer.session`."""
 
     def __init__(self, server: LocalServer, clients: ClientFactory, name: str) -> None:
         self.name = name
@@ -332,7 +324,7 @@ class MockSession(MockBase):
 
     @property
     def base_url(self) -> str:
-        """What goes into a client that is to be in this session, whatever else it sends."""
+        """The base URL for clients; requests to it are in this session."""
         return (
             self._server.url
             and f"{self._server.url}{SESSION_PATH_PREFIX}{self.name}{self._session.profile.base_path}"
@@ -340,24 +332,25 @@ class MockSession(MockBase):
 
     @property
     def headers(self) -> dict[str, str]:
-        """What puts a request to the server's own base URL into this session."""
+        """Headers that select this session at the server's own base URL."""
         return {SESSION_HEADER.decode(): self.name}
 
     @property
     def api_key(self) -> str:
-        """A key that it accepts: its own, where one belongs to it, else the server's."""
+        """The session's own key if it has one, else the server's."""
         return self._server.key_for_session(self.name)
 
     @property
     def model(self) -> str:
-        """A model that it accepts."""
-        same = self._session.profile is self._server.session.profile
-        return self._server.model if same else self._session.profile.models[0]
+        """A model that the server accepts."""
+        if self._session.profile is self._server.session.profile:
+            return self._server.model
+        return self._session.profile.models[0]
 
     def reset(self) -> None:
-        """Forget replies, journal and stored responses; the clock goes back to its start."""
+        """Delete stubs, journal and stored responses, and reset the clock."""
         self._server.reset_session(self._session)
 
     def close(self) -> None:
-        """Forget the session; one of that name begins anew."""
+        """Delete the session; the next one of that name starts empty."""
         self._server.close_session(self.name)

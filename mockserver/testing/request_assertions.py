@@ -1,4 +1,4 @@
-"""Asserting: what was asked of a server, with a readable account where it was otherwise."""
+"""`assert_requested`: assertions about the requests in a journal, with readable failures."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ from mockserver.wire.redaction import redact
 
 __all__ = ["assert_requested"]
 
-#: Requests that a failure tells of, the nearest.
+#: Nearest requests that a failure lists.
 _MAX_SHOWN_REQUESTS = 5
 
 
 def assert_requested(
     journal: Journal, profile: Profile, times: int | None, conditions: Mapping[str, Any]
 ) -> list[Entry]:
-    """The entries that are like that; AssertionError where there are not as many as there must be."""
-    wanted = build_matcher(**conditions)
-    asked = [(entry, _parse_entry(entry, profile)) for entry in journal if entry.method == "POST"]
-    found = [entry for entry, request in asked if request is not None and wanted.matches(request)]
-    if len(found) == times or (times is None and found):
-        return found
-    raise AssertionError("\n".join(_describe_mismatch(wanted, asked, len(found), times)))
+    """The matching entries; AssertionError if their number is wrong."""
+    matcher = build_matcher(**conditions)
+    requests = [(entry, _parse_entry(entry, profile)) for entry in journal if entry.method == "POST"]
+    matches = [entry for entry, request in requests if request is not None and matcher.matches(request)]
+    if len(matches) == times or (times is None and matches):
+        return matches
+    raise AssertionError("\n".join(_describe_mismatch(matcher, requests, len(matches), times)))
 
 
 def _parse_entry(entry: Entry, profile: Profile) -> IncomingRequest | None:
-    """The request of an entry, where it is one that the contract takes."""
+    """The request of an entry; None if it is no valid API request."""
     try:
         body = entry.json
         if entry.request_head.path in CHAT_PATHS:
             return _parse_chat_entry(entry, body, profile)
-        ask = parse_request(body, profile)
+        facts = parse_request(body, profile)
     except (InvalidJSON, KeyError, TypeError, AttributeError):
         return None
     return IncomingRequest(
-        body, ask, dict(entry.request_head.headers), entry.details.after, entry.details.turn
+        body, facts, dict(entry.request_head.headers), entry.details.after, entry.details.turn
     )
 
 
 def _parse_chat_entry(entry: Entry, body: Any, profile: Profile) -> IncomingRequest:
-    """A chat request as its Responses form, which is what plans are made for."""
+    """A chat request in its Responses form, which is what stubs match."""
     request = incoming_chat_request(body, profile, dict(entry.request_head.headers))
     return request._replace(after=entry.details.after)
 
@@ -58,18 +58,17 @@ def _describe_mismatch(
     match_count: int,
     times: int | None,
 ) -> Iterator[str]:
-    must = "at least one request" if times is None else f"{times} request{'' if times == 1 else 's'}"
-    yield f"{must} expected with {str(matcher) or 'anything'}; there were {match_count}, among {len(requests)} in all"
-    told = [
-        (list(matcher.differences(request)) if request else ["it is no request of the API"], number, entry)
+    expected = "at least one request" if times is None else f"{times} request{'' if times == 1 else 's'}"
+    yield f"expected {expected} with {str(matcher) or 'any content'}; {match_count} of {len(requests)} match"
+    compared = [
+        (list(matcher.differences(request)) if request else ["not an API request"], number, entry)
         for number, (entry, request) in enumerate(requests, start=1)
     ]
-    for lacking, number, entry in sorted(told, key=lambda each: (len(each[0]), each[1]))[
-        :_MAX_SHOWN_REQUESTS
-    ]:
+    nearest = sorted(compared, key=lambda each: (len(each[0]), each[1]))[:_MAX_SHOWN_REQUESTS]
+    for differences, number, entry in nearest:
         head = f"  {number}. {entry.method} {entry.path} -> {entry.status}"
         yield redact(f"{head} {entry.prompt[:200]!r}", entry.secrets)
-        for each in lacking:
+        for each in differences:
             yield redact(f"     {each}", entry.secrets)
-        if not lacking:
-            yield "     it is like that"
+        if not differences:
+            yield "     matches"

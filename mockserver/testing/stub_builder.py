@@ -1,4 +1,4 @@
-"""Planning: what a test says of a reply becomes a stub.
+"""Stubs from Python: `reply()`, `when()`, `fail()`, `fault()` and scenarios become stubs of a session.
 
 server.reply("Hi!").then("And again.")
 server.when(contains="weather").reply(FunctionCall("get_weather", "{}")).times(2)
@@ -48,13 +48,13 @@ __all__ = [
     "matcher_arguments",
 ]
 
-#: As exchange files have it.
+#: The same pattern as in exchange files.
 _SCENARIO_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
-#: Options of an error that say how it goes out.
+#: Options of an error that belong to its delivery.
 _ERROR_DELIVERY_OPTIONS = ("fault", "pace", "chunking")
 
-#: No value at all, where None is one.
+#: No value, where None is a value.
 UNSET: Final[Any] = object()
 
 ReplyItem: TypeAlias = str | Item | Mapping[str, Any]
@@ -62,47 +62,47 @@ ReplyContent: TypeAlias = ReplyItem | Script | Callable[[IncomingRequest], Any] 
 
 
 class DeliveryOptions(TypedDict, total=False):
-    """How a reply goes out."""
+    """How a reply is delivered."""
 
     fault: str
     """A fault of the wire: `NAME[,OPTION=VALUE…]`, see `mockserver faults`."""
     violate: str
-    """The id of a rule of the contract that it breaks."""
+    """The id of a rule of the contract that the reply breaks."""
     pace: str
     """none, fixed:MS or model:TTFT,TPS[,JITTER]."""
     chunking: str
     """event, coalesced, bytes:N or random."""
     name: str
-    """What `after=` and the journal call the reply."""
+    """The name of the stub for `after=` and the journal."""
 
 
 class RequestMatch(TypedDict, total=False):
-    """What a request must be like."""
+    """Conditions of a request."""
 
     contains: str
     """A part of the last user message."""
     ignore_case: bool
-    """Whether prompt and `contains` are compared without regard to case."""
+    """Whether prompt and `contains` ignore case."""
     instructions: str
     """A part of the instructions."""
     model: str
     tool: str
     """The type of a declared tool, or the name of a declared function."""
     tool_output: str
-    """A part of the last output of a function."""
+    """A part of the last function output."""
     turn: int
-    """Which turn of its conversation, from 1."""
+    """The turn of the conversation, from 1."""
     after: str | ChainableStub
-    """The reply that answered the turn before, or its name."""
+    """The stub that replied to the previous turn, or its name."""
     stream: bool
     header: Mapping[str, str]
     json_subset: Mapping[str, Any]
-    """Members that the request has, objects within them by the same rule."""
+    """Members of the request; nested objects are subsets too."""
     predicate: Callable[[IncomingRequest], bool]
 
 
 class ReplyOptions(NamedTuple):
-    """What is said of a reply beside its items."""
+    """Options of a reply beside its items."""
 
     chunks: Iterable[str] | None = None
     json: Any = UNSET
@@ -112,19 +112,19 @@ class ReplyOptions(NamedTuple):
 
 
 class ChainableStub(Stub):
-    """A planned reply that others can follow."""
+    """A stub that another one can follow."""
 
     __slots__ = ("_builder",)
 
     _builder: StubBuilder
 
     def then(self, *content: ReplyContent, **delivery: Unpack[DeliveryOptions]) -> ChainableStub:
-        """Plan the reply that comes when this one has answered as often as planned, to the same requests."""
+        """Add the stub that replies to the same requests when this one is used up."""
         return self._builder.add_reply(*content, **delivery)
 
 
 class _ScopedStubs:
-    """Replies to some of the requests, each planned as at the server itself."""
+    """Stubs for some of the requests, with the methods of the server."""
 
     def __init__(self, builder: StubBuilder) -> None:
         self._builder = builder
@@ -139,52 +139,52 @@ class _ScopedStubs:
         incomplete: bool = False,
         **delivery: Unpack[DeliveryOptions],
     ) -> ChainableStub:
-        """As `MockServer.reply`, for these requests alone."""
+        """As `MockServer.reply`, for these requests only."""
         return self._builder.add_reply(
             *content, options=ReplyOptions(chunks, json, reasoning, usage, incomplete), **delivery
         )
 
     def fail(self, name: str, /, **options: Any) -> ChainableStub:
-        """As `MockServer.fail`, for these requests alone."""
+        """As `MockServer.fail`, for these requests only."""
         return self._builder.add_fault(name, options)
 
     def fault(self, name: str, /, **options: Any) -> ChainableStub:
-        """As `MockServer.fault`, for these requests alone."""
+        """As `MockServer.fault`, for these requests only."""
         return self._builder.add_fault(name, options)
 
     def violate(self, rule: str, /, **options: Any) -> ChainableStub:
-        """As `MockServer.violate`, for these requests alone."""
+        """As `MockServer.violate`, for these requests only."""
         return self._builder.add_fault(rule, options)
 
 
 class ConditionalStubs(_ScopedStubs):
-    """Requests of a kind, for which replies can be planned."""
+    """Stubs for the requests that a matcher matches: the result of `when()`."""
 
     def __init__(self, builder: StubBuilder, matcher: Matcher) -> None:
         super().__init__(builder.for_matcher(matcher))
 
 
 class Scenario(_ScopedStubs):
-    """A scenario: each reply is a step, for those requests that name it."""
+    """Stubs for the requests that name a scenario; each stub is a step."""
 
     def __init__(self, builder: StubBuilder, name: str) -> None:
-        """ConfigurationError where it can not be called that."""
+        """ConfigurationError if the name is invalid."""
         if not _SCENARIO_NAME.fullmatch(name):
             raise ConfigurationError(
-                "a scenario's name is 1 to 100 letters, digits, '.', '_' and '-', a letter or digit first,"
-                f" not {name[:40]!r}"
+                "the name of a scenario must be 1 to 100 letters, digits, '.', '_' or '-', starting with a letter"
+                f" or digit, not {name[:40]!r}"
             )
         self.name = name
         super().__init__(builder.for_scenario(name))
 
     @property
     def headers(self) -> dict[str, str]:
-        """What a request has that names the scenario."""
+        """Headers with which a request names the scenario."""
         return {SCENARIO_HEADER.decode(): self.name}
 
 
 class StubBuilder:
-    """Puts stubs into a session's line."""
+    """Adds stubs to a session."""
 
     def __init__(self, session: Session, matcher: Matcher = ANY_REQUEST, scenario: str = "") -> None:
         self._session = session
@@ -192,84 +192,91 @@ class StubBuilder:
         self._scenario = scenario
 
     def for_matcher(self, matcher: Matcher) -> Self:
-        """A planner for the requests of a condition."""
+        """A builder for the requests that a matcher matches."""
         return type(self)(self._session, matcher)
 
     def for_scenario(self, scenario: str) -> Self:
-        """A planner for the requests that name a scenario."""
+        """A builder for the requests that name a scenario."""
         return type(self)(self._session, ANY_REQUEST, scenario)
 
     def add_reply(
         self, *content: ReplyContent, options: ReplyOptions | None = None, **delivery: Unpack[DeliveryOptions]
     ) -> ChainableStub:
-        """Plan what is said."""
+        """Add a stub with a reply; ConfigurationError if it is invalid."""
         name = delivery.pop("name", "")
-        how = _build_delivery(delivery)
+        built_delivery = _build_delivery(delivery)
         functions = [each for each in content if callable(each)]
         if not functions:
             script = build_script(content, options or ReplyOptions())
             if script.status not in ("completed", "incomplete"):
-                raise ConfigurationError(f"a reply can not be {script.status!r}: fail() plans an error")
+                raise ConfigurationError(f"a reply cannot be {script.status!r}: use fail() for an error")
             require_servable(script, self._session.profile)
             require_valid_tool_items(script, self._session.profile, self._session.rendering)
-            return self._add_stub(script, how, name)
+            return self._add_stub(script, built_delivery, name)
         if len(content) > 1 or (options is not None and options != ReplyOptions()):
-            raise ConfigurationError("a function of the request says the whole reply: it is planned alone")
-        return self._add_stub(_script_function(functions[0]), how, name)
+            raise ConfigurationError("a reply function returns the whole reply: pass nothing else")
+        return self._add_stub(_script_function(functions[0]), built_delivery, name)
 
     def add_fault(self, name: str, options: Mapping[str, Any]) -> ChainableStub:
-        """Plan a fault."""
-        given = {each: options[each] for each in _ERROR_DELIVERY_OPTIONS if each in options}
-        own = {each: value for each, value in options.items() if each not in given}
-        called = own.pop("name", "")
-        asked = parse_fault(name) if "," in name or ":" in name else build_requested_fault(name, own)
-        if not isinstance(asked.definition, ServiceFault):
-            how = _build_delivery(given)
-            if how.fault is not None:
-                raise ConfigurationError("a reply has one fault, or breaks one rule")
-            return self._add_stub(None, replace(how, fault=asked), called)
-        if not asked.is_unconditional:
-            raise ConfigurationError(f"{asked.name} is planned in line: .times(n) says how often it comes")
-        return self._add_stub(asked, _build_delivery(given, is_error=True), called)
+        """Add a stub with an error or a fault; ConfigurationError if it is invalid."""
+        delivery = {each: options[each] for each in _ERROR_DELIVERY_OPTIONS if each in options}
+        fault_options = {each: value for each, value in options.items() if each not in delivery}
+        stub_name = fault_options.pop("name", "")
+        fault = (
+            parse_fault(name) if "," in name or ":" in name else build_requested_fault(name, fault_options)
+        )
+        if not isinstance(fault.definition, ServiceFault):
+            built_delivery = _build_delivery(delivery)
+            if built_delivery.fault is not None:
+                raise ConfigurationError("a reply can have one fault or break one rule, not both")
+            return self._add_stub(None, replace(built_delivery, fault=fault), stub_name)
+        if not fault.is_unconditional:
+            raise ConfigurationError(f"{fault.name}: use .times(n) to set how often an error comes")
+        return self._add_stub(fault, _build_delivery(delivery, is_error=True), stub_name)
 
     def _add_stub(self, reply: Any, delivery: Delivery, name: str) -> ChainableStub:
-        plan = {
-            "name": name,
-            "matcher": self._matcher,
-            "delivery": delivery,
-            "scenario": self._scenario,
-        }
-        stub = self._session.stubs.add_as(ChainableStub, reply, **plan)
-        stub._builder = self  # noqa: SLF001 (what makes it)
+        stub = self._session.stubs.add_as(
+            ChainableStub,
+            reply,
+            name=name,
+            matcher=self._matcher,
+            delivery=delivery,
+            scenario=self._scenario,
+        )
+        stub._builder = self  # noqa: SLF001 (the builder creates it)
         return stub
 
 
 def matcher_arguments(prompt: str | None, conditions: Mapping[str, Any]) -> dict[str, Any]:
-    """What a request must be like, by the names that conditions have."""
+    """Arguments of `build_matcher`; a stub in `after` becomes its name."""
     after = conditions.get("after")
-    said = {**conditions, "prompt": prompt}
-    return {**said, "after": after.name} if isinstance(after, Stub) else said
+    arguments = {**conditions, "prompt": prompt}
+    return {**arguments, "after": after.name} if isinstance(after, Stub) else arguments
 
 
 def build_script(content: Iterable[ReplyContent], options: ReplyOptions) -> Script:
-    """The script that is said, in items or whole; ConfigurationError."""
-    given = [each for each in content if each is not None]
-    items = [*given, *([options.chunks] if options.chunks is not None else [])]
-    items += [options.json] if options.json is not UNSET else []
-    if not items and options.reasoning is None:
-        raise ConfigurationError("a reply is a text, chunks or a script: exactly one of them")
-    if len(given) == 1 and isinstance(given[0], Script):
-        if len(items) > 1 or options != ReplyOptions():
-            raise ConfigurationError("a script is a whole reply: nothing else can be said beside it")
-        return given[0]
-    if options.chunks is not None and (given or options.json is not UNSET):
-        raise ConfigurationError("a reply is a text, chunks or a script: exactly one of them")
-    thought = [Reasoning(chunk_text(options.reasoning))] if options.reasoning else []
-    told = [_build_item(each) for each in given]
-    told += [Message(_validate_chunks(options.chunks))] if options.chunks is not None else []
-    told += [Message(chunk_text(_json_text(options.json)))] if options.json is not UNSET else []
+    """The script of a reply; ConfigurationError if it is invalid."""
+    parts = [each for each in content if each is not None]
+    sources = [*parts, *([options.chunks] if options.chunks is not None else [])]
+    sources += [options.json] if options.json is not UNSET else []
+    if not sources and options.reasoning is None:
+        raise ConfigurationError(
+            "a reply needs a text, items, chunks=, json= or a script: exactly one of them"
+        )
+    if len(parts) == 1 and isinstance(parts[0], Script):
+        if len(sources) > 1 or options != ReplyOptions():
+            raise ConfigurationError("a script is a whole reply: pass nothing else")
+        return parts[0]
+    if options.chunks is not None and (parts or options.json is not UNSET):
+        raise ConfigurationError(
+            "a reply needs a text, items, chunks=, json= or a script: exactly one of them"
+        )
+    items: list[Item] = [Reasoning(chunk_text(options.reasoning))] if options.reasoning else []
+    items += [_build_item(each) for each in parts]
+    items += [Message(_validate_chunks(options.chunks))] if options.chunks is not None else []
+    items += [Message(chunk_text(_json_text(options.json)))] if options.json is not UNSET else []
     status = "incomplete" if options.incomplete else "completed"
-    return Script((*thought, *told), _build_usage(options.usage), status)
+    return Script(tuple(items), _build_usage(options.usage), status)
 
 
 def _build_item(content: ReplyContent) -> Item:
@@ -284,13 +291,13 @@ def _build_item(content: ReplyContent) -> Item:
             return _build_item(parse_script({"items": [content]}).items[0])
         except (KeyError, TypeError) as error:
             raise ConfigurationError(f"an item lacks {error}: {dict(content)!r}") from None
-    raise ConfigurationError(f"a reply is a text or a script, not a {type(content).__name__}")
+    raise ConfigurationError(f"a reply is a text, an item or a script, not a {type(content).__name__}")
 
 
 def _validate_chunks(chunks: Iterable[str]) -> tuple[str, ...]:
     pieces = (chunks,) if isinstance(chunks, str) else tuple(chunks)
     if not all(isinstance(each, str) for each in pieces):
-        raise ConfigurationError("chunks are texts")
+        raise ConfigurationError("chunks must be texts")
     return pieces
 
 
@@ -298,24 +305,23 @@ def _json_text(value: Any) -> str:
     try:
         return wire_json.dumps(value).decode()
     except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"json= is no JSON value: {error}") from None
+        raise ConfigurationError(f"json= is not a JSON value: {error}") from None
 
 
 def _build_usage(counts: Mapping[str, Any] | None) -> Usage:
     for name, value in (counts or {}).items():
         if name not in Usage.__slots__ or type(value) is not (bool if name == "with_context" else int):
             known = ", ".join(Usage.__slots__)
-            raise ConfigurationError(f"usage: {name} can not be {value!r}; there are: {known}")
+            raise ConfigurationError(f"usage: {name} cannot be {value!r}; choose from: {known}")
         if value < 0:
-            raise ConfigurationError(f"usage: {name} is not below 0")
+            raise ConfigurationError(f"usage: {name} must not be negative")
     return Usage(**(counts or {}))
 
 
 def _script_function(function: Callable[[IncomingRequest], Any]) -> Callable[[IncomingRequest], Script]:
     def build(request: IncomingRequest) -> Script:
-        answer = function(request)
-        several = answer if isinstance(answer, list | tuple) else [answer]
-        return build_script(several, ReplyOptions())
+        result = function(request)
+        return build_script(result if isinstance(result, list | tuple) else [result], ReplyOptions())
 
     build.__name__ = getattr(function, "__name__", "a function")
     return build
@@ -325,8 +331,8 @@ def _build_delivery(options: Mapping[str, Any], *, is_error: bool = False) -> De
     known = ", ".join(sorted(DeliveryOptions.__annotations__))
     for name in options:
         if name not in DeliveryOptions.__annotations__:
-            raise ConfigurationError(f"reply(): there is no {name!r}; there are: {known}")
+            raise ConfigurationError(f"reply() has no option {name!r}; choose from: {known}")
     if "fault" in options and "violate" in options:
-        raise ConfigurationError("a reply has one fault, or breaks one rule")
+        raise ConfigurationError("a reply can have one fault or break one rule, not both")
     rule = {"fault": options["violate"]} if "violate" in options else {}
     return parse_delivery({**options, **rule}, is_error=is_error)

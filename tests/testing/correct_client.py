@@ -1,4 +1,4 @@
-"""A small sound client, whose parts tests replace by unsound ones."""
+"""A small correct client; tests override its methods with wrong ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MODEL = "qwen3-max-2026-01-23"
 
 
 class CorrectClient:
-    """Reads answers as the contract has them; what it can not read it raises."""
+    """Reads replies as the contract describes them, and raises what it cannot read."""
 
     def __init__(self, *, retries: int = 0, tools: bool = False) -> None:
         self.retries = retries
@@ -35,7 +35,7 @@ class CorrectClient:
         timeout: float = 2,
         follow_up: str | None = None,
     ) -> str:
-        """The text of the last answer."""
+        """The text of the last reply."""
         url = f"{base_url}/responses"
         headers = {"authorization": f"Bearer {api_key}"}
         body: dict[str, Any] = {"model": MODEL, "input": "Hello!", "stream": stream}
@@ -49,7 +49,7 @@ class CorrectClient:
     def stream_text(
         self, base_url: str, api_key: str, stream: bool = True, timeout: float = 2
     ) -> Iterator[str]:
-        """The pieces of the text as they come, of all answers: calls of functions are answered."""
+        """The pieces of the text of all replies; it answers function calls."""
         url = f"{base_url}/responses"
         headers = {"authorization": f"Bearer {api_key}"}
         body: dict[str, Any] = {"model": MODEL, "input": "Hello!", "stream": stream, "tools": self.tools}
@@ -80,15 +80,15 @@ class CorrectClient:
         return self.require_completed(response)
 
     def require_completed(self, response: dict[str, Any]) -> dict[str, Any]:
-        """The response, where it is complete."""
+        """The response; ValueError if it is not complete."""
         if response.get("status") != "completed":
-            raise ValueError("the answer is not complete")
+            raise ValueError("the response is not complete")
         return response
 
     def request_events(
         self, client: httpx.Client, url: str, body: dict[str, Any]
     ) -> Iterator[dict[str, Any]]:
-        """The events of an answer; the one response of an answer that is not streamed counts as one."""
+        """The events of a reply; a reply that is not streamed counts as one event."""
         for attempt in range(self.retries + 1):
             with client.stream("POST", url, json=body) as reply:
                 if reply.status_code in (429, 500, 503) and attempt < self.retries:
@@ -103,7 +103,7 @@ class CorrectClient:
                 return
 
     def decode_lines(self, chunks: Iterator[bytes]) -> Iterator[str]:
-        """Lines, whatever they end with and wherever the bytes are cut."""
+        """Lines with any line ending, however the bytes are chunked."""
         decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8")(), translate=True)
         rest = ""
         for chunk in chunks:
@@ -112,10 +112,10 @@ class CorrectClient:
         yield from (rest + decoder.decode(b"", final=True)).split("\n")
 
     def output_text(self, response: dict[str, Any]) -> str:
-        """What the messages of a response say."""
+        """The text of all messages of a response."""
         messages = [item for item in response["output"] if item["type"] == "message"]
         return "".join(part["text"] for item in messages for part in item["content"])
 
     def function_output(self, call: dict[str, Any]) -> dict[str, Any]:
-        """The output of a function that was called."""
+        """The output item for a function call."""
         return {"type": "function_call_output", "call_id": call["call_id"], "output": "Sunny."}

@@ -1,4 +1,4 @@
-"""Conformance of Python clients: a sound one passes and is told what it can do, a broken one why not."""
+"""Conformance of Python clients: correct ones pass with their capabilities, others fail with a cause."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ FEW_CASES: dict[str, Any] = {"examples": 4, "timeout": 5.0, "skip": ["stalled"]}
 def test_a_correct_client_passes_with_its_capabilities() -> None:
     table = assert_client_conforms(CorrectClient().ask, **FEW_CASES)
 
-    told = {row.name: row.verdict for row in table.rows}
-    assert told == {
+    verdicts = {row.name: row.verdict for row in table.rows}
+    assert verdicts == {
         "text": "yes",
         "stream": "yes",
         "multi-turn": "yes",
@@ -47,11 +47,11 @@ def test_tools_retries_and_cancellation_are_capabilities() -> None:
 
 @pytest.mark.slow
 def test_a_client_must_time_out_on_a_stalled_stream() -> None:
-    sound = CorrectClient()
+    client = CorrectClient()
 
     def patient(base_url: str, api_key: str, stream: bool) -> str:
         try:
-            return sound.ask(base_url, api_key, stream=stream, timeout=0.3)
+            return client.ask(base_url, api_key, stream=stream, timeout=0.3)
         except httpx.ReadTimeout:
             time.sleep(3)
             raise
@@ -69,20 +69,20 @@ def test_a_failing_client_gets_cause_and_smallest_stream() -> None:
     with pytest.raises(ContractError) as failed:
         assert_client_conforms(FirstItemClient().ask, **FEW_CASES)
 
-    told = str(failed.value)
-    assert "broke: only the first output item is read" in told
-    assert "response.output_item.added" in told
-    assert "\nstream       in part    " in told
+    message = str(failed.value)
+    assert "cause: only the first output item is read" in message
+    assert "response.output_item.added" in message
+    assert "\nstream       in part    " in message
     assert len(failed.value.findings) > 1
 
 
 @pytest.mark.slow
 def test_a_client_that_swallows_faults_fails() -> None:
-    sound = CorrectClient()
+    client = CorrectClient()
 
     def careless(base_url: str, api_key: str, stream: bool) -> str:
         try:
-            return sound.ask(base_url, api_key, stream=stream)
+            return client.ask(base_url, api_key, stream=stream)
         except (httpx.HTTPError, ValueError):
             return ""
 
@@ -118,23 +118,23 @@ def test_invalid_arguments_and_results_are_configuration_errors() -> None:
     def bytes_of(base_url: str, api_key: str) -> bytes:
         return CorrectClient().ask(base_url, api_key).encode()
 
-    with pytest.raises(ConfigurationError, match="the client returned a bytes"):
+    with pytest.raises(ConfigurationError, match="not bytes"):
         assert_client_conforms(bytes_of, **FEW_CASES)
-    with pytest.raises(ConfigurationError, match="skip='fire' is not among failed"):
+    with pytest.raises(ConfigurationError, match="cannot skip 'fire'; choose from: failed"):
         assert_client_conforms(CorrectClient().ask, skip=["fire"])
 
 
 @pytest.mark.slow
 def test_client_contract_turns_a_client_into_a_test() -> None:
     @client_contract(**FEW_CASES)
-    def test_sound(base_url: str, api_key: str, stream: bool) -> str:
+    def test_client(base_url: str, api_key: str, stream: bool) -> str:
         return CorrectClient().ask(base_url, api_key, stream=stream)
 
-    made: Any = test_sound
-    assert not inspect.signature(made).parameters  # pytest would take them for fixtures
-    assert made.__name__ == "test_sound"
-    made()
-    assert {name: made.capabilities[name].verdict for name in ("text", "stream")} == {
+    test: Any = test_client
+    assert not inspect.signature(test).parameters  # pytest would take them for fixtures
+    assert test.__name__ == "test_client"
+    test()
+    assert {name: test.capabilities[name].verdict for name in ("text", "stream")} == {
         "text": "yes",
         "stream": "yes",
     }
@@ -143,10 +143,10 @@ def test_client_contract_turns_a_client_into_a_test() -> None:
 def test_a_decorated_client_fails_or_passes_like_the_client() -> None:
     @client_contract
     def nothing(base_url: str, api_key: str) -> str:
-        """Asks nobody."""
+        """Sends nothing."""
         return ""
 
-    assert nothing.__doc__ == "Asks nobody."
+    assert nothing.__doc__ == "Sends nothing."
     with pytest.raises(ContractError, match="no request reached"):
         nothing()
 

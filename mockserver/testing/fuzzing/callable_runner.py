@@ -1,4 +1,4 @@
-"""Callables as clients: each case is one call, in a thread of its own, and no longer than it may take."""
+"""Callables as clients: each case is one call, in a thread, with a time limit."""
 
 from __future__ import annotations
 
@@ -13,25 +13,24 @@ from typing import Any
 from mockserver.errors import ConfigurationError
 from mockserver.testing.fuzzing.case_plan import CasePlan
 from mockserver.testing.fuzzing.case_server import CaseRun, CaseServer
+from mockserver.testing.fuzzing.command_runner import CLIENT_PROMPT
 from mockserver.testing.fuzzing.outcomes import Outcome
 from mockserver.wire.redaction import redact
 
 __all__ = ["CallableRunner"]
 
-#: What a client says.
-CLIENT_PROMPT = "Say something."
 FOLLOW_UP_PROMPT = "And now?"
 
 
 @dataclass(slots=True)
 class CallableRunner:
-    """Plays a case by a call."""
+    """Plays a case by a call of the client."""
 
     client: Callable[..., Any]
     server: CaseServer
     timeout: float
     accepted_arguments: frozenset[str] = field(init=False)
-    """Names of what the callable takes beside base URL and key."""
+    """Optional arguments that the callable accepts."""
 
     def __post_init__(self) -> None:
         parameters = inspect.signature(self.client).parameters.values()
@@ -43,17 +42,17 @@ class CallableRunner:
             )
 
     def __call__(self, plan: CasePlan, time_limit: float | None = None) -> Outcome:
-        """Call once; ConfigurationError where what comes back is no answer."""
+        """Play a case; ConfigurationError if the client returns no text."""
         return self._run_case(plan, lambda case: _result_text(self._call_client(case)), time_limit)
 
     def run_follow_up(self, plan: CasePlan) -> Outcome:
-        """Call once, with something to say next."""
+        """Play a case with a second turn."""
         return self._run_case(plan, lambda case: _result_text(self._call_client(case, FOLLOW_UP_PROMPT)))
 
     def cancel_stream(self, plan: CasePlan) -> Outcome | None:
-        """Leave a stream that never ends at its first piece; None where the call returns no iterator.
+        """Stop reading an endless stream after its first piece; None if the client returns no iterator.
 
-        Accepted is what makes the client hang up.
+        The outcome is accepted if the client closes the connection.
         """
         pieces: list[bool] = []
         with self.server.open_case(plan) as case:
@@ -64,48 +63,48 @@ class CallableRunner:
                 return None
             if ended is _TIMED_OUT:
                 return _build_outcome(
-                    case, False, False, None, "nothing comes before the answer is whole", 0.0
+                    case, False, False, None, "the client returns nothing before the end of the reply", 0.0
                 )
             hung_up = case.client_disconnected.wait(self.timeout)
-            how = "a stream that is left is closed" if hung_up else "a stream that is left stays open"
-            return _build_outcome(case, True, hung_up, None, how, 0.0)
+            reason = f"the connection of an abandoned stream {'is closed' if hung_up else 'stays open'}"
+            return _build_outcome(case, True, hung_up, None, reason, 0.0)
 
     def _run_case(
         self, plan: CasePlan, work: Callable[[CaseRun], str | None], time_limit: float | None = None
     ) -> Outcome:
         limit = self.timeout if time_limit is None else min(time_limit, self.timeout)
-        begun = time.monotonic()
+        started = time.monotonic()
         with self.server.open_case(plan) as case:
             result = _run_with_timeout(lambda: work(case), limit)
-            took = time.monotonic() - begun
+            duration = time.monotonic() - started
             if isinstance(result, ConfigurationError):
                 raise result
             if result is _TIMED_OUT:
-                return _build_outcome(case, False, False, None, f"still going on after {took:.1f} s", took)
+                return _build_outcome(case, False, False, None, f"no result after {duration:.1f} s", duration)
             if isinstance(result, BaseException):
-                first = redact((str(result).splitlines() or [""])[0], [self.server.api_key])
+                first_line = redact((str(result).splitlines() or [""])[0], [self.server.api_key])
                 return _build_outcome(
-                    case, True, False, None, f"{type(result).__name__}: {first}"[:300], took
+                    case, True, False, None, f"{type(result).__name__}: {first_line}"[:300], duration
                 )
-            return _build_outcome(case, True, True, result, "it returned an answer", took)
+            return _build_outcome(case, True, True, result, "the client returned a result", duration)
 
     def _call_client(self, case: CaseRun, follow_up: str | None = None) -> Any:
-        given = {
+        arguments = {
             "model": self.server.context.profile.models[0],
             "input": CLIENT_PROMPT,
             "stream": case.plan.stream,
             "timeout": self.timeout / 2,
             "follow_up": follow_up,
         }
-        named = {name: value for name, value in given.items() if name in self.accepted_arguments}
-        return self.client(case.base_url, self.server.api_key, **named)
+        accepted = {name: value for name, value in arguments.items() if name in self.accepted_arguments}
+        return self.client(case.base_url, self.server.api_key, **accepted)
 
 
 _OPTIONAL_ARGUMENTS = ("model", "input", "stream", "timeout", "follow_up")
 
 
 class _TimedOut:
-    """What comes of a call that takes too long."""
+    """The result of a call that takes too long."""
 
 
 _TIMED_OUT = _TimedOut()
@@ -118,16 +117,16 @@ def _build_outcome(
 
 
 def _run_with_timeout(work: Callable[[], Any], timeout: float) -> Any:
-    """What comes of some work: its value, the exception it raised, or that it takes too long.
+    """The value of `work()`, the exception that it raised, or `_TIMED_OUT`.
 
-    A thread can not be ended: one that is late is left to itself, and is no obstacle to the process's end.
+    A thread cannot be killed: one that is late goes on, as a daemon.
     """
     results: list[Any] = []
 
     def run() -> None:
         try:
             results.append(work())
-        except BaseException as error:  # noqa: BLE001 - whatever a client raises is its answer
+        except BaseException as error:  # noqa: BLE001 - whatever a client raises is its result
             results.append(error)
 
     thread = threading.Thread(target=run, name="client", daemon=True)
@@ -137,7 +136,7 @@ def _run_with_timeout(work: Callable[[], Any], timeout: float) -> Any:
 
 
 def _result_text(result: Any) -> str | None:
-    """The text of what a client returned; None where it returned none."""
+    """The text that a client returned, or None."""
     if inspect.isawaitable(result):
         return _result_text(asyncio.run(_await_result(result)))
     if isinstance(result, AsyncIterator):
@@ -148,8 +147,8 @@ def _result_text(result: Any) -> str | None:
     if text is None or isinstance(text, str):
         return text
     raise ConfigurationError(
-        f"the client returned a {type(result).__name__}, which is no text, has no `output_text`, and is no"
-        " iterator over pieces of text"
+        f"the client must return a text, an object with `output_text` or an iterator over texts,"
+        f" not {type(result).__name__}"
     )
 
 
@@ -163,7 +162,7 @@ async def _collect_chunks(chunks: AsyncIterator[str]) -> list[str]:
 
 
 def _read_one_and_close(result: Any) -> bool:
-    """Take one piece and close; whether there was something to take it of."""
+    """Read one piece and close the iterator; False if `result` is no iterator."""
     if isinstance(result, AsyncIterator):
         asyncio.run(_read_one_and_aclose(result))
         return True

@@ -1,10 +1,6 @@
-"""The pytest plugin: fixtures for tests of clients, and a verdict on what they ask.
+"""The pytest plugin: fixtures for tests of API clients, and a check of every request they send.
 
-Importing it imports only pytest; a test that uses a fixture loads the rest.
-
-What the plugin does in a test run: settings, the servers of a test, its verdict, the run's report.
-
-`options` is loaded with the plugin, the rest when a test uses one of its fixtures.
+Importing it imports pytest and `options` only; a test that uses a fixture loads the rest.
 """
 
 from __future__ import annotations
@@ -26,19 +22,18 @@ if TYPE_CHECKING:
 __all__ = ["make_responses_server", "responses_config", "responses_env", "responses_server"]
 
 _CURRENT_ITEM = pytest.StashKey[pytest.Item]()
-"""The test that runs."""
 _MANAGER = pytest.StashKey["ServerManager"]()
 _ITEM_RESULT = pytest.StashKey["ItemResult"]()
 _STALE_RECORDINGS = pytest.StashKey[list[str]]()
-#: … and under pytest-xdist the name under which a worker tells them.
+#: The same in the `workeroutput` of a pytest-xdist worker.
 _WORKER_STALE_KEY = "responses_stale"
 
 
 @pytest.fixture(scope="session")
 def responses_config() -> Mapping[str, Any]:
-    """Settings of the servers, by the names of `[tool.mockserver]`; override it to change some.
+    """Settings of the servers, with the names of `[tool.mockserver]`; override it to change them.
 
-    They come after those of pyproject.toml and of pytest's ini file, and before the command line.
+    They override those of pyproject.toml and of pytest's ini file; the command line overrides them.
     """
     return {}
 
@@ -50,27 +45,27 @@ def _responses_server_manager(
     from mockserver.testing.pytest_plugin.server_manager import ServerManager
 
     stash = request.config.stash
-    kit = ServerManager(request.config, responses_config)
-    kit.begin_test(stash[_CURRENT_ITEM])
-    stash[_MANAGER] = kit
-    yield kit
+    manager = ServerManager(request.config, responses_config)
+    manager.begin_test(stash[_CURRENT_ITEM])
+    stash[_MANAGER] = manager
+    yield manager
     del stash[_MANAGER]
-    kit.stop()
+    manager.stop()
 
 
 @pytest.fixture(scope="session")
 def responses_server(_responses_server_manager: ServerManager) -> MockServer:
-    """A mock server on loopback, as new in each test, and under `@given` in each example.
+    """A mock server on loopback, reset before each test, and before each example under `@given`.
 
     It has `.base_url`, `.api_key`, `.model`, `.reply(…)`, `.journal`, `.clock`, `.openai()`,
-    `.async_openai()` and `.httpx()`. When the test is over, each request is judged.
+    `.async_openai()` and `.httpx()`. A request that violates the contract fails the test.
     """
     return _responses_server_manager.open_shared_server()
 
 
 @pytest.fixture
 def responses_env(responses_server: MockServer, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, str]:
-    """Points `OPENAI_BASE_URL`, `OPENAI_API_KEY` and `DASHSCOPE_API_KEY` to the mock; returns them."""
+    """Sets `OPENAI_BASE_URL`, `OPENAI_API_KEY` and `DASHSCOPE_API_KEY` to the mock's, and returns them."""
     variables = {
         "OPENAI_BASE_URL": responses_server.base_url,
         "OPENAI_API_KEY": responses_server.api_key,
@@ -83,9 +78,9 @@ def responses_env(responses_server: MockServer, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.fixture
 def make_responses_server(_responses_server_manager: ServerManager) -> Iterator[Callable[..., MockServer]]:
-    """Starts more servers for this test: `make_responses_server(profile=…, seed=…)`.
+    """Starts another server for this test: `make_responses_server(profile=…, seed=…)`.
 
-    Settings are those of the run unless given; each server is judged like the first, and stopped.
+    It has the settings of the run unless you change them. It is checked like the first, and stopped.
     """
     yield _responses_server_manager.make_server
     _responses_server_manager.stop_extra_servers()
@@ -108,13 +103,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> Generator[None, object, object]:
-    """A marker that can not be read ends the run before it begins; in a worker of xdist, its own test.
+    """An invalid marker ends the run before the first test; in a worker of xdist it fails its own test.
 
-    Before any test is left out it is told which recordings are no test's.
+    Stale recordings are looked for before other plugins deselect tests.
     """
     stale = [] if any("::" in each for each in config.args) else _find_stale_recordings(items)
     if hasattr(config, "workerinput"):
-        config.workeroutput[_WORKER_STALE_KEY] = stale  # type: ignore[attr-defined] # of a worker of xdist
+        config.workeroutput[_WORKER_STALE_KEY] = stale  # type: ignore[attr-defined] # xdist adds it to workers
         return (yield)
     config.stash[_STALE_RECORDINGS] = stale
     result = yield
@@ -123,7 +118,6 @@ def pytest_collection_modifyitems(
 
 
 def _find_stale_recordings(items: Iterable[pytest.Item]) -> list[str]:
-    """Files of recordings that are no test's; most projects have no recordings, and need not pay for this."""
     folders = {item.path.parent for item in items}
     if not any((folder / options.RECORDINGS_FOLDER).is_dir() for folder in folders):
         return []
@@ -133,14 +127,14 @@ def _find_stale_recordings(items: Iterable[pytest.Item]) -> list[str]:
 
 
 def _validate_markers(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
-    """UsageError where a marker can not be used."""
+    """Raise UsageError if a marker is invalid."""
     marked = [item for item in items if item.get_closest_marker("responses") is not None]
     if not marked:
         return
     from mockserver.testing.pytest_plugin.settings import failure_policy, load_run_settings, settings_for_test
 
-    kit = config.stash.get(_MANAGER, None)
-    settings = load_run_settings(config, {}) if kit is None else kit.settings
+    manager = config.stash.get(_MANAGER, None)
+    settings = load_run_settings(config, {}) if manager is None else manager.settings
     for item in marked:
         failure_policy(item)
         settings_for_test(item, settings)
@@ -148,48 +142,48 @@ def _validate_markers(config: pytest.Config, items: Iterable[pytest.Item]) -> No
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    _validate_markers(item.config, [item])  # before a fixture for the whole run would fail of it
+    _validate_markers(item.config, [item])  # before the session fixture fails because of it
     item.config.stash[_CURRENT_ITEM] = item
     if options.is_live(item.config) and item.get_closest_marker("responses") is not None:
         from mockserver.testing.pytest_plugin.live_endpoint import skip_if_scripted
 
         skip_if_scripted(item)
-    kit = item.config.stash.get(_MANAGER, None)
-    if kit is not None:
-        kit.begin_test(item)
+    manager = item.config.stash.get(_MANAGER, None)
+    if manager is not None:
+        manager.begin_test(item)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """The verdict is part of the call, so that a test has one outcome."""
+    """Check the test's requests as part of the call, so that a test has one outcome."""
     __tracebackhide__ = True
     stash = item.config.stash
-    kit = stash.get(_MANAGER, None)
-    if kit is not None:
-        kit.require_recordings()
-    with kit.check_examples(item) if kit is not None else nullcontext():
+    manager = stash.get(_MANAGER, None)
+    if manager is not None:
+        manager.require_recordings()
+    with manager.check_examples(item) if manager is not None else nullcontext():
         try:
             result = yield
         except Exception:
             _end_call(item, passed=False)
             raise
         except BaseException as error:
-            # Skipped and failed by word of pytest; whatever ends the run is no matter of a test's.
+            # pytest.skip() and pytest.fail() end the test; other BaseExceptions end the run.
             if isinstance(error, pytest.fail.Exception | pytest.skip.Exception):
                 _end_call(item, passed=False)
             raise
-    outcome = _end_call(item, passed=True)
-    if outcome is not None and outcome.error is not None:
-        raise outcome.error
+    item_result = _end_call(item, passed=True)
+    if item_result is not None and item_result.error is not None:
+        raise item_result.error
     return result
 
 
 def _end_call(item: pytest.Item, *, passed: bool) -> ItemResult | None:
-    kit = item.config.stash.get(_MANAGER, None)
-    if kit is None:
+    manager = item.config.stash.get(_MANAGER, None)
+    if manager is None:
         return None
-    item.stash[_ITEM_RESULT] = outcome = kit.end_test(passed=passed)
-    return outcome
+    item.stash[_ITEM_RESULT] = item_result = manager.end_test(passed=passed)
+    return item_result
 
 
 @pytest.hookimpl(wrapper=True)
@@ -197,19 +191,21 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    outcome = item.stash.get(_ITEM_RESULT, None)
-    if outcome is None or call.when != "call":
+    item_result = item.stash.get(_ITEM_RESULT, None)
+    if item_result is None or call.when != "call":
         return report
     del item.stash[_ITEM_RESULT]
-    if outcome.report_data:
-        report.responses = outcome.report_data  # type: ignore[attr-defined] # xdist carries it along
-        report.responses_shown = outcome.exchanges  # type: ignore[attr-defined]
-    if outcome.section:
-        report.sections.append(("what the mock server was asked", outcome.section))
-    if report.failed and call.excinfo is not None and call.excinfo.value is outcome.error:
-        report.longrepr = shown = call.excinfo.getrepr(style="value")  # where it was raised tells nothing
-        if shown.reprcrash is not None:
-            shown.reprcrash.message = str(outcome.error)  # its first line is all that a summary has room for
+    if item_result.report_data:
+        report.responses = item_result.report_data  # type: ignore[attr-defined] # xdist sends it along
+        report.responses_shown = item_result.exchanges  # type: ignore[attr-defined]
+    if item_result.section:
+        report.sections.append(("requests to the mock server", item_result.section))
+    if report.failed and call.excinfo is not None and call.excinfo.value is item_result.error:
+        report.longrepr = text = call.excinfo.getrepr(
+            style="value"
+        )  # a traceback into the plugin helps nobody
+        if text.reprcrash is not None:
+            text.reprcrash.message = str(item_result.error)  # the short summary shows its first line
     return report
 
 
@@ -218,13 +214,13 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
     try:
         return (yield)
     finally:
-        kit = item.config.stash.get(_MANAGER, None)
-        if kit is not None:
-            kit.close_clients()
+        manager = item.config.stash.get(_MANAGER, None)
+        if manager is not None:
+            manager.close_clients()
 
 
 class _RunReports:
-    """Gathers what tests came to, in the process that tells the user: under xdist the controller."""
+    """Collects the results of all tests and reports them: under xdist in the controller."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -255,7 +251,7 @@ class _RunReports:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
-        """A worker of xdist has ended: it has told which recordings are no test's."""
+        """Take the stale recordings from a worker of xdist that has ended."""
         self._config.stash[_STALE_RECORDINGS] = getattr(node, "workeroutput", {}).get(_WORKER_STALE_KEY, [])
 
     @pytest.hookimpl(trylast=True)
@@ -268,7 +264,7 @@ class _RunReports:
             try:
                 (self.summary if name == "report" else self.html_report).write(file, complete=complete)
             except OSError as error:
-                reason = f"responses_{name}: can not write {file}: {error.strerror or error}"
+                reason = f"responses_{name}: cannot write {file}: {error.strerror or error}"
                 pytest.exit(reason, pytest.ExitCode.USAGE_ERROR)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,4 +1,4 @@
-"""The verdict on a test: what its clients asked, judged request by request."""
+"""Findings of a test: its requests, checked one by one, and the error that it fails with."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 from mockserver.contract.findings import Finding, Severity
-from mockserver.contract.formatting import redact_finding
+from mockserver.contract.formatting import format_location, format_value, redact_finding
 from mockserver.errors import ContractError
 from mockserver.server.state.journal import Entry
 from mockserver.server.stubs.stubs import Stub
@@ -18,70 +18,83 @@ from mockserver.wire.redaction import redact
 
 __all__ = ["FindingCollector", "contract_error", "findings_for_entry", "findings_for_request"]
 
-#: Findings of one test that are kept for the report.
+#: Findings of one test that the report keeps.
 _MAX_COLLECTED_FINDINGS = 100
 
 _IGNORED_PARAMETER_RULE = "REQ-002"
 
+#: How a failure starts, for findings that are not of a rule.
+_LABELS = {
+    DRIFTED: "Drift (drifted)",
+    REFUSED: "Refused request (refused)",
+    UNPLANNED: "Unmatched request (unplanned)",
+    UNUSED: "Unused stub (unused)",
+    _IGNORED_PARAMETER_RULE: f"Ignored parameter {_IGNORED_PARAMETER_RULE}",
+}
+
 
 class _CollectedFinding(NamedTuple):
-    """A finding and the number of its request, from 1; 0: of none."""
-
     request_number: int
+    """From 1; 0 if the finding belongs to no request."""
     finding: Finding
     allowed: bool
 
 
 def findings_for_entry(entry: Entry) -> list[Finding]:
-    """All that is to be said of a request and its answer."""
+    """Findings for a request and its reply."""
     if entry.refusal in (REFUSED, UNPLANNED):
         return findings_for_request(entry)
-    told = [replace(each, message=f"the endpoint's answer: {each.message}") for each in entry.reply_findings]
-    return [*findings_for_request(entry), *(redact_finding(finding, entry.secrets) for finding in told)]
+    reply_findings = [
+        replace(each, message=f"the endpoint's reply: {each.message}") for each in entry.reply_findings
+    ]
+    return [
+        *findings_for_request(entry),
+        *(redact_finding(finding, entry.secrets) for finding in reply_findings),
+    ]
 
 
 def findings_for_request(entry: Entry) -> list[Finding]:
-    """What is to be said of a request alone: by the contract, or because the mock would not answer."""
+    """Findings for a request alone: contract violations, or the reason why the mock rejected it."""
     if entry.refusal == REFUSED:
-        message = redact(f"{entry.method} {entry.path} is no call of the API: {entry.detail}", entry.secrets)
+        message = redact(f"{entry.method} {entry.path}: not an API request: {entry.detail}", entry.secrets)
         return [Finding(REFUSED, Severity.ERROR, "", None, message, got=entry.status)]
     if entry.refusal == UNPLANNED:
-        about = f" about {entry.prompt!r}" if entry.prompt else ""
-        message = f"no reply was left for this request{about}; {entry.detail}"
+        prompt = f" with prompt {entry.prompt!r}" if entry.prompt else ""
+        message = f"no stub matches this request{prompt}; {entry.detail}"
         return [Finding(UNPLANNED, Severity.ERROR, "", None, redact(message, entry.secrets))]
-    # Calls without a body have no text to be judged.
-    found = entry.findings if entry.method == "POST" and entry.body else entry.request_findings
-    return [redact_finding(finding, entry.secrets) for finding in found]
+    # A request without a body has no JSON text to check.
+    findings = entry.findings if entry.method == "POST" and entry.body else entry.request_findings
+    return [redact_finding(finding, entry.secrets) for finding in findings]
 
 
 class FindingCollector:
-    """Judges the requests of one test: those that leave a journal at once, the rest at its end."""
+    """Checks the requests of one test: at its end, or earlier if an entry leaves the journal."""
 
     def __init__(self, policy: FailurePolicy) -> None:
         self.policy = policy
         self.request_count = 0
         self.ignored_parameters: Counter[str] = Counter()
-        """Ignored parameters, by the number of requests that had them."""
+        """Names of ignored parameters, with the number of requests that had them."""
         self.unused_count = 0
         self._collected: list[_CollectedFinding] = []
         self._violations: list[Finding] = []
         self._has_failed_request = False
-        """Whether a request got another answer than planned, allowed or not: its reply is still there."""
-        self._lock = Lock()  # the server's thread tells what leaves, the test's thread asks
+        """Whether a request was an error, allowed or not, and so left its stub unused."""
+        self._lock = Lock()  # the server's thread adds entries, the test's thread reads
 
     def add_entry(self, entry: Entry) -> None:
-        """Judge one request."""
-        found = findings_for_entry(entry)
+        """Check one request."""
+        findings = findings_for_entry(entry)
         with self._lock:
             self.request_count += 1
             if _IGNORED_PARAMETER_RULE not in self.policy.allowed_rules:
                 self.ignored_parameters.update(redact(name, entry.secrets) for name in entry.ignored)
-            self._has_failed_request |= any(finding.severity is Severity.ERROR for finding in found)
-            self._add_findings(self.request_count, found)
+            self._has_failed_request |= any(finding.severity is Severity.ERROR for finding in findings)
+            self._add_findings(self.request_count, findings)
 
     def add_unused_stubs(self, stubs: Iterable[Stub]) -> None:
-        """Judge what was planned and not asked for; where a request was refused, that is why."""
-        owing = list(stubs)
+        """Report stubs that were not used, unless a failed request explains it."""
+        unused = list(stubs)
         if (
             self._has_failed_request
             or not self.policy.strict
@@ -89,20 +102,21 @@ class FindingCollector:
             or self.policy.unused_stubs == "off"
         ):
             return
-        self.unused_count += len(owing)
+        self.unused_count += len(unused)
         if self.policy.unused_stubs == "error":
-            messages = [redact(f"a planned reply was not asked for: {stub}") for stub in owing]
             self._add_findings(
-                0, [Finding(UNUSED, Severity.ERROR, "", None, message) for message in messages]
+                0, [Finding(UNUSED, Severity.ERROR, "", None, redact(str(stub))) for stub in unused]
             )
 
     def add_drift(self, changes: Iterable[tuple[str, str, str, str]]) -> None:
-        """Judge what an endpoint says otherwise than it did: (place, message, before, after) of each."""
-        found = [
-            Finding(DRIFTED, Severity.ERROR, "", None, f"{place}: {message}", before or None, after or None)
-            for place, message, before, after in changes
+        """Report breaking changes of an endpoint's replies: (location, message, before, after)."""
+        findings = [
+            Finding(
+                DRIFTED, Severity.ERROR, "", None, f"{location}: {message}", before or None, after or None
+            )
+            for location, message, before, after in changes
         ]
-        self._add_findings(0, found)
+        self._add_findings(0, findings)
 
     def _add_findings(self, request_number: int, findings: Iterable[Finding]) -> None:
         for finding in findings:
@@ -119,29 +133,40 @@ class FindingCollector:
 
     @property
     def has_violations(self) -> bool:
-        """Whether something broke that is not allowed."""
+        """Whether the test has violations that it does not allow."""
         return bool(self._violations)
 
     def begin_example(self) -> int:
-        """The moment at which something new begins, for `since`."""
+        """Start an example; the value is for `take_violations`."""
         self._has_failed_request = False
         return len(self._violations)
 
     def take_violations(self, start: int) -> list[Finding]:
-        """What broke since a moment; it is forgotten, for whoever asks tells it."""
+        """Remove and return the violations since the start of an example."""
         with self._lock:
-            broken, self._violations = self._violations[start:], self._violations[:start]
-        return broken
+            taken, self._violations = self._violations[start:], self._violations[:start]
+        return taken
 
     def findings_as_json(self) -> list[dict[str, Any]]:
-        """All that was found, as the report has it."""
+        """All findings, for the JSON report."""
         return [_finding_to_json(each) for each in self._collected]
 
 
 def contract_error(findings: list[Finding]) -> ContractError:
-    """The error that a test fails with."""
-    rules = ", ".join(dict.fromkeys(finding.rule for finding in findings))
-    return ContractError(findings, f"{rules}: this test can not pass")
+    """The error that a test fails with; its first line is what pytest's short summary shows."""
+    return ContractError(findings, message="\n".join(map(_violation_line, findings)))
+
+
+def _violation_line(finding: Finding) -> str:
+    label = _LABELS.get(finding.rule, f"Contract violation {finding.rule}")
+    location = f" at {format_location(finding)}" if finding.pointer or finding.event is not None else ""
+    values = [
+        f"{name} {format_value(value)}"
+        for name, value in (("expected", finding.expected), ("got", finding.got))
+        if value is not None
+    ]
+    suffix = f" ({', '.join(values)})" if values else ""
+    return f"{label}{location}: {finding.message}{suffix}"
 
 
 def _finding_to_json(collected: _CollectedFinding) -> dict[str, Any]:

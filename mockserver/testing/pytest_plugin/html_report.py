@@ -1,4 +1,4 @@
-"""What the tests of a run asked and were told, for the page of `--responses-html`."""
+"""The HTML report of `--responses-html`: the exchanges of all tests."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ from mockserver.wire.redaction import redact
 
 __all__ = ["ExchangeLog", "HtmlReport"]
 
-#: Requests of one test that are shown, the first; of those with findings as many again.
+#: Requests of one test that are shown: the first ones, and as many more that have findings.
 _MAX_PER_TEST = 50
 #: Exchanges of a run that are shown.
 _MAX_PER_RUN = 2_000
 
 
 class ExchangeLog:
-    """The requests of one test, with their answers."""
+    """The requests of one test, with their replies."""
 
     def __init__(self) -> None:
         self._entries: list[tuple[str, Entry]] = []
         self._extra_with_findings = 0
-        self._lock = Lock()  # the server's thread tells what leaves, the test's thread asks
+        self._lock = Lock()  # the server's thread adds entries, the test's thread reads
 
     def add(self, profile: str, entry: Entry) -> None:
-        """Take an entry of a journal, unless there are too many."""
+        """Add a journal entry, unless there are too many."""
         with self._lock:
             if len(self._entries) - self._extra_with_findings < _MAX_PER_TEST:
                 self._entries.append((profile, entry))
@@ -54,12 +54,12 @@ class ExchangeLog:
                 self._entries.append((profile, entry))
 
     def take_exchanges_json(self, test_id: str, allowed_rules: Iterable[str]) -> list[str]:
-        """The exchanges, packed and without keys."""
-        about = tuple(("the test allows", each) for each in sorted(allowed_rules))
+        """Remove and return the exchanges, serialized and without keys."""
+        details = tuple(("allowed by the test", each) for each in sorted(allowed_rules))
         with self._lock:
             entries, self._entries, self._extra_with_findings = self._entries, [], 0
         return [
-            exchange_to_json(_report_exchange(test_id, number, *each, about))
+            exchange_to_json(_report_exchange(test_id, number, *each, details))
             for number, each in enumerate(entries, start=1)
         ]
 
@@ -67,11 +67,13 @@ class ExchangeLog:
 def _report_exchange(
     test_id: str, number: int, profile: str, entry: Entry, details: tuple[tuple[str, str], ...]
 ) -> ReportExchange:
-    told = [("answered by", entry.exchange or ""), ("the server says", entry.detail)]
-    told.append(
-        ("left out", f"{format_count(entry.left_out, 'byte')}, too many to keep" if entry.left_out else "")
-    )
-    told.append(("the client", "went away in the middle of the answer" if entry.left else ""))
+    left_out = f"{format_count(entry.left_out, 'byte')}, too large to keep" if entry.left_out else ""
+    facts = [
+        ("answered by", entry.exchange or ""),
+        ("server detail", entry.detail),
+        ("left out", left_out),
+        ("client", "disconnected before the end of the reply" if entry.left else ""),
+    ]
     return exchange_from_raw(
         RawExchange(
             name=f"request {number}{': ' + entry.prompt[:80] if entry.prompt else ''}",
@@ -85,41 +87,40 @@ def _report_exchange(
             request_findings=tuple(findings_for_request(entry)),
             secrets=entry.secrets,
             group=test_id,
-            details=(*details, *((what, value) for what, value in told if value)),
+            details=(*details, *((name, value) for name, value in facts if value)),
         )
     )
 
 
 class HtmlReport:
-    """The exchanges of all tests; each adds its own by its report, from whatever process it ran in."""
+    """The exchanges of all tests, collected from their reports, whichever process they ran in."""
 
     def __init__(self) -> None:
         self._tests: dict[str, tuple[str, int, list[str]]] = {}
 
     def add(self, report: pytest.TestReport) -> None:
-        """Take a test's exchanges; of one that is run again the last count."""
+        """Add a test's exchanges; the last ones count if the test runs again."""
         requests = getattr(report, "responses", {}).get("requests", 0)
         self._tests[report.nodeid] = outcome_name(report), requests, getattr(report, "responses_shown", [])
 
     def write(self, file: Path, *, complete: bool) -> None:
-        """Write the page; OSError. `complete`: whether the run came to its end."""
+        """Write the page; OSError. `complete`: whether the run was not interrupted."""
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(render_page(self._page(complete=complete)), encoding="utf-8")
 
     def _page(self, *, complete: bool) -> ReportPage:
         outcomes = Counter(outcome for outcome, *_ in self._tests.values())
         shown = self._select_exchanges()
-        every = sum(requests for _, requests, _ in self._tests.values())
-        facts = [("tests that asked a server", f"{len(self._tests):,}")]
+        total = sum(requests for _, requests, _ in self._tests.values())
+        facts = [("tests with requests", f"{len(self._tests):,}")]
         if not complete:
-            facts.append(("partial", "the run did not come to its end"))
-        if len(shown) < every:
-            facts.append(("left out", format_count(every - len(shown), "exchange")))
+            facts.append(("incomplete", "the run was interrupted"))
+        if len(shown) < total:
+            facts.append(("left out", format_count(total - len(shown), "exchange")))
         return ReportPage(
             title="Test run",
             subject=format_count(len(self._tests), "test"),
-            verdict=", ".join(f"{count} {name}" for name, count in sorted(outcomes.items()))
-            or "nothing asked",
+            verdict=", ".join(f"{count} {name}" for name, count in sorted(outcomes.items())) or "no requests",
             passed=complete and not outcomes["failed"],
             created_at=report_time(),
             metadata=tuple(facts),
@@ -129,17 +130,17 @@ class HtmlReport:
         )
 
     def _select_exchanges(self) -> list[ReportExchange]:
-        """As many as there is room for: those of failed tests first, else by the tests' ids."""
+        """The exchanges that are shown: those of failed tests first, then in the order of the tests' ids."""
         order = sorted(self._tests, key=lambda name: (self._tests[name][0] != "failed", name))
         texts = [text for name in order for text in self._tests[name][2]]
         return [exchange_from_json(text) for text in texts[:_MAX_PER_RUN]]
 
     def _tables(self, exchanges: Iterable[ReportExchange]) -> Iterator[Table]:
-        found: Counter[str] = Counter()
+        finding_counts: Counter[str] = Counter()
         for each in exchanges:
-            found[each.group] += len(each.findings)
+            finding_counts[each.group] += len(each.findings)
         rows = [
-            (redact(name), outcome, f"{requests:,}", f"{found[name]:,}")
+            (redact(name), outcome, f"{requests:,}", f"{finding_counts[name]:,}")
             for name, (outcome, requests, _) in sorted(self._tests.items())
         ]
         if rows:

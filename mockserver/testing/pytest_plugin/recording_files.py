@@ -1,4 +1,4 @@
-"""Where the recordings of a test are: `recordings/<module>/<test>.json` beside it. Imports only pytest."""
+"""Paths of recordings: `recordings/<module>/<test>.json` beside the test. Imports only pytest."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from mockserver.testing.pytest_plugin.options import RECORDINGS_FOLDER
 __all__ = ["recording_file", "stale_recordings"]
 
 _UNSAFE_CHARACTERS = re.compile(r"[^a-z0-9._-]+")
-#: Characters of a name that are kept: with a digest and a suffix it is one that every file system takes.
+#: Characters of a name that are kept; with digest and suffix, every file system accepts the name.
 _MAX_NAME_LENGTH = 100
 
 
 def recording_file(item: pytest.Item) -> Path:
-    """The file of a test's recordings, whether it is there or not.
+    """The file of a test's recordings, whether it exists or not.
 
-    A name with anything but small letters, digits, `.`, `_` and `-` in it gets a digest of its own: so no two
-    tests share a file, not even where case does not count.
+    A name with characters other than lower-case letters, digits, `.`, `_` and `-` gets a digest, so no two
+    tests share a file, not even on a file system that ignores case.
     """
     name = ".".join(each for each in item.nodeid.partition("::")[2].split("::") if each != "()")
     return item.path.parent / RECORDINGS_FOLDER / _safe_name(item.path.stem) / f"{_safe_name(name)}.json"
@@ -37,7 +37,7 @@ def _safe_name(name: str) -> str:
 
 
 def stale_recordings(items: Iterable[pytest.Item]) -> Iterator[Path]:
-    """Recordings that are no test's: of the modules of these tests, which must be all that they have."""
+    """Recordings that belong to none of these tests; `items` must hold all tests of their modules."""
     expected: dict[Path, set[Path]] = {}
     for item in items:
         file = recording_file(item)
@@ -48,12 +48,12 @@ def stale_recordings(items: Iterable[pytest.Item]) -> Iterator[Path]:
         )
     for root in sorted({folder.parent for folder in expected}):
         modules = {_safe_name(module.stem) for module in root.parent.glob("*.py")}
-        gone = (each for each in sorted(root.glob("*")) if each.is_dir() and each.name not in modules)
-        yield from (file for folder in gone for file in sorted(folder.glob("*.json")) if _is_recording(file))
+        stale = (each for each in sorted(root.glob("*")) if each.is_dir() and each.name not in modules)
+        yield from (file for folder in stale for file in sorted(folder.glob("*.json")) if _is_recording(file))
 
 
 def _is_recording(file: Path) -> bool:
-    """Whether a file looks like recordings: other folders may have that name too."""
+    """Whether a file looks like a recording: other tools may use the same folder name."""
     try:
         return b'"recorded"' in file.read_bytes()
     except OSError:

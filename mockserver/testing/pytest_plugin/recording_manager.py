@@ -1,6 +1,6 @@
-"""Taping: which recordings the test that runs has, plays or makes, and what came of them.
+"""The recordings of the running test: which mode applies, and their use in the report.
 
-Nothing of recordings is loaded where there are none and none are to be made.
+It loads `recordings` only if a test has recordings or makes some.
 """
 
 from __future__ import annotations
@@ -25,35 +25,35 @@ __all__ = ["RecordingManager", "RecordingResult"]
 
 @dataclass(frozen=True)
 class RecordingResult:
-    """What came of a test's recordings."""
+    """What happened to a test's recordings."""
 
     report_data: dict[str, Any] = field(default_factory=dict)
-    """For the report."""
+    """For the JSON report."""
     notes: str = ""
-    """For its section."""
+    """For the transcript."""
     error: str = ""
     """Why the recordings could not be written."""
 
 
 class RecordingManager:
-    """The tape of the test that runs."""
+    """Opens, replays and saves the recording of the running test."""
 
     def __init__(self, config: pytest.Config, live_settings: LiveSettings | None) -> None:
         self._config = config
-        self._mode = options.option_value(config, "record-mode")
+        self._mode = options.record_mode(config)
         self._live_settings = live_settings
         self._library: RecordingLibrary | None = None
         self.recording: Recording | None = None
         self.error = ""
-        """Why the test that runs can not have its recordings: it fails of that, and no other does."""
+        """Why the recordings of the running test cannot be used; that test fails."""
 
     @property
     def is_replaying(self) -> bool:
-        """Whether recordings alone answer the test."""
+        """Whether only recordings answer the test."""
         return self.recording is not None and self.recording.is_replay_only
 
     def begin_test(self, item: pytest.Item) -> None:
-        """Take up the tape of a test, if it has one or makes one."""
+        """Open the recording of a test that has or makes one."""
         self.recording, self.error = None, ""
         wanted = options.marker_arguments(item).get("recorded")
         if wanted is False or "responses_server" not in getattr(item, "fixturenames", ()):
@@ -61,8 +61,8 @@ class RecordingManager:
         file = recording_file(item)
         if self._live_settings is None and not wanted and not file.exists():
             return
-        if self._live_settings is not None and self._mode == "none":
-            return  # the endpoint answers, and nothing is kept
+        if self._live_settings is not None and not self._mode.needs_endpoint and not self._mode.records:
+            return  # the endpoint answers, and nothing is recorded
         try:
             self.recording = self._load_library().open_recording(file, required=wanted is True)
         except MockServerError as error:
@@ -76,64 +76,60 @@ class RecordingManager:
         return self._library
 
     def replay_server(self) -> LocalServer | None:
-        """The server that plays the test's recordings; None where something else answers."""
+        """The server that replays the test's recordings; None if something else answers."""
         if self.recording is None or not self.recording.is_replay_only:
             return None
         return self._load_library().replay_server(self.recording)
 
     def forbid_scripting(self, action: str) -> NoReturn:
-        """Fail a test that wants of a recording what only the mock can do."""
+        """Fail a test that configures the mock although it replays recordings."""
         file = self.recording.file if self.recording is not None else ""
-        pytest.fail(f"{action}, and its recordings are played: {file}; delete the one or the other")
+        pytest.fail(f"{action}, but the test replays {file}: remove the stub or the recording")
 
     @property
     def servers(self) -> list[LocalServer]:
-        """The servers that play."""
+        """The replay servers."""
         return self._library.servers if self._library is not None else []
 
     def rewind(self) -> None:
-        """Play from the start: one more example of a property."""
+        """Replay from the start, for another example of a property."""
         if self.recording is not None:
             self.recording.queue.reset()
 
     def end_test(self, collector: FindingCollector, *, passed: bool) -> RecordingResult:
-        """What came of the test's recordings; those that it made are written if it has passed."""
-        tape = self.recording
-        if tape is None:
+        """Compare or save the test's recording; a failed test leaves it unchanged."""
+        recording = self.recording
+        if recording is None:
             return RecordingResult()
         from mockserver.testing.pytest_plugin.recordings import breaking_changes, save_recording
 
-        changes = tape.changes() if tape.mode == "verify" and passed else []
+        changes = recording.changes() if recording.mode.compares and passed else []
         collector.add_drift(breaking_changes(changes))
-        whole = passed and not collector.has_violations
-        written, trouble = save_recording(tape) if whole else (0, "")
-        told = [f"recordings: {tape.file}"]
-        if not whole and tape.new_exchanges and tape.mode != "verify":
-            told.append("the test failed: its recordings are left as they were")
-        told += [
+        succeeded = passed and not collector.has_violations
+        written, error = save_recording(recording) if succeeded else (0, "")
+        notes = [f"recordings: {recording.file}"]
+        if not succeeded and recording.new_exchanges and recording.mode.records:
+            notes.append("the test failed: its recordings are unchanged")
+        notes += [
             f"{each.severity} {each.kind} {each.location}: {each.before} -> {each.after}" for each in changes
         ]
-        data = {
-            "file": _relative_path(self._config, tape),
-            "played": len(tape.exchanges) - len(tape.queue.unplayed) if tape.mode in _REPLAY_MODES else 0,
+        unplayed = recording.queue.unplayed
+        report_data = {
+            "file": _relative_path(self._config, recording),
+            "played": len(recording.exchanges) - len(unplayed) if recording.mode.replays else 0,
             "written": written,
-            "unplayed": [each.name for each in tape.queue.unplayed] if tape.is_replay_only else [],
+            "unplayed": [each.name for each in unplayed] if recording.is_replay_only else [],
             "changes": [f"{each.severity} {each.kind} {each.location}" for each in changes],
         }
-        return RecordingResult({"recordings": data}, "\n".join(told), trouble)
+        return RecordingResult({"recordings": report_data}, "\n".join(notes), error)
 
     def stop(self) -> None:
-        """Stop the servers that play."""
+        """Stop the replay servers."""
         if self._library is not None:
             self._library.stop()
 
 
-#: Modes in which a recording may answer.
-_REPLAY_MODES = ("none", "once", "new_episodes")
-
-
 def _relative_path(config: pytest.Config, recording: Recording) -> str:
-    """The file of a tape, below the project's root where it is there."""
     try:
         return recording.file.relative_to(config.rootpath).as_posix()
     except ValueError:

@@ -1,4 +1,4 @@
-"""The tape of a test: its recordings, played in the mock's place, or made while an endpoint answers."""
+"""The recordings of a test: replayed in place of the mock, or made while an endpoint answers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ from mockserver.recordings.replay import (
 from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.state.sessions import open_session
 from mockserver.settings import load_project_settings
-from mockserver.testing.local_server import DEFAULT_API_KEY, GRACE_SECONDS, LocalServer
+from mockserver.testing.local_server import GRACE_SECONDS, LocalServer
+from mockserver.testing.pytest_plugin.options import RECORD_MODES, RecordMode
+from mockserver.testing.server_settings import DEFAULT_API_KEY
 from mockserver.wire import json
 
 if TYPE_CHECKING:
@@ -47,16 +49,19 @@ __all__ = ["Recording", "RecordingLibrary", "ReplayServer", "breaking_changes", 
 
 @dataclass
 class Recording:
-    """What was recorded for a test, and what is recorded now; takes what passes a relay, and plays."""
+    """The recordings of one test: what its file holds, and what it records now.
+
+    It is the relay's listener and player.
+    """
 
     file: Path
-    mode: str
+    mode: RecordMode
     upstream: str = ""
     profile: str = DEFAULT_PROFILE
     masks: tuple[str, ...] = ()
     exchanges: tuple[Exchange, ...] = ()
     new_exchanges: dict[int, dict[str, Any]] = field(default_factory=dict)
-    """What was recorded, by the order in which it was asked."""
+    """What was recorded now, by the number of its request."""
 
     def __post_init__(self) -> None:
         self.queue = PlaybackQueue(self.exchanges, once=True)
@@ -64,22 +69,22 @@ class Recording:
         self._name_counts = Counter(each.name.rpartition("-")[0] for each in self.exchanges)
         self._request_count = 0
         self.error = ""
-        """Why a request was not recorded."""
+        """Why a request could not be recorded."""
 
     @property
     def is_replay_only(self) -> bool:
-        """Whether the recordings alone answer."""
-        return self.mode == "none" or (self.mode == "once" and bool(self.exchanges))
+        """Whether only recordings answer."""
+        return not self.mode.needs_endpoint and bool(self.exchanges)
 
     @property
     def model(self) -> str | None:
-        """The model that was asked when it was recorded."""
+        """The model that the recorded requests name."""
         models = (each.request.get("model") for each in self.exchanges if each.request)
         return next((each for each in models if isinstance(each, str)), None)
 
     async def play(self, pass_through: PassThroughExchange, receive: Receive) -> bool:
-        """Answer with a recording, where the mode says so and there is one."""
-        if self.mode != "new_episodes":
+        """Reply with a recording of this request, if the mode replays and there is one."""
+        if not self.mode.replays:
             return False
         exchange = self.queue.take(
             self.queue.canonicalize(
@@ -93,82 +98,84 @@ class Recording:
         return True
 
     def on_request(self, pass_through: PassThroughExchange) -> None:
-        """A request goes on to the endpoint."""
-        ticket = pending_recording(pass_through, self.masks, 0)
+        """Number a request that is forwarded to the endpoint."""
+        pending = pending_recording(pass_through, self.masks, 0)
         self._request_count += 1
-        self._name_counts[ticket.stem] += 1
-        number = self._name_counts[ticket.stem]
-        self._pending[pass_through] = self._request_count, replace(ticket, number=number)
+        self._name_counts[pending.stem] += 1
+        number = self._name_counts[pending.stem]
+        self._pending[pass_through] = self._request_count, replace(pending, number=number)
 
     def on_complete(self, pass_through: PassThroughExchange) -> None:
-        """It was answered, or was not."""
+        """Record a request that is over, if it was answered."""
         if pass_through not in self._pending:
             return
-        place, ticket = self._pending.pop(pass_through)
+        request_number, pending = self._pending.pop(pass_through)
         if unrecorded_reason(pass_through):
             return
         try:
-            self.new_exchanges[place] = build_exchange(pass_through, ticket, self.upstream, self.profile)
+            self.new_exchanges[request_number] = build_exchange(
+                pass_through, pending, self.upstream, self.profile
+            )
         except InvalidExchange as error:
-            self.error = f"a request can not be recorded: {error.reason}"
+            self.error = f"a request cannot be recorded: {error.reason}"
 
     @property
     def _new_exchanges_in_order(self) -> list[dict[str, Any]]:
-        return [self.new_exchanges[place] for place in sorted(self.new_exchanges)]
+        return [self.new_exchanges[number] for number in sorted(self.new_exchanges)]
 
     def changes(self) -> list[Change]:
-        """What the endpoint says now otherwise than it was recorded."""
-        fresh = [parse_exchange(json.dumps(each), each["name"]) for each in self._new_exchanges_in_order]
-        return changes_in_pairs(pair_recordings_in_order(self.exchanges, fresh))
+        """How the endpoint's replies differ from the recorded ones."""
+        new = [parse_exchange(json.dumps(each), each["name"]) for each in self._new_exchanges_in_order]
+        return changes_in_pairs(pair_recordings_in_order(self.exchanges, new))
 
     def save(self) -> int:
-        """Write what the mode says is to be kept; how many recordings are new. OSError."""
-        fresh = self._new_exchanges_in_order
-        if self.mode == "rewrite" and not fresh:
+        """Write the file as the mode demands; returns the number of new recordings. OSError."""
+        new = self._new_exchanges_in_order
+        if self.mode.keeps == "none" and not new:
             self.file.unlink(missing_ok=True)
-        if self.mode in ("none", "verify") or not fresh:
+        if not self.mode.records or not new:
             return 0
-        kept = [] if self.mode == "rewrite" else self._retained_exchanges(fresh)
-        recording_folder.replace_file(self.file, [*kept, *fresh])
-        return len(fresh)
+        recording_folder.replace_file(self.file, [*self._retained_exchanges(new), *new])
+        return len(new)
 
     def _retained_exchanges(self, new_exchanges: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """The recordings that stay: with `all`, those of requests that were not made this time."""
-        if not self.file.exists():
+        if self.mode.keeps == "none" or not self.file.exists():
             return []
         value = json.loads(self.file.read_bytes())
-        held = value if isinstance(value, list) else [value]
-        if self.mode != "all":
-            return held
-        made = {request_of(parse_exchange(json.dumps(each), each["name"])).digest for each in new_exchanges}
-        stay = {each.name for each in self.exchanges if request_of(each).digest not in made}
-        return [each for each in held if each["name"] in stay]
+        existing = value if isinstance(value, list) else [value]
+        if self.mode.keeps == "all":
+            return existing
+        new = {request_of(parse_exchange(json.dumps(each), each["name"])).digest for each in new_exchanges}
+        names = {each.name for each in self.exchanges if request_of(each).digest not in new}
+        return [each for each in existing if each["name"] in names]
 
 
 class ReplayServer:
-    """A server that plays tapes of one profile, one after another."""
+    """A server that replays the recordings of one profile, those of one test at a time."""
 
     def __init__(self, profile: str) -> None:
         self._session = open_session("recorded", profile=profile)
         self._player = RecordingPlayer(PlaybackQueue(()))
-        about = self._session.profile
-        app = ReplayApp(self._player, about, client_base_paths((), about), self._session.journal)
+        profile_facts = self._session.profile
+        app = ReplayApp(
+            self._player, profile_facts, client_base_paths((), profile_facts), self._session.journal
+        )
         server = ThreadedServer(app, grace_seconds=GRACE_SECONDS)
         self.local_server = LocalServer(
-            self._session, server, api_key=DEFAULT_API_KEY, model=(*about.models, "")[0]
+            self._session, server, api_key=DEFAULT_API_KEY, model=(*profile_facts.models, "")[0]
         )
 
     def load(self, recording: Recording) -> LocalServer:
-        """The server with a tape in it."""
+        """Replay this recording from now on."""
         self._player.queue = recording.queue
         self.local_server.model = recording.model or self.local_server.model
         return self.local_server
 
 
 class RecordingLibrary:
-    """The tapes of a run's tests."""
+    """Opens the recordings of tests, and runs the replay servers."""
 
-    def __init__(self, config: pytest.Config, mode: str, live_settings: LiveSettings | None) -> None:
+    def __init__(self, config: pytest.Config, mode: RecordMode, live_settings: LiveSettings | None) -> None:
         self._mode = mode
         self._live_settings = live_settings
         self._replay_servers: dict[str, ReplayServer] = {}
@@ -178,27 +185,25 @@ class RecordingLibrary:
             raise pytest.UsageError(str(error)) from None
 
     def open_recording(self, file: Path, *, required: bool) -> Recording | None:
-        """The tape of a test; None where it has none and makes none.
+        """The recording of a test; None if it has none and makes none.
 
-        ConfigurationError where it lacks what it needs, InvalidExchange where that can not be read.
+        ConfigurationError if a required one is missing, InvalidExchange if the file is invalid.
         """
-        there = file.exists()
-        if required and not there and (self._mode in ("none", "verify") or self._live_settings is None):
+        exists, live = file.exists(), self._live_settings
+        if required and not exists and (live is None or not self._mode.records):
             raise ConfigurationError(
-                f"{file} is not there: --responses-live and --responses-record-mode=once record it"
+                f"{file} does not exist: --responses-live and --responses-record-mode=once record it"
             )
-        if not there and self._live_settings is None:
+        if not exists and live is None:
             return None
-        known = recording_folder.load_recordings(file) if there else ()
-        mode = self._mode if self._live_settings is not None else "none"
-        if self._live_settings is None:
-            return Recording(file, mode, exchanges=known, profile=_recorded_profile(known))
-        return Recording(
-            file, mode, self._live_settings.endpoint.base_url, self._live_settings.profile, self._masks, known
-        )
+        exchanges = recording_folder.load_recordings(file) if exists else ()
+        if live is None:
+            mode = RECORD_MODES["none"]
+            return Recording(file, mode, exchanges=exchanges, profile=_recorded_profile(exchanges))
+        return Recording(file, self._mode, live.endpoint.base_url, live.profile, self._masks, exchanges)
 
     def replay_server(self, recording: Recording) -> LocalServer:
-        """The server that plays a tape."""
+        """The server that replays a recording."""
         name = _recorded_profile(recording.exchanges)
         if name not in self._replay_servers or not self._replay_servers[name].local_server.is_running:
             self._replay_servers[name] = ReplayServer(name)
@@ -207,11 +212,11 @@ class RecordingLibrary:
 
     @property
     def servers(self) -> list[LocalServer]:
-        """The servers that have been started."""
+        """The servers that have started."""
         return [each.local_server for each in self._replay_servers.values()]
 
     def stop(self) -> None:
-        """Stop them."""
+        """Stop the servers."""
         while self._replay_servers:
             self._replay_servers.popitem()[1].local_server.stop()
 
@@ -222,7 +227,7 @@ def _recorded_profile(exchanges: Sequence[Exchange]) -> str:
 
 
 def breaking_changes(changes: Sequence[Change]) -> list[tuple[str, str, str, str]]:
-    """Those that a test fails for, in words: (place, message, before, after)."""
+    """The changes that fail a test, as (location, message, before, after)."""
     return [
         (each.location, f"{each.message} ({each.kind})", each.before, each.after)
         for each in changes
@@ -231,10 +236,10 @@ def breaking_changes(changes: Sequence[Change]) -> list[tuple[str, str, str, str
 
 
 def save_recording(recording: Recording) -> tuple[int, str]:
-    """(recordings that were written, why none could be)."""
+    """Save; the number of new recordings, and the error if there is one."""
     if recording.error:
         return 0, recording.error
     try:
         return recording.save(), ""
     except (OSError, MockServerError) as error:
-        return 0, f"{recording.file} can not be written: {error}"
+        return 0, f"{recording.file} cannot be written: {error}"

@@ -1,4 +1,4 @@
-"""What a test is held to, and which server it gets: from the project, the run and the test's own marker."""
+"""Settings of a test: from the project, the ini file, a fixture, the command line and the test's marker."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from mockserver.exchanges import Exchange
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, resolve_profile_name
 from mockserver.replies.renderings import load_rendering
 from mockserver.settings import SETTING_NAMES, load_project_settings
-from mockserver.testing.local_server import ServerSettings, load_exchanges, validate_settings
 from mockserver.testing.pytest_plugin import options
+from mockserver.testing.server_settings import ServerSettings, load_exchanges, validate_settings
 
 __all__ = [
     "DRIFTED",
@@ -30,7 +30,7 @@ __all__ = [
     "settings_for_test",
 ]
 
-#: What a test can fail for beside the rules of the contract, by names that `allow` takes like theirs.
+#: Reasons to fail a test that are not rules of the contract; `allow` takes these names too.
 UNPLANNED, UNUSED, REFUSED, DRIFTED = "unplanned", "unused", "refused", "drifted"
 _ALLOWABLE_NAMES = (UNPLANNED, UNUSED, REFUSED, DRIFTED)
 
@@ -39,33 +39,35 @@ _SERVER_SETTING_NAMES = frozenset(ServerSettings.__annotations__)
 
 @dataclass(frozen=True, slots=True)
 class FailurePolicy:
-    """What a test is held to."""
+    """What fails a test."""
 
     strict: bool = True
-    """Whether a request has to be planned, once one is."""
+    """Whether requests must match a stub once the test has configured one."""
     unused_stubs: str = "error"
-    """What comes of planned replies that nobody asked for: error, warn or off."""
+    """error, warn or off."""
     ignored_parameters: str = "warn"
-    """What comes of parameters that the service ignores: error, warn or off."""
+    """error, warn or off."""
     allowed_rules: frozenset[str] = frozenset()
-    """Rules that may be broken."""
+    """Rules that the test may break."""
 
 
 def failure_policy(item: pytest.Item) -> FailurePolicy:
-    """The policy for a test; UsageError where its marker names something unknown."""
-    config, marked = item.config, options.marker_arguments(item)
-    strict = marked.get("strict", options.boolean_option(config, "strict"))
+    """The policy for a test; UsageError if its marker is invalid."""
+    config, arguments = item.config, options.marker_arguments(item)
+    strict = arguments.get("strict", options.boolean_option(config, "strict"))
     if not isinstance(strict, bool):
-        raise pytest.UsageError(f"{item.nodeid}: strict is True or False, not {strict!r}")
-    if marked.get("recorded") not in (None, True, False):
-        raise pytest.UsageError(f"{item.nodeid}: recorded is True or False, not {marked['recorded']!r}")
-    allow = frozenset(marked.get("allow", ()))
+        raise pytest.UsageError(f"{item.nodeid}: strict must be True or False, not {strict!r}")
+    if arguments.get("recorded") not in (None, True, False):
+        raise pytest.UsageError(
+            f"{item.nodeid}: recorded must be True or False, not {arguments['recorded']!r}"
+        )
+    allow = frozenset(arguments.get("allow", ()))
     if allow:
         unknown = sorted(allow - load_rules().keys() - {*_ALLOWABLE_NAMES})
         if unknown:
             raise pytest.UsageError(
-                f"{item.nodeid}: there is no rule {unknown[0]!r} to allow; `mockserver rules` lists them; "
-                f"beside them there are: {', '.join(_ALLOWABLE_NAMES)}"
+                f"{item.nodeid}: allow: no rule {unknown[0]!r}; `mockserver rules` lists the rules; "
+                f"the other names are: {', '.join(_ALLOWABLE_NAMES)}"
             )
     return FailurePolicy(
         strict, options.option_value(config, "unused"), options.option_value(config, "ignored"), allow
@@ -73,9 +75,9 @@ def failure_policy(item: pytest.Item) -> FailurePolicy:
 
 
 def load_run_settings(config: pytest.Config, fixture_settings: Mapping[str, Any]) -> ServerSettings:
-    """Settings of the run's servers: pyproject.toml, ini file, the fixture's, command line; the last wins.
+    """The run's settings from pyproject.toml, the ini file, the fixture and the command line; the last wins.
 
-    UsageError where one can not be used. A folder of exchanges is one below the project's root.
+    Raises UsageError if one is invalid. A relative exchange folder is relative to the project's root.
     """
     try:
         merged: dict[str, Any] = {
@@ -90,61 +92,60 @@ def load_run_settings(config: pytest.Config, fixture_settings: Mapping[str, Any]
 
 
 def _project_settings(config: pytest.Config) -> ServerSettings:
-    """What `[tool.mockserver]` says about servers, but for the port: one of `mockserver serve`."""
-    table, where = load_project_settings(config.rootpath), "pyproject.toml, [tool.mockserver]"
+    """The server settings in `[tool.mockserver]`, except the port, which is for `mockserver serve`."""
+    table, source = load_project_settings(config.rootpath), "pyproject.toml, [tool.mockserver]"
     unknown = sorted(table.keys() - SETTING_NAMES)
     if unknown:
         known = ", ".join(sorted(SETTING_NAMES))
-        raise ConfigurationError(f"{where}: there is no setting {unknown[0]!r}; there are: {known}")
-    ours = {name: value for name, value in table.items() if name in _SERVER_SETTING_NAMES - {"port"}}
-    return validate_settings(ours, where)
+        raise ConfigurationError(f"{source}: no setting {unknown[0]!r}; choose from: {known}")
+    values = {name: value for name, value in table.items() if name in _SERVER_SETTING_NAMES - {"port"}}
+    return validate_settings(values, source)
 
 
 def settings_for_test(item: pytest.Item, run_settings: ServerSettings) -> ServerSettings:
-    """The run's settings as a test's marker changes them; UsageError."""
+    """The run's settings with the changes of the test's marker; UsageError."""
     names = ("profile", "rendering", "exchanges")
-    marked = {name: value for name, value in options.marker_arguments(item).items() if name in names}
-    if not marked:
+    values = {name: value for name, value in options.marker_arguments(item).items() if name in names}
+    if not values:
         return run_settings
     try:
-        own = validate_settings(marked, f"{item.nodeid}: the marker responses")
-        return _resolve_settings(item.config, {**run_settings, **own})
+        changes = validate_settings(values, f"{item.nodeid}: the marker responses")
+        return _resolve_settings(item.config, {**run_settings, **changes})
     except (ConfigurationError, InvalidExchange, LookupError) as error:
         raise pytest.UsageError(str(error)) from None
 
 
 def _option_settings(config: pytest.Config, *, from_ini: bool) -> dict[str, Any]:
-    told: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for name in ("profile", "rendering", "seed"):
         value = (
             str(config.getini(f"responses_{name}")) if from_ini else options.command_line_value(config, name)
         )
         if value:
-            told[name] = value
-    if "seed" in told:
+            settings[name] = value
+    if "seed" in settings:
         try:
-            told["seed"] = int(told["seed"])
+            settings["seed"] = int(settings["seed"])
         except ValueError:
             raise ConfigurationError(
-                f"the seed of responses is a whole number, not {told['seed']!r}"
+                f"responses_seed must be a whole number, not {settings['seed']!r}"
             ) from None
-    return told
+    return settings
 
 
 def _resolve_settings(config: pytest.Config, settings: Mapping[str, Any]) -> ServerSettings:
-    """Settings with exchanges that are read, of a profile and rendering that exist."""
-    found = dict(settings)
-    if "profile" in found:
-        found["profile"] = resolve_profile_name(found["profile"])
-    profile = load_profile(found.get("profile", DEFAULT_PROFILE))
-    load_rendering(profile.name, found.get("rendering", "wire"))
-    folder = found.get("exchanges")
+    """Check that profile and rendering exist, and load the exchanges."""
+    resolved = dict(settings)
+    if "profile" in resolved:
+        resolved["profile"] = resolve_profile_name(resolved["profile"])
+    profile = load_profile(resolved.get("profile", DEFAULT_PROFILE))
+    load_rendering(profile.name, resolved.get("rendering", "wire"))
+    folder = resolved.get("exchanges")
     if isinstance(folder, str | Path):
-        found["exchanges"] = _cached_exchanges(config.rootpath / folder)
-    return validate_settings(found, "settings")
+        resolved["exchanges"] = _cached_exchanges(config.rootpath / folder)
+    return validate_settings(resolved, "settings")
 
 
 @cache
 def _cached_exchanges(folder: Path) -> tuple[Exchange, ...]:
-    """The exchanges in a folder, read once in a run."""
     return load_exchanges(folder)

@@ -1,4 +1,4 @@
-"""The run's summary: one line for the terminal, one file for programs."""
+"""The summary of a run: lines for the terminal, and the JSON report."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ REPORT_FORMAT = 1
 
 
 class Summary:
-    """What the tests of a run came to; each adds its own by its report, from whatever process it ran in."""
+    """The results of all tests, collected from their reports, whichever process they ran in."""
 
     def __init__(self) -> None:
         self._tests: dict[str, dict[str, Any]] = {}
         self.stale_recordings: list[str] = []
-        """Files of recordings that no test has."""
+        """Recording files that belong to no test."""
 
     def add(self, report: pytest.TestReport) -> None:
-        """Take a test's report; of one that is run again the last counts."""
+        """Add a test's report; the last one counts if the test runs again."""
         self._tests[report.nodeid] = {
             "id": report.nodeid,
             "outcome": outcome_name(report),
@@ -35,32 +35,33 @@ class Summary:
         }
 
     def terminal_lines(self) -> Iterator[str]:
-        """A line each: ignored parameters, replies that nobody asked for, and what came of recordings."""
+        """Ignored parameters, unused stubs and recordings, one line each."""
         ignored = self._total_counts("ignored")
         if ignored:
-            told = ", ".join(f"{name} ({_format_requests(count)})" for name, count in sorted(ignored.items()))
-            yield f"responses: the service ignores parameters that were sent: {told}"
+            names = ", ".join(
+                f"{name} ({_format_requests(count)})" for name, count in sorted(ignored.items())
+            )
+            yield f"responses: parameters that the service ignores: {names}"
         unused = sum(test["unused"] for test in self._tests.values() if test["outcome"] != "failed")
         if unused:
-            yield f"responses: planned replies that were not asked for: {unused}"
+            yield f"responses: unused stubs: {unused}"
         yield from self._recording_lines()
 
     def _recording_lines(self) -> Iterator[str]:
-        tapes = [test["recordings"] for test in self._tests.values() if "recordings" in test]
-        played, written = (sum(tape[name] for tape in tapes) for name in ("played", "written"))
+        recordings = [test["recordings"] for test in self._tests.values() if "recordings" in test]
+        played, written = (sum(each[name] for each in recordings) for name in ("played", "written"))
         if played or written:
-            yield f"responses: recordings: {played} played, {written} written"
-        for tape in tapes:
-            if tape["unplayed"]:
-                names = ", ".join(tape["unplayed"])
-                yield f"responses: recordings that were not asked for: {tape['file']}: {names}"
+            yield f"responses: recordings: {played} replayed, {written} written"
+        for each in recordings:
+            if each["unplayed"]:
+                yield f"responses: unused recordings: {each['file']}: {', '.join(each['unplayed'])}"
         for file in self.stale_recordings:
-            yield f"responses: recordings that are no test's: {file}"
+            yield f"responses: recordings without a test: {file}"
 
     def write(self, file: Path, *, complete: bool) -> None:
-        """Write the report; OSError. `complete`: whether the run came to its end."""
+        """Write the report; OSError. `complete`: whether the run was not interrupted."""
         tests = [self._tests[name] for name in sorted(self._tests)]
-        found = Counter(each["rule"] for test in tests for each in test["findings"])
+        rules = Counter(each["rule"] for test in tests for each in test["findings"])
         report = {
             "format": REPORT_FORMAT,
             "version": __version__,
@@ -68,20 +69,20 @@ class Summary:
             "tests": tests,
             "requests": sum(test["requests"] for test in tests),
             "ignored": dict(sorted(self._total_counts("ignored").items())),
-            "rules": dict(sorted(found.items())),
+            "rules": dict(sorted(rules.items())),
         }
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(json.dumps(report) + b"\n")
 
     def _total_counts(self, key: str) -> Counter[str]:
-        counted: Counter[str] = Counter()
+        total: Counter[str] = Counter()
         for test in self._tests.values():
-            counted.update(test[key])
-        return counted
+            total.update(test[key])
+        return total
 
 
 def outcome_name(report: pytest.TestReport) -> str:
-    """What a test came to, in a word."""
+    """passed, failed, skipped, xfailed or xpassed."""
     if hasattr(report, "wasxfail"):
         return "xpassed" if report.passed else "xfailed"
     return str(report.outcome)

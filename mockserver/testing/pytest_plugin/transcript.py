@@ -1,4 +1,4 @@
-"""The transcript: what the clients of a test asked and were told, as a section of its report."""
+"""The transcript: requests and replies of a test, as a section of its pytest report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mockserver.wire.redaction import redact
 
 __all__ = ["session_transcript"]
 
-#: Requests of one session that are shown, the latest.
+#: Latest requests of a session that are shown.
 _MAX_ENTRIES = 10
 #: Characters of a body that are shown.
 _MAX_REQUEST_CHARACTERS = 2000
@@ -20,7 +20,7 @@ _MAX_REPLY_CHARACTERS = 600
 
 
 def session_transcript(session: Session) -> str:
-    """One session's plan and journal, without keys; empty where there is nothing to tell."""
+    """The stubs and the journal of one session, without keys; "" if it has neither."""
     return "\n".join(_transcript_lines(session))
 
 
@@ -30,7 +30,7 @@ def _transcript_lines(session: Session) -> Iterator[str]:
         name = "" if session.name == DEFAULT_SESSION_NAME else f"session {session.name}, "
         yield f"{name}profile {session.profile.name}, rendering {session.rendering}"
     for stub in session.stubs.all[-_MAX_ENTRIES:]:
-        yield redact(f"planned: {stub}")
+        yield redact(f"stub: {stub}")
     hidden = max(0, len(entries) - _MAX_ENTRIES)
     if hidden:
         yield f"({hidden} earlier requests)"
@@ -53,7 +53,7 @@ def _entry_lines(number: int, entry: Entry) -> Iterator[str]:
 
 
 def _truncate_body(body: bytes, max_characters: int, entry: Entry) -> str:
-    """A body on one line, as far as it is shown; keys are taken out before it is cut."""
+    """The start of a body; keys are removed before it is cut."""
     text = redact(body[: 4 * max_characters + 400].decode(errors="replace"), entry.secrets)
     text = text.strip().replace("\r", "").replace("\n", "\n     ")
     return text if len(text) <= max_characters else f"{text[:max_characters]}… ({len(body)} bytes)"

@@ -1,23 +1,23 @@
-"""Runs of pytest inside a test: a project whose tests ask the mock server."""
+"""Fixture `run`: a pytest run inside a test, on a project whose tests use the mock server."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import httpcore  # noqa: F401 - as the others below
+import httpcore  # noqa: F401 - as below
 import pytest
 
 import mockserver.testing.pytest_plugin.server_manager
-import mockserver.testing.pytest_plugin.summary  # noqa: F401 - else a run in this process would load them again
+import mockserver.testing.pytest_plugin.summary  # noqa: F401 - loaded once, not in each run in this process
 
-#: A client for all tests of such a project; what is given beside the text goes into the request.
+#: A client for the tests of the project; keyword arguments go into the request.
 PROJECT_CONFTEST = '''
 import httpx
 import pytest
 
 @pytest.fixture(scope="session")
 def ask(responses_server):
-    """A careless client: it takes no notice of what comes back."""
+    """A careless client: it ignores the status of the reply."""
     with httpx.Client(trust_env=False) as client:
         def ask(text="hi", server=responses_server, key=None, **more):
             head = {"authorization": f"Bearer {key or server.api_key}"}
@@ -34,9 +34,9 @@ RunPytest = Callable[..., pytest.RunResult]
 
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> RunPytest:
-    """`run(code, *options)`: the result of pytest on a file of tests; `text` and fixture `ask` are there.
+    """`run(code, *options)`: the result of pytest on a test file, which can use `text` and the fixture `ask`.
 
-    It runs in this process, or in one of its own (`subprocess`), or in workers of pytest-xdist.
+    It runs in this process, in a subprocess, or in workers of pytest-xdist.
     """
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     monkeypatch.setenv("COLUMNS", "120")
@@ -45,7 +45,7 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> RunPytest
         code: str, *options: str, subprocess: bool = False, workers: int | None = None
     ) -> pytest.RunResult:
         if workers is not None:
-            # Without the plugins that have no part in it, a worker starts many times faster.
+            # Without the other plugins a worker starts many times faster.
             monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
             options = ("-p", "xdist", "-p", "mockserver.testing.pytest_plugin", "-n", str(workers), *options)
             subprocess = True

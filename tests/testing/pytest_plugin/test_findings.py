@@ -1,4 +1,4 @@
-"""The verdict of the plugin: one outcome for each test, and what is told with it."""
+"""Findings of a test: each test has one outcome, with its findings and its transcript."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ def test_an_invalid_request_fails_the_test_with_its_rule(run: RunPytest) -> None
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "REQ-005: this test can not pass:",
-            "  error REQ-005 /model: Unsupported model: 'nope'.*",
-            "*- what the mock server was asked -*",
+            "Contract violation REQ-005 at /model: Unsupported model: 'nope'.*",
+            "*- requests to the mock server -*",
             "profile qwen-2026-01, rendering wire",
             "1. POST */responses -> 400",
             '   > {"model":"nope","input":"hi"}',
             '   < {"code":"InvalidParameter",*',
-            "FAILED *::test_it - REQ-005: this test can not pass:",
+            "FAILED *::test_it - Contract violation REQ-005 at /model: *",
         ]
     )
-    # The traceback of the plugin would tell nothing.
+    # A traceback into the plugin would not help.
     result.stdout.no_fnmatch_line("*pytest_plugin/__init__.py*")
 
 
@@ -38,7 +37,7 @@ def test_allowed(ask):
     {INVALID_REQUEST}
 
 @pytest.mark.responses(allow="REQ-005")
-def test_allowed_by_a_word(ask):
+def test_allowed_by_a_string(ask):
     {INVALID_REQUEST}
 
 @pytest.mark.responses(allow=["REQ-001"])
@@ -59,7 +58,7 @@ def test_a_failing_test_keeps_its_failure_and_gets_the_section(run: RunPytest) -
     result = run(f"def test_it(ask):\n    {INVALID_REQUEST}\n    assert 1 == 2\n")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        ["E       assert 1 == 2", "*- what the mock server was asked -*", "   error REQ-005 /model*"]
+        ["E       assert 1 == 2", "*- requests to the mock server -*", "   error REQ-005 /model*"]
     )
     result.stdout.no_fnmatch_line("*ContractError*")
 
@@ -71,7 +70,7 @@ def test_a_passing_test_prints_nothing(run: RunPytest) -> None:
 
 
 def test_requests_in_setup_count_and_requests_in_teardown_do_not(run: RunPytest) -> None:
-    """The verdict belongs to the call: a teardown that asks is not judged, and there is never an error."""
+    """The check belongs to the call: requests in teardown are not checked, and no test errors."""
     result = run(
         f"""
 @pytest.fixture
@@ -144,10 +143,9 @@ def test_allowed(ask):
     result.assert_outcomes(passed=1, failed=3)
     result.stdout.fnmatch_lines(
         [
-            "refused: this test can not pass:",
-            "*POST */responses is no call of the API: Invalid API-key provided.*",
-            "*GET */models is no call of the API: There is nothing at */models.*",
-            "SCH-006: this test can not pass:",
+            "Refused request (refused): POST */responses: not an API request: Invalid API-key provided.*",
+            "Refused request (refused): GET */models: not an API request: There is nothing at */models.*",
+            "Contract violation SCH-006: *",
         ]
     )
     result.stdout.no_fnmatch_line("*wrong-key-of-mine*API*")
@@ -203,11 +201,11 @@ def test_reset(ask, responses_server):
 """
     )
     result.assert_outcomes(failed=2)
-    assert result.outlines.count("REQ-005: this test can not pass:") == 2
+    assert sum(line.startswith("Contract violation REQ-005") for line in result.outlines) == 2
 
 
 def test_a_test_without_the_fixture_is_checked_if_it_sends_requests(run: RunPytest) -> None:
-    """A client that lives for the whole run asks in any test."""
+    """A client with session scope can send requests in any test."""
     result = run(
         f"def test_first(ask):\n    ask()\n\ndef test_it(request):\n    ask = "
         f"request.getfixturevalue('ask')\n    {INVALID_REQUEST}\n"
@@ -218,7 +216,7 @@ def test_a_test_without_the_fixture_is_checked_if_it_sends_requests(run: RunPyte
 def test_a_fixture_from_getfixturevalue_is_checked(run: RunPytest) -> None:
     result = run(f"def test_it(request):\n    ask = request.getfixturevalue('ask')\n    {INVALID_REQUEST}\n")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["REQ-005: this test can not pass:"])
+    result.stdout.fnmatch_lines(["Contract violation REQ-005 at /model: *"])
 
 
 def test_unittest_classes_are_checked(run: RunPytest) -> None:
@@ -269,7 +267,7 @@ def test_unused(responses_server):
     result.assert_outcomes(passed=1, failed=2)
     result.stdout.fnmatch_lines(
         [
-            "  error REQ-001 /messages: [[]] is too short*",
+            "Contract violation REQ-001 at /messages: [[]] is too short*",
             "1. POST /compatible-mode/v1/chat/completions -> 400",
         ]
     )
@@ -280,8 +278,8 @@ def test_requests_in_named_sessions_are_checked(run: RunPytest) -> None:
         """
 def test_fine(ask, responses_server):
     alice = responses_server.session("alice")
-    alice.reply("planned")
-    assert text(ask(server=alice)) == "planned"
+    alice.reply("stubbed")
+    assert text(ask(server=alice)) == "stubbed"
     alice.assert_requested("hi", times=1)
 
 def test_broken(ask, responses_server):
@@ -290,7 +288,7 @@ def test_broken(ask, responses_server):
     ask(server=alice, model="nope")
 
 def test_unused(ask, responses_server):
-    responses_server.session("bob").reply("never asked for")
+    responses_server.session("bob").reply("never used")
 
 def test_unplanned(ask, responses_server):
     bob = responses_server.session("bob")
@@ -298,7 +296,7 @@ def test_unplanned(ask, responses_server):
     [ask(server=bob) for _ in range(2)]
 
 @pytest.mark.responses(strict=False)
-def test_as_the_marker_says(ask, responses_server):
+def test_not_strict(ask, responses_server):
     bob = responses_server.session("bob")
     bob.reply("once")
     [ask(server=bob) for _ in range(2)]
@@ -307,9 +305,9 @@ def test_as_the_marker_says(ask, responses_server):
     result.assert_outcomes(passed=2, failed=3)
     result.stdout.fnmatch_lines_random(
         [
-            "REQ-005: this test can not pass:*",
+            "Contract violation REQ-005 at /model: *",
             "session alice, profile qwen-2026-01, rendering wire",
-            "unused: this test can not pass:*",
-            "unplanned: this test can not pass:*",
+            "Unused stub (unused): *",
+            "Unmatched request (unplanned): *",
         ]
     )

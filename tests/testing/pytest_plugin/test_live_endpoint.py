@@ -1,4 +1,4 @@
-"""The tests of a project against a live endpoint: stand-ins play it, honest and not."""
+"""`--responses-live`: tests against endpoints, honest ones and others, on this machine."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def test_a_test_without_stubs_runs(run: RunPytest, fake_endpoint: str) -> None:
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
-        ("def test_it(responses_server): responses_server.reply('x')", "it scripts a reply"),
-        ("def test_it(responses_server): responses_server.fail('rate-limit')", "it scripts an error"),
+        ("def test_it(responses_server): responses_server.reply('x')", "it configures a reply"),
+        ("def test_it(responses_server): responses_server.fail('rate-limit')", "it configures an error"),
         ("def test_it(responses_server): responses_server.clock", "it moves the server's clock"),
         ("def test_it(responses_server): responses_server.reset()", "it resets the server"),
         ("def test_it(make_responses_server): make_responses_server()", "it starts a mock server of its own"),
@@ -49,7 +49,7 @@ def test_a_test_without_stubs_runs(run: RunPytest, fake_endpoint: str) -> None:
         ),
         (
             "@pytest.mark.responses(profile='qwen-2026-09')\ndef test_it(responses_server): pass",
-            "its marker asks for the profile qwen-2026-09, and the endpoint is judged as qwen-2026-01",
+            "its marker sets profile qwen-2026-09, and the endpoint is checked as qwen-2026-01",
         ),
     ],
 )
@@ -65,7 +65,7 @@ def test_an_endpoint_that_breaks_the_contract_fails_the_test(run: RunPytest, fak
     result = run(ASKING_TEST, *live_options(fake_endpoint, "usage-total"))
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        ["*error USE-001 /usage/total_tokens: the endpoint's answer: total_tokens is not*"]
+        ["Contract violation USE-001 at /usage/total_tokens: the endpoint's reply: total_tokens is not*"]
     )
     allowed = "@pytest.mark.responses(allow=['USE-001'])"
     run(f"{allowed}{ASKING_TEST}", *live_options(fake_endpoint, "usage-total")).assert_outcomes(passed=1)
@@ -83,7 +83,7 @@ def test_it(ask, responses_server, question):
 """
     run(code, *live_options(fake_endpoint)).assert_outcomes(passed=1)
     result = run(code, *live_options(fake_endpoint, "text-differs"))
-    result.assert_outcomes(passed=1)  # it is streams that this one tells wrongly
+    result.assert_outcomes(passed=1)  # only streams are wrong there
     run(code, *live_options(fake_endpoint, "usage-gone")).assert_outcomes(failed=1)
 
 
@@ -111,7 +111,7 @@ def test_the_key_is_in_no_output(run: RunPytest, fake_endpoint: str) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--responses-live"], "--responses-live needs the endpoint: --responses-live-url URL"),
+        (["--responses-live"], "--responses-live needs an endpoint: add --responses-live-url URL"),
         (["--responses-live", "--responses-live-url=http://example.com/v1"], "--allow-http"),
         (
             ["--responses-live", "--responses-live-url=https://x/v1", "--responses-live-api-key-env=NO"],
@@ -123,7 +123,7 @@ def test_the_key_is_in_no_output(run: RunPytest, fake_endpoint: str) -> None:
         ),
         (
             ["--responses-live", "--responses-live-url=https://x/v1", "--responses-live-max-tokens=many"],
-            "--responses-live-max-tokens is a whole number, not 'many'",
+            "--responses-live-max-tokens must be a whole number, not 'many'",
         ),
     ],
 )
@@ -134,5 +134,5 @@ def test_invalid_options_are_reported(options: list[str], words: str, run: RunPy
 
 
 def test_without_responses_live_no_request_leaves(run: RunPytest) -> None:
-    """The address is nobody's: a request there would fail the test."""
+    """Nothing listens at this address: a request there would fail the test."""
     run(ASKING_TEST, "--responses-live-url=http://127.0.0.1:1/v1").assert_outcomes(passed=1)

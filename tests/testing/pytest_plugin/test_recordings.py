@@ -1,4 +1,4 @@
-"""Recordings of tests: made while an endpoint answers, played from then on, told where they are left over."""
+"""Recordings of tests: made while an endpoint answers, replayed from then on, reported if stale."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from typing import Any
 import jsonschema
 import pytest
 
-from mockserver import MockServer
+from mockserver import MockServer, resources
 from mockserver.exchanges import Exchange, parse_exchanges
 from mockserver.testing.pytest_plugin.recording_files import recording_file
 from tests.live.conftest import CANARY_KEY
 from tests.testing.pytest_plugin.conftest import RunPytest
 
-ROOT = Path(__file__).parent.parent.parent.parent
 ONE_REQUEST = """
 def test_hi(ask):
     assert text(ask("hi"))
@@ -26,7 +25,6 @@ def test_hi(ask):
     assert text(ask("hi"))
     assert text(ask("bye"))
 """
-NAME = "test_what_a_mode_does"
 
 
 @pytest.fixture
@@ -71,14 +69,16 @@ def test_a_test_is_recorded_once_and_then_replayed(
     assert len(endpoint.journal) == 1
     (exchange,) = recorded_exchanges(pytester)
     first = b"".join(chunk["text"].encode() for chunk in exchange.reply["http"]["chunks"])
-    shows = ONE_REQUEST + f"    # once more, and byte by byte\n    assert {first!r}\n"
+    changed = ONE_REQUEST + f"    assert {first!r}\n"
     for options in ([], live_options(endpoint), record_mode("once")):
-        result = run(shows, "--responses-report", "report.json", *options)
+        result = run(changed, "--responses-report", "report.json", *options)
         result.assert_outcomes(passed=1)
-        result.stdout.fnmatch_lines(["responses: recordings: 1 played, 0 written"])
+        result.stdout.fnmatch_lines(["responses: recordings: 1 replayed, 0 written"])
     assert len(endpoint.journal) == 1
     report = json.loads((pytester.path / "report.json").read_bytes())
-    jsonschema.validate(report, json.loads((ROOT / "schemas" / "pytest_report.json").read_bytes()))
+    jsonschema.validate(
+        report, json.loads((resources.data_folder("schemas") / "pytest_report.json").read_bytes())
+    )
     assert report["tests"][0]["recordings"]["played"] == 1
     assert CANARY_KEY not in file.read_text() + json.dumps(report)
 
@@ -86,8 +86,8 @@ def test_a_test_is_recorded_once_and_then_replayed(
 def test_replay_gives_the_recorded_reply(
     run: RunPytest, endpoint: MockServer, pytester: pytest.Pytester
 ) -> None:
-    endpoint.reply("What only the endpoint says.").always()
-    code = "def test_it(ask):\n    assert text(ask('hi')) == 'What only the endpoint says.'\n"
+    endpoint.reply("Only the endpoint replies this.").always()
+    code = "def test_it(ask):\n    assert text(ask('hi')) == 'Only the endpoint replies this.'\n"
     run(code).assert_outcomes(failed=1)
     run(code, *live_options(endpoint)).assert_outcomes(passed=1)
     endpoint.stop()
@@ -95,7 +95,7 @@ def test_replay_gives_the_recorded_reply(
 
 
 @pytest.mark.parametrize(
-    ("mode", "asked", "outcome", "after"),
+    ("mode", "forwarded", "outcome", "after"),
     [
         ("once", 0, {"failed": 1}, ["hi"]),
         ("new_episodes", 1, {"passed": 1}, ["hi", "bye"]),
@@ -107,22 +107,22 @@ def test_replay_gives_the_recorded_reply(
 )
 def test_record_modes_with_existing_recordings(
     mode: str,
-    asked: int,
+    forwarded: int,
     outcome: dict[str, int],
     after: list[str],
     run: RunPytest,
     endpoint: MockServer,
     pytester: pytest.Pytester,
 ) -> None:
-    """… and asks for more now; with `none` and --responses-live the endpoint answers all."""
+    """The test sends a new request; with `none` and --responses-live the endpoint answers all."""
     run(ONE_REQUEST, *live_options(endpoint)).assert_outcomes(passed=1)
     before = replies(pytester)
     endpoint.reset()
     run(TWO_REQUESTS, *live_options(endpoint, mode)).assert_outcomes(**outcome)
-    assert len(endpoint.journal) == asked
+    assert len(endpoint.journal) == forwarded
     assert prompts(pytester) == after
-    stays = mode in ("once", "new_episodes", "none", "verify")
-    assert (replies(pytester)[0] == before[0]) is stays
+    unchanged = mode in ("once", "new_episodes", "none", "verify")
+    assert (replies(pytester)[0] == before[0]) is unchanged
 
 
 def test_all_keeps_other_recordings_and_rewrite_removes_them(
@@ -143,8 +143,8 @@ def test_an_unrecorded_request_fails_with_the_nearest_recording(run: RunPytest, 
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "*error unplanned*There is no recording of this request. The nearest is hi-reply-*",
-            "responses: recordings that were not asked for: recordings/*/test_hi.json: hi-reply-*",
+            "Unmatched request (unplanned): *There is no recording of this request. The nearest is hi-reply-*",
+            "responses: unused recordings: recordings/*/test_hi.json: hi-reply-*",
         ]
     )
 
@@ -163,10 +163,10 @@ def test_a_failed_test_leaves_its_recordings_unchanged(
 ) -> None:
     result = run(ONE_REQUEST + "    assert False\n", *live_options(endpoint))
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*the test failed: its recordings are left as they were*"])
+    result.stdout.fnmatch_lines(["*the test failed: its recordings are unchanged*"])
     assert recording_files(pytester) == []
-    broken = "def test_hi(ask):\n    ask(temperature=9)\n"
-    run(broken, *live_options(endpoint)).assert_outcomes(failed=1)
+    invalid = "def test_hi(ask):\n    ask(temperature=9)\n"
+    run(invalid, *live_options(endpoint)).assert_outcomes(failed=1)
     assert recording_files(pytester) == []
 
 
@@ -184,7 +184,7 @@ def test_verify_fails_for_a_breaking_change(
     result = run(code, *live_options(endpoint, "verify"))
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        ["*error drifted*response.gone: a member is there no longer (member-removed)*"]
+        ["Drift (drifted): *response.gone: a member is there no longer (member-removed)*"]
     )
     assert file.read_text() == text
     allowed = "@pytest.mark.responses(allow=['drifted'])\n"
@@ -202,32 +202,34 @@ def test_a_test_that_scripts_is_never_recorded(
     run(ONE_REQUEST, *live_options(endpoint)).assert_outcomes(passed=1)
     result = run(SCRIPTING_TEST)
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*it scripts a reply, and its recordings are played:*"])
+    result.stdout.fnmatch_lines(
+        ["*it configures a reply, but the test replays *: remove the stub or the recording*"]
+    )
 
 
 def test_the_marker_requires_or_forbids_recordings(
     run: RunPytest, endpoint: MockServer, pytester: pytest.Pytester
 ) -> None:
-    demands, forbids = (f"@pytest.mark.responses(recorded={each})\n" for each in (True, False))
-    result = run(demands + ONE_REQUEST.strip())
+    required, forbidden = (f"@pytest.mark.responses(recorded={each})\n" for each in (True, False))
+    result = run(required + ONE_REQUEST.strip())
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        ["*is not there: --responses-live and --responses-record-mode=once record it*"]
+        ["*does not exist: --responses-live and --responses-record-mode=once record it*"]
     )
-    run(forbids + ONE_REQUEST.strip(), *live_options(endpoint)).assert_outcomes(passed=1)
+    run(forbidden + ONE_REQUEST.strip(), *live_options(endpoint)).assert_outcomes(passed=1)
     assert recording_files(pytester) == []
-    run(demands + ONE_REQUEST.strip(), *live_options(endpoint)).assert_outcomes(passed=1)
-    run(demands + ONE_REQUEST.strip()).assert_outcomes(passed=1)
-    asked = len(endpoint.journal)
-    run(forbids + ONE_REQUEST.strip()).assert_outcomes(passed=1)
-    assert len(endpoint.journal) == asked
+    run(required + ONE_REQUEST.strip(), *live_options(endpoint)).assert_outcomes(passed=1)
+    run(required + ONE_REQUEST.strip()).assert_outcomes(passed=1)
+    request_count = len(endpoint.journal)
+    run(forbidden + ONE_REQUEST.strip()).assert_outcomes(passed=1)
+    assert len(endpoint.journal) == request_count
 
 
 @pytest.mark.parametrize("mode", ["new_episodes", "all", "rewrite", "verify"])
 def test_modes_that_ask_an_endpoint_need_one(mode: str, run: RunPytest) -> None:
     result = run(ONE_REQUEST, *record_mode(mode))
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert f"--responses-record-mode={mode} asks an endpoint" in str(result.stdout) + str(result.stderr)
+    assert f"--responses-record-mode={mode} needs an endpoint" in str(result.stdout) + str(result.stderr)
 
 
 def test_an_unknown_record_mode_is_a_usage_error(run: RunPytest) -> None:
@@ -250,13 +252,13 @@ def test_recording_files_have_safe_unique_names(
     run: RunPytest, endpoint: MockServer, pytester: pytest.Pytester
 ) -> None:
     run(HOSTILE_NAMES, *live_options(endpoint)).assert_outcomes(passed=11)
-    found = recording_files(pytester)
-    assert len({str(file).lower() for file in found}) == 11
-    assert all(len(file.name) < 140 and file.name.isascii() for file in found)
+    files = recording_files(pytester)
+    assert len({str(file).lower() for file in files}) == 11
+    assert all(len(file.name) < 140 and file.name.isascii() for file in files)
     result = run(HOSTILE_NAMES)
     result.assert_outcomes(passed=11)
-    result.stdout.fnmatch_lines(["responses: recordings: 11 played, 0 written"])
-    assert "no test's" not in str(result.stdout)
+    result.stdout.fnmatch_lines(["responses: recordings: 11 replayed, 0 written"])
+    assert "without a test" not in str(result.stdout)
     assert len(endpoint.journal) == 11
 
 
@@ -266,24 +268,23 @@ def test_stale_recordings_are_reported(
 ) -> None:
     run(ONE_REQUEST, *live_options(endpoint)).assert_outcomes(passed=1)
     (file,) = recording_files(pytester)
-    gone = pytester.path / "recordings" / "test_gone" / "test_it.json"
-    gone.parent.mkdir()
-    gone.write_bytes(file.read_bytes())
+    stale = pytester.path / "recordings" / "test_gone" / "test_it.json"
+    stale.parent.mkdir()
+    stale.write_bytes(file.read_bytes())
     result = run(
         ONE_REQUEST.replace("test_hi", "test_hello") + ONE_REQUEST.replace("test_hi", "test_two"),
         workers=workers,
     )
     assert result.ret == 0
-    told = [
-        f"responses: recordings that are no test's: {each.relative_to(pytester.path)}"
-        for each in (gone, file)
+    lines = [
+        f"responses: recordings without a test: {each.relative_to(pytester.path)}" for each in (stale, file)
     ]
-    result.stdout.fnmatch_lines_random(told)
+    result.stdout.fnmatch_lines_random(lines)
     if workers is None:
         module = next(pytester.path.glob("test_*.py"))
         loop = "asyncio_default_fixture_loop_scope=function"
         alone = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-o", loop, f"{module.name}::test_two")
-        assert "no test's" not in str(alone.stdout)
+        assert "without a test" not in str(alone.stdout)
 
 
 def test_an_invalid_recording_fails_only_its_test(
@@ -315,7 +316,7 @@ def test_unrecorded_tests_use_the_mock(run: RunPytest, endpoint: MockServer) -> 
     run(ONE_REQUEST + others, *live_options(endpoint)).assert_outcomes(passed=1, skipped=1)
     result = run(others + ONE_REQUEST + others.replace("test_scripts", "test_more"))
     result.assert_outcomes(passed=3)
-    result.stdout.fnmatch_lines(["responses: recordings: 1 played, 0 written"])
+    result.stdout.fnmatch_lines(["responses: recordings: 1 replayed, 0 written"])
 
 
 def test_project_masks_apply(run: RunPytest, endpoint: MockServer, pytester: pytest.Pytester) -> None:

@@ -1,8 +1,6 @@
-"""More servers than one, and servers in trouble, in tests of a project."""
+"""Several servers in a test, and servers that cannot start or crash."""
 
 from __future__ import annotations
-
-import time
 
 import pytest
 
@@ -37,7 +35,7 @@ def test_apart(ask, responses_server, make_responses_server):
 def test_stopped():
     assert not made[0]._server.is_running
 
-def test_other_is_judged(ask, make_responses_server):
+def test_other_is_checked(ask, make_responses_server):
     ask(server=make_responses_server(), model="nope")
 
 def test_other_is_strict(ask, make_responses_server):
@@ -59,17 +57,16 @@ def test_wrong(make_responses_server):
     result.assert_outcomes(passed=3, failed=3)
     result.stdout.fnmatch_lines(
         [
-            "REQ-005: this test can not pass:",
-            "unplanned: this test can not pass:",
-            "E * there is no setting 'profil' of a server; *",
+            "Contract violation REQ-005 at /model: *",
+            "Unmatched request (unplanned): *",
+            "E * no server setting 'profil'; choose from: *",
         ]
     )
 
 
 def test_a_port_in_use_is_a_setup_error(run: RunPytest) -> None:
-    taken = bind_socket("127.0.0.1", 0)
-    port = taken.getsockname()[1]
-    began = time.monotonic()
+    listener = bind_socket("127.0.0.1", 0)
+    port = listener.getsockname()[1]
     result = run(
         f"""
 @pytest.fixture(scope="session")
@@ -83,14 +80,13 @@ def test_again(ask):
     pass
 """
     )
-    assert time.monotonic() - began < 5
     result.assert_outcomes(errors=2)
     result.stdout.fnmatch_lines([f"E * cannot listen on 127.0.0.1:{port}: Address already in use"])
-    taken.close()
+    listener.close()
 
 
 def test_a_fixed_port_serves_every_settings(run: RunPytest) -> None:
-    """One server after the other, where tests want different ones."""
+    """Tests with different settings use one server after the other."""
     free = bind_socket("127.0.0.1", 0)
     port = free.getsockname()[1]
     free.close()
@@ -129,11 +125,7 @@ def test_new(ask):
 
 def test_by_itself(ask, responses_server):
     kill(responses_server)
-    began = time.monotonic()
-    try:
-        ask()
-    finally:
-        assert time.monotonic() - began < 1
+    ask()
 
 def test_told(ask, responses_server):
     kill(responses_server)
@@ -146,12 +138,13 @@ def test_after(ask):
         "error",
     )
     result.assert_outcomes(passed=3, failed=3)
+    result.stdout.no_fnmatch_line("*Timeout*")
     result.stdout.fnmatch_lines(
         [
-            "*the mock server died during the test: RuntimeError: Event loop stopped before *",
-            "*- what the mock server was asked -*",
-            "the mock server died: RuntimeError: Event loop stopped before Future completed.",
-            "E * the mock server died: RuntimeError: Event loop stopped before Future completed.",
+            "*the mock server crashed during the test: RuntimeError: Event loop stopped before *",
+            "*- requests to the mock server -*",
+            "the mock server crashed: RuntimeError: Event loop stopped before Future completed.",
+            "E * the mock server crashed: RuntimeError: Event loop stopped before Future completed.",
         ]
     )
 
@@ -169,13 +162,18 @@ def test_it(make_responses_server):
     chunks = [{{"text": "event: x\\n"}}] * {int(streams)} + [{{"at_ms": 60_000, "text": "late"}}]
     http = {{"status": 200, "headers": head, "chunks": chunks}}
     server = make_responses_server(exchanges=[Exchange("slow", Match(), {{"http": http}})])
-    threading.Timer(0.3, kill, [server]).start()
-    began = time.monotonic()
-    with pytest.raises(httpx.HTTPError):
+    def kill_at_request():
+        while not len(server.journal):
+            time.sleep(0.001)
+        kill(server)
+    threading.Thread(target=kill_at_request).start()
+    with pytest.raises(httpx.HTTPError) as error:
         body = {{"model": server.model, "input": "x", "stream": True}}
         server.httpx(timeout=30).post("/responses", json=body)
-    assert time.monotonic() - began < 1.3
+    assert not isinstance(error.value, httpx.TimeoutException)
 """
     )
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*the mock server died during the test: RuntimeError: Event loop stopped*"])
+    result.stdout.fnmatch_lines(
+        ["*the mock server crashed during the test: RuntimeError: Event loop stopped*"]
+    )

@@ -1,4 +1,4 @@
-"""Where the settings of a run come from, and what becomes of those that can not be used."""
+"""Settings of a run: their sources and precedence, and errors for invalid ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def printed_value(result: pytest.RunResult, name: str) -> str:
 
 
 def test_precedence_of_settings(run: RunPytest, pytester: pytest.Pytester) -> None:
-    """Each is added to the ones before, and wins."""
+    """A later source overrides the earlier ones."""
     config = "\n@pytest.fixture(scope='session')\ndef responses_config():\n    return {'seed': 3}\n"
     plain = printed_value(run(PRINTING_TEST, "-s"), "id")
     project = pytester.path / "pyproject.toml"
@@ -35,9 +35,11 @@ def test_precedence_of_settings(run: RunPytest, pytester: pytest.Pytester) -> No
     ]
     ids += [printed_value(run(config + PRINTING_TEST, "-s", "--responses-seed=4"), "id")]
     assert len(set(ids)) == 5
-    marked = PRINTING_TEST.replace("def test", "@pytest.mark.responses(rendering='documented')\ndef test")
+    with_marker = PRINTING_TEST.replace(
+        "def test", "@pytest.mark.responses(rendering='documented')\ndef test"
+    )
     assert printed_value(run(PRINTING_TEST, "-s", "--responses-rendering=wire"), "rendering") == "wire"
-    assert printed_value(run(marked, "-s", "--responses-rendering=wire"), "rendering") == "documented"
+    assert printed_value(run(with_marker, "-s", "--responses-rendering=wire"), "rendering") == "documented"
     assert (
         printed_value(run(PRINTING_TEST, "-s", "--responses-rendering=documented"), "rendering")
         == "documented"
@@ -66,7 +68,7 @@ def test_it(ask, responses_server, rendering, number):
     assert ("parallel_tool_calls" in ask()) == (rendering == "wire")
     urls.add(responses_server.base_url)
 
-def test_there_was_one_server_for_each():
+def test_two_servers():
     assert len(urls) == 2
 """
     )
@@ -76,15 +78,15 @@ def test_there_was_one_server_for_each():
 @pytest.mark.parametrize(
     ("marker", "words"),
     [
-        ("profil='x'", "no argument 'profil'; it has: profile, rendering, exchanges, strict, allow"),
-        ("'x'", "takes its arguments by name"),
+        ("profil='x'", "no argument 'profil'; choose from: profile, rendering, exchanges, strict, allow"),
+        ("'x'", "takes keyword arguments only"),
         ("profile='x'", "no profile 'x'; there are: "),
         ("profile='openai'", "to judge by, not to play"),
         ("rendering='x'", "unknown rendering 'x'"),
-        ("strict='no'", "strict is True or False, not 'no'"),
-        ("allow=['REQ-05']", "no rule 'REQ-05' to allow"),
-        ("exchanges=1", "exchanges can not be 1"),
-        ("exchanges='nowhere'", "there is no folder */nowhere"),
+        ("strict='no'", "strict must be True or False, not 'no'"),
+        ("allow=['REQ-05']", "allow: no rule 'REQ-05'"),
+        ("exchanges=1", "exchanges cannot be 1"),
+        ("exchanges='nowhere'", "no folder */nowhere"),
     ],
 )
 def test_an_invalid_marker_ends_the_run(marker: str, words: str, run: RunPytest) -> None:
@@ -111,7 +113,7 @@ def test_three(ask):
     )
     result.assert_outcomes(passed=1, errors=2)
     result.stdout.fnmatch_lines(
-        ["E * there is no folder *nowhere", "E * the marker responses has no argument 'profil'; it has: *"]
+        ["E * no folder *nowhere", "E * the marker responses has no argument 'profil'; choose from: *"]
     )
 
 
@@ -120,8 +122,8 @@ def test_three(ask):
     [
         ("--responses-strict=maybe", "invalid choice"),
         ("--responses-ignored=fatal", "invalid choice"),
-        ("-oresponses_strict=maybe", "responses_strict is 'maybe'; it can be: true, false"),
-        ("-oresponses_ignored=fatal", "responses_ignored is 'fatal'; it can be: warn, error, off"),
+        ("-oresponses_strict=maybe", "responses_strict cannot be 'maybe'; choose from: true, false"),
+        ("-oresponses_ignored=fatal", "responses_ignored cannot be 'fatal'; choose from: warn, error, off"),
     ],
 )
 def test_an_invalid_option_ends_the_run(option: str, words: str, run: RunPytest) -> None:
@@ -135,11 +137,11 @@ def test_an_invalid_option_ends_the_run(option: str, words: str, run: RunPytest)
     [
         (
             "{'profil': 'x'}",
-            "responses_config: there is no setting 'profil' of a server; there are: profile,",
+            "responses_config: no server setting 'profil'; choose from: profile,",
         ),
-        ("{'seed': 'x'}", "responses_config: seed can not be 'x'"),
+        ("{'seed': 'x'}", "responses_config: seed cannot be 'x'"),
         ("{'profile': 'x'}", "no profile 'x'; there are: "),
-        ("{'exchanges': 'nowhere'}", "there is no folder "),
+        ("{'exchanges': 'nowhere'}", "no folder "),
     ],
 )
 def test_an_invalid_responses_config_is_a_setup_error(config: str, words: str, run: RunPytest) -> None:
@@ -153,7 +155,7 @@ def test_an_invalid_project_file_is_a_setup_error(run: RunPytest, pytester: pyte
     (pytester.path / "pyproject.toml").write_text('[tool.mockserver]\nrenderings = "wire"\n')
     result = run("def test_it(ask):\n    pass\n")
     result.assert_outcomes(errors=1)
-    assert "[tool.mockserver]: there is no setting 'renderings'" in result.stdout.str()
+    assert "[tool.mockserver]: no setting 'renderings'" in result.stdout.str()
 
 
 def test_strict_can_be_turned_off_for_the_run(run: RunPytest) -> None:

@@ -1,4 +1,4 @@
-"""Planned replies: what a test gets that asks for more, or for less."""
+"""Strict tests: unmatched requests and unused stubs."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def test_it(ask, responses_server):
     responses_server.reply(chunks=["t", "wo"]).times(2)
     responses_server.reply(Script((FunctionCall("look", "{}"),)))
     responses_server.reply("for ever").always()
-    said = [text(ask()) for _ in range(3)]
-    assert said == ["one", "two", "two"]
+    texts = [text(ask()) for _ in range(3)]
+    assert texts == ["one", "two", "two"]
     assert ask(tools=[{"type": "function", "name": "look"}])["output"][0]["name"] == "look"
     assert {text(ask()) for _ in range(4)} == {"for ever"}
     assert [stub.call_count for stub in responses_server.stubs] == [1, 2, 1, 4]
 
 def test_always_may_be_never(responses_server):
-    responses_server.reply("if you like").always()
+    responses_server.reply("if needed").always()
 """
     )
     result.assert_outcomes(passed=2)
@@ -34,11 +34,11 @@ def test_an_unmatched_request_is_rejected_and_fails_the_test(run: RunPytest) -> 
 def test_one_too_many(ask, responses_server):
     responses_server.reply("once")
     assert text(ask()) == "once"
-    refusal = ask("again?")
-    assert refusal["code"] == "UnplannedRequest"
-    assert "request_id" in refusal
+    rejection = ask("again?")
+    assert rejection["code"] == "UnplannedRequest"
+    assert "request_id" in rejection
 
-def test_nothing_planned(ask):
+def test_no_stubs(ask):
     assert text(ask("again?"))
 
 @pytest.mark.responses(strict=False)
@@ -57,15 +57,14 @@ def test_allowed(ask, responses_server):
     result.assert_outcomes(passed=3, failed=1)
     result.stdout.fnmatch_lines(
         [
-            "unplanned: this test can not pass:",
-            "  error unplanned: no reply was left for this request about 'again?'; planned: 'once' (*",
-            "planned: 'once' (planned once, given once)",
+            "Unmatched request (unplanned): no stub matches this request with prompt 'again?'; planned: 'once' (*",
+            "stub: 'once' (planned once, given once)",
         ]
     )
 
 
 def test_an_unmatched_request_is_not_retried(run: RunPytest) -> None:
-    """A 400: clients retry 408, 409, 429 and what is 500 or more."""
+    """The status is 400: clients retry after 408, 409, 429 and 5xx."""
     result = run(
         """
 @pytest.mark.responses(allow=["unplanned"])
@@ -82,36 +81,36 @@ def test_it(responses_server):
 def test_an_unused_stub_fails_the_test(run: RunPytest) -> None:
     code = """
 def test_none(responses_server):
-    responses_server.reply("nobody asks")
+    responses_server.reply("unused")
 
 def test_some(ask, responses_server):
     responses_server.reply("twice").times(2)
     ask()
 
 def test_by_itself(responses_server):
-    responses_server.reply("nobody asks")
+    responses_server.reply("unused")
     assert 0
 
 @pytest.mark.responses(strict=False)
 def test_not_strict(responses_server):
-    responses_server.reply("nobody asks")
+    responses_server.reply("unused")
 
 @pytest.mark.responses(allow=["unused"])
 def test_allowed(responses_server):
-    responses_server.reply("nobody asks")
+    responses_server.reply("unused")
 """
     result = run(code)
     result.assert_outcomes(passed=2, failed=3)
     result.stdout.fnmatch_lines(
         [
-            "  error unused: a planned reply was not asked for: 'nobody asks' (planned once, not given)",
-            "  error unused: a planned reply was not asked for: 'twice' (planned 2 times, given once)",
+            "Unused stub (unused): 'unused' (planned once, not given)",
+            "Unused stub (unused): 'twice' (planned 2 times, given once)",
             "E       assert 0",
         ]
     )
     result = run(code, "--responses-unused=warn")
     result.assert_outcomes(passed=4, failed=1)
-    result.stdout.fnmatch_lines(["responses: planned replies that were not asked for: 2"])
+    result.stdout.fnmatch_lines(["responses: unused stubs: 2"])
     result = run(code, "--responses-unused=off")
     result.assert_outcomes(passed=4, failed=1)
     result.stdout.no_fnmatch_line("responses:*")
@@ -126,7 +125,7 @@ def test_it(ask, responses_server):
 """
     )
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["REQ-005: this test can not pass:"])
+    result.stdout.fnmatch_lines(["Contract violation REQ-005 at /model: *"])
 
 
 def test_a_stub_missed_by_an_allowed_request_is_no_failure(run: RunPytest) -> None:
@@ -150,7 +149,9 @@ def test_it(responses_server, make_responses_server):
 """
     )
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["  error unused: *: 'one' (planned*", "  error unused: *: 'two' (planned*"])
+    result.stdout.fnmatch_lines(
+        ["Unused stub (unused): 'one' (planned*", "Unused stub (unused): 'two' (planned*"]
+    )
 
 
 def test_user_exchanges_do_not_count_as_unmatched(run: RunPytest, pytester: object) -> None:
@@ -168,12 +169,12 @@ folder.mkdir(exist_ok=True)
 
 @pytest.mark.responses(exchanges="exchanges")
 def test_it(ask, responses_server):
-    responses_server.reply("planned")
-    assert [text(ask()) for _ in range(3)] == ["planned", "from a file", "from a file"]
+    responses_server.reply("stubbed")
+    assert [text(ask()) for _ in range(3)] == ["stubbed", "from a file", "from a file"]
 
 @pytest.mark.responses(exchanges="exchanges")
 def test_other(ask, responses_server):
-    responses_server.reply("planned")
+    responses_server.reply("stubbed")
     ask("something else")
     ask("something else")
 

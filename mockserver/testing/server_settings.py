@@ -1,0 +1,123 @@
+"""Settings of a mock server in tests, with the names and values of `[tool.mockserver]`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias, TypedDict, cast
+
+from mockserver.errors import ConfigurationError
+from mockserver.exchanges import Exchange, load_exchange_folder
+
+__all__ = [
+    "DEFAULT_API_KEY",
+    "ExchangeSource",
+    "ServerSettings",
+    "as_tuple",
+    "existing_folder",
+    "load_exchanges",
+    "validate_settings",
+]
+
+DEFAULT_API_KEY = "sk-mock"
+
+ExchangeSource: TypeAlias = str | Path | Iterable[Exchange]
+
+
+class ServerSettings(TypedDict, total=False):
+    """Settings of a server in a test."""
+
+    profile: str
+    rendering: str
+    seed: int | None
+    """None: random ids and texts, and the system's clock."""
+    exchanges: ExchangeSource
+    """A folder of exchange files, or exchanges; they take precedence over the documented ones."""
+    model: str | Sequence[str]
+    """Accepted models, or "any"."""
+    api_key: str | Sequence[str]
+    """Accepted keys; `.api_key` is the first."""
+    store_size: int
+    allow_host: str | Sequence[str]
+    port: int
+    """0: any free port."""
+    stream_errors: str
+    """How errors of a streamed request arrive: "http" (status) or "inband" (200 and an event)."""
+    function_arguments: str
+    """How a stream sends the arguments of a function call: in "deltas", or "whole" with the item."""
+    fault: str | Sequence[str]
+    """Faults for all requests: `NAME[,OPTION=VALUE…][:PROBABILITY]`."""
+    limit: str | Sequence[str]
+    """Limits, `NAME=N`: requests and tokens per minute, burst, concurrency, context (or `context-error`)."""
+    pace: str
+    """none, fixed:MS or model:TTFT,TPS[,JITTER]."""
+    chunking: str
+    """event, coalesced, bytes:N or random."""
+    pauses: str
+    """The clock of pauses in a reply: "machine", or "clock" for the server's, which tests advance."""
+
+
+_SETTING_TYPES: Mapping[str, tuple[type, ...]] = {
+    "profile": (str,),
+    "rendering": (str,),
+    "seed": (int, type(None)),
+    "exchanges": (str, Path, list, tuple),
+    "model": (str, list, tuple),
+    "api_key": (str, list, tuple),
+    "store_size": (int,),
+    "allow_host": (str, list, tuple),
+    "port": (int,),
+    "stream_errors": (str,),
+    "function_arguments": (str,),
+    "fault": (str, list, tuple),
+    "limit": (str, list, tuple),
+    "pace": (str,),
+    "chunking": (str,),
+    "pauses": (str,),
+    "strict": (bool,),
+}
+
+_SETTING_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "stream_errors": ("http", "inband"),
+    "function_arguments": ("deltas", "whole"),
+    "pauses": ("machine", "clock"),
+}
+
+
+def validate_settings(
+    values: Mapping[str, Any], source: str, allowed_names: Collection[str] | None = None
+) -> ServerSettings:
+    """`values` as settings; ConfigurationError names the first invalid one and its source."""
+    names = list(ServerSettings.__annotations__) if allowed_names is None else sorted(allowed_names)
+    for name, value in values.items():
+        if name not in names:
+            raise ConfigurationError(f"{source}: no server setting {name!r}; choose from: {', '.join(names)}")
+        if not isinstance(value, _SETTING_TYPES[name]) or (
+            isinstance(value, bool) and bool not in _SETTING_TYPES[name]
+        ):
+            raise ConfigurationError(f"{source}: {name} cannot be {value!r}")
+        if name in _SETTING_CHOICES and value not in _SETTING_CHOICES[name]:
+            raise ConfigurationError(
+                f"{source}: {name} must be {' or '.join(_SETTING_CHOICES[name])}, not {value!r}"
+            )
+    return cast("ServerSettings", dict(values))
+
+
+def as_tuple(value: str | Sequence[str]) -> tuple[str, ...]:
+    """A single value as a tuple of one."""
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def load_exchanges(exchanges: ExchangeSource) -> tuple[Exchange, ...]:
+    """The exchanges of a folder in the order of file names; InvalidExchange, ConfigurationError."""
+    if not isinstance(exchanges, str | Path):
+        return tuple(exchanges)
+    return load_exchange_folder(existing_folder(exchanges))
+
+
+def existing_folder(exchanges: str | Path) -> Path:
+    """The folder; ConfigurationError if it does not exist."""
+    folder = Path(exchanges)
+    if not folder.is_dir():
+        raise ConfigurationError(f"exchanges: no folder {exchanges}")
+    return folder
