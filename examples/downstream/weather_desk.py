@@ -1,4 +1,4 @@
-"""A weather desk: answers questions about the weather with the help of a model and a tool."""
+"""A weather desk: answers questions about the weather with a model and a tool."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Lookup = Callable[[str], Mapping[str, Any]]
 
 
 class Desk:
-    """One conversation; key and address are where the SDK looks for them."""
+    """One conversation; the SDK reads key and base URL from the environment."""
 
     def __init__(self, look_up: Lookup, client: OpenAI | None = None) -> None:
         self._look_up = look_up
@@ -36,7 +36,7 @@ class Desk:
         self._previous: str | None = None
 
     def ask(self, question: str) -> str:
-        """Ask, run the tool as often as the model wants it, and return what it says in the end."""
+        """Ask a question, run the tool as often as the model calls it, and return the final text."""
         response = self._create(question, self._previous)
         while calls := [item for item in response.output if item.type == "function_call"]:
             outputs = [
@@ -48,27 +48,27 @@ class Desk:
         return str(response.output_text)
 
     def _create(self, turn_input: Any, previous: str | None) -> Any:
-        more = {} if previous is None else {"previous_response_id": previous}
+        continuation = {} if previous is None else {"previous_response_id": previous}
         try:
-            return self._client.responses.create(model=MODEL, input=turn_input, tools=TOOLS, **more)
+            return self._client.responses.create(model=MODEL, input=turn_input, tools=TOOLS, **continuation)
         except BadRequestError as error:
             if previous is None or "not found" not in str(error):
                 raise
-            # The service forgets after seven days: begin anew.
+            # The service deletes a response after seven days: start a new conversation.
             return self._client.responses.create(model=MODEL, input=turn_input, tools=TOOLS)
 
     def _run_tool(self, call: Any) -> str:
         try:
             return json.dumps(self._look_up(json.loads(call.arguments)["city"]))
         except LookupError:
-            return json.dumps({"error": "there is no such city"})
+            return json.dumps({"error": "no such city"})
 
     def close(self) -> None:
         self._client.close()
 
 
 async def stream(client: AsyncOpenAI, question: str) -> AsyncIterator[str]:
-    """The answer to a question, piece by piece."""
+    """The text of the answer, in pieces."""
     async with await client.responses.create(model=MODEL, input=question, stream=True) as events:
         async for event in events:
             if event.type == "response.output_text.delta":

@@ -132,7 +132,9 @@ def test_a_swallowed_broken_request_fails_with_its_rule_and_passes_where_allowed
     lines = done.stdout.splitlines()
     assert re.search(r" 1 failed, 31 passed in ", lines[-1])
     failed = [line for line in lines if line.startswith("FAILED")]
-    assert failed == ["FAILED tests/test_careless.py::test_swallowed - REQ-005: this test can not pass:"]
+    assert [line.partition(" at /model: ")[0] for line in failed] == [
+        "FAILED tests/test_careless.py::test_swallowed - Contract violation REQ-005"
+    ]
     assert "ERROR" not in done.stdout
     report = json.loads((project / "report.json").read_bytes())
     jsonschema.validate(report, json.loads((ROOT / "schemas" / "pytest_report.json").read_bytes()))
@@ -169,7 +171,7 @@ def test_the_same_tests_are_recorded_and_replayed(
     done = run_tests(project, site_packages, *live, key=canary, workers=0)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r" 2 passed, 28 skipped in ", done.stdout.splitlines()[-1])
-    count = re.search(r"^responses: recordings: 0 played, (\d+) written$", done.stdout, re.MULTILINE)
+    count = re.search(r"^responses: recordings: 0 replayed, (\d+) written$", done.stdout, re.MULTILINE)
     assert count is not None, done.stdout
     assert int(count[1]) == server.stderr_text.count(" POST ") > 2
     kept = sorted((project / "tests" / "recordings" / "test_desk").glob("*.json"))
@@ -178,7 +180,7 @@ def test_the_same_tests_are_recorded_and_replayed(
     assert server.stop() == 0
     played = run_tests(project, site_packages, "-W", "error", workers=0)
     assert count_passed(played) == 30
-    assert f"responses: recordings: {count[1]} played, 0 written" in played.stdout
+    assert f"responses: recordings: {count[1]} replayed, 0 written" in played.stdout
     written = "".join(
         file.read_text() for file in project.rglob("*") if file.suffix in (".json", ".py", ".toml")
     )

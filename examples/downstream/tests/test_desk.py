@@ -1,4 +1,4 @@
-"""The desk, in conversation with the mock: what it asks is judged when a test is over."""
+"""The desk against the mock; the plugin checks every request at the end of a test."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def call(city: str) -> Script:
 
 @pytest.fixture
 def desk(responses_env: dict[str, str]) -> Iterator[Desk]:
-    """A desk as in production: the SDK finds the mock by the environment."""
+    """A desk as in production: the SDK finds the mock through the environment."""
     desk = Desk(WEATHER.__getitem__)
     yield desk
     desk.close()
@@ -43,7 +43,7 @@ def test_the_tool_is_run_and_its_output_sent(desk: Desk, responses_server: MockS
     assert output["call_id"].startswith("call_")
 
 
-def test_the_tool_is_run_as_often_as_the_model_wants(desk: Desk, responses_server: MockServer) -> None:
+def test_the_tool_is_run_as_often_as_the_model_calls_it(desk: Desk, responses_server: MockServer) -> None:
     responses_server.reply(call("Oslo")).times(3)
     responses_server.reply("Cold.")
     assert desk.ask("And in Oslo?") == "Cold."
@@ -52,12 +52,12 @@ def test_the_tool_is_run_as_often_as_the_model_wants(desk: Desk, responses_serve
 
 def test_an_unknown_city_is_reported_to_the_model(desk: Desk, responses_server: MockServer) -> None:
     responses_server.reply(call("Atlantis"))
-    responses_server.reply("There is no such city.")
+    responses_server.reply("No such city.")
     desk.ask("And in Atlantis?")
     assert "no such city" in responses_server.journal.last.json["input"][0]["output"]
 
 
-def test_the_next_question_goes_on(desk: Desk, responses_server: MockServer) -> None:
+def test_the_next_question_continues_the_conversation(desk: Desk, responses_server: MockServer) -> None:
     responses_server.reply("Hello!")
     responses_server.reply("As I said: hello!")
     desk.ask("Hello!")
@@ -67,7 +67,7 @@ def test_the_next_question_goes_on(desk: Desk, responses_server: MockServer) -> 
     assert second.json["previous_response_id"] == json.loads(b"".join(first.reply))["id"]
 
 
-def test_a_conversation_that_was_forgotten_begins_anew(desk: Desk, responses_server: MockServer) -> None:
+def test_an_expired_conversation_starts_again(desk: Desk, responses_server: MockServer) -> None:
     responses_server.reply("Hello!")
     responses_server.reply("Have we met?")
     desk.ask("Hello!")
@@ -81,7 +81,7 @@ def test_without_a_stub_the_mock_generates_a_reply(desk: Desk) -> None:
 
 
 def test_a_conversation_with_any_server(desk: Desk, responses_server: MockServer) -> None:
-    """It scripts nothing, so it runs against the live service too: `pytest --responses-live`."""
+    """It configures no reply, so it also runs against the live service: `pytest --responses-live`."""
     assert desk.ask("Hello!")
     assert desk.ask("How is the weather in Oslo?")
     first, *_, last = responses_server.journal
@@ -107,7 +107,7 @@ def test_any_number_of_calls(responses_server: MockServer, cities: list[str]) ->
 
 @pytest.mark.parametrize("number", range(20))
 def test_side_by_side(desk: Desk, responses_server: MockServer, number: int) -> None:
-    """Many at once under pytest-xdist: each sees its own."""
+    """Many at once under pytest-xdist: each has its own server."""
     responses_server.reply(f"number {number}")
     assert desk.ask(f"question {number}") == f"number {number}"
     assert [entry.prompt for entry in responses_server.journal] == [f"question {number}"]

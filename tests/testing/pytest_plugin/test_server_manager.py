@@ -138,7 +138,7 @@ def test_after(ask):
         "error",
     )
     result.assert_outcomes(passed=3, failed=3)
-    result.stdout.no_fnmatch_line("*Timeout*")
+    result.stdout.no_fnmatch_line("E *Timeout*")
     result.stdout.fnmatch_lines(
         [
             "*the mock server crashed during the test: RuntimeError: Event loop stopped before *",

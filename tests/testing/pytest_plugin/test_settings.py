@@ -81,7 +81,7 @@ def test_two_servers():
         ("profil='x'", "no argument 'profil'; choose from: profile, rendering, exchanges, strict, allow"),
         ("'x'", "takes keyword arguments only"),
         ("profile='x'", "no profile 'x'; there are: "),
-        ("profile='openai'", "to judge by, not to play"),
+        ("profile='openai'", "cannot be served"),
         ("rendering='x'", "unknown rendering 'x'"),
         ("strict='no'", "strict must be True or False, not 'no'"),
         ("allow=['REQ-05']", "allow: no rule 'REQ-05'"),
