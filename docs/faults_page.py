@@ -1,4 +1,4 @@
-"""The page `faults.md`: the catalogue of faults, and how clients react to each."""
+"""Generate docs/faults.md: the catalogue of faults, and how real clients react to each."""
 
 from __future__ import annotations
 
@@ -16,31 +16,37 @@ _HEAD = """\
 <!-- Written by docs/generate.py from the catalogue and tests/data/faults.json: `make docs`. -->
 # Faults
 
-A fault is injected by name. Without a fault, everything that the server sends is valid. You can inject one with
-- `server.fault("NAME", option=value)`, or `server.reply("…", fault="NAME,option=value")`;
-- `"delivery": {"fault": "NAME,option=value"}` in an exchange file.
+A fault is a failure that you inject on purpose. Without one, everything the server sends is valid. You can
+request a fault by its name
 
-A probability is decided by the seed, the request and how often the same request came before, not by the
-order of arrival. Every fault takes `first=N`: it applies only to the first N identical requests. If the
-response has a head, its header `x-mock-fault` names the fault. `mockserver faults` prints this list.
+- on the command line: `mockserver serve --fault NAME[,OPTION=VALUE…][:PROBABILITY]`
+- in a request header: `x-mock-fault: NAME[,OPTION=VALUE…]` (`serve` needs `--allow-mock-headers`;
+  `MockServer` and the pytest fixture always accept it)
+- in Python: `server.fault("NAME", option=value)` or `server.reply("…", fault="NAME,option=value")`
+- in an exchange file: `"delivery": {"fault": "NAME,option=value"}`
 
-[profiles.md](profiles.md) lists the service's own errors, which you can also request by name. They take
-`retry-after`, `retry-after-ms` and `should-retry`, which set the headers `retry-after`, `retry-after-ms` and
-`x-should-retry`. The id of a [rule](rules.md) that a response can break is a fault too, for example
-`SEQ-004`; `pick=N` varies where and how the rule is broken.
+With a probability, the fault applies to some requests only. Which ones depends on the seed, the request and
+how often it was sent before, not on the order of arrival. Every fault takes `first=N`: it then applies only
+to the first N identical requests. The reply names its fault in the header `x-mock-fault`, unless the fault
+suppresses the headers. `mockserver faults` prints this list.
+
+[profiles.md](profiles.md) lists the service's own errors. They take the options `retry-after`,
+`retry-after-ms` and `should-retry`, which set the headers `retry-after`, `retry-after-ms` and
+`x-should-retry`. The id of a [rule](rules.md), such as `SEQ-004`, is a fault too: the reply then violates
+that rule. The option `pick=N` varies location and edit.
 """
 
 _CLIENTS_HEAD = """
 ## How clients react
 
-Each client has a time-out of 1 s and makes 2 retries; the reply is one message. Each cell shows what the
-client's user gets and how many requests were sent. *all of it* is the whole text; *ends …* is a loop that
-ends without an exception.
+Time-out 1 s, 2 retries, a reply of one message. Each cell shows what the user of the client gets, and the
+number of requests sent. *all of it* means the complete text; *ends …* means a loop that ends without an
+exception.
 """
 
 
 def faults_page() -> str:
-    """Render the page."""
+    """Return the whole page."""
     return "\n".join(_page_lines()) + "\n"
 
 
@@ -48,7 +54,7 @@ def _page_lines() -> Iterator[str]:
     yield _HEAD
     for kind in ("connection or body", "stream", "status"):
         yield f"## {kind[0].upper()}{kind[1:]}\n"
-        yield "| name | what happens | options |"
+        yield "| name | effect | options |"
         yield "|---|---|---|"
         for each in catalogue():
             if each.kind == kind:

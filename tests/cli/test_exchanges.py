@@ -161,4 +161,4 @@ def test_an_invalid_delivery_is_reported_with_its_pointer(run_cli: RunCli, tmp_p
     (tmp_path / "it.json").write_text(json.dumps(file))
     code, _, err = run_cli("exchanges", "check", ".")
     assert code == 1
-    assert "it.json#/delivery/pace: a pace is none" in err
+    assert "it.json#/delivery/pace: pace must be none" in err

@@ -32,9 +32,9 @@ def test_an_unknown_fault(run_cli: RunCli) -> None:
     ("options", "message"),
     [
         (["--fault", "no-such"], "no fault 'no-such'"),
-        (["--fault", "stall:7"], "a probability is from 0 to 1"),
-        (["--pace", "fast"], "a pace is none, fixed:MS or model:TTFT,TPS[,JITTER], not 'fast'"),
-        (["--chunking", "words"], "a chunking is event, coalesced, bytes:N or random, not 'words'"),
+        (["--fault", "stall:7"], "a probability is a number from 0 to 1"),
+        (["--pace", "fast"], "pace must be none, fixed:MS or model:TTFT,TPS[,JITTER], not 'fast'"),
+        (["--chunking", "words"], "chunking must be event, coalesced, bytes:N or random, not 'words'"),
         (["--limit", "speed=1"], "a limit is NAME=N"),
     ],
 )

@@ -192,8 +192,8 @@ def test_an_unmatched_request_names_near_misses_and_a_fix(server: MockServer) ->
     server.when("Hello", stream=True).reply("one")
     server.when("Helo").reply("two", name="greeting")
     message = ask(server, "Hello!").json()["message"]
-    assert "The nearest is greeting, 'two' when prompt='Helo' (planned once, not given)" in message
-    assert "prompt: planned 'Helo', got 'Hello!'" in message
+    assert "The nearest is greeting, 'two' when prompt='Helo' (expected once, not used)" in message
+    assert "prompt: expected 'Helo', got 'Hello!'" in message
     assert message.endswith("""To answer it: server.when(prompt='Hello!').reply("…")""")
     assert "x-should-retry" not in ask(server, "Hello!").headers
 
@@ -204,7 +204,7 @@ def test_an_unmatched_request_names_near_misses_and_a_fix(server: MockServer) ->
         ((), {"usage": {"tokens": 1}}, "exactly one"),
         (("x",), {"usage": {"tokens": 1}}, "usage: tokens cannot be 1"),
         (("x",), {"fault": "no-such"}, "no fault 'no-such'"),
-        (("x",), {"fault": "internal-error"}, "an error in place of a reply"),
+        (("x",), {"fault": "internal-error"}, "replaces the reply"),
         (("x",), {"speed": 1}, "has no option 'speed'"),
         (("x",), {"fault": "bom", "violate": "SEQ-004"}, "one fault"),
         (({"type": "function_call"},), {}, "an item lacks 'name'"),
@@ -217,9 +217,9 @@ def test_an_invalid_stub_is_an_error_at_once(
 ) -> None:
     with pytest.raises(ConfigurationError, match=words):
         server.reply(*content, **options)
-    with pytest.raises(ConfigurationError, match="violate= does so on purpose: error SCH-"):
+    with pytest.raises(ConfigurationError, match=r"use violate= to do so on purpose\): error SCH-"):
         server.reply(ToolCall("web_search", {"action": 1}))
-    with pytest.raises(ConfigurationError, match="turn can not be"):
+    with pytest.raises(ConfigurationError, match="turn cannot be"):
         server.when(turn=True)
     with pytest.raises(ConfigurationError, match="there is no 'wether'"):
         server.when(wether=1)  # type: ignore[call-arg]
@@ -240,7 +240,7 @@ def test_assert_requested(server: MockServer) -> None:
         server.assert_requested(contains="Carol", model="other", times=1)
     message = str(failed.value)
     assert message.startswith("expected 1 request with contains='Carol', model='other'; 0 of 2 match")
-    assert "contains: planned 'Carol', got 'Hello Alice'" in message
+    assert "contains: expected 'Carol', got 'Hello Alice'" in message
     assert server.journal.last.exchange == "stub-1"
 
 

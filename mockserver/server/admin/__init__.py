@@ -1,12 +1,10 @@
-"""The admin API: what a test in another language does with a server, over HTTP and behind a token.
+"""The admin API: control a server over HTTP from a test in any language, with a token.
 
-- `operations`: what there is, by method and path
-- `handlers`: what each does
-- `judging`: requests held against `schemas/admin.json`
-- `planning`: an exchange becomes a plan
-- `document`: its part of the OpenAPI document
+- `operations`: the operations, and their schemas in `schemas/admin.json`
+- `handlers`: what each operation does
+- `openapi`: the admin API's part of the OpenAPI document
 
-Nothing of it is there without a token.
+A server without a token has no admin API. This package may import everything in `server`.
 """
 
 from mockserver.server.admin.handlers import ADMIN_HANDLERS, add_exchange_stub

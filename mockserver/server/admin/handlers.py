@@ -1,7 +1,4 @@
-"""An exchange becomes a plan: what a file says, said of requests to come.
-
-What each operation of the admin API does, in the session that the request names.
-"""
+"""The handlers of the admin API. Each acts on the session that the request selects."""
 
 from __future__ import annotations
 
@@ -39,12 +36,9 @@ __all__ = ["ADMIN_HANDLERS", "add_exchange_stub"]
 
 
 def add_exchange_stub(session: Session, exchange: Exchange) -> Stub:
-    """Plan what an exchange says, behind the others, once unless it says `times`.
-
-    InvalidExchange, ConfigurationError where it can not be planned.
-    """
+    """Add an exchange as a stub, by default for one request. Raises InvalidExchange or ConfigurationError."""
     if exchange.profile not in (None, session.profile.name):
-        raise InvalidExchange(exchange.location, "/profile", f"this session plays {session.profile.name}")
+        raise InvalidExchange(exchange.location, "/profile", f"this session uses {session.profile.name}")
     reply = prepare_reply(exchange, session.profile, session.rendering)
     stub = session.stubs.add(
         reply,
@@ -60,15 +54,14 @@ def _exchange_matcher(exchange: Exchange) -> Matcher:
     match = exchange.match
     if match.tools or match.thinking is not None:
         pointer = "/match/tools" if match.tools else "/match/thinking"
-        raise InvalidExchange(
-            exchange.location, pointer, "a plan has `tool` for what is declared, and not this"
-        )
-    said = {name: getattr(match, name) for name in MATCHER_FIELDS}
-    given = {name: value for name, value in said.items() if value not in (None, False) or name == "stream"}
-    return build_matcher(**given)
+        raise InvalidExchange(exchange.location, pointer, "a stub matches declared tools by `tool` instead")
+    members = {name: getattr(match, name) for name in MATCHER_FIELDS}
+    return build_matcher(
+        **{name: value for name, value in members.items() if value not in (None, False) or name == "stream"}
+    )
 
 
-#: Entries of a page of the journal, unless the query says otherwise, and at the most.
+#: Entries on a page of the journal: the default and the maximum.
 _DEFAULT_PAGE_SIZE, _MAX_PAGE_SIZE = 100, 1_000
 
 OperationFunction = Callable[[HttpRequest, Any], Awaitable[Any]]
@@ -128,9 +121,14 @@ async def _read_journal(request: HttpRequest, _: Any) -> Any:
 def _parse_number(query: Mapping[str, list[str]], name: str, default: int, bounds: tuple[int, int]) -> int:
     if name not in query:
         return default
-    text, (least, most) = query[name][-1], bounds
-    if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most):
-        raise ConfigurationError(f"{name}: a whole number from {least} to {most}, not {text[:40]!r}")
+    text, (minimum, maximum) = query[name][-1], bounds
+    if not (
+        text.isascii()
+        and text.isdigit()
+        and len(text) <= len(str(maximum))
+        and minimum <= int(text) <= maximum
+    ):
+        raise ConfigurationError(f"{name} must be an integer from {minimum} to {maximum}, not {text[:40]!r}")
     return int(text)
 
 
@@ -141,7 +139,9 @@ async def _read_clock(request: HttpRequest, _: Any) -> Any:
 async def _advance_clock(request: HttpRequest, value: Any) -> Any:
     clock = request.session.clock
     if not isinstance(clock, SteppedClock):
-        raise ConfigurationError("without a seed the server has the system's clock, which nobody moves")
+        raise ConfigurationError(
+            "without a seed the session uses the system's clock, which cannot be advanced"
+        )
     clock.advance(value["advance"])
     return {"now": clock.now()}
 
@@ -163,7 +163,7 @@ async def _read_session(request: HttpRequest, _: Any) -> Any:
     name = _session_name(request)
     session = request.services.sessions.get(name)
     if session is None:
-        raise ApiError(404, "NotFound", f"There is no session {name!r} (any more).")
+        raise ApiError(404, "NotFound", f"The session {name!r} does not exist.")
     return _session_object(session)
 
 
@@ -177,7 +177,7 @@ async def _open_session(request: HttpRequest, value: Any) -> Any:
 async def _delete_session(request: HttpRequest, _: Any) -> Any:
     name = _session_name(request)
     if name == DEFAULT_SESSION_NAME:
-        raise ConfigurationError(f"the session {DEFAULT_SESSION_NAME!r} can be reset, and not be deleted")
+        raise ConfigurationError(f"the session {DEFAULT_SESSION_NAME!r} cannot be deleted; reset it instead")
     return {"deleted": int(await request.services.sessions.close(name))}
 
 
@@ -200,7 +200,7 @@ def _session_object(session: Session) -> dict[str, Any]:
 
 
 def _entry_object(number: int, entry: Entry) -> dict[str, Any]:
-    """An entry without keys."""
+    """Return a journal entry without keys."""
     secrets = entry.secrets
     return {
         "number": number,
@@ -229,15 +229,17 @@ def _entry_object(number: int, entry: Entry) -> dict[str, Any]:
 
 
 def _require_token(operation: Operation, function: OperationFunction) -> Handler:
-    """The handler that asks for the token, and tells what can not be used in the API's envelope."""
+    """Return a handler that requires the token and reports errors in the API's envelope."""
 
-    async def answer(request: HttpRequest) -> None:
+    async def handle(request: HttpRequest) -> None:
         if not request.services.is_admin_token(request.headers.get(ADMIN_TOKEN_HEADER, b"")):
-            raise NotAnApiRequest(401, "InvalidApiKey", "The admin API needs its token: x-mock-admin-token.")
+            raise NotAnApiRequest(
+                401, "InvalidApiKey", "The admin API requires its token in x-mock-admin-token."
+            )
         try:
             body = json.dumps(await function(request, await _read_value(request, operation)))
         except MockServerError as error:
-            request.body = b""  # a key may be in it, and is not to be noted
+            request.body = b""  # it may contain a key, which the journal must not keep
             raise ApiError(400, "InvalidParameter", str(error)) from None
         head = [
             (b"content-type", b"application/json"),
@@ -246,11 +248,11 @@ def _require_token(operation: Operation, function: OperationFunction) -> Handler
         ]
         await send_body(request.send, 200, head, body)
 
-    return answer
+    return handle
 
 
 async def _read_value(request: HttpRequest, operation: Operation) -> Any:
-    """The value that a request sends, which its schema is for."""
+    """Read the request's body as its schema requires."""
     if operation.request_schema is None:
         return None
     require_json_content_type(request.headers.get(b"content-type"))
@@ -283,10 +285,12 @@ _OPERATION_FUNCTIONS: Mapping[str, OperationFunction] = {
 
 
 def _handlers_by_path() -> Mapping[str, Mapping[str, Handler]]:
-    found: dict[str, dict[str, Handler]] = {}
+    handlers: dict[str, dict[str, Handler]] = {}
     for each in OPERATIONS:
-        found.setdefault(each.path, {})[each.method] = _require_token(each, _OPERATION_FUNCTIONS[each.name])
-    return found
+        handlers.setdefault(each.path, {})[each.method] = _require_token(
+            each, _OPERATION_FUNCTIONS[each.name]
+        )
+    return handlers
 
 
 ADMIN_HANDLERS: Mapping[str, Mapping[str, Handler]] = MappingProxyType(dict(_handlers_by_path()))

@@ -1,4 +1,4 @@
-"""The admin API's part of the OpenAPI document of a server that has one."""
+"""The admin API's part of a server's OpenAPI document."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TAG = "admin"
 
 
 def add_admin_api(document: dict[str, Any]) -> dict[str, Any]:
-    """An OpenAPI document with the admin API in it."""
+    """Return the OpenAPI document with the admin API added."""
     exchange = json.loads((resources.data_folder("schemas") / "exchange.json").read_bytes())
     parts = {
         f"admin_{name}": _rewrite_references(schema, "admin_") for name, schema in admin_schemas().items()
@@ -29,7 +29,7 @@ def add_admin_api(document: dict[str, Any]) -> dict[str, Any]:
     parts[EXCHANGE_SCHEMA] = _rewrite_references(own, "exchange_")
     paths: dict[str, Any] = {}
     for each in OPERATIONS:
-        # It is at the server's root, wherever the service's own paths are.
+        # At the server's root, not below the base path of the API.
         paths.setdefault(each.path, {"servers": [{"url": "/"}]})[each.method.lower()] = _operation_object(
             each
         )
@@ -37,7 +37,7 @@ def add_admin_api(document: dict[str, Any]) -> dict[str, Any]:
     token = {"type": "apiKey", "in": "header", "name": ADMIN_TOKEN_HEADER.decode()}
     return {
         **document,
-        "tags": [*document["tags"], {"name": _TAG, "description": "Plan, break, read and reset the mock."}],
+        "tags": [*document["tags"], {"name": _TAG, "description": "Configure, read and reset the mock."}],
         "paths": {**document["paths"], **paths},
         "components": {
             **components,
@@ -48,8 +48,8 @@ def add_admin_api(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _operation_object(operation: Operation) -> dict[str, Any]:
-    refusals = {"400": "BadRequest", "401": "Unauthorized", "403": "Forbidden"}
-    about: dict[str, Any] = {
+    errors = {"400": "BadRequest", "401": "Unauthorized", "403": "Forbidden"}
+    result: dict[str, Any] = {
         "operationId": operation.name,
         "tags": [_TAG],
         "summary": operation.summary,
@@ -65,7 +65,7 @@ def _operation_object(operation: Operation) -> dict[str, Any]:
                 "headers": {"x-request-id": {"$ref": "#/components/headers/request_id"}},
                 "content": _json_content(f"admin_{operation.response_schema}"),
             },
-            **{status: {"$ref": f"#/components/responses/{name}"} for status, name in refusals.items()},
+            **{status: {"$ref": f"#/components/responses/{name}"} for status, name in errors.items()},
         },
     }
     if operation.request_schema is not None:
@@ -74,11 +74,11 @@ def _operation_object(operation: Operation) -> dict[str, Any]:
             if operation.request_schema == EXCHANGE_SCHEMA
             else f"admin_{operation.request_schema}"
         )
-        about["requestBody"] = {
+        result["requestBody"] = {
             "required": operation.request_schema != "nothing",
             "content": _json_content(name),
         }
-    return about
+    return result
 
 
 def _json_content(name: str) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def _json_content(name: str) -> dict[str, Any]:
 
 
 def _rewrite_references(schema: Any, prefix: str) -> Any:
-    """A schema whose references are to components."""
+    """Rewrite the references of a schema to the document's components."""
     if isinstance(schema, list):
         return [_rewrite_references(each, prefix) for each in schema]
     if not isinstance(schema, dict):
@@ -100,8 +100,9 @@ def _rewrite_references(schema: Any, prefix: str) -> Any:
 
 
 _SESSION_HEADER_PARAMETER: dict[str, Any] = {
-    "name": SESSION_HEADER.decode(), "in": "header", "schema": {"$ref": f"{_SCHEMA_POINTER}admin_session_name"},
-    "description": "The session that is meant; the first unless given.",
+    "name": SESSION_HEADER.decode(), "in": "header",
+    "schema": {"$ref": f"{_SCHEMA_POINTER}admin_session_name"},
+    "description": "The session; by default the server's first.",
 }  # fmt: skip
 _SESSION_PATH_PARAMETERS: list[dict[str, Any]] = [
     {
@@ -113,11 +114,11 @@ _SESSION_PATH_PARAMETERS: list[dict[str, Any]] = [
 ]
 _PAGING_PARAMETERS: list[dict[str, Any]] = [
     {
-        "name": "after", "in": "query", "description": "Number of the entry after which the page begins.",
+        "name": "after", "in": "query", "description": "Number of the entry before the page.",
         "schema": {"type": "integer", "minimum": 0},
     },
     {
-        "name": "limit", "in": "query", "description": "Entries of a page.",
+        "name": "limit", "in": "query", "description": "Maximum number of entries on the page.",
         "schema": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100},
     },
 ]  # fmt: skip

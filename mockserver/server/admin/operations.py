@@ -1,7 +1,4 @@
-"""What the admin API can be asked, by method and path; each with the schemas of what it takes and gives.
-
-What the admin API is sent, held against its schemas; what is wrong is told with a pointer.
-"""
+"""The operations of the admin API, and the validation of their request bodies."""
 
 from __future__ import annotations
 
@@ -17,43 +14,48 @@ from mockserver.wire import json
 
 __all__ = ["EXCHANGE_SCHEMA", "OPERATIONS", "admin_schemas", "parse_value"]
 
-#: The one schema that is a file of its own.
+#: The schema in a separate file, `schemas/exchange.json`.
 EXCHANGE_SCHEMA = "exchange"
 
-#: Paths are whole; replies and requests are named as in `schemas/admin.json`, or `EXCHANGE`.
+#: Complete paths; the schemas of requests and replies are those in `schemas/admin.json`, or EXCHANGE_SCHEMA.
 OPERATIONS = (
-    Operation("listStubs", "GET", "/_mock/stubs", "What is planned, and how often each was given.", "stubs"),
+    Operation("listStubs", "GET", "/_mock/stubs", "List the stubs and how often each has answered.", "stubs"),
     Operation(
         "planReply", "POST", "/_mock/stubs",
-        "Plan a reply behind the others: an exchange as in a file, once unless it says `times`.",
+        "Add a stub: an exchange as in a file, for one request unless it has `times`.",
         "planned", EXCHANGE_SCHEMA,
     ),
-    Operation("deleteStubs", "DELETE", "/_mock/stubs", "Forget what is planned.", "deleted"),
-    Operation("listFaults", "GET", "/_mock/faults", "The faults in force.", "faults"),
+    Operation("deleteStubs", "DELETE", "/_mock/stubs", "Remove all stubs.", "deleted"),
+    Operation("listFaults", "GET", "/_mock/faults", "List the session's faults.", "faults"),
     Operation(
-        "setFaults", "PUT", "/_mock/faults", "Put faults in force in place of those that were.",
+        "setFaults", "PUT", "/_mock/faults", "Replace the session's faults.",
         "faults", "fault_names",
     ),
     Operation(
-        "readJournal", "GET", "/_mock/journal", "What was asked and answered, without keys.",
+        "readJournal", "GET", "/_mock/journal", "Read the request journal, without keys.",
         "journal", paginated=True,
     ),
-    Operation("readClock", "GET", "/_mock/clock", "The session's time.", "clock"),
-    Operation("advanceClock", "POST", "/_mock/clock", "Let time pass.", "clock", "advance"),
-    Operation("resetSession", "POST", "/_mock/reset", "Forget what happened.", "reset", "nothing"),
-    Operation("listSessions", "GET", "/_mock/sessions", "The sessions.", "sessions"),
-    Operation("deleteSessions", "DELETE", "/_mock/sessions", "Forget all but the first.", "deleted"),
-    Operation("readSession", "GET", "/_mock/sessions/{session}", "A session.", "session"),
+    Operation("readClock", "GET", "/_mock/clock", "Read the session's clock.", "clock"),
+    Operation("advanceClock", "POST", "/_mock/clock", "Advance the session's clock.", "clock", "advance"),
+    Operation(
+        "resetSession", "POST", "/_mock/reset", "Clear stubs, journal and stored responses.",
+        "reset", "nothing",
+    ),
+    Operation("listSessions", "GET", "/_mock/sessions", "List the sessions.", "sessions"),
+    Operation(
+        "deleteSessions", "DELETE", "/_mock/sessions", "Delete all sessions but the first.", "deleted"
+    ),
+    Operation("readSession", "GET", "/_mock/sessions/{session}", "Read a session.", "session"),
     Operation(
         "openSession", "PUT", "/_mock/sessions/{session}",
-        "Begin a session anew, with settings of its own.", "session", "terms",
+        "Create or replace a session, with its own settings.", "session", "terms",
     ),
-    Operation("deleteSession", "DELETE", "/_mock/sessions/{session}", "Forget a session.", "deleted"),
+    Operation("deleteSession", "DELETE", "/_mock/sessions/{session}", "Delete a session.", "deleted"),
 )  # fmt: skip
 
 
 def parse_value(data: bytes, schema_name: str) -> Any:
-    """The value of a body, by a schema of `schemas/admin.json`; InvalidExchange says what is wrong."""
+    """Parse and validate a body by a schema of `schemas/admin.json`. Raises InvalidExchange."""
     try:
         value = json.loads(data)
     except InvalidJSON as error:
@@ -66,10 +68,10 @@ def parse_value(data: bytes, schema_name: str) -> Any:
 
 @cache
 def admin_schemas() -> dict[str, Any]:
-    """The schemas by name."""
+    """Load the schemas by name."""
     document = json.loads((resources.data_folder("schemas") / "admin.json").read_bytes())
-    found: dict[str, Any] = document["$defs"]
-    return found
+    schemas: dict[str, Any] = document["$defs"]
+    return schemas
 
 
 @cache

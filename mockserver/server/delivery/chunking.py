@@ -1,9 +1,9 @@
-"""Chunking: how a body is cut into writes; pure functions from steps to steps.
+"""Chunking: how a body is cut into writes.
 
-event       one write an event
-coalesced   everything in one write
-bytes:N     N bytes a write, through lines and characters
-random      as above, 1 to 200 bytes, drawn from the seed
+event       one write per event
+coalesced   one write for everything
+bytes:N     N bytes per write, even inside lines and characters
+random      1 to 200 bytes per write, drawn from the seed
 """
 
 from __future__ import annotations
@@ -26,35 +26,35 @@ _MAX_RANDOM_BYTES = 200
 
 @lru_cache(maxsize=256)
 def parse_chunking(text: str) -> str | None:
-    """The chunking that a text names, None for `event`; ConfigurationError where it names none."""
+    """Validate a chunking; None for `event`. Raises ConfigurationError."""
     match = _FIXED_SIZE.fullmatch(text)
     if text not in ("event", "coalesced", "random") and not (match and int(match[1]) > 0):
-        raise ConfigurationError(f"a chunking is event, coalesced, bytes:N or random, not {text!r}")
+        raise ConfigurationError(f"chunking must be event, coalesced, bytes:N or random, not {text!r}")
     return None if text == "event" else text
 
 
 def apply_chunking(steps: Iterable[Step], chunking: str, seed: int) -> Iterator[Step]:
-    """The steps with their bytes in other writes.
+    """Cut the bytes of the steps into other writes.
 
-    Pauses stay where they are, but for `coalesced`, where all come first; what is held back is sent before
-    anything beyond HTTP happens.
+    Pauses keep their place, except for `coalesced`, where all of them come first. Buffered bytes are sent
+    before any step beyond HTTP.
     """
     sizes = _chunk_sizes(chunking, seed)
-    held, size = bytearray(), next(sizes)
+    buffer, size = bytearray(), next(sizes)
     for step in steps:
         if isinstance(step, Send):
-            held += step.data
-            while len(held) >= size:
-                yield Send(bytes(held[:size]))
-                del held[:size]
+            buffer += step.data
+            while len(buffer) >= size:
+                yield Send(bytes(buffer[:size]))
+                del buffer[:size]
                 size = next(sizes)
             continue
-        if held and not isinstance(step, Wait):
-            yield Send(bytes(held))
-            held.clear()
+        if buffer and not isinstance(step, Wait):
+            yield Send(bytes(buffer))
+            buffer.clear()
         yield step
-    if held:
-        yield Send(bytes(held))
+    if buffer:
+        yield Send(bytes(buffer))
 
 
 def _chunk_sizes(chunking: str, seed: int) -> Iterator[int]:
@@ -63,5 +63,5 @@ def _chunk_sizes(chunking: str, seed: int) -> Iterator[int]:
     match = _FIXED_SIZE.fullmatch(chunking)
     if match:
         return repeat(int(match[1]))
-    draw = Random(seed)
-    return iter(lambda: draw.randint(1, _MAX_RANDOM_BYTES), None)
+    random = Random(seed)
+    return iter(lambda: random.randint(1, _MAX_RANDOM_BYTES), None)

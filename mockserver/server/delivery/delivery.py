@@ -1,4 +1,4 @@
-"""Delivery: how an answer goes out: what is broken about it, how it is cut, and how fast it comes."""
+"""The delivery of a reply: its fault, its pacing and its chunking."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["DEFAULT_DELIVERY", "Delivery", "apply_fault", "apply_timing"]
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What was said of how an answer goes out; None: as the session has it."""
+    """Options for sending a reply; None: the session's default."""
 
     fault: RequestedFault | None = None
     pace: str | None = None
@@ -36,7 +36,7 @@ class Delivery:
             parse_chunking(self.chunking)
 
     def with_defaults(self, defaults: Delivery) -> Delivery:
-        """This one, and `other` where it says nothing."""
+        """Return these options, with `defaults` for those that are None."""
         return Delivery(
             self.fault or defaults.fault,
             defaults.pace if self.pace is None else self.pace,
@@ -45,11 +45,11 @@ class Delivery:
 
     @property
     def is_immediate(self) -> bool:
-        """Whether the answer goes out as it is: at once, one write an event."""
+        """Whether the reply is sent unchanged: at once, one write per event."""
         return self.fault is None and self.pace in (None, "none") and self.chunking in (None, "event")
 
 
-#: Nothing was said.
+#: No options.
 DEFAULT_DELIVERY = Delivery()
 
 
@@ -60,26 +60,26 @@ def apply_fault(
     default_pick: int,
     request_value: dict[str, Any] | None = None,
 ) -> OutgoingReply:
-    """The answer to a request with a fault of the wire, or with a rule broken, as its head tells.
+    """Inject a wire fault or a rule fault into a reply, and name it in the reply's headers.
 
-    ConfigurationError where the answer has no place for it.
+    Raises ConfigurationError if the fault cannot apply to this reply.
     """
-    what = requested_fault.definition
-    if isinstance(what, ServiceFault):
-        raise TypeError("an error of the service is an answer of its own")
+    fault = requested_fault.definition
+    if isinstance(fault, ServiceFault):
+        raise TypeError("a service error replaces the reply and cannot be injected into it")
     options = dict(requested_fault.options)
-    if isinstance(what, RuleFault):
-        outgoing = what.apply(outgoing, profile, options.get("pick", default_pick), request_value)
+    if isinstance(fault, RuleFault):
+        outgoing = fault.apply(outgoing, profile, options.get("pick", default_pick), request_value)
     else:
-        if not what.can_break(stream=outgoing.stream):
-            kind = "streams" if what.target == "stream" else "bodies"
-            raise ConfigurationError(f"{what.name} breaks {kind} alone")
-        outgoing = what.apply(outgoing, options)
+        if not fault.can_break(stream=outgoing.stream):
+            kind = "streams" if fault.target == "stream" else "bodies"
+            raise ConfigurationError(f"{fault.name} applies only to {kind}")
+        outgoing = fault.apply(outgoing, options)
     return replace(outgoing, headers=(*outgoing.headers, (FAULT_HEADER, requested_fault.name.encode())))
 
 
 def apply_timing(outgoing: OutgoingReply, delivery: Delivery, seed: bytes) -> OutgoingReply:
-    """The answer with its pauses and its cuts, which follow from the seed."""
+    """Apply pacing and chunking to a reply; what is random follows from the seed."""
     number = int.from_bytes(blake2b(seed, digest_size=8).digest(), "big")
     steps = outgoing.steps
     pace, chunking = parse_pace(delivery.pace or "none"), parse_chunking(delivery.chunking or "event")

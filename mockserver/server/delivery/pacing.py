@@ -1,9 +1,9 @@
-"""Pacing: when each piece of a body is sent; pure functions to steps.
+"""Pacing: when each piece of a body is sent.
 
 none                      at once
 fixed:MS                  MS milliseconds before each event, or before a body
-model:TTFT,TPS[,JITTER]   TTFT milliseconds before the first text, then TPS tokens a second; each pause
-                          is drawn up to JITTER, from 0 to 1, shorter or longer
+model:TTFT,TPS[,JITTER]   TTFT milliseconds before the first text, then TPS tokens per second; JITTER, from 0
+                          to 1, is the fraction by which each pause may vary
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mockserver.wire import json, sse
 
 __all__ = ["Pace", "apply_pace", "parse_pace", "recorded_steps"]
 
-#: The longest pause of one piece, in milliseconds: ten minutes.
+#: The longest pause before one piece, in milliseconds: 10 minutes.
 _MAX_PAUSE_MS = 600_000
 _NUMBER = r"([0-9]{1,6}(?:\.[0-9]{1,3})?)"
 _FIXED = re.compile(rf"fixed:{_NUMBER}")
@@ -31,7 +31,7 @@ _MODEL = re.compile(rf"model:{_NUMBER},{_NUMBER}(?:,{_NUMBER})?")
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast a body comes; times in milliseconds."""
+    """The pauses in a body, in milliseconds."""
 
     per_event_ms: float = 0
     """Before each piece."""
@@ -40,12 +40,12 @@ class Pace:
     per_token_ms: float = 0
     """For each token of text."""
     jitter: float = 0
-    """By how much of itself a pause may be shorter or longer, from 0 to 1."""
+    """The fraction by which a pause may vary, from 0 to 1."""
 
 
 @lru_cache(maxsize=256)
 def parse_pace(text: str) -> Pace | None:
-    """The pace that a text names; None where there are no pauses. ConfigurationError."""
+    """Parse a pace; None for `none`. Raises ConfigurationError."""
     if text == "none":
         return None
     if match := _FIXED.fullmatch(text):
@@ -53,27 +53,27 @@ def parse_pace(text: str) -> Pace | None:
     elif match := _MODEL.fullmatch(text):
         rate, jitter = float(match[2]), float(match[3] or 0)
         if rate <= 0 or jitter > 1:
-            raise ConfigurationError(f"pace {text!r}: TPS is above 0, JITTER from 0 to 1")
+            raise ConfigurationError(f"pace {text!r}: TPS must be above 0, JITTER from 0 to 1")
         pace = Pace(first_token_ms=float(match[1]), per_token_ms=1000 / rate, jitter=jitter)
     else:
-        raise ConfigurationError(f"a pace is none, fixed:MS or model:TTFT,TPS[,JITTER], not {text!r}")
+        raise ConfigurationError(f"pace must be none, fixed:MS or model:TTFT,TPS[,JITTER], not {text!r}")
     if max(pace.per_event_ms, pace.first_token_ms, pace.per_token_ms) > _MAX_PAUSE_MS:
-        raise ConfigurationError(f"pace {text!r}: no pause is longer than {_MAX_PAUSE_MS} ms")
+        raise ConfigurationError(f"pace {text!r}: a pause may last at most {_MAX_PAUSE_MS} ms")
     return pace
 
 
 def apply_pace(steps: Iterable[Step], pace: Pace, seed: int) -> Iterator[Step]:
-    """The steps with pauses before what is sent; the pauses follow from the seed."""
-    vary = Random(seed).uniform
-    begun = False
+    """Insert pauses before the pieces; what is random follows from the seed."""
+    uniform = Random(seed).uniform
+    has_text = False
     for step in steps:
         if isinstance(step, Send):
             tokens = _count_text_tokens(step.data) if pace.per_token_ms else 0
             pause = pace.per_event_ms + pace.per_token_ms * tokens
-            if pace.first_token_ms and tokens and not begun:
-                pause, begun = pace.first_token_ms, True
+            if pace.first_token_ms and tokens and not has_text:
+                pause, has_text = pace.first_token_ms, True
             if pause:
-                yield Wait(pause / 1000 * _jitter_factor(vary, pace.jitter))
+                yield Wait(pause / 1000 * _jitter_factor(uniform, pace.jitter))
         yield step
 
 
@@ -82,7 +82,7 @@ def _jitter_factor(uniform: Callable[[float, float], float], jitter: float) -> f
 
 
 def _count_text_tokens(data: bytes) -> int:
-    """Tokens of new text in a piece: of an event's delta, or of a whole body."""
+    """Count the tokens of text in a piece: in the deltas of its events, or in a whole body."""
     if data.startswith(b"{"):
         return _output_tokens(data)
     tokens = 0
@@ -113,10 +113,10 @@ def _json_object(data: bytes) -> dict[str, Any]:
 
 
 def recorded_steps(chunks: Iterable[tuple[float, bytes]]) -> Iterator[Step]:
-    """Chunks with the times at which they were recorded, in seconds since the request."""
-    clock = 0.0
-    for at, data in chunks:
-        if at > clock:
-            yield Wait(at - clock)
-            clock = at
+    """Turn recorded chunks, each with its time in seconds since the request, into steps."""
+    elapsed = 0.0
+    for time, data in chunks:
+        if time > elapsed:
+            yield Wait(time - elapsed)
+            elapsed = time
         yield Send(data)

@@ -1,7 +1,7 @@
-"""Steps: what goes down a connection, as values.
+"""Steps: what happens on a connection, as values.
 
-Chunking turns frames into steps; pacing and faults are pure functions from steps to steps; a recording
-is stored steps; `transmit` alone carries them out.
+Chunking, pacing and faults are pure functions from steps to steps, and a recording becomes steps. Only
+`http.transmission` executes them.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """Bytes put on the socket as they are, outside of HTTP's framing."""
+    """Bytes written to the socket as they are, outside HTTP's framing."""
 
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """The connection is reset (TCP RST)."""
+    """Reset the connection (TCP RST)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """The connection is closed, whatever was promised."""
+    """Close the connection, even if the body is incomplete."""
 
 
 Step: TypeAlias = Send | Wait | Raw | Reset | Close

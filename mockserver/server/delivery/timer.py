@@ -1,7 +1,7 @@
-"""Timing: the pauses of an answer, by the machine's clock or by a session's own, and when its bytes went out.
+"""The timer of a reply: its pauses, in real time or by the session's clock, and when its bytes were sent.
 
-By a session's own clock a pause ends when the clock is moved (`pauses="clock"`): nobody sleeps, and a test
-says when each piece comes.
+With `pauses="clock"` a pause ends when a test advances the session's clock, so nothing sleeps and the test
+decides when each piece arrives.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ __all__ = ["Timer"]
 
 
 class Timer:
-    """Keeps the time of one answer."""
+    """Times one reply."""
 
     def __init__(self, clock: Clock, *, by_clock: bool = False) -> None:
-        """`by_clock`: pauses are the clock's, which has to be one that can be moved."""
+        """With `by_clock`, pauses wait for `clock`, if it is a SteppedClock."""
         self._clock = clock
         self._stepped_clock = clock if by_clock and isinstance(clock, SteppedClock) else None
         self.started_at = self._pause_ends_at = clock.now()
-        """When the request came, by the clock."""
+        """When the request arrived, by the clock."""
         self.first_byte_at: float | None = None
         """When the first byte of the body was sent, by the clock."""
 
     def now(self) -> float:
-        """The clock's time."""
+        """Return the clock's time."""
         return self._clock.now()
 
     def mark_sent(self) -> None:
-        """Bytes of the body are sent."""
+        """Record that bytes of the body were sent."""
         if self.first_byte_at is None:
             self.first_byte_at = self._clock.now()
 
     async def disconnected_within(self, receive: Receive, seconds: float) -> bool:
-        """Wait so many seconds; whether the client has gone meanwhile, which ends it."""
+        """Wait, but at most until the client disconnects; return whether it did."""
         if self._stepped_clock is None:
             try:
                 async with asyncio.timeout(seconds):
@@ -46,24 +46,24 @@ class Timer:
             except TimeoutError:
                 return False
             return True
-        reached, gone = (
+        pause, disconnect = (
             asyncio.ensure_future(self.pause(seconds)),
             asyncio.ensure_future(_wait_for_disconnect(receive)),
         )
         try:
-            await asyncio.wait((reached, gone), return_when=asyncio.FIRST_COMPLETED)
-            return not reached.done()
+            await asyncio.wait((pause, disconnect), return_when=asyncio.FIRST_COMPLETED)
+            return not pause.done()
         finally:
-            for each in (reached, gone):
+            for each in (pause, disconnect):
                 each.cancel()
-            await asyncio.gather(reached, gone, return_exceptions=True)
+            await asyncio.gather(pause, disconnect, return_exceptions=True)
 
     async def pause(self, seconds: float) -> None:
-        """Wait so many seconds, whatever the client does."""
+        """Wait, even if the client disconnects."""
         if self._stepped_clock is None:
             await asyncio.sleep(seconds)
             return
-        # Pauses add up from the first: a clock that is moved far ahead lets all pass that lie before.
+        # Pauses add up, so advancing the clock far enough ends all of them.
         self._pause_ends_at += seconds
         await self._stepped_clock.wait_until(self._pause_ends_at)
 

@@ -1,9 +1,8 @@
-"""Compaction: a conversation made short, to be sent in its place.
+"""Compaction: shorten a conversation to the user's messages and one opaque item.
 
-What is kept in clear are the messages of the user; one item stands for all the rest. The content of that
-item is for the server alone to read, and this server reads nothing in it: what it stands for is gone, and
-costs as many tokens as its own text. Source: Open Responses OpenAPI document, 2026-04-24; that the user's
-messages stay is the document's example.
+Only a server can read the content of the opaque item. This server cannot: the turns that the item stands for
+are lost, and the item costs the tokens of its own text. Source: Open Responses OpenAPI document, 2026-04-24;
+that the user's messages stay is the document's example.
 """
 
 from __future__ import annotations
@@ -18,74 +17,74 @@ from mockserver.server.errors import ApiError
 from mockserver.server.http.requests import HttpRequest
 from mockserver.server.operations.validated_bodies import derive_id_digits, read_validated_body
 from mockserver.server.request_facts import item_texts
-from mockserver.server.state.conversation_context import get_previous_response, to_input_items
+from mockserver.server.state.conversation_context import get_chain, get_previous_response, to_input_items
 from mockserver.server.state.store import ResponseRecord
 from mockserver.wire import json
 
 __all__ = ["compact_response"]
 
-#: 32 hexadecimal digits each: the id of the compaction, that of its item, and four that are its content.
+#: Ids of 32 hex digits to draw: one for the compaction, one for its item, and four for the item's content.
 _ID_COUNT = 6
 
 
 async def compact_response(request: HttpRequest) -> Any:
-    """`POST /responses/compact`: the items that stand for a conversation."""
+    """Handle `POST /responses/compact`."""
     body = await read_validated_body(request, "compact_request")
     session, profile = request.session, request.session.profile
     turns = await _stored_turns(request, body.get("previous_response_id"))
-    given = body.get("input")
-    if not turns and not given:
-        # Which of the two there must be is inferred: there is nothing to make short.
+    input_value = body.get("input")
+    if not turns and not input_value:
+        # Inferred: without either, there is nothing to compact.
         message = "Missing required parameter: 'input', or 'previous_response_id'."
         raise ApiError(400, "MissingRequiredParameter", message).with_parameter("input")
-    own, item, *content = derive_id_digits(request, _ID_COUNT)
-    asked = [
+    digits, item_digits, *content_digits = derive_id_digits(request, _ID_COUNT)
+    stored_items = [
         each for turn in turns for each in to_input_items(json.loads(turn.request_body)["input"], turn.id)
     ]
-    new = to_input_items(given or [], own)
-    short = base64.b64encode(bytes.fromhex("".join(content))).decode()
-    tokens = sum(count_tokens("\n".join(item_texts(each))) for each in new)
-    before = turns[-1].context_tokens if turns else profile.hidden_prompt_tokens
+    new_items = to_input_items(input_value or [], digits)
+    content = base64.b64encode(bytes.fromhex("".join(content_digits))).decode()
+    input_tokens = (
+        (turns[-1].context_tokens if turns else profile.hidden_prompt_tokens)
+        + sum(count_tokens("\n".join(item_texts(each))) for each in new_items)
+        + count_tokens(body.get("instructions") or "")
+    )
     return {
         "created_at": int(session.clock.now()),
-        "id": profile.id_form + format_id(own, profile.id_digits),
+        "id": profile.id_form + format_id(digits, profile.id_digits),
         "object": "response.compaction",
-        "output": [*_user_messages([*asked, *new], profile), _compaction_item(item, short, profile)],
-        "usage": _usage_object(
-            before + tokens + count_tokens(body.get("instructions") or ""), count_tokens(short)
-        ),
+        "output": [
+            *_user_messages([*stored_items, *new_items], profile),
+            _compaction_item(item_digits, content, profile),
+        ],
+        "usage": _usage_object(input_tokens, count_tokens(content)),
     }
 
 
 async def _stored_turns(request: HttpRequest, response_id: str | None) -> list[ResponseRecord]:
-    """The stored turns up to the response `last`, the oldest first; ApiError 400 where it is not known."""
     if response_id is None:
         return []
     session, store = request.session, request.services.store
-    turns = [await get_previous_response(session, store, response_id, stream=False)]
-    while (before := turns[-1].parent_id) is not None and (record := await store.get(session.name, before)):
-        turns.append(record)
-    return turns[::-1]
+    return await get_chain(
+        session, store, await get_previous_response(session, store, response_id, stream=False)
+    )
 
 
 def _user_messages(items: list[dict[str, Any]], profile: Profile) -> list[dict[str, Any]]:
-    """The messages of the user, as items of an output."""
-    said = (item for item in items if item["type"] == "message" and item["role"] == "user")
-    return [_output_message(item, profile) for item in said]
+    messages = (item for item in items if item["type"] == "message" and item["role"] == "user")
+    return [_output_message(item, profile) for item in messages]
 
 
 def _output_message(item: dict[str, Any], profile: Profile) -> dict[str, Any]:
-    """A message that was sent as an item: its pictures say how closely they are looked at."""
-    pictures = {"detail": "auto", "image_url": None}
+    """Return an input message as an output item, with the defaults of its images."""
+    image_defaults = {"detail": "auto", "image_url": None}
     content = [
-        {**pictures, **{name: each for name, each in part.items() if each is not None}}
+        {**image_defaults, **{name: each for name, each in part.items() if each is not None}}
         if part["type"] == "input_image"
         else {name: each for name, each in part.items() if each is not None}
         for part in item["content"]
     ]
-    own = format_id(request_digest(item["id"].encode()).hex(), profile.id_digits)
-    about = {"id": profile.item_id_prefix + own, "role": "user", "status": "completed", "type": "message"}
-    return {**about, "content": content}
+    item_id = profile.item_id_prefix + format_id(request_digest(item["id"].encode()).hex(), profile.id_digits)
+    return {"id": item_id, "role": "user", "status": "completed", "type": "message", "content": content}
 
 
 def _compaction_item(digits: str, content: str, profile: Profile) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Conversations: made, read, changed and forgotten, and their items.
+"""The operations on conversations and their items.
 
-Source: API reference, Conversations (April to October 2026). What is not found is told as for responses,
-which is inferred.
+Source: API reference, Conversations (April to October 2026). The errors for unknown ids are those for
+responses, which is inferred.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = [
 
 
 async def create_conversation(request: HttpRequest) -> Any:
-    """`POST /conversations`, with up to 20 items to begin with."""
+    """Handle `POST /conversations`, with up to 20 initial items."""
     body = await read_validated_body(request, "create_conversation")
     session = request.session
     digits = derive_id_digits(request, 1)[0]
@@ -47,12 +47,12 @@ async def create_conversation(request: HttpRequest) -> Any:
 
 
 async def retrieve_conversation(request: HttpRequest) -> Any:
-    """`GET /conversations/{conversation_id}`."""
+    """Handle `GET /conversations/{conversation_id}`."""
     return _conversation_object(await _find_conversation(request))
 
 
 async def update_conversation(request: HttpRequest) -> Any:
-    """`POST /conversations/{conversation_id}`: its notes are replaced, all of them."""
+    """Handle `POST /conversations/{conversation_id}`, which replaces all metadata."""
     body = await read_validated_body(request, "update_conversation")
     metadata = json.dumps(body["metadata"])
     return _conversation_object(
@@ -61,7 +61,7 @@ async def update_conversation(request: HttpRequest) -> Any:
 
 
 async def delete_conversation(request: HttpRequest) -> Any:
-    """`DELETE /conversations/{conversation_id}`: responses that were given in it stay."""
+    """Handle `DELETE /conversations/{conversation_id}`; the conversation's responses stay."""
     conversation = await _find_conversation(request)
     if not await request.services.store.delete_conversation(request.session.name, conversation.id):
         raise _not_found_error("Conversation", conversation.id)
@@ -69,7 +69,7 @@ async def delete_conversation(request: HttpRequest) -> Any:
 
 
 async def create_items(request: HttpRequest) -> Any:
-    """`POST /conversations/{conversation_id}/items`, up to 20."""
+    """Handle `POST /conversations/{conversation_id}/items`, with up to 20 items."""
     body = await read_validated_body(request, "create_items")
     new = _stored_items(request, body["items"])
     await _update_conversation(request, lambda before: before._replace(items=before.items + new))
@@ -79,36 +79,36 @@ async def create_items(request: HttpRequest) -> Any:
 
 
 async def list_items(request: HttpRequest) -> Any:
-    """`GET /conversations/{conversation_id}/items`, a page of them."""
+    """Handle `GET /conversations/{conversation_id}/items`, which returns a page."""
     conversation = await _find_conversation(request)
     items = [json.loads(item.body) for item in conversation.items]
     return {**paginate(items, request.scope["query_string"]), "object": "list"}
 
 
 async def retrieve_item(request: HttpRequest) -> Any:
-    """`GET /conversations/{conversation_id}/items/{item_id}`."""
+    """Handle `GET /conversations/{conversation_id}/items/{item_id}`."""
     conversation = await _find_conversation(request)
     return json.loads(_find_item(conversation, request).body)
 
 
 async def delete_item(request: HttpRequest) -> Any:
-    """`DELETE /conversations/{conversation_id}/items/{item_id}`: it is in the context no longer."""
-    gone = _find_item(await _find_conversation(request), request)
+    """Handle `DELETE /conversations/{conversation_id}/items/{item_id}`, which shortens the context."""
+    deleted = _find_item(await _find_conversation(request), request)
     await _update_conversation(
         request,
-        lambda before: before._replace(items=tuple(item for item in before.items if item.id != gone.id)),
+        lambda before: before._replace(items=tuple(item for item in before.items if item.id != deleted.id)),
     )
-    return {"deleted": True, "id": gone.id, "object": "conversation.item.deleted"}
+    return {"deleted": True, "id": deleted.id, "object": "conversation.item.deleted"}
 
 
 def _stored_items(request: HttpRequest, items: list[dict[str, Any]]) -> tuple[StoredItem, ...]:
     now, prefix = request.session.clock.now(), request.session.profile.item_id_prefix
-    given = [item for item in items if item.get("type") != "item_reference"]
-    ids = derive_id_digits(request, len(given) or 1)
-    shown = [
-        to_listed_item(item, prefix + format_uuid(digits)) for item, digits in zip(given, ids, strict=False)
+    own = [item for item in items if item.get("type") != "item_reference"]
+    ids = derive_id_digits(request, len(own) or 1)
+    listed = [
+        to_listed_item(item, prefix + format_uuid(digits)) for item, digits in zip(own, ids, strict=False)
     ]
-    return tuple(StoredItem(item["id"], now, count_item_tokens(item), json.dumps(item)) for item in shown)
+    return tuple(StoredItem(item["id"], now, count_item_tokens(item), json.dumps(item)) for item in listed)
 
 
 async def _find_conversation(request: HttpRequest) -> Conversation:
@@ -137,8 +137,8 @@ def _find_item(conversation: Conversation, request: HttpRequest) -> StoredItem:
     raise _not_found_error("Item", item_id)
 
 
-def _not_found_error(kind: str, given_id: str) -> ApiError:
-    message = f"{kind} with id '{given_id}' not found."
+def _not_found_error(kind: str, object_id: str) -> ApiError:
+    message = f"{kind} with id '{object_id}' not found."
     return ApiError(404, "InvalidParameter", message, envelope=BARE_ENVELOPE)
 
 

@@ -1,4 +1,4 @@
-"""Handlers of the service's operations, by the names that the contract has for them."""
+"""The HTTP handlers of the service's operations, by their names in the contract."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ __all__ = ["OPERATION_HANDLERS"]
 
 
 def _json_handler(operation: Callable[[HttpRequest], Awaitable[Any]]) -> Handler:
-    """The handler that answers with the JSON value which `handle` gives."""
+    """Return a handler that sends the JSON value of an operation."""
 
-    async def answer(request: HttpRequest) -> None:
+    async def handle(request: HttpRequest) -> None:
         request.services.keys.check(request.headers.get(b"authorization"), request.session.profile.wrong_key)
         fault = fault_for_request(request)
         if fault is not None and (
@@ -40,14 +40,14 @@ def _json_handler(operation: Callable[[HttpRequest], Awaitable[Any]]) -> Handler
         request.response_started = True
         await send_body(request.send, 200, head, body)
 
-    return answer
+    return handle
 
 
 def _error_from_fault(fault: RequestedFault) -> ApiError:
-    """The fault as it comes where no response is made: only errors of the service do."""
+    """Return the error for a fault in an operation that creates no response: only service errors apply."""
     if isinstance(fault.definition, ServiceFault):
         return fault.definition.to_api_error(headers=fault.headers)
-    return ApiError(400, "InvalidParameter", f"x-mock-fault: {fault.name} breaks responses alone.")
+    return ApiError(400, "InvalidParameter", f"x-mock-fault: {fault.name} applies only to responses.")
 
 
 OPERATION_HANDLERS: Mapping[str, Handler] = MappingProxyType(
@@ -68,4 +68,4 @@ OPERATION_HANDLERS: Mapping[str, Handler] = MappingProxyType(
         "listModels": _json_handler(stored_responses.list_models),
     }
 )
-"""What answers each operation of `contract.operations`."""
+"""Handlers by the operation's name in `contract.operations`."""

@@ -1,4 +1,4 @@
-"""Listing: one page of items, as the query of a request asks for it."""
+"""Pagination of listed items."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ _ORDERS = ("desc", "asc")
 
 
 def paginate(items: Sequence[dict[str, Any]], query: bytes) -> dict[str, Any]:
-    """The page of `items`, which are in the order of time, that `after`, `limit` and `order` ask for.
+    """Return the page that the query's `after`, `limit` and `order` select; `items` are in order of time.
 
-    ApiError 400 for a limit or order that can not be, and where no item has the id `after`.
+    Raises ApiError 400 for an invalid limit or order, and for an unknown id in `after`.
     """
-    asked = parse_qs(query.decode("latin-1"), keep_blank_values=True)
-    limit, order = _parse_limit(asked.get("limit")), asked.get("order", ["desc"])[-1]
+    parameters = parse_qs(query.decode("latin-1"), keep_blank_values=True)
+    limit, order = _parse_limit(parameters.get("limit")), parameters.get("order", ["desc"])[-1]
     if order not in _ORDERS:
         _raise_invalid(f"order must be one of {', '.join(sorted(_ORDERS))}, not {order!r}")
     ordered = list(items) if order == "asc" else list(reversed(items))
-    after = asked.get("after")
+    after = parameters.get("after")
     if after is not None:
         ids = [item["id"] for item in ordered]
         if after[-1] not in ids:
             _raise_invalid(f"Item with id '{after[-1]}' not found.")
         ordered = ordered[ids.index(after[-1]) + 1 :]
-    shown = ordered[:limit]
+    page = ordered[:limit]
     return {
-        "data": shown,
-        "first_id": shown[0]["id"] if shown else None,
-        "has_more": len(ordered) > len(shown),
-        "last_id": shown[-1]["id"] if shown else None,
+        "data": page,
+        "first_id": page[0]["id"] if page else None,
+        "has_more": len(ordered) > len(page),
+        "last_id": page[-1]["id"] if page else None,
     }
 
 
@@ -51,5 +51,5 @@ def _parse_limit(values: list[str] | None) -> int:
 
 
 def _raise_invalid(message: str) -> NoReturn:
-    # Codes as those of the error-code page; the texts for these cases are inferred.
+    # The codes are those of the error-code page; the texts for these cases are inferred.
     raise ApiError(400, "InvalidParameter", message)

@@ -1,4 +1,4 @@
-"""Stored responses: retrieved, deleted, and the input that led to them. And the models.
+"""The operations that retrieve and delete stored responses, list their input, and list the models.
 
 Sources: API reference, Retrieve, Delete and List input items (May to September 2026).
 """
@@ -12,19 +12,19 @@ from mockserver.replies.renderings import load_rendering
 from mockserver.server.errors import BARE_ENVELOPE, FLAT_ENVELOPE, ApiError
 from mockserver.server.http.requests import HttpRequest
 from mockserver.server.operations.pagination import paginate
-from mockserver.server.state.conversation_context import to_input_items
+from mockserver.server.state.conversation_context import get_chain, to_input_items
 from mockserver.server.state.store import ResponseRecord
 from mockserver.wire import json
 
 __all__ = ["delete_response", "list_input_items", "list_models", "retrieve_response"]
 
 
-#: Members of a response that are the client's own.
+#: Members of a response that the client sent.
 _ECHOED_MEMBERS = ("tools", "metadata", "instructions")
 
 
 async def retrieve_response(request: HttpRequest) -> Any:
-    """`GET /responses/{response_id}`: the response as it was answered."""
+    """Handle `GET /responses/{response_id}`."""
     record = await _find_record(request)
     if record is None:
         raise _not_found_error(request)
@@ -33,7 +33,7 @@ async def retrieve_response(request: HttpRequest) -> Any:
     if not rendering.float_timestamps:
         return response
     response |= {name: float(response[name]) for name in ("created_at", "completed_at") if name in response}
-    # What the client sent is echoed as it came, whatever it looks like.
+    # Echoes of the request must not be rendered, whatever they look like.
     echoes = {name: response[name] for name in _ECHOED_MEMBERS if name in response}
     echoes["tool_choice"] = json.loads(rendering.encode_tool_choice(response["tool_choice"]))
     rendered = rendering.reply_layout.apply("response", {**response, **dict.fromkeys(echoes)})
@@ -41,7 +41,7 @@ async def retrieve_response(request: HttpRequest) -> Any:
 
 
 async def delete_response(request: HttpRequest) -> Any:
-    """`DELETE /responses/{response_id}`: forgets it; it can be continued no longer."""
+    """Handle `DELETE /responses/{response_id}`; a deleted response cannot be continued."""
     record = await _find_record(request)
     if record is None or not await request.services.store.delete(request.session.name, record.id):
         raise _not_found_error(request)
@@ -49,34 +49,33 @@ async def delete_response(request: HttpRequest) -> Any:
 
 
 async def list_input_items(request: HttpRequest) -> Any:
-    """`GET /responses/{response_id}/input_items`: what was asked, and all turns before it."""
+    """Handle `GET /responses/{response_id}/input_items`: the input, and all turns before it."""
     record = await _find_record(request)
     if record is None:
         message = _not_found_message(request)
-        # This page alone shows an id without dashes.
+        # Only this page shows an id without dashes.
         raise ApiError(
             404, "InvalidParameter", message, envelope=FLAT_ENVELOPE._replace(undashed_request_id=True)
         )
     items = await _list_chain_items(request, record)
     response = json.loads(record.response_body)
-    about = {
+    metadata = {
         "created_at": int(response["created_at"]) * 1000,
         "id": record.id,
         "model": response["model"],
         **({"previous_response_id": record.parent_id} if record.parent_id else {}),
     }
-    return dict(sorted({**paginate(items, request.scope["query_string"]), **about}.items()))
+    return dict(sorted({**paginate(items, request.scope["query_string"]), **metadata}.items()))
 
 
 async def list_models(request: HttpRequest) -> Any:
-    """`GET /models`: what may be asked, in OpenAI's form."""
+    """Handle `GET /models`: the accepted models, in OpenAI's form."""
     session = request.session
     models = session.models if isinstance(session.models, Collection) else session.profile.models
     known = session.profile.models
     names = sorted(models, key=lambda name: (known.index(name) if name in known else len(known), name))
-    created = int(request.session.clock.now())
-    about = {"created": created, "object": "model", "owned_by": "system"}
-    return {"data": [{"id": name, **about} for name in names], "object": "list"}
+    metadata = {"created": int(session.clock.now()), "object": "model", "owned_by": "system"}
+    return {"data": [{"id": name, **metadata} for name in names], "object": "list"}
 
 
 async def _find_record(request: HttpRequest) -> ResponseRecord | None:
@@ -90,20 +89,14 @@ def _not_found_message(request: HttpRequest) -> str:
 
 
 def _not_found_error(request: HttpRequest) -> ApiError:
-    # The status is inferred: the pages show the body alone.
+    # The status is inferred: the pages show only the body.
     return ApiError(404, "InvalidParameter", _not_found_message(request), envelope=BARE_ENVELOPE)
 
 
 async def _list_chain_items(request: HttpRequest, last: ResponseRecord) -> list[dict[str, Any]]:
-    """The items of all turns up to `last`, in the order of time; of those before it the replies as well."""
-    store, name = request.services.store, request.session.name
-    turns = [last]
-    while (before := turns[-1].parent_id) is not None and (
-        record := await store.get(name, before)
-    ) is not None:
-        turns.append(record)
+    """Return the input of all turns up to `last`, and the output of those before it, in order of time."""
     items: list[dict[str, Any]] = []
-    for turn in reversed(turns):
+    for turn in await get_chain(request.session, request.services.store, last):
         items += to_input_items(json.loads(turn.request_body)["input"], turn.id)
         if turn is not last:
             items += json.loads(turn.response_body)["output"]

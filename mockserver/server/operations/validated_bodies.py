@@ -1,4 +1,4 @@
-"""What the operations beside the hot one share: a body that is read and judged, and ids."""
+"""Read and validate the body of an operation, and derive ids from its request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["derive_id_digits", "read_validated_body"]
 
 
 async def read_validated_body(request: HttpRequest, schema_name: str) -> dict[str, Any]:
-    """The body, judged by its schema; ApiError 400 where the contract refuses it. None at all is `{}`."""
+    """Read the body and check it against its schema; no body means `{}`. Raises ApiError 400."""
     require_json_content_type(request.headers.get(b"content-type"))
     request.body = await read_body(request.receive, request.headers.get(b"content-length"))
     try:
@@ -31,12 +31,12 @@ async def read_validated_body(request: HttpRequest, schema_name: str) -> dict[st
     for finding in findings:
         if finding.severity is Severity.ERROR:
             raise error_from_finding(finding, findings)
-    known: dict[str, Any] = body
-    return known
+    valid: dict[str, Any] = body
+    return valid
 
 
 def derive_id_digits(request: HttpRequest, count: int) -> list[str]:
-    """32 hex digits for each of so many ids, from what is asked."""
-    asked = f"{request.scope['method']} {request.scope['path']}\n".encode(errors="replace")
-    digest = request_digest(asked + request.body)
+    """Draw the digits of `count` ids, 32 hex digits each, from method, path and body of a request."""
+    request_line = f"{request.scope['method']} {request.scope['path']}\n".encode(errors="replace")
+    digest = request_digest(request_line + request.body)
     return request.session.ids.draw(digest, request.session.next_occurrence(digest), count)

@@ -1,7 +1,7 @@
-"""Context: what came before a request, and what is kept of it for the next.
+"""The context of a request: the turn it continues, and the record it leaves for the next turn.
 
-A turn goes on from a response, by `previous_response_id`, or in a conversation; either gives a `Record` that
-says how far it is. Totals are cumulative, so a chain costs the same however long it is.
+A request continues a response (`previous_response_id`) or a conversation; both are read as a
+`ResponseRecord`. Totals are cumulative, so the length of a chain does not matter.
 """
 
 from __future__ import annotations
@@ -24,21 +24,22 @@ __all__ = [
     "build_record",
     "derive_item_id",
     "find_parent",
+    "get_chain",
     "get_previous_response",
     "to_input_items",
     "to_listed_item",
 ]
 
-#: Operations that read again what was asked.
+#: Operations that need the request bodies of earlier turns.
 _OPERATIONS_READING_REQUESTS = frozenset({"listInputItems", "compactResponse"})
 
 
 async def find_parent(session: Session, store: Store, facts: RequestFacts) -> ResponseRecord | None:
-    """What a request goes on from; ApiError 400 where it is not known (any more)."""
+    """Find what a request continues. Raises ApiError 400 if it does not exist or has expired."""
     if facts.conversation_id is not None:
         conversation = await store.get_conversation(session.name, facts.conversation_id)
         if conversation is None:
-            # Envelope and text inferred, as for responses.
+            # Envelope and text are inferred, as for responses.
             message = f"Conversation with id '{facts.conversation_id}' not found."
             raise ApiError(400, "InvalidParameter", message, stream_requested=facts.stream)
         return _record_from_conversation(conversation, session)
@@ -53,7 +54,7 @@ async def find_parent(session: Session, store: Store, facts: RequestFacts) -> Re
 async def get_previous_response(
     session: Session, store: Store, previous_response_id: str, *, stream: bool
 ) -> ResponseRecord:
-    """The response that `previous_response_id` names; ApiError 400 where it is not known (any more)."""
+    """Get the response that `previous_response_id` names. Raises ApiError 400 if it is unknown or expired."""
     record = await store.get(session.name, previous_response_id)
     if record is not None and session.clock.now() < record.expires_at:
         return record
@@ -63,15 +64,26 @@ async def get_previous_response(
         detail = "evicted: the store was full"
     else:
         detail = "unknown"
-    # Envelope and text inferred: the vendor documents them for retrieve and input_items alone (2026).
+    # Envelope and text are inferred: the vendor documents them for retrieve and input_items only (2026).
     message = f"Response with id '{previous_response_id}' not found."
     detail = f"previous_response_id {detail}"
     error = ApiError(400, "InvalidParameter", message, detail=detail, stream_requested=stream)
     raise error.with_parameter("previous_response_id", "previous_response_not_found")
 
 
+async def get_chain(session: Session, store: Store, last: ResponseRecord) -> list[ResponseRecord]:
+    """Return the stored responses that lead to `last`, the oldest first, and `last` itself."""
+    chain = [last]
+    while (parent_id := chain[-1].parent_id) is not None:
+        parent = await store.get(session.name, parent_id)
+        if parent is None:
+            break
+        chain.append(parent)
+    return chain[::-1]
+
+
 def _record_from_conversation(conversation: Conversation, session: Session) -> ResponseRecord:
-    """A conversation as the response that its next turn goes on from; old items are out of its context."""
+    """Read a conversation as the response that its next turn continues, without its expired items."""
     now, profile = session.clock.now(), session.profile
     fresh = sum(item.tokens for item in conversation.items if now < item.created_at + profile.lifetime_s)
     return ResponseRecord(
@@ -90,22 +102,22 @@ def _record_from_conversation(conversation: Conversation, session: Session) -> R
 
 
 class SessionCache(NamedTuple):
-    """What the session's cache does for one request (OpenAPI document, August 2026).
+    """The effect of the session cache on one request (OpenAPI document, August 2026).
 
-    A context of 1,024 tokens and more is kept for 5 minutes; what the next turn finds of it is read from
-    there, and the time begins anew.
+    The service caches a context of 1,024 tokens or more for 5 minutes. A turn that reads from the cache
+    restarts the 5 minutes.
     """
 
     cached_tokens: int
     created_tokens: int
     stored_tokens: int
-    """Tokens that are in the cache afterwards."""
+    """Tokens in the cache after the request."""
 
     @classmethod
     def for_context(
         cls, parent: ResponseRecord | None, input_tokens: int, now: float, profile: Profile
     ) -> SessionCache:
-        """What it does for a context of so many tokens that goes on from `parent`."""
+        """Compute the effect for a context of `input_tokens` tokens that continues `parent`."""
         alive = parent is not None and now < parent.cached_until
         cached = min(parent.cached_tokens, input_tokens) if alive and parent is not None else 0
         if input_tokens < profile.cache_min_tokens:
@@ -127,9 +139,9 @@ def build_record(
     request_body: bytes,
     response_body: bytes,
 ) -> ResponseRecord:
-    """A response, in wire form, as it is kept for the turns after it."""
+    """Build the record that later turns continue; `response_body` is the response in wire form."""
     now, profile = session.clock.now(), session.profile
-    kept = 0 if cache is None else cache.stored_tokens
+    cached_tokens = 0 if cache is None else cache.stored_tokens
     return ResponseRecord(
         values.response_id,
         session.name,
@@ -141,18 +153,18 @@ def build_record(
         values.total_tokens - facts.instruction_tokens,
         response_body,
         request_body if _OPERATIONS_READING_REQUESTS.intersection(profile.operations) else b"",
-        kept,
-        now + profile.cache_seconds if kept else 0.0,
+        cached_tokens,
+        now + profile.cache_seconds if cached_tokens else 0.0,
     )
 
 
 async def append_turn(
     store: Store, conversation_id: str, record: ResponseRecord, request_body: bytes
 ) -> None:
-    """Put a turn, as it would be kept, into its conversation."""
+    """Append a turn to its conversation."""
     new = _turn_items(request_body, record.response_body, record.id, record.created_at)
 
-    def grown(before: Conversation) -> Conversation:
+    def with_turn(before: Conversation) -> Conversation:
         return before._replace(
             items=before.items + new,
             turn=before.turn + 1,
@@ -161,46 +173,48 @@ async def append_turn(
             cached_until=record.cached_until,
         )
 
-    await store.update_conversation(record.session, conversation_id, grown)
+    await store.update_conversation(record.session, conversation_id, with_turn)
 
 
 def _turn_items(
     request_body: bytes, response_body: bytes, response_id: str, now: float
 ) -> tuple[StoredItem, ...]:
-    """The items that a turn adds to its conversation: what was asked, and what came of it."""
-    asked = to_input_items(json.loads(request_body)["input"], response_id)
-    items = [*asked, *json.loads(response_body)["output"]]
+    """Return the items that a turn adds to its conversation: its input and its output."""
+    input_items = to_input_items(json.loads(request_body)["input"], response_id)
+    items = [*input_items, *json.loads(response_body)["output"]]
     return tuple(StoredItem(item["id"], now, count_item_tokens(item), json.dumps(item)) for item in items)
 
 
 def count_item_tokens(item: dict[str, Any]) -> int:
-    """The estimate for an item's texts."""
+    """Estimate the tokens of an item's texts."""
     return count_tokens("\n".join(item_texts(item)))
 
 
 def to_input_items(input_value: Any, response_id: str) -> list[dict[str, Any]]:
-    """The `input` of a request as listed items; their ids derive from `owner`, the id of their response."""
+    """Return the `input` of a request as listed items; their ids derive from the id of the response."""
     items = [{"role": "user", "content": input_value}] if isinstance(input_value, str) else input_value
-    kept = [item for item in items if item.get("type") != "item_reference"]
-    return [to_listed_item(item, derive_item_id(response_id, at)) for at, item in enumerate(kept)]
+    own = [item for item in items if item.get("type") != "item_reference"]
+    return [to_listed_item(item, derive_item_id(response_id, index)) for index, item in enumerate(own)]
 
 
 def derive_item_id(response_id: str, index: int) -> str:
-    """The id of an item that came without one that is sure to be its own."""
+    """Derive the id of an input item: the client's own id, if there is one, may not be unique."""
     return "msg_" + format_uuid(request_digest(f"{response_id} {index}".encode()).hex())
 
 
 def to_listed_item(item: dict[str, Any], item_id: str) -> dict[str, Any]:
-    """An input item as it is listed: with an id, a type and a status, a text as its part."""
-    kind = "message" if item.get("type") is None else item["type"]
-    shown = {name: value for name, value in item.items() if value is not None}
-    shown |= {"id": item_id, "type": kind}
-    if kind == "message":
-        spoken = "output_text" if item["role"] == "assistant" else "input_text"
+    """Return an input item as the API lists it: with id, type and status, and its text as a part."""
+    item_type = "message" if item.get("type") is None else item["type"]
+    listed = {name: value for name, value in item.items() if value is not None}
+    listed |= {"id": item_id, "type": item_type}
+    if item_type == "message":
+        text_type = "output_text" if item["role"] == "assistant" else "input_text"
         content = item["content"]
-        parts = [{"type": spoken, "text": content}] if isinstance(content, str) else content
-        shown["content"] = [{**part, "type": spoken} if part["type"] == "text" else part for part in parts]
-    if kind != "reasoning":
-        told = item.get("status")
-        shown["status"] = told if isinstance(told, str) and told else "completed"
-    return shown
+        parts = [{"type": text_type, "text": content}] if isinstance(content, str) else content
+        listed["content"] = [
+            {**part, "type": text_type} if part["type"] == "text" else part for part in parts
+        ]
+    if item_type != "reasoning":
+        status = item.get("status")
+        listed["status"] = status if isinstance(status, str) and status else "completed"
+    return listed

@@ -1,4 +1,4 @@
-"""The journal: what was asked and answered, bounded and free of keys."""
+"""The request journal: every request of a session and its reply, bounded in size and without keys."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 
 class RequestHead(NamedTuple):
-    """A request as it came, and the accepted keys: not to be shown before it is redacted."""
+    """A request's head as received, with the accepted keys. Redact it before you show it."""
 
     method: str
     path: str
@@ -31,16 +31,16 @@ class RequestHead(NamedTuple):
 
 @lru_cache(maxsize=64)
 def request_secrets(authorization: bytes, accepted_keys: tuple[str, ...]) -> tuple[str, ...]:
-    """What must not be written down of a request: the accepted keys, and whatever was presented as one.
+    """Return the texts to redact: the accepted keys, and whatever the request presented as its key.
 
-    A presented key may be wrong, or of another scheme: it is a key to something all the same.
+    A rejected key, or one of another scheme, may still open something else.
     """
     presented = authorization.decode("latin-1").rpartition(" ")[2]
     return (*accepted_keys, presented) if presented else accepted_keys
 
 
 class EntryDetails(NamedTuple):
-    """What is known of an answer beside its bytes."""
+    """What the server knows about a reply beside its bytes."""
 
     request_id: str
     model: str = ""
@@ -50,18 +50,18 @@ class EntryDetails(NamedTuple):
     ignored: tuple[str, ...] = ()
     error_detail: str = ""
     reply_findings: tuple[Finding, ...] = ()
-    """What the contract says of an answer that was not the mock's own."""
+    """Findings in a reply that the mock did not build itself."""
     after: str | None = None
-    """Name of what answered the turn before."""
+    """Name of the stub or exchange that answered the previous turn."""
     turn: int = 1
     refusal: str = ""
-    """"unplanned" or "refused" (no call of the API at all) where the mock would not answer; else empty."""
+    """Why the mock rejected the request: "unplanned" (no stub matches) or "refused" (not an API request)."""
 
 
 class Entry:
-    """One request and its answer.
+    """One request and its reply.
 
-    What was sent is kept as it came and redacted when it is read: few entries ever are.
+    An entry stores what was received and redacts it when it is read, because few entries are ever read.
     """
 
     __slots__ = (
@@ -88,35 +88,35 @@ class Entry:
         details: EntryDetails,
     ) -> None:
         self.at = at
-        """When the request came, in seconds since the epoch, by the session's clock."""
+        """When the request arrived, in seconds since the epoch, by the session's clock."""
         self.request_head = request_head
         self.body = body
-        """The request's body, whole."""
+        """The request's body."""
         self.status = status
         self.reply = reply
-        """The reply's body, in the pieces it was sent in: one event each in a stream."""
+        """The reply's body, in pieces: in a stream, one event each."""
         self.stream = stream
         self.details = details
         self.left = False
-        """Whether the client went away before it had the whole answer, as far as a server is told.
+        """Whether the client disconnected before it had the whole reply, as far as a server can know.
 
-        It is where the connection ended before all was sent, or was reset behind it. A client that takes no
-        more, but closes in order once all is in the machine's buffers, is told from no other.
+        True if the connection ended before everything was sent, or was reset afterwards. A client that
+        stops reading, but closes in order once everything is in the socket buffers, looks like any other.
         """
         self.left_out = 0
-        """Bytes of bodies that were too many to keep: request and answer were judged, and are not here."""
+        """Bytes of the bodies, if they were too large to keep; they were checked first."""
         self.send_times: tuple[float | None, float | None] | None = None
-        """When the first byte of the body was sent and when the last, None: not yet; of an answer that is
-        sent at once there is nothing to tell."""
+        """When the first and the last byte of the body were sent; None: not yet. None for a reply that is
+        sent at once."""
 
     @property
     def first_byte(self) -> float | None:
-        """When the first byte of the answer's body was sent, by the session's clock; None: never (yet)."""
+        """When the first byte of the reply's body was sent, by the session's clock; None: not (yet)."""
         return self.at if self.send_times is None else self.send_times[0]
 
     @property
     def end(self) -> float | None:
-        """When the answer ended, for whatever reason, by the session's clock; None: it has not."""
+        """When the reply ended, complete or not, by the session's clock; None: it is still being sent."""
         return self.at if self.send_times is None else self.send_times[1]
 
     @property
@@ -125,13 +125,13 @@ class Entry:
         return self.request_head.session
 
     def omit_bodies(self, size: int) -> None:
-        """Judge what is there now, and keep the verdict without the bodies."""
+        """Check the request, keep the findings, and drop both bodies."""
         self.details = self.details._replace(request_findings=tuple(self.findings))
         self.body, self.reply, self.left_out = b"", (), size
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must not be written down."""
+        """The texts to redact."""
         return request_secrets(self.request_head.authorization, self.request_head.accepted_keys)
 
     @property
@@ -144,7 +144,7 @@ class Entry:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Request headers with values that may be kept."""
+        """The request's headers; values that are not on the allow-list are redacted."""
         return redaction.redact_headers(self.request_head.headers, self.secrets)
 
     @property
@@ -157,42 +157,42 @@ class Entry:
 
     @property
     def prompt(self) -> str:
-        """Text of the last user message, as far as it can be told."""
+        """Text of the last user message; empty if the body is invalid."""
         return self.details.prompt
 
     @property
     def exchange(self) -> str | None:
-        """Name of the exchange, or of the planned reply, that answered."""
+        """Name of the stub or exchange that answered; None for a generated reply."""
         return self.details.stub_name
 
     @property
     def ignored(self) -> tuple[str, ...]:
-        """Parameters that the profile does not process."""
+        """Parameters that the profile ignores."""
         return self.details.ignored
 
     @property
     def reply_findings(self) -> tuple[Finding, ...]:
-        """What the contract says of the answer, where it is a live endpoint's."""
+        """Findings in the reply, if it is a live endpoint's."""
         return self.details.reply_findings
 
     @property
     def refusal(self) -> str:
-        """Why the mock would not answer: "unplanned", or "refused" for what is no call of the API at all."""
+        """Why the mock rejected the request: "unplanned", "refused" (not an API request), or empty."""
         return self.details.refusal
 
     @property
     def detail(self) -> str:
-        """More about an error than the client was told."""
+        """More about an error than the reply says."""
         return redaction.redact(self.details.error_detail, self.secrets) if self.details.error_detail else ""
 
     @property
     def request_findings(self) -> tuple[Finding, ...]:
-        """What the contract says of the request's value."""
+        """Findings in the request's value."""
         return self.details.request_findings
 
     @property
     def findings(self) -> list[Finding]:
-        """What the contract says of the request, its text included (a name that is there twice)."""
+        """Findings in the request, including those in its text, such as duplicate names."""
         return (
             list(self.request_findings)
             if self.left_out
@@ -201,7 +201,7 @@ class Entry:
 
     @property
     def json(self) -> Any:
-        """The request's body as a value; InvalidJSON where it is none."""
+        """The request's body as a value. Raises InvalidJSON."""
         return json.loads(self.body)
 
     def __repr__(self) -> str:
@@ -209,21 +209,21 @@ class Entry:
 
 
 class JournalQuota:
-    """The room that the journals of a server share: 64 MiB of bodies in all."""
+    """The space that the journals of a server share: 64 MiB of bodies."""
 
     def __init__(self) -> None:
         self.used_bytes = 0
         self.journals: list[Journal] = []
 
     def free_space(self, newest: Journal) -> None:
-        """Drop the oldest entries of whichever journal takes most room, but the one that has just come."""
+        """Drop the oldest entries of the largest journal, but never the entry just added to `newest`."""
         while self.used_bytes > Journal.MAX_BYTES:
             others = (each for each in self.journals if len(each) > (each is newest))
             max(others, key=lambda each: each.body_bytes).drop_oldest()
 
 
 class Journal:
-    """The latest entries of a session: at most 1,000, and 64 MiB of bodies in all sessions of a server."""
+    """The latest 1,000 entries of a session; all sessions of a server keep at most 64 MiB of bodies."""
 
     MAX_ENTRIES = 1000
     MAX_BYTES = 64 << 20
@@ -234,20 +234,20 @@ class Journal:
         self._quota = quota or JournalQuota()
         self._quota.journals.append(self)
         self.body_bytes = 0
-        """Bytes of the bodies that are kept."""
+        """Bytes of the stored bodies."""
         self.dropped_count = 0
-        """Entries that there were before the first, since the last reset."""
+        """Entries dropped since the last reset."""
         self.on_removed: Callable[[Entry], None] | None = None
-        """Is told every entry that leaves, for want of room or at a reset."""
+        """Called with every entry that is removed, to free space or by a reset."""
 
     def for_new_session(self) -> Journal:
-        """A journal for another session, on the same shelf, that tells the same what leaves."""
+        """Return a journal for another session, with the same quota and `on_removed`."""
         other = Journal(self._quota)
         other.on_removed = self.on_removed
         return other
 
     def add(self, entry: Entry) -> None:
-        """Append an entry, dropping the oldest where there is no room; of one too large alone, the bodies."""
+        """Append an entry; drop the oldest entries to make room, or the bodies of an oversized entry."""
         size = len(entry.body) + sum(map(len, entry.reply))
         if size > self.MAX_BYTES:
             entry.omit_bodies(size)
@@ -262,7 +262,7 @@ class Journal:
             self._quota.free_space(self)
 
     def drop_oldest(self) -> None:
-        """Let the oldest entry go."""
+        """Remove the oldest entry."""
         entry, size = self._entries.popleft(), self._sizes.popleft()
         self.body_bytes -= size
         self._quota.used_bytes -= size
@@ -271,13 +271,13 @@ class Journal:
             self.on_removed(entry)
 
     def clear(self) -> None:
-        """Let all entries go; numbers begin anew."""
+        """Remove all entries and restart their numbers."""
         while self._entries:
             self.drop_oldest()
         self.dropped_count = 0
 
     def close(self) -> None:
-        """Let all entries go, and the place on the shelf; what still comes takes none of its room."""
+        """Remove all entries and leave the shared quota; later entries count against a quota of their own."""
         self.clear()
         self._quota.journals.remove(self)
         self._quota = JournalQuota()
@@ -285,7 +285,7 @@ class Journal:
 
     @property
     def last(self) -> Entry:
-        """The newest entry; IndexError where there is none."""
+        """The newest entry. Raises IndexError."""
         return self._entries[-1]
 
     def __len__(self) -> int:

@@ -1,8 +1,8 @@
-"""The sessions of a server: the one it has to begin with, and those that come into being when they are named.
+"""The session registry: a server's default session, and the named ones that requests create.
 
-A request names its session by the header `x-mock-session`, else by its path, `/s/NAME/…`, else by a key that
-belongs to one. A session begins with the settings of the server, and nothing that happens in it is seen in
-another. When there are too many, the one that nobody has asked for longest is forgotten.
+A request selects its session by the header `x-mock-session`, else by its path, `/s/NAME/…`, else by a key
+that belongs to a session. A new session starts with the server's settings and is isolated from all others.
+When there are too many, the least recently used one is removed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 SESSION_PATH_PREFIX = "/s/"
-#: Sessions beside the first that are kept at once.
+#: Sessions that exist at once, beside the default one.
 MAX_NAMED_SESSIONS = 1_000
 
 _NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -40,7 +40,7 @@ _NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class SessionOverrides:
-    """What is otherwise about a session than about its server; None: nothing."""
+    """Settings of a session that differ from the server's; None: no difference."""
 
     profile: str | None = None
     rendering: str | None = None
@@ -51,18 +51,18 @@ class SessionOverrides:
     pace: str | None = None
     chunking: str | None = None
     api_key: str | None = None
-    """A key that belongs to the session: whoever presents it is in it."""
+    """A key that selects the session."""
 
     def __repr__(self) -> str:
-        shown = (name for name in self.__slots__ if name != "api_key" and getattr(self, name) is not None)
-        return f"SessionOverrides({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
+        names = (name for name in self.__slots__ if name != "api_key" and getattr(self, name) is not None)
+        return f"SessionOverrides({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
 
 
 def require_session_name(name: str) -> str:
-    """The name; ConfigurationError where a session can not be called that."""
+    """Return the name. Raises ConfigurationError if the name is invalid."""
     if not _NAME_PATTERN.fullmatch(name):
         raise ConfigurationError(
-            "a session's name is 1 to 64 letters, digits, '.', '_' and '-', a letter or digit first,"
+            "a session's name is 1 to 64 letters, digits, '.', '_' and '-', starting with a letter or digit,"
             f" not {name[:40]!r}"
         )
     return name
@@ -80,44 +80,42 @@ class SessionRegistry:
     ) -> None:
         self.default_session = default_session
         self.names_by_key: dict[str, str] = {}
-        """Names of sessions by the keys that belong to them."""
+        """Names of sessions by the keys that select them."""
         self.on_evicted: Callable[[str], None] = lambda _: None
-        """Is told which session is forgotten for want of room."""
+        """Called with a message when a session is removed because there are too many."""
         self.on_keys_changed: Callable[[], None] = lambda: None
-        """Is told when other keys belong to sessions."""
+        """Called when the keys of sessions change."""
         self._store = store
         self._api_keys = api_keys
         self._max_sessions = max_sessions
-        # What the server was started with: what is set in force later is the first session's own affair.
+        # Faults that are set later apply to the default session only.
         self._initial_faults = default_session.faults
         self._user_exchanges: tuple[Exchange, ...] = default_session.user_exchange_index.exchanges
         self._named_sessions: OrderedDict[str, Session] = OrderedDict()
 
     def __iter__(self) -> Iterator[Session]:
-        """The first, and then all that are named, those asked for last at the end."""
+        """Yield the default session, then the named ones, the most recently used last."""
         return iter((self.default_session, *self._named_sessions.values()))
 
     def __len__(self) -> int:
         return 1 + len(self._named_sessions)
 
     def resolve_name(self, headers: Mapping[bytes, bytes], path_session: str, *, allow_header: bool) -> str:
-        """Name of the session that a request is for; ConfigurationError where that can be none.
+        """Return the name of a request's session. Raises ConfigurationError if the name is invalid.
 
-        `by_header`: the header may say it. `prefix` is what the path says, if anything.
+        `path_session` is the name in the path, or empty. `allow_header`: whether the header counts.
         """
-        said = headers.get(SESSION_HEADER) if allow_header else None
-        if said is not None:
-            return require_session_name(said.decode("latin-1"))
+        header = headers.get(SESSION_HEADER) if allow_header else None
+        if header is not None:
+            return require_session_name(header.decode("latin-1"))
         if path_session:
             return require_session_name(path_session)
-        return (
-            self.names_by_key.get(parse_bearer_key(headers.get(b"authorization")), DEFAULT_SESSION_NAME)
-            if self.names_by_key
-            else DEFAULT_SESSION_NAME
-        )
+        if not self.names_by_key:
+            return DEFAULT_SESSION_NAME
+        return self.names_by_key.get(parse_bearer_key(headers.get(b"authorization")), DEFAULT_SESSION_NAME)
 
     def get(self, name: str) -> Session | None:
-        """The session of a name, which has been asked for now; None where there is none (any more)."""
+        """Return the session of this name and mark it as used; None if it does not exist."""
         if name == DEFAULT_SESSION_NAME:
             return self.default_session
         session = self._named_sessions.get(name)
@@ -126,17 +124,17 @@ class SessionRegistry:
         return session
 
     async def open(self, name: str, overrides: SessionOverrides | None = None) -> Session:
-        """The session of a name, a new one where there is none, and also where terms are given.
+        """Return the session of this name; create it if it does not exist, or if there are overrides.
 
-        ConfigurationError where it can not be called that, or the terms can not be used.
+        Raises ConfigurationError if the name or an override is invalid.
         """
         if overrides is None and (known := self.get(name)) is not None:
             return known
         if require_session_name(name) == DEFAULT_SESSION_NAME:
-            raise ConfigurationError(f"the session {DEFAULT_SESSION_NAME!r} is as its server was started")
+            raise ConfigurationError(f"the session {DEFAULT_SESSION_NAME!r} always has the server's settings")
         session = self._create_session(name, overrides or SessionOverrides())
         await self.close(name)
-        # From here on whoever names it gets this one: nothing is waited for before.
+        # No await between closing the old session and this line: concurrent requests get the new one.
         self._named_sessions[name] = session
         if overrides is not None and overrides.api_key is not None:
             self._set_session_keys({**self.names_by_key, overrides.api_key: name})
@@ -144,14 +142,14 @@ class SessionRegistry:
             oldest = next(iter(self._named_sessions))
             await self.close(oldest)
             self.on_evicted(
-                f"session {oldest} is forgotten: {self._max_sessions} others were asked for since"
+                f"session {oldest} is removed: {self._max_sessions} other sessions were used more recently"
             )
         return session
 
     async def close(self, name: str) -> bool:
-        """Forget a session with all that happened in it; whether there was one."""
+        """Remove a session and everything in it; return whether it existed."""
         session = self._named_sessions.pop(name, None)
-        if session is None:  # and nothing is waited for
+        if session is None:  # without an await, as `open` requires
             return False
         if name in self.names_by_key.values():
             self._set_session_keys({key: owner for key, owner in self.names_by_key.items() if owner != name})
@@ -160,31 +158,31 @@ class SessionRegistry:
         return True
 
     async def close_all(self) -> int:
-        """Forget every session but the first; how many there were."""
+        """Remove every named session; return how many there were."""
         names = [*self._named_sessions]
         for name in names:
             await self.close(name)
         return len(names)
 
     async def reset(self, session: Session) -> None:
-        """Forget what happened in a session; its settings stay."""
+        """Clear a session's stubs, journal and stored responses; its settings stay."""
         session.reset()
         await self._store.clear(session.name)
 
     def use_exchanges(self, user_exchanges: Iterable[Exchange]) -> None:
-        """Answer from these of the user's from now on, in every session; InvalidExchange, and all stays."""
+        """Replace the user's exchanges in every session. Raises InvalidExchange and then changes nothing."""
         user_exchanges = tuple(user_exchanges)
-        fresh = {each.profile.name: each for each in self}
-        made = {
+        sessions_by_profile = {each.profile.name: each for each in self}
+        prepared = {
             name: open_session(profile=name, rendering=each.rendering, user_exchanges=user_exchanges)
-            for name, each in fresh.items()
+            for name, each in sessions_by_profile.items()
         }
         for session in self:
-            ready = made[session.profile.name]
-            session.exchange_replies = ready.exchange_replies
+            source = prepared[session.profile.name]
+            session.exchange_replies = source.exchange_replies
             session.exchange_index, session.user_exchange_index = (
-                ready.exchange_index.for_new_session(),
-                ready.user_exchange_index.for_new_session(),
+                source.exchange_index.for_new_session(),
+                source.user_exchange_index.for_new_session(),
             )
         self._user_exchanges = user_exchanges
 
@@ -222,16 +220,16 @@ class SessionRegistry:
 def _switch_profile(
     session: Session, profile: str, rendering: str, user_exchanges: tuple[Exchange, ...]
 ) -> None:
-    """Put a session into another age or rendering: what depends on them is made anew."""
-    usual = session.models is session.profile.models or session.profile.any_model
-    models = None if usual else session.models
-    made = open_session(
+    """Switch a session to another profile or rendering, and rebuild what depends on them."""
+    has_default_models = session.models is session.profile.models or session.profile.any_model
+    models = None if has_default_models else session.models
+    source = open_session(
         session.name, profile=profile, rendering=rendering, models=models, user_exchanges=user_exchanges
     )
-    session.profile, session.rendering, session.models = made.profile, made.rendering, made.models
+    session.profile, session.rendering, session.models = source.profile, source.rendering, source.models
     session.request_checker, session.exchange_index, session.user_exchange_index = (
-        made.request_checker,
-        made.exchange_index,
-        made.user_exchange_index,
+        source.request_checker,
+        source.exchange_index,
+        source.user_exchange_index,
     )
-    session.exchange_replies = made.exchange_replies
+    session.exchange_replies = source.exchange_replies

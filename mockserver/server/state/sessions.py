@@ -1,6 +1,6 @@
-"""Sessions: all mutable state but the store, so that tests side by side do not meet.
+"""Sessions: isolated state, all of it but the store, so that tests can share a server.
 
-A server has one to begin with; `directory` has those that are named.
+A server starts with one session; `session_registry` manages the named ones.
 """
 
 from __future__ import annotations
@@ -35,26 +35,26 @@ __all__ = [
     "use_exchanges",
 ]
 
-#: Name of the session that a server has to begin with, and of what is for no session by name.
+#: Name of the session for requests that do not name one.
 DEFAULT_SESSION_NAME = "default"
 
-#: Requests whose occurrences are counted, the least recent forgotten first: more than the store keeps, so
-#: that an id can come again only when its first bearer is long forgotten.
+#: Requests whose occurrences are counted; the least recent are dropped first. There are more of them than
+#: records in the store, so an id can repeat only after its first response has been evicted.
 MAX_COUNTED_REQUESTS = 20_000
 
 
 class SelectedReply(NamedTuple):
-    """What answers a request."""
+    """The reply to a request."""
 
     stub_name: str | None
-    """Of the exchange or the stub."""
+    """Name of the stub or exchange; None for a generated reply."""
     reply: ReplyDefinition
     delivery: Delivery = DEFAULT_DELIVERY
 
 
 @dataclass(slots=True)
 class Session:
-    """One conversation partner: a profile, its rendering, and what happened so far."""
+    """Isolated state on a server: its settings, stubs, faults, journal, clock and ids."""
 
     name: str
     profile: Profile
@@ -65,31 +65,31 @@ class Session:
     request_checker: RequestChecker
     exchange_index: ExchangeIndex
     exchange_replies: Mapping[str, SelectedReply]
-    """What the exchanges answer, by their names."""
+    """Replies by exchange name."""
     user_exchange_index: ExchangeIndex
-    """Matches the user's own exchanges alone: what was planned as data."""
+    """The user's own exchanges, without the documented samples."""
     stubs: StubRegistry = field(default_factory=StubRegistry)
-    """Replies set from code; they answer before anything else does."""
+    """Stubs from Python or the admin API; they answer before exchanges do."""
     strict: bool = False
-    """Whether, once a reply is set from code, a request that nothing was planned for is refused."""
+    """Whether unmatched requests are rejected once there is a stub."""
     journal: Journal = field(default_factory=Journal)
     faults: tuple[RequestedFault, ...] = ()
-    """The faults in force: each breaks a request by its probability."""
+    """Faults that apply to every request, each with its probability."""
     limiter: RateLimiter | None = None
-    """Counts what is asked, where there are limits."""
+    """None: no limits."""
     delivery: Delivery = DEFAULT_DELIVERY
-    """How answers go out where nothing else was said."""
+    """The default delivery of replies."""
     max_counted_requests: int = MAX_COUNTED_REQUESTS
     pauses_by_clock: bool = False
-    """Whether the pauses of an answer end when the session's clock is moved, and not by themselves."""
+    """Whether pauses end when a test advances the session's clock, instead of in real time."""
     whole_arguments: bool = False
-    """Whether the arguments of function calls come with their items, and not by events."""
-    # Counts are kept in two halves, of which the older is dropped when the newer is full.
+    """Whether function call items carry their arguments, instead of delta events."""
+    # Two generations of counts: the older is dropped when the newer is full.
     _occurrences: dict[bytes, int] = field(default_factory=dict)
     _older_occurrences: dict[bytes, int] = field(default_factory=dict)
 
     def next_occurrence(self, digest: bytes) -> int:
-        """How often a request with this digest came before."""
+        """Count a request and return how often one with this digest came before."""
         count = self._occurrences.get(digest)
         if count is None:
             count = self._older_occurrences.get(digest, -1)
@@ -103,11 +103,11 @@ class Session:
         return Timer(self.clock, by_clock=self.pauses_by_clock)
 
     def fault_for(self, path: str, body: bytes) -> RequestedFault | None:
-        """The fault in force that breaks this request, the first whose turn it is."""
+        """Return the first of the session's faults that applies to this request."""
         return next((fault for fault in self.faults if self.fault_if_due(fault, path, body)), None)
 
     def fault_if_due(self, fault: RequestedFault, path: str, body: bytes) -> RequestedFault | None:
-        """The fault, where it breaks this request: by its probability, and by how often that came before."""
+        """Return the fault if it applies to this request, by its probability and `first`; else None."""
         if fault.is_unconditional:
             return fault
         digest = request_digest(b"fault %b %b %b" % (fault.name.encode(), path.encode(), body))
@@ -116,7 +116,7 @@ class Session:
         return fault if fault.applies(occurrence, int(drawn[:12], 16) / (1 << 48)) else None
 
     def reset(self) -> None:
-        """Forget everything that happened; the settings stay."""
+        """Clear stubs, journal, counters and clock; the settings stay."""
         self.stubs.clear()
         self.journal.clear()
         self.exchange_index.reset()
@@ -140,24 +140,24 @@ def open_session(
     user_exchanges: Iterable[Exchange] = (),
     max_counted_requests: int = MAX_COUNTED_REQUESTS,
 ) -> Session:
-    """A new session; a seed also starts a stepped clock. UnknownProfile, ConfigurationError.
+    """Create a session; with a seed it has a stepped clock. Raises UnknownProfile or ConfigurationError.
 
-    `exchanges` answer what no stub does, by default the documented ones; the user's `own` come before them.
+    `user_exchanges` answer before `exchanges`, which are by default the profile's documented samples.
     """
-    about = load_profile(profile)
+    loaded = load_profile(profile)
     load_rendering(profile, rendering)
-    accepted = models if models is not None else AnyModel() if about.any_model else about.models
+    accepted = models if models is not None else AnyModel() if loaded.any_model else loaded.models
     session = Session(
         name=name,
-        profile=about,
+        profile=loaded,
         rendering=rendering,
         models=accepted,
         ids=IdSource(seed, name),
         clock=SystemClock() if seed is None else SteppedClock(),
-        request_checker=RequestChecker(about, accepted),
-        exchange_index=ExchangeIndex((), about),
+        request_checker=RequestChecker(loaded, accepted),
+        exchange_index=ExchangeIndex((), loaded),
         exchange_replies={},
-        user_exchange_index=ExchangeIndex((), about),
+        user_exchange_index=ExchangeIndex((), loaded),
         max_counted_requests=max_counted_requests,
     )
     use_exchanges(session, packaged_exchanges(profile) if exchanges is None else exchanges, user_exchanges)
@@ -165,9 +165,9 @@ def open_session(
 
 
 def derive_session(session: Session, name: str, seed: int | None = None) -> Session:
-    """A new session with the settings of another, and ids of its own, from the same seed unless one is given.
+    """Create a session with another's settings and exchanges, and its own ids and state.
 
-    Exchanges are shared; nothing that happened in one is seen in the other.
+    The ids follow from the other's seed and the new name, unless `seed` is given.
     """
     stepped = seed is not None or isinstance(session.clock, SteppedClock)
     return Session(
@@ -195,24 +195,23 @@ def derive_session(session: Session, name: str, seed: int | None = None) -> Sess
 def use_exchanges(
     session: Session, exchanges: Iterable[Exchange], user_exchanges: Iterable[Exchange] = ()
 ) -> None:
-    """Answer from these from now on, all at once or, where one can not be served, not at all.
+    """Replace a session's exchanges. Raises InvalidExchange, and then changes nothing.
 
-    InvalidExchange says which, where and why. The user's `own` are held against the contract.
+    Of two exchanges with the same name the user's answers. The user's are also checked against the contract.
     """
-    user_exchanges, about = tuple(user_exchanges), session.profile
-    # The first of a name stands: a file of the user's own takes the place of a documented sample's.
-    known = tuple({each.name: each for each in reversed((*user_exchanges, *exchanges))}.values())[::-1]
-    served = [each for each in known if each.profile in (None, about.name)]
-    mine = {id(each) for each in user_exchanges}
+    user_exchanges, profile = tuple(user_exchanges), session.profile
+    unique = tuple({each.name: each for each in reversed((*user_exchanges, *exchanges))}.values())[::-1]
+    served = [each for each in unique if each.profile in (None, profile.name)]
+    user_ids = {id(each) for each in user_exchanges}
     session.exchange_replies = {
         each.name: SelectedReply(
             each.name,
-            prepare_reply(each, about, session.rendering, check_contract=id(each) in mine),
+            prepare_reply(each, profile, session.rendering, check_contract=id(each) in user_ids),
             prepare_delivery(each),
         )
         for each in served
     }
     session.exchange_index, session.user_exchange_index = (
-        ExchangeIndex(known, about),
-        ExchangeIndex(user_exchanges, about),
+        ExchangeIndex(unique, profile),
+        ExchangeIndex(user_exchanges, profile),
     )

@@ -1,4 +1,4 @@
-"""Stored responses and conversations: what a later request continues, or asks for."""
+"""The store: responses and conversations that later requests continue or retrieve."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from typing import NamedTuple, Protocol
 
 __all__ = ["Conversation", "MemoryStore", "ResponseRecord", "Store", "StoredItem"]
 
-#: Bytes of requests and responses that are kept at the most.
+#: Bytes of requests and responses that a store keeps.
 MAX_STORED_BYTES = 256 << 20
 
 
 class ResponseRecord(NamedTuple):
-    """A response that can be continued."""
+    """A response that later requests can continue."""
 
     id: str
     session: str
     parent_id: str | None
-    """Id of the response it continued."""
+    """Id of the response that it continues."""
     turn: int
-    """Its place in the conversation, from 1."""
+    """Turn of the conversation, from 1."""
     created_at: float
     expires_at: float
     """Seconds since the epoch."""
     stub_name: str | None
-    """Name of the exchange that answered."""
+    """Name of the stub or exchange that answered."""
     context_tokens: int
-    """Tokens of all turns up to and including this one: chains need no walking."""
+    """Tokens of all turns up to and including this one."""
     response_body: bytes
     """The response in wire form, as JSON."""
     request_body: bytes = b""
-    """The request's body, where the profile can be asked for its input."""
+    """The request's body, if the profile has an operation that reads it."""
     cached_tokens: int = 0
-    """Tokens of its context in the session's cache."""
+    """Tokens of its context in the session cache."""
     cached_until: float = 0.0
     """Seconds since the epoch."""
 
@@ -43,71 +43,68 @@ class StoredItem(NamedTuple):
 
     id: str
     created_at: float
-    """Seconds since the epoch: an item drops out of the context when it is too old."""
+    """Seconds since the epoch; an expired item is no longer part of the context."""
     tokens: int
     body: bytes
-    """The item as it is listed, as JSON."""
+    """The item as the API lists it, as JSON."""
 
 
 class Conversation(NamedTuple):
-    """A conversation: it never expires, its items do."""
+    """A conversation. It never expires, but its items do."""
 
     id: str
     session: str
     created_at: float
     """Seconds since the epoch."""
     metadata: bytes
-    """The client's notes, as JSON."""
+    """The client's metadata, as JSON."""
     items: tuple[StoredItem, ...] = ()
     turn: int = 0
-    """Responses so far."""
+    """Number of responses so far."""
     stub_name: str | None = None
-    """Name of the exchange that answered last."""
+    """Name of the stub or exchange that answered last."""
     cached_tokens: int = 0
     cached_until: float = 0.0
 
 
 class Store(Protocol):
-    """Where records live; asynchronous, so that a store may be a server of its own."""
+    """Storage for records; asynchronous, so that it may be a server of its own."""
 
     async def put(self, record: ResponseRecord) -> None:
-        """Keep a record, dropping the oldest where there is no room."""
+        """Store a record; evict the oldest ones to make room."""
 
     async def get(self, session: str, response_id: str) -> ResponseRecord | None:
-        """The record, or None where there is none (any more)."""
+        """Return a record, or None."""
 
     async def was_evicted(self, session: str, response_id: str) -> bool:
-        """Whether a record of that id was dropped for want of room."""
+        """Return whether a record of this id was evicted to make room."""
 
     async def delete(self, session: str, response_id: str) -> bool:
-        """Forget a record; whether there was one."""
+        """Delete a record; return whether it existed."""
 
     async def put_conversation(self, conversation: Conversation) -> None:
-        """Keep a conversation, dropping the oldest where there is no room."""
+        """Store a conversation; evict the oldest ones to make room."""
 
     async def get_conversation(self, session: str, conversation_id: str) -> Conversation | None:
-        """The conversation, or None where there is none (any more)."""
+        """Return a conversation, or None."""
 
     async def update_conversation(
         self, session: str, conversation_id: str, change: Callable[[Conversation], Conversation]
     ) -> Conversation | None:
-        """Put what `change`, which may be called again, makes of the conversation in its place, at once.
+        """Replace a conversation, atomically, by what `change` returns for it.
 
-        The conversation as it is then; None where there is none.
+        A store may call `change` more than once. Returns the new conversation, or None if there is none.
         """
 
     async def delete_conversation(self, session: str, conversation_id: str) -> bool:
-        """Forget a conversation; whether there was one."""
+        """Delete a conversation; return whether it existed."""
 
     async def clear(self, session: str) -> None:
-        """Forget all of a session's records and conversations."""
+        """Delete all records and conversations of a session."""
 
 
 class MemoryStore:
-    """In this process: at most `size` records of `max_bytes` in all, and as many conversations.
-
-    The oldest go first.
-    """
+    """A store in memory: at most `max_records` records of `max_bytes` in total, and as many conversations."""
 
     def __init__(self, max_records: int = 10_000, max_bytes: int = MAX_STORED_BYTES) -> None:
         self._max_records = max_records
@@ -115,7 +112,7 @@ class MemoryStore:
         self._stored_bytes = 0
         self._conversations: OrderedDict[tuple[str, str], Conversation] = OrderedDict()
         self._records: OrderedDict[tuple[str, str], ResponseRecord] = OrderedDict()
-        # What was evicted is remembered in two halves, of which the older is dropped when the newer is full.
+        # Two generations of evicted ids: the older is dropped when the newer is full.
         self._evicted: set[tuple[str, str]] = set()
         self._older_evicted: set[tuple[str, str]] = set()
 
@@ -171,7 +168,7 @@ class MemoryStore:
         self._older_evicted = {key for key in self._older_evicted if key[0] != session}
 
     def _remember_evicted(self, key: tuple[str, str]) -> None:
-        """Remember that there was a record, for as many ids as records: the log then says why it is gone."""
+        """Remember an evicted id, for as many ids as there are records, so that the log can say why."""
         self._evicted.add(key)
         if len(self._evicted) >= self._max_records:
             self._older_evicted, self._evicted = self._evicted, set()

@@ -1,4 +1,5 @@
 """Stubs: configured replies, the matchers that select them, and exchange files.
 
-Python, the admin API and files end here, so each of them can configure what the others can.
+Python, the admin API and exchange files all create stubs here, so each can configure what the others can.
+It may import `delivery`, and everything below `server`.
 """

@@ -1,4 +1,4 @@
-"""Reloading: a folder of exchange files that is read again when something in it has changed."""
+"""A folder of exchange files that is reloaded when its files change."""
 
 from __future__ import annotations
 
@@ -18,35 +18,36 @@ class ExchangeFolder:
     """A folder of exchange files."""
 
     def __init__(self, folder: Path) -> None:
-        """InvalidExchange where a file in it is none."""
+        """Load the folder. Raises InvalidExchange."""
         self._folder = folder
         self._file_stats = self._read_file_stats()
         self.exchanges = load_exchange_folder(folder)
 
     def reload_if_changed(self, apply: Callable[[tuple[Exchange, ...]], None]) -> str:
-        """Give what is there to `use` where something changed; what to tell about it, or nothing.
+        """Reload the folder if a file has changed and pass the exchanges to `apply`; return a log message.
 
-        Where a file is no exchange, or `use` refuses it, all stays as it was, and that is told once.
+        If a file is invalid, or `apply` raises, nothing changes; the message, which comes once, says so.
+        The message is empty if no file has changed.
         """
-        state = self._read_file_stats()
-        if state == self._file_stats:
+        file_stats = self._read_file_stats()
+        if file_stats == self._file_stats:
             return ""
-        self._file_stats = state
+        self._file_stats = file_stats
         try:
             exchanges = load_exchange_folder(self._folder)
             apply(exchanges)
         except (MockServerError, OSError) as error:
-            return f"{self._folder}: nothing is reloaded: {error}"
+            return f"{self._folder}: not reloaded: {error}"
         self.exchanges = exchanges
-        return f"{self._folder}: {len(exchanges)} exchanges reloaded"
+        return f"{self._folder}: reloaded {len(exchanges)} exchanges"
 
     def _read_file_stats(self) -> _FileStats:
-        """Names, times and sizes of the files."""
-        found = []
+        """Return name, modification time and size of each file."""
+        stats = []
         for path in sorted(self._folder.glob("*.json")):
             try:
-                about = path.stat()
-            except OSError:  # gone in between
+                stat = path.stat()
+            except OSError:  # deleted in the meantime
                 continue
-            found.append((path.name, about.st_mtime_ns, about.st_size))
-        return tuple(found)
+            stats.append((path.name, stat.st_mtime_ns, stat.st_size))
+        return tuple(stats)

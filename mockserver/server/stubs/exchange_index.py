@@ -1,7 +1,6 @@
-"""Matching: which exchange answers a request.
+"""Select the exchange that answers a request.
 
-Exchanges are looked up by prompt, so their number costs nothing; of several that match, the earlier
-answers.
+The index looks exchanges up by prompt, so their number does not matter. If several match, the first answers.
 """
 
 from __future__ import annotations
@@ -18,30 +17,30 @@ from mockserver.server.stubs.matchers import IncomingRequest, Matcher, build_mat
 
 __all__ = ["MATCHER_FIELDS", "ExchangeIndex"]
 
-#: Members of a match that a condition has too.
+#: Members of `Match` that a `Matcher` has too.
 MATCHER_FIELDS = tuple(
     each.name for each in fields(Match) if each.name in {known.name for known in fields(Matcher)}
 )
-#: Those that are looked at beside the others: the rest is looked up, or decided at once.
+#: Those that `_IndexedExchange` does not cover itself.
 _EXTRA_FIELDS = tuple(name for name in MATCHER_FIELDS if name not in ("prompt", "stream", "after"))
 
 _NO_EXCHANGES: Sequence[_IndexedExchange] = ()
 
 
 class _IndexedExchange(NamedTuple):
-    """An exchange, and what a request must be like for it beside its prompt; None: anything."""
+    """An exchange and its conditions beside the prompt; None: no condition."""
 
     position: int
-    """Among all exchanges: the earlier answers."""
+    """Among all exchanges: the first that matches answers."""
     exchange: Exchange
     thinking: bool
     has_function_output: bool
-    """Whether a function's output is the last word."""
+    """Whether the input ends with a function's output."""
     tools: frozenset[str] | None
     stream: bool | None
     after: str | None
     extra_matcher: Matcher | None
-    """What is seldom asked."""
+    """The less common conditions."""
 
 
 class ExchangeIndex:
@@ -49,16 +48,16 @@ class ExchangeIndex:
 
     def __init__(self, exchanges: Iterable[Exchange], profile: Profile) -> None:
         self.exchanges = tuple(exchanges)
-        """All it was given, those of other ages too."""
+        """All exchanges, including those of other profiles."""
         self._by_prompt: dict[str, list[_IndexedExchange]] = {}
         self._without_prompt: list[_IndexedExchange] = []
         self._reply_counts: dict[str, int] = {}
         self._by_name: dict[str, Exchange] = {}
         self._scenarios: dict[str, list[Exchange]] = {}
-        for place, exchange in enumerate(self.exchanges):
-            creates = exchange.recorded is None or exchange.recorded.is_create_request
-            if exchange.profile in (None, profile.name) and creates:
-                self._add(_index_exchange(place, exchange, profile))
+        for position, exchange in enumerate(self.exchanges):
+            is_create_request = exchange.recorded is None or exchange.recorded.is_create_request
+            if exchange.profile in (None, profile.name) and is_create_request:
+                self._add(_index_exchange(position, exchange, profile))
 
     def _add(self, indexed: _IndexedExchange) -> None:
         exchange = indexed.exchange
@@ -73,53 +72,53 @@ class ExchangeIndex:
 
     @property
     def selectable_names(self) -> set[str]:
-        """Names that a request may ask for: of exchanges, and of scenarios."""
+        """Names that `x-mock-scenario` can select: of exchanges and of scenarios."""
         return {*self._by_name, *self._scenarios}
 
     def take_by_name(self, name: str) -> Exchange | None:
-        """The exchange of that name, or the scenario's next step, which counts it; None: none is left."""
+        """Take the exchange of this name, or the next step of the scenario; None if it is exhausted."""
         steps = self._scenarios.get(name) or ([self._by_name[name]] if name in self._by_name else [])
         return next((each for each in steps if self._take_scenario_step(each)), None)
 
     def take(self, request: IncomingRequest) -> Exchange | None:
-        """The exchange for a request, which counts for those that answer so many times."""
-        ask = request.facts
-        candidates = self._by_prompt.get(ask.prompt, _NO_EXCHANGES)
+        """Take the exchange that answers a request, and count the reply if `times` is limited."""
+        facts = request.facts
+        candidates = self._by_prompt.get(facts.prompt, _NO_EXCHANGES)
         if self._without_prompt:
             candidates = sorted((*candidates, *self._without_prompt), key=itemgetter(0))
-        for _, exchange, thinking, answered, tools, stream, after, more in candidates:
+        for _, exchange, thinking, has_function_output, tools, stream, after, extra_matcher in candidates:
             if (
-                thinking is ask.thinking
-                and answered is ask.has_function_output
-                and (tools is None or tools == ask.declared_tool_types)
-                and (stream is None or stream is ask.stream)
+                thinking is facts.thinking
+                and has_function_output is facts.has_function_output
+                and (tools is None or tools == facts.declared_tool_types)
+                and (stream is None or stream is facts.stream)
                 and (after is None or after == request.after)
-                and (more is None or more.matches(request))
+                and (extra_matcher is None or extra_matcher.matches(request))
                 and (exchange.times is None or self._count_reply(exchange.name, exchange.times))
             ):
                 return exchange
         return None
 
     def for_new_session(self) -> ExchangeIndex:
-        """The same exchanges for another session, with counts of their own."""
+        """Return the same index for another session, with its own counts."""
         other = copy(self)
-        other._reply_counts = {}  # noqa: SLF001 (it is one of these)
+        other._reply_counts = {}  # noqa: SLF001 (the same class)
         return other
 
     def reset(self) -> None:
-        """Begin to count anew."""
+        """Reset the counts."""
         self._reply_counts.clear()
 
     def _take_scenario_step(self, exchange: Exchange) -> bool:
-        # A scenario goes on: its steps come once unless told otherwise.
+        # A scenario moves on: by default each step answers once.
         once = exchange.scenario is not None and not exchange.always
         times = 1 if exchange.times is None and once else exchange.times
         return times is None or self._count_reply(exchange.name, times)
 
     def _count_reply(self, name: str, times: int) -> bool:
-        given = self._reply_counts.get(name, 0)
-        self._reply_counts[name] = given + 1
-        return given < times
+        count = self._reply_counts.get(name, 0)
+        self._reply_counts[name] = count + 1
+        return count < times
 
 
 def _index_exchange(position: int, exchange: Exchange, profile: Profile) -> _IndexedExchange:
@@ -137,9 +136,8 @@ def _index_exchange(position: int, exchange: Exchange, profile: Profile) -> _Ind
 
 
 def _build_extra_matcher(match: Match) -> Matcher | None:
-    """What a match says beyond what is looked at anyhow."""
-    said: Mapping[str, object] = {name: getattr(match, name) for name in _EXTRA_FIELDS}
-    given = {name: value for name, value in said.items() if value not in (None, False)}
+    members: Mapping[str, object] = {name: getattr(match, name) for name in _EXTRA_FIELDS}
+    conditions = {name: value for name, value in members.items() if value not in (None, False)}
     if match.ignore_case and match.prompt is not None:
-        given["prompt"] = match.prompt
-    return build_matcher(**given) if given else None
+        conditions["prompt"] = match.prompt
+    return build_matcher(**conditions) if conditions else None

@@ -1,6 +1,6 @@
-"""What an exchange says, made ready: its reply and its delivery, looked at before anybody asks.
+"""Prepare the reply and the delivery of an exchange, and report what is wrong before a request arrives.
 
-Files, the admin API and Python go through here, so what one of them can plan, the others can, to the byte.
+Files, the admin API and Python all use this module, so the same stub gives the same bytes.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ __all__ = [
 ]
 
 ReplyDefinition: TypeAlias = Script | RequestedFault | Mapping[str, Any]
-"""A script, an error of the service, or an exchange's reply of another kind."""
+"""A script, an error of the service, or the `error`, `body` or `http` reply of an exchange."""
 
 
 def prepare_reply(
     exchange: Exchange, profile: Profile, rendering: str, *, check_contract: bool = True
 ) -> ReplyDefinition:
-    """What an exchange answers with; InvalidExchange names file and place where it can not.
+    """Prepare an exchange's reply. Raises InvalidExchange with file and JSON Pointer.
 
-    `judged`: what a script says of tools is filled in and held against the contract.
+    With `check_contract`, the tool calls of a script are completed and checked against the contract.
     """
     try:
         if "script" in exchange.reply:
@@ -57,46 +57,42 @@ def prepare_reply(
             if check_contract:
                 require_valid_tool_items(script, profile, rendering)
             return script
-        error = exchange.reply.get("error")
-        return (
-            _parse_service_fault(error["name"]) if error is not None and "name" in error else exchange.reply
-        )
+        error = exchange.reply.get("error", {})
+        return _parse_service_fault(error["name"]) if "name" in error else exchange.reply
     except ConfigurationError as error:
         raise InvalidExchange(
             exchange.location, f"{exchange.pointer}/reply/{next(iter(exchange.reply))}", str(error)
         ) from None
 
 
-def _parse_service_fault(text: str) -> RequestedFault:
-    asked = parse_fault(text)
-    if not isinstance(asked.definition, ServiceFault) or not asked.is_unconditional:
-        raise ConfigurationError(
-            f"{text} is no error of the service that comes always: see `mockserver faults`"
-        )
-    return asked
+def _parse_service_fault(spec: str) -> RequestedFault:
+    fault = parse_fault(spec)
+    if not isinstance(fault.definition, ServiceFault) or not fault.is_unconditional:
+        raise ConfigurationError(f"{spec} is not an unconditional service error: see `mockserver faults`")
+    return fault
 
 
 def prepare_delivery(exchange: Exchange) -> Delivery:
-    """How an exchange's reply goes out; InvalidExchange names file and place where it can not."""
-    given = exchange.delivery or {}
-    if not given:
+    """Parse an exchange's delivery. Raises InvalidExchange with file and JSON Pointer."""
+    options = exchange.delivery or {}
+    if not options:
         return DEFAULT_DELIVERY
-    for name in given:
+    for name in options:
         try:
-            parse_delivery({name: given[name]}, is_error="error" in exchange.reply)
+            parse_delivery({name: options[name]}, is_error="error" in exchange.reply)
         except ConfigurationError as error:
             raise InvalidExchange(
                 exchange.location, f"{exchange.pointer}/delivery/{name}", str(error)
             ) from None
-    return parse_delivery(given, is_error="error" in exchange.reply)
+    return parse_delivery(options, is_error="error" in exchange.reply)
 
 
 def parse_delivery(options: Mapping[str, str], *, is_error: bool = False) -> Delivery:
-    """What `{"fault"?, "pace"?, "chunking"?}` says of a reply, or of an error; ConfigurationError."""
+    """Parse `{"fault"?, "pace"?, "chunking"?}` of a reply or an error. Raises ConfigurationError."""
     fault = parse_fault(options["fault"]) if options.get("fault") else None
     if fault is not None and isinstance(fault.definition, ServiceFault):
         raise ConfigurationError(
-            f"{fault.name} is an error in place of a reply: "
+            f"{fault.name} replaces the reply: use "
             f'fail("{fault.name}"), or {{"error": {{"name": "{fault.name}"}}}}'
         )
     if is_error:
@@ -105,41 +101,43 @@ def parse_delivery(options: Mapping[str, str], *, is_error: bool = False) -> Del
 
 
 def require_body_fault(fault: RequestedFault | None) -> None:
-    """ConfigurationError where a fault has no place in an error, which is a body and no response."""
+    """Raise ConfigurationError if a fault needs a response: an error is only a body."""
     if fault is not None and not (
         isinstance(fault.definition, WireFault) and fault.definition.can_break(stream=False)
     ):
-        raise ConfigurationError(f"{fault.name} breaks responses, and an error is none")
+        raise ConfigurationError(f"{fault.name} applies to responses, not to errors")
 
 
 def require_valid_tool_items(script: Script, profile: Profile, rendering: str) -> None:
-    """ConfigurationError where what a script says of tools breaks the contract; texts can not."""
+    """Raise ConfigurationError if the tool calls of a script violate the contract; texts cannot."""
     if not any(isinstance(item, ToolCall | FunctionCall) for item in script.items):
         return
-    # Its numbers come with a request.
-    broken = _contract_errors(replace(script, usage=Usage()), profile.name, rendering)
-    if broken:
-        raise ConfigurationError(f"this reply breaks the contract; violate= does so on purpose: {broken}")
+    # Usage depends on the request.
+    errors_text = _contract_errors(replace(script, usage=Usage()), profile.name, rendering)
+    if errors_text:
+        raise ConfigurationError(
+            f"this reply violates the contract (use violate= to do so on purpose): {errors_text}"
+        )
 
 
 @lru_cache(maxsize=256)
-def _contract_errors(script: Script, profile: str, rendering: str) -> str:
+def _contract_errors(script: Script, profile_name: str, rendering: str) -> str:
     count = len(script.items)
     ids = [str(UUID(int=number)) for number in range(1, 2 * count + 2)]
-    about = load_profile(profile)
+    profile = load_profile(profile_name)
     values = TemplateValues(
-        ids[0] if about.id_form == "uuid" else about.id_form + ids[0],
+        ids[0] if profile.id_form == "uuid" else profile.id_form + ids[0],
         SteppedClock.START,
         1,
         1 + count_output_tokens(script)[0],
         b"[]",
         b'"auto"',
-        [about.item_id_prefix + each for each in ids[:count]],
+        [profile.item_id_prefix + each for each in ids[:count]],
         ids[count : 2 * count],
-        tuple(json.dumps(_as_dict(each)) for each in about.echoes.values()),
+        tuple(json.dumps(_as_dict(each)) for each in profile.echoes.values()),
     )
-    body = compile_reply(script, profile, rendering, about.models[0]).render(values)
-    return "; ".join(str(finding) for finding in errors(check_response(body, profile)))
+    body = compile_reply(script, profile_name, rendering, profile.models[0]).render(values)
+    return "; ".join(str(finding) for finding in errors(check_response(body, profile_name)))
 
 
 def _as_dict(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Conditions: which requests a planned reply is for, and what a request lacks of that."""
+"""Matchers: the conditions under which a stub answers, and how a request differs from them."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from mockserver.wire.redaction import redact_headers
 
 __all__ = ["ANY_REQUEST", "IncomingRequest", "Matcher", "build_matcher"]
 
-#: Characters of a value that a difference shows.
+#: Characters of a value to show in a difference.
 _MAX_SHOWN = 80
 
 
 class IncomingRequest(NamedTuple):
-    """A request that waits for its reply: what predicates and functions of the request are given."""
+    """A valid request that needs a reply; the argument of predicates and reply functions."""
 
     body: dict[str, Any]
-    """As it was sent, valid by the contract."""
+    """The body as sent."""
     facts: RequestFacts
     raw_headers: Mapping[bytes, bytes]
     after: str | None = None
-    """Name of the reply that answered the turn before."""
+    """Name of the stub or exchange that answered the previous turn."""
     turn: int = 1
-    """Which turn of its conversation it is, from 1."""
+    """Turn of the conversation, from 1."""
 
     @property
     def prompt(self) -> str:
@@ -48,21 +48,25 @@ class IncomingRequest(NamedTuple):
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """Types of the declared tools, and names of the declared functions."""
+        """Types of the declared tools and names of the declared functions."""
         names = [str(each["name"]) for each in self.body.get("tools") or () if _is_function(each)]
         return (*sorted(self.facts.declared_tool_types), *names)
 
     @property
     def tool_outputs(self) -> tuple[str, ...]:
-        """Outputs of functions in the input, in order."""
+        """Texts of the function outputs in the input, in order."""
         items = self.body.get("input")
-        found = [each for each in items if isinstance(each, dict)] if isinstance(items, list) else []
-        outputs = (each for each in found if each.get("type") == "function_call_output")
-        return tuple("\n".join(item_texts(each)) for each in outputs)
+        if not isinstance(items, list):
+            return ()
+        return tuple(
+            "\n".join(item_texts(each))
+            for each in items
+            if isinstance(each, dict) and each.get("type") == "function_call_output"
+        )
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers without keys."""
+        """The headers, without keys."""
         return redact_headers(tuple(self.raw_headers.items()), ())
 
 
@@ -72,58 +76,58 @@ def _is_function(tool: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """What a request must be like; None: anything."""
+    """The conditions of a stub, all of which must hold; None: no condition."""
 
     prompt: str | None = None
     """The whole text of the last user message."""
     contains: str | None = None
-    """A part of it."""
+    """A part of that text."""
     ignore_case: bool = False
-    """Whether both are compared without regard to case (Unicode's full case folding)."""
+    """Whether `prompt` and `contains` ignore case (Unicode's full case folding)."""
     instructions: str | None = None
     """A part of the instructions."""
     model: str | None = None
     tool: str | None = None
     """Type of a declared tool, or name of a declared function."""
     tool_output: str | None = None
-    """A part of the last output of a function."""
+    """A part of the last function output."""
     turn: int | None = None
     after: str | None = None
     stream: bool | None = None
     header: Mapping[str, str] | None = None
     json_subset: Mapping[str, Any] | None = None
-    """Members that the request has, objects within them by the same rule."""
+    """Members that the body must have; nested objects are compared in the same way."""
     predicate: Callable[[IncomingRequest], bool] | None = None
 
     def matches(self, request: IncomingRequest) -> bool:
-        """Whether the request is like that."""
+        """Whether all conditions hold."""
         return self is ANY_REQUEST or next(self.differences(request), None) is None
 
     def differences(self, request: IncomingRequest) -> Iterator[str]:
-        """What about the request is otherwise, each in words."""
+        """Describe each condition that does not hold."""
         yield from self._prompt_differences(request)
         yield from _difference("model", self.model, request.model)
         yield from _difference("turn", self.turn, request.turn)
         yield from _difference("after", self.after, request.after)
         yield from _difference("stream", self.stream, request.stream)
         if self.instructions is not None and self.instructions not in request.instructions:
-            yield _describe_difference(
-                "instructions", f"with {self.instructions!r} in it", request.instructions
-            )
+            yield _describe_difference("instructions", _Containing(self.instructions), request.instructions)
         if self.tool is not None and self.tool not in request.tools:
             yield _describe_difference("tool", self.tool, request.tools)
         if self.tool_output is not None:
             last = request.tool_outputs[-1:]
             if not last or self.tool_output not in last[0]:
                 yield _describe_difference(
-                    "tool_output", f"with {self.tool_output!r} in it", last[0] if last else None
+                    "tool_output", _Containing(self.tool_output), last[0] if last else None
                 )
         for name, value in (self.header or {}).items():
-            got = request.raw_headers.get(name.lower().encode("latin-1", "replace"))
-            if got is None or got.decode("latin-1") != value:
-                yield f"header: {name} is another" if got is not None else f"header: there is no {name}"
-        for pointer, wanted, found in _subset_differences(self.json_subset or {}, request.body, ""):
-            yield _describe_difference(f"json_subset: {pointer}", wanted, found)
+            actual = request.raw_headers.get(name.lower().encode("latin-1", "replace"))
+            if actual is None:
+                yield f"header: {name} is missing"
+            elif actual.decode("latin-1") != value:
+                yield f"header: {name} has another value"  # which may be a key
+        for pointer, expected, found in _subset_differences(self.json_subset or {}, request.body, ""):
+            yield _describe_difference(f"json_subset: {pointer}", expected, found)
         if self.predicate is not None:
             yield from self._predicate_differences(self.predicate, request)
 
@@ -133,9 +137,9 @@ class Matcher:
         name = getattr(predicate, "__name__", "it")
         try:
             if not predicate(request):
-                yield f"predicate: {name} says no"
-        except Exception as error:  # noqa: BLE001 (code of a test: a request it can not read is none it is for)
-            yield f"predicate: {name} failed: {type(error).__name__}: {error}"
+                yield f"predicate: {name} returned false"
+        except Exception as error:  # noqa: BLE001 (test code: a request that it cannot handle does not match)
+            yield f"predicate: {name} raised {type(error).__name__}: {error}"
 
     def _prompt_differences(self, request: IncomingRequest) -> Iterator[str]:
         fold = str.casefold if self.ignore_case else str
@@ -145,15 +149,14 @@ class Matcher:
             yield _describe_difference("contains", self.contains, request.prompt)
 
     def __str__(self) -> str:
-        said = [
+        return ", ".join(
             f"{name}={getattr(self, name)!r}"
             for name in self.__slots__
             if getattr(self, name) not in (None, False) or (name == "stream" and self.stream is False)
-        ]
-        return ", ".join(said)
+        )
 
 
-#: Every request.
+#: Matches every request.
 ANY_REQUEST = Matcher()
 
 _MEMBER_TYPES: Mapping[str, tuple[type, ...]] = {
@@ -173,9 +176,9 @@ _MEMBER_TYPES: Mapping[str, tuple[type, ...]] = {
 
 
 def build_matcher(**members: Any) -> Matcher:
-    """A condition of what is given by name; ConfigurationError names the first that can not be used."""
-    said = {name: value for name, value in members.items() if value is not None}
-    for name, value in said.items():
+    """Build a matcher from named conditions; None: no condition. Raises ConfigurationError."""
+    conditions = {name: value for name, value in members.items() if value is not None}
+    for name, value in conditions.items():
         if name == "predicate":
             if not callable(value):
                 raise ConfigurationError(f"when(): predicate is a function of the request, not {value!r}")
@@ -185,8 +188,8 @@ def build_matcher(**members: Any) -> Matcher:
         elif not isinstance(value, _MEMBER_TYPES[name]) or (
             isinstance(value, bool) and bool not in _MEMBER_TYPES[name]
         ):
-            raise ConfigurationError(f"when(): {name} can not be {value!r}")
-    return Matcher(**said) if said else ANY_REQUEST
+            raise ConfigurationError(f"when(): {name} cannot be {value!r}")
+    return Matcher(**conditions) if conditions else ANY_REQUEST
 
 
 def _difference(name: str, expected: Any, actual: Any) -> Iterator[str]:
@@ -194,19 +197,29 @@ def _difference(name: str, expected: Any, actual: Any) -> Iterator[str]:
         yield _describe_difference(name, expected, actual)
 
 
+class _Containing:
+    """An expected part of a text, for messages."""
+
+    def __init__(self, part: str) -> None:
+        self._part = part
+
+    def __repr__(self) -> str:
+        return f"a text with {self._part!r}"
+
+
 def _describe_difference(name: str, expected: Any, actual: Any) -> str:
-    return f"{name}: planned {_shorten(expected)}, got {_shorten(actual)}"
+    return f"{name}: expected {_shorten(expected)}, got {_shorten(actual)}"
 
 
 def _shorten(value: Any) -> str:
-    text = value if isinstance(value, str) and value.startswith("with '") else repr(value)
+    text = repr(value)
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
 
 
 def _subset_differences(
     expected: Mapping[str, Any], actual: Mapping[str, Any], pointer: str
 ) -> Iterator[tuple[str, Any, Any]]:
-    """(pointer, wanted, got) of each member that is missing or another."""
+    """Yield (pointer, expected, actual) for each member that is missing or different."""
     for name, value in expected.items():
         found = actual.get(name)
         if isinstance(value, dict) and isinstance(found, dict):

@@ -1,6 +1,6 @@
-"""Stubs: replies planned from code, in the order in which they are given.
+"""Stubs from Python and the admin API, and the registry that selects the one to answer a request.
 
-A test plans in its own thread while the server takes in another, so both go through one lock.
+A test adds stubs in its own thread while the server takes them in another, so both hold one lock.
 """
 
 from __future__ import annotations
@@ -19,36 +19,37 @@ from mockserver.server.stubs.matchers import ANY_REQUEST, IncomingRequest, Match
 
 __all__ = ["Stub", "StubDefinition", "StubRegistry", "StubReply"]
 
-#: Characters of a text that tell one planned reply from another.
+#: Characters of a reply's text to show.
 _MAX_SHOWN_TEXT = 60
-#: Stubs that are listed where all are told, the latest.
+#: Stubs to list in a message, the latest ones.
 _MAX_LISTED = 5
-#: Stubs that are looked at for the nearest to a request that none is for, the latest.
+#: Stubs to compare with an unmatched request, the latest ones.
 _MAX_COMPARED = 1000
 
 StubReply: TypeAlias = (
     Script | RequestedFault | ServiceFault | Mapping[str, Any] | Callable[[IncomingRequest], Script] | None
 )
-"""A script, an error of the service, an exchange's reply of another kind, a function of the request; None:
-what would answer anyhow."""
+"""A script, an error of the service, the `error`, `body` or `http` reply of an exchange, or a function of the
+request. None: whatever answers without the stub, for stubs that only add a fault."""
 
 
 @dataclass(frozen=True, slots=True)
 class StubDefinition:
-    """What a stub was told: what it answers with, to whom, how, and how often; None: as often as asked."""
+    """The configuration of a stub."""
 
     reply: StubReply
     times: int | None = 1
+    """How often it answers; None: always."""
     matcher: Matcher = ANY_REQUEST
     delivery: Delivery = DEFAULT_DELIVERY
     name: str = ""
-    """What later turns and the journal call it."""
+    """Its name in `after=` and in the journal."""
     scenario: str = ""
-    """The scenario that it is a step of: then it answers those requests alone that name the scenario."""
+    """The scenario this stub is a step of; it answers only requests that name the scenario."""
 
 
 class Stub:
-    """One planned reply; it answers once unless told otherwise."""
+    """A configured reply; by default it answers once."""
 
     __slots__ = (
         "_registry",
@@ -62,61 +63,60 @@ class Stub:
 
     def __init__(self, registry: StubRegistry, position: int, definition: StubDefinition) -> None:
         self._registry = registry
-        self._times = definition.times  # what is looked at for each request is kept together
+        self._times = definition.times  # a copy, because every request reads it
         self.position = position
-        """Among all that are planned: the earlier answers."""
+        """Among all stubs: the first that matches answers."""
         self.extra_matcher = _build_extra_matcher(definition)
-        """What a request must be like beside its prompt, by which stubs are looked up; None: anything."""
+        """The conditions beside the prompt, by which stubs are looked up; None: no condition."""
         self.next_in_queue: Stub | None = None
-        """The next one that is looked up in the same way."""
         self.definition = definition
         self.call_count = 0
         """How often it has answered."""
 
     def set_times(self, times: int | None) -> None:
-        """Answer so often from now on: the line's own way of planning it anew."""
+        """Set how often it answers; only the registry, which holds the lock, may call this."""
         self.definition = replace(self.definition, times=times)
         self._times = times
 
     @property
     def name(self) -> str:
-        """What later turns (`after=`) and the journal call it."""
+        """Its name in `after=` and in the journal."""
         return self.definition.name
 
     def times(self, count: int) -> Self:
-        """Answer `count` requests in a row; ConfigurationError where that is no number from 1 on."""
+        """Answer `count` requests. Raises ConfigurationError if `count` is not a positive integer."""
         if type(count) is not int or count < 1:
-            raise ConfigurationError(f"times() takes a number from 1 on, not {count!r}")
+            raise ConfigurationError(f"times() takes an integer of at least 1, not {count!r}")
         self._registry.change_times(self, count)
         return self
 
     def once(self) -> Self:
-        """Answer one request, which is what it does unless told otherwise."""
+        """Answer one request, which is the default."""
         return self.times(1)
 
     def always(self) -> Self:
-        """Answer every request from here on, none included."""
+        """Answer any number of requests, including none."""
         self._registry.change_times(self, None)
         return self
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether it has answered as often as planned."""
+        """Whether it has answered as often as configured."""
         return self._times is not None and self.call_count >= self._times
 
     @property
     def is_pending(self) -> bool:
-        """Whether it was to answer more often than it did."""
+        """Whether it has answered less often than configured."""
         return self.definition.times is not None and self.call_count < self.definition.times
 
     def __str__(self) -> str:
-        planned = "always" if self.definition.times is None else f"{self.definition.times} times"
-        planned = "once" if self.definition.times == 1 else planned
-        given = "not given" if self.call_count == 0 else f"given {self.call_count} times"
-        when = f" when {self.definition.matcher}" if self.definition.matcher is not ANY_REQUEST else ""
-        when = f" in the scenario {self.definition.scenario}" if self.definition.scenario else when
-        about = f"{_describe_reply(self.definition)}{when}"
-        return f"{about} (planned {planned}, {'given once' if self.call_count == 1 else given})"
+        times = self.definition.times
+        expected = "any number of times" if times is None else _format_count(times)
+        condition = f" when {self.definition.matcher}" if self.definition.matcher is not ANY_REQUEST else ""
+        if self.definition.scenario:
+            condition = f" in the scenario {self.definition.scenario}"
+        used = f"used {_format_count(self.call_count)}" if self.call_count else "not used"
+        return f"{_describe_reply(self.definition)}{condition} (expected {expected}, {used})"
 
     def __repr__(self) -> str:
         return f"<Stub {self}>"
@@ -126,9 +126,9 @@ _Stub = TypeVar("_Stub", bound=Stub)
 
 
 class _StubQueue:
-    """Stubs in the order in which they were planned, those at its beginning that are spent left out.
+    """Stubs in the order in which they were added; a cursor skips the exhausted ones at the front.
 
-    They are chained, not listed: of many rows with one stub each, only the row and the stub are touched.
+    A linked list, not a Python list: most queues hold one stub, and a test may have thousands of them.
     """
 
     __slots__ = ("_cursor", "_head", "_tail")
@@ -148,24 +148,26 @@ class _StubQueue:
             self._cursor = stub
 
     def rewind(self) -> None:
-        """Look at all once more: one of them has something to give again."""
+        """Start from the front again, because an exhausted stub may answer again."""
         self._cursor = self._head
 
     def first_match(self, request: IncomingRequest | None) -> Stub | None:
-        """The first that is not spent and fits."""
+        """Return the first stub that is not exhausted and matches."""
         stub = self._cursor
         while stub is not None and stub.is_exhausted:
             stub = self._cursor = stub.next_in_queue
         while stub is not None:
-            more = stub.extra_matcher
-            if not stub.is_exhausted and (more is None or (request is not None and more.matches(request))):
+            matcher = stub.extra_matcher
+            if not stub.is_exhausted and (
+                matcher is None or (request is not None and matcher.matches(request))
+            ):
                 return stub
             stub = stub.next_in_queue
         return None
 
 
 class StubRegistry:
-    """The stubs of a session, first come first; those for an exact prompt are looked up by it."""
+    """The stubs of a session. The first that matches answers; stubs for an exact prompt are indexed by it."""
 
     def __init__(self) -> None:
         self._all: list[Stub] = []
@@ -181,140 +183,149 @@ class StubRegistry:
         return len(self._all)
 
     def __str__(self) -> str:
-        left_out = len(self._all) - _MAX_LISTED
-        told = [f"{left_out} earlier ones"] if left_out > 0 else []
-        return "; ".join([*told, *map(str, self._all[-_MAX_LISTED:])])
+        omitted = len(self._all) - _MAX_LISTED
+        prefix = [f"{omitted} earlier stubs"] if omitted > 0 else []
+        return "; ".join([*prefix, *map(str, self._all[-_MAX_LISTED:])])
 
     @property
     def all(self) -> tuple[Stub, ...]:
-        """Every stub since the last reset, spent ones too."""
+        """Every stub since the last reset, exhausted ones included."""
         return tuple(self._all)
 
     @property
     def pending(self) -> list[Stub]:
-        """Those that were to answer more often than they did."""
+        """The stubs that have answered less often than configured."""
         return [stub for stub in self.all if stub.is_pending]
 
     def add(self, reply: StubReply, **members: Any) -> Stub:
-        """Plan one more reply, behind the others; `plan` has the members of `Plan`. ConfigurationError."""
+        """Add a stub with the members of `StubDefinition`. Raises ConfigurationError for a duplicate name."""
         return self.add_as(Stub, reply, **members)
 
     def add_as(self, stub_class: type[_Stub], reply: StubReply, **members: Any) -> _Stub:
-        """As `add`, for a kind of stub that can do more."""
+        """Like `add`, for a subclass of `Stub`."""
         with self._lock:
-            place = len(self._all)
+            position = len(self._all)
             if isinstance(reply, Script):
-                # The same words are one script: its template is found at once where it is the very same.
+                # Equal scripts become one object, which makes the cache of templates faster.
                 reply = self._scripts.setdefault(reply, reply)
-            name = members.pop("name", "") or f"stub-{place + 1}"
+            name = members.pop("name", "") or f"stub-{position + 1}"
             if name in self._by_name:
-                raise ConfigurationError(f"another reply has the name {name!r}")
-            stub = self._by_name[name] = stub_class(self, place, StubDefinition(reply, name=name, **members))
+                raise ConfigurationError(f"another stub has the name {name!r}")
+            definition = StubDefinition(reply, name=name, **members)
+            stub = self._by_name[name] = stub_class(self, position, definition)
             self._all.append(stub)
             self._queue_for(stub, create=True).add(stub)
         return stub
 
     def take(self, request: IncomingRequest | None = None) -> Stub | None:
-        """The stub that answers a request, which counts it; None where nothing planned is for it."""
+        """Take the stub that answers a request, and count the call; None if no stub matches."""
         if not self._all:
             return None
         with self._lock:
-            chosen = self._without_prompt.first_match(request)
+            stub = self._without_prompt.first_match(request)
             if request is not None:
                 prompt = request.facts.prompt
-                chosen = _earlier_match(chosen, self._by_prompt.get(prompt), request)
+                stub = _earlier_match(stub, self._by_prompt.get(prompt), request)
                 if self._by_folded_prompt:
-                    chosen = _earlier_match(chosen, self._by_folded_prompt.get(prompt.casefold()), request)
-            if chosen is not None:
-                chosen.call_count += 1
-            return chosen
+                    stub = _earlier_match(stub, self._by_folded_prompt.get(prompt.casefold()), request)
+            if stub is not None:
+                stub.call_count += 1
+            return stub
 
     @property
     def selectable_names(self) -> set[str]:
-        """Names that a request may ask for: of plans, and of scenarios."""
+        """Names that `x-mock-scenario` can select: of stubs and of scenarios."""
         return {*self._by_name, *self._scenarios}
 
     def take_by_name(self, name: str) -> Stub | None:
-        """The stub of that name, or the scenario's next step, which counts it; None where none is left."""
+        """Take the stub of this name, or the scenario's next step; None if it is exhausted."""
         with self._lock:
-            row, stub = self._scenarios.get(name), self._by_name.get(name)
-            if row is not None:
-                stub = row.first_match(None)
+            queue, stub = self._scenarios.get(name), self._by_name.get(name)
+            if queue is not None:
+                stub = queue.first_match(None)
             if stub is None or stub.is_exhausted:
                 return None
             stub.call_count += 1
             return stub
 
     def nearest_miss(self, request: IncomingRequest) -> tuple[Stub, list[str]] | None:
-        """The stub that lacks least of being for a request, and what it lacks; a spent one lacks that."""
-        asked_for = [stub for stub in self._all[-_MAX_COMPARED:] if not stub.definition.scenario]
-        told = [(stub, list(_differences(stub, request))) for stub in asked_for]
-        return min(told, key=lambda each: len(each[1]), default=None)
+        """Return the stub with the fewest differences from a request, and those differences."""
+        candidates = [stub for stub in self._all[-_MAX_COMPARED:] if not stub.definition.scenario]
+        compared = [(stub, list(_differences(stub, request))) for stub in candidates]
+        return min(compared, key=lambda each: len(each[1]), default=None)
 
     def change_times(self, stub: Stub, times: int | None) -> None:
-        """Plan a stub anew; one that had nothing left to give has its place again."""
+        """Change how often a stub answers; an exhausted stub may answer again, in its old position."""
         with self._lock:
             if times is not None and stub.call_count > times:
                 raise ConfigurationError(
-                    f"it has answered {stub.call_count} times, which is more than {times}"
+                    f"the stub has already answered {stub.call_count} times, more than {times}"
                 )
             stub.set_times(times)
             if stub.position < len(self._all) and self._all[stub.position] is stub:
                 self._queue_for(stub).rewind()
 
     def clear(self) -> None:
-        """Forget all."""
+        """Remove all stubs."""
         with self._lock:
             self._all = []
             self._by_prompt, self._by_folded_prompt, self._without_prompt = {}, {}, _StubQueue()
             self._scenarios, self._by_name, self._scripts = {}, {}, {}
 
     def _queue_for(self, stub: Stub, *, create: bool = False) -> _StubQueue:
-        condition, scenario = stub.definition.matcher, stub.definition.scenario
-        if condition.prompt is None and not scenario:
+        matcher, scenario = stub.definition.matcher, stub.definition.scenario
+        if matcher.prompt is None and not scenario:
             return self._without_prompt
-        rows, key = self._by_prompt, condition.prompt or ""
+        queues, key = self._by_prompt, matcher.prompt or ""
         if scenario:
-            rows, key = self._scenarios, scenario
-        elif condition.ignore_case:
-            rows, key = self._by_folded_prompt, key.casefold()
-        return rows.setdefault(key, _StubQueue()) if create else rows[key]
+            queues, key = self._scenarios, scenario
+        elif matcher.ignore_case:
+            queues, key = self._by_folded_prompt, key.casefold()
+        return queues.setdefault(key, _StubQueue()) if create else queues[key]
 
 
-def _earlier_match(chosen: Stub | None, queue: _StubQueue | None, request: IncomingRequest) -> Stub | None:
-    """The stub that was chosen, or an earlier one of a row."""
-    found = None if queue is None else queue.first_match(request)
-    return chosen if found is None or (chosen is not None and chosen.position < found.position) else found
+def _earlier_match(stub: Stub | None, queue: _StubQueue | None, request: IncomingRequest) -> Stub | None:
+    """Return `stub` or the first match in a queue, whichever was added first."""
+    match = None if queue is None else queue.first_match(request)
+    return stub if match is None or (stub is not None and stub.position < match.position) else match
 
 
 def _build_extra_matcher(definition: StubDefinition) -> Matcher | None:
-    """What a request must be like for a plan beside its prompt, by which it is looked up; None: anything."""
-    exact = Matcher(prompt=definition.matcher.prompt, ignore_case=definition.matcher.ignore_case)
-    return None if definition.scenario or definition.matcher in (ANY_REQUEST, exact) else definition.matcher
+    prompt_only = Matcher(prompt=definition.matcher.prompt, ignore_case=definition.matcher.ignore_case)
+    if definition.scenario or definition.matcher in (ANY_REQUEST, prompt_only):
+        return None
+    return definition.matcher
 
 
 def _differences(stub: Stub, request: IncomingRequest) -> Iterable[str]:
-    spent = [f"it has answered as often as planned ({stub.definition.times})"] if stub.is_exhausted else []
-    return chain(spent, stub.definition.matcher.differences(request))
+    exhausted = [f"already used {_format_count(stub.call_count)}"] if stub.is_exhausted else []
+    return chain(exhausted, stub.definition.matcher.differences(request))
+
+
+def _format_count(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _describe_reply(definition: StubDefinition) -> str:
-    """What is answered, in a few words."""
-    script, fault = definition.reply, definition.delivery.fault
-    broken = f", with the fault {fault}" if fault is not None else ""
-    if script is None:
-        return f"whatever answers{broken}"
-    if isinstance(script, ServiceFault | RequestedFault):
-        return f"the error {script.name}"
-    if isinstance(script, Mapping):
-        return f"a reply as {next(iter(script))}{broken}"
-    if not isinstance(script, Script):
-        return f"what {getattr(script, '__name__', 'a function')} says{broken}"
-    told = []
-    for item in script.items:
-        if isinstance(item, Message | Reasoning):
+    reply, fault = definition.reply, definition.delivery.fault
+    with_fault = f", with the fault {fault}" if fault is not None else ""
+    if reply is None:
+        return f"the default reply{with_fault}"
+    if isinstance(reply, ServiceFault | RequestedFault):
+        return f"the error {reply.name}"
+    if isinstance(reply, Mapping):
+        return f"a reply from {next(iter(reply))}{with_fault}"
+    if not isinstance(reply, Script):
+        return f"the result of {getattr(reply, '__name__', 'a function')}{with_fault}"
+    descriptions = []
+    for item in reply.items:
+        if isinstance(item, Message):
             text = item.text if len(item.text) <= _MAX_SHOWN_TEXT else item.text[:_MAX_SHOWN_TEXT] + "…"
-            told.append(repr(text) if isinstance(item, Message) else "a thought")
+            descriptions.append(repr(text))
+        elif isinstance(item, Reasoning):
+            descriptions.append("reasoning")
         else:
-            told.append(f"a call of {item.name}" if isinstance(item, FunctionCall) else f"a {item.kind}")
-    return (", ".join(told) or "nothing") + broken
+            descriptions.append(
+                f"a call of {item.name}" if isinstance(item, FunctionCall) else f"a {item.kind}"
+            )
+    return (", ".join(descriptions) or "nothing") + with_fault

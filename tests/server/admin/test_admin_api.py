@@ -88,8 +88,8 @@ def test_faults_clock_journal_and_reset(client: httpx.Client) -> None:
     [
         ("POST", "/_mock/stubs", {}, "body: "),
         ("POST", "/_mock/stubs", exchange(match={"tools": ["web_search"]}), "body#/match/tools: "),
-        ("POST", "/_mock/stubs", exchange(delivery={"pace": "fast"}), "body#/delivery/pace: a pace is"),
-        ("POST", "/_mock/stubs", exchange(profile="qwen-2026-09"), "body#/profile: this session plays"),
+        ("POST", "/_mock/stubs", exchange(delivery={"pace": "fast"}), "body#/delivery/pace: pace must be"),
+        ("POST", "/_mock/stubs", exchange(profile="qwen-2026-09"), "body#/profile: this session uses"),
         ("POST", "/_mock/stubs", exchange(reply={"error": {"name": "stall"}}), "body#/reply/error: "),
         (
             "POST",
@@ -105,14 +105,14 @@ def test_faults_clock_journal_and_reset(client: httpx.Client) -> None:
         ("POST", "/_mock/clock", {"advance": 1, "to": 2}, "body: "),
         ("POST", "/_mock/clock", [], "body: "),
         ("POST", "/_mock/reset", {"all": True}, "body: "),
-        ("GET", "/_mock/journal?limit=0", None, "limit: a whole number from 1 to 1000, not '0'"),
-        ("GET", "/_mock/journal?after=x", None, "after: a whole number from 0 to "),
-        ("PUT", "/_mock/sessions/alice", {"pace": "fast"}, "a pace is"),
+        ("GET", "/_mock/journal?limit=0", None, "limit must be an integer from 1 to 1000, not '0'"),
+        ("GET", "/_mock/journal?after=x", None, "after must be an integer from 0 to "),
+        ("PUT", "/_mock/sessions/alice", {"pace": "fast"}, "pace must be"),
         ("PUT", "/_mock/sessions/alice", {"seed": "1"}, "body#/seed: "),
         ("PUT", "/_mock/sessions/alice", {"profile": "qwen-1999-01"}, "qwen-1999-01"),
-        ("PUT", "/_mock/sessions/default", {}, "the session 'default' is as its server was started"),
+        ("PUT", "/_mock/sessions/default", {}, "the session 'default' always has the server's settings"),
         ("PUT", "/_mock/sessions/-x", {}, "a session's name is 1 to 64 letters"),
-        ("DELETE", "/_mock/sessions/default", None, "can be reset, and not be deleted"),
+        ("DELETE", "/_mock/sessions/default", None, "cannot be deleted; reset it instead"),
     ],
 )
 def test_invalid_input_is_a_400_with_the_reason(

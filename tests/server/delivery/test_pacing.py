@@ -85,7 +85,7 @@ def test_no_pace(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "bytes:0", "bytes:x", "events"])
 def test_no_chunking(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="a chunking is"):
+    with pytest.raises(ConfigurationError, match="chunking must be"):
         parse_chunking(text)
 
 
@@ -104,7 +104,7 @@ def test_a_reply_has_a_pace_of_its_own() -> None:
         server.reply("Quick.", pace="none", chunking="bytes:9")
         reply = client.post("/responses", json={"model": server.model, "input": "x"})
         assert reply.json()["output"][0]["content"][0]["text"] == "Quick."
-        with pytest.raises(ConfigurationError, match="a pace is"):
+        with pytest.raises(ConfigurationError, match="pace must be"):
             server.reply("x", pace="slow")
 
 

@@ -150,7 +150,7 @@ def test_invalid_overrides_are_an_error(server: MockServer) -> None:
         ({"colour": "red"}, "there is no setting 'colour'"),
         ({"seed": "1"}, "seed can not be '1'"),
         ({"fault": "no-such"}, "no fault 'no-such'"),
-        ({"pace": "fast"}, "a pace is"),
+        ({"pace": "fast"}, "pace must be"),
         ({"api_key": "a b"}, "printable ASCII"),
     ):
         with pytest.raises(ConfigurationError, match=words):
@@ -158,7 +158,7 @@ def test_invalid_overrides_are_an_error(server: MockServer) -> None:
     server.session("a", api_key="sk-mock-shared")
     with pytest.raises(ConfigurationError, match="belongs to another session"):
         server.session("b", api_key="sk-mock-shared")
-    with pytest.raises(ConfigurationError, match="is as its server was started"):
+    with pytest.raises(ConfigurationError, match="always has the server's settings"):
         server.session("default", strict=False)
 
 
@@ -241,7 +241,7 @@ def test_the_least_recently_used_session_is_evicted() -> None:
 
     names, told = asyncio.run(scenario())
     assert names == ["default", "c", "a", "d"]
-    assert told == ["session b is forgotten: 3 others were asked for since"]
+    assert told == ["session b is removed: 3 other sessions were used more recently"]
 
 
 class SlowStore(MemoryStore):

@@ -28,10 +28,10 @@ def test_changed_files_are_reloaded_and_reported_once(tmp_path: Path) -> None:
     assert folder.reload_if_changed(given.append) == ""
     write(tmp_path, "one", "second, and longer")
     write(tmp_path, "two", "x")
-    assert folder.reload_if_changed(given.append) == f"{tmp_path}: 2 exchanges reloaded"
+    assert folder.reload_if_changed(given.append) == f"{tmp_path}: reloaded 2 exchanges"
     assert folder.reload_if_changed(given.append) == ""
     (tmp_path / "one.json").unlink()
-    assert folder.reload_if_changed(given.append) == f"{tmp_path}: 1 exchanges reloaded"
+    assert folder.reload_if_changed(given.append) == f"{tmp_path}: reloaded 1 exchanges"
     assert [[each.name for each in found] for found in given] == [["one", "two"], ["two"]]
 
 
@@ -42,13 +42,13 @@ def test_an_invalid_file_keeps_the_old_exchanges_and_is_reported(tmp_path: Path)
     before = session.exchange_index
     write(tmp_path, "two", "x", times=0)
     told = folder.reload_if_changed(lambda found: use_exchanges(session, found))
-    assert told.startswith(f"{tmp_path}: nothing is reloaded: two.json#/times: ")
+    assert told.startswith(f"{tmp_path}: not reloaded: two.json#/times: ")
     write(tmp_path, "two", "x", delivery={"pace": "fast"})
     told = folder.reload_if_changed(lambda found: use_exchanges(session, found))
-    assert "two.json#/delivery/pace: a pace is none" in told
+    assert "two.json#/delivery/pace: pace must be none" in told
     assert session.exchange_index is before
     write(tmp_path, "two", "fine again")
-    assert "2 exchanges reloaded" in folder.reload_if_changed(lambda found: use_exchanges(session, found))
+    assert "reloaded 2 exchanges" in folder.reload_if_changed(lambda found: use_exchanges(session, found))
     assert session.exchange_index is not before
 
 
@@ -75,5 +75,5 @@ def test_an_invalid_exchange_in_an_array_is_reported_with_its_pointer(tmp_path: 
     (tmp_path / "one.json").write_text(
         json.dumps([one, {**one, "name": "two", "delivery": {"pace": "fast"}}])
     )
-    with pytest.raises(InvalidExchange, match=r"one\.json#/1/delivery/pace: a pace is none"):
+    with pytest.raises(InvalidExchange, match=r"one\.json#/1/delivery/pace: pace must be none"):
         MockServer(exchanges=tmp_path)

@@ -63,7 +63,7 @@ def test_an_exhausted_stub_can_get_more_times() -> None:
 
 @pytest.mark.parametrize("count", [0, -1, 1.0, True, "2", None])
 def test_times_takes_a_positive_integer(count: object) -> None:
-    with pytest.raises(ConfigurationError, match=r"times\(\) takes a number from 1 on"):
+    with pytest.raises(ConfigurationError, match=r"times\(\) takes an integer of at least 1"):
         StubRegistry().add(ONE).times(count)  # type: ignore[arg-type]
 
 
@@ -89,25 +89,25 @@ def test_a_stub_does_not_answer_after_clear() -> None:
 def test_str_describes_the_reply() -> None:
     stubs = StubRegistry()
     items = (Reasoning(("hm",)), FunctionCall("look", "{}"), ToolCall("web_search", {}))
-    assert str(stubs.add(ONE)) == "'one' (planned once, not given)"
-    assert str(stubs.add(message_script("x" * 100)).times(2)).startswith(f"'{'x' * 60}…' (planned 2 times")
+    assert str(stubs.add(ONE)) == "'one' (expected once, not used)"
+    assert str(stubs.add(message_script("x" * 100)).times(2)).startswith(f"'{'x' * 60}…' (expected 2 times")
     assert str(stubs.add(Script(items)).always()) == (
-        "a thought, a call of look, a web_search (planned always, not given)"
+        "reasoning, a call of look, a web_search (expected any number of times, not used)"
     )
-    assert str(stubs.add(Script(()))) == "nothing (planned once, not given)"
-    assert repr(stubs.all[0]) == "<Stub 'one' (planned once, not given)>"
+    assert str(stubs.add(Script(()))) == "nothing (expected once, not used)"
+    assert repr(stubs.all[0]) == "<Stub 'one' (expected once, not used)>"
     take_reply(stubs)
-    assert str(stubs.all[0]).endswith("given once)")
+    assert str(stubs.all[0]).endswith("used once)")
 
 
 def test_str_of_the_registry_lists_the_latest_stubs() -> None:
     stubs = StubRegistry()
     stubs.add(ONE)
     stubs.add(TWO)
-    assert str(stubs) == "'one' (planned once, not given); 'two' (planned once, not given)"
+    assert str(stubs) == "'one' (expected once, not used); 'two' (expected once, not used)"
     for _ in range(5):
         stubs.add(TWO)
-    assert str(stubs).startswith("2 earlier ones; 'two' (")
+    assert str(stubs).startswith("2 earlier stubs; 'two' (")
     assert str(stubs).count("two") == 5
 
 

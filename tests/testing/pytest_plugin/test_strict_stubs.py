@@ -58,7 +58,7 @@ def test_allowed(ask, responses_server):
     result.stdout.fnmatch_lines(
         [
             "Unmatched request (unplanned): no stub matches this request with prompt 'again?'; planned: 'once' (*",
-            "stub: 'once' (planned once, given once)",
+            "stub: 'once' (expected once, used once)",
         ]
     )
 
@@ -103,8 +103,8 @@ def test_allowed(responses_server):
     result.assert_outcomes(passed=2, failed=3)
     result.stdout.fnmatch_lines(
         [
-            "Unused stub (unused): 'unused' (planned once, not given)",
-            "Unused stub (unused): 'twice' (planned 2 times, given once)",
+            "Unused stub (unused): 'unused' (expected once, not used)",
+            "Unused stub (unused): 'twice' (expected 2 times, used once)",
             "E       assert 0",
         ]
     )
@@ -150,7 +150,7 @@ def test_it(responses_server, make_responses_server):
     )
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        ["Unused stub (unused): 'one' (planned*", "Unused stub (unused): 'two' (planned*"]
+        ["Unused stub (unused): 'one' (expected*", "Unused stub (unused): 'two' (expected*"]
     )
 
 

@@ -1,11 +1,12 @@
-"""Faults by name: the errors of the service, and what goes wrong on the way to a client.
+"""Faults: failures that a test injects on purpose, by name.
 
-- `errors`: what the service itself answers, as data (`schemas/faults.json`)
-- `connections`, `streams`: what breaks a connection, a body or a stream, each registered by its name
-- `violations`: a rule of the contract broken by its id
-- `catalogue`: all of them; `asked`: how one is asked for, `NAME[,OPTION=VALUE…][:PROBABILITY]`
+- `service_faults`: errors of the service, as data (`schemas/faults.json`)
+- `connections`, `streams`: faults of connections, bodies and streams, registered by name
+- `rule_faults`: a rule of the contract, broken by its id
+- `catalogue`: all faults
+- `requested_faults`: the form `NAME[,OPTION=VALUE…][:PROBABILITY]`
 
-Nothing else ever leaves the server invalid.
+Without a fault, everything that leaves the server is valid.
 """
 
 from mockserver.server.delivery.faults.catalogue import catalogue, wire_faults

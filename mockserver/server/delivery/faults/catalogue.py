@@ -1,4 +1,4 @@
-"""The catalogue: every fault there is, by name."""
+"""The catalogue of all faults, by name."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from mockserver.server.delivery.faults.service_faults import (
 
 __all__ = ["CatalogueEntry", "StatusFault", "catalogue", "status_faults", "wire_faults"]
 
-#: The modules whose import registers the faults of the wire.
+#: Importing these modules registers the wire faults.
 WIRE_FAULT_MODULES = (connections, streams)
 
-#: Headers that tell a client when to ask again, as the option that sets each is called.
+#: Headers that tell a client whether and when to retry, by the option that sets them.
 RETRY_HEADERS = {"retry-after": b"retry-after", "retry-after-ms": b"retry-after-ms",
                  "should-retry": b"x-should-retry"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class StatusFault:
-    """A status, with headers about asking again: the client's side of it, whatever the service sends."""
+    """An HTTP status with retry headers, to test a client's retries; the service may not send it."""
 
     name: str
     summary: str
@@ -37,12 +37,12 @@ class StatusFault:
     """Values by option."""
 
     def with_status(self, status: int) -> StatusFault:
-        """The same with another status."""
+        """Return the same fault with another status."""
         return replace(self, fault=replace(self.fault, status=status))
 
 
 class CatalogueEntry(NamedTuple):
-    """One line of the list."""
+    """One row of the catalogue."""
 
     name: str
     kind: str
@@ -52,28 +52,28 @@ class CatalogueEntry(NamedTuple):
 
 
 def wire_faults() -> Mapping[str, WireFault]:
-    """All faults of the wire by name."""
+    """Return all wire faults by name."""
     return MappingProxyType(WIRE_FAULTS)
 
 
 @cache
 def status_faults() -> Mapping[str, StatusFault]:
-    """Statuses by name; which clients ask again after them is in `docs/faults.md`."""
+    """Return the status faults by name; `docs/faults.md` says which clients retry after them."""
     plain = ServiceFault(
-        "http-status", 503, "flat", "HttpStatus", "A status that was asked for.", "the mock's own"
+        "http-status", 503, "flat", "HttpStatus", "A status that the test requested.", "the mock's own"
     )
     rate, quota = find_service_fault("throttling"), find_service_fault("insufficient-quota")
     listed = (
-        StatusFault("http-status", "Any status from 400 on, in the service's envelope.", plain, {}),
+        StatusFault("http-status", "Any status from 400 to 599, in the service's envelope.", plain, {}),
         StatusFault(
             "rate-429",
-            "429 for too many requests, with Retry-After: clients ask again.",
+            "429 for too many requests, with Retry-After: clients retry.",
             replace(rate, name="rate-429"),
             {"retry-after": "1"},
         ),
         StatusFault(
             "quota-429",
-            "429 for a spent quota, with x-should-retry: false: clients do not ask again.",
+            "429 for an exhausted quota, with x-should-retry: false: clients do not retry.",
             replace(quota, name="quota-429"),
             {"should-retry": "false"},
         ),
@@ -82,7 +82,7 @@ def status_faults() -> Mapping[str, StatusFault]:
 
 
 def catalogue() -> list[CatalogueEntry]:
-    """Every fault: of the wire, statuses, the service's errors, and the rules that can be broken."""
+    """List every fault: wire faults, statuses, service errors, and the rules that can be broken."""
     from mockserver.server.delivery.faults.rule_faults import breakable_rules
 
     retry: dict[str, object] = dict.fromkeys(RETRY_HEADERS, "")

@@ -1,4 +1,4 @@
-"""Faults of connections and bodies: what HTTP and its sockets do to an answer."""
+"""Faults of connections and bodies."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from mockserver.server.delivery.steps import Close, Raw, Reset, Send, Step, Wait
 
 __all__: list[str] = []
 
-#: Milliseconds that a client is kept waiting where it is to give up by itself.
+#: Milliseconds to keep a client waiting that should give up by itself.
 _FOREVER_MS = 3_600_000
 
 
 def _steps_before_break(outgoing: OutgoingReply, options: Options) -> tuple[Step, ...]:
-    """The steps up to where it breaks: so many events of a stream, the first half of a body."""
+    """The steps before the fault: the first events of a stream, or the first half of a body."""
     pieces = body_pieces(outgoing)
     if outgoing.stream:
         return tuple(Send(piece) for piece in pieces[: break_index(pieces, options)])
@@ -31,7 +31,7 @@ def _steps_before_break(outgoing: OutgoingReply, options: Options) -> tuple[Step
 
 
 def _with_content_length(outgoing: OutgoingReply) -> OutgoingReply:
-    """With the length of the whole body in its head, where it is no stream."""
+    """Add the length of the whole body to the headers, unless the reply is a stream."""
     if outgoing.stream:
         return outgoing
     length = sum(map(len, body_pieces(outgoing)))
@@ -40,7 +40,7 @@ def _with_content_length(outgoing: OutgoingReply) -> OutgoingReply:
 
 @wire_fault("empty")
 def _empty(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
-    """The connection is closed without a byte."""
+    """The connection closes without a byte."""
     return replace(outgoing, status=0, steps=(Close(),))
 
 
@@ -52,19 +52,19 @@ def _reset(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
 
 @wire_fault("garbage")
 def _garbage(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
-    """Bytes that are no HTTP, then the connection is closed."""
+    """Bytes that are not HTTP, then the connection closes."""
     return replace(outgoing, status=0, steps=(Raw(b"\x16\x03\x01\x00\xffno HTTP at all\r\n\r\n"), Close()))
 
 
 @wire_fault("no-answer", ms=_FOREVER_MS)
 def _no_answer(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
-    """Nothing comes until the client gives up; after `ms` milliseconds the connection is closed."""
+    """The server sends nothing until the client gives up; after `ms` milliseconds the connection closes."""
     return replace(outgoing, status=0, steps=(Wait(options["ms"] / 1000), Close()))
 
 
 @wire_fault("bad-chunk", after=DEFAULT_AFTER)
 def _bad_chunk(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
-    """In mid-body, after `after` events, a chunk whose length is no number; then the connection is closed."""
+    """A chunk with an invalid length in mid-body (in a stream after `after` events), then a close."""
     return replace(
         outgoing, steps=(*_steps_before_break(outgoing, options), Raw(b"zz\r\nno chunk\r\n"), Close())
     )
@@ -72,14 +72,14 @@ def _bad_chunk(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
 
 @wire_fault("cut-body", after=DEFAULT_AFTER)
 def _cut_body(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
-    """The body ends early (a stream after `after` events) though more was promised; then a close."""
+    """The connection closes in mid-body (in a stream after `after` events), before the announced length."""
     return replace(_with_content_length(outgoing), steps=(*_steps_before_break(outgoing, options), Close()))
 
 
 @wire_fault("reset-midway", after=DEFAULT_AFTER)
 def _reset_midway(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
-    """In mid-body (in a stream after `after` events) the connection is reset (TCP RST)."""
-    # What was sent is given time to arrive: a reset throws away what has not been read.
+    """The connection is reset (TCP RST) in mid-body (in a stream after `after` events)."""
+    # Wait for the sent bytes to arrive: a reset discards what the client has not read.
     return replace(
         _with_content_length(outgoing), steps=(*_steps_before_break(outgoing, options), Wait(0.05), Reset())
     )
@@ -87,14 +87,14 @@ def _reset_midway(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
 
 @wire_fault("stall", after=DEFAULT_AFTER, ms=_FOREVER_MS)
 def _stall(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
-    """In mid-body (in a stream after `after` events) nothing more comes until the client gives up."""
+    """The body stalls halfway (in a stream after `after` events) until the client gives up."""
     steps = (*_steps_before_break(outgoing, options), Wait(options["ms"] / 1000), Close())
     return replace(_with_content_length(outgoing), steps=steps)
 
 
 @wire_fault("slow-drip", bytes=16, ms=10)
 def _slow_drip(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
-    """The body comes whole, `bytes` bytes every `ms` milliseconds."""
+    """The complete body arrives slowly: `bytes` bytes every `ms` milliseconds."""
     whole, size = b"".join(body_pieces(outgoing)), max(1, options["bytes"])
 
     def small_writes() -> Iterator[Step]:
@@ -107,7 +107,7 @@ def _slow_drip(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
 
 @wire_fault("html")
 def _html(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
-    """Status 200 with a page of HTML in place of the answer, as a gateway or a captive portal sends it."""
+    """Status 200 with an HTML page instead of the reply, as from a gateway or a captive portal."""
     page = b"<!doctype html><html><head><title>Gateway</title></head><body>Please sign in.</body></html>"
     headers = [header for header in outgoing.headers if header[0] != b"content-type"]
     head = ((b"content-type", b"text/html; charset=utf-8"), *headers)
@@ -116,25 +116,25 @@ def _html(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
 
 @wire_fault("empty-body")
 def _empty_body(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
-    """The status and its headers, and nothing behind them."""
+    """Status and headers with an empty body."""
     return replace(outgoing, headers=(*outgoing.headers, (b"content-length", b"0")), steps=())
 
 
 @wire_fault("json-array", target="body")
 def _json_array(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
-    """A JSON array in place of the response."""
+    """A JSON array instead of the response."""
     return replace(outgoing, steps=(Send(b"[" + b"".join(body_pieces(outgoing)) + b"]"),))
 
 
 @wire_fault("wrong-shape", target="body")
 def _wrong_shape(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
-    """A JSON object in place of the response that is none."""
+    """A JSON object that is not a response."""
     return replace(outgoing, steps=(Send(b'{"object":"list","data":[]}'),))
 
 
 @wire_fault("bad-json", after=DEFAULT_AFTER)
 def _bad_json(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
-    """What should be JSON is none: the body, or in a stream the event behind `after` others."""
+    """Invalid JSON: the body, or in a stream the event after `after` others."""
     pieces = body_pieces(outgoing)
     at = break_index(pieces, options) if outgoing.stream else 0
     body, end = pieces[at].rstrip(b"\n"), b"\n\n" if outgoing.stream else b""
@@ -144,9 +144,9 @@ def _bad_json(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
 
 @wire_fault("bad-utf8", after=DEFAULT_AFTER)
 def _bad_utf8(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
-    """A byte that is no UTF-8 in the body, or in a stream in the event behind `after` others."""
+    """A byte that is not UTF-8 in the body, or in a stream in the event after `after` others."""
     pieces = body_pieces(outgoing)
     at = break_index(pieces, options) if outgoing.stream else 0
-    place = pieces[at].rindex(b'"')
-    pieces[at] = pieces[at][:place] + b"\xff" + pieces[at][place:]
+    quote = pieces[at].rindex(b'"')
+    pieces[at] = pieces[at][:quote] + b"\xff" + pieces[at][quote:]
     return replace(outgoing, steps=tuple(map(Send, pieces)))

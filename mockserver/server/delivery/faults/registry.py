@@ -1,7 +1,7 @@
-"""Where faults of the wire are registered: pure functions from an answer on its way to a broken one.
+"""The registry of wire faults: pure functions that turn a reply into a broken one.
 
-To add one, decorate a function in `connections` or `streams`: it is then known to the command line, the
-header, the Python API and the exchange files.
+To add a fault, decorate a function in `connections` or `streams` with `wire_fault`. The command line, the
+header, the Python API and exchange files then accept its name.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ __all__ = [
 
 Options: TypeAlias = Mapping[str, int]
 
-#: Events that are sent before a stream breaks, where nobody says how many.
+#: Default of the option `after`: events that are sent before a stream breaks.
 DEFAULT_AFTER = 3
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingReply:
-    """An answer on its way out: its head, and the steps of its body, for a stream one `Send` an event."""
+    """A reply before it is sent: its head, and the steps of its body; in a stream one `Send` per event."""
 
     status: int
-    """0: nothing of HTTP is sent but what the steps say."""
+    """0: send no head, only the steps."""
     headers: tuple[tuple[bytes, bytes], ...]
     steps: tuple[Step, ...]
     stream: bool
 
     @property
     def needs_content_length(self) -> bool:
-        """Whether the body comes to its end and nothing yet says how long it is."""
+        """Whether the body is complete and its length not yet in the headers."""
         ends = not any(isinstance(step, Raw | Reset | Close) for step in self.steps)
         return ends and all(name != b"content-length" for name, _ in self.headers)
 
@@ -53,32 +53,32 @@ Edit: TypeAlias = Callable[[OutgoingReply, Options], OutgoingReply]
 
 @dataclass(frozen=True, slots=True)
 class WireFault:
-    """One fault of the wire."""
+    """A fault of a connection, a body or a stream."""
 
     name: str
     summary: str
     """One line."""
     target: str
-    """What it can break: "stream", "body", or "any" of the two."""
+    """What it applies to: "stream", "body" or "any"."""
     edit: Edit
     options: Options = field(default_factory=dict)
-    """Whole numbers that it takes, with their defaults."""
+    """Its options, which are integers, with their defaults."""
 
     def can_break(self, *, stream: bool) -> bool:
-        """Whether it can break such an answer."""
+        """Whether it applies to streams, or to bodies."""
         return self.target in ("any", "stream" if stream else "body")
 
     def apply(self, outgoing: OutgoingReply, options: Options) -> OutgoingReply:
-        """The broken answer."""
+        """Return the broken reply."""
         return self.edit(outgoing, {**self.options, **options})
 
 
-#: All faults of the wire by name.
+#: All wire faults by name.
 WIRE_FAULTS: dict[str, WireFault] = {}
 
 
 def wire_fault(name: str, *, target: str = "any", **options: int) -> Callable[[Edit], Edit]:
-    """Register the decorated edit; its docstring is the summary. ConfigurationError for a name twice."""
+    """Register the decorated edit; its docstring is the summary. Raises ConfigurationError."""
 
     def register(edit: Edit) -> Edit:
         if name in WIRE_FAULTS:
@@ -91,10 +91,10 @@ def wire_fault(name: str, *, target: str = "any", **options: int) -> Callable[[E
 
 
 def body_pieces(outgoing: OutgoingReply) -> list[bytes]:
-    """The pieces of the body: for a stream its events."""
+    """Return the pieces of the body: in a stream, its events."""
     return [step.data for step in outgoing.steps if isinstance(step, Send)]
 
 
 def break_index(pieces: list[bytes], options: Options) -> int:
-    """How many events come before something breaks: never all of them."""
+    """Return how many events come before the fault, at most all but one."""
     return min(options["after"], len(pieces) - 1)

@@ -1,11 +1,11 @@
-"""How a fault is asked for: `NAME[,OPTION=VALUE…][:PROBABILITY]`.
+"""Parse a fault: `NAME[,OPTION=VALUE…][:PROBABILITY]`.
 
-    stall,after=2            an event fewer than that, and nothing more comes
-    internal-error,first=2   a request fails twice, and succeeds when it is sent once more
-    rate-429,retry-after-ms=20:0.1   one request in ten
+    stall,after=2                    the stream stalls after 2 events
+    internal-error,first=2           a request fails twice and succeeds when it is sent a third time
+    rate-429,retry-after-ms=20:0.1   one request in ten fails
 
-Whether a probability comes true depends on the seed, the request and how often it came before, never on
-the order of arrival. `first=N` counts the very same request.
+Chance depends on the seed, the request and how often the same request came before, not on the order of
+arrival. `first=N` counts identical requests.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ _MAX_OPTION_VALUE = 1 << 26
 
 @dataclass(frozen=True, slots=True)
 class RequestedFault:
-    """A fault with all that was said about it."""
+    """A fault with its options and its probability."""
 
     definition: ServiceFault | WireFault | RuleFault
     options: tuple[tuple[str, int], ...] = ()
     headers: Headers = ()
-    """Headers about asking again, for faults with a status of their own."""
+    """Retry headers, for faults with a status."""
     first: int | None = None
-    """Only this often for the very same request; None: always."""
+    """Apply only to the first N identical requests; None: to all."""
     probability: float = 1.0
     spec: str = field(default="", compare=False)
-    """The text that it was asked for with."""
+    """The text it was parsed from."""
 
     @property
     def name(self) -> str:
@@ -52,11 +52,11 @@ class RequestedFault:
 
     @property
     def is_unconditional(self) -> bool:
-        """Whether it breaks every request, so that nothing has to be counted or drawn."""
+        """Whether it applies to every request, so that nothing has to be counted or drawn."""
         return self.first is None and self.probability >= 1
 
     def applies(self, occurrence: int, chance: float) -> bool:
-        """Whether it breaks a request that came `occurrence` times before; `chance` is from 0 to 1."""
+        """Whether it applies to a request that came `occurrence` times before; `chance` is from 0 to 1."""
         return (self.first is None or occurrence < self.first) and chance < self.probability
 
     def __str__(self) -> str:
@@ -64,28 +64,29 @@ class RequestedFault:
 
 
 def parse_fault(spec: str) -> RequestedFault:
-    """What `NAME[,OPTION=VALUE…][:PROBABILITY]` asks for; ConfigurationError says what is wrong with it."""
-    name_and_options, colon, odds = spec.partition(":")
-    if colon and not _PROBABILITY_PATTERN.fullmatch(odds):
-        raise ConfigurationError(f"{spec!r}: a probability is from 0 to 1, not {odds!r}")
+    """Parse `NAME[,OPTION=VALUE…][:PROBABILITY]`. Raises ConfigurationError."""
+    name_and_options, colon, probability = spec.partition(":")
+    if colon and not _PROBABILITY_PATTERN.fullmatch(probability):
+        raise ConfigurationError(f"{spec!r}: a probability is a number from 0 to 1, not {probability!r}")
     name, *pairs = name_and_options.split(",")
-    given = {}
+    options: dict[str, str] = {}
     for pair in pairs:
         option, equals, value = pair.partition("=")
-        if not equals or option in given:
-            raise ConfigurationError(f"{spec!r}: {pair!r} is no OPTION=VALUE, or there twice")
-        given[option] = value
-    return replace(build_requested_fault(name, given, float(odds) if colon else 1.0), spec=spec)
+        if not equals:
+            raise ConfigurationError(f"{spec!r}: expected OPTION=VALUE, not {pair!r}")
+        if option in options:
+            raise ConfigurationError(f"{spec!r}: the option {option!r} is repeated")
+        options[option] = value
+    return replace(build_requested_fault(name, options, float(probability) if colon else 1.0), spec=spec)
 
 
 def build_requested_fault(name: str, given: Mapping[str, Any], probability: float = 1.0) -> RequestedFault:
-    """A fault by name with options by name, in which `_` stands for `-`; ConfigurationError."""
+    """Build a fault from its name and options, with `_` or `-` in their names. Raises ConfigurationError."""
     options = {key.replace("_", "-"): value for key, value in given.items()}
     if not 0 <= probability <= 1:
-        raise ConfigurationError(f"{name}: a probability is from 0 to 1, not {probability}")
+        raise ConfigurationError(f"{name}: a probability is a number from 0 to 1, not {probability}")
     first = _parse_whole_number(name, "first", options.pop("first")) if "first" in options else None
-    asked = _resolve_fault(name, options)
-    return replace(asked, first=first, probability=probability)
+    return replace(_resolve_fault(name, options), first=first, probability=probability)
 
 
 def _resolve_fault(name: str, options: dict[str, Any]) -> RequestedFault:
@@ -103,11 +104,11 @@ def _resolve_fault(name: str, options: dict[str, Any]) -> RequestedFault:
         )
     if name in status_faults():
         _require_known_options(name, options, ("status", *RETRY_HEADERS, "first"))
-        composed = status_faults()[name]
-        status = options.pop("status", composed.fault.status)
+        status_fault = status_faults()[name]
+        status = options.pop("status", status_fault.fault.status)
         return RequestedFault(
-            composed.with_status(_parse_status(name, status)).fault,
-            headers=_retry_headers(name, {**composed.headers, **options}),
+            status_fault.with_status(_parse_status(name, status)).fault,
+            headers=_retry_headers(name, {**status_fault.headers, **options}),
         )
     if name in load_service_faults():
         _require_known_options(name, options, (*RETRY_HEADERS, "first"))
@@ -126,7 +127,7 @@ def _parse_whole_number(name: str, option: str, value: Any) -> int:
     number = int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
     if type(number) is not int or not 0 <= number <= _MAX_OPTION_VALUE:
         raise ConfigurationError(
-            f"{name}: {option} is a whole number from 0 to {_MAX_OPTION_VALUE}, not {value!r}"
+            f"{name}: {option} must be an integer from 0 to {_MAX_OPTION_VALUE}, not {value!r}"
         )
     return number
 
@@ -134,7 +135,7 @@ def _parse_whole_number(name: str, option: str, value: Any) -> int:
 def _parse_status(name: str, value: Any) -> int:
     status = _parse_whole_number(name, "status", value)
     if not 400 <= status <= 599:
-        raise ConfigurationError(f"{name}: status is from 400 to 599, not {status}")
+        raise ConfigurationError(f"{name}: status must be from 400 to 599, not {status}")
     return status
 
 
@@ -145,6 +146,6 @@ def _retry_headers(name: str, options: Mapping[str, Any]) -> Headers:
             value = options[option]
             text = str(value).lower() if isinstance(value, bool) else str(value)
             if not _HEADER_VALUE_PATTERN.fullmatch(text):
-                raise ConfigurationError(f"{name}: {option} can not be {value!r}")
+                raise ConfigurationError(f"{name}: {option} cannot be {value!r}")
             headers.append((header, text.encode()))
     return tuple(headers)

@@ -1,4 +1,4 @@
-"""Rules broken on purpose: an answer that keeps the whole contract but for one rule, named by its id."""
+"""Rule faults: replies that violate one rule of the contract, named by its id, and no other."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from mockserver.wire import json, sse
 
 __all__ = ["RuleFault", "breakable_rules", "find_rule_fault"]
 
-#: What of an answer can be edited, in the order in which it is tried.
+#: Parts of a reply that a mutant can edit, in the order in which they are tried.
 _STREAM_SUBJECTS, _BODY_SUBJECTS = ("stream", "frames"), ("response", "body")
 _CHAT_STREAM_SUBJECTS, _CHAT_BODY_SUBJECTS = ("chat_stream", "chat_frames"), ("chat_completion",)
 _CHAT_SUBJECTS = frozenset({*_CHAT_STREAM_SUBJECTS, *_CHAT_BODY_SUBJECTS})
-#: Places and ways that are tried.
+#: Values of `pick` that are tried.
 _MAX_ATTEMPTS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class RuleFault:
-    """One rule of the contract, to be broken."""
+    """A rule of the contract to break."""
 
     rule: str
 
@@ -39,27 +39,26 @@ class RuleFault:
     def apply(
         self, outgoing: OutgoingReply, profile: Profile, pick: int, request: dict[str, Any] | None = None
     ) -> OutgoingReply:
-        """The broken answer; `pick` varies place and way. ConfigurationError where it has no place for it.
+        """Return the broken reply; `pick` selects location and edit. Raises ConfigurationError.
 
-        The judge has the last word, with the `request` that is answered: no age holds every rule, and what
-        breaks one in an age may break another as well. Other places and ways are tried, then it is told.
+        The contract checker decides, with the `request`, whether only this rule is broken: a profile may not
+        have the rule, or the edit may break another one too. In that case other edits are tried.
         """
         from mockserver.replies import mutants
 
-        subjects = self._subjects(outgoing)
-        known = [each for each in subjects if self.rule in mutants.rules_for(each)]
-        if not known:
+        subject = next(
+            (each for each in self._subjects(outgoing) if self.rule in mutants.rules_for(each)), None
+        )
+        if subject is None:
             kind = "stream" if outgoing.stream else "response"
-            raise ConfigurationError(f"{self.rule} can not be broken in a {kind}")
+            raise ConfigurationError(f"{self.rule} cannot be broken in a {kind}")
         edit = _edit_stream if outgoing.stream else _edit_body
-        for tried in range(_MAX_ATTEMPTS):
-            pieces = edit(known[0], self.rule, body_pieces(outgoing), profile, pick + tried)
+        for attempt in range(_MAX_ATTEMPTS):
+            pieces = edit(subject, self.rule, body_pieces(outgoing), profile, pick + attempt)
             whole = b"".join(pieces)
-            if known[0] in _CHAT_SUBJECTS or _breaks_only(
-                self.rule, whole, outgoing.stream, profile, request
-            ):
+            if subject in _CHAT_SUBJECTS or _breaks_only(self.rule, whole, outgoing.stream, profile, request):
                 return replace(outgoing, steps=tuple(map(Send, pieces)))
-        raise ConfigurationError(f"{self.rule} can not be broken by itself in this answer of {profile.name}")
+        raise ConfigurationError(f"{self.rule} cannot be broken alone in this reply of {profile.name}")
 
     def _subjects(self, outgoing: OutgoingReply) -> tuple[str, ...]:
         if self.rule.startswith("CHT-"):
@@ -70,15 +69,15 @@ class RuleFault:
 def _breaks_only(
     rule: str, data: bytes, stream: bool, profile: Profile, request: dict[str, Any] | None
 ) -> bool:
-    """Whether an answer breaks that rule and no other."""
-    found = [*(check_stream if stream else check_response)(data, profile, request)]
-    # An answer that was changed no longer says what its request said: that follows, and is no other breach.
-    others = (each for each in errors(found) if each.rule != rule and not each.rule.startswith("REQ-"))
-    return any(each.rule == rule for each in found) and next(others, None) is None
+    """Whether a reply breaks this rule and no other."""
+    findings = [*(check_stream if stream else check_response)(data, profile, request)]
+    # An edited reply may no longer echo its request. That follows from the edit and does not count.
+    others = (each for each in errors(findings) if each.rule != rule and not each.rule.startswith("REQ-"))
+    return any(each.rule == rule for each in findings) and next(others, None) is None
 
 
 def breakable_rules() -> tuple[str, ...]:
-    """Ids of the rules that an answer can break."""
+    """Return the ids of the rules that a reply can break."""
     from mockserver.replies import mutants
 
     return tuple(sorted({rule for each in _ALL_SUBJECTS for rule in mutants.rules_for(each)}))
@@ -89,10 +88,10 @@ _ALL_SUBJECTS = (*_STREAM_SUBJECTS, *_BODY_SUBJECTS, *_CHAT_STREAM_SUBJECTS, *_C
 
 @cache
 def find_rule_fault(rule: str) -> RuleFault:
-    """The violation of a rule; ConfigurationError lists those there are."""
+    """Return the fault that breaks a rule. Raises ConfigurationError."""
     if rule not in breakable_rules():
         raise ConfigurationError(
-            f"no answer can be made to break the rule {rule!r}; there are: {', '.join(breakable_rules())}"
+            f"no reply can break the rule {rule!r}; there are: {', '.join(breakable_rules())}"
         )
     return RuleFault(rule)
 
@@ -101,11 +100,11 @@ def _edit_stream(subject: str, rule: str, pieces: list[bytes], profile: Profile,
     from mockserver.replies import mutants
 
     if subject.endswith("frames"):
-        broken: list[bytes] = mutants.break_rule(rule, subject, pieces, profile=profile, pick=pick)
-        return broken
-    read = [frame.data or "" for frame in sse.Decoder(1 << 24).feed(b"".join(pieces))]
-    marker = [sse.encode(each) for each in read if each == sse.DONE_DATA]
-    events: list[Any] = [json.loads(each.encode()) for each in read if each != sse.DONE_DATA]
+        frames: list[bytes] = mutants.break_rule(rule, subject, pieces, profile=profile, pick=pick)
+        return frames
+    texts = [frame.data or "" for frame in sse.Decoder(1 << 24).feed(b"".join(pieces))]
+    marker = [sse.encode(each) for each in texts if each == sse.DONE_DATA]
+    events: list[Any] = [json.loads(each.encode()) for each in texts if each != sse.DONE_DATA]
     edited = mutants.break_rule(rule, subject, events, profile=profile, pick=pick)
     if subject == "chat_stream":
         return list(encode_chunks(edited))

@@ -1,8 +1,7 @@
-"""Faults: the errors of the service by name, each as it really comes.
+"""The errors of the service, by name, each in the form in which the service sends it.
 
-The catalogue is data, `schemas/faults.json`: which HTTP status, in which of the service's envelopes, with
-which code and words, and where that is from. Some come with HTTP 200: a response that failed, and, in a
-stream, one lone `response.failed` or one payload without a type.
+`schemas/faults.json` lists them with HTTP status, envelope, code, message and source. Some come with HTTP
+200: a failed response, or in a stream a lone `response.failed` or one payload without a type.
 """
 
 from __future__ import annotations
@@ -27,23 +26,23 @@ class ServiceFault:
 
     name: str
     status: int
-    """HTTP status where no stream was asked for, or where the error comes before one."""
+    """HTTP status, unless the error comes in a stream."""
     form: str
-    """Its body then: "flat", "wrapped" or "bare" (see `envelopes`), or "failed", a response object."""
+    """Form of the body: "flat", "wrapped" or "bare" (see `ErrorEnvelope`), or "failed", a response object."""
     code: str
     message: str
     source: str
-    """Document and date; says what is inferred."""
+    """Document and date, and what is inferred."""
     type: str = "InvalidParameter"
     """`type` in a wrapped or bare body."""
     stream: str | None = None
-    """What a stream is then: "failed", one lone response.failed, or "payload", one without a type; None:
-    there is no stream, the body is as above."""
+    """Form in a stream: "failed" (a lone `response.failed`) or "payload" (one payload without a type). None:
+    the same as without a stream."""
     stream_code: str | None = None
-    """The code there, where it is another."""
+    """The code in a stream, if it differs."""
 
     def in_band_form(self, *, stream: bool) -> str | None:
-        """How it comes with HTTP 200: "failed" or "payload"; None where it has a status of its own."""
+        """The form with HTTP 200, "failed" or "payload"; None if the error has its own HTTP status."""
         if stream and self.stream is not None:
             return self.stream
         return "failed" if self.form == "failed" else None
@@ -55,7 +54,7 @@ class ServiceFault:
         error_class: Callable[..., ApiError] = ApiError,
         headers: tuple[tuple[bytes, bytes], ...] = (),
     ) -> ApiError:
-        """The error for a status of its own, with more `headers`; it tells where it was asked for by name."""
+        """Return the HTTP error; if a test requested it, a header names the fault."""
         flat = self.form == "failed"
         return error_class(
             400 if flat else self.status,
@@ -69,13 +68,13 @@ class ServiceFault:
 
 @cache
 def load_service_faults() -> Mapping[str, ServiceFault]:
-    """All faults by name, in the order of their file."""
-    listed = json.loads((resources.data_folder("schemas") / "faults.json").read_bytes())["faults"]
-    return MappingProxyType({about["name"]: ServiceFault(**about) for about in listed})
+    """Load all service faults by name, in the order of the file."""
+    faults = json.loads((resources.data_folder("schemas") / "faults.json").read_bytes())["faults"]
+    return MappingProxyType({members["name"]: ServiceFault(**members) for members in faults})
 
 
 def find_service_fault(name: str) -> ServiceFault:
-    """The fault of that name; ConfigurationError lists those there are."""
+    """Return the service fault of this name. Raises ConfigurationError."""
     fault = load_service_faults().get(name)
     if fault is None:
         raise ConfigurationError(f"no fault {name!r}; there are: {', '.join(load_service_faults())}")

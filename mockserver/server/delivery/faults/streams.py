@@ -1,4 +1,4 @@
-"""Faults of streams: frames cut, lost, doubled, misnamed, or put where none should be."""
+"""Faults of streams: events that are cut off, lost, repeated, misnamed or inserted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _with_pieces(outgoing: OutgoingReply, pieces: list[bytes]) -> OutgoingReply:
 
 
 def _insert_frames(outgoing: OutgoingReply, options: Options, *frames: bytes) -> OutgoingReply:
-    """With more frames behind the first events."""
+    """Insert frames after the first `after` events."""
     pieces = body_pieces(outgoing)
     at = break_index(pieces, options)
     return _with_pieces(outgoing, [*pieces[:at], *frames, *pieces[at:]])
@@ -34,22 +34,21 @@ def _insert_frames(outgoing: OutgoingReply, options: Options, *frames: bytes) ->
 
 @wire_fault("close-midway", target="stream", after=DEFAULT_AFTER)
 def _close_midway(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
-    """The connection is closed after `after` events, in the middle of HTTP's framing."""
+    """The connection closes after `after` events, before the end of the HTTP body."""
     pieces = body_pieces(outgoing)
-    kept = pieces[: break_index(pieces, options)]
-    return replace(outgoing, steps=(*map(Send, kept), Close()))
+    return replace(outgoing, steps=(*map(Send, pieces[: break_index(pieces, options)]), Close()))
 
 
 @wire_fault("cut-after", target="stream", after=DEFAULT_AFTER)
 def _cut_after(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
-    """The stream ends after `after` events, orderly as far as HTTP goes: no terminal event."""
+    """The stream ends after `after` events without a terminal event; the HTTP body is complete."""
     pieces = body_pieces(outgoing)
     return _with_pieces(outgoing, pieces[: break_index(pieces, options)])
 
 
 @wire_fault("cut-event", target="stream", after=DEFAULT_AFTER)
 def _cut_event(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
-    """The stream ends inside the event behind `after` others, orderly as far as HTTP goes."""
+    """The stream ends inside the event after `after` others; the HTTP body is complete."""
     pieces = body_pieces(outgoing)
     at = break_index(pieces, options)
     return _with_pieces(outgoing, [*pieces[:at], pieces[at][: len(pieces[at]) // 2]])
@@ -57,19 +56,19 @@ def _cut_event(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
 
 @wire_fault("cut-character", target="stream", after=DEFAULT_AFTER)
 def _cut_character(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
-    """The connection is closed inside a character of several bytes, behind `after` events."""
+    """The connection closes inside a multi-byte character, after `after` events."""
     pieces = body_pieces(outgoing)
     at = break_index(pieces, options)
     piece = pieces[at]
-    found = re.search(rb"[\xc2-\xf4]", piece)
-    # A text without such a character gets the beginning of one.
-    half = piece[: found.end()] if found else piece[: piece.rindex(b'"')] + b"\xe4\xbd"
+    match = re.search(rb"[\xc2-\xf4]", piece)
+    # A text without such a character gets the first bytes of one.
+    half = piece[: match.end()] if match else piece[: piece.rindex(b'"')] + b"\xe4\xbd"
     return replace(outgoing, steps=(*map(Send, [*pieces[:at], half]), Close()))
 
 
 @wire_fault("wrong-event-name", target="stream", after=DEFAULT_AFTER)
 def _wrong_event_name(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
-    """The `event:` field behind `after` events names another event than the data."""
+    """After `after` events, an `event:` field that does not match the type in the data."""
     pieces = body_pieces(outgoing)
     at = break_index(pieces, options)
     pieces[at] = re.sub(rb"(?m)^(event: ?)(.*)$", rb"\1response.misnamed", pieces[at], count=1)
@@ -78,38 +77,38 @@ def _wrong_event_name(outgoing: OutgoingReply, options: Options) -> OutgoingRepl
 
 @wire_fault("no-data", target="stream", after=DEFAULT_AFTER)
 def _no_data(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
-    """A frame without data behind `after` events: legal server-sent events, which clients trip over."""
+    """A frame without data after `after` events: valid in server-sent events, but some clients fail."""
     return _insert_frames(outgoing, options, b"event: ping\n\n")
 
 
 @wire_fault("id-only", target="stream", after=DEFAULT_AFTER)
 def _id_only(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
-    """A frame with an id and nothing else behind `after` events."""
+    """A frame with only an id after `after` events."""
     return _insert_frames(outgoing, options, b"id: 1\n\n")
 
 
 @wire_fault("retry-only", target="stream", after=DEFAULT_AFTER)
 def _retry_only(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
-    """A frame that only sets the time to reconnect, behind `after` events."""
+    """A frame with only a reconnection time after `after` events."""
     return _insert_frames(outgoing, options, b"retry: 10\n\n")
 
 
 @wire_fault("bom", target="stream")
 def _bom(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
-    """A byte order mark at the beginning of the stream."""
+    """A byte order mark at the start of the stream."""
     pieces = body_pieces(outgoing)
     return _with_pieces(outgoing, [b"\xef\xbb\xbf" + pieces[0], *pieces[1:]])
 
 
 @wire_fault("comment-storm", target="stream", after=DEFAULT_AFTER, count=1000)
 def _comment_storm(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
-    """`count` keep-alive comments behind `after` events."""
+    """`count` keep-alive comments after `after` events."""
     return _insert_frames(outgoing, options, sse.encode_comment(" keep-alive") * options["count"])
 
 
 @wire_fault("lost-event", target="stream", after=DEFAULT_AFTER)
 def _lost_event(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
-    """The event behind `after` others does not come; the numbers tell."""
+    """The event after `after` others is missing, which leaves a gap in the sequence numbers."""
     pieces = body_pieces(outgoing)
     at = break_index(pieces, options)
     return _with_pieces(outgoing, [*pieces[:at], *pieces[at + 1 :]])
@@ -117,27 +116,27 @@ def _lost_event(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
 
 @wire_fault("doubled-event", target="stream", after=DEFAULT_AFTER)
 def _doubled_event(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
-    """The event behind `after` others comes twice."""
+    """The event after `after` others is sent twice."""
     pieces = body_pieces(outgoing)
     return _insert_frames(outgoing, options, pieces[break_index(pieces, options)])
 
 
 @wire_fault("huge-event", target="stream", after=DEFAULT_AFTER, bytes=2 << 20)
 def _huge_event(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
-    """An event of `bytes` bytes behind `after` others, of a type that the service has not."""
+    """An event of `bytes` bytes, with a type unknown to the service, after `after` others."""
     data = b'{"type":"response.huge","padding":"' + b"x" * options["bytes"] + b'"}'
     return _insert_frames(outgoing, options, sse.encode(data, event="response.huge"))
 
 
 @wire_fault("error-event", target="stream", after=DEFAULT_AFTER)
 def _error_event(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
-    """Behind `after` events an `error` event, flat as OpenAI's schema has it; then the stream ends."""
+    """An `error` event after `after` events, flat as in OpenAI's schema; then the stream ends."""
     return _end_with_error_event(outgoing, options, {**_ERROR, "param": None})
 
 
 @wire_fault("error-event-nested", target="stream", after=DEFAULT_AFTER)
 def _error_event_nested(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
-    """Behind `after` events an `error` event, nested as Open Responses has it; then the stream ends."""
+    """An `error` event after `after` events, nested as in Open Responses; then the stream ends."""
     return _end_with_error_event(
         outgoing, options, {"error": {"type": "server_error", **_ERROR, "param": None}}
     )
@@ -154,7 +153,7 @@ def _end_with_error_event(
 
 @wire_fault("failed-event", target="stream", after=DEFAULT_AFTER)
 def _failed_event(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
-    """Behind `after` events the stream ends with `response.failed`, its item left open."""
+    """`response.failed` after `after` events, with the current item still open; then the stream ends."""
     pieces = body_pieces(outgoing)
     at = break_index(pieces, options)
     frame = sse.Decoder().feed(pieces[0])[0]
@@ -165,10 +164,10 @@ def _failed_event(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
 
 @wire_fault("json-for-stream", target="stream")
 def _json_for_stream(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
-    """One JSON object with status 200 where a stream was asked for."""
+    """Status 200 with one JSON object instead of the requested stream."""
     headers = [header for header in outgoing.headers if header[0] != b"content-type"]
-    told = [frame.data or "{}" for frame in sse.Decoder(1 << 24).feed(b"".join(body_pieces(outgoing)))]
-    last = next(data for data in reversed(told) if data != sse.DONE_DATA)
+    texts = [frame.data or "{}" for frame in sse.Decoder(1 << 24).feed(b"".join(body_pieces(outgoing)))]
+    last = next(data for data in reversed(texts) if data != sse.DONE_DATA)
     body = json.dumps(json.loads(last.encode()).get("response"))
     head = ((b"content-type", b"application/json"), *headers)
     return replace(outgoing, headers=head, steps=(Send(body),))

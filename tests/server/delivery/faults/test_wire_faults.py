@@ -183,14 +183,14 @@ def test_an_active_fault_skips_replies_it_cannot_break() -> None:
     ("spec", "words"),
     [
         ("no-such", "no fault 'no-such'; there are: "),
-        ("stall,after", "'after' is no OPTION=VALUE"),
-        ("stall,after=x", "after is a whole number"),
+        ("stall,after", "expected OPTION=VALUE, not 'after'"),
+        ("stall,after=x", "after must be an integer"),
         ("stall,before=1", "stall has no option 'before'; it has: after, ms, first"),
-        ("stall:2", "a probability is from 0 to 1, not '2'"),
-        ("stall:nan", "a probability is from 0 to 1"),
-        ("http-status,status=200", "status is from 400 to 599"),
-        ("internal-error,retry-after=a\r\nb", "retry-after can not be"),
-        ("SEQ-999", "no answer can be made to break the rule 'SEQ-999'"),
+        ("stall:2", "a probability is a number from 0 to 1, not '2'"),
+        ("stall:nan", "a probability is a number from 0 to 1"),
+        ("http-status,status=200", "status must be from 400 to 599"),
+        ("internal-error,retry-after=a\r\nb", "retry-after cannot be"),
+        ("SEQ-999", "no reply can break the rule 'SEQ-999'"),
         ("", "no fault ''"),
     ],
 )
@@ -202,7 +202,7 @@ def test_an_invalid_fault_spec_is_an_error(spec: str, words: str) -> None:
 def test_a_stream_fault_cannot_break_a_body(api: ApiClient) -> None:
     status, code, message = api.post_refused({"model": api.server.model, "input": "x"}, x_mock_fault="bom")
     assert (status, code) == (400, "InvalidParameter")
-    assert message == "fault: bom breaks streams alone"
+    assert message == "fault: bom applies only to streams"
     reply = api.request("GET", "/responses", x_mock_fault="bom")
     assert reply.status_code >= 400
 
