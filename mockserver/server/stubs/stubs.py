@@ -298,7 +298,7 @@ def _build_extra_matcher(definition: StubDefinition) -> Matcher | None:
 
 
 def _differences(stub: Stub, request: IncomingRequest) -> Iterable[str]:
-    exhausted = [f"already used {_format_count(stub.call_count)}"] if stub.is_exhausted else []
+    exhausted = ["it is used up"] if stub.is_exhausted else []
     return chain(exhausted, stub.definition.matcher.differences(request))
 
 

@@ -98,7 +98,9 @@ def test_an_error_stub_can_have_a_delivery_fault(server: MockServer) -> None:
         client.post("/responses", json={"model": server.model, "input": "Hi"})
     assert server.journal.last.exchange == "stub-1"
     for fault in ("SEQ-004", "cut-after", "rate-429"):
-        with pytest.raises(ConfigurationError, match=r"applies to responses, not to errors|replaces the reply"):
+        with pytest.raises(
+            ConfigurationError, match=r"applies to responses, not to errors|replaces the reply"
+        ):
             server.fail("internal-error", fault=fault)
 
 

@@ -57,7 +57,7 @@ def test_allowed(ask, responses_server):
     result.assert_outcomes(passed=3, failed=1)
     result.stdout.fnmatch_lines(
         [
-            "Unmatched request (unplanned): no stub matches this request with prompt 'again?'; planned: 'once' (*",
+            "Unmatched request (unplanned): no stub matches this request with prompt 'again?'; stubs: 'once' (*",
             "stub: 'once' (expected once, used once)",
         ]
     )
