@@ -23,28 +23,28 @@ __all__ = ["diff"]
 @click.command()
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="B")
-@option("style", "--format", type=click.Choice(["text", "json"]), default="text", help="What to print.")
+@option("style", "--format", type=click.Choice(["text", "json"]), default="text", help="Output format.")
 @option(
     "--fail-on",
     type=click.Choice(["breaking", "warning", "info"]),
     default="breaking",
-    help="The mildest change that makes the exit status 1.",
+    help="Mildest change that causes exit status 1.",
 )
 def diff(before: str, after: str, style: str, fail_on: str) -> None:
-    """Tell what changed in the contract between two recordings, reports or profiles.
+    """Show what changed in the contract between two recordings, reports or profiles.
 
-    A and B are folders or files of recordings, JSON reports of `mockserver verify`, or names of profiles;
-    both of one kind. Texts are not compared: shapes, kinds, order, ids, statuses, rules and tools are.
+    A and B are both folders or files of recordings, both JSON reports of `mockserver verify`, or both names
+    of profiles. Compares structure, types, order, id forms, statuses, rules and tools, but not texts.
 
-    Exit status: 0 nothing changed that is as bad as --fail-on, 1 something did, 2 unusable arguments.
+    Exit status: 0 no change at or above --fail-on; 1 at least one; 2 unusable arguments.
     """
     from mockserver.recordings.diff.formats import changes_json, changes_text, reaches_severity
 
     try:
-        what, changes = _compare(before, after)
+        compared, changes = _compare(before, after)
     except MockServerError as error:
         exit_with_error(str(error), 2)
-    text = changes_text(changes) if style == "text" else changes_json(changes, before, after, what)
+    text = changes_text(changes) if style == "text" else changes_json(changes, before, after, compared)
     sys.stdout.buffer.write(text.encode(sys.stdout.encoding or "utf-8", "backslashreplace"))
     sys.stdout.flush()
     raise SystemExit(int(reaches_severity(changes, fail_on)))
@@ -53,9 +53,7 @@ def diff(before: str, after: str, style: str, fail_on: str) -> None:
 def _compare(before: str, after: str) -> tuple[str, list[Change]]:
     kinds = [_argument_kind(each) for each in (before, after)]
     if kinds[0] != kinds[1]:
-        raise ConfigurationError(
-            f"{before} is {kinds[0]}, and {after} is {kinds[1]}: they can not be compared"
-        )
+        raise ConfigurationError(f"cannot compare {before} ({kinds[0]}) with {after} ({kinds[1]})")
     if kinds[0] == "a profile":
         from mockserver.recordings.diff.profiles import profile_changes
 
@@ -73,19 +71,19 @@ def _compare(before: str, after: str) -> tuple[str, list[Change]]:
 
 
 def _argument_kind(name: str) -> str:
-    """What an argument names: a file or a folder comes before a profile of the same name."""
+    """What an argument names; a file or folder wins over a profile of the same name."""
     from mockserver.recordings.diff.verification_reports import is_verification_report
 
-    place = Path(name)
-    if place.is_dir():
+    path = Path(name)
+    if path.is_dir():
         return "a recording"
-    if not place.exists():
+    if not path.exists():
         if name == LATEST or name in profile_names():
             return "a profile"
         raise ConfigurationError(
-            f"{name} is neither a file nor a profile; there are: {', '.join(profile_names())}"
+            f"{name} is neither a file nor a profile; the profiles are: {', '.join(profile_names())}"
         )
     try:
-        return "a report" if is_verification_report(json.loads(place.read_bytes())) else "a recording"
+        return "a report" if is_verification_report(json.loads(path.read_bytes())) else "a recording"
     except (OSError, InvalidJSON) as error:
-        raise ConfigurationError(f"{name} can not be read: {error}") from None
+        raise ConfigurationError(f"cannot read {name}: {error}") from None

@@ -1,4 +1,4 @@
-"""How `mockserver verify --replay` runs: recorded requests, asked again, and what their answers come to."""
+"""`mockserver verify --replay`: send recorded requests again and report what changed."""
 
 from __future__ import annotations
 
@@ -29,36 +29,35 @@ from mockserver.recordings.reverification import (
 
 __all__ = ["reverify_recordings"]
 
-#: What `--fail-on` means here.
 _FAIL_ON_SEVERITIES = {"drift": "warning", "fail": "breaking"}
 
 
 def reverify_recordings(
     endpoint: Endpoint, targets: Sequence[tuple[str, Path]], options: dict[str, Any], *, dry_run: bool
 ) -> int:
-    """Ask again, print what changed and write the reports; the exit status."""
+    """Send the requests, print the changes, write the reports, and return the exit status."""
     for form, _ in targets:
         if form not in ("text", "json"):
-            raise ConfigurationError(f"--report {form}=…: with --replay there are text and json")
-    found = load_recordings(options["replay"])
+            raise ConfigurationError(f"--report {form}=…: the formats with --replay are text and json")
+    recordings = load_recordings(options["replay"])
     profile = (
-        recording_profile(found[0]) if options["profile"] == "auto" else load_profile(options["profile"])
+        recording_profile(recordings[0]) if options["profile"] == "auto" else load_profile(options["profile"])
     )
-    _print_plan(found, endpoint, profile.name, options)
+    _print_plan(recordings, endpoint, profile.name, options)
     if dry_run:
         return 0
     client = Client(endpoint, Timeouts(options["timeout"], options["stall"]))
     try:
         budget = Budget(options["max_requests"], options["max_tokens"])
-        asker = BudgetedClient(client, budget, options["rate"])
-        outcomes = [*_with_progress(reverify(found, asker, profile), len(found))]
+        budgeted_client = BudgetedClient(client, budget, options["rate"])
+        results = [*_with_progress(reverify(recordings, budgeted_client, profile), len(recordings))]
     except EndpointUnreachable as error:
-        exit_with_error(f"{endpoint.base_url}: the endpoint is not reached: {endpoint.redact(str(error))}", 2)
+        exit_with_error(f"{endpoint.base_url}: cannot reach the endpoint: {endpoint.redact(str(error))}", 2)
     finally:
         client.close()
-    changes = reverification_changes(outcomes)
+    changes = reverification_changes(results)
     _write_changes(changes, endpoint, targets, options)
-    return _exit_status(outcomes, changes, options)
+    return _exit_status(results, changes, options)
 
 
 def _print_plan(
@@ -66,22 +65,24 @@ def _print_plan(
 ) -> None:
     tokens = sum(map(expected_tokens, recordings))
     lines = [
-        f"{len(recordings)} recorded requests, about {tokens} tokens, to {endpoint.base_url}, judged as {profile}"
+        f"{len(recordings)} recorded requests, about {tokens} tokens, to {endpoint.base_url}, profile {profile}"
     ]
     lines += [f"warning: {line}" for line in recording_warnings(recordings, profile)]
     if len(recordings) > options["max_requests"] or tokens > options["max_tokens"]:
-        lines.append("warning: that is more than --max-requests or --max-tokens: the last are not asked")
+        lines.append(
+            "warning: more than --max-requests or --max-tokens allow: the last requests are not sent"
+        )
     print(*(f"mockserver: {line}" for line in lines), sep="\n", file=sys.stderr, flush=True)
 
 
 def _with_progress(results: Iterator[ReverificationResult], total: int) -> Iterator[ReverificationResult]:
     for number, each in enumerate(results, start=1):
-        worst_of = min(
+        severity = min(
             (change.severity for change in each.changes),
             key=["breaking", "warning", "info"].index,
             default="",
         )
-        verdict = f"not asked: {each.skip_reason}" if each.skip_reason else worst_of or "the same"
+        verdict = f"not sent: {each.skip_reason}" if each.skip_reason else severity or "no change"
         print(f"[{number}/{total}] {each.exchange.name}: {verdict}", file=sys.stderr, flush=True)
         yield each
 
@@ -102,15 +103,15 @@ def _write_changes(
         try:
             target.write_text(texts[form], encoding="utf-8")
         except OSError as error:
-            exit_with_error(f"can not write {target}: {error.strerror or error}", 2)
+            exit_with_error(f"cannot write {target}: {error.strerror or error}", 2)
 
 
 def _exit_status(
     results: Sequence[ReverificationResult], changes: Sequence[Change], options: dict[str, Any]
 ) -> int:
-    not_asked = Counter(each.skip_reason for each in results if each.skip_reason)
-    for why, count in not_asked.items():
-        print(f"mockserver: {count} not asked: {why}", file=sys.stderr)
-    if not_asked.total() == len(results):
+    skipped = Counter(each.skip_reason for each in results if each.skip_reason)
+    for reason, count in skipped.items():
+        print(f"mockserver: {count} not sent: {reason}", file=sys.stderr)
+    if skipped.total() == len(results):
         return 2
     return int(reaches_severity(changes, _FAIL_ON_SEVERITIES[options["fail_on"]]))

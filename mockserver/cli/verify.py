@@ -1,4 +1,4 @@
-"""`mockserver verify`: ask a live endpoint whether it keeps the contract."""
+"""`mockserver verify`: check that a live endpoint keeps the contract."""
 
 from __future__ import annotations
 
@@ -21,15 +21,10 @@ from mockserver.live.budgeted_client import Budget, BudgetedClient
 from mockserver.live.client import Client, Timeouts
 from mockserver.live.endpoint import Endpoint, api_key_from_env, parse_endpoint
 from mockserver.live.probes import Probe, select_probes
+from mockserver.live.profile_choice import profile_for_endpoint, profiles_for_path
 from mockserver.live.report import build_report
 from mockserver.live.report_formats import REPORT_FORMATS, write_plan
-from mockserver.live.verification import (
-    Verdict,
-    VerificationRun,
-    profile_for_endpoint,
-    profiles_for_path,
-    run_probes,
-)
+from mockserver.live.verification import Verdict, VerificationRun, run_probes
 from mockserver.profiles import load_profile
 
 __all__ = ["verify"]
@@ -38,60 +33,73 @@ AUTO = "auto"
 
 
 @click.command()
-@option("--base-url", required=True, metavar="URL", help="What goes into a client: URL/responses is asked.")
-@option("--api-key-env", default="DASHSCOPE_API_KEY", metavar="NAME", help="The variable that holds the key.")
-@option("--model", default=None, metavar="NAME", help="The model to ask; default: the profile's first.")
-@option("--profile", default=AUTO, help="The age to judge by; auto: as the path and one answer tell.")
-@option("--only", multiple=True, metavar="ID", help="Run this probe alone; may be repeated.")
-@option("--skip", multiple=True, metavar="ID", help="Leave a probe out; may be repeated.")
-@option("--max-requests", default=100, type=click.IntRange(1), help="Requests to send at the most.")
-@option("--max-tokens", default=200_000, type=click.IntRange(0), help="Tokens to spend at the most.")
-@option("--rate", default=2.0, type=click.FloatRange(0), help="Requests a second at the most; 0: no limit.")
-@option("--dry-run", is_flag=True, help="Print the plan and ask nothing.")
-@option("--seed", default=0, type=int, help="Makes this run's questions others than another's.")
 @option(
-    "--timeout", default=120.0, type=click.FloatRange(0.1), help="Seconds that an answer may take in all."
+    "--base-url", required=True, metavar="URL", help="The base URL of a client; requests go to URL/responses."
 )
-@option("--stall", default=30.0, type=click.FloatRange(0.1), help="Seconds of silence within an answer.")
-@option("--vector-store", default=None, metavar="ID", help="A vector store of yours, for file_search.")
-@option("--mcp-server", default=None, metavar="URL", help="An MCP server of yours, for mcp.")
-@option("--allow-http", multiple=True, metavar="HOST", help="A host that may be asked over plain http.")
-@option("--baseline", type=click.Path(dir_okay=False, path_type=Path), help="Drift that was accepted.")
-@option("--accept", is_flag=True, help="Write the drift that is found to the baseline.")
+@option(
+    "--api-key-env",
+    default="DASHSCOPE_API_KEY",
+    metavar="NAME",
+    help="Environment variable with the API key.",
+)
+@option("--model", default=None, metavar="NAME", help="Model to use; default: the profile's first.")
+@option(
+    "--profile", default=AUTO, help="Profile to check against; auto: detected from the path and one reply."
+)
+@option("--only", multiple=True, metavar="ID", help="Run only this probe; may be repeated.")
+@option("--skip", multiple=True, metavar="ID", help="Skip this probe; may be repeated.")
+@option("--max-requests", default=100, type=click.IntRange(1), help="Maximum number of requests.")
+@option("--max-tokens", default=200_000, type=click.IntRange(0), help="Maximum number of tokens.")
+@option("--rate", default=2.0, type=click.FloatRange(0), help="Maximum requests per second; 0: no limit.")
+@option("--dry-run", is_flag=True, help="Print the plan and send no request.")
+@option("--seed", default=0, type=int, help="Vary the probe prompts.")
+@option("--timeout", default=120.0, type=click.FloatRange(0.1), help="Seconds that a reply may take.")
+@option(
+    "--stall", default=30.0, type=click.FloatRange(0.1), help="Seconds of silence allowed within a reply."
+)
+@option("--vector-store", default=None, metavar="ID", help="Your vector store, for the file_search probe.")
+@option("--mcp-server", default=None, metavar="URL", help="Your MCP server, for the mcp probe.")
+@option("--allow-http", multiple=True, metavar="HOST", help="Allow plain http to this host; may be repeated.")
+@option("--baseline", type=click.Path(dir_okay=False, path_type=Path), help="File with accepted drift.")
+@option("--accept", is_flag=True, help="Write the drift of this run to the baseline.")
 @option(
     "--fail-on",
     type=click.Choice(["drift", "fail"]),
     default="drift",
-    help="The mildest verdict that makes the exit status 1.",
+    help="Mildest verdict that causes exit status 1.",
 )
 @option(
     "--replay",
     type=click.Path(exists=True, path_type=Path),
     metavar="DIR",
-    help="Instead of the probes, send what was recorded there, and compare by meaning.",
+    help="Send the recorded requests in DIR instead of the probes, and compare the replies.",
 )
 @option(
-    "--report", "reports", multiple=True, metavar="FORM=FILE", help="Also write a report; may be repeated."
+    "--report",
+    "reports",
+    multiple=True,
+    metavar="FORMAT=FILE",
+    help="Write a report (text, json, junit, markdown, html); may be repeated.",
 )
 def verify(base_url: str, api_key_env: str, dry_run: bool, **options: Any) -> None:
-    """Ask a live endpoint whether it keeps the contract.
+    """Check that a live endpoint keeps the contract.
 
-    First the plan and what it can cost, then the probes. What was not asked is never called passed. With
-    --replay, the requests of recordings take the place of probes, and their answers that of the contract.
+    Prints the plan and its cost, then runs the probes. With --replay, sends recorded requests instead of
+    probes and compares the replies with the recorded ones.
 
-    Exit status: 0 pass, or drift that the baseline has; 1 fail, or new drift; 2 it could not be run.
+    Exit status: 0 pass, or only drift that the baseline accepts; 1 fail, or new drift; 2 could not run.
     """
     try:
         targets = [_parse_report_target(each) for each in options["reports"]]
         probes = select_probes(options["only"], options["skip"])
         if options["accept"] and options["baseline"] is None:
-            exit_with_error("--accept writes the drift to the file of --baseline, which is missing", 2)
+            exit_with_error("--accept needs --baseline FILE", 2)
         baseline = read_baseline(options["baseline"]) if options["baseline"] else frozenset()
         key = "-" if dry_run else api_key_from_env(os.environ, api_key_env)
-        place = parse_endpoint(base_url, key, api_key_env, options["allow_http"])
+        endpoint = parse_endpoint(base_url, key, api_key_env, options["allow_http"])
         if options["replay"] is not None:
-            raise SystemExit(reverify_recordings(place, targets, options, dry_run=dry_run))
-        raise SystemExit(_verify_endpoint(place, probes, baseline, targets, dry_run, options))
+            raise SystemExit(reverify_recordings(endpoint, targets, options, dry_run=dry_run))
+        raise SystemExit(_verify_endpoint(endpoint, probes, baseline, targets, dry_run, options))
     except MockServerError as error:
         exit_with_error(str(error), 2)
 
@@ -100,7 +108,7 @@ def _parse_report_target(option: str) -> tuple[str, Path]:
     name, equals, file = option.partition("=")
     if not equals or not file or name not in REPORT_FORMATS:
         exit_with_error(
-            f"--report {option}: must be FORM=FILE, with a form of {', '.join(REPORT_FORMATS)}", 2
+            f"--report {option}: must be FORMAT=FILE; the formats are {', '.join(REPORT_FORMATS)}", 2
         )
     return name, Path(file)
 
@@ -116,28 +124,29 @@ def _verify_endpoint(
     client = Client(endpoint, Timeouts(options["timeout"], options["stall"]))
     try:
         budget = Budget(options["max_requests"], options["max_tokens"])
-        asker = BudgetedClient(client, budget, options["rate"])
-        profile, why = _choose_profile(endpoint, asker, options["profile"], dry_run)
-        known = load_profile(profile)
-        model = options["model"] or next(iter(known.models), None)
+        budgeted_client = BudgetedClient(client, budget, options["rate"])
+        name, reason = _choose_profile(endpoint, budgeted_client, options["profile"], dry_run)
+        profile = load_profile(name)
+        model = options["model"] or next(iter(profile.models), None)
         if model is None:
-            exit_with_error(f"the profile {profile} names no model: name one with --model", 2)
-        own = {name: options[name] for name in ("vector_store", "mcp_server") if options[name]}
+            exit_with_error(f"the profile {name} lists no model: name one with --model", 2)
         run = VerificationRun(
             endpoint,
-            profile,
-            why,
+            name,
+            reason,
             model,
             options["seed"],
             tuple(probes),
             baseline=baseline,
-            user_resources=own,
+            user_resources={key: options[key] for key in ("vector_store", "mcp_server") if options[key]},
         )
-        rows = [(each.id, each.title, each.requests, each.tokens, each.skip_reason(known)) for each in probes]
+        rows = [
+            (each.id, each.title, each.requests, each.tokens, each.skip_reason(profile)) for each in probes
+        ]
         sys.stderr.write(write_plan(build_report(run), rows, (budget.max_requests, budget.max_tokens)))
         if dry_run:
             return 0
-        return _run_and_report(run, asker, targets, options)
+        return _run_and_report(run, budgeted_client, targets, options)
     finally:
         client.close()
 
@@ -146,14 +155,15 @@ def _choose_profile(
     endpoint: Endpoint, budgeted_client: BudgetedClient, option: str, dry_run: bool
 ) -> tuple[str, str]:
     if option != AUTO:
-        return load_profile(option).name, "as asked"
+        return load_profile(option).name, "by --profile"
     if dry_run:
         candidates = profiles_for_path(endpoint.base_url)
         if not candidates:
             exit_with_error(
-                "nothing in the URL tells the profile, and --dry-run asks nothing: name it with --profile", 2
+                "cannot detect the profile from the URL, and --dry-run sends no request: name it with --profile",
+                2,
             )
-        return candidates[-1].name, "by its path, as far as that tells"
+        return candidates[-1].name, "by its path alone (dry run)"
     return profile_for_endpoint(endpoint, budgeted_client)
 
 
@@ -164,9 +174,9 @@ def _run_and_report(
     options: dict[str, Any],
 ) -> int:
     stopped: str | None = None
-    with _show_progress(run) as (begun, done), _sigterm_as_interrupt():
+    with _show_progress(run) as (on_start, on_end), _sigterm_as_interrupt():
         try:
-            run_probes(run, budgeted_client, begun, lambda: _on_probe_finished(done, run, targets))
+            run_probes(run, budgeted_client, on_start, lambda: _on_probe_finished(on_end, run, targets))
         except KeyboardInterrupt:
             run.partial_reason = stopped = "interrupted"
         except MockServerError as error:
@@ -191,12 +201,12 @@ def _exit_status(run: VerificationRun, options: dict[str, Any]) -> int:
     if options["accept"]:
         write_baseline(options["baseline"], {*run.baseline, *drift})
     new = run.has_new_drift and not options["accept"] and options["fail_on"] == "drift"
-    nothing = all(each.verdict in (Verdict.INCONCLUSIVE, Verdict.NOT_COVERED) for each in run.results)
-    return 2 if nothing else int(run.has_failures or new)
+    no_verdict = all(each.verdict in (Verdict.INCONCLUSIVE, Verdict.NOT_COVERED) for each in run.results)
+    return 2 if no_verdict else int(run.has_failures or new)
 
 
 def _write_reports(run: VerificationRun, targets: Sequence[tuple[str, Path]]) -> None:
-    """Write the reports anew; whoever looks in the meantime sees a whole one."""
+    """Write the reports; a reader never sees an unfinished file."""
     value = build_report(run) if targets else {}
     for form, target in targets:
         part = target.with_name(f"{target.name}.part")
@@ -204,12 +214,12 @@ def _write_reports(run: VerificationRun, targets: Sequence[tuple[str, Path]]) ->
             part.write_text(REPORT_FORMATS[form](value, run), encoding="utf-8")
             part.replace(target)
         except OSError as error:
-            exit_with_error(f"can not write {target}: {error.strerror or error}", 2)
+            exit_with_error(f"cannot write {target}: {error.strerror or error}", 2)
 
 
 @contextmanager
 def _sigterm_as_interrupt() -> Iterator[None]:
-    """SIGTERM ends the run as Ctrl-C does: with a report that says it is partial."""
+    """End the run on SIGTERM as on Ctrl-C: with a partial report."""
 
     def stop(*_: Any) -> NoReturn:
         raise KeyboardInterrupt
@@ -223,7 +233,7 @@ def _sigterm_as_interrupt() -> Iterator[None]:
 
 @contextmanager
 def _show_progress(run: VerificationRun) -> Iterator[tuple[Callable[[Probe], None], Callable[[], None]]]:
-    """(what to call as a probe begins, and as it is done): a bar on a terminal, else a line each."""
+    """(callback for a probe's start, callback for its end): a bar on a terminal, otherwise a line for each probe."""
     total = len(run.probes)
     if not sys.stderr.isatty():
         yield lambda _: None, lambda: _print_progress(run, total)

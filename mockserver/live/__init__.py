@@ -1,1 +1,4 @@
-"""The contract, verified against an endpoint that is running: probes, what they found, and reports."""
+"""Live endpoints: verification with probes and reports, and a pass-through that checks both directions.
+
+Imports the contract, the wire and the server; recordings, testing and the commands import it.
+"""

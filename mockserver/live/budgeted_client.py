@@ -1,4 +1,4 @@
-"""Asking within a budget: what is spent, how fast, and what to do when the service says "not now"."""
+"""A client that keeps a budget and a request rate, and waits when the service limits the rate."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = [
     "is_rate_limited",
 ]
 
-#: Seconds to wait where the service says "later" and not when; it recovers in about a minute
+#: Seconds to wait if the service limits the rate and does not say how long; it recovers in about a minute
 #: (rate-limit page, June 2026).
 RETRY_WAITS = (5.0, 20.0, 60.0)
 
-#: Longest wait that the service may ask for, in seconds.
+#: Longest wait accepted from the service, in seconds.
 _MAX_RETRY_AFTER = 120.0
 
-#: Words of the service's texts for a limit that time lifts (error catalogue and OpenAPI document, 2026).
+#: Words in the service's messages about a temporary limit (error catalogue and OpenAPI document, 2026).
 _RATE_LIMIT_PHRASES = (
     "rate limit",
     "too many",
@@ -34,25 +34,25 @@ _RATE_LIMIT_PHRASES = (
     "increased too quickly",
     "throttl",
 )
-#: … and for one that it does not.
+#: Words in its messages about a limit that waiting does not lift.
 _QUOTA_PHRASES = ("quota", "billing", "arrearage", "overdue")
 
 
 class BudgetExceeded(Exception):
-    """A request is not sent: it could cost more than is left; the message says what of."""
+    """A request was not sent because it could exceed the budget; the message says which limit."""
 
 
 class RateLimited(Exception):
-    """The service keeps saying "not now"."""
+    """The service still limits the rate after every retry."""
 
 
 class EndpointUnreachable(Exception):
-    """The endpoint is not there."""
+    """The endpoint cannot be reached."""
 
 
 @dataclass(slots=True)
 class Budget:
-    """What a run may spend, and what it has spent."""
+    """The requests and tokens that a run may spend, and has spent."""
 
     max_requests: int
     max_tokens: int
@@ -60,23 +60,21 @@ class Budget:
     spent_tokens: int = 0
 
     def require(self, request: LiveRequest) -> None:
-        """OutOfBudget where the request does not fit into what is left."""
+        """Raise BudgetExceeded if the request does not fit into what is left."""
         if self.spent_requests >= self.max_requests:
-            raise BudgetExceeded(f"all {self.max_requests} requests are spent (--max-requests)")
+            raise BudgetExceeded(f"the budget of {self.max_requests} requests is spent (--max-requests)")
         if self.spent_tokens + request.expected_tokens > self.max_tokens:
             left = self.max_tokens - self.spent_tokens
-            raise BudgetExceeded(
-                f"about {request.expected_tokens} tokens are needed, and {left} are left (--max-tokens)"
-            )
+            raise BudgetExceeded(f"about {request.expected_tokens} tokens needed, {left} left (--max-tokens)")
 
     def spend(self, interaction: Interaction) -> None:
-        """Take note of what a request has cost."""
+        """Count what a request cost."""
         self.spent_requests += 1
         self.spent_tokens += interaction.tokens
 
 
 class BudgetedClient:
-    """Sends requests one after another, within a budget and a rate; waits where the service asks for it."""
+    """Sends requests one at a time within a budget and a rate; waits and retries if the rate is limited."""
 
     def __init__(
         self,
@@ -86,7 +84,7 @@ class BudgetedClient:
         retry_waits: tuple[float, ...] = RETRY_WAITS,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`rate`: requests a second at the most; 0: as fast as they are answered."""
+        """`rate` is the maximum number of requests per second; 0: no limit."""
         self._client = client
         self.budget = budget
         self._request_interval = 1 / rate if rate else 0.0
@@ -94,28 +92,28 @@ class BudgetedClient:
         self._sleep = sleep
         self._next_request_at = 0.0
         self.has_reply = False
-        """Whether the endpoint has ever answered."""
+        """Whether the endpoint has replied at least once."""
 
     def send(self, request: LiveRequest, on_interaction: Callable[[Interaction], None]) -> Interaction:
-        """Send a request; `note` gets every answer, those to wait after too.
+        """Send a request. `on_interaction` gets every reply, including those that are retried.
 
-        OutOfBudget, Throttled, Unreachable.
+        Raises BudgetExceeded, RateLimited or EndpointUnreachable.
         """
         for wait in (*self._retry_waits, None):
             self.budget.require(request)
             self._wait_for_rate()
-            crossing = self._client.send(request)
-            self.budget.spend(crossing)
-            on_interaction(crossing)
-            if crossing.end is ReplyEnd.UNREACHABLE:
-                raise EndpointUnreachable(crossing.detail)
+            interaction = self._client.send(request)
+            self.budget.spend(interaction)
+            on_interaction(interaction)
+            if interaction.end is ReplyEnd.UNREACHABLE:
+                raise EndpointUnreachable(interaction.detail)
             self.has_reply = True
-            if not is_rate_limited(crossing):
-                return crossing
-            if wait is None or _is_quota_exhausted(crossing):
+            if not is_rate_limited(interaction):
+                return interaction
+            if wait is None or _is_quota_exhausted(interaction):
                 break
-            self._wait_before_retry(crossing, wait)
-        raise RateLimited(_error_message(crossing) or f"HTTP status {crossing.status}")
+            self._wait_before_retry(interaction, wait)
+        raise RateLimited(_error_message(interaction) or f"HTTP status {interaction.status}")
 
     def _wait_for_rate(self) -> None:
         now = time.monotonic()
@@ -124,16 +122,16 @@ class BudgetedClient:
         self._next_request_at = max(now, self._next_request_at) + self._request_interval
 
     def _wait_before_retry(self, interaction: Interaction, wait: float) -> None:
-        asked = _retry_after(interaction)
-        if asked is not None and asked > _MAX_RETRY_AFTER:
-            raise RateLimited(f"the service asks to come back in {asked:.0f} s")
-        self._sleep(wait if asked is None else asked)
+        retry_after = _retry_after(interaction)
+        if retry_after is not None and retry_after > _MAX_RETRY_AFTER:
+            raise RateLimited(f"the service asks to retry after {retry_after:.0f} s")
+        self._sleep(wait if retry_after is None else retry_after)
 
 
 def is_rate_limited(interaction: Interaction) -> bool:
-    """Whether the service says that there were too many requests: with 429, or as a failed response.
+    """Whether the reply is a rate limit: status 429, or a failed response.
 
-    The service also says so with HTTP status 200 (its OpenAPI document, August 2026).
+    The service also limits with HTTP status 200 (its OpenAPI document, August 2026).
     """
     if interaction.status == 429 or (interaction.status == 503 and "retry-after" in interaction.headers):
         return True
@@ -147,7 +145,7 @@ def _is_quota_exhausted(interaction: Interaction) -> bool:
 
 
 def _error_message(interaction: Interaction) -> str:
-    """The text of an error, whatever envelope it came in."""
+    """The message of an error in any envelope."""
     holders = [interaction.value, interaction.response]
     holders += [holder.get("error") for holder in holders if isinstance(holder, dict)]
     for holder in reversed(holders):
@@ -157,7 +155,7 @@ def _error_message(interaction: Interaction) -> str:
 
 
 def _retry_after(interaction: Interaction) -> float | None:
-    """Seconds that the headers ask to wait, in any of their three forms."""
+    """Seconds to wait according to the headers, in any of their three forms."""
     milliseconds = interaction.headers.get("retry-after-ms", "")
     if milliseconds.replace(".", "", 1).isdecimal():
         return float(milliseconds) / 1000

@@ -1,4 +1,4 @@
-"""One request to a live endpoint, and all that came back: raw bytes, when each came, and how it ended."""
+"""An HTTP client for live endpoints that keeps the raw bytes of a reply, their times and how it ended."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Client", "Interaction", "LiveRequest", "ReplyEnd", "Timeouts"]
 
-#: Bytes of an answer that are read at the most.
+#: Maximum number of bytes of a reply to read.
 MAX_REPLY_BYTES = 32 << 20
 
-#: Seconds to reach the endpoint.
+#: Seconds to connect to the endpoint.
 _CONNECT_TIMEOUT = 10.0
 
 
 class ReplyEnd(StrEnum):
-    """How an answer ended."""
+    """How a reply ended."""
 
     COMPLETE = "complete"
     STOPPED = "stopped by us"
@@ -41,12 +41,12 @@ class ReplyEnd(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds that an answer may take."""
+    """Time limits of a reply, in seconds."""
 
     total: float = 120.0
     """From the request to the last byte."""
     stall: float = 30.0
-    """Between two pieces, once it has begun."""
+    """Between two chunks of the body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,26 +54,26 @@ class LiveRequest:
     """One request to send."""
 
     body: Any = None
-    """A JSON value, or bytes as they are; None: no body."""
+    """A JSON value, or raw bytes; None: no body."""
     method: str = "POST"
     path: str = "/responses"
-    """Behind the base URL."""
+    """Relative to the base URL."""
     api_key: str | None = ""
-    """Another key than the origin's; None: none at all; "": the origin's."""
+    """A key to send instead of the endpoint's; None: no key; "": the endpoint's."""
     headers: Mapping[str, str] = field(default_factory=dict)
     stop_after_events: int | None = None
-    """Hang up after so many events."""
+    """Disconnect after this many events."""
     expected_tokens: int = 0
-    """What it is expected to cost."""
+    """Expected cost in tokens."""
 
     @property
     def streamed(self) -> bool:
-        """Whether it asks for a stream."""
+        """Whether the request asks for a stream."""
         return isinstance(self.body, dict) and self.body.get("stream") is True
 
     @property
     def content(self) -> bytes:
-        """The body as it is sent."""
+        """The body's bytes."""
         if self.body is None:
             return b""
         return self.body if isinstance(self.body, bytes) else json.dumps(self.body)
@@ -81,21 +81,21 @@ class LiveRequest:
 
 @dataclass(frozen=True)
 class Interaction:
-    """A request and what came back; the key is in none of it."""
+    """A request and its reply, without the API key."""
 
     request: LiveRequest
     url: str
     status: int | None
-    """None where no answer began."""
+    """None if no reply began."""
     headers: Mapping[str, str]
-    """By name in lower case."""
+    """By lower-case name."""
     chunks: tuple[tuple[float, bytes], ...]
-    """Each piece of the body, and the seconds from the request to its arrival."""
+    """The chunks of the body, each with the seconds from the request to its arrival."""
     end: ReplyEnd
     detail: str
-    """More about an end that is not complete."""
+    """Details of an end other than `COMPLETE`."""
     duration: float
-    """From the request to the end."""
+    """Seconds from the request to the end of the reply."""
 
     @cached_property
     def body(self) -> bytes:
@@ -104,34 +104,34 @@ class Interaction:
 
     @cached_property
     def value(self) -> Any:
-        """The body's JSON value; None where it has none."""
+        """The body's JSON value; None if it is not JSON."""
         return json.loads_or_none(self.body)
 
     @cached_property
     def frames(self) -> tuple[sse.Frame, ...]:
-        """The frames of a stream, as far as they came."""
+        """The frames of a stream that arrived."""
         return sse.decode_frames(self.body)
 
     @cached_property
     def events(self) -> tuple[Any, ...]:
-        """The events of a stream in their places; None for one that is not JSON."""
+        """The events of a stream in order; None stands for one that is not JSON."""
         texts = (frame.data for frame in self.frames if frame.data is not None)
         return tuple(json.loads_or_none(text) for text in texts if text.strip() != sse.DONE_DATA)
 
     @property
     def is_stream(self) -> bool:
-        """Whether events came, whatever was asked for."""
+        """Whether the body holds events, whatever the request asked for."""
         return any(isinstance(event, dict) for event in self.events) and not isinstance(self.value, dict)
 
     @property
     def response(self) -> dict[str, Any] | None:
-        """The final response object, streamed or not; None where there is none."""
+        """The final response object, streamed or not; None if there is none."""
         if isinstance(self.value, dict):
             return self.value if self.value.get("object") == "response" or "output" in self.value else None
         for event in reversed(self.events):
             if isinstance(event, dict) and isinstance(event.get("response"), dict):
-                found: dict[str, Any] = event["response"]
-                return found
+                response: dict[str, Any] = event["response"]
+                return response
         return None
 
     @property
@@ -142,7 +142,7 @@ class Interaction:
 
     @property
     def tokens(self) -> int:
-        """What it cost: as its usage says, else what was expected of it."""
+        """The cost in tokens: from `usage`, or the expected cost if the reply has none."""
         usage = (self.response or {}).get("usage")
         total = usage.get("total_tokens") if isinstance(usage, dict) else None
         if isinstance(total, int) and total >= 0:
@@ -151,7 +151,7 @@ class Interaction:
 
     @property
     def time_to_first_byte(self) -> float | None:
-        """Seconds to the first piece of the body."""
+        """Seconds to the first chunk of the body."""
         return self.chunks[0][0] if self.chunks else None
 
     @cached_property
@@ -169,13 +169,13 @@ class Interaction:
 
     @property
     def longest_gap(self) -> float | None:
-        """The longest silence between two pieces, in seconds."""
+        """The longest silence between two chunks, in seconds."""
         times = [at for at, _ in self.chunks]
         return max((later - at for at, later in itertools.pairwise(times)), default=None)
 
 
 class Client:
-    """Sends requests to one origin; follows no redirect, asks no proxy, repeats nothing."""
+    """Sends requests to one endpoint. Follows no redirects, uses no proxy and never retries."""
 
     def __init__(
         self, endpoint: Endpoint, timeouts: Timeouts, clock: Callable[[], float] = time.monotonic
@@ -192,16 +192,16 @@ class Client:
         )
 
     def close(self) -> None:
-        """Close its connections."""
+        """Close the connections."""
         self._http.close()
 
     def send(self, request: LiveRequest) -> Interaction:
-        """Send a request and read what comes back, to its end or to a limit; never raises for what comes."""
+        """Send a request and read the reply to its end or to a limit. Never raises for what the endpoint does."""
         return _ReplyReader(self._http, self._endpoint, self._timeouts, self._clock, request).read()
 
 
 class _ReplyReader:
-    """The state of one answer while it is read."""
+    """The state of one reply while it is read."""
 
     def __init__(
         self,
@@ -230,7 +230,7 @@ class _ReplyReader:
             end, detail = ReplyEnd.UNREACHABLE, str(error)
         except httpx.TimeoutException:
             end = ReplyEnd.TIMED_OUT if self._status is None else ReplyEnd.STALLED
-            detail = f"nothing came for {self._clock() - self._start - self._last_chunk_at:.1f} s"
+            detail = f"no data for {self._clock() - self._start - self._last_chunk_at:.1f} s"
         except httpx.HTTPError as error:
             end, detail = ReplyEnd.CUT, f"{type(error).__name__}: {error}"
         return Interaction(
@@ -256,29 +256,29 @@ class _ReplyReader:
             self._headers = {
                 name.lower(): self._endpoint.redact(each) for name, each in response.headers.items()
             }
-            # The same object that the transport looks into before each read: now it is silence that counts.
+            # The transport reads this object before each read: from here on the limit is on silence.
             request.extensions["timeout"]["read"] = self._timeouts.stall
             return self._read_body(response.iter_raw())
         finally:
             response.close()
 
     def _build_request(self) -> httpx.Request:
-        ask, limits = self._request, self._timeouts
-        headers = {**ask.headers}
-        if ask.body is not None:
+        request, timeouts = self._request, self._timeouts
+        headers = {**request.headers}
+        if request.body is not None:
             headers.setdefault("content-type", "application/json")
-        if ask.api_key is not None:
-            headers["authorization"] = f"Bearer {ask.api_key or self._endpoint.api_key}"
+        if request.api_key is not None:
+            headers["authorization"] = f"Bearer {request.api_key or self._endpoint.api_key}"
         timeout = {
             "connect": _CONNECT_TIMEOUT,
-            "read": limits.total,
-            "write": limits.stall,
-            "pool": limits.stall,
+            "read": timeouts.total,
+            "write": timeouts.stall,
+            "pool": timeouts.stall,
         }
         return self._http.build_request(
-            ask.method,
-            self._endpoint.base_url + ask.path,
-            content=ask.content if ask.body is not None else None,
+            request.method,
+            self._endpoint.base_url + request.path,
+            content=request.content if request.body is not None else None,
             headers=headers,
             extensions={"timeout": timeout},
         )
@@ -299,7 +299,7 @@ class _ReplyReader:
         return ReplyEnd.COMPLETE
 
     def _redacted_chunks(self) -> tuple[tuple[float, bytes], ...]:
-        """The pieces without the key: one that sends it back has sent it in one piece as far as we tell."""
+        """The chunks without the API key; a body that contains it becomes a single chunk."""
         key = self._endpoint.api_key.encode()
         body = b"".join(data for _, data in self._chunks)
         if len(key) < 4 or key not in body:

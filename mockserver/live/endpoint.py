@@ -1,4 +1,4 @@
-"""Where live requests go: one origin, with the one key that belongs to it."""
+"""A live endpoint: its base URL and the API key for it."""
 
 from __future__ import annotations
 
@@ -15,53 +15,53 @@ __all__ = ["Endpoint", "api_key_from_env", "parse_endpoint"]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A base URL and the key for it; the key goes nowhere else, and no text of ours shows it."""
+    """A base URL and its API key. The key is sent nowhere else and appears in no message, file or repr."""
 
     base_url: str
-    """Without a slash at its end; `{base_url}/responses` is the endpoint."""
+    """Without a trailing slash; requests go to `{base_url}/responses`."""
     api_key: str = field(repr=False)
     api_key_env: str = "DASHSCOPE_API_KEY"
-    """The variable that the key came from: what a command to paste names in its place."""
+    """The environment variable that holds the key; curl commands in reports name it instead of the key."""
 
     def redact(self, text: str) -> str:
-        """`text` without the key, or anything that has the form of one."""
+        """`text` without the key or anything that looks like one."""
         return redact(text, (self.api_key,))
 
 
 def parse_endpoint(
     base_url: str, api_key: str, api_key_env: str = "DASHSCOPE_API_KEY", allow_http: Collection[str] = ()
 ) -> Endpoint:
-    """The origin of a base URL; ConfigurationError where a key must not be sent there.
+    """Parse a base URL. Raises ConfigurationError if the key must not be sent there.
 
-    Taken: https; http to a loopback address; http to a host that `allow_http` names.
+    Accepts https, http to a loopback address, and http to a host in `allow_http`.
     """
     url = urlsplit(base_url)
     host = url.hostname
     if url.scheme not in ("http", "https") or not host:
         raise ConfigurationError(
-            f"{_display_url(base_url)} is no base URL: it must begin with https:// and name a host"
+            f"{_display_url(base_url)} is not a base URL: it must start with https:// and name a host"
         )
     if url.username is not None or url.query or url.fragment:
         raise ConfigurationError(
-            f"{_display_url(base_url)}: a base URL has neither a user nor a query nor a fragment"
+            f"{_display_url(base_url)}: a base URL must not contain a user, a query or a fragment"
         )
     if url.scheme == "http" and not _is_loopback(host) and host not in allow_http:
         raise ConfigurationError(
-            f"{_display_url(base_url)}: a key is sent over https, or to this machine; "
-            f"--allow-http {host} allows it all the same"
+            f"{_display_url(base_url)}: keys are only sent over https or to this machine; "
+            f"use --allow-http {host} to send it anyway"
         )
     return Endpoint(base_url.rstrip("/"), api_key, api_key_env)
 
 
 def api_key_from_env(environment: Mapping[str, str], name: str) -> str:
-    """The key that a variable holds; ConfigurationError where it holds none that can be sent."""
+    """Read the API key from a variable. Raises ConfigurationError if it is missing or cannot be sent."""
     key = environment.get(name, "")
     if not key:
         raise ConfigurationError(
-            f"{name} is not set: it is to hold the API key; --api-key-env names another variable"
+            f"{name} is not set: set it to the API key, or name another variable with --api-key-env"
         )
     if not (key.isascii() and key.isprintable() and " " not in key):
-        raise ConfigurationError(f"{name} holds no API key: a key is printable ASCII without spaces")
+        raise ConfigurationError(f"{name} is not an API key: a key is printable ASCII without spaces")
     return key
 
 
@@ -75,6 +75,6 @@ def _is_loopback(host: str) -> bool:
 
 
 def _display_url(base_url: str) -> str:
-    """The URL without what may stand before an @: it could be a password."""
+    """The URL without its user part, which could be a password."""
     scheme, _, rest = redact(base_url).partition("//")
     return ascii(f"{scheme}//{rest.rpartition('@')[2]}" if rest else scheme)

@@ -1,6 +1,7 @@
-"""Where in the contract a finding is: the same for every answer that shows the same thing.
+"""Findings about the replies of a live endpoint, and where in the contract they belong.
 
-What an answer breaks: the contract's own rules, and those that only a running endpoint can keep.
+A reply is checked by the contract's rules and by the live rules (`schemas/live.json`), which only a running
+endpoint can break. The location in the contract is the same for every reply that shows the same problem.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from mockserver.live.client import Interaction, ReplyEnd
 from mockserver.wire import json
 
 __all__ = [
+    "UNFINISHED_STREAM_RULES",
     "LocatedFinding",
     "body_findings",
     "contract_location",
@@ -24,17 +26,20 @@ __all__ = [
     "response_findings",
 ]
 
-#: Families of rules that are about a stream as a whole: at which event they are broken is chance.
+#: Rules that a valid stream breaks if it is cut off at any byte (measured for every prefix of two streams).
+UNFINISHED_STREAM_RULES = frozenset({"SEQ-006", "SSE-003", "SSE-006"})
+
+#: Rules about a stream as a whole: the event at which they are broken is chance.
 _STREAM_RULE_PREFIXES = ("SSE-", "SEQ-")
-#: Rules that tell of a type which is not known: the type is the place.
+#: Rules that report an unknown type: the type is the location.
 _UNKNOWN_TYPE_RULES = frozenset({"SEQ-012", "SCH-005", "REQ-006"})
 
 
 def contract_location(finding: Finding, root: str, value: Any) -> str:
-    """A place without indices: "usage/total_tokens", "response.output_text.delta/logprobs".
+    """A location without indices: "usage/total_tokens", "response.output_text.delta/logprobs".
 
-    `root` names what the finding's pointer goes into, `value` is that. Where the pointer passes a
-    response, an item or a part, the place begins anew with its name: it is the same thing, streamed or not.
+    `root` names the value that the finding's pointer refers to. If the pointer passes a response, an item
+    or a part, the location starts there: it is then the same in a reply and in a stream.
     """
     if finding.rule in _UNKNOWN_TYPE_RULES:
         return str(finding.got)
@@ -53,7 +58,7 @@ def _location_steps(root: str, pointer: str, value: Any) -> list[str]:
 
 
 def _contract_name(token: str, value: Any) -> str | None:
-    """What a value is called in the contract, where it has a name of its own."""
+    """The name of a value in the contract; None if it has none of its own."""
     if not isinstance(value, dict):
         return None
     if token in ("response", "usage"):
@@ -70,13 +75,13 @@ def _child(value: Any, token: str) -> Any:
     return None
 
 
-#: Findings that say of a documented peculiarity that it was there: no news.
+#: Rules that only report a documented peculiarity: not a finding here.
 _DOCUMENTED_RULES = frozenset({"SEQ-014", "REQ-002"})
 
 
 @dataclass(frozen=True, slots=True)
 class LocatedFinding:
-    """A finding, its place in the contract, and the answer that shows it."""
+    """A finding, its location in the contract, and the interaction that shows it."""
 
     finding: Finding
     contract_location: str
@@ -84,12 +89,12 @@ class LocatedFinding:
 
     @property
     def is_failure(self) -> bool:
-        """Whether a rule is broken; else the contract has only grown, or the look of things changed."""
+        """Whether a rule is broken; otherwise the finding is drift."""
         return self.finding.severity is Severity.ERROR
 
 
 def live_rule_finding(rule: str, message: str, *, expected: Any = None, got: Any = None) -> Finding:
-    """A finding by a rule of `schemas/live.json`."""
+    """A finding of a live rule."""
     return Finding(
         rule,
         load_live_rules()[rule].severity,
@@ -102,14 +107,14 @@ def live_rule_finding(rule: str, message: str, *, expected: Any = None, got: Any
 
 
 def response_findings(interaction: Interaction, profile: str) -> list[LocatedFinding]:
-    """What is wrong with the answer to a good request."""
+    """Check the reply to a valid request."""
     broken = _transport_finding(interaction)
     if broken is not None:
         return [LocatedFinding(broken, _transport_location(broken, interaction), interaction)]
     if interaction.status != 200:
         refused = live_rule_finding(
             "LIV-002",
-            "a good request is refused",
+            "a valid request is refused",
             expected=200,
             got=f"{interaction.status}: {_body_excerpt(interaction)}",
         )
@@ -118,38 +123,39 @@ def response_findings(interaction: Interaction, profile: str) -> list[LocatedFin
     source = [data for _, data in interaction.chunks] if interaction.request.streamed else interaction.body
     findings = check(source or b"", profile, interaction.request.body)
     if interaction.end is ReplyEnd.STOPPED:
-        findings = [each for each in findings if each.rule not in ("SEQ-006", "SSE-003", "ITM-008")]
-    found = locate_findings(findings, interaction)
+        findings = [each for each in findings if each.rule not in UNFINISHED_STREAM_RULES]
+    located = locate_findings(findings, interaction)
     if not any(each.rule in ("SSE-006", "SCH-006") for each in findings):
-        found += _content_type_findings(interaction)
+        located += _content_type_findings(interaction)
     response = interaction.response
     if response is not None and response.get("status") == "failed":
-        message = "a good request is answered by a failed response"
+        message = "a valid request gets a failed response"
         failed = live_rule_finding("LIV-002", message, expected="completed", got=response.get("error"))
-        found.append(LocatedFinding(failed, "failed", interaction))
-    return found
+        located.append(LocatedFinding(failed, "failed", interaction))
+    return located
 
 
 def body_findings(interaction: Interaction, profile: str, kind: str) -> list[LocatedFinding]:
-    """What is wrong with the answer of another operation, whose body is of that `kind`."""
+    """Check the reply of another operation, whose body has the schema `kind`."""
     broken = _transport_finding(interaction)
     if broken is not None:
         return [LocatedFinding(broken, _transport_location(broken, interaction), interaction)]
     if interaction.status != 200:
         got = f"{interaction.status}: {_body_excerpt(interaction)}"
-        refused = live_rule_finding("LIV-002", "a good request is refused", expected=200, got=got)
+        refused = live_rule_finding("LIV-002", "a valid request is refused", expected=200, got=got)
         return [LocatedFinding(refused, f"{kind}: {interaction.status}", interaction)]
-    found = check_body(interaction.body, kind, profile)
-    places = [contract_location(each, kind, interaction.value) for each in found]
-    return [LocatedFinding(each, place, interaction) for each, place in zip(found, places, strict=True)]
+    return [
+        LocatedFinding(each, contract_location(each, kind, interaction.value), interaction)
+        for each in check_body(interaction.body, kind, profile)
+    ]
 
 
 def refusal_findings(
     interaction: Interaction, profile: str, rule: str, description: str, statuses: tuple[int, ...]
 ) -> list[LocatedFinding]:
-    """What is wrong with the answer to a request that breaks `rule`, as `about` says.
+    """Check the reply to a request that breaks `rule`; `description` says how.
 
-    `statuses` are those that the documents give; a failed response at HTTP status 200 is a refusal too.
+    `statuses` are the documented ones; a failed response with HTTP status 200 is a refusal too.
     """
     broken = _transport_finding(interaction)
     if broken is not None:
@@ -158,9 +164,9 @@ def refusal_findings(
     if status == 200:
         return _inband_refusal_findings(interaction, profile, rule, description, response)
     if status not in statuses:
-        message = f"{description}: refused with another status"
-        found = live_rule_finding("LIV-004", message, expected=" or ".join(map(str, statuses)), got=status)
-        return [LocatedFinding(found, description, interaction)]
+        message = f"{description}: refused with an undocumented status"
+        wrong = live_rule_finding("LIV-004", message, expected=" or ".join(map(str, statuses)), got=status)
+        return [LocatedFinding(wrong, description, interaction)]
     return locate_findings(
         check_error(interaction.body, profile, status), interaction
     ) + _content_type_findings(interaction)
@@ -177,9 +183,7 @@ def _inband_refusal_findings(
         return locate_findings(check(interaction.body, profile), interaction)
     name = rule if rule.startswith("LIV-") else "LIV-003"
     message = (
-        f"{description}: it was answered, though {rule} is broken"
-        if name != rule
-        else f"{description}: it was answered"
+        f"{description}: accepted, although it breaks {rule}" if name != rule else f"{description}: accepted"
     )
     expected, got = "a refusal", (response or {}).get("status") or _body_excerpt(interaction)
     return [
@@ -188,7 +192,7 @@ def _inband_refusal_findings(
 
 
 def locate_findings(findings: list[Finding], interaction: Interaction) -> list[LocatedFinding]:
-    """The findings with their places, without those that only name what is documented."""
+    """Add locations to findings, and drop those that only report documented peculiarities."""
     return [
         LocatedFinding(each, _location(each, interaction), interaction)
         for each in findings
@@ -212,33 +216,33 @@ def _location(finding: Finding, interaction: Interaction) -> str:
 
 
 def _transport_finding(interaction: Interaction) -> Finding | None:
-    """What kept an answer from coming whole, or from being the endpoint's own."""
+    """A redirect, a compressed body or an incomplete reply; None if the reply can be checked."""
     if interaction.status is not None and 300 <= interaction.status < 400:
-        where = interaction.headers.get("location", "")
+        target = interaction.headers.get("location", "")
         return live_rule_finding(
-            "LIV-008", "a redirect, which is not followed", expected=200, got=f"{interaction.status} {where}"
+            "LIV-008", "a redirect, which is not followed", expected=200, got=f"{interaction.status} {target}"
         )
     encoding = interaction.headers.get("content-encoding", "identity")
     if encoding != "identity":
         return live_rule_finding(
-            "LIV-008", "the body is compressed, though that was not asked for", got=encoding
+            "LIV-008", "the body is compressed although the request did not allow it", got=encoding
         )
     if interaction.end in (ReplyEnd.COMPLETE, ReplyEnd.STOPPED):
         return None
     return live_rule_finding(
         "LIV-001",
-        f"the answer has not come whole: {interaction.detail or interaction.end}",
+        f"the reply is incomplete: {interaction.detail or interaction.end}",
         got=interaction.end.value,
     )
 
 
 def _content_type_findings(interaction: Interaction) -> list[LocatedFinding]:
     expected = "text/event-stream" if interaction.is_stream else "application/json"
-    given = interaction.headers.get("content-type", "")
-    if given.split(";")[0].strip().lower() == expected:
+    content_type = interaction.headers.get("content-type", "")
+    if content_type.split(";")[0].strip().lower() == expected:
         return []
-    found = live_rule_finding("LIV-006", "the content type is another", expected=expected, got=given or None)
-    return [LocatedFinding(found, expected, interaction)]
+    wrong = live_rule_finding("LIV-006", "wrong content type", expected=expected, got=content_type or None)
+    return [LocatedFinding(wrong, expected, interaction)]
 
 
 def _transport_location(finding: Finding, interaction: Interaction) -> str:

@@ -1,4 +1,4 @@
-"""What the documents leave open, and how this endpoint does it: facts learnt on the way, never faults."""
+"""What a run observes where the documents are silent or contradict each other. Never a finding."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 @dataclass(frozen=True, slots=True)
 class OpenQuestion:
-    """A question that the documents leave open or answer in two ways."""
+    """A question that the documents leave open or answer in more than one way."""
 
     id: str
     question: str
     observe: Observe
-    """The answer that one crossing gives; None where it says nothing."""
+    """The answer that one interaction gives; None if it gives none."""
     probes: tuple[str, ...] = ()
-    """The probes whose answers tell; none: all."""
+    """The probes to observe; empty: all."""
 
 
 def observed_answers(interactions: Mapping[str, Iterable[Interaction]]) -> dict[str, str | None]:
-    """The answers by the facts' ids, from the crossings of each probe; None where nothing came that tells.
+    """The answers by question id, from the interactions of each probe; None if no interaction gives one.
 
-    Where the endpoint does it in several ways, all of them, most frequent first.
+    If the endpoint behaves in several ways, the answer lists them all, most frequent first.
     """
-    return {fact.id: _observed_answer(fact, interactions) for fact in OPEN_QUESTIONS}
+    return {each.id: _observed_answer(each, interactions) for each in OPEN_QUESTIONS}
 
 
 def _observed_answer(question: OpenQuestion, interactions: Mapping[str, Iterable[Interaction]]) -> str | None:
     counted: dict[str, int] = {}
     for name, each in interactions.items():
         if not question.probes or name in question.probes:
-            for crossing in each:
-                answer = question.observe(crossing)
+            for interaction in each:
+                answer = question.observe(interaction)
                 if answer is not None:
                     counted[answer] = counted.get(answer, 0) + 1
     ranked = sorted(counted, key=lambda answer: (-counted[answer], answer))
@@ -92,7 +92,7 @@ def _null_members(interaction: Interaction) -> str | None:
     if response is None:
         return None
     names = sorted(name for name, value in response.items() if value is None)
-    return f"null: {', '.join(names)}" if names else "absent members are left out"
+    return f"null: {', '.join(names)}" if names else "members without a value are left out"
 
 
 def _framing(interaction: Interaction) -> str | None:
@@ -103,7 +103,7 @@ def _framing(interaction: Interaction) -> str | None:
     comments = sorted({each for frame in frames for each in frame.comments})
     space = "a space" if re.search(rb"^data: ", interaction.body, re.MULTILINE) else "no space"
     commented = f"comments {', '.join(comments)[:60]}" if comments else "no comments"
-    return f"{', '.join(fields)}; {space} behind the colon; {commented}"
+    return f"{', '.join(fields)}; {space} after the colon; {commented}"
 
 
 def _event_lines(interaction: Interaction) -> str | None:
@@ -120,7 +120,7 @@ def _end_of_stream(interaction: Interaction) -> str | None:
     marked = any(
         frame.data is not None and frame.data.strip() == sse.DONE_DATA for frame in interaction.frames
     )
-    return sse.DONE_DATA if marked else "the terminal event alone"
+    return sse.DONE_DATA if marked else f"terminal event, no {sse.DONE_DATA}"
 
 
 def _created_status(interaction: Interaction) -> str | None:
@@ -141,7 +141,7 @@ def _argument_events(interaction: Interaction) -> str | None:
         return None
     kinds = set(_event_types(interaction))
     deltas = "response.function_call_arguments.delta" in kinds
-    return "in deltas" if deltas else "whole, in the item"
+    return "in deltas" if deltas else "in the item, in one piece"
 
 
 def _event_types(interaction: Interaction) -> Iterator[str]:
@@ -161,12 +161,12 @@ def _member_value(name: str) -> Observe:
 
 
 def _tools_echo(interaction: Interaction) -> str | None:
-    response, asked = _successful_response(interaction), interaction.request.body
-    if response is None or not isinstance(asked, dict) or not asked.get("tools"):
+    response, request = _successful_response(interaction), interaction.request.body
+    if response is None or not isinstance(request, dict) or not request.get("tools"):
         return None
-    where = "a stream" if interaction.is_stream else "a reply"
-    told = response.get("tools")
-    return f"in {where}: {'absent' if told is None else 'empty' if told == [] else 'echoed'}"
+    form = "a stream" if interaction.is_stream else "a reply"
+    echo = response.get("tools")
+    return f"in {form}: {'absent' if echo is None else 'empty' if echo == [] else 'echoed'}"
 
 
 def _search_action_members(interaction: Interaction) -> str | None:
@@ -191,7 +191,7 @@ def _refusal(interaction: Interaction) -> str | None:
             isinstance(each, dict) and "type" not in each and "code" in each for each in interaction.events
         ):
             return "200, an untyped payload in the stream"
-        return "200, answered"
+        return "200, accepted"
     return None if interaction.status is None else str(interaction.status)
 
 
@@ -219,11 +219,11 @@ def _text_format_handling(interaction: Interaction) -> str | None:
         part for item in interaction.output for part in item.get("content") or () if isinstance(part, dict)
     ]
     text = "".join(str(part.get("text", "")) for part in parts)
-    return "honoured" if re.fullmatch(r'\s*\{\s*"hello"\s*:\s*".*"\s*\}\s*', text, re.DOTALL) else "ignored"
+    return "obeyed" if re.fullmatch(r'\s*\{\s*"hello"\s*:\s*".*"\s*\}\s*', text, re.DOTALL) else "ignored"
 
 
 def _image_spelling(interaction: Interaction) -> str | None:
-    """Which spelling of an image part came to what."""
+    """The form of an image part, and whether it was accepted."""
     body = interaction.request.body
     content = (
         body["input"][0]["content"] if isinstance(body, dict) and isinstance(body["input"], list) else []
@@ -241,7 +241,7 @@ def _cached_tokens(interaction: Interaction) -> str | None:
     cached = details.get("cached_tokens") if isinstance(details, dict) else None
     if cached is None:
         return None
-    turn = "the turn after" if "previous_response_id" in interaction.request.body else "the first turn"
+    turn = "second turn" if "previous_response_id" in interaction.request.body else "first turn"
     return f"{turn}: {cached} of {(usage or {}).get('input_tokens')} tokens"
 
 
@@ -254,7 +254,7 @@ def _not_found_refusal(interaction: Interaction) -> str | None:
 
 
 def _accepted_or_refused(interaction: Interaction) -> str | None:
-    return "answered" if _successful_response(interaction) is not None else _refusal(interaction)
+    return "accepted" if _successful_response(interaction) is not None else _refusal(interaction)
 
 
 def _failed_members(interaction: Interaction) -> str | None:
@@ -269,45 +269,45 @@ def _rate_limit_refusal(interaction: Interaction) -> str | None:
 
 
 OPEN_QUESTIONS: tuple[OpenQuestion, ...] = (
-    OpenQuestion("created-at", "Is created_at an integer?", _created_at_type),
-    OpenQuestion("response-id", "What form has a response's id?", _response_id_form),
-    OpenQuestion("item-ids", "What form have the ids of items?", _item_id_forms),
-    OpenQuestion("nulls", "Are members that have no value null, or left out?", _null_members),
-    OpenQuestion("framing", "How are events framed?", _framing),
-    OpenQuestion("event-lines", "Which events have an event: line?", _event_lines),
-    OpenQuestion("done-marker", "What ends a stream?", _end_of_stream),
-    OpenQuestion("created-status", "Which status has response.created?", _created_status),
-    OpenQuestion("reasoning-events", "Which events bring thoughts?", _reasoning_events),
-    OpenQuestion("function-arguments", "How do a function's arguments come in a stream?", _argument_events),
-    OpenQuestion("parallel-tool-calls", "What is parallel_tool_calls?", _member_value("parallel_tool_calls")),
-    OpenQuestion("tools-echo", "Are the request's tools echoed?", _tools_echo),
-    OpenQuestion("search-action", "Has a search query or queries?", _search_action_members),
-    OpenQuestion("text-format", "Is text.format honoured?", _text_format_handling, ("text-format",)),
-    OpenQuestion("include", "What becomes of include?", _accepted_or_refused, ("include",)),
-    OpenQuestion("wrong-key", "How is a wrong key refused?", _refusal, ("wrong-key",)),
-    OpenQuestion("no-key", "How is a missing key refused?", _refusal, ("no-key",)),
+    OpenQuestion("created-at", "type of created_at", _created_at_type),
+    OpenQuestion("response-id", "form of response ids", _response_id_form),
+    OpenQuestion("item-ids", "form of item ids", _item_id_forms),
+    OpenQuestion("nulls", "members without a value", _null_members),
+    OpenQuestion("framing", "framing of events", _framing),
+    OpenQuestion("event-lines", "event: lines", _event_lines),
+    OpenQuestion("done-marker", "end of stream", _end_of_stream),
+    OpenQuestion("created-status", "status in response.created", _created_status),
+    OpenQuestion("reasoning-events", "events of thinking", _reasoning_events),
+    OpenQuestion("function-arguments", "function arguments in a stream", _argument_events),
+    OpenQuestion("parallel-tool-calls", "value of parallel_tool_calls", _member_value("parallel_tool_calls")),
+    OpenQuestion("tools-echo", "echo of the request's tools", _tools_echo),
+    OpenQuestion("search-action", "members of a search action", _search_action_members),
+    OpenQuestion("text-format", "handling of text.format", _text_format_handling, ("text-format",)),
+    OpenQuestion("include", "handling of include", _accepted_or_refused, ("include",)),
+    OpenQuestion("wrong-key", "error for a wrong key", _refusal, ("wrong-key",)),
+    OpenQuestion("no-key", "error for a missing key", _refusal, ("no-key",)),
     OpenQuestion(
         "unknown-previous",
-        "How is an unknown previous_response_id refused?",
+        "error for an unknown previous_response_id",
         _refusal_with_message,
         ("unknown-previous",),
     ),
     OpenQuestion(
         "not-found",
-        "How is a response that is not there refused?",
+        "error for an unknown response",
         _not_found_refusal,
         ("unknown-response", "delete", "not-stored"),
     ),
-    OpenQuestion("image-spelling", "How may a picture be spelled?", _image_spelling, ("image-spellings",)),
-    OpenQuestion("session-cache", "What does the session cache save?", _cached_tokens, ("session-cache",)),
-    OpenQuestion("unknown-model", "How is an unknown model refused?", _refusal, ("unknown-model",)),
+    OpenQuestion("image-spelling", "forms of an image part", _image_spelling, ("image-spellings",)),
+    OpenQuestion("session-cache", "tokens from the session cache", _cached_tokens, ("session-cache",)),
+    OpenQuestion("unknown-model", "error for an unknown model", _refusal, ("unknown-model",)),
     OpenQuestion(
         "refusal-in-stream",
-        "How is a stream refused?",
+        "error for a streamed request",
         _streamed_refusal,
         ("unknown-model", "tool-without-thinking"),
     ),
-    OpenQuestion("failed-members", "Which members has a failed response?", _failed_members),
-    OpenQuestion("rate-limit", "How are too many requests refused?", _rate_limit_refusal),
+    OpenQuestion("failed-members", "members of a failed response", _failed_members),
+    OpenQuestion("rate-limit", "error for too many requests", _rate_limit_refusal),
 )
 """Every open question, in the order of the report."""

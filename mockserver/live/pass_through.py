@@ -1,4 +1,4 @@
-"""A passage: one request and its answer between a client and an endpoint, and what is noted of it."""
+"""One request and its reply on their way between a client and an endpoint, and the check of both."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from mockserver.contract.check import check_body, check_error, check_response, c
 from mockserver.contract.findings import Finding
 from mockserver.contract.operations import find_operation
 from mockserver.live.client import MAX_REPLY_BYTES
+from mockserver.live.findings import UNFINISHED_STREAM_RULES
 from mockserver.profiles import Profile
 from mockserver.server.errors import ApiError, render_error
 from mockserver.server.state.journal import Entry, EntryDetails, RequestHead
@@ -24,15 +25,12 @@ from mockserver.wire import json
 
 __all__ = ["PassThroughChecker", "PassThroughExchange", "relative_path", "run_until_disconnect"]
 
-#: What a path or a query may have in it as it stands (RFC 3986); all else is written in hexadecimal digits.
+#: Characters that a path or query may contain unescaped (RFC 3986); all others are percent-encoded.
 _SAFE_URL_CHARACTERS = "%/?:@!$&'()*+,;=~-._[]|{}^"
-
-#: Rules that a stream breaks when its reader hangs up.
-_END_OF_STREAM_RULES = frozenset({"SEQ-006", "SSE-003", "SSE-006"})
 
 
 class PassThroughExchange:
-    """One request and its answer on their way through."""
+    """One request and its reply while they pass through."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self.scope = scope
@@ -40,57 +38,57 @@ class PassThroughExchange:
         self.received_at = time.time()
         self._started = time.perf_counter()
         self.path = ""
-        """Behind the base path, with the query."""
+        """Relative to the base path, with the query."""
         self.request_body = b""
         self.status = 0
         self.reply_headers: list[tuple[bytes, bytes]] = []
-        """Of the answer, as they were passed on."""
+        """As they were passed on."""
         self.reply_chunks: list[bytes] = []
         self.chunk_times: list[float] = []
-        """Seconds from the request to each piece."""
+        """Seconds from the request to each chunk."""
         self.head_time = 0.0
         self.end_time = 0.0
         self.endpoint_key = ""
-        """The key that the endpoint was asked with: not to be written down."""
+        """The key sent to the endpoint: never written anywhere."""
         self.forwarded = False
-        """Whether the endpoint was asked."""
+        """Whether the endpoint got the request."""
         self.refused = False
-        """Whether the answer is one in the endpoint's place."""
+        """Whether the reply is an error of ours, not the endpoint's."""
         self.complete = False
         self.client_disconnected = False
-        """Whether the client went away before the end."""
+        """Whether the client disconnected before the end."""
         self._reply_size = 0
         self.is_stream = False
         self.request_id = str(uuid4())
         self.exchange_name: str | None = None
-        """Name of the recording that answered."""
+        """The name of the recording that was played."""
 
     @property
     def is_truncated(self) -> bool:
-        """Whether there was more than is kept."""
+        """Whether the reply is larger than what is kept."""
         return self._reply_size > MAX_REPLY_BYTES
 
     @property
     def is_create_request(self) -> bool:
-        """Whether it is a create request."""
+        """Whether the request creates a response."""
         return self.scope["method"] == "POST" and str(self.scope["path"]).endswith("/responses")
 
     @property
     def request_json(self) -> Any:
-        """The request's JSON value; None where it has none."""
+        """The request's JSON value; None if it is not JSON."""
         return json.loads_or_none(self.request_body)
 
     @property
     def reply_body(self) -> bytes:
-        """The answer's body so far."""
+        """The reply's body so far."""
         return b"".join(self.reply_chunks)
 
     def mark_forwarded(self) -> None:
-        """The request is whole and goes on: times are counted from now."""
+        """Mark the request as complete and forwarded; times count from now."""
         self.forwarded, self.received_at, self._started = True, time.time(), time.perf_counter()
 
     async def send_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        """Send the head of the answer."""
+        """Send the status and headers."""
         names = dict(headers)
         self.status, self.reply_headers, self.head_time = status, headers, self._elapsed()
         self.is_stream = names.get(b"content-type", b"").startswith(b"text/event-stream")
@@ -98,13 +96,13 @@ class PassThroughExchange:
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def send_chunks(self, chunks: AsyncIterator[bytes]) -> None:
-        """Send each piece as it comes."""
-        async for piece in chunks:
-            await self.send_chunk(piece)
+        """Send each chunk as it arrives."""
+        async for chunk in chunks:
+            await self.send_chunk(chunk)
         self.complete = True
 
     async def send_chunk(self, chunk: bytes) -> None:
-        """Send a piece of the body."""
+        """Send a chunk of the body."""
         self._reply_size += len(chunk)
         if self._reply_size <= MAX_REPLY_BYTES:
             self.reply_chunks.append(chunk)
@@ -112,11 +110,11 @@ class PassThroughExchange:
         await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
 
     async def flush_head(self) -> None:
-        """Let the head go before there is a piece to send with it."""
+        """Send the head before the first chunk is there."""
         await self._send({"type": "http.response.body", "body": b"", "more_body": True})
 
     async def finish(self) -> None:
-        """End the answer as the endpoint has ended it: whole, or cut."""
+        """End the reply as the endpoint did: complete, or by closing the connection."""
         self.end_time = self._elapsed()
         if self.complete:
             await self._send({"type": "http.response.body", "body": b""})
@@ -124,7 +122,7 @@ class PassThroughExchange:
             self.scope["extensions"]["mockserver.connection"].close()
 
     async def send_error(self, error: ApiError) -> None:
-        """Answer in the endpoint's place."""
+        """Send an error of ours instead of the endpoint's reply."""
         body = render_error(error, self.request_id)
         self.status, self.reply_chunks, self.complete, self.refused = error.status, [body], True, True
         head = [
@@ -141,15 +139,17 @@ class PassThroughExchange:
 
 
 def relative_path(scope: Scope, base_path: str) -> str | None:
-    """What is asked for behind a base path, with the query, as it was written; None where it is elsewhere."""
+    """The path behind the base path, with the query and escaped as received; None if it is not below it."""
     path: str = scope["path"]
     if not path.startswith(f"{base_path}/"):
         return None
     raw = scope.get("raw_path", b"").decode("latin-1")
-    below = raw.removeprefix(base_path) if raw.startswith(f"{base_path}/") else path.removeprefix(base_path)
+    relative = (
+        raw.removeprefix(base_path) if raw.startswith(f"{base_path}/") else path.removeprefix(base_path)
+    )
     query = scope["query_string"].decode("latin-1")
     return quote(
-        f"{below}?{query}" if query else below,
+        f"{relative}?{query}" if query else relative,
         safe=_SAFE_URL_CHARACTERS,
         encoding="latin-1",
         errors="replace",
@@ -159,15 +159,15 @@ def relative_path(scope: Scope, base_path: str) -> str | None:
 async def run_until_disconnect(
     pass_through: PassThroughExchange, work: Coroutine[Any, Any, None], receive: Receive
 ) -> None:
-    """Do the work, unless the client goes away before it is done."""
-    doing, going = asyncio.ensure_future(work), asyncio.ensure_future(_wait_for_disconnect(receive))
-    await asyncio.wait({doing, going}, return_when=asyncio.FIRST_COMPLETED)
-    pass_through.client_disconnected = not doing.done()
-    for each in (doing, going):
+    """Run `work`, and cancel it if the client disconnects first."""
+    task, disconnect = asyncio.ensure_future(work), asyncio.ensure_future(_wait_for_disconnect(receive))
+    await asyncio.wait({task, disconnect}, return_when=asyncio.FIRST_COMPLETED)
+    pass_through.client_disconnected = not task.done()
+    for each in (task, disconnect):
         each.cancel()
-    await asyncio.wait({doing, going})
-    if not doing.cancelled():
-        doing.result()
+    await asyncio.wait({task, disconnect})
+    if not task.cancelled():
+        task.result()
 
 
 async def _wait_for_disconnect(receive: Receive) -> None:
@@ -176,43 +176,43 @@ async def _wait_for_disconnect(receive: Receive) -> None:
 
 
 class PassThroughChecker:
-    """Says what the contract says of passages, as entries of a journal."""
+    """Checks exchanges that passed through, and makes journal entries of them."""
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
         self._request_checker = RequestChecker(profile, AnyModel())
 
     def warm_up(self) -> None:
-        """Load what judging needs, so that the first request does not wait for it."""
+        """Load the schemas, so that the first request does not wait for them."""
         check_stream(b"", self._profile)
         check_response({}, self._profile)
         self._request_checker.check({})
 
     def journal_entry(self, pass_through: PassThroughExchange, secrets: tuple[str, ...]) -> Entry:
-        """The entry of a passage, `keys` being those that are not to be written down."""
+        """The journal entry of an exchange; `secrets` are masked in it."""
         body = pass_through.request_json
-        judged, ignored = self._request_findings(pass_through, body)
-        model, asked = (body.get("model"), body.get("input")) if isinstance(body, dict) else (None, None)
-        about = EntryDetails(
+        findings, ignored = self._request_findings(pass_through, body)
+        model, prompt = (body.get("model"), body.get("input")) if isinstance(body, dict) else (None, None)
+        details = EntryDetails(
             pass_through.request_id,
             model if isinstance(model, str) else "",
-            asked if isinstance(asked, str) else "",
+            prompt if isinstance(prompt, str) else "",
             pass_through.exchange_name,
-            request_findings=judged,
+            request_findings=findings,
             ignored=ignored,
             reply_findings=tuple(self._reply_findings(pass_through, body)) if pass_through.forwarded else (),
         )
         scope = pass_through.scope
         authorization = dict(scope["headers"]).get(b"authorization", b"")
-        sent = RequestHead(scope["method"], scope["path"], scope["headers"], authorization, secrets)
+        head = RequestHead(scope["method"], scope["path"], scope["headers"], authorization, secrets)
         entry = Entry(
             pass_through.received_at,
-            sent,
+            head,
             pass_through.request_body,
             pass_through.status,
             tuple(pass_through.reply_chunks),
             pass_through.is_stream,
-            about,
+            details,
         )
         entry.left = pass_through.client_disconnected
         return entry
@@ -239,11 +239,11 @@ class PassThroughChecker:
         if operation.name != "createResponse":
             return check_body(reply, operation.response_schema, profile) if pass_through.complete else []
         if isinstance(body, dict) and body.get("stream") is True:
-            found = check_stream(reply, profile, body)
-            # Whoever hangs up has seen no end, and there may be none.
+            findings = check_stream(reply, profile, body)
+            # If the client disconnects, the rest of the stream is unknown.
             return (
-                found
+                findings
                 if pass_through.complete
-                else [each for each in found if each.rule not in _END_OF_STREAM_RULES]
+                else [each for each in findings if each.rule not in UNFINISHED_STREAM_RULES]
             )
         return check_response(reply, profile, body) if pass_through.complete else []

@@ -1,14 +1,8 @@
-"""Headers that pass between a client and an endpoint: those of one list each way, and no others.
+"""The pass-through server: forwards requests to an endpoint and checks both directions.
 
-What a client sends beside them (cookies, keys of others, traces of its own) is no affair of the endpoint's,
-and what an endpoint sends beside them none of the client's. Names as observed on the service's hosts and in
-its reference (2025 and 2026), and those that the SDKs send and read.
-
-A judging pass-through: asks an endpoint what a client asks, and passes on what comes as it comes.
-
-Where the relay has the endpoint's key, the client does not: it has one of the relay's own, so that nobody
-else on this machine can spend with it. Nothing is buffered, followed or repeated; headers pass by a list;
-requests and answers are judged.
+Nothing is buffered, retried or redirected, and only listed headers pass. If the relay holds the endpoint's
+key, clients authenticate with a key of the relay's own, so that no other program on this machine can spend
+tokens.
 """
 
 from __future__ import annotations
@@ -53,6 +47,8 @@ __all__ = [
 
 RawHeaders = list[tuple[bytes, bytes]]
 
+# Headers that pass, in each direction. All others (cookies, other keys, traces) stay on their side. The names are
+# those observed on the service's hosts and in its reference (2025 and 2026), and those that the SDKs use.
 _REQUEST_HEADERS = frozenset(
     {
         *(b"accept", b"accept-language", b"content-encoding", b"content-type"),
@@ -74,7 +70,7 @@ _REPLY_HEADER_PREFIXES = (b"x-dashscope-", b"x-ratelimit-", b"openai-")
 def forwarded_request_headers(
     headers: Iterable[tuple[bytes, bytes]], extra: Collection[bytes] = ()
 ) -> RawHeaders:
-    """What of a request's headers goes on to the endpoint; `also` names more of them, in lower case."""
+    """The request headers that go to the endpoint; `extra` names more of them, in lower case."""
     return [
         (name, value)
         for name, value in headers
@@ -85,7 +81,7 @@ def forwarded_request_headers(
 def forwarded_reply_headers(
     headers: Iterable[tuple[bytes, bytes]], extra: Collection[bytes] = ()
 ) -> RawHeaders:
-    """What of an answer's headers goes on to the client, names in lower case."""
+    """The reply headers that go to the client, with lower-case names."""
     lowered = ((name.lower(), value) for name, value in headers)
     return [
         (name, value)
@@ -94,55 +90,51 @@ def forwarded_reply_headers(
     ]
 
 
-#: Refusals of the relay's own are not to be tried again.
+#: Clients must not retry the relay's own errors.
 _NO_RETRY = ((b"x-should-retry", b"false"),)
 
-#: Seconds that open answers get to end when all is to be settled.
+#: Seconds that `wait_until_idle` waits for open replies.
 _IDLE_TIMEOUT = 10.0
 
 
 class PassThroughListener(Protocol):
-    """Takes what passes, to keep it."""
+    """Receives every exchange, for example to record it."""
 
     def on_request(self, pass_through: PassThroughExchange) -> None:
-        """A request goes on to the endpoint."""
+        """Called when a request is forwarded to the endpoint."""
 
     def on_complete(self, pass_through: PassThroughExchange) -> None:
-        """It was answered, or was not."""
+        """Called at the end of every exchange, with or without a reply."""
 
 
 class Player(Protocol):
-    """Answers in the endpoint's place, where it can."""
+    """Answers requests from recordings before the endpoint is asked."""
 
     async def play(self, pass_through: PassThroughExchange, receive: Receive) -> bool:
-        """Whether it has answered; ApiError where the endpoint must not be asked either."""
+        """Whether it answered. Raises ApiError if the request must not be forwarded."""
 
 
 @dataclass(frozen=True, slots=True)
 class RelayOptions:
-    """How a relay stands before its endpoint."""
+    """Settings of a relay."""
 
     base_path: str | None = None
-    """The path that clients put before what they ask for; None: the profile's."""
+    """The base path of clients; None: the profile's."""
     forward_keys: bool = False
-    """Whether the key that a client has is the endpoint's, and goes there."""
+    """Whether clients send the endpoint's key, which is forwarded."""
     forward_redirects: bool = False
-    """Whether a redirect is passed on as an answer, without where it leads; else it is refused."""
+    """Whether a redirect is passed on, without its location; otherwise it is an error."""
     extra_headers: frozenset[bytes] = frozenset()
-    """Headers that pass beside those of the list."""
+    """More headers that pass, in lower case."""
     check_traffic: bool = True
-    """Whether what passes is judged here, and counted; else whoever takes it does so, in its own time."""
+    """Whether the relay itself checks and counts exchanges; otherwise its listener does."""
 
 
-#: What stands between tests and an endpoint.
 _DEFAULT_OPTIONS = RelayOptions()
 
 
 class Relay:
-    """An ASGI application between a client and an endpoint.
-
-    `journal` gets each request with its answer, and what the contract says of both.
-    """
+    """An ASGI application between a client and an endpoint; `journal` gets every exchange with its findings."""
 
     def __init__(
         self,
@@ -155,7 +147,7 @@ class Relay:
         *,
         options: RelayOptions = _DEFAULT_OPTIONS,
     ) -> None:
-        """`key` is what clients have to present, or several; the endpoint's own is the origin's."""
+        """`client_keys` are the keys that clients must present; the endpoint has its own."""
         self._endpoint = endpoint
         self._profile = profile
         self._keys = ApiKeys(
@@ -176,12 +168,12 @@ class Relay:
         self.player: Player | None = None
 
     def warm_up(self) -> None:
-        """Load what the first request needs, so that it does not wait for it."""
+        """Load what the first request needs, so that it does not wait."""
         self._http_client()
         self._checker.warm_up()
 
     async def wait_until_idle(self) -> None:
-        """Wait until no answer is under way, so that all of them have been judged."""
+        """Wait until no reply is under way, so that all of them are checked."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_IDLE_TIMEOUT):
                 await self._idle.wait()
@@ -194,18 +186,18 @@ class Relay:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._open_exchanges += 1
         self._idle.clear()
-        passage = PassThroughExchange(scope, send)
+        pass_through = PassThroughExchange(scope, send)
         try:
-            await self._handle(passage, receive)
+            await self._handle(pass_through, receive)
         except ClientDisconnected:
             return
         except ApiError as error:
-            await passage.send_error(error)
+            await pass_through.send_error(error)
         except asyncio.CancelledError:
-            passage.client_disconnected = True  # the relay stops: it is not the endpoint that breaks off
+            pass_through.client_disconnected = True  # the relay stops; the endpoint did not cut the reply
             raise
         finally:
-            self._record_exchange(passage)
+            self._record_exchange(pass_through)
             self._open_exchanges -= 1
             if not self._open_exchanges:
                 self._idle.set()
@@ -214,13 +206,11 @@ class Relay:
         headers = dict(pass_through.scope["headers"])
         self._hosts.check(headers.get(b"host"), headers.get(b"origin"))
         self._keys.check(headers.get(b"authorization"), self._profile.wrong_key)
-        below = relative_path(pass_through.scope, self._base_path)
-        if below is None:
-            message = (
-                f"There is nothing at {pass_through.scope['path']}. Requests go to {self._base_path or '/'}."
-            )
+        path = relative_path(pass_through.scope, self._base_path)
+        if path is None:
+            message = f"There is nothing at {pass_through.scope['path']}. The base path is {self._base_path or '/'}."
             raise ApiError(404, "NotFound", message)
-        pass_through.path = below
+        pass_through.path = path
         pass_through.request_body = await read_body(receive, headers.get(b"content-length"))
         if self.player is not None and await self.player.play(pass_through, receive):
             return
@@ -256,22 +246,25 @@ class Relay:
         try:
             response = await self._http_client().send(request, stream=True)
         except httpx.HTTPError as error:
-            told = (
+            reason = (
                 replace(self._endpoint, api_key=pass_through.endpoint_key).redact(str(error))
                 or type(error).__name__
             )
-            message = f"The endpoint gave no answer: {told}"
+            message = f"The endpoint did not reply: {reason}"
             raise ApiError(502, "BadGateway", message, headers=_NO_RETRY) from None
         try:
             if response.is_redirect and not self._options.forward_redirects:
                 raise ApiError(
-                    502, "BadGateway", "The endpoint redirects, which is not followed.", headers=_NO_RETRY
+                    502,
+                    "BadGateway",
+                    "The endpoint redirects; redirects are not followed.",
+                    headers=_NO_RETRY,
                 )
             request.extensions["timeout"]["read"] = self._timeouts.stall
             await pass_through.send_head(response.status_code, self._reply_headers(response, pass_through))
             with suppress(httpx.HTTPError):
-                pieces = _redacted_chunks(response.aiter_raw(), pass_through.endpoint_key.encode())
-                await run_until_disconnect(pass_through, pass_through.send_chunks(pieces), receive)
+                chunks = _redacted_chunks(response.aiter_raw(), pass_through.endpoint_key.encode())
+                await run_until_disconnect(pass_through, pass_through.send_chunks(chunks), receive)
         finally:
             await response.aclose()
         await pass_through.finish()
@@ -284,19 +277,19 @@ class Relay:
         return self._http
 
     def _request_headers(self, pass_through: PassThroughExchange) -> list[tuple[bytes, bytes]]:
-        kept = forwarded_request_headers(pass_through.scope["headers"], self._options.extra_headers)
+        headers = forwarded_request_headers(pass_through.scope["headers"], self._options.extra_headers)
         key = (b"authorization", f"Bearer {pass_through.endpoint_key}".encode())
-        return [*kept, key, (b"accept-encoding", b"identity")]
+        return [*headers, key, (b"accept-encoding", b"identity")]
 
     def _reply_headers(
         self, response: httpx.Response, pass_through: PassThroughExchange
     ) -> list[tuple[bytes, bytes]]:
         key = pass_through.endpoint_key.encode()
-        kept = forwarded_reply_headers(response.headers.raw, self._options.extra_headers)
-        return [(name, value) for name, value in kept if key not in value]
+        headers = forwarded_reply_headers(response.headers.raw, self._options.extra_headers)
+        return [(name, value) for name, value in headers if key not in value]
 
     def _record_exchange(self, pass_through: PassThroughExchange) -> None:
-        """Into the journal, with what the contract says of the request and of the answer."""
+        """Check the exchange and add it to the journal, and call the listener."""
         if pass_through.endpoint_key:
             pass_through.reply_chunks = mask_secrets(
                 pass_through.reply_chunks, (pass_through.endpoint_key.encode(),)
@@ -314,21 +307,21 @@ class Relay:
 
 
 async def _redacted_chunks(chunks: AsyncIterator[bytes], key: bytes) -> AsyncIterator[bytes]:
-    """The pieces without the key, should the endpoint send it back."""
-    async for piece in chunks:
-        yield mask_secrets((piece,), (key,))[0] if key in piece else piece
+    """The chunks with the key masked, in case the endpoint sends it back."""
+    async for chunk in chunks:
+        yield mask_secrets((chunk,), (key,))[0] if key in chunk else chunk
 
 
 def _total_tokens(reply: bytes) -> int:
-    """What an answer says it has cost, streamed or not."""
-    found = 0
-    for piece in reply.split(b"\n") if b'"usage"' in reply else ():
-        text = piece.partition(b":")[2] if piece.startswith(b"data:") else piece
+    """The total tokens in a reply's usage, streamed or not."""
+    total = 0
+    for line in reply.split(b"\n") if b'"usage"' in reply else ():
+        text = line.partition(b":")[2] if line.startswith(b"data:") else line
         with suppress(InvalidJSON):
-            found = max(found, _usage_total(json.loads(text)))
+            total = max(total, _usage_total(json.loads(text)))
     with suppress(InvalidJSON):
-        found = max(found, _usage_total(json.loads(reply)))
-    return found
+        total = max(total, _usage_total(json.loads(reply)))
+    return total
 
 
 def _usage_total(value: Any) -> int:

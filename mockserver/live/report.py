@@ -1,4 +1,4 @@
-"""The report of a run as data: `schemas/verification.json`, from which every other form is written."""
+"""The report of a run as a JSON value (`schemas/verification.json`), the input to every report format."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from mockserver.wire import json
 
 __all__ = ["REPORT_FORMAT_VERSION", "build_report", "curl_command", "report_bytes"]
 
-#: Version of the report's format; a new number where something is taken away or means another thing.
+#: Version of the report's format; raised if a key is removed or changes its meaning.
 REPORT_FORMAT_VERSION = 1
 
-#: Characters of a sample that are kept.
+#: Maximum length of a sample.
 _MAX_SAMPLE_CHARS = 4_000
 
 
 def build_report(run: VerificationRun) -> dict[str, Any]:
-    """The run as a JSON value, whole or as far as it has come; no key is in it."""
-    covered = run.coverage()
-    facts = run.observations
+    """The report of a finished or unfinished run, without the API key."""
+    coverage = run.coverage()
+    answers = run.observations
     return {
         "format": REPORT_FORMAT_VERSION,
         "tool": f"responses-mockserver {__version__}",
@@ -45,19 +45,19 @@ def build_report(run: VerificationRun) -> dict[str, Any]:
         "probes": [_probe_row(each) for each in run.results] + _pending_probe_rows(run),
         "findings": [_finding_row(each, run.endpoint) for each in run.findings],
         "facts": [
-            {"id": each.id, "question": each.question, "answer": facts[each.id]} for each in OPEN_QUESTIONS
+            {"id": each.id, "question": each.question, "answer": answers[each.id]} for each in OPEN_QUESTIONS
         ],
         "coverage": {
-            "seen": list(covered.seen),
-            "not_covered": list(covered.missing),
-            "rules": list(covered.rules_checked),
-            "rules_not_covered": list(covered.rules_not_checked),
+            "seen": list(coverage.seen),
+            "not_covered": list(coverage.missing),
+            "rules": list(coverage.rules_checked),
+            "rules_not_covered": list(coverage.rules_not_checked),
         },
     }
 
 
 def report_bytes(report: Mapping[str, Any], endpoint: Endpoint) -> bytes:
-    """The report as JSON text; once more without the key, wherever it may have come from."""
+    """The report as JSON text, with the key redacted."""
     return endpoint.redact(json.pretty(dict(report)).decode()).encode()
 
 
@@ -72,7 +72,7 @@ def _probe_row(result: ProbeResult) -> dict[str, Any]:
 
 
 def _pending_probe_rows(run: VerificationRun) -> list[dict[str, Any]]:
-    """The probes that the run has not come to: not covered, and never called passed."""
+    """Rows for the probes that have not run: not covered, never passed."""
     reason = f"not run: {run.partial_reason}"
     return [
         {
@@ -107,12 +107,12 @@ def _milliseconds(seconds: float | None) -> float | None:
 
 
 def _finding_row(merged: MergedFinding, endpoint: Endpoint) -> dict[str, Any]:
-    found = merged.first
-    rule = _rule(found)
+    first = merged.first
+    rule = _rule(first)
     return {
-        "verdict": "fail" if found.is_failure else "drift",
+        "verdict": "fail" if first.is_failure else "drift",
         "title": rule.title,
-        **finding_to_json(found.finding),
+        **finding_to_json(first.finding),
         "place": merged.key[1],
         "known": merged.in_baseline,
         "probe": merged.probe_ids[0],
@@ -120,8 +120,8 @@ def _finding_row(merged: MergedFinding, endpoint: Endpoint) -> dict[str, Any]:
         "count": merged.count,
         "breaks": rule.reason,
         "source": rule.source,
-        "sample": _sample(found),
-        "curl": curl_command(found.interaction.request, endpoint),
+        "sample": _sample(first),
+        "curl": curl_command(first.interaction.request, endpoint),
     }
 
 
@@ -131,18 +131,19 @@ def _rule(located: LocatedFinding) -> Rule:
 
 
 def _sample(located: LocatedFinding) -> str:
-    """What shows it: the event, or the body, as far as there is room."""
-    crossing, at = located.interaction, located.finding.event
-    texts = [frame.data for frame in crossing.frames if frame.data is not None]
-    data = texts[at] if at is not None and at < len(texts) else crossing.body.decode(errors="replace")
+    """The event or body with the finding, shortened."""
+    interaction, event = located.interaction, located.finding.event
+    texts = [frame.data for frame in interaction.frames if frame.data is not None]
+    in_stream = event is not None and event < len(texts)
+    data = texts[event or 0] if in_stream else interaction.body.decode(errors="replace")
     return data if len(data) <= _MAX_SAMPLE_CHARS else f"{data[:_MAX_SAMPLE_CHARS]}…"
 
 
 def curl_command(request: LiveRequest, endpoint: Endpoint) -> str:
-    """A command line that asks the same, the key left to its variable: it runs as it is pasted."""
-    words = ["curl", "-sS", "-i", *(["-N"] if request.streamed else [])]
-    words += [] if request.method == "POST" else ["-X", request.method]
-    line = [*words, shlex.quote(endpoint.base_url + request.path)]
+    """A curl command that repeats the request; it names the key's variable instead of the key."""
+    line = ["curl", "-sS", "-i", *(["-N"] if request.streamed else [])]
+    line += [] if request.method == "POST" else ["-X", request.method]
+    line.append(shlex.quote(endpoint.base_url + request.path))
     if request.api_key == "":
         line += ["-H", f'"Authorization: Bearer ${endpoint.api_key_env}"']
     elif request.api_key is not None:

@@ -1,7 +1,7 @@
-"""The forms of a report: for people, for programs, for JUnit readers, for a summary in CI, to look at.
+"""Report formats of a verification run: text, JSON, JUnit, Markdown and HTML.
 
-All but the page are written from the report's JSON value alone. What an endpoint said is untrusted:
-each form escapes it.
+All but the HTML page are written from the report's JSON value alone. An endpoint's texts are untrusted:
+every format escapes them.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ _VERDICT_SYMBOLS = {"pass": "✔", "fail": "✘", "drift": "≠", "inconclusive"
 def write_plan(
     report: Report, probes: list[tuple[str, str, int, int, str | None]], budget: tuple[int, int]
 ) -> str:
-    """The plan: rows of (id, title, requests, tokens, why not), and what the run can cost."""
-    asked = [row for row in probes if row[4] is None]
-    requests, tokens = sum(row[2] for row in asked), sum(row[3] for row in asked)
+    """The plan and its cost. `probes` are rows of (id, title, requests, tokens, reason to skip or None)."""
+    planned = [row for row in probes if row[4] is None]
+    requests, tokens = sum(row[2] for row in planned), sum(row[3] for row in planned)
     lines = [
         f"Verifying {report['base_url']}",
         f"  profile    {report['profile']}, {report['why']}",
         f"  model      {report['model']}",
-        f"  plan       {len(asked)} probes, {requests} requests, about {tokens:,} tokens",
-        f"  at most    {budget[0]} requests; no request is sent that could go beyond {budget[1]:,} tokens",
+        f"  plan       {len(planned)} probes, {requests} requests, about {tokens:,} tokens",
+        f"  budget     {budget[0]} requests, {budget[1]:,} tokens",
         "",
     ]
-    for name, title, count, cost, lacking in probes:
-        about = f"{count} request{'s' if count > 1 else ''}, ~{cost:,} tokens" if lacking is None else lacking
-        lines.append(f"  {name:24}{escape_unprintable(title)} ({escape_unprintable(about)})")
+    for name, title, count, cost, skip_reason in probes:
+        note = skip_reason or f"{count} request{'s' if count > 1 else ''}, ~{cost:,} tokens"
+        lines.append(f"  {name:24}{escape_unprintable(title)} ({escape_unprintable(note)})")
     return "\n".join(lines) + "\n"
 
 
 def _write_text(report: Report, _: VerificationRun) -> str:
     lines = [
         f"{report['base_url']}, model {escape_unprintable(report['model'])}",
-        f"judged as {report['profile']}, {escape_unprintable(report['why'])}",
+        f"profile {report['profile']}, {escape_unprintable(report['why'])}",
     ]
     if report["partial"]:
         lines.append(f"PARTIAL: {escape_unprintable(report['partial'])}")
     lines += ["", *_probe_lines(report), ""]
     for finding in report["findings"]:
         lines += [*_finding_lines(finding), ""]
-    lines += ["Learnt:", *_observation_lines(report), "", _coverage_line(report), _summary_line(report)]
+    lines += ["Observed:", *_observation_lines(report), "", _coverage_line(report), _summary_line(report)]
     return "\n".join(lines) + "\n"
 
 
@@ -63,55 +63,55 @@ def _probe_lines(report: Report) -> Iterator[str]:
 
 
 def _probe_timing(probe: Mapping[str, Any]) -> str:
-    """First byte, first token and longest gap of the slowest request: told, never judged."""
+    """Time to first byte and token and the longest gap of the slowest request; never a finding."""
     slowest = max(probe["requests"], key=lambda each: each["total_ms"] or 0, default=None)
     if slowest is None:
         return ""
-    named = (
+    labels = (
         ("first_byte_ms", "first byte"),
         ("first_token_ms", "first token"),
         ("longest_gap_ms", "longest gap"),
     )
-    told = [f"{words} {slowest[name]:.0f} ms" for name, words in named if slowest[name] is not None]
-    told.append(f"in all {slowest['total_ms']:.0f} ms")
-    return f"  ({', '.join(told)})"
+    times = [f"{label} {slowest[name]:.0f} ms" for name, label in labels if slowest[name] is not None]
+    times.append(f"total {slowest['total_ms']:.0f} ms")
+    return f"  ({', '.join(times)})"
 
 
 def _finding_lines(finding: Mapping[str, Any]) -> Iterator[str]:
-    known = ", in the baseline" if finding["known"] else ""
-    yield f"{finding['verdict'].upper()} {finding['rule']} {finding['title']}{known}"
+    in_baseline = ", in the baseline" if finding["known"] else ""
+    yield f"{finding['verdict'].upper()} {finding['rule']} {finding['title']}{in_baseline}"
     also = f" (also {', '.join(finding['also'])})" if finding["also"] else ""
     event = "" if finding["event"] is None else f", event {finding['event']}"
-    where = f"{event} {finding['pointer']}".rstrip()
-    yield escape_unprintable(f"  probe {finding['probe']}{also}{where}: {finding['message']}")
+    pointer = f"{event} {finding['pointer']}".rstrip()
+    yield escape_unprintable(f"  probe {finding['probe']}{also}{pointer}: {finding['message']}")
     yield from comparison_lines(finding["expected"], finding["got"])
     yield escape_unprintable(
-        f"  place    {finding['place']}, {finding['count']} time{'s' if finding['count'] > 1 else ''}"
+        f"  Location   {finding['place']}, {finding['count']} time{'s' if finding['count'] > 1 else ''}"
     )
-    yield f"  breaks   {finding['breaks']}"
-    yield f"  source   {finding['source']}"
-    yield f"  again    {escape_unprintable(finding['curl'])}"
+    yield f"  Impact     {finding['breaks']}"
+    yield f"  Source     {finding['source']}"
+    yield f"  Reproduce  {escape_unprintable(finding['curl'])}"
 
 
 def _observation_lines(report: Report) -> Iterator[str]:
     for fact in report["facts"]:
-        yield f"  {fact['question']:52}{escape_unprintable(fact['answer'] or 'not covered')}"
+        yield f"  {fact['question'] + ':':44}{escape_unprintable(fact['answer'] or 'not covered')}"
 
 
 def _coverage_line(report: Report) -> str:
     coverage = report["coverage"]
     seen, missing = len(coverage["seen"]), len(coverage["not_covered"])
-    rules, unjudged = len(coverage["rules"]), len(coverage["rules_not_covered"])
+    rules, unchecked = len(coverage["rules"]), len(coverage["rules_not_covered"])
     return (
         f"Coverage: {seen} of {seen + missing} members, types and values seen; "
-        f"{rules} of {rules + unjudged} rules judge a kind of body that was seen. The rest is not covered."
+        f"{rules} of {rules + unchecked} rules apply to a kind of body that was seen. The rest is not covered."
     )
 
 
 def _summary_line(report: Report) -> str:
     counts = ", ".join(f"{count} {name}" for name, count in report["verdicts"].items() if count)
     spent = report["spent"]
-    return f"{counts or 'nothing'}; {spent['requests']} requests and {spent['tokens']:,} tokens spent"
+    return f"{counts or 'no probe ran'}; {spent['requests']} requests and {spent['tokens']:,} tokens spent"
 
 
 def _write_json(report: Report, run: VerificationRun) -> str:
@@ -119,7 +119,7 @@ def _write_json(report: Report, run: VerificationRun) -> str:
 
 
 def _write_junit(report: Report, _: VerificationRun) -> str:
-    """A test case a probe; drift that is new is a failure too."""
+    """A test case for each probe; new drift is a failure too."""
     cases = [_junit_case(probe, report) for probe in report["probes"]]
     failures = sum("<failure" in each for each in cases)
     skipped = sum("<skipped" in each for each in cases)
@@ -151,7 +151,7 @@ def _write_markdown(report: Report, _: VerificationRun) -> str:
     if report["partial"]:
         lines += [f"**Partial:** {_escape_markdown(report['partial'])}", ""]
     lines += [
-        f"{_escape_markdown(_summary_line(report))}. Judged as {_markdown_code(report['profile'])}, {_escape_markdown(report['why'])}.",
+        f"{_escape_markdown(_summary_line(report))}. Profile {_markdown_code(report['profile'])}, {_escape_markdown(report['why'])}.",
         "",
     ]
     lines += ["| probe | verdict | |", "|---|---|---|"]
@@ -163,7 +163,7 @@ def _write_markdown(report: Report, _: VerificationRun) -> str:
     for finding in report["findings"]:
         lines += ["", f"### {finding['verdict']}: {finding['rule']} {finding['title']}", ""]
         lines += ["```text", *(_escape_fence(line) for line in _finding_lines(finding)), "```"]
-    lines += ["", "| learnt | |", "|---|---|"]
+    lines += ["", "| observed | |", "|---|---|"]
     lines += [
         f"| {each['question']} | {_escape_markdown(each['answer'] or 'not covered')} |"
         for each in report["facts"]
@@ -172,7 +172,7 @@ def _write_markdown(report: Report, _: VerificationRun) -> str:
 
 
 def _escape_markdown(text: str) -> str:
-    """`text` in a cell of a table: nothing in it is markup."""
+    """`text` with all Markdown markup escaped."""
     return "".join(f"\\{each}" if each in "\\`*_[]<>|#!&~" else each for each in escape_unprintable(text))
 
 
@@ -199,4 +199,4 @@ REPORT_FORMATS: Mapping[str, ReportWriter] = MappingProxyType(
         "html": _write_html,
     }
 )
-"""Functions that write a report, by the name of its form."""
+"""Functions that write a report, by the name of its format."""

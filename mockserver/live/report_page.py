@@ -1,4 +1,4 @@
-"""The report of a run as a page to look at: verdicts, what was learnt, every request with its answer."""
+"""The HTML report of a verification run: verdicts, observations, and every request with its reply."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ __all__ = ["render_report_page"]
 
 
 def render_report_page(report: Mapping[str, Any], run: VerificationRun) -> str:
-    """The run as HTML, whole or as far as it has come; once more without the key, as every form."""
+    """A finished or unfinished run as HTML, with the key redacted."""
     seconds = sum(each.duration for one in run.results for each in one.interactions)
     spent = report["spent"]
     facts = [
-        ("judged as", f"{run.profile}, {run.profile_reason}"),
+        ("profile", f"{run.profile}, {run.profile_reason}"),
         ("model", run.model),
         ("spent", f"{format_count(spent['requests'], 'request')}, {format_count(spent['tokens'], 'token')}"),
-        ("time of the answers", format_duration(seconds)),
+        ("total response time", format_duration(seconds)),
     ]
     if run.partial_reason:
         facts.append(("partial", run.partial_reason))
-    told = ReportPage(
+    page = ReportPage(
         title="Verification",
         subject=run.endpoint.base_url,
         verdict=", ".join(f"{count} {name}" for name, count in report["verdicts"].items() if count)
-        or "nothing",
+        or "no probe ran",
         passed=not (run.has_failures or run.has_new_drift or run.partial_reason),
         created_at=report_time(),
-        metadata=tuple((what, run.endpoint.redact(value)) for what, value in facts),
-        exchanges=tuple(each for outcome in run.results for each in _exchanges(outcome, run)),
+        metadata=tuple((name, run.endpoint.redact(value)) for name, value in facts),
+        exchanges=tuple(each for result in run.results for each in _exchanges(result, run)),
         coverage={run.profile: ContractCoverage(*(tuple(names) for names in report["coverage"].values()))},
         tables=_tables(report, run.endpoint),
     )
-    return run.endpoint.redact(render_page(told))
+    return run.endpoint.redact(render_page(page))
 
 
 def _tables(report: Mapping[str, Any], endpoint: Endpoint) -> tuple[Table, ...]:
@@ -55,12 +55,12 @@ def _tables(report: Mapping[str, Any], endpoint: Endpoint) -> tuple[Table, ...]:
         )
         for each in report["probes"]
     ]
-    learnt = [
+    observed = [
         (each["question"], endpoint.redact(each["answer"] or "not covered")) for each in report["facts"]
     ]
     return (
         Table("Probes", ("probe", "verdict", "", "ms"), tuple(probes)),
-        Table("Learnt", ("question", "answer"), tuple(learnt)),
+        Table("Observed", ("question", "answer"), tuple(observed)),
     )
 
 
@@ -70,24 +70,24 @@ def _total_milliseconds(requests: list[dict[str, Any]]) -> str:
 
 
 def _exchanges(result: ProbeResult, run: VerificationRun) -> Iterator[ReportExchange]:
-    for number, crossing in enumerate(result.interactions, start=1):
-        more = f" {number}" if len(result.interactions) > 1 else ""
-        findings = tuple(each.finding for each in result.findings if each.interaction is crossing)
+    for number, interaction in enumerate(result.interactions, start=1):
+        suffix = f" {number}" if len(result.interactions) > 1 else ""
+        findings = tuple(each.finding for each in result.findings if each.interaction is interaction)
         yield exchange_from_raw(
             RawExchange(
-                name=f"{result.probe.title}{more}",
+                name=f"{result.probe.title}{suffix}",
                 profile=run.profile,
-                method=crossing.request.method,
-                path=load_profile(run.profile).base_path + crossing.request.path,
-                status=crossing.status,
-                request_body=crossing.request.content,
-                chunks=crossing.chunks,
+                method=interaction.request.method,
+                path=load_profile(run.profile).base_path + interaction.request.path,
+                status=interaction.status,
+                request_body=interaction.request.content,
+                chunks=interaction.chunks,
                 reply_findings=findings,
-                reply_headers=crossing.headers,
-                secrets=_secrets(crossing, run),
+                reply_headers=interaction.headers,
+                secrets=_secrets(interaction, run),
                 group=result.probe.id,
-                duration=crossing.duration,
-                details=_exchange_details(result, crossing),
+                duration=interaction.duration,
+                details=_exchange_details(result, interaction),
             )
         )
 
@@ -99,4 +99,4 @@ def _secrets(interaction: Interaction, run: VerificationRun) -> tuple[str, ...]:
 def _exchange_details(result: ProbeResult, interaction: Interaction) -> tuple[tuple[str, str], ...]:
     verdict = f"{result.verdict}: {result.reason}" if result.reason else str(result.verdict)
     end = f"{interaction.end}: {interaction.detail}" if interaction.detail else str(interaction.end)
-    return (("verdict", verdict), ("end of the answer", end))
+    return (("verdict", verdict), ("end of the reply", end))

@@ -1,4 +1,4 @@
-"""The run: a plan, its probes one after another, and what they came to."""
+"""A verification run: its probes in order, their results, and the findings merged over all of them."""
 
 from __future__ import annotations
 
@@ -8,32 +8,29 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from mockserver.contract.coverage import ContractCoverage, WireValue, measure_coverage
-from mockserver.contract.detection import detect_profile
 from mockserver.contract.operations import find_operation
 from mockserver.contract.rules import load_live_rules
 from mockserver.errors import LiveError
 from mockserver.live.budgeted_client import BudgetedClient, BudgetExceeded, EndpointUnreachable, RateLimited
-from mockserver.live.client import Interaction, LiveRequest
+from mockserver.live.client import Interaction
 from mockserver.live.endpoint import Endpoint
 from mockserver.live.findings import LocatedFinding
 from mockserver.live.observations import observed_answers
 from mockserver.live.probes import Probe
 from mockserver.live.probes.context import ProbeContext, ProbeInconclusive, ProbeSkipped
-from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile, profile_names
+from mockserver.profiles import Profile, load_profile
 
 __all__ = [
     "MergedFinding",
     "ProbeResult",
     "Verdict",
     "VerificationRun",
-    "profile_for_endpoint",
-    "profiles_for_path",
     "run_probes",
 ]
 
 
 class Verdict(StrEnum):
-    """What a probe came to; the first of those that hold."""
+    """The result of a probe; the first that applies."""
 
     FAIL = "fail"
     INCONCLUSIVE = "inconclusive"
@@ -44,7 +41,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """One probe's verdict and why."""
+    """The result of one probe."""
 
     probe: Probe
     verdict: Verdict
@@ -56,59 +53,59 @@ class ProbeResult:
 
 @dataclass(frozen=True, slots=True)
 class MergedFinding:
-    """A finding once, however often it came: its first sample, and every probe that shows it."""
+    """All findings with the same rule and location: the first of them, and every probe that shows it."""
 
     first: LocatedFinding
     probe_ids: tuple[str, ...]
     count: int
     in_baseline: bool = False
-    """Drift that the baseline has."""
+    """Whether the baseline accepts it."""
 
     @property
     def key(self) -> tuple[str, str]:
-        """The rule and the place in the contract: what a baseline keeps."""
+        """The rule and the location in the contract, as in a baseline."""
         return self.first.finding.rule, self.first.contract_location
 
 
 @dataclass(slots=True)
 class VerificationRun:
-    """A run as far as it has come."""
+    """A run, finished or under way."""
 
     endpoint: Endpoint
     profile: str
     profile_reason: str
-    """Why it is judged by this profile."""
+    """Why this profile was chosen."""
     model: str
     seed: int
     probes: tuple[Probe, ...]
     results: list[ProbeResult] = field(default_factory=list)
-    partial_reason: str = "the run goes on"
-    """Why it is not whole; empty: it is."""
+    partial_reason: str = "the run is not finished"
+    """Why the run stopped early; empty if it is finished."""
     baseline: frozenset[tuple[str, str]] = frozenset()
     user_resources: Mapping[str, str] = field(default_factory=dict)
-    """What the user has named of their own, for the tools that need it."""
+    """Resources of the user that some tools need: "vector_store", "mcp_server"."""
     spent_requests: int = 0
     spent_tokens: int = 0
 
     @property
     def findings(self) -> list[MergedFinding]:
-        """Every finding once: fails first, then drift, each in the order in which they were met."""
+        """Every finding once: failures first, then drift, each in order of first appearance."""
         merged: dict[tuple[str, str], MergedFinding] = {}
-        for outcome in self.results:
-            for found in outcome.findings:
-                key = found.finding.rule, found.contract_location
+        for result in self.results:
+            for located in result.findings:
+                key = located.finding.rule, located.contract_location
                 before = merged.get(key)
                 if before is None:
-                    known = not found.is_failure and key in self.baseline
-                    merged[key] = MergedFinding(found, (outcome.probe.id,), 1, known)
+                    in_baseline = not located.is_failure and key in self.baseline
+                    merged[key] = MergedFinding(located, (result.probe.id,), 1, in_baseline)
                 else:
-                    names = dict.fromkeys((*before.probe_ids, outcome.probe.id))
+                    names = dict.fromkeys((*before.probe_ids, result.probe.id))
                     merged[key] = replace(before, probe_ids=tuple(names), count=before.count + 1)
         return sorted(merged.values(), key=lambda each: not each.first.is_failure)
 
     @property
     def observations(self) -> dict[str, str | None]:
-        """Answers to what the documents leave open."""
+        """What the run observed where the documents are silent, by question id."""
         return observed_answers({each.probe.id: each.interactions for each in self.results})
 
     @property
@@ -118,11 +115,11 @@ class VerificationRun:
 
     @property
     def has_new_drift(self) -> bool:
-        """Whether there is drift that the baseline does not have."""
+        """Whether there is drift that is not in the baseline."""
         return any(not each.first.is_failure and not each.in_baseline for each in self.findings)
 
     def coverage(self) -> ContractCoverage:
-        """What of the contract was seen."""
+        """How much of the contract the run has seen."""
         return _contract_coverage(self.profile, [each for one in self.results for each in one.interactions])
 
 
@@ -132,12 +129,12 @@ def run_probes(
     on_probe_start: Callable[[Probe], None] = lambda _: None,
     on_probe_end: Callable[[], None] = lambda: None,
 ) -> None:
-    """Run every planned probe; `run` holds what came so far at each call of `begun` and `done`.
+    """Run every probe of the plan; `run` is up to date at each call of `on_probe_start` and `on_probe_end`.
 
-    LiveError where nothing can be asked: the endpoint is not reached, or refuses the key.
+    Raises LiveError if the endpoint cannot be reached or refuses the key.
     """
-    profile, chance = load_profile(run.profile), random.Random(run.seed)
-    nonce = f"{chance.getrandbits(24):06x}"
+    profile = load_profile(run.profile)
+    nonce = f"{random.Random(run.seed).getrandbits(24):06x}"
     for probe in run.probes:
         on_probe_start(probe)
         run.results.append(
@@ -150,18 +147,18 @@ def run_probes(
 
 
 def _run_probe(probe: Probe, client: BudgetedClient, context: ProbeContext) -> ProbeResult:
-    lacking = probe.skip_reason(context.profile)
-    if lacking is not None:
-        return ProbeResult(probe, Verdict.NOT_COVERED, lacking)
+    skip_reason = probe.skip_reason(context.profile)
+    if skip_reason is not None:
+        return ProbeResult(probe, Verdict.NOT_COVERED, skip_reason)
     verdict, reason = Verdict.PASS, ""
     try:
         probe.run(context)
     except (BudgetExceeded, ProbeSkipped) as error:
         verdict, reason = Verdict.NOT_COVERED, str(error)
     except RateLimited as error:
-        verdict, reason = Verdict.INCONCLUSIVE, f"the service does not answer now: {error}"
+        verdict, reason = Verdict.INCONCLUSIVE, f"the service limits the rate: {error}"
     except EndpointUnreachable as error:
-        verdict, reason = Verdict.INCONCLUSIVE, f"the endpoint is not reached: {error}"
+        verdict, reason = Verdict.INCONCLUSIVE, f"cannot reach the endpoint: {error}"
     except ProbeInconclusive as error:
         verdict, reason = Verdict.INCONCLUSIVE, str(error)
     if any(each.is_failure for each in context.findings):
@@ -172,72 +169,40 @@ def _run_probe(probe: Probe, client: BudgetedClient, context: ProbeContext) -> P
 
 
 def _require_usable_endpoint(run: VerificationRun, client: BudgetedClient) -> None:
-    """LiveError where going on would only repeat that nobody is there, or that the key is not taken."""
+    """Raise LiveError if every further probe would fail the same way: no endpoint, or a refused key."""
     last = run.results[-1]
     if not client.has_reply and last.verdict is Verdict.INCONCLUSIVE:
         raise LiveError(f"{run.endpoint.base_url}: {last.reason}")
-    for crossing in last.interactions:
-        if crossing.status == 401 and crossing.request.api_key == "":
+    for interaction in last.interactions:
+        if interaction.status == 401 and interaction.request.api_key == "":
             raise LiveError(
                 f"{run.endpoint.base_url} refuses the key in {run.endpoint.api_key_env} (HTTP status 401); "
-                "is it a key of that region?"
+                "check that the key belongs to that region"
             )
 
 
-def profiles_for_path(base_url: str) -> list[Profile]:
-    """The profiles whose base path a URL ends with, oldest first; those that are not played have no say.
-
-    Where one base path is the end of another, the longer one counts.
-    """
-    known = [load_profile(name) for name in profile_names()]
-    fitting = [each for each in known if each.models and base_url.endswith(each.base_path)]
-    longest = max((len(each.base_path) for each in fitting), default=0)
-    return [each for each in fitting if len(each.base_path) == longest]
-
-
-def profile_for_endpoint(endpoint: Endpoint, client: BudgetedClient) -> tuple[str, str]:
-    """(profile, why) by the URL's path, and where several have it, by the marks of one answer."""
-    candidates = profiles_for_path(endpoint.base_url)
-    if len(candidates) == 1:
-        return candidates[0].name, "by its path"
-    models = (candidates[-1:] or [load_profile(DEFAULT_PROFILE)])[0].models
-    try:
-        # A stream shows more than a reply: the ages name the events of thoughts differently.
-        hello = {"model": models[0], "input": "Hello!", "stream": True}
-        crossing = client.send(LiveRequest(hello, expected_tokens=500), lambda _: None)
-    except (BudgetExceeded, RateLimited, EndpointUnreachable) as error:
-        raise LiveError(
-            f"{endpoint.base_url} can not be asked what it is: {error}; name it with --profile"
-        ) from None
-    choice = detect_profile(crossing.body)
-    if candidates and choice.profile not in [each.name for each in candidates]:
-        return candidates[-1].name, "the newest with its path"
-    return choice.profile, choice.reason
-
-
 def _contract_coverage(profile: str, interactions: Iterable[Interaction]) -> ContractCoverage:
-    about = load_profile(profile)
-    return measure_coverage(
-        profile, (each for one in interactions for each in _values_on_the_wire(one, about)), load_live_rules()
-    )
+    loaded = load_profile(profile)
+    values = (each for one in interactions for each in _values_on_the_wire(one, loaded))
+    return measure_coverage(profile, values, load_live_rules())
 
 
 def _values_on_the_wire(interaction: Interaction, profile: Profile) -> Iterator[WireValue]:
-    """All the values that crossed, as far as the contract has a schema for them."""
+    """The values of an interaction that have a schema in the contract."""
     operation = find_operation(
         profile, interaction.request.method, profile.base_path + interaction.request.path
     )
-    good, value = (interaction.status or 0) < 400, interaction.value
+    is_success, value = (interaction.status or 0) < 400, interaction.value
     if (
         operation is not None
         and operation.request_schema is not None
-        and good
+        and is_success
         and isinstance(interaction.request.body, dict)
     ):
         yield WireValue(operation.request_schema, "request", interaction.request.body)
     if interaction.is_stream:
         yield from (WireValue("event", "stream", event) for event in interaction.events)
-    elif isinstance(value, dict) and (not good or operation is None):
+    elif isinstance(value, dict) and (not is_success or operation is None):
         yield WireValue("error_wrapped" if "error" in value else "error", "error", value)
     elif isinstance(value, dict) and operation is not None:
         yield WireValue(operation.response_schema, "response", value)

@@ -1,7 +1,4 @@
-"""What must not get into the request of a recording: keys, whatever has the form of one, masked members.
-
-Requests as recordings know them: what makes two the same, and what one lacks of another.
-"""
+"""Canonical requests: requests without keys and masked members, with a digest to compare them by."""
 
 from __future__ import annotations
 
@@ -26,24 +23,23 @@ __all__ = [
 
 MASK = "[masked]"
 
-#: Members of requests that hold keys of others: what a client sends on to its MCP servers (API reference,
-#: tools, August 2026).
+#: Members of requests that hold third-party keys: those of MCP servers (API reference, tools, August 2026).
 DEFAULT_MASKS = ("/tools/*/headers/*", "/tools/*/authorization")
 
 
 def parse_mask(pointer: str) -> str:
-    """A pointer to members of a request's body, `*` for any; ConfigurationError where it is none."""
+    """Parse a JSON pointer into request bodies, with `*` for any step. Raises ConfigurationError."""
     if not pointer.startswith("/") or "\x00" in pointer:
-        raise ConfigurationError(f"--mask {pointer!a}: a JSON pointer begins with /, like /metadata/user")
+        raise ConfigurationError(f"--mask {pointer!a}: a JSON pointer starts with /, such as /metadata/user")
     return pointer
 
 
 def mask_members(value: Any, pointers: Iterable[str]) -> tuple[Any, list[str]]:
-    """(the value without what the pointers name, the texts that were there)."""
-    taken: list[str] = []
+    """(the value with the members at the pointers masked, the texts that were removed)."""
+    removed: list[str] = []
     for pointer in pointers:
-        value = _mask_at(value, json.parse_pointer(pointer), taken)
-    return value, taken
+        value = _mask_at(value, json.parse_pointer(pointer), removed)
+    return value, removed
 
 
 def _mask_at(value: Any, steps: Sequence[str], removed: list[str]) -> Any:
@@ -58,8 +54,8 @@ def _mask_at(value: Any, steps: Sequence[str], removed: list[str]) -> Any:
         }
     if isinstance(value, list):
         return [
-            _mask_at(each, rest, removed) if step in ("*", str(place)) else each
-            for place, each in enumerate(value)
+            _mask_at(each, rest, removed) if step in ("*", str(index)) else each
+            for index, each in enumerate(value)
         ]
     return value
 
@@ -76,7 +72,7 @@ def _strings_in(value: Any) -> Iterator[str]:
 
 
 def redact_value(value: Any, secrets: Sequence[str]) -> Any:
-    """A JSON value without keys, in its texts and in its names."""
+    """A JSON value with secrets redacted in strings and member names."""
     if isinstance(value, str):
         return redact(value, secrets)
     if isinstance(value, list):
@@ -86,21 +82,21 @@ def redact_value(value: Any, secrets: Sequence[str]) -> Any:
     return value
 
 
-#: Characters of a value that a difference shows.
+#: Maximum length of a value in a difference.
 _MAX_VALUE_CHARS = 60
 
 
 @dataclass(frozen=True, slots=True)
 class CanonicalRequest:
-    """A request without what must not be kept of it."""
+    """A request without secrets."""
 
     method: str
     path: str
-    """Behind the base URL, with the query."""
+    """Relative to the base URL, with the query."""
     value: Any
-    """The body's JSON value; its text where it is none; None where there is no body."""
+    """The body's JSON value, its text if it is not JSON, or None without a body."""
     digest: bytes
-    """The same for the same request, however its JSON is written."""
+    """Equal for equal requests, however their JSON is written."""
 
     @property
     def body(self) -> bytes:
@@ -111,7 +107,7 @@ class CanonicalRequest:
 
     @property
     def prompt(self) -> str:
-        """What the user says; empty where the request does not tell."""
+        """The text of the last user message; empty if there is none."""
         content = self.value.get("input") if isinstance(self.value, dict) else None
         if isinstance(content, str):
             return content
@@ -124,44 +120,44 @@ class CanonicalRequest:
         return "\n".join(text for text in texts if isinstance(text, str))
 
     def differences(self, other: CanonicalRequest) -> Iterator[str]:
-        """What about `other` is otherwise, each in words."""
+        """How `other` differs, one phrase each."""
         if (self.method, self.path) != (other.method, other.path):
             yield f"{other.method} {other.path} instead of {self.method} {self.path}"
         elif isinstance(self.value, dict) and isinstance(other.value, dict):
             yield from _differences(self.value, other.value, "")
         elif self.value != other.value:
-            yield f"the body: recorded {_shorten_value(self.value)}, got {_shorten_value(other.value)}"
+            yield f"body: recorded {_shorten_value(self.value)}, got {_shorten_value(other.value)}"
 
 
 def canonicalize_request(
     method: str, path: str, body: bytes, masks: Iterable[str] = (), secrets: Sequence[str] = ()
 ) -> tuple[CanonicalRequest, list[str]]:
-    """(the request without keys and masked members, the texts of those members)."""
+    """(the request without secrets, the texts that the masks removed)."""
     path = redact(path, secrets)
-    taken: list[str] = []
+    removed: list[str] = []
     try:
         value: Any = json.loads(body) if body else None
-        value, taken = mask_members(value, (*DEFAULT_MASKS, *masks))
-        value = redact_value(value, (*secrets, *taken))
+        value, removed = mask_members(value, (*DEFAULT_MASKS, *masks))
+        value = redact_value(value, (*secrets, *removed))
         digest = json.canonical(value) if body else b""
     except InvalidJSON:
         value = redact(body.decode(errors="replace"), secrets)
         digest = value.encode()
     return CanonicalRequest(
         method, path, value, request_digest(f"{method} {path}\n".encode() + digest)
-    ), taken
+    ), removed
 
 
 def _differences(recorded: Any, got: Any, pointer: str) -> Iterator[str]:
     if isinstance(recorded, dict) and isinstance(got, dict):
         for name in dict.fromkeys((*recorded, *got)):
-            place = f"{pointer}/{name}"
+            location = f"{pointer}/{name}"
             if name not in got:
-                yield f"{place}: recorded {_shorten_value(recorded[name])}, and not there"
+                yield f"{location}: recorded {_shorten_value(recorded[name])}, got nothing"
             elif name not in recorded:
-                yield f"{place}: not recorded, and is {_shorten_value(got[name])}"
+                yield f"{location}: not recorded, got {_shorten_value(got[name])}"
             else:
-                yield from _differences(recorded[name], got[name], place)
+                yield from _differences(recorded[name], got[name], location)
     elif isinstance(recorded, list) and isinstance(got, list) and len(recorded) == len(got):
         for number, (one, other) in enumerate(zip(recorded, got, strict=True)):
             yield from _differences(one, other, f"{pointer}/{number}")

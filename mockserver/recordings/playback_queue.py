@@ -1,4 +1,4 @@
-"""The deck: recordings as they are given out, the n-th of a request to its n-th occurrence."""
+"""The playback queue: which recording answers a request, the n-th recording for its n-th occurrence."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from mockserver.wire import json
 
 __all__ = ["PlaybackQueue", "reply_body", "request_of"]
 
-#: Differences of the nearest recording that are told.
+#: Number of differences to the nearest recording that a message lists.
 _MAX_SHOWN_DIFFERENCES = 5
-#: Differences that are counted.
+#: Number of differences at which counting stops.
 _MAX_DISTANCE = 100
 
 
@@ -30,17 +30,17 @@ def request_of(exchange: Exchange, masks: Iterable[str] = ()) -> CanonicalReques
 
 
 class PlaybackQueue:
-    """Recordings by their requests, and how many of each were given."""
+    """Recordings by request, and how many of each were played."""
 
     def __init__(self, exchanges: Iterable[Exchange], *, once: bool = False) -> None:
-        """`once`: each is given once; else the last of a request is given to all that come after it."""
+        """`once`: play each recording once; otherwise the last recording of a request repeats."""
         self._once = once
         self._lock = threading.Lock()
         self.recordings: list[Exchange] = []
         self._masks: tuple[str, ...] = ()
         self._by_request: dict[bytes, list[Exchange]] = {}
         self._named_requests: list[tuple[str, CanonicalRequest]] = []
-        """The names of the recordings, with their requests; files of several tests may share names."""
+        """(name, request) of each recording; recordings in different files may share a name."""
         self._play_counts: dict[bytes, int] = {}
         exchanges = tuple(exchanges)
         for exchange in exchanges:
@@ -50,47 +50,47 @@ class PlaybackQueue:
             self.add(exchange)
 
     def add(self, exchange: Exchange) -> None:
-        """One more recording, the last of its request."""
+        """Add a recording behind the others of its request."""
         request = request_of(exchange, self._masks)
         self.recordings.append(exchange)
         self._named_requests.append((exchange.name, request))
         self._by_request.setdefault(request.digest, []).append(exchange)
 
     def canonicalize(self, method: str, path: str, body: bytes) -> CanonicalRequest:
-        """A request as the deck knows requests."""
+        """The canonical form of a request, with the masks of these recordings."""
         return canonicalize_request(method, path, body, self._masks)[0]
 
     def take(self, request: CanonicalRequest) -> Exchange | None:
-        """The recording for a request; None where there is none, or none is left."""
+        """The next recording for a request; None if there is none, or none is left."""
         with self._lock:
-            known = self._by_request.get(request.digest, [])
-            given = self._play_counts.get(request.digest, 0)
-            if not known or (self._once and given >= len(known)):
+            recordings = self._by_request.get(request.digest, [])
+            play_count = self._play_counts.get(request.digest, 0)
+            if not recordings or (self._once and play_count >= len(recordings)):
                 return None
-            self._play_counts[request.digest] = given + 1
-            return known[min(given, len(known) - 1)]
+            self._play_counts[request.digest] = play_count + 1
+            return recordings[min(play_count, len(recordings) - 1)]
 
     @property
     def unplayed(self) -> list[Exchange]:
-        """The recordings that nobody asked for, in the order in which they were taken."""
-        left = {
+        """The recordings that were not played, in the order of recording."""
+        unplayed = {
             id(each)
-            for digest, known in self._by_request.items()
-            for each in known[self._play_counts.get(digest, 0) :]
+            for digest, recordings in self._by_request.items()
+            for each in recordings[self._play_counts.get(digest, 0) :]
         }
-        return [each for each in self.recordings if id(each) in left]
+        return [each for each in self.recordings if id(each) in unplayed]
 
     def reset(self) -> None:
-        """Give everything out anew."""
+        """Start again with the first recording of every request."""
         with self._lock:
             self._play_counts.clear()
 
     def explain_miss(self, request: CanonicalRequest) -> str:
-        """Why there is no recording for a request: the nearest, and what about it is otherwise."""
-        known = self._by_request.get(request.digest)
-        if known:
-            times = "once" if len(known) == 1 else f"{len(known)} times"
-            return f"This request was recorded {times}, and comes once more."
+        """Why there is no recording for a request: names the nearest recording and its differences."""
+        recordings = self._by_request.get(request.digest)
+        if recordings:
+            times = "once" if len(recordings) == 1 else f"{len(recordings)} times"
+            return f"This request was recorded {times} and was sent once more."
         nearest = min(
             self._named_requests,
             key=lambda each: _distance(each[1], request),
@@ -99,17 +99,17 @@ class PlaybackQueue:
         if nearest is None:
             return "There are no recordings."
         name, recorded = nearest
-        told = "; ".join(islice(recorded.differences(request), _MAX_SHOWN_DIFFERENCES))
-        return f"There is no recording of this request. The nearest is {name}: {told}."
+        differences = "; ".join(islice(recorded.differences(request), _MAX_SHOWN_DIFFERENCES))
+        return f"There is no recording of this request. The nearest is {name}: {differences}."
 
 
 def _distance(recorded: CanonicalRequest, request: CanonicalRequest) -> int:
-    """How much is otherwise; what was asked elsewhere is farther than anything asked here."""
+    """Number of differences; a request with another method or path is the farthest."""
     if (recorded.method, recorded.path) != (request.method, request.path):
         return _MAX_DISTANCE
     return sum(1 for _ in islice(recorded.differences(request), _MAX_DISTANCE - 1))
 
 
 def reply_body(exchange: Exchange) -> bytes:
-    """The body of a recording's answer."""
+    """The body of a recorded reply."""
     return b"".join(decode_content(chunk) for chunk in exchange.reply["http"]["chunks"])

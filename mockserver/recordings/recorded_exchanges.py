@@ -1,4 +1,4 @@
-"""From a passage to an exchange: what is kept of a request and its answer, and under which name."""
+"""Turn a request and reply that passed through into an exchange for a file, and name it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mockserver.wire.redaction import SAFE_HEADERS, encode_secrets, mask_keys, m
 
 __all__ = ["PendingRecording", "build_exchange", "encode_chunk", "pending_recording", "unrecorded_reason"]
 
-#: Request headers that a recording keeps beside those of the service.
+#: Request headers that a recording keeps.
 _KEPT_REQUEST_HEADERS = SAFE_HEADERS - {
     "accept-encoding",
     "connection",
@@ -34,34 +34,34 @@ _HEADER_VALUE = re.compile(r"[ -~]*")
 
 @dataclass(frozen=True, slots=True)
 class PendingRecording:
-    """What is told of a request when it comes; its place among those like it is not its answer's affair."""
+    """A request that was forwarded and has no reply yet."""
 
     request: CanonicalRequest
     number: int
-    """Which of the requests that are the same it is, from 1."""
+    """Its number among equal requests, from 1, in the order of the requests and not of the replies."""
     secrets: tuple[str, ...]
     masks: tuple[str, ...] = ()
 
     @property
     def stem(self) -> str:
-        """The name without its number: what was asked, and four bytes of its digest."""
+        """The name without its number: a slug of the prompt and four bytes of the digest."""
         return f"{_request_slug(self.request)}-{self.request.digest[:4].hex()}"
 
     @property
     def name(self) -> str:
-        """For instance: hello-introduce-yourself-stream-1f0c22ab-001."""
+        """The recording's name, such as `hello-introduce-yourself-stream-1f0c22ab-001`."""
         return f"{self.stem}-{self.number:03}"
 
 
 def pending_recording(
     pass_through: PassThroughExchange, masks: Sequence[str], number: int, secrets: Sequence[str] = ()
 ) -> PendingRecording:
-    """The ticket of a request; `number` is overwritten by whoever counts."""
-    known = (pass_through.endpoint_key, *secrets) if pass_through.endpoint_key else tuple(secrets)
-    request, taken = canonicalize_request(
-        pass_through.scope["method"], pass_through.path, pass_through.request_body, masks, known
+    """The pending recording of a request; its secrets include the texts that the masks removed."""
+    keys = (pass_through.endpoint_key, *secrets) if pass_through.endpoint_key else tuple(secrets)
+    request, masked = canonicalize_request(
+        pass_through.scope["method"], pass_through.path, pass_through.request_body, masks, keys
     )
-    return PendingRecording(request, number, (*known, *taken), tuple(masks))
+    return PendingRecording(request, number, (*keys, *masked), tuple(masks))
 
 
 def _request_slug(request: CanonicalRequest) -> str:
@@ -79,22 +79,22 @@ def _slugify(text: str) -> str:
 
 
 def unrecorded_reason(pass_through: PassThroughExchange) -> str:
-    """Why a passage is not recorded; empty: it is."""
+    """Why an exchange is not recorded; empty if it is."""
     if pass_through.refused or not pass_through.status:
-        return "the endpoint gave no answer"
+        return "the endpoint did not reply"
     if pass_through.is_truncated:
-        return "the answer is longer than 32 MiB"
+        return "the reply is larger than 32 MiB"
     if dict(pass_through.reply_headers).get(b"content-encoding", b"identity") != b"identity":
-        return "the answer is compressed, so that a key in it would not be seen"
+        return "the reply is compressed, so a key in it could not be masked"
     return ""
 
 
 def build_exchange(
     pass_through: PassThroughExchange, pending: PendingRecording, upstream: str, profile: str
 ) -> dict[str, Any]:
-    """The exchange of a passage that has been answered, as it goes into a file.
+    """The exchange of a request and its reply, as it is written to a file.
 
-    InvalidExchange where it could not be read again: a request may be as odd as it likes.
+    Raises InvalidExchange if the file could not be read again, which an odd request can cause.
     """
     request = pending.request
     recorded = _recorded_member(pass_through, pending, upstream)
@@ -119,7 +119,7 @@ def _recorded_member(
     pass_through: PassThroughExchange, pending: PendingRecording, upstream: str
 ) -> dict[str, Any]:
     at = datetime.fromtimestamp(pass_through.received_at, UTC)
-    told: dict[str, Any] = {
+    recorded: dict[str, Any] = {
         "at": f"{at:%Y-%m-%dT%H:%M:%S.%f}Z",
         "method": pending.request.method,
         "path": pending.request.path,
@@ -133,12 +133,12 @@ def _recorded_member(
         "tool": f"responses-mockserver {__version__}",
     }
     if pending.masks:
-        told["masked"] = list(pending.masks)
-    return told
+        recorded["masked"] = list(pending.masks)
+    return recorded
 
 
 def _match_member(request: CanonicalRequest) -> dict[str, Any]:
-    """What makes a server of exchanges give the recording; a replay goes by the whole request."""
+    """The matcher for `mockserver serve --exchanges`; a replay matches the whole request."""
     value = request.value
     if not isinstance(value, dict) or request.method != "POST" or request.path != "/responses":
         return {}
@@ -146,21 +146,21 @@ def _match_member(request: CanonicalRequest) -> dict[str, Any]:
     if request.prompt:
         match["prompt"] = request.prompt
     tools = value.get("tools")
-    kinds = [each.get("type") for each in tools if isinstance(each, dict)] if isinstance(tools, list) else []
-    if kinds:
-        match["tools"] = sorted({str(each) for each in kinds})
+    types = [each.get("type") for each in tools if isinstance(each, dict)] if isinstance(tools, list) else []
+    if types:
+        match["tools"] = sorted({str(each) for each in types})
     return match
 
 
 def _http_reply(pass_through: PassThroughExchange, pending: PendingRecording) -> dict[str, Any]:
     secrets = encode_secrets(pending.secrets)
-    pieces = mask_keys(mask_secrets(pass_through.reply_chunks, secrets))
+    chunks = mask_keys(mask_secrets(pass_through.reply_chunks, secrets))
     return {
         "status": pass_through.status,
         "headers": _headers(pass_through.reply_headers, pending, lambda name: True),
         "chunks": [
-            {"at_ms": _milliseconds(at), **encode_chunk(piece)}
-            for at, piece in zip(pass_through.chunk_times, pieces, strict=True)
+            {"at_ms": _milliseconds(at), **encode_chunk(chunk)}
+            for at, chunk in zip(pass_through.chunk_times, chunks, strict=True)
         ],
     }
 
@@ -168,16 +168,16 @@ def _http_reply(pass_through: PassThroughExchange, pending: PendingRecording) ->
 def _headers(
     pairs: Sequence[tuple[bytes, bytes]], pending: PendingRecording, is_kept: Any
 ) -> Mapping[str, str]:
-    kept = {}
+    headers = {}
     for raw_name, raw_value in pairs:
         name, value = raw_name.decode("latin-1"), redact(raw_value.decode("latin-1"), pending.secrets)
         if is_kept(name) and _HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value):
-            kept[name] = value
-    return kept
+            headers[name] = value
+    return headers
 
 
 def encode_chunk(data: bytes) -> dict[str, str]:
-    """Bytes as JSON has them: text where they are text."""
+    """Bytes as a JSON value: `text` if they are UTF-8, otherwise `base64`."""
     try:
         return {"text": data.decode()}
     except UnicodeDecodeError:

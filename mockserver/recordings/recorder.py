@@ -1,6 +1,6 @@
-"""The recorder: what passes a relay becomes files, each written when its answer is over.
+"""The recorder: writes every exchange of a relay to a file at the end of its reply.
 
-Judging and writing go on in a thread of their own, so that no answer waits for those before it.
+Checking and writing happen in a thread of their own, so that no reply waits for an earlier one.
 """
 
 from __future__ import annotations
@@ -27,13 +27,12 @@ from mockserver.server.state.journal import Entry
 
 __all__ = ["Recorder", "RecordingResult"]
 
-
-#: Characters that are told of what is wrong with an exchange.
+#: Maximum length of the reason reason an exchange is invalid.
 _MAX_REASON_CHARS = 120
 
 
 class RecordingResult:
-    """What came of one request: for the log, and for the summary."""
+    """The result of one request, for the log and the summary."""
 
     def __init__(self, pass_through: PassThroughExchange, entry: Entry) -> None:
         self.method = entry.method
@@ -43,14 +42,14 @@ class RecordingResult:
         self.time_to_first_byte = pass_through.chunk_times[0] if pass_through.chunk_times else None
         self.file: Path | None = None
         self.problem = ""
-        """Why it was not recorded, or what is odd about it."""
+        """Why it was not recorded, or how its end was unusual."""
         self.findings: list[Finding] = []
-        """Of the request, then of the answer."""
+        """Those of the request, then those of the reply."""
         self.secrets: tuple[str, ...] = entry.secrets
 
 
 class Recorder:
-    """Takes what passes a relay; neither of its methods keeps the relay waiting."""
+    """Records the exchanges of a relay; its methods never block the relay."""
 
     def __init__(
         self,
@@ -58,12 +57,12 @@ class Recorder:
         upstream: str,
         profile: Profile,
         masks: Sequence[str] = (),
-        on_result: Callable[[RecordingResult], None] = lambda told: None,
+        on_result: Callable[[RecordingResult], None] = lambda result: None,
         secrets: Sequence[str] = (),
     ) -> None:
-        """`tell` is called in the recorder's thread, for one request after another.
+        """`on_result` is called in the recorder's thread, once for each request.
 
-        `secrets` must not be written, beside the keys that requests bring along.
+        `secrets` are never written, nor are the keys that requests carry.
         """
         self._folder = folder
         self._upstream = upstream
@@ -72,24 +71,24 @@ class Recorder:
         self._on_result = on_result
         self._secrets = tuple(secrets)
         self._checker = PassThroughChecker(profile)
-        # What follows is the thread's own. It does one thing after another, so that the first that comes is
-        # the first that is counted.
+        # Only the recorder's thread uses what follows. It runs one task at a time, so requests are numbered in
+        # the order of arrival.
         self._executor = ThreadPoolExecutor(1, "recorder")
         self._pending: dict[PassThroughExchange, PendingRecording] = {}
         self._last_numbers: Counter[str] = Counter()
         self.internal_errors: list[str] = []
-        """Errors of our own, by type and place."""
+        """Unexpected errors, by type and source location."""
 
     def on_request(self, pass_through: PassThroughExchange) -> None:
-        """A request goes on to the endpoint: its number is its own from now on."""
+        """Number a request that is forwarded to the endpoint."""
         self._executor.submit(self._run_guarded, self._number_request, pass_through)
 
     def on_complete(self, pass_through: PassThroughExchange) -> None:
-        """It was answered, or was not."""
+        """Check the exchange and write its recording."""
         self._executor.submit(self._run_guarded, self._write_recording, pass_through)
 
     def close(self) -> None:
-        """Wait until all is written."""
+        """Wait until everything is written."""
         self._executor.shutdown(wait=True)
 
     def _run_guarded(
@@ -97,44 +96,46 @@ class Recorder:
     ) -> None:
         try:
             work(pass_through)
-        except Exception as error:  # noqa: BLE001 (the last resort: a recording that is missing must be told)
+        except Exception as error:  # noqa: BLE001 (a lost recording must be reported, whatever the cause)
             frame = traceback.extract_tb(error.__traceback__)[-1]
             self.internal_errors.append(f"{type(error).__name__} in {frame.name}:{frame.lineno}")
 
     def _number_request(self, pass_through: PassThroughExchange) -> None:
-        ticket = pending_recording(pass_through, self._masks, 0, self._secrets)
-        if ticket.stem not in self._last_numbers:
-            self._last_numbers[ticket.stem] = recording_folder.highest_number(self._folder, ticket.stem)
-        self._last_numbers[ticket.stem] += 1
-        self._pending[pass_through] = replace(ticket, number=self._last_numbers[ticket.stem])
+        pending = pending_recording(pass_through, self._masks, 0, self._secrets)
+        if pending.stem not in self._last_numbers:
+            self._last_numbers[pending.stem] = recording_folder.highest_number(self._folder, pending.stem)
+        self._last_numbers[pending.stem] += 1
+        self._pending[pass_through] = replace(pending, number=self._last_numbers[pending.stem])
 
     def _write_recording(self, pass_through: PassThroughExchange) -> None:
-        ticket = self._pending.pop(pass_through, None)
+        pending = self._pending.pop(pass_through, None)
         entry = self._checker.journal_entry(
             pass_through,
             (pass_through.endpoint_key, *self._secrets) if pass_through.endpoint_key else self._secrets,
         )
-        told = RecordingResult(pass_through, entry)
+        result = RecordingResult(pass_through, entry)
         if entry.method == "POST" and entry.body and pass_through.is_create_request:
-            told.findings = list(entry.findings)
-        told.findings += entry.reply_findings
-        told.problem = _problem(pass_through, ticket)
-        if ticket is not None and not unrecorded_reason(pass_through):
+            result.findings = list(entry.findings)
+        result.findings += entry.reply_findings
+        result.problem = _problem(pass_through, pending)
+        if pending is not None and not unrecorded_reason(pass_through):
             try:
-                exchange = build_exchange(pass_through, ticket, self._upstream, self._profile.name)
-                told.file = recording_folder.add_recording(self._folder, ticket.stem, ticket.number, exchange)
+                exchange = build_exchange(pass_through, pending, self._upstream, self._profile.name)
+                result.file = recording_folder.add_recording(
+                    self._folder, pending.stem, pending.number, exchange
+                )
             except OSError as error:
-                told.problem = f"not recorded: {error.strerror or error}"
+                result.problem = f"not recorded: {error.strerror or error}"
             except InvalidExchange as error:
-                told.problem = f"not recorded: {error.reason[:_MAX_REASON_CHARS]}"
-        self._on_result(told)
+                result.problem = f"not recorded: {error.reason[:_MAX_REASON_CHARS]}"
+        self._on_result(result)
 
 
 def _problem(pass_through: PassThroughExchange, pending: PendingRecording | None) -> str:
     if pending is None:
-        return "refused: not sent on"
-    if why := unrecorded_reason(pass_through):
-        return f"not recorded: {why}"
+        return "refused: not forwarded"
+    if reason := unrecorded_reason(pass_through):
+        return f"not recorded: {reason}"
     if pass_through.client_disconnected:
-        return "the client went away before the end"
-    return "" if pass_through.complete else "the endpoint broke off"
+        return "the client disconnected before the end"
+    return "" if pass_through.complete else "the endpoint cut the reply"

@@ -1,7 +1,4 @@
-"""Playing: the answer of a recording onto a connection, at the pace it came or at another.
-
-The replay: an application that answers with recordings, and judges what it is asked.
-"""
+"""Replay: an application that answers with recordings, at the recorded pace or another, and checks requests."""
 
 from __future__ import annotations
 
@@ -36,7 +33,7 @@ __all__ = [
 ]
 
 _SPEED_FACTOR = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)[x×]?")
-#: Headers that belong to the connection a recording came over.
+#: Headers that belong to the recorded connection, not to the reply.
 _CONNECTION_HEADERS = frozenset(
     {"connection", "keep-alive", "transfer-encoding", "upgrade", "content-length"}
 )
@@ -47,10 +44,10 @@ class Speed:
     """How fast recordings are played."""
 
     factor: float
-    """Times the pace at which they came; 0: at once."""
+    """Multiple of the recorded pace; 0: at once."""
 
     def scale(self, seconds: float) -> float:
-        """When something comes that was recorded after so many seconds."""
+        """The time of something that was recorded after that many seconds."""
         return seconds / self.factor if self.factor else 0.0
 
 
@@ -59,23 +56,23 @@ REALTIME = Speed(1)
 
 
 def parse_speed(text: str) -> Speed:
-    """The speed that a text names: realtime, instant, or a factor like 2x; ConfigurationError."""
+    """Parse realtime, instant, or a factor like 2x. Raises ConfigurationError."""
     if text in ("realtime", "instant"):
         return REALTIME if text == "realtime" else INSTANT
     match = _SPEED_FACTOR.fullmatch(text)
     if match is None or float(match[1]) <= 0:
-        raise ConfigurationError(f"--speed is realtime, instant or a factor like 2x, not {text!a}")
+        raise ConfigurationError(f"--speed must be realtime, instant or a factor like 2x, not {text!a}")
     return Speed(float(match[1]))
 
 
 @dataclass(frozen=True, slots=True)
 class PlaybackTimer:
-    """Tells the time and lets it pass."""
+    """A clock, and waiting by it."""
 
     now: Callable[[], float]
-    """Seconds of any clock that only goes on."""
+    """Seconds of a monotonic clock."""
     wait_for_disconnect: Callable[[Receive, float], Awaitable[bool]]
-    """Wait until a time of that clock; whether the client went away meanwhile."""
+    """Wait until a time of that clock, and return whether the client disconnected meanwhile."""
 
 
 async def _wait_for_disconnect(receive: Receive, deadline: float) -> bool:
@@ -89,7 +86,7 @@ async def _wait_for_disconnect(receive: Receive, deadline: float) -> bool:
 
 
 def loop_timer() -> PlaybackTimer:
-    """The running loop's own time."""
+    """A timer with the running loop's clock."""
     return PlaybackTimer(asyncio.get_running_loop().time, _wait_for_disconnect)
 
 
@@ -100,10 +97,10 @@ async def play_recording(
     speed: Speed,
     timer: PlaybackTimer | None = None,
 ) -> None:
-    """Send the answer of a recording, each piece as long after the request as it came then.
+    """Send a recorded reply, each chunk at its recorded time after the request.
 
-    Times are counted from the request and not from piece to piece, so that no delay adds up. An answer that
-    the endpoint broke off is broken off, and so is one whose end no client waited for.
+    Times count from the request and not from chunk to chunk, so that delays do not add up. A reply that the
+    endpoint cut is cut again, and so is one that the client did not read to the end.
     """
     timer = timer or loop_timer()
     start, recorded = timer.now(), exchange.recorded
@@ -131,7 +128,7 @@ async def play_recording(
 async def _client_left_before(
     timer: PlaybackTimer, receive: Receive, deadline: float, pass_through: PassThroughExchange
 ) -> bool:
-    """Wait until a time; whether the client went away meanwhile."""
+    """Wait until a time, and return whether the client disconnected meanwhile."""
     if deadline <= timer.now():
         return False
     pass_through.client_disconnected = await timer.wait_for_disconnect(receive, deadline)
@@ -139,46 +136,46 @@ async def _client_left_before(
 
 
 def _reply_headers(exchange: Exchange, body_size: int) -> list[tuple[bytes, bytes]]:
-    """The headers of a recording, with the length where the answer had one and still has it.
+    """The headers of a recorded reply; the content length only if it is still true.
 
-    One that was broken off keeps the length that it promised.
+    A reply that was cut keeps the length that it announced.
     """
-    told = {name.lower(): value for name, value in exchange.reply["http"].get("headers", {}).items()}
-    kept = [
-        (name.encode(), value.encode()) for name, value in told.items() if name not in _CONNECTION_HEADERS
+    recorded = {name.lower(): value for name, value in exchange.reply["http"].get("headers", {}).items()}
+    headers = [
+        (name.encode(), value.encode()) for name, value in recorded.items() if name not in _CONNECTION_HEADERS
     ]
-    length = told.get("content-length", "")
+    length = recorded.get("content-length", "")
     if length.isdecimal() and len(length) < 12:
-        broken = exchange.recorded is not None and exchange.recorded.end != "complete"
-        if int(length) == body_size or (broken and int(length) > body_size):
-            kept.append((b"content-length", length.encode()))
-    return kept
+        is_cut = exchange.recorded is not None and exchange.recorded.end != "complete"
+        if int(length) == body_size or (is_cut and int(length) > body_size):
+            headers.append((b"content-length", length.encode()))
+    return headers
 
 
-#: Refusals of the replay's own are not to be tried again.
+#: Clients must not retry the replay's own errors.
 _NO_RETRY = ((b"x-should-retry", b"false"),)
 
 
 def client_base_paths(exchanges: Iterable[Exchange], profile: Profile) -> tuple[str, ...]:
-    """Paths that a client may put before what it asks for: those of the recordings come first."""
+    """The base paths that clients may use: those of the recordings first, then the profile's."""
     recorded = (urlsplit(each.recorded.upstream).path for each in exchanges if each.recorded)
-    known = (path.rstrip("/") for path in (*recorded, *profile.base_paths))
-    return tuple(dict.fromkeys(path for path in known if path))
+    paths = (path.rstrip("/") for path in (*recorded, *profile.base_paths))
+    return tuple(dict.fromkeys(path for path in paths if path))
 
 
 class RecordingPlayer:
-    """Plays a deck: what it has no recording for is refused, and told."""
+    """Plays the recordings of a queue, and rejects requests without one."""
 
     def __init__(
         self, queue: PlaybackQueue, speed: Speed = INSTANT, timer: PlaybackTimer | None = None
     ) -> None:
         self.queue = queue
-        """May be changed for another between requests."""
+        """May be replaced between requests."""
         self._speed = speed
         self._timer = timer
 
     async def play(self, pass_through: PassThroughExchange, receive: Receive) -> bool:
-        """Answer a request whose `path` and `body` are known; Unplanned where nothing is recorded for it."""
+        """Answer a request whose path and body are set. Raises UnmatchedRequest if it was not recorded."""
         request = self.queue.canonicalize(
             pass_through.scope["method"], pass_through.path, pass_through.request_body
         )
@@ -192,7 +189,7 @@ class RecordingPlayer:
 
 
 class ReplayApp:
-    """An ASGI application that answers from recordings alone; `tell` gets each entry, `journal` has them."""
+    """An ASGI application that answers only from recordings; `journal` and `on_entry` get every entry."""
 
     def __init__(
         self,
@@ -206,7 +203,7 @@ class ReplayApp:
     ) -> None:
         self._player = player
         self._profile = profile
-        # The longest first: one may be the beginning of another.
+        # The longest first: one may be the prefix of another.
         self._base_paths = tuple(sorted(base_paths, key=len, reverse=True))
         self._journal = journal
         self._keys = keys or ApiKeys()
@@ -215,17 +212,17 @@ class ReplayApp:
         self._on_entry = on_entry
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        passage = PassThroughExchange(scope, send)
+        pass_through = PassThroughExchange(scope, send)
         error: ApiError | None = None
         try:
-            await self._handle(passage, receive)
+            await self._handle(pass_through, receive)
         except ClientDisconnected:
             return
         except ApiError as refusal:
             error = refusal
-            await passage.send_error(refusal)
+            await pass_through.send_error(refusal)
         finally:
-            entry = self._checker.journal_entry(passage, self._keys.secrets)
+            entry = self._checker.journal_entry(pass_through, self._keys.secrets)
             if error is not None:
                 refusal_of = "unplanned" if isinstance(error, UnmatchedRequest) else "refused"
                 entry.details = entry.details._replace(error_detail=error.message, refusal=refusal_of)
@@ -236,13 +233,13 @@ class ReplayApp:
         headers = dict(pass_through.scope["headers"])
         self._hosts.check(headers.get(b"host"), headers.get(b"origin"))
         self._keys.check(headers.get(b"authorization"), self._profile.wrong_key)
-        found = (relative_path(pass_through.scope, each) for each in self._base_paths)
-        below = next((each for each in found if each is not None), None)
-        if below is None:
+        paths = (relative_path(pass_through.scope, each) for each in self._base_paths)
+        path = next((each for each in paths if each is not None), None)
+        if path is None:
             message = (
-                f"There is nothing at {pass_through.scope['path']}. Requests go to {self._base_paths[0]}."
+                f"There is nothing at {pass_through.scope['path']}. The base path is {self._base_paths[0]}."
             )
             raise ApiError(404, "NotFound", message, headers=_NO_RETRY)
-        pass_through.path = below
+        pass_through.path = path
         pass_through.request_body = await read_body(receive, headers.get(b"content-length"))
         await self._player.play(pass_through, receive)

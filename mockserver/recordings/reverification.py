@@ -1,7 +1,7 @@
-"""Recorded requests, sent again to an endpoint: what it says now, compared by meaning with what it said.
+"""Re-verification: send recorded requests to an endpoint again and compare the replies with the recorded ones.
 
-What an answer named (a response, a call) the endpoint knows no longer: requests that name it are sent with
-what the new answer names in its place.
+A later request may name ids of an earlier reply (a response, a call). The endpoint no longer knows these ids,
+so they are replaced by those of the new reply.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from mockserver.wire.redaction import REDACTED
 
 __all__ = ["ReverificationResult", "expected_tokens", "reverification_changes", "reverify"]
 
-#: Tokens that a request is taken to cost where its recording does not say.
+#: Expected cost of a request whose recording has no usage, in tokens.
 _DEFAULT_TOKENS = 500
 
 
 @dataclass(frozen=True, slots=True)
 class ReverificationResult:
-    """One recorded request, sent again."""
+    """The result of sending one recorded request again."""
 
     exchange: Exchange
     skip_reason: str = ""
-    """Why it was not sent."""
+    """Why it was not sent; empty if it was."""
     before: StructuralSummary | None = None
     after: StructuralSummary | None = None
     changes: tuple[Change, ...] = ()
@@ -44,39 +44,39 @@ class ReverificationResult:
 def reverify(
     exchanges: Sequence[Exchange], client: BudgetedClient, profile: Profile
 ) -> Iterator[ReverificationResult]:
-    """Send the requests in the order in which they were recorded, and compare what comes.
+    """Send the requests in the order of recording and compare the replies.
 
-    Unreachable where nobody is there; what the budget does not allow is not sent, and said.
+    Requests beyond the budget are skipped with a reason. Raises EndpointUnreachable.
     """
     names: dict[str, str | None] = {}
     for exchange in exchanges:
         request = request_of(exchange)
-        lacking = _skip_reason(request, names)
-        if lacking:
-            yield ReverificationResult(exchange, lacking)
+        skip_reason = _skip_reason(request, names)
+        if skip_reason:
+            yield ReverificationResult(exchange, skip_reason)
             _forget_ids(recorded_reply(exchange), names)
             continue
         try:
-            crossing = client.send(_build_request(exchange, request, names), lambda _: None)
+            interaction = client.send(_build_request(exchange, request, names), lambda _: None)
         except (BudgetExceeded, RateLimited) as error:
             yield ReverificationResult(exchange, str(error))
             _forget_ids(recorded_reply(exchange), names)
             continue
-        yield _compare(exchange, crossing, profile)
-        names |= _id_replacements(recorded_reply(exchange), _live_reply(crossing))
+        yield _compare(exchange, interaction, profile)
+        names |= _id_replacements(recorded_reply(exchange), _live_reply(interaction))
 
 
 def reverification_changes(results: Sequence[ReverificationResult]) -> list[Change]:
-    """What changed, each once."""
-    seen = [
+    """All changes, merged."""
+    summaries = [
         (each.before, each.after) for each in results if each.before is not None and each.after is not None
     ]
-    found = [replace(one, shown_by=(each.exchange.name,)) for each in results for one in each.changes]
-    return merge_changes(without_chance_changes(found, seen))
+    changes = [replace(one, shown_by=(each.exchange.name,)) for each in results for one in each.changes]
+    return merge_changes(without_chance_changes(changes, summaries))
 
 
 def expected_tokens(exchange: Exchange) -> int:
-    """What a request is expected to cost: what it cost when it was recorded."""
+    """Expected cost of a request in tokens: what it cost when it was recorded."""
     response = _final_object(recorded_reply(exchange))
     usage = response.get("usage")
     total = usage.get("total_tokens") if isinstance(usage, dict) else None
@@ -84,12 +84,12 @@ def expected_tokens(exchange: Exchange) -> int:
 
 
 def _skip_reason(request: CanonicalRequest, ids: Mapping[str, str | None]) -> str:
-    """Why a request can not be sent; empty: it can."""
+    """Why a request cannot be sent; empty if it can."""
     text = f"{request.path} {json.dumps(request.value).decode()}"
     if MASK in text or REDACTED in text:
-        return "a part of the request was masked when it was recorded"
+        return "part of the recorded request is masked"
     if any(name in text and new is None for name, new in ids.items()):
-        return "it goes on from an answer that was not given this time"
+        return "it continues a response or call that does not exist this time"
     return ""
 
 
@@ -127,22 +127,28 @@ def _replace_ids(value: Any, ids: Mapping[str, str]) -> Any:
 def _compare(exchange: Exchange, interaction: Interaction, profile: Profile) -> ReverificationResult:
     before = summarize(recorded_reply(exchange), profile)
     if interaction.status is None:
-        told = new_change("end-changed", "answer", before.end, interaction.detail or interaction.end.value)
-        return ReverificationResult(exchange, changes=(told,))
+        change = new_change("end-changed", "reply", before.end, interaction.detail or interaction.end.value)
+        return ReverificationResult(exchange, changes=(change,))
     after = summarize(_live_reply(interaction), profile)
     return ReverificationResult(exchange, "", before, after, tuple(reply_changes(before, after)))
 
 
 def _live_reply(interaction: Interaction) -> ComparedReply:
     end = "complete" if interaction.end is ReplyEnd.COMPLETE else "cut"
-    ask = interaction.request
+    request = interaction.request
     return ComparedReply(
-        ask.method, ask.path, ask.body, interaction.status or 0, interaction.headers, interaction.body, end
+        request.method,
+        request.path,
+        request.body,
+        interaction.status or 0,
+        interaction.headers,
+        interaction.body,
+        end,
     )
 
 
 def _id_replacements(before: ComparedReply, after: ComparedReply) -> dict[str, str | None]:
-    """What the old answer named, by what the new one names in its place; None: nothing is."""
+    """Ids of the old reply by the ids of the new reply in their place; None if there is none."""
     old, new = _final_object(before), _final_object(after)
     names: dict[str, str | None] = dict.fromkeys(_reply_ids(before))
     if isinstance(old.get("id"), str) and isinstance(new.get("id"), str):
@@ -177,7 +183,7 @@ def _output_items(response: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _final_object(reply: ComparedReply) -> Mapping[str, Any]:
-    """The final object of an answer, streamed or not."""
+    """The final object of a reply, streamed or not."""
     if isinstance(reply.value, dict):
         return reply.value
     for event in reversed(reply.events):

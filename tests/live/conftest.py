@@ -1,4 +1,4 @@
-"""Stand-ins of the service: one process for all that can be wrong with it."""
+"""Fake endpoints: one process for each profile, with all deviations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.cli.conftest import run_cli
 __all__ = ["run_cli"]
 
 ROOT = Path(__file__).parent.parent.parent
-#: A key that must be found nowhere.
+#: A key that must not appear anywhere.
 CANARY_KEY = "sk-canary-4f1d2c7b9e"
 
 Verify = Callable[..., tuple[int, dict[str, Any], str]]
@@ -35,7 +35,7 @@ def _running_endpoint(profile: str, folder: Path) -> Iterator[str]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not url_file.exists():
             assert process.poll() is None, (folder / "log").read_text()
             assert time.monotonic() < deadline
@@ -43,24 +43,24 @@ def _running_endpoint(profile: str, folder: Path) -> Iterator[str]:
         yield url_file.read_text()
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 @pytest.fixture(scope="session")
 def fake_endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
-    """The root URL of the stand-in of a profile: what is wrong comes next in the path, then the base path."""
+    """The root URL of a profile's fake endpoint; the path goes on with a deviation and the base path."""
     with ExitStack() as stack:
 
         @cache
         def start(profile: str) -> str:
-            return stack.enter_context(_running_endpoint(profile, tmp_path_factory.mktemp("standin")))
+            return stack.enter_context(_running_endpoint(profile, tmp_path_factory.mktemp("endpoint")))
 
         yield start
 
 
 @pytest.fixture(scope="session")
 def fake_endpoint(fake_endpoints: Callable[[str], str]) -> str:
-    """The stand-in of January's profile."""
+    """The fake endpoint of the default profile."""
     return fake_endpoints(DEFAULT_PROFILE)
 
 
@@ -71,7 +71,7 @@ def verify(
     monkeypatch: pytest.MonkeyPatch,
     capfdbinary: pytest.CaptureFixture[bytes],
 ) -> Verify:
-    """Run `mockserver verify` against a stand-in: (exit status, JSON report, all that was printed)."""
+    """Run `mockserver verify` against a fake endpoint: (exit status, JSON report, output)."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DASHSCOPE_API_KEY", CANARY_KEY)
 
@@ -91,5 +91,5 @@ def verify(
 
 
 def child_environment() -> dict[str, str]:
-    """The environment of a child, with the canary for a key."""
+    """The environment of a child process, with the canary as the API key."""
     return {**os.environ, "DASHSCOPE_API_KEY": CANARY_KEY}

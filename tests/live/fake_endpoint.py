@@ -1,9 +1,9 @@
-"""A server that plays the service, honestly or with one thing wrong, for `mockserver verify` to find out.
+"""A fake endpoint for `mockserver verify`: the mock server, honest or with one deviation.
 
     python -m tests.live.fake_endpoint URL_FILE PROFILE KEY
 
-The first step of a path names what is wrong: `{url}/numbers-skip{base_path}/responses`. Behind it is the mock
-server, whose honest answers are changed on their way out. What is named here knows nothing of the judge.
+The first segment of a path names the deviation: `{url}/numbers-skip{base_path}/responses`. The mock's replies
+are changed on their way out. Deviations are independent of the contract checker.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ Object = dict[str, Any]
 
 @dataclass
 class OutgoingReply:
-    """An answer on its way out."""
+    """A reply on its way out."""
 
     method: str
     request: Object
-    """The request's body; empty where it is no object."""
+    """The request's body; empty if it is not an object."""
     authorization: str
     status: int
     headers: dict[str, str]
     frames: list[bytes]
-    """The body in pieces: a frame each in a stream."""
+    """The chunks of the body: one frame each in a stream."""
     pauses: list[float] = field(default_factory=list)
-    """Seconds before each piece."""
+    """Seconds before each chunk."""
     closed_early: bool = False
-    """Break the connection off after the last piece."""
+    """Close the connection after the last chunk."""
 
     @property
     def streamed(self) -> bool:
@@ -52,7 +52,7 @@ class OutgoingReply:
     @property
     def events(self) -> list[Object]:
         decoder = sse.Decoder()
-        texts = [frame.data for piece in self.frames for frame in decoder.feed(piece)]
+        texts = [frame.data for chunk in self.frames for frame in decoder.feed(chunk)]
         return [json.loads(text.encode()) for text in texts if text is not None]
 
     @events.setter
@@ -69,7 +69,7 @@ class OutgoingReply:
 
 
 Deviate = Callable[[OutgoingReply], None]
-DEVIATIONS: dict[str, Deviate] = {"honest": lambda answer: None}
+DEVIATIONS: dict[str, Deviate] = {"honest": lambda reply: None}
 
 
 def deviation(name: str) -> Callable[[Deviate], Deviate]:
@@ -84,54 +84,54 @@ def on_responses(name: str, edit: Callable[[Object], None]) -> None:
     """Change every response object, in replies and in the snapshots of streams."""
 
     @deviation(name)
-    def run(answer: OutgoingReply) -> None:
-        if answer.status != 200:
+    def run(reply: OutgoingReply) -> None:
+        if reply.status != 200:
             return
-        if answer.streamed:
-            events = answer.events
+        if reply.streamed:
+            events = reply.events
             for event in events:
                 if "response" in event:
                     edit(event["response"])
-            answer.events = events
+            reply.events = events
         else:
-            value = answer.value
+            value = reply.value
             if value.get("object") == "response":
                 edit(value)
-            answer.value = value
+            reply.value = value
 
 
 def on_streams(name: str, edit: Callable[[list[Object]], list[Object]]) -> None:
     """Change the events of every stream."""
 
     @deviation(name)
-    def run(answer: OutgoingReply) -> None:
-        if answer.streamed:
-            answer.events = edit(answer.events)
+    def run(reply: OutgoingReply) -> None:
+        if reply.streamed:
+            reply.events = edit(reply.events)
 
 
 def on_frames(name: str, edit: Callable[[list[bytes]], list[bytes]]) -> None:
     """Change the frames of every stream."""
 
     @deviation(name)
-    def run(answer: OutgoingReply) -> None:
-        if answer.streamed:
-            answer.frames = edit(answer.frames)
+    def run(reply: OutgoingReply) -> None:
+        if reply.streamed:
+            reply.frames = edit(reply.frames)
 
 
 def on_refusals(name: str, edit: Callable[[OutgoingReply], None]) -> None:
-    """Change every refusal but that of a key."""
+    """Change every error except that of a wrong key."""
 
     @deviation(name)
-    def run(answer: OutgoingReply) -> None:
-        if answer.status >= 400 and answer.status != 401:
-            edit(answer)
+    def run(reply: OutgoingReply) -> None:
+        if reply.status >= 400 and reply.status != 401:
+            edit(reply)
 
 
 def numbered(events: list[Object]) -> list[Object]:
     return [{**event, "sequence_number": number} for number, event in enumerate(events)]
 
 
-# Members removed, retyped, added.
+# Members that are removed, added or have another type.
 on_responses("member-removed", lambda response: response.pop("object", None))
 on_responses("member-retyped", lambda response: response.update(created_at=str(response["created_at"])))
 on_responses("member-added", lambda response: response.update(vendor_note="new"))
@@ -232,17 +232,17 @@ on_streams("event-new", _with_unknown_event)
 
 
 @deviation("item-new")
-def item_new(answer: OutgoingReply) -> None:
-    """A new kind of item at the end of every output."""
+def item_new(reply: OutgoingReply) -> None:
+    """An unknown item type at the end of every output."""
     item = {"type": "memory_call", "id": "msg_memory", "status": "completed", "note": "x"}
-    if answer.status != 200:
+    if reply.status != 200:
         return
-    if not answer.streamed:
-        value = answer.value
+    if not reply.streamed:
+        value = reply.value
         value["output"].append(item)
-        answer.value = value
+        reply.value = value
         return
-    events = answer.events
+    events = reply.events
     at = len(events[-1]["response"]["output"])
     added = {**item, "status": "in_progress"}
     events[-1]["response"]["output"].append(item)
@@ -250,7 +250,7 @@ def item_new(answer: OutgoingReply) -> None:
         {"type": "response.output_item.added", "output_index": at, "item": added},
         {"type": "response.output_item.done", "output_index": at, "item": item},
     ]
-    answer.events = numbered(events)
+    reply.events = numbered(events)
 
 
 # Framing.
@@ -272,47 +272,47 @@ on_frames("zero-events", lambda frames: [])
 
 
 @deviation("silent")
-def silent(answer: OutgoingReply) -> None:
-    answer.pauses = [20.0]
+def silent(reply: OutgoingReply) -> None:
+    reply.pauses = [600.0]
 
 
 @deviation("html-for-stream")
-def html_for_stream(answer: OutgoingReply) -> None:
-    if answer.streamed:
-        answer.frames = [b"<html><body>Bad gateway</body></html>"]
+def html_for_stream(reply: OutgoingReply) -> None:
+    if reply.streamed:
+        reply.frames = [b"<html><body>Bad gateway</body></html>"]
 
 
 @deviation("json-for-stream")
-def json_for_stream(answer: OutgoingReply) -> None:
-    if answer.streamed:
-        answer.value = answer.events[-1]["response"]
-        answer.headers["content-type"] = "application/json"
+def json_for_stream(reply: OutgoingReply) -> None:
+    if reply.streamed:
+        reply.value = reply.events[-1]["response"]
+        reply.headers["content-type"] = "application/json"
 
 
 @deviation("content-type")
-def content_type(answer: OutgoingReply) -> None:
-    if answer.streamed:
-        answer.headers["content-type"] = "text/plain"
+def content_type(reply: OutgoingReply) -> None:
+    if reply.streamed:
+        reply.headers["content-type"] = "text/plain"
 
 
 # Envelope and status.
 @deviation("envelope")
-def envelope(answer: OutgoingReply) -> None:
-    if answer.status >= 400:
-        answer.value = {"detail": "no"}
+def envelope(reply: OutgoingReply) -> None:
+    if reply.status >= 400:
+        reply.value = {"detail": "no"}
 
 
-on_refusals("refusals-500", lambda answer: setattr(answer, "status", 500))
+on_refusals("refusals-500", lambda reply: setattr(reply, "status", 500))
 
 
 @deviation("failed-as-200")
-def failed_as_200(answer: OutgoingReply) -> None:
-    """What the service documents: a refusal as a failed response at HTTP status 200. No drift."""
-    if answer.status in (400, 404) and not answer.streamed:
-        error = answer.value
-        answer.status = 200
+def failed_as_200(reply: OutgoingReply) -> None:
+    """Documented behaviour: a refusal as a failed response with HTTP status 200. No drift."""
+    if reply.status in (400, 404) and not reply.streamed:
+        error = reply.value
+        reply.status = 200
         failed = {"code": error["code"], "message": error["message"]}
-        answer.value = {
+        reply.value = {
             "id": "11111111-2222-9333-8444-555555555555",
             "object": "response",
             "created_at": 1769084048,
@@ -327,16 +327,16 @@ def failed_as_200(answer: OutgoingReply) -> None:
 
 
 @deviation("deleted-kept")
-def deleted_kept(answer: OutgoingReply) -> None:
-    """What was deleted can be had all the same."""
-    if answer.method == "GET" and answer.status == 404 and _COUNTS.get("deleted"):
-        answer.status = 200
-        answer.value = _LAST_RESPONSE
-    elif answer.method == "DELETE":
+def deleted_kept(reply: OutgoingReply) -> None:
+    """A deleted response can still be retrieved."""
+    if reply.method == "GET" and reply.status == 404 and _COUNTS.get("deleted"):
+        reply.status = 200
+        reply.value = _LAST_RESPONSE
+    elif reply.method == "DELETE":
         _COUNTS["deleted"] = 1
-    elif answer.method == "POST" and answer.status == 200 and not answer.streamed:
+    elif reply.method == "POST" and reply.status == 200 and not reply.streamed:
         _LAST_RESPONSE.clear()
-        _LAST_RESPONSE.update(answer.value)
+        _LAST_RESPONSE.update(reply.value)
         _COUNTS["deleted"] = 0
 
 
@@ -344,15 +344,15 @@ _LAST_RESPONSE: Object = {}
 
 
 @deviation("retrieved-another")
-def retrieved_another(answer: OutgoingReply) -> None:
-    if answer.method == "GET" and answer.status == 200 and answer.value.get("object") == "response":
-        answer.value = {**answer.value, "id": "resp_11111111-2222-9333-8444-555555555555"}
+def retrieved_another(reply: OutgoingReply) -> None:
+    if reply.method == "GET" and reply.status == 200 and reply.value.get("object") == "response":
+        reply.value = {**reply.value, "id": "resp_11111111-2222-9333-8444-555555555555"}
 
 
 @deviation("retrieved-untyped")
-def retrieved_untyped(answer: OutgoingReply) -> None:
-    if answer.method == "GET" and answer.status == 200 and answer.value.get("object") == "response":
-        answer.value = {**answer.value, "created_at": "yesterday"}
+def retrieved_untyped(reply: OutgoingReply) -> None:
+    if reply.method == "GET" and reply.status == 200 and reply.value.get("object") == "response":
+        reply.value = {**reply.value, "created_at": "yesterday"}
 
 
 on_responses(
@@ -363,92 +363,92 @@ on_responses(
 
 # Time and connections.
 @deviation("slow")
-def slow(answer: OutgoingReply) -> None:
-    answer.pauses = [0.01] * len(answer.frames)
+def slow(reply: OutgoingReply) -> None:
+    reply.pauses = [0.01] * len(reply.frames)
 
 
 @deviation("stalled")
-def stalled(answer: OutgoingReply) -> None:
-    if answer.streamed:
-        answer.pauses = [0.0] * 3 + [20.0]
+def stalled(reply: OutgoingReply) -> None:
+    if reply.streamed:
+        reply.pauses = [0.0] * 3 + [600.0]
 
 
 @deviation("closed-early")
-def closed_early(answer: OutgoingReply) -> None:
-    if answer.streamed:
-        answer.frames, answer.closed_early = answer.frames[:4], True
+def closed_early(reply: OutgoingReply) -> None:
+    if reply.streamed:
+        reply.frames, reply.closed_early = reply.frames[:4], True
 
 
 @deviation("redirect")
-def redirect(answer: OutgoingReply) -> None:
-    if answer.status == 200:
-        answer.status, answer.headers["location"] = 307, "http://192.0.2.1/elsewhere"
+def redirect(reply: OutgoingReply) -> None:
+    if reply.status == 200:
+        reply.status, reply.headers["location"] = 307, "http://192.0.2.1/elsewhere"
 
 
 @deviation("compressed")
-def compressed(answer: OutgoingReply) -> None:
-    if answer.status == 200:
-        answer.headers["content-encoding"] = "gzip"
+def compressed(reply: OutgoingReply) -> None:
+    if reply.status == 200:
+        reply.headers["content-encoding"] = "gzip"
 
 
-# What the service says "not now" with.
+# Rate limits.
 @deviation("throttled")
-def throttled(answer: OutgoingReply) -> None:
-    answer.status, answer.headers = 429, {"content-type": "application/json", "retry-after": "0"}
+def throttled(reply: OutgoingReply) -> None:
+    reply.status, reply.headers = 429, {"content-type": "application/json", "retry-after": "0"}
     message = "Requests rate limit exceeded, please try again later."
-    answer.value = {"request_id": "x", "code": "Throttling.RateQuota", "message": message}
+    reply.value = {"request_id": "x", "code": "Throttling.RateQuota", "message": message}
 
 
 _COUNTS: dict[str, int] = {}
 
 
 @deviation("throttled-once")
-def throttled_once(answer: OutgoingReply) -> None:
-    """Every other request, as a failed response at HTTP status 200."""
+def throttled_once(reply: OutgoingReply) -> None:
+    """Every other request is limited."""
     _COUNTS["once"] = _COUNTS.get("once", 0) + 1
     if _COUNTS["once"] % 2:
-        throttled(answer)
+        throttled(reply)
 
 
 @deviation("key-refused")
-def key_refused(answer: OutgoingReply) -> None:
-    answer.status, answer.headers = 401, {"content-type": "application/json"}
-    answer.value = {"request_id": "x", "code": "InvalidApiKey", "message": "Invalid API-key provided."}
+def key_refused(reply: OutgoingReply) -> None:
+    reply.status, reply.headers = 401, {"content-type": "application/json"}
+    reply.value = {"request_id": "x", "code": "InvalidApiKey", "message": "Invalid API-key provided."}
 
 
 @deviation("key-in-body")
-def key_in_body(answer: OutgoingReply) -> None:
-    """Hostile: gives the key back wherever it can."""
-    key = answer.authorization.removeprefix("Bearer ")
-    answer.headers["x-note"] = key
-    if answer.status == 200 and not answer.streamed:
-        answer.value = {**answer.value, "note": f"you sent {key}", "object": key}
-    elif answer.streamed:
-        answer.frames = [
+def key_in_body(reply: OutgoingReply) -> None:
+    """Hostile: sends the key back wherever it can."""
+    key = reply.authorization.removeprefix("Bearer ")
+    reply.headers["x-note"] = key
+    if reply.status == 200 and not reply.streamed:
+        reply.value = {**reply.value, "note": f"you sent {key}", "object": key}
+    elif reply.streamed:
+        reply.frames = [
             frame.replace(b'"type":"response', f'"note":"{key}","type":"response'.encode())
-            for frame in answer.frames
+            for frame in reply.frames
         ]
 
 
-#: Requests that are changed on their way in: the mock is asked something else than was sent.
+#: Deviations that change a request on its way in.
 REQUEST_DEVIATIONS: dict[str, Callable[[Object, dict[bytes, bytes], bytes], object]] = {
-    "wrong-key-accepted": lambda asked, headers, key: (
+    "wrong-key-accepted": lambda request, headers, key: (
         b"authorization" in headers and headers.update({b"authorization": b"Bearer " + key})
     ),
-    "unknown-id-accepted": lambda asked, headers, key: (
-        asked.pop("previous_response_id", None)
-        if str(asked.get("previous_response_id", "")).endswith("0000-4000-8000-000000000000")
+    "unknown-id-accepted": lambda request, headers, key: (
+        request.pop("previous_response_id", None)
+        if str(request.get("previous_response_id", "")).endswith("0000-4000-8000-000000000000")
         else None
     ),
-    "context-forgotten": lambda asked, headers, key: (
-        asked.pop("previous_response_id", None) if asked.get("input") == "And now?" else None
+    "context-forgotten": lambda request, headers, key: (
+        request.pop("previous_response_id", None) if request.get("input") == "And now?" else None
     ),
-    "range-ignored": lambda asked, headers, key: asked.pop("temperature", None),
+    "range-ignored": lambda request, headers, key: request.pop("temperature", None),
 }
 
 
 class FakeEndpoint:
-    """The mock server behind a door that changes things."""
+    """The mock server with deviations in its requests and replies."""
 
     def __init__(self, app: App, key: str) -> None:
         self._app = app
@@ -457,18 +457,20 @@ class FakeEndpoint:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         _, name, rest = scope["path"].split("/", 2)
         headers, body = dict(scope["headers"]), await _read_request_body(receive)
-        asked = _parse_object(body)
+        request = _parse_object(body)
         authorization = headers.get(b"authorization", b"").decode()
-        if name in REQUEST_DEVIATIONS and asked:
-            REQUEST_DEVIATIONS[name](asked, headers, self._key)
-            body = json.dumps(asked)
+        if name in REQUEST_DEVIATIONS and request:
+            REQUEST_DEVIATIONS[name](request, headers, self._key)
+            body = json.dumps(request)
             headers[b"content-length"] = str(len(body)).encode()
         inner = {**scope, "path": f"/{rest}", "raw_path": f"/{rest}".encode(), "headers": [*headers.items()]}
-        answer = await self._mock_reply(inner, body, asked, authorization)
-        DEVIATIONS.get(name, DEVIATIONS["honest"])(answer)
-        await _send_reply(answer, scope, send)
+        reply = await self._mock_reply(inner, body, request, authorization)
+        DEVIATIONS.get(name, DEVIATIONS["honest"])(reply)
+        await _send_reply(reply, scope, send)
 
-    async def _mock_reply(self, scope: Any, body: bytes, asked: Object, authorization: str) -> OutgoingReply:
+    async def _mock_reply(
+        self, scope: Any, body: bytes, request: Object, authorization: str
+    ) -> OutgoingReply:
         messages: list[Any] = []
 
         async def receive() -> Any:
@@ -480,17 +482,17 @@ class FakeEndpoint:
         await self._app(scope, receive, send)
         names = {name.decode(): value.decode() for name, value in messages[0]["headers"]}
         names.pop("content-length", None)
-        pieces = [bytes(each["body"]) for each in messages[1:] if each["body"]]
-        return OutgoingReply(scope["method"], asked, authorization, messages[0]["status"], names, pieces)
+        chunks = [bytes(each["body"]) for each in messages[1:] if each["body"]]
+        return OutgoingReply(scope["method"], request, authorization, messages[0]["status"], names, chunks)
 
 
 async def _read_request_body(receive: Callable[[], Awaitable[Any]]) -> bytes:
-    pieces = []
+    chunks = []
     while True:
         message = await receive()
-        pieces.append(message.get("body", b""))
+        chunks.append(message.get("body", b""))
         if not message.get("more_body"):
-            return b"".join(pieces)
+            return b"".join(chunks)
 
 
 def _parse_object(body: bytes) -> Object:
@@ -501,21 +503,21 @@ def _parse_object(body: bytes) -> Object:
     return value if isinstance(value, dict) else {}
 
 
-async def _send_reply(answer: OutgoingReply, scope: Any, send: Any) -> None:
-    headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    for pause, piece in _frames_with_pauses(answer):
+async def _send_reply(reply: OutgoingReply, scope: Any, send: Any) -> None:
+    headers = [(name.encode(), value.encode()) for name, value in reply.headers.items()]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    for pause, chunk in _frames_with_pauses(reply):
         await asyncio.sleep(pause)
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-    if answer.closed_early:
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    if reply.closed_early:
         scope["extensions"]["mockserver.connection"].close()
         return
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def _frames_with_pauses(answer: OutgoingReply) -> Iterator[tuple[float, bytes]]:
-    pauses = [*answer.pauses, *[0.0] * len(answer.frames)]
-    return zip(pauses, answer.frames, strict=False)
+def _frames_with_pauses(reply: OutgoingReply) -> Iterator[tuple[float, bytes]]:
+    pauses = [*reply.pauses, *[0.0] * len(reply.frames)]
+    return zip(pauses, reply.frames, strict=False)
 
 
 def main(url_file: str, profile: str, key: str) -> None:

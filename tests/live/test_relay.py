@@ -1,4 +1,4 @@
-"""The judging pass-through: what goes in comes out, as it comes, and nobody but it has the key."""
+"""The pass-through server: it forwards bytes unchanged and unbuffered, and keeps the endpoint's key."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ StartRelay = Callable[..., tuple[Relay, httpx.Client]]
 
 @pytest.fixture
 def start_relay() -> Iterator[StartRelay]:
-    """Put a relay before an origin: (the relay, a client of it)."""
+    """Start a relay before an endpoint: (the relay, a client of it)."""
     running: list[tuple[ThreadedServer, Relay, httpx.Client]] = []
 
     def run(
@@ -44,7 +44,7 @@ def start_relay() -> Iterator[StartRelay]:
             base_url=server.url + profile.base_path,
             headers={"authorization": f"Bearer {RELAY_KEY}"},
             trust_env=False,
-            timeout=20,
+            timeout=60,
         )
         running.append((server, relay, client))
         return relay, client
@@ -57,8 +57,8 @@ def start_relay() -> Iterator[StartRelay]:
 
 
 def wait_until_idle(relay: Relay, client: httpx.Client) -> None:
-    """Wait until the relay has judged what it passed on."""
-    deadline = time.monotonic() + 5
+    """Wait until the relay has checked what it passed on."""
+    deadline = time.monotonic() + 60
     while not relay._idle.is_set():
         assert time.monotonic() < deadline
         time.sleep(0.002)
@@ -69,7 +69,7 @@ def seeded_mock(**settings: Any) -> MockServer:
 
 
 @pytest.mark.parametrize("parameters", [{}, {"stream": True}])
-def test_the_bytes_are_those_of_the_endpoint(parameters: dict[str, Any], start_relay: StartRelay) -> None:
+def test_reply_has_the_bytes_of_the_endpoint(parameters: dict[str, Any], start_relay: StartRelay) -> None:
     with seeded_mock() as first, seeded_mock() as second:
         relay, client = start_relay(parse_endpoint(first.base_url, first.api_key))
         through = client.post("/responses", json={**HELLO, **parameters})
@@ -91,7 +91,7 @@ def test_the_bytes_are_those_of_the_endpoint(parameters: dict[str, Any], start_r
 
 def _exchange_with_pause() -> Exchange:
     data = samples.service_frames(samples.text_stream()).decode()
-    chunks = [{"at_ms": 0, "text": data[:500]}, {"at_ms": 600, "text": data[500:]}]
+    chunks = [{"at_ms": 0, "text": data[:500]}, {"at_ms": 60_000, "text": data[500:]}]
     http = {"status": 200, "headers": {"content-type": "text/event-stream"}, "chunks": chunks}
     value = {
         "format": 1,
@@ -104,13 +104,12 @@ def _exchange_with_pause() -> Exchange:
     return parse_exchange(json.dumps(value), "paused")
 
 
-def test_nothing_is_buffered(start_relay: StartRelay) -> None:
+def test_relay_buffers_nothing(start_relay: StartRelay) -> None:
+    """The first chunk arrives while the endpoint pauses, for longer than the client would wait."""
     with seeded_mock(exchanges=[_exchange_with_pause()]) as server:
         _, client = start_relay(parse_endpoint(server.base_url, server.api_key))
-        with client.stream("POST", "/responses", json={**HELLO, "input": "Wait!", "stream": True}) as answer:
-            times = [time.monotonic() for _ in answer.iter_raw()]
-    assert len(times) >= 2
-    assert times[-1] - times[0] > 0.4
+        with client.stream("POST", "/responses", json={**HELLO, "input": "Wait!", "stream": True}) as reply:
+            assert next(reply.iter_raw()).startswith(b"id:")
 
 
 def test_each_side_has_its_own_key(start_relay: StartRelay) -> None:
@@ -119,7 +118,7 @@ def test_each_side_has_its_own_key(start_relay: StartRelay) -> None:
         wrong = client.post("/responses", json=HELLO, headers={"authorization": f"Bearer {CANARY_KEY}"})
         assert wrong.status_code == 401
         assert len(server.journal) == 0
-        refused = client.post("/responses", json=HELLO)  # the mock takes one key, and the canary is not it
+        refused = client.post("/responses", json=HELLO)  # the mock accepts another key than the canary
         assert refused.status_code == 401
         assert len(server.journal) == 1
         wait_until_idle(relay, client)
@@ -128,7 +127,7 @@ def test_each_side_has_its_own_key(start_relay: StartRelay) -> None:
         assert CANARY_KEY not in repr(entry) + repr(entry.headers) + entry.detail + str(entry.reply)
 
 
-def test_one_that_gives_the_key_back_is_cleaned(fake_endpoint: str, start_relay: StartRelay) -> None:
+def test_key_in_a_reply_is_masked(fake_endpoint: str, start_relay: StartRelay) -> None:
     relay, client = start_relay(parse_endpoint(f"{fake_endpoint}/key-in-body{PROFILE.base_path}", CANARY_KEY))
     for body in (HELLO, {**HELLO, "stream": True}):
         answer = client.post("/responses", json=body)
@@ -138,10 +137,10 @@ def test_one_that_gives_the_key_back_is_cleaned(fake_endpoint: str, start_relay:
     assert CANARY_KEY not in str([entry.reply for entry in relay.journal])
 
 
-def test_a_client_that_leaves_is_no_fault_and_costs_no_more(
+def test_client_disconnect_is_no_finding_and_ends_the_request(
     fake_endpoint: str, start_relay: StartRelay
 ) -> None:
-    """The endpoint has 20 seconds of silence before it: the relay does not wait for it."""
+    """The endpoint is silent for longer than the test waits: the relay does not wait for it."""
     relay, client = start_relay(parse_endpoint(f"{fake_endpoint}/stalled{PROFILE.base_path}", CANARY_KEY))
     with client.stream("POST", "/responses", json={**HELLO, "stream": True}) as answer:
         next(answer.iter_raw())
@@ -150,7 +149,7 @@ def test_a_client_that_leaves_is_no_fault_and_costs_no_more(
     assert (entry.status, entry.reply_findings) == (200, ())
 
 
-def test_the_budget_is_kept(start_relay: StartRelay) -> None:
+def test_relay_keeps_the_budget(start_relay: StartRelay) -> None:
     with seeded_mock() as server:
         for budget in (Budget(1, 10_000), Budget(10, 20)):
             relay, client = start_relay(parse_endpoint(server.base_url, server.api_key), budget)
@@ -162,7 +161,9 @@ def test_the_budget_is_kept(start_relay: StartRelay) -> None:
         assert len(server.journal) == 2
 
 
-def test_an_endpoint_that_is_not_there_or_elsewhere(fake_endpoint: str, start_relay: StartRelay) -> None:
+def test_unreachable_or_redirecting_endpoint_is_a_bad_gateway(
+    fake_endpoint: str, start_relay: StartRelay
+) -> None:
     _, client = start_relay(parse_endpoint("http://127.0.0.1:1/v1", CANARY_KEY))
     answer = client.post("/responses", json=HELLO)
     assert (answer.status_code, answer.json()["code"]) == (502, "BadGateway")
@@ -170,11 +171,11 @@ def test_an_endpoint_that_is_not_there_or_elsewhere(fake_endpoint: str, start_re
     answer = client.post("/responses", json=HELLO)
     assert (answer.status_code, answer.json()["message"]) == (
         502,
-        "The endpoint redirects, which is not followed.",
+        "The endpoint redirects; redirects are not followed.",
     )
 
 
-def test_a_cut_answer_is_cut(fake_endpoint: str, start_relay: StartRelay) -> None:
+def test_cut_reply_is_cut_for_the_client(fake_endpoint: str, start_relay: StartRelay) -> None:
     relay, client = start_relay(
         parse_endpoint(f"{fake_endpoint}/closed-early{PROFILE.base_path}", CANARY_KEY)
     )
@@ -185,30 +186,30 @@ def test_a_cut_answer_is_cut(fake_endpoint: str, start_relay: StartRelay) -> Non
 
 
 @pytest.mark.parametrize(
-    ("wrong", "rule"), [("text-differs", "TXT-001"), ("usage-total", "USE-001"), ("envelope", "SCH-002")]
+    ("deviation", "rule"), [("text-differs", "TXT-001"), ("usage-total", "USE-001"), ("envelope", "SCH-002")]
 )
-def test_answers_are_judged(wrong: str, rule: str, fake_endpoint: str, start_relay: StartRelay) -> None:
-    relay, client = start_relay(parse_endpoint(f"{fake_endpoint}/{wrong}{PROFILE.base_path}", CANARY_KEY))
-    body = {**HELLO, "model": "no-such-model"} if wrong == "envelope" else {**HELLO, "stream": True}
+def test_replies_are_checked(deviation: str, rule: str, fake_endpoint: str, start_relay: StartRelay) -> None:
+    relay, client = start_relay(parse_endpoint(f"{fake_endpoint}/{deviation}{PROFILE.base_path}", CANARY_KEY))
+    body = {**HELLO, "model": "no-such-model"} if deviation == "envelope" else {**HELLO, "stream": True}
     client.post("/responses", json=body)
     wait_until_idle(relay, client)
     assert [each.rule for each in relay.journal.last.reply_findings] == [rule]
 
 
-def test_answers_of_other_operations_are_judged(
+def test_replies_of_other_operations_are_checked(
     fake_endpoints: Callable[[str], str], start_relay: StartRelay
 ) -> None:
     later = load_profile("qwen-2026-09")
-    for wrong, rules in (("honest", []), ("retrieved-untyped", ["SCH-001"])):
-        place = parse_endpoint(f"{fake_endpoints(later.name)}/{wrong}{later.base_path}", CANARY_KEY)
-        relay, client = start_relay(place, profile=later)
+    for deviation, rules in (("honest", []), ("retrieved-untyped", ["SCH-001"])):
+        endpoint = parse_endpoint(f"{fake_endpoints(later.name)}/{deviation}{later.base_path}", CANARY_KEY)
+        relay, client = start_relay(endpoint, profile=later)
         made = client.post("/responses", json={"model": later.models[0], "input": "Hello!"}).json()
         assert client.get(f"/responses/{made['id']}").status_code == 200
         wait_until_idle(relay, client)
         assert [each.rule for each in relay.journal.last.reply_findings] == rules
 
 
-def test_requests_are_judged(start_relay: StartRelay) -> None:
+def test_requests_are_checked(start_relay: StartRelay) -> None:
     with seeded_mock() as server:
         relay, client = start_relay(parse_endpoint(server.base_url, server.api_key))
         client.post("/responses", json={**HELLO, "temperature": 3})
@@ -219,7 +220,7 @@ def test_requests_are_judged(start_relay: StartRelay) -> None:
     assert relay.journal[1].prompt == "Hello!"
 
 
-def test_another_path_is_no_endpoint(start_relay: StartRelay) -> None:
+def test_path_outside_the_base_path_is_not_found(start_relay: StartRelay) -> None:
     with seeded_mock() as server:
         _, client = start_relay(parse_endpoint(server.base_url, server.api_key))
         assert client.get(str(client.base_url.join("/elsewhere"))).status_code == 404

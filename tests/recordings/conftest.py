@@ -1,4 +1,4 @@
-"""Recorders before a server of ours, in this process: what they wrote is there when the block is left."""
+"""Recorders and replays in this process; recordings are complete at the end of the `with` block."""
 
 from __future__ import annotations
 
@@ -21,7 +21,14 @@ from mockserver.profiles import Profile, load_profile
 from mockserver.recordings.playback_queue import PlaybackQueue
 from mockserver.recordings.recorder import Recorder, RecordingResult
 from mockserver.recordings.recording_folder import load_recordings
-from mockserver.recordings.replay import INSTANT, RecordingPlayer, ReplayApp, Speed, client_base_paths
+from mockserver.recordings.replay import (
+    INSTANT,
+    PlaybackTimer,
+    RecordingPlayer,
+    ReplayApp,
+    Speed,
+    client_base_paths,
+)
 from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.state.journal import Journal
 from tests.live.conftest import CANARY_KEY, fake_endpoint, fake_endpoints
@@ -35,7 +42,7 @@ HELLO = {"model": MODEL, "input": "Hello!"}
 
 @dataclass
 class RecordingSession:
-    """A recorder that runs."""
+    """A running recorder."""
 
     client: httpx.Client
     url: str
@@ -44,7 +51,7 @@ class RecordingSession:
 
     @property
     def recordings(self) -> tuple[Exchange, ...]:
-        """What was written, in the order in which it was asked: when the recorder has ended."""
+        """The recordings in order, once the recorder has stopped."""
         return load_recordings(self.folder)
 
 
@@ -55,23 +62,23 @@ Record = Callable[..., AbstractContextManager[RecordingSession]]
 def recording(
     upstream: str, folder: Path, key: str = CANARY_KEY, profile: Profile = PROFILE, **options: Any
 ) -> Iterator[RecordingSession]:
-    """Record what is asked of `upstream`; the client's key is the endpoint's, as the command has it."""
-    told: list[RecordingResult] = []
-    place = parse_endpoint(upstream, "")
+    """Record requests to `upstream`; clients send the endpoint's key, as with the command."""
+    results: list[RecordingResult] = []
+    endpoint = parse_endpoint(upstream, "")
     folder.mkdir(exist_ok=True)
-    recorder = Recorder(folder, place.base_url, profile, options.pop("masks", ()), told.append)
-    door = RelayOptions(
+    recorder = Recorder(folder, endpoint.base_url, profile, options.pop("masks", ()), results.append)
+    relay_options = RelayOptions(
         urlsplit(upstream).path, forward_keys=True, forward_redirects=True, check_traffic=False, **options
     )
-    relay = Relay(place, profile, (), Budget(1000, 10**9), Timeouts(), Journal(), options=door)
+    relay = Relay(endpoint, profile, (), Budget(1000, 10**9), Timeouts(), Journal(), options=relay_options)
     relay.listener = recorder
     server = ThreadedServer(relay)
     server.start()
-    url = server.url + (door.base_path or "")
+    url = server.url + (relay_options.base_path or "")
     try:
-        with httpx.Client(base_url=url, timeout=20, trust_env=False) as client:
+        with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
             client.headers["authorization"] = f"Bearer {key}"
-            yield RecordingSession(client, url, folder, told)
+            yield RecordingSession(client, url, folder, results)
     finally:
         server.run(relay.wait_until_idle())
         server.run(relay.close())
@@ -81,16 +88,21 @@ def recording(
 
 @contextmanager
 def replaying(
-    exchanges: tuple[Exchange, ...], speed: Speed = INSTANT, *, once: bool = False
+    exchanges: tuple[Exchange, ...],
+    speed: Speed = INSTANT,
+    *,
+    once: bool = False,
+    timer: PlaybackTimer | None = None,
 ) -> Iterator[tuple[httpx.Client, str]]:
-    """(a client of a server that plays the recordings, its base URL)."""
+    """(a client of a server that replays the recordings, its base URL)."""
     bases = client_base_paths(exchanges, PROFILE)
-    app = ReplayApp(RecordingPlayer(PlaybackQueue(exchanges, once=once), speed), PROFILE, bases, Journal())
+    player = RecordingPlayer(PlaybackQueue(exchanges, once=once), speed, timer)
+    app = ReplayApp(player, PROFILE, bases, Journal())
     server = ThreadedServer(app)
     server.start()
     try:
         url = server.url + bases[0]
-        with httpx.Client(base_url=url, timeout=20, trust_env=False) as client:
+        with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
             client.headers["authorization"] = "Bearer any"
             yield client, url
     finally:
@@ -99,7 +111,7 @@ def replaying(
 
 @pytest.fixture
 def record(tmp_path: Path) -> Record:
-    """A recorder before an upstream, for a `with` block; what it records is in a folder of the test's own."""
+    """Start a recorder before an upstream, for a `with` block, with a folder of the test's own."""
 
     def start(upstream: str, **options: Any) -> AbstractContextManager[RecordingSession]:
         folder = options.pop("folder", tmp_path / "recordings")

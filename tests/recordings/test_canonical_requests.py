@@ -1,4 +1,4 @@
-"""What makes two requests the same, and what is not kept of them."""
+"""Canonical requests: when two requests are equal, and what is masked in them."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ VALUE = {"a": {"b": ["x", {"c": "secret"}], "~/": "odd"}, "list": [{"k": "1"}, {
         ("/list/7", VALUE, []),
     ],
 )
-def test_pointers_mask(pointer: str, value: Any, taken: list[str]) -> None:
+def test_pointers_mask_members(pointer: str, value: Any, taken: list[str]) -> None:
     assert mask_members(VALUE, [pointer]) == (value, taken)
 
 
 @pytest.mark.parametrize("pointer", ["", "user", "user/name", "/a\x00"])
-def test_what_is_no_pointer_is_refused(pointer: str) -> None:
+def test_invalid_pointer_is_an_error(pointer: str) -> None:
     with pytest.raises(ConfigurationError, match="--mask"):
         parse_mask(pointer)
 
@@ -55,11 +55,11 @@ def canonical_request(value: Any, path: str = "/responses") -> CanonicalRequest:
         ([], ""),
     ],
 )
-def test_the_prompt(value: Any, prompt: str) -> None:
+def test_prompt_is_the_last_user_text(value: Any, prompt: str) -> None:
     assert canonical_request(value).prompt == prompt
 
 
-def test_the_same_and_another() -> None:
+def test_equal_and_different_requests() -> None:
     one = canonical_request({"a": 1, "b": [1.5, None]})
     assert canonical_request(b'{"b": [1.5, null], "a": 1}').digest == one.digest
     for other in ({"a": 1}, {"a": 1.0, "b": [1.5, None]}, {"a": True, "b": [1.5, None]}):
@@ -67,7 +67,7 @@ def test_the_same_and_another() -> None:
     assert canonical_request({"a": 1, "b": [1.5, None]}, "/conversations").digest != one.digest
 
 
-def test_differences_are_told_by_place() -> None:
+def test_differences_are_listed_by_location() -> None:
     one, other = (
         canonical_request({"a": {"b": 1}, "c": [1, 2], "d": 0}),
         canonical_request({"a": {"b": True}, "c": [1, 3], "e": "x" * 99}),
@@ -75,13 +75,11 @@ def test_differences_are_told_by_place() -> None:
     assert [*one.differences(other)] == [
         "/a/b: recorded 1, got true",
         "/c/1: recorded 2, got 3",
-        "/d: recorded 0, and not there",
-        f'/e: not recorded, and is "{"x" * 59}…',
+        "/d: recorded 0, got nothing",
+        f'/e: not recorded, got "{"x" * 59}…',
     ]
     assert [*one.differences(one)] == []
     assert [*canonical_request(b"{", "/a").differences(canonical_request(b"{", "/b"))] == [
         "POST /b instead of POST /a"
     ]
-    assert [*canonical_request(b"{").differences(canonical_request(b"["))] == [
-        'the body: recorded "{", got "["'
-    ]
+    assert [*canonical_request(b"{").differences(canonical_request(b"["))] == ['body: recorded "{", got "["']

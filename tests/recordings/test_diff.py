@@ -1,4 +1,4 @@
-"""What changed between two recordings: each of these drifts is told as what it is, and nothing else is."""
+"""`mockserver diff`: every drift is reported as one change of the right kind, and nothing else is."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ BODIES: tuple[Object, ...] = (
 
 
 class EditableReply:
-    """One answer, to be changed: a value or events, and what is around them."""
+    """A reply that tests can change: a value or events, with status and headers."""
 
-    def __init__(self, asked: Object, status: int, body: bytes, content_type: str) -> None:
-        self.request, self.status = asked, status
+    def __init__(self, request: Object, status: int, body: bytes, content_type: str) -> None:
+        self.request, self.status = request, status
         self.headers = {"content-type": content_type, "x-request-id": "1"}
         self.ended = "complete"
         self.edit_frames: Callable[[list[bytes]], list[bytes]] = lambda frames: frames
@@ -63,22 +63,22 @@ class EditableReply:
 
     @property
     def responses(self) -> list[Object]:
-        """Every response object of the answer."""
+        """Every response object of the reply."""
         if self.streamed:
             return [event["response"] for event in self.events if "response" in event]
         return [self.value] if self.status == 200 else []
 
     @property
     def items(self) -> list[Object]:
-        """Every item, wherever it is told."""
-        told = [event["item"] for event in self.events if "item" in event]
-        return told + [item for response in self.responses for item in response["output"]]
+        """Every item, in events and in responses."""
+        items = [event["item"] for event in self.events if "item" in event]
+        return items + [item for response in self.responses for item in response["output"]]
 
     def exchange(self, number: int) -> Exchange:
         body = json.dumps(self.value)
         pieces = self.edit_frames(encode_events(self.events)) if self.streamed else [body]
         chunks = [{"at_ms": at, "text": piece.decode()} for at, piece in enumerate(pieces)]
-        about = {
+        value = {
             "format": 1,
             "name": f"recording-{number}",
             "profile": "qwen-2026-01",
@@ -92,25 +92,25 @@ class EditableReply:
                 "end": self.ended,
             },
         }
-        return parse_exchange(json.dumps(about), "x")
+        return parse_exchange(json.dumps(value), "x")
 
 
 @cache
 def _recorded_answers() -> tuple[tuple[int, bytes, str], ...]:
     with MockServer(seed=5) as server, server.httpx() as client:
-        given = [client.post("/responses", json=body) for body in BODIES]
-    return tuple((each.status_code, each.content, each.headers["content-type"]) for each in given)
+        replies = [client.post("/responses", json=body) for body in BODIES]
+    return tuple((each.status_code, each.content, each.headers["content-type"]) for each in replies)
 
 
 def editable_replies() -> list[EditableReply]:
     return [
-        EditableReply(copy.deepcopy(body), *answer)
-        for body, answer in zip(BODIES, _recorded_answers(), strict=True)
+        EditableReply(copy.deepcopy(body), *reply)
+        for body, reply in zip(BODIES, _recorded_answers(), strict=True)
     ]
 
 
-def as_exchanges(answers: list[EditableReply]) -> list[Exchange]:
-    return [each.exchange(number) for number, each in enumerate(answers)]
+def as_exchanges(replies: list[EditableReply]) -> list[Exchange]:
+    return [each.exchange(number) for number, each in enumerate(replies)]
 
 
 def numbered(events: list[Object]) -> list[Object]:
@@ -118,53 +118,53 @@ def numbered(events: list[Object]) -> list[Object]:
 
 
 def on_responses(edit: Callable[[Object], object]) -> Callable[[EditableReply], None]:
-    def run(answer: EditableReply) -> None:
-        for each in answer.responses:
+    def run(reply: EditableReply) -> None:
+        for each in reply.responses:
             edit(each)
 
     return run
 
 
 def on_items(edit: Callable[[Object], object]) -> Callable[[EditableReply], None]:
-    def run(answer: EditableReply) -> None:
-        for each in answer.items:
+    def run(reply: EditableReply) -> None:
+        for each in reply.items:
             edit(each)
 
     return run
 
 
 def on_events(edit: Callable[[list[Object]], list[Object]]) -> Callable[[EditableReply], None]:
-    def change(answer: EditableReply) -> None:
-        if answer.streamed:
-            answer.events = numbered(edit(answer.events))
+    def change(reply: EditableReply) -> None:
+        if reply.streamed:
+            reply.events = numbered(edit(reply.events))
 
     return change
 
 
 def on_frames(edit: Callable[[list[bytes]], list[bytes]]) -> Callable[[EditableReply], None]:
-    return lambda answer: setattr(answer, "edit_frames", edit)
+    return lambda reply: setattr(reply, "edit_frames", edit)
 
 
 def on_errors(edit: Callable[[EditableReply], object]) -> Callable[[EditableReply], object]:
-    return lambda answer: edit(answer) if answer.status >= 400 else None
+    return lambda reply: edit(reply) if reply.status >= 400 else None
 
 
-def _change_status(answer: EditableReply) -> None:
-    answer.status = 422
+def _change_status(reply: EditableReply) -> None:
+    reply.status = 422
 
 
-def _wrap_error(answer: EditableReply) -> None:
-    value = answer.value
+def _wrap_error(reply: EditableReply) -> None:
+    value = reply.value
     inner = {"message": value["message"], "type": "InvalidParameter", "param": None, "code": value["code"]}
-    answer.value = {"error": inner, "request_id": value["request_id"]}
+    reply.value = {"error": inner, "request_id": value["request_id"]}
 
 
 def _only_streams(change: Callable[[EditableReply], object]) -> Callable[[EditableReply], object]:
-    return lambda answer: change(answer) if answer.streamed else None
+    return lambda reply: change(reply) if reply.streamed else None
 
 
-def _json_for_stream(answer: EditableReply) -> None:
-    answer.value, answer.events = answer.responses[-1], []
+def _json_for_stream(reply: EditableReply) -> None:
+    reply.value, reply.events = reply.responses[-1], []
 
 
 def _swap_done_events(events: list[Object]) -> list[Object]:
@@ -178,63 +178,63 @@ def _add_heartbeat(events: list[Object]) -> list[Object]:
     return [*events[:2], {"type": "response.heartbeat"}, *events[2:]]
 
 
-def _add_memory_item(answer: EditableReply) -> None:
+def _add_memory_item(reply: EditableReply) -> None:
     item = {"type": "memory", "id": "msg_00000000-0000-9000-8000-000000000000", "status": "completed"}
-    if answer.status != 200:
+    if reply.status != 200:
         return
-    answer.responses[-1]["output"].append(item)
-    if answer.streamed:
-        at = len(answer.responses[-1]["output"]) - 1
+    reply.responses[-1]["output"].append(item)
+    if reply.streamed:
+        at = len(reply.responses[-1]["output"]) - 1
         pair = [
             {"type": f"response.output_item.{when}", "output_index": at, "item": item}
             for when in ("added", "done")
         ]
-        answer.events = numbered([*answer.events[:-1], *pair, answer.events[-1]])
+        reply.events = numbered([*reply.events[:-1], *pair, reply.events[-1]])
 
 
-def _remove_reasoning(answer: EditableReply) -> None:
-    """Items of thoughts, and all events of theirs, are there no longer."""
+def _remove_reasoning(reply: EditableReply) -> None:
+    """Remove reasoning items and all their events."""
     gone = {
-        event["output_index"] for event in answer.events if event.get("item", {}).get("type") == "reasoning"
+        event["output_index"] for event in reply.events if event.get("item", {}).get("type") == "reasoning"
     }
-    answer.events = numbered([event for event in answer.events if event.get("output_index") not in gone])
-    for event in answer.events:
+    reply.events = numbered([event for event in reply.events if event.get("output_index") not in gone])
+    for event in reply.events:
         if "output_index" in event:
             event["output_index"] -= sum(each < event["output_index"] for each in gone)
-    for response in answer.responses:
+    for response in reply.responses:
         response["output"] = [item for item in response["output"] if item["type"] != "reasoning"]
 
 
-def _call_other_function(answer: EditableReply) -> None:
-    for item in answer.items:
+def _call_other_function(reply: EditableReply) -> None:
+    for item in reply.items:
         if item["type"] == "function_call":
             item["name"] = "listen"
-    for event in answer.events:
+    for event in reply.events:
         if event["type"] == "response.function_call_arguments.done" and "name" in event:
             event["name"] = "listen"
 
 
-def _change_item_ids(answer: EditableReply) -> None:
-    for item in answer.items:
+def _change_item_ids(reply: EditableReply) -> None:
+    for item in reply.items:
         item["id"] = item["id"].replace("msg_", "item_")
-    for event in answer.events:
+    for event in reply.events:
         if "item_id" in event:
             event["item_id"] = event["item_id"].replace("msg_", "item_")
 
 
-def _cut_stream(answer: EditableReply) -> None:
-    answer.ended, answer.events = "cut", answer.events[:6]
+def _cut_stream(reply: EditableReply) -> None:
+    reply.ended, reply.events = "cut", reply.events[:6]
 
 
 def _change_error_code(code: str) -> Callable[[EditableReply], object]:
-    return on_errors(lambda answer: answer.value.update(code=code))
+    return on_errors(lambda reply: reply.value.update(code=code))
 
 
-def _remove_annotations(answer: EditableReply) -> None:
-    for item in answer.items:
+def _remove_annotations(reply: EditableReply) -> None:
+    for item in reply.items:
         for part in item.get("content") or ():
             part.pop("annotations", None)
-    for event in answer.events:
+    for event in reply.events:
         event.get("part", {}).pop("annotations", None)
 
 
@@ -280,14 +280,14 @@ DRIFTS: tuple[tuple[str, Callable[[EditableReply], object], str, str], ...] = (
     ("another HTTP status", on_errors(_change_status), "status-changed", "HTTP status"),
     ("another error code", _change_error_code("BadParameter"), "error-code-changed", "error.code"),
     ("another envelope", on_errors(_wrap_error), "envelope-changed", "error"),
-    ("JSON instead of a stream", _only_streams(_json_for_stream), "form-changed", "answer"),
+    ("JSON instead of a stream", _only_streams(_json_for_stream), "form-changed", "reply"),
     (
         "another content type",
         _only_streams(lambda a: a.headers.update({"content-type": "text/plain"})),
         "content-type-changed",
         "content-type",
     ),
-    ("a stream that breaks off", _only_streams(_cut_stream), "end-changed", "answer"),
+    ("a stream that breaks off", _only_streams(_cut_stream), "end-changed", "reply"),
     ("events in another order", on_events(_swap_done_events), "order-changed", "message events"),
     ("a new event", on_events(_add_heartbeat), "event-added", "response.heartbeat"),
     (
@@ -321,7 +321,7 @@ DRIFTS: tuple[tuple[str, Callable[[EditableReply], object], str, str], ...] = (
     ),
     (
         "a header less",
-        on_errors(lambda answer: answer.headers.pop("x-request-id")),
+        on_errors(lambda reply: reply.headers.pop("x-request-id")),
         "header-removed",
         "x-request-id",
     ),
@@ -329,44 +329,44 @@ DRIFTS: tuple[tuple[str, Callable[[EditableReply], object], str, str], ...] = (
 
 
 @pytest.mark.parametrize(
-    ("drift", "kind", "place"), [each[1:] for each in DRIFTS], ids=[e[0] for e in DRIFTS]
+    ("drift", "kind", "location"), [each[1:] for each in DRIFTS], ids=[e[0] for e in DRIFTS]
 )
-def test_each_drift_is_told_as_what_it_is_and_nothing_else(
-    drift: Callable[[EditableReply], object], kind: str, place: str
+def test_each_drift_is_reported_as_exactly_one_change(
+    drift: Callable[[EditableReply], object], kind: str, location: str
 ) -> None:
     after = editable_replies()
     for each in after:
         drift(each)
     found = recording_changes(as_exchanges(editable_replies()), as_exchanges(after))
-    assert [(each.kind, each.location) for each in found] == [(kind, place)]
+    assert [(each.kind, each.location) for each in found] == [(kind, location)]
 
 
-def test_at_least_twenty_drifts_are_told_apart() -> None:
+def test_at_least_twenty_drifts_are_distinguished() -> None:
     assert len({each[2:] for each in DRIFTS}) >= 20
 
 
-def test_the_same_is_no_change() -> None:
+def test_equal_recordings_have_no_change() -> None:
     assert recording_changes(as_exchanges(editable_replies()), as_exchanges(editable_replies())) == []
 
 
-def test_texts_ids_and_times_are_no_change() -> None:
+def test_other_texts_ids_and_times_are_no_change() -> None:
     bodies = [each for each in BODIES if "tools" not in each]
     with MockServer(seed=5, strict=False) as one, MockServer(seed=77, strict=False) as other:
-        other.reply("Quite another answer, and a longer one. 你好!").always()
+        other.reply("Quite another reply, and a longer one. 你好!").always()
         sides = []
         for server in (one, other):
             with server.httpx() as client:
-                given = [client.post("/responses", json=body) for body in bodies]
+                replies = [client.post("/responses", json=body) for body in bodies]
             sides.append(
                 [
                     EditableReply(b, a.status_code, a.content, a.headers["content-type"])
-                    for b, a in zip(bodies, given, strict=True)
+                    for b, a in zip(bodies, replies, strict=True)
                 ]
             )
     assert recording_changes(as_exchanges(sides[0]), as_exchanges(sides[1])) == []
 
 
-def test_what_a_change_breaks_is_told_with_it() -> None:
+def test_broken_rules_are_reported_with_their_cause() -> None:
     after = editable_replies()
     for each in after:
         on_events(_swap_done_events)(each)
@@ -376,12 +376,12 @@ def test_what_a_change_breaks_is_told_with_it() -> None:
     assert f"breaks {', '.join(found.broken_rules)}" in changes_text([found])
 
 
-def test_two_drifts_at_once_are_both_told() -> None:
-    """A slight cause explains no text that is wrong, and what breaks a rule is breaking."""
+def test_two_drifts_at_once_are_both_reported() -> None:
+    """A minor cause does not explain a wrong total, and a change that breaks a rule is breaking."""
     after = editable_replies()
     for each in after:
         for name in ("item ids of another form", "usage that does not add up", "another word"):
-            next(drift for told, drift, *_ in DRIFTS if told == name)(each)
+            next(drift for title, drift, *_ in DRIFTS if title == name)(each)
     found = recording_changes(as_exchanges(editable_replies()), as_exchanges(after))
     assert {(each.kind, each.location) for each in found} == {
         ("rule-broken", "USE-001 /usage/total_tokens"),
@@ -391,7 +391,7 @@ def test_two_drifts_at_once_are_both_told() -> None:
     assert all(each.severity is ChangeSeverity.BREAKING for each in found if each.broken_rules)
 
 
-def test_requests_of_one_side_are_told() -> None:
+def test_requests_of_only_one_side_are_reported() -> None:
     both = as_exchanges(editable_replies())
     found = recording_changes(both, both[1:])
     assert [(each.kind, each.location) for each in found] == [
@@ -401,12 +401,12 @@ def test_requests_of_one_side_are_told() -> None:
     assert found_too.kind == "recording-added"
 
 
-# The command, its forms, and what else it compares.
+# The command, its formats, and what else it compares.
 
 
 def run_diff(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "mockserver", "diff", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
 
 
 def write_recordings(folder: Path, found: list[EditableReply]) -> Path:
@@ -427,7 +427,7 @@ def write_recordings(folder: Path, found: list[EditableReply]) -> Path:
     return folder
 
 
-def test_the_command_prints_text_or_json_and_says_how_bad_it_is(tmp_path: Path) -> None:
+def test_command_prints_text_or_json_and_exits_by_severity(tmp_path: Path) -> None:
     after = editable_replies()
     for each in after:
         on_responses(lambda r: r.update(vendor_note="\x1b[31mx"))(each)
@@ -437,7 +437,7 @@ def test_the_command_prints_text_or_json_and_says_how_bad_it_is(tmp_path: Path) 
     )
     done = run_diff(before, behind)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("1 info\n  info member-added response.vendor_note: there is a new member\n")
+    assert done.stdout.startswith("1 info\n  info member-added response.vendor_note: new member\n")
     assert run_diff(before, behind, "--fail-on", "info").returncode == 1
     value = json.loads(run_diff(before, behind, "--format", "json").stdout.encode())
     jsonschema.validate(value, json.loads((ROOT / "schemas" / "changes.json").read_bytes()))
@@ -446,18 +446,18 @@ def test_the_command_prints_text_or_json_and_says_how_bad_it_is(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (("qwen-2026-01", "qwen-1999"), "is neither a file nor a profile"),
-        (("qwen-2026-01", "tests/data"), "can not be compared"),
-        (("README.md", "README.md"), "can not be read"),
-        (("fixtures", "fixtures"), "is no recording"),
+        (("qwen-2026-01", "tests/data"), "cannot compare"),
+        (("README.md", "README.md"), "cannot read"),
+        (("fixtures", "fixtures"), "is not a recording"),
     ],
 )
-def test_what_can_not_be_compared_is_told(arguments: tuple[str, str], told: str) -> None:
+def test_incomparable_arguments_exit_with_2(arguments: tuple[str, str], expected: str) -> None:
     done = run_diff(*arguments)
     assert done.returncode == 2
-    assert told in done.stderr
+    assert expected in done.stderr
 
 
 def test_profiles_are_compared() -> None:
@@ -474,8 +474,8 @@ def test_profiles_are_compared() -> None:
 
 def verification_report(**more: Any) -> Object:
     probe: Object = {"id": "stream", "title": "x", "verdict": "pass", "reason": None, "requests": []}
-    about: Object = {"profile": "qwen-2026-01", "probes": [probe], "findings": [], "facts": []}
-    return {**about, "coverage": {"seen": ["response.id"]}, **more}
+    value: Object = {"profile": "qwen-2026-01", "probes": [probe], "findings": [], "facts": []}
+    return {**value, "coverage": {"seen": ["response.id"]}, **more}
 
 
 REPORT_FINDING = {
@@ -489,7 +489,7 @@ REPORT_FINDING = {
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "told"),
+    ("before", "after", "expected"),
     [
         ({}, {}, []),
         ({}, {"findings": [REPORT_FINDING]}, [("finding-added", "TXT-001 x")]),
@@ -514,12 +514,12 @@ REPORT_FINDING = {
         ),
     ],
 )
-def test_reports_are_compared(before: Object, after: Object, told: list[tuple[str, str]]) -> None:
+def test_reports_are_compared(before: Object, after: Object, expected: list[tuple[str, str]]) -> None:
     found = report_changes(verification_report(**before), verification_report(**after))
-    assert [(each.kind, each.location) for each in found] == told
+    assert [(each.kind, each.location) for each in found] == expected
 
 
-def test_what_comes_from_recordings_steers_no_terminal() -> None:
+def test_texts_from_recordings_cannot_control_the_terminal() -> None:
     change = Change(
         "member-added", "response.\x1b[2J", ChangeSeverity.INFO, after="\x07", shown_by=("\u202e",)
     )
@@ -532,7 +532,7 @@ def test_what_comes_from_recordings_steers_no_terminal() -> None:
     assert reaches_severity([change], "info")
 
 
-def test_every_kind_of_change_is_explained() -> None:
+def test_every_kind_of_change_is_documented() -> None:
     page = (ROOT / "docs" / "record.md").read_text(encoding="utf-8")
-    for kind, (grade, message) in CHANGE_KINDS.items():
-        assert f"| `{kind}` | {grade} | {message} |" in page
+    for kind, (severity, message) in CHANGE_KINDS.items():
+        assert f"| `{kind}` | {severity} | {message} |" in page

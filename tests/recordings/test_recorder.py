@@ -1,9 +1,8 @@
-"""Recording: the bytes, the pieces and the times of what came, and never a key."""
+"""Recording: the bytes, chunks and times of replies, and never a key."""
 
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -24,31 +23,31 @@ def seeded_mock(**settings: Any) -> MockServer:
 
 
 def all_written_text(folder: Path) -> str:
-    """All that was written, names and all."""
+    """The names and contents of all written files."""
     return "\n".join(
         f"{file}\n{file.read_text(errors='replace')}" for file in folder.rglob("*") if file.is_file()
     )
 
 
 @pytest.mark.parametrize("chunking", ["event", "coalesced", "bytes:7"])
-def test_a_recording_has_the_bytes_in_the_pieces_they_came_in(chunking: str, record: Record) -> None:
+def test_recording_has_the_chunks_of_the_reply(chunking: str, record: Record) -> None:
     with seeded_mock(chunking=chunking) as server, record(server.base_url) as session:
         server.reply("你好，世界。 Ça va?")
-        answer = session.client.post("/responses", json=STREAM)
+        reply = session.client.post("/responses", json=STREAM)
     (exchange,) = session.recordings
-    assert reply_body(exchange) == answer.content == b"".join(server.journal.last.reply)
+    assert reply_body(exchange) == reply.content == b"".join(server.journal.last.reply)
     sizes = [len(data) for _, data in recorded_chunks(exchange.reply["http"])]
     if chunking == "bytes:7":
         assert set(sizes[:-1]) == {7}
         assert any("base64" in chunk for chunk in exchange.reply["http"]["chunks"])
     else:
-        assert len(sizes) == (1 if chunking == "coalesced" else answer.text.count("\n\n"))
+        assert len(sizes) == (1 if chunking == "coalesced" else reply.text.count("\n\n"))
     assert exchange.recorded is not None
     assert exchange.recorded.end == "complete"
     assert exchange.profile == PROFILE.name
 
 
-def test_times_are_those_of_arrival(record: Record) -> None:
+def test_times_are_times_of_arrival(record: Record) -> None:
     with seeded_mock(pace="fixed:30") as server, record(server.base_url) as session:
         session.client.post("/responses", json=STREAM)
     (exchange,) = session.recordings
@@ -60,17 +59,17 @@ def test_times_are_those_of_arrival(record: Record) -> None:
     assert recorded.end_ms >= times[-1] * 1000 - 0.01
 
 
-def test_nothing_is_held_back(fake_endpoint: str, record: Record) -> None:
-    """The first pieces are there while the endpoint is silent: it has 20 seconds of that before the next."""
-    with record(f"{fake_endpoint}/stalled{PROFILE.base_path}") as session:
-        began = time.monotonic()
-        with session.client.stream("POST", "/responses", json=STREAM) as answer:
-            pieces = answer.iter_raw()
-            assert [next(pieces)[:3] for _ in range(3)] == [b"id:"] * 3
-        assert time.monotonic() - began < 10
+def test_recorder_buffers_nothing(fake_endpoint: str, record: Record) -> None:
+    """The first chunks arrive while the endpoint is silent, for longer than the client would wait."""
+    with (
+        record(f"{fake_endpoint}/stalled{PROFILE.base_path}") as session,
+        session.client.stream("POST", "/responses", json=STREAM) as reply,
+    ):
+        chunks = reply.iter_raw()
+        assert [next(chunks)[:3] for _ in range(3)] == [b"id:"] * 3
 
 
-def test_names_tell_the_request_and_do_not_collide(record: Record, tmp_path: Path) -> None:
+def test_names_describe_the_request_and_do_not_collide(record: Record, tmp_path: Path) -> None:
     names: list[list[str]] = []
     for number in range(2):
         with seeded_mock() as server, record(server.base_url, folder=tmp_path / str(number)) as session:
@@ -80,7 +79,7 @@ def test_names_tell_the_request_and_do_not_collide(record: Record, tmp_path: Pat
             for thread in threads:
                 thread.start()
             for thread in threads:
-                thread.join(30)
+                thread.join(60)
         assert not [*session.folder.glob(".*")]
         names.append(sorted(each.name for each in session.recordings))
     assert names[0] == names[1]
@@ -93,57 +92,57 @@ def post_arguments(body: dict[str, Any]) -> dict[str, Any]:
     return {
         "json": body,
         "headers": {"authorization": f"Bearer {CANARY_KEY}"},
-        "timeout": 30,
+        "timeout": 60,
         "trust_env": False,
     }
 
 
-def test_a_second_run_goes_on_counting(record: Record) -> None:
+def test_second_run_continues_the_numbers(record: Record) -> None:
     for _ in range(2):
         with seeded_mock() as server, record(server.base_url) as session:
             session.client.post("/responses", json=HELLO)
     assert [each.name.rpartition("-")[2] for each in session.recordings] == ["001", "002"]
 
 
-@pytest.mark.parametrize(("wrong", "end"), [("closed-early", "cut"), ("stalled", "left")])
-def test_what_breaks_off_is_recorded_as_what_it_is(
-    wrong: str, end: str, fake_endpoint: str, record: Record
+@pytest.mark.parametrize(("deviation", "end"), [("closed-early", "cut"), ("stalled", "left")])
+def test_cut_reply_is_recorded_with_its_end(
+    deviation: str, end: str, fake_endpoint: str, record: Record
 ) -> None:
     with (
-        record(f"{fake_endpoint}/{wrong}{PROFILE.base_path}") as session,
-        session.client.stream("POST", "/responses", json=STREAM) as answer,
+        record(f"{fake_endpoint}/{deviation}{PROFILE.base_path}") as session,
+        session.client.stream("POST", "/responses", json=STREAM) as reply,
     ):
-        pieces = answer.iter_raw()
-        first = next(pieces)
+        chunks = reply.iter_raw()
+        first = next(chunks)
         if end == "cut":
             with pytest.raises(httpx.RemoteProtocolError):
-                list(pieces)
+                list(chunks)
     (exchange,) = session.recordings
     assert exchange.recorded is not None
     assert exchange.recorded.end == end
     assert reply_body(exchange).startswith(first)
     assert session.results[0].problem == (
-        "the endpoint broke off" if end == "cut" else "the client went away before the end"
+        "the endpoint cut the reply" if end == "cut" else "the client disconnected before the end"
     )
 
 
-def test_redirects_are_passed_on_without_where_they_lead(fake_endpoint: str, record: Record) -> None:
+def test_redirect_is_passed_on_without_its_location(fake_endpoint: str, record: Record) -> None:
     with record(f"{fake_endpoint}/redirect{PROFILE.base_path}") as session:
-        answer = session.client.post("/responses", json=HELLO)
-    assert (answer.status_code, answer.headers.get("location")) == (307, None)
+        reply = session.client.post("/responses", json=HELLO)
+    assert (reply.status_code, reply.headers.get("location")) == (307, None)
     (exchange,) = session.recordings
     assert exchange.reply["http"]["status"] == 307
     assert "location" not in exchange.reply["http"]["headers"]
 
 
-def test_an_endpoint_that_is_not_there_leaves_no_recording(record: Record, tmp_path: Path) -> None:
+def test_unreachable_endpoint_leaves_no_recording(record: Record, tmp_path: Path) -> None:
     with record("http://127.0.0.1:9/v1") as session:
         assert session.client.post("/responses", json=HELLO).status_code == 502
-    assert session.results[0].problem == "not recorded: the endpoint gave no answer"
+    assert session.results[0].problem == "not recorded: the endpoint did not reply"
     assert [*session.folder.iterdir()] == []
 
 
-def test_headers_pass_by_a_list_both_ways(record: Record) -> None:
+def test_only_listed_headers_pass(record: Record) -> None:
     with seeded_mock() as server, record(server.base_url) as session:
         headers = {"cookie": "a=b", "x-secret": "c", "x-dashscope-session-cache": "enable"}
         session.client.post("/responses", json=HELLO, headers=headers)
@@ -155,14 +154,14 @@ def test_headers_pass_by_a_list_both_ways(record: Record) -> None:
     assert not {"authorization", "cookie", "x-secret", "host"} & exchange.recorded.headers.keys()
 
 
-def test_a_header_that_is_named_passes_too(record: Record) -> None:
+def test_header_named_by_option_passes(record: Record) -> None:
     named = frozenset({b"x-tenant"})
     with seeded_mock() as server, record(server.base_url, extra_headers=named) as session:
         session.client.post("/responses", json=HELLO, headers={"x-tenant": "blue"})
         assert "x-tenant" in server.journal.last.headers
 
 
-def test_what_is_found_is_told(fake_endpoint: str, record: Record) -> None:
+def test_findings_are_reported(fake_endpoint: str, record: Record) -> None:
     with record(f"{fake_endpoint}/usage-total{PROFILE.base_path}") as session:
         session.client.post("/responses", json={**HELLO, "temperature": 1, "no_such": 1})
     found = {each.rule: each.severity for each in session.results[0].findings}
@@ -174,7 +173,7 @@ SECRETS = ("sk-mcp-0123456789abcdef", "a-quiet-secret-99", "sk-of-somebody-else-
 
 
 def test_no_key_is_written_whoever_sends_it(fake_endpoint: str, record: Record, tmp_path: Path) -> None:
-    """The endpoint sends the key back in headers and bodies, whole and cut into pieces."""
+    """The endpoint sends the key back in headers and bodies, in one chunk and across chunks."""
     tools = [
         {"type": "mcp", "server_label": "s", "headers": {"X-Api": SECRETS[0]}, "authorization": SECRETS[1]}
     ]
@@ -186,9 +185,9 @@ def test_no_key_is_written_whoever_sends_it(fake_endpoint: str, record: Record, 
     }
     with record(f"{fake_endpoint}/key-in-body{PROFILE.base_path}", masks=("/user",)) as session:
         for stream in (False, True):
-            answer = session.client.post("/responses", json={**body, "stream": stream})
-            assert answer.status_code == 200
-            assert CANARY_KEY not in answer.text + str(answer.headers)
+            reply = session.client.post("/responses", json={**body, "stream": stream})
+            assert reply.status_code == 200
+            assert CANARY_KEY not in reply.text + str(reply.headers)
         session.client.get(f"/responses/{CANARY_KEY}?note={SECRETS[2]}")
     text = all_written_text(tmp_path)
     for secret in (CANARY_KEY, *SECRETS, "private-person"):
@@ -201,16 +200,16 @@ def test_no_key_is_written_whoever_sends_it(fake_endpoint: str, record: Record, 
     assert len(session.recordings) == 3
 
 
-def test_a_key_across_pieces_is_covered_in_place(record: Record) -> None:
+def test_key_across_chunks_is_masked_in_place(record: Record) -> None:
     with seeded_mock(chunking="bytes:5") as server, record(server.base_url) as session:
         server.reply(chunks=[f"Yours is {CANARY_KEY}!"])
-        answer = session.client.post("/responses", json={**STREAM, "input": "Which key?"})
+        reply = session.client.post("/responses", json={**STREAM, "input": "Which key?"})
     (exchange,) = session.recordings
     body = reply_body(exchange)
-    assert CANARY_KEY.encode() in answer.content
+    assert CANARY_KEY.encode() in reply.content
     assert CANARY_KEY.encode() not in body
-    assert len(body) == len(answer.content)
-    assert body.count(b"Yours is [redacted]**********!") == answer.text.count(f"Yours is {CANARY_KEY}!") > 1
+    assert len(body) == len(reply.content)
+    assert body.count(b"Yours is [redacted]**********!") == reply.text.count(f"Yours is {CANARY_KEY}!") > 1
     assert {len(data) for _, data in recorded_chunks(exchange.reply["http"])} <= {5, len(body) % 5}
 
 
@@ -218,11 +217,11 @@ def test_a_key_across_pieces_is_covered_in_place(record: Record) -> None:
     "path",
     ["/responses/a%20b", "/responses/%e4?x=%C3%A9&y=a b", "/responses/a%2Fb", f"/responses/{'x' * 5000}"],
 )
-def test_odd_paths_go_on_as_they_were_written(path: str, record: Record) -> None:
+def test_odd_paths_are_forwarded_as_received(path: str, record: Record) -> None:
     with seeded_mock() as server, record(server.base_url) as session:
-        answer = session.client.get(path)
+        reply = session.client.get(path)
         direct = server.httpx().get(path)
-    assert (answer.status_code, answer.json()["code"]) == (direct.status_code, direct.json()["code"])
+    assert (reply.status_code, reply.json()["code"]) == (direct.status_code, direct.json()["code"])
     if len(path) > 4000:
         assert session.results[0].problem.startswith("not recorded: ")
         assert [*session.folder.iterdir()] == []
@@ -232,12 +231,12 @@ def test_odd_paths_go_on_as_they_were_written(path: str, record: Record) -> None
     assert exchange.recorded.path == path.replace(" ", "%20")
 
 
-def test_a_compressed_answer_is_passed_on_and_not_recorded(fake_endpoint: str, record: Record) -> None:
-    """A key within it would not be seen. The stand-in only says that it is compressed."""
+def test_compressed_reply_is_passed_on_and_not_recorded(fake_endpoint: str, record: Record) -> None:
+    """A key in it could not be masked. The fake endpoint only claims that it is compressed."""
     with (
         record(f"{fake_endpoint}/compressed{PROFILE.base_path}") as session,
-        session.client.stream("POST", "/responses", json=HELLO) as answer,
+        session.client.stream("POST", "/responses", json=HELLO) as reply,
     ):
-        assert b"".join(answer.iter_raw()).startswith(b"{")
+        assert b"".join(reply.iter_raw()).startswith(b"{")
     assert "is compressed" in session.results[0].problem
     assert [*session.folder.iterdir()] == []

@@ -1,4 +1,4 @@
-"""Folders of recordings: whole files, under names of their own, and no others."""
+"""Folders of recordings: complete files with unique names."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EXCHANGE: dict[str, Any] = {
 }
 
 
-def test_a_name_that_is_taken_is_not_taken_again(tmp_path: Path) -> None:
+def test_taken_name_is_not_overwritten(tmp_path: Path) -> None:
     names = [recording_folder.add_recording(tmp_path, "hello", 1, EXCHANGE).name for _ in range(3)]
     assert names == ["hello-001.json", "hello-002.json", "hello-003.json"]
     assert [each.name for each in recording_folder.load_recordings(tmp_path)] == [
@@ -34,7 +34,7 @@ def test_a_name_that_is_taken_is_not_taken_again(tmp_path: Path) -> None:
     assert recording_folder.highest_number(tmp_path, "hell") == 0
 
 
-def test_many_writers_at_once_leave_whole_files(tmp_path: Path) -> None:
+def test_concurrent_writers_leave_complete_files(tmp_path: Path) -> None:
     def write() -> None:
         for _ in range(10):
             recording_folder.add_recording(tmp_path, "hello", 1, EXCHANGE)
@@ -44,12 +44,12 @@ def test_many_writers_at_once_leave_whole_files(tmp_path: Path) -> None:
         thread.start()
     while any(thread.is_alive() for thread in threads):
         for file in tmp_path.glob("*.json"):
-            json.loads(file.read_bytes())  # whoever reads meanwhile reads all of it
+            json.loads(file.read_bytes())  # a reader never sees a partial file
     assert len(recording_folder.load_recordings(tmp_path)) == 40
     assert len([*tmp_path.iterdir()]) == 40
 
 
-def test_a_file_system_without_links_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_system_without_hard_links_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         raise PermissionError
 
@@ -61,7 +61,9 @@ def test_a_file_system_without_links_will_do(tmp_path: Path, monkeypatch: pytest
     assert len([*tmp_path.iterdir()]) == 2
 
 
-def test_what_fails_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_write_leaves_no_file_and_keeps_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "kept.json"
     recording_folder.replace_file(file, ["old"])
 
@@ -77,9 +79,9 @@ def test_what_fails_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.
     assert json.loads(file.read_bytes()) == ["old"]
 
 
-def test_a_folder_that_can_not_be_written_to_is_told(tmp_path: Path) -> None:
+def test_unwritable_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigurationError, match="can not write to"):
+    with pytest.raises(ConfigurationError, match="cannot write to"):
         recording_folder.create_folder(tmp_path / "file" / "below")
     recording_folder.create_folder(tmp_path / "new" / "folder")
     assert [*(tmp_path / "new" / "folder").iterdir()] == []

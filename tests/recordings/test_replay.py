@@ -1,4 +1,4 @@
-"""Replay: byte by byte what was recorded, at its own pace or another, and to the right request."""
+"""Replay: the recorded bytes for the right request, at the recorded pace or another."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import itertools
 import time
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import httpx
@@ -29,10 +28,10 @@ STREAM = {**HELLO, "stream": True}
 
 
 def timed_chunks(client: httpx.Client, body: Any = STREAM) -> list[tuple[float, bytes]]:
-    """The pieces of an answer, and the seconds from the request to each."""
-    began = time.perf_counter()
-    with client.stream("POST", "/responses", json=body) as answer:
-        return [(time.perf_counter() - began, piece) for piece in answer.iter_raw()]
+    """The chunks of a reply, each with the seconds since the request."""
+    started = time.perf_counter()
+    with client.stream("POST", "/responses", json=body) as reply:
+        return [(time.perf_counter() - started, piece) for piece in reply.iter_raw()]
 
 
 def recorded(at: float = 0, end: str = "complete", head: float = 0, **more: Any) -> RecordingMetadata:
@@ -56,8 +55,8 @@ def exchange(*chunks: tuple[float, str], name: str = "one", **more: Any) -> Exch
 
 
 @pytest.mark.parametrize("chunking", ["event", "bytes:11", "random"])
-def test_what_was_recorded_is_replayed_to_the_byte(chunking: str, record: Record, tmp_path: Path) -> None:
-    """Recorded once more from its replay, it has the same pieces."""
+def test_replay_has_the_recorded_bytes(chunking: str, record: Record, tmp_path: Path) -> None:
+    """A recording of the replay has the same chunks."""
     with (
         MockServer(seed=3, chunking=chunking, api_key=CANARY_KEY) as server,
         record(server.base_url) as session,
@@ -79,7 +78,7 @@ def test_what_was_recorded_is_replayed_to_the_byte(chunking: str, record: Record
 
 
 @pytest.mark.parametrize(("body", "status"), [(HELLO, 200), ({**HELLO, "temperature": 9}, 400)])
-def test_an_answer_in_one_piece_keeps_its_length(body: Any, status: int, record: Record) -> None:
+def test_reply_in_one_chunk_keeps_its_length(body: Any, status: int, record: Record) -> None:
     with MockServer(seed=3, api_key=CANARY_KEY) as server, record(server.base_url) as session:
         first = session.client.post("/responses", json=body)
     with replaying(session.recordings) as (client, _):
@@ -90,7 +89,7 @@ def test_an_answer_in_one_piece_keeps_its_length(body: Any, status: int, record:
 
 
 class FakeTimer:
-    """A clock that only goes on when it is waited for; each piece that is sent takes it 3 ms of work."""
+    """A clock that advances only while waiting; sending a chunk takes 3 ms."""
 
     def __init__(self) -> None:
         self.time = 100.0
@@ -106,7 +105,7 @@ class FakeTimer:
         return False
 
     def play(self, each: Exchange, speed: Speed) -> list[float]:
-        """When each piece is sent, in seconds since the request."""
+        """When each chunk is sent, in seconds since the request."""
 
         async def receive() -> Any:
             return {"type": "http.request"}
@@ -130,7 +129,7 @@ GAPS = [0.5, 0.02, 0.02, 0.3, 0.02, 1.25, *[0.01] * 200]
 
 
 @pytest.mark.parametrize(("speed", "factor"), [(REALTIME, 1.0), (Speed(2), 0.5), (Speed(0.5), 2.0)])
-def test_each_gap_is_kept_and_no_delay_adds_up(speed: Speed, factor: float) -> None:
+def test_gaps_are_kept_and_delays_do_not_add_up(speed: Speed, factor: float) -> None:
     at = [*itertools.accumulate(GAPS)]
     sent = FakeTimer().play(exchange(*[(each * 1000, f"data:{n}\n\n") for n, each in enumerate(at)]), speed)
     gaps = [later - earlier for earlier, later in itertools.pairwise([0.0, *sent])]
@@ -138,20 +137,24 @@ def test_each_gap_is_kept_and_no_delay_adds_up(speed: Speed, factor: float) -> N
     assert abs(sent[-1] - at[-1] * factor) < 0.02
 
 
-def test_at_once_is_at_once() -> None:
+def test_instant_replay_does_not_wait() -> None:
     clock = FakeTimer()
     clock.play(exchange((5_000, "a"), (9_000, "b"), recorded=recorded(9_000, head=4_000)), INSTANT)
     assert clock.sent == [0.0, pytest.approx(0.003)]
 
 
-def test_gaps_on_a_real_connection() -> None:
-    """The median of many, which a busy machine does not move; `soak` looks at each."""
+def test_pacing_on_a_real_connection() -> None:
+    deadlines: list[float] = []
+
+    async def wait_for_disconnect(receive: Receive, deadline: float) -> bool:
+        deadlines.append(deadline)
+        return False
+
     found = exchange(*[(20.0 * n, f"data:{n}\n\n") for n in range(1, 41)])
-    with replaying((found,), REALTIME) as (client, _):
-        times = [at for at, _ in timed_chunks(client)]
-    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
-    assert abs(median(gaps) - 0.02) < 0.02
-    assert times[-1] >= 0.8
+    timer = PlaybackTimer(lambda: 0.0, wait_for_disconnect)
+    with replaying((found,), REALTIME, timer=timer) as (client, _):
+        assert client.post("/responses", json=STREAM).text.count("data:") == 40
+    assert deadlines[:40] == [pytest.approx(0.02 * n) for n in range(1, 41)]
 
 
 @pytest.mark.soak
@@ -163,29 +166,29 @@ def test_each_gap_on_a_real_connection() -> None:
     assert all(abs(gap - 0.1) < 0.02 for gap in gaps)
 
 
-def test_the_nth_of_a_request_gets_the_nth_recording(record: Record) -> None:
+def test_nth_occurrence_of_a_request_gets_the_nth_recording(record: Record) -> None:
     with MockServer(seed=3, api_key=CANARY_KEY, strict=False) as server, record(server.base_url) as session:
         bodies = [HELLO, STREAM, HELLO, {**HELLO, "input": "Bye!"}]
-        answers = [session.client.post("/responses", json=body).content for body in bodies]
-    assert answers[0] != answers[2]
+        replies = [session.client.post("/responses", json=body).content for body in bodies]
+    assert replies[0] != replies[2]
     for once in (False, True):
         with replaying(session.recordings, once=once) as (client, _):
             order = [3, 0, 2, 1]
             assert [client.post("/responses", json=bodies[each]).content for each in order] == [
-                answers[each] for each in order
+                replies[each] for each in order
             ]
             more = client.post("/responses", json=HELLO)
-            assert more.content == answers[2] if not once else more.json()["code"] == "UnrecordedRequest"
+            assert more.content == replies[2] if not once else more.json()["code"] == "UnrecordedRequest"
 
 
-def test_recordings_of_several_files_may_share_a_name() -> None:
+def test_recordings_in_several_files_may_share_a_name() -> None:
     one, other = exchange((0, "a")), exchange((0, "b"))
-    deck = PlaybackQueue((one, replace(other, request=HELLO)))
-    assert deck.take(deck.canonicalize("POST", "/responses", json.dumps(HELLO))) is not None
-    assert deck.unplayed == [one]
+    queue = PlaybackQueue((one, replace(other, request=HELLO)))
+    assert queue.take(queue.canonicalize("POST", "/responses", json.dumps(HELLO))) is not None
+    assert queue.unplayed == [one]
 
 
-def test_a_request_is_the_same_however_its_json_is_written(record: Record) -> None:
+def test_requests_match_however_their_json_is_written(record: Record) -> None:
     with MockServer(seed=3, api_key=CANARY_KEY) as server, record(server.base_url) as session:
         first = session.client.post("/responses", json=HELLO)
     with replaying(session.recordings) as (client, _):
@@ -194,7 +197,7 @@ def test_a_request_is_the_same_however_its_json_is_written(record: Record) -> No
         assert client.post("/responses", content=text, headers=head).content == first.content
 
 
-def test_what_was_not_recorded_is_refused_with_the_nearest(record: Record) -> None:
+def test_unrecorded_request_is_an_error_that_names_the_nearest_recording(record: Record) -> None:
     with MockServer(seed=3, api_key=CANARY_KEY) as server, record(server.base_url) as session:
         session.client.post("/responses", json=STREAM)
         session.client.get("/responses/abc")
@@ -203,13 +206,13 @@ def test_what_was_not_recorded_is_refused_with_the_nearest(record: Record) -> No
         assert (refused.status_code, refused.headers["x-should-retry"]) == (400, "false")
         message = refused.json()["message"]
         assert "The nearest is hello-stream-" in message
-        assert '/input: recorded "Hello!", got "Hallo!"; /top_p: not recorded, and is 0.5' in message
+        assert '/input: recorded "Hello!", got "Hallo!"; /top_p: not recorded, got 0.5' in message
         assert client.get("/responses/abc").status_code == 404
         assert client.post("/elsewhere", json=STREAM).status_code == 400
         assert client.get(str(client.base_url.join("/nowhere"))).status_code == 404
 
 
-def test_masked_members_make_no_other_request(record: Record) -> None:
+def test_masked_members_do_not_distinguish_requests(record: Record) -> None:
     masks = ("/metadata/*",)
     with (
         MockServer(seed=3, api_key=CANARY_KEY) as server,
@@ -224,39 +227,38 @@ def test_masked_members_make_no_other_request(record: Record) -> None:
 
 
 @pytest.mark.parametrize("end", ["cut", "left"])
-def test_what_broke_off_breaks_off(end: str) -> None:
+def test_cut_recording_is_cut_again(end: str) -> None:
     found = exchange((0, "data:1\n\n"), recorded=recorded(1, end))
     with (
         replaying((found,)) as (client, _),
-        client.stream("POST", "/responses", json=STREAM) as answer,
+        client.stream("POST", "/responses", json=STREAM) as reply,
     ):
-        parts = answer.iter_raw()
+        parts = reply.iter_raw()
         assert next(parts) == b"data:1\n\n"
         with pytest.raises(httpx.RemoteProtocolError):
             next(parts)
 
 
-def test_a_client_that_leaves_stops_the_replay() -> None:
-    found = exchange((0, "data:1\n\n"), (60_000, "data:2\n\n"))
-    began = time.monotonic()
+def test_client_disconnect_stops_the_replay() -> None:
+    """The server stops without waiting for the next chunk."""
+    found = exchange((0, "data:1\n\n"), (600_000, "data:2\n\n"))
     with (
         replaying((found,), REALTIME) as (client, _),
-        client.stream("POST", "/responses", json=STREAM) as answer,
+        client.stream("POST", "/responses", json=STREAM) as reply,
     ):
-        next(answer.iter_raw())
-    assert time.monotonic() - began < 20
+        assert next(reply.iter_raw()) == b"data:1\n\n"
 
 
 @pytest.mark.parametrize(
     ("text", "factor"), [("realtime", 1), ("instant", 0), ("2x", 2), ("0.5", 0.5), ("10×", 10)]
 )
-def test_speeds(text: str, factor: float) -> None:
+def test_speed_is_parsed(text: str, factor: float) -> None:
     assert parse_speed(text) == Speed(factor)
 
 
 @pytest.mark.parametrize("text", ["", "fast", "0", "-1x", "1e3", "x2", "nan", "0.0x", "9" * 20])
-def test_no_speeds(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="--speed is"):
+def test_invalid_speed_is_an_error(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="--speed must be"):
         parse_speed(text)
 
 
@@ -273,7 +275,7 @@ CHUNK = {"text": "x"}
         ({"chunks": [CHUNK], "status": 99}, "/reply/http/status"),
     ],
 )
-def test_hostile_files_are_refused(about: dict[str, Any], pointer: str, tmp_path: Path) -> None:
+def test_hostile_files_are_rejected(about: dict[str, Any], pointer: str, tmp_path: Path) -> None:
     value = {
         "format": 1,
         "name": "x",
@@ -302,33 +304,41 @@ def test_hostile_files_are_refused(about: dict[str, Any], pointer: str, tmp_path
         {"at": "yesterday"},
     ],
 )
-def test_hostile_accounts_of_recordings_are_refused(about: dict[str, Any], tmp_path: Path) -> None:
-    told = {"at": "2026-11-25T12:00:00Z", "method": "POST", "path": "/responses", "end": "complete", **about}
+def test_hostile_metadata_of_recordings_is_rejected(about: dict[str, Any], tmp_path: Path) -> None:
+    recorded_member = {
+        "at": "2026-11-25T12:00:00Z",
+        "method": "POST",
+        "path": "/responses",
+        "end": "complete",
+        **about,
+    }
     value = {"format": 1, "name": "x", "match": {}, "reply": {"http": {"status": 200, "chunks": []}}}
-    (tmp_path / "one.json").write_bytes(json.dumps({**value, "recorded": told}))
+    (tmp_path / "one.json").write_bytes(json.dumps({**value, "recorded": recorded_member}))
     with pytest.raises(InvalidExchange):
         load_recordings(tmp_path)
 
 
-def test_a_length_that_is_not_the_bodys_is_left_out() -> None:
+def test_wrong_content_length_is_left_out() -> None:
     found = exchange((0, "data:1\n\n"))
     http_ = {**found.reply["http"], "headers": {"content-length": "3", "transfer-encoding": "chunked"}}
     with replaying((replace(found, reply={"http": http_}),)) as (client, _):
         assert client.post("/responses", json=STREAM).content == b"data:1\n\n"
 
 
-def test_what_is_no_recording_is_not_replayed(tmp_path: Path) -> None:
+def test_exchange_that_is_not_a_recording_is_rejected(tmp_path: Path) -> None:
     value = {"format": 1, "name": "x", "match": {}, "reply": {"script": {"items": []}}}
     (tmp_path / "x.json").write_bytes(json.dumps(value))
-    with pytest.raises(InvalidExchange, match="is no recording: `mockserver serve --exchanges` serves it"):
+    with pytest.raises(
+        InvalidExchange, match="is not a recording; serve it with `mockserver serve --exchanges`"
+    ):
         load_recordings(tmp_path)
     (tmp_path / "x.json").unlink()
     with pytest.raises(ConfigurationError, match="there are no recordings"):
         load_recordings(tmp_path)
 
 
-def test_recordings_are_exchanges_that_the_mock_serves(record: Record) -> None:
-    """… where they are of create requests: by prompt, tools and stream, as all exchanges are."""
+def test_mock_serves_recordings_as_exchanges(record: Record) -> None:
+    """Recordings of create requests match by prompt, tools and stream, as all exchanges do."""
     with MockServer(seed=3, api_key=CANARY_KEY) as server, record(server.base_url) as session:
         first = session.client.post("/responses", json=STREAM)
         session.client.get("/responses/abc")
@@ -337,7 +347,7 @@ def test_recordings_are_exchanges_that_the_mock_serves(record: Record) -> None:
         assert client.post("/responses", json={**HELLO, "input": "Else?"}).json()["status"] == "completed"
 
 
-def test_ages_are_told() -> None:
+def test_old_and_unusual_recordings_are_warned_about() -> None:
     from datetime import UTC, datetime
 
     now = datetime(2026, 12, 30, 12, tzinfo=UTC)
@@ -347,27 +357,27 @@ def test_ages_are_told() -> None:
     none = replace(old, name="none", recorded=None)
     january = replace(new, name="january", profile=PROFILE.name)
     strange = replace(new, name="strange", profile="qwen-1999")
-    ask = "`mockserver verify --replay` tells whether the service still says that"
+    advice = "check them with `mockserver verify --replay`"
     assert [*recording_warnings([new], "qwen-2026-09", now=now)] == []
     assert [*recording_warnings([old, cut, new, none, january, strange], "qwen-2026-09", now=now)] == [
-        f"2 recordings older than 30 days, the oldest 35: {ask}",
+        f"2 recordings older than 30 days (oldest: 35 days); {advice}",
         "1 recording without a date",
-        "1 recording of the profile qwen-1999, which there is not",
-        "1 recording of the profile qwen-2026-01, judged by qwen-2026-09",
-        "1 recording of an answer that the endpoint broke off: it breaks off again",
+        "1 recording with the unknown profile qwen-1999",
+        "1 recording with the profile qwen-2026-01, checked against qwen-2026-09",
+        "1 recording cut by the endpoint; the replay is cut there too",
     ]
     assert [*recording_warnings([january], PROFILE.name, now=now)] == [
-        "1 recording of qwen-2026-01, an age before qwen-2026-09"
+        "1 recording with the profile qwen-2026-01, which is older than qwen-2026-09"
     ]
 
 
-def test_a_body_that_is_no_json_is_recorded_and_replayed(record: Record) -> None:
+def test_body_that_is_not_json_is_recorded_and_replayed(record: Record) -> None:
     with MockServer(seed=3, api_key=CANARY_KEY) as server, record(server.base_url) as session:
         head = {"content-type": "application/json"}
         bodies = [b'{"model": ', b"[1,2]", b"\xff\xfe", b""]
-        answers = [session.client.post("/responses", content=each, headers=head) for each in bodies]
-    assert {each.status_code for each in answers} == {400}
+        replies = [session.client.post("/responses", content=each, headers=head) for each in bodies]
+    assert {each.status_code for each in replies} == {400}
     with replaying(session.recordings) as (client, _):
         again = [client.post("/responses", content=each, headers=head).content for each in bodies]
-    assert again == [each.content for each in answers]
+    assert again == [each.content for each in replies]
     assert [reply_body(each) for each in session.recordings] == again

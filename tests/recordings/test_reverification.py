@@ -1,4 +1,4 @@
-"""`mockserver verify --replay`: what was recorded is asked again, and compared by meaning."""
+"""`mockserver verify --replay`: recorded requests are sent again, and the replies compared."""
 
 from __future__ import annotations
 
@@ -32,71 +32,71 @@ def recordings(fake_endpoint: str, record: Record) -> Path:
     return session.folder
 
 
-def test_turns_go_on_from_what_is_answered_now(recordings: Path, verify: Verify) -> None:
-    status, value, told = verify("honest", "--replay", str(recordings))
+def test_turns_continue_from_the_new_replies(recordings: Path, verify: Verify) -> None:
+    status, value, output = verify("honest", "--replay", str(recordings))
     assert (status, value["changes"]) == (0, [])
     jsonschema.validate(value, json.loads((ROOT / "schemas" / "changes.json").read_bytes()))
-    assert told.count(": the same\n") == 3
-    assert told.endswith("no change of the contract\n") or "no change of the contract\n" in told
-    assert CANARY_KEY not in told + str(value)
+    assert output.count(": no change\n") == 3
+    assert output.endswith("no change of the contract\n") or "no change of the contract\n" in output
+    assert CANARY_KEY not in output + str(value)
 
 
 @pytest.mark.parametrize(
-    ("wrong", "kind", "place", "status"),
+    ("deviation", "kind", "place", "status"),
     [
         ("member-retyped", "type-changed", "response.created_at", 1),
         ("member-added", "member-added", "response.vendor_note", 0),
         ("event-new", "event-added", "response.heartbeat", 1),
         ("refusals-500", "status-changed", "HTTP status", 1),
         ("envelope", "member-removed", "error.code", 1),
-        ("closed-early", "end-changed", "answer", 1),
+        ("closed-early", "end-changed", "reply", 1),
         ("usage-total", "rule-broken", "USE-001 /usage/total_tokens", 1),
         ("redirect", "status-changed", "HTTP status", 1),
     ],
 )
-def test_what_changed_is_told(
-    wrong: str, kind: str, place: str, status: int, recordings: Path, verify: Verify
+def test_changes_are_reported(
+    deviation: str, kind: str, place: str, status: int, recordings: Path, verify: Verify
 ) -> None:
-    ended, value, told = verify(wrong, "--replay", str(recordings))
+    ended, value, output = verify(deviation, "--replay", str(recordings))
     assert (kind, place) in [(each["kind"], each["place"]) for each in value["changes"]]
     assert ended == status
-    assert f"{kind} {place}" in told
+    assert f"{kind} {place}" in output
 
 
-def test_a_turn_that_can_not_be_asked_is_told(recordings: Path, verify: Verify) -> None:
-    """The call is not made any more, so that its output has nothing to go on from."""
+def test_turn_that_cannot_be_sent_is_reported(recordings: Path, verify: Verify) -> None:
+    """The call is no longer made, so its output has no call to belong to."""
     for file in recordings.glob("please-look-*.json"):
         value = json.loads(file.read_bytes())
         value["request"] = {**value["request"], "tools": [], "input": "Nothing to look at."}
         file.write_bytes(json.dumps(value))
-    status, value, told = verify("honest", "--replay", str(recordings))
-    assert "not asked: it goes on from an answer that was not given this time" in told
+    status, value, output = verify("honest", "--replay", str(recordings))
+    assert "not sent: it continues a response or call that does not exist this time" in output
     assert [each["kind"] for each in value["changes"] if each["kind"] == "tools-changed"] == ["tools-changed"]
     assert status == 1
 
 
-def test_what_was_masked_is_not_asked(fake_endpoint: str, record: Record, verify: Verify) -> None:
+def test_masked_request_is_not_sent(fake_endpoint: str, record: Record, verify: Verify) -> None:
     with record(f"{fake_endpoint}/honest{PROFILE.base_path}", masks=("/input",)) as session:
         session.client.post("/responses", json=HELLO)
-    status, _, told = verify("honest", "--replay", str(session.folder))
+    status, _, output = verify("honest", "--replay", str(session.folder))
     assert status == 2
-    assert "not asked: a part of the request was masked when it was recorded" in told
+    assert "not sent: part of the recorded request is masked" in output
 
 
-def test_the_budget_is_kept(recordings: Path, verify: Verify) -> None:
-    _, _, told = verify("honest", "--replay", str(recordings), "--max-requests", "1")
-    assert "that is more than --max-requests or --max-tokens" in told
-    assert "2 not asked: " in told
+def test_budget_is_kept(recordings: Path, verify: Verify) -> None:
+    _, _, output = verify("honest", "--replay", str(recordings), "--max-requests", "1")
+    assert "more than --max-requests or --max-tokens allow" in output
+    assert "2 not sent: " in output
 
 
-def test_a_plan_asks_nothing(recordings: Path, verify: Verify) -> None:
-    status, value, told = verify("honest", "--replay", str(recordings), "--dry-run")
+def test_dry_run_sends_nothing(recordings: Path, verify: Verify) -> None:
+    status, value, output = verify("honest", "--replay", str(recordings), "--dry-run")
     assert (status, value) == (0, {})
-    assert "3 recorded requests, about " in told
+    assert "3 recorded requests, about " in output
 
 
-def test_another_profile_may_judge(recordings: Path, verify: Verify) -> None:
+def test_profile_option_wins_over_the_recordings(recordings: Path, verify: Verify) -> None:
     later = load_profile("qwen-2026-05").name
-    _, _, told = verify("honest", "--replay", str(recordings), "--profile", later)
-    assert f"judged as {later}" in told
-    assert f"3 recordings of the profile {PROFILE.name}, judged by {later}" in told
+    _, _, output = verify("honest", "--replay", str(recordings), "--profile", later)
+    assert f"profile {later}" in output
+    assert f"3 recordings with the profile {PROFILE.name}, checked against {later}" in output

@@ -1,4 +1,4 @@
-"""Probes: the questions that tell whether an endpoint keeps the contract. One function each, by subject."""
+"""Probes: the questions that `mockserver verify` asks an endpoint, one function each, grouped by subject."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from mockserver.live.probes.registry import Probe, all_probes, select_probes
 
 __all__ = ["PROBE_MODULES", "Probe", "all_probes", "select_probes"]
 
-#: The modules whose import registers the probes: cheap ones first, those of tools last.
+#: The modules that register the probes when imported: cheap probes first, tools last.
 PROBE_MODULES = (replies, refusals, stored_responses, tools)

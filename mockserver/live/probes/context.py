@@ -1,7 +1,4 @@
-"""A picture to ask about.
-
-What a probe has in hand: it asks, and what comes back is judged at once.
-"""
+"""What a probe works with: it sends requests, and every reply is checked at once."""
 
 from __future__ import annotations
 
@@ -22,27 +19,26 @@ from mockserver.profiles import Profile
 
 __all__ = ["NO_PARAMETERS", "TEST_IMAGE", "ProbeContext", "ProbeInconclusive", "ProbeSkipped"]
 
-#: A red square of 16 by 16 pixels: the service reads none under 10 (limits page, 2026).
+#: A red square of 16 by 16 pixels: the service rejects images below 10 pixels (limits page, 2026).
 TEST_IMAGE = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAIAAACQkWg2AAAAFklEQVR42mM4oKBAEmIY"
     "1TCqYfhqAAC6CAAQxbtsJAAAAABJRU5ErkJggg=="
 )
 
-
-#: No parameters beside model and input.
+#: No parameters besides model and input.
 NO_PARAMETERS: Mapping[str, Any] = MappingProxyType({})
 
 
 class ProbeInconclusive(Exception):
-    """A probe can not tell: the message says why."""
+    """The reply does not answer the probe's question; the message says why."""
 
 
 class ProbeSkipped(Exception):
-    """A probe is left out: the message says what is missing."""
+    """The probe cannot run; the message says what is missing."""
 
 
 class ProbeContext:
-    """One probe's talk with the endpoint."""
+    """The interactions of one probe with the endpoint, and their findings."""
 
     def __init__(
         self,
@@ -56,24 +52,24 @@ class ProbeContext:
         self.profile = profile
         self.model = model
         self.nonce = nonce
-        """Letters that make this run's questions others than the last one's, so that no cache answers."""
+        """Text that varies the prompts from run to run, so that no cache answers them."""
         self.user_resources = user_resources
-        """What the user has named of their own: "vector_store", "mcp_server"."""
+        """Resources of the user that some tools need: "vector_store", "mcp_server"."""
         self.interactions: list[Interaction] = []
         self.findings: list[LocatedFinding] = []
 
     @property
     def unknown_id(self) -> str:
-        """An id of the profile's form that nobody has."""
-        nobody = "00000000-0000-4000-8000-000000000000"
-        return nobody if self.profile.id_form == "uuid" else self.profile.id_form + nobody
+        """A response id in the profile's form that does not exist."""
+        uuid = "00000000-0000-4000-8000-000000000000"
+        return uuid if self.profile.id_form == "uuid" else self.profile.id_form + uuid
 
     def create_body(self, input: Any, parameters: Mapping[str, Any] = NO_PARAMETERS) -> dict[str, Any]:  # noqa: A002
         """The body of a create request."""
         return {"model": self.model, "input": input, **parameters}
 
     def send(self, request: LiveRequest) -> Interaction:
-        """Ask, and leave what comes back unjudged."""
+        """Send a request without checking the reply."""
         return self._client.send(request, self.interactions.append)
 
     def create_response(
@@ -85,43 +81,42 @@ class ProbeContext:
         stop_after_events: int | None = None,
         headers: Mapping[str, str] = NO_PARAMETERS,
     ) -> Interaction:
-        """Ask what is to be answered; Inconclusive where nothing more can be told after what came."""
+        """Send a valid create request and check the reply. Raises ProbeInconclusive if it is not a response."""
         body = self.create_body(input, parameters)
-        crossing = self.send(
+        interaction = self.send(
             LiveRequest(
                 body, expected_tokens=expected_tokens, stop_after_events=stop_after_events, headers=headers
             )
         )
-        found = response_findings(crossing, self.profile.name)
-        self.findings += found
-        if any(each.finding.rule in ("LIV-001", "LIV-002", "LIV-008") for each in found):
-            raise ProbeInconclusive("what came back is no answer")
-        return crossing
+        self._add_checked(response_findings(interaction, self.profile.name))
+        return interaction
 
     def call_operation(self, path: str, kind: str, method: str = "GET", body: Any = None) -> dict[str, Any]:
-        """The value that another operation answers with, judged as a body of that `kind`."""
-        crossing = self.send(LiveRequest(body, method=method, path=path))
-        found = body_findings(crossing, self.profile.name, kind)
-        self.findings += found
-        if any(each.finding.rule in ("LIV-001", "LIV-002", "LIV-008") for each in found):
-            raise ProbeInconclusive("what came back is no answer")
-        return crossing.value if isinstance(crossing.value, dict) else {}
+        """Call another operation, check the reply against the schema `kind`, and return its value."""
+        interaction = self.send(LiveRequest(body, method=method, path=path))
+        self._add_checked(body_findings(interaction, self.profile.name, kind))
+        return interaction.value if isinstance(interaction.value, dict) else {}
+
+    def _add_checked(self, findings: list[LocatedFinding]) -> None:
+        self.findings += findings
+        if any(each.finding.rule in ("LIV-001", "LIV-002", "LIV-008") for each in findings):
+            raise ProbeInconclusive("the reply cannot be used")
 
     def expect_not_found(self, path: str, description: str) -> Interaction:
-        """Ask for what is not there; that it is 404 is inferred, so 400 is taken as well."""
+        """Request something that does not exist. Status 404 is inferred, so 400 is accepted as well."""
         return self.expect_refusal(LiveRequest(method="GET", path=path), "LIV-009", description, (404, 400))
 
     def expect_refusal(
         self, request: LiveRequest, rule: str, description: str, statuses: tuple[int, ...] = (400,)
     ) -> Interaction:
-        """Ask what is to be refused, for breaking `rule`; `statuses` are those that the documents give."""
-        crossing = self.send(request)
-        self.findings += refusal_findings(crossing, self.profile.name, rule, description, statuses)
-        return crossing
+        """Send a request that breaks `rule` and check that it is refused with one of the documented `statuses`."""
+        interaction = self.send(request)
+        self.findings += refusal_findings(interaction, self.profile.name, rule, description, statuses)
+        return interaction
 
     def add_finding(
         self, rule: str, interaction: Interaction, message: str, *, expected: Any = None, got: Any = None
     ) -> None:
-        """A finding of the probe's own, by a rule of `schemas/live.json`."""
+        """Add a finding of a live rule."""
         finding = live_rule_finding(rule, message, expected=expected, got=got)
         self.findings.append(LocatedFinding(finding, message, interaction))

@@ -1,4 +1,4 @@
-"""Probes that are to be refused: what the documents call an error, as far as it costs nothing to ask."""
+"""Probes that expect a refusal: documented errors that cost nothing to provoke."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from mockserver.profiles import Profile
 
 __all__: list[str] = []
 
-#: An answer that comes all the same costs about so much.
+#: Cost of a response if the endpoint does not refuse the request.
 _EXPECTED_TOKENS = 200
 
-#: Once as a reply, once as a stream.
 _REPLY_AND_STREAM: tuple[Mapping[str, Any], ...] = ({}, {"stream": True})
 
 
@@ -39,21 +38,21 @@ def no_input(context: ProbeContext) -> None:
 
 
 def _requires_model_names(profile: Profile) -> str | None:
-    return f"{profile.name} takes any name of a model" if profile.any_model else None
+    return f"{profile.name} accepts any model name" if profile.any_model else None
 
 
 @probe(
     "unknown-model",
-    "a model that does not exist is refused",
+    "an unknown model is refused",
     requests=2,
     tokens=2 * _EXPECTED_TOKENS,
     skip_reason=_requires_model_names,
 )
 def unknown_model(context: ProbeContext) -> None:
-    """400 by the documents; 404 where the error catalogue's ModelNotFound is used (2026)."""
+    """400 in the documents; 404 for ModelNotFound in the error catalogue (2026)."""
     for streamed in _REPLY_AND_STREAM:
-        ask = _request(context, {**streamed, "model": f"no-such-model-{context.nonce}"})
-        context.expect_refusal(ask, "REQ-005", "a model that does not exist", (400, 404))
+        request = _request(context, {**streamed, "model": f"no-such-model-{context.nonce}"})
+        context.expect_refusal(request, "REQ-005", "an unknown model", (400, 404))
 
 
 @probe("not-json", "a body that is not JSON is refused", tokens=_EXPECTED_TOKENS)
@@ -69,9 +68,9 @@ def _requires_known_ranges(profile: Profile) -> str | None:
     return None if refused else f"{profile.name} has other ranges"
 
 
-@probe("wrong-method", "a method that the endpoint does not have is refused")
+@probe("wrong-method", "an unsupported HTTP method is refused")
 def wrong_method(context: ProbeContext) -> None:
-    """The error catalogue lists it under 400; 405 is HTTP's own (error catalogue, 2026; RFC 9110)."""
+    """400 in the error catalogue (2026); 405 in HTTP (RFC 9110)."""
     context.expect_refusal(LiveRequest(method="PUT"), "LIV-003", "a PUT", (400, 404, 405))
 
 
@@ -84,33 +83,33 @@ def wrong_method(context: ProbeContext) -> None:
 )
 def ranges(context: ProbeContext) -> None:
     context.expect_refusal(
-        _request(context, {"temperature": 2.0}), "REQ-001", "a temperature of 2, which is out of range"
+        _request(context, {"temperature": 2.0}), "REQ-001", "a temperature of 2 (out of range)"
     )
-    context.expect_refusal(_request(context, {"top_p": 0}), "REQ-001", "a top_p of 0, which is out of range")
+    context.expect_refusal(_request(context, {"top_p": 0}), "REQ-001", "a top_p of 0 (out of range)")
 
 
-@probe("unknown-previous", "a previous_response_id that nobody knows is refused", tokens=_EXPECTED_TOKENS)
+@probe("unknown-previous", "an unknown previous_response_id is refused", tokens=_EXPECTED_TOKENS)
 def unknown_previous(context: ProbeContext) -> None:
-    """The documents give the refusal no status: 400 as for any parameter, or 404 as for retrieve."""
-    ask = _request(context, {"previous_response_id": context.unknown_id})
-    context.expect_refusal(ask, "REQ-001", "a previous_response_id that nobody knows", (400, 404))
+    """The documents give no status: 400 as for any parameter, or 404 as for retrieve."""
+    request = _request(context, {"previous_response_id": context.unknown_id})
+    context.expect_refusal(request, "REQ-001", "an unknown previous_response_id", (400, 404))
 
 
-@probe("output-without-call", "the output of a call that was not made is refused", tokens=_EXPECTED_TOKENS)
+@probe("output-without-call", "the output of a call that was never made is refused", tokens=_EXPECTED_TOKENS)
 def output_without_call(context: ProbeContext) -> None:
     items = [{"type": "function_call_output", "call_id": "call_of_nobody", "output": "1"}]
     context.expect_refusal(
         LiveRequest(context.create_body(items), expected_tokens=_EXPECTED_TOKENS),
         "REQ-007",
-        "the output of a call that was not made",
+        "the output of a call that was never made",
     )
 
 
 @probe("wrong-key", "a wrong key is refused", tokens=_EXPECTED_TOKENS)
 def wrong_key(context: ProbeContext) -> None:
     body = context.create_body(f"Say hello in one word. ({context.nonce})")
-    ask = LiveRequest(body, api_key=f"wrong-key-{context.nonce}", expected_tokens=_EXPECTED_TOKENS)
-    context.expect_refusal(ask, "LIV-005", "a wrong key", (401,))
+    request = LiveRequest(body, api_key=f"wrong-key-{context.nonce}", expected_tokens=_EXPECTED_TOKENS)
+    context.expect_refusal(request, "LIV-005", "a wrong key", (401,))
 
 
 @probe("no-key", "a request without a key is refused", tokens=_EXPECTED_TOKENS)
@@ -136,9 +135,9 @@ def _requires_dependent_tool(profile: Profile) -> str | None:
     skip_reason=_requires_dependent_tool,
 )
 def tool_alone(context: ProbeContext) -> None:
-    kind = next(kind for kind, tool in context.profile.tools.items() if tool.needs_tool)
-    ask = _request(context, {"tools": [{"type": kind}], "enable_thinking": True})
-    context.expect_refusal(ask, "REQ-003", f"{kind} without the tool it needs")
+    tool_type = next(name for name, tool in context.profile.tools.items() if tool.needs_tool)
+    request = _request(context, {"tools": [{"type": tool_type}], "enable_thinking": True})
+    context.expect_refusal(request, "REQ-003", f"{tool_type} without the tool it needs")
 
 
 def _requires_thinking_tool(profile: Profile) -> str | None:
@@ -155,11 +154,11 @@ def _requires_thinking_tool(profile: Profile) -> str | None:
 )
 def tool_without_thinking(context: ProbeContext) -> None:
     tools = context.profile.tools
-    kind = next(kind for kind, tool in tools.items() if tool.needs_thinking_message)
-    declared = [{"type": each} for each in (tools[kind].needs_tool, kind) if each]
+    tool_type = next(name for name, tool in tools.items() if tool.needs_thinking_message)
+    declared = [{"type": each} for each in (tools[tool_type].needs_tool, tool_type) if each]
     for streamed in _REPLY_AND_STREAM:
-        ask = _request(context, {**streamed, "tools": declared, "enable_thinking": False})
-        context.expect_refusal(ask, "REQ-004", f"{kind} without thinking")
+        request = _request(context, {**streamed, "tools": declared, "enable_thinking": False})
+        context.expect_refusal(request, "REQ-004", f"{tool_type} without thinking")
 
 
 def _requires_exclusive_parameters(profile: Profile) -> str | None:
@@ -184,11 +183,11 @@ def _requires_max_output_tokens(profile: Profile) -> str | None:
 
 @probe(
     "few-tokens",
-    "max_output_tokens under its least is refused",
+    "max_output_tokens below the minimum is refused",
     tokens=_EXPECTED_TOKENS,
     skip_reason=_requires_max_output_tokens,
 )
 def few_tokens(context: ProbeContext) -> None:
     context.expect_refusal(
-        _request(context, {"max_output_tokens": 15}), "REQ-001", "a max_output_tokens of 15, which is too few"
+        _request(context, {"max_output_tokens": 15}), "REQ-001", "a max_output_tokens of 15 (too small)"
     )

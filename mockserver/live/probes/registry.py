@@ -1,4 +1,4 @@
-"""The probes by name: what each asks, of which profiles, and what it is expected to cost."""
+"""The registry of probes: id, title, expected cost, and the profiles that a probe applies to."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ ProbeFunction: TypeAlias = Callable[[ProbeContext], None]
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One question to the endpoint."""
+    """One question to an endpoint."""
 
     id: str
     title: str
-    """What holds where it passes, in a few words."""
+    """What a passing probe shows, in a few words."""
     requests: int
-    """How many it sends where all goes well."""
+    """Number of requests it sends to an endpoint that keeps the contract."""
     tokens: int
-    """About what they cost together, input and output."""
+    """Expected cost of these requests in tokens, input and output."""
     skip_reason: Callable[[Profile], str | None]
-    """Why a profile can not be asked; None where it can."""
+    """Why the probe does not apply to a profile; None if it does."""
     run: ProbeFunction
 
 
@@ -40,18 +40,18 @@ def _never_skipped(_: Profile) -> str | None:
 
 
 def probe(
-    id: str,  # noqa: A002 (its name in every report)
+    id: str,  # noqa: A002 (the key in reports)
     title: str,
     *,
     requests: int = 1,
     tokens: int = 0,
     skip_reason: Callable[[Profile], str | None] = _never_skipped,
 ) -> Callable[[ProbeFunction], ProbeFunction]:
-    """Register the decorated function as a probe; ConfigurationError where its id is taken."""
+    """Register the decorated function as a probe. Raises ConfigurationError if the id is taken."""
 
     def register(run: ProbeFunction) -> ProbeFunction:
         if id in _PROBES:
-            raise ConfigurationError(f"two probes are called {id}")
+            raise ConfigurationError(f"duplicate probe id: {id}")
         _PROBES[id] = Probe(id, title, requests, tokens, skip_reason, run)
         return run
 
@@ -59,14 +59,14 @@ def probe(
 
 
 def all_probes() -> Mapping[str, Probe]:
-    """Every probe by id, in the order in which they are run: cheap ones first."""
+    """Every probe by id, in the order in which they run: cheap ones first."""
     return MappingProxyType(_PROBES)
 
 
 def select_probes(only: Iterable[str] = (), skip: Iterable[str] = ()) -> list[Probe]:
-    """The probes that were asked for; ConfigurationError lists those there are."""
+    """The selected probes. Raises ConfigurationError with the list of probes if an id is unknown."""
     only, skip = tuple(only), tuple(skip)
     unknown = [name for name in (*only, *skip) if name not in _PROBES]
     if unknown:
-        raise ConfigurationError(f"there is no probe {unknown[0]!r}; there are: {', '.join(_PROBES)}")
+        raise ConfigurationError(f"unknown probe {unknown[0]!r}; the probes are: {', '.join(_PROBES)}")
     return [each for name, each in _PROBES.items() if (not only or name in only) and name not in skip]

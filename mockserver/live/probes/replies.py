@@ -1,4 +1,4 @@
-"""Probes that are to be answered: texts, streams, turns, thoughts, and what a client may leave open."""
+"""Probes that expect a response: texts, streams, turns, thinking, and optional parameters."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from mockserver.profiles import Profile
 
 __all__: list[str] = []
 
-#: A first turn so long that a second, short one counts fewer tokens unless the context goes on.
+#: A first turn so long that a short second turn has fewer input tokens unless the context is kept.
 _LONG_PROMPT = "Remember these words: " + ", ".join(
     f"{word} {number}" for number in range(12) for word in ("apple", "river", "stone", "cloud", "lamp")
 )
 
 
-@probe("basic", "a text is answered", tokens=200)
+@probe("basic", "a prompt gets a response", tokens=200)
 def basic(context: ProbeContext) -> None:
     context.create_response(f"Say hello in one word. ({context.nonce})")
 
 
-@probe("stream", "a text is answered by a stream of events", tokens=200)
+@probe("stream", "a prompt gets a stream of events", tokens=200)
 def stream(context: ProbeContext) -> None:
     context.create_response(f"Say hello in three words. ({context.nonce})", {"stream": True})
 
 
-@probe("message-array", "messages with roles are answered", tokens=200)
+@probe("message-array", "an array of messages with roles is accepted", tokens=200)
 def message_array(context: ProbeContext) -> None:
     context.create_response(
         [
@@ -42,7 +42,7 @@ def message_array(context: ProbeContext) -> None:
     )
 
 
-@probe("two-turns", "a turn with previous_response_id goes on with the context", requests=2, tokens=900)
+@probe("two-turns", "previous_response_id continues the context", requests=2, tokens=900)
 def two_turns(context: ProbeContext) -> None:
     first = context.create_response(
         f"{_LONG_PROMPT} ({context.nonce}). Answer with one word.", expected_tokens=450
@@ -54,9 +54,9 @@ def two_turns(context: ProbeContext) -> None:
     )
     after = _input_tokens(second)
     if before is None or after is None:
-        raise ProbeInconclusive("an answer has no usage to count the context by")
+        raise ProbeInconclusive("a response has no usage, so the context cannot be counted")
     if after <= before:
-        message = "the second turn counts fewer tokens than the first, so the context has not gone on"
+        message = "the second turn has fewer input tokens than the first, so the context is lost"
         context.add_finding("LIV-007", second, message, expected=f"more than {before}", got=after)
 
 
@@ -69,24 +69,24 @@ def _requires_parameter(name: str) -> Callable[[Profile], str | None]:
 
 @probe(
     "thinking",
-    "thoughts come as an item of their own",
+    "thinking comes as an item of its own",
     requests=2,
     tokens=2000,
     skip_reason=_requires_parameter("enable_thinking"),
 )
 def thinking(context: ProbeContext) -> None:
     for streamed in (False, True):
-        asked = {"enable_thinking": True, **({"stream": True} if streamed else {})}
-        crossing = context.create_response(
-            f"What is 17 times 3? ({context.nonce})", asked, expected_tokens=1000
+        parameters = {"enable_thinking": True, **({"stream": True} if streamed else {})}
+        interaction = context.create_response(
+            f"What is 17 times 3? ({context.nonce})", parameters, expected_tokens=1000
         )
-        if not any(item.get("type") == "reasoning" for item in crossing.output):
-            raise ProbeInconclusive("the model has not thought")
+        if not any(item.get("type") == "reasoning" for item in interaction.output):
+            raise ProbeInconclusive("the model did not think")
 
 
 def _requires_ignored_parameters(profile: Profile) -> str | None:
     ignores = load_rules()["REQ-002"].applies_to(profile.name)
-    return None if ignores else f"{profile.name} does not say what becomes of them"
+    return None if ignores else f"{profile.name} does not say how they are handled"
 
 
 @probe(
@@ -96,7 +96,7 @@ def _requires_ignored_parameters(profile: Profile) -> str | None:
     skip_reason=_requires_ignored_parameters,
 )
 def ignored_parameters(context: ProbeContext) -> None:
-    """What the reference does not list is ignored, not refused (API reference, 27 January 2026)."""
+    """Parameters that the reference does not list are ignored, not refused (API reference, 27 January 2026)."""
     unlisted = {
         "metadata": {"probe": "ignored"},
         "truncation": "auto",
@@ -104,50 +104,50 @@ def ignored_parameters(context: ProbeContext) -> None:
         "user": "mockserver",
         "x_mockserver": {"any": "value"},
     }
-    asked = {name: value for name, value in unlisted.items() if name not in context.profile.parameters}
-    context.create_response(f"Say hello in one word. ({context.nonce})", asked)
+    parameters = {name: value for name, value in unlisted.items() if name not in context.profile.parameters}
+    context.create_response(f"Say hello in one word. ({context.nonce})", parameters)
 
 
-@probe("bounds", "the bounds of ranges are in them", tokens=200)
+@probe("bounds", "the bounds of ranges are allowed", tokens=200)
 def bounds(context: ProbeContext) -> None:
     context.create_response(f"Say hello in one word. ({context.nonce})", {"temperature": 0, "top_p": 1.0})
 
 
-@probe("nulls", "a null for an optional parameter stands for its absence", tokens=200)
+@probe("nulls", "null for an optional parameter means that it is absent", tokens=200)
 def nulls(context: ProbeContext) -> None:
-    """Explicit nulls are what LlamaIndex sends (recorded November 2026)."""
+    """LlamaIndex sends explicit nulls (recorded November 2026)."""
     absent = dict.fromkeys(("previous_response_id", "temperature", "top_p", "metadata", "user"))
     context.create_response(f"Say hello in one word. ({context.nonce})", absent)
 
 
-@probe("text-format", "text.format asks for JSON, and is honoured, ignored or refused", tokens=300)
+@probe("text-format", "text.format is obeyed, ignored or refused", tokens=300)
 def text_format(context: ProbeContext) -> None:
-    """No document says which; nothing that is answered or refused in form is a fault."""
+    """The documents do not say which: any valid response or refusal passes."""
     answer = {"type": "object", "properties": {"hello": {"type": "string"}}, "required": ["hello"]}
     form = {"type": "json_schema", "name": "greeting", "schema": {**answer, "additionalProperties": False}}
-    _answered_or_refused(context, f"Say hello as JSON. ({context.nonce})", {"text": {"format": form}})
+    _accept_or_refuse(context, f"Say hello as JSON. ({context.nonce})", {"text": {"format": form}})
 
 
-@probe("include", "include is honoured, ignored or refused", tokens=200)
+@probe("include", "include is obeyed, ignored or refused", tokens=200)
 def include(context: ProbeContext) -> None:
-    asked = {"include": ["reasoning.encrypted_content"]}
-    _answered_or_refused(context, f"Say hello in one word. ({context.nonce})", asked)
+    parameters = {"include": ["reasoning.encrypted_content"]}
+    _accept_or_refuse(context, f"Say hello in one word. ({context.nonce})", parameters)
 
 
-def _answered_or_refused(context: ProbeContext, question: Any, parameters: Mapping[str, Any]) -> None:
+def _accept_or_refuse(context: ProbeContext, prompt: Any, parameters: Mapping[str, Any]) -> None:
     before = len(context.findings)
     try:
-        context.create_response(question, parameters, expected_tokens=300)
+        context.create_response(prompt, parameters, expected_tokens=300)
     except ProbeInconclusive:
-        refusal = context.interactions[-1].status
-        if refusal is None or not 400 <= refusal < 500:
+        status = context.interactions[-1].status
+        if status is None or not 400 <= status < 500:
             raise
         context.findings[before:] = [
             each for each in context.findings[before:] if each.finding.rule != "LIV-002"
         ]
 
 
-@probe("cancel", "a client that hangs up in mid-stream does no harm", requests=2, tokens=1200)
+@probe("cancel", "a client may disconnect in mid-stream", requests=2, tokens=1200)
 def cancel(context: ProbeContext) -> None:
     context.create_response(
         f"Count from 1 to 200. ({context.nonce})", {"stream": True}, expected_tokens=1000, stop_after_events=5
@@ -157,26 +157,26 @@ def cancel(context: ProbeContext) -> None:
 
 @probe(
     "incomplete",
-    "an answer cut by max_output_tokens is incomplete",
+    "a response cut by max_output_tokens is incomplete",
     tokens=200,
     skip_reason=_requires_parameter("max_output_tokens"),
 )
 def incomplete(context: ProbeContext) -> None:
-    crossing = context.create_response(f"Count from 1 to 500. ({context.nonce})", {"max_output_tokens": 16})
-    status = (crossing.response or {}).get("status")
+    interaction = context.create_response(
+        f"Count from 1 to 500. ({context.nonce})", {"max_output_tokens": 16}
+    )
+    status = (interaction.response or {}).get("status")
     if status != "incomplete":
-        raise ProbeInconclusive(f"the answer has the status {status!r}")
+        raise ProbeInconclusive(f"the response has the status {status!r}")
 
 
 def _requires_image_input(profile: Profile) -> str | None:
-    found = check_request(
-        {"model": profile.models[0] if profile.models else "x", "input": _image_inputs()[0]}, profile
-    )
-    return f"{profile.name} reads no images" if found else None
+    body = {"model": profile.models[0] if profile.models else "x", "input": _image_inputs()[0]}
+    return f"{profile.name} accepts no images" if check_request(body, profile) else None
 
 
 def _image_inputs() -> list[list[dict[str, Any]]]:
-    """One question about a picture, in each of the spellings that the documents have."""
+    """A question about an image, in each of the documented forms."""
     question = {"type": "input_text", "text": "Which colour is it? One word."}
     parts: list[dict[str, Any]] = [
         {"type": "input_image", "image_url": TEST_IMAGE},
@@ -188,15 +188,15 @@ def _image_inputs() -> list[list[dict[str, Any]]]:
 
 @probe(
     "image-spellings",
-    "a picture is read; how it may be spelled is a fact",
+    "an image is accepted; its accepted forms are observed",
     requests=3,
     tokens=1200,
     skip_reason=_requires_image_input,
 )
 def image_spellings(context: ProbeContext) -> None:
-    """The pages of March and August 2026 have three spellings of an image part."""
-    for picture in _image_inputs():
-        _answered_or_refused(context, picture, {})
+    """The pages of March and August 2026 have three forms of an image part."""
+    for image_input in _image_inputs():
+        _accept_or_refuse(context, image_input, {})
 
 
 def _requires_session_cache(profile: Profile) -> str | None:
@@ -205,13 +205,13 @@ def _requires_session_cache(profile: Profile) -> str | None:
 
 @probe(
     "session-cache",
-    "the session cache is told of in usage",
+    "usage reports tokens from the session cache",
     requests=2,
     tokens=5000,
     skip_reason=_requires_session_cache,
 )
 def session_cache(context: ProbeContext) -> None:
-    """What exactly is cached the documents tell in two ways (API reference, September 2026): a fact."""
+    """The documents contradict each other about what is cached (API reference, September 2026): observed."""
     enable = {"x-dashscope-session-cache": "enable"}
     words = " ".join(f"{context.nonce}{number}" for number in range(context.profile.cache_min_tokens))
     first = context.create_response(f"Say yes. {words}", expected_tokens=2500, headers=enable)

@@ -1,4 +1,4 @@
-"""Probes of what is kept: responses that are retrieved, listed and deleted, conversations, models."""
+"""Probes of stored state: retrieving, listing and deleting responses, conversations, and models."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _requires_operations(*names: str) -> Callable[[Profile], str | None]:
 
 @probe(
     "retrieve",
-    "a stored response can be retrieved, and is the one that was sent",
+    "a stored response can be retrieved unchanged",
     requests=2,
     tokens=200,
     skip_reason=_requires_operations("retrieveResponse"),
@@ -34,7 +34,7 @@ def retrieve(context: ProbeContext) -> None:
     for name in ("id", "output", "usage"):
         before = (first.response or {}).get(name)
         if again.get(name) != before:
-            message = f"{name} is another than when it was created"
+            message = f"{name} differs from the created response"
             context.add_finding(
                 "LIV-009", context.interactions[-1], message, expected=before, got=again.get(name)
             )
@@ -54,13 +54,13 @@ def input_items(context: ProbeContext) -> None:
     )
     if question not in str(listed.get("data")):
         context.add_finding(
-            "LIV-009", context.interactions[-1], "the input is not among the items", expected=question
+            "LIV-009", context.interactions[-1], "the items do not contain the input", expected=question
         )
 
 
 @probe(
     "delete",
-    "a deleted response can be had no more",
+    "a deleted response is gone",
     requests=3,
     tokens=200,
     skip_reason=_requires_operations("retrieveResponse", "deleteResponse"),
@@ -68,48 +68,48 @@ def input_items(context: ProbeContext) -> None:
 def delete(context: ProbeContext) -> None:
     path = f"/responses/{_response_id(context.create_response(f'Say hello in one word. ({context.nonce})'))}"
     context.call_operation(path, "deleted_response", method="DELETE")
-    context.expect_not_found(path, "a response that was deleted")
+    context.expect_not_found(path, "a deleted response")
 
 
 @probe(
     "not-stored",
-    "a response with store false can not be retrieved",
+    "a response with store false cannot be retrieved",
     requests=2,
     tokens=200,
     skip_reason=_requires_operations("retrieveResponse"),
 )
 def not_stored(context: ProbeContext) -> None:
     first = context.create_response(f"Say hello in one word. ({context.nonce})", {"store": False})
-    context.expect_not_found(f"/responses/{_response_id(first)}", "a response that was not to be stored")
+    context.expect_not_found(f"/responses/{_response_id(first)}", "a response with store false")
 
 
 @probe(
     "unknown-response",
-    "a response that nobody knows is not found",
+    "an unknown response is not found",
     skip_reason=_requires_operations("retrieveResponse"),
 )
 def unknown_response(context: ProbeContext) -> None:
-    context.expect_not_found(f"/responses/{context.unknown_id}", "a response that nobody knows")
+    context.expect_not_found(f"/responses/{context.unknown_id}", "an unknown response")
 
 
 @probe(
     "conversation",
-    "a conversation is kept, takes a turn, and is deleted",
+    "a conversation can be created, continued and deleted",
     requests=4,
     tokens=300,
     skip_reason=_requires_operations("createConversation", "listItems", "deleteConversation"),
 )
 def conversation(context: ProbeContext) -> None:
-    made = context.call_operation(
+    created = context.call_operation(
         "/conversations", "conversation", method="POST", body={"metadata": {"probe": context.nonce}}
     )
-    path = f"/conversations/{made.get('id')}"
+    path = f"/conversations/{created.get('id')}"
     question = f"Say hello in one word. ({context.nonce})"
-    context.create_response(question, {"conversation": made.get("id")}, expected_tokens=300)
+    context.create_response(question, {"conversation": created.get("id")}, expected_tokens=300)
     items = context.call_operation(f"{path}/items", "conversation_items")
     if question not in str(items.get("data")):
         context.add_finding(
-            "LIV-009", context.interactions[-1], "the turn is not among the items", expected=question
+            "LIV-009", context.interactions[-1], "the items do not contain the turn", expected=question
         )
     context.call_operation(path, "deleted_conversation", method="DELETE")
 
@@ -122,13 +122,13 @@ def models(context: ProbeContext) -> None:
         context.add_finding(
             "LIV-009",
             context.interactions[-1],
-            "the model that is asked is not listed",
+            "the model used by the probes is not listed",
             expected=context.model,
         )
 
 
 def _response_id(interaction: Interaction) -> str:
-    given: Any = (interaction.response or {}).get("id")
-    if not isinstance(given, str):
+    response_id: Any = (interaction.response or {}).get("id")
+    if not isinstance(response_id, str):
         raise ProbeInconclusive("the response has no id")
-    return given
+    return response_id

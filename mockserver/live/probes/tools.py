@@ -1,4 +1,4 @@
-"""Probes of tools: functions of the client's, and those that the service runs itself."""
+"""Probes of tools: functions that the client runs, and built-in tools that the service runs."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _QUESTIONS = {
     "mcp": "Use the tools of the server to answer: what can it do?",
 }
 
-#: What the user has to name for a tool to be asked, by the member of its declaration.
+#: Tools that need a resource of the user: its name, and the reason to skip the probe without it.
 _USER_RESOURCES = {
-    "file_search": ("vector_store", "it needs a vector store of yours: --vector-store ID"),
-    "mcp": ("mcp_server", "it needs an MCP server of yours: --mcp-server URL"),
+    "file_search": ("vector_store", "needs a vector store: --vector-store ID"),
+    "mcp": ("mcp_server", "needs an MCP server: --mcp-server URL"),
 }
 
 
-@probe("function-loop", "a function is called, and its output answered", requests=2, tokens=1200)
+@probe("function-loop", "a function is called, and its output gets a response", requests=2, tokens=1200)
 def function_loop(context: ProbeContext) -> None:
     question = {"role": "user", "content": f"What is the weather in Paris? ({context.nonce})"}
     first = context.create_response([question], {"tools": [_WEATHER_TOOL]}, expected_tokens=600)
@@ -63,9 +63,9 @@ def function_stream(context: ProbeContext) -> None:
 def _function_call(interaction: Interaction) -> dict[str, Any]:
     call = next((item for item in interaction.output if item.get("type") == "function_call"), None)
     if call is None:
-        raise ProbeInconclusive("the model has not called the function")
-    kept = ("type", "name", "arguments", "call_id", "id", "status")
-    return {name: value for name, value in call.items() if name in kept}
+        raise ProbeInconclusive("the model did not call the function")
+    members = ("type", "name", "arguments", "call_id", "id", "status")
+    return {name: value for name, value in call.items() if name in members}
 
 
 def _register_tool_probe(tool_type: str, expected_tokens: int) -> None:
@@ -82,17 +82,17 @@ def _register_tool_probe(tool_type: str, expected_tokens: int) -> None:
         tool = context.profile.tools[tool_type]
         if tool_type in _USER_RESOURCES and not context.user_resources.get(_USER_RESOURCES[tool_type][0]):
             raise ProbeSkipped(_USER_RESOURCES[tool_type][1])
-        asked: dict[str, Any] = {
+        base: dict[str, Any] = {
             "tools": [_tool_declaration(each, context) for each in (tool.needs_tool, tool_type) if each]
         }
         if tool.needs_thinking_message:
-            asked["enable_thinking"] = True
-        for parameters in (asked, {**asked, "stream": True}):
-            crossing = context.create_response(
+            base["enable_thinking"] = True
+        for parameters in (base, {**base, "stream": True}):
+            interaction = context.create_response(
                 _tool_question(tool_type, context), parameters, expected_tokens=expected_tokens
             )
-            if not any(item.get("type") == tool.item for item in crossing.output):
-                raise ProbeInconclusive(f"the model has not used {tool_type}")
+            if not any(item.get("type") == tool.item for item in interaction.output):
+                raise ProbeInconclusive(f"the model did not use {tool_type}")
 
 
 def _tool_declaration(tool_type: str, context: ProbeContext) -> dict[str, Any]:
@@ -123,8 +123,8 @@ def _requires_tool(tool_type: str) -> Callable[[Profile], str | None]:
     return skip_reason
 
 
-# About what the documents' samples cost: a search reads some ten pages (guide, 27 January 2026: 40,836).
-for _kind, _tokens in {
+# Roughly the cost of the documented samples: a search reads about ten pages (guide, 27 January 2026: 40,836).
+for _tool_type, _tokens in {
     "code_interpreter": 3_000,
     "web_search_image": 5_000,
     "image_search": 5_000,
@@ -133,4 +133,4 @@ for _kind, _tokens in {
     "web_search": 12_000,
     "web_extractor": 42_000,
 }.items():
-    _register_tool_probe(_kind, _tokens)
+    _register_tool_probe(_tool_type, _tokens)

@@ -1,1 +1,4 @@
-"""What changed in the contract between two recordings, two reports or two profiles: never the texts."""
+"""Diff: what changed in the contract between two recordings, two reports or two profiles, never in texts.
+
+Imports recordings and the contract; the commands and the pytest plugin import it.
+"""

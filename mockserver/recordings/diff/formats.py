@@ -1,4 +1,4 @@
-"""Changes in words and as JSON: what comes from recordings is untrusted, and escaped."""
+"""Changes as text and as JSON. Texts from recordings are untrusted and escaped."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from mockserver.wire import json
 
 __all__ = ["CHANGES_FORMAT_VERSION", "changes_json", "changes_text", "reaches_severity"]
 
-#: Version of the JSON form, described by `schemas/changes.json`.
+#: Version of the JSON format (`schemas/changes.json`).
 CHANGES_FORMAT_VERSION = 1
 
-#: Names of recordings that a line shows.
+#: Number of recording names in a line.
 _MAX_NAMES = 3
 _MAX_VALUE_CHARS = 100
 
 
 def changes_json(changes: Sequence[Change], before: str, after: str, compared: str) -> str:
-    """The changes for programs: `schemas/changes.json`."""
-    counted = Counter(each.severity for each in changes)
+    """The changes as JSON (`schemas/changes.json`)."""
+    counts = Counter(each.severity for each in changes)
     value: Mapping[str, Any] = {
         "format": CHANGES_FORMAT_VERSION,
         "compared": compared,
         "before": escape_surrogates(before),
         "after": escape_surrogates(after),
-        "counts": {grade.value: counted[grade] for grade in ChangeSeverity},
+        "counts": {severity.value: counts[severity] for severity in ChangeSeverity},
         "changes": [_change_object(each) for each in changes],
     }
     return json.pretty(value).decode()
@@ -48,11 +48,11 @@ def _change_object(change: Change) -> dict[str, Any]:
 
 
 def changes_text(changes: Sequence[Change]) -> str:
-    """The changes for people."""
+    """The changes as text for people."""
     if not changes:
         return "no change of the contract\n"
-    counted = Counter(each.severity for each in changes)
-    head = ", ".join(f"{counted[grade]} {grade}" for grade in ChangeSeverity if counted[grade])
+    counts = Counter(each.severity for each in changes)
+    head = ", ".join(f"{counts[severity]} {severity}" for severity in ChangeSeverity if counts[severity])
     return "".join(
         f"{line}\n" for line in (head, *(line for each in changes for line in _change_lines(each)))
     )
@@ -78,7 +78,7 @@ def _shorten(text: str) -> str:
 
 
 def reaches_severity(changes: Sequence[Change], fail_on: str) -> bool:
-    """Whether there is a change as bad as that, or worse."""
-    grades = [*ChangeSeverity]
-    failing = grades[: grades.index(ChangeSeverity(fail_on)) + 1]
+    """Whether there is a change of severity `fail_on` or worse."""
+    severities = [*ChangeSeverity]
+    failing = severities[: severities.index(ChangeSeverity(fail_on)) + 1]
     return any(each.severity in failing for each in changes)

@@ -1,4 +1,4 @@
-"""Two profiles, compared: what a client of one age meets in the other."""
+"""Compare two profiles: what a client of one meets in the other."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from mockserver.recordings.diff.changes import Change, ChangeSeverity, merge_cha
 __all__ = ["profile_changes"]
 
 _BREAKING_FACTS = frozenset({"base_path"})
-#: What tells profiles apart, and is no change of the contract.
+#: Fields that identify a profile and are no change of the contract.
 _IDENTITY_FIELDS = frozenset({"name", "title", "date"})
 
 
 def profile_changes(before: str, after: str) -> list[Change]:
-    """What changed from one profile to the other; UnknownProfile."""
+    """What changed from one profile to the other. Raises UnknownProfile."""
     return merge_changes(
         (*_fact_changes(load_profile(before), load_profile(after)), *_schema_set_changes(before, after))
     )
@@ -27,13 +27,13 @@ def profile_changes(before: str, after: str) -> list[Change]:
 
 def _fact_changes(before: Profile, after: Profile) -> Iterator[Change]:
     for each in fields(Profile):
-        was, now = _comparable(getattr(before, each.name)), _comparable(getattr(after, each.name))
-        if each.name in _IDENTITY_FIELDS or was == now:
+        old, new = _comparable(getattr(before, each.name)), _comparable(getattr(after, each.name))
+        if each.name in _IDENTITY_FIELDS or old == new:
             continue
-        grade = ChangeSeverity.BREAKING if each.name in _BREAKING_FACTS else None
-        if isinstance(was, list) and isinstance(now, list):
-            was, now = [one for one in was if one not in now], [one for one in now if one not in was]
-        yield new_change("profile-changed", each.name, _format_value(was), _format_value(now), grade)
+        severity = ChangeSeverity.BREAKING if each.name in _BREAKING_FACTS else None
+        if isinstance(old, list) and isinstance(new, list):
+            old, new = [one for one in old if one not in new], [one for one in new if one not in old]
+        yield new_change("profile-changed", each.name, _format_value(old), _format_value(new), severity)
 
 
 def _comparable(value: Any) -> Any:
@@ -48,57 +48,57 @@ def _format_value(value: Any) -> str:
 
 def _schema_set_changes(before: str, after: str) -> Iterator[Change]:
     old, new = load_schemas(before).all_schemas(), load_schemas(after).all_schemas()
-    asked = _request_schemas(before) | _request_schemas(after)
+    request_schemas = _request_schemas(before) | _request_schemas(after)
     for name in sorted(old.keys() - new.keys()):
         yield new_change("schema-removed", name)
     for name in sorted(new.keys() - old.keys()):
         yield new_change("schema-added", name)
     for name in sorted(old.keys() & new.keys()):
-        yield from _schema_changes(name, old[name], new[name], in_requests=name in asked)
+        yield from _schema_changes(name, old[name], new[name], in_requests=name in request_schemas)
 
 
 def _request_schemas(profile: str) -> set[str]:
-    """Schemas of what clients send, and no service."""
-    known, about = load_schemas(profile), load_profile(profile)
-    given = {name for name in (*body_schemas(about), "response", "event") if not _is_request_schema(name)}
-    sent = {name for name in (*body_schemas(about), "create_request") if _is_request_schema(name)}
-    return _with_definitions(known, sent) - _with_definitions(known, given)
+    """Schemas that only clients use, never the service."""
+    schemas, loaded = load_schemas(profile), load_profile(profile)
+    replies = {name for name in (*body_schemas(loaded), "response", "event") if not _is_request_schema(name)}
+    requests = {name for name in (*body_schemas(loaded), "create_request") if _is_request_schema(name)}
+    return _with_definitions(schemas, requests) - _with_definitions(schemas, replies)
 
 
 def _is_request_schema(name: str) -> bool:
     return name.startswith(("create_", "update_"))
 
 
-def _with_definitions(known: ProfileSchemas, roots: set[str]) -> set[str]:
-    found = set(roots)
+def _with_definitions(schemas: ProfileSchemas, roots: set[str]) -> set[str]:
+    names = set(roots)
     for root in roots:
-        found |= known.document(root).get("$defs", {}).keys()
-    return found
+        names |= schemas.document(root).get("$defs", {}).keys()
+    return names
 
 
 def _schema_changes(location: str, old: Any, new: Any, *, in_requests: bool) -> Iterator[Change]:
-    """Changes of one schema, and of those written within it."""
-    was, now = (_json_types(each) for each in (old, new))
-    if was and now and was != now:
-        grown = was < now and now - was == {"null"}
+    """Changes of a schema and of those nested in it."""
+    old_types, new_types = (_json_types(each) for each in (old, new))
+    if old_types and new_types and old_types != new_types:
+        only_null_added = old_types < new_types and new_types - old_types == {"null"}
         yield new_change(
-            "null-appeared" if grown else "type-changed",
+            "null-appeared" if only_null_added else "type-changed",
             location,
-            _format_value([*was]),
-            _format_value([*now]),
+            _format_value([*old_types]),
+            _format_value([*new_types]),
         )
-    first, second = ([*map(str, each.get("enum", ()))] for each in (old, new))
-    if first and (unknown := [each for each in second if each not in first]):
-        yield new_change("value-new", location, _format_value(first), _format_value(unknown))
-    if second and (gone := [each for each in first if each not in second]):
-        yield new_change("value-removed", location, _format_value(gone), _format_value(second))
+    old_values, new_values = ([*map(str, each.get("enum", ()))] for each in (old, new))
+    if old_values and (added := [each for each in new_values if each not in old_values]):
+        yield new_change("value-new", location, _format_value(old_values), _format_value(added))
+    if new_values and (removed := [each for each in old_values if each not in new_values]):
+        yield new_change("value-removed", location, _format_value(removed), _format_value(new_values))
     required = [set(each.get("required", ())) for each in (old, new)]
     members = [each.get("properties", {}) for each in (old, new)]
     for name in sorted(members[0].keys() - members[1].keys()):
         yield new_change("member-removed", f"{location}.{name}")
     for name in sorted(members[1].keys() - members[0].keys()):
-        must = in_requests and name in required[1]
-        yield new_change("required-added" if must else "member-added", f"{location}.{name}")
+        is_required = in_requests and name in required[1]
+        yield new_change("required-added" if is_required else "member-added", f"{location}.{name}")
     for name in sorted(members[0].keys() & members[1].keys()):
         if in_requests and name in required[1] - required[0]:
             yield new_change("required-added", f"{location}.{name}")
@@ -112,5 +112,5 @@ def _schema_changes(location: str, old: Any, new: Any, *, in_requests: bool) -> 
 
 
 def _json_types(schema: Mapping[str, Any]) -> set[str]:
-    kind = schema.get("type", [])
-    return {kind} if isinstance(kind, str) else set(kind)
+    types = schema.get("type", [])
+    return {types} if isinstance(types, str) else set(types)

@@ -1,4 +1,4 @@
-"""Two folders of recordings, compared request by request."""
+"""Compare two sets of recordings request by request."""
 
 from __future__ import annotations
 
@@ -29,69 +29,71 @@ Pair = tuple[Exchange | None, Exchange | None]
 
 
 def recording_changes(before: Sequence[Exchange], after: Sequence[Exchange]) -> list[Change]:
-    """What changed between two folders; requests that only one of them has are told, and not compared."""
+    """What changed between two sets of recordings; requests of only one side are reported, not compared."""
     return changes_in_pairs(pair_recordings(before, after))
 
 
 def changes_in_pairs(pairs: Iterable[Pair]) -> list[Change]:
     """What changed within pairs of recordings."""
-    found: list[Change] = []
-    seen: list[tuple[StructuralSummary, StructuralSummary]] = []
+    changes: list[Change] = []
+    summaries: list[tuple[StructuralSummary, StructuralSummary]] = []
     for old, new in pairs:
         if old is not None and new is not None:
-            was, now = summarize_recording(old), summarize_recording(new)
-            seen.append((was, now))
-            found += [replace(each, shown_by=(old.name,)) for each in reply_changes(was, now)]
+            before, after = summarize_recording(old), summarize_recording(new)
+            summaries.append((before, after))
+            changes += [replace(each, shown_by=(old.name,)) for each in reply_changes(before, after)]
         elif old is not None:
-            found.append(replace(new_change("recording-removed", _request_label(old)), shown_by=(old.name,)))
+            changes.append(
+                replace(new_change("recording-removed", _request_label(old)), shown_by=(old.name,))
+            )
         elif new is not None:
-            found.append(replace(new_change("recording-added", _request_label(new)), shown_by=(new.name,)))
-    return merge_changes(without_chance_changes(found, seen))
+            changes.append(replace(new_change("recording-added", _request_label(new)), shown_by=(new.name,)))
+    return merge_changes(without_chance_changes(changes, summaries))
 
 
 def without_chance_changes(
     changes: Iterable[Change], summaries: Sequence[tuple[StructuralSummary, StructuralSummary]]
 ) -> Iterator[Change]:
-    """The changes, without kinds that one answer lacks and another one of the same side has."""
+    """Drop changes of types that another reply of the other side has as well: the model's choice, not drift."""
     before = {kind for was, _ in summaries for kind in (*was.item_types, *was.part_types, *was.event_types)}
     after = {kind for _, now in summaries for kind in (*now.item_types, *now.part_types, *now.event_types)}
     for each in changes:
-        gone = each.kind in ("item-removed", "part-removed", "event-removed") and each.location in after
-        come = each.kind in ("item-added", "part-added", "event-added") and each.location in before
-        if not gone and not come:
+        removed = each.kind in ("item-removed", "part-removed", "event-removed") and each.location in after
+        added = each.kind in ("item-added", "part-added", "event-added") and each.location in before
+        if not removed and not added:
             yield each
 
 
 def pair_recordings(before: Iterable[Exchange], after: Iterable[Exchange]) -> list[Pair]:
-    """The n-th recording of a request with the n-th of the same on the other side."""
-    left: dict[bytes, list[Exchange]] = {}
+    """Pair the n-th recording of a request with the n-th recording of the same request on the other side."""
+    unpaired: dict[bytes, list[Exchange]] = {}
     for each in after:
-        left.setdefault(request_of(each).digest, []).append(each)
-    found: list[Pair] = []
+        unpaired.setdefault(request_of(each).digest, []).append(each)
+    pairs: list[Pair] = []
     for each in before:
-        same = left.get(request_of(each).digest)
-        found.append((each, same.pop(0) if same else None))
-    return found + [(None, each) for same in left.values() for each in same]
+        same = unpaired.get(request_of(each).digest)
+        pairs.append((each, same.pop(0) if same else None))
+    return pairs + [(None, each) for same in unpaired.values() for each in same]
 
 
 def pair_recordings_in_order(before: Sequence[Exchange], after: Sequence[Exchange]) -> list[Pair]:
-    """Recordings of the same requests, then what is left, in the order in which it came.
+    """Pair recordings of equal requests, then the others in the order of recording.
 
-    A request that names what an answer before it named is another in each run.
+    A request that names an id of an earlier reply differs from run to run.
     """
-    found = pair_recordings(before, after)
-    old = [one for one, other in found if other is None]
-    new = [other for one, other in found if one is None]
-    return [each for each in found if None not in each] + [*zip_longest(old, new)]
+    pairs = pair_recordings(before, after)
+    old = [one for one, other in pairs if other is None]
+    new = [other for one, other in pairs if one is None]
+    return [each for each in pairs if None not in each] + [*zip_longest(old, new)]
 
 
 def summarize_recording(exchange: Exchange) -> StructuralSummary:
-    """The picture of a recording."""
+    """The structural summary of a recorded reply."""
     return summarize(recorded_reply(exchange), recording_profile(exchange))
 
 
 def recording_profile(exchange: Exchange) -> Profile:
-    """The profile that a recording is judged by: its own, where there is such a one."""
+    """The profile that a recording is checked against: its own if it is known, otherwise the default."""
     try:
         return load_profile(exchange.profile) if exchange.profile else load_profile()
     except UnknownProfile:
@@ -99,7 +101,7 @@ def recording_profile(exchange: Exchange) -> Profile:
 
 
 def recorded_reply(exchange: Exchange) -> ComparedReply:
-    """A recording's answer."""
+    """The reply of a recording."""
     http, request = exchange.reply["http"], request_of(exchange)
     headers = {name.lower(): value for name, value in http.get("headers", {}).items()}
     end = exchange.recorded.end if exchange.recorded else "complete"
@@ -110,5 +112,5 @@ def recorded_reply(exchange: Exchange) -> ComparedReply:
 
 def _request_label(exchange: Exchange) -> str:
     request = request_of(exchange)
-    about = f" {request.prompt[:60]!r}" if request.prompt else ""
-    return f"{request.method} {request.path}{about}"
+    prompt = f" {request.prompt[:60]!r}" if request.prompt else ""
+    return f"{request.method} {request.path}{prompt}"

@@ -1,4 +1,4 @@
-"""Two answers to the same request, compared by what they show."""
+"""Compare two replies to the same request by their structural summaries."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from mockserver.recordings.diff.structural_summary import (
 
 __all__ = ["reply_changes"]
 
-#: What explains that rules are broken: then they are told with it, and not once more …
+#: Changes that explain any newly broken rule: the rule is reported with the change, not on its own.
 _CAUSES = frozenset(
     "status-changed content-type-changed form-changed end-changed envelope-changed outcome-changed"
     " error-code-changed member-removed type-changed event-removed order-changed".split()
 )
-#: … and what explains only that shapes, order and framing are others than they should be.
+#: Changes that explain only newly broken rules about structure, order and framing.
 _MINOR_CAUSES = frozenset(
     "member-optional null-appeared value-new item-added part-added event-added framing-changed"
     " id-form-changed".split()
@@ -29,54 +29,59 @@ _STRUCTURAL_RULE_PREFIXES = ("SCH-", "SEQ-", "SSE-", "ITM-")
 
 
 def reply_changes(before: StructuralSummary, after: StructuralSummary) -> list[Change]:
-    """What changed from one answer to the other; one cause is told once."""
-    found = [*_outer_changes(before, after)]
-    if not any(each.kind in ("form-changed", "envelope-changed", "status-changed") for each in found):
-        found += _inner_changes(before, after)
-    broken = {key: how for key, how in after.broken_rules.items() if key not in before.broken_rules}
-    kinds = {each.kind for each in found}
+    """What changed from one reply to the other; a broken rule is reported with its cause."""
+    changes = [*_outer_changes(before, after)]
+    if not any(each.kind in ("form-changed", "envelope-changed", "status-changed") for each in changes):
+        changes += _inner_changes(before, after)
+    broken = {key: rule for key, rule in after.broken_rules.items() if key not in before.broken_rules}
+    kinds = {each.kind for each in changes}
     if kinds & _CAUSES:
         explained, causes = broken, _CAUSES | _MINOR_CAUSES
     else:
-        explained = {key: how for key, how in broken.items() if key[0].startswith(_STRUCTURAL_RULE_PREFIXES)}
+        explained = {
+            key: rule for key, rule in broken.items() if key[0].startswith(_STRUCTURAL_RULE_PREFIXES)
+        }
         explained, causes = (explained, _MINOR_CAUSES) if kinds & _MINOR_CAUSES else ({}, frozenset())
-    found = [_with_broken_rules(each, explained) if each.kind in causes else each for each in found]
-    found += _unexplained_rule_changes(broken, explained)
-    kept = (
+    changes = [_with_broken_rules(each, explained) if each.kind in causes else each for each in changes]
+    changes += _unexplained_rule_changes(broken, explained)
+    no_longer_broken = (
         []
         if kinds & (_CAUSES | _MINOR_CAUSES)
         else sorted(before.broken_rules.keys() - after.broken_rules.keys())
     )
-    return found + [new_change("rule-kept", f"{rule} {place}".strip()) for rule, place in kept]
+    return changes + [
+        new_change("rule-kept", f"{rule} {location}".strip()) for rule, location in no_longer_broken
+    ]
 
 
 def _with_broken_rules(change: Change, explained: Mapping[tuple[str, str], BrokenRule]) -> Change:
-    """A change with the rules that are broken for it: then it is a breaking one."""
-    grade = ChangeSeverity.BREAKING if any(how.is_error for how in explained.values()) else change.severity
-    return replace(change, broken_rules=tuple(sorted({rule for rule, _ in explained})), severity=grade)
+    """The change with the rules that it breaks; it is breaking if one of them is an error."""
+    is_error = any(rule.is_error for rule in explained.values())
+    severity = ChangeSeverity.BREAKING if is_error else change.severity
+    return replace(change, broken_rules=tuple(sorted({rule for rule, _ in explained})), severity=severity)
 
 
 def _unexplained_rule_changes(
     broken: Mapping[tuple[str, str], BrokenRule], explained: Mapping[tuple[str, str], BrokenRule]
 ) -> Iterator[Change]:
-    for key, how in broken.items():
+    for key, rule in broken.items():
         if key not in explained:
-            grade = ChangeSeverity.BREAKING if how.is_error else ChangeSeverity.WARNING
-            yield new_change("rule-broken", " ".join(key).strip(), after=how.message, severity=grade)
+            severity = ChangeSeverity.BREAKING if rule.is_error else ChangeSeverity.WARNING
+            yield new_change("rule-broken", " ".join(key).strip(), after=rule.message, severity=severity)
 
 
 def _outer_changes(before: StructuralSummary, after: StructuralSummary) -> Iterator[Change]:
     if before.status != after.status:
         yield new_change("status-changed", "HTTP status", before.status, after.status)
     elif before.kind != after.kind:
-        yield new_change("form-changed", "answer", before.kind, after.kind)
+        yield new_change("form-changed", "reply", before.kind, after.kind)
     elif before.envelope != after.envelope:
         yield new_change("envelope-changed", "error", before.envelope, after.envelope)
     elif before.content_type != after.content_type:
         yield new_change("content-type-changed", "content-type", before.content_type, after.content_type)
     if before.end != after.end and "left" not in (before.end, after.end):
-        grade = None if after.end == "cut" else ChangeSeverity.INFO
-        yield new_change("end-changed", "answer", before.end, after.end, grade)
+        severity = None if after.end == "cut" else ChangeSeverity.INFO
+        yield new_change("end-changed", "reply", before.end, after.end, severity)
 
 
 def _inner_changes(before: StructuralSummary, after: StructuralSummary) -> Iterator[Change]:
@@ -89,9 +94,10 @@ def _inner_changes(before: StructuralSummary, after: StructuralSummary) -> Itera
         yield new_change(
             "tools-changed", "tools called", _join_names(before.called_tools), _join_names(after.called_tools)
         )
-    for place in sorted(before.id_forms.keys() & after.id_forms.keys()):
-        if new := after.id_forms[place] - before.id_forms[place]:
-            yield new_change("id-form-changed", place, _join_names(before.id_forms[place]), _join_names(new))
+    for location in sorted(before.id_forms.keys() & after.id_forms.keys()):
+        old = before.id_forms[location]
+        if new := after.id_forms[location] - old:
+            yield new_change("id-form-changed", location, _join_names(old), _join_names(new))
     if before.response_status == after.response_status and before.end == after.end:
         yield from _type_changes(before, after)
     yield from _order_changes(before, after)
@@ -112,7 +118,7 @@ def _framing_changes(before: StructuralSummary, after: StructuralSummary) -> Ite
 
 
 def _presence(value: bool) -> str:
-    return "there" if value else "not there"
+    return "present" if value else "absent"
 
 
 def _join_names(names: set[str]) -> str:
@@ -120,7 +126,7 @@ def _join_names(names: set[str]) -> str:
 
 
 def _type_changes(before: StructuralSummary, after: StructuralSummary) -> Iterator[Change]:
-    """Kinds that came and went; tools that are called or not tell their items and events themselves."""
+    """Item, part and event types that were added or removed, except those that follow from other tool calls."""
     called = {name for name in before.called_tools ^ after.called_tools if name.endswith("_call")} | {
         "function_call"
     }
@@ -131,12 +137,12 @@ def _type_changes(before: StructuralSummary, after: StructuralSummary) -> Iterat
     for kind in sorted(before.item_types - after.item_types - hidden):
         yield new_change("item-removed", kind)
     for kind in sorted(before.part_types.keys() ^ after.part_types.keys()):
-        # With a kind of item come and go those of its parts.
+        # An item type that is added or removed brings its part types with it.
         owners = before.part_types.get(kind, set()) | after.part_types.get(kind, set())
         if not owners or not owners <= items:
             yield new_change("part-added" if kind in after.part_types else "part-removed", kind)
     if items or before.part_types.keys() != after.part_types.keys():
-        return  # with the kinds of items and parts, those of their events come and go
+        return  # item and part types that are added or removed bring their event types with them
     for kind in sorted({*after.event_types} - {*before.event_types}):
         yield new_change("event-added", kind)
     for kind in sorted({*before.event_types} - {*after.event_types}):
@@ -144,8 +150,8 @@ def _type_changes(before: StructuralSummary, after: StructuralSummary) -> Iterat
 
 
 def _order_changes(before: StructuralSummary, after: StructuralSummary) -> Iterator[Change]:
-    """Kinds of events that both have, in another order: within items of a type, and around all items."""
-    places = [
+    """Event types that both have, in another order: within items of a type, and outside of items."""
+    orders = [
         (f"{kind} events", before.event_orders[kind], after.event_orders[kind])
         for kind in sorted(before.event_orders.keys() & after.event_orders.keys())
     ]
@@ -155,35 +161,32 @@ def _order_changes(before: StructuralSummary, after: StructuralSummary) -> Itera
         for order in orders.values()
         for each in order
     }
-    around = [tuple(each for each in one.event_types if each not in within) for one in (before, after)]
-    for place, one, other in (*places, ("response events", around[0], around[1])):
-        common = {*one} & {*other}
-        first, second = ([each for each in order if each in common] for order in (one, other))
+    outside = [tuple(each for each in one.event_types if each not in within) for one in (before, after)]
+    for location, old, new in (*orders, ("response events", outside[0], outside[1])):
+        common = {*old} & {*new}
+        first, second = ([each for each in order if each in common] for order in (old, new))
         if first != second:
-            at = next(number for number, each in enumerate(first) if each != second[number])
-            yield new_change("order-changed", place, first[at], second[at])
+            index = next(number for number, each in enumerate(first) if each != second[number])
+            yield new_change("order-changed", location, first[index], second[index])
 
 
 def _object_changes(key: tuple[str, str], before: ObjectSummary, after: ObjectSummary) -> Iterator[Change]:
     context, name = key
-    final = name == "response" and (
+    is_final = name == "response" and (
         not context or context.partition(".")[2] in ("completed", "failed", "incomplete")
     )
-    for member, was in before.members.items():
-        place, now = f"{name}.{member}", after.members.get(member)
-        if was.count < before.count:
-            if now is not None:
-                yield from _member_changes(
-                    place, was, now, compare_enum_values=not (final and member == "status")
-                )
-        elif now is None:
-            yield new_change("member-removed", place)
-        else:
-            if now.count < after.count:
-                yield new_change("member-optional", place, "always", f"in {now.count} of {after.count}")
-            yield from _member_changes(
-                place, was, now, compare_enum_values=not (final and member == "status")
-            )
+    for member, old in before.members.items():
+        location, new = f"{name}.{member}", after.members.get(member)
+        was_always_there = old.count >= before.count
+        if new is None:
+            if was_always_there:
+                yield new_change("member-removed", location)
+            continue
+        if was_always_there and new.count < after.count:
+            yield new_change("member-optional", location, "always", f"in {new.count} of {after.count}")
+        yield from _member_changes(
+            location, old, new, compare_enum_values=not (is_final and member == "status")
+        )
     for member in after.members.keys() - before.members.keys():
         yield new_change("member-added", f"{name}.{member}", after=_join_names(after.members[member].types))
 

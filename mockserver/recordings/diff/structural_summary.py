@@ -1,4 +1,4 @@
-"""The picture of an answer: all that a client could rely on, and none of its texts."""
+"""The structural summary of a reply: everything that a client could rely on, without the texts."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from typing import Any, NamedTuple
 from mockserver.contract.check import check_body, check_error, check_response, check_stream
 from mockserver.contract.findings import Severity
 from mockserver.contract.operations import find_operation
+from mockserver.live.findings import UNFINISHED_STREAM_RULES
 from mockserver.profiles import Profile
 from mockserver.wire import json, sse
 
 __all__ = ["BrokenRule", "ComparedReply", "MemberSummary", "ObjectSummary", "StructuralSummary", "summarize"]
 
-#: Members whose own members are the user's, or follow from what was asked.
+#: Members whose content belongs to the user or repeats the request.
 _OPAQUE_MEMBERS = frozenset(
     "metadata tools parameters schema headers x_tools attributes arguments format variables".split()
 )
-#: Members whose values are words of the contract.
+#: Members whose values the contract enumerates.
 _ENUM_MEMBERS = frozenset({"object", "role", "status", "phase", "service_tier", "truncation"})
-#: Headers whose coming and going is told.
+#: Headers whose presence is compared.
 _COMPARED_HEADERS = ("retry-after", "retry-after-ms", "x-request-id", "x-should-retry", "content-encoding")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _HEX = re.compile(r"[0-9a-f]{8,}")
@@ -31,7 +32,7 @@ _TERMINAL_EVENTS = frozenset({"response.completed", "response.failed", "response
 
 @dataclass(frozen=True)
 class ComparedReply:
-    """What came, wherever it is from."""
+    """A reply to compare, from a recording or a live endpoint."""
 
     method: str
     path: str
@@ -39,14 +40,14 @@ class ComparedReply:
     """The request's JSON value."""
     status: int
     headers: Mapping[str, str]
-    """By name in lower case."""
+    """By lower-case name."""
     body: bytes
     end: str
     """complete, cut or left."""
 
     @cached_property
     def value(self) -> Any:
-        """The body's JSON value; None where it is none."""
+        """The body's JSON value; None if it is not JSON."""
         return json.loads_or_none(self.body)
 
     @cached_property
@@ -56,7 +57,7 @@ class ComparedReply:
 
     @cached_property
     def events(self) -> tuple[dict[str, Any], ...]:
-        """The events of a stream; none where it is a JSON value."""
+        """The events of a stream; empty if the body is a JSON value."""
         if self.value is not None:
             return ()
         return tuple(event for frame in self.frames if (event := _parse_event(frame.data)) is not None)
@@ -69,7 +70,7 @@ def _parse_event(data: str | None) -> dict[str, Any] | None:
 
 @dataclass
 class MemberSummary:
-    """A member of a shape."""
+    """What was seen of one member of an object."""
 
     count: int = 0
     types: set[str] = field(default_factory=set)
@@ -78,23 +79,23 @@ class MemberSummary:
 
 @dataclass
 class ObjectSummary:
-    """Objects of one kind in one place of an answer."""
+    """What was seen of the objects of one kind in one context."""
 
     count: int = 0
     members: dict[str, MemberSummary] = field(default_factory=dict)
 
 
 class BrokenRule(NamedTuple):
-    """A rule that is broken."""
+    """A rule that a reply breaks."""
 
     message: str
     is_error: bool
-    """Else it is a warning."""
+    """Otherwise it is a warning."""
 
 
 @dataclass
 class StructuralSummary:
-    """What an answer shows."""
+    """The structure of a reply."""
 
     status: int
     content_type: str
@@ -107,41 +108,41 @@ class StructuralSummary:
     framing: dict[str, bool] = field(default_factory=dict)
     headers: frozenset[str] = frozenset()
     objects: dict[tuple[str, str], ObjectSummary] = field(default_factory=dict)
-    """By the event (or "") and the name of the shape."""
+    """By event type (or "") and name of the object."""
     event_types: tuple[str, ...] = ()
-    """Kinds of events, in the order in which each first came."""
+    """Event types in order of first appearance."""
     item_types: set[str] = field(default_factory=set)
     part_types: dict[str, set[str]] = field(default_factory=dict)
-    """Kinds of parts, with the types of the items that have them, as far as that is told."""
+    """Part types, each with the types of the items that contain it, if known."""
     event_orders: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """By type of item: its kinds of events, in the order in which each first came."""
+    """By item type: its event types in order of first appearance."""
     called_tools: set[str] = field(default_factory=set)
-    """Functions by name, and types of built-in calls."""
+    """Names of functions, and types of built-in calls."""
     id_forms: dict[str, set[str]] = field(default_factory=dict)
-    """Forms of ids, by whose they are."""
+    """Forms of ids, by what they identify."""
     broken_rules: dict[tuple[str, str], BrokenRule] = field(default_factory=dict)
-    """Rules that are broken, by rule and place."""
+    """By rule and location."""
 
 
 def summarize(reply: ComparedReply, profile: Profile) -> StructuralSummary:
-    """The picture of an answer, judged by a profile."""
+    """Summarize a reply, checked against a profile."""
     value = reply.value
-    found = StructuralSummary(
+    summary = StructuralSummary(
         reply.status,
         reply.headers.get("content-type", "").partition(";")[0].strip().lower(),
         reply.end,
         _reply_kind(reply),
         headers=frozenset(each for each in _COMPARED_HEADERS if each in reply.headers),
     )
-    if found.kind == "stream":
-        _add_stream(found, reply)
-    elif found.kind == "error":
-        _add_error(found, value)
+    if summary.kind == "stream":
+        _add_stream(summary, reply)
+    elif summary.kind == "error":
+        _add_error(summary, value)
     elif isinstance(value, dict):
-        _add_body(found, value, "")
-    for rule, place, broken in _broken_rules(reply, profile):
-        found.broken_rules.setdefault((rule, place), broken)
-    return found
+        _add_body(summary, value, "")
+    for rule, location, broken in _broken_rules(reply, profile):
+        summary.broken_rules.setdefault((rule, location), broken)
+    return summary
 
 
 def _reply_kind(reply: ComparedReply) -> str:
@@ -200,8 +201,8 @@ def _framing_features(reply: ComparedReply) -> dict[str, bool]:
 def _add_error(summary: StructuralSummary, value: Mapping[str, Any]) -> None:
     inner = value.get("error")
     summary.envelope = "wrapped in error" if isinstance(inner, dict) else "flat"
-    told = inner if isinstance(inner, dict) else value
-    summary.error_code = str(told.get("code", told.get("type", "")))
+    error = inner if isinstance(inner, dict) else value
+    summary.error_code = str(error.get("code", error.get("type", "")))
     _add_object(summary, value, "", "error", frozenset({"error"}))
     if isinstance(inner, dict):
         _add_object(summary, inner, "", "error", frozenset())
@@ -253,11 +254,11 @@ def _add_part(
 def _add_object(
     summary: StructuralSummary, value: Mapping[str, Any], context: str, name: str, excluded: frozenset[str]
 ) -> None:
-    """Take note of an object's members; those `apart` are looked at by themselves."""
-    shape = summary.objects.setdefault((context, name), ObjectSummary())
-    shape.count += 1
+    """Add an object's members to the summary; those in `excluded` are summarized separately."""
+    object_summary = summary.objects.setdefault((context, name), ObjectSummary())
+    object_summary.count += 1
     for member, inner in value.items():
-        seen = shape.members.setdefault(member, MemberSummary())
+        seen = object_summary.members.setdefault(member, MemberSummary())
         seen.count += 1
         seen.types.add(_json_type(inner))
         if member in _ENUM_MEMBERS and isinstance(inner, str):
@@ -283,12 +284,12 @@ def _json_type(value: Any) -> str:
 
 
 def _broken_rules(reply: ComparedReply, profile: Profile) -> Iterator[tuple[str, str, BrokenRule]]:
-    """What breaks the contract: rule, place, and how."""
+    """(rule, location, broken rule) of every error and warning."""
     for each in _findings(reply, profile):
         if each.severity is not Severity.INFO:
-            place = each.pointer if each.event is None else each.pointer.removeprefix("/response")
+            location = each.pointer if each.event is None else each.pointer.removeprefix("/response")
             broken = BrokenRule(each.message, each.severity is Severity.ERROR)
-            yield each.rule, re.sub(r"/[0-9]+(?=/|$)", "/*", place), broken
+            yield each.rule, re.sub(r"/[0-9]+(?=/|$)", "/*", location), broken
 
 
 def _findings(reply: ComparedReply, profile: Profile) -> list[Any]:
@@ -302,7 +303,7 @@ def _findings(reply: ComparedReply, profile: Profile) -> list[Any]:
         return check_body(reply.body, operation.response_schema, profile)
     streamed = isinstance(reply.request, dict) and reply.request.get("stream") is True
     check = check_stream if streamed else check_response
-    found = check(reply.body, profile, reply.request)
+    findings = check(reply.body, profile, reply.request)
     if reply.end == "complete":
-        return found
-    return [each for each in found if each.rule not in ("SEQ-006", "SSE-003", "ITM-008", "SSE-006")]
+        return findings
+    return [each for each in findings if each.rule not in UNFINISHED_STREAM_RULES]

@@ -1,4 +1,4 @@
-"""Two reports of `mockserver verify`, compared: verdicts, findings, facts, and what was seen."""
+"""Compare two JSON reports of `mockserver verify`: verdicts, findings, observations and coverage."""
 
 from __future__ import annotations
 
@@ -18,24 +18,26 @@ __all__ = ["is_verification_report", "read_verification_report", "report_changes
 
 Report = Mapping[str, Any]
 
-#: Verdicts from good to bad; those that say nothing are neither.
+#: Verdicts from good to bad; all others are neither.
 _VERDICT_ORDER = ("pass", "drift", "fail")
 
 
 def is_verification_report(value: Any) -> bool:
-    """Whether a JSON value is meant to be a report."""
+    """Whether a JSON value looks like a report."""
     return isinstance(value, dict) and {"probes", "findings", "verdicts"} <= value.keys()
 
 
 def read_verification_report(file: Path) -> Report:
-    """The report in a file; ConfigurationError where it is none."""
+    """Read a report. Raises ConfigurationError if the file is not a valid one."""
     try:
         value = json.loads(file.read_bytes())
     except (OSError, InvalidJSON) as error:
-        raise ConfigurationError(f"{file} can not be read: {error}") from None
+        raise ConfigurationError(f"cannot read {file}: {error}") from None
     for problem in _report_validator().iter_errors(value):
         pointer = json.format_pointer(problem.instance_path)
-        raise ConfigurationError(f"{file} is no report of `mockserver verify`: {pointer}: {problem.message}")
+        raise ConfigurationError(
+            f"{file} is not a report of `mockserver verify`: {pointer}: {problem.message}"
+        )
     report: Report = value
     return report
 
@@ -61,24 +63,28 @@ def _changes(before: Report, after: Report) -> Iterator[Change]:
         yield new_change(kind, " ".join(key).strip(), after=new[key]["message"])
     for key in sorted(old.keys() - new.keys()):
         yield new_change("finding-removed", " ".join(key).strip(), old[key]["message"])
-    was, now = ({each["id"]: each["answer"] for each in one["facts"]} for one in (before, after))
-    for name in sorted(was.keys() & now.keys()):
-        if was[name] != now[name] and None not in (was[name], now[name]):
-            yield new_change("fact-changed", name, was[name], now[name])
-    seen, sees = (set(one["coverage"]["seen"]) for one in (before, after))
-    yield from (new_change("coverage-removed", name) for name in sorted(seen - sees))
-    yield from (new_change("coverage-added", name) for name in sorted(sees - seen))
+    old_answers, new_answers = (
+        {each["id"]: each["answer"] for each in one["facts"]} for one in (before, after)
+    )
+    for name in sorted(old_answers.keys() & new_answers.keys()):
+        answers = old_answers[name], new_answers[name]
+        if answers[0] != answers[1] and None not in answers:
+            yield new_change("fact-changed", name, *answers)
+    old_seen, new_seen = (set(one["coverage"]["seen"]) for one in (before, after))
+    yield from (new_change("coverage-removed", name) for name in sorted(old_seen - new_seen))
+    yield from (new_change("coverage-added", name) for name in sorted(new_seen - old_seen))
 
 
 def _verdict_changes(before: Report, after: Report) -> Iterator[Change]:
-    """Probes whose verdict is another, where that is not for a finding that is told anyhow."""
-    was, now = ({each["id"]: each["verdict"] for each in one["probes"]} for one in (before, after))
-    told = {each["probe"] for one in (before, after) for each in one["findings"]}
-    told |= {name for one in (before, after) for each in one["findings"] for name in each["also"]}
-    for name in sorted(was.keys() & now.keys()):
-        if was[name] == now[name] or name in told:
+    """Probes with another verdict, unless a finding already explains it."""
+    old, new = ({each["id"]: each["verdict"] for each in one["probes"]} for one in (before, after))
+    explained = {each["probe"] for one in (before, after) for each in one["findings"]}
+    explained |= {name for one in (before, after) for each in one["findings"] for name in each["also"]}
+    for name in sorted(old.keys() & new.keys()):
+        was, now = old[name], new[name]
+        if was == now or name in explained:
             continue
-        known = was[name] in _VERDICT_ORDER and now[name] in _VERDICT_ORDER
-        better = known and _VERDICT_ORDER.index(now[name]) < _VERDICT_ORDER.index(was[name])
-        better = better or (was[name] not in _VERDICT_ORDER and now[name] == "pass")
-        yield new_change("verdict-better" if better else "verdict-worse", name, was[name], now[name])
+        is_ordered = was in _VERDICT_ORDER and now in _VERDICT_ORDER
+        is_better = is_ordered and _VERDICT_ORDER.index(now) < _VERDICT_ORDER.index(was)
+        is_better = is_better or (was not in _VERDICT_ORDER and now == "pass")
+        yield new_change("verdict-better" if is_better else "verdict-worse", name, was, now)

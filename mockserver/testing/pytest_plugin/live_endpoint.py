@@ -16,8 +16,8 @@ from mockserver.errors import ConfigurationError
 from mockserver.live.budgeted_client import Budget
 from mockserver.live.client import Timeouts
 from mockserver.live.endpoint import Endpoint, api_key_from_env, parse_endpoint
+from mockserver.live.profile_choice import profiles_for_path
 from mockserver.live.relay import Relay
-from mockserver.live.verification import profiles_for_path
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
 from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.state.sessions import open_session
