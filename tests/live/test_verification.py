@@ -336,10 +336,10 @@ def test_key_is_in_no_report(verify: Verify, tmp_path: Path) -> None:
     ],
 )
 def test_unusable_options_exit_with_2(
-    options: list[str], words: str, mockserver: RunCli, monkeypatch: pytest.MonkeyPatch
+    options: list[str], words: str, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DASHSCOPE_API_KEY", CANARY_KEY)
-    status, out, err = mockserver("verify", *options)
+    status, out, err = run_cli("verify", *options)
     assert status == 2
     assert words in err
     assert CANARY_KEY not in out + err

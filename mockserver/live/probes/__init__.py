@@ -5,7 +5,4 @@ from __future__ import annotations
 from mockserver.live.probes import refusals, replies, stored_responses, tools
 from mockserver.live.probes.registry import Probe, all_probes, select_probes
 
-__all__ = ["PROBE_MODULES", "Probe", "all_probes", "select_probes"]
-
-#: The modules that register the probes when imported: cheap probes first, tools last.
-PROBE_MODULES = (replies, refusals, stored_responses, tools)
+__all__ = ["Probe", "all_probes", "refusals", "replies", "select_probes", "stored_responses", "tools"]

@@ -32,6 +32,9 @@ class Probe:
     run: ProbeFunction
 
 
+#: The modules that register probes, in the order in which the probes run: cheap ones first, tools last.
+_MODULES = ("replies", "refusals", "stored_responses", "tools")
+
 _PROBES: dict[str, Probe] = {}
 
 
@@ -60,13 +63,16 @@ def probe(
 
 def all_probes() -> Mapping[str, Probe]:
     """Every probe by id, in the order in which they run: cheap ones first."""
-    return MappingProxyType(_PROBES)
+    in_order = sorted(
+        _PROBES.values(), key=lambda each: _MODULES.index(each.run.__module__.rpartition(".")[2])
+    )
+    return MappingProxyType({each.id: each for each in in_order})
 
 
 def select_probes(only: Iterable[str] = (), skip: Iterable[str] = ()) -> list[Probe]:
     """The selected probes. Raises ConfigurationError with the list of probes if an id is unknown."""
-    only, skip = tuple(only), tuple(skip)
-    unknown = [name for name in (*only, *skip) if name not in _PROBES]
+    only, skip, probes = tuple(only), tuple(skip), all_probes()
+    unknown = [name for name in (*only, *skip) if name not in probes]
     if unknown:
-        raise ConfigurationError(f"unknown probe {unknown[0]!r}; the probes are: {', '.join(_PROBES)}")
-    return [each for name, each in _PROBES.items() if (not only or name in only) and name not in skip]
+        raise ConfigurationError(f"unknown probe {unknown[0]!r}; the probes are: {', '.join(probes)}")
+    return [each for name, each in probes.items() if (not only or name in only) and name not in skip]
