@@ -112,7 +112,7 @@ def test_migration_follows_the_profile(check: Check, write: Write) -> None:
     name = write("chat.json", CHAT_REQUEST)
     [report] = parse_report(check("--format", "json", "--profile", "qwen-2026-09", name)[1])
     notes = {note["member"]: note["words"] for note in report["responses"]["notes"]}
-    assert notes["/max_tokens"] == "is at least 16 there."
+    assert notes["/max_tokens"] == "becomes max_output_tokens, which is at least 16."
     assert report["responses"]["findings"] == []
 
 

@@ -1,4 +1,4 @@
-"""No event longer than 1 MiB is ever made."""
+"""No event is longer than 1 MiB."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_oversized_script_is_refused_when_stubbed(api: ApiClient) -> None:
         api.server.reply(message_script("\x01" * (MAX_SCRIPT_BYTES // 6 + 1)))
 
 
-def test_a_choice_too_large_to_echo_is_refused(api: ApiClient) -> None:
+def test_tool_choice_too_large_to_echo_is_refused(api: ApiClient) -> None:
     choice = {"type": "allowed_tools", "mode": "auto", "tools": [], "padding": "x" * 100_000}
     body = {"model": api.server.model, "input": "hi", "tool_choice": choice, "stream": True}
     status, code, message_ = api.post_refused(body)

@@ -1,4 +1,4 @@
-"""Scripts as values, and the form that exchange files carry."""
+"""Scripts as values, and their format in exchange files."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from mockserver.replies.script import (
 
 
 @given(st.text(), st.lists(st.integers(0, 5)))
-def test_chunks_join_to_the_text(text: str, sizes: list[int]) -> None:
+def test_joined_chunks_are_the_text(text: str, sizes: list[int]) -> None:
     chunks = chunk_text(text, sizes)
     assert "".join(chunks) == text
     assert all(chunks)
 
 
-def test_chunks_are_words_or_pieces_of_long_ones() -> None:
+def test_chunks_are_words_or_parts_of_long_words() -> None:
     assert chunk_text("one two  three\n") == ("one", " two", "  three\n")
     assert chunk_text("one two three four", [2, 1]) == ("one two", " three", " four")
     assert chunk_text("人工智能是一门技术") == ("人工", "智能", "是一", "门技", "术")
 
 
 def test_scripts_compare_by_content() -> None:
-    def built() -> Script:
+    def new_script() -> Script:
         return Script((Message(("a",)), ToolCall("web_search", {"b": [1], "a": {}})))
 
-    assert built() == built()
-    assert hash(built()) == hash(built())
+    assert new_script() == new_script()
+    assert hash(new_script()) == hash(new_script())
     assert ToolCall("x", {"a": 1}) != ToolCall("x", {"a": 2})
 
 

@@ -1,4 +1,4 @@
-"""Templates: any script, in any rendering, is what the judge accepts, and says what the script says."""
+"""Templates render any script as a valid response with the script's content."""
 
 from __future__ import annotations
 
@@ -75,11 +75,11 @@ def test_any_script_passes_the_contract_checker(rendering: str, script: Script) 
     assert check_stream(b"".join(frames)) == []
     body = compile_reply(script, PROFILE, rendering, MODEL).render(template_values(script))
     assert check_response(body) == []
-    told = [
+    texts = [
         (item.get("content") or item.get("summary") or [{}])[0].get("text")
         for item in json.loads(body)["output"]
     ]
-    assert told == [text_of(item) for item in script.items]
+    assert texts == [text_of(item) for item in script.items]
     final = json.loads(Decoder().feed(frames[-1])[0].data.encode())["response"]  # type: ignore[union-attr]
     assert [item["id"] for item in final["output"]] == [f"msg_{at}" for at in range(len(script.items))]
 
@@ -99,8 +99,8 @@ def test_compiled_script_is_reused_across_requests() -> None:
 def test_echoed_json_is_unchanged() -> None:
     script = message_script("x")
     tools = b'[{"type":"web_search","z":1,"a":"%b"}]'
-    given_values = template_values(script)._replace(tools=tools, tool_choice=b'{"type":"x"}')
-    body = compile_reply(script, PROFILE, "wire", MODEL).render(given_values)
+    values = template_values(script)._replace(tools=tools, tool_choice=b'{"type":"x"}')
+    body = compile_reply(script, PROFILE, "wire", MODEL).render(values)
     assert tools in body
     assert json.loads(body)["tool_choice"] == {"type": "x"}
 
@@ -108,8 +108,10 @@ def test_echoed_json_is_unchanged() -> None:
 def test_renderings_have_equal_content() -> None:
     script = message_script("x")
     wire = json.loads(compile_reply(script, PROFILE, "wire", MODEL).render(template_values(script)))
-    shown = json.loads(compile_reply(script, PROFILE, "documented", MODEL).render(template_values(script)))
-    assert list(shown) == ["id", "created_at", "model", "object", "status", "output", "usage"]
-    assert (wire["created_at"], repr(shown["created_at"])) == (1769084048, "1769084048.0")
-    assert {name: wire[name] for name in shown} == shown
+    documented = json.loads(
+        compile_reply(script, PROFILE, "documented", MODEL).render(template_values(script))
+    )
+    assert list(documented) == ["id", "created_at", "model", "object", "status", "output", "usage"]
+    assert (wire["created_at"], repr(documented["created_at"])) == (1769084048, "1769084048.0")
+    assert {name: wire[name] for name in documented} == documented
     assert load_rendering(PROFILE, "wire").encode_timestamp(5) == b"5"

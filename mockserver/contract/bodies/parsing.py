@@ -1,4 +1,4 @@
-"""Bodies to values: what the text of a body breaks, whatever its value."""
+"""Parses a body that is to be checked, and checks its text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Body: TypeAlias = bytes | bytearray | memoryview | Any
 
 
 def parse_body(body: Body) -> tuple[Any, list[Finding]]:
-    """The value of a body, and what its text breaks; None where it has no value."""
+    """The value of a body, and the findings in its text; the value is None if the body is not JSON."""
     if not isinstance(body, bytes | bytearray | memoryview):
         return body, []
     data = bytes(body)
@@ -25,9 +25,9 @@ def parse_body(body: Body) -> tuple[Any, list[Finding]]:
         got = data[:80].decode(errors="replace")
         return None, [make_finding("SCH-006", "", f"the body is not JSON: {error}", got=got)]
     names = json.find_duplicate_keys(data)
-    return value, [make_finding("SCH-007", "", f"the name {name} is there twice", got=name) for name in names]
+    return value, [make_finding("SCH-007", "", f"duplicate member {name}", got=name) for name in names]
 
 
 def body_value(body: Body) -> Any:
-    """The value of a body; None where it has none."""
+    """The value of a body; None if it is not JSON."""
     return parse_body(body)[0]

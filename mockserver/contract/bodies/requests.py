@@ -1,4 +1,4 @@
-"""The judge of create requests: what the service would refuse, and what it would ignore."""
+"""Checks create requests: what the service refuses, and what it ignores."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ __all__ = ["AnyModel", "RequestChecker", "ignored_parameters", "is_thinking_enab
 
 _SCHEMA_NAME = "create_request"
 
-#: Parameters that are judged together with others: requests without them need no further look.
+#: Parameters with rules of their own, which `RequestChecker.check` cannot skip.
 _DEPENDENT_PARAMETERS = frozenset({"conversation", "tool_choice"})
 
 
 def ignored_parameters(request: dict[str, Any], profile: Profile) -> list[str]:
-    """Names of the request's parameters that the service ignores; null is absence.
+    """Names of the request's parameters that the service ignores; null counts as absent.
 
     Unlisted parameters are ignored, not refused (API reference, 27 January 2026).
     """
-    listed = profile.parameters
-    return [name for name, given in request.items() if name not in listed and given is not None]
+    return [name for name, value in request.items() if name not in profile.parameters and value is not None]
 
 
 def is_thinking_enabled(request: Mapping[str, Any], profile: Profile) -> bool:
@@ -42,17 +41,16 @@ def is_thinking_enabled(request: Mapping[str, Any], profile: Profile) -> bool:
 
 
 class AnyModel:
-    """A container that holds every model."""
+    """A container of all models."""
 
     def __contains__(self, model: object) -> bool:
         return True
 
 
 class RequestChecker:
-    """Judges the bodies of create requests for one profile.
+    """Checks the bodies of create requests for one profile.
 
-    `models` are those that may be asked for: a collection, or anything that has `in`; None means the
-    profile's own.
+    `models` are the allowed models, in a collection or any object that supports `in`; None: the profile's.
     """
 
     def __init__(self, profile: Profile, models: Container[str] | None = None) -> None:
@@ -62,10 +60,10 @@ class RequestChecker:
         self._is_closed_valid = self._schemas.closed_validator(_SCHEMA_NAME)
 
     def check(self, value: Any) -> list[Finding]:
-        """What is wrong with a parsed body, in the order in which the service refuses it.
+        """The findings in a parsed body, in the order in which the service refuses it.
 
-        Errors first (missing parameters, types and ranges, model, tools), then warnings and infos.
-        The message of an error is fit to be sent to the client: it names the parameter.
+        Errors come first (missing parameters, types and ranges, model, tools), then warnings and infos. The
+        message of an error names the parameter, so that it can be sent to the client.
         """
         if (
             self._is_closed_valid(value)
@@ -78,18 +76,18 @@ class RequestChecker:
         return self._check_fully(value)
 
     def _check_fully(self, value: Any) -> list[Finding]:
-        found = violation_findings(self._schemas, _SCHEMA_NAME, value)
+        findings = violation_findings(self._schemas, _SCHEMA_NAME, value)
         if not isinstance(value, dict):
-            return found
-        found += findings_for_profile(self._check_model(value), self._profile.name)
-        if not found:
-            found += self._check_exclusive_parameters(value)
-            found += self._check_tools(value)
-            found += _check_required_tool_choice(value)
-            found += _check_function_outputs(value)
+            return findings
+        findings += findings_for_profile(self._check_model(value), self._profile.name)
+        if not findings:
+            findings += self._check_exclusive_parameters(value)
+            findings += self._check_tools(value)
+            findings += _check_required_tool_choice(value)
+            findings += _check_function_outputs(value)
         if not self._is_closed_valid(value):
-            found += self._unknown_parameters(value)
-        return sorted(findings_for_profile(found, self._profile.name), key=_severity_rank)
+            findings += self._unknown_parameters(value)
+        return sorted(findings_for_profile(findings, self._profile.name), key=_severity_rank)
 
     def _check_model(self, value: dict[str, Any]) -> Iterator[Finding]:
         model = value.get("model")
@@ -130,26 +128,24 @@ class RequestChecker:
                 )
 
     def _unknown_parameters(self, value: dict[str, Any]) -> Iterator[Finding]:
-        for each in unknown_member_findings(self._schemas, _SCHEMA_NAME, value):
-            name = each.pointer[1:]
-            if "/" in name:
-                if each.rule != "SCH-003" or each.got is not None:
-                    yield each
-            elif each.got is not None:
+        for finding in unknown_member_findings(self._schemas, _SCHEMA_NAME, value):
+            is_nested = "/" in finding.pointer[1:]
+            if is_nested and (finding.rule != "SCH-003" or finding.got is not None):
+                yield finding
+            elif not is_nested and finding.got is not None:
                 message = f"{self._profile.name} ignores the parameter"
-                yield make_finding("REQ-002", each.pointer, message, got=each.got)
+                yield make_finding("REQ-002", finding.pointer, message, got=finding.got)
 
 
 def _default_models(profile: Profile) -> Container[str]:
-    """The models that a profile knows; some profiles take any."""
     return AnyModel() if profile.any_model else frozenset(profile.models)
 
 
 def _check_required_tool_choice(value: dict[str, Any]) -> Iterator[Finding]:
-    """`required` is for requests with exactly one tool (API reference, April 2026)."""
+    """`required` needs exactly one tool (API reference, April 2026)."""
     count = len(value.get("tools") or ())
     if value.get("tool_choice") == "required" and count != 1:
-        message = f"tool_choice can be 'required' only where there is exactly one tool, not {count}."
+        message = f"tool_choice can be 'required' only with exactly one tool, not {count}."
         yield make_finding("REQ-011", "/tool_choice", message, expected=1, got=count)
 
 

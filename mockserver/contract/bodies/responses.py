@@ -1,4 +1,4 @@
-"""Rules on a whole response, streamed or not: usage, ids, arguments, and how it fits its request."""
+"""Checks whole responses, streamed or not: usage, ids, arguments, and whether they fit their request."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ __all__ = [
     "check_usage",
 ]
 
-#: Every status that a response can have (API reference, 2026); any other is refused by its schema.
+#: Every status that a response can have (API reference, 2026); the schema allows no other.
 RESPONSE_STATUSES = frozenset({"completed", "failed", "in_progress", "cancelled", "queued", "incomplete"})
 
-#: Status of an item that nothing more will happen to. Reasoning items have none (null in a print-out).
+#: Statuses of a finished item. Reasoning items have none (null in a printout).
 FINAL_ITEM_STATUSES = frozenset({"completed", "incomplete", "failed"})
 
 
@@ -37,12 +37,8 @@ def check_usage(response: dict[str, Any], profile: Profile, report: Report, base
     base = f"{base}/usage"
     for pointer, count in _token_counts(usage):
         if isinstance(count, float) and count.is_integer():
-            report.add("USE-005", base + pointer, "is not written as a whole number", got=count)
-    given, written = usage.get("input_tokens"), usage.get("output_tokens")
-    total: Any = usage.get("total_tokens")
-    if _is_number(given) and _is_number(written) and _is_number(total) and given + written != total:
-        message = "total_tokens is not the sum of input_tokens and output_tokens"
-        report.add("USE-001", f"{base}/total_tokens", message, expected=given + written, got=total)
+            report.add("USE-005", base + pointer, "is not written as an integer", got=count)
+    _check_total(usage, report, base)
     _check_token_detail("USE-002", usage, "output_tokens", "reasoning_tokens", report, base)
     _check_token_detail("USE-003", usage, "input_tokens", "cached_tokens", report, base)
     rows = usage.get("x_details")
@@ -52,15 +48,21 @@ def check_usage(response: dict[str, Any], profile: Profile, report: Report, base
 
 
 def _check_usage_row(row: Any, report: Report, base: str) -> None:
-    """A row of the bill adds up as the usage does, and its cache is a part of its input."""
-    given, written, total = (_member(row, f"{name}_tokens") for name in ("input", "output", "total"))
-    if _is_number(given) and _is_number(written) and _is_number(total) and given + written != total:
-        message = "total_tokens is not the sum of input_tokens and output_tokens"
-        report.add("USE-001", f"{base}/total_tokens", message, expected=given + written, got=total)
+    """USE-001 and USE-003 on a row of `x_details`."""
+    _check_total(row, report, base)
     cached = _member(_member(row, "prompt_tokens_details"), "cached_tokens")
-    if _is_number(cached) and _is_number(given) and cached > given:
+    limit = _member(row, "input_tokens")
+    if _is_number(cached) and _is_number(limit) and cached > limit:
         pointer = f"{base}/prompt_tokens_details/cached_tokens"
-        report.add("USE-003", pointer, "cached_tokens is more than input_tokens", expected=given, got=cached)
+        report.add("USE-003", pointer, "cached_tokens is more than input_tokens", expected=limit, got=cached)
+
+
+def _check_total(usage: Any, report: Report, base: str) -> None:
+    summands = [_member(usage, f"{name}_tokens") for name in ("input", "output")]
+    total = _member(usage, "total_tokens")
+    if _is_number(total) and all(map(_is_number, summands)) and sum(summands) != total:
+        message = "total_tokens is not the sum of input_tokens and output_tokens"
+        report.add("USE-001", f"{base}/total_tokens", message, expected=sum(summands), got=total)
 
 
 def _check_token_detail(
@@ -77,16 +79,15 @@ def _check_token_detail(
 def _check_tool_counts(output: Any, x_tools: Any, profile: Profile, report: Report, base: str) -> None:
     if not isinstance(output, list) or not isinstance(x_tools, dict | None):
         return
-    ran = Counter(kind for item in output if isinstance(kind := _member(item, "type"), str))
-    told = x_tools or {}
-    for tool, about in profile.tools.items():
-        if not about.counted:
+    item_counts = Counter(kind for item in output if isinstance(kind := _member(item, "type"), str))
+    for kind, tool in profile.tools.items():
+        if not tool.counted:
             continue
-        count = _member(told.get(tool), "count")
-        runs = ran[about.item]
+        count = _member((x_tools or {}).get(kind), "count")
+        runs = item_counts[tool.item]
         if (count or 0) != runs:
-            message = f"{tool} ran another number of times in the output"
-            report.add("USE-006", f"{base}/x_tools/{tool}/count", message, expected=runs, got=count)
+            message = f"is not the number of {tool.item} items in the output"
+            report.add("USE-006", f"{base}/x_tools/{kind}/count", message, expected=runs, got=count)
 
 
 def _token_counts(usage: dict[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -100,7 +101,7 @@ def _token_counts(usage: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def check_output(response: dict[str, Any], report: Report) -> None:
-    """ITM-006, ITM-007, ITM-009, ITM-018 and TXT-005 on the output of a response that is over."""
+    """ITM-006, ITM-007, ITM-009, ITM-018 and TXT-005 on the output of a finished response."""
     output = response.get("output")
     if not isinstance(output, list):
         return
@@ -109,24 +110,24 @@ def check_output(response: dict[str, Any], report: Report) -> None:
     _check_unique("ITM-007", "call_id", calls, report)
     for index, item in enumerate(output):
         if _member(item, "status") == "in_progress" and response.get("status") != "failed":
-            report.add("ITM-009", f"/output/{index}/status", "an item of a response that is over")
+            report.add("ITM-009", f"/output/{index}/status", "the response is finished, but this item is not")
         check_arguments(item, report, f"/output/{index}")
     check_incomplete_items(response, report)
 
 
 def check_incomplete_items(response: dict[str, Any], report: Report, base: str = "") -> None:
-    """ITM-018: only the last item may be incomplete, and then so is the response."""
+    """ITM-018: only the last item of an incomplete response may be incomplete."""
     output = response.get("output")
     for index, item in enumerate(output if isinstance(output, list) else ()):
         if _member(item, "status") == "incomplete":
             last = item is output[-1] if isinstance(output, list) else False
             if not last or response.get("status") == "completed":
-                message = "an incomplete item, though it is not the last of an incomplete response"
+                message = "is incomplete, but not the last item of an incomplete response"
                 report.add("ITM-018", f"{base}/output/{index}/status", message, got="incomplete")
 
 
 def check_arguments(item: Any, report: Report, base: str) -> None:
-    """TXT-005: the arguments of a finished function call are the text of a JSON object."""
+    """TXT-005: the arguments of a completed function call are a JSON object."""
     arguments = _member(item, "arguments")
     if _member(item, "type") != "function_call" or not isinstance(arguments, str):
         return
@@ -137,27 +138,27 @@ def check_arguments(item: Any, report: Report, base: str) -> None:
     except ValueError:
         parsed = None
     if not isinstance(parsed, dict):
-        message = "arguments are not the text of a JSON object"
+        message = "arguments are not a JSON object"
         report.add("TXT-005", f"{base}/arguments", message, got=arguments)
 
 
 def check_against_request(
     response: dict[str, Any], request: Any, profile: Profile, report: Report, base: str = ""
 ) -> None:
-    """REQ-008, REQ-009 and REQ-012: the model that was asked, declared tools, and echoes."""
+    """REQ-008, REQ-009 and REQ-012: the requested model, declared tools, and echoed parameters."""
     if not isinstance(request, dict):
         return
-    asked, model = request.get("model"), response.get("model")
-    if response.get("status") == "completed" and isinstance(asked, str) and model != asked:
-        message = "the response names another model"
-        report.add("REQ-008", f"{base}/model", message, expected=asked, got=model)
+    requested, model = request.get("model"), response.get("model")
+    if response.get("status") == "completed" and isinstance(requested, str) and model != requested:
+        message = "is not the requested model"
+        report.add("REQ-008", f"{base}/model", message, expected=requested, got=model)
     tools, output = request.get("tools"), response.get("output")
     declared = [_declared_name(tool) for tool in tools] if isinstance(tools, list) else []
     for index, item in enumerate(output if isinstance(output, list) else ()):
-        called = _possible_tools(item, profile)
-        if called and not any(each in declared for each in called):
-            message = "the request declares no such tool"
-            report.add("REQ-009", f"{base}/output/{index}", message, expected=declared, got=called[0])
+        candidates = _possible_tools(item, profile)
+        if candidates and not any(name in declared for name in candidates):
+            message = "the request does not declare this tool"
+            report.add("REQ-009", f"{base}/output/{index}", message, expected=declared, got=candidates[0])
     if response.get("status") in ("completed", "incomplete"):
         _check_echoes(response, request, profile, report, base)
 
@@ -165,14 +166,14 @@ def check_against_request(
 def _check_echoes(
     response: dict[str, Any], request: dict[str, Any], profile: Profile, report: Report, base: str
 ) -> None:
-    """What the response repeats of its request, by the profile's list; null and absence tell nothing."""
-    for name, usual in (("tool_choice", "auto"), *profile.echoes.items()):
-        given, told = request.get(name), response.get(name)
-        expected = given if name in profile.parameters and given is not None else usual
+    """REQ-012: the parameters that the profile echoes; null and absent ones are not compared."""
+    for name, default in (("tool_choice", "auto"), *profile.echoes.items()):
+        requested, echo = request.get(name), response.get(name)
+        expected = requested if name in profile.parameters and requested is not None else default
         # How an object is echoed as tool_choice is not documented.
-        if told is not None and told != expected and (name != "tool_choice" or isinstance(expected, str)):
-            message = "is not what was asked"
-            report.add("REQ-012", f"{base}/{name}", message, expected=_plain_dict(expected), got=told)
+        if echo is not None and echo != expected and (name != "tool_choice" or isinstance(expected, str)):
+            message = "is not the value that was requested"
+            report.add("REQ-012", f"{base}/{name}", message, expected=_plain_dict(expected), got=echo)
 
 
 def _plain_dict(value: Any) -> Any:
@@ -185,11 +186,11 @@ def _declared_name(tool: Any) -> Any:
 
 
 def _possible_tools(item: Any, profile: Profile) -> list[str]:
-    """The tools, any of which may have left the item; none where it is no call."""
-    kind, name = _member(item, "type"), _member(item, "name")
-    if kind == "function_call":
+    """The tools that an item may be a call of; empty if it is not a call."""
+    item_type, name = _member(item, "type"), _member(item, "name")
+    if item_type == "function_call":
         return [name] if isinstance(name, str) else []
-    return [tool for tool, about in profile.tools.items() if about.item == kind]
+    return [kind for kind, tool in profile.tools.items() if tool.item == item_type]
 
 
 def _check_unique(rule: str, name: str, items: list[Any], report: Report) -> None:

@@ -1,7 +1,7 @@
-"""Chat Completions, as far as those need it who come from there: its judge, and its way to Responses.
+"""Checks Chat Completions, for users who migrate from there, and converts its requests to Responses.
 
-- `check`: the four functions that everything else calls
-- `requests`, `completions`, `stream`, `frames`: the rules, as those next door have them for Responses
-- `schemas`: the shapes, `schemas/chat`; one set for all ages, for what is used here did not change
-- `migration`: the Responses form of a chat request, and what of it has none
+- `check`: the four functions that the other packages call
+- `requests`, `completions`, `stream`: the rules
+- `service`: the paths, models and schemas; one set for all profiles, because what is checked did not change
+- `migration`: converts a chat request to a Responses request, and lists what has no counterpart
 """

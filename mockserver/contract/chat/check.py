@@ -1,6 +1,6 @@
-"""Check what crosses the wire of Chat Completions: the four functions that everything else calls.
+"""Checks requests, completions, errors and streams of Chat Completions.
 
-They are to Chat what those of `contract.check` are to Responses, and return findings of the same kind.
+The four functions correspond to those of `contract.check`, and return the same kind of findings.
 """
 
 from __future__ import annotations
@@ -27,51 +27,51 @@ __all__ = ["check_chat_completion", "check_chat_error", "check_chat_request", "c
 def check_chat_request(
     body: Body, profile: str | Profile = DEFAULT_PROFILE, models: Container[str] | None = None
 ) -> list[Finding]:
-    """Check the body of a chat request; any model will do unless `models` are given.
+    """Check the body of a chat request; without `models`, any model is allowed.
 
     >>> for finding in check_chat_request({"model": "qwen3-max-2026-01-23", "messages": []}):
     ...     print(finding.rule, finding.pointer, finding.message)
     REQ-001 /messages [] is too short - 'messages'
     """
-    value, found = parse_body(body)
-    if found and value is None:
-        return found
-    about = load_profile(profile) if isinstance(profile, str) else profile
-    return found + chat_request_findings(value, about, models)
+    value, findings = parse_body(body)
+    if findings and value is None:
+        return findings
+    loaded = load_profile(profile) if isinstance(profile, str) else profile
+    return findings + chat_request_findings(value, loaded, models)
 
 
 def check_chat_completion(body: Body, request: Body = None) -> list[Finding]:
-    """Check the body of a completion that was not streamed; with the `request` also whether it fits that."""
-    value, found = parse_body(body)
-    if found and value is None:
-        return found
-    shape = schema_findings(load_chat_schemas(), "chat_completion", value)
+    """Check the body of a completion without `stream`, and whether it fits the `request` if you pass one."""
+    value, findings = parse_body(body)
+    if findings and value is None:
+        return findings
+    findings += schema_findings(load_chat_schemas(), "chat_completion", value)
     report = Report(CHAT_PROFILE)
-    asked = body_value(request)
-    if not errors(shape):
-        check_completion(value, asked, report)
-    if isinstance(asked, dict) and asked.get("stream") is True:
-        report.add("SSE-006", "", "a stream was asked for, and JSON came")
-    return found + shape + report.findings
+    requested = body_value(request)
+    if not errors(findings):
+        check_completion(value, requested, report)
+    if isinstance(requested, dict) and requested.get("stream") is True:
+        report.add("SSE-006", "", "the request asks for a stream, but the response is JSON")
+    return findings + report.findings
 
 
 def check_chat_error(body: Body) -> list[Finding]:
-    """Check the body of a refused chat request: `{error: {message, type, param, code}, request_id}`."""
-    value, found = parse_body(body)
-    if found and value is None:
-        return found
-    return found + schema_findings(load_chat_schemas(), "chat_error", value)
+    """Check the body of an error: `{error: {message, type, param, code}, request_id}`."""
+    value, findings = parse_body(body)
+    if findings and value is None:
+        return findings
+    return findings + schema_findings(load_chat_schemas(), "chat_error", value)
 
 
 def check_chat_stream(
     source: bytes | bytearray | memoryview | str | Iterable[Any], request: Body = None
 ) -> list[Finding]:
-    """Check a streamed completion: its bytes or text, or an iterable of chunks of bytes or of parsed chunks.
+    """Check a streamed completion: bytes, text, or an iterable of pieces of bytes or of parsed chunks.
 
-    Bytes are server-sent events, or JSON Lines: one chunk a line. The marker `[DONE]` is looked for in
-    server-sent events alone.
+    Bytes and text are server-sent events, or JSON Lines with one chunk per line. Only server-sent events have
+    to end with `[DONE]`.
     """
-    asked = body_value(request)
+    requested = body_value(request)
     if isinstance(source, str):
         source = source.encode(errors="surrogatepass")
     if isinstance(source, bytes | bytearray | memoryview):
@@ -79,13 +79,15 @@ def check_chat_stream(
     items = iter(source)
     first = list(islice(items, 1))
     if first and isinstance(first[0], bytes | bytearray | memoryview):
-        data = b"".join(bytes(each) for each in chain(first, items))
-        found = _check_lines(data, asked) if data.lstrip().startswith(b"{") else _check_framed(data, asked)
+        data = b"".join(bytes(piece) for piece in chain(first, items))
+        check = _check_lines if data.lstrip().startswith(b"{") else _check_framed
+        findings = check(data, requested)
     else:
-        found = _check_chunks(chain(first, items), asked)
-    if isinstance(asked, dict) and asked.get("stream") is not True:
-        found.append(make_finding("SSE-006", "", "no stream was asked for, and one came"))
-    return found
+        findings = _check_chunks(chain(first, items), requested)
+    if isinstance(requested, dict) and requested.get("stream") is not True:
+        message = "the response is a stream, but the request does not ask for one"
+        findings.append(make_finding("SSE-006", "", message))
+    return findings
 
 
 def _check_framed(data: bytes, request: Any) -> list[Finding]:
@@ -95,19 +97,18 @@ def _check_framed(data: bytes, request: Any) -> list[Finding]:
 
 def _check_chunks(chunks: Iterable[Any], request: Any) -> list[Finding]:
     checker = ChunkSequenceChecker(request)
-    found = [each for chunk in chunks for each in checker.feed(chunk)]
-    return found + checker.finish()
+    findings = [finding for chunk in chunks for finding in checker.feed(chunk)]
+    return findings + checker.finish()
 
 
 def _check_lines(data: bytes, request: Any) -> list[Finding]:
-    """Findings of chunks that were kept one a line."""
     checker = ChunkSequenceChecker(request)
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for at, line in enumerate(filter(None, map(bytes.strip, data.splitlines()))):
         try:
-            found += checker.feed(json.loads(line))
+            findings += checker.feed(json.loads(line))
         except InvalidJSON as error:
             got = line[:80].decode(errors="replace")
-            found.append(make_finding("SSE-002", "", f"the line is not JSON: {error}", event=at, got=got))
+            findings.append(make_finding("SSE-002", "", f"the line is not JSON: {error}", event=at, got=got))
             checker.mark_unreadable()
-    return found + checker.finish()
+    return findings + checker.finish()

@@ -1,4 +1,4 @@
-"""Rules on a whole completion, streamed or not: its choices, calls and usage, and how it fits its request."""
+"""Checks whole completions, streamed or not: choices, calls, usage, and whether they fit their request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = [
 
 
 class ChatFunctionCall(NamedTuple):
-    """A function as it is called."""
+    """A call of a function."""
 
     id: str
     name: str
@@ -27,46 +27,48 @@ class ChatFunctionCall(NamedTuple):
 
 
 def check_completion(value: Mapping[str, Any], request: Any, report: Report) -> None:
-    """All rules on a completion whose shape is right."""
-    called: list[ChatFunctionCall] = []
+    """All rules on a completion that is valid under its schema."""
+    calls: list[ChatFunctionCall] = []
     for at, choice in enumerate(value["choices"]):
         if choice["index"] != at:
-            words = "is not the number of choices before"
-            report.add("CHT-009", f"/choices/{at}/index", words, expected=at, got=choice["index"])
-        calls = [_function_call(each) for each in choice["message"].get("tool_calls") or ()]
-        check_choice_end(choice["finish_reason"], calls, report, f"/choices/{at}")
-        _check_call_indices(choice["message"].get("tool_calls") or (), report, f"/choices/{at}/message")
-        called += calls
+            message = "is not the number of earlier choices"
+            report.add("CHT-009", f"/choices/{at}/index", message, expected=at, got=choice["index"])
+        tool_calls = choice["message"].get("tool_calls") or ()
+        own_calls = [
+            ChatFunctionCall(call["id"], call["function"]["name"], call["function"]["arguments"])
+            for call in tool_calls
+        ]
+        check_choice_end(choice["finish_reason"], own_calls, report, f"/choices/{at}")
+        _check_call_indices(tool_calls, report, f"/choices/{at}/message")
+        calls += own_calls
     check_usage(value.get("usage"), report)
-    check_against_chat_request(value["model"], len(value["choices"]), called, request, report)
-
-
-def _function_call(call: Mapping[str, Any]) -> ChatFunctionCall:
-    return ChatFunctionCall(call["id"], call["function"]["name"], call["function"]["arguments"])
+    check_against_chat_request(value["model"], len(value["choices"]), calls, request, report)
 
 
 def _check_call_indices(calls: Iterable[Mapping[str, Any]], report: Report, base: str) -> None:
     for at, call in enumerate(calls):
         if call.get("index") not in (None, at):
-            words = "is not the number of calls before"
-            report.add("CHT-003", f"{base}/tool_calls/{at}/index", words, expected=at, got=call["index"])
+            message = "is not the number of earlier calls"
+            report.add("CHT-003", f"{base}/tool_calls/{at}/index", message, expected=at, got=call["index"])
 
 
 def check_choice_end(
     finish_reason: str, calls: Iterable[ChatFunctionCall], report: Report, base: str = ""
 ) -> None:
-    """CHT-005, TXT-005 and ITM-007: why a choice ended, and what it calls."""
+    """CHT-005, TXT-005 and ITM-007 on the `finish_reason` and the calls of a choice."""
     calls = list(calls)
     if finish_reason != "length" and (finish_reason == "tool_calls") != bool(calls):
         expected = "tool_calls" if calls else "stop"
-        words = "does not fit: functions are called" if calls else "does not fit: no function is called"
-        report.add("CHT-005", f"{base}/finish_reason", words, expected=expected, got=finish_reason)
+        message = (
+            "is wrong: the choice calls functions" if calls else "is wrong: the choice calls no function"
+        )
+        report.add("CHT-005", f"{base}/finish_reason", message, expected=expected, got=finish_reason)
     for at, call in enumerate(calls):
         pointer = f"{base}/message/tool_calls/{at}" if base else ""
         if any(call.id == other.id for other in calls[:at]):
             report.add("ITM-007", pointer, "another call has this id", got=call.id)
         if finish_reason != "length" and not _is_json_object(call.arguments):
-            report.add("TXT-005", pointer, "the arguments are not a JSON object", got=call.arguments)
+            report.add("TXT-005", pointer, "arguments are not a JSON object", got=call.arguments)
 
 
 def _is_json_object(text: str) -> bool:
@@ -81,10 +83,11 @@ def check_usage(usage: Any, report: Report) -> None:
     if usage is None:
         report.add("USE-004", "/usage", "a completion has no usage")
         return
-    given, written, total = (usage[f"{name}_tokens"] for name in ("prompt", "completion", "total"))
-    if given + written != total:
-        words = "total_tokens is not the sum of prompt_tokens and completion_tokens"
-        report.add("USE-001", "/usage/total_tokens", words, expected=given + written, got=total)
+    total = usage["total_tokens"]
+    expected = usage["prompt_tokens"] + usage["completion_tokens"]
+    if expected != total:
+        message = "total_tokens is not the sum of prompt_tokens and completion_tokens"
+        report.add("USE-001", "/usage/total_tokens", message, expected=expected, got=total)
     _check_token_detail("USE-002", usage, "completion_tokens", "reasoning_tokens", report)
     _check_token_detail("USE-003", usage, "prompt_tokens", "cached_tokens", report)
 
@@ -103,20 +106,19 @@ def _check_token_detail(
 def check_against_chat_request(
     model: str, choices: int, calls: Iterable[ChatFunctionCall], request: Any, report: Report
 ) -> None:
-    """REQ-008, REQ-009 and CHT-009: the model, the functions and the number that were asked for."""
+    """REQ-008, REQ-009 and CHT-009: the requested model, declared functions and number of choices."""
     if not isinstance(request, dict):
         return
     if isinstance(request.get("model"), str) and model != request["model"]:
-        words = "is not the model that was asked"
-        report.add("REQ-008", "/model", words, expected=request["model"], got=model)
-    wanted = request.get("n") or 1
-    if wanted != choices:
-        report.add("CHT-009", "/choices", "are not as many as n asks for", expected=wanted, got=choices)
+        message = "is not the requested model"
+        report.add("REQ-008", "/model", message, expected=request["model"], got=model)
+    expected = request.get("n") or 1
+    if expected != choices:
+        report.add("CHT-009", "/choices", "do not have the number in n", expected=expected, got=choices)
     declared = {_function_name(tool) for tool in request.get("tools") or ()}
     for call in calls:
         if call.name not in declared:
-            words = f"{call.name} is called, and was not declared"
-            report.add("REQ-009", "", words, got=call.name)
+            report.add("REQ-009", "", f"the request does not declare {call.name}", got=call.name)
 
 
 def _function_name(tool: Any) -> Any:

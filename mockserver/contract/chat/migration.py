@@ -1,8 +1,7 @@
-"""From Chat to Responses: the Responses form of a chat request, and what of it has none.
+"""Converts a chat request to a Responses request, with notes about what has no counterpart.
 
-What becomes of which member is data, `schemas/migration.json`: the page about migrating is made of it, and
-so is what is told here of a member that does not come along. The document's own section is Migrate from the
-Chat Completions API (guide, 27 January 2026).
+`schemas/migration.json` says what becomes of each member; the page about migration and the notes are made of
+it. Source: Migrate from the Chat Completions API (guide, 27 January 2026).
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ from mockserver.wire import json
 
 __all__ = ["MigratedRequest", "MigrationNote", "MigrationRow", "load_migration_tables", "migrate_request"]
 
-#: Values that ask for nothing.
+#: Values that have no effect.
 _EMPTY_VALUES: tuple[Any, ...] = (None, False, [], {})
-#: Least that `max_output_tokens` may be (API reference, August 2026).
+#: Minimum of `max_output_tokens` (API reference, August 2026).
 _MIN_OUTPUT_TOKENS = 16
 
 
@@ -30,16 +29,16 @@ class MigrationRow:
     """What becomes of one member."""
 
     chat: str
-    """Its name, from the outermost in, with `[]` for the elements of a list."""
+    """Its path in the chat request, with `[]` for the elements of a list."""
     responses: str | None
-    """Where it goes; None: nowhere."""
+    """Its path in the Responses request; None: it has no counterpart."""
     words: str
-    """What to do, or what is otherwise."""
+    """What to do, or what is different."""
     source: str
 
 
 class MigrationNote(NamedTuple):
-    """What one who migrates has to know of a member of the request."""
+    """Something to know about a member of the chat request."""
 
     pointer: str
     """JSON pointer into the chat request."""
@@ -51,12 +50,12 @@ class MigratedRequest(NamedTuple):
 
     body: dict[str, Any]
     notes: tuple[MigrationNote, ...]
-    """What has no counterpart, or is otherwise there."""
+    """What has no counterpart, or is different."""
 
 
 @cache
 def load_migration_tables() -> Mapping[str, tuple[MigrationRow, ...]]:
-    """The tables by name: "request", "messages", "response", "stream" and "errors"."""
+    """The tables "request", "messages", "response", "stream" and "errors"."""
     tables = json.loads((resources.data_folder("schemas") / "migration.json").read_bytes())["tables"]
     return MappingProxyType(
         {name: tuple(MigrationRow(**row) for row in rows) for name, rows in tables.items()}
@@ -64,9 +63,9 @@ def load_migration_tables() -> Mapping[str, tuple[MigrationRow, ...]]:
 
 
 def migrate_request(chat_request: Mapping[str, Any], profile: Profile) -> MigratedRequest:
-    """The request that asks the Responses API for the same; the chat request is one that its judge takes.
+    """The Responses request for a valid chat request.
 
-    What the profile's age ignores is there all the same, and told.
+    Parameters that the profile ignores are included, with a note.
     """
     given = {name: value for name, value in chat_request.items() if value is not None}
     body: dict[str, Any] = {"model": given["model"], "input": list(_input_items(given["messages"]))}
@@ -118,13 +117,13 @@ def _content_parts(role: str, part: Mapping[str, Any]) -> Iterator[dict[str, Any
     elif kind == "video_url":
         yield {"type": "input_video", "video_url": part["video_url"]["url"], **_pick_members(part, "fps")}
     else:
-        sound = part["input_audio"]
-        name = "data" if sound["data"].startswith("data:") else "audio_url"
-        yield {"type": "input_audio", name: sound["data"], **_pick_members(sound, "format")}
+        audio = part["input_audio"]
+        name = "data" if audio["data"].startswith("data:") else "audio_url"
+        yield {"type": "input_audio", name: audio["data"], **_pick_members(audio, "format")}
 
 
 def _tool_output_text(content: Any) -> str:
-    """A tool's answer as one text: parts that are no texts have no place in it."""
+    """The output of a tool as one text, without parts that are not text."""
     if isinstance(content, list):
         return "\n".join(part["text"] for part in content if part["type"] == "text")
     return str(content)
@@ -142,7 +141,7 @@ def _function_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _built_in_tools(given: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-    """What Chat switches on is a tool there."""
+    """The tools that Chat Completions turns on with parameters."""
     if given.get("enable_search"):
         yield {"type": "web_search"}
     if given.get("enable_code_interpreter"):
@@ -150,19 +149,20 @@ def _built_in_tools(given: Mapping[str, Any]) -> Iterator[dict[str, str]]:
 
 
 def _tool_choice(choice: Any) -> dict[str, Any]:
-    named = isinstance(choice, dict)
-    return {"tool_choice": {"type": "function", "name": choice["function"]["name"]} if named else choice}
+    if isinstance(choice, dict):
+        return {"tool_choice": {"type": "function", "name": choice["function"]["name"]}}
+    return {"tool_choice": choice}
 
 
 def _max_output_tokens(tokens: int) -> dict[str, Any]:
     return {"max_output_tokens": max(tokens, _MIN_OUTPUT_TOKENS)}
 
 
-def _text_format(form: Mapping[str, Any]) -> dict[str, Any]:
-    if form["type"] != "json_schema":
-        return {"text": {"format": {"type": form["type"]}}}
-    about = _pick_members(form["json_schema"], "name", "description", "schema", "strict")
-    return {"text": {"format": {"type": "json_schema", **about}}}
+def _text_format(response_format: Mapping[str, Any]) -> dict[str, Any]:
+    if response_format["type"] != "json_schema":
+        return {"text": {"format": {"type": response_format["type"]}}}
+    members = _pick_members(response_format["json_schema"], "name", "description", "schema", "strict")
+    return {"text": {"format": {"type": "json_schema", **members}}}
 
 
 def _reasoning_effort(effort: str) -> dict[str, Any]:
@@ -173,7 +173,7 @@ def _unchanged(name: str) -> Any:
     return lambda value: {name: value}
 
 
-#: Members that become another, or stay what they are; both limits may be given: the later one counts.
+#: Conversions of members; if a request has both token limits, the later one counts.
 _MEMBER_CONVERSIONS: Mapping[str, Any] = MappingProxyType(
     {
         **{
@@ -196,9 +196,9 @@ def _migration_notes(
 ) -> Iterator[MigrationNote]:
     rows = {row.chat: row for row in load_migration_tables()["request"]}
     for name, value in given.items():
-        words = _note_message(name, value, rows.get(name), body, profile)
-        if words:
-            yield MigrationNote(f"/{name}", words)
+        message = _note_message(name, value, rows.get(name), body, profile)
+        if message:
+            yield MigrationNote(f"/{name}", message)
     if given["model"] not in profile.models:
         yield MigrationNote(
             "/model", f"{profile.name} does not list {given['model']}: {', '.join(profile.models)}."
@@ -209,10 +209,10 @@ def _migration_notes(
 def _note_message(
     name: str, value: Any, row: MigrationRow | None, body: Mapping[str, Any], profile: Profile
 ) -> str:
-    """What is to be told of a member; nothing where it simply comes along."""
+    """The note about a member; empty if it keeps its meaning."""
     if row is None:
-        told = "the Responses API has it" if name in profile.parameters else "neither API has it"
-        return f"is ignored by Chat Completions; {told}."
+        reason = "the Responses API has it" if name in profile.parameters else "neither API has it"
+        return f"is ignored by Chat Completions; {reason}."
     if row.responses is None:
         return (
             "" if value in _EMPTY_VALUES or (name, value) == ("n", 1) else f"has no counterpart: {row.words}"
@@ -221,7 +221,7 @@ def _note_message(
     if top in body and top not in profile.parameters:
         return f"becomes {top}, which {profile.name} ignores. {row.words}"
     if top == "max_output_tokens" and value < _MIN_OUTPUT_TOKENS:
-        return f"is at least {_MIN_OUTPUT_TOKENS} there."
+        return f"becomes {top}, which is at least {_MIN_OUTPUT_TOKENS}."
     return ""
 
 
@@ -235,4 +235,4 @@ def _message_notes(messages: list[Any]) -> Iterator[MigrationNote]:
     if any(message["role"] == "assistant" for message in messages):
         yield MigrationNote("/messages", rows["history"].words)
     if [message["role"] for message in messages] == ["user"] and isinstance(messages[0]["content"], str):
-        yield MigrationNote("/messages", "may be shorter: input can be the text itself.")
+        yield MigrationNote("/messages", "can be shorter: input may be the text itself.")

@@ -1,4 +1,4 @@
-"""The judge of chat requests: what the service would refuse, and what it would ignore."""
+"""Checks chat requests: what the service refuses, and what it ignores."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ _SCHEMA_NAME = "chat_request"
 def chat_request_findings(
     value: Any, profile: Profile, models: Container[str] | None = None
 ) -> list[Finding]:
-    """What is wrong with a parsed chat request: errors first, in the order in which they are refused.
+    """The findings in a parsed chat request: errors first, in the order in which the service refuses them.
 
-    The profile tells whether the model thinks where a request does not say. `models` are those that may be
-    asked for; None: any, for the list of Chat's models is no part of this contract.
+    The profile decides whether the model thinks by default. `models` are the allowed models; None: any,
+    because this contract does not list the models of Chat Completions.
     """
-    found = violation_findings(load_chat_schemas(), _SCHEMA_NAME, value)
+    findings = violation_findings(load_chat_schemas(), _SCHEMA_NAME, value)
     if not isinstance(value, dict):
-        return found
-    if not found:
-        judged = (
+        return findings
+    if not findings:
+        checks = (
             *_check_model(value, models),
             *_check_contents(value),
             *_check_tool_messages(value),
             *_check_thinking_conflicts(value, profile),
         )
-        found = findings_for_profile(judged, CHAT_PROFILE)
+        findings = findings_for_profile(checks, CHAT_PROFILE)
     return sorted(
-        [*found, *findings_for_profile(_unknown_parameters(value), CHAT_PROFILE)], key=_severity_rank
+        [*findings, *findings_for_profile(_unknown_parameters(value), CHAT_PROFILE)], key=_severity_rank
     )
 
 
 def is_chat_thinking_enabled(value: Mapping[str, Any], profile: Profile) -> bool:
-    """Whether the model is to think; it is asked in the words of Chat."""
+    """Whether a chat request turns thinking on."""
     effort = {"effort": value.get("reasoning_effort")}
     return is_thinking_enabled(
         {"enable_thinking": value.get("enable_thinking"), "reasoning": effort}, profile
@@ -50,9 +50,9 @@ def is_chat_thinking_enabled(value: Mapping[str, Any], profile: Profile) -> bool
 
 
 def ignored_chat_parameters(value: Mapping[str, Any]) -> tuple[str, ...]:
-    """Names of the request's members that Chat ignores; null is absence."""
+    """Names of the request's members that Chat Completions ignores; null counts as absent."""
     known = load_chat_schemas().undated[_SCHEMA_NAME]["properties"]
-    return tuple(name for name, given in value.items() if name not in known and given is not None)
+    return tuple(name for name, member in value.items() if name not in known and member is not None)
 
 
 def _check_model(value: dict[str, Any], models: Container[str] | None) -> Iterator[Finding]:
@@ -69,47 +69,46 @@ def _check_contents(value: dict[str, Any]) -> Iterator[Finding]:
             continue
         if message.get("content") is None:
             # Text of the vendor's error-code page (September to November 2026).
-            words = "The content field is a required field."
-            yield make_finding("REQ-001", f"/messages/{at}/content", words)
+            error = "The content field is a required field."
+            yield make_finding("REQ-001", f"/messages/{at}/content", error)
 
 
 def _check_tool_messages(value: dict[str, Any]) -> Iterator[Finding]:
-    """A tool's message answers a call of the assistant's message before it."""
-    called: set[str] = set()
+    """A message with role `tool` answers a call in the assistant message before it."""
+    call_ids: set[str] = set()
     for at, message in enumerate(value["messages"]):
         role = message["role"]
         if role == "assistant":
-            called = {call["id"] for call in message.get("tool_calls") or ()}
+            call_ids = {call["id"] for call in message.get("tool_calls") or ()}
         elif role != "tool":
-            called = set()
-        elif message["tool_call_id"] not in called:
+            call_ids = set()
+        elif message["tool_call_id"] not in call_ids:
             # Text recorded live, its spelling included (2026).
-            words = 'messages with role "tool" must be a response to a preceeding message with "tool_calls".'
+            error = 'messages with role "tool" must be a response to a preceeding message with "tool_calls".'
             got = message["tool_call_id"]
-            yield make_finding("REQ-007", f"/messages/{at}/tool_call_id", words, got=got)
+            yield make_finding("REQ-007", f"/messages/{at}/tool_call_id", error, got=got)
 
 
 def _check_thinking_conflicts(value: dict[str, Any], profile: Profile) -> Iterator[Finding]:
-    """What does not go together with thinking."""
-    choice, form = value.get("tool_choice"), value.get("response_format") or {}
+    """CHT-010 and CHT-011: parameters that conflict with thinking."""
+    choice, response_format = value.get("tool_choice"), value.get("response_format") or {}
     if (choice == "required" or isinstance(choice, dict)) and is_chat_thinking_enabled(value, profile):
-        words = "The tool_choice parameter does not support being set to required or object in thinking mode"
-        yield make_finding("CHT-010", "/tool_choice", words, expected="auto", got=choice)
-    if form.get("type") == "json_object" and value.get("enable_thinking") is True:
-        words = "Json mode response is not supported when enable_thinking is true"
-        yield make_finding("CHT-011", "/response_format", words, got=form)
+        error = "The tool_choice parameter does not support being set to required or object in thinking mode"
+        yield make_finding("CHT-010", "/tool_choice", error, expected="auto", got=choice)
+    if response_format.get("type") == "json_object" and value.get("enable_thinking") is True:
+        error = "Json mode response is not supported when enable_thinking is true"
+        yield make_finding("CHT-011", "/response_format", error, got=response_format)
 
 
 def _unknown_parameters(value: dict[str, Any]) -> Iterator[Finding]:
-    for each in unknown_member_findings(load_chat_schemas(), _SCHEMA_NAME, value):
-        if each.got is None:
+    for finding in unknown_member_findings(load_chat_schemas(), _SCHEMA_NAME, value):
+        if finding.got is None:
             continue
-        if "/" in each.pointer[1:]:
-            yield each
+        if "/" in finding.pointer[1:]:
+            yield finding
         else:
-            yield make_finding(
-                "REQ-002", each.pointer, "Chat Completions ignores the parameter", got=each.got
-            )
+            message = "Chat Completions ignores the parameter"
+            yield make_finding("REQ-002", finding.pointer, message, got=finding.got)
 
 
 def _severity_rank(finding: Finding) -> int:

@@ -1,4 +1,4 @@
-"""The schemas of Chat Completions, and what is judged by them."""
+"""The paths, models and schemas of Chat Completions."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ __all__ = [
     "load_chat_schemas",
 ]
 
-#: What rules call it where they name profiles.
+#: The name of Chat Completions in the `profiles` of a rule.
 CHAT_PROFILE = "qwen-chat"
 
 #: The month of the newest source.
 _DATE = "2026-11"
 
-#: What crosses the wire as a whole.
+#: The schemas of whole messages.
 CHAT_ROOT_SCHEMAS = ("chat_request", "chat_completion", "chat_chunk", "chat_error")
 
 #: The base path of the service (guide, Migrate from the Chat Completions API, 27 January 2026).
 CHAT_BASE_PATH = "/compatible-mode/v1"
 
-#: Base paths that it is asked under: the service's, and the mock's own short one.
+#: The base path of the service, and the short one of the mock.
 CHAT_BASE_PATHS = (CHAT_BASE_PATH, "/v1")
 
 CHAT_PATHS = tuple(f"{base}/chat/completions" for base in CHAT_BASE_PATHS)
@@ -43,5 +43,5 @@ def load_chat_schemas() -> ProfileSchemas:
 
 @cache
 def chat_models() -> frozenset[str]:
-    """Models that any age of the Responses API lists: Chat had each of them no later (inferred)."""
+    """The models of all profiles of the Responses API: Chat had each of them no later (inferred)."""
     return frozenset(model for name in profile_names() for model in load_profile(name).models)

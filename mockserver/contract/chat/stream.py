@@ -1,11 +1,9 @@
-"""The judge of streamed completions: one completion all along, its choices, and how it ends.
+"""Checks streamed completions: their framing, their chunks, and how they end.
 
-    stream = chunk { chunk } [ usage ] DONE         chunk: pieces of choices; usage: no choices
-    choice = role { thought } { text } { call } end
+    stream = chunk { chunk } [ usage ] DONE         chunk: deltas of choices; usage: no choices
+    choice = role { reasoning } { text } { call } end
 
 API reference, OpenAI Chat, March 2026; guide, Streaming output, 2026; live recording, 16 April 2026.
-
-The judge of a streamed completion's bytes: framing as for Responses, a marker at the end.
 """
 
 from __future__ import annotations
@@ -30,13 +28,13 @@ __all__ = ["ChatFramingChecker", "ChunkSequenceChecker"]
 
 Chunk = dict[str, Any]
 
-#: What all chunks of a stream have in common.
+#: Members that are the same in all chunks of a stream.
 _CONSTANT_MEMBERS = ("id", "created", "model")
 
 
 @dataclass(slots=True)
 class _PartialCall:
-    """A call as far as it came."""
+    """A call as far as it has been received."""
 
     id: str
     name: str
@@ -45,18 +43,18 @@ class _PartialCall:
 
 @dataclass(slots=True)
 class _PartialChoice:
-    """A choice as far as it came."""
+    """A choice as far as it has been received."""
 
     has_content: bool = False
-    """Whether text or calls came: thoughts are over then."""
+    """Whether text or a call has been received, after which no reasoning may follow."""
     finish_reason: str | None = None
     calls: list[_PartialCall] = field(default_factory=list)
     incomparable: bool = False
-    """A piece of a call could not be placed: what it makes is not judged."""
+    """Whether a delta belongs to no call, so that the calls cannot be checked."""
 
 
 class ChunkSequenceChecker:
-    """Judges the chunks of one stream, one after another: `feed` each, then `finish`."""
+    """Checks the chunks of one stream: `feed` them one by one, then call `finish`."""
 
     def __init__(self, request: Any = None) -> None:
         self._request = request if isinstance(request, dict) else None
@@ -67,41 +65,41 @@ class ChunkSequenceChecker:
         self._usage_seen = False
         self._incomparable = False
         self.failed = False
-        """Whether it ended with an error in place of a chunk."""
+        """Whether an error has been received in place of a chunk."""
 
     def feed(self, chunk: Any) -> list[Finding]:
-        """The findings that the next chunk brings."""
+        """The findings in the next chunk."""
         report = self._report
         report.event, report.findings = self._chunk_count, []
         self._chunk_count += 1
         if isinstance(chunk, dict) and "error" in chunk:
             self.failed = True
             return schema_findings(load_chat_schemas(), "chat_error", chunk, event=report.event)
-        shape = schema_findings(load_chat_schemas(), "chat_chunk", chunk, event=report.event)
-        if errors(shape):
+        findings = schema_findings(load_chat_schemas(), "chat_chunk", chunk, event=report.event)
+        if errors(findings):
             self.mark_unreadable()
-            return shape
+            return findings
         self._check_constant_members(chunk)
         self._check_usage(chunk)
-        for at, piece in enumerate(chunk["choices"]):
-            self._check_choice(piece, f"/choices/{at}")
-        return shape + report.findings
+        for at, chunk_choice in enumerate(chunk["choices"]):
+            self._check_choice(chunk_choice, f"/choices/{at}")
+        return findings + report.findings
 
     def mark_unreadable(self) -> None:
-        """Take note that a chunk could not be read: what it held is not missed."""
+        """Note that a chunk could not be read, so that its content is not reported as missing."""
         self._incomparable = True
 
     def finish(self) -> list[Finding]:
-        """The findings that the end brings."""
+        """The findings at the end of the stream."""
         report = self._report
         report.event, report.findings = None, []
         if self._incomparable or self.failed:
             return []
         for index, choice in sorted(self._choices.items()):
             if choice.finish_reason is None:
-                report.add("CHT-004", "", f"the choice {index} has no finish_reason")
+                report.add("CHT-004", "", f"choice {index} has no finish_reason")
         if not self._choices:
-            report.add("CHT-004", "", "no choice came, so none ended")
+            report.add("CHT-004", "", "the stream has no choices")
         self._check_against_request()
         return report.findings
 
@@ -110,99 +108,97 @@ class ChunkSequenceChecker:
             self._first_chunk = chunk
         for name in _CONSTANT_MEMBERS:
             if chunk[name] != self._first_chunk[name]:
-                words = f"{name} was another in the chunks before"
+                message = "differs from the first chunk"
                 self._report.add(
-                    "CHT-002", f"/{name}", words, expected=self._first_chunk[name], got=chunk[name]
+                    "CHT-002", f"/{name}", message, expected=self._first_chunk[name], got=chunk[name]
                 )
 
     def _check_usage(self, chunk: Chunk) -> None:
         report, usage = self._report, chunk.get("usage")
         if self._usage_seen:
-            report.add("CHT-006", "", "a chunk comes after that with the usage")
+            report.add("CHT-006", "", "a chunk follows the usage chunk")
         elif usage is None and not chunk["choices"]:
             report.add("CHT-006", "/usage", "a chunk has neither choices nor usage")
         elif usage is not None:
             self._usage_seen = True
             check_usage(usage, report)
-            if chunk["choices"] or any(each.finish_reason is None for each in self._choices.values()):
-                report.add("CHT-006", "/usage", "comes before the choices are over, or beside one")
+            if chunk["choices"] or any(choice.finish_reason is None for choice in self._choices.values()):
+                report.add("CHT-006", "/usage", "comes before the choices end, or in a chunk with choices")
 
-    def _check_choice(self, piece: dict[str, Any], base: str) -> None:
-        report, index, delta = self._report, piece["index"], piece["delta"]
+    def _check_choice(self, chunk_choice: dict[str, Any], base: str) -> None:
+        report, index, delta = self._report, chunk_choice["index"], chunk_choice["delta"]
         choice = self._choices.get(index)
         role = delta.get("role")
         if choice is None:
             if index != len(self._choices) and not self._incomparable:
-                words = "is not the number of choices before"
-                report.add("CHT-009", f"{base}/index", words, expected=len(self._choices), got=index)
+                message = "is not the number of earlier choices"
+                report.add("CHT-009", f"{base}/index", message, expected=len(self._choices), got=index)
             choice = self._choices[index] = _PartialChoice()
             if role is None and not self._incomparable:
-                report.add("CHT-001", f"{base}/delta/role", "the first delta names no role")
+                report.add("CHT-001", f"{base}/delta/role", "the first delta has no role")
         elif role is not None:
-            report.add("CHT-001", f"{base}/delta/role", "a later delta names the role again", got=role)
+            report.add("CHT-001", f"{base}/delta/role", "a later delta repeats the role", got=role)
         if choice.finish_reason is not None:
-            report.add("CHT-004", base, "something comes for a choice that is over")
+            report.add("CHT-004", base, "a delta follows the end of its choice")
             return
         self._check_delta(choice, delta, f"{base}/delta")
-        self._check_choice_end(choice, piece.get("finish_reason"), base)
+        self._check_choice_end(choice, chunk_choice.get("finish_reason"), base)
 
     def _check_delta(self, choice: _PartialChoice, delta: dict[str, Any], base: str) -> None:
         if delta.get("reasoning_content") and choice.has_content:
             pointer = f"{base}/reasoning_content"
-            self._report.add("CHT-008", pointer, "a thought comes after what it leads to")
+            self._report.add("CHT-008", pointer, "reasoning follows text or a call")
         calls = delta.get("tool_calls") or ()
         choice.has_content = choice.has_content or bool(delta.get("content") or calls)
         for at, call in enumerate(calls):
             self._check_call(choice, call, f"{base}/tool_calls/{at}")
 
-    def _check_call(self, choice: _PartialChoice, piece: dict[str, Any], base: str) -> None:
-        report, calls, index = self._report, choice.calls, piece["index"]
-        function = piece.get("function") or {}
-        given, name = piece.get("id") or "", function.get("name") or ""
+    def _check_call(self, choice: _PartialChoice, delta: dict[str, Any], base: str) -> None:
+        report, calls, index = self._report, choice.calls, delta["index"]
+        function = delta.get("function") or {}
+        call_id, name = delta.get("id") or "", function.get("name") or ""
         if index == len(calls):
-            calls.append(_PartialCall(given, name))
-            if not given or not name:
-                report.add("CHT-003", base, "a call begins without id and name", got=[given, name])
+            calls.append(_PartialCall(call_id, name))
+            if not call_id or not name:
+                report.add("CHT-003", base, "a call starts without id and name", got=[call_id, name])
         elif index == len(calls) - 1:
-            if name or given not in ("", calls[-1].id):
-                report.add("CHT-003", base, "a call goes on with another id, or a name", got=[given, name])
+            if name or call_id not in ("", calls[-1].id):
+                message = "a later delta of a call has another id, or a name"
+                report.add("CHT-003", base, message, got=[call_id, name])
         else:
             choice.incomparable = True
-            words = "is neither that of the call that goes on nor the next"
-            report.add("CHT-003", f"{base}/index", words, expected=len(calls), got=index)
+            message = "is neither the index of the current call nor the next one"
+            report.add("CHT-003", f"{base}/index", message, expected=len(calls), got=index)
             return
         calls[-1].arguments += function.get("arguments") or ""
 
     def _check_choice_end(self, choice: _PartialChoice, finish_reason: str | None, base: str) -> None:
         choice.finish_reason = finish_reason
         if finish_reason is not None and not choice.incomparable and not self._incomparable:
-            report = self._report
-            before = len(report.findings)
-            check_choice_end(finish_reason, self._function_calls(choice), report)
-            report.findings[before:] = [_prefix_pointer(each, base) for each in report.findings[before:]]
-
-    def _function_calls(self, choice: _PartialChoice) -> list[ChatFunctionCall]:
-        return [ChatFunctionCall(each.id, each.name, each.arguments) for each in choice.calls]
+            findings = self._report.findings
+            start = len(findings)
+            check_choice_end(finish_reason, _function_calls(choice), self._report)
+            findings[start:] = [replace(each, pointer=base + each.pointer) for each in findings[start:]]
 
     def _check_against_request(self) -> None:
         if self._request is None or self._first_chunk is None:
             return
         report, request = self._report, self._request
         options = request.get("stream_options")
-        asked = isinstance(options, dict) and options.get("include_usage") is True
-        if asked != self._usage_seen:
-            told = "was not asked for, and came" if self._usage_seen else "was asked for, and did not come"
-            report.add("CHT-006", "", f"usage {told}", expected=asked, got=self._usage_seen)
-        called = [call for each in self._choices.values() for call in self._function_calls(each) if call.name]
-        check_against_chat_request(self._first_chunk["model"], len(self._choices), called, request, report)
+        expected = isinstance(options, dict) and options.get("include_usage") is True
+        if expected != self._usage_seen:
+            message = "the stream has usage without include_usage" if self._usage_seen else "usage is missing"
+            report.add("CHT-006", "", message, expected=expected, got=self._usage_seen)
+        calls = [call for each in self._choices.values() for call in _function_calls(each) if call.name]
+        check_against_chat_request(self._first_chunk["model"], len(self._choices), calls, request, report)
 
 
-def _prefix_pointer(finding: Finding, base: str) -> Finding:
-    return replace(finding, pointer=base + finding.pointer)
+def _function_calls(choice: _PartialChoice) -> list[ChatFunctionCall]:
+    return [ChatFunctionCall(call.id, call.name, call.arguments) for call in choice.calls]
 
 
 class ChatFramingChecker(FramingChecker):
-    """Judges one streamed completion."""
+    """Checks the bytes of one streamed completion: framing as for Responses, `[DONE]` at the end."""
 
     def __init__(self, request: Any = None) -> None:
         self.chunk_checker = ChunkSequenceChecker(request)

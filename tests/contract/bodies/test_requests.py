@@ -1,4 +1,4 @@
-"""The judge of requests: order, words, tools, and what is ignored."""
+"""Checks of create requests: the order of findings, messages, tools, and ignored parameters."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_errors_come_in_the_order_of_the_service() -> None:
 
 
 def test_messages_name_the_parameter() -> None:
-    messages = [each.message for each in CHECKER.check({"input": [{"role": "robot", "content": 1}]})]
+    messages = [finding.message for finding in CHECKER.check({"input": [{"role": "robot", "content": 1}]})]
     assert messages == [
         "Missing required parameter: 'model'.",
         "input[0].role must be one of user, assistant, system, developer",
@@ -48,7 +48,7 @@ def test_messages_name_the_parameter() -> None:
 
 
 @pytest.mark.parametrize("value", [None, [], "x", 3, True])
-def test_a_body_that_is_not_an_object(value: Any) -> None:
+def test_body_that_is_not_an_object(value: Any) -> None:
     [finding] = CHECKER.check(value)
     assert (finding.rule, finding.pointer, finding.expected) == ("REQ-001", "", "object")
 
@@ -59,11 +59,11 @@ def test_models() -> None:
     assert (finding.rule, finding.message) == ("REQ-005", "Unsupported model: 'gpt'.")
     assert RequestChecker(PROFILE, ["gpt"]).check(request) == []
 
-    class Any_:  # noqa: N801
+    class AllModels:
         def __contains__(self, name: object) -> bool:
             return True
 
-    assert RequestChecker(PROFILE, Any_()).check(request) == []
+    assert RequestChecker(PROFILE, AllModels()).check(request) == []
 
 
 def test_tools_that_need_others_or_thinking() -> None:

@@ -1,4 +1,4 @@
-"""Forms of the wire that were recorded live, and the two validators on whatever is made of legal values."""
+"""Values recorded live have no findings, and the two validators agree on variations of valid values."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def call_delta(**members: Any) -> dict[str, Any]:
     return {"content": None, "reasoning_content": None, "tool_calls": [{"index": 0, **members}]}
 
 
-#: As recorded in April and June 2026; texts are others.
+#: As recorded in April and June 2026, with other texts.
 REASONING_AND_CALL = [
     chunk(choice_delta({"content": None, "reasoning_content": "Here", "role": "assistant"})),
     chunk(choice_delta({"content": None, "reasoning_content": " goes."})),
@@ -46,18 +46,18 @@ REASONING_AND_CALL = [
     ),
     chunk(choice_delta(call_delta(id="", type="function", function={"arguments": '{"city": "Oslo'}))),
     chunk(choice_delta(call_delta(id="", type="function", function={"arguments": '"}'}))),
-    # One that says nothing, and leaves out what the others have.
+    # An empty delta without members that the others have.
     chunk({"delta": {"tool_calls": [{"function": {"arguments": ""}, "index": 0, "id": ""}]}, "index": 0}),
     chunk(choice_delta({"content": "", "reasoning_content": None}, "tool_calls")),
     chunk(usage={"prompt_tokens": 10, "completion_tokens": 360, "total_tokens": 370}),
 ]
 
 
-def test_a_recorded_stream_has_no_findings() -> None:
+def test_recorded_stream_has_no_findings() -> None:
     assert check_chat_stream(REASONING_AND_CALL) == []
 
 
-#: As openai-python prints a completion: with nulls that are not on the wire.
+#: A completion as openai-python prints it: with nulls that are not on the wire.
 SDK_PRINTOUT = {
     "id": "chatcmpl-1",
     "object": "chat.completion",
@@ -91,7 +91,7 @@ SDK_PRINTOUT = {
 }
 
 
-def test_an_sdk_printout_has_no_findings() -> None:
+def test_sdk_printout_has_no_findings() -> None:
     assert check_chat_completion(SDK_PRINTOUT) == []
 
 

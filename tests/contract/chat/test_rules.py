@@ -1,4 +1,4 @@
-"""The rules of Chat Completions, each broken by a mutant that brings it and nothing else."""
+"""The rules of Chat Completions: each mutant breaks its rule and no other."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ SCRIPTS = (
 
 
 def chat_facts(script: Script, **members: Any) -> ChatFacts:
-    drawn = tuple(f"call_drawn_{number}" for number in range(len(script.items)))
-    return ChatFacts("chatcmpl-1", 1769084048, REQUEST["model"], 30, drawn, **members)
+    call_ids = tuple(f"call_drawn_{number}" for number in range(len(script.items)))
+    return ChatFacts("chatcmpl-1", 1769084048, REQUEST["model"], 30, call_ids, **members)
 
 
 def valid_values(subject: str) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Legal values, each with the request that it answers."""
+    """Valid values, each with the request that it answers."""
     if subject == "chat_request":
         yield REQUEST, REQUEST
         yield {**REQUEST, "tool_choice": "auto", "response_format": {"type": "json_object"}}, REQUEST
@@ -49,12 +49,12 @@ def valid_values(subject: str) -> Iterator[tuple[Any, dict[str, Any]]]:
     for script in SCRIPTS:
         for choices in (1, 2):
             for usage in (False, True):
-                about = chat_facts(script, choice_count=choices, include_usage=usage)
+                facts = chat_facts(script, choice_count=choices, include_usage=usage)
                 request = {**REQUEST, "n": choices, "stream_options": {"include_usage": usage}}
                 if subject == "chat_completion":
-                    yield build_chat_completion(script, about), request
+                    yield build_chat_completion(script, facts), request
                 else:
-                    chunks = list(build_chat_chunks(script, about))
+                    chunks = list(build_chat_chunks(script, facts))
                     value = list(encode_chunks(chunks)) if subject == "chat_frames" else chunks
                     yield value, {**request, "stream": True}
 
@@ -77,26 +77,26 @@ RULE_MUTANTS = [(subject, rule) for subject in mutants.CHAT_SUBJECTS for rule in
 
 
 @pytest.mark.parametrize(("subject", "rule"), RULE_MUTANTS, ids=[" ".join(each) for each in RULE_MUTANTS])
-def test_a_mutant_breaks_only_its_rule(subject: str, rule: str) -> None:
-    made = 0
+def test_mutant_breaks_only_its_rule(subject: str, rule: str) -> None:
+    count = 0
     for value, request in valid_values(subject):
         for pick in range(0, 60, 7):
             try:
                 broken = mutants.break_rule(rule, subject, value, pick=pick)
             except ConfigurationError:
                 break
-            made += 1
+            count += 1
             assert {each.rule for each in check_subject(subject, broken, request)} == {rule}, (pick, broken)
-    assert made
+    assert count
 
 
-def test_every_rule_of_chat_has_a_mutant() -> None:
+def test_every_chat_rule_has_a_mutant() -> None:
     own = {rule for rule in load_rules() if rule.startswith("CHT-")}
     assert {rule for _, rule in RULE_MUTANTS} == own
     assert all(load_rules()[rule].profiles == ("qwen-chat",) for rule in own)
 
 
-def test_a_chat_mutant_needs_chat_chunks() -> None:
+def test_chat_mutant_needs_chat_chunks() -> None:
     with pytest.raises(ConfigurationError, match="it has no chunks"):
         mutants.break_rule("CHT-001", "chat_stream", [{"type": "response.created"}])
 
@@ -111,12 +111,11 @@ def usage(**members: Any) -> dict[str, Any]:
 
 
 def choices_with_calls(**changed: Any) -> list[dict[str, Any]]:
-    value = completion()["choices"]
-    call = value[0]["message"]["tool_calls"][1]
-    for name, each in changed.items():
-        (call["function"] if name in ("name", "arguments") else call)[name] = each
-    found: list[dict[str, Any]] = value
-    return found
+    choices: list[dict[str, Any]] = completion()["choices"]
+    call = choices[0]["message"]["tool_calls"][1]
+    for name, value in changed.items():
+        (call["function"] if name in ("name", "arguments") else call)[name] = value
+    return choices
 
 
 @pytest.mark.parametrize(
@@ -138,9 +137,9 @@ def choices_with_calls(**changed: Any) -> list[dict[str, Any]]:
         (completion(choices=choices_with_calls(index=0)), "CHT-003", "/choices/0/message/tool_calls/1/index"),
     ],
 )  # fmt: skip
-def test_a_completion_that_breaks_a_rule(value: dict[str, Any], rule: str, pointer: str) -> None:
-    [found] = check_chat_completion(value, REQUEST)
-    assert (found.rule, found.pointer) == (rule, pointer)
+def test_completion_that_breaks_a_rule(value: dict[str, Any], rule: str, pointer: str) -> None:
+    [finding] = check_chat_completion(value, REQUEST)
+    assert (finding.rule, finding.pointer) == (rule, pointer)
     assert [each.rule for each in check_chat_completion(json.dumps(value).encode(), REQUEST)] == [rule]
 
 
@@ -177,7 +176,7 @@ def frames(*edits: tuple[bytes, bytes]) -> bytes:
         (b"data: [DONE]\n\n", ["SSE-006"]),
     ],
 )  # fmt: skip
-def test_a_stream_of_bytes(data: bytes, rules: list[str]) -> None:
+def test_stream_of_bytes(data: bytes, rules: list[str]) -> None:
     assert [each.rule for each in check_chat_stream(data)] == rules
 
 
@@ -211,17 +210,17 @@ def test_json_lines_are_checked_like_events() -> None:
         ({"user": "x"}, "REQ-002", "/user", "ignores"),
     ],
 )  # fmt: skip
-def test_a_request_that_breaks_a_rule(members: dict[str, Any], rule: str, pointer: str, message: str) -> None:
-    found = check_chat_request({**REQUEST, **members})
-    assert (rule, pointer) in {(each.rule, each.pointer) for each in found}
-    assert any(message in each.message for each in found)
-    assert {each.rule for each in found} == {rule}
+def test_request_that_breaks_a_rule(members: dict[str, Any], rule: str, pointer: str, message: str) -> None:
+    findings = check_chat_request({**REQUEST, **members})
+    assert (rule, pointer) in {(each.rule, each.pointer) for each in findings}
+    assert any(message in each.message for each in findings)
+    assert {each.rule for each in findings} == {rule}
 
 
-def test_a_model_is_only_checked_against_a_given_list() -> None:
+def test_model_is_only_checked_against_a_given_list() -> None:
     assert check_chat_request({**REQUEST, "model": "qwen-turbo"}) == []
-    [found] = check_chat_request({**REQUEST, "model": "qwen-turbo"}, models=["qwen-plus"])
-    assert found.rule == "REQ-005"
+    [finding] = check_chat_request({**REQUEST, "model": "qwen-turbo"}, models=["qwen-plus"])
+    assert finding.rule == "REQ-005"
 
 
 @pytest.mark.parametrize(

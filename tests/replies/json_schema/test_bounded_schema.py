@@ -47,7 +47,7 @@ def nested_schema(levels: int, keyword: str) -> Schema:
 
 
 def reference_chain(length: int, keyword: str) -> Schema:
-    """References of which each is there twice: 2**length of them, written out."""
+    """A chain in which each link is referenced twice: 2**length references when expanded."""
     links: Schema = {
         f"d{each}": {keyword: [{"$ref": f"#/$defs/d{below}"}] * 2} for below, each in pairwise(range(length))
     }

@@ -20,7 +20,7 @@ from tests.replies.json_schema.generation import (
     schema_error,
 )
 
-# The parameters of tools as clients sent them (captured in 2026), texts shortened, and what is drawn.
+# Parameters of tools as clients sent them (captured in 2026), with shortened texts, and their arguments.
 CAPTURED_TOOLS: dict[str, tuple[Schema, Any]] = {
     "codex-cli 0.169.0, exec_command": (
         {
@@ -277,9 +277,9 @@ def test_formats(name: str) -> None:
 
 def test_seed_varies_choices_and_is_repeatable() -> None:
     schema = {"properties": {"unit": {"enum": ["a", "b", "c"]}, "size": {"anyOf": [INTEGER, STRING]}}}
-    drawn = [generate_arguments(schema, pick) for pick in range(6)]
-    assert len(set(drawn)) > 2
-    assert drawn == [generate_arguments(schema, pick) for pick in range(6)]
+    arguments = [generate_arguments(schema, seed) for seed in range(6)]
+    assert len(set(arguments)) > 2
+    assert arguments == [generate_arguments(schema, seed) for seed in range(6)]
     assert generate_arguments(schema, 10**30)
 
 
@@ -458,6 +458,6 @@ ARBITRARY_JSON = st.recursive(
 @settings(MANY_EXAMPLES, max_examples=600)
 @given(schema=st.dictionaries(KEYWORDS, ARBITRARY_JSON) | ARBITRARY_JSON)
 def test_arbitrary_schema_raises_only_unsatisfiable(schema: Any) -> None:
-    for draw in (generate_value, generate_arguments):
-        found = generation_error(draw, schema)
-        assert found is None or found.pointer[:1] in {"", "/"}
+    for generate in (generate_value, generate_arguments):
+        error = generation_error(generate, schema)
+        assert error is None or error.pointer[:1] in {"", "/"}

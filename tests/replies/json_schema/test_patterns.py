@@ -20,7 +20,7 @@ from tests.replies.json_schema.generation import generation_error
 )
 @pytest.mark.parametrize("pick", [0, 3])
 def test_patterns(pattern: str, pick: int) -> None:
-    # Checked inside by the engine that refuses what it can not match in linear time.
+    # The generator checks the string with an engine that matches in linear time.
     assert isinstance(generate_value({"type": "string", "pattern": pattern}, seed=pick), str)
 
 
@@ -32,5 +32,5 @@ def test_patterns_repeat_up_to_min_length() -> None:
 @settings(max_examples=1_000, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(pattern=st.text(alphabet="ab0^$.*+?()[]{}|\\dwsbpLu-,:<>=!&~é", max_size=14))
 def test_arbitrary_pattern_raises_only_unsatisfiable(pattern: str) -> None:
-    found = generation_error(generate_value, {"type": "string", "pattern": pattern})
-    assert found is None or found.pointer == "/pattern"
+    error = generation_error(generate_value, {"type": "string", "pattern": pattern})
+    assert error is None or error.pointer == "/pattern"

@@ -100,5 +100,5 @@ def test_destructive_enum_values_are_avoided() -> None:
     assert generate_value({"type": "boolean"}, "force", 1) is False
     assert generate_value({"type": "boolean", "default": True}, "recursive") is False
     assert generate_value({"type": "boolean"}, "dry_run") is True
-    # Neither init nor a whole group of processes.
+    # Neither init nor a process group.
     assert generate_value(INTEGER, "pid") == 2_147_483_647
