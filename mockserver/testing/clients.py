@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mockserver.errors import ConfigurationError
+from mockserver.errors import optional_packages
 
 if TYPE_CHECKING:
     from httpx import Client
@@ -90,8 +90,6 @@ def _is_closed(client: Any) -> bool:
 
 
 def _import_openai() -> Any:
-    try:
+    with optional_packages():
         import openai
-    except ImportError as error:
-        raise ConfigurationError(f"openai is not installed ({error}): pip install openai") from None
     return openai

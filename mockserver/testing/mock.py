@@ -184,11 +184,11 @@ class MockBase(ABC):
         return self._clients.httpx(self, **options)
 
     def openai(self, **options: Any) -> OpenAI:
-        """An `openai.OpenAI` for this server; ConfigurationError if openai is not installed."""
+        """An `openai.OpenAI` for this server; MissingPackage if openai is not installed."""
         return self._clients.openai(self, **options)
 
     def async_openai(self, **options: Any) -> AsyncOpenAI:
-        """An `openai.AsyncOpenAI` for this server; ConfigurationError if openai is not installed."""
+        """An `openai.AsyncOpenAI` for this server; MissingPackage if openai is not installed."""
         return self._clients.async_openai(self, **options)
 
 

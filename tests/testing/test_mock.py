@@ -14,7 +14,7 @@ import pytest
 import mockserver
 from mockserver import FunctionCall, Message, MockServer, Script
 from mockserver.clock import SteppedClock
-from mockserver.errors import ConfigurationError, StartError
+from mockserver.errors import ConfigurationError, MissingPackage, StartError
 from mockserver.exchanges import Exchange, Match
 from mockserver.replies.script import ScriptError, ToolCall
 from mockserver.server.http.uvicorn_runner import bind_socket
@@ -188,7 +188,7 @@ def test_a_missing_openai_package_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "openai", None)
     for make in (responses_server.openai, responses_server.async_openai):
-        with pytest.raises(ConfigurationError, match="pip install openai"):
+        with pytest.raises(MissingPackage, match="pip install 'openai'"):
             make()
 
 

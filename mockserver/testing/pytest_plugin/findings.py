@@ -129,6 +129,8 @@ class FindingCollector:
     def _is_violation(self, finding: Finding) -> bool:
         if finding.rule == _IGNORED_PARAMETER_RULE and self.policy.ignored_parameters == "error":
             return True
+        if finding.severity is Severity.WARNING:
+            return self.policy.fail_on == "warning"
         return finding.severity is Severity.ERROR
 
     @property

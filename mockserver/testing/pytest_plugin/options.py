@@ -12,6 +12,7 @@ __all__ = [
     "MARKER_DESCRIPTION",
     "RECORDINGS_FOLDER",
     "RECORD_MODES",
+    "SEVERITIES",
     "RecordMode",
     "add_options",
     "boolean_option",
@@ -26,12 +27,12 @@ __all__ = [
 ]
 
 MARKER_DESCRIPTION = (
-    "responses(profile=None, rendering=None, exchanges=None, strict=None, allow=[], recorded=None): "
+    "responses(profile=None, rendering=None, exchanges=None, strict=None, fail_on=None, allow=[], recorded=None): "
     "configure the mock servers of this test; allow: rule ids, 'unplanned', 'unused', 'refused' or 'drifted', "
     "which do not fail it; recorded=True: it requires recordings, False: it never uses them."
 )
 
-_MARKER_ARGUMENTS = ("profile", "rendering", "exchanges", "strict", "allow", "recorded")
+_MARKER_ARGUMENTS = ("profile", "rendering", "exchanges", "strict", "fail_on", "allow", "recorded")
 
 
 class RecordMode(NamedTuple):
@@ -65,6 +66,9 @@ RECORD_MODES: Mapping[str, RecordMode] = {
 #: The folder beside a test module that holds its recordings.
 RECORDINGS_FOLDER = "recordings"
 
+#: The values of `--responses-fail-on`.
+SEVERITIES = ("error", "warning")
+
 _BOOLEANS = {"true": True, "false": False}
 
 # name -> (help, metavar, choices, default)
@@ -82,6 +86,12 @@ _OPTIONS: Mapping[str, tuple[str, str | None, tuple[str, ...] | None, str]] = {
         "Unused stubs of strict tests: fail the test, list them at the end, or ignore them (default: error).",
         None,
         ("error", "warn", "off"),
+        "error",
+    ),
+    "fail-on": (
+        "The lowest severity of findings that fail a test; warnings are listed at the end (default: error).",
+        None,
+        SEVERITIES,
         "error",
     ),
     "ignored": (
@@ -163,7 +173,7 @@ def option_value(config: pytest.Config, name: str) -> str:
     _, _, choices, default = _OPTIONS[name]
     value = command_line_value(config, name) or str(config.getini(_ini_name(name))) or default
     if choices and value not in choices:
-        raise pytest.UsageError(f"responses_{name} cannot be {value!r}; choose from: {', '.join(choices)}")
+        raise pytest.UsageError(f"{_ini_name(name)} cannot be {value!r}; choose from: {', '.join(choices)}")
     return value
 
 

@@ -47,6 +47,8 @@ class FailurePolicy:
     """error, warn or off."""
     ignored_parameters: str = "warn"
     """error, warn or off."""
+    fail_on: str = "error"
+    """The lowest severity that fails the test: error or warning."""
     allowed_rules: frozenset[str] = frozenset()
     """Rules that the test may break."""
 
@@ -61,6 +63,11 @@ def failure_policy(item: pytest.Item) -> FailurePolicy:
         raise pytest.UsageError(
             f"{item.nodeid}: recorded must be True or False, not {arguments['recorded']!r}"
         )
+    fail_on = arguments.get("fail_on", options.option_value(config, "fail-on"))
+    if fail_on not in options.SEVERITIES:
+        raise pytest.UsageError(
+            f"{item.nodeid}: fail_on must be {' or '.join(options.SEVERITIES)}, not {fail_on!r}"
+        )
     allow = frozenset(arguments.get("allow", ()))
     if allow:
         unknown = sorted(allow - load_rules().keys() - {*_ALLOWABLE_NAMES})
@@ -70,7 +77,11 @@ def failure_policy(item: pytest.Item) -> FailurePolicy:
                 f"the other names are: {', '.join(_ALLOWABLE_NAMES)}"
             )
     return FailurePolicy(
-        strict, options.option_value(config, "unused"), options.option_value(config, "ignored"), allow
+        strict,
+        options.option_value(config, "unused"),
+        options.option_value(config, "ignored"),
+        fail_on,
+        allow,
     )
 
 

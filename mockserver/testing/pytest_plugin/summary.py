@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,9 @@ from mockserver import __version__
 from mockserver.wire import json
 
 __all__ = ["REPORT_FORMAT", "Summary", "outcome_name"]
+
+#: Warnings that the terminal lists.
+_MAX_LISTED_WARNINGS = 10
 
 #: Version of the report's format, described by `schemas/pytest_report.json`.
 REPORT_FORMAT = 1
@@ -42,10 +45,23 @@ class Summary:
                 f"{name} ({_format_requests(count)})" for name, count in sorted(ignored.items())
             )
             yield f"responses: parameters that the service ignores: {names}"
+        yield from self._warning_lines()
         unused = sum(test["unused"] for test in self._tests.values() if test["outcome"] != "failed")
         if unused:
             yield f"responses: unused stubs: {unused}"
         yield from self._recording_lines()
+
+    def _warning_lines(self) -> Iterator[str]:
+        warnings = Counter(
+            _warning_text(each)
+            for test in self._tests.values()
+            for each in test["findings"]
+            if each["severity"] == "warning" and not each["allowed"]
+        )
+        for text, count in sorted(warnings.items())[:_MAX_LISTED_WARNINGS]:
+            yield f"responses: warning {text}: {_format_requests(count)}"
+        if len(warnings) > _MAX_LISTED_WARNINGS:
+            yield f"responses: {len(warnings) - _MAX_LISTED_WARNINGS} more warnings"
 
     def _recording_lines(self) -> Iterator[str]:
         recordings = [test["recordings"] for test in self._tests.values() if "recordings" in test]
@@ -86,6 +102,12 @@ def outcome_name(report: pytest.TestReport) -> str:
     if hasattr(report, "wasxfail"):
         return "xpassed" if report.passed else "xfailed"
     return str(report.outcome)
+
+
+def _warning_text(finding: Mapping[str, Any]) -> str:
+    location = f" at {finding['pointer']}" if finding["pointer"] else ""
+    got = f" (got {json.dumps(finding['got']).decode()})" if finding["got"] is not None else ""
+    return f"{finding['rule']}{location}: {finding['message']}{got}"
 
 
 def _format_requests(count: int) -> str:

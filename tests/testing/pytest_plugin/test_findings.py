@@ -311,3 +311,27 @@ def test_not_strict(ask, responses_server):
             "Unmatched request (unplanned): *",
         ]
     )
+
+
+UNKNOWN_TOOL = 'ask(tools=[{"type": "websearch"}])'
+
+
+def test_warnings_are_listed_and_fail_no_test_by_default(run: RunPytest) -> None:
+    result = run(f"def test_it(ask):\n    {UNKNOWN_TOOL}\n    {UNKNOWN_TOOL}\n")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["responses: warning REQ-006 at /tools/0/type: *websearch*: 2 requests"])
+
+
+def test_warnings_fail_tests_with_fail_on_warning(run: RunPytest, pytester: pytest.Pytester) -> None:
+    plain = f"def test_it(ask):\n    {UNKNOWN_TOOL}\n"
+    marked = f"@pytest.mark.responses(fail_on='warning')\n{plain}"
+    allowed = f"@pytest.mark.responses(allow=['REQ-006'])\n{plain}"
+    result = run(plain, "--responses-fail-on=warning")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["Contract violation REQ-006 at /tools/0/type: *websearch*"])
+    run(marked).assert_outcomes(failed=1)
+    run(plain, "-oresponses_fail_on=warning").assert_outcomes(failed=1)
+    run(marked.replace("warning", "error"), "--responses-fail-on=warning").assert_outcomes(passed=1)
+    result = run(allowed, "--responses-fail-on=warning")
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line("responses: warning*")

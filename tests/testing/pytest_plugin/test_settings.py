@@ -78,11 +78,15 @@ def test_two_servers():
 @pytest.mark.parametrize(
     ("marker", "words"),
     [
-        ("profil='x'", "no argument 'profil'; choose from: profile, rendering, exchanges, strict, allow"),
+        (
+            "profil='x'",
+            "no argument 'profil'; choose from: profile, rendering, exchanges, strict, fail_on, allow",
+        ),
         ("'x'", "takes keyword arguments only"),
         ("profile='x'", "no profile 'x'; there are: "),
         ("profile='openai'", "cannot be served"),
         ("rendering='x'", "unknown rendering 'x'"),
+        ("fail_on='info'", "fail_on must be error or warning, not 'info'"),
         ("strict='no'", "strict must be True or False, not 'no'"),
         ("allow=['REQ-05']", "allow: no rule 'REQ-05'"),
         ("exchanges=1", "exchanges cannot be 1"),
@@ -122,6 +126,8 @@ def test_three(ask):
     [
         ("--responses-strict=maybe", "invalid choice"),
         ("--responses-ignored=fatal", "invalid choice"),
+        ("--responses-fail-on=info", "invalid choice"),
+        ("-oresponses_fail_on=info", "responses_fail_on cannot be 'info'; choose from: error, warning"),
         ("-oresponses_strict=maybe", "responses_strict cannot be 'maybe'; choose from: true, false"),
         ("-oresponses_ignored=fatal", "responses_ignored cannot be 'fatal'; choose from: warn, error, off"),
     ],
