@@ -1,4 +1,4 @@
-"""A way to ask the mock server, shared by many tests."""
+"""A client of the mock server, shared by many tests."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from mockserver.testing.mock import MockServer
 from mockserver.wire.sse import Decoder
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 10) -> None:
-    """Wait for what another thread does."""
+def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
+    """Poll for the effect of another thread."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "it did not come about in time"
+        assert time.monotonic() < end, "the condition was not met in time"
         time.sleep(0.001)
 
 
 def output_text(reply: httpx.Response) -> str:
-    """The text of the first item that a reply has."""
+    """The text of a reply's first item."""
     assert reply.status_code == 200, reply.text
-    said: str = reply.json()["output"][0]["content"][0]["text"]
-    return said
+    text: str = reply.json()["output"][0]["content"][0]["text"]
+    return text
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class ApiClient:
         return self.client.post(f"{self.server.base_url}/responses", content=content, headers=head)
 
     def request(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
-        """Ask another operation, by its path under the base URL."""
+        """Send a request to another operation, by its path under the base URL."""
         head = {
             "authorization": f"Bearer {self.server.api_key}",
             **({"content-type": "application/json"} if body is not None else {}),
@@ -57,7 +57,7 @@ class ApiClient:
         return self.client.request(method, self.server.base_url + path, content=content, headers=head)
 
     def request_json(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
-        """The JSON that an operation answers with 200."""
+        """The JSON of an operation's 200 reply."""
         reply = self.request(method, path, body)
         assert reply.status_code == 200, reply.text
         value: dict[str, Any] = reply.json()
@@ -71,16 +71,16 @@ class ApiClient:
         return body
 
     def create_stream(self, content: Any = "Tell me something.", **members: Any) -> list[dict[str, Any]]:
-        """The events of the stream that answers an input."""
+        """The stream's events for an input."""
         reply = self.post({"model": self.server.model, "input": content, "stream": True, **members})
         assert reply.status_code == 200, reply.text
-        told = (frame.data or "" for frame in Decoder().feed(reply.content))
-        return [json.loads(data) for data in told if data != "[DONE]"]
+        payloads = (frame.data or "" for frame in Decoder().feed(reply.content))
+        return [json.loads(data) for data in payloads if data != "[DONE]"]
 
     def create_chat(self, messages: Any, **members: Any) -> httpx.Response:
-        """Ask Chat Completions: messages, or the text of one."""
-        given = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
-        return self.post_chat({"model": self.server.model, "messages": given, **members})
+        """Send messages, or the text of one, to Chat Completions."""
+        message_list = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
+        return self.post_chat({"model": self.server.model, "messages": message_list, **members})
 
     def post_chat(self, body: Any, **headers: str) -> httpx.Response:
         """Post a chat request, as JSON unless it is bytes."""
@@ -101,15 +101,15 @@ class ApiClient:
         return body
 
     def create_chunks(self, messages: Any, **members: Any) -> list[dict[str, Any]]:
-        """The chunks for messages, without the marker at their end."""
+        """The chunks for messages, without `[DONE]`."""
         reply = self.create_chat(messages, stream=True, **members)
         assert reply.status_code == 200, reply.text
-        told = [frame.data or "" for frame in Decoder().feed(reply.content)]
-        assert told.pop() == "[DONE]"
-        return [json.loads(each) for each in told]
+        payloads = [frame.data or "" for frame in Decoder().feed(reply.content)]
+        assert payloads.pop() == "[DONE]"
+        return [json.loads(each) for each in payloads]
 
     def post_refused(self, body: Any, **headers: str) -> tuple[int, str, str]:
-        """(status, code, message) of a refusal."""
+        """(status, code, message) of an error reply."""
         reply = self.post(body, **headers)
         assert reply.status_code >= 400, reply.text
         error = reply.json()

@@ -1,4 +1,4 @@
-"""Fixtures that tests of several rooms share."""
+"""Fixtures shared by tests of several packages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _shared_server() -> Iterator[MockServer]:
 
 @pytest.fixture
 def api(_shared_server: MockServer) -> Iterator[ApiClient]:
-    """Asks a server that is as new in each test; what it asks may break the contract, as it often does."""
+    """A client of a server that is reset for each test; its requests may violate the contract."""
     _shared_server.reset()
     with httpx.Client(trust_env=False) as client:
         yield ApiClient(_shared_server, client)

@@ -1,4 +1,4 @@
-"""The generated pages are those that the data gives."""
+"""The generated pages are current."""
 
 from __future__ import annotations
 

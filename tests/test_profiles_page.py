@@ -1,4 +1,4 @@
-"""Every cell of `docs/profiles.md` is so: what an age has is played and judged, what it lacks is not."""
+"""Every cell of `docs/profiles.md` is true: a profile serves what it has, valid, and nothing else."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _servers() -> Iterator[dict[str, MockServer]]:
 
 @pytest.fixture
 def api(_servers: dict[str, MockServer], cell: Cell) -> Iterator[ApiClient]:
-    """Asks a server of the cell's age."""
+    """A client of a server with the cell's profile."""
     server = _servers[cell.profile]
     server.reset()
     with httpx.Client(trust_env=False) as client:
@@ -87,11 +87,11 @@ def test_parameters(cell: Cell, api: ApiClient) -> None:
     elif cell.name == "conversation":
         value = api.request_json("POST", "/conversations")["id"] if cell.is_present else "conv_1"
     assert value is not None
-    asked = {"model": api.server.model, "input": "x", cell.name: value}
-    reply = api.post(asked)
+    body = {"model": api.server.model, "input": "x", cell.name: value}
+    reply = api.post(body)
     assert reply.status_code == 200, reply.text
     assert api.server.journal.last.ignored == (() if cell.is_present else (cell.name,))
-    assert {each.rule for each in check_request(asked, cell.profile)} == (
+    assert {each.rule for each in check_request(body, cell.profile)} == (
         set() if cell.is_present else {"REQ-002"}
     )
 
@@ -105,11 +105,11 @@ def test_tools(cell: Cell, api: ApiClient) -> None:
     if tool is not None and tool.needs_tool is not None:
         declared.append(tool_declaration(tool.needs_tool))
     wanted = "function_call" if tool is None else tool.item
-    asked = {"tools": declared, "enable_thinking": True}
-    for response in (api.create("x", **asked), api.create_stream("x", **asked)[-1]["response"]):
+    options = {"tools": declared, "enable_thinking": True}
+    for response in (api.create("x", **options), api.create_stream("x", **options)[-1]["response"]):
         assert (wanted in [item["type"] for item in response["output"]]) == cell.is_present
-    told = {each.rule for each in api.server.journal.last.findings}
-    assert told == (set() if cell.is_present else {"SCH-004"})
+    rules = {each.rule for each in api.server.journal.last.findings}
+    assert rules == (set() if cell.is_present else {"SCH-004"})
 
 
 @pytest.mark.parametrize("cell", cells_of_kind("item"))
@@ -123,29 +123,29 @@ def test_events(cell: Cell, api: ApiClient) -> None:
     assert (cell.name in load_schemas(cell.profile).event_types) == cell.is_present
 
 
-def sent_types(ask: ApiClient, profile: str) -> tuple[set[str], set[str]]:
-    """Types of the items and of the events that a server of the age sends."""
+def sent_types(api: ApiClient, profile: str) -> tuple[set[str], set[str]]:
+    """Types of the items and events that a server with this profile sends."""
     if profile not in _SENT_TYPES:
         items: set[str] = set()
         kinds: set[str] = set()
         for script in rendered_samples.profile_scripts(profile).values():
             if script.status != "completed":
                 continue
-            ask.server.reply(script)
-            events = ask.create_stream("x")
+            api.server.reply(script)
+            events = api.create_stream("x")
             kinds.update(event["type"] for event in events)
             items.update(item["type"] for item in events[-1]["response"]["output"])
-        ask.server.reply("word " * 20)
-        kinds.update(event["type"] for event in ask.create_stream("x", max_output_tokens=16))
-        kinds.update(_failed_stream_types(ask))
+        api.server.reply("word " * 20)
+        kinds.update(event["type"] for event in api.create_stream("x", max_output_tokens=16))
+        kinds.update(_failed_stream_types(api))
         _SENT_TYPES[profile] = (items, kinds)
     return _SENT_TYPES[profile]
 
 
-def _failed_stream_types(ask: ApiClient) -> set[str]:
+def _failed_stream_types(api: ApiClient) -> set[str]:
     """Types of the events of a stream that fails."""
-    ask.server.fail("rate-limit")
-    return {event["type"] for event in ask.create_stream("x")}
+    api.server.fail("rate-limit")
+    return {event["type"] for event in api.create_stream("x")}
 
 
 _SENT_TYPES: dict[str, tuple[set[str], set[str]]] = {}
@@ -159,7 +159,7 @@ ERRORS = [
 
 @pytest.mark.parametrize("cell", ERRORS)
 def test_errors(cell: Cell, api: ApiClient) -> None:
-    """That each looks as its row says is tested with the catalogue; here, that every age plays it."""
+    """Every profile serves every error; the tests of the catalogue check its form."""
     for stream in (False, True):
         body = {"model": api.server.model, "input": "x", "stream": stream}
         reply = api.post(body, x_mock_fault=cell.name)

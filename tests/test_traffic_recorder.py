@@ -1,4 +1,4 @@
-"""The recorder and its judge: what they let pass, and above all what they do not."""
+"""The traffic recorder and its checks: what they accept and what they report."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MODEL = "qwen3-max-2026-01-23"
 
 @pytest.fixture
 def capture(api: ApiClient) -> Callable[..., CapturedExchange]:
-    """A recording of what the server answers to a body."""
+    """Capture the server's reply to a body."""
 
     def record(**members: object) -> CapturedExchange:
         body = {"model": MODEL, "input": "hi", **members}
@@ -44,7 +44,7 @@ def test_valid_traffic_has_no_problems(capture: Callable[..., CapturedExchange])
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         (b'"sequence_number":3', b'"sequence_number":9', "SEQ-"),
         (b"event:response.created", b"event:response.other", "SSE-001"),
@@ -53,12 +53,12 @@ def test_valid_traffic_has_no_problems(capture: Callable[..., CapturedExchange])
     ],
 )
 def test_a_broken_stream_is_reported(
-    capture: Callable[..., CapturedExchange], old: bytes, new: bytes, told: str
+    capture: Callable[..., CapturedExchange], old: bytes, new: bytes, message: str
 ) -> None:
     broken = capture(stream=True)
     assert old in broken.body
     broken.body = broken.body.replace(old, new)
-    assert any(told in problem for problem in traffic_recorder.contract_problems(broken))
+    assert any(message in problem for problem in traffic_recorder.contract_problems(broken))
 
 
 def test_broken_replies_wrong_ids_and_server_errors_are_reported(
@@ -92,8 +92,8 @@ def test_a_server_process_is_recorded(tmp_path: Path) -> None:
     )
     environment = {**os.environ, traffic_recorder.SPOOL_VARIABLE: str(tmp_path)}
     subprocess.run([sys.executable, "-c", program], check=True, env=environment)
-    (crossing,) = traffic_recorder.read_spool(tmp_path)
-    assert (crossing.status, crossing.is_complete) == (200, True)
-    assert crossing.body.startswith(b"id:1\n")
-    assert traffic_recorder.contract_problems(crossing) == []
+    (exchange,) = traffic_recorder.read_spool(tmp_path)
+    assert (exchange.status, exchange.is_complete) == (200, True)
+    assert exchange.body.startswith(b"id:1\n")
+    assert traffic_recorder.contract_problems(exchange) == []
     assert traffic_recorder.read_spool(tmp_path) == []

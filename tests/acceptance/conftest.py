@@ -1,4 +1,4 @@
-"""Server processes for the acceptance tests: started from the command line, ended with the test."""
+"""Fixtures for the acceptance tests: server processes, the built wheel and client environments."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ ENVIRONMENTS = ROOT / ".environments"
 MODEL = "qwen3-max-2026-01-23"
 KEY = "sk-acceptance"
 
-#: Variables of whoever runs the tests that would change what servers and clients do …
+#: Variables of the caller that would change servers and clients …
 _REMOVED_PREFIXES = ("MOCKSERVER_", "OPENAI_", "DASHSCOPE_", "NODE_", "CLICOLOR", "CURL_")
 _REMOVED_NAMES = {"NO_COLOR", "FORCE_COLOR", "COLUMNS", "TERMINAL_WIDTH", "TTY_COMPATIBLE"}
-#: … but for what the recorder needs.
+#: … except those that the traffic recorder needs.
 _KEPT_NAMES = {"MOCKSERVER_TEST_SPOOL"}
 
 
 def server_environment(**extra: str) -> dict[str, str]:
-    """The environment of a server process; the recorder stays in it, so every byte is judged."""
+    """The environment of a server process, including the traffic recorder, so that every byte is checked."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -38,13 +38,13 @@ def server_environment(**extra: str) -> dict[str, str]:
 
 
 def isolated_environment(**extra: str) -> dict[str, str]:
-    """The environment of a client: nothing in it but what finds programs, and no proxy."""
+    """The environment of a client: only what is needed to find programs, and no proxy."""
     kept = {name: os.environ[name] for name in ("PATH", "TMPDIR", "SYSTEMROOT") if name in os.environ}
     return kept | {"HOME": os.devnull, "LANG": "C.UTF-8", "PYTHONUTF8": "1"} | extra
 
 
 def environment_without_checkout() -> dict[str, str]:
-    """This process's environment without what would lead Python or pip back to the checkout or a network."""
+    """This process's environment without variables that lead Python or pip to the checkout or a network."""
     foreign = ("PYTHON", "PIP_", "VIRTUAL_ENV", "COVERAGE_", "MOCKSERVER_")
     return {name: value for name, value in os.environ.items() if not name.startswith(foreign)} | {
         "PIP_CONFIG_FILE": os.devnull,
@@ -78,8 +78,8 @@ def wheel(distributions: Path) -> Path:
     return wheel
 
 
-def wait_until(condition: Callable[[], Any], description: str, seconds: float = 20) -> None:
-    """Wait for a condition that nothing announces; AssertionError where it is not met in time."""
+def wait_until(condition: Callable[[], Any], description: str, seconds: float = 60) -> None:
+    """Poll for a condition; AssertionError if it is not met in time."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {description}"
@@ -94,9 +94,9 @@ class ServerProcess:
     stdout_file: Path
     stderr_file: Path
     base_url: str
-    """What goes into a client."""
+    """The base URL for a client."""
     client: httpx.Client
-    """A client with the key and the base URL; give it absolute URLs for other places."""
+    """A client with the key and the base URL; use absolute URLs for other paths."""
 
     @property
     def root_url(self) -> str:
@@ -120,26 +120,26 @@ class ServerProcess:
         return self.stderr_file.read_text(encoding="utf-8")
 
     def log_lines(self, count: int) -> list[str]:
-        """The log's lines, of which there must be so many: a line may come just after its answer."""
-        wait_until(lambda: self.stderr_text.count("\n") >= count, f"{count} lines in the log", 5)
+        """Wait for this number of log lines and return them; a line can come just after its reply."""
+        wait_until(lambda: self.stderr_text.count("\n") >= count, f"{count} lines in the log")
         lines = self.stderr_text.splitlines()
         assert len(lines) == count, lines
         return lines
 
-    def create(self, input: Any, **parameters: Any) -> httpx.Response:  # noqa: A002 - the API's own word
-        """`POST …/responses`; a parameter that is None is left out."""
+    def create(self, input: Any, **parameters: Any) -> httpx.Response:  # noqa: A002 - the API's parameter
+        """`POST …/responses`; parameters that are None are omitted."""
         body = {"model": MODEL, "input": input, **parameters}
         return self.client.post(
             "/responses", json={name: value for name, value in body.items() if value is not None}
         )
 
-    def stop(self, signal_number: int = signal.SIGTERM, seconds: float = 10) -> int:
-        """End the process with a signal; its exit status, or AssertionError where it goes on."""
+    def stop(self, signal_number: int = signal.SIGTERM, seconds: float = 60) -> int:
+        """Stop the process with a signal and return its exit status; AssertionError if it does not stop."""
         self.process.send_signal(signal_number)
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"the server goes on {seconds} s after signal {signal_number}") from None
+            raise AssertionError(f"the server still runs {seconds} s after signal {signal_number}") from None
 
 
 StartServer = Callable[..., ServerProcess]
@@ -147,7 +147,7 @@ StartServer = Callable[..., ServerProcess]
 
 @pytest.fixture
 def start_server(tmp_path: Path) -> Iterator[StartServer]:
-    """Start a server: `start(*options, key=…, env=…, cwd=…)`; several may run, all end with the test."""
+    """Start a server: `start(*options, key=…, env=…, cwd=…)`; several can run, and all stop with the test."""
     servers: list[ServerProcess] = []
 
     def run(
@@ -169,7 +169,7 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
                 stdout=output,
                 stderr=errors,
             )
-        client = httpx.Client(headers={"authorization": f"Bearer {key}"}, timeout=30, trust_env=False)
+        client = httpx.Client(headers={"authorization": f"Bearer {key}"}, timeout=300, trust_env=False)
         server = ServerProcess(process, stdout, stderr, "", client)
         servers.append(server)
         wait_until(lambda: url_file.exists() or process.poll() is not None, "the server's URL file")
@@ -191,7 +191,7 @@ def _end(server: ServerProcess) -> None:
         return
     server.process.terminate()
     try:
-        server.process.wait(10)
+        server.process.wait(60)
     except subprocess.TimeoutExpired:
         server.process.kill()
         server.process.wait()
@@ -200,13 +200,13 @@ def _end(server: ServerProcess) -> None:
 
 @pytest.fixture
 def server(start_server: StartServer) -> ServerProcess:
-    """A server with no options but a free port: the document's look on the wire, any key."""
+    """A server with default options on a free port; it accepts any key."""
     return start_server()
 
 
 @pytest.fixture
 def run_serve(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run `mockserver serve` with options it can not start with, to its end."""
+    """Run `mockserver serve` to its end, with options that it cannot start with."""
 
     def run(*options: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -216,7 +216,7 @@ def run_serve(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=300,
             check=False,
         )
 
@@ -224,7 +224,7 @@ def run_serve(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]
 
 
 def require_program(name: str) -> str:
-    """Path of an outside program; the test is skipped where it is missing."""
+    """The path of an external program; skips the test if it is missing."""
     path = shutil.which(name)
     if path is None:
         pytest.skip(f"{name} is not installed")
@@ -232,20 +232,20 @@ def require_program(name: str) -> str:
 
 
 def environment_python(name: str) -> Path:
-    """The interpreter of a client environment; the test is skipped where it was not built."""
+    """The interpreter of a client environment; skips the test if it is not built."""
     python = ENVIRONMENTS / name / "bin" / "python"
     if not python.exists():
-        pytest.skip(f"there is no .environments/{name}: `make test` builds it")
+        pytest.skip(f".environments/{name} is missing: `make test` builds it")
     return python
 
 
 @pytest.fixture
 def newest_openai() -> Path:
-    """Python with the newest openai."""
+    """The Python with the newest openai."""
     return environment_python("openai-newest")
 
 
 @pytest.fixture
 def document_openai() -> Path:
-    """Python with the openai of the document's print-outs, 2.15.0."""
+    """The Python with openai 2.15.0, which printed the document's samples."""
     return environment_python("openai-2.15.0")

@@ -1,4 +1,4 @@
-"""What Schemathesis is told beside the OpenAPI document; loaded by its process.
+"""Hooks that Schemathesis loads in addition to the OpenAPI document.
 
 A request may fit its schema and be refused all the same: for what a schema does not say (a tool that
 needs another) or can not know (an id that never was). That is a reason only where the judge names it.
@@ -21,7 +21,7 @@ from mockserver.profiles import load_profile
 
 PROFILE = load_profile(os.environ["SCHEMATHESIS_PROFILE"])
 
-#: What a request's body can not tell: an id that nobody has, and a schema that nothing meets.
+#: Errors that no schema can express: an unknown id, and a schema without valid values.
 UNSCHEMATIC_REASONS = (
     "Cannot generate a message",
     "Cannot generate arguments",
@@ -34,7 +34,7 @@ UNSCHEMATIC_REASONS = (
 def refused_for_a_reason(
     ctx: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case[Any]
 ) -> None:
-    """A 400 to JSON has an error finding, or a reason that no schema could name."""
+    """A 400 for a JSON body has an error finding, or a reason that no schema can express."""
     kind = case.headers.get("content-type", case.media_type or "")
     if response.status_code != 400 or not str(kind).startswith("application/json"):
         return
@@ -50,9 +50,9 @@ def refused_for_a_reason(
     if errors(check_body(body, OPERATIONS[name].request_schema or "", PROFILE)):
         return
     message = response.json()["message"]
-    asked = json.loads(body)
+    request = json.loads(body)
     ids = {
-        f"Response with id '{asked.get('previous_response_id')}' not found.",
-        f"Conversation with id '{asked.get('conversation')}' not found.",
+        f"Response with id '{request.get('previous_response_id')}' not found.",
+        f"Conversation with id '{request.get('conversation')}' not found.",
     }
     assert message in ids or message.startswith(UNSCHEMATIC_REASONS), response.text

@@ -1,4 +1,4 @@
-"""Real SDKs ask Chat Completions: whole, streamed, by their helpers, with tools, and refused."""
+"""Real SDKs with Chat Completions: replies, streams, stream helpers, tools and errors."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ EXCHANGES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
 
 
 def run_client(command: Sequence[str | Path], start: StartServer, folder: Path) -> list[Any]:
-    """What a client prints that asks a server with these exchanges."""
+    """What a client prints that uses a server with these exchanges."""
     for name, (match, items) in EXCHANGES.items():
         exchange = {"format": 1, "name": name, "match": match, "reply": {"script": {"items": items}}}
         (folder / f"{name}.json").write_text(json.dumps(exchange), encoding="utf-8")
@@ -53,7 +53,7 @@ def run_client(command: Sequence[str | Path], start: StartServer, folder: Path) 
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -95,7 +95,7 @@ def test_openai_node(start_server: StartServer, tmp_path: Path) -> None:
 
 
 def test_langchain_openai(start_server: StartServer, tmp_path: Path) -> None:
-    # Beside the programs of this folder one has the name of the package.
+    # A program in this folder has the same name as the package.
     (tmp_path / "chat.py").write_text((CLIENTS_FOLDER / "chat_langchain.py").read_text())
     command: list[str | Path] = [environment_python("langchain-openai"), "chat.py"]
     assert run_client(command, start_server, tmp_path) == [

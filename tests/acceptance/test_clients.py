@@ -1,4 +1,4 @@
-"""Real clients against a real server: what the user of each client and version sees, scenario by scenario.
+"""Real clients against a real server: what the user of each client version sees in each scenario.
 
 What is expected stands in `clients/matrix.py`, from which `docs/clients.md` is made too. A client that can
 not read what the service sends is expected to fail in its own way: nothing is invented to please it.
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.acceptance
 
 PROMPTS = json.loads((CLIENTS_FOLDER / "prompts.json").read_text(encoding="utf-8"))
 
-#: What differs from run to run in a client's message, or belongs to the text that could not be read.
+#: Parts of a client's message that vary between runs, or quote the unreadable text.
 _MASKS = (
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "<id>"),
     (re.compile(r"input_value=(['\"]).*?\1, input_type"), "input_value=…, input_type"),
@@ -78,7 +78,7 @@ def test_client_behaves_as_published(
 
 
 def run_client(client: Client, server: ServerProcess, folder: Path) -> dict[str, Observation]:
-    """Run the client's driver; what its user sees, by scenario."""
+    """Run the client's driver; returns what its user sees by scenario."""
     done = subprocess.run(
         [*client_command(client, folder), *client.expected],
         cwd=folder,
@@ -92,7 +92,7 @@ def run_client(client: Client, server: ServerProcess, folder: Path) -> dict[str,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
-        timeout=50,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -102,7 +102,7 @@ def run_client(client: Client, server: ServerProcess, folder: Path) -> dict[str,
 
 
 def client_command(client: Client, folder: Path) -> list[str | Path]:
-    """How to run the driver; the test is skipped where its environment is missing."""
+    """The command of the driver; skips the test if its environment is missing."""
     driver = CLIENTS_FOLDER / client.driver
     if driver.suffix == ".py":
         python = (
@@ -122,7 +122,7 @@ def binaries_folder(client: Client) -> Path:
 
 
 def normalize(seen: Observation, server: ServerProcess) -> Observation:
-    """What was seen, with names for documented texts and "generated" for what the mock makes up."""
+    """The observation with documented texts by name and generated texts as "generated"."""
     result = dict(seen)
     if "text" in seen:
         result["text"] = _text_name(seen["text"])
@@ -154,7 +154,7 @@ def _documented_texts() -> Mapping[str, str]:
         exchange = json.loads(file.read_text(encoding="utf-8"))
         message = exchange["reply"]["script"]["items"][-1]
         texts[exchange["name"]] = message.get("text") or "".join(message["chunks"])
-    # One answer for both ways to say hello.
+    # Both hello prompts have the same reply.
     assert texts["hello"] == texts["hello-messages"]
     texts["hello-messages"] = texts.pop("hello")
     return {"hello": texts["hello-messages"], **texts}
@@ -167,7 +167,7 @@ def _signature(name: str, members: Mapping[str, Any]) -> str:
 
 
 def captured_exchanges() -> list[traffic_recorder.CapturedExchange]:
-    """What the server of this test recorded so far; the judge reads it again when the test ends."""
+    """The traffic recorded in this test so far; the check at the end of the test reads it again."""
     files = sorted(Path(os.environ[traffic_recorder.SPOOL_VARIABLE]).glob("*.jsonl"))
     return [
         traffic_recorder.CapturedExchange.from_line(line)
@@ -177,7 +177,7 @@ def captured_exchanges() -> list[traffic_recorder.CapturedExchange]:
 
 
 def assert_expected_traffic(client: Client, captured: Sequence[traffic_recorder.CapturedExchange]) -> None:
-    """No request failed but those meant to; the outputs of functions belong to calls that the mock made."""
+    """Only expected requests failed, and function outputs belong to calls from the mock server."""
     statuses = [each.status for each in captured]
     assert set(statuses) <= {200, 400, 401}
     assert statuses.count(401) == client.expected_refusals
@@ -201,7 +201,7 @@ def assert_expected_traffic(client: Client, captured: Sequence[traffic_recorder.
 
 
 def _request_body(crossing: traffic_recorder.CapturedExchange) -> dict[str, Any]:
-    """A request; nothing is read of one that is refused for its key."""
+    """The request body; nothing was read if its key was refused."""
     body: dict[str, Any] = json.loads(crossing.request or "{}")
     return body
 
@@ -215,7 +215,7 @@ def _function_outputs(body: Mapping[str, Any]) -> list[str]:
 
 
 def _is_second_turn(body: Mapping[str, Any]) -> bool:
-    """Whether a request asks for the name that the turn before told."""
+    """Whether a request asks for the name from the previous turn."""
     text = json.dumps(body)
     return PROMPTS["recall"] in text and ("previous_response_id" in body or PROMPTS["name"] in text)
 

@@ -1,4 +1,4 @@
-"""The look of the document's samples, byte for byte.
+"""The form of the documented samples, byte for byte.
 
 The document's stream sample is what openai-python 2.15.0 prints of the service's events. So the `wire`
 stream read through that client, and the `documented` stream as it is, are both the shown lines once ids,
@@ -109,7 +109,7 @@ LATER_REQUESTS: dict[str, dict[str, Any]] = {
 
 
 def dump_with_sdk(server: ServerProcess, *requests: dict[str, Any]) -> list[list[str]]:
-    """What openai-python 2.15.0 prints of the streams of these requests, a line for each event."""
+    """What openai-python 2.15.0 prints for these requests' streams, one line for each event."""
     bodies = [{"model": MODEL, "stream": True, **sdk_arguments(request)} for request in requests]
     done = subprocess.run(
         [environment_python("openai-2.15.0"), DUMP_SCRIPT],
@@ -117,7 +117,7 @@ def dump_with_sdk(server: ServerProcess, *requests: dict[str, Any]) -> list[list
         env=isolated_environment(OPENAI_BASE_URL=server.base_url, OPENAI_API_KEY=KEY),
         capture_output=True,
         encoding="utf-8",
-        timeout=40,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -125,7 +125,7 @@ def dump_with_sdk(server: ServerProcess, *requests: dict[str, Any]) -> list[list
 
 
 def sdk_arguments(request: dict[str, Any]) -> dict[str, Any]:
-    """The client takes parameters of the vendor's own in `extra_body`."""
+    """The client sends vendor-specific parameters in `extra_body`."""
     own = {name: value for name, value in request.items() if name == "enable_thinking"}
     return {name: value for name, value in request.items() if name not in own} | {"extra_body": own}
 
@@ -138,7 +138,7 @@ def data_lines(server: ServerProcess, request: dict[str, Any]) -> list[str]:
 
 
 def mask_ids(text: str) -> str:
-    """JSON text without ids and times; the form of each is kept."""
+    """JSON text with ids and times masked, each in its own form."""
     text = re.sub(
         r'"((?:msg_)?)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-fx]{12}"', r'"\1ID"', text
     )
@@ -168,7 +168,7 @@ def documented_lines() -> list[str]:
 
 
 def test_the_mask_hides_values_and_nothing_else() -> None:
-    """Guards the tests below: what is left of the shown lines is their whole form."""
+    """Guards the tests below: masking keeps the whole form of the documented lines."""
     first, *_, delta, text_done, part_done, item_done, _ = map(mask_ids_and_texts, documented_lines())
 
     assert first.startswith('{"response":{"id":"ID","created_at":TIME.0,"error":null,')
@@ -202,7 +202,7 @@ def test_documented_stream_equals_the_sample(start_server: StartServer) -> None:
 
 @pytest.mark.slow
 def test_documented_stream_equals_the_sdk_dump_of_the_wire(start_server: StartServer) -> None:
-    """Unmasked, for everything that the profile can emit."""
+    """Without masks, for everything that the profile can emit."""
     wire, documented = start_server("--seed", "1"), start_server("--seed", "1", "--rendering", "documented")
 
     printed = dump_with_sdk(wire, *REQUESTS.values())
@@ -217,7 +217,7 @@ def test_documented_stream_equals_the_sdk_dump_of_the_wire(start_server: StartSe
 def test_documented_streams_of_later_profiles_equal_the_sdk_dump(
     profile: str, start_server: StartServer
 ) -> None:
-    """The same for the ages after January, with what only they can emit."""
+    """The same for the profiles after January, with what only they can emit."""
     wire = start_server("--seed", "1", "--profile", profile)
     documented = start_server("--seed", "1", "--profile", profile, "--rendering", "documented")
 
@@ -251,7 +251,7 @@ def test_wire_stream_has_neither_nulls_nor_floats(server: ServerProcess) -> None
 
 
 def leaf_values(value: Any) -> Iterator[Any]:
-    """The values in a JSON value that hold no others."""
+    """The leaf values of a JSON value."""
     if isinstance(value, dict | list):
         for each in value.values() if isinstance(value, dict) else value:
             yield from leaf_values(each)
@@ -272,7 +272,7 @@ def test_documented_reply_equals_the_sample(start_server: StartServer, rounds: l
 
 
 def test_documented_tools_reply_has_the_shown_members_in_their_order(start_server: StartServer) -> None:
-    """The document shows a part of this reply: what it shows is there, in the order it shows."""
+    """The document shows a part of this reply; the reply has it, in the same order."""
     server = start_server("--rendering", "documented")
     request = load_exchange("alibaba-cloud-website")["request"]
 

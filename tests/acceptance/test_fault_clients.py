@@ -1,4 +1,4 @@
-"""Every fault × real clients: what is raised, and after how many attempts; published in `docs/faults.md`.
+"""Every fault × real clients: the exception and the number of attempts, published in `docs/faults.md`.
 
 What is expected stands in `tests/data/faults.json`. A client that hangs or says nothing is expected to:
 nothing is invented to please it.
@@ -42,7 +42,7 @@ SHORT_OPTIONS = {"slow-drip": "slow-drip,bytes=500,ms=1"}
 
 
 def fault_cases() -> list[str]:
-    """Every fault of the wire and what there is of statuses, with a stream and without."""
+    """Every wire fault and the statuses, for streams and for bodies."""
     listed = []
     for mode in ("stream", "body"):
         fitting = [each.name for each in wire_faults().values() if each.can_break(stream=mode == "stream")]
@@ -67,29 +67,29 @@ def client_command(client: str) -> list[str | Path]:
 
 
 def measure(client: str, server: MockServer, folder: Path) -> dict[str, list[Any]]:
-    """(what the client's user sees, attempts) by case."""
+    """(what the client's user sees, attempts) for each case."""
     if client == "openai-node":
         modules = ENVIRONMENTS / "node" / "node_modules"
         if not modules.is_dir():
             pytest.skip("there is no .environments/node: `make test` builds it")
         (folder / "node_modules").symlink_to(modules)
         (folder / "faults.mjs").write_bytes((CLIENTS_FOLDER / "faults.mjs").read_bytes())
-    asked = fault_cases()
+    cases = fault_cases()
     done = subprocess.run(
-        [*map(str, client_command(client)), *asked],
+        [*map(str, client_command(client)), *cases],
         cwd=folder,
         env=isolated_environment(OPENAI_BASE_URL=server.base_url, OPENAI_API_KEY=server.api_key),
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr
     attempts = Counter(
         int(dict(entry.request_head.headers).get(b"x-case", b"-1")) for entry in server.journal
     )
-    told = [json.loads(line) for line in done.stdout.splitlines()]
-    return {case: [seen, attempts[number]] for number, (case, seen) in enumerate(told)}
+    outcomes = [json.loads(line) for line in done.stdout.splitlines()]
+    return {case: [seen, attempts[number]] for number, (case, seen) in enumerate(outcomes)}
 
 
 @pytest.mark.parametrize("client", CLIENTS)

@@ -1,4 +1,4 @@
-"""The ages after January from outside: the command's options, and real SDKs with what came later."""
+"""The profiles after January from the outside: command options, and real SDKs with later features."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def run_client(command: list[str | Path], folder: Path, server: ServerProcess) -
         env=isolated_environment(OPENAI_BASE_URL=server.base_url, OPENAI_API_KEY=KEY, PYTHONPATH=str(ROOT)),
         capture_output=True,
         encoding="utf-8",
-        timeout=50,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -49,7 +49,7 @@ def run_client(command: list[str | Path], folder: Path, server: ServerProcess) -
 def test_openai_for_python(environment: str, profile: str, start_server: StartServer, tmp_path: Path) -> None:
     server = start_server(
         "--api-key", KEY, "--profile", profile, "--seed", "3"
-    )  # its essay is long enough to be cut
+    )  # its essay is long enough to be truncated
     command: list[str | Path] = [
         environment_python(environment),
         "-m",
@@ -71,7 +71,7 @@ def test_openai_for_node(environment: str, profile: str, start_server: StartServ
     (tmp_path / "node_modules").symlink_to(modules)
     server = start_server(
         "--api-key", KEY, "--profile", profile, "--seed", "3"
-    )  # its essay is long enough to be cut
+    )  # its essay is long enough to be truncated
     assert run_client([require_program("node"), "later.mjs"], tmp_path, server) == expected_observations(
         profile
     )
@@ -86,11 +86,11 @@ def test_latest_is_the_newest_profile(start_server: StartServer) -> None:
 
 
 def test_fault_headers_need_permission(start_server: StartServer) -> None:
-    asked = {"model": "qwen3-max", "input": "x"}
+    body = {"model": "qwen3-max", "input": "x"}
     header = {"x-mock-fault": "internal-error"}
     for options, status in (((), 200), (("--allow-mock-headers",), 500)):
         server = start_server("--api-key", KEY, "--profile", "latest", *options)
-        assert server.client.post("responses", json=asked, headers=header).status_code == status
+        assert server.client.post("responses", json=body, headers=header).status_code == status
 
 
 @pytest.mark.parametrize("how", ["http", "inband"])

@@ -1,4 +1,4 @@
-"""`docs/migrate.md`: its Node and curl blocks run as they stand but for the host, and print what it shows."""
+"""`docs/migrate.md`: its Node and curl blocks run with only the host changed, and print what it shows."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ def test_every_block_has_its_output() -> None:
 
 @pytest.mark.acceptance
 @pytest.mark.parametrize(
-    ("language", "text", "told"), BLOCKS, ids=[f"{each[0]} {at}" for at, each in enumerate(BLOCKS)]
+    ("language", "text", "output"), BLOCKS, ids=[f"{each[0]} {at}" for at, each in enumerate(BLOCKS)]
 )
 def test_a_block_prints_what_follows_it(
-    language: str, text: str, told: str, start_server: StartServer, tmp_path: Path
+    language: str, text: str, output: str, start_server: StartServer, tmp_path: Path
 ) -> None:
     server = start_server("--seed", "1")
     assert HOST in text
     program = text.replace(HOST, server.root_url)
     printed = run_program(program, "node" if language == "js" else "curl", tmp_path)
-    wanted = [re.sub("…+", "*", line.replace("[", "[[]")) for line in told.splitlines()]
+    wanted = [re.sub("…+", "*", line.replace("[", "[[]")) for line in output.splitlines()]
     pytest.LineMatcher(printed.splitlines()).fnmatch_lines(wanted)
 
 
@@ -58,14 +58,14 @@ def test_the_check_on_the_page_is_what_is_printed(tmp_path: Path, capsysbinary: 
 
 
 def test_every_member_of_chat_is_on_the_page() -> None:
-    """As the schemas have them: a member that is added needs its row."""
+    """The rows match the schemas: a new member needs a row."""
     union = load_chat_schemas().undated
     rows = load_migration_tables()
     assert {row.chat for row in rows["request"]} == set(union["chat_request"]["properties"])
-    told = {row.chat.removeprefix("messages[].").partition("[")[0] for row in rows["messages"]}
-    # Null in what an SDK prints of a message: nobody sends anything else.
+    documented = {row.chat.removeprefix("messages[].").partition("[")[0] for row in rows["messages"]}
+    # SDKs print these as null in a message; nobody sends other values.
     printed = {"refusal", "annotations", "audio", "function_call"}
-    assert told - {"history"} == set(union["chat_message"]["properties"]) - printed
+    assert documented - {"history"} == set(union["chat_message"]["properties"]) - printed
     kinds = {row.chat.rpartition(": ")[2] for row in rows["messages"] if "[]: " in row.chat}
     assert kinds == set(union["chat_part"]["properties"]["type"]["enum"])
 
@@ -98,7 +98,7 @@ def test_a_request_row_matches_the_migration(row: Any) -> None:
 
 
 def member_paths(value: Any, prefix: str = "") -> Iterator[str]:
-    """The members of an object, those of objects within them too; of a list the first element's."""
+    """Paths of all members of an object, nested ones too; of a list, those of its first element."""
     for name, each in value.items():
         if isinstance(each, list) and each and name != "tool_calls":
             yield from member_paths(each[0], f"{prefix}{name}[0].")
@@ -110,7 +110,7 @@ def member_paths(value: Any, prefix: str = "") -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def replies() -> dict[str, Any]:
-    """The same said by both APIs, whole and in pieces, and refused by both."""
+    """The same content from both APIs, as reply, stream and error."""
     tool = {"name": "f", "parameters": {"type": "object"}}
     script = Script((Reasoning(("Hm.",)), Message(("Hi.",)), FunctionCall("f", "{}")))
     with MockServer() as server, httpx.Client(trust_env=False) as client:
@@ -130,8 +130,8 @@ def replies() -> dict[str, Any]:
 
 def test_the_response_table(replies: dict[str, Any]) -> None:
     rows = load_migration_tables()["response"]
-    told = {*member_paths(replies["completion"])} - {"choices[0].index", "choices[0].message.role"}
-    assert {row.chat for row in rows} == told
+    paths = {*member_paths(replies["completion"])} - {"choices[0].index", "choices[0].message.role"}
+    assert {row.chat for row in rows} == paths
     there = {*member_paths(replies["response"])}
     kinds = {item["type"] for item in replies["response"]["output"]}
     for row in rows:
@@ -143,8 +143,8 @@ def test_the_stream_table(replies: dict[str, Any]) -> None:
     rows = {row.chat: row.responses for row in load_migration_tables()["stream"]}
     deltas = [choice["delta"] for chunk in replies["chunks"] for choice in chunk["choices"]]
     names = {f"delta.{name}" for delta in deltas for name in delta}
-    told = {name.partition("[")[0] for name in rows if name.startswith("delta.")}
-    assert told == names
+    deltas = {name.partition("[")[0] for name in rows if name.startswith("delta.")}
+    assert deltas == names
     events = {event["type"] for event in replies["events"]}
     named = {each for each in rows.values() if each and each.startswith("response.")}
     assert named <= events

@@ -1,4 +1,4 @@
-"""Recordings of OpenAI's own service, judged whole: the judge of any server cries no wolf.
+"""Recordings of OpenAI's own service are valid under the profile `openai`: no false findings.
 
 They are the cassettes that langchain-openai's tests replay; `make test` unpacks its source archive.
 """
@@ -24,7 +24,7 @@ PROFILE = "openai"
 
 
 class RecordedCall(NamedTuple):
-    """One request and its answer, as they crossed the wire."""
+    """One request and its reply, as they crossed the wire."""
 
     cassette: str
     request: bytes
@@ -37,7 +37,7 @@ class RecordedCall(NamedTuple):
 
 @cache
 def recordings() -> tuple[RecordedCall, ...]:
-    """All answers of the Responses API among the cassettes; the test is skipped where they are missing."""
+    """All Responses API replies among the cassettes; skips the test if they are missing."""
     folders = [*(ENVIRONMENTS / "openai-recordings").glob("*/tests/cassettes")]
     if not folders:
         pytest.skip("there is no .environments/openai-recordings: `make test` builds it")
@@ -49,11 +49,11 @@ def recordings() -> tuple[RecordedCall, ...]:
 def _read_cassette(name: str, path: Any) -> Iterator[RecordedCall]:
     cassette = yaml.load(gzip.decompress(path.read_bytes()), Loader=yaml.CSafeLoader)
     for request, response in zip(cassette["requests"], cassette["responses"], strict=True):
-        asked, body = _decode_body(request["body"]), _decode_body(response["body"]["string"])
+        request_body, body = _decode_body(request["body"]), _decode_body(response["body"]["string"])
         if response["status"]["code"] == 200 and (
             b'"object":"response"' in body or b'"object": "response"' in body
         ):
-            yield RecordedCall(name, asked, body)
+            yield RecordedCall(name, request_body, body)
 
 
 def _decode_body(body: Any) -> bytes:
@@ -88,7 +88,7 @@ def test_kind_and_profile_are_detected() -> None:
 
 
 def test_a_damaged_recording_is_found() -> None:
-    """The other side of it: with an event less, or a delta changed, each stream brings an error."""
+    """The counterpart: without an event, or with a changed delta, each stream has an error."""
     for each in recordings():
         if each.is_stream:
             frames = each.body.split(b"\n\n")

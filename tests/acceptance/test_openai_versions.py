@@ -1,4 +1,4 @@
-"""The SDK's clients that the server sets up, in each major version of openai, with warnings as errors."""
+"""`.openai()` and `.async_openai()` with each major version of openai, with warnings as errors."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_nothing_is_left_open():
     gc.collect()
 """
 
-#: Ours behind those of the environment: its openai has its own httpx, pydantic and the like.
+#: Our packages come after the environment's, whose openai needs its own httpx, pydantic and so on.
 _PYTEST_PROGRAM = """
 import sys
 sys.path += sys.argv[1:3]
@@ -124,7 +124,7 @@ def test_clients_of_each_version_work_and_are_closed(environment: str, tmp_path:
         ),
         capture_output=True,
         encoding="utf-8",
-        timeout=50,
+        timeout=300,
         check=False,
     )
     assert done.stdout.splitlines(), done.stderr

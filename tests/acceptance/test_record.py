@@ -1,4 +1,4 @@
-"""Record and replay as commands, with real clients: they can not tell a replay from the original."""
+"""`mockserver record` and `replay` with real clients, which cannot tell a replay from the original."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tests.acceptance.test_clients import run_client
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
-#: Clients of one kind each, in Python and in Node.
+#: One client in Python and one in Node.
 RECORDED_CLIENTS = [each for each in CLIENTS if each.environment in ("openai-newest", "node")]
 HELLO = {"model": MODEL, "input": "Hello!"}
 
 
 @contextmanager
 def running_command(folder: Path, *command: str | Path, **env: str) -> Iterator[ServerProcess]:
-    """A command of ours that serves, until the block is left."""
+    """Run a serving command until the block ends."""
     folder.mkdir()
     url_file, stdout, stderr = (folder / name for name in ("url", "stdout", "stderr"))
     with stdout.open("wb") as output, stderr.open("wb") as errors:
@@ -46,7 +46,7 @@ def running_command(folder: Path, *command: str | Path, **env: str) -> Iterator[
             stdout=output,
             stderr=errors,
         )
-    with httpx.Client(headers={"authorization": f"Bearer {KEY}"}, timeout=30, trust_env=False) as client:
+    with httpx.Client(headers={"authorization": f"Bearer {KEY}"}, timeout=300, trust_env=False) as client:
         server = ServerProcess(process, stdout, stderr, "", client)
         try:
             wait_until(lambda: url_file.exists() or process.poll() is not None, "the URL file")
@@ -60,7 +60,7 @@ def running_command(folder: Path, *command: str | Path, **env: str) -> Iterator[
 
 
 def folder_bytes(folder: Path) -> bytes:
-    """All that is in a folder, names and all."""
+    """The names and contents of all files in a folder."""
     files = [file for file in folder.rglob("*") if file.is_file()]
     return b"\n".join(str(file).encode() + b"\n" + file.read_bytes() for file in files)
 
@@ -87,7 +87,7 @@ def test_clients_cannot_tell_a_replay_from_the_original(
     assert {name: text.replace(replayed.base_url, server.base_url) for name, text in second.items()} == first
     assert len(first) > 10
     assert "were not asked for" not in replayed.stderr_text
-    # The driver's own folder is not looked at: it is the client's, which has the key.
+    # Not the driver's folder: it belongs to the client, which has the key.
     for place in (folders[2], tmp_path / "record", tmp_path / "replay"):
         assert KEY.encode() not in folder_bytes(place)
 
@@ -95,7 +95,7 @@ def test_clients_cannot_tell_a_replay_from_the_original(
 def test_the_key_of_a_variable_is_added_and_clients_have_another(
     start_server: StartServer, tmp_path: Path
 ) -> None:
-    """Whoever presents the endpoint's own is refused: a client that has it needs no recorder to add it."""
+    """A client that presents the endpoint's key is refused: it does not need the recorder to add it."""
     upstream = start_server("--api-key", KEY)
     folder = tmp_path / "recordings"
     options = ("--upstream-key-env", "UPSTREAM_KEY", "--api-key", "of-clients-only", "--fail-on", "error")
@@ -122,7 +122,7 @@ def test_the_key_of_a_variable_is_added_and_clients_have_another(
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (("--upstream", "http://example.com/v1"), "use --allow-http example.com to send it anyway"),
         (("--upstream", "https://u:p@example.com/v1"), "a base URL must not contain a user"),
@@ -136,10 +136,10 @@ def test_the_key_of_a_variable_is_added_and_clients_have_another(
         (("--upstream", "https://example.com/v1", "--profile", "no-such"), "no profile 'no-such'"),
     ],
 )
-def test_unusable_arguments_exit_with_2(options: tuple[str, ...], told: str, tmp_path: Path) -> None:
+def test_unusable_arguments_exit_with_2(options: tuple[str, ...], message: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mockserver", "record", "--out", "x", "--port", "0", *options]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 2, done.stderr
-    assert told in done.stderr
+    assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "x").exists() or not [*(tmp_path / "x").iterdir()]

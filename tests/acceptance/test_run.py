@@ -221,7 +221,7 @@ def test_signals_are_forwarded(number: int, tmp_path: Path) -> None:
     try:
         wait_until((tmp_path / "ready").exists, "the command to be ready")
         process.send_signal(number)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=300)
     finally:
         process.kill()
 

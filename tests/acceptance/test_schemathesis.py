@@ -1,4 +1,4 @@
-"""Schemathesis against the server and its own OpenAPI document: all phases, nothing found."""
+"""Schemathesis against the server and its own OpenAPI document: all phases, no failures."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ HOOKS = Path(__file__).with_name("schemathesis_hooks.py")
 
 SETTINGS = """
 [checks]
-# What a schema can not say is refused with 400; `refused_for_a_reason` looks at each.
+# The server refuses with 400 what a schema cannot express; `refused_for_a_reason` checks each case.
 positive_data_acceptance.expected-statuses = ["2xx", "400", "401"]
 """
 
 
 LATER_SETTINGS = """
 [checks]
-# As above; and an id of a path is found only if there is something of it.
+# As above; also, ids in paths are found only if they exist.
 positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "404"]
 """
 
@@ -38,12 +38,12 @@ def test_schemathesis_finds_nothing(
 ) -> None:
     server = start_server("--api-key", KEY, "--profile", profile)
     (tmp_path / "schemathesis.toml").write_text(SETTINGS if profile == "qwen-2026-01" else LATER_SETTINGS)
-    told = run_schemathesis(
+    output = run_schemathesis(
         server, profile, tmp_path, f"?version={version}", "--exclude-operation-id", CHAT_OPERATION_ID
     )
-    # The documented samples are January's: other ages have no examples to try.
+    # The documented samples are from January: other profiles have no examples.
     for phase in ("Examples", "Coverage", "Fuzzing", "Stateful")[profile != "qwen-2026-01" :]:
-        assert f"✅ {phase}" in told
+        assert f"✅ {phase}" in output
     assert "internal error" not in server.stderr_text
 
 
@@ -53,13 +53,13 @@ def test_nothing_is_found_in_chat_completions(start_server: StartServer, tmp_pat
     server = start_server("--api-key", KEY)
     (tmp_path / "schemathesis.toml").write_text(SETTINGS)
     only = ("--include-operation-id", CHAT_OPERATION_ID, "--phases", "fuzzing")
-    told = run_schemathesis(server, "qwen-2026-01", tmp_path, "", *only)
-    assert "✅ Fuzzing" in told
+    output = run_schemathesis(server, "qwen-2026-01", tmp_path, "", *only)
+    assert "✅ Fuzzing" in output
     assert "internal error" not in server.stderr_text
 
 
 def run_schemathesis(server: ServerProcess, profile: str, folder: Path, query: str, *options: str) -> str:
-    """Run Schemathesis in a folder; what it printed, or AssertionError where it found something."""
+    """Run Schemathesis in a folder and return its output; AssertionError if it reports failures."""
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{server.root_url}/openapi.json{query}"]
     command += ["--header", f"Authorization: Bearer {KEY}", "--max-examples", "50", "--seed", "1"]
     command += ["--generation-database", "none", "--no-color", *options]
@@ -71,7 +71,7 @@ def run_schemathesis(server: ServerProcess, profile: str, folder: Path, query: s
     }
     environment.pop("MOCKSERVER_TEST_SPOOL", None)
     ran = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=110, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
     assert ran.returncode == 0, ran.stdout[-8000:] + ran.stderr
     return ran.stdout

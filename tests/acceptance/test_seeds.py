@@ -1,4 +1,4 @@
-"""A seed repeats a run to the byte: the same requests get the same answers, in whatever order they come."""
+"""With a seed, the same requests get the same bytes, in any order."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ TIME = {"type": "function", "name": "get_time", "parameters": {"type": "object",
 
 
 class TurnRequest(NamedTuple):
-    """One request, whole but for the id of the turn before it."""
+    """One request, complete except for the id of the previous turn."""
 
     body: Any
     path: str = "/responses"
-    """Below the base URL; from the root where it starts with two slashes."""
+    """Relative to the base URL; relative to the root if it starts with two slashes."""
     method: str = "POST"
     headers: tuple[tuple[str, str], ...] = ()
 
 
 class TurnReply(NamedTuple):
-    """All that can differ: what was asked (with the ids in it), and every byte of what came back."""
+    """Everything that can differ: the request with its ids, and every byte of the reply."""
 
     request: str
     status: int
@@ -65,7 +65,7 @@ def with_header(name: str, value: str, text: str = "Hello!") -> TurnRequest:
 
 
 def single_requests() -> Iterator[TurnRequest]:
-    """Requests that stand alone."""
+    """Independent requests."""
     yield create("Hello, please introduce yourself in one sentence.")
     yield create("Please briefly introduce artificial intelligence.", stream=True)
     yield create(
@@ -96,7 +96,7 @@ def single_requests() -> Iterator[TurnRequest]:
 
 
 def refused_requests() -> Iterator[TurnRequest]:
-    """Requests that are answered with an error, and those that need no key."""
+    """Requests that get an error, and requests that need no key."""
     yield create("Hello!", temperature=9)
     yield create("Hello!", model="gpt-x")
     yield create([])
@@ -129,7 +129,7 @@ def conversations() -> Iterator[Chain]:
         create("Is it warm?", tools=[WEATHER]),
         create("Thank you.", tools=[WEATHER], enable_thinking=True),
     )
-    # Once more, to its end: which of two first turns that are alike went on would be up to the order.
+    # Repeated to the end: with only one, the order would decide which of two equal first turns continues.
     yield john
 
 
@@ -153,8 +153,8 @@ def run_chain(server: ServerProcess, chain: Chain) -> list[TurnReply]:
     previous = None
     for ask in chain:
         reply = send(server, ask, previous)
-        asked = repr((ask, previous))
-        answers.append(TurnReply(asked, reply.status_code, tuple(reply.headers.raw), reply.content))
+        request = repr((ask, previous))
+        answers.append(TurnReply(request, reply.status_code, tuple(reply.headers.raw), reply.content))
         if len(chain) > 1:
             previous = reply.json()["id"] if not ask.body.get("stream") else response_id_of_stream(reply.text)
     return answers
@@ -171,12 +171,12 @@ def run_sequentially(server: ServerProcess, chains: list[Chain]) -> list[TurnRep
 
 
 def run_concurrently(server: ServerProcess, chains: list[Chain]) -> list[TurnReply]:
-    """32 conversations at a time; the first 32 begin together."""
+    """Run 32 conversations at a time; the first 32 start together."""
     together = Barrier(CONCURRENCY)
 
     def begin(number: int) -> list[TurnReply]:
         if number < CONCURRENCY:
-            together.wait(10)
+            together.wait(60)
         return run_chain(server, chains[number])
 
     with ThreadPoolExecutor(CONCURRENCY) as pool:
@@ -184,7 +184,7 @@ def run_concurrently(server: ServerProcess, chains: list[Chain]) -> list[TurnRep
 
 
 def assert_same(one: list[TurnReply], other: list[TurnReply]) -> None:
-    """Equal, with the first difference told in full where not."""
+    """Assert equality and show the first difference in full."""
     assert len(one) == len(other)
     for this, that in zip(one, other, strict=True):
         assert this == that, this.request
@@ -209,7 +209,7 @@ def test_same_seed_sequentially(start_server: StartServer, rendering: str) -> No
 
 @pytest.mark.slow
 def test_same_seed_in_another_order(start_server: StartServer) -> None:
-    """Of requests that are alike it is the n-th that counts, so those stay in their order."""
+    """Identical requests are numbered, so they keep their order."""
     one = run_sequentially(start_server("--seed", "7"), CHAINS)
     other = run_sequentially(start_server("--seed", "7"), CHAINS[::-1])
 
@@ -228,7 +228,7 @@ def test_same_seed_concurrently(
 
 @pytest.mark.slow
 def test_same_request_on_both_paths_in_another_order(start_server: StartServer) -> None:
-    """A request is its path and its body."""
+    """Only path and body identify a request."""
     chains: list[Chain] = [(create("Hello!"),), (create("Hello!")._replace(path="//v1/responses"),)]
 
     one = run_sequentially(start_server("--seed", "7"), chains)
@@ -239,12 +239,12 @@ def test_same_request_on_both_paths_in_another_order(start_server: StartServer) 
 
 @pytest.mark.slow
 def test_other_requests_before_change_nothing(start_server: StartServer) -> None:
-    """What a request is answered depends on it alone."""
-    asked = create("What is new?")
+    """A reply depends only on its request."""
+    turn = create("What is new?")
     busy = start_server("--seed", "7")
-    run_sequentially(busy, [chain for chain in CHAINS if chain != (asked,)])
+    run_sequentially(busy, [chain for chain in CHAINS if chain != (turn,)])
 
-    assert run_chain(busy, (asked,)) == run_chain(start_server("--seed", "7"), (asked,))
+    assert run_chain(busy, (turn,)) == run_chain(start_server("--seed", "7"), (turn,))
 
 
 @pytest.mark.parametrize("seeds", [["7", "8"], [None, None]], ids=["two seeds", "no seed"])

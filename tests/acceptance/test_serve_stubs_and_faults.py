@@ -1,4 +1,4 @@
-"""Scripting through the command line: files that change, faults, pace and limits in a server process."""
+"""Exchange files that change, faults, pace and rate limits of a server process."""
 
 from __future__ import annotations
 

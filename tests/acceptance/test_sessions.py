@@ -1,4 +1,4 @@
-"""Sessions side by side: the workers of a parallel run share one server, and never meet."""
+"""Sessions isolate the workers of a parallel test run that share one server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.acceptance.conftest import StartServer
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
-#: What the workers run: each test plans in its session, asks, goes on, and looks for what is the other's.
+#: The workers' tests: each adds stubs in its session, sends requests, continues, and looks for the other's data.
 TEST_FILE = """
 import os, httpx, pytest
 
@@ -21,7 +21,7 @@ ROOT = str(httpx.URL(URL).join("/")).rstrip("/")
 @pytest.fixture(scope="session")
 def client():
     headers = {"authorization": "Bearer sk-x", "x-mock-admin-token": TOKEN}
-    with httpx.Client(headers=headers, trust_env=False, timeout=30) as client:
+    with httpx.Client(headers=headers, trust_env=False, timeout=300) as client:
         yield client
 
 
@@ -29,7 +29,7 @@ def client():
 @pytest.mark.parametrize(("mine", "other"), [("alice", "bob"), ("bob", "alice")])
 def test_it(client, repeat, mine, other):
     way = ("header", "path")[repeat % 2]
-    prompt = f"{way} {repeat}"  # the very same in both sessions
+    prompt = f"{way} {repeat}"  # the same in both sessions
     path = httpx.URL(URL).path
     base, headers = (URL, {"x-mock-session": mine}) if way == "header" else (f"{ROOT}/s/{mine}{path}", {})
     reply = {"script": {"items": [{"type": "message", "text": f"{mine}: {prompt}"}]}}
@@ -74,12 +74,12 @@ def test_sessions_of_parallel_workers_are_isolated(
         found: list[dict[str, Any]] = page["entries"]
         return found
 
-    # 20 tests of its own, of three calls each, and two calls by each of the other's, which find nothing.
+    # 20 tests with three calls each, and two calls by each of the other session's tests, which find nothing.
     alice, bob = entries("alice"), entries("bob")
     assert [len(alice), len(bob), entries("default")] == [100, 100, []]
     for name, mine in (("alice", alice), ("bob", bob)):
         assert {each["session"] for each in mine} == {name}
-        said = [each["reply"] for each in mine if each["exchange"] and each["status"] == 200]
-        assert (len(said), all(f'"text":"{name}: ' in each for each in said)) == (20, True)
+        replies = [each["reply"] for each in mine if each["exchange"] and each["status"] == 200]
+        assert (len(replies), all(f'"text":"{name}: ' in each for each in replies)) == (20, True)
     ids = [{each["request_id"] for each in mine} for mine in (alice, bob)]
     assert ids[0].isdisjoint(ids[1])

@@ -1,4 +1,4 @@
-"""Readers of event streams that others wrote give back what our encoder wrote, whatever the text."""
+"""Third-party parsers of event streams read back what our encoder writes, for any text."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ createParser({ onEvent: (frame) => frames.push([frame.event, frame.data]) }).fee
 process.stdout.write(JSON.stringify(frames));
 """
 
-#: What readers trip over: line ends of all kinds, what looks like a field, marks, and every plane.
+#: Pitfalls for parsers: all kinds of line ends, text like a field, byte order marks, and every plane.
 PIECES = [
     *("\n", "\r", "\r\n", "\n\n", "\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\0", "\ufeff"),
     *(":", " ", "data:", "data: x", "event: y", "id:1", "retry:1", "[DONE]", "{", '"', "\\", "%0A"),
@@ -41,7 +41,7 @@ PIECES = [
 
 
 def sample_texts(count: int) -> list[str]:
-    """Random strings of such pieces, and each piece alone."""
+    """Random strings of these pieces, and each piece alone."""
     chance = random.Random(20261125)
     mixed = ["".join(chance.choices(PIECES, k=chance.randint(1, 12))) for _ in range(count)]
     return [*PIECES, *mixed]
@@ -62,7 +62,13 @@ def parse_with_eventsource_parser(data: bytes) -> Any:
 
 def _run(command: list[str | Path], data: bytes, cwd: Path | None) -> Any:
     done = subprocess.run(
-        command, input=data, cwd=cwd, env=isolated_environment(), capture_output=True, timeout=30, check=False
+        command,
+        input=data,
+        cwd=cwd,
+        env=isolated_environment(),
+        capture_output=True,
+        timeout=300,
+        check=False,
     )
     assert done.returncode == 0, done.stderr.decode()
     return json.loads(done.stdout)
@@ -71,10 +77,10 @@ def _run(command: list[str | Path], data: bytes, cwd: Path | None) -> Any:
 @pytest.mark.parametrize("read", [parse_with_openai, parse_with_eventsource_parser])
 @pytest.mark.parametrize("separator", [":", ": "])
 def test_any_text_survives(read: Any, separator: str) -> None:
-    said = sample_texts(400)
-    data = b"".join(encode(text, event="x", separator=separator) for text in said)
+    texts = sample_texts(400)
+    data = b"".join(encode(text, event="x", separator=separator) for text in texts)
     # WHATWG: a line end of any kind within the data is one line feed.
-    assert read(data) == [["x", text.replace("\r\n", "\n").replace("\r", "\n")] for text in said]
+    assert read(data) == [["x", text.replace("\r\n", "\n").replace("\r", "\n")] for text in texts]
 
 
 @pytest.mark.parametrize("read", [parse_with_openai, parse_with_eventsource_parser])

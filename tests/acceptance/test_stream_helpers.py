@@ -1,4 +1,4 @@
-"""The SDKs' stream helpers and broken streams: what is published is what they do."""
+"""The SDKs' stream helpers handle broken streams as `docs/helpers.md` says."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def client_command(name: str, folder: Path) -> list[str | Path]:
 
 
 def measure(name: str, start: StartServer, folder: Path) -> dict[str, Any]:
-    """What the helper and the plain stream of a client make of every stream."""
+    """How a client's helper and plain stream handle every stream."""
     exchanges = folder / "exchanges"
     exchanges.mkdir()
     for number, title in enumerate(VIOLATIONS):
         (exchanges / f"{number:02}.json").write_text(json.dumps(violation_exchange(title)), encoding="utf-8")
-    # These streams are broken on purpose: the recorder is not to judge them.
+    # These streams are invalid on purpose, so the traffic recorder must not check them.
     server = start("--exchanges", exchanges, "--quiet", env={"MOCKSERVER_TEST_SPOOL": ""})
     done = subprocess.run(
         client_command(name, folder),
@@ -51,7 +51,7 @@ def measure(name: str, start: StartServer, folder: Path) -> dict[str, Any]:
         env=isolated_environment(OPENAI_BASE_URL=server.base_url, OPENAI_API_KEY=KEY, MODEL=MODEL),
         capture_output=True,
         encoding="utf-8",
-        timeout=100,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -69,7 +69,7 @@ def _without_messages(line: dict[str, Any]) -> dict[str, Any]:
 def test_helper_does_what_is_published(name: str, start_server: StartServer, tmp_path: Path) -> None:
     seen = measure(name, start_server, tmp_path)
 
-    if os.environ.get("MOCKSERVER_MEASURE"):  # write what is found anew
+    if os.environ.get("MOCKSERVER_MEASURE"):  # update the measurements
         known = json.loads(MEASURED_FILE.read_text(encoding="utf-8")) if MEASURED_FILE.exists() else {}
         MEASURED_FILE.write_text(json.dumps({**known, name: seen}, indent=1) + "\n", encoding="utf-8")
     assert seen == json.loads(MEASURED_FILE.read_text(encoding="utf-8"))[name]
@@ -80,7 +80,7 @@ def test_the_page_is_current() -> None:
 
 
 def test_the_first_streams_break_nothing_for_python() -> None:
-    """Guards the table: where nothing is wrong, everything is shown."""
+    """Guards the table: a valid stream shows its whole text."""
     measured = json.loads(MEASURED_FILE.read_text(encoding="utf-8"))
     for title in list(VIOLATIONS)[:2]:
         for name in HELPERS:

@@ -1,4 +1,4 @@
-"""The same scenario as Python, as an exchange file, over the admin API and, where it can be said, by header.
+"""The same scenario from Python, an exchange file, the admin API and, if possible, a header.
 
 Each is planned through every door on a server of the same seed, and what comes back is the same to the byte.
 """
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.acceptance
 
 PROFILE, SEED, TOKEN = "qwen-2026-09", 11, "a-token-of-this-test"
 MODEL = "qwen3.8-max"
-#: What every answer has that may differ from one moment to the next.
+#: Values that vary between replies.
 COMPARED_HEADERS = (
     "content-type",
     "x-request-id",
@@ -39,17 +39,17 @@ class Scenario(NamedTuple):
     """One scenario."""
 
     python: Callable[[MockServer], Any]
-    """Plans it."""
+    """Adds the stub."""
     items: list[dict[str, Any]] | None = None
-    """Its script's items, as data."""
-    script: dict[str, Any] = {}  # noqa: RUF012 (never changed)
-    """What else the script has."""
+    """The items of its script, as data."""
+    script: dict[str, Any] = {}  # noqa: RUF012 (never mutated)
+    """Other members of the script."""
     exchange: dict[str, Any] = {}  # noqa: RUF012
-    """What else the exchange has."""
+    """Other members of the exchange."""
     request: dict[str, Any] = {}  # noqa: RUF012
-    """What else the requests have."""
+    """Other members of the requests."""
     header: str = ""
-    """The fault by header that does the same to a plain reply."""
+    """The header fault with the same effect on a plain reply."""
 
     @property
     def exchange_object(self) -> dict[str, Any]:
@@ -60,7 +60,7 @@ class Scenario(NamedTuple):
 def plan_reply(
     *what: Any, times: int = 2, when: dict[str, Any] | None = None, **how: Any
 ) -> Callable[..., Any]:
-    """Plans a reply in Python."""
+    """Adds a stub in Python."""
 
     def plan(server: MockServer) -> Any:
         place: Any = server.when(**when) if when else server
@@ -220,7 +220,7 @@ class ReceivedReply(NamedTuple):
 
 
 def send_both(client: httpx.Client, case: Scenario, **headers: str) -> list[ReceivedReply]:
-    """What two requests get, of which the second is streamed."""
+    """What two requests get; the second is streamed."""
     answers = []
     for stream in (False, True):
         body = {"model": MODEL, "input": "Hello?", "stream": stream, **case.request}

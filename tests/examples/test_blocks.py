@@ -1,7 +1,7 @@
-"""The Python blocks of the README and the pages are run as they stand.
+"""Runs the Python blocks of the README and the docs pages unchanged.
 
-A block that begins with `# name.py` is a file of that name, beside the other files of its page. One that is
-marked `python fails` has tests that fail, in the words of the text block behind it.
+A block that begins with `# name.py` is a file of that name, next to the other files of its page. A block
+marked `python fails` has tests that fail with the output of the text block behind it.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class Block:
     code: str
     fails: bool
     expected_output: str
-    """The text behind it."""
+    """The text block behind it."""
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"
 
     @property
     def file(self) -> str | None:
-        """The name it gives itself."""
+        """Its file name, if it has one."""
         match = FILE_NAME_COMMENT.match(self.code)
         return match[1] if match else None
 
@@ -50,13 +50,13 @@ class Block:
 
 
 def find_blocks() -> list[Block]:
-    found: list[Block] = []
+    blocks: list[Block] = []
     for file in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
         text = file.read_text(encoding="utf-8")
         for match in CODE_BLOCK.finditer(text):
             line = text.count("\n", 0, match.start()) + 2
-            found.append(Block(file.name, line, match[2], bool(match[1]), match[3] or ""))
-    return found
+            blocks.append(Block(file.name, line, match[2], bool(match[1]), match[3] or ""))
+    return blocks
 
 
 BLOCKS = find_blocks()
@@ -87,13 +87,15 @@ def test_a_test_has_the_documented_outcome(block: Block, pytester: pytest.Pytest
     (pytester.path / (block.file or "test_block.py")).write_text(block.code, encoding="utf-8")
     outcomes, lines = run_tests(pytester, openai="openai()" in block.code)
     assert outcomes == {"failed" if block.fails else "passed": block.code.count("def test_")}
-    told = [re.sub("…+", "*", line.replace("[", "[[]")) for line in block.expected_output.splitlines()]
-    assert told or not block.fails
-    pytest.LineMatcher(lines).fnmatch_lines(told)
+    expected_lines = [
+        re.sub("…+", "*", line.replace("[", "[[]")) for line in block.expected_output.splitlines()
+    ]
+    assert expected_lines or not block.fails
+    pytest.LineMatcher(lines).fnmatch_lines(expected_lines)
 
 
 def run_tests(pytester: pytest.Pytester, *, openai: bool) -> tuple[dict[str, int], list[str]]:
-    """Outcomes and output of pytest in the folder, where openai is installed if it is asked for."""
+    """The outcomes and the output of pytest in the folder; with `openai`, in an environment that has it."""
     options = ("-p", "no:cacheprovider", "-W", "error", "-o", "asyncio_default_fixture_loop_scope=function")
     if not openai:
         result = pytester.runpytest_subprocess(*options)
@@ -112,7 +114,7 @@ def run_tests(pytester: pytest.Pytester, *, openai: bool) -> tuple[dict[str, int
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         encoding="utf-8",
-        timeout=50,
+        timeout=300,
         check=False,
     )
     lines = done.stdout.splitlines()

@@ -1,4 +1,4 @@
-"""langchain-openai's ChatOpenAI as it is by default: prints what it gets as JSON."""
+"""langchain-openai's ChatOpenAI with its defaults: prints what it gets as JSON."""
 
 from __future__ import annotations
 

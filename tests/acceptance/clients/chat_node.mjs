@@ -3,31 +3,31 @@ import OpenAI from "openai";
 
 const client = new OpenAI({ maxRetries: 0 });
 const model = process.env.MODEL;
-const asked = (content) => [{ role: "user", content }];
+const messages = (content) => [{ role: "user", content }];
 const parameters = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
 
-const plain = await client.chat.completions.create({ model, messages: asked("Hi") });
+const plain = await client.chat.completions.create({ model, messages: messages("Hi") });
 
-let told = "";
+let text = "";
 let counted = false;
 const chunks = await client.chat.completions.create({
   model,
-  messages: asked("Hi"),
+  messages: messages("Hi"),
   stream: true,
   stream_options: { include_usage: true },
 });
 for await (const chunk of chunks) {
-  told += chunk.choices[0]?.delta.content ?? "";
+  text += chunk.choices[0]?.delta.content ?? "";
   counted ||= chunk.usage?.total_tokens > 0;
 }
 
-const helper = client.chat.completions.stream({ model, messages: asked("Hi") });
+const helper = client.chat.completions.stream({ model, messages: messages("Hi") });
 const whole = await helper.finalChatCompletion();
 
 const runner = client.chat.completions.runTools({
   model,
   stream: true,
-  messages: asked("Rain?"),
+  messages: messages("Rain?"),
   tools: [
     {
       type: "function",
@@ -38,13 +38,13 @@ const runner = client.chat.completions.runTools({
 const last = await runner.finalContent();
 
 const refused = await client.chat.completions
-  .create({ model: "no-such-model", messages: asked("Hi") })
+  .create({ model: "no-such-model", messages: messages("Hi") })
   .catch((error) => [error.constructor.name, error.code]);
 
 console.log(
   JSON.stringify([
     plain.choices[0].message.content,
-    [told, counted],
+    [text, counted],
     whole.choices[0].message.content,
     last,
     refused,

@@ -32,11 +32,11 @@ def streamed() -> Any:
     chunks = client.chat.completions.create(
         model=MODEL, messages=user_message("Hi"), stream=True, stream_options={"include_usage": True}
     )
-    told, usage = "", None
+    text, usage = "", None
     for chunk in chunks:
-        told += "".join(choice.delta.content or "" for choice in chunk.choices)
+        text += "".join(choice.delta.content or "" for choice in chunk.choices)
         usage = chunk.usage or usage
-    return [told, usage is not None and usage.total_tokens > 0]
+    return [text, usage is not None and usage.total_tokens > 0]
 
 
 def helper() -> Any:

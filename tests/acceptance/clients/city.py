@@ -1,4 +1,4 @@
-"""The structured output that the Python drivers ask for."""
+"""The structured output that the Python drivers request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes `docs/clients.md` from the matrix and the drivers: `python -m tests.acceptance.clients.clients_page`."""
+"""Generates `docs/clients.md` from the matrix and the drivers: `python -m tests.acceptance.clients.clients_page`."""
 
 from __future__ import annotations
 
@@ -21,20 +21,18 @@ PAGE = Path(__file__).resolve().parents[3] / "docs" / "clients.md"
 INTRODUCTION = """\
 # Clients
 
-Every client below is run in the tests, each version in an environment of its own, against a running
-`mockserver serve` with the profile `qwen-2026-01`. The tables say what the user of that client sees; the
-tests expect exactly that.
+The tests run every client below, each version in its own environment, against `mockserver serve` with the
+profile `qwen-2026-01`. The tables show what the client's user sees, and the tests expect exactly that.
 
-Some clients can not read everything the service sends. The mock sends it all the same, as the service
-does, and the table shows how the client fails: better here than in production. Nothing is made up to please
-a client.
+Some clients cannot read everything that the service sends. The mock server sends it anyway, as the service
+does, and the table shows how the client fails: better here than in production.
 
-This page is made from `tests/acceptance/clients/matrix.py`, and a test holds it to that. Do not edit it:
-`python -m tests.acceptance.clients.clients_page` writes it.
+This page is generated from `tests/acceptance/clients/matrix.py`. Do not edit it; run
+`python -m tests.acceptance.clients.clients_page`.
 
-## Point a client at the mock
+## Configure a client
 
-A client needs two things: the base URL and a key. The server prints both when it starts.
+A client needs the base URL and a key. The server prints both when it starts.
 
 ```sh
 mockserver serve --api-key sk-mock
@@ -42,17 +40,17 @@ export OPENAI_BASE_URL=http://127.0.0.1:8080/api/v2/apps/protocols/compatible-mo
 export OPENAI_API_KEY=sk-mock
 ```
 
-Without `--api-key` any key will do. What each client does with them stands in its section; it is the
-beginning of the program that the tests run.
+Without `--api-key` the server accepts any key. The section of each client shows how to configure it; the
+snippet is the beginning of the program that the tests run.
 """
 
-#: Scenarios that are meant to end in the client's error.
+#: Scenarios that must end with an error.
 _EXPECTED_FAILURES = {"wrong_key", "unknown_model"}
 
-#: Not "python": blocks of that name are run with this project's packages alone; these the drivers run.
+#: Not "python": blocks of that name run with this project's packages only; the drivers run these.
 _LANGUAGES = {".py": "py", ".mjs": "js", ".toml": "toml"}
 
-#: Scenarios of the overview: the others belong to one client or two.
+#: Scenarios of the overview; the others belong to one or two clients.
 _OVERVIEW_SCENARIOS = (
     "basic messages two_turns stream tools tools_stream function function_stream structured wrong_key "
     "unknown_model cancel async"
@@ -60,7 +58,7 @@ _OVERVIEW_SCENARIOS = (
 
 
 def page() -> str:
-    """The whole page."""
+    """Render the page."""
     parts = [INTRODUCTION, *_overview()]
     for title, group in groupby(CLIENTS, key=lambda client: client.title):
         parts += _section(title, list(group))
@@ -68,16 +66,20 @@ def page() -> str:
 
 
 def _later_profiles() -> Iterator[str]:
-    """The ages after January, with those clients that have methods for what came then."""
-    yield "## The ages after January\n"
-    yield f"Played against `{'` and `'.join(later_profiles.PROFILES)}`: base URL `http://127.0.0.1:8080/compatible-mode/v1`."
-    yield "Every one of these clients reads all of it.\n"
+    """The profiles after January, with the clients that have methods for their features."""
+    yield "## Profiles after January\n"
+    yield f"Run against `{'` and `'.join(later_profiles.PROFILES)}`: base URL `http://127.0.0.1:8080/compatible-mode/v1`."
+    yield "All of these clients read everything.\n"
     yield _row(
-        ["scenario", "what it is", *[f"{_language(name)} {_locked(name)}" for name in later_profiles.CLIENTS]]
+        [
+            "scenario",
+            "description",
+            *[f"{_language(name)} {_locked(name)}" for name in later_profiles.CLIENTS],
+        ]
     )
     yield _row(["---"] * (len(later_profiles.CLIENTS) + 2))
-    for name, about in later_profiles.SCENARIOS.items():
-        yield _row([f"`{name}`", about, *["✓" for _ in later_profiles.CLIENTS]])
+    for name, description in later_profiles.SCENARIOS.items():
+        yield _row([f"`{name}`", description, *["✓" for _ in later_profiles.CLIENTS]])
     limited = [
         f"`{later_profiles.expected_observations(profile)['limited']['status']}` in `{profile}`"
         for profile in later_profiles.PROFILES
@@ -96,17 +98,17 @@ def _locked(environment: str) -> str:
 
 def _overview() -> Iterator[str]:
     yield "## Overview\n"
-    yield "✓ the client's user gets what was asked for · ✗ the client can not read the answer, or gets one it"
-    yield "can not use · – the client has no such thing\n"
+    yield "✓ the user gets the requested reply · ✗ the client cannot read the reply or cannot use"
+    yield "it · – the client has no such feature\n"
     yield _row(["client", "version", *[f"`{name}`" for name in _OVERVIEW_SCENARIOS]])
     yield _row(["---"] * (len(_OVERVIEW_SCENARIOS) + 2))
     for client in CLIENTS:
         yield _row([client.title, client.version, *[_mark(client, name) for name in _OVERVIEW_SCENARIOS]])
     yield ""
-    yield _row(["scenario", "what it is"])
+    yield _row(["scenario", "description"])
     yield _row(["---", "---"])
-    for name, about in SCENARIOS.items():
-        yield _row([f"`{name}`", about])
+    for name, description in SCENARIOS.items():
+        yield _row([f"`{name}`", description])
     yield ""
 
 
@@ -114,7 +116,7 @@ def _mark(client: Client, scenario: str) -> str:
     if scenario not in client.expected:
         return "–"
     unread = "error" in client.expected[scenario] and scenario not in _EXPECTED_FAILURES
-    # Structured output that comes as prose is none, even where the client does not mind.
+    # Prose is not structured output, even if the client accepts it.
     return "✗" if unread or (scenario == "structured" and "value" not in client.expected[scenario]) else "✓"
 
 
@@ -122,12 +124,12 @@ def _section(title: str, clients: list[Client]) -> Iterator[str]:
     yield f"## {title}\n"
     yield _snippet(clients[0])
     for client in clients:
-        along = [
+        companions = [
             f"{package} {locked_version(client.environment, package)}"
             for package in client.companion_packages
         ]
-        yield f"### {' with '.join([f'{client.package} {client.version}', *along])}\n"
-        yield _row(["scenario", "what its user sees", "to know"])
+        yield f"### {' with '.join([f'{client.package} {client.version}', *companions])}\n"
+        yield _row(["scenario", "what its user sees", "notes"])
         yield _row(["---", "---", "---"])
         for scenario, sees in _ordered_scenarios(client):
             yield _row([f"`{scenario}`", _describe(sees), client.notes.get(scenario, "")])
@@ -141,7 +143,7 @@ def _ordered_scenarios(client: Client) -> Iterator[tuple[str, Observation]]:
 
 
 def _snippet(client: Client) -> str:
-    """How the driver makes its client."""
+    """How the driver configures its client."""
     file = CLIENTS_FOLDER / (client.snippet or client.driver)
     text = file.read_text(encoding="utf-8")
     comment = "//" if file.suffix == ".mjs" else "#"
@@ -152,27 +154,27 @@ def _snippet(client: Client) -> str:
 
 
 def _describe(sees: Observation) -> str:
-    """What the user sees, in words."""
+    """Describe what the user sees."""
     if "error" in sees:
-        about = " ".join(str(sees[name]) for name in ("status", "code") if name in sees)
-        return f"**{sees['error']}**{f' ({about})' if about else ''}: `{sees['message']}`"
+        details = " ".join(str(sees[name]) for name in ("status", "code") if name in sees)
+        return f"**{sees['error']}**{f' ({details})' if details else ''}: `{sees['message']}`"
     if "value" in sees:
         return f"a valid `{sees['value']}`"
-    told = []
+    parts = []
     if "deltas" in sees:
-        told.append("the stream is left; then")
+        parts.append("the stream is closed; then")
     if "calls" in sees:
-        told.append(f"`{'`, `'.join(sees['calls'])}` is called;")
-    told.append(" and ".join(_describe_text(text) for text in sees.get("texts", [sees.get("text")])))
+        parts.append(f"`{'`, `'.join(sees['calls'])}` is called;")
+    parts.append(" and ".join(_describe_text(text) for text in sees.get("texts", [sees.get("text")])))
     if "items" in sees:
-        told.append(f"({_run_lengths(sees['items'])})")
+        parts.append(f"({_run_lengths(sees['items'])})")
     if "dicts" in sees:
-        told.append(f"with plain dicts: {', '.join(sees['dicts'])}")
-    return " ".join(told)
+        parts.append(f"with plain dicts: {', '.join(sees['dicts'])}")
+    return " ".join(parts)
 
 
 def _describe_text(name: str) -> str:
-    return "a made-up text" if name == "generated" else f"the text of the sample `{name}`"
+    return "a generated text" if name == "generated" else f"the text of the sample `{name}`"
 
 
 def _run_lengths(items: Iterable[str]) -> str:

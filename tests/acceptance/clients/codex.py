@@ -51,7 +51,7 @@ def start_codex(home: Path, *arguments: str, **env: str) -> subprocess.Popen[str
 
 def run_codex(home: Path, *arguments: str, **env: str) -> Observation:
     with start_codex(home, *arguments, **env) as process:
-        output, _ = process.communicate(timeout=50)
+        output, _ = process.communicate(timeout=300)
     seen = observe([json.loads(line) for line in output.splitlines()])
     return {**seen, "exit": process.returncode}
 

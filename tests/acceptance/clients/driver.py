@@ -1,4 +1,4 @@
-"""What the Python drivers share: where the server is, what to ask, and one line of JSON for each scenario.
+"""What the Python drivers share: where the server is, the prompts, and one line of JSON for each scenario.
 
 A driver plays scenarios with one client, in the client's own words, and reports what its user sees:
 

@@ -1,4 +1,4 @@
-// What the Node drivers share: what to ask, and one line of JSON for each scenario (see driving.py).
+// What the Node drivers share: the prompts, and one line of JSON for each scenario (see driver.py).
 import { readFileSync } from "node:fs";
 
 export const MODEL = "qwen3-max-2026-01-23";

@@ -1,4 +1,4 @@
-// What openai for Node makes of each fault: see faults.py.
+// How openai for Node reacts to each fault: see faults.py.
 import OpenAI from "openai";
 
 const MODEL = "qwen3-max-2026-01-23";
@@ -55,13 +55,13 @@ async function outcome(number, line) {
 }
 
 const cases = process.argv.slice(2);
-const told = new Array(cases.length);
+const outcomes = new Array(cases.length);
 let next = 0;
 async function work() {
   while (next < cases.length) {
     const at = next++;
-    told[at] = await outcome(at, cases[at]);
+    outcomes[at] = await outcome(at, cases[at]);
   }
 }
 await Promise.all(Array.from({ length: 6 }, work));
-cases.forEach((line, at) => console.log(JSON.stringify([line, told[at]])));
+cases.forEach((line, at) => console.log(JSON.stringify([line, outcomes[at]])));

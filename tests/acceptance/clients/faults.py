@@ -1,4 +1,4 @@
-"""What a client of Python makes of each fault: `faults.py openai|httpx CASE…`, one line of JSON a case.
+"""How a Python client reacts to each fault: `faults.py openai|httpx CASE…`, one line of JSON for each case.
 
 A case is `stream FAULT` or `body FAULT`. Back-off is shortened; nothing else about the clients is.
 """
@@ -69,7 +69,7 @@ def outcome(ask: SendCase, number: int, case: str) -> str:
     headers = {"x-mock-fault": fault, "x-case": str(number)}
     try:
         got = ask(mode, headers)
-    except Exception as error:  # noqa: BLE001 (whatever it is, it is told)
+    except Exception as error:  # noqa: BLE001 (every exception is an outcome)
         return type(error).__name__
     return "all of it" if got == TEXT else str(got)[:80] or "an empty text"
 
@@ -79,5 +79,5 @@ if __name__ == "__main__":
     ask = {"openai": openai_sender, "httpx": httpx_sender}[sys.argv[1]]()
     cases = sys.argv[2:]
     with ThreadPoolExecutor(6) as pool:
-        for case, told in zip(cases, pool.map(partial(outcome, ask), range(len(cases)), cases)):  # noqa: B905
-            print(json.dumps([case, told]), flush=True)
+        for case, result in zip(cases, pool.map(partial(outcome, ask), range(len(cases)), cases)):  # noqa: B905
+            print(json.dumps([case, result]), flush=True)

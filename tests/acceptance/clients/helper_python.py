@@ -10,7 +10,7 @@ from typing import Any
 
 from openai import OpenAI
 
-client = OpenAI(max_retries=0, timeout=5)
+client = OpenAI(max_retries=0, timeout=60)
 MODEL = os.environ["MODEL"]
 
 

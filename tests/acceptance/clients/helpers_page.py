@@ -1,4 +1,4 @@
-"""Makes `docs/helpers.md` from what was measured: `python -m tests.acceptance.clients.helpers_page`."""
+"""Generates `docs/helpers.md` from measurements: `python -m tests.acceptance.clients.helpers_page`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.acceptance.clients.violations import VIOLATIONS, expected_text
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "helpers.md"
 MEASURED_FILE = Path(__file__).with_name("helpers.json")
 
-#: Environment and title of each client whose helper is measured.
+#: Environment and title of each measured client.
 HELPERS = {
     "openai-newest": "openai-python",
     "openai-1": "openai-python",
@@ -21,22 +21,22 @@ HELPERS = {
 }
 
 INTRODUCTION = """\
-<!-- Written by tests/acceptance/clients/helpers_page.py from what the tests measure; do not edit. -->
-# What stream helpers make of broken streams
+<!-- Written by tests/acceptance/clients/helpers_page.py from measurements of the tests; do not edit. -->
+# How stream helpers handle broken streams
 
-Each row is one stream with one thing wrong or odd, served by `mockserver serve --exchanges`. A test feeds
-all of them to the helpers `responses.stream()` of the OpenAI SDKs and to their plain `create(stream=True)`,
-and holds this table to what they do.
+Each row is a stream with one broken or unusual feature, served by `mockserver serve --exchanges`. A test
+sends all of them to the helpers `responses.stream()` of the OpenAI SDKs and to their plain
+`create(stream=True)`, and compares the results with this table.
 
-**X** it raises, **~** it shows another text than was sent, **·** it notices nothing, and shows what was sent.
+**X** it raises, **~** it shows a different text than was sent, **·** it notices nothing and shows the text.
 
-Where a helper notices nothing, nobody but the judge does: that of the fixture, `mockserver check` or
+If a helper notices nothing, only a contract check does: the fixture, `mockserver check` or
 `mockserver verify`.
 """
 
 
 def page() -> str:
-    """The whole page."""
+    """Render the page."""
     return "\n".join([INTRODUCTION, *_table()]) + "\n"
 
 
@@ -56,7 +56,7 @@ def _table() -> Iterator[str]:
 
 
 def outcome_mark(title: str, seen: dict[str, str]) -> str:
-    """What a helper's user sees, in a sign and the name of the error."""
+    """What a helper's user sees: a symbol and the name of the error."""
     if "error" in seen:
         return f"X {seen['error']}"
     return "·" if seen["text"] == expected_text(title) else "~"

@@ -41,8 +41,8 @@ from tests.acceptance.clients.driver import (
 
 
 def make_model(**settings: Any) -> Any:
-    about = {"model": MODEL, "base_url": BASE_URL, "api_key": API_KEY, "use_responses_api": True}
-    return ChatOpenAI(**{**about, **settings})
+    defaults = {"model": MODEL, "base_url": BASE_URL, "api_key": API_KEY, "use_responses_api": True}
+    return ChatOpenAI(**{**defaults, **settings})
 
 
 def reply(message: Any) -> Observation:
@@ -73,10 +73,10 @@ def bind_extractor() -> Observation:
 
 
 def function(stream: bool) -> Observation:
-    asked = model.bind_tools([WEATHER_TOOL])
+    bound = model.bind_tools([WEATHER_TOOL])
 
     def ask(messages: Any) -> Any:
-        return streamed(asked.stream(messages)) if stream else asked.invoke(messages)
+        return streamed(bound.stream(messages)) if stream else bound.invoke(messages)
 
     question = HumanMessage(PROMPTS["weather"])
     first = ask([question])

@@ -1,4 +1,4 @@
-// openai for Node with what came after January: stored responses, conversations, a function loop in streams.
+// openai for Node with features from after January: stored responses, conversations, a function loop in streams.
 import OpenAI from "openai";
 import { makeParseableTextFormat } from "openai/lib/parser";
 import { CITY_SCHEMA, drive, MODEL, PROMPTS, SUNNY, WEATHER_TOOL } from "./driving.mjs";
@@ -46,7 +46,7 @@ async function conversations() {
   };
 }
 
-// A function is called in a stream, its output sent in another, which answers.
+// A stream calls a function; a second request sends its output and streams the reply.
 async function loop() {
   const streamed = async (body) => {
     let last;
@@ -70,7 +70,7 @@ async function structured() {
   return { city: Object.keys(response.output_parsed).sort() };
 }
 
-// A limit ends the answer; an age that does not know it answers in full.
+// A limit truncates the reply; a profile without it replies in full.
 async function limited() {
   const { status } = await create({ input: PROMPTS.essay, max_output_tokens: 16, reasoning: { effort: "none" } });
   return { status };

@@ -1,4 +1,4 @@
-"""What the users of openai's clients see of the ages after January: what the tests and the docs share."""
+"""What users of openai's clients see in the profiles after January; shared by tests and docs."""
 
 from __future__ import annotations
 

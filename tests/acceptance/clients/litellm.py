@@ -43,8 +43,8 @@ litellm.suppress_debug_info = True
 SERVER = {"model": f"openai/{MODEL}", "api_base": BASE_URL, "api_key": API_KEY}
 
 
-def create(question: Any, **about: Any) -> Any:
-    return litellm.responses(**{**SERVER, "input": question, **about})
+def create(question: Any, **parameters: Any) -> Any:
+    return litellm.responses(**{**SERVER, "input": question, **parameters})
 
 
 def observe(response: Any) -> Observation:
@@ -60,7 +60,7 @@ def text_of(response: Any) -> str:
 
 
 def member(item: Any, name: str) -> Any:
-    """A member of what may be a plain dict."""
+    """A member of an object or a plain dict."""
     return item[name] if isinstance(item, dict) else getattr(item, name)
 
 
@@ -85,7 +85,7 @@ def tools() -> Any:
 
 
 def tools_as_dicts() -> Observation:
-    """What a user gets who is ready for plain dicts among the items."""
+    """What a user gets who accepts plain dicts among the items."""
     output = tools().output
     parts = [part for item in output if member(item, "type") == "message" for part in member(item, "content")]
     return {
@@ -122,7 +122,7 @@ def function_stream() -> Observation:
 
 
 def structured() -> Observation:
-    """Litellm hands the text over; reading it is the user's."""
+    """The client returns the text; parsing it is up to the user."""
     city = {"type": "json_schema", "name": "city", "schema": CITY_SCHEMA, "strict": True}
     return observe(create(PROMPTS["city"], text={"format": city}))
 
@@ -155,9 +155,9 @@ def asynchronous() -> Observation:
 
 
 def native(play: Callable[[], Observation]) -> Observation:
-    """A stream as litellm makes it of a model that it knows to stream."""
-    about = {"litellm_provider": "openai", "mode": "responses", "supports_native_streaming": True}
-    litellm.register_model({SERVER["model"]: about, MODEL: about})
+    """A stream of a model that litellm knows to support streaming."""
+    entry = {"litellm_provider": "openai", "mode": "responses", "supports_native_streaming": True}
+    litellm.register_model({SERVER["model"]: entry, MODEL: entry})
     return play()
 
 

@@ -1,4 +1,4 @@
-"""Which client plays which scenario, and what its user sees: the table that the tests and the docs share."""
+"""Which client supports which scenario, and what its user sees; shared by tests and docs."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from typing import Any
 CLIENTS_FOLDER = Path(__file__).parent
 ENVIRONMENT_DEFINITIONS = CLIENTS_FOLDER.parent.parent / "environments"
 
-#: What each scenario is, in the order of the tables.
+#: Descriptions of the scenarios, in the order of the tables.
 SCENARIOS = {
-    "basic": "one question, one answer",
+    "basic": "one prompt and its reply",
     "messages": "an array of messages, with a system message",
-    "two_turns": "a second turn that knows the first",
-    "history": "a second turn that sends the first one along",
-    "stream": "an answer in a stream",
-    "native_stream": "the same, for a model that the client knows to stream",
-    "helper": "the client's own accumulator of a stream",
+    "two_turns": "a second turn that continues the first",
+    "history": "a second turn that sends the whole history",
+    "stream": "a streamed reply",
+    "native_stream": "the same, for a model that the client knows to support streaming",
+    "helper": "the client's stream helper",
     "tools": "web_search, web_extractor and code_interpreter, with thinking",
     "tools_stream": "the same in a stream",
-    "tools_as_dicts": "the same, by a user who is ready for plain dicts",
-    "native_tools_stream": "the tools in a stream, for a model that the client knows to stream",
-    "helper_tools": "the tools, through the client's own accumulator",
-    "search_stream": "web_search and web_extractor alone, in a stream",
+    "tools_as_dicts": "the same, with code that accepts plain dicts",
+    "native_tools_stream": "the tools in a stream, for a model that the client knows to support streaming",
+    "helper_tools": "the tools, with the client's stream helper",
+    "search_stream": "only web_search and web_extractor, in a stream",
     "own_tools": "the client's own classes for web_search and code_interpreter",
-    "bind_extractor": "web_extractor by the client's own `bind_tools`",
-    "function": "a function is called, its output sent, an answer comes",
+    "bind_extractor": "web_extractor with the client's `bind_tools`",
+    "function": "a function call, its output and the final reply",
     "function_stream": "the same in streams",
     "structured": "structured output by `text.format`",
     "structured_function": "structured output by a function",
     "wrong_key": "a key that is not accepted",
     "unknown_model": "a model that is not served",
-    "cancel": "a stream left at its first delta, then another question",
+    "cancel": "a stream closed at its first delta, then another request",
     "async": "a reply and a stream at once",
 }
 
@@ -50,23 +50,23 @@ class Client:
     title: str
     package: str
     driver: str
-    """File beside this one."""
+    """A file in this folder."""
     expected: Mapping[str, Observation]
-    """By scenario: what the user sees, with every text that the mock makes up called "generated"."""
+    """By scenario: what the user sees; every generated text is called "generated"."""
     notes: Mapping[str, str] = field(default_factory=dict)
-    """By scenario: what there is to know about it."""
+    """Notes by scenario."""
     limits: tuple[str, ...] = ()
-    """Other things to know."""
+    """Other limits."""
     snippet: str | None = None
-    """File with the snippet, where it is not the driver."""
+    """The file with the snippet, if it is not the driver."""
     companion_packages: tuple[str, ...] = ()
     """Other packages whose version matters."""
     environment_variables: Mapping[str, str] = field(default_factory=dict)
     expected_refusals: int = 1
-    """Requests that a wrong key costs: more than one where the client tries again."""
+    """Requests that fail for a wrong key: more than one if the client retries."""
 
     expected_streams: int | None = None
-    """Requests for a stream, where a client does not ask for one whenever its user does."""
+    """Streaming requests, if the client does not stream whenever its user does."""
 
     @property
     def version(self) -> str:
@@ -97,7 +97,7 @@ def failure(error: str, message: str, **more: Any) -> Observation:
 WEATHER_CALL = ["get_weather(city)"]
 TOOL_ITEMS = "reasoning web_search_call reasoning web_extractor_call reasoning code_interpreter_call message"
 IGNORES_FORMAT = (
-    "January's service ignores `text.format` and answers with plain text, which the client can not read"
+    "January's service ignores `text.format` and answers with plain text, which the client cannot read"
 )
 
 _openai: dict[str, Observation] = {
@@ -148,8 +148,8 @@ _MODEL_JSON = f'{{"code":"InvalidParameter","message":"{_UNKNOWN_MODEL}","reques
 
 _openai_python_notes = {"structured": IGNORES_FORMAT}
 _AS_MESSAGE = (
-    "A `web_extractor_call` comes out as a `ResponseOutputMessage` whose `content` is None, since the client "
-    "does not know the type: look at `item.type`, not at the class. `model_dump` of a reply may warn of it."
+    "The client does not know `web_extractor_call` and returns a `ResponseOutputMessage` with `content` None: "
+    "check `item.type`, not the class. `model_dump` of a reply may warn about it."
 )
 
 _openai_node: dict[str, Observation] = {
@@ -159,7 +159,7 @@ _openai_node: dict[str, Observation] = {
 }
 _openai_node_notes = {
     "structured": IGNORES_FORMAT,
-    "helper_tools": "`responses.stream()` demands part events around the deltas of a thought, which the "
+    "helper_tools": "`responses.stream()` requires part events around reasoning deltas, which the "
     "service does not send; `create` with `stream: true` reads them",
 }
 
@@ -275,13 +275,13 @@ _codex: dict[str, Observation] = {
 }
 
 _LEFT_OPEN = (
-    "Read a stream to its end or `close()` it: one that is left half-read can lock up the whole client when "
-    "it is collected as garbage (in httpcore's connection pool)."
+    "Read a stream to its end or `close()` it: a half-read stream can lock up the whole client when it is "
+    "garbage-collected (in httpcore's connection pool)."
 )
 
 
 _CODEX_RUNS = (
-    "Codex declares its tools with each question, so the mock always calls one: the shell tool, with "
+    "Codex declares its tools in each request, so the mock always calls one: the shell tool, with "
     "a harmless command, which Codex runs in its read-only sandbox."
 )
 
@@ -302,7 +302,7 @@ CLIENTS = (
     _openai_python_client(
         "openai-newest",
         _REFUSED_IN_SHORT,
-        "It speaks `httpx2`: tools that intercept httpx do not see it. The mock is a server of its own.",
+        "It uses `httpx2`, so tools that intercept httpx do not see it. The mock is a real server.",
     ),
     _openai_python_client("openai-2", _REFUSED_WITH_BODY),
     _openai_python_client("openai-2.15.0", _REFUSED_WITH_BODY),
@@ -322,7 +322,7 @@ CLIENTS = (
             ),
         },
         _openai_node_notes,
-        ("The package asks for Node 22; on Node 20 it runs as well.",),
+        ("The package requires Node 22 but also runs on Node 20.",),
     ),
     Client(
         "node-6",
@@ -349,7 +349,7 @@ CLIENTS = (
         _agents,
         {
             "structured": IGNORES_FORMAT,
-            "tools": "there is no class for `web_extractor`: the tools go into `extra_body`",
+            "tools": "there is no class for `web_extractor`; pass the tools in `extra_body`",
         },
         companion_packages=("openai",),
     ),
@@ -361,8 +361,8 @@ CLIENTS = (
         _langchain,
         {
             "structured": IGNORES_FORMAT + '; `method="function_calling"` works',
-            "tools": "the message has no block for `web_extractor_call`: it is left out",
-            "tools_stream": "the message has no block for `web_extractor_call`: it is left out",
+            "tools": "the message has no block for `web_extractor_call` and omits it",
+            "tools_stream": "the message has no block for `web_extractor_call` and omits it",
             "bind_extractor": "`bind(tools=[…])` passes it on",
         },
         companion_packages=("openai",),
@@ -376,7 +376,7 @@ CLIENTS = (
         {
             "structured": IGNORES_FORMAT + "; the default, a function, works",
             "tools": "the client takes a `web_extractor_call` for a message and reads its `content`, which "
-            "is None; in a stream it passes over it",
+            "is None; in a stream it skips it",
             "function_stream": "the parts are those of the last answer",
         },
         companion_packages=("openai",),
@@ -388,13 +388,13 @@ CLIENTS = (
         "litellm.py",
         _litellm,
         {
-            "stream": "of a model that it does not know litellm asks for a whole reply and cuts it up itself",
-            "tools_stream": "asked for as a whole reply, too",
+            "stream": "for a model that it does not know, litellm requests a whole reply and splits it itself",
+            "tools_stream": "also requested without streaming",
             "tools": "a `web_extractor_call` comes as a plain dict, so `item.type` fails in the user's code",
-            "structured": "the text is handed over as it is; January's service ignores `text.format`",
+            "structured": "the text is returned unchanged; January's service ignores `text.format`",
         },
         (
-            "`litellm.responses` needs the package `mcp`, which litellm does not install by itself.",
+            "`litellm.responses` needs the package `mcp`, which litellm does not install automatically.",
             "At import it fetches a price list from the network, unless `LITELLM_LOCAL_MODEL_COST_MAP=True`.",
         ),
         environment_variables={"LITELLM_LOCAL_MODEL_COST_MAP": "True"},
@@ -407,18 +407,18 @@ CLIENTS = (
         "ai_sdk.mjs",
         _ai_sdk,
         {
-            "history": "the first answer goes along as an `item_reference`",
+            "history": "the first reply is sent as an `item_reference`",
             "structured": IGNORES_FORMAT,
-            "tools": "the client knows no `web_extractor_call` and refuses the whole reply",
-            "tools_stream": "the client demands `outputs` of a `code_interpreter_call` that has just begun; "
+            "tools": "the client does not know `web_extractor_call` and rejects the whole reply",
+            "tools_stream": "the client requires `outputs` in a `code_interpreter_call` that has just begun; "
             "the service sends them when it is done",
             "own_tools": "the service runs `code_interpreter` with `enable_thinking` only, which the client "
-            "has no option for; a `fetch` of one's own can put it into the body",
+            "has no option for; a custom `fetch` can add it to the body",
             "wrong_key": "code and message are lost: the client looks for them in a member `error`, and the "
             "service's envelope is flat",
             "unknown_model": "as with a wrong key, code and message are lost",
         },
-        ("The packages ask for Node 22; on Node 20 they run as well.",),
+        ("The packages require Node 22 but also run on Node 20.",),
         companion_packages=("ai",),
     ),
     Client(
@@ -429,16 +429,16 @@ CLIENTS = (
         _codex,
         {
             "basic": "a stream with a search and a call of its shell tool, the tool's output in a second "
-            "request, then the answer",
+            "request, then the reply",
             "two_turns": "`codex exec resume --last`; Codex sends the whole history itself",
-            "structured": "`--output-schema`: the answer is plain text, printed as it is; January's service "
+            "structured": "`--output-schema`: the reply is plain text, printed unchanged; January's service "
             "ignores `text.format`",
             "wrong_key": "after five retries",
-            "cancel": "Codex is ended in the middle of its turn",
+            "cancel": "Codex is stopped in the middle of its turn",
         },
         (
             _CODEX_RUNS,
-            "It always streams; it has no built-in tools of the service but `web_search`.",
+            "It always streams; its only built-in tool of the service is `web_search`.",
         ),
         snippet="codex.toml",
         expected_refusals=6,

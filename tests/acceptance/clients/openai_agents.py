@@ -32,7 +32,7 @@ from tests.acceptance.clients.driver import (
     run_scenarios,
 )
 
-#: One loop for all: the client keeps its connections in it.
+#: One loop for all runs, because the client binds its connections to it.
 LOOP = asyncio.new_event_loop()
 
 called: list[Observation] = []
@@ -52,8 +52,8 @@ def reply(result: Any) -> Observation:
     return {"text": result.final_output, "items": types}
 
 
-def run(who: Any, question: Any, **about: Any) -> Observation:
-    return reply(LOOP.run_until_complete(Runner.run(who, question, **about)))
+def run(agent: Any, question: Any, **options: Any) -> Observation:
+    return reply(LOOP.run_until_complete(Runner.run(agent, question, **options)))
 
 
 async def stream_of(who: Any, question: Any) -> Observation:
@@ -68,7 +68,7 @@ async def stream_of(who: Any, question: Any) -> Observation:
 
 
 def with_tools() -> Any:
-    """The SDK has no class for `web_extractor`, so all three go in beside it."""
+    """The SDK has no class for `web_extractor`, so all three go into `extra_body`."""
     return agent.clone(model_settings=ModelSettings(extra_body={**THINKING, "tools": BUILT_IN_TOOLS}))
 
 

@@ -1,4 +1,4 @@
-"""openai for Python with what came after January: stored responses, conversations, a function loop.
+"""openai for Python with features from after January: stored responses, conversations, a function loop.
 
 OPENAI_BASE_URL=… OPENAI_API_KEY=… python -m tests.acceptance.clients.openai_python_later stored conversations …
 """
@@ -62,7 +62,7 @@ def conversations() -> Observation:
 
 
 def loop() -> Observation:
-    """A function is called in a stream, its output sent in another, which answers."""
+    """A stream calls a function; a second request sends its output and streams the reply."""
 
     def streamed(**members: Any) -> Any:
         events = client.responses.create(model=MODEL, tools=[WEATHER_TOOL], stream=True, **members)
@@ -82,7 +82,7 @@ def structured() -> Observation:
 
 
 def limited() -> Observation:
-    """A limit ends the answer; an age that does not know it answers in full."""
+    """A limit truncates the reply; a profile without it replies in full."""
     response = client.responses.create(
         model=MODEL, input=PROMPTS["essay"], max_output_tokens=16, reasoning={"effort": "none"}
     )

@@ -34,7 +34,7 @@ from tests.acceptance.clients.driver import (
     run_scenarios,
 )
 
-#: One loop for all: the client keeps its connections in it.
+#: One loop for all runs, because the client binds its connections to it.
 LOOP = asyncio.new_event_loop()
 
 called: list[Observation] = []
@@ -47,24 +47,24 @@ def get_weather(city: str) -> str:
 
 
 def reply(result: Any) -> Observation:
-    """Kinds of the parts that the model said in this run."""
+    """Kinds of the parts of the model's messages in this run."""
     parts = [
         part for message in result.new_messages() if message.kind == "response" for part in message.parts
     ]
     return {"text": result.output, "items": [part.part_kind for part in parts]}
 
 
-def ask(who: Any, question: str | None, **about: Any) -> Observation:
-    return reply(LOOP.run_until_complete(who.run(question, **about)))
+def ask(agent: Any, question: str | None, **options: Any) -> Observation:
+    return reply(LOOP.run_until_complete(agent.run(question, **options)))
 
 
-async def stream_of(who: Any, question: str, **about: Any) -> Observation:
-    async with who.run_stream(question, **about) as result:
+async def stream_of(agent: Any, question: str, **options: Any) -> Observation:
+    async with agent.run_stream(question, **options) as result:
         text = "".join([part async for part in result.stream_text(delta=True)])
         return {"text": text, "items": [part.part_kind for part in result.response.parts]}
 
 
-#: pydantic-ai has no class for `web_extractor`, so all three go in beside it.
+#: pydantic-ai has no class for `web_extractor`, so all three go into `extra_body`.
 TOOLS = {"model_settings": {"extra_body": {**THINKING, "tools": BUILT_IN_TOOLS}}}
 
 
@@ -92,8 +92,8 @@ def structured(output: Any) -> Observation:
     return {"value": result.output.model_dump()}
 
 
-def make_agent(name: str, about: Any) -> Any:
-    return Agent(OpenAIResponsesModel(name, provider=about))
+def make_agent(name: str, provider: Any) -> Any:
+    return Agent(OpenAIResponsesModel(name, provider=provider))
 
 
 def cancel() -> Observation:

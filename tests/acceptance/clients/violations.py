@@ -1,4 +1,4 @@
-"""Streams that break the contract, or stretch it, one way each: what the stream helpers of clients are fed.
+"""Streams that each break or stretch the contract in one way: input for the stream helpers of clients.
 
 Each is an exchange with a recorded reply; its prompt is its name, so a driver asks for it by that.
 """
@@ -37,12 +37,12 @@ _TWO_MESSAGES_SCRIPT = Script((Message(("Hello",)), Message((", world",))))
 
 
 def drop_events(*kinds: str) -> StreamEdit:
-    """Without the events of these kinds; those of an ending star by their beginning."""
+    """Remove the events of these kinds; a trailing star matches a prefix."""
     return lambda events: [event for event in events if not _has_type(event, kinds)]
 
 
 def change_events(kind: str, change: Callable[[Event], Any]) -> StreamEdit:
-    """Each event of a kind changed in place."""
+    """Change each event of a kind in place."""
 
     def edit(events: list[Event]) -> None:
         for event in events:
@@ -61,7 +61,7 @@ def insert_event(event: Event, before: str) -> StreamEdit:
 
 
 def replace_end(*events: Event) -> StreamEdit:
-    """Events in place of the terminal one."""
+    """Replace the terminal event by other events."""
     return lambda whole: [*whole[:-1], *events]
 
 
@@ -102,7 +102,7 @@ def _move_delta_before_part(events: list[Event]) -> list[Event]:
 
 
 def _interleave_items(events: list[Event]) -> list[Event]:
-    """Both items open at once, their events in turn."""
+    """Open both items at once and alternate their events."""
     first = [event for event in events if event.get("output_index") == 0]
     second = [event for event in events if event.get("output_index") == 1]
     mixed = [event for pair in zip(first, second, strict=True) for event in pair]
@@ -143,7 +143,7 @@ def _unchanged(events: list[Event]) -> None:
     """As it is."""
 
 
-#: What is wrong, or odd, in words: (script, edit).
+#: What is wrong or unusual: (script, edit).
 VIOLATIONS: Mapping[str, tuple[Script, StreamEdit]] = {
     "nothing: the stream of a message": (_MESSAGE_SCRIPT, _unchanged),
     "nothing: the stream of a function call": (_CALL_SCRIPT, _unchanged),
@@ -241,7 +241,7 @@ VIOLATIONS: Mapping[str, tuple[Script, StreamEdit]] = {
 
 
 def expected_text(title: str) -> str:
-    """What a reader that notices nothing would make of it."""
+    """The text that a reader shows that notices nothing."""
     return "" if VIOLATIONS[title][0] is _CALL_SCRIPT else TEXT
 
 
