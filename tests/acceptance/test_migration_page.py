@@ -143,8 +143,8 @@ def test_the_stream_table(replies: dict[str, Any]) -> None:
     rows = {row.chat: row.responses for row in load_migration_tables()["stream"]}
     deltas = [choice["delta"] for chunk in replies["chunks"] for choice in chunk["choices"]]
     names = {f"delta.{name}" for delta in deltas for name in delta}
-    deltas = {name.partition("[")[0] for name in rows if name.startswith("delta.")}
-    assert deltas == names
+    documented = {name.partition("[")[0] for name in rows if name.startswith("delta.")}
+    assert documented == names
     events = {event["type"] for event in replies["events"]}
     named = {each for each in rows.values() if each and each.startswith("response.")}
     assert named <= events
