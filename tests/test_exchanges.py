@@ -1,4 +1,4 @@
-"""Exchange files: what is taken, what is refused and where."""
+"""Parsing exchange files, and the errors with file and JSON Pointer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documented samples: judged for what they show, and reproduced by the server."""
+"""The documented samples satisfy the contract, and the server reproduces them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_every_documented_request_is_valid(exchange: Exchange) -> None:
 
 
 @each_exchange(WITH_SAMPLE)
-def test_every_sample_keeps_the_contract(exchange: Exchange) -> None:
+def test_every_sample_satisfies_the_contract(exchange: Exchange) -> None:
     shown = exchange.shown
     assert shown
     if shown.kind == "stream":
@@ -38,7 +38,7 @@ def test_every_sample_keeps_the_contract(exchange: Exchange) -> None:
 
 @each_exchange([exchange for exchange in WITH_SAMPLE if exchange.shown and exchange.shown.trimmed])
 def test_a_trimmed_sample_fails_when_checked_as_complete(exchange: Exchange) -> None:
-    """So the mark is needed, and only rules about absence are set aside for it."""
+    """`trimmed` is needed, and it suppresses only rules about missing data."""
     shown = exchange.shown
     assert shown
     if shown.kind == "stream":
@@ -50,7 +50,7 @@ def test_a_trimmed_sample_fails_when_checked_as_complete(exchange: Exchange) -> 
 
 
 def without_ids(value: Any) -> Any:
-    """A value without what differs from call to call."""
+    """Return the value without what differs from call to call."""
     if isinstance(value, dict):
         return {name: without_ids(each) for name, each in value.items() if name not in ("id", "created_at")}
     return [without_ids(each) for each in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""Ids: decided by seed, session, request and occurrence, and by nothing else."""
+"""Ids depend on seed, session, request and occurrence only."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The order of the package's layers: who may import whom.
+"""The layers of the package: which module may import which.
 
-Read from the sources, so an import inside a function counts as well.
+The test reads the sources, so it also sees imports inside functions.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "mockserver"
 
-# From the ground up. A unit imports from the rows before its own; the first row also from itself.
+# From the bottom up. A unit imports only from the rows above its own here; the first row also from itself.
 LAYERS = (
     ("errors", "resources", "clock", "ids", "profiles", "settings"),
     ("wire",),
@@ -34,7 +34,7 @@ ONLY_IMPORTERS = {"uvicorn": "mockserver.server.http.uvicorn_runner"}
 
 
 def parse_modules(package: Path) -> dict[str, ast.Module]:
-    """Module name -> syntax tree, for each module of the package."""
+    """Return the syntax tree of each module, by name."""
     modules = {}
     for file in sorted(package.rglob("*.py")):
         parts = file.relative_to(package.parent).with_suffix("").parts
@@ -44,7 +44,7 @@ def parse_modules(package: Path) -> dict[str, ast.Module]:
 
 
 def imported_names(name: str, tree: ast.Module, package: Path) -> Iterator[str]:
-    """The full name of everything the module imports, the imported members included."""
+    """Yield the full name of everything that a module imports, including members."""
     is_folder = package.parent.joinpath(*name.split(".")).is_dir()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -59,29 +59,27 @@ def imported_names(name: str, tree: ast.Module, package: Path) -> Iterator[str]:
 
 
 def module_of(target: str, modules: Mapping[str, ast.Module]) -> str | None:
-    """The module of the package that the imported name is, or is a member of."""
+    """Return the module that an imported name is, or is a member of."""
     while target and target not in modules:
         target = target.rpartition(".")[0]
     return target or None
 
 
 def unit_of(module: str) -> str:
-    """The layered part a module belongs to; "" for the package itself."""
+    """Return the unit that a module belongs to; "" for the package itself."""
     return module.split(".")[1] if "." in module else ""
 
 
 def violations(package: Path) -> list[str]:
-    """Every import that breaks the order, in words."""
+    """Describe every import that breaks the order."""
     modules = parse_modules(package)
-    found = [
-        f"{each} stands in no layer" for each in modules if unit_of(each) and unit_of(each) not in LAYER_OF
-    ]
+    found = [f"{each} is in no layer" for each in modules if unit_of(each) and unit_of(each) not in LAYER_OF]
     graph: dict[str, list[str]] = {}
     for name, tree in modules.items():
         for target in imported_names(name, tree, package):
             owner = ONLY_IMPORTERS.get(target.split(".")[0])
             if owner not in (None, name):
-                found.append(f"{name} imports {target}, which is left to {owner}")
+                found.append(f"{name} imports {target}, which only {owner} may import")
             other = module_of(target, modules)
             if other is None or other == name or target == f"{package.name}.__version__":
                 continue
@@ -127,11 +125,12 @@ def test_layers_hold() -> None:
         ({"cli.py": "from . import testing"}, []),
         ({"live/a.py": "from mockserver import testing"}, ["mockserver.live.a imports mockserver.testing"]),
         ({"clock.py": "from mockserver import serve"}, ["mockserver.clock imports mockserver"]),
-        ({"extras.py": ""}, ["mockserver.extras stands in no layer"]),
+        ({"extras.py": ""}, ["mockserver.extras is in no layer"]),
         (
             {"live/client.py": "import uvicorn.server"},
             [
-                "mockserver.live.client imports uvicorn.server, which is left to mockserver.server.http.uvicorn_runner"
+                "mockserver.live.client imports uvicorn.server, which only "
+                "mockserver.server.http.uvicorn_runner may import"
             ],
         ),
         ({"server/http/uvicorn_runner.py": "import uvicorn"}, []),

@@ -1,4 +1,4 @@
-"""Profiles: facts with their sources."""
+"""Profiles: their facts, sources and names."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def test_an_unknown_profile_error_lists_the_profiles() -> None:
 
 @pytest.mark.parametrize("name", profile_names())
 def test_every_fact_and_rendering_has_a_source(name: str) -> None:
-    about = load_profile_document(name)
-    for fact, told in about["facts"].items():
-        assert set(told) == {"value", "source"}, fact
-        assert len(told["source"]) > 10, fact
-    assert all(rendering["source"] for rendering in about["renderings"].values())
-    assert about["name"] == name
+    document = load_profile_document(name)
+    for fact, entry in document["facts"].items():
+        assert set(entry) == {"value", "source"}, fact
+        assert len(entry["source"]) > 10, fact
+    assert all(rendering["source"] for rendering in document["renderings"].values())
+    assert document["name"] == name
 
 
 def test_facts_of_the_january_2026_profile() -> None:

@@ -1,4 +1,4 @@
-"""Settings of a project: where they are read, and what names they may have."""
+"""Project settings: where they are read from, and their names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mockserver.settings import SETTING_NAMES, load_project_settings
 def test_setting_names_are_the_command_options() -> None:
     commands = [getattr(import_module(f"mockserver.cli.{name}"), name) for name in group.list_commands(None)]  # type: ignore[arg-type]
     options = {option.name for command in commands for option in command.params}
-    assert options | {"pauses"} == SETTING_NAMES  # a test alone moves the clock that pauses may pass by
+    assert options | {"pauses"} == SETTING_NAMES  # only a test can advance the clock that pauses wait for
     assert "pauses" not in options
 
 
@@ -26,7 +26,7 @@ def test_names_may_have_hyphens(tmp_path: Path) -> None:
 
 def test_a_pyproject_without_mockserver_has_no_settings(tmp_path: Path) -> None:
     assert load_project_settings(tmp_path) == {}
-    (tmp_path / "pyproject.toml").write_text("this is no TOML")
+    (tmp_path / "pyproject.toml").write_text("this is not TOML")
     assert load_project_settings(tmp_path) == {}
 
 

@@ -1,4 +1,4 @@
-"""Strict JSON: what is taken, what is refused and why."""
+"""Strict JSON: accepted and rejected input, duplicates, canonical form and JSON Pointers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be written down."""
+"""Redaction of texts, bytes and headers."""
 
 from __future__ import annotations
 

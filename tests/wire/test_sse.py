@@ -82,7 +82,7 @@ def test_the_limit_applies_to_each_event() -> None:
 def test_encoded_text_is_decoded_unchanged(
     data: str, name: str, event_id: str, separator: str, size: int
 ) -> None:
-    """Any text comes back, line breaks as WHATWG joins them; a name can not inject a line."""
+    """Line breaks become what WHATWG joins them to; a name cannot inject a line."""
     whole = encode(data, event=name, event_id=event_id, separator=separator)
     frames = decode(whole + encode_comment(data) + encode("end"), size)
     clean = name.replace("\r", "").replace("\n", "").replace("\0", "")

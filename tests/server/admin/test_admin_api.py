@@ -1,4 +1,4 @@
-"""The admin API: the same as in Python, over HTTP, and nothing of it without its token."""
+"""The admin API: it does what the Python API does, and requires its token."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KEY = "sk-0123456789abcdef0123456789abcdef"
 
 @pytest.fixture
 def client() -> Iterator[httpx.Client]:
-    """A client with the token and a key, for a server that has both."""
+    """An HTTP client with the admin token and a key."""
     session = open_session(profile="qwen-2026-01", seed=0)
     session.strict = True
     services = Services(default_session=session, keys=ApiKeys([KEY]), admin_token=TOKEN, mock_headers=True)
@@ -56,8 +56,8 @@ def test_a_stub_over_http_sends_the_same_bytes_as_one_in_python(client: httpx.Cl
         other.base_url = httpx.URL(str(other.base_url).partition("/api")[0])
         assert ask(other, stream=True).content == over_http.content
     assert ask(client).status_code == 400
-    (told,) = client.get("/_mock/stubs").json()["stubs"]
-    assert (told["name"], told["times"], told["given"]) == ("it", 1, 1)
+    (stub,) = client.get("/_mock/stubs").json()["stubs"]
+    assert (stub["name"], stub["times"], stub["given"]) == ("it", 1, 1)
 
 
 def test_a_stub_can_reply_with_an_error(client: httpx.Client) -> None:
@@ -84,7 +84,7 @@ def test_faults_clock_journal_and_reset(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "body", "words"),
+    ("method", "path", "body", "message"),
     [
         ("POST", "/_mock/stubs", {}, "body: "),
         ("POST", "/_mock/stubs", exchange(match={"tools": ["web_search"]}), "body#/match/tools: "),
@@ -116,11 +116,11 @@ def test_faults_clock_journal_and_reset(client: httpx.Client) -> None:
     ],
 )
 def test_invalid_input_is_a_400_with_the_reason(
-    client: httpx.Client, method: str, path: str, body: Any, words: str
+    client: httpx.Client, method: str, path: str, body: Any, message: str
 ) -> None:
     reply = client.request(method, path, json=body)
     assert (reply.status_code, reply.json()["code"]) == (400, "InvalidParameter")
-    assert words in reply.json()["message"]
+    assert message in reply.json()["message"]
 
 
 def test_every_operation_requires_the_token(client: httpx.Client) -> None:
@@ -180,13 +180,13 @@ def test_a_session_can_have_a_key_that_no_reply_contains(client: httpx.Client) -
     with httpx.Client(base_url=client.base_url, trust_env=False) as other:
         other.headers["authorization"] = f"Bearer {key}"
         assert ask(other).status_code == 200
-    refused = client.put("/_mock/sessions/alice", json={"api_key": "canary other"})
-    assert refused.status_code == 400
-    told = refused.text + client.get("/_mock/sessions").text
+    rejected = client.put("/_mock/sessions/alice", json={"api_key": "canary other"})
+    assert rejected.status_code == 400
+    text = rejected.text + client.get("/_mock/sessions").text
     for name in ("alice", "default"):
-        told += client.get("/_mock/journal", headers={"x-mock-session": name}).text
-    assert "canary" not in told
-    assert '"session":"alice"' in told
+        text += client.get("/_mock/journal", headers={"x-mock-session": name}).text
+    assert "canary" not in text
+    assert '"session":"alice"' in text
 
 
 def test_the_journal_is_paginated(client: httpx.Client) -> None:
@@ -212,8 +212,8 @@ def test_a_scenario_over_http(client: httpx.Client) -> None:
     assert [each["scenario"] for each in client.get("/_mock/stubs").json()["stubs"]] == ["retry", "retry"]
     assert ask(client).status_code == 400
     body, named = {"model": "qwen3-max-2026-01-23", "input": "Hi"}, {"x-mock-scenario": "retry"}
-    told = [client.post("/v1/responses", json=body, headers=named).status_code for _ in range(3)]
-    assert told == [500, 200, 400]
+    statuses = [client.post("/v1/responses", json=body, headers=named).status_code for _ in range(3)]
+    assert statuses == [500, 200, 400]
 
 
 def test_the_openapi_document_includes_the_admin_api_only_if_enabled(client: httpx.Client) -> None:

@@ -1,4 +1,4 @@
-"""Pacing and chunking, by their steps: no test waits for a clock."""
+"""Pacing and chunking of replies."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ def waits(steps: list[Step]) -> list[float]:
 
 
 def pace(text: str) -> Pace:
-    found = parse_pace(text)
-    assert found is not None
-    return found
+    parsed = parse_pace(text)
+    assert parsed is not None
+    return parsed
 
 
-def test_fixed_waits_before_each_event() -> None:
+def test_a_fixed_pace_waits_before_each_event() -> None:
     assert waits([*apply_pace(STREAM, pace("fixed:20"), 0)]) == [20, 20, 20, 20]
     assert parse_pace("none") is None
 
 
-def test_a_model_takes_its_time_for_the_first_text_and_then_for_each_token() -> None:
+def test_a_model_pace_waits_for_the_first_text_and_then_per_token() -> None:
     steps = [*apply_pace(STREAM, pace("model:300,50"), 0)]
     assert waits(steps) == [300, 20]
     assert steps[:2] == [CREATED, Wait(0.3)]
 
 
-def test_jitter_follows_the_seed() -> None:
+def test_jitter_follows_from_the_seed() -> None:
     one, again, two = (waits([*apply_pace(STREAM * 5, pace("model:100,50,0.5"), seed)]) for seed in (1, 1, 2))
     assert one == again != two
     assert all(10 <= each <= 150 for each in one)
@@ -60,7 +60,7 @@ def test_a_body_waits_once() -> None:
 
 
 @pytest.mark.parametrize("text", ["bytes:1", "bytes:7", "random", "coalesced"])
-def test_cutting_loses_nothing(text: str) -> None:
+def test_chunking_keeps_bytes_and_pauses(text: str) -> None:
     chunking = parse_chunking(text)
     assert chunking is not None
     steps = [*apply_chunking([*STREAM, Wait(1), delta("é"), Close()], chunking, 3)]
@@ -78,28 +78,28 @@ def test_cutting_loses_nothing(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "fixed", "fixed:x", "fixed:-1", "model:1", "model:1,0", "model:1,2,1.5", "fixed:999999"]
 )
-def test_no_pace(text: str) -> None:
+def test_an_invalid_pace_is_an_error(text: str) -> None:
     with pytest.raises(ConfigurationError, match="pace"):
         parse_pace(text)
 
 
 @pytest.mark.parametrize("text", ["", "bytes:0", "bytes:x", "events"])
-def test_no_chunking(text: str) -> None:
+def test_an_invalid_chunking_is_an_error(text: str) -> None:
     with pytest.raises(ConfigurationError, match="chunking must be"):
         parse_chunking(text)
 
 
 @pytest.mark.parametrize("chunking", ["event", "coalesced", "bytes:5", "random"])
-def test_the_bytes_are_the_same_however_they_are_cut(chunking: str) -> None:
+def test_pace_and_chunking_do_not_change_the_bytes(chunking: str) -> None:
     def body(**settings: str) -> bytes:
         with MockServer(seed=4, strict=False, **settings) as server, server.httpx() as client:  # type: ignore[arg-type]
-            asked = {"model": server.model, "input": "x", "stream": True}
-            return client.post("/responses", json=asked).content
+            request = {"model": server.model, "input": "x", "stream": True}
+            return client.post("/responses", json=request).content
 
     assert body(chunking=chunking, pace="fixed:0.1") == body()
 
 
-def test_a_reply_has_a_pace_of_its_own() -> None:
+def test_a_reply_can_override_the_pace() -> None:
     with MockServer(pace="fixed:60000") as server, server.httpx() as client:
         server.reply("Quick.", pace="none", chunking="bytes:9")
         reply = client.post("/responses", json={"model": server.model, "input": "x"})
@@ -109,7 +109,7 @@ def test_a_reply_has_a_pace_of_its_own() -> None:
 
 
 def read_up_to(pieces: Iterator[bytes], end: bytes) -> bytes:
-    """What comes up to something, and with it."""
+    """Read up to and including `end`."""
     read = b""
     while end not in read:
         read += next(pieces)
@@ -119,7 +119,7 @@ def read_up_to(pieces: Iterator[bytes], end: bytes) -> bytes:
 BODY = {"model": "qwen3-max-2026-01-23", "input": "x", "stream": True}
 
 
-def test_each_piece_comes_when_the_clock_is_moved() -> None:
+def test_each_event_arrives_when_the_clock_advances() -> None:
     with MockServer(pace="model:2000,1", pauses="clock") as server, server.httpx() as client:
         server.reply(chunks=["One", "two three", "four"])
         start = server.clock.now()
@@ -140,7 +140,7 @@ def test_each_piece_comes_when_the_clock_is_moved() -> None:
         assert not entry.left
 
 
-def test_a_body_and_a_delay_wait_for_the_clock_too() -> None:
+def test_a_body_and_a_delay_wait_for_the_clock() -> None:
     with (
         MockServer(pace="fixed:30000", pauses="clock") as server,
         server.httpx() as client,
@@ -161,7 +161,7 @@ def test_a_body_and_a_delay_wait_for_the_clock_too() -> None:
         assert (entry.at, entry.first_byte, entry.end) == (start, start + 40, start + 40)
 
 
-def test_a_client_that_does_not_wait_is_in_the_journal() -> None:
+def test_a_client_that_disconnects_during_a_pause_is_in_the_journal() -> None:
     with MockServer(pace="fixed:60000", pauses="clock") as server, server.httpx() as client:
         server.reply("Slow.")
         with client.stream("POST", "/responses", json=BODY):
@@ -171,18 +171,26 @@ def test_a_client_that_does_not_wait_is_in_the_journal() -> None:
         assert (entry.first_byte, server.clock.waiter_count) == (None, 0)
 
 
-def test_without_a_seed_there_is_no_clock_to_pause_by() -> None:
-    with pytest.raises(ConfigurationError, match="no clock of its own to pause by"):
+def test_pauses_by_clock_require_a_seed() -> None:
+    with pytest.raises(ConfigurationError, match="needs a seed"):
         MockServer(seed=None, pauses="clock")
-    with pytest.raises(ConfigurationError, match="pauses is machine or clock, not 'none'"):
+    with pytest.raises(ConfigurationError, match="pauses must be machine or clock, not 'none'"):
         MockServer(pauses="none")
 
 
 def test_a_request_can_ask_for_a_delay() -> None:
-    with MockServer(strict=False) as server, server.httpx() as client:
+    with (
+        MockServer(strict=False, pauses="clock") as server,
+        server.httpx() as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
         body = {"model": server.model, "input": "x"}
-        reply = client.post("/responses", json=body, headers={"x-mock-delay": "80"})
-        assert reply.elapsed.total_seconds() >= 0.08
+        reply = pool.submit(client.post, "/responses", json=body, headers={"x-mock-delay": "80"})
+        wait_until(lambda: server.clock.waiter_count == 1)
+        server.clock.advance(0.079)
+        assert (server.clock.waiter_count, reply.done()) == (1, False)
+        server.clock.advance(0.002)
+        assert reply.result().status_code == 200
         for wrong in ("-1", "soon", "9999999"):
             refused = client.post("/responses", json=body, headers={"x-mock-delay": wrong})
             assert refused.status_code == 400

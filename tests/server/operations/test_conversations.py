@@ -1,4 +1,4 @@
-"""Conversations: eight operations, and create requests that belong to one."""
+"""The conversation operations, and responses created in a conversation."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_create_list_retrieve_and_delete_items(later: ApiClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "told"),
+    ("path", "body", "expected"),
     [
         ("", {"items": [MESSAGE] * 21}, "items must have 20 elements or less"),
         ("/{id}/items", {"items": [MESSAGE] * 21}, "items must have 20 elements or less"),
@@ -96,11 +96,11 @@ def test_create_list_retrieve_and_delete_items(later: ApiClient) -> None:
         ("", [], "object"),
     ],
 )
-def test_bodies_beyond_the_limits_are_rejected(later: ApiClient, path: str, body: Any, told: str) -> None:
+def test_bodies_beyond_the_limits_are_rejected(later: ApiClient, path: str, body: Any, expected: str) -> None:
     path = path.replace("{id}", create_conversation(later)["id"])
     reply = later.request("POST", f"/conversations{path}", body)
     assert (reply.status_code, reply.json()["code"]) == (400, "InvalidParameter")
-    assert told in reply.json()["message"]
+    assert expected in reply.json()["message"]
 
 
 def test_bodies_at_the_limits_are_accepted(later: ApiClient) -> None:
@@ -124,8 +124,8 @@ def test_a_response_is_added_to_its_conversation(later: ApiClient, stream: bool)
 
     first, second = turn("one", "First."), turn("two", "Second.")
     assert second["usage"]["input_tokens"] > first["usage"]["total_tokens"] - 1
-    said = [(item["role"], item["content"][0]["text"]) for item in list_items(later, conversation_id)]
-    assert said == [("user", "one"), ("assistant", "First."), ("user", "two"), ("assistant", "Second.")]
+    texts = [(item["role"], item["content"][0]["text"]) for item in list_items(later, conversation_id)]
+    assert texts == [("user", "one"), ("assistant", "First."), ("user", "two"), ("assistant", "Second.")]
     assert list_items(later, conversation_id)[1]["id"] == first["output"][0]["id"]
 
 
@@ -151,18 +151,18 @@ def test_conversation_excludes_previous_response_id(later: ApiClient) -> None:
         "model": later.server.model, "input": "x", "conversation": conversation_id,
         "previous_response_id": previous,
     }  # fmt: skip
-    told = (
+    expected = (
         "[400] INVALID_REQUEST: Mutually exclusive parameters: Ensure you are only providing one of: "
         "previous_response_id or conversation."
     )
-    assert later.post_refused(body) == (400, "InvalidParameter", told)
+    assert later.post_refused(body) == (400, "InvalidParameter", expected)
 
 
 def test_an_unknown_conversation_is_rejected(later: ApiClient) -> None:
     body = {"model": later.server.model, "input": "x", "conversation": "conv_nobody"}
-    told = (400, "InvalidParameter", "Conversation with id 'conv_nobody' not found.")
-    assert later.post_refused(body) == told
-    assert later.post_refused({**body, "stream": True}) == told
+    expected = (400, "InvalidParameter", "Conversation with id 'conv_nobody' not found.")
+    assert later.post_refused(body) == expected
+    assert later.post_refused({**body, "stream": True}) == expected
 
 
 def test_the_session_cache_applies_to_conversations(later: ApiClient) -> None:

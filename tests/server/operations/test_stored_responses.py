@@ -1,4 +1,4 @@
-"""Stored responses: retrieved, deleted, and their input, page by page."""
+"""Stored responses: retrieve, delete, list input items; and list models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WEEK = 7 * 24 * 3600
 
 
 def assert_not_found(reply: httpx.Response, response_id: str) -> None:
-    """The envelope of retrieve and delete (their pages, May 2026)."""
+    """Return the envelope of retrieve and delete (their pages, May 2026)."""
     assert reply.status_code == 404
     message = f"Response with id '{response_id}' not found."
     assert reply.json() == {"error": {"message": message, "type": "InvalidParameter"}}
@@ -53,8 +53,8 @@ def test_a_deleted_response_is_not_found(later: ApiClient) -> None:
     for method in ("GET", "DELETE"):
         assert_not_found(later.request(method, f"/responses/{first}"), first)
     body = {"model": later.server.model, "input": "x", "previous_response_id": first}
-    told = (400, "InvalidParameter", f"Response with id '{first}' not found.")
-    assert later.post_refused(body) == told
+    expected = (400, "InvalidParameter", f"Response with id '{first}' not found.")
+    assert later.post_refused(body) == expected
     assert later.create("on", previous_response_id=second)["status"] == "completed"
 
 
@@ -124,8 +124,14 @@ def test_input_items_include_earlier_turns(later: ApiClient) -> None:
     second = later.create("b", previous_response_id=first["id"])
     third = later.create("c", previous_response_id=second["id"])
     page = input_items(later, third["id"], "?order=asc")
-    said = [(item["role"], item["content"][0]["text"]) for item in page["data"]]
-    assert said == [("user", "a"), ("assistant", "One."), ("user", "b"), ("assistant", "Two."), ("user", "c")]
+    texts = [(item["role"], item["content"][0]["text"]) for item in page["data"]]
+    assert texts == [
+        ("user", "a"),
+        ("assistant", "One."),
+        ("user", "b"),
+        ("assistant", "Two."),
+        ("user", "c"),
+    ]
     assert page["previous_response_id"] == second["id"]
     assert [item["id"] for item in input_items(later, third["id"])["data"]] == [
         item["id"] for item in reversed(page["data"])
@@ -155,7 +161,7 @@ def test_input_items_are_paginated(later: ApiClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "expected"),
     [
         ("limit=0", "Range of limit should be [1, 100]"),
         ("limit=101", "Range of limit should be [1, 100]"),
@@ -166,11 +172,11 @@ def test_input_items_are_paginated(later: ApiClient) -> None:
         ("after=msg_nobody", "Item with id 'msg_nobody' not found."),
     ],
 )
-def test_an_invalid_page_is_rejected(later: ApiClient, query: str, told: str) -> None:
+def test_an_invalid_page_is_rejected(later: ApiClient, query: str, expected: str) -> None:
     response_id = later.create("hi")["id"]
     reply = later.request("GET", f"/responses/{response_id}/input_items?{query}")
     assert reply.status_code == 400
-    assert told in reply.json()["message"]
+    assert expected in reply.json()["message"]
 
 
 def test_other_item_types_are_listed_unchanged(later: ApiClient) -> None:

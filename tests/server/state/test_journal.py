@@ -1,4 +1,4 @@
-"""The journal's bounds."""
+"""The size limits of the journal."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def test_sessions_share_the_quota_and_the_largest_journal_drops_entries() -> Non
     assert len(large) == 0
     for number in range(6):
         small.add(entry(number, size=10 << 20))
-        large.add(entry(number, size=10 << 20))  # an answer that was under way when its session ended
+        large.add(entry(number, size=10 << 20))  # a reply that was being sent when its session was closed
     assert (len(small), len(large)) == (7, 6)
 
 
 def test_an_oversized_entry_keeps_its_findings_without_bodies() -> None:
     journal = Journal()
-    twice = Entry(
+    oversized = Entry(
         0.0,
         RequestHead("POST", "/1", (), b"", ()),
         b'{"model":"a","model":"b"}',
@@ -63,7 +63,7 @@ def test_an_oversized_entry_keeps_its_findings_without_bodies() -> None:
         False,
         EntryDetails("1"),
     )
-    journal.add(twice)
+    journal.add(oversized)
     assert [str(finding.rule) for finding in journal.last.findings] == ["SCH-007"]
     assert (journal.last.body, journal.last.reply, journal.last.status) == (b"", (), 200)
     assert journal.last.left_out == (65 << 20) + 25
@@ -79,11 +79,11 @@ def test_a_cleared_journal_is_empty() -> None:
 
 
 def test_every_removed_entry_is_reported() -> None:
-    left: list[str] = []
+    removed: list[str] = []
     journal = Journal()
-    journal.on_removed = lambda entry: left.append(entry.path)
+    journal.on_removed = lambda entry: removed.append(entry.path)
     for number in range(1002):
         journal.add(entry(number))
-    assert left == ["/0", "/1"]
+    assert removed == ["/0", "/1"]
     journal.clear()
-    assert (len(journal), len(left), left[-1], journal.dropped_count) == (0, 1002, "/1001", 0)
+    assert (len(journal), len(removed), removed[-1], journal.dropped_count) == (0, 1002, "/1001", 0)

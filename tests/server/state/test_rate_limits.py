@@ -1,4 +1,4 @@
-"""Limits: what is too much, told as the service tells it, by a clock that only the test moves."""
+"""Rate limits, with a clock that only the test advances."""
 
 from __future__ import annotations
 
@@ -75,11 +75,11 @@ def test_the_concurrency_limit() -> None:
         MockServer(strict=False, limit="concurrency=2", pace="fixed:300", pauses="clock") as server,
         ThreadPoolExecutor(4) as pool,
     ):
-        open_ones = [pool.submit(ask, server) for _ in range(2)]
+        in_flight = [pool.submit(ask, server) for _ in range(2)]
         wait_until(lambda: server.clock.waiter_count == 2)
         assert [ask(server).status_code for _ in range(2)] == [429, 429]
         server.clock.advance(0.3)
-        assert [each.result().status_code for each in open_ones] == [200, 200]
+        assert [each.result().status_code for each in in_flight] == [200, 200]
         last = pool.submit(ask, server)
         wait_until(lambda: server.clock.waiter_count == 1)
         server.clock.advance(0.3)

@@ -1,4 +1,4 @@
-"""Named sessions: chosen by header, path or key, each with a state of its own."""
+"""Named sessions: selection by header, path or key, isolation, and eviction."""
 
 from __future__ import annotations
 
@@ -146,15 +146,15 @@ def test_invalid_session_names_are_rejected(server: MockServer, name: str) -> No
 
 
 def test_invalid_overrides_are_an_error(server: MockServer) -> None:
-    for otherwise, words in (
-        ({"colour": "red"}, "there is no setting 'colour'"),
-        ({"seed": "1"}, "seed can not be '1'"),
+    for overrides, message in (
+        ({"colour": "red"}, "no server setting 'colour'"),
+        ({"seed": "1"}, "seed cannot be '1'"),
         ({"fault": "no-such"}, "no fault 'no-such'"),
         ({"pace": "fast"}, "pace must be"),
         ({"api_key": "a b"}, "printable ASCII"),
     ):
-        with pytest.raises(ConfigurationError, match=words):
-            server.session("it", **otherwise)  # type: ignore[arg-type]
+        with pytest.raises(ConfigurationError, match=message):
+            server.session("it", **overrides)  # type: ignore[arg-type]
     server.session("a", api_key="sk-mock-shared")
     with pytest.raises(ConfigurationError, match="belongs to another session"):
         server.session("b", api_key="sk-mock-shared")
@@ -163,7 +163,7 @@ def test_invalid_overrides_are_an_error(server: MockServer) -> None:
 
 
 class ServeLikeServer:
-    """A server as `serve` makes it: one key, a log, and no headers unless they are allowed."""
+    """A server like that of `mockserver serve`: one key, a log, and no x-mock headers by default."""
 
     def __init__(self, **settings: Any) -> None:
         self.log = io.StringIO()
@@ -231,21 +231,21 @@ def session_registry(max_sessions: int = 3) -> SessionRegistry:
 
 def test_the_least_recently_used_session_is_evicted() -> None:
     async def scenario() -> tuple[list[str], list[str]]:
-        sessions, told = session_registry(), list[str]()
-        sessions.on_evicted = told.append
+        sessions, messages = session_registry(), list[str]()
+        sessions.on_evicted = messages.append
         for name in ("a", "b", "c"):
             await sessions.open(name)
         assert sessions.get("a") is not None
         await sessions.open("d")
-        return [each.name for each in sessions], told
+        return [each.name for each in sessions], messages
 
-    names, told = asyncio.run(scenario())
+    names, messages = asyncio.run(scenario())
     assert names == ["default", "c", "a", "d"]
-    assert told == ["session b is removed: 3 other sessions were used more recently"]
+    assert messages == ["session b is removed: 3 other sessions were used more recently"]
 
 
 class SlowStore(MemoryStore):
-    """A store that has to be waited for, as one elsewhere would be."""
+    """A store that yields to other tasks, like a remote one."""
 
     async def clear(self, session: str) -> None:
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Sessions through the engine: chains that end, recordings, seeds."""
+"""Sessions: stored responses, exchanges, seeds and models."""
 
 from __future__ import annotations
 

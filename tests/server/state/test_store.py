@@ -22,7 +22,7 @@ def test_the_oldest_record_is_evicted_and_remembered() -> None:
         assert not await store.was_evicted("s", "never")
         for name in ("d", "e", "f", "g"):
             await store.put(record(name))
-        assert not await store.was_evicted("s", "a")  # as many are remembered as are kept
+        assert not await store.was_evicted("s", "a")  # it remembers as many ids as it stores
 
     asyncio.run(main())
 

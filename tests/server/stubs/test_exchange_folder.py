@@ -1,4 +1,4 @@
-"""Exchange files that change while they are served."""
+"""Exchange folders that change while they are served."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def test_an_invalid_file_keeps_the_old_exchanges_and_is_reported(tmp_path: Path)
     session = open_session(profile="qwen-2026-01", exchanges=folder.exchanges)
     before = session.exchange_index
     write(tmp_path, "two", "x", times=0)
-    told = folder.reload_if_changed(lambda found: use_exchanges(session, found))
-    assert told.startswith(f"{tmp_path}: not reloaded: two.json#/times: ")
+    message = folder.reload_if_changed(lambda found: use_exchanges(session, found))
+    assert message.startswith(f"{tmp_path}: not reloaded: two.json#/times: ")
     write(tmp_path, "two", "x", delivery={"pace": "fast"})
-    told = folder.reload_if_changed(lambda found: use_exchanges(session, found))
-    assert "two.json#/delivery/pace: pace must be none" in told
+    message = folder.reload_if_changed(lambda found: use_exchanges(session, found))
+    assert "two.json#/delivery/pace: pace must be none" in message
     assert session.exchange_index is before
     write(tmp_path, "two", "fine again")
     assert "reloaded 2 exchanges" in folder.reload_if_changed(lambda found: use_exchanges(session, found))
@@ -57,16 +57,16 @@ def test_a_mock_server_reloads_its_folder_in_every_session(tmp_path: Path) -> No
     with MockServer(exchanges=tmp_path) as server, server.httpx() as client:
         urls = [each.base_url + "/responses" for each in (server, server.session("alice"))]
 
-        def told(words: str) -> bool:
+        def every_session_sends(text: str) -> bool:
             body = {"model": server.model, "input": "Hi"}
-            return all(words in client.post(url, json=body).text for url in urls)
+            return all(text in client.post(url, json=body).text for url in urls)
 
-        assert told('"text":"first"')
+        assert every_session_sends('"text":"first"')
         write(tmp_path, "one", "second, and longer")
-        wait_until(lambda: told('"text":"second, and longer"'))
+        wait_until(lambda: every_session_sends('"text":"second, and longer"'))
         (tmp_path / "one.json").write_text("{")
         (tmp_path / "two.json").write_text("{}")
-        assert told("second, and longer")
+        assert every_session_sends("second, and longer")
 
 
 def test_an_invalid_exchange_in_an_array_is_reported_with_its_pointer(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Scenarios: what answers because a request names it, whatever else would."""
+"""Scenarios: replies that a request selects by name."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def test_steps_are_served_in_order_to_requests_that_name_the_scenario(server: Mo
     statuses = [ask(server, "retry").status_code for _ in range(2)]
     assert (statuses, output_text(ask(server))) == ([500, 500], "Plain.")
     assert output_text(ask(server, "retry")) == "At last."
-    spent = ask(server, "retry")
-    assert spent.status_code == 400
-    assert spent.json()["message"] == "x-mock-scenario: retry has no replies left."
+    rejected = ask(server, "retry")
+    assert rejected.status_code == 400
+    assert rejected.json()["message"] == "x-mock-scenario: retry has no replies left."
     assert server.journal.last.refusal == "unplanned"
     assert retry.headers == {"x-mock-scenario": "retry"}
-    with pytest.raises(ConfigurationError, match="a scenario's name is"):
+    with pytest.raises(ConfigurationError, match="the name of a scenario must be"):
         server.scenario("a b")
 
 
@@ -75,8 +75,8 @@ def test_an_unknown_name_is_rejected_with_the_nearest(server: MockServer) -> Non
 
 
 def test_scenarios_from_exchange_files(tmp_path: Path) -> None:
-    for number, said in enumerate(("One.", "Two.")):
-        reply = {"script": {"items": [{"type": "message", "text": said}]}}
+    for number, text in enumerate(("One.", "Two.")):
+        reply = {"script": {"items": [{"type": "message", "text": text}]}}
         step = {"format": 1, "name": f"s{number}", "match": {}, "scenario": "steps", "reply": reply}
         (tmp_path / f"{number}.json").write_bytes(json.dumps(step))
         more: dict[str, Any] = {"times": "always"} if number else {}
@@ -109,7 +109,7 @@ def test_scenarios_apply_to_chat_completions(server: MockServer) -> None:
     url = str(server.base_url).partition("/api")[0] + "/compatible-mode/v1/chat/completions"
     body = {"model": server.model, "messages": [{"role": "user", "content": "Hi"}]}
     with server.httpx() as client:
-        told = [client.post(url, json=body, headers={"x-mock-scenario": "retry"}) for _ in range(2)]
-    assert [reply.status_code for reply in told] == [500, 200]
-    assert told[1].json()["choices"][0]["message"]["content"] == "At last."
+        replies = [client.post(url, json=body, headers={"x-mock-scenario": "retry"}) for _ in range(2)]
+    assert [reply.status_code for reply in replies] == [500, 200]
+    assert replies[1].json()["choices"][0]["message"]["content"] == "At last."
     assert [entry.exchange for entry in server.journal] == ["stub-1", "stub-2"]

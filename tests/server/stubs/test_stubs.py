@@ -1,4 +1,4 @@
-"""Stubs: who answers next, from one thread or from many."""
+"""Stubs: which one answers next, from one thread or many."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ONE, TWO = message_script("one"), message_script("two")
 
 
 def take_reply(stubs: StubRegistry) -> Script | None:
-    """What the stub says that answers now."""
+    """Take the next stub and return its script."""
     stub = stubs.take()
     if stub is None:
         return None
@@ -52,7 +52,7 @@ def test_pending_stubs() -> None:
 
 
 def test_an_exhausted_stub_can_get_more_times() -> None:
-    """As when a request is quicker than the line that says how often."""
+    """A request may arrive before the line that calls `times`."""
     stubs = StubRegistry()
     first = stubs.add(ONE)
     stubs.add(TWO)
@@ -115,12 +115,12 @@ def test_many_threads_take_each_reply_once() -> None:
     stubs = StubRegistry()
     scripts = [message_script(str(number)) for number in range(500)]
 
-    def plan(number: int) -> None:
+    def add(number: int) -> None:
         stubs.add(scripts[number])
 
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(plan, range(500)))
+        list(pool.map(add, range(500)))
         taken = list(pool.map(lambda _: take_reply(stubs), range(600)))
-    said = [script for script in taken if script is not None]
-    assert len(said) == 500
-    assert set(said) == set(scripts)
+    scripts_taken = [script for script in taken if script is not None]
+    assert len(scripts_taken) == 500
+    assert set(scripts_taken) == set(scripts)

@@ -1,4 +1,4 @@
-"""The errors of the service by name: each as it really comes, from a header and from code."""
+"""Service errors by name, requested by header and from Python."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ def body(asker: ApiClient, stream: bool) -> dict[str, Any]:
 
 
 def assert_service_fault(reply: httpx.Response, fault: ServiceFault, profile: str, stream: bool) -> None:
-    """What a fault has to look like, by its row of the catalogue, and that the judge takes it."""
+    """Assert that a reply has the form in the catalogue and satisfies the contract."""
     form = fault.in_band_form(stream=stream)
     if form is None:
         assert reply.status_code == fault.status
         assert errors(check_error(reply.content, profile, reply.status_code)) == []
-        told = reply.json()
+        reply_body = reply.json()
         if fault.form == "flat":
-            assert (told["code"], told["message"]) == (fault.code, fault.message)
+            assert (reply_body["code"], reply_body["message"]) == (fault.code, fault.message)
         elif fault.form == "wrapped":
             inner = {"message": fault.message, "type": fault.type, "param": None, "code": fault.code}
-            assert told == {"error": inner, "request_id": reply.headers["x-request-id"]}
+            assert reply_body == {"error": inner, "request_id": reply.headers["x-request-id"]}
         else:
-            assert told == {"error": {"message": fault.message, "type": fault.type}}
+            assert reply_body == {"error": {"message": fault.message, "type": fault.type}}
         return
     assert reply.status_code == 200
     code = (fault.stream_code if stream else None) or fault.code
@@ -131,7 +131,7 @@ def test_a_fault_precedes_validation_of_the_body(later: ApiClient) -> None:
 
 @pytest.fixture
 def plain_base_url() -> Iterator[str]:
-    """The base URL of a server that was not told to listen to such headers."""
+    """The base URL of a server that does not accept x-mock headers."""
     session = open_session(profile="qwen-2026-09", seed=1)
     server = ThreadedServer(App(Services(default_session=session, keys=ApiKeys())))
     server.start()

@@ -1,4 +1,4 @@
-"""Faults of the wire, on real sockets: what exactly arrives, and that the judge sees what can be seen."""
+"""Wire faults on real sockets: the exact bytes, and the findings of the contract."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BODIES = [each.name for each in wire_faults().values() if each.can_break(stream=
 
 
 def raw_reply(server: MockServer, fault: str, *, stream: bool) -> bytes:
-    """All bytes that a request gets, from the socket; ConnectionResetError where it is reset."""
+    """Read all bytes of a reply from the socket. Raises ConnectionResetError."""
     url = urlsplit(server.base_url)
     body = json.dumps({"model": server.model, "input": "Tell me.", "stream": stream}).encode()
     head = (
@@ -45,7 +45,7 @@ def raw_reply(server: MockServer, fault: str, *, stream: bool) -> bytes:
 
 
 def join_chunks(data: bytes) -> bytes:
-    """The body of an answer as far as its chunks are whole."""
+    """Return the body of a reply up to its last complete chunk."""
     rest, body = data.partition(b"\r\n\r\n")[2], b""
     while rest:
         size, _, rest = rest.partition(b"\r\n")
@@ -79,7 +79,7 @@ def test_every_fault_breaks_a_stream_as_described(api: ApiClient, name: str) -> 
         "no-data",
         "id-only",
         "retry-only",
-    }:  # legal, and what clients trip over: told as info
+    }:  # legal, but some clients fail: an info
         found = errors(found)
     assert bool(found) == (name not in HARMLESS)
     ends_properly = data.endswith(b"0\r\n\r\n") or b"content-length: 0" in data
@@ -132,8 +132,8 @@ def test_a_fault_stub_with_and_without_a_reply(api: ApiClient) -> None:
 
 def test_first_fails_a_request_n_times(api: ApiClient) -> None:
     body = {"model": api.server.model, "input": "again"}
-    asked = [api.post(body, x_mock_fault="internal-error,first=2").status_code for _ in range(4)]
-    assert asked == [500, 500, 200, 200]
+    statuses = [api.post(body, x_mock_fault="internal-error,first=2").status_code for _ in range(4)]
+    assert statuses == [500, 500, 200, 200]
     other = {**body, "input": "another"}
     assert api.post(other, x_mock_fault="internal-error,first=2").status_code == 500
 
@@ -145,8 +145,8 @@ def test_status_faults_and_retry_headers(api: ApiClient) -> None:
         assert reply.status_code == status
         assert set(reply.json()) == {"code", "message", "request_id"}
     reply = api.post(body, x_mock_fault="internal-error,retry-after=2,retry-after-ms=30,should-retry=true")
-    said = {name: reply.headers[name] for name in ("retry-after", "retry-after-ms", "x-should-retry")}
-    assert said == {"retry-after": "2", "retry-after-ms": "30", "x-should-retry": "true"}
+    headers = {name: reply.headers[name] for name in ("retry-after", "retry-after-ms", "x-should-retry")}
+    assert headers == {"retry-after": "2", "retry-after-ms": "30", "x-should-retry": "true"}
     assert api.post(body, x_mock_fault="rate-429").headers["retry-after"] == "1"
     assert api.post(body, x_mock_fault="quota-429").headers["x-should-retry"] == "false"
     api.server.fail("throttling", retry_after=3)
@@ -180,7 +180,7 @@ def test_an_active_fault_skips_replies_it_cannot_break() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "words"),
+    ("spec", "message"),
     [
         ("no-such", "no fault 'no-such'; there are: "),
         ("stall,after", "expected OPTION=VALUE, not 'after'"),
@@ -194,8 +194,8 @@ def test_an_active_fault_skips_replies_it_cannot_break() -> None:
         ("", "no fault ''"),
     ],
 )
-def test_an_invalid_fault_spec_is_an_error(spec: str, words: str) -> None:
-    with pytest.raises(ConfigurationError, match=re.escape(words)):
+def test_an_invalid_fault_spec_is_an_error(spec: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(message)):
         parse_fault(spec)
 
 
