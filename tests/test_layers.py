@@ -129,8 +129,10 @@ def test_layers_hold() -> None:
         (
             {"live/client.py": "import uvicorn.server"},
             [
-                "mockserver.live.client imports uvicorn.server, which only "
-                "mockserver.server.http.uvicorn_runner may import"
+                (
+                    "mockserver.live.client imports uvicorn.server, which only "
+                    "mockserver.server.http.uvicorn_runner may import"
+                )
             ],
         ),
         ({"server/http/uvicorn_runner.py": "import uvicorn"}, []),
