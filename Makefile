@@ -1,4 +1,4 @@
-# `make serve` and `make test` are each the only command a fresh clone needs; both are quick when nothing changed.
+# A fresh clone needs only `make serve` or `make test`. Both are fast if nothing has changed.
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,12 +13,12 @@ help:
 	@echo "make serve    run the mock server (PORT=8080, ARGS='--seed 1')"
 	@echo "make test     run the tests (PYTEST_ARGS='-k stream')"
 	@echo "make test-all run the tests, then those that take minutes: every client, every profile"
-	@echo "make soak     run what takes long: memory over 100,000 requests"
+	@echo "make soak     run the longest tests: memory over 100,000 requests"
 	@echo "make check    formatting, lint and types"
-	@echo "make format   format the code and mend what can be mended"
-	@echo "make docs     write the generated pages of docs/ anew"
-	@echo "make lock     move every locked version to the newest"
-	@echo "make clean    remove all that these commands made"
+	@echo "make format   format the code and apply safe lint fixes"
+	@echo "make docs     regenerate the generated pages of docs/"
+	@echo "make lock     update every locked version"
+	@echo "make clean    remove everything that these commands create"
 
 serve: $(VENV)/.serves
 	@exec $(BIN)/mockserver serve $(if $(PORT),--port $(PORT)) $(ARGS)
@@ -46,7 +46,7 @@ format: $(VENV)/.develops
 docs: $(VENV)/.develops
 	$(BIN)/python docs/generate.py
 
-# dev.txt is resolved first and holds the others, so one virtual environment serves them all.
+# dev.txt is resolved first and constrains the others, so one virtual environment fits all of them.
 lock: $(VENV)/.develops
 	$(COMPILE) pyproject.toml --extra pytest --group dev --output-file requirements/dev.txt
 	$(COMPILE) pyproject.toml --constraints requirements/dev.txt --output-file requirements/runtime.txt
@@ -64,8 +64,8 @@ clean:
 supported = $(shell $(PYTHON) -c 'import sys, venv, ensurepip; print(sys.version_info >= (3, 11))' 2>/dev/null)
 
 $(VENV)/.created:
-	$(if $(filter True,$(supported)),,$(error Python 3.11 or newer with its venv module is needed, and \
-	"$(PYTHON)" is not that; name another one with PYTHON=))
+	$(if $(filter True,$(supported)),,$(error Python 3.11 or newer with its venv module is required, and \
+	"$(PYTHON)" does not qualify; choose another one with PYTHON=))
 	$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 

@@ -1,4 +1,4 @@
-"""The yardstick: a bare ASGI program on uvicorn that reads the body and sends recorded bytes."""
+"""The baseline: a minimal ASGI application on uvicorn that reads the body and sends recorded bytes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STREAM_HEADERS = [(name.encode(), value.encode()) for name, value in STREAM["hea
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """Send the recorded stream or reply, whichever the body asks for."""
+    """Send the recorded stream or reply, as the body requests."""
     message = await receive()
     if b'"stream"' in message["body"]:
         await send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})

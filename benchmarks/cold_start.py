@@ -1,8 +1,8 @@
-"""How long `mockserver check` takes on one small file, beside a Python that only imports orjson.
+"""The time of `mockserver check` on one small file, compared with a Python that only imports orjson.
 
     .venv/bin/python benchmarks/cold_start.py [--rounds 20]
 
-Both are started in turn, round after round, in one run; what counts is the ratio of the medians.
+Both run alternately in one benchmark run. The result is the ratio of the medians.
 
 Goal: at most 3 times `python -c 'import orjson'`.
 """
@@ -23,7 +23,7 @@ _REQUEST = b'{"model": "qwen3-max-2026-01-23", "input": "Hello!"}'
 
 
 def run_seconds(*command: str | Path) -> float:
-    """How long a program takes from its start to its end."""
+    """Run a program and return its duration in seconds."""
     start = time.perf_counter()
     subprocess.run([*map(str, command)], check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - start

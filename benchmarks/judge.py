@@ -1,9 +1,8 @@
-"""How fast the judge is: parsed events a second, beside a yardstick measured in the same run.
+"""The speed of contract checks: parsed events per second, compared with orjson in the same run.
 
     .venv/bin/python benchmarks/judge.py
 
-The yardstick is what nobody can do without: orjson reading and writing the same events. What counts is the
-ratio; a machine under load is slow at both.
+The baseline is orjson reading and writing the same events. Compare the ratio: a busy machine slows down both.
 
 Goals: check_stream ≥ 150,000 parsed events/s.
 """
@@ -32,7 +31,7 @@ from mockserver.testing.strategies.rendered_replies import (
 
 GOAL_EVENTS_PER_SECOND = 150_000
 ROUNDS = 7
-#: Seconds that one measurement takes at least.
+#: Minimum duration of one measurement, in seconds.
 MIN_SECONDS = 0.15
 
 WORDS = tuple(f" word{number}" for number in range(200))
@@ -69,10 +68,10 @@ def main() -> int:
     for _ in range(ROUNDS):
         for name, (call, count) in work.items():
             rates[name].append(count * rate(call))
-    yardstick = median(rates["orjson round trip, events"])
+    baseline = median(rates["orjson round trip, events"])
     for name, measured in rates.items():
         figure = median(measured)
-        print(f"{name:<30} {figure:>12,.0f}/s   {figure / yardstick:6.3f} of orjson")
+        print(f"{name:<30} {figure:>12,.0f}/s   {figure / baseline:6.3f} of orjson")
     reached = median(rates["check_stream, parsed events"])
     print(
         f"goal: {GOAL_EVENTS_PER_SECOND:,} parsed events/s: {'reached' if reached >= GOAL_EVENTS_PER_SECOND else 'missed'}"
@@ -81,7 +80,7 @@ def main() -> int:
 
 
 def rate(call: Callable[[], Any]) -> float:
-    """Calls a second."""
+    """Calls per second."""
     calls, started = 0, time.perf_counter()
     while (passed := time.perf_counter() - started) < MIN_SECONDS:
         call()

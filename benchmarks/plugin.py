@@ -1,13 +1,13 @@
-"""What the pytest plugin costs, beside a bare pytest measured in the same run.
+"""The overhead of the pytest plugin, compared with a bare pytest in the same run.
 
     .venv/bin/python benchmarks/plugin.py [--rounds 15]
 
-Three runs of pytest, started in turn, round after round, on one file with one test and no other plugin:
-without this one, with it but unused, and with its fixture used. The last loads the server, the judge and
-their libraries: it is shown, and has no goal. Start and stop of the server are those of `MockServer` in a
-process that has loaded it, so imports are not in them: `first` is the first of its process, `asked` was asked
-something over a connection that is still open when it is stopped, and of `waiting` a client still waits for
-the rest of a stream. Processor time is shown beside time that passed: a machine under load tells more by it.
+Three pytest runs alternate, on one file with one test and no other plugin: without the plugin, with the unused
+plugin, and with its fixture. The last one loads the server, the contract checks and their libraries; it has no
+goal. Start and stop times are those of `MockServer` in a process that has imported it: `first` is the first
+server of its process, `asked` served a request over a connection that is still open at the stop, and of
+`waiting` a client still waits for the rest of a stream. CPU time is shown with elapsed time, because it says
+more on a busy machine.
 
 Goals: start ≤ 10 ms, stop ≤ 30 ms, the unused plugin ≤ 20 ms; all by the median.
 """
@@ -26,7 +26,7 @@ from statistics import median
 
 GOAL_START_MS, GOAL_STOP_MS, GOAL_UNUSED_MS = 10.0, 30.0, 20.0
 
-#: Milliseconds that passed, and of a processor.
+#: Elapsed and CPU time, in ms.
 Times = tuple[float, float]
 
 _PLUGIN = ("-p", "mockserver.testing.pytest_plugin")
@@ -72,7 +72,7 @@ for _ in range(10):
 
 
 def time_pytest(file: Path, *options: str) -> tuple[float, float]:
-    """How long a run takes from its start to its end, and how much processor time, in ms."""
+    """Run pytest and return its elapsed and CPU time, in ms."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, file.name]
     used, began = processor_time(), time.perf_counter()
     subprocess.run(
@@ -86,24 +86,24 @@ def time_pytest(file: Path, *options: str) -> tuple[float, float]:
 
 
 def processor_time() -> float:
-    """What the processes that ended have used, in ms."""
+    """CPU time of ended child processes, in ms."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return (usage.ru_utime + usage.ru_stime) * 1000
 
 
 def time_server_lifecycles() -> dict[str, list[tuple[float, float]]]:
     """(start, stop) in ms of servers in a new process, by kind."""
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", _LIFECYCLE_PROGRAM], check=True, capture_output=True, text=True
     )
-    found: dict[str, list[tuple[float, float]]] = {}
-    for name, start, stop in map(str.split, told.stdout.splitlines()):
-        found.setdefault(name, []).append((float(start), float(stop)))
-    return found
+    times: dict[str, list[tuple[float, float]]] = {}
+    for name, start, stop in map(str.split, done.stdout.splitlines()):
+        times.setdefault(name, []).append((float(start), float(stop)))
+    return times
 
 
 def overhead(run: tuple[Times, Times, Times]) -> tuple[Times, Times, Times]:
-    """One round: the bare run, and what the other two took more."""
+    """One round: the bare run, and the overhead of the other two."""
     bare, unused, used = run
     return (
         bare,
@@ -129,10 +129,10 @@ def main() -> int:
         [median(each[kind] for each in column) for kind in (0, 1)]
         for column in zip(*map(overhead, runs), strict=True)
     )
-    print(f"pytest, bare                      {bare[0]:7.1f} ms (processor {bare[1]:6.1f} ms)")
-    print(f"  + the plugin, unused            {unused[0]:+7.1f} ms (processor {unused[1]:+6.1f} ms)", end="")
+    print(f"pytest, bare                      {bare[0]:7.1f} ms (CPU {bare[1]:6.1f} ms)")
+    print(f"  + the plugin, unused            {unused[0]:+7.1f} ms (CPU {unused[1]:+6.1f} ms)", end="")
     print(f"   goal: at most {GOAL_UNUSED_MS:.0f}")
-    print(f"  + the plugin, its fixture used  {fully[0]:+7.1f} ms (processor {fully[1]:+6.1f} ms)")
+    print(f"  + the plugin, its fixture used  {fully[0]:+7.1f} ms (CPU {fully[1]:+6.1f} ms)")
     reached = [unused[0] <= GOAL_UNUSED_MS]
     gathered: dict[str, list[tuple[float, float]]] = {}
     for _ in range(rounds):

@@ -1,9 +1,9 @@
-"""What `mockserver record` adds to the first byte of an answer: through it and past it, in turn, in one run.
+"""The delay that `mockserver record` adds to the first byte of a reply, with and without it alternately.
 
     .venv/bin/python benchmarks/record.py
 
-Both go to the same server of this package, which streams with pauses as a model does; each request is one
-of a client that keeps its connection. Goal: at most 5 ms more at the median.
+Both use the same mock server, which streams with pauses like a model, and a client with a persistent
+connection. Goal: at most 5 ms more at the median.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BODY = {"model": "qwen3-max-2026-01-23", "input": "How warm is it?", "stream": T
 
 @contextmanager
 def running_command(folder: Path, name: str, *command: str) -> Iterator[str]:
-    """A command of ours that serves; its base URL."""
+    """Run a serving command; yields its base URL."""
     url_file = folder / f"{name}.url"
     with (folder / f"{name}.log").open("wb") as log:
         process = subprocess.Popen(
@@ -48,7 +48,7 @@ def running_command(folder: Path, name: str, *command: str) -> Iterator[str]:
 
 
 def time_to_first_byte(client: httpx.Client, url: str) -> float:
-    """Milliseconds from a request to the first byte of its answer's body."""
+    """Milliseconds from a request to the first byte of its reply's body."""
     began = time.perf_counter()
     with client.stream("POST", f"{url}/responses", json=BODY) as answer:
         pieces = answer.iter_raw()

@@ -1,9 +1,9 @@
-"""How fast the strategies draw: streams and requests a second, beside a yardstick measured in the same run.
+"""The speed of the strategies: streams and requests per second, compared with Hypothesis in the same run.
 
     .venv/bin/python benchmarks/strategies.py
 
-The yardstick is what Hypothesis itself needs for a list of four short texts. What counts is the ratio; a
-machine under load is slow at both. The time of the test around a draw is left out.
+The baseline is a plain Hypothesis strategy: a list of four short texts. Compare the ratio: a busy machine slows
+down both. The time of the test around a draw is not included.
 
 Goals: ≥ 400 streams/s and ≥ 400 requests/s.
 """
@@ -51,7 +51,7 @@ def main() -> int:
 
 
 def rate(strategy: Any) -> float:
-    """Values drawn a second."""
+    """Values drawn per second."""
 
     @settings(
         max_examples=EXAMPLES,

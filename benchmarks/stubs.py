@@ -1,4 +1,4 @@
-"""What many planned replies cost: a request among 10,000 exact prompts beside one among 10, in the same run.
+"""The cost of many stubs: a request among 10,000 exact prompts, compared with one among 10, in the same run.
 
     .venv/bin/python benchmarks/stubs.py
 
@@ -28,12 +28,12 @@ ROUNDS, REQUESTS = 15, 2_000
 
 
 def prompt(number: int) -> str:
-    """One as long as any other."""
+    """All prompts have the same length."""
     return f"What is the weather in city {number:05}?"
 
 
 def session_with_stubs(count: int) -> Session:
-    """A session with so many stubs, each for a prompt of its own."""
+    """A session with this many stubs, each for its own prompt."""
     session = open_session(profile="qwen-2026-01", seed=0)
     for number in range(count):
         stub = session.stubs.add(
@@ -60,7 +60,7 @@ def main() -> int:
 
 
 def time_per_request(work: Callable[[Session], None], session: Session) -> float:
-    """Microseconds of the processor's time a request: what else the machine does is no part of it."""
+    """CPU time per request in µs, which excludes other processes."""
     started = time.process_time()
     work(session)
     return (time.process_time() - started) / REQUESTS * 1e6

@@ -1,10 +1,10 @@
-"""How much of bare uvicorn's speed is left: our server, everything on, beside a program that does nothing.
+"""The throughput of the mock server with everything on, compared with a minimal application on uvicorn.
 
     .venv/bin/python benchmarks/throughput.py
 
-Two server processes, one load generator, rounds that alternate between them in one run; what counts is the
-ratio. The bare program reads the body and sends the very bytes that our server sent, a stream event by
-event; it parses, checks, remembers and logs nothing. Ours logs every request to a file.
+Rounds alternate between two server processes with one load generator; compare the ratio. The minimal
+application reads the body and sends the same bytes as the mock server, streams event by event. It parses,
+checks, stores and logs nothing. The mock server logs every request to a file.
 
 Goals at 32 connections: reply ≥ 0.50, stream event by event ≥ 0.65 of bare uvicorn.
 """
@@ -60,7 +60,7 @@ class Target:
 
 
 class _LoadConnection(asyncio.Protocol):
-    """One connection that asks again as soon as an answer of the expected length is whole."""
+    """One connection that sends the next request when a reply of the expected length is complete."""
 
     def __init__(self, request: bytes, expected: int, deadline: float) -> None:
         self._request = request
@@ -98,7 +98,7 @@ class _LoadConnection(asyncio.Protocol):
 async def _measure_rate(
     target: Target, body: bytes, expected: int, connections: int, seconds: float
 ) -> float:
-    """Answers a second."""
+    """Replies per second."""
     loop = asyncio.get_running_loop()
     begin = time.perf_counter()
     request = target.request(body)
@@ -110,8 +110,8 @@ async def _measure_rate(
     ]
     workers = [worker for _, worker in pairs]
     whole = asyncio.gather(*[worker.done for worker in workers])
-    # The generator never sleeps: to wake it up would cost the slower server, and only that one, tens of µs a
-    # request on a virtual machine, and hide what is to be measured.
+    # The generator never sleeps: waking it up costs only the slower server tens of µs per request on a virtual
+    # machine, and would hide the difference.
     while not whole.done():  # noqa: ASYNC110
         await asyncio.sleep(0)
     await whole
@@ -119,7 +119,7 @@ async def _measure_rate(
 
 
 async def _response_length(target: Target, body: bytes) -> int:
-    """Bytes of one whole answer on the wire."""
+    """Bytes of one complete reply on the wire."""
     reader, writer = await asyncio.open_connection(target.host, target.port)
     writer.write(target.request(body))
     data = b""
@@ -156,7 +156,7 @@ def _target(name: str, url: str) -> Target:
 
 
 def _save_samples(url: str, folder: Path) -> None:
-    """What our server sends, for the bare program to send the same."""
+    """The bytes that the mock server sends, for the minimal application to send."""
     for kind, body in _BODIES.items():
         reply = httpx.post(f"{url}/responses", json=body, headers={"authorization": "Bearer sk-bench"})
         pieces = (
@@ -191,7 +191,7 @@ async def _compare(ours: Target, bare: Target, arguments: argparse.Namespace) ->
 
 
 def main() -> None:
-    """Run the comparison; exit 1 where a goal is missed."""
+    """Run the comparison; exit status 1 if a goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=7)
