@@ -2,10 +2,10 @@
 
     .venv/bin/python benchmarks/stubs.py
 
-Finding the reply is measured alone, for prompts that are planned; and with the whole request, for which both
-are asked the same 2,000 prompts, no two alike, so that what a new prompt costs anyhow (to count its tokens)
-is in both: among the ten, one more stub for any prompt answers the rest. What counts are the ratios, of the
-processor's time. Goal: at most 1.3.
+Two measurements: finding the stub alone, for prompts that have one; and whole requests. For the latter both
+servers get the same 2,000 different prompts, so that the cost of a new prompt (counting its tokens) is in
+both; with ten stubs, one more stub for any prompt answers the rest. Compare the ratios of CPU time.
+Goal: at most 1.3.
 """
 
 from __future__ import annotations

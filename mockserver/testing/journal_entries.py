@@ -23,7 +23,7 @@ __all__ = [
     "findings_for_request",
 ]
 
-#: Values of `Entry.refusal`; findings have them in place of a rule id.
+#: Values of `Entry.refusal`, which findings have in place of a rule id.
 UNPLANNED, REFUSED = "unplanned", "refused"
 
 

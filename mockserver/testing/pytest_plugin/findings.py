@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
 from threading import Lock
 from typing import Any, NamedTuple
 
 from mockserver.contract.findings import Finding, Severity
-from mockserver.contract.formatting import format_location, format_value, redact_finding
+from mockserver.contract.formatting import format_location, format_value
 from mockserver.errors import ContractError
 from mockserver.server.state.journal import Entry
 from mockserver.server.stubs.stubs import Stub
+from mockserver.testing.journal_entries import findings_for_entry
 from mockserver.testing.pytest_plugin.settings import DRIFTED, REFUSED, UNPLANNED, UNUSED, FailurePolicy
 from mockserver.wire.redaction import redact
 
-__all__ = ["FindingCollector", "contract_error", "findings_for_entry", "findings_for_request"]
+__all__ = ["FindingCollector", "contract_error"]
 
 #: Findings of one test that the report keeps.
 _MAX_COLLECTED_FINDINGS = 100
@@ -38,33 +38,6 @@ class _CollectedFinding(NamedTuple):
     """From 1; 0 if the finding belongs to no request."""
     finding: Finding
     allowed: bool
-
-
-def findings_for_entry(entry: Entry) -> list[Finding]:
-    """Findings for a request and its reply."""
-    if entry.refusal in (REFUSED, UNPLANNED):
-        return findings_for_request(entry)
-    reply_findings = [
-        replace(each, message=f"the endpoint's reply: {each.message}") for each in entry.reply_findings
-    ]
-    return [
-        *findings_for_request(entry),
-        *(redact_finding(finding, entry.secrets) for finding in reply_findings),
-    ]
-
-
-def findings_for_request(entry: Entry) -> list[Finding]:
-    """Findings for a request alone: contract violations, or the reason why the mock rejected it."""
-    if entry.refusal == REFUSED:
-        message = redact(f"{entry.method} {entry.path}: not an API request: {entry.detail}", entry.secrets)
-        return [Finding(REFUSED, Severity.ERROR, "", None, message, got=entry.status)]
-    if entry.refusal == UNPLANNED:
-        prompt = f" with prompt {entry.prompt!r}" if entry.prompt else ""
-        message = f"no stub matches this request{prompt}; {entry.detail}"
-        return [Finding(UNPLANNED, Severity.ERROR, "", None, redact(message, entry.secrets))]
-    # A request without a body has no JSON text to check.
-    findings = entry.findings if entry.method == "POST" and entry.body else entry.request_findings
-    return [redact_finding(finding, entry.secrets) for finding in findings]
 
 
 class FindingCollector:

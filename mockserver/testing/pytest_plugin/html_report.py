@@ -20,9 +20,8 @@ from mockserver.reports.model import (
     report_time,
 )
 from mockserver.reports.page import render_page
-from mockserver.reports.report_exchanges import RawExchange, exchange_from_raw
 from mockserver.server.state.journal import Entry
-from mockserver.testing.pytest_plugin.findings import findings_for_request
+from mockserver.testing.journal_entries import exchange_from_entry, findings_for_request
 from mockserver.testing.pytest_plugin.summary import outcome_name
 from mockserver.wire.redaction import redact
 
@@ -59,37 +58,9 @@ class ExchangeLog:
         with self._lock:
             entries, self._entries, self._extra_with_findings = self._entries, [], 0
         return [
-            exchange_to_json(_report_exchange(test_id, number, *each, details))
-            for number, each in enumerate(entries, start=1)
+            exchange_to_json(exchange_from_entry(entry, number, profile, test_id, details))
+            for number, (profile, entry) in enumerate(entries, start=1)
         ]
-
-
-def _report_exchange(
-    test_id: str, number: int, profile: str, entry: Entry, details: tuple[tuple[str, str], ...]
-) -> ReportExchange:
-    left_out = f"{format_count(entry.left_out, 'byte')}, too large to keep" if entry.left_out else ""
-    facts = [
-        ("answered by", entry.exchange or ""),
-        ("server detail", entry.detail),
-        ("left out", left_out),
-        ("client", "disconnected before the end of the reply" if entry.left else ""),
-    ]
-    return exchange_from_raw(
-        RawExchange(
-            name=f"request {number}{': ' + entry.prompt[:80] if entry.prompt else ''}",
-            profile=profile,
-            method=entry.method,
-            path=entry.path,
-            status=entry.status or None,
-            request_body=entry.body,
-            chunks=tuple((None, piece) for piece in entry.reply),
-            reply_findings=entry.reply_findings,
-            request_findings=tuple(findings_for_request(entry)),
-            secrets=entry.secrets,
-            group=test_id,
-            details=(*details, *((name, value) for name, value in facts if value)),
-        )
-    )
 
 
 class HtmlReport:
