@@ -130,9 +130,9 @@ def test_each_side_has_its_own_key(start_relay: StartRelay) -> None:
 def test_key_in_a_reply_is_masked(fake_endpoint: str, start_relay: StartRelay) -> None:
     relay, client = start_relay(parse_endpoint(f"{fake_endpoint}/key-in-body{PROFILE.base_path}", CANARY_KEY))
     for body in (HELLO, {**HELLO, "stream": True}):
-        answer = client.post("/responses", json=body)
-        assert answer.status_code == 200
-        assert CANARY_KEY not in answer.text + str(answer.headers)
+        reply = client.post("/responses", json=body)
+        assert reply.status_code == 200
+        assert CANARY_KEY not in reply.text + str(reply.headers)
     wait_until_idle(relay, client)
     assert CANARY_KEY not in str([entry.reply for entry in relay.journal])
 
@@ -142,8 +142,8 @@ def test_client_disconnect_is_no_finding_and_ends_the_request(
 ) -> None:
     """The endpoint is silent for longer than the test waits: the relay does not wait for it."""
     relay, client = start_relay(parse_endpoint(f"{fake_endpoint}/stalled{PROFILE.base_path}", CANARY_KEY))
-    with client.stream("POST", "/responses", json={**HELLO, "stream": True}) as answer:
-        next(answer.iter_raw())
+    with client.stream("POST", "/responses", json={**HELLO, "stream": True}) as reply:
+        next(reply.iter_raw())
     wait_until_idle(relay, client)
     entry = relay.journal.last
     assert (entry.status, entry.reply_findings) == (200, ())
@@ -165,11 +165,11 @@ def test_unreachable_or_redirecting_endpoint_is_a_bad_gateway(
     fake_endpoint: str, start_relay: StartRelay
 ) -> None:
     _, client = start_relay(parse_endpoint("http://127.0.0.1:1/v1", CANARY_KEY))
-    answer = client.post("/responses", json=HELLO)
-    assert (answer.status_code, answer.json()["code"]) == (502, "BadGateway")
+    reply = client.post("/responses", json=HELLO)
+    assert (reply.status_code, reply.json()["code"]) == (502, "BadGateway")
     _, client = start_relay(parse_endpoint(f"{fake_endpoint}/redirect{PROFILE.base_path}", CANARY_KEY))
-    answer = client.post("/responses", json=HELLO)
-    assert (answer.status_code, answer.json()["message"]) == (
+    reply = client.post("/responses", json=HELLO)
+    assert (reply.status_code, reply.json()["message"]) == (
         502,
         "The endpoint redirects; redirects are not followed.",
     )

@@ -19,7 +19,7 @@ VALUE = {"a": {"b": ["x", {"c": "secret"}], "~/": "odd"}, "list": [{"k": "1"}, {
 
 
 @pytest.mark.parametrize(
-    ("pointer", "value", "taken"),
+    ("pointer", "value", "removed"),
     [
         ("/a/b/1/c", {**VALUE, "a": {**VALUE["a"], "b": ["x", {"c": "[masked]"}]}}, ["secret"]),  # type: ignore[dict-item]
         ("/a/~0~1", {**VALUE, "a": {**VALUE["a"], "~/": "[masked]"}}, ["odd"]),  # type: ignore[dict-item]
@@ -29,8 +29,8 @@ VALUE = {"a": {"b": ["x", {"c": "secret"}], "~/": "odd"}, "list": [{"k": "1"}, {
         ("/list/7", VALUE, []),
     ],
 )
-def test_pointers_mask_members(pointer: str, value: Any, taken: list[str]) -> None:
-    assert mask_members(VALUE, [pointer]) == (value, taken)
+def test_pointers_mask_members(pointer: str, value: Any, removed: list[str]) -> None:
+    assert mask_members(VALUE, [pointer]) == (value, removed)
 
 
 @pytest.mark.parametrize("pointer", ["", "user", "user/name", "/a\x00"])

@@ -266,13 +266,13 @@ DRIFTS: tuple[tuple[str, Callable[[EditableReply], object], str, str], ...] = (
         "response.created_at",
     ),
     (
-        "null where there was none",
+        "null instead of a value",
         on_items(lambda i: i.update(role=None) if i["type"] == "message" else None),
         "null-appeared",
         "message.role",
     ),
     (
-        "another word",
+        "another value",
         on_items(lambda i: i.update(role="model") if i["type"] == "message" else None),
         "value-new",
         "message.role",
@@ -291,13 +291,13 @@ DRIFTS: tuple[tuple[str, Callable[[EditableReply], object], str, str], ...] = (
     ("events in another order", on_events(_swap_done_events), "order-changed", "message events"),
     ("a new event", on_events(_add_heartbeat), "event-added", "response.heartbeat"),
     (
-        "an event less",
+        "an event removed",
         on_events(lambda events: [e for e in events if e["type"] != "response.content_part.done"]),
         "event-removed",
         "response.content_part.done",
     ),
     ("a new item", _add_memory_item, "item-added", "memory"),
-    ("no thoughts", _remove_reasoning, "item-removed", "reasoning"),
+    ("no reasoning", _remove_reasoning, "item-removed", "reasoning"),
     ("another tool called", _call_other_function, "tools-changed", "tools called"),
     ("item ids of another form", _change_item_ids, "id-form-changed", "item.id"),
     (
@@ -320,7 +320,7 @@ DRIFTS: tuple[tuple[str, Callable[[EditableReply], object], str, str], ...] = (
         "USE-001 /usage/total_tokens",
     ),
     (
-        "a header less",
+        "a header removed",
         on_errors(lambda reply: reply.headers.pop("x-request-id")),
         "header-removed",
         "x-request-id",
@@ -380,7 +380,7 @@ def test_two_drifts_at_once_are_both_reported() -> None:
     """A minor cause does not explain a wrong total, and a change that breaks a rule is breaking."""
     after = editable_replies()
     for each in after:
-        for name in ("item ids of another form", "usage that does not add up", "another word"):
+        for name in ("item ids of another form", "usage that does not add up", "another value"):
             next(drift for title, drift, *_ in DRIFTS if title == name)(each)
     found = recording_changes(as_exchanges(editable_replies()), as_exchanges(after))
     assert {(each.kind, each.location) for each in found} == {

@@ -146,9 +146,9 @@ def test_only_listed_headers_pass(record: Record) -> None:
     with seeded_mock() as server, record(server.base_url) as session:
         headers = {"cookie": "a=b", "x-secret": "c", "x-dashscope-session-cache": "enable"}
         session.client.post("/responses", json=HELLO, headers=headers)
-        asked = server.journal.last.headers
-    assert "x-dashscope-session-cache" in asked
-    assert not {"cookie", "x-secret"} & asked.keys()
+        forwarded = server.journal.last.headers
+    assert "x-dashscope-session-cache" in forwarded
+    assert not {"cookie", "x-secret"} & forwarded.keys()
     (exchange,) = session.recordings
     assert exchange.recorded is not None
     assert not {"authorization", "cookie", "x-secret", "host"} & exchange.recorded.headers.keys()

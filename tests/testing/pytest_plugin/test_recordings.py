@@ -184,7 +184,7 @@ def test_verify_fails_for_a_breaking_change(
     result = run(code, *live_options(endpoint, "verify"))
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        ["Drift (drifted): *response.gone: a member is there no longer (member-removed)*"]
+        ["Drift (drifted): *response.gone: member removed (member-removed)*"]
     )
     assert file.read_text() == text
     allowed = "@pytest.mark.responses(allow=['drifted'])\n"
