@@ -27,7 +27,10 @@ from mockserver.recordings.reverification import (
     reverify,
 )
 
-__all__ = ["reverify_recordings"]
+__all__ = ["EXIT_INCOMPLETE", "reverify_recordings"]
+
+#: Exit status of a run of which a part was cut off.
+EXIT_INCOMPLETE = 3
 
 _FAIL_ON_SEVERITIES = {"drift": "warning", "fail": "breaking"}
 
@@ -110,8 +113,15 @@ def _exit_status(
     results: Sequence[ReverificationResult], changes: Sequence[Change], options: dict[str, Any]
 ) -> int:
     skipped = Counter(each.skip_reason for each in results if each.skip_reason)
+    if any(each.is_cut_off for each in results):
+        sent = len(results) - skipped.total()
+        print(
+            f"mockserver: incomplete: {sent} of {len(results)} recorded requests were sent", file=sys.stderr
+        )
     for reason, count in skipped.items():
         print(f"mockserver: {count} not sent: {reason}", file=sys.stderr)
-    if skipped.total() == len(results):
-        return 2
-    return int(reaches_severity(changes, _FAIL_ON_SEVERITIES[options["fail_on"]]))
+    if reaches_severity(changes, _FAIL_ON_SEVERITIES[options["fail_on"]]):
+        return 1
+    if any(each.is_cut_off for each in results) and not options["allow_incomplete"]:
+        return EXIT_INCOMPLETE
+    return 2 if skipped.total() == len(results) else 0

@@ -14,7 +14,7 @@ import click
 
 from mockserver.cli.errors import exit_with_error
 from mockserver.cli.options import option
-from mockserver.cli.reverification import reverify_recordings
+from mockserver.cli.reverification import EXIT_INCOMPLETE, reverify_recordings
 from mockserver.errors import MockServerError
 from mockserver.live.baseline import read_baseline, write_baseline
 from mockserver.live.budgeted_client import Budget, BudgetedClient
@@ -50,6 +50,7 @@ AUTO = "auto"
 @option("--skip", multiple=True, metavar="ID", help="Skip this probe; may be repeated.")
 @option("--max-requests", default=100, type=click.IntRange(1), help="Maximum number of requests.")
 @option("--max-tokens", default=200_000, type=click.IntRange(0), help="Maximum number of tokens.")
+@option("--allow-incomplete", is_flag=True, help="Accept that the budget cuts off a part of the plan.")
 @option("--rate", default=2.0, type=click.FloatRange(0), help="Maximum requests per second; 0: no limit.")
 @option("--dry-run", is_flag=True, help="Print the plan and send no request.")
 @option("--seed", default=0, type=int, help="Vary the probe prompts.")
@@ -87,7 +88,8 @@ def verify(base_url: str, api_key_env: str, dry_run: bool, **options: Any) -> No
     Prints the plan and its cost, then runs the probes. With --replay, sends recorded requests instead of
     probes and compares the replies with the recorded ones.
 
-    Exit status: 0 pass, or only drift that the baseline accepts; 1 fail, or new drift; 2 could not run.
+    Exit status: 0 pass, or only drift that the baseline accepts; 1 fail, or new drift; 2 could not run; 3
+    incomplete: the budget, the rate limit or a lost endpoint cut off a part of the plan, and nothing failed.
     """
     try:
         targets = [_parse_report_target(each) for each in options["reports"]]
@@ -138,6 +140,7 @@ def _verify_endpoint(
             options["seed"],
             tuple(probes),
             baseline=baseline,
+            allow_incomplete=options["allow_incomplete"],
             user_resources={key: options[key] for key in ("vector_store", "mcp_server") if options[key]},
         )
         rows = [
@@ -201,8 +204,13 @@ def _exit_status(run: VerificationRun, options: dict[str, Any]) -> int:
     if options["accept"]:
         write_baseline(options["baseline"], {*run.baseline, *drift})
     new = run.has_new_drift and not options["accept"] and options["fail_on"] == "drift"
-    no_verdict = all(each.verdict in (Verdict.INCONCLUSIVE, Verdict.NOT_COVERED) for each in run.results)
-    return 2 if no_verdict else int(run.has_failures or new)
+    if run.has_failures or new:
+        return 1
+    if any(each.is_cut_off and each.verdict is Verdict.NOT_COVERED for each in run.results):
+        return 0 if run.allow_incomplete else EXIT_INCOMPLETE
+    if all(each.verdict in (Verdict.INCONCLUSIVE, Verdict.NOT_COVERED) for each in run.results):
+        return 2
+    return EXIT_INCOMPLETE if run.progress.incomplete and not run.allow_incomplete else 0
 
 
 def _write_reports(run: VerificationRun, targets: Sequence[tuple[str, Path]]) -> None:

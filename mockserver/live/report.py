@@ -29,6 +29,7 @@ def build_report(run: VerificationRun) -> dict[str, Any]:
     """The report of a finished or unfinished run, without the API key."""
     coverage = run.coverage()
     answers = run.observations
+    progress = run.progress
     return {
         "format": REPORT_FORMAT_VERSION,
         "tool": f"responses-mockserver {__version__}",
@@ -38,6 +39,12 @@ def build_report(run: VerificationRun) -> dict[str, Any]:
         "model": run.model,
         "seed": run.seed,
         "partial": run.partial_reason or None,
+        "verdict": run.verdict.value,
+        "plan": {
+            "applicable": progress.applicable,
+            "completed": progress.completed,
+            "incomplete": list(progress.incomplete),
+        },
         "spent": {"requests": run.spent_requests, "tokens": run.spent_tokens},
         "verdicts": {
             verdict.value: sum(each.verdict is verdict for each in run.results) for verdict in Verdict

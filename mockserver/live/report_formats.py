@@ -34,8 +34,10 @@ def write_plan(
         f"  model      {report['model']}",
         f"  plan       {len(planned)} probes, {requests} requests, about {tokens:,} tokens",
         f"  budget     {budget[0]} requests, {budget[1]:,} tokens",
-        "",
     ]
+    if requests > budget[0] or tokens > budget[1]:
+        lines.append("  warning    the plan exceeds the budget: the run will be incomplete")
+    lines.append("")
     for name, title, count, cost, skip_reason in probes:
         note = skip_reason or f"{count} request{'s' if count > 1 else ''}, ~{cost:,} tokens"
         lines.append(f"  {name:24}{escape_unprintable(title)} ({escape_unprintable(note)})")
@@ -52,7 +54,8 @@ def _write_text(report: Report, _: VerificationRun) -> str:
     lines += ["", *_probe_lines(report), ""]
     for finding in report["findings"]:
         lines += [*_finding_lines(finding), ""]
-    lines += ["Observed:", *_observation_lines(report), "", _coverage_line(report), _summary_line(report)]
+    lines += ["Observed:", *_observation_lines(report), "", _coverage_line(report), ""]
+    lines += [_progress_line(report), _summary_line(report)]
     return "\n".join(lines) + "\n"
 
 
@@ -108,6 +111,11 @@ def _coverage_line(report: Report) -> str:
     )
 
 
+def _progress_line(report: Report) -> str:
+    plan = report["plan"]
+    return f"{report['verdict']}: {plan['completed']} of {plan['applicable']} applicable probes ran"
+
+
 def _summary_line(report: Report) -> str:
     counts = ", ".join(f"{count} {name}" for name, count in report["verdicts"].items() if count)
     spent = report["spent"]
@@ -118,12 +126,14 @@ def _write_json(report: Report, run: VerificationRun) -> str:
     return report_bytes(report, run.endpoint).decode()
 
 
-def _write_junit(report: Report, _: VerificationRun) -> str:
-    """A test case for each probe; new drift is a failure too."""
-    cases = [_junit_case(probe, report) for probe in report["probes"]]
+def _write_junit(report: Report, run: VerificationRun) -> str:
+    """A test case for each probe; new drift is a failure, and a probe that was cut off is an error."""
+    incomplete = () if run.allow_incomplete else report["plan"]["incomplete"]
+    cases = [_junit_case(probe, report, is_error=probe["id"] in incomplete) for probe in report["probes"]]
     failures = sum("<failure" in each for each in cases)
     skipped = sum("<skipped" in each for each in cases)
-    counts = f'tests="{len(cases)}" failures="{failures}" skipped="{skipped}" errors="0"'
+    errors = sum("<error" in each for each in cases)
+    counts = f'tests="{len(cases)}" failures="{failures}" skipped="{skipped}" errors="{errors}"'
     return (
         '<?xml version="1.0" encoding="utf-8"?>\n<testsuites>\n'
         f'  <testsuite name="{escape_xml(report["base_url"])}" {counts}>\n{"".join(cases)}'
@@ -131,7 +141,7 @@ def _write_junit(report: Report, _: VerificationRun) -> str:
     )
 
 
-def _junit_case(probe: Mapping[str, Any], report: Report) -> str:
+def _junit_case(probe: Mapping[str, Any], report: Report, *, is_error: bool) -> str:
     seconds = sum(each["total_ms"] or 0 for each in probe["requests"]) / 1000
     head = f'    <testcase classname="{escape_xml(report["profile"])}" name="{probe["id"]}" time="{seconds:.3f}">'
     body = ""
@@ -141,6 +151,8 @@ def _junit_case(probe: Mapping[str, Any], report: Report) -> str:
         text = "\n".join(line for each in new for line in _finding_lines(each))
         message = escape_xml("; ".join(f"{each['rule']} {each['message']}" for each in new))
         body = f'<failure type="{probe["verdict"]}" message="{message}">{escape_xml(text)}</failure>'
+    elif is_error:
+        body = f'<error type="incomplete" message="{escape_xml(probe["reason"] or "")}"/>'
     elif probe["verdict"] in ("inconclusive", "not covered"):
         body = f'<skipped message="{escape_xml(probe["verdict"] + ": " + (probe["reason"] or ""))}"/>'
     return f"{head}{body}</testcase>\n"
@@ -151,6 +163,8 @@ def _write_markdown(report: Report, _: VerificationRun) -> str:
     if report["partial"]:
         lines += [f"**Partial:** {_escape_markdown(report['partial'])}", ""]
     lines += [
+        f"**{_escape_markdown(_progress_line(report))}**",
+        "",
         f"{_escape_markdown(_summary_line(report))}. Profile {_markdown_code(report['profile'])}, {_escape_markdown(report['why'])}.",
         "",
     ]

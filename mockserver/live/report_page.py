@@ -28,14 +28,17 @@ def render_report_page(report: Mapping[str, Any], run: VerificationRun) -> str:
         ("spent", f"{format_count(spent['requests'], 'request')}, {format_count(spent['tokens'], 'token')}"),
         ("total response time", format_duration(seconds)),
     ]
+    plan = report["plan"]
+    facts.append(("plan", f"{plan['completed']} of {plan['applicable']} applicable probes ran"))
     if run.partial_reason:
         facts.append(("partial", run.partial_reason))
+    counts = ", ".join(f"{count} {name}" for name, count in report["verdicts"].items() if count)
+    is_incomplete = bool(plan["incomplete"]) and not run.allow_incomplete
     page = ReportPage(
         title="Verification",
         subject=run.endpoint.base_url,
-        verdict=", ".join(f"{count} {name}" for name, count in report["verdicts"].items() if count)
-        or "no probe ran",
-        passed=not (run.has_failures or run.has_new_drift or run.partial_reason),
+        verdict=f"{report['verdict']}: {counts}" if counts else "no probe ran",
+        passed=not (run.has_failures or run.has_new_drift or run.partial_reason or is_incomplete),
         created_at=report_time(),
         metadata=tuple((name, run.endpoint.redact(value)) for name, value in facts),
         exchanges=tuple(each for result in run.results for each in _exchanges(result, run)),

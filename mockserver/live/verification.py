@@ -22,7 +22,9 @@ from mockserver.profiles import Profile, load_profile
 
 __all__ = [
     "MergedFinding",
+    "PlanProgress",
     "ProbeResult",
+    "RunVerdict",
     "Verdict",
     "VerificationRun",
     "run_probes",
@@ -39,6 +41,16 @@ class Verdict(StrEnum):
     NOT_COVERED = "not covered"
 
 
+class RunVerdict(StrEnum):
+    """The result of a run; the first that applies."""
+
+    FAIL = "fail"
+    DRIFT = "drift"
+    INCOMPLETE = "incomplete"
+    PASS = "pass"  # noqa: S105 (no password)
+    INCONCLUSIVE = "inconclusive"
+
+
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
     """The result of one probe."""
@@ -47,8 +59,22 @@ class ProbeResult:
     verdict: Verdict
     reason: str = ""
     """Why it is inconclusive or not covered."""
+    is_cut_off: bool = False
+    """Whether it did not run to its end: because of the budget, the rate limit or a lost endpoint."""
     interactions: tuple[Interaction, ...] = ()
     findings: tuple[LocatedFinding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlanProgress:
+    """How much of a plan has run."""
+
+    applicable: int
+    """Selected probes that apply to the profile."""
+    completed: int
+    """Those that ran to their end."""
+    incomplete: tuple[str, ...]
+    """Ids of those that did not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +110,8 @@ class VerificationRun:
     baseline: frozenset[tuple[str, str]] = frozenset()
     user_resources: Mapping[str, str] = field(default_factory=dict)
     """Resources of the user that some tools need: "vector_store", "mcp_server"."""
+    allow_incomplete: bool = False
+    """Whether the user accepts that a part of the plan does not run."""
     spent_requests: int = 0
     spent_tokens: int = 0
 
@@ -107,6 +135,29 @@ class VerificationRun:
     def observations(self) -> dict[str, str | None]:
         """What the run observed where the documents are silent, by question id."""
         return observed_answers({each.probe.id: each.interactions for each in self.results})
+
+    @property
+    def progress(self) -> PlanProgress:
+        """How much of the applicable plan has run; probes that the user left out do not count."""
+        profile = load_profile(self.profile)
+        pending = [each for each in self.probes[len(self.results) :] if each.skip_reason(profile) is None]
+        incomplete = [each.probe for each in self.results if each.is_cut_off] + pending
+        completed = sum(
+            not each.is_cut_off and each.verdict is not Verdict.NOT_COVERED for each in self.results
+        )
+        return PlanProgress(completed + len(incomplete), completed, tuple(each.id for each in incomplete))
+
+    @property
+    def verdict(self) -> RunVerdict:
+        """The result of the whole run."""
+        if self.has_failures:
+            return RunVerdict.FAIL
+        if self.has_new_drift:
+            return RunVerdict.DRIFT
+        if self.progress.incomplete:
+            return RunVerdict.INCOMPLETE
+        has_verdict = any(each.verdict in (Verdict.PASS, Verdict.DRIFT) for each in self.results)
+        return RunVerdict.PASS if has_verdict else RunVerdict.INCONCLUSIVE
 
     @property
     def has_failures(self) -> bool:
@@ -150,22 +201,26 @@ def _run_probe(probe: Probe, client: BudgetedClient, context: ProbeContext) -> P
     skip_reason = probe.skip_reason(context.profile)
     if skip_reason is not None:
         return ProbeResult(probe, Verdict.NOT_COVERED, skip_reason)
-    verdict, reason = Verdict.PASS, ""
+    verdict, reason, is_cut_off = Verdict.PASS, "", False
     try:
         probe.run(context)
-    except (BudgetExceeded, ProbeSkipped) as error:
+    except ProbeSkipped as error:
         verdict, reason = Verdict.NOT_COVERED, str(error)
+    except BudgetExceeded as error:
+        verdict, reason, is_cut_off = Verdict.NOT_COVERED, str(error), True
     except RateLimited as error:
-        verdict, reason = Verdict.INCONCLUSIVE, f"the service limits the rate: {error}"
+        verdict, reason, is_cut_off = Verdict.INCONCLUSIVE, f"the service limits the rate: {error}", True
     except EndpointUnreachable as error:
-        verdict, reason = Verdict.INCONCLUSIVE, f"cannot reach the endpoint: {error}"
+        verdict, reason, is_cut_off = Verdict.INCONCLUSIVE, f"cannot reach the endpoint: {error}", True
     except ProbeInconclusive as error:
         verdict, reason = Verdict.INCONCLUSIVE, str(error)
     if any(each.is_failure for each in context.findings):
         verdict, reason = Verdict.FAIL, ""
     elif context.findings and verdict is Verdict.PASS:
         verdict = Verdict.DRIFT
-    return ProbeResult(probe, verdict, reason, tuple(context.interactions), tuple(context.findings))
+    return ProbeResult(
+        probe, verdict, reason, is_cut_off, tuple(context.interactions), tuple(context.findings)
+    )
 
 
 def _require_usable_endpoint(run: VerificationRun, client: BudgetedClient) -> None:

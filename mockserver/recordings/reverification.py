@@ -36,6 +36,8 @@ class ReverificationResult:
     exchange: Exchange
     skip_reason: str = ""
     """Why it was not sent; empty if it was."""
+    is_cut_off: bool = False
+    """Whether the budget or the rate limit is the reason."""
     before: StructuralSummary | None = None
     after: StructuralSummary | None = None
     changes: tuple[Change, ...] = ()
@@ -59,7 +61,7 @@ def reverify(
         try:
             interaction = client.send(_build_request(exchange, request, names), lambda _: None)
         except (BudgetExceeded, RateLimited) as error:
-            yield ReverificationResult(exchange, str(error))
+            yield ReverificationResult(exchange, str(error), is_cut_off=True)
             _forget_ids(recorded_reply(exchange), names)
             continue
         yield _compare(exchange, interaction, profile)
@@ -130,7 +132,9 @@ def _compare(exchange: Exchange, interaction: Interaction, profile: Profile) -> 
         change = new_change("end-changed", "reply", before.end, interaction.detail or interaction.end.value)
         return ReverificationResult(exchange, changes=(change,))
     after = summarize(_live_reply(interaction), profile)
-    return ReverificationResult(exchange, "", before, after, tuple(reply_changes(before, after)))
+    return ReverificationResult(
+        exchange, before=before, after=after, changes=tuple(reply_changes(before, after))
+    )
 
 
 def _live_reply(interaction: Interaction) -> ComparedReply:

@@ -410,6 +410,12 @@ def throttled_once(reply: OutgoingReply) -> None:
         throttled(reply)
 
 
+@deviation("streams-throttled")
+def streams_throttled(reply: OutgoingReply) -> None:
+    if reply.request.get("stream") is True:
+        throttled(reply)
+
+
 @deviation("key-refused")
 def key_refused(reply: OutgoingReply) -> None:
     reply.status, reply.headers = 401, {"content-type": "application/json"}

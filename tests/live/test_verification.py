@@ -224,6 +224,50 @@ def test_probes_beyond_the_budget_are_not_covered(verify: Verify) -> None:
     assert any("--max-tokens" in reason for reason in reasons)
 
 
+@pytest.mark.parametrize("limit", [("--max-requests", "3"), ("--max-tokens", "0")])
+def test_run_cut_off_by_the_budget_is_incomplete(limit: tuple[str, str], verify: Verify) -> None:
+    status, report, printed = verify("honest", *limit)
+    assert (status, report["verdict"]) == (3, "incomplete")
+    plan = report["plan"]
+    assert plan["completed"] + len(plan["incomplete"]) == plan["applicable"]
+    assert plan["completed"] == report["verdicts"]["pass"]
+    summary = f"incomplete: {plan['completed']} of {plan['applicable']} applicable probes ran"
+    assert summary in printed
+    assert verify("honest", *limit, "--allow-incomplete")[0] == 0
+
+
+def test_plan_counts_only_selected_and_applicable_probes(verify: Verify) -> None:
+    selection = ("--only", "basic", "--only", "stream", "--only", "retrieve")
+    status, report, printed = verify("honest", *selection)
+    assert (status, report["verdict"]) == (0, "pass")
+    assert report["plan"] == {"applicable": 2, "completed": 2, "incomplete": []}
+    assert "pass: 2 of 2 applicable probes ran" in printed
+    status, report, _ = verify("honest", *selection, "--max-requests", "1")
+    assert (status, report["plan"]["incomplete"]) == (3, ["stream"])
+
+
+def test_failure_outweighs_an_incomplete_plan(verify: Verify) -> None:
+    status, report, _ = verify("usage-total", "--max-requests", "2", "--allow-incomplete")
+    assert (status, report["verdict"]) == (1, "fail")
+
+
+def test_rate_limit_makes_a_run_incomplete(verify: Verify) -> None:
+    status, report, _ = verify("streams-throttled", "--only", "basic", "--only", "stream")
+    assert [probe["verdict"] for probe in report["probes"]] == ["pass", "inconclusive"]
+    assert (status, report["plan"]["incomplete"]) == (3, ["stream"])
+
+
+def test_incomplete_run_is_not_green_in_junit_html_and_markdown(verify: Verify, tmp_path: Path) -> None:
+    formats = ("--report", "junit=j.xml", "--report", "markdown=m.md", "--report", "html=h.html")
+    for accepted in (False, True):
+        selection = ("--only", "basic", "--only", "stream", "--max-requests", "1")
+        verify("honest", *selection, *formats, *(["--allow-incomplete"] if accepted else []))
+        suite = ET.parse(tmp_path / "j.xml").getroot()[0]  # noqa: S314 (our own)
+        assert (suite.attrib["errors"], suite.attrib["skipped"]) == (("0", "1") if accepted else ("1", "0"))
+        assert "**incomplete: 1 of 2 applicable probes ran**" in (tmp_path / "m.md").read_text()
+        assert "incomplete: 1 pass, 1 not covered" in (tmp_path / "h.html").read_text()
+
+
 def test_probes_send_as_many_requests_as_planned(verify: Verify) -> None:
     _, report, _ = verify("honest")
     planned = {name: each.requests for name, each in all_probes().items()}

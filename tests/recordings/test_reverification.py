@@ -83,10 +83,14 @@ def test_masked_request_is_not_sent(fake_endpoint: str, record: Record, verify: 
     assert "not sent: part of the recorded request is masked" in output
 
 
-def test_budget_is_kept(recordings: Path, verify: Verify) -> None:
-    _, _, output = verify("honest", "--replay", str(recordings), "--max-requests", "1")
+def test_replay_cut_off_by_the_budget_is_incomplete(recordings: Path, verify: Verify) -> None:
+    limit = ("--replay", str(recordings), "--max-requests", "1")
+    status, _, output = verify("honest", *limit)
+    assert status == 3
     assert "more than --max-requests or --max-tokens allow" in output
     assert "2 not sent: " in output
+    assert "incomplete: 1 of 3 recorded requests were sent" in output
+    assert verify("honest", *limit, "--allow-incomplete")[0] == 0
 
 
 def test_dry_run_sends_nothing(recordings: Path, verify: Verify) -> None:

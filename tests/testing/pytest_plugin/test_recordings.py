@@ -183,9 +183,7 @@ def test_verify_fails_for_a_breaking_change(
     text = file.read_text()
     result = run(code, *live_options(endpoint, "verify"))
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(
-        ["Drift (drifted): *response.gone: member removed (member-removed)*"]
-    )
+    result.stdout.fnmatch_lines(["Drift (drifted): *response.gone: member removed (member-removed)*"])
     assert file.read_text() == text
     allowed = "@pytest.mark.responses(allow=['drifted'])\n"
     run(allowed + code, *live_options(endpoint, "verify")).assert_outcomes(passed=1)
