@@ -156,6 +156,19 @@ def test_a_long_unknown_event_type_is_reported(check: Check, write: Write) -> No
     assert "SEQ-004" in out
 
 
+def test_repeated_findings_of_a_rule_are_folded_in_the_text(check: Check, write: Write) -> None:
+    file = write("request.json", {**samples.REQUEST, "tools": [{"type": "namespace"}] * 20})
+    _, out, _ = check(file, "--fail-on", "warning")
+    lines = [line for line in out.splitlines() if line.startswith("  warning REQ-006")]
+    assert [line.split(":")[0] for line in lines[:3]] == [
+        f"  warning REQ-006 /tools/{index}/type" for index in range(3)
+    ]
+    assert lines[3:] == ["  warning REQ-006: and 17 more"]
+    [report] = parse_report(check(file, "--format", "json")[1])
+    assert len([each for each in report["findings"] if each["rule"] == "REQ-006"]) == 20
+    assert "valid, 20 warnings" in out
+
+
 def test_several_files_and_standard_input(
     check: Check, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:

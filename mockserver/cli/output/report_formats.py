@@ -6,6 +6,7 @@ a terminal.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Container, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -25,10 +26,13 @@ from mockserver.contract.formatting import (
 from mockserver.contract.rules import load_rules
 from mockserver.wire import json
 
-__all__ = ["REPORT_FORMATS", "ReportWriter"]
+__all__ = ["REPORT_FORMATS", "ReportWriter", "folded_finding_lines"]
 
 
 ReportWriter = Callable[[Sequence[CheckedInput], Container[Severity]], str]
+
+#: Findings of one rule that the text report shows; it folds the others.
+_MAX_SHOWN_OF_A_RULE = 3
 
 
 def _write_text(inputs: Sequence[CheckedInput], _: Container[Severity]) -> str:
@@ -38,13 +42,29 @@ def _write_text(inputs: Sequence[CheckedInput], _: Container[Severity]) -> str:
         lines.append(
             f"{escape_unprintable(each.name)}: {_finding_counts(each)} ({escape_unprintable(details)})"
         )
-        for finding in each.findings:
-            lines += finding_lines(finding)
+        lines += folded_finding_lines(each.findings)
         if each.result.migration is not None:
             lines += migration_lines(each.result.migration, each.result.profile)
     if any(finding.rule in load_rules() for each in inputs for finding in each.findings):
         lines.append("`mockserver rules RULE` explains a rule and shows an example that breaks it.")
     return "".join(f"{line}\n" for line in lines)
+
+
+def folded_finding_lines(findings: Sequence[Finding]) -> list[str]:
+    """Findings as text: of each rule and severity the first three, then the number of the others."""
+    lines: list[str] = []
+    totals = Counter((finding.severity, finding.rule) for finding in findings)
+    shown: Counter[tuple[Severity, str]] = Counter()
+    for finding in findings:
+        kind = (finding.severity, finding.rule)
+        shown[kind] += 1
+        if shown[kind] <= _MAX_SHOWN_OF_A_RULE:
+            lines += finding_lines(finding)
+        elif shown[kind] == _MAX_SHOWN_OF_A_RULE + 1:
+            lines.append(
+                f"  {finding.severity} {finding.rule}: and {totals[kind] - _MAX_SHOWN_OF_A_RULE} more"
+            )
+    return lines
 
 
 def _finding_counts(checked: CheckedInput) -> str:
