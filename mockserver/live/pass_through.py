@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Coroutine
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -23,10 +23,23 @@ from mockserver.server.state.journal import Entry, EntryDetails, RequestHead
 from mockserver.server.state.sessions import AnyModel
 from mockserver.wire import json
 
-__all__ = ["PassThroughChecker", "PassThroughExchange", "relative_path", "run_until_disconnect"]
+__all__ = ["Failure", "PassThroughChecker", "PassThroughExchange", "relative_path", "run_until_disconnect"]
+
+#: Statuses with which an endpoint refuses a key.
+_KEY_REFUSALS = (401, 403)
+_NOT_FOUND = 404
+_MAX_MESSAGE_CHARACTERS = 200
 
 #: Characters that a path or query may contain unescaped (RFC 3986); all others are percent-encoded.
 _SAFE_URL_CHARACTERS = "%/?:@!$&'()*+,;=~-._[]|{}^"
+
+
+class Failure(NamedTuple):
+    """Why an endpoint did not answer a request; falsy names mean that it did."""
+
+    name: str = ""
+    """refused, unreachable or budget: the names that tests allow."""
+    reason: str = ""
 
 
 class PassThroughExchange:
@@ -54,6 +67,8 @@ class PassThroughExchange:
         """Whether the endpoint got the request."""
         self.refused = False
         """Whether the reply is an error of ours, not the endpoint's."""
+        self.failure = Failure()
+        """Why the endpoint did not answer, set before `send_error`."""
         self.complete = False
         self.client_disconnected = False
         """Whether the client disconnected before the end."""
@@ -121,10 +136,22 @@ class PassThroughExchange:
         else:
             self.scope["extensions"]["mockserver.connection"].close()
 
+    def settle_failure(self) -> None:
+        """Set `failure` if the endpoint refused the request or cut the reply."""
+        if self.refused or not self.forwarded or self.exchange_name is not None:
+            return
+        if self.status in _KEY_REFUSALS or (self.status == _NOT_FOUND and self.is_create_request):
+            message = _error_message(self.reply_body)
+            self.failure = Failure("refused", f"the endpoint replied {self.status}: {message}")
+        elif self.status and not self.complete and not self.client_disconnected:
+            size = f"{self._reply_size:,} bytes"
+            self.failure = Failure("unreachable", f"the endpoint cut the reply after {size}")
+
     async def send_error(self, error: ApiError) -> None:
         """Send an error of ours instead of the endpoint's reply."""
         body = render_error(error, self.request_id)
         self.status, self.reply_chunks, self.complete, self.refused = error.status, [body], True, True
+        self.failure = self.failure if self.failure.name else Failure("refused", error.message)
         head = [
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(body)),
@@ -175,6 +202,15 @@ async def _wait_for_disconnect(receive: Receive) -> None:
         pass
 
 
+def _error_message(body: bytes) -> str:
+    """The message of an error envelope, or the start of the body."""
+    value = json.loads_or_none(body)
+    holder = value.get("error", value) if isinstance(value, dict) else None
+    message = holder.get("message") if isinstance(holder, dict) else None
+    text = message if isinstance(message, str) else body[:_MAX_MESSAGE_CHARACTERS].decode(errors="replace")
+    return " ".join(text.split())[:_MAX_MESSAGE_CHARACTERS] or "no message"
+
+
 class PassThroughChecker:
     """Checks exchanges that passed through, and makes journal entries of them."""
 
@@ -200,6 +236,8 @@ class PassThroughChecker:
             pass_through.exchange_name,
             request_findings=findings,
             ignored=ignored,
+            error_detail=pass_through.failure.reason,
+            refusal=pass_through.failure.name,
             reply_findings=tuple(self._reply_findings(pass_through, body)) if pass_through.forwarded else (),
         )
         scope = pass_through.scope

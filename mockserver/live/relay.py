@@ -20,6 +20,7 @@ from mockserver.live.budgeted_client import Budget
 from mockserver.live.client import Timeouts
 from mockserver.live.endpoint import Endpoint
 from mockserver.live.pass_through import (
+    Failure,
     PassThroughChecker,
     PassThroughExchange,
     relative_path,
@@ -94,7 +95,7 @@ def forwarded_reply_headers(
 _NO_RETRY = ((b"x-should-retry", b"false"),)
 
 #: Seconds that `wait_until_idle` waits for open replies.
-_IDLE_TIMEOUT = 10.0
+_IDLE_TIMEOUT = 5.0
 
 
 class PassThroughListener(Protocol):
@@ -164,6 +165,10 @@ class Relay:
         self._idle.set()
         self.budget = budget
         self.journal = journal
+        self.reached = False
+        """Whether the endpoint has answered a request."""
+        self.failure = Failure()
+        """The last failure of a request that was meant for the endpoint."""
         self.listener: PassThroughListener | None = None
         self.player: Player | None = None
 
@@ -177,6 +182,11 @@ class Relay:
         with suppress(TimeoutError):
             async with asyncio.timeout(_IDLE_TIMEOUT):
                 await self._idle.wait()
+
+    @property
+    def has_open_exchanges(self) -> bool:
+        """Whether a request is still without its whole reply."""
+        return self._open_exchanges > 0
 
     async def close(self) -> None:
         """Close the connections to the endpoint."""
@@ -214,7 +224,7 @@ class Relay:
         pass_through.request_body = await read_body(receive, headers.get(b"content-length"))
         if self.player is not None and await self.player.play(pass_through, receive):
             return
-        self._require_budget()
+        self._require_budget(pass_through)
         self.budget.spent_requests += 1
         pass_through.endpoint_key = self._endpoint.api_key
         if self._options.forward_keys:
@@ -224,11 +234,12 @@ class Relay:
             self.listener.on_request(pass_through)
         await self._forward(pass_through, receive)
 
-    def _require_budget(self) -> None:
+    def _require_budget(self, pass_through: PassThroughExchange) -> None:
         budget = self.budget
         if budget.spent_requests >= budget.max_requests or budget.spent_tokens >= budget.max_tokens:
             spent = f"{budget.spent_requests} requests and {budget.spent_tokens} tokens are spent"
             message = f"{spent}: no further request is sent (--responses-live-max-requests, -max-tokens)."
+            pass_through.failure = Failure("budget", message)
             raise ApiError(403, "BudgetSpent", message, headers=_NO_RETRY)
 
     async def _forward(self, pass_through: PassThroughExchange, receive: Receive) -> None:
@@ -251,15 +262,13 @@ class Relay:
                 or type(error).__name__
             )
             message = f"The endpoint did not reply: {reason}"
+            pass_through.failure = Failure("unreachable", message)
             raise ApiError(502, "BadGateway", message, headers=_NO_RETRY) from None
         try:
             if response.is_redirect and not self._options.forward_redirects:
-                raise ApiError(
-                    502,
-                    "BadGateway",
-                    "The endpoint redirects; redirects are not followed.",
-                    headers=_NO_RETRY,
-                )
+                message = "The endpoint redirects; redirects are not followed."
+                pass_through.failure = Failure("unreachable", message)
+                raise ApiError(502, "BadGateway", message, headers=_NO_RETRY)
             request.extensions["timeout"]["read"] = self._timeouts.stall
             await pass_through.send_head(response.status_code, self._reply_headers(response, pass_through))
             with suppress(httpx.HTTPError):
@@ -294,6 +303,11 @@ class Relay:
             pass_through.reply_chunks = mask_secrets(
                 pass_through.reply_chunks, (pass_through.endpoint_key.encode(),)
             )
+        pass_through.settle_failure()
+        if pass_through.forwarded and pass_through.exchange_name is None:
+            self.reached |= bool(pass_through.status) and not pass_through.failure.name
+        if pass_through.forwarded or pass_through.failure.name == "budget":
+            self.failure = pass_through.failure
         if self._options.check_traffic:
             secrets = (
                 *self._keys.secrets,

@@ -16,8 +16,16 @@ from mockserver.live.pass_through import PassThroughExchange
 from mockserver.recordings.canonical_requests import CanonicalRequest, canonicalize_request
 from mockserver.wire import json
 from mockserver.wire.redaction import SAFE_HEADERS, encode_secrets, mask_keys, mask_secrets, redact
+from mockserver.wire.sse import decode_frames
 
-__all__ = ["PendingRecording", "build_exchange", "encode_chunk", "pending_recording", "unrecorded_reason"]
+__all__ = [
+    "PendingRecording",
+    "build_exchange",
+    "encode_chunk",
+    "is_error_reply",
+    "pending_recording",
+    "unrecorded_reason",
+]
 
 #: Request headers that a recording keeps.
 _KEPT_REQUEST_HEADERS = SAFE_HEADERS - {
@@ -87,6 +95,26 @@ def unrecorded_reason(pass_through: PassThroughExchange) -> str:
     if dict(pass_through.reply_headers).get(b"content-encoding", b"identity") != b"identity":
         return "the reply is compressed, so a key in it could not be masked"
     return ""
+
+
+def is_error_reply(pass_through: PassThroughExchange) -> bool:
+    """Whether the reply is an error: by its status, as a failed response, or as an event of a stream."""
+    if pass_through.status >= 400:
+        return True
+    if not pass_through.is_stream:
+        return _is_error_value(json.loads_or_none(pass_through.reply_body))
+    data = (frame.data for frame in decode_frames(pass_through.reply_body) if frame.data)
+    return any(_is_error_value(json.loads_or_none(each.encode())) for each in data)
+
+
+def _is_error_value(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    return (
+        value.get("type") in ("error", "response.failed")
+        or value.get("status") == "failed"
+        or isinstance(value.get("error"), dict)
+    )
 
 
 def build_exchange(

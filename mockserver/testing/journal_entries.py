@@ -29,7 +29,7 @@ UNPLANNED, REFUSED = "unplanned", "refused"
 
 def findings_for_entry(entry: Entry) -> list[Finding]:
     """Findings for a request and its reply."""
-    if entry.refusal in (REFUSED, UNPLANNED):
+    if entry.refusal:
         return findings_for_request(entry)
     reply_findings = [
         replace(each, message=f"the endpoint's reply: {each.message}") for each in entry.reply_findings
@@ -41,17 +41,21 @@ def findings_for_entry(entry: Entry) -> list[Finding]:
 
 
 def findings_for_request(entry: Entry) -> list[Finding]:
-    """Findings for a request alone: contract violations, or the reason why the mock rejected it."""
-    if entry.refusal == REFUSED:
-        message = redact(f"{entry.method} {entry.path}: not an API request: {entry.detail}", entry.secrets)
-        return [Finding(REFUSED, Severity.ERROR, "", None, message, got=entry.status)]
+    """Findings for a request alone: contract violations, and why it was not answered."""
     if entry.refusal == UNPLANNED:
         prompt = f" with prompt {entry.prompt!r}" if entry.prompt else ""
         message = f"no stub matches this request{prompt}; {entry.detail}"
         return [Finding(UNPLANNED, Severity.ERROR, "", None, redact(message, entry.secrets))]
+    if entry.refusal == REFUSED and not entry.detail.startswith("the endpoint"):
+        message = redact(f"{entry.method} {entry.path}: not an API request: {entry.detail}", entry.secrets)
+        return [Finding(REFUSED, Severity.ERROR, "", None, message, got=entry.status)]
     # A request without a body has no JSON text to check.
     findings = entry.findings if entry.method == "POST" and entry.body else entry.request_findings
-    return [redact_finding(finding, entry.secrets) for finding in findings]
+    findings = [redact_finding(finding, entry.secrets) for finding in findings]
+    if entry.refusal:
+        message = redact(f"{entry.method} {entry.path}: {entry.detail}", entry.secrets)
+        return [Finding(entry.refusal, Severity.ERROR, "", None, message), *findings]
+    return findings
 
 
 def exchange_from_entry(

@@ -95,6 +95,10 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in ("strict", "unused", "ignored", "fail-on", "record-mode"):
         options.option_value(config, name)
     options.require_endpoint_for_recording(config)
+    if options.is_live(config):
+        from mockserver.testing.pytest_plugin.live_endpoint import load_live_settings
+
+        load_live_settings(config)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_RunReports(config), "mockserver-reports")
 
@@ -217,6 +221,8 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
         manager = item.config.stash.get(_MANAGER, None)
         if manager is not None:
             manager.close_clients()
+            if reason := manager.stop_reason:
+                item.session.shouldfail = reason
 
 
 class _RunReports:

@@ -13,7 +13,15 @@ from mockserver.errors import ContractError
 from mockserver.server.state.journal import Entry
 from mockserver.server.stubs.stubs import Stub
 from mockserver.testing.journal_entries import findings_for_entry
-from mockserver.testing.pytest_plugin.settings import DRIFTED, REFUSED, UNPLANNED, UNUSED, FailurePolicy
+from mockserver.testing.pytest_plugin.settings import (
+    BUDGET,
+    DRIFTED,
+    REFUSED,
+    UNPLANNED,
+    UNREACHABLE,
+    UNUSED,
+    FailurePolicy,
+)
 from mockserver.wire.redaction import redact
 
 __all__ = ["FindingCollector", "contract_error"]
@@ -25,9 +33,11 @@ _IGNORED_PARAMETER_RULE = "REQ-002"
 
 #: How a failure starts, for findings that are not of a rule.
 _LABELS = {
+    BUDGET: "Budget spent (budget)",
     DRIFTED: "Drift (drifted)",
     REFUSED: "Refused request (refused)",
     UNPLANNED: "Unmatched request (unplanned)",
+    UNREACHABLE: "Endpoint unreachable (unreachable)",
     UNUSED: "Unused stub (unused)",
     _IGNORED_PARAMETER_RULE: f"Ignored parameter {_IGNORED_PARAMETER_RULE}",
 }
@@ -80,6 +90,11 @@ class FindingCollector:
             self._add_findings(
                 0, [Finding(UNUSED, Severity.ERROR, "", None, redact(str(stub))) for stub in unused]
             )
+
+    def add_open_request(self) -> None:
+        """Report that a request to a live endpoint is still without its reply."""
+        message = "a request had no complete reply at the end of the test"
+        self._add_findings(0, [Finding(UNREACHABLE, Severity.ERROR, "", None, message)])
 
     def add_drift(self, changes: Iterable[tuple[str, str, str, str]]) -> None:
         """Report breaking changes of an endpoint's replies: (location, message, before, after)."""

@@ -58,6 +58,11 @@ def _parse_options(config: pytest.Config) -> LiveSettings:
     url, key_name = options.option_value(config, "live-url"), options.option_value(config, "live-api-key-env")
     if not url:
         raise ConfigurationError("--responses-live needs an endpoint: add --responses-live-url URL")
+    if not os.environ.get(key_name):
+        raise ConfigurationError(
+            f"{key_name} is not set: set it to the API key, or name another variable with "
+            "--responses-live-api-key-env"
+        )
     endpoint = parse_endpoint(url, api_key_from_env(os.environ, key_name), key_name)
     candidates = [each.name for each in profiles_for_path(url)] or [DEFAULT_PROFILE]
     profile = load_profile(options.option_value(config, "live-profile") or candidates[-1])

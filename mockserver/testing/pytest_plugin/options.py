@@ -27,12 +27,23 @@ __all__ = [
 ]
 
 MARKER_DESCRIPTION = (
-    "responses(profile=None, rendering=None, exchanges=None, strict=None, fail_on=None, allow=[], recorded=None): "
-    "configure the mock servers of this test; allow: rule ids, 'unplanned', 'unused', 'refused' or 'drifted', "
-    "which do not fail it; recorded=True: it requires recordings, False: it never uses them."
+    "responses(profile=None, rendering=None, exchanges=None, strict=None, fail_on=None, allow=[], recorded=None, "
+    "record_errors=False): "
+    "configure the mock servers of this test; allow: rule ids, 'unplanned', 'unused', 'refused', 'drifted', "
+    "'unreachable' or 'budget', which do not fail it; recorded=True: it requires recordings, False: it never "
+    "uses them; record_errors=True: error replies are recorded too."
 )
 
-_MARKER_ARGUMENTS = ("profile", "rendering", "exchanges", "strict", "fail_on", "allow", "recorded")
+_MARKER_ARGUMENTS = (
+    "profile",
+    "rendering",
+    "exchanges",
+    "strict",
+    "fail_on",
+    "allow",
+    "recorded",
+    "record_errors",
+)
 
 
 class RecordMode(NamedTuple):

@@ -55,7 +55,8 @@ class RecordingManager:
     def begin_test(self, item: pytest.Item) -> None:
         """Open the recording of a test that has or makes one."""
         self.recording, self.error = None, ""
-        wanted = options.marker_arguments(item).get("recorded")
+        arguments = options.marker_arguments(item)
+        wanted = arguments.get("recorded")
         if wanted is False or "responses_server" not in getattr(item, "fixturenames", ()):
             return
         file = recording_file(item)
@@ -64,7 +65,9 @@ class RecordingManager:
         if self._live_settings is not None and not self._mode.needs_endpoint and not self._mode.records:
             return  # the endpoint answers, and nothing is recorded
         try:
-            self.recording = self._load_library().open_recording(file, required=wanted is True)
+            self.recording = self._load_library().open_recording(
+                file, required=wanted is True, records_errors=arguments.get("record_errors") is True
+            )
         except MockServerError as error:
             self.error = str(error)
 
@@ -110,6 +113,8 @@ class RecordingManager:
         notes = [f"recordings: {recording.file}"]
         if not succeeded and recording.new_exchanges and recording.mode.records:
             notes.append("the test failed: its recordings are unchanged")
+        elif succeeded and recording.failed_request and recording.mode.records:
+            notes.append("the endpoint did not answer every request: the recordings are unchanged")
         notes += [
             f"{each.severity} {each.kind} {each.location}: {each.before} -> {each.after}" for each in changes
         ]

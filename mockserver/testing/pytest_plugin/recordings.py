@@ -23,6 +23,7 @@ from mockserver.recordings.playback_queue import PlaybackQueue, request_of
 from mockserver.recordings.recorded_exchanges import (
     PendingRecording,
     build_exchange,
+    is_error_reply,
     pending_recording,
     unrecorded_reason,
 )
@@ -60,6 +61,8 @@ class Recording:
     profile: str = DEFAULT_PROFILE
     masks: tuple[str, ...] = ()
     exchanges: tuple[Exchange, ...] = ()
+    records_errors: bool = False
+    """Whether error replies are recorded too."""
     new_exchanges: dict[int, dict[str, Any]] = field(default_factory=dict)
     """What was recorded now, by the number of its request."""
 
@@ -68,8 +71,10 @@ class Recording:
         self._pending: dict[PassThroughExchange, tuple[int, PendingRecording]] = {}
         self._name_counts = Counter(each.name.rpartition("-")[0] for each in self.exchanges)
         self._request_count = 0
-        self.error = ""
-        """Why a request could not be recorded."""
+        self.unrecorded: list[str] = []
+        """Why requests were not recorded, one reason each; then the file stays as it is."""
+        self.failed_request = False
+        """Whether the endpoint did not answer a request, which is a finding of its own."""
 
     @property
     def is_replay_only(self) -> bool:
@@ -108,16 +113,31 @@ class Recording:
     def on_complete(self, pass_through: PassThroughExchange) -> None:
         """Record a request that is over, if it was answered."""
         if pass_through not in self._pending:
+            self.failed_request |= pass_through.failure.name == "budget"
             return
         request_number, pending = self._pending.pop(pass_through)
-        if unrecorded_reason(pass_through):
+        if pass_through.failure.name and not (self.records_errors and not pass_through.refused):
+            self.failed_request = True
+            return
+        if reason := self._unrecorded_reason(pass_through):
+            self.unrecorded.append(f"{pass_through.scope['method']} {pass_through.path}: {reason}")
             return
         try:
             self.new_exchanges[request_number] = build_exchange(
                 pass_through, pending, self.upstream, self.profile
             )
         except InvalidExchange as error:
-            self.error = f"a request cannot be recorded: {error.reason}"
+            self.unrecorded.append(f"{pass_through.scope['method']} {pass_through.path}: {error.reason}")
+
+    def _unrecorded_reason(self, pass_through: PassThroughExchange) -> str:
+        if reason := unrecorded_reason(pass_through):
+            return reason
+        if self.mode.records and not self.records_errors and is_error_reply(pass_through):
+            return (
+                f"the reply is an error (status {pass_through.status}); "
+                "@pytest.mark.responses(record_errors=True) records it"
+            )
+        return ""
 
     @property
     def _new_exchanges_in_order(self) -> list[dict[str, Any]]:
@@ -131,9 +151,11 @@ class Recording:
     def save(self) -> int:
         """Write the file as the mode demands; returns the number of new recordings. OSError."""
         new = self._new_exchanges_in_order
-        if self.mode.keeps == "none" and not new:
-            self.file.unlink(missing_ok=True)
-        if not self.mode.records or not new:
+        if not self.mode.records or self.unrecorded or self.failed_request:
+            return 0
+        if not new:
+            if self.mode.keeps == "none":
+                self.file.unlink(missing_ok=True)
             return 0
         recording_folder.replace_file(self.file, [*self._retained_exchanges(new), *new])
         return len(new)
@@ -184,7 +206,7 @@ class RecordingLibrary:
         except ConfigurationError as error:
             raise pytest.UsageError(str(error)) from None
 
-    def open_recording(self, file: Path, *, required: bool) -> Recording | None:
+    def open_recording(self, file: Path, *, required: bool, records_errors: bool = False) -> Recording | None:
         """The recording of a test; None if it has none and makes none.
 
         ConfigurationError if a required one is missing, InvalidExchange if the file is invalid.
@@ -200,7 +222,15 @@ class RecordingLibrary:
         if live is None:
             mode = RECORD_MODES["none"]
             return Recording(file, mode, exchanges=exchanges, profile=_recorded_profile(exchanges))
-        return Recording(file, self._mode, live.endpoint.base_url, live.profile, self._masks, exchanges)
+        return Recording(
+            file,
+            self._mode,
+            live.endpoint.base_url,
+            live.profile,
+            self._masks,
+            exchanges,
+            records_errors,
+        )
 
     def replay_server(self, recording: Recording) -> LocalServer:
         """The server that replays a recording."""
@@ -237,8 +267,8 @@ def breaking_changes(changes: Sequence[Change]) -> list[tuple[str, str, str, str
 
 def save_recording(recording: Recording) -> tuple[int, str]:
     """Save; the number of new recordings, and the error if there is one."""
-    if recording.error:
-        return 0, recording.error
+    if recording.unrecorded and recording.mode.records:
+        return 0, f"{recording.file} is unchanged: not recorded: {'; '.join(recording.unrecorded)}"
     try:
         return recording.save(), ""
     except (OSError, MockServerError) as error:

@@ -18,6 +18,7 @@ from mockserver.testing.pytest_plugin.fixture_servers import ExtraMockServer, Sh
 from mockserver.testing.pytest_plugin.options import is_live, report_path, skip_when_live
 from mockserver.testing.pytest_plugin.recording_manager import RecordingManager
 from mockserver.testing.pytest_plugin.settings import (
+    UNREACHABLE,
     FailurePolicy,
     failure_policy,
     load_run_settings,
@@ -25,6 +26,7 @@ from mockserver.testing.pytest_plugin.settings import (
 )
 from mockserver.testing.pytest_plugin.transcript import session_transcript
 from mockserver.testing.server_settings import ServerSettings, validate_settings
+from mockserver.wire.redaction import redact
 
 if TYPE_CHECKING:
     from mockserver.live.relay import Relay
@@ -55,6 +57,7 @@ class ServerManager:
         self.settings = load_run_settings(config, fixture_settings)
         self._live_settings = _load_live_settings(config) if is_live(config) else None
         self._relay: Relay | None = None
+        self._reported_spending = (0, 0)
         self._recording_manager = RecordingManager(config, self._live_settings)
         self.shared_server: SharedMockServer | None = None
         self._pool: list[tuple[ServerSettings, LocalServer]] = []
@@ -225,8 +228,23 @@ class ServerManager:
             add_entry = self._entry_callback(session)
             for entry in session.journal:
                 add_entry(entry)
+        if self._relay is not None and self._relay.has_open_exchanges:
+            self._collector.add_open_request()
         if passed:
             self._collector.add_unused_stubs(stub for session in sessions for stub in session.stubs.pending)
+
+    @property
+    def stop_reason(self) -> str:
+        """Why the run must stop: the endpoint has answered no request yet, and the test does not allow that."""
+        relay, settings = self._relay, self._live_settings
+        if relay is None or settings is None or relay.reached:
+            return ""
+        name, reason = relay.failure
+        if relay.has_open_exchanges:
+            name, reason = UNREACHABLE, "it does not reply"
+        if not name or name in self._policy.allowed_rules:
+            return ""
+        return f"responses: no request reached {settings.endpoint.base_url}: {redact(reason)}"
 
     def _report_section(self, recording_notes: str) -> str:
         parts = [recording_notes] if recording_notes else []
@@ -255,6 +273,17 @@ class ServerManager:
             if collector.policy.ignored_parameters != "off"
             else {},
             "findings": collector.findings_as_json(),
+            **self._live_report_data(),
+        }
+
+    def _live_report_data(self) -> dict[str, Any]:
+        """What the test spent at the live endpoint."""
+        if self._relay is None:
+            return {}
+        budget, (requests, tokens) = self._relay.budget, self._reported_spending
+        self._reported_spending = budget.spent_requests, budget.spent_tokens
+        return {
+            "live": {"requests": budget.spent_requests - requests, "tokens": budget.spent_tokens - tokens}
         }
 
     @contextmanager

@@ -20,9 +20,11 @@ from mockserver.testing.pytest_plugin import options
 from mockserver.testing.server_settings import ServerSettings, load_exchanges, validate_settings
 
 __all__ = [
+    "BUDGET",
     "DRIFTED",
     "REFUSED",
     "UNPLANNED",
+    "UNREACHABLE",
     "UNUSED",
     "FailurePolicy",
     "failure_policy",
@@ -32,7 +34,9 @@ __all__ = [
 
 #: Reasons to fail a test that are not rules of the contract; `allow` takes these names too.
 UNPLANNED, UNUSED, REFUSED, DRIFTED = "unplanned", "unused", "refused", "drifted"
-_ALLOWABLE_NAMES = (UNPLANNED, UNUSED, REFUSED, DRIFTED)
+#: Reasons why a live endpoint did not answer a request; REFUSED is another.
+UNREACHABLE, BUDGET = "unreachable", "budget"
+_ALLOWABLE_NAMES = (UNPLANNED, UNUSED, REFUSED, DRIFTED, UNREACHABLE, BUDGET)
 
 _SERVER_SETTING_NAMES = frozenset(ServerSettings.__annotations__)
 
@@ -59,10 +63,9 @@ def failure_policy(item: pytest.Item) -> FailurePolicy:
     strict = arguments.get("strict", options.boolean_option(config, "strict"))
     if not isinstance(strict, bool):
         raise pytest.UsageError(f"{item.nodeid}: strict must be True or False, not {strict!r}")
-    if arguments.get("recorded") not in (None, True, False):
-        raise pytest.UsageError(
-            f"{item.nodeid}: recorded must be True or False, not {arguments['recorded']!r}"
-        )
+    for name in ("recorded", "record_errors"):
+        if arguments.get(name) not in (None, True, False):
+            raise pytest.UsageError(f"{item.nodeid}: {name} must be True or False, not {arguments[name]!r}")
     fail_on = arguments.get("fail_on", options.option_value(config, "fail-on"))
     if fail_on not in options.SEVERITIES:
         raise pytest.UsageError(

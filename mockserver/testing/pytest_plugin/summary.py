@@ -49,6 +49,10 @@ class Summary:
         unused = sum(test["unused"] for test in self._tests.values() if test["outcome"] != "failed")
         if unused:
             yield f"responses: unused stubs: {unused}"
+        live = [test["live"] for test in self._tests.values() if "live" in test]
+        if live:
+            requests, tokens = (sum(each[name] for each in live) for name in ("requests", "tokens"))
+            yield f"responses: live endpoint: {_format_requests(requests)} and {tokens:,} tokens spent"
         yield from self._recording_lines()
 
     def _warning_lines(self) -> Iterator[str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from mockserver.profiles import load_profile
+from mockserver.server.http.uvicorn_runner import bind_socket
 from tests.live.conftest import CANARY_KEY, fake_endpoint, fake_endpoints
 from tests.testing.pytest_plugin.conftest import RunPytest
 
@@ -89,12 +92,136 @@ def test_it(ask, responses_server, question):
 
 def test_the_budget_is_not_exceeded(run: RunPytest, fake_endpoint: str) -> None:
     code = """
+@pytest.mark.responses(allow=[ALLOWED])
 def test_it(ask, responses_server):
     assert text(ask())
     assert ask()["code"] == "BudgetSpent"
 """
-    run(code, *live_options(fake_endpoint), "--responses-live-max-requests=1").assert_outcomes(passed=1)
-    run(code, *live_options(fake_endpoint), "--responses-live-max-tokens=10").assert_outcomes(passed=1)
+    allowed = code.replace("ALLOWED", "'budget'")
+    run(allowed, *live_options(fake_endpoint), "--responses-live-max-requests=1").assert_outcomes(passed=1)
+    run(allowed, *live_options(fake_endpoint), "--responses-live-max-tokens=10").assert_outcomes(passed=1)
+    result = run(code.replace("ALLOWED", ""), *live_options(fake_endpoint), "--responses-live-max-requests=1")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["Budget spent (budget): POST */responses: 1 requests and * tokens are spent*"]
+    )
+
+
+IGNORING_TESTS = """
+def test_one(ask):
+    ask()
+
+def test_two(ask):
+    ask()
+"""
+STOPPED = "*responses: no request reached *"
+
+
+def unused_url() -> str:
+    listener = bind_socket("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    listener.close()
+    return f"http://127.0.0.1:{port}{load_profile().base_path}"
+
+
+def test_an_unreachable_endpoint_fails_the_first_test_and_stops_the_run(run: RunPytest) -> None:
+    url = unused_url()
+    result = run(IGNORING_TESTS, "--responses-live", f"--responses-live-url={url}")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "Endpoint unreachable (unreachable): POST */responses: The endpoint did not reply: *",
+            "responses: live endpoint: 1 request and 0 tokens spent",
+            f"!* responses: no request reached {url}: The endpoint did not reply: *!",
+        ]
+    )
+
+
+def test_an_unreachable_endpoint_can_be_allowed(run: RunPytest) -> None:
+    allowed = "pytestmark = pytest.mark.responses(allow=['unreachable'])\n" + IGNORING_TESTS
+    result = run(allowed, "--responses-live", f"--responses-live-url={unused_url()}")
+    result.assert_outcomes(passed=2)
+
+
+def test_a_tls_error_is_unreachable(run: RunPytest, fake_endpoint: str) -> None:
+    url = f"{fake_endpoint.replace('http:', 'https:')}/honest{load_profile().base_path}"
+    result = run(IGNORING_TESTS, "--responses-live", f"--responses-live-url={url}")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["Endpoint unreachable (unreachable): *SSL*", STOPPED])
+
+
+def test_a_silent_endpoint_is_unreachable(run: RunPytest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It accepts connections and never replies; the client gives up and swallows the error."""
+    monkeypatch.setattr("mockserver.live.relay._IDLE_TIMEOUT", 0.1)
+    listener = bind_socket("127.0.0.1", 0)
+    listener.listen()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}{load_profile().base_path}"
+    code = """
+import httpx
+
+def test_one(responses_server):
+    with pytest.raises(httpx.TimeoutException):
+        body = {"model": responses_server.model, "input": "hi"}
+        responses_server.httpx(timeout=0.2).post("/responses", json=body)
+
+def test_two(ask):
+    ask()
+"""
+    result = run(code, "--responses-live", f"--responses-live-url={url}")
+    listener.close()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["Endpoint unreachable (unreachable): a request had no complete reply*", STOPPED]
+    )
+
+
+def test_a_refused_key_fails_the_first_test_and_stops_the_run(
+    run: RunPytest, fake_endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-wrong-key-0001")
+    result = run(IGNORING_TESTS, *live_options(fake_endpoint))
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["Refused request (refused): POST */responses: the endpoint replied 401: *", STOPPED]
+    )
+    assert "sk-wrong-key-0001" not in result.stdout.str()
+    allowed = "pytestmark = pytest.mark.responses(allow=['refused'])\n" + IGNORING_TESTS
+    run(allowed, *live_options(fake_endpoint)).assert_outcomes(passed=2)
+
+
+def test_a_wrong_path_is_refused(run: RunPytest, fake_endpoint: str) -> None:
+    url = f"{fake_endpoint}/honest/elsewhere"
+    result = run(IGNORING_TESTS, "--responses-live", f"--responses-live-url={url}")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["Refused request (refused): *the endpoint replied 404: *", STOPPED])
+
+
+def test_a_reply_that_is_cut_is_unreachable(run: RunPytest, fake_endpoint: str) -> None:
+    code = "def test_it(ask):\n    try:\n        ask(stream=True)\n    except Exception:\n        pass\n"
+    result = run(code, *live_options(fake_endpoint, "closed-early"))
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["Endpoint unreachable (unreachable): *the endpoint cut the reply after *"])
+
+
+def test_a_wrong_key_for_the_pass_through_is_refused(run: RunPytest, fake_endpoint: str) -> None:
+    code = (
+        ASKING_TEST + "\ndef test_wrong_key(ask):\n    ask(key='wrong')\n\ndef test_last(ask):\n    ask()\n"
+    )
+    result = run(code, *live_options(fake_endpoint))
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["Refused request (refused): POST */responses: not an API request: *"])
+
+
+def test_the_summary_has_requests_and_tokens(
+    run: RunPytest, fake_endpoint: str, pytester: pytest.Pytester
+) -> None:
+    result = run(ASKING_TEST + IGNORING_TESTS, *live_options(fake_endpoint), "--responses-report=report.json")
+    result.assert_outcomes(passed=3)
+    tests = json.loads((pytester.path / "report.json").read_bytes())["tests"]
+    assert [test["live"]["requests"] for test in tests] == [1, 1, 1]
+    tokens = sum(test["live"]["tokens"] for test in tests)
+    assert tokens > 0
+    result.stdout.fnmatch_lines([f"responses: live endpoint: 3 requests and {tokens:,} tokens spent"])
 
 
 def test_the_key_is_in_no_output(run: RunPytest, fake_endpoint: str) -> None:
@@ -129,8 +256,10 @@ def test_the_key_is_in_no_output(run: RunPytest, fake_endpoint: str) -> None:
 )
 def test_invalid_options_are_reported(options: list[str], words: str, run: RunPytest) -> None:
     result = run(ASKING_TEST, *options)
-    assert words in result.stdout.str() + result.stderr.str()
-    assert result.ret != pytest.ExitCode.OK
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (line,) = [line for line in result.errlines if line]
+    assert line.startswith("ERROR: ")
+    assert words in line
 
 
 def test_without_responses_live_no_request_leaves(run: RunPytest) -> None:

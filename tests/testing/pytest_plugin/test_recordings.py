@@ -189,6 +189,65 @@ def test_verify_fails_for_a_breaking_change(
     run(allowed + code, *live_options(endpoint, "verify")).assert_outcomes(passed=1)
 
 
+@pytest.mark.parametrize("mode", ["once", "new_episodes", "all", "rewrite"])
+@pytest.mark.parametrize("problem", ["unreachable", "wrong key", "error"])
+@pytest.mark.parametrize("allowed", [True, False])
+def test_recordings_are_replaced_only_by_successful_replies(
+    mode: str,
+    problem: str,
+    allowed: bool,
+    run: RunPytest,
+    endpoint: MockServer,
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The request is a new one, so that `new_episodes` asks the endpoint; the file stays byte by byte."""
+    run(ONE_REQUEST, *live_options(endpoint)).assert_outcomes(passed=1)
+    (file,) = recording_files(pytester)
+    before = file.read_bytes()
+    if mode == "once":
+        file = file.with_name("test_new.json")
+    options = live_options(endpoint, mode)
+    if problem == "unreachable":
+        endpoint.stop()
+    elif problem == "wrong key":
+        monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-wrong-key-0001")
+    else:
+        endpoint.fail("internal-error").always()
+    mark = "@pytest.mark.responses(allow=['unreachable', 'refused'])\n" if allowed else ""
+    name = "test_new" if mode == "once" else "test_hi"
+    result = run(f"{mark}def {name}(ask):\n    ask('another')\n", *options)
+    result.assert_outcomes(**({"passed": 1} if allowed and problem != "error" else {"failed": 1}))
+    assert (file.exists() and file.read_bytes()) == (mode != "once" and before)
+    assert len(recording_files(pytester)) == 1
+
+
+def test_error_replies_are_recorded_on_request(
+    run: RunPytest, endpoint: MockServer, pytester: pytest.Pytester
+) -> None:
+    endpoint.fail("internal-error").always()
+    code = "def test_hi(ask):\n    assert ask()['code'] == 'InternalError'\n"
+    result = run(code, *live_options(endpoint))
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*the reply is an error (status 500); *record_errors=True* records it"])
+    assert recording_files(pytester) == []
+    marked = f"@pytest.mark.responses(record_errors=True)\n{code}"
+    run(marked, *live_options(endpoint)).assert_outcomes(passed=1)
+    endpoint.stop()
+    run(marked).assert_outcomes(passed=1)
+
+
+def test_a_failed_stream_is_not_recorded(
+    run: RunPytest, endpoint: MockServer, pytester: pytest.Pytester
+) -> None:
+    endpoint.fault("failed-event").always()
+    code = "def test_hi(responses_server):\n    client = responses_server.httpx()\n"
+    code += "    body = {'model': responses_server.model, 'input': 'hi', 'stream': True}\n"
+    code += "    assert 'response.failed' in client.post('/responses', json=body).text\n"
+    run(code, *live_options(endpoint)).assert_outcomes(failed=1)
+    assert recording_files(pytester) == []
+
+
 SCRIPTING_TEST = "def test_hi(ask, responses_server):\n    responses_server.reply('x')\n    ask()\n"
 
 
