@@ -5,7 +5,7 @@
 Three pytest runs alternate, on one file with one test and no other plugin: without the plugin, with the unused
 plugin, and with its fixture. The last one loads the server, the contract checks and their libraries; it has no
 goal. Start and stop times are those of `MockServer` in a process that has imported it: `first` is the first
-server of its process, `asked` served a request over a connection that is still open at the stop, and of
+server of its process, `used` served a request over a connection that is still open at the stop, and of
 `waiting` a client still waits for the rest of a stream. CPU time is shown with elapsed time, because it says
 more on a busy machine.
 
@@ -33,7 +33,7 @@ _PLUGIN = ("-p", "mockserver.testing.pytest_plugin")
 _EMPTY_TEST = "def test_it():\n    pass\n"
 _FIXTURE_TEST = "def test_it(responses_server):\n    pass\n"
 
-# Starts and stops of one process, in ms: `first start stop` or `asked start stop` a line.
+# Starts and stops of one process, in ms: a line `first start stop` or `used start stop` for each.
 _LIFECYCLE_PROGRAM = """
 import sys, time
 from http.client import HTTPConnection
@@ -66,7 +66,7 @@ def life(name, ask):
 life("first", "")
 for _ in range(10):
     life("later", "")
-    life("asked", "hi")
+    life("used", "hi")
     life("waiting", "wait")
 """
 

@@ -71,8 +71,8 @@ def find_stubs(session: Session) -> None:
     body = {"model": "qwen3-max-2026-01-23", "input": ""}
     ask = parse_request(body, session.profile)
     for number in range(REQUESTS):
-        asked = ask._replace(prompt=prompt(number * 7919 % count))
-        assert session.stubs.take(IncomingRequest(body, asked, {})) is not None
+        request = ask._replace(prompt=prompt(number * 7919 % count))
+        assert session.stubs.take(IncomingRequest(body, request, {})) is not None
 
 
 def answer_requests(session: Session) -> None:
@@ -80,8 +80,8 @@ def answer_requests(session: Session) -> None:
         store = MemoryStore()
         for number in range(REQUESTS):
             body = b'{"model":"qwen3-max-2026-01-23","input":"%b"}'
-            asked = prompt(number * 7919 % MANY).encode()
-            await respond(session, store, "/v1/responses", body % asked)
+            text = prompt(number * 7919 % MANY).encode()
+            await respond(session, store, "/v1/responses", body % text)
 
     asyncio.run(ask())
 

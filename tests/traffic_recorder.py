@@ -159,7 +159,7 @@ def _request_id_in_body(exchange: CapturedExchange, default: str) -> Any:
 
 
 def _parse_request_object(request: bytes) -> dict[str, Any]:
-    """A request's value; none of one that asked for a fault and nothing else."""
+    """The request as a JSON object; empty if it is not one."""
     try:
         value = json.loads(request)
     except ValueError:
@@ -185,7 +185,7 @@ def _responses_findings(exchange: CapturedExchange) -> list[Any]:
     request = _parse_request_object(exchange.request)
     if request.get("stream"):
         if not exchange.headers["content-type"].startswith("text/event-stream"):
-            return ["a stream was asked for"]
+            return ["the request was for a stream"]
         found = check_stream(exchange.body, profile, request) if exchange.is_complete else []
         return _without_requested_violation(exchange, found) if exchange.is_complete else []
     return _without_requested_violation(exchange, check_response(exchange.body, profile, request))
@@ -223,7 +223,7 @@ def _chat_findings(exchange: CapturedExchange) -> list[Any]:
     if not request.get("stream"):
         return _without_requested_violation(exchange, check.check_chat_completion(exchange.body, request))
     if not exchange.headers["content-type"].startswith("text/event-stream"):
-        return ["a stream was asked for"]
+        return ["the request was for a stream"]
     found = check.check_chat_stream(exchange.body, request) if exchange.is_complete else []
     return _without_requested_violation(exchange, found) if exchange.is_complete else []
 

@@ -1,4 +1,4 @@
-// What this example's users call: a summary, streamed word by word, and a question about it.
+// The client of this example: streams a summary word by word, and answers a question about it.
 import OpenAI from "openai";
 
 export class Summariser {

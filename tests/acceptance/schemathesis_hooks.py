@@ -1,7 +1,7 @@
 """Hooks that Schemathesis loads in addition to the OpenAPI document.
 
-A request may fit its schema and be refused all the same: for what a schema does not say (a tool that
-needs another) or can not know (an id that never was). That is a reason only where the judge names it.
+A request can be valid under its schema and still be refused, for something that the schema does not say (a tool
+that needs another one) or cannot know (an unknown id). Only reasons that a check names are accepted.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Real clients against a real server: what the user of each client version sees in each scenario.
 
-What is expected stands in `clients/matrix.py`, from which `docs/clients.md` is made too. A client that can
-not read what the service sends is expected to fail in its own way: nothing is invented to please it.
+`clients/matrix.py` has the expectations and is also the source of `docs/clients.md`. A client that cannot read
+what the service sends is expected to fail in its own way.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def test_client_behaves_as_published(
     for scenario, expected in client.expected.items():
         with subtests.test(scenario):
             assert normalize(seen[scenario], server) == expected
-    with subtests.test("the server goes on"):
+    with subtests.test("the server still runs"):
         assert (
             server.create("Hello!").json()["output"][0]["content"][0]["text"] == _documented_texts()["hello"]
         )

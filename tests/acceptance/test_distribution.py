@@ -56,7 +56,7 @@ def test_the_wheel_holds_the_package_and_its_data_and_nothing_else(wheel: Path) 
     assert {name.split("/")[1] for name in names if name.startswith("mockserver/")} == TOP_LEVEL
 
 
-def test_the_sdist_holds_what_the_wheel_is_built_from(distributions: Path) -> None:
+def test_the_sdist_contains_the_sources_of_the_wheel(distributions: Path) -> None:
     (sdist,) = distributions.glob("*.tar.gz")
 
     with tarfile.open(sdist) as archive:

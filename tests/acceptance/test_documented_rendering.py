@@ -1,8 +1,8 @@
 """The form of the documented samples, byte for byte.
 
-The document's stream sample is what openai-python 2.15.0 prints of the service's events. So the `wire`
-stream read through that client, and the `documented` stream as it is, are both the shown lines once ids,
-times and texts are masked; and both are each other without a mask.
+The document's stream sample is what openai-python 2.15.0 prints for the service's events. The `wire` stream read
+through that client and the `documented` stream both equal the sample's lines once ids, times and texts are
+masked, and they equal each other without masks.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The samples of the vendor's document, changed only in base URL and key, print what it shows.
 
-Their texts are in `clients/` as the document has them; only the indentation that its text dump lost was
-put back. The document: OpenAI-compatible Responses API guide, Alibaba Cloud Model Studio, 27 January 2026.
+Their texts in `clients/` are unchanged, except for the indentation that the document's text dump lost. The document: OpenAI-compatible Responses API guide, Alibaba Cloud Model Studio, 27 January 2026.
 """
 
 from __future__ import annotations
@@ -192,7 +191,7 @@ def test_interleaved_conversations_stay_separate(server: ServerProcess) -> None:
 
 
 @pytest.mark.parametrize("language", ["python", "node"])
-def test_stream_prints_its_text_as_it_comes(run_sample: RunSample, language: str) -> None:
+def test_stream_prints_its_text(run_sample: RunSample, language: str) -> None:
     head, text, completed, total = split_stream_output(run_sample("streaming", language))
 
     assert head == "Receiving stream output:"
@@ -291,7 +290,7 @@ def test_migrated_call_with_curl(run_sample: RunSample) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_whole_migration_section(language: str, server: ServerProcess, tmp_path: Path) -> None:
+def test_the_migration_section(language: str, server: ServerProcess, tmp_path: Path) -> None:
     """The section as one program: one client for both APIs, and in curl a path for each."""
     names = ("migrate-chat", "migrate-messages", "migrate-concise")
     texts = [SAMPLES_FOLDER / f"{name}.{language}" for name in names]

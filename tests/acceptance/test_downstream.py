@@ -123,7 +123,7 @@ def test_allowed(responses_server):
 '''
 
 
-def test_a_swallowed_broken_request_fails_with_its_rule_and_passes_where_allowed(
+def test_a_swallowed_violation_fails_with_its_rule_and_passes_if_allowed(
     project: Path, site_packages: Path
 ) -> None:
     (project / "tests" / "test_careless.py").write_text(CARELESS_TESTS)

@@ -1,7 +1,6 @@
 """Every fault × real clients: the exception and the number of attempts, published in `docs/faults.md`.
 
-What is expected stands in `tests/data/faults.json`. A client that hangs or says nothing is expected to:
-nothing is invented to please it.
+`tests/data/faults.json` has the expectations. A client that hangs or hides the failure is expected to do so.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def test_every_block_has_its_output() -> None:
 @pytest.mark.parametrize(
     ("language", "text", "output"), BLOCKS, ids=[f"{each[0]} {at}" for at, each in enumerate(BLOCKS)]
 )
-def test_a_block_prints_what_follows_it(
+def test_a_block_prints_the_documented_output(
     language: str, text: str, output: str, start_server: StartServer, tmp_path: Path
 ) -> None:
     server = start_server("--seed", "1")
@@ -44,7 +44,7 @@ def test_a_block_prints_what_follows_it(
     pytest.LineMatcher(printed.splitlines()).fnmatch_lines(wanted)
 
 
-def test_the_check_on_the_page_is_what_is_printed(tmp_path: Path, capsysbinary: Any) -> None:
+def test_the_documented_check_matches_the_output(tmp_path: Path, capsysbinary: Any) -> None:
     from mockserver.cli.check_runner import run_check
 
     block = PAGE.partition("$ mockserver check chat.json\n")[2].partition("```")[0]

@@ -1,6 +1,6 @@
 """Recordings of OpenAI's own service are valid under the profile `openai`: no false findings.
 
-They are the cassettes that langchain-openai's tests replay; `make test` unpacks its source archive.
+They are the cassettes of langchain-openai's tests; `make test` unpacks its source archive.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The profile of Open Responses against external test suites and clients.
 
-`test_what_the_compliance_suite_asks` stands for the HTTP tests of the specification's own compliance suite
+`XX` represents the HTTP tests of the specification's own compliance suite
 (basic-response, assistant-phase, streaming-response, system-prompt, tool-calling, image-input, multi-turn).
-That suite is in no package registry, so requests of the same kinds are sent, all at once as it sends them,
-and what it looks at is looked at here: the status, every member of the response and of each event by the
-schema, an output, an item of the type that was wanted. llmprobe is run as it is published.
+That suite is in no package registry, so the test sends the same kinds of requests, concurrently as the suite
+does, and checks the same: the status, every member of the response and of each event by the schema, an output,
+and an item of the expected type. llmprobe runs as published.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def server(start_server: StartServer) -> ServerProcess:
     return start_server("--profile", PROFILE)
 
 
-def test_requests_of_the_compliance_suite(server: ServerProcess) -> None:
+def XX(server: ServerProcess) -> None:
     def ask(name: str) -> httpx.Response:
         return server.client.post("/responses", json={"model": MODEL, "stream": False, **REQUESTS[name]})
 

@@ -84,7 +84,7 @@ def lines_containing(text: str, word: str) -> list[str]:
     ("rendering", "described"),
     [("wire", "as the service sends it"), ("documented", "as the documentation prints it")],
 )
-def test_banner_says_where_and_which_rendering(
+def test_banner_shows_base_url_and_rendering(
     start_server: StartServer, rendering: str, described: str
 ) -> None:
     server = start_server("--rendering", rendering)
@@ -147,7 +147,7 @@ def test_export_lines_work_as_printed(start_server: StartServer, with_key: bool)
     assert json.loads(printed)["status"] == "completed"
 
 
-def test_url_file_is_whole_and_nothing_else_is_left(server: ServerProcess) -> None:
+def test_url_file_is_complete_and_leaves_no_other_files(server: ServerProcess) -> None:
     assert sorted(file.name for file in server.stdout_file.parent.iterdir()) == ["stderr", "stdout", "url"]
     assert re.fullmatch(rf"http://127\.0\.0\.1:[1-9]\d*{BASE_PATH}", server.base_url)
 
@@ -460,7 +460,7 @@ def test_wrong_key_is_refused(start_server: StartServer) -> None:
     assert ask_with_authorization(server, f"Bearer {CANARY_KEY}").status_code == 200
 
 
-def test_key_that_is_not_ascii_is_refused_where_any_key_will_do(server: ServerProcess) -> None:
+def test_a_key_that_is_not_ascii_is_refused_even_if_any_key_is_accepted(server: ServerProcess) -> None:
     for key in ("clé", "密钥", "sk-\xa0"):
         assert_refused(ask_with_authorization(server, f"Bearer {key}"), 401, "InvalidApiKey")
 
@@ -701,7 +701,7 @@ def test_key_given_by_a_variable_is_not_in_the_process_list(start_server: StartS
 
 
 @pytest.mark.parametrize("kind", KEYS)
-def test_key_is_not_printed_in_part_where_first_words_are_cut(start_server: StartServer, kind: str) -> None:
+def test_a_truncated_prompt_shows_no_part_of_a_key(start_server: StartServer, kind: str) -> None:
     key = KEYS[kind]
     server = start_server(key=key)
     for length in range(90):

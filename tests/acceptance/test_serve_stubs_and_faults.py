@@ -85,9 +85,9 @@ def test_the_admin_token_is_printed_and_opens_the_admin_api(start_server: StartS
     server = start_server("--admin", "--seed", "1")
     token = server.stdout_text.partition("x-mock-admin-token: ")[2].split()[0]
     head = {"x-mock-admin-token": token}
-    reply = {"script": {"items": [{"type": "message", "text": "Planned over HTTP."}]}}
+    reply = {"script": {"items": [{"type": "message", "text": "Stubbed over HTTP."}]}}
     plan = {"format": 1, "name": "it", "match": {}, "reply": reply}
     assert server.client.post(f"{server.root_url}/_mock/stubs", json=plan, headers=head).status_code == 200
-    assert "Planned over HTTP." in server.create("Hi").text
+    assert "Stubbed over HTTP." in server.create("Hi").text
     assert server.client.get(f"{server.root_url}/_mock/journal").status_code == 401
     assert token not in server.stderr_text

@@ -34,8 +34,8 @@ def test_it(client, repeat, mine, other):
     base, headers = (URL, {"x-mock-session": mine}) if way == "header" else (f"{ROOT}/s/{mine}{path}", {})
     reply = {"script": {"items": [{"type": "message", "text": f"{mine}: {prompt}"}]}}
     plan = {"format": 1, "name": f"{way}-{repeat}", "match": {"prompt": prompt}, "reply": reply}
-    planned = client.post(f"{ROOT}/_mock/stubs", json=plan, headers={"x-mock-session": mine})
-    assert planned.status_code == 200, planned.text
+    added = client.post(f"{ROOT}/_mock/stubs", json=plan, headers={"x-mock-session": mine})
+    assert added.status_code == 200, added.text
 
     def ask(**more):
         return client.post(f"{base}/responses", json={"model": MODEL, **more}, headers=headers)

@@ -66,7 +66,7 @@ def _without_messages(line: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", HELPERS)
-def test_helper_does_what_is_published(name: str, start_server: StartServer, tmp_path: Path) -> None:
+def test_helpers_behave_as_documented(name: str, start_server: StartServer, tmp_path: Path) -> None:
     seen = measure(name, start_server, tmp_path)
 
     if os.environ.get("MOCKSERVER_MEASURE"):  # update the measurements

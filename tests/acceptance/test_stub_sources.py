@@ -1,6 +1,6 @@
 """The same scenario from Python, an exchange file, the admin API and, if possible, a header.
 
-Each is planned through every door on a server of the same seed, and what comes back is the same to the byte.
+Each source gets a server with the same seed, and the replies are identical to the byte.
 """
 
 from __future__ import annotations

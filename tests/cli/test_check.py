@@ -79,7 +79,7 @@ def test_a_chat_request_is_shown_migrated(check: Check, write: Write) -> None:
     assert json.loads(shown) == body
     assert "\u202e" not in out
     assert "  /max_tokens becomes max_output_tokens, which qwen-2026-01 ignores." in out
-    assert "  /stop has no counterpart: cut the text yourself" in out
+    assert "  /stop has no counterpart: truncate the text yourself" in out
     assert "  /user is ignored by Chat Completions; neither API has it." in out
     assert "/n " not in out
     [report] = parse_report(check("--format", "json", name)[1])
@@ -97,7 +97,7 @@ def test_a_chat_request_is_shown_migrated(check: Check, write: Write) -> None:
     assert "max_output_tokens" in (junit.findtext("testsuite/system-out") or "")
     page = check("--format", "html", name)[1]
     assert "Equivalent Responses request" in page
-    assert "cut the text yourself" in page
+    assert "truncate the text yourself" in page
 
 
 def test_an_invalid_chat_request_is_not_migrated(check: Check, write: Write) -> None:

@@ -1,6 +1,6 @@
-"""Codex CLI: `codex exec --json` with a provider of its own, in its read-only sandbox.
+"""Codex CLI: `codex exec --json` with a custom provider, in its read-only sandbox.
 
-Codex runs what the mock puts into the arguments of its shell tool; the mock puts harmless commands there.
+Codex runs the arguments that the mock server generates for its shell tool; these are harmless commands.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the Python drivers share: where the server is, the prompts, and one line of JSON for each scenario.
 
-A driver plays scenarios with one client, in the client's own words, and reports what its user sees:
+A driver runs scenarios with one client, using its own API, and reports what its user sees:
 
     OPENAI_BASE_URL=… OPENAI_API_KEY=… python -m tests.acceptance.clients.<driver> basic stream …
 """

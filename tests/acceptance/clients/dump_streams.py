@@ -1,4 +1,4 @@
-"""What openai-python prints of streams: `event.model_dump_json()` for each event.
+"""Prints streams as openai-python does: `event.model_dump_json()` for each event.
 
 Reads a JSON array of request bodies from standard input; prints one JSON array of lines for each.
 The client finds the server and its key in OPENAI_BASE_URL and OPENAI_API_KEY.

@@ -1,6 +1,6 @@
 """How a Python client reacts to each fault: `faults.py openai|httpx CASE…`, one line of JSON for each case.
 
-A case is `stream FAULT` or `body FAULT`. Back-off is shortened; nothing else about the clients is.
+A case is `stream FAULT` or `body FAULT`. The back-off is shortened; the clients are otherwise unchanged.
 """
 
 from __future__ import annotations

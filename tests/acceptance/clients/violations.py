@@ -1,6 +1,6 @@
 """Streams that each break or stretch the contract in one way: input for the stream helpers of clients.
 
-Each is an exchange with a recorded reply; its prompt is its name, so a driver asks for it by that.
+Each is an exchange with a recorded reply, and its prompt is its name.
 """
 
 from __future__ import annotations
