@@ -1,6 +1,6 @@
 """The profile of Open Responses against external test suites and clients.
 
-`XX` represents the HTTP tests of the specification's own compliance suite
+`test_requests_of_the_compliance_suite` represents the HTTP tests of the specification's own compliance suite
 (basic-response, assistant-phase, streaming-response, system-prompt, tool-calling, image-input, multi-turn).
 That suite is in no package registry, so the test sends the same kinds of requests, concurrently as the suite
 does, and checks the same: the status, every member of the response and of each event by the schema, an output,
@@ -109,7 +109,7 @@ def server(start_server: StartServer) -> ServerProcess:
     return start_server("--profile", PROFILE)
 
 
-def XX(server: ServerProcess) -> None:
+def test_requests_of_the_compliance_suite(server: ServerProcess) -> None:
     def ask(name: str) -> httpx.Response:
         return server.client.post("/responses", json={"model": MODEL, "stream": False, **REQUESTS[name]})
 
