@@ -71,8 +71,8 @@ class Recorder:
         self._on_result = on_result
         self._secrets = tuple(secrets)
         self._checker = PassThroughChecker(profile)
-        # Only the recorder's thread uses what follows. It runs one task at a time, so requests are numbered in
-        # the order of arrival.
+        # Only the recorder's thread uses what follows. It runs one task at a time, so requests get their
+        # numbers in the order of arrival.
         self._executor = ThreadPoolExecutor(1, "recorder")
         self._pending: dict[PassThroughExchange, PendingRecording] = {}
         self._last_numbers: Counter[str] = Counter()

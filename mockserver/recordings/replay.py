@@ -1,4 +1,4 @@
-"""Replay: an application that answers with recordings, at the recorded pace or another, and checks requests."""
+"""Replay: an application that answers with recordings, at any pace, and checks the requests."""
 
 from __future__ import annotations
 

@@ -15,15 +15,16 @@ import pytest
 
 from mockserver import MockServer
 from mockserver.exchanges import Exchange, parse_exchange
-from mockserver.profiles import profile_names
+from mockserver.profiles import load_profile, profile_names
 from mockserver.recordings.diff.changes import CHANGE_KINDS, Change, ChangeSeverity
 from mockserver.recordings.diff.formats import changes_json, changes_text, reaches_severity
 from mockserver.recordings.diff.profiles import profile_changes
-from mockserver.recordings.diff.recordings import recording_changes
+from mockserver.recordings.diff.recordings import pair_recordings, recording_changes
 from mockserver.recordings.diff.verification_reports import report_changes
+from mockserver.recordings.recording_folder import load_recordings
 from mockserver.testing.strategies.framing import encode_events
 from mockserver.wire import json, sse
-from tests.recordings.conftest import HELLO, MODEL
+from tests.recordings.conftest import HELLO, MODEL, Record
 
 ROOT = Path(__file__).parent.parent.parent
 Object = dict[str, Any]
@@ -536,3 +537,77 @@ def test_every_kind_of_change_is_documented() -> None:
     page = (ROOT / "docs" / "record.md").read_text(encoding="utf-8")
     for kind, (severity, message) in CHANGE_KINDS.items():
         assert f"| `{kind}` | {severity} | {message} |" in page
+
+
+# Conversations: every run has its own ids.
+
+LATER = "qwen-2026-09"
+
+
+def record_conversations(record: Record, folder: Path, seed: int) -> Path:
+    """Turns with previous_response_id, a conversation, a tool loop with call ids, and a history in the input."""
+    profile = load_profile(LATER)
+    key = f"sk-test-{seed:08}"
+    model = profile.models[0]
+    with (
+        MockServer(seed=seed, profile=LATER, api_key=key, strict=False) as server,
+        record(server.base_url, folder=folder, key=key, profile=profile) as session,
+    ):
+
+        def post(path: str = "/responses", **body: Any) -> Object:
+            response = session.client.post(path, json=body)
+            assert response.status_code == 200, response.text
+            value: Object = response.json()
+            return value
+
+        first = post(model=model, input="Please look!", tools=TOOLS[:1])
+        call = next(item for item in first["output"] if item["type"] == "function_call")
+        result = {"type": "function_call_output", "call_id": call["call_id"], "output": f"seen {seed}"}
+        second = post(model=model, input=[result], previous_response_id=first["id"])
+        post(model=model, input="And now?", previous_response_id=second["id"])
+        conversation = post("/conversations", metadata={"topic": "x"})
+        post(model=model, input="Hello!", conversation=conversation["id"])
+        session.client.get(f"/conversations/{conversation['id']}/items")
+        question = {"role": "user", "content": "Please look!"}
+        history = [question, *first["output"], result, {"role": "user", "content": "Thanks."}]
+        post(model=model, input=history, tools=TOOLS[:1])
+    return folder
+
+
+def test_turns_of_two_runs_are_paired(record: Record, tmp_path: Path) -> None:
+    before = record_conversations(record, tmp_path / "a", 1)
+    after = record_conversations(record, tmp_path / "b", 2)
+    pairs = pair_recordings(load_recordings(before), load_recordings(after))
+    assert len(pairs) == 7
+    assert all(old is not None and new is not None for old, new in pairs)
+    kinds = [change.kind for change in recording_changes(load_recordings(before), load_recordings(after))]
+    assert "recording-removed" not in kinds
+    assert "recording-added" not in kinds
+
+
+@pytest.mark.parametrize(
+    "member", ['"previous_response_id"', '"conversation"', '"function_call_output"', '"Thanks."']
+)
+def test_drift_in_a_later_turn_is_found(member: str, record: Record, tmp_path: Path) -> None:
+    before = record_conversations(record, tmp_path / "a", 1)
+    after = record_conversations(record, tmp_path / "b", 2)
+    for file in after.glob("*.json"):
+        value = json.loads(file.read_bytes())
+        if member in json.dumps(value.get("request")).decode():
+            chunks = value["reply"]["http"]["chunks"]
+            chunks[0]["text"] = chunks[0]["text"].replace("{", '{"vendor_note":"x",', 1)
+            value["reply"]["http"]["headers"].pop("content-length", None)
+            file.write_bytes(json.dumps(value))
+    done = run_diff(before, after, "--fail-on", "info")
+    assert "member-added response.vendor_note" in done.stdout
+    assert "recording-" not in done.stdout
+    assert done.returncode == 1
+
+
+def test_turns_of_an_unrecorded_conversation_are_paired() -> None:
+    def turn(parent: str) -> Exchange:
+        reply = editable_replies()[0]
+        reply.request = {**HELLO, "previous_response_id": parent}
+        return reply.exchange(0)
+
+    assert recording_changes([turn("one")], [turn("two")]) == []

@@ -126,7 +126,7 @@ def _join_names(names: set[str]) -> str:
 
 
 def _type_changes(before: StructuralSummary, after: StructuralSummary) -> Iterator[Change]:
-    """Item, part and event types that were added or removed, except those that follow from other tool calls."""
+    """Item, part and event types that were added or removed, unless other tool calls explain them."""
     called = {name for name in before.called_tools ^ after.called_tools if name.endswith("_call")} | {
         "function_call"
     }
