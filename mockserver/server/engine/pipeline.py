@@ -34,6 +34,7 @@ from mockserver.server.errors import ApiError, error_from_finding
 from mockserver.server.request_facts import RequestFacts, parse_request
 from mockserver.server.state.conversation_context import SessionCache, append_turn, build_record, find_parent
 from mockserver.server.state.journal import EntryDetails
+from mockserver.server.state.open_calls import check_function_outputs, open_calls_of_response
 from mockserver.server.state.sessions import Session
 from mockserver.server.state.store import ResponseRecord, Store
 from mockserver.server.stubs.matchers import IncomingRequest
@@ -63,6 +64,8 @@ async def respond(
     facts = parse_request(body, session.profile)
     continues = facts.previous_response_id is not None or facts.conversation_id is not None
     parent = await find_parent(session, store, facts) if continues else None
+    if parent is not None:
+        _check_function_outputs(body, raw_body, parent, findings, facts)
     if session.limiter is not None:
         _count_request(session, facts, parent, headers)
     digest = request_digest(b"%b %b" % (path.encode(), json.canonical(body)))
@@ -108,6 +111,20 @@ def _parse_and_check(session: Session, raw_body: bytes) -> tuple[dict[str, Any],
             stream = isinstance(body, dict) and body.get("stream") is True
             raise error_from_finding(finding, findings, stream_requested=stream)
     return body, findings
+
+
+def _check_function_outputs(
+    body: Mapping[str, Any],
+    raw_body: bytes,
+    parent: ResponseRecord,
+    findings: tuple[Finding, ...],
+    facts: RequestFacts,
+) -> None:
+    """ApiError 400 if the function outputs in `input` do not answer the calls of the turn before."""
+    calls = open_calls_of_response(parent.response_body) if parent.open_calls is None else parent.open_calls
+    if calls or b"function_call_output" in raw_body:
+        for finding in check_function_outputs(body["input"], calls):
+            raise error_from_finding(finding, (finding, *findings), stream_requested=facts.stream)
 
 
 def _entry_details(

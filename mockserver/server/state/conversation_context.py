@@ -14,6 +14,7 @@ from mockserver.replies.templates import TemplateValues
 from mockserver.replies.usage import CacheTokens, count_tokens
 from mockserver.server.errors import ApiError
 from mockserver.server.request_facts import RequestFacts, item_texts
+from mockserver.server.state.open_calls import open_calls_of_items
 from mockserver.server.state.sessions import Session
 from mockserver.server.state.store import Conversation, ResponseRecord, Store, StoredItem
 from mockserver.wire import json
@@ -85,7 +86,7 @@ async def get_chain(session: Session, store: Store, last: ResponseRecord) -> lis
 def _record_from_conversation(conversation: Conversation, session: Session) -> ResponseRecord:
     """Read a conversation as the response that its next turn continues, without its expired items."""
     now, profile = session.clock.now(), session.profile
-    fresh = sum(item.tokens for item in conversation.items if now < item.created_at + profile.lifetime_s)
+    fresh = [item for item in conversation.items if now < item.created_at + profile.lifetime_s]
     return ResponseRecord(
         id="",
         session=session.name,
@@ -94,10 +95,11 @@ def _record_from_conversation(conversation: Conversation, session: Session) -> R
         created_at=conversation.created_at,
         expires_at=now,
         stub_name=conversation.stub_name,
-        context_tokens=profile.hidden_prompt_tokens + fresh,
+        context_tokens=profile.hidden_prompt_tokens + sum(item.tokens for item in fresh),
         response_body=b"",
         cached_tokens=conversation.cached_tokens,
         cached_until=conversation.cached_until,
+        open_calls=open_calls_of_items(item.body for item in fresh),
     )
 
 

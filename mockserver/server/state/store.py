@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
 __all__ = ["Conversation", "MemoryStore", "ResponseRecord", "Store", "StoredItem"]
@@ -36,6 +36,8 @@ class ResponseRecord(NamedTuple):
     """Tokens of its context in the session cache."""
     cached_until: float = 0.0
     """Seconds since the epoch."""
+    open_calls: Mapping[str, str] | None = None
+    """Function calls of a conversation that have no output, call_id to item id; None: see the response."""
 
 
 class StoredItem(NamedTuple):
