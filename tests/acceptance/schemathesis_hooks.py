@@ -52,7 +52,7 @@ def refused_for_a_reason(
     message = response.json()["message"]
     request = json.loads(body)
     ids = {
-        f"Response with id '{request.get('previous_response_id')}' not found.",
+        f"Not found previous_response_id: {request.get('previous_response_id')}",
         f"Conversation with id '{request.get('conversation')}' not found.",
     }
     assert message in ids or message.startswith(UNSCHEMATIC_REASONS), response.text

@@ -65,8 +65,8 @@ async def get_previous_response(
         detail = "evicted: the store was full"
     else:
         detail = "unknown"
-    # Envelope and text are inferred: the vendor documents them for retrieve and input_items only (2026).
-    message = f"Response with id '{previous_response_id}' not found."
+    # Text of a live probe, 27 September 2026; for profiles other than that of September inferred.
+    message = f"Not found previous_response_id: {previous_response_id}"
     detail = f"previous_response_id {detail}"
     error = ApiError(400, "InvalidParameter", message, detail=detail, stream_requested=stream)
     raise error.with_parameter("previous_response_id", "previous_response_not_found")

@@ -13,6 +13,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.api_client import ApiClient
@@ -68,11 +69,34 @@ def scenarios() -> list[list[Captured]]:
 SCENARIOS = scenarios()
 
 
-def send(api: ApiClient, request: Captured, previous: str | None) -> Any:
-    """Send a request as its client did, with a live `previous_response_id`."""
+def output_items(reply: httpx.Response) -> list[dict[str, Any]]:
+    """The output of a successful reply, streamed or not."""
+    if reply.headers["content-type"].startswith("text/event-stream"):
+        last = [line for line in reply.text.splitlines() if line.startswith("data:")][-1]
+        response = json.loads(last[5:])["response"]
+    else:
+        response = reply.json()
+    items: list[dict[str, Any]] = response["output"]
+    return items
+
+
+def with_live_ids(body: dict[str, Any], previous: str, calls: list[str]) -> dict[str, Any]:
+    """A recorded body that continues a live response, with the call ids of that response."""
+    body = {**body, "previous_response_id": previous}
+    live = iter(calls)
+    if isinstance(body["input"], list):
+        body["input"] = [
+            {**item, "call_id": next(live)} if item.get("type") == "function_call_output" else item
+            for item in body["input"]
+        ]
+    return body
+
+
+def send(api: ApiClient, request: Captured, previous: str | None, calls: list[str]) -> httpx.Response:
+    """Send a request as its client did, with live ids of the turn before."""
     body = request.body
     if isinstance(body, dict) and body.get("previous_response_id") and request.scenario != "err_prev":
-        body = {**body, "previous_response_id": previous or api.create("before")["id"]}
+        body = with_live_ids(body, previous or api.create("before")["id"], calls)
     key = "sk-wrong" if request.scenario == "err_auth" else api.server.api_key
     dropped = ("host", "content-length", "authorization", "accept-encoding", "connection")
     headers = {name: value for name, value in request.headers.items() if name not in dropped}
@@ -82,6 +106,10 @@ def send(api: ApiClient, request: Captured, previous: str | None) -> Any:
         content=None if body is None else json.dumps(body).encode(),
         headers={**headers, "authorization": f"Bearer {key}"},
     )
+
+
+def call_ids(reply: httpx.Response) -> list[str]:
+    return [item["call_id"] for item in output_items(reply) if item["type"] == "function_call"]
 
 
 def test_requests_come_from_eight_clients() -> None:
@@ -95,10 +123,10 @@ def test_requests_come_from_eight_clients() -> None:
 )
 def test_scenario_gets_its_statuses_in_later_profiles(scenario: list[Captured], later: ApiClient) -> None:
     """These profiles also have retrieve, delete and input_items."""
-    previous = later.create("before")["id"]
+    previous, calls = later.create("before")["id"], list[str]()
     for request in scenario:
         path = re.sub(r"(?<=/responses/)[^/?]+", previous, request.path)
-        reply = send(later, replace(request, path=path), previous)
+        reply = send(later, replace(request, path=path), previous, calls)
         expected = 200
         if request.scenario.startswith("err_"):
             expected = 401 if request.scenario == "err_auth" else 400
@@ -109,19 +137,22 @@ def test_scenario_gets_its_statuses_in_later_profiles(scenario: list[Captured], 
         if request.method == "POST" and reply.status_code == 200:
             streamed = request.body.get("stream")
             previous = f"resp_{reply.headers['x-request-id']}" if streamed else reply.json()["id"]
+            calls = call_ids(reply)
 
 
 @pytest.mark.parametrize(
     "scenario", SCENARIOS, ids=[f"{each[0].client}-{each[0].scenario}" for each in SCENARIOS]
 )
 def test_scenario_gets_its_statuses_in_january(scenario: list[Captured], api: ApiClient) -> None:
-    previous = None
+    previous, calls = None, list[str]()
     for request in scenario:
-        reply = send(api, request, previous)
+        reply = send(api, request, previous, calls)
         assert reply.status_code in request.expected, reply.text
         if reply.status_code >= 400:
             assert set(reply.json()) == {"code", "message", "request_id"}
-        elif request.body.get("stream"):
+            continue
+        calls = call_ids(reply)
+        if request.body.get("stream"):
             assert reply.headers["content-type"].startswith("text/event-stream")
             previous = reply.headers["x-request-id"]
         else:

@@ -276,7 +276,7 @@ def test_unsatisfiable_parameters_are_rejected(api: ApiClient) -> None:
         ({"model": MODEL, "input": "x", "previous_response_id": 5}, "previous_response_id"),
         (
             {"model": MODEL, "input": "x", "previous_response_id": "nope"},
-            "Response with id 'nope' not found.",
+            "Not found previous_response_id: nope",
         ),
     ],
 )

@@ -53,7 +53,7 @@ def test_a_deleted_response_is_not_found(later: ApiClient) -> None:
     for method in ("GET", "DELETE"):
         assert_not_found(later.request(method, f"/responses/{first}"), first)
     body = {"model": later.server.model, "input": "x", "previous_response_id": first}
-    expected = (400, "InvalidParameter", f"Response with id '{first}' not found.")
+    expected = (400, "InvalidParameter", f"Not found previous_response_id: {first}")
     assert later.post_refused(body) == expected
     assert later.create("on", previous_response_id=second)["status"] == "completed"
 

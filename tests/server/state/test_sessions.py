@@ -43,7 +43,7 @@ def test_response_ids_expire_after_seven_days() -> None:
     assert continued.status == 200
     session.clock.advance(7 * 24 * 3600)
     expired = refusal(session, store, previous_response_id=continued.details.request_id)
-    assert expired.message == f"Response with id '{continued.details.request_id}' not found."
+    assert expired.message == f"Not found previous_response_id: {continued.details.request_id}"
     assert "expired" in expired.detail
 
 
