@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from mockserver.contract.operations import profile_operations
 from mockserver.contract.schema.registry import load_schemas
-from mockserver.profiles import load_profile, load_profile_document
+from mockserver.profiles import ThinkingModels, load_profile, load_profile_document
 from mockserver.testing.strategies.openresponses_streams import VARIANT_EVENTS
 
 __all__ = ["LLMPROBE_DEVIATIONS", "PROFILE", "UNSUPPORTED", "openresponses_lines"]
@@ -111,7 +111,22 @@ def _code_list(names: Iterator[str] | Mapping[str, object]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
+def thinking_text(models: ThinkingModels) -> str:
+    """Which models think by default: "yes", "no", or the patterns of both."""
+    words = {"on": "yes", "off": "no", "always": "always"}
+    default = words[models.patterns["*"]]
+    others = {mode: [p for p, each in models.patterns.items() if each == mode and p != "*"] for mode in words}
+    exceptions = [
+        f"{words[mode]}: {', '.join(f'`{pattern}`' for pattern in patterns)}"
+        for mode, patterns in others.items()
+        if patterns
+    ]
+    return "; ".join([*exceptions, f"others: {default}"]) if exceptions else default
+
+
 def _fact_text(value: object) -> str:
+    if isinstance(value, ThinkingModels):
+        return thinking_text(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from docs.openresponses_section import openresponses_lines
+from docs.openresponses_section import openresponses_lines, thinking_text
 from mockserver.contract.operations import OPERATIONS
 from mockserver.contract.schema.overlays import is_known, union_branches
 from mockserver.contract.schema.registry import ProfileSchemas, load_schemas
-from mockserver.profiles import load_profile, load_profile_document, profile_names
+from mockserver.profiles import ThinkingModels, load_profile, load_profile_document, profile_names
 from mockserver.server.delivery.faults import ServiceFault, load_service_faults
 
 __all__ = ["PROFILES", "Cell", "cells", "profiles_page"]
@@ -127,6 +127,8 @@ _FACTS = {
 
 def _fact_text(profile: str, fact: str) -> str:
     value = getattr(load_profile(profile), fact)
+    if isinstance(value, ThinkingModels):
+        return thinking_text(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     values = [value] if isinstance(value, str) else list(value)

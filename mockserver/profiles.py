@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
+from fnmatch import fnmatchcase
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -23,6 +24,7 @@ __all__ = [
     "LATEST",
     "BuiltinTool",
     "Profile",
+    "ThinkingModels",
     "latest_profile_name",
     "load_profile",
     "load_profile_document",
@@ -32,6 +34,9 @@ __all__ = [
 
 #: The vendor's document of January 2026.
 DEFAULT_PROFILE = "qwen-2026-01"
+
+#: Models whose thinking is remembered.
+_MAX_REMEMBERED_MODELS = 1000
 
 #: Name that stands for the newest profile that the mock serves.
 LATEST = "latest"
@@ -59,6 +64,24 @@ class BuiltinTool:
     """The service's error message if thinking is off; None: the tool works without thinking."""
 
 
+class ThinkingModels(dict[str, str]):
+    """Thinking of each model: "on" or "off" by default, or "always"; the first matching pattern decides.
+
+    A dict, because each request looks its model up.
+    """
+
+    def __init__(self, patterns: Mapping[str, str]) -> None:
+        super().__init__()
+        self.patterns = MappingProxyType(dict(patterns))
+        """"on", "off" or "always" by pattern of a model's name; "*" is the last."""
+
+    def __missing__(self, model: str) -> str:
+        mode = next(mode for pattern, mode in self.patterns.items() if fnmatchcase(model, pattern))
+        if len(self) < _MAX_REMEMBERED_MODELS:  # clients may send any name
+            self[model] = mode
+        return mode
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """The facts of one profile; the profile's file cites a source for each."""
@@ -84,8 +107,8 @@ class Profile:
     """Request parameters that the service processes; it ignores all others."""
     tools: Mapping[str, BuiltinTool]
     """Built-in tools by `type`, in the order in which the model calls them."""
-    thinking: bool
-    """Whether the model thinks by default."""
+    thinking: ThinkingModels
+    """By model, whether it thinks if the request does not say: "on", "off" or "always"."""
     lifetime_s: int
     """Seconds for which `previous_response_id` can continue a response."""
     hidden_prompt_tokens: int
@@ -193,9 +216,10 @@ def load_profile(name: str = DEFAULT_PROFILE) -> Profile:
     values = {
         each.name: _frozen(facts[each.name]["value"])
         for each in fields(Profile)
-        if each.name not in ("name", "tools") and (each.name in facts or _has_no_default(each))
+        if each.name not in ("name", "tools", "thinking") and (each.name in facts or _has_no_default(each))
     }
-    return Profile(name=name, tools=MappingProxyType(tools), **values)
+    thinking = ThinkingModels(facts["thinking"]["value"])
+    return Profile(name=name, tools=MappingProxyType(tools), thinking=thinking, **values)
 
 
 def _has_no_default(each: Field[Any]) -> bool:

@@ -82,7 +82,11 @@ def parse_request(body: Mapping[str, Any], profile: Profile) -> RequestFacts:
         body.get("stream") is True,
         prompt,
         tokens,
-        profile.thinking if _THINKING_PARAMETERS.isdisjoint(body) else is_thinking_enabled(body, profile),
+        (
+            profile.thinking[body["model"]] != "off"
+            if _THINKING_PARAMETERS.isdisjoint(body)
+            else is_thinking_enabled(body, profile)
+        ),
         answered,
         body.get("previous_response_id"),
         choice,

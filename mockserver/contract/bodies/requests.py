@@ -28,16 +28,20 @@ def ignored_parameters(request: dict[str, Any], profile: Profile) -> list[str]:
 
 
 def is_thinking_enabled(request: Mapping[str, Any], profile: Profile) -> bool:
-    """Whether the model is to think.
+    """Whether the model thinks: `reasoning.effort` decides, else `enable_thinking`, else its default.
 
-    `reasoning.effort` says so before `enable_thinking` does (API reference, April 2026).
+    Effort wins over `enable_thinking` (API reference, April 2026); thinking-only models always think (vendor's
+    guide "Thinking", 2026).
     """
+    mode = profile.thinking[str(request.get("model"))]
+    if mode == "always":
+        return True
     reasoning = request.get("reasoning") if profile.efforts else None
     effort = reasoning.get("effort") if isinstance(reasoning, dict) else None
     if effort is not None:
         return bool(effort != "none")
     thinking = request.get("enable_thinking") if "enable_thinking" in profile.parameters else None
-    return profile.thinking if thinking is None else bool(thinking)
+    return mode == "on" if thinking is None else bool(thinking)
 
 
 class AnyModel:

@@ -44,9 +44,7 @@ def chat_request_findings(
 def is_chat_thinking_enabled(value: Mapping[str, Any], profile: Profile) -> bool:
     """Whether a chat request turns thinking on."""
     effort = {"effort": value.get("reasoning_effort")}
-    return is_thinking_enabled(
-        {"enable_thinking": value.get("enable_thinking"), "reasoning": effort}, profile
-    )
+    return is_thinking_enabled({**value, "reasoning": effort}, profile)
 
 
 def ignored_chat_parameters(value: Mapping[str, Any]) -> tuple[str, ...]:

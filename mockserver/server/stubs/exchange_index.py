@@ -33,7 +33,8 @@ class _IndexedExchange(NamedTuple):
     position: int
     """Among all exchanges: the first that matches answers."""
     exchange: Exchange
-    thinking: bool
+    thinking: bool | None
+    """None: as the requested model does by default."""
     has_function_output: bool
     """Whether the input ends with a function's output."""
     tools: frozenset[str] | None
@@ -49,6 +50,7 @@ class ExchangeIndex:
     def __init__(self, exchanges: Iterable[Exchange], profile: Profile) -> None:
         self.exchanges = tuple(exchanges)
         """All exchanges, including those of other profiles."""
+        self._profile = profile
         self._by_prompt: dict[str, list[_IndexedExchange]] = {}
         self._without_prompt: list[_IndexedExchange] = []
         self._reply_counts: dict[str, int] = {}
@@ -57,7 +59,7 @@ class ExchangeIndex:
         for position, exchange in enumerate(self.exchanges):
             is_create_request = exchange.recorded is None or exchange.recorded.is_create_request
             if exchange.profile in (None, profile.name) and is_create_request:
-                self._add(_index_exchange(position, exchange, profile))
+                self._add(_index_exchange(position, exchange))
 
     def _add(self, indexed: _IndexedExchange) -> None:
         exchange = indexed.exchange
@@ -86,9 +88,10 @@ class ExchangeIndex:
         candidates = self._by_prompt.get(facts.prompt, _NO_EXCHANGES)
         if self._without_prompt:
             candidates = sorted((*candidates, *self._without_prompt), key=itemgetter(0))
+        by_default = bool(candidates) and self._profile.thinking[facts.model] != "off"
         for _, exchange, thinking, has_function_output, tools, stream, after, extra_matcher in candidates:
             if (
-                thinking is facts.thinking
+                (by_default if thinking is None else thinking) is facts.thinking
                 and has_function_output is facts.has_function_output
                 and (tools is None or tools == facts.declared_tool_types)
                 and (stream is None or stream is facts.stream)
@@ -121,12 +124,12 @@ class ExchangeIndex:
         return count < times
 
 
-def _index_exchange(position: int, exchange: Exchange, profile: Profile) -> _IndexedExchange:
+def _index_exchange(position: int, exchange: Exchange) -> _IndexedExchange:
     match = exchange.match
     return _IndexedExchange(
         position,
         exchange,
-        profile.thinking if match.thinking is None else match.thinking,
+        match.thinking,
         match.tool_output is not None,
         match.tools,
         match.stream,

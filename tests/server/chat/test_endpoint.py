@@ -192,7 +192,7 @@ def test_rule_of_chat_is_rejected_by_responses(api: ApiClient) -> None:
         {"model": api.server.model, "input": "x", "stream": True}, x_mock_fault="CHT-001"
     )
     assert status == 400
-    assert "CHT-001 can not be broken" in message
+    assert "CHT-001 cannot be broken" in message
 
 
 @pytest.fixture
