@@ -131,7 +131,7 @@ def test_scenario_gets_its_statuses_in_later_profiles(scenario: list[Captured], 
         if request.scenario.startswith("err_"):
             expected = 401 if request.scenario == "err_auth" else 400
         tools = {tool["type"] for tool in (request.body or {}).get("tools") or ()}
-        if tools & NEED_THINKING and "web_search" not in tools and "web_extractor" in tools:
+        if tools & NEED_THINKING and (request.body or {}).get("enable_thinking") is not True:
             expected = 400
         assert reply.status_code == expected, (request.method, path, reply.text)
         if request.method == "POST" and reply.status_code == 200:

@@ -98,6 +98,33 @@ def test_instructions_cost_tokens_and_are_not_inherited(later: ApiClient) -> Non
 
 
 @pytest.mark.parametrize(
+    ("model", "thinks"),
+    [
+        ("qwen3.5-plus", True),
+        ("qwen3.6-flash", True),
+        ("qwen3.7-max", True),
+        ("qwen3-max", False),
+        ("qwen3-max-2026-01-23", False),
+        ("qwen3-coder-plus", False),
+    ],
+)
+def test_thinking_by_default_depends_on_the_model(later: ApiClient, model: str, thinks: bool) -> None:
+    """Qwen3.5 and later think by default, Qwen3 does not (vendor's guide "Thinking", 2026)."""
+    assert ("reasoning" in kinds(later.create("hi", model=model))) == thinks
+    assert "reasoning" in kinds(later.create("hi", model=model, enable_thinking=True))
+    assert "reasoning" in kinds(later.create("hi", model=model, reasoning={"effort": "low"}))
+    assert "reasoning" not in kinds(later.create("hi", model=model, enable_thinking=False))
+
+
+@pytest.mark.parametrize("model", ["qwq-plus", "qwen3-vl-235b-a22b-thinking"])
+def test_thinking_only_models_always_think(model: str) -> None:
+    with MockServer(profile="latest", model=model) as server, httpx.Client(trust_env=False) as client:
+        api = ApiClient(server, client)
+        for members in ({}, {"enable_thinking": False}, {"reasoning": {"effort": "none"}}):
+            assert "reasoning" in kinds(api.create("hi", **members))
+
+
+@pytest.mark.parametrize(
     ("members", "thinks"),
     [
         ({}, True),
@@ -111,7 +138,7 @@ def test_instructions_cost_tokens_and_are_not_inherited(later: ApiClient) -> Non
     ],
 )
 def test_effort_wins_over_enable_thinking(later: ApiClient, members: dict[str, Any], thinks: bool) -> None:
-    assert ("reasoning" in kinds(later.create("hi", **members))) == thinks
+    assert ("reasoning" in kinds(later.create("hi", model="qwen3.5-plus", **members))) == thinks
 
 
 def test_levels_of_effort(later: ApiClient) -> None:
@@ -172,7 +199,7 @@ def test_output_limit_that_is_not_reached_changes_nothing(newest: ApiClient) -> 
 
 def test_models_whose_output_limit_counts_thoughts(newest: ApiClient) -> None:
     def limited(model: str) -> dict[str, Any]:
-        body = {"model": model, "input": "hi", "max_output_tokens": 16}
+        body = {"model": model, "input": "hi", "max_output_tokens": 16, "enable_thinking": True}
         response: dict[str, Any] = newest.post(body).json()
         return response
 
@@ -271,9 +298,9 @@ def test_every_tool_runs_as_documented(later: ApiClient, stream: bool) -> None:
         ("web_search", "web_extractor", "code_interpreter", "web_search_image", "image_search")),
     ]  # fmt: skip
     response = (
-        later.create_stream("Look", tools=tools)[-1]["response"]
+        later.create_stream("Look", tools=tools, enable_thinking=True)[-1]["response"]
         if stream
-        else later.create("Look", tools=tools)
+        else later.create("Look", tools=tools, enable_thinking=True)
     )
     ran = {item["type"]: item for item in response["output"]}
     assert set(ran) == {
@@ -316,8 +343,10 @@ def test_progress_events_of_a_file_search(later: ApiClient) -> None:
 
 def test_tools_that_need_thinking_are_rejected_without_it(later: ApiClient) -> None:
     interpreter = {"type": "code_interpreter"}
-    assert "code_interpreter_call" in kinds(later.create("x", tools=[interpreter]))
-    for members in ({"enable_thinking": False}, {"reasoning": {"effort": "none"}}):
+    thinking = {"model": "qwen3.5-plus"}, {"enable_thinking": True}, {"reasoning": {"effort": "low"}}
+    for members in thinking:
+        assert "code_interpreter_call" in kinds(later.create("x", tools=[interpreter], **members))
+    for members in ({}, {"enable_thinking": False}, {"reasoning": {"effort": "none"}}):
         body = {"model": later.server.model, "input": "x", "tools": [interpreter], **members}
         assert "Normal mode does not support Code interpreter." in later.post_refused(body)[2]
 
