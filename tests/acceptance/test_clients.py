@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import pytest
 
 from tests import traffic_recorder
 from tests.acceptance.clients.clients_page import PAGE, page
+from tests.acceptance.clients.later_profiles import PROFILES, SHARED_SCENARIOS
 from tests.acceptance.clients.matrix import CLIENTS, CLIENTS_FOLDER, SCENARIOS, Client, Observation
 from tests.acceptance.conftest import (
     ENVIRONMENTS,
@@ -75,6 +77,23 @@ def test_client_behaves_as_published(
         assert "Traceback" not in server.stderr_text
     with subtests.test("what crossed the wire"):
         assert_expected_traffic(client, captured_exchanges())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.environment)
+def test_client_does_the_same_in_the_latest_profile(
+    client: Client, start_server: StartServer, tmp_path: Path
+) -> None:
+    """With a model that does not think by default, stream helpers and agents read this profile too."""
+    server = start_server("--api-key", KEY, "--profile", PROFILES[-1])
+    expected = {name: client.expected[name] for name in SHARED_SCENARIOS if name in client.expected}
+    client = replace(client, expected=expected)
+    seen = run_client(client, server, tmp_path)
+    documented = _documented_texts()
+    for scenario, observation in expected.items():
+        # This profile has no documented texts.
+        text = {"text": "generated"} if observation.get("text") in documented else {}
+        assert normalize(seen[scenario], server) == {**observation, **text}, scenario
 
 
 def run_client(client: Client, server: ServerProcess, folder: Path) -> dict[str, Observation]:

@@ -80,4 +80,10 @@ async function models() {
   return { listed: (await all(client.models.list())).some((model) => model.id === MODEL) };
 }
 
-await drive({ stored, conversations, loop, structured, limited, models });
+// The stream helper reads a model that does not think by default.
+async function helper() {
+  const response = await client.responses.stream({ model: MODEL, input: PROMPTS.essay }).finalResponse();
+  return { items: response.output.map((item) => item.type) };
+}
+
+await drive({ stored, conversations, loop, structured, limited, helper, models });

@@ -81,6 +81,13 @@ def structured() -> Observation:
     return {"city": sorted(response.output_parsed.model_dump())}
 
 
+def helper() -> Observation:
+    """The stream helper reads a model that does not think by default."""
+    with client.responses.stream(model=MODEL, input=PROMPTS["essay"]) as events:
+        response = events.get_final_response()
+    return {"items": [item.type for item in response.output]}
+
+
 def limited() -> Observation:
     """A limit truncates the reply; a profile without it replies in full."""
     response = client.responses.create(
@@ -101,6 +108,7 @@ if __name__ == "__main__":
             "loop": loop,
             "structured": structured,
             "limited": limited,
+            "helper": helper,
             "models": models,
         }
     )
