@@ -81,7 +81,7 @@ class LocalServer:
         return (self.session,) if self._registry is None else tuple(self._registry)
 
     def open_session(self, name: str, overrides: SessionOverrides | None = None) -> Session:
-        """The session of that name; `overrides` start it anew. ConfigurationError if there can be none."""
+        """The session of that name; `overrides` reset it. ConfigurationError if there can be none."""
         if self._registry is None:
             raise ConfigurationError("a live endpoint has no sessions")
         known = self._registry.get(name) if overrides is None else None

@@ -274,7 +274,7 @@ class MockServer(MockBase):
         """A named session, with its own stubs, journal, clock, faults and stored responses.
 
         A request selects it with the header `x-mock-session: NAME`, a path below `/s/NAME/`, or its key. It
-        has the settings of the server; passing settings starts it anew. A reset of the server deletes it.
+        has the settings of the server; passing settings resets it. A reset of the server deletes it.
         ConfigurationError if the name is invalid.
         """
         overrides = validate_settings(settings, "session()", frozenset(SessionSettings.__annotations__))

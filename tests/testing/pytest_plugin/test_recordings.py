@@ -222,6 +222,22 @@ def test_recordings_are_replaced_only_by_successful_replies(
     assert len(recording_files(pytester)) == 1
 
 
+@pytest.mark.parametrize("problem", ["unreachable", "error"])
+def test_verify_fails_without_a_reply_to_compare(
+    problem: str, run: RunPytest, endpoint: MockServer, pytester: pytest.Pytester
+) -> None:
+    code = "def test_hi(ask):\n    ask('hi')\n"
+    run(code, *live_options(endpoint)).assert_outcomes(passed=1)
+    before = recording_files(pytester)[0].read_bytes()
+    options = live_options(endpoint, "verify")
+    if problem == "unreachable":
+        endpoint.stop()
+    else:
+        endpoint.fail("internal-error").always()
+    run(code, *options).assert_outcomes(failed=1)
+    assert recording_files(pytester)[0].read_bytes() == before
+
+
 def test_error_replies_are_recorded_on_request(
     run: RunPytest, endpoint: MockServer, pytester: pytest.Pytester
 ) -> None:
