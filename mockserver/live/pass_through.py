@@ -27,7 +27,8 @@ __all__ = ["Failure", "PassThroughChecker", "PassThroughExchange", "relative_pat
 
 #: Statuses with which an endpoint refuses a key.
 _KEY_REFUSALS = (401, 403)
-_NOT_FOUND = 404
+#: Statuses with which it refuses a path or a method.
+_UNKNOWN_PATH = (404, 405)
 _MAX_MESSAGE_CHARACTERS = 200
 
 #: Characters that a path or query may contain unescaped (RFC 3986); all others are percent-encoded.
@@ -136,11 +137,22 @@ class PassThroughExchange:
         else:
             self.scope["extensions"]["mockserver.connection"].close()
 
-    def settle_failure(self) -> None:
-        """Set `failure` if the endpoint refused the request or cut the reply."""
+    def full_path(self, profile: Profile) -> str:
+        """The path below the profile's base path, without the query."""
+        return profile.base_path + self.path.partition("?")[0]
+
+    def settle_failure(self, profile: Profile) -> None:
+        """Set `failure` if the endpoint refused the request or cut the reply.
+
+        404 can be the answer of an operation that retrieves something; it is a refusal of any other request.
+        """
         if self.refused or not self.forwarded or self.exchange_name is not None:
             return
-        if self.status in _KEY_REFUSALS or (self.status == _NOT_FOUND and self.is_create_request):
+        unknown_path = self.status in _UNKNOWN_PATH and (
+            self.is_create_request
+            or find_operation(profile, self.scope["method"], self.full_path(profile)) is None
+        )
+        if self.status in _KEY_REFUSALS or unknown_path:
             message = _error_message(self.reply_body)
             self.failure = Failure("refused", f"the endpoint replied {self.status}: {message}")
         elif self.status and not self.complete and not self.client_disconnected:
@@ -266,9 +278,7 @@ class PassThroughChecker:
     def _reply_findings(self, pass_through: PassThroughExchange, body: Any) -> list[Finding]:
         reply, profile = pass_through.reply_body, self._profile.name
         operation = find_operation(
-            self._profile,
-            pass_through.scope["method"],
-            self._profile.base_path + pass_through.path.partition("?")[0],
+            self._profile, pass_through.scope["method"], pass_through.full_path(self._profile)
         )
         if operation is None or not pass_through.status or pass_through.refused:
             return []

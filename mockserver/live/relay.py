@@ -303,7 +303,7 @@ class Relay:
             pass_through.reply_chunks = mask_secrets(
                 pass_through.reply_chunks, (pass_through.endpoint_key.encode(),)
             )
-        pass_through.settle_failure()
+        pass_through.settle_failure(self._profile)
         if pass_through.forwarded and pass_through.exchange_name is None:
             self.reached |= bool(pass_through.status) and not pass_through.failure.name
         if pass_through.forwarded or pass_through.failure.name == "budget":

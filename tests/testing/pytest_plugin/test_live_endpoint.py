@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -187,6 +188,24 @@ def test_a_refused_key_fails_the_first_test_and_stops_the_run(
     assert "sk-wrong-key-0001" not in result.stdout.str()
     allowed = "pytestmark = pytest.mark.responses(allow=['refused'])\n" + IGNORING_TESTS
     run(allowed, *live_options(fake_endpoint)).assert_outcomes(passed=2)
+
+
+def test_an_unknown_path_of_a_client_is_refused(run: RunPytest, fake_endpoints: Callable[[str], str]) -> None:
+    """A response that does not exist is an answer of the API; a path that does not exist is none."""
+    code = """
+def test_path(ask, responses_server):
+    ask()
+    responses_server.httpx().get("/nowhere")
+
+def test_missing_response(responses_server):
+    responses_server.httpx().get("/responses/resp_missing")
+"""
+    url = f"{fake_endpoints('qwen-2026-05')}/honest{load_profile('qwen-2026-05').base_path}"
+    result = run(
+        code, "--responses-live", f"--responses-live-url={url}", "--responses-live-profile=qwen-2026-05"
+    )
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["Refused request (refused): GET */nowhere: the endpoint replied 404: *"])
 
 
 def test_a_wrong_path_is_refused(run: RunPytest, fake_endpoint: str) -> None:
