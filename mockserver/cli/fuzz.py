@@ -63,8 +63,11 @@ def fuzz(command: tuple[str, ...], **options: Any) -> None:
     Exit status 0 means that it understood the reply: correct for a valid reply, wrong for one that is
     cut, failed, refused or never ends. Its requests are checked, too.
 
-    Kinds of cases, for --skip: failed, cut, closed, error, dropped, reset, empty, refused, stalled; cuts,
-    framing, unknown, members, long.
+    A truncated reply (status incomplete) is neither complete nor an error: the command must print its
+    text and report the truncation, by another exit status or by the word "incomplete" on standard error.
+
+    Kinds of cases, for --skip: failed, incomplete, cut, closed, error, dropped, reset, empty, refused,
+    stalled; cuts, framing, unknown, members, long.
 
     Exit status: 0 no failing case, 1 a failing case, 2 the command could not be run.
     """

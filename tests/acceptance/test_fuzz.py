@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from mockserver.profiles import DEFAULT_PROFILE
 from tests.acceptance.conftest import ROOT, isolated_environment, require_program
 
 CLIENTS_FOLDER = ROOT / "examples" / "fuzz"
@@ -86,17 +87,20 @@ def test_a_planted_defect_is_found(file: str, tmp_path: Path) -> None:
     assert f"--replay {kept.stem} -- " in replayed.stdout
 
 
+TRUNCATING = "qwen-2026-09"
 REPAIRED_CLIENTS = ("python/repaired.py", "node/repaired.mjs", "shell/repaired.sh", "go/repaired")
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("profile", [DEFAULT_PROFILE, TRUNCATING])
 @pytest.mark.parametrize("file", REPAIRED_CLIENTS)
-def test_a_repaired_client_passes(file: str, tmp_path: Path) -> None:
+def test_a_repaired_client_passes(file: str, profile: str, tmp_path: Path) -> None:
     command = client_command(file, tmp_path)
 
     ran = run_fuzz(
         tmp_path,
         *("--expect", "text", "--seed", "1", "--examples", "12", "--jobs", "2", "--timeout", "6"),
+        *("--profile", profile),
         *("--", *command),
         seconds=600,
     )
@@ -151,6 +155,32 @@ def test_requests_of_the_client_are_checked(tmp_path: Path) -> None:
     assert "/temperature" in ran.stdout
 
 
+@pytest.mark.parametrize(
+    ("body", "cause"),
+    [
+        ("print('Half of a text')\n", "a truncated reply is taken for a complete one"),
+        ("sys.exit('incomplete')\n", "a truncated reply is treated as an error: its text is lost"),
+        ("print('Half of a text')\nsys.exit('incomplete')\n", None),
+        ("print('Half of a text')\nprint('Incomplete!', file=sys.stderr)\n", None),
+    ],
+)
+def test_a_truncated_reply_is_neither_complete_nor_an_error(
+    body: str, cause: str | None, tmp_path: Path
+) -> None:
+    read = "answer = ask()\nif json.loads(answer or '{}').get('status') != 'incomplete': sys.exit(0)\n"
+    command = write_client(tmp_path, read + body)
+    kinds = {*FAULT_KINDS, *VARIATIONS} - {"incomplete"}
+    skipped = [argument for kind in sorted(kinds) for argument in ("--skip", kind)]
+
+    ran = run_fuzz(tmp_path, "--profile", TRUNCATING, "--examples", "1", *skipped, "--", *command)
+
+    assert ran.returncode == (0 if cause is None else 1), ran.stdout + ran.stderr
+    assert cause is None or f"Cause:  {cause}" in ran.stdout
+
+
+VARIATIONS = ("cuts", "framing", "unknown", "members", "long")
+
+
 def test_a_client_that_sends_no_request_fails(tmp_path: Path) -> None:
     ran = run_fuzz(tmp_path, "--", sys.executable, "-c", "")
 
@@ -175,7 +205,7 @@ def test_saved_cases_run_first(tmp_path: Path) -> None:
     skipped = [argument for kind in FAULT_KINDS for argument in ("--skip", kind)]
     first = run_fuzz(tmp_path, *skipped, "--", *command)
     assert first.returncode == 1, first.stdout + first.stderr
-    assert "Cause:  a member that it does not know is not passed over" in first.stdout
+    assert "Cause:  an unknown member is not ignored" in first.stdout
 
     again = run_fuzz(tmp_path, *skipped, "--", *command)
 
@@ -183,16 +213,27 @@ def test_saved_cases_run_first(tmp_path: Path) -> None:
     assert "\n1 cases to find it, 0 to shrink it" in again.stdout
 
 
-FAULT_KINDS = ("failed", "cut", "closed", "error", "dropped", "reset", "empty", "refused", "stalled")
+FAULT_KINDS = (
+    "failed",
+    "incomplete",
+    "cut",
+    "closed",
+    "error",
+    "dropped",
+    "reset",
+    "empty",
+    "refused",
+    "stalled",
+)
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--skip", "nothing", "--", "true"), "--skip nothing: there are: failed, cut"),
+        (("--skip", "nothing", "--", "true"), "--skip nothing: there are: failed, incomplete, cut"),
         (("--replay", "0123456789ab", "--", "true"), "there is no case 0123456789ab"),
         (("--profile", "none", "--", "true"), "none"),
-        (("--", "no-such-program"), "can not run no-such-program: No such file or directory"),
+        (("--", "no-such-program"), "cannot run no-such-program: No such file or directory"),
         ((), "Missing argument"),
     ],
 )

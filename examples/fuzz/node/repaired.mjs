@@ -26,12 +26,13 @@ async function last(body) {
   for await (const line of lines(body)) {
     if (!line.startsWith("data:")) continue;
     const event = JSON.parse(line.slice(5));
-    if (event.type === "response.completed") response = event.response;
+    if (["response.completed", "response.incomplete"].includes(event.type)) response = event.response;
   }
   return response;
 }
 
 const response = stream ? await last(reply.body) : await reply.json();
-if (response?.status !== "completed") throw new Error("the answer is not complete");
+if (!["completed", "incomplete"].includes(response?.status)) throw new Error("the reply failed");
+if (response.status === "incomplete") console.error("the reply is incomplete");
 const messages = response.output.filter((item) => item.type === "message");
 process.stdout.write(messages.flatMap((item) => item.content.map((part) => part.text)).join(""));

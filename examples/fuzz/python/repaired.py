@@ -24,11 +24,13 @@ with urlopen(REQUEST, timeout=float(os.environ["MOCKSERVER_TIMEOUT"]) / 2) as re
         for line in io.TextIOWrapper(reply, "utf-8"):  # any line end, any piece of bytes
             if line.startswith("data:"):
                 event = json.loads(line[5:])
-                if event.get("type") == "response.completed":
+                if event.get("type") in ("response.completed", "response.incomplete"):
                     response = event["response"]
 
-if response is None or response["status"] != "completed":
-    sys.exit("the answer is not complete")
+if response is None or response["status"] not in ("completed", "incomplete"):
+    sys.exit("the reply failed")
 messages = [item for item in response["output"] if item["type"] == "message"]
 text = "".join(part["text"] for message in messages for part in message["content"])
 sys.stdout.buffer.write(text.encode())
+if response["status"] == "incomplete":
+    sys.stderr.write("the reply is incomplete\n")

@@ -3,7 +3,8 @@
 set -eu
 [ "$MOCKSERVER_STREAM" = 1 ] && stream=true || stream=false
 reply=$(mktemp)
-trap 'rm -f "$reply"' EXIT
+response=$(mktemp)
+trap 'rm -f "$reply" "$response"' EXIT
 
 jq -n --arg model "$MOCKSERVER_MODEL" --arg input "$MOCKSERVER_INPUT" --argjson stream "$stream" \
   '{$model, $input, $stream}' |
@@ -15,8 +16,10 @@ if [ "$stream" = true ]; then
   tr '\r' '\n' <"$reply" | sed -n 's/^data://p'
 else
   cat "$reply"
-fi | jq --slurp --join-output '
-  map(if .type == "response.completed" then .response else . end | select(.object? == "response"))
-  | map(select(.status == "completed"))
-  | if length == 1 then .[0] else error("the answer is not complete") end
-  | .output[] | select(.type == "message") | .content[].text'
+fi | jq --slurp '
+  map(if .type == "response.completed" or .type == "response.incomplete" then .response else . end)
+  | map(select(.object? == "response" and (.status == "completed" or .status == "incomplete")))
+  | if length == 1 then .[0] else error("the reply failed") end' >"$response"
+
+jq --join-output '.output[] | select(.type == "message") | .content[].text' "$response"
+jq --exit-status '.status == "completed"' "$response" >/dev/null || echo "the reply is incomplete" >&2

@@ -7,7 +7,7 @@ import inspect
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mockserver.errors import ConfigurationError
@@ -43,11 +43,11 @@ class CallableRunner:
 
     def __call__(self, plan: CasePlan, time_limit: float | None = None) -> Outcome:
         """Play a case; ConfigurationError if the client returns no text."""
-        return self._run_case(plan, lambda case: _result_text(self._call_client(case)), time_limit)
+        return self._run_case(plan, self._call_client, time_limit)
 
     def run_follow_up(self, plan: CasePlan) -> Outcome:
         """Play a case with a second turn."""
-        return self._run_case(plan, lambda case: _result_text(self._call_client(case, FOLLOW_UP_PROMPT)))
+        return self._run_case(plan, lambda case: self._call_client(case, FOLLOW_UP_PROMPT))
 
     def cancel_stream(self, plan: CasePlan) -> Outcome | None:
         """Stop reading an endless stream after its first piece; None if the client returns no iterator.
@@ -70,12 +70,13 @@ class CallableRunner:
             return _build_outcome(case, True, hung_up, None, reason, 0.0)
 
     def _run_case(
-        self, plan: CasePlan, work: Callable[[CaseRun], str | None], time_limit: float | None = None
+        self, plan: CasePlan, call: Callable[[CaseRun], Any], time_limit: float | None = None
     ) -> Outcome:
         limit = self.timeout if time_limit is None else min(time_limit, self.timeout)
         started = time.monotonic()
         with self.server.open_case(plan) as case:
-            result = _run_with_timeout(lambda: work(case), limit)
+            shown = _ShownText()
+            result = _run_with_timeout(lambda: _result_text(call(case), shown), limit)
             duration = time.monotonic() - started
             if isinstance(result, ConfigurationError):
                 raise result
@@ -83,10 +84,12 @@ class CallableRunner:
                 return _build_outcome(case, False, False, None, f"no result after {duration:.1f} s", duration)
             if isinstance(result, BaseException):
                 first_line = redact((str(result).splitlines() or [""])[0], [self.server.api_key])
-                return _build_outcome(
+                outcome = _build_outcome(
                     case, True, False, None, f"{type(result).__name__}: {first_line}"[:300], duration
                 )
-            return _build_outcome(case, True, True, result, "the client returned a result", duration)
+                return replace(outcome, shown_text="".join((*shown.pieces, *_exception_texts(result))))
+            outcome = _build_outcome(case, True, True, result, "the client returned a result", duration)
+            return replace(outcome, reports_incomplete=shown.is_incomplete)
 
     def _call_client(self, case: CaseRun, follow_up: str | None = None) -> Any:
         arguments = {
@@ -135,16 +138,35 @@ def _run_with_timeout(work: Callable[[], Any], timeout: float) -> Any:
     return results[0] if results else _TIMED_OUT
 
 
-def _result_text(result: Any) -> str | None:
+@dataclass(slots=True)
+class _ShownText:
+    """What a client shows of a reply, also if it then raises."""
+
+    pieces: list[str] = field(default_factory=list)
+    is_incomplete: bool = False
+    """Whether its result has the status incomplete, or `incomplete_details`."""
+
+
+def _exception_texts(error: BaseException) -> Iterator[str]:
+    """All texts that an exception carries: its arguments and attributes."""
+    yield from (each for each in (*error.args, *vars(error).values()) if isinstance(each, str))
+
+
+def _result_text(result: Any, shown: _ShownText) -> str | None:
     """The text that a client returned, or None."""
     if inspect.isawaitable(result):
-        return _result_text(asyncio.run(_await_result(result)))
+        return _result_text(asyncio.run(_await_result(result, shown)), shown)
     if isinstance(result, AsyncIterator):
-        return "".join(asyncio.run(_collect_chunks(result)))
+        asyncio.run(_collect_pieces(result, shown))
+        return "".join(shown.pieces)
     if isinstance(result, Iterator):
-        return "".join(result)
+        for piece in result:
+            shown.pieces.append(piece)
+        return "".join(shown.pieces)
     text = getattr(result, "output_text", result)
     if text is None or isinstance(text, str):
+        status = getattr(result, "status", None)
+        shown.is_incomplete = status == "incomplete" or bool(getattr(result, "incomplete_details", None))
         return text
     raise ConfigurationError(
         f"the client must return a text, an object with `output_text` or an iterator over texts,"
@@ -152,13 +174,17 @@ def _result_text(result: Any) -> str | None:
     )
 
 
-async def _await_result(result: Any) -> Any:
+async def _await_result(result: Any, shown: _ShownText) -> Any:
     value = await result
-    return "".join(await _collect_chunks(value)) if isinstance(value, AsyncIterator) else value
+    if not isinstance(value, AsyncIterator):
+        return value
+    await _collect_pieces(value, shown)
+    return "".join(shown.pieces)
 
 
-async def _collect_chunks(chunks: AsyncIterator[str]) -> list[str]:
-    return [piece async for piece in chunks]
+async def _collect_pieces(pieces: AsyncIterator[str], shown: _ShownText) -> None:
+    async for piece in pieces:
+        shown.pieces.append(piece)
 
 
 def _read_one_and_close(result: Any) -> bool:

@@ -30,7 +30,7 @@ def payloads_before_fault(plan: CasePlan, context: RenderContext) -> list[JSONOb
     values = render_payloads(plan, context)
     if plan.fault in ("refused", "empty"):
         return []
-    if not plan.stream or plan.fault in (None, "failed"):
+    if not plan.stream or plan.fault in (None, "failed", "incomplete"):
         return values
     return values[: 1 + plan.at * (len(values) - 1) // 1000]
 
@@ -52,6 +52,8 @@ def describe_variations(plan: CasePlan) -> Iterator[str]:
     if plan.fault == "refused":
         status, code, message = REFUSALS[plan.at % len(REFUSALS)]
         yield f"HTTP {status}, {code}: {message}"
+    elif plan.fault == "incomplete":
+        yield "the reply is truncated: its status is incomplete"
     elif plan.fault is not None:
         yield f"then the reply {FAULT_DESCRIPTIONS[plan.fault]}"
     if plan.cut != "events":
@@ -63,6 +65,7 @@ def describe_variations(plan: CasePlan) -> Iterator[str]:
         (plan.unknown_members, "there are unknown members"),
         (plan.members == "null", "nullable members are null"),
         (plan.members == "absent", "optional members are absent"),
+        (bool(plan.usual), f"as OpenAI's service sends it: {', '.join(plan.usual)}"),
         (plan.long, "the last message is 70,000 characters long"),
     )
     yield from (text for is_so, text in descriptions if is_so)

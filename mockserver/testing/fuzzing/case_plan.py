@@ -20,7 +20,15 @@ from mockserver.replies.script import (
 )
 from mockserver.wire import json
 
-__all__ = ["CASE_CHUNKINGS", "CASE_FAULTS", "LEGAL_VARIATIONS", "CasePlan", "plan_from_json"]
+__all__ = [
+    "CASE_CHUNKINGS",
+    "CASE_FAULTS",
+    "LEGAL_VARIATIONS",
+    "PLAIN_FEATURES",
+    "WIRE_FEATURES",
+    "CasePlan",
+    "plan_from_json",
+]
 
 #: How the bytes of a stream are divided into reads, the usual way first.
 CASE_CHUNKINGS: Mapping[str, str] = MappingProxyType(
@@ -34,10 +42,12 @@ CASE_CHUNKINGS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-#: Faults that a correct client reports, and whether they occur in (whole replies, streams).
+#: Faults that a correct client reports, and whether they occur in (whole replies, streams). After "incomplete",
+#: a truncated reply, it also keeps the text; only profiles with `response.incomplete` have it.
 CASE_FAULTS: Mapping[str, tuple[bool, bool]] = MappingProxyType(
     {
         "failed": (True, True),
+        "incomplete": (True, True),
         "cut": (True, True),
         "closed": (False, True),
         "error": (False, True),
@@ -51,6 +61,30 @@ CASE_FAULTS: Mapping[str, tuple[bool, bool]] = MappingProxyType(
 
 #: Kinds of valid but unusual replies; `--skip` accepts them like the faults.
 LEGAL_VARIATIONS = ("cuts", "framing", "unknown", "members", "long")
+
+#: Features by which the service's replies differ from those of OpenAI's service (streams recorded from both,
+#: 2026). A control replaces one of them by what OpenAI's service sends.
+WIRE_FEATURES: Mapping[str, str] = MappingProxyType(
+    {
+        "comment": "each event has a comment line",
+        "id": "each event has an `id:` line",
+        "event": "each event has an `event:` line",
+        "space": "no space follows the colons of an event's lines",
+        "order": "`type` is not the first member of an event",
+        "done": "no `[DONE]` ends the stream",
+        "charset": "the content type of a stream has a charset",
+        "ids": "the response id is a bare UUID",
+        "item_ids": "the ids of all items start with `msg_`",
+        "model": "the model is empty in the first events",
+        "queued": "the first status is `queued`",
+        "content": "only messages have the member `content`",
+        "nulls": "members without a value are absent instead of null",
+        "extensions": "usage has members of the vendor's own",
+    }
+)
+
+#: Features that a frame written `event: ` and `data: ` lacks.
+PLAIN_FEATURES = ("comment", "id", "space")
 
 #: Line ends, by the name in a saved plan.
 LINE_ENDINGS: Mapping[str, bytes] = MappingProxyType({"LF": b"\n", "CRLF": b"\r\n", "CR": b"\r"})
@@ -81,6 +115,8 @@ class CasePlan:
     unknown_members: bool = False
     members: str = ""
     """"null": nullable members are null; "absent": optional members are absent."""
+    usual: tuple[str, ...] = ()
+    """Names of WIRE_FEATURES that are replaced by what OpenAI's service sends."""
     long: bool = False
     """Whether the last message has LONG_TEXT at its end."""
 
@@ -99,6 +135,8 @@ class CasePlan:
         """The plan as JSON without default values; the script as in an exchange file."""
         members = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "script"}
         changed = {name: value for name, value in members.items() if value != getattr(_DEFAULT_PLAN, name)}
+        if self.usual:
+            changed["usual"] = list(self.usual)
         return {"script": _script_to_json(self.script), **changed}
 
 
@@ -117,7 +155,8 @@ _ALLOWED_VALUES: Mapping[str, tuple[object, ...]] = {
 def plan_from_json(value: Mapping[str, Any]) -> CasePlan:
     """The plan that `CasePlan.to_json` wrote; ConfigurationError if it is invalid."""
     try:
-        plan = CasePlan(**{**value, "script": parse_script(value["script"])})
+        usual = tuple(value.get("usual", ()))
+        plan = CasePlan(**{**value, "script": parse_script(value["script"]), "usual": usual})
     except (KeyError, TypeError) as error:
         raise ConfigurationError(f"invalid plan: {error}") from None
     for each in fields(plan):
@@ -125,6 +164,9 @@ def plan_from_json(value: Mapping[str, Any]) -> CasePlan:
         known = _ALLOWED_VALUES.get(each.name)
         if value not in known if known else value.__class__ is not default.__class__:
             raise ConfigurationError(f"invalid plan: {each.name} cannot be {value!r}")
+    unknown = [name for name in plan.usual if name not in WIRE_FEATURES]
+    if unknown:
+        raise ConfigurationError(f"invalid plan: usual cannot have {unknown[0]!r}")
     if not 0 <= plan.at < 1000:
         raise ConfigurationError(f"invalid plan: at must be from 0 to 999, not {plan.at}")
     if plan.long and not (plan.script.items and isinstance(plan.script.items[-1], Message)):

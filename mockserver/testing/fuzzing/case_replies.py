@@ -14,6 +14,13 @@ from mockserver.replies.script import Message, Script, ScriptError
 from mockserver.server.delivery.steps import Close, Reset, Send, Step, Wait
 from mockserver.server.errors import ApiError
 from mockserver.testing.fuzzing.case_plan import CASE_FAULTS, LINE_ENDINGS, LONG_TEXT, CasePlan
+from mockserver.testing.fuzzing.usual_replies import (
+    NULLABLE_MEMBERS,
+    item_objects,
+    response_objects,
+    use_usual_frame,
+    use_usual_payloads,
+)
 from mockserver.testing.strategies.framing import encode_events
 from mockserver.testing.strategies.rendered_replies import (
     RenderContext,
@@ -63,12 +70,6 @@ _ERROR_PAYLOAD = {
     "request_id": "00000000-0000-9000-8000-000000000000",
 }
 
-#: Members of a response that may be null in every profile (OpenAI's OpenAPI document, 2026).
-_NULLABLE_MEMBERS = (
-    *("background", "conversation", "error", "incomplete_details", "instructions", "max_output_tokens"),
-    *("max_tool_calls", "metadata", "previous_response_id", "prompt", "reasoning", "service_tier"),
-    *("temperature", "text", "top_logprobs", "top_p", "truncation", "usage", "user"),
-)
 _USAGE_DETAILS = ("input_tokens_details", "output_tokens_details")
 
 
@@ -78,6 +79,7 @@ class CaseReply:
 
     steps: tuple[Step, ...]
     stream: bool
+    content_type: str
     content_length: int | None = None
     """The declared length, which may be more than is sent; None for no `content-length`."""
 
@@ -99,7 +101,8 @@ def render_payloads(
     if plan.unknown_members:
         _add_unknown_members(values)
     _change_members(values, plan.members)
-    return _insert_unknown_event(values) if plan.unknown_event and plan.stream else values
+    values = _insert_unknown_event(values) if plan.unknown_event and plan.stream else values
+    return use_usual_payloads(values, plan.usual, model)
 
 
 def render_case(
@@ -112,11 +115,12 @@ def render_case(
         raise ApiError(status, code, message)
     values = render_payloads(plan, context, request, response_number)
     if plan.stream:
-        return CaseReply(tuple(_stream_steps(plan, values, context)), stream=True)
+        content_type = "text/event-stream" + ("" if "charset" in plan.usual else ";charset=UTF-8")
+        return CaseReply(tuple(_stream_steps(plan, values, context)), True, content_type)
     body = json.dumps(values[0])
     length = None if plan.cut != "events" and plan.fault is None else len(body)
     return CaseReply(
-        tuple(_body_steps(plan, body)), stream=False, content_length=0 if plan.fault == "empty" else length
+        tuple(_body_steps(plan, body)), False, "application/json", 0 if plan.fault == "empty" else length
     )
 
 
@@ -136,20 +140,20 @@ def _case_script(plan: CasePlan) -> Script:
     if plan.fault == "failed":
         error = ScriptError("server_error", "The model failed.")
         return Script(items, plan.script.usage, "failed", error)
-    return Script(items, plan.script.usage)
+    return Script(items, plan.script.usage, "incomplete" if plan.fault == "incomplete" else "completed")
 
 
 def _add_unknown_members(payloads: Sequence[JSONObject]) -> None:
-    for target in (*payloads, *_response_objects(payloads), *_item_objects(payloads)):
+    for target in (*payloads, *response_objects(payloads), *item_objects(payloads)):
         target["x_note"] = {"a": [None, 1]}
 
 
 def _change_members(payloads: Sequence[JSONObject], mode: str) -> None:
     if not mode:
         return
-    for response in _response_objects(payloads):
+    for response in response_objects(payloads):
         if mode == "null":
-            response.update({name: None for name in _NULLABLE_MEMBERS if name not in response})
+            response.update({name: None for name in NULLABLE_MEMBERS if name not in response})
         usage = response.get("usage") or {}
         for name in usage.keys() & set(_USAGE_DETAILS):
             _null_or_remove(usage, name, mode)
@@ -166,20 +170,6 @@ def _null_or_remove(target: JSONObject, name: str, mode: str) -> None:
         del target[name]
 
 
-def _response_objects(payloads: Sequence[JSONObject]) -> Iterator[JSONObject]:
-    for value in payloads:
-        if "output" in value:
-            yield value
-        elif "response" in value:
-            yield value["response"]
-
-
-def _item_objects(payloads: Sequence[JSONObject]) -> Iterator[JSONObject]:
-    for response in _response_objects(payloads):
-        yield from response["output"]
-    yield from (value["item"] for value in payloads if "item" in value)
-
-
 def _insert_unknown_event(events: list[JSONObject]) -> list[JSONObject]:
     """Add an event of an unknown type before the last one (Open Responses: a `slug:` event)."""
     extended = [*events[:-1], {"sequence_number": 0, "type": "vendor:note"}, events[-1]]
@@ -188,12 +178,12 @@ def _insert_unknown_event(events: list[JSONObject]) -> list[JSONObject]:
 
 def _stream_steps(plan: CasePlan, events: list[JSONObject], context: RenderContext) -> Iterator[Step]:
     frames = [
-        _format_frame(plan, frame)
+        _format_frame(plan, use_usual_frame(frame, plan.usual))
         for frame in encode_events(events, None if plan.plain else context.profile.name)
     ]
-    if context.profile.done_marker and plan.fault != "failed":
+    if (context.profile.done_marker or "done" in plan.usual) and plan.fault != "failed":
         frames.append(_format_frame(plan, sse.encode(sse.DONE_DATA)))
-    if plan.fault in (None, "failed"):
+    if plan.fault in (None, "failed", "incomplete"):
         yield from _chunked_steps(plan, frames)
         return
     kept = 1 + plan.at * (len(events) - 1) // 1000
@@ -235,7 +225,7 @@ _FAULT_STEPS: Mapping[str, Callable[[bytes, RenderContext], Iterator[Step]]] = M
 def _body_steps(plan: CasePlan, body: bytes) -> Iterator[Step]:
     if plan.fault == "empty":
         return
-    if plan.fault in (None, "failed"):
+    if plan.fault in (None, "failed", "incomplete"):
         yield from _send_with_pauses([body] if plan.cut == "events" else _split_in_two(body))
         return
     yield Send(body[: len(body) // 2])

@@ -169,9 +169,8 @@ class CaseServer:
         return body
 
     async def _send_reply(self, request: HttpRequest, reply: CaseReply, run: CaseRun) -> None:
-        content_type = b"text/event-stream;charset=UTF-8" if reply.stream else b"application/json"
         head: Headers = [
-            (b"content-type", content_type),
+            (b"content-type", reply.content_type.encode()),
             (b"x-request-id", derive_request_id(request, "200").encode()),
             (b"date", request.services.date_header()),
         ]

@@ -15,10 +15,10 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from mockserver.profiles import DEFAULT_PROFILE, Profile
 from mockserver.replies.json_schema.generator import generate_arguments
-from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, Script
+from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, Script, message_script
 from mockserver.testing.fuzzing.case_plan import CASE_CHUNKINGS, CASE_FAULTS, LINE_ENDINGS, CasePlan
 from mockserver.testing.fuzzing.case_server import ReceivedRequest
-from mockserver.testing.strategies.scripts import script_items
+from mockserver.testing.strategies.scripts import script_items, script_statuses
 from mockserver.testing.strategies.values import texts
 
 __all__ = ["RequestedFeatures", "case_plans", "edge_case_plans", "requested_features"]
@@ -63,10 +63,11 @@ def edge_case_plans(features: RequestedFeatures, skip: Collection[str] = ()) -> 
         else []
     )
     faults = [
-        CasePlan(stream=stream, fault=fault, at=500)
+        CasePlan(_TRUNCATED, stream, fault)
+        if fault == "incomplete"
+        else CasePlan(stream=stream, fault=fault, at=500)
         for stream in features.stream_modes
-        for fault, forms in CASE_FAULTS.items()
-        if forms[stream] and fault not in {*skip, "stalled"}
+        for fault in _drawable_faults(stream, skip, features.profile)
     ]
     return [*legal, *faults]
 
@@ -80,6 +81,8 @@ def _befalls_bodies(options: Mapping[str, Any]) -> bool:
 _DRAWN_CHUNKINGS = tuple(cut for cut in CASE_CHUNKINGS if cut != "apart")
 _FIELDS_WITHOUT_STREAM = {"script", "cut", "unknown_members", "members", "long"}
 _MESSAGE = Message(("a",))
+#: Its text is unlikely to be part of an error message, where a client may keep the text of a truncated reply.
+_TRUNCATED = message_script("Half of a text")
 _EDGE_CASES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("", {"script": Script((Reasoning(("b",)), _MESSAGE))}),
     ("", {"script": Script((Message(()), _MESSAGE))}),
@@ -113,7 +116,7 @@ def case_plans(draw: DrawFn, features: RequestedFeatures, skip: Collection[str] 
     # Streams are more frequent because they have more that a client can get wrong.
     stream = draw(st.sampled_from([features.stream_modes[0]] * 3 + list(features.stream_modes)))
     script = draw(_client_scripts(features))
-    fault = draw(_fault_names(stream, frozenset(skip)))
+    fault = draw(_fault_names(stream, frozenset(skip), features.profile))
     at = draw(st.integers(0, 999))
     framed = "framing" not in skip
     options: dict[str, Any] = {
@@ -134,9 +137,16 @@ def case_plans(draw: DrawFn, features: RequestedFeatures, skip: Collection[str] 
     return CasePlan(script, stream, **options)
 
 
-def _fault_names(stream: bool, skip: Collection[str]) -> SearchStrategy[str | None]:
-    known = [each for each, forms in CASE_FAULTS.items() if forms[stream] and each not in {*skip, "stalled"}]
-    return st.sampled_from([*[None] * max(1, 2 * len(known)), *known])
+def _drawable_faults(stream: bool, skip: Collection[str], profile: str) -> list[str]:
+    omitted = {*skip, "stalled"}
+    if "incomplete" not in script_statuses(profile):
+        omitted.add("incomplete")
+    return [fault for fault, forms in CASE_FAULTS.items() if forms[stream] and fault not in omitted]
+
+
+def _fault_names(stream: bool, skip: Collection[str], profile: str) -> SearchStrategy[str | None]:
+    faults = _drawable_faults(stream, skip, profile)
+    return st.sampled_from([*[None] * max(1, 2 * len(faults)), *faults])
 
 
 def _draw_rarely(draw: DrawFn, variation: str, skip: Collection[str]) -> bool:

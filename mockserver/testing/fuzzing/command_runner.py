@@ -64,6 +64,8 @@ class CommandRunner:
                 [self.server.api_key],
             ),
             duration=result.duration,
+            shown_text=result.stdout.decode(errors="replace"),
+            reports_incomplete=b"incomplete" in result.stderr.lower(),
         )
 
 

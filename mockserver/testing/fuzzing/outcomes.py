@@ -32,6 +32,10 @@ class Outcome:
     """How it ended: "exit status 1", "TypeError: …"."""
     stderr_tail: str = ""
     """The last lines of its standard error."""
+    shown_text: str = ""
+    """All that it showed, also if it failed: its standard output, or the texts that an exception carries."""
+    reports_incomplete: bool = False
+    """Whether it says that the reply is incomplete, though it reports success."""
     duration: float = 0.0
 
 
@@ -71,7 +75,25 @@ def _check_requests(_: CasePlan, outcome: Outcome) -> Failure | None:
     return None
 
 
+def _check_truncation_reported(plan: CasePlan, outcome: Outcome) -> Failure | None:
+    """A truncated reply is neither complete nor an error: the client keeps the text and says so."""
+    if plan.fault != "incomplete":
+        return None
+    if outcome.accepted and not outcome.reports_incomplete:
+        return Failure("taken for complete", f"{outcome.end_reason}, although the reply is truncated")
+    if not outcome.accepted and plan.expected_text not in outcome.shown_text:
+        details = (
+            f"expected  {_quote(plan.expected_text)}",
+            f"got       {_quote(outcome.shown_text)}",
+        )
+        message = f"{outcome.end_reason}, and the text of a truncated reply is lost"
+        return Failure("taken for an error", message, details)
+    return None
+
+
 def _check_fault_reported(plan: CasePlan, outcome: Outcome) -> Failure | None:
+    if plan.fault == "incomplete":
+        return None
     if plan.fault is None or plan.once or not outcome.accepted:
         return None
     return Failure(
@@ -102,6 +124,7 @@ _CHECKS: Sequence[Callable[[CasePlan, Outcome], Failure | None]] = (
     _check_request_sent,
     _check_finished,
     _check_requests,
+    _check_truncation_reported,
     _check_fault_reported,
     _check_legal_reply_accepted,
     _check_text,
@@ -109,6 +132,7 @@ _CHECKS: Sequence[Callable[[CasePlan, Outcome], Failure | None]] = (
 
 FAULT_DESCRIPTIONS = {
     "failed": "has the status failed",
+    "incomplete": "has the status incomplete",
     "cut": "is cut within an event",
     "closed": "ends before its terminal event",
     "error": "ends with an error",

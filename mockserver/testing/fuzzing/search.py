@@ -56,6 +56,8 @@ class FailingCase:
     """Cases played until it was found."""
     shrink_runs: int = 0
     """Cases played to shrink it."""
+    time_limit: float | None = None
+    """Seconds for each further case, if the client hangs; None for the usual time."""
 
 
 class _SameFailure(Exception):
@@ -139,7 +141,15 @@ class Search:
         if outcome.finished and plan.fault != "stalled":
             self.slowest_seconds = max(self.slowest_seconds, outcome.duration)
         failure = self.failures[plan] = check_outcome(plan, outcome)
-        return None if failure is None else FailingCase(plan, outcome, failure, self.cases_run)
+        if failure is None:
+            return None
+        limit = self.hang_limit if failure.kind == "hung" else None
+        return FailingCase(plan, outcome, failure, self.cases_run, time_limit=limit)
+
+    @property
+    def hang_limit(self) -> float:
+        """Seconds for each further case of a client that hangs."""
+        return max(_MIN_HANG_LIMIT_SECONDS, _HANG_LIMIT_FACTOR * self.slowest_seconds)
 
     def _draw_plans(self) -> list[CasePlan]:
         candidates: list[CasePlan] = []
@@ -185,10 +195,7 @@ class _Shrinker:
         self._deadline = time.monotonic() + MAX_SHRINK_SECONDS
         self._outcomes: dict[CasePlan, FailingCase | None] = {failing.plan: failing}
         self._runs = 0
-        hangs = failing.failure.kind == "hung"
-        self._time_limit = (
-            max(_MIN_HANG_LIMIT_SECONDS, _HANG_LIMIT_FACTOR * search.slowest_seconds) if hangs else None
-        )
+        self._time_limit = failing.time_limit
 
     def try_plan(self, plan: CasePlan) -> None:
         """Raise _SameFailure if the plan fails as the original did."""
@@ -219,7 +226,9 @@ class _Shrinker:
                 best = self.original
             else:
                 best = FailingCase(best.plan, outcome, failure)
-        return FailingCase(best.plan, best.outcome, best.failure, self.original.cases_run, self._runs)
+        return FailingCase(
+            best.plan, best.outcome, best.failure, self.original.cases_run, self._runs, self._time_limit
+        )
 
 
 def _run_in_order(

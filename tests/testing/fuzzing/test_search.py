@@ -117,6 +117,10 @@ def test_saved_cases_run_first() -> None:
 
 
 BROKEN_CLIENTS: dict[str, tuple[CasePlan, Callable[[CasePlan], str | None]]] = {
+    "two features together: one read is taken for a whole event: it may contain less; an unknown member": (
+        CasePlan(cut="lines", unknown_members=True),
+        read_with_hidden_defect,
+    ),
     "only the last message is read": (
         CasePlan(Script((Message(("a",)), Message(("b",))))),
         lambda plan: plan.script.items[-1].text,  # type: ignore[union-attr]
@@ -133,11 +137,19 @@ BROKEN_CLIENTS: dict[str, tuple[CasePlan, Callable[[CasePlan], str | None]]] = {
         CasePlan(end="CRLF", comments=True),
         lambda plan: None if plan.end != "LF" else plan.expected_text,
     ),
-    "no single assumption: it fails as well without any one of": (
+    "2 features, each of which is enough: lines are taken to end with \\n alone, not with \\r\\n or \\r; a keep-alive": (
         CasePlan(end="CRLF", comments=True),
         lambda plan: None if plan.end != "LF" or plan.comments else plan.expected_text,
     ),
 }
+
+
+def test_a_cause_is_reproduced_before_it_is_named() -> None:
+    client = Client(lambda plan: None if len(client.runs) == 1 else plan.expected_text)
+    found = Search(client, PROFILE, 1, 1).run([CasePlan(end="CRLF")])
+
+    assert found is not None
+    assert find_cause(found, client).startswith("not reproducible")
 
 
 @pytest.mark.parametrize("cause", BROKEN_CLIENTS)

@@ -65,8 +65,11 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	if answer == nil || answer.Status != "completed" {
-		return errors.New("the answer is not complete")
+	if answer == nil || (answer.Status != "completed" && answer.Status != "incomplete") {
+		return errors.New("the reply failed")
+	}
+	if answer.Status == "incomplete" {
+		fmt.Fprintln(os.Stderr, "the reply is incomplete")
 	}
 	for _, item := range answer.Output {
 		if item.Type == "message" {
@@ -78,7 +81,7 @@ func run() error {
 	return nil
 }
 
-// The response of the event response.completed; nil if there is none.
+// The response of the event response.completed or response.incomplete; nil if there is none.
 func last(body io.Reader) (*response, error) {
 	var answer *response
 	lines := bufio.NewScanner(body)
@@ -96,7 +99,7 @@ func last(body io.Reader) (*response, error) {
 		if err := json.Unmarshal(data[len("data:"):], &event); err != nil {
 			return nil, err
 		}
-		if event.Type == "response.completed" {
+		if event.Type == "response.completed" || event.Type == "response.incomplete" {
 			answer = event.Response
 		}
 	}
