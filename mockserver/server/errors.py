@@ -14,7 +14,9 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
+from mockserver.contract.check import check_json_text
 from mockserver.contract.findings import Finding
+from mockserver.errors import InvalidJSON
 from mockserver.profiles import Profile
 from mockserver.wire import json
 
@@ -26,6 +28,7 @@ __all__ = [
     "NotAnApiRequest",
     "UnmatchedRequest",
     "error_from_finding",
+    "error_from_invalid_json",
     "render_error",
 ]
 
@@ -123,6 +126,17 @@ def _unified_error(error: ApiError, profile: Profile) -> dict[str, str | None]:
         "param": error.param,
         "type": profile.error_types.get(str(error.status), default_type),
     }
+
+
+def error_from_invalid_json(error: InvalidJSON, body: bytes) -> ApiError:
+    """The service's reply to a body that is not JSON.
+
+    The text is from the vendor's error-code page (2026); the reason is ours. An empty body has its finding here,
+    because the journal cannot tell it from a body that was not read.
+    """
+    message = f"Required body invalid, please check the request body format. The body is not JSON: {error}."
+    findings = () if body else tuple(check_json_text(body))
+    return ApiError(400, "InvalidParameter", message, findings=findings)
 
 
 def error_from_finding(

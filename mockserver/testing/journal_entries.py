@@ -49,9 +49,7 @@ def findings_for_request(entry: Entry) -> list[Finding]:
     if entry.refusal == REFUSED and not entry.detail.startswith("the endpoint"):
         message = redact(f"{entry.method} {entry.path}: not an API request: {entry.detail}", entry.secrets)
         return [Finding(REFUSED, Severity.ERROR, "", None, message, got=entry.status)]
-    # A request without a body has no JSON text to check.
-    findings = entry.findings if entry.method == "POST" and entry.body else entry.request_findings
-    findings = [redact_finding(finding, entry.secrets) for finding in findings]
+    findings = [redact_finding(finding, entry.secrets) for finding in entry.findings]
     if entry.refusal:
         message = redact(f"{entry.method} {entry.path}: {entry.detail}", entry.secrets)
         return [Finding(entry.refusal, Severity.ERROR, "", None, message), *findings]

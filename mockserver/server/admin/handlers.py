@@ -221,7 +221,7 @@ def _entry_object(number: int, entry: Entry) -> dict[str, Any]:
         "prompt": redact(entry.prompt, secrets),
         "exchange": entry.exchange,
         "ignored": [redact(name, secrets) for name in entry.ignored],
-        "findings": [redact(str(each), secrets) for each in entry.findings] if entry.body else [],
+        "findings": [redact(str(each), secrets) for each in entry.findings],
         "refusal": entry.refusal,
         "detail": entry.detail,
         "left": entry.left,

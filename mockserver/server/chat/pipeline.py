@@ -29,7 +29,7 @@ from mockserver.server.delivery.faults import RequestedFault
 from mockserver.server.engine.rendered_replies import RenderedReply, mark_stub_error
 from mockserver.server.engine.selection import SelectedReply, select_reply
 from mockserver.server.engine.template_values import ReplySeed, count_input_tokens
-from mockserver.server.errors import ApiError
+from mockserver.server.errors import ApiError, error_from_invalid_json
 from mockserver.server.request_facts import output_schema_of, parse_request
 from mockserver.server.state.journal import EntryDetails
 from mockserver.server.state.sessions import Session
@@ -97,9 +97,7 @@ def _parse_and_check(session: Session, raw_body: bytes) -> tuple[dict[str, Any],
     try:
         body = json.loads(raw_body)
     except InvalidJSON as error:
-        # Text of the vendor's error-code page (2026); the reason is ours.
-        message = "Required body invalid, please check the request body format."
-        raise ApiError(400, "InvalidParameter", f"{message} The body is not JSON: {error}.") from None
+        raise error_from_invalid_json(error, raw_body) from None
     findings = tuple(chat_request_findings(body, session.profile, _AcceptedModels(session.models)))
     for finding in findings:
         if finding.severity is Severity.ERROR:

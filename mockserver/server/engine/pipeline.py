@@ -30,7 +30,7 @@ from mockserver.server.engine.template_values import (
     build_values,
     count_input_tokens,
 )
-from mockserver.server.errors import ApiError, error_from_finding
+from mockserver.server.errors import error_from_finding, error_from_invalid_json
 from mockserver.server.request_facts import RequestFacts, parse_request
 from mockserver.server.state.conversation_context import SessionCache, append_turn, build_record, find_parent
 from mockserver.server.state.journal import EntryDetails
@@ -100,11 +100,7 @@ def _parse_and_check(session: Session, raw_body: bytes) -> tuple[dict[str, Any],
     try:
         body = json.loads(raw_body)
     except InvalidJSON as error:
-        # Text of the vendor's error-code page (2026); the reason is ours.
-        message = (
-            f"Required body invalid, please check the request body format. The body is not JSON: {error}."
-        )
-        raise ApiError(400, "InvalidParameter", message) from None
+        raise error_from_invalid_json(error, raw_body) from None
     findings = tuple(found) if (found := session.request_checker.check(body)) else ()
     for finding in findings:
         if finding.severity is Severity.ERROR:

@@ -192,12 +192,13 @@ class Entry:
 
     @property
     def findings(self) -> list[Finding]:
-        """Findings in the request, including those in its text, such as duplicate names."""
-        return (
-            list(self.request_findings)
-            if self.left_out
-            else [*check_json_text(self.body), *self.request_findings]
-        )
+        """Findings in the request, including those in its text, such as duplicate names.
+
+        A request without a body, or whose body was not read, has no text to check.
+        """
+        if self.left_out or not self.body:
+            return list(self.request_findings)
+        return [*check_json_text(self.body), *self.request_findings]
 
     @property
     def json(self) -> Any:

@@ -1,10 +1,14 @@
-"""The size limits of the journal."""
+"""The journal: its size limits, and findings of requests without a body."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import httpx
 import pytest
 
 from mockserver.server.state.journal import Entry, EntryDetails, Journal, RequestHead
+from tests.api_client import ApiClient
 
 
 def entry(number: int, size: int = 10) -> Entry:
@@ -87,3 +91,30 @@ def test_every_removed_entry_is_reported() -> None:
     assert removed == ["/0", "/1"]
     journal.clear()
     assert (len(journal), len(removed), removed[-1], journal.dropped_count) == (0, 1002, "/1001", 0)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("GET", "/models", {}, 404),
+        ("OPTIONS", "/responses", {}, 405),
+        ("POST", "/responses", {"authorization": ""}, 401),
+        ("POST", "/responses", {"content_type": "text/plain"}, 400),
+    ],
+)
+def test_a_body_that_was_not_read_has_no_findings(
+    api: ApiClient, method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    reply = api.request(method, path, {"model": "x"} if method == "POST" else None, **headers)
+    assert reply.status_code == status
+    assert api.server.journal.last.findings == []
+    assert api.server.journal.last.refusal == "refused"
+
+
+@pytest.mark.parametrize("post", [ApiClient.post, ApiClient.post_chat])
+def test_an_empty_body_is_a_finding(
+    api: ApiClient, post: Callable[[ApiClient, bytes], httpx.Response]
+) -> None:
+    assert post(api, b"").status_code == 400
+    assert [each.rule for each in api.server.journal.last.findings] == ["SCH-006"]
+    assert api.server.journal.last.refusal == ""
