@@ -1,4 +1,4 @@
-"""Tool loops with a wrong `call_id` fail a test that asserts nothing."""
+"""Tool loops with a planted bug fail their test without an assertion, in every dated profile."""
 
 from __future__ import annotations
 
@@ -6,37 +6,63 @@ import pytest
 
 from tests.testing.pytest_plugin.conftest import RunPytest
 
-#: A client of two turns; `{outputs}` makes the items of the second from the calls of the first.
-CLIENT = """
+TOOL_LOOP = """
+import json
 from mockserver import FunctionCall
 
-TOOLS = [{{"type": "function", "name": "get_weather", "parameters": {{"type": "object"}}}}]
+TOOLS = [{"type": "function", "name": "look", "parameters": {"type": "object"}}]
 
-def output(call_id):
-    return {{"type": "function_call_output", "call_id": call_id, "output": "sunny"}}
-
-def test_tool_loop(ask, responses_server):
-    responses_server.reply(FunctionCall("get_weather", "{{}}"), FunctionCall("get_weather", "{{}}"))
-    responses_server.reply("Sunny.")
-    first = ask("Weather?", tools=TOOLS)
+@pytest.mark.responses(profile=PROFILE)
+def test_it(ask, responses_server):
+    responses_server.reply(FunctionCall("look", "{}"), FunctionCall("look", "{}"))
+    responses_server.reply("Done.").always()
+    first = ask("Look twice!", tools=TOOLS, **conversation(responses_server))
     calls = [item for item in first["output"] if item["type"] == "function_call"]
-    ask({outputs}, tools=TOOLS, previous_response_id=first["id"])
+    output = lambda call_id: {"type": "function_call_output", "call_id": call_id, "output": "x"}
+    continuation = conversation(responses_server) or {"previous_response_id": first["id"]}
+    ask(OUTPUTS, tools=TOOLS, **continuation)
 """
+BY_RESPONSE_ID = "\nconversation = lambda server: {}\n"
+BY_CONVERSATION = """
+ids = []
 
-BUGS = {
-    "item id instead of call_id": "[output(call['id']) for call in calls]",
-    "only the first call": "[output(calls[0]['call_id'])]",
-    "every output twice": "[output(call['call_id']) for call in calls for _ in range(2)]",
-}
+def conversation(server):
+    if not ids:
+        ids.append(server.httpx().post("/conversations", json={}).json()["id"])
+    return {"conversation": ids[0]}
+"""
+WRONG_OUTPUTS = pytest.mark.parametrize(
+    "outputs",
+    [
+        pytest.param("[output(call['id']) for call in calls]", id="item id for call_id"),
+        pytest.param("[output(calls[0]['call_id'])]", id="only the first call"),
+        pytest.param("[output(call['call_id']) for call in calls] * 2", id="outputs twice"),
+    ],
+)
+
+PROFILES = ["qwen-2026-01", "qwen-2026-05", "qwen-2026-09"]
 
 
-@pytest.mark.parametrize("profile", ["qwen-2026-01", "qwen-2026-09", "openresponses-2026-04"])
-@pytest.mark.parametrize("outputs", BUGS.values(), ids=BUGS)
-def test_planted_bug_fails_a_test_without_an_assertion(run: RunPytest, outputs: str, profile: str) -> None:
-    result = run(CLIENT.format(outputs=outputs), "--responses-profile", profile)
+def tool_loop(profile: str, outputs: str, continuation: str = BY_RESPONSE_ID) -> str:
+    return TOOL_LOOP.replace("PROFILE", repr(profile)).replace("OUTPUTS", outputs) + continuation
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_correct_tool_loop_passes(profile: str, run: RunPytest) -> None:
+    code = tool_loop(profile, "[output(call['call_id']) for call in calls]")
+    run(code).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@WRONG_OUTPUTS
+def test_a_wrong_tool_loop_fails_without_an_assertion(outputs: str, profile: str, run: RunPytest) -> None:
+    result = run(tool_loop(profile, outputs))
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["FAILED *::test_tool_loop - REQ-007*"])
+    result.stdout.fnmatch_lines(["Contract violation REQ-*"])
 
 
-def test_correct_tool_loop_passes(run: RunPytest) -> None:
-    run(CLIENT.format(outputs="[output(call['call_id']) for call in calls]")).assert_outcomes(passed=1)
+@WRONG_OUTPUTS
+def test_a_wrong_tool_loop_in_a_conversation_fails(outputs: str, run: RunPytest) -> None:
+    correct = "[output(call['call_id']) for call in calls]"
+    run(tool_loop("qwen-2026-09", correct, BY_CONVERSATION)).assert_outcomes(passed=1)
+    run(tool_loop("qwen-2026-09", outputs, BY_CONVERSATION)).assert_outcomes(failed=1)
