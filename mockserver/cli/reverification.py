@@ -12,7 +12,7 @@ from mockserver.cli.errors import exit_with_error
 from mockserver.errors import ConfigurationError
 from mockserver.exchanges import Exchange
 from mockserver.live.budgeted_client import Budget, BudgetedClient, EndpointUnreachable
-from mockserver.live.client import Client, Timeouts
+from mockserver.live.client import Client, Timeouts, unreachable_message, unreachable_reason
 from mockserver.live.endpoint import Endpoint
 from mockserver.profiles import load_profile
 from mockserver.recordings.diff.changes import Change
@@ -27,12 +27,18 @@ from mockserver.recordings.reverification import (
     reverify,
 )
 
-__all__ = ["EXIT_INCOMPLETE", "reverify_recordings"]
+__all__ = ["EXIT_INCOMPLETE", "require_reachable", "reverify_recordings"]
 
 #: Exit status of a run of which a part was cut off.
 EXIT_INCOMPLETE = 3
 
 _FAIL_ON_SEVERITIES = {"drift": "warning", "fail": "breaking"}
+
+
+def require_reachable(endpoint: Endpoint) -> None:
+    """Exit with one line if no connection to the endpoint is possible."""
+    if reason := unreachable_reason(endpoint):
+        exit_with_error(unreachable_message(endpoint, reason), 2)
 
 
 def reverify_recordings(
@@ -46,6 +52,8 @@ def reverify_recordings(
     profile = (
         recording_profile(recordings[0]) if options["profile"] == "auto" else load_profile(options["profile"])
     )
+    if not dry_run:
+        require_reachable(endpoint)
     _print_plan(recordings, endpoint, profile.name, options)
     if dry_run:
         return 0
@@ -55,7 +63,7 @@ def reverify_recordings(
         budgeted_client = BudgetedClient(client, budget, options["rate"])
         results = [*_with_progress(reverify(recordings, budgeted_client, profile), len(recordings))]
     except EndpointUnreachable as error:
-        exit_with_error(f"{endpoint.base_url}: cannot reach the endpoint: {endpoint.redact(str(error))}", 2)
+        exit_with_error(unreachable_message(endpoint, str(error)), 2)
     finally:
         client.close()
     changes = reverification_changes(results)

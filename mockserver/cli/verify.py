@@ -14,18 +14,19 @@ import click
 
 from mockserver.cli.errors import exit_with_error
 from mockserver.cli.options import option
-from mockserver.cli.reverification import EXIT_INCOMPLETE, reverify_recordings
+from mockserver.cli.reverification import EXIT_INCOMPLETE, require_reachable, reverify_recordings
+from mockserver.contract.detection import ProfileChoice
 from mockserver.errors import MockServerError
 from mockserver.live.baseline import read_baseline, write_baseline
 from mockserver.live.budgeted_client import Budget, BudgetedClient
 from mockserver.live.client import Client, Timeouts
 from mockserver.live.endpoint import Endpoint, api_key_from_env, parse_endpoint
 from mockserver.live.probes import Probe, select_probes
-from mockserver.live.profile_choice import profile_for_endpoint, profiles_for_path
+from mockserver.live.profile_choice import detect_profile_of_endpoint, model_for_path, profiles_for_path
 from mockserver.live.report import build_report
 from mockserver.live.report_formats import REPORT_FORMATS, write_plan
-from mockserver.live.verification import Verdict, VerificationRun, run_probes
-from mockserver.profiles import load_profile
+from mockserver.live.verification import Verdict, VerificationRun, detection_request, run_probes
+from mockserver.profiles import Profile, load_profile
 
 __all__ = ["verify"]
 
@@ -127,15 +128,15 @@ def _verify_endpoint(
     try:
         budget = Budget(options["max_requests"], options["max_tokens"])
         budgeted_client = BudgetedClient(client, budget, options["rate"])
-        name, reason = _choose_profile(endpoint, budgeted_client, options["profile"], dry_run)
-        profile = load_profile(name)
-        model = options["model"] or next(iter(profile.models), None)
+        choice = _choose_profile(endpoint, budgeted_client, probes, options, dry_run)
+        profile = load_profile(choice.profile)
+        model = options["model"] or _default_model(profile, endpoint)
         if model is None:
-            exit_with_error(f"the profile {name} lists no model: name one with --model", 2)
+            exit_with_error(f"the profile {profile.name} lists no model: name one with --model", 2)
         run = VerificationRun(
             endpoint,
-            name,
-            reason,
+            choice.profile,
+            choice.reason,
             model,
             options["seed"],
             tuple(probes),
@@ -155,10 +156,17 @@ def _verify_endpoint(
 
 
 def _choose_profile(
-    endpoint: Endpoint, budgeted_client: BudgetedClient, option: str, dry_run: bool
-) -> tuple[str, str]:
-    if option != AUTO:
-        return load_profile(option).name, "by --profile"
+    endpoint: Endpoint,
+    budgeted_client: BudgetedClient,
+    probes: list[Probe],
+    options: dict[str, Any],
+    dry_run: bool,
+) -> ProfileChoice:
+    if options["profile"] != AUTO:
+        choice = ProfileChoice(load_profile(options["profile"]).name, "by --profile")
+        if not dry_run:
+            require_reachable(endpoint)
+        return choice
     if dry_run:
         candidates = profiles_for_path(endpoint.base_url)
         if not candidates:
@@ -166,8 +174,17 @@ def _choose_profile(
                 "cannot detect the profile from the URL, and --dry-run sends no request: name it with --profile",
                 2,
             )
-        return candidates[-1].name, "by its path alone (dry run)"
-    return profile_for_endpoint(endpoint, budgeted_client)
+        return ProfileChoice(candidates[-1].name, "by its path alone (dry run)")
+    require_reachable(endpoint)
+    model = options["model"] or model_for_path(endpoint.base_url)
+    request = detection_request(probes, model, options["seed"])
+    return detect_profile_of_endpoint(endpoint, budgeted_client, request)
+
+
+def _default_model(profile: Profile, endpoint: Endpoint) -> str | None:
+    """The model that detected the profile if the profile accepts it, otherwise the profile's first model."""
+    model = model_for_path(endpoint.base_url)
+    return model if profile.any_model or model in profile.models else next(iter(profile.models), None)
 
 
 def _run_and_report(
@@ -185,11 +202,17 @@ def _run_and_report(
         except MockServerError as error:
             run.partial_reason = stopped = str(error)
     _write_reports(run, targets)
-    sys.stdout.write(REPORT_FORMATS["text"](build_report(run), run))
-    sys.stdout.flush()
+    if stopped is None or _has_usable_reply(run):
+        sys.stdout.write(REPORT_FORMATS["text"](build_report(run), run))
+        sys.stdout.flush()
     if stopped is not None:
         exit_with_error(stopped, 2)
     return _exit_status(run, options)
+
+
+def _has_usable_reply(run: VerificationRun) -> bool:
+    """Whether a report would say more than that the endpoint is not there."""
+    return any(each.status not in (None, 404) for one in run.results for each in one.interactions)
 
 
 def _on_probe_finished(

@@ -15,6 +15,7 @@ __all__ = [
     "BudgetedClient",
     "EndpointUnreachable",
     "RateLimited",
+    "error_message",
     "is_rate_limited",
 ]
 
@@ -91,14 +92,25 @@ class BudgetedClient:
         self._retry_waits = retry_waits
         self._sleep = sleep
         self._next_request_at = 0.0
+        self._prefetched: Interaction | None = None
         self.has_reply = False
         """Whether the endpoint has replied at least once."""
+
+    def prefetch(self, request: LiveRequest) -> Interaction:
+        """Send a request, and keep its reply for the next `send` of an equal request. Raises as `send`."""
+        self._prefetched = interaction = self.send(request, lambda _: None)
+        return interaction
 
     def send(self, request: LiveRequest, on_interaction: Callable[[Interaction], None]) -> Interaction:
         """Send a request. `on_interaction` gets every reply, including those that are retried.
 
         Raises BudgetExceeded, RateLimited or EndpointUnreachable.
         """
+        prefetched = self._prefetched
+        if prefetched is not None and prefetched.request == request:
+            self._prefetched = None
+            on_interaction(prefetched)
+            return prefetched
         for wait in (*self._retry_waits, None):
             self.budget.require(request)
             self._wait_for_rate()
@@ -113,7 +125,7 @@ class BudgetedClient:
             if wait is None or _is_quota_exhausted(interaction):
                 break
             self._wait_before_retry(interaction, wait)
-        raise RateLimited(_error_message(interaction) or f"HTTP status {interaction.status}")
+        raise RateLimited(error_message(interaction) or f"HTTP status {interaction.status}")
 
     def _wait_for_rate(self) -> None:
         now = time.monotonic()
@@ -137,15 +149,15 @@ def is_rate_limited(interaction: Interaction) -> bool:
         return True
     response = interaction.response
     failed = interaction.status == 200 and response is not None and response.get("status") == "failed"
-    return failed and any(word in _error_message(interaction).lower() for word in _RATE_LIMIT_PHRASES)
+    return failed and any(word in error_message(interaction).lower() for word in _RATE_LIMIT_PHRASES)
 
 
 def _is_quota_exhausted(interaction: Interaction) -> bool:
-    return any(word in _error_message(interaction).lower() for word in _QUOTA_PHRASES)
+    return any(word in error_message(interaction).lower() for word in _QUOTA_PHRASES)
 
 
-def _error_message(interaction: Interaction) -> str:
-    """The message of an error in any envelope."""
+def error_message(interaction: Interaction) -> str:
+    """The message of an error in any envelope; empty if there is none."""
     holders = [interaction.value, interaction.response]
     holders += [holder.get("error") for holder in holders if isinstance(holder, dict)]
     for holder in reversed(holders):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from mockserver import __version__
 from mockserver.errors import EventTooLarge
@@ -18,7 +20,15 @@ from mockserver.wire import json, sse
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Client", "Interaction", "LiveRequest", "ReplyEnd", "Timeouts"]
+__all__ = [
+    "Client",
+    "Interaction",
+    "LiveRequest",
+    "ReplyEnd",
+    "Timeouts",
+    "unreachable_message",
+    "unreachable_reason",
+]
 
 #: Maximum number of bytes of a reply to read.
 MAX_REPLY_BYTES = 32 << 20
@@ -172,6 +182,28 @@ class Interaction:
         """The longest silence between two chunks, in seconds."""
         times = [at for at, _ in self.chunks]
         return max((later - at for at, later in itertools.pairwise(times)), default=None)
+
+
+def unreachable_reason(endpoint: Endpoint) -> str:
+    """Why no connection to the endpoint is possible; empty if it is. Sends no request."""
+    import httpx
+
+    url = urlsplit(endpoint.base_url)
+    port = url.port or (443 if url.scheme == "https" else 80)
+    try:
+        with socket.create_connection((url.hostname, port), _CONNECT_TIMEOUT) as connection:
+            if url.scheme == "https":
+                context = httpx.create_ssl_context()
+                context.wrap_socket(connection, server_hostname=url.hostname).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
+def unreachable_message(endpoint: Endpoint, reason: str) -> str:
+    """The error message if no connection is possible, with the remedy."""
+    reason = endpoint.redact(reason)
+    return f"cannot reach the endpoint {endpoint.base_url}: {reason}; check the host and port of --base-url"
 
 
 class Client:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from mockserver.live.budgeted_client import is_rate_limited
-from mockserver.live.client import Interaction
+from mockserver.live.client import Interaction, ReplyEnd
 from mockserver.wire import sse
 
 __all__ = ["OPEN_QUESTIONS", "OpenQuestion", "observed_answers"]
@@ -115,12 +115,17 @@ def _event_lines(interaction: Interaction) -> str | None:
 
 
 def _end_of_stream(interaction: Interaction) -> str | None:
-    if not interaction.is_stream or interaction.request.stop_after_events is not None:
+    """Whether and where the end marker comes; None for a stream that did not come to its end."""
+    if not interaction.is_stream or interaction.end is not ReplyEnd.COMPLETE:
         return None
-    marked = any(
-        frame.data is not None and frame.data.strip() == sse.DONE_DATA for frame in interaction.frames
-    )
-    return sse.DONE_DATA if marked else f"terminal event, no {sse.DONE_DATA}"
+    texts = [frame.data.strip() for frame in interaction.frames if frame.data is not None]
+    count = texts.count(sse.DONE_DATA)
+    if not count:
+        return f"terminal event, no {sse.DONE_DATA}"
+    if count > 1:
+        return f"{sse.DONE_DATA} {count} times"
+    is_last = texts[-1] == sse.DONE_DATA
+    return f"terminal event, then {sse.DONE_DATA}" if is_last else f"{sse.DONE_DATA} before the last event"
 
 
 def _created_status(interaction: Interaction) -> str | None:

@@ -1,43 +1,76 @@
-"""Which profile a live endpoint is checked against: from its URL's path, and from one of its replies."""
+"""Which profile a live endpoint is checked against: from one of its replies, then from its URL's path."""
 
 from __future__ import annotations
 
-from mockserver.contract.detection import detect_profile
+from mockserver.contract.detection import ProfileChoice, detect_profile
 from mockserver.errors import LiveError
-from mockserver.live.budgeted_client import BudgetedClient, BudgetExceeded, EndpointUnreachable, RateLimited
-from mockserver.live.client import LiveRequest
+from mockserver.live.budgeted_client import (
+    BudgetedClient,
+    BudgetExceeded,
+    EndpointUnreachable,
+    RateLimited,
+    error_message,
+)
+from mockserver.live.client import LiveRequest, unreachable_message
 from mockserver.live.endpoint import Endpoint
 from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile, profile_names
 
-__all__ = ["profile_for_endpoint", "profiles_for_path"]
+__all__ = ["model_for_path", "detect_profile_of_endpoint", "profiles_for_path"]
 
 
 def profiles_for_path(base_url: str) -> list[Profile]:
     """The profiles with the base path that a URL ends with, oldest first; the longest base path wins.
 
-    Profiles that cannot be played are left out.
+    Profiles that cannot be played are left out, and so are paths that several services share: `/v1` is the
+    path of every gateway.
     """
-    playable = (load_profile(name) for name in profile_names())
-    candidates = [each for each in playable if each.models and base_url.endswith(each.base_path)]
+    profiles = [load_profile(name) for name in profile_names()]
+    shared = {alias for each in profiles for alias in each.aliases}
+    candidates = [
+        each
+        for each in profiles
+        if each.models and each.base_path not in shared and base_url.endswith(each.base_path)
+    ]
     longest = max((len(each.base_path) for each in candidates), default=0)
     return [each for each in candidates if len(each.base_path) == longest]
 
 
-def profile_for_endpoint(endpoint: Endpoint, client: BudgetedClient) -> tuple[str, str]:
-    """(profile, reason): from the URL's path, or from the signals of one reply if several share the path."""
-    candidates = profiles_for_path(endpoint.base_url)
-    if len(candidates) == 1:
-        return candidates[0].name, "by its path"
-    models = (candidates[-1:] or [load_profile(DEFAULT_PROFILE)])[0].models
+def model_for_path(base_url: str) -> str:
+    """The model to name before the profile is known."""
+    candidates = profiles_for_path(base_url)
+    return (candidates[-1] if candidates else load_profile(DEFAULT_PROFILE)).models[0]
+
+
+def detect_profile_of_endpoint(
+    endpoint: Endpoint, client: BudgetedClient, request: LiveRequest
+) -> ProfileChoice:
+    """Choose the profile by the reply to a request, then by the URL's path.
+
+    Raises LiveError if neither decides it, or if the endpoint cannot be reached.
+    """
+    reply, problem = b"", ""
     try:
-        # A stream shows more than a reply: the profiles name the events of thinking differently.
-        hello = {"model": models[0], "input": "Hello!", "stream": True}
-        interaction = client.send(LiveRequest(hello, expected_tokens=500), lambda _: None)
-    except (BudgetExceeded, RateLimited, EndpointUnreachable) as error:
+        interaction = client.prefetch(request)
+        reply = interaction.body
+        if interaction.status != 200:
+            problem = (
+                f"its first reply has HTTP status {interaction.status} {error_message(interaction)}".strip()
+            )
+    except EndpointUnreachable as error:
+        raise LiveError(unreachable_message(endpoint, str(error))) from None
+    except (BudgetExceeded, RateLimited) as error:
+        problem = str(error)
+    if problem and not profiles_for_path(endpoint.base_url):
         raise LiveError(
-            f"cannot detect the profile of {endpoint.base_url}: {error}; name it with --profile"
-        ) from None
-    choice = detect_profile(interaction.body)
-    if candidates and choice.profile not in [each.name for each in candidates]:
-        return candidates[-1].name, "the newest with its path"
-    return choice.profile, choice.reason
+            f"cannot detect the profile of {endpoint.base_url}: {problem}; name it with --profile, and a model with --model"
+        )
+    return _choose_profile(endpoint.base_url, reply)
+
+
+def _choose_profile(base_url: str, reply: bytes) -> ProfileChoice:
+    choice, by_path = detect_profile(reply), profiles_for_path(base_url)
+    if not choice.reason.startswith("the default"):
+        return ProfileChoice(choice.profile, f"{choice.reason} of its first reply")
+    if by_path:
+        return ProfileChoice(by_path[-1].name, "by its path")
+    return ProfileChoice("openai", "neither its first reply nor its path shows a profile")

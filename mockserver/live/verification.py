@@ -11,13 +11,20 @@ from mockserver.contract.coverage import ContractCoverage, WireValue, measure_co
 from mockserver.contract.operations import find_operation
 from mockserver.contract.rules import load_live_rules
 from mockserver.errors import LiveError
-from mockserver.live.budgeted_client import BudgetedClient, BudgetExceeded, EndpointUnreachable, RateLimited
-from mockserver.live.client import Interaction
+from mockserver.live.budgeted_client import (
+    BudgetedClient,
+    BudgetExceeded,
+    EndpointUnreachable,
+    RateLimited,
+    error_message,
+)
+from mockserver.live.client import Interaction, LiveRequest, unreachable_message
 from mockserver.live.endpoint import Endpoint
 from mockserver.live.findings import LocatedFinding
 from mockserver.live.observations import observed_answers
 from mockserver.live.probes import Probe
 from mockserver.live.probes.context import ProbeContext, ProbeInconclusive, ProbeSkipped
+from mockserver.live.probes.replies import hello_request
 from mockserver.profiles import Profile, load_profile
 
 __all__ = [
@@ -27,8 +34,13 @@ __all__ = [
     "RunVerdict",
     "Verdict",
     "VerificationRun",
+    "detection_request",
+    "prompt_nonce",
     "run_probes",
 ]
+
+
+_UNREACHABLE = "cannot reach the endpoint: "
 
 
 class Verdict(StrEnum):
@@ -174,6 +186,20 @@ class VerificationRun:
         return _contract_coverage(self.profile, [each for one in self.results for each in one.interactions])
 
 
+def prompt_nonce(seed: int) -> str:
+    """The text that varies the prompts of a run."""
+    return f"{random.Random(seed).getrandbits(24):06x}"
+
+
+def detection_request(probes: Iterable[Probe], model: str, seed: int) -> LiveRequest:
+    """The request that detects the profile: that of a selected probe, which then uses its reply.
+
+    A stream is preferred: it shows more than a reply.
+    """
+    selected = {each.id for each in probes}
+    return hello_request(model, prompt_nonce(seed), streamed="stream" in selected or "basic" not in selected)
+
+
 def run_probes(
     run: VerificationRun,
     client: BudgetedClient,
@@ -184,8 +210,7 @@ def run_probes(
 
     Raises LiveError if the endpoint cannot be reached or refuses the key.
     """
-    profile = load_profile(run.profile)
-    nonce = f"{random.Random(run.seed).getrandbits(24):06x}"
+    profile, nonce = load_profile(run.profile), prompt_nonce(run.seed)
     for probe in run.probes:
         on_probe_start(probe)
         run.results.append(
@@ -211,7 +236,7 @@ def _run_probe(probe: Probe, client: BudgetedClient, context: ProbeContext) -> P
     except RateLimited as error:
         verdict, reason, is_cut_off = Verdict.INCONCLUSIVE, f"the service limits the rate: {error}", True
     except EndpointUnreachable as error:
-        verdict, reason, is_cut_off = Verdict.INCONCLUSIVE, f"cannot reach the endpoint: {error}", True
+        verdict, reason, is_cut_off = Verdict.INCONCLUSIVE, f"{_UNREACHABLE}{error}", True
     except ProbeInconclusive as error:
         verdict, reason = Verdict.INCONCLUSIVE, str(error)
     if any(each.is_failure for each in context.findings):
@@ -227,7 +252,14 @@ def _require_usable_endpoint(run: VerificationRun, client: BudgetedClient) -> No
     """Raise LiveError if every further probe would fail the same way: no endpoint, or a refused key."""
     last = run.results[-1]
     if not client.has_reply and last.verdict is Verdict.INCONCLUSIVE:
-        raise LiveError(f"{run.endpoint.base_url}: {last.reason}")
+        raise LiveError(unreachable_message(run.endpoint, last.reason.removeprefix(_UNREACHABLE)))
+    for each in last.findings if len(run.results) == 1 else ():
+        if each.finding.rule == "LIV-002" and each.interaction.status == 404:
+            raise LiveError(
+                f"{run.endpoint.base_url}{each.interaction.request.path} was not found (HTTP status 404"
+                f"{': ' * bool(error_message(each.interaction))}{error_message(each.interaction)}); "
+                "check the path of --base-url, and --model"
+            )
     for interaction in last.interactions:
         if interaction.status == 401 and interaction.request.api_key == "":
             raise LiveError(

@@ -261,6 +261,9 @@ on_frames(
 on_frames("event-lines-gone", lambda frames: [_without_field(frame, b"event:") for frame in frames])
 on_frames("end-cut", lambda frames: [*frames[:-1], frames[-1][:-1]])
 on_frames("done-marker", lambda frames: [*frames, b"data: [DONE]\n\n"])
+on_frames("done-missing", lambda frames: [each for each in frames if b"[DONE]" not in each])
+on_frames("done-twice", lambda frames: [*frames, b"data: [DONE]\n\n", b"data: [DONE]\n\n"])
+on_frames("done-early", lambda frames: [*frames[:-1], b"data: [DONE]\n\n", frames[-1]])
 on_frames("data-broken", lambda frames: [*frames[:2], frames[2].replace(b"data:{", b"data:{,"), *frames[3:]])
 
 

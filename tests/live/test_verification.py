@@ -8,6 +8,7 @@ import pty
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -122,6 +123,27 @@ def test_each_deviation_from_the_latest_profile_causes_exactly_one_finding(
     status, report, printed = verify(deviation, profile="qwen-2026-09")
     assert finding_keys(report) == [EXPECTED_FINDINGS_LATEST[deviation]]
     assert status == 1, printed
+
+
+@pytest.mark.parametrize(
+    ("deviation", "profile", "observed"),
+    [
+        ("honest", "openresponses-2026-04", "terminal event, then [DONE]"),
+        ("done-missing", "openresponses-2026-04", "terminal event, no [DONE]"),
+        ("honest", "qwen-2026-01", "terminal event, no [DONE]"),
+        ("done-marker", "qwen-2026-01", "terminal event, then [DONE]"),
+        ("done-twice", "qwen-2026-01", "[DONE] 2 times"),
+        ("done-early", "qwen-2026-01", "[DONE] before the last event"),
+        ("closed-early", "qwen-2026-01", None),
+    ],
+)
+def test_end_of_stream_is_observed_on_the_wire(
+    deviation: str, profile: str, observed: str | None, verify: Verify
+) -> None:
+    _, report, printed = verify(deviation, "--only", "stream", profile=profile)
+    answers = {each["id"]: each["answer"] for each in report["facts"]}
+    assert answers["done-marker"] == observed
+    assert f"  {'end of stream:':44}{observed or 'not covered'}" in printed
 
 
 def test_slow_or_documented_behaviour_is_no_finding(verify: Verify) -> None:
@@ -243,7 +265,7 @@ def test_plan_counts_only_selected_and_applicable_probes(verify: Verify) -> None
     assert report["plan"] == {"applicable": 2, "completed": 2, "incomplete": []}
     assert "pass: 2 of 2 applicable probes ran" in printed
     status, report, _ = verify("honest", *selection, "--max-requests", "1")
-    assert (status, report["plan"]["incomplete"]) == (3, ["stream"])
+    assert (status, report["plan"]["incomplete"]) == (3, ["basic"])  # the stream detected the profile
 
 
 def test_failure_outweighs_an_incomplete_plan(verify: Verify) -> None:
@@ -415,9 +437,57 @@ def test_interrupted_run_leaves_a_report(fake_endpoint: str, tmp_path: Path) -> 
         assert b"PARTIAL: interrupted" in out
 
 
-def test_profile_is_detected_by_the_path(verify: Verify) -> None:
+def test_profile_is_detected_by_the_first_reply_then_by_the_path(verify: Verify) -> None:
     _, report, _ = verify("honest", "--only", "basic")
+    assert report["profile"] == "qwen-2026-01"
+    assert report["why"].startswith("by model qwen3-max-2026-01-23, response id ")
+    assert report["spent"]["requests"] == 1
+    _, report, _ = verify("honest", "--only", "wrong-method", "--max-tokens", "0")
     assert (report["profile"], report["why"]) == ("qwen-2026-01", "by its path")
+
+
+@pytest.mark.parametrize("profile", ["qwen-2026-01", "qwen-2026-09", "openresponses-2026-04"])
+def test_mock_at_the_shared_path_passes(
+    profile: str,
+    fake_endpoints: Callable[[str], str],
+    tmp_path: Path,
+    run_cli: RunCli,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`/v1` is the path of every gateway: the first reply decides."""
+    monkeypatch.setenv("DASHSCOPE_API_KEY", CANARY_KEY)
+    target = tmp_path / "report.json"
+    options = ("--rate", "0", "--only", "basic", "--only", "stream", "--only", "function-stream")
+    status, out, err = run_cli(
+        "verify", "--base-url", f"{fake_endpoints(profile)}/honest/v1", *options, "--report", f"json={target}"
+    )
+    assert status == 0, out + err
+    report = json.loads(target.read_bytes())
+    assert report["profile"] == profile
+    assert report["why"].endswith(" of its first reply")
+    assert report["spent"]["requests"] == 3
+
+
+@pytest.mark.parametrize(
+    ("base_url", "remedy"),
+    [
+        ("http://127.0.0.1:1/v1", "check the host and port of --base-url"),
+        ("http://127.0.0.1:1/compatible-mode/v1", "check the host and port of --base-url"),
+        ("https://no-such-host.invalid/v1", "check the host and port of --base-url"),
+        ("{endpoint}/honest/elsewhere/v1", "name it with --profile"),
+        ("{endpoint}/honest/elsewhere/compatible-mode/v1", "check the path of --base-url"),
+    ],
+)
+def test_base_url_that_cannot_be_verified_prints_one_line(
+    base_url: str, remedy: str, fake_endpoint: str, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DASHSCOPE_API_KEY", CANARY_KEY)
+    url = base_url.format(endpoint=fake_endpoint)
+    status, out, err = run_cli("verify", "--base-url", url, "--rate", "0")
+    assert (status, out) == (2, "")
+    assert err.splitlines()[-1].endswith(remedy) or remedy in err
+    if "elsewhere" not in url:
+        assert len(err.splitlines()) == 1
 
 
 def test_terminal_shows_a_progress_bar(fake_endpoint: str) -> None:

@@ -83,11 +83,15 @@ class ProbeContext:
     ) -> Interaction:
         """Send a valid create request and check the reply. Raises ProbeInconclusive if it is not a response."""
         body = self.create_body(input, parameters)
-        interaction = self.send(
+        return self.check_response(
             LiveRequest(
                 body, expected_tokens=expected_tokens, stop_after_events=stop_after_events, headers=headers
             )
         )
+
+    def check_response(self, request: LiveRequest) -> Interaction:
+        """Send a valid create request and check the reply. Raises as `create_response`."""
+        interaction = self.send(request)
         self._add_checked(response_findings(interaction, self.profile.name))
         return interaction
 

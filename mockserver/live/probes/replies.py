@@ -7,12 +7,12 @@ from typing import Any
 
 from mockserver.contract.check import check_request
 from mockserver.contract.rules import load_rules
-from mockserver.live.client import Interaction
+from mockserver.live.client import Interaction, LiveRequest
 from mockserver.live.probes.context import TEST_IMAGE, ProbeContext, ProbeInconclusive
 from mockserver.live.probes.registry import probe
 from mockserver.profiles import Profile
 
-__all__: list[str] = []
+__all__ = ["hello_request"]
 
 #: A first turn so long that a short second turn has fewer input tokens unless the context is kept.
 _LONG_PROMPT = "Remember these words: " + ", ".join(
@@ -20,14 +20,21 @@ _LONG_PROMPT = "Remember these words: " + ", ".join(
 )
 
 
+def hello_request(model: str, nonce: str, *, streamed: bool) -> LiveRequest:
+    """The request of the probe `stream` or `basic`."""
+    prompt = f"Say hello in {'three words' if streamed else 'one word'}. ({nonce})"
+    body = {"model": model, "input": prompt, **({"stream": True} if streamed else {})}
+    return LiveRequest(body, expected_tokens=200)
+
+
 @probe("basic", "a prompt gets a response", tokens=200)
 def basic(context: ProbeContext) -> None:
-    context.create_response(f"Say hello in one word. ({context.nonce})")
+    context.check_response(hello_request(context.model, context.nonce, streamed=False))
 
 
 @probe("stream", "a prompt gets a stream of events", tokens=200)
 def stream(context: ProbeContext) -> None:
-    context.create_response(f"Say hello in three words. ({context.nonce})", {"stream": True})
+    context.check_response(hello_request(context.model, context.nonce, streamed=True))
 
 
 @probe("message-array", "an array of messages with roles is accepted", tokens=200)
