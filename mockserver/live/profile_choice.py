@@ -15,7 +15,7 @@ from mockserver.live.client import LiveRequest, unreachable_message
 from mockserver.live.endpoint import Endpoint
 from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile, profile_names
 
-__all__ = ["model_for_path", "detect_profile_of_endpoint", "profiles_for_path"]
+__all__ = ["detect_profile_of_endpoint", "model_for_path", "profiles_for_path"]
 
 
 def profiles_for_path(base_url: str) -> list[Profile]:
