@@ -18,6 +18,7 @@ import orjson
 
 from mockserver import resources
 from mockserver.errors import UnknownProfile
+from mockserver.suggestions import choose_from
 
 __all__ = [
     "DEFAULT_PROFILE",
@@ -202,7 +203,7 @@ def load_profile_document(name: str) -> Mapping[str, Any]:
         if each == name:
             loaded: dict[str, Any] = orjson.loads(data)
             return MappingProxyType(loaded)
-    raise UnknownProfile(f"no profile {name!r}; there are: {', '.join(profile_names())}")
+    raise UnknownProfile(f"no profile {name!r}{choose_from(name, profile_names())}")
 
 
 @cache

@@ -20,6 +20,7 @@ from mockserver.contract.findings import Severity
 from mockserver.contract.rules import load_rules
 from mockserver.errors import ConfigurationError, InvalidJSON
 from mockserver.profiles import profile_names
+from mockserver.suggestions import choose_from, did_you_mean
 from mockserver.wire import json
 
 __all__ = [
@@ -86,15 +87,18 @@ def run_check(
 
 def _require_known_profile(profile: str) -> None:
     if profile != AUTO and profile not in profile_names():
-        known = ", ".join((AUTO, *profile_names()))
-        exit_with_error(f"--profile {profile}: no such profile; available: {known}", 2)
+        known = choose_from(profile, (AUTO, *profile_names()))
+        exit_with_error(f"--profile {profile}: no such profile{known}", 2)
 
 
 def require_known_rules(rules: Sequence[str], other_names: Container[str] = ()) -> None:
     """Exit if `--ignore` names neither a rule nor one of the other names."""
     for rule in rules:
         if rule not in load_rules() and rule not in other_names:
-            exit_with_error(f"--ignore {rule}: no such rule; `mockserver rules` lists all rules", 2)
+            suggestion = did_you_mean(rule, load_rules())
+            exit_with_error(
+                f"--ignore {rule}: no such rule{suggestion or ';'} `mockserver rules` lists all rules", 2
+            )
 
 
 def parse_report_target(option: str) -> tuple[str, Path]:

@@ -10,6 +10,7 @@ import click
 from mockserver import __version__
 from mockserver.cli.errors import exit_with_error, project_settings
 from mockserver.errors import ConfigurationError
+from mockserver.suggestions import choose_from
 
 __all__ = ["group"]
 
@@ -41,6 +42,14 @@ class _LazyGroup(click.Group):
         command: click.Command = getattr(import_module(f"mockserver.cli.{cmd_name}"), cmd_name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = click.utils.make_str(args[0])
+        if name not in _COMMAND_SUMMARIES and not name.startswith("-"):
+            ctx.fail(f"No such command {name!r}{choose_from(name, self.list_commands(ctx))}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(sorted(_COMMAND_SUMMARIES.items()))
@@ -52,8 +61,8 @@ class _LazyGroup(click.Group):
         commands = [command for name in _COMMAND_SUMMARIES if (command := self.get_command(ctx, name))]
         known = {str(option.name) for command in commands for option in command.params}
         for name in sorted(settings.keys() - known):
-            message = f"pyproject.toml, [tool.mockserver]: no setting {name!r}; available: "
-            raise ConfigurationError(message + ", ".join(sorted(known)))
+            choices = choose_from(name, sorted(known))
+            raise ConfigurationError(f"pyproject.toml, [tool.mockserver]: no setting {name!r}{choices}")
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -12,6 +12,7 @@ from mockserver.cli.errors import exit_with_error
 from mockserver.cli.options import option
 from mockserver.errors import ConfigurationError, InvalidJSON, MockServerError
 from mockserver.profiles import LATEST, profile_names, resolve_profile_name
+from mockserver.suggestions import choose_from
 from mockserver.wire import json
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def _argument_kind(name: str) -> str:
         if name == LATEST or name in profile_names():
             return "a profile"
         raise ConfigurationError(
-            f"{name} is neither a file nor a profile; the profiles are: {', '.join(profile_names())}"
+            f"{name} is neither a file nor a profile{choose_from(name, (LATEST, *profile_names()))}"
         )
     try:
         return "a report" if is_verification_report(json.loads(path.read_bytes())) else "a recording"

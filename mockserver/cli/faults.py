@@ -6,6 +6,7 @@ import click
 
 from mockserver.cli.errors import exit_with_error
 from mockserver.server.delivery.faults import catalogue
+from mockserver.suggestions import did_you_mean
 
 __all__ = ["faults"]
 
@@ -18,7 +19,8 @@ def faults(name: str | None) -> None:
     if name is not None:
         matching = [each for each in known if each.name == name]
         if not matching:
-            exit_with_error(f"no such fault: {name}; `mockserver faults` lists all faults", 2)
+            suggestion = did_you_mean(name, (each.name for each in known)) or ";"
+            exit_with_error(f"no such fault: {name}{suggestion} `mockserver faults` lists all faults", 2)
         for each in matching:
             print(f"{each.name}  ({each.kind})\n\n  {each.summary}\n")
             for option, default in each.options.items():

@@ -18,6 +18,7 @@ from mockserver.cli.options import option
 from mockserver.contract.formatting import escape_unprintable
 from mockserver.errors import MockServerError, optional_packages
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
+from mockserver.suggestions import choose_from
 
 if TYPE_CHECKING:
     from mockserver.testing.fuzzing.command_runner import CommandRunner
@@ -75,7 +76,8 @@ def fuzz(command: tuple[str, ...], **options: Any) -> None:
 
     unknown = sorted(set(options["skip"]) - {*CASE_FAULTS, *LEGAL_VARIATIONS})
     if unknown:
-        exit_with_error(f"--skip {unknown[0]}: there are: {', '.join((*CASE_FAULTS, *LEGAL_VARIATIONS))}", 2)
+        known = choose_from(unknown[0], (*CASE_FAULTS, *LEGAL_VARIATIONS))
+        exit_with_error(f"--skip {unknown[0]}: no such kind of case{known}", 2)
     try:
         with optional_packages():
             raise SystemExit(_run_fuzz(command, options))

@@ -10,6 +10,7 @@ from mockserver.cli.errors import exit_with_error
 from mockserver.contract.formatting import escape_unprintable
 from mockserver.contract.rule_examples import RuleExample, load_rule_examples
 from mockserver.contract.rules import Rule, load_live_rules, load_rules
+from mockserver.suggestions import did_you_mean
 
 __all__ = ["rules"]
 
@@ -30,7 +31,8 @@ def rules(rule: str | None, example: bool) -> None:
         return
     known = {**load_rules(), **load_live_rules()}
     if rule.upper() not in known:
-        exit_with_error(f"no such rule: {rule}; `mockserver rules` lists all rules", 2)
+        suggestion = did_you_mean(rule, known) or ";"
+        exit_with_error(f"no such rule: {rule}{suggestion} `mockserver rules` lists all rules", 2)
     selected = known[rule.upper()]
     if example and selected.id not in load_rule_examples():
         exit_with_error(f"{selected.id} has no example: only a running endpoint can break it", 2)

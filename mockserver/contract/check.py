@@ -28,6 +28,7 @@ from mockserver.contract.stream.framing import ResponsesFramingChecker
 from mockserver.contract.stream.json_lines import JSONLinesChecker
 from mockserver.errors import UnknownSchema
 from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile
+from mockserver.suggestions import choose_from
 
 __all__ = [
     "RULES_SKIPPED_WHEN_TRIMMED",
@@ -148,7 +149,7 @@ def check_body(body: Body, schema_name: str, profile: str | Profile = DEFAULT_PR
         return check_response(body, profile)
     known = sorted({*body_schemas(profile)})
     if schema_name not in known:
-        raise UnknownSchema(f"{profile.name} has no body {schema_name!r}; there are: {', '.join(known)}")
+        raise UnknownSchema(f"{profile.name} has no body {schema_name!r}{choose_from(schema_name, known)}")
     value, found = parse_body(body)
     if found and value is None:
         return found

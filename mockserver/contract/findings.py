@@ -38,6 +38,8 @@ class Finding:
     expected: Any = None
     got: Any = None
     """The actual JSON value, truncated if it is long."""
+    service_message: str | None = None
+    """The service's own text, if `message` says more."""
 
     def __str__(self) -> str:
         event = "" if self.event is None else f" event {self.event}"

@@ -15,6 +15,7 @@ from typing import Any
 
 from mockserver.errors import ConfigurationError
 from mockserver.profiles import load_profile_document, profile_names
+from mockserver.suggestions import choose_from
 from mockserver.wire import json
 
 __all__ = ["Rendering", "load_rendering", "rendering_names"]
@@ -85,9 +86,7 @@ def load_rendering(profile: str, name: str) -> Rendering:
             f"the profile {profile} is for checks only and cannot be served; choose one of: {servable}"
         )
     if name not in known:
-        raise ConfigurationError(
-            f"unknown rendering {name!r} in {profile}; choose one of: {', '.join(known)}"
-        )
+        raise ConfigurationError(f"unknown rendering {name!r} in {profile}{choose_from(name, known)}")
     data = known[name]
     return Rendering(
         name=name,

@@ -143,11 +143,14 @@ def error_from_finding(
     finding: Finding, findings: tuple[Finding, ...], *, stream_requested: bool = False
 ) -> ApiError:
     """The service's reply to a request that breaks the contract, by its first error."""
-    message = finding.message
+    message = finding.service_message or finding.message
     if message.startswith("Missing required parameter"):
         # The only schema error whose whole text is documented (OpenAPI document, August 2026).
         message = f"[400] missing_required_parameter: {message}"
-    error = ApiError(400, "InvalidParameter", message, findings=findings, stream_requested=stream_requested)
+    detail = finding.message.removeprefix(finding.service_message).strip() if finding.service_message else ""
+    error = ApiError(
+        400, "InvalidParameter", message, detail=detail, findings=findings, stream_requested=stream_requested
+    )
     return error.with_parameter(_parameter_name(finding.pointer))
 
 

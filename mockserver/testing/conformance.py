@@ -27,6 +27,7 @@ from mockserver.profiles import DEFAULT_PROFILE
 from mockserver.replies.json_schema.generator import generate_arguments
 from mockserver.replies.renderings import load_rendering
 from mockserver.replies.script import FunctionCall, Message, Script, parse_script
+from mockserver.suggestions import choose_from
 from mockserver.testing.fuzzing.callable_runner import CallableRunner
 from mockserver.testing.fuzzing.case_descriptions import describe_case
 from mockserver.testing.fuzzing.case_plan import CASE_FAULTS, LEGAL_VARIATIONS, CasePlan
@@ -110,7 +111,7 @@ def assert_client_conforms(
     unknown = sorted(set(skip) - {*CASE_FAULTS, *LEGAL_VARIATIONS})
     if unknown:
         raise ConfigurationError(
-            f"cannot skip {unknown[0]!r}; choose from: {', '.join((*CASE_FAULTS, *LEGAL_VARIATIONS))}"
+            f"cannot skip {unknown[0]!r}{choose_from(unknown[0], (*CASE_FAULTS, *LEGAL_VARIATIONS))}"
         )
     with CaseServer(profile=profile, rendering=rendering) as server:
         run = _ConformanceRun(CallableRunner(client, server, timeout), server, skip)

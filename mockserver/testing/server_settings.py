@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, TypedDict, cast
 
 from mockserver.errors import ConfigurationError
 from mockserver.exchanges import Exchange, load_exchange_folder
+from mockserver.suggestions import choose_from
 
 __all__ = [
     "DEFAULT_API_KEY",
@@ -91,7 +92,7 @@ def validate_settings(
     names = list(ServerSettings.__annotations__) if allowed_names is None else sorted(allowed_names)
     for name, value in values.items():
         if name not in names:
-            raise ConfigurationError(f"{source}: no server setting {name!r}; choose from: {', '.join(names)}")
+            raise ConfigurationError(f"{source}: no server setting {name!r}{choose_from(name, names)}")
         if not isinstance(value, _SETTING_TYPES[name]) or (
             isinstance(value, bool) and bool not in _SETTING_TYPES[name]
         ):

@@ -32,6 +32,7 @@ from mockserver.server.state.sessions import Session
 from mockserver.server.stubs.exchange_replies import parse_delivery, require_valid_tool_items
 from mockserver.server.stubs.matchers import ANY_REQUEST, IncomingRequest, Matcher
 from mockserver.server.stubs.stubs import Stub
+from mockserver.suggestions import choose_from
 from mockserver.wire import json as wire_json
 
 __all__ = [
@@ -311,8 +312,8 @@ def _json_text(value: Any) -> str:
 def _build_usage(counts: Mapping[str, Any] | None) -> Usage:
     for name, value in (counts or {}).items():
         if name not in Usage.__slots__ or type(value) is not (bool if name == "with_context" else int):
-            known = ", ".join(Usage.__slots__)
-            raise ConfigurationError(f"usage: {name} cannot be {value!r}; choose from: {known}")
+            known = choose_from(name, Usage.__slots__)
+            raise ConfigurationError(f"usage: {name} cannot be {value!r}{known}")
         if value < 0:
             raise ConfigurationError(f"usage: {name} must not be negative")
     return Usage(**(counts or {}))
@@ -328,10 +329,10 @@ def _script_function(function: Callable[[IncomingRequest], Any]) -> Callable[[In
 
 
 def _build_delivery(options: Mapping[str, Any], *, is_error: bool = False) -> Delivery:
-    known = ", ".join(sorted(DeliveryOptions.__annotations__))
+    known = sorted(DeliveryOptions.__annotations__)
     for name in options:
-        if name not in DeliveryOptions.__annotations__:
-            raise ConfigurationError(f"reply() has no option {name!r}; choose from: {known}")
+        if name not in known:
+            raise ConfigurationError(f"reply() has no option {name!r}{choose_from(name, known)}")
     if "fault" in options and "violate" in options:
         raise ConfigurationError("a reply can have one fault or break one rule, not both")
     rule = {"fault": options["violate"]} if "violate" in options else {}

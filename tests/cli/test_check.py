@@ -277,7 +277,7 @@ def test_reports_to_files(check: Check, write: Write, tmp_path: Path) -> None:
         ),
         (["good.json", "--report", "json"], "--report json: must be FORMAT=FILE"),
         (["good.json", "--ignore", "XYZ-1"], "--ignore XYZ-1: no such rule; `mockserver rules`"),
-        (["good.json", "--profile", "x"], "--profile x: no such profile; available: auto, "),
+        (["good.json", "--profile", "x"], "--profile x: no such profile; choose from: auto, "),
         (["good.json", "--kind", "x"], "Invalid value for '--kind'"),
         (["good.json", "--format", "x"], "Invalid value for '--format'"),
         ([], "Missing argument"),

@@ -69,8 +69,8 @@ def test_openapi(version: str, run_cli: RunCli) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nothing"], "has no schema 'nothing'; there are: "),
-        (["--profile", "nothing"], "no profile 'nothing'; there are: "),
+        (["nothing"], "has no schema 'nothing'; choose from: "),
+        (["--profile", "nothing"], "no profile 'nothing'; choose from: "),
         (["response", "--openapi", "3.1"], "--openapi prints the whole document"),
         (["--bundle", "--openapi", "3.1"], "--openapi prints the whole document"),
         (["--openapi", "2.0"], "Invalid value for '--openapi'"),

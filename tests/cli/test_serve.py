@@ -14,8 +14,8 @@ from tests.cli.conftest import RunCli
             ["--profile", "openai"],
             "the profile openai is for checks only and cannot be served; choose one of: openresponses-2026-04",
         ),
-        (["--profile", "nothing"], "no profile 'nothing'; there are: "),
-        (["--rendering", "nothing"], "unknown rendering 'nothing' in qwen-2026-01; choose one of: "),
+        (["--profile", "nothing"], "no profile 'nothing'; choose from: "),
+        (["--rendering", "nothing"], "unknown rendering 'nothing' in qwen-2026-01; choose from: "),
     ],
 )
 def test_unusable_profile_or_rendering_is_one_line(options: list[str], message: str, run_cli: RunCli) -> None:

@@ -61,7 +61,7 @@ def test_every_body_has_a_schema_of_the_profile(profile: str) -> None:
 
 
 def test_a_body_that_the_profile_lacks_is_an_error() -> None:
-    with pytest.raises(UnknownSchema, match="qwen-2026-01 has no body 'models'; there are: create_request"):
+    with pytest.raises(UnknownSchema, match="qwen-2026-01 has no body 'models'; choose from: create_request"):
         check_body({}, "models", "qwen-2026-01")
 
 

@@ -17,18 +17,23 @@ PROFILE = load_profile()
 
 def test_unknown_rule_error_lists_known_rules() -> None:
     with pytest.raises(
-        ConfigurationError, match=r"no mutant breaks 'SEQ-999' in a stream; choose one of: ITM-001, "
+        ConfigurationError, match=r"no mutant breaks 'SEQ-999' in a stream; choose from: ITM-001, "
     ):
         mutants.break_rule("SEQ-999", "stream", samples.text_stream())
 
 
 def test_rule_of_other_subject_error_lists_known_rules() -> None:
-    with pytest.raises(ConfigurationError, match=r"in a request; choose one of: REQ-001, "):
+    with pytest.raises(
+        ConfigurationError, match=r"in a request; did you mean 'REQ-001'. Choose from: REQ-001, "
+    ):
         mutants.break_rule("SEQ-001", "request", samples.REQUEST)
 
 
 def test_unknown_subject_error_lists_subjects() -> None:
-    with pytest.raises(ConfigurationError, match=r"subjects are stream, frames, response, request, body"):
+    with pytest.raises(
+        ConfigurationError,
+        match=r"no mutant breaks a letter; choose from: stream, frames, response, request, body",
+    ):
         mutants.find_mutant("letter", "SEQ-001")
 
 

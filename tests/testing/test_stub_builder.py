@@ -221,7 +221,7 @@ def test_an_invalid_stub_is_an_error_at_once(
         server.reply(ToolCall("web_search", {"action": 1}))
     with pytest.raises(ConfigurationError, match="turn cannot be"):
         server.when(turn=True)
-    with pytest.raises(ConfigurationError, match="there is no 'wether'"):
+    with pytest.raises(ConfigurationError, match="when\\(\\) has no condition 'wether'"):
         server.when(wether=1)  # type: ignore[call-arg]
     assert len(server.stubs) == 0
 

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from mockserver.contract.findings import Finding, Severity
 from mockserver.contract.rules import findings_for_profile, make_finding
 from mockserver.contract.schema.registry import load_schemas
-from mockserver.contract.schema.validation import unknown_member_findings, violation_findings
+from mockserver.contract.schema.validation import unknown_request_member_findings, violation_findings
 from mockserver.profiles import Profile
+from mockserver.suggestions import did_you_mean, find_nearest
+from mockserver.wire.json import parse_pointer
 
-__all__ = ["AnyModel", "RequestChecker", "ignored_parameters", "is_thinking_enabled"]
+__all__ = [
+    "AnyModel",
+    "RequestChecker",
+    "ignored_parameters",
+    "is_thinking_enabled",
+    "unsupported_model_finding",
+]
 
 _SCHEMA_NAME = "create_request"
 
@@ -25,6 +34,15 @@ def ignored_parameters(request: dict[str, Any], profile: Profile) -> list[str]:
     Unlisted parameters are ignored, not refused (API reference, 27 January 2026).
     """
     return [name for name, value in request.items() if name not in profile.parameters and value is not None]
+
+
+def unsupported_model_finding(model: str, models: Container[str], service_message: str) -> Finding:
+    """Report an unknown model; the finding, unlike the service's message, suggests the most similar one."""
+    expected = sorted(models) if isinstance(models, frozenset | list | tuple) else None
+    nearest = find_nearest(model, expected or ())
+    suggestion = f" Did you mean '{nearest}'?" if nearest else ""
+    finding = make_finding("REQ-005", "/model", service_message + suggestion, expected=expected, got=model)
+    return replace(finding, service_message=service_message)
 
 
 def is_thinking_enabled(request: Mapping[str, Any], profile: Profile) -> bool:
@@ -96,10 +114,7 @@ class RequestChecker:
     def _check_model(self, value: dict[str, Any]) -> Iterator[Finding]:
         model = value.get("model")
         if isinstance(model, str) and model and model not in self._models:
-            expected = list(self._models) if isinstance(self._models, frozenset | list | tuple) else None
-            yield make_finding(
-                "REQ-005", "/model", f"Unsupported model: '{model}'.", expected=expected, got=model
-            )
+            yield unsupported_model_finding(model, self._models, f"Unsupported model: '{model}'.")
 
     def _check_exclusive_parameters(self, value: dict[str, Any]) -> Iterator[Finding]:
         given = [name for name in self._profile.exclusive if value.get(name) is not None]
@@ -132,12 +147,13 @@ class RequestChecker:
                 )
 
     def _unknown_parameters(self, value: dict[str, Any]) -> Iterator[Finding]:
-        for finding in unknown_member_findings(self._schemas, _SCHEMA_NAME, value):
+        for finding in unknown_request_member_findings(self._schemas, _SCHEMA_NAME, value):
             is_nested = "/" in finding.pointer[1:]
             if is_nested and (finding.rule != "SCH-003" or finding.got is not None):
                 yield finding
             elif not is_nested and finding.got is not None:
-                message = f"{self._profile.name} ignores the parameter"
+                suggestion = did_you_mean(parse_pointer(finding.pointer)[0], self._profile.parameters)
+                message = f"{self._profile.name} ignores the parameter{suggestion}"
                 yield make_finding("REQ-002", finding.pointer, message, got=finding.got)
 
 

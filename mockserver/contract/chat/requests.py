@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
-from mockserver.contract.bodies.requests import is_thinking_enabled
+from mockserver.contract.bodies.requests import is_thinking_enabled, unsupported_model_finding
 from mockserver.contract.chat.service import CHAT_PROFILE, load_chat_schemas
 from mockserver.contract.findings import Finding, Severity
 from mockserver.contract.rules import findings_for_profile, make_finding
-from mockserver.contract.schema.validation import unknown_member_findings, violation_findings
+from mockserver.contract.schema.validation import unknown_request_member_findings, violation_findings
 from mockserver.profiles import Profile
+from mockserver.suggestions import did_you_mean
+from mockserver.wire.json import parse_pointer
 
 __all__ = ["chat_request_findings", "ignored_chat_parameters", "is_chat_thinking_enabled"]
 
@@ -58,7 +60,7 @@ def _check_model(value: dict[str, Any], models: Container[str] | None) -> Iterat
     if models is not None and model not in models:
         # Text of the vendor's error-code page (September to November 2026).
         message = f"The model {model} does not exist or you do not have access to it."
-        yield make_finding("REQ-005", "/model", message, got=model)
+        yield unsupported_model_finding(model, models, message)
 
 
 def _check_contents(value: dict[str, Any]) -> Iterator[Finding]:
@@ -99,13 +101,15 @@ def _check_thinking_conflicts(value: dict[str, Any], profile: Profile) -> Iterat
 
 
 def _unknown_parameters(value: dict[str, Any]) -> Iterator[Finding]:
-    for finding in unknown_member_findings(load_chat_schemas(), _SCHEMA_NAME, value):
+    for finding in unknown_request_member_findings(load_chat_schemas(), _SCHEMA_NAME, value):
         if finding.got is None:
             continue
         if "/" in finding.pointer[1:]:
             yield finding
         else:
-            message = "Chat Completions ignores the parameter"
+            name = parse_pointer(finding.pointer)[0]
+            suggestion = did_you_mean(name, load_chat_schemas().undated[_SCHEMA_NAME]["properties"])
+            message = f"Chat Completions ignores the parameter{suggestion}"
             yield make_finding("REQ-002", finding.pointer, message, got=finding.got)
 
 

@@ -18,6 +18,7 @@ from mockserver import profiles, resources
 from mockserver.contract.operations import body_schemas
 from mockserver.contract.schema import overlays, validation_messages
 from mockserver.errors import ConfigurationError, UnknownSchema
+from mockserver.suggestions import choose_from
 
 __all__ = ["ROOT_SCHEMAS", "ProfileSchemas", "load_schemas"]
 
@@ -131,7 +132,7 @@ class ProfileSchemas:
     def _require_name(self, name: str) -> None:
         if name not in self.undated:
             raise UnknownSchema(
-                f"profile {self.profile} has no schema {name!r}; there are: {', '.join(self.names)}"
+                f"profile {self.profile} has no schema {name!r}{choose_from(name, self.names)}"
             )
 
     def _validator(self, name: str, *, closed: bool) -> Validator:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mockserver.contract.findings import Finding
@@ -15,13 +15,15 @@ from mockserver.contract.rules import findings_for_profile, make_finding
 from mockserver.contract.schema.overlays import is_known, is_newer, union_branches
 from mockserver.contract.schema.registry import ProfileSchemas
 from mockserver.contract.schema.validation_messages import SchemaViolation
-from mockserver.wire.json import format_pointer
+from mockserver.suggestions import did_you_mean
+from mockserver.wire.json import format_pointer, parse_pointer
 
 __all__ = [
     "UnknownMember",
     "find_unknown_members",
     "schema_findings",
     "unknown_member_findings",
+    "unknown_request_member_findings",
     "violation_findings",
 ]
 
@@ -36,6 +38,8 @@ class UnknownMember:
     """The later date at which it appeared, "2026-05"; None if no profile knows it."""
     rule: str | None
     """For a type, the rule that its union names; None for a member."""
+    known_names: tuple[str, ...] = ()
+    """The types or members that the profile knows there."""
 
 
 def find_unknown_members(schemas: ProfileSchemas, name: str, value: Any) -> list[UnknownMember]:
@@ -86,7 +90,12 @@ def _walk_union(
             return
     # If the union is an enumeration, the schema itself has already refused the type.
     if "enum" not in union["properties"]["type"] and isinstance(kind, str) and not _is_extension(union, kind):
-        yield UnknownMember(format_pointer((*path, "type")), kind, None, union["x-unknown"])
+        known_types = tuple(
+            known
+            for known, branch in union_branches(union)
+            if known is not None and is_known(branch, context.date)
+        )
+        yield UnknownMember(format_pointer((*path, "type")), kind, None, union["x-unknown"], known_types)
 
 
 def _is_extension(union: Any, kind: str) -> bool:
@@ -100,7 +109,8 @@ def _walk_members(
     for name, member in value.items():
         schema = properties.get(name)
         if schema is None:
-            yield UnknownMember(format_pointer((*path, name)), member, None, None)
+            known_names = tuple(each for each in properties if is_known(properties[each], context.date))
+            yield UnknownMember(format_pointer((*path, name)), member, None, None, known_names)
         elif is_known(schema, context.date):
             yield from _walk(context, schema, member, (*path, name))
         elif member is not None:
@@ -128,6 +138,23 @@ def violation_findings(
     found = findings_for_profile(violations, schemas.profile)
     # Only the fast validator reads every name and refuses values that are not JSON.
     return found if violations else [make_finding("SCH-001", "", "the value is not JSON", event=event)]
+
+
+def unknown_request_member_findings(schemas: ProfileSchemas, name: str, value: Any) -> list[Finding]:
+    """Like `unknown_member_findings`, for a request: its names were typed by a person, so suggest others."""
+    profile = schemas.profile
+    return findings_for_profile(
+        (
+            _with_suggestion(_unknown_member_finding(each, profile, None), each)
+            for each in find_unknown_members(schemas, name, value)
+        ),
+        profile,
+    )
+
+
+def _with_suggestion(finding: Finding, unknown: UnknownMember) -> Finding:
+    written_name = unknown.value if unknown.rule is not None else parse_pointer(unknown.pointer)[-1]
+    return replace(finding, message=finding.message + did_you_mean(written_name, unknown.known_names))
 
 
 def unknown_member_findings(

@@ -10,6 +10,7 @@ from typing import TypeAlias
 from mockserver.errors import ConfigurationError
 from mockserver.live.probes.context import ProbeContext
 from mockserver.profiles import Profile
+from mockserver.suggestions import choose_from
 
 __all__ = ["Probe", "all_probes", "probe", "select_probes"]
 
@@ -74,5 +75,5 @@ def select_probes(only: Iterable[str] = (), skip: Iterable[str] = ()) -> list[Pr
     only, skip, probes = tuple(only), tuple(skip), all_probes()
     unknown = [name for name in (*only, *skip) if name not in probes]
     if unknown:
-        raise ConfigurationError(f"unknown probe {unknown[0]!r}; the probes are: {', '.join(probes)}")
+        raise ConfigurationError(f"unknown probe {unknown[0]!r}{choose_from(unknown[0], probes)}")
     return [each for name, each in probes.items() if (not only or name in only) and name not in skip]

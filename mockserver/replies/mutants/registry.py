@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from mockserver.errors import ConfigurationError
 from mockserver.profiles import Profile
+from mockserver.suggestions import choose_from
 
 __all__ = [
     "CHAT_SUBJECTS",
@@ -102,10 +103,11 @@ def find_mutant(subject: str, rule: str) -> Mutant:
     mutant = _MUTANTS.get((subject, rule))
     if mutant is None:
         if not rules_for(subject):
-            subjects = ", ".join((*SUBJECTS, *CHAT_SUBJECTS))
-            raise ConfigurationError(f"no mutant breaks a {subject}; subjects are {subjects}")
-        known = ", ".join(rules_for(subject))
-        raise ConfigurationError(f"no mutant breaks {rule!r} in a {subject}; choose one of: {known}")
+            subjects = choose_from(subject, (*SUBJECTS, *CHAT_SUBJECTS))
+            raise ConfigurationError(f"no mutant breaks a {subject}{subjects}")
+        raise ConfigurationError(
+            f"no mutant breaks {rule!r} in a {subject}{choose_from(rule, rules_for(subject))}"
+        )
     return mutant
 
 

@@ -73,7 +73,7 @@ def chat_error_from_finding(finding: Finding, findings: tuple[Finding, ...]) -> 
     """The reply to a request that breaks the contract, by its first error."""
     if finding.rule == "REQ-005":
         # Status, code and text of the error-code page (September to November 2026).
-        return ApiError(404, "ModelNotFound", finding.message, findings=findings)
+        return ApiError(404, "ModelNotFound", finding.service_message or finding.message, findings=findings)
     if finding.pointer == "/model":
         # Code and text of the error-code page (September to November 2026).
         return ApiError(400, _INVALID_REQUEST, finding.message, findings=findings)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from mockserver.errors import UnsatisfiableSchema
@@ -17,6 +16,7 @@ from mockserver.server.request_facts import RequestFacts
 from mockserver.server.state.sessions import SelectedReply, Session
 from mockserver.server.stubs.matchers import IncomingRequest
 from mockserver.server.stubs.stubs import Stub
+from mockserver.suggestions import choose_from
 
 __all__ = ["SelectedReply", "select_reply"]
 
@@ -69,9 +69,8 @@ def _reply_by_name(
     if name in known:
         message = f"x-mock-scenario: {name} has no replies left."
         raise UnmatchedRequest(400, "UnplannedRequest", message, detail=f"stubs: {session.stubs}")
-    nearest = get_close_matches(name, sorted(known), 1, 0.0)
-    hint = f"the nearest is {nearest[0]}." if nearest else "there are none."
-    message = f"x-mock-scenario: no stub, exchange or scenario {name[:_MAX_SHOWN_NAME]!r}; {hint}"
+    choices = choose_from(name, sorted(known))
+    message = f"x-mock-scenario: no stub, exchange or scenario {name[:_MAX_SHOWN_NAME]!r}{choices}"
     raise ApiError(400, "InvalidParameter", message)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 
 from mockserver.errors import ConfigurationError
 from mockserver.server.delivery.faults import find_service_fault
+from mockserver.suggestions import choose_from
 
 __all__ = ["Limits", "RateLimiter", "parse_limits"]
 
@@ -44,13 +45,15 @@ class Limits:
 def parse_limits(texts: Iterable[str]) -> Limits | None:
     """Parse `NAME=N` texts; None if there are none. Raises ConfigurationError."""
     limits: dict[str, int | bool] = {}
-    known = ", ".join(each.name.replace("_", "-") for each in fields(Limits))
+    known = [each.name.replace("_", "-") for each in fields(Limits)]
     for text in texts:
         name, equals, value = text.partition("=")
         if name == "context-error" and not equals:
             limits["context_error"] = True
         elif name not in Limits.__slots__ or not value.isdecimal() or not 0 < int(value) < 1 << 50:
-            raise ConfigurationError(f"a limit is NAME=N with N of at least 1, not {text!r}; names: {known}")
+            raise ConfigurationError(
+                f"a limit is NAME=N with N of at least 1, not {text!r}{choose_from(name, known)}"
+            )
         else:
             limits[name] = int(value)
     if limits.get("context_error") and "context" not in limits:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from mockserver.errors import ConfigurationError
 from mockserver.server.request_facts import RequestFacts, item_texts
+from mockserver.suggestions import choose_from
 from mockserver.wire.redaction import redact_headers
 
 __all__ = ["ANY_REQUEST", "IncomingRequest", "Matcher", "build_matcher"]
@@ -183,8 +184,8 @@ def build_matcher(**members: Any) -> Matcher:
             if not callable(value):
                 raise ConfigurationError(f"when(): predicate is a function of the request, not {value!r}")
         elif name not in _MEMBER_TYPES:
-            known = ", ".join((*_MEMBER_TYPES, "predicate"))
-            raise ConfigurationError(f"when(): there is no {name!r}; there are: {known}")
+            known = choose_from(name, (*_MEMBER_TYPES, "predicate"))
+            raise ConfigurationError(f"when() has no condition {name!r}{known}")
         elif not isinstance(value, _MEMBER_TYPES[name]) or (
             isinstance(value, bool) and bool not in _MEMBER_TYPES[name]
         ):

@@ -184,7 +184,9 @@ def option_value(config: pytest.Config, name: str) -> str:
     _, _, choices, default = _OPTIONS[name]
     value = command_line_value(config, name) or str(config.getini(_ini_name(name))) or default
     if choices and value not in choices:
-        raise pytest.UsageError(f"{_ini_name(name)} cannot be {value!r}; choose from: {', '.join(choices)}")
+        from mockserver.suggestions import choose_from
+
+        raise pytest.UsageError(f"{_ini_name(name)} cannot be {value!r}{choose_from(value, choices)}")
     return value
 
 
@@ -209,9 +211,11 @@ def marker_arguments(item: pytest.Item) -> dict[str, Any]:
             raise pytest.UsageError(f"{item.nodeid}: the marker responses takes keyword arguments only")
         for name, value in mark.kwargs.items():
             if name not in _MARKER_ARGUMENTS:
-                known = ", ".join(_MARKER_ARGUMENTS)
+                from mockserver.suggestions import choose_from
+
+                known = choose_from(name, _MARKER_ARGUMENTS)
                 raise pytest.UsageError(
-                    f"{item.nodeid}: the marker responses has no argument {name!r}; choose from: {known}"
+                    f"{item.nodeid}: the marker responses has no argument {name!r}{known}"
                 )
             if name == "allow":
                 allowed += [value] if isinstance(value, str) else value

@@ -16,6 +16,7 @@ from mockserver.exchanges import Exchange
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, resolve_profile_name
 from mockserver.replies.renderings import load_rendering
 from mockserver.settings import SETTING_NAMES, load_project_settings
+from mockserver.suggestions import choose_from, did_you_mean
 from mockserver.testing.pytest_plugin import options
 from mockserver.testing.server_settings import ServerSettings, load_exchanges, validate_settings
 
@@ -75,8 +76,9 @@ def failure_policy(item: pytest.Item) -> FailurePolicy:
     if allow:
         unknown = sorted(allow - load_rules().keys() - {*_ALLOWABLE_NAMES})
         if unknown:
+            suggestion = did_you_mean(unknown[0], (*_ALLOWABLE_NAMES, *load_rules())) or ";"
             raise pytest.UsageError(
-                f"{item.nodeid}: allow: no rule {unknown[0]!r}; `mockserver rules` lists the rules; "
+                f"{item.nodeid}: allow: no rule {unknown[0]!r}{suggestion} `mockserver rules` lists the rules; "
                 f"the other names are: {', '.join(_ALLOWABLE_NAMES)}"
             )
     return FailurePolicy(
@@ -110,8 +112,8 @@ def _project_settings(config: pytest.Config) -> ServerSettings:
     table, source = load_project_settings(config.rootpath), "pyproject.toml, [tool.mockserver]"
     unknown = sorted(table.keys() - SETTING_NAMES)
     if unknown:
-        known = ", ".join(sorted(SETTING_NAMES))
-        raise ConfigurationError(f"{source}: no setting {unknown[0]!r}; choose from: {known}")
+        known = choose_from(unknown[0], sorted(SETTING_NAMES))
+        raise ConfigurationError(f"{source}: no setting {unknown[0]!r}{known}")
     values = {name: value for name, value in table.items() if name in _SERVER_SETTING_NAMES - {"port"}}
     return validate_settings(values, source)
 

@@ -11,6 +11,7 @@ from mockserver.contract.rules import load_rules
 from mockserver.errors import ConfigurationError
 from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile
 from mockserver.replies import mutants
+from mockserver.suggestions import choose_from
 from mockserver.testing.strategies.replies import streams_from_scripts
 from mockserver.testing.strategies.scripts import item_kinds, scripts_starting_with
 from mockserver.testing.strategies.values import JSONObject
@@ -41,8 +42,7 @@ def broken_streams(
         error_rules = [each for each in breakable if load_rules()[each].severity is Severity.ERROR]
         rule = draw(st.sampled_from(error_rules))
     elif rule not in breakable:
-        listed = ", ".join(breakable)
-        raise InvalidArgument(f"rule={rule!r}: no stream can be made to break it; there are: {listed}")
+        raise InvalidArgument(f"rule={rule!r}: no stream can break it{choose_from(rule, breakable)}")
     mutant = mutants.find_mutant("stream", rule)
     kinds = item_kinds(profile)
     first_kinds = tuple(

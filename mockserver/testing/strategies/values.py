@@ -11,6 +11,7 @@ from hypothesis.errors import InvalidArgument
 from hypothesis.strategies import SearchStrategy
 
 from mockserver.contract.schema.registry import load_schemas
+from mockserver.suggestions import did_you_mean
 
 __all__ = [
     "UNKNOWN_MEMBERS",
@@ -84,7 +85,10 @@ def select_names(
     unknown = sorted(set(selected) - set(known))
     if unknown or not selected:
         listed = ", ".join(known)
-        raise InvalidArgument(f"{name}={selected!r}: {unknown or 'nothing'} is not among {listed}")
+        suggestion = did_you_mean(str(unknown[0]), known) if unknown else ""
+        raise InvalidArgument(
+            f"{name}={selected!r}: {unknown or 'nothing'} is not among {listed}{suggestion}"
+        )
     return tuple(each for each in known if each in selected)
 
 

@@ -50,7 +50,7 @@ def test_an_invalid_project_file_ends_a_run_with_markers(run: RunPytest, pyteste
     (pytester.path / "pyproject.toml").write_text('[tool.mockserver]\nprofile = "x"\n')
     result = run("@pytest.mark.responses(rendering='wire')\ndef test_it(ask):\n    pass\n")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: no profile 'x'; there are: *"])
+    result.stderr.fnmatch_lines(["ERROR: no profile 'x'; choose from: *"])
 
 
 def test_one_server_per_settings(run: RunPytest) -> None:
@@ -80,10 +80,10 @@ def test_two_servers():
     [
         (
             "profil='x'",
-            "no argument 'profil'; choose from: profile, rendering, exchanges, strict, fail_on, allow",
+            "no argument 'profil'; did you mean 'profile'? Choose from: profile, rendering, exchanges, strict, fail_on, allow",
         ),
         ("'x'", "takes keyword arguments only"),
-        ("profile='x'", "no profile 'x'; there are: "),
+        ("profile='x'", "no profile 'x'; choose from: "),
         ("profile='openai'", "cannot be served"),
         ("rendering='x'", "unknown rendering 'x'"),
         ("fail_on='info'", "fail_on must be error or warning, not 'info'"),
@@ -117,7 +117,10 @@ def test_three(ask):
     )
     result.assert_outcomes(passed=1, errors=2)
     result.stdout.fnmatch_lines(
-        ["E * no folder *nowhere", "E * the marker responses has no argument 'profil'; choose from: *"]
+        [
+            "E * no folder *nowhere",
+            "E * the marker responses has no argument 'profil'; did you mean 'profile'? Choose from: *",
+        ]
     )
 
 
@@ -143,10 +146,10 @@ def test_an_invalid_option_ends_the_run(option: str, words: str, run: RunPytest)
     [
         (
             "{'profil': 'x'}",
-            "responses_config: no server setting 'profil'; choose from: profile,",
+            "responses_config: no server setting 'profil'; did you mean 'profile'? Choose from: profile,",
         ),
         ("{'seed': 'x'}", "responses_config: seed cannot be 'x'"),
-        ("{'profile': 'x'}", "no profile 'x'; there are: "),
+        ("{'profile': 'x'}", "no profile 'x'; choose from: "),
         ("{'exchanges': 'nowhere'}", "no folder "),
     ],
 )

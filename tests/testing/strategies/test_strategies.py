@@ -267,11 +267,11 @@ def test_surrogates_are_drawn() -> None:
 @pytest.mark.parametrize(
     ("strategy", "message"),
     [
-        (strategies.streams(profile="no-such"), "no profile 'no-such'; there are: "),
+        (strategies.streams(profile="no-such"), "no profile 'no-such'; choose from: "),
         (strategies.requests(profile="openai"), "the profile openai is for checks only and cannot be served"),
         (
             strategies.responses(rendering="loud"),
-            "unknown rendering 'loud' in qwen-2026-01; choose one of: wire, ",
+            "unknown rendering 'loud' in qwen-2026-01; choose from: wire, ",
         ),
         (strategies.scripts(kinds=["prose"]), "is not among message, reasoning, function_call, "),
         (strategies.scripts(kinds="message"), "must be a collection of names"),
@@ -279,7 +279,7 @@ def test_surrogates_are_drawn() -> None:
         (strategies.scripts(statuses=["done"]), "is not among completed, failed"),
         (strategies.scripts(min_items=3, max_items=2), "min_items=3 <= max_items=2 does not hold"),
         (strategies.events(types=["response.incomplete"]), "is not among response.created, "),
-        (strategies.broken_streams(rule="SSE-001"), "no stream can be made to break it; there are: ITM-001"),
+        (strategies.broken_streams(rule="SSE-001"), "no stream can break it; choose from: ITM-001"),
         (strategies.broken_streams(rule="REQ-008"), "no stream can be made to break it"),
         (strategies.invalid_requests(rules=["SEQ-001"]), "is not among REQ-001"),
         (strategies.sse_bytes([], chunking="dust"), "is not among cuts, events, bytes, whole"),

@@ -18,8 +18,9 @@ from typing import Any, TypeAlias
 from mockserver.errors import ConfigurationError
 from mockserver.server.delivery.faults.catalogue import RETRY_HEADERS, status_faults, wire_faults
 from mockserver.server.delivery.faults.registry import WireFault
-from mockserver.server.delivery.faults.rule_faults import RuleFault, find_rule_fault
+from mockserver.server.delivery.faults.rule_faults import RuleFault, breakable_rules, find_rule_fault
 from mockserver.server.delivery.faults.service_faults import ServiceFault, load_service_faults
+from mockserver.suggestions import choose_from, did_you_mean
 
 __all__ = ["RequestedFault", "build_requested_fault", "parse_fault"]
 
@@ -113,14 +114,15 @@ def _resolve_fault(name: str, options: dict[str, Any]) -> RequestedFault:
     if name in load_service_faults():
         _require_known_options(name, options, (*RETRY_HEADERS, "first"))
         return RequestedFault(load_service_faults()[name], headers=_retry_headers(name, options))
-    known = ", ".join((*load_service_faults(), *wire_faults(), *status_faults()))
-    raise ConfigurationError(f"no fault {name!r}; there are: {known}; and the id of any rule to break")
+    names = (*load_service_faults(), *wire_faults(), *status_faults())
+    suggestion = did_you_mean(name, (*names, *breakable_rules()))
+    raise ConfigurationError(f"no fault {name!r}{suggestion or choose_from(name, (*names, 'ID of a rule'))}")
 
 
 def _require_known_options(name: str, options: Mapping[str, Any], known: tuple[str, ...]) -> None:
     for each in options:
         if each not in known:
-            raise ConfigurationError(f"{name} has no option {each!r}; it has: {', '.join(known)}")
+            raise ConfigurationError(f"{name} has no option {each!r}{choose_from(each, known)}")
 
 
 def _parse_whole_number(name: str, option: str, value: Any) -> int:

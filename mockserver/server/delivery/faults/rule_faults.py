@@ -14,6 +14,7 @@ from mockserver.replies.chat import encode_chunks
 from mockserver.replies.framing import encode_events
 from mockserver.server.delivery.faults.registry import OutgoingReply, body_pieces
 from mockserver.server.delivery.steps import Send
+from mockserver.suggestions import choose_from
 from mockserver.wire import json, sse
 
 __all__ = ["RuleFault", "breakable_rules", "find_rule_fault"]
@@ -91,7 +92,7 @@ def find_rule_fault(rule: str) -> RuleFault:
     """Return the fault that breaks a rule. Raises ConfigurationError."""
     if rule not in breakable_rules():
         raise ConfigurationError(
-            f"no reply can break the rule {rule!r}; there are: {', '.join(breakable_rules())}"
+            f"no reply can break the rule {rule!r}{choose_from(rule, breakable_rules())}"
         )
     return RuleFault(rule)
 

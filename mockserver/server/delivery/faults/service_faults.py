@@ -15,6 +15,7 @@ from mockserver import resources
 from mockserver.errors import ConfigurationError
 from mockserver.server.errors import FLAT_ENVELOPE, ApiError, ErrorEnvelope
 from mockserver.server.mock_headers import FAULT_HEADER
+from mockserver.suggestions import choose_from
 from mockserver.wire import json
 
 __all__ = ["ServiceFault", "find_service_fault", "load_service_faults"]
@@ -77,5 +78,5 @@ def find_service_fault(name: str) -> ServiceFault:
     """Return the service fault of this name. Raises ConfigurationError."""
     fault = load_service_faults().get(name)
     if fault is None:
-        raise ConfigurationError(f"no fault {name!r}; there are: {', '.join(load_service_faults())}")
+        raise ConfigurationError(f"no fault {name!r}{choose_from(name, load_service_faults())}")
     return fault

@@ -98,8 +98,8 @@ def test_every_service_fault_names_its_source() -> None:
 def test_an_unknown_fault_is_an_error(later: ApiClient) -> None:
     status, code, message = later.post_refused(body(later, False), x_mock_fault="no-such")
     assert (status, code) == (400, "InvalidParameter")
-    assert message.startswith("x-mock-fault: no fault 'no-such'; there are: rate-limit, ")
-    with pytest.raises(ConfigurationError, match="no fault 'no-such'; there are: rate-limit"):
+    assert message.startswith("x-mock-fault: no fault 'no-such'; choose from: rate-limit, ")
+    with pytest.raises(ConfigurationError, match="no fault 'no-such'; choose from: rate-limit"):
         later.server.fail("no-such")
 
 
@@ -180,7 +180,9 @@ def test_stream_errors_can_be_in_band(members: dict[str, Any], form: str) -> Non
 
 
 def test_an_invalid_setting_is_an_error() -> None:
-    with pytest.raises(ConfigurationError, match="MockServer: stream_errors is http or inband, not 'loud'"):
+    with pytest.raises(
+        ConfigurationError, match="MockServer: stream_errors must be http or inband, not 'loud'"
+    ):
         MockServer(stream_errors="loud")
-    with pytest.raises(ConfigurationError, match="function_arguments is deltas or whole, not 'half'"):
+    with pytest.raises(ConfigurationError, match="function_arguments must be deltas or whole, not 'half'"):
         MockServer(function_arguments="half")

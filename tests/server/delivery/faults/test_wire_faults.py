@@ -182,10 +182,10 @@ def test_an_active_fault_skips_replies_it_cannot_break() -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("no-such", "no fault 'no-such'; there are: "),
+        ("no-such", "no fault 'no-such'; choose from: "),
         ("stall,after", "expected OPTION=VALUE, not 'after'"),
         ("stall,after=x", "after must be an integer"),
-        ("stall,before=1", "stall has no option 'before'; it has: after, ms, first"),
+        ("stall,before=1", "stall has no option 'before'; choose from: after, ms, first"),
         ("stall:2", "a probability is a number from 0 to 1, not '2'"),
         ("stall:nan", "a probability is a number from 0 to 1"),
         ("http-status,status=200", "status must be from 400 to 599"),

@@ -1,0 +1,74 @@
+"""Suggest the name that a user probably meant: "did you mean 'stall'?"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+__all__ = ["choose_from", "did_you_mean", "find_nearest"]
+
+#: Similarity, from 0 to 1, from which a name is a near miss.
+_MIN_SIMILARITY = 0.65
+_DIGITS = re.compile(r"[0-9]+")
+_LEADING_ZEROS = re.compile(r"(?<![0-9])0+(?=[0-9])")
+#: Longer names are not compared: the time grows with the square of their length.
+_MAX_LENGTH = 100
+#: Names to list after a suggestion: a longer list would hide it.
+_MAX_LISTED_AFTER_SUGGESTION = 20
+#: Names to list without a suggestion.
+_MAX_LISTED = 200
+
+
+def find_nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name most similar to `name`, ignoring case and punctuation; None if there is none.
+
+    >>> find_nearest("websearch", ["web_search", "web_extractor"])
+    'web_search'
+    """
+    return _find_nearest(name, tuple(known)) if 0 < len(name) <= _MAX_LENGTH else None
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return "; did you mean 'x'?", or an empty text if no known name is similar."""
+    nearest = find_nearest(name, known)
+    return "" if nearest is None else f"; did you mean {nearest!r}?"
+
+
+def choose_from(name: str, known: Iterable[str]) -> str:
+    """Return the end of a message about an unknown name: the most similar known name, and the choices.
+
+    >>> "no fault 'stal'" + choose_from("stal", ["reset", "stall"])
+    "no fault 'stal'; did you mean 'stall'? Choose from: reset, stall"
+    """
+    names = tuple(known)
+    if not names:
+        return "; there are none"
+    suggestion = did_you_mean(name, names)
+    if suggestion and len(names) > _MAX_LISTED_AFTER_SUGGESTION:
+        return suggestion
+    omitted = len(names) - _MAX_LISTED
+    listed = ", ".join(names[:_MAX_LISTED]) + (f" and {omitted} more" if omitted > 0 else "")
+    return f"{suggestion} Choose from: {listed}" if suggestion else f"; choose from: {listed}"
+
+
+@lru_cache(maxsize=1024)
+def _find_nearest(name: str, known: tuple[str, ...]) -> str | None:
+    from difflib import get_close_matches  # only needed for errors and warnings
+
+    numbers = _numbers(name)
+    by_plain_name = {
+        _plain(each): each
+        for each in reversed(known)
+        if each != name and _numbers(each)[: len(numbers)] == numbers  # SEQ-999 does not mean SEQ-009
+    }
+    matches = get_close_matches(_plain(name), by_plain_name, 1, _MIN_SIMILARITY)
+    return by_plain_name[matches[0]] if matches else None
+
+
+def _plain(name: str) -> str:
+    return "".join(each for each in _LEADING_ZEROS.sub("", name.casefold()) if each.isalnum())
+
+
+def _numbers(name: str) -> list[str]:
+    return _DIGITS.findall(_LEADING_ZEROS.sub("", name))
