@@ -168,6 +168,10 @@ class Profile:
     """Whether every item has a status, reasoning items included."""
     summary_parts: bool = False
     """Whether separate events open and close the parts of a summary."""
+    ignores_text_format: bool = False
+    """Whether messages ignore `text.format`, which the response still echoes."""
+    in_band_rules: tuple[str, ...] = ()
+    """Rules whose violation a stream reports with HTTP 200 and a lone `response.failed`."""
     error_types: Mapping[str, str] = field(default_factory=dict)
     """`type` of an error by HTTP status, if every error has the form `{error: {message, type, param, code}}`
     and streams have an error event. Empty: the service's own forms."""

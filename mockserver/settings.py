@@ -16,6 +16,7 @@ SETTING_NAMES = frozenset(
     " fail_on fault files function_arguments host ignore jobs kind limit mask max_age max_requests"
     " max_tokens mcp_server model name once only openapi out pace pauses port profile quiet rate"
     " recordings rendering replay report reports rule seed skip speed stall store_size stream_errors"
+    " structured_output"
     " style timeout upstream upstream_key_env url_file vector_store".split()
 )
 

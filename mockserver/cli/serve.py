@@ -68,9 +68,13 @@ __all__ = ["build_services", "read_api_keys", "serve"]
 )
 @option(
     "--stream-errors",
-    default="http",
     type=click.Choice(["http", "inband"]),
-    help="Errors before a stream: http: an HTTP status; inband: 200 and an error event.",
+    help="Errors before a stream: http: an HTTP status; inband: 200 and an error event. Default: as the profile.",
+)
+@option(
+    "--structured-output",
+    type=click.Choice(["ignore", "obey"]),
+    help="Whether messages follow text.format. Default: as the profile; the Qwen service ignores it.",
 )
 @option(
     "--function-arguments",
@@ -160,7 +164,12 @@ def build_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: An
     from mockserver.server.access import AllowedHosts, ApiKeys
     from mockserver.server.http.access_log import AccessLog
     from mockserver.server.http.services import Services
-    from mockserver.server.state.sessions import MAX_COUNTED_REQUESTS, AnyModel, open_session
+    from mockserver.server.state.sessions import (
+        MAX_COUNTED_REQUESTS,
+        AnyModel,
+        open_session,
+        set_structured_output,
+    )
     from mockserver.server.state.store import MemoryStore
     from mockserver.server.stubs.exchange_folder import ExchangeFolder
 
@@ -176,6 +185,7 @@ def build_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: An
         user_exchanges=folder.exchanges if folder else (),
         max_counted_requests=max(MAX_COUNTED_REQUESTS, 2 * settings["store_size"]),
     )
+    set_structured_output(session, settings["structured_output"] or "")
     session.whole_arguments = settings["function_arguments"] == "whole"
     _configure_delivery_and_limits(session, settings)
     return Services(
@@ -185,7 +195,7 @@ def build_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: An
         hosts=AllowedHosts([host if ":" not in host else f"[{host.strip('[]')}]", *settings["allow_host"]]),
         access_log=AccessLog(None if quiet else sys.stderr),
         mock_headers=settings["allow_mock_headers"],
-        stream_errors=settings["stream_errors"],
+        stream_errors=settings["stream_errors"] or "",
         admin_token=token_urlsafe(24) if settings.get("admin") else "",
         exchange_folder=folder,
     )

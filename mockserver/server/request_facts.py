@@ -92,7 +92,8 @@ def parse_request(body: Mapping[str, Any], profile: Profile) -> RequestFacts:
         choice,
     )
     if not _OPTIONAL_PARAMETERS.isdisjoint(body):
-        facts = _with_optional_parameters(facts, {name: body.get(name) for name in profile.parameters})
+        parameters = {name: body.get(name) for name in profile.parameters}
+        facts = _with_optional_parameters(facts, parameters, ignores_text_format=profile.ignores_text_format)
     if not tools:
         return facts
     return facts._replace(
@@ -108,7 +109,9 @@ def parse_request(body: Mapping[str, Any], profile: Profile) -> RequestFacts:
     )
 
 
-def _with_optional_parameters(facts: RequestFacts, parameters: Mapping[str, Any]) -> RequestFacts:
+def _with_optional_parameters(
+    facts: RequestFacts, parameters: Mapping[str, Any], *, ignores_text_format: bool
+) -> RequestFacts:
     """The facts with those of optional parameters; `parameters` has only those that the profile processes."""
     if parameters.get("background") is True:
         raise ApiError(400, "UnsupportedParameter", _BACKGROUND_UNSUPPORTED).with_parameter("background")
@@ -119,15 +122,19 @@ def _with_optional_parameters(facts: RequestFacts, parameters: Mapping[str, Any]
         conversation_id=parameters.get("conversation"),
         store=parameters.get("store") is not False,
         max_output_tokens=parameters.get("max_output_tokens"),
-        output_schema=output_schema_of(parameters.get("text")),
+        output_schema=None if ignores_text_format else output_schema_of(parameters.get("text")),
     )
 
 
 def output_schema_of(text_parameter: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """The schema that `text.format` asks for; None for plain text."""
-    text_format = (text_parameter or {}).get("format") or {}
+    text_format = text_parameter.get("format") if isinstance(text_parameter, dict) else None
+    if not isinstance(text_format, dict):
+        return None
     if text_format.get("type") == "json_schema":
-        schema: Mapping[str, Any] = text_format["schema"]
+        schema = text_format.get("schema")
+        if not isinstance(schema, dict):
+            raise ApiError(400, "InvalidParameter", "text.format.schema must be an object.")
         return schema
     return _JSON_OBJECT_SCHEMA if text_format.get("type") == "json_object" else None
 

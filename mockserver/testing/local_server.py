@@ -17,7 +17,13 @@ from mockserver.server.http.services import Services
 from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.state.rate_limits import RateLimiter, parse_limits
 from mockserver.server.state.session_registry import SessionOverrides, SessionRegistry
-from mockserver.server.state.sessions import MAX_COUNTED_REQUESTS, AnyModel, Session, open_session
+from mockserver.server.state.sessions import (
+    MAX_COUNTED_REQUESTS,
+    AnyModel,
+    Session,
+    open_session,
+    set_structured_output,
+)
 from mockserver.server.state.store import MemoryStore
 from mockserver.server.stubs.exchange_folder import ExchangeFolder
 from mockserver.testing.server_settings import (
@@ -162,6 +168,7 @@ def create_mock_server(settings: ServerSettings, *, strict: bool = True) -> Loca
         max_counted_requests=max(MAX_COUNTED_REQUESTS, 2 * size),
     )
     session.strict = strict
+    set_structured_output(session, settings.get("structured_output", ""))
     session.whole_arguments = settings.get("function_arguments") == "whole"
     session.pauses_by_clock = settings.get("pauses") == "clock"
     if session.pauses_by_clock and settings.get("seed", 0) is None:
@@ -178,7 +185,7 @@ def create_mock_server(settings: ServerSettings, *, strict: bool = True) -> Loca
         keys=ApiKeys(keys),
         hosts=AllowedHosts(as_tuple(settings.get("allow_host", ()))),
         mock_headers=True,
-        stream_errors=settings.get("stream_errors", "http"),
+        stream_errors=settings.get("stream_errors", ""),
     )
     return LocalServer(
         session,

@@ -43,7 +43,12 @@ class ServerSettings(TypedDict, total=False):
     port: int
     """0: any free port."""
     stream_errors: str
-    """How errors of a streamed request arrive: "http" (status) or "inband" (200 and an event)."""
+    """How errors of a streamed request arrive: "http" (status) or "inband" (200 and an event).
+
+    Default: as the profile does.
+    """
+    structured_output: str
+    """Whether messages follow `text.format`: "ignore" or "obey". Default: as the profile does."""
     function_arguments: str
     """How a stream sends the arguments of a function call: in "deltas", or "whole" with the item."""
     fault: str | Sequence[str]
@@ -69,6 +74,7 @@ _SETTING_TYPES: Mapping[str, tuple[type, ...]] = {
     "allow_host": (str, list, tuple),
     "port": (int,),
     "stream_errors": (str,),
+    "structured_output": (str,),
     "function_arguments": (str,),
     "fault": (str, list, tuple),
     "limit": (str, list, tuple),
@@ -80,6 +86,7 @@ _SETTING_TYPES: Mapping[str, tuple[type, ...]] = {
 
 _SETTING_CHOICES: Mapping[str, tuple[str, ...]] = {
     "stream_errors": ("http", "inband"),
+    "structured_output": ("ignore", "obey"),
     "function_arguments": ("deltas", "whole"),
     "pauses": ("machine", "clock"),
 }

@@ -48,7 +48,7 @@ def run_client(command: list[str | Path], folder: Path, server: ServerProcess) -
 )
 def test_openai_for_python(environment: str, profile: str, start_server: StartServer, tmp_path: Path) -> None:
     server = start_server(
-        "--api-key", KEY, "--profile", profile, "--seed", "3"
+        "--api-key", KEY, "--profile", profile, "--seed", "3", "--structured-output", "obey"
     )  # its essay is long enough to be truncated
     command: list[str | Path] = [
         environment_python(environment),
@@ -70,7 +70,7 @@ def test_openai_for_node(environment: str, profile: str, start_server: StartServ
         (tmp_path / name).write_bytes((CLIENTS_FOLDER / name).read_bytes())
     (tmp_path / "node_modules").symlink_to(modules)
     server = start_server(
-        "--api-key", KEY, "--profile", profile, "--seed", "3"
+        "--api-key", KEY, "--profile", profile, "--seed", "3", "--structured-output", "obey"
     )  # its essay is long enough to be truncated
     assert run_client([require_program("node"), "later.mjs"], tmp_path, server) == expected_observations(
         profile

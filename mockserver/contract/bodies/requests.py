@@ -18,6 +18,7 @@ __all__ = [
     "AnyModel",
     "RequestChecker",
     "ignored_parameters",
+    "ignores_structured_output",
     "is_thinking_enabled",
     "unsupported_model_finding",
 ]
@@ -25,15 +26,24 @@ __all__ = [
 _SCHEMA_NAME = "create_request"
 
 #: Parameters with rules of their own, which `RequestChecker.check` cannot skip.
-_DEPENDENT_PARAMETERS = frozenset({"conversation", "tool_choice"})
+_DEPENDENT_PARAMETERS = frozenset({"conversation", "text", "tool_choice"})
 
 
 def ignored_parameters(request: dict[str, Any], profile: Profile) -> list[str]:
-    """Names of the request's parameters that the service ignores; null counts as absent.
+    """Names of the request's parameters that the service ignores; null is absence.
 
-    Unlisted parameters are ignored, not refused (API reference, 27 January 2026).
+    It ignores unlisted parameters instead of refusing them (API reference, 27 January 2026).
     """
-    return [name for name, value in request.items() if name not in profile.parameters and value is not None]
+    listed = profile.parameters
+    ignored = [name for name, given in request.items() if name not in listed and given is not None]
+    return [*ignored, "text"] if ignores_structured_output(request, profile) else ignored
+
+
+def ignores_structured_output(request: Mapping[str, Any], profile: Profile) -> bool:
+    """Whether the request asks for structured output and the service replies with prose."""
+    text = request.get("text") if profile.ignores_text_format else None
+    text_format = text.get("format") if isinstance(text, dict) else None
+    return isinstance(text_format, dict) and text_format.get("type") in ("json_schema", "json_object")
 
 
 def unsupported_model_finding(model: str, models: Container[str], service_message: str) -> Finding:
@@ -109,6 +119,9 @@ class RequestChecker:
             findings += _check_function_outputs(value)
         if not self._is_closed_valid(value):
             findings += self._unknown_parameters(value)
+        if ignores_structured_output(value, self._profile):
+            message = f"{self._profile.name} ignores text.format: the message is prose, not structured output"
+            findings.append(make_finding("REQ-002", "/text/format", message, got=value["text"]["format"]))
         return sorted(findings_for_profile(findings, self._profile.name), key=_severity_rank)
 
     def _check_model(self, value: dict[str, Any]) -> Iterator[Finding]:

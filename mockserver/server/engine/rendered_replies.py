@@ -98,11 +98,12 @@ def render_fault(
 def render_in_band_error(session: Session, path: str, raw_body: bytes, error: ApiError) -> RenderedReply:
     """The rejection of a streamed request as a stream with HTTP 200 (live recordings, 2026).
 
-    An unsupported model is reported by a payload without a type, everything else by a lone
-    `response.failed`.
+    It is a lone `response.failed`, except that an unsupported model was reported by a payload without a type
+    before the live probe of 27 September 2026.
     """
     reply_seed = _reply_seed(session, path, raw_body)
-    form = "payload" if error.message.startswith("Unsupported model") else "failed"
+    rule = error.findings[0].rule if error.findings else ""
+    form = "payload" if rule == "REQ-005" and rule not in session.profile.in_band_rules else "failed"
     pieces = _in_band_pieces(session, reply_seed, form, error.code, error.message, stream=True)
     details = EntryDetails(
         reply_seed.request_id, request_findings=error.findings, error_detail=error.detail or error.message

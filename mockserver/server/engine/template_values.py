@@ -12,7 +12,7 @@ from mockserver.replies.renderings import load_rendering
 from mockserver.replies.script import MAX_SCRIPT_BYTES, Script, item_kind
 from mockserver.replies.templates import DEFAULT_SHAPE, TemplateShape, TemplateValues
 from mockserver.replies.usage import count_output_tokens
-from mockserver.server.echoes import echo_parameter
+from mockserver.server.echoes import echo_if_given, echo_parameter
 from mockserver.server.errors import ApiError
 from mockserver.server.request_facts import RequestFacts
 from mockserver.server.state.conversation_context import SessionCache
@@ -148,7 +148,11 @@ def _echo_members(body: Mapping[str, Any], profile: Profile, script: Script) -> 
         else default
         for name, default in zip(profile.echoes, defaults, strict=True)
     ]
-    values += [json.dumps(body[name]) for name in profile.echoes_if_given if body.get(name) is not None]
+    values += [
+        json.dumps(echo_if_given(name, body[name]))
+        for name in profile.echoes_if_given
+        if body.get(name) is not None
+    ]
     if (
         sum(map(len, values)) > _MAX_ECHO_BYTES
         and sum(map(len, values)) + script.json_size > MAX_SCRIPT_BYTES

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TypeAlias
 
+from mockserver.profiles import Profile
 from mockserver.server.delivery.faults import ServiceFault
 from mockserver.server.engine.pipeline import respond
 from mockserver.server.engine.rendered_replies import RenderedReply, render_in_band_error, respond_with_fault
@@ -65,13 +66,20 @@ async def _make_reply(request: HttpRequest) -> RenderedReply:
             scenario=requested_scenario(request),
         )
     except ApiError as error:
-        if error.stream_requested and services.stream_errors == "inband":
+        if error.stream_requested and _is_in_band(error, services.stream_errors, session.profile):
             return render_in_band_error(session, path, request.body, error)
         raise
     stub_fault = reply.delivery.fault
     if fault is None and (stub_fault is None or session.fault_if_due(stub_fault, path, request.body)):
         return reply
     return reply._replace(delivery=replace(reply.delivery, fault=fault))
+
+
+def _is_in_band(error: ApiError, stream_errors: str, profile: Profile) -> bool:
+    """Whether a stream reports this error with HTTP 200."""
+    if stream_errors:
+        return stream_errors == "inband"
+    return bool(error.findings) and error.findings[0].rule in profile.in_band_rules
 
 
 create_response: Handler = reply_handler(_make_reply)

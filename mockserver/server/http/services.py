@@ -35,8 +35,11 @@ class Services:
     """The token of the admin API; if empty, there is no admin API."""
     exchange_folder: ExchangeFolder | None = None
     """The folder of the user's exchange files, which is reloaded when it changes."""
-    stream_errors: str = "http"
-    """How a streamed request is rejected: "http" with an error status, "inband" with 200 and an event."""
+    stream_errors: str = ""
+    """How a streamed request is rejected: "http" with an error status, "inband" with 200 and an event.
+
+    If empty, the profile decides by the broken rule.
+    """
     sessions: SessionRegistry = field(init=False)
     """All sessions: `default_session` and the named ones."""
     _date_cache: tuple[int, bytes] = (0, b"")

@@ -20,7 +20,13 @@ from mockserver.server.delivery.delivery import Delivery
 from mockserver.server.delivery.faults import parse_fault
 from mockserver.server.mock_headers import SESSION_HEADER
 from mockserver.server.state.rate_limits import RateLimiter, parse_limits
-from mockserver.server.state.sessions import DEFAULT_SESSION_NAME, Session, derive_session, open_session
+from mockserver.server.state.sessions import (
+    DEFAULT_SESSION_NAME,
+    Session,
+    derive_session,
+    open_session,
+    set_structured_output,
+)
 from mockserver.server.state.store import Store
 
 __all__ = [
@@ -226,6 +232,7 @@ def _switch_profile(
     source = open_session(
         session.name, profile=profile, rendering=rendering, models=models, user_exchanges=user_exchanges
     )
+    set_structured_output(source, session.structured_output)
     session.profile, session.rendering, session.models = source.profile, source.rendering, source.models
     session.request_checker, session.exchange_index, session.user_exchange_index = (
         source.request_checker,

@@ -6,7 +6,7 @@ A server starts with one session; `session_registry` manages the named ones.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from mockserver.clock import Clock, SteppedClock, SystemClock
@@ -32,6 +32,7 @@ __all__ = [
     "Session",
     "derive_session",
     "open_session",
+    "set_structured_output",
     "use_exchanges",
 ]
 
@@ -82,6 +83,8 @@ class Session:
     max_counted_requests: int = MAX_COUNTED_REQUESTS
     pauses_by_clock: bool = False
     """Whether pauses end when a test advances the session's clock, instead of in real time."""
+    structured_output: str = ""
+    """"ignore" or "obey" for `text.format`; if empty, the profile decides."""
     whole_arguments: bool = False
     """Whether function call items carry their arguments, instead of delta events."""
     # Two generations of counts: the older is dropped when the newer is full.
@@ -164,6 +167,14 @@ def open_session(
     return session
 
 
+def set_structured_output(session: Session, structured_output: str) -> None:
+    """Make a session "ignore" or "obey" `text.format`; if empty, as its profile does."""
+    session.structured_output = structured_output
+    if structured_output:
+        session.profile = replace(session.profile, ignores_text_format=structured_output == "ignore")
+        session.request_checker = RequestChecker(session.profile, session.models)
+
+
 def derive_session(session: Session, name: str, seed: int | None = None) -> Session:
     """Create a session with another's settings and exchanges, and its own ids and state.
 
@@ -187,6 +198,7 @@ def derive_session(session: Session, name: str, seed: int | None = None) -> Sess
         limiter=RateLimiter(session.limiter.limits) if session.limiter else None,
         delivery=session.delivery,
         max_counted_requests=session.max_counted_requests,
+        structured_output=session.structured_output,
         whole_arguments=session.whole_arguments,
         pauses_by_clock=session.pauses_by_clock,
     )

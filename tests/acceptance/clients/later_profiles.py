@@ -14,7 +14,7 @@ SCENARIOS = {
     "stored": "a response is retrieved, its input listed page by page, deleted, and then gone",
     "conversations": "all eight operations, and two turns in one conversation",
     "loop": "a function is called in a stream, its output sent in another, which answers",
-    "structured": "structured output by `text.format`",
+    "structured": "structured output by `text.format`, with `--structured-output obey`: the service ignores it",
     "limited": "`max_output_tokens` and `reasoning.effort`",
     "helper": "the stream helper, with `qwen3-max-2026-01-23`, which does not think by default",
     "models": "the list of models",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -359,28 +360,79 @@ CITY = {
 }
 
 
-@pytest.mark.parametrize("stream", [False, True])
-def test_message_follows_the_text_format(later: ApiClient, stream: bool) -> None:
-    def message(text_format: dict[str, Any]) -> Any:
-        text = {"format": text_format}
-        response = (
-            later.create_stream("A city", text=text)[-1]["response"]
-            if stream
-            else later.create("A city", text=text)
-        )
-        return json.loads(response["output"][-1]["content"][0]["text"])
+CITY_FORMAT = {"type": "json_schema", "name": "City", "schema": CITY, "strict": True}
 
-    jsonschema.validate(
-        message({"type": "json_schema", "name": "City", "schema": CITY, "strict": True}), CITY
+
+@pytest.fixture(params=["qwen-2026-05", "qwen-2026-09"])
+def obedient(request: pytest.FixtureRequest) -> Iterator[ApiClient]:
+    """A client of a server whose messages follow `text.format`."""
+    with (
+        MockServer(profile=request.param, structured_output="obey", strict=False) as server,
+        httpx.Client(trust_env=False) as client,
+    ):
+        yield ApiClient(server, client)
+
+
+def message_text(api: ApiClient, text_format: dict[str, Any], *, stream: bool) -> str:
+    text = {"format": text_format}
+    response = (
+        api.create_stream("A city", text=text)[-1]["response"] if stream else api.create("A city", text=text)
     )
-    assert isinstance(message({"type": "json_object"}), dict)
-    assert later.server.journal.last.ignored == ()
+    return str(response["output"][-1]["content"][0]["text"])
 
 
-def test_unsatisfiable_text_format_is_rejected(later: ApiClient) -> None:
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("text_format", [CITY_FORMAT, {"type": "json_object"}])
+def test_text_format_is_ignored_and_reported(
+    later: ApiClient, text_format: dict[str, Any], stream: bool
+) -> None:
+    """Live probes, 26 February and 27 September 2026: prose comes back."""
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(message_text(later, text_format, stream=stream))
+    entry = later.server.journal.last
+    assert entry.ignored == ("text",)
+    (finding,) = entry.findings
+    assert (finding.rule, finding.severity, finding.pointer) == ("REQ-002", "info", "/text/format")
+    assert "ignores text.format" in finding.message
+
+
+def test_schema_of_the_text_format_is_echoed_as_schema_(later: ApiClient) -> None:
+    response = later.create("A city", text={"format": CITY_FORMAT})
+    assert response["text"] == {
+        "format": {"type": "json_schema", "name": "City", "schema_": CITY, "strict": True}
+    }
+    assert later.create("A city", text={"format": {"type": "text"}})["text"] == {"format": {"type": "text"}}
+    assert "text" not in later.create("A city")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_message_follows_the_text_format_on_request(obedient: ApiClient, stream: bool) -> None:
+    jsonschema.validate(json.loads(message_text(obedient, CITY_FORMAT, stream=stream)), CITY)
+    assert isinstance(json.loads(message_text(obedient, {"type": "json_object"}, stream=stream)), dict)
+    assert obedient.server.journal.last.ignored == ()
+    assert obedient.server.journal.last.findings == []
+
+
+def test_unsatisfiable_text_format_is_rejected_on_request(obedient: ApiClient) -> None:
     impossible = {"type": "json_schema", "schema": {"type": "string", "minLength": 9, "maxLength": 1}}
-    body = {"model": later.server.model, "input": "x", "text": {"format": impossible}}
-    assert "text.format" in later.post_refused(body)[2]
+    body = {"model": obedient.server.model, "input": "x", "text": {"format": impossible}}
+    assert "text.format" in obedient.post_refused(body)[2]
+
+
+def test_stream_with_an_unknown_model_fails_in_band(later: ApiClient) -> None:
+    """Live probe, 27 September 2026: HTTP 200 and a lone `response.failed`."""
+    body = {"model": "gpt-5", "input": "x"}
+    status, code, message = later.post_refused(body)
+    assert (status, code) == (400, "InvalidParameter")
+    reply = later.post({**body, "stream": True})
+    assert reply.status_code == 200
+    (data,) = [line for line in reply.text.splitlines() if line.startswith("data:")]
+    event = json.loads(data[5:])
+    assert event["type"] == "response.failed"
+    assert event["response"]["error"] == {"code": "InvalidParameter", "message": message}
+    entry = later.server.journal.last
+    assert [each.rule for each in entry.findings] == ["REQ-005"]
+    assert later.post({**body, "model": later.server.model, "stream": True, "top_p": 9}).status_code == 400
 
 
 def test_typed_input_is_accepted(later: ApiClient) -> None:

@@ -151,7 +151,7 @@ def test_the_fault_header_is_ignored_unless_allowed(plain_base_url: str) -> None
 
 
 REFUSED = [
-    ({"model": "no-such"}, "payload"),
+    ({"model": "no-such"}, "failed"),
     ({"tools": [{"type": "web_extractor"}]}, "failed"),
     ({"temperature": 2}, "failed"),
     ({"previous_response_id": "resp_nobody"}, "failed"),
