@@ -137,7 +137,7 @@ def test_a_finding_in_a_request_suggests_the_nearest_name(
 
 
 def test_a_finding_without_a_near_miss_suggests_nothing() -> None:
-    messages = request_messages(tools=[{"type": "teleport"}], xylophone=1, model="gpt")
+    messages = request_messages(tools=[{"type": "teleport"}], xylophone=1, store=False, model="gpt")
     assert not any("you mean" in message for message in messages.values()), messages
 
 

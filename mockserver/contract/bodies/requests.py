@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from mockserver.contract.findings import Finding, Severity
 from mockserver.contract.rules import findings_for_profile, make_finding
 from mockserver.contract.schema.registry import load_schemas
 from mockserver.contract.schema.validation import unknown_request_member_findings, violation_findings
-from mockserver.profiles import Profile
+from mockserver.profiles import Profile, load_profile, profile_names
 from mockserver.suggestions import did_you_mean, find_nearest
 from mockserver.wire.json import parse_pointer
 
@@ -165,9 +166,17 @@ class RequestChecker:
             if is_nested and (finding.rule != "SCH-003" or finding.got is not None):
                 yield finding
             elif not is_nested and finding.got is not None:
-                suggestion = did_you_mean(parse_pointer(finding.pointer)[0], self._profile.parameters)
+                name = parse_pointer(finding.pointer)[0]
+                # `store` is a parameter of other profiles, not a misspelt `stream`.
+                is_misspelt = name not in _parameters_of_all_profiles()
+                suggestion = did_you_mean(name, self._profile.parameters) if is_misspelt else ""
                 message = f"{self._profile.name} ignores the parameter{suggestion}"
                 yield make_finding("REQ-002", finding.pointer, message, got=finding.got)
+
+
+@cache
+def _parameters_of_all_profiles() -> frozenset[str]:
+    return frozenset(each for name in profile_names() for each in load_profile(name).parameters)
 
 
 def _default_models(profile: Profile) -> Container[str]:
