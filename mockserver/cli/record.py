@@ -20,6 +20,7 @@ from mockserver.contract.findings import Severity
 from mockserver.errors import ConfigurationError, MockServerError
 
 if TYPE_CHECKING:
+    from mockserver.contract.detection import ProfileChoice
     from mockserver.live.endpoint import Endpoint
     from mockserver.live.relay import Relay
     from mockserver.profiles import Profile
@@ -46,7 +47,11 @@ _THREAD_SWITCH_SECONDS = 0.0005
 @option(
     "--url-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the base URL to this file."
 )
-@option("--profile", default=AUTO, help="Profile to check against; auto: from the path of the URL.")
+@option(
+    "--profile",
+    default=AUTO,
+    help="Profile to check against; auto: detected from the path or the first reply.",
+)
 @option(
     "--upstream-key-env",
     default=None,
@@ -65,6 +70,7 @@ _THREAD_SWITCH_SECONDS = 0.0005
     default="never",
     help="Mildest finding that causes exit status 1.",
 )
+@option("--record-errors", is_flag=True, help="Also record wrong keys (401, 403), rate limits and 5xx.")
 @option("--quiet", is_flag=True, help="Print no line for each request.")
 def record(upstream: str, out: Path, port: int, url_file: Path | None, **options: Any) -> None:
     """Forward requests to an endpoint, check both directions, and save them as recordings.
@@ -81,7 +87,7 @@ def record(upstream: str, out: Path, port: int, url_file: Path | None, **options
         name = options["upstream_key_env"]
         key = api_key_from_env(os.environ, name) if name else ""
         endpoint = parse_endpoint(upstream, key, name or "DASHSCOPE_API_KEY", options["allow_http"])
-        profile = _choose_profile(endpoint, options["profile"])
+        profile, options["is_detected"] = _choose_profile(endpoint, options["profile"])
         require_writable_url_file(url_file)
         listener = open_listener("127.0.0.1", port)
         raise SystemExit(_run_recorder(endpoint, profile, out, listener, url_file, options))
@@ -89,14 +95,15 @@ def record(upstream: str, out: Path, port: int, url_file: Path | None, **options
         exit_with_error(str(error), 2)
 
 
-def _choose_profile(endpoint: Endpoint, option: str) -> Profile:
+def _choose_profile(endpoint: Endpoint, option: str) -> tuple[Profile, bool]:
+    """(the profile, whether the first reply decides it)."""
     from mockserver.live.profile_choice import profiles_for_path
     from mockserver.profiles import DEFAULT_PROFILE, load_profile, resolve_profile_name
 
     if option != AUTO:
-        return load_profile(resolve_profile_name(option))
+        return load_profile(resolve_profile_name(option)), False
     candidates = profiles_for_path(endpoint.base_url)
-    return candidates[-1] if candidates else load_profile(DEFAULT_PROFILE)
+    return candidates[-1] if candidates else load_profile(DEFAULT_PROFILE), len(candidates) != 1
 
 
 def _run_recorder(
@@ -121,7 +128,8 @@ def _run_recorder(
 
     def announce() -> None:
         base_url = listener_url(listener) + path
-        print(_banner(base_url, endpoint, profile, folder, keys[0] if endpoint.api_key else None), flush=True)
+        name = "of the first reply" if options["is_detected"] else profile.name
+        print(_banner(base_url, endpoint, name, folder, keys[0] if endpoint.api_key else None), flush=True)
         if url_file is not None:
             write_url_file(url_file, base_url)
 
@@ -148,7 +156,7 @@ def _build_relay(
     from mockserver.live.client import Timeouts
     from mockserver.live.relay import Relay, RelayOptions
     from mockserver.recordings.canonical_requests import parse_mask
-    from mockserver.recordings.recorder import Recorder
+    from mockserver.recordings.recorder import Recorder, RecorderOptions
     from mockserver.server.state.journal import Journal
 
     relay_options = RelayOptions(
@@ -162,9 +170,16 @@ def _build_relay(
     no_limit = Budget(sys.maxsize, sys.maxsize)
     relay = Relay(endpoint, profile, keys, no_limit, Timeouts(600, 300), Journal(), options=relay_options)
     secrets = keys if endpoint.api_key else ()
-    recorder = Recorder(folder, endpoint.base_url, profile, masks, capture_log.add, secrets)
+    recorder_options = RecorderOptions(masks, secrets, options["is_detected"], options["record_errors"])
+    recorder = Recorder(
+        folder, endpoint.base_url, profile, recorder_options, capture_log.add, _announce_profile
+    )
     relay.listener = recorder
     return relay, recorder
+
+
+def _announce_profile(choice: ProfileChoice) -> None:
+    print(f"mockserver: profile {choice.profile}, {choice.reason}", file=sys.stderr, flush=True)
 
 
 def _parse_header_names(option_values: tuple[str, ...]) -> frozenset[bytes]:
@@ -186,9 +201,9 @@ def _parse_header_names(option_values: tuple[str, ...]) -> frozenset[bytes]:
     return frozenset(name.encode() for name in names)
 
 
-def _banner(base_url: str, endpoint: Endpoint, profile: Profile, folder: Path, key: str | None) -> str:
+def _banner(base_url: str, endpoint: Endpoint, profile: str, folder: Path, key: str | None) -> str:
     lines = [
-        f"Recording {endpoint.base_url} to {folder}, profile {profile.name}",
+        f"Recording {endpoint.base_url} to {folder}, profile {profile}",
         f"  base URL   {base_url}",
         f"  API key    {'sent by clients' if key is None else f'from {endpoint.api_key_env}'}",
         "",

@@ -27,12 +27,22 @@ from mockserver.recordings.reverification import (
     reverify,
 )
 
-__all__ = ["EXIT_INCOMPLETE", "require_reachable", "reverify_recordings"]
+__all__ = ["EXIT_INCOMPLETE", "replace_report", "require_reachable", "reverify_recordings"]
 
 #: Exit status of a run of which a part was cut off.
 EXIT_INCOMPLETE = 3
 
 _FAIL_ON_SEVERITIES = {"drift": "warning", "fail": "breaking"}
+
+
+def replace_report(target: Path, text: str) -> None:
+    """Write a report; a reader never sees an unfinished file. Exit if it cannot be written."""
+    part = target.with_name(f"{target.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(target)
+    except OSError as error:
+        exit_with_error(f"cannot write {target}: {error.strerror or error}", 2)
 
 
 def require_reachable(endpoint: Endpoint) -> None:
@@ -111,10 +121,7 @@ def _write_changes(
     sys.stdout.write(texts["text"])
     sys.stdout.flush()
     for form, target in targets:
-        try:
-            target.write_text(texts[form], encoding="utf-8")
-        except OSError as error:
-            exit_with_error(f"cannot write {target}: {error.strerror or error}", 2)
+        replace_report(target, texts[form])
 
 
 def _exit_status(

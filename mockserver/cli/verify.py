@@ -14,7 +14,12 @@ import click
 
 from mockserver.cli.errors import exit_with_error
 from mockserver.cli.options import option
-from mockserver.cli.reverification import EXIT_INCOMPLETE, require_reachable, reverify_recordings
+from mockserver.cli.reverification import (
+    EXIT_INCOMPLETE,
+    replace_report,
+    require_reachable,
+    reverify_recordings,
+)
 from mockserver.contract.detection import ProfileChoice
 from mockserver.errors import MockServerError
 from mockserver.live.baseline import read_baseline, write_baseline
@@ -237,15 +242,9 @@ def _exit_status(run: VerificationRun, options: dict[str, Any]) -> int:
 
 
 def _write_reports(run: VerificationRun, targets: Sequence[tuple[str, Path]]) -> None:
-    """Write the reports; a reader never sees an unfinished file."""
     value = build_report(run) if targets else {}
     for form, target in targets:
-        part = target.with_name(f"{target.name}.part")
-        try:
-            part.write_text(REPORT_FORMATS[form](value, run), encoding="utf-8")
-            part.replace(target)
-        except OSError as error:
-            exit_with_error(f"cannot write {target}: {error.strerror or error}", 2)
+        replace_report(target, REPORT_FORMATS[form](value, run))
 
 
 @contextmanager

@@ -35,8 +35,10 @@ def read_baseline(path: Path) -> AcceptedDrift:
 def write_baseline(path: Path, accepted: Iterable[tuple[str, str]]) -> None:
     """Write the accepted drift, sorted for readable diffs. Raises ConfigurationError if it cannot."""
     rows = [{"rule": rule, "place": place} for rule, place in sorted(set(accepted))]
+    part = path.with_name(f"{path.name}.part")
     try:
-        path.write_bytes(json.pretty({"format": _FORMAT_VERSION, "drift": rows}))
+        part.write_bytes(json.pretty({"format": _FORMAT_VERSION, "drift": rows}))
+        part.replace(path)
     except OSError as error:
         raise ConfigurationError(f"cannot write the baseline {path}: {error.strerror or error}") from None
 

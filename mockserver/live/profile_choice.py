@@ -15,7 +15,7 @@ from mockserver.live.client import LiveRequest, unreachable_message
 from mockserver.live.endpoint import Endpoint
 from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile, profile_names
 
-__all__ = ["detect_profile_of_endpoint", "model_for_path", "profiles_for_path"]
+__all__ = ["choose_profile", "detect_profile_of_endpoint", "model_for_path", "profiles_for_path"]
 
 
 def profiles_for_path(base_url: str) -> list[Profile]:
@@ -64,10 +64,11 @@ def detect_profile_of_endpoint(
         raise LiveError(
             f"cannot detect the profile of {endpoint.base_url}: {problem}; name it with --profile, and a model with --model"
         )
-    return _choose_profile(endpoint.base_url, reply)
+    return choose_profile(endpoint.base_url, reply)
 
 
-def _choose_profile(base_url: str, reply: bytes) -> ProfileChoice:
+def choose_profile(base_url: str, reply: bytes) -> ProfileChoice:
+    """Choose the profile by the body of a reply, then by the URL's path."""
     choice, by_path = detect_profile(reply), profiles_for_path(base_url)
     if not choice.reason.startswith("the default"):
         return ProfileChoice(choice.profile, f"{choice.reason} of its first reply")

@@ -9,13 +9,15 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mockserver.contract.detection import ProfileChoice
 from mockserver.contract.findings import Finding
 from mockserver.errors import InvalidExchange
 from mockserver.live.pass_through import PassThroughChecker, PassThroughExchange
-from mockserver.profiles import Profile
+from mockserver.live.profile_choice import choose_profile
+from mockserver.profiles import Profile, load_profile
 from mockserver.recordings import recording_folder
 from mockserver.recordings.recorded_exchanges import (
     PendingRecording,
@@ -25,10 +27,28 @@ from mockserver.recordings.recorded_exchanges import (
 )
 from mockserver.server.state.journal import Entry
 
-__all__ = ["Recorder", "RecordingResult"]
+__all__ = ["Recorder", "RecorderOptions", "RecordingResult"]
 
 #: Maximum length of the reason reason an exchange is invalid.
 _MAX_REASON_CHARS = 120
+
+
+#: HTTP statuses that say nothing about a request: a wrong key, the rate limit, a broken service.
+_ACCESS_STATUSES = frozenset({401, 403, 408, 429, *range(500, 600)})
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderOptions:
+    """Settings of a recorder."""
+
+    masks: Sequence[str] = ()
+    """JSON pointers to members of requests."""
+    secrets: Sequence[str] = ()
+    """Texts that are never written, in addition to the keys that requests carry."""
+    detect_profile: bool = False
+    """Whether the first successful reply decides the profile."""
+    record_errors: bool = False
+    """Whether to record errors that say nothing about the request."""
 
 
 class RecordingResult:
@@ -48,6 +68,9 @@ class RecordingResult:
         self.secrets: tuple[str, ...] = entry.secrets
 
 
+_DEFAULT_OPTIONS = RecorderOptions()
+
+
 class Recorder:
     """Records the exchanges of a relay; its methods never block the relay."""
 
@@ -56,20 +79,22 @@ class Recorder:
         folder: Path,
         upstream: str,
         profile: Profile,
-        masks: Sequence[str] = (),
+        options: RecorderOptions = _DEFAULT_OPTIONS,
         on_result: Callable[[RecordingResult], None] = lambda result: None,
-        secrets: Sequence[str] = (),
+        on_profile: Callable[[ProfileChoice], None] = lambda choice: None,
     ) -> None:
-        """`on_result` is called in the recorder's thread, once for each request.
+        """`on_result` is called once for each request, and `on_profile` once the profile is detected.
 
-        `secrets` are never written, nor are the keys that requests carry.
+        Both are called in the recorder's thread.
         """
         self._folder = folder
         self._upstream = upstream
         self._profile = profile
-        self._masks = tuple(masks)
+        self._options = options
+        self._is_profile_open = options.detect_profile
         self._on_result = on_result
-        self._secrets = tuple(secrets)
+        self._on_profile = on_profile
+        self._secrets = tuple(options.secrets)
         self._checker = PassThroughChecker(profile)
         # Only the recorder's thread uses what follows. It runs one task at a time, so requests get their
         # numbers in the order of arrival.
@@ -101,7 +126,7 @@ class Recorder:
             self.internal_errors.append(f"{type(error).__name__} in {frame.name}:{frame.lineno}")
 
     def _number_request(self, pass_through: PassThroughExchange) -> None:
-        pending = pending_recording(pass_through, self._masks, 0, self._secrets)
+        pending = pending_recording(pass_through, self._options.masks, 0, self._secrets)
         if pending.stem not in self._last_numbers:
             self._last_numbers[pending.stem] = recording_folder.highest_number(self._folder, pending.stem)
         self._last_numbers[pending.stem] += 1
@@ -109,6 +134,7 @@ class Recorder:
 
     def _write_recording(self, pass_through: PassThroughExchange) -> None:
         pending = self._pending.pop(pass_through, None)
+        self._detect_profile(pass_through)
         entry = self._checker.journal_entry(
             pass_through,
             (pass_through.endpoint_key, *self._secrets) if pass_through.endpoint_key else self._secrets,
@@ -117,8 +143,9 @@ class Recorder:
         if entry.method == "POST" and entry.body and pass_through.is_create_request:
             result.findings = list(entry.findings)
         result.findings += entry.reply_findings
-        result.problem = _problem(pass_through, pending)
-        if pending is not None and not unrecorded_reason(pass_through):
+        reason = unrecorded_reason(pass_through) or self._skipped_error(pass_through)
+        result.problem = _problem(pass_through, pending, reason)
+        if pending is not None and not reason:
             try:
                 exchange = build_exchange(pass_through, pending, self._upstream, self._profile.name)
                 result.file = recording_folder.add_recording(
@@ -130,11 +157,26 @@ class Recorder:
                 result.problem = f"not recorded: {error.reason[:_MAX_REASON_CHARS]}"
         self._on_result(result)
 
+    def _detect_profile(self, pass_through: PassThroughExchange) -> None:
+        """Check against the profile of the first response; recordings before it are errors."""
+        if self._is_profile_open and pass_through.is_create_request and pass_through.status == 200:
+            choice = choose_profile(self._upstream, pass_through.reply_body)
+            self._profile = load_profile(choice.profile)
+            self._checker = PassThroughChecker(self._profile)
+            self._is_profile_open = False
+            self._on_profile(choice)
 
-def _problem(pass_through: PassThroughExchange, pending: PendingRecording | None) -> str:
+    def _skipped_error(self, pass_through: PassThroughExchange) -> str:
+        """Why an error is not recorded: played after a good recording, it would take its place."""
+        if self._options.record_errors or pass_through.status not in _ACCESS_STATUSES:
+            return ""
+        return f"HTTP status {pass_through.status}; --record-errors records it"
+
+
+def _problem(pass_through: PassThroughExchange, pending: PendingRecording | None, reason: str) -> str:
     if pending is None:
         return "refused: not forwarded"
-    if reason := unrecorded_reason(pass_through):
+    if reason:
         return f"not recorded: {reason}"
     if pass_through.client_disconnected:
         return "the client disconnected before the end"

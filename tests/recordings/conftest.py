@@ -19,7 +19,7 @@ from mockserver.live.endpoint import parse_endpoint
 from mockserver.live.relay import Relay, RelayOptions
 from mockserver.profiles import Profile, load_profile
 from mockserver.recordings.playback_queue import PlaybackQueue
-from mockserver.recordings.recorder import Recorder, RecordingResult
+from mockserver.recordings.recorder import Recorder, RecorderOptions, RecordingResult
 from mockserver.recordings.recording_folder import load_recordings
 from mockserver.recordings.replay import (
     INSTANT,
@@ -66,7 +66,12 @@ def recording(
     results: list[RecordingResult] = []
     endpoint = parse_endpoint(upstream, "")
     folder.mkdir(exist_ok=True)
-    recorder = Recorder(folder, endpoint.base_url, profile, options.pop("masks", ()), results.append)
+    recorder_options = RecorderOptions(
+        options.pop("masks", ()),
+        detect_profile=options.pop("detect_profile", False),
+        record_errors=options.pop("record_errors", False),
+    )
+    recorder = Recorder(folder, endpoint.base_url, profile, recorder_options, results.append)
     relay_options = RelayOptions(
         urlsplit(upstream).path, forward_keys=True, forward_redirects=True, check_traffic=False, **options
     )

@@ -12,6 +12,7 @@ import pytest
 from mockserver import MockServer
 from mockserver.contract.findings import Severity
 from mockserver.exchanges import recorded_chunks
+from mockserver.profiles import load_profile
 from mockserver.recordings.playback_queue import reply_body
 from tests.recordings.conftest import CANARY_KEY, HELLO, PROFILE, Record
 
@@ -240,3 +241,49 @@ def test_compressed_reply_is_passed_on_and_not_recorded(fake_endpoint: str, reco
         assert b"".join(reply.iter_raw()).startswith(b"{")
     assert "is compressed" in session.results[0].problem
     assert [*session.folder.iterdir()] == []
+
+
+@pytest.mark.parametrize(
+    ("deviation", "body", "status"),
+    [
+        ("key-refused", HELLO, 401),
+        ("throttled", HELLO, 429),
+        ("refusals-500", {**HELLO, "temperature": 9}, 500),
+    ],
+)
+def test_access_error_is_recorded_only_on_request(
+    deviation: str, body: dict[str, Any], status: int, fake_endpoint: str, record: Record
+) -> None:
+    """Played after a good recording of the same request, it would take its place."""
+    url = f"{fake_endpoint}/{deviation}{PROFILE.base_path}"
+    with record(url) as session:
+        assert session.client.post("/responses", json=body).status_code == status
+    assert [*session.folder.iterdir()] == []
+    assert session.results[0].problem == (f"not recorded: HTTP status {status}; --record-errors records it")
+    with record(url, record_errors=True) as session:
+        session.client.post("/responses", json=body)
+    (exchange,) = session.recordings
+    assert exchange.reply["http"]["status"] == status
+
+
+def test_wrong_key_leaves_good_recordings_as_they_are(record: Record) -> None:
+    with seeded_mock() as server:
+        for key in (CANARY_KEY, "sk-wrong-0123456789"):
+            with record(server.base_url, key=key) as session:
+                session.client.post("/responses", json=HELLO)
+    (exchange,) = session.recordings
+    assert exchange.reply["http"]["status"] == 200
+
+
+@pytest.mark.parametrize("profile", ["qwen-2026-01", "qwen-2026-09"])
+def test_first_reply_decides_the_profile_of_recordings(profile: str, record: Record) -> None:
+    """`/v1` is the path of every gateway, so it decides nothing."""
+    model = load_profile(profile).models[0]
+    with MockServer(seed=3, api_key=CANARY_KEY, profile=profile) as server:
+        root = server.base_url.removesuffix(load_profile(profile).base_path)
+        with record(f"{root}/v1", detect_profile=True) as session:
+            session.client.post("/responses", json={"model": "no-such-model", "input": "Hello!"})
+            session.client.post("/responses", json={"model": model, "input": "Hello!", "stream": True})
+            session.client.post("/responses", json={"model": model, "input": "Hello!"})
+    assert [each.profile for each in session.recordings][1:] == [profile, profile]
+    assert [each.rule for result in session.results[1:] for each in result.findings] == []

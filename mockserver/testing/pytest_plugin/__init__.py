@@ -98,7 +98,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if options.is_live(config):
         from mockserver.testing.pytest_plugin.live_endpoint import load_live_settings
 
-        load_live_settings(config)
+        load_live_settings(config, detect=False)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_RunReports(config), "mockserver-reports")
 

@@ -6,17 +6,18 @@ It needs the option, a URL and a key. A test that configures the mock is skipped
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from secrets import token_hex
 from typing import Any
 
 import pytest
 
-from mockserver.errors import ConfigurationError
-from mockserver.live.budgeted_client import Budget
-from mockserver.live.client import Timeouts
+from mockserver.errors import ConfigurationError, LiveError
+from mockserver.live.budgeted_client import Budget, BudgetedClient
+from mockserver.live.client import Client, Timeouts
 from mockserver.live.endpoint import Endpoint, api_key_from_env, parse_endpoint
-from mockserver.live.profile_choice import profiles_for_path
+from mockserver.live.probes.replies import hello_request
+from mockserver.live.profile_choice import detect_profile_of_endpoint, model_for_path, profiles_for_path
 from mockserver.live.relay import Relay
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
 from mockserver.server.http.threaded_server import ThreadedServer
@@ -39,17 +40,30 @@ class LiveSettings:
     model: str
     max_requests: int
     max_tokens: int
+    spent_requests: int = 0
+    """Those of the profile detection."""
+    spent_tokens: int = 0
 
 
-def load_live_settings(config: pytest.Config) -> LiveSettings | None:
+#: Settings whose profile was detected, so that a run asks only once.
+_DETECTED: pytest.StashKey[LiveSettings] = pytest.StashKey()
+
+
+def load_live_settings(config: pytest.Config, *, detect: bool = True) -> LiveSettings | None:
     """Read the options; None without `--responses-live`. UsageError if one is missing or invalid.
 
-    Under pytest-xdist each worker gets its share of the budget.
+    If neither an option nor the URL's path decides the profile, and unless `detect` is off, one request to the
+    endpoint does. Under pytest-xdist each worker gets its share of the budget.
     """
     if not options.is_live(config):
         return None
+    if _DETECTED in config.stash:
+        return config.stash[_DETECTED]
     try:
-        return _parse_options(config)
+        settings = _parse_options(config)
+        if detect:
+            settings = config.stash[_DETECTED] = _detect_profile(config, settings)
+        return settings
     except (ConfigurationError, LookupError) as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -76,6 +90,33 @@ def _parse_options(config: pytest.Config) -> LiveSettings:
     return LiveSettings(endpoint, profile.name, model, requests, tokens)
 
 
+def _detect_profile(config: pytest.Config, settings: LiveSettings) -> LiveSettings:
+    """The settings with the profile of the endpoint's first reply; unchanged if there is none."""
+    endpoint = settings.endpoint
+    if options.option_value(config, "live-profile") or len(profiles_for_path(endpoint.base_url)) == 1:
+        return settings
+    client = Client(endpoint, Timeouts())
+    try:
+        budget = Budget(settings.max_requests, settings.max_tokens)
+        budgeted_client = BudgetedClient(client, budget, retry_waits=())
+        model = options.option_value(config, "live-model") or model_for_path(endpoint.base_url)
+        request = hello_request(model, token_hex(3), streamed=True)
+        choice = detect_profile_of_endpoint(endpoint, budgeted_client, request)
+    except LiveError:  # the first test then fails with the reason
+        return settings
+    finally:
+        client.close()
+    profile = load_profile(choice.profile)
+    accepts_model = profile.any_model or model in profile.models or not profile.models
+    return replace(
+        settings,
+        profile=profile.name,
+        model=model if accepts_model else profile.models[0],
+        spent_requests=budget.spent_requests,
+        spent_tokens=budget.spent_tokens,
+    )
+
+
 def _whole_number(config: pytest.Config, name: str) -> int:
     value = options.option_value(config, name)
     if not value.isdecimal():
@@ -87,7 +128,9 @@ def create_live_server(settings: LiveSettings) -> tuple[LocalServer, Relay]:
     """The pass-through to the endpoint, not started yet, and its application."""
     session = open_session("live", profile=settings.profile)
     key = f"relay-{token_hex(16)}"
-    budget = Budget(settings.max_requests, settings.max_tokens)
+    budget = Budget(
+        settings.max_requests, settings.max_tokens, settings.spent_requests, settings.spent_tokens
+    )
     relay = Relay(settings.endpoint, session.profile, key, budget, Timeouts(), session.journal)
     server = ThreadedServer(relay, grace_seconds=GRACE_SECONDS)
     local_server = LocalServer(

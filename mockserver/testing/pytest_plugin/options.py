@@ -120,7 +120,7 @@ _OPTIONS: Mapping[str, tuple[str, str | None, tuple[str, ...] | None, str]] = {
     ),
     "live-model": ("Model to use there (default: the profile's first model).", "NAME", None, ""),
     "live-profile": (
-        "Profile to check it against (default: detected from the URL's path).",
+        "Profile to check it against (default: detected from the URL's path or one reply).",
         "NAME",
         None,
         "",

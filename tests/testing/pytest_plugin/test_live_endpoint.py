@@ -65,6 +65,18 @@ def test_only_tests_that_script_the_mock_are_skipped(
     result.stdout.fnmatch_lines([f"SKIPPED*not against a live endpoint: {reason}"])
 
 
+def test_first_reply_decides_the_profile_at_a_shared_path(
+    run: RunPytest, fake_endpoints: Callable[[str], str]
+) -> None:
+    """`/v1` is the path of every gateway, so it decides nothing."""
+    url = f"{fake_endpoints('qwen-2026-09')}/honest/v1"
+    code = "@pytest.mark.responses(profile='qwen-2026-01')\ndef test_it(responses_server): pass"
+    result = run(code + ASKING_TEST, "-rs", "--responses-live", f"--responses-live-url={url}")
+    result.assert_outcomes(passed=1, skipped=1)
+    reason = "its marker sets profile qwen-2026-01, and the endpoint is checked as qwen-2026-09"
+    result.stdout.fnmatch_lines([f"SKIPPED*not against a live endpoint: {reason}"])
+
+
 def test_an_endpoint_that_breaks_the_contract_fails_the_test(run: RunPytest, fake_endpoint: str) -> None:
     result = run(ASKING_TEST, *live_options(fake_endpoint, "usage-total"))
     result.assert_outcomes(failed=1)
