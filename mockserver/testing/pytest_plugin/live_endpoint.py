@@ -61,11 +61,11 @@ def load_live_settings(config: pytest.Config, *, detect: bool = True) -> LiveSet
         return config.stash[_DETECTED]
     try:
         settings = _parse_options(config)
-        if detect:
-            settings = config.stash[_DETECTED] = _detect_profile(config, settings)
-        return settings
     except (ConfigurationError, LookupError) as error:
         raise pytest.UsageError(str(error)) from None
+    if detect:
+        settings = config.stash[_DETECTED] = _detect_profile(config, settings)
+    return settings
 
 
 def _parse_options(config: pytest.Config) -> LiveSettings:
