@@ -52,7 +52,7 @@ class Desk:
         try:
             return self._client.responses.create(model=MODEL, input=turn_input, tools=TOOLS, **continuation)
         except BadRequestError as error:
-            if previous is None or "not found" not in str(error):
+            if previous is None or "not found" not in str(error).lower():
                 raise
             # The service deletes a response after seven days: start a new conversation.
             return self._client.responses.create(model=MODEL, input=turn_input, tools=TOOLS)

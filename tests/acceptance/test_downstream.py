@@ -154,7 +154,7 @@ def test_the_same_tests_run_against_a_live_endpoint(
     done = run_tests(project, site_packages, "-rs", *live, key=canary, workers=workers)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r" 2 passed, 28 skipped in ", done.stdout.splitlines()[-1])
-    assert "not against a live endpoint: it scripts a reply" in done.stdout
+    assert "not against a live endpoint: it configures a reply" in done.stdout
     assert server.stderr_text.count(" 200 ok") >= 5
     report = json.loads((project / "report.json").read_bytes())
     assert sum(test["requests"] for test in report["tests"]) == server.stderr_text.count(" POST ")
@@ -175,7 +175,7 @@ def test_the_same_tests_are_recorded_and_replayed(
     assert count is not None, done.stdout
     assert int(count[1]) == server.stderr_text.count(" POST ") > 2
     kept = sorted((project / "tests" / "recordings" / "test_desk").glob("*.json"))
-    names = ["test_a_conversation_whoever_answers", "test_without_a_plan_the_mock_makes_something_up"]
+    names = ["test_a_conversation_with_any_server", "test_without_a_stub_the_mock_generates_a_reply"]
     assert [file.stem for file in kept] == names
     assert server.stop() == 0
     played = run_tests(project, site_packages, "-W", "error", workers=0)
