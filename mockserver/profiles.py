@@ -148,6 +148,8 @@ class Profile:
     """Request parameters of which a request may have at most one."""
     streamed: tuple[str, ...] = ()
     """Members of items, beside texts and arguments, that events deliver and the added item lacks."""
+    model_patterns: tuple[str, ...] = ()
+    """Patterns of further models, whose exact names the documents do not list."""
     any_model: bool = False
     """Whether every model name is accepted; `models` are then the mock's own examples."""
     id_digits: int = 0

@@ -10,6 +10,7 @@ from collections.abc import Container, Iterable, Iterator
 from itertools import chain
 from typing import Any
 
+from mockserver.contract.bodies.call_outputs import CallHistory, unchecked_call_outputs
 from mockserver.contract.bodies.parsing import Body, body_value, parse_body
 from mockserver.contract.bodies.requests import RequestChecker
 from mockserver.contract.bodies.responses import (
@@ -17,8 +18,9 @@ from mockserver.contract.bodies.responses import (
     check_against_request,
     check_output,
     check_usage,
+    without_echoed_values,
 )
-from mockserver.contract.findings import Finding
+from mockserver.contract.findings import Finding, errors
 from mockserver.contract.operations import body_schemas
 from mockserver.contract.rules import Report, make_finding
 from mockserver.contract.schema.registry import load_schemas
@@ -55,11 +57,15 @@ _FINAL_STATUSES = frozenset({"completed", "failed", "incomplete"})
 
 
 def check_request(
-    body: Body, profile: str | Profile = DEFAULT_PROFILE, models: Container[str] | None = None
+    body: Body,
+    profile: str | Profile = DEFAULT_PROFILE,
+    models: Container[str] | None = None,
+    history: CallHistory | None = None,
 ) -> list[Finding]:
     """Check the body of a create request.
 
-    `models` are the models the server accepts; None means the profile's own.
+    `models` are the models the server accepts; None means the profile's own. `history` has the function calls of
+    the turns that the request continues; without it, an info says which outputs were not compared with them.
 
     >>> for finding in check_request({"model": "qwen3-max-2026-01-23", "input": []}):
     ...     print(finding.rule, finding.pointer)
@@ -68,7 +74,11 @@ def check_request(
     value, found = parse_body(body)
     if found and value is None:
         return found
-    return found + RequestChecker(_resolve_profile(profile), models).check(value)
+    profile = _resolve_profile(profile)
+    found += RequestChecker(profile, models).check(value, history)
+    if history is None and not errors(found):
+        found += unchecked_call_outputs(value, profile)
+    return found
 
 
 def check_response(
@@ -84,10 +94,11 @@ def check_response(
     if found and value is None:
         return found
     report = Report(profile.name)
-    report.findings = found + schema_findings(load_schemas(profile.name), "response", value)
+    request_value = body_value(request)
+    violations = schema_findings(load_schemas(profile.name), "response", value)
+    report.findings = found + without_echoed_values(violations, request_value)
     if isinstance(value, dict):
         _check_response_rules(value, profile, report)
-        request_value = body_value(request)
         check_against_request(value, request_value, profile, report)
         if isinstance(request_value, dict) and request_value.get("stream") is True:
             report.add("SSE-006", "", "the request asks for a stream, but the answer is JSON")
@@ -210,7 +221,9 @@ def check_stream(
             found += events.feed(item)
         found += events.finish()
     if request is not None:
-        found += _check_stream_against_request(body_value(request), events, profile)
+        request_value = body_value(request)
+        found = without_echoed_values(found, request_value, "/response")
+        found += _check_stream_against_request(request_value, events, profile)
     return _filter_trimmed(found, trimmed=trimmed)
 
 

@@ -169,7 +169,9 @@ _KIND_SIGNALS = {
     "chat_request": lambda value: "messages" in value and "input" not in value,
     "response": lambda value: value.get("object") == "response" or ("output" in value and "status" in value),
     "stream": _is_response_event,
-    "request": lambda value: "input" in value or ("model" in value and "id" not in value),
+    "request": lambda value: (
+        "input" in value or ("model" in value and "id" not in value) or isinstance(value.get("prompt"), dict)
+    ),
     "error": _is_error_body,
 }
 """The signal of each kind of object, in the order in which to try them."""

@@ -175,3 +175,8 @@ def test_check_file_never_raises(data: bytes) -> None:
 def test_the_examples_in_the_docstrings_hold() -> None:
     results = doctest.testmod(files_module)
     assert (results.failed, results.attempted > 0) == (0, True)
+
+
+def test_request_with_a_stored_prompt_is_recognized() -> None:
+    result = check_file(b'{"prompt": {"id": "pmpt_0123", "version": "2"}, "stream": true}')
+    assert (result.kind, result.profile, result.findings) == ("request", "openai", ())

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
-from mockserver.contract.findings import Finding, Severity
+from mockserver.contract.bodies.call_outputs import CallHistory, check_call_outputs
+from mockserver.contract.findings import Finding, Severity, errors
 from mockserver.contract.rules import findings_for_profile, make_finding
 from mockserver.contract.schema.registry import load_schemas
 from mockserver.contract.schema.validation import unknown_request_member_findings, violation_findings
@@ -89,35 +91,38 @@ class RequestChecker:
     def __init__(self, profile: Profile, models: Container[str] | None = None) -> None:
         self._profile = profile
         self._models: Container[str] = _default_models(profile) if models is None else models
+        self._has_default_models = models is None or models is profile.models
         self._schemas = load_schemas(profile.name)
         self._is_closed_valid = self._schemas.closed_validator(_SCHEMA_NAME)
 
-    def check(self, value: Any) -> list[Finding]:
+    def check(self, value: Any, history: CallHistory | None = None) -> list[Finding]:
         """The findings in a parsed body, in the order in which the service refuses it.
 
         Errors come first (missing parameters, types and ranges, model, tools), then warnings and infos. The
-        message of an error names the parameter, so that it can be sent to the client.
+        message of an error names the parameter, so that it can be sent to the client. `history` has the calls
+        of the turns that the request continues, if they are known.
         """
         if (
-            self._is_closed_valid(value)
+            (history is None or not history.open_calls)
+            and self._is_closed_valid(value)
             and value.get("model") in self._models
             and not value.get("tools")
             and value.get("input").__class__ is str
             and _DEPENDENT_PARAMETERS.isdisjoint(value)
         ):
             return []
-        return self._check_fully(value)
+        return self._check_fully(value, history)
 
-    def _check_fully(self, value: Any) -> list[Finding]:
+    def _check_fully(self, value: Any, history: CallHistory | None) -> list[Finding]:
         findings = violation_findings(self._schemas, _SCHEMA_NAME, value)
         if not isinstance(value, dict):
             return findings
         findings += findings_for_profile(self._check_model(value), self._profile.name)
-        if not findings:
+        if not errors(findings):
             findings += self._check_exclusive_parameters(value)
             findings += self._check_tools(value)
             findings += _check_required_tool_choice(value)
-            findings += _check_function_outputs(value)
+            findings += check_call_outputs(value, self._profile, history)
         if not self._is_closed_valid(value):
             findings += self._unknown_parameters(value)
         if ignores_structured_output(value, self._profile):
@@ -127,8 +132,14 @@ class RequestChecker:
 
     def _check_model(self, value: dict[str, Any]) -> Iterator[Finding]:
         model = value.get("model")
-        if isinstance(model, str) and model and model not in self._models:
+        if isinstance(model, str) and model and model not in self._models and not self._is_listed(model):
             yield unsupported_model_finding(model, self._models, f"Unsupported model: '{model}'.")
+
+    def _is_listed(self, model: str) -> bool:
+        """Whether the documents list the model's family without exact names."""
+        return self._has_default_models and any(
+            fnmatchcase(model, pattern) for pattern in self._profile.model_patterns
+        )
 
     def _check_exclusive_parameters(self, value: dict[str, Any]) -> Iterator[Finding]:
         given = [name for name in self._profile.exclusive if value.get(name) is not None]
@@ -189,23 +200,6 @@ def _check_required_tool_choice(value: dict[str, Any]) -> Iterator[Finding]:
     if value.get("tool_choice") == "required" and count != 1:
         message = f"tool_choice can be 'required' only with exactly one tool, not {count}."
         yield make_finding("REQ-011", "/tool_choice", message, expected=1, got=count)
-
-
-def _check_function_outputs(value: dict[str, Any]) -> Iterator[Finding]:
-    items = value.get("input")
-    context = (value.get("previous_response_id"), value.get("conversation"))
-    if not isinstance(items, list) or any(each is not None for each in context):
-        return
-    called: set[str] = set()
-    for index, item in enumerate(items):
-        kind = item.get("type")
-        if kind == "item_reference":
-            return
-        if kind == "function_call":
-            called.add(item["call_id"])
-        elif kind == "function_call_output" and item["call_id"] not in called:
-            message = f"input[{index}] is the output of a function call that is not in the input before it"
-            yield make_finding("REQ-007", f"/input/{index}/call_id", message, got=item["call_id"])
 
 
 def _severity_rank(finding: Finding) -> int:

@@ -8,6 +8,7 @@ from typing import Any, TypeGuard
 
 import orjson
 
+from mockserver.contract.findings import Finding, truncate_value
 from mockserver.contract.rules import Report
 from mockserver.profiles import Profile
 
@@ -18,6 +19,7 @@ __all__ = [
     "check_incomplete_items",
     "check_output",
     "check_usage",
+    "without_echoed_values",
 ]
 
 #: Every status that a response can have (API reference, 2026); the schema allows no other.
@@ -142,10 +144,27 @@ def check_arguments(item: Any, report: Report, base: str) -> None:
         report.add("TXT-005", f"{base}/arguments", message, got=arguments)
 
 
+def without_echoed_values(findings: list[Finding], request: Any, base: str = "") -> list[Finding]:
+    """Drop the violations in members of the response at `base` that repeat the request.
+
+    The service accepts and echoes these parameters with wrong types (live probe, 27 September 2026).
+    """
+    echoes = {
+        f"{base}/{name}": truncate_value(value)
+        for name in ("metadata", "parallel_tool_calls")
+        if (value := _member(request, name)) is not None
+    }
+    return [
+        finding
+        for finding in findings
+        if finding.rule != "SCH-001" or finding.got is None or echoes.get(finding.pointer) != finding.got
+    ]
+
+
 def check_against_request(
     response: dict[str, Any], request: Any, profile: Profile, report: Report, base: str = ""
 ) -> None:
-    """REQ-008, REQ-009 and REQ-012: the requested model, declared tools, and echoed parameters."""
+    """REQ-008, REQ-009, REQ-012 and REQ-016: the model, declared tools, echoed parameters, tool_choice."""
     if not isinstance(request, dict):
         return
     requested, model = request.get("model"), response.get("model")
@@ -159,8 +178,27 @@ def check_against_request(
         if candidates and not any(name in declared for name in candidates):
             message = "the request does not declare this tool"
             report.add("REQ-009", f"{base}/output/{index}", message, expected=declared, got=candidates[0])
+    _check_tool_choice(response, request, profile, report, base)
     if response.get("status") in ("completed", "incomplete"):
         _check_echoes(response, request, profile, report, base)
+
+
+def _check_tool_choice(
+    response: dict[str, Any], request: dict[str, Any], profile: Profile, report: Report, base: str
+) -> None:
+    """REQ-016: no calls if `tool_choice` is none, a call if it is required."""
+    choice, output = request.get("tool_choice"), response.get("output")
+    if "tool_choice" not in profile.parameters or not isinstance(output, list):
+        return
+    calls = [index for index, item in enumerate(output) if str(_member(item, "type")).endswith("_call")]
+    if choice == "none" and calls:
+        pointer = f"{base}/output/{calls[0]}"
+        report.add("REQ-016", pointer, "is a call, but tool_choice is none", expected="none", got="a call")
+    # An object requires a call by its mode, or by the tool that it names.
+    is_required = choice == "required" or _member(choice, "mode") == "required"
+    is_required = is_required or (_member(choice, "type") == "function")
+    if is_required and not calls and response.get("status") == "completed" and request.get("tools"):
+        report.add("REQ-016", f"{base}/output", "has no call, but tool_choice requires one", expected=choice)
 
 
 def _check_echoes(

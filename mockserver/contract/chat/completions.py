@@ -42,7 +42,10 @@ def check_completion(value: Mapping[str, Any], request: Any, report: Report) -> 
         _check_call_indices(tool_calls, report, f"/choices/{at}/message")
         calls += own_calls
     check_usage(value.get("usage"), report)
-    check_against_chat_request(value["model"], len(value["choices"]), calls, request, report)
+    is_finished = all(choice["finish_reason"] != "length" for choice in value["choices"])
+    check_against_chat_request(
+        value["model"], len(value["choices"]), calls, request, report, is_finished=is_finished
+    )
 
 
 def _check_call_indices(calls: Iterable[Mapping[str, Any]], report: Report, base: str) -> None:
@@ -104,9 +107,18 @@ def _check_token_detail(
 
 
 def check_against_chat_request(
-    model: str, choices: int, calls: Iterable[ChatFunctionCall], request: Any, report: Report
+    model: str,
+    choices: int,
+    calls: Iterable[ChatFunctionCall],
+    request: Any,
+    report: Report,
+    *,
+    is_finished: bool,
 ) -> None:
-    """REQ-008, REQ-009 and CHT-009: the requested model, declared functions and number of choices."""
+    """REQ-008, REQ-009, REQ-016 and CHT-009: the model, functions, tool_choice and number of choices.
+
+    `is_finished` says whether all choices ended by themselves, not at a token limit.
+    """
     if not isinstance(request, dict):
         return
     if isinstance(request.get("model"), str) and model != request["model"]:
@@ -116,6 +128,12 @@ def check_against_chat_request(
     if expected != choices:
         report.add("CHT-009", "/choices", "do not have the number in n", expected=expected, got=choices)
     declared = {_function_name(tool) for tool in request.get("tools") or ()}
+    calls = list(calls)
+    choice = request.get("tool_choice")
+    if choice == "none" and calls:
+        report.add("REQ-016", "", "a function is called, but tool_choice is none", got=calls[0].name)
+    if (choice == "required" or isinstance(choice, dict)) and declared and not calls and is_finished:
+        report.add("REQ-016", "", "no function is called, but tool_choice requires a call", expected=choice)
     for call in calls:
         if call.name not in declared:
             report.add("REQ-009", "", f"the request does not declare {call.name}", got=call.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from mockserver.contract.bodies.requests import is_thinking_enabled, unsupported_model_finding
@@ -34,7 +34,8 @@ def chat_request_findings(
         checks = (
             *_check_model(value, models),
             *_check_contents(value),
-            *_check_tool_messages(value),
+            *_check_tool_messages(value["messages"]),
+            *_check_function_names(value.get("tools") or ()),
             *_check_thinking_conflicts(value, profile),
         )
         findings = findings_for_profile(checks, CHAT_PROFILE)
@@ -73,20 +74,53 @@ def _check_contents(value: dict[str, Any]) -> Iterator[Finding]:
             yield make_finding("REQ-001", f"/messages/{at}/content", error)
 
 
-def _check_tool_messages(value: dict[str, Any]) -> Iterator[Finding]:
-    """A message with role `tool` answers a call in the assistant message before it."""
+def _check_tool_messages(messages: list[dict[str, Any]]) -> Iterator[Finding]:
+    """REQ-007, REQ-013, REQ-014 and REQ-015: tool messages answer the calls of the message before them."""
+    open_calls: dict[str, str] = {}
     call_ids: set[str] = set()
-    for at, message in enumerate(value["messages"]):
-        role = message["role"]
-        if role == "assistant":
-            call_ids = {call["id"] for call in message.get("tool_calls") or ()}
-        elif role != "tool":
-            call_ids = set()
-        elif message["tool_call_id"] not in call_ids:
+    mismatches = 0
+    for at, message in enumerate(messages):
+        if message["role"] != "tool":
+            yield from _open_call_findings(open_calls, mismatches)
+            open_calls, call_ids, mismatches = {}, set(), 0
+            for index, call in enumerate(message.get("tool_calls") or ()):
+                pointer = f"/messages/{at}/tool_calls/{index}/id"
+                if call["id"] in call_ids:
+                    yield make_finding("REQ-015", pointer, "another call has this id", got=call["id"])
+                open_calls[call["id"]] = pointer
+                call_ids.add(call["id"])
+            continue
+        call_id, pointer = message["tool_call_id"], f"/messages/{at}/tool_call_id"
+        if call_id not in call_ids:
             # Text recorded live, its spelling included (2026).
             error = 'messages with role "tool" must be a response to a preceeding message with "tool_calls".'
-            got = message["tool_call_id"]
-            yield make_finding("REQ-007", f"/messages/{at}/tool_call_id", error, got=got)
+            yield make_finding("REQ-007", pointer, error, got=call_id)
+            mismatches += 1
+        elif open_calls.pop(call_id, None) is None:
+            yield make_finding("REQ-014", pointer, "another tool message has this tool_call_id", got=call_id)
+            mismatches += 1
+    yield from _open_call_findings(open_calls, mismatches)
+
+
+def _open_call_findings(open_calls: Mapping[str, str], mismatches: int) -> Iterator[Finding]:
+    # A tool message that fits no call explains one call without an answer: report the cause alone.
+    for call_id, pointer in list(open_calls.items())[mismatches:]:
+        # Text of the service: QwenLM/qwen-code issue 315, August 2025, and 2249, March 2026.
+        error = (
+            'An assistant message with "tool_calls" must be followed by tool messages responding to each '
+            f'"tool_call_id". The following tool_call_ids did not have response messages: {call_id}'
+        )
+        yield make_finding("REQ-013", pointer, error, got=call_id)
+
+
+def _check_function_names(tools: Iterable[dict[str, Any]]) -> Iterator[Finding]:
+    names: set[str] = set()
+    for index, tool in enumerate(tools):
+        name = tool["function"]["name"]
+        if name in names:
+            pointer = f"/tools/{index}/function/name"
+            yield make_finding("REQ-015", pointer, "another function has this name", got=name)
+        names.add(name)
 
 
 def _check_thinking_conflicts(value: dict[str, Any], profile: Profile) -> Iterator[Finding]:

@@ -74,7 +74,13 @@ class ChunkSequenceChecker:
         self._chunk_count += 1
         if isinstance(chunk, dict) and "error" in chunk:
             self.failed = True
-            return schema_findings(load_chat_schemas(), "chat_error", chunk, event=report.event)
+            if self._choices:
+                report.add("CHT-012", "/error", "an error ends a stream that has choices", got=chunk["error"])
+            return report.findings + schema_findings(
+                load_chat_schemas(), "chat_error", chunk, event=report.event
+            )
+        if self.failed:
+            report.add("CHT-012", "", "a chunk follows an error", got=chunk)
         findings = schema_findings(load_chat_schemas(), "chat_chunk", chunk, event=report.event)
         if errors(findings):
             self.mark_unreadable()
@@ -190,7 +196,10 @@ class ChunkSequenceChecker:
             message = "the stream has usage without include_usage" if self._usage_seen else "usage is missing"
             report.add("CHT-006", "", message, expected=expected, got=self._usage_seen)
         calls = [call for each in self._choices.values() for call in _function_calls(each) if call.name]
-        check_against_chat_request(self._first_chunk["model"], len(self._choices), calls, request, report)
+        is_finished = all(choice.finish_reason not in (None, "length") for choice in self._choices.values())
+        check_against_chat_request(
+            self._first_chunk["model"], len(self._choices), calls, request, report, is_finished=is_finished
+        )
 
 
 def _function_calls(choice: _PartialChoice) -> list[ChatFunctionCall]:

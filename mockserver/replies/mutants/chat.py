@@ -136,3 +136,15 @@ def _use_json_mode_while_thinking(value: Chunk, chooser: Chooser, _: Profile) ->
     value |= {"enable_thinking": True, "response_format": {"type": "json_object"}}
     value.pop("tool_choice", None)
     return value
+
+
+@breaks("CHT-012", "chat_stream")
+def _end_with_error(chunks: list[Chunk], chooser: Chooser, _: Profile) -> Any:
+    at = chooser.choose(_indexed_choices(chunks), "choice")[0]
+    error = {
+        "message": "Internal server error.",
+        "type": "server_error",
+        "param": None,
+        "code": "internal_error",
+    }
+    return [*chunks[: at + 1], {"error": error}]

@@ -122,6 +122,60 @@ def require_tool_without_single_tool(request: Event, chooser: Chooser, profile: 
     return {**request, "tools": tools, "tool_choice": "required"}
 
 
+_CALL = {"type": "function_call", "call_id": "call_1", "name": "f", "arguments": "{}"}
+_OUTPUT = {"type": "function_call_output", "call_id": "call_1", "output": "x"}
+
+
+@breaks("REQ-013", "request")
+def add_call_without_output(request: Event, chooser: Chooser, profile: Profile) -> Event:
+    items = _input_items(request)
+    if any(item.get("type") == "item_reference" for item in items):
+        raise not_applicable("input without references")
+    more = chooser.choose([[], [{**_CALL, "call_id": "call_2"}, {**_OUTPUT, "call_id": "call_2"}]], "way")
+    at = chooser.choose(range(len(items) + 1), "index")
+    return {**request, "input": [*items[:at], dict(_CALL), *more, *items[at:]]}
+
+
+@breaks("REQ-014", "request")
+def add_second_output(request: Event, chooser: Chooser, profile: Profile) -> Event:
+    second = {**_OUTPUT, "output": chooser.choose(["x", "another"], "way")}
+    return {**request, "input": [*_input_items(request), dict(_CALL), dict(_OUTPUT), second]}
+
+
+@breaks("REQ-015", "request")
+def duplicate_name(request: Event, chooser: Chooser, profile: Profile) -> Event:
+    if chooser.choose(["function", "call"], "way") == "function":
+        function = {"type": "function", "name": "duplicate"}
+        return {**request, "tools": [*(request.get("tools") or ()), function, dict(function)]}
+    return {**request, "input": [*_input_items(request), dict(_CALL), dict(_CALL), dict(_OUTPUT)]}
+
+
+@breaks("REQ-017", "request")
+def use_undocumented_value(request: Event, chooser: Chooser, profile: Profile) -> Event:
+    values: list[tuple[str, Any]] = [
+        ("metadata", "text"),
+        ("parallel_tool_calls", "text"),
+        ("text", {"format": {"type": "x_format"}}),
+    ]
+    name, value = chooser.choose([(n, v) for n, v in values if n in profile.parameters], "parameter")
+    return {**request, name: value}
+
+
+@breaks("REQ-018", "request")
+def answer_unknown_turn(request: Event, chooser: Chooser, profile: Profile) -> Event:
+    request.pop("conversation", None)
+    output = {**_OUTPUT, "call_id": chooser.choose(["call_1", "call_of_an_earlier_turn"], "way")}
+    return {**request, "previous_response_id": "resp_1", "input": [output]}
+
+
+@breaks("REQ-019", "request")
+def add_file_without_url(request: Event, chooser: Chooser, profile: Profile) -> Event:
+    return {
+        **request,
+        "input": [*_input_items(request), {"role": "user", "content": [{"type": "input_file"}]}],
+    }
+
+
 @breaks("SCH-005", "request")
 def add_unknown_input(request: Event, chooser: Chooser, profile: Profile) -> Event:
     unknown = chooser.choose([{"type": "x_item"}, {"role": "user", "content": [{"type": "x_part"}]}], "way")

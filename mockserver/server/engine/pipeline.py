@@ -65,7 +65,7 @@ async def respond(
     continues = facts.previous_response_id is not None or facts.conversation_id is not None
     parent = await find_parent(session, store, facts) if continues else None
     if parent is not None:
-        _check_function_outputs(body, raw_body, parent, findings, facts)
+        _check_function_outputs(body, raw_body, parent, findings, session.profile)
     if session.limiter is not None:
         _count_request(session, facts, parent, headers)
     digest = request_digest(b"%b %b" % (path.encode(), json.canonical(body)))
@@ -114,13 +114,14 @@ def _check_function_outputs(
     raw_body: bytes,
     parent: ResponseRecord,
     findings: tuple[Finding, ...],
-    facts: RequestFacts,
+    profile: Profile,
 ) -> None:
     """ApiError 400 if the function outputs in `input` do not answer the calls of the turn before."""
     calls = open_calls_of_response(parent.response_body) if parent.open_calls is None else parent.open_calls
     if calls or b"function_call_output" in raw_body:
-        for finding in check_function_outputs(body["input"], calls):
-            raise error_from_finding(finding, (finding, *findings), stream_requested=facts.stream)
+        for finding in check_function_outputs(body, calls, profile):
+            stream = body.get("stream") is True
+            raise error_from_finding(finding, (finding, *findings), stream_requested=stream)
 
 
 def _entry_details(

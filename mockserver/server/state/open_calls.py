@@ -9,10 +9,12 @@ with status 400 as well, is inferred.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from mockserver.contract.findings import Finding
-from mockserver.contract.rules import make_finding
+from mockserver.contract.bodies.call_outputs import CallHistory, check_call_outputs, read_call_history
+from mockserver.contract.findings import Finding, errors
+from mockserver.profiles import Profile
 from mockserver.wire import json
 
 __all__ = ["check_function_outputs", "open_calls_of_items", "open_calls_of_response"]
@@ -39,49 +41,14 @@ def open_calls_of_items(item_bodies: Iterable[bytes]) -> dict[str, str]:
 
 
 def _open_calls(items: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    calls: dict[str, str] = {}
-    for item in items:
-        kind = item.get("type")
-        # The arguments of an incomplete call are cut short: a client cannot run it.
-        if kind == "function_call" and item.get("status") != "incomplete":
-            calls[item["call_id"]] = str(item.get("id"))
-        elif kind == "function_call_output":
-            calls.pop(item["call_id"], None)
-    return calls
+    history = read_call_history(items)
+    return {call_id: history.item_ids[call_id] or "" for call_id in history.open_calls}
 
 
-def check_function_outputs(items: str | list[Any], calls: Mapping[str, str]) -> Iterator[Finding]:
-    """What is wrong with the function outputs in `input`, if `calls` are open in the turn before."""
-    waiting, answered = dict(calls), set[str]()
-    if isinstance(items, list):
-        for index, item in enumerate(items):
-            kind, call_id = item.get("type"), item.get("call_id")
-            if kind == "item_reference":
-                return  # it may stand for a call or an output
-            if kind == "function_call":
-                waiting[call_id] = str(item.get("id"))
-            elif kind == "function_call_output" and call_id in waiting:
-                answered.add(call_id)
-                del waiting[call_id]
-            elif kind == "function_call_output":
-                reason = _reason(f"input[{index}].call_id", call_id, calls, answered)
-                yield _finding(f"/input/{index}/call_id", reason, expected=list(calls), got=call_id)
-    missing = [call_id for call_id in calls if call_id in waiting]
-    if missing:
-        names = ", ".join(repr(each) for each in missing)
-        reason = f"The input has no output for {names}, which the turn before called."
-        yield _finding("/input", reason, expected=list(calls), got=sorted(answered))
-
-
-def _reason(where: str, call_id: str, calls: Mapping[str, str], answered: set[str]) -> str:
-    if call_id in answered:
-        return f"{where} repeats {call_id!r}: that call has an output."
-    if call_id in calls.values():
-        return f"{where} is the item's id {call_id!r}, not its call_id."
-    if not calls:
-        return f"{where} is {call_id!r}, but the turn before called no function."
-    return f"{where} is {call_id!r}, which the turn before did not call."
-
-
-def _finding(pointer: str, reason: str, *, expected: list[str], got: object) -> Finding:
-    return make_finding("REQ-007", pointer, f"{_VENDOR_TEXT} {reason}", expected=expected, got=got)
+def check_function_outputs(
+    request: Mapping[str, Any], calls: Mapping[str, str], profile: Profile
+) -> Iterator[Finding]:
+    """The errors in the function outputs of a request, if `calls` are open in the turn that it continues."""
+    history = CallHistory(calls, tuple(calls))
+    for finding in errors(check_call_outputs(request, profile, history)):
+        yield replace(finding, message=f"{_VENDOR_TEXT} {finding.message}")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mockserver.contract.bodies.requests import RequestChecker, ignored_parameters
-from mockserver.contract.findings import Severity
+from mockserver.contract.findings import Severity, errors
 from mockserver.profiles import load_profile
 from tests.contract.samples import MODEL
 
@@ -105,3 +105,67 @@ def test_unknown_parameters_are_infos_and_null_counts_as_absent() -> None:
 def test_ignored_parameters() -> None:
     value = {"model": MODEL, "input": "x", "store": False, "user": None, "text": {}}
     assert ignored_parameters(value, PROFILE) == ["store", "text"]
+
+
+LATEST = load_profile("qwen-2026-09")
+
+
+def latest_findings(**members: Any) -> list[tuple[str, Severity, str]]:
+    found = RequestChecker(LATEST).check({"model": "qwen3.5-flash", "input": "x", **members})
+    return [(each.rule, each.severity, each.pointer) for each in found]
+
+
+def test_values_that_the_service_accepts_and_echoes_are_infos() -> None:
+    """Live probe of 27 September 2026 with qwen3.5-flash."""
+    for members, pointer in (
+        ({"metadata": "text"}, "/metadata"),
+        ({"parallel_tool_calls": "text"}, "/parallel_tool_calls"),
+        ({"text": {"format": {"type": "bogus"}}}, "/text/format/type"),
+    ):
+        assert latest_findings(**members) == [("REQ-017", Severity.INFO, pointer)]
+
+
+def test_required_tool_choice_with_several_tools_is_an_info() -> None:
+    tools = [{"type": "web_search"}, {"type": "image_search"}]
+    assert latest_findings(tools=tools, tool_choice="required") == [
+        ("REQ-011", Severity.INFO, "/tool_choice")
+    ]
+
+
+def test_file_without_url_is_an_info() -> None:
+    part = {"type": "input_file", "file_data": "data:application/pdf;base64,AA=="}
+    found = latest_findings(input=[{"role": "user", "content": [part]}])
+    assert found[0] == ("REQ-019", Severity.INFO, "/input/0/content/0/file_url")
+    assert {severity for _, severity, _ in found} == {Severity.INFO}
+
+
+def test_rules_about_tools_are_checked_beside_infos() -> None:
+    tools = [{"type": "web_extractor"}]
+    found = latest_findings(metadata="text", tools=tools, enable_thinking=True)
+    assert [rule for rule, *_ in found] == ["REQ-003", "REQ-017"]
+
+
+def test_near_misses_of_tools_and_parameters_are_named() -> None:
+    [finding] = CHECKER.check({"model": MODEL, "input": "x", "tools": [{"type": "websearch"}]})
+    assert (finding.rule, finding.severity) == ("REQ-006", Severity.WARNING)
+    assert finding.message.endswith("; did you mean 'web_search'?")
+    [finding] = CHECKER.check({"model": MODEL, "input": "x", "tools": [{"type": "namespace"}]})
+    assert "did you mean" not in finding.message
+    [finding] = CHECKER.check({"model": MODEL, "input": "x", "enableThinking": True})
+    assert finding.message.endswith("; did you mean 'enable_thinking'?")
+
+
+@pytest.mark.parametrize("kind", ["x_tool", "custom", "local_shell", "tool_search"])
+@pytest.mark.parametrize("profile", ["qwen-2026-01", "qwen-2026-09", "openai", "openresponses-2026-04"])
+def test_unknown_tool_types_are_no_errors(profile: str, kind: str) -> None:
+    checker = RequestChecker(load_profile(profile), ["x"])
+    request = {"model": "x", "input": "x", "tools": [{"type": kind, "name": 5, "parameters": "x"}]}
+    assert not errors(checker.check(request))
+
+
+def test_family_that_the_documents_list_is_supported() -> None:
+    """The guide of August 2026 lists deepseek-v4 without exact names."""
+    for models in (None, LATEST.models):
+        checker = RequestChecker(LATEST, models)
+        assert checker.check({"model": "deepseek-v4-flash", "input": "x"}) == []
+    assert RequestChecker(LATEST, ["qwen3.5-flash"]).check({"model": "deepseek-v4-flash", "input": "x"})

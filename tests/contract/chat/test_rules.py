@@ -229,3 +229,59 @@ def test_model_is_only_checked_against_a_given_list() -> None:
 def test_any_value_can_be_checked(value: Any) -> None:
     assert check_chat_request(value)
     assert check_chat_completion(value)
+
+
+ASSISTANT = {
+    "role": "assistant",
+    "content": None,
+    "tool_calls": [
+        {"id": f"call_{number}", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        for number in (1, 2)
+    ],
+}
+
+
+def tool_message(call_id: str) -> dict[str, Any]:
+    return {"role": "tool", "tool_call_id": call_id, "content": "x"}
+
+
+@pytest.mark.parametrize(
+    ("messages", "rules"),
+    [
+        ([ASSISTANT, tool_message("call_2"), tool_message("call_1")], []),
+        ([ASSISTANT, tool_message("call_1")], ["REQ-013"]),
+        ([ASSISTANT, REQUEST["messages"][0]], ["REQ-013", "REQ-013"]),
+        ([ASSISTANT, tool_message("call_1"), tool_message("call_9")], ["REQ-007"]),
+        ([ASSISTANT, tool_message("call_1"), tool_message("call_2"), tool_message("call_1")], ["REQ-014"]),
+    ],
+)
+def test_tool_messages_answer_the_calls_before_them(messages: list[Any], rules: list[str]) -> None:
+    found = check_chat_request({**REQUEST, "messages": [*REQUEST["messages"], *messages]})
+    assert [each.rule for each in found] == rules
+
+
+def test_functions_have_unique_names() -> None:
+    assert [each.rule for each in check_chat_request({**REQUEST, "tools": [FUNCTIONS[0]] * 2})] == ["REQ-015"]
+
+
+def test_tool_choice_is_compared_with_the_calls() -> None:
+    calls, text = SCRIPTS[3], SCRIPTS[0]
+    for script, choice, rules in (
+        (calls, "none", ["REQ-016"]),
+        (text, "required", ["REQ-016"]),
+        (calls, "required", []),
+        (text, "none", []),
+    ):
+        request = {**REQUEST, "tool_choice": choice}
+        whole = build_chat_completion(script, chat_facts(script))
+        assert [each.rule for each in check_chat_completion(whole, request)] == rules
+        chunks = list(build_chat_chunks(script, chat_facts(script)))
+        assert [each.rule for each in check_chat_stream(chunks, {**request, "stream": True})] == rules
+
+
+def test_error_after_content_is_found() -> None:
+    chunks = list(build_chat_chunks(SCRIPTS[0], chat_facts(SCRIPTS[0])))
+    error = {"error": {"message": "x", "type": "server_error", "code": "x", "param": None}}
+    assert [each.rule for each in check_chat_stream(encode_chunks([*chunks[:2], error]))] == ["CHT-012"]
+    assert [each.rule for each in check_chat_stream([error, chunks[0]])] == ["CHT-012"]
+    assert check_chat_stream([error]) == []

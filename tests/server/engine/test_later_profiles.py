@@ -219,10 +219,28 @@ def test_lowest_output_limit(newest: ApiClient, later: ApiClient) -> None:
 @pytest.mark.parametrize(
     ("member", "value"),
     [
-        ("temperature", 2), ("temperature", -0.1), ("top_p", 0), ("top_p", 1.01), ("store", "yes"),
-        ("instructions", 1), ("metadata", []), ("parallel_tool_calls", "no"), ("conversation", {}),
-        ("reasoning", "high"), ("text", {"format": {"type": "json_schema"}}),
+        ("metadata", "text"),
+        ("metadata", []),
+        ("parallel_tool_calls", "no"),
         ("text", {"format": {"type": "xml"}}),
+    ],
+)
+def test_undocumented_values_are_accepted_and_echoed(later: ApiClient, member: str, value: Any) -> None:
+    """Live probe of 27 September 2026."""
+    for stream in (False, True):
+        reply = later.post({"model": later.server.model, "input": "x", member: value, "stream": stream})
+        assert reply.status_code == 200, reply.text
+        assert [each.rule for each in later.server.journal.last.findings] == ["REQ-017"]
+    if member != "text":
+        assert later.create("x", **{member: value})[member] == value
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("temperature", 2), ("temperature", -0.1), ("top_p", 0), ("top_p", 1.01), ("store", "yes"),
+        ("instructions", 1), ("conversation", {}),
+        ("reasoning", "high"), ("text", {"format": {"type": "json_schema"}}),
         ("tool_choice", {"type": "allowed_tools"}),
         ("tool_choice", {"type": "allowed_tools", "mode": "never", "tools": [{"type": "mcp"}]}),
         ("tools", [{"type": "file_search"}]), ("tools", [{"type": "mcp", "server_label": "x"}]),
@@ -235,14 +253,17 @@ def test_error_names_the_parameter(later: ApiClient, member: str, value: Any) ->
     assert member[1:4] in message
 
 
-def test_required_tool_choice_needs_exactly_one_tool(later: ApiClient) -> None:
+def test_required_tool_choice_is_documented_for_exactly_one_tool(later: ApiClient) -> None:
     assert kinds(later.create("x", tools=[WEATHER], tool_choice="required"))[-1] == "function_call"
     assert "web_search_call" in kinds(
         later.create("x", tools=[{"type": "web_search"}], tool_choice="required")
     )
     for tools in ([], [WEATHER, TIME]):
-        body = {"model": later.server.model, "input": "x", "tools": tools, "tool_choice": "required"}
-        assert "exactly one tool" in later.post_refused(body)[2]
+        output = kinds(later.create("x", tools=tools, tool_choice="required"))
+        assert output[-1] == ("function_call" if tools else "message")
+        (finding,) = later.server.journal.last.findings
+        assert (finding.rule, finding.severity) == ("REQ-011", "info")
+        assert "exactly one tool" in finding.message
 
 
 def test_tool_choice_none_and_allowed_tools(later: ApiClient) -> None:
@@ -473,7 +494,7 @@ def test_typed_input_is_accepted(later: ApiClient) -> None:
         {"type": "input_audio", "format": "wav"},
         {"type": "input_audio", "format": "wav", "data": "a", "audio_url": "b"},
         {"type": "input_image", "image_url": {"detail": "low"}},
-        {"type": "input_file"},
+        {"type": "input_file", "file_url": 1},
         {"type": "input_video", "video_url": 1},
     ],
 )
@@ -482,6 +503,12 @@ def test_invalid_parts_are_rejected(newest: ApiClient, part: dict[str, Any]) -> 
     assert (
         "input[0].content[0]" in newest.post_refused(body)[2] or "audio part" in newest.post_refused(body)[2]
     )
+
+
+def test_file_without_url_is_accepted(newest: ApiClient) -> None:
+    part = {"type": "input_file", "file_data": "data:application/pdf;base64,AA=="}
+    assert newest.create([{"role": "user", "content": [part]}])["status"] == "completed"
+    assert "REQ-019" in [finding.rule for finding in newest.server.journal.last.findings]
 
 
 def test_later_profiles_add_models(later: ApiClient) -> None:

@@ -16,6 +16,7 @@ from hypothesis.errors import InvalidArgument
 
 import mockserver
 from mockserver import strategies
+from mockserver.contract.bodies.call_outputs import read_call_history
 from mockserver.contract.check import check_body, check_error, check_request, check_response, check_stream
 from mockserver.contract.findings import Finding, Severity, errors
 from mockserver.contract.rules import load_rules
@@ -149,9 +150,12 @@ def test_requests_keep_the_contract(profile: str) -> None:
 def test_the_turns_of_a_conversation_are_linked(profile: str, rendering: str, data: st.DataObject) -> None:
     turns = data.draw(strategies.conversations(profile=profile, rendering=rendering))
     ids: list[str] = []
+    earlier_items: list[Any] = []
     spent = 0
     for request, reply in turns:
-        assert_no_findings(check_request(request, profile))
+        if request.get("previous_response_id") is None:
+            earlier_items = []
+        assert_no_findings(check_request(request, profile, history=read_call_history(earlier_items)))
         streamed = isinstance(reply, list)
         assert streamed == bool(request.get("stream"))
         assert_no_findings((check_stream if streamed else check_response)(reply, profile, request))
@@ -161,6 +165,10 @@ def test_the_turns_of_a_conversation_are_linked(profile: str, rendering: str, da
         assert response["usage"]["input_tokens"] > spent
         spent = response["usage"]["input_tokens"]
         ids.append(response["id"])
+        earlier_items += [
+            *(request["input"] if isinstance(request["input"], list) else []),
+            *response["output"],
+        ]
     assert len(set(ids)) == len(turns)
 
 

@@ -1,0 +1,200 @@
+"""Checks whether the outputs in a request fit the function calls before them, across turns if those are known.
+
+The service refuses an output without a call, and a call without an output. Its texts for this are known from
+Chat Completions: 'messages with role "tool" must be a response to a preceeding message with "tool_calls".'
+(recorded 2026) and 'An assistant message with "tool_calls" must be followed by tool messages responding to
+each "tool_call_id".' (QwenLM/qwen-code issue 315, August 2025; issue 2249, March 2026). That it refuses the
+same in the Responses API is documented for outputs (API reference, April 2026) and inferred for calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from mockserver.contract.findings import Finding
+from mockserver.contract.rules import findings_for_profile, make_finding
+from mockserver.profiles import Profile
+
+__all__ = [
+    "NO_HISTORY",
+    "UNKNOWN_HISTORY",
+    "CallHistory",
+    "check_call_outputs",
+    "read_call_history",
+    "unchecked_call_outputs",
+]
+
+#: Items that stand for others, which the request does not show.
+_OPAQUE_TYPES = frozenset({"item_reference", "compaction"})
+
+
+@dataclass(frozen=True, slots=True)
+class CallHistory:
+    """The function calls of earlier turns, and which of them have outputs."""
+
+    item_ids: Mapping[str, str | None] = field(default_factory=lambda: MappingProxyType({}))
+    """The id of the item of each call, by `call_id`."""
+    open_calls: tuple[str, ...] = ()
+    """The `call_id` of each function call that has no output yet."""
+    answered_calls: frozenset[str] = frozenset()
+    """The `call_id` of each output."""
+    is_complete: bool = True
+    """Whether all earlier turns are known; if not, an output may belong to a call that is not in here."""
+
+
+#: There are no earlier turns.
+NO_HISTORY = CallHistory()
+
+#: There may be earlier turns, but they are not known.
+UNKNOWN_HISTORY = CallHistory(is_complete=False)
+
+
+def read_call_history(items: Iterable[Any], *, is_complete: bool = True) -> CallHistory:
+    """The calls in the input and output items of earlier turns, the oldest first.
+
+    Pass `is_complete=False` if some of the earlier turns are missing.
+    """
+    history = _Calls(CallHistory(is_complete=is_complete))
+    for item in items:
+        history.add(item)
+    return CallHistory(
+        MappingProxyType(history.item_ids),
+        tuple(history.open_calls),
+        frozenset(history.answered),
+        history.is_complete,
+    )
+
+
+def check_call_outputs(
+    request: Mapping[str, Any], profile: Profile, history: CallHistory | None = None
+) -> list[Finding]:
+    """REQ-007, REQ-013, REQ-014 and REQ-015 on a valid create request.
+
+    `history` has the calls of the turns that the request continues. Without it, a request that continues a
+    response or a conversation is checked as far as its own input allows.
+    """
+    if history is None:
+        history = NO_HISTORY if _is_first_turn(request) else UNKNOWN_HISTORY
+    findings = [
+        *_check_input(request.get("input"), history, is_first_turn=_is_first_turn(request)),
+        *_check_function_names(request.get("tools")),
+    ]
+    return findings_for_profile(findings, profile.name)
+
+
+def unchecked_call_outputs(request: Mapping[str, Any], profile: Profile) -> list[Finding]:
+    """REQ-018 on a valid create request whose earlier turns are not known: what could not be checked."""
+    items = request.get("input")
+    if _is_first_turn(request) or not isinstance(items, list):
+        return []
+    calls = _Calls(UNKNOWN_HISTORY)
+    findings = []
+    for index, item in enumerate(items):
+        call_id = _text_member(item, "call_id")
+        if _is_output(item) and call_id is not None and call_id not in calls.item_ids:
+            message = "the earlier turn is not known, so this call_id was not compared with its calls"
+            findings.append(make_finding("REQ-018", f"/input/{index}/call_id", message, got=call_id))
+        calls.add(item)
+    return findings_for_profile(findings, profile.name)
+
+
+class _Calls:
+    """The calls up to some item, and their outputs."""
+
+    def __init__(self, history: CallHistory) -> None:
+        self.item_ids = dict(history.item_ids)
+        self.open_calls: dict[str, int | None] = dict.fromkeys(history.open_calls)
+        """The index in the input of each call without an output; None for a call of an earlier turn."""
+        self.answered = set(history.answered_calls)
+        self.is_complete = history.is_complete
+
+    def add(self, item: Any, index: int | None = None) -> None:
+        kind, call_id = _text_member(item, "type"), _text_member(item, "call_id")
+        if kind in _OPAQUE_TYPES:
+            self.is_complete = False
+        elif kind is None or call_id is None:
+            return
+        elif _is_output(item):
+            self.answered.add(call_id)
+            self.open_calls.pop(call_id, None)
+        elif kind.endswith("_call"):
+            self.item_ids[call_id] = _text_member(item, "id")
+            # The client cannot run a call that was cut off. Other kinds of calls may need no output.
+            if kind == "function_call" and item.get("status") != "incomplete":
+                self.open_calls[call_id] = index
+            # Some gateways count their calls in each turn anew: a later call with the id needs an output too.
+            self.answered.discard(call_id)
+
+
+def _check_input(items: Any, history: CallHistory, *, is_first_turn: bool) -> Iterator[Finding]:
+    calls = _Calls(history)
+    mismatches = 0
+    for index, item in enumerate(items if isinstance(items, list) else ()):
+        call_id = _text_member(item, "call_id")
+        finding = None
+        if call_id is not None and _is_output(item):
+            finding = _check_output(index, call_id, calls, is_first_turn=is_first_turn)
+            mismatches += finding is not None
+        elif call_id in calls.item_ids:
+            message = "another call has this call_id"
+            finding = make_finding("REQ-015", f"/input/{index}/call_id", message, got=call_id)
+        if finding is not None:
+            yield finding
+        calls.add(item, index)
+    hides_outputs = isinstance(items, list) and any(
+        _text_member(item, "type") in _OPAQUE_TYPES for item in items
+    )
+    # An output that fits no call explains one call without an output: report the cause alone.
+    open_calls = () if hides_outputs else list(calls.open_calls.items())[mismatches:]
+    for call_id, at in open_calls:
+        pointer = "/input" if at is None else f"/input/{at}/call_id"
+        caller = "the turn before" if at is None else f"input[{at}]"
+        message = f"The input has no output for {call_id!r}, which {caller} calls."
+        yield make_finding("REQ-013", pointer, message, expected="function_call_output", got=call_id)
+
+
+def _check_output(index: int, call_id: str, calls: _Calls, *, is_first_turn: bool) -> Finding | None:
+    pointer, location = f"/input/{index}/call_id", f"input[{index}].call_id"
+    expected = list(calls.open_calls)
+    if call_id in calls.answered:
+        message = f"{location} repeats {call_id!r}: that call has an output."
+        return make_finding("REQ-014", pointer, message, expected=expected, got=call_id)
+    if call_id in calls.item_ids or not calls.is_complete:
+        return None
+    if call_id in calls.item_ids.values():
+        message = f"{location} is the item's id {call_id!r}, not its call_id."
+    elif is_first_turn:
+        message = f"input[{index}] is the output of a function call that is not in the input before it"
+    elif calls.item_ids:
+        message = f"{location} is {call_id!r}, which the turn before did not call."
+    else:
+        message = f"{location} is {call_id!r}, but the turn before called no function."
+    return make_finding("REQ-007", pointer, message, expected=expected or None, got=call_id)
+
+
+def _check_function_names(tools: Any) -> Iterator[Finding]:
+    names: set[str] = set()
+    for index, tool in enumerate(tools if isinstance(tools, list) else ()):
+        name = _text_member(tool, "name")
+        if _text_member(tool, "type") != "function" or name is None:
+            continue
+        if name in names:
+            yield make_finding("REQ-015", f"/tools/{index}/name", "another function has this name", got=name)
+        names.add(name)
+
+
+def _is_first_turn(request: Mapping[str, Any]) -> bool:
+    return request.get("previous_response_id") is None and request.get("conversation") is None
+
+
+def _is_output(item: Any) -> bool:
+    kind = _text_member(item, "type")
+    return kind is not None and kind.endswith("_output")
+
+
+def _text_member(value: Any, name: str) -> str | None:
+    member = value.get(name) if isinstance(value, dict) else None
+    return member if isinstance(member, str) else None

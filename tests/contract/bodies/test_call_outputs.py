@@ -1,0 +1,131 @@
+"""Outputs and the calls they belong to, within one request and across turns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mockserver.contract.bodies.call_outputs import CallHistory, read_call_history
+from mockserver.contract.check import check_request
+from mockserver.contract.findings import Severity
+from mockserver.profiles import profile_names
+from tests.contract.samples import MODEL
+
+USER = {"role": "user", "content": "Weather in Paris and Rome?"}
+
+
+def call(number: int, **members: Any) -> dict[str, Any]:
+    item = {"type": "function_call", "name": "f", "arguments": "{}", "status": "completed"}
+    return {**item, "id": f"msg_{number}", "call_id": f"call_{number}", **members}
+
+
+def output(call_id: str) -> dict[str, Any]:
+    return {"type": "function_call_output", "call_id": call_id, "output": "x"}
+
+
+def findings_of(items: Any, history: CallHistory | None = None, **members: Any) -> list[tuple[str, str]]:
+    request = {"model": MODEL, "input": items, **members}
+    return [(each.rule, each.pointer) for each in check_request(request, history=history)]
+
+
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [
+        ([USER, call(1), call(2), output("call_1"), output("call_2")], []),
+        ([USER, call(1), output("call_1"), call(2), output("call_2"), USER], []),
+        ([USER, output("call_1")], [("REQ-007", "/input/1/call_id")]),
+        ([USER, output("call_1"), call(1)], [("REQ-007", "/input/1/call_id")]),
+        ([USER, call(1), output("msg_1")], [("REQ-007", "/input/2/call_id")]),
+        ([USER, call(1), call(2), output("call_1")], [("REQ-013", "/input/2/call_id")]),
+        ([USER, call(1), USER], [("REQ-013", "/input/1/call_id")]),
+        ([USER, call(1), output("call_1"), output("call_1")], [("REQ-014", "/input/3/call_id")]),
+        ([USER, call(1), call(2), output("call_1"), output("call_1")], [("REQ-014", "/input/4/call_id")]),
+        ([USER, call(1), call(1), output("call_1")], [("REQ-015", "/input/2/call_id")]),
+        ([USER, call(1, status="incomplete"), USER], []),
+        ([{"type": "item_reference", "id": "msg_1"}, output("call_1")], []),
+        ([call(1), {"type": "item_reference", "id": "msg_1"}], []),
+    ],
+)
+def test_outputs_within_one_request(items: list[Any], expected: list[tuple[str, str]]) -> None:
+    assert findings_of(items) == expected
+
+
+def test_output_of_a_tool_search_call_has_a_call() -> None:
+    search = {"type": "tool_search_call", "call_id": "call_1", "status": "completed"}
+    request = {"model": "gpt-5", "input": [USER, search, output("call_1")]}
+    assert [
+        each.rule for each in check_request(request, "openai") if each.severity is not Severity.INFO
+    ] == []
+
+
+EARLIER_TURN = [USER, call(1), call(2)]
+
+
+@pytest.mark.parametrize("profile", profile_names())
+@pytest.mark.parametrize(
+    ("items", "rules"),
+    [
+        ([output("call_1"), output("call_2")], []),
+        ([output("call_2"), output("call_1"), USER], []),
+        ([output("msg_1"), output("msg_2")], ["REQ-007", "REQ-007"]),
+        ([output("call_9"), output("call_2")], ["REQ-007"]),
+        ([output("call_1")], ["REQ-013"]),
+        ([output("call_1"), output("call_1"), output("call_2")], ["REQ-014"]),
+        ([output("call_1"), output("call_1")], ["REQ-014"]),
+        ([call(1), output("call_1"), output("call_2")], ["REQ-015"]),
+        ("And in Oslo?", ["REQ-013", "REQ-013"]),
+    ],
+)
+def test_outputs_of_an_earlier_turn(profile: str, items: Any, rules: list[str]) -> None:
+    request = {"model": "x", "input": items, "previous_response_id": "resp_1"}
+    history = read_call_history(EARLIER_TURN)
+    found = check_request(request, profile, models=["x"], history=history)
+    assert [finding.rule for finding in found] == rules
+    severities = {finding.severity for finding in found if finding.rule != "REQ-015"}
+    assert severities <= ({Severity.ERROR, Severity.WARNING} if profile == "openai" else {Severity.ERROR})
+
+
+def test_item_id_instead_of_call_id_is_named() -> None:
+    request = {"model": MODEL, "input": [output("msg_1")], "previous_response_id": "resp_1"}
+    [finding] = check_request(request, history=read_call_history([USER, call(1)]))
+    assert finding.message == "input[0].call_id is the item's id 'msg_1', not its call_id."
+    assert finding.expected == ["call_1"]
+
+
+def test_output_for_a_turn_without_calls() -> None:
+    history = read_call_history([USER, {"type": "message", "role": "assistant", "content": []}])
+    assert findings_of([output("call_1")], history, previous_response_id="resp_1") == [
+        ("REQ-007", "/input/0/call_id")
+    ]
+
+
+def test_output_answered_in_an_earlier_turn() -> None:
+    history = read_call_history([*EARLIER_TURN, output("call_1"), output("call_2")])
+    assert findings_of([output("call_1")], history, previous_response_id="resp_1") == [
+        ("REQ-014", "/input/0/call_id")
+    ]
+    assert findings_of("Thanks!", history, previous_response_id="resp_1") == []
+
+
+def test_incompletely_known_turns_accept_any_call_id() -> None:
+    history = read_call_history([USER], is_complete=False)
+    assert findings_of([output("call_1")], history, previous_response_id="resp_1") == []
+
+
+def test_unknown_turn_is_reported_as_not_checked() -> None:
+    request = {"model": MODEL, "input": [output("call_1")], "previous_response_id": "resp_1"}
+    [finding] = check_request(request)
+    assert (finding.rule, finding.severity, finding.pointer) == (
+        "REQ-018",
+        Severity.INFO,
+        "/input/0/call_id",
+    )
+    assert "not known" in finding.message
+    twice = [output("call_1"), output("call_1")]
+    assert findings_of(twice, previous_response_id="resp_1") == [("REQ-014", "/input/1/call_id")]
+
+
+def test_functions_have_unique_names() -> None:
+    tools = [{"type": "function", "name": "f"}, {"type": "web_search"}, {"type": "function", "name": "f"}]
+    assert findings_of("x", tools=tools) == [("REQ-015", "/tools/2/name")]
