@@ -70,7 +70,11 @@ _THREAD_SWITCH_SECONDS = 0.0005
     default="never",
     help="Mildest finding that causes exit status 1.",
 )
-@option("--record-errors", is_flag=True, help="Also record wrong keys (401, 403), rate limits and 5xx.")
+@option(
+    "--record-errors",
+    is_flag=True,
+    help="Record 401, 403, rate limits and 5xx even beside a good recording of the request.",
+)
 @option("--quiet", is_flag=True, help="Print no line for each request.")
 def record(upstream: str, out: Path, port: int, url_file: Path | None, **options: Any) -> None:
     """Forward requests to an endpoint, check both directions, and save them as recordings.

@@ -48,7 +48,7 @@ class RecorderOptions:
     detect_profile: bool = False
     """Whether the first successful reply decides the profile."""
     record_errors: bool = False
-    """Whether to record errors that say nothing about the request."""
+    """Whether to record errors of access although the request has a good recording."""
 
 
 class RecordingResult:
@@ -143,7 +143,7 @@ class Recorder:
         if entry.method == "POST" and entry.body and pass_through.is_create_request:
             result.findings = list(entry.findings)
         result.findings += entry.reply_findings
-        reason = unrecorded_reason(pass_through) or self._skipped_error(pass_through)
+        reason = unrecorded_reason(pass_through) or self._skipped_error(pass_through, pending)
         result.problem = _problem(pass_through, pending, reason)
         if pending is not None and not reason:
             try:
@@ -166,11 +166,17 @@ class Recorder:
             self._is_profile_open = False
             self._on_profile(choice)
 
-    def _skipped_error(self, pass_through: PassThroughExchange) -> str:
+    def _skipped_error(self, pass_through: PassThroughExchange, pending: PendingRecording | None) -> str:
         """Why an error is not recorded: played after a good recording, it would take its place."""
-        if self._options.record_errors or pass_through.status not in _ACCESS_STATUSES:
+        if self._options.record_errors or pending is None or pass_through.status not in _ACCESS_STATUSES:
             return ""
-        return f"HTTP status {pass_through.status}; --record-errors records it"
+        statuses = recording_folder.recorded_statuses(self._folder, pending.stem)
+        if all(each in _ACCESS_STATUSES for each in statuses):
+            return ""
+        return (
+            f"HTTP status {pass_through.status}, and the request has a good recording; "
+            "--record-errors records it"
+        )
 
 
 def _problem(pass_through: PassThroughExchange, pending: PendingRecording | None, reason: str) -> str:

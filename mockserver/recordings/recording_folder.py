@@ -13,7 +13,14 @@ from mockserver.errors import ConfigurationError, InvalidExchange
 from mockserver.exchanges import Exchange, parse_exchanges
 from mockserver.wire import json
 
-__all__ = ["add_recording", "create_folder", "highest_number", "load_recordings", "replace_file"]
+__all__ = [
+    "add_recording",
+    "create_folder",
+    "highest_number",
+    "load_recordings",
+    "recorded_statuses",
+    "replace_file",
+]
 
 #: Latest time of a chunk, in milliseconds: a day.
 _MAX_CHUNK_MS = 86_400_000
@@ -75,6 +82,12 @@ def highest_number(folder: Path, stem: str) -> int:
     """The highest number of a folder's recordings with that stem; 0 if there are none."""
     numbers = (file.stem.removeprefix(f"{stem}-") for file in folder.glob(f"{stem}-*.json"))
     return max((int(each) for each in numbers if each.isdecimal()), default=0)
+
+
+def recorded_statuses(folder: Path, stem: str) -> list[int]:
+    """The HTTP statuses of a folder's recordings with that stem."""
+    contents = (json.loads_or_none(file.read_bytes()) for file in folder.glob(f"{stem}-*.json"))
+    return [each["reply"]["http"]["status"] for each in contents if isinstance(each, dict)]
 
 
 def load_recordings(path: Path) -> tuple[Exchange, ...]:

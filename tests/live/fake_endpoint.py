@@ -413,6 +413,12 @@ def throttled_once(reply: OutgoingReply) -> None:
         throttled(reply)
 
 
+@deviation("broken")
+def broken(reply: OutgoingReply) -> None:
+    reply.status, reply.headers = 503, {"content-type": "application/json"}
+    reply.value = {"request_id": "x", "code": "ServiceUnavailable", "message": "Try again later."}
+
+
 @deviation("streams-throttled")
 def streams_throttled(reply: OutgoingReply) -> None:
     if reply.request.get("stream") is True:

@@ -243,27 +243,22 @@ def test_compressed_reply_is_passed_on_and_not_recorded(fake_endpoint: str, reco
     assert [*session.folder.iterdir()] == []
 
 
-@pytest.mark.parametrize(
-    ("deviation", "body", "status"),
-    [
-        ("key-refused", HELLO, 401),
-        ("throttled", HELLO, 429),
-        ("refusals-500", {**HELLO, "temperature": 9}, 500),
-    ],
-)
-def test_access_error_is_recorded_only_on_request(
-    deviation: str, body: dict[str, Any], status: int, fake_endpoint: str, record: Record
+@pytest.mark.parametrize(("deviation", "status"), [("key-refused", 401), ("throttled", 429), ("broken", 503)])
+def test_access_error_does_not_take_the_place_of_a_good_recording(
+    deviation: str, status: int, fake_endpoint: str, record: Record
 ) -> None:
-    """Played after a good recording of the same request, it would take its place."""
-    url = f"{fake_endpoint}/{deviation}{PROFILE.base_path}"
-    with record(url) as session:
-        assert session.client.post("/responses", json=body).status_code == status
-    assert [*session.folder.iterdir()] == []
-    assert session.results[0].problem == (f"not recorded: HTTP status {status}; --record-errors records it")
-    with record(url, record_errors=True) as session:
-        session.client.post("/responses", json=body)
-    (exchange,) = session.recordings
-    assert exchange.reply["http"]["status"] == status
+    """A replay would play it after the good recording of the same request, and repeat it."""
+    for path in (deviation, "honest", deviation):
+        with record(f"{fake_endpoint}/{path}{PROFILE.base_path}") as session:
+            session.client.post("/responses", json=HELLO)
+    assert [each.reply["http"]["status"] for each in session.recordings] == [status, 200]
+    assert session.results[0].problem == (
+        f"not recorded: HTTP status {status}, and the request has a good recording; "
+        "--record-errors records it"
+    )
+    with record(f"{fake_endpoint}/{deviation}{PROFILE.base_path}", record_errors=True) as session:
+        session.client.post("/responses", json=HELLO)
+    assert [each.reply["http"]["status"] for each in session.recordings] == [status, 200, status]
 
 
 def test_wrong_key_leaves_good_recordings_as_they_are(record: Record) -> None:
