@@ -77,6 +77,8 @@ class ApiError(Exception):
         self.stream_requested = stream_requested
         """Whether the request asked for a stream."""
         self.findings = findings
+        self.ignored: tuple[str, ...] = ()
+        """Parameters of the request that the profile ignores."""
         self.param: str | None = None
         """The invalid parameter, for profiles that report it."""
         self.unified_code: str | None = None

@@ -23,13 +23,31 @@ _MAX_SHOWN_REQUESTS = 5
 def assert_requested(
     journal: Journal, profile: Profile, times: int | None, conditions: Mapping[str, Any]
 ) -> list[Entry]:
-    """The matching entries; AssertionError if their number is wrong."""
+    """The matching entries; AssertionError if their number is wrong, or unknown.
+
+    The number is unknown if the journal has dropped requests or bodies.
+    """
     matcher = build_matcher(**conditions)
     requests = [(entry, _parse_entry(entry, profile)) for entry in journal if entry.method == "POST"]
     matches = [entry for entry, request in requests if request is not None and matcher.matches(request)]
-    if len(matches) == times or (times is None and matches):
+    unexamined = _describe_unexamined(journal)
+    if (times is None and matches) or (len(matches) == times and not unexamined):
         return matches
-    raise AssertionError("\n".join(_describe_mismatch(matcher, requests, len(matches), times)))
+    lines = [*_describe_mismatch(matcher, requests, len(matches), times), *unexamined]
+    raise AssertionError("\n".join(lines))
+
+
+def _describe_unexamined(journal: Journal) -> list[str]:
+    """Describe the requests that may match, but that the journal no longer has."""
+    lines = []
+    if journal.dropped_count:
+        lines.append(
+            f"  not examined: the {journal.dropped_count} oldest requests, which the journal has dropped"
+        )
+    omitted = sum(bool(entry.left_out) for entry in journal)
+    if omitted:
+        lines.append(f"  not examined: {omitted} requests whose bodies were too large for the journal")
+    return lines
 
 
 def _parse_entry(entry: Entry, profile: Profile) -> IncomingRequest | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mockserver.server.chat.errors import can_break_chat, chat_error_from_fault, method_not_allowed
-from mockserver.server.chat.pipeline import respond_chat
+from mockserver.server.chat.pipeline import check_chat_body, respond_chat
 from mockserver.server.delivery.faults import RequestedFault, ServiceFault
 from mockserver.server.engine.rendered_replies import RenderedReply
 from mockserver.server.errors import ApiError
@@ -45,4 +45,4 @@ def _supported_fault(request: HttpRequest, fault: RequestedFault | None) -> Requ
     raise ApiError(400, "InvalidParameter", f"fault: {fault.name} applies to the Responses API only.")
 
 
-_create: Handler = reply_handler(_make_reply)
+_create: Handler = reply_handler(_make_reply, check_chat_body)

@@ -66,6 +66,7 @@ def to_chat_error(error: ApiError) -> ApiError:
         findings=error.findings,
     )
     chat_error.exchange, chat_error.delivery = error.exchange, error.delivery
+    chat_error.ignored = error.ignored
     return chat_error
 
 

@@ -36,7 +36,7 @@ from mockserver.server.state.sessions import Session
 from mockserver.server.stubs.matchers import IncomingRequest
 from mockserver.wire import json
 
-__all__ = ["incoming_chat_request", "respond_chat"]
+__all__ = ["check_chat_body", "incoming_chat_request", "respond_chat"]
 
 
 def respond_chat(
@@ -91,6 +91,12 @@ def incoming_chat_request(
     messages = body["messages"]
     after = previous_reply_name(session, messages) if session is not None else None
     return IncomingRequest(form, facts, headers, after, turn_number(messages))
+
+
+def check_chat_body(session: Session, body: Any) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+    """Return the findings in a chat request for the journal, and the parameters that the service ignores."""
+    findings = tuple(chat_request_findings(body, session.profile, _AcceptedModels(session.models)))
+    return findings, ignored_chat_parameters(body) if isinstance(body, dict) and findings else ()
 
 
 def _parse_and_check(session: Session, raw_body: bytes) -> tuple[dict[str, Any], tuple[Finding, ...]]:

@@ -106,7 +106,10 @@ def render_in_band_error(session: Session, path: str, raw_body: bytes, error: Ap
     form = "payload" if rule == "REQ-005" and rule not in session.profile.in_band_rules else "failed"
     pieces = _in_band_pieces(session, reply_seed, form, error.code, error.message, stream=True)
     details = EntryDetails(
-        reply_seed.request_id, request_findings=error.findings, error_detail=error.detail or error.message
+        reply_seed.request_id,
+        request_findings=error.findings,
+        ignored=error.ignored,
+        error_detail=error.detail or error.message,
     )
     return RenderedReply(details, pieces, True)
 

@@ -96,7 +96,8 @@ async def _send_error(request: HttpRequest, error: ApiError) -> None:
         model,
         prompt,
         error.exchange,
-        error.findings,
+        error.findings or request.findings,
+        error.ignored,
         error_detail=error.detail or error.message,
         refusal=refusal,
     )

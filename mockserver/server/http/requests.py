@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from starlette.types import Receive, Scope, Send
 
+from mockserver.contract.findings import Finding
 from mockserver.errors import ConfigurationError
 from mockserver.ids import format_uuid, request_digest
 from mockserver.server.delivery.faults import RequestedFault, parse_fault
@@ -37,6 +38,7 @@ class HttpRequest:
 
     __slots__ = (
         "body",
+        "findings",
         "headers",
         "receive",
         "response_started",
@@ -55,6 +57,8 @@ class HttpRequest:
         self.session = services.default_session
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.body = b""
+        self.findings: tuple[Finding, ...] = ()
+        """Findings in the body of an operation beside creating a response."""
         self.response_started = False
         """Whether the head of the reply was sent."""
         self.timer: Timer | None = None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from mockserver.contract.bodies.requests import ignored_parameters
+from mockserver.contract.findings import Finding
 from mockserver.profiles import Profile
 from mockserver.server.delivery.faults import ServiceFault
 from mockserver.server.engine.pipeline import respond
@@ -20,6 +22,8 @@ from mockserver.server.http.requests import (
     requested_scenario,
     require_json_content_type,
 )
+from mockserver.server.state.sessions import Session
+from mockserver.wire import json
 
 __all__ = ["create_response", "reply_handler"]
 
@@ -28,8 +32,22 @@ _SESSION_CACHE_HEADER = b"x-dashscope-session-cache"
 ReplyMaker: TypeAlias = Callable[[HttpRequest], Awaitable[RenderedReply]]
 
 
-def reply_handler(make_reply: ReplyMaker) -> Handler:
-    """The handler of an endpoint that replies to a JSON body: checks key and type, reads, limits, sends."""
+#: Returns the findings in a request's body, and the parameters that the profile ignores.
+RequestCheck: TypeAlias = Callable[[Session, Any], tuple[tuple[Finding, ...], tuple[str, ...]]]
+
+
+def check_create_request(session: Session, body: Any) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+    """Check the body of a create request for the journal."""
+    findings = tuple(session.request_checker.check(body))
+    ignored = ignored_parameters(body, session.profile) if isinstance(body, dict) and findings else ()
+    return findings, tuple(ignored)
+
+
+def reply_handler(make_reply: ReplyMaker, check_request: RequestCheck) -> Handler:
+    """The handler of an endpoint that replies to a JSON body: checks key and type, reads, limits, sends.
+
+    An error, whatever its reason, does not excuse the request: the journal has the findings in its body.
+    """
 
     async def create(request: HttpRequest) -> None:
         headers = request.headers
@@ -37,24 +55,38 @@ def reply_handler(make_reply: ReplyMaker) -> Handler:
         require_json_content_type(headers.get(b"content-type"))
         request.body = await read_body(request.receive, headers.get(b"content-length"))
         limiter = request.session.limiter
-        if limiter is None:
-            await send_reply(request, await make_reply(request))
-            return
-        key = headers.get(b"authorization", b"")
-        limiter.begin_request(key)
         try:
-            await send_reply(request, await make_reply(request))
-        finally:
-            limiter.end_request(key)
+            if limiter is None:
+                await send_reply(request, await make_reply(request))
+                return
+            key = headers.get(b"authorization", b"")
+            limiter.begin_request(key)
+            try:
+                await send_reply(request, await make_reply(request))
+            finally:
+                limiter.end_request(key)
+        except ApiError as error:
+            _add_request_findings(error, request, check_request)
+            raise
 
     return create
+
+
+def _add_request_findings(error: ApiError, request: HttpRequest, check_request: RequestCheck) -> None:
+    body = json.loads_or_none(request.body)
+    if body is not None:
+        findings, error.ignored = check_request(request.session, body)
+        error.findings = error.findings or findings
 
 
 async def _make_reply(request: HttpRequest) -> RenderedReply:
     services, session, path = request.services, request.session, request.scope["path"]
     fault = fault_for_request(request) if services.mock_headers or session.faults else None
     if fault is not None and isinstance(fault.definition, ServiceFault):
-        return respond_with_fault(session, path, request.body, fault)
+        reply = respond_with_fault(session, path, request.body, fault)
+        findings, ignored = check_create_request(session, json.loads_or_none(request.body))
+        details = reply.details._replace(request_findings=findings, ignored=ignored)
+        return reply._replace(details=details)
     try:
         reply = await respond(
             session,
@@ -67,6 +99,7 @@ async def _make_reply(request: HttpRequest) -> RenderedReply:
         )
     except ApiError as error:
         if error.stream_requested and _is_in_band(error, services.stream_errors, session.profile):
+            _add_request_findings(error, request, check_create_request)
             return render_in_band_error(session, path, request.body, error)
         raise
     stub_fault = reply.delivery.fault
@@ -82,5 +115,5 @@ def _is_in_band(error: ApiError, stream_errors: str, profile: Profile) -> bool:
     return bool(error.findings) and error.findings[0].rule in profile.in_band_rules
 
 
-create_response: Handler = reply_handler(_make_reply)
+create_response: Handler = reply_handler(_make_reply, check_create_request)
 """`POST …/responses`."""

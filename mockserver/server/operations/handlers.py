@@ -36,7 +36,7 @@ def _json_handler(operation: Callable[[HttpRequest], Awaitable[Any]]) -> Handler
             (b"x-request-id", request_id.encode()),
             (b"date", request.services.date_header(request.session)),
         ]
-        request.record(200, (body,), False, EntryDetails(request_id))
+        request.record(200, (body,), False, EntryDetails(request_id, request_findings=request.findings))
         request.response_started = True
         await send_body(request.send, 200, head, body)
 

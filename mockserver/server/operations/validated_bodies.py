@@ -27,7 +27,7 @@ async def read_validated_body(request: HttpRequest, schema_name: str) -> dict[st
             f"Required body invalid, please check the request body format. The body is not JSON: {error}."
         )
         raise ApiError(400, "InvalidParameter", message) from None
-    findings = tuple(check_body(body, schema_name, request.session.profile))
+    request.findings = findings = tuple(check_body(body, schema_name, request.session.profile))
     for finding in findings:
         if finding.severity is Severity.ERROR:
             raise error_from_finding(finding, findings)
