@@ -171,10 +171,10 @@ class _HttpConnection(HttpToolsProtocol):
     """A connection that its requests can reach, with limits on heads, bodies and idle time."""
 
     _request_began_at: float | None = None
-    """When the incomplete request began; None: there is none."""
+    """When the incomplete request began; None: no request is incomplete."""
     _idle_since = 0.0
     _head_bytes: int | None = None
-    """Bytes received of an incomplete head; None: there is none."""
+    """Bytes received of an incomplete head; None: no head is incomplete."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)

@@ -130,7 +130,7 @@ def error_of(
 def test_every_error_has_the_same_form(api: ApiClient) -> None:
     missing = (400, "invalid_request", "missing_required_parameter")
     wrong, unknown = (400, "invalid_request", "invalid_parameter"), (404, "not_found", "not_found", None)
-    asked: dict[str, Any] = {"model": "m", "input": "x"}
+    valid: dict[str, Any] = {"model": "m", "input": "x"}
     lost = (400, "invalid_request", "previous_response_not_found", "previous_response_id")
     later = (400, "invalid_request", "unsupported_parameter", "background")
     robot = [{"role": "robot", "content": ""}]
@@ -138,9 +138,9 @@ def test_every_error_has_the_same_form(api: ApiClient) -> None:
         ("POST", "/responses", {"model": "m"}, (*missing, "input")),
         ("POST", "/responses", {"input": "x"}, (*missing, "model")),
         ("POST", "/responses", {"model": "m", "input": robot}, (*wrong, "input[0].role")),
-        ("POST", "/responses", {**asked, "previous_response_id": "resp_0"}, lost),
-        ("POST", "/responses", {**asked, "background": True}, later),
-        ("POST", "/responses", {**asked, "max_output_tokens": 15}, (*wrong, "max_output_tokens")),
+        ("POST", "/responses", {**valid, "previous_response_id": "resp_0"}, lost),
+        ("POST", "/responses", {**valid, "background": True}, later),
+        ("POST", "/responses", {**valid, "max_output_tokens": 15}, (*wrong, "max_output_tokens")),
         ("POST", "/responses/compact", {}, (*missing, "model")),
         ("POST", "/responses/compact", {"model": "m"}, (*missing, "input")),
         ("GET", "/responses/resp_0", None, unknown),
@@ -148,7 +148,7 @@ def test_every_error_has_the_same_form(api: ApiClient) -> None:
     ):
         status, error = error_of(api, method, path, body)
         assert (status, error["type"], error["code"], error["param"]) == expected, (path, body)
-    status, error = error_of(api, "POST", "/responses", asked, authorization="Bearer wrong")
+    status, error = error_of(api, "POST", "/responses", valid, authorization="Bearer wrong")
     assert (status, error["type"], error["code"]) == (401, "invalid_request", "invalid_api_key")
 
 
@@ -165,8 +165,8 @@ def test_service_faults_have_the_same_form(api: ApiClient) -> None:
 def test_compaction_shortens_a_chain(api: ApiClient) -> None:
     first = api.create([{"role": "user", "content": "one"}, {"role": "assistant", "content": "two"}])
     second = api.create("three", previous_response_id=first["id"])
-    asked = {"model": "m", "previous_response_id": second["id"], "instructions": "Be short."}
-    short = api.request_json("POST", "/responses/compact", asked)
+    body = {"model": "m", "previous_response_id": second["id"], "instructions": "Be short."}
+    short = api.request_json("POST", "/responses/compact", body)
     assert check_body(short, "compact_response", NAME) == []
     assert [item["type"] for item in short["output"]] == ["message", "message", "compaction"]
     assert [item["content"][0]["text"] for item in short["output"][:-1]] == ["one", "three"]
@@ -181,9 +181,9 @@ def test_seed_repeats_everything() -> None:
     for _ in range(2):
         with MockServer(profile=NAME, seed=5) as server, httpx.Client(trust_env=False) as client:
             own = ApiClient(server, client)
-            asked = {"model": "m", "input": "x"}
+            body = {"model": "m", "input": "x"}
             runs.append(
-                [own.create("x"), own.create("x"), own.request_json("POST", "/responses/compact", asked)]
+                [own.create("x"), own.create("x"), own.request_json("POST", "/responses/compact", body)]
             )
     assert runs[0] == runs[1]
     assert runs[0][0]["id"] != runs[0][1]["id"]

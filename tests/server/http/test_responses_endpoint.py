@@ -96,11 +96,11 @@ def test_streamed_response_can_be_continued(api: ApiClient) -> None:
 @pytest.mark.parametrize("stream", [False, True])
 def test_built_in_tools_run_once_each_in_order(api: ApiClient, stream: bool) -> None:
     tools = [{"type": "code_interpreter"}, {"type": "web_extractor"}, {"type": "web_search"}]
-    asked = {"tools": tools, "enable_thinking": True}
+    members = {"tools": tools, "enable_thinking": True}
     response = (
-        api.create_stream("Look it up", **asked)[-1]["response"]
+        api.create_stream("Look it up", **members)[-1]["response"]
         if stream
-        else api.create("Look it up", **asked)
+        else api.create("Look it up", **members)
     )
     assert kinds(response["output"]) == [
         "reasoning", "web_search_call", "reasoning", "web_extractor_call", "reasoning",
