@@ -78,7 +78,7 @@ def test_same_messages_get_the_same_reply_from_both_apis(profile: str, clients: 
     facts = load_profile(profile)
     # Responses counts limits differently and has no `n` and no `stop`.
     dropped = {"max_tokens", "max_completion_tokens", "n", "stop"} | ({"text"} - {*facts.parameters})
-    dropped |= set() if "text" in facts.parameters else {"response_format"}
+    dropped |= {"response_format"} if "text" not in facts.parameters or facts.ignores_text_format else set()
 
     @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
     @given(strategies.chat_requests(profile=profile))
