@@ -51,4 +51,4 @@ def check_function_outputs(
     """The errors in the function outputs of a request, if `calls` are open in the turn that it continues."""
     history = CallHistory(calls, tuple(calls))
     for finding in errors(check_call_outputs(request, profile, history)):
-        yield replace(finding, message=f"{_VENDOR_TEXT} {finding.message}")
+        yield replace(finding, service_message=f"{_VENDOR_TEXT} {finding.message}")
