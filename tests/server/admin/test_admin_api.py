@@ -48,8 +48,8 @@ def exchange(**more: Any) -> dict[str, Any]:
 
 def test_a_stub_over_http_sends_the_same_bytes_as_one_in_python(client: httpx.Client) -> None:
     delivery: Any = {"fault": "doubled-event,after=2", "chunking": "bytes:9"}
-    plan = exchange(match={"contains": "HI", "ignore_case": True}, delivery=delivery)
-    assert client.post("/_mock/stubs", json=plan).json() == {"name": "it"}
+    stub = exchange(match={"contains": "HI", "ignore_case": True}, delivery=delivery)
+    assert client.post("/_mock/stubs", json=stub).json() == {"name": "it"}
     over_http = ask(client, stream=True)
     with MockServer() as server, server.httpx() as other:
         server.when(contains="HI", ignore_case=True).reply("Planned.", **delivery)

@@ -116,9 +116,11 @@ def test_a_response_is_added_to_its_conversation(later: ApiClient, stream: bool)
 
     def turn(prompt: str, answer: str) -> dict[str, Any]:
         later.server.reply(answer)
-        asked = {"conversation": conversation_id}
+        members = {"conversation": conversation_id}
         response: dict[str, Any] = (
-            later.create_stream(prompt, **asked)[-1]["response"] if stream else later.create(prompt, **asked)
+            later.create_stream(prompt, **members)[-1]["response"]
+            if stream
+            else later.create(prompt, **members)
         )
         return response
 
@@ -133,9 +135,9 @@ def test_items_count_as_context_for_a_week(later: ApiClient) -> None:
     conversation_id = create_conversation(later, items=[{"role": "user", "content": "a b c d e f g h"}])["id"]
 
     def tokens() -> int:
-        asked = later.create("hi", conversation=conversation_id, store=False)
-        given: int = asked["usage"]["input_tokens"]
-        return given
+        response = later.create("hi", conversation=conversation_id, store=False)
+        input_tokens: int = response["usage"]["input_tokens"]
+        return input_tokens
 
     fresh = tokens()
     clock = later.server.clock

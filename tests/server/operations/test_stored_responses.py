@@ -37,8 +37,8 @@ def test_a_response_is_retrieved_in_the_documented_rendering() -> None:
         httpx.Client(trust_env=False) as client,
     ):
         asker = ApiClient(server, client)
-        asked = {"metadata": {"type": "message"}, "tools": [function], "tool_choice": function}
-        response = asker.create("hi", **asked)
+        members = {"metadata": {"type": "message"}, "tools": [function], "tool_choice": function}
+        response = asker.create("hi", **members)
         assert isinstance(response["created_at"], float)
         retrieved = asker.request("GET", f"/responses/{response['id']}")
         assert retrieved.json() == response
@@ -183,8 +183,8 @@ def test_other_item_types_are_listed_unchanged(later: ApiClient) -> None:
     call = {"type": "function_call", "name": "f", "arguments": "{}", "call_id": "call_1"}
     output = {"type": "function_call_output", "call_id": "call_1", "output": "done"}
     image = {"type": "input_image", "image_url": "https://example.invalid/a.png", "detail": None}
-    asked = [{"role": "user", "content": [image, {"type": "text", "text": "x"}]}, call, output]
-    page = input_items(later, later.create(asked)["id"], "?order=asc")
+    items = [{"role": "user", "content": [image, {"type": "text", "text": "x"}]}, call, output]
+    page = input_items(later, later.create(items)["id"], "?order=asc")
     assert [item["type"] for item in page["data"]] == ["message", "function_call", "function_call_output"]
     assert page["data"][0]["content"][1] == {"type": "input_text", "text": "x"}
     assert page["data"][2]["output"] == "done"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
+from mockserver.contract.chat.check import check_chat_completion, check_chat_stream
 from mockserver.contract.check import check_response, check_stream
 from mockserver.contract.findings import errors
 from mockserver.errors import ConfigurationError
@@ -22,7 +23,6 @@ __all__ = ["RuleFault", "breakable_rules", "find_rule_fault"]
 #: Parts of a reply that a mutant can edit, in the order in which they are tried.
 _STREAM_SUBJECTS, _BODY_SUBJECTS = ("stream", "frames"), ("response", "body")
 _CHAT_STREAM_SUBJECTS, _CHAT_BODY_SUBJECTS = ("chat_stream", "chat_frames"), ("chat_completion",)
-_CHAT_SUBJECTS = frozenset({*_CHAT_STREAM_SUBJECTS, *_CHAT_BODY_SUBJECTS})
 #: Values of `pick` that are tried.
 _MAX_ATTEMPTS = 8
 
@@ -57,7 +57,7 @@ class RuleFault:
         for attempt in range(_MAX_ATTEMPTS):
             pieces = edit(subject, self.rule, body_pieces(outgoing), profile, pick + attempt)
             whole = b"".join(pieces)
-            if subject in _CHAT_SUBJECTS or _breaks_only(self.rule, whole, outgoing.stream, profile, request):
+            if _breaks_only(self.rule, whole, outgoing.stream, profile, request):
                 return replace(outgoing, steps=tuple(map(Send, pieces)))
         raise ConfigurationError(f"{self.rule} cannot be broken alone in this reply of {profile.name}")
 
@@ -71,7 +71,10 @@ def _breaks_only(
     rule: str, data: bytes, stream: bool, profile: Profile, request: dict[str, Any] | None
 ) -> bool:
     """Whether a reply breaks this rule and no other."""
-    findings = [*(check_stream if stream else check_response)(data, profile, request)]
+    if rule.startswith("CHT-"):
+        findings = [*(check_chat_stream if stream else check_chat_completion)(data, request)]
+    else:
+        findings = [*(check_stream if stream else check_response)(data, profile, request)]
     # An edited reply may no longer echo its request. That follows from the edit and does not count.
     others = (each for each in errors(findings) if each.rule != rule and not each.rule.startswith("REQ-"))
     return any(each.rule == rule for each in findings) and next(others, None) is None

@@ -166,9 +166,9 @@ def test_stream_errors_can_be_in_band(members: dict[str, Any], form: str) -> Non
         httpx.Client(trust_env=False) as client,
     ):
         asker = ApiClient(server, client)
-        asked = {**body(asker, True), **members}
-        plain_base_url = asker.post({**asked, "stream": False})
-        reply = asker.post(asked)
+        request = {**body(asker, True), **members}
+        plain_base_url = asker.post({**request, "stream": False})
+        reply = asker.post(request)
         entry = server.journal.last
     assert plain_base_url.status_code == 400
     assert reply.status_code == 200
