@@ -57,6 +57,28 @@ def test_exit_status_is_that_of_the_command(tmp_path: Path) -> None:
     assert done.stderr == "mockserver: 2 requests checked, no findings\n"
 
 
+@pytest.mark.parametrize("key", ["call_id", "id"])
+def test_a_wrong_call_id_is_a_contract_violation(key: str, tmp_path: Path) -> None:
+    body = f"""
+tool = {{"type": "function", "name": "f", "parameters": {{"type": "object", "properties": {{}}}}}}
+def turn(**body):
+    head = {{"authorization": "Bearer " + os.environ["OPENAI_API_KEY"], "content-type": "application/json"}}
+    data = json.dumps({{"model": "qwen3-max-2026-01-23", "tools": [tool], **body}}).encode()
+    return urllib.request.Request(os.environ["OPENAI_BASE_URL"] + "/responses", data, head)
+first = json.load(urllib.request.urlopen(turn(input="a", tool_choice={{"type": "function", "name": "f"}})))
+(call,) = [item for item in first["output"] if item["type"] == "function_call"]
+output = {{"type": "function_call_output", "call_id": call["{key}"], "output": "x"}}
+try:
+    urllib.request.urlopen(turn(input=[output], previous_response_id=first["id"]))
+except urllib.error.HTTPError:
+    pass  # a client that hides the error
+"""
+    done = run_mockserver(tmp_path, *client_arguments(body))
+
+    assert done.returncode == (0 if key == "call_id" else 1), done.stderr
+    assert ("REQ-007 /input/0/call_id" in done.stderr) == (key == "id")
+
+
 @pytest.mark.parametrize(("status", "expected"), [(0, 1), (7, 7)])
 def test_a_contract_violation_fails_a_successful_command(status: int, expected: int, tmp_path: Path) -> None:
     done = run_mockserver(tmp_path, *client_arguments(f"ask(input='a', temperature=9); sys.exit({status})"))
