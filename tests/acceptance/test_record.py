@@ -75,7 +75,7 @@ def test_clients_cannot_tell_a_replay_from_the_original(
     for folder in folders:
         folder.mkdir()
     with running_command(
-        tmp_path / "record", "record", "--upstream", upstream.base_url, "--out", folders[2]
+        tmp_path / "record", "record", "--upstream", upstream.base_url, "--out", folders[2], "--record-errors"
     ) as server:
         seen.append(run_client(client, server, folders[0]))
         server.client.close()
