@@ -140,8 +140,13 @@ CHAINS: list[Chain] = [
 ]
 
 
-def send(server: ServerProcess, ask: TurnRequest, previous: str | None) -> httpx.Response:
+def send(
+    server: ServerProcess, ask: TurnRequest, previous: str | None, open_calls: list[str]
+) -> httpx.Response:
     body = ask.body if previous is None else {**ask.body, "previous_response_id": previous}
+    if open_calls:
+        outputs = [{"type": "function_call_output", "call_id": each, "output": "20"} for each in open_calls]
+        body = {**body, "input": [*outputs, {"role": "user", "content": body["input"]}]}
     content = b"" if body is None else json.dumps(body).encode()
     url = server.root_url + ask.path[1:] if ask.path.startswith("//") else server.base_url + ask.path
     headers = {"authorization": f"Bearer {KEY}", "host": "localhost", "content-type": "application/json"}
@@ -151,12 +156,15 @@ def send(server: ServerProcess, ask: TurnRequest, previous: str | None) -> httpx
 def run_chain(server: ServerProcess, chain: Chain) -> list[TurnReply]:
     answers: list[TurnReply] = []
     previous = None
+    open_calls: list[str] = []
     for ask in chain:
-        reply = send(server, ask, previous)
+        reply = send(server, ask, previous, open_calls)
         request = repr((ask, previous))
         answers.append(TurnReply(request, reply.status_code, tuple(reply.headers.raw), reply.content))
         if len(chain) > 1:
             previous = reply.json()["id"] if not ask.body.get("stream") else response_id_of_stream(reply.text)
+            output = [] if ask.body.get("stream") else reply.json()["output"]
+            open_calls = [item["call_id"] for item in output if item["type"] == "function_call"]
     return answers
 
 
