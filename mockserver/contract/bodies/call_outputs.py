@@ -10,7 +10,7 @@ same in the Responses API is documented for outputs (API reference, April 2026) 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -26,6 +26,12 @@ __all__ = [
     "read_call_history",
     "unchecked_call_outputs",
 ]
+
+#: What the service answers, its spelling included.
+_VENDOR_TEXT = (
+    "<400> InternalError.Algo.InvalidParameter: messages with role "
+    '"tool" must be a response to a preceeding message with "tool_calls".'
+)
 
 #: Items that stand for others, which the request does not show.
 _OPAQUE_TYPES = frozenset({"item_reference", "compaction"})
@@ -82,7 +88,7 @@ def check_call_outputs(
         *_check_input(request.get("input"), history, is_first_turn=_is_first_turn(request)),
         *_check_function_names(request.get("tools")),
     ]
-    return findings_for_profile(findings, profile.name)
+    return findings_for_profile(map(_add_service_message, findings), profile.name)
 
 
 def unchecked_call_outputs(request: Mapping[str, Any], profile: Profile) -> list[Finding]:
@@ -184,6 +190,12 @@ def _check_function_names(tools: Any) -> Iterator[Finding]:
         if name in names:
             yield make_finding("REQ-015", f"/tools/{index}/name", "another function has this name", got=name)
         names.add(name)
+
+
+def _add_service_message(finding: Finding) -> Finding:
+    if finding.rule == "REQ-015":
+        return finding
+    return replace(finding, service_message=f"{_VENDOR_TEXT} {finding.message}")
 
 
 def _is_first_turn(request: Mapping[str, Any]) -> bool:

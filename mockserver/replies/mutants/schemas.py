@@ -82,7 +82,7 @@ def add_unknown_event_member(events: Events, chooser: Chooser, profile: Profile)
 def add_unknown_member(value: Event, chooser: Chooser, profile: Profile) -> Event:
     if "input" in value:
         # Unknown parameters break another rule (REQ-002); unknown members of a tool break this one.
-        known = {"type": "web_search"} if profile.tools else {"type": "function", "name": "f"}
+        known = {"type": "web_search"} if profile.tools else {"type": "function", "name": "f_note"}
         value["tools"] = [*(value.get("tools") or ()), {**known, "x_note": "x"}]
     else:
         value["x_note"] = "x"

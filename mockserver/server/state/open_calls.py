@@ -1,15 +1,12 @@
 """Function calls that wait for their output when a request continues a stored turn.
 
-The checker of a single request cannot know the earlier turn; the server does. An output must follow its call
-(API reference, 2026), and Chat Completions rejects a tool message without a call with the text below (recorded
-live, 2026). That the Responses API uses the same text, and that it rejects a missing and a repeated output
-with status 400 as well, is inferred.
+The checker of a single request cannot know the earlier turn; the server does. `contract.bodies.call_outputs`
+has the rules and their sources.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mockserver.contract.bodies.call_outputs import CallHistory, check_call_outputs, read_call_history
@@ -19,11 +16,6 @@ from mockserver.wire import json
 
 __all__ = ["check_function_outputs", "open_calls_of_items", "open_calls_of_response"]
 
-#: The vendor's text, its spelling included.
-_VENDOR_TEXT = (
-    "<400> InternalError.Algo.InvalidParameter: messages with role "
-    '"tool" must be a response to a preceeding message with "tool_calls".'
-)
 _CALL_TYPE = b'"function_call"'
 
 
@@ -47,8 +39,7 @@ def _open_calls(items: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 
 def check_function_outputs(
     request: Mapping[str, Any], calls: Mapping[str, str], profile: Profile
-) -> Iterator[Finding]:
+) -> list[Finding]:
     """The errors in the function outputs of a request, if `calls` are open in the turn that it continues."""
     history = CallHistory(calls, tuple(calls))
-    for finding in errors(check_call_outputs(request, profile, history)):
-        yield replace(finding, service_message=f"{_VENDOR_TEXT} {finding.message}")
+    return errors(check_call_outputs(request, profile, history))
