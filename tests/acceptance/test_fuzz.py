@@ -230,7 +230,10 @@ FAULT_KINDS = (
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--skip", "nothing", "--", "true"), "--skip nothing: no such kind of case; choose from: failed, incomplete, cut"),
+        (
+            ("--skip", "nothing", "--", "true"),
+            "--skip nothing: no such kind of case; choose from: failed, incomplete, cut",
+        ),
         (("--replay", "0123456789ab", "--", "true"), "there is no case 0123456789ab"),
         (("--profile", "none", "--", "true"), "none"),
         (("--", "no-such-program"), "cannot run no-such-program: No such file or directory"),
