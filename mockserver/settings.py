@@ -11,11 +11,11 @@ __all__ = ["SETTING_NAMES", "load_project_settings"]
 
 #: Every setting: the options of all commands. Each command uses its own.
 SETTING_NAMES = frozenset(
-    "accept admin after allow_header allow_host allow_http allow_mock_headers api_key api_key_env"
+    "accept admin after allow_header allow_host allow_http allow_incomplete allow_mock_headers api_key api_key_env"
     " base_url baseline before bundle cases chunking command dry_run example examples exchanges expect"
     " fail_on fault files function_arguments host ignore jobs kind limit mask max_age max_requests"
     " max_tokens mcp_server model name once only openapi out pace pauses port profile quiet rate"
-    " recordings rendering replay report reports rule seed skip speed stall store_size stream_errors"
+    " record_errors recordings rendering replay report reports rule seed skip speed stall store_size stream_errors"
     " structured_output"
     " style timeout upstream upstream_key_env url_file vector_store".split()
 )

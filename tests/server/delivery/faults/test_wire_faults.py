@@ -229,5 +229,5 @@ def test_a_fault_stub_with_first(api: ApiClient) -> None:
     api.server.reply("One two three.", fault="cut-after,after=2,first=2").always()
     body = {"model": api.server.model, "input": "x", "stream": True}
     assert [api.post(body).text.count("data:") > 2 for _ in range(4)] == [False, False, True, True]
-    with pytest.raises(ConfigurationError, match="says how often"):
+    with pytest.raises(ConfigurationError, match=r"use \.times\(n\) to set how often"):
         api.server.fail("internal-error", first=2)
