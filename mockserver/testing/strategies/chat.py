@@ -46,9 +46,34 @@ def chat_completions(*, profile: str = DEFAULT_PROFILE) -> SearchStrategy[JSONOb
 
 def chat_streams(*, profile: str = DEFAULT_PROFILE) -> SearchStrategy[list[JSONObject]]:
     """The chunks of streamed completions, without the final `[DONE]`."""
-    return st.tuples(_completed_scripts(profile), _facts(profile)).map(
-        lambda pair: [*build_chat_chunks(pair[0], _with_call_ids(*pair))]
+    return st.tuples(_completed_scripts(profile), _facts(profile), st.booleans()).map(
+        lambda drawn: _with_call_tail([*build_chat_chunks(*_rendered_facts(*drawn[:2]))], drawn[2])
     )
+
+
+def _rendered_facts(script: Any, facts: ChatFacts) -> tuple[Any, ChatFacts]:
+    return script, _with_call_ids(script, facts)
+
+
+def _with_call_tail(chunks: list[JSONObject], has_tail: bool) -> list[JSONObject]:
+    """The chunks with a choice of calls ended by null arguments and an empty delta.
+
+    The service ends some streams so (client reports, 2026; no document shows it).
+    """
+    if not has_tail:
+        return chunks
+    ended: list[JSONObject] = []
+    for chunk in chunks:
+        choice = (chunk["choices"] or [{}])[0]
+        if choice.get("finish_reason") == "tool_calls":
+            last_call = ended[-1]["choices"][0]
+            call = {**last_call["delta"]["tool_calls"][0], "id": "", "function": {"arguments": None}}
+            delta = {**last_call["delta"], "tool_calls": [call]}
+            ended.append({**ended[-1], "choices": [{**last_call, "delta": delta}]})
+            ended.append({**chunk, "choices": [{**choice, "delta": {}}]})
+        else:
+            ended.append(chunk)
+    return ended
 
 
 def _completed_scripts(profile: str) -> SearchStrategy[Any]:

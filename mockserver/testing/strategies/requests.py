@@ -16,7 +16,13 @@ from mockserver.replies import mutants
 from mockserver.testing.strategies import openresponses
 from mockserver.testing.strategies.input_items import input_item_lists
 from mockserver.testing.strategies.rendered_replies import render_context, tool_declaration
-from mockserver.testing.strategies.values import JSONObject, json_values, select_names, texts
+from mockserver.testing.strategies.values import (
+    JSONObject,
+    json_values,
+    long_text,
+    select_names,
+    texts,
+)
 
 __all__ = ["invalid_requests", "requests"]
 
@@ -44,6 +50,12 @@ def _requests(draw: DrawFn, profile: str, stream: bool | None, unknown: bool, su
         request.pop("previous_response_id", None)
     if stream is not None:
         request["stream"] = stream
+    extra = draw(_REQUEST_EXTRAS)
+    has_functions = any(tool["type"] == "function" for tool in request.get("tools") or ())
+    if extra == "functions" and not has_functions:
+        request["tools"] = [*(request.get("tools") or ()), *draw(_function_lists())]
+    elif extra == "long input" and isinstance(request["input"], str):
+        request["input"] = long_text(request["input"])
     _add_tool_requirements(request, loaded)
     if unknown:
         extra = {"x_note": json_values(), "metadata": _METADATA, "truncation": st.just("auto")}
@@ -82,14 +94,7 @@ def _request_bodies(profile: str, surrogates: bool) -> SearchStrategy[JSONObject
     if openresponses.is_open_responses(loaded):
         return openresponses.request_bodies(profile, surrogates)
     nonempty_texts = texts(surrogates).map(lambda text: text or "a")
-    functions = st.fixed_dictionaries(
-        {"type": st.just("function"), "name": st.sampled_from(["get_weather", "f", "Look-up_2"])},
-        optional={
-            "description": st.none() | texts(),
-            "parameters": st.sampled_from([{"type": "object"}, {}, None]),
-            "strict": st.none() | st.booleans(),
-        },
-    )
+    functions = _function_tools()
     kinds = tuple(loaded.tools)
     built_in = st.one_of([_built_in_tools(kind) for kind in kinds]) if kinds else functions
     temperature = st.floats(0, 2, exclude_max=True, allow_subnormal=False) | st.sampled_from([0, 1])
@@ -113,6 +118,27 @@ def _request_bodies(profile: str, surrogates: bool) -> SearchStrategy[JSONObject
         },
         optional={name: value for name, value in optional.items() if name in loaded.parameters},
     )
+
+
+#: Additions to a drawn request, weighted so that a third of the requests has function tools.
+_REQUEST_EXTRAS = st.sampled_from(("",) * 3 + ("functions",) * 9 + ("long input",))
+
+
+@cache
+def _function_tools() -> SearchStrategy[JSONObject]:
+    return st.fixed_dictionaries(
+        {"type": st.just("function"), "name": st.sampled_from(["get_weather", "f", "Look-up_2"])},
+        optional={
+            "description": st.none() | texts(),
+            "parameters": st.sampled_from([{"type": "object"}, {}, None]),
+            "strict": st.none() | st.booleans(),
+        },
+    )
+
+
+@cache
+def _function_lists() -> SearchStrategy[list[JSONObject]]:
+    return st.lists(_function_tools(), min_size=1, max_size=2).map(_without_duplicates)
 
 
 def _later_parameters(profile: Profile) -> dict[str, SearchStrategy[Any]]:

@@ -22,7 +22,7 @@ from mockserver.replies.script import (
     ToolCall,
     Usage,
 )
-from mockserver.testing.strategies.values import event_types, select_names, texts
+from mockserver.testing.strategies.values import event_types, long_text, select_names, texts
 from mockserver.wire import json
 
 __all__ = ["item_kinds", "script_items", "script_statuses", "scripts", "scripts_starting_with"]
@@ -43,7 +43,7 @@ def scripts(
     kinds: Collection[str] | None = None,
     statuses: Collection[str] | None = None,
     min_items: int = 1,
-    max_items: int = 4,
+    max_items: int = 10,
     surrogates: bool = False,
 ) -> SearchStrategy[Script]:
     """Scripts, valid arguments of `MockServer.reply` if their status is "completed".
@@ -68,8 +68,16 @@ def _scripts(
         raise InvalidArgument(f"0 <= min_items={least} <= max_items={most} does not hold")
     every = script_items(profile, select_names("kinds", kinds, item_kinds(profile)), surrogates)
     status = draw(_statuses(select_names("statuses", statuses, script_statuses(profile))))
-    drawn_items = draw(st.lists(every, min_size=0 if status == "failed" else least, max_size=most))
+    usual_most = min(most, max(least, _USUAL_MAX_ITEMS))
+    drawn_items = draw(st.lists(every, min_size=0 if status == "failed" else least, max_size=usual_most))
+    if most > usual_most and drawn_items and draw(_IS_LONG_SCRIPT):
+        drawn_items = (drawn_items * most)[:most]
     return _finish_script(draw, status, drawn_items, surrogates)
+
+
+#: Most items of a usual script. Long ones repeat theirs, which is fast and shrinks to a usual one.
+_USUAL_MAX_ITEMS = 4
+_IS_LONG_SCRIPT = st.sampled_from((False,) * 24 + (True,))
 
 
 @st.composite
@@ -121,13 +129,30 @@ def script_items(
 
 def _item(profile: Profile, kind: str, surrogates: bool, min_chunks: int) -> SearchStrategy[Item]:
     if kind in ("message", "reasoning"):
-        chunks = st.lists(texts(surrogates), min_size=min_chunks, max_size=4).map(tuple)
-        return chunks.map(Message if kind == "message" else Reasoning)
+        chunks = st.tuples(
+            st.lists(texts(surrogates), min_size=min_chunks, max_size=4), st.sampled_from(_TEXT_SIZES)
+        )
+        return chunks.map(_scale_text).map(Message if kind == "message" else Reasoning)
     if kind == "function_call":
         return st.builds(FunctionCall, _FUNCTION_NAMES, _ARGUMENTS | _random_arguments())
     if kind not in _TOOL_DATA or kind not in profile.tools:
         raise InvalidArgument(f"{profile.name} has no items of kind {kind!r} that can be drawn")
     return _TOOL_DATA[kind]().map(lambda data: ToolCall(kind, data))
+
+
+#: Sizes of a text: usual, of many deltas, or of long ones. The others shrink to the first.
+_TEXT_SIZES = ("",) * 14 + ("many", "long")
+_MANY_DELTAS = 40
+
+
+def _scale_text(drawn: tuple[list[str], str]) -> tuple[str, ...]:
+    """The chunks of a text, repeated to many deltas or to more than 1,000 characters."""
+    chunks, size = drawn
+    if size == "many":
+        return tuple(((chunks or ["a"]) * _MANY_DELTAS)[:_MANY_DELTAS])
+    if size == "long":
+        return (*chunks[:-1], long_text(chunks[-1] if chunks else ""))
+    return tuple(chunks)
 
 
 def _random_arguments() -> SearchStrategy[str]:

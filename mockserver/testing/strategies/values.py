@@ -18,6 +18,7 @@ __all__ = [
     "JSONObject",
     "event_types",
     "json_values",
+    "long_text",
     "select_names",
     "texts",
 ]
@@ -29,6 +30,7 @@ TRICKY_TEXTS = (
     "a",
     " word",
     "\n\n",
+    "a\n\nb",
     "\n",
     "data: [DONE]\n\n",
     "\r\n",
@@ -61,6 +63,12 @@ def texts(surrogates: bool = False) -> SearchStrategy[str]:
         # A third of the texts: a test that enables them should see them often.
         return st.sampled_from(TRICKY_TEXTS) | st.text(max_size=6) | st.sampled_from(["\ud800", "\udc00 "])
     return st.sampled_from(TRICKY_TEXTS) | st.text(_ANY_CHARACTER, max_size=6)
+
+
+def long_text(text: str) -> str:
+    """The text repeated to more than 1,000 characters."""
+    text = text or "a"
+    return text * (1 + 1000 // len(text))
 
 
 @cache

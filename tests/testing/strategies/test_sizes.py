@@ -1,0 +1,87 @@
+"""Strategies draw long values too, and shrink them as well as short ones."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, find, given, settings
+from hypothesis.strategies import SearchStrategy
+
+from mockserver import strategies
+from mockserver.profiles import load_profile_document, profile_names
+
+PROFILES = [name for name in profile_names() if load_profile_document(name)["renderings"]]
+DRAWING = settings(
+    max_examples=400,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+SHRINKING = settings(DRAWING, max_examples=2000, phases=[Phase.generate, Phase.shrink])
+
+
+def drawn(strategy: SearchStrategy[Any]) -> list[Any]:
+    values: list[Any] = []
+
+    @DRAWING
+    @given(strategy)
+    def draw(value: Any) -> None:
+        values.append(value)
+
+    draw()
+    return values
+
+
+def delta_count(stream: list[dict[str, Any]]) -> int:
+    return max(Counter(event["output_index"] for event in stream if "delta" in event).values(), default=0)
+
+
+def longest_text(stream: list[dict[str, Any]]) -> int:
+    return max((len(event["delta"]) for event in stream if isinstance(event.get("delta"), str)), default=0)
+
+
+def item_count(stream: Any) -> int:
+    return len(stream[-1]["response"]["output"])
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_long_streams_are_drawn(profile: str) -> None:
+    streams = drawn(strategies.streams(profile=profile))
+
+    assert max(map(delta_count, streams)) > 30
+    assert max(map(longest_text, streams)) > 1000
+    assert max(map(item_count, streams)) >= 10
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_third_of_the_requests_have_function_tools(profile: str) -> None:
+    requests = drawn(strategies.requests(profile=profile))
+    with_functions = [
+        request
+        for request in requests
+        if any(tool["type"] == "function" for tool in request.get("tools") or ())
+    ]
+
+    assert 0.25 < len(with_functions) / len(requests) < 0.6
+    assert any(isinstance(request["input"], str) and len(request["input"]) > 1000 for request in requests)
+
+
+@pytest.mark.parametrize(
+    ("condition", "most_events"),
+    [
+        (lambda stream: item_count(stream) > 1, 13),
+        (lambda stream: longest_text(stream) > 1000, 9),
+        (lambda stream: delta_count(stream) > 30, 49),
+        (lambda stream: item_count(stream) >= 10, 53),
+        (lambda stream: any("\u2028" in str(event.get("delta")) for event in stream), 10),
+    ],
+)
+def test_streams_shrink_to_what_is_needed(condition: Callable[[Any], bool], most_events: int) -> None:
+    smallest = find(strategies.streams(statuses=["completed"]), condition, settings=SHRINKING)
+
+    assert len(smallest) <= most_events
