@@ -63,6 +63,8 @@ class BuiltinTool:
     """The service's error message if that tool is missing."""
     needs_thinking_message: str | None = None
     """The service's error message if thinking is off; None: the tool works without thinking."""
+    optional_events: tuple[str, ...] = ()
+    """Progress events that the service may leave out."""
 
 
 class ThinkingModels(dict[str, str]):
@@ -120,6 +122,14 @@ class Profile:
     """Whether the response snapshots in a stream contain the request's tools."""
     hosts: tuple[str, ...] = ()
     """Documented hosts of the service."""
+    requires_done_marker: bool = False
+    """Whether a stream without `data: [DONE]` breaks the contract."""
+    other_created_statuses: tuple[str, ...] = ()
+    """Statuses, beside `created_status`, that are valid in `response.created`."""
+    other_added_statuses: Mapping[str, Any] = field(default_factory=dict)
+    """By type of item, statuses beside `in_progress` that are valid in `response.output_item.added`."""
+    other_done_statuses: Mapping[str, Any] = field(default_factory=dict)
+    """By type of item, non-final statuses that are valid in `response.output_item.done`."""
     operations: tuple[str, ...] = ("createResponse",)
     """Endpoints, by their names in `contract.operations`."""
     reasoning_events: str = "reasoning_summary_text"

@@ -16,6 +16,7 @@ from mockserver.contract.bodies.requests import RequestChecker
 from mockserver.contract.bodies.responses import (
     RESPONSE_STATUSES,
     check_against_request,
+    check_incomplete_details,
     check_output,
     check_usage,
     without_echoed_values,
@@ -25,6 +26,7 @@ from mockserver.contract.operations import body_schemas
 from mockserver.contract.rules import Report, make_finding
 from mockserver.contract.schema.registry import load_schemas
 from mockserver.contract.schema.validation import schema_findings
+from mockserver.contract.schema.validation_messages import json_type
 from mockserver.contract.stream.event_sequence import EventSequenceChecker
 from mockserver.contract.stream.framing import ResponsesFramingChecker
 from mockserver.contract.stream.json_lines import JSONLinesChecker
@@ -107,11 +109,13 @@ def check_response(
 
 def _check_response_rules(response: dict[str, Any], profile: Profile, report: Report) -> None:
     status = response.get("status")
-    if isinstance(status, str) and status in RESPONSE_STATUSES - _FINAL_STATUSES:
+    runs_in_background = response.get("background") is True and status in ("queued", "in_progress")
+    if isinstance(status, str) and status in RESPONSE_STATUSES - _FINAL_STATUSES and not runs_in_background:
         message = "a response that is not streamed has a final status"
         report.add("SEQ-009", "/status", message, expected="completed", got=status)
     if status == "completed" and response.get("model") == "":
         report.add("SEQ-011", "/model", "the model is empty in a finished response", got="")
+    check_incomplete_details(response, report)
     check_usage(response, profile, report)
     check_output(response, report)
 
@@ -140,8 +144,22 @@ def check_error(
     if isinstance(value, dict) and not value.keys() & {"error", "code", "message"}:
         message = "no error envelope: neither {request_id, code, message} nor {error}"
         return [*found, make_finding("SCH-002", "", message, got=value)]
-    wrapped = isinstance(value, dict) and "error" in value
-    return found + schema_findings(known, "error_wrapped" if wrapped else "error", value)
+    if isinstance(value, dict) and "error" in value:
+        return found + schema_findings(known, "error_wrapped", value)
+    if "error" in known.event_types and isinstance(value, dict):
+        return found + _check_flat_error(value, profile)
+    return found + schema_findings(known, "error", value)
+
+
+def _check_flat_error(value: dict[str, Any], profile: Profile) -> list[Finding]:
+    """Check a flat error in a profile whose schema `error` describes the event."""
+    if profile.error_types:
+        return [make_finding("SCH-002", "/error", "the error is flat, not in a member `error`", got=value)]
+    return [
+        make_finding("SCH-001", f"/{name}", f"{name} must be string, not {json_type(value[name])}")
+        for name in ("code", "message")
+        if not isinstance(value.get(name), str | None)
+    ]
 
 
 def check_body(body: Body, schema_name: str, profile: str | Profile = DEFAULT_PROFILE) -> list[Finding]:

@@ -7,7 +7,8 @@ without the HTTP head that `curl -i` writes, chunked or not.
 Both are detected by *signals*: forms of ids, members, types, framing. The signals of a profile are facts in
 its file (`marks`). Its `hints` are signals that other services share; they only tell dated profiles apart
 once a mark shows that the content follows one of them. Breaches of the contract are no signals, so a bad
-stream never gets a milder profile. A profile that `yields` is chosen only if no other profile has a mark.
+stream never gets a milder profile. Some marks are `weak`: beside the model of another service they prove nothing, since xAI and
+others form ids from UUIDs too. A profile that `yields` is chosen only if no other profile has a mark.
 """
 
 from __future__ import annotations
@@ -22,7 +23,15 @@ from mockserver.errors import EventTooLarge, InvalidJSON
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, load_profile_document, profile_names
 from mockserver.wire import json, sse
 
-__all__ = ["KINDS", "DetectedContent", "ProfileChoice", "detect_content", "detect_profile"]
+__all__ = [
+    "KINDS",
+    "DetectedContent",
+    "ProfileChoice",
+    "detect_content",
+    "detect_endpoint_profile",
+    "detect_profile",
+    "named_models",
+]
 
 #: What a file can be checked as; an exchange is checked part by part.
 KINDS = (
@@ -192,19 +201,73 @@ class ProfileChoice(NamedTuple):
     reason: str
 
 
-def detect_profile(body: bytes, value: Any = None) -> ProfileChoice:
-    """Choose the profile whose marks `body` has, or the default; `value` is the JSON value of the body."""
-    signals = list(dict.fromkeys(_signals_of_text(body) if value is None else _signals_of_value(value)))
+def detect_profile(body: bytes, value: Any = None, *, is_ours: bool = False) -> ProfileChoice:
+    """Choose the profile whose marks `body` has; `value` is the JSON value of the body.
+
+    If it has no mark, but the ids, types or models of a Responses API, it is the profile for any server; if it
+    has none of these or `is_ours`, such as an exchange, it is the default.
+    """
+    signals = _signals(body, value)
+    choice = _choose_by_signals(signals, ())
+    if choice is not None:
+        return choice
+    if not is_ours and any(kind != "member" for kind, _ in signals):
+        return ProfileChoice(_GENERIC_PROFILE, "a Responses API: it has no mark of Qwen")
+    return ProfileChoice(DEFAULT_PROFILE, "the default: it has no mark of any profile")
+
+
+def detect_endpoint_profile(base_url: str, answer: bytes | None) -> ProfileChoice:
+    """Choose the profile of an endpoint by its first answer, then by its path.
+
+    `answer` is the body of a reply, best a stream: it has more signals; None if there is none. Several profiles
+    share the path `/v1`, as do gateways, so this path decides nothing.
+    """
+    shared = {alias for name in profile_names() for alias in load_profile(name).aliases}
+    profiles = [load_profile(name) for name in profile_names()]
+    fitting = [
+        each for each in profiles if each.base_path not in shared and base_url.endswith(each.base_path)
+    ]
+    longest = max((len(each.base_path) for each in fitting), default=0)
+    by_path = [each for each in fitting if len(each.base_path) == longest]
+    choice = _choose_by_signals(_signals(answer or b"", None), tuple(each.name for each in by_path))
+    if choice is not None:
+        return ProfileChoice(choice.profile, f"{choice.reason} of its first answer")
+    if by_path:
+        newest = max(by_path, key=lambda each: each.date)
+        return ProfileChoice(newest.name, f"by its path {newest.base_path}")
+    reason = "a Responses API: neither its first answer nor its path has a mark of a profile"
+    return ProfileChoice(_GENERIC_PROFILE, reason)
+
+
+def named_models(content: DetectedContent) -> list[str]:
+    """The models that a body or stream names, in their order."""
+    return [text for kind, text in _signals(content.body, content.value) if kind == "model" and text]
+
+
+#: The profile for servers that no other profile describes.
+_GENERIC_PROFILE = "openai"
+
+
+def _signals(body: bytes, value: Any) -> list[Signal]:
+    return list(dict.fromkeys(_signals_of_text(body) if value is None else _signals_of_value(value)))
+
+
+def _choose_by_signals(signals: list[Signal], preferred: tuple[str, ...]) -> ProfileChoice | None:
+    """The profile with most marks, a `preferred` one if several have as many; None if there is no mark."""
     seen = {name: _matching_signals(name, signals) for name in profile_names()}
     strict = {
         name: marks for name, marks in seen.items() if marks and not _signal_patterns(name).get("yields")
     }
     marked = strict or {name: marks for name, marks in seen.items() if marks}
     if not marked:
-        return ProfileChoice(DEFAULT_PROFILE, "the default: there is no mark of any profile")
-    # If nothing tells dated profiles apart: the default if it is among them, else the newest.
-    name = max(marked, key=lambda each: (*_score(each, marked[each], signals), each == DEFAULT_PROFILE, each))
-    return ProfileChoice(name, "by " + ", ".join(marked[name][:3]))
+        return None
+
+    def rank(name: str) -> tuple[Any, ...]:
+        # If nothing tells dated profiles apart: the default if it is among them, else the newest.
+        return *_score(name, marked[name], signals), name in preferred, name == DEFAULT_PROFILE, name
+
+    best = max(marked, key=rank)
+    return ProfileChoice(best, "by " + ", ".join(marked[best][:3]))
 
 
 def _signal_patterns(profile: str) -> Mapping[str, Any]:
@@ -222,12 +285,18 @@ def _score(profile: str, matching: list[str], signals: list[Signal]) -> tuple[in
 
 
 def _matching_signals(profile: str, signals: list[Signal]) -> list[str]:
-    facts = _signal_patterns(profile)
-    return [
-        f"{kind.replace('_', ' ')} {text[:44]}"
-        for kind, text in signals
-        if kind in facts and re.match(facts[kind], text)
-    ]
+    """The marks of a profile among the signals; without the weak ones if only other services have the model."""
+    patterns = _signal_patterns(profile)
+    marks = [(kind, text) for kind, text in signals if kind in patterns and re.match(patterns[kind], text)]
+    if "weak" in patterns and _is_foreign(profile, signals):
+        marks = [each for each in marks if not re.match(patterns["weak"], " ".join(each))]
+    return [f"{kind.replace('_', ' ')} {text[:44]}" for kind, text in marks]
+
+
+def _is_foreign(profile: str, signals: list[Signal]) -> bool:
+    models = [text for kind, text in signals if kind == "model" and text]
+    own, listed = _signal_patterns(profile)["model"], load_profile(profile).models
+    return bool(models) and not any(re.match(own, each) or each in listed for each in models)
 
 
 def _signals_of_value(value: Any) -> Iterator[Signal]:

@@ -7,9 +7,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mockserver.contract.check import check_error, check_request, check_response, check_stream
-from mockserver.contract.detection import DetectedContent, ProfileChoice, detect_content, detect_profile
+from mockserver.contract.detection import (
+    DetectedContent,
+    ProfileChoice,
+    detect_content,
+    detect_profile,
+    named_models,
+)
 from mockserver.contract.findings import Finding, errors
-from mockserver.contract.rules import make_finding
+from mockserver.contract.rules import Report, make_finding
 from mockserver.errors import InvalidExchange
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, profile_names
 
@@ -75,20 +81,20 @@ def _check_migration(value: dict[str, Any], profile: str) -> CheckedMigration:
 
 def _choose_profile(detected: DetectedContent) -> ProfileChoice:
     if detected.kind is not None and detected.kind.startswith("chat_"):
-        return _choose_chat_profile(detected.value)
+        return _choose_chat_profile(detected)
     if detected.kind == "exchange" and isinstance(detected.value, dict):
         named = detected.value.get("profile")
         if named in profile_names():
             return ProfileChoice(str(named), "as the exchange says")
         if named is not None:
             return ProfileChoice(DEFAULT_PROFILE, f"the default: there is no profile {named!r}")
-        return detect_profile(b"", detected.value.get("request"))
+        return detect_profile(b"", detected.value.get("request"), is_ours=True)
     return detect_profile(detected.body, detected.value)
 
 
-def _choose_chat_profile(value: Any) -> ProfileChoice:
+def _choose_chat_profile(detected: DetectedContent) -> ProfileChoice:
     """Chat Completions has one contract for all profiles; the choice is for its migrated request."""
-    model = value.get("model") if isinstance(value, dict) else None
+    model = next(iter(named_models(detected)), None)
     listing = [each for each in map(load_profile, profile_names()) if model in each.models]
     if not listing:
         return ProfileChoice(DEFAULT_PROFILE, "the default: no profile lists its model")
@@ -113,16 +119,39 @@ def _check_request(detected: DetectedContent, profile: str) -> list[Finding]:
 
 
 def _check_response(detected: DetectedContent, profile: str) -> list[Finding]:
-    return check_response(detected.body, profile)
+    findings = check_response(detected.body, profile)
+    failed = isinstance(detected.value, dict) and detected.value.get("status") == "failed"
+    return _check_head(detected, profile, "application/json", may_fail=failed) + findings
 
 
 def _check_error(detected: DetectedContent, profile: str) -> list[Finding]:
-    return check_error(detected.body, profile, detected.status)
+    findings = check_error(detected.body, profile, detected.status)
+    return _check_head(detected, profile, "application/json", may_fail=True) + findings
+
+
+def _check_head(
+    detected: DetectedContent, profile: str, content_type: str, *, may_fail: bool = False
+) -> list[Finding]:
+    """SSE-006, SSE-013 and SSE-014: the HTTP head of `curl -i` fits the body."""
+    report = Report(profile)
+    if detected.status is not None and detected.status != 200 and not may_fail:
+        message = f"the head has status {detected.status}, but the body is no error"
+        report.add("SSE-013", "", message, expected=200, got=detected.status)
+    given = detected.headers.get("content-type", "").partition(";")[0].strip()
+    if given == "text/event-stream" and given != content_type and not may_fail:
+        report.add("SSE-006", "", "the head announces an event stream, but the body is JSON")
+    elif given and given != content_type:
+        message = f"the head has content type {given}"
+        report.add("SSE-014", "", message, expected=content_type, got=given)
+    return report.findings
 
 
 def _check_stream(detected: DetectedContent, profile: str) -> list[Finding]:
     source = detected.value if isinstance(detected.value, list) else detected.body
     findings = check_stream(source, profile)
+    if not any(each.rule == "SSE-006" for each in findings):
+        is_framed = not isinstance(detected.value, list) and not detected.body.lstrip().startswith(b"{")
+        findings = _check_head(detected, profile, "text/event-stream" if is_framed else "") + findings
     if detected.truncated and not any(each.rule == "SSE-003" for each in findings):
         findings.append(
             make_finding("SSE-003", "", "the last chunk is missing: the connection was closed early")

@@ -6,11 +6,12 @@ a report or control a terminal.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from mockserver.contract.findings import Finding
+from mockserver.contract.findings import Finding, Severity, errors
 from mockserver.wire import json
 from mockserver.wire.redaction import redact
 
@@ -21,6 +22,7 @@ __all__ = [
     "escape_xml",
     "finding_lines",
     "finding_to_json",
+    "findings_lines",
     "format_location",
     "format_value",
     "redact_finding",
@@ -31,6 +33,9 @@ _VALUE_INDENT = "      "
 _CONTEXT_CHARACTERS = 40
 _MAX_LINE_CHARACTERS = 90
 
+#: How many findings of a rule to show before the others are only counted.
+_MAX_SHOWN_OF_A_RULE = 3
+
 _XML_ENTITIES = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;"))
 
 
@@ -38,6 +43,32 @@ def finding_lines(finding: Finding) -> list[str]:
     """Format a finding: rule, location and message, then expected and got with the first difference marked."""
     head = f"  {finding.severity} {finding.rule} {format_location(finding)}: {escape_unprintable(finding.message)}"
     return [head, *comparison_lines(finding.expected, finding.got)]
+
+
+def findings_lines(findings: Sequence[Finding]) -> list[str]:
+    """Format findings: of each rule and severity the first three, then the number of the others.
+
+    If errors of several rules are at several events of a stream, the last line names the first of them.
+    """
+    lines: list[str] = []
+    totals = Counter((finding.severity, finding.rule) for finding in findings)
+    shown: Counter[tuple[Severity, str]] = Counter()
+    for finding in findings:
+        kind = (finding.severity, finding.rule)
+        shown[kind] += 1
+        if shown[kind] <= _MAX_SHOWN_OF_A_RULE:
+            lines += finding_lines(finding)
+        elif shown[kind] == _MAX_SHOWN_OF_A_RULE + 1:
+            lines.append(
+                f"  {finding.severity} {finding.rule}: and {totals[kind] - _MAX_SHOWN_OF_A_RULE} more"
+            )
+    in_stream = [each for each in errors(findings) if each.event is not None]
+    if len({each.event for each in in_stream}) > 1 and len({each.rule for each in in_stream}) > 1:
+        first = min(in_stream, key=lambda each: each.event or 0)
+        lines.append(
+            f"  the first error is {first.rule} at event {first.event}; later ones may follow from it"
+        )
+    return lines
 
 
 def comparison_lines(expected: Any, got: Any) -> list[str]:

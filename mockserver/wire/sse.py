@@ -43,6 +43,8 @@ class Frame:
     """The `retry` field in milliseconds, if it consists of digits."""
     is_valid_utf8: bool = True
     """False if a byte of the block is not UTF-8 (it is decoded as U+FFFD)."""
+    blank_lines_before: int = 0
+    """Blank lines before the block, beside the one that ends the previous block."""
 
     @property
     def type(self) -> str:
@@ -91,6 +93,8 @@ class Decoder:
         self._after_cr = False
         self._last_event_id = ""
         self._block_size = 0
+        self.extra_blank_lines = 0
+        """Blank lines since the last block, beside the one that ends it."""
         self._begin_block()
 
     @property
@@ -143,6 +147,9 @@ class Decoder:
         if not line:
             if self._in_block:
                 frames.append(self._build_frame())
+                self.extra_blank_lines = 0
+            else:
+                self.extra_blank_lines += 1
             self._begin_block()
             return
         self._in_block = True
@@ -180,6 +187,7 @@ class Decoder:
             comments=tuple(self._comments),
             retry=self._retry,
             is_valid_utf8=self._utf8,
+            blank_lines_before=self.extra_blank_lines,
         )
 
 

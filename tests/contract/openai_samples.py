@@ -210,7 +210,8 @@ def remote_tool() -> Iterator[Event]:
     about = {"item_id": item["id"], "output_index": 0}
     yield added(0, {**item, "status": "in_progress", "arguments": "", "output": None})
     yield {"type": "response.mcp_call.in_progress", **about}
-    yield {"type": "response.mcp_call_arguments.delta", **about, "delta": '{"n":2}', "obfuscation": ""}
+    for piece in ('{"n"', ":2}"):
+        yield {"type": "response.mcp_call_arguments.delta", **about, "delta": piece, "obfuscation": ""}
     yield {"type": "response.mcp_call_arguments.done", **about, "arguments": '{"n":2}'}
     yield {"type": "response.mcp_call.completed", **about}
     yield done(0, {**item, "status": "completed", "arguments": '{"n":2}', "output": "7"})

@@ -118,9 +118,8 @@ def test_the_parts_of_an_exchange_are_checked() -> None:
 def test_a_recorded_reply_of_an_exchange_is_checked() -> None:
     def recorded(status: int, body: bytes) -> bytes:
         chunks = [{"base64": base64.b64encode(body).decode()}]
-        return exchange_file(
-            reply={"http": {"status": status, "headers": {"Content-Type": "x/y"}, "chunks": chunks}}
-        )
+        headers = {"Content-Type": "application/json" if status == 400 else "text/event-stream"}
+        return exchange_file(reply={"http": {"status": status, "headers": headers, "chunks": chunks}})
 
     assert rule_ids(recorded(200, FRAMES)) == []
     assert rule_ids(recorded(200, FRAMES[:-20])) == ["SSE-003"]

@@ -20,7 +20,7 @@ from mockserver.profiles import DEFAULT_PROFILE, load_profile, load_profile_docu
 from mockserver.replies import mutants
 from mockserver.testing.strategies.framing import encode_events
 from mockserver.testing.strategies.rendered_replies import tool_declaration
-from mockserver.wire import json
+from mockserver.wire import json, sse
 from tests.contract import blind_mutants, rendered_samples
 from tests.marks import slow_except, slow_except_where
 
@@ -35,6 +35,8 @@ TRUNCATED_STREAMS = ("empty text, wire", "failed, wire")
 UNBREAKABLE = {
     "SCH-008": "says that a file is of no kind at all: nothing legal could be edited into that",
     "REQ-016": "is about a response and the tool_choice of its request, which no edit of the response changes",
+    "SSE-013": "is about the HTTP head of a file, which no subject has",
+    "SSE-014": "is about the HTTP head of a file, which no subject has",
 }
 #: As above, in one profile alone.
 UNBREAKABLE_IN = {
@@ -77,7 +79,12 @@ def valid_values(subject: str, profile: str) -> Iterator[Any]:
             yield json.dumps(each) if subject == "body" else each
     else:
         for _, events in rendered_samples.streams(profile):
-            yield encode_events(events, profile) if subject == "frames" else events
+            yield _frames(events, profile) if subject == "frames" else events
+
+
+def _frames(events: list[dict[str, Any]], profile: str) -> list[bytes]:
+    marker = [sse.encode(sse.DONE_DATA)] if load_profile(profile).requires_done_marker else []
+    return [*encode_events(events, profile), *marker]
 
 
 RULE_MUTANTS = [

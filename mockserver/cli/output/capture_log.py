@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mockserver.cli.output.checked_input import failing_severities
-from mockserver.cli.output.report_formats import folded_finding_lines
 from mockserver.contract.findings import Severity
-from mockserver.contract.formatting import escape_unprintable
+from mockserver.contract.formatting import escape_unprintable, findings_lines
 from mockserver.wire.redaction import redact
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ class CaptureLog:
         )
         line = f"{result.method} {result.path} {result.status or '-'}{first_byte} {result.duration * 1000:.0f} ms  {name}"
         lines = [line + (f"  ({result.problem})" if result.problem else "")]
-        lines += folded_finding_lines(
+        lines += findings_lines(
             [finding for finding in result.findings if finding.severity is not Severity.INFO]
         )
         print(

@@ -6,7 +6,6 @@ a terminal.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Container, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -20,19 +19,17 @@ from mockserver.contract.formatting import (
     escape_xml,
     finding_lines,
     finding_to_json,
+    findings_lines,
     format_location,
     format_value,
 )
 from mockserver.contract.rules import load_rules
 from mockserver.wire import json
 
-__all__ = ["REPORT_FORMATS", "ReportWriter", "folded_finding_lines"]
+__all__ = ["REPORT_FORMATS", "ReportWriter"]
 
 
 ReportWriter = Callable[[Sequence[CheckedInput], Container[Severity]], str]
-
-#: Findings of one rule that the text report shows; it folds the others.
-_MAX_SHOWN_OF_A_RULE = 3
 
 
 def _write_text(inputs: Sequence[CheckedInput], _: Container[Severity]) -> str:
@@ -42,29 +39,12 @@ def _write_text(inputs: Sequence[CheckedInput], _: Container[Severity]) -> str:
         lines.append(
             f"{escape_unprintable(each.name)}: {_finding_counts(each)} ({escape_unprintable(details)})"
         )
-        lines += folded_finding_lines(each.findings)
+        lines += findings_lines(each.findings)
         if each.result.migration is not None:
             lines += migration_lines(each.result.migration, each.result.profile)
     if any(finding.rule in load_rules() for each in inputs for finding in each.findings):
         lines.append("`mockserver rules RULE` explains a rule and shows an example that breaks it.")
     return "".join(f"{line}\n" for line in lines)
-
-
-def folded_finding_lines(findings: Sequence[Finding]) -> list[str]:
-    """Findings as text: of each rule and severity the first three, then the number of the others."""
-    lines: list[str] = []
-    totals = Counter((finding.severity, finding.rule) for finding in findings)
-    shown: Counter[tuple[Severity, str]] = Counter()
-    for finding in findings:
-        kind = (finding.severity, finding.rule)
-        shown[kind] += 1
-        if shown[kind] <= _MAX_SHOWN_OF_A_RULE:
-            lines += finding_lines(finding)
-        elif shown[kind] == _MAX_SHOWN_OF_A_RULE + 1:
-            lines.append(
-                f"  {finding.severity} {finding.rule}: and {totals[kind] - _MAX_SHOWN_OF_A_RULE} more"
-            )
-    return lines
 
 
 def _finding_counts(checked: CheckedInput) -> str:

@@ -16,6 +16,7 @@ __all__ = [
     "RESPONSE_STATUSES",
     "check_against_request",
     "check_arguments",
+    "check_incomplete_details",
     "check_incomplete_items",
     "check_output",
     "check_usage",
@@ -46,7 +47,19 @@ def check_usage(response: dict[str, Any], profile: Profile, report: Report, base
     rows = usage.get("x_details")
     for index, row in enumerate(rows if isinstance(rows, list) else ()):
         _check_usage_row(row, report, f"{base}/x_details/{index}")
+    if isinstance(rows, list) and rows:
+        _check_usage_rows(rows, usage, report, base)
     _check_tool_counts(response.get("output"), usage.get("x_tools"), profile, report, base)
+
+
+def _check_usage_rows(rows: list[Any], usage: dict[str, Any], report: Report, base: str) -> None:
+    """USE-007: the rows of the bill add up to the usage; USE-001 covers their totals."""
+    for name in ("input_tokens", "output_tokens"):
+        counts, expected = [_member(row, name) for row in rows], usage.get(name)
+        if all(map(_is_number, counts)) and _is_number(expected) and sum(counts) != expected:
+            pointer = f"{base}/x_details/0/{name}" if len(rows) == 1 else f"{base}/x_details"
+            message = f"{name} of x_details is not {name} of the usage"
+            report.add("USE-007", pointer, message, expected=expected, got=sum(counts))
 
 
 def _check_usage_row(row: Any, report: Report, base: str) -> None:
@@ -128,20 +141,39 @@ def check_incomplete_items(response: dict[str, Any], report: Report, base: str =
                 report.add("ITM-018", f"{base}/output/{index}/status", message, got="incomplete")
 
 
+def check_incomplete_details(response: dict[str, Any], report: Report, base: str = "") -> None:
+    """SEQ-018: an incomplete response has the reason."""
+    if response.get("status") == "incomplete" and not _member(response.get("incomplete_details"), "reason"):
+        report.add("SEQ-018", f"{base}/incomplete_details", "an incomplete response gives no reason")
+
+
+#: Members that hold the text of a JSON object, or of a list, by type of item (API reference, April 2026; image
+#: search: February 2026).
+_JSON_MEMBERS: Mapping[str, Mapping[str, tuple[type, str]]] = {
+    "function_call": {"arguments": (dict, "object")},
+    "web_search_image_call": {"arguments": (dict, "object"), "output": (list, "list")},
+    "image_search_call": {"arguments": (dict, "object"), "output": (list, "list")},
+}
+
+
 def check_arguments(item: Any, report: Report, base: str) -> None:
-    """TXT-005: the arguments of a completed function call are a JSON object."""
-    arguments = _member(item, "arguments")
-    if _member(item, "type") != "function_call" or not isinstance(arguments, str):
+    """TXT-005: the arguments of a completed call and the output of an image search are JSON."""
+    kind = _member(item, "type")
+    if not isinstance(kind, str) or kind not in _JSON_MEMBERS or item.get("status") != "completed":
         return
-    if item.get("status") != "completed":
-        return
+    for name, (expected, words) in _JSON_MEMBERS[kind].items():
+        text = item.get(name)
+        if isinstance(text, str) and not isinstance(_parsed(text), expected):
+            verb = "are" if name == "arguments" else "is"
+            message = f"{name} {verb} not a JSON {words}"
+            report.add("TXT-005", f"{base}/{name}", message, got=text)
+
+
+def _parsed(text: str) -> Any:
     try:
-        parsed = orjson.loads(arguments)
+        return orjson.loads(text)
     except ValueError:
-        parsed = None
-    if not isinstance(parsed, dict):
-        message = "arguments are not a JSON object"
-        report.add("TXT-005", f"{base}/arguments", message, got=arguments)
+        return None
 
 
 def without_echoed_values(findings: list[Finding], request: Any, base: str = "") -> list[Finding]:

@@ -21,8 +21,7 @@ from mockserver.contract.chat.service import CHAT_PROFILE, load_chat_schemas
 from mockserver.contract.findings import Finding, errors
 from mockserver.contract.rules import Report
 from mockserver.contract.schema.validation import schema_findings
-from mockserver.contract.stream.framing import DONE_MARKER, FramingChecker
-from mockserver.wire import sse
+from mockserver.contract.stream.framing import FramingChecker
 
 __all__ = ["ChatFramingChecker", "ChunkSequenceChecker"]
 
@@ -66,6 +65,11 @@ class ChunkSequenceChecker:
         self._incomparable = False
         self.failed = False
         """Whether an error has been received in place of a chunk."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether `[DONE]` must follow: only an error in place of a chunk ends a stream without it."""
+        return not self.failed
 
     def feed(self, chunk: Any) -> list[Finding]:
         """The findings in the next chunk."""
@@ -211,19 +215,4 @@ class ChatFramingChecker(FramingChecker):
 
     def __init__(self, request: Any = None) -> None:
         self.chunk_checker = ChunkSequenceChecker(request)
-        super().__init__(CHAT_PROFILE, self.chunk_checker)
-        self._done_marker_seen = False
-
-    def _check_data(self, frame: sse.Frame, text: str) -> None:
-        if self._done_marker_seen:
-            self._report.add("CHT-007", "", f"something comes after {DONE_MARKER}", got=text)
-        else:
-            super()._check_data(frame, text)
-
-    def _on_done_marker(self) -> None:
-        self._done_marker_seen = True
-
-    def _on_end(self) -> None:
-        self._report.event = None
-        if not self._done_marker_seen and not self.chunk_checker.failed:
-            self._report.add("CHT-007", "", f"the stream does not end with {DONE_MARKER}")
+        super().__init__(CHAT_PROFILE, self.chunk_checker, done_rule="CHT-007", requires_done_marker=True)

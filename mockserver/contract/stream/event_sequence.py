@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from mockserver.contract.bodies.responses import (
     RESPONSE_STATUSES,
+    check_incomplete_details,
     check_incomplete_items,
     check_usage,
 )
@@ -71,8 +72,15 @@ class EventSequenceChecker:
         self._created_event: int | None = None
         self._in_progress_seen = False
         self._error_seen = False
+        self._after_error_reported = False
+        self._untyped_error_seen = False
         self.final_response: dict[str, Any] | None = None
         """The response of the terminal event, once that has come."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the terminal event has come."""
+        return self._ended
 
     def feed(self, event: Any) -> list[Finding]:
         """Return the findings of the next event."""
@@ -97,6 +105,8 @@ class EventSequenceChecker:
             return found
         if item_handler is None:
             handle(event)
+            if self._error_seen and not (found or self._ended):
+                self._check_after_error(kind)
             return found
         index = event.get("output_index")
         item = self._open_items.get(index) if index.__class__ is int else None
@@ -104,6 +114,8 @@ class EventSequenceChecker:
             item_handler.handle(item, event, report)
         else:
             self._items.handle_misplaced(item_handler, event)
+        if self._error_seen and not found:
+            self._check_after_error(kind)
         return found
 
     def mark_unreadable(self) -> None:
@@ -117,7 +129,9 @@ class EventSequenceChecker:
         self._report.event = None
         found: list[Finding] = []
         self._report.findings = found
-        if not self._ended and not (self._error_seen and not self._profile.error_types):
+        # In some services an error event ends the stream. Qwen's have no such event.
+        ended_by_error = self._error_seen and "error" in self._handlers and not self._profile.error_types
+        if not (self._ended or ended_by_error or self._untyped_error_seen):
             message = (
                 "the stream ends without a terminal event"
                 if self._event_count
@@ -152,19 +166,29 @@ class EventSequenceChecker:
             report.add("SSE-002", "", "not a JSON object", got=event)
             self._next_number = (self._next_number or 0) + 1
             self._items.mark_unreadable()
-        elif "type" not in event and ("code" in event or "error" in event) and report.applies("SEQ-014"):
+        elif "type" not in event and ("code" in event or "error" in event):
             self._handle_untyped_error(event)
         else:
             report.findings += violation_findings(self._schemas, "event", event, report.event)
             report.findings += unknown_member_findings(self._schemas, "event", event, report.event)
             is_open = self._check_number(kind, event.get("sequence_number"))
+            if is_open and self._error_seen and not report.findings:
+                self._check_after_error(kind)
+            if is_open and kind == "error":
+                self._error_seen = True
             if is_open and isinstance(kind, str) and kind in _TERMINAL_STATUSES:
                 self._handle_terminal(event)
 
     def _handle_untyped_error(self, event: Event) -> None:
+        """Handle an error payload without a type, as Qwen sends it."""
         report = self._report
-        name = "error_wrapped" if "error" in event else "error"
-        report.findings += schema_findings(self._schemas, name, event, event=report.event)
+        if not report.applies("SEQ-014"):
+            report.add("SCH-002", "/type", "an error payload without a type", expected="error")
+            self._untyped_error_seen = True
+            return
+        if "error" in event or "error" not in self._handlers:
+            name = "error_wrapped" if "error" in event else "error"
+            report.findings += schema_findings(self._schemas, name, event, event=report.event)
         if self._ended:
             report.add("SEQ-007", "", "an error after the terminal event")
         elif self._next_number is None:
@@ -211,14 +235,25 @@ class EventSequenceChecker:
         self._created_event = self._report.event
         response = event.get("response")
         waits = isinstance(response, dict) and response.get("background") is True
-        self._check_early_response(event, "queued" if waits else self._profile.created_status)
+        profile = self._profile
+        status = response.get("status") if isinstance(response, dict) else None
+        if not waits and status in profile.other_created_statuses:
+            self._check_early_response(event, str(status))
+        else:
+            self._check_early_response(event, "queued" if waits else profile.created_status)
 
     def _handle_queued(self, event: Event) -> None:
         self._check_early_response(event, "queued")
 
     def _handle_error(self, event: Event) -> None:
-        """Handle an error event: with some services response.failed need not follow it."""
         self._error_seen = True
+
+    def _check_after_error(self, kind: Any) -> None:
+        """Report the first event after an error event, unless it has findings of its own."""
+        if kind not in ("error", "response.failed") and not self._after_error_reported:
+            self._after_error_reported = True
+            message = "comes after an error event, which only response.failed may follow"
+            self._report.add("SEQ-007", "/type", message, expected="response.failed", got=kind)
 
     def _handle_in_progress(self, event: Event) -> None:
         created = self._created_event
@@ -237,14 +272,14 @@ class EventSequenceChecker:
     def _handle_terminal(self, event: Event) -> None:
         self._ended = True
         kind = event["type"]
-        if self._error_seen and kind != "response.failed":
-            message = "after an error event the stream ends with response.failed"
-            self._report.add("SEQ-007", "/type", message, expected="response.failed", got=kind)
+        if self._error_seen:
+            self._check_after_error(kind)
         response = self._check_constant_members(event, _TERMINAL_STATUSES[kind])
         self.final_response = response
         if kind == "response.failed":
             self._items.check_failed_output(response.get("output"))
             return
+        check_incomplete_details(response, self._report, "/response")
         add = self._report.add
         if response.get("model") == "":
             add("SEQ-011", "/response/model", "the model is empty in a finished response", got="")

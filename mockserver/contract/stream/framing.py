@@ -11,15 +11,19 @@ from mockserver.errors import EventTooLarge, InvalidJSON
 from mockserver.profiles import Profile
 from mockserver.wire import json, sse
 
-__all__ = ["DONE_MARKER", "FramingChecker", "ResponsesFramingChecker", "describe_content"]
+__all__ = ["FramingChecker", "ResponsesFramingChecker", "describe_content"]
 
-#: The data of the block with which some services end a stream.
-DONE_MARKER = "[DONE]"
 _BOM = b"\xef\xbb\xbf"
+#: The comment in which the service repeats the HTTP status (API reference, sample of 26 January 2026).
+_STATUS_COMMENT = "HTTP_STATUS/"
 
 
 class PayloadChecker(Protocol):
     """Checks the values in the frames, one after another."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the stream is complete, so that only the marker may follow."""
 
     def feed(self, event: Any, /) -> list[Finding]: ...
 
@@ -31,8 +35,16 @@ class PayloadChecker(Protocol):
 class FramingChecker:
     """Checks the bytes of one stream of either API, in any chunking: `feed` the chunks, then `finish`."""
 
-    def __init__(self, profile: str, payload_checker: PayloadChecker) -> None:
+    def __init__(
+        self, profile: str, payload_checker: PayloadChecker, *, done_rule: str, requires_done_marker: bool
+    ) -> None:
         self._payload_checker = payload_checker
+        self._done_rule = done_rule
+        self._requires_done_marker = requires_done_marker
+        self._done_marker_seen = False
+        self._after_done_reported = False
+        self._last_event_id = ""
+        self._reported_blocks: set[str] = set()
         self._decoder = sse.Decoder()
         self._report = Report(profile, 0)
         self._head = b""
@@ -71,7 +83,12 @@ class FramingChecker:
             # A missing terminal event is not reported: it may be the truncated one.
             report.add("SSE-003", "", "the stream ends within an event, which clients drop")
             return report.findings
+        report.event = self._payload_count
+        self._check_blank_lines(self._decoder.extra_blank_lines)
         self._on_end()
+        report.event = None
+        if self._requires_done_marker and not self._done_marker_seen and self._payload_checker.ended:
+            report.add(self._done_rule, "", f"the stream does not end with {sse.DONE_DATA}")
         return report.findings + self._payload_checker.finish()
 
     def _check_start(self, chunk: bytes) -> None:
@@ -83,19 +100,36 @@ class FramingChecker:
     def _check_frame(self, frame: sse.Frame) -> None:
         report = self._report
         report.event = self._payload_count
+        self._check_blank_lines(frame.blank_lines_before)
+        self._last_event_id = frame.last_event_id
         if not frame.is_valid_utf8:
             report.add("SSE-009", "", "bytes that are not UTF-8")
         if frame.data is not None:
             self._check_data(frame, frame.data)
         elif frame.fields:
             report.add("SSE-005", "", "a block without data", got=list(frame.fields))
+        elif frame.last_event_id:
+            self._report_empty_block("a comment block after an event with an id")
+
+    def _check_blank_lines(self, count: int) -> None:
+        if count and self._last_event_id:
+            self._report_empty_block("an extra blank line after an event with an id")
+
+    def _report_empty_block(self, message: str) -> None:
+        """Report SSE-005 once for each kind of block: a keep-alive comes often."""
+        if message not in self._reported_blocks:
+            self._reported_blocks.add(message)
+            self._report.add("SSE-005", "", message)
 
     def _check_data(self, frame: sse.Frame, text: str) -> None:
-        if text.strip() == DONE_MARKER:
-            self._on_done_marker()
+        if text.strip() == sse.DONE_DATA:
+            self._handle_done_marker()
             return
         self._payload_count += 1
         report = self._report
+        if self._done_marker_seen:
+            self._check_after_done(text)
+            return
         try:
             data = text.encode()
             value = json.loads(data)
@@ -109,10 +143,24 @@ class FramingChecker:
             self._check_fields(frame, value)
         report.findings += self._payload_checker.feed(value)
 
-    # The hooks of each API.
+    def _handle_done_marker(self) -> None:
+        if self._done_marker_seen and self._requires_done_marker:
+            self._report.add(self._done_rule, "", f"{sse.DONE_DATA} comes again")
+        self._done_marker_seen = True
 
-    def _on_done_marker(self) -> None:
-        """Handle the marker `[DONE]`."""
+    def _check_after_done(self, text: str) -> None:
+        """Report the first event after the marker. Later findings would be its consequences."""
+        value = json.loads_or_none(text.encode(errors="replace"))
+        if not self._after_done_reported:
+            self._after_done_reported = True
+            got = value.get("type", text) if isinstance(value, dict) else text
+            self._report.add(self._done_rule, "", f"an event comes after {sse.DONE_DATA}", got=got)
+        if value is None:
+            self._payload_checker.mark_unreadable()
+        else:
+            self._payload_checker.feed(value)
+
+    # The hooks of each API.
 
     def _check_fields(self, frame: sse.Frame, value: dict[str, Any]) -> None:
         """Check the fields of a frame against its value."""
@@ -126,13 +174,19 @@ class ResponsesFramingChecker(FramingChecker):
 
     def __init__(self, profile: Profile) -> None:
         self.event_checker = EventSequenceChecker(profile)
-        super().__init__(profile.name, self.event_checker)
+        super().__init__(
+            profile.name,
+            self.event_checker,
+            done_rule="SSE-012",
+            requires_done_marker=profile.requires_done_marker,
+        )
         self._profile = profile
         self._missing_event_field_reported = False
+        self._status_comment_reported = False
 
-    def _on_done_marker(self) -> None:
-        if not self._profile.done_marker:
-            self._report.add("SSE-010", "", f"{self._profile.name} sends no {DONE_MARKER}")
+    def _on_end(self) -> None:
+        if self._done_marker_seen and not (self._profile.done_marker or self._after_done_reported):
+            self._report.add("SSE-010", "", f"{self._profile.name} sends no {sse.DONE_DATA}")
 
     def _check_fields(self, frame: sse.Frame, value: dict[str, Any]) -> None:
         report, kind, number = self._report, value.get("type"), value.get("sequence_number")
@@ -145,6 +199,17 @@ class ResponsesFramingChecker(FramingChecker):
         if "id" in frame.fields and isinstance(number, int) and frame.last_event_id != str(number + 1):
             message = "id is not sequence_number plus one"
             report.add("SSE-008", "", message, expected=str(number + 1), got=frame.last_event_id)
+        self._check_status_comment(frame, kind)
+
+    def _check_status_comment(self, frame: sse.Frame, kind: Any) -> None:
+        is_error = not isinstance(kind, str) or kind in ("response.failed", "error")
+        if is_error or self._status_comment_reported:
+            return
+        for comment in frame.comments:
+            if comment.startswith(_STATUS_COMMENT) and comment != f"{_STATUS_COMMENT}200":
+                self._status_comment_reported = True
+                message = "the status comment of an event that is not an error"
+                self._report.add("SSE-015", "", message, expected=f"{_STATUS_COMMENT}200", got=comment)
 
 
 def describe_content(data: bytes) -> str:

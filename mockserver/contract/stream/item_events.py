@@ -90,6 +90,7 @@ class OpenItem:
         "incomparable",
         "kind",
         "layout",
+        "optional_events",
         "progress",
         "progress_events",
         "reasoning_content",
@@ -102,6 +103,7 @@ class OpenItem:
         added_item: Any,
         progress_events: tuple[str, ...] = (),
         layouts: Mapping[str, TextLayout] = MappingProxyType({}),
+        optional_events: tuple[str, ...] = (),
     ) -> None:
         self.added_item: dict[str, Any] = added_item if isinstance(added_item, dict) else {}
         self.id = self.added_item.get("id")
@@ -113,10 +115,16 @@ class OpenItem:
         self.reasoning_content: OpenItem | None = None
         """The text of the thoughts, beside their summary."""
         self.progress_events = progress_events
+        self.optional_events = optional_events
         self.progress = 0
         """How many of the progress events have come."""
         self.incomparable = not self.added_item
         """Part of it could not be read: a comparison would only repeat that."""
+
+    def skip_optional_events(self, before: int) -> None:
+        """Take optional progress events as done, up to the event of that index."""
+        while self.progress < before and self.progress_events[self.progress] in self.optional_events:
+            self.progress += 1
 
     def mark_incomparable(self) -> None:
         """Note that an event that could not be read may belong to this item."""
@@ -277,8 +285,9 @@ def _handle_arguments_delta(item: OpenItem, event: Event, report: Report) -> Non
 
 def _handle_arguments_done(item: OpenItem, event: Event, report: Report) -> None:
     if not item.texts:
+        # Without deltas the arguments come whole, here or already in the added item.
         item.texts.append(StreamedText())
-        item.texts[0].add_delta(item.added_item.get(item.streamed_member))
+        item.texts[0].add_delta(item.added_item.get(item.streamed_member) or event.get(item.streamed_member))
     text = item.texts[0]
     if text.stage is not TextStage.OPEN:
         report.add("ITM-017", "", "the arguments are already done")
@@ -296,6 +305,7 @@ def _handle_arguments_done(item: OpenItem, event: Event, report: Report) -> None
 
 def _handle_progress(item: OpenItem, event: Event, report: Report) -> None:
     step = item.progress_events.index(event["type"])
+    item.skip_optional_events(step)
     if step != item.progress:
         expected = (
             item.progress_events[item.progress]
@@ -365,15 +375,17 @@ _ITEM_EVENT_HANDLERS: Mapping[str, ItemEventHandler] = MappingProxyType(
 
 def check_done_item(item: OpenItem, done_item: dict[str, Any], report: Report) -> None:
     """Compare what the events of an item brought with the item of its done event."""
+    item.skip_optional_events(len(item.progress_events))
     if item.progress < len(item.progress_events):
         expected = item.progress_events[item.progress]
         report.add("ITM-015", "", "a progress event of the tool is missing", expected=expected)
     if item.kind in ("function_call", "mcp_call") or (item.streamed_member and item.texts):
         _check_streamed_member(item, done_item, report)
-    elif item.layout.item_member:
+    elif item.layout.item_member and not _summary_holds_content(item, done_item):
         _check_parts(item, done_item.get(item.layout.item_member), report)
     if item.reasoning_content is not None:
-        _check_parts(item.reasoning_content, done_item.get(item.reasoning_content.layout.item_member), report)
+        member = "summary" if _summary_holds_content(item, done_item) else "content"
+        _check_parts(item.reasoning_content, done_item.get(member), report, member)
 
 
 def _check_streamed_member(item: OpenItem, done_item: dict[str, Any], report: Report) -> None:
@@ -392,7 +404,17 @@ def _check_streamed_member(item: OpenItem, done_item: dict[str, Any], report: Re
         )
 
 
-def _check_parts(item: OpenItem, parts: Any, report: Report) -> None:
+def _summary_holds_content(item: OpenItem, done_item: dict[str, Any]) -> bool:
+    """Whether the summary has the thoughts that reasoning_text events carried (API reference, August 2026)."""
+    return bool(
+        item.reasoning_content is not None
+        and not item.texts
+        and done_item.get("summary")
+        and not done_item.get("content")
+    )
+
+
+def _check_parts(item: OpenItem, parts: Any, report: Report, member: str = "") -> None:
     for text in item.texts:
         must_close = item.layout.needs_part_events or text.has_part_event
         if text.stage is TextStage.OPEN or (must_close and text.stage is not TextStage.CLOSED):
@@ -400,7 +422,7 @@ def _check_parts(item: OpenItem, parts: Any, report: Report) -> None:
             text.incomparable = True
     if item.incomparable or not isinstance(parts, list):
         return
-    pointer = f"/item/{item.layout.item_member}"
+    pointer = f"/item/{member or item.layout.item_member}"
     if len(parts) != len(item.texts):
         message = "does not have as many parts as were streamed"
         report.add("TXT-003", pointer, message, expected=len(item.texts), got=len(parts))
@@ -425,8 +447,15 @@ def _check_part(text: StreamedText, part: Any, pointer: str, report: Report) -> 
             text_difference(expected, got),
             report,
         )
-    elif streamed != part:
+    elif streamed != part and not _differs_in_new_logprobs(streamed, part):
         report.add("TXT-003", pointer, "differs from the streamed part", expected=streamed, got=part)
+
+
+def _differs_in_new_logprobs(streamed: dict[str, Any], part: dict[str, Any]) -> bool:
+    """Whether the parts differ only because the done item has logprobs and the streamed part has none."""
+    if streamed.get("logprobs") or not part.get("logprobs"):
+        return False
+    return {**streamed, "logprobs": None} == {**part, "logprobs": None}
 
 
 def _add_difference(

@@ -64,6 +64,9 @@ class ItemTracker:
         self._constant_members = [name for name in _CONSTANT_MEMBERS if name not in profile.streamed]
         self._text_layouts = text_layouts(profile)
         self._progress_events = {tool.item: tool.events for tool in profile.tools.values()}
+        self._optional_events = {tool.item: tool.optional_events for tool in profile.tools.values()}
+        self._added_statuses = profile.other_added_statuses
+        self._done_statuses = profile.other_done_statuses
         self._early_event_types = {name: tool.item for tool in profile.tools.values() for name in tool.before}
         self._early_items: dict[int, OpenItem] = {}
         """Items whose arguments came before they were added, by their `output_index`."""
@@ -89,7 +92,8 @@ class ItemTracker:
         self._next_index = index + 1
         kind = item.get("type") if isinstance(item, dict) else None
         steps = self._progress_events.get(kind, ()) if isinstance(kind, str) else ()
-        self.open_items[index] = OpenItem(item, steps, self._text_layouts)
+        optional = self._optional_events.get(kind, ()) if steps else ()
+        self.open_items[index] = OpenItem(item, steps, self._text_layouts, optional)
         if index in self._early_items:
             self._merge_early_item(self._early_items.pop(index), self.open_items[index])
         if isinstance(item, dict):
@@ -131,7 +135,8 @@ class ItemTracker:
         if kind == "function_call":
             self._check_unique("ITM-007", "call_id", item.get("call_id"), self._call_ids)
         status = item.get("status")
-        if isinstance(status, str) and status != "in_progress":
+        others = self._added_statuses.get(kind, ()) if isinstance(kind, str) else ()
+        if isinstance(status, str) and status not in ("in_progress", *others):
             message = "an added item is in progress"
             add("ITM-009", "/item/status", message, expected="in_progress", got=status)
         member = _EMPTY_WHEN_ADDED.get(kind) if isinstance(kind, str) else None
@@ -225,7 +230,8 @@ class ItemTracker:
                 message = f"{name} differs from response.output_item.added"
                 add("ITM-005", f"/item/{name}", message, expected=before, got=now)
         status = item.get("status")
-        if isinstance(status, str) and status not in FINAL_ITEM_STATUSES:
+        others = self._done_statuses.get(kind, ()) if isinstance(kind, str) else ()
+        if isinstance(status, str) and status not in FINAL_ITEM_STATUSES and status not in others:
             add("ITM-009", "/item/status", "a done item has a final status", expected="completed", got=status)
         check_done_item(open_item, item, self._report)
         check_arguments(item, self._report, "/item")

@@ -91,9 +91,29 @@ def drop_event_field(frames: Frames, chooser: Chooser, profile: Profile) -> Fram
     return frames
 
 
+@breaks("SSE-012", "frames")
+def misplace_done_marker(frames: Frames, chooser: Chooser, profile: Profile) -> Frames:
+    marker = sse.encode(sse.DONE_DATA)
+    events = [frame for frame in frames if frame != marker]
+    at = chooser.choose(range(len(events)), "event")
+    early = [*events[:at], marker, *events[at:]]
+    if not profile.requires_done_marker:
+        return early
+    return chooser.choose([early, events, [*events, marker, marker]], "way")
+
+
+@breaks("SSE-015", "frames")
+def change_status_comment(frames: Frames, chooser: Chooser, profile: Profile) -> Frames:
+    commented = _frames_containing(frames, b"HTTP_STATUS/200")
+    usual = [at for at in commented if b'"type":"response.' in frames[at] and b"failed" not in frames[at]]
+    at = chooser.choose(usual, "status comment of an event that is not an error")
+    frames[at] = frames[at].replace(b"HTTP_STATUS/200", b"HTTP_STATUS/500")
+    return frames
+
+
 @breaks("SCH-007", "frames")
 def duplicate_member_in_frame(frames: Frames, chooser: Chooser, profile: Profile) -> Frames:
-    at = chooser.choose(range(len(frames)), "frame")
+    at = chooser.choose(_frames_containing(frames, b"{"), "frame with an event")
     frames[at] = re.sub(rb"(?m)^(data: ?\{)", rb'\1"type":"x",', frames[at], count=1)
     return frames
 

@@ -200,10 +200,12 @@ def reorder_tool_progress(events: Events, chooser: Chooser, profile: Profile) ->
     steps = {kind for tool in profile.tools.values() for kind in tool.events}
     event = chooser.choose(event_lists.events_of_type(events, *steps), "progress of a tool")
     at = event_lists.index_of(events, event)
+    optional = {name for tool in profile.tools.values() for name in tool.optional_events}
+    is_next_step = events[at + 1]["type"] in steps
     way = chooser.choose(["left out", "twice", "swapped"], "way")
-    if way == "twice":
+    if way == "twice" or (event["type"] in optional and not (way == "swapped" and is_next_step)):
         return event_lists.insert_events(events, at, event)
-    if way == "swapped" and events[at + 1]["type"] in steps:
+    if way == "swapped" and is_next_step:
         events[at], events[at + 1] = events[at + 1], events[at]
         return event_lists.renumber(events)
     return event_lists.renumber([other for other in events if other is not event])

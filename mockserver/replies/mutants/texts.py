@@ -146,6 +146,29 @@ def miscount_tool_runs(value: Any, chooser: Chooser, profile: Profile) -> Any:
     return value
 
 
+@breaks("USE-007", "stream", "response")
+def change_bill(value: Any, chooser: Chooser, profile: Profile) -> Any:
+    rows = _completed_usage(value).get("x_details")
+    row = chooser.choose(rows or [], "row of x_details")
+    name = chooser.choose(["input_tokens", "output_tokens"], "count")
+    row[name] += 1
+    row["total_tokens"] += 1
+    return value
+
+
+@breaks("SEQ-018", "stream", "response")
+def drop_incomplete_details(value: Any, chooser: Chooser, profile: Profile) -> Any:
+    response = value if isinstance(value, dict) else event_lists.terminal_event(value)["response"]
+    if response.get("status") != "incomplete":
+        raise not_applicable("incomplete response")
+    # If every member is always present, an absent one breaks another rule.
+    if profile.blank or chooser.choose(["null", "absent"], "way") == "null":
+        response["incomplete_details"] = None
+    else:
+        del response["incomplete_details"]
+    return value
+
+
 def _completed_usage(value: Any) -> dict[str, Any]:
     usage = event_lists.completed_response(value).get("usage")
     if not isinstance(usage, dict):

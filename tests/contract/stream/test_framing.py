@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,7 +27,21 @@ def test_chunking_does_not_change_the_findings(size: int) -> None:
 @pytest.mark.parametrize("line_end", [b"\r\n", b"\r"])
 def test_any_line_end_and_comments_are_valid(line_end: bytes) -> None:
     assert check_stream(STREAM.replace(b"\n", line_end)) == []
-    assert check_stream(b": hello\n\n" + STREAM + b":\n\n") == []
+    assert check_stream(b": hello\n\n" + STREAM) == []
+
+
+@pytest.mark.parametrize("block", [b": ping\n\n", b"\n"])
+@pytest.mark.parametrize("at", [1, -1])
+def test_an_empty_block_after_an_event_with_an_id_is_an_info(block: bytes, at: int) -> None:
+    frames = STREAM.removesuffix(b"\n\n").split(b"\n\n")
+    frames[at - 1 if at > 0 else at] += b"\n\n" + block.removesuffix(b"\n\n").removesuffix(b"\n")
+    data = b"\n\n".join(frames) + b"\n\n"
+    [finding] = check_stream(data)
+    assert (finding.rule, finding.severity) == ("SSE-005", "info")
+    assert finding.event == (1 if at > 0 else len(frames))
+    assert check_stream([data[at : at + 1] for at in range(len(data))]) == [finding]
+    without_ids = b"\n\n".join(re.sub(rb"(?m)^id:.*\n", b"", each) for each in frames) + b"\n\n"
+    assert check_stream(without_ids) == []
 
 
 @pytest.mark.parametrize(
