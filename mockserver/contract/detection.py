@@ -216,10 +216,10 @@ def detect_profile(body: bytes, value: Any = None, *, is_ours: bool = False) -> 
     return ProfileChoice(DEFAULT_PROFILE, "the default: it has no mark of any profile")
 
 
-def detect_endpoint_profile(base_url: str, answer: bytes | None) -> ProfileChoice:
-    """Choose the profile of an endpoint by its first answer, then by its path.
+def detect_endpoint_profile(base_url: str, reply: bytes | None) -> ProfileChoice:
+    """Choose the profile of an endpoint by its first reply, then by its path.
 
-    `answer` is the body of a reply, best a stream: it has more signals; None if there is none. Several profiles
+    `reply` is its body, best a stream: it has more signals; None if there is none. Several profiles
     share the path `/v1`, as do gateways, so this path decides nothing.
     """
     shared = {alias for name in profile_names() for alias in load_profile(name).aliases}
@@ -229,14 +229,13 @@ def detect_endpoint_profile(base_url: str, answer: bytes | None) -> ProfileChoic
     ]
     longest = max((len(each.base_path) for each in fitting), default=0)
     by_path = [each for each in fitting if len(each.base_path) == longest]
-    choice = _choose_by_signals(_signals(answer or b"", None), tuple(each.name for each in by_path))
+    choice = _choose_by_signals(_signals(reply or b"", None), tuple(each.name for each in by_path))
     if choice is not None:
-        return ProfileChoice(choice.profile, f"{choice.reason} of its first answer")
+        return ProfileChoice(choice.profile, f"{choice.reason} of its first reply")
     if by_path:
         newest = max(by_path, key=lambda each: each.date)
-        return ProfileChoice(newest.name, f"by its path {newest.base_path}")
-    reason = "a Responses API: neither its first answer nor its path has a mark of a profile"
-    return ProfileChoice(_GENERIC_PROFILE, reason)
+        return ProfileChoice(newest.name, "by its path")
+    return ProfileChoice(_GENERIC_PROFILE, "neither its first reply nor its path shows a profile")
 
 
 def named_models(content: DetectedContent) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mockserver.contract.detection import ProfileChoice, detect_profile
+from mockserver.contract.detection import ProfileChoice, detect_endpoint_profile
 from mockserver.errors import LiveError
 from mockserver.live.budgeted_client import (
     BudgetedClient,
@@ -18,7 +18,6 @@ from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile, profile_
 __all__ = ["choose_profile", "detect_profile_of_endpoint", "model_for_path", "profiles_for_path"]
 
 #: The profile for servers that no other profile describes.
-_GENERIC_PROFILE = "openai"
 
 
 def profiles_for_path(base_url: str) -> list[Profile]:
@@ -72,10 +71,4 @@ def detect_profile_of_endpoint(
 
 def choose_profile(base_url: str, reply: bytes) -> ProfileChoice:
     """Choose the profile by the body of a reply, then by the URL's path."""
-    choice, by_path = detect_profile(reply), profiles_for_path(base_url)
-    is_marked = choice.profile != _GENERIC_PROFILE and not choice.reason.startswith("the default")
-    if is_marked:
-        return ProfileChoice(choice.profile, f"{choice.reason} of its first reply")
-    if by_path:
-        return ProfileChoice(by_path[-1].name, "by its path")
-    return ProfileChoice(_GENERIC_PROFILE, "neither its first reply nor its path shows a profile")
+    return detect_endpoint_profile(base_url, reply)

@@ -118,7 +118,7 @@ def test_the_first_answer_decides_the_profile_of_an_endpoint(profile: str, path:
     stream = b"".join(encode_events(dict(rendered_samples.streams(profile))["thinking, wire"], profile))
     choice = detect_endpoint_profile(f"https://host.example{path}", stream)
     assert choice.profile == profile
-    assert choice.reason.endswith("of its first answer")
+    assert choice.reason.endswith("of its first reply")
 
 
 def test_the_path_of_an_endpoint_decides_if_its_answer_does_not() -> None:
@@ -126,13 +126,13 @@ def test_the_path_of_an_endpoint_decides_if_its_answer_does_not() -> None:
     unmarked = b'{"error": {"message": "no"}}'
     assert detect_endpoint_profile(base_url, unmarked) == (
         "qwen-2026-09",
-        "by its path /compatible-mode/v1",
+        "by its path",
     )
     old = "https://host.example/api/v2/apps/protocols/compatible-mode/v1"
     assert detect_endpoint_profile(old, None).profile == "qwen-2026-01"
     gateway = detect_endpoint_profile("https://host.example/v1", unmarked)
     assert gateway.profile == "openai"
-    assert "neither its first answer nor its path" in gateway.reason
+    assert "neither its first reply nor its path" in gateway.reason
 
 
 def test_a_response_in_the_background_may_be_queued() -> None:

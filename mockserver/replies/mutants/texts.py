@@ -47,7 +47,10 @@ def _change_delta(events: Events, chooser: Chooser, *kinds: str) -> Events:
         for event in event_lists.item_events(events, kind)
         if event["output_index"] == done["output_index"] and event["delta"]
     ]
-    way = chooser.choose(["more", "other", "less"] if deltas else ["more"], "way")
+    ways = ["more", "other", "less"] if deltas else ["more"]
+    if len(deltas) == 1 and "arguments" in kind:
+        ways.remove("less")  # without deltas, arguments come whole
+    way = chooser.choose(ways, "way")
     if way == "less":
         dropped = chooser.choose(deltas, "delta")
         return event_lists.renumber([event for event in events if event is not dropped])
@@ -158,14 +161,21 @@ def change_bill(value: Any, chooser: Chooser, profile: Profile) -> Any:
 
 @breaks("SEQ-018", "stream", "response")
 def drop_incomplete_details(value: Any, chooser: Chooser, profile: Profile) -> Any:
-    response = value if isinstance(value, dict) else event_lists.terminal_event(value)["response"]
-    if response.get("status") != "incomplete":
-        raise not_applicable("incomplete response")
+    if isinstance(value, list):
+        terminal = event_lists.terminal_event(value)
+        response = terminal["response"]
+        if response["status"] == "completed":
+            terminal["type"] = "response.incomplete"
+    else:
+        response = value
+    if response.get("status") not in ("completed", "incomplete"):
+        raise not_applicable("response that has not failed")
+    response["status"] = "incomplete"
     # If every member is always present, an absent one breaks another rule.
     if profile.blank or chooser.choose(["null", "absent"], "way") == "null":
         response["incomplete_details"] = None
     else:
-        del response["incomplete_details"]
+        response.pop("incomplete_details", None)
     return value
 
 
