@@ -17,8 +17,6 @@ from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile, profile_
 
 __all__ = ["choose_profile", "detect_profile_of_endpoint", "model_for_path", "profiles_for_path"]
 
-#: The profile for servers that no other profile describes.
-
 
 def profiles_for_path(base_url: str) -> list[Profile]:
     """The profiles with the base path that a URL ends with, oldest first; the longest base path wins.
