@@ -92,7 +92,7 @@ class ItemTracker:
         self._next_index = index + 1
         kind = item.get("type") if isinstance(item, dict) else None
         steps = self._progress_events.get(kind, ()) if isinstance(kind, str) else ()
-        optional = self._optional_events.get(kind, ()) if steps else ()
+        optional = self._optional_events[str(kind)] if steps else ()
         self.open_items[index] = OpenItem(item, steps, self._text_layouts, optional)
         if index in self._early_items:
             self._merge_early_item(self._early_items.pop(index), self.open_items[index])
