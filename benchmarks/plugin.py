@@ -142,9 +142,8 @@ def main() -> int:
         start, stop = (median(each) for each in zip(*found, strict=True))
         print(f"server, {name:<10}       start {start:7.2f} ms   stop {stop:7.2f} ms")
         reached += [start <= GOAL_START_MS, stop <= GOAL_STOP_MS]
-    print(
-        f"goals: start ≤ {GOAL_START_MS:.0f} ms, stop ≤ {GOAL_STOP_MS:.0f} ms: {'reached' if all(reached) else 'missed'}"
-    )
+    outcome = "reached" if all(reached) else "missed"
+    print(f"goals: start ≤ {GOAL_START_MS:.0f} ms, stop ≤ {GOAL_STOP_MS:.0f} ms: {outcome}")
     return 0 if all(reached) else 1
 
 

@@ -62,7 +62,8 @@ def detect_profile_of_endpoint(
         problem = str(error)
     if problem and not profiles_for_path(endpoint.base_url):
         raise LiveError(
-            f"cannot detect the profile of {endpoint.base_url}: {problem}; name it with --profile, and a model with --model"
+            f"cannot detect the profile of {endpoint.base_url}: {problem}; "
+            "name it with --profile, and a model with --model"
         )
     return choose_profile(endpoint.base_url, reply)
 

@@ -1,6 +1,7 @@
 """The samples of the vendor's document, changed only in base URL and key, print what it shows.
 
-Their texts in `clients/` are unchanged, except for the indentation that the document's text dump lost. The document: OpenAI-compatible Responses API guide, Alibaba Cloud Model Studio, 27 January 2026.
+Their texts in `clients/` are unchanged, except for the indentation that the document's text dump lost.
+The document: OpenAI-compatible Responses API guide, Alibaba Cloud Model Studio, 27 January 2026.
 """
 
 from __future__ import annotations

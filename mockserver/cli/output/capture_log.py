@@ -48,7 +48,8 @@ class CaptureLog:
             if result.time_to_first_byte is None
             else f" first byte {result.time_to_first_byte * 1000:.0f} ms,"
         )
-        line = f"{result.method} {result.path} {result.status or '-'}{first_byte} {result.duration * 1000:.0f} ms  {name}"
+        duration = f"{result.duration * 1000:.0f} ms"
+        line = f"{result.method} {result.path} {result.status or '-'}{first_byte} {duration}  {name}"
         lines = [line + (f"  ({result.problem})" if result.problem else "")]
         lines += findings_lines(
             [finding for finding in result.findings if finding.severity is not Severity.INFO]

@@ -61,9 +61,8 @@ def changes_text(changes: Sequence[Change]) -> str:
 def _change_lines(change: Change) -> list[str]:
     lines = [f"  {change.severity} {change.kind} {escape_unprintable(change.location)}: {change.message}"]
     if change.before or change.after:
-        lines.append(
-            f"      {escape_unprintable(_shorten(change.before) or '-')} -> {escape_unprintable(_shorten(change.after) or '-')}"
-        )
+        before, after = (escape_unprintable(_shorten(text) or "-") for text in (change.before, change.after))
+        lines.append(f"      {before} -> {after}")
     if change.broken_rules:
         lines.append(f"      breaks {', '.join(change.broken_rules)}")
     if change.shown_by:

@@ -68,9 +68,11 @@ def page() -> str:
 def _later_profiles() -> Iterator[str]:
     """The profiles after January, with the clients that have methods for their features."""
     yield "## Profiles after January\n"
-    yield f"Run against `{'` and `'.join(later_profiles.PROFILES)}`: base URL `http://127.0.0.1:8080/compatible-mode/v1`."
+    names = "` and `".join(later_profiles.PROFILES)
+    yield f"Run against `{names}`: base URL `http://127.0.0.1:8080/compatible-mode/v1`."
     yield "All of these clients read everything.\n"
-    yield f"In `{later_profiles.PROFILES[-1]}`, each client above also does the same as in `qwen-2026-01` in the scenarios"
+    latest = later_profiles.PROFILES[-1]
+    yield f"In `{latest}`, each client above also does the same as in `qwen-2026-01` in the scenarios"
     yield f"`{'`, `'.join(later_profiles.SHARED_SCENARIOS)}`: they use `qwen3-max-2026-01-23`, which does not think by"
     yield "default. A model that does, such as `qwen3.5-plus`, sends reasoning first, in events that the stream helper of"
     yield "openai for Node and some agents cannot read: see [helpers.md](helpers.md).\n"

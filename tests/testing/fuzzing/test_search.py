@@ -137,7 +137,8 @@ BROKEN_CLIENTS: dict[str, tuple[CasePlan, Callable[[CasePlan], str | None]]] = {
         CasePlan(end="CRLF", comments=True),
         lambda plan: None if plan.end != "LF" else plan.expected_text,
     ),
-    "2 features, each of which is enough: lines are taken to end with \\n alone, not with \\r\\n or \\r; a keep-alive": (
+    "2 features, each of which is enough: "
+    "lines are taken to end with \\n alone, not with \\r\\n or \\r; a keep-alive": (
         CasePlan(end="CRLF", comments=True),
         lambda plan: None if plan.end != "LF" or plan.comments else plan.expected_text,
     ),
