@@ -165,8 +165,10 @@ def _write_markdown(report: Report, _: VerificationRun) -> str:
     lines += [
         f"**{_escape_markdown(_progress_line(report))}**",
         "",
-        f"{_escape_markdown(_summary_line(report))}. "
-        f"Profile {_markdown_code(report['profile'])}, {_escape_markdown(report['why'])}.",
+        (
+            f"{_escape_markdown(_summary_line(report))}. "
+            f"Profile {_markdown_code(report['profile'])}, {_escape_markdown(report['why'])}."
+        ),
         "",
     ]
     lines += ["| probe | verdict | |", "|---|---|---|"]

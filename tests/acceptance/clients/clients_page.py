@@ -73,9 +73,10 @@ def _later_profiles() -> Iterator[str]:
     yield "All of these clients read everything.\n"
     latest = later_profiles.PROFILES[-1]
     yield f"In `{latest}`, each client above also does the same as in `qwen-2026-01` in the scenarios"
-    yield f"`{'`, `'.join(later_profiles.SHARED_SCENARIOS)}`: they use `qwen3-max-2026-01-23`, which does not think by"
-    yield "default. A model that does, such as `qwen3.5-plus`, sends reasoning first, in events that the stream helper of"
-    yield "openai for Node and some agents cannot read: see [helpers.md](helpers.md).\n"
+    shared = "`, `".join(later_profiles.SHARED_SCENARIOS)
+    yield f"`{shared}`: they use `qwen3-max-2026-01-23`, which does not think by"
+    yield "default. A model that does, such as `qwen3.5-plus`, sends reasoning first, in events that the stream helper"
+    yield "of openai for Node and some agents cannot read: see [helpers.md](helpers.md).\n"
     yield _row(
         [
             "scenario",

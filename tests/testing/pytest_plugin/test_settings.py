@@ -80,8 +80,10 @@ def test_two_servers():
     [
         (
             "profil='x'",
-            "no argument 'profil'; did you mean 'profile'? "
-            "Choose from: profile, rendering, exchanges, strict, fail_on, allow",
+            (
+                "no argument 'profil'; did you mean 'profile'? "
+                "Choose from: profile, rendering, exchanges, strict, fail_on, allow"
+            ),
         ),
         ("'x'", "takes keyword arguments only"),
         ("profile='x'", "no profile 'x'; choose from: "),
