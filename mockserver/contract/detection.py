@@ -7,8 +7,10 @@ without the HTTP head that `curl -i` writes, chunked or not.
 Both are detected by *signals*: forms of ids, members, types, framing. The signals of a profile are facts in
 its file (`marks`). Its `hints` are signals that other services share; they only tell dated profiles apart
 once a mark shows that the content follows one of them. Breaches of the contract are no signals, so a bad
-stream never gets a milder profile. Some marks are `weak`: beside the model of another service they prove nothing, since xAI and
-others form ids from UUIDs too. A profile that `yields` is chosen only if no other profile has a mark.
+stream never gets a milder profile.
+
+Some marks are `weak`: next to the model of another service they prove nothing, since xAI and others form ids
+from UUIDs too. A profile that `yields` is chosen only if no other profile has a mark.
 """
 
 from __future__ import annotations
