@@ -141,7 +141,7 @@ def _item(profile: Profile, kind: str, surrogates: bool, min_chunks: int) -> Sea
 
 
 #: Sizes of a text: usual, of many deltas, or of long ones. The others shrink to the first.
-_TEXT_SIZES = ("",) * 14 + ("many", "long")
+_TEXT_SIZES = ("",) * 8 + ("many", "long")
 _MANY_DELTAS = 40
 
 

@@ -15,7 +15,7 @@ from mockserver.profiles import load_profile_document, profile_names
 
 PROFILES = [name for name in profile_names() if load_profile_document(name)["renderings"]]
 DRAWING = settings(
-    max_examples=400,
+    max_examples=600,
     derandomize=True,
     database=None,
     deadline=None,
