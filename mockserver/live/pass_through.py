@@ -17,6 +17,7 @@ from mockserver.contract.findings import Finding
 from mockserver.contract.operations import find_operation
 from mockserver.live.client import MAX_REPLY_BYTES
 from mockserver.live.findings import UNFINISHED_STREAM_RULES
+from mockserver.live.turn_history import TurnHistory
 from mockserver.profiles import Profile
 from mockserver.server.errors import ApiError, render_error
 from mockserver.server.state.journal import Entry, EntryDetails, RequestHead
@@ -229,6 +230,7 @@ class PassThroughChecker:
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
         self._request_checker = RequestChecker(profile, AnyModel())
+        self._turns = TurnHistory()
 
     def warm_up(self) -> None:
         """Load the schemas, so that the first request does not wait for them."""
@@ -265,6 +267,8 @@ class PassThroughChecker:
             details,
         )
         entry.left = pass_through.client_disconnected
+        if pass_through.is_create_request and pass_through.complete and isinstance(body, dict):
+            self._turns.remember(body, pass_through.reply_body, is_stream=body.get("stream") is True)
         return entry
 
     def _request_findings(
@@ -272,8 +276,10 @@ class PassThroughChecker:
     ) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
         if not pass_through.is_create_request or body is None:
             return (), ()
-        ignored = ignored_parameters(body, self._profile) if isinstance(body, dict) else ()
-        return tuple(self._request_checker.check(body)), tuple(ignored)
+        if not isinstance(body, dict):
+            return tuple(self._request_checker.check(body)), ()
+        findings = self._request_checker.check(body, self._turns.before(body))
+        return tuple(findings), tuple(ignored_parameters(body, self._profile))
 
     def _reply_findings(self, pass_through: PassThroughExchange, body: Any) -> list[Finding]:
         reply, profile = pass_through.reply_body, self._profile.name

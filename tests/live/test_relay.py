@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from mockserver import MockServer
+from mockserver import FunctionCall, MockServer
 from mockserver.exchanges import Exchange, parse_exchange
 from mockserver.live.budgeted_client import Budget
 from mockserver.live.client import Timeouts
@@ -224,3 +224,25 @@ def test_path_outside_the_base_path_is_not_found(start_relay: StartRelay) -> Non
     with seeded_mock() as server:
         _, client = start_relay(parse_endpoint(server.base_url, server.api_key))
         assert client.get(str(client.base_url.join("/elsewhere"))).status_code == 404
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_function_outputs_are_checked_against_the_turn_before(stream: bool, start_relay: StartRelay) -> None:
+    profile = load_profile("qwen-2026-09")
+    function = {"type": "function", "name": "f", "parameters": {"type": "object"}}
+    request = {"model": profile.models[0], "input": "Call f.", "tools": [function], "stream": stream}
+    with seeded_mock(profile=profile.name) as server:
+        server.reply(FunctionCall("f", "{}", call_id="call_1"))
+        relay, client = start_relay(parse_endpoint(server.base_url, server.api_key), profile=profile)
+        first = client.post("/responses", json=request)
+        wait_until_idle(relay, client)
+        previous = first.text.split('"id":"resp_')[1].split('"')[0]
+
+        output = {"type": "function_call_output", "call_id": "call_2", "output": "1"}
+        client.post(
+            "/responses", json={**request, "input": [output], "previous_response_id": f"resp_{previous}"}
+        )
+        wait_until_idle(relay, client)
+
+    findings = relay.journal.last.details.request_findings
+    assert ("REQ-007", "/input/0/call_id") in [(finding.rule, finding.pointer) for finding in findings]

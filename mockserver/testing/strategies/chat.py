@@ -58,7 +58,7 @@ def _rendered_facts(script: Any, facts: ChatFacts) -> tuple[Any, ChatFacts]:
 def _with_call_tail(chunks: list[JSONObject], has_tail: bool) -> list[JSONObject]:
     """The chunks with a choice of calls ended by null arguments and an empty delta.
 
-    The service ends some streams so (client reports, 2026; no document shows it).
+    Some streams of the service end so (inferred from reports of clients; no document shows it).
     """
     if not has_tail:
         return chunks
