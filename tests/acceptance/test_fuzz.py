@@ -127,6 +127,7 @@ def write_client(folder: Path, body: str) -> Sequence[str]:
     return (sys.executable, str(file))
 
 
+@pytest.mark.slow
 def test_a_client_that_hangs_is_killed_with_all_it_started(tmp_path: Path) -> None:
     marker = tmp_path / "pid"
     command = write_client(
@@ -200,6 +201,7 @@ def test_only_the_client_sees_the_key(tmp_path: Path) -> None:
     assert key not in ran.stdout + ran.stderr + kept.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_saved_cases_run_first(tmp_path: Path) -> None:
     command = write_client(tmp_path, "answer = ask(stream=True)\nsys.exit(3 if b'x_note' in answer else 0)\n")
     skipped = [argument for kind in FAULT_KINDS for argument in ("--skip", kind)]
@@ -247,6 +249,7 @@ def test_unusable_arguments_exit_with_2(arguments: tuple[str, ...], told: str, t
     assert told in ran.stderr
 
 
+@pytest.mark.slow
 def test_a_saved_case_is_readable(tmp_path: Path) -> None:
     command = write_client(tmp_path, "ask()\nsys.exit(1)\n")
     run_fuzz(tmp_path, "--", *command)

@@ -146,6 +146,7 @@ def test_end_of_stream_is_observed_on_the_wire(
     assert f"  {'end of stream:':44}{observed or 'not covered'}" in printed
 
 
+@pytest.mark.slow
 def test_slow_or_documented_behaviour_is_no_finding(verify: Verify) -> None:
     for deviation in ("slow", "failed-as-200"):
         status, report, printed = verify(deviation)
@@ -368,6 +369,7 @@ def test_html_report_shows_every_request_of_every_probe(verify: Verify, tmp_path
     assert f"{len(value['coverage']['seen'])} of " in page
 
 
+@pytest.mark.slow
 def test_key_is_in_no_report(verify: Verify, tmp_path: Path) -> None:
     """The endpoint sends the key back wherever it can."""
     forms = [
@@ -412,6 +414,7 @@ def test_unusable_options_exit_with_2(
     assert "secret" not in err
 
 
+@pytest.mark.slow
 def test_interrupted_run_leaves_a_report(fake_endpoint: str, tmp_path: Path) -> None:
     """SIGTERM and Ctrl-C both interrupt the run in the middle of a reply."""
     for number in (signal.SIGTERM, signal.SIGINT):

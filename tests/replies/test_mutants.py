@@ -64,6 +64,11 @@ def test_original_is_not_modified(rule: str) -> None:
     events = samples.tools_stream() if rule == "ITM-015" else samples.function_stream()
     if rule not in ("ITM-007", "ITM-015", "REQ-009", "TXT-004", "TXT-005"):
         events = samples.thinking_stream()
+    if rule == "USE-007":
+        usage = events[-1]["response"]["usage"]
+        usage["x_details"] = [
+            {name: usage[name] for name in ("input_tokens", "output_tokens", "total_tokens")}
+        ]
     before = copy.deepcopy(events)
     broken = mutants.break_rule(rule, "stream", events)
     assert events == before

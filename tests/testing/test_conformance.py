@@ -68,6 +68,7 @@ class FirstItemClient(CorrectClient):
         return str(response["output"][0]["content"][0]["text"])
 
 
+@pytest.mark.slow
 def test_a_failing_client_gets_cause_and_smallest_stream() -> None:
     with pytest.raises(ContractError) as failed:
         assert_client_conforms(FirstItemClient().ask, **FEW_CASES)
@@ -143,6 +144,7 @@ def test_client_contract_turns_a_client_into_a_test() -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_decorated_client_fails_or_passes_like_the_client() -> None:
     @client_contract
     def nothing(base_url: str, api_key: str) -> str:

@@ -116,6 +116,7 @@ def test_an_unknown_openapi_version_is_an_error() -> None:
         openapi_document(DEFAULT_PROFILE, "3.0")
 
 
+@pytest.mark.slow
 def test_every_schema_file_is_a_schema(tmp_path: Path) -> None:
     here = resources.data_folder("schemas")
     files = [str(here / name) for name in ("admin.json", "exchange.json", "report.json", "verification.json")]

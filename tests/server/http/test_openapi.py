@@ -29,4 +29,4 @@ def test_latest_version_is_the_default(responses_server: MockServer) -> None:
 def test_unknown_version_is_rejected(responses_server: MockServer) -> None:
     reply = get(responses_server, "?version=2.0")
     assert reply.status_code == 400
-    assert reply.json()["message"] == "version: no OpenAPI 2.0; there are: 3.2, 3.1"
+    assert reply.json()["message"] == "version: unknown OpenAPI version 2.0; there are: 3.2, 3.1"

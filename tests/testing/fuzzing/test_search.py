@@ -82,6 +82,7 @@ def test_shrinking_does_not_switch_to_another_defect(seed: int) -> None:
     assert {"rejected": 1, "text": 2}[found.failure.kind] == len(found.plan.script.items)
 
 
+@pytest.mark.slow
 def test_the_result_does_not_depend_on_the_number_of_jobs() -> None:
     one = Search(Client(read_with_hidden_defect), PROFILE, 300, 5, jobs=1).run()
     many = Search(Client(read_with_hidden_defect), PROFILE, 300, 5, jobs=4).run()

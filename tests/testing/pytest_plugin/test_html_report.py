@@ -55,6 +55,7 @@ def test_the_page_shows_the_exchanges_of_the_tests(run: RunPytest, pytester: pyt
     assert "responses_shown" not in (pytester.path / "report.json").read_text()
 
 
+@pytest.mark.slow
 def test_workers_write_one_page(run: RunPytest, pytester: pytest.Pytester) -> None:
     run(PAGE_TESTS, "--responses-html=alone.html")
     run(PAGE_TESTS, "--responses-html=together.html", workers=2)

@@ -104,7 +104,7 @@ def test_the_report_has_every_test_with_requests(run: RunPytest, pytester: pytes
     }
     assert (report["complete"], report["requests"]) == (True, 7)
     assert report["rules"] == {"REQ-001": 1, "REQ-002": 1, "REQ-005": 3, "unused": 1}
-    assert report["ignored"] == tests["test_broken"]["ignored"] == {}
+    assert report["ignored"] == tests["test_broken"]["ignored"] == {"logit_bias": 1}
     first, second, third = tests["test_broken"]["findings"]
     assert (first["request"], first["rule"], first["got"], first["allowed"]) == (1, "REQ-005", "nope", False)
     assert (second["request"], second["rule"], second["pointer"]) == (2, "REQ-001", "/temperature")
@@ -113,6 +113,7 @@ def test_the_report_has_every_test_with_requests(run: RunPytest, pytester: pytes
     assert tests["test_good"]["profiles"] == ["qwen-2026-01"]
 
 
+@pytest.mark.slow
 def test_workers_write_one_report(run: RunPytest, pytester: pytest.Pytester) -> None:
     run(REPORTED_TESTS, "--responses-report=alone.json")
     run(REPORTED_TESTS, "--responses-report=together.json", workers=4)
@@ -127,6 +128,7 @@ def test_the_ini_file_names_a_path_below_the_root(run: RunPytest, pytester: pyte
     assert (report["tests"], report["requests"]) == ([], 0)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_writes_an_incomplete_report(run: RunPytest, pytester: pytest.Pytester) -> None:
     code = "def test_one(ask):\n    ask()\n\ndef test_two(ask):\n    raise KeyboardInterrupt\n"
     result = run(code, "--responses-report=report.json", subprocess=True)
