@@ -27,7 +27,7 @@ DIST_INFO = f"responses_mockserver-{mockserver.__version__}.dist-info"
 # Listed explicitly, so that adding a top-level module or folder is a decision.
 TOP_LEVEL = {
     "__init__.py", "__main__.py", "py.typed", "_data",
-    "errors.py", "resources.py", "clock.py", "ids.py", "profiles.py", "settings.py", "wire",
+    "errors.py", "resources.py", "clock.py", "ids.py", "profiles.py", "settings.py", "suggestions.py", "wire",
     "exchanges.py", "contract", "replies", "reports", "server", "live", "recordings", "testing", "cli",
 }  # fmt: skip
 
