@@ -24,7 +24,7 @@ serve: $(VENV)/.serves
 	@exec $(BIN)/mockserver serve $(if $(PORT),--port $(PORT)) $(ARGS)
 
 test: $(VENV)/.develops
-	@$(BIN)/python tests/environments/build.py openai-newest node
+	@$(BIN)/python tests/environments/build.py openai-newest node downstream
 	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
 
 test-all: test
