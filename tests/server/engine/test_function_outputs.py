@@ -22,6 +22,14 @@ def output(call_id: str) -> dict[str, Any]:
     return {"type": "function_call_output", "call_id": call_id, "output": "sunny"}
 
 
+#: The profiles that have conversations.
+WITH_CONVERSATIONS = [
+    name
+    for name in PLAYABLE
+    if "createConversation" in load_profile_document(name)["facts"].get("operations", {"value": ()})["value"]
+]
+
+
 @pytest.fixture(scope="module", params=PLAYABLE)
 def _server(request: pytest.FixtureRequest) -> Iterator[MockServer]:
     with MockServer(profile=request.param) as server:
@@ -113,14 +121,10 @@ def test_item_reference_may_stand_for_a_call(api: ApiClient) -> None:
 
 @pytest.fixture
 def conversation(api: ApiClient) -> str:
-    if (
-        "createConversation"
-        not in load_profile_document(api.server.profile)["facts"].get("operations", {"value": ()})["value"]
-    ):
-        pytest.skip("this profile has no conversations")
     return str(api.request_json("POST", "/conversations", {})["id"])
 
 
+@pytest.mark.parametrize("_server", WITH_CONVERSATIONS, indirect=True)
 def test_wrong_output_in_a_conversation_is_rejected(api: ApiClient, conversation: str) -> None:
     _, calls = call_twice(api, conversation=conversation)
     for content in ("And?", [output("call_zzz")], both(calls)[:1], [*both(calls), *both(calls)]):
@@ -131,6 +135,7 @@ def test_wrong_output_in_a_conversation_is_rejected(api: ApiClient, conversation
     assert answer(api, "Thanks.", conversation=conversation).status_code == 200
 
 
+@pytest.mark.parametrize("_server", WITH_CONVERSATIONS, indirect=True)
 def test_output_added_to_a_conversation_counts(api: ApiClient, conversation: str) -> None:
     _, calls = call_twice(api, conversation=conversation)
     api.request_json("POST", f"/conversations/{conversation}/items", {"items": both(calls)})
