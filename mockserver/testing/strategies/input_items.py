@@ -42,12 +42,18 @@ def input_items(profile: str) -> SearchStrategy[list[JSONObject]]:
 @cache
 def input_item_lists(surrogates: bool, date: str) -> SearchStrategy[list[JSONObject]]:
     """Lists of items that end with something to reply to."""
-    before = st.lists(_item_groups(surrogates, date), max_size=3).map(_flatten)
-    return st.tuples(before, _item_groups(surrogates, date)).map(lambda pair: [*pair[0], *pair[1]])
+    before = st.lists(_item_groups(surrogates, date), max_size=3)
+    return st.tuples(before, _item_groups(surrogates, date)).map(
+        lambda pair: _join_groups([*pair[0], pair[1]])
+    )
 
 
-def _flatten(turns: list[list[JSONObject]]) -> list[JSONObject]:
-    return [item for turn in turns for item in turn]
+def _join_groups(groups: list[list[JSONObject]]) -> list[JSONObject]:
+    """Join groups of items and number the calls, so that no call id repeats."""
+    items = []
+    for number, group in enumerate(groups, 1):
+        items += [{**item, "call_id": f"call_{number}"} if "call_id" in item else item for item in group]
+    return items
 
 
 @cache

@@ -230,7 +230,7 @@ def _invalid_requests(
     error_rules = tuple(rule for rule in breakable if load_rules()[rule].severity is Severity.ERROR)
     rule = draw(st.sampled_from(error_rules if rules is None else select_names("rules", rules, breakable)))
     request = draw(_requests(profile, None, False, False))
-    if rule == "REQ-007":
+    if rule in ("REQ-007", "REQ-013"):
         # Items that a reference names are not in the request.
         request["input"] = "a"
     pick = draw(st.integers(0, 9999))

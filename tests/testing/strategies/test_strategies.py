@@ -98,7 +98,6 @@ def test_ten_thousand_of_each_keep_the_contract(profile: str, rendering: str, un
     responses()
 
 
-@pytest.mark.xfail(strict=False, reason="drawn requests may repeat a call id or a function name (REQ-015)")
 @pytest.mark.parametrize("profile", slow_except([DEFAULT_PROFILE], PROFILES))
 @pytest.mark.parametrize("rendering", RENDERINGS)
 @FEW_EXAMPLES
@@ -221,7 +220,6 @@ def test_ten_thousand_broken_streams_fail_with_their_rules(profile: str, renderi
     check()
 
 
-@pytest.mark.xfail(strict=False, reason="drawn requests may repeat a call id or a function name (REQ-015)")
 @pytest.mark.parametrize("profile", slow_except([DEFAULT_PROFILE], PROFILES))
 def test_an_invalid_request_fails_with_its_rule(profile: str) -> None:
     @FEW_EXAMPLES
