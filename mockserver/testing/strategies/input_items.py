@@ -10,14 +10,11 @@ from hypothesis.strategies import SearchStrategy
 
 from mockserver.profiles import load_profile
 from mockserver.testing.strategies import openresponses
-from mockserver.testing.strategies.values import JSONObject, texts
+from mockserver.testing.strategies.values import JSONObject, join_item_groups, texts
 
 __all__ = ["input_item_lists", "input_items"]
 
 _ITEM_IDS = st.sampled_from(["msg_1", "msg_2"])
-
-
-_CALL_IDS = st.sampled_from(["call_1", "call_2"])
 
 
 _ITEM_STATUSES = st.sampled_from(["completed", "incomplete", "in_progress"])
@@ -44,16 +41,8 @@ def input_item_lists(surrogates: bool, date: str) -> SearchStrategy[list[JSONObj
     """Lists of items that end with something to reply to."""
     before = st.lists(_item_groups(surrogates, date), max_size=3)
     return st.tuples(before, _item_groups(surrogates, date)).map(
-        lambda pair: _join_groups([*pair[0], pair[1]])
+        lambda pair: join_item_groups([*pair[0], pair[1]])
     )
-
-
-def _join_groups(groups: list[list[JSONObject]]) -> list[JSONObject]:
-    """Join groups of items and number the calls, so that no call id repeats."""
-    items = []
-    for number, group in enumerate(groups, 1):
-        items += [{**item, "call_id": f"call_{number}"} if "call_id" in item else item for item in group]
-    return items
 
 
 @cache
@@ -223,9 +212,4 @@ def _calls_with_outputs(surrogates: bool) -> SearchStrategy[list[JSONObject]]:
         {"type": st.just("function_call_output"), "output": any_text | st.lists(part, max_size=2)},
         optional=shared_members,
     )
-    return st.tuples(_CALL_IDS, call, output).map(_with_call_id)
-
-
-def _with_call_id(drawn: tuple[str, JSONObject, JSONObject]) -> list[JSONObject]:
-    call_id, call, output = drawn
-    return [{**call, "call_id": call_id}, {**output, "call_id": call_id}]
+    return st.tuples(call, output).map(lambda drawn: [{**item, "call_id": "call_1"} for item in drawn])

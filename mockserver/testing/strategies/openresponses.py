@@ -13,7 +13,7 @@ from hypothesis.strategies import SearchStrategy
 
 from mockserver.profiles import Profile, load_profile
 from mockserver.testing.strategies.openresponses_streams import CITATION
-from mockserver.testing.strategies.values import JSONObject, texts
+from mockserver.testing.strategies.values import JSONObject, join_item_groups, texts
 
 __all__ = ["echoed_members", "error_bodies", "input_items", "is_open_responses", "request_bodies"]
 
@@ -36,7 +36,7 @@ def request_bodies(profile: str, surrogates: bool) -> SearchStrategy[JSONObject]
     """Bodies of create requests."""
     loaded = load_profile(profile)
     any_text = texts(surrogates)
-    inputs = any_text | input_items(surrogates) | _image_messages().map(lambda message: [message])
+    inputs = any_text | input_items(surrogates) | _media_messages().map(lambda message: [message])
     needed = {"model": st.sampled_from([*loaded.models, "any-model"]), "input": inputs}
     return st.fixed_dictionaries(
         needed, optional={**_generation_parameters(loaded), **_echoed_parameters(loaded)}
@@ -124,8 +124,7 @@ def input_items(surrogates: bool) -> SearchStrategy[list[JSONObject]]:
     any_text = texts(surrogates)
     alone = (_messages(any_text), _reasoning_items(any_text), _compaction_items(), _item_references())
     single = st.one_of(alone).map(lambda item: [item])
-    turns = st.lists(single | _calls_with_outputs(any_text), max_size=3)
-    return turns.map(lambda each: [item for turn in each for item in turn])
+    return st.lists(single | _calls_with_outputs(any_text), max_size=3).map(join_item_groups)
 
 
 def _messages(any_text: SearchStrategy[str]) -> SearchStrategy[JSONObject]:
@@ -180,10 +179,11 @@ def _media_parts() -> list[SearchStrategy[JSONObject]]:
     ]
 
 
-def _image_messages() -> SearchStrategy[JSONObject]:
-    """Messages that consist of one image."""
-    shown = [{**look, "image_url": "https://example.invalid/a"} for look in _IMAGE_PARTS]
-    return st.sampled_from(shown).map(lambda part: {"role": "user", "content": [part]})
+def _media_messages() -> SearchStrategy[JSONObject]:
+    """Messages that consist of one image or one file."""
+    parts = [{**look, "image_url": "https://example.invalid/a"} for look in _IMAGE_PARTS]
+    parts.append({"type": "input_file", "file_url": "https://example.invalid/a"})
+    return st.sampled_from(parts).map(lambda part: {"role": "user", "content": [part]})
 
 
 def _reasoning_items(any_text: SearchStrategy[str]) -> SearchStrategy[JSONObject]:
@@ -227,10 +227,7 @@ def _calls_with_outputs(any_text: SearchStrategy[str]) -> SearchStrategy[list[JS
         {"type": st.just("function_call_output"), "output": any_text | parts | st.just(every)},
         optional=_REPLAYED_MEMBERS,
     )
-    ids = st.sampled_from(["call_1", "call_2"])
-    return st.tuples(ids, call, output).map(
-        lambda drawn: [{**drawn[1], "call_id": drawn[0]}, {**drawn[2], "call_id": drawn[0]}]
-    )
+    return st.tuples(call, output).map(lambda drawn: [{**item, "call_id": "call_1"} for item in drawn])
 
 
 @cache

@@ -17,6 +17,7 @@ __all__ = [
     "UNKNOWN_MEMBERS",
     "JSONObject",
     "event_types",
+    "join_item_groups",
     "json_values",
     "long_text",
     "select_names",
@@ -104,3 +105,11 @@ def select_names(
 def event_types(profile: str) -> tuple[str, ...]:
     """Types of the events that a profile knows."""
     return load_schemas(profile).event_types
+
+
+def join_item_groups(groups: list[list[JSONObject]]) -> list[JSONObject]:
+    """Join groups of items and number the calls, so that no call id repeats."""
+    items = []
+    for number, group in enumerate(groups, 1):
+        items += [{**item, "call_id": f"call_{number}"} if "call_id" in item else item for item in group]
+    return items

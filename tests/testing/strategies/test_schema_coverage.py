@@ -116,9 +116,6 @@ def strategies_by_schema(profile: str) -> dict[str, tuple[Any, int]]:
     return strategies_by_name
 
 
-@pytest.mark.xfail(
-    strict=False, reason="the list of members that are not drawn is outdated for openresponses-2026-04"
-)
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("profile", NOT_DRAWN_BY_PROFILE)
 def test_strategies_cover_the_schemas(profile: str) -> None:
