@@ -41,6 +41,10 @@ class Rule:
         """Whether the rule applies to the profile of that name."""
         return any(fnmatch(profile, each) for each in self.profiles)
 
+    def severity_for(self, profile: str) -> Severity:
+        """The severity of a breach in the profile of that name."""
+        return self.severity_in.get(profile, self.severity)
+
 
 @cache
 def load_rules() -> Mapping[str, Rule]:
@@ -100,7 +104,7 @@ def findings_for_profile(findings: Iterable[Finding], profile: str) -> list[Find
 def _profile_severities(profile: str) -> Mapping[str, Severity]:
     """The rules that apply to a profile, with their severities there."""
     rules = [rule for rule in load_rules().values() if rule.applies_to(profile)]
-    return MappingProxyType({rule.id: rule.severity_in.get(profile, rule.severity) for rule in rules})
+    return MappingProxyType({rule.id: rule.severity_for(profile) for rule in rules})
 
 
 class Report:

@@ -62,17 +62,14 @@ def count_events(printed: str) -> int:
 PLANTED_DEFECTS = {
     "python/first_item.py": "only the first output item is read",
     "python/splitlines.py": "characters that Unicode calls line ends",
-    "python/deltas.py": "an answer that says it failed is taken for a good one",
+    "python/deltas.py": "a failed response is taken for a good one",
     "node/read_is_event.mjs": "one read is taken for one event",
     "node/split_character.mjs": "each read is decoded by itself",
-    "shell/deltas.sh": "an answer that says it failed is taken for a good one",
+    "shell/deltas.sh": "a failed response is taken for a good one",
     "go/scanner": "a line of more than 64 KiB is not read",
 }
 
 
-@pytest.mark.xfail(
-    strict=False, reason="two planted clients also ignore failed responses, which is found first"
-)
 @pytest.mark.slow
 @pytest.mark.parametrize("file", PLANTED_DEFECTS)
 def test_a_planted_defect_is_found(file: str, tmp_path: Path) -> None:

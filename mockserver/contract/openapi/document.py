@@ -11,8 +11,10 @@ from typing import Any
 
 from mockserver import __version__
 from mockserver.contract.chat.service import chat_models, load_chat_schemas
+from mockserver.contract.findings import Severity
 from mockserver.contract.openapi.chat import CHAT_TAG, chat_path_item
 from mockserver.contract.operations import Operation, profile_operations
+from mockserver.contract.rules import load_rules
 from mockserver.contract.schema.overlays import rewrite_references, union_branches
 from mockserver.contract.schema.registry import load_schemas
 from mockserver.errors import ConfigurationError
@@ -43,7 +45,10 @@ def openapi_document(
     profile = load_profile(profile) if isinstance(profile, str) else profile
     exchanges = packaged_exchanges(profile.name)
     known = load_schemas(profile.name)
-    parts = {name: _component(schema, version) for name, schema in known.all_schemas().items()}
+    parts = {
+        name: _component(_accepted(schema, profile.name), version)
+        for name, schema in known.all_schemas().items()
+    }
     named = frozenset(profile.models if models is None else models)
     _restrict_models(parts["create_request"], named)
     if _has_chat(profile):
@@ -272,6 +277,33 @@ def _restrict_models(request: Schema, models: Iterable[str]) -> None:
     names = sorted(models)
     if names:
         request["properties"]["model"] = {**request["properties"]["model"], "enum": names}
+
+
+def _accepted(schema: Any, profile: str) -> Any:
+    """Drop what a schema asserts by a rule that is not an error: the service accepts other values."""
+    if isinstance(schema, list):
+        return [_accepted(each, profile) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if not isinstance(schema.get("x-rule"), str) or _is_error(schema["x-rule"], profile):
+        return {name: _accepted(value, profile) for name, value in schema.items()}
+    described: Schema = _annotations(schema)
+    if "properties" in schema:
+        described["properties"] = {
+            name: each if name == "type" else _annotations(each)
+            for name, each in schema["properties"].items()
+        }
+    if "type" in schema.get("required", ()):
+        described |= {"type": "object", "required": ["type"]}
+    return described
+
+
+def _is_error(rule: str, profile: str) -> bool:
+    return load_rules()[rule].severity_for(profile) is Severity.ERROR
+
+
+def _annotations(schema: Schema) -> Schema:
+    return {name: schema[name] for name in ("title", "description") if name in schema}
 
 
 def _component(schema: Schema, version: str) -> Schema:

@@ -13,6 +13,8 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator, OpenAPIV32SpecValidator
 
 from mockserver import resources
+from mockserver.contract.check import check_request
+from mockserver.contract.findings import errors
 from mockserver.contract.openapi.document import OPENAPI_VERSIONS, openapi_document
 from mockserver.contract.schema.registry import load_schemas
 from mockserver.errors import ConfigurationError
@@ -109,6 +111,26 @@ def test_components_and_schemas_agree(name: str, value: Any) -> None:
     reference: Any = jsonschema.Draft202012Validator
     component = reference({**components, "$ref": f"#/components/schemas/{name}"})
     assert component.is_valid(value) == load_schemas().is_valid(name, value)
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        {"metadata": 5},
+        {"parallel_tool_calls": "yes"},
+        {"text": {"format": {"type": "markdown"}}},
+        {"input": [{"role": "user", "content": [{"type": "input_file"}]}]},
+    ],
+    ids=lambda parameter: next(iter(parameter)),
+)
+def test_the_document_allows_what_the_service_accepts(parameter: dict[str, Any]) -> None:
+    """A request that brings an info at most is valid: its rule describes the reference, not a refusal."""
+    profile = "qwen-2026-09"
+    request = {"model": load_profile(profile).models[0], "input": "x", **parameter}
+    components = {"components": {"schemas": openapi_document(profile)["components"]["schemas"]}}
+    reference: Any = jsonschema.Draft202012Validator
+    assert reference({**components, "$ref": "#/components/schemas/create_request"}).is_valid(request)
+    assert not errors(check_request(request, profile))
 
 
 def test_an_unknown_openapi_version_is_an_error() -> None:
