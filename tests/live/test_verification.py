@@ -37,9 +37,6 @@ def finding_keys(report: dict[str, Any]) -> list[tuple[str, str, str]]:
 PLAYABLE_PROFILES = [name for name in profile_names() if load_profile(name).models]
 
 
-@pytest.mark.xfail(
-    strict=False, reason="without reasoning, the first reply of qwen-2026-05 looks like that of qwen-2026-09"
-)
 @pytest.mark.parametrize("profile", slow_except(["qwen-2026-01"], PLAYABLE_PROFILES))
 def test_honest_endpoint_passes(profile: str, verify: Verify) -> None:
     status, report, printed = verify("honest", profile=profile)

@@ -21,10 +21,17 @@ _LONG_PROMPT = "Remember these words: " + ", ".join(
 
 
 def hello_request(model: str, nonce: str, *, streamed: bool) -> LiveRequest:
-    """The request of the probe `stream` or `basic`."""
+    """The request of the probe `stream` or `basic`.
+
+    A stream is asked to think: how it sends reasoning tells the dated profiles apart.
+    """
     prompt = f"Say hello in {'three words' if streamed else 'one word'}. ({nonce})"
-    body = {"model": model, "input": prompt, **({"stream": True} if streamed else {})}
-    return LiveRequest(body, expected_tokens=200)
+    body = {
+        "model": model,
+        "input": prompt,
+        **({"stream": True, "enable_thinking": True} if streamed else {}),
+    }
+    return LiveRequest(body, expected_tokens=1000 if streamed else 200)
 
 
 @probe("basic", "a prompt gets a response", tokens=200)
@@ -32,7 +39,7 @@ def basic(context: ProbeContext) -> None:
     context.check_response(hello_request(context.model, context.nonce, streamed=False))
 
 
-@probe("stream", "a prompt gets a stream of events", tokens=200)
+@probe("stream", "a prompt gets a stream of events", tokens=1000)
 def stream(context: ProbeContext) -> None:
     context.check_response(hello_request(context.model, context.nonce, streamed=True))
 
