@@ -90,4 +90,5 @@ def test_disconnect_ends_the_steps() -> None:
     with replying_with([Send(b"one"), Wait(60)]) as reply:
         reply.client.recv(65536)
         reply.client.close()
-        wait_until(lambda: reply.completed == [False])
+        wait_until(lambda: bool(reply.completed))
+        assert reply.completed == [False]
