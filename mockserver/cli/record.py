@@ -101,7 +101,7 @@ def record(upstream: str, out: Path, port: int, url_file: Path | None, **options
 
 def _choose_profile(endpoint: Endpoint, option: str) -> tuple[Profile, bool]:
     """(the profile, whether the first reply decides it)."""
-    from mockserver.live.profile_choice import profiles_for_path
+    from mockserver.contract.detection import profiles_for_path
     from mockserver.profiles import DEFAULT_PROFILE, load_profile, resolve_profile_name
 
     if option != AUTO:

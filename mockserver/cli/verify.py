@@ -20,14 +20,14 @@ from mockserver.cli.reverification import (
     require_reachable,
     reverify_recordings,
 )
-from mockserver.contract.detection import ProfileChoice
+from mockserver.contract.detection import ProfileChoice, profiles_for_path
 from mockserver.errors import MockServerError
 from mockserver.live.baseline import read_baseline, write_baseline
 from mockserver.live.budgeted_client import Budget, BudgetedClient
 from mockserver.live.client import Client, Timeouts
 from mockserver.live.endpoint import Endpoint, api_key_from_env, parse_endpoint
 from mockserver.live.probes import Probe, select_probes
-from mockserver.live.profile_choice import detect_profile_of_endpoint, model_for_path, profiles_for_path
+from mockserver.live.profile_choice import detect_profile_of_endpoint, model_for_path
 from mockserver.live.report import build_report
 from mockserver.live.report_formats import REPORT_FORMATS, write_plan
 from mockserver.live.verification import Verdict, VerificationRun, detection_request, run_probes

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from mockserver.contract.stream.json_lines import is_event
 from mockserver.errors import EventTooLarge, InvalidJSON
-from mockserver.profiles import DEFAULT_PROFILE, load_profile, load_profile_document, profile_names
+from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile, load_profile_document, profile_names
 from mockserver.wire import json, sse
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "detect_endpoint_profile",
     "detect_profile",
     "named_models",
+    "profiles_for_path",
 ]
 
 #: What a file can be checked as; an exchange is checked part by part.
@@ -218,19 +219,30 @@ def detect_profile(body: bytes, value: Any = None, *, is_ours: bool = False) -> 
     return ProfileChoice(DEFAULT_PROFILE, "the default: it has no mark of any profile")
 
 
+def profiles_for_path(base_url: str) -> list[Profile]:
+    """The profiles with the base path that a URL ends with, oldest first; the longest base path wins.
+
+    Profiles that cannot be played are left out, and so are paths that several services share: `/v1` is the
+    path of every gateway.
+    """
+    profiles = [load_profile(name) for name in profile_names()]
+    shared = {alias for each in profiles for alias in each.aliases}
+    candidates = [
+        each
+        for each in profiles
+        if each.models and each.base_path not in shared and base_url.endswith(each.base_path)
+    ]
+    longest = max((len(each.base_path) for each in candidates), default=0)
+    return [each for each in candidates if len(each.base_path) == longest]
+
+
 def detect_endpoint_profile(base_url: str, reply: bytes | None) -> ProfileChoice:
     """Choose the profile of an endpoint by its first reply, then by its path.
 
     `reply` is its body, best a stream: it has more signals; None if there is none. Several profiles
     share the path `/v1`, as do gateways, so this path decides nothing.
     """
-    shared = {alias for name in profile_names() for alias in load_profile(name).aliases}
-    profiles = [load_profile(name) for name in profile_names()]
-    fitting = [
-        each for each in profiles if each.base_path not in shared and base_url.endswith(each.base_path)
-    ]
-    longest = max((len(each.base_path) for each in fitting), default=0)
-    by_path = [each for each in fitting if len(each.base_path) == longest]
+    by_path = profiles_for_path(base_url)
     choice = _choose_by_signals(_signals(reply or b"", None), tuple(each.name for each in by_path))
     if choice is not None:
         return ProfileChoice(choice.profile, f"{choice.reason} of its first reply")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mockserver.contract.detection import ProfileChoice, detect_endpoint_profile
+from mockserver.contract.detection import ProfileChoice, detect_endpoint_profile, profiles_for_path
 from mockserver.errors import LiveError
 from mockserver.live.budgeted_client import (
     BudgetedClient,
@@ -13,26 +13,9 @@ from mockserver.live.budgeted_client import (
 )
 from mockserver.live.client import LiveRequest, unreachable_message
 from mockserver.live.endpoint import Endpoint
-from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile, profile_names
+from mockserver.profiles import DEFAULT_PROFILE, load_profile
 
-__all__ = ["choose_profile", "detect_profile_of_endpoint", "model_for_path", "profiles_for_path"]
-
-
-def profiles_for_path(base_url: str) -> list[Profile]:
-    """The profiles with the base path that a URL ends with, oldest first; the longest base path wins.
-
-    Profiles that cannot be played are left out, and so are paths that several services share: `/v1` is the
-    path of every gateway.
-    """
-    profiles = [load_profile(name) for name in profile_names()]
-    shared = {alias for each in profiles for alias in each.aliases}
-    candidates = [
-        each
-        for each in profiles
-        if each.models and each.base_path not in shared and base_url.endswith(each.base_path)
-    ]
-    longest = max((len(each.base_path) for each in candidates), default=0)
-    return [each for each in candidates if len(each.base_path) == longest]
+__all__ = ["detect_profile_of_endpoint", "model_for_path"]
 
 
 def model_for_path(base_url: str) -> str:
@@ -65,9 +48,4 @@ def detect_profile_of_endpoint(
             f"cannot detect the profile of {endpoint.base_url}: {problem}; "
             "name it with --profile, and a model with --model"
         )
-    return choose_profile(endpoint.base_url, reply)
-
-
-def choose_profile(base_url: str, reply: bytes) -> ProfileChoice:
-    """Choose the profile by the body of a reply, then by the URL's path."""
-    return detect_endpoint_profile(base_url, reply)
+    return detect_endpoint_profile(endpoint.base_url, reply)

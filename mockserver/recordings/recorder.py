@@ -12,11 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mockserver.contract.detection import ProfileChoice
+from mockserver.contract.detection import ProfileChoice, detect_endpoint_profile
 from mockserver.contract.findings import Finding
 from mockserver.errors import InvalidExchange
 from mockserver.live.pass_through import PassThroughChecker, PassThroughExchange
-from mockserver.live.profile_choice import choose_profile
 from mockserver.profiles import Profile, load_profile
 from mockserver.recordings import recording_folder
 from mockserver.recordings.recorded_exchanges import (
@@ -160,7 +159,7 @@ class Recorder:
     def _detect_profile(self, pass_through: PassThroughExchange) -> None:
         """Check against the profile of the first response; recordings before it are errors."""
         if self._is_profile_open and pass_through.is_create_request and pass_through.status == 200:
-            choice = choose_profile(self._upstream, pass_through.reply_body)
+            choice = detect_endpoint_profile(self._upstream, pass_through.reply_body)
             self._profile = load_profile(choice.profile)
             self._checker = PassThroughChecker(self._profile)
             self._is_profile_open = False

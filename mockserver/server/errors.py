@@ -83,7 +83,7 @@ class ApiError(Exception):
         """The invalid parameter, for profiles that report it."""
         self.unified_code: str | None = None
         """The code in the single form of a profile with `error_types`, if it is not `code` in snake case."""
-        self.exchange: str | None = None
+        self.stub_name: str | None = None
         """Name of the stub that replies with this error."""
         self.delivery: Any = None
         """The stub's `delivery.Delivery`; None: sent at once."""

@@ -65,7 +65,7 @@ def to_chat_error(error: ApiError) -> ApiError:
         envelope=ErrorEnvelope("wrapped", kind),
         findings=error.findings,
     )
-    chat_error.exchange, chat_error.delivery = error.exchange, error.delivery
+    chat_error.stub_name, chat_error.delivery = error.stub_name, error.delivery
     chat_error.ignored = error.ignored
     return chat_error
 

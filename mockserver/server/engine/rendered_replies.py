@@ -59,7 +59,7 @@ class RenderedReply(NamedTuple):
 
 def mark_stub_error(error: ApiError, stub_name: str | None, delivery: Delivery) -> ApiError:
     """An error that a stub replies with, with the stub's name and delivery."""
-    error.exchange, error.delivery = stub_name, None if delivery.is_immediate else delivery
+    error.stub_name, error.delivery = stub_name, None if delivery.is_immediate else delivery
     return error
 
 

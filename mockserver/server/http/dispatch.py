@@ -95,7 +95,7 @@ async def _send_error(request: HttpRequest, error: ApiError) -> None:
         request_id,
         model,
         prompt,
-        error.exchange,
+        error.stub_name,
         error.findings or request.findings,
         error.ignored,
         error_detail=error.detail or error.message,

@@ -128,5 +128,5 @@ def _apply_delivery_fault(
         if FAULT_HEADER not in request.headers and requested_fault in request.session.faults:
             return outgoing  # a fault for all requests skips the replies that it does not apply to
         refusal = ApiError(400, "InvalidParameter", f"fault: {error}")
-        refusal.exchange = details.stub_name
+        refusal.stub_name = details.stub_name
         raise refusal from None

@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
+from mockserver.contract.detection import profiles_for_path
 from mockserver.errors import ConfigurationError, LiveError
 from mockserver.live.budgeted_client import Budget, BudgetedClient
 from mockserver.live.client import Client, Timeouts
 from mockserver.live.endpoint import Endpoint, api_key_from_env, parse_endpoint
 from mockserver.live.probes.replies import hello_request
-from mockserver.live.profile_choice import detect_profile_of_endpoint, model_for_path, profiles_for_path
+from mockserver.live.profile_choice import detect_profile_of_endpoint, model_for_path
 from mockserver.live.relay import Relay
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
 from mockserver.server.http.threaded_server import ThreadedServer
