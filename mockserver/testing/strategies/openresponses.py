@@ -220,11 +220,18 @@ def _calls_with_outputs(any_text: SearchStrategy[str]) -> SearchStrategy[list[JS
         optional=_REPLAYED_MEMBERS,
     )
     link = "https://example.invalid/v"
-    video: SearchStrategy[JSONObject] = st.just({"type": "input_video", "video_url": link})
-    every = [{"type": "input_text", "text": "x"}, _IMAGE_PARTS[0], {"type": "input_file", "file_url": link}]
-    parts = st.lists(st.one_of(_text_parts("input_text", any_text), video, *_media_parts()), max_size=2)
+    video: JSONObject = {"type": "input_video", "video_url": link}
+    one_of_each = [
+        {"type": "input_text", "text": "x"},
+        _IMAGE_PARTS[0],
+        {"type": "input_file", "file_url": link},
+        video,
+    ]
+    parts = st.lists(
+        st.one_of(_text_parts("input_text", any_text), st.just(video), *_media_parts()), max_size=2
+    )
     output = st.fixed_dictionaries(
-        {"type": st.just("function_call_output"), "output": any_text | parts | st.just(every)},
+        {"type": st.just("function_call_output"), "output": any_text | parts | st.just(one_of_each)},
         optional=_REPLAYED_MEMBERS,
     )
     return st.tuples(call, output).map(lambda drawn: [{**item, "call_id": "call_1"} for item in drawn])
