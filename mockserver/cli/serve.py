@@ -202,8 +202,8 @@ def build_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: An
 
 
 def _configure_delivery_and_limits(session: Session, settings: Mapping[str, Any]) -> None:
-    from mockserver.server.delivery.delivery import Delivery
     from mockserver.server.delivery.faults import parse_fault
+    from mockserver.server.delivery.options import Delivery
     from mockserver.server.state.rate_limits import RateLimiter, parse_limits
 
     limits = parse_limits(settings.get("limit", ()))

@@ -86,7 +86,7 @@ class ApiError(Exception):
         self.stub_name: str | None = None
         """Name of the stub that replies with this error."""
         self.delivery: Any = None
-        """The stub's `delivery.Delivery`; None: sent at once."""
+        """The delivery options of the stub; None: sent at once."""
 
     def with_parameter(self, param: str | None, code: str | None = None) -> ApiError:
         """This error, with the parameter and the code that only a profile with `error_types` reports."""

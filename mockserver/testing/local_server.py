@@ -10,8 +10,8 @@ from typing import Any, TypeAlias, TypeVar
 from mockserver.errors import ConfigurationError, StartError
 from mockserver.profiles import resolve_profile_name
 from mockserver.server.access import AllowedHosts, ApiKeys
-from mockserver.server.delivery.delivery import Delivery
 from mockserver.server.delivery.faults import parse_fault
+from mockserver.server.delivery.options import Delivery
 from mockserver.server.http.app import App
 from mockserver.server.http.services import Services
 from mockserver.server.http.threaded_server import ThreadedServer

@@ -25,8 +25,8 @@ from mockserver.replies.script import (
     parse_script,
     require_servable,
 )
-from mockserver.server.delivery.delivery import Delivery
 from mockserver.server.delivery.faults import ServiceFault, build_requested_fault, parse_fault
+from mockserver.server.delivery.options import Delivery
 from mockserver.server.mock_headers import SCENARIO_HEADER
 from mockserver.server.state.sessions import Session
 from mockserver.server.stubs.exchange_replies import parse_delivery, require_valid_tool_items

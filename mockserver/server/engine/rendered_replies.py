@@ -10,8 +10,8 @@ from mockserver.ids import request_digest
 from mockserver.replies.framing import encode_error_payload
 from mockserver.replies.templates import render_failed_reply, render_failed_stream
 from mockserver.server.delivery import pacing
-from mockserver.server.delivery.delivery import DEFAULT_DELIVERY, Delivery
 from mockserver.server.delivery.faults import RequestedFault, ServiceFault
+from mockserver.server.delivery.options import DEFAULT_DELIVERY, Delivery
 from mockserver.server.delivery.steps import Send, Step
 from mockserver.server.engine.template_values import ReplySeed
 from mockserver.server.errors import ApiError

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mockserver.errors import ConfigurationError
-from mockserver.server.delivery.delivery import DEFAULT_DELIVERY, Delivery, apply_fault, apply_timing
 from mockserver.server.delivery.faults import OutgoingReply, RequestedFault
+from mockserver.server.delivery.options import DEFAULT_DELIVERY, Delivery, apply_fault, apply_timing
 from mockserver.server.delivery.steps import Raw
 from mockserver.server.delivery.steps import Send as SendStep
 from mockserver.server.engine.rendered_replies import RenderedReply

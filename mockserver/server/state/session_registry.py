@@ -16,8 +16,8 @@ from mockserver.errors import ConfigurationError
 from mockserver.exchanges import Exchange
 from mockserver.profiles import resolve_profile_name
 from mockserver.server.access import ApiKeys, parse_bearer_key, require_sendable_key
-from mockserver.server.delivery.delivery import Delivery
 from mockserver.server.delivery.faults import parse_fault
+from mockserver.server.delivery.options import Delivery
 from mockserver.server.mock_headers import SESSION_HEADER
 from mockserver.server.state.rate_limits import RateLimiter, parse_limits
 from mockserver.server.state.sessions import (

@@ -15,8 +15,8 @@ from mockserver.exchanges import Exchange, packaged_exchanges
 from mockserver.ids import IdSource, request_digest
 from mockserver.profiles import Profile, load_profile
 from mockserver.replies.renderings import load_rendering
-from mockserver.server.delivery.delivery import DEFAULT_DELIVERY, Delivery
 from mockserver.server.delivery.faults import RequestedFault
+from mockserver.server.delivery.options import DEFAULT_DELIVERY, Delivery
 from mockserver.server.delivery.timer import Timer
 from mockserver.server.state.journal import Journal
 from mockserver.server.state.rate_limits import RateLimiter

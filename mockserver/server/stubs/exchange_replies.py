@@ -21,8 +21,8 @@ from mockserver.replies.generated_scripts import complete_tool_call
 from mockserver.replies.script import FunctionCall, Script, ToolCall, Usage, parse_script, require_servable
 from mockserver.replies.templates import TemplateValues, compile_reply
 from mockserver.replies.usage import count_output_tokens
-from mockserver.server.delivery.delivery import DEFAULT_DELIVERY, Delivery
 from mockserver.server.delivery.faults import RequestedFault, ServiceFault, WireFault, parse_fault
+from mockserver.server.delivery.options import DEFAULT_DELIVERY, Delivery
 from mockserver.wire import json
 
 __all__ = [

@@ -13,8 +13,8 @@ from typing import Any, Self, TypeAlias, TypeVar
 
 from mockserver.errors import ConfigurationError
 from mockserver.replies.script import FunctionCall, Message, Reasoning, Script
-from mockserver.server.delivery.delivery import DEFAULT_DELIVERY, Delivery
 from mockserver.server.delivery.faults import RequestedFault, ServiceFault
+from mockserver.server.delivery.options import DEFAULT_DELIVERY, Delivery
 from mockserver.server.stubs.matchers import ANY_REQUEST, IncomingRequest, Matcher
 
 __all__ = ["Stub", "StubDefinition", "StubRegistry", "StubReply"]

@@ -1,4 +1,4 @@
-"""The delivery of a reply: its fault, its pacing and its chunking."""
+"""Options for the delivery of a reply: fault, pacing and chunking, and how they change it."""
 
 from __future__ import annotations
 
