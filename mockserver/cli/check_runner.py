@@ -11,13 +11,15 @@ import sys
 from collections.abc import Container, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from mockserver.cli.errors import exit_with_error, project_settings
 from mockserver.cli.output.checked_input import CheckedInput, failing_severities
 from mockserver.cli.output.report_formats import REPORT_FORMATS
-from mockserver.contract.files import AUTO, CheckResult, check_file
+from mockserver.contract.files import AUTO, check_file
 from mockserver.contract.findings import Severity
 from mockserver.contract.rules import load_rules
+from mockserver.contract.turn_history import TurnHistory
 from mockserver.errors import ConfigurationError, InvalidJSON
 from mockserver.profiles import profile_names
 from mockserver.suggestions import choose_from, did_you_mean
@@ -34,6 +36,13 @@ __all__ = [
 KINDS = (
     AUTO, "request", "response", "stream", "error", "chat_request", "chat_completion", "chat_stream"
 )  # fmt: skip
+
+
+class _Input(NamedTuple):
+    """A file, or one of the exchanges in it."""
+
+    name: str
+    data: bytes
 
 
 def run_without_click(arguments: Sequence[str]) -> None:
@@ -63,15 +72,17 @@ def run_check(
     targets = [parse_report_target(each) for each in report]
     failing = failing_severities(fail_on)
     problems: list[str] = []
-    checked: list[CheckedInput] = []
+    inputs: list[_Input] = []
     for file in files:
         try:
             data = _read_input(file)
         except OSError as error:
             problems.append(f"cannot read {file}: {error.strerror or error}")
             continue
-        for fragment, part in _split_exchanges(data) if kind == AUTO else [("", data)]:
-            checked.append(_checked_input(file, fragment, part, check_file(part, profile, kind), ignore))
+        name = "standard input" if file == "-" else file
+        parts = _split_exchanges(data) if kind == AUTO else [("", data)]
+        inputs += (_Input(name + fragment, part) for fragment, part in parts)
+    checked = _check_inputs(inputs, profile, kind, ignore)
     _write_stdout(REPORT_FORMATS[style](checked, failing))
     for name, target in targets:
         try:
@@ -127,11 +138,30 @@ def _split_exchanges(data: bytes) -> Iterator[tuple[str, bytes]]:
         yield "", data
 
 
-def _checked_input(
-    file: str, fragment: str, data: bytes, result: CheckResult, ignored: Sequence[str]
-) -> CheckedInput:
-    findings = tuple(each for each in result.findings if each.rule not in ignored)
-    return CheckedInput(f"{'standard input' if file == '-' else file}{fragment}", result, findings, data)
+def _check_inputs(
+    inputs: Sequence[_Input], profile: str, kind: str, ignored: Sequence[str]
+) -> list[CheckedInput]:
+    """Check all inputs, those that continue a recorded turn after that turn; the order of results is theirs."""
+    turns = TurnHistory()
+    by_time = sorted(inputs, key=_recording_time) if len(inputs) > 1 else inputs
+    results = {each.name: check_file(each.data, profile, kind, turns) for each in by_time}
+    return [
+        CheckedInput(
+            each.name,
+            results[each.name],
+            tuple(found for found in results[each.name].findings if found.rule not in ignored),
+            each.data,
+        )
+        for each in inputs
+    ]
+
+
+def _recording_time(given: _Input) -> str:
+    """When an exchange was recorded; empty for everything else."""
+    value = json.loads_or_none(given.data) if b'"recorded"' in given.data else None
+    recorded = value.get("recorded") if isinstance(value, dict) else None
+    at = recorded.get("at") if isinstance(recorded, dict) else None
+    return at if isinstance(at, str) else ""
 
 
 def _write_stdout(text: str) -> None:

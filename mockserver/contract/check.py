@@ -67,7 +67,7 @@ def check_request(
     """Check the body of a create request.
 
     `models` are the models the server accepts; None means the profile's own. `history` has the function calls of
-    the turns that the request continues; without it, an info says which outputs were not compared with them.
+    the turns that the request continues; if some are unknown, an info says which outputs were not compared.
 
     >>> for finding in check_request({"model": "qwen3-max-2026-01-23", "input": []}):
     ...     print(finding.rule, finding.pointer)
@@ -78,8 +78,8 @@ def check_request(
         return found
     profile = _resolve_profile(profile)
     found += RequestChecker(profile, models).check(value, history)
-    if history is None and not errors(found):
-        found += unchecked_call_outputs(value, profile)
+    if not errors(found):
+        found += unchecked_call_outputs(value, profile, history)
     return found
 
 

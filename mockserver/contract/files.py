@@ -6,7 +6,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from mockserver.contract.check import check_error, check_request, check_response, check_stream
+from mockserver.contract.check import (
+    check_body,
+    check_error,
+    check_request,
+    check_response,
+    check_stream,
+)
 from mockserver.contract.detection import (
     DetectedContent,
     ProfileChoice,
@@ -15,17 +21,22 @@ from mockserver.contract.detection import (
     named_models,
 )
 from mockserver.contract.findings import Finding, errors
+from mockserver.contract.operations import Operation, find_operation
 from mockserver.contract.rules import Report, make_finding
+from mockserver.contract.turn_history import TurnHistory
 from mockserver.errors import InvalidExchange
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, profile_names
 
 if TYPE_CHECKING:
     from mockserver.contract.chat.migration import MigrationNote
+    from mockserver.exchanges import Exchange
 
 __all__ = ["AUTO", "CheckResult", "CheckedMigration", "check_file"]
 
 #: The profile or kind is detected from the file.
 AUTO = "auto"
+
+_CHAT_TARGET = ("POST", "/chat/completions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +64,12 @@ class CheckResult:
     """For a chat request without errors."""
 
 
-def check_file(data: bytes, profile: str = AUTO, kind: str = AUTO) -> CheckResult:
+def check_file(
+    data: bytes, profile: str = AUTO, kind: str = AUTO, turns: TurnHistory | None = None
+) -> CheckResult:
     """Check the content of a file; `auto` detects its profile and kind. Raises UnknownProfile.
+
+    `turns` has the exchanges that were recorded before. An exchange is checked against them, and added.
 
     >>> result = check_file(b'{"model": "qwen3-max-2026-01-23", "input": "Hello!"}')
     >>> result.kind, result.profile, result.findings
@@ -65,7 +80,10 @@ def check_file(data: bytes, profile: str = AUTO, kind: str = AUTO) -> CheckResul
         content = replace(content, kind=kind)
     choice = ProfileChoice(profile, "as requested") if profile != AUTO else _choose_profile(content)
     load_profile(choice.profile)
-    findings = _CHECKS[content.kind](content, choice.profile)
+    if content.kind == "exchange":
+        findings = _check_exchange(content, choice.profile, turns or TurnHistory())
+    else:
+        findings = _CHECKS[content.kind](content, choice.profile)
     migration = None
     if content.kind == "chat_request" and not errors(findings):
         migration = _check_migration(content.value, choice.profile)
@@ -103,28 +121,28 @@ def _choose_chat_profile(detected: DetectedContent) -> ProfileChoice:
     )
 
 
-def _check_chat(detected: DetectedContent, profile: str) -> list[Finding]:
+def _check_chat(detected: DetectedContent, profile: str, request: Any = None) -> list[Finding]:
     # Imported only for chat files: most files are not, and start faster without.
     from mockserver.contract.chat.check import check_chat_completion, check_chat_request, check_chat_stream
 
     if detected.kind == "chat_request":
         return check_chat_request(detected.body, profile)
     if detected.kind == "chat_completion":
-        return check_chat_completion(detected.body)
-    return check_chat_stream(detected.value if isinstance(detected.value, list) else detected.body)
+        return check_chat_completion(detected.body, request)
+    return check_chat_stream(detected.value if isinstance(detected.value, list) else detected.body, request)
 
 
-def _check_request(detected: DetectedContent, profile: str) -> list[Finding]:
+def _check_request(detected: DetectedContent, profile: str, _: Any = None) -> list[Finding]:
     return check_request(detected.body, profile)
 
 
-def _check_response(detected: DetectedContent, profile: str) -> list[Finding]:
-    findings = check_response(detected.body, profile)
+def _check_response(detected: DetectedContent, profile: str, request: Any = None) -> list[Finding]:
+    findings = check_response(detected.body, profile, request)
     failed = isinstance(detected.value, dict) and detected.value.get("status") == "failed"
     return _check_head(detected, profile, "application/json", may_fail=failed) + findings
 
 
-def _check_error(detected: DetectedContent, profile: str) -> list[Finding]:
+def _check_error(detected: DetectedContent, profile: str, _: Any = None) -> list[Finding]:
     findings = check_error(detected.body, profile, detected.status)
     return _check_head(detected, profile, "application/json", may_fail=True) + findings
 
@@ -146,9 +164,9 @@ def _check_head(
     return report.findings
 
 
-def _check_stream(detected: DetectedContent, profile: str) -> list[Finding]:
+def _check_stream(detected: DetectedContent, profile: str, request: Any = None) -> list[Finding]:
     source = detected.value if isinstance(detected.value, list) else detected.body
-    findings = check_stream(source, profile)
+    findings = check_stream(source, profile, request)
     if not any(each.rule == "SSE-006" for each in findings):
         is_framed = not isinstance(detected.value, list) and not detected.body.lstrip().startswith(b"{")
         findings = _check_head(detected, profile, "text/event-stream" if is_framed else "") + findings
@@ -159,7 +177,7 @@ def _check_stream(detected: DetectedContent, profile: str) -> list[Finding]:
     return findings
 
 
-def _check_undetected(detected: DetectedContent, profile: str) -> list[Finding]:
+def _check_undetected(detected: DetectedContent, profile: str, _: Any = None) -> list[Finding]:
     """Report a file of unknown kind: as broken JSON if it starts like JSON, else by SCH-008."""
     if not detected.is_json and detected.body.lstrip()[:1] in (b"{", b"["):
         return check_response(detected.body, profile)
@@ -168,44 +186,88 @@ def _check_undetected(detected: DetectedContent, profile: str) -> list[Finding]:
     return [make_finding("SCH-008", "", message, got=shown)]
 
 
-def _check_exchange(detected: DetectedContent, profile: str) -> list[Finding]:
+def _check_exchange(detected: DetectedContent, profile: str, turns: TurnHistory) -> list[Finding]:
     from mockserver.exchanges import parse_exchange
 
     try:
         exchange = parse_exchange(detected.body, "exchange")
     except InvalidExchange as error:
         return [make_finding("SCH-001", error.pointer, error.reason)]
-    findings = []
-    if exchange.request is not None:
-        findings += _prefix_pointers("/request", check_request(dict(exchange.request), profile))
+    findings = _check_exchange_request(exchange, profile, turns)
     if exchange.shown is not None:
         shown = exchange.shown
         check: Callable[..., list[Finding]] = check_stream if shown.kind == "stream" else check_response
         source = shown.body if shown.kind != "stream" else "\n".join(shown.body)
         findings += _prefix_pointers("/shown/body", check(source, profile, trimmed=shown.trimmed))
-    return findings + _check_reply(dict(exchange.reply), profile)
+    return findings + _check_reply(exchange, profile, turns)
 
 
-def _check_reply(reply: dict[str, Any], profile: str) -> list[Finding]:
+def _target(exchange: Exchange) -> tuple[str, str]:
+    """The method and path of a request; an exchange that was not recorded creates a response."""
+    recorded = exchange.recorded
+    return ("POST", "/responses") if recorded is None else (recorded.method, recorded.path.partition("?")[0])
+
+
+def _operation(exchange: Exchange, profile: str) -> Operation | None:
+    method, path = _target(exchange)
+    loaded = load_profile(profile)
+    return find_operation(loaded, method, loaded.base_path + path)
+
+
+def _check_exchange_request(exchange: Exchange, profile: str, turns: TurnHistory) -> list[Finding]:
+    target, request = _target(exchange), exchange.request
+    unparsed = exchange.recorded.body if exchange.recorded is not None else None
+    pointer = "/request" if request is not None else "/recorded/body"
+    body = dict(request) if request is not None else unparsed
+    if body is None:
+        return []
+    if target == ("POST", "/responses"):
+        history = turns.before(request) if request is not None else None
+        return _prefix_pointers(pointer, check_request(body, profile, history=history))
+    if target == _CHAT_TARGET:
+        from mockserver.contract.chat.check import check_chat_request
+
+        return _prefix_pointers(pointer, check_chat_request(body, profile))
+    operation = _operation(exchange, profile)
+    schema_name = operation.request_schema if operation is not None else None
+    return _prefix_pointers(pointer, check_body(body, schema_name, profile)) if schema_name else []
+
+
+def _check_reply(exchange: Exchange, profile: str, turns: TurnHistory) -> list[Finding]:
     """Check a reply that is wire data; scripts and errors become that only when they are served."""
-    from mockserver.exchanges import recorded_chunks
     from mockserver.wire import json
 
-    if "http" in reply:
-        head = f"HTTP/1.1 {reply['http']['status']}\r\n"
-        names = reply["http"].get("headers", {}).items()
-        lines = "".join(f"{name}: {value}\r\n" for name, value in names if name != "transfer-encoding")
-        body = b"".join(data for _, data in recorded_chunks(reply["http"]))
-        return _prefix_pointers("/reply/http", _check_embedded(f"{head}{lines}\r\n".encode() + body, profile))
-    if "body" in reply:
-        return _prefix_pointers("/reply/body", _check_embedded(json.dumps(reply["body"]), profile))
+    if "http" in exchange.reply:
+        return _prefix_pointers("/reply/http", _check_http_reply(exchange, profile, turns))
+    if "body" in exchange.reply:
+        body = json.dumps(exchange.reply["body"])
+        turns.remember(*_target(exchange), exchange.request, body)
+        return _prefix_pointers("/reply/body", _check_embedded(body, profile, exchange))
     return []
 
 
-def _check_embedded(data: bytes, profile: str) -> list[Finding]:
+def _check_http_reply(exchange: Exchange, profile: str, turns: TurnHistory) -> list[Finding]:
+    from mockserver.exchanges import recorded_chunks
+
+    http = exchange.reply["http"]
+    body = b"".join(data for _, data in recorded_chunks(http))
+    operation = _operation(exchange, profile)
+    if http["status"] == 200:
+        turns.remember(*_target(exchange), exchange.request, body)
+        if operation is not None and operation.name != "createResponse":
+            return check_body(body, operation.response_schema, profile)
+    head = f"HTTP/1.1 {http['status']}\r\n"
+    names = http.get("headers", {}).items()
+    lines = "".join(f"{name}: {value}\r\n" for name, value in names if name != "transfer-encoding")
+    return _check_embedded(f"{head}{lines}\r\n".encode() + body, profile, exchange)
+
+
+def _check_embedded(data: bytes, profile: str, exchange: Exchange) -> list[Finding]:
     content = detect_content(data)
     check = _check_undetected if content.kind == "exchange" else _CHECKS[content.kind]
-    return check(content, profile)
+    # A reply that was written by hand may belong to other requests as well.
+    is_reply = exchange.recorded is not None and exchange.request is not None
+    return check(content, profile, dict(exchange.request or {}) if is_reply else None)
 
 
 def _prefix_pointers(pointer: str, findings: Iterable[Finding]) -> list[Finding]:
@@ -213,12 +275,11 @@ def _prefix_pointers(pointer: str, findings: Iterable[Finding]) -> list[Finding]
     return [replace(each, pointer=pointer + each.pointer) for each in findings]
 
 
-_CHECKS: dict[str | None, Callable[[DetectedContent, str], list[Finding]]] = {
+_CHECKS: dict[str | None, Callable[..., list[Finding]]] = {
     "request": _check_request,
     "response": _check_response,
     "error": _check_error,
     "stream": _check_stream,
-    "exchange": _check_exchange,
     "chat_request": _check_chat,
     "chat_completion": _check_chat,
     "chat_stream": _check_chat,

@@ -11,13 +11,14 @@ from uuid import uuid4
 
 from starlette.types import Receive, Scope, Send
 
+from mockserver.contract.bodies.call_outputs import unchecked_call_outputs
 from mockserver.contract.bodies.requests import RequestChecker, ignored_parameters
 from mockserver.contract.check import check_body, check_error, check_response, check_stream
-from mockserver.contract.findings import Finding
-from mockserver.contract.operations import find_operation
+from mockserver.contract.findings import Finding, errors
+from mockserver.contract.operations import Operation, find_operation
+from mockserver.contract.turn_history import TurnHistory
 from mockserver.live.client import MAX_REPLY_BYTES
 from mockserver.live.findings import UNFINISHED_STREAM_RULES
-from mockserver.live.turn_history import TurnHistory
 from mockserver.profiles import Profile
 from mockserver.server.errors import ApiError, render_error
 from mockserver.server.state.journal import Entry, EntryDetails, RequestHead
@@ -91,6 +92,11 @@ class PassThroughExchange:
         return self.scope["method"] == "POST" and str(self.scope["path"]).endswith("/responses")
 
     @property
+    def is_chat_request(self) -> bool:
+        """Whether the request is one of Chat Completions."""
+        return self.scope["method"] == "POST" and str(self.scope["path"]).endswith("/chat/completions")
+
+    @property
     def request_json(self) -> Any:
         """The request's JSON value; None if it is not JSON."""
         return json.loads_or_none(self.request_body)
@@ -142,6 +148,10 @@ class PassThroughExchange:
         """The path below the profile's base path, without the query."""
         return profile.base_path + self.path.partition("?")[0]
 
+    def operation(self, profile: Profile) -> Operation | None:
+        """The operation of the Responses API that was requested; None if the profile has none there."""
+        return find_operation(profile, self.scope["method"], self.full_path(profile))
+
     def settle_failure(self, profile: Profile) -> None:
         """Set `failure` if the endpoint refused the request or cut the reply.
 
@@ -150,8 +160,7 @@ class PassThroughExchange:
         if self.refused or not self.forwarded or self.exchange_name is not None:
             return
         unknown_path = self.status in _UNKNOWN_PATH and (
-            self.is_create_request
-            or find_operation(profile, self.scope["method"], self.full_path(profile)) is None
+            self.is_create_request or self.operation(profile) is None
         )
         if self.status in _KEY_REFUSALS or unknown_path:
             message = _error_message(self.reply_body)
@@ -242,6 +251,7 @@ class PassThroughChecker:
         """The journal entry of an exchange; `secrets` are masked in it."""
         body = pass_through.request_json
         findings, ignored = self._request_findings(pass_through, body)
+        is_read = pass_through.forwarded or bool(pass_through.request_body)
         model, prompt = (body.get("model"), body.get("input")) if isinstance(body, dict) else (None, None)
         details = EntryDetails(
             pass_through.request_id,
@@ -253,6 +263,7 @@ class PassThroughChecker:
             error_detail=pass_through.failure.reason,
             refusal=pass_through.failure.name,
             reply_findings=tuple(self._reply_findings(pass_through, body)) if pass_through.forwarded else (),
+            is_checked=is_read and self._has_contract(pass_through),
         )
         scope = pass_through.scope
         authorization = dict(scope["headers"]).get(b"authorization", b"")
@@ -267,37 +278,81 @@ class PassThroughChecker:
             details,
         )
         entry.left = pass_through.client_disconnected
-        if pass_through.is_create_request and pass_through.complete and isinstance(body, dict):
-            self._turns.remember(body, pass_through.reply_body, is_stream=body.get("stream") is True)
+        if pass_through.forwarded and pass_through.complete and pass_through.status == 200:
+            self._turns.remember(
+                pass_through.scope["method"], pass_through.path, body, pass_through.reply_body
+            )
         return entry
+
+    def _has_contract(self, pass_through: PassThroughExchange) -> bool:
+        """Whether there is something to check the request against."""
+        return (
+            pass_through.is_create_request
+            or pass_through.is_chat_request
+            or pass_through.operation(self._profile) is not None
+        )
 
     def _request_findings(
         self, pass_through: PassThroughExchange, body: Any
     ) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
-        if not pass_through.is_create_request or body is None:
+        """The findings in the value of a request, and the parameters that the service ignores."""
+        if body is None:
             return (), ()
+        if pass_through.is_chat_request:
+            return _chat_request_findings(body, self._profile)
+        if pass_through.is_create_request:
+            return self._create_request_findings(body)
+        operation = pass_through.operation(self._profile)
+        if operation is None or operation.request_schema is None:
+            return (), ()
+        return tuple(check_body(body, operation.request_schema, self._profile)), ()
+
+    def _create_request_findings(self, body: Any) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
         if not isinstance(body, dict):
             return tuple(self._request_checker.check(body)), ()
-        findings = self._request_checker.check(body, self._turns.before(body))
+        history = self._turns.before(body)
+        findings = self._request_checker.check(body, history)
+        if not errors(findings):
+            findings += unchecked_call_outputs(body, self._profile, history)
         return tuple(findings), tuple(ignored_parameters(body, self._profile))
 
     def _reply_findings(self, pass_through: PassThroughExchange, body: Any) -> list[Finding]:
-        reply, profile = pass_through.reply_body, self._profile.name
-        operation = find_operation(
-            self._profile, pass_through.scope["method"], pass_through.full_path(self._profile)
-        )
-        if operation is None or not pass_through.status or pass_through.refused:
-            return []
+        profile = self._profile.name
+        reply, operation = pass_through.reply_body, pass_through.operation(self._profile)
+        if not pass_through.status or pass_through.refused or operation is None:
+            return _chat_reply_findings(pass_through, body) if pass_through.is_chat_request else []
         if pass_through.status != 200:
             return check_error(reply, profile, pass_through.status)
         if operation.name != "createResponse":
             return check_body(reply, operation.response_schema, profile) if pass_through.complete else []
         if isinstance(body, dict) and body.get("stream") is True:
-            findings = check_stream(reply, profile, body)
-            # If the client disconnects, the rest of the stream is unknown.
-            return (
-                findings
-                if pass_through.complete
-                else [each for each in findings if each.rule not in UNFINISHED_STREAM_RULES]
-            )
+            return _received_findings(pass_through, check_stream(reply, profile, body))
         return check_response(reply, profile, body) if pass_through.complete else []
+
+
+def _received_findings(pass_through: PassThroughExchange, findings: list[Finding]) -> list[Finding]:
+    """The findings in a stream; if the client disconnects, the rest of the stream is unknown."""
+    if pass_through.complete:
+        return findings
+    return [each for each in findings if each.rule not in UNFINISHED_STREAM_RULES]
+
+
+def _chat_request_findings(body: Any, profile: Profile) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+    # Imported only for chat requests: most endpoints get none.
+    from mockserver.contract.chat.requests import chat_request_findings, ignored_chat_parameters
+
+    ignored = ignored_chat_parameters(body) if isinstance(body, dict) else ()
+    return tuple(chat_request_findings(body, profile)), ignored
+
+
+def _chat_reply_findings(pass_through: PassThroughExchange, body: Any) -> list[Finding]:
+    from mockserver.contract.chat.check import check_chat_completion, check_chat_error, check_chat_stream
+
+    reply = pass_through.reply_body
+    if not pass_through.status or pass_through.refused:
+        return []
+    if pass_through.status != 200:
+        return check_chat_error(reply)
+    if isinstance(body, dict) and body.get("stream") is True:
+        return _received_findings(pass_through, check_chat_stream(reply, body))
+    return check_chat_completion(reply, body) if pass_through.complete else []

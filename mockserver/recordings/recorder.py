@@ -139,7 +139,7 @@ class Recorder:
             (pass_through.endpoint_key, *self._secrets) if pass_through.endpoint_key else self._secrets,
         )
         result = RecordingResult(pass_through, entry)
-        if entry.method == "POST" and entry.body and pass_through.is_create_request:
+        if entry.is_checked:
             result.findings = list(entry.findings)
         result.findings += entry.reply_findings
         reason = unrecorded_reason(pass_through) or self._skipped_error(pass_through, pending)

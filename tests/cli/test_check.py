@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 import jsonschema
 import pytest
 
-from mockserver import resources
+from mockserver import FunctionCall, MockServer, resources
 from mockserver.contract.rule_examples import load_rule_examples
 from tests.contract import samples
 
@@ -394,3 +394,133 @@ def test_each_exchange_of_an_array_is_checked(check: Check, write: Write) -> Non
     assert code == 1
     assert "test_it.json#/0: valid (exchange" in out
     assert "test_it.json#/1: invalid, 1 error (exchange" in out
+
+
+LATER = "qwen-2026-09"
+
+
+def exchange(
+    number: int, path: str, request: Any, reply: Any, method: str = "POST", status: int = 200
+) -> dict[str, Any]:
+    """A recording; they were made in the order of their numbers."""
+    body = {"request": request} if request is not None else {}
+    return {
+        "format": 1,
+        "name": f"exchange-{number}",
+        "profile": LATER,
+        "match": {},
+        **body,
+        "reply": {
+            "http": {
+                "status": status,
+                "headers": {"content-type": "application/json"},
+                "chunks": [{"text": json.dumps(reply)}],
+            }
+        },
+        "recorded": {
+            "at": f"2026-11-27T10:00:0{number}.000000Z",
+            "method": method,
+            "path": path,
+            "end": "complete",
+        },
+    }
+
+
+def record_tool_loop(
+    outputs: list[str], *, members: Callable[[dict[str, Any]], dict[str, Any]], calls: int = 2
+) -> list[dict[str, Any]]:
+    """Two recorded turns: a turn with parallel calls, and one that sends outputs for them."""
+    tools = [{"type": "function", "name": "f", "parameters": {"type": "object"}}]
+    with MockServer(profile=LATER) as server, server.httpx() as client:
+        server.reply(*(FunctionCall("f", f'{{"a":{number}}}') for number in range(calls)))
+        conversation = client.post("/conversations", json={}).json()
+        first = {"model": server.model, "input": "Weather?", "tools": tools}
+        if "conversation" in members({"id": ""}):
+            first["conversation"] = conversation["id"]
+        response = client.post("/responses", json=first).json()
+        server.reply("Sunny.").always()
+        last = client.post("/responses", json={"model": server.model, "input": "Hi", "tools": tools}).json()
+    made = [item for item in response["output"] if item["type"] == "function_call"]
+    names = {"call_0": made[0]["call_id"], "call_1": made[-1]["call_id"], "item_0": made[0]["id"]}
+    items = [
+        {"type": "function_call_output", "call_id": names.get(each, each), "output": "x"} for each in outputs
+    ]
+    context = members({"id": response["id"], "conversation": conversation["id"]})
+    return [
+        exchange(1, "/conversations", {}, conversation),
+        exchange(2, "/responses", first, response),
+        exchange(3, "/responses", {**first, "input": items, **context}, last),
+    ]
+
+
+def by_response(ids: dict[str, Any]) -> dict[str, Any]:
+    return {"previous_response_id": ids["id"]}
+
+
+def by_conversation(ids: dict[str, Any]) -> dict[str, Any]:
+    return {"conversation": ids.get("conversation", "")}
+
+
+@pytest.mark.parametrize("context", [by_response, by_conversation])
+@pytest.mark.parametrize("layout", ["one file", "several files"])
+@pytest.mark.parametrize(
+    ("outputs", "rules"),
+    [
+        (["call_0", "call_1"], []),
+        (["item_0", "call_1"], ["REQ-007"]),
+        (["call_zzz", "call_1"], ["REQ-007"]),
+        (["call_0"], ["REQ-013"]),
+        (["call_0", "call_1", "call_0"], ["REQ-014"]),
+    ],
+)
+def test_outputs_are_checked_against_the_turn_in_another_exchange(
+    outputs: list[str], rules: list[str], layout: str, context: Any, check: Check, write: Write
+) -> None:
+    exchanges = record_tool_loop(outputs, members=context)
+    if layout == "one file":
+        files = [write("all.json", exchanges[::-1])]
+    else:
+        files = [write(f"{9 - number}.json", each) for number, each in enumerate(exchanges)][::-1]
+    code, out, _ = check(*files, "--format", "json")
+    found = [each for file in parse_report(out) for each in file["findings"]]
+    assert [each["rule"] for each in found] == rules
+    assert code == (1 if rules else 0)
+
+
+def test_a_turn_without_its_earlier_turn_says_what_was_not_compared(check: Check, write: Write) -> None:
+    *_, last = record_tool_loop(["item_0", "call_1"], members=by_response)
+    code, out, _ = check(write("last.json", last), "--format", "json")
+    [report] = parse_report(out)
+    assert (code, [each["rule"] for each in report["findings"]]) == (0, ["REQ-018", "REQ-018"])
+
+
+CONVERSATION = {"created_at": 1, "id": "conv_1", "metadata": {}, "object": "conversation"}
+DELETED = {"id": "conv_1", "deleted": True, "object": "conversation.deleted"}
+NO_CHAT = {"error": {"message": "x", "type": "x", "param": None, "code": "x"}}
+
+
+@pytest.mark.parametrize(
+    ("recording", "rules"),
+    [
+        (exchange(1, "/conversations", {"metadata": {}}, CONVERSATION), []),
+        (exchange(1, "/conversations", {"metadata": 3}, CONVERSATION), ["REQ-001"]),
+        (exchange(1, "/conversations", {}, {**CONVERSATION, "id": 3}), ["SCH-001"]),
+        (exchange(1, "/conversations/conv_1", None, DELETED, "DELETE"), []),
+        (exchange(1, "/conversations/conv_1", None, {**DELETED, "deleted": 1}, "DELETE"), ["SCH-001"]),
+        (exchange(1, "/chat/completions", CHAT_REQUEST, NO_CHAT, status=400), []),
+        (exchange(1, "/chat/completions", {"model": "x"}, NO_CHAT, status=400), ["REQ-001"]),
+    ],
+)
+def test_recordings_of_other_operations_are_checked_by_their_own_schemas(
+    recording: dict[str, Any], rules: list[str], check: Check, write: Write
+) -> None:
+    _, out, _ = check(write("recording.json", recording), "--format", "json")
+    [report] = parse_report(out)
+    assert [each["rule"] for each in report["findings"] if each["severity"] != "info"] == rules
+
+
+def test_a_recorded_reply_is_checked_against_its_request(check: Check, write: Write) -> None:
+    _, first, _ = record_tool_loop(["call_0"], members=by_response)
+    first["request"]["model"] = "qwen-plus"
+    _, out, _ = check(write("recording.json", first), "--format", "json")
+    assert "REQ-008" in [each["rule"] for each in parse_report(out)[0]["findings"]]

@@ -27,6 +27,7 @@ RELAY_KEY = "relay-key-1"
 HELLO = {"model": PROFILE.models[0], "input": "Hello!"}
 
 StartRelay = Callable[..., tuple[Relay, httpx.Client]]
+ServeBytes = Callable[[bytes, bytes], str]
 
 
 @pytest.fixture
@@ -54,6 +55,30 @@ def start_relay() -> Iterator[StartRelay]:
         client.close()
         server.run(relay.close())
         server.stop()
+
+
+@pytest.fixture
+def serve_bytes() -> Iterator[ServeBytes]:
+    """Start an endpoint that always replies with the same body and content type; returns its base URL."""
+    servers: list[ThreadedServer] = []
+
+    def serve(body: bytes, content_type: bytes) -> str:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            head = {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"content-type", content_type)],
+            }
+            await send(head)
+            await send({"type": "http.response.body", "body": body})
+
+        servers.append(ThreadedServer(app))
+        servers[-1].start()
+        return servers[-1].url
+
+    yield serve
+    for each in servers:
+        each.stop()
 
 
 def wait_until_idle(relay: Relay, client: httpx.Client) -> None:
@@ -246,3 +271,93 @@ def test_function_outputs_are_checked_against_the_turn_before(stream: bool, star
 
     findings = relay.journal.last.details.request_findings
     assert ("REQ-007", "/input/0/call_id") in [(finding.rule, finding.pointer) for finding in findings]
+
+
+LATER = load_profile("qwen-2026-09")
+CHAT = {"model": LATER.models[0], "messages": [{"role": "user", "content": "Hello!"}]}
+CHUNK_WITHOUT_END = b'data: {"choices":[],"object":"chat.completion.chunk"}\n\n'
+
+
+def rules_of_last(relay: Relay, client: httpx.Client) -> tuple[list[str], list[str]]:
+    """The rules of the findings in the last request and in its reply."""
+    wait_until_idle(relay, client)
+    entry = relay.journal.last
+    return [each.rule for each in entry.findings], [each.rule for each in entry.reply_findings]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_chat_requests_and_replies_are_checked(stream: bool, start_relay: StartRelay) -> None:
+    with seeded_mock(profile=LATER.name) as server:
+        relay, client = start_relay(parse_endpoint(server.base_url, server.api_key), profile=LATER)
+        tool = {"role": "tool", "tool_call_id": "call_zzz", "content": "1"}
+        client.post(
+            "/chat/completions", json={**CHAT, "messages": [*CHAT["messages"], tool], "stream": stream}
+        )
+        assert rules_of_last(relay, client) == (["REQ-007"], [])
+        assert client.post("/chat/completions", json={**CHAT, "stream": stream}).status_code == 200
+        assert rules_of_last(relay, client) == ([], [])
+        client.post("/chat/completions", json={**CHAT, "xylophone": 1, "stream": stream})
+        assert rules_of_last(relay, client) == (["REQ-002"], [])
+        assert relay.journal.last.ignored == ("xylophone",)
+        assert relay.journal.last.is_checked
+
+
+@pytest.mark.parametrize(
+    ("body", "stream", "rule"),
+    [(b"{}", False, "SCH-002"), (CHUNK_WITHOUT_END, True, "CHT-007"), (b"{}", True, "SCH-002")],
+)
+def test_broken_chat_replies_are_found(
+    body: bytes, stream: bool, rule: str, start_relay: StartRelay, serve_bytes: ServeBytes
+) -> None:
+    content_type = b"text/event-stream" if body.startswith(b"data") else b"application/json"
+    relay, client = start_relay(parse_endpoint(serve_bytes(body, content_type), "key"), profile=LATER)
+    client.post("/chat/completions", json={**CHAT, "stream": stream})
+    assert rule in rules_of_last(relay, client)[1]
+
+
+def test_requests_of_other_operations_are_checked(start_relay: StartRelay) -> None:
+    with seeded_mock(profile=LATER.name) as server:
+        relay, client = start_relay(parse_endpoint(server.base_url, server.api_key), profile=LATER)
+        client.post("/conversations", json={"metadata": 3})
+        assert rules_of_last(relay, client)[0] == ["REQ-001"]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "rules"),
+    [(["call_1"], []), (["call_2"], ["REQ-007"]), ([], ["REQ-013"]), (["call_1", "call_1"], ["REQ-014"])],
+)
+def test_function_outputs_are_checked_against_a_conversation(
+    outputs: list[str], rules: list[str], start_relay: StartRelay
+) -> None:
+    function = {"type": "function", "name": "f", "parameters": {"type": "object"}}
+    with seeded_mock(profile=LATER.name) as server:
+        server.reply(FunctionCall("f", "{}", call_id="call_1"))
+        server.reply("Done.").always()
+        relay, client = start_relay(parse_endpoint(server.base_url, server.api_key), profile=LATER)
+        conversation = client.post("/conversations", json={}).json()["id"]
+        wait_until_idle(relay, client)
+        request = {"model": LATER.models[0], "tools": [function], "conversation": conversation}
+        client.post("/responses", json={**request, "input": "Call f."})
+        wait_until_idle(relay, client)
+        items = [{"type": "function_call_output", "call_id": each, "output": "1"} for each in outputs]
+        client.post("/responses", json={**request, "input": [*items, {"role": "user", "content": "And?"}]})
+        assert rules_of_last(relay, client)[0] == rules
+
+
+def test_unknown_earlier_turn_is_reported_as_not_compared(start_relay: StartRelay) -> None:
+    with seeded_mock(profile=LATER.name) as server:
+        relay, client = start_relay(parse_endpoint(server.base_url, server.api_key), profile=LATER)
+        output = {"type": "function_call_output", "call_id": "call_1", "output": "1"}
+        request = {"model": LATER.models[0], "input": [output], "previous_response_id": "resp_elsewhere"}
+        client.post("/responses", json=request)
+        assert rules_of_last(relay, client)[0] == ["REQ-018"]
+
+
+def test_journal_tells_unread_bodies_from_valid_ones(start_relay: StartRelay) -> None:
+    with seeded_mock(profile=LATER.name) as server:
+        relay, client = start_relay(parse_endpoint(server.base_url, server.api_key), profile=LATER)
+        client.post("/responses", json=HELLO)
+        client.post("/responses", json=HELLO, headers={"authorization": "Bearer wrong"})
+        client.post("/nothing/here", json=HELLO)
+        wait_until_idle(relay, client)
+    assert [each.is_checked for each in relay.journal] == [True, False, False]

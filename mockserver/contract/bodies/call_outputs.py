@@ -22,8 +22,10 @@ __all__ = [
     "NO_HISTORY",
     "UNKNOWN_HISTORY",
     "CallHistory",
+    "Turn",
     "check_call_outputs",
     "read_call_history",
+    "select_call_items",
     "unchecked_call_outputs",
 ]
 
@@ -36,6 +38,9 @@ _VENDOR_TEXT = (
 #: Items that stand for others, which the request does not show.
 _OPAQUE_TYPES = frozenset({"item_reference", "compaction"})
 
+#: The members of an item that tell which call it is or answers.
+_CALL_MEMBERS = ("type", "id", "call_id", "status")
+
 
 @dataclass(frozen=True, slots=True)
 class CallHistory:
@@ -44,7 +49,7 @@ class CallHistory:
     item_ids: Mapping[str, str | None] = field(default_factory=lambda: MappingProxyType({}))
     """The id of the item of each call, by `call_id`."""
     open_calls: tuple[str, ...] = ()
-    """The `call_id` of each function call that has no output yet."""
+    """The `call_id` of each function call of the last turn that has no output yet."""
     answered_calls: frozenset[str] = frozenset()
     """The `call_id` of each output."""
     is_complete: bool = True
@@ -63,15 +68,52 @@ def read_call_history(items: Iterable[Any], *, is_complete: bool = True) -> Call
 
     Pass `is_complete=False` if some of the earlier turns are missing.
     """
-    history = _Calls(CallHistory(is_complete=is_complete))
-    for item in items:
-        history.add(item)
-    return CallHistory(
-        MappingProxyType(history.item_ids),
-        tuple(history.open_calls),
-        frozenset(history.answered),
-        history.is_complete,
+    return Turn(select_call_items(items), is_complete=is_complete).call_history()
+
+
+def select_call_items(items: Any) -> tuple[Mapping[str, Any], ...]:
+    """The calls, outputs and opaque items in a request's input or a response's output, without their texts."""
+    return tuple(
+        {name: item[name] for name in _CALL_MEMBERS if name in item}
+        for item in (items if isinstance(items, Iterable) and not isinstance(items, str) else ())
+        if isinstance(item, dict)
+        and (_text_member(item, "call_id") is not None or _text_member(item, "type") in _OPAQUE_TYPES)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of a conversation: its call items, and the turn that it continues."""
+
+    items: tuple[Mapping[str, Any], ...] = ()
+    """As `select_call_items` returns them: those of the input, then those of the output."""
+    before: Turn | None = None
+    is_complete: bool = True
+    """Whether `before` has all earlier turns."""
+
+    def add_items(self, items: Any) -> Turn:
+        """The turn with more input or output."""
+        return replace(self, items=(*self.items, *select_call_items(items)))
+
+    def call_history(self) -> CallHistory:
+        """The calls up to and including this turn.
+
+        A call that is still without an output one turn later was reported then, and is not open any more.
+        """
+        turns = [self]
+        while (before := turns[-1].before) is not None:
+            turns.append(before)
+        calls = _Calls(CallHistory(is_complete=all(each.is_complete for each in turns)))
+        for turn in reversed(turns):
+            calls.open_calls.clear()
+            for item in turn.items:
+                calls.add(item)
+        return CallHistory(
+            MappingProxyType(calls.item_ids),
+            tuple(calls.open_calls),
+            frozenset(calls.answered),
+            calls.is_complete,
+        )
 
 
 def check_call_outputs(
@@ -91,12 +133,14 @@ def check_call_outputs(
     return findings_for_profile(map(_add_service_message, findings), profile.name)
 
 
-def unchecked_call_outputs(request: Mapping[str, Any], profile: Profile) -> list[Finding]:
-    """REQ-018 on a valid create request whose earlier turns are not known: what could not be checked."""
+def unchecked_call_outputs(
+    request: Mapping[str, Any], profile: Profile, history: CallHistory | None = None
+) -> list[Finding]:
+    """REQ-018 on a valid create request whose earlier turns are not all known: what could not be checked."""
     items = request.get("input")
-    if _is_first_turn(request) or not isinstance(items, list):
+    calls = _Calls(history or UNKNOWN_HISTORY)
+    if calls.is_complete or _is_first_turn(request) or not isinstance(items, list):
         return []
-    calls = _Calls(UNKNOWN_HISTORY)
     findings = []
     for index, item in enumerate(items):
         call_id = _text_member(item, "call_id")
@@ -168,10 +212,12 @@ def _check_output(index: int, call_id: str, calls: _Calls, *, is_first_turn: boo
     if call_id in calls.answered:
         message = f"{location} repeats {call_id!r}: that call has an output."
         return make_finding("REQ-014", pointer, message, expected=expected, got=call_id)
-    if call_id in calls.item_ids or not calls.is_complete:
+    if call_id in calls.item_ids:
         return None
     if call_id in calls.item_ids.values():
         message = f"{location} is the item's id {call_id!r}, not its call_id."
+    elif not calls.is_complete:
+        return None
     elif is_first_turn:
         message = f"input[{index}] is the output of a function call that is not in the input before it"
     elif calls.item_ids:

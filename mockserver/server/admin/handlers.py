@@ -222,6 +222,7 @@ def _entry_object(number: int, entry: Entry) -> dict[str, Any]:
         "exchange": entry.exchange,
         "ignored": [redact(name, secrets) for name in entry.ignored],
         "findings": [redact(str(each), secrets) for each in entry.findings],
+        "checked": entry.is_checked,
         "refusal": entry.refusal,
         "detail": entry.detail,
         "left": entry.left,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+from mockserver.contract.findings import Finding
 from mockserver.server.chat.errors import can_break_chat, chat_error_from_fault, method_not_allowed
 from mockserver.server.chat.pipeline import check_chat_body, respond_chat
 from mockserver.server.delivery.faults import RequestedFault, ServiceFault
@@ -45,4 +47,8 @@ def _supported_fault(request: HttpRequest, fault: RequestedFault | None) -> Requ
     raise ApiError(400, "InvalidParameter", f"fault: {fault.name} applies to the Responses API only.")
 
 
-_create: Handler = reply_handler(_make_reply, check_chat_body)
+async def _check_body(request: HttpRequest, body: Any) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+    return check_chat_body(request.session, body)
+
+
+_create: Handler = reply_handler(_make_reply, _check_body)

@@ -13,8 +13,9 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Any
 
+from mockserver.contract.bodies.call_outputs import Turn
 from mockserver.contract.bodies.requests import ignored_parameters
-from mockserver.contract.findings import Finding, Severity
+from mockserver.contract.findings import Finding, Severity, errors
 from mockserver.errors import InvalidJSON
 from mockserver.ids import request_digest
 from mockserver.profiles import Profile
@@ -30,19 +31,26 @@ from mockserver.server.engine.template_values import (
     build_values,
     count_input_tokens,
 )
-from mockserver.server.errors import error_from_finding, error_from_invalid_json
+from mockserver.server.errors import ApiError, error_from_finding, error_from_invalid_json
 from mockserver.server.request_facts import RequestFacts, parse_request
 from mockserver.server.state.conversation_context import SessionCache, append_turn, build_record, find_parent
+from mockserver.server.state.earlier_calls import (
+    calls_after_response,
+    calls_before_reply,
+    check_outputs_of_calls,
+)
 from mockserver.server.state.journal import EntryDetails
-from mockserver.server.state.open_calls import check_function_outputs, open_calls_of_response
 from mockserver.server.state.sessions import Session
 from mockserver.server.state.store import ResponseRecord, Store
 from mockserver.server.stubs.matchers import IncomingRequest
 from mockserver.wire import json
 
-__all__ = ["respond"]
+__all__ = ["check_stored_calls", "respond"]
 
 _NO_HEADERS: Mapping[bytes, bytes] = MappingProxyType({})
+
+#: The end of the type of an item that is the output of a call.
+_OUTPUT_TYPE = b'_output"'
 
 
 async def respond(
@@ -64,8 +72,8 @@ async def respond(
     facts = parse_request(body, session.profile)
     continues = facts.previous_response_id is not None or facts.conversation_id is not None
     parent = await find_parent(session, store, facts) if continues else None
-    if parent is not None:
-        _check_function_outputs(body, raw_body, parent, findings, session.profile)
+    has_calls = parent is not None or body["input"].__class__ is not str
+    calls = _check_calls(body, raw_body, parent, findings, session.profile) if has_calls else None
     if session.limiter is not None:
         _count_request(session, facts, parent, headers)
     digest = request_digest(b"%b %b" % (path.encode(), json.canonical(body)))
@@ -89,6 +97,8 @@ async def respond(
         _count_output(session, facts, values, headers)
     pieces, response = _render_pieces(session, facts, script, values, build_shape(session, body, cache))
     record = build_record(session, facts, parent, values, stub_name, cache, raw_body, response)
+    if calls is not None:
+        record = record._replace(calls=calls)
     if facts.store:
         await store.put(record)
     if facts.conversation_id is not None:
@@ -109,19 +119,34 @@ def _parse_and_check(session: Session, raw_body: bytes) -> tuple[dict[str, Any],
     return body, findings
 
 
-def _check_function_outputs(
+async def check_stored_calls(session: Session, store: Store, body: Mapping[str, Any]) -> list[Finding]:
+    """The errors in the outputs of a valid request, by the stored turns that it continues."""
+    try:
+        parent = await find_parent(session, store, parse_request(dict(body), session.profile))
+    except ApiError:
+        return []
+    if parent is None:
+        return []
+    return errors(check_outputs_of_calls(body, calls_after_response(parent), session.profile))
+
+
+def _check_calls(
     body: Mapping[str, Any],
     raw_body: bytes,
-    parent: ResponseRecord,
+    parent: ResponseRecord | None,
     findings: tuple[Finding, ...],
     profile: Profile,
-) -> None:
-    """ApiError 400 if the function outputs in `input` do not answer the calls of the turn before."""
-    calls = open_calls_of_response(parent.response_body) if parent.open_calls is None else parent.open_calls
-    if calls or b"function_call_output" in raw_body:
-        for finding in check_function_outputs(body, calls, profile):
+) -> Turn | None:
+    """The calls of the earlier turns and of the input.
+
+    ApiError 400 if the outputs in `input` do not answer the calls of the earlier turns.
+    """
+    calls = None if parent is None else calls_after_response(parent)
+    if calls is not None or (parent is not None and _OUTPUT_TYPE in raw_body):
+        for finding in errors(check_outputs_of_calls(body, calls, profile)):
             stream = body.get("stream") is True
             raise error_from_finding(finding, (finding, *findings), stream_requested=stream)
+    return calls_before_reply(calls, body["input"])
 
 
 def _entry_details(

@@ -96,10 +96,11 @@ async def _send_error(request: HttpRequest, error: ApiError) -> None:
         model,
         prompt,
         error.stub_name,
-        error.findings or request.findings,
+        error.findings or request.findings or (),
         error.ignored,
         error_detail=error.detail or error.message,
         refusal=refusal,
+        is_checked=request.findings is not None,
     )
     authorization = request.headers.get(b"authorization", b"")
     error.message = redact(error.message, request_secrets(authorization, request.services.secrets))

@@ -57,8 +57,9 @@ class HttpRequest:
         self.session = services.default_session
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.body = b""
-        self.findings: tuple[Finding, ...] = ()
-        """Findings in the body of an operation beside creating a response."""
+        self.findings: tuple[Finding, ...] | None = None
+        """Findings in the body, for the journal of an error or of an operation beside creating a response.
+        None: the body was not checked."""
         self.response_started = False
         """Whether the head of the reply was sent."""
         self.timer: Timer | None = None

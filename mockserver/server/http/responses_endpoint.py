@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from mockserver.contract.bodies.requests import ignored_parameters
-from mockserver.contract.findings import Finding
+from mockserver.contract.findings import Finding, errors
 from mockserver.profiles import Profile
 from mockserver.server.delivery.faults import ServiceFault
-from mockserver.server.engine.pipeline import respond
+from mockserver.server.engine.pipeline import check_stored_calls, respond
 from mockserver.server.engine.rendered_replies import RenderedReply, render_in_band_error, respond_with_fault
 from mockserver.server.errors import ApiError
 from mockserver.server.http.reply_delivery import send_reply
@@ -22,7 +22,6 @@ from mockserver.server.http.requests import (
     requested_scenario,
     require_json_content_type,
 )
-from mockserver.server.state.sessions import Session
 from mockserver.wire import json
 
 __all__ = ["create_response", "reply_handler"]
@@ -33,14 +32,19 @@ ReplyMaker: TypeAlias = Callable[[HttpRequest], Awaitable[RenderedReply]]
 
 
 #: Returns the findings in a request's body, and the parameters that the profile ignores.
-RequestCheck: TypeAlias = Callable[[Session, Any], tuple[tuple[Finding, ...], tuple[str, ...]]]
+RequestCheck: TypeAlias = Callable[[HttpRequest, Any], Awaitable[tuple[tuple[Finding, ...], tuple[str, ...]]]]
 
 
-def check_create_request(session: Session, body: Any) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+async def check_create_request(
+    request: HttpRequest, body: Any
+) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
     """Check the body of a create request for the journal."""
-    findings = tuple(session.request_checker.check(body))
+    session = request.session
+    findings = session.request_checker.check(body)
+    if isinstance(body, dict) and not errors(findings):
+        findings = [*await check_stored_calls(session, request.services.store, body), *findings]
     ignored = ignored_parameters(body, session.profile) if isinstance(body, dict) and findings else ()
-    return findings, tuple(ignored)
+    return tuple(findings), tuple(ignored)
 
 
 def reply_handler(make_reply: ReplyMaker, check_request: RequestCheck) -> Handler:
@@ -66,16 +70,17 @@ def reply_handler(make_reply: ReplyMaker, check_request: RequestCheck) -> Handle
             finally:
                 limiter.end_request(key)
         except ApiError as error:
-            _add_request_findings(error, request, check_request)
+            await _add_request_findings(error, request, check_request)
             raise
 
     return create
 
 
-def _add_request_findings(error: ApiError, request: HttpRequest, check_request: RequestCheck) -> None:
+async def _add_request_findings(error: ApiError, request: HttpRequest, check_request: RequestCheck) -> None:
+    request.findings = ()
     body = json.loads_or_none(request.body)
     if body is not None:
-        findings, error.ignored = check_request(request.session, body)
+        findings, error.ignored = await check_request(request, body)
         error.findings = error.findings or findings
 
 
@@ -84,7 +89,7 @@ async def _make_reply(request: HttpRequest) -> RenderedReply:
     fault = fault_for_request(request) if services.mock_headers or session.faults else None
     if fault is not None and isinstance(fault.definition, ServiceFault):
         reply = respond_with_fault(session, path, request.body, fault)
-        findings, ignored = check_create_request(session, json.loads_or_none(request.body))
+        findings, ignored = await check_create_request(request, json.loads_or_none(request.body))
         details = reply.details._replace(request_findings=findings, ignored=ignored)
         return reply._replace(details=details)
     try:
@@ -99,7 +104,7 @@ async def _make_reply(request: HttpRequest) -> RenderedReply:
         )
     except ApiError as error:
         if error.stream_requested and _is_in_band(error, services.stream_errors, session.profile):
-            _add_request_findings(error, request, check_create_request)
+            await _add_request_findings(error, request, check_create_request)
             return render_in_band_error(session, path, request.body, error)
         raise
     stub_fault = reply.delivery.fault

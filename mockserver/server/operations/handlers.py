@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
+from mockserver.contract.operations import OPERATIONS
 from mockserver.server.delivery.faults import RequestedFault, ServiceFault
 from mockserver.server.errors import ApiError
 from mockserver.server.http.requests import Handler, HttpRequest, derive_request_id, fault_for_request
@@ -13,34 +15,51 @@ from mockserver.server.http.responses_endpoint import create_response
 from mockserver.server.http.transmission import Headers, send_body
 from mockserver.server.mock_headers import FAULT_HEADER
 from mockserver.server.operations import compaction, conversations, stored_responses
+from mockserver.server.operations.validated_bodies import read_validated_body
 from mockserver.server.state.journal import EntryDetails
 from mockserver.wire import json
 
 __all__ = ["OPERATION_HANDLERS"]
 
+Operation: TypeAlias = Callable[[HttpRequest], Awaitable[Any]]
 
-def _json_handler(operation: Callable[[HttpRequest], Awaitable[Any]]) -> Handler:
-    """Return a handler that sends the JSON value of an operation."""
+
+def _json_handler(name: str, operation: Operation) -> Handler:
+    """Return a handler that sends the JSON value of an operation.
+
+    An error, whatever its reason, does not excuse the request: the journal has the findings in its body.
+    """
+    schema_name = OPERATIONS[name].request_schema
 
     async def handle(request: HttpRequest) -> None:
         request.services.keys.check(request.headers.get(b"authorization"), request.session.profile.wrong_key)
-        fault = fault_for_request(request)
-        if fault is not None and (
-            isinstance(fault.definition, ServiceFault) or FAULT_HEADER in request.headers
-        ):
-            raise _error_from_fault(fault)
-        body = json.dumps(await operation(request))
+        if schema_name is None:
+            request.findings = ()
+        try:
+            body = json.dumps(await _run_operation(operation, request))
+        except ApiError:
+            if schema_name is not None and request.findings is None:
+                with suppress(ApiError):
+                    await read_validated_body(request, schema_name)
+            raise
         request_id = derive_request_id(request, "200")
         head: Headers = [
             (b"content-type", b"application/json"),
             (b"x-request-id", request_id.encode()),
             (b"date", request.services.date_header(request.session)),
         ]
-        request.record(200, (body,), False, EntryDetails(request_id, request_findings=request.findings))
+        request.record(200, (body,), False, EntryDetails(request_id, request_findings=request.findings or ()))
         request.response_started = True
         await send_body(request.send, 200, head, body)
 
     return handle
+
+
+async def _run_operation(operation: Operation, request: HttpRequest) -> Any:
+    fault = fault_for_request(request)
+    if fault is not None and (isinstance(fault.definition, ServiceFault) or FAULT_HEADER in request.headers):
+        raise _error_from_fault(fault)
+    return await operation(request)
 
 
 def _error_from_fault(fault: RequestedFault) -> ApiError:
@@ -50,22 +69,24 @@ def _error_from_fault(fault: RequestedFault) -> ApiError:
     return ApiError(400, "InvalidParameter", f"x-mock-fault: {fault.name} applies only to responses.")
 
 
+_OPERATIONS: Mapping[str, Operation] = {
+    "compactResponse": compaction.compact_response,
+    "retrieveResponse": stored_responses.retrieve_response,
+    "deleteResponse": stored_responses.delete_response,
+    "listInputItems": stored_responses.list_input_items,
+    "createConversation": conversations.create_conversation,
+    "retrieveConversation": conversations.retrieve_conversation,
+    "updateConversation": conversations.update_conversation,
+    "deleteConversation": conversations.delete_conversation,
+    "createItems": conversations.create_items,
+    "listItems": conversations.list_items,
+    "retrieveItem": conversations.retrieve_item,
+    "deleteItem": conversations.delete_item,
+    "listModels": stored_responses.list_models,
+}
+
 OPERATION_HANDLERS: Mapping[str, Handler] = MappingProxyType(
-    {
-        "createResponse": create_response,
-        "compactResponse": _json_handler(compaction.compact_response),
-        "retrieveResponse": _json_handler(stored_responses.retrieve_response),
-        "deleteResponse": _json_handler(stored_responses.delete_response),
-        "listInputItems": _json_handler(stored_responses.list_input_items),
-        "createConversation": _json_handler(conversations.create_conversation),
-        "retrieveConversation": _json_handler(conversations.retrieve_conversation),
-        "updateConversation": _json_handler(conversations.update_conversation),
-        "deleteConversation": _json_handler(conversations.delete_conversation),
-        "createItems": _json_handler(conversations.create_items),
-        "listItems": _json_handler(conversations.list_items),
-        "retrieveItem": _json_handler(conversations.retrieve_item),
-        "deleteItem": _json_handler(conversations.delete_item),
-        "listModels": _json_handler(stored_responses.list_models),
-    }
+    {"createResponse": create_response}
+    | {name: _json_handler(name, operation) for name, operation in _OPERATIONS.items()}
 )
 """Handlers by the operation's name in `contract.operations`."""

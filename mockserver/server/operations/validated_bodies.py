@@ -20,6 +20,7 @@ async def read_validated_body(request: HttpRequest, schema_name: str) -> dict[st
     """Read the body and check it against its schema; no body means `{}`. Raises ApiError 400."""
     require_json_content_type(request.headers.get(b"content-type"))
     request.body = await read_body(request.receive, request.headers.get(b"content-length"))
+    request.findings = ()
     try:
         body = json.loads(request.body or b"{}")
     except InvalidJSON as error:

@@ -14,7 +14,7 @@ from mockserver.replies.templates import TemplateValues
 from mockserver.replies.usage import CacheTokens, count_tokens
 from mockserver.server.errors import ApiError
 from mockserver.server.request_facts import RequestFacts, item_texts
-from mockserver.server.state.open_calls import open_calls_of_items
+from mockserver.server.state.earlier_calls import calls_after_items
 from mockserver.server.state.sessions import Session
 from mockserver.server.state.store import Conversation, ResponseRecord, Store, StoredItem
 from mockserver.wire import json
@@ -99,7 +99,7 @@ def _record_from_conversation(conversation: Conversation, session: Session) -> R
         response_body=b"",
         cached_tokens=conversation.cached_tokens,
         cached_until=conversation.cached_until,
-        open_calls=open_calls_of_items(item.body for item in fresh),
+        calls=calls_after_items(item.body for item in fresh),
     )
 
 

@@ -56,6 +56,8 @@ class EntryDetails(NamedTuple):
     turn: int = 1
     refusal: str = ""
     """Why the mock rejected the request: "unplanned" (no stub matches) or "refused" (not an API request)."""
+    is_checked: bool = True
+    """Whether the request's body was read and checked, so that no findings means valid."""
 
 
 class Entry:
@@ -179,6 +181,11 @@ class Entry:
     def refusal(self) -> str:
         """Why the mock rejected the request: "unplanned", "refused" (not an API request), or empty."""
         return self.details.refusal
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether the body was read and checked; if not, the absence of findings says nothing about it."""
+        return self.details.is_checked
 
     @property
     def detail(self) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
+
+from mockserver.contract.bodies.call_outputs import Turn
 
 __all__ = ["Conversation", "MemoryStore", "ResponseRecord", "Store", "StoredItem"]
 
@@ -36,8 +38,8 @@ class ResponseRecord(NamedTuple):
     """Tokens of its context in the session cache."""
     cached_until: float = 0.0
     """Seconds since the epoch."""
-    open_calls: Mapping[str, str] | None = None
-    """Function calls of a conversation that have no output, call_id to item id; None: see the response."""
+    calls: Turn | None = None
+    """The function calls of the earlier turns and of its input, or of a conversation; None: there are none."""
 
 
 class StoredItem(NamedTuple):

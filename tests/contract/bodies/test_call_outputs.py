@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mockserver.contract.bodies.call_outputs import CallHistory, read_call_history
+from mockserver.contract.bodies.call_outputs import CallHistory, Turn, read_call_history
 from mockserver.contract.check import check_request
 from mockserver.contract.findings import Severity
 from mockserver.profiles import profile_names
@@ -109,8 +109,33 @@ def test_output_answered_in_an_earlier_turn() -> None:
 
 
 def test_incompletely_known_turns_accept_any_call_id() -> None:
-    history = read_call_history([USER], is_complete=False)
-    assert findings_of([output("call_1")], history, previous_response_id="resp_1") == []
+    history = read_call_history([USER, call(2)], is_complete=False)
+    request = {"input": [output("call_2"), output("call_1")], "previous_response_id": "resp_1"}
+    found = check_request({"model": MODEL, **request}, history=history)
+    assert [(each.rule, each.pointer) for each in found] == [("REQ-018", "/input/1/call_id")]
+
+
+@pytest.mark.parametrize(
+    ("items", "rules"),
+    [
+        ([output("call_1")], []),
+        ([output("call_3")], ["REQ-014"]),
+        ([output("msg_1")], ["REQ-007"]),
+        ("And?", []),
+    ],
+)
+def test_output_of_a_call_two_turns_back(items: Any, rules: list[str]) -> None:
+    """The turn after the call was reported if it lacked the output; a late output is not reported again."""
+    first = Turn().add_items([USER, call(1), call(3)])
+    second = Turn(before=first).add_items([output("call_3")])
+    found = findings_of(items, second.call_history(), previous_response_id="resp_2")
+    assert [rule for rule, _ in found] == rules
+
+
+def test_item_id_is_wrong_even_if_earlier_turns_are_missing() -> None:
+    history = read_call_history([call(1)], is_complete=False)
+    request = {"model": MODEL, "input": [output("msg_1")], "previous_response_id": "resp_1"}
+    assert [each.rule for each in check_request(request, history=history)] == ["REQ-007"]
 
 
 def test_unknown_turn_is_reported_as_not_checked() -> None:

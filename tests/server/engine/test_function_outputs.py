@@ -97,12 +97,44 @@ def test_outputs_of_all_calls_are_accepted_in_any_order(api: ApiClient) -> None:
 
 
 def test_output_for_a_turn_without_calls_is_rejected(api: ApiClient) -> None:
+    api.server.reply("Hi.")
+    previous = api.create("Hi")["id"]
+    reply = answer(api, [output("call_zzz")], previous_response_id=previous)
+    assert reply.status_code == 400
+    assert "called no function" in message_of(reply)
+
+
+@pytest.mark.parametrize("later_turns", [0, 3])
+def test_repeated_output_of_an_older_turn_is_named(api: ApiClient, later_turns: int) -> None:
     previous, calls = call_twice(api)
-    second = answer(api, both(calls), previous_response_id=previous).json()["id"]
-    for call_id in (calls[0]["call_id"], "call_zzz"):
-        reply = answer(api, [output(call_id)], previous_response_id=second)
-        assert reply.status_code == 400
-        assert "called no function" in message_of(reply)
+    previous = answer(api, both(calls), previous_response_id=previous).json()["id"]
+    for _ in range(later_turns):
+        previous = answer(api, "And?", previous_response_id=previous).json()["id"]
+    reply = answer(api, [output(calls[0]["call_id"])], previous_response_id=previous)
+    assert reply.status_code == 400
+    assert "that call has an output" in message_of(reply)
+    assert [each.rule for each in api.server.journal.last.findings if each.severity == "error"] == ["REQ-014"]
+    reply = answer(api, [output(calls[0]["id"])], previous_response_id=previous)
+    assert "is the item's id" in message_of(reply)
+    assert answer(api, [output("call_zzz")], previous_response_id=previous).status_code == 400
+
+
+def test_output_in_the_input_of_an_older_turn_counts(api: ApiClient) -> None:
+    call = {"type": "function_call", "call_id": "call_1", "name": "f", "arguments": "{}"}
+    user = {"role": "user", "content": "Weather?"}
+    first = answer(api, [user, call, output("call_1")]).json()["id"]
+    reply = answer(api, [output("call_1")], previous_response_id=first)
+    assert reply.status_code == 400
+    assert "that call has an output" in message_of(reply)
+
+
+def test_output_of_an_older_call_that_was_never_answered_is_accepted(api: ApiClient) -> None:
+    """The input of the second turn refers to something that may be the output."""
+    previous, calls = call_twice(api)
+    reference = {"type": "item_reference", "id": calls[0]["id"]}
+    second = answer(api, [reference], previous_response_id=previous).json()["id"]
+    assert answer(api, "And?", previous_response_id=second).status_code == 200
+    assert answer(api, both(calls), previous_response_id=second).status_code == 200
 
 
 def test_call_and_output_in_the_input_need_no_earlier_call(api: ApiClient) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx
 import pytest
 
+from mockserver import FunctionCall
 from mockserver.server.access import ApiKeys
 from mockserver.server.delivery.faults import parse_fault
 from mockserver.server.http.app import App
@@ -83,6 +85,59 @@ def test_the_journal_has_the_findings_of_other_operations() -> None:
         assert [finding.rule for finding in server.journal.last.findings] == ["SCH-003"]
 
 
+BODIES: list[tuple[str, str, Any]] = [
+    ("POST", "/conversations", {"metadata": 3}),
+    ("POST", "/conversations/conv_nobody", {"metadata": 3}),
+    ("POST", "/conversations/conv_nobody/items", {"items": 3}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), BODIES)
+def test_other_operations_that_get_a_fault_are_checked(method: str, path: str, body: Any) -> None:
+    with MockServer(strict=False, profile=LATER, fault="internal-error") as server, server.httpx() as client:
+        assert client.request(method, path, json=body).status_code == 500
+        assert [finding.rule for finding in server.journal.last.findings] == ["REQ-001"]
+        assert server.journal.last.is_checked
+        client.request(method, path, content=b"{", headers={"content-type": "application/json"})
+        assert [finding.rule for finding in server.journal.last.findings] == ["SCH-006"]
+
+
+def test_a_fault_does_not_excuse_a_wrong_call_id() -> None:
+    """The check of a request with a fault knows the stored turns as well."""
+    with MockServer(profile=LATER) as server:
+        server.reply(FunctionCall("f", "{}", call_id="call_1"))
+        tools = [{"type": "function", "name": "f", "parameters": {"type": "object"}}]
+        assert findings_of(server, tools=tools) == []
+        previous = json.loads(server.journal.last.reply[0])["id"]
+        server.fail("rate-limit").always()
+        for call_id, rules in (("call_1", []), ("call_2", ["REQ-007"])):
+            output = {"type": "function_call_output", "call_id": call_id, "output": "1"}
+            assert findings_of(server, input=[output], previous_response_id=previous) == rules
+        fault = {"x-mock-fault": "internal-error"}
+        assert findings_of(server, headers=fault, input="And?", previous_response_id=previous) == ["REQ-013"]
+
+
+def test_the_journal_tells_unread_bodies_from_valid_ones() -> None:
+    with MockServer(strict=False, profile=LATER) as server, server.httpx() as client:
+        hello = {"model": server.model, "input": "Hi"}
+        for path, headers, checked in (
+            ("/responses", {}, True),
+            ("/responses", {"authorization": "Bearer wrong"}, False),
+            ("/responses", {"content-type": "text/plain"}, False),
+            ("/nowhere", {}, False),
+            ("/conversations", {"authorization": "Bearer wrong"}, False),
+            ("/conversations", {}, True),
+        ):
+            client.post(path, json=hello if path == "/responses" else {}, headers=headers)
+            assert server.journal.last.is_checked is checked, (path, headers)
+        client.post("/responses", json={**hello, "temperature": 9})
+        assert server.journal.last.is_checked
+        client.get("/models")
+        assert server.journal.last.is_checked
+        client.get("/responses/resp_nobody")
+        assert server.journal.last.is_checked
+
+
 def test_requests_that_the_journal_dropped_are_not_counted_as_absent() -> None:
     with MockServer(strict=False) as server:
         findings_of(server, input="Carol")
@@ -116,7 +171,10 @@ def test_the_admin_api_reports_the_findings_of_a_request_that_got_a_fault() -> N
         with httpx.Client(base_url=server.url, headers=headers, trust_env=False) as client:
             body = {"model": "qwen3-max-2026-01-23", "input": "Hi", **INVALID}
             assert client.post("/v1/responses", json=body).status_code == 500
-            (entry,) = client.get("/_mock/journal").json()["entries"]
+            client.post("/v1/responses", json=body, headers={"authorization": "Bearer wrong"})
+            entry, refused = client.get("/_mock/journal").json()["entries"]
     finally:
         server.stop()
     assert [finding.partition(":")[0] for finding in entry["findings"]] == ["error REQ-001 /temperature"]
+    assert (entry["checked"], refused["checked"]) == (True, False)
+    assert refused["findings"] == []
