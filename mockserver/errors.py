@@ -72,13 +72,27 @@ class EventTooLarge(MockServerError, ValueError):
 
 
 class InvalidExchange(MockServerError, ValueError):
-    """An exchange file is invalid; the message names the file and the JSON pointer."""
+    """An exchange is invalid; the message names the file and the JSON pointer of every problem.
+
+    `file`, `pointer` and `reason` are those of the first of its `problems`.
+    """
 
     def __init__(self, file: str, pointer: str, reason: str) -> None:
         super().__init__(f"{file}{'#' + pointer if pointer else ''}: {reason}")
         self.file = file
         self.pointer = pointer
         self.reason = reason
+        self.problems: tuple[InvalidExchange, ...] = (self,)
+
+    @classmethod
+    def combine(cls, errors: Sequence[InvalidExchange]) -> InvalidExchange:
+        """One error with the problems of several, a line each."""
+        problems = tuple(problem for error in errors for problem in error.problems)
+        combined = cls(problems[0].file, problems[0].pointer, problems[0].reason)
+        if len(problems) > 1:
+            combined.args = ("\n".join(str(each) for each in problems),)
+            combined.problems = problems
+        return combined
 
 
 class UnsatisfiableSchema(MockServerError, ValueError):

@@ -1,9 +1,10 @@
 """The exchange file format: a request and its reply as JSON, as in `fixtures/`.
 
     {"format": 1, "name", "source", "profile", "request", "match": {…},
-     "reply": {script | error | body | http}, "shown": {…}}
+     "reply": {script | error | body | http}, "delivery": {…}, "shown": {…}}
 
-`schemas/exchange.json` describes the format, and every file is validated against it when it is loaded.
+Only `reply` is required, and has a short form: {"match": "Hi", "reply": "Hello"} (`documents.short_forms`).
+`schemas/exchange.json` describes both, and every document, from a file or over HTTP, is validated against it.
 A file holds one exchange or an array of them. `match.after` links a turn to the one before; `shown` is the
 literal sample from the source, checked as far as it goes; `recorded` says how a recording was made.
 """
@@ -11,16 +12,20 @@ literal sample from the source, checked as far as it goes; `recorded` says how a
 from __future__ import annotations
 
 import binascii
+import re
 from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
 
 from mockserver import resources
+from mockserver.documents.problems import Problem, find_problems
+from mockserver.documents.short_forms import LongReply, expand_items, expand_reply
 from mockserver.errors import InvalidExchange, InvalidJSON
 from mockserver.wire import json
 
@@ -34,8 +39,13 @@ __all__ = [
     "packaged_exchanges",
     "parse_exchange",
     "parse_exchanges",
+    "parse_items",
+    "parse_reply",
     "recorded_chunks",
 ]
+
+_INVALID_NAME_CHARACTERS = re.compile(r"[^A-Za-z0-9._-]+|^[^A-Za-z0-9]+")
+_MAX_NAME_LENGTH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +69,8 @@ class Match:
     turn: int | None = None
     header: Mapping[str, str] | None = None
     json_subset: Mapping[str, Any] | None = None
+    unrestricted: bool = False
+    """Whether tools, thinking and function outputs do not matter: `match` is a text, or missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +121,12 @@ class Exchange:
     profile: str | None = None
     request: Mapping[str, Any] | None = None
     shown: DocumentedSample | None = None
-    delivery: Mapping[str, str] | None = None
-    """Options for sending the reply: `fault`, `pace`, `chunking`."""
+    delivery: Mapping[str, Any] | None = None
+    """Options for sending the reply: `fault`, `pace`, `chunking`, `delay_ms`, `invalid`."""
+    delivery_pointers: Mapping[str, str] = field(default_factory=dict)
+    """Where the document has each of them."""
+    reply_pointer: str = "/reply"
+    """Where the document has the content of the reply."""
     times: int | None = None
     """How often it answers; None: not given in the file."""
     always: bool = False
@@ -123,6 +139,8 @@ class Exchange:
     """JSON Pointer to the exchange, if the file holds an array."""
     recorded: RecordingMetadata | None = None
     """None: written by hand."""
+    has_generated_name: bool = False
+    """Whether its name follows from its file, because it has none of its own."""
 
     @property
     def location(self) -> str:
@@ -131,41 +149,91 @@ class Exchange:
 
 
 def parse_exchange(data: bytes, file: str) -> Exchange:
-    """Parse one exchange. Raises InvalidExchange with the file and the JSON Pointer."""
-    return _build_exchange(_parse_json(data, file), file, "")
+    """Parse one exchange; its name is empty if it has none. Raises InvalidExchange with every problem."""
+    value = _parse_json(data, file)
+    _raise_if_any(_document_problems(value), file)
+    return _build_exchange(value, file, "")
 
 
 def parse_exchanges(data: bytes, file: str) -> tuple[Exchange, ...]:
-    """Parse a file that holds one exchange or an array of them. Raises InvalidExchange."""
+    """Parse a file that holds one exchange or an array of them. Raises InvalidExchange with every problem."""
     value = _parse_json(data, file)
     if not isinstance(value, list):
-        return (_build_exchange(value, file, ""),)
-    return tuple(_build_exchange(each, file, f"/{index}") for index, each in enumerate(value))
+        return (_with_generated_name(parse_exchange(data, file)),)
+    located = [(each, f"/{index}") for index, each in enumerate(value)]
+    problems = [
+        Problem(pointer + problem.pointer, problem.reason)
+        for each, pointer in located
+        for problem in _document_problems(each)
+    ]
+    _raise_if_any(problems, file)
+    return tuple(_with_generated_name(_build_exchange(each, file, pointer)) for each, pointer in located)
+
+
+def parse_reply(value: Any) -> LongReply:
+    """Return a reply in its long form; InvalidExchange with the problems of one in either form."""
+    _raise_if_any(_find_problems("reply", value), "reply")
+    return expand_reply(value)
+
+
+def parse_items(items: list[Any]) -> list[dict[str, Any]]:
+    """Return items, each with its type; InvalidExchange with the problems of those in either form."""
+    _raise_if_any([each for item in items for each in _find_problems("item", item)], "item")
+    return expand_items(items)
+
+
+def _with_generated_name(exchange: Exchange) -> Exchange:
+    """Name an exchange after its file: `weather.json` holds "weather", or "weather-1", "weather-2"."""
+    if exchange.name:
+        return exchange
+    stem = _INVALID_NAME_CHARACTERS.sub("-", Path(exchange.file).stem).lstrip("._-") or "exchange"
+    number = f"-{int(exchange.pointer[1:]) + 1}" if exchange.pointer else ""
+    return replace(exchange, name=stem[: _MAX_NAME_LENGTH - len(number)] + number, has_generated_name=True)
+
+
+def _raise_if_any(problems: Iterable[Problem], file: str) -> None:
+    errors = [InvalidExchange(file, pointer, reason) for pointer, reason in problems]
+    if errors:
+        raise InvalidExchange.combine(errors)
 
 
 def _parse_json(data: bytes, file: str) -> Any:
     try:
         return json.loads(data)
     except InvalidJSON as error:
-        raise InvalidExchange(file, "", f"not JSON: {error}") from None
+        raise InvalidExchange(file, "", f'not JSON: {error}; example: {{"reply": "Hello"}}') from None
 
 
-def _build_exchange(value: Any, file: str, base_pointer: str) -> Exchange:
-    for problem in _validator().iter_errors(value):
-        pointer = json.format_pointer(problem.instance_path)
-        raise InvalidExchange(file, base_pointer + pointer, problem.message)
-    _require_valid_base64(value, file, base_pointer)
-    match = value["match"]
-    shown = value.get("shown")
+def _document_problems(value: Any) -> list[Problem]:
+    problems = _find_problems("", value)
+    if problems or not isinstance(value, Mapping):
+        return problems
+    return [*_base64_problems(value), *_repeated_options(value)]
+
+
+def _repeated_options(value: Mapping[str, Any]) -> Iterator[Problem]:
+    for name in expand_reply(value["reply"]).delivery:
+        if name in value.get("delivery", {}):
+            yield Problem(f"/delivery/{name}", f"the reply has {name} too; give it once")
+
+
+def _build_exchange(value: Mapping[str, Any], file: str, base_pointer: str) -> Exchange:
+    shown, reply = value.get("shown"), expand_reply(value["reply"])
+    own_delivery = value.get("delivery", {})
     return Exchange(
-        name=value["name"],
-        match=Match(**{**match, "tools": _required_tool_types(match)}),
-        reply=value["reply"],
+        name=value.get("name", ""),
+        match=_build_match(value.get("match")),
+        reply=reply.reply,
         source=value.get("source", ""),
         profile=value.get("profile"),
         request=value.get("request"),
         shown=DocumentedSample(**shown) if shown else None,
-        delivery=value.get("delivery"),
+        delivery={**own_delivery, **reply.delivery} or None,
+        delivery_pointers={
+            **{name: f"/delivery/{name}" for name in own_delivery},
+            **{name: f"/reply/{name}" for name in reply.delivery},
+        },
+        reply_pointer=f"/reply{reply.pointer}",
         times=None if value.get("times") == "always" else value.get("times"),
         always=value.get("times") == "always",
         scenario=value.get("scenario"),
@@ -175,14 +243,21 @@ def _build_exchange(value: Any, file: str, base_pointer: str) -> Exchange:
     )
 
 
+def _build_match(match: Any) -> Match:
+    if match is None or isinstance(match, str):
+        return Match(prompt=match, tools=None, unrestricted=True)
+    return Match(**{**match, "tools": _required_tool_types(match)})
+
+
 def _build_recording_metadata(members: Mapping[str, Any]) -> RecordingMetadata:
     body = decode_content(members["body"]) if "body" in members else None
     return RecordingMetadata(**{**members, "body": body, "masked": tuple(members.get("masked", ()))})
 
 
-def _require_valid_base64(value: Mapping[str, Any], file: str, base_pointer: str) -> None:
+def _base64_problems(value: Mapping[str, Any]) -> Iterator[Problem]:
     # The schema's pattern cannot tell whether the padding is right.
-    chunks = value["reply"].get("http", {}).get("chunks", ())
+    reply = value["reply"] if isinstance(value["reply"], Mapping) else {}
+    chunks = reply.get("http", {}).get("chunks", ())
     parts = [(f"/reply/http/chunks/{number}", chunk) for number, chunk in enumerate(chunks)]
     if body := value.get("recorded", {}).get("body"):
         parts.append(("/recorded/body", body))
@@ -190,7 +265,7 @@ def _require_valid_base64(value: Mapping[str, Any], file: str, base_pointer: str
         try:
             decode_content(part)
         except (binascii.Error, UnicodeEncodeError) as error:
-            raise InvalidExchange(file, base_pointer + pointer, f"cannot be decoded: {error}") from None
+            yield Problem(pointer, f"cannot be decoded: {error}")
 
 
 def _required_tool_types(match: Mapping[str, Any]) -> frozenset[str] | None:
@@ -224,19 +299,50 @@ def decode_content(part: Mapping[str, Any]) -> bytes:
 
 
 def _parse_unique_exchanges(files: Iterable[tuple[str, bytes]]) -> tuple[Exchange, ...]:
-    exchanges: dict[str, Exchange] = {}
+    """Parse files; InvalidExchange with the problems of all of them."""
+    parsed: list[Exchange] = []
+    errors: list[InvalidExchange] = []
     for file, data in files:
-        for exchange in parse_exchanges(data, file):
-            if exchange.name in exchanges:
-                raise InvalidExchange(
-                    file, "/name", f"another exchange already has the name {exchange.name!r}"
-                )
-            exchanges[exchange.name] = exchange
-    return tuple(exchanges.values())
+        try:
+            parsed += parse_exchanges(data, file)
+        except InvalidExchange as error:
+            errors.append(error)
+    names: set[str] = set()
+    for exchange in parsed:
+        if exchange.name in names and not exchange.has_generated_name:
+            reason = f"another exchange already has the name {exchange.name!r}"
+            errors.append(InvalidExchange(exchange.file, f"{exchange.pointer}/name", reason))
+        elif not exchange.has_generated_name:
+            names.add(exchange.name)
+    if errors:
+        raise InvalidExchange.combine(errors)
+    return tuple(_with_free_name(each, names) if each.has_generated_name else each for each in parsed)
+
+
+def _with_free_name(exchange: Exchange, names: set[str]) -> Exchange:
+    """An exchange whose generated name is not one of `names`, to which it is added."""
+    candidates = (f"{exchange.name[:90]}-{number}" for number in count(2))
+    name = (
+        exchange.name
+        if exchange.name not in names
+        else next(each for each in candidates if each not in names)
+    )
+    names.add(name)
+    return replace(exchange, name=name)
+
+
+def _find_problems(definition: str, value: Any) -> list[Problem]:
+    """The problems of a value under a definition of `schemas/exchange.json`; "": the whole document."""
+    validator = _validator(definition)
+    return [] if validator.is_valid(value) else find_problems(validator, _schema(definition), value)
 
 
 @cache
-def _validator() -> jsonschema_rs.Draft202012Validator:
-    return jsonschema_rs.Draft202012Validator(
-        json.loads((resources.data_folder("schemas") / "exchange.json").read_bytes())
-    )
+def _schema(definition: str) -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads((resources.data_folder("schemas") / "exchange.json").read_bytes())
+    return {"$ref": f"#/$defs/{definition}", "$defs": schema["$defs"]} if definition else schema
+
+
+@cache
+def _validator(definition: str) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator(_schema(definition))

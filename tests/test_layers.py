@@ -18,6 +18,7 @@ PACKAGE = Path(__file__).parent.parent / "mockserver"
 LAYERS = (
     ("errors", "resources", "clock", "ids", "profiles", "settings", "suggestions"),
     ("wire",),
+    ("documents",),
     ("exchanges",),
     ("contract", "replies"),
     ("reports",),

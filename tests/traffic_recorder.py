@@ -140,10 +140,15 @@ def contract_problems(exchange: CapturedExchange) -> list[str]:
 
 
 def _has_wire_fault(exchange: CapturedExchange) -> bool:
-    """Whether a wire fault was injected; a rule fault must break only its rule."""
-    from mockserver.server.delivery.faults import wire_faults
+    """Whether a wire fault was injected, or the content is invalid because a test asks for it.
 
-    return exchange.headers.get("x-mock-fault") in wire_faults()
+    A rule fault must break only its rule.
+    """
+    from mockserver.server.delivery.faults import wire_faults
+    from mockserver.server.delivery.options import INVALID_CONTENT
+
+    name = exchange.headers.get("x-mock-fault", "")
+    return name in wire_faults() or name.split(", ")[0] == INVALID_CONTENT
 
 
 def _request_id_in_body(exchange: CapturedExchange, default: str) -> Any:

@@ -31,19 +31,32 @@ def exchanges() -> None:
     "folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path)
 )
 def check(folders: tuple[Path, ...]) -> None:
-    """Load folders as the server does. Exit status 1, with file and pointer, if a file cannot be served."""
-    for folder in folders:
-        try:
-            loaded = load_exchange_folder(folder)
-            for exchange in loaded:
-                _require_servable(exchange)
-        except MockServerError as error:
-            exit_with_error(f"{folder}: {error}", 1)
+    """Load folders as the server does. Exit status 1, with file and pointer, if a file cannot be served.
+
+    Every problem of every file is reported, a line each.
+    """
+    problems = [f"{folder}: {line}" for folder in folders for line in _folder_problems(folder)]
+    if problems:
+        exit_with_error("\n".join(problems), 1)
+
+
+def _folder_problems(folder: Path) -> list[str]:
+    try:
+        loaded = load_exchange_folder(folder)
+    except MockServerError as error:
+        return str(error).splitlines()
+    problems = [line for exchange in loaded for line in _serving_problems(exchange)]
+    if not problems:
         print(f"{folder}: {format_count(len(loaded), 'exchange')}, all valid")
+    return problems
 
 
-def _require_servable(exchange: Exchange) -> None:
-    open_session(profile=exchange.profile or DEFAULT_PROFILE, user_exchanges=[exchange])
+def _serving_problems(exchange: Exchange) -> list[str]:
+    try:
+        open_session(profile=exchange.profile or DEFAULT_PROFILE, user_exchanges=[exchange])
+    except MockServerError as error:
+        return str(error).splitlines()
+    return []
 
 
 @exchanges.command()

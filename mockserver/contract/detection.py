@@ -174,8 +174,25 @@ def _is_error_body(value: dict[str, Any]) -> bool:
     return isinstance(value.get("error"), dict | str) or ("code" in value and "message" in value)
 
 
+#: Members of an exchange that need no `match`.
+_EXCHANGE_MEMBERS = frozenset(
+    {
+        "format",
+        "name",
+        "source",
+        "profile",
+        "request",
+        "reply",
+        "delivery",
+        "scenario",
+        "times",
+        "shown",
+        "recorded",
+    }
+)
+
 _KIND_SIGNALS = {
-    "exchange": lambda value: "match" in value and "reply" in value,
+    "exchange": lambda value: "reply" in value and ("match" in value or value.keys() <= _EXCHANGE_MEMBERS),
     "chat_stream": _is_chat_chunk,
     "chat_completion": lambda value: value.get("object") == "chat.completion",
     "chat_request": lambda value: "messages" in value and "input" not in value,

@@ -192,7 +192,7 @@ def _check_exchange(detected: DetectedContent, profile: str, turns: TurnHistory)
     try:
         exchange = parse_exchange(detected.body, "exchange")
     except InvalidExchange as error:
-        return [make_finding("SCH-001", error.pointer, error.reason)]
+        return [make_finding("SCH-001", each.pointer, each.reason) for each in error.problems]
     findings = _check_exchange_request(exchange, profile, turns)
     if exchange.shown is not None:
         shown = exchange.shown

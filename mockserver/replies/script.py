@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from mockserver.errors import ConfigurationError
 from mockserver.profiles import Profile
+from mockserver.suggestions import choose_from
 from mockserver.wire import json
 
 __all__ = [
@@ -61,14 +62,47 @@ class Reasoning:
         return "".join(self.chunks)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class FunctionCall:
-    """A call of a function that the request declares; `arguments` is JSON text."""
+    """A call of a function that the request declares.
+
+    >>> FunctionCall("get_weather", {"city": "Paris"}).arguments
+    '{"city":"Paris"}'
+    """
 
     name: str
     arguments: str
-    call_id: str | None = None
+    """JSON text."""
+    call_id: str | None
     """None: generated with the reply's other ids."""
+
+    def __init__(
+        self, name: str, arguments: str | Mapping[str, Any] = "{}", call_id: str | None = None
+    ) -> None:
+        """`arguments`: an object, or its JSON text. ConfigurationError if one has another type."""
+        object.__setattr__(self, "name", _require_text(name, "the name of a function"))
+        object.__setattr__(self, "arguments", _arguments_text(arguments))
+        object.__setattr__(self, "call_id", None if call_id is None else _require_text(call_id, "call_id"))
+
+
+def _require_text(value: Any, what: str) -> str:
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{what} must be a text, not {value!r}")
+    return value
+
+
+def _arguments_text(arguments: Any) -> str:
+    """The JSON text of a function's arguments."""
+    if isinstance(arguments, str):
+        return arguments
+    if not isinstance(arguments, Mapping):
+        raise ConfigurationError(
+            f'the arguments of a function are an object, {{"city": "Paris"}}, or its JSON text, not {arguments!r}'
+        )
+    try:
+        return json.dumps(dict(arguments)).decode()
+    except TypeError as error:
+        raise ConfigurationError(f"the arguments of a function are not JSON: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,11 +242,15 @@ def require_servable(script: Script, profile: Profile) -> None:
     """
     for item in script.items:
         if isinstance(item, ToolCall) and item.kind not in profile.tools:
-            known = ", ".join(profile.tools)
-            raise ConfigurationError(f"{profile.name} has no tool {item.kind!r}; it has: {known}")
-    if script.json_size > MAX_SCRIPT_BYTES:
+            known = choose_from(item.kind, (*profile.tools, *_ITEM_KINDS.values()))
+            raise ConfigurationError(f"{profile.name} has no tool {item.kind!r}{known}")
+    try:
+        size = script.json_size
+    except TypeError as error:  # orjson's, for a lone surrogate
+        raise ConfigurationError(f"the reply cannot be sent as JSON: {error}") from None
+    if size > MAX_SCRIPT_BYTES:
         raise ConfigurationError(
-            f"the reply has {script.json_size} bytes, too many for one event: the limit is {MAX_SCRIPT_BYTES}"
+            f"the reply has {size} bytes, too many for one event: the limit is {MAX_SCRIPT_BYTES}"
         )
 
 
@@ -222,9 +260,7 @@ def _parse_item(item: Mapping[str, Any]) -> Item:
         chunks = tuple(item["chunks"]) if "chunks" in item else chunk_text(item["text"])
         return Message(chunks) if kind == "message" else Reasoning(chunks)
     if kind == "function_call":
-        arguments = item.get("arguments", "{}")
-        text = arguments if isinstance(arguments, str) else json.dumps(arguments).decode()
-        return FunctionCall(item["name"], text, item.get("call_id"))
+        return FunctionCall(item["name"], item.get("arguments", "{}"), item.get("call_id"))
     if not isinstance(kind, str):
         raise ConfigurationError(f"an item of a script needs a type: {dict(item)!r}")
     return ToolCall(kind, {name: value for name, value in item.items() if name != "type"})

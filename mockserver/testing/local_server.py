@@ -26,6 +26,7 @@ from mockserver.server.state.sessions import (
 )
 from mockserver.server.state.store import MemoryStore
 from mockserver.server.stubs.exchange_folder import ExchangeFolder
+from mockserver.server.stubs.spellings import PYTHON
 from mockserver.testing.server_settings import (
     DEFAULT_API_KEY,
     ServerSettings,
@@ -167,7 +168,7 @@ def create_mock_server(settings: ServerSettings, *, strict: bool = True) -> Loca
         user_exchanges=load_exchanges(exchanges) if folder is None else folder.exchanges,
         max_counted_requests=max(MAX_COUNTED_REQUESTS, 2 * size),
     )
-    session.strict = strict
+    session.strict, session.spelling = strict, PYTHON
     set_structured_output(session, settings.get("structured_output", ""))
     session.whole_arguments = settings.get("function_arguments") == "whole"
     session.pauses_by_clock = settings.get("pauses") == "clock"

@@ -7,12 +7,13 @@ server.when(contains="weather").reply(FunctionCall("get_weather", "{}")).times(2
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple, Self, TypeAlias, TypedDict, Unpack
 
-from mockserver.errors import ConfigurationError
-from mockserver.replies.generated_scripts import complete_tool_call
+from mockserver.documents.short_forms import LongReply
+from mockserver.errors import ConfigurationError, InvalidExchange
+from mockserver.exchanges import parse_items, parse_reply
 from mockserver.replies.script import (
     FunctionCall,
     Item,
@@ -23,17 +24,23 @@ from mockserver.replies.script import (
     Usage,
     chunk_text,
     parse_script,
-    require_servable,
 )
 from mockserver.server.delivery.faults import ServiceFault, build_requested_fault, parse_fault
 from mockserver.server.delivery.options import Delivery
 from mockserver.server.mock_headers import SCENARIO_HEADER
 from mockserver.server.state.sessions import Session
-from mockserver.server.stubs.exchange_replies import parse_delivery, require_valid_tool_items
+from mockserver.server.stubs.exchange_replies import (
+    complete_tool_calls,
+    parse_delivery,
+    parse_service_fault,
+    prepare_script,
+)
 from mockserver.server.stubs.matchers import ANY_REQUEST, IncomingRequest, Matcher
+from mockserver.server.stubs.spellings import PYTHON
 from mockserver.server.stubs.stubs import Stub
 from mockserver.suggestions import choose_from
 from mockserver.wire import json as wire_json
+from mockserver.wire.json import parse_pointer
 
 __all__ = [
     "UNSET",
@@ -53,13 +60,13 @@ __all__ = [
 _SCENARIO_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 #: Options of an error that belong to its delivery.
-_ERROR_DELIVERY_OPTIONS = ("fault", "pace", "chunking")
+_ERROR_DELIVERY_OPTIONS = ("fault", "pace", "chunking", "delay_ms")
 
 #: No value, where None is a value.
 UNSET: Final[Any] = object()
 
 ReplyItem: TypeAlias = str | Item | Mapping[str, Any]
-ReplyContent: TypeAlias = ReplyItem | Script | Callable[[IncomingRequest], Any] | None
+ReplyContent: TypeAlias = ReplyItem | Sequence[ReplyItem] | Script | Callable[[IncomingRequest], Any] | None
 
 
 class DeliveryOptions(TypedDict, total=False):
@@ -73,6 +80,10 @@ class DeliveryOptions(TypedDict, total=False):
     """none, fixed:MS or model:TTFT,TPS[,JITTER]."""
     chunking: str
     """event, coalesced, bytes:N or random."""
+    delay_ms: float
+    """Milliseconds before the reply."""
+    invalid: bool
+    """Send the content exactly as it is, although it breaks the contract."""
     name: str
     """The name of the stub for `after=` and the journal."""
 
@@ -204,19 +215,47 @@ class StubBuilder:
         self, *content: ReplyContent, options: ReplyOptions | None = None, **delivery: Unpack[DeliveryOptions]
     ) -> ChainableStub:
         """Add a stub with a reply; ConfigurationError if it is invalid."""
+        if len(content) == 1 and _is_whole_reply(content[0]):
+            return self._add_whole_reply(content[0], options, delivery)
         name = delivery.pop("name", "")
         built_delivery = _build_delivery(delivery)
         functions = [each for each in content if callable(each)]
         if not functions:
             script = build_script(content, options or ReplyOptions())
-            if script.status not in ("completed", "incomplete"):
-                raise ConfigurationError(f"a reply cannot be {script.status!r}: use fail() for an error")
-            require_servable(script, self._session.profile)
-            require_valid_tool_items(script, self._session.profile, self._session.rendering)
+            script = self._prepare_script(script, is_invalid=built_delivery.invalid)
             return self._add_stub(script, built_delivery, name)
         if len(content) > 1 or (options is not None and options != ReplyOptions()):
             raise ConfigurationError("a reply function returns the whole reply: pass nothing else")
-        return self._add_stub(_script_function(functions[0]), built_delivery, name)
+        function = _script_function(functions[0], is_invalid=built_delivery.invalid)
+        return self._add_stub(function, built_delivery, name)
+
+    def _add_whole_reply(
+        self, value: Any, options: ReplyOptions | None, delivery: Mapping[str, Any]
+    ) -> ChainableStub:
+        """Add a stub with a reply as in an exchange file: `{"text": "Hello", "delay_ms": 50}`."""
+        if options is not None and options != ReplyOptions():
+            raise ConfigurationError("an object is a whole reply: pass nothing else")
+        reply, own_delivery, _ = _parse_whole_reply(value)
+        if repeated := sorted(own_delivery.keys() & delivery.keys()):
+            raise ConfigurationError(f"the reply has {repeated[0]} too: give it once")
+        members = {**delivery, **own_delivery}
+        name = members.pop("name", "")
+        built_delivery = _build_delivery(members, is_error="error" in reply)
+        if "script" in reply:
+            script = self._prepare_script(parse_script(reply["script"]), is_invalid=built_delivery.invalid)
+            return self._add_stub(script, built_delivery, name)
+        error = reply.get("error", {})
+        return self._add_stub(
+            parse_service_fault(error["name"]) if "name" in error else reply, built_delivery, name
+        )
+
+    def _prepare_script(self, script: Script, *, is_invalid: bool) -> Script:
+        if script.status not in ("completed", "incomplete"):
+            raise ConfigurationError(f"a reply cannot be {script.status!r}: use fail() for an error")
+        session = self._session
+        return prepare_script(
+            script, session.profile, session.rendering, PYTHON, check_contract=not is_invalid
+        )
 
     def add_fault(self, name: str, options: Mapping[str, Any]) -> ChainableStub:
         """Add a stub with an error or a fault; ConfigurationError if it is invalid."""
@@ -257,7 +296,7 @@ def matcher_arguments(prompt: str | None, conditions: Mapping[str, Any]) -> dict
 
 def build_script(content: Iterable[ReplyContent], options: ReplyOptions) -> Script:
     """The script of a reply; ConfigurationError if it is invalid."""
-    parts = [each for each in content if each is not None]
+    parts = list(_flatten(content))
     sources = [*parts, *([options.chunks] if options.chunks is not None else [])]
     sources += [options.json] if options.json is not UNSET else []
     if not sources and options.reasoning is None:
@@ -280,19 +319,60 @@ def build_script(content: Iterable[ReplyContent], options: ReplyOptions) -> Scri
     return Script(tuple(items), _build_usage(options.usage), status)
 
 
-def _build_item(content: ReplyContent) -> Item:
+def _flatten(content: Iterable[ReplyContent]) -> Iterator[Any]:
+    for each in content:
+        if isinstance(each, list | tuple):
+            yield from _flatten(each)
+        elif each is not None:
+            yield each
+
+
+def _build_item(content: Any) -> Item:
     if isinstance(content, str):
         return Message(chunk_text(content))
-    if isinstance(content, ToolCall):
-        return complete_tool_call(content)
-    if isinstance(content, Message | Reasoning | FunctionCall):
+    if isinstance(content, Message | Reasoning | FunctionCall | ToolCall):
         return content
     if isinstance(content, Mapping):
-        try:
-            return _build_item(parse_script({"items": [content]}).items[0])
-        except (KeyError, TypeError) as error:
-            raise ConfigurationError(f"an item lacks {error}: {dict(content)!r}") from None
+        return _parse_item(content)
     raise ConfigurationError(f"a reply is a text, an item or a script, not a {type(content).__name__}")
+
+
+#: Members of an object that is an item; with others it is a whole reply.
+_ITEM_MEMBERS = frozenset({"function_call", "text", "chunks", "json", "reasoning"})
+
+
+def _is_whole_reply(content: ReplyContent) -> bool:
+    """Whether a value is the reply of an exchange file, and not one of its items."""
+    return (
+        isinstance(content, Mapping)
+        and "type" not in content
+        and (len(content) != 1 or not _ITEM_MEMBERS.issuperset(content))
+    )
+
+
+def _parse_item(content: Mapping[str, Any]) -> Item:
+    try:
+        (item,) = parse_script({"items": parse_items([dict(content)])}).items
+    except InvalidExchange as error:
+        raise ConfigurationError(_in_python(error, "an item")) from None
+    return item
+
+
+def _parse_whole_reply(value: Any) -> LongReply:
+    try:
+        return parse_reply(dict(value))
+    except InvalidExchange as error:
+        raise ConfigurationError(_in_python(error, "reply()")) from None
+
+
+def _in_python(error: InvalidExchange, what: str) -> str:
+    """The problems of a value, located as in Python."""
+    lines = []
+    for each in error.problems:
+        steps = parse_pointer(each.pointer)
+        location = "".join(f"[{step}]" if step.isdigit() else f"[{step!r}]" for step in steps)
+        lines.append(f"{what}{location}: {each.reason}" if location else each.reason)
+    return "\n".join(lines)
 
 
 def _validate_chunks(chunks: Iterable[str]) -> tuple[str, ...]:
@@ -319,13 +399,26 @@ def _build_usage(counts: Mapping[str, Any] | None) -> Usage:
     return Usage(**(counts or {}))
 
 
-def _script_function(function: Callable[[IncomingRequest], Any]) -> Callable[[IncomingRequest], Script]:
+def _script_function(
+    function: Callable[[IncomingRequest], Any], *, is_invalid: bool
+) -> Callable[[IncomingRequest], Script]:
     def build(request: IncomingRequest) -> Script:
         result = function(request)
-        return build_script(result if isinstance(result, list | tuple) else [result], ReplyOptions())
+        script = _script_of_result(result)
+        return script if is_invalid else complete_tool_calls(script)
 
     build.__name__ = getattr(function, "__name__", "a function")
     return build
+
+
+def _script_of_result(result: Any) -> Script:
+    if not _is_whole_reply(result):
+        return build_script([result], ReplyOptions())
+    reply, delivery, _ = _parse_whole_reply(result)
+    if delivery or "script" not in reply:
+        names = ", ".join([*delivery, *(name for name in reply if name != "script")])
+        raise ConfigurationError(f"a reply function returns content only, without {names}")
+    return parse_script(reply["script"])
 
 
 def _build_delivery(options: Mapping[str, Any], *, is_error: bool = False) -> Delivery:
@@ -336,4 +429,4 @@ def _build_delivery(options: Mapping[str, Any], *, is_error: bool = False) -> De
     if "fault" in options and "violate" in options:
         raise ConfigurationError("a reply can have one fault or break one rule, not both")
     rule = {"fault": options["violate"]} if "violate" in options else {}
-    return parse_delivery({**options, **rule}, is_error=is_error)
+    return parse_delivery({**options, **rule}, PYTHON, is_error=is_error)

@@ -37,24 +37,48 @@ __all__ = ["ADMIN_HANDLERS", "add_exchange_stub"]
 
 def add_exchange_stub(session: Session, exchange: Exchange) -> Stub:
     """Add an exchange as a stub, by default for one request. Raises InvalidExchange or ConfigurationError."""
-    if exchange.profile not in (None, session.profile.name):
-        raise InvalidExchange(exchange.location, "/profile", f"this session uses {session.profile.name}")
-    reply = prepare_reply(exchange, session.profile, session.rendering)
+    prepared: list[Any] = []
+    errors: list[InvalidExchange] = []
+    for prepare in (
+        lambda: _require_profile(exchange, session),
+        lambda: prepare_reply(exchange, session.profile, session.rendering),
+        lambda: prepare_delivery(exchange),
+        lambda: ANY_REQUEST if exchange.scenario else _exchange_matcher(exchange),
+    ):
+        try:
+            prepared.append(prepare())
+        except InvalidExchange as error:
+            errors.append(error)
+    if errors:
+        raise InvalidExchange.combine(errors)
+    _, reply, delivery, matcher = prepared
     stub = session.stubs.add(
         reply,
         name=exchange.name,
-        matcher=ANY_REQUEST if exchange.scenario else _exchange_matcher(exchange),
-        delivery=prepare_delivery(exchange),
+        matcher=matcher,
+        delivery=delivery,
         scenario=exchange.scenario or "",
     )
     return stub.always() if exchange.always else stub.times(exchange.times or 1)
 
 
+def _require_profile(exchange: Exchange, session: Session) -> None:
+    if exchange.profile not in (None, session.profile.name):
+        raise InvalidExchange(exchange.location, "/profile", f"this session uses {session.profile.name}")
+
+
 def _exchange_matcher(exchange: Exchange) -> Matcher:
     match = exchange.match
-    if match.tools or match.thinking is not None:
-        pointer = "/match/tools" if match.tools else "/match/thinking"
-        raise InvalidExchange(exchange.location, pointer, "a stub matches declared tools by `tool` instead")
+    if match.tools:
+        example = f'example: {{"tool": {json.dumps(min(match.tools)).decode()}}}'
+        reason = f"only exchange files match all declared tools; a stub matches one by `tool`; {example}"
+        raise InvalidExchange(exchange.location, "/match/tools", reason)
+    if match.thinking is not None:
+        reason = (
+            "only exchange files match by thinking; a stub matches the parameter by `json_subset`; "
+            f'example: {{"json_subset": {{"enable_thinking": {json.dumps(match.thinking).decode()}}}}}'
+        )
+        raise InvalidExchange(exchange.location, "/match/thinking", reason)
     members = {name: getattr(match, name) for name in MATCHER_FIELDS}
     return build_matcher(
         **{name: value for name, value in members.items() if value not in (None, False) or name == "stream"}

@@ -9,6 +9,7 @@ import jsonschema_rs
 
 from mockserver import resources
 from mockserver.contract.operations import Operation
+from mockserver.documents.problems import find_problems
 from mockserver.errors import InvalidExchange, InvalidJSON
 from mockserver.wire import json
 
@@ -55,14 +56,18 @@ OPERATIONS = (
 
 
 def parse_value(data: bytes, schema_name: str) -> Any:
-    """Parse and validate a body by a schema of `schemas/admin.json`. Raises InvalidExchange."""
+    """Parse and validate a body by a schema of `schemas/admin.json`.
+
+    Raises InvalidExchange with every problem.
+    """
     try:
         value = json.loads(data)
     except InvalidJSON as error:
         raise InvalidExchange("body", "", f"not JSON: {error}") from None
-    for problem in _validator(schema_name).iter_errors(value):
-        pointer = json.format_pointer(problem.instance_path)
-        raise InvalidExchange("body", pointer, problem.message)
+    validator = _validator(schema_name)
+    if not validator.is_valid(value):
+        problems = find_problems(validator, _schema(schema_name), value)
+        raise InvalidExchange.combine([InvalidExchange("body", *each) for each in problems])
     return value
 
 
@@ -76,4 +81,8 @@ def admin_schemas() -> dict[str, Any]:
 
 @cache
 def _validator(name: str) -> jsonschema_rs.Draft202012Validator:
-    return jsonschema_rs.Draft202012Validator({"$ref": f"#/$defs/{name}", "$defs": admin_schemas()})
+    return jsonschema_rs.Draft202012Validator(_schema(name))
+
+
+def _schema(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/$defs/{name}", "$defs": admin_schemas()}

@@ -26,7 +26,8 @@ from mockserver.server.chat.errors import chat_error_from_fault, chat_error_from
 from mockserver.server.chat.exchange_scripts import error_from_failed_script, script_from_reply
 from mockserver.server.chat.history import previous_reply_name, turn_number
 from mockserver.server.delivery.faults import RequestedFault
-from mockserver.server.engine.rendered_replies import RenderedReply, mark_stub_error
+from mockserver.server.delivery.options import INVALID_CONTENT
+from mockserver.server.engine.rendered_replies import RenderedReply, mark_invalid, mark_stub_error
 from mockserver.server.engine.selection import SelectedReply, select_reply
 from mockserver.server.engine.template_values import ReplySeed, count_input_tokens
 from mockserver.server.errors import ApiError, error_from_invalid_json
@@ -69,10 +70,15 @@ def respond_chat(
         session.limiter.add_output_tokens(
             key, incoming.model, count_output_tokens(script)[0] * facts.choice_count
         )
-    if incoming.stream:
-        return RenderedReply(details, render_chat_stream(script, facts), True, delivery=selected.delivery)
-    pieces = (json.dumps(build_chat_completion(script, facts)),)
-    return RenderedReply(details, pieces, False, delivery=selected.delivery)
+    pieces = (
+        render_chat_stream(script, facts)
+        if incoming.stream
+        else (json.dumps(build_chat_completion(script, facts)),)
+    )
+    reply = RenderedReply(details, pieces, incoming.stream, delivery=selected.delivery)
+    if selected.delivery.invalid:
+        return reply._replace(details=mark_invalid(details), fault_name=INVALID_CONTENT)
+    return reply
 
 
 def incoming_chat_request(

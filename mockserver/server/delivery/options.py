@@ -18,7 +18,12 @@ from mockserver.server.delivery.faults import (
 from mockserver.server.delivery.pacing import apply_pace, parse_pace
 from mockserver.server.mock_headers import FAULT_HEADER
 
-__all__ = ["DEFAULT_DELIVERY", "Delivery", "apply_fault", "apply_timing"]
+__all__ = ["DEFAULT_DELIVERY", "INVALID_CONTENT", "MAX_DELAY_MS", "Delivery", "apply_fault", "apply_timing"]
+
+#: The longest delay of a reply, in milliseconds.
+MAX_DELAY_MS = 600_000
+#: In `x-mock-fault`: the content of the reply is invalid on purpose.
+INVALID_CONTENT = "invalid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +33,22 @@ class Delivery:
     fault: RequestedFault | None = None
     pace: str | None = None
     chunking: str | None = None
+    delay_ms: float = 0
+    """Milliseconds before the head of the reply."""
+    invalid: bool = False
+    """Whether the content may break the contract, because a test asks for it."""
 
     def __post_init__(self) -> None:
         if self.pace is not None:
             parse_pace(self.pace)
         if self.chunking is not None:
             parse_chunking(self.chunking)
+        if type(self.delay_ms) not in (int, float) or not 0 <= self.delay_ms <= MAX_DELAY_MS:
+            raise ConfigurationError(
+                f"delay_ms must be a number from 0 to {MAX_DELAY_MS}, not {self.delay_ms!r}"
+            )
+        if type(self.invalid) is not bool:
+            raise ConfigurationError(f"invalid must be true or false, not {self.invalid!r}")
 
     def with_defaults(self, defaults: Delivery) -> Delivery:
         """Return these options, with `defaults` for those that are None."""
@@ -41,12 +56,19 @@ class Delivery:
             self.fault or defaults.fault,
             defaults.pace if self.pace is None else self.pace,
             defaults.chunking if self.chunking is None else self.chunking,
+            self.delay_ms,
+            self.invalid,
         )
 
     @property
     def is_immediate(self) -> bool:
         """Whether the reply is sent unchanged: at once, one write per event."""
-        return self.fault is None and self.pace in (None, "none") and self.chunking in (None, "event")
+        return (
+            self.fault is None
+            and self.pace in (None, "none")
+            and self.chunking in (None, "event")
+            and not self.delay_ms
+        )
 
 
 #: No options.
@@ -75,7 +97,11 @@ def apply_fault(
             kind = "streams" if fault.target == "stream" else "bodies"
             raise ConfigurationError(f"{fault.name} applies only to {kind}")
         outgoing = fault.apply(outgoing, options)
-    return replace(outgoing, headers=(*outgoing.headers, (FAULT_HEADER, requested_fault.name.encode())))
+    # Content that is invalid on purpose is named too.
+    names = [value for name, value in outgoing.headers if name == FAULT_HEADER]
+    headers = [each for each in outgoing.headers if each[0] != FAULT_HEADER]
+    header = (FAULT_HEADER, b", ".join([*names, requested_fault.name.encode()]))
+    return replace(outgoing, headers=(*headers, header))
 
 
 def apply_timing(outgoing: OutgoingReply, delivery: Delivery, seed: bytes) -> OutgoingReply:

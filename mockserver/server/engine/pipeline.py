@@ -23,7 +23,13 @@ from mockserver.replies.script import Script
 from mockserver.replies.templates import TemplateShape, TemplateValues, compile_reply, compile_stream
 from mockserver.replies.truncation import truncate_to_tokens
 from mockserver.server.delivery.faults import RequestedFault
-from mockserver.server.engine.rendered_replies import RenderedReply, render_exchange_reply, render_fault
+from mockserver.server.delivery.options import INVALID_CONTENT
+from mockserver.server.engine.rendered_replies import (
+    RenderedReply,
+    mark_invalid,
+    render_exchange_reply,
+    render_fault,
+)
 from mockserver.server.engine.selection import select_reply
 from mockserver.server.engine.template_values import (
     ReplySeed,
@@ -82,6 +88,7 @@ async def respond(
     incoming = IncomingRequest(body, facts, headers, after, turn)
     stub_name, script, delivery = select_reply(session, incoming, reply_seed, scenario)
     details = _entry_details(incoming, reply_seed, stub_name, findings, session.profile)
+    details = mark_invalid(details) if delivery.invalid else details
     if not isinstance(script, Script):
         if isinstance(script, RequestedFault):
             return render_fault(session, script, reply_seed, details, stream=facts.stream, delivery=delivery)
@@ -103,7 +110,8 @@ async def respond(
         await store.put(record)
     if facts.conversation_id is not None:
         await append_turn(store, facts.conversation_id, record, raw_body)
-    return RenderedReply(details, pieces, facts.stream, delivery=delivery)
+    fault_name = INVALID_CONTENT if delivery.invalid else ""
+    return RenderedReply(details, pieces, facts.stream, fault_name=fault_name, delivery=delivery)
 
 
 def _parse_and_check(session: Session, raw_body: bytes) -> tuple[dict[str, Any], tuple[Finding, ...]]:

@@ -11,7 +11,7 @@ from mockserver.replies.framing import encode_error_payload
 from mockserver.replies.templates import render_failed_reply, render_failed_stream
 from mockserver.server.delivery import pacing
 from mockserver.server.delivery.faults import RequestedFault, ServiceFault
-from mockserver.server.delivery.options import DEFAULT_DELIVERY, Delivery
+from mockserver.server.delivery.options import DEFAULT_DELIVERY, INVALID_CONTENT, Delivery
 from mockserver.server.delivery.steps import Send, Step
 from mockserver.server.engine.template_values import ReplySeed
 from mockserver.server.errors import ApiError
@@ -21,6 +21,7 @@ from mockserver.wire import json
 
 __all__ = [
     "RenderedReply",
+    "mark_invalid",
     "mark_stub_error",
     "render_exchange_reply",
     "render_fault",
@@ -52,9 +53,14 @@ class RenderedReply(NamedTuple):
     steps: tuple[Step, ...] = ()
     """How to send a recording; empty: piece by piece."""
     fault_name: str = ""
-    """Name of the fault that the request asked for."""
+    """Name of the fault in `x-mock-fault`, if it is in the bytes already."""
     delivery: Delivery = DEFAULT_DELIVERY
     """The stub's delivery."""
+
+
+def mark_invalid(details: EntryDetails) -> EntryDetails:
+    """The details of a reply whose content is invalid on purpose."""
+    return details._replace(error_detail=f"fault {INVALID_CONTENT}")
 
 
 def mark_stub_error(error: ApiError, stub_name: str | None, delivery: Delivery) -> ApiError:
@@ -139,8 +145,10 @@ def render_exchange_reply(
         definition = reply["error"]
         error = ApiError(definition["status"], definition["code"], definition["message"])
         raise mark_stub_error(error, details.stub_name, delivery)
+    fault_name = INVALID_CONTENT if delivery.invalid else ""
     if "body" in reply:
-        return RenderedReply(details, (json.dumps(reply["body"]),), False, delivery=delivery)
+        body = json.dumps(reply["body"])
+        return RenderedReply(details, (body,), False, fault_name=fault_name, delivery=delivery)
     http = reply["http"]
     chunks = tuple(recorded_chunks(http))
     return RenderedReply(
@@ -150,6 +158,7 @@ def render_exchange_reply(
         status=http["status"],
         headers=_without_connection_headers(http.get("headers", {}).items()),
         steps=tuple(pacing.recorded_steps(chunks)) or (Send(b""),),
+        fault_name=fault_name,
         delivery=delivery,
     )
 

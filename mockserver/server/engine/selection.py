@@ -14,8 +14,10 @@ from mockserver.server.engine.template_values import ReplySeed, text_seed_for
 from mockserver.server.errors import ApiError, UnmatchedRequest
 from mockserver.server.request_facts import RequestFacts
 from mockserver.server.state.sessions import SelectedReply, Session
+from mockserver.server.stubs.exchange_replies import require_valid_tool_items
 from mockserver.server.stubs.matchers import IncomingRequest
-from mockserver.server.stubs.stubs import Stub
+from mockserver.server.stubs.spellings import PYTHON
+from mockserver.server.stubs.stubs import Stub, StubDefinition
 from mockserver.suggestions import choose_from
 
 __all__ = ["SelectedReply", "select_reply"]
@@ -51,7 +53,7 @@ def _reply_from_stub(
         return SelectedReply(stub.name, RequestedFault(definition.reply), definition.delivery)
     if isinstance(definition.reply, Script | RequestedFault | Mapping):
         return SelectedReply(stub.name, definition.reply, definition.delivery)
-    script = _call_reply_function(definition.reply, request, session)
+    script = _call_reply_function(definition, definition.reply, request, session)
     return SelectedReply(stub.name, script, definition.delivery)
 
 
@@ -75,13 +77,18 @@ def _reply_by_name(
 
 
 def _call_reply_function(
-    function: Callable[[IncomingRequest], Script], request: IncomingRequest, session: Session
+    definition: StubDefinition,
+    function: Callable[[IncomingRequest], Script],
+    request: IncomingRequest,
+    session: Session,
 ) -> Script:
     """The script that a test's function returns; UnmatchedRequest if it fails, for the test to report."""
     name = getattr(function, "__name__", "a function")
     try:
         script = function(request)
         require_servable(script, session.profile)
+        if not definition.delivery.invalid:
+            require_valid_tool_items(script, session.profile, session.rendering, PYTHON)
     except Exception as error:  # noqa: BLE001 (a test's own code may raise anything)
         message = f"The reply function {name} failed: {type(error).__name__}: {error}"
         raise UnmatchedRequest(400, "ReplyFunctionFailed", message, detail=message) from None
@@ -92,7 +99,7 @@ def _fallback_reply(
     session: Session, request: IncomingRequest, reply_seed: ReplySeed, *, strict: bool = True
 ) -> SelectedReply:
     """The reply to a request that no stub matches; UnmatchedRequest if the server is strict."""
-    stubs_only = strict and session.strict and len(session.stubs) > 0
+    stubs_only = strict and session.strict and (session.strict_from_start or len(session.stubs) > 0)
     index = session.user_exchange_index if stubs_only else session.exchange_index
     exchange = index.take(request)
     if exchange is not None:
@@ -109,7 +116,7 @@ def _fallback_reply(
 def _unmatched_message(session: Session, request: IncomingRequest) -> str:
     """Why a request is unmatched: the nearest miss, and a line of code that would answer it."""
     stubs = session.stubs
-    if all(stub.is_exhausted for stub in stubs.all):
+    if len(stubs) and all(stub.is_exhausted for stub in stubs.all):
         message = "No stub matches this request: all stubs are used up."
     else:
         message = "No stub matches this request."
@@ -118,8 +125,7 @@ def _unmatched_message(session: Session, request: IncomingRequest) -> str:
         stub, mismatches = nearest
         message += f" The nearest is {stub.name}, {stub}: {'; '.join(mismatches)}."
     prompt = request.prompt if len(request.prompt) <= _MAX_SUGGESTED_PROMPT else ""
-    when = f"when(prompt={prompt!r})." if prompt else ""
-    return f'{message} To answer it: server.{when}reply("…")'
+    return f"{message} To answer it: {session.spelling.reply(prompt)}"
 
 
 def _generate_script(facts: RequestFacts, text_seed: int) -> Script:

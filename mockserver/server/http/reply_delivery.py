@@ -83,27 +83,40 @@ async def send_delivered(
 ) -> None:
     """Send a reply with faults, chunking or pacing; the journal has the bytes that are really sent."""
     details = reply.details
+    left = bool(delivery.delay_ms) and await _leaves_within(request, delivery.delay_ms / 1000)
     own = [*reply.headers, *head[1:]] if reply.headers else head
     steps = reply.steps or tuple(SendStep(piece) for piece in reply.pieces)
     outgoing = OutgoingReply(reply.status, tuple(own), steps, reply.stream)
     if delivery.fault is not None:
         outgoing = _apply_delivery_fault(request, outgoing, delivery.fault, details)
-        details = details._replace(error_detail=f"fault {delivery.fault}")
+        names = [reply.fault_name] if reply.fault_name else []
+        details = details._replace(error_detail=f"fault {', '.join([*names, str(delivery.fault)])}")
     pieces = tuple(step.data for step in outgoing.steps if isinstance(step, SendStep | Raw))
     outgoing = apply_timing(outgoing, delivery, details.request_id.encode())
     if not reply.stream and outgoing.needs_content_length:
         length = (b"content-length", b"%d" % sum(map(len, pieces)))
         outgoing = replace(outgoing, headers=(*outgoing.headers, length))
-    await _send_outgoing(request, outgoing, pieces, details)
+    await _send_outgoing(request, outgoing, pieces, details, left=left)
+
+
+async def _leaves_within(request: HttpRequest, seconds: float) -> bool:
+    """Delay a reply; whether the client disconnects meanwhile."""
+    request.timer = timer = request.timer or request.session.new_timer()
+    return await timer.disconnected_within(request.receive, seconds)
 
 
 async def _send_outgoing(
-    request: HttpRequest, outgoing: OutgoingReply, pieces: tuple[bytes, ...], details: EntryDetails
+    request: HttpRequest,
+    outgoing: OutgoingReply,
+    pieces: tuple[bytes, ...],
+    details: EntryDetails,
+    *,
+    left: bool = False,
 ) -> None:
     """Send a reply step by step; its journal entry has the send times and whether the client left."""
     timer = request.timer or request.session.new_timer()
     entry = request.record(outgoing.status, pieces, outgoing.stream, details)
-    entry.send_times = None, None
+    entry.send_times, entry.left = (None, None), left
     request.response_started = True
     scope, head = request.scope, list(outgoing.headers)
     try:

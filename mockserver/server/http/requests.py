@@ -11,6 +11,7 @@ from mockserver.contract.findings import Finding
 from mockserver.errors import ConfigurationError
 from mockserver.ids import format_uuid, request_digest
 from mockserver.server.delivery.faults import RequestedFault, parse_fault
+from mockserver.server.delivery.options import MAX_DELAY_MS
 from mockserver.server.delivery.timer import Timer
 from mockserver.server.errors import ApiError, NotAnApiRequest
 from mockserver.server.http.services import Services
@@ -29,8 +30,6 @@ __all__ = [
     "requested_scenario",
     "require_json_content_type",
 ]
-
-_MAX_DELAY_MS = 600_000
 
 
 class HttpRequest:
@@ -115,9 +114,9 @@ def requested_scenario(request: HttpRequest) -> str | None:
 
 def parse_delay(header: bytes) -> float:
     """Seconds to wait before the reply, from `x-mock-delay: MILLISECONDS`; ApiError 400 if invalid."""
-    if not header.isdigit() or int(header) > _MAX_DELAY_MS:
+    if not header.isdigit() or int(header) > MAX_DELAY_MS:
         shown = header.decode("latin-1")[:40]
-        message = f"x-mock-delay: milliseconds from 0 to {_MAX_DELAY_MS}, not {shown!r}"
+        message = f"x-mock-delay: milliseconds from 0 to {MAX_DELAY_MS}, not {shown!r}"
         raise ApiError(400, "InvalidParameter", message)
     return int(header) / 1000
 

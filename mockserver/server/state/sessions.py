@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from mockserver.clock import Clock, SteppedClock, SystemClock
 from mockserver.contract.bodies.requests import AnyModel, RequestChecker
+from mockserver.errors import InvalidExchange
 from mockserver.exchanges import Exchange, packaged_exchanges
 from mockserver.ids import IdSource, request_digest
 from mockserver.profiles import Profile, load_profile
@@ -22,6 +23,7 @@ from mockserver.server.state.journal import Journal
 from mockserver.server.state.rate_limits import RateLimiter
 from mockserver.server.stubs.exchange_index import ExchangeIndex
 from mockserver.server.stubs.exchange_replies import ReplyDefinition, prepare_delivery, prepare_reply
+from mockserver.server.stubs.spellings import JSON, Spelling
 from mockserver.server.stubs.stubs import StubRegistry
 
 __all__ = [
@@ -81,6 +83,10 @@ class Session:
     delivery: Delivery = DEFAULT_DELIVERY
     """The default delivery of replies."""
     max_counted_requests: int = MAX_COUNTED_REQUESTS
+    strict_from_start: bool = False
+    """Whether a strict session rejects unmatched requests also before there is a stub."""
+    spelling: Spelling = JSON
+    """How messages to clients spell what they suggest."""
     pauses_by_clock: bool = False
     """Whether pauses end when a test advances the session's clock, instead of in real time."""
     structured_output: str = ""
@@ -201,6 +207,8 @@ def derive_session(session: Session, name: str, seed: int | None = None) -> Sess
         structured_output=session.structured_output,
         whole_arguments=session.whole_arguments,
         pauses_by_clock=session.pauses_by_clock,
+        strict_from_start=session.strict_from_start,
+        spelling=session.spelling,
     )
 
 
@@ -215,14 +223,17 @@ def use_exchanges(
     unique = tuple({each.name: each for each in reversed((*user_exchanges, *exchanges))}.values())[::-1]
     served = [each for each in unique if each.profile in (None, profile.name)]
     user_ids = {id(each) for each in user_exchanges}
-    session.exchange_replies = {
-        each.name: SelectedReply(
-            each.name,
-            prepare_reply(each, profile, session.rendering, check_contract=id(each) in user_ids),
-            prepare_delivery(each),
-        )
-        for each in served
-    }
+    replies: dict[str, SelectedReply] = {}
+    errors: list[InvalidExchange] = []
+    for each in served:
+        try:
+            reply = prepare_reply(each, profile, session.rendering, check_contract=id(each) in user_ids)
+            replies[each.name] = SelectedReply(each.name, reply, prepare_delivery(each))
+        except InvalidExchange as error:
+            errors.append(error)
+    if errors:
+        raise InvalidExchange.combine(errors)
+    session.exchange_replies = replies
     session.exchange_index, session.user_exchange_index = (
         ExchangeIndex(unique, profile),
         ExchangeIndex(user_exchanges, profile),

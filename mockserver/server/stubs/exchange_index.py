@@ -35,8 +35,8 @@ class _IndexedExchange(NamedTuple):
     exchange: Exchange
     thinking: bool | None
     """None: as the requested model does by default."""
-    has_function_output: bool
-    """Whether the input ends with a function's output."""
+    has_function_output: bool | None
+    """Whether the input ends with a function's output; None: thinking and outputs do not matter."""
     tools: frozenset[str] | None
     stream: bool | None
     after: str | None
@@ -91,8 +91,13 @@ class ExchangeIndex:
         by_default = bool(candidates) and self._profile.thinking[facts.model] != "off"
         for _, exchange, thinking, has_function_output, tools, stream, after, extra_matcher in candidates:
             if (
-                (by_default if thinking is None else thinking) is facts.thinking
-                and has_function_output is facts.has_function_output
+                (
+                    has_function_output is None
+                    or (
+                        (by_default if thinking is None else thinking) is facts.thinking
+                        and has_function_output is facts.has_function_output
+                    )
+                )
                 and (tools is None or tools == facts.declared_tool_types)
                 and (stream is None or stream is facts.stream)
                 and (after is None or after == request.after)
@@ -130,7 +135,7 @@ def _index_exchange(position: int, exchange: Exchange) -> _IndexedExchange:
         position,
         exchange,
         match.thinking,
-        match.tool_output is not None,
+        None if match.unrestricted else match.tool_output is not None,
         match.tools,
         match.stream,
         match.after,

@@ -23,13 +23,17 @@ from mockserver.replies.templates import TemplateValues, compile_reply
 from mockserver.replies.usage import count_output_tokens
 from mockserver.server.delivery.faults import RequestedFault, ServiceFault, WireFault, parse_fault
 from mockserver.server.delivery.options import DEFAULT_DELIVERY, Delivery
+from mockserver.server.stubs.spellings import JSON, Spelling
 from mockserver.wire import json
 
 __all__ = [
     "ReplyDefinition",
+    "complete_tool_calls",
     "parse_delivery",
+    "parse_service_fault",
     "prepare_delivery",
     "prepare_reply",
+    "prepare_script",
     "require_body_fault",
     "require_valid_tool_items",
 ]
@@ -48,24 +52,41 @@ def prepare_reply(
     try:
         if "script" in exchange.reply:
             script = parse_script(exchange.reply["script"])
-            if check_contract:
-                items = tuple(
-                    complete_tool_call(each) if isinstance(each, ToolCall) else each for each in script.items
-                )
-                script = replace(script, items=items)
-            require_servable(script, profile)
-            if check_contract:
-                require_valid_tool_items(script, profile, rendering)
-            return script
+            is_checked = check_contract and not (exchange.delivery or {}).get("invalid")
+            return prepare_script(script, profile, rendering, JSON, check_contract=is_checked)
         error = exchange.reply.get("error", {})
-        return _parse_service_fault(error["name"]) if "name" in error else exchange.reply
+        return parse_service_fault(error["name"]) if "name" in error else exchange.reply
     except ConfigurationError as error:
         raise InvalidExchange(
-            exchange.location, f"{exchange.pointer}/reply/{next(iter(exchange.reply))}", str(error)
+            exchange.location, exchange.pointer + exchange.reply_pointer, str(error)
         ) from None
 
 
-def _parse_service_fault(spec: str) -> RequestedFault:
+def prepare_script(
+    script: Script, profile: Profile, rendering: str, spelling: Spelling, *, check_contract: bool
+) -> Script:
+    """Prepare the script of a reply. Raises ConfigurationError if the profile cannot serve it.
+
+    With `check_contract`, its tool calls are completed and checked; without, they are sent as they are.
+    """
+    if check_contract:
+        script = complete_tool_calls(script)
+    require_servable(script, profile)
+    if check_contract:
+        require_valid_tool_items(script, profile, rendering, spelling)
+    return script
+
+
+def complete_tool_calls(script: Script) -> Script:
+    """A script with generated data for members that its tool calls do not set."""
+    if not any(isinstance(item, ToolCall) for item in script.items):
+        return script
+    items = tuple(complete_tool_call(each) if isinstance(each, ToolCall) else each for each in script.items)
+    return replace(script, items=items)
+
+
+def parse_service_fault(spec: str) -> RequestedFault:
+    """Parse an error of the service. Raises ConfigurationError."""
     fault = parse_fault(spec)
     if not isinstance(fault.definition, ServiceFault) or not fault.is_unconditional:
         raise ConfigurationError(f"{spec} is not an unconditional service error: see `mockserver faults`")
@@ -77,27 +98,34 @@ def prepare_delivery(exchange: Exchange) -> Delivery:
     options = exchange.delivery or {}
     if not options:
         return DEFAULT_DELIVERY
+    errors: list[InvalidExchange] = []
     for name in options:
         try:
-            parse_delivery({name: options[name]}, is_error="error" in exchange.reply)
+            parse_delivery({name: options[name]}, JSON, is_error="error" in exchange.reply)
         except ConfigurationError as error:
-            raise InvalidExchange(
-                exchange.location, f"{exchange.pointer}/delivery/{name}", str(error)
-            ) from None
-    return parse_delivery(options, is_error="error" in exchange.reply)
+            pointer = exchange.pointer + exchange.delivery_pointers.get(name, f"/delivery/{name}")
+            errors.append(InvalidExchange(exchange.location, pointer, str(error)))
+    if errors:
+        raise InvalidExchange.combine(errors)
+    return parse_delivery(options, JSON, is_error="error" in exchange.reply)
 
 
-def parse_delivery(options: Mapping[str, str], *, is_error: bool = False) -> Delivery:
-    """Parse `{"fault"?, "pace"?, "chunking"?}` of a reply or an error. Raises ConfigurationError."""
+def parse_delivery(options: Mapping[str, Any], spelling: Spelling, *, is_error: bool = False) -> Delivery:
+    """Parse `{"fault"?, "pace"?, "chunking"?, "delay_ms"?, "invalid"?}`. Raises ConfigurationError."""
     fault = parse_fault(options["fault"]) if options.get("fault") else None
     if fault is not None and isinstance(fault.definition, ServiceFault):
-        raise ConfigurationError(
-            f"{fault.name} replaces the reply: use "
-            f'fail("{fault.name}"), or {{"error": {{"name": "{fault.name}"}}}}'
-        )
+        raise ConfigurationError(f"{fault.name} replaces the reply: use {spelling.fail(fault.name)}")
     if is_error:
         require_body_fault(fault)
-    return Delivery(fault, options.get("pace"), options.get("chunking"))
+        if options.get("invalid"):
+            raise ConfigurationError("an error is sent as it is: only a reply can be invalid")
+    return Delivery(
+        fault,
+        options.get("pace"),
+        options.get("chunking"),
+        options.get("delay_ms", 0),
+        options.get("invalid", False),
+    )
 
 
 def require_body_fault(fault: RequestedFault | None) -> None:
@@ -108,7 +136,7 @@ def require_body_fault(fault: RequestedFault | None) -> None:
         raise ConfigurationError(f"{fault.name} applies to responses, not to errors")
 
 
-def require_valid_tool_items(script: Script, profile: Profile, rendering: str) -> None:
+def require_valid_tool_items(script: Script, profile: Profile, rendering: str, spelling: Spelling) -> None:
     """Raise ConfigurationError if the tool calls of a script violate the contract; texts cannot."""
     if not any(isinstance(item, ToolCall | FunctionCall) for item in script.items):
         return
@@ -116,7 +144,8 @@ def require_valid_tool_items(script: Script, profile: Profile, rendering: str) -
     errors_text = _contract_errors(replace(script, usage=Usage()), profile.name, rendering)
     if errors_text:
         raise ConfigurationError(
-            f"this reply violates the contract (use violate= to do so on purpose): {errors_text}"
+            f"this reply violates the contract (use {spelling.violate} to do so on purpose): {errors_text}; "
+            f"to send it as it is, add {spelling.invalid}"
         )
 
 

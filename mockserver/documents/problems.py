@@ -1,0 +1,156 @@
+"""What is wrong with a JSON document, for the person who wrote it.
+
+A problem says where it is, what is expected there, which known name is the nearest, and shows an example.
+All of it comes from the schema: `title` names a value, `examples` show it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jsonschema_rs
+
+from mockserver.suggestions import choose_from, did_you_mean
+from mockserver.wire import json
+
+__all__ = ["Problem", "find_problems"]
+
+#: Characters of a value to show.
+_MAX_SHOWN = 60
+#: Problems of one document to report: with more, the document is something else.
+_MAX_PROBLEMS = 20
+
+_TYPE_NAMES = {
+    "array": "a list", "boolean": "true or false", "integer": "an integer", "number": "a number",
+    "null": "null", "object": "an object", "string": "a text",
+}  # fmt: skip
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong with a document."""
+
+    pointer: str
+    """JSON Pointer to the value; for a member that is missing or unknown, to the object."""
+    reason: str
+
+
+def find_problems(
+    validator: jsonschema_rs.Draft202012Validator, schema: Mapping[str, Any], value: Any
+) -> list[Problem]:
+    """Return the problems of a value, the outermost first; `validator` is the schema's."""
+    found: dict[Problem, None] = {}
+    for error in validator.iter_errors(value):
+        for reason in _reasons(error, schema):
+            found[Problem(json.format_pointer(error.instance_path), reason)] = None
+        if len(found) >= _MAX_PROBLEMS:
+            break
+    return sorted(found, key=lambda each: each.pointer.count("/"))
+
+
+def _reasons(error: Any, document: Mapping[str, Any]) -> Iterator[str]:
+    *path, keyword = error.schema_path
+    schema = _resolve(document, path if isinstance(keyword, str) else path[:-1])
+    if keyword == "additionalProperties":
+        for name in error.kind.unexpected:
+            yield _unknown_member(name, schema, document)
+        return
+    describe = _DESCRIPTIONS.get(error.kind.name)
+    expected = describe(error, schema) if describe else error.message
+    yield expected + _example(schema)
+
+
+def _resolve(document: Mapping[str, Any], path: Iterable[Any]) -> Mapping[str, Any]:
+    schema: Any = document
+    for step in path:
+        schema = schema[step]
+    return schema if isinstance(schema, Mapping) else {}
+
+
+def _unknown_member(name: str, schema: Mapping[str, Any], document: Mapping[str, Any]) -> str:
+    members: Mapping[str, Any] = schema.get("properties", {})
+    choices = choose_from(name, members)
+    if not choices.startswith("; did you mean") and (owner := _owner(name, members, document)):
+        choices = f"; it belongs in {owner!r}"
+    return f"{schema.get('title', 'this object')} has no member {name!r}{choices}{_example(schema)}"
+
+
+def _owner(name: str, members: Mapping[str, Any], document: Mapping[str, Any]) -> str | None:
+    """The member whose own members include `name`."""
+    for owner, schema in members.items():
+        definition = schema.get("$ref", "").removeprefix("#/$defs/")
+        if name in document.get("$defs", {}).get(definition, {}).get("properties", ()):
+            return owner
+    return None
+
+
+def _wrong_type(error: Any, schema: Mapping[str, Any]) -> str:
+    *others, last = [_TYPE_NAMES[each] for each in error.kind.types]
+    names = f"{', '.join(others)} or {last}" if others else last
+    return f"expected {names}, not {_show(error.instance)}"
+
+
+def _missing_member(error: Any, schema: Mapping[str, Any]) -> str:
+    name = error.kind.property
+    # A member with nearly this name is probably the one that is missing.
+    misspelt = [
+        each
+        for each in error.instance
+        if each not in schema.get("properties", ()) and did_you_mean(each, [name])
+    ]
+    nearest = f"; did you mean it by {misspelt[0]!r}?" if misspelt else ""
+    return f"{schema.get('title', 'this object')} lacks {name!r}{nearest}"
+
+
+def _wrong_choice(error: Any, schema: Mapping[str, Any]) -> str:
+    choices = [each for each in schema["enum"] if isinstance(each, str)]
+    given = error.instance
+    if isinstance(given, str):
+        return f"unknown value {_show(given)}{choose_from(given, choices)}"
+    return f"expected {' or '.join(map(repr, choices))}, not {_show(given)}"
+
+
+def _no_alternative(error: Any, schema: Mapping[str, Any]) -> str:
+    """An object that needs one of several members."""
+    names = [name for each in schema["anyOf"] for name in each.get("required", ())]
+    suggestions = (
+        did_you_mean(each, names) for each in error.instance if each not in schema.get("properties", ())
+    )
+    nearest = next(filter(None, suggestions), "")
+    return f"{schema.get('title', 'this object')} lacks one of {', '.join(names)}{nearest}"
+
+
+def _not_both(error: Any, schema: Mapping[str, Any]) -> str:
+    members = schema.get("not", {}).get("required", ())
+    return f"expected only one of {', '.join(members)}" if members else str(error.message)
+
+
+_DESCRIPTIONS: Mapping[str, Callable[[Any, Mapping[str, Any]], str]] = {
+    "type": _wrong_type,
+    "required": _missing_member,
+    "enum": _wrong_choice,
+    "anyOf": _no_alternative,
+    "not": _not_both,
+    "const": lambda error, schema: f"expected {_show(schema['const'])}, not {_show(error.instance)}",
+    "minLength": lambda error, schema: f"expected a text with characters, not {_show(error.instance)}",
+    "minItems": lambda error, schema: f"expected a list with elements, not {_show(error.instance)}",
+    "minimum": lambda error, schema: f"expected at least {schema['minimum']}, not {_show(error.instance)}",
+    "maximum": lambda error, schema: f"expected at most {schema['maximum']}, not {_show(error.instance)}",
+    "pattern": lambda error, schema: (
+        f"expected {schema.get('title') or 'a text that matches ' + schema['pattern']}, "
+        f"not {_show(error.instance)}"
+    ),
+}
+
+
+def _example(schema: Mapping[str, Any]) -> str:
+    examples: Sequence[Any] = schema.get("examples", ())
+    return f"; example: {json.dumps(examples[0]).decode()}" if examples else ""
+
+
+def _show(value: Any) -> str:
+    try:
+        text = json.dumps(value).decode()
+    except (TypeError, ValueError):
+        text = repr(value)
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
