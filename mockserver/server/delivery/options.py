@@ -97,11 +97,13 @@ def apply_fault(
             kind = "streams" if fault.target == "stream" else "bodies"
             raise ConfigurationError(f"{fault.name} applies only to {kind}")
         outgoing = fault.apply(outgoing, options)
-    # Content that is invalid on purpose is named too.
-    names = [value for name, value in outgoing.headers if name == FAULT_HEADER]
-    headers = [each for each in outgoing.headers if each[0] != FAULT_HEADER]
-    header = (FAULT_HEADER, b", ".join([*names, requested_fault.name.encode()]))
-    return replace(outgoing, headers=(*headers, header))
+    header = (FAULT_HEADER, requested_fault.name.encode())
+    invalid = (FAULT_HEADER, INVALID_CONTENT.encode())
+    if invalid not in outgoing.headers:
+        return replace(outgoing, headers=(*outgoing.headers, header))
+    others = (each for each in outgoing.headers if each != invalid)
+    both = (FAULT_HEADER, b"%b, %b" % (invalid[1], header[1]))
+    return replace(outgoing, headers=(*others, both))
 
 
 def apply_timing(outgoing: OutgoingReply, delivery: Delivery, seed: bytes) -> OutgoingReply:
