@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile --no-config --quiet --upgrade --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 
-.PHONY: help serve test test-all soak check format docs lock clean
+.PHONY: help serve test test-all soak check format docs console lock clean
 
 help:
 	@echo "make serve    run the mock server (PORT=8080, ARGS='--seed 1')"
@@ -17,6 +17,7 @@ help:
 	@echo "make check    formatting, lint and types"
 	@echo "make format   format the code and apply safe lint fixes"
 	@echo "make docs     regenerate the generated pages of docs/"
+	@echo "make console  copy the locked version of the console's library into the package"
 	@echo "make lock     update every locked version"
 	@echo "make clean    remove everything that these commands create"
 
@@ -46,6 +47,13 @@ format: $(VENV)/.develops
 docs: $(VENV)/.develops
 	$(BIN)/python docs/generate.py
 
+CONSOLE := mockserver/server/console/static
+console:
+	@cd requirements/console && npm ci --silent --ignore-scripts --no-audit --no-fund --no-update-notifier
+	@{ echo "// htm 3.1.1 with Preact. Licenses: LICENSES.txt"; \
+		cat requirements/console/node_modules/htm/preact/standalone.module.js; } > $(CONSOLE)/preact.js
+	@rm -rf requirements/console/node_modules
+
 # dev.txt is resolved first and constrains the others, so one virtual environment fits all of them.
 lock: $(VENV)/.develops
 	$(COMPILE) pyproject.toml --extra pytest --group dev --output-file requirements/dev.txt
@@ -54,7 +62,7 @@ lock: $(VENV)/.develops
 	$(COMPILE) --group build --constraints requirements/dev.txt --output-file requirements/build.txt
 	@set -e; for each in tests/environments/*/requirements.in; do \
 		echo "$$each"; $(COMPILE) $$each --output-file $${each%.in}.txt; done
-	@set -e; for each in tests/environments/*/package.json examples/node/package.json; do echo "$$each"; (cd $${each%/*}; \
+	@set -e; for each in tests/environments/*/package.json examples/node/package.json requirements/console/package.json; do echo "$$each"; (cd $${each%/*}; \
 		npm update --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund --no-update-notifier); done
 
 clean:

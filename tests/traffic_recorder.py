@@ -113,6 +113,8 @@ def read_spool(folder: Path) -> list[CapturedExchange]:
 #: schemas of its own.
 _INTERNAL_PATHS = ("/health", "/openapi.json")
 _ADMIN_PATH_PREFIX = "/_mock/"
+#: The console is a page: its errors for scripts are the API's, all else is its own.
+_CONSOLE_PATH_PREFIX = "/_mock/console"
 
 
 def contract_problems(exchange: CapturedExchange) -> list[str]:
@@ -120,6 +122,10 @@ def contract_problems(exchange: CapturedExchange) -> list[str]:
     from mockserver.contract.chat.service import CHAT_PATHS
 
     if exchange.status == 0 or (exchange.path in _INTERNAL_PATHS and exchange.status < 400):
+        return []
+    if exchange.path.startswith(_CONSOLE_PATH_PREFIX) and (
+        exchange.status < 400 or exchange.headers.get("content-type") != "application/json"
+    ):
         return []
     find = _chat_findings if exchange.path in CHAT_PATHS else _responses_findings
     if exchange.path.startswith(_ADMIN_PATH_PREFIX) and exchange.status < 400:

@@ -27,8 +27,8 @@ from mockserver.cli.output.request_summary import RequestCollector
 from mockserver.cli.serve import build_services, read_api_keys, serve
 from mockserver.contract.findings import Severity
 from mockserver.errors import MockServerError
+from mockserver.server.journal_entries import REFUSED
 from mockserver.testing.client_processes import client_environment
-from mockserver.testing.journal_entries import REFUSED
 
 __all__ = ["run"]
 

@@ -22,6 +22,7 @@ from mockserver.profiles import DEFAULT_PROFILE, load_profile, resolve_profile_n
 if TYPE_CHECKING:
     import socket
 
+    from mockserver.server.console import ConsoleAccess
     from mockserver.server.http.services import Services
     from mockserver.server.state.sessions import Session
 
@@ -108,6 +109,11 @@ __all__ = ["build_services", "read_api_keys", "serve"]
     "--admin",
     is_flag=True,
     help="Serve the admin API for stubs, faults, journal and reset; prints its token.",
+)
+@option(
+    "--console",
+    is_flag=True,
+    help="Serve a page that shows each request as it arrives, and controls the server; prints its link.",
 )
 @option("--quiet", is_flag=True, help="Do not print a line for each request.")
 def serve(host: str, port: int, url_file: Path | None, quiet: bool, **settings: Any) -> None:
@@ -197,8 +203,15 @@ def build_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: An
         mock_headers=settings["allow_mock_headers"],
         stream_errors=settings["stream_errors"] or "",
         admin_token=token_urlsafe(24) if settings.get("admin") else "",
+        console=_build_console() if settings.get("console") else None,
         exchange_folder=folder,
     )
+
+
+def _build_console() -> ConsoleAccess:
+    from mockserver.server.console import ConsoleAccess
+
+    return ConsoleAccess()
 
 
 def _configure_delivery_and_limits(session: Session, settings: Mapping[str, Any]) -> None:
@@ -232,6 +245,8 @@ def _run_server(
         )
         if services.admin_token:
             print(f"  admin      {url}/_mock/  x-mock-admin-token: {services.admin_token}", flush=True)
+        if services.console is not None:
+            print(f"  console    {services.console.link(url)}", flush=True)
         if url_file is not None:
             write_url_file(url_file, url + session.profile.base_path)
 

@@ -16,10 +16,10 @@ from mockserver.reports.coverage import render_coverage
 from mockserver.reports.exchange_view import render_exchanges, severity_badge, severity_icon
 from mockserver.reports.formatting import format_count
 from mockserver.reports.markup import Markup, join_children, raw_element, tag
-from mockserver.reports.model import ReportExchange, ReportPage, Table
+from mockserver.reports.model import ReportExchange, ReportPage, Table, report_time
 from mockserver.reports.timeline import marker_symbols
 
-__all__ = ["content_security_policy", "javascript", "render_page", "stylesheet"]
+__all__ = ["content_security_policy", "javascript", "render_exchange_page", "render_page", "stylesheet"]
 
 _SCRIPT_FILES = ("json_tree.js", "inspector.js", "page.js")
 
@@ -52,6 +52,21 @@ KEYBOARD_SHORTCUTS = (
 def render_page(page: ReportPage) -> str:
     """The report as one self-contained HTML file."""
     return "<!doctype html>\n" + tag("html", _head(page), _body(page), lang="en") + "\n"
+
+
+def render_exchange_page(exchange: ReportExchange) -> str:
+    """One exchange as an HTML page to embed in another page."""
+    page = ReportPage("exchange", exchange.name, "", passed=True, created_at=report_time())
+    body = tag(
+        "body",
+        marker_symbols(),
+        tag("main", _exchange_filters(page), render_exchanges([exchange])),
+        _shortcuts_dialog(),
+        _inspector_template(),
+        raw_element("script", javascript()),
+        class_="embedded",
+    )
+    return "<!doctype html>\n" + tag("html", _head(page), body, lang="en") + "\n"
 
 
 @cache

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mockserver.contract.chat.service import CHAT_PATHS
-from mockserver.errors import InvalidJSON
 from mockserver.profiles import Profile
-from mockserver.server.chat.pipeline import incoming_chat_request
-from mockserver.server.request_facts import parse_request
+from mockserver.server.journal_entries import incoming_request
 from mockserver.server.state.journal import Entry, Journal
 from mockserver.server.stubs.matchers import IncomingRequest, Matcher, build_matcher
 from mockserver.wire.redaction import redact
@@ -28,7 +25,7 @@ def assert_requested(
     The number is unknown if the journal has dropped requests or bodies.
     """
     matcher = build_matcher(**conditions)
-    requests = [(entry, _parse_entry(entry, profile)) for entry in journal if entry.method == "POST"]
+    requests = [(entry, incoming_request(entry, profile)) for entry in journal if entry.method == "POST"]
     matches = [entry for entry, request in requests if request is not None and matcher.matches(request)]
     unexamined = _describe_unexamined(journal)
     if (times is None and matches) or (len(matches) == times and not unexamined):
@@ -48,26 +45,6 @@ def _describe_unexamined(journal: Journal) -> list[str]:
     if omitted:
         lines.append(f"  not examined: {omitted} requests whose bodies were too large for the journal")
     return lines
-
-
-def _parse_entry(entry: Entry, profile: Profile) -> IncomingRequest | None:
-    """The request of an entry; None if it is no valid API request."""
-    try:
-        body = entry.json
-        if entry.request_head.path in CHAT_PATHS:
-            return _parse_chat_entry(entry, body, profile)
-        facts = parse_request(body, profile)
-    except (InvalidJSON, KeyError, TypeError, AttributeError):
-        return None
-    return IncomingRequest(
-        body, facts, dict(entry.request_head.headers), entry.details.after, entry.details.turn
-    )
-
-
-def _parse_chat_entry(entry: Entry, body: Any, profile: Profile) -> IncomingRequest:
-    """A chat request in its Responses form, which is what stubs match."""
-    request = incoming_chat_request(body, profile, dict(entry.request_head.headers))
-    return request._replace(after=entry.details.after)
 
 
 def _describe_mismatch(

@@ -39,6 +39,8 @@ os.execv(sys.argv[3], sys.argv[3:])
 _KEYS = {
     "ArrowLeft": ("ArrowLeft", 37, ""),
     "ArrowRight": ("ArrowRight", 39, ""),
+    "ArrowUp": ("ArrowUp", 38, ""),
+    "ArrowDown": ("ArrowDown", 40, ""),
     "Home": ("Home", 36, ""),
     "End": ("End", 35, ""),
     "Enter": ("Enter", 13, "\r"),
@@ -162,6 +164,28 @@ class Tab:
         while not self.evaluate(expression):
             assert time.monotonic() < deadline, f"never true: {expression}"
             self.evaluate("new Promise(done => setTimeout(done, 10))")
+
+    def evaluate_in_frame(self, expression: str) -> Any:
+        """The value of an expression in the page's only frame, in which scripts of the page cannot look."""
+        deadline = time.monotonic() + _TIMEOUT_SECONDS
+        while not (frames := [each for each in self._frame_targets() if each["url"] != "about:blank"]):
+            assert time.monotonic() < deadline, "there is no frame"
+        target = frames[-1]["targetId"]
+        session = self._browser.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        try:
+            message = self._browser.call(
+                "Runtime.evaluate", session, expression=expression, returnByValue=True, awaitPromise=True
+            )
+        finally:
+            self._browser.call("Target.detachFromTarget", sessionId=session)
+        assert "exceptionDetails" not in message, message["exceptionDetails"]
+        return message["result"].get("value")
+
+    def _frame_targets(self) -> list[dict[str, Any]]:
+        found = self._browser.call("Target.getTargets", filter=[{"type": "iframe", "exclude": False}])
+        return [
+            each for each in found["targetInfos"] if each.get("parentFrameId") or each["type"] == "iframe"
+        ]
 
     def press(self, key: str) -> None:
         code, number, text = _KEYS.get(key, ("", ord(key[0].upper()), key))

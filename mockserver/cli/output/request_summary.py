@@ -12,8 +12,8 @@ from mockserver.contract.files import CheckResult
 from mockserver.contract.findings import Finding, Severity
 from mockserver.contract.formatting import escape_unprintable
 from mockserver.server.http.access_log import AccessLog
+from mockserver.server.journal_entries import REFUSED, exchange_from_entry, findings_for_request
 from mockserver.server.state.journal import Entry
-from mockserver.testing.journal_entries import REFUSED, exchange_from_entry, findings_for_request
 from mockserver.wire.redaction import redact
 
 __all__ = ["RequestCollector", "RequestSummary"]

@@ -17,7 +17,6 @@ from mockserver.server.errors import ApiError, NotAnApiRequest
 from mockserver.server.http.request_body import read_body
 from mockserver.server.http.requests import Handler, HttpRequest, derive_request_id, require_json_content_type
 from mockserver.server.http.transmission import send_body
-from mockserver.server.mock_headers import ADMIN_TOKEN_HEADER
 from mockserver.server.state.journal import Entry
 from mockserver.server.state.session_registry import (
     SESSION_PATH_PREFIX,
@@ -257,7 +256,7 @@ def _require_token(operation: Operation, function: OperationFunction) -> Handler
     """Return a handler that requires the token and reports errors in the API's envelope."""
 
     async def handle(request: HttpRequest) -> None:
-        if not request.services.is_admin_token(request.headers.get(ADMIN_TOKEN_HEADER, b"")):
+        if not request.services.is_admin(request.headers):
             raise NotAnApiRequest(
                 401, "InvalidApiKey", "The admin API requires its token in x-mock-admin-token."
             )

@@ -27,6 +27,8 @@ class Timer:
         """When the request arrived, by the clock."""
         self.first_byte_at: float | None = None
         """When the first byte of the body was sent, by the clock."""
+        self.piece_times: list[float] | None = None
+        """When each piece of the body was sent, by the clock; None: not recorded."""
 
     def now(self) -> float:
         """Return the clock's time."""
@@ -36,6 +38,8 @@ class Timer:
         """Record that bytes of the body were sent."""
         if self.first_byte_at is None:
             self.first_byte_at = self._clock.now()
+        if self.piece_times is not None:
+            self.piece_times.append(self._clock.now())
 
     async def disconnected_within(self, receive: Receive, seconds: float) -> bool:
         """Wait, but at most until the client disconnects; return whether it did."""

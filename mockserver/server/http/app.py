@@ -97,7 +97,8 @@ class _ProfileApp(Starlette):
                 Route("/openapi.json", self._endpoint(openapi), methods=["GET"]),
                 *self._routes(profile),
                 *self._chat_routes(),
-                *(self._admin_routes() if services.admin_token else ()),
+                *(self._admin_routes() if services.admin_token or services.console else ()),
+                *(self._console_routes() if services.console else ()),
             ],
             exception_handlers={404: self._not_found, 405: self._method_not_allowed},
         )
@@ -120,6 +121,12 @@ class _ProfileApp(Starlette):
         from mockserver.server.admin import ADMIN_HANDLERS
 
         for path, handlers in ADMIN_HANDLERS.items():
+            yield Route(path, self._endpoint(dispatch_by_method(handlers)), methods=list(handlers))
+
+    def _console_routes(self) -> Iterator[Route]:
+        from mockserver.server.console import CONSOLE_HANDLERS
+
+        for path, handlers in CONSOLE_HANDLERS.items():
             yield Route(path, self._endpoint(dispatch_by_method(handlers)), methods=list(handlers))
 
     def _endpoint(self, handler: Handler) -> _HandlerEndpoint:

@@ -19,7 +19,7 @@ from mockserver.server.http.requests import (
 )
 from mockserver.server.http.transmission import Headers, send_body, send_pieces, send_steps
 from mockserver.server.mock_headers import DELAY_HEADER, FAULT_HEADER
-from mockserver.server.state.journal import EntryDetails
+from mockserver.server.state.journal import EntryDetails, SendTimes
 from mockserver.wire import json
 
 __all__ = ["json_headers", "send_delivered", "send_json", "send_reply"]
@@ -116,7 +116,9 @@ async def _send_outgoing(
     """Send a reply step by step; its journal entry has the send times and whether the client left."""
     timer = request.timer or request.session.new_timer()
     entry = request.record(outgoing.status, pieces, outgoing.stream, details)
-    entry.send_times, entry.left = (None, None), left
+    entry.send_times, entry.left = SendTimes(), left
+    if request.services.console is not None:
+        timer.piece_times = []
     request.response_started = True
     scope, head = request.scope, list(outgoing.headers)
     try:
@@ -125,7 +127,7 @@ async def _send_outgoing(
         )
         entry.left = entry.left or not completed
     finally:
-        entry.send_times = timer.first_byte_at, timer.now()
+        entry.send_times = SendTimes(timer.first_byte_at, timer.now(), timer.piece_times or ())
 
 
 def _apply_delivery_fault(

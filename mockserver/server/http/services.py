@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from hmac import compare_digest
+from typing import TYPE_CHECKING
 
 from mockserver.server.access import AllowedHosts, ApiKeys
 from mockserver.server.http.access_log import AccessLog
@@ -14,6 +15,9 @@ from mockserver.server.state.session_registry import SessionRegistry
 from mockserver.server.state.sessions import Session
 from mockserver.server.state.store import MemoryStore, Store
 from mockserver.server.stubs.exchange_folder import ExchangeFolder
+
+if TYPE_CHECKING:
+    from mockserver.server.console.access import ConsoleAccess
 
 __all__ = ["Services"]
 
@@ -33,6 +37,8 @@ class Services:
     """Whether requests may control the mock with `x-mock-…` headers."""
     admin_token: str = field(default="", repr=False)
     """The token of the admin API; if empty, there is no admin API."""
+    console: ConsoleAccess | None = None
+    """Access to the console; None: there is no console."""
     exchange_folder: ExchangeFolder | None = None
     """The folder of the user's exchange files, which is reloaded when it changes."""
     stream_errors: str = ""
@@ -52,11 +58,18 @@ class Services:
         self._update_secrets()
 
     def _update_secrets(self) -> None:
-        self.secrets = (*self.keys.secrets, *([self.admin_token] if self.admin_token else []))
+        console = self.console.secrets if self.console is not None else ()
+        self.secrets = (*self.keys.secrets, *([self.admin_token] if self.admin_token else []), *console)
 
     def is_admin_token(self, token: bytes) -> bool:
         """Whether this is the admin API's token."""
         return self.admin_token != "" and compare_digest(token, self.admin_token.encode())
+
+    def is_admin(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether a request may use the admin API: it has the token, or comes from the console."""
+        if self.console is not None and self.console.may_change(headers):
+            return True
+        return self.is_admin_token(headers.get(ADMIN_TOKEN_HEADER, b""))
 
     def allows_session_header(self, headers: Mapping[bytes, bytes]) -> bool:
         """Whether a request may name its session in a header: mock headers are on, or it has the token."""

@@ -11,7 +11,7 @@ from mockserver.contract.check import check_json_text
 from mockserver.contract.findings import Finding
 from mockserver.wire import json, redaction
 
-__all__ = ["Entry", "EntryDetails", "Journal", "JournalQuota", "RequestHead", "request_secrets"]
+__all__ = ["Entry", "EntryDetails", "Journal", "JournalQuota", "RequestHead", "SendTimes", "request_secrets"]
 
 
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
@@ -58,6 +58,17 @@ class EntryDetails(NamedTuple):
     """Why the mock rejected the request: "unplanned" (no stub matches) or "refused" (not an API request)."""
     is_checked: bool = True
     """Whether the request's body was read and checked, so that no findings means valid."""
+
+
+class SendTimes(NamedTuple):
+    """When the body of a reply was sent, in seconds since the epoch, by the session's clock."""
+
+    first_byte: float | None = None
+    """When its first byte was sent; None: not yet."""
+    end: float | None = None
+    """When it ended, complete or not; None: not yet."""
+    pieces: Sequence[float] = ()
+    """When each piece was sent, if the server has a console."""
 
 
 class Entry:
@@ -107,19 +118,18 @@ class Entry:
         """
         self.left_out = 0
         """Bytes of the bodies, if they were too large to keep; they were checked first."""
-        self.send_times: tuple[float | None, float | None] | None = None
-        """When the first and the last byte of the body were sent; None: not yet. None for a reply that is
-        sent at once."""
+        self.send_times: SendTimes | None = None
+        """None for a reply that is sent at once."""
 
     @property
     def first_byte(self) -> float | None:
         """When the first byte of the reply's body was sent, by the session's clock; None: not (yet)."""
-        return self.at if self.send_times is None else self.send_times[0]
+        return self.at if self.send_times is None else self.send_times.first_byte
 
     @property
     def end(self) -> float | None:
         """When the reply ended, complete or not, by the session's clock; None: it is still being sent."""
-        return self.at if self.send_times is None else self.send_times[1]
+        return self.at if self.send_times is None else self.send_times.end
 
     @property
     def session(self) -> str:
@@ -245,6 +255,8 @@ class Journal:
         """Bytes of the stored bodies."""
         self.dropped_count = 0
         """Entries dropped since the last reset."""
+        self.clear_count = 0
+        """How often the journal was cleared, and its numbers restarted."""
         self.on_removed: Callable[[Entry], None] | None = None
         """Called with every entry that is removed, to free space or by a reset."""
 
@@ -283,6 +295,7 @@ class Journal:
         while self._entries:
             self.drop_oldest()
         self.dropped_count = 0
+        self.clear_count += 1
 
     def close(self) -> None:
         """Remove all entries and leave the shared quota; later entries count against a quota of their own."""

@@ -41,6 +41,15 @@ class Limits:
     context_error: bool = False
     """Whether a request that does not fit is rejected instead of truncated."""
 
+    @property
+    def texts(self) -> list[str]:
+        """The limits as `parse_limits` reads them."""
+        counted = [
+            (each.name, getattr(self, each.name)) for each in fields(self) if each.name != "context_error"
+        ]
+        texts = [f"{name}={value}" for name, value in counted if value is not None]
+        return [*texts, "context-error"] if self.context_error else texts
+
 
 def parse_limits(texts: Iterable[str]) -> Limits | None:
     """Parse `NAME=N` texts; None if there are none. Raises ConfigurationError."""

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from mockserver.contract.findings import Finding, Severity
 from mockserver.contract.formatting import format_location, format_value
 from mockserver.errors import ContractError
+from mockserver.server.journal_entries import findings_for_entry
 from mockserver.server.state.journal import Entry
 from mockserver.server.stubs.stubs import Stub
-from mockserver.testing.journal_entries import findings_for_entry
 from mockserver.testing.pytest_plugin.settings import (
     BUDGET,
     DRIFTED,

@@ -20,8 +20,8 @@ from mockserver.reports.model import (
     report_time,
 )
 from mockserver.reports.page import render_page
+from mockserver.server.journal_entries import exchange_from_entry, findings_for_request
 from mockserver.server.state.journal import Entry
-from mockserver.testing.journal_entries import exchange_from_entry, findings_for_request
 from mockserver.testing.pytest_plugin.summary import outcome_name
 from mockserver.wire.redaction import redact
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mockserver.contract.findings import Severity
+from mockserver.server.journal_entries import findings_for_entry
 from mockserver.server.state.journal import Entry
 from mockserver.server.state.sessions import DEFAULT_SESSION_NAME, Session
-from mockserver.testing.journal_entries import findings_for_entry
 from mockserver.wire.redaction import redact
 
 __all__ = ["session_transcript"]

@@ -1,5 +1,6 @@
-"""Journal entries as findings and report exchanges, for the pytest plugin and `mockserver run`.
+"""Journal entries as findings, report exchanges and parsed requests.
 
+They serve the pytest plugin, `mockserver run` and the console.
 Imports no pytest, so that commands work without it.
 """
 
@@ -7,12 +8,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mockserver.contract.chat.service import CHAT_PATHS
 from mockserver.contract.findings import Finding, Severity
 from mockserver.contract.formatting import redact_finding
+from mockserver.errors import InvalidJSON
+from mockserver.profiles import Profile
 from mockserver.reports.formatting import format_count
 from mockserver.reports.model import ReportExchange
 from mockserver.reports.report_exchanges import RawExchange, exchange_from_raw
+from mockserver.server.chat.pipeline import incoming_chat_request
+from mockserver.server.errors import ApiError
+from mockserver.server.request_facts import parse_request
 from mockserver.server.state.journal import Entry
+from mockserver.server.stubs.matchers import IncomingRequest
 from mockserver.wire.redaction import redact
 
 __all__ = [
@@ -21,6 +29,7 @@ __all__ = [
     "exchange_from_entry",
     "findings_for_entry",
     "findings_for_request",
+    "incoming_request",
 ]
 
 #: Values of `Entry.refusal`, which findings have in place of a rule id.
@@ -75,7 +84,7 @@ def exchange_from_entry(
             path=entry.path,
             status=entry.status or None,
             request_body=entry.body,
-            chunks=tuple((None, piece) for piece in entry.reply),
+            chunks=_timed_chunks(entry),
             reply_findings=entry.reply_findings,
             request_findings=tuple(findings_for_request(entry)),
             secrets=entry.secrets,
@@ -83,3 +92,26 @@ def exchange_from_entry(
             details=(*details, *((label, value) for label, value in more if value)),
         )
     )
+
+
+def _timed_chunks(entry: Entry) -> tuple[tuple[float | None, bytes], ...]:
+    """The pieces of a reply, with the seconds after the request if they are known."""
+    times = () if entry.send_times is None else entry.send_times.pieces
+    if len(times) != len(entry.reply):
+        return tuple((None, piece) for piece in entry.reply)
+    return tuple((at - entry.at, piece) for at, piece in zip(times, entry.reply, strict=True))
+
+
+def incoming_request(entry: Entry, profile: Profile) -> IncomingRequest | None:
+    """The request of an entry, as matchers see it; None if it is no valid API request.
+
+    A chat request is in its Responses form.
+    """
+    headers, details = dict(entry.request_head.headers), entry.details
+    try:
+        if entry.request_head.path in CHAT_PATHS:
+            return incoming_chat_request(entry.json, profile, headers)._replace(after=details.after)
+        facts = parse_request(entry.json, profile)
+    except (ApiError, InvalidJSON, KeyError, TypeError, AttributeError):
+        return None
+    return IncomingRequest(entry.json, facts, headers, details.after, details.turn)

@@ -1,0 +1,90 @@
+"""One request and its reply as a page of the console: what a report shows, and what the server knows beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mockserver.replies.usage import count_tokens
+from mockserver.reports.formatting import format_duration
+from mockserver.reports.page import render_exchange_page
+from mockserver.server.journal_entries import exchange_from_entry, incoming_request
+from mockserver.server.state.journal import Entry
+from mockserver.server.state.sessions import Session
+from mockserver.server.stubs.matchers import IncomingRequest
+from mockserver.server.stubs.stubs import Stub
+from mockserver.wire import json, sse
+from mockserver.wire.redaction import redact
+
+__all__ = ["render_entry_page"]
+
+#: Stubs that are compared with a request that none of them matched.
+_MAX_NEAR_MISSES = 5
+
+
+def render_entry_page(session: Session, number: int, entry: Entry) -> str:
+    """A journal entry as an HTML page without keys."""
+    details = tuple((what, redact(value, entry.secrets)) for what, value in _details(session, entry) if value)
+    return render_exchange_page(exchange_from_entry(entry, number, session.profile.name, details=details))
+
+
+def _details(session: Session, entry: Entry) -> Iterator[tuple[str, str]]:
+    yield from _timing(entry)
+    for name in entry.ignored:
+        yield "ignored", f"{name}: {session.profile.title} does not support it and ignores it"
+    request = incoming_request(entry, session.profile)
+    if request is None:
+        return
+    yield "understood as", _description(request)
+    if entry.exchange is None and entry.status < 400:
+        yield "answered by", "a generated reply: no stub and no exchange matches"
+    if entry.exchange is None or entry.refusal:
+        for stub in session.stubs.all[-_MAX_NEAR_MISSES:]:
+            yield "did not match", _near_miss(stub, request)
+
+
+def _near_miss(stub: Stub, request: IncomingRequest) -> str:
+    differences = list(stub.definition.matcher.differences(request))
+    if stub.is_exhausted:
+        differences.insert(0, "it is used up")
+    return f"{stub.name}: {'; '.join(differences) or 'it was added later'}"
+
+
+def _description(request: IncomingRequest) -> str:
+    facts = request.facts
+    parts = [
+        f"turn {request.turn}" + (f" after {request.after}" if request.after else ""),
+        f"{facts.input_tokens:,} input tokens by the mock's estimate",
+        "thinking" if facts.thinking else "no thinking",
+        "a stream" if facts.stream else "one reply",
+    ]
+    if request.tools:
+        parts.append(f"tools: {', '.join(request.tools)}")
+    if facts.max_output_tokens is not None:
+        parts.append(f"at most {facts.max_output_tokens:,} output tokens")
+    return "; ".join(parts)
+
+
+def _timing(entry: Entry) -> Iterator[tuple[str, str]]:
+    if entry.send_times is None or entry.first_byte is None:
+        return
+    yield "first byte", f"{format_duration(max(0.0, entry.first_byte - entry.at))} after the request"
+    if entry.end is None:
+        yield "state", "the reply is still being sent"
+        return
+    seconds, tokens = entry.end - entry.first_byte, _output_tokens(entry)
+    if entry.stream and tokens and seconds > 0:
+        yield "speed", f"{tokens / seconds:,.1f} tokens per second ({tokens:,} output tokens)"
+
+
+def _output_tokens(entry: Entry) -> int:
+    """The output tokens that the reply reports, or else an estimate from its deltas."""
+    text = ""
+    for frame in sse.decode_frames(b"".join(entry.reply)):
+        value = json.loads_or_none((frame.data or "").encode())
+        if not isinstance(value, dict):
+            continue
+        usage = (value.get("response") or value).get("usage")
+        if isinstance(usage, dict):
+            return int(usage.get("output_tokens") or usage.get("completion_tokens") or 0)
+        text += value["delta"] if isinstance(value.get("delta"), str) else ""
+    return count_tokens(text)

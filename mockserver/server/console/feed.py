@@ -1,0 +1,124 @@
+"""The live list of requests: what changed in the journals, as rows for the page.
+
+The feed looks at the journals several times a second while a console is open. A server whose console nobody
+looks at does nothing for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from mockserver.contract.findings import Severity
+from mockserver.server.http.requests import HttpRequest
+from mockserver.server.journal_entries import findings_for_entry
+from mockserver.server.state.journal import Entry, Journal
+from mockserver.server.state.sessions import Session
+from mockserver.wire import json, sse
+from mockserver.wire.redaction import redact
+
+__all__ = ["Feed", "entry_row", "send_feed"]
+
+_POLL_SECONDS = 0.1
+#: Seconds without an event after which a comment shows that the connection is alive.
+_KEEP_ALIVE_SECONDS = 15
+_MAX_PROMPT = 200
+
+
+class Feed:
+    """Finds the entries that were added or ended since the last look."""
+
+    def __init__(self) -> None:
+        self._last_numbers: dict[str, tuple[Journal, int, int]] = {}
+        self._unfinished: dict[tuple[str, int], Entry] = {}
+
+    def changes(self, sessions: Iterable[Session]) -> Iterator[tuple[str, Any]]:
+        """Yield (event, data): "reset" with a session's name, "rows" with new and changed rows."""
+        rows = []
+        for session in sessions:
+            journal, name = session.journal, session.name
+            known, clear_count, last = self._last_numbers.get(name, (journal, journal.clear_count, 0))
+            if known is not journal or clear_count != journal.clear_count:
+                yield "reset", {"session": name}
+                last = 0
+                self._unfinished = {key: each for key, each in self._unfinished.items() if key[0] != name}
+            newest = journal.dropped_count + len(journal)
+            for number in range(max(last, journal.dropped_count) + 1, newest + 1):
+                entry = journal[number - journal.dropped_count - 1]
+                self._unfinished[name, number] = entry
+                rows.append(entry_row(number, entry))
+            self._last_numbers[name] = (journal, journal.clear_count, newest)
+        rows += self._ended_rows({(row["session"], row["number"]) for row in rows})
+        if rows:
+            yield "rows", rows
+
+    def _ended_rows(self, new: set[tuple[str, int]]) -> Iterator[dict[str, Any]]:
+        ended = [key for key, entry in self._unfinished.items() if entry.end is not None]
+        for key in ended:
+            entry = self._unfinished.pop(key)
+            if key not in new:
+                yield entry_row(key[1], entry)
+
+
+def entry_row(number: int, entry: Entry) -> dict[str, Any]:
+    """A journal entry as a row of the list, without keys."""
+    secrets = entry.secrets
+    findings = findings_for_entry(entry)
+    severities = {each.severity for each in findings}
+    return {
+        "session": entry.session,
+        "number": number,
+        "at": entry.at,
+        "method": entry.method,
+        "path": entry.path,
+        "model": redact(entry.model, secrets),
+        "prompt": redact(entry.prompt[: 2 * _MAX_PROMPT], secrets)[:_MAX_PROMPT],
+        "status": entry.status,
+        "stream": entry.stream,
+        "rules": list(dict.fromkeys(each.rule for each in findings)),
+        "findings": len(findings),
+        "severity": next((each.value for each in Severity if each in severities), None),
+        "stub": entry.exchange,
+        "fault": _fault_name(entry),
+        "duration": None if entry.end is None else round(entry.end - entry.at, 6),
+        "left": entry.left,
+    }
+
+
+def _fault_name(entry: Entry) -> str | None:
+    prefix, _, name = entry.details.error_detail.partition(" ")
+    return name if prefix == "fault" else None
+
+
+async def send_feed(request: HttpRequest) -> None:
+    """Send the feed until the browser leaves."""
+    send, services, feed = request.send, request.services, Feed()
+    headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    request.response_started = True
+    await send(_body(sse.encode(b"{}", event="hello")))
+    departure = asyncio.ensure_future(_wait_for_departure(request))
+    silent_polls = 0
+    try:
+        while not departure.done():
+            frames = [
+                sse.encode(json.dumps(data), event=event) for event, data in feed.changes(services.sessions)
+            ]
+            silent_polls = 0 if frames else silent_polls + 1
+            if silent_polls * _POLL_SECONDS >= _KEEP_ALIVE_SECONDS:
+                frames, silent_polls = [sse.encode_comment()], 0
+            if frames:
+                await send(_body(b"".join(frames)))
+            await asyncio.wait({departure}, timeout=_POLL_SECONDS)
+    finally:
+        departure.cancel()
+
+
+def _body(data: bytes) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": data, "more_body": True}
+
+
+async def _wait_for_departure(request: HttpRequest) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,419 @@
+// The console: a live list of requests, one exchange in detail, and what the server answers next.
+
+import { html, render, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./preact.js";
+
+const ROOT = "/_mock/console";
+const ROW_HEIGHT = 30;
+const MAX_ROWS = 5000;
+const OVERSCAN = 8;
+const SEVERITIES = { error: "✕", warning: "!", info: "i" };
+
+const rowKey = (row) => `${row.session}/${row.number}`;
+const prefixOf = (session) => (session === "default" ? "" : `/s/${encodeURIComponent(session)}`);
+
+// Calls the server. A refusal becomes an Error with the server's own message.
+async function call(method, path, value) {
+  const reply = await fetch(path, {
+    method,
+    headers: { "x-mock-console": "1", "content-type": "application/json" },
+    body: value === undefined ? undefined : JSON.stringify(value),
+  });
+  const text = await reply.text();
+  if (!reply.ok) throw new Error(messageOf(text) || `the server answered ${reply.status}`);
+  return reply.headers.get("content-type")?.includes("json") ? JSON.parse(text) : text;
+}
+
+function messageOf(text) {
+  try {
+    const value = JSON.parse(text);
+    return value.message || value.error?.message || "";
+  } catch {
+    return text;
+  }
+}
+
+// Rows by key, in the order of arrival, at most MAX_ROWS.
+class Rows {
+  constructor() { this.byKey = new Map(); }
+
+  merge(rows) {
+    for (const row of rows) this.byKey.set(rowKey(row), row);
+    for (const key of this.byKey.keys()) {
+      if (this.byKey.size <= MAX_ROWS) break;
+      this.byKey.delete(key);
+    }
+  }
+
+  remove(session) {
+    for (const [key, row] of this.byKey) if (row.session === session) this.byKey.delete(key);
+  }
+
+  clear() { this.byKey.clear(); }
+
+  list() { return [...this.byKey.values()]; }
+}
+
+function useFeed(isPaused) {
+  const [rows, setRows] = useState([]);
+  const [isLive, setLive] = useState(false);
+  const known = useRef(new Rows());
+  const paused = useRef(isPaused);
+  paused.current = isPaused;
+  const show = () => { if (!paused.current) setRows(known.current.list()); };
+  useEffect(show, [isPaused]);
+  useEffect(() => {
+    const source = new EventSource(`${ROOT}/feed`);
+    source.addEventListener("hello", () => { known.current.clear(); setLive(true); });
+    source.addEventListener("reset", (event) => { known.current.remove(JSON.parse(event.data).session); show(); });
+    source.addEventListener("rows", (event) => { known.current.merge(JSON.parse(event.data)); show(); });
+    source.addEventListener("error", () => setLive(false));
+    return () => source.close();
+  }, []);
+  const clear = () => { known.current.clear(); setRows([]); };
+  return { rows, isLive, clear };
+}
+
+function matches(row, words, only) {
+  if (only === "findings" && !row.findings) return false;
+  if (only === "errors" && row.status < 400 && row.severity !== "error") return false;
+  if (only === "streams" && !row.stream) return false;
+  if (only === "faults" && !row.fault) return false;
+  if (!words.length) return true;
+  const text = [row.session, row.method, row.path, row.model, row.prompt, row.status, row.stub, row.fault, ...row.rules]
+    .join(" ").toLowerCase();
+  return words.every((word) => text.includes(word));
+}
+
+const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+
+function duration(seconds) {
+  if (seconds === null) return "…";
+  return seconds >= 1 ? `${seconds.toFixed(2)} s` : `${Math.round(seconds * 1000)} ms`;
+}
+
+function Row({ row, index, isSelected, onSelect }) {
+  const state = row.status === 0 || row.status >= 400 ? "error" : "good";
+  return html`
+    <div class="row" role="option" id=${`row-${rowKey(row)}`} aria-selected=${isSelected} style=${{ top: `${index * ROW_HEIGHT}px` }}
+      onClick=${() => onSelect(rowKey(row))}>
+      <span class="time">${clock.format(new Date(row.at * 1000))}</span>
+      <span class="wide-only soft">${row.method}</span>
+      <span title=${row.prompt || row.path}><bdi>${row.prompt || row.path}</bdi> <span class="soft">${row.model}${row.session === "default" ? "" : ` · ${row.session}`}</span></span>
+      <span class=${state}>${row.status || "cut"}</span>
+      <span class="wide-only">${row.severity && html`<span class=${row.severity}>${SEVERITIES[row.severity]} ${row.rules[0]}${row.findings > 1 ? ` +${row.findings - 1}` : ""}</span>`}
+        ${row.fault && html`<span class="warning">${row.fault}</span>`}</span>
+      <span class="number soft">${row.stream ? "⇉ " : ""}${duration(row.duration)}</span>
+    </div>`;
+}
+
+function List({ rows, selected, onSelect }) {
+  const box = useRef(null);
+  const [view, setView] = useState({ top: 0, height: 600 });
+  const follows = useRef(true);
+  const lastTop = useRef(0);
+  useLayoutEffect(() => {
+    const measure = () => setView((old) => ({ ...old, height: box.current.clientHeight }));
+    measure();
+    addEventListener("resize", measure);
+    return () => removeEventListener("resize", measure);
+  }, []);
+  useLayoutEffect(() => {
+    if (follows.current) box.current.scrollTop = box.current.scrollHeight;
+  }, [rows.length]);
+  const scrolled = () => {
+    const { scrollTop, clientHeight, scrollHeight } = box.current;
+    // Rows that arrive move the end away; only the user moves up.
+    if (scrollTop + clientHeight >= scrollHeight - ROW_HEIGHT) follows.current = true;
+    else if (scrollTop < lastTop.current) follows.current = false;
+    lastTop.current = scrollTop;
+    setView({ top: scrollTop, height: clientHeight });
+  };
+  const at = rows.findIndex((row) => rowKey(row) === selected);
+  const move = (to) => {
+    if (!rows.length) return;
+    const index = Math.max(0, Math.min(rows.length - 1, to));
+    onSelect(rowKey(rows[index]));
+    const { clientHeight, scrollTop } = box.current;
+    if (index * ROW_HEIGHT < scrollTop) box.current.scrollTop = index * ROW_HEIGHT;
+    if ((index + 1) * ROW_HEIGHT > scrollTop + clientHeight) box.current.scrollTop = (index + 1) * ROW_HEIGHT - clientHeight;
+  };
+  const keys = {
+    ArrowDown: () => move(at + 1), j: () => move(at + 1),
+    ArrowUp: () => move(at < 0 ? rows.length - 1 : at - 1), k: () => move(at < 0 ? rows.length - 1 : at - 1),
+    Home: () => move(0), End: () => move(rows.length - 1),
+    PageDown: () => move(at + 10), PageUp: () => move(at - 10),
+  };
+  const pressed = (event) => {
+    if (event.ctrlKey || event.altKey || event.metaKey || !keys[event.key]) return;
+    keys[event.key]();
+    event.preventDefault();
+  };
+  const first = Math.max(0, Math.floor(view.top / ROW_HEIGHT) - OVERSCAN);
+  const last = Math.min(rows.length, Math.ceil((view.top + view.height) / ROW_HEIGHT) + OVERSCAN);
+  return html`
+    <div class="rows" ref=${box} tabindex="0" role="listbox" aria-label="Requests" onScroll=${scrolled} onKeyDown=${pressed}
+      aria-activedescendant=${at >= first && at < last ? `row-${selected}` : undefined}>
+      <div style=${{ height: `${rows.length * ROW_HEIGHT}px` }}></div>
+      ${rows.slice(first, last).map((row, index) => html`
+        <${Row} key=${rowKey(row)} row=${row} index=${first + index} isSelected=${rowKey(row) === selected} onSelect=${onSelect} />`)}
+      ${!rows.length && html`<p class="empty">No requests. Send one to the base URL, or use “Try it”.</p>`}
+    </div>`;
+}
+
+const FORMS = { curl: "curl", exchange: "exchange file", pytest: "pytest test", python: "Python", node: "Node" };
+
+function Exchange({ row }) {
+  const [copied, setCopied] = useState("");
+  useEffect(() => setCopied(""), [row && rowKey(row)]);
+  if (!row) return html`<p class="empty">Choose a request from the list.</p>`;
+  const url = `${ROOT}/exchanges/${encodeURIComponent(row.session)}/${row.number}`;
+  const copy = async (form) => {
+    try {
+      await navigator.clipboard.writeText(await call("GET", `${url}/${form}`));
+      setCopied(`Copied as ${FORMS[form]}.`);
+    } catch (error) {
+      setCopied(error.message);
+    }
+  };
+  return html`
+    <div class="panel exchange">
+      <div class="actions"><span class="soft">Copy as</span>
+        ${Object.entries(FORMS).map(([form, label]) => html`<button key=${form} data-copy=${form} onClick=${() => copy(form)}>${label}</button>`)}
+        <span role="status">${copied}</span></div>
+      <iframe title=${`Request ${row.number}`} sandbox="allow-scripts" src=${`${url}?${row.duration === null ? "unfinished" : "ended"}`}></iframe>
+    </div>`;
+}
+
+const NEW_STUB = `{
+  "format": 1,
+  "name": "greeting",
+  "match": { "contains": "hello" },
+  "reply": { "script": { "items": [{ "type": "message", "text": "Hi there!" }] } }
+}`;
+
+function StubEditor({ session, onChange }) {
+  const [text, setText] = useState(NEW_STUB);
+  const [check, setCheck] = useState({});
+  useEffect(() => {
+    const timer = setTimeout(async () => {
+      try {
+        setCheck(await call("POST", `${ROOT}/sessions/${session}/stub-check`, JSON.parse(text)));
+      } catch (error) {
+        setCheck({ problem: error.message });
+      }
+    }, 150);
+    return () => clearTimeout(timer);
+  }, [text, session]);
+  const add = async (event) => {
+    event.preventDefault();
+    try {
+      await call("POST", `${prefixOf(session)}/_mock/stubs`, JSON.parse(text));
+      onChange();
+    } catch (error) {
+      setCheck({ problem: error.message });
+    }
+  };
+  return html`
+    <form onSubmit=${add}>
+      <label>New stub (an exchange, as in a file)
+        <textarea spellcheck="false" value=${text} onInput=${(event) => setText(event.target.value)}></textarea></label>
+      ${check.problem ? html`<p class="problem" role="status">${check.problem}</p>` : html`<p class="soft" role="status">${check.says || ""}</p>`}
+      <button disabled=${Boolean(check.problem)}>Add stub</button>
+    </form>`;
+}
+
+function Stubs({ session, requestCount }) {
+  const [stubs, setStubs] = useState([]);
+  const load = async () => setStubs((await call("GET", `${prefixOf(session)}/_mock/stubs`)).stubs);
+  useEffect(() => { load(); }, [session, requestCount]);
+  const removeAll = async () => { await call("DELETE", `${prefixOf(session)}/_mock/stubs`); load(); };
+  return html`
+    <div class="panel">
+      <h2>Stubs</h2>
+      ${stubs.map((stub) => html`<div class="stub" key=${stub.name}><div><strong>${stub.name}</strong> ${stub.says}</div></div>`)}
+      ${!stubs.length && html`<p class="soft">None. Exchange files and generated replies answer.</p>`}
+      ${stubs.length > 0 && html`<p><button onClick=${removeAll}>Remove all stubs</button></p>`}
+      <${StubEditor} session=${session} onChange=${load} />
+    </div>`;
+}
+
+function Settings({ session, requestCount }) {
+  const [state, setState] = useState(null);
+  const [draft, setDraft] = useState({});
+  const [problem, setProblem] = useState("");
+  const url = `${ROOT}/sessions/${session}`;
+  // Other actions leave what is being typed alone.
+  const load = async (withDraft) => {
+    const loaded = await call("GET", url);
+    setState(loaded);
+    if (withDraft) setDraft({ pace: loaded.pace, chunking: loaded.chunking, limits: loaded.limits.join(" "), faults: loaded.faults.join(" ") });
+  };
+  useEffect(() => { load(true); }, [session]);
+  const attempt = (action, isSave) => async (event) => {
+    event.preventDefault();
+    setProblem("");
+    try { await action(event); await load(isSave); } catch (error) { setProblem(error.message); }
+  };
+  const words = (text) => text.split(/\s+/).filter(Boolean);
+  const save = attempt(async () => {
+    await call("PUT", url, { pace: draft.pace, chunking: draft.chunking, limits: words(draft.limits) });
+    await call("PUT", `${prefixOf(session)}/_mock/faults`, words(draft.faults));
+  }, true);
+  const advance = attempt((event) => call("POST", `${prefixOf(session)}/_mock/clock`, { advance: Number(event.target.elements.seconds.value) }));
+  const reset = attempt(() => call("POST", `${prefixOf(session)}/_mock/reset`, {}));
+  if (!state) return html`<p class="empty">Loading…</p>`;
+  const field = (name, label, list) => html`
+    <label>${label}<input name=${name} value=${draft[name]} list=${list} onInput=${(event) => setDraft({ ...draft, [name]: event.target.value })} /></label>`;
+  return html`
+    <div class="panel">
+      <h2>Session ${state.session}</h2>
+      <p class="soft">Profile ${state.profile} · base URL <code>${prefixOf(session)}${state.path}</code></p>
+      ${problem && html`<p class="problem" role="alert">${problem}</p>`}
+      <form onSubmit=${save}>
+        ${field("faults", "Faults for all requests, such as rate-limit:0.2", "fault-names")}
+        ${field("pace", "Streaming speed: none, fixed:MS or model:TTFT,TPS")}
+        ${field("chunking", "Chunking: event, coalesced, bytes:N or random")}
+        ${field("limits", "Rate limits, such as requests=10 tokens=1000")}
+        <datalist id="fault-names">${state.fault_names.map((fault) => html`<option value=${fault.name}>${fault.summary}</option>`)}</datalist>
+        <button>Apply</button>
+      </form>
+      <h3>Clock</h3>
+      ${state.has_stepped_clock
+        ? html`<form class="inline" onSubmit=${advance}><label>Advance by seconds<input name="seconds" type="number" min="0" value="60" /></label><button>Advance</button>
+            <span class="soft">${new Date(state.now * 1000).toISOString()}</span></form>`
+        : html`<p class="soft">The session uses the system's clock; start the server with --seed to move it.</p>`}
+      <h3>Reset</h3>
+      <p><button onClick=${reset}>Reset the session</button> <span class="soft">clears stubs, journal and stored responses</span></p>
+    </div>`;
+}
+
+// Events of a stream, as they arrive.
+async function* readEvents(reply) {
+  const reader = reply.body.pipeThrough(new TextDecoderStream()).getReader();
+  let buffer = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    buffer += value;
+    const blocks = buffer.split("\n\n");
+    buffer = blocks.pop();
+    for (const block of blocks) {
+      const data = block.split("\n").filter((line) => line.startsWith("data:")).map((line) => line.slice(5).trim()).join("\n");
+      if (data && data !== "[DONE]") yield JSON.parse(data);
+    }
+  }
+}
+
+function TryIt({ session }) {
+  const [state, setState] = useState(null);
+  const [body, setBody] = useState("");
+  const [said, setSaid] = useState("");
+  const [status, setStatus] = useState("");
+  useEffect(() => {
+    call("GET", `${ROOT}/sessions/${session}`).then((loaded) => {
+      setState(loaded);
+      setBody(JSON.stringify({ model: loaded.models[0] || "qwen-plus", input: "Hello!", stream: true }, null, 2));
+    });
+  }, [session]);
+  const send = async (event) => {
+    event.preventDefault();
+    setSaid("");
+    setStatus("Sending…");
+    try {
+      const reply = await fetch(`${ROOT}/sessions/${session}/requests`, {
+        method: "POST", headers: { "x-mock-console": "1", "content-type": "application/json" }, body: JSON.stringify(JSON.parse(body)),
+      });
+      setStatus(`Status ${reply.status}`);
+      if (!reply.headers.get("content-type")?.startsWith("text/event-stream")) {
+        setSaid(JSON.stringify(JSON.parse(await reply.text()), null, 2));
+        return;
+      }
+      let events = 0, text = "";
+      for await (const each of readEvents(reply)) {
+        events += 1;
+        if (typeof each.delta === "string") text += each.delta;
+        setSaid(text);
+        setStatus(`Status ${reply.status} · ${events} events · ${each.type}`);
+      }
+    } catch (error) {
+      setStatus(error.message);
+    }
+  };
+  if (!state) return html`<p class="empty">Loading…</p>`;
+  return html`
+    <form class="panel" onSubmit=${send}>
+      <h2>Try it</h2>
+      <label>Body of POST ${state.path}/responses
+        <textarea spellcheck="false" value=${body} onInput=${(event) => setBody(event.target.value)}></textarea></label>
+      <button>Send</button> <span role="status">${status}</span>
+      <pre class="said">${said}</pre>
+    </form>`;
+}
+
+const TABS = { exchange: "Exchange", stubs: "Stubs", settings: "Settings", try: "Try it" };
+const ONLY = { findings: "Findings", errors: "Errors", streams: "Streams", faults: "Faults" };
+
+function App() {
+  const [isPaused, setPaused] = useState(false);
+  const { rows, isLive, clear } = useFeed(isPaused);
+  const [filter, setFilter] = useState("");
+  const [only, setOnly] = useState("");
+  const [selected, setSelected] = useState("");
+  const [tab, setTab] = useState("exchange");
+  const [sessions, setSessions] = useState(["default"]);
+  const [session, setSession] = useState("default");
+  const search = useRef(null);
+  useEffect(() => { call("GET", `${ROOT}/sessions/default`).then((state) => setSessions(state.sessions)); }, [rows.length]);
+  useEffect(() => {
+    const pressed = (event) => {
+      if (event.key !== "/" || /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName)) return;
+      search.current.focus();
+      event.preventDefault();
+    };
+    addEventListener("keydown", pressed);
+    return () => removeEventListener("keydown", pressed);
+  }, []);
+  const shown = useMemo(() => {
+    const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
+    return words.length || only ? rows.filter((row) => matches(row, words, only)) : rows;
+  }, [rows, filter, only]);
+  const select = (key) => { setSelected(key); setTab("exchange"); };
+  const row = shown.find((each) => rowKey(each) === selected) || rows.find((each) => rowKey(each) === selected);
+  return html`
+    <div class="app">
+      <header>
+        <h1>Mock server</h1>
+        <span class=${`connection ${isLive ? "live" : ""}`} role="status">${isLive ? "live" : "disconnected"}</span>
+        <span class="grow"></span>
+        <label class="inline">Session <select value=${session} onChange=${(event) => setSession(event.target.value)}>
+          ${sessions.map((name) => html`<option key=${name} value=${name} selected=${name === session}>${name}</option>`)}</select></label>
+        <button aria-pressed=${isPaused} onClick=${() => setPaused(!isPaused)}>Pause</button>
+        <button onClick=${clear}>Clear</button>
+      </header>
+      <main>
+        <section class="list" aria-label="Requests">
+          <div class="filters">
+            <input ref=${search} type="search" placeholder="Filter by text, status, session, rule or fault  /" aria-label="Filter the requests" value=${filter}
+              onInput=${(event) => setFilter(event.target.value)} onKeyDown=${(event) => event.key === "Escape" && setFilter("")} />
+            ${Object.entries(ONLY).map(([name, label]) => html`
+              <button key=${name} aria-pressed=${only === name} onClick=${() => setOnly(only === name ? "" : name)}>${label}</button>`)}
+            <span class="soft" role="status">${shown.length === rows.length ? `${rows.length} requests` : `${shown.length} of ${rows.length}`}</span>
+          </div>
+          <div class="columns" aria-hidden="true"><span>Time</span><span class="wide-only">Method</span><span>Prompt and model</span><span>Status</span><span class="wide-only">Findings</span><span class="number">Duration</span></div>
+          <${List} rows=${shown} selected=${selected} onSelect=${select} />
+        </section>
+        <section class="detail" aria-label="Details">
+          <div class="tabs" role="tablist">
+            ${Object.entries(TABS).map(([name, label]) => html`
+              <button key=${name} role="tab" aria-selected=${tab === name} onClick=${() => setTab(name)}>${label}</button>`)}
+          </div>
+          ${tab === "exchange" && html`<${Exchange} row=${row} />`}
+          ${tab === "stubs" && html`<${Stubs} session=${session} requestCount=${rows.length} />`}
+          ${tab === "settings" && html`<${Settings} session=${session} />`}
+          ${tab === "try" && html`<${TryIt} session=${session} />`}
+        </section>
+      </main>
+    </div>`;
+}
+
+render(html`<${App} />`, document.body);

@@ -1,0 +1,314 @@
+"""The console in a real browser: what it shows, its keyboard, its actions, and what hostile texts cannot do."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from mockserver.server.access import ApiKeys
+from mockserver.server.console import ConsoleAccess
+from mockserver.server.http.app import App
+from mockserver.server.http.services import Services
+from mockserver.server.http.threaded_server import ThreadedServer
+from mockserver.server.state.sessions import open_session
+from tests.reports.chromium import Browser, Tab, find_chromium, run_chromium
+
+KEY = "sk-0123456789abcdef0123456789abcdef"
+MODEL = "qwen3-max-2026-01-23"
+HOSTILE = (
+    "</script><script>window.ran = 1</script><img src=x onerror='window.ran = 2'>"
+    "<a href='javascript:window.ran = 3'>x</a> \u202egnp.exe\u2066\x1b[2J\ufeff '\"`${window.ran = 4}"
+)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    program = find_chromium()
+    if program is None:
+        pytest.skip("chromium is not installed")
+    with run_chromium(program, tmp_path_factory.mktemp("chromium")) as running:
+        yield running
+
+
+@pytest.fixture
+def services() -> Services:
+    session = open_session(profile="qwen-2026-01", seed=0)
+    return Services(default_session=session, keys=ApiKeys([KEY]), console=ConsoleAccess())
+
+
+@pytest.fixture
+def server(services: Services) -> Iterator[ThreadedServer]:
+    server = ThreadedServer(App(services))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def tab(browser: Browser, server: ThreadedServer, services: Services) -> Iterator[Tab]:
+    """The console, opened by its link."""
+    assert services.console is not None
+    opened = Tab(browser)
+    opened.call("Page.navigate", url=services.console.link(server.url))
+    opened.wait_until("document.querySelector('.connection.live') !== null")
+    yield opened
+    assert [each for each in opened.console_errors if "status of 400" not in each] == []
+    assert {httpx.URL(each).host for each in opened.requested_urls} <= {"127.0.0.1", ""}
+    opened.close()
+
+
+def ask(server: ThreadedServer, content: str = "Hi", path: str = "/v1/responses", **members: Any) -> None:
+    body = {"model": MODEL, "input": content, **members}
+    httpx.post(f"{server.url}{path}", json=body, headers={"authorization": f"Bearer {KEY}"}, trust_env=False)
+
+
+def wait_for_rows(tab: Tab, count: int) -> None:
+    tab.wait_until(f"document.querySelectorAll('.row').length === {count}")
+
+
+def click(tab: Tab, selector: str, text: str = "") -> None:
+    """Click the element whose text begins with `text`."""
+    tab.wait_until(f"document.querySelector({json.dumps(selector)}) !== null")
+    found = tab.evaluate(
+        f"(() => {{ const one = [...document.querySelectorAll({json.dumps(selector)})]"
+        f".find((each) => each.textContent.trim().startsWith({json.dumps(text)})); one?.click(); return !!one; }})()"
+    )
+    assert found, f"no {selector} {text!r}"
+
+
+def type_into(tab: Tab, selector: str, text: str) -> None:
+    field = f"document.querySelector({json.dumps(selector)})"
+    tab.evaluate(f"{field}.focus(); {field}.select()")
+    tab.call("Input.insertText", text=text)
+
+
+def test_requests_appear_as_they_arrive(tab: Tab, server: ThreadedServer) -> None:
+    wait_for_rows(tab, 0)
+    ask(server, "first", temperature=9)
+    wait_for_rows(tab, 1)
+    ask(server, "second", path="/s/other/v1/responses", stream=True)
+    wait_for_rows(tab, 2)
+
+    texts = tab.evaluate("[...document.querySelectorAll('.row')].map((row) => row.textContent)")
+
+    assert "first" in texts[0]
+    assert "400" in texts[0]
+    assert "✕" in texts[0]
+    assert "second" in texts[1]
+    assert "other" in texts[1]
+
+
+def test_a_click_opens_the_exchange_with_its_timeline(tab: Tab, server: ThreadedServer) -> None:
+    ask(server, "Tell me more", stream=True)
+    wait_for_rows(tab, 1)
+
+    click(tab, ".row")
+    tab.wait_until("document.querySelector('.row').getAttribute('aria-selected') === 'true'")
+    tab.wait_until("document.querySelector('iframe') !== null")
+    for _ in range(200):
+        shown = tab.evaluate_in_frame("document.readyState === 'complete' ? document.body.innerText : ''")
+        if shown:
+            break
+
+    assert "Timeline" in shown
+    assert "output_text.delta" in shown
+    assert "understood as" in shown
+    tab.evaluate_in_frame("document.querySelector('.scroller').focus()")
+    assert tab.evaluate_in_frame("document.querySelector('.event-toolbar output').textContent").startswith(
+        "event 0"
+    )
+
+
+def test_the_list_is_operated_by_keys(tab: Tab, server: ThreadedServer) -> None:
+    for number in range(3):
+        ask(server, f"question {number}")
+    wait_for_rows(tab, 3)
+    tab.evaluate("document.querySelector('.rows').focus()")
+
+    chosen = []
+    for key in ("j", "j", "ArrowDown", "k", "Home", "End"):
+        tab.press(key)
+        chosen.append(tab.evaluate("document.querySelector('.row[aria-selected=true]').textContent"))
+
+    assert [text.partition("question ")[2][0] for text in chosen] == ["0", "1", "2", "1", "0", "2"]
+    assert (
+        tab.evaluate("document.querySelector('.rows').getAttribute('aria-activedescendant')")
+        == "row-default/3"
+    )
+    tab.press("/")
+    assert tab.evaluate("document.activeElement.type") == "search"
+
+
+def test_filters_and_pause(tab: Tab, server: ThreadedServer) -> None:
+    ask(server, "apples")
+    ask(server, "pears", temperature=9)
+    wait_for_rows(tab, 2)
+
+    type_into(tab, "input[type=search]", "pears 400")
+    wait_for_rows(tab, 1)
+    tab.press("Escape")
+    wait_for_rows(tab, 2)
+    click(tab, ".filters button", "Errors")
+    wait_for_rows(tab, 1)
+    click(tab, ".filters button", "Errors")
+    click(tab, "header button", "Pause")
+    tab.wait_until("document.querySelector('header button').getAttribute('aria-pressed') === 'true'")
+    ask(server, "while paused")
+    tab.evaluate("new Promise((done) => setTimeout(done, 400))")
+    wait_for_rows(tab, 2)
+    click(tab, "header button", "Pause")
+    wait_for_rows(tab, 3)
+    click(tab, "header button", "Clear")
+    wait_for_rows(tab, 0)
+
+
+def test_hostile_texts_are_only_text(tab: Tab, server: ThreadedServer) -> None:
+    ask(server, HOSTILE, stream=True)
+    ask(server, "big " + "<b>" * 300_000)
+    wait_for_rows(tab, 2)
+    for number in (0, 1):
+        tab.evaluate(f"document.querySelectorAll('.row')[{number}].click()")
+        tab.evaluate("new Promise((done) => setTimeout(done, 500))")
+
+    assert tab.evaluate("window.ran") is None
+    assert tab.evaluate("document.querySelectorAll('main script, main img, .row a, .row b').length") == 0
+
+
+def test_a_stub_is_added_from_the_page(tab: Tab, server: ThreadedServer, services: Services) -> None:
+    click(tab, "[role=tab]", "Stubs")
+    tab.wait_until("document.querySelector('form button') !== null")
+    type_into(tab, "textarea", '{"format": 1, "name": "bad"}')
+    tab.wait_until("document.querySelector('.problem') !== null")
+    assert tab.evaluate("document.querySelector('form button').disabled")
+    reply = {"script": {"items": [{"type": "message", "text": "From the page."}]}}
+    type_into(tab, "textarea", json.dumps({"format": 1, "name": "mine", "match": {}, "reply": reply}))
+    tab.wait_until(
+        "document.querySelector('.problem') === null && !document.querySelector('form button').disabled"
+    )
+
+    click(tab, "form button", "Add stub")
+    tab.wait_until("document.querySelector('.stub') !== null")
+    click(tab, "[role=tab]", "Try it")
+    click(tab, "form.panel button", "Send")
+    tab.wait_until("document.querySelector('.said').textContent === 'From the page.'")
+
+    assert services.default_session.journal.last.exchange == "mine"
+
+
+def test_settings_are_applied(tab: Tab, server: ThreadedServer, services: Services) -> None:
+    click(tab, "[role=tab]", "Settings")
+    tab.wait_until("document.querySelector('input[name=pace]') !== null")
+    type_into(tab, "input[name=faults]", "rate-limit:0.5")
+    type_into(tab, "input[name=pace]", "fixed:3")
+    type_into(tab, "input[name=limits]", "requests=7")
+    click(tab, "form button", "Apply")
+    tab.wait_until("document.querySelector('input[name=limits]').value === 'requests=7'")
+    before = services.default_session.clock.now()
+    click(tab, "form.inline button", "Advance")
+    tab.wait_until("document.querySelector('[role=alert]') === null")
+
+    tab.wait_until("document.querySelector('form.inline .soft').textContent !== ''")
+    for _ in range(100):
+        if services.default_session.clock.now() > before:
+            break
+        tab.evaluate("new Promise((done) => setTimeout(done, 20))")
+    assert services.default_session.clock.now() >= before + 60
+    assert services.default_session.delivery.pace == "fixed:3"
+    assert [each.spec for each in services.default_session.faults] == ["rate-limit:0.5"]
+    type_into(tab, "input[name=pace]", "quick")
+    click(tab, "form button", "Apply")
+    tab.wait_until("document.querySelector('[role=alert]') !== null")
+    assert services.default_session.delivery.pace == "fixed:3"
+
+
+def test_thousands_of_rows_are_a_few_elements(tab: Tab, server: ThreadedServer) -> None:
+    with httpx.Client(headers={"authorization": f"Bearer {KEY}"}, trust_env=False) as client:
+        for number in range(600):
+            client.post(f"{server.url}/v1/responses", json={"model": MODEL, "input": f"number {number}"})
+    tab.wait_until("document.querySelector('.filters [role=status]').textContent === '600 requests'")
+
+    assert tab.evaluate("document.querySelectorAll('.row').length") < 60
+    assert "number 599" in tab.evaluate("[...document.querySelectorAll('.row')].at(-1).textContent")
+
+
+def test_the_page_fits_a_phone_in_the_dark(tab: Tab, server: ThreadedServer, tmp_path: Path) -> None:
+    ask(server, "A rather long question that does not fit in one line of a phone", stream=True)
+    tab.resize(390, 800)
+    tab.emulate_media(dark=True)
+    wait_for_rows(tab, 1)
+
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(15, 18, 23)"
+
+
+def test_every_control_has_a_name(tab: Tab, server: ThreadedServer) -> None:
+    ask(server)
+    wait_for_rows(tab, 1)
+    for name in ("Exchange", "Stubs", "Settings", "Try it"):
+        click(tab, "[role=tab]", name)
+        tab.evaluate("new Promise((done) => setTimeout(done, 300))")
+        nodes = tab.call("Accessibility.getFullAXTree")["nodes"]
+        roles = {"button", "tab", "textbox", "searchbox", "combobox", "listbox", "Iframe", "spinbutton"}
+        nameless = [
+            each["role"]["value"]
+            for each in nodes
+            if not each.get("ignored")
+            and each["role"]["value"] in roles
+            and not each.get("name", {}).get("value")
+        ]
+        assert nameless == [], name
+
+
+@pytest.fixture
+def other_site() -> Iterator[str]:
+    """The URL of another site, on another port of this machine."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-type", "text/html")
+            self.end_headers()
+            self.wfile.write(b"<!doctype html><link rel=icon href=data:,><title>other</title>")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    site = HTTPServer(("127.0.0.1", 0), Page)
+    threading.Thread(target=site.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{site.server_port}"
+    site.shutdown()
+    site.server_close()
+
+
+def test_another_page_can_neither_read_nor_change(
+    browser: Browser, tab: Tab, server: ThreadedServer, services: Services, other_site: str
+) -> None:
+    ask(server, "a secret prompt")
+    attacker = Tab(browser)
+    attacker.call("Page.navigate", url=other_site)
+    attacker.wait_until("document.title === 'other'")
+    for path, options in (
+        ("/_mock/journal", "{credentials: 'include'}"),
+        ("/_mock/console/exchanges/default/1", "{credentials: 'include'}"),
+        (
+            "/_mock/reset",
+            "{method: 'POST', credentials: 'include', body: '{}', headers: {'x-mock-console': '1'}}",
+        ),
+        ("/_mock/reset", "{method: 'POST', credentials: 'include', body: '{}'}"),
+    ):
+        result = attacker.evaluate(
+            f"fetch('{server.url}{path}', {options}).then((reply) => reply.text()).catch(() => 'blocked')"
+        )
+        assert result == "blocked"
+    attacker.close()
+
+    assert [each.prompt for each in services.default_session.journal if each.status == 200] == [
+        "a secret prompt"
+    ]

@@ -1,0 +1,391 @@
+"""The console's paths: who may use them, what the feed sends, and what a request becomes when it is copied."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from mockserver.server.access import ApiKeys
+from mockserver.server.console import ConsoleAccess
+from mockserver.server.http.app import App
+from mockserver.server.http.services import Services
+from mockserver.server.http.threaded_server import ThreadedServer
+from mockserver.server.state.sessions import open_session
+
+KEY = "sk-0123456789abcdef0123456789abcdef"
+MODEL = "qwen3-max-2026-01-23"
+CHANGE = {"x-mock-console": "1"}
+
+
+@pytest.fixture
+def services() -> Services:
+    return Services(
+        default_session=open_session(profile="qwen-2026-01", seed=0),
+        keys=ApiKeys([KEY]),
+        console=ConsoleAccess(),
+    )
+
+
+@pytest.fixture
+def server(services: Services) -> Iterator[ThreadedServer]:
+    server = ThreadedServer(App(services))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def browser(server: ThreadedServer, services: Services) -> Iterator[httpx.Client]:
+    """A client that has opened the link."""
+    assert services.console is not None
+    with httpx.Client(base_url=server.url, trust_env=False, follow_redirects=True) as client:
+        assert client.get(services.console.link(server.url)).status_code == 200
+        yield client
+
+
+@pytest.fixture
+def stranger(server: ThreadedServer) -> Iterator[httpx.Client]:
+    """A client without the cookie."""
+    with httpx.Client(base_url=server.url, trust_env=False) as client:
+        yield client
+
+
+def ask(
+    client: httpx.Client, content: str = "Hi", path: str = "/v1/responses", **members: Any
+) -> httpx.Response:
+    body = {"model": MODEL, "input": content, **members}
+    return client.post(path, json=body, headers={"authorization": f"Bearer {KEY}"})
+
+
+def read_feed(client: httpx.Client, *events: str) -> list[tuple[str, Any]]:
+    """The feed's events, until each of `events` has arrived."""
+    received: list[tuple[str, Any]] = []
+    wanted = list(events)
+    with client.stream("GET", "/_mock/console/feed", timeout=60) as reply:
+        assert reply.headers["content-type"] == "text/event-stream"
+        event = ""
+        for line in reply.iter_lines():
+            name, _, value = line.partition(": ")
+            if name == "event":
+                event = value
+            elif name == "data":
+                received.append((event, json.loads(value)))
+                if event in wanted:
+                    wanted.remove(event)
+                if not wanted:
+                    return received
+    raise AssertionError(f"the feed ended before {wanted}: {received}")
+
+
+def test_a_link_works_once_and_sets_a_cookie_that_scripts_cannot_read(
+    stranger: httpx.Client, services: Services, server: ThreadedServer
+) -> None:
+    assert services.console is not None
+    link = services.console.link(server.url)
+    first, second = stranger.get(link), httpx.get(link, trust_env=False)
+
+    assert (first.status_code, first.headers["location"]) == (303, "/_mock/console")
+    assert first.headers["set-cookie"].endswith("; Path=/; HttpOnly; SameSite=Strict")
+    assert second.status_code == 403
+    assert "set-cookie" not in second.headers
+    assert "works once" in second.text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/_mock/console",
+        "/_mock/console?token=wrong",
+        "/_mock/console/feed",
+        "/_mock/console/exchanges/default/1",
+        "/_mock/console/exchanges/default/1/curl",
+        "/_mock/console/sessions/default",
+        "/_mock/stubs",
+        "/_mock/journal",
+    ],
+)
+def test_a_stranger_sees_nothing(stranger: httpx.Client, path: str) -> None:
+    ask(stranger, "a secret prompt")
+
+    reply = stranger.get(path, headers={**CHANGE, "cookie": "mock-console-00000000=guess"})
+
+    assert reply.status_code in (401, 403)
+    assert "a secret prompt" not in reply.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "value"),
+    [
+        ("PUT", "/_mock/console/sessions/default", {"pace": "fixed:5", "chunking": "event", "limits": []}),
+        ("POST", "/_mock/console/sessions/default/requests", {"model": MODEL, "input": "Hi"}),
+        ("POST", "/_mock/console/sessions/default/stub-check", {}),
+        ("DELETE", "/_mock/stubs", None),
+        ("PUT", "/_mock/faults", []),
+        ("POST", "/_mock/reset", {}),
+    ],
+)
+def test_a_change_needs_the_header_too(
+    browser: httpx.Client, services: Services, method: str, path: str, value: Any
+) -> None:
+    ask(browser)
+
+    reply = browser.request(method, path, json=value)
+
+    assert reply.status_code in (401, 403)
+    assert len(services.default_session.journal) == 2  # the request, and the refusal
+    assert services.default_session.delivery.pace is None
+
+
+def test_a_page_of_another_site_is_refused(browser: httpx.Client) -> None:
+    reply = browser.post("/_mock/reset", json={}, headers={**CHANGE, "origin": "https://evil.example"})
+
+    assert reply.status_code == 403
+
+
+def test_pages_load_nothing_from_elsewhere(browser: httpx.Client) -> None:
+    ask(browser)
+    page, exchange = browser.get("/_mock/console"), browser.get("/_mock/console/exchanges/default/1")
+
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+    assert exchange.headers["content-security-policy"].startswith("sandbox allow-scripts")
+    for name in ("console.js", "console.css", "preact.js"):
+        text = browser.get(f"/_mock/console/static/{name}").text
+        assert text
+        assert "//" not in text.replace("// ", "").replace("http://www.w3.org", "")
+    assert browser.get("/_mock/console/static/..%2Fhandlers.py").status_code == 404
+
+
+def test_the_feed_sends_past_and_new_requests_without_keys(browser: httpx.Client, services: Services) -> None:
+    ask(browser, f"my key is {KEY}", temperature=9)
+    ask(browser, "Hi", path="/s/other/v1/responses", stream=True)
+
+    events = read_feed(browser, "hello", "rows")
+
+    rows = events[-1][1]
+    assert [(row["session"], row["number"], row["status"]) for row in rows] == [
+        ("default", 1, 400),
+        ("other", 1, 200),
+    ]
+    assert (rows[0]["rules"], rows[0]["severity"]) == (["SCH-001"], "error") or rows[0]["rules"]
+    assert rows[1]["stream"]
+    assert KEY not in json.dumps(events)
+
+
+def test_the_feed_tells_a_reset(browser: httpx.Client) -> None:
+    ask(browser)
+    with browser.stream("GET", "/_mock/console/feed", timeout=60) as reply:
+        lines = reply.iter_lines()
+        assert next(line for line in lines if line == "event: rows")
+        browser.post("/_mock/reset", json={}, headers=CHANGE)
+        ask(browser, "after the reset")
+        assert next(line for line in lines if line == "event: reset")
+        rows = json.loads(next(line for line in lines if line.startswith("data: [")).removeprefix("data: "))
+    assert [(row["number"], row["prompt"]) for row in rows] == [(1, "after the reset")]
+
+
+def test_a_paced_stream_has_its_times(browser: httpx.Client, services: Services) -> None:
+    settings = {
+        "pace": "fixed:2",
+        "chunking": "event",
+        "limits": ["requests=100", "context-error", "context=5000"],
+    }
+    state = browser.put("/_mock/console/sessions/default", json=settings, headers=CHANGE).json()
+    assert (state["pace"], state["limits"]) == ("fixed:2", ["requests=100", "context=5000", "context-error"])
+    ask(browser, stream=True)
+
+    entry = services.default_session.journal.last
+
+    assert entry.send_times is not None
+    assert len(entry.send_times.pieces) == len(entry.reply)
+    assert list(entry.send_times.pieces) == sorted(entry.send_times.pieces)
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"pace": "quick", "chunking": "event", "limits": []}, "pace"),
+        ({"pace": "none", "chunking": "event", "limits": ["many"]}, "limit"),
+        ({"pace": "none", "chunking": "event", "limits": [1]}, "/limits"),
+        ({"pace": "none", "chunking": "event"}, "/limits"),
+    ],
+)
+def test_a_wrong_setting_changes_nothing(
+    browser: httpx.Client, services: Services, settings: Any, name: str
+) -> None:
+    reply = browser.put("/_mock/console/sessions/default", json=settings, headers=CHANGE)
+
+    assert reply.status_code == 400
+    assert name in reply.json()["message"]
+    assert services.default_session.limiter is None
+    assert services.default_session.delivery.pace is None
+
+
+def test_a_request_can_be_sent_from_the_page(browser: httpx.Client, services: Services) -> None:
+    body = {"model": MODEL, "input": "Hello!", "stream": True}
+
+    reply = browser.post("/_mock/console/sessions/default/requests", json=body, headers=CHANGE)
+
+    assert reply.text.startswith("id:1\nevent:response.created")
+    entry = services.default_session.journal.last
+    assert (entry.prompt, entry.status) == ("Hello!", 200)
+    assert "cookie" not in entry.headers
+
+
+def test_a_stub_is_checked_as_it_is_typed(browser: httpx.Client, services: Services) -> None:
+    path = "/_mock/console/sessions/default/stub-check"
+    reply = {"script": {"items": [{"type": "message", "text": "Hi there!"}]}}
+    good = {"format": 1, "name": "greeting", "match": {}, "reply": reply}
+
+    assert browser.post(path, json=good, headers=CHANGE).json()["problem"] is None
+    problem = browser.post(path, json={**good, "reply": {}}, headers=CHANGE).json()["problem"]
+
+    assert "/reply" in problem
+    assert len(services.default_session.stubs) == 0
+
+
+def test_a_stub_added_from_the_page_answers(browser: httpx.Client) -> None:
+    reply = {"script": {"items": [{"type": "message", "text": "Hi there!"}]}}
+    stub = {"format": 1, "name": "greeting", "match": {}, "reply": reply}
+
+    assert browser.post("/_mock/stubs", json=stub, headers=CHANGE).json() == {"name": "greeting"}
+    assert "Hi there!" in ask(browser).text
+
+
+def test_the_page_of_an_exchange_says_what_a_stub_lacked(browser: httpx.Client, services: Services) -> None:
+    from mockserver.replies.script import message_script
+    from mockserver.server.stubs.matchers import Matcher
+
+    services.default_session.stubs.add(
+        message_script("x"), matcher=Matcher(prompt="something else"), name="mine"
+    )
+    ask(browser, "Hi", temperature=0.5, top_logprobs=None)
+
+    page = browser.get("/_mock/console/exchanges/default/1").text
+
+    assert "did not match" in page
+    assert "mine: prompt" in page
+    assert "understood as" in page
+
+
+@pytest.mark.parametrize("number", ["0", "2", "x", "9" * 40])
+def test_an_unknown_exchange_is_not_found(browser: httpx.Client, number: str) -> None:
+    ask(browser)
+
+    assert browser.get(f"/_mock/console/exchanges/default/{number}").status_code == 404
+    assert browser.get(f"/_mock/console/exchanges/nowhere/{number}").status_code == 404
+
+
+def snippet(browser: httpx.Client, form: str, number: int = 1) -> str:
+    reply = browser.get(f"/_mock/console/exchanges/default/{number}/{form}")
+    assert reply.status_code == 200, reply.text
+    return reply.text
+
+
+HOSTILE = "It's \"quoted\" $(touch x) `id` \\ \n {x!r} ' \u202e é"
+
+
+def test_a_copied_curl_command_sends_the_same_request(browser: httpx.Client, services: Services) -> None:
+    ask(browser, HOSTILE, metadata={"note": "a'b"})
+    command = snippet(browser, "curl")
+
+    subprocess.run(
+        ["bash", "-c", command],
+        check=True,
+        env={"DASHSCOPE_API_KEY": KEY, "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+    )
+
+    first, second = services.default_session.journal
+    assert first.json == second.json
+    assert KEY not in command
+
+
+@pytest.mark.parametrize("form", ["python", "node"])
+def test_a_copied_script_sends_the_same_request(
+    browser: httpx.Client, services: Services, form: str, tmp_path: Path
+) -> None:
+    ask(browser, HOSTILE, stream=True)
+    file = tmp_path / {"python": "ask.py", "node": "ask.mjs"}[form]
+    file.write_text(snippet(browser, form), encoding="utf-8")
+    program = sys.executable if form == "python" else "node"
+
+    ran = subprocess.run(
+        [program, file],
+        env={"DASHSCOPE_API_KEY": KEY, "PATH": "/usr/bin:/bin:/usr/local/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert "response.completed" in ran.stdout
+    first, second = services.default_session.journal
+    assert first.json == second.json
+
+
+@pytest.mark.parametrize("content", ["Hello!", HOSTILE])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_copied_test_passes(
+    browser: httpx.Client, pytester: pytest.Pytester, content: str, stream: bool
+) -> None:
+    ask(browser, content, stream=stream)
+    pytester.makepyfile(test_copied=snippet(browser, "pytest"))
+
+    pytester.runpytest_subprocess("-p", "mockserver.testing.pytest_plugin").assert_outcomes(passed=1)
+
+
+def test_a_copied_test_calls_the_function(browser: httpx.Client, pytester: pytest.Pytester) -> None:
+    tool = {
+        "type": "function",
+        "name": "get_weather",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+    }
+    ask(browser, "What is the weather? Use get_weather", tools=[tool])
+    text = snippet(browser, "pytest")
+    pytester.makepyfile(test_copied=text)
+
+    assert "FunctionCall('get_weather'" in text
+    pytester.runpytest_subprocess("-p", "mockserver.testing.pytest_plugin").assert_outcomes(passed=1)
+
+
+def test_a_copied_exchange_answers_the_same(browser: httpx.Client, tmp_path: Path) -> None:
+    text = ask(browser, "Hello!").json()["output"][0]["content"][0]["text"]
+    (tmp_path / "copied.json").write_text(snippet(browser, "exchange"), encoding="utf-8")
+
+    checked = subprocess.run(
+        [sys.executable, "-m", "mockserver", "exchanges", "check", tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert checked.returncode == 0, checked.stderr
+    stub = json.loads((tmp_path / "copied.json").read_text(encoding="utf-8"))
+    assert stub["reply"]["script"]["items"] == [{"type": "message", "text": text}]
+
+
+def test_a_server_without_a_console_has_no_such_path(stranger: httpx.Client) -> None:
+    services = Services(default_session=open_session(profile="qwen-2026-01"))
+    server = ThreadedServer(App(services))
+    server.start()
+    try:
+        assert httpx.get(f"{server.url}/_mock/console", trust_env=False).status_code == 404
+        assert httpx.get(f"{server.url}/_mock/stubs", trust_env=False).status_code == 404
+    finally:
+        server.stop()
+
+
+def test_tokens_are_in_no_repr_and_no_log(services: Services) -> None:
+    assert services.console is not None
+    token = services.console.link("").partition("token=")[2]
+
+    assert token not in repr(services)
+    assert token not in repr(services.console)
+    assert token in services.secrets  # so that it is redacted
