@@ -67,13 +67,21 @@ def _description(request: IncomingRequest) -> str:
 def _timing(entry: Entry) -> Iterator[tuple[str, str]]:
     if entry.send_times is None or entry.first_byte is None:
         return
-    yield "first byte", f"{format_duration(max(0.0, entry.first_byte - entry.at))} after the request"
+    first_token = _first_token_time(entry)
+    if first_token is not None:
+        yield "first token", f"{format_duration(max(0.0, first_token - entry.at))} after the request"
     if entry.end is None:
         yield "state", "the reply is still being sent"
-        return
-    seconds, tokens = entry.end - entry.first_byte, _output_tokens(entry)
-    if entry.stream and tokens and seconds > 0:
-        yield "speed", f"{tokens / seconds:,.1f} tokens per second ({tokens:,} output tokens)"
+    elif first_token is not None and entry.end > first_token:
+        tokens = _output_tokens(entry)
+        speed = tokens / (entry.end - first_token)
+        yield "speed", f"{speed:,.1f} tokens per second ({tokens:,} output tokens)"
+
+
+def _first_token_time(entry: Entry) -> float | None:
+    """When the first delta of a stream was sent; None if it has none, or if the times are unknown."""
+    times = () if entry.send_times is None else entry.send_times.pieces
+    return next((at for at, piece in zip(times, entry.reply, strict=False) if b"delta" in piece), None)
 
 
 def _output_tokens(entry: Entry) -> int:
