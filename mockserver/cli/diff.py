@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -37,38 +37,55 @@ def diff(before: str, after: str, style: str, fail_on: str) -> None:
     A and B are both folders or files of recordings, both JSON reports of `mockserver verify`, or both names
     of profiles. Compares structure, types, order, id forms, statuses, rules and tools, but not texts.
 
-    Exit status: 0 no change at or above --fail-on; 1 at least one; 2 unusable arguments.
+    Exit status: 0 no change at or above --fail-on; 1 at least one; 2 unusable arguments, or no request is in
+    both recordings.
     """
     from mockserver.recordings.diff.formats import changes_json, changes_text, reaches_severity
 
     try:
-        compared, changes = _compare(before, after)
+        comparison = _compare(before, after)
     except MockServerError as error:
         exit_with_error(str(error), 2)
-    text = changes_text(changes) if style == "text" else changes_json(changes, before, after, compared)
+    changes = comparison.changes
+    text = (
+        changes_text(changes)
+        if style == "text"
+        else changes_json(changes, before, after, comparison.compared)
+    )
     sys.stdout.buffer.write(text.encode(sys.stdout.encoding or "utf-8", "backslashreplace"))
     sys.stdout.flush()
+    if not comparison.has_pairs:
+        exit_with_error(f"nothing was compared: no request is in both {before} and {after}", 2)
     raise SystemExit(int(reaches_severity(changes, fail_on)))
 
 
-def _compare(before: str, after: str) -> tuple[str, list[Change]]:
+class _Comparison(NamedTuple):
+    compared: str
+    """What was compared: profiles, reports or recordings."""
+    changes: list[Change]
+    has_pairs: bool = True
+    """Whether anything on one side has a counterpart on the other."""
+
+
+def _compare(before: str, after: str) -> _Comparison:
     kinds = [_argument_kind(each) for each in (before, after)]
     if kinds[0] != kinds[1]:
         raise ConfigurationError(f"cannot compare {before} ({kinds[0]}) with {after} ({kinds[1]})")
     if kinds[0] == "a profile":
         from mockserver.recordings.diff.profiles import profile_changes
 
-        return "profiles", profile_changes(resolve_profile_name(before), resolve_profile_name(after))
+        names = resolve_profile_name(before), resolve_profile_name(after)
+        return _Comparison("profiles", profile_changes(*names))
     if kinds[0] == "a report":
         from mockserver.recordings.diff.verification_reports import read_verification_report, report_changes
 
-        return "reports", report_changes(
-            read_verification_report(Path(before)), read_verification_report(Path(after))
-        )
-    from mockserver.recordings.diff.recordings import recording_changes
+        reports = read_verification_report(Path(before)), read_verification_report(Path(after))
+        return _Comparison("reports", report_changes(*reports))
+    from mockserver.recordings.diff.recordings import changes_in_pairs, pair_recordings
     from mockserver.recordings.recording_folder import load_recordings
 
-    return "recordings", recording_changes(load_recordings(Path(before)), load_recordings(Path(after)))
+    pairs = pair_recordings(load_recordings(Path(before)), load_recordings(Path(after)))
+    return _Comparison("recordings", changes_in_pairs(pairs), any(None not in each for each in pairs))
 
 
 def _argument_kind(name: str) -> str:

@@ -128,7 +128,7 @@ def _exit_status(
     results: Sequence[ReverificationResult], changes: Sequence[Change], options: dict[str, Any]
 ) -> int:
     skipped = Counter(each.skip_reason for each in results if each.skip_reason)
-    if any(each.is_cut_off for each in results):
+    if skipped:
         sent = len(results) - skipped.total()
         print(
             f"mockserver: incomplete: {sent} of {len(results)} recorded requests were sent", file=sys.stderr
@@ -137,6 +137,6 @@ def _exit_status(
         print(f"mockserver: {count} not sent: {reason}", file=sys.stderr)
     if reaches_severity(changes, _FAIL_ON_SEVERITIES[options["fail_on"]]):
         return 1
-    if any(each.is_cut_off for each in results) and not options["allow_incomplete"]:
-        return EXIT_INCOMPLETE
-    return 2 if skipped.total() == len(results) else 0
+    if skipped.total() == len(results) and not any(each.is_cut_off for each in results):
+        return 2
+    return EXIT_INCOMPLETE if skipped and not options["allow_incomplete"] else 0

@@ -36,6 +36,7 @@ from mockserver.testing.fuzzing.case_strategies import RequestedFeatures, edge_c
 from mockserver.testing.fuzzing.diagnosis import find_cause
 from mockserver.testing.fuzzing.outcomes import Failure, Outcome, check_outcome
 from mockserver.testing.fuzzing.search import FailingCase, Search
+from mockserver.testing.strategies.scripts import script_statuses
 
 __all__ = ["Capabilities", "Capability", "ConformanceFailure", "assert_client_conforms", "client_contract"]
 
@@ -51,7 +52,7 @@ class Capability:
     """One thing that a client can or cannot do, with the evidence."""
 
     name: str
-    """text, stream, multi-turn, tools, errors, retries or cancellation."""
+    """text, stream, multi-turn, tools, incomplete, errors, retries or cancellation."""
     verdict: str
     """"yes", "no", "in part", or "not tried"."""
     detail: str
@@ -126,6 +127,7 @@ def assert_client_conforms(
         others = (
             run.multi_turn_capability(),
             run.tool_capability(),
+            run.incomplete_capability(),
             run.error_capability(),
             run.retry_capability(),
             run.cancellation_capability(),
@@ -247,11 +249,21 @@ class _ConformanceRun:
         ]
         return _rate_capability(name, passed, "valid replies understood")
 
+    def incomplete_capability(self) -> Capability:
+        """Whether the client keeps the text of a truncated reply and says that it is incomplete."""
+        profile = self.server.context.profile
+        if "incomplete" not in script_statuses(profile.name):
+            return Capability("incomplete", "not tried", f"{profile.name} has no response.incomplete")
+        passed = [
+            failure is None for plan, failure in self.failures_by_plan.items() if plan.fault == "incomplete"
+        ]
+        return _rate_capability("incomplete", passed, "truncated replies kept and reported")
+
     def error_capability(self) -> Capability:
         passed = [
             failure is None
             for plan, failure in self.failures_by_plan.items()
-            if plan.fault is not None and not plan.once
+            if plan.fault not in (None, "incomplete") and not plan.once
         ]
         return _rate_capability("errors", passed, "faults reported")
 

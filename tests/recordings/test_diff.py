@@ -446,6 +446,15 @@ def test_command_prints_text_or_json_and_exits_by_severity(tmp_path: Path) -> No
     assert run_diff(before, before).stdout == "no change of the contract\n"
 
 
+def test_recordings_without_a_shared_request_are_not_called_equal(tmp_path: Path) -> None:
+    first, *others = editable_replies()
+    before, behind = write_recordings(tmp_path / "a", [first]), write_recordings(tmp_path / "b", others)
+    done = run_diff(before, behind)
+    assert done.returncode == 2
+    assert "nothing was compared: no request is in both" in done.stderr
+    assert "recording-removed" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

@@ -83,6 +83,20 @@ def test_masked_request_is_not_sent(fake_endpoint: str, record: Record, verify: 
     assert "not sent: part of the recorded request is masked" in output
 
 
+def test_run_with_a_request_that_is_not_sent_is_incomplete(
+    fake_endpoint: str, record: Record, verify: Verify
+) -> None:
+    """One of two recorded requests is masked, so its reply is compared with nothing."""
+    with record(f"{fake_endpoint}/honest{PROFILE.base_path}", masks=("/metadata",)) as session:
+        session.client.post("/responses", json=HELLO)
+        session.client.post("/responses", json={**HELLO, "metadata": {"secret": "x"}})
+    replay = ("--replay", str(session.folder))
+    status, _, output = verify("honest", *replay)
+    assert status == 3
+    assert "incomplete: 1 of 2 recorded requests were sent" in output
+    assert verify("honest", *replay, "--allow-incomplete")[0] == 0
+
+
 def test_replay_cut_off_by_the_budget_is_incomplete(recordings: Path, verify: Verify) -> None:
     limit = ("--replay", str(recordings), "--max-requests", "1")
     status, _, output = verify("honest", *limit)

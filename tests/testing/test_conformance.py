@@ -27,6 +27,7 @@ def test_a_correct_client_passes_with_its_capabilities() -> None:
         "stream": "yes",
         "multi-turn": "yes",
         "tools": "not tried",
+        "incomplete": "not tried",
         "errors": "yes",
         "retries": "no",
         "cancellation": "not tried",
@@ -158,3 +159,29 @@ def test_a_decorated_client_fails_or_passes_like_the_client() -> None:
     passing: Any = client_contract(**FEW_CASES)(CorrectClient().ask)
     passing()
     assert passing.capabilities["text"].verdict == "yes"
+
+
+class KeepsTruncatedText(CorrectClient):
+    """Raises the text of a truncated reply with the news that it is incomplete."""
+
+    def require_completed(self, response: dict[str, Any]) -> dict[str, Any]:
+        if response.get("status") == "incomplete":
+            raise ValueError("the reply is incomplete", self.output_text(response))
+        return super().require_completed(response)
+
+
+class LosesTruncatedText(CorrectClient):
+    """Treats a truncated reply like a failed one."""
+
+
+@pytest.mark.slow
+def test_truncated_replies_have_a_row_of_their_own() -> None:
+    table = assert_client_conforms(KeepsTruncatedText().ask, profile="qwen-2026-09", **FEW_CASES)
+    assert (table["incomplete"].verdict, table["errors"].verdict) == ("yes", "yes")
+    with pytest.raises(ContractError) as failed:
+        assert_client_conforms(LosesTruncatedText().ask, profile="qwen-2026-09", **FEW_CASES)
+    assert "\nincomplete   no " in str(failed.value)
+    assert "\nerrors       yes " in str(failed.value)
+    skipped = {**FEW_CASES, "skip": ["stalled", "incomplete"]}
+    table = assert_client_conforms(LosesTruncatedText().ask, profile="qwen-2026-09", **skipped)
+    assert table["incomplete"].detail == "no case was played"

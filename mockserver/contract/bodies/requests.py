@@ -20,6 +20,7 @@ from mockserver.wire.json import parse_pointer
 __all__ = [
     "AnyModel",
     "RequestChecker",
+    "check_thinking_switch",
     "ignored_parameters",
     "ignores_structured_output",
     "is_thinking_enabled",
@@ -75,6 +76,17 @@ def is_thinking_enabled(request: Mapping[str, Any], profile: Profile) -> bool:
     return mode == "on" if thinking is None else bool(thinking)
 
 
+def check_thinking_switch(request: Mapping[str, Any], profile: Profile) -> Iterator[Finding]:
+    """REQ-001 if the request turns off the thinking of a model that always thinks.
+
+    Text of the vendor's error-code page, September to November 2026.
+    """
+    is_off = "enable_thinking" in profile.parameters and request.get("enable_thinking") is False
+    if is_off and profile.thinking[str(request.get("model"))] == "always":
+        message = "The value of the enable_thinking parameter is restricted to True."
+        yield make_finding("REQ-001", "/enable_thinking", message, expected=True, got=False)
+
+
 class AnyModel:
     """A container of all models."""
 
@@ -109,6 +121,7 @@ class RequestChecker:
             and not value.get("tools")
             and value.get("input").__class__ is str
             and _DEPENDENT_PARAMETERS.isdisjoint(value)
+            and ("enable_thinking" not in value or self._profile.thinking[value["model"]] != "always")
         ):
             return []
         return self._check_fully(value, history)
@@ -120,6 +133,7 @@ class RequestChecker:
         findings += findings_for_profile(self._check_model(value), self._profile.name)
         if not errors(findings):
             findings += self._check_exclusive_parameters(value)
+            findings += check_thinking_switch(value, self._profile)
             findings += self._check_tools(value)
             findings += _check_required_tool_choice(value)
             findings += check_call_outputs(value, self._profile, history)

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
-from mockserver.contract.bodies.requests import is_thinking_enabled, unsupported_model_finding
+from mockserver.contract.bodies.requests import (
+    check_thinking_switch,
+    is_thinking_enabled,
+    unsupported_model_finding,
+)
 from mockserver.contract.chat.service import CHAT_PROFILE, load_chat_schemas
 from mockserver.contract.findings import Finding, Severity
 from mockserver.contract.rules import findings_for_profile, make_finding
@@ -36,6 +40,7 @@ def chat_request_findings(
             *_check_contents(value),
             *_check_tool_messages(value["messages"]),
             *_check_function_names(value.get("tools") or ()),
+            *check_thinking_switch(value, profile),
             *_check_thinking_conflicts(value, profile),
         )
         findings = findings_for_profile(checks, CHAT_PROFILE)

@@ -19,6 +19,7 @@ from mockserver.testing.pytest_plugin.settings import (
     REFUSED,
     UNPLANNED,
     UNREACHABLE,
+    UNRECORDED,
     UNUSED,
     FailurePolicy,
 )
@@ -38,6 +39,7 @@ _LABELS = {
     REFUSED: "Refused request (refused)",
     UNPLANNED: "Unmatched request (unplanned)",
     UNREACHABLE: "Endpoint unreachable (unreachable)",
+    UNRECORDED: "Nothing to compare (unrecorded)",
     UNUSED: "Unused stub (unused)",
     _IGNORED_PARAMETER_RULE: f"Ignored parameter {_IGNORED_PARAMETER_RULE}",
 }
@@ -105,6 +107,13 @@ class FindingCollector:
             for location, message, before, after in changes
         ]
         self._add_findings(0, findings)
+
+    def add_unrecorded(self, requests: Iterable[str]) -> None:
+        """Report requests whose replies were not compared, because they have no recording."""
+        message = "this request has no recording to compare its reply with"
+        self._add_findings(
+            0, [Finding(UNRECORDED, Severity.ERROR, "", None, f"{each}: {message}") for each in requests]
+        )
 
     def _add_findings(self, request_number: int, findings: Iterable[Finding]) -> None:
         for finding in findings:

@@ -30,8 +30,8 @@ MARKER_DESCRIPTION = (
     "responses(profile=None, rendering=None, exchanges=None, strict=None, fail_on=None, allow=[], recorded=None, "
     "record_errors=False): "
     "configure the mock servers of this test; allow: rule ids, 'unplanned', 'unused', 'refused', 'drifted', "
-    "'unreachable' or 'budget', which do not fail it; recorded=True: it requires recordings, False: it never "
-    "uses them; record_errors=True: error replies are recorded too."
+    "'unrecorded', 'unreachable' or 'budget', which do not fail it; recorded=True: it requires recordings, "
+    "False: it never uses them; record_errors=True: error replies are recorded too."
 )
 
 _MARKER_ARGUMENTS = (

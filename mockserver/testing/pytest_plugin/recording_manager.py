@@ -104,10 +104,15 @@ class RecordingManager:
         recording = self.recording
         if recording is None:
             return RecordingResult()
-        from mockserver.testing.pytest_plugin.recordings import breaking_changes, save_recording
+        from mockserver.testing.pytest_plugin.recordings import (
+            breaking_changes,
+            save_recording,
+            unrecorded_requests,
+        )
 
         changes = recording.changes() if recording.mode.compares and passed else []
         collector.add_drift(breaking_changes(changes))
+        collector.add_unrecorded(unrecorded_requests(changes))
         succeeded = passed and not collector.has_violations
         written, error = save_recording(recording) if succeeded else (0, "")
         notes = [f"recordings: {recording.file}"]

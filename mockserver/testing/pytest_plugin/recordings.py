@@ -45,7 +45,14 @@ from mockserver.wire import json
 if TYPE_CHECKING:
     from mockserver.testing.pytest_plugin.live_endpoint import LiveSettings
 
-__all__ = ["Recording", "RecordingLibrary", "ReplayServer", "breaking_changes", "save_recording"]
+__all__ = [
+    "Recording",
+    "RecordingLibrary",
+    "ReplayServer",
+    "breaking_changes",
+    "save_recording",
+    "unrecorded_requests",
+]
 
 
 @dataclass
@@ -263,6 +270,11 @@ def breaking_changes(changes: Sequence[Change]) -> list[tuple[str, str, str, str
         for each in changes
         if each.severity is ChangeSeverity.BREAKING
     ]
+
+
+def unrecorded_requests(changes: Sequence[Change]) -> list[str]:
+    """The requests that no recording has, so that their replies were compared with nothing."""
+    return [each.location for each in changes if each.kind == "recording-added"]
 
 
 def save_recording(recording: Recording) -> tuple[int, str]:

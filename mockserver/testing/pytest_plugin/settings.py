@@ -26,6 +26,7 @@ __all__ = [
     "REFUSED",
     "UNPLANNED",
     "UNREACHABLE",
+    "UNRECORDED",
     "UNUSED",
     "FailurePolicy",
     "failure_policy",
@@ -35,9 +36,11 @@ __all__ = [
 
 #: Reasons to fail a test that are not rules of the contract; `allow` takes these names too.
 UNPLANNED, UNUSED, REFUSED, DRIFTED = "unplanned", "unused", "refused", "drifted"
+#: A request in record mode `verify` that has no recording to compare its reply with.
+UNRECORDED = "unrecorded"
 #: Reasons why a live endpoint did not answer a request; REFUSED is another.
 UNREACHABLE, BUDGET = "unreachable", "budget"
-_ALLOWABLE_NAMES = (UNPLANNED, UNUSED, REFUSED, DRIFTED, UNREACHABLE, BUDGET)
+_ALLOWABLE_NAMES = (UNPLANNED, UNUSED, REFUSED, DRIFTED, UNRECORDED, UNREACHABLE, BUDGET)
 
 _SERVER_SETTING_NAMES = frozenset(ServerSettings.__annotations__)
 

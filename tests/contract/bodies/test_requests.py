@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from mockserver import MockServer
 from mockserver.contract.bodies.requests import RequestChecker, ignored_parameters
+from mockserver.contract.chat.check import check_chat_request
+from mockserver.contract.check import check_request
 from mockserver.contract.findings import Severity, errors
 from mockserver.profiles import load_profile
 from tests.contract.samples import MODEL
@@ -121,8 +124,19 @@ def test_values_that_the_service_accepts_and_echoes_are_infos() -> None:
         ({"metadata": "text"}, "/metadata"),
         ({"parallel_tool_calls": "text"}, "/parallel_tool_calls"),
         ({"text": {"format": {"type": "bogus"}}}, "/text/format/type"),
+        ({"text": {"format": {}}}, "/text/format/type"),
+        ({"text": {"format": 3}}, "/text/format"),
     ):
         assert latest_findings(**members) == [("REQ-017", Severity.INFO, pointer)]
+
+
+def test_incomplete_json_schema_is_ignored_like_a_complete_one() -> None:
+    for members in ({}, {"schema": 3}, {"schema": None}):
+        found = latest_findings(text={"format": {"type": "json_schema", **members}})
+        assert {rule for rule, *_ in found} == {"REQ-002", "REQ-017"}
+        assert {severity for _, severity, _ in found} == {Severity.INFO}
+        request = {"model": "x", "input": "x", "text": {"format": {"type": "json_schema", **members}}}
+        assert [each.severity for each in check_request(request, "openai")] == [Severity.ERROR]
 
 
 def test_required_tool_choice_with_several_tools_is_an_info() -> None:
@@ -169,3 +183,29 @@ def test_family_that_the_documents_list_is_supported() -> None:
         checker = RequestChecker(LATEST, models)
         assert checker.check({"model": "deepseek-v4-flash", "input": "x"}) == []
     assert RequestChecker(LATEST, ["qwen3.5-flash"]).check({"model": "deepseek-v4-flash", "input": "x"})
+
+
+@pytest.mark.parametrize("model", ["qwq-plus", "qwen3-235b-a22b-thinking-2507"])
+def test_thinking_of_a_model_that_always_thinks_cannot_be_turned_off(model: str) -> None:
+    """Error-code page, September to November 2026."""
+    message = "The value of the enable_thinking parameter is restricted to True."
+    for value, expected in ((False, [("REQ-001", "/enable_thinking", message)]), (True, []), (None, [])):
+        request = {"model": model, "input": "x", "enable_thinking": value}
+        found = RequestChecker(LATEST, [model]).check(request)
+        assert [(each.rule, each.pointer, each.message) for each in found] == expected
+        chat = {"model": model, "messages": [{"role": "user", "content": "x"}], "enable_thinking": value}
+        found = check_chat_request(chat, LATEST)
+        assert [(each.rule, each.pointer, each.message) for each in found] == expected
+    assert latest_findings(enable_thinking=False) == []
+
+
+def test_mock_refuses_to_turn_off_the_thinking_of_such_a_model() -> None:
+    with (
+        MockServer(profile="qwen-2026-09", model="qwq-plus", strict=False) as server,
+        server.httpx() as client,
+    ):
+        body = {"model": "qwq-plus", "input": "x", "enable_thinking": False}
+        reply = client.post("/responses", json=body)
+        assert client.post("/responses", json={**body, "enable_thinking": True}).status_code == 200
+    assert reply.status_code == 400
+    assert reply.json()["message"].endswith("restricted to True.")

@@ -102,7 +102,7 @@ def test_replay_gives_the_recorded_reply(
         ("all", 2, {"passed": 1}, ["hi", "bye"]),
         ("rewrite", 2, {"passed": 1}, ["hi", "bye"]),
         ("none", 2, {"passed": 1}, ["hi"]),
-        ("verify", 2, {"passed": 1}, ["hi"]),
+        ("verify", 2, {"failed": 1}, ["hi"]),
     ],
 )
 def test_record_modes_with_existing_recordings(
@@ -220,6 +220,26 @@ def test_recordings_are_replaced_only_by_successful_replies(
     result.assert_outcomes(**({"passed": 1} if allowed and problem != "error" else {"failed": 1}))
     assert (file.exists() and file.read_bytes()) == (mode != "once" and before)
     assert len(recording_files(pytester)) == 1
+
+
+@pytest.mark.parametrize("has_recording", [True, False])
+def test_verify_fails_for_a_request_without_a_recording(
+    has_recording: bool, run: RunPytest, endpoint: MockServer, pytester: pytest.Pytester
+) -> None:
+    if has_recording:
+        run(ONE_REQUEST, *live_options(endpoint)).assert_outcomes(passed=1)
+    options = live_options(endpoint, "verify")
+    result = run(TWO_REQUESTS, *options, "--responses-report=report.json")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["Nothing to compare (unrecorded): POST /responses 'bye': this request has no recording*"]
+    )
+    report = json.loads((pytester.path / "report.json").read_bytes())
+    schema = json.loads((resources.data_folder("schemas") / "pytest_report.json").read_bytes())
+    jsonschema.validate(report, schema)
+    assert report["rules"] == {"unrecorded": 1 if has_recording else 2}
+    for marker in ("allow=['unrecorded']", "recorded=False"):
+        run(f"@pytest.mark.responses({marker})\n{TWO_REQUESTS}", *options).assert_outcomes(passed=1)
 
 
 @pytest.mark.parametrize("problem", ["unreachable", "error"])
