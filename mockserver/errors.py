@@ -6,6 +6,9 @@ MockServerError
 ├── UnknownSchema (also LookupError)        the profile has no schema of this name
 ├── InvalidJSON (also ValueError)           not a single JSON value within the limits
 ├── EventTooLarge (also ValueError)         a server-sent event exceeds the size limit
+├── BodyTooLarge (also ValueError)          a body exceeds the size limit
+├── InvalidEncoding (also ValueError)       a body is not encoded as its header says
+├── UnsupportedEncoding (also ValueError)   a body has a content coding that cannot be decoded
 ├── InvalidExchange (also ValueError)       an exchange file is invalid
 ├── UnsatisfiableSchema (also ValueError)   no value satisfies a JSON Schema
 ├── LiveError                               a live endpoint cannot be used
@@ -22,9 +25,11 @@ from contextlib import contextmanager
 from typing import Any
 
 __all__ = [
+    "BodyTooLarge",
     "ConfigurationError",
     "ContractError",
     "EventTooLarge",
+    "InvalidEncoding",
     "InvalidExchange",
     "InvalidJSON",
     "LiveError",
@@ -34,6 +39,7 @@ __all__ = [
     "UnknownProfile",
     "UnknownSchema",
     "UnsatisfiableSchema",
+    "UnsupportedEncoding",
     "optional_packages",
 ]
 
@@ -69,6 +75,26 @@ class EventTooLarge(MockServerError, ValueError):
     def __init__(self, limit: int) -> None:
         super().__init__(f"an event is longer than {limit} bytes")
         self.limit = limit
+
+
+class BodyTooLarge(MockServerError, ValueError):
+    """A body, once it is decoded, has more than `limit` bytes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the body has more than {limit} bytes")
+        self.limit = limit
+
+
+class InvalidEncoding(MockServerError, ValueError):
+    """A body is not what its `Content-Encoding` says: `coding` names what it is not, or not to its end."""
+
+    def __init__(self, coding: str) -> None:
+        super().__init__(f"the body is not {coding} data")
+        self.coding = coding
+
+
+class UnsupportedEncoding(MockServerError, ValueError):
+    """A body has a content coding that cannot be decoded; the message names those that can."""
 
 
 class InvalidExchange(MockServerError, ValueError):
@@ -127,6 +153,8 @@ def optional_packages() -> Iterator[None]:
 
 #: By optional package: what to install for it.
 _INSTALL_NAMES = {
+    "backports": "responses-mockserver[compression]",
+    "brotli": "responses-mockserver[compression]",
     "hypothesis": "responses-mockserver[pytest]",
     "openai": "openai",
     "pytest": "responses-mockserver[pytest]",

@@ -7,7 +7,9 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["ENV_PREFIX", "option"]
+from mockserver.settings import MAX_BODY_BYTES
+
+__all__ = ["ENV_PREFIX", "max_body_option", "option"]
 
 #: The prefix of the variables.
 ENV_PREFIX = "MOCKSERVER_"
@@ -21,3 +23,12 @@ def option(*names: str, **attributes: Any) -> Callable[[_Command], _Command]:
     return click.option(
         *names, envvar=variable, show_default=attributes.pop("show_default", True), **attributes
     )
+
+
+#: `--max-body`, of every command that runs a server.
+max_body_option = option(
+    "--max-body",
+    default=f"{MAX_BODY_BYTES >> 20}MiB",
+    metavar="SIZE",
+    help="Largest body of a request, also once it is decompressed: bytes, or a number with a unit.",
+)

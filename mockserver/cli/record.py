@@ -14,10 +14,11 @@ import click
 
 from mockserver.cli.errors import exit_with_error
 from mockserver.cli.listener import open_listener, require_writable_url_file, write_url_file
-from mockserver.cli.options import option
+from mockserver.cli.options import max_body_option, option
 from mockserver.cli.output.capture_log import CaptureLog
 from mockserver.contract.findings import Severity
 from mockserver.errors import ConfigurationError, MockServerError
+from mockserver.settings import parse_body_size
 
 if TYPE_CHECKING:
     from mockserver.contract.detection import ProfileChoice
@@ -64,6 +65,7 @@ _THREAD_SWITCH_SECONDS = 0.0005
 @option("--allow-http", multiple=True, metavar="HOST", help="Allow plain http to this host; may be repeated.")
 @option("--allow-header", multiple=True, metavar="NAME", help="Also pass this header, in both directions.")
 @option("--mask", multiple=True, metavar="POINTER", help="Mask a member of requests, such as /metadata/user.")
+@max_body_option
 @option(
     "--fail-on",
     type=click.Choice(["never", *[each.value for each in Severity]]),
@@ -168,6 +170,8 @@ def _build_relay(
         forward_keys=not endpoint.api_key,
         forward_redirects=True,
         extra_headers=_parse_header_names(options["allow_header"]),
+        max_body=parse_body_size(options["max_body"]),
+        forward_unread=True,
         check_traffic=False,
     )
     masks = [parse_mask(each) for each in options["mask"]]

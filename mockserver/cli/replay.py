@@ -11,9 +11,10 @@ import click
 
 from mockserver.cli.errors import exit_with_error
 from mockserver.cli.listener import open_listener, require_writable_url_file, write_url_file
-from mockserver.cli.options import option
+from mockserver.cli.options import max_body_option, option
 from mockserver.errors import MockServerError
 from mockserver.profiles import load_profile, resolve_profile_name
+from mockserver.settings import parse_body_size
 
 if TYPE_CHECKING:
     import socket
@@ -38,6 +39,7 @@ AUTO = "auto"
 @option("--profile", default=AUTO, help="Profile to check requests against; auto: that of the recordings.")
 @option("--once", is_flag=True, help="Play each recording once; otherwise the last of a request repeats.")
 @option("--max-age", default=30, type=click.IntRange(0), metavar="DAYS", help="Warn about older recordings.")
+@max_body_option
 @option("--quiet", is_flag=True, help="Print no line for each request.")
 def replay(recordings: Path, port: int, url_file: Path | None, quiet: bool, **options: Any) -> None:
     """Serve recordings with the same bytes, at once or at the recorded pace.
@@ -54,6 +56,7 @@ def replay(recordings: Path, port: int, url_file: Path | None, quiet: bool, **op
     try:
         exchanges = load_recordings(recordings)
         profile = _choose_profile(exchanges, options["profile"])
+        max_body = parse_body_size(options["max_body"])
         player = RecordingPlayer(
             PlaybackQueue(exchanges, once=options["once"]), parse_speed(options["speed"])
         )
@@ -70,6 +73,7 @@ def replay(recordings: Path, port: int, url_file: Path | None, quiet: bool, **op
         open_listener("127.0.0.1", port),
         lambda url: _announce(url, description, url_file),
         quiet,
+        max_body,
     )
     if unplayed := len(player.queue.unplayed):
         print(f"mockserver: {unplayed} of {len(exchanges)} recordings were not played", file=sys.stderr)
@@ -82,6 +86,7 @@ def _serve_recordings(
     listener: socket.socket,
     announce: Callable[[str], None],
     quiet: bool,
+    max_body: int,
 ) -> None:
     from mockserver.recordings.replay import ReplayApp
     from mockserver.server.http.access_log import AccessLog
@@ -89,7 +94,7 @@ def _serve_recordings(
     from mockserver.server.state.journal import Journal
 
     access_log = AccessLog(None if quiet else sys.stderr)
-    app = ReplayApp(player, profile, base_paths, Journal(), on_entry=access_log.add)
+    app = ReplayApp(player, profile, base_paths, Journal(), on_entry=access_log.add, max_body=max_body)
     try:
         run_forever(app, listener, lambda: announce(listener_url(listener) + base_paths[0]))
     finally:

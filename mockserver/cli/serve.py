@@ -15,9 +15,10 @@ import click
 
 from mockserver.cli.errors import exit_with_error
 from mockserver.cli.listener import open_listener, require_writable_url_file, write_url_file
-from mockserver.cli.options import option
+from mockserver.cli.options import max_body_option, option
 from mockserver.errors import ConfigurationError, MockServerError
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, resolve_profile_name
+from mockserver.settings import parse_body_size
 
 if TYPE_CHECKING:
     import socket
@@ -60,6 +61,7 @@ __all__ = ["build_services", "read_api_keys", "serve"]
     "--seed", type=int, help="Make replies repeatable to the byte: seeds ids and texts, and steps the clock."
 )
 @option("--store-size", default=10_000, type=click.IntRange(1), help="Maximum number of stored responses.")
+@max_body_option
 @option("--allow-host", multiple=True, metavar="NAME", help="Another name to accept in the Host header.")
 @option(
     "--exchanges",
@@ -201,6 +203,7 @@ def build_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: An
         hosts=AllowedHosts([host if ":" not in host else f"[{host.strip('[]')}]", *settings["allow_host"]]),
         access_log=AccessLog(None if quiet else sys.stderr),
         mock_headers=settings["allow_mock_headers"],
+        max_body=parse_body_size(settings["max_body"]),
         stream_errors=settings["stream_errors"] or "",
         admin_token=token_urlsafe(24) if settings.get("admin") else "",
         console=_build_console() if settings.get("console") else None,

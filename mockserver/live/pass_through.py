@@ -21,6 +21,7 @@ from mockserver.live.client import MAX_REPLY_BYTES
 from mockserver.live.findings import UNFINISHED_STREAM_RULES
 from mockserver.profiles import Profile
 from mockserver.server.errors import ApiError, render_error
+from mockserver.server.http.request_body import BodyStart
 from mockserver.server.state.journal import Entry, EntryDetails, RequestHead
 from mockserver.server.state.sessions import AnyModel
 from mockserver.wire import json
@@ -55,7 +56,14 @@ class PassThroughExchange:
         self._started = time.perf_counter()
         self.path = ""
         """Relative to the base path, with the query."""
+        self.body_start = BodyStart(b"", has_ended=True, is_too_large=False)
+        """The request's body as the client sent it, as far as it was read."""
         self.request_body = b""
+        """The request's body, decoded; empty if it was not read."""
+        self.unread_reason = ""
+        """Why the body that was passed on could not be read."""
+        self.body_findings: tuple[Finding, ...] = ()
+        """Findings in a body that could not be read."""
         self.status = 0
         self.reply_headers: list[tuple[bytes, bytes]] = []
         """As they were passed on."""
@@ -251,7 +259,11 @@ class PassThroughChecker:
         """The journal entry of an exchange; `secrets` are masked in it."""
         body = pass_through.request_json
         findings, ignored = self._request_findings(pass_through, body)
-        is_read = pass_through.forwarded or bool(pass_through.request_body)
+        is_read = (
+            bool(findings)
+            if pass_through.unread_reason
+            else pass_through.forwarded or bool(pass_through.request_body)
+        )
         model, prompt = (body.get("model"), body.get("input")) if isinstance(body, dict) else (None, None)
         details = EntryDetails(
             pass_through.request_id,
@@ -296,8 +308,8 @@ class PassThroughChecker:
         self, pass_through: PassThroughExchange, body: Any
     ) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
         """The findings in the value of a request, and the parameters that the service ignores."""
-        if body is None:
-            return (), ()
+        if pass_through.body_findings or body is None:
+            return pass_through.body_findings, ()
         if pass_through.is_chat_request:
             return _chat_request_findings(body, self._profile)
         if pass_through.is_create_request:
@@ -325,9 +337,16 @@ class PassThroughChecker:
             return check_error(reply, profile, pass_through.status)
         if operation.name != "createResponse":
             return check_body(reply, operation.response_schema, profile) if pass_through.complete else []
-        if isinstance(body, dict) and body.get("stream") is True:
+        if _is_stream(pass_through, body):
             return _received_findings(pass_through, check_stream(reply, profile, body))
         return check_response(reply, profile, body) if pass_through.complete else []
+
+
+def _is_stream(pass_through: PassThroughExchange, body: Any) -> bool:
+    """Whether the reply is to be a stream: as the request says, or as the reply says if that was not read."""
+    if pass_through.unread_reason:
+        return pass_through.is_stream
+    return isinstance(body, dict) and body.get("stream") is True
 
 
 def _received_findings(pass_through: PassThroughExchange, findings: list[Finding]) -> list[Finding]:
@@ -353,6 +372,6 @@ def _chat_reply_findings(pass_through: PassThroughExchange, body: Any) -> list[F
         return []
     if pass_through.status != 200:
         return check_chat_error(reply)
-    if isinstance(body, dict) and body.get("stream") is True:
+    if _is_stream(pass_through, body):
         return _received_findings(pass_through, check_chat_stream(reply, body))
     return check_chat_completion(reply, body) if pass_through.complete else []

@@ -29,8 +29,14 @@ from mockserver.live.pass_through import (
 from mockserver.profiles import Profile
 from mockserver.server.access import AllowedHosts, ApiKeys
 from mockserver.server.errors import ApiError
-from mockserver.server.http.request_body import ClientDisconnected, read_body
+from mockserver.server.http.request_body import (
+    ClientDisconnected,
+    finish_body,
+    read_body_start,
+    stream_body,
+)
 from mockserver.server.state.journal import Journal
+from mockserver.settings import MAX_BODY_BYTES
 from mockserver.wire import json
 from mockserver.wire.redaction import mask_secrets
 
@@ -127,6 +133,10 @@ class RelayOptions:
     """Whether a redirect is passed on, without its location; otherwise it is an error."""
     extra_headers: frozenset[bytes] = frozenset()
     """More headers that pass, in lower case."""
+    max_body: int = MAX_BODY_BYTES
+    """Bytes of a request's body that are kept and checked."""
+    forward_unread: bool = False
+    """Whether a body that is too large, or that cannot be decoded, is passed on; otherwise it is an error."""
     check_traffic: bool = True
     """Whether the relay itself checks and counts exchanges; otherwise its listener does."""
 
@@ -221,7 +231,7 @@ class Relay:
             message = f"There is nothing at {pass_through.scope['path']}. The base path is {self._base_path or '/'}."
             raise ApiError(404, "NotFound", message)
         pass_through.path = path
-        pass_through.request_body = await read_body(receive, headers.get(b"content-length"))
+        await self._read_body(pass_through, receive, headers)
         if self.player is not None and await self.player.play(pass_through, receive):
             return
         self._require_budget(pass_through)
@@ -233,6 +243,22 @@ class Relay:
         if self.listener is not None:
             self.listener.on_request(pass_through)
         await self._forward(pass_through, receive)
+
+    async def _read_body(
+        self, pass_through: PassThroughExchange, receive: Receive, headers: Mapping[bytes, bytes]
+    ) -> None:
+        """Read the body; ApiError if it is too large or cannot be decoded, unless such bodies are passed on."""
+        limit = self._options.max_body
+        start = pass_through.body_start = await read_body_start(receive, headers, limit)
+        if start.is_too_large and self._options.forward_unread:
+            pass_through.unread_reason = f"the request's body has more than {limit} bytes (--max-body)"
+            return
+        try:
+            pass_through.request_body = await finish_body(pass_through.scope, receive, start, limit)
+        except ApiError as error:
+            if not self._options.forward_unread:
+                raise
+            pass_through.unread_reason, pass_through.body_findings = error.detail, error.findings
 
     def _require_budget(self, pass_through: PassThroughExchange) -> None:
         budget = self.budget
@@ -249,7 +275,7 @@ class Relay:
             pass_through.scope["method"],
             f"{self._endpoint.base_url}{pass_through.path}",
             headers=self._request_headers(pass_through),
-            content=pass_through.request_body or None,
+            content=_forwarded_body(pass_through, receive),
             extensions={
                 "timeout": {"connect": 10.0, "read": self._timeouts.total, "write": 30.0, "pool": 30.0}
             },
@@ -288,7 +314,11 @@ class Relay:
     def _request_headers(self, pass_through: PassThroughExchange) -> list[tuple[bytes, bytes]]:
         headers = forwarded_request_headers(pass_through.scope["headers"], self._options.extra_headers)
         key = (b"authorization", f"Bearer {pass_through.endpoint_key}".encode())
-        return [*headers, key, (b"accept-encoding", b"identity")]
+        headers += [key, (b"accept-encoding", b"identity")]
+        if not pass_through.body_start.has_ended:
+            # The length of a body that is passed on piece by piece; without it, httpx sends chunks.
+            headers += [each for each in pass_through.scope["headers"] if each[0] == b"content-length"]
+        return headers
 
     def _reply_headers(
         self, response: httpx.Response, pass_through: PassThroughExchange
@@ -324,6 +354,14 @@ async def _redacted_chunks(chunks: AsyncIterator[bytes], key: bytes) -> AsyncIte
     """The chunks with the key masked, in case the endpoint sends it back."""
     async for chunk in chunks:
         yield mask_secrets((chunk,), (key,))[0] if key in chunk else chunk
+
+
+def _forwarded_body(
+    pass_through: PassThroughExchange, receive: Receive
+) -> bytes | AsyncIterator[bytes] | None:
+    """The body as the client sent it; in pieces if it is too large to keep."""
+    start = pass_through.body_start
+    return (start.data or None) if start.has_ended else stream_body(start, receive)
 
 
 def _total_tokens(reply: bytes) -> int:

@@ -17,6 +17,7 @@ __all__ = [
     "CanonicalRequest",
     "canonicalize_request",
     "mask_members",
+    "may_have_masked_members",
     "parse_mask",
     "redact_value",
 ]
@@ -58,6 +59,14 @@ def _mask_at(value: Any, steps: Sequence[str], removed: list[str]) -> Any:
             for index, each in enumerate(value)
         ]
     return value
+
+
+def may_have_masked_members(text: str, pointers: Iterable[str]) -> bool:
+    """Whether a text names all members on the way to a masked one; an escape may spell any name."""
+    return "\\u" in text or any(
+        all(step in text for step in json.parse_pointer(pointer) if not step.isdigit() and step != "*")
+        for pointer in (*DEFAULT_MASKS, *pointers)
+    )
 
 
 def _strings_in(value: Any) -> Iterator[str]:
@@ -141,8 +150,9 @@ def canonicalize_request(
         value = redact_value(value, (*secrets, *removed))
         digest = json.canonical(value) if body else b""
     except InvalidJSON:
-        value = redact(body.decode(errors="replace"), secrets)
-        digest = value.encode()
+        value = redact(body.decode(errors="backslashreplace"), secrets)
+        # The bytes, so that no two requests are equal that only look alike as text.
+        digest = body
     return CanonicalRequest(
         method, path, value, request_digest(f"{method} {path}\n".encode() + digest)
     ), removed

@@ -5,15 +5,20 @@ from __future__ import annotations
 import re
 import unicodedata
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from mockserver import __version__
+from mockserver.errors import InvalidJSON
 from mockserver.exchanges import parse_exchange
 from mockserver.live.pass_through import PassThroughExchange
-from mockserver.recordings.canonical_requests import CanonicalRequest, canonicalize_request
+from mockserver.recordings.canonical_requests import (
+    CanonicalRequest,
+    canonicalize_request,
+    may_have_masked_members,
+)
 from mockserver.wire import json
 from mockserver.wire.redaction import SAFE_HEADERS, encode_secrets, mask_keys, mask_secrets, redact
 from mockserver.wire.sse import decode_frames
@@ -24,6 +29,7 @@ __all__ = [
     "encode_chunk",
     "is_error_reply",
     "pending_recording",
+    "unreadable_request_reason",
     "unrecorded_reason",
 ]
 
@@ -86,8 +92,32 @@ def _slugify(text: str) -> str:
     return _NON_SLUG_CHARACTERS.sub("-", plain.lower()).strip("-")
 
 
-def unrecorded_reason(pass_through: PassThroughExchange) -> str:
+def unreadable_request_reason(pass_through: PassThroughExchange, masks: Iterable[str]) -> str:
+    """Why a request cannot be written to a file; empty if it can. What cannot be read cannot be masked."""
+    if pass_through.unread_reason:
+        return pass_through.unread_reason
+    body = pass_through.request_body
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return "the request's body is not UTF-8, so a key in it could not be masked"
+    if body and may_have_masked_members(text, masks) and not _is_json(body):
+        return "the request's body is not JSON, so its masked members could not be found"
+    return ""
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        json.loads(body)
+    except InvalidJSON:
+        return False
+    return True
+
+
+def unrecorded_reason(pass_through: PassThroughExchange, masks: Iterable[str]) -> str:
     """Why an exchange is not recorded; empty if it is."""
+    if reason := unreadable_request_reason(pass_through, masks):
+        return reason
     if pass_through.refused or not pass_through.status:
         return "the endpoint did not reply"
     if pass_through.is_truncated:

@@ -22,6 +22,7 @@ from mockserver.recordings.recorded_exchanges import (
     PendingRecording,
     build_exchange,
     pending_recording,
+    unreadable_request_reason,
     unrecorded_reason,
 )
 from mockserver.server.state.journal import Entry
@@ -125,6 +126,8 @@ class Recorder:
             self.internal_errors.append(f"{type(error).__name__} in {frame.name}:{frame.lineno}")
 
     def _number_request(self, pass_through: PassThroughExchange) -> None:
+        if unreadable_request_reason(pass_through, self._options.masks):
+            return
         pending = pending_recording(pass_through, self._options.masks, 0, self._secrets)
         if pending.stem not in self._last_numbers:
             self._last_numbers[pending.stem] = recording_folder.highest_number(self._folder, pending.stem)
@@ -142,8 +145,10 @@ class Recorder:
         if entry.is_checked:
             result.findings = list(entry.findings)
         result.findings += entry.reply_findings
-        reason = unrecorded_reason(pass_through) or self._skipped_error(pass_through, pending)
-        result.problem = _problem(pass_through, pending, reason)
+        reason = unrecorded_reason(pass_through, self._options.masks) or self._skipped_error(
+            pass_through, pending
+        )
+        result.problem = _problem(pass_through, reason)
         if pending is not None and not reason:
             try:
                 exchange = build_exchange(pass_through, pending, self._upstream, self._profile.name)
@@ -178,8 +183,8 @@ class Recorder:
         )
 
 
-def _problem(pass_through: PassThroughExchange, pending: PendingRecording | None, reason: str) -> str:
-    if pending is None:
+def _problem(pass_through: PassThroughExchange, reason: str) -> str:
+    if not pass_through.forwarded:
         return "refused: not forwarded"
     if reason:
         return f"not recorded: {reason}"

@@ -19,6 +19,7 @@ from mockserver.server.access import AllowedHosts, ApiKeys
 from mockserver.server.errors import ApiError, UnmatchedRequest
 from mockserver.server.http.request_body import ClientDisconnected, read_body
 from mockserver.server.state.journal import Entry, Journal
+from mockserver.settings import MAX_BODY_BYTES
 
 __all__ = [
     "INSTANT",
@@ -200,6 +201,7 @@ class ReplayApp:
         *,
         keys: ApiKeys | None = None,
         on_entry: Callable[[Entry], None] = lambda entry: None,
+        max_body: int = MAX_BODY_BYTES,
     ) -> None:
         self._player = player
         self._profile = profile
@@ -210,6 +212,7 @@ class ReplayApp:
         self._hosts = AllowedHosts()
         self._checker = PassThroughChecker(profile)
         self._on_entry = on_entry
+        self._max_body = max_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         pass_through = PassThroughExchange(scope, send)
@@ -241,5 +244,5 @@ class ReplayApp:
             )
             raise ApiError(404, "NotFound", message, headers=_NO_RETRY)
         pass_through.path = path
-        pass_through.request_body = await read_body(receive, headers.get(b"content-length"))
+        pass_through.request_body = await read_body(pass_through.scope, receive, headers, self._max_body)
         await self._player.play(pass_through, receive)

@@ -27,6 +27,7 @@ from mockserver.server.state.sessions import (
 from mockserver.server.state.store import MemoryStore
 from mockserver.server.stubs.exchange_folder import ExchangeFolder
 from mockserver.server.stubs.spellings import PYTHON
+from mockserver.settings import MAX_BODY_BYTES, parse_body_size
 from mockserver.testing.server_settings import (
     DEFAULT_API_KEY,
     ServerSettings,
@@ -186,6 +187,7 @@ def create_mock_server(settings: ServerSettings, *, strict: bool = True) -> Loca
         keys=ApiKeys(keys),
         hosts=AllowedHosts(as_tuple(settings.get("allow_host", ()))),
         mock_headers=True,
+        max_body=parse_body_size(settings.get("max_body", MAX_BODY_BYTES)),
         stream_errors=settings.get("stream_errors", ""),
     )
     return LocalServer(

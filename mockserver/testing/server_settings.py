@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, TypedDict, cast
 
 from mockserver.errors import ConfigurationError
 from mockserver.exchanges import Exchange, load_exchange_folder
+from mockserver.settings import parse_body_size
 from mockserver.suggestions import choose_from
 
 __all__ = [
@@ -39,6 +40,8 @@ class ServerSettings(TypedDict, total=False):
     api_key: str | Sequence[str]
     """Accepted keys; `.api_key` is the first."""
     store_size: int
+    max_body: int | str
+    """Largest body of a request: bytes, or a number with a unit such as "64MiB"."""
     allow_host: str | Sequence[str]
     port: int
     """0: any free port."""
@@ -71,6 +74,7 @@ _SETTING_TYPES: Mapping[str, tuple[type, ...]] = {
     "model": (str, list, tuple),
     "api_key": (str, list, tuple),
     "store_size": (int,),
+    "max_body": (int, str),
     "allow_host": (str, list, tuple),
     "port": (int,),
     "stream_errors": (str,),
@@ -104,6 +108,8 @@ def validate_settings(
             isinstance(value, bool) and bool not in _SETTING_TYPES[name]
         ):
             raise ConfigurationError(f"{source}: {name} cannot be {value!r}")
+        if name == "max_body":
+            parse_body_size(cast("int | str", value))
         if name in _SETTING_CHOICES and value not in _SETTING_CHOICES[name]:
             raise ConfigurationError(
                 f"{source}: {name} must be {' or '.join(_SETTING_CHOICES[name])}, not {value!r}"

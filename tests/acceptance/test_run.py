@@ -147,8 +147,9 @@ def test_a_request_refused_before_its_body_was_read_is_a_finding(case: str, tmp_
     client = (case, method, path, str(len(body)), str(status))
     command = ("--", sys.executable, "-c", REFUSED_CLIENT, *client)
 
-    done = run_mockserver(tmp_path, "--api-key", "sk-right", "--report", "json=report.json", *command)
-    ignored = run_mockserver(tmp_path, "--api-key", "sk-right", "--ignore", "refused", *command)
+    options = ("--api-key", "sk-right", "--max-body", "10MiB")
+    done = run_mockserver(tmp_path, *options, "--report", "json=report.json", *command)
+    ignored = run_mockserver(tmp_path, *options, "--ignore", "refused", *command)
 
     assert done.returncode == 1, done.stderr
     assert done.stderr.startswith("mockserver: 1 request checked, 1 refused\n")

@@ -504,7 +504,8 @@ def test_health_needs_no_key(start_server: StartServer) -> None:
     assert CANARY_KEY not in reply.text
 
 
-def test_every_answer_has_a_request_id(server: ServerProcess) -> None:
+def test_every_answer_has_a_request_id(start_server: StartServer) -> None:
+    server = start_server("--max-body", "10MiB")
     client, endpoint = server.client, server.base_url + "/responses"
     large = b'{"model": "' + b"x" * (11 << 20) + b'"}'
     replies = {

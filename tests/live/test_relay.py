@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,9 +15,10 @@ from mockserver.exchanges import Exchange, parse_exchange
 from mockserver.live.budgeted_client import Budget
 from mockserver.live.client import Timeouts
 from mockserver.live.endpoint import Endpoint, parse_endpoint
-from mockserver.live.relay import Relay
+from mockserver.live.relay import Relay, RelayOptions
 from mockserver.profiles import Profile, load_profile
 from mockserver.server.http.threaded_server import ThreadedServer
+from mockserver.server.journal_entries import findings_for_entry
 from mockserver.server.state.journal import Journal
 from mockserver.wire import json
 from tests.contract import samples
@@ -36,9 +38,13 @@ def start_relay() -> Iterator[StartRelay]:
     running: list[tuple[ThreadedServer, Relay, httpx.Client]] = []
 
     def run(
-        endpoint: Endpoint, budget: Budget | None = None, profile: Profile = PROFILE
+        endpoint: Endpoint,
+        budget: Budget | None = None,
+        profile: Profile = PROFILE,
+        options: RelayOptions = RelayOptions(),  # noqa: B008 (immutable)
     ) -> tuple[Relay, httpx.Client]:
-        relay = Relay(endpoint, profile, RELAY_KEY, budget or Budget(100, 100_000), Timeouts(), Journal())
+        budget = budget or Budget(100, 100_000)
+        relay = Relay(endpoint, profile, RELAY_KEY, budget, Timeouts(), Journal(), options=options)
         server = ThreadedServer(relay)
         server.start()
         client = httpx.Client(
@@ -361,3 +367,38 @@ def test_journal_tells_unread_bodies_from_valid_ones(start_relay: StartRelay) ->
         client.post("/nothing/here", json=HELLO)
         wait_until_idle(relay, client)
     assert [each.is_checked for each in relay.journal] == [True, False, False]
+
+
+def test_compressed_request_is_checked_as_it_reads_and_passed_on_as_it_is(start_relay: StartRelay) -> None:
+    body = gzip.compress(json.dumps({**HELLO, "temperature": 7}))
+    head = {"content-type": "application/json", "content-encoding": "gzip"}
+    with seeded_mock() as server:
+        relay, client = start_relay(parse_endpoint(server.base_url, server.api_key))
+        assert client.post("/responses", content=body, headers=head).status_code == 400
+        assert server.journal.last.json == {**HELLO, "temperature": 7}
+        assert (b"content-encoding", b"gzip") in server.journal.last.request_head.headers
+        wait_until_idle(relay, client)
+    assert relay.journal.last.json["temperature"] == 7
+    assert [each.rule for each in relay.journal.last.findings] == ["REQ-001"]
+
+
+@pytest.mark.parametrize(
+    ("content", "coding", "status"),
+    [
+        (b"x" * 1001, "identity", 413),
+        (gzip.compress(b"x" * 5000), "gzip", 413),
+        (b"x", "foo", 415),
+        (b"x", "gzip", 400),
+    ],
+)
+def test_request_that_cannot_be_checked_is_refused(
+    content: bytes, coding: str, status: int, start_relay: StartRelay
+) -> None:
+    head = {"content-type": "application/json", "content-encoding": coding}
+    with seeded_mock() as server:
+        endpoint = parse_endpoint(server.base_url, server.api_key)
+        relay, client = start_relay(endpoint, options=RelayOptions(max_body=1000))
+        assert client.post("/responses", content=content, headers=head).status_code == status
+        wait_until_idle(relay, client)
+        assert len(server.journal) == 0
+    assert findings_for_entry(relay.journal.last)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ from mockserver.contract.findings import Severity
 from mockserver.exchanges import recorded_chunks
 from mockserver.profiles import load_profile
 from mockserver.recordings.playback_queue import reply_body
-from tests.recordings.conftest import CANARY_KEY, HELLO, PROFILE, Record
+from mockserver.wire import json
+from tests.recordings.conftest import CANARY_KEY, HELLO, PROFILE, Record, RecordingSession, replaying
 
 STREAM = {**HELLO, "stream": True}
 
@@ -282,3 +285,103 @@ def test_first_reply_decides_the_profile_of_recordings(profile: str, record: Rec
             session.client.post("/responses", json={"model": model, "input": "Hello!"})
     assert [each.profile for each in session.recordings][1:] == [profile, profile]
     assert [each.rule for result in session.results[1:] for each in result.findings] == []
+
+
+def post(session: RecordingSession, content: Any, **headers: str) -> httpx.Response:
+    head = {"content-type": "application/json", **{n.replace("_", "-"): v for n, v in headers.items()}}
+    return session.client.post("/responses", content=content, headers=head)
+
+
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_a_body_above_the_limit_is_passed_on_and_not_recorded(is_chunked: bool, record: Record) -> None:
+    body = json.dumps({**HELLO, "input": "x" * (3 << 20)})
+    content = (body[at : at + 100_000] for at in range(0, len(body), 100_000)) if is_chunked else body
+    with seeded_mock() as server, record(server.base_url, max_body=1 << 20, forward_unread=True) as session:
+        reply = post(session, (each for each in content) if is_chunked else body)
+        assert server.journal.last.body == body
+        again = post(session, json.dumps(HELLO))
+    assert (reply.status_code, again.status_code) == (200, 200)
+    assert session.results[0].problem == (
+        "not recorded: the request's body has more than 1048576 bytes (--max-body)"
+    )
+    (exchange,) = session.recordings
+    assert exchange.request == HELLO
+    assert exchange.name.endswith("-001")
+
+
+def test_a_body_that_the_endpoint_finds_too_large_gets_its_reply(record: Record) -> None:
+    with (
+        seeded_mock(max_body="2MiB") as server,
+        record(server.base_url, max_body=1 << 20, forward_unread=True) as session,
+    ):
+        reply = post(session, json.dumps({**HELLO, "input": "x" * (8 << 20)}))
+    assert (reply.status_code, reply.json()["code"]) == (413, "BadRequest.TooLarge")
+    assert [*session.folder.iterdir()] == []
+
+
+def test_a_compressed_request_is_recorded_as_it_reads(record: Record) -> None:
+    body = {**HELLO, "tools": [{"type": "mcp", "server_label": "s", "authorization": SECRETS[1]}]}
+    with seeded_mock() as server, record(server.base_url) as session:
+        for coding, compress in (("gzip", gzip.compress), ("deflate", zlib.compress)):
+            data = compress(json.dumps(body))
+            assert post(session, data, content_encoding=coding).status_code == 200
+            assert server.journal.last.request_head.headers.count((b"content-encoding", coding.encode())) == 1
+        assert post(session, gzip.compress(json.dumps(HELLO)), content_encoding="gzip").status_code == 200
+    text = all_written_text(session.folder)
+    assert SECRETS[1] not in text
+    assert "content-encoding" not in text
+    assert [(each.request or {}).keys() for each in session.recordings].count(HELLO.keys()) == 1
+    with replaying(session.recordings) as (client, _):
+        head = {"content-type": "application/json", "content-encoding": "deflate"}
+        again = client.post("/responses", content=zlib.compress(json.dumps(HELLO)), headers=head)
+    assert again.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("content", "coding", "problem", "rules"),
+    [
+        (b"anything", "compress", "the request's body cannot be read: its Content-Encoding 'compress'", []),
+        (json.dumps(HELLO), "gzip", "the request's body is not gzip data", ["SCH-006"]),
+        (gzip.compress(b" " * (2 << 20)), "gzip", "the request's decoded body has more than 1048576", []),
+        (b'{"input": "\xff"}', "identity", "the request's body is not UTF-8", ["SCH-006"]),
+        (b'{"tools": [{"authorization": "quiet-', "identity", "the request's body is not JSON", ["SCH-006"]),
+        (b'{"user": "quiet-', "identity", "the request's body is not JSON", ["SCH-006"]),
+        (b'{"\\u0075ser": "quiet-', "identity", "the request's body is not JSON", ["SCH-006"]),
+    ],
+)
+def test_a_request_that_cannot_be_read_is_passed_on_and_not_recorded(
+    content: bytes, coding: str, problem: str, rules: list[str], record: Record
+) -> None:
+    """A key in it could not be masked."""
+    with (
+        seeded_mock() as server,
+        record(server.base_url, masks=("/user",), max_body=1 << 20, forward_unread=True) as session,
+    ):
+        status = post(session, content, content_encoding=coding).status_code
+        assert status == post_directly(server, content, coding)
+        assert len(server.journal) == 2
+    assert session.results[0].problem.startswith(f"not recorded: {problem}")
+    assert [each.rule for each in session.results[0].findings if each.rule == "SCH-006"] == rules
+    assert [*session.folder.iterdir()] == []
+
+
+def post_directly(server: MockServer, content: bytes, coding: str) -> int:
+    head = {
+        "content-type": "application/json",
+        "content-encoding": coding,
+        "authorization": f"Bearer {CANARY_KEY}",
+    }
+    return httpx.post(
+        f"{server.base_url}/responses", content=content, headers=head, trust_env=False
+    ).status_code
+
+
+def test_requests_that_only_look_alike_are_different(record: Record) -> None:
+    """What is not UTF-8 becomes a replacement character as text."""
+    with seeded_mock() as server, record(server.base_url) as session:
+        post(session, '"\ufffd"'.encode())
+    with replaying(session.recordings) as (client, _):
+        head = {"content-type": "application/json"}
+        assert (
+            client.post("/responses", content=b'"\xff"', headers=head).json()["code"] == "UnrecordedRequest"
+        )

@@ -374,7 +374,7 @@ def test_old_and_unusual_recordings_are_warned_about() -> None:
 def test_body_that_is_not_json_is_recorded_and_replayed(record: Record) -> None:
     with MockServer(seed=3, api_key=CANARY_KEY) as server, record(server.base_url) as session:
         head = {"content-type": "application/json"}
-        bodies = [b'{"model": ', b"[1,2]", b"\xff\xfe", b""]
+        bodies = [b'{"model": ', b"[1,2]", b""]
         replies = [session.client.post("/responses", content=each, headers=head) for each in bodies]
     assert {each.status_code for each in replies} == {400}
     with replaying(session.recordings) as (client, _):

@@ -20,6 +20,7 @@ _ERROR_RESPONSES = {
     "404": "The model does not exist.",
     "408": "The body did not arrive in time.",
     "413": "The body is too large.",
+    "415": "The content coding of the body cannot be decoded.",
     "500": "An error of the service.",
 }
 _HEADERS = {"x-request-id": {"$ref": "#/components/headers/request_id"}}

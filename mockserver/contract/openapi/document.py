@@ -88,6 +88,7 @@ _ERROR_RESPONSES = {
     "404": ("NotFound", "The id does not exist."),
     "408": ("Timeout", "The body did not arrive in time."),
     "413": ("TooLarge", "The body is too large."),
+    "415": ("UnsupportedMediaType", "The content coding of the body cannot be decoded."),
     "500": ("InternalError", "An error of the service."),
 }
 

@@ -280,7 +280,7 @@ async def _read_value(request: HttpRequest, operation: Operation) -> Any:
     if operation.request_schema is None:
         return None
     require_json_content_type(request.headers.get(b"content-type"))
-    request.body = await read_body(request.receive, request.headers.get(b"content-length"))
+    request.body = await read_body(request.scope, request.receive, request.headers, request.services.max_body)
     if operation.request_schema == "nothing" and not request.body:
         return {}
     return (

@@ -77,7 +77,7 @@ def _changes(function: Callable[[HttpRequest, Any], Awaitable[None]]) -> Handler
                 "AccessDenied",
                 f"This request needs the console's cookie and {CHANGE_HEADER.decode()}: 1.",
             )
-        body = await read_body(request.receive, request.headers.get(b"content-length"))
+        body = await read_body(request.scope, request.receive, request.headers, request.services.max_body)
         try:
             await function(request, json.loads(body))
         except MockServerError as error:

@@ -100,7 +100,7 @@ async def _send_error(request: HttpRequest, error: ApiError) -> None:
         error.ignored,
         error_detail=error.detail or error.message,
         refusal=refusal,
-        is_checked=request.findings is not None,
+        is_checked=request.findings is not None or bool(error.findings),
     )
     authorization = request.headers.get(b"authorization", b"")
     error.message = redact(error.message, request_secrets(authorization, request.services.secrets))

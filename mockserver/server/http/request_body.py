@@ -1,27 +1,45 @@
-"""Reading request bodies, with limits on size and time."""
+"""Reading request bodies: limits on size and time, and content codings."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from starlette.types import Receive
+from starlette.types import Receive, Scope
 
-from mockserver.server.errors import NotAnApiRequest
+from mockserver.contract.rules import make_finding
+from mockserver.errors import (
+    BodyTooLarge,
+    InvalidEncoding,
+    MissingPackage,
+    UnsupportedEncoding,
+)
+from mockserver.server.errors import ApiError, NotAnApiRequest
+from mockserver.wire.content_encoding import CODINGS, decode_pieces, parse_content_encoding
 
-__all__ = ["BODY_TIMEOUT_SECONDS", "MAX_BODY_BYTES", "ClientDisconnected", "read_body"]
-
-#: Largest body that the server accepts.
-MAX_BODY_BYTES = 10 << 20
+__all__ = [
+    "BODY_TIMEOUT_SECONDS",
+    "BodyStart",
+    "ClientDisconnected",
+    "finish_body",
+    "read_body",
+    "read_body_start",
+    "stream_body",
+]
 
 #: Seconds a body may take to arrive. After that, the runner delivers an empty piece to its reader.
 BODY_TIMEOUT_SECONDS = 30.0
 
-#: Bytes of a body that is too large that are read and dropped: most clients read the reply only then.
+#: Bytes beyond the limit that are read and dropped: most clients read the reply only then.
 _MAX_DRAINED_BYTES = 64 << 20
 #: Seconds for reading and dropping them.
 _DRAIN_TIMEOUT_SECONDS = 5.0
+
+#: Pieces of a decoded body after which other requests get their turn; each has about 64 KiB.
+_PIECES_PER_TURN = 16
 
 _CONNECTION_CLOSE = ((b"connection", b"close"),)
 
@@ -30,48 +48,145 @@ class ClientDisconnected(Exception):
     """The client disconnected before it had sent the whole request."""
 
 
-async def read_body(receive: Receive, content_length: bytes | None) -> bytes:
-    """The whole body; ApiError 413 if it is too large, 408 if it does not end in time.
+async def read_body(scope: Scope, receive: Receive, headers: Mapping[bytes, bytes], max_bytes: int) -> bytes:
+    """The whole body without its content coding.
 
-    ClientDisconnected if the client leaves. A body that arrives with its head, as most do, needs no timer.
+    Raises ApiError: 413 if it is too large, 408 if it does not end in time, 415 if its coding is unknown, 400 if
+    it does not have the coding that it claims. ClientDisconnected if the client leaves. A body that arrives with
+    its head, as most do, needs no timer.
     """
-    if content_length is not None and len(content_length) > 7 and int(content_length) > MAX_BODY_BYTES:
-        await _reject_too_large(receive, 0)
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body"):
         body: bytes = message.get("body", b"")
-        return body
-    return await _read_rest(receive, dict(message))
+        if len(body) <= max_bytes and b"content-encoding" not in headers:
+            return body
+    start = await _read_start(receive, headers, max_bytes, dict(message))
+    return await finish_body(scope, receive, start, max_bytes)
 
 
-async def _read_rest(receive: Receive, message: dict[str, Any]) -> bytes:
+@dataclass(frozen=True, slots=True)
+class BodyStart:
+    """What was read of a body: all of it, unless it is too large."""
+
+    data: bytes
+    has_ended: bool
+    is_too_large: bool
+
+
+async def read_body_start(receive: Receive, headers: Mapping[bytes, bytes], max_bytes: int) -> BodyStart:
+    """Read the body until it ends or is too large. Raises ClientDisconnected, and ApiError 408."""
+    return await _read_start(receive, headers, max_bytes, dict(await receive()))
+
+
+async def finish_body(scope: Scope, receive: Receive, start: BodyStart, max_bytes: int) -> bytes:
+    """The whole body without its content coding, of which `start` is read. Raises ApiError."""
+    if start.is_too_large:
+        await _reject_too_large(receive, start, max_bytes)
+    return await _decode_body(scope, start.data, max_bytes)
+
+
+async def _read_start(
+    receive: Receive, headers: Mapping[bytes, bytes], max_bytes: int, message: dict[str, Any]
+) -> BodyStart:
+    announced = int(headers.get(b"content-length", b"0"))
     pieces, size = [], 0
     while True:
         if message["type"] == "http.disconnect":
             raise ClientDisconnected
         pieces.append(message.get("body", b""))
         size += len(pieces[-1])
-        if size > MAX_BODY_BYTES:
-            await _reject_too_large(receive, size)
-        if not message.get("more_body"):
-            return b"".join(pieces)
+        has_ended = not message.get("more_body")
+        if has_ended or max(size, announced) > max_bytes:
+            return BodyStart(b"".join(pieces), has_ended, is_too_large=max(size, announced) > max_bytes)
         if not pieces[-1]:  # the runner's sign that the time is up
-            # Text of the vendor's error-code page (2026) for a request that takes too long.
-            text = "Request timed out, please try again later."
-            raise NotAnApiRequest(408, "RequestTimeOut", text, headers=_CONNECTION_CLOSE)
+            raise _timeout_error()
         message = dict(await receive())
 
 
-async def _reject_too_large(receive: Receive, size: int) -> NoReturn:
+def _timeout_error() -> ApiError:
+    # Text of the vendor's error-code page (2026) for a request that takes too long.
+    text = "Request timed out, please try again later."
+    return NotAnApiRequest(408, "RequestTimeOut", text, headers=_CONNECTION_CLOSE)
+
+
+async def stream_body(start: BodyStart, receive: Receive) -> AsyncIterator[bytes]:
+    """The whole body in pieces, of which `start` is read; it may take any time while pieces arrive."""
+    yield start.data
+    has_ended, now = start.has_ended, asyncio.get_running_loop().time
+    last_piece_at = now()
+    while not has_ended:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnected
+        has_ended = not message.get("more_body")
+        if piece := message.get("body", b""):
+            last_piece_at = now()
+            yield piece
+        elif not has_ended and now() - last_piece_at > BODY_TIMEOUT_SECONDS:
+            raise _timeout_error()
+
+
+async def _decode_body(scope: Scope, data: bytes, max_bytes: int) -> bytes:
+    """The body without its content coding; other requests get their turn meanwhile. Raises ApiError."""
+    values = [value for name, value in scope["headers"] if name == b"content-encoding"]
+    if not values or not data:
+        return data
+    pieces, count = [], 0
+    try:
+        for piece in decode_pieces(data, parse_content_encoding(values), max_bytes):
+            count += 1
+            if piece:
+                pieces.append(piece)
+            if not count % _PIECES_PER_TURN:
+                await asyncio.sleep(0)
+    except UnsupportedEncoding as error:
+        raise _unsupported_error(f"its Content-Encoding {error}") from None
+    except MissingPackage as error:
+        raise _unsupported_error(f"its Content-Encoding cannot be decoded: {error}") from None
+    except BodyTooLarge:
+        raise _too_large_error(max_bytes, "decoded ") from None
+    except InvalidEncoding as error:
+        raise _wrong_label_error(error, data) from None
+    return b"".join(pieces)
+
+
+def _unsupported_error(reason: str) -> ApiError:
+    # The header tells which codings are accepted (RFC 9110, section 12.5.3).
+    accepted = ((b"accept-encoding", ", ".join(CODINGS).encode()),)
+    message = f"The request's body cannot be read: {reason}."
+    detail = f"the request's body cannot be read: {reason}"
+    return NotAnApiRequest(415, "UnsupportedMediaType", message, headers=accepted, detail=detail)
+
+
+def _wrong_label_error(error: InvalidEncoding, data: bytes) -> ApiError:
+    reason = f"{error}, as its Content-Encoding says"
+    # Text of the vendor's error-code page (2026); the reason is ours.
+    message = f"Required body invalid, please check the request body format. T{reason[1:]}."
+    finding = make_finding(
+        "SCH-006", "", reason, expected=error.coding, got=data[:40].decode(errors="replace")
+    )
+    return ApiError(
+        400, "InvalidParameter", message, detail=f"the request's {reason[4:]}", findings=(finding,)
+    )
+
+
+def _too_large_error(
+    max_bytes: int, adjective: str = "", headers: tuple[tuple[bytes, bytes], ...] = ()
+) -> ApiError:
+    reason = f"{adjective}body has more than {max_bytes} bytes"
+    # Code and first sentence of the vendor's error-code page (2026).
+    message = f"Payload Too Large. The {reason}: a limit of this mock server, which --max-body changes."
+    detail = f"the request's {reason} (--max-body)"
+    return NotAnApiRequest(413, "BadRequest.TooLarge", message, headers=headers, detail=detail)
+
+
+async def _reject_too_large(receive: Receive, start: BodyStart, max_bytes: int) -> NoReturn:
     """Read and drop the rest, within limits, then reject: a client that is still sending reads no reply."""
-    ended = False
+    size, has_ended = 0, start.has_ended
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_DRAIN_TIMEOUT_SECONDS):
-            while size <= _MAX_DRAINED_BYTES and not ended:
+            while size <= _MAX_DRAINED_BYTES and not has_ended:
                 message = await receive()
                 size += len(message.get("body", b""))
-                ended = not message.get("more_body", False)
-    # Code and text of the vendor's error-code page (2026).
-    raise NotAnApiRequest(
-        413, "BadRequest.TooLarge", "Payload Too Large.", headers=() if ended else _CONNECTION_CLOSE
-    )
+                has_ended = not message.get("more_body", False)
+    raise _too_large_error(max_bytes, headers=() if has_ended else _CONNECTION_CLOSE)

@@ -57,7 +57,7 @@ def reply_handler(make_reply: ReplyMaker, check_request: RequestCheck) -> Handle
         headers = request.headers
         request.services.keys.check(headers.get(b"authorization"), request.session.profile.wrong_key)
         require_json_content_type(headers.get(b"content-type"))
-        request.body = await read_body(request.receive, headers.get(b"content-length"))
+        request.body = await read_body(request.scope, request.receive, headers, request.services.max_body)
         limiter = request.session.limiter
         try:
             if limiter is None:

@@ -15,6 +15,7 @@ from mockserver.server.state.session_registry import SessionRegistry
 from mockserver.server.state.sessions import Session
 from mockserver.server.state.store import MemoryStore, Store
 from mockserver.server.stubs.exchange_folder import ExchangeFolder
+from mockserver.settings import MAX_BODY_BYTES
 
 if TYPE_CHECKING:
     from mockserver.server.console.access import ConsoleAccess
@@ -41,6 +42,8 @@ class Services:
     """Access to the console; None: there is no console."""
     exchange_folder: ExchangeFolder | None = None
     """The folder of the user's exchange files, which is reloaded when it changes."""
+    max_body: int = MAX_BODY_BYTES
+    """Bytes that the body of a request may have."""
     stream_errors: str = ""
     """How a streamed request is rejected: "http" with an error status, "inband" with 200 and an event.
 

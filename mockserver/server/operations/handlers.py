@@ -36,12 +36,13 @@ def _json_handler(name: str, operation: Operation) -> Handler:
         if schema_name is None:
             request.findings = ()
         try:
-            body = json.dumps(await _run_operation(operation, request))
+            _raise_fault(request)
         except ApiError:
-            if schema_name is not None and request.findings is None:
+            if schema_name is not None:
                 with suppress(ApiError):
                     await read_validated_body(request, schema_name)
             raise
+        body = json.dumps(await operation(request))
         request_id = derive_request_id(request, "200")
         head: Headers = [
             (b"content-type", b"application/json"),
@@ -55,11 +56,11 @@ def _json_handler(name: str, operation: Operation) -> Handler:
     return handle
 
 
-async def _run_operation(operation: Operation, request: HttpRequest) -> Any:
+def _raise_fault(request: HttpRequest) -> None:
+    """Raise the ApiError of a fault for this request, if there is one."""
     fault = fault_for_request(request)
     if fault is not None and (isinstance(fault.definition, ServiceFault) or FAULT_HEADER in request.headers):
         raise _error_from_fault(fault)
-    return await operation(request)
 
 
 def _error_from_fault(fault: RequestedFault) -> ApiError:

@@ -19,7 +19,7 @@ __all__ = ["derive_id_digits", "read_validated_body"]
 async def read_validated_body(request: HttpRequest, schema_name: str) -> dict[str, Any]:
     """Read the body and check it against its schema; no body means `{}`. Raises ApiError 400."""
     require_json_content_type(request.headers.get(b"content-type"))
-    request.body = await read_body(request.receive, request.headers.get(b"content-length"))
+    request.body = await read_body(request.scope, request.receive, request.headers, request.services.max_body)
     request.findings = ()
     try:
         body = json.loads(request.body or b"{}")

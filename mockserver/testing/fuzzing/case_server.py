@@ -138,7 +138,9 @@ class CaseServer:
         except ApiError as error:
             run.requests.append(ReceivedRequest(b"", None, (), f"{error.status} {error.message}"))
             raise
-        request.body = await read_body(request.receive, request.headers.get(b"content-length"))
+        request.body = await read_body(
+            request.scope, request.receive, request.headers, request.services.max_body
+        )
         value = self._parse_and_check(run, request)
         plan, number = run.plan_for_request(json.canonical(value))
         reply = render_case(plan, self.context, value, number)

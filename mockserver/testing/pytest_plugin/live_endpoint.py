@@ -19,7 +19,7 @@ from mockserver.live.client import Client, Timeouts
 from mockserver.live.endpoint import Endpoint, api_key_from_env, parse_endpoint
 from mockserver.live.probes.replies import hello_request
 from mockserver.live.profile_choice import detect_profile_of_endpoint, model_for_path
-from mockserver.live.relay import Relay
+from mockserver.live.relay import Relay, RelayOptions
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
 from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.state.sessions import open_session
@@ -125,14 +125,22 @@ def _whole_number(config: pytest.Config, name: str) -> int:
     return int(value)
 
 
-def create_live_server(settings: LiveSettings) -> tuple[LocalServer, Relay]:
+def create_live_server(settings: LiveSettings, max_body: int) -> tuple[LocalServer, Relay]:
     """The pass-through to the endpoint, not started yet, and its application."""
     session = open_session("live", profile=settings.profile)
     key = f"relay-{token_hex(16)}"
     budget = Budget(
         settings.max_requests, settings.max_tokens, settings.spent_requests, settings.spent_tokens
     )
-    relay = Relay(settings.endpoint, session.profile, key, budget, Timeouts(), session.journal)
+    relay = Relay(
+        settings.endpoint,
+        session.profile,
+        key,
+        budget,
+        Timeouts(),
+        session.journal,
+        options=RelayOptions(max_body=max_body),
+    )
     server = ThreadedServer(relay, grace_seconds=GRACE_SECONDS)
     local_server = LocalServer(
         session,

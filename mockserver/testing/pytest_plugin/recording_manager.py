@@ -38,10 +38,11 @@ class RecordingResult:
 class RecordingManager:
     """Opens, replays and saves the recording of the running test."""
 
-    def __init__(self, config: pytest.Config, live_settings: LiveSettings | None) -> None:
+    def __init__(self, config: pytest.Config, live_settings: LiveSettings | None, max_body: int) -> None:
         self._config = config
         self._mode = options.record_mode(config)
         self._live_settings = live_settings
+        self._max_body = max_body
         self._library: RecordingLibrary | None = None
         self.recording: Recording | None = None
         self.error = ""
@@ -75,7 +76,7 @@ class RecordingManager:
         if self._library is None:
             from mockserver.testing.pytest_plugin.recordings import RecordingLibrary
 
-            self._library = RecordingLibrary(self._config, self._mode, self._live_settings)
+            self._library = RecordingLibrary(self._config, self._mode, self._live_settings, self._max_body)
         return self._library
 
     def replay_server(self) -> LocalServer | None:

@@ -137,7 +137,7 @@ class Recording:
             self.unrecorded.append(f"{pass_through.scope['method']} {pass_through.path}: {error.reason}")
 
     def _unrecorded_reason(self, pass_through: PassThroughExchange) -> str:
-        if reason := unrecorded_reason(pass_through):
+        if reason := unrecorded_reason(pass_through, self.masks):
             return reason
         if self.mode.records and not self.records_errors and is_error_reply(pass_through):
             return (
@@ -182,12 +182,16 @@ class Recording:
 class ReplayServer:
     """A server that replays the recordings of one profile, those of one test at a time."""
 
-    def __init__(self, profile: str) -> None:
+    def __init__(self, profile: str, max_body: int) -> None:
         self._session = open_session("recorded", profile=profile)
         self._player = RecordingPlayer(PlaybackQueue(()))
         profile_facts = self._session.profile
         app = ReplayApp(
-            self._player, profile_facts, client_base_paths((), profile_facts), self._session.journal
+            self._player,
+            profile_facts,
+            client_base_paths((), profile_facts),
+            self._session.journal,
+            max_body=max_body,
         )
         server = ThreadedServer(app, grace_seconds=GRACE_SECONDS)
         self.local_server = LocalServer(
@@ -204,9 +208,12 @@ class ReplayServer:
 class RecordingLibrary:
     """Opens the recordings of tests, and runs the replay servers."""
 
-    def __init__(self, config: pytest.Config, mode: RecordMode, live_settings: LiveSettings | None) -> None:
+    def __init__(
+        self, config: pytest.Config, mode: RecordMode, live_settings: LiveSettings | None, max_body: int
+    ) -> None:
         self._mode = mode
         self._live_settings = live_settings
+        self._max_body = max_body
         self._replay_servers: dict[str, ReplayServer] = {}
         try:
             self._masks = tuple(map(parse_mask, load_project_settings(config.rootpath).get("mask", ())))
@@ -243,7 +250,7 @@ class RecordingLibrary:
         """The server that replays a recording."""
         name = _recorded_profile(recording.exchanges)
         if name not in self._replay_servers or not self._replay_servers[name].local_server.is_running:
-            self._replay_servers[name] = ReplayServer(name)
+            self._replay_servers[name] = ReplayServer(name, self._max_body)
             self._replay_servers[name].local_server.start()
         return self._replay_servers[name].load(recording)
 

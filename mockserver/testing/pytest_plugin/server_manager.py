@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 from mockserver.errors import StartError
+from mockserver.settings import MAX_BODY_BYTES, parse_body_size
 from mockserver.testing.local_server import LocalServer, create_mock_server
 from mockserver.testing.mock import MockServer
 from mockserver.testing.pytest_plugin.findings import FindingCollector, contract_error
@@ -56,9 +57,10 @@ class ServerManager:
     def __init__(self, config: pytest.Config, fixture_settings: Mapping[str, Any]) -> None:
         self.settings = load_run_settings(config, fixture_settings)
         self._live_settings = _load_live_settings(config) if is_live(config) else None
+        self._max_body = parse_body_size(self.settings.get("max_body", MAX_BODY_BYTES))
         self._relay: Relay | None = None
         self._reported_spending = (0, 0)
-        self._recording_manager = RecordingManager(config, self._live_settings)
+        self._recording_manager = RecordingManager(config, self._live_settings, self._max_body)
         self.shared_server: SharedMockServer | None = None
         self._pool: list[tuple[ServerSettings, LocalServer]] = []
         self._extra_servers: list[ExtraMockServer] = []
@@ -155,7 +157,7 @@ class ServerManager:
         if self._live_settings is None:
             server = create_mock_server(settings)
         else:
-            server, self._relay = _create_live_server(self._live_settings)
+            server, self._relay = _create_live_server(self._live_settings, self._max_body)
         server.start()
         self._pool.append((settings, server))
         return server
@@ -365,7 +367,7 @@ def _load_live_settings(config: pytest.Config) -> LiveSettings | None:
     return load_live_settings(config)
 
 
-def _create_live_server(settings: LiveSettings) -> tuple[LocalServer, Relay]:
+def _create_live_server(settings: LiveSettings, max_body: int) -> tuple[LocalServer, Relay]:
     from mockserver.testing.pytest_plugin.live_endpoint import create_live_server
 
-    return create_live_server(settings)
+    return create_live_server(settings, max_body)

@@ -105,7 +105,9 @@ def test_invalid_requests_are_rejected(
 
 
 def test_too_large_body_is_rejected(api: ApiClient) -> None:
-    assert error(api.post_chat(b" " * ((10 << 20) + 1)))[0] == 413
+    with MockServer(max_body=1000) as server:
+        small = ApiClient(server, api.client)
+        assert error(small.post_chat(b" " * 1001))[:2] == (413, "BadRequest.TooLarge")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import socket
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -228,20 +227,6 @@ def test_endless_head_is_rejected(api: ApiClient, line: bytes) -> None:
         except ConnectionError:
             pass  # the server may close the connection while we are still sending
     assert not data or data.startswith((b"HTTP/1.1 431 ", b"HTTP/1.1 400 "))
-
-
-def test_large_chunked_body_is_rejected(api: ApiClient) -> None:
-    def body() -> Iterator[bytes]:
-        for _ in range(12):
-            yield b"x" * (1 << 20)
-
-    reply = httpx.post(
-        f"{api.server.base_url}/responses",
-        content=body(),
-        headers={"authorization": "Bearer sk-mock", "content-type": "application/json"},
-        trust_env=False,
-    )
-    assert (reply.status_code, reply.json()["code"]) == (413, "BadRequest.TooLarge")
 
 
 def test_connection_is_closed_during_an_enormous_body(api: ApiClient) -> None:

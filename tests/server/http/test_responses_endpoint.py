@@ -334,12 +334,6 @@ def test_content_type_other_than_json_is_rejected(api: ApiClient) -> None:
     assert api.post(body, content_type="application/json; charset=utf-8").status_code == 200
 
 
-def test_body_above_ten_mebibytes_is_rejected_and_the_connection_kept(api: ApiClient) -> None:
-    large = b'{"model":"%b","input":"%b"}' % (MODEL.encode(), b"x" * (10 << 20))
-    assert api.post_refused(large) == (413, "BadRequest.TooLarge", "Payload Too Large.")
-    assert api.post({"model": MODEL, "input": "x"}).status_code == 200
-
-
 def test_request_ids_are_unique_and_in_header_and_body(api: ApiClient) -> None:
     ids = []
     for body in ({}, {}, {"model": MODEL, "input": "x"}, {"model": MODEL, "input": "x"}):
