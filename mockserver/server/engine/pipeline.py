@@ -51,12 +51,15 @@ from mockserver.server.state.store import ResponseRecord, Store
 from mockserver.server.stubs.matchers import IncomingRequest
 from mockserver.wire import json
 
-__all__ = ["check_stored_calls", "respond"]
+__all__ = ["check_in_context", "respond"]
 
 _NO_HEADERS: Mapping[bytes, bytes] = MappingProxyType({})
 
 #: The end of the type of an item that is the output of a call.
 _OUTPUT_TYPE = b'_output"'
+
+#: Rules about the outputs of calls, which may be calls of earlier turns.
+_CALL_RULES = frozenset({"REQ-007", "REQ-013", "REQ-014"})
 
 
 async def respond(
@@ -121,21 +124,32 @@ def _parse_and_check(session: Session, raw_body: bytes) -> tuple[dict[str, Any],
         raise error_from_invalid_json(error, raw_body) from None
     findings = tuple(found) if (found := session.request_checker.check(body)) else ()
     for finding in findings:
-        if finding.severity is Severity.ERROR:
+        if finding.severity is Severity.ERROR and not _needs_earlier_turns(finding, body):
             stream = isinstance(body, dict) and body.get("stream") is True
             raise error_from_finding(finding, findings, stream_requested=stream)
     return body, findings
 
 
-async def check_stored_calls(session: Session, store: Store, body: Mapping[str, Any]) -> list[Finding]:
-    """The errors in the outputs of a valid request, by the stored turns that it continues."""
+def _needs_earlier_turns(finding: Finding, body: Any) -> bool:
+    """Whether only the earlier turns tell what is wrong with an output: it may repeat one that has no call."""
+    return finding.rule in _CALL_RULES and (
+        body.get("previous_response_id") is not None or body.get("conversation") is not None
+    )
+
+
+async def check_in_context(session: Session, store: Store, body: Any) -> list[Finding]:
+    """The findings in a request's body, also those by the stored turns that it continues."""
+    findings: list[Finding] = session.request_checker.check(body)
+    if not all(each.rule in _CALL_RULES for each in errors(findings)):
+        return findings
     try:
-        parent = await find_parent(session, store, parse_request(dict(body), session.profile))
+        parent = await find_parent(session, store, parse_request(body, session.profile))
     except ApiError:
-        return []
+        return findings
     if parent is None:
-        return []
-    return errors(check_outputs_of_calls(body, calls_after_response(parent), session.profile))
+        return findings
+    wrong = errors(check_outputs_of_calls(body, calls_after_response(parent), session.profile))
+    return [*wrong, *(each for each in findings if each.rule not in _CALL_RULES)] if wrong else findings
 
 
 def _check_calls(
@@ -150,10 +164,12 @@ def _check_calls(
     ApiError 400 if the outputs in `input` do not answer the calls of the earlier turns.
     """
     calls = None if parent is None else calls_after_response(parent)
-    if calls is not None or (parent is not None and _OUTPUT_TYPE in raw_body):
-        for finding in errors(check_outputs_of_calls(body, calls, profile)):
+    if calls is not None or (parent is not None and (findings or _OUTPUT_TYPE in raw_body)):
+        wrong = errors(check_outputs_of_calls(body, calls, profile))
+        for finding in wrong:
             stream = body.get("stream") is True
-            raise error_from_finding(finding, (finding, *findings), stream_requested=stream)
+            others = (each for each in findings if each.rule not in _CALL_RULES)
+            raise error_from_finding(finding, (*wrong, *others), stream_requested=stream)
     return calls_before_reply(calls, body["input"])
 
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from mockserver.contract.bodies.requests import ignored_parameters
-from mockserver.contract.findings import Finding, errors
+from mockserver.contract.findings import Finding
 from mockserver.profiles import Profile
 from mockserver.server.delivery.faults import ServiceFault
-from mockserver.server.engine.pipeline import check_stored_calls, respond
+from mockserver.server.engine.pipeline import check_in_context, respond
 from mockserver.server.engine.rendered_replies import RenderedReply, render_in_band_error, respond_with_fault
 from mockserver.server.errors import ApiError
 from mockserver.server.http.reply_delivery import send_reply
@@ -40,9 +40,7 @@ async def check_create_request(
 ) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
     """Check the body of a create request for the journal."""
     session = request.session
-    findings = session.request_checker.check(body)
-    if isinstance(body, dict) and not errors(findings):
-        findings = [*await check_stored_calls(session, request.services.store, body), *findings]
+    findings = await check_in_context(session, request.services.store, body)
     ignored = ignored_parameters(body, session.profile) if isinstance(body, dict) and findings else ()
     return tuple(findings), tuple(ignored)
 

@@ -67,6 +67,7 @@ def both(calls: Calls) -> list[dict[str, Any]]:
 WRONG: list[tuple[str, Callable[[Calls], Any], str]] = [
     ("REQ-007", lambda calls: [output(call["id"]) for call in calls], "is the item's id"),
     ("REQ-007", lambda calls: [*both(calls), output("call_zzz")], "which the turn before did not call"),
+    ("REQ-007", lambda calls: [output("call_zzz")] * 2, "which the turn before did not call"),
     ("REQ-013", lambda calls: both(calls)[:1], "The input has no output for"),
     ("REQ-013", lambda calls: both(calls)[1:], "The input has no output for"),
     ("REQ-014", lambda calls: [*both(calls), output(calls[0]["call_id"])], "that call has an output"),

@@ -110,9 +110,13 @@ def test_a_fault_does_not_excuse_a_wrong_call_id() -> None:
         assert findings_of(server, tools=tools) == []
         previous = json.loads(server.journal.last.reply[0])["id"]
         server.fail("rate-limit").always()
-        for call_id, rules in (("call_1", []), ("call_2", ["REQ-007"])):
-            output = {"type": "function_call_output", "call_id": call_id, "output": "1"}
-            assert findings_of(server, input=[output], previous_response_id=previous) == rules
+        for call_ids, rules in (
+            (["call_1"], []),
+            (["call_2"], ["REQ-007"]),
+            (["call_2", "call_2"], ["REQ-007", "REQ-014"]),
+        ):
+            items = [{"type": "function_call_output", "call_id": each, "output": "1"} for each in call_ids]
+            assert findings_of(server, input=items, previous_response_id=previous) == rules
         fault = {"x-mock-fault": "internal-error"}
         assert findings_of(server, headers=fault, input="And?", previous_response_id=previous) == ["REQ-013"]
 
