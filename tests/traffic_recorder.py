@@ -111,7 +111,7 @@ def read_spool(folder: Path) -> list[CapturedExchange]:
 
 #: The mock's own paths: their replies are not part of the contract, but their errors are. The admin API has
 #: schemas of its own.
-_INTERNAL_PATHS = ("/health", "/openapi.json")
+_INTERNAL_PATHS = ("/health", "/ready", "/openapi.json")
 _ADMIN_PATH_PREFIX = "/_mock/"
 #: The console is a page: its errors for scripts are the API's, all else is its own.
 _CONSOLE_PATH_PREFIX = "/_mock/console"

@@ -29,6 +29,7 @@ from mockserver.live.pass_through import (
 from mockserver.profiles import Profile
 from mockserver.server.access import AllowedHosts, ApiKeys
 from mockserver.server.errors import ApiError
+from mockserver.server.http.health import is_health_check, send_health
 from mockserver.server.http.request_body import (
     ClientDisconnected,
     finish_body,
@@ -157,6 +158,7 @@ class Relay:
         journal: Journal,
         *,
         options: RelayOptions = _DEFAULT_OPTIONS,
+        hosts: AllowedHosts | None = None,
     ) -> None:
         """`client_keys` are the keys that clients must present; the endpoint has its own."""
         self._endpoint = endpoint
@@ -164,7 +166,7 @@ class Relay:
         self._keys = ApiKeys(
             () if options.forward_keys else [client_keys] if isinstance(client_keys, str) else client_keys
         )
-        self._hosts = AllowedHosts()
+        self._hosts = hosts or AllowedHosts()
         self._checker = PassThroughChecker(profile)
         self._timeouts = timeouts
         self._options = options
@@ -204,6 +206,9 @@ class Relay:
             await self._http.aclose()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if is_health_check(scope, self._hosts):
+            await send_health(send, self._profile.name)
+            return
         self._open_exchanges += 1
         self._idle.clear()
         pass_through = PassThroughExchange(scope, send)
@@ -224,7 +229,7 @@ class Relay:
 
     async def _handle(self, pass_through: PassThroughExchange, receive: Receive) -> None:
         headers = dict(pass_through.scope["headers"])
-        self._hosts.check(headers.get(b"host"), headers.get(b"origin"))
+        self._hosts.check(headers, pass_through.scope)
         self._keys.check(headers.get(b"authorization"), self._profile.wrong_key)
         path = relative_path(pass_through.scope, self._base_path)
         if path is None:

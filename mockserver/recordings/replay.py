@@ -17,6 +17,7 @@ from mockserver.profiles import Profile
 from mockserver.recordings.playback_queue import PlaybackQueue
 from mockserver.server.access import AllowedHosts, ApiKeys
 from mockserver.server.errors import ApiError, UnmatchedRequest
+from mockserver.server.http.health import is_health_check, send_health
 from mockserver.server.http.request_body import ClientDisconnected, read_body
 from mockserver.server.state.journal import Entry, Journal
 from mockserver.settings import MAX_BODY_BYTES
@@ -200,6 +201,7 @@ class ReplayApp:
         journal: Journal,
         *,
         keys: ApiKeys | None = None,
+        hosts: AllowedHosts | None = None,
         on_entry: Callable[[Entry], None] = lambda entry: None,
         max_body: int = MAX_BODY_BYTES,
     ) -> None:
@@ -209,12 +211,15 @@ class ReplayApp:
         self._base_paths = tuple(sorted(base_paths, key=len, reverse=True))
         self._journal = journal
         self._keys = keys or ApiKeys()
-        self._hosts = AllowedHosts()
+        self._hosts = hosts or AllowedHosts()
         self._checker = PassThroughChecker(profile)
         self._on_entry = on_entry
         self._max_body = max_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if is_health_check(scope, self._hosts):
+            await send_health(send, self._profile.name)
+            return
         pass_through = PassThroughExchange(scope, send)
         error: ApiError | None = None
         try:
@@ -234,7 +239,7 @@ class ReplayApp:
 
     async def _handle(self, pass_through: PassThroughExchange, receive: Receive) -> None:
         headers = dict(pass_through.scope["headers"])
-        self._hosts.check(headers.get(b"host"), headers.get(b"origin"))
+        self._hosts.check(headers, pass_through.scope)
         self._keys.check(headers.get(b"authorization"), self._profile.wrong_key)
         paths = (relative_path(pass_through.scope, each) for each in self._base_paths)
         path = next((each for each in paths if each is not None), None)

@@ -3,20 +3,46 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hmac import compare_digest
+from ipaddress import ip_address
+
+from starlette.types import Scope
 
 from mockserver.errors import ConfigurationError
+from mockserver.network import is_loopback
 from mockserver.server.delivery.faults import find_service_fault
 from mockserver.server.errors import NotAnApiRequest
 
-__all__ = ["AllowedHosts", "ApiKeys", "parse_bearer_key", "require_sendable_key"]
+__all__ = [
+    "ANY_ORIGIN",
+    "HEALTH_PATHS",
+    "AllowedHosts",
+    "ApiKeys",
+    "listener_hosts",
+    "parse_bearer_key",
+    "require_sendable_key",
+]
 
-_BEARER = re.compile(rb"[Bb]earer +([!-~]+) *")
+#: A scheme's name is case-insensitive (RFC 9110, section 11.1).
+_BEARER = re.compile(rb"(?i:bearer) +([!-~]+) *")
+_BEARER_WITHOUT_KEY = re.compile(rb" *(?i:bearer)? *")
+#: A `Host` header, with or without a port.
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([^/]*)", re.IGNORECASE)
+_HOST_PATTERN = re.compile(r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
+#: What browsers send: lower case, no path.
+_ORIGIN_PATTERN = re.compile(r"([a-z][a-z0-9+.-]*)://(?:[a-z0-9._-]+|\[[0-9a-f:]+\])(?::([0-9]{1,5}))?")
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
 #: Valid headers that are remembered, so that they are not checked again.
 _MAX_REMEMBERED = 1000
+
+#: Paths that answer any `Host`: the probes of a container use its address. A server listens only once it is
+#: ready, so both say the same.
+HEALTH_PATHS = ("/health", "/ready")
+
+#: Allows pages of every origin.
+ANY_ORIGIN = "*"
 
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
@@ -55,7 +81,7 @@ class ApiKeys:
         if authorization in self._verified:
             return
         match = _BEARER.fullmatch(authorization or b"")
-        if match is None and not (authorization or b"").strip().removeprefix(b"Bearer"):
+        if match is None and _BEARER_WITHOUT_KEY.fullmatch(authorization or b""):
             raise find_service_fault("no-api-key").to_api_error(requested=False, error_class=NotAnApiRequest)
         if match is None or not self._is_accepted(match[1]):
             raise find_service_fault(wrong_key_fault).to_api_error(
@@ -75,32 +101,85 @@ class ApiKeys:
 class AllowedHosts:
     """The names allowed in `Host` and `Origin`, to keep pages of other sites from reaching a local server."""
 
-    def __init__(self, names: Iterable[str] = ()) -> None:
-        self._names = _LOOPBACK_HOSTS | {name.lower() for name in names}
+    def __init__(
+        self, names: Iterable[str] = (), origins: Iterable[str] = (), *, allow_addresses: bool = False
+    ) -> None:
+        """ConfigurationError if a name or an origin can match nothing.
+
+        A name `*.example.com` allows all names below it. `origins` are those of pages that may send requests;
+        `*` allows every page. `allow_addresses` allows every IP address in `Host`: a page that reaches a server
+        by a name of its own (DNS rebinding) sends that name.
+        """
+        patterns = [_parse_host_pattern(name) for name in names]
+        self._names = _LOOPBACK_HOSTS | {each for each in patterns if not each.startswith("*")}
+        self._suffixes = tuple(each[1:] for each in patterns if each.startswith("*"))
+        self._allow_addresses = allow_addresses
+        self.origins = tuple(_parse_origin(origin) for origin in origins)
         self._verified: set[bytes] = set()
 
-    def check(self, host: bytes | None, origin: bytes | None) -> None:
-        """Raise ApiError 403 if a request names another host or comes from a page of another site."""
-        if origin is None and host in self._verified:
+    def check(self, headers: Mapping[bytes, bytes], scope: Scope) -> None:
+        """Raise ApiError if a request names another host, or comes from a page of another site.
+
+        `headers` has the last header of each name in the scope.
+        """
+        host, origin = headers.get(b"host"), headers.get(b"origin")
+        if origin is None and host in self._verified and len(headers) == len(scope["headers"]):
             return
-        name = _hostname(host or b"")
-        if name not in self._names:
+        _require_single_host(scope["headers"])
+        self.check_origin(origin)
+        if scope["path"] in HEALTH_PATHS:
+            return
+        if not self._allows_host(_hostname(host or b"")):
             shown = (host or b"").decode("latin-1")
             raise NotAnApiRequest(
                 403,
                 "AccessDenied",
                 f"The host {shown!r} is not allowed. Add it with --allow-host NAME.",
             )
-        if origin is not None and not self._is_allowed_origin(origin):
-            raise NotAnApiRequest(
-                403, "AccessDenied", "Requests from pages of another origin are not allowed."
-            )
         if len(self._verified) < _MAX_REMEMBERED and host is not None:
             self._verified.add(host)
 
-    def _is_allowed_origin(self, origin: bytes) -> bool:
-        match = _ORIGIN.fullmatch(origin.decode("latin-1"))
-        return match is not None and _hostname(match[1].encode("latin-1")) in self._names
+    def check_origin(self, origin: bytes | None) -> None:
+        """Raise ApiError 403 if a request comes from a page of another site."""
+        if origin is not None and not self.allows_origin(origin):
+            raise NotAnApiRequest(
+                403,
+                "AccessDenied",
+                "Requests from pages of another origin are not allowed. Add it with --allow-origin ORIGIN.",
+            )
+
+    def _allows_host(self, name: str | None) -> bool:
+        if name is None:
+            return False
+        return (
+            name in self._names
+            or name.endswith(self._suffixes)
+            or (self._allow_addresses and _is_address(name))
+        )
+
+    def allows_origin(self, origin: bytes) -> bool:
+        """Whether pages of an origin may send requests."""
+        text = origin.decode("latin-1")
+        if text in self.origins or ANY_ORIGIN in self.origins:
+            return True
+        match = _ORIGIN.fullmatch(text)
+        name = None if match is None else _hostname(match[1].encode("latin-1"))
+        return name is not None and (name in self._names or name.endswith(self._suffixes))
+
+
+def listener_hosts(
+    host: str, names: Iterable[str], origins: Iterable[str] = (), *, any_origin: bool = False
+) -> AllowedHosts:
+    """The allowed hosts of a server that listens on `host`. ConfigurationError.
+
+    `any_origin` permits the origin `*`.
+    """
+    allowed_hosts = AllowedHosts([host, *names], origins, allow_addresses=not is_loopback(host))
+    if ANY_ORIGIN in allowed_hosts.origins and not any_origin:
+        raise ConfigurationError(
+            "the origin * lets every web page send requests: name the origins, or add --unsafe-any-origin"
+        )
+    return allowed_hosts
 
 
 def parse_bearer_key(authorization: bytes | None) -> str:
@@ -114,6 +193,53 @@ def require_sendable_key(key: str) -> str:
     if not (key and key.isascii() and key.isprintable() and " " not in key):
         raise ConfigurationError("an API key must be printable ASCII without spaces")
     return key
+
+
+def _require_single_host(header_list: Iterable[tuple[bytes, bytes]]) -> None:
+    """ApiError 400 if there is more than one `Host` (RFC 9112, section 3.2)."""
+    if sum(name == b"host" for name, _ in header_list) > 1:
+        raise NotAnApiRequest(400, "InvalidParameter", "The request has more than one Host header.")
+
+
+def _parse_host_pattern(text: str) -> str:
+    """A name, an address or `*.name` as `Host` has it; ConfigurationError if no `Host` can match."""
+    name = text.strip("[]") if _is_address(text) else text
+    if _is_address(name):
+        return f"[{ip_address(name)}]" if ":" in name else name
+    if _HOST_PATTERN.fullmatch(text):
+        return text.lower()
+    reason = "give a name like mock.local, *.mock.local or an IP address"
+    if "/" in text:
+        reason = "give the name alone, without http:// and path"
+    elif _HOST.fullmatch(text) and re.search(r":[0-9]+$", text):
+        reason = "give the name without the port"
+    elif text == "*":
+        reason = "it would let every web page reach this server; give a name or *.SUFFIX"
+    raise ConfigurationError(f"the host {text!a} cannot match: {reason}")
+
+
+def _parse_origin(text: str) -> str:
+    """An origin as browsers send it; ConfigurationError if none sends this one."""
+    if text == ANY_ORIGIN:
+        return text
+    match = _ORIGIN_PATTERN.fullmatch(text.lower())
+    if match is None:
+        raise ConfigurationError(
+            f"the origin {text!a} cannot match: give scheme, host and port, like http://localhost:5173"
+        )
+    if match[2] == _DEFAULT_PORTS.get(match[1]):
+        raise ConfigurationError(
+            f"the origin {text!a} cannot match: browsers leave out the port {match[2]} of {match[1]}"
+        )
+    return match[0]
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _hostname(host: bytes) -> str | None:

@@ -27,7 +27,7 @@ _MAX_SHOWN_EXCHANGES = 250
 #: Bytes of bodies that the HTML report shows; later exchanges are left out.
 _MAX_SHOWN_BYTES = 32 << 20
 #: The mock's own paths, which are not part of the contract.
-_INTERNAL_PATHS = frozenset({"/health", "/openapi.json"})
+_INTERNAL_PATHS = frozenset({"/health", "/ready", "/openapi.json"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,15 +11,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from mockserver import __version__
 from mockserver.contract.chat.service import CHAT_PATHS
 from mockserver.contract.operations import profile_operations
 from mockserver.errors import ConfigurationError
 from mockserver.profiles import Profile, load_profile, profile_names
+from mockserver.server.access import HEALTH_PATHS
 from mockserver.server.chat.endpoint import chat_completions
 from mockserver.server.chat.errors import to_chat_error
 from mockserver.server.errors import ApiError, NotAnApiRequest
 from mockserver.server.http.dispatch import run_handler
+from mockserver.server.http.health import health_facts
 from mockserver.server.http.reply_delivery import send_json
 from mockserver.server.http.requests import Handler, HttpRequest
 from mockserver.server.http.responses_endpoint import create_response
@@ -93,7 +94,7 @@ class _ProfileApp(Starlette):
         self._endpoints_elsewhere = _endpoints_of_other_profiles(profile, own)
         super().__init__(
             routes=[
-                Route("/health", self._endpoint(health), methods=["GET"]),
+                *(Route(path, self._endpoint(health), methods=["GET"]) for path in HEALTH_PATHS),
                 Route("/openapi.json", self._endpoint(openapi), methods=["GET"]),
                 *self._routes(profile),
                 *self._chat_routes(),
@@ -189,15 +190,12 @@ class _HandlerEndpoint(Response):
 
 
 async def health(request: HttpRequest) -> None:
-    """`GET /health`: version, profile and rendering; needs no key."""
+    """`GET /health` and `GET /ready`: version, profile and rendering.
+
+    It needs no key, and the probes of a container may use any `Host`.
+    """
     session = request.session
-    about = {
-        "status": "ok",
-        "version": __version__,
-        "profile": session.profile.name,
-        "rendering": session.rendering,
-    }
-    await send_json(request, about)
+    await send_json(request, health_facts(session.profile.name, rendering=session.rendering))
 
 
 async def openapi(request: HttpRequest) -> None:

@@ -44,7 +44,7 @@ async def run_handler(
     """
     request = HttpRequest(scope, receive, send, services)
     try:
-        services.hosts.check(request.headers.get(b"host"), request.headers.get(b"origin"))
+        services.hosts.check(request.headers, scope)
         if SESSION_HEADER in request.headers or path_session or services.sessions.names_by_key:
             await _enter_session(request, path_session, hot=hot)
         await handler(request)

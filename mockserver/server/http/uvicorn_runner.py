@@ -6,6 +6,9 @@ The only module that uses uvicorn's internals. It differs from uvicorn on purpos
   100 ms twice, and an open stream blocks it forever).
 - A request that is not HTTP gets the API's error envelope, not plain text.
 - Each request's scope has its connection, for faults that break HTTP.
+- It ignores `Upgrade` (RFC 9110, section 7.8) and reads the request's body. The parser would stop after the head,
+  and take the body for the next request.
+- The authority of a target in absolute form replaces `Host` (RFC 9112, section 3.2.2).
 - The head of a response is written together with the first piece of its body, and its headers are not
   validated again, for speed.
 """
@@ -15,7 +18,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import re
 import signal
 import socket
 import struct
@@ -23,6 +25,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import httptools
 import uvicorn
 import uvicorn.lifespan.off  # uvicorn would load it when a server is started
 from starlette.types import ASGIApp
@@ -52,9 +55,7 @@ _NIL_REQUEST_ID = "00000000-0000-0000-0000-000000000000"
 #: Statuses of replies without a body.
 _BODILESS_STATUSES = frozenset({204, 304})
 
-_UPGRADE_HEADER = re.compile(rb"(\r\n)upgrade:", re.IGNORECASE)
-#: Bytes of a packet that are searched for an `upgrade` header.
-_UPGRADE_SEARCH_BYTES = 4096
+_SLASH = ord("/")
 
 _LOGGER = logging.getLogger("mockserver.connection")
 _LOGGER.addHandler(logging.NullHandler())
@@ -157,16 +158,6 @@ class _ResponseCycle(RequestResponseCycle):
         self.on_response()
 
 
-def _rename_upgrade_header(data: bytes) -> bytes:
-    """Hide an `upgrade` header from the parser, which would read no body after it.
-
-    Java's HTTP client asks for h2c in the first request of a connection. A server may ignore the header
-    (RFC 9110, section 7.8).
-    """
-    head, end, rest = data.partition(b"\r\n\r\n")
-    return _UPGRADE_HEADER.sub(rb"\1x-upgrade:", head) + end + rest
-
-
 class _HttpConnection(HttpToolsProtocol):
     """A connection that its requests can reach, with limits on heads, bodies and idle time."""
 
@@ -184,16 +175,43 @@ class _HttpConnection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         head_bytes = self._head_bytes
-        if b"pgrade" in data[:_UPGRADE_SEARCH_BYTES] and (
-            head_bytes is not None or self._unfinished_cycle is None
-        ):
-            data = _rename_upgrade_header(data)
-        super().data_received(data)
+        self._feed(data)
         if head_bytes is None or self._head_bytes is None:
             return
         self._head_bytes += len(data)
         if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
             self._reject(431, f"The request's head is longer than {MAX_HEAD_BYTES} bytes.")
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            self._reject(400, "The request is not HTTP/1.1.")
+        except httptools.HttpParserUpgrade as upgrade:
+            self._ignore_upgrade(memoryview(data)[upgrade.args[0] :])
+
+    def _ignore_upgrade(self, rest: memoryview) -> None:
+        """Read the request again, without its `upgrade` header; `rest` follows its head."""
+        while self.parser.get_method() != b"CONNECT":
+            head = self._head_without_upgrade()
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
+            try:
+                self.parser.feed_data(head)
+                self.parser.feed_data(rest)
+            except httptools.HttpParserError:
+                self._reject(400, "The request is not HTTP/1.1.")
+            except httptools.HttpParserUpgrade as upgrade:
+                rest = rest[upgrade.args[0] :]
+                continue
+            return
+        self._reject(405, "Request method 'CONNECT' is not supported.")
+
+    def _head_without_upgrade(self) -> bytes:
+        version = self.parser.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, version)]
+        lines += [b"%b: %b\r\n" % each for each in self.headers if each[0] != b"upgrade"]
+        return b"".join((*lines, b"\r\n"))
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         cycle.__class__ = _ResponseCycle  # uvicorn offers no other way to replace it
@@ -206,8 +224,22 @@ class _HttpConnection(HttpToolsProtocol):
         return None if cycle is None or cycle.response_complete else cycle
 
     def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return  # `_ignore_upgrade` reads the request
+        if self.url[0] != _SLASH:
+            self._use_target_authority()
         self._head_bytes = None
         super().on_headers_complete()
+
+    def _use_target_authority(self) -> None:
+        """Let the authority of a target in absolute form replace `Host`."""
+        target = httptools.parse_url(self.url)
+        if not target.host or target.userinfo:
+            raise ValueError("no valid authority")
+        host = b"[%b]" % target.host if b":" in target.host else target.host
+        self.headers[:] = [each for each in self.headers if each[0] != b"host"]
+        self.headers.append((b"host", b"%b:%d" % (host, target.port) if target.port else host))
+        self.url = (target.path or b"/") + (b"?" + target.query if target.query else b"")
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -228,6 +260,8 @@ class _HttpConnection(HttpToolsProtocol):
         self._request_began_at = self.loop.time()
 
     def on_message_complete(self) -> None:
+        if self._head_bytes is not None:
+            return  # `_ignore_upgrade` reads the request
         self._request_began_at = None
         super().on_message_complete()
 
@@ -255,9 +289,6 @@ class _HttpConnection(HttpToolsProtocol):
             and now - self._idle_since > IDLE_TIMEOUT_SECONDS
         ):
             self.transport.close()
-
-    def send_400_response(self, msg: str) -> None:
-        self._reject(400, "The request is not HTTP/1.1.")
 
     def _reject(self, status: int, message: str) -> None:
         """Answer something that is not a request and close; first finish the reply to a complete request."""

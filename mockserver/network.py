@@ -1,0 +1,40 @@
+"""Facts about hosts, and about the proxy variables of the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+__all__ = ["is_loopback", "no_proxy_variables", "proxy_variables"]
+
+_PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+_NO_PROXY_VARIABLES = ("NO_PROXY", "no_proxy")
+_LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host can only be this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def proxy_variables(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The names of the variables that tell clients to use a proxy, such as `HTTP_PROXY`."""
+    names = (name for upper in _PROXY_VARIABLES for name in (upper, upper.lower()))
+    return tuple(name for name in names if environment.get(name))
+
+
+def no_proxy_variables(environment: Mapping[str, str], url: str) -> dict[str, str]:
+    """`NO_PROXY` and `no_proxy` with the hosts they already have, those of loopback and that of `url`.
+
+    Some clients read one of the two, some the other.
+    """
+    inherited = ",".join(environment.get(name, "") for name in _NO_PROXY_VARIABLES).split(",")
+    hosts = (*(each.strip() for each in inherited), *_LOOPBACK_HOSTS, urlsplit(url).hostname or "")
+    value = ",".join(dict.fromkeys(each for each in hosts if each))
+    return dict.fromkeys(_NO_PROXY_VARIABLES, value)
