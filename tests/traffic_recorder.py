@@ -215,7 +215,10 @@ def _admin_problems(exchange: CapturedExchange) -> list[Any]:
         for each in OPERATIONS
         if each.method == ("GET" if exchange.method == "HEAD" else exchange.method)
         and len(each.path.split("/")) == len(steps)
-        and all(one in (other, "{session}") for one, other in zip(each.path.split("/"), steps, strict=True))
+        and all(
+            one in (other, "{session}", "{stub}")
+            for one, other in zip(each.path.split("/"), steps, strict=True)
+        )
     ]
     if len(replies) != 1:
         return [f"no such operation in the admin API: {replies}"]

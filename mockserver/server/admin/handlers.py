@@ -27,15 +27,23 @@ from mockserver.server.state.sessions import DEFAULT_SESSION_NAME, Session
 from mockserver.server.stubs.exchange_index import MATCHER_FIELDS
 from mockserver.server.stubs.exchange_replies import prepare_delivery, prepare_reply
 from mockserver.server.stubs.matchers import ANY_REQUEST, Matcher, build_matcher
-from mockserver.server.stubs.stubs import Stub
+from mockserver.server.stubs.stubs import Stub, StubRegistry
 from mockserver.wire import json
 from mockserver.wire.redaction import redact
 
 __all__ = ["ADMIN_HANDLERS", "add_exchange_stub"]
 
 
-def add_exchange_stub(session: Session, exchange: Exchange) -> Stub:
-    """Add an exchange as a stub, by default for one request. Raises InvalidExchange or ConfigurationError."""
+def add_exchange_stub(
+    session: Session,
+    exchange: Exchange,
+    document: Mapping[str, Any] | None = None,
+    registry: StubRegistry | None = None,
+) -> Stub:
+    """Add an exchange as a stub, by default for one request. Raises InvalidExchange or ConfigurationError.
+
+    `document` is the exchange as it was written, to be edited later. `registry` is by default the session's.
+    """
     prepared: list[Any] = []
     errors: list[InvalidExchange] = []
     for prepare in (
@@ -51,12 +59,13 @@ def add_exchange_stub(session: Session, exchange: Exchange) -> Stub:
     if errors:
         raise InvalidExchange.combine(errors)
     _, reply, delivery, matcher = prepared
-    stub = session.stubs.add(
+    stub = (session.stubs if registry is None else registry).add(
         reply,
         name=exchange.name,
         matcher=matcher,
         delivery=delivery,
         scenario=exchange.scenario or "",
+        document=document,
     )
     return stub.always() if exchange.always else stub.times(exchange.times or 1)
 
@@ -107,7 +116,45 @@ async def _list_stubs(request: HttpRequest, _: Any) -> Any:
 
 
 async def _add_stub(request: HttpRequest, _: Any) -> Any:
-    return {"name": add_exchange_stub(request.session, parse_exchange(request.body, "body")).name}
+    exchange = parse_exchange(request.body, "body")
+    return {"name": add_exchange_stub(request.session, exchange, json.loads(request.body)).name}
+
+
+async def _read_stub(request: HttpRequest, _: Any) -> Any:
+    stub = _find_stub(request)
+    document = stub.definition.document
+    text = None if document is None else redact(json.dumps(document).decode())
+    return {"name": stub.name, "document": None if text is None else json.loads(text.encode())}
+
+
+async def _replace_stub(request: HttpRequest, _: Any) -> Any:
+    """Replace a stub in its place; if the new one is invalid, the old one stays."""
+    session, old = request.session, _find_stub(request)
+    document = json.loads(request.body)
+    exchange = parse_exchange(request.body, "body")
+    if exchange.name != old.name and session.stubs.get(exchange.name) is not None:
+        raise ConfigurationError(f"another stub has the name {exchange.name!r}")
+    new = add_exchange_stub(session, exchange, document, StubRegistry())
+    session.stubs.replace(old.name, new.move_to(session.stubs))
+    return {"name": exchange.name}
+
+
+async def _delete_stub(request: HttpRequest, _: Any) -> Any:
+    request.session.stubs.remove(_find_stub(request).name)
+    return {"deleted": 1}
+
+
+async def _order_stubs(request: HttpRequest, value: Any) -> Any:
+    request.session.stubs.reorder(value)
+    return await _list_stubs(request, None)
+
+
+def _find_stub(request: HttpRequest) -> Stub:
+    name = request.scope["path_params"]["stub"]
+    stub = request.session.stubs.get(name)
+    if stub is None:
+        raise ApiError(404, "NotFound", f"There is no stub {name!r}.")
+    return stub
 
 
 async def _delete_stubs(request: HttpRequest, _: Any) -> Any:
@@ -294,6 +341,10 @@ _OPERATION_FUNCTIONS: Mapping[str, OperationFunction] = {
     "listStubs": _list_stubs,
     "planReply": _add_stub,
     "deleteStubs": _delete_stubs,
+    "orderStubs": _order_stubs,
+    "readStub": _read_stub,
+    "replaceStub": _replace_stub,
+    "deleteStub": _delete_stub,
     "listFaults": _list_faults,
     "setFaults": _set_faults,
     "readJournal": _read_journal,

@@ -56,6 +56,7 @@ def _operation_object(operation: Operation) -> dict[str, Any]:
         "security": [{"admin": []}],
         "parameters": [
             *_SESSION_PATH_PARAMETERS * ("{session}" in operation.path),
+            *_STUB_PATH_PARAMETERS * ("{stub}" in operation.path),
             _SESSION_HEADER_PARAMETER,
             *_PAGING_PARAMETERS * operation.paginated,
         ],
@@ -111,6 +112,9 @@ _SESSION_PATH_PARAMETERS: list[dict[str, Any]] = [
         "required": True,
         "schema": {"$ref": f"{_SCHEMA_POINTER}admin_session_name"},
     }
+]
+_STUB_PATH_PARAMETERS: list[dict[str, Any]] = [
+    {"name": "stub", "in": "path", "required": True, "schema": {"type": "string"}}
 ]
 _PAGING_PARAMETERS: list[dict[str, Any]] = [
     {

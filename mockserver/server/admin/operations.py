@@ -27,6 +27,14 @@ OPERATIONS = (
         "planned", EXCHANGE_SCHEMA,
     ),
     Operation("deleteStubs", "DELETE", "/_mock/stubs", "Remove all stubs.", "deleted"),
+    Operation("orderStubs", "PUT", "/_mock/stubs", "Put the stubs in this order.", "stubs", "stub_names"),
+    Operation("readStub", "GET", "/_mock/stubs/{stub}", "Read a stub as it was written.", "stub_document"),
+    Operation(
+        "replaceStub", "PUT", "/_mock/stubs/{stub}",
+        "Replace a stub, in its place, with an exchange as in a file.",
+        "planned", EXCHANGE_SCHEMA,
+    ),
+    Operation("deleteStub", "DELETE", "/_mock/stubs/{stub}", "Remove a stub.", "deleted"),
     Operation("listFaults", "GET", "/_mock/faults", "List the session's faults.", "faults"),
     Operation(
         "setFaults", "PUT", "/_mock/faults", "Replace the session's faults.",

@@ -29,7 +29,8 @@ from mockserver.server.http.responses_endpoint import create_response
 from mockserver.server.http.transmission import send_body
 from mockserver.server.state.journal import Entry
 from mockserver.server.state.rate_limits import RateLimiter, parse_limits
-from mockserver.server.state.sessions import Session, derive_session
+from mockserver.server.state.sessions import Session
+from mockserver.server.stubs.stubs import StubRegistry
 from mockserver.wire import json
 
 __all__ = ["CONSOLE_HANDLERS"]
@@ -218,9 +219,8 @@ async def _check_stub(request: HttpRequest, value: Any) -> None:
     """Say whether a stub could be added, without adding it."""
     session = _find_session(request)
     try:
-        stub = add_exchange_stub(
-            derive_session(session, session.name), parse_exchange(json.dumps(value), "body")
-        )
+        exchange = parse_exchange(json.dumps(value), "body")
+        stub = add_exchange_stub(session, exchange, registry=StubRegistry())
     except MockServerError as error:
         await send_json(request, {"problem": str(error)})
         return

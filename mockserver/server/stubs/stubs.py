@@ -5,8 +5,8 @@ A test adds stubs in its own thread while the server takes them in another, so b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from threading import Lock
 from typing import Any, Self, TypeAlias, TypeVar
@@ -16,6 +16,7 @@ from mockserver.replies.script import FunctionCall, Message, Reasoning, Script
 from mockserver.server.delivery.faults import RequestedFault, ServiceFault
 from mockserver.server.delivery.options import DEFAULT_DELIVERY, Delivery
 from mockserver.server.stubs.matchers import ANY_REQUEST, IncomingRequest, Matcher
+from mockserver.suggestions import choose_from
 
 __all__ = ["Stub", "StubDefinition", "StubRegistry", "StubReply"]
 
@@ -46,6 +47,8 @@ class StubDefinition:
     """Its name in `after=` and in the journal."""
     scenario: str = ""
     """The scenario this stub is a step of; it answers only requests that name the scenario."""
+    document: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+    """The exchange that it was made from; None for a stub from Python."""
 
 
 class Stub:
@@ -72,6 +75,11 @@ class Stub:
         self.definition = definition
         self.call_count = 0
         """How often it has answered."""
+
+    def move_to(self, registry: StubRegistry) -> Self:
+        """Belong to another registry, which then adds it in the place of another stub."""
+        self._registry = registry
+        return self
 
     def set_times(self, times: int | None) -> None:
         """Set how often it answers; only the registry, which holds the lock, may call this."""
@@ -264,6 +272,44 @@ class StubRegistry:
             stub.set_times(times)
             if stub.position < len(self._all) and self._all[stub.position] is stub:
                 self._queue_for(stub).rewind()
+
+    def get(self, name: str) -> Stub | None:
+        """The stub of this name."""
+        return self._by_name.get(name)
+
+    def remove(self, name: str) -> None:
+        """Remove a stub. Raises ConfigurationError if there is none of this name."""
+        with self._lock:
+            removed = self._require(name)
+            self._reindex([stub for stub in self._all if stub is not removed])
+
+    def reorder(self, names: Sequence[str]) -> None:
+        """Put the stubs in this order. Raises ConfigurationError unless each is named once."""
+        with self._lock:
+            if sorted(names) != sorted(self._by_name):
+                known = ", ".join(stub.name for stub in self._all) or "none"
+                raise ConfigurationError(f"the order must name each stub once; there are: {known}")
+            self._reindex([self._by_name[name] for name in names])
+
+    def replace(self, name: str, new: Stub) -> None:
+        """Put a stub that was added in the place of another one, and remove that one."""
+        with self._lock:
+            old = self._require(name)
+            others = [stub for stub in self._all if stub is not new]
+            self._reindex([new if stub is old else stub for stub in others])
+
+    def _require(self, name: str) -> Stub:
+        if name not in self._by_name:
+            raise ConfigurationError(f"there is no stub {name!r}{choose_from(name, sorted(self._by_name))}")
+        return self._by_name[name]
+
+    def _reindex(self, stubs: list[Stub]) -> None:
+        self._all = stubs
+        self._by_prompt, self._by_folded_prompt, self._without_prompt = {}, {}, _StubQueue()
+        self._scenarios, self._by_name = {}, {stub.name: stub for stub in stubs}
+        for position, stub in enumerate(stubs):
+            stub.position, stub.next_in_queue = position, None
+            self._queue_for(stub, create=True).add(stub)
 
     def clear(self) -> None:
         """Remove all stubs."""

@@ -234,3 +234,51 @@ def test_every_schema_property_has_a_description() -> None:
 
     assert [found for name, each in admin_schemas().items() for found in undescribed(each, name)] == []
     assert [name for name, each in admin_schemas().items() if "description" not in each] == []
+
+
+def names(client: httpx.Client) -> list[str]:
+    return [each["name"] for each in client.get("/_mock/stubs").json()["stubs"]]
+
+
+def test_stubs_are_read_replaced_and_removed_one_by_one(client: httpx.Client) -> None:
+    for name in ("one", "two", "three"):
+        client.post("/_mock/stubs", json={"name": name, "reply": f"Reply {name}.", "times": 5})
+
+    assert client.get("/_mock/stubs/two").json() == {
+        "name": "two",
+        "document": {"name": "two", "reply": "Reply two.", "times": 5},
+    }
+    assert client.put("/_mock/stubs/one", json={"name": "first", "reply": "Changed."}).json() == {
+        "name": "first"
+    }
+    assert names(client) == ["first", "two", "three"]
+    assert ask(client).json()["output"][0]["content"][0]["text"] == "Changed."
+    assert ask(client).json()["output"][0]["content"][0]["text"] == "Reply two."
+    assert client.delete("/_mock/stubs/two").json() == {"deleted": 1}
+    assert ask(client).json()["output"][0]["content"][0]["text"] == "Reply three."
+    assert names(client) == ["first", "three"]
+
+
+def test_a_stub_that_cannot_be_replaced_stays(client: httpx.Client) -> None:
+    for name in ("one", "two"):
+        client.post("/_mock/stubs", json={"name": name, "reply": f"Reply {name}."})
+
+    assert client.put("/_mock/stubs/one", json={"name": "two", "reply": "x"}).status_code == 400
+    assert client.put("/_mock/stubs/one", json={"reply": 7}).status_code == 400
+    for method in ("GET", "DELETE"):
+        assert client.request(method, "/_mock/stubs/none").status_code == 404
+    assert client.put("/_mock/stubs/none", json={"reply": "x"}).status_code == 404
+    assert ask(client).json()["output"][0]["content"][0]["text"] == "Reply one."
+
+
+def test_the_order_of_stubs_decides(client: httpx.Client) -> None:
+    for name in ("one", "two"):
+        client.post("/_mock/stubs", json={"name": name, "reply": f"Reply {name}.", "match": {"prompt": "Hi"}})
+    for name in ("three", "four"):
+        client.post("/_mock/stubs", json={"name": name, "reply": f"Reply {name}."})
+
+    assert client.put("/_mock/stubs", json=["one", "two"]).status_code == 400
+    ordered = client.put("/_mock/stubs", json=["four", "two", "three", "one"]).json()
+    assert [each["name"] for each in ordered["stubs"]] == ["four", "two", "three", "one"]
+    replies = [ask(client).json()["output"][0]["content"][0]["text"] for _ in range(4)]
+    assert replies == ["Reply four.", "Reply two.", "Reply three.", "Reply one."]

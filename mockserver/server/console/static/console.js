@@ -185,15 +185,32 @@ function Exchange({ row }) {
 }
 
 const NEW_STUB = `{
-  "format": 1,
-  "name": "greeting",
   "match": { "contains": "hello" },
-  "reply": { "script": { "items": [{ "type": "message", "text": "Hi there!" }] } }
+  "reply": "Hi there!"
 }`;
 
-function StubEditor({ session, onChange }) {
+// The form writes the text of the stub; the text is what counts.
+function StubForm({ text, onWrite }) {
+  let value = null;
+  try { value = JSON.parse(text); } catch { /* while it is being typed */ }
+  const match = typeof value?.match === "string" ? { prompt: value.match } : value?.match ?? {};
+  const isSimple = value !== null && typeof value === "object" && (value.reply === undefined || typeof value.reply === "string");
+  if (!isSimple) return html`<p class="soft">This stub has more than the form shows: edit its JSON.</p>`;
+  const write = (change) => onWrite(JSON.stringify({ ...value, ...change }, null, 2));
+  return html`
+    <div class="inline">
+      <label>If the prompt contains<input name="contains" value=${match.contains ?? match.prompt ?? ""}
+        onInput=${(event) => write({ match: event.target.value ? { contains: event.target.value } : {} })} /></label>
+      <label>reply<input name="reply" value=${value.reply ?? ""} onInput=${(event) => write({ reply: event.target.value })} /></label>
+      <label>times<input name="times" type="number" min="1" value=${value.times ?? 1}
+        onInput=${(event) => write({ times: Math.max(1, Number(event.target.value) || 1) })} /></label>
+    </div>`;
+}
+
+function StubEditor({ session, edited, onDone }) {
   const [text, setText] = useState(NEW_STUB);
   const [check, setCheck] = useState({});
+  useEffect(() => setText(edited ? JSON.stringify(edited.document, null, 2) : NEW_STUB), [edited]);
   useEffect(() => {
     const timer = setTimeout(async () => {
       try {
@@ -204,36 +221,60 @@ function StubEditor({ session, onChange }) {
     }, 150);
     return () => clearTimeout(timer);
   }, [text, session]);
-  const add = async (event) => {
+  const save = async (event) => {
     event.preventDefault();
+    const path = `${prefixOf(session)}/_mock/stubs`;
     try {
-      await call("POST", `${prefixOf(session)}/_mock/stubs`, JSON.parse(text));
-      onChange();
+      if (edited) await call("PUT", `${path}/${encodeURIComponent(edited.name)}`, JSON.parse(text));
+      else await call("POST", path, JSON.parse(text));
+      onDone();
     } catch (error) {
       setCheck({ problem: error.message });
     }
   };
   return html`
-    <form onSubmit=${add}>
-      <label>New stub (an exchange, as in a file)
+    <form onSubmit=${save}>
+      <h3>${edited ? `Edit ${edited.name}` : "New stub"}</h3>
+      <${StubForm} text=${text} onWrite=${setText} />
+      <label>JSON, as in an exchange file
         <textarea spellcheck="false" value=${text} onInput=${(event) => setText(event.target.value)}></textarea></label>
       ${check.problem ? html`<p class="problem" role="status">${check.problem}</p>` : html`<p class="soft" role="status">${check.says || ""}</p>`}
-      <button disabled=${Boolean(check.problem)}>Add stub</button>
+      <button disabled=${Boolean(check.problem)}>${edited ? "Save stub" : "Add stub"}</button>
+      ${edited && html` <button type="button" onClick=${onDone}>Cancel</button>`}
     </form>`;
 }
 
 function Stubs({ session, requestCount }) {
   const [stubs, setStubs] = useState([]);
-  const load = async () => setStubs((await call("GET", `${prefixOf(session)}/_mock/stubs`)).stubs);
+  const [edited, setEdited] = useState(null);
+  const path = `${prefixOf(session)}/_mock/stubs`;
+  const load = async () => setStubs((await call("GET", path)).stubs);
   useEffect(() => { load(); }, [session, requestCount]);
-  const removeAll = async () => { await call("DELETE", `${prefixOf(session)}/_mock/stubs`); load(); };
+  useEffect(() => setEdited(null), [session]);
+  const change = (action) => async () => { await action(); await load(); };
+  const one = (name) => `${path}/${encodeURIComponent(name)}`;
+  const move = (at, by) => change(() => {
+    const names = stubs.map((stub) => stub.name);
+    names.splice(at + by, 0, ...names.splice(at, 1));
+    return call("PUT", path, names);
+  });
+  const edit = async (name) => {
+    const read = await call("GET", one(name));
+    if (read.document) setEdited(read);
+  };
+  const done = () => { setEdited(null); load(); };
   return html`
     <div class="panel">
       <h2>Stubs</h2>
-      ${stubs.map((stub) => html`<div class="stub" key=${stub.name}><div><strong>${stub.name}</strong> ${stub.says}</div></div>`)}
+      ${stubs.map((stub, at) => html`
+        <div class="stub" key=${stub.name}><div><strong>${stub.name}</strong> ${stub.says}</div>
+          <button aria-label=${`Move ${stub.name} up`} disabled=${at === 0} onClick=${move(at, -1)}>↑</button>
+          <button aria-label=${`Move ${stub.name} down`} disabled=${at === stubs.length - 1} onClick=${move(at, 1)}>↓</button>
+          <button onClick=${() => edit(stub.name)}>Edit</button>
+          <button onClick=${change(() => call("DELETE", one(stub.name)))}>Remove</button></div>`)}
       ${!stubs.length && html`<p class="soft">None. Exchange files and generated replies answer.</p>`}
-      ${stubs.length > 0 && html`<p><button onClick=${removeAll}>Remove all stubs</button></p>`}
-      <${StubEditor} session=${session} onChange=${load} />
+      ${stubs.length > 0 && html`<p><button onClick=${change(() => call("DELETE", path))}>Remove all stubs</button></p>`}
+      <${StubEditor} session=${session} edited=${edited} onDone=${done} />
     </div>`;
 }
 
