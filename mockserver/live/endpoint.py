@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from urllib.parse import urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from mockserver.errors import ConfigurationError
 from mockserver.wire.redaction import redact
 
-__all__ = ["Endpoint", "api_key_from_env", "parse_endpoint"]
+__all__ = ["Endpoint", "api_key_from_env", "parse_endpoint", "stays_below_base_path"]
+
+#: How often a path may be percent-encoded over; more is an attempt to hide something.
+_MAX_ENCODINGS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,24 @@ def api_key_from_env(environment: Mapping[str, str], name: str) -> str:
     if not (key.isascii() and key.isprintable() and " " not in key):
         raise ConfigurationError(f"{name} is not an API key: a key is printable ASCII without spaces")
     return key
+
+
+def stays_below_base_path(path: str) -> bool:
+    """Whether every server reads `path`, which follows a base path, as one below it; a query does not count.
+
+    Servers and proxies differ: some decode a path twice, take a backslash for a slash, or drop a parameter
+    such as that in `..;x`. A path that one of them could read as `..` does not stay.
+    """
+    decoded, before = path.partition("?")[0].encode(errors="replace"), b""
+    for _ in range(_MAX_ENCODINGS):
+        before, decoded = decoded, unquote_to_bytes(decoded)
+    has_overlong_character = b"\xc0" in decoded or b"\xc1" in decoded  # in no valid UTF-8 (RFC 3629)
+    if decoded != before or has_overlong_character or decoded.startswith(b"//"):
+        return False
+    if any(each < 0x20 or each == 0x7F for each in decoded):
+        return False
+    segments = (each.partition(b";")[0] for each in decoded.replace(b"\\", b"/").split(b"/"))
+    return not any(each in (b".", b"..") for each in segments)
 
 
 def _is_loopback(host: str) -> bool:

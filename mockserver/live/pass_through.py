@@ -18,6 +18,7 @@ from mockserver.contract.findings import Finding, errors
 from mockserver.contract.operations import Operation, find_operation
 from mockserver.contract.turn_history import TurnHistory
 from mockserver.live.client import MAX_REPLY_BYTES
+from mockserver.live.endpoint import stays_below_base_path
 from mockserver.live.findings import UNFINISHED_STREAM_RULES
 from mockserver.profiles import Profile
 from mockserver.server.errors import ApiError, render_error
@@ -110,6 +111,11 @@ class PassThroughExchange:
         return json.loads_or_none(self.request_body)
 
     @property
+    def kept_bytes(self) -> int:
+        """The size of both bodies, as far as they are kept."""
+        return len(self.request_body) + min(self._reply_size, MAX_REPLY_BYTES)
+
+    @property
     def reply_body(self) -> bytes:
         """The reply's body so far."""
         return b"".join(self.reply_chunks)
@@ -173,6 +179,8 @@ class PassThroughExchange:
         if self.status in _KEY_REFUSALS or unknown_path:
             message = _error_message(self.reply_body)
             self.failure = Failure("refused", f"the endpoint replied {self.status}: {message}")
+        elif not self.status and not self.failure.name:
+            self.failure = Failure("unreachable", "the client disconnected before the endpoint replied")
         elif self.status and not self.complete and not self.client_disconnected:
             size = f"{self._reply_size:,} bytes"
             self.failure = Failure("unreachable", f"the endpoint cut the reply after {size}")
@@ -196,7 +204,10 @@ class PassThroughExchange:
 
 
 def relative_path(scope: Scope, base_path: str) -> str | None:
-    """The path behind the base path, with the query and escaped as received; None if it is not below it."""
+    """The path behind the base path, with the query and escaped as received; None if it is not below it.
+
+    A path that an endpoint could read as one outside the base path is not below it.
+    """
     path: str = scope["path"]
     if not path.startswith(f"{base_path}/"):
         return None
@@ -204,6 +215,8 @@ def relative_path(scope: Scope, base_path: str) -> str | None:
     relative = (
         raw.removeprefix(base_path) if raw.startswith(f"{base_path}/") else path.removeprefix(base_path)
     )
+    if not stays_below_base_path(relative):
+        return None
     query = scope["query_string"].decode("latin-1")
     return quote(
         f"{relative}?{query}" if query else relative,
@@ -216,13 +229,15 @@ def relative_path(scope: Scope, base_path: str) -> str | None:
 async def run_until_disconnect(
     pass_through: PassThroughExchange, work: Coroutine[Any, Any, None], receive: Receive
 ) -> None:
-    """Run `work`, and cancel it if the client disconnects first."""
+    """Run `work`, and cancel it if the client disconnects first, or if the server stops."""
     task, disconnect = asyncio.ensure_future(work), asyncio.ensure_future(_wait_for_disconnect(receive))
-    await asyncio.wait({task, disconnect}, return_when=asyncio.FIRST_COMPLETED)
-    pass_through.client_disconnected = not task.done()
-    for each in (task, disconnect):
-        each.cancel()
-    await asyncio.wait({task, disconnect})
+    try:
+        await asyncio.wait({task, disconnect}, return_when=asyncio.FIRST_COMPLETED)
+        pass_through.client_disconnected = not task.done()
+    finally:
+        for each in (task, disconnect):
+            each.cancel()
+        await asyncio.wait({task, disconnect})
     if not task.cancelled():
         task.result()
 

@@ -13,9 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from mockserver.errors import InvalidJSON
+from mockserver.live.background import BackgroundWorker
 from mockserver.live.budgeted_client import Budget
 from mockserver.live.client import Timeouts
 from mockserver.live.endpoint import Endpoint
@@ -31,12 +32,13 @@ from mockserver.server.access import AllowedHosts, ApiKeys
 from mockserver.server.errors import ApiError
 from mockserver.server.http.health import is_health_check, send_health
 from mockserver.server.http.request_body import (
+    BodyStart,
     ClientDisconnected,
     finish_body,
     read_body_start,
     stream_body,
 )
-from mockserver.server.state.journal import Journal
+from mockserver.server.state.journal import Entry, Journal
 from mockserver.settings import MAX_BODY_BYTES
 from mockserver.wire import json
 from mockserver.wire.redaction import mask_secrets
@@ -101,7 +103,10 @@ def forwarded_reply_headers(
 #: Clients must not retry the relay's own errors.
 _NO_RETRY = ((b"x-should-retry", b"false"),)
 
-#: Seconds that `wait_until_idle` waits for open replies.
+#: Connections to the endpoint that stay open for later requests.
+_MAX_IDLE_CONNECTIONS = 20
+
+#: Seconds that `wait_until_idle` waits for open replies and checks.
 _IDLE_TIMEOUT = 5.0
 
 
@@ -173,6 +178,8 @@ class Relay:
         self._base_path = profile.base_path if options.base_path is None else options.base_path
         self._http: httpx.AsyncClient | None = None
         self._open_exchanges = 0
+        self._unchecked_exchanges = 0
+        self._checks = BackgroundWorker("checks")
         self._idle = asyncio.Event()
         self._idle.set()
         self.budget = budget
@@ -190,7 +197,7 @@ class Relay:
         self._checker.warm_up()
 
     async def wait_until_idle(self) -> None:
-        """Wait until no reply is under way, so that all of them are checked."""
+        """Wait until no reply is under way and all of them are checked, but not for ever."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_IDLE_TIMEOUT):
                 await self._idle.wait()
@@ -200,8 +207,14 @@ class Relay:
         """Whether a request is still without its whole reply."""
         return self._open_exchanges > 0
 
+    @property
+    def has_unchecked_exchanges(self) -> bool:
+        """Whether the check of an exchange is not finished."""
+        return self._unchecked_exchanges > 0
+
     async def close(self) -> None:
-        """Close the connections to the endpoint."""
+        """Close the connections to the endpoint, and leave what is not checked unchecked."""
+        self._checks.close()
         if self._http is not None:
             await self._http.aclose()
 
@@ -215,7 +228,7 @@ class Relay:
         try:
             await self._handle(pass_through, receive)
         except ClientDisconnected:
-            return
+            pass_through.client_disconnected = True
         except ApiError as error:
             await pass_through.send_error(error)
         except asyncio.CancelledError:
@@ -224,8 +237,7 @@ class Relay:
         finally:
             self._record_exchange(pass_through)
             self._open_exchanges -= 1
-            if not self._open_exchanges:
-                self._idle.set()
+            self._set_idle()
 
     async def _handle(self, pass_through: PassThroughExchange, receive: Receive) -> None:
         headers = dict(pass_through.scope["headers"])
@@ -274,17 +286,23 @@ class Relay:
             raise ApiError(403, "BudgetSpent", message, headers=_NO_RETRY)
 
     async def _forward(self, pass_through: PassThroughExchange, receive: Receive) -> None:
-        import httpx
-
+        body = _ForwardedBody(pass_through.body_start, receive)
         request = self._http_client().build_request(
             pass_through.scope["method"],
             f"{self._endpoint.base_url}{pass_through.path}",
             headers=self._request_headers(pass_through),
-            content=_forwarded_body(pass_through, receive),
+            content=body.content,
             extensions={
                 "timeout": {"connect": 10.0, "read": self._timeouts.total, "write": 30.0, "pool": 30.0}
             },
         )
+        await run_until_disconnect(pass_through, self._pass_on(pass_through, request), body.receive_after_it)
+        await pass_through.finish()
+
+    async def _pass_on(self, pass_through: PassThroughExchange, request: httpx.Request) -> None:
+        """Send a request to the endpoint, and its reply to the client. Raises ApiError."""
+        import httpx
+
         try:
             response = await self._http_client().send(request, stream=True)
         except httpx.HTTPError as error:
@@ -303,17 +321,19 @@ class Relay:
             request.extensions["timeout"]["read"] = self._timeouts.stall
             await pass_through.send_head(response.status_code, self._reply_headers(response, pass_through))
             with suppress(httpx.HTTPError):
-                chunks = _redacted_chunks(response.aiter_raw(), pass_through.endpoint_key.encode())
-                await run_until_disconnect(pass_through, pass_through.send_chunks(chunks), receive)
+                await pass_through.send_chunks(
+                    _redacted_chunks(response.aiter_raw(), pass_through.endpoint_key.encode())
+                )
         finally:
             await response.aclose()
-        await pass_through.finish()
 
     def _http_client(self) -> httpx.AsyncClient:
         if self._http is None:
             import httpx
 
-            self._http = httpx.AsyncClient(follow_redirects=False, trust_env=False)
+            # No limit: every client has a connection of its own, and httpx's default is 100 for all of them.
+            limits = httpx.Limits(max_connections=None, max_keepalive_connections=_MAX_IDLE_CONNECTIONS)
+            self._http = httpx.AsyncClient(follow_redirects=False, trust_env=False, limits=limits)
         return self._http
 
     def _request_headers(self, pass_through: PassThroughExchange) -> list[tuple[bytes, bytes]]:
@@ -333,7 +353,7 @@ class Relay:
         return [(name, value) for name, value in headers if key not in value]
 
     def _record_exchange(self, pass_through: PassThroughExchange) -> None:
-        """Check the exchange and add it to the journal, and call the listener."""
+        """Count the exchange, call the listener, and have it checked for the journal."""
         if pass_through.endpoint_key:
             pass_through.reply_chunks = mask_secrets(
                 pass_through.reply_chunks, (pass_through.endpoint_key.encode(),)
@@ -350,9 +370,30 @@ class Relay:
             )
             if pass_through.forwarded:
                 self.budget.spent_tokens += _total_tokens(pass_through.reply_body)
-            self.journal.add(self._checker.journal_entry(pass_through, secrets))
+            self._check_in_background(pass_through, secrets)
         if self.listener is not None:
             self.listener.on_complete(pass_through)
+
+    def _check_in_background(self, pass_through: PassThroughExchange, secrets: tuple[str, ...]) -> None:
+        """Check the exchange in a thread, since an odd reply takes long, and add it to the journal."""
+        loop = asyncio.get_running_loop()
+        self._unchecked_exchanges += 1
+
+        def check() -> None:
+            entry = self._checker.journal_entry(pass_through, secrets)
+            with suppress(RuntimeError):  # the server has stopped
+                loop.call_soon_threadsafe(self._add_entry, entry)
+
+        self._checks.submit(check)
+
+    def _add_entry(self, entry: Entry) -> None:
+        self._unchecked_exchanges -= 1
+        self.journal.add(entry)
+        self._set_idle()
+
+    def _set_idle(self) -> None:
+        if not (self.has_open_exchanges or self.has_unchecked_exchanges):
+            self._idle.set()
 
 
 async def _redacted_chunks(chunks: AsyncIterator[bytes], key: bytes) -> AsyncIterator[bytes]:
@@ -361,18 +402,38 @@ async def _redacted_chunks(chunks: AsyncIterator[bytes], key: bytes) -> AsyncIte
         yield mask_secrets((chunk,), (key,))[0] if key in chunk else chunk
 
 
-def _forwarded_body(
-    pass_through: PassThroughExchange, receive: Receive
-) -> bytes | AsyncIterator[bytes] | None:
-    """The body as the client sent it; in pieces if it is too large to keep."""
-    start = pass_through.body_start
-    return (start.data or None) if start.has_ended else stream_body(start, receive)
+class _ForwardedBody:
+    """A request's body as the client sent it; in pieces if it is too large to keep."""
+
+    def __init__(self, start: BodyStart, receive: Receive) -> None:
+        self._start = start
+        self._receive = receive
+        self._ended = asyncio.Event()
+        if start.has_ended:
+            self._ended.set()
+
+    @property
+    def content(self) -> bytes | AsyncIterator[bytes] | None:
+        """The content of the request to the endpoint."""
+        return (self._start.data or None) if self._start.has_ended else self._pieces()
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        async for piece in stream_body(self._start, self._receive):
+            yield piece
+        self._ended.set()
+
+    async def receive_after_it(self) -> Message:
+        """Receive what comes after the body: the client's disconnect."""
+        await self._ended.wait()
+        return await self._receive()
 
 
 def _total_tokens(reply: bytes) -> int:
     """The total tokens in a reply's usage, streamed or not."""
     total = 0
     for line in reply.split(b"\n") if b'"usage"' in reply else ():
+        if b'"usage"' not in line:
+            continue
         text = line.partition(b":")[2] if line.startswith(b"data:") else line
         with suppress(InvalidJSON):
             total = max(total, _usage_total(json.loads(text)))

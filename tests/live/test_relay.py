@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
@@ -15,6 +18,7 @@ from mockserver.exchanges import Exchange, parse_exchange
 from mockserver.live.budgeted_client import Budget
 from mockserver.live.client import Timeouts
 from mockserver.live.endpoint import Endpoint, parse_endpoint
+from mockserver.live.pass_through import PassThroughChecker
 from mockserver.live.relay import Relay, RelayOptions
 from mockserver.profiles import Profile, load_profile
 from mockserver.server.http.threaded_server import ThreadedServer
@@ -23,6 +27,7 @@ from mockserver.server.state.journal import Journal
 from mockserver.wire import json
 from tests.contract import samples
 from tests.live.conftest import CANARY_KEY
+from tests.live.upstream import running_upstream, wait_until
 
 PROFILE = load_profile()
 RELAY_KEY = "relay-key-1"
@@ -402,3 +407,126 @@ def test_request_that_cannot_be_checked_is_refused(
         wait_until_idle(relay, client)
         assert len(server.journal) == 0
     assert findings_for_entry(relay.journal.last)
+
+
+#: Behind the base path; each reaches the parent folder with a server or proxy that is lenient enough.
+ESCAPES = [
+    "/../other/responses",
+    "/responses/../../other/responses",
+    "/%2e%2e/other/responses",
+    "/%2E./other/responses",
+    "/..%2fother/responses",
+    "/%252e%252e/other/responses",
+    "/%25252e%25252e%25252fother",
+    "/..\\other\\responses",
+    "/..%5cother",
+    "/..;x=1/other/responses",
+    "/..%3bx/other",
+    "/%c0%ae%c0%ae/other",
+    "/./responses",
+    "/responses/..",
+    "//other.example/responses",
+    "/%2fother.example/responses",
+    "/..%00/other",
+    f"/.%{'25' * 10}2e/other",
+]
+
+
+def _status_of(url: str, target: str) -> int:
+    """The status of a POST whose target no client library has normalized."""
+    host, _, port = httpx.URL(url).netloc.decode().partition(":")
+    body = json.dumps(HELLO)
+    head = (
+        f"POST {target} HTTP/1.1\r\nhost: {host}:{port}\r\nauthorization: Bearer {RELAY_KEY}\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    )
+    with socket.create_connection((host, int(port)), 60) as connection:
+        connection.sendall(head.encode("latin-1") + body)
+        return int(connection.makefile("rb").readline().split(b" ")[1])
+
+
+@pytest.mark.parametrize("form", ["{path}", "http://{host}{path}"])
+@pytest.mark.parametrize("escape", ESCAPES)
+def test_no_request_leaves_the_base_path(escape: str, form: str, start_relay: StartRelay) -> None:
+    with running_upstream() as upstream:
+        relay, client = start_relay(parse_endpoint(upstream.url + PROFILE.base_path, CANARY_KEY))
+        target = form.format(host=client.base_url.netloc.decode(), path=PROFILE.base_path + escape)
+        assert _status_of(str(client.base_url), target) == 404
+        wait_until_idle(relay, client)
+        assert upstream.targets == []
+    assert relay.budget.spent_requests == 0
+
+
+def test_base_path_in_escapes_hides_nothing(start_relay: StartRelay) -> None:
+    """The relay decodes such a path once to find the base path."""
+    escaped = PROFILE.base_path.replace("/v1", "/%76%31")
+    with running_upstream() as upstream:
+        _, client = start_relay(parse_endpoint(upstream.url + PROFILE.base_path, CANARY_KEY))
+        for escape in ("/%2e%2e/other", "/%252e%252e/other", "/%25252e%25252e/other"):
+            assert _status_of(str(client.base_url), escaped + escape) == 404
+        assert upstream.targets == []
+
+
+def test_more_than_a_hundred_streams_are_open_at_once(start_relay: StartRelay) -> None:
+    """A pool of connections to the endpoint would let the next client wait until another one leaves."""
+    with running_upstream() as upstream, ExitStack() as streams:
+        _, client = start_relay(parse_endpoint(upstream.url, CANARY_KEY), Budget(1000, 10**6))
+        client = streams.enter_context(
+            httpx.Client(
+                base_url=client.base_url,
+                headers=client.headers,
+                trust_env=False,
+                timeout=20,
+                limits=httpx.Limits(max_connections=None),
+            )
+        )
+        chunks: list[Iterator[bytes]] = []
+        for _ in range(130):
+            reply = streams.enter_context(client.stream("POST", "/responses", json={**HELLO, "stream": True}))
+            chunks.append(reply.iter_raw())  # its end would close the connection
+            assert next(chunks[-1]) == b": open\n\n"
+        assert upstream.open_count == 130
+
+
+@pytest.mark.parametrize("first_chunk", [None, b": open\n\n"])
+def test_client_that_leaves_frees_its_upstream_connection(
+    first_chunk: bytes | None, start_relay: StartRelay
+) -> None:
+    """Before the head of the reply too, for which the endpoint has minutes."""
+    with running_upstream(first_chunk) as upstream:
+        relay, client = start_relay(parse_endpoint(upstream.url, CANARY_KEY))
+        for count in (1, 2, 3):
+            connection = socket.create_connection((client.base_url.host, client.base_url.port or 0), 60)
+            body = json.dumps({**HELLO, "stream": True})
+            connection.sendall(
+                b"POST %b/responses HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer %b\r\n"
+                b"content-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
+                % (PROFILE.base_path.encode(), RELAY_KEY.encode(), len(body), body)
+            )
+            wait_until(lambda expected=count: len(upstream.targets) == expected)  # type: ignore[misc]
+            connection.close()
+        wait_until(lambda: upstream.open_count == 0)
+        wait_until_idle(relay, client)
+    assert [entry.left for entry in relay.journal] == [True] * 3
+    assert [entry.refusal for entry in relay.journal] == ["unreachable" if first_chunk is None else ""] * 3
+
+
+def test_slow_check_delays_no_reply(start_relay: StartRelay, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first check does not end before the second reply is there."""
+    release, check = threading.Event(), PassThroughChecker.journal_entry
+
+    def check_late(*arguments: Any) -> Any:
+        assert release.wait(60)
+        return check(*arguments)
+
+    monkeypatch.setattr(PassThroughChecker, "journal_entry", check_late)
+    with seeded_mock() as server:
+        relay, client = start_relay(parse_endpoint(server.base_url, server.api_key))
+        client.timeout = 20
+        for prompt in ("One?", "Two?"):
+            assert client.post("/responses", json={**HELLO, "input": prompt}).status_code == 200
+        assert len(relay.journal) == 0
+        assert relay.has_unchecked_exchanges
+        release.set()
+        wait_until_idle(relay, client)
+    assert [entry.prompt for entry in relay.journal] == ["One?", "Two?"]

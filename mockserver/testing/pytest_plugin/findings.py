@@ -17,6 +17,7 @@ from mockserver.testing.pytest_plugin.settings import (
     BUDGET,
     DRIFTED,
     REFUSED,
+    UNCHECKED,
     UNPLANNED,
     UNREACHABLE,
     UNRECORDED,
@@ -40,6 +41,7 @@ _LABELS = {
     UNPLANNED: "Unmatched request (unplanned)",
     UNREACHABLE: "Endpoint unreachable (unreachable)",
     UNRECORDED: "Nothing to compare (unrecorded)",
+    UNCHECKED: "Unchecked reply (unchecked)",
     UNUSED: "Unused stub (unused)",
     _IGNORED_PARAMETER_RULE: f"Ignored parameter {_IGNORED_PARAMETER_RULE}",
 }
@@ -97,6 +99,11 @@ class FindingCollector:
         """Report that a request to a live endpoint is still without its reply."""
         message = "a request had no complete reply at the end of the test"
         self._add_findings(0, [Finding(UNREACHABLE, Severity.ERROR, "", None, message)])
+
+    def add_unchecked_reply(self) -> None:
+        """Report that the check of a live endpoint's reply is not finished."""
+        message = "a reply was not checked by the end of the test"
+        self._add_findings(0, [Finding(UNCHECKED, Severity.ERROR, "", None, message)])
 
     def add_drift(self, changes: Iterable[tuple[str, str, str, str]]) -> None:
         """Report breaking changes of an endpoint's replies: (location, message, before, after)."""

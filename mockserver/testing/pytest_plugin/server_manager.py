@@ -232,6 +232,8 @@ class ServerManager:
                 add_entry(entry)
         if self._relay is not None and self._relay.has_open_exchanges:
             self._collector.add_open_request()
+        elif self._relay is not None and self._relay.has_unchecked_exchanges:
+            self._collector.add_unchecked_reply()
         if passed:
             self._collector.add_unused_stubs(stub for session in sessions for stub in session.stubs.pending)
 

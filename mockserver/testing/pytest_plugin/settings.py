@@ -24,6 +24,7 @@ __all__ = [
     "BUDGET",
     "DRIFTED",
     "REFUSED",
+    "UNCHECKED",
     "UNPLANNED",
     "UNREACHABLE",
     "UNRECORDED",
@@ -40,7 +41,9 @@ UNPLANNED, UNUSED, REFUSED, DRIFTED = "unplanned", "unused", "refused", "drifted
 UNRECORDED = "unrecorded"
 #: Reasons why a live endpoint did not answer a request; REFUSED is another.
 UNREACHABLE, BUDGET = "unreachable", "budget"
-_ALLOWABLE_NAMES = (UNPLANNED, UNUSED, REFUSED, DRIFTED, UNRECORDED, UNREACHABLE, BUDGET)
+#: The check of a live endpoint's reply takes too long.
+UNCHECKED = "unchecked"
+_ALLOWABLE_NAMES = (UNPLANNED, UNUSED, REFUSED, DRIFTED, UNRECORDED, UNREACHABLE, BUDGET, UNCHECKED)
 
 _SERVER_SETTING_NAMES = frozenset(ServerSettings.__annotations__)
 

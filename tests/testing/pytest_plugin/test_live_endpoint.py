@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 
 import pytest
 
+from mockserver.live.pass_through import PassThroughChecker
 from mockserver.profiles import load_profile
 from mockserver.server.http.uvicorn_runner import bind_socket
 from tests.live.conftest import CANARY_KEY, fake_endpoint, fake_endpoints
@@ -184,7 +186,27 @@ def test_two(ask):
     listener.close()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        ["Endpoint unreachable (unreachable): a request had no complete reply*", STOPPED]
+        ["Endpoint unreachable (unreachable): *the client disconnected before the endpoint replied", STOPPED]
+    )
+
+
+def test_a_reply_whose_check_takes_too_long_fails_its_test(
+    run: RunPytest, fake_endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The relay answers on, and what was not examined is not green."""
+    release = threading.Event()
+    monkeypatch.setattr("mockserver.live.relay._IDLE_TIMEOUT", 0.1)
+    monkeypatch.setattr(PassThroughChecker, "journal_entry", lambda *_: release.wait(60))
+    code = """
+def test_one(ask):
+    ask()
+    ask()
+"""
+    result = run(code, *live_options(fake_endpoint))
+    release.set()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["Unchecked reply (unchecked): a reply was not checked by the end of the test"]
     )
 
 
