@@ -8,7 +8,10 @@ from typing import Any, NoReturn
 
 from mockserver.settings import load_project_settings
 
-__all__ = ["exit_with_error", "project_settings"]
+__all__ = ["EXIT_INCOMPLETE", "exit_with_error", "project_settings"]
+
+#: Exit status of a run of which a part was cut off.
+EXIT_INCOMPLETE = 3
 
 
 def project_settings() -> dict[str, Any]:

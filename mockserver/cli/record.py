@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 import click
 
-from mockserver.cli.errors import exit_with_error
+from mockserver.cli.errors import EXIT_INCOMPLETE, exit_with_error
+from mockserver.cli.interrupts import signals_as_interrupt
 from mockserver.cli.listener import open_listener, require_writable_url_file, write_url_file
 from mockserver.cli.options import max_body_option, option
 from mockserver.cli.output.capture_log import CaptureLog
@@ -21,7 +22,6 @@ from mockserver.errors import ConfigurationError, MockServerError
 from mockserver.settings import parse_body_size
 
 if TYPE_CHECKING:
-    from mockserver.contract.detection import ProfileChoice
     from mockserver.live.endpoint import Endpoint
     from mockserver.live.relay import Relay
     from mockserver.profiles import Profile
@@ -33,6 +33,13 @@ AUTO = "auto"
 
 #: Switch interval between threads, in seconds.
 _THREAD_SWITCH_SECONDS = 0.0005
+
+#: Seconds that the checks get to finish when the command stops.
+_CHECK_SECONDS = 10.0
+#: Seconds that the summary gets to be printed, in case nobody reads it.
+_PRINT_SECONDS = 2.0
+
+_NEVER = "never"
 
 
 @click.command()
@@ -68,8 +75,8 @@ _THREAD_SWITCH_SECONDS = 0.0005
 @max_body_option
 @option(
     "--fail-on",
-    type=click.Choice(["never", *[each.value for each in Severity]]),
-    default="never",
+    type=click.Choice([_NEVER, *[each.value for each in Severity]]),
+    default=_NEVER,
     help="Mildest finding that causes exit status 1.",
 )
 @option(
@@ -85,7 +92,8 @@ def record(upstream: str, out: Path, port: int, url_file: Path | None, **options
     endpoint and nowhere else: no file, log or error contains it. Play the recordings with `mockserver replay
     DIR`. Stop with Ctrl-C.
 
-    Exit status: 0; 1 at least one finding at or above --fail-on; 2 unusable options.
+    Exit status: 0; 1 at least one finding at or above --fail-on; 2 unusable options; 3 incomplete: at least one
+    exchange could not be written, or, with --fail-on, was not checked.
     """
     from mockserver.live.endpoint import api_key_from_env, parse_endpoint
 
@@ -142,11 +150,28 @@ def _run_recorder(
     try:
         run_forever(relay, listener, announce)
     finally:
-        recorder.close()
-    sys.stderr.write(summary.summary_text())
-    if recorder.internal_errors:
-        exit_with_error(f"recordings lost to internal errors: {', '.join(recorder.internal_errors)}", 2)
-    return int(summary.reaches_severity(options["fail_on"]))
+        _stop_recorder(recorder, summary)
+    return _exit_status(summary, options["fail_on"])
+
+
+def _stop_recorder(recorder: Recorder, capture_log: CaptureLog) -> None:
+    """Write what is not written and print the summary; another Ctrl-C cuts it short."""
+    try:
+        with signals_as_interrupt():
+            count = recorder.unchecked_count
+            if count:
+                capture_log.write(f"mockserver: checking the last {count} replies; Ctrl-C stops this\n")
+            recorder.close(_CHECK_SECONDS)
+    except KeyboardInterrupt:
+        recorder.abandon("interrupted")
+    capture_log.finish(_PRINT_SECONDS)
+
+
+def _exit_status(capture_log: CaptureLog, fail_on: str) -> int:
+    if capture_log.reaches_severity(fail_on):
+        return 1
+    is_incomplete = capture_log.lost_count or (capture_log.unchecked_count and fail_on != _NEVER)
+    return EXIT_INCOMPLETE if is_incomplete else 0
 
 
 def _build_relay(
@@ -180,14 +205,15 @@ def _build_relay(
     secrets = keys if endpoint.api_key else ()
     recorder_options = RecorderOptions(masks, secrets, options["is_detected"], options["record_errors"])
     recorder = Recorder(
-        folder, endpoint.base_url, profile, recorder_options, capture_log.add, _announce_profile
+        folder,
+        endpoint.base_url,
+        profile,
+        recorder_options,
+        capture_log.add,
+        lambda choice: capture_log.write(f"mockserver: profile {choice.profile}, {choice.reason}\n"),
     )
     relay.listener = recorder
     return relay, recorder
-
-
-def _announce_profile(choice: ProfileChoice) -> None:
-    print(f"mockserver: profile {choice.profile}, {choice.reason}", file=sys.stderr, flush=True)
 
 
 def _parse_header_names(option_values: tuple[str, ...]) -> frozenset[bytes]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mockserver.cli.errors import exit_with_error
+from mockserver.cli.errors import EXIT_INCOMPLETE, exit_with_error
 from mockserver.errors import ConfigurationError
 from mockserver.exchanges import Exchange
 from mockserver.live.budgeted_client import Budget, BudgetedClient, EndpointUnreachable
@@ -27,10 +27,7 @@ from mockserver.recordings.reverification import (
     reverify,
 )
 
-__all__ = ["EXIT_INCOMPLETE", "replace_report", "require_reachable", "reverify_recordings"]
-
-#: Exit status of a run of which a part was cut off.
-EXIT_INCOMPLETE = 3
+__all__ = ["replace_report", "require_reachable", "reverify_recordings"]
 
 _FAIL_ON_SEVERITIES = {"drift": "warning", "fail": "breaking"}
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
-from mockserver.cli.errors import exit_with_error
+from mockserver.cli.errors import EXIT_INCOMPLETE, exit_with_error
+from mockserver.cli.interrupts import signals_as_interrupt
 from mockserver.cli.options import option
 from mockserver.cli.reverification import (
-    EXIT_INCOMPLETE,
     replace_report,
     require_reachable,
     reverify_recordings,
@@ -199,7 +198,7 @@ def _run_and_report(
     options: dict[str, Any],
 ) -> int:
     stopped: str | None = None
-    with _show_progress(run) as (on_start, on_end), _sigterm_as_interrupt():
+    with _show_progress(run) as (on_start, on_end), signals_as_interrupt():
         try:
             run_probes(run, budgeted_client, on_start, lambda: _on_probe_finished(on_end, run, targets))
         except KeyboardInterrupt:
@@ -245,20 +244,6 @@ def _write_reports(run: VerificationRun, targets: Sequence[tuple[str, Path]]) ->
     value = build_report(run) if targets else {}
     for form, target in targets:
         replace_report(target, REPORT_FORMATS[form](value, run))
-
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """End the run on SIGTERM as on Ctrl-C: with a partial report."""
-
-    def stop(*_: Any) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

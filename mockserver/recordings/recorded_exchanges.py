@@ -118,6 +118,8 @@ def unrecorded_reason(pass_through: PassThroughExchange, masks: Iterable[str]) -
     """Why an exchange is not recorded; empty if it is."""
     if reason := unreadable_request_reason(pass_through, masks):
         return reason
+    if pass_through.client_disconnected and not pass_through.status:
+        return "the client disconnected before the endpoint replied"
     if pass_through.refused or not pass_through.status:
         return "the endpoint did not reply"
     if pass_through.is_truncated:

@@ -1,6 +1,7 @@
-"""The recorder: writes every exchange of a relay to a file at the end of its reply.
+"""The recorder: writes every exchange of a relay to a file at the end of its reply, then checks it.
 
-Checking and writing happen in a thread of their own, so that no reply waits for an earlier one.
+Writing and checking have a thread each. No reply waits for an earlier one, and no file for a check: the check
+of an odd reply takes long.
 """
 
 from __future__ import annotations
@@ -8,13 +9,14 @@ from __future__ import annotations
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from mockserver.contract.detection import ProfileChoice, detect_endpoint_profile
 from mockserver.contract.findings import Finding
 from mockserver.errors import InvalidExchange
+from mockserver.live.background import BackgroundWorker
 from mockserver.live.pass_through import PassThroughChecker, PassThroughExchange
 from mockserver.profiles import Profile, load_profile
 from mockserver.recordings import recording_folder
@@ -25,13 +27,16 @@ from mockserver.recordings.recorded_exchanges import (
     unreadable_request_reason,
     unrecorded_reason,
 )
-from mockserver.server.state.journal import Entry
+from mockserver.server.state.journal import request_secrets
+from mockserver.wire.redaction import redact
 
 __all__ = ["Recorder", "RecorderOptions", "RecordingResult"]
 
-#: Maximum length of the reason reason an exchange is invalid.
+#: Maximum length of the reason why an exchange is invalid.
 _MAX_REASON_CHARS = 120
 
+#: Bytes of exchanges that may wait for their check; later ones are recorded and not checked.
+_MAX_UNCHECKED_BYTES = 256 << 20
 
 #: HTTP statuses that say nothing about a request: a wrong key, the rate limit, a broken service.
 _ACCESS_STATUSES = frozenset({401, 403, 408, 429, *range(500, 600)})
@@ -54,25 +59,31 @@ class RecorderOptions:
 class RecordingResult:
     """The result of one request, for the log and the summary."""
 
-    def __init__(self, pass_through: PassThroughExchange, entry: Entry) -> None:
-        self.method = entry.method
-        self.path = pass_through.path.partition("?")[0] or entry.path
-        self.status = entry.status
+    def __init__(self, pass_through: PassThroughExchange, secrets: tuple[str, ...]) -> None:
+        authorization = dict(pass_through.scope["headers"]).get(b"authorization", b"")
+        keys = (pass_through.endpoint_key, *secrets) if pass_through.endpoint_key else secrets
+        self.secrets = request_secrets(authorization, keys)
+        self.method: str = pass_through.scope["method"]
+        self.path = pass_through.path.partition("?")[0] or redact(pass_through.scope["path"], self.secrets)
+        self.status = pass_through.status
         self.duration = pass_through.end_time
         self.time_to_first_byte = pass_through.chunk_times[0] if pass_through.chunk_times else None
         self.file: Path | None = None
         self.problem = ""
         """Why it was not recorded, or how its end was unusual."""
+        self.is_lost = False
+        """Whether it was not recorded although it should be."""
+        self.unchecked_reason = ""
+        """Why it was not checked; empty if it was."""
         self.findings: list[Finding] = []
         """Those of the request, then those of the reply."""
-        self.secrets: tuple[str, ...] = entry.secrets
 
 
 _DEFAULT_OPTIONS = RecorderOptions()
 
 
 class Recorder:
-    """Records the exchanges of a relay; its methods never block the relay."""
+    """Records the exchanges of a relay; its methods do not block the relay."""
 
     def __init__(
         self,
@@ -85,7 +96,7 @@ class Recorder:
     ) -> None:
         """`on_result` is called once for each request, and `on_profile` once the profile is detected.
 
-        Both are called in the recorder's thread.
+        Both are called in the recorder's threads and must not block.
         """
         self._folder = folder
         self._upstream = upstream
@@ -95,71 +106,120 @@ class Recorder:
         self._on_result = on_result
         self._on_profile = on_profile
         self._secrets = tuple(options.secrets)
-        self._checker = PassThroughChecker(profile)
-        # Only the recorder's thread uses what follows. It runs one task at a time, so requests get their
-        # numbers in the order of arrival.
-        self._executor = ThreadPoolExecutor(1, "recorder")
+        self._checker, self._checker_profile = PassThroughChecker(profile), profile
+        # Only the writer uses what follows. It runs one task at a time, so requests get their numbers in the
+        # order of arrival.
+        self._writer = BackgroundWorker("recorder")
+        self._checks = BackgroundWorker("recorder checks")
         self._pending: dict[PassThroughExchange, PendingRecording] = {}
         self._last_numbers: Counter[str] = Counter()
-        self.internal_errors: list[str] = []
-        """Unexpected errors, by type and source location."""
+        self._numbering_errors: dict[PassThroughExchange, str] = {}
+        # Whoever removes an exchange from these reports it: `dict.pop` is atomic.
+        self._unwritten: dict[PassThroughExchange, RecordingResult] = {}
+        self._unchecked: dict[PassThroughExchange, RecordingResult] = {}
+
+    @property
+    def unchecked_count(self) -> int:
+        """Exchanges that wait for their check."""
+        return len({*self._unwritten, *self._unchecked})
 
     def on_request(self, pass_through: PassThroughExchange) -> None:
         """Number a request that is forwarded to the endpoint."""
-        self._executor.submit(self._run_guarded, self._number_request, pass_through)
+        self._writer.submit(partial(self._number_request, pass_through))
 
     def on_complete(self, pass_through: PassThroughExchange) -> None:
-        """Check the exchange and write its recording."""
-        self._executor.submit(self._run_guarded, self._write_recording, pass_through)
+        """Write the recording of an exchange, and have it checked."""
+        self._unwritten[pass_through] = RecordingResult(pass_through, self._secrets)
+        self._writer.submit(partial(self._record, pass_through))
 
-    def close(self) -> None:
-        """Wait until everything is written."""
-        self._executor.shutdown(wait=True)
+    def close(self, check_seconds: float | None = None) -> None:
+        """Wait until everything is written, and up to `check_seconds` until it is checked."""
+        self._writer.wait()
+        self._checks.wait(check_seconds)
+        self.abandon("the checks took too long")
 
-    def _run_guarded(
-        self, work: Callable[[PassThroughExchange], None], pass_through: PassThroughExchange
-    ) -> None:
-        try:
-            work(pass_through)
-        except Exception as error:  # noqa: BLE001 (a lost recording must be reported, whatever the cause)
-            frame = traceback.extract_tb(error.__traceback__)[-1]
-            self.internal_errors.append(f"{type(error).__name__} in {frame.name}:{frame.lineno}")
+    def abandon(self, reason: str) -> None:
+        """Leave what is not written or checked, and report it."""
+        self._writer.close()
+        self._checks.close()
+        for pass_through in list(self._unwritten):
+            result = self._unwritten.pop(pass_through, None)
+            if result is not None:
+                result.problem, result.is_lost = f"not recorded: {reason}", True
+                result.unchecked_reason = reason
+                self._on_result(result)
+        for pass_through in list(self._unchecked):
+            self._report_unchecked(pass_through, reason)
 
     def _number_request(self, pass_through: PassThroughExchange) -> None:
-        if unreadable_request_reason(pass_through, self._options.masks):
+        try:
+            if unreadable_request_reason(pass_through, self._options.masks):
+                return
+            pending = pending_recording(pass_through, self._options.masks, 0, self._secrets)
+            if pending.stem not in self._last_numbers:
+                self._last_numbers[pending.stem] = recording_folder.highest_number(self._folder, pending.stem)
+        except Exception as error:  # noqa: BLE001 (`_record` reports that the recording is lost)
+            self._numbering_errors[pass_through] = _internal_error(error)
             return
-        pending = pending_recording(pass_through, self._options.masks, 0, self._secrets)
-        if pending.stem not in self._last_numbers:
-            self._last_numbers[pending.stem] = recording_folder.highest_number(self._folder, pending.stem)
         self._last_numbers[pending.stem] += 1
         self._pending[pass_through] = replace(pending, number=self._last_numbers[pending.stem])
 
-    def _write_recording(self, pass_through: PassThroughExchange) -> None:
+    def _record(self, pass_through: PassThroughExchange) -> None:
+        result = self._unwritten.get(pass_through)
+        if result is None:
+            return
+        try:
+            self._write_recording(pass_through, result)
+        except Exception as error:  # noqa: BLE001 (a lost recording must be reported, whatever the cause)
+            result.problem, result.is_lost = f"not recorded: {_internal_error(error)}", True
+        self._unchecked[pass_through] = result
+        if self._unwritten.pop(pass_through, None) is None:
+            del self._unchecked[pass_through]
+            return
+        if pass_through.kept_bytes + self._checks.pending_bytes > _MAX_UNCHECKED_BYTES:
+            self._report_unchecked(pass_through, "too many replies wait for their check")
+        else:
+            self._checks.submit(
+                partial(self._check, pass_through, result, self._profile), pass_through.kept_bytes
+            )
+
+    def _write_recording(self, pass_through: PassThroughExchange, result: RecordingResult) -> None:
         pending = self._pending.pop(pass_through, None)
         self._detect_profile(pass_through)
-        entry = self._checker.journal_entry(
-            pass_through,
-            (pass_through.endpoint_key, *self._secrets) if pass_through.endpoint_key else self._secrets,
-        )
-        result = RecordingResult(pass_through, entry)
-        if entry.is_checked:
-            result.findings = list(entry.findings)
-        result.findings += entry.reply_findings
-        reason = unrecorded_reason(pass_through, self._options.masks) or self._skipped_error(
-            pass_through, pending
-        )
+        skipped = self._skipped_error(pass_through, pending)
+        reason = skipped or unrecorded_reason(pass_through, self._options.masks)
+        reason = reason or self._numbering_errors.pop(pass_through, "")
         result.problem = _problem(pass_through, reason)
-        if pending is not None and not reason:
-            try:
-                exchange = build_exchange(pass_through, pending, self._upstream, self._profile.name)
-                result.file = recording_folder.add_recording(
-                    self._folder, pending.stem, pending.number, exchange
-                )
-            except OSError as error:
-                result.problem = f"not recorded: {error.strerror or error}"
-            except InvalidExchange as error:
-                result.problem = f"not recorded: {error.reason[:_MAX_REASON_CHARS]}"
-        self._on_result(result)
+        result.is_lost = bool(reason) and not skipped and _has_reply(pass_through)
+        if pending is None or reason:
+            return
+        try:
+            exchange = build_exchange(pass_through, pending, self._upstream, self._profile.name)
+            result.file = recording_folder.add_recording(self._folder, pending.stem, pending.number, exchange)
+        except OSError as error:
+            result.problem, result.is_lost = f"not recorded: {error.strerror or error}", True
+        except InvalidExchange as error:
+            result.problem, result.is_lost = f"not recorded: {error.reason[:_MAX_REASON_CHARS]}", True
+
+    def _check(self, pass_through: PassThroughExchange, result: RecordingResult, profile: Profile) -> None:
+        if profile is not self._checker_profile:
+            self._checker, self._checker_profile = PassThroughChecker(profile), profile
+        keys = (pass_through.endpoint_key, *self._secrets) if pass_through.endpoint_key else self._secrets
+        try:
+            entry = self._checker.journal_entry(pass_through, keys)
+            findings = [*(entry.findings if entry.is_checked else ()), *entry.reply_findings]
+        except Exception as error:  # noqa: BLE001 (an unchecked reply must be reported, whatever the cause)
+            self._report_unchecked(pass_through, _internal_error(error))
+            return
+        if self._unchecked.pop(pass_through, None) is not None:
+            result.findings = findings
+            self._on_result(result)
+
+    def _report_unchecked(self, pass_through: PassThroughExchange, reason: str) -> None:
+        result = self._unchecked.pop(pass_through, None)
+        if result is not None:
+            result.unchecked_reason = reason
+            self._on_result(result)
 
     def _detect_profile(self, pass_through: PassThroughExchange) -> None:
         """Check against the profile of the first response; recordings before it are errors."""
@@ -183,6 +243,11 @@ class Recorder:
         )
 
 
+def _has_reply(pass_through: PassThroughExchange) -> bool:
+    """Whether there is something to record."""
+    return pass_through.forwarded and not pass_through.refused and bool(pass_through.status)
+
+
 def _problem(pass_through: PassThroughExchange, reason: str) -> str:
     if not pass_through.forwarded:
         return "refused: not forwarded"
@@ -191,3 +256,9 @@ def _problem(pass_through: PassThroughExchange, reason: str) -> str:
     if pass_through.client_disconnected:
         return "the client disconnected before the end"
     return "" if pass_through.complete else "the endpoint cut the reply"
+
+
+def _internal_error(error: Exception) -> str:
+    """An unexpected error, by its type and source location; its message could contain a key."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"internal error: {type(error).__name__} in {frame.name}:{frame.lineno}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -86,8 +86,20 @@ def highest_number(folder: Path, stem: str) -> int:
 
 def recorded_statuses(folder: Path, stem: str) -> list[int]:
     """The HTTP statuses of a folder's recordings with that stem."""
-    contents = (json.loads_or_none(file.read_bytes()) for file in folder.glob(f"{stem}-*.json"))
-    return [each["reply"]["http"]["status"] for each in contents if isinstance(each, dict)]
+    return [
+        exchange.reply["http"]["status"]
+        for file in folder.glob(f"{stem}-*.json")
+        for exchange in _readable_exchanges(file)
+        if "http" in exchange.reply
+    ]
+
+
+def _readable_exchanges(file: Path) -> Sequence[Exchange]:
+    """The exchanges in a file; none if somebody else wrote it and it is invalid."""
+    try:
+        return parse_exchanges(file.read_bytes(), str(file))
+    except (OSError, InvalidExchange):
+        return ()
 
 
 def load_recordings(path: Path) -> tuple[Exchange, ...]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from mockserver.server.http.threaded_server import ThreadedServer
+from mockserver.wire import json
 from tests.acceptance.clients.matrix import CLIENTS, Client
 from tests.acceptance.conftest import KEY, MODEL, ServerProcess, StartServer, server_environment, wait_until
 from tests.acceptance.test_clients import run_client
@@ -24,7 +27,9 @@ HELLO = {"model": MODEL, "input": "Hello!"}
 
 
 @contextmanager
-def running_command(folder: Path, *command: str | Path, **env: str) -> Iterator[ServerProcess]:
+def running_command(
+    folder: Path, *command: str | Path, program: Sequence[str] = ("-m", "mockserver"), **env: str
+) -> Iterator[ServerProcess]:
     """Run a serving command until the block ends."""
     folder.mkdir()
     url_file, stdout, stderr = (folder / name for name in ("url", "stdout", "stderr"))
@@ -32,8 +37,7 @@ def running_command(folder: Path, *command: str | Path, **env: str) -> Iterator[
         process = subprocess.Popen(
             [
                 sys.executable,
-                "-m",
-                "mockserver",
+                *program,
                 *map(str, command),
                 "--port",
                 "0",
@@ -143,3 +147,151 @@ def test_unusable_arguments_exit_with_2(options: tuple[str, ...], message: str, 
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "x").exists() or not [*(tmp_path / "x").iterdir()]
+
+
+#: Runs a command in a process whose checks never end, and hold the interpreter all the time.
+ENDLESS_CHECKS = """
+import sys
+from mockserver.live.pass_through import PassThroughChecker
+from mockserver.cli import main
+
+def spin(*_):
+    while True:
+        pass
+
+PassThroughChecker.journal_entry = spin
+sys.argv[0] = "mockserver"
+main()
+"""
+
+#: Runs a command in a process whose files may have at most 4 KiB, as on a full disk.
+FULL_DISK = """
+import resource, sys
+from mockserver.cli import main
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+sys.argv[0] = "mockserver"
+main()
+"""
+
+#: Seconds for a command to end: it waits 10 s for the checks, and the rest only stops a hang.
+STOP_SECONDS = 120
+
+
+@pytest.mark.parametrize(
+    ("options", "status"), [((), 0), (("--fail-on", "error"), 3)], ids=["no verdict", "verdict"]
+)
+def test_checks_that_never_end_cost_no_recording_and_no_ctrl_c(
+    options: tuple[str, ...], status: int, start_server: StartServer, tmp_path: Path
+) -> None:
+    upstream, folder = start_server("--api-key", KEY), tmp_path / "recordings"
+    command: tuple[str | Path, ...] = ("record", "--upstream", upstream.base_url, "--out", folder, *options)
+    with running_command(tmp_path / "record", *command, program=("-c", ENDLESS_CHECKS)) as server:
+        for _ in range(3):
+            assert server.client.post("/responses", json=HELLO).status_code == 200
+        wait_until(lambda: len([*folder.glob("*.json")]) == 3, "three recordings")
+        assert server.stop(signal.SIGINT, STOP_SECONDS) == status
+    assert "3 requests, 3 recordings in " in server.stderr_text
+    assert "  not checked: the checks took too long: 3" in server.stderr_text
+
+
+def test_second_ctrl_c_ends_the_checks(start_server: StartServer, tmp_path: Path) -> None:
+    upstream, folder = start_server("--api-key", KEY), tmp_path / "recordings"
+    command = ("record", "--upstream", upstream.base_url, "--out", folder)
+    with running_command(tmp_path / "record", *command, program=("-c", ENDLESS_CHECKS)) as server:
+        assert server.client.post("/responses", json=HELLO).status_code == 200
+        server.process.send_signal(signal.SIGINT)
+        wait_until(lambda: "Ctrl-C stops this" in server.stderr_text, "the note about the checks")
+        server.stop(signal.SIGTERM, STOP_SECONDS)
+    assert "1 requests, 1 recordings in " in server.stderr_text
+    assert "  not checked: interrupted: 1" in server.stderr_text
+
+
+def odd_upstream(reply: bytes) -> Any:
+    """An application that answers every request with the same JSON."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(reply))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": reply})
+
+    return app
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        json.dumps({"object": "response", "output": [{"type": "message", "id": n} for n in range(20_000)]}),
+        b'{"object":"response",%b,"n1":0}' % b",".join(b'"n%d":0' % n for n in range(60_000)),
+    ],
+    ids=["bad-items", "duplicate-name"],
+)
+def test_odd_reply_costs_no_later_recording_and_no_ctrl_c(reply: bytes, tmp_path: Path) -> None:
+    upstream, folder = ThreadedServer(odd_upstream(reply)), tmp_path / "recordings"
+    upstream.start()
+    command = ("record", "--upstream", upstream.url + "/v1", "--out", folder)
+    with running_command(tmp_path / "record", *command) as server:
+        for _ in range(5):
+            assert server.client.post("/responses", json=HELLO).content == reply
+        assert server.stop(signal.SIGINT, STOP_SECONDS) == 0
+    upstream.stop()
+    assert "5 requests, 5 recordings in " in server.stderr_text
+    assert len([*folder.glob("*.json")]) == 5
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+def test_full_disk_is_reported_and_fails_the_command(start_server: StartServer, tmp_path: Path) -> None:
+    upstream, folder = start_server("--api-key", KEY), tmp_path / "recordings"
+    command = ("record", "--upstream", upstream.base_url, "--out", folder, "--quiet")
+    with running_command(tmp_path / "record", *command, program=("-c", FULL_DISK)) as server:
+        for body in (HELLO, {**HELLO, "stream": True}):
+            assert server.client.post("/responses", json=body).status_code == 200
+        assert server.stop(signal.SIGINT, STOP_SECONDS) == 3
+    assert "2 requests, 1 recordings in " in server.stderr_text
+    assert "  not recorded: File too large: 1" in server.stderr_text
+    assert [file.name[:12] for file in folder.iterdir()] == ["hello-reply-"]
+
+
+def test_folder_that_vanishes_is_reported_and_fails_the_command(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    upstream, folder = start_server("--api-key", KEY), tmp_path / "recordings"
+    command = ("record", "--upstream", upstream.base_url, "--out", folder, "--quiet")
+    with running_command(tmp_path / "record", *command) as server:
+        folder.rmdir()
+        folder.write_bytes(b"a file")
+        assert server.client.post("/responses", json=HELLO).status_code == 200
+        assert server.stop(signal.SIGTERM, STOP_SECONDS) == 3
+    assert "  not recorded: Not a directory: 1" in server.stderr_text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a pipe of a known size")
+def test_parent_that_reads_no_output_stops_no_recording(start_server: StartServer, tmp_path: Path) -> None:
+    import fcntl
+
+    upstream, folder, url_file = start_server("--api-key", KEY), tmp_path / "recordings", tmp_path / "url"
+    command = ["record", "--upstream", upstream.base_url, "--out", folder, "--port", "0"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mockserver", *map(str, command), "--url-file", str(url_file)],
+        env=server_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    fcntl.fcntl(process.stderr, fcntl.F_SETPIPE_SZ, 4096)
+    try:
+        wait_until(url_file.exists, "the URL file")
+        headers = {"authorization": f"Bearer {KEY}"}
+        with httpx.Client(base_url=url_file.read_text(), headers=headers, trust_env=False) as client:
+            for _ in range(150):  # each writes a line of about 80 bytes
+                assert client.post("/responses", json=HELLO, timeout=STOP_SECONDS).status_code == 200
+        wait_until(lambda: len([*folder.glob("*.json")]) == 150, "every recording")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(STOP_SECONDS) == 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()

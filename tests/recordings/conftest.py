@@ -62,7 +62,11 @@ Record = Callable[..., AbstractContextManager[RecordingSession]]
 def recording(
     upstream: str, folder: Path, key: str = CANARY_KEY, profile: Profile = PROFILE, **options: Any
 ) -> Iterator[RecordingSession]:
-    """Record requests to `upstream`; clients send the endpoint's key, as with the command."""
+    """Record requests to `upstream`; clients send the endpoint's key, as with the command.
+
+    `check_seconds` is the time that the checks get at the end.
+    """
+    check_seconds = options.pop("check_seconds", None)
     results: list[RecordingResult] = []
     endpoint = parse_endpoint(upstream, "")
     folder.mkdir(exist_ok=True)
@@ -88,7 +92,7 @@ def recording(
         server.run(relay.wait_until_idle())
         server.run(relay.close())
         server.stop()
-        recorder.close()
+        recorder.close(check_seconds)
 
 
 @contextmanager

@@ -14,9 +14,11 @@ import pytest
 from mockserver import MockServer
 from mockserver.contract.findings import Severity
 from mockserver.exchanges import recorded_chunks
+from mockserver.live.pass_through import PassThroughChecker
 from mockserver.profiles import load_profile
 from mockserver.recordings.playback_queue import reply_body
 from mockserver.wire import json
+from tests.live.upstream import running_upstream, wait_until
 from tests.recordings.conftest import CANARY_KEY, HELLO, PROFILE, Record, RecordingSession, replaying
 
 STREAM = {**HELLO, "stream": True}
@@ -385,3 +387,100 @@ def test_requests_that_only_look_alike_are_different(record: Record) -> None:
         assert (
             client.post("/responses", content=b'"\xff"', headers=head).json()["code"] == "UnrecordedRequest"
         )
+
+
+def test_slow_check_delays_no_recording(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    release, check = threading.Event(), PassThroughChecker.journal_entry
+
+    def check_late(*arguments: Any) -> Any:
+        assert release.wait(60)
+        return check(*arguments)
+
+    monkeypatch.setattr(PassThroughChecker, "journal_entry", check_late)
+    with seeded_mock() as server, record(server.base_url) as session:
+        for _ in range(3):
+            session.client.post("/responses", json={**HELLO, "temperature": 9})
+        wait_until(lambda: len([*session.folder.glob("*.json")]) == 3)
+        assert session.results == []
+        release.set()
+    assert [each.file is not None for each in session.results] == [True] * 3
+    assert [each.unchecked_reason for each in session.results] == [""] * 3
+    assert {finding.rule for each in session.results for finding in each.findings} == {"REQ-001"}
+
+
+def test_check_that_does_not_end_is_reported(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    release = threading.Event()
+    monkeypatch.setattr(PassThroughChecker, "journal_entry", lambda *_: release.wait(60))
+    with seeded_mock() as server, record(server.base_url, check_seconds=0.05) as session:
+        for _ in range(2):
+            session.client.post("/responses", json=HELLO)
+    release.set()
+    assert [each.unchecked_reason for each in session.results] == ["the checks took too long"] * 2
+    assert [each.problem for each in session.results] == [""] * 2
+    assert len(session.recordings) == 2
+
+
+def test_check_that_fails_is_reported(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise TypeError(CANARY_KEY)
+
+    monkeypatch.setattr(PassThroughChecker, "journal_entry", fail)
+    with seeded_mock() as server, record(server.base_url) as session:
+        session.client.post("/responses", json=HELLO)
+    assert session.results[0].unchecked_reason.startswith("internal error: TypeError in fail:")
+    assert len(session.recordings) == 1
+
+
+def test_replies_that_wait_for_their_check_are_bounded(
+    record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = threading.Event()
+    monkeypatch.setattr(PassThroughChecker, "journal_entry", lambda *_: release.wait(60))
+    monkeypatch.setattr("mockserver.recordings.recorder._MAX_UNCHECKED_BYTES", 3000)
+    with seeded_mock() as server, record(server.base_url, check_seconds=0.05) as session:
+        for _ in range(9):
+            session.client.post("/responses", json=HELLO)
+        wait_until(lambda: bool(session.results))
+    release.set()
+    reasons = [each.unchecked_reason for each in session.results]
+    assert len(reasons) == len(session.recordings) == 9
+    assert 0 < reasons.count("the checks took too long") < 9
+    assert reasons.count("too many replies wait for their check") > 0
+
+
+def test_recording_that_cannot_be_written_is_lost(record: Record) -> None:
+    """The folder is gone for a while; what comes later is recorded."""
+    with seeded_mock() as server, record(server.base_url) as session:
+        session.folder.rmdir()
+        session.client.post("/responses", json=HELLO)
+        wait_until(lambda: len(session.results) == 1)
+        session.folder.mkdir()
+        session.client.post("/responses", json=STREAM)
+    assert session.results[0].problem == "not recorded: No such file or directory"
+    assert [each.is_lost for each in session.results] == [True, False]
+    assert len(session.recordings) == 1
+
+
+def test_strange_file_in_the_folder_costs_no_recording(fake_endpoint: str, record: Record) -> None:
+    """Whether an error is recorded depends on the earlier recordings of the request."""
+    upstream = f"{fake_endpoint}/broken{PROFILE.base_path}"
+    with record(upstream) as session:
+        session.client.post("/responses", json=HELLO)
+    (file,) = session.folder.glob("*.json")
+    for number, content in enumerate([b"{}", b"[1", b"null", b'{"reply":{"body":{}}}'], start=2):
+        file.with_name(file.name.replace("001", f"00{number}")).write_bytes(content)
+    with record(upstream) as session:
+        session.client.post("/responses", json=HELLO)
+    assert [each.problem for each in session.results] == [""]
+    assert session.results[0].file is not None
+
+
+def test_client_that_leaves_before_the_reply_has_no_recording(record: Record) -> None:
+    with running_upstream(None) as upstream, record(upstream.url + "/v1") as session:
+        with pytest.raises(httpx.ReadTimeout):
+            session.client.post("/responses", json=HELLO, timeout=0.2)
+        wait_until(lambda: bool(session.results))
+        assert upstream.open_count == 0
+    (result,) = session.results
+    assert result.problem == "not recorded: the client disconnected before the endpoint replied"
+    assert not result.is_lost

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import sys
+import os
 from collections import Counter
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from mockserver.cli.output.checked_input import failing_severities
 from mockserver.contract.findings import Severity
 from mockserver.contract.formatting import escape_unprintable, findings_lines
+from mockserver.live.background import BackgroundWorker
 from mockserver.wire.redaction import redact
 
 if TYPE_CHECKING:
@@ -17,49 +21,64 @@ if TYPE_CHECKING:
 
 __all__ = ["CaptureLog"]
 
+_STDERR = 2
+
+#: Bytes that may wait for a standard error that nobody reads; later lines are dropped.
+_MAX_PENDING_BYTES = 1 << 20
+
 
 class CaptureLog:
-    """Prints completed requests with their findings and counts them."""
+    """Prints completed requests with their findings and counts them. Its methods never block."""
 
     def __init__(self, folder: Path, *, quiet: bool) -> None:
         self._folder = folder
         self._quiet = quiet
+        self._lock = Lock()
+        self._printer = BackgroundWorker("log")
+        self._dropped_count = 0
         self._request_count = 0
         self._recording_count = 0
+        self.lost_count = 0
+        """Exchanges that were not recorded although they should be."""
+        self.unchecked_count = 0
+        """Exchanges that were not checked."""
         self._finding_counts: Counter[tuple[str, str, str]] = Counter()
         self._problem_counts: Counter[str] = Counter()
         self._severity_counts: Counter[Severity] = Counter()
 
     def add(self, result: RecordingResult) -> None:
         """Count a request and print it with its findings."""
+        with self._lock:
+            self._count(result)
+        if not self._quiet:
+            self.write("".join(f"{line}\n" for line in _result_lines(result)))
+
+    def write(self, text: str) -> None:
+        """Print to standard error in a thread, since a parent process may not read it."""
+        data = text.encode(errors="backslashreplace")
+        if self._printer.pending_bytes + len(data) > _MAX_PENDING_BYTES:
+            self._dropped_count += 1
+            return
+        # Not by sys.stderr: the interpreter cannot end while a thread holds the lock of its buffer.
+        self._printer.submit(partial(_write_all, _STDERR, data), len(data))
+
+    def finish(self, timeout: float) -> None:
+        """Print the summary, and wait at most `timeout` seconds until all is printed."""
+        self._printer.submit(lambda: _write_all(_STDERR, self.summary_text().encode()))
+        self._printer.wait(timeout)
+        self._printer.close()
+
+    def _count(self, result: RecordingResult) -> None:
         self._request_count += 1
         self._recording_count += result.file is not None
-        if result.problem:
-            self._problem_counts[result.problem] += 1
+        self.lost_count += result.is_lost
+        self.unchecked_count += bool(result.unchecked_reason)
+        for problem in _problems(result):
+            self._problem_counts[problem] += 1
         for finding in result.findings:
             self._severity_counts[finding.severity] += 1
             message = redact(finding.message, result.secrets)
             self._finding_counts[finding.severity.value, finding.rule, message] += 1
-        if self._quiet:
-            return
-        name = result.file.name if result.file else "-"
-        first_byte = (
-            ""
-            if result.time_to_first_byte is None
-            else f" first byte {result.time_to_first_byte * 1000:.0f} ms,"
-        )
-        duration = f"{result.duration * 1000:.0f} ms"
-        line = f"{result.method} {result.path} {result.status or '-'}{first_byte} {duration}  {name}"
-        lines = [line + (f"  ({result.problem})" if result.problem else "")]
-        lines += findings_lines(
-            [finding for finding in result.findings if finding.severity is not Severity.INFO]
-        )
-        print(
-            *(redact(escape_unprintable(each), result.secrets) for each in lines),
-            sep="\n",
-            file=sys.stderr,
-            flush=True,
-        )
 
     def summary_text(self) -> str:
         """The numbers of requests, recordings, problems and findings."""
@@ -67,6 +86,8 @@ class CaptureLog:
             f"mockserver: {self._request_count} requests, {self._recording_count} recordings in {self._folder}"
         ]
         lines += [f"  {problem}: {count}" for problem, count in sorted(self._problem_counts.items())]
+        if self._dropped_count:
+            lines.append(f"  lines that were not printed, because nobody read them: {self._dropped_count}")
         order = [each.value for each in Severity]
         findings = sorted(self._finding_counts.items(), key=lambda each: (order.index(each[0][0]), each[0]))
         lines += [
@@ -80,3 +101,27 @@ class CaptureLog:
         if fail_on == "never":
             return False
         return any(self._severity_counts[each] for each in failing_severities(fail_on))
+
+
+def _result_lines(result: RecordingResult) -> list[str]:
+    name = result.file.name if result.file else "-"
+    first_byte = (
+        "" if result.time_to_first_byte is None else f" first byte {result.time_to_first_byte * 1000:.0f} ms,"
+    )
+    duration = f"{result.duration * 1000:.0f} ms"
+    line = f"{result.method} {result.path} {result.status or '-'}{first_byte} {duration}  {name}"
+    lines = [line + "".join(f"  ({problem})" for problem in _problems(result))]
+    lines += findings_lines([finding for finding in result.findings if finding.severity is not Severity.INFO])
+    return [redact(escape_unprintable(each), result.secrets) for each in lines]
+
+
+def _problems(result: RecordingResult) -> list[str]:
+    unchecked = f"not checked: {result.unchecked_reason}" if result.unchecked_reason else ""
+    return [each for each in (result.problem, unchecked) if each]
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    """Write all of `data`; an output that nobody reads any more is no error."""
+    with suppress(OSError):
+        while data:
+            data = data[os.write(descriptor, data) :]
