@@ -109,10 +109,10 @@ async def respond(
     record = build_record(session, facts, parent, values, stub_name, cache, raw_body, response)
     if calls is not None:
         record = record._replace(calls=calls)
-    if facts.store:
-        await store.put(record)
     if facts.conversation_id is not None:
         await append_turn(store, facts.conversation_id, record, raw_body)
+    if facts.store:
+        await store.put(record)
     fault_name = INVALID_CONTENT if delivery.invalid else ""
     return RenderedReply(details, pieces, facts.stream, fault_name=fault_name, delivery=delivery)
 

@@ -14,7 +14,7 @@ from mockserver.server.errors import BARE_ENVELOPE, ApiError
 from mockserver.server.http.requests import HttpRequest
 from mockserver.server.operations.pagination import paginate
 from mockserver.server.operations.validated_bodies import derive_id_digits, read_validated_body
-from mockserver.server.state.conversation_context import count_item_tokens, to_listed_item
+from mockserver.server.state.conversation_context import add_items, count_item_tokens, to_listed_item
 from mockserver.server.state.store import Conversation, StoredItem
 from mockserver.wire import json
 
@@ -40,8 +40,8 @@ async def create_conversation(request: HttpRequest) -> Any:
         session=session.name,
         created_at=session.clock.now(),
         metadata=json.dumps(body.get("metadata") or {}),
-        items=_stored_items(request, body.get("items") or []),
     )
+    conversation = add_items(conversation, _stored_items(request, body.get("items") or []))
     await request.services.store.put_conversation(conversation)
     return _conversation_object(conversation)
 
@@ -72,7 +72,7 @@ async def create_items(request: HttpRequest) -> Any:
     """Handle `POST /conversations/{conversation_id}/items`, with up to 20 items."""
     body = await read_validated_body(request, "create_items")
     new = _stored_items(request, body["items"])
-    await _update_conversation(request, lambda before: before._replace(items=before.items + new))
+    await _update_conversation(request, lambda before: add_items(before, new))
     items = [json.loads(item.body) for item in new]
     first, last = (items[0]["id"], items[-1]["id"]) if items else (None, None)
     return {"data": items, "first_id": first, "has_more": False, "last_id": last}
@@ -94,10 +94,7 @@ async def retrieve_item(request: HttpRequest) -> Any:
 async def delete_item(request: HttpRequest) -> Any:
     """Handle `DELETE /conversations/{conversation_id}/items/{item_id}`, which shortens the context."""
     deleted = _find_item(await _find_conversation(request), request)
-    await _update_conversation(
-        request,
-        lambda before: before._replace(items=tuple(item for item in before.items if item.id != deleted.id)),
-    )
+    await _update_conversation(request, lambda before: before.remove_item(deleted.id))
     return {"deleted": True, "id": deleted.id, "object": "conversation.item.deleted"}
 
 
@@ -115,7 +112,7 @@ async def _find_conversation(request: HttpRequest) -> Conversation:
     conversation_id = request.scope["path_params"]["conversation_id"]
     conversation = await request.services.store.get_conversation(request.session.name, conversation_id)
     if conversation is None:
-        raise _not_found_error("Conversation", conversation_id)
+        raise await _no_conversation_error(request, conversation_id)
     return conversation
 
 
@@ -125,7 +122,7 @@ async def _update_conversation(
     conversation_id = request.scope["path_params"]["conversation_id"]
     changed = await request.services.store.update_conversation(request.session.name, conversation_id, change)
     if changed is None:
-        raise _not_found_error("Conversation", conversation_id)
+        raise await _no_conversation_error(request, conversation_id)
     return changed
 
 
@@ -135,6 +132,13 @@ def _find_item(conversation: Conversation, request: HttpRequest) -> StoredItem:
         if item.id == item_id:
             return item
     raise _not_found_error("Item", item_id)
+
+
+async def _no_conversation_error(request: HttpRequest, conversation_id: str) -> ApiError:
+    error = _not_found_error("Conversation", conversation_id)
+    if await request.services.store.was_evicted(request.session.name, conversation_id):
+        error.detail = "evicted: the store was full"
+    return error
 
 
 def _not_found_error(kind: str, object_id: str) -> ApiError:

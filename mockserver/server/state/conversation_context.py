@@ -16,11 +16,18 @@ from mockserver.server.errors import ApiError
 from mockserver.server.request_facts import RequestFacts, item_texts
 from mockserver.server.state.earlier_calls import calls_after_items
 from mockserver.server.state.sessions import Session
-from mockserver.server.state.store import Conversation, ResponseRecord, Store, StoredItem
+from mockserver.server.state.store import (
+    MAX_STORED_BYTES,
+    Conversation,
+    ResponseRecord,
+    Store,
+    StoredItem,
+)
 from mockserver.wire import json
 
 __all__ = [
     "SessionCache",
+    "add_items",
     "append_turn",
     "build_record",
     "derive_item_id",
@@ -42,7 +49,9 @@ async def find_parent(session: Session, store: Store, facts: RequestFacts) -> Re
         if conversation is None:
             # Envelope and text are inferred, as for responses.
             message = f"Conversation with id '{facts.conversation_id}' not found."
-            raise ApiError(400, "InvalidParameter", message, stream_requested=facts.stream)
+            evicted = await store.was_evicted(session.name, facts.conversation_id)
+            detail = "evicted: the store was full" if evicted else ""
+            raise ApiError(400, "InvalidParameter", message, detail=detail, stream_requested=facts.stream)
         return _record_from_conversation(conversation, session)
     previous = facts.previous_response_id
     return (
@@ -167,8 +176,7 @@ async def append_turn(
     new = _turn_items(request_body, record.response_body, record.id, record.created_at)
 
     def with_turn(before: Conversation) -> Conversation:
-        return before._replace(
-            items=before.items + new,
+        return add_items(before, new)._replace(
             turn=before.turn + 1,
             stub_name=record.stub_name,
             cached_tokens=record.cached_tokens,
@@ -176,6 +184,18 @@ async def append_turn(
         )
 
     await store.update_conversation(record.session, conversation_id, with_turn)
+
+
+def add_items(conversation: Conversation, new: tuple[StoredItem, ...]) -> Conversation:
+    """The conversation with more items. Raises ApiError 413 if it becomes too large for the store."""
+    after = conversation.add_items(new)
+    if after.size > MAX_STORED_BYTES:
+        message = (
+            f"Payload Too Large. The conversation has more than {MAX_STORED_BYTES} bytes: a limit of this mock "
+            "server."
+        )
+        raise ApiError(413, "BadRequest.TooLarge", message)
+    return after
 
 
 def _turn_items(

@@ -8,9 +8,9 @@ from typing import NamedTuple, Protocol
 
 from mockserver.contract.bodies.call_outputs import Turn
 
-__all__ = ["Conversation", "MemoryStore", "ResponseRecord", "Store", "StoredItem"]
+__all__ = ["MAX_STORED_BYTES", "Conversation", "MemoryStore", "ResponseRecord", "Store", "StoredItem"]
 
-#: Bytes of requests and responses that a store keeps.
+#: Bytes of requests, responses and conversations that a store keeps.
 MAX_STORED_BYTES = 256 << 20
 
 
@@ -69,6 +69,23 @@ class Conversation(NamedTuple):
     """Name of the stub or exchange that answered last."""
     cached_tokens: int = 0
     cached_until: float = 0.0
+    item_bytes: int = 0
+    """Bytes of all items."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that the conversation needs."""
+        return self.item_bytes + len(self.metadata)
+
+    def add_items(self, new: tuple[StoredItem, ...]) -> Conversation:
+        """The conversation with more items at its end."""
+        size = self.item_bytes + sum(len(item.body) for item in new)
+        return self._replace(items=self.items + new, item_bytes=size)
+
+    def remove_item(self, item_id: str) -> Conversation:
+        """The conversation without an item."""
+        kept = tuple(item for item in self.items if item.id != item_id)
+        return self._replace(items=kept, item_bytes=sum(len(item.body) for item in kept))
 
 
 class Store(Protocol):
@@ -80,8 +97,8 @@ class Store(Protocol):
     async def get(self, session: str, response_id: str) -> ResponseRecord | None:
         """Return a record, or None."""
 
-    async def was_evicted(self, session: str, response_id: str) -> bool:
-        """Return whether a record of this id was evicted to make room."""
+    async def was_evicted(self, session: str, object_id: str) -> bool:
+        """Return whether a record or a conversation of this id was evicted to make room."""
 
     async def delete(self, session: str, response_id: str) -> bool:
         """Delete a record; return whether it existed."""
@@ -108,12 +125,17 @@ class Store(Protocol):
 
 
 class MemoryStore:
-    """A store in memory: at most `max_records` records of `max_bytes` in total, and as many conversations."""
+    """A store in memory: at most `max_records` records, as many conversations, and `max_bytes` for all of them.
+
+    To make room, the oldest entry of the kind that has more bytes is evicted. The age of a conversation counts
+    from its last change. The newest of each kind stays, however large it is.
+    """
 
     def __init__(self, max_records: int = 10_000, max_bytes: int = MAX_STORED_BYTES) -> None:
         self._max_records = max_records
         self._max_bytes = max_bytes
-        self._stored_bytes = 0
+        self._record_bytes = 0
+        self._conversation_bytes = 0
         self._conversations: OrderedDict[tuple[str, str], Conversation] = OrderedDict()
         self._records: OrderedDict[tuple[str, str], ResponseRecord] = OrderedDict()
         # Two generations of evicted ids: the older is dropped when the newer is full.
@@ -122,31 +144,34 @@ class MemoryStore:
 
     async def put(self, record: ResponseRecord) -> None:
         self._records[record.session, record.id] = record
-        self._stored_bytes += len(record.response_body) + len(record.request_body)
-        while len(self._records) > self._max_records or (
-            self._stored_bytes > self._max_bytes and len(self._records) > 1
-        ):
-            key, oldest = self._records.popitem(last=False)
-            self._stored_bytes -= len(oldest.response_body) + len(oldest.request_body)
-            self._remember_evicted(key)
+        self._record_bytes += len(record.response_body) + len(record.request_body)
+        if len(self._records) > self._max_records:
+            self._evict_record()
+        if self._record_bytes + self._conversation_bytes > self._max_bytes:
+            self._make_room()
 
     async def get(self, session: str, response_id: str) -> ResponseRecord | None:
         return self._records.get((session, response_id))
 
-    async def was_evicted(self, session: str, response_id: str) -> bool:
-        key = (session, response_id)
+    async def was_evicted(self, session: str, object_id: str) -> bool:
+        key = (session, object_id)
         return key in self._evicted or key in self._older_evicted
 
     async def delete(self, session: str, response_id: str) -> bool:
         record = self._records.pop((session, response_id), None)
         if record is not None:
-            self._stored_bytes -= len(record.response_body) + len(record.request_body)
+            self._record_bytes -= len(record.response_body) + len(record.request_body)
         return record is not None
 
     async def put_conversation(self, conversation: Conversation) -> None:
-        self._conversations[conversation.session, conversation.id] = conversation
+        key = (conversation.session, conversation.id)
+        before = self._conversations.pop(key, None)
+        self._conversations[key] = conversation
+        self._conversation_bytes += conversation.size - (before.size if before else 0)
         if len(self._conversations) > self._max_records:
-            self._conversations.popitem(last=False)
+            self._evict_conversation()
+        if self._record_bytes + self._conversation_bytes > self._max_bytes:
+            self._make_room()
 
     async def get_conversation(self, session: str, conversation_id: str) -> Conversation | None:
         return self._conversations.get((session, conversation_id))
@@ -154,22 +179,48 @@ class MemoryStore:
     async def update_conversation(
         self, session: str, conversation_id: str, change: Callable[[Conversation], Conversation]
     ) -> Conversation | None:
-        key = (session, conversation_id)
-        before = self._conversations.get(key)
-        if before is not None:
-            self._conversations[key] = change(before)
-        return self._conversations.get(key)
+        before = self._conversations.get((session, conversation_id))
+        if before is None:
+            return None
+        after = change(before)
+        await self.put_conversation(after)
+        return after
 
     async def delete_conversation(self, session: str, conversation_id: str) -> bool:
-        return self._conversations.pop((session, conversation_id), None) is not None
+        conversation = self._conversations.pop((session, conversation_id), None)
+        if conversation is not None:
+            self._conversation_bytes -= conversation.size
+        return conversation is not None
 
     async def clear(self, session: str) -> None:
         for key in [key for key in self._records if key[0] == session]:
             await self.delete(*key)
         for key in [key for key in self._conversations if key[0] == session]:
-            del self._conversations[key]
+            await self.delete_conversation(*key)
         self._evicted = {key for key in self._evicted if key[0] != session}
         self._older_evicted = {key for key in self._older_evicted if key[0] != session}
+
+    def _make_room(self) -> None:
+        """Evict the oldest entries of the kind that has more bytes, but never the newest of a kind."""
+        while self._record_bytes + self._conversation_bytes > self._max_bytes:
+            has_old_record, has_old_conversation = len(self._records) > 1, len(self._conversations) > 1
+            has_more_bytes = self._record_bytes >= self._conversation_bytes
+            if has_old_record and (has_more_bytes or not has_old_conversation):
+                self._evict_record()
+            elif has_old_conversation:
+                self._evict_conversation()
+            else:
+                return
+
+    def _evict_record(self) -> None:
+        key, oldest = self._records.popitem(last=False)
+        self._record_bytes -= len(oldest.response_body) + len(oldest.request_body)
+        self._remember_evicted(key)
+
+    def _evict_conversation(self) -> None:
+        key, oldest = self._conversations.popitem(last=False)
+        self._conversation_bytes -= oldest.size
+        self._remember_evicted(key)
 
     def _remember_evicted(self, key: tuple[str, str]) -> None:
         """Remember an evicted id, for as many ids as there are records, so that the log can say why."""

@@ -204,3 +204,23 @@ def test_items_of_any_shape_are_stored_unchanged(later: ApiClient, item: dict[st
     response = later.create([{"role": "user", "content": "x"}, item], conversation=conversation_id)
     assert len(list_items(later, conversation_id)) == 3 + len(response["output"])
     assert len(later.request_json("GET", f"/responses/{response['id']}/input_items")["data"]) == 2
+
+
+@pytest.mark.slow
+def test_conversations_are_bounded_in_bytes(newest: ApiClient) -> None:
+    """The oldest are evicted, and a single one takes no more than the store has."""
+    large = {"role": "user", "content": "x" * (8 << 20)}
+    first = create_conversation(newest, items=[large])["id"]
+    grown = create_conversation(newest)["id"]
+    statuses = [
+        newest.request("POST", f"/conversations/{grown}/items", {"items": [large]}).status_code
+        for _ in range(33)
+    ]
+    assert statuses == [200] * 31 + [413] * 2
+    assert newest.request("GET", f"/conversations/{first}").status_code == 404
+    assert newest.server.journal.last.detail == "evicted: the store was full"
+    body = {"model": newest.server.model, "conversation": first, "input": "Hello!"}
+    assert newest.post(body).status_code == 400
+    assert newest.server.journal.last.detail == "evicted: the store was full"
+    assert newest.post({**body, "conversation": grown}).status_code == 200
+    assert newest.post({**body, "conversation": grown, "input": "x" * (8 << 20)}).status_code == 413
