@@ -40,6 +40,9 @@ AUTO = "auto"
 @option("--once", is_flag=True, help="Play each recording once; otherwise the last of a request repeats.")
 @option("--max-age", default=30, type=click.IntRange(0), metavar="DAYS", help="Warn about older recordings.")
 @max_body_option
+@option(
+    "--console", is_flag=True, help="Serve a page that shows each request as it arrives; prints its link."
+)
 @option("--quiet", is_flag=True, help="Print no line for each request.")
 def replay(recordings: Path, port: int, url_file: Path | None, quiet: bool, **options: Any) -> None:
     """Serve recordings with the same bytes, at once or at the recorded pace.
@@ -74,6 +77,7 @@ def replay(recordings: Path, port: int, url_file: Path | None, quiet: bool, **op
         lambda url: _announce(url, description, url_file),
         quiet,
         max_body,
+        console=options["console"],
     )
     if unplayed := len(player.queue.unplayed):
         print(f"mockserver: {unplayed} of {len(exchanges)} recordings were not played", file=sys.stderr)
@@ -87,6 +91,8 @@ def _serve_recordings(
     announce: Callable[[str], None],
     quiet: bool,
     max_body: int,
+    *,
+    console: bool,
 ) -> None:
     from mockserver.recordings.replay import ReplayApp
     from mockserver.server.http.access_log import AccessLog
@@ -94,9 +100,20 @@ def _serve_recordings(
     from mockserver.server.state.journal import Journal
 
     access_log = AccessLog(None if quiet else sys.stderr)
-    app = ReplayApp(player, profile, base_paths, Journal(), on_entry=access_log.add, max_body=max_body)
+    journal = Journal()
+    app: Any = ReplayApp(player, profile, base_paths, journal, on_entry=access_log.add, max_body=max_body)
+
+    def announce_all() -> None:
+        announce(listener_url(listener) + base_paths[0])
+        if console:
+            print(f"  console    {app.access.link(listener_url(listener))}", flush=True)
+
+    if console:
+        from mockserver.server.console.observed_app import ObservedApp
+
+        app = ObservedApp(app, journal, profile)
     try:
-        run_forever(app, listener, lambda: announce(listener_url(listener) + base_paths[0]))
+        run_forever(app, listener, announce_all)
     finally:
         access_log.flush()
 

@@ -109,6 +109,8 @@ def _run_against_mock(command: Sequence[str], services: Any, key: str) -> int:
     server = ThreadedServer(App(services), _HOST)
     try:
         server.start()
+        if services.console is not None:
+            print(f"mockserver: console {services.console.link(server.url)}", file=sys.stderr, flush=True)
         environment = client_environment(server.url + services.default_session.profile.base_path, key)
         try:
             return _run_command(command, environment)

@@ -206,12 +206,13 @@ def build_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: An
         max_body=parse_body_size(settings["max_body"]),
         stream_errors=settings["stream_errors"] or "",
         admin_token=token_urlsafe(24) if settings.get("admin") else "",
-        console=_build_console() if settings.get("console") else None,
+        console=build_console() if settings.get("console") else None,
         exchange_folder=folder,
     )
 
 
-def _build_console() -> ConsoleAccess:
+def build_console() -> ConsoleAccess:
+    """Access to a console, with a new link."""
     from mockserver.server.console import ConsoleAccess
 
     return ConsoleAccess()

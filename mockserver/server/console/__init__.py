@@ -4,6 +4,7 @@
 - `feed`: the live list of requests, as server-sent events
 - `exchange_pages`: one request and its reply, as the report draws them
 - `snippets`: a request as a curl command, an exchange file, a test or a script
+- `observed_app`: the console in front of the recorder and the replay server
 - `handlers`: the paths under `/_mock/console`
 - `static/`: the page; `preact.js` comes from `make console`
 

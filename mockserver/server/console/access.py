@@ -16,7 +16,9 @@ CHANGE_HEADER = b"x-mock-console"
 class ConsoleAccess:
     """Who may see the console: the browser that opened the printed link."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, can_change: bool = True) -> None:
+        self.can_change = can_change
+        """Whether the console controls the server; otherwise it only shows it."""
         self._link_token = token_urlsafe(24)
         self._cookie_value = token_urlsafe(32)
         # Cookies ignore the port, so that each server needs a name of its own.
@@ -51,4 +53,4 @@ class ConsoleAccess:
 
     def may_change(self, headers: Mapping[bytes, bytes]) -> bool:
         """Whether a request may change something: it comes from the console's own page."""
-        return headers.get(CHANGE_HEADER) == b"1" and self.is_signed_in(headers)
+        return self.can_change and headers.get(CHANGE_HEADER) == b"1" and self.is_signed_in(headers)

@@ -72,6 +72,8 @@ def _changes(function: Callable[[HttpRequest, Any], Awaitable[None]]) -> Handler
     """A handler that changes something, with the JSON value of the body."""
 
     async def handle(request: HttpRequest) -> None:
+        if not _access(request).can_change:
+            raise NotAnApiRequest(404, "NotFound", "This console shows the server, and changes nothing.")
         if not _access(request).may_change(request.headers):
             raise NotAnApiRequest(
                 403,
@@ -178,6 +180,7 @@ async def _state(request: HttpRequest) -> None:
         request,
         {
             "version": __version__,
+            "can_change": _access(request).can_change,
             "sessions": [each.name for each in request.services.sessions],
             "session": session.name,
             "profile": session.profile.name,

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -389,3 +390,69 @@ def test_tokens_are_in_no_repr_and_no_log(services: Services) -> None:
     assert token not in repr(services)
     assert token not in repr(services.console)
     assert token in services.secrets  # so that it is redacted
+
+
+@contextmanager
+def console_link(*arguments: str) -> Iterator[str]:
+    """The link that a running command prints."""
+    command = [sys.executable, "-m", "mockserver", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield next(line.split()[-1] for line in process.stdout if "token=" in line)
+        finally:
+            process.terminate()
+
+
+def test_serve_prints_the_link() -> None:
+    with (
+        console_link("serve", "--port", "0", "--console") as link,
+        httpx.Client(trust_env=False, follow_redirects=True) as client,
+    ):
+        assert "Mock server console" in client.get(link).text
+
+
+def test_run_prints_the_link(tmp_path: Path) -> None:
+    script = "import os, time, pathlib; [time.sleep(0.05) for _ in range(6000) if not pathlib.Path('end').exists()]"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mockserver", "run", "--console", "--", sys.executable, "-c", script],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    )
+    try:
+        assert process.stderr is not None
+        link = process.stderr.readline().split()[-1]
+        with httpx.Client(trust_env=False, follow_redirects=True) as client:
+            assert "Mock server console" in client.get(link).text
+    finally:
+        (tmp_path / "end").touch()
+        process.communicate()
+
+
+def test_the_console_of_replay_shows_and_changes_nothing(browser: httpx.Client, tmp_path: Path) -> None:
+    ask(browser, "Hello!")
+    text = browser.get("/_mock/console/exchanges/default/1/exchange").text
+    recording = json.loads(text)
+    recording["reply"] = {
+        "http": {
+            "status": 200,
+            "headers": {"content-type": "application/json"},
+            "chunks": [{"text": ask(browser).text}],
+        }
+    }
+    (tmp_path / "one.json").write_text(json.dumps(recording), encoding="utf-8")
+    with (
+        console_link("replay", str(tmp_path), "--port", "0", "--console") as link,
+        httpx.Client(trust_env=False, follow_redirects=True) as client,
+    ):
+        page = client.get(link)
+        assert "Mock server console" in page.text
+        client.base_url = page.url.copy_with(raw_path=b"/")
+        path = "/api/v2/apps/protocols/compatible-mode/v1/responses"
+        assert ask(client, "Hello!", path=path).status_code == 200
+        assert read_feed(client, "rows")[-1][1][0]["prompt"] == "Hello!"
+        assert client.get("/_mock/console/sessions/default").json()["can_change"] is False
+        for method, change in (("POST", "/_mock/reset"), ("PUT", "/_mock/console/sessions/default")):
+            assert client.request(method, change, json={}, headers=CHANGE).status_code in (401, 404)

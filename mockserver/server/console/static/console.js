@@ -402,9 +402,10 @@ function App() {
   const [selected, setSelected] = useState("");
   const [tab, setTab] = useState("exchange");
   const [sessions, setSessions] = useState(["default"]);
+  const [canChange, setCanChange] = useState(true);
   const [session, setSession] = useState("default");
   const search = useRef(null);
-  useEffect(() => { call("GET", `${ROOT}/sessions/default`).then((state) => setSessions(state.sessions)); }, [rows.length]);
+  useEffect(() => { call("GET", `${ROOT}/sessions/default`).then((state) => { setSessions(state.sessions); setCanChange(state.can_change); }); }, [rows.length]);
   useEffect(() => {
     const pressed = (event) => {
       if (event.key !== "/" || /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName)) return;
@@ -445,7 +446,7 @@ function App() {
         </section>
         <section class="detail" aria-label="Details">
           <div class="tabs" role="tablist">
-            ${Object.entries(TABS).map(([name, label]) => html`
+            ${Object.entries(canChange ? TABS : { exchange: TABS.exchange }).map(([name, label]) => html`
               <button key=${name} role="tab" aria-selected=${tab === name} onClick=${() => setTab(name)}>${label}</button>`)}
           </div>
           ${tab === "exchange" && html`<${Exchange} row=${row} />`}
