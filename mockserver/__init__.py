@@ -5,22 +5,43 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mockserver.errors import ContractError
-    from mockserver.replies.script import FunctionCall, Message, Reasoning, Script, ToolCall
+    from mockserver.contract.findings import Finding
+    from mockserver.errors import (
+        ConfigurationError,
+        ContractError,
+        InvalidExchange,
+        MockServerError,
+        StartError,
+    )
+    from mockserver.replies.script import FunctionCall, Message, Reasoning, Script, ToolCall, Usage
+    from mockserver.server.state.journal import Entry, Journal
+    from mockserver.server.stubs.matchers import IncomingRequest
+    from mockserver.server.stubs.stubs import Stub
     from mockserver.testing import strategies
     from mockserver.testing.conformance import assert_client_conforms, client_contract
-    from mockserver.testing.mock import MockServer
+    from mockserver.testing.mock import MockServer, MockSession
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ConfigurationError",
     "ContractError",
+    "Entry",
+    "Finding",
     "FunctionCall",
+    "IncomingRequest",
+    "InvalidExchange",
+    "Journal",
     "Message",
     "MockServer",
+    "MockServerError",
+    "MockSession",
     "Reasoning",
     "Script",
+    "StartError",
+    "Stub",
     "ToolCall",
+    "Usage",
     "__version__",
     "assert_client_conforms",
     "client_contract",
@@ -28,13 +49,24 @@ __all__ = [
 ]
 
 _LAZY_MODULES = {
+    "ConfigurationError": "mockserver.errors",
     "ContractError": "mockserver.errors",
+    "Entry": "mockserver.server.state.journal",
+    "Finding": "mockserver.contract.findings",
     "FunctionCall": "mockserver.replies.script",
+    "IncomingRequest": "mockserver.server.stubs.matchers",
+    "InvalidExchange": "mockserver.errors",
+    "Journal": "mockserver.server.state.journal",
     "Message": "mockserver.replies.script",
     "MockServer": "mockserver.testing.mock",
+    "MockServerError": "mockserver.errors",
+    "MockSession": "mockserver.testing.mock",
     "Reasoning": "mockserver.replies.script",
     "Script": "mockserver.replies.script",
+    "StartError": "mockserver.errors",
+    "Stub": "mockserver.server.stubs.stubs",
     "ToolCall": "mockserver.replies.script",
+    "Usage": "mockserver.replies.script",
     "assert_client_conforms": "mockserver.testing.conformance",
     "client_contract": "mockserver.testing.conformance",
     "strategies": "mockserver.testing.strategies",
@@ -52,3 +84,8 @@ def __getattr__(name: str) -> Any:
     with optional_packages():
         module = import_module(_LAZY_MODULES[name])
     return module if name == "strategies" else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    """The public names, also those that are not imported yet."""
+    return sorted({*globals(), *__all__})

@@ -22,12 +22,13 @@ _UNITS = {"b": 1, "kb": 1000, "kib": 1 << 10, "mb": 1000**2, "mib": 1 << 20, "gb
 
 #: Every setting: the options of all commands. Each command uses its own.
 SETTING_NAMES = frozenset(
-    "accept admin after allow_header allow_host allow_http allow_incomplete allow_mock_headers api_key api_key_env"
+    "accept admin admin_token_env admin_token_file after allow_header allow_host allow_http allow_incomplete"
+    " allow_mock_headers api_key api_key_env"
     " base_url baseline before bundle cases chunking command console dry_run example examples exchanges expect"
     " fail_on fault files function_arguments host ignore jobs kind limit mask max_age max_body max_requests"
     " max_tokens mcp_server model name once only openapi out pace pauses port profile quiet rate"
     " record_errors recordings rendering replay report reports rule seed skip speed stall store_size stream_errors"
-    " structured_output"
+    " strict structured_output"
     " style timeout upstream upstream_key_env url_file vector_store".split()
 )
 

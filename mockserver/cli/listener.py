@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
 from mockserver.cli.errors import exit_with_error
 
-__all__ = ["open_listener", "require_writable_url_file", "write_url_file"]
+__all__ = ["open_listener", "require_writable_url_file", "write_admin_token_file", "write_url_file"]
 
 
 def open_listener(host: str, port: int) -> socket.socket:
@@ -36,6 +37,18 @@ def write_url_file(url_file: Path, url: str) -> None:
     """Write the URL atomically, because another process may wait for the file."""
     _partial_file(url_file).write_text(url, encoding="utf-8")
     _partial_file(url_file).replace(url_file)
+
+
+def write_admin_token_file(url_file: Path, token: str) -> None:
+    """Write the admin API's token beside the URL file, atomically and readable by its owner only."""
+    file = url_file.with_name(url_file.name + ".admin-token")
+    partial = _partial_file(file)
+    partial.unlink(missing_ok=True)
+    # O_EXCL: never follow a link.
+    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as target:
+        target.write(token)
+    partial.replace(file)
 
 
 def _partial_file(url_file: Path) -> Path:

@@ -35,7 +35,16 @@ __all__ = ["run"]
 _HOST = "127.0.0.1"
 
 #: Options of `serve` that have no meaning for a server that lives as long as a command.
-_EXCLUDED_SERVE_OPTIONS = {"admin", "host", "port", "url_file", "quiet", "allow_host"}
+_EXCLUDED_SERVE_OPTIONS = {
+    "admin",
+    "admin_token_env",
+    "admin_token_file",
+    "host",
+    "port",
+    "url_file",
+    "quiet",
+    "allow_host",
+}
 
 
 @click.command(context_settings={"allow_interspersed_args": False})

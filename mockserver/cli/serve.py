@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mockserver.cli.errors import exit_with_error
-from mockserver.cli.listener import open_listener, require_writable_url_file, write_url_file
+from mockserver.cli.listener import (
+    open_listener,
+    require_writable_url_file,
+    write_admin_token_file,
+    write_url_file,
+)
 from mockserver.cli.options import max_body_option, option
 from mockserver.errors import ConfigurationError, MockServerError
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, resolve_profile_name
@@ -28,6 +33,9 @@ if TYPE_CHECKING:
     from mockserver.server.state.sessions import Session
 
 __all__ = ["build_services", "read_api_keys", "serve"]
+
+#: Characters of an admin token.
+_MIN_TOKEN_LENGTH = 8
 
 
 @click.command()
@@ -110,7 +118,25 @@ __all__ = ["build_services", "read_api_keys", "serve"]
 @option(
     "--admin",
     is_flag=True,
-    help="Serve the admin API for stubs, faults, journal and reset; prints its token.",
+    help="Serve the admin API for stubs, faults, journal and reset; prints its token, and writes it to the file"
+    " of --url-file with .admin-token appended.",
+)
+@option(
+    "--admin-token-env",
+    metavar="NAME",
+    show_default=False,
+    help="Serve the admin API with the token in this environment variable.",
+)
+@option(
+    "--admin-token-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    show_default=False,
+    help="Serve the admin API with the token in this file.",
+)
+@option(
+    "--strict",
+    is_flag=True,
+    help="Reject every request that no stub and no file of --exchanges answers, instead of generating a reply.",
 )
 @option(
     "--console",
@@ -131,7 +157,7 @@ def serve(host: str, port: int, url_file: Path | None, quiet: bool, **settings: 
         exit_with_error(str(error), 2)
     require_writable_url_file(url_file)
     listener = open_listener(host, port)
-    _run_server(services, listener, url_file, settings["api_key_env"], _exchange_reloader(services))
+    _run_server(services, listener, url_file, settings, _exchange_reloader(services))
 
 
 def read_api_keys(literal_keys: tuple[str, ...], variables: tuple[str, ...]) -> tuple[str, ...]:
@@ -143,6 +169,31 @@ def read_api_keys(literal_keys: tuple[str, ...], variables: tuple[str, ...]) -> 
     if not all(key and key.isascii() and key.isprintable() and " " not in key for key in keys):
         raise ConfigurationError("an API key must be printable ASCII without spaces")
     return keys
+
+
+def _admin_token(settings: Mapping[str, Any]) -> str:
+    """Return the token of the admin API; "": there is none. ConfigurationError if it is unusable."""
+    variable, file = settings.get("admin_token_env"), settings.get("admin_token_file")
+    if variable and file:
+        raise ConfigurationError("use --admin-token-env or --admin-token-file, not both")
+    if variable:
+        if not os.environ.get(variable):
+            raise ConfigurationError(f"--admin-token-env {variable}: the variable is not set")
+        return _require_token(os.environ[variable], f"--admin-token-env {variable}")
+    if file:
+        try:
+            return _require_token(file.read_text(encoding="utf-8").strip(), f"--admin-token-file {file}")
+        except UnicodeDecodeError:
+            raise ConfigurationError(f"--admin-token-file {file}: not a text") from None
+    return token_urlsafe(24) if settings.get("admin") else ""
+
+
+def _require_token(token: str, source: str) -> str:
+    if len(token) < _MIN_TOKEN_LENGTH or not (token.isascii() and token.isprintable() and " " not in token):
+        raise ConfigurationError(
+            f"{source}: the token needs at least {_MIN_TOKEN_LENGTH} characters of printable ASCII without spaces"
+        )
+    return token
 
 
 def _is_loopback(host: str) -> bool:
@@ -194,6 +245,7 @@ def build_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: An
         max_counted_requests=max(MAX_COUNTED_REQUESTS, 2 * settings["store_size"]),
     )
     set_structured_output(session, settings["structured_output"] or "")
+    session.strict = session.strict_from_start = bool(settings.get("strict"))
     session.whole_arguments = settings["function_arguments"] == "whole"
     _configure_delivery_and_limits(session, settings)
     return Services(
@@ -205,7 +257,7 @@ def build_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: An
         mock_headers=settings["allow_mock_headers"],
         max_body=parse_body_size(settings["max_body"]),
         stream_errors=settings["stream_errors"] or "",
-        admin_token=token_urlsafe(24) if settings.get("admin") else "",
+        admin_token=_admin_token(settings),
         console=build_console() if settings.get("console") else None,
         exchange_folder=folder,
     )
@@ -233,7 +285,7 @@ def _run_server(
     services: Services,
     listener: socket.socket,
     url_file: Path | None,
-    key_variables: tuple[str, ...],
+    settings: Mapping[str, Any],
     on_tick: Callable[[], None] | None,
 ) -> None:
     from mockserver.server.http.app import App
@@ -244,11 +296,13 @@ def _run_server(
 
     def announce() -> None:
         print(
-            startup_banner(url, session.profile, session.rendering, key_variables, services.keys.accepts_any),
+            startup_banner(
+                url, session.profile, session.rendering, settings["api_key_env"], services.keys.accepts_any
+            ),
             flush=True,
         )
         if services.admin_token:
-            print(f"  admin      {url}/_mock/  x-mock-admin-token: {services.admin_token}", flush=True)
+            _announce_admin_api(url, services.admin_token, url_file, settings)
         if services.console is not None:
             print(f"  console    {services.console.link(url)}", flush=True)
         if url_file is not None:
@@ -262,3 +316,16 @@ def _run_server(
         run_forever(App(services), listener, announce, on_tick)
     finally:
         services.access_log.flush()
+
+
+def _announce_admin_api(url: str, token: str, url_file: Path | None, settings: Mapping[str, Any]) -> None:
+    """Print where the admin API is, and its token only if it is a new one."""
+    source = settings["admin_token_env"] or settings["admin_token_file"]
+    if source is None:
+        print(f"  admin      {url}/_mock/  x-mock-admin-token: {token}")
+        command = f"curl {url}/_mock/stubs -H 'x-mock-admin-token: {token}' -d '{{\"reply\": \"Hello\"}}'"
+        print(f"             try {command}", flush=True)
+        if url_file is not None:
+            write_admin_token_file(url_file, token)
+    else:
+        print(f"  admin      {url}/_mock/  x-mock-admin-token: as in {source}", flush=True)

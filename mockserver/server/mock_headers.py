@@ -1,8 +1,18 @@
-"""Names of the headers by which a request controls the mock."""
+"""Names of the headers, and the paths, by which a request controls the mock."""
 
 from __future__ import annotations
 
-__all__ = ["ADMIN_TOKEN_HEADER", "DELAY_HEADER", "FAULT_HEADER", "SCENARIO_HEADER", "SESSION_HEADER"]
+__all__ = [
+    "ADMIN_PATH_PREFIX",
+    "ADMIN_TOKEN_HEADER",
+    "DELAY_HEADER",
+    "FAULT_HEADER",
+    "SCENARIO_HEADER",
+    "SESSION_HEADER",
+]
+
+#: Start of the paths of the admin API.
+ADMIN_PATH_PREFIX = "/_mock/"
 
 ADMIN_TOKEN_HEADER = b"x-mock-admin-token"
 

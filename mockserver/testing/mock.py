@@ -16,9 +16,10 @@ from mockserver.server.state.session_registry import SESSION_PATH_PREFIX, Sessio
 from mockserver.server.state.sessions import Session
 from mockserver.server.stubs.matchers import build_matcher
 from mockserver.server.stubs.stubs import Stub
+from mockserver.server.verdicts import FailurePolicy
 from mockserver.testing.clients import ClientFactory
 from mockserver.testing.local_server import LocalServer, create_mock_server
-from mockserver.testing.request_assertions import assert_requested
+from mockserver.testing.request_assertions import assert_requested, check_sessions, wait_for_requests
 from mockserver.testing.server_settings import ServerSettings, as_tuple, validate_settings
 from mockserver.testing.stub_builder import (
     UNSET,
@@ -44,6 +45,8 @@ class MockBase(ABC):
     """Stubs, journal and clients of a session: the default one of a server, or a named one."""
 
     _clients: ClientFactory
+    _failure_policy: FailurePolicy | None = None
+    """What fails the running test; None: as by default, without the pytest plugin."""
 
     @property
     @abstractmethod
@@ -170,6 +173,31 @@ class MockBase(ABC):
             self.journal, self._session.profile, times, matcher_arguments(prompt, conditions)
         )
 
+    def wait_for_requests(self, count: int, timeout: float = 5.0) -> list[Entry]:
+        """Wait until at least `count` requests have been answered, and return the entries of all.
+
+        For clients that send requests in the background. `timeout` is in seconds; AssertionError if it ends
+        first. It blocks: in an async test use `await asyncio.to_thread(server.wait_for_requests, count)`.
+        """
+        __tracebackhide__ = True
+        return wait_for_requests(lambda: self.journal, count, timeout, self._raise_if_crashed)
+
+    def check(self, *, allow: Iterable[str] = ()) -> None:
+        """Raise what the pytest plugin would fail a test with now: for tests without the plugin.
+
+        ContractError, with a line for each contract violation, unmatched request and unused stub; nothing if
+        there is none. `allow` names rules that may be broken, or `unplanned`, `refused` and `unused`. Also
+        ContractError if the journal has dropped requests, and StartError if the server has crashed.
+        """
+        __tracebackhide__ = True
+        self._raise_if_crashed()
+        policy = self._failure_policy or FailurePolicy(strict=self._session.strict)
+        check_sessions(self._checked_sessions(), policy, allow)
+
+    @abstractmethod
+    def _checked_sessions(self) -> Iterable[Session]:
+        """The sessions that `check` is about, once every reply is in the journal."""
+
     def _stub_builder(self) -> StubBuilder:
         self._raise_if_crashed()
         return StubBuilder(self._session)
@@ -266,6 +294,10 @@ class MockServer(MockBase):
     def _raise_if_crashed(self) -> None:
         self._server.raise_if_crashed()
 
+    def _checked_sessions(self) -> Iterable[Session]:
+        self._server.wait_until_idle()
+        return self._server.sessions
+
     def reset(self) -> None:
         """Delete stubs, journal, stored responses and named sessions, and reset the clock."""
         self._server.reset()
@@ -280,7 +312,9 @@ class MockServer(MockBase):
         overrides = validate_settings(settings, "session()", frozenset(SessionSettings.__annotations__))
         if overrides:
             self._server.open_session(name, _build_overrides(overrides))
-        return MockSession(self._server, self._clients, name)
+        session = MockSession(self._server, self._clients, name)
+        session._failure_policy = self._failure_policy  # noqa: SLF001 (the server creates it)
+        return session
 
 
 class SessionSettings(TypedDict, total=False):
@@ -346,6 +380,10 @@ class MockSession(MockBase):
         if self._session.profile is self._server.session.profile:
             return self._server.model
         return self._session.profile.models[0]
+
+    def _checked_sessions(self) -> Iterable[Session]:
+        self._server.wait_until_idle()
+        return (self._session,)
 
     def reset(self) -> None:
         """Delete stubs, journal and stored responses, and reset the clock."""

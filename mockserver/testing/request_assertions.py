@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from time import monotonic, sleep
 from typing import Any
 
+from mockserver.contract.findings import Finding
+from mockserver.contract.rules import load_rules
+from mockserver.errors import ConfigurationError, ContractError
 from mockserver.profiles import Profile
-from mockserver.server.journal_entries import incoming_request
+from mockserver.server.journal_entries import REFUSED, UNPLANNED, incoming_request
 from mockserver.server.state.journal import Entry, Journal
+from mockserver.server.state.sessions import DEFAULT_SESSION_NAME, Session
 from mockserver.server.stubs.matchers import IncomingRequest, Matcher, build_matcher
+from mockserver.server.verdicts import UNUSED, FailurePolicy, judge_session, violation_line
+from mockserver.suggestions import did_you_mean
 from mockserver.wire.redaction import redact
 
-__all__ = ["assert_requested"]
+__all__ = ["assert_requested", "check_sessions", "wait_for_requests"]
+
+#: Requests that a failure of `wait_for_requests` lists.
+_MAX_LISTED_REQUESTS = 20
+#: What `allow` takes beside the ids of rules.
+_ALLOWABLE_NAMES = frozenset({UNPLANNED, REFUSED, UNUSED})
 
 #: Nearest requests that a failure lists.
 _MAX_SHOWN_REQUESTS = 5
@@ -32,6 +45,51 @@ def assert_requested(
         return matches
     lines = [*_describe_mismatch(matcher, requests, len(matches), times), *unexamined]
     raise AssertionError("\n".join(lines))
+
+
+#: Seconds between two looks at the journal.
+_POLL_SECONDS = 0.005
+
+
+def wait_for_requests(
+    journal: Callable[[], Journal], count: int, timeout: float, raise_if_crashed: Callable[[], None]
+) -> list[Entry]:
+    """The entries of a journal once there are `count`; AssertionError after `timeout` seconds."""
+    __tracebackhide__ = True
+    if type(count) is not int or count < 1:
+        raise ConfigurationError(f"wait_for_requests() takes an integer of at least 1, not {count!r}")
+    end = monotonic() + timeout
+    while (arrived := len(journal()) + journal().dropped_count) < count:
+        raise_if_crashed()
+        if monotonic() >= end:
+            lines = [f"expected {count} requests within {timeout:g} s; {arrived} arrived"]
+            lines += [f"  {number}. {entry!r}" for number, entry in enumerate(journal(), start=1)]
+            raise AssertionError("\n".join(lines[: 1 + _MAX_LISTED_REQUESTS]))
+        sleep(_POLL_SECONDS)
+    return list(journal())
+
+
+def check_sessions(sessions: Iterable[Session], policy: FailurePolicy, allow: Iterable[str]) -> None:
+    """Raise ContractError with the violations of all sessions, a line each."""
+    __tracebackhide__ = True
+    names = frozenset((allow,) if isinstance(allow, str) else allow)
+    if unknown := sorted(names - load_rules().keys() - _ALLOWABLE_NAMES):
+        known = did_you_mean(unknown[0], (*_ALLOWABLE_NAMES, *load_rules()))
+        raise ConfigurationError(f"allow: no rule {unknown[0]!r}{known}")
+    policy = replace(policy, allowed_rules=policy.allowed_rules | names)
+    findings: list[Finding] = []
+    lines: list[str] = []
+    for session in sessions:
+        verdict = judge_session(session, policy)
+        prefix = "" if session.name == DEFAULT_SESSION_NAME else f"session {session.name}, "
+        for number, finding in verdict.violations:
+            findings.append(finding)
+            where = f" [{prefix}request {number}]" if number else ""
+            lines.append(violation_line(finding) + where)
+        if verdict.dropped_count:
+            lines.append(f"Not checked: {prefix}{verdict.unchecked[0]}")
+    if lines:
+        raise ContractError(findings, message="\n".join(lines))
 
 
 def _describe_unexamined(journal: Journal) -> list[str]:

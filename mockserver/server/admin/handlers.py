@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from mockserver.clock import SteppedClock
+from mockserver.contract.formatting import format_location
 from mockserver.contract.operations import Operation
 from mockserver.errors import ConfigurationError, InvalidExchange, MockServerError
 from mockserver.exchanges import Exchange, parse_exchange
@@ -15,7 +16,7 @@ from mockserver.server.admin.operations import EXCHANGE_SCHEMA, OPERATIONS, pars
 from mockserver.server.delivery.faults import parse_fault
 from mockserver.server.errors import ApiError, NotAnApiRequest
 from mockserver.server.http.request_body import read_body
-from mockserver.server.http.requests import Handler, HttpRequest, derive_request_id, require_json_content_type
+from mockserver.server.http.requests import Handler, HttpRequest, derive_request_id
 from mockserver.server.http.transmission import send_body
 from mockserver.server.state.journal import Entry
 from mockserver.server.state.session_registry import (
@@ -28,6 +29,7 @@ from mockserver.server.stubs.exchange_index import MATCHER_FIELDS
 from mockserver.server.stubs.exchange_replies import prepare_delivery, prepare_reply
 from mockserver.server.stubs.matchers import ANY_REQUEST, Matcher, build_matcher
 from mockserver.server.stubs.stubs import Stub, StubRegistry
+from mockserver.server.verdicts import FailurePolicy, judge_session, violation_line
 from mockserver.wire import json
 from mockserver.wire.redaction import redact
 
@@ -230,11 +232,37 @@ async def _delete_sessions(request: HttpRequest, _: Any) -> Any:
 
 
 async def _read_session(request: HttpRequest, _: Any) -> Any:
+    return _session_object(_existing_session(request))
+
+
+def _existing_session(request: HttpRequest) -> Session:
     name = _session_name(request)
     session = request.services.sessions.get(name)
     if session is None:
         raise ApiError(404, "NotFound", f"The session {name!r} does not exist.")
-    return _session_object(session)
+    return session
+
+
+async def _read_verdict(request: HttpRequest, _: Any) -> Any:
+    session = _existing_session(request)
+    verdict = judge_session(session, FailurePolicy(strict=session.strict))
+    return {
+        "session": session.name,
+        "verdict": verdict.name,
+        "requests": verdict.request_count,
+        "violations": [
+            {
+                "request": number or None,
+                "rule": finding.rule,
+                "severity": finding.severity.value,
+                "location": format_location(finding),
+                "message": violation_line(finding),
+            }
+            for number, finding in verdict.violations
+        ],
+        "unused": list(verdict.unused_stubs),
+        "unchecked": list(verdict.unchecked),
+    }
 
 
 async def _open_session(request: HttpRequest, value: Any) -> Any:
@@ -326,7 +354,7 @@ async def _read_value(request: HttpRequest, operation: Operation) -> Any:
     """Read the request's body as its schema requires."""
     if operation.request_schema is None:
         return None
-    require_json_content_type(request.headers.get(b"content-type"))
+    # Any content type: `curl -d` sends that of a form. Other sites cannot send the headers of `is_admin`.
     request.body = await read_body(request.scope, request.receive, request.headers, request.services.max_body)
     if operation.request_schema == "nothing" and not request.body:
         return {}
@@ -354,6 +382,7 @@ _OPERATION_FUNCTIONS: Mapping[str, OperationFunction] = {
     "listSessions": _list_sessions,
     "deleteSessions": _delete_sessions,
     "readSession": _read_session,
+    "readVerdict": _read_verdict,
     "openSession": _open_session,
     "deleteSession": _delete_session,
 }

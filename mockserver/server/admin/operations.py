@@ -23,7 +23,7 @@ OPERATIONS = (
     Operation("listStubs", "GET", "/_mock/stubs", "List the stubs and how often each has answered.", "stubs"),
     Operation(
         "planReply", "POST", "/_mock/stubs",
-        "Add a stub: an exchange as in a file, for one request unless it has `times`.",
+        'Add a stub: `{"reply": "Hello"}`, or any exchange as in a file; for one request unless it has `times`.',
         "planned", EXCHANGE_SCHEMA,
     ),
     Operation("deleteStubs", "DELETE", "/_mock/stubs", "Remove all stubs.", "deleted"),
@@ -55,6 +55,10 @@ OPERATIONS = (
         "deleteSessions", "DELETE", "/_mock/sessions", "Delete all sessions but the first.", "deleted"
     ),
     Operation("readSession", "GET", "/_mock/sessions/{session}", "Read a session.", "session"),
+    Operation(
+        "readVerdict", "GET", "/_mock/sessions/{session}/verdict",
+        "Read the verdict on the requests of a session.", "verdict",
+    ),
     Operation(
         "openSession", "PUT", "/_mock/sessions/{session}",
         "Create or replace a session, with its own settings.", "session", "terms",

@@ -18,7 +18,7 @@ from mockserver.server.http.request_body import ClientDisconnected
 from mockserver.server.http.requests import Handler, HttpRequest, derive_request_id, json_object
 from mockserver.server.http.services import Services
 from mockserver.server.http.transmission import CONNECTION_EXTENSION, send_body
-from mockserver.server.mock_headers import ADMIN_TOKEN_HEADER, SESSION_HEADER
+from mockserver.server.mock_headers import ADMIN_PATH_PREFIX, ADMIN_TOKEN_HEADER, SESSION_HEADER
 from mockserver.server.state.journal import EntryDetails, request_secrets
 from mockserver.server.state.session_registry import SESSION_PATH_PREFIX
 from mockserver.wire.redaction import redact
@@ -110,7 +110,10 @@ async def _send_error(request: HttpRequest, error: ApiError) -> None:
         reply = RenderedReply(details, (body,), False, error.status)
         await send_delivered(request, reply, head, error.delivery)
         return
-    request.record(error.status, (body,), False, details)
+    services = request.services
+    has_admin_api = bool(services.admin_token) or services.console is not None
+    is_admin_call = has_admin_api and request.scope["path"].startswith(ADMIN_PATH_PREFIX)
+    request.record(error.status, (body,), False, details, in_journal=not is_admin_call)
     await send_body(request.send, error.status, head, body)
 
 

@@ -64,8 +64,16 @@ class HttpRequest:
         self.timer: Timer | None = None
         """Measures the time of a delayed reply."""
 
-    def record(self, status: int, reply: tuple[bytes, ...], stream: bool, details: EntryDetails) -> Entry:
-        """Add an entry to the journal and a line to the access log."""
+    def record(
+        self,
+        status: int,
+        reply: tuple[bytes, ...],
+        stream: bool,
+        details: EntryDetails,
+        *,
+        in_journal: bool = True,
+    ) -> Entry:
+        """Add an entry to the journal, unless it is a call of the admin API, and a line to the access log."""
         scope, session = self.scope, self.session
         authorization, secrets = self.headers.get(b"authorization", b""), self.services.secrets
         head = RequestHead(
@@ -73,7 +81,8 @@ class HttpRequest:
         )
         at = session.clock.now() if self.timer is None else self.timer.started_at
         entry = scope[ENTRY_SCOPE_KEY] = Entry(at, head, self.body, status, reply, stream, details)
-        session.journal.add(entry)
+        if in_journal:
+            session.journal.add(entry)
         self.services.access_log.add(entry)
         return entry
 

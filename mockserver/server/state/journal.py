@@ -306,7 +306,9 @@ class Journal:
 
     @property
     def last(self) -> Entry:
-        """The newest entry. Raises IndexError."""
+        """The newest entry. Raises IndexError if no request has arrived."""
+        if not self._entries:
+            raise IndexError("the journal is empty: no request has arrived since the last reset")
         return self._entries[-1]
 
     def __len__(self) -> int:

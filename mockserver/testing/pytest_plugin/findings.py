@@ -8,21 +8,23 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 from mockserver.contract.findings import Finding, Severity
-from mockserver.contract.formatting import format_location, format_value
 from mockserver.errors import ContractError
 from mockserver.server.journal_entries import findings_for_entry
 from mockserver.server.state.journal import Entry
 from mockserver.server.stubs.stubs import Stub
+from mockserver.server.verdicts import (
+    IGNORED_PARAMETER_RULE,
+    LABELS,
+    UNUSED,
+    FailurePolicy,
+    violation_line,
+)
 from mockserver.testing.pytest_plugin.settings import (
     BUDGET,
     DRIFTED,
-    REFUSED,
     UNCHECKED,
-    UNPLANNED,
     UNREACHABLE,
     UNRECORDED,
-    UNUSED,
-    FailurePolicy,
 )
 from mockserver.wire.redaction import redact
 
@@ -31,19 +33,14 @@ __all__ = ["FindingCollector", "contract_error"]
 #: Findings of one test that the report keeps.
 _MAX_COLLECTED_FINDINGS = 100
 
-_IGNORED_PARAMETER_RULE = "REQ-002"
-
 #: How a failure starts, for findings that are not of a rule.
 _LABELS = {
+    **LABELS,
     BUDGET: "Budget spent (budget)",
     DRIFTED: "Drift (drifted)",
-    REFUSED: "Refused request (refused)",
-    UNPLANNED: "Unmatched request (unplanned)",
     UNREACHABLE: "Endpoint unreachable (unreachable)",
     UNRECORDED: "Nothing to compare (unrecorded)",
     UNCHECKED: "Unchecked reply (unchecked)",
-    UNUSED: "Unused stub (unused)",
-    _IGNORED_PARAMETER_RULE: f"Ignored parameter {_IGNORED_PARAMETER_RULE}",
 }
 
 
@@ -74,7 +71,7 @@ class FindingCollector:
         findings = findings_for_entry(entry)
         with self._lock:
             self.request_count += 1
-            if _IGNORED_PARAMETER_RULE not in self.policy.allowed_rules:
+            if IGNORED_PARAMETER_RULE not in self.policy.allowed_rules:
                 self.ignored_parameters.update(redact(name, entry.secrets) for name in entry.ignored)
             self._has_failed_request |= any(finding.severity is Severity.ERROR for finding in findings)
             self._add_findings(self.request_count, findings)
@@ -82,12 +79,7 @@ class FindingCollector:
     def add_unused_stubs(self, stubs: Iterable[Stub]) -> None:
         """Report stubs that were not used, unless a failed request explains it."""
         unused = list(stubs)
-        if (
-            self._has_failed_request
-            or not self.policy.strict
-            or UNUSED in self.policy.allowed_rules
-            or self.policy.unused_stubs == "off"
-        ):
+        if self._has_failed_request or not self.policy.checks_unused_stubs:
             return
         self.unused_count += len(unused)
         if self.policy.unused_stubs == "error":
@@ -127,15 +119,8 @@ class FindingCollector:
             allowed = finding.rule in self.policy.allowed_rules
             if len(self._collected) < _MAX_COLLECTED_FINDINGS:
                 self._collected.append(_CollectedFinding(request_number, finding, allowed))
-            if self._is_violation(finding) and not allowed:
+            if self.policy.is_violation(finding) and not allowed:
                 self._violations.append(finding)
-
-    def _is_violation(self, finding: Finding) -> bool:
-        if finding.rule == _IGNORED_PARAMETER_RULE and self.policy.ignored_parameters == "error":
-            return True
-        if finding.severity is Severity.WARNING:
-            return self.policy.fail_on == "warning"
-        return finding.severity is Severity.ERROR
 
     @property
     def has_violations(self) -> bool:
@@ -160,19 +145,7 @@ class FindingCollector:
 
 def contract_error(findings: list[Finding]) -> ContractError:
     """The error that a test fails with; its first line is what pytest's short summary shows."""
-    return ContractError(findings, message="\n".join(map(_violation_line, findings)))
-
-
-def _violation_line(finding: Finding) -> str:
-    label = _LABELS.get(finding.rule, f"Contract violation {finding.rule}")
-    location = f" at {format_location(finding)}" if finding.pointer or finding.event is not None else ""
-    values = [
-        f"{name} {format_value(value)}"
-        for name, value in (("expected", finding.expected), ("got", finding.got))
-        if value is not None
-    ]
-    suffix = f" ({', '.join(values)})" if values else ""
-    return f"{label}{location}: {finding.message}{suffix}"
+    return ContractError(findings, message="\n".join(violation_line(each, _LABELS) for each in findings))
 
 
 def _finding_to_json(collected: _CollectedFinding) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mockserver.clock import SteppedClock
+from mockserver.server.verdicts import FailurePolicy
 from mockserver.testing.clients import ClientFactory
 from mockserver.testing.local_server import LocalServer
 from mockserver.testing.mock import MockServer, MockSession
@@ -28,8 +29,11 @@ class SharedMockServer(MockServer):
         self._clients = ClientFactory()
         self._forbid_scripting: Callable[[str], NoReturn] | None = None
 
-    def switch_to(self, server: LocalServer, forbid_scripting: Callable[[str], NoReturn] | None) -> None:
+    def switch_to(
+        self, server: LocalServer, forbid_scripting: Callable[[str], NoReturn] | None, policy: FailurePolicy
+    ) -> None:
         self._server = server
+        self._failure_policy = policy
         self._forbid_scripting = forbid_scripting
 
     def close_clients(self) -> None:
@@ -88,3 +92,7 @@ class ExtraMockServer(MockServer):
     @property
     def local_server(self) -> LocalServer:
         return self._server
+
+    def use_policy(self, policy: FailurePolicy) -> None:
+        """Check by the policy of the running test."""
+        self._failure_policy = policy

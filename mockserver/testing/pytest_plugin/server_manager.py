@@ -6,11 +6,13 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 from mockserver.errors import StartError
+from mockserver.server.verdicts import FailurePolicy
 from mockserver.settings import MAX_BODY_BYTES, parse_body_size
 from mockserver.testing.local_server import LocalServer, create_mock_server
 from mockserver.testing.mock import MockServer
@@ -20,12 +22,11 @@ from mockserver.testing.pytest_plugin.options import is_live, report_path, skip_
 from mockserver.testing.pytest_plugin.recording_manager import RecordingManager
 from mockserver.testing.pytest_plugin.settings import (
     UNREACHABLE,
-    FailurePolicy,
     failure_policy,
     load_run_settings,
     settings_for_test,
 )
-from mockserver.testing.pytest_plugin.transcript import session_transcript
+from mockserver.testing.pytest_plugin.transcript import RemovedRequests, session_transcript
 from mockserver.testing.server_settings import ServerSettings, validate_settings
 from mockserver.wire.redaction import redact
 
@@ -68,13 +69,14 @@ class ServerManager:
         self._test_id = ""
         self._policy = FailurePolicy()
         self._collector = FindingCollector(self._policy)
+        self._removed_requests = RemovedRequests(self._policy)
         self._exchange_log = _create_exchange_log(config)
 
     def open_shared_server(self) -> MockServer:
         """The server of the fixture `responses_server`."""
         server = self._current_server()
         self.shared_server = SharedMockServer(server)
-        self.shared_server.switch_to(server, self._forbid_scripting)
+        self.shared_server.switch_to(server, self._forbid_scripting, self._policy)
         self._watch_server(server, always_reset=True)
         return self.shared_server
 
@@ -82,6 +84,7 @@ class ServerManager:
         """Reset the servers for a test and start to collect its requests."""
         self._policy = failure_policy(item)
         self._test_id = item.nodeid
+        self._removed_requests = RemovedRequests(self._policy)
         self._collector = FindingCollector(self._policy)
         self._test_settings = (
             settings_for_test(item, self.settings) if self._live_settings is None else self.settings
@@ -91,7 +94,7 @@ class ServerManager:
             return
         uses_fixture = "responses_server" in getattr(item, "fixturenames", ())
         current = self._current_server()
-        self.shared_server.switch_to(current, self._forbid_scripting)
+        self.shared_server.switch_to(current, self._forbid_scripting, self._policy)
         for server in self._shared_servers:
             self._watch_server(server, always_reset=uses_fixture and server is current)
 
@@ -121,6 +124,7 @@ class ServerManager:
         strict = settings.pop("strict", self._policy.strict)
         merged = validate_settings({**self._test_settings, "port": 0, **settings}, "make_responses_server")
         server = ExtraMockServer(strict=strict, **merged)
+        server.use_policy(replace(self._policy, strict=strict))
         server.start()
         self._extra_servers.append(server)
         self._watch_server(server.local_server, strict=strict)
@@ -172,7 +176,16 @@ class ServerManager:
         if server.is_running and (always_reset or is_used):
             server.reset()
         session.strict = self._policy.strict if strict is None else strict
-        session.journal.on_removed = self._entry_callback(session)
+        session.journal.on_removed = self._removal_callback(session)
+
+    def _removal_callback(self, session: Session) -> Callable[[Entry], None]:
+        add_entry, removed = self._entry_callback(session), self._removed_requests
+
+        def add_removed(entry: Entry) -> None:
+            add_entry(entry)
+            removed.add(session, entry)
+
+        return add_removed
 
     def _entry_callback(self, session: Session) -> Callable[[Entry], None]:
         add_entry, log = self._collector.add_entry, self._exchange_log
@@ -252,7 +265,14 @@ class ServerManager:
 
     def _report_section(self, recording_notes: str) -> str:
         parts = [recording_notes] if recording_notes else []
-        parts += [session_transcript(session) for server in self._all_servers for session in server.sessions]
+        parts += [
+            session_transcript(
+                session, self._policy, self._removed_requests.take(server.session, session.name)
+            )
+            for server in self._all_servers
+            for session in server.sessions
+        ]
+        parts += ["\n".join(lines) for lines in self._removed_requests.take_all()]
         parts += [
             f"the mock server crashed: {server.crash_reason}"
             for server in self._all_servers
@@ -340,7 +360,7 @@ class ServerManager:
         self._recording_manager.rewind()
         for server in self._all_servers:
             server.reset()  # checks what came before the first example; the end of the test reports it
-            server.session.journal.on_removed = self._entry_callback(server.session)
+            server.session.journal.on_removed = self._removal_callback(server.session)
         return self._collector.begin_example()
 
     def _end_example(self, start: int, *, passed: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,8 @@ from mockserver.errors import ConfigurationError, InvalidExchange
 from mockserver.exchanges import Exchange
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, resolve_profile_name
 from mockserver.replies.renderings import load_rendering
+from mockserver.server.journal_entries import REFUSED, UNPLANNED
+from mockserver.server.verdicts import UNUSED, FailurePolicy
 from mockserver.settings import SETTING_NAMES, load_project_settings
 from mockserver.suggestions import choose_from, did_you_mean
 from mockserver.testing.pytest_plugin import options
@@ -23,20 +24,16 @@ from mockserver.testing.server_settings import ServerSettings, load_exchanges, v
 __all__ = [
     "BUDGET",
     "DRIFTED",
-    "REFUSED",
     "UNCHECKED",
-    "UNPLANNED",
     "UNREACHABLE",
     "UNRECORDED",
-    "UNUSED",
-    "FailurePolicy",
     "failure_policy",
     "load_run_settings",
     "settings_for_test",
 ]
 
 #: Reasons to fail a test that are not rules of the contract; `allow` takes these names too.
-UNPLANNED, UNUSED, REFUSED, DRIFTED = "unplanned", "unused", "refused", "drifted"
+DRIFTED = "drifted"
 #: A request in record mode `verify` that has no recording to compare its reply with.
 UNRECORDED = "unrecorded"
 #: Reasons why a live endpoint did not answer a request; REFUSED is another.
@@ -46,22 +43,6 @@ UNCHECKED = "unchecked"
 _ALLOWABLE_NAMES = (UNPLANNED, UNUSED, REFUSED, DRIFTED, UNRECORDED, UNREACHABLE, BUDGET, UNCHECKED)
 
 _SERVER_SETTING_NAMES = frozenset(ServerSettings.__annotations__)
-
-
-@dataclass(frozen=True, slots=True)
-class FailurePolicy:
-    """What fails a test."""
-
-    strict: bool = True
-    """Whether requests must match a stub once the test has configured one."""
-    unused_stubs: str = "error"
-    """error, warn or off."""
-    ignored_parameters: str = "warn"
-    """error, warn or off."""
-    fail_on: str = "error"
-    """The lowest severity that fails the test: error or warning."""
-    allowed_rules: frozenset[str] = frozenset()
-    """Rules that the test may break."""
 
 
 def failure_policy(item: pytest.Item) -> FailurePolicy:

@@ -335,3 +335,53 @@ def test_warnings_fail_tests_with_fail_on_warning(run: RunPytest, pytester: pyte
     result = run(allowed, "--responses-fail-on=warning")
     result.assert_outcomes(passed=1)
     result.stdout.no_fnmatch_line("responses: warning*")
+
+
+def test_the_section_shows_the_request_that_broke_the_rule_wherever_it_stands(run: RunPytest) -> None:
+    code = """
+def test_it(ask):
+    for number in range(30):
+        ask(f"number {number}", **({"stream": 3} if number == 4 else {}))
+"""
+    result = run(code)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "5. POST */responses -> 400",
+            "*number 4*",
+            "*/stream*",
+            "(19 earlier requests)",
+            "21. POST *",
+            "30. POST *",
+        ]
+    )
+    result.stdout.no_fnmatch_line("4. POST *")
+
+
+@pytest.mark.slow
+def test_the_section_shows_requests_that_the_journal_has_dropped(run: RunPytest) -> None:
+    code = """
+def test_dropped(ask, responses_server):
+    for number in range(1100):
+        ask(f"number {number}", **({"stream": 3} if number in (2, 1050) else {}))
+
+def test_before_a_reset(ask, responses_server):
+    ask("first")
+    ask("second", stream=3)
+    responses_server.reset()
+    ask("third")
+"""
+    result = run(code)
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "3. POST */responses -> 400 (no longer in the journal)",
+            "*number 2*",
+            "1051. POST */responses -> 400",
+            "*number 1050*",
+            "1100. POST *",
+            "2. POST */responses -> 400 (no longer in the journal)",
+            "*second*",
+            "1. POST */responses -> 200",
+        ]
+    )

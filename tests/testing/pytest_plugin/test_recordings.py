@@ -388,7 +388,7 @@ def test_an_invalid_recording_fails_only_its_test(
     file.write_text('[{"format": 1}]')
     result = run(ONE_REQUEST + ONE_REQUEST.replace("test_hi", "test_too"))
     result.assert_outcomes(failed=1, passed=1)
-    result.stdout.fnmatch_lines(['*test_hi.json#/0: "name" is a required property'])
+    result.stdout.fnmatch_lines(["*test_hi.json#/0: a stub lacks 'reply'*"])
 
 
 def test_each_example_replays_from_the_start(run: RunPytest, endpoint: MockServer) -> None:
