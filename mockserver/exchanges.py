@@ -28,6 +28,7 @@ from mockserver.documents.problems import Problem, find_problems
 from mockserver.documents.short_forms import LongReply, expand_items, expand_reply
 from mockserver.errors import InvalidExchange, InvalidJSON
 from mockserver.wire import json
+from mockserver.wire.text_files import to_utf8
 
 __all__ = [
     "DocumentedSample",
@@ -276,7 +277,9 @@ def _required_tool_types(match: Mapping[str, Any]) -> frozenset[str] | None:
 
 def load_exchange_folder(folder: Path) -> tuple[Exchange, ...]:
     """Load every `*.json` file of a folder, in order of file name. Raises InvalidExchange."""
-    return _parse_unique_exchanges((path.name, path.read_bytes()) for path in sorted(folder.glob("*.json")))
+    return _parse_unique_exchanges(
+        (path.name, to_utf8(path.read_bytes())) for path in sorted(folder.glob("*.json"))
+    )
 
 
 @cache

@@ -8,18 +8,27 @@ from __future__ import annotations
 import re
 import shlex
 from base64 import b64decode
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from mockserver.contract.detection import detect_content
-from mockserver.errors import ConfigurationError, InvalidJSON
+from mockserver.contract.formatting import escape_unprintable
+from mockserver.errors import ConfigurationError, InvalidExchange, InvalidJSON
 from mockserver.exchanges import parse_exchange
 from mockserver.server.request_facts import item_texts
 from mockserver.wire import json
 from mockserver.wire.redaction import redact
+from mockserver.wire.sse import decode_frames
+from mockserver.wire.text_files import to_utf8
 
-__all__ = ["draft_exchanges"]
+__all__ = ["Drafts", "draft_exchanges"]
+
+_T = TypeVar("_T")
+
+_MAX_SHOWN_CHARACTERS = 200
 
 _CURL_DATA_OPTIONS = ("-d", "--data", "--data-raw", "--data-binary", "--json")
 #: `$'…'`, and the backslash escapes inside.
@@ -32,8 +41,27 @@ _PLACEHOLDER_REPLY = {
 }
 
 
-def draft_exchanges(source: bytes, name: str, prompt: str | None = None) -> list[dict[str, Any]]:
-    """Return valid exchanges for a source; ConfigurationError if its format is unknown.
+@dataclass(frozen=True, slots=True)
+class Drafts:
+    """The exchanges drafted from a source."""
+
+    exchanges: list[dict[str, Any]]
+    left_out: list[str]
+    """What was left out of the source and why, a line each."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A request and its reply, before they have a name."""
+
+    request: dict[str, Any] | None
+    reply: dict[str, Any]
+    location: str = ""
+    """Where it is in a HAR file."""
+
+
+def draft_exchanges(source: bytes, name: str, prompt: str | None = None) -> Drafts:
+    """Return valid exchanges for a source; ConfigurationError if there is none.
 
     The first exchange gets `name`; the others are numbered. `prompt` is the prompt to match, for a reply
     that comes without its request.
@@ -42,32 +70,50 @@ def draft_exchanges(source: bytes, name: str, prompt: str | None = None) -> list
         raise ConfigurationError(
             f"{name!r} is not a valid name: use letters, digits, '.', '_' and '-', with a letter or digit first"
         )
-    drafts = list(_requests_and_replies(source))
-    if not drafts:
-        raise ConfigurationError("found no request to …/responses")
-    exchanges = []
-    for number, (request, reply) in enumerate(drafts, start=1):
-        own = name if number == 1 else f"{name[:90]}-{number}"
-        exchange = {"format": 1, "name": own, **_request_and_match(request, prompt), "reply": reply}
-        parse_exchange(json.dumps(exchange), own)
+    drafts, left_out = _find_drafts(to_utf8(source))
+    exchanges: list[dict[str, Any]] = []
+    for draft in drafts:
+        own = name if not exchanges else f"{name[:90]}-{len(exchanges) + 1}"
+        exchange = {
+            "format": 1,
+            "name": own,
+            **_request_and_match(draft.request, prompt),
+            "reply": draft.reply,
+        }
+        try:
+            parse_exchange(json.dumps(exchange), own)
+        except InvalidExchange as error:
+            if not draft.location:
+                raise
+            left_out.append(f"{draft.location}: {error.reason}")
+            continue
         exchanges.append(exchange)
-    return exchanges
+    if not exchanges:
+        raise ConfigurationError("\n".join(["found no request to …/responses with a reply", *left_out]))
+    return Drafts(exchanges, left_out)
 
 
-def _requests_and_replies(source: bytes) -> Iterator[tuple[dict[str, Any] | None, dict[str, Any]]]:
-    text = source.decode(errors="replace").strip()
+def _find_drafts(source: bytes) -> tuple[list[_Draft], list[str]]:
+    """(the drafts in a source, what was left out)."""
+    text = _decode(source, "the source").strip()
     if text.startswith("curl"):
-        yield _request_from_curl(text), _PLACEHOLDER_REPLY
-        return
+        return [_Draft(_request_from_curl(text), _PLACEHOLDER_REPLY)], []
     value = json.loads_or_none(source)
     if isinstance(value, dict) and isinstance(value.get("log"), dict):
-        yield from _exchanges_from_har(value["log"])
-        return
+        return _drafts_from_har(value["log"])
     detected = detect_content(source)
     if not text or detected.kind not in ("stream", "response", "error"):
         raise ConfigurationError("not a curl command, a HAR file, a stream or a response")
     content_type = "text/event-stream" if detected.kind == "stream" else "application/json"
-    yield None, _recorded_reply(200, content_type, detected.body.decode(errors="replace"))
+    status = detected.status or (400 if detected.kind == "error" else 200)
+    return [_Draft(None, _recorded_reply(status, content_type, _decode(detected.body, "the reply")))], []
+
+
+def _decode(data: bytes, what: str) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{what} is not UTF-8") from None
 
 
 def _request_from_curl(text: str) -> dict[str, Any]:
@@ -105,30 +151,74 @@ def _parse_request_object(text: str) -> dict[str, Any]:
     return value
 
 
-def _exchanges_from_har(log: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    for entry in log.get("entries", ()):
+def _drafts_from_har(log: Mapping[str, Any]) -> tuple[list[_Draft], list[str]]:
+    """(the drafts of all usable entries, the others with their index, URL and what is missing)."""
+    entries = log.get("entries")
+    if not isinstance(entries, list):
+        raise ConfigurationError("the HAR file has no list of entries")
+    drafts, left_out = [], []
+    for index, entry in enumerate(entries):
+        request = _member(entry, "request", dict) or {}
+        location = f"entry {index}, {_shown_request(request)}"
         try:
-            request, response = entry["request"], entry["response"]
-            if request["method"] != "POST" or not request["url"].partition("?")[0].endswith("/responses"):
-                continue
-            content = response["content"]
-            content_type = str(content.get("mimeType", "application/json")).partition(";")[0]
-            body = content["text"]
-            if content.get("encoding") == "base64":
-                body = b64decode(body).decode(errors="replace")
-            yield (
-                _parse_request_object(request["postData"]["text"]),
-                _recorded_reply(response["status"], content_type, body),
-            )
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            reason = f"lacks {error}" if isinstance(error, KeyError) else f"cannot be read: {error}"
-            raise ConfigurationError(f"an entry of the HAR file {reason}") from None
+            drafts.append(_draft_from_entry(request, _member(entry, "response", dict) or {}, location))
+        except ConfigurationError as error:
+            left_out.append(f"{location}: {error}")
+    return drafts, left_out
+
+
+def _shown_request(request: dict[str, Any]) -> str:
+    """Method and URL for a message: without the parts of a URL that may hold a key."""
+    url = urlsplit(_member(request, "url", str) or "")
+    shown = f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}" if url.netloc else url.path
+    return escape_unprintable(redact(f"{_member(request, 'method', str)} {shown}"[:_MAX_SHOWN_CHARACTERS]))
+
+
+def _draft_from_entry(request: dict[str, Any], response: dict[str, Any], location: str) -> _Draft:
+    """The draft of an entry; ConfigurationError if it is no exchange with the API, or not a whole one."""
+    path = urlsplit(_member(request, "url", str) or "").path
+    if _member(request, "method", str) != "POST" or not path.endswith("/responses"):
+        raise ConfigurationError("not a POST to …/responses")
+    status = _member(response, "status", int) or 0
+    if not 100 <= status <= 599:
+        raise ConfigurationError(f"it has no reply (status {status}): the request was blocked or cancelled")
+    body = _member(_member(request, "postData", dict) or {}, "text", str)
+    if not body:
+        raise ConfigurationError("the file has no body of the request (postData.text)")
+    value = _parse_request_object(body)
+    content = _member(response, "content", dict) or {}
+    text = _har_text(content)
+    if not text:
+        raise ConfigurationError(
+            "the file has no body of the reply (content.text), as browsers save streams; record it instead"
+        )
+    content_type = (_member(content, "mimeType", str) or "application/json").partition(";")[0].strip()
+    return _Draft(value, _recorded_reply(status, content_type, text), location)
+
+
+def _har_text(content: dict[str, Any]) -> str:
+    text = _member(content, "text", str) or ""
+    if content.get("encoding") != "base64":
+        return text
+    try:
+        return _decode(b64decode(text, validate=True), "the body of the reply")
+    except ValueError as error:
+        raise ConfigurationError(f"the body of the reply (content.text) is not base64: {error}") from None
+
+
+def _member(value: Any, name: str, kind: type[_T]) -> _T | None:
+    """A member of an object if it has this type; HAR files have anything anywhere."""
+    member = value.get(name) if isinstance(value, dict) else None
+    return member if isinstance(member, kind) and not isinstance(member, bool) else None
 
 
 def _recorded_reply(status: int, content_type: str, body: str) -> dict[str, Any]:
-    """A reply with these bytes; each event of a stream is one chunk."""
+    """A reply with these bytes; each event of a stream is one chunk. ConfigurationError for an empty stream."""
     text = redact(body)
-    pieces = re.split(r"(?<=\n\n)", text) if content_type == "text/event-stream" else [text]
+    is_stream = content_type == "text/event-stream"
+    if is_stream and not any(frame.data for frame in decode_frames(text.encode())):
+        raise ConfigurationError("the reply is a stream without server-sent events")
+    pieces = re.split(r"(?<=\n\n)", text) if is_stream else [text]
     chunks = [{"text": piece} for piece in pieces if piece]
     return {"http": {"status": status, "headers": {"content-type": content_type}, "chunks": chunks}}
 
@@ -140,7 +230,7 @@ def _request_and_match(request: dict[str, Any] | None, prompt: str | None) -> di
     match: dict[str, Any] = {"stream": request.get("stream") is True}
     if text := prompt or _last_user_prompt(request.get("input")):
         match["prompt"] = text
-    tools = [each.get("type") for each in request.get("tools") or () if isinstance(each, dict)]
+    tools = [each.get("type") for each in _dicts(request.get("tools"))]
     if tools:
         match["tools"] = sorted({str(each) for each in tools})
     return {"request": request, "match": match}
@@ -149,5 +239,9 @@ def _request_and_match(request: dict[str, Any] | None, prompt: str | None) -> di
 def _last_user_prompt(request_input: Any) -> str:
     if isinstance(request_input, str):
         return request_input
-    users = [each for each in request_input or () if isinstance(each, dict) and each.get("role") == "user"]
-    return "\n".join(item_texts(users[-1])) if users else ""
+    users = [each.get("content") for each in _dicts(request_input) if each.get("role") == "user"]
+    return "\n".join(item_texts({"content": users[-1]})) if users else ""
+
+
+def _dicts(values: Any) -> list[dict[str, Any]]:
+    return [each for each in values if isinstance(each, dict)] if isinstance(values, list) else []

@@ -69,12 +69,17 @@ def _serving_problems(exchange: Exchange) -> list[str]:
     help="The folder to write to; default: standard output.",
 )
 def new(source: IO[bytes], name: str, prompt: str | None, out: Path | None) -> None:
-    """Draft exchanges from a curl command, a HAR file or a recorded reply. - reads standard input."""
+    """Draft exchanges from a curl command, a HAR file or a recorded reply. - reads standard input.
+
+    Entries of a HAR file without a whole request and reply are left out and listed with the reason.
+    """
     try:
         drafts = draft_exchanges(source.read(), name, prompt)
     except (ConfigurationError, InvalidExchange) as error:
         exit_with_error(str(error), 2)
-    for exchange in drafts:
+    for line in drafts.left_out:
+        print(f"mockserver: left out: {line}", file=sys.stderr)
+    for exchange in drafts.exchanges:
         text = json.dumps(exchange, indent=2, ensure_ascii=False) + "\n"
         if out is None:
             sys.stdout.write(text)

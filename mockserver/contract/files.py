@@ -26,6 +26,7 @@ from mockserver.contract.rules import Report, make_finding
 from mockserver.contract.turn_history import TurnHistory
 from mockserver.errors import InvalidExchange
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, profile_names
+from mockserver.wire.text_files import is_utf16
 
 if TYPE_CHECKING:
     from mockserver.contract.chat.migration import MigrationNote
@@ -182,6 +183,8 @@ def _check_undetected(detected: DetectedContent, profile: str, _: Any = None) ->
     if not detected.is_json and detected.body.lstrip()[:1] in (b"{", b"["):
         return check_response(detected.body, profile)
     message = "not recognized as a request, response, error, stream or exchange; name its kind with --kind"
+    if is_utf16(detected.body):
+        message = "the file is UTF-16, as PowerShell's > writes it, not what was on the wire; use curl --output FILE"
     shown = detected.body[:80].decode(errors="replace")
     return [make_finding("SCH-008", "", message, got=shown)]
 

@@ -12,6 +12,7 @@ from typing import Any
 from mockserver.errors import ConfigurationError, InvalidExchange
 from mockserver.exchanges import Exchange, parse_exchanges
 from mockserver.wire import json
+from mockserver.wire.text_files import to_utf8
 
 __all__ = [
     "add_recording",
@@ -111,7 +112,7 @@ def load_recordings(path: Path) -> tuple[Exchange, ...]:
     recordings: list[Exchange] = []
     for file in files:
         try:
-            data = file.read_bytes()
+            data = to_utf8(file.read_bytes())
         except OSError as error:
             raise ConfigurationError(f"cannot read {file}: {error.strerror or error}") from None
         recordings += _parse_recordings(data, str(file))

@@ -107,10 +107,167 @@ def test_a_har_file_can_have_bodies_in_base64(run_cli: RunCli, monkeypatch: pyte
     set_stdin(monkeypatch, entries({"mimeType": "text/event-stream", "encoding": "base64", "text": text}))
     _, out, _ = run_cli("exchanges", "new")
     assert json.loads(out)["reply"]["http"]["chunks"] == [{"text": "data: é\n\n"}]
-    for content, message in (({}, "lacks 'text'"), ({"encoding": "base64", "text": "é"}, "cannot be read")):
-        set_stdin(monkeypatch, entries(content))
-        code, _, err = run_cli("exchanges", "new")
-        assert (code, message in err) == (2, True)
+
+
+REQUEST = {
+    "method": "POST",
+    "url": "https://user:pass@example.com/v1/responses?key=quiet-secret",
+    "postData": {"text": '{"model":"qwen3-max-2026-01-23","input":"Hi"}'},
+}
+DEEP = '{"input":' + "[" * 99 + "]" * 99 + "}"
+STREAM = "event: response.created\ndata: {}\n\n"
+
+
+def content(text: Any, kind: str = "application/json", **members: Any) -> dict[str, Any]:
+    return {"status": 200, "content": {"mimeType": kind, "text": text, **members}}
+
+
+LEFT_OUT: dict[str, tuple[Any, Any, str]] = {
+    "no text, as browsers save streams": (
+        REQUEST,
+        {"status": 200, "content": {"mimeType": "text/event-stream", "size": 512}},
+        "the file has no body of the reply (content.text), as browsers save streams; record it instead",
+    ),
+    "empty text": (REQUEST, content(""), "the file has no body of the reply (content.text)"),
+    "text of another type": (REQUEST, content(7), "the file has no body of the reply (content.text)"),
+    "comments alone": (
+        REQUEST,
+        content(": ping\n\n", "text/event-stream"),
+        "the reply is a stream without server-sent events",
+    ),
+    "half an event": (
+        REQUEST,
+        content("data: {", "text/event-stream; charset=utf-8"),
+        "the reply is a stream without server-sent events",
+    ),
+    "broken base64": (REQUEST, content("é", encoding="base64"), "(content.text) is not base64"),
+    "base64 of bytes": (REQUEST, content("/w==", encoding="base64"), "the body of the reply is not UTF-8"),
+    "blocked": (REQUEST, {"status": 0, "content": {}}, "it has no reply (status 0): the request was blocked"),
+    "no status": (REQUEST, {"content": {"text": "{}"}}, "it has no reply (status 0)"),
+    "status of another type": (REQUEST, {"status": "200"}, "it has no reply (status 0)"),
+    "no response": (REQUEST, None, "it has no reply (status 0)"),
+    "pre-flight": ({**REQUEST, "method": "OPTIONS"}, content("{}"), "not a POST to …/responses"),
+    "another path": ({**REQUEST, "url": "https://example.com/v1/models"}, content("{}"), "not a POST to"),
+    "no body": ({**REQUEST, "postData": None}, content("{}"), "the file has no body of the request"),
+    "a form": ({**REQUEST, "postData": {"text": "a=b"}}, content("{}"), "the request body is not JSON"),
+    "a list": (
+        {**REQUEST, "postData": {"text": "[]"}},
+        content("{}"),
+        "the request body is not a JSON object",
+    ),
+    "no request": (None, content("{}"), "not a POST to …/responses"),
+    "nothing": ("", "", "not a POST to …/responses"),
+    "invalid as an exchange": (
+        {**REQUEST, "postData": {"text": DEEP}},
+        content("{}"),
+        "not JSON: more than 100 levels deep",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LEFT_OUT)
+def test_a_har_entry_is_used_or_named(
+    case: str, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    request, response, reason = LEFT_OUT[case]
+    good = {"request": REQUEST, "response": content(STREAM, "text/event-stream")}
+    odd = {"request": request, "response": response}
+    set_stdin(monkeypatch, json.dumps({"log": {"entries": [good, odd, good]}}).encode())
+    code, out, err = run_cli("exchanges", "new", "--name", "har", "--out", ".")
+    assert (code, out) == (0, "har.json\nhar-2.json\n"), err
+    (line,) = err.splitlines()
+    assert line.startswith("mockserver: left out: entry 1, ")
+    assert reason in line
+    assert "quiet-secret" not in line
+    assert "pass" not in line
+    if isinstance(request, dict):
+        assert f"{request['method']} https://example.com/v1/" in line
+    assert run_cli("exchanges", "check", ".")[0] == 0
+    set_stdin(monkeypatch, json.dumps({"log": {"entries": [odd]}}).encode())
+    code, out, err = run_cli("exchanges", "new")
+    assert (code, out) == (2, "")
+    assert err.splitlines()[0].startswith("mockserver: found no request")
+    assert reason in err
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"input": 7},
+        {"input": [7, {"role": "user"}]},
+        {"tools": 7},
+        {"input": [{"role": "user", "type": "compaction"}]},
+    ],
+)
+def test_an_invalid_request_is_drafted_as_it_is(
+    members: dict[str, Any], run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = {**REQUEST, "postData": {"text": json.dumps(members)}}
+    entry = {"request": request, "response": {**content("{}"), "status": 400}}
+    set_stdin(monkeypatch, json.dumps({"log": {"entries": [entry]}}).encode())
+    code, out, err = run_cli("exchanges", "new")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["request"] == members
+
+
+@pytest.mark.parametrize("odd", [None, 7, "entry", [], {}])
+def test_anything_can_be_an_entry(odd: Any, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = {"request": REQUEST, "response": content("{}")}
+    set_stdin(monkeypatch, json.dumps({"log": {"entries": [odd, good]}}).encode())
+    code, out, err = run_cli("exchanges", "new")
+    assert (code, json.loads(out)["match"]) == (0, {"prompt": "Hi", "stream": False})
+    assert err.startswith("mockserver: left out: entry 0, ")
+
+
+ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"]
+MARKS = {"utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}
+
+
+def saved_as(encoding: str, text: str) -> bytes:
+    """The bytes of a file as a program on Windows saves it."""
+    newline = "\n" if encoding.startswith("utf-8") else "\r\n"
+    return MARKS.get(encoding, b"") + text.replace("\n", newline).encode(encoding)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_files_of_windows_programs_are_read(
+    encoding: str, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    har = json.dumps({"log": {"entries": [{"request": REQUEST, "response": content('{"a":"é"}')}]}}, indent=1)
+    for source in (har, CURL, STREAM):
+        set_stdin(monkeypatch, saved_as(encoding, source))
+        code, out, err = run_cli("exchanges", "new")
+        assert (code, err) == (0, "")
+        (tmp_path / "saved.json").write_bytes(saved_as(encoding, out))
+        assert run_cli("exchanges", "check", ".") == (0, ".: 1 exchange, all valid\n", "")
+    assert json.loads(out)["reply"]["http"]["chunks"] == [{"text": STREAM}]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n", "without server-sent events"),
+        (b": ping\n\n", "without server-sent events"),
+        (b"<html>502</html>", "without server-sent events"),
+        (b'data: {"a": "\xff"}\n\n', "is not UTF-8"),
+        (b"\xff\xfe\x00", "is not UTF-8"),
+    ],
+)
+def test_no_reply_is_drafted_from_nothing(
+    data: bytes, message: str, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_stdin(monkeypatch, data)
+    code, out, err = run_cli("exchanges", "new")
+    assert (code, out) == (2, "")
+    assert message in err
+
+
+def test_the_status_of_the_reply_is_kept(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = b'{"code":"limit_requests","message":"m","request_id":"r"}'
+    for data, status in ((b"HTTP/1.1 429 Too Many Requests\r\n\r\n" + body, 429), (body, 400)):
+        set_stdin(monkeypatch, data)
+        _, out, _ = run_cli("exchanges", "new")
+        assert json.loads(out)["reply"]["http"]["status"] == status
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/x", "", ".x", "a/b", "x" * 101, "a\nb"])

@@ -179,3 +179,12 @@ def test_the_examples_in_the_docstrings_hold() -> None:
 def test_request_with_a_stored_prompt_is_recognized() -> None:
     result = check_file(b'{"prompt": {"id": "pmpt_0123", "version": "2"}, "stream": true}')
     assert (result.kind, result.profile, result.findings) == ("request", "openai", ())
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_a_file_of_powershell_is_named(encoding: str) -> None:
+    """Its bytes are not those of the wire, so a verdict on them would say nothing about the service."""
+    mark = b"\xfe\xff" if encoding == "utf-16-be" else b""
+    for text in ('{"model": "qwen3-max-2026-01-23", "input": "x"}', "data: {}\r\n\r\n"):
+        (finding,) = check_file(mark + text.encode(encoding)).findings
+        assert (finding.rule, "UTF-16, as PowerShell's > writes it" in finding.message) == ("SCH-008", True)
