@@ -43,6 +43,9 @@ _EXCLUDED_SERVE_OPTIONS = {
     "port",
     "url_file",
     "quiet",
+    "verbose",
+    "log_format",
+    "report",
     "allow_host",
 }
 
@@ -96,12 +99,9 @@ def run(
     sys.stderr.write(summary.to_text(REPORT_FORMATS["text"], failing))
     for name, target in targets:
         try:
-            text = (
-                summary.to_html(failing, services.default_session.profile.name, " ".join(command))
-                if name == "html"
-                else REPORT_FORMATS[name](summary.inputs, failing)
+            summary.write_report(
+                name, target, failing, services.default_session.profile.name, " ".join(command)
             )
-            target.write_text(text, encoding="utf-8")
         except OSError as error:
             exit_with_error(f"cannot write {target}: {error.strerror or error}", status or 2)
     raise SystemExit(status or int(not summary.request_count or summary.has_findings(failing)))

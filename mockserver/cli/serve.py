@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import socket
 
     from mockserver.server.console import ConsoleAccess
+    from mockserver.server.http.access_log import LogFormat
     from mockserver.server.http.services import Services
     from mockserver.server.state.sessions import Session
 
@@ -143,9 +144,28 @@ _MIN_TOKEN_LENGTH = 8
     is_flag=True,
     help="Serve a page that shows each request as it arrives, and controls the server; prints its link.",
 )
+@option(
+    "--report",
+    multiple=True,
+    metavar="FORMAT=FILE",
+    show_default=False,
+    help="Write a report of all requests (html, text, json, junit, github) when the server stops.",
+)
+@option(
+    "--verbose", is_flag=True, help="Print the findings and both bodies of each request too, without keys."
+)
+@option(
+    "--log-format",
+    default="text",
+    type=click.Choice(["text", "json"]),
+    help="Format of the log: text, or a JSON object in each line.",
+)
 @option("--quiet", is_flag=True, help="Do not print a line for each request.")
-def serve(host: str, port: int, url_file: Path | None, quiet: bool, **settings: Any) -> None:
+def serve(
+    host: str, port: int, url_file: Path | None, quiet: bool, report: tuple[str, ...], **settings: Any
+) -> None:
     """Run the mock server in the foreground. See docs/scripting.md for stubs, faults and limits."""
+    targets = _parse_report_targets(report)
     try:
         keys = read_api_keys(settings["api_key"], settings["api_key_env"])
         if not keys and not _is_loopback(host):
@@ -157,7 +177,43 @@ def serve(host: str, port: int, url_file: Path | None, quiet: bool, **settings: 
         exit_with_error(str(error), 2)
     require_writable_url_file(url_file)
     listener = open_listener(host, port)
-    _run_server(services, listener, url_file, settings, _exchange_reloader(services))
+    write_reports = _collect_reports(services, targets)
+    try:
+        _run_server(services, listener, url_file, settings, _exchange_reloader(services))
+    finally:
+        write_reports()
+
+
+def _parse_report_targets(options: tuple[str, ...]) -> list[tuple[str, Path]]:
+    if not options:
+        return []
+    from mockserver.cli.check_runner import parse_report_target
+
+    return [parse_report_target(each) for each in options]
+
+
+def _collect_reports(services: Services, targets: list[tuple[str, Path]]) -> Callable[[], None]:
+    """Collect the requests for reports; the returned function writes the reports."""
+    if not targets:
+        return lambda: None
+    from mockserver.cli.output.checked_input import failing_severities
+    from mockserver.cli.output.request_summary import RequestCollector
+
+    profile = services.default_session.profile.name
+    wants_page = any(name == "html" for name, _ in targets)
+    collector = services.access_log = RequestCollector(
+        profile, keep_exchanges=wants_page, access_log=services.access_log
+    )
+
+    def write_reports() -> None:
+        summary = collector.summary()
+        for name, target in targets:
+            try:
+                summary.write_report(name, target, failing_severities("error"), profile, "mockserver serve")
+            except OSError as error:
+                exit_with_error(f"cannot write {target}: {error.strerror or error}", 2)
+
+    return write_reports
 
 
 def read_api_keys(literal_keys: tuple[str, ...], variables: tuple[str, ...]) -> tuple[str, ...]:
@@ -253,7 +309,7 @@ def build_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: An
         store=MemoryStore(settings["store_size"]),
         keys=ApiKeys(keys),
         hosts=AllowedHosts([host if ":" not in host else f"[{host.strip('[]')}]", *settings["allow_host"]]),
-        access_log=AccessLog(None if quiet else sys.stderr),
+        access_log=AccessLog(None if quiet else sys.stderr, _choose_log_format(settings)),
         mock_headers=settings["allow_mock_headers"],
         max_body=parse_body_size(settings["max_body"]),
         stream_errors=settings["stream_errors"] or "",
@@ -261,6 +317,17 @@ def build_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: An
         console=build_console() if settings.get("console") else None,
         exchange_folder=folder,
     )
+
+
+def _choose_log_format(settings: Mapping[str, Any]) -> LogFormat | None:
+    """The format of the log; None: the usual line."""
+    if settings.get("log_format") != "json" and not settings.get("verbose"):
+        return None
+    from mockserver.server.http.log_formats import format_json, format_verbose
+
+    if settings.get("log_format") == "json" and settings.get("verbose"):
+        raise ConfigurationError("--verbose and --log-format json exclude each other")
+    return format_verbose if settings.get("verbose") else format_json
 
 
 def build_console() -> ConsoleAccess:

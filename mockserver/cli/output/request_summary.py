@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from mockserver.cli.output.checked_input import CheckedInput
-from mockserver.cli.output.report_formats import ReportWriter
+from mockserver.cli.output.report_formats import REPORT_FORMATS, ReportWriter
 from mockserver.contract.files import CheckResult
 from mockserver.contract.findings import Finding, Severity
 from mockserver.contract.formatting import escape_unprintable
@@ -60,6 +61,17 @@ class RequestSummary:
             write(with_findings, failing) if with_findings else ""
         )
 
+    def write_report(
+        self, report_format: str, target: Path, failing: Sequence[Severity], profile: str, command: str
+    ) -> None:
+        """Write a report to a file. Raises OSError."""
+        text = (
+            self.to_html(failing, profile, command)
+            if report_format == "html"
+            else REPORT_FORMATS[report_format](self.inputs, failing)
+        )
+        target.write_text(text, encoding="utf-8")
+
     def to_html(self, failing: Container[Severity], profile: str, command: str) -> str:
         """The HTML report: each exchange with its request, reply, stream and findings."""
         from mockserver.reports.coverage import coverage_by_profile
@@ -106,9 +118,16 @@ class RequestCollector(AccessLog):
     """An access log that checks each request when it is answered and keeps what the report needs."""
 
     def __init__(
-        self, profile: str, ignored_rules: Collection[str] = (), *, keep_exchanges: bool = False
+        self,
+        profile: str,
+        ignored_rules: Collection[str] = (),
+        *,
+        keep_exchanges: bool = False,
+        access_log: AccessLog | None = None,
     ) -> None:
+        """`access_log` gets every line too."""
         super().__init__(None)
+        self._access_log = access_log or AccessLog()
         self._profile = profile
         self._ignored_rules = frozenset(ignored_rules)
         self._keep_exchanges = keep_exchanges
@@ -122,7 +141,8 @@ class RequestCollector(AccessLog):
         self._shown_bytes = 0
 
     def add(self, entry: Entry | str) -> None:
-        """Collect a journal entry; lines of the server's own log are ignored."""
+        """Collect a journal entry; lines of the server's own log are only passed on."""
+        self._access_log.add(entry)
         if isinstance(entry, str) or entry.path in _INTERNAL_PATHS:
             return
         self._request_count += 1
@@ -134,6 +154,10 @@ class RequestCollector(AccessLog):
             self._count_findings(entry, findings)
         elif entry.status >= 400 and len(self._error_counts) < _MAX_DISTINCT_FINDINGS:
             self._error_counts[f"{entry.method} {entry.path} {entry.status} {entry.detail}".strip()] += 1
+
+    def flush(self) -> None:
+        """Write the pending lines of the log."""
+        self._access_log.flush()
 
     def _count_findings(self, entry: Entry, findings: tuple[Finding, ...]) -> None:
         kind: tuple[object, ...] = (

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TextIO
+from collections.abc import Callable
+from typing import TextIO, TypeAlias
 
 from mockserver.contract.findings import Severity
 from mockserver.server.state.journal import Entry
 from mockserver.server.state.sessions import DEFAULT_SESSION_NAME
 from mockserver.wire.redaction import redact
 
-__all__ = ["AccessLog", "format_entry"]
+__all__ = ["AccessLog", "LogFormat", "format_entry", "format_line"]
 
 #: Seconds that a line may wait to be written together with others.
 _FLUSH_DELAY_SECONDS = 0.02
@@ -23,14 +24,19 @@ _MAX_PROMPT_SHOWN = 40
 _MAX_PROMPT_REDACTED = 2000
 
 
+LogFormat: TypeAlias = Callable[["Entry | str", float], str]
+
+
 class AccessLog:
     """Writes lines to a stream, or nowhere.
 
     It formats and writes close lines together, because a write costs more than a line.
     """
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, log_format: LogFormat | None = None) -> None:
+        """`log_format` turns an entry, or a line of text, into the text to write; default: `format_line`."""
         self._stream = stream
+        self._format = log_format or format_line
         self._pending: list[Entry | str] = []
 
     def add(self, entry: Entry | str) -> None:
@@ -45,14 +51,20 @@ class AccessLog:
         """Write the pending lines; if the stream fails, log no more and go on."""
         if self._stream is None or not self._pending:
             return
-        now = time.strftime("%H:%M:%S")
-        lines = [each if isinstance(each, str) else format_entry(each) for each in self._pending]
+        now = time.time()
+        lines = [self._format(each, now) for each in self._pending]
         self._pending.clear()
         try:
-            self._stream.write("".join([f"{now} {each}\n" for each in lines]))
+            self._stream.write("".join([f"{each}\n" for each in lines]))
             self._stream.flush()
         except (OSError, ValueError):
             self._stream = None
+
+
+def format_line(record: Entry | str, now: float) -> str:
+    """One line for a journal entry, or a line of text, with the time of day; `now` is in seconds since the epoch."""
+    line = record if isinstance(record, str) else format_entry(record)
+    return f"{time.strftime('%H:%M:%S', time.localtime(now))} {line}"
 
 
 def format_entry(entry: Entry) -> str:
