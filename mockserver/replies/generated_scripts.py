@@ -156,7 +156,11 @@ def _generate_items(request: GenerationRequest) -> Iterator[Item]:
 
 def complete_tool_call(call: ToolCall) -> ToolCall:
     """A run of a built-in tool, with generated data for members that it does not set."""
-    return ToolCall(call.kind, {**_TOOL_DATA.get(call.kind, _empty_data)("", "en", 0), **call.data})
+    data = {**_TOOL_DATA.get(call.kind, _empty_data)("", "en", 0), **call.data}
+    action = data.get("action")
+    if call.kind == "web_search" and isinstance(action, Mapping) and "type" not in action:
+        data["action"] = {**action, "type": "search"}
+    return ToolCall(call.kind, data)
 
 
 def _empty_data(prompt: str, language: str, text_seed: int) -> dict[str, Any]:

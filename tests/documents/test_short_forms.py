@@ -181,3 +181,18 @@ def test_a_stub_over_http_gets_a_name(admin: httpx.Client) -> None:
     assert names == ["stub-1", "stub-2"]
     ask(admin)
     assert admin.get("/_mock/journal").json()["entries"][0]["exchange"] == "stub-1"
+
+
+def test_generated_names_are_free(admin: httpx.Client) -> None:
+    for stub in ({"reply": "a"}, {"reply": "b"}, {"name": "stub-4", "reply": "c"}):
+        admin.post("/_mock/stubs", json=stub)
+    assert admin.delete("/_mock/stubs/stub-1").json() == {"deleted": 1}
+    names = [admin.post("/_mock/stubs", json={"reply": "d"}).json()["name"] for _ in range(2)]
+    assert names == ["stub-3", "stub-5"]
+
+
+def test_a_stub_that_is_replaced_by_one_without_a_name_keeps_its_name(admin: httpx.Client) -> None:
+    admin.post("/_mock/stubs", json={"name": "greeting", "reply": "Hello."})
+    assert admin.put("/_mock/stubs/greeting", json={"reply": "Good day."}).json() == {"name": "greeting"}
+    assert "Good" in ask(admin).text
+    assert admin.get("/_mock/journal").json()["entries"][0]["exchange"] == "greeting"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs
@@ -130,10 +131,11 @@ async def _read_stub(request: HttpRequest, _: Any) -> Any:
 
 
 async def _replace_stub(request: HttpRequest, _: Any) -> Any:
-    """Replace a stub in its place; if the new one is invalid, the old one stays."""
+    """Replace a stub in its place; if the new one is invalid, the old one stays. Without a name it keeps the old."""
     session, old = request.session, _find_stub(request)
     document = json.loads(request.body)
     exchange = parse_exchange(request.body, "body")
+    exchange = replace(exchange, name=exchange.name or old.name)
     if exchange.name != old.name and session.stubs.get(exchange.name) is not None:
         raise ConfigurationError(f"another stub has the name {exchange.name!r}")
     new = add_exchange_stub(session, exchange, document, StubRegistry())

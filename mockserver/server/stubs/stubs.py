@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, count
 from threading import Lock
 from typing import Any, Self, TypeAlias, TypeVar
 
@@ -216,7 +216,7 @@ class StubRegistry:
             if isinstance(reply, Script):
                 # Equal scripts become one object, which makes the cache of templates faster.
                 reply = self._scripts.setdefault(reply, reply)
-            name = members.pop("name", "") or f"stub-{position + 1}"
+            name = members.pop("name", "") or self._free_name(position + 1)
             if name in self._by_name:
                 raise ConfigurationError(f"another stub has the name {name!r}")
             definition = StubDefinition(reply, name=name, **members)
@@ -297,6 +297,10 @@ class StubRegistry:
             old = self._require(name)
             others = [stub for stub in self._all if stub is not new]
             self._reindex([new if stub is old else stub for stub in others])
+
+    def _free_name(self, number: int) -> str:
+        """`stub-N` for the first N from `number` that is free: stubs can be removed, and named by their users."""
+        return next(name for each in count(number) if (name := f"stub-{each}") not in self._by_name)
 
     def _require(self, name: str) -> Stub:
         if name not in self._by_name:
