@@ -22,7 +22,7 @@ from mockserver.live.endpoint import stays_below_base_path
 from mockserver.live.findings import UNFINISHED_STREAM_RULES
 from mockserver.profiles import Profile
 from mockserver.server.errors import ApiError, render_error
-from mockserver.server.http.request_body import BodyStart
+from mockserver.server.http.request_body import NO_BODY
 from mockserver.server.state.journal import Entry, EntryDetails, RequestHead
 from mockserver.server.state.sessions import AnyModel
 from mockserver.wire import json
@@ -57,7 +57,7 @@ class PassThroughExchange:
         self._started = time.perf_counter()
         self.path = ""
         """Relative to the base path, with the query."""
-        self.body_start = BodyStart(b"", has_ended=True, is_too_large=False)
+        self.body_start = NO_BODY
         """The request's body as the client sent it, as far as it was read."""
         self.request_body = b""
         """The request's body, decoded; empty if it was not read."""

@@ -32,6 +32,7 @@ from mockserver.server.access import AllowedHosts, ApiKeys
 from mockserver.server.errors import ApiError
 from mockserver.server.http.health import is_health_check, send_health
 from mockserver.server.http.request_body import (
+    NO_BODY,
     BodyStart,
     ClientDisconnected,
     finish_body,
@@ -296,6 +297,7 @@ class Relay:
                 "timeout": {"connect": 10.0, "read": self._timeouts.total, "write": 30.0, "pool": 30.0}
             },
         )
+        pass_through.body_start = NO_BODY  # what was decoded is kept, and the rest only until it is forwarded
         await run_until_disconnect(pass_through, self._pass_on(pass_through, request), body.receive_after_it)
         await pass_through.finish()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import signal
 import subprocess
 import sys
@@ -125,9 +126,38 @@ def test_the_key_of_a_variable_is_added_and_clients_have_another(
     assert b"of-clients-only" not in folder_bytes(folder) + server.stderr_text.encode()
 
 
+def test_what_cannot_be_read_is_passed_on_and_the_log_says_so(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    upstream, folder = start_server("--api-key", KEY), tmp_path / "recordings"
+    command = ("record", "--upstream", upstream.base_url, "--out", folder, "--max-body", "1MB")
+    head = {"content-type": "application/json"}
+    bodies: list[tuple[bytes, dict[str, str]]] = [
+        (json.dumps({**HELLO, "input": "x" * 20_000_000}), {}),
+        (gzip.compress(json.dumps({**HELLO, "input": "y" * 2_000_000})), {"content-encoding": "gzip"}),
+        (gzip.compress(json.dumps(HELLO)), {"content-encoding": "gzip"}),
+    ]
+    with running_command(tmp_path / "record", *command) as server:
+        for body, coding in bodies:
+            assert server.client.post("/responses", content=body, headers=head | coding).status_code == 200
+    (recording,) = folder.glob("*.json")
+    assert json.loads(recording.read_bytes())["request"] == HELLO
+    assert "(not recorded: the request's body has more than 1000000 bytes (--max-body))" in server.stderr_text
+    assert "(not recorded: the request's decoded body has more than 1000000 bytes" in server.stderr_text
+    assert "3 requests, 1 recording" in server.stderr_text
+    with running_command(tmp_path / "replay", "replay", folder, "--max-body", "1MB") as replayed:
+        again = replayed.client.post("/responses", json=HELLO)
+        large = replayed.client.post("/responses", content=b" " * 1_000_001, headers=head)
+    assert (again.status_code, large.status_code) == (200, 413)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (
+            ("--upstream", "https://example.com/v1", "--max-body", "much"),
+            "--max-body must be a number of bytes",
+        ),
         (("--upstream", "http://example.com/v1"), "use --allow-http example.com to send it anyway"),
         (("--upstream", "https://u:p@example.com/v1"), "a base URL must not contain a user"),
         (("--upstream", "ftp://example.com"), "is not a base URL"),

@@ -205,7 +205,8 @@ def test_unusable_options_are_one_line(run_serve: RunServe, options: list[str], 
 
 
 @pytest.mark.parametrize(
-    "options", [["--port", "65536"], ["--port", "http"], ["--store-size", "0"], ["--nope"]]
+    "options",
+    [["--port", "65536"], ["--port", "http"], ["--store-size", "0"], ["--max-body", "0"], ["--nope"]],
 )
 def test_malformed_options_are_refused(run_serve: RunServe, options: list[str]) -> None:
     done = run_serve(*options)

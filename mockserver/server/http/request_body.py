@@ -22,6 +22,7 @@ from mockserver.wire.content_encoding import CODINGS, decode_pieces, parse_conte
 
 __all__ = [
     "BODY_TIMEOUT_SECONDS",
+    "NO_BODY",
     "BodyStart",
     "ClientDisconnected",
     "finish_body",
@@ -71,6 +72,10 @@ class BodyStart:
     data: bytes
     has_ended: bool
     is_too_large: bool
+
+
+NO_BODY = BodyStart(b"", has_ended=True, is_too_large=False)
+"""The body of a request that has none."""
 
 
 async def read_body_start(receive: Receive, headers: Mapping[bytes, bytes], max_bytes: int) -> BodyStart:
