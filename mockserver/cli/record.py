@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import socket
 import sys
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from mockserver.live.relay import Relay
     from mockserver.profiles import Profile
     from mockserver.recordings.recorder import Recorder
+    from mockserver.server.state.journal import Entry
 
 __all__ = ["record"]
 
@@ -84,6 +87,9 @@ _NEVER = "never"
     is_flag=True,
     help="Record 401, 403, rate limits and 5xx even beside a good recording of the request.",
 )
+@option(
+    "--console", is_flag=True, help="Serve a page that shows each request as it arrives; prints its link."
+)
 @option("--quiet", is_flag=True, help="Print no line for each request.")
 def record(upstream: str, out: Path, port: int, url_file: Path | None, **options: Any) -> None:
     """Forward requests to an endpoint, check both directions, and save them as recordings.
@@ -140,18 +146,40 @@ def _run_recorder(
     # The recorder checks replies in a thread of its own; a short interval keeps the relay responsive.
     sys.setswitchinterval(_THREAD_SWITCH_SECONDS)
 
+    app: Any = relay
+    if options["console"]:
+        from mockserver.server.console.observed_app import ObservedApp
+
+        app = ObservedApp(relay, relay.journal, profile)
+
     def announce() -> None:
         base_url = listener_url(listener) + path
         name = "of the first reply" if options["is_detected"] else profile.name
         print(_banner(base_url, endpoint, name, folder, keys[0] if endpoint.api_key else None), flush=True)
+        if options["console"]:
+            _show_in_console(recorder, relay)
+            print(f"  console    {app.access.link(listener_url(listener))}", flush=True)
         if url_file is not None:
             write_url_file(url_file, base_url)
 
     try:
-        run_forever(relay, listener, announce)
+        run_forever(app, listener, announce)
     finally:
         _stop_recorder(recorder, summary)
     return _exit_status(summary, options["fail_on"])
+
+
+def _show_in_console(recorder: Recorder, relay: Relay) -> None:
+    """Add what the recorder checks, in its own thread, to the journal that the console shows."""
+    loop = asyncio.get_running_loop()
+
+    def add_entry(entry: Entry) -> None:
+        with contextlib.suppress(
+            RuntimeError
+        ):  # the server has stopped, and the last replies are being checked
+            loop.call_soon_threadsafe(relay.journal.add, entry)
+
+    recorder.on_entry = add_entry
 
 
 def _stop_recorder(recorder: Recorder, capture_log: CaptureLog) -> None:

@@ -27,7 +27,7 @@ from mockserver.recordings.recorded_exchanges import (
     unreadable_request_reason,
     unrecorded_reason,
 )
-from mockserver.server.state.journal import request_secrets
+from mockserver.server.state.journal import Entry, request_secrets
 from mockserver.wire.redaction import redact
 
 __all__ = ["Recorder", "RecorderOptions", "RecordingResult"]
@@ -105,6 +105,8 @@ class Recorder:
         self._is_profile_open = options.detect_profile
         self._on_result = on_result
         self._on_profile = on_profile
+        self.on_entry: Callable[[Entry], None] | None = None
+        """Called with the journal entry of each checked exchange, in the thread that checks."""
         self._secrets = tuple(options.secrets)
         self._checker, self._checker_profile = PassThroughChecker(profile), profile
         # Only the writer uses what follows. It runs one task at a time, so requests get their numbers in the
@@ -208,6 +210,8 @@ class Recorder:
         try:
             entry = self._checker.journal_entry(pass_through, keys)
             findings = [*(entry.findings if entry.is_checked else ()), *entry.reply_findings]
+            if self.on_entry is not None:
+                self.on_entry(entry)
         except Exception as error:  # noqa: BLE001 (an unchecked reply must be reported, whatever the cause)
             self._report_unchecked(pass_through, _internal_error(error))
             return

@@ -456,3 +456,20 @@ def test_the_console_of_replay_shows_and_changes_nothing(browser: httpx.Client, 
         assert client.get("/_mock/console/sessions/default").json()["can_change"] is False
         for method, change in (("POST", "/_mock/reset"), ("PUT", "/_mock/console/sessions/default")):
             assert client.request(method, change, json={}, headers=CHANGE).status_code in (401, 404)
+
+
+def test_the_console_of_record_shows_what_was_recorded(server: ThreadedServer, tmp_path: Path) -> None:
+    path = "/api/v2/apps/protocols/compatible-mode/v1"
+    upstream = ("--upstream", f"{server.url}{path}", "--allow-http", "127.0.0.1", "--out", str(tmp_path))
+    with (
+        console_link("record", *upstream, "--port", "0", "--console") as link,
+        httpx.Client(trust_env=False, follow_redirects=True) as client,
+    ):
+        client.base_url = client.get(link).url.copy_with(raw_path=b"/")
+        assert ask(client, "Hello!", path=f"{path}/responses", stream=True).status_code == 200
+        row = read_feed(client, "rows")[-1][1][0]
+        page = client.get("/_mock/console/exchanges/default/1").text
+
+    assert (row["prompt"], row["status"], row["stream"]) == ("Hello!", 200, True)
+    assert "Timeline" in page
+    assert KEY not in page
