@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-__all__ = ["is_loopback", "no_proxy_variables", "proxy_variables"]
+__all__ = ["is_loopback", "no_proxy_variables", "proxy_note", "proxy_variables"]
 
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _NO_PROXY_VARIABLES = ("NO_PROXY", "no_proxy")
@@ -27,6 +27,15 @@ def proxy_variables(environment: Mapping[str, str]) -> tuple[str, ...]:
     """The names of the variables that tell clients to use a proxy, such as `HTTP_PROXY`."""
     names = (name for upper in _PROXY_VARIABLES for name in (upper, upper.lower()))
     return tuple(name for name in names if environment.get(name))
+
+
+def proxy_note(environment: Mapping[str, str]) -> str:
+    """Why a client may send nothing to the mock: `; HTTP_PROXY is set …`; empty if no such variable is set."""
+    names = proxy_variables(environment)
+    if not names:
+        return ""
+    verb = "is" if len(names) == 1 else "are"
+    return f"; {', '.join(names)} {verb} set: a client that ignores NO_PROXY sends its requests to that proxy"
 
 
 def no_proxy_variables(environment: Mapping[str, str], url: str) -> dict[str, str]:

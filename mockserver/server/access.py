@@ -126,7 +126,12 @@ class AllowedHosts:
         if origin is None and host in self._verified and len(headers) == len(scope["headers"]):
             return
         _require_single_host(scope["headers"])
-        self.check_origin(origin)
+        if origin is not None and not self.allows_origin(origin, host):
+            raise NotAnApiRequest(
+                403,
+                "AccessDenied",
+                "Requests from pages of another origin are not allowed. Add it with --allow-origin ORIGIN.",
+            )
         if scope["path"] in HEALTH_PATHS:
             return
         if not self._allows_host(_hostname(host or b"")):
@@ -139,15 +144,6 @@ class AllowedHosts:
         if len(self._verified) < _MAX_REMEMBERED and host is not None:
             self._verified.add(host)
 
-    def check_origin(self, origin: bytes | None) -> None:
-        """Raise ApiError 403 if a request comes from a page of another site."""
-        if origin is not None and not self.allows_origin(origin):
-            raise NotAnApiRequest(
-                403,
-                "AccessDenied",
-                "Requests from pages of another origin are not allowed. Add it with --allow-origin ORIGIN.",
-            )
-
     def _allows_host(self, name: str | None) -> bool:
         if name is None:
             return False
@@ -157,12 +153,14 @@ class AllowedHosts:
             or (self._allow_addresses and _is_address(name))
         )
 
-    def allows_origin(self, origin: bytes) -> bool:
-        """Whether pages of an origin may send requests."""
+    def allows_origin(self, origin: bytes, host: bytes | None) -> bool:
+        """Whether pages of an origin may send requests; those of this server may, whose authority is `host`."""
         text = origin.decode("latin-1")
         if text in self.origins or ANY_ORIGIN in self.origins:
             return True
         match = _ORIGIN.fullmatch(text)
+        if match is not None and match[1].encode("latin-1") == host:
+            return True
         name = None if match is None else _hostname(match[1].encode("latin-1"))
         return name is not None and (name in self._names or name.endswith(self._suffixes))
 

@@ -15,27 +15,22 @@ from dataclasses import dataclass
 from typing import IO
 
 from mockserver.errors import ConfigurationError
+from mockserver.network import no_proxy_variables
 
 __all__ = ["ClientProcesses", "ProcessResult", "client_environment"]
 
 #: Bytes of a child's output that are read.
 MAX_OUTPUT_BYTES = 4 << 20
 
-#: Hosts that must not go through a proxy.
-_LOOPBACK_HOSTS = "127.0.0.1,localhost,::1"
-
 
 def client_environment(base_url: str, api_key: str, **variables: str) -> dict[str, str]:
-    """This process's environment with the mock's URL and key, and no proxy for loopback."""
-    inherited = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
-    no_proxy = ",".join(filter(None, (inherited, _LOOPBACK_HOSTS)))
+    """This process's environment with the mock's URL and key, and no proxy for the mock."""
     return {
         **os.environ,
         "OPENAI_BASE_URL": base_url,
         "OPENAI_API_KEY": api_key,
         "DASHSCOPE_API_KEY": api_key,
-        "NO_PROXY": no_proxy,
-        "no_proxy": no_proxy,
+        **no_proxy_variables(os.environ, base_url),
         **variables,
     }
 

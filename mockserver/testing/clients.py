@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mockserver.errors import optional_packages
+from mockserver.network import no_proxy_variables
 
 if TYPE_CHECKING:
     from httpx import Client
     from openai import AsyncOpenAI, OpenAI
 
-__all__ = ["ClientFactory"]
+__all__ = ["ClientFactory", "bypass_proxies"]
 
 #: Asynchronous clients keep no connection: it would belong to an event loop that has ended by the time the
 #: client is closed from outside.
@@ -82,6 +85,22 @@ class ClientFactory:
                     loop.run_until_complete(self._async_clients.pop().close())
         finally:
             loop.close()
+
+
+@contextlib.contextmanager
+def bypass_proxies(url: str) -> Iterator[None]:
+    """Let clients in this process reach `url` without a proxy: set `NO_PROXY`, and restore it at the end."""
+    variables = no_proxy_variables(os.environ, url)
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _is_closed(client: Any) -> bool:

@@ -28,6 +28,7 @@ from mockserver.replies.json_schema.generator import generate_arguments
 from mockserver.replies.renderings import load_rendering
 from mockserver.replies.script import FunctionCall, Message, Script, parse_script
 from mockserver.suggestions import choose_from
+from mockserver.testing.clients import bypass_proxies
 from mockserver.testing.fuzzing.callable_runner import CallableRunner
 from mockserver.testing.fuzzing.case_descriptions import describe_case
 from mockserver.testing.fuzzing.case_plan import CASE_FAULTS, LEGAL_VARIATIONS, CasePlan
@@ -107,14 +108,15 @@ def assert_client_conforms(
     (arbitrary chunking, keep-alives, unknown events, null and absent members …), and every fault, for which a
     correct client raises. A case may take `timeout` seconds. `skip` names faults and variations to leave out,
     as in `mockserver fuzz --skip`. ContractError shows the failing cases, with the smallest of the drawn
-    replies that fails; ConfigurationError means that `client` returns no text.
+    replies that fails; ConfigurationError means that `client` returns no text. While it runs, `NO_PROXY` has the
+    server's host.
     """
     unknown = sorted(set(skip) - {*CASE_FAULTS, *LEGAL_VARIATIONS})
     if unknown:
         raise ConfigurationError(
             f"cannot skip {unknown[0]!r}{choose_from(unknown[0], (*CASE_FAULTS, *LEGAL_VARIATIONS))}"
         )
-    with CaseServer(profile=profile, rendering=rendering) as server:
+    with CaseServer(profile=profile, rendering=rendering) as server, bypass_proxies(server.url):
         run = _ConformanceRun(CallableRunner(client, server, timeout), server, skip)
         run.observe_requests()
         run.run_documented_exchanges(rendering)

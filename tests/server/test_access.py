@@ -203,7 +203,14 @@ def test_addresses_are_allowed_only_beyond_loopback() -> None:
         assert is_allowed(listener_hosts("0.0.0.0", ()), address)
         assert not is_allowed(listener_hosts("127.0.0.1", ()), address)
     assert not is_allowed(listener_hosts("0.0.0.0", ()), "rebound.example:8080")
-    assert not is_allowed(listener_hosts("0.0.0.0", ()), "10.1.2.3:8080", "http://10.6.6.6")
+
+
+def test_a_page_of_the_server_itself_may_send_requests() -> None:
+    hosts = listener_hosts("0.0.0.0", ())
+    assert is_allowed(hosts, "10.1.2.3:8080", "http://10.1.2.3:8080")
+    for origin in ("http://10.1.2.3", "http://10.1.2.3:9090", "http://10.6.6.6"):
+        assert not is_allowed(hosts, "10.1.2.3:8080", origin)
+    assert not is_allowed(hosts, "rebound.example", "http://rebound.example")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from mockserver.cli.output.report_formats import REPORT_FORMATS, ReportWriter
 from mockserver.contract.files import CheckResult
 from mockserver.contract.findings import Finding, Severity
 from mockserver.contract.formatting import escape_unprintable
+from mockserver.network import proxy_note
 from mockserver.server.http.access_log import AccessLog
 from mockserver.server.journal_entries import REFUSED, exchange_from_entry, findings_for_request
 from mockserver.server.state.journal import Entry
@@ -98,7 +100,7 @@ class RequestSummary:
 
     def _headline(self) -> str:
         if not self.request_count:
-            return "no requests received: does the command read OPENAI_BASE_URL?"
+            return f"no requests received: does the command read OPENAI_BASE_URL?{proxy_note(os.environ)}"
         parts = [f"{self.request_count} request{'s' if self.request_count > 1 else ''} checked"]
         violations = sum(not each.is_valid and not _is_refused(each) for each in self.inputs)
         if violations:

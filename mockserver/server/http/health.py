@@ -21,8 +21,9 @@ def is_health_check(scope: Scope, hosts: AllowedHosts) -> bool:
     """Whether a request to a pass-through or a replay is one of these, from no page of another site."""
     if scope["path"] not in HEALTH_PATHS or scope["method"] not in ("GET", "HEAD"):
         return False
-    origin = dict(scope["headers"]).get(b"origin")
-    return origin is None or hosts.allows_origin(origin)
+    headers = dict(scope["headers"])
+    origin = headers.get(b"origin")
+    return origin is None or hosts.allows_origin(origin, headers.get(b"host"))
 
 
 async def send_health(send: Send, profile: str) -> None:

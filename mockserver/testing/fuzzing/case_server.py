@@ -112,13 +112,18 @@ class CaseServer:
     def __exit__(self, *_: object) -> None:
         self._server.stop()
 
+    @property
+    def url(self) -> str:
+        """`http://host:port`."""
+        return self._server.url
+
     @contextmanager
     def open_case(self, plan: CasePlan) -> Iterator[CaseRun]:
         """A case with its own base URL, until the end of the block."""
         with self._lock:
             self._run_count += 1
             number = self._run_count
-        url = f"{self._server.url}/_case/{number}{self.context.profile.base_path}"
+        url = f"{self.url}/_case/{number}{self.context.profile.base_path}"
         run = self._runs[number] = CaseRun(plan, url)
         try:
             yield run

@@ -7,12 +7,14 @@ plain case with the same items.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
+from mockserver.network import proxy_note
 from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, Script, ToolCall
 from mockserver.testing.fuzzing.case_plan import PLAIN_FEATURES, WIRE_FEATURES, CasePlan
 from mockserver.testing.fuzzing.case_server import FOLLOW_UP_REPLY
@@ -37,7 +39,7 @@ def find_cause(failing: FailingCase, run_client: ClientRunner) -> str:
     if kind.startswith("swallowed") and plan.fault is not None:
         return _UNREPORTED_FAULT_CAUSES[plan.fault]
     if kind in _CAUSE_BY_KIND:
-        return _CAUSE_BY_KIND[kind]
+        return _CAUSE_BY_KIND[kind] + (proxy_note(os.environ) if kind == "silent" else "")
     if plan.fault == "stalled":
         return "the client waits for a stalled reply without a time limit"
     search = _CauseSearch(failing, run_client)

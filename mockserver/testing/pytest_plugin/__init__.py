@@ -5,6 +5,7 @@ Importing it imports pytest and `options` only; a test that uses a fixture loads
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
@@ -65,11 +66,17 @@ def responses_server(_responses_server_manager: ServerManager) -> MockServer:
 
 @pytest.fixture
 def responses_env(responses_server: MockServer, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, str]:
-    """Sets `OPENAI_BASE_URL`, `OPENAI_API_KEY` and `DASHSCOPE_API_KEY` to the mock's, and returns them."""
+    """Sets `OPENAI_BASE_URL`, `OPENAI_API_KEY` and `DASHSCOPE_API_KEY` to the mock's, and returns them.
+
+    It adds the mock's host to `NO_PROXY` and `no_proxy`, so that no client asks a proxy for it.
+    """
+    from mockserver.network import no_proxy_variables
+
     variables = {
         "OPENAI_BASE_URL": responses_server.base_url,
         "OPENAI_API_KEY": responses_server.api_key,
         "DASHSCOPE_API_KEY": responses_server.api_key,
+        **no_proxy_variables(os.environ, responses_server.base_url),
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 from mockserver.errors import StartError
+from mockserver.network import proxy_note
 from mockserver.server.verdicts import FailurePolicy
 from mockserver.settings import MAX_BODY_BYTES, parse_body_size
 from mockserver.testing.local_server import LocalServer, create_mock_server
@@ -211,9 +213,11 @@ class ServerManager:
         collector = self._collector
         self._collect_findings(passed=passed)
         recorded = self._recording_manager.end_test(collector, passed=passed)
-        result = ItemResult(
-            {**self._report_data(), **recorded.report_data}, self._report_section(recorded.notes)
-        )
+        notes = recorded.notes
+        if not (passed or collector.request_count) and self._all_servers and proxy_note(os.environ):
+            hint = "; the fixture responses_env sets NO_PROXY"
+            notes += f"no request reached the mock server{proxy_note(os.environ)}{hint}"
+        result = ItemResult({**self._report_data(), **recorded.report_data}, self._report_section(notes))
         if self._exchange_log is not None:
             result.exchanges = self._exchange_log.take_exchanges_json(
                 self._test_id, self._policy.allowed_rules
