@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from mockserver.settings import MAX_BODY_BYTES
 
-__all__ = ["ENV_PREFIX", "max_body_option", "option"]
+__all__ = ["ENV_PREFIX", "connection_options", "max_body_option", "option"]
 
 #: The prefix of the variables.
 ENV_PREFIX = "MOCKSERVER_"
@@ -32,3 +33,19 @@ max_body_option = option(
     metavar="SIZE",
     help="Largest body of a request, also once it is decompressed: bytes, or a number with a unit.",
 )
+
+
+def connection_options(command: _Command) -> _Command:
+    """The options of how to connect to an endpoint."""
+    ca_file = option(
+        "--ca-file",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="PEM file of the certificate authorities to trust; default: SSL_CERT_FILE, else certifi's.",
+    )
+    proxy = option(
+        "--proxy",
+        metavar="URL",
+        help="Connect through this proxy; variables such as HTTPS_PROXY have no effect.",
+    )
+    return ca_file(proxy(command))

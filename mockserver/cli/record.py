@@ -17,7 +17,7 @@ import click
 from mockserver.cli.errors import EXIT_INCOMPLETE, exit_with_error
 from mockserver.cli.interrupts import signals_as_interrupt
 from mockserver.cli.listener import open_listener, require_writable_url_file, write_url_file
-from mockserver.cli.options import max_body_option, option
+from mockserver.cli.options import connection_options, max_body_option, option
 from mockserver.cli.output.capture_log import CaptureLog
 from mockserver.contract.findings import Severity
 from mockserver.errors import ConfigurationError, MockServerError
@@ -73,6 +73,7 @@ _NEVER = "never"
     "--api-key", multiple=True, show_default=False, help="Key that clients send instead of the endpoint's."
 )
 @option("--allow-http", multiple=True, metavar="HOST", help="Allow plain http to this host; may be repeated.")
+@connection_options
 @option("--allow-header", multiple=True, metavar="NAME", help="Also pass this header, in both directions.")
 @option("--mask", multiple=True, metavar="POINTER", help="Mask a member of requests, such as /metadata/user.")
 @max_body_option
@@ -101,12 +102,19 @@ def record(upstream: str, out: Path, port: int, url_file: Path | None, **options
     Exit status: 0; 1 at least one finding at or above --fail-on; 2 unusable options; 3 incomplete: at least one
     exchange could not be written, or, with --fail-on, was not checked.
     """
+    from mockserver.live.connections import parse_connection_options
     from mockserver.live.endpoint import api_key_from_env, parse_endpoint
 
     try:
         name = options["upstream_key_env"]
         key = api_key_from_env(os.environ, name) if name else ""
-        endpoint = parse_endpoint(upstream, key, name or "DASHSCOPE_API_KEY", options["allow_http"])
+        endpoint = parse_endpoint(
+            upstream,
+            key,
+            name or "DASHSCOPE_API_KEY",
+            options["allow_http"],
+            parse_connection_options(options["ca_file"], options["proxy"]),
+        )
         profile, options["is_detected"] = _choose_profile(endpoint, options["profile"])
         require_writable_url_file(url_file)
         listener = open_listener("127.0.0.1", port)

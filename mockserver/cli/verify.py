@@ -13,7 +13,7 @@ import click
 
 from mockserver.cli.errors import EXIT_INCOMPLETE, exit_with_error
 from mockserver.cli.interrupts import signals_as_interrupt
-from mockserver.cli.options import option
+from mockserver.cli.options import connection_options, option
 from mockserver.cli.reverification import (
     replace_report,
     require_reachable,
@@ -24,6 +24,7 @@ from mockserver.errors import MockServerError
 from mockserver.live.baseline import read_baseline, write_baseline
 from mockserver.live.budgeted_client import Budget, BudgetedClient
 from mockserver.live.client import Client, Timeouts
+from mockserver.live.connections import parse_connection_options
 from mockserver.live.endpoint import Endpoint, api_key_from_env, parse_endpoint
 from mockserver.live.probes import Probe, select_probes
 from mockserver.live.profile_choice import detect_profile_of_endpoint, model_for_path
@@ -66,6 +67,7 @@ AUTO = "auto"
 @option("--vector-store", default=None, metavar="ID", help="Your vector store, for the file_search probe.")
 @option("--mcp-server", default=None, metavar="URL", help="Your MCP server, for the mcp probe.")
 @option("--allow-http", multiple=True, metavar="HOST", help="Allow plain http to this host; may be repeated.")
+@connection_options
 @option("--baseline", type=click.Path(dir_okay=False, path_type=Path), help="File with accepted drift.")
 @option("--accept", is_flag=True, help="Write the drift of this run to the baseline.")
 @option(
@@ -103,7 +105,13 @@ def verify(base_url: str, api_key_env: str, dry_run: bool, **options: Any) -> No
             exit_with_error("--accept needs --baseline FILE", 2)
         baseline = read_baseline(options["baseline"]) if options["baseline"] else frozenset()
         key = "-" if dry_run else api_key_from_env(os.environ, api_key_env)
-        endpoint = parse_endpoint(base_url, key, api_key_env, options["allow_http"])
+        endpoint = parse_endpoint(
+            base_url,
+            key,
+            api_key_env,
+            options["allow_http"],
+            parse_connection_options(options["ca_file"], options["proxy"]),
+        )
         if options["replay"] is not None:
             raise SystemExit(reverify_recordings(endpoint, targets, options, dry_run=dry_run))
         raise SystemExit(_verify_endpoint(endpoint, probes, baseline, targets, dry_run, options))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 
 from mockserver import __version__
 from mockserver.errors import EventTooLarge
+from mockserver.live.connections import CONNECT_TIMEOUT
 from mockserver.live.endpoint import Endpoint
 from mockserver.wire import json, sse
 
@@ -32,9 +32,6 @@ __all__ = [
 
 #: Maximum number of bytes of a reply to read.
 MAX_REPLY_BYTES = 32 << 20
-
-#: Seconds to connect to the endpoint.
-_CONNECT_TIMEOUT = 10.0
 
 
 class ReplyEnd(StrEnum):
@@ -186,15 +183,8 @@ class Interaction:
 
 def unreachable_reason(endpoint: Endpoint) -> str:
     """Why no connection to the endpoint is possible; empty if it is. Sends no request."""
-    import httpx
-
-    url = urlsplit(endpoint.base_url)
-    port = url.port or (443 if url.scheme == "https" else 80)
     try:
-        with socket.create_connection((url.hostname, port), _CONNECT_TIMEOUT) as connection:
-            if url.scheme == "https":
-                context = httpx.create_ssl_context()
-                context.wrap_socket(connection, server_hostname=url.hostname).close()
+        endpoint.connection.try_connection(urlsplit(endpoint.base_url))
     except OSError as error:
         return error.strerror or str(error)
     return ""
@@ -203,11 +193,12 @@ def unreachable_reason(endpoint: Endpoint) -> str:
 def unreachable_message(endpoint: Endpoint, reason: str) -> str:
     """The error message if no connection is possible, with the remedy."""
     reason = endpoint.redact(reason)
-    return f"cannot reach the endpoint {endpoint.base_url}: {reason}; check the host and port of --base-url"
+    hint = endpoint.connection.hint(reason) or "; check the host and port of --base-url"
+    return f"cannot reach the endpoint {endpoint.base_url}: {reason}{hint}"
 
 
 class Client:
-    """Sends requests to one endpoint. Follows no redirects, uses no proxy and never retries."""
+    """Sends requests to one endpoint. Follows no redirects and never retries."""
 
     def __init__(
         self, endpoint: Endpoint, timeouts: Timeouts, clock: Callable[[], float] = time.monotonic
@@ -218,8 +209,7 @@ class Client:
         self._timeouts = timeouts
         self._clock = clock
         self._http = httpx.Client(
-            follow_redirects=False,
-            trust_env=False,
+            **endpoint.connection.httpx_options(),
             headers={"accept-encoding": "identity", "user-agent": f"responses-mockserver/{__version__}"},
         )
 
@@ -258,7 +248,12 @@ class _ReplyReader:
 
         try:
             end, detail = self._read(), ""
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
+        except (
+            httpx.ConnectError,
+            httpx.ConnectTimeout,
+            httpx.ProxyError,
+            httpx.UnsupportedProtocol,
+        ) as error:
             end, detail = ReplyEnd.UNREACHABLE, str(error)
         except httpx.TimeoutException:
             end = ReplyEnd.TIMED_OUT if self._status is None else ReplyEnd.STALLED
@@ -302,7 +297,7 @@ class _ReplyReader:
         if request.api_key is not None:
             headers["authorization"] = f"Bearer {request.api_key or self._endpoint.api_key}"
         timeout = {
-            "connect": _CONNECT_TIMEOUT,
+            "connect": CONNECT_TIMEOUT,
             "read": timeouts.total,
             "write": timeouts.stall,
             "pool": timeouts.stall,

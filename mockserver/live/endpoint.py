@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
 from mockserver.errors import ConfigurationError
+from mockserver.live.connections import ConnectionOptions, split_url
+from mockserver.network import is_loopback
 from mockserver.wire.redaction import redact
 
 __all__ = ["Endpoint", "api_key_from_env", "parse_endpoint", "stays_below_base_path"]
@@ -25,20 +26,28 @@ class Endpoint:
     api_key: str = field(repr=False)
     api_key_env: str = "DASHSCOPE_API_KEY"
     """The environment variable that holds the key; curl commands in reports name it instead of the key."""
+    connection: ConnectionOptions = field(default_factory=ConnectionOptions)
 
     def redact(self, text: str) -> str:
-        """`text` without the key or anything that looks like one."""
-        return redact(text, (self.api_key,))
+        """`text` without the key, the proxy's password, or anything that looks like a key."""
+        return redact(text, (self.api_key, self.connection.proxy_password))
 
 
 def parse_endpoint(
-    base_url: str, api_key: str, api_key_env: str = "DASHSCOPE_API_KEY", allow_http: Collection[str] = ()
+    base_url: str,
+    api_key: str,
+    api_key_env: str = "DASHSCOPE_API_KEY",
+    allow_http: Collection[str] = (),
+    connection: ConnectionOptions | None = None,
 ) -> Endpoint:
     """Parse a base URL. Raises ConfigurationError if the key must not be sent there.
 
     Accepts https, http to a loopback address, and http to a host in `allow_http`.
     """
-    url = urlsplit(base_url)
+    url, connection = (
+        split_url(base_url) or SplitResult("", "", "", "", ""),
+        connection or ConnectionOptions(),
+    )
     host = url.hostname
     if url.scheme not in ("http", "https") or not host:
         raise ConfigurationError(
@@ -48,12 +57,18 @@ def parse_endpoint(
         raise ConfigurationError(
             f"{_display_url(base_url)}: a base URL must not contain a user, a query or a fragment"
         )
-    if url.scheme == "http" and not _is_loopback(host) and host not in allow_http:
+    if url.scheme == "http" and not is_loopback(host) and host not in allow_http:
         raise ConfigurationError(
             f"{_display_url(base_url)}: keys are only sent over https or to this machine; "
             f"use --allow-http {host} to send it anyway"
         )
-    return Endpoint(base_url.rstrip("/"), api_key, api_key_env)
+    proxy_host = urlsplit(connection.proxy).hostname
+    if url.scheme == "http" and proxy_host and not is_loopback(proxy_host) and host not in allow_http:
+        raise ConfigurationError(
+            f"{_display_url(base_url)}: the key would reach the proxy {proxy_host} unencrypted; "
+            f"use https, or --allow-http {host} to send it anyway"
+        )
+    return Endpoint(base_url.rstrip("/"), api_key, api_key_env, connection)
 
 
 def api_key_from_env(environment: Mapping[str, str], name: str) -> str:
@@ -84,15 +99,6 @@ def stays_below_base_path(path: str) -> bool:
         return False
     segments = (each.partition(b";")[0] for each in decoded.replace(b"\\", b"/").split(b"/"))
     return not any(each in (b".", b"..") for each in segments)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _display_url(base_url: str) -> str:

@@ -312,7 +312,12 @@ class Relay:
                 replace(self._endpoint, api_key=pass_through.endpoint_key).redact(str(error))
                 or type(error).__name__
             )
-            message = f"The endpoint did not reply: {reason}"
+            hint = (
+                self._endpoint.connection.hint(reason)
+                if isinstance(error, httpx.ConnectError | httpx.ProxyError)
+                else ""
+            )
+            message = f"The endpoint did not reply: {reason}{hint}"
             pass_through.failure = Failure("unreachable", message)
             raise ApiError(502, "BadGateway", message, headers=_NO_RETRY) from None
         try:
@@ -335,7 +340,7 @@ class Relay:
 
             # No limit: every client has a connection of its own, and httpx's default is 100 for all of them.
             limits = httpx.Limits(max_connections=None, max_keepalive_connections=_MAX_IDLE_CONNECTIONS)
-            self._http = httpx.AsyncClient(follow_redirects=False, trust_env=False, limits=limits)
+            self._http = httpx.AsyncClient(**self._endpoint.connection.httpx_options(), limits=limits)
         return self._http
 
     def _request_headers(self, pass_through: PassThroughExchange) -> list[tuple[bytes, bytes]]:

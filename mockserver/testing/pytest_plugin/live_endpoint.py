@@ -16,6 +16,7 @@ from mockserver.contract.detection import profiles_for_path
 from mockserver.errors import ConfigurationError, LiveError
 from mockserver.live.budgeted_client import Budget, BudgetedClient
 from mockserver.live.client import Client, Timeouts
+from mockserver.live.connections import parse_connection_options
 from mockserver.live.endpoint import Endpoint, api_key_from_env, parse_endpoint
 from mockserver.live.probes.replies import hello_request
 from mockserver.live.profile_choice import detect_profile_of_endpoint, model_for_path
@@ -78,7 +79,12 @@ def _parse_options(config: pytest.Config) -> LiveSettings:
             f"{key_name} is not set: set it to the API key, or name another variable with "
             "--responses-live-api-key-env"
         )
-    endpoint = parse_endpoint(url, api_key_from_env(os.environ, key_name), key_name)
+    connection = parse_connection_options(
+        options.option_value(config, "live-ca-file"),
+        options.option_value(config, "live-proxy"),
+        prefix="--responses-live-",
+    )
+    endpoint = parse_endpoint(url, api_key_from_env(os.environ, key_name), key_name, connection=connection)
     candidates = [each.name for each in profiles_for_path(url)] or [DEFAULT_PROFILE]
     profile = load_profile(options.option_value(config, "live-profile") or candidates[-1])
     model = options.option_value(config, "live-model") or next(iter(profile.models), "")

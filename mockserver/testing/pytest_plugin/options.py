@@ -118,6 +118,18 @@ _OPTIONS: Mapping[str, tuple[str, str | None, tuple[str, ...] | None, str]] = {
         None,
         "DASHSCOPE_API_KEY",
     ),
+    "live-ca-file": (
+        "PEM file of the certificate authorities to trust there (default: SSL_CERT_FILE, else certifi's).",
+        "FILE",
+        None,
+        "",
+    ),
+    "live-proxy": (
+        "Connect to it through this proxy; variables such as HTTPS_PROXY have no effect.",
+        "URL",
+        None,
+        "",
+    ),
     "live-model": ("Model to use there (default: the profile's first model).", "NAME", None, ""),
     "live-profile": (
         "Profile to check it against (default: detected from the URL's path or one reply).",

@@ -6,12 +6,15 @@ import json
 import threading
 from collections.abc import Callable
 
+import httpx
 import pytest
 
 from mockserver.live.pass_through import PassThroughChecker
 from mockserver.profiles import load_profile
 from mockserver.server.http.uvicorn_runner import bind_socket
+from mockserver.testing.mock import MockServer
 from tests.live.conftest import CANARY_KEY, fake_endpoint, fake_endpoints
+from tests.live.tunnels import CA_FILE, start_proxy, start_tls_front
 from tests.testing.pytest_plugin.conftest import RunPytest
 
 __all__ = ["fake_endpoint", "fake_endpoints"]
@@ -318,3 +321,19 @@ def test_invalid_options_are_reported(options: list[str], words: str, run: RunPy
 def test_without_responses_live_no_request_leaves(run: RunPytest) -> None:
     """Nothing listens at this address: a request there would fail the test."""
     run(ASKING_TEST, "--responses-live-url=http://127.0.0.1:1/v1").assert_outcomes(passed=1)
+
+
+def test_the_endpoint_is_reached_through_a_proxy_with_its_own_authority(run: RunPytest) -> None:
+    with MockServer(api_key=CANARY_KEY) as server, start_proxy() as proxy:
+        url = httpx.URL(server.base_url)
+        assert url.port is not None
+        with start_tls_front(url.port) as root:
+            options = ["--responses-live", f"--responses-live-url={root}{url.path}"]
+            options += [f"--responses-live-ca-file={CA_FILE}", f"--responses-live-proxy={proxy.url}"]
+            run(ASKING_TEST, *options).assert_outcomes(passed=1)
+    assert proxy.targets
+
+
+def test_an_invalid_proxy_ends_the_run(run: RunPytest, fake_endpoint: str) -> None:
+    result = run(ASKING_TEST, *live_options(fake_endpoint), "--responses-live-proxy=nowhere")
+    result.stderr.fnmatch_lines(["*--responses-live-proxy must be a URL like*"])
