@@ -185,7 +185,7 @@ def _leading_argument_events(item: ToolCall, location: JSONObject, profile: Prof
         return
     delta, done = event_types
     arguments = item.data.get("arguments", "")
-    for chunk in chunk_text(arguments):
+    for chunk in chunk_text(arguments) if isinstance(arguments, str) else ():
         yield {"type": delta, "delta": chunk, **location}
     yield {"type": done, "arguments": arguments, **location}
 

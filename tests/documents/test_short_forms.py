@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+import jsonschema
 import pytest
 
-from mockserver import FunctionCall, Message, MockServer, Reasoning, ToolCall
+from mockserver import FunctionCall, Message, MockServer, Reasoning, ToolCall, resources
 from mockserver.exchanges import load_exchange_folder, parse_exchange
 from mockserver.server.access import ApiKeys
 from mockserver.server.http.app import App
@@ -196,3 +198,31 @@ def test_a_stub_that_is_replaced_by_one_without_a_name_keeps_its_name(admin: htt
     assert admin.put("/_mock/stubs/greeting", json={"reply": "Good day."}).json() == {"name": "greeting"}
     assert "Good" in ask(admin).text
     assert admin.get("/_mock/journal").json()["entries"][0]["exchange"] == "greeting"
+
+
+#: The stubs in the table of docs/scripting.md.
+DOCUMENTED = re.findall(
+    r"^\| `(\{.*\"reply\".*\})` \|",
+    (Path(__file__).parent.parent.parent / "docs" / "scripting.md").read_text(encoding="utf-8"),
+    re.MULTILINE,
+)
+
+
+@pytest.mark.parametrize("document", DOCUMENTED)
+def test_every_documented_stub_is_served(admin: httpx.Client, document: str) -> None:
+    assert admin.post("/_mock/stubs", content=document).status_code == 200
+    reply = ask(admin, input="Hi weather" if "weather" in document else "Hi", stream=True)
+    assert reply.status_code == (429 if "rate-429" in document else 200)
+
+
+def test_the_reference_validator_accepts_both_forms() -> None:
+    schema = json.loads((resources.data_folder("schemas") / "exchange.json").read_bytes())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    assert len(DOCUMENTED) >= 8
+    for document in DOCUMENTED:
+        validator.validate(json.loads(document))
+    for short, items, _ in CONTENT.values():
+        validator.validate({"reply": short})
+        validator.validate({"format": 1, "name": "it", "match": {}, "reply": {"script": {"items": items}}})
+    assert not validator.is_valid({"reply": {"text": "a", "body": 1}})

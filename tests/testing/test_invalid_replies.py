@@ -11,6 +11,7 @@ import pytest
 
 from mockserver import FunctionCall, MockServer, Script, ToolCall
 from mockserver.errors import ConfigurationError, InvalidExchange
+from mockserver.profiles import load_profile
 
 BROKEN = '{"city": '
 
@@ -182,3 +183,27 @@ def test_a_function_returns_content_without_delivery(server: MockServer) -> None
     assert "a reply function returns content only, without delay_ms" in ask(server).text
     server.reply(lambda _: {"reasoning": "They ask.", "text": "x"})
     assert [item["type"] for item in ask(server).json()["output"]] == ["reasoning", "message"]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("kind", load_profile("qwen-2026-09").tools)
+def test_no_data_of_a_tool_is_an_internal_error(kind: str, stream: bool) -> None:
+    wrong: tuple[dict[str, Any], ...] = (
+        {},
+        {"action": 1},
+        {"action": {"queries": 3}},
+        {"arguments": 3, "output": [], "name": None},
+        {"code": None, "outputs": 5, "queries": {}, "results": "x", "urls": 1},
+        {"id": 5, "status": [], "type": 3},
+    )
+    with MockServer(profile="qwen-2026-09", model="any") as server:
+        for data in wrong:
+            server.reply(ToolCall(kind, data), invalid=True)
+            for name, value in data.items():
+                if name not in ("id", "status", "type", "action"):
+                    assert (
+                        json.dumps({name: value}, separators=(",", ":"))[1:-1]
+                        in ask(server, stream=stream).text
+                    )
+                    server.reply(ToolCall(kind, data), invalid=True)
+            assert ask(server, stream=stream).status_code == 200
