@@ -28,6 +28,7 @@ from mockserver.documents.problems import Problem, find_problems
 from mockserver.documents.short_forms import LongReply, expand_items, expand_reply
 from mockserver.errors import InvalidExchange, InvalidJSON
 from mockserver.wire import json
+from mockserver.wire.redaction import configured_masks, mask_request, redact
 from mockserver.wire.text_files import to_utf8
 
 __all__ = [
@@ -337,7 +338,11 @@ def _with_free_name(exchange: Exchange, names: set[str]) -> Exchange:
 def _find_problems(definition: str, value: Any) -> list[Problem]:
     """The problems of a value under a definition of `schemas/exchange.json`; "": the whole document."""
     validator = _validator(definition)
-    return [] if validator.is_valid(value) else find_problems(validator, _schema(definition), value)
+    if validator.is_valid(value):
+        return []
+    secrets = mask_request(value, (), configured_masks())[1]
+    problems = find_problems(validator, _schema(definition), value)
+    return [each._replace(reason=redact(each.reason, secrets)) for each in problems]
 
 
 @cache

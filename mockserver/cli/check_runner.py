@@ -10,20 +10,23 @@ import os
 import sys
 from collections.abc import Container, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from mockserver.cli.errors import exit_with_error, project_settings
 from mockserver.cli.output.checked_input import CheckedInput, failing_severities
 from mockserver.cli.output.report_formats import REPORT_FORMATS
-from mockserver.contract.files import AUTO, check_file
+from mockserver.contract.files import AUTO, CheckResult, check_file
 from mockserver.contract.findings import Severity
+from mockserver.contract.formatting import redact_finding
 from mockserver.contract.rules import load_rules
 from mockserver.contract.turn_history import TurnHistory
 from mockserver.errors import ConfigurationError, InvalidJSON
 from mockserver.profiles import profile_names
 from mockserver.suggestions import choose_from, did_you_mean
 from mockserver.wire import json
+from mockserver.wire.redaction import find_credentials, redact, redact_value
 
 __all__ = [
     "KINDS",
@@ -145,15 +148,23 @@ def _check_inputs(
     turns = TurnHistory()
     by_time = sorted(inputs, key=_recording_time) if len(inputs) > 1 else inputs
     results = {each.name: check_file(each.data, profile, kind, turns) for each in by_time}
-    return [
-        CheckedInput(
-            each.name,
-            results[each.name],
-            tuple(found for found in results[each.name].findings if found.rule not in ignored),
-            each.data,
+    return [_without_credentials(each, results[each.name], ignored) for each in inputs]
+
+
+def _without_credentials(given: _Input, result: CheckResult, ignored: Sequence[str]) -> CheckedInput:
+    """A file and its result, with everything redacted that a report prints."""
+    secrets = find_credentials(given.data)
+    findings = tuple(redact_finding(each, secrets) for each in result.findings if each.rule not in ignored)
+    if (migration := result.migration) is not None:
+        notes = (each._replace(message=redact(each.message, secrets)) for each in migration.notes)
+        clean = replace(
+            migration,
+            body=redact_value(migration.body, secrets),
+            notes=tuple(notes),
+            findings=tuple(redact_finding(each, secrets) for each in migration.findings),
         )
-        for each in inputs
-    ]
+        result = replace(result, migration=clean)
+    return CheckedInput(given.name, result, findings, given.data)
 
 
 def _recording_time(given: _Input) -> str:

@@ -11,6 +11,7 @@ from mockserver import __version__
 from mockserver.cli.errors import exit_with_error, project_settings
 from mockserver.errors import ConfigurationError
 from mockserver.suggestions import choose_from
+from mockserver.wire.redaction import parse_masks, use_masks
 
 __all__ = ["group"]
 
@@ -68,6 +69,7 @@ class _LazyGroup(click.Group):
         try:
             table = project_settings()
             self._require_known_settings(ctx, table)
+            use_masks(parse_masks(table.get("mask", ())))
         except ConfigurationError as error:
             exit_with_error(str(error), 2)
         ctx.default_map = dict.fromkeys(_COMMAND_SUMMARIES, table)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ from mockserver.errors import ConfigurationError, InvalidExchange, InvalidJSON
 from mockserver.exchanges import parse_exchange
 from mockserver.server.request_facts import item_texts
 from mockserver.wire import json
-from mockserver.wire.redaction import redact
+from mockserver.wire.redaction import configured_masks, mask_request, redact, redact_body
 from mockserver.wire.sse import decode_frames
 from mockserver.wire.text_files import to_utf8
 
@@ -123,9 +123,9 @@ def _request_from_curl(text: str) -> dict[str, Any]:
         raise ConfigurationError(f"cannot parse the curl command: {error}") from None
     for option, value in pairwise([*words, ""]):
         if option in _CURL_DATA_OPTIONS:
-            return _parse_request_object(value)
+            return _parse_request_object(value)[0]
         if option.startswith("-d") and len(option) > len("-d"):
-            return _parse_request_object(option.removeprefix("-d"))
+            return _parse_request_object(option.removeprefix("-d"))[0]
     raise ConfigurationError("the curl command sends no data")
 
 
@@ -141,14 +141,16 @@ def _requote(quoted: re.Match[str]) -> str:
     return shlex.quote(_ANSI_C_ESCAPE.sub(unescape, quoted[1]))
 
 
-def _parse_request_object(text: str) -> dict[str, Any]:
+def _parse_request_object(text: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """(the request without credentials, the credentials that it had)."""
     try:
-        value = json.loads(redact(text).encode())
+        value = json.loads(text.encode())
     except InvalidJSON as error:
         raise ConfigurationError(f"the request body is not JSON: {error}") from None
     if not isinstance(value, dict):
         raise ConfigurationError("the request body is not a JSON object")
-    return value
+    masked, secrets = mask_request(value, (), configured_masks())
+    return masked, secrets
 
 
 def _drafts_from_har(log: Mapping[str, Any]) -> tuple[list[_Draft], list[str]]:
@@ -185,7 +187,7 @@ def _draft_from_entry(request: dict[str, Any], response: dict[str, Any], locatio
     body = _member(_member(request, "postData", dict) or {}, "text", str)
     if not body:
         raise ConfigurationError("the file has no body of the request (postData.text)")
-    value = _parse_request_object(body)
+    value, secrets = _parse_request_object(body)
     content = _member(response, "content", dict) or {}
     text = _har_text(content)
     if not text:
@@ -193,7 +195,7 @@ def _draft_from_entry(request: dict[str, Any], response: dict[str, Any], locatio
             "the file has no body of the reply (content.text), as browsers save streams; record it instead"
         )
     content_type = (_member(content, "mimeType", str) or "application/json").partition(";")[0].strip()
-    return _Draft(value, _recorded_reply(status, content_type, text), location)
+    return _Draft(value, _recorded_reply(status, content_type, text, secrets), location)
 
 
 def _har_text(content: dict[str, Any]) -> str:
@@ -212,9 +214,9 @@ def _member(value: Any, name: str, kind: type[_T]) -> _T | None:
     return member if isinstance(member, kind) and not isinstance(member, bool) else None
 
 
-def _recorded_reply(status: int, content_type: str, body: str) -> dict[str, Any]:
+def _recorded_reply(status: int, content_type: str, body: str, secrets: Sequence[str] = ()) -> dict[str, Any]:
     """A reply with these bytes; each event of a stream is one chunk. ConfigurationError for an empty stream."""
-    text = redact(body)
+    text = redact_body(body, secrets)
     is_stream = content_type == "text/event-stream"
     if is_stream and not any(frame.data for frame in decode_frames(text.encode())):
         raise ConfigurationError("the reply is a stream without server-sent events")

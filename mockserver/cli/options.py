@@ -10,7 +10,7 @@ import click
 
 from mockserver.settings import MAX_BODY_BYTES
 
-__all__ = ["ENV_PREFIX", "connection_options", "max_body_option", "option"]
+__all__ = ["ENV_PREFIX", "connection_options", "mask_option", "max_body_option", "option"]
 
 #: The prefix of the variables.
 ENV_PREFIX = "MOCKSERVER_"
@@ -32,6 +32,14 @@ max_body_option = option(
     default=f"{MAX_BODY_BYTES >> 20}MiB",
     metavar="SIZE",
     help="Largest body of a request, also once it is decompressed: bytes, or a number with a unit.",
+)
+
+#: `--mask`, of the commands that write or compare recordings.
+mask_option = option(
+    "--mask",
+    multiple=True,
+    metavar="MASK",
+    help="Mask a member of requests, such as /metadata/user, or what matches regex:PATTERN.",
 )
 
 

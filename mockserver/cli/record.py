@@ -17,11 +17,12 @@ import click
 from mockserver.cli.errors import EXIT_INCOMPLETE, exit_with_error
 from mockserver.cli.interrupts import signals_as_interrupt
 from mockserver.cli.listener import open_listener, require_writable_url_file, write_url_file
-from mockserver.cli.options import connection_options, max_body_option, option
+from mockserver.cli.options import connection_options, mask_option, max_body_option, option
 from mockserver.cli.output.capture_log import CaptureLog
 from mockserver.contract.findings import Severity
 from mockserver.errors import ConfigurationError, MockServerError
 from mockserver.settings import parse_body_size
+from mockserver.wire.redaction import parse_masks, require_maskable_key, use_masks
 
 if TYPE_CHECKING:
     from mockserver.live.endpoint import Endpoint
@@ -75,7 +76,7 @@ _NEVER = "never"
 @option("--allow-http", multiple=True, metavar="HOST", help="Allow plain http to this host; may be repeated.")
 @connection_options
 @option("--allow-header", multiple=True, metavar="NAME", help="Also pass this header, in both directions.")
-@option("--mask", multiple=True, metavar="POINTER", help="Mask a member of requests, such as /metadata/user.")
+@mask_option
 @max_body_option
 @option(
     "--fail-on",
@@ -106,6 +107,9 @@ def record(upstream: str, out: Path, port: int, url_file: Path | None, **options
     from mockserver.live.endpoint import api_key_from_env, parse_endpoint
 
     try:
+        use_masks(parse_masks(options["mask"]))
+        for each in options["api_key"]:
+            require_maskable_key(each, "--api-key")
         name = options["upstream_key_env"]
         key = api_key_from_env(os.environ, name) if name else ""
         endpoint = parse_endpoint(
@@ -222,7 +226,6 @@ def _build_relay(
     from mockserver.live.budgeted_client import Budget
     from mockserver.live.client import Timeouts
     from mockserver.live.relay import Relay, RelayOptions
-    from mockserver.recordings.canonical_requests import parse_mask
     from mockserver.recordings.recorder import Recorder, RecorderOptions
     from mockserver.server.state.journal import Journal
 
@@ -235,11 +238,12 @@ def _build_relay(
         forward_unread=True,
         check_traffic=False,
     )
-    masks = [parse_mask(each) for each in options["mask"]]
     no_limit = Budget(sys.maxsize, sys.maxsize)
     relay = Relay(endpoint, profile, keys, no_limit, Timeouts(600, 300), Journal(), options=relay_options)
     secrets = keys if endpoint.api_key else ()
-    recorder_options = RecorderOptions(masks, secrets, options["is_detected"], options["record_errors"])
+    recorder_options = RecorderOptions(
+        options["mask"], secrets, options["is_detected"], options["record_errors"]
+    )
     recorder = Recorder(
         folder,
         endpoint.base_url,

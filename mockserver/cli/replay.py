@@ -11,10 +11,11 @@ import click
 
 from mockserver.cli.errors import exit_with_error
 from mockserver.cli.listener import open_listener, require_writable_url_file, write_url_file
-from mockserver.cli.options import max_body_option, option
+from mockserver.cli.options import mask_option, max_body_option, option
 from mockserver.errors import MockServerError
 from mockserver.profiles import load_profile, resolve_profile_name
 from mockserver.settings import parse_body_size
+from mockserver.wire.redaction import parse_masks, use_masks
 
 if TYPE_CHECKING:
     import socket
@@ -39,6 +40,7 @@ AUTO = "auto"
 @option("--profile", default=AUTO, help="Profile to check requests against; auto: that of the recordings.")
 @option("--once", is_flag=True, help="Play each recording once; otherwise the last of a request repeats.")
 @option("--max-age", default=30, type=click.IntRange(0), metavar="DAYS", help="Warn about older recordings.")
+@mask_option
 @max_body_option
 @option(
     "--console", is_flag=True, help="Serve a page that shows each request as it arrives; prints its link."
@@ -57,11 +59,13 @@ def replay(recordings: Path, port: int, url_file: Path | None, quiet: bool, **op
     from mockserver.recordings.replay import RecordingPlayer, client_base_paths, parse_speed
 
     try:
+        masks = parse_masks(options["mask"])
+        use_masks(masks)
         exchanges = load_recordings(recordings)
         profile = _choose_profile(exchanges, options["profile"])
         max_body = parse_body_size(options["max_body"])
         player = RecordingPlayer(
-            PlaybackQueue(exchanges, once=options["once"]), parse_speed(options["speed"])
+            PlaybackQueue(exchanges, once=options["once"], masks=masks), parse_speed(options["speed"])
         )
     except MockServerError as error:
         exit_with_error(str(error), 2)

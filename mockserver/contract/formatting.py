@@ -13,7 +13,7 @@ from typing import Any
 
 from mockserver.contract.findings import Finding, Severity, errors
 from mockserver.wire import json
-from mockserver.wire.redaction import redact
+from mockserver.wire.redaction import redact, redact_value
 
 __all__ = [
     "comparison_lines",
@@ -135,19 +135,9 @@ def redact_finding(finding: Finding, secrets: Sequence[str] = ()) -> Finding:
         finding,
         pointer=redact(finding.pointer, secrets),
         message=redact(finding.message, secrets),
-        expected=_redact_value(finding.expected, secrets),
-        got=_redact_value(finding.got, secrets),
+        expected=redact_value(finding.expected, secrets, finding.pointer),
+        got=redact_value(finding.got, secrets, finding.pointer),
     )
-
-
-def _redact_value(value: Any, secrets: Sequence[str]) -> Any:
-    if isinstance(value, str):
-        return redact(value, secrets)
-    if isinstance(value, list | tuple):
-        return [_redact_value(each, secrets) for each in value]
-    if isinstance(value, dict):
-        return {redact(str(name), secrets): _redact_value(each, secrets) for name, each in value.items()}
-    return value if isinstance(value, int | float | bool | None) else str(value)
 
 
 def _json_or_ascii(value: Any) -> Any:

@@ -16,6 +16,7 @@ from mockserver.errors import EventTooLarge
 from mockserver.live.connections import CONNECT_TIMEOUT
 from mockserver.live.endpoint import Endpoint
 from mockserver.wire import json, sse
+from mockserver.wire.redaction import mask_reply
 
 if TYPE_CHECKING:
     import httpx
@@ -326,9 +327,7 @@ class _ReplyReader:
         return ReplyEnd.COMPLETE
 
     def _redacted_chunks(self) -> tuple[tuple[float, bytes], ...]:
-        """The chunks without the API key; a body that contains it becomes a single chunk."""
-        key = self._endpoint.api_key.encode()
-        body = b"".join(data for _, data in self._chunks)
-        if len(key) < 4 or key not in body:
-            return tuple(self._chunks)
-        return ((self._chunks[0][0], body.replace(key, b"[redacted]")),)
+        """The chunks without the API key, however the endpoint writes it."""
+        keys = (*self._endpoint.secrets, self._request.api_key or "")
+        chunks = mask_reply([data for _, data in self._chunks], keys)
+        return tuple((at, data) for (at, _), data in zip(self._chunks, chunks, strict=True))

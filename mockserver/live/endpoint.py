@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 from mockserver.errors import ConfigurationError
 from mockserver.live.connections import ConnectionOptions, split_url
 from mockserver.network import is_loopback
-from mockserver.wire.redaction import redact
+from mockserver.wire.redaction import redact, redact_body, redact_keys, require_maskable_key
 
 __all__ = ["Endpoint", "api_key_from_env", "parse_endpoint", "stays_below_base_path"]
 
@@ -28,9 +28,22 @@ class Endpoint:
     """The environment variable that holds the key; curl commands in reports name it instead of the key."""
     connection: ConnectionOptions = field(default_factory=ConnectionOptions)
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The key, and the password of the proxy."""
+        return tuple(each for each in (self.api_key, self.connection.proxy_password) if each)
+
     def redact(self, text: str) -> str:
         """`text` without the key, the proxy's password, or anything that looks like a key."""
-        return redact(text, (self.api_key, self.connection.proxy_password))
+        return redact(text, self.secrets)
+
+    def redact_body(self, text: str) -> str:
+        """A body without the key, however it is written there, and without other credentials."""
+        return redact_body(text, self.secrets)
+
+    def redact_page(self, text: str) -> str:
+        """A rendered report without the key or anything that looks like one."""
+        return redact_keys(text, self.secrets)
 
 
 def parse_endpoint(
@@ -80,7 +93,7 @@ def api_key_from_env(environment: Mapping[str, str], name: str) -> str:
         )
     if not (key.isascii() and key.isprintable() and " " not in key):
         raise ConfigurationError(f"{name} is not an API key: a key is printable ASCII without spaces")
-    return key
+    return require_maskable_key(key, name)
 
 
 def stays_below_base_path(path: str) -> bool:

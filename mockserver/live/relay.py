@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from starlette.types import Message, Receive, Scope, Send
 
-from mockserver.errors import InvalidJSON
+from mockserver.errors import ConfigurationError, InvalidJSON
 from mockserver.live.background import BackgroundWorker
 from mockserver.live.budgeted_client import Budget
 from mockserver.live.client import Timeouts
@@ -42,7 +42,7 @@ from mockserver.server.http.request_body import (
 from mockserver.server.state.journal import Entry, Journal
 from mockserver.settings import MAX_BODY_BYTES
 from mockserver.wire import json
-from mockserver.wire.redaction import mask_secrets
+from mockserver.wire.redaction import KeyFilter, require_maskable_key
 
 if TYPE_CHECKING:
     import httpx
@@ -256,7 +256,7 @@ class Relay:
         self.budget.spent_requests += 1
         pass_through.endpoint_key = self._endpoint.api_key
         if self._options.forward_keys:
-            pass_through.endpoint_key = headers[b"authorization"].decode("latin-1").strip().rpartition(" ")[2]
+            pass_through.endpoint_key = _forwarded_key(headers[b"authorization"])
         pass_through.mark_forwarded()
         if self.listener is not None:
             self.listener.on_request(pass_through)
@@ -328,9 +328,7 @@ class Relay:
             request.extensions["timeout"]["read"] = self._timeouts.stall
             await pass_through.send_head(response.status_code, self._reply_headers(response, pass_through))
             with suppress(httpx.HTTPError):
-                await pass_through.send_chunks(
-                    _redacted_chunks(response.aiter_raw(), pass_through.endpoint_key.encode())
-                )
+                await pass_through.send_chunks(self._reply_chunks(response))
         finally:
             await response.aclose()
 
@@ -355,16 +353,19 @@ class Relay:
     def _reply_headers(
         self, response: httpx.Response, pass_through: PassThroughExchange
     ) -> list[tuple[bytes, bytes]]:
-        key = pass_through.endpoint_key.encode()
         headers = forwarded_reply_headers(response.headers.raw, self._options.extra_headers)
+        if self._options.forward_keys:
+            return headers
+        key = pass_through.endpoint_key.encode()
         return [(name, value) for name, value in headers if key not in value]
+
+    def _reply_chunks(self, response: httpx.Response) -> AsyncIterator[bytes]:
+        """The chunks as they arrive; without the key, if the client has another one."""
+        chunks = response.aiter_raw()
+        return chunks if self._options.forward_keys else _chunks_without_key(chunks, self._endpoint.api_key)
 
     def _record_exchange(self, pass_through: PassThroughExchange) -> None:
         """Count the exchange, call the listener, and have it checked for the journal."""
-        if pass_through.endpoint_key:
-            pass_through.reply_chunks = mask_secrets(
-                pass_through.reply_chunks, (pass_through.endpoint_key.encode(),)
-            )
         pass_through.settle_failure(self._profile)
         if pass_through.forwarded and pass_through.exchange_name is None:
             self.reached |= bool(pass_through.status) and not pass_through.failure.name
@@ -403,10 +404,28 @@ class Relay:
             self._idle.set()
 
 
-async def _redacted_chunks(chunks: AsyncIterator[bytes], key: bytes) -> AsyncIterator[bytes]:
-    """The chunks with the key masked, in case the endpoint sends it back."""
-    async for chunk in chunks:
-        yield mask_secrets((chunk,), (key,))[0] if key in chunk else chunk
+def _forwarded_key(authorization: bytes) -> str:
+    """The endpoint's key, which a client sent. Raises ApiError if recordings could not be kept free of it."""
+    key = authorization.decode("latin-1").strip().rpartition(" ")[2]
+    try:
+        return require_maskable_key(key, "The API key")
+    except ConfigurationError as error:
+        raise ApiError(401, "InvalidApiKey", f"{error}.", headers=_NO_RETRY) from None
+
+
+async def _chunks_without_key(chunks: AsyncIterator[bytes], key: str) -> AsyncIterator[bytes]:
+    """The chunks with the key masked, in case the endpoint sends it back, whole or in pieces."""
+    key_filter = KeyFilter(key)
+    try:
+        async for chunk in chunks:
+            if passed := key_filter.feed(chunk):
+                yield passed
+    except Exception:  # a reply that is cut is passed on up to its last byte
+        if rest := key_filter.finish():
+            yield rest
+        raise
+    if rest := key_filter.finish():
+        yield rest
 
 
 class _ForwardedBody:

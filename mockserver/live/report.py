@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mockserver import __version__
-from mockserver.contract.formatting import finding_to_json
+from mockserver.contract.formatting import finding_to_json, redact_finding
 from mockserver.contract.rules import Rule, load_live_rules, load_rules
 from mockserver.live.client import Interaction, LiveRequest
 from mockserver.live.endpoint import Endpoint
@@ -49,10 +49,15 @@ def build_report(run: VerificationRun) -> dict[str, Any]:
         "verdicts": {
             verdict.value: sum(each.verdict is verdict for each in run.results) for verdict in Verdict
         },
-        "probes": [_probe_row(each) for each in run.results] + _pending_probe_rows(run),
+        "probes": [_probe_row(each, run.endpoint) for each in run.results] + _pending_probe_rows(run),
         "findings": [_finding_row(each, run.endpoint) for each in run.findings],
         "facts": [
-            {"id": each.id, "question": each.question, "answer": answers[each.id]} for each in OPEN_QUESTIONS
+            {
+                "id": each.id,
+                "question": each.question,
+                "answer": _redact_answer(answers[each.id], run.endpoint),
+            }
+            for each in OPEN_QUESTIONS
         ],
         "coverage": {
             "seen": list(coverage.seen),
@@ -65,15 +70,15 @@ def build_report(run: VerificationRun) -> dict[str, Any]:
 
 def report_bytes(report: Mapping[str, Any], endpoint: Endpoint) -> bytes:
     """The report as JSON text, with the key redacted."""
-    return endpoint.redact(json.pretty(dict(report)).decode()).encode()
+    return endpoint.redact_page(json.pretty(dict(report)).decode()).encode()
 
 
-def _probe_row(result: ProbeResult) -> dict[str, Any]:
+def _probe_row(result: ProbeResult, endpoint: Endpoint) -> dict[str, Any]:
     return {
         "id": result.probe.id,
         "title": result.probe.title,
         "verdict": result.verdict.value,
-        "reason": result.reason or None,
+        "reason": endpoint.redact(result.reason) or None,
         "requests": [_request_row(each) for each in result.interactions],
     }
 
@@ -119,7 +124,7 @@ def _finding_row(merged: MergedFinding, endpoint: Endpoint) -> dict[str, Any]:
     return {
         "verdict": "fail" if first.is_failure else "drift",
         "title": rule.title,
-        **finding_to_json(first.finding),
+        **finding_to_json(redact_finding(first.finding, endpoint.secrets)),
         "place": merged.key[1],
         "known": merged.in_baseline,
         "probe": merged.probe_ids[0],
@@ -127,7 +132,7 @@ def _finding_row(merged: MergedFinding, endpoint: Endpoint) -> dict[str, Any]:
         "count": merged.count,
         "breaks": rule.reason,
         "source": rule.source,
-        "sample": _sample(first),
+        "sample": _sample(first, endpoint),
         "curl": curl_command(first.interaction.request, endpoint),
     }
 
@@ -137,12 +142,17 @@ def _rule(located: LocatedFinding) -> Rule:
     return load_live_rules()[name] if name in load_live_rules() else load_rules()[name]
 
 
-def _sample(located: LocatedFinding) -> str:
+def _redact_answer(answer: str | None, endpoint: Endpoint) -> str | None:
+    return None if answer is None else endpoint.redact(answer)
+
+
+def _sample(located: LocatedFinding, endpoint: Endpoint) -> str:
     """The event or body with the finding, shortened."""
     interaction, event = located.interaction, located.finding.event
     texts = [frame.data for frame in interaction.frames if frame.data is not None]
     in_stream = event is not None and event < len(texts)
     data = texts[event or 0] if in_stream else interaction.body.decode(errors="replace")
+    data = endpoint.redact_body(data)
     return data if len(data) <= _MAX_SAMPLE_CHARS else f"{data[:_MAX_SAMPLE_CHARS]}…"
 
 

@@ -45,7 +45,7 @@ def render_report_page(report: Mapping[str, Any], run: VerificationRun) -> str:
         coverage={run.profile: ContractCoverage(*(tuple(names) for names in report["coverage"].values()))},
         tables=_tables(report, run.endpoint),
     )
-    return run.endpoint.redact(render_page(page))
+    return run.endpoint.redact_page(render_page(page))
 
 
 def _tables(report: Mapping[str, Any], endpoint: Endpoint) -> tuple[Table, ...]:

@@ -2,94 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mockserver.errors import ConfigurationError, InvalidJSON
+from mockserver.errors import InvalidJSON
 from mockserver.ids import request_digest
 from mockserver.wire import json
-from mockserver.wire.redaction import redact
+from mockserver.wire.redaction import NO_MASKS, Masks, mask_request, redact_body, redact_url
 
-__all__ = [
-    "DEFAULT_MASKS",
-    "MASK",
-    "CanonicalRequest",
-    "canonicalize_request",
-    "mask_members",
-    "may_have_masked_members",
-    "parse_mask",
-    "redact_value",
-]
-
-MASK = "[masked]"
-
-#: Members of requests that hold third-party keys: those of MCP servers (API reference, tools, August 2026).
-DEFAULT_MASKS = ("/tools/*/headers/*", "/tools/*/authorization")
-
-
-def parse_mask(pointer: str) -> str:
-    """Parse a JSON pointer into request bodies, with `*` for any step. Raises ConfigurationError."""
-    if not pointer.startswith("/") or "\x00" in pointer:
-        raise ConfigurationError(f"--mask {pointer!a}: a JSON pointer starts with /, such as /metadata/user")
-    return pointer
-
-
-def mask_members(value: Any, pointers: Iterable[str]) -> tuple[Any, list[str]]:
-    """(the value with the members at the pointers masked, the texts that were removed)."""
-    removed: list[str] = []
-    for pointer in pointers:
-        value = _mask_at(value, json.parse_pointer(pointer), removed)
-    return value, removed
-
-
-def _mask_at(value: Any, steps: Sequence[str], removed: list[str]) -> Any:
-    if not steps:
-        removed += [each for each in _strings_in(value) if each != MASK]
-        return MASK
-    step, rest = steps[0], steps[1:]
-    if isinstance(value, dict):
-        return {
-            name: _mask_at(each, rest, removed) if step in ("*", name) else each
-            for name, each in value.items()
-        }
-    if isinstance(value, list):
-        return [
-            _mask_at(each, rest, removed) if step in ("*", str(index)) else each
-            for index, each in enumerate(value)
-        ]
-    return value
-
-
-def may_have_masked_members(text: str, pointers: Iterable[str]) -> bool:
-    """Whether a text names all members on the way to a masked one; an escape may spell any name."""
-    return "\\u" in text or any(
-        all(step in text for step in json.parse_pointer(pointer) if not step.isdigit() and step != "*")
-        for pointer in (*DEFAULT_MASKS, *pointers)
-    )
-
-
-def _strings_in(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for each in value:
-            yield from _strings_in(each)
-    elif isinstance(value, dict):
-        for each in value.values():
-            yield from _strings_in(each)
-
-
-def redact_value(value: Any, secrets: Sequence[str]) -> Any:
-    """A JSON value with secrets redacted in strings and member names."""
-    if isinstance(value, str):
-        return redact(value, secrets)
-    if isinstance(value, list):
-        return [redact_value(each, secrets) for each in value]
-    if isinstance(value, Mapping):
-        return {redact(name, secrets): redact_value(each, secrets) for name, each in value.items()}
-    return value
-
+__all__ = ["CanonicalRequest", "canonicalize_request"]
 
 #: Maximum length of a value in a difference.
 _MAX_VALUE_CHARS = 60
@@ -139,18 +61,17 @@ class CanonicalRequest:
 
 
 def canonicalize_request(
-    method: str, path: str, body: bytes, masks: Iterable[str] = (), secrets: Sequence[str] = ()
-) -> tuple[CanonicalRequest, list[str]]:
-    """(the request without secrets, the texts that the masks removed)."""
-    path = redact(path, secrets)
-    removed: list[str] = []
+    method: str, path: str, body: bytes, masks: Masks = NO_MASKS, secrets: Sequence[str] = ()
+) -> tuple[CanonicalRequest, tuple[str, ...]]:
+    """(the request without secrets, the credentials that it had)."""
+    path = redact_url(path, secrets)
+    removed: tuple[str, ...] = ()
     try:
         value: Any = json.loads(body) if body else None
-        value, removed = mask_members(value, (*DEFAULT_MASKS, *masks))
-        value = redact_value(value, (*secrets, *removed))
+        value, removed = mask_request(value, secrets, masks)
         digest = json.canonical(value) if body else b""
     except InvalidJSON:
-        value = redact(body.decode(errors="backslashreplace"), secrets)
+        value = redact_body(body.decode(errors="backslashreplace"), secrets)
         # The bytes, so that no two requests are equal that only look alike as text.
         digest = body
     return CanonicalRequest(

@@ -9,6 +9,7 @@ from itertools import islice
 from mockserver.exchanges import Exchange, decode_content
 from mockserver.recordings.canonical_requests import CanonicalRequest, canonicalize_request
 from mockserver.wire import json
+from mockserver.wire.redaction import NO_MASKS, Masks, parse_masks
 
 __all__ = ["PlaybackQueue", "reply_body", "request_of"]
 
@@ -18,7 +19,7 @@ _MAX_SHOWN_DIFFERENCES = 5
 _MAX_DISTANCE = 100
 
 
-def request_of(exchange: Exchange, masks: Iterable[str] = ()) -> CanonicalRequest:
+def request_of(exchange: Exchange, masks: Masks = NO_MASKS) -> CanonicalRequest:
     """The request of a recording."""
     recorded = exchange.recorded
     if exchange.request is not None:
@@ -32,20 +33,23 @@ def request_of(exchange: Exchange, masks: Iterable[str] = ()) -> CanonicalReques
 class PlaybackQueue:
     """Recordings by request, and how many of each were played."""
 
-    def __init__(self, exchanges: Iterable[Exchange], *, once: bool = False) -> None:
-        """`once`: play each recording once; otherwise the last recording of a request repeats."""
+    def __init__(self, exchanges: Iterable[Exchange], *, once: bool = False, masks: Masks = NO_MASKS) -> None:
+        """`once`: play each recording once; otherwise the last recording of a request repeats.
+
+        `masks` apply to the requests in addition to those of the recordings.
+        """
         self._once = once
         self._lock = threading.Lock()
         self.recordings: list[Exchange] = []
-        self._masks: tuple[str, ...] = ()
         self._by_request: dict[bytes, list[Exchange]] = {}
         self._named_requests: list[tuple[str, CanonicalRequest]] = []
         """(name, request) of each recording; recordings in different files may share a name."""
         self._play_counts: dict[bytes, int] = {}
         exchanges = tuple(exchanges)
-        for exchange in exchanges:
-            if exchange.recorded is not None:
-                self._masks = tuple(dict.fromkeys((*self._masks, *exchange.recorded.masked)))
+        recorded = [each.recorded.masked for each in exchanges if each.recorded is not None]
+        self._masks = parse_masks(dict.fromkeys(option for options in recorded for option in options)).union(
+            masks
+        )
         for exchange in exchanges:
             self.add(exchange)
 

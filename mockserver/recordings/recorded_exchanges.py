@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from base64 import b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,10 +17,16 @@ from mockserver.live.pass_through import PassThroughExchange
 from mockserver.recordings.canonical_requests import (
     CanonicalRequest,
     canonicalize_request,
-    may_have_masked_members,
 )
 from mockserver.wire import json
-from mockserver.wire.redaction import SAFE_HEADERS, encode_secrets, mask_keys, mask_secrets, redact
+from mockserver.wire.redaction import (
+    NO_MASKS,
+    SAFE_HEADERS,
+    Masks,
+    mask_reply,
+    may_have_masked_members,
+    redact,
+)
 from mockserver.wire.sse import decode_frames
 
 __all__ = [
@@ -54,7 +60,7 @@ class PendingRecording:
     number: int
     """Its number among equal requests, from 1, in the order of the requests and not of the replies."""
     secrets: tuple[str, ...]
-    masks: tuple[str, ...] = ()
+    masks: Masks = NO_MASKS
 
     @property
     def stem(self) -> str:
@@ -68,14 +74,14 @@ class PendingRecording:
 
 
 def pending_recording(
-    pass_through: PassThroughExchange, masks: Sequence[str], number: int, secrets: Sequence[str] = ()
+    pass_through: PassThroughExchange, masks: Masks, number: int, secrets: Sequence[str] = ()
 ) -> PendingRecording:
     """The pending recording of a request; its secrets include the texts that the masks removed."""
     keys = (pass_through.endpoint_key, *secrets) if pass_through.endpoint_key else tuple(secrets)
     request, masked = canonicalize_request(
         pass_through.scope["method"], pass_through.path, pass_through.request_body, masks, keys
     )
-    return PendingRecording(request, number, (*keys, *masked), tuple(masks))
+    return PendingRecording(request, number, (*keys, *masked), masks)
 
 
 def _request_slug(request: CanonicalRequest) -> str:
@@ -92,7 +98,7 @@ def _slugify(text: str) -> str:
     return _NON_SLUG_CHARACTERS.sub("-", plain.lower()).strip("-")
 
 
-def unreadable_request_reason(pass_through: PassThroughExchange, masks: Iterable[str]) -> str:
+def unreadable_request_reason(pass_through: PassThroughExchange, masks: Masks) -> str:
     """Why a request cannot be written to a file; empty if it can. What cannot be read cannot be masked."""
     if pass_through.unread_reason:
         return pass_through.unread_reason
@@ -114,7 +120,7 @@ def _is_json(body: bytes) -> bool:
     return True
 
 
-def unrecorded_reason(pass_through: PassThroughExchange, masks: Iterable[str]) -> str:
+def unrecorded_reason(pass_through: PassThroughExchange, masks: Masks) -> str:
     """Why an exchange is not recorded; empty if it is."""
     if reason := unreadable_request_reason(pass_through, masks):
         return reason
@@ -192,8 +198,8 @@ def _recorded_member(
         "end": "left" if pass_through.client_disconnected else "complete" if pass_through.complete else "cut",
         "tool": f"responses-mockserver {__version__}",
     }
-    if pending.masks:
-        recorded["masked"] = list(pending.masks)
+    if pending.masks.as_options:
+        recorded["masked"] = list(pending.masks.as_options)
     return recorded
 
 
@@ -213,8 +219,7 @@ def _match_member(request: CanonicalRequest) -> dict[str, Any]:
 
 
 def _http_reply(pass_through: PassThroughExchange, pending: PendingRecording) -> dict[str, Any]:
-    secrets = encode_secrets(pending.secrets)
-    chunks = mask_keys(mask_secrets(pass_through.reply_chunks, secrets))
+    chunks = mask_reply(pass_through.reply_chunks, pending.secrets, pending.masks)
     return {
         "status": pass_through.status,
         "headers": _headers(pass_through.reply_headers, pending, lambda name: True),

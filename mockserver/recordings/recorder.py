@@ -15,6 +15,7 @@ from pathlib import Path
 
 from mockserver.contract.detection import ProfileChoice, detect_endpoint_profile
 from mockserver.contract.findings import Finding
+from mockserver.contract.formatting import redact_finding
 from mockserver.errors import InvalidExchange
 from mockserver.live.background import BackgroundWorker
 from mockserver.live.pass_through import PassThroughChecker, PassThroughExchange
@@ -28,7 +29,7 @@ from mockserver.recordings.recorded_exchanges import (
     unrecorded_reason,
 )
 from mockserver.server.state.journal import Entry, request_secrets
-from mockserver.wire.redaction import redact
+from mockserver.wire.redaction import parse_masks, redact
 
 __all__ = ["Recorder", "RecorderOptions", "RecordingResult"]
 
@@ -47,7 +48,7 @@ class RecorderOptions:
     """Settings of a recorder."""
 
     masks: Sequence[str] = ()
-    """JSON pointers to members of requests."""
+    """JSON pointers to members of requests, and patterns."""
     secrets: Sequence[str] = ()
     """Texts that are never written, in addition to the keys that requests carry."""
     detect_profile: bool = False
@@ -108,6 +109,7 @@ class Recorder:
         self.on_entry: Callable[[Entry], None] | None = None
         """Called with the journal entry of each checked exchange, in the thread that checks."""
         self._secrets = tuple(options.secrets)
+        self._masks = parse_masks(options.masks)
         self._checker, self._checker_profile = PassThroughChecker(profile), profile
         # Only the writer uses what follows. It runs one task at a time, so requests get their numbers in the
         # order of arrival.
@@ -155,9 +157,9 @@ class Recorder:
 
     def _number_request(self, pass_through: PassThroughExchange) -> None:
         try:
-            if unreadable_request_reason(pass_through, self._options.masks):
+            if unreadable_request_reason(pass_through, self._masks):
                 return
-            pending = pending_recording(pass_through, self._options.masks, 0, self._secrets)
+            pending = pending_recording(pass_through, self._masks, 0, self._secrets)
             if pending.stem not in self._last_numbers:
                 self._last_numbers[pending.stem] = recording_folder.highest_number(self._folder, pending.stem)
         except Exception as error:  # noqa: BLE001 (`_record` reports that the recording is lost)
@@ -189,7 +191,7 @@ class Recorder:
         pending = self._pending.pop(pass_through, None)
         self._detect_profile(pass_through)
         skipped = self._skipped_error(pass_through, pending)
-        reason = skipped or unrecorded_reason(pass_through, self._options.masks)
+        reason = skipped or unrecorded_reason(pass_through, self._masks)
         reason = reason or self._numbering_errors.pop(pass_through, "")
         result.problem = _problem(pass_through, reason)
         result.is_lost = bool(reason) and not skipped and _has_reply(pass_through)
@@ -209,7 +211,8 @@ class Recorder:
         keys = (pass_through.endpoint_key, *self._secrets) if pass_through.endpoint_key else self._secrets
         try:
             entry = self._checker.journal_entry(pass_through, keys)
-            findings = [*(entry.findings if entry.is_checked else ()), *entry.reply_findings]
+            found = [*(entry.findings if entry.is_checked else ()), *entry.reply_findings]
+            findings = [redact_finding(each, entry.secrets) for each in found]
             if self.on_entry is not None:
                 self.on_entry(entry)
         except Exception as error:  # noqa: BLE001 (an unchecked reply must be reported, whatever the cause)

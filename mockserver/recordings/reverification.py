@@ -12,7 +12,7 @@ from mockserver.exchanges import Exchange
 from mockserver.live.budgeted_client import BudgetedClient, BudgetExceeded, RateLimited
 from mockserver.live.client import Interaction, LiveRequest, ReplyEnd
 from mockserver.profiles import Profile
-from mockserver.recordings.canonical_requests import MASK, CanonicalRequest
+from mockserver.recordings.canonical_requests import CanonicalRequest
 from mockserver.recordings.diff.changes import Change, merge_changes, new_change
 from mockserver.recordings.diff.recordings import recorded_reply, without_chance_changes
 from mockserver.recordings.diff.replies import reply_changes
@@ -20,7 +20,7 @@ from mockserver.recordings.diff.structural_summary import ComparedReply, Structu
 from mockserver.recordings.id_translation import IdTranslation, final_object
 from mockserver.recordings.playback_queue import request_of
 from mockserver.wire import json
-from mockserver.wire.redaction import REDACTED
+from mockserver.wire.redaction import MASK, REDACTED
 
 __all__ = ["ReverificationResult", "expected_tokens", "reverification_changes", "reverify"]
 

@@ -17,7 +17,7 @@ from mockserver.profiles import load_profile
 from mockserver.reports.model import EventStream, ExchangeFinding, MessageBody, ReportExchange
 from mockserver.reports.stream_events import TimedChunk, read_stream, stream_from_values
 from mockserver.wire import json
-from mockserver.wire.redaction import REDACTED, redact
+from mockserver.wire.redaction import REDACTED, find_credentials, redact, redact_body, redact_url
 
 __all__ = ["RawExchange", "exchange_from_file", "exchange_from_raw"]
 
@@ -59,15 +59,16 @@ def exchange_from_file(
 
 def _parse_file(name: str, data: bytes, kind: str | None, findings: Iterable[Finding]) -> ReportExchange:
     detected = detect_content(data)
-    located = tuple(_redacted_findings(findings, _PART_BY_KIND.get(kind or "", "reply")))
+    secrets = find_credentials(data)
+    located = tuple(_redacted_findings(findings, _PART_BY_KIND.get(kind or "", "reply"), secrets))
     if kind == "exchange":
         try:
-            return _from_exchange_file(redact(name), parse_exchange(data, name), located)
+            return _from_exchange_file(redact(name), parse_exchange(data, name), located, secrets)
         except InvalidExchange:
             pass  # one of the findings says why
     schema = _SCHEMA_BY_KIND.get(kind or "", "")
     title = _reply_title(detected)
-    body = _make_body(title, detected.body, _masked_headers(detected.headers), schema=schema)
+    body = _make_body(title, detected.body, _masked_headers(detected.headers), secrets, schema)
     if kind in _STREAM_KINDS:
         stream = _parse_stream(detected, [(None, detected.body)])
         whole = body if not stream.events else _final_response(stream, title, body.headers)
@@ -107,17 +108,19 @@ def _make_body(
     try:
         value = json.loads(data)
     except InvalidJSON:
-        return MessageBody(title, redact(data.decode(errors="replace"), secrets), headers=headers)
+        return MessageBody(title, redact_body(data.decode(errors="replace"), secrets), headers=headers)
     schema = schema if isinstance(value, dict) else ""
     if schema == "error" and "error" in value:
         schema = "error_wrapped"
-    return MessageBody(title, redact(data.decode(), secrets), is_json=True, headers=headers, schema=schema)
+    return MessageBody(
+        title, redact_body(data.decode(), secrets), is_json=True, headers=headers, schema=schema
+    )
 
 
 def _masked_headers(headers: Mapping[str, str], secrets: Sequence[str] = ()) -> HeaderPairs:
     lowered = [each.lower() for each in secrets]
     return tuple(
-        (redact(name, lowered), redact(value, secrets) if name.lower() in _UNMASKED_HEADERS else REDACTED)
+        (redact(name, lowered), redact_url(value, secrets) if name.lower() in _UNMASKED_HEADERS else REDACTED)
         for name, value in headers.items()
     )
 
@@ -133,14 +136,16 @@ def _final_response(stream: EventStream, title: str, headers: HeaderPairs) -> Me
     return MessageBody(f"{title} · a stream without a response", "", headers=headers)
 
 
-def _from_exchange_file(name: str, file: ExchangeFile, findings: Iterable[ExchangeFinding]) -> ReportExchange:
+def _from_exchange_file(
+    name: str, file: ExchangeFile, findings: Iterable[ExchangeFinding], secrets: Sequence[str]
+) -> ReportExchange:
     details = [("exchange", file.name), ("source", file.source), *_recording_details(file.recorded)]
     request = (
         None
         if file.request is None
-        else _make_body("Request", json.dumps(file.request), schema="create_request")
+        else _make_body("Request", json.dumps(file.request), secrets=secrets, schema="create_request")
     )
-    reply, stream, root = _exchange_file_reply(file)
+    reply, stream, root = _exchange_file_reply(file, secrets)
     parts = {"/request": "request", root: "stream" if stream else "reply", "/reply/body": "reply"}
     return ReportExchange(
         name,
@@ -170,21 +175,26 @@ def _recording_details(recorded: RecordingMetadata | None) -> list[tuple[str, st
     ]
 
 
-def _exchange_file_reply(file: ExchangeFile) -> tuple[MessageBody, EventStream | None, str]:
+def _exchange_file_reply(
+    file: ExchangeFile, secrets: Sequence[str]
+) -> tuple[MessageBody, EventStream | None, str]:
     """The reply, its stream if it is one, and the pointer to the value that is shown."""
     form, value = next(iter(file.reply.items()))
     if form == "http":
-        return *_recorded_reply(value), "/reply/http"
+        return *_recorded_reply(value, secrets), "/reply/http"
     schema = _detected_schema(json.dumps(value)) if form == "body" else ""
-    body = _make_body("Reply" if form == "body" else f"Reply · as {form}", json.dumps(value), schema=schema)
+    title = "Reply" if form == "body" else f"Reply · as {form}"
+    body = _make_body(title, json.dumps(value), secrets=secrets, schema=schema)
     if file.shown is None:
         return body, None, "/reply/body"
     if file.shown.kind == "stream":
         lines = "\n".join(file.shown.body).encode()
-        return body, read_stream([(None, lines)]), "/shown/body"
+        return body, read_stream([(None, lines)], secrets), "/shown/body"
     if form == "body":
         return body, None, "/reply/body"
-    sample = _make_body("Reply · the sample shown", json.dumps(file.shown.body), schema="response")
+    sample = _make_body(
+        "Reply · the sample shown", json.dumps(file.shown.body), secrets=secrets, schema="response"
+    )
     return sample, None, "/shown/body"
 
 
@@ -192,15 +202,18 @@ def _detected_schema(data: bytes) -> str:
     return _SCHEMA_BY_KIND.get(detect_content(data).kind or "", "")
 
 
-def _recorded_reply(http: Mapping[str, Any]) -> tuple[MessageBody, EventStream | None]:
+def _recorded_reply(
+    http: Mapping[str, Any], secrets: Sequence[str]
+) -> tuple[MessageBody, EventStream | None]:
     is_timed = any("at_ms" in chunk for chunk in http["chunks"])
     chunks: list[TimedChunk] = [(at if is_timed else None, data) for at, data in recorded_chunks(http)]
     whole = b"".join(data for _, data in chunks)
-    detected, head = detect_content(whole), _masked_headers(http.get("headers", {}))
+    detected, head = detect_content(whole), _masked_headers(http.get("headers", {}), secrets)
     title = f"Reply · {http['status']}"
-    stream = _parse_stream(detected, chunks) if detected.kind in _STREAM_KINDS else None
+    stream = _parse_stream(detected, chunks, secrets) if detected.kind in _STREAM_KINDS else None
     if stream is None or not stream.events:
-        return _make_body(title, whole, head, schema=_SCHEMA_BY_KIND.get(detected.kind or "", "")), None
+        schema = _SCHEMA_BY_KIND.get(detected.kind or "", "")
+        return _make_body(title, whole, head, secrets, schema), None
     return _final_response(stream, title, head), stream
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from mockserver.errors import EventTooLarge
 from mockserver.reports.model import EventKind, EventStream, Lane, StreamEvent
 from mockserver.wire import json, sse
-from mockserver.wire.redaction import REDACTED, mask, redact
+from mockserver.wire.redaction import REDACTED, mask, redact, redact_body
 
 __all__ = [
     "FINISH_REASON_PREFIX",
@@ -193,7 +193,7 @@ class _LaneBuilder:
         return _mask_split_keys(EventStream(tuple(events), tuple(lanes), note), self._secrets)
 
     def _build_event(self, raw_event: _RawEvent, index: int) -> StreamEvent:
-        data = redact(raw_event.data, self._secrets)
+        data = redact_body(raw_event.data, self._secrets)
         if not raw_event.is_event:
             return StreamEvent(None, raw_event.elapsed, raw_event.event_name, EventKind.FRAMING, 0, data)
         value = raw_event.value

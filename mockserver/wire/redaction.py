@@ -1,37 +1,62 @@
-"""Redaction: remove keys from texts, bytes and headers before anything is written down.
+"""Redaction: remove secrets from texts, bodies, values and headers before they are written or printed.
 
-Header values are kept only if an allow-list names the header. Masking bytes keeps their length, so the
-boundaries of chunks and every offset stay the same.
+One table says where credentials are: `_SECRET_POINTERS` and `_URL_POINTERS` for members of bodies,
+`_SECRET_PARAMETER` for URLs, `SAFE_HEADERS` for headers. A project adds its own masks (`mask` in
+`[tool.mockserver]`): JSON pointers and regular expressions, which RE2 matches in linear time.
+
+Texts and bodies that are printed get `[redacted]`. Bytes that are recorded keep their length, so that chunks
+and offsets stay the same. Names of members are never masked for a short key, which could be an ordinary word.
 """
 
 from __future__ import annotations
 
+import json as stdlib_json
 import re
-from collections.abc import Iterable, Sequence
-from urllib.parse import quote
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, TypeAlias
+from urllib.parse import quote, unquote
 
+from mockserver.errors import ConfigurationError
 from mockserver.wire import json
 
 __all__ = [
+    "MASK",
+    "MIN_KEY_LENGTH",
+    "NO_MASKS",
     "REDACTED",
     "SAFE_HEADERS",
-    "encode_secrets",
+    "KeyFilter",
+    "Masks",
+    "configured_masks",
+    "find_credentials",
     "mask",
-    "mask_keys",
-    "mask_secrets",
+    "mask_reply",
+    "mask_request",
+    "may_have_masked_members",
+    "parse_masks",
     "redact",
+    "redact_body",
     "redact_headers",
+    "redact_keys",
+    "redact_url",
+    "redact_value",
+    "require_maskable_key",
+    "use_masks",
 ]
 
 REDACTED = "[redacted]"
+MASK = "[masked]"
 
-#: Replaces each character of a key in `mask`.
-_MASK_CHARACTER = "•"
-
-#: Shorter keys are not masked: they would match parts of ordinary words.
+#: Shorter keys are refused where bytes are recorded: a shorter text can be part of any word.
+MIN_KEY_LENGTH = 8
+#: Shorter secrets are not masked; those below `MIN_KEY_LENGTH` only as whole words.
 _MIN_SECRET_LENGTH = 4
+#: Secrets of at least this length are masked in names too.
+_MIN_NAME_SECRET_LENGTH = 16
 
-#: Request headers whose values may be kept. Of all others only the name is kept.
+#: Headers whose values may be kept. Of all others only the name is kept.
 SAFE_HEADERS = frozenset(
     {
         "accept",
@@ -49,26 +74,179 @@ SAFE_HEADERS = frozenset(
     }
 )
 
+#: Members with credentials of third parties, wherever they are in a body: those of MCP servers (API reference,
+#: tools, August 2026; `authorization`: OpenAI's reference, 2026). `*` matches any step.
+_SECRET_POINTERS = (("tools", "*", "headers", "*"), ("tools", "*", "authorization"))
+#: Members with a URL in which every query value is a credential.
+_URL_POINTERS = (("tools", "*", "server_url"),)
+#: Query parameters that hold credentials in any URL: signatures of object stores (OSS, S3, GCS, Azure), and
+#: the usual names of keys and tokens.
+_SECRET_PARAMETER = re.compile(
+    r"x-(?:amz|oss|goog|cos)-.*|(?:oss|aws)?accesskeyid|googleaccessid|signature|sig|sign|policy"
+    r"|(?:[a-z]+[-_])*(?:token|key|apikey|secret|password|passwd|pwd|auth|authorization|credential|code)",
+    re.IGNORECASE,
+)
+
+#: Steps that may precede a configured pointer: where a request or response is inside another value.
+_WRAPPERS = frozenset({"request", "response", "reply", "body", "shown"})
+
 #: The service's keys: `sk-…`, `sk-ws-…`, `sk-sp-…` (error-code page, 2026).
 _KEY_PATTERN = re.compile(r"\bsk-[A-Za-z0-9_-]{4,}")
 #: Keys in replies: longer, because texts contain the names of packages and tasks.
-_LONG_KEY_PATTERN = re.compile(rb"\bsk-[A-Za-z0-9_-]{16,}")
+_LONG_KEY_PATTERN = re.compile(r"\bsk-[A-Za-z0-9_-]{16,}")
+
+_AFTER_SCHEME = re.compile(r"(?<=://)[^\s\"'<>`\\]*[^\s\"'<>`\\.,!?)]")
+_PARAMETER = re.compile(r"(?<=[?&#;])([^=&#;?]+)=([^&#;]*)")
+#: A user and password, also in a URL that is cut before the host.
+_USER_INFO = re.compile(r"[^/?#]*@|[^/?#\[:]*:(?![0-9]*(?:[/?#…]|\Z))[^/?#]*")
+
+#: A string, complete or not, and its colon if it is a name; a bracket; a field of an event; a scalar.
+_TOKEN = re.compile(
+    r'"(?P<text>[^"\\]*(?:\\.[^"\\]*)*)(?P<close>"?)(?P<colon>\s*:)?|(?P<bracket>[{}\[\]])|(?P<field>^data:)'
+    r"|(?P<scalar>(?<=[\s,:\[])(?:-?[0-9][0-9.eE+-]*|true|false|null)(?=[\s,\]}]|\Z))",
+    re.DOTALL | re.MULTILINE,
+)
+#: JSON inside a string of JSON, such as a shortened value in a finding.
+_MAX_NESTING = 3
+
+_REGEX_PREFIX = "regex:"
+
+#: Fill the place of a secret in a text, and in bytes that are read as Latin-1.
+_TEXT_FILLER, _RAW_FILLER = "•", "*"
+
+Path: TypeAlias = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Masks:
+    """What a project masks besides keys."""
+
+    pointers: tuple[str, ...] = ()
+    """JSON pointers into bodies; `*` matches any step."""
+    patterns: tuple[str, ...] = ()
+    """Regular expressions in RE2's syntax."""
+    steps: tuple[Path, ...] = field(default=(), compare=False, repr=False)
+    _regexes: tuple[Any, ...] = field(default=(), compare=False, repr=False)
+
+    def union(self, other: Masks) -> Masks:
+        """The masks of both."""
+        if other == self or not other.as_options:
+            return self
+        return parse_masks(dict.fromkeys((*self.as_options, *other.as_options)))
+
+    @property
+    def as_options(self) -> tuple[str, ...]:
+        """The masks as `--mask` takes them."""
+        return (*self.pointers, *(_REGEX_PREFIX + each for each in self.patterns))
+
+    def covers(self, path: Path) -> bool:
+        """Whether a pointer names the member at a path."""
+        return any(_ends_with(path, steps) and _is_wrapper(path[: -len(steps)]) for steps in self.steps)
+
+    def substitute(self, text: str, cover: Callable[[str], str]) -> str:
+        """`text` with everything that a pattern matches covered."""
+        for regex in self._regexes:
+            text = regex.sub(lambda match: cover(match[0]), text)
+        return text
+
+    def matches(self, text: str) -> Iterator[str]:
+        """Everything in `text` that a pattern matches."""
+        for regex in self._regexes:
+            yield from (match[0] for match in regex.finditer(text))
+
+
+NO_MASKS = Masks()
+_configured = NO_MASKS
+
+
+def parse_masks(options: Iterable[str]) -> Masks:
+    """Parse JSON pointers (`/metadata/user`) and patterns (`regex:…`). Raises ConfigurationError."""
+    pointers, patterns = [], []
+    for option in options:
+        if not isinstance(option, str):
+            raise ConfigurationError(f"mask {option!a}: a mask is a string")
+        if option.startswith(_REGEX_PREFIX):
+            patterns.append(option.removeprefix(_REGEX_PREFIX))
+        elif option.startswith("/") and "\x00" not in option:
+            pointers.append(option)
+        else:
+            raise ConfigurationError(
+                f"--mask {option!a}: a JSON pointer starts with /, such as /metadata/user, "
+                f"and a pattern with {_REGEX_PREFIX}"
+            )
+    steps = tuple(tuple(json.parse_pointer(each)) for each in pointers)
+    return Masks(tuple(pointers), tuple(patterns), steps, tuple(map(_compile_pattern, patterns)))
+
+
+def _compile_pattern(pattern: str) -> Any:
+    try:
+        import re2
+    except ImportError:
+        raise ConfigurationError(
+            f"--mask {_REGEX_PREFIX}{pattern}: patterns need RE2: pip install 'responses-mockserver[mask]'"
+        ) from None
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        regex = re2.compile(pattern, options)
+    except re2.error as error:
+        raise ConfigurationError(f"--mask {_REGEX_PREFIX}{pattern!a}: {error}") from None
+    if regex.search(""):
+        raise ConfigurationError(f"--mask {_REGEX_PREFIX}{pattern!a}: the pattern matches an empty text")
+    return regex
+
+
+def use_masks(masks: Masks) -> None:
+    """Apply these masks to everything that this process writes or prints from now on."""
+    global _configured  # noqa: PLW0603 (one policy for a process, so that no output can miss it)
+    _configured = masks
+
+
+def configured_masks() -> Masks:
+    """The masks of this process."""
+    return _configured
+
+
+def require_maskable_key(key: str, name: str) -> str:
+    """The key. Raises ConfigurationError if it is too short to be masked."""
+    if len(key) < MIN_KEY_LENGTH:
+        raise ConfigurationError(
+            f"{name} is shorter than {MIN_KEY_LENGTH} characters: it could not be told from ordinary words, "
+            "and so not be kept out of files"
+        )
+    return key
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """Replace the given secrets, and everything that looks like a key, by `[redacted]`."""
-    for secret in secrets:
-        if len(secret) >= _MIN_SECRET_LENGTH:
-            text = text.replace(secret, REDACTED)
-    return _KEY_PATTERN.sub(REDACTED, text) if "sk-" in text else text
+    """Redact a text of no particular format: secrets, credentials in URLs, whatever looks like a key or matches."""
+    return _redactor(tuple(secrets), _configured).redact_text(text)
+
+
+def redact_keys(text: str, secrets: Iterable[str] = ()) -> str:
+    """Replace only the given secrets and what looks like a key."""
+    return _redactor(tuple(secrets), NO_MASKS).redact_secrets(text)
+
+
+def redact_url(url: str, secrets: Iterable[str] = ()) -> str:
+    """Redact a URL, with or without its scheme and host."""
+    redactor = _redactor(tuple(secrets), _configured)
+    return redactor.redact_text(redactor.redact_parameters(url) if "?" in url else url)
+
+
+def redact_body(text: str, secrets: Iterable[str] = ()) -> str:
+    """Redact a body, whether or not it is valid: JSON, a stream, or a text."""
+    return _redactor(tuple(secrets), _configured).redact_body(text)
+
+
+def redact_value(value: Any, secrets: Iterable[str] = (), pointer: str = "") -> Any:
+    """Redact a JSON value that is at `pointer` of a body."""
+    redactor = _redactor(tuple(secrets), _configured)
+    return redactor.redact_value(value, tuple(json.parse_pointer(pointer)), [])
 
 
 def mask(text: str, secrets: Iterable[str] = ()) -> str:
     """Like `redact`, but keep the length of the text."""
-    for secret in secrets:
-        if len(secret) >= _MIN_SECRET_LENGTH:
-            text = text.replace(secret, _MASK_CHARACTER * len(secret))
-    return _KEY_PATTERN.sub(lambda match: _MASK_CHARACTER * len(match[0]), text) if "sk-" in text else text
+    return _redactor(tuple(secrets), _configured, _TEXT_FILLER).redact_text(text)
 
 
 def redact_headers(headers: Iterable[tuple[bytes, bytes]], secrets: Iterable[str] = ()) -> dict[str, str]:
@@ -77,45 +255,391 @@ def redact_headers(headers: Iterable[tuple[bytes, bytes]], secrets: Iterable[str
     lowered = tuple(secret.lower() for secret in secrets)  # header names are lowered too
     redacted = {}
     for raw_name, raw_value in headers:
-        name = redact(raw_name.decode("latin-1").lower(), lowered)
+        name = redact_keys(raw_name.decode("latin-1").lower(), lowered)
         value = raw_value.decode("latin-1")
         redacted[name] = redact(value, secrets) if name in SAFE_HEADERS else REDACTED
     return redacted
 
 
-def encode_secrets(secrets: Iterable[str]) -> tuple[bytes, ...]:
-    """Return the bytes of secrets on the wire: plain, in JSON and in a URL, the longest first."""
-    encoded: set[bytes] = set()
-    for secret in secrets:
-        if len(secret) >= _MIN_SECRET_LENGTH:
-            text = secret.encode(errors="replace")
-            inner = json.dumps(text.decode())[1:-1]
-            encoded |= {text, inner, inner.replace(b"/", b"\\/"), quote(secret, safe="").encode()}
-    return tuple(sorted(encoded, key=lambda each: (-len(each), each)))
+def mask_request(
+    value: Any, secrets: Iterable[str] = (), masks: Masks = NO_MASKS
+) -> tuple[Any, tuple[str, ...]]:
+    """(a request's JSON value without secrets, the credentials that it had)."""
+    secrets, removed = tuple(secrets), list[str]()
+    value = _redactor(secrets, masks).redact_value(value, (), removed)
+    found = tuple(dict.fromkeys(each for each in removed if len(each) >= MIN_KEY_LENGTH))
+    return (_redactor(found, NO_MASKS).redact_value(value, (), []) if found else value), found
 
 
-def mask_secrets(chunks: Sequence[bytes], secrets: Iterable[bytes]) -> list[bytes]:
-    """Mask encoded secrets, also those that span chunks; the chunks keep their lengths."""
-    whole = clean = b"".join(chunks)
-    for secret in secrets:
-        clean = clean.replace(secret, _mask_bytes(len(secret)))
-    return [*chunks] if clean == whole else _split_like(clean, chunks)
-
-
-def mask_keys(chunks: Sequence[bytes]) -> list[bytes]:
-    """Mask everything that looks like a whole key; the chunks keep their lengths."""
-    return _split_like(
-        _LONG_KEY_PATTERN.sub(lambda match: _mask_bytes(len(match[0])), b"".join(chunks)), chunks
+def may_have_masked_members(text: str, masks: Masks) -> bool:
+    """Whether a text names all members on the way to a masked one; an escape may spell any name."""
+    return "\\u" in text or any(
+        all(step in text for step in steps if not step.isdigit() and step != "*")
+        for steps in (*_SECRET_POINTERS, *_URL_POINTERS, *masks.steps)
     )
 
 
-def _split_like(whole: bytes, chunks: Sequence[bytes]) -> list[bytes]:
+def find_credentials(body: bytes) -> tuple[str, ...]:
+    """The credentials in a request's body that are to be redacted wherever they appear."""
+    may_have = any(each in body for each in _CREDENTIAL_SIGNS) or bool(_configured.pointers)
+    value = json.loads_or_none(body) if may_have else None
+    return mask_request(value, (), _configured)[1] if value is not None else ()
+
+
+_CREDENTIAL_SIGNS = (b'"headers"', b'"authorization"', b"://", b":\\/\\/", b"\\u")
+
+
+def mask_reply(chunks: Sequence[bytes], secrets: Iterable[str] = (), masks: Masks = NO_MASKS) -> list[bytes]:
+    """Mask a reply for a recording: also what spans chunks or the deltas of a stream. The lengths stay."""
+    whole = b"".join(chunks).decode("latin-1")
+    clean = _redactor(tuple(secrets), masks, _RAW_FILLER).redact_body(whole).encode("latin-1")
     pieces, start = [], 0
     for chunk in chunks:
-        pieces.append(whole[start : start + len(chunk)])
+        pieces.append(clean[start : start + len(chunk)])
         start += len(chunk)
     return pieces
 
 
-def _mask_bytes(length: int) -> bytes:
-    return REDACTED.encode().ljust(length, b"*")[:length]
+@lru_cache(maxsize=64)
+def _redactor(secrets: tuple[str, ...], masks: Masks, filler: str = "") -> _Redactor:
+    return _Redactor(secrets, masks, filler)
+
+
+class _Redactor:
+    """Removes one set of secrets; with a filler, everything keeps its length."""
+
+    def __init__(self, secrets: tuple[str, ...], masks: Masks, filler: str) -> None:
+        self._secrets = secrets
+        self._masks = masks
+        self.filler = filler
+        self.is_raw = filler == _RAW_FILLER
+        self._key_pattern = _LONG_KEY_PATTERN if self.is_raw else _KEY_PATTERN
+        long = {each for secret in secrets if len(secret) >= MIN_KEY_LENGTH for each in _variants(secret)}
+        self._long_secrets = sorted(long, key=lambda each: (-len(each), each))
+        self._name_secrets = [each for each in self._long_secrets if len(each) >= _MIN_NAME_SECRET_LENGTH]
+        short = {each for each in secrets if _MIN_SECRET_LENGTH <= len(each) < MIN_KEY_LENGTH}
+        words = "|".join(map(re.escape, sorted(short)))
+        self._short_secrets = re.compile(rf"(?<![A-Za-z0-9_])(?:{words})(?![A-Za-z0-9_])") if short else None
+
+    def cover(self, text: str) -> str:
+        """What is written in place of a secret."""
+        if not self.filler:
+            return REDACTED
+        return _fill(len(text)) if self.is_raw else self.filler * len(text)
+
+    def in_same_length(self) -> _Redactor:
+        """One with the same secrets that keeps lengths."""
+        return self if self.filler else _redactor(self._secrets, self._masks, _TEXT_FILLER)
+
+    def redact_secrets(self, text: str) -> str:
+        for secret in self._long_secrets:
+            if secret in text:
+                text = text.replace(secret, self.cover(secret))
+        if self._short_secrets is not None and not self.is_raw:
+            text = self._short_secrets.sub(lambda match: self.cover(match[0]), text)
+        if "…" in text and self._long_secrets:
+            text = "…".join([*map(self._redact_cut_secret, text.split("…")[:-1]), text.rpartition("…")[2]])
+        return self._key_pattern.sub(lambda match: self.cover(match[0]), text) if "sk-" in text else text
+
+    def _redact_cut_secret(self, text: str) -> str:
+        """Half a key is a secret too: redact the start of one at the end of a shortened text."""
+        for secret in self._long_secrets:
+            for length in range(min(len(secret) - 1, len(text)), _MIN_SECRET_LENGTH - 1, -1):
+                if text.endswith(secret[:length]):
+                    return text[:-length] + self.cover(secret[:length])
+        return text
+
+    def redact_text(self, text: str) -> str:
+        text = self.redact_secrets(text)
+        if "://" in text:
+            text = _AFTER_SCHEME.sub(lambda match: self.redact_parameters(match[0], is_absolute=True), text)
+        return self._masks.substitute(text, self.cover)
+
+    def redact_parameters(
+        self, url: str, *, is_absolute: bool = False, every: bool = False, removed: list[str] | None = None
+    ) -> str:
+        """A URL without its user and its secret parameters, or without `every` value of its query."""
+
+        def cover(match: re.Match[str]) -> str:
+            if match[2] in ("", REDACTED) or not (every or _SECRET_PARAMETER.fullmatch(unquote(match[1]))):
+                return match[0]
+            if removed is not None:
+                removed.extend((match[2], unquote(match[2])))
+            return f"{match[1]}={self.cover(match[2])}"
+
+        if is_absolute and (user := _USER_INFO.match(url)):
+            name = user[0].removesuffix("@")
+            if removed is not None and name != REDACTED:
+                removed.extend((name, *name.split(":")))
+            url = self.cover(name) + url[len(name) :]
+        return _PARAMETER.sub(cover, url)
+
+    def redact_string(self, text: str, path: Path, removed: list[str] | None, nesting: int = 0) -> str:
+        """A string value of a body."""
+        if "://" in text:
+            every = any(_ends_with(path, each) for each in _URL_POINTERS)
+            text = _AFTER_SCHEME.sub(
+                lambda match: self.redact_parameters(
+                    match[0], is_absolute=True, every=every, removed=removed
+                ),
+                text,
+            )
+        if '"' in text and nesting < _MAX_NESTING and text.lstrip()[:1] in ("{", "["):
+            text = _BodyScan(self, path, nesting + 1).redact(text)
+        if removed is not None:
+            removed += self._masks.matches(text)
+        return self.redact_text(text)
+
+    def redact_name(self, name: str) -> str:
+        """A member's name; it may contain a short key by chance."""
+        for secret in self._name_secrets:
+            name = name.replace(secret, self.cover(secret))
+        return self._key_pattern.sub(lambda match: self.cover(match[0]), name) if "sk-" in name else name
+
+    def is_masked(self, path: Path) -> bool:
+        return any(_ends_with(path, each) for each in _SECRET_POINTERS) or self._masks.covers(path)
+
+    def redact_value(self, value: Any, path: Path, removed: list[str]) -> Any:
+        """A JSON value; the credentials in it are added to `removed`."""
+        if path and self.is_masked(path):
+            is_public = "headers" in path and path[-1].lower() in SAFE_HEADERS
+            removed += [] if is_public else _credentials_in(value)
+            return MASK
+        if isinstance(value, str):
+            return self.redact_string(value, path, removed)
+        if isinstance(value, list | tuple):
+            return [self.redact_value(each, (*path, str(at)), removed) for at, each in enumerate(value)]
+        if isinstance(value, Mapping):
+            return {
+                self.redact_name(str(name)): self.redact_value(each, (*path, str(name)), removed)
+                for name, each in value.items()
+            }
+        return value
+
+    def redact_body(self, text: str) -> str:
+        text = _BodyScan(self, (), 0).redact(text)
+        for secret in self._name_secrets:
+            if secret in text:  # across tokens, in a body that is no JSON
+                text = text.replace(secret, self.cover(secret))
+        return text
+
+
+class _Frame:
+    """An open bracket: where it is, and the name or number of its current member."""
+
+    __slots__ = ("is_array", "is_masked", "name", "path")
+
+    def __init__(self, path: Path, *, is_array: bool, is_masked: bool) -> None:
+        self.path = path
+        self.is_array = is_array
+        self.is_masked = is_masked
+        self.name: str | int = -1 if is_array else ""
+
+
+class _BodyScan:
+    """Redacts the text of JSON values token by token, so that invalid and shortened bodies are redacted too."""
+
+    def __init__(self, redactor: _Redactor, path: Path, nesting: int) -> None:
+        self._redactor = redactor
+        self._root = path
+        self._nesting = nesting
+        self._stack: list[_Frame] = []
+        self._pieces: list[str] = []
+        self._event: dict[Path, str] = {}
+        """The members of the current event that tell which text it continues."""
+        self._event_depth = 0
+        self._deltas: list[tuple[dict[Path, str], Path, int, str, re.Match[str]]] = []
+        """(event, path, index of its piece, text, token) of each delta."""
+
+    def redact(self, text: str) -> str:
+        end = 0
+        for token in _TOKEN.finditer(text):
+            if token.start() > end:
+                self._add_gap(text[end : token.start()])
+            self._pieces.append(self._redact_token(token))
+            end = token.end()
+        self._add_gap(text[end:])
+        self._redact_deltas()
+        return "".join(self._pieces)
+
+    def _add_gap(self, gap: str) -> None:
+        self._pieces.append(self._redactor.redact_text(gap) if len(gap) >= _MIN_SECRET_LENGTH else gap)
+
+    def _redact_token(self, token: re.Match[str]) -> str:
+        if token["bracket"]:
+            self._move(token["bracket"])
+        elif token["field"]:
+            self._stack.clear()
+        else:
+            return self._redact_name_or_value(token)
+        return token[0]
+
+    def _redact_name_or_value(self, token: re.Match[str]) -> str:
+        frame = self._stack[-1] if self._stack else None
+        if token["colon"] and frame is not None and not frame.is_array:
+            name = frame.name = _unescape(token["text"], is_raw=self._redactor.is_raw)
+            clean = self._redactor.redact_name(name)
+            return token[0] if clean == name else self._encode(clean, token)
+        path, is_masked = self._next_member()
+        if token["scalar"]:
+            self._note_member(path, token[0])
+            return self._cover_scalar(token[0]) if is_masked and token[0] != "null" else token[0]
+        if is_masked:
+            hidden = MASK if not self._redactor.filler else self._redactor.cover(token["text"])
+            return f'"{hidden}{token["close"]}{token["colon"] or ""}'
+        text = _unescape(token["text"], is_raw=self._redactor.is_raw)
+        if path and (path[-1] == "delta" or path[-2:-1] == ("delta",)):
+            self._deltas.append((self._event, path[self._event_depth :], len(self._pieces), text, token))
+            return token[0]
+        self._note_member(path, text)
+        clean = self._redactor.redact_string(text, path, None, self._nesting)
+        return token[0] if clean == text else self._encode(clean, token)
+
+    def _note_member(self, path: Path, text: str) -> None:
+        if path and path[-1] in _TEXT_MEMBERS:
+            self._event[path[self._event_depth :]] = text
+
+    def _next_member(self) -> tuple[Path, bool]:
+        """(where the next value is, whether it is masked)."""
+        if not self._stack:
+            return self._root, bool(self._root) and self._redactor.is_masked(self._root)
+        frame = self._stack[-1]
+        if isinstance(frame.name, int):
+            frame.name += 1
+        path = (*frame.path, str(frame.name)) if len(frame.path) < json.MAX_DEPTH else frame.path
+        return path, frame.is_masked or self._redactor.is_masked(path)
+
+    def _move(self, bracket: str) -> None:
+        if bracket in "]}":
+            if self._stack:
+                self._stack.pop()
+            return
+        path, is_masked = self._next_member()
+        if bracket == "{" and all(each.is_array for each in self._stack):
+            self._event, self._event_depth = {}, len(path)
+        self._stack.append(_Frame(path, is_array=bracket == "[", is_masked=is_masked))
+
+    def _cover_scalar(self, text: str) -> str:
+        if not self._redactor.filler:
+            return f'"{MASK}"'
+        return f'"{_fill(len(text) - 2)}"' if len(text) > 1 else "0"
+
+    def _encode(self, text: str, token: re.Match[str]) -> str:
+        """The token with another text, in the same length if the redactor keeps it."""
+        is_raw, end = self._redactor.is_raw, f"{token['close']}{token['colon'] or ''}"
+        try:
+            escaped = _escape(text, is_raw=is_raw)
+        except UnicodeEncodeError:
+            escaped = _fill(len(token["text"]))
+        if not self._redactor.filler:
+            return f'"{escaped}{end}'
+        missing = len(token["text"]) - len(escaped)
+        if missing < 0 or not token["close"]:
+            return f'"{_fill(len(token["text"]))}{end}'
+        return f'"{escaped}{token["close"]}{" " * missing}{token["colon"] or ""}'
+
+    def _redact_deltas(self) -> None:
+        """Redact the texts of which each delta is a piece; the pieces keep their lengths."""
+        texts: dict[Any, list[tuple[int, str, re.Match[str]]]] = {}
+        for event, path, at, text, token in self._deltas:
+            lane = (path, *sorted(each for each in event.items() if len(each[0]) <= len(path)))
+            texts.setdefault(lane, []).append((at, text, token))
+        fixed = self._redactor.in_same_length()
+        for pieces in texts.values():
+            clean, start = fixed.redact_text("".join(text for _, text, _ in pieces)), 0
+            for at, text, token in pieces:
+                part, start = clean[start : start + len(text)], start + len(text)
+                if part != text:
+                    self._pieces[at] = self._encode(part, token)
+
+
+#: Members of an event that tell which text a delta continues.
+_TEXT_MEMBERS = frozenset({"type", "output_index", "content_index", "summary_index", "index"})
+
+
+def _credentials_in(value: Any) -> Iterator[str]:
+    """The texts in a masked value; of `Bearer KEY` also the key alone."""
+    if isinstance(value, str) and value not in (MASK, REDACTED):
+        yield value
+        if " " in value:
+            yield value.rpartition(" ")[2]
+    elif isinstance(value, list):
+        for each in value:
+            yield from _credentials_in(each)
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _credentials_in(each)
+
+
+def _ends_with(path: Path, steps: Path) -> bool:
+    if len(path) < len(steps):
+        return False
+    return all(step in ("*", name) for step, name in zip(reversed(steps), reversed(path), strict=False))
+
+
+def _is_wrapper(path: Path) -> bool:
+    return all(each in _WRAPPERS or each.isdecimal() for each in path)
+
+
+def _variants(secret: str) -> Iterator[str]:
+    """A secret as it is, in JSON and in a URL."""
+    yield secret
+    escaped = stdlib_json.dumps(secret)[1:-1]
+    yield from (escaped, escaped.replace("/", "\\/"), quote(secret, safe="", errors="replace"))
+
+
+def _unescape(text: str, *, is_raw: bool) -> str:
+    """The value of a string token; raw tokens hold one character for each byte."""
+    if is_raw and not text.isascii():
+        text = text.encode("latin-1").decode("utf-8", "surrogateescape")
+    if "\\" not in text:
+        return text
+    try:
+        value: str = stdlib_json.loads(f'"{text}"', strict=False)
+    except ValueError:
+        return text
+    return value
+
+
+def _escape(text: str, *, is_raw: bool) -> str:
+    escaped = stdlib_json.dumps(text, ensure_ascii=False)[1:-1]
+    if is_raw and not escaped.isascii():
+        return escaped.encode("utf-8", "surrogateescape").decode("latin-1")
+    return escaped
+
+
+def _fill(length: int) -> str:
+    return REDACTED.ljust(length, "*")[: max(length, 0)]
+
+
+class KeyFilter:
+    """Masks a key in bytes that pass through, also if it is split over chunks.
+
+    A chunk that ends with the start of the key is held back in that part until the next one arrives.
+    """
+
+    def __init__(self, key: str) -> None:
+        self._keys = [each.encode() for each in sorted({*_variants(key)}, key=len, reverse=True)]
+        self._rest = b""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The bytes that can be passed on."""
+        data = self._rest + chunk
+        for key in self._keys:
+            data = data.replace(key, _fill(len(key)).encode())
+        held = max(_start_at_end(data, key) for key in self._keys)
+        self._rest = data[len(data) - held :]
+        return data[: len(data) - held]
+
+    def finish(self) -> bytes:
+        """The rest, at the end of the bytes."""
+        rest, self._rest = self._rest, b""
+        return rest
+
+
+def _start_at_end(data: bytes, key: bytes) -> int:
+    """The length of the longest start of `key` with which `data` ends."""
+    for length in range(min(len(key) - 1, len(data)), 0, -1):
+        if data.endswith(key[:length]):
+            return length
+    return 0

@@ -10,33 +10,32 @@ from mockserver.errors import ConfigurationError
 from mockserver.recordings.canonical_requests import (
     CanonicalRequest,
     canonicalize_request,
-    mask_members,
-    parse_mask,
 )
 from mockserver.wire import json
+from mockserver.wire.redaction import mask_request, parse_masks
 
-VALUE = {"a": {"b": ["x", {"c": "secret"}], "~/": "odd"}, "list": [{"k": "1"}, {"k": 2}]}
+VALUE = {"a": {"b": ["x", {"c": "secret text"}], "~/": "odd"}, "list": [{"k": "1"}, {"k": 2}]}
 
 
 @pytest.mark.parametrize(
     ("pointer", "value", "removed"),
     [
-        ("/a/b/1/c", {**VALUE, "a": {**VALUE["a"], "b": ["x", {"c": "[masked]"}]}}, ["secret"]),  # type: ignore[dict-item]
-        ("/a/~0~1", {**VALUE, "a": {**VALUE["a"], "~/": "[masked]"}}, ["odd"]),  # type: ignore[dict-item]
-        ("/list/*/k", {**VALUE, "list": [{"k": "[masked]"}, {"k": "[masked]"}]}, ["1"]),
-        ("/a", {**VALUE, "a": "[masked]"}, ["x", "secret", "odd"]),
-        ("/nowhere/at/all", VALUE, []),
-        ("/list/7", VALUE, []),
+        ("/a/b/1/c", {**VALUE, "a": {**VALUE["a"], "b": ["x", {"c": "[masked]"}]}}, ("secret text",)),  # type: ignore[dict-item]
+        ("/a/~0~1", {**VALUE, "a": {**VALUE["a"], "~/": "[masked]"}}, ()),  # type: ignore[dict-item]
+        ("/list/*/k", {**VALUE, "list": [{"k": "[masked]"}, {"k": "[masked]"}]}, ()),
+        ("/a", {**VALUE, "a": "[masked]"}, ("secret text",)),
+        ("/nowhere/at/all", VALUE, ()),
+        ("/list/7", VALUE, ()),
     ],
 )
-def test_pointers_mask_members(pointer: str, value: Any, removed: list[str]) -> None:
-    assert mask_members(VALUE, [pointer]) == (value, removed)
+def test_pointers_mask_members(pointer: str, value: Any, removed: tuple[str, ...]) -> None:
+    assert mask_request(VALUE, (), parse_masks([pointer])) == (value, removed)
 
 
 @pytest.mark.parametrize("pointer", ["", "user", "user/name", "/a\x00"])
 def test_invalid_pointer_is_an_error(pointer: str) -> None:
     with pytest.raises(ConfigurationError, match="--mask"):
-        parse_mask(pointer)
+        parse_masks([pointer])
 
 
 def canonical_request(value: Any, path: str = "/responses") -> CanonicalRequest:

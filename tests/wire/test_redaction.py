@@ -1,23 +1,105 @@
-"""Redaction of texts, bytes and headers."""
+"""Redaction of texts, bodies, values, headers and replies."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mockserver.errors import ConfigurationError
+from mockserver.wire import json
 from mockserver.wire.redaction import (
+    MASK,
+    NO_MASKS,
     REDACTED,
-    encode_secrets,
-    mask_keys,
-    mask_secrets,
+    KeyFilter,
+    find_credentials,
+    mask_reply,
+    mask_request,
+    parse_masks,
     redact,
+    redact_body,
     redact_headers,
+    redact_url,
+    redact_value,
+    require_maskable_key,
 )
+
+SECRET = "canary-4f1d2c7b9e"
+#: Each place of the table, with the secret in it.
+REQUESTS = {
+    "header": {"tools": [{"type": "mcp", "headers": {"X-Any": SECRET}}]},
+    "bearer": {"tools": [{"type": "mcp", "headers": {"Authorization": f"Bearer {SECRET}"}}]},
+    "nested header": {"tools": [{"type": "mcp", "headers": {"X-Any": [{"a": SECRET}]}}]},
+    "authorization": {"tools": [{"type": "mcp", "authorization": SECRET}]},
+    "any query of a server": {"tools": [{"type": "mcp", "server_url": f"https://h/sse?some={SECRET}&b=c"}]},
+    "user": {"tools": [{"type": "mcp", "server_url": f"https://me:{SECRET}@h/sse"}]},
+    "OSS": {"input": [{"content": [{"type": "input_image", "image_url": f"https://h/a?OSSAccessKeyId={SECRET}"}]}]},
+    "S3": {"input": [{"content": [{"type": "input_file", "file_url": f"https://h/a?X-Amz-Signature={SECRET}"}]}]},
+    "token": {"input": [{"content": [{"type": "input_audio", "audio_url": f"https://h/?x=1&token={SECRET}"}]}]},
+    "video": {"input": [{"content": [{"type": "input_video", "video_url": f"https://h/?Signature={SECRET}#t"}]}]},
+    "prompt": {"input": f"Look at https://h/?access_token={SECRET}, please."},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("request_value", REQUESTS.values(), ids=REQUESTS)
+def test_credentials_are_redacted_in_values_texts_and_bytes(request_value: Any) -> None:
+    text = json.dumps(request_value).decode()
+    assert SECRET in text
+    assert SECRET in find_credentials(text.encode())
+    clean, found = mask_request(request_value)
+    assert SECRET in found
+    assert SECRET not in json.dumps(clean).decode()
+    assert SECRET not in json.dumps(redact_value(request_value)).decode()
+    for body in (text, text[: text.index(SECRET) + len(SECRET)], f"data: {text}\n\n", f'{{"a":1,}}{text}'):
+        assert SECRET not in redact_body(body)
+    (masked,) = mask_reply([text.encode()])
+    assert len(masked) == len(text)
+    assert SECRET.encode() not in masked
+    assert json.loads(masked).keys() == request_value.keys()
+
+
+def test_credentials_may_be_written_in_escapes() -> None:
+    url = "https:\\/\\/h\\/?\\u006bey=canary-1"
+    tool = f'{{"\\u0068eaders":{{"a":"x"}},"server_url":"{url}"}}'
+    body = f'{{"tools":[{tool}],"b":"sk-\\u0061bcdefghijklmnop"}}'
+    clean = redact_body(body)
+    assert "canary" not in clean
+    assert '"x"' not in clean
+    assert "bcdefg" not in clean
+    (masked,) = mask_reply([body.encode()])
+    assert len(masked) == len(body)
+    assert json.loads(masked)["b"] == "[redacted]*********"
+    assert b"canary" not in masked
+
+
+def test_a_finding_is_redacted_by_its_pointer_and_when_it_is_shortened() -> None:
+    headers = {"Authorization": SECRET}
+    assert redact_value(SECRET, pointer="/tools/0/headers/X") == MASK
+    assert redact_value(headers, pointer="/tools/0/headers") == {"Authorization": MASK}
+    shortened = '{"type":"mcp","headers":{"Authorization":"Bearer can…'
+    assert "can" not in redact_value(shortened, pointer="/tools/0")
+    assert redact("it says Bearer canary-4f1…", [SECRET]) == f"it says Bearer {REDACTED}…"
+
+
+def test_data_urls_and_plain_urls_stay() -> None:
+    text = '{"image_url":"data:image/png;base64,iVBORw0KGgo=","file_url":"https://example.com/a.png?size=3&page=token"}'
+    assert redact_body(text) == text
+    assert find_credentials(text.encode()) == ()
+    assert redact_url("/v1/responses?after=x&api_key=abc") == f"/v1/responses?after=x&api_key={REDACTED}"
 
 
 def test_secrets_and_key_shaped_text_are_redacted() -> None:
     text = redact("use secret! and sk-abc123 and sk-ws-x_y-z, not task-list", ["secret!", ""])
     assert text == f"use {REDACTED} and {REDACTED} and {REDACTED}, not task-list"
+
+
+def test_a_short_key_is_masked_only_as_a_word() -> None:
+    assert redact("token, input_tokens and Token", ["token"]) == f"{REDACTED}, input_tokens and Token"
+    body = b'{"type":"input_token","token":"a token"}'
+    assert mask_reply([body], ["token"]) == [body]
 
 
 def test_only_safe_headers_keep_their_values() -> None:
@@ -37,34 +119,113 @@ def test_only_safe_headers_keep_their_values() -> None:
 
 @given(
     pieces=st.lists(st.binary(max_size=9), max_size=6),
-    secret=st.sampled_from([b"secret-7", b"key!"]),
+    secret=st.sampled_from(["secret-7-and-more!", "secret-8"]),
     at=st.integers(0, 40),
 )
 def test_a_secret_across_chunks_is_masked_in_the_same_length(
-    pieces: list[bytes], secret: bytes, at: int
+    pieces: list[bytes], secret: str, at: int
 ) -> None:
     whole = b"".join(pieces)
-    whole = whole[:at] + secret + whole[at:]
+    whole = whole[:at] + secret.encode() + whole[at:]
     cut, begin = [], 0
-    for piece in (*pieces, secret):
+    for piece in (*pieces, secret.encode()):
         cut.append(whole[begin : begin + len(piece)])
         begin += len(piece)
-    clean = mask_secrets(cut, [secret])
-    assert secret not in b"".join(clean)
+    clean = mask_reply(cut, [secret])
+    assert secret.encode() not in b"".join(clean)
     assert [*map(len, clean)] == [*map(len, cut)]
+
+
+@given(st.binary(max_size=200), st.booleans())
+def test_bytes_without_secrets_stay_as_they_are(data: bytes, as_value: bool) -> None:
+    if as_value:
+        data = json.dumps({"delta": data.decode("latin-1"), "a": [data.decode("latin-1"), 1, None]})
+    assert mask_reply([data], ["canary-4f1d2c7b9e"]) == [data]
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 11])
+def test_a_secret_across_deltas_is_masked_in_each_text(size: int) -> None:
+    def event(index: int, text: str) -> dict[str, Any]:
+        return {
+            "type": "response.output_text.delta",
+            "delta": text,
+            "output_index": index,
+            "content_index": 0,
+        }
+
+    pieces = [SECRET[at : at + size] for at in range(0, len(SECRET), size)]
+    events = [each for text in pieces for each in (event(0, text), event(1, "other "))]
+    chat = [{"choices": [{"index": 0, "delta": {"content": text}}]} for text in pieces]
+    for values in (events, chat):
+        stream = b"".join(b"data: " + json.dumps(each) + b"\n\n" for each in values)
+        for clean in (mask_reply([stream], [SECRET])[0].decode(), redact_body(stream.decode(), [SECRET])):
+            shown = [_delta_text(line) for line in clean.split("\n\n") if line]
+            mine = "".join(each for each in shown if each != "other ")
+            assert len(mine) == len(SECRET)
+            assert "canary" not in mine
+            assert mine[-3:] in ("***", "•••")
+            assert shown.count("other ") == (len(pieces) if values is events else 0)
+
+
+def _delta_text(line: str) -> str:
+    event = json.loads(line.removeprefix("data: ").encode())
+    return str(event["delta"] if "delta" in event else event["choices"][0]["delta"]["content"])
 
 
 def test_long_keys_are_masked_and_words_are_not() -> None:
     text = b"use sk-0123456789abcdef01 with sk-learn, and mask-work"
-    (clean,) = mask_keys([text])
+    (clean,) = mask_reply([text])
     assert clean == b"use [redacted]*********** with sk-learn, and mask-work"
-    assert mask_keys([b"nothing"]) == [b"nothing"]
+    assert mask_reply([b"nothing"]) == [b"nothing"]
 
 
-def test_secrets_have_json_and_url_encodings() -> None:
-    assert encode_secrets(['ab/c"d', "abc"]) == (
-        b"ab%2Fc%22d",
-        b'ab\\/c\\"d',
-        b'ab/c\\"d',
-        b'ab/c"d',
-    )
+def test_secrets_are_found_in_json_and_url_encodings() -> None:
+    secret = 'ab/c"d-and-more'
+    for written in ('ab/c\\"d-and-more', 'ab\\/c\\"d-and-more', "ab%2Fc%22d-and-more", secret):
+        assert redact(f"<{written}>", [secret]) == f"<{REDACTED}>"
+
+
+@given(st.lists(st.integers(1, 6), max_size=30), st.integers(0, 20))
+def test_a_key_that_passes_through_in_pieces_is_masked(sizes: list[int], at: int) -> None:
+    data = b"Error: wrong key can, "[:at] + SECRET.encode() + b" and can" + SECRET[:8].encode()
+    key_filter, passed, begin = KeyFilter(SECRET), b"", 0
+    for size in (*sizes, len(data)):
+        passed += key_filter.feed(data[begin : begin + size])
+        assert SECRET.encode()[:9] not in passed
+        begin += size
+    passed += key_filter.finish()
+    assert passed == data.replace(SECRET.encode(), b"[redacted]*******")
+
+
+def test_masks_are_pointers_and_patterns() -> None:
+    masks = parse_masks(["/metadata/user", "regex:[\\w.]+@example\\.com"])
+    value = {"metadata": {"user": 7, "team": "user"}, "input": "Write to me.me@example.com today"}
+    clean, found = mask_request(value, (), masks)
+    assert clean == {
+        "metadata": {"user": MASK, "team": "user"},
+        "input": f"Write to {REDACTED} today",
+    }
+    assert found == ("me.me@example.com",)
+    reply = b'{"response":{"metadata":{"user":77},"output":"me.me@example.com"}}'
+    assert mask_reply([reply], (), masks) == [
+        b'{"response":{"metadata":{"user":""},"output":"[redacted]*******"}}'
+    ]
+    assert masks.union(NO_MASKS) == masks
+    assert masks.union(parse_masks(["/a"])).as_options == (*masks.as_options[:1], "/a", *masks.as_options[1:])
+
+
+@pytest.mark.parametrize("option", ["user", "", "/a\x00", "regex:(", "regex:a*"])
+def test_invalid_masks_are_refused(option: str) -> None:
+    with pytest.raises(ConfigurationError, match="--mask"):
+        parse_masks([option])
+
+
+def test_patterns_take_linear_time() -> None:
+    masks = parse_masks(["regex:(x+x+)+y"])
+    assert mask_request("x" * 50_000, (), masks)[0] == "x" * 50_000
+
+
+def test_keys_below_eight_characters_are_refused() -> None:
+    assert require_maskable_key("12345678", "KEY") == "12345678"
+    with pytest.raises(ConfigurationError, match="KEY is shorter than 8 characters"):
+        require_maskable_key("1234567", "KEY")

@@ -17,7 +17,7 @@ from mockserver.network import proxy_note
 from mockserver.server.http.access_log import AccessLog
 from mockserver.server.journal_entries import REFUSED, exchange_from_entry, findings_for_request
 from mockserver.server.state.journal import Entry
-from mockserver.wire.redaction import redact
+from mockserver.wire.redaction import redact, redact_body
 
 __all__ = ["RequestCollector", "RequestSummary"]
 
@@ -209,7 +209,7 @@ class RequestCollector(AccessLog):
 def _redacted_body(entry: Entry) -> bytes:
     """The request's body for reports, without keys; empty if it is too long."""
     body = entry.body if len(entry.body) <= _MAX_BODY_BYTES else b""
-    return redact(body.decode(errors="replace"), entry.secrets).encode()
+    return redact_body(body.decode(errors="replace"), entry.secrets).encode()
 
 
 def _similar_suffix(count: int) -> str:

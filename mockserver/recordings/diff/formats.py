@@ -9,6 +9,7 @@ from typing import Any
 from mockserver.contract.formatting import escape_surrogates, escape_unprintable
 from mockserver.recordings.diff.changes import Change, ChangeSeverity
 from mockserver.wire import json
+from mockserver.wire.redaction import redact
 
 __all__ = ["CHANGES_FORMAT_VERSION", "changes_json", "changes_text", "reaches_severity"]
 
@@ -38,10 +39,10 @@ def _change_object(change: Change) -> dict[str, Any]:
     return {
         "severity": change.severity.value,
         "kind": change.kind,
-        "place": escape_surrogates(change.location),
+        "place": escape_surrogates(redact(change.location)),
         "message": change.message,
-        "before": escape_surrogates(change.before),
-        "after": escape_surrogates(change.after),
+        "before": escape_surrogates(redact(change.before)),
+        "after": escape_surrogates(redact(change.after)),
         "shown_by": [escape_surrogates(name) for name in change.shown_by],
         "breaks": list(change.broken_rules),
     }
@@ -59,9 +60,13 @@ def changes_text(changes: Sequence[Change]) -> str:
 
 
 def _change_lines(change: Change) -> list[str]:
-    lines = [f"  {change.severity} {change.kind} {escape_unprintable(change.location)}: {change.message}"]
+    lines = [
+        f"  {change.severity} {change.kind} {escape_unprintable(redact(change.location))}: {change.message}"
+    ]
     if change.before or change.after:
-        before, after = (escape_unprintable(_shorten(text) or "-") for text in (change.before, change.after))
+        before, after = (
+            escape_unprintable(_shorten(redact(text)) or "-") for text in (change.before, change.after)
+        )
         lines.append(f"      {before} -> {after}")
     if change.broken_rules:
         lines.append(f"      breaks {', '.join(change.broken_rules)}")

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from mockserver.clock import SteppedClock
-from mockserver.contract.formatting import format_location
+from mockserver.contract.formatting import format_location, redact_finding
 from mockserver.contract.operations import Operation
 from mockserver.errors import ConfigurationError, InvalidExchange, MockServerError
 from mockserver.exchanges import Exchange, parse_exchange
@@ -32,7 +32,7 @@ from mockserver.server.stubs.matchers import ANY_REQUEST, Matcher, build_matcher
 from mockserver.server.stubs.stubs import Stub, StubRegistry
 from mockserver.server.verdicts import FailurePolicy, judge_session, violation_line
 from mockserver.wire import json
-from mockserver.wire.redaction import redact
+from mockserver.wire.redaction import redact, redact_body
 
 __all__ = ["ADMIN_HANDLERS", "add_exchange_stub"]
 
@@ -126,7 +126,7 @@ async def _add_stub(request: HttpRequest, _: Any) -> Any:
 async def _read_stub(request: HttpRequest, _: Any) -> Any:
     stub = _find_stub(request)
     document = stub.definition.document
-    text = None if document is None else redact(json.dumps(document).decode())
+    text = None if document is None else redact_body(json.dumps(document).decode())
     return {"name": stub.name, "document": None if text is None else json.loads(text.encode())}
 
 
@@ -311,17 +311,17 @@ def _entry_object(number: int, entry: Entry) -> dict[str, Any]:
         "method": entry.method,
         "path": entry.path,
         "headers": entry.headers,
-        "body": redact(entry.body.decode(errors="replace"), secrets),
+        "body": redact_body(entry.body.decode(errors="replace"), secrets),
         "status": entry.status,
         "stream": entry.stream,
-        "reply": redact(b"".join(entry.reply).decode(errors="replace"), secrets),
+        "reply": redact_body(b"".join(entry.reply).decode(errors="replace"), secrets),
         "left_out": entry.left_out,
         "request_id": entry.request_id,
         "model": redact(entry.model, secrets),
         "prompt": redact(entry.prompt, secrets),
         "exchange": entry.exchange,
         "ignored": [redact(name, secrets) for name in entry.ignored],
-        "findings": [redact(str(each), secrets) for each in entry.findings],
+        "findings": [str(redact_finding(each, secrets)) for each in entry.findings],
         "checked": entry.is_checked,
         "refusal": entry.refusal,
         "detail": entry.detail,

@@ -15,7 +15,7 @@ from mockserver.server.journal_entries import incoming_request
 from mockserver.server.state.journal import Entry
 from mockserver.server.state.sessions import Session
 from mockserver.wire import json, sse
-from mockserver.wire.redaction import redact
+from mockserver.wire.redaction import redact, redact_body
 
 __all__ = ["SNIPPETS", "CopiedRequest", "read_request"]
 
@@ -38,7 +38,7 @@ class CopiedRequest(NamedTuple):
 
 def read_request(session: Session, number: int, entry: Entry, server_url: str) -> CopiedRequest | None:
     """Read an entry; None if its body is not a JSON object."""
-    body = json.loads_or_none(redact(entry.body.decode(errors="replace"), entry.secrets).encode())
+    body = json.loads_or_none(redact_body(entry.body.decode(errors="replace"), entry.secrets).encode())
     if not isinstance(body, dict):
         return None
     request = incoming_request(entry, session.profile)
@@ -53,7 +53,9 @@ def read_request(session: Session, number: int, entry: Entry, server_url: str) -
         f"request_{number}",
         body,
         redact(request.prompt, entry.secrets) if request else "",
-        tuple(_output_items(redact(b"".join(entry.reply).decode(errors="replace"), entry.secrets).encode())),
+        tuple(
+            _output_items(redact_body(b"".join(entry.reply).decode(errors="replace"), entry.secrets).encode())
+        ),
         session.profile.name,
     )
 

@@ -10,7 +10,7 @@ from typing import TextIO, TypeAlias
 from mockserver.contract.findings import Severity
 from mockserver.server.state.journal import Entry
 from mockserver.server.state.sessions import DEFAULT_SESSION_NAME
-from mockserver.wire.redaction import redact
+from mockserver.wire.redaction import redact, redact_url
 
 __all__ = ["AccessLog", "LogFormat", "format_entry", "format_line"]
 
@@ -76,7 +76,7 @@ def format_entry(entry: Entry) -> str:
         words = words[: _MAX_PROMPT_SHOWN - 1] + "…"
     text = (
         f"{'' if head.session in ('', DEFAULT_SESSION_NAME) else f'[{head.session}] '}"
-        f"{head.method} {head.path}"
+        f"{head.method} {redact_url(head.path, secrets)}"
         f"{' ' + details.model if details.model else ''}"
         f"{f' {words!r}' if words else ''}"
         f" {entry.status}"

@@ -21,7 +21,7 @@ from mockserver.server.http.transmission import CONNECTION_EXTENSION, send_body
 from mockserver.server.mock_headers import ADMIN_PATH_PREFIX, ADMIN_TOKEN_HEADER, SESSION_HEADER
 from mockserver.server.state.journal import EntryDetails, request_secrets
 from mockserver.server.state.session_registry import SESSION_PATH_PREFIX
-from mockserver.wire.redaction import redact
+from mockserver.wire.redaction import redact_keys
 
 __all__ = ["run_handler"]
 
@@ -103,7 +103,7 @@ async def _send_error(request: HttpRequest, error: ApiError) -> None:
         is_checked=request.findings is not None or bool(error.findings),
     )
     authorization = request.headers.get(b"authorization", b"")
-    error.message = redact(error.message, request_secrets(authorization, request.services.secrets))
+    error.message = redact_keys(error.message, request_secrets(authorization, request.services.secrets))
     body = render_error(error, request_id, request.session.profile)
     head = [*json_headers(request, request_id), *error.headers]
     if error.delivery is not None:

@@ -78,6 +78,7 @@ class Entry:
     """
 
     __slots__ = (
+        "_secrets",
         "at",
         "body",
         "details",
@@ -120,6 +121,7 @@ class Entry:
         """Bytes of the bodies, if they were too large to keep; they were checked first."""
         self.send_times: SendTimes | None = None
         """None for a reply that is sent at once."""
+        self._secrets: tuple[str, ...] | None = None
 
     @property
     def first_byte(self) -> float | None:
@@ -137,14 +139,18 @@ class Entry:
         return self.request_head.session
 
     def omit_bodies(self, size: int) -> None:
-        """Check the request, keep the findings, and drop both bodies."""
+        """Check the request, keep the findings and the texts to redact, and drop both bodies."""
+        self._secrets = self.secrets
         self.details = self.details._replace(request_findings=tuple(self.findings))
         self.body, self.reply, self.left_out = b"", (), size
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The texts to redact."""
-        return request_secrets(self.request_head.authorization, self.request_head.accepted_keys)
+        """The texts to redact: keys, and the credentials in the request's body."""
+        if self._secrets is None:
+            keys = request_secrets(self.request_head.authorization, self.request_head.accepted_keys)
+            self._secrets = (*keys, *redaction.find_credentials(self.body)) if self.body else keys
+        return self._secrets
 
     @property
     def method(self) -> str:
@@ -152,7 +158,7 @@ class Entry:
 
     @property
     def path(self) -> str:
-        return redaction.redact(self.request_head.path, self.secrets)
+        return redaction.redact_url(self.request_head.path, self.secrets)
 
     @property
     def headers(self) -> dict[str, str]:

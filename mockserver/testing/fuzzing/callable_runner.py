@@ -15,7 +15,7 @@ from mockserver.testing.fuzzing.case_plan import CasePlan
 from mockserver.testing.fuzzing.case_server import CaseRun, CaseServer
 from mockserver.testing.fuzzing.command_runner import CLIENT_PROMPT
 from mockserver.testing.fuzzing.outcomes import Outcome
-from mockserver.wire.redaction import redact
+from mockserver.wire.redaction import find_credentials, redact
 
 __all__ = ["CallableRunner"]
 
@@ -83,7 +83,8 @@ class CallableRunner:
             if result is _TIMED_OUT:
                 return _build_outcome(case, False, False, None, f"no result after {duration:.1f} s", duration)
             if isinstance(result, BaseException):
-                first_line = redact((str(result).splitlines() or [""])[0], [self.server.api_key])
+                secrets = [each for one in case.requests for each in find_credentials(one.body)]
+                first_line = redact((str(result).splitlines() or [""])[0], [self.server.api_key, *secrets])
                 outcome = _build_outcome(
                     case, True, False, None, f"{type(result).__name__}: {first_line}"[:300], duration
                 )

@@ -14,7 +14,7 @@ from mockserver.testing.client_processes import ClientProcesses, ProcessResult, 
 from mockserver.testing.fuzzing.case_plan import CasePlan
 from mockserver.testing.fuzzing.case_server import CaseServer
 from mockserver.testing.fuzzing.outcomes import Outcome
-from mockserver.wire.redaction import redact
+from mockserver.wire.redaction import find_credentials, redact
 
 __all__ = ["CLIENT_PROMPT", "CommandRunner"]
 
@@ -61,7 +61,7 @@ class CommandRunner:
             end_reason=_end_reason(result),
             stderr_tail=redact(
                 "\n".join(result.stderr.decode(errors="replace").splitlines()[-_STDERR_LINES:]),
-                [self.server.api_key],
+                [self.server.api_key, *(each for one in requests for each in find_credentials(one.body))],
             ),
             duration=result.duration,
             shown_text=result.stdout.decode(errors="replace"),

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mockserver.contract.formatting import escape_unprintable, finding_lines
+from mockserver.contract.formatting import escape_unprintable, finding_lines, redact_finding
 from mockserver.contract.rules import load_rules
 from mockserver.testing.fuzzing.case_plan import CasePlan
 from mockserver.testing.fuzzing.case_server import FOLLOW_UP_REPLY, ReceivedRequest
-from mockserver.wire.redaction import redact
+from mockserver.wire.redaction import find_credentials, redact
 
 __all__ = ["Failure", "Outcome", "check_outcome"]
 
@@ -71,7 +71,8 @@ def _check_requests(_: CasePlan, outcome: Outcome) -> Failure | None:
         for finding in received.contract_errors:
             title = load_rules()[finding.rule].title
             message = f"contract violation {finding.rule} in a request: {title}"
-            return Failure(f"request {finding.rule}", message, tuple(finding_lines(finding)))
+            clean = redact_finding(finding, find_credentials(received.body))
+            return Failure(f"request {finding.rule}", message, tuple(finding_lines(clean)))
     return None
 
 
@@ -152,9 +153,10 @@ def _accepted_texts(plan: CasePlan, requests: Sequence[ReceivedRequest]) -> tupl
 
 
 def _quote(text: str) -> str:
+    text = redact(text)
     cut = (
         text
         if len(text) <= _MAX_TEXT_CHARACTERS
         else f"{text[:_MAX_TEXT_CHARACTERS]}… ({len(text):,} characters)"
     )
-    return f'"{escape_unprintable(redact(cut))}"'
+    return f'"{escape_unprintable(cut)}"'

@@ -101,7 +101,13 @@ class FindingCollector:
         """Report breaking changes of an endpoint's replies: (location, message, before, after)."""
         findings = [
             Finding(
-                DRIFTED, Severity.ERROR, "", None, f"{location}: {message}", before or None, after or None
+                DRIFTED,
+                Severity.ERROR,
+                "",
+                None,
+                redact(f"{location}: {message}"),
+                redact(before) or None,
+                redact(after) or None,
             )
             for location, message, before, after in changes
         ]

@@ -16,7 +16,6 @@ from mockserver.exchanges import Exchange, parse_exchange
 from mockserver.live.pass_through import PassThroughExchange
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
 from mockserver.recordings import recording_folder
-from mockserver.recordings.canonical_requests import parse_mask
 from mockserver.recordings.diff.changes import Change, ChangeSeverity
 from mockserver.recordings.diff.recordings import changes_in_pairs, pair_recordings_in_order
 from mockserver.recordings.playback_queue import PlaybackQueue, request_of
@@ -36,11 +35,11 @@ from mockserver.recordings.replay import (
 )
 from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.state.sessions import open_session
-from mockserver.settings import load_project_settings
 from mockserver.testing.local_server import GRACE_SECONDS, LocalServer
 from mockserver.testing.pytest_plugin.options import RECORD_MODES, RecordMode
 from mockserver.testing.server_settings import DEFAULT_API_KEY
 from mockserver.wire import json
+from mockserver.wire.redaction import NO_MASKS, Masks, configured_masks
 
 if TYPE_CHECKING:
     from mockserver.testing.pytest_plugin.live_endpoint import LiveSettings
@@ -66,7 +65,7 @@ class Recording:
     mode: RecordMode
     upstream: str = ""
     profile: str = DEFAULT_PROFILE
-    masks: tuple[str, ...] = ()
+    masks: Masks = NO_MASKS
     exchanges: tuple[Exchange, ...] = ()
     records_errors: bool = False
     """Whether error replies are recorded too."""
@@ -74,7 +73,7 @@ class Recording:
     """What was recorded now, by the number of its request."""
 
     def __post_init__(self) -> None:
-        self.queue = PlaybackQueue(self.exchanges, once=True)
+        self.queue = PlaybackQueue(self.exchanges, once=True, masks=self.masks)
         self._pending: dict[PassThroughExchange, tuple[int, PendingRecording]] = {}
         self._name_counts = Counter(each.name.rpartition("-")[0] for each in self.exchanges)
         self._request_count = 0
@@ -215,10 +214,7 @@ class RecordingLibrary:
         self._live_settings = live_settings
         self._max_body = max_body
         self._replay_servers: dict[str, ReplayServer] = {}
-        try:
-            self._masks = tuple(map(parse_mask, load_project_settings(config.rootpath).get("mask", ())))
-        except ConfigurationError as error:
-            raise pytest.UsageError(str(error)) from None
+        self._masks = configured_masks()
 
     def open_recording(self, file: Path, *, required: bool, records_errors: bool = False) -> Recording | None:
         """The recording of a test; None if it has none and makes none.
@@ -235,7 +231,8 @@ class RecordingLibrary:
         exchanges = recording_folder.load_recordings(file) if exists else ()
         if live is None:
             mode = RECORD_MODES["none"]
-            return Recording(file, mode, exchanges=exchanges, profile=_recorded_profile(exchanges))
+            profile = _recorded_profile(exchanges)
+            return Recording(file, mode, masks=self._masks, exchanges=exchanges, profile=profile)
         return Recording(
             file,
             self._mode,

@@ -25,12 +25,13 @@ from mockserver.testing.pytest_plugin.recording_manager import RecordingManager
 from mockserver.testing.pytest_plugin.settings import (
     UNREACHABLE,
     failure_policy,
+    load_masks,
     load_run_settings,
     settings_for_test,
 )
 from mockserver.testing.pytest_plugin.transcript import RemovedRequests, session_transcript
 from mockserver.testing.server_settings import ServerSettings, validate_settings
-from mockserver.wire.redaction import redact
+from mockserver.wire.redaction import redact, use_masks
 
 if TYPE_CHECKING:
     from mockserver.live.relay import Relay
@@ -58,6 +59,7 @@ class ServerManager:
     """The servers of a run, each started when a test first needs it."""
 
     def __init__(self, config: pytest.Config, fixture_settings: Mapping[str, Any]) -> None:
+        use_masks(load_masks(config))
         self.settings = load_run_settings(config, fixture_settings)
         self._live_settings = _load_live_settings(config) if is_live(config) else None
         self._max_body = parse_body_size(self.settings.get("max_body", MAX_BODY_BYTES))

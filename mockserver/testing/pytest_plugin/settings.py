@@ -20,6 +20,7 @@ from mockserver.settings import SETTING_NAMES, load_project_settings
 from mockserver.suggestions import choose_from, did_you_mean
 from mockserver.testing.pytest_plugin import options
 from mockserver.testing.server_settings import ServerSettings, load_exchanges, validate_settings
+from mockserver.wire.redaction import Masks, parse_masks
 
 __all__ = [
     "BUDGET",
@@ -91,6 +92,14 @@ def load_run_settings(config: pytest.Config, fixture_settings: Mapping[str, Any]
         }
         return _resolve_settings(config, merged)
     except (ConfigurationError, InvalidExchange, LookupError) as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def load_masks(config: pytest.Config) -> Masks:
+    """The masks in `[tool.mockserver]`; UsageError."""
+    try:
+        return parse_masks(load_project_settings(config.rootpath).get("mask", ()))
+    except ConfigurationError as error:
         raise pytest.UsageError(str(error)) from None
 
 

@@ -12,7 +12,7 @@ from mockserver.server.journal_entries import findings_for_entry
 from mockserver.server.state.journal import Entry
 from mockserver.server.state.sessions import DEFAULT_SESSION_NAME, Session
 from mockserver.server.verdicts import FailurePolicy
-from mockserver.wire.redaction import redact
+from mockserver.wire.redaction import redact, redact_body
 
 __all__ = ["RemovedRequests", "session_transcript"]
 
@@ -116,6 +116,8 @@ def _entry_lines(number: int, entry: Entry) -> Iterator[str]:
 
 def _truncate_body(body: bytes, max_characters: int, entry: Entry) -> str:
     """The start of a body; keys are removed before it is cut."""
-    text = redact(body[: 4 * max_characters + 400].decode(errors="replace"), entry.secrets)
+    limit = 4 * max_characters + 400
+    shown = body[:limit].decode(errors="replace")
+    text = redact_body(shown if len(body) <= limit else f"{shown}…", entry.secrets)
     text = text.strip().replace("\r", "").replace("\n", "\n     ")
     return text if len(text) <= max_characters else f"{text[:max_characters]}… ({len(body)} bytes)"
