@@ -1,8 +1,10 @@
-"""The generated pages are current."""
+"""The generated pages are current, and so is the output that other pages show."""
 
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -28,3 +30,13 @@ def test_the_scripting_page_names_the_data_of_every_tool(kind: str) -> None:
     text = (FOLDER / "scripting.md").read_text(encoding="utf-8")
     (row,) = re.findall(rf"^\| [^|]*`{kind}`[^|]* \|(.*)\|$", text, re.MULTILINE)
     assert set(complete_tool_call(ToolCall(kind, {})).data) <= set(re.findall(r"`(\w+)`", row))
+
+
+def test_the_page_about_verify_shows_the_plan() -> None:
+    """The numbers of probes, requests and tokens change with every new probe."""
+    page = (FOLDER / "verify.md").read_text(encoding="utf-8")
+    shown = re.search(r"\$ mockserver (verify --base-url .*) --dry-run\n((?:.*\n)+?)  …\n", page)
+    assert shown is not None
+    command = [sys.executable, "-m", "mockserver", *shown[1].split(), "--dry-run"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    assert done.stderr.startswith(shown[2])

@@ -102,11 +102,13 @@ def replaying(
     *,
     once: bool = False,
     timer: PlaybackTimer | None = None,
+    profile: Profile = PROFILE,
+    journal: Journal | None = None,
 ) -> Iterator[tuple[httpx.Client, str]]:
     """(a client of a server that replays the recordings, its base URL)."""
-    bases = client_base_paths(exchanges, PROFILE)
+    bases = client_base_paths(exchanges, profile)
     player = RecordingPlayer(PlaybackQueue(exchanges, once=once), speed, timer)
-    app = ReplayApp(player, PROFILE, bases, Journal())
+    app = ReplayApp(player, profile, bases, Journal() if journal is None else journal)
     server = ThreadedServer(app)
     server.start()
     try:

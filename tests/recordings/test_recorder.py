@@ -11,12 +11,13 @@ from typing import Any
 import httpx
 import pytest
 
-from mockserver import MockServer
+from mockserver import FunctionCall, MockServer
 from mockserver.contract.findings import Severity
 from mockserver.exchanges import recorded_chunks
 from mockserver.live.pass_through import PassThroughChecker
 from mockserver.profiles import load_profile
 from mockserver.recordings.playback_queue import reply_body
+from mockserver.server.state.journal import Journal
 from mockserver.wire import json
 from tests.live.upstream import running_upstream, wait_until
 from tests.recordings.conftest import CANARY_KEY, HELLO, PROFILE, Record, RecordingSession, replaying
@@ -484,3 +485,40 @@ def test_client_that_leaves_before_the_reply_has_no_recording(record: Record) ->
     (result,) = session.results
     assert result.problem == "not recorded: the client disconnected before the endpoint replied"
     assert not result.is_lost
+LATER = load_profile("qwen-2026-09")
+TOOLS = [{"type": "function", "name": "f", "parameters": {"type": "object"}}]
+
+
+@pytest.mark.parametrize("member", ["previous_response_id", "conversation"])
+def test_recording_and_replay_compare_a_turn_with_the_one_before(member: str, record: Record) -> None:
+    with seeded_mock(profile=LATER.name) as server:
+        server.reply(FunctionCall("f", "{}", call_id="call_1"))
+        server.reply("Done.").always()
+        with record(server.base_url, key=server.api_key, profile=LATER) as session:
+            conversation = session.client.post("/conversations", json={}).json()["id"]
+            first = {"model": server.model, "input": "Call f.", "tools": TOOLS}
+            if member == "conversation":
+                first[member] = conversation
+            response = session.client.post("/responses", json=first).json()
+            parent = conversation if member == "conversation" else response["id"]
+            output = {"type": "function_call_output", "call_id": "call_2", "output": "1"}
+            wrong = {**first, "input": [output], member: parent}
+            session.client.post("/responses", json=wrong)
+    assert [each.rule for each in session.results[-1].findings] == ["REQ-007"]
+
+    journal = Journal()
+    with replaying(session.recordings, profile=LATER, journal=journal) as (client, _):
+        for path, body in (("/conversations", {}), ("/responses", first), ("/responses", wrong)):
+            client.post(path, json=body)
+    assert [each.rule for each in journal.last.findings] == ["REQ-007"]
+
+
+def test_chat_requests_are_checked_while_they_are_recorded(record: Record) -> None:
+    with (
+        seeded_mock(profile=LATER.name) as server,
+        record(server.base_url, key=server.api_key, profile=LATER) as session,
+    ):
+        tool = {"role": "tool", "tool_call_id": "call_zzz", "content": "1"}
+        messages = [{"role": "user", "content": "Hello!"}, tool]
+        session.client.post("/chat/completions", json={"model": server.model, "messages": messages})
+    assert [each.rule for each in session.results[-1].findings] == ["REQ-007"]
