@@ -10,6 +10,8 @@ __all__ = ["choose_from", "did_you_mean", "find_nearest"]
 
 #: Similarity, from 0 to 1, from which a name is a near miss.
 _MIN_SIMILARITY = 0.65
+#: The most similar names, among which one with the same letters is the nearest.
+_COMPARED_MATCHES = 5
 _DIGITS = re.compile(r"[0-9]+")
 _LEADING_ZEROS = re.compile(r"(?<![0-9])0+(?=[0-9])")
 #: Longer names are not compared: the time grows with the square of their length.
@@ -62,8 +64,12 @@ def _find_nearest(name: str, known: tuple[str, ...]) -> str | None:
         for each in reversed(known)
         if each != name and _numbers(each)[: len(numbers)] == numbers  # SEQ-999 does not mean SEQ-009
     }
-    matches = get_close_matches(_plain(name), by_plain_name, 1, _MIN_SIMILARITY)
-    return by_plain_name[matches[0]] if matches else None
+    plain = _plain(name)
+    matches = get_close_matches(plain, by_plain_name, _COMPARED_MATCHES, _MIN_SIMILARITY)
+    # Two letters in the wrong order are a more likely mistake than another letter.
+    swapped = (each for each in matches if sorted(each) == sorted(plain))
+    nearest = next(swapped, matches[0] if matches else None)
+    return None if nearest is None else by_plain_name[nearest]
 
 
 def _plain(name: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from mockserver.cli.check_runner import KINDS, run_check
-from mockserver.cli.options import option
+from mockserver.cli.options import Choice, option
 from mockserver.cli.output.report_formats import REPORT_FORMATS
 from mockserver.contract.files import AUTO
 from mockserver.contract.findings import Severity
@@ -18,11 +18,11 @@ __all__ = ["check"]
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE…")
 @option("--profile", default=AUTO, help="The profile to check against; auto: detect it from the file.")
-@option("--kind", type=click.Choice(KINDS), default=AUTO, help="What the files hold.")
+@option("--kind", type=Choice(KINDS), default=AUTO, help="What the files hold.")
 @option(
     "style",
     "--format",
-    type=click.Choice(list(REPORT_FORMATS)),
+    type=Choice(list(REPORT_FORMATS)),
     default="text",
     help="The format of the output.",
 )
@@ -31,7 +31,7 @@ __all__ = ["check"]
 )
 @option(
     "--fail-on",
-    type=click.Choice([each.value for each in Severity]),
+    type=Choice([each.value for each in Severity]),
     default="error",
     help="The lowest severity that makes the exit status 1.",
 )

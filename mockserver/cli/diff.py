@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from mockserver.cli.errors import exit_with_error
-from mockserver.cli.options import option
+from mockserver.cli.options import Choice, option
 from mockserver.errors import ConfigurationError, InvalidJSON, MockServerError
 from mockserver.profiles import LATEST, profile_names, resolve_profile_name
 from mockserver.suggestions import choose_from
@@ -24,10 +24,10 @@ __all__ = ["diff"]
 @click.command()
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="B")
-@option("style", "--format", type=click.Choice(["text", "json"]), default="text", help="Output format.")
+@option("style", "--format", type=Choice(["text", "json"]), default="text", help="Output format.")
 @option(
     "--fail-on",
-    type=click.Choice(["breaking", "warning", "info"]),
+    type=Choice(["breaking", "warning", "info"]),
     default="breaking",
     help="Mildest change that causes exit status 1.",
 )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mockserver.cli.errors import exit_with_error
-from mockserver.cli.options import option
+from mockserver.cli.options import Choice, option
 from mockserver.contract.formatting import escape_unprintable
 from mockserver.errors import MockServerError, optional_packages
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
@@ -43,7 +43,7 @@ _PROGRESS_INTERVAL_SECONDS = 5.0
 @option("--timeout", default=10.0, type=click.FloatRange(0.1), help="Seconds that a command may take.")
 @option(
     "--expect",
-    type=click.Choice(["exit", "text"]),
+    type=Choice(["exit", "text"]),
     default="exit",
     help="exit: status 0 means success; text: standard output must also be the text of the reply.",
 )

@@ -9,13 +9,25 @@ from typing import Any, TypeVar
 import click
 
 from mockserver.settings import MAX_BODY_BYTES
+from mockserver.suggestions import choose_from
 
-__all__ = ["ENV_PREFIX", "connection_options", "mask_option", "max_body_option", "option"]
+__all__ = ["ENV_PREFIX", "Choice", "connection_options", "mask_option", "max_body_option", "option"]
 
 #: The prefix of the variables.
 ENV_PREFIX = "MOCKSERVER_"
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+class Choice(click.Choice):  # type: ignore[type-arg]  # generic from click 8.2 on
+    """A choice whose error names the value that was probably meant."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            known = [str(each) for each in self.choices]
+            self.fail(f"no value {str(value)!r}{choose_from(str(value), known)}", param, ctx)
 
 
 def option(*names: str, **attributes: Any) -> Callable[[_Command], _Command]:

@@ -17,7 +17,7 @@ import click
 from mockserver.cli.errors import EXIT_INCOMPLETE, exit_with_error
 from mockserver.cli.interrupts import signals_as_interrupt
 from mockserver.cli.listener import open_listener, require_writable_url_file, write_url_file
-from mockserver.cli.options import connection_options, mask_option, max_body_option, option
+from mockserver.cli.options import Choice, connection_options, mask_option, max_body_option, option
 from mockserver.cli.output.capture_log import CaptureLog
 from mockserver.contract.findings import Severity
 from mockserver.errors import ConfigurationError, MockServerError
@@ -80,7 +80,7 @@ _NEVER = "never"
 @max_body_option
 @option(
     "--fail-on",
-    type=click.Choice([_NEVER, *[each.value for each in Severity]]),
+    type=Choice([_NEVER, *[each.value for each in Severity]]),
     default=_NEVER,
     help="Mildest finding that causes exit status 1.",
 )

@@ -20,7 +20,7 @@ import click
 
 from mockserver.cli.check_runner import parse_report_target, require_known_rules
 from mockserver.cli.errors import exit_with_error
-from mockserver.cli.options import option
+from mockserver.cli.options import Choice, option
 from mockserver.cli.output.checked_input import failing_severities
 from mockserver.cli.output.report_formats import REPORT_FORMATS
 from mockserver.cli.output.request_summary import RequestCollector
@@ -57,7 +57,7 @@ _EXCLUDED_SERVE_OPTIONS = {
 )
 @option(
     "--fail-on",
-    type=click.Choice([each.value for each in Severity]),
+    type=Choice([each.value for each in Severity]),
     default="error",
     help="The lowest severity that makes the exit status 1.",
 )

@@ -9,7 +9,7 @@ import click
 
 from mockserver import resources
 from mockserver.cli.errors import exit_with_error
-from mockserver.cli.options import option
+from mockserver.cli.options import Choice, option
 from mockserver.contract.chat.service import load_chat_schemas
 from mockserver.contract.openapi.document import OPENAPI_VERSIONS, openapi_document
 from mockserver.contract.schema.overlays import rewrite_references
@@ -30,7 +30,7 @@ _PROJECT_SCHEMAS = ("exchange", "report", "verification")
 @click.option("--bundle", is_flag=True, help="Include all referenced schemas in one document.")
 @click.option(
     "--openapi",
-    type=click.Choice(list(OPENAPI_VERSIONS)),
+    type=Choice(list(OPENAPI_VERSIONS)),
     help="Print the profile's OpenAPI document in this version of OpenAPI.",
 )
 def schema(name: str | None, profile: str, bundle: bool, openapi: str | None) -> None:

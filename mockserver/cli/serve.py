@@ -20,7 +20,7 @@ from mockserver.cli.listener import (
     write_admin_token_file,
     write_url_file,
 )
-from mockserver.cli.options import max_body_option, option
+from mockserver.cli.options import Choice, max_body_option, option
 from mockserver.errors import ConfigurationError, MockServerError
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, resolve_profile_name
 from mockserver.settings import parse_body_size
@@ -80,18 +80,18 @@ _MIN_TOKEN_LENGTH = 8
 )
 @option(
     "--stream-errors",
-    type=click.Choice(["http", "inband"]),
+    type=Choice(["http", "inband"]),
     help="Errors before a stream: http: an HTTP status; inband: 200 and an error event. Default: as the profile.",
 )
 @option(
     "--structured-output",
-    type=click.Choice(["ignore", "obey"]),
+    type=Choice(["ignore", "obey"]),
     help="Whether messages follow text.format. Default: as the profile; the Qwen service ignores it.",
 )
 @option(
     "--function-arguments",
     default="deltas",
-    type=click.Choice(["deltas", "whole"]),
+    type=Choice(["deltas", "whole"]),
     help="How a stream sends function arguments: in delta events, or whole with the item.",
 )
 @option(

@@ -13,7 +13,7 @@ import click
 
 from mockserver.cli.errors import EXIT_INCOMPLETE, exit_with_error
 from mockserver.cli.interrupts import signals_as_interrupt
-from mockserver.cli.options import connection_options, option
+from mockserver.cli.options import Choice, connection_options, option
 from mockserver.cli.reverification import (
     replace_report,
     require_reachable,
@@ -72,7 +72,7 @@ AUTO = "auto"
 @option("--accept", is_flag=True, help="Write the drift of this run to the baseline.")
 @option(
     "--fail-on",
-    type=click.Choice(["drift", "fail"]),
+    type=Choice(["drift", "fail"]),
     default="drift",
     help="Mildest verdict that causes exit status 1.",
 )

@@ -16,12 +16,13 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import schemathesis
-
 from mockserver.contract.check import check_error, check_response, check_stream
 from mockserver.contract.detection import detect_profile
 from mockserver.contract.findings import Finding, errors
-from mockserver.errors import ContractError
+from mockserver.errors import ContractError, optional_packages
+
+with optional_packages():
+    import schemathesis
 
 __all__ = ["responses_contract"]
 

@@ -391,7 +391,7 @@ def test_compressed_request_is_checked_as_it_reads_and_passed_on_as_it_is(start_
     ("content", "coding", "status"),
     [
         (b"x" * 1001, "identity", 413),
-        (gzip.compress(b"x" * 5000), "gzip", 413),
+        (gzip.compress(b"x" * 5000, mtime=0), "gzip", 413),
         (b"x", "foo", 415),
         (b"x", "gzip", 400),
     ],

@@ -485,6 +485,8 @@ def test_client_that_leaves_before_the_reply_has_no_recording(record: Record) ->
     (result,) = session.results
     assert result.problem == "not recorded: the client disconnected before the endpoint replied"
     assert not result.is_lost
+
+
 LATER = load_profile("qwen-2026-09")
 TOOLS = [{"type": "function", "name": "f", "parameters": {"type": "object"}}]
 
