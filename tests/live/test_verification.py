@@ -37,6 +37,22 @@ def finding_keys(report: dict[str, Any]) -> list[tuple[str, str, str]]:
 PLAYABLE_PROFILES = [name for name in profile_names() if load_profile(name).models]
 
 
+QWEN_PROFILES = [name for name in PLAYABLE_PROFILES if name.startswith("qwen-")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("profile", QWEN_PROFILES)
+def test_qwen_keeps_the_rules_that_all_servers_keep(profile: str, verify: Verify) -> None:
+    """Which built-in tools a server runs is not one of these rules."""
+    options = ("--profile", "openai", "--model", load_profile(profile).models[0])
+    status, report, printed = verify("honest", *options, profile=profile)
+    assert (status, report["findings"]) == (0, []), printed
+    inconclusive = [each for each in report["probes"] if each["verdict"] == "inconclusive"]
+    assert [each["reason"] for each in inconclusive if each["id"].startswith("tool-")] == [
+        "the endpoint refuses code_interpreter; openai does not say which tools it runs"
+    ]
+
+
 @pytest.mark.parametrize("profile", slow_except(["qwen-2026-01"], PLAYABLE_PROFILES))
 def test_honest_endpoint_passes(profile: str, verify: Verify) -> None:
     status, report, printed = verify("honest", profile=profile)

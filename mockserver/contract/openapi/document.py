@@ -291,10 +291,10 @@ def _accepted(schema: Any, profile: str) -> Any:
     described: Schema = _annotations(schema)
     if "properties" in schema:
         described["properties"] = {
-            name: each if name == "type" else _annotations(each)
+            name: _accepted(each, profile) if name == "type" else _annotations(each)
             for name, each in schema["properties"].items()
         }
-    if "type" in schema.get("required", ()):
+    if "type" in schema.get("required", ()) and "x-rule" not in schema["properties"]["type"]:
         described |= {"type": "object", "required": ["type"]}
     return described
 

@@ -88,11 +88,26 @@ def _register_tool_probe(tool_type: str, expected_tokens: int) -> None:
         if tool.needs_thinking_message:
             base["enable_thinking"] = True
         for parameters in (base, {**base, "stream": True}):
-            interaction = context.create_response(
-                _tool_question(tool_type, context), parameters, expected_tokens=expected_tokens
-            )
+            try:
+                interaction = context.create_response(
+                    _tool_question(tool_type, context), parameters, expected_tokens=expected_tokens
+                )
+            except ProbeInconclusive:
+                _allow_refusal(context, tool_type)
+                raise
             if not any(item.get("type") == tool.item for item in interaction.output):
                 raise ProbeInconclusive(f"the model did not use {tool_type}")
+
+
+def _allow_refusal(context: ProbeContext, tool_type: str) -> None:
+    """ProbeInconclusive instead of a finding if a profile of many services does not promise the tool."""
+    status = context.interactions[-1].status
+    if context.profile.models or status is None or not 400 <= status < 500:
+        return
+    context.findings = [each for each in context.findings if each.finding.rule != "LIV-002"]
+    raise ProbeInconclusive(
+        f"the endpoint refuses {tool_type}; {context.profile.name} does not say which tools it runs"
+    )
 
 
 def _tool_declaration(tool_type: str, context: ProbeContext) -> dict[str, Any]:

@@ -119,6 +119,8 @@ def test_components_and_schemas_agree(name: str, value: Any) -> None:
         {"metadata": 5},
         {"parallel_tool_calls": "yes"},
         {"text": {"format": {"type": "markdown"}}},
+        {"text": {"format": {"type": "json_schema"}}},
+        {"text": {"format": {}}},
         {"input": [{"role": "user", "content": [{"type": "input_file"}]}]},
     ],
     ids=lambda parameter: next(iter(parameter)),
