@@ -157,7 +157,7 @@ _MIN_TOKEN_LENGTH = 8
 @option(
     "--log-format",
     default="text",
-    type=click.Choice(["text", "json"]),
+    type=Choice(["text", "json"]),
     help="Format of the log: text, or a JSON object in each line.",
 )
 @option("--quiet", is_flag=True, help="Do not print a line for each request.")
