@@ -27,7 +27,7 @@ from mockserver.recordings.reverification import (
     reverify,
 )
 
-__all__ = ["replace_report", "require_reachable", "reverify_recordings"]
+__all__ = ["replace_report", "require_reachable", "require_writable_reports", "reverify_recordings"]
 
 _FAIL_ON_SEVERITIES = {"drift": "warning", "fail": "breaking"}
 
@@ -40,6 +40,17 @@ def replace_report(target: Path, text: str) -> None:
         part.replace(target)
     except OSError as error:
         exit_with_error(f"cannot write {target}: {error.strerror or error}", 2)
+
+
+def require_writable_reports(targets: Sequence[tuple[str, Path]]) -> None:
+    """Exit if a report cannot be written, before anything is spent."""
+    for _, target in targets:
+        part = target.with_name(f"{target.name}.part")
+        try:
+            part.touch()
+            part.unlink()
+        except OSError as error:
+            exit_with_error(f"cannot write {target}: {error.strerror or error}", 2)
 
 
 def require_reachable(endpoint: Endpoint) -> None:
@@ -60,6 +71,7 @@ def reverify_recordings(
         recording_profile(recordings[0]) if options["profile"] == "auto" else load_profile(options["profile"])
     )
     if not dry_run:
+        require_writable_reports(targets)
         require_reachable(endpoint)
     _print_plan(recordings, endpoint, profile.name, options)
     if dry_run:

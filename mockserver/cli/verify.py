@@ -17,6 +17,7 @@ from mockserver.cli.options import Choice, connection_options, option
 from mockserver.cli.reverification import (
     replace_report,
     require_reachable,
+    require_writable_reports,
     reverify_recordings,
 )
 from mockserver.contract.detection import ProfileChoice, profiles_for_path
@@ -115,6 +116,8 @@ def verify(base_url: str, api_key_env: str, dry_run: bool, **options: Any) -> No
         if options["replay"] is not None:
             raise SystemExit(reverify_recordings(endpoint, targets, options, dry_run=dry_run))
         raise SystemExit(_verify_endpoint(endpoint, probes, baseline, targets, dry_run, options))
+    except KeyboardInterrupt:
+        exit_with_error("interrupted", 2)
     except MockServerError as error:
         exit_with_error(str(error), 2)
 
@@ -140,6 +143,8 @@ def _verify_endpoint(
     try:
         budget = Budget(options["max_requests"], options["max_tokens"])
         budgeted_client = BudgetedClient(client, budget, options["rate"])
+        if not dry_run:
+            require_writable_reports(targets)
         choice = _choose_profile(endpoint, budgeted_client, probes, options, dry_run)
         profile = load_profile(choice.profile)
         model = options["model"] or _default_model(profile, endpoint)
@@ -206,14 +211,15 @@ def _run_and_report(
     options: dict[str, Any],
 ) -> int:
     stopped: str | None = None
-    with _show_progress(run) as (on_start, on_end), signals_as_interrupt():
-        try:
-            run_probes(run, budgeted_client, on_start, lambda: _on_probe_finished(on_end, run, targets))
-        except KeyboardInterrupt:
-            run.partial_reason = stopped = "interrupted"
-        except MockServerError as error:
-            run.partial_reason = stopped = str(error)
-    _write_reports(run, targets)
+    try:
+        with _show_progress(run) as (on_start, on_end), signals_as_interrupt():
+            run_probes(run, budgeted_client, on_start, on_end)
+    except KeyboardInterrupt:
+        run.partial_reason = stopped = "interrupted"
+    except MockServerError as error:
+        run.partial_reason = stopped = str(error)
+    finally:
+        _write_reports(run, targets)
     if stopped is None or _has_usable_reply(run):
         sys.stdout.write(REPORT_FORMATS["text"](build_report(run), run))
         sys.stdout.flush()
@@ -225,13 +231,6 @@ def _run_and_report(
 def _has_usable_reply(run: VerificationRun) -> bool:
     """Whether a report would say more than that the endpoint is not there."""
     return any(each.status not in (None, 404) for one in run.results for each in one.interactions)
-
-
-def _on_probe_finished(
-    advance: Callable[[], None], run: VerificationRun, targets: Sequence[tuple[str, Path]]
-) -> None:
-    advance()
-    _write_reports(run, targets)
 
 
 def _exit_status(run: VerificationRun, options: dict[str, Any]) -> int:

@@ -23,6 +23,9 @@ __all__ = [
 #: (rate-limit page, June 2026).
 RETRY_WAITS = (5.0, 20.0, 60.0)
 
+#: Bytes of all replies that a run keeps and checks; a run of all probes gets less than 1 MiB.
+_MAX_RUN_BYTES = 64 << 20
+
 #: Longest wait accepted from the service, in seconds.
 _MAX_RETRY_AFTER = 120.0
 
@@ -59,6 +62,8 @@ class Budget:
     max_tokens: int
     spent_requests: int = 0
     spent_tokens: int = 0
+    reply_bytes: int = 0
+    """Bytes of the replies."""
 
     def require(self, request: LiveRequest) -> None:
         """Raise BudgetExceeded if the request does not fit into what is left."""
@@ -67,11 +72,14 @@ class Budget:
         if self.spent_tokens + request.expected_tokens > self.max_tokens:
             left = self.max_tokens - self.spent_tokens
             raise BudgetExceeded(f"about {request.expected_tokens} tokens needed, {left} left (--max-tokens)")
+        if self.reply_bytes > _MAX_RUN_BYTES:
+            raise BudgetExceeded(f"the replies have more than {_MAX_RUN_BYTES >> 20} MiB")
 
     def spend(self, interaction: Interaction) -> None:
         """Count what a request cost."""
         self.spent_requests += 1
         self.spent_tokens += interaction.tokens
+        self.reply_bytes += len(interaction.body)
 
 
 class BudgetedClient:

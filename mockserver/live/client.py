@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -13,8 +15,9 @@ from urllib.parse import urlsplit
 
 from mockserver import __version__
 from mockserver.errors import EventTooLarge
+from mockserver.live.background import BackgroundWorker
 from mockserver.live.connections import CONNECT_TIMEOUT
-from mockserver.live.endpoint import Endpoint
+from mockserver.live.endpoint import Endpoint, stays_below_base_path
 from mockserver.wire import json, sse
 from mockserver.wire.redaction import mask_reply
 
@@ -34,6 +37,9 @@ __all__ = [
 #: Maximum number of bytes of a reply to read.
 MAX_REPLY_BYTES = 32 << 20
 
+#: Maximum number of chunks of a reply to read: each has a time of its own, whatever its size.
+MAX_REPLY_CHUNKS = 200_000
+
 
 class ReplyEnd(StrEnum):
     """How a reply ended."""
@@ -45,6 +51,7 @@ class ReplyEnd(StrEnum):
     TIMED_OUT = "timed out"
     TOO_LONG = "too long"
     UNREACHABLE = "unreachable"
+    NOT_SENT = "not sent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +191,16 @@ class Interaction:
 
 def unreachable_reason(endpoint: Endpoint) -> str:
     """Why no connection to the endpoint is possible; empty if it is. Sends no request."""
+    reasons: list[str] = []
+    worker = BackgroundWorker("connection")
+    worker.submit(lambda: reasons.append(_connection_error(endpoint)))
+    # The time-out of a socket is for each read, and a handshake has many.
+    worker.wait(CONNECT_TIMEOUT)
+    worker.close()
+    return reasons[0] if reasons else f"no connection within {CONNECT_TIMEOUT:g} s"
+
+
+def _connection_error(endpoint: Endpoint) -> str:
     try:
         endpoint.connection.try_connection(urlsplit(endpoint.base_url))
     except OSError as error:
@@ -199,28 +216,38 @@ def unreachable_message(endpoint: Endpoint, reason: str) -> str:
 
 
 class Client:
-    """Sends requests to one endpoint. Follows no redirects and never retries."""
+    """Sends requests to one endpoint. Follows no redirects and never retries.
+
+    An event loop in a thread of its own does so: only there can a time limit end whatever the endpoint keeps
+    waiting for, such as a head that comes byte by byte.
+    """
 
     def __init__(
         self, endpoint: Endpoint, timeouts: Timeouts, clock: Callable[[], float] = time.monotonic
     ) -> None:
         import httpx
+        from anyio.from_thread import start_blocking_portal
 
         self._endpoint = endpoint
         self._timeouts = timeouts
         self._clock = clock
-        self._http = httpx.Client(
+        self._http = httpx.AsyncClient(
             **endpoint.connection.httpx_options(),
             headers={"accept-encoding": "identity", "user-agent": f"responses-mockserver/{__version__}"},
         )
+        self._thread = ExitStack()
+        self._portal = self._thread.enter_context(start_blocking_portal())
 
     def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
+        """Close the connections, also that of a request that was interrupted."""
+        self._portal.call(self._http.aclose)
+        self._portal.call(self._portal.stop, True)
+        self._thread.close()
 
     def send(self, request: LiveRequest) -> Interaction:
         """Send a request and read the reply to its end or to a limit. Never raises for what the endpoint does."""
-        return _ReplyReader(self._http, self._endpoint, self._timeouts, self._clock, request).read()
+        reader = _ReplyReader(self._http, self._endpoint, self._timeouts, self._clock, request)
+        return self._portal.call(reader.read)
 
 
 class _ReplyReader:
@@ -228,7 +255,7 @@ class _ReplyReader:
 
     def __init__(
         self,
-        http: httpx.Client,
+        http: httpx.AsyncClient,
         endpoint: Endpoint,
         timeouts: Timeouts,
         clock: Callable[[], float],
@@ -244,23 +271,8 @@ class _ReplyReader:
         self._headers: Mapping[str, str] = {}
         self._start = clock()
 
-    def read(self) -> Interaction:
-        import httpx
-
-        try:
-            end, detail = self._read(), ""
-        except (
-            httpx.ConnectError,
-            httpx.ConnectTimeout,
-            httpx.ProxyError,
-            httpx.UnsupportedProtocol,
-        ) as error:
-            end, detail = ReplyEnd.UNREACHABLE, str(error)
-        except httpx.TimeoutException:
-            end = ReplyEnd.TIMED_OUT if self._status is None else ReplyEnd.STALLED
-            detail = f"no data for {self._clock() - self._start - self._last_chunk_at:.1f} s"
-        except httpx.HTTPError as error:
-            end, detail = ReplyEnd.CUT, f"{type(error).__name__}: {error}"
+    async def read(self) -> Interaction:
+        end, detail = await self._read_within_limits()
         return Interaction(
             self._request,
             self._endpoint.base_url + self._request.path,
@@ -272,13 +284,37 @@ class _ReplyReader:
             self._clock() - self._start,
         )
 
+    async def _read_within_limits(self) -> tuple[ReplyEnd, str]:
+        """How the reply ended, with details."""
+        import httpx
+
+        if not stays_below_base_path(self._request.path):
+            return ReplyEnd.NOT_SENT, "the path could leave the base path"
+        try:
+            async with asyncio.timeout(self._timeouts.total):
+                return await self._read(), ""
+        except TimeoutError:
+            return ReplyEnd.TIMED_OUT, f"no complete reply within {self._timeouts.total:g} s"
+        except (
+            httpx.ConnectError,
+            httpx.ConnectTimeout,
+            httpx.ProxyError,
+            httpx.UnsupportedProtocol,
+        ) as error:
+            return ReplyEnd.UNREACHABLE, str(error)
+        except httpx.TimeoutException:
+            end = ReplyEnd.TIMED_OUT if self._status is None else ReplyEnd.STALLED
+            return end, f"no data for {self._clock() - self._start - self._last_chunk_at:.1f} s"
+        except httpx.HTTPError as error:
+            return ReplyEnd.CUT, f"{type(error).__name__}: {error}"
+
     @property
     def _last_chunk_at(self) -> float:
         return self._chunks[-1][0] if self._chunks else 0.0
 
-    def _read(self) -> ReplyEnd:
+    async def _read(self) -> ReplyEnd:
         request = self._build_request()
-        response = self._http.send(request, stream=True)
+        response = await self._http.send(request, stream=True)
         try:
             self._status = response.status_code
             self._headers = {
@@ -286,9 +322,9 @@ class _ReplyReader:
             }
             # The transport reads this object before each read: from here on the limit is on silence.
             request.extensions["timeout"]["read"] = self._timeouts.stall
-            return self._read_body(response.iter_raw())
+            return await self._read_body(response.aiter_raw())
         finally:
-            response.close()
+            await response.aclose()
 
     def _build_request(self) -> httpx.Request:
         request, timeouts = self._request, self._timeouts
@@ -299,7 +335,7 @@ class _ReplyReader:
             headers["authorization"] = f"Bearer {request.api_key or self._endpoint.api_key}"
         timeout = {
             "connect": CONNECT_TIMEOUT,
-            "read": timeouts.total,
+            "read": None,  # until the head is there, the limit is on the whole reply
             "write": timeouts.stall,
             "pool": timeouts.stall,
         }
@@ -311,16 +347,16 @@ class _ReplyReader:
             extensions={"timeout": timeout},
         )
 
-    def _read_body(self, chunks: Iterator[bytes]) -> ReplyEnd:
+    async def _read_body(self, chunks: AsyncIterator[bytes]) -> ReplyEnd:
         size, events = 0, 0
-        for data in chunks:
+        async for data in chunks:
             at = self._clock() - self._start
             self._chunks.append((at, data))
             size += len(data)
             events += data.count(b"\n\n")
             if self._request.stop_after_events is not None and events >= self._request.stop_after_events:
                 return ReplyEnd.STOPPED
-            if size > MAX_REPLY_BYTES:
+            if size > MAX_REPLY_BYTES or len(self._chunks) > MAX_REPLY_CHUNKS:
                 return ReplyEnd.TOO_LONG
             if at > self._timeouts.total:
                 return ReplyEnd.TIMED_OUT

@@ -17,7 +17,7 @@ from mockserver.contract.check import check_body, check_error, check_response, c
 from mockserver.contract.findings import Finding, errors
 from mockserver.contract.operations import Operation, find_operation
 from mockserver.contract.turn_history import TurnHistory
-from mockserver.live.client import MAX_REPLY_BYTES
+from mockserver.live.client import MAX_REPLY_BYTES, MAX_REPLY_CHUNKS
 from mockserver.live.endpoint import stays_below_base_path
 from mockserver.live.findings import UNFINISHED_STREAM_RULES
 from mockserver.profiles import Profile
@@ -85,6 +85,7 @@ class PassThroughExchange:
         self.client_disconnected = False
         """Whether the client disconnected before the end."""
         self._reply_size = 0
+        self._chunk_count = 0
         self.is_stream = False
         self.request_id = str(uuid4())
         self.exchange_name: str | None = None
@@ -93,7 +94,7 @@ class PassThroughExchange:
     @property
     def is_truncated(self) -> bool:
         """Whether the reply is larger than what is kept."""
-        return self._reply_size > MAX_REPLY_BYTES
+        return self._reply_size > MAX_REPLY_BYTES or self._chunk_count > MAX_REPLY_CHUNKS
 
     @property
     def is_create_request(self) -> bool:
@@ -141,7 +142,8 @@ class PassThroughExchange:
     async def send_chunk(self, chunk: bytes) -> None:
         """Send a chunk of the body."""
         self._reply_size += len(chunk)
-        if self._reply_size <= MAX_REPLY_BYTES:
+        self._chunk_count += 1
+        if not self.is_truncated:
             self.reply_chunks.append(chunk)
             self.chunk_times.append(self._elapsed())
         await self._send({"type": "http.response.body", "body": chunk, "more_body": True})

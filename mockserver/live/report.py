@@ -50,7 +50,7 @@ def build_report(run: VerificationRun) -> dict[str, Any]:
             verdict.value: sum(each.verdict is verdict for each in run.results) for verdict in Verdict
         },
         "probes": [_probe_row(each, run.endpoint) for each in run.results] + _pending_probe_rows(run),
-        "findings": [_finding_row(each, run.endpoint) for each in run.findings],
+        "findings": _finding_rows(run),
         "facts": [
             {
                 "id": each.id,
@@ -118,7 +118,12 @@ def _milliseconds(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1000, 1)
 
 
-def _finding_row(merged: MergedFinding, endpoint: Endpoint) -> dict[str, Any]:
+def _finding_rows(run: VerificationRun) -> list[dict[str, Any]]:
+    body_samples: dict[int, str] = {}
+    return [_finding_row(each, run.endpoint, body_samples) for each in run.findings]
+
+
+def _finding_row(merged: MergedFinding, endpoint: Endpoint, body_samples: dict[int, str]) -> dict[str, Any]:
     first = merged.first
     rule = _rule(first)
     return {
@@ -132,7 +137,7 @@ def _finding_row(merged: MergedFinding, endpoint: Endpoint) -> dict[str, Any]:
         "count": merged.count,
         "breaks": rule.reason,
         "source": rule.source,
-        "sample": _sample(first, endpoint),
+        "sample": _sample(first, endpoint, body_samples),
         "curl": curl_command(first.interaction.request, endpoint),
     }
 
@@ -146,13 +151,20 @@ def _redact_answer(answer: str | None, endpoint: Endpoint) -> str | None:
     return None if answer is None else endpoint.redact(answer)
 
 
-def _sample(located: LocatedFinding, endpoint: Endpoint) -> str:
-    """The event or body with the finding, shortened."""
+def _sample(located: LocatedFinding, endpoint: Endpoint, body_samples: dict[int, str]) -> str:
+    """The event or body with the finding, shortened; a body may have many findings, and is redacted once."""
     interaction, event = located.interaction, located.finding.event
     texts = [frame.data for frame in interaction.frames if frame.data is not None]
     in_stream = event is not None and event < len(texts)
-    data = texts[event or 0] if in_stream else interaction.body.decode(errors="replace")
-    data = endpoint.redact_body(data)
+    if in_stream:
+        return _shorten(endpoint.redact_body(texts[event or 0]))
+    if id(interaction) not in body_samples:
+        body = interaction.body.decode(errors="replace")
+        body_samples[id(interaction)] = _shorten(endpoint.redact_body(body))
+    return body_samples[id(interaction)]
+
+
+def _shorten(data: str) -> str:
     return data if len(data) <= _MAX_SAMPLE_CHARS else f"{data[:_MAX_SAMPLE_CHARS]}…"
 
 

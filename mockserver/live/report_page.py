@@ -17,6 +17,9 @@ from mockserver.reports.report_exchanges import RawExchange, exchange_from_raw
 
 __all__ = ["render_report_page"]
 
+#: Bytes of a reply that the page shows; the replies to the probes have a few KiB.
+_MAX_SHOWN_BYTES = 512 << 10
+
 
 def render_report_page(report: Mapping[str, Any], run: VerificationRun) -> str:
     """A finished or unfinished run as HTML, with the key redacted."""
@@ -84,7 +87,7 @@ def _exchanges(result: ProbeResult, run: VerificationRun) -> Iterator[ReportExch
                 path=load_profile(run.profile).base_path + interaction.request.path,
                 status=interaction.status,
                 request_body=interaction.request.content,
-                chunks=interaction.chunks,
+                chunks=_shown_chunks(interaction),
                 reply_findings=findings,
                 reply_headers=interaction.headers,
                 secrets=_secrets(interaction, run),
@@ -102,4 +105,27 @@ def _secrets(interaction: Interaction, run: VerificationRun) -> tuple[str, ...]:
 def _exchange_details(result: ProbeResult, interaction: Interaction) -> tuple[tuple[str, str], ...]:
     verdict = f"{result.verdict}: {result.reason}" if result.reason else str(result.verdict)
     end = f"{interaction.end}: {interaction.detail}" if interaction.detail else str(interaction.end)
-    return (("verdict", verdict), ("end of the reply", end))
+    details = [("verdict", verdict), ("end of the reply", end)]
+    shown, size = _shown_bytes(interaction), len(interaction.body)
+    if shown < size:
+        details.append(("shown", f"the first {shown:,} of {size:,} bytes"))
+    return tuple(details)
+
+
+def _shown_bytes(interaction: Interaction) -> int:
+    """How many bytes of the reply to show; the cut goes through no string, because half a key is no key."""
+    if len(interaction.body) <= _MAX_SHOWN_BYTES:
+        return len(interaction.body)
+    boundary = b"\n\n" if interaction.is_stream else b'"'
+    end = interaction.body.rfind(boundary, 0, _MAX_SHOWN_BYTES)
+    return 0 if end < 0 else end + len(boundary)
+
+
+def _shown_chunks(interaction: Interaction) -> tuple[tuple[float, bytes], ...]:
+    """The chunks of the reply, or those of its start."""
+    shown, left = [], _shown_bytes(interaction)
+    for at, data in interaction.chunks:
+        if left > 0:
+            shown.append((at, data[:left]))
+            left -= len(data)
+    return tuple(shown)

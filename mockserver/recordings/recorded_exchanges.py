@@ -13,6 +13,7 @@ from typing import Any
 from mockserver import __version__
 from mockserver.errors import InvalidJSON
 from mockserver.exchanges import parse_exchange
+from mockserver.live.client import MAX_REPLY_CHUNKS
 from mockserver.live.pass_through import PassThroughExchange
 from mockserver.recordings.canonical_requests import (
     CanonicalRequest,
@@ -129,7 +130,7 @@ def unrecorded_reason(pass_through: PassThroughExchange, masks: Masks) -> str:
     if pass_through.refused or not pass_through.status:
         return "the endpoint did not reply"
     if pass_through.is_truncated:
-        return "the reply is larger than 32 MiB"
+        return f"the reply has more than 32 MiB or {MAX_REPLY_CHUNKS:,} chunks"
     if dict(pass_through.reply_headers).get(b"content-encoding", b"identity") != b"identity":
         return "the reply is compressed, so a key in it could not be masked"
     return ""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from mockserver.exchanges import Exchange
 from mockserver.live.budgeted_client import BudgetedClient, BudgetExceeded, RateLimited
 from mockserver.live.client import Interaction, LiveRequest, ReplyEnd
+from mockserver.live.endpoint import stays_below_base_path
 from mockserver.profiles import Profile
 from mockserver.recordings.canonical_requests import CanonicalRequest
 from mockserver.recordings.diff.changes import Change, merge_changes, new_change
@@ -85,6 +86,8 @@ def expected_tokens(exchange: Exchange) -> int:
 
 def _skip_reason(request: CanonicalRequest, ids: IdTranslation) -> str:
     """Why a request cannot be sent; empty if it can."""
+    if not stays_below_base_path(request.path):
+        return "its path could leave the base path"
     text = f"{request.path} {json.dumps(request.value).decode()}"
     if MASK in text or REDACTED in text:
         return "part of the recorded request is masked"

@@ -437,18 +437,20 @@ def test_interrupted_run_leaves_a_report(fake_endpoint: str, tmp_path: Path) -> 
         target = tmp_path / f"{number}.json"
         url = f"{fake_endpoint}/stalled{load_profile().base_path}"
         command = [sys.executable, "-m", "mockserver", "verify", "--base-url", url, "--rate", "0"]
-        process = subprocess.Popen(
-            [*command, "--report", f"json={target}"],
-            env=child_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        wait_until(target.exists, "the first probe's report")
+        progress = tmp_path / f"{number}.stderr"
+        with progress.open("wb") as errors:
+            process = subprocess.Popen(
+                [*command, "--report", f"json={target}"],
+                env=child_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+            )
+        wait_until(lambda: b"[1/" in progress.read_bytes(), "the end of the first probe")  # noqa: B023
         assert CANARY_KEY.encode() not in Path(f"/proc/{process.pid}/cmdline").read_bytes()
         process.send_signal(number)
-        out, err = process.communicate(timeout=60)
-        assert process.returncode == 2, err
+        out, _ = process.communicate(timeout=60)
+        assert process.returncode == 2, progress.read_text()
         report = json.loads(target.read_bytes())
         assert report["partial"] == "interrupted"
         assert report["probes"][0]["verdict"] == "pass"
