@@ -27,8 +27,8 @@ DIST_INFO = f"responses_mockserver-{mockserver.__version__}.dist-info"
 # Listed explicitly, so that adding a top-level module or folder is a decision.
 TOP_LEVEL = {
     "__init__.py", "__main__.py", "py.typed", "_data",
-    "errors.py", "resources.py", "clock.py", "ids.py", "profiles.py", "settings.py", "suggestions.py", "wire",
-    "exchanges.py", "contract", "replies", "reports", "server", "live", "recordings", "testing", "cli",
+    "errors.py", "resources.py", "clock.py", "ids.py", "profiles.py", "settings.py", "suggestions.py", "network.py", "wire",
+    "documents", "exchanges.py", "contract", "replies", "reports", "server", "live", "recordings", "testing", "cli",
 }  # fmt: skip
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
@@ -38,7 +38,7 @@ def test_the_wheel_holds_the_package_and_its_data_and_nothing_else(wheel: Path) 
     package = {
         file.relative_to(ROOT).as_posix()
         for file in (ROOT / "mockserver").rglob("*")
-        if file.suffix in (".py", ".css", ".js") or file.name == "py.typed"
+        if file.suffix in (".py", ".css", ".js", ".html") or file.name in ("py.typed", "LICENSES.txt")
     }
     data = {
         f"mockserver/_data/{file.relative_to(ROOT).as_posix()}"
