@@ -27,8 +27,8 @@ DIST_INFO = f"responses_mockserver-{mockserver.__version__}.dist-info"
 # Listed explicitly, so that adding a top-level module or folder is a decision.
 TOP_LEVEL = {
     "__init__.py", "__main__.py", "py.typed", "_data",
-    "errors.py", "resources.py", "clock.py", "ids.py", "profiles.py", "settings.py", "suggestions.py", "network.py", "wire",
-    "documents", "exchanges.py", "contract", "replies", "reports", "server", "live", "recordings", "testing", "cli",
+    "errors.py", "resources.py", "clock.py", "ids.py", "profiles.py", "settings.py", "suggestions.py", "network.py",
+    "wire", "documents", "exchanges.py", "contract", "replies", "reports", "server", "live", "recordings", "testing", "cli",
 }  # fmt: skip
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
