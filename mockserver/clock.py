@@ -7,7 +7,12 @@ import time
 from threading import Lock
 from typing import Protocol
 
-__all__ = ["Clock", "SteppedClock", "SystemClock"]
+from mockserver.errors import ConfigurationError
+
+__all__ = ["MAX_TIME", "Clock", "SteppedClock", "SystemClock"]
+
+#: The last second that a date in a header can name: 31 December 9999.
+MAX_TIME = 253_402_300_799
 
 
 class Clock(Protocol):
@@ -52,10 +57,12 @@ class SteppedClock:
         return int(self._now) + step
 
     def advance(self, seconds: float) -> None:
-        """Move the clock forward. Raises ValueError for a negative number."""
+        """Move the clock forward. Raises ConfigurationError for a negative number, or past the year 9999."""
         if seconds < 0:
-            raise ValueError(f"a clock cannot go back: {seconds}")
+            raise ConfigurationError(f"a clock cannot go back: {seconds}")
         with self._lock:
+            if not self._now + seconds <= MAX_TIME:  # true of NaN, too
+                raise ConfigurationError(f"a clock cannot go past the year 9999: {seconds} seconds")
             self._now += seconds
             due = [each for each in self._waiters if each[0] <= self._now]
             self._waiters = [each for each in self._waiters if each[0] > self._now]

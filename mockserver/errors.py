@@ -70,11 +70,12 @@ class InvalidJSON(MockServerError, ValueError):
 
 
 class EventTooLarge(MockServerError, ValueError):
-    """A server-sent event is longer than `limit` bytes."""
+    """A server-sent event is longer than `limit` bytes; `frames` come before it in the same chunk."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, frames: Sequence[Any] = ()) -> None:
         super().__init__(f"an event is longer than {limit} bytes")
         self.limit = limit
+        self.frames = tuple(frames)
 
 
 class BodyTooLarge(MockServerError, ValueError):

@@ -27,6 +27,7 @@ from mockserver.profiles import profile_names
 from mockserver.suggestions import choose_from, did_you_mean
 from mockserver.wire import json
 from mockserver.wire.redaction import find_credentials, redact, redact_value
+from mockserver.wire.terminal import escape_unprintable
 
 __all__ = [
     "KINDS",
@@ -93,7 +94,7 @@ def run_check(
         except OSError as error:
             problems.append(f"cannot write {target}: {error.strerror or error}")
     for line in problems:
-        print(f"mockserver: {line}", file=sys.stderr)
+        print(f"mockserver: {escape_unprintable(line)}", file=sys.stderr)
     if problems:
         return 2
     return int(any(finding.severity in failing for each in checked for finding in each.findings))

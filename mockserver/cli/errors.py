@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from mockserver.settings import load_project_settings
+from mockserver.wire.terminal import escape_unprintable
 
 __all__ = ["EXIT_INCOMPLETE", "exit_with_error", "project_settings"]
 
@@ -24,5 +25,5 @@ def project_settings() -> dict[str, Any]:
 
 def exit_with_error(message: str, status: int) -> NoReturn:
     """Print one line to standard error and exit."""
-    print(f"mockserver: {message}", file=sys.stderr)
+    print(f"mockserver: {escape_unprintable(message)}", file=sys.stderr)
     raise SystemExit(status)

@@ -15,13 +15,13 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from mockserver.contract.detection import detect_content
-from mockserver.contract.formatting import escape_unprintable
 from mockserver.errors import ConfigurationError, InvalidExchange, InvalidJSON
 from mockserver.exchanges import parse_exchange
 from mockserver.server.request_facts import item_texts
 from mockserver.wire import json
 from mockserver.wire.redaction import configured_masks, mask_request, redact, redact_body
 from mockserver.wire.sse import decode_frames
+from mockserver.wire.terminal import escape_unprintable
 from mockserver.wire.text_files import to_utf8
 
 __all__ = ["Drafts", "draft_exchanges"]

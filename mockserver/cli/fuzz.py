@@ -15,10 +15,10 @@ import click
 
 from mockserver.cli.errors import exit_with_error
 from mockserver.cli.options import Choice, option
-from mockserver.contract.formatting import escape_unprintable
 from mockserver.errors import MockServerError, optional_packages
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
 from mockserver.suggestions import choose_from
+from mockserver.wire.terminal import escape_unprintable
 
 if TYPE_CHECKING:
     from mockserver.testing.fuzzing.command_runner import CommandRunner
@@ -153,10 +153,10 @@ def _print_failing_case(failing_case: FailingCase, runner: CommandRunner, option
     from mockserver.testing.fuzzing.case_descriptions import describe_case
     from mockserver.testing.fuzzing.diagnosis import find_cause
 
-    print(f"FAILED: {failing_case.failure.message}")
+    print(f"FAILED: {escape_unprintable(failing_case.failure.message)}")
     print(f"Cause:  {find_cause(failing_case, runner)}")
     for line in failing_case.failure.details:
-        print(f"  {line}")
+        print(f"  {escape_unprintable(line)}")
     print("\n".join(describe_case(failing_case.plan, runner.server.context)))
     if failing_case.outcome.stderr_tail:
         print("Standard error ends with:")

@@ -16,6 +16,7 @@ from mockserver.errors import MockServerError
 from mockserver.profiles import load_profile, resolve_profile_name
 from mockserver.settings import parse_body_size
 from mockserver.wire.redaction import parse_masks, use_masks
+from mockserver.wire.terminal import escape_unprintable
 
 if TYPE_CHECKING:
     import socket
@@ -71,7 +72,7 @@ def replay(recordings: Path, port: int, url_file: Path | None, quiet: bool, **op
         exit_with_error(str(error), 2)
     require_writable_url_file(url_file)
     for line in recording_warnings(exchanges, profile.name, options["max_age"]):
-        print(f"mockserver: warning: {line}", file=sys.stderr, flush=True)
+        print(f"mockserver: warning: {escape_unprintable(line)}", file=sys.stderr, flush=True)
     description = f"{len(exchanges)} recordings ({options['speed']}), profile {profile.name}"
     _serve_recordings(
         player,

@@ -26,6 +26,7 @@ from mockserver.recordings.reverification import (
     reverification_changes,
     reverify,
 )
+from mockserver.wire.terminal import escape_unprintable
 
 __all__ = ["replace_report", "require_reachable", "require_writable_reports", "reverify_recordings"]
 
@@ -102,7 +103,9 @@ def _print_plan(
         lines.append(
             "warning: more than --max-requests or --max-tokens allow: the last requests are not sent"
         )
-    print(*(f"mockserver: {line}" for line in lines), sep="\n", file=sys.stderr, flush=True)
+    print(
+        *(f"mockserver: {escape_unprintable(line)}" for line in lines), sep="\n", file=sys.stderr, flush=True
+    )
 
 
 def _with_progress(results: Iterator[ReverificationResult], total: int) -> Iterator[ReverificationResult]:
@@ -113,7 +116,11 @@ def _with_progress(results: Iterator[ReverificationResult], total: int) -> Itera
             default="",
         )
         verdict = f"not sent: {each.skip_reason}" if each.skip_reason else severity or "no change"
-        print(f"[{number}/{total}] {each.exchange.name}: {verdict}", file=sys.stderr, flush=True)
+        print(
+            f"[{number}/{total}] {escape_unprintable(f'{each.exchange.name}: {verdict}')}",
+            file=sys.stderr,
+            flush=True,
+        )
         yield each
 
 
@@ -143,7 +150,7 @@ def _exit_status(
             f"mockserver: incomplete: {sent} of {len(results)} recorded requests were sent", file=sys.stderr
         )
     for reason, count in skipped.items():
-        print(f"mockserver: {count} not sent: {reason}", file=sys.stderr)
+        print(f"mockserver: {count} not sent: {escape_unprintable(reason)}", file=sys.stderr)
     if reaches_severity(changes, _FAIL_ON_SEVERITIES[options["fail_on"]]):
         return 1
     if skipped.total() == len(results) and not any(each.is_cut_off for each in results):

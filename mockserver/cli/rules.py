@@ -7,10 +7,10 @@ import sys
 import click
 
 from mockserver.cli.errors import exit_with_error
-from mockserver.contract.formatting import escape_unprintable
 from mockserver.contract.rule_examples import RuleExample, load_rule_examples
 from mockserver.contract.rules import Rule, load_live_rules, load_rules
 from mockserver.suggestions import did_you_mean
+from mockserver.wire.terminal import escape_unprintable
 
 __all__ = ["rules"]
 
@@ -71,7 +71,7 @@ def _print_rule(rule: Rule) -> None:
         )
     print("\nFindings:\n")
     for each in findings:
-        print(f"  {escape_unprintable(str(each))}")
+        print(f"  {each}")
     if example.request is None:
         kind = "" if example.kind == "auto" else f" --kind {example.kind}"
         print(f"\nReproduce: mockserver rules {rule.id} --example | mockserver check -{kind}")

@@ -104,7 +104,7 @@ def check_response(
         check_against_request(value, request_value, profile, report)
         if isinstance(request_value, dict) and request_value.get("stream") is True:
             report.add("SSE-006", "", "the request asks for a stream, but the answer is JSON")
-    return _filter_trimmed(report.findings, trimmed=trimmed)
+    return _filter_trimmed(report.findings + report.omitted_findings(), trimmed=trimmed)
 
 
 def _check_response_rules(response: dict[str, Any], profile: Profile, report: Report) -> None:
@@ -192,15 +192,18 @@ def _check_page(page: dict[str, Any], profile: Profile) -> list[Finding]:
     """ITM-006 and SCH-001: ids are unique, and `first_id` and `last_id` are those of the list."""
     report = Report(profile.name)
     ids = [each.get("id") for each in page["data"] if isinstance(each, dict)]
+    earlier: set[str] = set()
     for name, expected in (("first_id", ids[:1]), ("last_id", ids[-1:])):
         wanted = expected[0] if expected else None
         if page.get(name) != wanted:
             message = f"is not the id of the {name.partition('_')[0]} item of the page"
             report.add("SCH-001", f"/{name}", message, expected=wanted, got=page.get(name))
     for index, given in enumerate(ids):
-        if given in ids[:index]:
-            report.add("ITM-006", f"/data/{index}/id", "another item has this id", got=given)
-    return report.findings
+        if isinstance(given, str):
+            if given in earlier:
+                report.add("ITM-006", f"/data/{index}/id", "another item has this id", got=given)
+            earlier.add(given)
+    return report.findings + report.omitted_findings()
 
 
 def check_stream(
@@ -250,7 +253,7 @@ class _ByteChecker:
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
-        self._undecided = b""
+        self._undecided = bytearray()
         self._checker: ResponsesFramingChecker | JSONLinesChecker | None = None
 
     @property
@@ -263,12 +266,12 @@ class _ByteChecker:
         if self._checker is not None:
             return self._checker.feed(chunk)
         self._undecided += chunk
-        return self._select_checker().feed(self._undecided) if self._undecided.strip() else []
+        return self._select_checker().feed(bytes(self._undecided)) if chunk.strip() else []
 
     def finish(self) -> list[Finding]:
         """Return the findings that only the end of the bytes shows."""
         if self._checker is None:
-            self._select_checker().feed(self._undecided)
+            self._select_checker().feed(bytes(self._undecided))
         return self._select_checker().finish()
 
     def _select_checker(self) -> ResponsesFramingChecker | JSONLinesChecker:
@@ -288,7 +291,7 @@ def _check_stream_against_request(
         report.add("SSE-006", "", "the request does not ask for a stream, but the answer is one")
     if event_checker.final_response is not None:
         check_against_request(event_checker.final_response, request, profile, report, "/response")
-    return report.findings
+    return report.findings + report.omitted_findings()
 
 
 def _first_item(items: Iterator[Any]) -> Iterator[Any]:

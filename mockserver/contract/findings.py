@@ -9,6 +9,8 @@ from typing import Any
 
 import orjson
 
+from mockserver.wire.terminal import escape_unprintable
+
 __all__ = ["Finding", "Severity", "errors", "truncate_value"]
 
 #: Length, in characters of its JSON text, from which a finding truncates a value.
@@ -40,6 +42,8 @@ class Finding:
     """The actual JSON value, truncated if it is long."""
     service_message: str | None = None
     """The service's own text, if `message` says more."""
+    more: int = 0
+    """For a finding that stands for others, which are not listed: their number."""
 
     def __str__(self) -> str:
         event = "" if self.event is None else f" event {self.event}"
@@ -47,7 +51,7 @@ class Finding:
         pairs = (("expected", self.expected), ("got", self.got))
         values = ", ".join(f"{name} {_json_text(value)}" for name, value in pairs if value is not None)
         suffix = f" ({values})" if values else ""
-        return f"{self.severity} {self.rule}{event}{pointer}: {self.message}{suffix}"
+        return escape_unprintable(f"{self.severity} {self.rule}{event}{pointer}: {self.message}{suffix}")
 
 
 def errors(findings: Iterable[Finding]) -> list[Finding]:
@@ -57,8 +61,33 @@ def errors(findings: Iterable[Finding]) -> list[Finding]:
 
 def truncate_value(value: Any) -> Any:
     """Return `value` if it is short, else the start of its JSON text."""
-    text = _json_text(value)
+    text = _json_text(_start_of(value, [MAX_VALUE_CHARACTERS]))
     return value if len(text) <= MAX_VALUE_CHARACTERS else text[:MAX_VALUE_CHARACTERS] + "…"
+
+
+def _start_of(value: Any, room: list[int]) -> Any:
+    """The first members of `value`, whose JSON text has more characters than there is `room`, if it can."""
+    if isinstance(value, str):
+        start = value[: max(room[0], 0) + 1]
+        room[0] -= len(start)
+        return start
+    if isinstance(value, list | tuple):
+        elements = []
+        for each in value:
+            if room[0] < 0:
+                break
+            room[0] -= 1
+            elements.append(_start_of(each, room))
+        return elements
+    if value.__class__ is dict:
+        members = {}
+        for name, each in value.items():
+            if room[0] < 0:
+                break
+            room[0] -= 1
+            members[_start_of(name, room)] = _start_of(each, room)
+        return members
+    return value
 
 
 def _json_text(value: Any) -> str:

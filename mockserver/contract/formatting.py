@@ -14,11 +14,11 @@ from typing import Any
 from mockserver.contract.findings import Finding, Severity, errors
 from mockserver.wire import json
 from mockserver.wire.redaction import redact, redact_value
+from mockserver.wire.terminal import escape_unprintable
 
 __all__ = [
     "comparison_lines",
     "escape_surrogates",
-    "escape_unprintable",
     "escape_xml",
     "finding_lines",
     "finding_to_json",
@@ -51,10 +51,14 @@ def findings_lines(findings: Sequence[Finding]) -> list[str]:
     If errors of several rules are at several events of a stream, the last line names the first of them.
     """
     lines: list[str] = []
-    totals = Counter((finding.severity, finding.rule) for finding in findings)
+    totals: Counter[tuple[Severity, str]] = Counter()
+    for finding in findings:
+        totals[finding.severity, finding.rule] += finding.more or 1
     shown: Counter[tuple[Severity, str]] = Counter()
     for finding in findings:
         kind = (finding.severity, finding.rule)
+        if finding.more and shown[kind] > _MAX_SHOWN_OF_A_RULE:
+            continue  # it stands for others, which the total counts
         shown[kind] += 1
         if shown[kind] <= _MAX_SHOWN_OF_A_RULE:
             lines += finding_lines(finding)
@@ -109,11 +113,6 @@ def _first_difference(expected: str, got: str) -> tuple[int, int]:
 def _excerpt(text: str, start: int) -> str:
     end = start + _MAX_LINE_CHARACTERS
     return ("…" if start else "") + text[start:end] + ("…" if end < len(text) else "")
-
-
-def escape_unprintable(text: str) -> str:
-    """Put `text` on one line, with an escape for every unprintable character."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def finding_to_json(finding: Finding) -> dict[str, Any]:

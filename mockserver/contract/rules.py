@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
@@ -14,7 +16,23 @@ import orjson
 from mockserver import resources
 from mockserver.contract.findings import Finding, Severity, truncate_value
 
-__all__ = ["Report", "Rule", "findings_for_profile", "load_live_rules", "load_rules", "make_finding"]
+__all__ = [
+    "FindingLimit",
+    "Report",
+    "Rule",
+    "findings_for_profile",
+    "limit_findings",
+    "load_live_rules",
+    "load_rules",
+    "make_finding",
+    "omitted_finding",
+]
+
+#: How many findings of a rule to list in a body or stream, at places that differ only in numbers and in all.
+_MAX_FINDINGS_AT_A_PLACE = 50
+_MAX_FINDINGS_OF_A_RULE = 500
+
+_INDEX = re.compile(r"(?<=/)[0-9]+(?=/|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,23 +125,76 @@ def _profile_severities(profile: str) -> Mapping[str, Severity]:
     return MappingProxyType({rule.id: rule.severity_for(profile) for rule in rules})
 
 
-class Report:
-    """Collects findings about one event or body, by the rules of one profile."""
+class FindingLimit:
+    """Limits the findings in one body or stream, and counts the others.
 
-    __slots__ = ("_severities", "event", "findings")
+    Each rule, and each place in a body, has a limit of its own, so that many findings hide no other.
+    """
+
+    __slots__ = ("_counts", "_omitted")
+
+    def __init__(self) -> None:
+        self._counts: Counter[str | tuple[str, str]] = Counter()
+        self._omitted: Counter[tuple[str, Severity]] = Counter()
+
+    def admits(self, rule: str, severity: Severity, pointer: str) -> bool:
+        """Whether to list another finding; if not, it is counted."""
+        place = (rule, _INDEX.sub("*", pointer))
+        counts = self._counts
+        if counts[place] < _MAX_FINDINGS_AT_A_PLACE and counts[rule] < _MAX_FINDINGS_OF_A_RULE:
+            counts[place] += 1
+            counts[rule] += 1
+            return True
+        self._omitted[rule, severity] += 1
+        return False
+
+    def omitted_findings(self) -> list[Finding]:
+        """One finding for each rule and severity whose findings are not all listed: "and 40 more"."""
+        omitted, self._omitted = self._omitted, Counter()
+        return [omitted_finding(rule, severity, count) for (rule, severity), count in omitted.items()]
+
+
+def omitted_finding(rule: str, severity: Severity, count: int) -> Finding:
+    """The finding that stands for others, which are not listed."""
+    return Finding(rule, severity, "", None, f"and {count} more findings of this rule", more=count)
+
+
+def limit_findings(findings: list[Finding]) -> list[Finding]:
+    """Keep a limited number of findings, with the number of the others at the end."""
+    if len(findings) <= _MAX_FINDINGS_AT_A_PLACE:
+        return findings
+    limit = FindingLimit()
+    listed = [each for each in findings if limit.admits(each.rule, each.severity, each.pointer)]
+    return listed + limit.omitted_findings()
+
+
+class Report:
+    """Collects a limited number of findings about a body or the events of a stream, by one profile's rules."""
+
+    __slots__ = ("_limit", "_severities", "event", "findings")
 
     def __init__(self, profile: str, event: int | None = None) -> None:
         self._severities = _profile_severities(profile)
         self.event = event
         """Index of the event that added findings are about."""
         self.findings: list[Finding] = []
+        self._limit = FindingLimit()
 
     def add(self, rule: str, pointer: str, message: str, *, expected: Any = None, got: Any = None) -> None:
         """Add a finding about the current event, unless the rule does not apply to the profile."""
         severity = self._severities.get(rule)
-        if severity is not None:
+        if severity is not None and self._limit.admits(rule, severity, pointer):
             expected, got = truncate_value(expected), truncate_value(got)
             self.findings.append(Finding(rule, severity, pointer, self.event, message, expected, got))
+
+    def extend(self, findings: Iterable[Finding]) -> None:
+        """Add findings that were made for the profile."""
+        admits = self._limit.admits
+        self.findings += [each for each in findings if admits(each.rule, each.severity, each.pointer)]
+
+    def omitted_findings(self) -> list[Finding]:
+        """What stands for the findings that are not listed, once the body or stream has ended."""
+        return self._limit.omitted_findings()
 
     def applies(self, rule: str) -> bool:
         """Whether `rule` applies to the profile."""

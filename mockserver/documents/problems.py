@@ -7,6 +7,7 @@ All of it comes from the schema: `title` names a value, `examples` show it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import jsonschema_rs
@@ -14,12 +15,16 @@ import jsonschema_rs
 from mockserver.suggestions import choose_from, did_you_mean
 from mockserver.wire import json
 
-__all__ = ["Problem", "find_problems"]
+__all__ = ["Problem", "find_problems", "first_problem"]
 
 #: Characters of a value to show.
 _MAX_SHOWN = 60
 #: Problems of one document to report: with more, the document is something else.
 _MAX_PROBLEMS = 20
+#: Values of a document whose problems are all searched.
+_MAX_VALUES = 500
+#: Characters of one of the validator's own messages: it quotes the value.
+_MAX_MESSAGE = 300
 
 _TYPE_NAMES = {
     "array": "a list", "boolean": "true or false", "integer": "an integer", "number": "a number",
@@ -40,7 +45,7 @@ def find_problems(
 ) -> list[Problem]:
     """Return the problems of a value, the outermost first; `validator` is the schema's."""
     found: dict[Problem, None] = {}
-    for error in validator.iter_errors(value):
+    for error in _errors(validator, value):
         for reason in _reasons(error, schema):
             found[Problem(json.format_pointer(error.instance_path), reason)] = None
         if len(found) >= _MAX_PROBLEMS:
@@ -48,15 +53,47 @@ def find_problems(
     return sorted(found, key=lambda each: each.pointer.count("/"))
 
 
+def first_problem(validator: jsonschema_rs.Draft202012Validator, value: Any) -> Problem | None:
+    """Return the first problem of a value in the validator's words; None if it is valid."""
+    for error in _first_error(validator, value):
+        return Problem(json.format_pointer(error.instance_path), _truncate(error.message))
+    return None
+
+
+def _errors(validator: jsonschema_rs.Draft202012Validator, value: Any) -> Iterable[Any]:
+    """All errors of a short value. Of a long one the first: the validator finds all before it returns any."""
+    is_short = _count_values(value, _MAX_VALUES) <= _MAX_VALUES
+    return validator.iter_errors(value) if is_short else _first_error(validator, value)
+
+
+def _first_error(validator: jsonschema_rs.Draft202012Validator, value: Any) -> Iterator[Any]:
+    try:
+        validator.validate(value)
+    except jsonschema_rs.ValidationError as error:
+        yield error
+
+
+def _count_values(value: Any, limit: int) -> int:
+    """The number of values in `value`; some number over `limit` if it has more."""
+    count = 1
+    containers = [value] if isinstance(value, dict | list) else []
+    while containers and count <= limit:
+        container = containers.pop()
+        members = container.values() if isinstance(container, dict) else container
+        count += len(members)
+        containers += [each for each in islice(members, limit) if isinstance(each, dict | list)]
+    return count
+
+
 def _reasons(error: Any, document: Mapping[str, Any]) -> Iterator[str]:
     *path, keyword = error.schema_path
     schema = _resolve(document, path if isinstance(keyword, str) else path[:-1])
     if keyword == "additionalProperties":
-        for name in error.kind.unexpected:
+        for name in error.kind.unexpected[:_MAX_PROBLEMS]:
             yield _unknown_member(name, schema, document)
         return
     describe = _DESCRIPTIONS.get(error.kind.name)
-    expected = describe(error, schema) if describe else error.message
+    expected = describe(error, schema) if describe else _truncate(error.message)
     yield expected + _example(schema)
 
 
@@ -146,6 +183,10 @@ _DESCRIPTIONS: Mapping[str, Callable[[Any, Mapping[str, Any]], str]] = {
 def _example(schema: Mapping[str, Any]) -> str:
     examples: Sequence[Any] = schema.get("examples", ())
     return f"; example: {json.dumps(examples[0]).decode()}" if examples else ""
+
+
+def _truncate(message: str) -> str:
+    return message if len(message) <= _MAX_MESSAGE else f"{message[:_MAX_MESSAGE]}…"
 
 
 def _show(value: Any) -> str:

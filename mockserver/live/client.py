@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -173,13 +173,13 @@ class Interaction:
     def time_to_first_token(self) -> float | None:
         """Seconds to the first delta of a stream."""
         decoder = sse.Decoder()
-        try:
-            for at, data in self.chunks:
-                for frame in decoder.feed(data):
-                    if frame.data is not None and '.delta"' in frame.data:
-                        return at
-        except EventTooLarge:
-            pass
+        for at, data in self.chunks:
+            try:
+                frames: Sequence[sse.Frame] = decoder.feed(data)
+            except EventTooLarge as error:
+                return at if _has_delta(error.frames) else None
+            if _has_delta(frames):
+                return at
         return None
 
     @property
@@ -187,6 +187,10 @@ class Interaction:
         """The longest silence between two chunks, in seconds."""
         times = [at for at, _ in self.chunks]
         return max((later - at for at, later in itertools.pairwise(times)), default=None)
+
+
+def _has_delta(frames: Iterable[sse.Frame]) -> bool:
+    return any(frame.data is not None and '.delta"' in frame.data for frame in frames)
 
 
 def unreachable_reason(endpoint: Endpoint) -> str:

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from mockserver.contract.formatting import comparison_lines, escape_unprintable, escape_xml
+from mockserver.contract.formatting import comparison_lines, escape_xml
 from mockserver.live.report import report_bytes
 from mockserver.live.verification import VerificationRun
+from mockserver.wire.terminal import escape_unprintable
 
 __all__ = ["REPORT_FORMATS", "write_plan"]
 

@@ -30,6 +30,9 @@ __all__ = [
 #: Counts of texts shorter than this are cached, because conversations repeat them.
 _MAX_CACHED_CHARACTERS = 200
 
+#: Long texts are searched in windows, so that other threads can run in between.
+_WINDOW_CHARACTERS = 1 << 14
+
 TOKEN_PATTERN = re.compile(
     r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]"  # one character, one token
     r"|[^\W\d_\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]+"  # a word
@@ -39,9 +42,13 @@ TOKEN_PATTERN = re.compile(
 
 def count_tokens(text: str) -> int:
     """The estimate for a text, in time linear in its length."""
-    return (
-        _count_tokens_cached(text) if len(text) < _MAX_CACHED_CHARACTERS else len(TOKEN_PATTERN.findall(text))
-    )
+    if len(text) < _MAX_CACHED_CHARACTERS:
+        return _count_tokens_cached(text)
+    ends = range(_WINDOW_CHARACTERS, len(text), _WINDOW_CHARACTERS)
+    count = sum(len(TOKEN_PATTERN.findall(text, end - _WINDOW_CHARACTERS, end)) for end in ends)
+    count += len(TOKEN_PATTERN.findall(text, ends[-1] if ends else 0))
+    # A token that begins in one window and ends in the next is counted in both.
+    return count - sum(TOKEN_PATTERN.fullmatch(text, end - 1, end + 1) is not None for end in ends)
 
 
 @lru_cache(maxsize=1024)

@@ -94,11 +94,12 @@ def _findings_section(findings: Sequence[ExchangeFinding]) -> Markup:
     order = list(Severity)
     worst_first = sorted(findings, key=lambda mark: order.index(mark.finding.severity))
     rows = [_finding_row(mark) for mark in worst_first[:_MAX_FINDINGS]]
-    beyond = len(findings) - len(rows)
+    beyond = sum(mark.finding.more or 1 for mark in worst_first[_MAX_FINDINGS:])
+    total = sum(mark.finding.more or 1 for mark in findings)
     more = tag("p", f"and {format_count(beyond, 'finding')} more", class_="note") if beyond else None
     return tag(
         "section",
-        tag("h4", "Findings ", tag("span", f"{len(findings):,}", class_="number")),
+        tag("h4", "Findings ", tag("span", f"{total:,}", class_="number")),
         tag("ol", *rows, class_="findings"),
         more,
     )

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from mockserver.clock import MAX_TIME
 from mockserver.contract.coverage import ContractCoverage
 from mockserver.contract.findings import Finding, Severity
 from mockserver.wire import json
@@ -166,7 +167,8 @@ class ReportPage:
 def report_time() -> datetime:
     """The time of a report: now, or SOURCE_DATE_EPOCH (seconds; reproducible-builds.org)."""
     given = os.environ.get("SOURCE_DATE_EPOCH", "")
-    return datetime.fromtimestamp(int(given) if given.isdecimal() else time.time(), UTC)
+    is_time = given.isdecimal() and len(given) <= len(str(MAX_TIME)) and int(given) <= MAX_TIME
+    return datetime.fromtimestamp(int(given) if is_time else time.time(), UTC)
 
 
 def exchange_to_json(exchange: ReportExchange) -> str:

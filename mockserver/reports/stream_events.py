@@ -62,7 +62,7 @@ def read_stream(chunks: Iterable[TimedChunk], secrets: Sequence[str] = ()) -> Ev
     head: list[TimedChunk] = []
     for at, data in waiting:
         head.append((at, data))
-        if b"".join(each for _, each in head).strip():
+        if data.strip():
             break
     is_lines = b"".join(each for _, each in head).lstrip()[:1] == b"{"
     reader = _read_json_lines if is_lines else _read_sse
@@ -90,8 +90,15 @@ def _chained(head: Iterable[TimedChunk], rest: Iterable[TimedChunk]) -> Iterator
 def _read_sse(chunks: Iterable[TimedChunk]) -> Iterator[_RawEvent]:
     decoder = sse.Decoder()
     for at, data in chunks:
-        for frame in decoder.feed(data):
+        try:
+            frames: Iterable[sse.Frame] = decoder.feed(data)
+            too_large = None
+        except EventTooLarge as error:
+            frames, too_large = error.frames, error
+        for frame in frames:
             yield from _from_sse_frame(at, frame)
+        if too_large is not None:
+            raise too_large
 
 
 def _from_sse_frame(elapsed: float | None, frame: sse.Frame) -> Iterator[_RawEvent]:
@@ -109,13 +116,16 @@ def _from_sse_frame(elapsed: float | None, frame: sse.Frame) -> Iterator[_RawEve
 
 
 def _read_json_lines(chunks: Iterable[TimedChunk]) -> Iterator[_RawEvent]:
-    rest, last = b"", None
+    rest, last = bytearray(), None
     for at, data in chunks:
-        *lines, rest = (rest + data).split(b"\n")
         last = at
-        yield from (_from_json_line(at, line) for line in lines if line.strip())
+        rest += data
+        if b"\n" not in data:
+            continue
+        *lines, rest = rest.split(b"\n")
+        yield from (_from_json_line(at, bytes(line)) for line in lines if line.strip())
     if rest.strip():
-        yield _from_json_line(last, rest)
+        yield _from_json_line(last, bytes(rest))
 
 
 def _from_json_line(elapsed: float | None, line: bytes) -> _RawEvent:

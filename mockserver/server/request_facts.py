@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from mockserver.contract.bodies.requests import is_thinking_enabled
@@ -179,7 +179,8 @@ def _tool_type(tool: Any) -> str:
 def _runnable_tools(tools: list[Any], tool_choice: Any, profile: Profile) -> tuple[str, ...]:
     if tool_choice == "none" or _forced_function(tool_choice):
         return ()
-    declared = {_tool_type(tool) for tool in tools if _is_allowed_tool(tool, tool_choice)}
+    is_allowed = _allowed_tools(tool_choice)
+    declared = {_tool_type(tool) for tool in tools if is_allowed(tool)}
     return tuple(kind for kind in profile.tools if kind in declared)
 
 
@@ -187,9 +188,8 @@ def _callable_functions(tools: list[Any], tool_choice: Any) -> tuple[Mapping[str
     if tool_choice == "none":
         return ()
     name = _forced_function(tool_choice)
-    functions = (
-        tool for tool in tools if _tool_type(tool) == "function" and _is_allowed_tool(tool, tool_choice)
-    )
+    is_allowed = _allowed_tools(tool_choice)
+    functions = (tool for tool in tools if _tool_type(tool) == "function" and is_allowed(tool))
     return tuple(tool for tool in functions if name is None or tool.get("name") == name)
 
 
@@ -206,14 +206,15 @@ def _forced_function(tool_choice: Any) -> str | None:
     return None
 
 
-def _is_allowed_tool(tool: Mapping[str, Any], tool_choice: Any) -> bool:
-    """Whether `tool_choice` allows the tool: only its `allowed_tools` form excludes any."""
-    if not (isinstance(tool_choice, dict) and tool_choice.get("type") == "allowed_tools"):
-        return True
-    listed = tool_choice.get("tools")
-    return not isinstance(listed, list) or any(
-        isinstance(each, dict)
-        and each.get("type") == tool.get("type")
-        and each.get("name") == tool.get("name")
-        for each in listed
-    )
+def _allowed_tools(tool_choice: Any) -> Callable[[Mapping[str, Any]], bool]:
+    """Tells whether `tool_choice` allows a tool: only its `allowed_tools` form excludes any."""
+    is_list = isinstance(tool_choice, dict) and tool_choice.get("type") == "allowed_tools"
+    listed = tool_choice.get("tools") if is_list else None
+    if not isinstance(listed, list):
+        return lambda _: True
+    allowed = {_tool_key(each) for each in listed if isinstance(each, dict)}
+    return lambda tool: _tool_key(tool) in allowed
+
+
+def _tool_key(tool: Mapping[str, Any]) -> bytes:
+    return json.dumps([tool.get("type"), tool.get("name")])

@@ -15,6 +15,7 @@ from mockserver.contract.formatting import format_location, format_value
 from mockserver.server.journal_entries import REFUSED, UNPLANNED, findings_for_entry
 from mockserver.server.state.sessions import Session
 from mockserver.wire.redaction import redact
+from mockserver.wire.terminal import escape_unprintable
 
 __all__ = [
     "IGNORED_PARAMETER_RULE",
@@ -82,7 +83,7 @@ def violation_line(finding: Finding, labels: Mapping[str, str] = LABELS) -> str:
         if value is not None
     ]
     suffix = f" ({', '.join(values)})" if values else ""
-    return f"{label}{location}: {finding.message}{suffix}"
+    return f"{label}{location}: {escape_unprintable(finding.message)}{suffix}"
 
 
 class NumberedFinding(NamedTuple):

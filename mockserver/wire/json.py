@@ -8,7 +8,7 @@ wins; `find_duplicate_keys` reports it.
 from __future__ import annotations
 
 import json
-import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -31,7 +31,7 @@ __all__ = [
 #: Levels of nested arrays and objects that `loads` accepts.
 MAX_DEPTH = 100
 
-_STRING_PATTERN = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_CONTAINERS: frozenset[type] = frozenset({dict, list})
 
 
 def loads(data: bytes) -> Any:
@@ -42,7 +42,7 @@ def loads(data: bytes) -> Any:
         raise InvalidJSON(error.msg, error.pos) from None
     # The number of brackets is a cheap upper bound of the depth.
     brackets = data.count(b"[") + data.count(b"{") if len(data) > 2 * MAX_DEPTH else 0
-    if brackets > MAX_DEPTH and _depth(data) > MAX_DEPTH:
+    if brackets > MAX_DEPTH and _is_too_deep(value):
         raise InvalidJSON(f"more than {MAX_DEPTH} levels deep")
     return value
 
@@ -74,14 +74,13 @@ def find_duplicate_keys(data: bytes) -> list[str]:
     """Return the names that an object in `data`, which must be valid JSON, has more than once."""
     duplicates: list[str] = []
 
-    def build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        members = dict(pairs)
-        if len(members) < len(pairs):
-            names = [name for name, _ in pairs]
-            duplicates.extend(sorted({name for name in names if names.count(name) > 1}))
-        return members
+    def build_object(pairs: list[tuple[str, Any]]) -> None:
+        if len(dict(pairs)) < len(pairs):
+            counts = Counter(name for name, _ in pairs)
+            duplicates.extend(sorted(name for name, count in counts.items() if count > 1))
 
-    json.loads(data, object_pairs_hook=build_object)
+    # The names decide, so no value is built: a number of many digits takes quadratic time.
+    json.loads(data, object_pairs_hook=build_object, parse_int=_drop, parse_float=_drop)
     return duplicates
 
 
@@ -95,12 +94,20 @@ def parse_pointer(pointer: str) -> list[str]:
     return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
 
 
-def _depth(data: bytes) -> int:
-    level = deepest = 0
-    for byte in _STRING_PATTERN.sub(b"", data):
-        if byte in b"[{":
-            level += 1
-            deepest = max(deepest, level)
-        elif byte in b"]}":
-            level -= 1
-    return deepest
+def _drop(_: str) -> None:
+    """Parse a number whose value does not matter."""
+
+
+def _is_too_deep(value: Any) -> bool:
+    """Whether arrays and objects are nested in more than `MAX_DEPTH` levels: one pass over the values."""
+    level: list[Any] = [value] if value.__class__ in _CONTAINERS else []
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for container in level
+            for inner in (container.values() if container.__class__ is dict else container)
+            if inner.__class__ in _CONTAINERS
+        ]
+        if not level:
+            return False
+    return True

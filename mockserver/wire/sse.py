@@ -89,6 +89,7 @@ class Decoder:
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self._limit = max_event_bytes
         self._buffer = bytearray()
+        self._searched = 0
         self._at_start = True
         self._after_cr = False
         self._last_event_id = ""
@@ -103,25 +104,36 @@ class Decoder:
         return bool(self._buffer) or self._in_block
 
     def feed(self, chunk: bytes) -> list[Frame]:
-        """Return the frames that `chunk` completes. Raises EventTooLarge."""
+        """Return the frames that `chunk` completes. Raises EventTooLarge, which has those before it."""
         self._buffer += chunk
         if self._at_start and not self._skip_bom():
             return []
         frames: list[Frame] = []
         start = 0
         buffer = self._buffer
-        while (end := _find_line_end(buffer, start)) >= 0:
+        # Each byte is searched once: earlier chunks hold no line end, and the next of each kind is remembered.
+        line_feed, carriage_return = (buffer.find(each, self._searched) for each in (b"\n", b"\r"))
+        while line_feed >= 0 or carriage_return >= 0:
+            if carriage_return < 0 or 0 <= line_feed < carriage_return:
+                end = line_feed
+                line_feed = buffer.find(b"\n", end + 1)
+            else:
+                end = carriage_return
+                carriage_return = buffer.find(b"\r", end + 1)
             line = bytes(buffer[start:end])
             # CR and LF of one line end may come in two chunks; an LF right after a CR does not end a line.
             if not (self._after_cr and not line and buffer[end] == 0x0A):
                 self._process_line(line, frames)
+                if self._block_size > self._limit:
+                    raise EventTooLarge(self._limit, frames)
             self._after_cr = buffer[end] == 0x0D
             start = end + 1
         if start < len(buffer):
             self._after_cr = False
         del buffer[:start]
+        self._searched = len(buffer)
         if self._block_size + len(buffer) > self._limit:
-            raise EventTooLarge(self._limit)
+            raise EventTooLarge(self._limit, frames)
         return frames
 
     def _skip_bom(self) -> bool:
@@ -130,6 +142,7 @@ class Decoder:
             return False
         if head == _BOM:
             del self._buffer[:3]
+            self._searched = 0
         self._at_start = False
         return True
 
@@ -154,8 +167,6 @@ class Decoder:
             return
         self._in_block = True
         self._block_size += len(line)
-        if self._block_size > self._limit:
-            raise EventTooLarge(self._limit)
         try:
             text = line.decode()
         except UnicodeDecodeError:
@@ -197,9 +208,3 @@ def decode_frames(body: bytes) -> tuple[Frame, ...]:
         return tuple(Decoder().feed(body))
     except EventTooLarge:
         return ()
-
-
-def _find_line_end(buffer: bytearray, start: int) -> int:
-    line_feed = buffer.find(b"\n", start)
-    carriage_return = buffer.find(b"\r", start, line_feed if line_feed >= 0 else len(buffer))
-    return carriage_return if carriage_return >= 0 else line_feed

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from mockserver.cli.output.checked_input import failing_severities
 from mockserver.contract.findings import Severity
-from mockserver.contract.formatting import escape_unprintable, findings_lines
+from mockserver.contract.formatting import findings_lines
 from mockserver.live.background import BackgroundWorker
 from mockserver.wire.redaction import redact
+from mockserver.wire.terminal import escape_unprintable
 
 if TYPE_CHECKING:
     from mockserver.recordings.recorder import RecordingResult

@@ -15,7 +15,6 @@ from mockserver.contract.files import CheckedMigration, CheckResult
 from mockserver.contract.findings import Finding, Severity
 from mockserver.contract.formatting import (
     escape_surrogates,
-    escape_unprintable,
     escape_xml,
     finding_lines,
     finding_to_json,
@@ -25,6 +24,7 @@ from mockserver.contract.formatting import (
 )
 from mockserver.contract.rules import load_rules
 from mockserver.wire import json
+from mockserver.wire.terminal import escape_unprintable
 
 __all__ = ["REPORT_FORMATS", "ReportWriter"]
 
@@ -51,7 +51,7 @@ def _finding_counts(checked: CheckedInput) -> str:
     verdict = "valid" if checked.is_valid else "invalid"
     counts = []
     for severity in Severity:
-        count = sum(finding.severity is severity for finding in checked.findings)
+        count = sum(each.more or 1 for each in checked.findings if each.severity is severity)
         if count:
             counts.append(f"{count} {severity}{'s' if count > 1 and severity != 'info' else ''}")
     return f"{verdict}, {', '.join(counts)}" if counts else verdict

@@ -12,12 +12,12 @@ from mockserver.cli.output.checked_input import CheckedInput
 from mockserver.cli.output.report_formats import REPORT_FORMATS, ReportWriter
 from mockserver.contract.files import CheckResult
 from mockserver.contract.findings import Finding, Severity
-from mockserver.contract.formatting import escape_unprintable
 from mockserver.network import proxy_note
 from mockserver.server.http.access_log import AccessLog
 from mockserver.server.journal_entries import REFUSED, exchange_from_entry, findings_for_request
 from mockserver.server.state.journal import Entry
 from mockserver.wire.redaction import redact, redact_body
+from mockserver.wire.terminal import escape_unprintable
 
 __all__ = ["RequestCollector", "RequestSummary"]
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
 from mockserver.contract.findings import Finding
-from mockserver.contract.rules import findings_for_profile, make_finding
+from mockserver.contract.rules import findings_for_profile, limit_findings, make_finding
 from mockserver.profiles import Profile
 
 __all__ = [
@@ -40,6 +41,8 @@ _OPAQUE_TYPES = frozenset({"item_reference", "compaction"})
 
 #: The members of an item that tell which call it is or answers.
 _CALL_MEMBERS = ("type", "id", "call_id", "status")
+#: How many open calls a finding lists: more than it shows.
+_MAX_LISTED_CALLS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,7 @@ def check_call_outputs(
         *_check_input(request.get("input"), history, is_first_turn=_is_first_turn(request)),
         *_check_function_names(request.get("tools")),
     ]
-    return findings_for_profile(map(_add_service_message, findings), profile.name)
+    return findings_for_profile(map(_add_service_message, limit_findings(findings)), profile.name)
 
 
 def unchecked_call_outputs(
@@ -148,7 +151,7 @@ def unchecked_call_outputs(
             message = "the earlier turn is not known, so this call_id was not compared with its calls"
             findings.append(make_finding("REQ-018", f"/input/{index}/call_id", message, got=call_id))
         calls.add(item)
-    return findings_for_profile(findings, profile.name)
+    return findings_for_profile(limit_findings(findings), profile.name)
 
 
 class _Calls:
@@ -156,6 +159,7 @@ class _Calls:
 
     def __init__(self, history: CallHistory) -> None:
         self.item_ids = dict(history.item_ids)
+        self._ids_of_items = set(self.item_ids.values())
         self.open_calls: dict[str, int | None] = dict.fromkeys(history.open_calls)
         """The index in the input of each call without an output; None for a call of an earlier turn."""
         self.answered = set(history.answered_calls)
@@ -171,12 +175,17 @@ class _Calls:
             self.answered.add(call_id)
             self.open_calls.pop(call_id, None)
         elif kind.endswith("_call"):
-            self.item_ids[call_id] = _text_member(item, "id")
+            self.item_ids[call_id] = item_id = _text_member(item, "id")
+            self._ids_of_items.add(item_id)
             # The client cannot run a call that was cut off. Other kinds of calls may need no output.
             if kind == "function_call" and item.get("status") != "incomplete":
                 self.open_calls[call_id] = index
             # Some gateways count their calls in each turn anew: a later call with the id needs an output too.
             self.answered.discard(call_id)
+
+    def is_item_id(self, text: str) -> bool:
+        """Whether a text is the id of a call's item."""
+        return text in self._ids_of_items
 
 
 def _check_input(items: Any, history: CallHistory, *, is_first_turn: bool) -> Iterator[Finding]:
@@ -208,13 +217,13 @@ def _check_input(items: Any, history: CallHistory, *, is_first_turn: bool) -> It
 
 def _check_output(index: int, call_id: str, calls: _Calls, *, is_first_turn: bool) -> Finding | None:
     pointer, location = f"/input/{index}/call_id", f"input[{index}].call_id"
-    expected = list(calls.open_calls)
+    expected = list(islice(calls.open_calls, _MAX_LISTED_CALLS))
     if call_id in calls.answered:
         message = f"{location} repeats {call_id!r}: that call has an output."
         return make_finding("REQ-014", pointer, message, expected=expected, got=call_id)
     if call_id in calls.item_ids:
         return None
-    if call_id in calls.item_ids.values():
+    if calls.is_item_id(call_id):
         message = f"{location} is the item's id {call_id!r}, not its call_id."
     elif not calls.is_complete:
         return None

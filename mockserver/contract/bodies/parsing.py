@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from mockserver.contract.findings import Finding
-from mockserver.contract.rules import make_finding
+from mockserver.contract.rules import limit_findings, make_finding
 from mockserver.errors import InvalidJSON
 from mockserver.wire import json
 
@@ -25,7 +25,8 @@ def parse_body(body: Body) -> tuple[Any, list[Finding]]:
         got = data[:80].decode(errors="replace")
         return None, [make_finding("SCH-006", "", f"the body is not JSON: {error}", got=got)]
     names = json.find_duplicate_keys(data)
-    return value, [make_finding("SCH-007", "", f"duplicate member {name}", got=name) for name in names]
+    findings = [make_finding("SCH-007", "", f"duplicate member {name}", got=name) for name in names]
+    return value, limit_findings(findings)
 
 
 def body_value(body: Body) -> Any:

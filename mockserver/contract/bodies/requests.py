@@ -10,7 +10,7 @@ from typing import Any
 
 from mockserver.contract.bodies.call_outputs import CallHistory, check_call_outputs
 from mockserver.contract.findings import Finding, Severity, errors
-from mockserver.contract.rules import findings_for_profile, make_finding
+from mockserver.contract.rules import findings_for_profile, limit_findings, make_finding
 from mockserver.contract.schema.registry import load_schemas
 from mockserver.contract.schema.validation import unknown_request_member_findings, violation_findings
 from mockserver.profiles import Profile, load_profile, profile_names
@@ -38,7 +38,7 @@ def ignored_parameters(request: dict[str, Any], profile: Profile) -> list[str]:
 
     It ignores unlisted parameters instead of refusing them (API reference, 27 January 2026).
     """
-    listed = profile.parameters
+    listed = frozenset(profile.parameters)
     ignored = [name for name, given in request.items() if name not in listed and given is not None]
     return [*ignored, "text"] if ignores_structured_output(request, profile) else ignored
 
@@ -114,9 +114,10 @@ class RequestChecker:
         message of an error names the parameter, so that it can be sent to the client. `history` has the calls
         of the turns that the request continues, if they are known.
         """
+        is_closed_valid = self._is_closed_valid(value)
         if (
-            (history is None or not history.open_calls)
-            and self._is_closed_valid(value)
+            is_closed_valid
+            and (history is None or not history.open_calls)
             and value.get("model") in self._models
             and not value.get("tools")
             and value.get("input").__class__ is str
@@ -124,10 +125,12 @@ class RequestChecker:
             and ("enable_thinking" not in value or self._profile.thinking[value["model"]] != "always")
         ):
             return []
-        return self._check_fully(value, history)
+        return self._check_fully(value, history, is_closed_valid=is_closed_valid)
 
-    def _check_fully(self, value: Any, history: CallHistory | None) -> list[Finding]:
-        findings = violation_findings(self._schemas, _SCHEMA_NAME, value)
+    def _check_fully(
+        self, value: Any, history: CallHistory | None, *, is_closed_valid: bool
+    ) -> list[Finding]:
+        findings = [] if is_closed_valid else violation_findings(self._schemas, _SCHEMA_NAME, value)
         if not isinstance(value, dict):
             return findings
         findings += findings_for_profile(self._check_model(value), self._profile.name)
@@ -137,12 +140,13 @@ class RequestChecker:
             findings += self._check_tools(value)
             findings += _check_required_tool_choice(value)
             findings += check_call_outputs(value, self._profile, history)
-        if not self._is_closed_valid(value):
+        if not is_closed_valid:
             findings += self._unknown_parameters(value)
         if ignores_structured_output(value, self._profile):
             message = f"{self._profile.name} ignores text.format: the message is prose, not structured output"
             findings.append(make_finding("REQ-002", "/text/format", message, got=value["text"]["format"]))
-        return sorted(findings_for_profile(findings, self._profile.name), key=_severity_rank)
+        findings = limit_findings(findings_for_profile(findings, self._profile.name))
+        return sorted(findings, key=_severity_rank)
 
     def _check_model(self, value: dict[str, Any]) -> Iterator[Finding]:
         model = value.get("model")
@@ -167,13 +171,14 @@ class RequestChecker:
 
     def _check_tools(self, value: dict[str, Any]) -> Iterator[Finding]:
         kinds = [tool.get("type") for tool in value.get("tools") or ()]
+        declared = frozenset(kinds)
         thinking = is_thinking_enabled(value, self._profile)
         for index, kind in enumerate(kinds):
             tool = self._profile.tools.get(kind)
             if tool is None:
                 continue
             pointer = f"/tools/{index}/type"
-            if tool.needs_tool is not None and tool.needs_tool not in kinds:
+            if tool.needs_tool is not None and tool.needs_tool not in declared:
                 message = tool.needs_tool_message or f"{kind} needs {tool.needs_tool}"
                 yield make_finding("REQ-003", pointer, message, expected=tool.needs_tool, got=kinds)
             if tool.needs_thinking_message is not None and not thinking:
@@ -188,7 +193,7 @@ class RequestChecker:
     def _unknown_parameters(self, value: dict[str, Any]) -> Iterator[Finding]:
         for finding in unknown_request_member_findings(self._schemas, _SCHEMA_NAME, value):
             is_nested = "/" in finding.pointer[1:]
-            if is_nested and (finding.rule != "SCH-003" or finding.got is not None):
+            if finding.more or (is_nested and (finding.rule != "SCH-003" or finding.got is not None)):
                 yield finding
             elif not is_nested and finding.got is not None:
                 name = parse_pointer(finding.pointer)[0]

@@ -205,9 +205,10 @@ def check_against_request(
         report.add("REQ-008", f"{base}/model", message, expected=requested, got=model)
     tools, output = request.get("tools"), response.get("output")
     declared = [_declared_name(tool) for tool in tools] if isinstance(tools, list) else []
+    names = {name for name in declared if isinstance(name, str)}
     for index, item in enumerate(output if isinstance(output, list) else ()):
         candidates = _possible_tools(item, profile)
-        if candidates and not any(name in declared for name in candidates):
+        if candidates and names.isdisjoint(candidates):
             message = "the request does not declare this tool"
             report.add("REQ-009", f"{base}/output/{index}", message, expected=declared, got=candidates[0])
     _check_tool_choice(response, request, profile, report, base)

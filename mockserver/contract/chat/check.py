@@ -52,7 +52,7 @@ def check_chat_completion(body: Body, request: Body = None) -> list[Finding]:
         check_completion(value, requested, report)
     if isinstance(requested, dict) and requested.get("stream") is True:
         report.add("SSE-006", "", "the request asks for a stream, but the response is JSON")
-    return findings + report.findings
+    return findings + report.findings + report.omitted_findings()
 
 
 def check_chat_error(body: Body) -> list[Finding]:
@@ -103,12 +103,15 @@ def _check_chunks(chunks: Iterable[Any], request: Any) -> list[Finding]:
 
 def _check_lines(data: bytes, request: Any) -> list[Finding]:
     checker = ChunkSequenceChecker(request)
+    report = Report(CHAT_PROFILE)
     findings: list[Finding] = []
     for at, line in enumerate(filter(None, map(bytes.strip, data.splitlines()))):
         try:
             findings += checker.feed(json.loads(line))
         except InvalidJSON as error:
             got = line[:80].decode(errors="replace")
-            findings.append(make_finding("SSE-002", "", f"the line is not JSON: {error}", event=at, got=got))
+            report.event, report.findings = at, []
+            report.add("SSE-002", "", f"the line is not JSON: {error}", got=got)
+            findings += report.findings
             checker.mark_unreadable()
-    return findings + checker.finish()
+    return findings + checker.finish() + report.omitted_findings()

@@ -66,10 +66,12 @@ def check_choice_end(
             "is wrong: the choice calls functions" if calls else "is wrong: the choice calls no function"
         )
         report.add("CHT-005", f"{base}/finish_reason", message, expected=expected, got=finish_reason)
+    ids: set[str] = set()
     for at, call in enumerate(calls):
         pointer = f"{base}/message/tool_calls/{at}" if base else ""
-        if any(call.id == other.id for other in calls[:at]):
+        if call.id in ids:
             report.add("ITM-007", pointer, "another call has this id", got=call.id)
+        ids.add(call.id)
         if finish_reason != "length" and not _is_json_object(call.arguments):
             report.add("TXT-005", pointer, "arguments are not a JSON object", got=call.arguments)
 

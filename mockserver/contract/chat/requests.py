@@ -12,7 +12,7 @@ from mockserver.contract.bodies.requests import (
 )
 from mockserver.contract.chat.service import CHAT_PROFILE, load_chat_schemas
 from mockserver.contract.findings import Finding, Severity
-from mockserver.contract.rules import findings_for_profile, make_finding
+from mockserver.contract.rules import findings_for_profile, limit_findings, make_finding
 from mockserver.contract.schema.validation import unknown_request_member_findings, violation_findings
 from mockserver.profiles import Profile
 from mockserver.suggestions import did_you_mean
@@ -44,9 +44,8 @@ def chat_request_findings(
             *_check_thinking_conflicts(value, profile),
         )
         findings = findings_for_profile(checks, CHAT_PROFILE)
-    return sorted(
-        [*findings, *findings_for_profile(_unknown_parameters(value), CHAT_PROFILE)], key=_severity_rank
-    )
+    findings += findings_for_profile(_unknown_parameters(value), CHAT_PROFILE)
+    return sorted(limit_findings(findings), key=_severity_rank)
 
 
 def is_chat_thinking_enabled(value: Mapping[str, Any], profile: Profile) -> bool:
@@ -141,9 +140,9 @@ def _check_thinking_conflicts(value: dict[str, Any], profile: Profile) -> Iterat
 
 def _unknown_parameters(value: dict[str, Any]) -> Iterator[Finding]:
     for finding in unknown_request_member_findings(load_chat_schemas(), _SCHEMA_NAME, value):
-        if finding.got is None:
+        if finding.got is None and not finding.more:
             continue
-        if "/" in finding.pointer[1:]:
+        if finding.more or "/" in finding.pointer[1:]:
             yield finding
         else:
             name = parse_pointer(finding.pointer)[0]

@@ -18,8 +18,8 @@ from mockserver.contract.chat.completions import (
     check_usage,
 )
 from mockserver.contract.chat.service import CHAT_PROFILE, load_chat_schemas
-from mockserver.contract.findings import Finding, errors
-from mockserver.contract.rules import Report
+from mockserver.contract.findings import Finding
+from mockserver.contract.rules import Report, make_finding
 from mockserver.contract.schema.validation import schema_findings
 from mockserver.contract.stream.framing import FramingChecker
 
@@ -30,6 +30,9 @@ Chunk = dict[str, Any]
 #: Members that are the same in all chunks of a stream.
 _CONSTANT_MEMBERS = ("id", "created", "model")
 
+#: How many invalid chunks are explained: an explanation takes a thousand times as long as a check.
+_MAX_EXPLAINED_CHUNKS = 20
+
 
 @dataclass(slots=True)
 class _PartialCall:
@@ -37,7 +40,8 @@ class _PartialCall:
 
     id: str
     name: str
-    arguments: str = ""
+    deltas: list[str] = field(default_factory=list)
+    """The pieces of its arguments."""
 
 
 @dataclass(slots=True)
@@ -59,6 +63,7 @@ class ChunkSequenceChecker:
         self._request = request if isinstance(request, dict) else None
         self._report = Report(CHAT_PROFILE)
         self._chunk_count = 0
+        self._invalid_count = 0
         self._first_chunk: Chunk | None = None
         self._choices: dict[int, _PartialChoice] = {}
         self._usage_seen = False
@@ -80,20 +85,29 @@ class ChunkSequenceChecker:
             self.failed = True
             if self._choices:
                 report.add("CHT-012", "/error", "an error ends a stream that has choices", got=chunk["error"])
-            return report.findings + schema_findings(
-                load_chat_schemas(), "chat_error", chunk, event=report.event
-            )
+            report.extend(schema_findings(load_chat_schemas(), "chat_error", chunk, event=report.event))
+            return report.findings
         if self.failed:
             report.add("CHT-012", "", "a chunk follows an error", got=chunk)
-        findings = schema_findings(load_chat_schemas(), "chat_chunk", chunk, event=report.event)
-        if errors(findings):
+        if not self._check_schema(chunk):
             self.mark_unreadable()
-            return findings
+            return report.findings
         self._check_constant_members(chunk)
         self._check_usage(chunk)
         for at, chunk_choice in enumerate(chunk["choices"]):
             self._check_choice(chunk_choice, f"/choices/{at}")
-        return findings + report.findings
+        return report.findings
+
+    def _check_schema(self, chunk: Any) -> bool:
+        """Whether a chunk is valid; only the first invalid ones are explained."""
+        report, schemas = self._report, load_chat_schemas()
+        if schemas.is_closed_valid("chat_chunk", chunk):
+            return True
+        is_valid = schemas.is_valid("chat_chunk", chunk)
+        self._invalid_count += not is_valid
+        if is_valid or self._invalid_count <= _MAX_EXPLAINED_CHUNKS:
+            report.extend(schema_findings(schemas, "chat_chunk", chunk, event=report.event))
+        return is_valid
 
     def mark_unreadable(self) -> None:
         """Note that a chunk could not be read, so that its content is not reported as missing."""
@@ -104,14 +118,23 @@ class ChunkSequenceChecker:
         report = self._report
         report.event, report.findings = None, []
         if self._incomparable or self.failed:
-            return []
+            return self.omitted_findings()
         for index, choice in sorted(self._choices.items()):
             if choice.finish_reason is None:
                 report.add("CHT-004", "", f"choice {index} has no finish_reason")
         if not self._choices:
             report.add("CHT-004", "", "the stream has no choices")
         self._check_against_request()
-        return report.findings
+        return report.findings + self.omitted_findings()
+
+    def omitted_findings(self) -> list[Finding]:
+        """What stands for the findings that are not listed, once the stream has ended."""
+        omitted = self._report.omitted_findings()
+        more, self._invalid_count = self._invalid_count - _MAX_EXPLAINED_CHUNKS, 0
+        if more > 0:
+            message = f"and {more} more chunks that break their schema"
+            omitted.append(replace(make_finding("SCH-001", "", message), more=more))
+        return omitted
 
     def _check_constant_members(self, chunk: Chunk) -> None:
         if self._first_chunk is None:
@@ -180,7 +203,7 @@ class ChunkSequenceChecker:
             message = "is neither the index of the current call nor the next one"
             report.add("CHT-003", f"{base}/index", message, expected=len(calls), got=index)
             return
-        calls[-1].arguments += function.get("arguments") or ""
+        calls[-1].deltas.append(function.get("arguments") or "")
 
     def _check_choice_end(self, choice: _PartialChoice, finish_reason: str | None, base: str) -> None:
         choice.finish_reason = finish_reason
@@ -207,7 +230,7 @@ class ChunkSequenceChecker:
 
 
 def _function_calls(choice: _PartialChoice) -> list[ChatFunctionCall]:
-    return [ChatFunctionCall(call.id, call.name, call.arguments) for call in choice.calls]
+    return [ChatFunctionCall(call.id, call.name, "".join(call.deltas)) for call in choice.calls]
 
 
 class ChatFramingChecker(FramingChecker):

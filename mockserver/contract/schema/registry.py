@@ -7,7 +7,7 @@ compiles the schemas; the reference implementation (jsonschema) runs only to exp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache, cached_property
 from types import MappingProxyType
 from typing import Any
@@ -17,12 +17,11 @@ import orjson
 from mockserver import profiles, resources
 from mockserver.contract.operations import body_schemas
 from mockserver.contract.schema import overlays, validation_messages
+from mockserver.contract.schema.compilation import Validator, compile_validator
 from mockserver.errors import ConfigurationError, UnknownSchema
 from mockserver.suggestions import choose_from
 
 __all__ = ["ROOT_SCHEMAS", "ProfileSchemas", "load_schemas"]
-
-Validator = Callable[[Any], bool]
 
 #: Schemas of whole bodies and events, beside those of the operations; every other schema is part of one of
 #: these.
@@ -77,6 +76,7 @@ class ProfileSchemas:
         """
         self._documents: dict[tuple[str, bool], bytes] = {}
         self._validators: dict[tuple[str, bool], Validator] = {}
+        self._explainers: dict[str, validation_messages.ViolationExplainer] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -125,9 +125,11 @@ class ProfileSchemas:
         """Whether `value` is legal and the profile knows all its members and types."""
         return self.closed_validator(name)(value)
 
-    def violations(self, name: str, value: Any) -> list[validation_messages.SchemaViolation]:
+    def violations(self, name: str, value: Any) -> validation_messages.Violations:
         """Explain why `value` is illegal. Slow: call `is_valid` first."""
-        return validation_messages.find_violations(self.document(name), value)
+        if name not in self._explainers:
+            self._explainers[name] = validation_messages.ViolationExplainer(self.document(name))
+        return self._explainers[name].explain(value)
 
     def _require_name(self, name: str) -> None:
         if name not in self.undated:
@@ -138,19 +140,5 @@ class ProfileSchemas:
     def _validator(self, name: str, *, closed: bool) -> Validator:
         key = (name, closed)
         if key not in self._validators:
-            self._validators[key] = _compile(self.document(name, closed))
+            self._validators[key] = compile_validator(self.document(name, closed))
         return self._validators[key]
-
-
-def _compile(document: dict[str, Any]) -> Validator:
-    import jsonschema_rs
-
-    is_valid = jsonschema_rs.Draft202012Validator(document).is_valid
-
-    def check(value: Any) -> bool:
-        try:
-            return is_valid(value)
-        except ValueError:  # not a JSON value, such as a set or a name with a lone surrogate
-            return False
-
-    return check

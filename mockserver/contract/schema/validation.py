@@ -6,9 +6,10 @@ The search for unknown members runs only if the closed validator refuses a value
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from math import inf
+from typing import Any, NamedTuple
 
 from mockserver.contract.findings import Finding
 from mockserver.contract.rules import findings_for_profile, make_finding
@@ -20,12 +21,16 @@ from mockserver.wire.json import format_pointer, parse_pointer
 
 __all__ = [
     "UnknownMember",
+    "UnknownMembers",
     "find_unknown_members",
     "schema_findings",
     "unknown_member_findings",
     "unknown_request_member_findings",
     "violation_findings",
 ]
+
+#: How many unknown members and types of a request are reported.
+_MAX_IN_REQUEST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,79 +47,140 @@ class UnknownMember:
     """The types or members that the profile knows there."""
 
 
-def find_unknown_members(schemas: ProfileSchemas, name: str, value: Any) -> list[UnknownMember]:
-    """Find the members and types in `value` that the schema `name` does not know, in their order.
+class UnknownMembers(NamedTuple):
+    """The members and types in a value that a schema does not know."""
 
-    Does not search inside unknown values. A null in a member of a later date stands for absence and is not
-    reported.
+    found: list[UnknownMember]
+    """In their order; the first ones if there is a limit."""
+    more: int = 0
+    """How many others there are at least: an element with several counts once."""
+
+
+def find_unknown_members(
+    schemas: ProfileSchemas, name: str, value: Any, limit: float = inf
+) -> UnknownMembers:
+    """Find the members and types in `value` that the schema `name` does not know.
+
+    Does not search inside unknown values, or inside elements that the closed schema accepts. A null in a member
+    of a later date stands for absence and is not reported. The search ends once `limit` members are found; a
+    number of others is counted.
     """
-    return list(_walk(_WalkContext(schemas.undated, schemas.date), schemas.undated[name], value, ()))
-
-
-@dataclass(frozen=True, slots=True)
-class _WalkContext:
-    documents: Mapping[str, dict[str, Any]]
-    date: str
+    walk = _Walk(schemas, limit)
+    found = []
+    for each in walk.visit(schemas.undated[name], value, ()):
+        found.append(each)
+        walk.room -= 1
+    return UnknownMembers(found, walk.more)
 
 
 _Path = tuple[str | int, ...]
 
-
-def _walk(context: _WalkContext, schema: Any, value: Any, path: _Path) -> Iterator[UnknownMember]:
-    if "$ref" in schema:
-        schema = context.documents[schema["$ref"].removesuffix(".json")]
-    if isinstance(value, list) and "items" in schema:
-        for index, element in enumerate(value):
-            yield from _walk(context, schema["items"], element, (*path, index))
-    elif isinstance(value, dict):
-        if "x-dispatch" in schema:
-            yield from _walk_union(context, schema, value, path)
-        elif "properties" in schema:
-            yield from _walk_members(context, schema["properties"], value, path)
-        elif isinstance(schema.get("additionalProperties"), dict):
-            for name, member in value.items():
-                yield from _walk(context, schema["additionalProperties"], member, (*path, name))
+#: How many elements and members are counted once the limit is reached.
+_MAX_COUNTED = 10_000
 
 
-def _walk_union(
-    context: _WalkContext, union: Any, value: dict[str, Any], path: _Path
-) -> Iterator[UnknownMember]:
-    kind = value.get("type")
-    for known, branch in union_branches(union):
-        if known == kind and is_known(branch, context.date):
-            yield from _walk(context, branch["then"], value, path)
-            return
-        if known == kind:
-            since = branch["x-since"] if is_newer(branch, context.date) else None
-            yield UnknownMember(format_pointer((*path, "type")), kind, since, union["x-unknown"])
-            return
-    # If the union is an enumeration, the schema itself has already refused the type.
-    if "enum" not in union["properties"]["type"] and isinstance(kind, str) and not _is_extension(union, kind):
-        known_types = tuple(
-            known
-            for known, branch in union_branches(union)
-            if known is not None and is_known(branch, context.date)
-        )
-        yield UnknownMember(format_pointer((*path, "type")), kind, None, union["x-unknown"], known_types)
+class _Walk:
+    """A search for unknown members, in one pass over the value."""
+
+    def __init__(self, schemas: ProfileSchemas, room: float) -> None:
+        self._schemas = schemas
+        self._documents = schemas.undated
+        self._date = schemas.date
+        self.room = room
+        """How many members may still be found."""
+        self.more = 0
+        """How many others were counted."""
+        self._counted = 0
+        # Elements that the schema refuses may have no unknown member: the search in them is limited, too.
+        self._search_room = 10 * room
+
+    def visit(self, schema: Any, value: Any, path: _Path) -> Iterator[UnknownMember]:
+        if "$ref" in schema:
+            schema = self._documents[_reference(schema)]
+        if isinstance(value, list) and "items" in schema:
+            yield from self._visit_elements(schema["items"], value, path)
+        elif isinstance(value, dict):
+            if "x-dispatch" in schema:
+                yield from self._visit_union(schema, value, path)
+            elif "properties" in schema:
+                yield from self._visit_members(schema["properties"], value, path)
+            elif isinstance(schema.get("additionalProperties"), dict):
+                for name, member in value.items():
+                    yield from self.visit(schema["additionalProperties"], member, (*path, name))
+
+    def _visit_elements(self, schema: Any, elements: list[Any], path: _Path) -> Iterator[UnknownMember]:
+        name = _reference(schema) if "$ref" in schema else None
+        is_proven = _is_unproven if name is None else self._schemas.closed_validator(name)
+        for index, element in enumerate(elements):
+            if self.room > 0:
+                if not is_proven(element):
+                    self._search_room -= 1
+                    if not self._search_room:
+                        self.room = 0
+                    yield from self.visit(schema, element, (*path, index))
+            elif not self._count(
+                name is not None and not is_proven(element) and self._schemas.is_valid(name, element)
+            ):
+                return
+
+    def _visit_union(self, union: Any, value: dict[str, Any], path: _Path) -> Iterator[UnknownMember]:
+        kind = value.get("type")
+        for known, branch in union_branches(union):
+            if known == kind and is_known(branch, self._date):
+                yield from self.visit(branch["then"], value, path)
+                return
+            if known == kind:
+                since = branch["x-since"] if is_newer(branch, self._date) else None
+                yield UnknownMember(format_pointer((*path, "type")), kind, since, union["x-unknown"])
+                return
+        # If the union is an enumeration, the schema itself has already refused the type.
+        is_open = "enum" not in union["properties"]["type"]
+        if is_open and isinstance(kind, str) and not _is_extension(union, kind):
+            known_types = tuple(
+                known
+                for known, branch in union_branches(union)
+                if known is not None and is_known(branch, self._date)
+            )
+            pointer = format_pointer((*path, "type"))
+            yield UnknownMember(pointer, kind, None, union["x-unknown"], known_types)
+
+    def _visit_members(self, properties: Any, value: dict[str, Any], path: _Path) -> Iterator[UnknownMember]:
+        known_names: tuple[str, ...] = ()
+        for name, member in value.items():
+            schema = properties.get(name)
+            if schema is not None and is_known(schema, self._date):
+                yield from self.visit(schema, member, (*path, name))
+            elif self.room <= 0:
+                if not self._count(schema is None or member is not None):
+                    return
+            elif schema is None:
+                known_names = known_names or tuple(
+                    each for each in properties if is_known(properties[each], self._date)
+                )
+                yield UnknownMember(format_pointer((*path, name)), member, None, None, known_names)
+            elif member is not None:
+                yield UnknownMember(format_pointer((*path, name)), member, schema.get("x-since"), None)
+
+    def _count(self, is_unknown: bool) -> bool:
+        """Count an element or a member that is not searched; False if no more are to be counted."""
+        self._counted += 1
+        self.more += is_unknown
+        return self._counted < _MAX_COUNTED
+
+
+def _reference(schema: Any) -> str:
+    name: str = schema["$ref"].removesuffix(".json")
+    return name
+
+
+def _is_unproven(_: Any) -> bool:
+    """The answer for elements whose schema has no name, and so no validator."""
+    return False
 
 
 def _is_extension(union: Any, kind: str) -> bool:
     """Whether a type has the union's form of an implementor's extension."""
     return "x-extension" in union and re.match(union["x-extension"], kind) is not None
-
-
-def _walk_members(
-    context: _WalkContext, properties: Any, value: dict[str, Any], path: _Path
-) -> Iterator[UnknownMember]:
-    for name, member in value.items():
-        schema = properties.get(name)
-        if schema is None:
-            known_names = tuple(each for each in properties if is_known(properties[each], context.date))
-            yield UnknownMember(format_pointer((*path, name)), member, None, None, known_names)
-        elif is_known(schema, context.date):
-            yield from _walk(context, schema, member, (*path, name))
-        elif member is not None:
-            yield UnknownMember(format_pointer((*path, name)), member, schema.get("x-since"), None)
 
 
 def schema_findings(
@@ -134,22 +200,29 @@ def violation_findings(
     """Report what the schema forbids."""
     if schemas.is_valid(name, value):
         return []
-    violations = [_violation_finding(each, event) for each in schemas.violations(name, value)]
-    found = findings_for_profile(violations, schemas.profile)
-    # Only the fast validator reads every name and refuses values that are not JSON.
-    return found if violations else [make_finding("SCH-001", "", "the value is not JSON", event=event)]
+    explained, more = schemas.violations(name, value)
+    if not explained:
+        # Only the fast validator reads every name and refuses values that are not JSON.
+        return [make_finding("SCH-001", "", "the value is not JSON", event=event)]
+    found = [_violation_finding(each, event) for each in explained]
+    if more:
+        message = f"and at least {more} more values that the schema refuses"
+        found.append(replace(make_finding(found[-1].rule, "", message, event=event), more=more))
+    return findings_for_profile(found, schemas.profile)
 
 
 def unknown_request_member_findings(schemas: ProfileSchemas, name: str, value: Any) -> list[Finding]:
-    """Like `unknown_member_findings`, for a request: its names were typed by a person, so suggest others."""
+    """Like `unknown_member_findings`, for a request: its names were typed by a person, so suggest others.
+
+    A server checks requests while others wait, so the number of findings is limited.
+    """
     profile = schemas.profile
-    return findings_for_profile(
-        (
-            _with_suggestion(_unknown_member_finding(each, profile, None), each)
-            for each in find_unknown_members(schemas, name, value)
-        ),
-        profile,
-    )
+    found, more = find_unknown_members(schemas, name, value, _MAX_IN_REQUEST)
+    findings = [_with_suggestion(_unknown_member_finding(each, profile, None), each) for each in found]
+    if more:
+        message = f"and at least {more} more members or types that {profile} does not know"
+        findings.append(replace(make_finding("SCH-003", "", message), more=more))
+    return findings_for_profile(findings, profile)
 
 
 def _with_suggestion(finding: Finding, unknown: UnknownMember) -> Finding:
@@ -165,7 +238,7 @@ def unknown_member_findings(
     return findings_for_profile(
         (
             _unknown_member_finding(each, profile, event)
-            for each in find_unknown_members(schemas, name, value)
+            for each in find_unknown_members(schemas, name, value).found
         ),
         profile,
     )

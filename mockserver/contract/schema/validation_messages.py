@@ -1,19 +1,36 @@
 """Explain why a value is invalid: the slow, exact half of validation.
 
-The reference validator (jsonschema) finds every violation; this module gives each its JSON pointer and
-message, in the service's own words if the schema has them. It is imported and run only for values that
-failed.
+The reference validator (jsonschema) finds the violations; this module gives each its JSON pointer and message,
+in the service's own words if the schema has them. It is imported and run only for values that failed.
+
+The reference validator takes about a millisecond for one element of an array. It therefore looks only at
+elements and members that the fast validator (jsonschema-rs) refuses, and explains a limited number of them: the
+work is bounded, whatever the size of the value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+import orjson
+
+from mockserver.contract.schema.compilation import Validator, compile_validator
 from mockserver.wire.json import format_pointer
 
-__all__ = ["SchemaViolation", "find_violations", "json_type"]
+__all__ = [
+    "MAX_EXPLAINED_VIOLATIONS",
+    "SchemaViolation",
+    "ViolationExplainer",
+    "Violations",
+    "json_type",
+]
+
+#: How many violations of a value are explained.
+MAX_EXPLAINED_VIOLATIONS = 20
+#: How many elements and members are counted once enough violations are explained.
+_MAX_COUNTED = 10_000
 
 _JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
 
@@ -38,20 +55,111 @@ def json_type(value: Any) -> str:
     return "null" if value is None else _JSON_TYPES.get(type(value), type(value).__name__)
 
 
-def find_violations(document: Mapping[str, Any], value: Any) -> list[SchemaViolation]:
-    """Every violation of the schema `document` by `value`, outermost and first members first."""
-    import jsonschema
-    import referencing
+class Violations(NamedTuple):
+    """The violations of a value."""
 
-    # The empty registry keeps the validator from fetching remote references.
-    reference: Any = jsonschema.Draft202012Validator
-    empty: Any = referencing.Registry
-    validator = reference(document, registry=empty())
-    found: dict[tuple[str, str], SchemaViolation] = {}
-    for error in validator.iter_errors(value):
-        violation = _to_violation(error, document.get("x-rule"))
-        found.setdefault((violation.pointer, violation.keyword), violation)
-    return list(found.values())
+    explained: list[SchemaViolation]
+    """The first `MAX_EXPLAINED_VIOLATIONS`, outermost and first members first."""
+    more: int = 0
+    """How many others there are at least: an element or member counts once."""
+
+
+class ViolationExplainer:
+    """Explains what violates one schema; compiles the schemas of elements and members on first use."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self._document = document
+        self._validators: dict[bytes, Validator] = {}
+
+    def explain(self, value: Any) -> Violations:
+        """The violations of the schema by `value`; none if the reference validator accepts it."""
+        return _Explanation(self._document, self._part_validator).explain(value)
+
+    def _part_validator(self, schema: Any) -> Validator:
+        key = orjson.dumps(schema)
+        if key not in self._validators:
+            self._validators[key] = compile_validator(
+                {"allOf": [schema], "$defs": self._document.get("$defs", {})}
+            )
+        return self._validators[key]
+
+
+class _Explanation:
+    """One run of the reference validator, which skips what the fast one accepts and stops explaining in time."""
+
+    def __init__(self, document: Mapping[str, Any], part_validator: Callable[[Any], Validator]) -> None:
+        self._document = document
+        self._part_validator = part_validator
+        self._found: dict[tuple[str, str], SchemaViolation] = {}
+        self._descents = 0
+        self._counted = 0
+        self._more = 0
+
+    def explain(self, value: Any) -> Violations:
+        import jsonschema
+        import referencing
+
+        # The types of both packages do not say what they take.
+        reference: Any = jsonschema.Draft202012Validator
+        extend: Any = jsonschema.validators.extend
+        empty: Any = referencing.Registry
+        bounded = extend(
+            reference,
+            {
+                "items": self._items,
+                "additionalProperties": self._additional_properties(
+                    reference.VALIDATORS["additionalProperties"]
+                ),
+                "propertyNames": self._property_names,
+            },
+        )
+        default_rule = self._document.get("x-rule")
+        # The empty registry keeps the validator from fetching remote references.
+        for error in bounded(self._document, registry=empty()).iter_errors(value):
+            if self._is_full:
+                self._more += 1
+            else:
+                violation = _to_violation(error, default_rule)
+                self._found.setdefault((violation.pointer, violation.keyword), violation)
+        return Violations(list(self._found.values()), self._more)
+
+    @property
+    def _is_full(self) -> bool:
+        # The validators differ in details: a value that only the fast one refuses yields no violation.
+        return len(self._found) >= MAX_EXPLAINED_VIOLATIONS or self._descents >= 10 * MAX_EXPLAINED_VIOLATIONS
+
+    def _items(self, validator: Any, items: Any, value: Any, schema: Any) -> Iterator[Any]:
+        if isinstance(value, list):
+            start = len(schema.get("prefixItems", ()))
+            yield from self._descend(validator, items, ((at, value[at]) for at in range(start, len(value))))
+
+    def _additional_properties(self, original: Any) -> Any:
+        def check(validator: Any, members: Any, value: Any, schema: Any) -> Iterator[Any]:
+            if not (isinstance(members, dict) and isinstance(value, dict)) or "patternProperties" in schema:
+                yield from original(validator, members, value, schema) or ()
+                return
+            known = schema.get("properties", {})
+            others = ((name, member) for name, member in value.items() if name not in known)
+            yield from self._descend(validator, members, others)
+
+        return check
+
+    def _property_names(self, validator: Any, names: Any, value: Any, schema: Any) -> Iterator[Any]:
+        if isinstance(value, dict):
+            yield from self._descend(validator, names, ((None, name) for name in value))
+
+    def _descend(self, validator: Any, schema: Any, parts: Iterable[tuple[Any, Any]]) -> Iterator[Any]:
+        is_valid = self._part_validator(schema)
+        for path, part in parts:
+            if not self._is_full:
+                if not is_valid(part):
+                    self._descents += 1
+                    yield from validator.descend(part, schema, path=path)
+            elif self._counted == _MAX_COUNTED:
+                return
+            else:
+                self._counted += 1
+                self._more += not is_valid(part)
 
 
 def _to_violation(error: Any, default_rule: str | None) -> SchemaViolation:

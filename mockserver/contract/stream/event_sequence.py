@@ -13,6 +13,7 @@ are kept until the terminal event, to compare the final output with them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -33,6 +34,9 @@ from mockserver.profiles import DEFAULT_PROFILE, Profile, load_profile
 __all__ = ["EventSequenceChecker"]
 
 Event = dict[str, Any]
+
+#: How many invalid events of a type are explained: an explanation takes a thousand times as long as a check.
+_MAX_EXPLAINED_OF_A_TYPE = 20
 
 _TERMINAL_STATUSES = {
     "response.completed": "completed",
@@ -65,6 +69,10 @@ class EventSequenceChecker:
         self._open_items = self._items.open_items
         self._handlers = self._build_handlers()
         self._event_count = 0
+        self._invalid_counts: Counter[str] = Counter()
+        self._last_violations: dict[str, list[Finding]] = {}
+        self._unexplained: dict[str, Finding] = {}
+        """By type, what stands for the invalid events that were only counted."""
         self._next_number: int | None = None
         self._repeated_at = -1
         self._ended = False
@@ -87,17 +95,16 @@ class EventSequenceChecker:
         report = self._report
         report.event = self._event_count
         self._event_count += 1
-        found: list[Finding] = []
-        report.findings = found
+        report.findings = []
         kind: Any = event.get("type") if event.__class__ is dict else None
         known = self._handlers.get(kind) if kind.__class__ is str else None
         if known is None:
             self._handle_unknown(event, kind)
-            return found
+            return report.findings
         is_closed_valid, item_handler, handle = known
         if not is_closed_valid(event):
-            found += violation_findings(self._schemas, kind, event, report.event)
-            found += unknown_member_findings(self._schemas, kind, event, report.event)
+            self._check_schema(kind, event)
+        found = report.findings
         number = event.get("sequence_number")
         if number.__class__ is int and number == self._next_number and not self._ended:
             self._next_number = number + 1
@@ -127,8 +134,7 @@ class EventSequenceChecker:
     def finish(self) -> list[Finding]:
         """Return the findings that only the end of the stream shows."""
         self._report.event = None
-        found: list[Finding] = []
-        self._report.findings = found
+        self._report.findings = []
         # In some services an error event ends the stream. Qwen's have no such event.
         ended_by_error = self._error_seen and "error" in self._handlers and not self._profile.error_types
         if not (self._ended or ended_by_error or self._untyped_error_seen):
@@ -138,7 +144,31 @@ class EventSequenceChecker:
                 else "the stream has no events"
             )
             self._report.add("SEQ-006", "", message, expected="response.completed")
-        return found
+        return self._report.findings + self.omitted_findings()
+
+    def omitted_findings(self) -> list[Finding]:
+        """What stands for the findings that are not listed, once the stream has ended."""
+        unexplained, self._unexplained = self._unexplained, {}
+        return [*unexplained.values(), *self._report.omitted_findings()]
+
+    def _check_schema(self, name: str, event: Any) -> None:
+        """Explain what is wrong with an event; of each type of event, only in the first that are invalid."""
+        report = self._report
+        if not self._schemas.is_valid(name, event):
+            self._invalid_counts[name] += 1
+            if self._invalid_counts[name] <= _MAX_EXPLAINED_OF_A_TYPE:
+                found = violation_findings(self._schemas, name, event, report.event)
+                report.extend(found)
+                self._last_violations[name] = found[-1:]
+            else:
+                self._count_unexplained(name)
+        report.extend(unknown_member_findings(self._schemas, name, event, report.event))
+
+    def _count_unexplained(self, name: str) -> None:
+        more = self._invalid_counts[name] - _MAX_EXPLAINED_OF_A_TYPE
+        for last in self._last_violations[name]:
+            message = f"and {more} more events that break the schema of {name}"
+            self._unexplained[name] = Finding(last.rule, last.severity, "", None, message, more=more)
 
     def _build_handlers(self) -> dict[str, _EventHandler]:
         handlers: dict[str, Callable[[Event], None]] = {
@@ -169,8 +199,7 @@ class EventSequenceChecker:
         elif "type" not in event and ("code" in event or "error" in event):
             self._handle_untyped_error(event)
         else:
-            report.findings += violation_findings(self._schemas, "event", event, report.event)
-            report.findings += unknown_member_findings(self._schemas, "event", event, report.event)
+            self._check_schema("event", event)
             is_open = self._check_number(kind, event.get("sequence_number"))
             if is_open and self._error_seen and not report.findings:
                 self._check_after_error(kind)
@@ -188,7 +217,7 @@ class EventSequenceChecker:
             return
         if "error" in event or "error" not in self._handlers:
             name = "error_wrapped" if "error" in event else "error"
-            report.findings += schema_findings(self._schemas, name, event, event=report.event)
+            report.extend(schema_findings(self._schemas, name, event, event=report.event))
         if self._ended:
             report.add("SEQ-007", "", "an error after the terminal event")
         elif self._next_number is None:

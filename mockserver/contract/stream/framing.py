@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from mockserver.contract.findings import Finding
@@ -30,6 +31,8 @@ class PayloadChecker(Protocol):
     def mark_unreadable(self) -> None: ...
 
     def finish(self) -> list[Finding]: ...
+
+    def omitted_findings(self) -> list[Finding]: ...
 
 
 class FramingChecker:
@@ -60,17 +63,24 @@ class FramingChecker:
         if len(self._head) < len(_BOM):
             self._check_start(chunk)
         try:
-            frames = self._decoder.feed(chunk)
+            self._check_frames(self._decoder.feed(chunk))
         except EventTooLarge as error:
+            self._check_frames(error.frames)
             self._stopped = True
+            report.event = self._payload_count
             report.add("SSE-004", "", str(error))
-            return report.findings
+        return report.findings
+
+    def _check_frames(self, frames: Iterable[sse.Frame]) -> None:
         for frame in frames:
             self._check_frame(frame)
-        return report.findings
 
     def finish(self) -> list[Finding]:
         """Return the findings that only the end of the bytes shows."""
+        found = self._finish()
+        return found + self._report.omitted_findings() + self._payload_checker.omitted_findings()
+
+    def _finish(self) -> list[Finding]:
         report = self._report
         report.findings = []
         if self._stopped:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 from mockserver.contract.bodies.responses import FINAL_ITEM_STATUSES, check_arguments
@@ -50,6 +51,9 @@ _CONSTANT_MEMBERS = (
 _COMPLETE_WHEN_ADDED = {"web_search_image_call": "arguments", "image_search_call": "arguments"}
 
 
+#: How many open items to search: one item is open at a time, so more are open only in a broken stream.
+_MAX_OPEN_ITEMS = 20
+
 _ABSENT = object()
 
 
@@ -88,7 +92,12 @@ class ItemTracker:
         if index in self.open_items or index in self._done_items:
             return
         if self.open_items:
-            self._report.add("ITM-019", "", "the previous item is not done", got=sorted(self.open_items))
+            self._report.add(
+                "ITM-019",
+                "",
+                "the previous item is not done",
+                got=sorted(islice(self.open_items, _MAX_OPEN_ITEMS)),
+            )
         self._next_index = index + 1
         kind = item.get("type") if isinstance(item, dict) else None
         steps = self._progress_events.get(kind, ()) if isinstance(kind, str) else ()
@@ -185,7 +194,8 @@ class ItemTracker:
     def _index_of_item_id(self, event: Event) -> int | None:
         # The service leaves output_index out of some events of the code interpreter.
         given = event.get("item_id")
-        return next((index for index, item in self.open_items.items() if item.id == given), None)
+        open_items = islice(self.open_items.items(), _MAX_OPEN_ITEMS)
+        return next((index for index, item in open_items if item.id == given), None)
 
     def _output_index(self, event: Event) -> int | None:
         index = event.get("output_index")
@@ -249,8 +259,9 @@ class ItemTracker:
     def mark_unreadable(self) -> None:
         """Note that an event could not be read: open items cannot be compared any more."""
         self._added_may_be_unreadable = True
-        for item in (*self.open_items.values(), *self._early_items.values()):
-            item.mark_incomparable()
+        for items in (self.open_items, self._early_items):
+            for item in islice(reversed(items.values()), _MAX_OPEN_ITEMS):
+                item.mark_incomparable()
 
     def check_final_output(self, output: Any) -> None:
         """Compare the output of a finished response with the done items."""

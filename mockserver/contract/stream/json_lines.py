@@ -49,7 +49,7 @@ class JSONLinesChecker:
         self._buffer.clear()
         if not self._stopped:
             found += self.event_checker.finish()
-        return found
+        return found + self._report.omitted_findings() + self.event_checker.omitted_findings()
 
     def _check_line(self, line: bytes, *, last: bool = False) -> list[Finding]:
         report = self._report

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mockserver.contract.formatting import escape_surrogates, escape_unprintable
+from mockserver.contract.formatting import escape_surrogates
 from mockserver.recordings.diff.changes import Change, ChangeSeverity
 from mockserver.wire import json
 from mockserver.wire.redaction import redact
+from mockserver.wire.terminal import escape_unprintable
 
 __all__ = ["CHANGES_FORMAT_VERSION", "changes_json", "changes_text", "reaches_severity"]
 
@@ -61,7 +62,8 @@ def changes_text(changes: Sequence[Change]) -> str:
 
 def _change_lines(change: Change) -> list[str]:
     lines = [
-        f"  {change.severity} {change.kind} {escape_unprintable(redact(change.location))}: {change.message}"
+        f"  {change.severity} {change.kind} "
+        f"{escape_unprintable(f'{redact(change.location)}: {change.message}')}"
     ]
     if change.before or change.after:
         before, after = (

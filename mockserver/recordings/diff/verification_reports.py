@@ -10,6 +10,7 @@ from typing import Any
 import jsonschema_rs
 
 from mockserver import resources
+from mockserver.documents.problems import first_problem
 from mockserver.errors import ConfigurationError, InvalidJSON
 from mockserver.recordings.diff.changes import Change, merge_changes, new_change
 from mockserver.wire import json
@@ -33,10 +34,10 @@ def read_verification_report(file: Path) -> Report:
         value = json.loads(file.read_bytes())
     except (OSError, InvalidJSON) as error:
         raise ConfigurationError(f"cannot read {file}: {error}") from None
-    for problem in _report_validator().iter_errors(value):
-        pointer = json.format_pointer(problem.instance_path)
+    problem = first_problem(_report_validator(), value)
+    if problem is not None:
         raise ConfigurationError(
-            f"{file} is not a report of `mockserver verify`: {pointer}: {problem.message}"
+            f"{file} is not a report of `mockserver verify`: {problem.pointer}: {problem.reason}"
         )
     report: Report = value
     return report

@@ -8,6 +8,8 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs
 
+from anyio import to_thread
+
 from mockserver.clock import SteppedClock
 from mockserver.contract.formatting import format_location, redact_finding
 from mockserver.contract.operations import Operation
@@ -19,6 +21,7 @@ from mockserver.server.errors import ApiError, NotAnApiRequest
 from mockserver.server.http.request_body import read_body
 from mockserver.server.http.requests import Handler, HttpRequest, derive_request_id
 from mockserver.server.http.transmission import send_body
+from mockserver.server.large_bodies import run_beside_loop
 from mockserver.server.state.journal import Entry
 from mockserver.server.state.session_registry import (
     SESSION_PATH_PREFIX,
@@ -119,8 +122,12 @@ async def _list_stubs(request: HttpRequest, _: Any) -> Any:
 
 
 async def _add_stub(request: HttpRequest, _: Any) -> Any:
-    exchange = parse_exchange(request.body, "body")
-    return {"name": add_exchange_stub(request.session, exchange, json.loads(request.body)).name}
+    exchange, document = await run_beside_loop(_parse_stub, request.body)
+    return {"name": add_exchange_stub(request.session, exchange, document).name}
+
+
+def _parse_stub(body: bytes) -> tuple[Exchange, Any]:
+    return parse_exchange(body, "body"), json.loads(body)
 
 
 async def _read_stub(request: HttpRequest, _: Any) -> Any:
@@ -132,9 +139,8 @@ async def _read_stub(request: HttpRequest, _: Any) -> Any:
 
 async def _replace_stub(request: HttpRequest, _: Any) -> Any:
     """Replace a stub in its place; if the new one is invalid, the old one stays. Without a name it keeps the old."""
+    exchange, document = await run_beside_loop(_parse_stub, request.body)
     session, old = request.session, _find_stub(request)
-    document = json.loads(request.body)
-    exchange = parse_exchange(request.body, "body")
     exchange = replace(exchange, name=exchange.name or old.name)
     if exchange.name != old.name and session.stubs.get(exchange.name) is not None:
         raise ConfigurationError(f"another stub has the name {exchange.name!r}")
@@ -185,7 +191,7 @@ async def _read_journal(request: HttpRequest, _: Any) -> Any:
     remaining = [(number, entry) for number, entry in numbered if number > after]
     page = remaining[:limit]
     return {
-        "entries": [_entry_object(number, entry) for number, entry in page],
+        "entries": await to_thread.run_sync(_entry_objects, page),
         "first": page[0][0] if page else None,
         "last": page[-1][0] if page else None,
         "has_more": len(remaining) > len(page),
@@ -299,6 +305,10 @@ def _session_object(session: Session) -> dict[str, Any]:
     }
 
 
+def _entry_objects(page: list[tuple[int, Entry]]) -> list[dict[str, Any]]:
+    return [_entry_object(number, entry) for number, entry in page]
+
+
 def _entry_object(number: int, entry: Entry) -> dict[str, Any]:
     """Return a journal entry without keys."""
     secrets = entry.secrets
@@ -360,11 +370,9 @@ async def _read_value(request: HttpRequest, operation: Operation) -> Any:
     request.body = await read_body(request.scope, request.receive, request.headers, request.services.max_body)
     if operation.request_schema == "nothing" and not request.body:
         return {}
-    return (
-        None
-        if operation.request_schema == EXCHANGE_SCHEMA
-        else parse_value(request.body, operation.request_schema)
-    )
+    if operation.request_schema == EXCHANGE_SCHEMA:
+        return None
+    return await run_beside_loop(parse_value, request.body, operation.request_schema)
 
 
 _OPERATION_FUNCTIONS: Mapping[str, OperationFunction] = {

@@ -32,7 +32,7 @@ async def _make_reply(request: HttpRequest) -> RenderedReply:
     if fault is not None and isinstance(fault.definition, ServiceFault):
         raise chat_error_from_fault(fault)
     scenario = requested_scenario(request)
-    reply = respond_chat(session, path, request.body, request.headers, scenario)
+    reply = await respond_chat(session, path, request.body, request.headers, scenario)
     if fault is None and reply.delivery.fault is not None:
         fault = session.fault_if_due(reply.delivery.fault, path, request.body)
     return reply._replace(delivery=replace(reply.delivery, fault=_supported_fault(request, fault)))

@@ -31,6 +31,7 @@ from mockserver.server.engine.rendered_replies import RenderedReply, mark_invali
 from mockserver.server.engine.selection import SelectedReply, select_reply
 from mockserver.server.engine.template_values import ReplySeed, count_input_tokens
 from mockserver.server.errors import ApiError, error_from_invalid_json
+from mockserver.server.large_bodies import run_beside_loop
 from mockserver.server.request_facts import output_schema_of, parse_request
 from mockserver.server.state.journal import EntryDetails
 from mockserver.server.state.sessions import Session
@@ -40,15 +41,15 @@ from mockserver.wire import json
 __all__ = ["check_chat_body", "incoming_chat_request", "respond_chat"]
 
 
-def respond_chat(
+async def respond_chat(
     session: Session, path: str, raw_body: bytes, headers: Mapping[bytes, bytes], scenario: str | None = None
 ) -> RenderedReply:
     """The reply to a chat request; ApiError, worded as by Responses, if the API rejects it.
 
     `scenario` names the stub, exchange or scenario that answers.
     """
-    body, findings = _parse_and_check(session, raw_body)
-    incoming = incoming_chat_request(body, session.profile, headers, session)
+    body, findings, incoming = await run_beside_loop(_read_request, raw_body, session, headers)
+    incoming = incoming._replace(after=previous_reply_name(session, body["messages"]))
     key = headers.get(b"authorization", b"")
     _count_request(session, incoming, key)
     digest = request_digest(b"%b %b" % (path.encode(), json.canonical(body)))
@@ -82,21 +83,13 @@ def respond_chat(
 
 
 def incoming_chat_request(
-    body: Mapping[str, Any],
-    profile: Profile,
-    headers: Mapping[bytes, bytes],
-    session: Session | None = None,
+    body: Mapping[str, Any], profile: Profile, headers: Mapping[bytes, bytes]
 ) -> IncomingRequest:
-    """A chat request in its Responses form, for matchers.
-
-    With a `session`, it also knows which stub or exchange answered the turn before.
-    """
+    """A chat request in its Responses form, for matchers; without the reply to the turn before."""
     form = migrate_request(body, profile).body
     # Chat supports `response_format` in every profile, also where Responses ignores `text.format`.
     facts = parse_request(form, profile)._replace(output_schema=output_schema_of(form.get("text")))
-    messages = body["messages"]
-    after = previous_reply_name(session, messages) if session is not None else None
-    return IncomingRequest(form, facts, headers, after, turn_number(messages))
+    return IncomingRequest(form, facts, headers, None, turn_number(body["messages"]))
 
 
 def check_chat_body(session: Session, body: Any) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
@@ -105,7 +98,10 @@ def check_chat_body(session: Session, body: Any) -> tuple[tuple[Finding, ...], t
     return findings, ignored_chat_parameters(body) if isinstance(body, dict) and findings else ()
 
 
-def _parse_and_check(session: Session, raw_body: bytes) -> tuple[dict[str, Any], tuple[Finding, ...]]:
+def _read_request(
+    raw_body: bytes, session: Session, headers: Mapping[bytes, bytes]
+) -> tuple[dict[str, Any], tuple[Finding, ...], IncomingRequest]:
+    """(the body, its findings, its Responses form); ApiError if it is invalid. Changes no state."""
     try:
         body = json.loads(raw_body)
     except InvalidJSON as error:
@@ -113,8 +109,10 @@ def _parse_and_check(session: Session, raw_body: bytes) -> tuple[dict[str, Any],
     findings = tuple(chat_request_findings(body, session.profile, _AcceptedModels(session.models)))
     for finding in findings:
         if finding.severity is Severity.ERROR:
-            raise chat_error_from_finding(finding, findings)
-    return body, findings
+            refusal = chat_error_from_finding(finding, findings)
+            refusal.ignored = ignored_chat_parameters(body) if isinstance(body, dict) else ()
+            raise refusal
+    return body, findings, incoming_chat_request(body, session.profile, headers)
 
 
 class _AcceptedModels:

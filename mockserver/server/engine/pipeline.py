@@ -38,6 +38,7 @@ from mockserver.server.engine.template_values import (
     count_input_tokens,
 )
 from mockserver.server.errors import ApiError, error_from_finding, error_from_invalid_json
+from mockserver.server.large_bodies import LARGE_BODY_BYTES, run_beside_loop
 from mockserver.server.request_facts import RequestFacts, parse_request
 from mockserver.server.state.conversation_context import SessionCache, append_turn, build_record, find_parent
 from mockserver.server.state.earlier_calls import (
@@ -77,15 +78,21 @@ async def respond(
     `session_cache`: the request asks for the session cache. `headers` are for matchers and limits.
     `scenario` names the stub, exchange or scenario that answers.
     """
-    body, findings = _parse_and_check(session, raw_body)
-    facts = parse_request(body, session.profile)
+    # A slice, because the hot path has no call to spare.
+    if raw_body[LARGE_BODY_BYTES : LARGE_BODY_BYTES + 1]:
+        body, findings, facts, digest = await run_beside_loop(_read_request, raw_body, session, path)
+    else:
+        body, findings, facts, digest = _read_request(raw_body, session, path)
     continues = facts.previous_response_id is not None or facts.conversation_id is not None
     parent = await find_parent(session, store, facts) if continues else None
     has_calls = parent is not None or body["input"].__class__ is not str
-    calls = _check_calls(body, raw_body, parent, findings, session.profile) if has_calls else None
+    calls = (
+        await run_beside_loop(_check_calls, raw_body, body, parent, findings, session.profile)
+        if has_calls
+        else None
+    )
     if session.limiter is not None:
         _count_request(session, facts, parent, headers)
-    digest = request_digest(b"%b %b" % (path.encode(), json.canonical(body)))
     reply_seed = ReplySeed(session.ids, digest, session.next_occurrence(digest))
     after, turn = (parent.stub_name, parent.turn + 1) if parent else (None, 1)
     incoming = IncomingRequest(body, facts, headers, after, turn)
@@ -107,8 +114,7 @@ async def respond(
         _count_output(session, facts, values, headers)
     pieces, response = _render_pieces(session, facts, script, values, build_shape(session, body, cache))
     record = build_record(session, facts, parent, values, stub_name, cache, raw_body, response)
-    if calls is not None:
-        record = record._replace(calls=calls)
+    record = record if calls is None else record._replace(calls=calls)
     if facts.conversation_id is not None:
         await append_turn(store, facts.conversation_id, record, raw_body)
     if facts.store:
@@ -117,7 +123,13 @@ async def respond(
     return RenderedReply(details, pieces, facts.stream, fault_name=fault_name, delivery=delivery)
 
 
-def _parse_and_check(session: Session, raw_body: bytes) -> tuple[dict[str, Any], tuple[Finding, ...]]:
+def _read_request(
+    raw_body: bytes, session: Session, path: str
+) -> tuple[dict[str, Any], tuple[Finding, ...], RequestFacts, bytes]:
+    """(the body, its findings, its facts, the request's digest); ApiError if it is invalid.
+
+    It changes no state, so that it can run in any thread.
+    """
     try:
         body = json.loads(raw_body)
     except InvalidJSON as error:
@@ -125,9 +137,18 @@ def _parse_and_check(session: Session, raw_body: bytes) -> tuple[dict[str, Any],
     findings = tuple(found) if (found := session.request_checker.check(body)) else ()
     for finding in findings:
         if finding.severity is Severity.ERROR and not _needs_earlier_turns(finding, body):
-            stream = isinstance(body, dict) and body.get("stream") is True
-            raise error_from_finding(finding, findings, stream_requested=stream)
-    return body, findings
+            raise _refusal(body, finding, findings, session.profile)
+    facts = parse_request(body, session.profile)
+    return body, findings, facts, request_digest(b"%b %b" % (path.encode(), json.canonical(body)))
+
+
+def _refusal(body: Any, finding: Finding, findings: tuple[Finding, ...], profile: Profile) -> ApiError:
+    """The error for the first finding of severity error."""
+    if not isinstance(body, dict):
+        return error_from_finding(finding, findings)
+    error = error_from_finding(finding, findings, stream_requested=body.get("stream") is True)
+    error.ignored = tuple(ignored_parameters(body, profile))
+    return error
 
 
 def _needs_earlier_turns(finding: Finding, body: Any) -> bool:
@@ -137,9 +158,9 @@ def _needs_earlier_turns(finding: Finding, body: Any) -> bool:
     )
 
 
-async def check_in_context(session: Session, store: Store, body: Any) -> list[Finding]:
+async def check_in_context(session: Session, store: Store, raw_body: bytes, body: Any) -> list[Finding]:
     """The findings in a request's body, also those by the stored turns that it continues."""
-    findings: list[Finding] = session.request_checker.check(body)
+    findings: list[Finding] = await run_beside_loop(lambda _: session.request_checker.check(body), raw_body)
     if not all(each.rule in _CALL_RULES for each in errors(findings)):
         return findings
     try:
@@ -153,23 +174,22 @@ async def check_in_context(session: Session, store: Store, body: Any) -> list[Fi
 
 
 def _check_calls(
-    body: Mapping[str, Any],
     raw_body: bytes,
+    body: dict[str, Any],
     parent: ResponseRecord | None,
     findings: tuple[Finding, ...],
     profile: Profile,
 ) -> Turn | None:
     """The calls of the earlier turns and of the input.
 
-    ApiError 400 if the outputs in `input` do not answer the calls of the earlier turns.
+    ApiError 400 if the outputs in `input` do not answer the calls of the earlier turns. It changes no state.
     """
     calls = None if parent is None else calls_after_response(parent)
     if calls is not None or (parent is not None and (findings or _OUTPUT_TYPE in raw_body)):
         wrong = errors(check_outputs_of_calls(body, calls, profile))
         for finding in wrong:
-            stream = body.get("stream") is True
             others = (each for each in findings if each.rule not in _CALL_RULES)
-            raise error_from_finding(finding, (*wrong, *others), stream_requested=stream)
+            raise _refusal(body, finding, (*wrong, *others), profile)
     return calls_before_reply(calls, body["input"])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any
 
 from mockserver.errors import UnsatisfiableSchema
@@ -26,6 +27,12 @@ __all__ = ["SelectedReply", "select_reply"]
 _MAX_SUGGESTED_PROMPT = 200
 #: Characters of an unknown name that an error repeats.
 _MAX_SHOWN_NAME = 100
+#: What the name of a function consists of, as in OpenAI's reference.
+_NAME = re.compile(r"[\w-]+")
+#: How much of the end of a prompt is searched for names of functions.
+_MAX_SEARCHED_CHARACTERS = 1 << 14
+#: How many functions a generated reply calls at most.
+_MAX_CALLS = 32
 
 
 def select_reply(
@@ -163,11 +170,28 @@ def _unsatisfiable_message(functions: tuple[Mapping[str, Any], ...], error: Unsa
 
 def _functions_to_call(facts: RequestFacts) -> tuple[Mapping[str, Any], ...]:
     """The functions that the prompt names (the first only, without parallel calls), else the first one."""
-    named = [each for each in facts.callable_functions if _is_mentioned(each["name"], facts.prompt)]
-    if not facts.parallel_tool_calls:
-        named = named[:1]
-    return (tuple(named) or facts.callable_functions[:1])[: facts.max_tool_calls]
+    if not facts.callable_functions:
+        return ()
+    is_mentioned = _names_in(facts.prompt[-_MAX_SEARCHED_CHARACTERS:])
+    named = (each for each in facts.callable_functions if is_mentioned(each["name"]))
+    calls = tuple(islice(named, _MAX_CALLS if facts.parallel_tool_calls else 1))
+    return (calls or facts.callable_functions[:1])[: facts.max_tool_calls]
 
 
-def _is_mentioned(name: str, prompt: str) -> bool:
-    return re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", prompt, re.IGNORECASE) is not None
+def _names_in(prompt: str) -> Callable[[str], bool]:
+    """Tells whether a prompt names a function as a whole word; case does not matter."""
+    prompt = prompt.lower()
+    words = frozenset(_NAME.findall(prompt))
+
+    def is_mentioned(name: str) -> bool:
+        name = name.lower()
+        if name in words:
+            return True
+        # A name with other characters is no word.
+        return _NAME.fullmatch(name) is None and name in prompt and _is_apart(name, prompt)
+
+    return is_mentioned
+
+
+def _is_apart(name: str, prompt: str) -> bool:
+    return re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", prompt) is not None

@@ -23,6 +23,9 @@ _MAX_PROMPT_SHOWN = 40
 #: Characters of a prompt that are searched for keys: more than the shown words and a key together.
 _MAX_PROMPT_REDACTED = 2000
 
+#: Characters of a model, of the ignored parameters and of an error that a line shows.
+_MAX_FIELD_SHOWN = 300
+
 
 LogFormat: TypeAlias = Callable[["Entry | str", float], str]
 
@@ -77,16 +80,22 @@ def format_entry(entry: Entry) -> str:
     text = (
         f"{'' if head.session in ('', DEFAULT_SESSION_NAME) else f'[{head.session}] '}"
         f"{head.method} {redact_url(head.path, secrets)}"
-        f"{' ' + details.model if details.model else ''}"
+        f"{' ' + _shorten(details.model, secrets) if details.model else ''}"
         f"{f' {words!r}' if words else ''}"
         f" {entry.status}"
         f"{f' {len(entry.reply)} events' if entry.stream else ''}"
         f" {_verdict(entry)}"
-        f"{' ignored: ' + ', '.join(details.ignored) if details.ignored else ''}"
-        f"{f' ({details.error_detail})' if details.error_detail else ''}"
+        f"{' ignored: ' + _shorten(', '.join(details.ignored), secrets) if details.ignored else ''}"
+        f"{f' ({_shorten(details.error_detail, secrets)})' if details.error_detail else ''}"
     )
     text = redact(text, secrets)
     return text if text.isprintable() else "".join(each if each.isprintable() else "?" for each in text)
+
+
+def _shorten(text: str, secrets: tuple[str, ...]) -> str:
+    if len(text) <= _MAX_FIELD_SHOWN:
+        return text
+    return redact(text[:_MAX_PROMPT_REDACTED], secrets)[:_MAX_FIELD_SHOWN] + "…"
 
 
 def _verdict(entry: Entry) -> str:

@@ -18,6 +18,7 @@ from mockserver.server.http.request_body import ClientDisconnected
 from mockserver.server.http.requests import Handler, HttpRequest, derive_request_id, json_object
 from mockserver.server.http.services import Services
 from mockserver.server.http.transmission import CONNECTION_EXTENSION, send_body
+from mockserver.server.large_bodies import run_beside_loop
 from mockserver.server.mock_headers import ADMIN_PATH_PREFIX, ADMIN_TOKEN_HEADER, SESSION_HEADER
 from mockserver.server.state.journal import EntryDetails, request_secrets
 from mockserver.server.state.session_registry import SESSION_PATH_PREFIX
@@ -88,7 +89,7 @@ async def _send_error(request: HttpRequest, error: ApiError) -> None:
     request_id = derive_request_id(request, f"{error.status} {error.message}")
     if error.envelope.undashed_request_id:
         request_id = request_id.replace("-", "")
-    model, prompt = _model_and_prompt(request.body)
+    model, prompt = await run_beside_loop(_model_and_prompt, request.body)
     refusal = "refused" if isinstance(error, NotAnApiRequest) else ""
     refusal = "unplanned" if isinstance(error, UnmatchedRequest) else refusal
     details = EntryDetails(

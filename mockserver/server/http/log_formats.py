@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from mockserver.contract.formatting import escape_unprintable
 from mockserver.server.http.access_log import format_line
 from mockserver.server.journal_entries import findings_for_entry
 from mockserver.server.state.journal import Entry
 from mockserver.wire import json
 from mockserver.wire.redaction import redact
+from mockserver.wire.terminal import escape_unprintable
 
 __all__ = ["format_json", "format_verbose"]
 

@@ -22,6 +22,7 @@ from mockserver.server.http.requests import (
     requested_scenario,
     require_json_content_type,
 )
+from mockserver.server.large_bodies import run_beside_loop
 from mockserver.wire import json
 
 __all__ = ["create_response", "reply_handler"]
@@ -31,16 +32,15 @@ _SESSION_CACHE_HEADER = b"x-dashscope-session-cache"
 ReplyMaker: TypeAlias = Callable[[HttpRequest], Awaitable[RenderedReply]]
 
 
-#: Returns the findings in a request's body, and the parameters that the profile ignores.
-RequestCheck: TypeAlias = Callable[[HttpRequest, Any], Awaitable[tuple[tuple[Finding, ...], tuple[str, ...]]]]
+#: The findings in a request's body, and the parameters that the profile ignores.
+RequestProblems: TypeAlias = tuple[tuple[Finding, ...], tuple[str, ...]]
+RequestCheck: TypeAlias = Callable[[HttpRequest, Any], Awaitable[RequestProblems]]
 
 
-async def check_create_request(
-    request: HttpRequest, body: Any
-) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+async def check_create_request(request: HttpRequest, body: Any) -> RequestProblems:
     """Check the body of a create request for the journal."""
     session = request.session
-    findings = await check_in_context(session, request.services.store, body)
+    findings = await check_in_context(session, request.services.store, request.body, body)
     ignored = ignored_parameters(body, session.profile) if isinstance(body, dict) and findings else ()
     return tuple(findings), tuple(ignored)
 
@@ -76,10 +76,13 @@ def reply_handler(make_reply: ReplyMaker, check_request: RequestCheck) -> Handle
 
 async def _add_request_findings(error: ApiError, request: HttpRequest, check_request: RequestCheck) -> None:
     request.findings = ()
-    body = json.loads_or_none(request.body)
-    if body is not None:
-        findings, error.ignored = await check_request(request, body)
-        error.findings = error.findings or findings
+    if not error.findings:  # else the check has been the reason
+        error.findings, error.ignored = await _check_body(request, check_request)
+
+
+async def _check_body(request: HttpRequest, check_request: RequestCheck) -> RequestProblems:
+    body = await run_beside_loop(json.loads_or_none, request.body)
+    return ((), ()) if body is None else await check_request(request, body)
 
 
 async def _make_reply(request: HttpRequest) -> RenderedReply:
@@ -87,7 +90,7 @@ async def _make_reply(request: HttpRequest) -> RenderedReply:
     fault = fault_for_request(request) if services.mock_headers or session.faults else None
     if fault is not None and isinstance(fault.definition, ServiceFault):
         reply = respond_with_fault(session, path, request.body, fault)
-        findings, ignored = await check_create_request(request, json.loads_or_none(request.body))
+        findings, ignored = await _check_body(request, check_create_request)
         details = reply.details._replace(request_findings=findings, ignored=ignored)
         return reply._replace(details=details)
     try:

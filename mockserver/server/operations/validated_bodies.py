@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from mockserver.contract.check import check_body
-from mockserver.contract.findings import Severity
+from mockserver.contract.findings import Finding, Severity
 from mockserver.errors import InvalidJSON
 from mockserver.ids import request_digest
+from mockserver.profiles import Profile
 from mockserver.server.errors import ApiError, error_from_finding
 from mockserver.server.http.request_body import read_body
 from mockserver.server.http.requests import HttpRequest, require_json_content_type
+from mockserver.server.large_bodies import run_beside_loop
 from mockserver.wire import json
 
 __all__ = ["derive_id_digits", "read_validated_body"]
@@ -21,19 +23,24 @@ async def read_validated_body(request: HttpRequest, schema_name: str) -> dict[st
     require_json_content_type(request.headers.get(b"content-type"))
     request.body = await read_body(request.scope, request.receive, request.headers, request.services.max_body)
     request.findings = ()
-    try:
-        body = json.loads(request.body or b"{}")
-    except InvalidJSON as error:
-        message = (
-            f"Required body invalid, please check the request body format. The body is not JSON: {error}."
-        )
-        raise ApiError(400, "InvalidParameter", message) from None
-    request.findings = findings = tuple(check_body(body, schema_name, request.session.profile))
+    body, findings = await run_beside_loop(_check, request.body, schema_name, request.session.profile)
+    request.findings = findings
     for finding in findings:
         if finding.severity is Severity.ERROR:
             raise error_from_finding(finding, findings)
     valid: dict[str, Any] = body
     return valid
+
+
+def _check(raw_body: bytes, schema_name: str, profile: Profile) -> tuple[Any, tuple[Finding, ...]]:
+    try:
+        body = json.loads(raw_body or b"{}")
+    except InvalidJSON as error:
+        message = (
+            f"Required body invalid, please check the request body format. The body is not JSON: {error}."
+        )
+        raise ApiError(400, "InvalidParameter", message) from None
+    return body, tuple(check_body(body, schema_name, profile))
 
 
 def derive_id_digits(request: HttpRequest, count: int) -> list[str]:

@@ -13,6 +13,7 @@ from mockserver.profiles import Profile
 from mockserver.replies.templates import TemplateValues
 from mockserver.replies.usage import CacheTokens, count_tokens
 from mockserver.server.errors import ApiError
+from mockserver.server.large_bodies import run_beside_loop
 from mockserver.server.request_facts import RequestFacts, item_texts
 from mockserver.server.state.earlier_calls import calls_after_items
 from mockserver.server.state.sessions import Session
@@ -173,7 +174,7 @@ async def append_turn(
     store: Store, conversation_id: str, record: ResponseRecord, request_body: bytes
 ) -> None:
     """Append a turn to its conversation."""
-    new = _turn_items(request_body, record.response_body, record.id, record.created_at)
+    new = await run_beside_loop(_turn_items, request_body, record.response_body, record.id, record.created_at)
 
     def with_turn(before: Conversation) -> Conversation:
         return add_items(before, new)._replace(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from mockserver.contract.formatting import escape_unprintable, format_value
+from mockserver.contract.formatting import format_value
 from mockserver.testing.fuzzing.case_plan import CASE_CHUNKINGS, CasePlan
 from mockserver.testing.fuzzing.case_replies import REFUSALS, render_payloads
 from mockserver.testing.fuzzing.outcomes import FAULT_DESCRIPTIONS
 from mockserver.testing.strategies.rendered_replies import RenderContext
 from mockserver.testing.strategies.values import JSONObject
+from mockserver.wire.terminal import escape_unprintable
 
 __all__ = ["describe_case", "describe_variations", "payloads_before_fault"]
 

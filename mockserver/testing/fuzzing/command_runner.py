@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mockserver.contract.formatting import escape_unprintable
 from mockserver.testing.client_processes import ClientProcesses, ProcessResult, client_environment
 from mockserver.testing.fuzzing.case_plan import CasePlan
 from mockserver.testing.fuzzing.case_server import CaseServer
 from mockserver.testing.fuzzing.outcomes import Outcome
 from mockserver.wire.redaction import find_credentials, redact
+from mockserver.wire.terminal import escape_unprintable
 
 __all__ = ["CLIENT_PROMPT", "CommandRunner"]
 

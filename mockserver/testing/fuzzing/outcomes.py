@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mockserver.contract.formatting import escape_unprintable, finding_lines, redact_finding
+from mockserver.contract.formatting import finding_lines, redact_finding
 from mockserver.contract.rules import load_rules
 from mockserver.testing.fuzzing.case_plan import CasePlan
 from mockserver.testing.fuzzing.case_server import FOLLOW_UP_REPLY, ReceivedRequest
 from mockserver.wire.redaction import find_credentials, redact
+from mockserver.wire.terminal import escape_unprintable
 
 __all__ = ["Failure", "Outcome", "check_outcome"]
 

@@ -8,6 +8,7 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 from mockserver.contract.findings import Finding, Severity
+from mockserver.contract.rules import omitted_finding
 from mockserver.errors import ContractError
 from mockserver.server.journal_entries import findings_for_entry
 from mockserver.server.state.journal import Entry
@@ -30,8 +31,10 @@ from mockserver.wire.redaction import redact
 
 __all__ = ["FindingCollector", "contract_error"]
 
-#: Findings of one test that the report keeps.
+#: Findings of one test that the report keeps, of each severity.
 _MAX_COLLECTED_FINDINGS = 100
+#: Violations that the error of a test lists.
+_MAX_LISTED_VIOLATIONS = 50
 
 #: How a failure starts, for findings that are not of a rule.
 _LABELS = {
@@ -61,6 +64,9 @@ class FindingCollector:
         """Names of ignored parameters, with the number of requests that had them."""
         self.unused_count = 0
         self._collected: list[_CollectedFinding] = []
+        self._collected_counts: Counter[Severity] = Counter()
+        self._omitted_counts: Counter[tuple[str, Severity, bool]] = Counter()
+        """Findings that are not kept, by rule, severity and whether they are allowed."""
         self._violations: list[Finding] = []
         self._has_failed_request = False
         """Whether a request was an error, allowed or not, and so left its stub unused."""
@@ -123,8 +129,11 @@ class FindingCollector:
     def _add_findings(self, request_number: int, findings: Iterable[Finding]) -> None:
         for finding in findings:
             allowed = finding.rule in self.policy.allowed_rules
-            if len(self._collected) < _MAX_COLLECTED_FINDINGS:
+            if self._collected_counts[finding.severity] < _MAX_COLLECTED_FINDINGS:
+                self._collected_counts[finding.severity] += 1
                 self._collected.append(_CollectedFinding(request_number, finding, allowed))
+            else:
+                self._omitted_counts[finding.rule, finding.severity, allowed] += finding.more or 1
             if self.policy.is_violation(finding) and not allowed:
                 self._violations.append(finding)
 
@@ -145,13 +154,21 @@ class FindingCollector:
         return taken
 
     def findings_as_json(self) -> list[dict[str, Any]]:
-        """All findings, for the JSON report."""
-        return [_finding_to_json(each) for each in self._collected]
+        """The findings, for the JSON report; the last ones stand for those that are not kept."""
+        omitted = [
+            _CollectedFinding(0, omitted_finding(rule, severity, count), allowed)
+            for (rule, severity, allowed), count in self._omitted_counts.items()
+        ]
+        return [_finding_to_json(each) for each in (*self._collected, *omitted)]
 
 
 def contract_error(findings: list[Finding]) -> ContractError:
     """The error that a test fails with; its first line is what pytest's short summary shows."""
-    return ContractError(findings, message="\n".join(violation_line(each, _LABELS) for each in findings))
+    lines = [violation_line(each, _LABELS) for each in findings[:_MAX_LISTED_VIOLATIONS]]
+    more = sum(each.more or 1 for each in findings[_MAX_LISTED_VIOLATIONS:])
+    if more:
+        lines.append(f"and {more} more")
+    return ContractError(findings, message="\n".join(lines))
 
 
 def _finding_to_json(collected: _CollectedFinding) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 
 from mockserver import __version__
 from mockserver.wire import json
+from mockserver.wire.terminal import escape_unprintable
 
 __all__ = ["REPORT_FORMAT", "Summary", "outcome_name"]
 
@@ -39,6 +40,9 @@ class Summary:
 
     def terminal_lines(self) -> Iterator[str]:
         """Ignored parameters, unused stubs and recordings, one line each."""
+        return map(escape_unprintable, self._lines())
+
+    def _lines(self) -> Iterator[str]:
         ignored = self._total_counts("ignored")
         if ignored:
             names = ", ".join(

@@ -13,6 +13,7 @@ from mockserver.server.state.journal import Entry
 from mockserver.server.state.sessions import DEFAULT_SESSION_NAME, Session
 from mockserver.server.verdicts import FailurePolicy
 from mockserver.wire.redaction import redact, redact_body
+from mockserver.wire.terminal import escape_unprintable
 
 __all__ = ["RemovedRequests", "session_transcript"]
 
@@ -77,7 +78,7 @@ def _transcript_lines(session: Session, policy: FailurePolicy, removed: Sequence
         name = "" if session.name == DEFAULT_SESSION_NAME else f"session {session.name}, "
         yield f"{name}profile {session.profile.name}, rendering {session.rendering}"
     for stub in session.stubs.all[-_MAX_ENTRIES:]:
-        yield redact(f"stub: {stub}")
+        yield escape_unprintable(redact(f"stub: {stub}"))
     latest, earlier = entries[-_MAX_ENTRIES:], entries[:-_MAX_ENTRIES]
     violations = [each for each in earlier if _is_violation(each[1], policy)]
     yield from removed
@@ -101,7 +102,7 @@ def _is_violation(entry: Entry, policy: FailurePolicy) -> bool:
 
 
 def _entry_lines(number: int, entry: Entry) -> Iterator[str]:
-    yield f"{number}. {entry.method} {entry.path} -> {entry.status}"
+    yield escape_unprintable(f"{number}. {entry.method} {entry.path} -> {entry.status}")
     if entry.body:
         yield f"   > {_truncate_body(entry.body, _MAX_REQUEST_CHARACTERS, entry)}"
     reply = b"".join(entry.reply)
@@ -111,13 +112,14 @@ def _entry_lines(number: int, entry: Entry) -> Iterator[str]:
         if finding.severity is not Severity.INFO:
             yield f"   {finding}"
     if entry.ignored:
-        yield redact(f"   ignored: {', '.join(entry.ignored)}", entry.secrets)
+        yield escape_unprintable(redact(f"   ignored: {', '.join(entry.ignored)}", entry.secrets))
 
 
 def _truncate_body(body: bytes, max_characters: int, entry: Entry) -> str:
     """The start of a body; keys are removed before it is cut."""
     limit = 4 * max_characters + 400
-    shown = body[:limit].decode(errors="replace")
-    text = redact_body(shown if len(body) <= limit else f"{shown}…", entry.secrets)
-    text = text.strip().replace("\r", "").replace("\n", "\n     ")
-    return text if len(text) <= max_characters else f"{text[:max_characters]}… ({len(body)} bytes)"
+    start = body[:limit].decode(errors="replace")
+    text = redact_body(start if len(body) <= limit else f"{start}…", entry.secrets)
+    text = text.strip().replace("\r", "")
+    shown = text if len(text) <= max_characters else f"{text[:max_characters]}… ({len(body)} bytes)"
+    return "\n     ".join(escape_unprintable(line) for line in shown.split("\n"))

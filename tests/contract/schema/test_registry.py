@@ -124,8 +124,8 @@ def test_a_value_that_is_not_json_is_invalid(value: Any) -> None:
 
 
 def test_violations_have_a_pointer_and_a_message() -> None:
-    [problem] = load_schemas().violations("input_item", {"role": "tool", "content": "x"})
+    [problem], _ = load_schemas().violations("input_item", {"role": "tool", "content": "x"})
     assert (problem.pointer, problem.keyword) == ("/role", "enum")
     assert problem.message == "role must be one of user, assistant, system, developer"
-    [problem] = load_schemas().violations("response.created", {**samples.text_stream()[0], "response": 3})
+    [problem], _ = load_schemas().violations("response.created", {**samples.text_stream()[0], "response": 3})
     assert (problem.pointer, problem.expected, problem.got) == ("/response", "object", 3)

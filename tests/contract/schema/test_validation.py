@@ -13,7 +13,8 @@ from tests.contract import samples
 
 def unknown_members(name: str, value: Any) -> list[tuple[str, str | None, str | None]]:
     return [
-        (each.pointer, each.since, each.rule) for each in find_unknown_members(load_schemas(), name, value)
+        (each.pointer, each.since, each.rule)
+        for each in find_unknown_members(load_schemas(), name, value).found
     ]
 
 
