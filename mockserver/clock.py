@@ -11,8 +11,8 @@ from mockserver.errors import ConfigurationError
 
 __all__ = ["MAX_TIME", "Clock", "SteppedClock", "SystemClock"]
 
-#: The last second that a date in a header can name: 31 December 9999.
-MAX_TIME = 253_402_300_799
+#: How far a stepped clock can go, in the year 2283: `created_at` has ten digits, and each turn adds a second.
+MAX_TIME = 9_900_000_000
 
 
 class Clock(Protocol):
@@ -57,12 +57,12 @@ class SteppedClock:
         return int(self._now) + step
 
     def advance(self, seconds: float) -> None:
-        """Move the clock forward. Raises ConfigurationError for a negative number, or past the year 9999."""
+        """Move the clock forward. Raises ConfigurationError for a negative number, or past `MAX_TIME`."""
         if seconds < 0:
             raise ConfigurationError(f"a clock cannot go back: {seconds}")
         with self._lock:
             if not self._now + seconds <= MAX_TIME:  # true of NaN, too
-                raise ConfigurationError(f"a clock cannot go past the year 9999: {seconds} seconds")
+                raise ConfigurationError(f"a clock cannot go past the year 2283: {seconds} seconds")
             self._now += seconds
             due = [each for each in self._waiters if each[0] <= self._now]
             self._waiters = [each for each in self._waiters if each[0] > self._now]

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from mockserver.clock import SteppedClock, SystemClock
+from mockserver.errors import ConfigurationError
 
 
 def test_a_stepped_clock_moves_only_when_advanced() -> None:
@@ -25,3 +26,11 @@ def test_the_system_clock_returns_the_machine_time() -> None:
     before = time.time()
     assert before <= SystemClock().now() <= time.time()
     assert int(before) <= SystemClock().reply_timestamp(5) <= time.time()
+
+
+@pytest.mark.parametrize("seconds", [1e12, float("inf"), float("nan")])
+def test_a_stepped_clock_cannot_leave_the_calendar(seconds: float) -> None:
+    clock = SteppedClock()
+    with pytest.raises(ConfigurationError, match="2283"):
+        clock.advance(seconds)
+    assert clock.now() == SteppedClock.START

@@ -48,7 +48,11 @@ def count_tokens(text: str) -> int:
     count = sum(len(TOKEN_PATTERN.findall(text, end - _WINDOW_CHARACTERS, end)) for end in ends)
     count += len(TOKEN_PATTERN.findall(text, ends[-1] if ends else 0))
     # A token that begins in one window and ends in the next is counted in both.
-    return count - sum(TOKEN_PATTERN.fullmatch(text, end - 1, end + 1) is not None for end in ends)
+    return count - sum(_ends_at(TOKEN_PATTERN.match(text, end - 1, end + 1), end + 1) for end in ends)
+
+
+def _ends_at(token: re.Match[str] | None, end: int) -> bool:
+    return token is not None and token.end() == end
 
 
 @lru_cache(maxsize=1024)

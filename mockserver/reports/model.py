@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from mockserver.clock import MAX_TIME
 from mockserver.contract.coverage import ContractCoverage
 from mockserver.contract.findings import Finding, Severity
 from mockserver.wire import json
@@ -164,10 +163,14 @@ class ReportPage:
     tables: tuple[Table, ...] = ()
 
 
+#: Digits of a time up to the year 5138; Python knows no year after 9999.
+_MAX_TIME_DIGITS = 11
+
+
 def report_time() -> datetime:
     """The time of a report: now, or SOURCE_DATE_EPOCH (seconds; reproducible-builds.org)."""
     given = os.environ.get("SOURCE_DATE_EPOCH", "")
-    is_time = given.isdecimal() and len(given) <= len(str(MAX_TIME)) and int(given) <= MAX_TIME
+    is_time = given.isdecimal() and len(given) <= _MAX_TIME_DIGITS
     return datetime.fromtimestamp(int(given) if is_time else time.time(), UTC)
 
 

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mockserver.exchanges import packaged_exchanges
 from mockserver.profiles import load_profile
 from mockserver.replies.script import Message, Script, ToolCall, Usage, message_script, parse_script
-from mockserver.replies.usage import CacheTokens, build_usage, count_output_tokens, count_tokens
+from mockserver.replies.usage import (
+    TOKEN_PATTERN,
+    CacheTokens,
+    build_usage,
+    count_output_tokens,
+    count_tokens,
+)
 
 SEARCH = ToolCall("web_search", {"action": {"type": "search", "query": "q"}})
 
@@ -26,6 +34,12 @@ SEARCH = ToolCall("web_search", {"action": {"type": "search", "query": "q"}})
 )
 def test_count_tokens(text: str, tokens: int) -> None:
     assert count_tokens(text) == tokens
+
+
+@given(st.text(alphabet="ab1_-你日\u3040é \n", min_size=1, max_size=40), st.integers(16_000, 17_000))
+def test_tokens_of_long_texts_are_counted_as_those_of_short_ones(text: str, length: int) -> None:
+    long = (text * (length // len(text) + 1))[:length]
+    assert count_tokens(long) == len(TOKEN_PATTERN.findall(long))
 
 
 def test_estimate_is_near_documented_token_counts() -> None:

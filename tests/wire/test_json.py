@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import json as reference
+import tracemalloc
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mockserver.errors import InvalidJSON
 from mockserver.wire import json
@@ -61,3 +70,69 @@ def test_equal_values_have_equal_canonical_bytes() -> None:
 )
 def test_loads_or_none_returns_none_for_invalid_json(data: bytes | str, value: object) -> None:
     assert json.loads_or_none(data) == value
+
+
+NAMES = st.sampled_from(["a", "b", '"', "\\", "\u00e4", "[", "{"])
+OBJECTS = st.recursive(
+    st.none() | st.integers() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.lists(st.tuples(NAMES, inner), max_size=4).map(tuple),
+    max_leaves=20,
+)
+
+
+def as_text(value: Any) -> str:
+    """JSON text in which a tuple of pairs is an object, which may have a name twice."""
+    if isinstance(value, tuple):
+        return "{" + ",".join(f"{reference.dumps(name)}:{as_text(each)}" for name, each in value) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(as_text, value)) + "]"
+    return reference.dumps(value)
+
+
+def duplicates_in(value: Any) -> list[str]:
+    if isinstance(value, list):
+        return [name for each in value for name in duplicates_in(each)]
+    if not isinstance(value, tuple):
+        return []
+    own = [name for name, count in Counter(name for name, _ in value).items() if count > 1]
+    return own + [name for _, each in value for name in duplicates_in(each)]
+
+
+@given(OBJECTS)
+def test_duplicate_keys_are_those_of_a_naive_search(value: Any) -> None:
+    assert sorted(json.find_duplicate_keys(as_text(value).encode())) == sorted(duplicates_in(value))
+
+
+def levels(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if inner is None else 1 + max(map(levels, inner), default=0)
+
+
+@given(st.integers(90, 110), st.booleans(), OBJECTS)
+def test_the_depth_is_that_of_the_value(outer: int, is_object: bool, value: Any) -> None:
+    opening, closing = ('{"a":', "}") if is_object else ("[0,", "]")
+    text = opening * outer + as_text(value) + closing * outer
+    try:
+        json.loads(text.encode())
+    except InvalidJSON:
+        assert outer + levels(reference.loads(as_text(value))) > json.MAX_DEPTH
+    else:
+        assert outer + levels(reference.loads(as_text(value))) <= json.MAX_DEPTH
+
+
+def test_a_number_of_many_digits_is_no_obstacle() -> None:
+    assert json.find_duplicate_keys(b'{"a":0.' + b"1" * 5_000 + b',"a":' + b"1" * 5_000 + b"}") == ["a"]
+
+
+def test_a_large_text_beside_many_brackets_takes_no_memory_of_its_own() -> None:
+    data = reference.dumps({"picture": "x" * 2_000_000, "tools": [[[]]] * 100}).encode()
+
+    def peak(parse: Callable[[bytes], Any]) -> int:
+        tracemalloc.start()
+        try:
+            parse(data)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert peak(json.loads) < 1.5 * peak(orjson.loads)

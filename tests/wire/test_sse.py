@@ -100,3 +100,14 @@ def test_encoded_frame_layout() -> None:
 def test_decode_frames_is_empty_for_an_oversized_event() -> None:
     assert [frame.data for frame in decode_frames(encode("a") + encode("b"))] == ["a", "b"]
     assert decode_frames(encode("a") + encode("x" * (MAX_EVENT_BYTES + 1))) == ()
+
+
+def test_frames_before_an_oversized_event_are_not_lost() -> None:
+    data = encode("a") + encode("b") + encode("x" * (MAX_EVENT_BYTES + 1))
+    for chunks in ([data], [data[:4], data[4:]]):
+        decoder = Decoder()
+        frames: list[Frame] = []
+        with pytest.raises(EventTooLarge) as caught:  # noqa: PT012 (any chunk may raise)
+            for chunk in chunks:
+                frames += decoder.feed(chunk)
+        assert [frame.data for frame in (*frames, *caught.value.frames)] == ["a", "b"]

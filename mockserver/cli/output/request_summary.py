@@ -137,6 +137,8 @@ class RequestCollector(AccessLog):
         self._refused_count = 0
         self._distinct: dict[tuple[object, ...], tuple[str, tuple[Finding, ...], bytes]] = {}
         self._distinct_counts: Counter[tuple[object, ...]] = Counter()
+        self._latest_kinds: dict[Severity, list[tuple[object, ...]]] = {}
+        """The keys of `_distinct` by their worst severity."""
         self._error_counts: Counter[str] = Counter()
         self._entries: list[tuple[int, Entry]] = []
         self._extra_entries = 0
@@ -166,10 +168,14 @@ class RequestCollector(AccessLog):
             entry.path,
             *((each.rule, each.pointer, each.message) for each in findings),
         )
-        if kind not in self._distinct and len(self._distinct) >= _MAX_DISTINCT_FINDINGS:
-            kind = list(self._distinct)[-1]
+        # Each severity has its own limit, so that an error never counts as one more info.
+        worst = min((each.severity for each in findings), key=list(Severity).index)
+        latest = self._latest_kinds.setdefault(worst, [])
+        if kind not in self._distinct and len(latest) >= _MAX_DISTINCT_FINDINGS:
+            kind = latest[-1]
         self._distinct_counts[kind] += 1
         if kind not in self._distinct:
+            latest.append(kind)
             name = f"request {self._request_count}, {entry.method} {entry.path}"
             self._distinct[kind] = name, findings, _redacted_body(entry)
 

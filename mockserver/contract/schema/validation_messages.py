@@ -116,11 +116,12 @@ class _Explanation:
         default_rule = self._document.get("x-rule")
         # The empty registry keeps the validator from fetching remote references.
         for error in bounded(self._document, registry=empty()).iter_errors(value):
-            if self._is_full:
+            violation = _to_violation(error, default_rule)
+            key = violation.pointer, violation.keyword
+            if not self._is_full:
+                self._found.setdefault(key, violation)
+            elif key not in self._found:
                 self._more += 1
-            else:
-                violation = _to_violation(error, default_rule)
-                self._found.setdefault((violation.pointer, violation.keyword), violation)
         return Violations(list(self._found.values()), self._more)
 
     @property

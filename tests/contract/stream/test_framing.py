@@ -67,6 +67,20 @@ def test_an_event_beyond_the_limit_ends_the_check() -> None:
     assert [finding.rule for finding in check_stream(chunks)] == ["SSE-004"]
 
 
+def test_an_event_beyond_the_limit_is_named_and_those_before_it_are_checked() -> None:
+    frames = STREAM.split(b"\n\n")
+    early = b"\n\n".join(frames[:4]).replace(b'"sequence_number":2', b'"sequence_number":7')
+    late = early + b"\n\ndata:" + b"x" * sse.MAX_EVENT_BYTES + b"x\n\n"
+    for chunks in (
+        [late],
+        [late[:3000], late[3000:]],
+        [late[at : at + 4096] for at in range(0, len(late), 4096)],
+    ):
+        found = {finding.rule: finding.event for finding in check_stream(chunks)}
+        assert found["SSE-004"] == 4
+        assert found["SEQ-013"] == 2
+
+
 def test_data_that_is_not_an_object_or_repeats_a_name() -> None:
     found = check_stream(sse.encode("[]") + sse.encode('{"type":"x","type":"y"}'))
     assert [finding.rule for finding in found][:2] == ["SSE-002", "SCH-007"]

@@ -282,3 +282,21 @@ def test_the_order_of_stubs_decides(client: httpx.Client) -> None:
     assert [each["name"] for each in ordered["stubs"]] == ["four", "two", "three", "one"]
     replies = [ask(client).json()["output"][0]["content"][0]["text"] for _ in range(4)]
     assert replies == ["Reply four.", "Reply two.", "Reply three.", "Reply one."]
+
+
+def test_a_stub_with_very_many_wrong_elements_is_rejected_with_a_short_message(client: httpx.Client) -> None:
+    # Its validator described all of them, for minutes, before the first was reported.
+    stub = exchange(match={"tools": [1] * 400_000})
+    reply = client.post("/_mock/stubs", json=stub, timeout=60)
+    assert reply.status_code == 400
+    assert "/match/tools" in reply.json()["message"]
+    assert len(reply.json()["message"]) < 2_000
+
+
+def test_the_clock_stays_within_what_replies_can_say(client: httpx.Client) -> None:
+    replies = [client.post("/_mock/clock", json={"advance": 1_000_000_000}) for _ in range(12)]
+    statuses = [each.status_code for each in replies]
+    assert statuses == sorted(statuses)
+    assert {*statuses} == {200, 400}
+    assert "2283" in replies[-1].json()["message"]
+    assert ask(client).headers["date"].split()[3] > "2200"
