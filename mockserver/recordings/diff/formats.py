@@ -61,10 +61,8 @@ def changes_text(changes: Sequence[Change]) -> str:
 
 
 def _change_lines(change: Change) -> list[str]:
-    lines = [
-        f"  {change.severity} {change.kind} "
-        f"{escape_unprintable(f'{redact(change.location)}: {change.message}')}"
-    ]
+    head = escape_unprintable(f"{redact(change.location)}: {change.message}")
+    lines = [f"  {change.severity} {change.kind} {head}"]
     if change.before or change.after:
         before, after = (
             escape_unprintable(_shorten(redact(text)) or "-") for text in (change.before, change.after)
