@@ -76,9 +76,14 @@ SAFE_HEADERS = frozenset(
 
 #: Members with credentials of third parties, wherever they are in a body: those of MCP servers (API reference,
 #: tools, August 2026; `authorization`: OpenAI's reference, 2026). `*` matches any step.
-_SECRET_POINTERS = (("tools", "*", "headers", "*"), ("tools", "*", "authorization"))
+_SECRET_POINTERS = (
+    *(("tools", "*", "headers", "*"), ("tools", "*", "authorization")),
+    *(("tools", "headers", "*"), ("tools", "authorization")),  # an object in place of the list, by mistake
+)
+#: Where credentials are if the value is a text instead of an object.
+_SECRET_TEXT_POINTERS = (("tools", "*", "headers"), ("tools", "headers"))
 #: Members with a URL in which every query value is a credential.
-_URL_POINTERS = (("tools", "*", "server_url"),)
+_URL_POINTERS = (("tools", "*", "server_url"), ("tools", "server_url"))
 #: Query parameters that hold credentials in any URL: signatures of object stores (OSS, S3, GCS, Azure), and
 #: the usual names of keys and tokens.
 _SECRET_PARAMETER = re.compile(
@@ -88,7 +93,7 @@ _SECRET_PARAMETER = re.compile(
 )
 
 #: Steps that may precede a configured pointer: where a request or response is inside another value.
-_WRAPPERS = frozenset({"request", "response", "reply", "body", "shown"})
+_WRAPPERS = frozenset({"request", "response", "reply", "body", "shown", ""})
 
 #: The service's keys: `sk-…`, `sk-ws-…`, `sk-sp-…` (error-code page, 2026).
 _KEY_PATTERN = re.compile(r"\bsk-[A-Za-z0-9_-]{4,}")
@@ -341,13 +346,17 @@ class _Redactor:
             text = "…".join([*map(self._redact_cut_secret, text.split("…")[:-1]), text.rpartition("…")[2]])
         return self._key_pattern.sub(lambda match: self.cover(match[0]), text) if "sk-" in text else text
 
-    def _redact_cut_secret(self, text: str) -> str:
+    def _redact_cut_secret(self, text: str, min_length: int = _MIN_SECRET_LENGTH) -> str:
         """Half a key is a secret too: redact the start of one at the end of a shortened text."""
         for secret in self._long_secrets:
-            for length in range(min(len(secret) - 1, len(text)), _MIN_SECRET_LENGTH - 1, -1):
+            for length in range(min(len(secret) - 1, len(text)), min_length - 1, -1):
                 if text.endswith(secret[:length]):
                     return text[:-length] + self.cover(secret[:length])
         return text
+
+    def redact_end(self, text: str) -> str:
+        """Like `redact_text`; the text may end within a secret, because its stream was cut."""
+        return self._redact_cut_secret(self.redact_text(text), MIN_KEY_LENGTH)
 
     def redact_text(self, text: str) -> str:
         text = self.redact_secrets(text)
@@ -401,7 +410,7 @@ class _Redactor:
 
     def redact_value(self, value: Any, path: Path, removed: list[str]) -> Any:
         """A JSON value; the credentials in it are added to `removed`."""
-        if path and self.is_masked(path):
+        if path and (self.is_masked(path) or (isinstance(value, str) and _is_secret_text(path))):
             is_public = "headers" in path and path[-1].lower() in SAFE_HEADERS
             removed += [] if is_public else _credentials_in(value)
             return MASK
@@ -421,7 +430,7 @@ class _Redactor:
         for secret in self._name_secrets:
             if secret in text:  # across tokens, in a body that is no JSON
                 text = text.replace(secret, self.cover(secret))
-        return text
+        return self._redact_cut_secret(text, MIN_KEY_LENGTH)
 
 
 class _Frame:
@@ -484,7 +493,7 @@ class _BodyScan:
         if token["scalar"]:
             self._note_member(path, token[0])
             return self._cover_scalar(token[0]) if is_masked and token[0] != "null" else token[0]
-        if is_masked:
+        if is_masked or _is_secret_text(path):
             hidden = MASK if not self._redactor.filler else self._redactor.cover(token["text"])
             return f'"{hidden}{token["close"]}{token["colon"] or ""}'
         text = _unescape(token["text"], is_raw=self._redactor.is_raw)
@@ -546,7 +555,7 @@ class _BodyScan:
             texts.setdefault(lane, []).append((at, text, token))
         fixed = self._redactor.in_same_length()
         for pieces in texts.values():
-            clean, start = fixed.redact_text("".join(text for _, text, _ in pieces)), 0
+            clean, start = fixed.redact_end("".join(text for _, text, _ in pieces)), 0
             for at, text, token in pieces:
                 part, start = clean[start : start + len(text)], start + len(text)
                 if part != text:
@@ -575,6 +584,11 @@ def _ends_with(path: Path, steps: Path) -> bool:
     if len(path) < len(steps):
         return False
     return all(step in ("*", name) for step, name in zip(reversed(steps), reversed(path), strict=False))
+
+
+def _is_secret_text(path: Path) -> bool:
+    """Whether a text at this path is a credential."""
+    return any(_ends_with(path, each) for each in _SECRET_TEXT_POINTERS)
 
 
 def _is_wrapper(path: Path) -> bool:
