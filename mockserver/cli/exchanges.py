@@ -90,6 +90,10 @@ def new(source: IO[bytes], name: str, prompt: str | None, out: Path | None) -> N
             handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         except OSError as error:
             exit_with_error(f"cannot write {file}: {error.strerror or error}", 1)
-        with os.fdopen(handle, "w", encoding="utf-8") as target:
-            target.write(text)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as target:
+                target.write(text)
+        except OSError as error:
+            file.unlink()  # half an exchange would make the folder unusable
+            exit_with_error(f"cannot write {file}: {error.strerror or error}", 1)
         print(file)

@@ -15,7 +15,7 @@ import click
 
 from mockserver.cli.errors import exit_with_error
 from mockserver.cli.options import Choice, option
-from mockserver.errors import MockServerError, optional_packages
+from mockserver.errors import ConfigurationError, MockServerError, optional_packages
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
 from mockserver.suggestions import choose_from
 from mockserver.wire.terminal import escape_unprintable
@@ -142,7 +142,10 @@ def _search_failing_case(runner: CommandRunner, options: dict[str, Any]) -> int:
         print(f"No failing case: {search.cases_run} cases in {time.monotonic() - started:.1f} s, seed {seed}")
         return 0
     payloads = payloads_before_fault(failing.plan, runner.server.context)
-    save_case(options["cases"], failing.plan, failing.failure, profile.name, payloads)
+    try:
+        save_case(options["cases"], failing.plan, failing.failure, profile.name, payloads)
+    except ConfigurationError as error:  # the case itself is worth more than its file
+        print(f"mockserver: {error}", file=sys.stderr)
     _print_failing_case(failing, runner, options)
     counts = f"{failing.cases_run} cases to find it, {failing.shrink_runs} to shrink it"
     print(f"{counts}; {time.monotonic() - started:.1f} s, seed {seed}")

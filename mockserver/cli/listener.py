@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mockserver.cli.errors import exit_with_error
@@ -27,28 +29,36 @@ def require_writable_url_file(url_file: Path | None) -> None:
     """Exit if the URL file is set but not writable, before the server starts."""
     if url_file is None:
         return
-    try:
+    with _exit_if_unwritable(url_file):
         _partial_file(url_file).touch()
-    except OSError as error:
-        exit_with_error(f"cannot write {url_file}: {error.strerror or error}", 2)
 
 
 def write_url_file(url_file: Path, url: str) -> None:
-    """Write the URL atomically, because another process may wait for the file."""
-    _partial_file(url_file).write_text(url, encoding="utf-8")
-    _partial_file(url_file).replace(url_file)
+    """Write the URL atomically, because another process may wait for the file; exit if that fails."""
+    with _exit_if_unwritable(url_file):
+        _partial_file(url_file).write_text(url, encoding="utf-8")
+        _partial_file(url_file).replace(url_file)
 
 
 def write_admin_token_file(url_file: Path, token: str) -> None:
     """Write the admin API's token beside the URL file, atomically and readable by its owner only."""
     file = url_file.with_name(url_file.name + ".admin-token")
-    partial = _partial_file(file)
-    partial.unlink(missing_ok=True)
-    # O_EXCL: never follow a link.
-    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as target:
-        target.write(token)
-    partial.replace(file)
+    with _exit_if_unwritable(file):
+        partial = _partial_file(file)
+        partial.unlink(missing_ok=True)
+        # O_EXCL: never follow a link.
+        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as target:
+            target.write(token)
+        partial.replace(file)
+
+
+@contextmanager
+def _exit_if_unwritable(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        exit_with_error(f"cannot write {file}: {error.strerror or error}", 2)
 
 
 def _partial_file(url_file: Path) -> Path:

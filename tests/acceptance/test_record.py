@@ -230,6 +230,7 @@ def test_second_ctrl_c_ends_the_checks(start_server: StartServer, tmp_path: Path
     command = ("record", "--upstream", upstream.base_url, "--out", folder)
     with running_command(tmp_path / "record", *command, program=("-c", ENDLESS_CHECKS)) as server:
         assert server.client.post("/responses", json=HELLO).status_code == 200
+        wait_until(lambda: len([*folder.glob("*.json")]) == 1, "the recording")
         server.process.send_signal(signal.SIGINT)
         wait_until(lambda: "Ctrl-C stops this" in server.stderr_text, "the note about the checks")
         server.stop(signal.SIGTERM, STOP_SECONDS)

@@ -26,7 +26,7 @@ _CASE_ID = re.compile(r"[0-9a-f]{12}")
 def save_case(
     folder: Path, plan: CasePlan, failure: Failure, profile: str, payloads: list[JSONObject]
 ) -> Path:
-    """Write a case to a file; OSError if that fails. `payloads` are only for readers of the file."""
+    """Write a case to a file; ConfigurationError if that fails. `payloads` are only for readers of the file."""
     value = {
         "format": 1,
         "version": __version__,
@@ -35,11 +35,14 @@ def save_case(
         "plan": plan.to_json(),
         "shown": payloads,
     }
-    folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{plan.id}.json"
     part = file.with_suffix(".part")
-    part.write_bytes(json.pretty(value))
-    part.replace(file)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(json.pretty(value))
+        part.replace(file)
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {file}: {error.strerror or error}") from None
     return file
 
 
