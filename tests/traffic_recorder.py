@@ -65,13 +65,13 @@ def record_application(application: Any, on_captured: Callable[[CapturedExchange
             return message
 
         async def recording_send(message: Any) -> None:
-            if message["type"] == "http.response.start":
+            if "status" in message:
                 exchange.status = message["status"]
                 exchange.headers = {
                     name.decode("latin-1"): value.decode("latin-1") for name, value in message["headers"]
                 }
-            else:
-                reply_chunks.append(message.get("body", b""))
+            if message["type"] != "http.response.start":
+                reply_chunks.extend(message.get("pieces") or [message.get("body", b"")])
                 exchange.is_complete = not message.get("more_body", False)
             await send(message)
 

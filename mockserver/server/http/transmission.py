@@ -15,6 +15,7 @@ from mockserver.server.delivery.timer import Timer
 __all__ = [
     "CONNECTION_EXTENSION",
     "ENTRY_SCOPE_KEY",
+    "REPLY_MESSAGE",
     "Connection",
     "Headers",
     "send_body",
@@ -24,6 +25,9 @@ __all__ = [
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 
+#: Type of a message of our own, with a whole reply: `status`, `headers` and `pieces`. The runner writes all of it, each
+#: piece by itself; without a `content-length` the pieces are chunks.
+REPLY_MESSAGE = "mockserver.reply"
 #: Key in `scope["extensions"]` for the connection, set by the runner.
 CONNECTION_EXTENSION = "mockserver.connection"
 #: Key in the scope for the journal entry, on which the runner records that the client left.
@@ -46,16 +50,12 @@ class Connection(Protocol):
 async def send_body(send: AsgiSend, status: int, headers: Headers, body: bytes) -> None:
     """Send a whole reply with `content-length`."""
     headers.append((b"content-length", b"%d" % len(body)))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": REPLY_MESSAGE, "status": status, "headers": headers, "pieces": (body,)})
 
 
 async def send_pieces(send: AsgiSend, status: int, headers: Headers, pieces: Sequence[bytes]) -> None:
     """Send a stream, one write a piece."""
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    for piece in pieces:
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
+    await send({"type": REPLY_MESSAGE, "status": status, "headers": headers, "pieces": pieces})
 
 
 async def send_steps(

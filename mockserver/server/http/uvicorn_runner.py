@@ -22,7 +22,7 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import httptools
@@ -33,7 +33,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from mockserver.server.errors import ApiError, render_error
 from mockserver.server.http.request_body import BODY_TIMEOUT_SECONDS
-from mockserver.server.http.transmission import CONNECTION_EXTENSION, ENTRY_SCOPE_KEY
+from mockserver.server.http.transmission import CONNECTION_EXTENSION, ENTRY_SCOPE_KEY, REPLY_MESSAGE
 
 new_loop: Callable[[], asyncio.AbstractEventLoop]
 try:
@@ -112,6 +112,9 @@ class _ResponseCycle(RequestResponseCycle):
             await self.flow.drain()
         if self.disconnected:
             return
+        if message["type"] == REPLY_MESSAGE:
+            await self._send_reply(message["status"], message["headers"], message["pieces"])
+            return
         if not self.response_started:
             self._start_response(message["status"], message["headers"])
             return
@@ -119,6 +122,31 @@ class _ResponseCycle(RequestResponseCycle):
         self.flush(self._frame_body(message["body"], more))
         if not more:
             self._finish_response()
+
+    async def _send_reply(
+        self, status: int, headers: Iterable[tuple[bytes, bytes]], pieces: Sequence[bytes]
+    ) -> None:
+        """Send a whole reply: the head with the first piece, the end of chunks with the last one."""
+        self._start_response(status, headers)
+        if self.chunked_encoding:
+            await self._write_chunks(pieces)
+        else:
+            self.flush(b"" if self.scope["method"] == "HEAD" else pieces[0])
+        if not self.disconnected:
+            self._finish_response()
+
+    async def _write_chunks(self, pieces: Sequence[bytes]) -> None:
+        chunks = [b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces if piece] or [b""]
+        chunks[0] = self.pending_head + chunks[0]
+        chunks[-1] += b"0\r\n\r\n"
+        self.pending_head = b""
+        flow, write = self.flow, self.transport.write
+        for chunk in chunks:
+            if flow.write_paused:
+                await flow.drain()
+            if self.disconnected:
+                return
+            write(chunk)
 
     def flush(self, data: bytes = b"") -> None:
         """Write `data`, after the pending head."""
