@@ -262,3 +262,12 @@ def test_any_bytes_are_decoded_or_refused(data: bytes, coding: str, is_cut: bool
         return
     assert not is_cut
     assert isinstance(decoded, bytes)
+
+
+def test_chat_requests_are_decoded_too(api: ApiClient) -> None:
+    body = json.dumps({"model": MODEL, "messages": [{"role": "user", "content": "Hello!"}]}).encode()
+    assert api.post_chat(gzip.compress(body), content_encoding="gzip").status_code == 200
+    refused = api.post_chat(body, content_encoding="gzip")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "invalid_parameter_error")
+    unknown = api.post_chat(body, content_encoding="foo")
+    assert (unknown.status_code, set(unknown.json())) == (415, {"error", "request_id"})
