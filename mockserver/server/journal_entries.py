@@ -74,6 +74,7 @@ def exchange_from_entry(
         ("answered by", entry.exchange or ""),
         ("server detail", entry.detail),
         ("left out", omitted),
+        ("request body", "" if entry.is_checked else "not checked"),
         ("client", "disconnected before the end of the reply" if entry.left else ""),
     )
     return exchange_from_raw(

@@ -49,6 +49,7 @@ def test_the_page_shows_the_exchanges_of_the_tests(run: RunPytest, pytester: pyt
     assert "<dt>left out</dt><dd>20 exchanges</dd>" in page
     assert page.count('<code class="rule">REQ-001</code>') == 3
     assert "<dt>allowed by the test</dt><dd>REQ-001</dd>" in page
+    assert page.count("<dt>request body</dt><dd>not checked</dd>") == 1  # of test_refused
     assert "Hi &lt;there&gt;!" in page
     assert not re.search("sk-canary-0001|not-the-key-2", page)
     assert "test_silent" not in page
