@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-__all__ = ["is_loopback", "no_proxy_variables", "proxy_note", "proxy_variables"]
+__all__ = ["is_loopback", "machine_addresses", "no_proxy_variables", "proxy_note", "proxy_variables"]
 
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _NO_PROXY_VARIABLES = ("NO_PROXY", "no_proxy")
@@ -21,6 +22,19 @@ def is_loopback(host: str) -> bool:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def machine_addresses() -> list[str]:
+    """This machine's main addresses in its networks. Sends nothing: it asks which one a datagram would have."""
+    found = []
+    for family, documentation_address in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                probe.connect((documentation_address, 9))
+                found.append(probe.getsockname()[0])
+        except OSError:  # no such network
+            continue
+    return found
 
 
 def proxy_variables(environment: Mapping[str, str]) -> tuple[str, ...]:

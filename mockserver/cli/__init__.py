@@ -6,13 +6,34 @@ editors and commit hooks run it on every save and it has to start fast.
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 
 __all__ = ["main"]
 
+#: Errors of writing to standard output; those of files have a file name.
+_OUTPUT_ERRORS = frozenset({errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EBADF})
+
 
 def main() -> None:
     """Run the command with this process's arguments."""
+    try:
+        try:
+            _run_command()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # Python would report an error of its own when it exits
+    except OSError as error:
+        if error.errno not in _OUTPUT_ERRORS or error.filename is not None:
+            raise
+        _drop_standard_output()
+        from mockserver.cli.errors import exit_with_error
+
+        exit_with_error(f"cannot write to standard output: {error.strerror}", 2)
+
+
+def _run_command() -> None:
     if sys.argv[1:2] == ["check"]:
         from mockserver.cli.check_runner import run_without_click
 
@@ -20,3 +41,8 @@ def main() -> None:
     from mockserver.cli.commands import group
 
     group()
+
+
+def _drop_standard_output() -> None:
+    """Send what is left in the buffer nowhere, so that it causes no second error at the exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

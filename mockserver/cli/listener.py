@@ -4,25 +4,81 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mockserver.cli.errors import exit_with_error
+from mockserver.errors import ConfigurationError
+from mockserver.network import is_loopback
 
-__all__ = ["open_listener", "require_writable_url_file", "write_admin_token_file", "write_url_file"]
+if TYPE_CHECKING:
+    from mockserver.server.access import AllowedHosts
+
+__all__ = [
+    "allowed_hosts",
+    "open_listeners",
+    "print_other_urls",
+    "require_key",
+    "require_writable_url_file",
+    "warn_if_reachable",
+    "write_admin_token_file",
+    "write_url_file",
+]
 
 
-def open_listener(host: str, port: int) -> socket.socket:
-    """Return a listening socket; exit if the port is not available."""
-    from mockserver.server.http.uvicorn_runner import bind_socket
+def open_listeners(host: str, port: int) -> list[socket.socket]:
+    """Return the listening sockets; exit if the port is not available. Warn if other machines can use it."""
+    from mockserver.server.http.uvicorn_runner import bind_sockets
 
+    warn_if_reachable(host)
     try:
-        return bind_socket(host, port)
+        return bind_sockets(host, port)
     except OSError as error:
         reason = error.strerror or str(error)
         hint = "; use --port to choose another port, or 0 for any free port" if port else ""
         exit_with_error(f"cannot listen on {host}, port {port}: {reason}{hint}", 1)
+
+
+def warn_if_reachable(host: str) -> None:
+    """Warn if other machines can send requests."""
+    if not is_loopback(host):
+        message = "other machines can send requests, and no request is encrypted"
+        print(f"mockserver: warning: listening on {host}: {message}", file=sys.stderr, flush=True)
+
+
+def require_key(host: str, *, has_key: bool, remedy: str) -> None:
+    """Raise ConfigurationError if other machines could send requests without a key."""
+    if not has_key and not is_loopback(host):
+        raise ConfigurationError(f"listening on {host} requires an API key: {remedy}")
+
+
+def allowed_hosts(options: Mapping[str, Any], *, is_controllable: bool = False) -> AllowedHosts:
+    """The hosts and origins of `network_options`; ConfigurationError.
+
+    `is_controllable`: the server has the admin API or the console, which strangers' pages must not reach.
+    """
+    from mockserver.server.access import ANY_ORIGIN, listener_hosts
+
+    hosts = listener_hosts(
+        options["host"],
+        options["allow_host"],
+        options["allow_origin"],
+        any_origin=options["unsafe_any_origin"],
+    )
+    if is_controllable and ANY_ORIGIN in hosts.origins:
+        raise ConfigurationError("the origin * cannot be allowed together with the admin API or the console")
+    return hosts
+
+
+def print_other_urls(listeners: Sequence[socket.socket]) -> None:
+    """Print the URLs beside that of the banner, if there are any."""
+    from mockserver.server.http.uvicorn_runner import other_urls
+
+    if urls := other_urls(listeners):
+        print(f"  also at    {', '.join(urls)}", flush=True)
 
 
 def require_writable_url_file(url_file: Path | None) -> None:

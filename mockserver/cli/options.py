@@ -11,7 +11,15 @@ import click
 from mockserver.settings import MAX_BODY_BYTES
 from mockserver.suggestions import choose_from
 
-__all__ = ["ENV_PREFIX", "Choice", "connection_options", "mask_option", "max_body_option", "option"]
+__all__ = [
+    "ENV_PREFIX",
+    "Choice",
+    "connection_options",
+    "mask_option",
+    "max_body_option",
+    "network_options",
+    "option",
+]
 
 #: The prefix of the variables.
 ENV_PREFIX = "MOCKSERVER_"
@@ -69,3 +77,36 @@ def connection_options(command: _Command) -> _Command:
         help="Connect through this proxy; variables such as HTTPS_PROXY have no effect.",
     )
     return ca_file(proxy(command))
+
+
+def network_options(command: _Command) -> _Command:
+    """The options of where a server listens, and of who may send requests."""
+    options = (
+        option(
+            "--host",
+            default="localhost",
+            help="Address to listen on; localhost: 127.0.0.1 and ::1. Other than loopback needs an API key.",
+        ),
+        option(
+            "--allow-host",
+            multiple=True,
+            metavar="NAME",
+            show_default=False,
+            help="Another name to accept in the Host header, or *.SUFFIX. Can be repeated.",
+        ),
+        option(
+            "--allow-origin",
+            multiple=True,
+            metavar="ORIGIN",
+            show_default=False,
+            help="Let web pages of this origin (http://localhost:5173) send requests. Can be repeated.",
+        ),
+        option(
+            "--unsafe-any-origin",
+            is_flag=True,
+            help="Permit --allow-origin '*': every web page may send requests, also those of strangers.",
+        ),
+    )
+    for each in reversed(options):
+        command = each(command)
+    return command

@@ -7,6 +7,7 @@ import contextlib
 import os
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,22 @@ import click
 
 from mockserver.cli.errors import EXIT_INCOMPLETE, exit_with_error
 from mockserver.cli.interrupts import signals_as_interrupt
-from mockserver.cli.listener import open_listener, require_writable_url_file, write_url_file
-from mockserver.cli.options import Choice, connection_options, mask_option, max_body_option, option
+from mockserver.cli.listener import (
+    allowed_hosts,
+    open_listeners,
+    print_other_urls,
+    require_key,
+    require_writable_url_file,
+    write_url_file,
+)
+from mockserver.cli.options import (
+    Choice,
+    connection_options,
+    mask_option,
+    max_body_option,
+    network_options,
+    option,
+)
 from mockserver.cli.output.capture_log import CaptureLog
 from mockserver.contract.findings import Severity
 from mockserver.errors import ConfigurationError, MockServerError
@@ -55,6 +70,7 @@ _NEVER = "never"
     metavar="DIR",
     help="Folder for the recordings.",
 )
+@network_options
 @option("--port", default=8080, type=click.IntRange(0, 65535), help="Port to listen on; 0: a free one.")
 @option(
     "--url-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the base URL to this file."
@@ -121,8 +137,11 @@ def record(upstream: str, out: Path, port: int, url_file: Path | None, **options
         )
         profile, options["is_detected"] = _choose_profile(endpoint, options["profile"])
         require_writable_url_file(url_file)
-        listener = open_listener("127.0.0.1", port)
-        raise SystemExit(_run_recorder(endpoint, profile, out, listener, url_file, options))
+        remedy = "add --upstream-key-env, so that clients send a key of the recorder's own"
+        require_key(options["host"], has_key=bool(key), remedy=remedy)
+        options["hosts"] = allowed_hosts(options, is_controllable=options["console"])
+        listeners = open_listeners(options["host"], port)
+        raise SystemExit(_run_recorder(endpoint, profile, out, listeners, url_file, options))
     except MockServerError as error:
         exit_with_error(str(error), 2)
 
@@ -142,11 +161,12 @@ def _run_recorder(
     endpoint: Endpoint,
     profile: Profile,
     folder: Path,
-    listener: socket.socket,
+    listeners: Sequence[socket.socket],
     url_file: Path | None,
     options: dict[str, Any],
 ) -> int:
     from mockserver.recordings.recording_folder import create_folder
+    from mockserver.server.http.cors import allow_origins
     from mockserver.server.http.uvicorn_runner import listener_url, run_forever
 
     keys = options["api_key"] or (f"record-{token_hex(16)}",)
@@ -162,20 +182,21 @@ def _run_recorder(
     if options["console"]:
         from mockserver.server.console.observed_app import ObservedApp
 
-        app = ObservedApp(relay, relay.journal, profile)
+        app = ObservedApp(relay, relay.journal, profile, options["hosts"])
 
     def announce() -> None:
-        base_url = listener_url(listener) + path
+        base_url = listener_url(listeners[0]) + path
         name = "of the first reply" if options["is_detected"] else profile.name
         print(_banner(base_url, endpoint, name, folder, keys[0] if endpoint.api_key else None), flush=True)
+        print_other_urls(listeners)
         if options["console"]:
             _show_in_console(recorder, relay)
-            print(f"  console    {app.access.link(listener_url(listener))}", flush=True)
+            print(f"  console    {app.access.link(listener_url(listeners[0]))}", flush=True)
         if url_file is not None:
             write_url_file(url_file, base_url)
 
     try:
-        run_forever(app, listener, announce)
+        run_forever(allow_origins(app, options["hosts"]), listeners, announce)
     finally:
         _stop_recorder(recorder, summary)
     return _exit_status(summary, options["fail_on"])
@@ -239,7 +260,16 @@ def _build_relay(
         check_traffic=False,
     )
     no_limit = Budget(sys.maxsize, sys.maxsize)
-    relay = Relay(endpoint, profile, keys, no_limit, Timeouts(600, 300), Journal(), options=relay_options)
+    relay = Relay(
+        endpoint,
+        profile,
+        keys,
+        no_limit,
+        Timeouts(600, 300),
+        Journal(),
+        options=relay_options,
+        hosts=options["hosts"],
+    )
     secrets = keys if endpoint.api_key else ()
     recorder_options = RecorderOptions(
         options["mask"], secrets, options["is_detected"], options["record_errors"]

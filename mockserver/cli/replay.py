@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mockserver.cli.errors import exit_with_error
-from mockserver.cli.listener import open_listener, require_writable_url_file, write_url_file
-from mockserver.cli.options import mask_option, max_body_option, option
+from mockserver.cli.listener import (
+    allowed_hosts,
+    open_listeners,
+    print_other_urls,
+    require_key,
+    require_writable_url_file,
+    write_url_file,
+)
+from mockserver.cli.options import mask_option, max_body_option, network_options, option
+from mockserver.cli.serve import read_api_keys
 from mockserver.errors import MockServerError
 from mockserver.profiles import load_profile, resolve_profile_name
 from mockserver.settings import parse_body_size
@@ -19,12 +27,10 @@ from mockserver.wire.redaction import parse_masks, use_masks
 from mockserver.wire.terminal import escape_unprintable
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from mockserver.exchanges import Exchange
     from mockserver.profiles import Profile
-    from mockserver.recordings.replay import RecordingPlayer
 
 __all__ = ["replay"]
 
@@ -34,6 +40,16 @@ AUTO = "auto"
 @click.command()
 @click.argument("recordings", type=click.Path(exists=True, path_type=Path), metavar="DIR")
 @option("--speed", default="instant", help="realtime, instant, or a factor: 2x is twice as fast as recorded.")
+@network_options
+@option(
+    "--api-key",
+    multiple=True,
+    show_default=False,
+    help="An API key to accept; default: any key. Can be repeated.",
+)
+@option(
+    "--api-key-env", multiple=True, metavar="NAME", help="An environment variable with an API key to accept."
+)
 @option("--port", default=8080, type=click.IntRange(0, 65535), help="Port to listen on; 0: a free one.")
 @option(
     "--url-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the base URL to this file."
@@ -52,16 +68,24 @@ def replay(recordings: Path, port: int, url_file: Path | None, quiet: bool, **op
 
     DIR is a folder that `mockserver record` wrote, or one of its files. The n-th occurrence of a request gets
     its n-th recording. A request that was not recorded gets an error that names the nearest recording. Any
-    API key is accepted.
+    API key is accepted unless you name one.
     """
     from mockserver.recordings.playback_queue import PlaybackQueue
     from mockserver.recordings.recording_folder import load_recordings
     from mockserver.recordings.recording_warnings import recording_warnings
-    from mockserver.recordings.replay import RecordingPlayer, client_base_paths, parse_speed
+    from mockserver.recordings.replay import RecordingPlayer, ReplayApp, client_base_paths, parse_speed
+    from mockserver.server.access import ApiKeys
+    from mockserver.server.http.access_log import AccessLog
+    from mockserver.server.http.cors import allow_origins
+    from mockserver.server.http.uvicorn_runner import listener_url, run_forever
+    from mockserver.server.state.journal import Journal
 
     try:
         masks = parse_masks(options["mask"])
         use_masks(masks)
+        keys = read_api_keys(options["api_key"], options["api_key_env"])
+        require_key(options["host"], has_key=bool(keys), remedy="add --api-key or --api-key-env")
+        hosts = allowed_hosts(options, is_controllable=options["console"])
         exchanges = load_recordings(recordings)
         profile = _choose_profile(exchanges, options["profile"])
         max_body = parse_body_size(options["max_body"])
@@ -74,53 +98,37 @@ def replay(recordings: Path, port: int, url_file: Path | None, quiet: bool, **op
     for line in recording_warnings(exchanges, profile.name, options["max_age"]):
         print(f"mockserver: warning: {escape_unprintable(line)}", file=sys.stderr, flush=True)
     description = f"{len(exchanges)} recordings ({options['speed']}), profile {profile.name}"
-    _serve_recordings(
+    base_paths = client_base_paths(exchanges, profile)
+    journal, access_log = Journal(), AccessLog(None if quiet else sys.stderr)
+    app: Any = ReplayApp(
         player,
         profile,
-        client_base_paths(exchanges, profile),
-        open_listener("127.0.0.1", port),
-        lambda url: _announce(url, description, url_file),
-        quiet,
-        max_body,
-        console=options["console"],
+        base_paths,
+        journal,
+        keys=ApiKeys(keys),
+        hosts=hosts,
+        on_entry=access_log.add,
+        max_body=max_body,
     )
-    if unplayed := len(player.queue.unplayed):
-        print(f"mockserver: {unplayed} of {len(exchanges)} recordings were not played", file=sys.stderr)
-
-
-def _serve_recordings(
-    player: RecordingPlayer,
-    profile: Profile,
-    base_paths: tuple[str, ...],
-    listener: socket.socket,
-    announce: Callable[[str], None],
-    quiet: bool,
-    max_body: int,
-    *,
-    console: bool,
-) -> None:
-    from mockserver.recordings.replay import ReplayApp
-    from mockserver.server.http.access_log import AccessLog
-    from mockserver.server.http.uvicorn_runner import listener_url, run_forever
-    from mockserver.server.state.journal import Journal
-
-    access_log = AccessLog(None if quiet else sys.stderr)
-    journal = Journal()
-    app: Any = ReplayApp(player, profile, base_paths, journal, on_entry=access_log.add, max_body=max_body)
-
-    def announce_all() -> None:
-        announce(listener_url(listener) + base_paths[0])
-        if console:
-            print(f"  console    {app.access.link(listener_url(listener))}", flush=True)
-
-    if console:
+    if options["console"]:
         from mockserver.server.console.observed_app import ObservedApp
 
-        app = ObservedApp(app, journal, profile)
+        app = ObservedApp(app, journal, profile, hosts)
+    listeners = open_listeners(options["host"], port)
+
+    def announce() -> None:
+        url = listener_url(listeners[0])
+        _announce(url + base_paths[0], description, url_file, accepts_any_key=not keys)
+        print_other_urls(listeners)
+        if options["console"]:
+            print(f"  console    {app.access.link(url)}", flush=True)
+
     try:
-        run_forever(app, listener, announce_all)
+        run_forever(allow_origins(app, hosts), listeners, announce)
     finally:
         access_log.flush()
+    if unplayed := len(player.queue.unplayed):
+        print(f"mockserver: {unplayed} of {len(exchanges)} recordings were not played", file=sys.stderr)
 
 
 def _choose_profile(recordings: Sequence[Exchange], option: str) -> Profile:
@@ -131,12 +139,12 @@ def _choose_profile(recordings: Sequence[Exchange], option: str) -> Profile:
     return load_profile(counts.most_common(1)[0][0]) if counts else load_profile()
 
 
-def _announce(base_url: str, description: str, url_file: Path | None) -> None:
+def _announce(base_url: str, description: str, url_file: Path | None, *, accepts_any_key: bool) -> None:
     lines = [
         f"Replaying {description}",
         f"  base URL   {base_url}",
         "",
-        "  export OPENAI_API_KEY=sk-mock",
+        f"  export OPENAI_API_KEY={'sk-mock' if accepts_any_key else '…    # a key that you named'}",
         f"  export OPENAI_BASE_URL={base_url}",
         "",
         "Press Ctrl-C to stop.",

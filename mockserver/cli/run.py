@@ -20,6 +20,7 @@ import click
 
 from mockserver.cli.check_runner import parse_report_target, require_known_rules
 from mockserver.cli.errors import exit_with_error
+from mockserver.cli.listener import warn_if_reachable
 from mockserver.cli.options import Choice, option
 from mockserver.cli.output.checked_input import failing_severities
 from mockserver.cli.output.report_formats import REPORT_FORMATS
@@ -27,26 +28,23 @@ from mockserver.cli.output.request_summary import RequestCollector
 from mockserver.cli.serve import build_services, read_api_keys, serve
 from mockserver.contract.findings import Severity
 from mockserver.errors import MockServerError
+from mockserver.network import is_loopback
 from mockserver.server.journal_entries import REFUSED
 from mockserver.testing.client_processes import client_environment
 
 __all__ = ["run"]
-
-_HOST = "127.0.0.1"
 
 #: Options of `serve` that have no meaning for a server that lives as long as a command.
 _EXCLUDED_SERVE_OPTIONS = {
     "admin",
     "admin_token_env",
     "admin_token_file",
-    "host",
     "port",
     "url_file",
     "quiet",
     "verbose",
     "log_format",
     "report",
-    "allow_host",
 }
 
 
@@ -84,7 +82,9 @@ def run(
     targets = [parse_report_target(each) for each in report]
     try:
         keys = read_api_keys(settings["api_key"], settings["api_key_env"])
-        services = build_services(_HOST, keys, True, **settings, allow_host=())
+        key = keys[0] if keys else f"sk-mock-{secrets.token_hex(12)}"
+        accepted = keys if keys or is_loopback(settings["host"]) else (key,)
+        services = build_services(accepted, True, **settings)
     except MockServerError as error:
         exit_with_error(str(error), 2)
     collector = services.access_log = RequestCollector(
@@ -92,8 +92,7 @@ def run(
         ignore,
         keep_exchanges=any(name == "html" for name, _ in targets),
     )
-    key = keys[0] if keys else f"sk-mock-{secrets.token_hex(12)}"
-    status = _run_against_mock(command, services, key)
+    status = _run_against_mock(command, services, settings["host"], key)
     summary = collector.summary()
     failing = failing_severities(fail_on)
     sys.stderr.write(summary.to_text(REPORT_FORMATS["text"], failing))
@@ -110,12 +109,14 @@ def run(
 run.params += [each for each in serve.params if each.name not in _EXCLUDED_SERVE_OPTIONS]
 
 
-def _run_against_mock(command: Sequence[str], services: Any, key: str) -> int:
+def _run_against_mock(command: Sequence[str], services: Any, host: str, key: str) -> int:
     """Run the command with a server and return the command's exit status."""
     from mockserver.server.http.app import App
+    from mockserver.server.http.cors import allow_origins
     from mockserver.server.http.threaded_server import ThreadedServer
 
-    server = ThreadedServer(App(services), _HOST)
+    server = ThreadedServer(allow_origins(App(services), services.hosts), host)
+    warn_if_reachable(host)
     try:
         server.start()
         if services.console is not None:

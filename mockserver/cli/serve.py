@@ -5,8 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Callable, Mapping
-from ipaddress import ip_address
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any
@@ -15,12 +14,15 @@ import click
 
 from mockserver.cli.errors import exit_with_error
 from mockserver.cli.listener import (
-    open_listener,
+    allowed_hosts,
+    open_listeners,
+    print_other_urls,
+    require_key,
     require_writable_url_file,
     write_admin_token_file,
     write_url_file,
 )
-from mockserver.cli.options import Choice, max_body_option, option
+from mockserver.cli.options import Choice, max_body_option, network_options, option
 from mockserver.errors import ConfigurationError, MockServerError
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, resolve_profile_name
 from mockserver.settings import parse_body_size
@@ -40,7 +42,7 @@ _MIN_TOKEN_LENGTH = 8
 
 
 @click.command()
-@option("--host", default="127.0.0.1", help="Address to listen on; other than loopback needs an API key.")
+@network_options
 @option("--port", default=8080, type=click.IntRange(0, 65535), help="Port to listen on; 0: any free port.")
 @option(
     "--url-file",
@@ -71,7 +73,6 @@ _MIN_TOKEN_LENGTH = 8
 )
 @option("--store-size", default=10_000, type=click.IntRange(1), help="Maximum number of stored responses.")
 @max_body_option
-@option("--allow-host", multiple=True, metavar="NAME", help="Another name to accept in the Host header.")
 @option(
     "--exchanges",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -168,18 +169,15 @@ def serve(
     targets = _parse_report_targets(report)
     try:
         keys = read_api_keys(settings["api_key"], settings["api_key_env"])
-        if not keys and not _is_loopback(host):
-            raise ConfigurationError(
-                f"listening on {host} requires an API key: add --api-key or --api-key-env"
-            )
-        services = build_services(host, keys, quiet, **settings)
+        require_key(host, has_key=bool(keys), remedy="add --api-key or --api-key-env")
+        services = build_services(keys, quiet, host=host, **settings)
     except (MockServerError, OSError) as error:
         exit_with_error(str(error), 2)
     require_writable_url_file(url_file)
-    listener = open_listener(host, port)
+    listeners = open_listeners(host, port)
     write_reports = _collect_reports(services, targets)
     try:
-        _run_server(services, listener, url_file, settings, _exchange_reloader(services))
+        _run_server(services, listeners, url_file, settings, _exchange_reloader(services))
     finally:
         write_reports()
 
@@ -252,15 +250,6 @@ def _require_token(token: str, source: str) -> str:
     return token
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
 def _exchange_reloader(services: Services) -> Callable[[], None] | None:
     """A function that reloads changed exchange files and logs it."""
     folder = services.exchange_folder
@@ -274,9 +263,9 @@ def _exchange_reloader(services: Services) -> Callable[[], None] | None:
     return reload
 
 
-def build_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: Any) -> Services:
+def build_services(keys: tuple[str, ...], quiet: bool, **settings: Any) -> Services:
     """Build the services that the options of `serve` describe; MockServerError if an option is unusable."""
-    from mockserver.server.access import AllowedHosts, ApiKeys
+    from mockserver.server.access import ApiKeys
     from mockserver.server.http.access_log import AccessLog
     from mockserver.server.http.services import Services
     from mockserver.server.state.sessions import (
@@ -290,7 +279,7 @@ def build_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: An
 
     settings["profile"] = resolve_profile_name(settings["profile"])
     load_profile(settings["profile"])
-    models = settings["model"]
+    models, token = settings["model"], _admin_token(settings)
     folder = ExchangeFolder(settings["exchanges"]) if settings["exchanges"] else None
     session = open_session(
         profile=settings["profile"],
@@ -308,12 +297,12 @@ def build_services(host: str, keys: tuple[str, ...], quiet: bool, **settings: An
         default_session=session,
         store=MemoryStore(settings["store_size"]),
         keys=ApiKeys(keys),
-        hosts=AllowedHosts([host if ":" not in host else f"[{host.strip('[]')}]", *settings["allow_host"]]),
+        hosts=allowed_hosts(settings, is_controllable=bool(token or settings.get("console"))),
         access_log=AccessLog(None if quiet else sys.stderr, _choose_log_format(settings)),
         mock_headers=settings["allow_mock_headers"],
         max_body=parse_body_size(settings["max_body"]),
         stream_errors=settings["stream_errors"] or "",
-        admin_token=_admin_token(settings),
+        admin_token=token,
         console=build_console() if settings.get("console") else None,
         exchange_folder=folder,
     )
@@ -350,16 +339,17 @@ def _configure_delivery_and_limits(session: Session, settings: Mapping[str, Any]
 
 def _run_server(
     services: Services,
-    listener: socket.socket,
+    listeners: Sequence[socket.socket],
     url_file: Path | None,
     settings: Mapping[str, Any],
     on_tick: Callable[[], None] | None,
 ) -> None:
     from mockserver.server.http.app import App
     from mockserver.server.http.banner import startup_banner
+    from mockserver.server.http.cors import allow_origins
     from mockserver.server.http.uvicorn_runner import listener_url, run_forever
 
-    url, session = listener_url(listener), services.default_session
+    url, session = listener_url(listeners[0]), services.default_session
 
     def announce() -> None:
         print(
@@ -368,6 +358,7 @@ def _run_server(
             ),
             flush=True,
         )
+        print_other_urls(listeners)
         if services.admin_token:
             _announce_admin_api(url, services.admin_token, url_file, settings)
         if services.console is not None:
@@ -380,7 +371,7 @@ def _run_server(
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     try:
-        run_forever(App(services), listener, announce, on_tick)
+        run_forever(allow_origins(App(services), services.hosts), listeners, announce, on_tick)
     finally:
         services.access_log.flush()
 

@@ -153,12 +153,15 @@ class AllowedHosts:
             or (self._allow_addresses and _is_address(name))
         )
 
+    def lists_origin(self, origin: bytes) -> bool:
+        """Whether an origin is one of `origins`, whose pages may read replies too."""
+        return bool(origin) and (origin.decode("latin-1") in self.origins or ANY_ORIGIN in self.origins)
+
     def allows_origin(self, origin: bytes, host: bytes | None) -> bool:
         """Whether pages of an origin may send requests; those of this server may, whose authority is `host`."""
-        text = origin.decode("latin-1")
-        if text in self.origins or ANY_ORIGIN in self.origins:
+        if self.lists_origin(origin):
             return True
-        match = _ORIGIN.fullmatch(text)
+        match = _ORIGIN.fullmatch(origin.decode("latin-1"))
         if match is not None and match[1].encode("latin-1") == host:
             return True
         name = None if match is None else _hostname(match[1].encode("latin-1"))

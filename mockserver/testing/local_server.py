@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from mockserver.errors import ConfigurationError, StartError
+from mockserver.network import is_loopback
 from mockserver.profiles import resolve_profile_name
-from mockserver.server.access import AllowedHosts, ApiKeys
+from mockserver.server.access import ApiKeys, listener_hosts
 from mockserver.server.delivery.faults import parse_fault
 from mockserver.server.delivery.options import Delivery
 from mockserver.server.http.app import App
+from mockserver.server.http.cors import allow_origins
 from mockserver.server.http.services import Services
 from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.state.rate_limits import RateLimiter, parse_limits
@@ -157,6 +159,9 @@ class LocalServer:
 def create_mock_server(settings: ServerSettings, *, strict: bool = True) -> LocalServer:
     """A mock server, not started yet; UnknownProfile, InvalidExchange, ConfigurationError."""
     keys = as_tuple(settings.get("api_key", DEFAULT_API_KEY)) or (DEFAULT_API_KEY,)
+    host = settings.get("host", "127.0.0.1")
+    if keys == (DEFAULT_API_KEY,) and not is_loopback(host):
+        raise ConfigurationError(f"listening on {host} requires an API key: pass api_key")
     models = as_tuple(settings.get("model", ()))
     size = settings.get("store_size", 10_000)
     exchanges = settings.get("exchanges", ())
@@ -185,7 +190,12 @@ def create_mock_server(settings: ServerSettings, *, strict: bool = True) -> Loca
         default_session=session,
         store=MemoryStore(size),
         keys=ApiKeys(keys),
-        hosts=AllowedHosts(as_tuple(settings.get("allow_host", ()))),
+        hosts=listener_hosts(
+            host,
+            as_tuple(settings.get("allow_host", ())),
+            as_tuple(settings.get("allow_origin", ())),
+            any_origin=settings.get("unsafe_any_origin", False),
+        ),
         mock_headers=True,
         max_body=parse_body_size(settings.get("max_body", MAX_BODY_BYTES)),
         stream_errors=settings.get("stream_errors", ""),
@@ -193,7 +203,8 @@ def create_mock_server(settings: ServerSettings, *, strict: bool = True) -> Loca
     return LocalServer(
         session,
         ThreadedServer(
-            App(services),
+            allow_origins(App(services), services.hosts),
+            host,
             port=settings.get("port", 0),
             grace_seconds=GRACE_SECONDS,
             on_tick=None if folder is None else lambda: _reload_exchanges(folder, services),

@@ -42,7 +42,14 @@ class ServerSettings(TypedDict, total=False):
     store_size: int
     max_body: int | str
     """Largest body of a request: bytes, or a number with a unit such as "64MiB"."""
+    host: str
+    """Address to listen on, "127.0.0.1" by default; other than loopback needs `api_key`."""
     allow_host: str | Sequence[str]
+    """Other names to accept in the `Host` header, or `*.SUFFIX`."""
+    allow_origin: str | Sequence[str]
+    """Origins whose web pages may send requests, such as "http://localhost:5173"."""
+    unsafe_any_origin: bool
+    """Whether `allow_origin` may be "*": every web page may send requests."""
     port: int
     """0: any free port."""
     stream_errors: str
@@ -75,7 +82,10 @@ _SETTING_TYPES: Mapping[str, tuple[type, ...]] = {
     "api_key": (str, list, tuple),
     "store_size": (int,),
     "max_body": (int, str),
+    "host": (str,),
     "allow_host": (str, list, tuple),
+    "allow_origin": (str, list, tuple),
+    "unsafe_any_origin": (bool,),
     "port": (int,),
     "stream_errors": (str,),
     "structured_output": (str,),

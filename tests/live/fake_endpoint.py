@@ -546,7 +546,7 @@ def main(url_file: str, profile: str, key: str) -> None:
         part.write_text(listener_url(listener), encoding="utf-8")
         part.replace(target)
 
-    run_forever(FakeEndpoint(app, key), listener, announce)
+    run_forever(FakeEndpoint(app, key), [listener], announce)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mockserver.profiles import Profile
+from mockserver.server.access import AllowedHosts
 from mockserver.server.console.access import ConsoleAccess
 from mockserver.server.http.app import App
 from mockserver.server.http.services import Services
@@ -22,12 +23,16 @@ class ObservedApp:
     The console shows the application's journal and changes nothing.
     """
 
-    def __init__(self, app: ASGIApp, journal: Journal, profile: Profile) -> None:
+    def __init__(
+        self, app: ASGIApp, journal: Journal, profile: Profile, hosts: AllowedHosts | None = None
+    ) -> None:
         session = open_session(profile=profile.name, exchanges=())
         session.journal = journal
         self.access = ConsoleAccess(can_change=False)
         self._app = app
-        self._console = App(Services(default_session=session, console=self.access))
+        self._console = App(
+            Services(default_session=session, console=self.access, hosts=hosts or AllowedHosts())
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_own = scope["type"] == "http" and scope["path"].startswith(_OWN_PATHS)

@@ -15,7 +15,7 @@ from mockserver.errors import StartError
 from mockserver.server.http.uvicorn_runner import (
     ABORT_TIMEOUT_SECONDS,
     UvicornServer,
-    bind_socket,
+    bind_sockets,
     listener_url,
     new_loop,
 )
@@ -56,15 +56,15 @@ class ThreadedServer:
     def start(self) -> None:
         """Bind the socket and serve; StartError with the reason if that fails."""
         try:
-            listener = bind_socket(*self._address)
+            listeners = bind_sockets(*self._address)
         except OSError as error:
             host, port = self._address
             raise StartError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
-        self.url = listener_url(listener)
+        self.url = listener_url(listeners[0])
         self._ready.clear()
         self._ending.clear()
         self._error = None
-        self._thread = threading.Thread(target=self._run, args=(listener,), name="mockserver", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(listeners,), name="mockserver", daemon=True)
         self._thread.start()
         started = self._ready.wait(_START_TIMEOUT_SECONDS)
         if not started or self._ending.is_set():
@@ -101,21 +101,22 @@ class ThreadedServer:
             raise StartError(f"the server is not running: {self._error or 'it was not started'}")
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(_START_TIMEOUT_SECONDS)
 
-    def _run(self, listener: socket.socket) -> None:
+    def _run(self, listeners: list[socket.socket]) -> None:
         try:
             with asyncio.Runner(loop_factory=new_loop) as runner:
-                runner.run(self._main(listener))
+                runner.run(self._main(listeners))
         except BaseException as error:  # noqa: BLE001 (`start` and `crash_reason` report it)
             self._error = error
         finally:
-            listener.close()
+            for listener in listeners:
+                listener.close()
             self._ready.set()
 
-    async def _main(self, listener: socket.socket) -> None:
+    async def _main(self, listeners: list[socket.socket]) -> None:
         self._loop = asyncio.get_running_loop()
         self._server = UvicornServer(self._app, self._grace_seconds, self._ready.set, self._on_tick)
         try:
-            await self._server.serve(sockets=[listener])
+            await self._server.serve(sockets=listeners)
         finally:
             self._ending.set()
             self._server.close_now()

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import signal
 import socket
@@ -31,6 +32,7 @@ import uvicorn.lifespan.off  # uvicorn would load it when a server is started
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from mockserver.network import machine_addresses
 from mockserver.server.errors import ApiError, render_error
 from mockserver.server.http.request_body import BODY_TIMEOUT_SECONDS
 from mockserver.server.http.transmission import CONNECTION_EXTENSION, ENTRY_SCOPE_KEY, REPLY_MESSAGE
@@ -41,7 +43,16 @@ try:
 except ImportError:  # Windows, PyPy
     new_loop = asyncio.new_event_loop
 
-__all__ = ["ABORT_TIMEOUT_SECONDS", "UvicornServer", "bind_socket", "listener_url", "new_loop", "run_forever"]
+__all__ = [
+    "ABORT_TIMEOUT_SECONDS",
+    "UvicornServer",
+    "bind_socket",
+    "bind_sockets",
+    "listener_url",
+    "new_loop",
+    "other_urls",
+    "run_forever",
+]
 
 #: Seconds that open requests get to finish when the server stops.
 SHUTDOWN_GRACE_SECONDS = 2.0
@@ -54,6 +65,9 @@ _NIL_REQUEST_ID = "00000000-0000-0000-0000-000000000000"
 
 #: Statuses of replies without a body.
 _BODILESS_STATUSES = frozenset({204, 304})
+
+#: Errors of a machine without IPv6.
+_NO_IPV6 = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 _SLASH = ord("/")
 
@@ -75,12 +89,41 @@ def bind_socket(host: str, port: int) -> socket.socket:
     try:
         if sys.platform != "win32":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:  # `::` is every address, of IPv4 too
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host.strip("[]") != "::")
         listener.bind((host.strip("[]"), port))
         listener.listen(2048)
     except OSError:
         listener.close()
         raise
     return listener
+
+
+def bind_sockets(host: str, port: int) -> list[socket.socket]:
+    """The listening sockets of a host: for `localhost` those of IPv4 and IPv6, on the same port. OSError."""
+    if host != "localhost":
+        return [bind_socket(host, port)]
+    first = bind_socket("127.0.0.1", port)
+    while True:
+        try:
+            return [first, bind_socket("::1", first.getsockname()[1])]
+        except OSError as error:
+            if error.errno in _NO_IPV6:
+                return [first]
+            first.close()
+            if port:
+                raise
+        first = bind_socket("127.0.0.1", port)
+
+
+def other_urls(listeners: Sequence[socket.socket]) -> list[str]:
+    """The URLs of the sockets beside that of the first, also for other machines."""
+    urls = []
+    for listener in listeners:
+        host, port = listener.getsockname()[:2]
+        hosts = machine_addresses() if host in ("0.0.0.0", "::") else [host]
+        urls += [f"http://[{each}]:{port}" if ":" in each else f"http://{each}:{port}" for each in hosts]
+    return [each for each in urls if each != listener_url(listeners[0])]
 
 
 def listener_url(listener: socket.socket) -> str:
@@ -443,7 +486,7 @@ class UvicornServer(uvicorn.Server):
 
 def run_forever(
     app: ASGIApp,
-    listener: socket.socket,
+    listeners: Sequence[socket.socket],
     on_start: Callable[[], None],
     on_tick: Callable[[], None] | None = None,
 ) -> None:
@@ -455,7 +498,7 @@ def run_forever(
     async def main() -> None:
         server = UvicornServer(app, SHUTDOWN_GRACE_SECONDS, on_start, on_tick)
         _install_signal_handlers(server)
-        await server.serve(sockets=[listener])
+        await server.serve(sockets=[*listeners])
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(main())

@@ -104,13 +104,15 @@ def load_masks(config: pytest.Config) -> Masks:
 
 
 def _project_settings(config: pytest.Config) -> ServerSettings:
-    """The server settings in `[tool.mockserver]`, except the port, which is for `mockserver serve`."""
+    """The server settings in `[tool.mockserver]`, except host and port, which are for the commands."""
     table, source = load_project_settings(config.rootpath), "pyproject.toml, [tool.mockserver]"
     unknown = sorted(table.keys() - SETTING_NAMES)
     if unknown:
         known = choose_from(unknown[0], sorted(SETTING_NAMES))
         raise ConfigurationError(f"{source}: no setting {unknown[0]!r}{known}")
-    values = {name: value for name, value in table.items() if name in _SERVER_SETTING_NAMES - {"port"}}
+    values = {
+        name: value for name, value in table.items() if name in _SERVER_SETTING_NAMES - {"host", "port"}
+    }
     return validate_settings(values, source)
 
 
