@@ -149,7 +149,11 @@ class Tab:
 
     def load_file(self, file: Path) -> None:
         """Load a file and wait until it is complete."""
-        self.call("Page.navigate", url=file.as_uri())
+        self.load_url(file.as_uri())
+
+    def load_url(self, url: str) -> None:
+        """Load a page and wait until it is complete."""
+        self.call("Page.navigate", url=url)
         self._browser.wait_for_event("Page.loadEventFired", self._session)
 
     def evaluate(self, expression: str) -> Any:
