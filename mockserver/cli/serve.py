@@ -366,10 +366,7 @@ def _run_server(
         if url_file is not None:
             write_url_file(url_file, url + session.profile.base_path)
 
-    # Loaded data stays, and requests leave objects behind on purpose (store, journal): collecting garbage
-    # at the default rate costs 5 % of the replies per second.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.freeze()  # what is loaded by now stays, so no collection needs to look at it
     try:
         run_forever(allow_origins(App(services), services.hosts), listeners, announce, on_tick)
     finally:

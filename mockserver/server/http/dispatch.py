@@ -52,14 +52,21 @@ async def run_handler(
     except ClientDisconnected:
         return
     except ApiError as error:
+        _release_frames(error)
         await _send_error(request, translate_error(error) if translate_error else error)
     except Exception as error:  # noqa: BLE001 (an internal error must not look like a hang)
         services.access_log.add(_describe_internal_error(error))
+        _release_frames(error)
         if request.response_started:
             scope["extensions"][CONNECTION_EXTENSION].close()
             return
         internal = ApiError(500, "InternalError", "An internal error of the mock server.")
         await _send_error(request, translate_error(internal) if translate_error else internal)
+
+
+def _release_frames(error: Exception) -> None:
+    """Forget where an error was raised: a frame with the error as a variable would keep the request in memory."""
+    error.__traceback__ = error.__context__ = None
 
 
 async def _enter_session(request: HttpRequest, path_session: str, *, hot: bool) -> None:

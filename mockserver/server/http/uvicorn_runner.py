@@ -11,6 +11,9 @@ The only module that uses uvicorn's internals. It differs from uvicorn on purpos
 - The authority of a target in absolute form replaces `Host` (RFC 9112, section 3.2.2).
 - The head of a response is written together with the first piece of its body, and its headers are not
   validated again, for speed.
+- Trailers are dropped, and their bytes are limited as those of the head are.
+- A client that sends more requests on a connection than it reads replies has to wait.
+- A closed connection frees its requests at once, not when the garbage is collected.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ import signal
 import socket
 import struct
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -30,6 +34,7 @@ import httptools
 import uvicorn
 import uvicorn.lifespan.off  # uvicorn would load it when a server is started
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from mockserver.network import machine_addresses
@@ -57,8 +62,12 @@ __all__ = [
 #: Seconds that open requests get to finish when the server stops.
 SHUTDOWN_GRACE_SECONDS = 2.0
 
-#: Bytes that a request's head may have; real ones are much smaller.
+#: Bytes that a request may have in a row beside its body: as its head, as trailers, or between two pieces of
+#: the body. Real ones are much smaller.
 MAX_HEAD_BYTES = 64 << 10
+
+#: Requests of a connection that wait for their turn while more of it is read.
+MAX_PIPELINED_REQUESTS = 16
 
 #: The request id in the reply to something that is not a request.
 _NIL_REQUEST_ID = "00000000-0000-0000-0000-000000000000"
@@ -229,14 +238,43 @@ class _ResponseCycle(RequestResponseCycle):
         self.on_response()
 
 
+class _Trailers:
+    """Takes the header fields after a body in place of the request's headers, and keeps none."""
+
+    def append(self, _: tuple[bytes, bytes]) -> None:
+        """Drop a trailer."""
+
+
+_TRAILERS: Any = _Trailers()
+
+
+class _FlowControl(FlowControl):
+    """uvicorn's, but a connection is not read while many requests on it wait for their turn.
+
+    A few do not matter, and a connection that is not read cannot tell that its client has left.
+    """
+
+    def __init__(self, transport: asyncio.Transport, pipeline: deque[Any]) -> None:
+        super().__init__(transport)
+        self._pipeline = pipeline
+
+    def resume_reading(self) -> None:
+        if self.read_paused and len(self._pipeline) < MAX_PIPELINED_REQUESTS:
+            super().resume_reading()
+
+
 class _HttpConnection(HttpToolsProtocol):
-    """A connection that its requests can reach, with limits on heads, bodies and idle time."""
+    """A connection that its requests can reach, with limits on heads, trailers, bodies and idle time."""
 
     _request_began_at: float | None = None
     """When the incomplete request began; None: no request is incomplete."""
     _idle_since = 0.0
-    _head_bytes: int | None = None
-    """Bytes received of an incomplete head; None: no head is incomplete."""
+    _reads_head = False
+    """Whether a head is incomplete."""
+    _bytes_beside_body: int | None = None
+    """Bytes received in a row that are not the body of the incomplete request; None: no request is incomplete."""
+    _active_cycle: RequestResponseCycle | None = None
+    """The request that is being answered; uvicorn's `cycle` is the one that was received last."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -245,13 +283,13 @@ class _HttpConnection(HttpToolsProtocol):
         self.access_log = False
 
     def data_received(self, data: bytes) -> None:
-        head_bytes = self._head_bytes
+        if self._bytes_beside_body is not None:
+            self._bytes_beside_body += len(data)  # a piece of the body sets it to 0
         self._feed(data)
-        if head_bytes is None or self._head_bytes is None:
-            return
-        self._head_bytes += len(data)
-        if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self._reject(431, f"The request's head is longer than {MAX_HEAD_BYTES} bytes.")
+        beside_body = self._bytes_beside_body
+        if beside_body is not None and beside_body > MAX_HEAD_BYTES and not self.transport.is_closing():
+            part = "head is" if self._reads_head else "trailers are"
+            self._reject(431, f"The request's {part} longer than {MAX_HEAD_BYTES} bytes.")
 
     def _feed(self, data: bytes) -> None:
         try:
@@ -286,6 +324,7 @@ class _HttpConnection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         cycle.__class__ = _ResponseCycle  # uvicorn offers no other way to replace it
+        self._active_cycle = cycle
         super()._start_asgi_task(cycle, app)
 
     @property
@@ -299,8 +338,20 @@ class _HttpConnection(HttpToolsProtocol):
             return  # `_ignore_upgrade` reads the request
         if self.url[0] != _SLASH:
             self._use_target_authority()
-        self._head_bytes = None
+        self._reads_head = False
         super().on_headers_complete()
+        self.headers = _TRAILERS  # the scope has the list of the headers
+
+    def on_body(self, body: bytes) -> None:
+        # Like uvicorn's, without its questions about upgrades.
+        self._bytes_beside_body = 0
+        cycle = self.cycle
+        if cycle.response_complete:
+            return
+        cycle.body += body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.message_event.set()
 
     def _use_target_authority(self) -> None:
         """Let the authority of a target in absolute form replace `Host`."""
@@ -314,37 +365,47 @@ class _HttpConnection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.flow = _FlowControl(transport, self.pipeline)
         self._request_began_at = self.loop.time()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        cycle: RequestResponseCycle | None = self.cycle
+        cycle = self._active_cycle
         if cycle is not None and (exc is not None or not cycle.response_complete):
             entry: Any = cycle.scope.get(ENTRY_SCOPE_KEY)
             if entry is not None:
                 entry.left = True
+        if cycle is not None and cycle is not self.cycle:
+            cycle.disconnected = True
+            cycle.message_event.set()
         super().connection_lost(exc)
+        self._free_requests()
+
+    def _free_requests(self) -> None:
+        """Break the reference cycles of connection, request and scope, which keep the bodies in memory."""
+        self.pipeline.clear()
+        self._active_cycle = self.cycle = self.scope = self.headers = None  # type: ignore[assignment]
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._head_bytes = 0
+        self._reads_head, self._bytes_beside_body = True, 0
         self.scope["extensions"] = {CONNECTION_EXTENSION: self}  # type: ignore[dict-item]
         self._request_began_at = self.loop.time()
 
     def on_message_complete(self) -> None:
-        if self._head_bytes is not None:
+        if self._reads_head:
             return  # `_ignore_upgrade` reads the request
-        self._request_began_at = None
+        self._request_began_at = self._bytes_beside_body = None
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
         # Like uvicorn's, but without a timer per reply: `enforce_timeouts` closes idle connections.
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
         else:
             self._idle_since = self.loop.time()
+        self.flow.resume_reading()
 
     def enforce_timeouts(self, now: float) -> None:
         """Close the connection if a head, a body or an idle period takes too long."""
@@ -367,7 +428,8 @@ class _HttpConnection(HttpToolsProtocol):
         if unfinished is not None and not unfinished.more_body:
             unfinished.keep_alive = False
             return
-        if unfinished is None or not unfinished.response_started:
+        has_reply = unfinished is None and self.cycle is not None and not self._reads_head
+        if not has_reply and (unfinished is None or not unfinished.response_started):
             body = render_error(ApiError(status, "InvalidParameter", message), _NIL_REQUEST_ID)
             self.transport.write(
                 b"%bcontent-type: application/json\r\nx-request-id: %b\r\ncontent-length: %d\r\n"
@@ -396,14 +458,16 @@ class _HttpConnection(HttpToolsProtocol):
         self.transport.abort()
 
     def _flush_pending_head(self) -> None:
-        if isinstance(self.cycle, _ResponseCycle):
-            self.cycle.flush()
+        if isinstance(self._active_cycle, _ResponseCycle):
+            self._active_cycle.flush()
 
     def _abandon_response(self) -> None:
+        if self._active_cycle is None:  # the connection is lost
+            return
         # uvicorn logs an incomplete reply as an error unless the client has disconnected.
-        self.cycle.disconnected = True
+        self._active_cycle.disconnected = True
         # The server closes the connection, so the journal must not record that the client left.
-        self.cycle.scope.pop(ENTRY_SCOPE_KEY, None)  # type: ignore[misc]
+        self._active_cycle.scope.pop(ENTRY_SCOPE_KEY, None)  # type: ignore[misc]
 
 
 class UvicornServer(uvicorn.Server):
