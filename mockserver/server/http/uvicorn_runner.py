@@ -428,7 +428,7 @@ class _HttpConnection(HttpToolsProtocol):
         if unfinished is not None and not unfinished.more_body:
             unfinished.keep_alive = False
             return
-        has_reply = unfinished is None and self.cycle is not None and not self._reads_head
+        has_reply = unfinished is None and not self._reads_head and self._bytes_beside_body is not None
         if not has_reply and (unfinished is None or not unfinished.response_started):
             body = render_error(ApiError(status, "InvalidParameter", message), _NIL_REQUEST_ID)
             self.transport.write(
