@@ -108,11 +108,17 @@ _USER_INFO = re.compile(r"[^/?#]*@|[^/?#\[:]*:(?![0-9]*(?:[/?#…]|\Z))[^/?#]*")
 #: A string, complete or not, and its colon if it is a name; a bracket; a field of an event; a scalar.
 _TOKEN = re.compile(
     r'"(?P<text>[^"\\]*(?:\\.[^"\\]*)*)(?P<close>"?)(?P<colon>\s*:)?|(?P<bracket>[{}\[\]])|(?P<field>^data:)'
-    r"|(?P<scalar>(?<=[\s,:\[])(?:-?[0-9][0-9.eE+-]*|true|false|null)(?=[\s,\]}]|\Z))",
+    r"|(?P<scalar>(?:(?<=:)|(?<=:\s))(?:-?[0-9][0-9.eE+-]*|true|false|null)(?=[\s,\]}]|\Z))",
     re.DOTALL | re.MULTILINE,
+)
+#: The same with the scalars in arrays, which matter to a pointer with a number.
+_TOKEN_OR_ELEMENT = re.compile(
+    _TOKEN.pattern.replace(r"(?:(?<=:)|(?<=:\s))", r"(?<=[\s,:\[])"), re.DOTALL | re.MULTILINE
 )
 #: JSON inside a string of JSON, such as a shortened value in a finding.
 _MAX_NESTING = 3
+#: Paths of which a redactor remembers whether they are masked.
+_MAX_KNOWN_PATHS = 1000
 
 _REGEX_PREFIX = "regex:"
 
@@ -286,12 +292,32 @@ def may_have_masked_members(text: str, masks: Masks) -> bool:
 
 def find_credentials(body: bytes) -> tuple[str, ...]:
     """The credentials in a request's body that are to be redacted wherever they appear."""
-    may_have = any(each in body for each in _CREDENTIAL_SIGNS) or bool(_configured.pointers)
-    value = json.loads_or_none(body) if may_have else None
-    return mask_request(value, (), _configured)[1] if value is not None else ()
+    has_signs = any(each in body for each in _CREDENTIAL_SIGNS) or _ESCAPED_LETTER.search(body) is not None
+    if not (has_signs or _configured.as_options):
+        return ()
+    value = json.loads_or_none(body)
+    if len(body) > _MAX_WALKED_BYTES and isinstance(value, dict) and not _configured.pointers:
+        return _find_in_large_request(value, body.decode(errors="replace"))
+    return () if value is None else mask_request(value, (), _configured)[1]
 
 
-_CREDENTIAL_SIGNS = (b'"headers"', b'"authorization"', b"://", b":\\/\\/", b"\\u")
+def _find_in_large_request(value: Mapping[str, Any], text: str) -> tuple[str, ...]:
+    """The credentials of its tools and URLs; to walk through all of a large value takes too long for a log."""
+    redactor, removed = _redactor((), _configured), list[str]()
+    holder = value.get("request", value)
+    if isinstance(holder, Mapping):
+        redactor.redact_value(holder.get("tools"), ("tools",), removed)
+    plain = text.replace("\\/", "/").replace("\\u0026", "&")
+    for match in _AFTER_SCHEME.finditer(plain):
+        redactor.redact_parameters(match[0], is_absolute=True, removed=removed)
+    removed += _configured.matches(plain)
+    return tuple(dict.fromkeys(each for each in removed if len(each) >= MIN_KEY_LENGTH))
+
+
+_CREDENTIAL_SIGNS = (b'"headers"', b'"authorization"', b"://", b":\\/\\/")
+#: A letter that is written as an escape, which can hide a name; encoders escape only other characters.
+_ESCAPED_LETTER = re.compile(rb"\\u00[4-7]")
+_MAX_WALKED_BYTES = 64 << 10
 
 
 def mask_reply(chunks: Sequence[bytes], secrets: Iterable[str] = (), masks: Masks = NO_MASKS) -> list[bytes]:
@@ -318,6 +344,9 @@ class _Redactor:
         self._masks = masks
         self.filler = filler
         self.is_raw = filler == _RAW_FILLER
+        self.has_numbers = any(step.isdecimal() for steps in masks.steps for step in steps)
+        self.token_pattern = _TOKEN_OR_ELEMENT if self.has_numbers else _TOKEN
+        self._masked_paths: dict[Path, bool] = {}
         self._key_pattern = _LONG_KEY_PATTERN if self.is_raw else _KEY_PATTERN
         long = {each for secret in secrets if len(secret) >= MIN_KEY_LENGTH for each in _variants(secret)}
         self._long_secrets = sorted(long, key=lambda each: (-len(each), each))
@@ -406,7 +435,12 @@ class _Redactor:
         return self._key_pattern.sub(lambda match: self.cover(match[0]), name) if "sk-" in name else name
 
     def is_masked(self, path: Path) -> bool:
-        return any(_ends_with(path, each) for each in _SECRET_POINTERS) or self._masks.covers(path)
+        known = self._masked_paths.get(path)
+        if known is None:
+            known = any(_ends_with(path, each) for each in _SECRET_POINTERS) or self._masks.covers(path)
+            if len(self._masked_paths) < _MAX_KNOWN_PATHS:
+                self._masked_paths[path] = known
+        return known
 
     def redact_value(self, value: Any, path: Path, removed: list[str]) -> Any:
         """A JSON value; the credentials in it are added to `removed`."""
@@ -426,11 +460,23 @@ class _Redactor:
         return value
 
     def redact_body(self, text: str) -> str:
+        if not self._may_change(text):
+            return text
         text = _BodyScan(self, (), 0).redact(text)
         for secret in self._name_secrets:
             if secret in text:  # across tokens, in a body that is no JSON
                 text = text.replace(secret, self.cover(secret))
         return self._redact_cut_secret(text, MIN_KEY_LENGTH)
+
+    def _may_change(self, text: str) -> bool:
+        """Whether anything in a body can be a secret: to scan a large one takes long."""
+        signs = (*("\\", '"delta"', '"headers"', '"authorization"', "://", "sk-", "…"), *self._long_secrets)
+        return (
+            any(each in text for each in signs)
+            or bool(self._masks.as_options)
+            or (self._short_secrets is not None and self._short_secrets.search(text) is not None)
+            or self._redact_cut_secret(text, MIN_KEY_LENGTH) != text
+        )
 
 
 class _Frame:
@@ -462,7 +508,7 @@ class _BodyScan:
 
     def redact(self, text: str) -> str:
         end = 0
-        for token in _TOKEN.finditer(text):
+        for token in self._redactor.token_pattern.finditer(text):
             if token.start() > end:
                 self._add_gap(text[end : token.start()])
             self._pieces.append(self._redact_token(token))
@@ -515,7 +561,11 @@ class _BodyScan:
         frame = self._stack[-1]
         if isinstance(frame.name, int):
             frame.name += 1
-        path = (*frame.path, str(frame.name)) if len(frame.path) < json.MAX_DEPTH else frame.path
+        if len(frame.path) >= json.MAX_DEPTH:
+            return frame.path, frame.is_masked
+        # The elements of an array are alike, unless a pointer has a number.
+        is_alike = isinstance(frame.name, int) and not self._redactor.has_numbers
+        path = (*frame.path, "*" if is_alike else str(frame.name))
         return path, frame.is_masked or self._redactor.is_masked(path)
 
     def _move(self, bracket: str) -> None:
@@ -588,11 +638,11 @@ def _ends_with(path: Path, steps: Path) -> bool:
 
 def _is_secret_text(path: Path) -> bool:
     """Whether a text at this path is a credential."""
-    return any(_ends_with(path, each) for each in _SECRET_TEXT_POINTERS)
+    return path[-1:] == ("headers",) and any(_ends_with(path, each) for each in _SECRET_TEXT_POINTERS)
 
 
 def _is_wrapper(path: Path) -> bool:
-    return all(each in _WRAPPERS or each.isdecimal() for each in path)
+    return all(each in _WRAPPERS or each == "*" or each.isdecimal() for each in path)
 
 
 def _variants(secret: str) -> Iterator[str]:

@@ -29,7 +29,7 @@ from mockserver.wire.redaction import (
 
 SECRET = "canary-4f1d2c7b9e"
 #: Each place of the table, with the secret in it.
-REQUESTS = {
+REQUESTS: dict[str, dict[str, Any]] = {
     "header": {"tools": [{"type": "mcp", "headers": {"X-Any": SECRET}}]},
     "bearer": {"tools": [{"type": "mcp", "headers": {"Authorization": f"Bearer {SECRET}"}}]},
     "nested header": {"tools": [{"type": "mcp", "headers": {"X-Any": [{"a": SECRET}]}}]},
@@ -229,3 +229,15 @@ def test_keys_below_eight_characters_are_refused() -> None:
     assert require_maskable_key("12345678", "KEY") == "12345678"
     with pytest.raises(ConfigurationError, match="KEY is shorter than 8 characters"):
         require_maskable_key("1234567", "KEY")
+
+
+def test_credentials_of_a_large_request_are_found_too() -> None:
+    request = {
+        "input": ["x"] * 40_000,
+        "tools": REQUESTS["header"]["tools"],
+        "a": f"https://h/?sig={SECRET}-2",
+    }
+    body = json.dumps(request)
+    assert set(find_credentials(body)) == {SECRET, f"{SECRET}-2"}
+    assert set(find_credentials(body.replace(b"//", b"\\/\\/"))) == {SECRET, f"{SECRET}-2"}
+    assert SECRET not in redact_body(body.decode())
