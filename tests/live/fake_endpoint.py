@@ -497,7 +497,9 @@ class FakeEndpoint:
         await self._app(scope, receive, send)
         names = {name.decode(): value.decode() for name, value in messages[0]["headers"]}
         names.pop("content-length", None)
-        chunks = [bytes(each["body"]) for each in messages[1:] if each["body"]]
+        # The application sends a whole reply as one message.
+        pieces = [*messages[0].get("pieces", ()), *(each["body"] for each in messages[1:])]
+        chunks = [bytes(each) for each in pieces if each]
         return OutgoingReply(scope["method"], request, authorization, messages[0]["status"], names, chunks)
 
 
