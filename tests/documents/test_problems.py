@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
 from mockserver import MockServer
+from mockserver.documents.problems import find_problems
 from mockserver.errors import ConfigurationError, InvalidExchange
 from mockserver.exchanges import parse_exchange
 from tests.cli.conftest import RunCli, run_cli  # noqa: F401 (a fixture)
@@ -132,3 +134,27 @@ def test_messages_speak_the_language_of_the_door(admin: Any) -> None:  # noqa: F
         server.when("other").reply("x")
         unmatched = client.post("/responses", json={"model": server.model, "input": "Hi"}).json()["message"]
         assert """server.when(prompt='Hi').reply("…")""" in unmatched
+
+
+SCHEMA = {"type": "array", "items": {"type": "string"}}
+
+
+class _FirstErrorOnly:
+    """A validator that must not search all errors, which takes a minute for 100,000 wrong elements."""
+
+    def __init__(self) -> None:
+        self._validator = jsonschema_rs.Draft202012Validator(SCHEMA)
+
+    def validate(self, value: Any) -> None:
+        self._validator.validate(value)
+
+    def iter_errors(self, value: Any) -> Any:
+        pytest.fail("it searches all errors of a long document")
+
+
+@pytest.mark.parametrize("value", [["a"] * 1000 + [1] * 1000, [[1] * 1000]])
+def test_of_a_long_document_only_the_first_problem_is_searched(value: Any) -> None:
+    validator: Any = _FirstErrorOnly()
+    (problem,) = find_problems(validator, SCHEMA, value)
+    assert problem.pointer in ("/1000", "/0")
+    assert len(problem.reason) < 500
