@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mockserver import __version__
@@ -16,7 +16,14 @@ from mockserver.live.observations import OPEN_QUESTIONS
 from mockserver.live.verification import MergedFinding, ProbeResult, Verdict, VerificationRun
 from mockserver.wire import json
 
-__all__ = ["REPORT_FORMAT_VERSION", "build_report", "curl_command", "report_bytes"]
+__all__ = [
+    "MAX_SHOWN_FINDINGS",
+    "REPORT_FORMAT_VERSION",
+    "build_report",
+    "curl_command",
+    "cut_at_boundary",
+    "report_bytes",
+]
 
 #: Version of the report's format; raised if a key is removed or changes its meaning.
 REPORT_FORMAT_VERSION = 1
@@ -24,12 +31,16 @@ REPORT_FORMAT_VERSION = 1
 #: Maximum length of a sample.
 _MAX_SAMPLE_CHARS = 4_000
 
+#: Findings that a report shows, the failures first; it counts the others.
+MAX_SHOWN_FINDINGS = 1_000
+
 
 def build_report(run: VerificationRun) -> dict[str, Any]:
     """The report of a finished or unfinished run, without the API key."""
     coverage = run.coverage()
     answers = run.observations
     progress = run.progress
+    findings = run.findings
     return {
         "format": REPORT_FORMAT_VERSION,
         "tool": f"responses-mockserver {__version__}",
@@ -50,7 +61,8 @@ def build_report(run: VerificationRun) -> dict[str, Any]:
             verdict.value: sum(each.verdict is verdict for each in run.results) for verdict in Verdict
         },
         "probes": [_probe_row(each, run.endpoint) for each in run.results] + _pending_probe_rows(run),
-        "findings": _finding_rows(run),
+        "findings": _finding_rows(findings, run.endpoint),
+        "findings_left_out": max(0, len(findings) - MAX_SHOWN_FINDINGS),
         "facts": [
             {
                 "id": each.id,
@@ -118,9 +130,9 @@ def _milliseconds(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1000, 1)
 
 
-def _finding_rows(run: VerificationRun) -> list[dict[str, Any]]:
+def _finding_rows(findings: Sequence[MergedFinding], endpoint: Endpoint) -> list[dict[str, Any]]:
     body_samples: dict[int, str] = {}
-    return [_finding_row(each, run.endpoint, body_samples) for each in run.findings]
+    return [_finding_row(each, endpoint, body_samples) for each in findings[:MAX_SHOWN_FINDINGS]]
 
 
 def _finding_row(merged: MergedFinding, endpoint: Endpoint, body_samples: dict[int, str]) -> dict[str, Any]:
@@ -159,9 +171,16 @@ def _sample(located: LocatedFinding, endpoint: Endpoint, body_samples: dict[int,
     if in_stream:
         return _shorten(endpoint.redact_body(texts[event or 0]))
     if id(interaction) not in body_samples:
-        body = interaction.body.decode(errors="replace")
+        body = cut_at_boundary(interaction.body, 4 * _MAX_SAMPLE_CHARS).decode(errors="replace")
         body_samples[id(interaction)] = _shorten(endpoint.redact_body(body))
     return body_samples[id(interaction)]
+
+
+def cut_at_boundary(data: bytes, max_bytes: int) -> bytes:
+    """The start of `data`, cut before a word or string: redaction does not recognize half a key."""
+    if len(data) <= max_bytes:
+        return data
+    return data[: 1 + max(data.rfind(mark, 0, max_bytes) for mark in (b'"', b" ", b"\n"))]
 
 
 def _shorten(data: str) -> str:

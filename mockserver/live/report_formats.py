@@ -55,6 +55,7 @@ def _write_text(report: Report, _: VerificationRun) -> str:
     lines += ["", *_probe_lines(report), ""]
     for finding in report["findings"]:
         lines += [*_finding_lines(finding), ""]
+    lines += [*_left_out_lines(report), ""] if report["findings_left_out"] else []
     lines += ["Observed:", *_observation_lines(report), "", _coverage_line(report), ""]
     lines += [_progress_line(report), _summary_line(report)]
     return "\n".join(lines) + "\n"
@@ -97,6 +98,11 @@ def _finding_lines(finding: Mapping[str, Any]) -> Iterator[str]:
     yield f"  Reproduce  {escape_unprintable(finding['curl'])}"
 
 
+def _left_out_lines(report: Report) -> Iterator[str]:
+    if report["findings_left_out"]:
+        yield f"and {report['findings_left_out']:,} more findings"
+
+
 def _observation_lines(report: Report) -> Iterator[str]:
     for fact in report["facts"]:
         yield f"  {fact['question'] + ':':44}{escape_unprintable(fact['answer'] or 'not covered')}"
@@ -130,7 +136,11 @@ def _write_json(report: Report, run: VerificationRun) -> str:
 def _write_junit(report: Report, run: VerificationRun) -> str:
     """A test case for each probe; new drift is a failure, and a probe that was cut off is an error."""
     incomplete = () if run.allow_incomplete else report["plan"]["incomplete"]
-    cases = [_junit_case(probe, report, is_error=probe["id"] in incomplete) for probe in report["probes"]]
+    has_new = {name for each in run.findings if not each.in_baseline for name in each.probe_ids}
+    cases = [
+        _junit_case(probe, report, has_new=probe["id"] in has_new, is_error=probe["id"] in incomplete)
+        for probe in report["probes"]
+    ]
     failures = sum("<failure" in each for each in cases)
     skipped = sum("<skipped" in each for each in cases)
     errors = sum("<error" in each for each in cases)
@@ -142,14 +152,14 @@ def _write_junit(report: Report, run: VerificationRun) -> str:
     )
 
 
-def _junit_case(probe: Mapping[str, Any], report: Report, *, is_error: bool) -> str:
+def _junit_case(probe: Mapping[str, Any], report: Report, *, has_new: bool, is_error: bool) -> str:
     seconds = sum(each["total_ms"] or 0 for each in probe["requests"]) / 1000
     head = f'    <testcase classname="{escape_xml(report["profile"])}" name="{probe["id"]}" time="{seconds:.3f}">'
     body = ""
     shown = [each for each in report["findings"] if probe["id"] in (each["probe"], *each["also"])]
     new = [each for each in shown if not each["known"]]
-    if probe["verdict"] == "fail" or (probe["verdict"] == "drift" and new):
-        text = "\n".join(line for each in new for line in _finding_lines(each))
+    if probe["verdict"] == "fail" or (probe["verdict"] == "drift" and has_new):
+        text = "\n".join([*(line for each in new for line in _finding_lines(each)), *_left_out_lines(report)])
         message = escape_xml("; ".join(f"{each['rule']} {each['message']}" for each in new))
         body = f'<failure type="{probe["verdict"]}" message="{message}">{escape_xml(text)}</failure>'
     elif is_error:
@@ -181,6 +191,8 @@ def _write_markdown(report: Report, _: VerificationRun) -> str:
     for finding in report["findings"]:
         lines += ["", f"### {finding['verdict']}: {finding['rule']} {finding['title']}", ""]
         lines += ["```text", *(_escape_fence(line) for line in _finding_lines(finding)), "```"]
+    for line in _left_out_lines(report):
+        lines += ["", line]
     lines += ["", "| observed | |", "|---|---|"]
     lines += [
         f"| {each['question']} | {_escape_markdown(each['answer'] or 'not covered')} |"

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mockserver.contract.coverage import ContractCoverage
+from mockserver.contract.findings import Finding
 from mockserver.live.client import Interaction
 from mockserver.live.endpoint import Endpoint
+from mockserver.live.report import MAX_SHOWN_FINDINGS, cut_at_boundary
 from mockserver.live.verification import ProbeResult, VerificationRun
 from mockserver.profiles import load_profile
 from mockserver.reports.formatting import format_count, format_duration
@@ -78,7 +80,7 @@ def _total_milliseconds(requests: list[dict[str, Any]]) -> str:
 def _exchanges(result: ProbeResult, run: VerificationRun) -> Iterator[ReportExchange]:
     for number, interaction in enumerate(result.interactions, start=1):
         suffix = f" {number}" if len(result.interactions) > 1 else ""
-        findings = tuple(each.finding for each in result.findings if each.interaction is interaction)
+        findings = _findings(result, interaction)[:MAX_SHOWN_FINDINGS]
         yield exchange_from_raw(
             RawExchange(
                 name=f"{result.probe.title}{suffix}",
@@ -98,6 +100,12 @@ def _exchanges(result: ProbeResult, run: VerificationRun) -> Iterator[ReportExch
         )
 
 
+def _findings(result: ProbeResult, interaction: Interaction) -> tuple[Finding, ...]:
+    """The findings in an interaction, the failures first."""
+    located = [each for each in result.findings if each.interaction is interaction]
+    return tuple(each.finding for each in sorted(located, key=lambda each: not each.is_failure))
+
+
 def _secrets(interaction: Interaction, run: VerificationRun) -> tuple[str, ...]:
     return tuple(each for each in (run.endpoint.api_key, interaction.request.api_key) if each)
 
@@ -106,6 +114,9 @@ def _exchange_details(result: ProbeResult, interaction: Interaction) -> tuple[tu
     verdict = f"{result.verdict}: {result.reason}" if result.reason else str(result.verdict)
     end = f"{interaction.end}: {interaction.detail}" if interaction.detail else str(interaction.end)
     details = [("verdict", verdict), ("end of the reply", end)]
+    left_out = len(_findings(result, interaction)) - MAX_SHOWN_FINDINGS
+    if left_out > 0:
+        details.append(("findings", f"the first {MAX_SHOWN_FINDINGS}, and {left_out:,} more"))
     shown, size = _shown_bytes(interaction), len(interaction.body)
     if shown < size:
         details.append(("shown", f"the first {shown:,} of {size:,} bytes"))
@@ -114,11 +125,10 @@ def _exchange_details(result: ProbeResult, interaction: Interaction) -> tuple[tu
 
 def _shown_bytes(interaction: Interaction) -> int:
     """How many bytes of the reply to show; the cut goes through no string, because half a key is no key."""
-    if len(interaction.body) <= _MAX_SHOWN_BYTES:
-        return len(interaction.body)
-    boundary = b"\n\n" if interaction.is_stream else b'"'
-    end = interaction.body.rfind(boundary, 0, _MAX_SHOWN_BYTES)
-    return 0 if end < 0 else end + len(boundary)
+    if not interaction.is_stream or len(interaction.body) <= _MAX_SHOWN_BYTES:
+        return len(cut_at_boundary(interaction.body, _MAX_SHOWN_BYTES))
+    end = interaction.body.rfind(b"\n\n", 0, _MAX_SHOWN_BYTES)
+    return 0 if end < 0 else end + 2
 
 
 def _shown_chunks(interaction: Interaction) -> tuple[tuple[float, bytes], ...]:

@@ -168,6 +168,32 @@ def test_run_ends_when_its_replies_are_too_large_together(
     assert report["plan"]["incomplete"]
 
 
+#: Replies in which every member or item is wrong; all names differ.
+FLOODS = {
+    "members": b'{"object":"response",%b}' % b",".join(b'"n%d":0' % number for number in range(20_000)),
+    "items": b'{"object":"response","output":[%b]}'
+    % b",".join(b'{"type":"t%d"}' % number for number in range(20_000)),
+    "bad-items": b'{"object":"response","output":[%b]}' % b",".join([b'{"type":"message","id":1}'] * 20_000),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FLOODS)
+def test_flood_of_wrong_members_gets_a_small_report(name: str, verify_url: VerifyUrl, tmp_path: Path) -> None:
+    forms = ("text", "junit", "markdown", "html")
+    reports = [option for form in forms for option in ("--report", f"{form}={form}.out")]
+    with raw_endpoint(reply_of(FLOODS[name])) as (url, _):
+        status, report, printed = verify_url(url, "--only", "basic", *reports)
+    assert status == 1
+    assert 0 < len(report["findings"]) <= 1000
+    assert report["findings"][0]["verdict"] == "fail"
+    sizes = {form: (tmp_path / f"{form}.out").stat().st_size for form in forms}
+    assert max(sizes.values()) < 8 << 20, sizes
+    assert len(printed) < 8 << 20
+    if report["findings_left_out"]:
+        assert f"and {report['findings_left_out']:,} more findings" in printed
+
+
 def test_page_shows_the_start_of_a_large_reply(verify_url: VerifyUrl, tmp_path: Path) -> None:
     """It is cut before the string that is too long, since that may be a credential."""
     start = b'{"object":"response","note":"'
