@@ -149,7 +149,7 @@ def test_an_invalid_option_ends_the_run(option: str, words: str, run: RunPytest)
     [
         (
             "{'profil': 'x'}",
-            "responses_config: no server setting 'profil'; did you mean 'profile'? Choose from: profile,",
+            "responses_config: no server setting 'profil'; did you mean 'profile'?",
         ),
         ("{'seed': 'x'}", "responses_config: seed cannot be 'x'"),
         ("{'profile': 'x'}", "no profile 'x'; choose from: "),
@@ -185,6 +185,7 @@ def test_it(ask, responses_server):
 
 def test_responses_env_sets_and_restores_variables(run: RunPytest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "https://example.com")
+    monkeypatch.setenv("NO_PROXY", "intranet.example")
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     monkeypatch.delenv("DASHSCOPE_API_KEY", raising=False)
     result = run(
@@ -196,10 +197,13 @@ NAMES = ("OPENAI_BASE_URL", "OPENAI_API_KEY", "DASHSCOPE_API_KEY")
 def test_set(responses_env, responses_server):
     expected = [responses_server.base_url, responses_server.api_key, responses_server.api_key]
     assert [os.environ[name] for name in NAMES] == expected
-    assert dict(responses_env) == dict(zip(NAMES, expected))
+    assert [responses_env[name] for name in NAMES] == expected
+    assert set(responses_env) == {*NAMES, "NO_PROXY", "no_proxy"}
+    assert "127.0.0.1" in os.environ["NO_PROXY"].split(",")
 
 def test_back():
     assert [os.environ.get(name) for name in NAMES] == ["https://example.com", None, None]
+    assert os.environ.get("NO_PROXY") == "intranet.example"
 """
     )
     result.assert_outcomes(passed=2)
