@@ -24,10 +24,14 @@ __all__ = [
     "ignored_parameters",
     "ignores_structured_output",
     "is_thinking_enabled",
+    "shorten_model",
     "unsupported_model_finding",
 ]
 
 _SCHEMA_NAME = "create_request"
+
+#: Characters of a model that a message repeats.
+_MAX_MODEL_CHARACTERS = 500
 
 #: Parameters with rules of their own, which `RequestChecker.check` cannot skip.
 _DEPENDENT_PARAMETERS = frozenset({"conversation", "text", "tool_choice"})
@@ -48,6 +52,11 @@ def ignores_structured_output(request: Mapping[str, Any], profile: Profile) -> b
     text = request.get("text") if profile.ignores_text_format else None
     text_format = text.get("format") if isinstance(text, dict) else None
     return isinstance(text_format, dict) and text_format.get("type") in ("json_schema", "json_object")
+
+
+def shorten_model(model: str) -> str:
+    """A model for a message: a name of megabytes would be copied into replies, logs and reports."""
+    return model if len(model) <= _MAX_MODEL_CHARACTERS else f"{model[:_MAX_MODEL_CHARACTERS]}…"
 
 
 def unsupported_model_finding(model: str, models: Container[str], service_message: str) -> Finding:
@@ -151,7 +160,9 @@ class RequestChecker:
     def _check_model(self, value: dict[str, Any]) -> Iterator[Finding]:
         model = value.get("model")
         if isinstance(model, str) and model and model not in self._models and not self._is_listed(model):
-            yield unsupported_model_finding(model, self._models, f"Unsupported model: '{model}'.")
+            yield unsupported_model_finding(
+                model, self._models, f"Unsupported model: '{shorten_model(model)}'."
+            )
 
     def _is_listed(self, model: str) -> bool:
         """Whether the documents list the model's family without exact names."""

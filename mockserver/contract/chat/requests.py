@@ -8,6 +8,7 @@ from typing import Any
 from mockserver.contract.bodies.requests import (
     check_thinking_switch,
     is_thinking_enabled,
+    shorten_model,
     unsupported_model_finding,
 )
 from mockserver.contract.chat.service import CHAT_PROFILE, load_chat_schemas
@@ -64,7 +65,7 @@ def _check_model(value: dict[str, Any], models: Container[str] | None) -> Iterat
     model = value["model"]
     if models is not None and model not in models:
         # Text of the vendor's error-code page (September to November 2026).
-        message = f"The model {model} does not exist or you do not have access to it."
+        message = f"The model {shorten_model(model)} does not exist or you do not have access to it."
         yield unsupported_model_finding(model, models, message)
 
 

@@ -142,6 +142,15 @@ def test_a_large_body_has_the_same_reply_in_every_run() -> None:
     assert usage["input_tokens"] > 40_000
 
 
+def test_a_long_model_is_not_repeated_in_full(api: ApiClient) -> None:
+    for reply in (
+        api.post({"model": "m" * 100_000, "input": "x"}),
+        api.post_chat({"model": "m" * 100_000, "messages": [{"role": "user", "content": "x"}]}),
+    ):
+        assert reply.status_code in (400, 404)
+        assert len(reply.content) < 2_000
+
+
 def test_a_request_is_checked_once(api: ApiClient, checking_threads: list[str]) -> None:
     assert api.post({"model": MODEL, "input": [1]}).status_code == 400
     assert len(checking_threads) == 1
