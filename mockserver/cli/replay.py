@@ -75,7 +75,8 @@ def replay(recordings: Path, port: int, url_file: Path | None, quiet: bool, **op
     from mockserver.recordings.recording_warnings import recording_warnings
     from mockserver.recordings.replay import RecordingPlayer, ReplayApp, client_base_paths, parse_speed
     from mockserver.server.access import ApiKeys
-    from mockserver.server.http.access_log import AccessLog
+    from mockserver.server.http.access_log import AccessLog, open_access_log
+    from mockserver.server.http.background_stream import write_or_give_up
     from mockserver.server.http.cors import allow_origins
     from mockserver.server.http.uvicorn_runner import listener_url, run_forever
     from mockserver.server.state.journal import Journal
@@ -99,7 +100,7 @@ def replay(recordings: Path, port: int, url_file: Path | None, quiet: bool, **op
         print(f"mockserver: warning: {escape_unprintable(line)}", file=sys.stderr, flush=True)
     description = f"{len(exchanges)} recordings ({options['speed']}), profile {profile.name}"
     base_paths = client_base_paths(exchanges, profile)
-    journal, access_log = Journal(), AccessLog(None if quiet else sys.stderr)
+    journal, access_log = Journal(), AccessLog() if quiet else open_access_log(sys.stderr)
     app: Any = ReplayApp(
         player,
         profile,
@@ -126,9 +127,11 @@ def replay(recordings: Path, port: int, url_file: Path | None, quiet: bool, **op
     try:
         run_forever(allow_origins(app, hosts), listeners, announce)
     finally:
-        access_log.flush()
+        access_log.close()
     if unplayed := len(player.queue.unplayed):
-        print(f"mockserver: {unplayed} of {len(exchanges)} recordings were not played", file=sys.stderr)
+        write_or_give_up(
+            sys.stderr, f"mockserver: {unplayed} of {len(exchanges)} recordings were not played\n"
+        )
 
 
 def _choose_profile(recordings: Sequence[Exchange], option: str) -> Profile:

@@ -266,7 +266,7 @@ def _exchange_reloader(services: Services) -> Callable[[], None] | None:
 def build_services(keys: tuple[str, ...], quiet: bool, **settings: Any) -> Services:
     """Build the services that the options of `serve` describe; MockServerError if an option is unusable."""
     from mockserver.server.access import ApiKeys
-    from mockserver.server.http.access_log import AccessLog
+    from mockserver.server.http.access_log import AccessLog, open_access_log
     from mockserver.server.http.services import Services
     from mockserver.server.state.sessions import (
         MAX_COUNTED_REQUESTS,
@@ -298,7 +298,7 @@ def build_services(keys: tuple[str, ...], quiet: bool, **settings: Any) -> Servi
         store=MemoryStore(settings["store_size"]),
         keys=ApiKeys(keys),
         hosts=allowed_hosts(settings, is_controllable=bool(token or settings.get("console"))),
-        access_log=AccessLog(None if quiet else sys.stderr, _choose_log_format(settings)),
+        access_log=AccessLog() if quiet else open_access_log(sys.stderr, _choose_log_format(settings)),
         mock_headers=settings["allow_mock_headers"],
         max_body=parse_body_size(settings["max_body"]),
         stream_errors=settings["stream_errors"] or "",
@@ -370,7 +370,7 @@ def _run_server(
     try:
         run_forever(allow_origins(App(services), services.hosts), listeners, announce, on_tick)
     finally:
-        services.access_log.flush()
+        services.access_log.close()
 
 
 def _announce_admin_api(url: str, token: str, url_file: Path | None, settings: Mapping[str, Any]) -> None:

@@ -163,6 +163,10 @@ class RequestCollector(AccessLog):
         """Write the pending lines of the log."""
         self._access_log.flush()
 
+    def close(self) -> None:
+        """Write the pending lines of the log, and close it."""
+        self._access_log.close()
+
     def _count_findings(self, entry: Entry, findings: tuple[Finding, ...]) -> None:
         kind: tuple[object, ...] = (
             entry.path,

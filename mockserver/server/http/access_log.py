@@ -8,11 +8,12 @@ from collections.abc import Callable
 from typing import TextIO, TypeAlias
 
 from mockserver.contract.findings import Severity
+from mockserver.server.http.background_stream import BackgroundStream
 from mockserver.server.state.journal import Entry
 from mockserver.server.state.sessions import DEFAULT_SESSION_NAME
 from mockserver.wire.redaction import redact, redact_url
 
-__all__ = ["AccessLog", "LogFormat", "format_entry", "format_line"]
+__all__ = ["AccessLog", "LogFormat", "format_entry", "format_line", "open_access_log"]
 
 #: Seconds that a line may wait to be written together with others.
 _FLUSH_DELAY_SECONDS = 0.02
@@ -36,7 +37,9 @@ class AccessLog:
     It formats and writes close lines together, because a write costs more than a line.
     """
 
-    def __init__(self, stream: TextIO | None = None, log_format: LogFormat | None = None) -> None:
+    def __init__(
+        self, stream: TextIO | BackgroundStream | None = None, log_format: LogFormat | None = None
+    ) -> None:
         """`log_format` turns an entry, or a line of text, into the text to write; default: `format_line`."""
         self._stream = stream
         self._format = log_format or format_line
@@ -62,6 +65,22 @@ class AccessLog:
             self._stream.flush()
         except (OSError, ValueError):
             self._stream = None
+
+    def close(self) -> None:
+        """Write the pending lines, and wait a little for a stream in the background."""
+        self.flush()
+        if isinstance(self._stream, BackgroundStream):
+            self._stream.close()
+
+
+def open_access_log(stream: TextIO, log_format: LogFormat | None = None) -> AccessLog:
+    """An access log that never waits for the reader of the stream; what it drops is counted in a line."""
+    to_text = log_format or format_line
+
+    def describe_loss(lines: int) -> str:
+        return to_text(f"{lines} lines are missing: nobody read the log", time.time()) + "\n"
+
+    return AccessLog(BackgroundStream(stream, describe_loss), log_format)
 
 
 def format_line(record: Entry | str, now: float) -> str:

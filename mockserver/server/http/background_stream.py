@@ -1,0 +1,104 @@
+"""A text stream that never blocks its writer: a thread writes, and what it cannot write in time is dropped.
+
+A parent that starts the server with a pipe and does not read it would otherwise stop the event loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TextIO
+
+__all__ = ["BackgroundStream", "write_or_give_up"]
+
+#: Characters that wait to be written; more are dropped.
+MAX_PENDING_CHARACTERS = 1 << 20
+
+#: Seconds between two attempts on a stream that does not block.
+_RETRY_SECONDS = 0.05
+
+
+class BackgroundStream:
+    """Writes to another stream in a thread of its own, which starts with the first text."""
+
+    def __init__(self, stream: TextIO, describe_loss: Callable[[int], str]) -> None:
+        """`describe_loss` returns the text to write in place of so many lines that were dropped."""
+        self._stream = stream
+        self._describe_loss = describe_loss
+        # Below the buffers of Python: their locks would be held by a write that does not return.
+        buffer: Any = getattr(stream, "buffer", None)
+        self._raw: Any = getattr(buffer, "raw", buffer)
+        self._changed = threading.Condition()
+        self._pending: list[str] = []
+        self._pending_characters = 0
+        self._dropped_lines = 0
+        self._closing = False
+        self._thread: threading.Thread | None = None
+
+    def write(self, text: str) -> None:
+        """Hand a text over to the thread, or drop it if too much is waiting."""
+        with self._changed:
+            if self._pending_characters + len(text) > MAX_PENDING_CHARACTERS:
+                self._dropped_lines += text.count("\n")
+                return
+            self._pending.append(text)
+            self._pending_characters += len(text)
+            self._changed.notify()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="mockserver-log", daemon=True)
+            self._thread.start()
+
+    def flush(self) -> None:
+        """Do nothing: the thread writes as soon as it can."""
+
+    def close(self, seconds: float = 1.0) -> None:
+        """Wait until everything is written, but no longer than that; the other stream stays open."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join(seconds)
+
+    def _run(self) -> None:
+        with contextlib.suppress(OSError, ValueError):  # the stream fails or is closed: log no more and go on
+            while text := self._next_text():
+                self._write_out(text)
+                with self._changed:
+                    self._pending_characters -= len(text)
+        with self._changed:
+            self._pending_characters = MAX_PENDING_CHARACTERS + 1  # drops whatever comes
+
+    def _next_text(self) -> str:
+        """Wait for the next text; empty if the stream is closed and everything is written."""
+        with self._changed:
+            while not self._pending and not self._dropped_lines and not self._closing:
+                self._changed.wait()
+            text = "".join(self._pending)
+            self._pending.clear()
+            if not text and self._dropped_lines:
+                text = self._describe_loss(self._dropped_lines)
+                self._dropped_lines = 0
+                self._pending_characters += len(text)
+            return text
+
+    def _write_out(self, text: str) -> None:
+        if self._raw is None:
+            self._stream.write(text)
+            self._stream.flush()
+            return
+        data = memoryview(text.encode(self._stream.encoding or "utf-8", "backslashreplace"))
+        while data:
+            written = self._raw.write(data)
+            if written is None:
+                time.sleep(_RETRY_SECONDS)
+            else:
+                data = data[written:]
+
+
+def write_or_give_up(stream: TextIO, text: str) -> None:
+    """Write a last text, but wait no longer than a second for a reader."""
+    background = BackgroundStream(stream, str)
+    background.write(text)
+    background.close()
