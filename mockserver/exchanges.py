@@ -12,7 +12,9 @@ literal sample from the source, checked as far as it goes; `recorded` says how a
 from __future__ import annotations
 
 import binascii
+import os
 import re
+import stat
 from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -48,6 +50,10 @@ __all__ = [
 
 _INVALID_NAME_CHARACTERS = re.compile(r"[^A-Za-z0-9._-]+|^[^A-Za-z0-9]+")
 _MAX_NAME_LENGTH = 100
+
+
+#: Largest file of exchanges in a folder.
+MAX_FILE_BYTES = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,10 +282,28 @@ def _required_tool_types(match: Mapping[str, Any]) -> frozenset[str] | None:
     return None if {"tool", "tool_output", "json_subset"} & match.keys() else frozenset()
 
 
+def _read_regular_file(path: Path) -> bytes:
+    """Return the bytes of a file. Raises InvalidExchange if it is a pipe, a device or the like, or too large."""
+    try:
+        # Opening a pipe that nobody writes to would block.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except OSError as error:
+        raise InvalidExchange(path.name, "", f"cannot be read: {error.strerror or error}") from None
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise InvalidExchange(path.name, "", "is not a regular file")
+        if os.fstat(handle).st_size > MAX_FILE_BYTES:
+            raise InvalidExchange(path.name, "", f"is larger than {MAX_FILE_BYTES >> 20} MiB")
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return file.read(MAX_FILE_BYTES)
+    finally:
+        os.close(handle)
+
+
 def load_exchange_folder(folder: Path) -> tuple[Exchange, ...]:
     """Load every `*.json` file of a folder, in order of file name. Raises InvalidExchange."""
     return _parse_unique_exchanges(
-        (path.name, to_utf8(path.read_bytes())) for path in sorted(folder.glob("*.json"))
+        (path.name, to_utf8(_read_regular_file(path))) for path in sorted(folder.glob("*.json"))
     )
 
 

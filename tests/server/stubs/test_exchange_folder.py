@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mockserver.errors import InvalidExchange
-from mockserver.exchanges import Exchange
+from mockserver.exchanges import MAX_FILE_BYTES, Exchange
 from mockserver.server.state.sessions import open_session, use_exchanges
 from mockserver.server.stubs.exchange_folder import ExchangeFolder
 from mockserver.testing.mock import MockServer
@@ -77,3 +81,44 @@ def test_an_invalid_exchange_in_an_array_is_reported_with_its_pointer(tmp_path: 
     )
     with pytest.raises(InvalidExchange, match=r"one\.json#/1/delivery/pace: pace must be none"):
         MockServer(exchanges=tmp_path)
+
+
+def make_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def make_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+
+
+def make_huge_file(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(MAX_FILE_BYTES + 1)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="makes pipes and sockets")
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (make_pipe, "is not a regular file"),
+        (make_socket, "cannot be read: "),
+        (lambda path: path.symlink_to("/dev/zero"), "is not a regular file"),
+        (lambda path: path.symlink_to("missing"), "cannot be read: No such file"),
+        (lambda path: path.mkdir(), "is not a regular file"),
+        (make_huge_file, "is larger than 256 MiB"),
+    ],
+)
+def test_what_is_no_file_is_refused_by_name(
+    tmp_path: Path, make: Callable[[Path], None], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the address of a socket is short
+    write(tmp_path, "one", "first")
+    folder = ExchangeFolder(tmp_path)
+    write(tmp_path, "one", "second, and longer")
+    make(Path("two.json"))
+    message = folder.reload_if_changed(lambda _: None)
+    assert message.startswith(f"{tmp_path}: not reloaded: two.json")
+    assert reason in message
+    with pytest.raises(InvalidExchange, match=reason):
+        ExchangeFolder(tmp_path)
