@@ -256,11 +256,12 @@ def _exchange_reloader(services: Services) -> Callable[[], None] | None:
     if folder is None:
         return None
 
-    def reload() -> None:
-        if message := folder.reload_if_changed(services.sessions.use_exchanges):
-            services.access_log.add(message)
+    from mockserver.server.stubs.exchange_folder import ExchangeReloader
 
-    return reload
+    sessions = services.sessions
+    return ExchangeReloader(
+        folder, sessions.prepare_exchanges, sessions.use_prepared_exchanges, services.access_log.add
+    ).start
 
 
 def build_services(keys: tuple[str, ...], quiet: bool, **settings: Any) -> Services:

@@ -27,7 +27,7 @@ from mockserver.server.state.sessions import (
     set_structured_output,
 )
 from mockserver.server.state.store import MemoryStore
-from mockserver.server.stubs.exchange_folder import ExchangeFolder
+from mockserver.server.stubs.exchange_folder import ExchangeFolder, ExchangeReloader
 from mockserver.server.stubs.spellings import PYTHON
 from mockserver.settings import MAX_BODY_BYTES, parse_body_size
 from mockserver.testing.server_settings import (
@@ -207,7 +207,7 @@ def create_mock_server(settings: ServerSettings, *, strict: bool = True) -> Loca
             host,
             port=settings.get("port", 0),
             grace_seconds=GRACE_SECONDS,
-            on_tick=None if folder is None else lambda: _reload_exchanges(folder, services),
+            on_tick=None if folder is None else _exchange_reloader(folder, services),
         ),
         api_key=keys[0],
         model=models[0] if models and "any" not in models else session.profile.models[0],
@@ -215,6 +215,9 @@ def create_mock_server(settings: ServerSettings, *, strict: bool = True) -> Loca
     )
 
 
-def _reload_exchanges(folder: ExchangeFolder, services: Services) -> None:
-    """Reload changed exchange files; if one is invalid, all exchanges stay as they are."""
-    folder.reload_if_changed(services.sessions.use_exchanges)
+def _exchange_reloader(folder: ExchangeFolder, services: Services) -> Callable[[], None]:
+    """A function that reloads changed exchange files; if one is invalid, all exchanges stay as they are."""
+    sessions = services.sessions
+    return ExchangeReloader(
+        folder, sessions.prepare_exchanges, sessions.use_prepared_exchanges, lambda _: None
+    ).start

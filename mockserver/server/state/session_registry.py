@@ -178,11 +178,25 @@ class SessionRegistry:
     def use_exchanges(self, user_exchanges: Iterable[Exchange]) -> None:
         """Replace the user's exchanges in every session. Raises InvalidExchange and then changes nothing."""
         user_exchanges = tuple(user_exchanges)
+        self.use_prepared_exchanges(user_exchanges, self.prepare_exchanges(user_exchanges))
+
+    def prepare_exchanges(self, user_exchanges: tuple[Exchange, ...]) -> dict[str, Session]:
+        """Return a session for each profile with the user's exchanges; may run in another thread.
+
+        Raises InvalidExchange.
+        """
         sessions_by_profile = {each.profile.name: each for each in self}
-        prepared = {
+        return {
             name: open_session(profile=name, rendering=each.rendering, user_exchanges=user_exchanges)
             for name, each in sessions_by_profile.items()
         }
+
+    def use_prepared_exchanges(
+        self, user_exchanges: tuple[Exchange, ...], prepared: Mapping[str, Session]
+    ) -> None:
+        """Replace the user's exchanges in every session by what `prepare_exchanges` returned for them."""
+        if not {each.profile.name for each in self} <= prepared.keys():  # opened in the meantime
+            prepared = {**self.prepare_exchanges(user_exchanges), **prepared}
         for session in self:
             source = prepared[session.profile.name]
             session.exchange_replies = source.exchange_replies

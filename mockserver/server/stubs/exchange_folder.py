@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 
 from mockserver.errors import MockServerError
 from mockserver.exchanges import Exchange, load_exchange_folder
 
-__all__ = ["ExchangeFolder"]
+__all__ = ["ExchangeFolder", "ExchangeReloader"]
+
+T = TypeVar("T")
 
 _FileStats: TypeAlias = tuple[tuple[str, int, int], ...]
 
@@ -51,3 +54,35 @@ class ExchangeFolder:
                 continue
             stats.append((path.name, stat.st_mtime_ns, stat.st_size))
         return tuple(stats)
+
+
+class ExchangeReloader(Generic[T]):
+    """Reloads a folder in a thread, so that the server answers while thousands of files are read."""
+
+    def __init__(
+        self,
+        folder: ExchangeFolder,
+        prepare: Callable[[tuple[Exchange, ...]], T],
+        use: Callable[[tuple[Exchange, ...], T], None],
+        log: Callable[[str], None],
+    ) -> None:
+        """`prepare` runs in the thread; `use`, with its result, and `log` run in the event loop."""
+        self._folder = folder
+        self._prepare = prepare
+        self._use = use
+        self._log = log
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Look for changes, unless the last look goes on. Call it in the event loop."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._reload())
+
+    async def _reload(self) -> None:
+        loop = asyncio.get_running_loop()
+
+        def apply(exchanges: tuple[Exchange, ...]) -> None:
+            loop.call_soon_threadsafe(self._use, exchanges, self._prepare(exchanges))
+
+        if message := await asyncio.to_thread(self._folder.reload_if_changed, apply):
+            self._log(message)

@@ -6,14 +6,16 @@ import json
 import os
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mockserver.errors import InvalidExchange
-from mockserver.exchanges import MAX_FILE_BYTES, Exchange
+from mockserver.exchanges import MAX_FILE_BYTES, Exchange, load_exchange_folder
 from mockserver.server.state.sessions import open_session, use_exchanges
+from mockserver.server.stubs import exchange_folder
 from mockserver.server.stubs.exchange_folder import ExchangeFolder
 from mockserver.testing.mock import MockServer
 from tests.api_client import wait_until
@@ -122,3 +124,23 @@ def test_what_is_no_file_is_refused_by_name(
     assert reason in message
     with pytest.raises(InvalidExchange, match=reason):
         ExchangeFolder(tmp_path)
+
+
+def test_server_answers_while_a_folder_is_reloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files are read until a request, sent in the meantime, has its reply."""
+    write(tmp_path, "one", "first")
+    reading, answered = threading.Event(), threading.Event()
+
+    def load_slowly(folder: Path) -> tuple[Exchange, ...]:
+        reading.set()
+        assert answered.wait(60)
+        return load_exchange_folder(folder)
+
+    with MockServer(exchanges=tmp_path) as server, server.httpx() as client:
+        monkeypatch.setattr(exchange_folder, "load_exchange_folder", load_slowly)
+        body = {"model": server.model, "input": "Hi"}
+        write(tmp_path, "one", "second, and longer")
+        assert reading.wait(60)
+        assert '"text":"first"' in client.post("/responses", json=body).text
+        answered.set()
+        wait_until(lambda: "second, and longer" in client.post("/responses", json=body).text)
