@@ -47,6 +47,7 @@ from mockserver.server.state.earlier_calls import (
     check_outputs_of_calls,
 )
 from mockserver.server.state.journal import EntryDetails
+from mockserver.server.state.parsed_requests import MAX_PARSED_BYTES, ParsedRequest
 from mockserver.server.state.sessions import Session
 from mockserver.server.state.store import ResponseRecord, Store
 from mockserver.server.stubs.matchers import IncomingRequest
@@ -79,10 +80,10 @@ async def respond(
     `scenario` names the stub, exchange or scenario that answers.
     """
     # A slice, because the hot path has no call to spare.
-    if raw_body[LARGE_BODY_BYTES : LARGE_BODY_BYTES + 1]:
-        body, findings, facts, digest = await run_beside_loop(_read_request, raw_body, session, path)
-    else:
-        body, findings, facts, digest = _read_request(raw_body, session, path)
+    request = session.parsed_requests.get(path, raw_body, session.request_checker)
+    if request is None:
+        request = await _read_new_request(raw_body, session, path)
+    body, findings, facts, digest = request
     continues = facts.previous_response_id is not None or facts.conversation_id is not None
     parent = await find_parent(session, store, facts) if continues else None
     has_calls = parent is not None or body["input"].__class__ is not str
@@ -123,10 +124,20 @@ async def respond(
     return RenderedReply(details, pieces, facts.stream, fault_name=fault_name, delivery=delivery)
 
 
-def _read_request(
-    raw_body: bytes, session: Session, path: str
-) -> tuple[dict[str, Any], tuple[Finding, ...], RequestFacts, bytes]:
-    """(the body, its findings, its facts, the request's digest); ApiError if it is invalid.
+async def _read_new_request(raw_body: bytes, session: Session, path: str) -> ParsedRequest:
+    """The request, read and checked, beside the event loop if it is large."""
+    request = (
+        await run_beside_loop(_read_request, raw_body, session, path)
+        if len(raw_body) > LARGE_BODY_BYTES
+        else _read_request(raw_body, session, path)
+    )
+    if len(raw_body) <= MAX_PARSED_BYTES:
+        session.parsed_requests.add(path, raw_body, request)
+    return request
+
+
+def _read_request(raw_body: bytes, session: Session, path: str) -> ParsedRequest:
+    """The request, read and checked; ApiError if it is invalid.
 
     It changes no state, so that it can run in any thread.
     """
@@ -139,7 +150,8 @@ def _read_request(
         if finding.severity is Severity.ERROR and not _needs_earlier_turns(finding, body):
             raise _refusal(body, finding, findings, session.profile)
     facts = parse_request(body, session.profile)
-    return body, findings, facts, request_digest(b"%b %b" % (path.encode(), json.canonical(body)))
+    digest = request_digest(b"%b %b" % (path.encode(), json.canonical(body)))
+    return ParsedRequest(body, findings, facts, digest)
 
 
 def _refusal(body: Any, finding: Finding, findings: tuple[Finding, ...], profile: Profile) -> ApiError:

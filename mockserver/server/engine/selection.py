@@ -92,7 +92,7 @@ def _call_reply_function(
     """The script that a test's function returns; UnmatchedRequest if it fails, for the test to report."""
     name = getattr(function, "__name__", "a function")
     try:
-        script = function(request)
+        script = function(request.copy())
         require_servable(script, session.profile)
         if not definition.delivery.invalid:
             require_valid_tool_items(script, session.profile, session.rendering, PYTHON)

@@ -20,6 +20,7 @@ from mockserver.server.delivery.faults import RequestedFault
 from mockserver.server.delivery.options import DEFAULT_DELIVERY, Delivery
 from mockserver.server.delivery.timer import Timer
 from mockserver.server.state.journal import Journal
+from mockserver.server.state.parsed_requests import ParsedRequests
 from mockserver.server.state.rate_limits import RateLimiter
 from mockserver.server.stubs.exchange_index import ExchangeIndex
 from mockserver.server.stubs.exchange_replies import ReplyDefinition, prepare_delivery, prepare_reply
@@ -93,6 +94,7 @@ class Session:
     """"ignore" or "obey" for `text.format`; if empty, the profile decides."""
     whole_arguments: bool = False
     """Whether function call items carry their arguments, instead of delta events."""
+    parsed_requests: ParsedRequests = field(default_factory=ParsedRequests)
     # Two generations of counts: the older is dropped when the newer is full.
     _occurrences: dict[bytes, int] = field(default_factory=dict)
     _older_occurrences: dict[bytes, int] = field(default_factory=dict)

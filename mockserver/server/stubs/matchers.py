@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -28,6 +29,10 @@ class IncomingRequest(NamedTuple):
     """Name of the stub or exchange that answered the previous turn."""
     turn: int = 1
     """Turn of the conversation, from 1."""
+
+    def copy(self) -> IncomingRequest:
+        """The request with a body that a test may change; other requests with the same bytes share theirs."""
+        return self._replace(body=deepcopy(self.body))
 
     @property
     def prompt(self) -> str:
@@ -137,7 +142,7 @@ class Matcher:
     ) -> Iterator[str]:
         name = getattr(predicate, "__name__", "it")
         try:
-            if not predicate(request):
+            if not predicate(request.copy()):
                 yield f"predicate: {name} returned false"
         except Exception as error:  # noqa: BLE001 (test code: a request that it cannot handle does not match)
             yield f"predicate: {name} raised {type(error).__name__}: {error}"
