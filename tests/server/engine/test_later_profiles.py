@@ -121,8 +121,12 @@ def test_thinking_by_default_depends_on_the_model(later: ApiClient, model: str, 
 def test_thinking_only_models_always_think(model: str) -> None:
     with MockServer(profile="latest", model=model) as server, httpx.Client(trust_env=False) as client:
         api = ApiClient(server, client)
-        for members in ({}, {"enable_thinking": False}, {"reasoning": {"effort": "none"}}):
+        for members in ({}, {"reasoning": {"effort": "none"}}):
             assert "reasoning" in kinds(api.create("hi", **members))
+        # Text of the vendor's error-code page (September to November 2026).
+        restricted = "The value of the enable_thinking parameter is restricted to True."
+        refused = api.post({"model": model, "input": "hi", "enable_thinking": False})
+        assert (refused.status_code, refused.json()["message"]) == (400, restricted)
 
 
 @pytest.mark.parametrize(
