@@ -13,7 +13,7 @@ help:
 	@echo "make serve    run the mock server (PORT=8080, ARGS='--seed 1')"
 	@echo "make test     run the tests (PYTEST_ARGS='-k stream')"
 	@echo "make test-all run the tests, then those that take minutes: every client, every profile"
-	@echo "make soak     run the longest tests: memory over 100,000 requests"
+	@echo "make soak     run the longest tests: memory, files and threads over 100,000 requests and 10,000 turns"
 	@echo "make check    formatting, lint and types"
 	@echo "make format   format the code and apply safe lint fixes"
 	@echo "make docs     regenerate the generated pages of docs/"
