@@ -49,15 +49,14 @@ def resources_printed(capsys: pytest.CaptureFixture[str], name: str, growth_mib:
 
 def test_long_chain(capsys: pytest.CaptureFixture[str]) -> None:
     with MockServer(seed=1, strict=False) as server, server.httpx() as client:
-        previous = None
+        link: dict[str, str] = {}
         body = {"model": server.model, "input": "Go on."}
         client.post("/responses", json=body)
         with resources_printed(capsys, f"{CHAIN_TURNS} turns", 256):
             for _ in range(CHAIN_TURNS):
-                link = {} if previous is None else {"previous_response_id": previous}
                 reply = client.post("/responses", json={**body, **link})
                 assert reply.status_code == 200
-                previous = reply.json()["id"]
+                link = {"previous_response_id": reply.json()["id"]}
 
 
 def test_idle_streams_and_clients_that_do_not_read(capsys: pytest.CaptureFixture[str]) -> None:
