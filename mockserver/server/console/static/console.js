@@ -208,9 +208,8 @@ function StubForm({ text, onWrite }) {
 }
 
 function StubEditor({ session, edited, onDone }) {
-  const [text, setText] = useState(NEW_STUB);
+  const [text, setText] = useState(edited ? JSON.stringify(edited.document, null, 2) : NEW_STUB);
   const [check, setCheck] = useState({});
-  useEffect(() => setText(edited ? JSON.stringify(edited.document, null, 2) : NEW_STUB), [edited]);
   useEffect(() => {
     const timer = setTimeout(async () => {
       try {
@@ -274,7 +273,7 @@ function Stubs({ session, requestCount }) {
           <button onClick=${change(() => call("DELETE", one(stub.name)))}>Remove</button></div>`)}
       ${!stubs.length && html`<p class="soft">None. Exchange files and generated replies answer.</p>`}
       ${stubs.length > 0 && html`<p><button onClick=${change(() => call("DELETE", path))}>Remove all stubs</button></p>`}
-      <${StubEditor} session=${session} edited=${edited} onDone=${done} />
+      <${StubEditor} key=${edited ? edited.name : ""} session=${session} edited=${edited} onDone=${done} />
     </div>`;
 }
 
