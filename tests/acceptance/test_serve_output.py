@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.acceptance.conftest import KEY, MODEL, server_environment
+from tests.acceptance.conftest import KEY, MODEL, server_environment, wait_until
 
 
 class Output:
@@ -41,6 +41,7 @@ def running_server(folder: Path, *options: str) -> Iterator[tuple[httpx.Client, 
     ) as process:
         assert process.stdout is not None
         next(line for line in process.stdout if "Press Ctrl-C" in line)
+        wait_until(url_file.exists, "the URL file")
         headers = {"authorization": f"Bearer {KEY}"}
         with httpx.Client(base_url=url_file.read_text(), headers=headers, trust_env=False) as client:
             yield client, output
