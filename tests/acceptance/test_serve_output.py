@@ -40,12 +40,14 @@ def running_server(folder: Path, *options: str) -> Iterator[tuple[httpx.Client, 
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=server_environment()
     ) as process:
         assert process.stdout is not None
-        next(line for line in process.stdout if "Press Ctrl-C" in line)
-        wait_until(url_file.exists, "the URL file")
-        headers = {"authorization": f"Bearer {KEY}"}
-        with httpx.Client(base_url=url_file.read_text(), headers=headers, trust_env=False) as client:
-            yield client, output
-        process.terminate()
+        try:
+            next(line for line in process.stdout if "Press Ctrl-C" in line)
+            wait_until(url_file.exists, "the URL file")
+            headers = {"authorization": f"Bearer {KEY}"}
+            with httpx.Client(base_url=url_file.read_text(), headers=headers, trust_env=False) as client:
+                yield client, output
+        finally:
+            process.terminate()
         output.text = process.communicate()[1]
         assert process.returncode == 0, output.text
 
