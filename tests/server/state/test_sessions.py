@@ -128,7 +128,7 @@ def test_the_first_matching_exchange_answers() -> None:
 
 def test_a_tool_that_the_profile_lacks_is_an_error_on_opening() -> None:
     reply = {"script": {"items": [{"type": "teleport"}]}}
-    with pytest.raises(InvalidExchange, match=r"the exchange it#/reply/script: .*teleport"):
+    with pytest.raises(InvalidExchange, match=r"the exchange it#/reply: .*teleport"):
         open_session(profile=PROFILE, exchanges=[exchange(reply)])
 
 
