@@ -292,8 +292,7 @@ def may_have_masked_members(text: str, masks: Masks) -> bool:
 
 def find_credentials(body: bytes) -> tuple[str, ...]:
     """The credentials in a request's body that are to be redacted wherever they appear."""
-    has_signs = any(each in body for each in _CREDENTIAL_SIGNS) or _ESCAPED_LETTER.search(body) is not None
-    if not (has_signs or _configured.as_options):
+    if not (_configured.as_options or _CREDENTIAL_SIGN.search(body)):
         return ()
     value = json.loads_or_none(body)
     if len(body) > _MAX_WALKED_BYTES and isinstance(value, dict) and not _configured.pointers:
@@ -314,9 +313,9 @@ def _find_in_large_request(value: Mapping[str, Any], text: str) -> tuple[str, ..
     return tuple(dict.fromkeys(each for each in removed if len(each) >= MIN_KEY_LENGTH))
 
 
-_CREDENTIAL_SIGNS = (b'"headers"', b'"authorization"', b"://", b":\\/\\/")
-#: A letter that is written as an escape, which can hide a name; encoders escape only other characters.
-_ESCAPED_LETTER = re.compile(rb"\\u00[4-7]")
+#: What a body with credentials has: the name of a member, a URL, or a letter that is written as an escape, which can
+#: hide either; encoders escape only other characters.
+_CREDENTIAL_SIGN = re.compile(rb'"(?:headers|authorization)"|:(?:\\?/){2}|\\u00[4-7]')
 _MAX_WALKED_BYTES = 64 << 10
 
 

@@ -92,13 +92,12 @@ def format_line(record: Entry | str, now: float) -> str:
 def format_entry(entry: Entry) -> str:
     """Method, path, model, start of the prompt, status, events, findings, ignored parameters and error."""
     secrets, head, details = entry.secrets, entry.request_head, entry.details
-    # Redact before cutting: half a key is a secret too.
-    words = " ".join(redact(details.prompt[:_MAX_PROMPT_REDACTED], secrets)[: 2 * _MAX_PROMPT_SHOWN].split())
-    if len(words) > _MAX_PROMPT_SHOWN:
-        words = words[: _MAX_PROMPT_SHOWN - 1] + "…"
+    words = (
+        " ".join(details.prompt.split()) if len(details.prompt) <= _MAX_PROMPT_SHOWN else _cut_prompt(entry)
+    )
     text = (
         f"{'' if head.session in ('', DEFAULT_SESSION_NAME) else f'[{head.session}] '}"
-        f"{head.method} {redact_url(head.path, secrets)}"
+        f"{head.method} {redact_url(head.path, secrets) if '?' in head.path else head.path}"
         f"{' ' + _shorten(details.model, secrets) if details.model else ''}"
         f"{f' {words!r}' if words else ''}"
         f" {entry.status}"
@@ -109,6 +108,13 @@ def format_entry(entry: Entry) -> str:
     )
     text = redact(text, secrets)
     return text if text.isprintable() else "".join(each if each.isprintable() else "?" for each in text)
+
+
+def _cut_prompt(entry: Entry) -> str:
+    """The start of a long prompt, redacted before it is cut: half a key is a secret too."""
+    text = redact(entry.details.prompt[:_MAX_PROMPT_REDACTED], entry.secrets)[: 2 * _MAX_PROMPT_SHOWN]
+    words = " ".join(text.split())
+    return words if len(words) <= _MAX_PROMPT_SHOWN else words[: _MAX_PROMPT_SHOWN - 1] + "…"
 
 
 def _shorten(text: str, secrets: tuple[str, ...]) -> str:
