@@ -94,6 +94,10 @@ NOT_DRAWN_BY_PROFILE = {
 }
 
 
+#: Batches in which the examples of a strategy are drawn.
+_BATCHES = 5
+
+
 def strategies_by_schema(profile: str) -> dict[str, tuple[Any, int]]:
     """By schema: the strategy that draws its values, and the number of examples."""
     streams = strategies.streams(profile=profile, rendering="documented") | strategies.streams(
@@ -123,11 +127,12 @@ def test_strategies_cover_the_schemas(profile: str) -> None:
     not_drawn = sorted(NOT_DRAWN_BY_PROFILE[profile])
     possible: set[str] = set()
     drawn: set[str] = set()
-    # What one seed draws depends on the constants of the modules that are loaded, and rare values come in clusters.
-    for start in range(3):
+    # Small batches: most runs need few. Several seeds: what one of them draws depends on the constants of the modules
+    # that are loaded, and rare values come in clusters.
+    for start in range(3 * _BATCHES):
         for name, (strategy, examples) in strategies_by_schema(profile).items():
             coverage = SchemaCoverage(schemas, [name])
-            for value in valid_values(schemas, name, strategy, examples, start):
+            for value in valid_values(schemas, name, strategy, examples // _BATCHES, start):
                 coverage.add(name, value)
             possible |= coverage.possible
             drawn |= coverage.seen
