@@ -282,23 +282,23 @@ function Settings({ session, requestCount }) {
   const [draft, setDraft] = useState({});
   const [problem, setProblem] = useState("");
   const url = `${ROOT}/sessions/${session}`;
-  // Other actions leave what is being typed alone.
+  // Only the first time: what is being typed stays.
   const load = async (withDraft) => {
     const loaded = await call("GET", url);
     setState(loaded);
     if (withDraft) setDraft({ pace: loaded.pace, chunking: loaded.chunking, limits: loaded.limits.join(" "), faults: loaded.faults.join(" ") });
   };
   useEffect(() => { load(true); }, [session]);
-  const attempt = (action, isSave) => async (event) => {
+  const attempt = (action) => async (event) => {
     event.preventDefault();
     setProblem("");
-    try { await action(event); await load(isSave); } catch (error) { setProblem(error.message); }
+    try { await action(event); await load(false); } catch (error) { setProblem(error.message); }
   };
   const words = (text) => text.split(/\s+/).filter(Boolean);
   const save = attempt(async () => {
     await call("PUT", url, { pace: draft.pace, chunking: draft.chunking, limits: words(draft.limits) });
     await call("PUT", `${prefixOf(session)}/_mock/faults`, words(draft.faults));
-  }, true);
+  });
   const advance = attempt((event) => call("POST", `${prefixOf(session)}/_mock/clock`, { advance: Number(event.target.elements.seconds.value) }));
   const reset = attempt(() => call("POST", `${prefixOf(session)}/_mock/reset`, {}));
   if (!state) return html`<p class="empty">Loading…</p>`;
