@@ -13,6 +13,11 @@ def slow_except(defaults: Collection[Any], values: Iterable[Any]) -> list[Any]:
     return [value if value in defaults else pytest.param(value, marks=pytest.mark.slow) for value in values]
 
 
+def soak_except(defaults: Collection[Any], values: Iterable[Any]) -> list[Any]:
+    """Return the values as parameters; those that are not among the defaults are left to `make soak`."""
+    return [value if value in defaults else pytest.param(value, marks=pytest.mark.soak) for value in values]
+
+
 def slow_except_where(is_default: Callable[..., bool], rows: Iterable[tuple[Any, ...]]) -> list[Any]:
     """Return rows of several parameters; those for which `is_default(*row)` is false are marked slow."""
     return [row if is_default(*row) else pytest.param(*row, marks=pytest.mark.slow) for row in rows]

@@ -31,7 +31,12 @@ positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "404"]
 @pytest.mark.acceptance
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("profile", "version"), [("qwen-2026-01", "3.1"), ("qwen-2026-01", "3.2"), ("qwen-2026-09", "3.2")]
+    ("profile", "version"),
+    [
+        pytest.param("qwen-2026-01", "3.1", marks=pytest.mark.soak),
+        ("qwen-2026-01", "3.2"),
+        ("qwen-2026-09", "3.2"),
+    ],
 )
 def test_schemathesis_finds_nothing(
     profile: str, version: str, start_server: StartServer, tmp_path: Path
