@@ -108,6 +108,7 @@ def test_invalid_requests_of_a_client_fail() -> None:
         assert_client_conforms(wrong, **FEW_CASES)
 
 
+@pytest.mark.slow
 def test_asynchronous_clients_are_supported() -> None:
     async def ask(base_url: str, api_key: str, stream: bool) -> str:
         return await asyncio.to_thread(CorrectClient().ask, base_url, api_key, stream=stream)

@@ -131,11 +131,19 @@ def test_three(ask):
     ("option", "words"),
     [
         ("--responses-strict=maybe", "invalid choice"),
-        ("--responses-ignored=fatal", "invalid choice"),
-        ("--responses-fail-on=info", "invalid choice"),
+        pytest.param("--responses-ignored=fatal", "invalid choice", marks=pytest.mark.slow),
+        pytest.param("--responses-fail-on=info", "invalid choice", marks=pytest.mark.slow),
         ("-oresponses_fail_on=info", "responses_fail_on cannot be 'info'; choose from: error, warning"),
-        ("-oresponses_strict=maybe", "responses_strict cannot be 'maybe'; choose from: true, false"),
-        ("-oresponses_ignored=fatal", "responses_ignored cannot be 'fatal'; choose from: warn, error, off"),
+        pytest.param(
+            "-oresponses_strict=maybe",
+            "responses_strict cannot be 'maybe'; choose from: true, false",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "-oresponses_ignored=fatal",
+            "responses_ignored cannot be 'fatal'; choose from: warn, error, off",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_an_invalid_option_ends_the_run(option: str, words: str, run: RunPytest) -> None:
