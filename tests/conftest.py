@@ -9,6 +9,7 @@ import pytest
 
 from mockserver.testing.mock import MockServer
 from tests.api_client import ApiClient
+from tests.reports.chromium import Browser, find_chromium, run_chromium
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +24,13 @@ def api(_shared_server: MockServer) -> Iterator[ApiClient]:
     _shared_server.reset()
     with httpx.Client(trust_env=False) as client:
         yield ApiClient(_shared_server, client)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Headless Chromium."""
+    program = find_chromium()
+    if program is None:
+        pytest.skip("chromium is not installed")
+    with run_chromium(program, tmp_path_factory.mktemp("chromium")) as running:
+        yield running

@@ -13,7 +13,7 @@ import pytest
 
 from mockserver.testing.mock import MockServer
 from tests.acceptance.conftest import ENVIRONMENTS
-from tests.reports.chromium import Browser, Tab, find_chromium, run_chromium
+from tests.reports.chromium import Browser, Tab
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
@@ -60,15 +60,6 @@ def origin() -> Iterator[str]:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         yield f"http://localhost:{server.server_address[1]}"
         server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    program = find_chromium()
-    if program is None:
-        pytest.skip("Chromium is not installed")
-    with run_chromium(program, tmp_path_factory.mktemp("chromium")) as running:
-        yield running
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from mockserver.cli.output.report_page import render_check_page
 from mockserver.contract.files import check_file
 from mockserver.contract.findings import Severity
 from tests.contract import samples
-from tests.reports.chromium import Browser, Tab, find_chromium, run_chromium
+from tests.reports.chromium import Browser, Tab
 from tests.reports.report_samples import exchange_file, long_stream, sse_frames
 
 HOSTILE_TEXT = (
@@ -24,15 +24,6 @@ HOSTILE_TEXT = (
     "<a href='javascript:window.ran = 4'>\x00\x1b[2J\u202e\u2066\ufeff'\"`${window.ran = 5}"
 )
 LONG_WORD = "x" * 600
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    program = find_chromium()
-    if program is None:
-        pytest.skip("chromium is not installed")
-    with run_chromium(program, tmp_path_factory.mktemp("chromium")) as running:
-        yield running
 
 
 OpenReport = Callable[..., Tab]

@@ -79,7 +79,6 @@ async def respond(
     `session_cache`: the request asks for the session cache. `headers` are for matchers and limits.
     `scenario` names the stub, exchange or scenario that answers.
     """
-    # A slice, because the hot path has no call to spare.
     request = session.parsed_requests.get(path, raw_body, session.request_checker)
     if request is None:
         request = await _read_new_request(raw_body, session, path)

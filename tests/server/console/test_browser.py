@@ -19,7 +19,7 @@ from mockserver.server.http.app import App
 from mockserver.server.http.services import Services
 from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.state.sessions import open_session
-from tests.reports.chromium import Browser, Tab, find_chromium, run_chromium
+from tests.reports.chromium import Browser, Tab
 
 KEY = "sk-0123456789abcdef0123456789abcdef"
 MODEL = "qwen3-max-2026-01-23"
@@ -27,15 +27,6 @@ HOSTILE = (
     "</script><script>window.ran = 1</script><img src=x onerror='window.ran = 2'>"
     "<a href='javascript:window.ran = 3'>x</a> \u202egnp.exe\u2066\x1b[2J\ufeff '\"`${window.ran = 4}"
 )
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    program = find_chromium()
-    if program is None:
-        pytest.skip("chromium is not installed")
-    with run_chromium(program, tmp_path_factory.mktemp("chromium")) as running:
-        yield running
 
 
 @pytest.fixture
@@ -171,11 +162,12 @@ def test_filters_and_pause(tab: Tab, server: ThreadedServer) -> None:
     tab.wait_until("document.querySelector('header button').getAttribute('aria-pressed') === 'true'")
     ask(server, "while paused")
     tab.evaluate("new Promise((done) => setTimeout(done, 400))")
-    wait_for_rows(tab, 2)
+    assert tab.evaluate("document.querySelectorAll('.row').length") == 2
     click(tab, "header button", "Pause")
     wait_for_rows(tab, 3)
     click(tab, "header button", "Clear")
     wait_for_rows(tab, 0)
+    assert tab.evaluate("document.querySelector('.filters [role=status]').textContent") == "0 requests"
 
 
 def test_hostile_texts_are_only_text(tab: Tab, server: ThreadedServer) -> None:
