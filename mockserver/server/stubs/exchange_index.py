@@ -60,6 +60,8 @@ class ExchangeIndex:
             is_create_request = exchange.recorded is None or exchange.recorded.is_create_request
             if exchange.profile in (None, profile.name) and is_create_request:
                 self._add(_index_exchange(position, exchange))
+        self.is_stateless = not self._scenarios and all(each.times is None for each in self._by_name.values())
+        """Whether no exchange answers a limited number of times, so that equal requests get the same one."""
 
     def _add(self, indexed: _IndexedExchange) -> None:
         exchange = indexed.exchange

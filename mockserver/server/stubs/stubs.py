@@ -186,6 +186,8 @@ class StubRegistry:
         self._by_name: dict[str, Stub] = {}
         self._scripts: dict[Script, Script] = {}
         self._lock = Lock()
+        self.version = 0
+        """Changes whenever a stub is added, removed, replaced, moved or may answer more or less often."""
 
     def __len__(self) -> int:
         return len(self._all)
@@ -194,6 +196,11 @@ class StubRegistry:
         omitted = len(self._all) - _MAX_LISTED
         prefix = [f"{omitted} earlier stubs"] if omitted > 0 else []
         return "; ".join([*prefix, *map(str, self._all[-_MAX_LISTED:])])
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are no stubs, exhausted ones included."""
+        return not self._all
 
     @property
     def all(self) -> tuple[Stub, ...]:
@@ -223,6 +230,7 @@ class StubRegistry:
             stub = self._by_name[name] = stub_class(self, position, definition)
             self._all.append(stub)
             self._queue_for(stub, create=True).add(stub)
+            self.version += 1
         return stub
 
     def take(self, request: IncomingRequest | None = None) -> Stub | None:
@@ -270,6 +278,7 @@ class StubRegistry:
                     f"the stub has already answered {stub.call_count} times, more than {times}"
                 )
             stub.set_times(times)
+            self.version += 1
             if stub.position < len(self._all) and self._all[stub.position] is stub:
                 self._queue_for(stub).rewind()
 
@@ -308,6 +317,7 @@ class StubRegistry:
         return self._by_name[name]
 
     def _reindex(self, stubs: list[Stub]) -> None:
+        self.version += 1
         self._all = stubs
         self._by_prompt, self._by_folded_prompt, self._without_prompt = {}, {}, _StubQueue()
         self._scenarios, self._by_name = {}, {stub.name: stub for stub in stubs}
@@ -318,6 +328,7 @@ class StubRegistry:
     def clear(self) -> None:
         """Remove all stubs."""
         with self._lock:
+            self.version += 1
             self._all = []
             self._by_prompt, self._by_folded_prompt, self._without_prompt = {}, {}, _StubQueue()
             self._scenarios, self._by_name, self._scripts = {}, {}, {}

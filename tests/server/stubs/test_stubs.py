@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -84,6 +85,36 @@ def test_a_stub_does_not_answer_after_clear() -> None:
     stubs.add(TWO)
     old.always()
     assert [take_reply(stubs), take_reply(stubs)] == [TWO, None]
+
+
+def test_the_version_changes_with_each_change_of_the_stubs() -> None:
+    stubs = StubRegistry()
+    assert stubs.is_empty
+    first, second = stubs.add(ONE, name="first"), stubs.add(TWO, name="second")
+    changes: list[Callable[[], object]] = [
+        lambda: stubs.add(ONE),
+        lambda: first.times(2),
+        first.always,
+        lambda: stubs.reorder([stub.name for stub in reversed(stubs.all)]),
+        lambda: stubs.replace("second", stubs.add(TWO, name="third")),
+        lambda: stubs.remove("first"),
+        stubs.clear,
+    ]
+    for change in changes:
+        version = stubs.version
+        change()
+        assert stubs.version != version
+    assert second not in stubs.all
+    assert stubs.is_empty
+
+
+def test_the_version_does_not_change_with_a_reply() -> None:
+    stubs = StubRegistry()
+    stubs.add(ONE)
+    version = stubs.version
+    assert take_reply(stubs) == ONE
+    assert stubs.version == version
+    assert not stubs.is_empty
 
 
 def test_str_describes_the_reply() -> None:
