@@ -58,14 +58,12 @@ MAX_FILE_BYTES = 256 << 20
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The condition under which an exchange answers; None: no condition."""
+    """The condition under which an exchange answers; None: not given."""
 
     prompt: str | None = None
-    tools: frozenset[str] | None = frozenset()
-    """The request declares exactly these types. None: any, which is the default if the exchange has `tool`,
-    `tool_output` or `json_subset`."""
+    tools: frozenset[str] | None = None
+    """The request declares exactly these types."""
     thinking: bool | None = None
-    """None: the profile's default."""
     stream: bool | None = None
     after: str | None = None
     contains: str | None = None
@@ -253,8 +251,8 @@ def _build_exchange(value: Mapping[str, Any], file: str, base_pointer: str) -> E
 
 def _build_match(match: Any) -> Match:
     if match is None or isinstance(match, str):
-        return Match(prompt=match, tools=None, unrestricted=True)
-    return Match(**{**match, "tools": _required_tool_types(match)})
+        return Match(prompt=match, unrestricted=True)
+    return Match(**{**match, "tools": frozenset(match["tools"]) if "tools" in match else None})
 
 
 def _build_recording_metadata(members: Mapping[str, Any]) -> RecordingMetadata:
@@ -274,12 +272,6 @@ def _base64_problems(value: Mapping[str, Any]) -> Iterator[Problem]:
             decode_content(part)
         except (binascii.Error, UnicodeEncodeError) as error:
             yield Problem(pointer, f"cannot be decoded: {error}")
-
-
-def _required_tool_types(match: Mapping[str, Any]) -> frozenset[str] | None:
-    if "tools" in match:
-        return frozenset(match["tools"])
-    return None if {"tool", "tool_output", "json_subset"} & match.keys() else frozenset()
 
 
 def _read_regular_file(path: Path) -> bytes:

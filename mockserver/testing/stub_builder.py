@@ -7,7 +7,7 @@ server.when(contains="weather").reply(FunctionCall("get_weather", "{}")).times(2
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple, Self, TypeAlias, TypedDict, Unpack
 
@@ -100,6 +100,10 @@ class RequestMatch(TypedDict, total=False):
     model: str
     tool: str
     """The type of a declared tool, or the name of a declared function."""
+    tools: Collection[str]
+    """The types of all declared tools, in any order."""
+    thinking: bool
+    """Whether thinking is enabled, by `reasoning`, `enable_thinking` or the model's default."""
     tool_output: str
     """A part of the last function output."""
     turn: int

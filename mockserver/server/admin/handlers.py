@@ -82,21 +82,8 @@ def _require_profile(exchange: Exchange, session: Session) -> None:
 
 
 def _exchange_matcher(exchange: Exchange) -> Matcher:
-    match = exchange.match
-    if match.tools:
-        example = f'example: {{"tool": {json.dumps(min(match.tools)).decode()}}}'
-        reason = f"only exchange files match all declared tools; a stub matches one by `tool`; {example}"
-        raise InvalidExchange(exchange.location, "/match/tools", reason)
-    if match.thinking is not None:
-        reason = (
-            "only exchange files match by thinking; a stub matches the parameter by `json_subset`; "
-            f'example: {{"json_subset": {{"enable_thinking": {json.dumps(match.thinking).decode()}}}}}'
-        )
-        raise InvalidExchange(exchange.location, "/match/thinking", reason)
-    members = {name: getattr(match, name) for name in MATCHER_FIELDS}
-    return build_matcher(
-        **{name: value for name, value in members.items() if value not in (None, False) or name == "stream"}
-    )
+    members = {name: getattr(exchange.match, name) for name in MATCHER_FIELDS}
+    return build_matcher(**{**members, "ignore_case": members["ignore_case"] or None})
 
 
 #: Entries on a page of the journal: the default and the maximum.

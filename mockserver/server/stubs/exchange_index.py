@@ -22,7 +22,8 @@ MATCHER_FIELDS = tuple(
     each.name for each in fields(Match) if each.name in {known.name for known in fields(Matcher)}
 )
 #: Those that `_IndexedExchange` does not cover itself.
-_EXTRA_FIELDS = tuple(name for name in MATCHER_FIELDS if name not in ("prompt", "stream", "after"))
+_INDEXED_FIELDS = ("prompt", "stream", "after", "tools", "thinking")
+_EXTRA_FIELDS = tuple(name for name in MATCHER_FIELDS if name not in _INDEXED_FIELDS)
 
 _NO_EXCHANGES: Sequence[_IndexedExchange] = ()
 
@@ -138,11 +139,19 @@ def _index_exchange(position: int, exchange: Exchange) -> _IndexedExchange:
         exchange,
         match.thinking,
         None if match.unrestricted else match.tool_output is not None,
-        match.tools,
+        _required_tool_types(match),
         match.stream,
         match.after,
         _build_extra_matcher(match),
     )
+
+
+def _required_tool_types(match: Match) -> frozenset[str] | None:
+    """The tools that a request must declare, by default none; None: any."""
+    if match.tools is not None:
+        return match.tools
+    says_enough = match.unrestricted or any((match.tool, match.tool_output, match.json_subset))
+    return None if says_enough else frozenset()
 
 
 def _build_extra_matcher(match: Match) -> Matcher | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -95,6 +95,9 @@ class Matcher:
     model: str | None = None
     tool: str | None = None
     """Type of a declared tool, or name of a declared function."""
+    tools: tuple[str, ...] | None = None
+    """Types of all declared tools, sorted."""
+    thinking: bool | None = None
     tool_output: str | None = None
     """A part of the last function output."""
     turn: int | None = None
@@ -116,16 +119,10 @@ class Matcher:
         yield from _difference("turn", self.turn, request.turn)
         yield from _difference("after", self.after, request.after)
         yield from _difference("stream", self.stream, request.stream)
+        yield from _difference("thinking", self.thinking, request.facts.thinking)
         if self.instructions is not None and self.instructions not in request.instructions:
             yield _describe_difference("instructions", _Containing(self.instructions), request.instructions)
-        if self.tool is not None and self.tool not in request.tools:
-            yield _describe_difference("tool", self.tool, request.tools)
-        if self.tool_output is not None:
-            last = request.tool_outputs[-1:]
-            if not last or self.tool_output not in last[0]:
-                yield _describe_difference(
-                    "tool_output", _Containing(self.tool_output), last[0] if last else None
-                )
+        yield from self._tool_differences(request)
         for name, value in (self.header or {}).items():
             actual = request.raw_headers.get(name.lower().encode("latin-1", "replace"))
             if actual is None:
@@ -136,6 +133,18 @@ class Matcher:
             yield _describe_difference(f"json_subset: {pointer}", expected, found)
         if self.predicate is not None:
             yield from self._predicate_differences(self.predicate, request)
+
+    def _tool_differences(self, request: IncomingRequest) -> Iterator[str]:
+        if self.tool is not None and self.tool not in request.tools:
+            yield _describe_difference("tool", self.tool, request.tools)
+        if self.tools is not None:
+            yield from _difference("tools", self.tools, tuple(sorted(request.facts.declared_tool_types)))
+        if self.tool_output is not None:
+            last = request.tool_outputs[-1:]
+            if not last or self.tool_output not in last[0]:
+                yield _describe_difference(
+                    "tool_output", _Containing(self.tool_output), last[0] if last else None
+                )
 
     def _predicate_differences(
         self, predicate: Callable[[IncomingRequest], bool], request: IncomingRequest
@@ -158,7 +167,7 @@ class Matcher:
         return ", ".join(
             f"{name}={getattr(self, name)!r}"
             for name in self.__slots__
-            if getattr(self, name) not in (None, False) or (name == "stream" and self.stream is False)
+            if getattr(self, name) is not None and (name != "ignore_case" or self.ignore_case)
         )
 
 
@@ -172,6 +181,8 @@ _MEMBER_TYPES: Mapping[str, tuple[type, ...]] = {
     "instructions": (str,),
     "model": (str,),
     "tool": (str,),
+    "tools": (list, tuple, set, frozenset),
+    "thinking": (bool,),
     "tool_output": (str,),
     "turn": (int,),
     "after": (str,),
@@ -195,7 +206,18 @@ def build_matcher(**members: Any) -> Matcher:
             isinstance(value, bool) and bool not in _MEMBER_TYPES[name]
         ):
             raise ConfigurationError(f"when(): {name} cannot be {value!r}")
+    if "tools" in conditions:
+        conditions["tools"] = _sorted_types(conditions["tools"])
     return Matcher(**conditions) if conditions else ANY_REQUEST
+
+
+def _sorted_types(tools: Iterable[Any]) -> tuple[str, ...]:
+    for each in tools:
+        if not isinstance(each, str):
+            raise ConfigurationError(
+                f"when(): tools are the types of tools, such as 'web_search', not {each!r}"
+            )
+    return tuple(sorted(set(tools)))
 
 
 def _difference(name: str, expected: Any, actual: Any) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from mockserver import resources
 from mockserver.server.access import ApiKeys
 from mockserver.server.admin.operations import OPERATIONS, admin_schemas
 from mockserver.server.http.app import App
@@ -15,6 +16,8 @@ from mockserver.server.http.services import Services
 from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.state.sessions import open_session
 from mockserver.testing.mock import MockServer
+from mockserver.testing.stub_builder import RequestMatch
+from mockserver.wire import json
 from tests.contract.openapi.test_document import VALIDATORS
 
 TOKEN = "a-token-of-this-test"
@@ -36,9 +39,16 @@ def client() -> Iterator[httpx.Client]:
     server.stop()
 
 
-def ask(client: httpx.Client, content: str = "Hi", **members: Any) -> httpx.Response:
+def ask(
+    client: httpx.Client, content: str = "Hi", headers: dict[str, str] | None = None, **members: Any
+) -> httpx.Response:
     body = {"model": "qwen3-max-2026-01-23", "input": content, **members}
-    return client.post("/v1/responses", json=body)
+    return client.post("/v1/responses", json=body, headers=headers)
+
+
+def exchange_schema() -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads((resources.data_folder("schemas") / "exchange.json").read_bytes())
+    return schema
 
 
 def exchange(**more: Any) -> dict[str, Any]:
@@ -58,6 +68,49 @@ def test_a_stub_over_http_sends_the_same_bytes_as_one_in_python(client: httpx.Cl
     assert ask(client).status_code == 400
     (stub,) = client.get("/_mock/stubs").json()["stubs"]
     assert (stub["name"], stub["times"], stub["given"]) == ("it", 1, 1)
+
+
+WEB_SEARCH = {"tools": [{"type": "web_search"}]}
+FUNCTION = {"type": "function", "name": "look"}
+
+
+@pytest.mark.parametrize(
+    ("condition", "matching", "other"),
+    [
+        ({"prompt": "Hi"}, {"content": "Hi"}, {"content": "Hi!"}),
+        ({"prompt": "HI", "ignore_case": True}, {"content": "Hi"}, {"content": "Hi!"}),
+        ({"contains": "weather"}, {"content": "The weather?"}, {"content": "The time?"}),
+        ({"instructions": "brief"}, {"instructions": "Be brief."}, {}),
+        ({"model": "qwen3-max-2026-01-23"}, {}, None),
+        ({"tool": "web_search"}, WEB_SEARCH, {}),
+        ({"tools": ["web_search"]}, WEB_SEARCH, {"tools": [*WEB_SEARCH["tools"], FUNCTION]}),
+        ({"tools": []}, {}, WEB_SEARCH),
+        ({"thinking": True}, {"enable_thinking": True}, {}),
+        ({"thinking": False}, {}, {"enable_thinking": True}),
+        ({"stream": False}, {}, {"stream": True}),
+        ({"header": {"x-test": "1"}}, {"headers": {"x-test": "1"}}, {"headers": {"x-test": "2"}}),
+        ({"json_subset": {"temperature": 1}}, {"temperature": 1}, {"temperature": 0.5}),
+        ({"turn": 1}, {}, None),
+    ],
+)
+def test_a_condition_over_http_is_the_same_in_python(
+    client: httpx.Client, condition: dict[str, Any], matching: dict[str, Any], other: dict[str, Any] | None
+) -> None:
+    assert client.post("/_mock/stubs", json={"match": condition, "reply": "It."}).status_code == 200
+    (over_http,) = client.get("/_mock/stubs").json()["stubs"]
+    with MockServer(profile="qwen-2026-01") as server:
+        assert str(server.when(**condition).reply("It.")) == over_http["says"]
+
+    if other is not None:
+        rejected = ask(client, **other)
+        assert (rejected.status_code, rejected.json()["code"]) == (400, "UnplannedRequest")
+        assert next(iter(condition)) in rejected.json()["message"]
+    assert ask(client, **matching).status_code == 200
+
+
+def test_every_condition_of_python_is_one_over_http() -> None:
+    members = exchange_schema()["$defs"]["match"]["properties"]
+    assert {*RequestMatch.__annotations__, "prompt"} - {"predicate"} == set(members)
 
 
 def test_a_stub_can_reply_with_an_error(client: httpx.Client) -> None:
@@ -87,7 +140,9 @@ def test_faults_clock_journal_and_reset(client: httpx.Client) -> None:
     ("method", "path", "body", "message"),
     [
         ("POST", "/_mock/stubs", {}, "body: "),
-        ("POST", "/_mock/stubs", exchange(match={"tools": ["web_search"]}), "body#/match/tools: "),
+        ("POST", "/_mock/stubs", exchange(match={"tool": ["web_search"]}), "body#/match/tool: "),
+        ("POST", "/_mock/stubs", exchange(match={"enable_thinking": True}), "did you mean 'thinking'?"),
+        ("POST", "/_mock/stubs", exchange(match={"headers": {}}), "did you mean 'header'?"),
         ("POST", "/_mock/stubs", exchange(delivery={"pace": "fast"}), "body#/delivery/pace: pace must be"),
         ("POST", "/_mock/stubs", exchange(profile="qwen-2026-09"), "body#/profile: this session uses"),
         ("POST", "/_mock/stubs", exchange(reply={"error": {"name": "stall"}}), "body#/reply/error: "),
