@@ -22,6 +22,7 @@ __all__ = [
     "dumps",
     "find_duplicate_keys",
     "format_pointer",
+    "has_more_values",
     "loads",
     "loads_or_none",
     "parse_pointer",
@@ -30,6 +31,9 @@ __all__ = [
 
 #: Levels of nested arrays and objects that `loads` accepts.
 MAX_DEPTH = 100
+
+#: Bytes that are searched at a time, so that other threads can run in between.
+_WINDOW_BYTES = 1 << 18
 
 _CONTAINERS: frozenset[type] = frozenset({dict, list})
 
@@ -82,6 +86,24 @@ def find_duplicate_keys(data: bytes) -> list[str]:
     # The names decide, so no value is built: a number of many digits takes quadratic time.
     json.loads(data, object_pairs_hook=build_object, parse_int=_drop, parse_float=_drop)
     return duplicates
+
+
+def has_more_values(data: bytes, limit: int) -> bool:
+    """Whether JSON text has more than `limit` values, without parsing it.
+
+    It counts commas and opening brackets outside of strings, so an empty array or object counts twice.
+    """
+    count, start, in_string = 1, 0, False
+    while start < len(data) and count <= limit:
+        window = data[start : start + _WINDOW_BYTES]
+        if (len(window) - len(window.rstrip(b"\\"))) % 2 and len(window) == _WINDOW_BYTES:
+            window = window[:-1]  # the next window begins with the backslash and what it escapes
+        start += len(window)
+        parts = window.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')
+        structure = b"".join(parts[in_string::2])
+        count += structure.count(b",") + structure.count(b"[") + structure.count(b"{")
+        in_string ^= not len(parts) % 2
+    return count > limit
 
 
 def format_pointer(steps: Iterable[Any]) -> str:

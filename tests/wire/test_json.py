@@ -53,6 +53,34 @@ def test_100_levels_are_valid_and_brackets_in_strings_do_not_count() -> None:
     assert json.loads(b'["\\"' + b"[" * 200 + b'"]') == ['"' + "[" * 200]
 
 
+def _is_counted(text: str, count: int) -> bool:
+    data = text.encode()
+    return json.has_more_values(data, count - 1) and not json.has_more_values(data, count)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("1", 1),
+        ("[1, 2, 3]", 4),
+        ('{"a": [{"b": 1}, "c"]}', 5),
+        (r'["a, [b], {c}", "\\", "\\\"[,,,", ""]', 5),
+        ("[[], {}]", 5),  # empty ones count twice
+    ],
+)
+def test_values_are_counted_outside_of_strings(text: str, count: int) -> None:
+    reference.loads(text)
+    assert _is_counted(text, count)
+
+
+@pytest.mark.parametrize("position", range(-3, 4))
+@pytest.mark.parametrize("escape", [r"\"", r"\\", r"\\\""])
+def test_values_are_counted_with_an_escape_at_the_end_of_a_window(position: int, escape: str) -> None:
+    text = f'["{"a" * (json._WINDOW_BYTES + position - 2)}{escape},,,", 1, "{escape},,,"]'
+    assert len(reference.loads(text)) == 3
+    assert _is_counted(text, 4)
+
+
 def test_duplicate_keys_are_valid_and_can_be_found() -> None:
     data = b'{"a": 1, "b": {"c": 1, "c": 2}, "a": 2}'
     assert json.loads(data) == {"a": 2, "b": {"c": 2}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -18,10 +19,13 @@ from mockserver.errors import (
     UnsupportedEncoding,
 )
 from mockserver.server.errors import ApiError, NotAnApiRequest
+from mockserver.server.large_bodies import join_pieces, run_beside_loop
+from mockserver.wire import json
 from mockserver.wire.content_encoding import CODINGS, decode_pieces, parse_content_encoding
 
 __all__ = [
     "BODY_TIMEOUT_SECONDS",
+    "MAX_BODY_VALUES",
     "NO_BODY",
     "BodyStart",
     "ClientDisconnected",
@@ -34,6 +38,13 @@ __all__ = [
 #: Seconds a body may take to arrive. After that, the runner delivers an empty piece to its reader.
 BODY_TIMEOUT_SECONDS = 30.0
 
+#: JSON values that a body may have: parsing or validating them is one call, during which no other request is
+#: served. 100,000 take less than 50 ms, and are some 30,000 messages.
+MAX_BODY_VALUES = 100_000
+
+#: Bytes of a body that cannot have more values: a value has a byte, and another byte before the next one.
+_MAX_UNCOUNTED_BYTES = 2 * MAX_BODY_VALUES
+
 #: Bytes beyond the limit that are read and dropped: most clients read the reply only then.
 _MAX_DRAINED_BYTES = 64 << 20
 #: Seconds for reading and dropping them.
@@ -41,6 +52,9 @@ _DRAIN_TIMEOUT_SECONDS = 5.0
 
 #: Pieces of a decoded body after which other requests get their turn; each has about 64 KiB.
 _PIECES_PER_TURN = 16
+
+#: The start of a JSON array or object.
+_JSON_START = re.compile(rb"[ \t\r\n]*[\[{]")
 
 _CONNECTION_CLOSE = ((b"connection", b"close"),)
 
@@ -52,14 +66,14 @@ class ClientDisconnected(Exception):
 async def read_body(scope: Scope, receive: Receive, headers: Mapping[bytes, bytes], max_bytes: int) -> bytes:
     """The whole body without its content coding.
 
-    Raises ApiError: 413 if it is too large, 408 if it does not end in time, 415 if its coding is unknown, 400 if
+    Raises ApiError: 413 if it is too large or has too many JSON values, 408 if it does not end in time, 415 if its coding is unknown, 400 if
     it does not have the coding that it claims. ClientDisconnected if the client leaves. A body that arrives with
     its head, as most do, needs no timer.
     """
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body"):
         body: bytes = message.get("body", b"")
-        if len(body) <= max_bytes and b"content-encoding" not in headers:
+        if len(body) <= min(max_bytes, _MAX_UNCOUNTED_BYTES) and b"content-encoding" not in headers:
             return body
     start = await _read_start(receive, headers, max_bytes, dict(message))
     return await finish_body(scope, receive, start, max_bytes)
@@ -87,7 +101,15 @@ async def finish_body(scope: Scope, receive: Receive, start: BodyStart, max_byte
     """The whole body without its content coding, of which `start` is read. Raises ApiError."""
     if start.is_too_large:
         await _reject_too_large(receive, start, max_bytes)
-    return await _decode_body(scope, start.data, max_bytes)
+    body = await _decode_body(scope, start.data, max_bytes)
+    if len(body) > _MAX_UNCOUNTED_BYTES and await run_beside_loop(_has_too_many_values, body):
+        raise _too_many_values_error()
+    return body
+
+
+def _has_too_many_values(body: bytes) -> bool:
+    """Whether a body is JSON with too many values."""
+    return _JSON_START.match(body) is not None and json.has_more_values(body, MAX_BODY_VALUES)
 
 
 async def _read_start(
@@ -102,7 +124,8 @@ async def _read_start(
         size += len(pieces[-1])
         has_ended = not message.get("more_body")
         if has_ended or max(size, announced) > max_bytes:
-            return BodyStart(b"".join(pieces), has_ended, is_too_large=max(size, announced) > max_bytes)
+            data = await join_pieces(pieces, size)
+            return BodyStart(data, has_ended, is_too_large=max(size, announced) > max_bytes)
         if not pieces[-1]:  # the runner's sign that the time is up
             raise _timeout_error()
         message = dict(await receive())
@@ -152,7 +175,7 @@ async def _decode_body(scope: Scope, data: bytes, max_bytes: int) -> bytes:
         raise _too_large_error(max_bytes, "decoded ") from None
     except InvalidEncoding as error:
         raise _wrong_label_error(error, data) from None
-    return b"".join(pieces)
+    return await join_pieces(pieces, sum(map(len, pieces)))
 
 
 def _unsupported_error(reason: str) -> ApiError:
@@ -183,6 +206,13 @@ def _too_large_error(
     message = f"Payload Too Large. The {reason}: a limit of this mock server, which --max-body changes."
     detail = f"the request's {reason} (--max-body)"
     return NotAnApiRequest(413, "BadRequest.TooLarge", message, headers=headers, detail=detail)
+
+
+def _too_many_values_error() -> ApiError:
+    reason = f"body has more than {MAX_BODY_VALUES} JSON values"
+    # Code and first sentence of the vendor's error-code page (2026).
+    message = f"Payload Too Large. The {reason}: a limit of this mock server."
+    return NotAnApiRequest(413, "BadRequest.TooLarge", message, detail=f"the request's {reason}")
 
 
 async def _reject_too_large(receive: Receive, start: BodyStart, max_bytes: int) -> NoReturn:

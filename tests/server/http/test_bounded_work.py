@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import threading
 from typing import Any
@@ -104,6 +105,33 @@ def test_a_limited_number_of_duplicate_names_is_listed(api: ApiClient) -> None:
     duplicates = [each for each in listed(api.server) if each.rule == "SCH-007"]
     assert len(duplicates) < 200
     assert counted(duplicates) == COUNT
+
+
+MANY_VALUES = [1] * 100_000
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+def test_a_body_of_too_many_values_is_refused(api: ApiClient, coding: str) -> None:
+    body = json.dumps({"model": MODEL, "input": MANY_VALUES}).encode()
+    body = gzip.compress(body) if coding == "gzip" else body
+    reply = api.post(body, content_encoding=coding)
+    assert reply.status_code == 413
+    assert "more than 100000 JSON values" in reply.json()["message"]
+    assert (api.server.journal.last.refusal, listed(api.server)) == ("refused", [])
+
+
+def test_no_operation_reads_too_many_values() -> None:
+    with MockServer(profile="qwen-2026-05", strict=False) as server, server.httpx() as client:
+        for path in ("conversations", "conversations/conv_1/items"):
+            assert client.post(path, json={"items": MANY_VALUES}).status_code == 413
+        chat = f"{server.chat_base_url}/chat/completions"
+        assert client.post(chat, json={"messages": MANY_VALUES}).status_code == 413
+
+
+def test_punctuation_in_texts_is_not_counted(api: ApiClient) -> None:
+    text = "[1, 2], {3}" * 40_000
+    assert api.post({"model": MODEL, "input": text}).status_code == 200
+    assert api.post_chat({"model": MODEL, "messages": [{"role": "user", "content": text}]}).status_code == 200
 
 
 @pytest.fixture
