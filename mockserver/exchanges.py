@@ -42,6 +42,7 @@ __all__ = [
     "load_exchange_folder",
     "packaged_exchanges",
     "parse_exchange",
+    "parse_exchange_object",
     "parse_exchanges",
     "parse_items",
     "parse_reply",
@@ -156,9 +157,14 @@ class Exchange:
 
 def parse_exchange(data: bytes, file: str) -> Exchange:
     """Parse one exchange; its name is empty if it has none. Raises InvalidExchange with every problem."""
-    value = _parse_json(data, file)
-    _raise_if_any(_document_problems(value), file)
-    return _build_exchange(value, file, "")
+    return parse_exchange_object(_parse_json(data, file), file)
+
+
+def parse_exchange_object(value: Any, file: str, pointer: str = "") -> Exchange:
+    """As `parse_exchange`, for a JSON value, at a JSON Pointer of the file."""
+    problems = _document_problems(value)
+    _raise_if_any([Problem(pointer + each.pointer, each.reason) for each in problems], file)
+    return _build_exchange(value, file, pointer)
 
 
 def parse_exchanges(data: bytes, file: str) -> tuple[Exchange, ...]:

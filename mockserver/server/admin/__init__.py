@@ -1,12 +1,14 @@
 """The admin API: control a server over HTTP from a test in any language, with a token.
 
 - `operations`: the operations, and their schemas in `schemas/admin.json`
+- `stub_documents`: stubs from JSON, all or none
 - `handlers`: what each operation does
 - `openapi`: the admin API's part of the OpenAPI document
 
 A server without a token has no admin API. This package may import everything in `server`.
 """
 
-from mockserver.server.admin.handlers import ADMIN_HANDLERS, add_exchange_stub
+from mockserver.server.admin.handlers import ADMIN_HANDLERS
+from mockserver.server.admin.stub_documents import add_stubs, read_stubs
 
-__all__ = ["ADMIN_HANDLERS", "add_exchange_stub"]
+__all__ = ["ADMIN_HANDLERS", "add_stubs", "read_stubs"]

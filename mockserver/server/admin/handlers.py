@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs
@@ -13,9 +12,9 @@ from anyio import to_thread
 from mockserver.clock import SteppedClock
 from mockserver.contract.formatting import format_location, redact_finding
 from mockserver.contract.operations import Operation
-from mockserver.errors import ConfigurationError, InvalidExchange, MockServerError
-from mockserver.exchanges import Exchange, parse_exchange
-from mockserver.server.admin.operations import EXCHANGE_SCHEMA, OPERATIONS, parse_value
+from mockserver.errors import ConfigurationError, MockServerError
+from mockserver.server.admin.operations import EXCHANGE_SCHEMA, OPERATIONS, STUBS_SCHEMA, parse_value
+from mockserver.server.admin.stub_documents import add_stubs, parse_stub, parse_stubs
 from mockserver.server.delivery.faults import parse_fault
 from mockserver.server.errors import ApiError, NotAnApiRequest
 from mockserver.server.http.request_body import read_body
@@ -29,61 +28,12 @@ from mockserver.server.state.session_registry import (
     require_session_name,
 )
 from mockserver.server.state.sessions import DEFAULT_SESSION_NAME, Session
-from mockserver.server.stubs.exchange_index import MATCHER_FIELDS
-from mockserver.server.stubs.exchange_replies import prepare_delivery, prepare_reply
-from mockserver.server.stubs.matchers import ANY_REQUEST, Matcher, build_matcher
 from mockserver.server.stubs.stubs import Stub, StubRegistry
 from mockserver.server.verdicts import FailurePolicy, judge_session, violation_line
 from mockserver.wire import json
 from mockserver.wire.redaction import redact, redact_body
 
-__all__ = ["ADMIN_HANDLERS", "add_exchange_stub"]
-
-
-def add_exchange_stub(
-    session: Session,
-    exchange: Exchange,
-    document: Mapping[str, Any] | None = None,
-    registry: StubRegistry | None = None,
-) -> Stub:
-    """Add an exchange as a stub, by default for one request. Raises InvalidExchange or ConfigurationError.
-
-    `document` is the exchange as it was written, to be edited later. `registry` is by default the session's.
-    """
-    prepared: list[Any] = []
-    errors: list[InvalidExchange] = []
-    for prepare in (
-        lambda: _require_profile(exchange, session),
-        lambda: prepare_reply(exchange, session.profile, session.rendering),
-        lambda: prepare_delivery(exchange),
-        lambda: ANY_REQUEST if exchange.scenario else _exchange_matcher(exchange),
-    ):
-        try:
-            prepared.append(prepare())
-        except InvalidExchange as error:
-            errors.append(error)
-    if errors:
-        raise InvalidExchange.combine(errors)
-    _, reply, delivery, matcher = prepared
-    stub = (session.stubs if registry is None else registry).add(
-        reply,
-        name=exchange.name,
-        matcher=matcher,
-        delivery=delivery,
-        scenario=exchange.scenario or "",
-        document=document,
-    )
-    return stub.always() if exchange.always else stub.times(exchange.times or 1)
-
-
-def _require_profile(exchange: Exchange, session: Session) -> None:
-    if exchange.profile not in (None, session.profile.name):
-        raise InvalidExchange(exchange.location, "/profile", f"this session uses {session.profile.name}")
-
-
-def _exchange_matcher(exchange: Exchange) -> Matcher:
-    members = {name: getattr(exchange.match, name) for name in MATCHER_FIELDS}
-    return build_matcher(**{**members, "ignore_case": members["ignore_case"] or None})
+__all__ = ["ADMIN_HANDLERS"]
 
 
 #: Entries on a page of the journal: the default and the maximum.
@@ -108,13 +58,10 @@ async def _list_stubs(request: HttpRequest, _: Any) -> Any:
     }
 
 
-async def _add_stub(request: HttpRequest, _: Any) -> Any:
-    exchange, document = await run_beside_loop(_parse_stub, request.body)
-    return {"name": add_exchange_stub(request.session, exchange, document).name}
-
-
-def _parse_stub(body: bytes) -> tuple[Exchange, Any]:
-    return parse_exchange(body, "body"), json.loads(body)
+async def _add_stubs(request: HttpRequest, _: Any) -> Any:
+    documents = await run_beside_loop(parse_stubs, request.body)
+    names = [each.name for each in add_stubs(request.session, documents)]
+    return {"names": names} if documents.is_list else {"name": names[0]}
 
 
 async def _read_stub(request: HttpRequest, _: Any) -> Any:
@@ -126,14 +73,13 @@ async def _read_stub(request: HttpRequest, _: Any) -> Any:
 
 async def _replace_stub(request: HttpRequest, _: Any) -> Any:
     """Replace a stub in its place; if the new one is invalid, the old one stays. Without a name it keeps the old."""
-    exchange, document = await run_beside_loop(_parse_stub, request.body)
+    documents = await run_beside_loop(parse_stub, request.body)
     session, old = request.session, _find_stub(request)
-    exchange = replace(exchange, name=exchange.name or old.name)
-    if exchange.name != old.name and session.stubs.get(exchange.name) is not None:
-        raise ConfigurationError(f"another stub has the name {exchange.name!r}")
-    new = add_exchange_stub(session, exchange, document, StubRegistry())
+    (new,) = add_stubs(session, documents.with_default_name(old.name), StubRegistry())
+    if new.name != old.name and session.stubs.get(new.name) is not None:
+        raise ConfigurationError(f"another stub has the name {new.name!r}")
     session.stubs.replace(old.name, new.move_to(session.stubs))
-    return {"name": exchange.name}
+    return {"name": new.name}
 
 
 async def _delete_stub(request: HttpRequest, _: Any) -> Any:
@@ -357,14 +303,14 @@ async def _read_value(request: HttpRequest, operation: Operation) -> Any:
     request.body = await read_body(request.scope, request.receive, request.headers, request.services.max_body)
     if operation.request_schema == "nothing" and not request.body:
         return {}
-    if operation.request_schema == EXCHANGE_SCHEMA:
-        return None
+    if operation.request_schema in (EXCHANGE_SCHEMA, STUBS_SCHEMA):
+        return None  # `stub_documents` reads it
     return await run_beside_loop(parse_value, request.body, operation.request_schema)
 
 
 _OPERATION_FUNCTIONS: Mapping[str, OperationFunction] = {
     "listStubs": _list_stubs,
-    "planReply": _add_stub,
+    "planReply": _add_stubs,
     "deleteStubs": _delete_stubs,
     "orderStubs": _order_stubs,
     "readStub": _read_stub,

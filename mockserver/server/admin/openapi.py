@@ -6,7 +6,7 @@ from typing import Any
 
 from mockserver import resources
 from mockserver.contract.operations import Operation
-from mockserver.server.admin.operations import EXCHANGE_SCHEMA, OPERATIONS, admin_schemas
+from mockserver.server.admin.operations import EXCHANGE_SCHEMA, OPERATIONS, STUBS_SCHEMA, admin_schemas
 from mockserver.server.mock_headers import ADMIN_TOKEN_HEADER, SESSION_HEADER
 from mockserver.wire import json
 
@@ -26,6 +26,11 @@ def add_admin_api(document: dict[str, Any]) -> dict[str, Any]:
         f"exchange_{name}": _rewrite_references(each, "exchange_") for name, each in exchange["$defs"].items()
     }
     own = {name: value for name, value in exchange.items() if name not in ("$schema", "$defs")}
+    reference = {"$ref": _SCHEMA_POINTER + EXCHANGE_SCHEMA}
+    parts[f"admin_{STUBS_SCHEMA}"] = {
+        "description": admin_schemas()[STUBS_SCHEMA]["description"],
+        "oneOf": [reference, {"type": "array", "minItems": 1, "items": reference}],
+    }
     parts[EXCHANGE_SCHEMA] = _rewrite_references(own, "exchange_")
     paths: dict[str, Any] = {}
     for each in OPERATIONS:

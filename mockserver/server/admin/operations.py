@@ -13,18 +13,21 @@ from mockserver.documents.problems import find_problems
 from mockserver.errors import InvalidExchange, InvalidJSON
 from mockserver.wire import json
 
-__all__ = ["EXCHANGE_SCHEMA", "OPERATIONS", "admin_schemas", "parse_value"]
+__all__ = ["EXCHANGE_SCHEMA", "OPERATIONS", "STUBS_SCHEMA", "admin_schemas", "parse_value"]
 
 #: The schema in a separate file, `schemas/exchange.json`.
 EXCHANGE_SCHEMA = "exchange"
+#: One of these, or a list of them.
+STUBS_SCHEMA = "new_stubs"
 
 #: Complete paths; the schemas of requests and replies are those in `schemas/admin.json`, or EXCHANGE_SCHEMA.
 OPERATIONS = (
     Operation("listStubs", "GET", "/_mock/stubs", "List the stubs and how often each has answered.", "stubs"),
     Operation(
         "planReply", "POST", "/_mock/stubs",
-        'Add a stub: `{"reply": "Hello"}`, or any exchange as in a file; for one request unless it has `times`.',
-        "planned", EXCHANGE_SCHEMA,
+        'Add a stub: `{"reply": "Hello"}`, or any exchange as in a file; for one request unless it has `times`. '
+        "A list adds several, all or none.",
+        "added_stubs", STUBS_SCHEMA,
     ),
     Operation("deleteStubs", "DELETE", "/_mock/stubs", "Remove all stubs.", "deleted"),
     Operation("orderStubs", "PUT", "/_mock/stubs", "Put the stubs in this order.", "stubs", "stub_names"),

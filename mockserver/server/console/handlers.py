@@ -11,9 +11,8 @@ from urllib.parse import parse_qs
 
 from mockserver import __version__
 from mockserver.errors import InvalidExchange, MockServerError
-from mockserver.exchanges import parse_exchange
 from mockserver.profiles import load_profile, profile_names
-from mockserver.server.admin import add_exchange_stub
+from mockserver.server.admin import add_stubs, read_stubs
 from mockserver.server.console.access import CHANGE_HEADER, CONSOLE_PATH, ConsoleAccess
 from mockserver.server.console.exchange_pages import render_entry_page
 from mockserver.server.console.feed import send_feed
@@ -219,15 +218,14 @@ def _member(value: Any, name: str, kind: type) -> Any:
 
 
 async def _check_stub(request: HttpRequest, value: Any) -> None:
-    """Say whether a stub could be added, without adding it."""
+    """Say whether a stub, or a list of them, could be added, without adding it."""
     session = _find_session(request)
     try:
-        exchange = parse_exchange(json.dumps(value), "body")
-        stub = add_exchange_stub(session, exchange, registry=StubRegistry())
+        stubs = add_stubs(session, read_stubs(value), StubRegistry())
     except MockServerError as error:
         await send_json(request, {"problem": str(error)})
         return
-    await send_json(request, {"problem": None, "says": str(stub)})
+    await send_json(request, {"problem": None, "says": "\n".join(map(str, stubs))})
 
 
 async def _send_request(request: HttpRequest, value: Any) -> None:

@@ -5,7 +5,7 @@ A test adds stubs in its own thread while the server takes them in another, so b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from threading import Lock
@@ -219,18 +219,36 @@ class StubRegistry:
     def add_as(self, stub_class: type[_Stub], reply: StubReply, **members: Any) -> _Stub:
         """Like `add`, for a subclass of `Stub`."""
         with self._lock:
-            position = len(self._all)
-            if isinstance(reply, Script):
-                # Equal scripts become one object, which makes the cache of templates faster.
-                reply = self._scripts.setdefault(reply, reply)
-            name = members.pop("name", "") or self._free_name(position + 1)
+            name = members.pop("name", "") or self._free_name()
             if name in self._by_name:
                 raise ConfigurationError(f"another stub has the name {name!r}")
-            definition = StubDefinition(reply, name=name, **members)
-            stub = self._by_name[name] = stub_class(self, position, definition)
-            self._all.append(stub)
-            self._queue_for(stub, create=True).add(stub)
-            self.version += 1
+            return self._append(stub_class, StubDefinition(self._shared(reply), name=name, **members))
+
+    def add_all(self, definitions: Sequence[StubDefinition]) -> list[Stub]:
+        """Add stubs, all or none. Raises ConfigurationError for a duplicate name."""
+        with self._lock:
+            names: set[str] = set()
+            for each in definitions:
+                if each.name in names or each.name in self._by_name:
+                    raise ConfigurationError(f"another stub has the name {each.name!r}")
+                names.update([each.name] if each.name else [])
+            return [
+                self._append(
+                    Stub,
+                    replace(each, reply=self._shared(each.reply), name=each.name or self._free_name(names)),
+                )
+                for each in definitions
+            ]
+
+    def _shared(self, reply: StubReply) -> StubReply:
+        # Equal scripts become one object, which makes the cache of templates faster.
+        return self._scripts.setdefault(reply, reply) if isinstance(reply, Script) else reply
+
+    def _append(self, stub_class: type[_Stub], definition: StubDefinition) -> _Stub:
+        stub = self._by_name[definition.name] = stub_class(self, len(self._all), definition)
+        self._all.append(stub)
+        self._queue_for(stub, create=True).add(stub)
+        self.version += 1
         return stub
 
     def take(self, request: IncomingRequest | None = None) -> Stub | None:
@@ -307,9 +325,10 @@ class StubRegistry:
             others = [stub for stub in self._all if stub is not new]
             self._reindex([new if stub is old else stub for stub in others])
 
-    def _free_name(self, number: int) -> str:
-        """`stub-N` for the first N from `number` that is free: stubs can be removed, and named by their users."""
-        return next(name for each in count(number) if (name := f"stub-{each}") not in self._by_name)
+    def _free_name(self, reserved: Container[str] = ()) -> str:
+        """`stub-N` for the next N that is free: stubs can be removed, and named by their users."""
+        names = (f"stub-{number}" for number in count(len(self._all) + 1))
+        return next(name for name in names if name not in self._by_name and name not in reserved)
 
     def _require(self, name: str) -> Stub:
         if name not in self._by_name:

@@ -113,6 +113,49 @@ def test_every_condition_of_python_is_one_over_http() -> None:
     assert {*RequestMatch.__annotations__, "prompt"} - {"predicate"} == set(members)
 
 
+def test_a_list_of_stubs_is_added_in_its_order(client: httpx.Client) -> None:
+    stubs = [{"reply": "One"}, {"name": "stub-1", "reply": "Two", "times": 2}, {"reply": "Three"}]
+    added = client.post("/_mock/stubs", json=stubs)
+    assert added.json() == {"names": ["stub-2", "stub-1", "stub-3"]}
+    texts = [ask(client).json()["output"][0]["content"][0]["text"] for _ in range(4)]
+    assert texts == ["One", "Two", "Two", "Three"]
+    # It is what was written, for the editor of the console.
+    assert client.get("/_mock/stubs/stub-1").json()["document"] == stubs[1]
+
+
+def test_a_list_of_stubs_is_added_whole_or_not_at_all(client: httpx.Client) -> None:
+    client.post("/_mock/stubs", json=exchange(name="old"))
+    stubs: list[Any] = [
+        {"reply": "Fine", "name": "fine"},
+        {"rely": "Hello"},
+        {"reply": {"error": "rate-420"}, "profile": "qwen-2020-01"},
+        {"reply": {"text": "Hello", "pace": "quick"}, "name": "old"},
+        {"reply": "Fine", "name": "fine"},
+        3,
+    ]
+    rejected = client.post("/_mock/stubs", json=stubs)
+    assert rejected.status_code == 400
+    message = rejected.json()["message"]
+    for line in (
+        "body#/1: a stub has no member 'rely'; did you mean 'reply'?",
+        "body#/2/profile: this session uses qwen-2026-01",
+        "body#/2/reply/error: ",
+        "body#/3/reply/pace: ",
+        "body#/3/name: another stub has the name 'old'",
+        "body#/4/name: another stub has the name 'fine'",
+        "body#/5: expected an object, not 3",
+    ):
+        assert line in message
+    assert names(client) == ["old"]
+    empty = client.post("/_mock/stubs", json=[])
+    assert (empty.status_code, empty.json()["message"]) == (
+        400,
+        'body: expected a list with stubs; example: [{"reply": "Hello"}]',
+    )
+    one = client.put("/_mock/stubs/old", json=[{"reply": "Hello"}])
+    assert (one.status_code, "expected one stub" in one.json()["message"]) == (400, True)
+
+
 def test_a_stub_can_reply_with_an_error(client: httpx.Client) -> None:
     error = {"error": {"status": 418, "code": "Teapot", "message": "Short and stout."}}
     client.post("/_mock/stubs", json=exchange(reply=error, times=2))
