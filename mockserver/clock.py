@@ -47,7 +47,7 @@ class SteppedClock:
 
     def __init__(self, start: float = START) -> None:
         self._start = self._now = float(start)
-        self._waiters: list[tuple[float, asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        self._waiters: list[tuple[float, asyncio.AbstractEventLoop, asyncio.Future[bool]]] = []
         self._lock = Lock()  # the test advances the clock in one thread, the server waits in another
 
     def now(self) -> float:
@@ -76,15 +76,17 @@ class SteppedClock:
 
     async def wait_until(self, moment: float) -> None:
         """Wait until the clock has reached a time, in seconds since the epoch."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
+        await self.resolved_at(moment, asyncio.get_running_loop().create_future())
+
+    async def resolved_at(self, moment: float, future: asyncio.Future[bool]) -> bool:
+        """Wait until the clock has reached a time, or until a future has a result; return the result, else False."""
         with self._lock:
             if moment <= self._now:
-                return
-            entry = (moment, loop, future)
+                return False
+            entry = (moment, future.get_loop(), future)
             self._waiters.append(entry)
         try:
-            await future
+            return await future
         finally:
             with self._lock:
                 if entry in self._waiters:
@@ -95,6 +97,6 @@ class SteppedClock:
         self._now = self._start
 
 
-def _resolve(future: asyncio.Future[None]) -> None:
+def _resolve(future: asyncio.Future[bool]) -> None:
     if not future.done():
-        future.set_result(None)
+        future.set_result(False)

@@ -11,7 +11,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
@@ -27,7 +27,7 @@ from mockserver.replies.framing import encode_event
 from mockserver.replies.items import JSONObject
 from mockserver.replies.renderings import Rendering, load_rendering
 from mockserver.replies.script import Script
-from mockserver.replies.usage import CacheTokens, build_usage
+from mockserver.replies.usage import CacheTokens, build_usage, count_text_tokens
 from mockserver.wire import json, sse
 
 __all__ = [
@@ -118,17 +118,24 @@ class ReplyTemplate:
         return body
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StreamTemplate:
     """The frames of a stream: one per event, and one for `[DONE]` if the profile has it."""
 
     parts: tuple[_CompiledPart, ...]
     rendering: Rendering
+    slot_count: int
 
     def render(self, values: TemplateValues) -> list[bytes]:
         """One frame per event, with the values filled in."""
         slots = values.slot_values(self.rendering)
         return [form % pick(slots) for form, pick in self.parts]
+
+    @cached_property
+    def token_counts(self) -> tuple[int, ...]:
+        """The tokens of text in each frame, which no request changes; counted for paced streams only."""
+        slots = (b"0",) * self.slot_count
+        return tuple(count_text_tokens(form % pick(slots)) for form, pick in self.parts)
 
 
 @lru_cache(maxsize=1024)
@@ -150,7 +157,8 @@ def compile_stream(
     facts, slot_positions = _facts_with_markers(script, load_profile(profile), model, shape)
     loaded = load_rendering(profile, rendering)
     frames = _stream_frames(build_events(script, facts, load_profile(profile)), load_profile(profile), loaded)
-    return StreamTemplate(tuple(_compile_part(frame, slot_positions) for frame in frames), loaded)
+    parts = tuple(_compile_part(frame, slot_positions) for frame in frames)
+    return StreamTemplate(parts, loaded, len(slot_positions))
 
 
 def _stream_frames(events: list[JSONObject], profile: Profile, rendering: Rendering) -> Iterator[bytes]:

@@ -14,9 +14,10 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from mockserver.errors import InvalidJSON
 from mockserver.profiles import Profile
 from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, Script, ToolCall
-from mockserver.wire import json
+from mockserver.wire import json, sse
 
 __all__ = [
     "TOKEN_PATTERN",
@@ -24,6 +25,7 @@ __all__ = [
     "build_usage",
     "count_item_tokens",
     "count_output_tokens",
+    "count_text_tokens",
     "count_tokens",
 ]
 
@@ -143,3 +145,34 @@ def _count_tool_runs(items: Iterable[Item], profile: Profile) -> dict[str, dict[
     known = {kind for kind, tool in profile.tools.items() if tool.counted}
     counts = Counter(item.kind for item in items if isinstance(item, ToolCall) and item.kind in known)
     return {kind: {"count": count} for kind, count in sorted(counts.items())}
+
+
+def count_text_tokens(data: bytes) -> int:
+    """Count the tokens of text in a piece of a reply: in the deltas of its events, or in a whole body."""
+    if data.startswith(b"{"):
+        return _output_tokens(data)
+    tokens = 0
+    if b'.delta"' in data:
+        for frame in sse.Decoder(1 << 26).feed(data):
+            tokens += _count_delta_tokens(frame.data or "")
+    return tokens
+
+
+def _count_delta_tokens(data: str) -> int:
+    value = _json_object(data.encode())
+    delta = value.get("delta")
+    return max(1, count_tokens(delta)) if isinstance(delta, str) else 0
+
+
+def _output_tokens(body: bytes) -> int:
+    usage = _json_object(body).get("usage")
+    tokens = usage.get("output_tokens") if isinstance(usage, dict) else 0
+    return tokens if type(tokens) is int and tokens > 0 else 0
+
+
+def _json_object(data: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(data)
+    except InvalidJSON:
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -21,6 +21,7 @@ from mockserver.replies.script import (
     message_script,
 )
 from mockserver.replies.templates import TemplateValues, compile_reply, compile_stream
+from mockserver.replies.usage import count_text_tokens
 from mockserver.wire import json
 from mockserver.wire.sse import Decoder
 
@@ -115,3 +116,10 @@ def test_renderings_have_equal_content() -> None:
     assert (wire["created_at"], repr(documented["created_at"])) == (1769084048, "1769084048.0")
     assert {name: wire[name] for name in documented} == documented
     assert load_rendering(PROFILE, "wire").encode_timestamp(5) == b"5"
+
+
+@given(script=SCRIPTS)
+def test_token_counts_are_those_of_the_rendered_frames(script: Script) -> None:
+    template = compile_stream(script, PROFILE, "wire", MODEL)
+    frames = template.render(template_values(script))
+    assert template.token_counts == tuple(map(count_text_tokens, frames))

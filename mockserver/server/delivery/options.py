@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mockserver.errors import ConfigurationError
 from mockserver.profiles import Profile
@@ -16,7 +17,11 @@ from mockserver.server.delivery.faults import (
     ServiceFault,
 )
 from mockserver.server.delivery.pacing import apply_pace, parse_pace
+from mockserver.server.delivery.steps import Step
 from mockserver.server.mock_headers import FAULT_HEADER
+
+if TYPE_CHECKING:
+    from mockserver.replies.templates import StreamTemplate
 
 __all__ = ["DEFAULT_DELIVERY", "INVALID_CONTENT", "MAX_DELAY_MS", "Delivery", "apply_fault", "apply_timing"]
 
@@ -106,13 +111,18 @@ def apply_fault(
     return replace(outgoing, headers=(*others, both))
 
 
-def apply_timing(outgoing: OutgoingReply, delivery: Delivery, seed: bytes) -> OutgoingReply:
-    """Apply pacing and chunking to a reply; what is random follows from the seed."""
+def apply_timing(
+    steps: Iterable[Step], delivery: Delivery, seed: bytes, template: StreamTemplate | None = None
+) -> Iterable[Step]:
+    """Apply pacing and chunking to a reply's steps, lazily; what is random follows from the seed.
+
+    `template` is what the steps were rendered from, if there is one and they are as it renders them.
+    """
     number = int.from_bytes(blake2b(seed, digest_size=8).digest(), "big")
-    steps = outgoing.steps
     pace, chunking = parse_pace(delivery.pace or "none"), parse_chunking(delivery.chunking or "event")
     if pace is not None:
-        steps = tuple(apply_pace(steps, pace, number))
+        token_counts = template.token_counts if template is not None and pace.per_token_ms else None
+        steps = apply_pace(steps, pace, number, token_counts)
     if chunking is not None:
-        steps = tuple(apply_chunking(steps, chunking, number))
-    return replace(outgoing, steps=steps)
+        steps = apply_chunking(steps, chunking, number)
+    return steps

@@ -9,16 +9,14 @@ model:TTFT,TPS[,JITTER]   TTFT milliseconds before the first text, then TPS toke
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
-from typing import Any
 
-from mockserver.errors import ConfigurationError, InvalidJSON
-from mockserver.replies.usage import count_tokens
+from mockserver.errors import ConfigurationError
+from mockserver.replies.usage import count_text_tokens
 from mockserver.server.delivery.steps import Send, Step, Wait
-from mockserver.wire import json, sse
 
 __all__ = ["Pace", "apply_pace", "parse_pace", "recorded_steps"]
 
@@ -62,54 +60,28 @@ def parse_pace(text: str) -> Pace | None:
     return pace
 
 
-def apply_pace(steps: Iterable[Step], pace: Pace, seed: int) -> Iterator[Step]:
-    """Insert pauses before the pieces; what is random follows from the seed."""
-    uniform = Random(seed).uniform
+def apply_pace(
+    steps: Iterable[Step], pace: Pace, seed: int, token_counts: Iterable[int] | None = None
+) -> Iterator[Step]:
+    """Insert pauses before the pieces; what is random follows from the seed.
+
+    `token_counts` has the tokens of text of each piece, if they are known.
+    """
+    uniform = Random(seed).uniform if pace.jitter else None
     has_text = False
+    counts = None if token_counts is None else iter(token_counts)
     for step in steps:
         if isinstance(step, Send):
-            tokens = _count_text_tokens(step.data) if pace.per_token_ms else 0
+            tokens = 0
+            if pace.per_token_ms:
+                tokens = count_text_tokens(step.data) if counts is None else next(counts)
             pause = pace.per_event_ms + pace.per_token_ms * tokens
             if pace.first_token_ms and tokens and not has_text:
                 pause, has_text = pace.first_token_ms, True
             if pause:
-                yield Wait(pause / 1000 * _jitter_factor(uniform, pace.jitter))
+                factor = 1 if uniform is None else uniform(1 - pace.jitter, 1 + pace.jitter)
+                yield Wait(pause / 1000 * factor)
         yield step
-
-
-def _jitter_factor(uniform: Callable[[float, float], float], jitter: float) -> float:
-    return uniform(1 - jitter, 1 + jitter) if jitter else 1
-
-
-def _count_text_tokens(data: bytes) -> int:
-    """Count the tokens of text in a piece: in the deltas of its events, or in a whole body."""
-    if data.startswith(b"{"):
-        return _output_tokens(data)
-    tokens = 0
-    if b'.delta"' in data:
-        for frame in sse.Decoder(1 << 26).feed(data):
-            tokens += _count_delta_tokens(frame.data or "")
-    return tokens
-
-
-def _count_delta_tokens(data: str) -> int:
-    value = _json_object(data.encode())
-    delta = value.get("delta")
-    return max(1, count_tokens(delta)) if isinstance(delta, str) else 0
-
-
-def _output_tokens(body: bytes) -> int:
-    usage = _json_object(body).get("usage")
-    tokens = usage.get("output_tokens") if isinstance(usage, dict) else 0
-    return tokens if type(tokens) is int and tokens > 0 else 0
-
-
-def _json_object(data: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(data)
-    except InvalidJSON:
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def recorded_steps(chunks: Iterable[tuple[float, bytes]]) -> Iterator[Step]:

@@ -21,9 +21,15 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A pause, in seconds."""
+    """A pause, in seconds.
+
+    It begins when the previous one was due to end, so that what sending costs does not add up; the first one
+    begins when the request arrived.
+    """
 
     seconds: float
+    from_now: bool = False
+    """Whether it begins now, because what was sent needs the time to arrive."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,6 @@ decides when each piece arrives.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
-
-from starlette.types import Receive
 
 from mockserver.clock import Clock, SteppedClock
 
@@ -19,12 +16,30 @@ __all__ = ["Timer"]
 class Timer:
     """Times one reply."""
 
-    def __init__(self, clock: Clock, *, by_clock: bool = False) -> None:
-        """With `by_clock`, pauses wait for `clock`, if it is a SteppedClock."""
+    __slots__ = (
+        "_clock",
+        "_loop",
+        "_pause_ends_at",
+        "_stepped_clock",
+        "first_byte_at",
+        "piece_times",
+        "started_at",
+    )
+
+    def __init__(self, clock: Clock, *, by_clock: bool = False, arrived_at: float | None = None) -> None:
+        """With `by_clock`, pauses wait for `clock`, if it is a SteppedClock.
+
+        `arrived_at`: when the request arrived, by the running loop's clock; None: now.
+        """
         self._clock = clock
+        self._loop = asyncio.get_running_loop()
         self._stepped_clock = clock if by_clock and isinstance(clock, SteppedClock) else None
-        self.started_at = self._pause_ends_at = clock.now()
+        self.started_at = clock.now()
         """When the request arrived, by the clock."""
+        if self._stepped_clock is not None:
+            self._pause_ends_at = self.started_at
+        else:
+            self._pause_ends_at = self._loop.time() if arrived_at is None else arrived_at
         self.first_byte_at: float | None = None
         """When the first byte of the body was sent, by the clock."""
         self.piece_times: list[float] | None = None
@@ -41,39 +56,36 @@ class Timer:
         if self.piece_times is not None:
             self.piece_times.append(self._clock.now())
 
-    async def disconnected_within(self, receive: Receive, seconds: float) -> bool:
-        """Wait, but at most until the client disconnects; return whether it did."""
-        if self._stepped_clock is None:
-            try:
-                async with asyncio.timeout(seconds):
-                    await _wait_for_disconnect(receive)
-            except TimeoutError:
-                return False
-            return True
-        pause, disconnect = (
-            asyncio.ensure_future(self.pause(seconds)),
-            asyncio.ensure_future(_wait_for_disconnect(receive)),
-        )
+    async def disconnected_within(
+        self, disconnect: asyncio.Future[bool], seconds: float, *, from_now: bool = False
+    ) -> bool:
+        """Wait, but at most until the client disconnects; return whether it did.
+
+        `disconnect` gets True when the client disconnects, and is resolved at the end of the pause. The pause
+        begins when the previous one was due to end or, with `from_now`, not earlier than now.
+        """
+        now = self._loop.time
+        if from_now and self._stepped_clock is None:
+            self._pause_ends_at = max(self._pause_ends_at, now())
+        # Pauses add up, so that streams keep their rate, and advancing the clock far enough ends all of them.
+        self._pause_ends_at += seconds
+        if disconnect.done():
+            return disconnect.result()
+        if self._stepped_clock is not None:
+            return await self._stepped_clock.resolved_at(self._pause_ends_at, disconnect)
+        if self._pause_ends_at <= now():
+            return False
+        handle = self._loop.call_at(self._pause_ends_at, _end_pause, disconnect)
         try:
-            await asyncio.wait((pause, disconnect), return_when=asyncio.FIRST_COMPLETED)
-            return not pause.done()
+            return await disconnect
         finally:
-            for each in (pause, disconnect):
-                each.cancel()
-            await asyncio.gather(pause, disconnect, return_exceptions=True)
+            handle.cancel()
 
     async def pause(self, seconds: float) -> None:
         """Wait, even if the client disconnects."""
-        if self._stepped_clock is None:
-            await asyncio.sleep(seconds)
-            return
-        # Pauses add up, so advancing the clock far enough ends all of them.
-        self._pause_ends_at += seconds
-        await self._stepped_clock.wait_until(self._pause_ends_at)
+        await self.disconnected_within(self._loop.create_future(), seconds)
 
 
-async def _wait_for_disconnect(receive: Receive) -> None:
-    while True:
-        message: dict[str, Any] = dict(await receive())
-        if message["type"] == "http.disconnect":
-            return
+def _end_pause(disconnect: asyncio.Future[bool]) -> None:
+    if not disconnect.done():
+        disconnect.set_result(False)

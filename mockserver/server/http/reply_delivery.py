@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from mockserver.errors import ConfigurationError
 from mockserver.server.delivery.faults import OutgoingReply, RequestedFault
 from mockserver.server.delivery.options import DEFAULT_DELIVERY, Delivery, apply_fault, apply_timing
-from mockserver.server.delivery.steps import Raw
+from mockserver.server.delivery.steps import Raw, Step
 from mockserver.server.delivery.steps import Send as SendStep
+from mockserver.server.delivery.timer import Timer
 from mockserver.server.engine.rendered_replies import RenderedReply
 from mockserver.server.errors import ApiError
 from mockserver.server.http.requests import (
@@ -17,7 +19,14 @@ from mockserver.server.http.requests import (
     json_object,
     parse_delay,
 )
-from mockserver.server.http.transmission import Headers, send_body, send_pieces, send_steps
+from mockserver.server.http.transmission import (
+    CONNECTION_EXTENSION,
+    Connection,
+    Headers,
+    send_body,
+    send_pieces,
+    send_steps,
+)
 from mockserver.server.mock_headers import DELAY_HEADER, FAULT_HEADER
 from mockserver.server.state.journal import EntryDetails, SendTimes
 from mockserver.wire import json
@@ -48,8 +57,7 @@ async def send_reply(request: HttpRequest, reply: RenderedReply) -> None:
     """Send a reply as its stub, or else the session, delivers it."""
     services, session = request.services, request.session
     if services.mock_headers and DELAY_HEADER in request.headers:
-        request.timer = timer = session.new_timer()
-        await timer.pause(parse_delay(request.headers[DELAY_HEADER]))
+        await _timer(request).pause(parse_delay(request.headers[DELAY_HEADER]))
     head = [
         _EVENT_STREAM_CONTENT_TYPE if reply.stream else _JSON_CONTENT_TYPE,
         (b"x-request-id", reply.details.request_id.encode()),
@@ -67,8 +75,7 @@ async def send_reply(request: HttpRequest, reply: RenderedReply) -> None:
         return
     if reply.steps:
         own = [*reply.headers, *head[1:]] if reply.headers else head
-        outgoing = OutgoingReply(reply.status, tuple(own), reply.steps, reply.stream)
-        await _send_outgoing(request, outgoing, reply.pieces, reply.details)
+        await _send_steps(request, reply._replace(headers=tuple(own)), reply.steps)
         return
     request.record(reply.status, reply.pieces, reply.stream, reply.details)
     request.response_started = True
@@ -82,48 +89,63 @@ async def send_delivered(
     request: HttpRequest, reply: RenderedReply, head: Headers, delivery: Delivery
 ) -> None:
     """Send a reply with faults, chunking or pacing; the journal has the bytes that are really sent."""
-    details = reply.details
     left = bool(delivery.delay_ms) and await _leaves_within(request, delivery.delay_ms / 1000)
     own = [*reply.headers, *head[1:]] if reply.headers else head
-    steps = reply.steps or tuple(SendStep(piece) for piece in reply.pieces)
-    outgoing = OutgoingReply(reply.status, tuple(own), steps, reply.stream)
+    is_stream, outgoing = reply.stream, OutgoingReply(reply.status, tuple(own), reply.steps, reply.stream)
+    # A stream may stay open for long, so its steps are made one by one.
+    steps: Iterable[Step] = reply.steps or map(SendStep, reply.pieces)
     if delivery.fault is not None:
-        outgoing = _apply_delivery_fault(request, outgoing, delivery.fault, details)
-        names = [reply.fault_name] if reply.fault_name else []
-        details = details._replace(error_detail=f"fault {', '.join([*names, str(delivery.fault)])}")
-    pieces = tuple(step.data for step in outgoing.steps if isinstance(step, SendStep | Raw))
-    outgoing = apply_timing(outgoing, delivery, details.request_id.encode())
-    if not reply.stream and outgoing.needs_content_length:
-        length = (b"content-length", b"%d" % sum(map(len, pieces)))
+        steps = outgoing.steps or tuple(steps)
+        outgoing = _apply_delivery_fault(
+            request, replace(outgoing, steps=steps), delivery.fault, reply.details
+        )
+        reply, steps = _with_fault(reply, outgoing, delivery.fault), outgoing.steps
+    if not is_stream and outgoing.needs_content_length:
+        length = (b"content-length", b"%d" % sum(map(len, reply.pieces)))
         outgoing = replace(outgoing, headers=(*outgoing.headers, length))
-    await _send_outgoing(request, outgoing, pieces, details, left=left)
+    steps = apply_timing(steps, delivery, reply.details.request_id.encode(), reply.template)
+    await _send_steps(request, reply._replace(headers=outgoing.headers), steps, left=left)
+
+
+def _with_fault(reply: RenderedReply, outgoing: OutgoingReply, fault: RequestedFault) -> RenderedReply:
+    """The reply as the fault has changed it."""
+    names = [reply.fault_name] if reply.fault_name else []
+    return reply._replace(
+        details=reply.details._replace(error_detail=f"fault {', '.join([*names, str(fault)])}"),
+        pieces=tuple(step.data for step in outgoing.steps if isinstance(step, SendStep | Raw)),
+        status=outgoing.status,
+        stream=outgoing.stream,
+        template=None,
+    )
 
 
 async def _leaves_within(request: HttpRequest, seconds: float) -> bool:
     """Delay a reply; whether the client disconnects meanwhile."""
-    request.timer = timer = request.timer or request.session.new_timer()
-    return await timer.disconnected_within(request.receive, seconds)
+    connection: Connection = request.scope["extensions"][CONNECTION_EXTENSION]
+    return await _timer(request).disconnected_within(connection.watch_disconnect(), seconds)
 
 
-async def _send_outgoing(
-    request: HttpRequest,
-    outgoing: OutgoingReply,
-    pieces: tuple[bytes, ...],
-    details: EntryDetails,
-    *,
-    left: bool = False,
+def _timer(request: HttpRequest) -> Timer:
+    """The timer of the request's reply."""
+    if request.timer is None:
+        connection: Connection = request.scope["extensions"][CONNECTION_EXTENSION]
+        request.timer = request.session.new_timer(connection.request_arrived_at)
+    return request.timer
+
+
+async def _send_steps(
+    request: HttpRequest, reply: RenderedReply, steps: Iterable[Step], *, left: bool = False
 ) -> None:
     """Send a reply step by step; its journal entry has the send times and whether the client left."""
-    timer = request.timer or request.session.new_timer()
-    entry = request.record(outgoing.status, pieces, outgoing.stream, details)
+    timer = _timer(request)
+    entry = request.record(reply.status, reply.pieces, reply.stream, reply.details)
     entry.send_times, entry.left = SendTimes(), left
     if request.services.console is not None:
         timer.piece_times = []
     request.response_started = True
-    scope, head = request.scope, list(outgoing.headers)
     try:
         completed = await send_steps(
-            scope, request.receive, request.send, outgoing.status, head, outgoing.steps, timer
+            request.scope, request.send, reply.status, [*reply.headers], steps, timer
         )
         entry.left = entry.left or not completed
     finally:

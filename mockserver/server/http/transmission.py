@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeAlias
 
-from starlette.types import Receive, Scope
+from starlette.types import Scope
 from starlette.types import Send as AsgiSend
 
 from mockserver.clock import SystemClock
@@ -35,7 +36,16 @@ ENTRY_SCOPE_KEY = "mockserver.entry"
 
 
 class Connection(Protocol):
-    """A connection on which steps can break HTTP."""
+    """A connection on which steps can wait, and break HTTP."""
+
+    request_arrived_at: float
+    """When the request that is being answered was complete, by the loop's clock."""
+
+    def watch_disconnect(self) -> asyncio.Future[bool]:
+        """A future that gets True when the client disconnects, in place of the previous one.
+
+        The request's body must have been read.
+        """
 
     def write_raw(self, data: bytes) -> None:
         """Write bytes to the socket without HTTP framing."""
@@ -60,7 +70,6 @@ async def send_pieces(send: AsgiSend, status: int, headers: Headers, pieces: Seq
 
 async def send_steps(
     scope: Scope,
-    receive: Receive,
     send: AsgiSend,
     status: int,
     headers: Headers,
@@ -72,18 +81,22 @@ async def send_steps(
     Status 0 sends no head, for steps that end with a close or a reset. `timer` measures the time; without
     it, pauses follow the system clock.
     """
-    timer = timer or Timer(SystemClock())
+    connection: Connection = scope["extensions"][CONNECTION_EXTENSION]
+    timer = timer or Timer(SystemClock(), arrived_at=connection.request_arrived_at)
     if status:
         await send({"type": "http.response.start", "status": status, "headers": headers})
-    connection: Connection = scope["extensions"][CONNECTION_EXTENSION]
+    head_waits = bool(status)  # for the first piece of the body
     for step in steps:
         if isinstance(step, Send):
             timer.mark_sent()
+            head_waits = False
             await send({"type": "http.response.body", "body": step.data, "more_body": True})
         elif isinstance(step, Wait):
-            if status:  # send the head before the pause
+            if head_waits:
                 await send({"type": "http.response.body", "body": b"", "more_body": True})
-            if await timer.disconnected_within(receive, step.seconds):
+                head_waits = False
+            disconnect = connection.watch_disconnect()
+            if await timer.disconnected_within(disconnect, step.seconds, from_now=step.from_now):
                 return False
         elif not _apply_connection_step(connection, step):
             return True

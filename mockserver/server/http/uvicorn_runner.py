@@ -273,6 +273,10 @@ class _HttpConnection(HttpToolsProtocol):
     """Whether a head is incomplete."""
     _bytes_beside_body: int | None = None
     """Bytes received in a row that are not the body of the incomplete request; None: no request is incomplete."""
+    request_arrived_at = 0.0
+    """When the request that is being answered was complete, by the loop's clock."""
+    _disconnect: asyncio.Future[bool] | None = None
+    """What waits for the client to disconnect."""
     _active_cycle: RequestResponseCycle | None = None
     """The request that is being answered; uvicorn's `cycle` is the one that was received last."""
 
@@ -378,6 +382,8 @@ class _HttpConnection(HttpToolsProtocol):
             cycle.disconnected = True
             cycle.message_event.set()
         super().connection_lost(exc)
+        if self._disconnect is not None and not self._disconnect.done():
+            self._disconnect.set_result(True)
         self._free_requests()
 
     def _free_requests(self) -> None:
@@ -395,6 +401,8 @@ class _HttpConnection(HttpToolsProtocol):
         if self._reads_head:
             return  # `_ignore_upgrade` reads the request
         self._request_began_at = self._bytes_beside_body = None
+        if self.cycle is self._active_cycle:
+            self.request_arrived_at = self.loop.time()
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -402,6 +410,7 @@ class _HttpConnection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self.pipeline:
+            self.request_arrived_at = self.loop.time()
             self._start_asgi_task(*self.pipeline.pop())
         else:
             self._idle_since = self.loop.time()
@@ -438,7 +447,15 @@ class _HttpConnection(HttpToolsProtocol):
             )
         self.transport.close()
 
-    # `transmission.Connection`: steps outside of HTTP.
+    # `transmission.Connection`: waiting, and steps outside of HTTP.
+
+    def watch_disconnect(self) -> asyncio.Future[bool]:
+        self._disconnect = future = self.loop.create_future()
+        if self._active_cycle is None or self._active_cycle.disconnected:
+            future.set_result(True)
+        else:
+            self.flow.resume_reading()  # a connection that is not read cannot tell that its client has left
+        return future
 
     def write_raw(self, data: bytes) -> None:
         self._flush_pending_head()

@@ -109,9 +109,9 @@ class Session:
         self._occurrences[digest] = count + 1
         return count + 1
 
-    def new_timer(self) -> Timer:
-        """What keeps the time of an answer."""
-        return Timer(self.clock, by_clock=self.pauses_by_clock)
+    def new_timer(self, arrived_at: float) -> Timer:
+        """What keeps the time of the answer to a request that arrived then, by the loop's clock."""
+        return Timer(self.clock, by_clock=self.pauses_by_clock, arrived_at=arrived_at)
 
     def fault_for(self, path: str, body: bytes) -> RequestedFault | None:
         """Return the first of the session's faults that applies to this request."""

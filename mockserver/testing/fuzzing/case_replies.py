@@ -204,7 +204,7 @@ def _no_steps(_: bytes, context: RenderContext) -> Iterator[Step]:
 
 
 def _pause_then(step: Step, _: bytes, context: RenderContext) -> Iterator[Step]:
-    yield Wait(PAUSE_SECONDS)
+    yield Wait(PAUSE_SECONDS, from_now=True)
     yield step
 
 
@@ -280,7 +280,7 @@ def _send_with_pauses(
     chunks: Iterable[bytes], pause_seconds: float = PAUSE_SECONDS, max_seconds: float = MAX_PAUSE_SECONDS
 ) -> Iterator[Step]:
     pieces = list(chunks)
-    pause = Wait(min(pause_seconds, max_seconds / len(pieces)))
+    pause = Wait(min(pause_seconds, max_seconds / len(pieces)), from_now=True)
     for number, chunk in enumerate(pieces):
         if number:
             yield pause

@@ -187,7 +187,7 @@ class CaseServer:
             return
         if reply.content_length is not None:
             head.append((b"content-length", b"%d" % reply.content_length))
-        await send_steps(request.scope, request.receive, request.send, 200, head, reply.steps)
+        await send_steps(request.scope, request.send, 200, head, reply.steps)
         if run.plan.fault == "stalled":
             run.client_disconnected.set()  # only a disconnect ends a stalled reply
 

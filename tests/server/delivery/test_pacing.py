@@ -161,8 +161,9 @@ def test_a_body_and_a_delay_wait_for_the_clock() -> None:
         assert (entry.at, entry.first_byte, entry.end) == (start, start + 40, start + 40)
 
 
-def test_a_client_that_disconnects_during_a_pause_is_in_the_journal() -> None:
-    with MockServer(pace="fixed:60000", pauses="clock") as server, server.httpx() as client:
+@pytest.mark.parametrize("pauses", ["clock", "machine"])
+def test_a_client_that_disconnects_during_a_pause_is_in_the_journal(pauses: str) -> None:
+    with MockServer(pace="fixed:600000", pauses=pauses) as server, server.httpx() as client:
         server.reply("Slow.")
         with client.stream("POST", "/responses", json=BODY):
             pass

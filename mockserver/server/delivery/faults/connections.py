@@ -81,7 +81,8 @@ def _reset_midway(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     """The connection is reset (TCP RST) in mid-body (in a stream after `after` events)."""
     # Wait for the sent bytes to arrive: a reset discards what the client has not read.
     return replace(
-        _with_content_length(outgoing), steps=(*_steps_before_break(outgoing, options), Wait(0.05), Reset())
+        _with_content_length(outgoing),
+        steps=(*_steps_before_break(outgoing, options), Wait(0.05, from_now=True), Reset()),
     )
 
 
