@@ -20,6 +20,7 @@ from mockserver.live.background import BackgroundWorker
 from mockserver.live.budgeted_client import Budget
 from mockserver.live.client import Timeouts
 from mockserver.live.endpoint import Endpoint
+from mockserver.live.key_filters import ByteFilter, KeyFilter, StreamKeyFilter, key_pattern
 from mockserver.live.pass_through import (
     Failure,
     PassThroughChecker,
@@ -42,7 +43,7 @@ from mockserver.server.http.request_body import (
 from mockserver.server.state.journal import Entry, Journal
 from mockserver.settings import MAX_BODY_BYTES
 from mockserver.wire import json
-from mockserver.wire.redaction import KeyFilter, require_maskable_key
+from mockserver.wire.redaction import require_maskable_key
 
 if TYPE_CHECKING:
     import httpx
@@ -100,6 +101,9 @@ def forwarded_reply_headers(
         if name in _REPLY_HEADERS or name in extra or name.startswith(_REPLY_HEADER_PREFIXES)
     ]
 
+
+#: Codings of replies that are decoded to find the key in them.
+_READABLE_CODINGS = ("identity", "gzip", "deflate")
 
 #: Clients must not retry the relay's own errors.
 _NO_RETRY = ((b"x-should-retry", b"false"),)
@@ -325,6 +329,7 @@ class Relay:
                 message = "The endpoint redirects; redirects are not followed."
                 pass_through.failure = Failure("unreachable", message)
                 raise ApiError(502, "BadGateway", message, headers=_NO_RETRY)
+            self._require_readable(response)
             request.extensions["timeout"]["read"] = self._timeouts.stall
             await pass_through.send_head(response.status_code, self._reply_headers(response, pass_through))
             with suppress(httpx.HTTPError):
@@ -356,13 +361,26 @@ class Relay:
         headers = forwarded_reply_headers(response.headers.raw, self._options.extra_headers)
         if self._options.forward_keys:
             return headers
-        key = pass_through.endpoint_key.encode()
-        return [(name, value) for name, value in headers if key not in value]
+        key = key_pattern(pass_through.endpoint_key)
+        left_out = (b"content-encoding", b"content-length") if _content_coding(response) != "identity" else ()
+        return [(name, value) for name, value in headers if name not in left_out and not key.search(value)]
+
+    def _require_readable(self, response: httpx.Response) -> None:
+        """Raise ApiError if the key could not be found in a compressed reply to a client with another key."""
+        coding = _content_coding(response)
+        if self._options.forward_keys or coding in _READABLE_CODINGS:
+            return
+        message = f"The endpoint compressed its reply ({coding}) although the request did not allow it."
+        raise ApiError(502, "BadGateway", message, headers=_NO_RETRY)
 
     def _reply_chunks(self, response: httpx.Response) -> AsyncIterator[bytes]:
         """The chunks as they arrive; without the key, if the client has another one."""
-        chunks = response.aiter_raw()
-        return chunks if self._options.forward_keys else _chunks_without_key(chunks, self._endpoint.api_key)
+        if self._options.forward_keys:
+            return response.aiter_raw()
+        chunks = response.aiter_raw() if _content_coding(response) == "identity" else response.aiter_bytes()
+        is_stream = response.headers.get("content-type", "").startswith("text/event-stream")
+        key_filter = (StreamKeyFilter if is_stream else KeyFilter)(self._endpoint.api_key)
+        return _filtered(chunks, key_filter)
 
     def _record_exchange(self, pass_through: PassThroughExchange) -> None:
         """Count the exchange, call the listener, and have it checked for the journal."""
@@ -413,9 +431,12 @@ def _forwarded_key(authorization: bytes) -> str:
         raise ApiError(401, "InvalidApiKey", f"{error}.", headers=_NO_RETRY) from None
 
 
-async def _chunks_without_key(chunks: AsyncIterator[bytes], key: str) -> AsyncIterator[bytes]:
+def _content_coding(response: httpx.Response) -> str:
+    return str(response.headers.get("content-encoding") or "identity").strip().lower()
+
+
+async def _filtered(chunks: AsyncIterator[bytes], key_filter: ByteFilter) -> AsyncIterator[bytes]:
     """The chunks with the key masked, in case the endpoint sends it back, whole or in pieces."""
-    key_filter = KeyFilter(key)
     try:
         async for chunk in chunks:
             if passed := key_filter.feed(chunk):

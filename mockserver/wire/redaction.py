@@ -27,7 +27,6 @@ __all__ = [
     "NO_MASKS",
     "REDACTED",
     "SAFE_HEADERS",
-    "KeyFilter",
     "Masks",
     "configured_masks",
     "find_credentials",
@@ -542,7 +541,7 @@ class _BodyScan:
             hidden = MASK if not self._redactor.filler else self._redactor.cover(token["text"])
             return f'"{hidden}{token["close"]}{token["colon"] or ""}'
         text = _unescape(token["text"], is_raw=self._redactor.is_raw)
-        if path and (path[-1] == "delta" or path[-2:-1] == ("delta",)):
+        if "delta" in path[self._event_depth :]:
             self._deltas.append((self._event, path[self._event_depth :], len(self._pieces), text, token))
             return token[0]
         self._note_member(path, text)
@@ -673,36 +672,3 @@ def _escape(text: str, *, is_raw: bool) -> str:
 
 def _fill(length: int) -> str:
     return REDACTED.ljust(length, "*")[: max(length, 0)]
-
-
-class KeyFilter:
-    """Masks a key in bytes that pass through, also if it is split over chunks.
-
-    A chunk that ends with the start of the key is held back in that part until the next one arrives.
-    """
-
-    def __init__(self, key: str) -> None:
-        self._keys = [each.encode() for each in sorted({*_variants(key)}, key=len, reverse=True)]
-        self._rest = b""
-
-    def feed(self, chunk: bytes) -> bytes:
-        """The bytes that can be passed on."""
-        data = self._rest + chunk
-        for key in self._keys:
-            data = data.replace(key, _fill(len(key)).encode())
-        held = max(_start_at_end(data, key) for key in self._keys)
-        self._rest = data[len(data) - held :]
-        return data[: len(data) - held]
-
-    def finish(self) -> bytes:
-        """The rest, at the end of the bytes."""
-        rest, self._rest = self._rest, b""
-        return rest
-
-
-def _start_at_end(data: bytes, key: bytes) -> int:
-    """The length of the longest start of `key` with which `data` ends."""
-    for length in range(min(len(key) - 1, len(data)), 0, -1):
-        if data.endswith(key[:length]):
-            return length
-    return 0

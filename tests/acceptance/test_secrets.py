@@ -266,10 +266,14 @@ def echo_url() -> Iterator[str]:
         server.shutdown()
 
 
-def _delta_text(recording: Path) -> str:
-    """The deltas of a recorded stream as one text."""
+def _recorded_deltas(recording: Path) -> str:
     chunks = json.loads(recording.read_bytes())["reply"]["http"]["chunks"]
-    lines = "".join(each.get("text", "") for each in chunks).split("\n")
+    return _joined_deltas("".join(each.get("text", "") for each in chunks))
+
+
+def _joined_deltas(stream: str) -> str:
+    """The deltas of a stream as one text."""
+    lines = stream.split("\n")
     return "".join(json.loads(line[6:]).get("delta", "") for line in lines if line.startswith("data: "))
 
 
@@ -287,12 +291,13 @@ def test_recordings_replays_and_their_comparison_have_none(
         server.client.get("/responses/resp_1?token=canary-in-query-23")
     whole = b"".join(each.content for each in replies)
     assert (KEY.encode() in whole) is not holds_key
+    assert (KEY in _joined_deltas(replies[1].text)) is not holds_key
     assert b"canary-mcp-bearer-03" in whole  # what the client receives is not masked
     files = [*recordings.glob("*.json")]
     assert len(files) > len(REQUESTS) / 2
     assert_no_canary(folder_bytes(recordings), server.stdout_text, server.stderr_text)
     assert RELAY_KEY.encode() not in folder_bytes(recordings)
-    rejoined = "".join(map(_delta_text, files))
+    rejoined = "".join(map(_recorded_deltas, files))
     assert rejoined
     assert_no_canary(rejoined)
     with running_command(tmp_path / "replay", "replay", recordings, *masks) as replay:
