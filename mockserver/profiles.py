@@ -193,6 +193,11 @@ class Profile:
         """Every base path that the service answers on, the documented one first."""
         return (self.base_path, *self.aliases)
 
+    @property
+    def create_paths(self) -> tuple[str, ...]:
+        """The paths that create a response."""
+        return tuple(f"{base}/responses" for base in self.base_paths)
+
 
 @cache
 def profile_names() -> tuple[str, ...]:

@@ -18,7 +18,6 @@ from functools import cache, lru_cache
 from random import Random
 from typing import Any
 
-from mockserver.replies.json_schema.generator import generate_arguments, generate_value
 from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, Script, ToolCall, chunk_text
 from mockserver.wire import json
 
@@ -146,8 +145,12 @@ def _generate_items(request: GenerationRequest) -> Iterator[Item]:
             data["name"] = f"{request.mcp_server_label}-{data['name']}"
         yield ToolCall(kind, data)
     for name, parameters in request.called_functions:
+        from mockserver.replies.json_schema.generator import generate_arguments  # only for calls: it is large
+
         yield FunctionCall(name, generate_arguments(parameters, request.text_seed))
     if request.output_schema is not None and not request.called_functions:
+        from mockserver.replies.json_schema.generator import generate_value
+
         value = generate_value(request.output_schema, "", request.text_seed)
         yield Message(chunk_text(json.dumps(value).decode()))
     elif not request.called_functions:

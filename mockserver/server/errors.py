@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from mockserver.contract.check import check_json_text
 from mockserver.contract.findings import Finding
 from mockserver.errors import InvalidJSON
 from mockserver.profiles import Profile
@@ -136,6 +135,9 @@ def error_from_invalid_json(error: InvalidJSON, body: bytes) -> ApiError:
     The text is from the vendor's error-code page (2026); the reason is ours. An empty body has its finding here,
     because the journal cannot tell it from a body that was not read.
     """
+    # The whole checker: only for a body that is not JSON.
+    from mockserver.contract.check import check_json_text
+
     message = f"Required body invalid, please check the request body format. The body is not JSON: {error}."
     findings = () if body else tuple(check_json_text(body))
     return ApiError(400, "InvalidParameter", message, findings=findings)

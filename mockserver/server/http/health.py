@@ -6,10 +6,15 @@ from starlette.types import Scope, Send
 
 from mockserver import __version__
 from mockserver.server.access import HEALTH_PATHS, AllowedHosts
+from mockserver.server.http.reply_delivery import send_json
+from mockserver.server.http.requests import HttpRequest
 from mockserver.server.http.transmission import send_body
 from mockserver.wire import json
 
-__all__ = ["health_facts", "is_health_check", "send_health"]
+__all__ = ["HEALTH_REQUESTS", "health", "health_facts", "is_health_check", "send_health"]
+
+#: Method and path of each.
+HEALTH_REQUESTS = frozenset((method, path) for method in ("GET", "HEAD") for path in HEALTH_PATHS)
 
 
 def health_facts(profile: str, **facts: str) -> dict[str, str]:
@@ -17,9 +22,18 @@ def health_facts(profile: str, **facts: str) -> dict[str, str]:
     return {"status": "ok", "version": __version__, "profile": profile, **facts}
 
 
+async def health(request: HttpRequest) -> None:
+    """`GET /health` and `GET /ready`: version, profile and rendering.
+
+    It needs no key, and the probes of a container may use any `Host`.
+    """
+    session = request.session
+    await send_json(request, health_facts(session.profile.name, rendering=session.rendering))
+
+
 def is_health_check(scope: Scope, hosts: AllowedHosts) -> bool:
     """Whether a request to a pass-through or a replay is one of these, from no page of another site."""
-    if scope["path"] not in HEALTH_PATHS or scope["method"] not in ("GET", "HEAD"):
+    if (scope["method"], scope["path"]) not in HEALTH_REQUESTS:
         return False
     headers = dict(scope["headers"])
     origin = headers.get(b"origin")

@@ -21,6 +21,7 @@ from mockserver.server.state.journal import Entry, EntryDetails, RequestHead
 from mockserver.wire import json
 
 __all__ = [
+    "SESSION_SCOPE_KEY",
     "Handler",
     "HttpRequest",
     "derive_request_id",
@@ -30,6 +31,9 @@ __all__ = [
     "requested_scenario",
     "require_json_content_type",
 ]
+
+#: Key in the scope for the session that the path names.
+SESSION_SCOPE_KEY = "mockserver.session"
 
 
 class HttpRequest:

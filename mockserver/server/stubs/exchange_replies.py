@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from mockserver.clock import SteppedClock
-from mockserver.contract.check import check_response
 from mockserver.contract.findings import errors
 from mockserver.errors import ConfigurationError, InvalidExchange
 from mockserver.exchanges import Exchange
@@ -151,6 +150,8 @@ def require_valid_tool_items(script: Script, profile: Profile, rendering: str, s
 
 @lru_cache(maxsize=256)
 def _contract_errors(script: Script, profile_name: str, rendering: str) -> str:
+    from mockserver.contract.check import check_response  # the whole checker: only for tool calls of a stub
+
     count = len(script.items)
     ids = [str(UUID(int=number)) for number in range(1, 2 * count + 2)]
     profile = load_profile(profile_name)

@@ -6,12 +6,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from mockserver.contract.chat.check import check_chat_completion, check_chat_stream
-from mockserver.contract.check import check_response, check_stream
 from mockserver.contract.findings import errors
 from mockserver.errors import ConfigurationError
 from mockserver.profiles import Profile
-from mockserver.replies.chat import encode_chunks
 from mockserver.replies.framing import encode_events
 from mockserver.server.delivery.faults.registry import OutgoingReply, body_pieces
 from mockserver.server.delivery.steps import Send
@@ -71,6 +68,10 @@ def _breaks_only(
     rule: str, data: bytes, stream: bool, profile: Profile, request: dict[str, Any] | None
 ) -> bool:
     """Whether a reply breaks this rule and no other."""
+    # The whole checker: only for a reply that is to break a rule.
+    from mockserver.contract.chat.check import check_chat_completion, check_chat_stream
+    from mockserver.contract.check import check_response, check_stream
+
     if rule.startswith("CHT-"):
         findings = [*(check_chat_stream if stream else check_chat_completion)(data, request)]
     else:
@@ -111,6 +112,8 @@ def _edit_stream(subject: str, rule: str, pieces: list[bytes], profile: Profile,
     events: list[Any] = [json.loads(each.encode()) for each in texts if each != sse.DONE_DATA]
     edited = mutants.break_rule(rule, subject, events, profile=profile, pick=pick)
     if subject == "chat_stream":
+        from mockserver.replies.chat import encode_chunks
+
         return list(encode_chunks(edited))
     return [*encode_events(edited, profile.name), *marker]
 
