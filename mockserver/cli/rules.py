@@ -7,7 +7,7 @@ import sys
 import click
 
 from mockserver.cli.errors import exit_with_error
-from mockserver.contract.rule_examples import RuleExample, load_rule_examples
+from mockserver.contract.rule_examples import load_rule_examples
 from mockserver.contract.rules import Rule, load_live_rules, load_rules
 from mockserver.suggestions import did_you_mean
 from mockserver.wire.terminal import escape_unprintable
@@ -62,9 +62,9 @@ def _print_rule(rule: Rule) -> None:
         return
     example = load_rule_examples()[rule.id]
     findings = [each for each in example.check() if each.rule == rule.id]
-    print(f"\nExample that breaks it ({_describe_kind(example)}):\n")
+    print(f"\nExample that breaks it ({example.description}):\n")
     marked_events = {each.event for each in findings}
-    for number, line in enumerate(_example_lines(example)):
+    for number, line in enumerate(example.lines):
         marked = example.kind == "stream" and number in marked_events
         print(
             f"{'>' if marked else ' '} {_truncate(line, 8 * _MAX_LINE_WIDTH if marked else _MAX_LINE_WIDTH)}"
@@ -75,19 +75,6 @@ def _print_rule(rule: Rule) -> None:
     if example.request is None:
         kind = "" if example.kind == "auto" else f" --kind {example.kind}"
         print(f"\nReproduce: mockserver rules {rule.id} --example | mockserver check -{kind}")
-
-
-def _describe_kind(example: RuleExample) -> str:
-    if example.kind == "auto":
-        return "file"
-    return f"{example.kind} that answers {example.request}" if example.request else example.kind
-
-
-def _example_lines(example: RuleExample) -> list[str]:
-    """The example as text, with one event or block on each line."""
-    text = example.data[: 1 << 16].decode(errors="backslashreplace")
-    blocks = text.split("\n\n") if "data:" in text[:200] else text.splitlines()
-    return [" ⏎ ".join(block.split("\n")) for block in blocks if block]
 
 
 def _truncate(line: str, width: int) -> str:

@@ -32,6 +32,20 @@ class RuleExample:
     """The request it answers, if the rule needs it."""
     profile: str = DEFAULT_PROFILE
 
+    @property
+    def description(self) -> str:
+        """What it is: "stream", for example."""
+        if self.kind == AUTO:
+            return "file"
+        return f"{self.kind} that answers {self.request}" if self.request else self.kind
+
+    @property
+    def lines(self) -> list[str]:
+        """The example as text, with one event or block on each line."""
+        text = self.data[: 1 << 16].decode(errors="backslashreplace")
+        blocks = text.split("\n\n") if "data:" in text[:200] else text.splitlines()
+        return [" ⏎ ".join(block.split("\n")) for block in blocks if block]
+
     def check(self) -> list[Finding]:
         if self.kind == "request":
             return check_request(self.data, self.profile)

@@ -6,6 +6,7 @@
     timeline          a stream as SVG: a few paths, however many events there are
     exchange_view     one exchange: findings, timeline, request and reply side by side
     coverage          the parts of the contract that the exchanges cover
+    rule_page         one rule of the contract, for the console
     page              the whole file: style, script, and a policy that lets nothing else run
     markup            the only module that writes tags; it escapes everything that is not markup
     formatting        texts as a reader can see them, JSON as it was written

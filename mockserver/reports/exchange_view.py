@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from mockserver.contract.findings import Finding, Severity
 from mockserver.contract.formatting import comparison_lines, format_location, format_value
+from mockserver.contract.rules import load_live_rules, load_rules
 from mockserver.reports import timeline
 from mockserver.reports.formatting import format_count, format_duration, indent_json, utf16_length
-from mockserver.reports.markup import Markup, join_children, json_script, tag
+from mockserver.reports.markup import Markup, join_children, json_script, server_link, tag
 from mockserver.reports.model import EventKind, EventStream, ExchangeFinding, MessageBody, ReportExchange
 
 __all__ = ["render_exchange", "render_exchanges", "severity_badge", "severity_icon"]
@@ -68,8 +69,10 @@ def severity_icon(severity: Severity | None) -> Markup:
     return tag("svg", shape, class_=f"glyph {severity}", viewBox="0 0 16 16", role="img", aria_label=severity)
 
 
-def severity_badge(severity: Severity, count: int) -> Markup:
-    """The number of findings of a severity."""
+def severity_badge(severity: Severity, count: int | None = None) -> Markup:
+    """A severity, or the number of its findings."""
+    if count is None:
+        return tag("span", severity.value, class_=f"badge {severity}")
     noun = severity.value if count == 1 or severity is Severity.INFO else f"{severity}s"
     return tag("span", f"{count:,} {noun}", class_=f"badge {severity}")
 
@@ -79,7 +82,7 @@ def _content(exchange: ReportExchange, element_id: str) -> Iterator[Markup | Non
         pairs = (tag("div", tag("dt", what), tag("dd", value)) for what, value in exchange.details)
         yield tag("dl", *pairs, class_="details")
     if exchange.findings:
-        yield _findings_section(exchange.findings)
+        yield _findings_section(exchange.findings, exchange.rule_path)
     if exchange.stream is not None:
         yield _timeline_section(exchange.stream, exchange.findings, element_id)
     sides = [
@@ -90,10 +93,10 @@ def _content(exchange: ReportExchange, element_id: str) -> Iterator[Markup | Non
     yield tag("div", *sides, class_="sides") if sides else None
 
 
-def _findings_section(findings: Sequence[ExchangeFinding]) -> Markup:
+def _findings_section(findings: Sequence[ExchangeFinding], rule_path: str) -> Markup:
     order = list(Severity)
     worst_first = sorted(findings, key=lambda mark: order.index(mark.finding.severity))
-    rows = [_finding_row(mark) for mark in worst_first[:_MAX_FINDINGS]]
+    rows = [_finding_row(mark, rule_path) for mark in worst_first[:_MAX_FINDINGS]]
     beyond = sum(mark.finding.more or 1 for mark in worst_first[_MAX_FINDINGS:])
     total = sum(mark.finding.more or 1 for mark in findings)
     more = tag("p", f"and {format_count(beyond, 'finding')} more", class_="note") if beyond else None
@@ -105,12 +108,14 @@ def _findings_section(findings: Sequence[ExchangeFinding]) -> Markup:
     )
 
 
-def _finding_row(exchange_finding: ExchangeFinding) -> Markup:
+def _finding_row(exchange_finding: ExchangeFinding, rule_path: str) -> Markup:
     found = exchange_finding.finding
+    has_page = rule_path and (found.rule in load_rules() or found.rule in load_live_rules())
+    rule = server_link(f"{rule_path}/{found.rule}", found.rule) if has_page else found.rule
     return tag(
         "li",
         severity_icon(found.severity),
-        tag("code", found.rule, class_="rule"),
+        tag("code", rule, class_="rule"),
         _location(exchange_finding),
         tag("span", found.message, class_="message"),
         _comparison(found),

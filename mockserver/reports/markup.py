@@ -16,10 +16,11 @@ import orjson
 
 from mockserver.reports.formatting import escape_invisible
 
-__all__ = ["Markup", "join_children", "json_script", "raw_element", "tag"]
+__all__ = ["Markup", "join_children", "json_script", "raw_element", "server_link", "tag"]
 
 _VOID_ELEMENTS = frozenset({"br", "input", "meta"})
 _ATTRIBUTE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
+_SERVER_PATH = re.compile(r"(?:/[A-Za-z0-9_-]+)+")
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})
 
 
@@ -52,6 +53,16 @@ def raw_element(name: str, content: str, /, **attributes: str) -> Markup:
         raise ValueError(f"the content of <{name}> would end it")
     head = "".join(_attribute(key, value) for key, value in attributes.items())
     return Markup(f"<{name}{head}>{content}</{name}>")
+
+
+def server_link(path: str, text: str, /) -> Markup:
+    """A link to another page of the server that shows this page; ValueError unless `path` is a plain path.
+
+    Only a page that is never a file may have one.
+    """
+    if not _SERVER_PATH.fullmatch(path):
+        raise ValueError(f"the link leads out of the server: {path}")
+    return Markup(f'<a href="{path}">{_escape(text)}</a>')
 
 
 def json_script(value: object, /, **attributes: str) -> Markup:

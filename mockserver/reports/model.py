@@ -128,6 +128,8 @@ class ReportExchange:
     duration: float | None = None
     operation: str = ""
     """Name of the operation of the service; empty if the profile has no such operation."""
+    rule_path: str = ""
+    """The path, on the server that shows this exchange, of the pages about rules; empty: there are none."""
 
     @property
     def worst_severity(self) -> Severity | None:

@@ -19,7 +19,14 @@ from mockserver.reports.markup import Markup, join_children, raw_element, tag
 from mockserver.reports.model import ReportExchange, ReportPage, Table, report_time
 from mockserver.reports.timeline import marker_symbols
 
-__all__ = ["content_security_policy", "javascript", "render_exchange_page", "render_page", "stylesheet"]
+__all__ = [
+    "content_security_policy",
+    "javascript",
+    "render_document",
+    "render_exchange_page",
+    "render_page",
+    "stylesheet",
+]
 
 _SCRIPT_FILES = ("json_tree.js", "inspector.js", "page.js")
 
@@ -51,7 +58,7 @@ KEYBOARD_SHORTCUTS = (
 
 def render_page(page: ReportPage) -> str:
     """The report as one self-contained HTML file."""
-    return "<!doctype html>\n" + tag("html", _head(page), _body(page), lang="en") + "\n"
+    return render_document(f"{page.title}: {page.verdict}", _body(page))
 
 
 def render_exchange_page(exchange: ReportExchange) -> str:
@@ -66,7 +73,12 @@ def render_exchange_page(exchange: ReportExchange) -> str:
         raw_element("script", javascript()),
         class_="embedded",
     )
-    return "<!doctype html>\n" + tag("html", _head(page), body, lang="en") + "\n"
+    return render_document(exchange.name, body)
+
+
+def render_document(title: str, body: Markup) -> str:
+    """A self-contained HTML file."""
+    return "<!doctype html>\n" + tag("html", _head(title), body, lang="en") + "\n"
 
 
 @cache
@@ -104,7 +116,7 @@ def _csp_hash(text: str) -> str:
     return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
 
 
-def _head(page: ReportPage) -> Markup:
+def _head(title: str) -> Markup:
     return tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -113,7 +125,7 @@ def _head(page: ReportPage) -> Markup:
         tag("meta", name="color-scheme", content="light dark"),
         tag("meta", name="generator", content=f"responses-mockserver {__version__}"),
         tag("meta", name="referrer", content="no-referrer"),
-        tag("title", f"{page.title}: {page.verdict}"),
+        tag("title", title),
         raw_element("style", stylesheet()),
     )
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from hmac import compare_digest
 from secrets import token_hex, token_urlsafe
 
-__all__ = ["CHANGE_HEADER", "CONSOLE_PATH", "ConsoleAccess"]
+__all__ = ["CHANGE_HEADER", "CONSOLE_PATH", "RULES_PATH", "ConsoleAccess"]
 
 CONSOLE_PATH = "/_mock/console"
+RULES_PATH = f"{CONSOLE_PATH}/rules"
 #: A page of another site cannot send this header without a pre-flight request, which the server refuses.
 CHANGE_HEADER = b"x-mock-console"
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from mockserver.replies.usage import count_tokens
 from mockserver.reports.formatting import format_duration
 from mockserver.reports.page import render_exchange_page
+from mockserver.server.console.access import RULES_PATH
 from mockserver.server.journal_entries import exchange_from_entry, incoming_request
 from mockserver.server.state.journal import Entry
 from mockserver.server.state.sessions import Session
@@ -24,7 +26,8 @@ _MAX_NEAR_MISSES = 5
 def render_entry_page(session: Session, number: int, entry: Entry) -> str:
     """A journal entry as an HTML page without keys."""
     details = tuple((what, redact(value, entry.secrets)) for what, value in _details(session, entry) if value)
-    return render_exchange_page(exchange_from_entry(entry, number, session.profile.name, details=details))
+    exchange = exchange_from_entry(entry, number, session.profile.name, details=details)
+    return render_exchange_page(replace(exchange, rule_path=RULES_PATH))
 
 
 def _details(session: Session, entry: Entry) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,7 @@
-"""The paths of the console. All but the page need the cookie; what changes something also needs the header."""
+"""The paths of the console.
+
+All need the cookie, but for the page, its files and the rules; what changes something also needs the header.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,15 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs
 
+from anyio import to_thread
+
 from mockserver import __version__
+from mockserver.contract.rules import load_live_rules, load_rules
 from mockserver.errors import InvalidExchange, MockServerError
 from mockserver.profiles import load_profile, profile_names
+from mockserver.reports.rule_page import render_rule_page
 from mockserver.server.admin import add_stubs, read_stubs
-from mockserver.server.console.access import CHANGE_HEADER, CONSOLE_PATH, ConsoleAccess
+from mockserver.server.console.access import CHANGE_HEADER, CONSOLE_PATH, RULES_PATH, ConsoleAccess
 from mockserver.server.console.exchange_pages import render_entry_page
 from mockserver.server.console.feed import send_feed
 from mockserver.server.console.snippets import SNIPPETS, read_request
@@ -30,6 +37,7 @@ from mockserver.server.state.journal import Entry
 from mockserver.server.state.rate_limits import RateLimiter, parse_limits
 from mockserver.server.state.sessions import Session
 from mockserver.server.stubs.stubs import StubRegistry
+from mockserver.suggestions import did_you_mean
 from mockserver.wire import json
 
 __all__ = ["CONSOLE_HANDLERS"]
@@ -138,6 +146,15 @@ async def _exchange_page(request: HttpRequest) -> None:
     session, number, entry = _find_entry(request)
     page = render_entry_page(session, number, entry).encode("utf-8", "replace")
     await _send_text(request, 200, _CONTENT_TYPES["html"], page, _FRAME_POLICY)
+
+
+async def _rule_page(request: HttpRequest) -> None:
+    """A rule of the contract. It needs no cookie: a link in a sandboxed frame does not send it."""
+    name, known = request.scope["path_params"]["rule"], {**load_rules(), **load_live_rules()}
+    if name not in known:
+        raise NotAnApiRequest(404, "NotFound", f"There is no rule {name!r}{did_you_mean(name, known)}")
+    page = await to_thread.run_sync(render_rule_page, known[name])
+    await _send_text(request, 200, _CONTENT_TYPES["html"], page.encode(), _FRAME_POLICY)
 
 
 async def _snippet(request: HttpRequest) -> None:
@@ -258,6 +275,7 @@ CONSOLE_HANDLERS: Mapping[str, Mapping[str, Handler]] = MappingProxyType(
         f"{CONSOLE_PATH}/feed": {"GET": _signed_in(send_feed)},
         f"{CONSOLE_PATH}/exchanges/{{session}}/{{number}}": {"GET": _signed_in(_exchange_page)},
         f"{CONSOLE_PATH}/exchanges/{{session}}/{{number}}/{{form}}": {"GET": _signed_in(_snippet)},
+        f"{RULES_PATH}/{{rule}}": {"GET": _rule_page},
         f"{CONSOLE_PATH}/sessions/{{session}}": {
             "GET": _signed_in(_state),
             "PUT": _changes(_change_settings),

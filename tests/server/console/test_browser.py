@@ -13,8 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
+from mockserver.contract.rules import load_rules
 from mockserver.server.access import ApiKeys
 from mockserver.server.console import ConsoleAccess
+from mockserver.server.delivery.faults import parse_fault
 from mockserver.server.http.app import App
 from mockserver.server.http.services import Services
 from mockserver.server.http.threaded_server import ThreadedServer
@@ -126,6 +128,35 @@ def test_a_click_opens_the_exchange_with_its_timeline(tab: Tab, server: Threaded
     )
 
 
+def wait_for_frame(tab: Tab, text: str) -> str:
+    """Wait until the frame shows a text, and return all of it."""
+    shown = ""
+    deadline = time.monotonic() + 60
+    while text not in shown:
+        assert time.monotonic() < deadline, f"the frame never showed {text!r}: {shown}"
+        shown = tab.evaluate_in_frame("document.readyState === 'complete' ? document.body.innerText : ''")
+    return shown
+
+
+def test_a_finding_leads_to_its_rule_and_back(tab: Tab, server: ThreadedServer) -> None:
+    ask(server, temperature=9)
+    wait_for_rows(tab, 1)
+    click(tab, ".row")
+    wait_for_frame(tab, "Findings")
+    assert tab.evaluate("document.querySelector('.back')") is None
+
+    name = tab.evaluate_in_frame(
+        "(() => { const link = document.querySelector('.finding a'); link.click(); return link.textContent; })()"
+    )
+    rule = load_rules()[name]
+    page = wait_for_frame(tab, rule.title)
+
+    for expected in (rule.id, rule.severity.value, rule.statement, rule.reason, rule.source, "An example"):
+        assert expected in page
+    click(tab, ".back")
+    wait_for_frame(tab, "understood as")
+
+
 def test_the_list_is_operated_by_keys(tab: Tab, server: ThreadedServer) -> None:
     for number in range(3):
         ask(server, f"question {number}")
@@ -158,6 +189,7 @@ def test_filters_and_pause(tab: Tab, server: ThreadedServer) -> None:
     click(tab, ".filters button", "Errors")
     wait_for_rows(tab, 1)
     click(tab, ".filters button", "Errors")
+    wait_for_rows(tab, 2)
     click(tab, "header button", "Pause")
     tab.wait_until("document.querySelector('header button').getAttribute('aria-pressed') === 'true'")
     ask(server, "while paused")
@@ -168,6 +200,46 @@ def test_filters_and_pause(tab: Tab, server: ThreadedServer) -> None:
     click(tab, "header button", "Clear")
     wait_for_rows(tab, 0)
     assert tab.evaluate("document.querySelector('.filters [role=status]').textContent") == "0 requests"
+
+
+def test_the_list_is_filtered_by_status_session_finding_and_fault(
+    tab: Tab, server: ThreadedServer, services: Services
+) -> None:
+    def options(name: str) -> Any:
+        return tab.evaluate(
+            f"[...document.querySelector('select[name={name}]').options].map((each) => each.label)"
+        )
+
+    def choose(name: str, steps: int) -> list[str]:
+        """The prompts that are left after `steps` presses of the arrow key."""
+        tab.evaluate(f"document.querySelector('select[name={name}]').focus()")
+        for _ in range(steps):
+            tab.press("ArrowDown")
+        tab.wait_until("document.querySelector('.show-all') !== null")
+        prompts: list[str] = tab.evaluate(
+            "[...document.querySelectorAll('.row')].map((row) => row.querySelector('bdi').textContent)"
+        )
+        tab.press("Escape")
+        wait_for_rows(tab, 4)
+        assert tab.evaluate("document.querySelector('.show-all')") is None
+        return prompts
+
+    ask(server, "plain")
+    ask(server, "invalid", temperature=9)
+    ask(server, "elsewhere", path="/s/other/v1/responses")
+    services.default_session.faults = (parse_fault("internal-error"),)
+    ask(server, "broken")
+    wait_for_rows(tab, 4)
+
+    assert options("status") == ["Status", "200", "400", "500"]
+    assert options("session") == ["Session", "default", "other"]
+    assert options("fault") == ["Fault", "With a fault", "Without a fault", "internal-error"]
+    assert options("finding")[:3] == ["Finding", "With findings", "Without findings"]
+    assert choose("status", 3) == ["broken"]
+    assert choose("session", 2) == ["elsewhere"]
+    assert choose("finding", 1) == choose("finding", 3) == ["invalid"]
+    assert choose("finding", 2) == ["plain", "elsewhere", "broken"]
+    assert choose("fault", 1) == choose("fault", 3) == ["broken"]
 
 
 def test_hostile_texts_are_only_text(tab: Tab, server: ThreadedServer) -> None:

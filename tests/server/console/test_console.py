@@ -7,12 +7,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from mockserver.contract.rules import load_rules
 from mockserver.server.access import ApiKeys
 from mockserver.server.console import ConsoleAccess
 from mockserver.server.http.app import App
@@ -474,3 +476,21 @@ def test_the_console_of_record_shows_what_was_recorded(server: ThreadedServer, t
     assert (row["prompt"], row["status"], row["stream"]) == ("Hello!", 200, True)
     assert "Timeline" in page
     assert KEY not in page
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "text"),
+    [
+        ("SEQ-003", 200, load_rules()["SEQ-003"].statement),
+        ("LIV-001", 200, "mockserver verify"),
+        ("SEQ-3", 404, "did you mean"),
+        ("%3Cscript%3E", 404, "There is no rule"),
+    ],
+)
+def test_rules_are_explained_without_the_cookie(
+    stranger: httpx.Client, name: str, status: int, text: str
+) -> None:
+    # A link in a sandboxed frame does not send it.
+    reply = stranger.get(f"/_mock/console/rules/{name}")
+    assert (reply.status_code, text in unescape(reply.text)) == (status, True)
+    assert status != 200 or "sandbox" in reply.headers["content-security-policy"]

@@ -73,15 +73,45 @@ function useFeed(isPaused) {
   return { rows, isLive, clear };
 }
 
-function matches(row, words, only) {
-  if (only === "findings" && !row.findings) return false;
+// The choices above the list: what a row has for each, and the choice that stands for any of them.
+const CHOICES = {
+  status: { label: "Status", of: (row) => [statusOf(row)] },
+  session: { label: "Session", of: (row) => [row.session] },
+  finding: { label: "Finding", of: (row) => row.rules, some: "With findings", none: "Without findings" },
+  fault: { label: "Fault", of: (row) => (row.fault ? [row.fault] : []), some: "With a fault", none: "Without a fault" },
+};
+const NOTHING_CHOSEN = Object.fromEntries(Object.keys(CHOICES).map((name) => [name, ""]));
+const SOME = "+", NONE = "-";
+const statusOf = (row) => (row.status ? String(row.status) : "cut");
+
+function fits(chosen, values) {
+  if (chosen === SOME) return values.length > 0;
+  if (chosen === NONE) return values.length === 0;
+  return !chosen || values.includes(chosen);
+}
+
+function matches(row, words, only, chosen) {
   if (only === "errors" && row.status < 400 && row.severity !== "error") return false;
   if (only === "streams" && !row.stream) return false;
-  if (only === "faults" && !row.fault) return false;
+  for (const name in CHOICES) if (!fits(chosen[name], CHOICES[name].of(row))) return false;
   if (!words.length) return true;
   const text = [row.session, row.method, row.path, row.model, row.prompt, row.status, row.stub, row.fault, ...row.rules]
     .join(" ").toLowerCase();
   return words.every((word) => text.includes(word));
+}
+
+function Choice({ name, rows, chosen, onChoose }) {
+  const { label, of, some, none } = CHOICES[name];
+  // What was chosen stays a choice when its rows are gone.
+  const values = useMemo(() => [...new Set(rows.flatMap(of))].sort(), [rows]);
+  if (chosen && chosen !== SOME && chosen !== NONE && !values.includes(chosen)) values.push(chosen);
+  return html`
+    <select name=${name} aria-label=${label} aria-controls="requests" value=${chosen} class=${chosen ? "chosen" : ""}
+      onChange=${(event) => onChoose(event.target.value)}>
+      <option value="">${label}</option>
+      ${some && html`<option value=${SOME}>${some}</option><option value=${NONE}>${none}</option>`}
+      ${values.map((value) => html`<option key=${value} value=${value}>${value}</option>`)}
+    </select>`;
 }
 
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
@@ -99,14 +129,14 @@ function Row({ row, index, isSelected, onSelect }) {
       <span class="time">${clock.format(new Date(row.at * 1000))}</span>
       <span class="wide-only soft">${row.method}</span>
       <span title=${row.prompt || row.path}><bdi>${row.prompt || row.path}</bdi> <span class="soft">${row.model}${row.session === "default" ? "" : ` · ${row.session}`}</span></span>
-      <span class=${state}>${row.status || "cut"}</span>
+      <span class=${state}>${statusOf(row)}</span>
       <span class="wide-only">${row.severity && html`<span class=${row.severity}>${SEVERITIES[row.severity]} ${row.rules[0]}${row.findings > 1 ? ` +${row.findings - 1}` : ""}</span>`}
         ${row.fault && html`<span class="warning">${row.fault}</span>`}</span>
       <span class="number soft">${row.stream ? "⇉ " : ""}${duration(row.duration)}</span>
     </div>`;
 }
 
-function List({ rows, selected, onSelect }) {
+function List({ rows, isFiltered, selected, onSelect }) {
   const box = useRef(null);
   const [view, setView] = useState({ top: 0, height: 600 });
   const follows = useRef(true);
@@ -151,12 +181,12 @@ function List({ rows, selected, onSelect }) {
   const first = Math.max(0, Math.floor(view.top / ROW_HEIGHT) - OVERSCAN);
   const last = Math.min(rows.length, Math.ceil((view.top + view.height) / ROW_HEIGHT) + OVERSCAN);
   return html`
-    <div class="rows" ref=${box} tabindex="0" role="listbox" aria-label="Requests" onScroll=${scrolled} onKeyDown=${pressed}
+    <div class="rows" id="requests" ref=${box} tabindex="0" role="listbox" aria-label="Requests" onScroll=${scrolled} onKeyDown=${pressed}
       aria-activedescendant=${at >= first && at < last ? `row-${selected}` : undefined}>
       <div style=${{ height: `${rows.length * ROW_HEIGHT}px` }}></div>
       ${rows.slice(first, last).map((row, index) => html`
         <${Row} key=${rowKey(row)} row=${row} index=${first + index} isSelected=${rowKey(row) === selected} onSelect=${onSelect} />`)}
-      ${!rows.length && html`<p class="empty">No requests. Send one to the base URL, or use “Try it”.</p>`}
+      ${!rows.length && html`<p class="empty">${isFiltered ? "No request has all of this." : "No requests. Send one to the base URL, or use “Try it”."}</p>`}
     </div>`;
 }
 
@@ -164,7 +194,11 @@ const FORMS = { curl: "curl", exchange: "exchange file", pytest: "pytest test", 
 
 function Exchange({ row }) {
   const [copied, setCopied] = useState("");
+  const [visit, setVisit] = useState(0);
+  const [pages, setPages] = useState(0);
+  const state = row && `${rowKey(row)}?${row.duration === null ? "unfinished" : "ended"}`;
   useEffect(() => setCopied(""), [row && rowKey(row)]);
+  useEffect(() => setPages(0), [state, visit]);
   if (!row) return html`<p class="empty">Choose a request from the list.</p>`;
   const url = `${ROOT}/exchanges/${encodeURIComponent(row.session)}/${row.number}`;
   const copy = async (form) => {
@@ -179,8 +213,10 @@ function Exchange({ row }) {
     <div class="panel exchange">
       <div class="actions"><span class="soft">Copy as</span>
         ${Object.entries(FORMS).map(([form, label]) => html`<button key=${form} data-copy=${form} onClick=${() => copy(form)}>${label}</button>`)}
-        <span role="status">${copied}</span></div>
-      <iframe title=${`Request ${row.number}`} sandbox="allow-scripts" src=${`${url}?${row.duration === null ? "unfinished" : "ended"}`}></iframe>
+        <span role="status">${copied}</span>
+        ${pages > 1 && html`<button class="back" onClick=${() => setVisit(visit + 1)}>← Back to the request</button>`}</div>
+      <iframe key=${`${state}#${visit}`} title=${`Request ${row.number}`} sandbox="allow-scripts" onLoad=${() => setPages((count) => count + 1)}
+        src=${`${url}?${state.split("?")[1]}`}></iframe>
     </div>`;
 }
 
@@ -391,13 +427,14 @@ function TryIt({ session }) {
 }
 
 const TABS = { exchange: "Exchange", stubs: "Stubs", settings: "Settings", try: "Try it" };
-const ONLY = { findings: "Findings", errors: "Errors", streams: "Streams", faults: "Faults" };
+const ONLY = { errors: "Errors", streams: "Streams" };
 
 function App() {
   const [isPaused, setPaused] = useState(false);
   const { rows, isLive, clear } = useFeed(isPaused);
   const [filter, setFilter] = useState("");
   const [only, setOnly] = useState("");
+  const [chosen, setChosen] = useState(NOTHING_CHOSEN);
   const [selected, setSelected] = useState("");
   const [tab, setTab] = useState("exchange");
   const [sessions, setSessions] = useState(["default"]);
@@ -416,8 +453,10 @@ function App() {
   }, []);
   const shown = useMemo(() => {
     const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
-    return words.length || only ? rows.filter((row) => matches(row, words, only)) : rows;
-  }, [rows, filter, only]);
+    return rows.filter((row) => matches(row, words, only, chosen));
+  }, [rows, filter, only, chosen]);
+  const isFiltered = Boolean(filter || only) || Object.values(chosen).some(Boolean);
+  const showAll = () => { setFilter(""); setOnly(""); setChosen(NOTHING_CHOSEN); };
   const select = (key) => { setSelected(key); setTab("exchange"); };
   const row = shown.find((each) => rowKey(each) === selected) || rows.find((each) => rowKey(each) === selected);
   return html`
@@ -426,27 +465,30 @@ function App() {
         <h1>Mock server</h1>
         <span class=${`connection ${isLive ? "live" : ""}`} role="status">${isLive ? "live" : "disconnected"}</span>
         <span class="grow"></span>
-        <label class="inline">Session <select value=${session} onChange=${(event) => setSession(event.target.value)}>
-          ${sessions.map((name) => html`<option key=${name} value=${name} selected=${name === session}>${name}</option>`)}</select></label>
         <button aria-pressed=${isPaused} onClick=${() => setPaused(!isPaused)}>Pause</button>
         <button onClick=${clear}>Clear</button>
       </header>
       <main>
         <section class="list" aria-label="Requests">
-          <div class="filters">
-            <input ref=${search} type="search" placeholder="Filter by text, status, session, rule or fault  /" aria-label="Filter the requests" value=${filter}
-              onInput=${(event) => setFilter(event.target.value)} onKeyDown=${(event) => event.key === "Escape" && setFilter("")} />
+          <div class="filters" role="search" onKeyDown=${(event) => event.key === "Escape" && showAll()}>
+            <input ref=${search} type="search" placeholder="Filter by text  /" aria-label="Filter the requests" value=${filter}
+              onInput=${(event) => setFilter(event.target.value)} />
+            ${Object.keys(CHOICES).map((name) => html`
+              <${Choice} key=${name} name=${name} rows=${rows} chosen=${chosen[name]} onChoose=${(value) => setChosen({ ...chosen, [name]: value })} />`)}
             ${Object.entries(ONLY).map(([name, label]) => html`
               <button key=${name} aria-pressed=${only === name} onClick=${() => setOnly(only === name ? "" : name)}>${label}</button>`)}
+            ${isFiltered && html`<button class="show-all" onClick=${showAll}>Show all</button>`}
             <span class="soft" role="status">${shown.length === rows.length ? `${rows.length} requests` : `${shown.length} of ${rows.length}`}</span>
           </div>
           <div class="columns" aria-hidden="true"><span>Time</span><span class="wide-only">Method</span><span>Prompt and model</span><span>Status</span><span class="wide-only">Findings</span><span class="number">Duration</span></div>
-          <${List} rows=${shown} selected=${selected} onSelect=${select} />
+          <${List} rows=${shown} isFiltered=${isFiltered} selected=${selected} onSelect=${select} />
         </section>
         <section class="detail" aria-label="Details">
           <div class="tabs" role="tablist">
             ${Object.entries(canChange ? TABS : { exchange: TABS.exchange }).map(([name, label]) => html`
               <button key=${name} role="tab" aria-selected=${tab === name} onClick=${() => setTab(name)}>${label}</button>`)}
+            ${tab !== "exchange" && html`<label class="inline">Session <select name="controlled" value=${session} onChange=${(event) => setSession(event.target.value)}>
+              ${sessions.map((name) => html`<option key=${name} value=${name} selected=${name === session}>${name}</option>`)}</select></label>`}
           </div>
           ${tab === "exchange" && html`<${Exchange} row=${row} />`}
           ${tab === "stubs" && html`<${Stubs} session=${session} requestCount=${rows.length} />`}
