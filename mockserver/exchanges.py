@@ -12,13 +12,11 @@ literal sample from the source, checked as far as it goes; `recorded` says how a
 from __future__ import annotations
 
 import binascii
-import os
 import re
-import stat
 from base64 import b64decode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -29,6 +27,7 @@ from mockserver import resources
 from mockserver.documents.problems import Problem, find_problems
 from mockserver.documents.short_forms import LongReply, expand_items, expand_reply
 from mockserver.errors import InvalidExchange, InvalidJSON
+from mockserver.regular_files import read_regular_file
 from mockserver.wire import json
 from mockserver.wire.redaction import configured_masks, mask_request, redact
 from mockserver.wire.text_files import to_utf8
@@ -39,6 +38,7 @@ __all__ = [
     "Match",
     "RecordingMetadata",
     "decode_content",
+    "load_exchange_file",
     "load_exchange_folder",
     "packaged_exchanges",
     "parse_exchange",
@@ -280,36 +280,31 @@ def _base64_problems(value: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(pointer, f"cannot be decoded: {error}")
 
 
-def _read_regular_file(path: Path) -> bytes:
-    """Return the bytes of a file. Raises InvalidExchange if it is a pipe, a device or the like, or too large."""
+def load_exchange_file(path: Path) -> tuple[Exchange, ...]:
+    """Load a file of a folder. Raises InvalidExchange."""
     try:
-        # Opening a pipe that nobody writes to would block.
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        data = read_regular_file(path, MAX_FILE_BYTES)
     except OSError as error:
         raise InvalidExchange(path.name, "", f"cannot be read: {error.strerror or error}") from None
-    try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise InvalidExchange(path.name, "", "is not a regular file")
-        if os.fstat(handle).st_size > MAX_FILE_BYTES:
-            raise InvalidExchange(path.name, "", f"is larger than {MAX_FILE_BYTES >> 20} MiB")
-        with os.fdopen(handle, "rb", closefd=False) as file:
-            return file.read(MAX_FILE_BYTES)
-    finally:
-        os.close(handle)
+    return parse_exchanges(to_utf8(data), path.name)
 
 
-def load_exchange_folder(folder: Path) -> tuple[Exchange, ...]:
-    """Load every `*.json` file of a folder, in order of file name. Raises InvalidExchange."""
-    return _parse_unique_exchanges(
-        (path.name, to_utf8(_read_regular_file(path))) for path in sorted(folder.glob("*.json"))
-    )
+def load_exchange_folder(
+    folder: Path, load_file: Callable[[Path], tuple[Exchange, ...]] = load_exchange_file
+) -> tuple[Exchange, ...]:
+    """Load every `*.json` file of a folder, in order of file name. Raises InvalidExchange.
+
+    `load_file` loads one of them.
+    """
+    return _unique_exchanges(partial(load_file, path) for path in sorted(folder.glob("*.json")))
 
 
 @cache
 def packaged_exchanges(profile: str) -> tuple[Exchange, ...]:
     """Return the documented samples of a profile."""
-    return _parse_unique_exchanges(
-        (f"{name}.json", data) for name, data in resources.json_files("fixtures", profile)
+    return _unique_exchanges(
+        partial(parse_exchanges, data, f"{name}.json")
+        for name, data in resources.json_files("fixtures", profile)
     )
 
 
@@ -324,13 +319,13 @@ def decode_content(part: Mapping[str, Any]) -> bytes:
     return part["text"].encode() if "text" in part else b64decode(part["base64"], validate=True)
 
 
-def _parse_unique_exchanges(files: Iterable[tuple[str, bytes]]) -> tuple[Exchange, ...]:
-    """Parse files; InvalidExchange with the problems of all of them."""
+def _unique_exchanges(loaders: Iterable[Callable[[], tuple[Exchange, ...]]]) -> tuple[Exchange, ...]:
+    """The exchanges of several files, one loader each; InvalidExchange with the problems of all of them."""
     parsed: list[Exchange] = []
     errors: list[InvalidExchange] = []
-    for file, data in files:
+    for load in loaders:
         try:
-            parsed += parse_exchanges(data, file)
+            parsed += load()
         except InvalidExchange as error:
             errors.append(error)
     names: set[str] = set()

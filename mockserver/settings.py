@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mockserver.errors import ConfigurationError
+from mockserver.regular_files import read_regular_file
 
 __all__ = ["MAX_BODY_BYTES", "SETTING_NAMES", "load_project_settings", "parse_body_size"]
 
@@ -127,7 +128,7 @@ def load_project_settings(folder: Path) -> dict[str, Any]:
     Raises ConfigurationError if the file mentions mockserver and is not valid TOML.
     """
     try:
-        text = (folder / "pyproject.toml").read_text(encoding="utf-8")
+        text = read_regular_file(folder / "pyproject.toml").decode()
     except (OSError, UnicodeDecodeError):
         return {}
     if "mockserver" not in text:

@@ -16,7 +16,10 @@ PACKAGE = Path(__file__).parent.parent / "mockserver"
 
 # From the bottom up. A unit imports only from the rows above its own here; the first row also from itself.
 LAYERS = (
-    ("errors", "resources", "clock", "ids", "network", "profiles", "settings", "suggestions"),
+    (
+        *("errors", "resources", "regular_files", "clock", "ids", "network"),
+        *("profiles", "settings", "suggestions"),
+    ),
     ("wire",),
     ("documents",),
     ("exchanges",),

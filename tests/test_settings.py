@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -34,3 +36,9 @@ def test_an_unreadable_pyproject_with_mockserver_is_an_error(tmp_path: Path) -> 
     (tmp_path / "pyproject.toml").write_text("[tool.mockserver\n")
     with pytest.raises(ConfigurationError, match=r"pyproject\.toml cannot be read"):
         load_project_settings(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="makes a pipe")
+def test_a_pyproject_that_is_a_pipe_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pyproject.toml")
+    assert load_project_settings(tmp_path) == {}

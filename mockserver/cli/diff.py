@@ -14,8 +14,10 @@ from mockserver.errors import ConfigurationError, InvalidJSON, MockServerError
 from mockserver.profiles import LATEST, profile_names, resolve_profile_name
 from mockserver.suggestions import choose_from
 from mockserver.wire import json
+from mockserver.wire.text_files import to_utf8
 
 if TYPE_CHECKING:
+    from mockserver.exchanges import Exchange
     from mockserver.recordings.diff.changes import Change
 
 __all__ = ["diff"]
@@ -67,41 +69,63 @@ class _Comparison(NamedTuple):
     """Whether anything on one side has a counterpart on the other."""
 
 
+class _Argument(NamedTuple):
+    """A or B."""
+
+    name: str
+    kind: str
+    """What it names: "a profile", "a report" or "a recording"."""
+    data: bytes | None = None
+    """The content of a file, which is read once: it may be a pipe, such as `<(command)`."""
+
+
 def _compare(before: str, after: str) -> _Comparison:
-    kinds = [_argument_kind(each) for each in (before, after)]
-    if kinds[0] != kinds[1]:
-        raise ConfigurationError(f"cannot compare {before} ({kinds[0]}) with {after} ({kinds[1]})")
-    if kinds[0] == "a profile":
+    first, second = _read_argument(before), _read_argument(after)
+    if first.kind != second.kind:
+        raise ConfigurationError(f"cannot compare {before} ({first.kind}) with {after} ({second.kind})")
+    if first.kind == "a profile":
         from mockserver.recordings.diff.profiles import profile_changes
 
         names = resolve_profile_name(before), resolve_profile_name(after)
         return _Comparison("profiles", profile_changes(*names))
-    if kinds[0] == "a report":
-        from mockserver.recordings.diff.verification_reports import read_verification_report, report_changes
+    if first.data is not None and second.data is not None and first.kind == "a report":
+        from mockserver.recordings.diff.verification_reports import parse_verification_report, report_changes
 
-        reports = read_verification_report(Path(before)), read_verification_report(Path(after))
+        reports = (
+            parse_verification_report(first.data, before),
+            parse_verification_report(second.data, after),
+        )
         return _Comparison("reports", report_changes(*reports))
     from mockserver.recordings.diff.recordings import changes_in_pairs, pair_recordings
-    from mockserver.recordings.recording_folder import load_recordings
 
-    pairs = pair_recordings(load_recordings(Path(before)), load_recordings(Path(after)))
+    pairs = pair_recordings(_recordings(first), _recordings(second))
     return _Comparison("recordings", changes_in_pairs(pairs), any(None not in each for each in pairs))
 
 
-def _argument_kind(name: str) -> str:
+def _recordings(argument: _Argument) -> tuple[Exchange, ...]:
+    from mockserver.recordings.recording_folder import load_recordings, parse_recordings
+
+    if argument.data is None:
+        return load_recordings(Path(argument.name))
+    return parse_recordings(argument.data, argument.name)
+
+
+def _read_argument(name: str) -> _Argument:
     """What an argument names; a file or folder wins over a profile of the same name."""
     from mockserver.recordings.diff.verification_reports import is_verification_report
 
     path = Path(name)
     if path.is_dir():
-        return "a recording"
+        return _Argument(name, "a recording")
     if not path.exists():
         if name == LATEST or name in profile_names():
-            return "a profile"
+            return _Argument(name, "a profile")
         raise ConfigurationError(
             f"{name} is neither a file nor a profile{choose_from(name, (LATEST, *profile_names()))}"
         )
     try:
-        return "a report" if is_verification_report(json.loads(path.read_bytes())) else "a recording"
+        data = path.read_bytes()
+        kind = "a report" if is_verification_report(json.loads(to_utf8(data))) else "a recording"
     except (OSError, InvalidJSON) as error:
         raise ConfigurationError(f"cannot read {name}: {error}") from None
+    return _Argument(name, kind, data)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mockserver.errors import ConfigurationError, InvalidJSON
+from mockserver.regular_files import read_regular_file
 from mockserver.wire import json
 
 __all__ = ["read_baseline", "write_baseline"]
@@ -19,7 +20,7 @@ AcceptedDrift = frozenset[tuple[str, str]]
 def read_baseline(path: Path) -> AcceptedDrift:
     """Read the accepted drift; empty if the file does not exist. Raises ConfigurationError if it is invalid."""
     try:
-        value = json.loads(path.read_bytes())
+        value = json.loads(read_regular_file(path))
     except FileNotFoundError:
         return frozenset()
     except (OSError, InvalidJSON) as error:

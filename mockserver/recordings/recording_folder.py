@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from mockserver.errors import ConfigurationError, InvalidExchange
 from mockserver.exchanges import Exchange, parse_exchanges
+from mockserver.regular_files import read_regular_file
 from mockserver.wire import json
 from mockserver.wire.text_files import to_utf8
 
@@ -19,6 +20,7 @@ __all__ = [
     "create_folder",
     "highest_number",
     "load_recordings",
+    "parse_recordings",
     "recorded_statuses",
     "replace_file",
 ]
@@ -98,7 +100,7 @@ def recorded_statuses(folder: Path, stem: str) -> list[int]:
 def _readable_exchanges(file: Path) -> Sequence[Exchange]:
     """The exchanges in a file; none if somebody else wrote it and it is invalid."""
     try:
-        return parse_exchanges(file.read_bytes(), str(file))
+        return parse_exchanges(read_regular_file(file), str(file))
     except (OSError, InvalidExchange):
         return ()
 
@@ -108,21 +110,32 @@ def load_recordings(path: Path) -> tuple[Exchange, ...]:
 
     Raises InvalidExchange for the first invalid file, and ConfigurationError if there are no recordings.
     """
-    files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
+    is_folder = path.is_dir()
     recordings: list[Exchange] = []
-    for file in files:
+    for file in sorted(path.rglob("*.json")) if is_folder else [path]:
         try:
-            data = to_utf8(file.read_bytes())
+            data = read_regular_file(file) if is_folder else file.read_bytes()
         except OSError as error:
             raise ConfigurationError(f"cannot read {file}: {error.strerror or error}") from None
-        recordings += _parse_recordings(data, str(file))
-    if not recordings:
-        raise ConfigurationError(f"there are no recordings in {path}")
-    return tuple(sorted(recordings, key=lambda each: (each.recorded.at if each.recorded else "", each.name)))
+        recordings += _parse_file(data, str(file))
+    return _in_order(recordings, str(path))
 
 
-def _parse_recordings(data: bytes, file: str) -> Iterator[Exchange]:
-    for exchange in parse_exchanges(data, file):
+def parse_recordings(data: bytes, file: str) -> tuple[Exchange, ...]:
+    """The recordings in the content of a file. Raises as `load_recordings` does."""
+    return _in_order(_parse_file(data, file), file)
+
+
+def _in_order(recordings: Iterable[Exchange], source: str) -> tuple[Exchange, ...]:
+    """Sort recordings by their times. Raises ConfigurationError if there are none."""
+    in_order = sorted(recordings, key=lambda each: (each.recorded.at if each.recorded else "", each.name))
+    if not in_order:
+        raise ConfigurationError(f"there are no recordings in {source}")
+    return tuple(in_order)
+
+
+def _parse_file(data: bytes, file: str) -> Iterator[Exchange]:
+    for exchange in parse_exchanges(to_utf8(data), file):
         if "http" not in exchange.reply or (exchange.recorded is None and exchange.request is None):
             raise InvalidExchange(
                 file,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -620,3 +622,28 @@ def test_turns_of_an_unrecorded_conversation_are_paired() -> None:
         return reply.exchange(0)
 
     assert recording_changes([turn("one")], [turn("two")]) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="makes pipes")
+def test_arguments_may_be_pipes(tmp_path: Path) -> None:
+    folder = write_recordings(tmp_path / "recordings", editable_replies()[:1])
+    (file,) = folder.glob("*.json")
+    pipes = [tmp_path / name for name in ("before", "after")]
+    writers = []
+    for pipe in pipes:
+        os.mkfifo(pipe)
+        writers.append(threading.Thread(target=pipe.write_bytes, args=(file.read_bytes(),), daemon=True))
+        writers[-1].start()
+    ran = run_diff(*pipes)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    for writer in writers:
+        writer.join(60)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="makes a pipe")
+def test_a_pipe_in_a_folder_is_refused_by_name(tmp_path: Path) -> None:
+    folder = write_recordings(tmp_path / "recordings", editable_replies()[:1])
+    os.mkfifo(folder / "pipe.json")
+    ran = run_diff(folder, folder)
+    assert ran.returncode == 2
+    assert f"cannot read {folder / 'pipe.json'}: it is not a regular file" in ran.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -85,3 +86,10 @@ def test_unwritable_folder_is_an_error(tmp_path: Path) -> None:
         recording_folder.create_folder(tmp_path / "file" / "below")
     recording_folder.create_folder(tmp_path / "new" / "folder")
     assert [*(tmp_path / "new" / "folder").iterdir()] == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="makes a pipe")
+def test_the_recorder_ignores_a_pipe(tmp_path: Path) -> None:
+    recording_folder.add_recording(tmp_path, "hello", 1, EXCHANGE)
+    os.mkfifo(tmp_path / "hello-002.json")
+    assert recording_folder.recorded_statuses(tmp_path, "hello") == [200]

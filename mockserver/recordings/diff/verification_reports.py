@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
@@ -14,8 +13,9 @@ from mockserver.documents.problems import first_problem
 from mockserver.errors import ConfigurationError, InvalidJSON
 from mockserver.recordings.diff.changes import Change, merge_changes, new_change
 from mockserver.wire import json
+from mockserver.wire.text_files import to_utf8
 
-__all__ = ["is_verification_report", "read_verification_report", "report_changes"]
+__all__ = ["is_verification_report", "parse_verification_report", "report_changes"]
 
 Report = Mapping[str, Any]
 
@@ -28,11 +28,11 @@ def is_verification_report(value: Any) -> bool:
     return isinstance(value, dict) and {"probes", "findings", "verdicts"} <= value.keys()
 
 
-def read_verification_report(file: Path) -> Report:
-    """Read a report. Raises ConfigurationError if the file is not a valid one."""
+def parse_verification_report(data: bytes, file: str) -> Report:
+    """Parse the content of a file. Raises ConfigurationError if it is not a valid report."""
     try:
-        value = json.loads(file.read_bytes())
-    except (OSError, InvalidJSON) as error:
+        value = json.loads(to_utf8(data))
+    except InvalidJSON as error:
         raise ConfigurationError(f"cannot read {file}: {error}") from None
     problem = first_problem(_report_validator(), value)
     if problem is not None:

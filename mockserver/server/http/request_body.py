@@ -66,9 +66,9 @@ class ClientDisconnected(Exception):
 async def read_body(scope: Scope, receive: Receive, headers: Mapping[bytes, bytes], max_bytes: int) -> bytes:
     """The whole body without its content coding.
 
-    Raises ApiError: 413 if it is too large or has too many JSON values, 408 if it does not end in time, 415 if its coding is unknown, 400 if
-    it does not have the coding that it claims. ClientDisconnected if the client leaves. A body that arrives with
-    its head, as most do, needs no timer.
+    Raises ApiError: 413 if it is too large or has too many JSON values, 408 if it does not end in time, 415 if its
+    coding is unknown, 400 if it does not have the coding that it claims. ClientDisconnected if the client leaves.
+    A body that arrives with its head, as most do, needs no timer.
     """
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body"):

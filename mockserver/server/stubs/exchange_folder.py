@@ -5,26 +5,33 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from mockserver.errors import MockServerError
-from mockserver.exchanges import Exchange, load_exchange_folder
+from mockserver.exchanges import Exchange, load_exchange_file, load_exchange_folder
 
 __all__ = ["ExchangeFolder", "ExchangeReloader"]
 
 T = TypeVar("T")
 
-_FileStats: TypeAlias = tuple[tuple[str, int, int], ...]
+
+class _FileState(NamedTuple):
+    """What tells whether a file has changed."""
+
+    modified_ns: int
+    size: int
+    inode: int
 
 
 class ExchangeFolder:
-    """A folder of exchange files."""
+    """A folder of exchange files; a reload reads only those that have changed."""
 
     def __init__(self, folder: Path) -> None:
         """Load the folder. Raises InvalidExchange."""
         self._folder = folder
-        self._file_stats = self._read_file_stats()
-        self.exchanges = load_exchange_folder(folder)
+        self._file_states = self._read_file_states()
+        self._loaded: dict[Path, tuple[_FileState, tuple[Exchange, ...]]] = {}
+        self.exchanges = load_exchange_folder(folder, self._load_file)
 
     def reload_if_changed(self, apply: Callable[[tuple[Exchange, ...]], None]) -> str:
         """Reload the folder if a file has changed and pass the exchanges to `apply`; return a log message.
@@ -32,28 +39,40 @@ class ExchangeFolder:
         If a file is invalid, or `apply` raises, nothing changes; the message, which comes once, says so.
         The message is empty if no file has changed.
         """
-        file_stats = self._read_file_stats()
-        if file_stats == self._file_stats:
+        file_states = self._read_file_states()
+        if file_states == self._file_states:
             return ""
-        self._file_stats = file_stats
+        self._file_states = file_states
+        self._loaded = {path: each for path, each in self._loaded.items() if path in file_states}
         try:
-            exchanges = load_exchange_folder(self._folder)
+            exchanges = load_exchange_folder(self._folder, self._load_file)
             apply(exchanges)
         except (MockServerError, OSError) as error:
             return f"{self._folder}: not reloaded: {error}"
         self.exchanges = exchanges
         return f"{self._folder}: reloaded {len(exchanges)} exchanges"
 
-    def _read_file_stats(self) -> _FileStats:
-        """Return name, modification time and size of each file."""
-        stats = []
+    def _read_file_states(self) -> dict[Path, _FileState]:
+        states = {}
         for path in sorted(self._folder.glob("*.json")):
             try:
                 stat = path.stat()
             except OSError:  # deleted in the meantime
                 continue
-            stats.append((path.name, stat.st_mtime_ns, stat.st_size))
-        return tuple(stats)
+            states[path] = _FileState(stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        return states
+
+    def _load_file(self, path: Path) -> tuple[Exchange, ...]:
+        state = self._file_states.get(path)
+        loaded = self._loaded.get(path)
+        if loaded is not None and loaded[0] == state:
+            return loaded[1]
+        exchanges = load_exchange_file(path)
+        if (
+            state is not None
+        ):  # of before it was read: if it changes meanwhile, the next reload reads it again
+            self._loaded[path] = state, exchanges
+        return exchanges
 
 
 class ExchangeReloader(Generic[T]):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mockserver import __version__
 from mockserver.errors import ConfigurationError, InvalidJSON
+from mockserver.regular_files import read_regular_file
 from mockserver.testing.fuzzing.case_plan import CasePlan, plan_from_json
 from mockserver.testing.fuzzing.outcomes import Failure
 from mockserver.testing.strategies.values import JSONObject
@@ -67,10 +68,12 @@ def load_plan(folder: Path, id_or_path: str, profile: str) -> CasePlan:
 
 def _read_file(file: Path) -> tuple[CasePlan, str]:
     try:
-        value = json.loads(file.read_bytes())
+        value = json.loads(read_regular_file(file))
         if isinstance(value, dict) and value.get("format") == 1:
             return plan_from_json(value["plan"]), str(value["profile"])
         reason = "it is not a case of format 1"
+    except OSError as error:
+        reason = error.strerror or str(error)
     except (InvalidJSON, ConfigurationError, KeyError) as error:
         reason = str(error)
     raise ConfigurationError(f"{file} cannot be replayed: {reason}")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mockserver.regular_files import read_regular_file
 from mockserver.testing.pytest_plugin.options import RECORDINGS_FOLDER
 
 __all__ = ["recording_file", "stale_recordings"]
@@ -55,6 +56,6 @@ def stale_recordings(items: Iterable[pytest.Item]) -> Iterator[Path]:
 def _is_recording(file: Path) -> bool:
     """Whether a file looks like a recording: other tools may use the same folder name."""
     try:
-        return b'"recorded"' in file.read_bytes()
+        return b'"recorded"' in read_regular_file(file)
     except OSError:
         return False

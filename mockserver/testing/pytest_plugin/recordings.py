@@ -33,6 +33,7 @@ from mockserver.recordings.replay import (
     client_base_paths,
     play_recording,
 )
+from mockserver.regular_files import read_regular_file
 from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.state.sessions import open_session
 from mockserver.testing.local_server import GRACE_SECONDS, LocalServer
@@ -169,7 +170,7 @@ class Recording:
     def _retained_exchanges(self, new_exchanges: Sequence[Mapping[str, Any]]) -> list[Any]:
         if self.mode.keeps == "none" or not self.file.exists():
             return []
-        value = json.loads(self.file.read_bytes())
+        value = json.loads(read_regular_file(self.file))
         existing = value if isinstance(value, list) else [value]
         if self.mode.keeps == "all":
             return existing
@@ -228,6 +229,8 @@ class RecordingLibrary:
             )
         if not exists and live is None:
             return None
+        if exists and not file.is_file():
+            raise ConfigurationError(f"cannot read {file}: it is not a regular file")
         exchanges = recording_folder.load_recordings(file) if exists else ()
         if live is None:
             mode = RECORD_MODES["none"]

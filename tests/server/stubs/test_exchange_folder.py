@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mockserver.errors import InvalidExchange
-from mockserver.exchanges import MAX_FILE_BYTES, Exchange, load_exchange_folder
+from mockserver.exchanges import MAX_FILE_BYTES, Exchange, load_exchange_file
 from mockserver.server.state.sessions import open_session, use_exchanges
 from mockserver.server.stubs import exchange_folder
 from mockserver.server.stubs.exchange_folder import ExchangeFolder
@@ -131,16 +131,47 @@ def test_server_answers_while_a_folder_is_reloaded(tmp_path: Path, monkeypatch: 
     write(tmp_path, "one", "first")
     reading, answered = threading.Event(), threading.Event()
 
-    def load_slowly(folder: Path) -> tuple[Exchange, ...]:
+    def load_slowly(file: Path) -> tuple[Exchange, ...]:
         reading.set()
         assert answered.wait(60)
-        return load_exchange_folder(folder)
+        return load_exchange_file(file)
 
     with MockServer(exchanges=tmp_path) as server, server.httpx() as client:
-        monkeypatch.setattr(exchange_folder, "load_exchange_folder", load_slowly)
+        monkeypatch.setattr(exchange_folder, "load_exchange_file", load_slowly)
         body = {"model": server.model, "input": "Hi"}
         write(tmp_path, "one", "second, and longer")
         assert reading.wait(60)
         assert '"text":"first"' in client.post("/responses", json=body).text
         answered.set()
         wait_until(lambda: "second, and longer" in client.post("/responses", json=body).text)
+
+
+def test_a_reload_reads_only_the_files_that_have_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two", "three"):
+        write(tmp_path, name, "first")
+    folder = ExchangeFolder(tmp_path)
+    read: list[str] = []
+
+    def load_and_count(file: Path) -> tuple[Exchange, ...]:
+        read.append(file.name)
+        return load_exchange_file(file)
+
+    monkeypatch.setattr(exchange_folder, "load_exchange_file", load_and_count)
+
+    def reload() -> tuple[list[str], str, list[str]]:
+        read.clear()
+        message = folder.reload_if_changed(lambda _: None).partition(": ")[2]
+        return list(read), message, [each.name for each in folder.exchanges]
+
+    write(tmp_path, "two", "second, and longer")
+    write(tmp_path, "zero", "new")
+    assert reload() == (["two.json", "zero.json"], "reloaded 4 exchanges", ["one", "three", "two", "zero"])
+    (tmp_path / "one.json").unlink()
+    assert reload() == ([], "reloaded 3 exchanges", ["three", "two", "zero"])
+    (tmp_path / "two.json").write_text("no JSON")
+    assert reload()[0] == ["two.json"]
+    write(tmp_path, "two", "second, and longer")
+    write(tmp_path, "one", "first")
+    assert reload()[:2] == (["one.json", "two.json"], "reloaded 4 exchanges")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from mockserver.errors import ConfigurationError
 from mockserver.profiles import load_profile
 from mockserver.replies.script import Message, Script
 from mockserver.testing.fuzzing.case_descriptions import payloads_before_fault
@@ -13,6 +17,7 @@ from mockserver.testing.fuzzing.case_plan import CasePlan
 from mockserver.testing.fuzzing.case_server import ReceivedRequest
 from mockserver.testing.fuzzing.diagnosis import find_cause
 from mockserver.testing.fuzzing.outcomes import Outcome
+from mockserver.testing.fuzzing.saved_cases import load_saved_plans
 from mockserver.testing.fuzzing.search import FailingCase, Search
 from mockserver.testing.strategies.rendered_replies import render_context
 
@@ -162,3 +167,10 @@ def test_the_cause_is_found_by_controls(cause: str) -> None:
 
     assert found is not None
     assert find_cause(found, client).startswith(cause)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="makes a pipe")
+def test_a_saved_case_that_is_a_pipe_is_refused_by_name(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "case.json")
+    with pytest.raises(ConfigurationError, match=r"case\.json cannot be replayed: it is not a regular file"):
+        list(load_saved_plans(tmp_path, "qwen-2026-01"))
