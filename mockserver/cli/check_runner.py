@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Container, Iterator, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from typing import NamedTuple
 from mockserver.cli.errors import exit_with_error, project_settings
 from mockserver.cli.output.checked_input import CheckedInput, failing_severities
 from mockserver.cli.output.report_formats import REPORT_FORMATS
-from mockserver.contract.files import AUTO, CheckResult, check_file
+from mockserver.contract.files import AUTO, HEAD_BYTES, CheckResult, check_file, is_long_stream
 from mockserver.contract.findings import Severity
 from mockserver.contract.formatting import redact_finding
 from mockserver.contract.rules import load_rules
@@ -41,12 +41,17 @@ KINDS = (
     AUTO, "request", "response", "stream", "error", "chat_request", "chat_completion", "chat_stream"
 )  # fmt: skip
 
+_PIECE_BYTES = 1 << 16
+
 
 class _Input(NamedTuple):
     """A file, or one of the exchanges in it."""
 
     name: str
     data: bytes
+    """All bytes, or the head of a long stream."""
+    rest: Iterator[bytes] | None = None
+    """The pieces after the head of a long stream, read when they are needed."""
 
 
 def run_without_click(arguments: Sequence[str]) -> None:
@@ -77,15 +82,13 @@ def run_check(
     failing = failing_severities(fail_on)
     problems: list[str] = []
     inputs: list[_Input] = []
+    # Only the HTML report shows the content of the files.
+    is_shown = "html" in {style, *(name for name, _ in targets)}
     for file in files:
         try:
-            data = _read_input(file)
+            inputs += _read_inputs(file, kind, whole=is_shown)
         except OSError as error:
             problems.append(f"cannot read {file}: {error.strerror or error}")
-            continue
-        name = "standard input" if file == "-" else file
-        parts = _split_exchanges(data) if kind == AUTO else [("", data)]
-        inputs += (_Input(name + fragment, part) for fragment, part in parts)
     checked = _check_inputs(inputs, profile, kind, ignore)
     _write_stdout(REPORT_FORMATS[style](checked, failing))
     for name, target in targets:
@@ -126,8 +129,24 @@ def parse_report_target(option: str) -> tuple[str, Path]:
     return name, Path(file)
 
 
-def _read_input(file: str) -> bytes:
-    return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+def _read_inputs(file: str, kind: str, *, whole: bool) -> list[_Input]:
+    """The exchanges in a file, or the file; of a long stream only the head, unless all of it is needed."""
+    name = "standard input" if file == "-" else file
+    with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as source:
+        head = source.read(HEAD_BYTES)
+        if not whole and is_long_stream(head, kind):
+            return [_Input(name, head, _read_pieces(file, len(head)))]
+        data = head + source.read()
+    parts = _split_exchanges(data) if kind == AUTO else [("", data)]
+    return [_Input(name + fragment, part) for fragment, part in parts]
+
+
+def _read_pieces(file: str, start: int) -> Iterator[bytes]:
+    with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as source:
+        if file != "-":
+            source.seek(start)
+        while piece := source.read(_PIECE_BYTES):
+            yield piece
 
 
 def _split_exchanges(data: bytes) -> Iterator[tuple[str, bytes]]:
@@ -148,7 +167,7 @@ def _check_inputs(
     """Check all inputs, those that continue a recorded turn after that turn; the order of results is theirs."""
     turns = TurnHistory()
     by_time = sorted(inputs, key=_recording_time) if len(inputs) > 1 else inputs
-    results = {each.name: check_file(each.data, profile, kind, turns) for each in by_time}
+    results = {each.name: check_file(each.data, profile, kind, turns, each.rest) for each in by_time}
     return [_without_credentials(each, results[each.name], ignored) for each in inputs]
 
 

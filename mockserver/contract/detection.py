@@ -31,6 +31,7 @@ __all__ = [
     "ProfileChoice",
     "detect_content",
     "detect_endpoint_profile",
+    "detect_long_stream",
     "detect_profile",
     "named_models",
     "profiles_for_path",
@@ -87,6 +88,23 @@ def detect_content(data: bytes) -> DetectedContent:
     except InvalidJSON:
         return replace(content, kind=_kind_of_text(content, text))
     return replace(content, kind=_kind_of_value(content, value), value=value, is_json=True)
+
+
+def detect_long_stream(head: bytes) -> DetectedContent | None:
+    """Detect a stream by the first bytes of a file; None if that takes the whole file.
+
+    It is None for a short head, for other kinds, and for streams that have to be joined from HTTP chunks.
+    """
+    content = _strip_http_heads(head)
+    text = content.body.removeprefix(_BOM).lstrip()
+    if len(text) < _MAX_BYTES or "chunked" in content.headers.get("transfer-encoding", ""):
+        return None
+    # One line of several is not the whole value, and no JSON value begins like a field.
+    has_more_lines = text[:1] == b"{" and text.partition(b"\n")[2].strip()
+    is_decided = has_more_lines or _SSE_FIELD.match(text)
+    if not is_decided or _kind_of_text(content, text) != "stream":
+        return None
+    return replace(content, kind="stream")
 
 
 def _strip_http_heads(data: bytes) -> DetectedContent:

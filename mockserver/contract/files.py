@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from mockserver.contract.check import (
@@ -17,6 +18,7 @@ from mockserver.contract.detection import (
     DetectedContent,
     ProfileChoice,
     detect_content,
+    detect_long_stream,
     detect_profile,
     named_models,
 )
@@ -32,7 +34,10 @@ if TYPE_CHECKING:
     from mockserver.contract.chat.migration import MigrationNote
     from mockserver.exchanges import Exchange
 
-__all__ = ["AUTO", "CheckResult", "CheckedMigration", "check_file"]
+__all__ = ["AUTO", "HEAD_BYTES", "CheckResult", "CheckedMigration", "check_file", "is_long_stream"]
+
+#: How many bytes of a file tell whether it is a stream, and of which profile.
+HEAD_BYTES = 1 << 19
 
 #: The profile or kind is detected from the file.
 AUTO = "auto"
@@ -65,24 +70,36 @@ class CheckResult:
     """For a chat request without errors."""
 
 
+def is_long_stream(head: bytes, kind: str = AUTO) -> bool:
+    """Whether a file with these first `HEAD_BYTES` is a stream, which `check_file` takes piece by piece."""
+    return len(head) >= HEAD_BYTES and kind in (AUTO, "stream") and detect_long_stream(head) is not None
+
+
 def check_file(
-    data: bytes, profile: str = AUTO, kind: str = AUTO, turns: TurnHistory | None = None
+    data: bytes,
+    profile: str = AUTO,
+    kind: str = AUTO,
+    turns: TurnHistory | None = None,
+    rest: Iterable[bytes] | None = None,
 ) -> CheckResult:
     """Check the content of a file; `auto` detects its profile and kind. Raises UnknownProfile.
 
     `turns` has the exchanges that were recorded before. An exchange is checked against them, and added.
+    `rest` is what follows `data`, if that is the head of a long stream.
 
     >>> result = check_file(b'{"model": "qwen3-max-2026-01-23", "input": "Hello!"}')
     >>> result.kind, result.profile, result.findings
     ('request', 'qwen-2026-01', ())
     """
-    content = detect_content(data)
+    content = (detect_long_stream(data) if rest is not None else None) or detect_content(data)
     if kind != AUTO:
         content = replace(content, kind=kind)
     choice = ProfileChoice(profile, "as requested") if profile != AUTO else _choose_profile(content)
     load_profile(choice.profile)
     if content.kind == "exchange":
         findings = _check_exchange(content, choice.profile, turns or TurnHistory())
+    elif rest is not None:
+        findings = _check_stream(content, choice.profile, rest=rest)
     else:
         findings = _CHECKS[content.kind](content, choice.profile)
     migration = None
@@ -165,8 +182,10 @@ def _check_head(
     return report.findings
 
 
-def _check_stream(detected: DetectedContent, profile: str, request: Any = None) -> list[Finding]:
-    source = detected.value if isinstance(detected.value, list) else detected.body
+def _check_stream(
+    detected: DetectedContent, profile: str, request: Any = None, rest: Iterable[bytes] = ()
+) -> list[Finding]:
+    source = detected.value if isinstance(detected.value, list) else chain([detected.body], rest)
     findings = check_stream(source, profile, request)
     if not any(each.rule == "SSE-006" for each in findings):
         is_framed = not isinstance(detected.value, list) and not detected.body.lstrip().startswith(b"{")

@@ -10,7 +10,7 @@ It drops line breaks from names and ids, so that nothing can be injected.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mockserver.errors import EventTooLarge
 
@@ -25,8 +25,7 @@ DONE_DATA = "[DONE]"
 _BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One block of a stream, from its first line to its blank line."""
 
     event: str
@@ -92,7 +91,8 @@ class Decoder:
         self._searched = 0
         self._at_start = True
         self._after_cr = False
-        self._last_event_id = ""
+        self.last_event_id = ""
+        """The id in force; set it after blocks that were decoded elsewhere."""
         self._block_size = 0
         self.extra_blank_lines = 0
         """Blank lines since the last block, beside the one that ends it."""
@@ -102,6 +102,13 @@ class Decoder:
     def has_partial_event(self) -> bool:
         """Whether bytes follow the last blank line; at the end of a stream, an event was cut off."""
         return bool(self._buffer) or self._in_block
+
+    @property
+    def is_between_blocks(self) -> bool:
+        """Whether the last byte was the line feed that ended a block, so that a decoder could start anew."""
+        return not (
+            self._buffer or self._in_block or self.extra_blank_lines or self._after_cr or self._at_start
+        )
 
     def feed(self, chunk: bytes) -> list[Frame]:
         """Return the frames that `chunk` completes. Raises EventTooLarge, which has those before it."""
@@ -185,7 +192,7 @@ class Decoder:
         elif name == "event":
             self._event = value
         elif name == "id" and "\0" not in value:
-            self._last_event_id = value
+            self.last_event_id = value
         elif name == "retry" and value.isascii() and value.isdigit():
             self._retry = int(value)
 
@@ -193,7 +200,7 @@ class Decoder:
         return Frame(
             event=self._event,
             data="\n".join(self._data) if self._data else None,
-            last_event_id=self._last_event_id,
+            last_event_id=self.last_event_id,
             fields=tuple(self._fields),
             comments=tuple(self._comments),
             retry=self._retry,

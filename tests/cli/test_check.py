@@ -16,6 +16,7 @@ import jsonschema
 import pytest
 
 from mockserver import FunctionCall, MockServer, resources
+from mockserver.contract.files import HEAD_BYTES
 from mockserver.contract.rule_examples import load_rule_examples
 from tests.contract import samples
 
@@ -524,3 +525,51 @@ def test_a_recorded_reply_is_checked_against_its_request(check: Check, write: Wr
     first["request"]["model"] = "qwen-plus"
     _, out, _ = check(write("recording.json", first), "--format", "json")
     assert "REQ-008" in [each["rule"] for each in parse_report(out)[0]["findings"]]
+
+
+#: What the command needs without a file is 40 MiB.
+MAX_RESIDENT_BYTES = 80 << 20
+
+
+def long_stream(deltas: int) -> bytes:
+    """A stream with a wrong id, so long that it is checked piece by piece."""
+    data = samples.service_frames(samples.text_stream(deltas))
+    assert len(data) > HEAD_BYTES
+    return data.replace(b"\nid:%d\n" % deltas, b"\nid:0\n")
+
+
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\n"])
+def test_a_long_stream_has_the_findings_of_the_html_report_which_reads_all_of_it(
+    check: Check, write: Write, head: bytes
+) -> None:
+    name = write("long.txt", head + long_stream(3_000))
+    status, out, _ = check(name, "--format", "json")
+    status_with_page, out_with_page, _ = check(name, "--format", "json", "--report", "html=page.html")
+    [report] = parse_report(out)
+    rules = [each["rule"] for each in report["findings"]]
+    assert (status, out) == (status_with_page, out_with_page)
+    assert rules == [*(["SSE-014"] if head else []), "SSE-008"]
+
+
+def test_a_long_stream_takes_no_more_memory_than_a_short_one(tmp_path: Path) -> None:
+    (tmp_path / "long.txt").write_bytes(long_stream(60_000))
+    program = (
+        "import resource, subprocess, sys\n"
+        "status = subprocess.run([sys.executable, '-m', 'mockserver', 'check', 'long.txt', '-'],"
+        " stdin=open('long.txt', 'rb'), stdout=subprocess.DEVNULL).returncode\n"
+        "print(status, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, cwd=tmp_path, capture_output=True, text=True
+    )
+    status, kibibytes = map(int, done.stdout.split())
+    assert status == 0, done.stderr
+    assert kibibytes << 10 < MAX_RESIDENT_BYTES
+
+
+def test_long_json_lines_are_checked_piece_by_piece(check: Check, write: Write) -> None:
+    events = samples.text_stream(5_000)
+    name = write("lines.jsonl", b"".join(json.dumps(event).encode() + b"\n" for event in events[:-1]))
+    assert check(name)[0] == 1
+    [report] = parse_report(check(name, "--format", "json")[1])
+    assert [each["rule"] for each in report["findings"]] == ["SEQ-006"]

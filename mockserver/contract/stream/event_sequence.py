@@ -90,8 +90,8 @@ class EventSequenceChecker:
         """Whether the terminal event has come."""
         return self._ended
 
-    def feed(self, event: Any) -> list[Finding]:
-        """Return the findings of the next event."""
+    def feed(self, event: Any, *, is_valid: bool = False) -> list[Finding]:
+        """Return the findings of the next event; `is_valid` if it is known to have the schema of its type."""
         report = self._report
         report.event = self._event_count
         self._event_count += 1
@@ -102,7 +102,7 @@ class EventSequenceChecker:
             self._handle_unknown(event, kind)
             return report.findings
         is_closed_valid, item_handler, handle = known
-        if not is_closed_valid(event):
+        if not (is_valid or is_closed_valid(event)):
             self._check_schema(kind, event)
         found = report.findings
         number = event.get("sequence_number")
@@ -124,6 +124,12 @@ class EventSequenceChecker:
         if self._error_seen and not found:
             self._check_after_error(kind)
         return found
+
+    def is_valid_item_event(self, event: Event) -> bool:
+        """Whether an event belongs to an item and has the schema of its type, with no unknown member."""
+        kind = event.get("type")
+        known = self._handlers.get(kind) if isinstance(kind, str) else None
+        return known is not None and known.item_handler is not None and known.is_closed_valid(event)
 
     def mark_unreadable(self) -> None:
         """Count an event that could not be read."""

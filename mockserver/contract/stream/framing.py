@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from mockserver.contract.findings import Finding
 from mockserver.contract.rules import Report
+from mockserver.contract.stream.delta_runs import DeltaRun, build_delta_run
 from mockserver.contract.stream.event_sequence import EventSequenceChecker
 from mockserver.errors import EventTooLarge, InvalidJSON
 from mockserver.profiles import Profile
@@ -17,6 +18,9 @@ __all__ = ["FramingChecker", "ResponsesFramingChecker", "describe_content"]
 _BOM = b"\xef\xbb\xbf"
 #: The comment in which the service repeats the HTTP status (API reference, sample of 26 January 2026).
 _STATUS_COMMENT = "HTTP_STATUS/"
+_BLOCK_END = b"\n\n"
+#: How many bytes to decode at a time: their frames are in memory at once.
+_PIECE_BYTES = 1 << 16
 
 
 class PayloadChecker(Protocol):
@@ -58,18 +62,22 @@ class FramingChecker:
         """Return the findings of the next bytes."""
         report = self._report
         report.findings = []
-        if self._stopped:
-            return report.findings
+        for start in range(0, len(chunk), _PIECE_BYTES):
+            if self._stopped:
+                break
+            self._check_piece(chunk[start : start + _PIECE_BYTES])
+        return report.findings
+
+    def _check_piece(self, piece: bytes) -> None:
         if len(self._head) < len(_BOM):
-            self._check_start(chunk)
+            self._check_start(piece)
         try:
-            self._check_frames(self._decoder.feed(chunk))
+            self._check_blocks(piece)
         except EventTooLarge as error:
             self._check_frames(error.frames)
             self._stopped = True
-            report.event = self._payload_count
-            report.add("SSE-004", "", str(error))
-        return report.findings
+            self._report.event = self._payload_count
+            self._report.add("SSE-004", "", str(error))
 
     def _check_frames(self, frames: Iterable[sse.Frame]) -> None:
         for frame in frames:
@@ -172,11 +180,19 @@ class FramingChecker:
 
     # The hooks of each API.
 
+    def _check_blocks(self, piece: bytes) -> None:
+        """Check bytes in any chunking. Raises EventTooLarge, which has the frames before it."""
+        self._check_frames(self._decoder.feed(piece))
+
     def _check_fields(self, frame: sse.Frame, value: dict[str, Any]) -> None:
         """Check the fields of a frame against its value."""
 
     def _on_end(self) -> None:
         """Handle the end of the stream between two frames."""
+
+
+#: Members that name the text an event belongs to.
+_TEXT_MEMBERS = ("type", "item_id", "output_index", "content_index", "summary_index")
 
 
 class ResponsesFramingChecker(FramingChecker):
@@ -193,12 +209,53 @@ class ResponsesFramingChecker(FramingChecker):
         self._profile = profile
         self._missing_event_field_reported = False
         self._status_comment_reported = False
+        self._event: dict[str, Any] = {}
+        self._run: DeltaRun | None = None
+        self._run_key: tuple[Any, ...] = ()
+
+    def _check_blocks(self, piece: bytes) -> None:
+        position = 0
+        while position < len(piece):
+            is_whole = self._decoder.is_between_blocks
+            if is_whole and self._run is not None and not self._done_marker_seen:
+                position = self._check_run(self._run, piece, position)
+            end = piece.find(_BLOCK_END, position)
+            block = piece[position:] if end < 0 else piece[position : end + len(_BLOCK_END)]
+            position += len(block)
+            self._event = {}
+            frames = self._decoder.feed(block)
+            self._check_frames(frames)
+            if is_whole and len(frames) == 1 and self._decoder.is_between_blocks:
+                self._begin_run(block, frames[0])
+
+    def _begin_run(self, block: bytes, frame: sse.Frame) -> None:
+        """Build a pattern from the first delta of a text; the following ones are tried against it."""
+        event = self._event
+        key = tuple(event.get(name) for name in _TEXT_MEMBERS)
+        if key != self._run_key and isinstance(event.get("delta"), str):
+            self._run_key = key
+            is_valid = self.event_checker.is_valid_item_event(event)
+            self._run = build_delta_run(block, frame, event) if is_valid else None
+
+    def _check_run(self, run: DeltaRun, piece: bytes, position: int) -> int:
+        """Check the deltas at `position` that fit the pattern; return where they end."""
+        feed, count, last_id = self.event_checker.feed, 0, b""
+        while (found := run.match(piece, position)) is not None:
+            event, last_id, position = found
+            count += 1
+            if findings := feed(event, is_valid=True):
+                self._report.findings += findings
+        self._payload_count += count
+        if last_id:
+            self._last_event_id = self._decoder.last_event_id = last_id.decode()
+        return position
 
     def _on_end(self) -> None:
         if self._done_marker_seen and not (self._profile.done_marker or self._after_done_reported):
             self._report.add("SSE-010", "", f"{self._profile.name} sends no {sse.DONE_DATA}")
 
     def _check_fields(self, frame: sse.Frame, value: dict[str, Any]) -> None:
+        self._event = value
         report, kind, number = self._report, value.get("type"), value.get("sequence_number")
         if frame.event and isinstance(kind, str) and frame.event != kind:
             report.add("SSE-001", "/type", "is not the event field", expected=frame.event, got=kind)
