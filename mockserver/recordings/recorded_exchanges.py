@@ -22,7 +22,6 @@ from mockserver.recordings.canonical_requests import (
 from mockserver.wire import json
 from mockserver.wire.redaction import (
     NO_MASKS,
-    SAFE_HEADERS,
     Masks,
     mask_reply,
     may_have_masked_members,
@@ -40,14 +39,13 @@ __all__ = [
     "unrecorded_reason",
 ]
 
-#: Request headers that a recording keeps.
-_KEPT_REQUEST_HEADERS = SAFE_HEADERS - {
-    "accept-encoding",
-    "connection",
-    "content-length",
-    "host",
-    "transfer-encoding",
-}
+#: Request headers that a recording keeps: what the client wants and which it is.
+_KEPT_REQUEST_HEADERS = frozenset(
+    {
+        *("accept", "content-type", "user-agent", "x-dashscope-session-cache"),
+        *("x-stainless-lang", "x-stainless-package-version", "x-stainless-retry-count"),
+    }
+)
 _NON_SLUG_CHARACTERS = re.compile(r"[^a-z0-9]+")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 _HEADER_VALUE = re.compile(r"[ -~]*")

@@ -17,7 +17,7 @@ from mockserver.profiles import load_profile
 from mockserver.reports.model import EventStream, ExchangeFinding, MessageBody, ReportExchange
 from mockserver.reports.stream_events import TimedChunk, read_stream, stream_from_values
 from mockserver.wire import json
-from mockserver.wire.redaction import REDACTED, find_credentials, redact, redact_body, redact_url
+from mockserver.wire.redaction import find_credentials, redact, redact_body, redact_header
 
 __all__ = ["RawExchange", "exchange_from_file", "exchange_from_raw"]
 
@@ -32,14 +32,6 @@ _PART_BY_KIND = {
 }
 
 HeaderPairs: TypeAlias = tuple[tuple[str, str], ...]
-
-#: Headers whose values are shown; of all others only the names.
-_UNMASKED_HEADERS = frozenset(
-    {
-        *("cache-control", "connection", "content-encoding", "content-length", "content-type", "date"),
-        *("location", "retry-after", "retry-after-ms", "server", "transfer-encoding", "x-request-id"),
-    }
-)
 
 
 def exchange_from_file(
@@ -68,7 +60,7 @@ def _parse_file(name: str, data: bytes, kind: str | None, findings: Iterable[Fin
             pass  # one of the findings says why
     schema = _SCHEMA_BY_KIND.get(kind or "", "")
     title = _reply_title(detected)
-    body = _make_body(title, detected.body, _masked_headers(detected.headers), secrets, schema)
+    body = _make_body(title, detected.body, _redacted_headers(detected.headers), secrets, schema)
     if kind in _STREAM_KINDS:
         stream = _parse_stream(detected, [(None, detected.body)])
         whole = body if not stream.events else _final_response(stream, title, body.headers)
@@ -117,12 +109,8 @@ def _make_body(
     )
 
 
-def _masked_headers(headers: Mapping[str, str], secrets: Sequence[str] = ()) -> HeaderPairs:
-    lowered = [each.lower() for each in secrets]
-    return tuple(
-        (redact(name, lowered), redact_url(value, secrets) if name.lower() in _UNMASKED_HEADERS else REDACTED)
-        for name, value in headers.items()
-    )
+def _redacted_headers(headers: Mapping[str, str], secrets: Sequence[str] = ()) -> HeaderPairs:
+    return tuple(redact_header(name, value, secrets) for name, value in headers.items())
 
 
 def _final_response(stream: EventStream, title: str, headers: HeaderPairs) -> MessageBody:
@@ -208,7 +196,7 @@ def _recorded_reply(
     is_timed = any("at_ms" in chunk for chunk in http["chunks"])
     chunks: list[TimedChunk] = [(at if is_timed else None, data) for at, data in recorded_chunks(http)]
     whole = b"".join(data for _, data in chunks)
-    detected, head = detect_content(whole), _masked_headers(http.get("headers", {}), secrets)
+    detected, head = detect_content(whole), _redacted_headers(http.get("headers", {}), secrets)
     title = f"Reply · {http['status']}"
     stream = _parse_stream(detected, chunks, secrets) if detected.kind in _STREAM_KINDS else None
     if stream is None or not stream.events:
@@ -259,7 +247,7 @@ def exchange_from_raw(raw: RawExchange) -> ReportExchange:
     detected = detect_content(body) if body else None
     stream = None
     status = "no reply" if raw.status is None else str(raw.status)
-    title, head = f"Reply · {status}", _masked_headers(raw.reply_headers or {}, secrets)
+    title, head = f"Reply · {status}", _redacted_headers(raw.reply_headers or {}, secrets)
     operation = find_operation(load_profile(raw.profile), raw.method, raw.path)
     good = (raw.status or 0) < 400
     schema = "error" if not good else operation.response_schema if operation else ""

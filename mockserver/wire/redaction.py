@@ -1,7 +1,7 @@
 """Redaction: remove secrets from texts, bodies, values and headers before they are written or printed.
 
 One table says where credentials are: `_SECRET_POINTERS` and `_URL_POINTERS` for members of bodies,
-`_SECRET_PARAMETER` for URLs, `SAFE_HEADERS` for headers. A project adds its own masks (`mask` in
+`_SECRET_PARAMETER` for URLs, `wire.public_headers` for headers. A project adds its own masks (`mask` in
 `[tool.mockserver]`): JSON pointers and regular expressions, which RE2 matches in linear time.
 
 Texts and bodies that are printed get `[redacted]`. Bytes that are recorded keep their length, so that chunks
@@ -20,13 +20,13 @@ from urllib.parse import quote, unquote
 
 from mockserver.errors import ConfigurationError
 from mockserver.wire import json
+from mockserver.wire.public_headers import is_public_header
 
 __all__ = [
     "MASK",
     "MIN_KEY_LENGTH",
     "NO_MASKS",
     "REDACTED",
-    "SAFE_HEADERS",
     "Masks",
     "configured_masks",
     "find_credentials",
@@ -37,6 +37,7 @@ __all__ = [
     "parse_masks",
     "redact",
     "redact_body",
+    "redact_header",
     "redact_headers",
     "redact_keys",
     "redact_url",
@@ -54,24 +55,6 @@ MIN_KEY_LENGTH = 8
 _MIN_SECRET_LENGTH = 4
 #: Secrets of at least this length are masked in names too.
 _MIN_NAME_SECRET_LENGTH = 16
-
-#: Headers whose values may be kept. Of all others only the name is kept.
-SAFE_HEADERS = frozenset(
-    {
-        "accept",
-        "accept-encoding",
-        "connection",
-        "content-length",
-        "content-type",
-        "host",
-        "transfer-encoding",
-        "user-agent",
-        "x-dashscope-session-cache",
-        "x-stainless-lang",
-        "x-stainless-package-version",
-        "x-stainless-retry-count",
-    }
-)
 
 #: Members with credentials of third parties, wherever they are in a body: those of MCP servers (API reference,
 #: tools, August 2026; `authorization`: OpenAI's reference, 2026). `*` matches any step.
@@ -259,16 +242,20 @@ def mask(text: str, secrets: Iterable[str] = ()) -> str:
     return _redactor(tuple(secrets), _configured, _TEXT_FILLER).redact_text(text)
 
 
-def redact_headers(headers: Iterable[tuple[bytes, bytes]], secrets: Iterable[str] = ()) -> dict[str, str]:
-    """Return headers without secrets; a value that is not on the allow-list becomes `[redacted]`."""
+def redact_header(name: str, value: str, secrets: Iterable[str] = ()) -> tuple[str, str]:
+    """Redact a header: one that is not public keeps only its name."""
     secrets = tuple(secrets)
-    lowered = tuple(secret.lower() for secret in secrets)  # header names are lowered too
-    redacted = {}
-    for raw_name, raw_value in headers:
-        name = redact_keys(raw_name.decode("latin-1").lower(), lowered)
-        value = raw_value.decode("latin-1")
-        redacted[name] = redact(value, secrets) if name in SAFE_HEADERS else REDACTED
-    return redacted
+    clean_name = redact_keys(name, (*secrets, *(each.lower() for each in secrets)))  # names are often lowered
+    return clean_name, redact_url(value, secrets) if is_public_header(name) else REDACTED
+
+
+def redact_headers(headers: Iterable[tuple[bytes, bytes]], secrets: Iterable[str] = ()) -> dict[str, str]:
+    """Return headers, with lower-case names, without secrets."""
+    secrets = tuple(secrets)
+    return dict(
+        redact_header(name.decode("latin-1").lower(), value.decode("latin-1"), secrets)
+        for name, value in headers
+    )
 
 
 def mask_request(
@@ -443,7 +430,7 @@ class _Redactor:
     def redact_value(self, value: Any, path: Path, removed: list[str]) -> Any:
         """A JSON value; the credentials in it are added to `removed`."""
         if path and (self.is_masked(path) or (isinstance(value, str) and _is_secret_text(path))):
-            is_public = "headers" in path and path[-1].lower() in SAFE_HEADERS
+            is_public = "headers" in path and is_public_header(path[-1])
             removed += [] if is_public else _credentials_in(value)
             return MASK
         if isinstance(value, str):

@@ -102,19 +102,32 @@ def test_a_short_key_is_masked_only_as_a_word() -> None:
     assert mask_reply([body], ["token"]) == [body]
 
 
-def test_only_safe_headers_keep_their_values() -> None:
+def test_only_public_headers_keep_their_values() -> None:
     headers = [
         (b"Authorization", b"Bearer k"),
         (b"X-Api-Key", b"k"),
+        (b"X-Team", b"k"),
+        (b"OpenAI-Organization", b"org-1"),
+        (b"Cookie", b"a=b"),
         (b"User-Agent", b"me sk-12345"),
-        (b"host", b"h"),
+        (b"Location", b"/files?size=3&Signature=k"),
     ]
     assert redact_headers(headers) == {
         "authorization": REDACTED,
         "x-api-key": REDACTED,
+        "x-team": REDACTED,
+        "openai-organization": REDACTED,
+        "cookie": REDACTED,
         "user-agent": f"me {REDACTED}",
-        "host": "h",
+        "location": f"/files?size=3&Signature={REDACTED}",
     }
+
+
+@pytest.mark.parametrize(
+    "name", ["Content-Encoding", "x-request-id", "traceparent", "x-stainless-os", "idempotency-key"]
+)
+def test_headers_that_describe_the_message_are_shown(name: str) -> None:
+    assert redact_headers([(name.encode(), b"00-a gzip")]) == {name.lower(): "00-a gzip"}
 
 
 @given(

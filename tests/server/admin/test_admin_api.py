@@ -162,6 +162,15 @@ def test_a_stub_can_reply_with_an_error(client: httpx.Client) -> None:
     assert [ask(client).status_code for _ in range(3)] == [418, 418, 400]
 
 
+def test_the_journal_shows_headers_that_hold_no_credential(client: httpx.Client) -> None:
+    shown = {"content-encoding": "identity", "idempotency-key": "retry-1", "x-stainless-os": "Linux"}
+    hidden = {"authorization": f"Bearer {KEY}", "x-gateway-pass": "opensesame", "cookie": "a=b"}
+    client.post("/v1/responses", json={}, headers={**shown, **hidden})
+    headers = client.get("/_mock/journal").json()["entries"][-1]["headers"]
+    assert {name: headers[name] for name in shown} == shown
+    assert {headers[name] for name in hidden} == {"[redacted]"}
+
+
 def test_faults_clock_journal_and_reset(client: httpx.Client) -> None:
     client.post("/_mock/stubs", json=exchange(times=9))
     assert client.put("/_mock/faults", json=["internal-error,first=1"]).status_code == 200
