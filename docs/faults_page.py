@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from mockserver.server.delivery.faults import catalogue
+from mockserver.server.delivery.faults.catalogue import catalogue
 
 __all__ = ["faults_page"]
 

@@ -301,9 +301,9 @@ def load_exchange_folder(
 
 @cache
 def packaged_exchanges(profile: str) -> tuple[Exchange, ...]:
-    """Return the documented samples of a profile."""
-    return _unique_exchanges(
-        partial(parse_exchanges, data, f"{name}.json")
+    """Return the documented samples of a profile, each in a file of its own; the tests check them."""
+    return tuple(
+        _build_exchange(json.loads(data), f"{name}.json", "")
         for name, data in resources.json_files("fixtures", profile)
     )
 

@@ -202,7 +202,7 @@ class Profile:
 @cache
 def profile_names() -> tuple[str, ...]:
     """Return the names of all profiles, sorted."""
-    return tuple(name for name, _ in resources.json_files("schemas", "profiles"))
+    return resources.json_names("schemas", "profiles")
 
 
 @cache
@@ -220,11 +220,10 @@ def resolve_profile_name(name: str | None) -> str:
 @cache
 def load_profile_document(name: str) -> Mapping[str, Any]:
     """Load a profile's whole file. Raises UnknownProfile."""
-    for each, data in resources.json_files("schemas", "profiles"):
-        if each == name:
-            loaded: dict[str, Any] = orjson.loads(data)
-            return MappingProxyType(loaded)
-    raise UnknownProfile(f"no profile {name!r}{choose_from(name, profile_names())}")
+    if name not in profile_names():
+        raise UnknownProfile(f"no profile {name!r}{choose_from(name, profile_names())}")
+    loaded: dict[str, Any] = orjson.loads(resources.read_json("schemas", "profiles", name))
+    return MappingProxyType(loaded)
 
 
 @cache

@@ -150,7 +150,7 @@ def _has_wire_fault(exchange: CapturedExchange) -> bool:
 
     A rule fault must break only its rule.
     """
-    from mockserver.server.delivery.faults import wire_faults
+    from mockserver.server.delivery.faults.catalogue import wire_faults
     from mockserver.server.delivery.options import INVALID_CONTENT
 
     name = exchange.headers.get("x-mock-fault", "")

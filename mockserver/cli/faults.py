@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from mockserver.cli.errors import exit_with_error
-from mockserver.server.delivery.faults import catalogue
+from mockserver.server.delivery.faults.catalogue import catalogue
 from mockserver.suggestions import did_you_mean
 
 __all__ = ["faults"]

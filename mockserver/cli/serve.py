@@ -330,10 +330,12 @@ def build_console() -> ConsoleAccess:
 def _configure_delivery_and_limits(session: Session, settings: Mapping[str, Any]) -> None:
     from mockserver.server.delivery.faults import parse_fault
     from mockserver.server.delivery.options import Delivery
-    from mockserver.server.state.rate_limits import RateLimiter, parse_limits
 
-    limits = parse_limits(settings.get("limit", ()))
-    session.limiter = RateLimiter(limits) if limits else None
+    if settings.get("limit"):
+        from mockserver.server.state.rate_limits import RateLimiter, parse_limits
+
+        limits = parse_limits(settings["limit"])
+        session.limiter = RateLimiter(limits) if limits else None
     session.faults = tuple(parse_fault(each) for each in settings.get("fault", ()))
     session.delivery = Delivery(pace=settings.get("pace"), chunking=settings.get("chunking"))
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from mockserver.server.delivery.faults import wire_faults
+from mockserver.server.delivery.faults.catalogue import wire_faults
 from mockserver.testing.mock import MockServer
 from tests.acceptance.clients.matrix import CLIENTS_FOLDER
 from tests.acceptance.conftest import ENVIRONMENTS, environment_python, isolated_environment, require_program

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mockserver.server.delivery.faults import catalogue
+from mockserver.server.delivery.faults.catalogue import catalogue
 from tests.cli.conftest import RunCli
 
 

@@ -12,7 +12,6 @@ from mockserver.contract.bodies.call_outputs import CallHistory, check_call_outp
 from mockserver.contract.findings import Finding, Severity, errors
 from mockserver.contract.rules import findings_for_profile, limit_findings, make_finding
 from mockserver.contract.schema.registry import load_schemas
-from mockserver.contract.schema.validation import unknown_request_member_findings, violation_findings
 from mockserver.profiles import Profile, load_profile, profile_names
 from mockserver.suggestions import did_you_mean, find_nearest
 from mockserver.wire.json import parse_pointer
@@ -139,7 +138,7 @@ class RequestChecker:
     def _check_fully(
         self, value: Any, history: CallHistory | None, *, is_closed_valid: bool
     ) -> list[Finding]:
-        findings = [] if is_closed_valid else violation_findings(self._schemas, _SCHEMA_NAME, value)
+        findings = [] if is_closed_valid else self._violations(value)
         if not isinstance(value, dict):
             return findings
         findings += findings_for_profile(self._check_model(value), self._profile.name)
@@ -156,6 +155,13 @@ class RequestChecker:
             findings.append(make_finding("REQ-002", "/text/format", message, got=value["text"]["format"]))
         findings = limit_findings(findings_for_profile(findings, self._profile.name))
         return sorted(findings, key=_severity_rank)
+
+    def _violations(self, value: Any) -> list[Finding]:
+        from mockserver.contract.schema.validation import (
+            violation_findings,  # only to explain invalid requests
+        )
+
+        return violation_findings(self._schemas, _SCHEMA_NAME, value)
 
     def _check_model(self, value: dict[str, Any]) -> Iterator[Finding]:
         model = value.get("model")
@@ -202,6 +208,8 @@ class RequestChecker:
                 )
 
     def _unknown_parameters(self, value: dict[str, Any]) -> Iterator[Finding]:
+        from mockserver.contract.schema.validation import unknown_request_member_findings
+
         for finding in unknown_request_member_findings(self._schemas, _SCHEMA_NAME, value):
             is_nested = "/" in finding.pointer[1:]
             if finding.more or (is_nested and (finding.rule != "SCH-003" or finding.got is not None)):

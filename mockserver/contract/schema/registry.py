@@ -7,19 +7,21 @@ compiles the schemas; the reference implementation (jsonschema) runs only to exp
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, cached_property
-from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from mockserver import profiles, resources
 from mockserver.contract.operations import body_schemas
-from mockserver.contract.schema import overlays, validation_messages
+from mockserver.contract.schema import overlays
 from mockserver.contract.schema.compilation import Validator, compile_validator
 from mockserver.errors import ConfigurationError, UnknownSchema
 from mockserver.suggestions import choose_from
+
+if TYPE_CHECKING:
+    from mockserver.contract.schema import validation_messages
 
 __all__ = ["ROOT_SCHEMAS", "ProfileSchemas", "load_schemas"]
 
@@ -39,10 +41,38 @@ def load_schemas(profile_name: str = profiles.DEFAULT_PROFILE) -> ProfileSchemas
 
 
 @cache
-def _load_folder(name: str) -> Mapping[str, dict[str, Any]]:
-    return MappingProxyType(
-        {name: orjson.loads(data) for name, data in resources.json_files("schemas", name)}
-    )
+def _list_folder(name: str) -> tuple[str, ...]:
+    return resources.json_names("schemas", name)
+
+
+@cache
+def _load_schema(folder: str, name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = orjson.loads(resources.read_json("schemas", folder, name))
+    return loaded
+
+
+class _PatchedSchemas(Mapping[str, dict[str, Any]]):
+    """The schemas of folders with the patches of a profile, each loaded when it is first used."""
+
+    def __init__(self, folders: Iterable[str], patches: Mapping[str, Any]) -> None:
+        self._folders = {name: folder for folder in folders for name in _list_folder(folder)}
+        self._patches = patches
+        self._patched: dict[str, dict[str, Any]] = {}
+
+    def __getitem__(self, name: str) -> dict[str, Any]:
+        if name not in self._patched:
+            schema = _load_schema(self._folders[name], name)
+            self._patched[name] = overlays.merge_patch(schema, self._patches.get(name, {}))
+        return self._patched[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._folders
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._folders)
+
+    def __len__(self) -> int:
+        return len(self._folders)
 
 
 class ProfileSchemas:
@@ -63,17 +93,14 @@ class ProfileSchemas:
         self.profile = profile
         self.date = date
         self._roots = tuple(dict.fromkeys(roots))
-        base = {name: each for folder in folders for name, each in _load_folder(folder).items()}
-        unknown = sorted(patches.keys() - base.keys())
-        if unknown:
-            raise ConfigurationError(f"profile {profile}: overlays for unknown schemas: {', '.join(unknown)}")
-        self.undated: Mapping[str, dict[str, Any]] = MappingProxyType(
-            {name: overlays.merge_patch(each, patches.get(name, {})) for name, each in base.items()}
-        )
+        self.undated: Mapping[str, dict[str, Any]] = _PatchedSchemas(folders, patches)
         """Schemas for all dates, by name, with the profile's patches; `find_unknown_members` walks them.
 
         A later folder overrides an earlier one: a service other than Qwen has unions of its own.
         """
+        unknown = sorted(patches.keys() - self.undated.keys())
+        if unknown:
+            raise ConfigurationError(f"profile {profile}: overlays for unknown schemas: {', '.join(unknown)}")
         self._documents: dict[tuple[str, bool], bytes] = {}
         self._validators: dict[tuple[str, bool], Validator] = {}
         self._explainers: dict[str, validation_messages.ViolationExplainer] = {}
@@ -128,6 +155,8 @@ class ProfileSchemas:
     def violations(self, name: str, value: Any) -> validation_messages.Violations:
         """Explain why `value` is illegal. Slow: call `is_valid` first."""
         if name not in self._explainers:
+            from mockserver.contract.schema import validation_messages
+
             self._explainers[name] = validation_messages.ViolationExplainer(self.document(name))
         return self._explainers[name].explain(value)
 

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from mockserver.contract.findings import Finding
-from mockserver.server.delivery.faults import RequestedFault, RuleFault, ServiceFault
+from mockserver.server.delivery.faults import RequestedFault, ServiceFault
+from mockserver.server.delivery.faults.rule_faults import RuleFault
 from mockserver.server.errors import ApiError, ErrorEnvelope, NotAnApiRequest
 
 __all__ = [

@@ -13,7 +13,6 @@ from mockserver.server.delivery.chunking import apply_chunking, parse_chunking
 from mockserver.server.delivery.faults import (
     OutgoingReply,
     RequestedFault,
-    RuleFault,
     ServiceFault,
 )
 from mockserver.server.delivery.pacing import apply_pace, parse_pace
@@ -94,6 +93,8 @@ def apply_fault(
     fault = requested_fault.definition
     if isinstance(fault, ServiceFault):
         raise TypeError("a service error replaces the reply and cannot be injected into it")
+    from mockserver.server.delivery.faults.rule_faults import RuleFault
+
     options = dict(requested_fault.options)
     if isinstance(fault, RuleFault):
         outgoing = fault.apply(outgoing, profile, options.get("pick", default_pick), request_value)

@@ -104,6 +104,10 @@ class RateLimiter:
         self._counters: dict[tuple[bytes, str], _UsageCounter] = {}
         self._in_flight: dict[bytes, int] = {}
 
+    def for_new_session(self) -> RateLimiter:
+        """A limiter of another session with the same limits."""
+        return RateLimiter(self.limits)
+
     def admit(self, key: bytes, model: str, tokens: int, now: float) -> None:
         """Count a request with `tokens` input tokens. Raises ApiError 429 if it exceeds a limit."""
         counter = self._counters.pop((key, model), None) or _UsageCounter()

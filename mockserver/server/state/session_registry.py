@@ -19,7 +19,6 @@ from mockserver.server.access import ApiKeys, parse_bearer_key, require_sendable
 from mockserver.server.delivery.faults import parse_fault
 from mockserver.server.delivery.options import Delivery
 from mockserver.server.mock_headers import SESSION_HEADER
-from mockserver.server.state.rate_limits import RateLimiter, parse_limits
 from mockserver.server.state.sessions import (
     DEFAULT_SESSION_NAME,
     Session,
@@ -217,6 +216,8 @@ class SessionRegistry:
             self._initial_faults if overrides.fault is None else tuple(map(parse_fault, overrides.fault))
         )
         if overrides.limit is not None:
+            from mockserver.server.state.rate_limits import RateLimiter, parse_limits
+
             limits = parse_limits(overrides.limit)
             session.limiter = RateLimiter(limits) if limits else None
         if overrides.strict is not None:

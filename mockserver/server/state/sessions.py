@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mockserver.clock import Clock, SteppedClock, SystemClock
 from mockserver.contract.bodies.requests import AnyModel, RequestChecker
@@ -21,11 +21,13 @@ from mockserver.server.delivery.options import DEFAULT_DELIVERY, Delivery
 from mockserver.server.delivery.timer import Timer
 from mockserver.server.state.journal import Journal
 from mockserver.server.state.parsed_requests import ParsedRequests
-from mockserver.server.state.rate_limits import RateLimiter
 from mockserver.server.stubs.exchange_index import ExchangeIndex
 from mockserver.server.stubs.exchange_replies import ReplyDefinition, prepare_delivery, prepare_reply
 from mockserver.server.stubs.spellings import JSON, Spelling
 from mockserver.server.stubs.stubs import StubRegistry
+
+if TYPE_CHECKING:
+    from mockserver.server.state.rate_limits import RateLimiter
 
 __all__ = [
     "DEFAULT_SESSION_NAME",
@@ -203,7 +205,7 @@ def derive_session(session: Session, name: str, seed: int | None = None) -> Sess
         strict=session.strict,
         journal=session.journal.for_new_session(),
         faults=session.faults,
-        limiter=RateLimiter(session.limiter.limits) if session.limiter else None,
+        limiter=session.limiter.for_new_session() if session.limiter else None,
         delivery=session.delivery,
         max_counted_requests=session.max_counted_requests,
         structured_output=session.structured_output,

@@ -14,7 +14,8 @@ from mockserver.contract.chat.check import check_chat_completion, check_chat_err
 from mockserver.contract.chat.service import CHAT_PATHS
 from mockserver.profiles import load_profile_document, profile_names
 from mockserver.replies import mutants
-from mockserver.server.delivery.faults import load_service_faults, wire_faults
+from mockserver.server.delivery.faults import load_service_faults
+from mockserver.server.delivery.faults.catalogue import wire_faults
 from tests.api_client import ApiClient
 
 UNSATISFIABLE_FORMAT = {"type": "json_schema", "json_schema": {"schema": {"not": {}}}}

@@ -6,17 +6,16 @@
 - `catalogue`: all faults
 - `requested_faults`: the form `NAME[,OPTION=VALUE…][:PROBABILITY]`
 
-Without a fault, everything that leaves the server is valid.
+Without a fault, everything that leaves the server is valid, and only what every server uses is loaded: import
+`catalogue` and `rule_faults` by their own names.
 """
 
-from mockserver.server.delivery.faults.catalogue import catalogue, wire_faults
 from mockserver.server.delivery.faults.registry import OutgoingReply, WireFault
 from mockserver.server.delivery.faults.requested_faults import (
     RequestedFault,
     build_requested_fault,
     parse_fault,
 )
-from mockserver.server.delivery.faults.rule_faults import RuleFault
 from mockserver.server.delivery.faults.service_faults import (
     ServiceFault,
     find_service_fault,
@@ -26,13 +25,10 @@ from mockserver.server.delivery.faults.service_faults import (
 __all__ = [
     "OutgoingReply",
     "RequestedFault",
-    "RuleFault",
     "ServiceFault",
     "WireFault",
     "build_requested_fault",
-    "catalogue",
     "find_service_fault",
     "load_service_faults",
     "parse_fault",
-    "wire_faults",
 ]

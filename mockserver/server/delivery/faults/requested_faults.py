@@ -13,14 +13,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mockserver.errors import ConfigurationError
-from mockserver.server.delivery.faults.catalogue import RETRY_HEADERS, status_faults, wire_faults
 from mockserver.server.delivery.faults.registry import WireFault
-from mockserver.server.delivery.faults.rule_faults import RuleFault, breakable_rules, find_rule_fault
 from mockserver.server.delivery.faults.service_faults import ServiceFault, load_service_faults
 from mockserver.suggestions import choose_from, did_you_mean
+
+if TYPE_CHECKING:
+    from mockserver.server.delivery.faults.rule_faults import RuleFault
 
 __all__ = ["RequestedFault", "build_requested_fault", "parse_fault"]
 
@@ -91,6 +92,10 @@ def build_requested_fault(name: str, given: Mapping[str, Any], probability: floa
 
 
 def _resolve_fault(name: str, options: dict[str, Any]) -> RequestedFault:
+    # All faults and what they need: only for a server that has one.
+    from mockserver.server.delivery.faults.catalogue import RETRY_HEADERS, status_faults, wire_faults
+    from mockserver.server.delivery.faults.rule_faults import breakable_rules, find_rule_fault
+
     if name in wire_faults():
         fault = wire_faults()[name]
         _require_known_options(name, options, (*fault.options, "first"))
@@ -142,6 +147,8 @@ def _parse_status(name: str, value: Any) -> int:
 
 
 def _retry_headers(name: str, options: Mapping[str, Any]) -> Headers:
+    from mockserver.server.delivery.faults.catalogue import RETRY_HEADERS
+
     headers = []
     for option, header in RETRY_HEADERS.items():
         if option in options:

@@ -15,7 +15,8 @@ import pytest
 from mockserver.contract.check import check_response, check_stream
 from mockserver.contract.findings import errors
 from mockserver.errors import ConfigurationError
-from mockserver.server.delivery.faults import catalogue, parse_fault, wire_faults
+from mockserver.server.delivery.faults import parse_fault
+from mockserver.server.delivery.faults.catalogue import catalogue, wire_faults
 from mockserver.testing.mock import MockServer
 from tests.api_client import ApiClient
 
