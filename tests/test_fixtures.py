@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mockserver.contract.check import RULES_SKIPPED_WHEN_TRIMMED, check_request, check_response, check_stream
 from mockserver.contract.findings import errors
-from mockserver.exchanges import Exchange, packaged_exchanges
+from mockserver.exchanges import Exchange, load_exchange_folder, packaged_exchanges
 from tests.api_client import ApiClient
 
 EXCHANGES = packaged_exchanges("qwen-2026-01")
@@ -89,3 +90,9 @@ def test_the_documented_stream_has_45_events_with_the_shown_deltas(api: ApiClien
         assert events[number]["delta"] == shown[number]["delta"]
     assert {number: events[number]["type"] for number in shown} == {n: e["type"] for n, e in shown.items()}
     assert events[-1]["response"]["usage"] == shown[44]["response"]["usage"]
+
+
+def test_the_packaged_exchanges_are_those_of_their_folder() -> None:
+    # They are loaded without a check, which would take longer than all else that a start reads.
+    for folder in (Path(__file__).parent.parent / "fixtures").iterdir():
+        assert packaged_exchanges(folder.name) == load_exchange_folder(folder)
