@@ -6,12 +6,14 @@ A parent that starts the server with a pipe and does not read it would otherwise
 from __future__ import annotations
 
 import contextlib
+import io
+import sys
 import threading
 import time
-from collections.abc import Callable
-from typing import Any, TextIO
+from collections.abc import Callable, Iterator
+from typing import Any, TextIO, cast
 
-__all__ = ["BackgroundStream", "write_or_give_up"]
+__all__ = ["BackgroundStream", "background_output", "write_or_give_up"]
 
 #: Characters that wait to be written; more are dropped.
 MAX_PENDING_CHARACTERS = 1 << 20
@@ -102,3 +104,49 @@ def write_or_give_up(stream: TextIO, text: str) -> None:
     background = BackgroundStream(stream, str)
     background.write(text)
     background.close()
+
+
+@contextlib.contextmanager
+def background_output() -> Iterator[None]:
+    """Let nothing that this process prints wait for a reader, not even what libraries log or warn.
+
+    At the end it waits up to a second for each of standard output and standard error.
+    """
+    outputs = sys.stdout, sys.stderr
+    backgrounds = _BackgroundOutput(sys.stdout), _BackgroundOutput(sys.stderr)
+    sys.stdout, sys.stderr = cast("tuple[TextIO, TextIO]", backgrounds)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = outputs
+        for each in backgrounds:
+            each.end()
+
+
+class _BackgroundOutput(io.TextIOBase):
+    """Standard output or standard error, written by a thread."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._background = BackgroundStream(stream, lambda lines: f"mockserver: {lines} lines are missing\n")
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._stream.encoding
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        self._background.write(text)
+        return len(text)
+
+    def end(self) -> None:
+        """Wait a little until everything is written; the other stream stays open."""
+        self._background.close()

@@ -39,6 +39,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from mockserver.network import machine_addresses
 from mockserver.server.errors import ApiError, render_error
+from mockserver.server.http.background_stream import background_output
 from mockserver.server.http.request_body import BODY_TIMEOUT_SECONDS
 from mockserver.server.http.transmission import CONNECTION_EXTENSION, ENTRY_SCOPE_KEY, REPLY_MESSAGE
 
@@ -573,7 +574,7 @@ def run_forever(
 ) -> None:
     """Serve in the foreground until SIGINT or SIGTERM; a second signal aborts open connections.
 
-    `on_tick` runs about once a second.
+    `on_tick` runs about once a second. What is printed meanwhile waits for no reader.
     """
 
     async def main() -> None:
@@ -581,7 +582,7 @@ def run_forever(
         _install_signal_handlers(server)
         await server.serve(sockets=[*listeners])
 
-    with asyncio.Runner(loop_factory=new_loop) as runner:
+    with background_output(), asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(main())
 
 

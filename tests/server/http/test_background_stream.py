@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -14,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from mockserver.server.http import background_stream
-from mockserver.server.http.background_stream import BackgroundStream
+from mockserver.server.http.background_stream import BackgroundStream, background_output
 from tests.api_client import wait_until
 
 
@@ -101,3 +103,48 @@ def test_server_whose_log_nobody_reads_answers_and_stops(
     finally:
         process.kill()
         process.communicate()
+
+
+def open_full_pipe() -> tuple[int, int]:
+    """(reader, writer) of a pipe to which nothing more can be written."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"x" * 512)
+    os.set_blocking(writer, True)
+    return reader, writer
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="uses SIGTERM")
+def test_server_whose_banner_nobody_reads_answers_and_stops(tmp_path: Path) -> None:
+    url_file = tmp_path / "url"
+    reader, writer = open_full_pipe()
+    command = [sys.executable, "-m", "mockserver", "serve", "--port", "0", "--url-file", str(url_file)]
+    process = subprocess.Popen(command, stdout=writer, stderr=writer)
+    try:
+        wait_until(lambda: url_file.exists() and url_file.read_text())
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(reader)
+        os.close(writer)
+
+
+def test_what_libraries_log_waits_for_no_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = open_full_pipe()
+    with os.fdopen(writer, "w", encoding="utf-8") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        with background_output():
+            record = logging.makeLogRecord({"msg": "from a logger", "levelno": logging.ERROR})
+            assert logging.lastResort is not None
+            logging.lastResort.handle(record)
+            print("printed", file=sys.stderr, flush=True)
+            received = b""
+            while b"printed\n" not in received:
+                received += os.read(reader, 1 << 16)
+        assert b"from a logger\n" in received
+        assert sys.stderr is stream
+    os.close(reader)
