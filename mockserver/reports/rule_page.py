@@ -27,7 +27,7 @@ def _content(rule: Rule) -> Iterator[Markup]:
         ("rule", rule.statement),
         ("impact", rule.reason),
         ("source", rule.source),
-        ("profiles", ", ".join(rule.profiles) + "".join(overrides)),
+        ("profiles", ("all" if rule.profiles == ("*",) else ", ".join(rule.profiles)) + "".join(overrides)),
     )
     yield tag(
         "dl", *(tag("div", tag("dt", what), tag("dd", value)) for what, value in facts), class_="details"

@@ -185,6 +185,17 @@ class Tab:
         assert "exceptionDetails" not in message, message["exceptionDetails"]
         return message["result"].get("value")
 
+    def wait_for_frame_text(self, text: str) -> str:
+        """Wait until the frame shows a text, and return all that it shows."""
+        deadline = time.monotonic() + 2 * _TIMEOUT_SECONDS
+        shown = ""
+        while text not in shown:
+            assert time.monotonic() < deadline, f"the frame never showed {text!r}: {shown}"
+            shown = self.evaluate_in_frame(
+                "document.readyState === 'complete' ? document.body.innerText : ''"
+            )
+        return shown
+
     def _frame_targets(self) -> list[dict[str, Any]]:
         found = self._browser.call("Target.getTargets", filter=[{"type": "iframe", "exclude": False}])
         return [

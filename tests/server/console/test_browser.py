@@ -114,47 +114,33 @@ def test_a_click_opens_the_exchange_with_its_timeline(tab: Tab, server: Threaded
     click(tab, ".row")
     tab.wait_until("document.querySelector('.row').getAttribute('aria-selected') === 'true'")
     tab.wait_until("document.querySelector('iframe') !== null")
-    for _ in range(200):
-        shown = tab.evaluate_in_frame("document.readyState === 'complete' ? document.body.innerText : ''")
-        if shown:
-            break
+    shown = tab.wait_for_frame_text("understood as")
 
     assert "Timeline" in shown
     assert "output_text.delta" in shown
-    assert "understood as" in shown
     tab.evaluate_in_frame("document.querySelector('.scroller').focus()")
     assert tab.evaluate_in_frame("document.querySelector('.event-toolbar output').textContent").startswith(
         "event 0"
     )
 
 
-def wait_for_frame(tab: Tab, text: str) -> str:
-    """Wait until the frame shows a text, and return all of it."""
-    shown = ""
-    deadline = time.monotonic() + 60
-    while text not in shown:
-        assert time.monotonic() < deadline, f"the frame never showed {text!r}: {shown}"
-        shown = tab.evaluate_in_frame("document.readyState === 'complete' ? document.body.innerText : ''")
-    return shown
-
-
 def test_a_finding_leads_to_its_rule_and_back(tab: Tab, server: ThreadedServer) -> None:
     ask(server, temperature=9)
     wait_for_rows(tab, 1)
     click(tab, ".row")
-    wait_for_frame(tab, "Findings")
+    tab.wait_for_frame_text("Findings")
     assert tab.evaluate("document.querySelector('.back')") is None
 
     name = tab.evaluate_in_frame(
         "(() => { const link = document.querySelector('.finding a'); link.click(); return link.textContent; })()"
     )
     rule = load_rules()[name]
-    page = wait_for_frame(tab, rule.title)
+    page = tab.wait_for_frame_text(rule.title)
 
     for expected in (rule.id, rule.severity.value, rule.statement, rule.reason, rule.source, "An example"):
         assert expected in page
     click(tab, ".back")
-    wait_for_frame(tab, "understood as")
+    tab.wait_for_frame_text("understood as")
 
 
 def test_the_list_is_operated_by_keys(tab: Tab, server: ThreadedServer) -> None:

@@ -237,8 +237,8 @@ function StubForm({ text, onWrite }) {
     <div class="inline">
       <label>If the prompt contains<input name="contains" value=${match.contains ?? match.prompt ?? ""}
         onInput=${(event) => write({ match: event.target.value ? { contains: event.target.value } : {} })} /></label>
-      <label>reply<input name="reply" value=${value.reply ?? ""} onInput=${(event) => write({ reply: event.target.value })} /></label>
-      <label>times<input name="times" type="number" min="1" value=${value.times ?? 1}
+      <label class="grows">Reply<input name="reply" value=${value.reply ?? ""} onInput=${(event) => write({ reply: event.target.value })} /></label>
+      <label class="short">Times<input name="times" type="number" min="1" value=${value.times ?? 1}
         onInput=${(event) => write({ times: Math.max(1, Number(event.target.value) || 1) })} /></label>
     </div>`;
 }
@@ -473,8 +473,8 @@ function App() {
           <div class="filters" role="search" onKeyDown=${(event) => event.key === "Escape" && showAll()}>
             <input ref=${search} type="search" placeholder="Filter by text  /" aria-label="Filter the requests" value=${filter}
               onInput=${(event) => setFilter(event.target.value)} />
-            ${Object.keys(CHOICES).map((name) => html`
-              <${Choice} key=${name} name=${name} rows=${rows} chosen=${chosen[name]} onChoose=${(value) => setChosen({ ...chosen, [name]: value })} />`)}
+            <div class="choices">${Object.keys(CHOICES).map((name) => html`
+              <${Choice} key=${name} name=${name} rows=${rows} chosen=${chosen[name]} onChoose=${(value) => setChosen({ ...chosen, [name]: value })} />`)}</div>
             ${Object.entries(ONLY).map(([name, label]) => html`
               <button key=${name} aria-pressed=${only === name} onClick=${() => setOnly(only === name ? "" : name)}>${label}</button>`)}
             ${isFiltered && html`<button class="show-all" onClick=${showAll}>Show all</button>`}
