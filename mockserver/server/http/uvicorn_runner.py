@@ -14,6 +14,8 @@ The only module that uses uvicorn's internals. It differs from uvicorn on purpos
 - Trailers are dropped, and their bytes are limited as those of the head are.
 - A client that sends more requests on a connection than it reads replies has to wait.
 - A closed connection frees its requests at once, not when the garbage is collected.
+- A connection that would take one of the last open files is refused with 503: without any, requests would fail
+  at an import or at a file.
 """
 
 from __future__ import annotations
@@ -70,6 +72,19 @@ MAX_HEAD_BYTES = 64 << 10
 #: Requests of a connection that wait for their turn while more of it is read.
 MAX_PIPELINED_REQUESTS = 16
 
+#: Open files that are left to what is not a connection: imports, exchange files, reports.
+RESERVED_FILES = 16
+
+#: Open files that `run_forever` asks for: more than clients need, and fewer than what some systems allow.
+_WANTED_FILES = 65_536
+
+#: Connections that may wait to be accepted.
+_BACKLOG = 2048
+
+#: Connections that asyncio accepts at once. It takes a few rounds to refuse one, and without a file it repeats each
+#: attempt later on, so that many would multiply.
+_ACCEPTED_AT_ONCE = 2
+
 #: The request id in the reply to something that is not a request.
 _NIL_REQUEST_ID = "00000000-0000-0000-0000-000000000000"
 
@@ -102,7 +117,7 @@ def bind_socket(host: str, port: int) -> socket.socket:
         if family == socket.AF_INET6:  # `::` is every address, of IPv4 too
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host.strip("[]") != "::")
         listener.bind((host.strip("[]"), port))
-        listener.listen(2048)
+        listener.listen(_BACKLOG)
     except OSError:
         listener.close()
         raise
@@ -141,6 +156,38 @@ def listener_url(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+if sys.platform == "win32":  # has no limit that matters
+
+    def _max_files() -> int:
+        return sys.maxsize
+
+    def _raise_max_files() -> None:
+        pass
+
+else:
+    import resource
+
+    def _max_files() -> int:
+        """How many files the process may have open."""
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        return sys.maxsize if most == resource.RLIM_INFINITY else most
+
+    def _raise_max_files() -> None:
+        """Allow as many open files as the system does: each connection is one."""
+        current, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = _WANTED_FILES if most == resource.RLIM_INFINITY else min(most, _WANTED_FILES)
+        if current != resource.RLIM_INFINITY and current < wanted:
+            with contextlib.suppress(OSError, ValueError):  # macOS has a limit that it does not tell
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+
+
+def _report_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """As usual, except for a connection that cannot be accepted: the loop tries again every second."""
+    error = context.get("exception")
+    if not isinstance(error, OSError) or error.errno not in (errno.EMFILE, errno.ENFILE):
+        loop.default_exception_handler(context)
 
 
 class _ResponseCycle(RequestResponseCycle):
@@ -372,6 +419,10 @@ class _HttpConnection(HttpToolsProtocol):
         super().connection_made(transport)
         self.flow = _FlowControl(transport, self.pipeline)
         self._request_began_at = self.loop.time()
+        # The system gives a new file the lowest free number.
+        if transport.get_extra_info("socket").fileno() >= _max_files() - RESERVED_FILES:
+            limit = f"its process may have {_max_files()} open files (ulimit -n)"
+            self._reject(503, f"The server has too many connections: {limit}.", "ServiceUnavailable")
 
     def connection_lost(self, exc: Exception | None) -> None:
         cycle = self._active_cycle
@@ -432,7 +483,7 @@ class _HttpConnection(HttpToolsProtocol):
         ):
             self.transport.close()
 
-    def _reject(self, status: int, message: str) -> None:
+    def _reject(self, status: int, message: str, code: str = "InvalidParameter") -> None:
         """Answer something that is not a request and close; first finish the reply to a complete request."""
         unfinished = self._unfinished_cycle
         if unfinished is not None and not unfinished.more_body:
@@ -440,7 +491,7 @@ class _HttpConnection(HttpToolsProtocol):
             return
         has_reply = unfinished is None and not self._reads_head and self._bytes_beside_body is not None
         if not has_reply and (unfinished is None or not unfinished.response_started):
-            body = render_error(ApiError(status, "InvalidParameter", message), _NIL_REQUEST_ID)
+            body = render_error(ApiError(status, code, message), _NIL_REQUEST_ID)
             self.transport.write(
                 b"%bcontent-type: application/json\r\nx-request-id: %b\r\ncontent-length: %d\r\n"
                 b"connection: close\r\n\r\n%b"
@@ -501,6 +552,7 @@ class UvicornServer(uvicorn.Server):
         config = uvicorn.Config(
             app,
             http=_HttpConnection,
+            backlog=_ACCEPTED_AT_ONCE,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -525,6 +577,12 @@ class UvicornServer(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave signals to the caller."""
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        asyncio.get_running_loop().set_exception_handler(_report_loop_error)
+        await super().startup(sockets)
+        for listener in sockets or []:
+            listener.listen(_BACKLOG)  # the loop has listened again, with its own number
 
     async def main_loop(self) -> None:
         self._on_start()
@@ -582,6 +640,7 @@ def run_forever(
         _install_signal_handlers(server)
         await server.serve(sockets=[*listeners])
 
+    _raise_max_files()
     with background_output(), asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(main())
 
