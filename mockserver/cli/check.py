@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from mockserver.cli.check_runner import KINDS, run_check
-from mockserver.cli.options import Choice, option
+from mockserver.cli.options import Choice, mask_option, option
 from mockserver.cli.output.report_formats import REPORT_FORMATS
 from mockserver.contract.files import AUTO
 from mockserver.contract.findings import Severity
@@ -36,6 +36,7 @@ __all__ = ["check"]
     help="The lowest severity that makes the exit status 1.",
 )
 @option("--ignore", multiple=True, metavar="RULE", help="Ignore a rule. Can be repeated.")
+@mask_option
 def check(files: tuple[str, ...], **options: Any) -> None:
     """Check files against the contract: requests, responses, errors, streams and exchanges.
 

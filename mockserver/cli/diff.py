@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from mockserver.cli.errors import exit_with_error
-from mockserver.cli.options import Choice, option
+from mockserver.cli.options import Choice, mask_option, option
 from mockserver.errors import ConfigurationError, InvalidJSON, MockServerError
 from mockserver.profiles import LATEST, profile_names, resolve_profile_name
 from mockserver.suggestions import choose_from
@@ -33,6 +33,7 @@ __all__ = ["diff"]
     default="breaking",
     help="Mildest change that causes exit status 1.",
 )
+@mask_option
 def diff(before: str, after: str, style: str, fail_on: str) -> None:
     """Show what changed in the contract between two recordings, reports or profiles.
 

@@ -12,6 +12,7 @@ import click
 
 from mockserver.cli.errors import exit_with_error
 from mockserver.cli.exchange_drafts import draft_exchanges
+from mockserver.cli.options import mask_option
 from mockserver.errors import ConfigurationError, InvalidExchange, MockServerError
 from mockserver.exchanges import Exchange, load_exchange_folder
 from mockserver.profiles import DEFAULT_PROFILE
@@ -30,6 +31,7 @@ def exchanges() -> None:
 @click.argument(
     "folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path)
 )
+@mask_option
 def check(folders: tuple[Path, ...]) -> None:
     """Load folders as the server does. Exit status 1, with file and pointer, if a file cannot be served.
 
@@ -68,6 +70,7 @@ def _serving_problems(exchange: Exchange) -> list[str]:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="The folder to write to; default: standard output.",
 )
+@mask_option
 def new(source: IO[bytes], name: str, prompt: str | None, out: Path | None) -> None:
     """Draft exchanges from a curl command, a HAR file or a recorded reply. - reads standard input.
 

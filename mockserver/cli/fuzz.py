@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mockserver.cli.errors import exit_with_error
-from mockserver.cli.options import Choice, option
+from mockserver.cli.options import Choice, mask_option, option
 from mockserver.errors import ConfigurationError, MockServerError, optional_packages
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
 from mockserver.suggestions import choose_from
@@ -55,6 +55,7 @@ _PROGRESS_INTERVAL_SECONDS = 5.0
     help="Folder of saved failing cases.",
 )
 @click.option("--replay", metavar="ID", help="Play one saved case, by its id or the path of its file.")
+@mask_option
 def fuzz(command: tuple[str, ...], **options: Any) -> None:
     """Find the smallest reply that a client handles wrongly.
 

@@ -8,8 +8,11 @@ from typing import Any, TypeVar
 
 import click
 
+from mockserver.cli.errors import exit_with_error
+from mockserver.errors import ConfigurationError
 from mockserver.settings import MAX_BODY_BYTES
 from mockserver.suggestions import choose_from
+from mockserver.wire.redaction import configured_masks, parse_masks, use_masks
 
 __all__ = [
     "ENV_PREFIX",
@@ -54,12 +57,27 @@ max_body_option = option(
     help="Largest body of a request, also once it is decompressed: bytes, or a number with a unit.",
 )
 
-#: `--mask`, of the commands that write or compare recordings.
+
+def _add_masks(ctx: click.Context, _: click.Parameter, masks: tuple[str, ...]) -> None:
+    """Mask these too in all that the process writes; those of the settings cannot be taken away by the option."""
+    if ctx.resilient_parsing:
+        return
+    try:
+        use_masks(configured_masks().union(parse_masks(masks)))
+    except ConfigurationError as error:
+        exit_with_error(str(error), 2)
+
+
+#: `--mask`, of the commands that write or print requests and replies.
 mask_option = option(
     "--mask",
     multiple=True,
     metavar="MASK",
-    help="Mask a member of requests, such as /metadata/user, or what matches regex:PATTERN.",
+    show_default=False,
+    callback=_add_masks,
+    expose_value=False,
+    is_eager=True,
+    help="Also mask a member of requests, such as /metadata/user, or what matches regex:PATTERN. Can be repeated.",
 )
 
 

@@ -37,7 +37,7 @@ from mockserver.cli.output.capture_log import CaptureLog
 from mockserver.contract.findings import Severity
 from mockserver.errors import ConfigurationError, MockServerError
 from mockserver.settings import parse_body_size
-from mockserver.wire.redaction import parse_masks, require_maskable_key, use_masks
+from mockserver.wire.redaction import configured_masks, require_maskable_key
 
 if TYPE_CHECKING:
     from mockserver.live.endpoint import Endpoint
@@ -123,7 +123,6 @@ def record(upstream: str, out: Path, port: int, url_file: Path | None, **options
     from mockserver.live.endpoint import api_key_from_env, parse_endpoint
 
     try:
-        use_masks(parse_masks(options["mask"]))
         for each in options["api_key"]:
             require_maskable_key(each, "--api-key")
         name = options["upstream_key_env"]
@@ -272,7 +271,7 @@ def _build_relay(
     )
     secrets = keys if endpoint.api_key else ()
     recorder_options = RecorderOptions(
-        options["mask"], secrets, options["is_detected"], options["record_errors"]
+        configured_masks().as_options, secrets, options["is_detected"], options["record_errors"]
     )
     recorder = Recorder(
         folder,

@@ -23,7 +23,7 @@ from mockserver.cli.serve import read_api_keys
 from mockserver.errors import MockServerError
 from mockserver.profiles import load_profile, resolve_profile_name
 from mockserver.settings import parse_body_size
-from mockserver.wire.redaction import parse_masks, use_masks
+from mockserver.wire.redaction import configured_masks
 from mockserver.wire.terminal import escape_unprintable
 
 if TYPE_CHECKING:
@@ -82,8 +82,6 @@ def replay(recordings: Path, port: int, url_file: Path | None, quiet: bool, **op
     from mockserver.server.state.journal import Journal
 
     try:
-        masks = parse_masks(options["mask"])
-        use_masks(masks)
         keys = read_api_keys(options["api_key"], options["api_key_env"])
         require_key(options["host"], has_key=bool(keys), remedy="add --api-key or --api-key-env")
         hosts = allowed_hosts(options, is_controllable=options["console"])
@@ -91,7 +89,8 @@ def replay(recordings: Path, port: int, url_file: Path | None, quiet: bool, **op
         profile = _choose_profile(exchanges, options["profile"])
         max_body = parse_body_size(options["max_body"])
         player = RecordingPlayer(
-            PlaybackQueue(exchanges, once=options["once"], masks=masks), parse_speed(options["speed"])
+            PlaybackQueue(exchanges, once=options["once"], masks=configured_masks()),
+            parse_speed(options["speed"]),
         )
     except MockServerError as error:
         exit_with_error(str(error), 2)

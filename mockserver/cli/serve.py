@@ -22,7 +22,7 @@ from mockserver.cli.listener import (
     write_admin_token_file,
     write_url_file,
 )
-from mockserver.cli.options import Choice, max_body_option, network_options, option
+from mockserver.cli.options import Choice, mask_option, max_body_option, network_options, option
 from mockserver.errors import ConfigurationError, MockServerError
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, resolve_profile_name
 from mockserver.settings import parse_body_size
@@ -162,6 +162,7 @@ _MIN_TOKEN_LENGTH = 8
     help="Format of the log: text, or a JSON object in each line.",
 )
 @option("--quiet", is_flag=True, help="Do not print a line for each request.")
+@mask_option
 def serve(
     host: str, port: int, url_file: Path | None, quiet: bool, report: tuple[str, ...], **settings: Any
 ) -> None:

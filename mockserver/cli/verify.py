@@ -13,7 +13,7 @@ import click
 
 from mockserver.cli.errors import EXIT_INCOMPLETE, exit_with_error
 from mockserver.cli.interrupts import signals_as_interrupt
-from mockserver.cli.options import Choice, connection_options, option
+from mockserver.cli.options import Choice, connection_options, mask_option, option
 from mockserver.cli.reverification import (
     replace_report,
     require_reachable,
@@ -90,6 +90,7 @@ AUTO = "auto"
     metavar="FORMAT=FILE",
     help="Write a report (text, json, junit, markdown, html); may be repeated.",
 )
+@mask_option
 def verify(base_url: str, api_key_env: str, dry_run: bool, **options: Any) -> None:
     """Check that a live endpoint keeps the contract.
 

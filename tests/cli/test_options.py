@@ -1,0 +1,67 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mockserver.wire import json
+from mockserver.wire.redaction import configured_masks, use_masks
+from tests.cli.conftest import RunCli
+
+MODEL = "qwen3-max-2026-01-23"
+#: A request whose finding quotes the value, and a reply to it.
+REQUEST = {"model": MODEL, "input": "Hello!", "metadata": {"user": ["canary-user"], "team": "canary-team"}}
+MASKS = ("/metadata/user", "/metadata/team")
+
+
+@pytest.fixture(autouse=True)
+def _masks_of_the_process() -> Iterator[None]:
+    before = configured_masks()
+    yield
+    use_masks(before)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "check",
+        "diff",
+        "exchanges check",
+        "exchanges new",
+        "fuzz",
+        "record",
+        "replay",
+        "run",
+        "serve",
+        "verify",
+    ],
+)
+def test_every_command_that_shows_bodies_takes_masks(command: str, run_cli: RunCli) -> None:
+    status, output, _ = run_cli(*command.split(), "--help")
+    assert status == 0
+    assert "--mask MASK" in output
+    status, _, errors = run_cli(*command.split(), "--mask", "user")
+    assert status == 2
+    assert "a JSON pointer starts with /" in errors
+
+
+@pytest.mark.parametrize("place", ["option", "variable", "settings", "option and settings"])
+@pytest.mark.parametrize("command", [("check",), ("exchanges", "new")], ids=" ".join)
+def test_masks_come_from_the_command_line_variables_and_settings(
+    command: tuple[str, ...], place: str, run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = json.dumps(REQUEST).decode()
+    (tmp_path / "file").write_text(f"curl https://h/v1/responses -d '{text}'" if "new" in command else text)
+    in_option = {"option": MASKS, "option and settings": MASKS[:1]}.get(place, ())
+    in_settings = {"settings": MASKS, "option and settings": MASKS[1:]}.get(place, ())
+    if in_settings:
+        (tmp_path / "pyproject.toml").write_text(f"[tool.mockserver]\nmask = {[*in_settings]}\n")
+    if place == "variable":
+        monkeypatch.setenv("MOCKSERVER_MASK", " ".join(MASKS))
+    options = [word for each in in_option for word in ("--mask", each)]
+    _, output, errors = run_cli(*command, *options, "file")
+    assert "canary" not in output + errors
+    assert len(output) > 50
