@@ -38,7 +38,10 @@ def _run_command() -> None:
         from mockserver.cli.check_runner import run_without_click
 
         run_without_click(sys.argv[2:])
-    from mockserver.cli.commands import group
+    from mockserver.cli.garbage_collection import paused_collection
+
+    with paused_collection():
+        from mockserver.cli.commands import group
 
     group()
 

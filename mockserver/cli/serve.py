@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mockserver.cli.errors import exit_with_error
+from mockserver.cli.garbage_collection import paused_collection
 from mockserver.cli.listener import (
     allowed_hosts,
     open_listeners,
@@ -171,7 +172,8 @@ def serve(
     try:
         keys = read_api_keys(settings["api_key"], settings["api_key_env"])
         require_key(host, has_key=bool(keys), remedy="add --api-key or --api-key-env")
-        services = build_services(keys, quiet, host=host, **settings)
+        with paused_collection():
+            services = build_services(keys, quiet, host=host, **settings)
     except (MockServerError, OSError) as error:
         exit_with_error(str(error), 2)
     require_writable_url_file(url_file)
@@ -348,10 +350,11 @@ def _run_server(
     settings: Mapping[str, Any],
     on_tick: Callable[[], None] | None,
 ) -> None:
-    from mockserver.server.http.app import App
-    from mockserver.server.http.banner import startup_banner
-    from mockserver.server.http.cors import allow_origins
-    from mockserver.server.http.uvicorn_runner import listener_url, run_forever
+    with paused_collection():
+        from mockserver.server.http.app import App
+        from mockserver.server.http.banner import startup_banner
+        from mockserver.server.http.cors import allow_origins
+        from mockserver.server.http.uvicorn_runner import listener_url, run_forever
 
     url, session = listener_url(listeners[0]), services.default_session
 

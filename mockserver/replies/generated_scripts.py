@@ -5,8 +5,8 @@ thinking is on. Then come the function calls, or a message if there are none. Th
 web_search_call, reasoning, web_extractor_call, message is that of the vendor's tool sample (January 2026).
 With an output schema the message is JSON that is valid under the schema, which is an extension of the mock.
 
-Messages are short texts in the language of the input. Faker fills one fixed pool per language, and a reply
-picks from it, so that generating a text costs a request almost nothing.
+Messages are short texts in the language of the input. `schemas/texts` has a fixed pool for each language, which
+Faker generated once, and a reply picks from it, so that generating a text costs a request almost nothing.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from functools import cache, lru_cache
 from random import Random
 from typing import Any
 
+from mockserver import resources
 from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, Script, ToolCall, chunk_text
 from mockserver.wire import json
 
 __all__ = [
-    "FAKER_LOCALES",
+    "LANGUAGES",
     "POOL_SIZE",
     "GenerationRequest",
     "complete_tool_call",
@@ -36,15 +37,16 @@ __all__ = [
 #: Number of texts in the pool of each language.
 POOL_SIZE = 64
 
-#: Faker's locale for each language.
-FAKER_LOCALES = {"en": "en_US", "zh": "zh_CN", "ja": "ja_JP", "ru": "ru_RU", "ar": "ar_AA"}
+#: The languages that have a pool.
+LANGUAGES = ("en", "zh", "ja", "ru", "ar")
 
-#: The first writing system found decides; kana before Han, because Japanese uses both.
+#: The first writing system found decides; kana before Han, because Japanese uses both. Compiled when a text is
+#: not ASCII, because the range of Han takes milliseconds.
 _WRITING_SYSTEMS = (
-    ("ja", re.compile(r"[\u3040-\u30ff]")),
-    ("zh", re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")),
-    ("ru", re.compile(r"[\u0400-\u04ff]")),
-    ("ar", re.compile(r"[\u0600-\u06ff]")),
+    ("ja", r"[\u3040-\u30ff]"),
+    ("zh", r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"),
+    ("ru", r"[\u0400-\u04ff]"),
+    ("ar", r"[\u0600-\u06ff]"),
 )
 
 #: How much of an input `detect_language` reads.
@@ -56,7 +58,7 @@ def detect_language(text: str) -> str:
     sample = text[:_MAX_DETECTION_CHARACTERS]
     if sample.isascii():
         return "en"
-    return next((language for language, pattern in _WRITING_SYSTEMS if pattern.search(sample)), "en")
+    return next((language for language, pattern in _WRITING_SYSTEMS if re.search(pattern, sample)), "en")
 
 
 def text_from_pool(language: str, text_seed: int) -> str:
@@ -84,16 +86,7 @@ def _chunk_sizes(text_seed: int) -> list[int]:
 
 @cache
 def _text_pool(language: str) -> tuple[str, ...]:
-    from faker import Faker  # takes 0.2 s to import: only when a text is first generated
-
-    faker = Faker(FAKER_LOCALES[language])
-    faker.seed_instance(20260127)
-    return tuple(_localize_punctuation(faker.paragraph(nb_sentences=3), language) for _ in range(POOL_SIZE))
-
-
-def _localize_punctuation(text: str, language: str) -> str:
-    """Faker ends Chinese sentences with a Latin full stop."""
-    return text.replace(".", "。") if language == "zh" else text
+    return tuple(json.loads(resources.read_json("schemas", "texts", language)))
 
 
 #: Reserved domains that nobody can own (RFC 2606).

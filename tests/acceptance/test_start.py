@@ -43,6 +43,7 @@ def test_a_plain_server_loads_only_what_it_uses(start_server: StartServer) -> No
     assert server.client.get(f"{server.root_url}/health").status_code == 200
     assert server.create("Hello, please introduce yourself in one sentence.").status_code == 200
     assert server.create("Hello!", stream=True).status_code == 200
+    assert server.create("How far away is the moon?").status_code == 200
     assert server.stop() == 0
 
     loaded = server.stdout_text.splitlines()[-1].split()

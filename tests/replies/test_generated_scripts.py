@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mockserver.replies.generated_scripts import (
-    FAKER_LOCALES,
+    LANGUAGES,
     POOL_SIZE,
     detect_language,
     message_from_pool,
@@ -30,7 +30,7 @@ def test_detect_language(text: str, language: str) -> None:
     assert detect_language(text) == language
 
 
-@pytest.mark.parametrize("language", FAKER_LOCALES)
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_pools_are_in_their_language(language: str) -> None:
     texts = {text_from_pool(language, pick) for pick in range(POOL_SIZE)}
     assert len(texts) == POOL_SIZE
