@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from mockserver.errors import InvalidExchange, InvalidJSON
 from mockserver.exchanges import Exchange, parse_exchange_object
 from mockserver.server.state.sessions import Session
-from mockserver.server.stubs.exchange_index import MATCHER_FIELDS
+from mockserver.server.stubs.exchange_index import exchange_matcher
 from mockserver.server.stubs.exchange_replies import prepare_delivery, prepare_reply
-from mockserver.server.stubs.matchers import ANY_REQUEST, Matcher, build_matcher
+from mockserver.server.stubs.matchers import ANY_REQUEST
 from mockserver.server.stubs.stubs import Stub, StubDefinition, StubRegistry
 from mockserver.wire import json
 
@@ -110,7 +110,7 @@ def _define_stub(session: Session, exchange: Exchange, document: Mapping[str, An
     return StubDefinition(
         reply,
         None if exchange.always else exchange.times or 1,
-        ANY_REQUEST if exchange.scenario else _exchange_matcher(exchange),
+        ANY_REQUEST if exchange.scenario else exchange_matcher(exchange.match),
         delivery,
         exchange.name,
         exchange.scenario or "",
@@ -122,8 +122,3 @@ def _require_profile(exchange: Exchange, session: Session) -> None:
     if exchange.profile not in (None, session.profile.name):
         reason = f"this session uses {session.profile.name}"
         raise InvalidExchange(exchange.location, f"{exchange.pointer}/profile", reason)
-
-
-def _exchange_matcher(exchange: Exchange) -> Matcher:
-    members = {name: getattr(exchange.match, name) for name in MATCHER_FIELDS}
-    return build_matcher(**{**members, "ignore_case": members["ignore_case"] or None})

@@ -1,79 +1,68 @@
-"""Select the exchange that answers a request.
-
-The index looks exchanges up by prompt, so their number does not matter. If several match, the first answers.
-"""
+"""Select the exchange that answers a request. If several match, the first answers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from copy import copy
 from dataclasses import fields
-from operator import itemgetter
 from typing import NamedTuple
 
 from mockserver.exchanges import Exchange, Match
 from mockserver.profiles import Profile
+from mockserver.server.request_facts import RequestFacts
+from mockserver.server.stubs.matcher_index import MatcherIndex
 from mockserver.server.stubs.matchers import IncomingRequest, Matcher, build_matcher
 
-__all__ = ["MATCHER_FIELDS", "ExchangeIndex"]
+__all__ = ["ExchangeIndex", "exchange_matcher"]
 
 #: Members of `Match` that a `Matcher` has too.
-MATCHER_FIELDS = tuple(
+_MATCHER_FIELDS = tuple(
     each.name for each in fields(Match) if each.name in {known.name for known in fields(Matcher)}
 )
-#: Those that `_IndexedExchange` does not cover itself.
-_INDEXED_FIELDS = ("prompt", "stream", "after", "tools", "thinking")
-_EXTRA_FIELDS = tuple(name for name in MATCHER_FIELDS if name not in _INDEXED_FIELDS)
-
-_NO_EXCHANGES: Sequence[_IndexedExchange] = ()
 
 
 class _IndexedExchange(NamedTuple):
-    """An exchange and its conditions beside the prompt; None: no condition."""
+    """An exchange and its conditions that a matcher does not have: those that are not given, but follow."""
 
-    position: int
-    """Among all exchanges: the first that matches answers."""
     exchange: Exchange
-    thinking: bool | None
-    """None: as the requested model does by default."""
     has_function_output: bool | None
-    """Whether the input ends with a function's output; None: thinking and outputs do not matter."""
-    tools: frozenset[str] | None
-    stream: bool | None
-    after: str | None
-    extra_matcher: Matcher | None
-    """The less common conditions."""
+    """Whether the input ends with a function's output; None: thinking, tools and outputs do not matter."""
+    is_default_thinking: bool
+    """Whether thinking must be as the requested model does by default."""
+    forbids_tools: bool
+
+    def accepts(self, facts: RequestFacts, *, default_thinking: bool) -> bool:
+        return self.has_function_output is None or (
+            self.has_function_output is facts.has_function_output
+            and not (self.is_default_thinking and facts.thinking is not default_thinking)
+            and not (self.forbids_tools and facts.declared_tool_types)
+        )
 
 
 class ExchangeIndex:
-    """The exchanges of a session, by prompt."""
+    """The exchanges of a session."""
 
     def __init__(self, exchanges: Iterable[Exchange], profile: Profile) -> None:
         self.exchanges = tuple(exchanges)
         """All exchanges, including those of other profiles."""
         self._profile = profile
-        self._by_prompt: dict[str, list[_IndexedExchange]] = {}
-        self._without_prompt: list[_IndexedExchange] = []
+        self._index: MatcherIndex[_IndexedExchange] = MatcherIndex()
         self._reply_counts: dict[str, int] = {}
         self._by_name: dict[str, Exchange] = {}
         self._scenarios: dict[str, list[Exchange]] = {}
         for position, exchange in enumerate(self.exchanges):
             is_create_request = exchange.recorded is None or exchange.recorded.is_create_request
             if exchange.profile in (None, profile.name) and is_create_request:
-                self._add(_index_exchange(position, exchange))
+                self._add(position, exchange)
         self.is_stateless = not self._scenarios and all(each.times is None for each in self._by_name.values())
         """Whether no exchange answers a limited number of times, so that equal requests get the same one."""
 
-    def _add(self, indexed: _IndexedExchange) -> None:
-        exchange = indexed.exchange
+    def _add(self, position: int, exchange: Exchange) -> None:
         self._by_name[exchange.name] = exchange
-        prompt = exchange.match.prompt
         if exchange.scenario is not None:
             self._scenarios.setdefault(exchange.scenario, []).append(exchange)
-        elif prompt is None or exchange.match.ignore_case:
-            self._without_prompt.append(indexed)
         else:
-            self._by_prompt.setdefault(prompt, []).append(indexed)
+            self._index.add(position, exchange_matcher(exchange.match), _index_exchange(exchange))
 
     @property
     def selectable_names(self) -> set[str]:
@@ -88,27 +77,19 @@ class ExchangeIndex:
     def take(self, request: IncomingRequest) -> Exchange | None:
         """Take the exchange that answers a request, and count the reply if `times` is limited."""
         facts = request.facts
-        candidates = self._by_prompt.get(facts.prompt, _NO_EXCHANGES)
-        if self._without_prompt:
-            candidates = sorted((*candidates, *self._without_prompt), key=itemgetter(0))
-        by_default = bool(candidates) and self._profile.thinking[facts.model] != "off"
-        for _, exchange, thinking, has_function_output, tools, stream, after, extra_matcher in candidates:
-            if (
-                (
-                    has_function_output is None
-                    or (
-                        (by_default if thinking is None else thinking) is facts.thinking
-                        and has_function_output is facts.has_function_output
-                    )
-                )
-                and (tools is None or tools == facts.declared_tool_types)
-                and (stream is None or stream is facts.stream)
-                and (after is None or after == request.after)
-                and (extra_matcher is None or extra_matcher.matches(request))
-                and (exchange.times is None or self._count_reply(exchange.name, exchange.times))
-            ):
-                return exchange
-        return None
+
+        def is_accepted(indexed: _IndexedExchange) -> bool:
+            default_thinking = self._profile.thinking[facts.model] != "off"
+            return indexed.accepts(facts, default_thinking=default_thinking) and not self._is_exhausted(
+                indexed.exchange.name, indexed.exchange.times
+            )
+
+        indexed = self._index.first_match(request, is_accepted)
+        if indexed is None:
+            return None
+        if indexed.exchange.times is not None:
+            self._count_reply(indexed.exchange.name)
+        return indexed.exchange
 
     def for_new_session(self) -> ExchangeIndex:
         """Return the same index for another session, with its own counts."""
@@ -124,39 +105,31 @@ class ExchangeIndex:
         # A scenario moves on: by default each step answers once.
         once = exchange.scenario is not None and not exchange.always
         times = 1 if exchange.times is None and once else exchange.times
-        return times is None or self._count_reply(exchange.name, times)
+        if self._is_exhausted(exchange.name, times):
+            return False
+        if times is not None:
+            self._count_reply(exchange.name)
+        return True
 
-    def _count_reply(self, name: str, times: int) -> bool:
-        count = self._reply_counts.get(name, 0)
-        self._reply_counts[name] = count + 1
-        return count < times
+    def _is_exhausted(self, name: str, times: int | None) -> bool:
+        return times is not None and self._reply_counts.get(name, 0) >= times
+
+    def _count_reply(self, name: str) -> None:
+        self._reply_counts[name] = self._reply_counts.get(name, 0) + 1
 
 
-def _index_exchange(position: int, exchange: Exchange) -> _IndexedExchange:
+def exchange_matcher(match: Match) -> Matcher:
+    """The matcher with the conditions that an exchange gives."""
+    members = {name: getattr(match, name) for name in _MATCHER_FIELDS}
+    return build_matcher(**{**members, "ignore_case": members["ignore_case"] or None})
+
+
+def _index_exchange(exchange: Exchange) -> _IndexedExchange:
     match = exchange.match
+    needs_tools = any((match.tool, match.tool_output, match.json_subset))
     return _IndexedExchange(
-        position,
         exchange,
-        match.thinking,
-        None if match.unrestricted else match.tool_output is not None,
-        _required_tool_types(match),
-        match.stream,
-        match.after,
-        _build_extra_matcher(match),
+        has_function_output=None if match.unrestricted else match.tool_output is not None,
+        is_default_thinking=match.thinking is None,
+        forbids_tools=match.tools is None and not needs_tools,
     )
-
-
-def _required_tool_types(match: Match) -> frozenset[str] | None:
-    """The tools that a request must declare, by default none; None: any."""
-    if match.tools is not None:
-        return match.tools
-    says_enough = match.unrestricted or any((match.tool, match.tool_output, match.json_subset))
-    return None if says_enough else frozenset()
-
-
-def _build_extra_matcher(match: Match) -> Matcher | None:
-    members: Mapping[str, object] = {name: getattr(match, name) for name in _EXTRA_FIELDS}
-    conditions = {name: value for name, value in members.items() if value not in (None, False)}
-    if match.ignore_case and match.prompt is not None:
-        conditions["prompt"] = match.prompt
-    return build_matcher(**conditions) if conditions else None

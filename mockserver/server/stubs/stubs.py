@@ -5,9 +5,11 @@ A test adds stubs in its own thread while the server takes them in another, so b
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain, count
+from itertools import chain, count, islice
+from operator import attrgetter
 from threading import Lock
 from typing import Any, Self, TypeAlias, TypeVar
 
@@ -15,6 +17,7 @@ from mockserver.errors import ConfigurationError
 from mockserver.replies.script import FunctionCall, Message, Reasoning, Script
 from mockserver.server.delivery.faults import RequestedFault, ServiceFault
 from mockserver.server.delivery.options import DEFAULT_DELIVERY, Delivery
+from mockserver.server.stubs.matcher_index import MatcherIndex
 from mockserver.server.stubs.matchers import ANY_REQUEST, IncomingRequest, Matcher
 from mockserver.suggestions import choose_from
 
@@ -59,8 +62,6 @@ class Stub:
         "_times",
         "call_count",
         "definition",
-        "extra_matcher",
-        "next_in_queue",
         "position",
     )
 
@@ -69,9 +70,6 @@ class Stub:
         self._times = definition.times  # a copy, because every request reads it
         self.position = position
         """Among all stubs: the first that matches answers."""
-        self.extra_matcher = _build_extra_matcher(definition)
-        """The conditions beside the prompt, by which stubs are looked up; None: no condition."""
-        self.next_in_queue: Stub | None = None
         self.definition = definition
         self.call_count = 0
         """How often it has answered."""
@@ -133,79 +131,39 @@ class Stub:
 _Stub = TypeVar("_Stub", bound=Stub)
 
 
-class _StubQueue:
-    """Stubs in the order in which they were added; a cursor skips the exhausted ones at the front.
+class StubRegistry:
+    """The stubs of a session. The first that matches answers.
 
-    A linked list, not a Python list: most queues hold one stub, and a test may have thousands of them.
+    The indexes hold those that are not exhausted, so neither their number nor that of the others matters.
     """
 
-    __slots__ = ("_cursor", "_head", "_tail")
-
     def __init__(self) -> None:
-        self._head: Stub | None = None
-        self._cursor: Stub | None = None
-        self._tail: Stub | None = None
-
-    def add(self, stub: Stub) -> None:
-        if self._tail is None:
-            self._head = stub
-        else:
-            self._tail.next_in_queue = stub
-        self._tail = stub
-        if self._cursor is None:
-            self._cursor = stub
-
-    def rewind(self) -> None:
-        """Start from the front again, because an exhausted stub may answer again."""
-        self._cursor = self._head
-
-    def first_match(self, request: IncomingRequest | None) -> Stub | None:
-        """Return the first stub that is not exhausted and matches."""
-        stub = self._cursor
-        while stub is not None and stub.is_exhausted:
-            stub = self._cursor = stub.next_in_queue
-        while stub is not None:
-            matcher = stub.extra_matcher
-            if not stub.is_exhausted and (
-                matcher is None or (request is not None and matcher.matches(request))
-            ):
-                return stub
-            stub = stub.next_in_queue
-        return None
-
-
-class StubRegistry:
-    """The stubs of a session. The first that matches answers; stubs for an exact prompt are indexed by it."""
-
-    def __init__(self) -> None:
-        self._all: list[Stub] = []
-        self._by_prompt: dict[str, _StubQueue] = {}
-        self._by_folded_prompt: dict[str, _StubQueue] = {}
-        self._without_prompt = _StubQueue()
-        self._scenarios: dict[str, _StubQueue] = {}
-        self._by_name: dict[str, Stub] = {}
+        self._stubs: dict[str, Stub] = {}
+        self._index: MatcherIndex[Stub] = MatcherIndex()
+        self._scenarios: dict[str, list[Stub]] = {}
+        self._next_position = 0
         self._scripts: dict[Script, Script] = {}
         self._lock = Lock()
         self.version = 0
         """Changes whenever a stub is added, removed, replaced, moved or may answer more or less often."""
 
     def __len__(self) -> int:
-        return len(self._all)
+        return len(self._stubs)
 
     def __str__(self) -> str:
-        omitted = len(self._all) - _MAX_LISTED
+        omitted = len(self._stubs) - _MAX_LISTED
         prefix = [f"{omitted} earlier stubs"] if omitted > 0 else []
-        return "; ".join([*prefix, *map(str, self._all[-_MAX_LISTED:])])
+        return "; ".join([*prefix, *map(str, self._latest(_MAX_LISTED))])
 
     @property
     def is_empty(self) -> bool:
         """Whether there are no stubs, exhausted ones included."""
-        return not self._all
+        return not self._stubs
 
     @property
     def all(self) -> tuple[Stub, ...]:
         """Every stub since the last reset, exhausted ones included."""
-        return tuple(self._all)
+        return tuple(self._stubs.values())
 
     @property
     def pending(self) -> list[Stub]:
@@ -220,7 +178,7 @@ class StubRegistry:
         """Like `add`, for a subclass of `Stub`."""
         with self._lock:
             name = members.pop("name", "") or self._free_name()
-            if name in self._by_name:
+            if name in self._stubs:
                 raise ConfigurationError(f"another stub has the name {name!r}")
             return self._append(stub_class, StubDefinition(self._shared(reply), name=name, **members))
 
@@ -229,7 +187,7 @@ class StubRegistry:
         with self._lock:
             names: set[str] = set()
             for each in definitions:
-                if each.name in names or each.name in self._by_name:
+                if each.name in names or each.name in self._stubs:
                     raise ConfigurationError(f"another stub has the name {each.name!r}")
                 names.update([each.name] if each.name else [])
             return [
@@ -245,46 +203,34 @@ class StubRegistry:
         return self._scripts.setdefault(reply, reply) if isinstance(reply, Script) else reply
 
     def _append(self, stub_class: type[_Stub], definition: StubDefinition) -> _Stub:
-        stub = self._by_name[definition.name] = stub_class(self, len(self._all), definition)
-        self._all.append(stub)
-        self._queue_for(stub, create=True).add(stub)
+        stub = self._stubs[definition.name] = stub_class(self, self._next_position, definition)
+        self._next_position += 1
+        self._index_stub(stub)
         self.version += 1
         return stub
 
-    def take(self, request: IncomingRequest | None = None) -> Stub | None:
+    def take(self, request: IncomingRequest) -> Stub | None:
         """Take the stub that answers a request, and count the call; None if no stub matches."""
-        if not self._all:
+        if not self._stubs:
             return None
         with self._lock:
-            stub = self._without_prompt.first_match(request)
-            if request is not None:
-                prompt = request.facts.prompt
-                stub = _earlier_match(stub, self._by_prompt.get(prompt), request)
-                if self._by_folded_prompt:
-                    stub = _earlier_match(stub, self._by_folded_prompt.get(prompt.casefold()), request)
-            if stub is not None:
-                stub.call_count += 1
-            return stub
+            return self._count_call(self._index.first_match(request))
 
     @property
     def selectable_names(self) -> set[str]:
         """Names that `x-mock-scenario` can select: of stubs and of scenarios."""
-        return {*self._by_name, *self._scenarios}
+        return {*self._stubs, *self._scenarios}
 
     def take_by_name(self, name: str) -> Stub | None:
         """Take the stub of this name, or the scenario's next step; None if it is exhausted."""
         with self._lock:
-            queue, stub = self._scenarios.get(name), self._by_name.get(name)
-            if queue is not None:
-                stub = queue.first_match(None)
-            if stub is None or stub.is_exhausted:
-                return None
-            stub.call_count += 1
-            return stub
+            steps = self._scenarios.get(name)
+            stub = self._stubs.get(name) if steps is None else next(iter(steps), None)
+            return None if stub is None or stub.is_exhausted else self._count_call(stub)
 
     def nearest_miss(self, request: IncomingRequest) -> tuple[Stub, list[str]] | None:
         """Return the stub with the fewest differences from a request, and those differences."""
-        candidates = [stub for stub in self._all[-_MAX_COMPARED:] if not stub.definition.scenario]
+        candidates = [stub for stub in self._latest(_MAX_COMPARED) if not stub.definition.scenario]
         compared = [(stub, list(_differences(stub, request))) for stub in candidates]
         return min(compared, key=lambda each: len(each[1]), default=None)
 
@@ -295,86 +241,95 @@ class StubRegistry:
                 raise ConfigurationError(
                     f"the stub has already answered {stub.call_count} times, more than {times}"
                 )
+            was_exhausted = stub.is_exhausted
             stub.set_times(times)
+            if stub.is_exhausted is not was_exhausted and self._stubs.get(stub.name) is stub:
+                self._unindex(stub)
+                self._index_stub(stub)
             self.version += 1
-            if stub.position < len(self._all) and self._all[stub.position] is stub:
-                self._queue_for(stub).rewind()
 
     def get(self, name: str) -> Stub | None:
         """The stub of this name."""
-        return self._by_name.get(name)
+        return self._stubs.get(name)
 
     def remove(self, name: str) -> None:
         """Remove a stub. Raises ConfigurationError if there is none of this name."""
         with self._lock:
             removed = self._require(name)
-            self._reindex([stub for stub in self._all if stub is not removed])
+            self._unindex(removed)
+            del self._stubs[name]
+            scenario = removed.definition.scenario
+            if scenario and all(stub.definition.scenario != scenario for stub in self.all):
+                del self._scenarios[scenario]
+            self.version += 1
 
     def reorder(self, names: Sequence[str]) -> None:
         """Put the stubs in this order. Raises ConfigurationError unless each is named once."""
         with self._lock:
-            if sorted(names) != sorted(self._by_name):
-                known = ", ".join(stub.name for stub in self._all) or "none"
+            if sorted(names) != sorted(self._stubs):
+                known = ", ".join(self._stubs) or "none"
                 raise ConfigurationError(f"the order must name each stub once; there are: {known}")
-            self._reindex([self._by_name[name] for name in names])
+            self._set_all([self._stubs[name] for name in names])
 
     def replace(self, name: str, new: Stub) -> None:
         """Put a stub that was added in the place of another one, and remove that one."""
         with self._lock:
             old = self._require(name)
-            others = [stub for stub in self._all if stub is not new]
-            self._reindex([new if stub is old else stub for stub in others])
-
-    def _free_name(self, reserved: Container[str] = ()) -> str:
-        """`stub-N` for the next N that is free: stubs can be removed, and named by their users."""
-        names = (f"stub-{number}" for number in count(len(self._all) + 1))
-        return next(name for name in names if name not in self._by_name and name not in reserved)
-
-    def _require(self, name: str) -> Stub:
-        if name not in self._by_name:
-            raise ConfigurationError(f"there is no stub {name!r}{choose_from(name, sorted(self._by_name))}")
-        return self._by_name[name]
-
-    def _reindex(self, stubs: list[Stub]) -> None:
-        self.version += 1
-        self._all = stubs
-        self._by_prompt, self._by_folded_prompt, self._without_prompt = {}, {}, _StubQueue()
-        self._scenarios, self._by_name = {}, {stub.name: stub for stub in stubs}
-        for position, stub in enumerate(stubs):
-            stub.position, stub.next_in_queue = position, None
-            self._queue_for(stub, create=True).add(stub)
+            others = [stub for stub in self.all if stub is not new]
+            self._set_all([new if stub is old else stub for stub in others])
 
     def clear(self) -> None:
         """Remove all stubs."""
         with self._lock:
-            self.version += 1
-            self._all = []
-            self._by_prompt, self._by_folded_prompt, self._without_prompt = {}, {}, _StubQueue()
-            self._scenarios, self._by_name, self._scripts = {}, {}, {}
+            self._set_all([])
+            self._scripts = {}
 
-    def _queue_for(self, stub: Stub, *, create: bool = False) -> _StubQueue:
-        matcher, scenario = stub.definition.matcher, stub.definition.scenario
-        if matcher.prompt is None and not scenario:
-            return self._without_prompt
-        queues, key = self._by_prompt, matcher.prompt or ""
-        if scenario:
-            queues, key = self._scenarios, scenario
-        elif matcher.ignore_case:
-            queues, key = self._by_folded_prompt, key.casefold()
-        return queues.setdefault(key, _StubQueue()) if create else queues[key]
+    def _free_name(self, reserved: Container[str] = ()) -> str:
+        """`stub-N` for the next N that is free: stubs can be removed, and named by their users."""
+        names = (f"stub-{number}" for number in count(len(self._stubs) + 1))
+        return next(name for name in names if name not in self._stubs and name not in reserved)
 
+    def _require(self, name: str) -> Stub:
+        if name not in self._stubs:
+            raise ConfigurationError(f"there is no stub {name!r}{choose_from(name, sorted(self._stubs))}")
+        return self._stubs[name]
 
-def _earlier_match(stub: Stub | None, queue: _StubQueue | None, request: IncomingRequest) -> Stub | None:
-    """Return `stub` or the first match in a queue, whichever was added first."""
-    match = None if queue is None else queue.first_match(request)
-    return stub if match is None or (stub is not None and stub.position < match.position) else match
+    def _latest(self, number: int) -> list[Stub]:
+        return list(islice(reversed(self._stubs.values()), number))[::-1]
 
+    def _set_all(self, stubs: Iterable[Stub]) -> None:
+        self._stubs = {stub.name: stub for stub in stubs}
+        self._index, self._scenarios = MatcherIndex(), {}
+        for position, stub in enumerate(self._stubs.values()):
+            stub.position = position
+            self._index_stub(stub)
+        self._next_position = len(self._stubs)
+        self.version += 1
 
-def _build_extra_matcher(definition: StubDefinition) -> Matcher | None:
-    prompt_only = Matcher(prompt=definition.matcher.prompt, ignore_case=definition.matcher.ignore_case)
-    if definition.scenario or definition.matcher in (ANY_REQUEST, prompt_only):
-        return None
-    return definition.matcher
+    def _count_call(self, stub: Stub | None) -> Stub | None:
+        if stub is not None:
+            stub.call_count += 1
+            if stub.is_exhausted:
+                self._unindex(stub)
+        return stub
+
+    def _index_stub(self, stub: Stub) -> None:
+        """Add a stub to the indexes, unless it is exhausted."""
+        scenario = stub.definition.scenario
+        steps = self._scenarios.setdefault(scenario, []) if scenario else None
+        if stub.is_exhausted:
+            return
+        if steps is None:
+            self._index.add(stub.position, stub.definition.matcher, stub)
+        else:
+            insort(steps, stub, key=attrgetter("position"))
+
+    def _unindex(self, stub: Stub) -> None:
+        steps = self._scenarios.get(stub.definition.scenario)
+        if steps is None:
+            self._index.discard(stub.position)
+        elif stub in steps:
+            steps.remove(stub)
 
 
 def _differences(stub: Stub, request: IncomingRequest) -> Iterable[str]:

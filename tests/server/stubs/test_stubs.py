@@ -8,15 +8,20 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mockserver.errors import ConfigurationError
+from mockserver.profiles import load_profile
 from mockserver.replies.script import FunctionCall, Reasoning, Script, ToolCall, message_script
+from mockserver.server.request_facts import parse_request
+from mockserver.server.stubs.matchers import IncomingRequest
 from mockserver.server.stubs.stubs import StubRegistry
 
+BODY = {"model": "qwen3-max-2026-01-23", "input": "Hi"}
+REQUEST = IncomingRequest(BODY, parse_request(BODY, load_profile("qwen-2026-01")), {})
 ONE, TWO = message_script("one"), message_script("two")
 
 
 def take_reply(stubs: StubRegistry) -> Script | None:
     """Take the next stub and return its script."""
-    stub = stubs.take()
+    stub = stubs.take(REQUEST)
     if stub is None:
         return None
     assert isinstance(stub.definition.reply, Script)

@@ -1,0 +1,229 @@
+"""Find the first of many matchers that holds for a request, at a cost that does not depend on how many there are.
+
+Each matcher is looked up by one of its conditions, so only those that share its value are compared with a request.
+Parts of texts are found by short sequences of characters, in a dictionary that changes in place. An Aho-Corasick
+automaton (ahocorasick_rs) is faster for long prompts, 2 ns a character instead of 40, but it would be a compiled
+dependency, and must be built again, in 7 ms for 10,000 texts, after each new stub. Counting the prompt's tokens
+also costs 40 ns a character.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import chain
+from operator import itemgetter
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from mockserver.server.stubs.matchers import ANY_REQUEST, IncomingRequest, Matcher
+
+__all__ = ["MatcherIndex", "TextSearch"]
+
+#: Matchers with the same value that are compared one by one before another condition is preferred: 2 ** 4.
+_QUEUE_SIZE_BITS = 4
+#: Characters by which texts are found, each by the longest sequence that is not longer than the text. With fewer
+#: characters more texts share a sequence; each length in use costs a pass over the prompt.
+_SEQUENCE_LENGTHS = (6, 3, 2, 1)
+#: Looking a prompt's sequences up costs about as much as searching it for this many texts, one after the other.
+_MAX_SEARCHED_TEXTS = 64
+#: The same for short prompts: one text for this many characters of the prompt.
+_CHARACTERS_PER_TEXT = 16
+
+_Value = TypeVar("_Value")
+#: A position, the conditions that the lookup does not decide (None: there are none), and what to return.
+_Entry: TypeAlias = tuple[int, Matcher | None, _Value]
+_position_of = itemgetter(0)
+
+#: The values by which a request finds matchers, for each condition that is compared with a whole value.
+_REQUEST_VALUES: Mapping[str, Callable[[IncomingRequest], Iterable[Hashable]]] = {
+    "": lambda _: (None,),
+    "prompt": lambda request: (request.prompt,),
+    "folded prompt": lambda request: (request.prompt.casefold(),),
+    "after": lambda request: (request.after,),
+    "tool": lambda request: request.tools,
+    "tools": lambda request: (tuple(sorted(request.facts.declared_tool_types)),),
+    "json_subset": lambda request: _scalars(request.body),
+    "header": lambda request: request.raw_headers.items(),
+    "turn": lambda request: (request.turn,),
+    "model": lambda request: (request.model,),
+    "thinking": lambda request: (request.facts.thinking,),
+    "stream": lambda request: (request.stream,),
+}
+#: The texts to search, for each condition that expects a part of a text.
+_REQUEST_TEXTS: Mapping[str, Callable[[IncomingRequest], Iterable[str]]] = {
+    "contains": lambda request: (request.prompt,),
+    "folded contains": lambda request: (request.prompt.casefold(),),
+    "tool_output": lambda request: request.tool_outputs[-1:],
+    "instructions": lambda request: (request.instructions,),
+}
+
+
+class MatcherIndex(Generic[_Value]):
+    """Values with a matcher each; the one with the lowest position answers."""
+
+    def __init__(self) -> None:
+        self._lookups: dict[str, _Lookup[_Value]] = {}
+        self._keys: dict[int, tuple[str, Any]] = {}
+
+    def add(self, position: int, matcher: Matcher, value: _Value) -> None:
+        """Add a value at a position that is free."""
+        condition, expected = self._keys[position] = self._choose_key(matcher)
+        if condition not in self._lookups:
+            self._lookups[condition] = _Lookup(condition)
+        entry = (position, _remaining_conditions(matcher, condition), value)
+        insort(self._lookups[condition].queue_for(expected), entry, key=_position_of)
+
+    def discard(self, position: int) -> None:
+        """Remove the value at a position, if there is one."""
+        if position not in self._keys:
+            return
+        condition, expected = self._keys.pop(position)
+        lookup = self._lookups[condition]
+        queue = lookup.queues[expected]
+        del queue[bisect_left(queue, position, key=_position_of)]
+        if not queue:
+            lookup.discard(expected)
+        if not lookup.queues:
+            del self._lookups[condition]
+
+    def first_match(
+        self, request: IncomingRequest, is_accepted: Callable[[_Value], bool] | None = None
+    ) -> _Value | None:
+        """Return the first value whose matcher holds and that is accepted."""
+        queues = [queue for lookup in self._lookups.values() for queue in lookup.find(request)]
+        queues.sort()  # by position, so the comparison ends at the first match
+        match: _Entry[_Value] | None = None
+        for queue in queues:
+            for entry in queue:
+                position, conditions, value = entry
+                if match is not None and match[0] < position:
+                    break
+                if (conditions is None or conditions.matches(request)) and (
+                    is_accepted is None or is_accepted(value)
+                ):
+                    match = entry
+                    break
+        return None if match is None else match[2]
+
+    def _choose_key(self, matcher: Matcher) -> tuple[str, Any]:
+        """The condition to look a matcher up by and its value: the first that few others share."""
+        keys = list(_keys_of(matcher)) or [("", None)]
+        return min(keys, key=self._shared_by) if len(keys) > 1 else keys[0]
+
+    def _shared_by(self, key: tuple[str, Any]) -> int:
+        lookup = self._lookups.get(key[0])
+        return 0 if lookup is None else len(lookup.queues.get(key[1], ())) >> _QUEUE_SIZE_BITS
+
+
+class _Lookup(Generic[_Value]):
+    """The matchers that are looked up by one condition: a queue, sorted by position, for each expected value."""
+
+    def __init__(self, condition: str) -> None:
+        self.queues: dict[Any, list[_Entry[_Value]]] = {}
+        self._search = TextSearch() if condition in _REQUEST_TEXTS else None
+        self._request_values = _REQUEST_VALUES.get(condition) or _REQUEST_TEXTS[condition]
+
+    def queue_for(self, expected: Any) -> list[_Entry[_Value]]:
+        if expected not in self.queues:
+            self.queues[expected] = []
+            if self._search is not None:
+                self._search.add(expected)
+        return self.queues[expected]
+
+    def discard(self, expected: Any) -> None:
+        del self.queues[expected]
+        if self._search is not None:
+            self._search.remove(expected)
+
+    def find(self, request: IncomingRequest) -> list[list[_Entry[_Value]]]:
+        """The queues for the values that a request has."""
+        values: Iterable[Any] = self._request_values(request)
+        if self._search is not None:
+            values = chain.from_iterable(map(self._search.find, values))
+        return [self.queues[value] for value in values if value in self.queues]
+
+
+class TextSearch:
+    """Texts that may occur in another one. Each is found by its rarest sequence of characters."""
+
+    def __init__(self) -> None:
+        self._sequences: dict[str, tuple[str, ...]] = {}
+        self._texts: dict[int, dict[tuple[str, ...], list[str]]] = {}
+
+    def add(self, text: str) -> None:
+        """Add a text, which is not empty and new."""
+        length = next(each for each in _SEQUENCE_LENGTHS if each <= len(text))
+        texts = self._texts.setdefault(length, {})
+        # Of equally rare ones take the last: texts of one kind begin alike more often than they end alike.
+        sequences = reversed(list(_sequences(text, length)))
+        sequence = min(sequences, key=lambda each: len(texts.get(each, ())))
+        self._sequences[text] = sequence
+        texts.setdefault(sequence, []).append(text)
+
+    def remove(self, text: str) -> None:
+        """Remove a text that was added."""
+        sequence = self._sequences.pop(text)
+        texts = self._texts[len(sequence)]
+        texts[sequence].remove(text)
+        if not texts[sequence]:
+            del texts[sequence]
+        if not texts:
+            del self._texts[len(sequence)]
+
+    def find(self, text: str) -> list[str]:
+        """The texts that occur in this one, in no order."""
+        candidates: Iterable[str] = self._sequences
+        if len(self._sequences) > min(_MAX_SEARCHED_TEXTS, len(text) // _CHARACTERS_PER_TEXT):
+            candidates = chain.from_iterable(
+                texts[sequence]
+                for length, texts in self._texts.items()
+                for sequence in texts.keys() & _sequences(text, length)
+            )
+        return [each for each in candidates if each in text]
+
+
+def _sequences(text: str, length: int) -> Iterator[tuple[str, ...]]:
+    return zip(*(text[start:] for start in range(length)), strict=False)
+
+
+def _keys_of(matcher: Matcher) -> Iterator[tuple[str, Any]]:
+    """The conditions that a matcher can be looked up by, the most distinctive first, each with its value."""
+    folded, fold = ("folded ", str.casefold) if matcher.ignore_case else ("", str)
+    if matcher.prompt is not None:
+        yield f"{folded}prompt", fold(matcher.prompt)
+    if matcher.contains:
+        yield f"{folded}contains", fold(matcher.contains)
+    for name in ("tool_output", "after", "instructions", "tool", "tools"):
+        if expected := getattr(matcher, name):
+            yield name, expected
+    for scalar in _scalars(matcher.json_subset or {}):
+        yield "json_subset", scalar
+    for name, value in (matcher.header or {}).items():
+        yield "header", (name.lower().encode("latin-1", "replace"), str(value).encode("latin-1", "replace"))
+    for name in ("turn", "model", "thinking", "stream"):
+        if (expected := getattr(matcher, name)) is not None:
+            yield name, expected
+
+
+def _remaining_conditions(matcher: Matcher, condition: str) -> Matcher | None:
+    """The matcher without the condition that it is looked up by; None if there are no others."""
+    name = condition.removeprefix("folded ")
+    if name not in ("", "header", "json_subset"):  # these two are looked up by one member of several
+        no_condition: dict[str, Any] = {name: None}
+        matcher = replace(matcher, **no_condition)
+    if matcher.prompt is None and matcher.contains is None:
+        matcher = replace(matcher, ignore_case=False)
+    return None if matcher == ANY_REQUEST else matcher
+
+
+def _scalars(members: Mapping[str, Any]) -> Iterator[tuple[str, type, Any]]:
+    """The scalar members of nested objects, but null, which equals a missing member; each with its pointer."""
+    objects = [("", members)]
+    while objects:
+        pointer, members = objects.pop()
+        for name, value in members.items():
+            if isinstance(value, dict):
+                objects.append((f"{pointer}/{name}", value))
+            elif isinstance(value, str | int | float):
+                yield f"{pointer}/{name}", type(value), value
